@@ -175,7 +175,7 @@ class FileSearch:
 
     def __init__(self, path: Path, n_threads: int) -> None:
         import gmm
-        from gmm._rows.watched import followed
+        from gmm._rows.sources import followed
 
         self.n_threads, self.seconds = n_threads, list[float]()
         self.source: Any = followed(gmm.open_rows(path), self.seen)

@@ -102,7 +102,7 @@ def measured(n_workers: int, n: int, K: int, size: int, repeats: int) -> Cost:
     from gmm import GaussianMixture
     from gmm._em import Plan
     from gmm._rows.dask import DaskSource
-    from gmm._rows.tasks import Expected, Opening, Pass
+    from gmm._rows.partitions import Expected, Opening, Pass
 
     with LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
         rows = da.random.default_rng(0).normal(size=(n, FEATURES), chunks=(size, FEATURES)).persist()

@@ -17,18 +17,13 @@ SOURCES = PYTHON + CYTHON
 ROOMS = {
     "__main__": "",
     "_cli": """
-        report | apply report.sections | report.figures | fit | write | rows | report.wording show | _cli
-        | arguments describe | failures report.page
+        report | apply report.sections | fit | write | rows | _cli show | arguments describe failures
+        report.page
     """,
     "gmm": "",
     "em": "",
     "plotting": "",
-    "_plotting": """
-        _plotting | animation | boundaries clusters density canvas pairs uncertainty
-        | answers convergence film frame hierarchy marks selection
-        | scene | files legends lines pipeline view
-        | style
-    """,
+    "_plotting": "animation curves planes | frame | files scene | _plotting style view",
     "analysis": "",
     "inference": "",
     "sources": "",
@@ -36,46 +31,27 @@ ROOMS = {
     "exchange": "exchange | mclust onnx sklearn",
     "_loading": "",
     "_selection": """
-        _selection | classifier estimator | search cross_validation halves | resampling
-        | contenders finishing | request
-        | engine fixed held_out | keeping keys | cell | bar candidates | standard | table | grid
-        | cells class_summary clock failure | target | status
+        _selection | classifier | halves search | engine resampling | request standard | cell table |
+        candidates class_summary grid held_out
     """,
-    "_uses": """
-        adaptation anomalies combining directions drift overlap reduction standard_errors tracking
-        true_values
-        | distances
-    """,
+    "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
-        iteration regressor steps | bayesian | mixture | streamed | estimated | continuation keeping
-        | factors mixture_summary saved units | labelled | exclusions | fitted | conditional summary
-        | contract criteria outcome past predictive progress scorer
+        steps | bayesian regressor | mixture | streamed | estimated saved | factors labelled mixture_summary
+        | fitted | conditional summary | contract criteria outcome scorer
     """,
     "_frozen_mixture": "",
-    "_persistence": "checkpoints predictions | values | _persistence | places",
+    "_persistence": "checkpoints | values | _persistence | places",
     "_versions": "",
     "_fitting": """
-        _fitting | trimming | fit | labelled moments noisy progress | starts
-        | order screening split_merge halving | racing
-        | degenerate hierarchy incomplete metrics seeds | sampling
+        _fitting | trimming | fit | noisy | moments | split_merge starts | racing | degenerate sampling
     """,
-    "_passes": """
-        problem stepwise | opening | incomplete quasi_newton | textbook | e_step m_step solver
-        | resident | results threads trace
-    """,
+    "_passes": "stepwise | problem | em incomplete | e_step | solver",
     "_rows": """
-        entrance | dask file_table opening reweighed together watched | parts
-        | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables
-        | arrow npy
-        | blocks | ahead sources delimited parquet writing | stored_text
-        | numerals suffixes
-        | part text_format
+        entrance | dask opening | file_table partitions | incomplete npy parts | arrow blocks delimited |
+        ahead part | sources suffixes text_format writing
     """,
-    "_validation": """
-        _validation | fixed labels noise prior ratio rows | errors given tables
-        | arrays column_notes columns parameters | combinations scalars tails where
-     """,
+    "_validation": "parameters | given | rows | _validation column_notes combinations scalars",
     "_candidates": "",
     "_loop": "",
     "_frozen": "",
@@ -83,8 +59,8 @@ ROOMS = {
     "_em": "",
     "_errors": "",
     "_values": """
-        deconvolution | completion objective | columns coordinates directions variational | priors | parameters
-        | fixed | classes covariance errors statistics weights whitened | noise tails | layouts
+        coordinates objective | completion priors | parameters | whitened | covariance errors noise
+        statistics tails weights | layouts
     """,
     "_blas": "",
     "_kernel": """
@@ -94,10 +70,9 @@ ROOMS = {
         | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,
-    "_text": "amounts frames html lists | printable",
+    "_text": "frames html | words",
     "_log": "",
     "_exceptions": "",
-    "_caching": "",
     "_lazy": "",
     "_public": "",
 }
@@ -129,20 +104,7 @@ ESTIMATORS = {  # the only dataclasses that change
     "MixtureClassifier",
     "MixtureRegressor",
 }
-PYARROW = [
-    "arrow",
-    "datasets",
-    "delimited",
-    "file_table",
-    "npy_table",
-    "numerals",
-    "orc",
-    "parquet",
-    "part",
-    "stored_text",
-    "tables",
-    "writing",
-]
+PYARROW = ["arrow", "delimited", "file_table", "part", "writing"]
 # Rooms and modules that no other imports when it is loaded, and what they need.
 EXTRAS = {
     "_cli": {"jinja2", "pyarrow", "rich"},
@@ -298,8 +260,8 @@ def test_what_is_computed_once_has_no_lock():
 
     broken(
         locked,
-        [path for path in PYTHON if module_of(path) != "_caching"],
-        "in Python 3.11 all objects of a class share the lock of functools.cached_property; take gmm._caching's",
+        [path for path in PYTHON if module_of(path) != "_lazy"],
+        "in Python 3.11 all objects of a class share the lock of functools.cached_property; take gmm._lazy's",
     )
 
 

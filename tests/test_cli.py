@@ -1320,9 +1320,7 @@ class TestOnATerminal:
         assert len((tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()) == 151
 
     def test_passes_over_all_rows_are_told(self, iris):
-        script = (
-            "import gmm._selection.finishing as f, sys; f.SEARCHED = 100; from gmm._cli import main; sys.exit(main())"
-        )
+        script = "import gmm._selection.search as f, sys; f.SEARCHED = 100; from gmm._cli import main; sys.exit(main())"
         shown = on_terminal(sys.executable, "-c", script, "fit", iris, *FAST, "--exclude", "species", "--blocks")
         assert re.search(r"all rows, pass \d+: [\d,]+ rows/s, 0 s left", shown)
 

@@ -98,7 +98,7 @@ LONG = {
         300_000,
         4,
         "import gmm, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'X.npy'); np.save(path, X); "
-        "from gmm._rows.together import together; model = GaussianMixture(8, max_iter=10**9, tol=0, "
+        "from gmm._rows.ahead import together; model = GaussianMixture(8, max_iter=10**9, tol=0, "
         "n_threads={n_threads}); print('ready', flush=True); "
         "together(gmm.open_rows(path), [model.fit] * 3, lambda: False); os.remove(path)",
     ),

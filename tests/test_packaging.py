@@ -267,7 +267,8 @@ def test_a_wheel_without_licence_and_bill_of_materials_is_refused(tmp_path):
 @pytest.mark.parametrize(("options", "skipped", "errors"), [(["--installed"], 3, 1), ([], 0, 4)])
 def test_without_a_package_its_tests_are_skipped_where_that_is_asked_for(options, skipped, errors, tmp_path):
     files = {"test_absent": "import absent", "test_ours": "import gmm.absent", "test_later": LATER}
-    (tmp_path / "conftest.py").write_bytes((ROOT / "tests" / "conftest.py").read_bytes())
+    for name in ("conftest.py", "inside.py"):
+        (tmp_path / name).write_bytes((ROOT / "tests" / name).read_bytes())
     for name, text in files.items():
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--continue-on-collection-errors", *options]

@@ -102,8 +102,8 @@ def test_a_mixture_is_pickled_as_values(cls, covariance_type):
     assert own - values == {
         f"gmm.{cls.__name__}",
         "gmm.em.Trace",
-        "gmm._passes.trace.PassRecord",
-        "gmm._estimators.past.Past",
+        "gmm._passes.solver.PassRecord",
+        "gmm._estimators.outcome.Past",
     }
     file = io.BytesIO()
     mixture.save(file)

@@ -15,9 +15,8 @@ from gmm._values.priors import NormalInverseWishart
 
 if TYPE_CHECKING:
     from gmm import analysis, em, exchange, inference, plotting, sources, tracking  # noqa: F401
-    from gmm._estimators.bayesian import BayesianGaussianMixture
+    from gmm._estimators.bayesian import BayesianGaussianMixture, CredibleIntervals, PosteriorSample
     from gmm._estimators.conditional import ConditionalPrediction
-    from gmm._estimators.predictive import CredibleIntervals, PosteriorSample
     from gmm._estimators.regressor import MixtureRegressor
     from gmm._frozen_mixture import FrozenMixture, get_include
     from gmm._loading import load
@@ -55,10 +54,10 @@ _HOME_OF = {
     **{name: f"{__name__}.{name}" for name in _MODULES},
     "BayesianGaussianMixture": "gmm._estimators.bayesian",
     "ConditionalPrediction": "gmm._estimators.conditional",
-    "CredibleIntervals": "gmm._estimators.predictive",
+    "CredibleIntervals": "gmm._estimators.bayesian",
     "FrozenMixture": "gmm._frozen_mixture",
     "MixtureRegressor": "gmm._estimators.regressor",
-    "PosteriorSample": "gmm._estimators.predictive",
+    "PosteriorSample": "gmm._estimators.bayesian",
     "__version__": "gmm._versions",
     "get_include": "gmm._frozen_mixture",
     "load": "gmm._loading",

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._frozen import CompiledMixture, prepare
 from gmm._persistence import Readable, Writable, describe, item, load_object, metadata_of, save_state, with_metadata
-from gmm._persistence.predictions import Predicted, write_predictions
+from gmm._persistence.places import Predicted, write_predictions
 from gmm._public import publish
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source

@@ -1,12 +1,13 @@
-"""Names and modules of a package that are loaded when they are first asked for (PEP 562)."""
+"""What is made when first asked for: names and modules of a package (PEP 562), and attributes (`cached_property`)."""
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 
 def attributes_of(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
@@ -32,3 +33,20 @@ def modules_of(package: str) -> Callable[[str], Any]:
         return import_module(f"{package}.{name}")
 
     return module
+
+
+T = TypeVar("T")
+
+
+class cached_property(functools.cached_property[T]):  # noqa: N801  used as a decorator
+    """`functools.cached_property` without the lock of Python 3.11, which all objects of a class share.
+
+    Its holder may wait for a thread that asks another object, and a fork leaves it locked for ever. Threads that ask at
+    once compute side by side, and all get the value of the first to finish.
+    """
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Compute the value, and keep it in the object."""
+        if instance is None:
+            return self
+        return vars(instance).setdefault(self.attrname, self.func(instance))

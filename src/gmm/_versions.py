@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from gmm._kernel import tiles
-from gmm._passes.threads import usable_threads
+from gmm._passes.e_step import usable_threads
 from gmm._public import publish
 
 __version__ = version("gmm-em")

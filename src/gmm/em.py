@@ -5,10 +5,8 @@
 ``history_``.
 """
 
-from gmm._estimators.iteration import e_step, m_step
-from gmm._estimators.steps import EMStep, steps
-from gmm._passes.solver import Iteration
-from gmm._passes.trace import Trace
+from gmm._estimators.steps import EMStep, e_step, m_step, steps
+from gmm._passes.solver import Iteration, Trace
 from gmm._values.statistics import SufficientStatistics
 
 __all__ = ["EMStep", "Iteration", "SufficientStatistics", "Trace", "e_step", "m_step", "steps"]

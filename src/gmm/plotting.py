@@ -6,22 +6,19 @@ imported only here and is installed by the extra ``plot``.
 """
 
 from gmm._plotting.animation import FitAnimation, animate_fit
-from gmm._plotting.answers import (
+from gmm._plotting.curves import (
     plot_bootstrap_lrt,
+    plot_convergence,
+    plot_criteria,
     plot_drift,
     plot_eigenvalues,
     plot_entropies,
+    plot_hierarchy,
+    plot_selection,
     plot_stability,
     plot_standard_errors,
 )
-from gmm._plotting.boundaries import plot_decision_boundaries
-from gmm._plotting.clusters import plot_clusters
-from gmm._plotting.convergence import plot_convergence
-from gmm._plotting.density import plot_density
-from gmm._plotting.hierarchy import plot_hierarchy
-from gmm._plotting.pairs import plot_pairs
-from gmm._plotting.selection import plot_criteria, plot_selection
-from gmm._plotting.uncertainty import plot_uncertainty
+from gmm._plotting.planes import plot_clusters, plot_decision_boundaries, plot_density, plot_pairs, plot_uncertainty
 
 __all__ = [
     "FitAnimation",

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from gmm._cli.arguments import parse
 from gmm._cli.failures import CommandError, UsageError, in_options
-from gmm._text.printable import printable, printable_lines
+from gmm._text.words import printable, printable_lines
 from gmm._validation.combinations import CombinationError
 from gmm._versions import EXTRAS, install_line
 

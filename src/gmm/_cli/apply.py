@@ -41,9 +41,8 @@ from gmm._persistence.places import replaceable
 from gmm._rows.writing import beside, class_columns
 from gmm._selection import MixtureClassifier
 from gmm._selection.class_summary import summary_of
-from gmm._text.amounts import counted, noise_of_weight
-from gmm._text.lists import quoted, suggestion
-from gmm._uses.combining import combine_components
+from gmm._text.words import counted, noise_of_weight, quoted, suggestion
+from gmm._uses.overlap import combine_components
 
 
 def _load_mixture(path: str, table: str | None = None) -> GaussianMixture | BayesianGaussianMixture:

@@ -12,8 +12,8 @@ from math import inf, nan
 from typing import NoReturn
 
 from gmm._estimators.criteria import OF_SEARCHES
-from gmm._text.printable import printable
-from gmm._validation.tails import TAILS
+from gmm._text.words import printable
+from gmm._validation.given import TAILS
 from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
 
 _MOST_COMPONENTS = 10_000

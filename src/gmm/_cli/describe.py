@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._caching import cached_property
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.factors import factors_of
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, model_of, past_of
+from gmm._lazy import cached_property
 from gmm._rows.delimited import is_missing
 from gmm._selection import Selection
-from gmm._text.amounts import counted
+from gmm._text.words import counted
 from gmm._values.covariance import Factors
 
 _WHOLE = re.compile(r"-?\d+\.0+")

@@ -17,7 +17,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm import _selection as selection
-from gmm._caching import cached_property
 from gmm._cli.describe import (
     Agreement,
     Labels,
@@ -54,17 +53,16 @@ from gmm._estimators.criteria import CRITERIA
 from gmm._estimators.fitted import fitted_parameters, past_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.summary import Figures, log_likelihood_of
-from gmm._rows.numerals import is_number
-from gmm._rows.reweighed import reweighed
-from gmm._rows.sources import relative_ridge
+from gmm._lazy import cached_property
+from gmm._rows.delimited import is_number
+from gmm._rows.sources import relative_ridge, reweighed
 from gmm._rows.writing import class_columns
 from gmm._selection import MixtureClassifier, Selection
-from gmm._selection.cells import kind_of
 from gmm._selection.class_summary import accuracy_line, summary_of
+from gmm._selection.grid import kind_of
 from gmm._selection.request import requested_types
-from gmm._text.amounts import counted
-from gmm._text.lists import suggestion
-from gmm._uses.combining import CombinedComponents, combine_components
+from gmm._text.words import counted, suggestion
+from gmm._uses.overlap import CombinedComponents, combine_components
 from gmm._values.covariance import (
     CLASSIC,
     COVARIANCE_CHOICES,

@@ -18,19 +18,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gmm._caching import cached_property
 from gmm._cli.describe import Labels
 from gmm._cli.failures import CommandError, UsageError, in_options
 from gmm._cli.show import Screen
 from gmm._estimators.fitted import FittedMixture
+from gmm._lazy import cached_property
+from gmm._rows.delimited import Obstacle, is_numeric
 from gmm._rows.entrance import as_source, as_source_to_fit
 from gmm._rows.file_table import FileTable
-from gmm._rows.numerals import Obstacle, is_numeric
 from gmm._rows.sources import ArraySource, Source
 from gmm._rows.text_format import TextFormat, Words
 from gmm._selection import MixtureClassifier
-from gmm._text.amounts import counted, percent
-from gmm._text.lists import listed, quoted, suggestion
+from gmm._text.words import counted, listed, percent, quoted, suggestion
 from gmm._validation.column_notes import (
     CODES,
     CONSTANT,

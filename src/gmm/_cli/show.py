@@ -30,8 +30,7 @@ from gmm._cli.failures import in_options
 from gmm._estimators.criteria import title
 from gmm._selection import Selection
 from gmm._selection.grid import Grid, GridCell, advice, certainty, distinct, failures, incomplete, legend, ranking
-from gmm._text.amounts import counted, duration, form_of, plus_minus
-from gmm._text.printable import printable, printable_lines
+from gmm._text.words import counted, duration, form_of, plus_minus, printable, printable_lines
 from gmm._values.covariance import Factors
 
 _TOP = 10  # cells listed below the grid

@@ -23,10 +23,10 @@ from gmm._cli.failures import UsageError
 from gmm._cli.rows import Rows
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
-from gmm._persistence import predictions
+from gmm._persistence import places
 from gmm._persistence.places import replaceable, suffix_to_write, write_atomically
 from gmm._rows.writing import WRITERS, in_step, prediction_columns, write_blocks
-from gmm._text.printable import printable_lines
+from gmm._text.words import printable_lines
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -131,7 +131,7 @@ def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[st
         out: Any = _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
         write_blocks(out, ".csv", blocks)
         return
-    predictions.write_table(path, blocks)
+    places.write_table(path, blocks)
 
 
 class _Terminal(RawIOBase):

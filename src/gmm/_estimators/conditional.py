@@ -14,11 +14,9 @@ from gmm._exceptions import warn
 from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
-from gmm._text.amounts import amount, counted, form_of, percent, plus_minus
 from gmm._text.frames import data_frame
-from gmm._text.lists import beginning
-from gmm._values.columns import Columns, Regression, marginal
-from gmm._values.completion import Completion, Gaps
+from gmm._text.words import amount, beginning, counted, form_of, percent, plus_minus
+from gmm._values.completion import Columns, Completion, Gaps, Regression, marginal
 from gmm._values.layouts import Array
 from gmm._values.noise import Noise
 from gmm._values.parameters import MixtureParameters

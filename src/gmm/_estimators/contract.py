@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._text.lists import suggestion
+from gmm._text.words import suggestion
 from gmm._values.layouts import Array
 
 if TYPE_CHECKING:

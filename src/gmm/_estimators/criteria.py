@@ -10,8 +10,8 @@ from math import inf, log
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._passes.results import Totals
-from gmm._text.amounts import amount, counted
+from gmm._passes.e_step import Totals
+from gmm._text.words import amount, counted
 
 CRITERIA = ("bic", "aic", "aicc", "icl", "nec")
 HELD_OUT = "held_out"  # of a search: minus twice the log-likelihood of rows under mixtures that have not seen them

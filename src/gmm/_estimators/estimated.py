@@ -1,9 +1,13 @@
-"""How mixtures are fitted by passes over rows: `fit`, `fit_predict` and `impute`, which are methods of estimators."""
+"""How mixtures are fitted by passes over rows: `fit`, `fit_predict`, `impute`, warm starts, and fits kept in a file."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,43 +15,182 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators.continuation import beginning_of, is_noisy, prior_parts, problem_of
-from gmm._estimators.contract import names_of_features
-from gmm._estimators.exclusions import checked_without
+from gmm._estimators.contract import Estimator, names_of_features
 from gmm._estimators.factors import stored_beside
-from gmm._estimators.fitted import FittedMixture, model_of, objective_of, past_of, set_mixture, source_of
-from gmm._estimators.keeping import opened
+from gmm._estimators.fitted import (
+    FittedMixture,
+    checked_without,
+    model_of,
+    objective_of,
+    past_of,
+    set_mixture,
+    source_of,
+)
 from gmm._estimators.labelled import known_classes, record_classes
-from gmm._estimators.outcome import fit_attributes, ill_defined, warn_about, warn_of_light_rows, warn_of_units
-from gmm._estimators.past import Past
-from gmm._estimators.progress import ProgressPrinter
+from gmm._estimators.outcome import (
+    Past,
+    ProgressPrinter,
+    fit_attributes,
+    ill_defined,
+    warn_about,
+    warn_of_light_rows,
+    warn_of_units,
+)
 from gmm._exceptions import LostClusterError, answer_of
 from gmm._log import LOGGER, follows_passes
-from gmm._passes.problem import SolverSettings
-from gmm._passes.solver import Iteration, SolverResult
-from gmm._passes.trace import Trace
+from gmm._passes.problem import Beginning, SolverSettings
+from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.entrance import Names, as_source_to_fit, is_dask
-from gmm._rows.sources import Source, box_of
-from gmm._rows.watched import followed
+from gmm._rows.sources import Source, box_of, followed
 from gmm._text.frames import framed_like
 from gmm._validation.combinations import refuse
 from gmm._validation.given import (
+    OF_POSTERIOR,
     check_means_init,
+    check_noise,
     check_precisions_init,
     check_responsibilities,
     check_ridge,
+    check_tails,
     check_weights_init,
 )
-from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback, check_parameters, check_random_state
 from gmm._validation.scalars import check_boolean
-from gmm._validation.tails import check_tails
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
-from gmm._values.priors import ConjugatePrior
+from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import ConjugatePrior, NormalInverseWishart, parts
+from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import Tails
+
+_FREE = ("n_threads", "verbose", "verbose_interval", "warm_start")  # may be others when a fit continues
+
+
+@contextmanager
+def opened(
+    estimator: Estimator,
+    source: Source,
+    settings: fitting.fit.FitSettings,
+    seeds: tuple[int, ...],
+    *,
+    checkpoint: str | os.PathLike[str] | None,
+    resume: bool,
+) -> Iterator[fitting.fit.Journal]:
+    """Open the journal of a fit, at its beginning or where it had come, which a file keeps; close it at the fit's end.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or of another fit.
+    OSError
+        If the file cannot be written.
+    """
+    resume = check_boolean(resume, "resume")
+    if checkpoint is None:
+        if resume:
+            raise ValueError("resume=True continues a fit from a file: expected its path as checkpoint, got None")
+        yield fitting.fit.Journal(seeds)
+        return
+    refuse("warm_start of a fitted mixture", {"checkpoint": not seeds})
+    from gmm._persistence.checkpoints import Checkpoint
+
+    same = what_must_be_same(estimator, source)
+    same |= {"a digest of the labels": source.known.fingerprint} if source.known else {}
+    file = Checkpoint(checkpoint, same)
+    before = None
+    if resume:
+        before = file.read(settings.problem(source), settings.n_components)
+    else:
+        file.check_place()
+    journal = fitting.fit.Journal(seeds if before is None else before, file.keep)
+    with file.during_work(lambda: file.write(journal.progress)):
+        yield journal
+
+
+def what_must_be_same(estimator: Estimator, source: Source) -> dict[str, Any]:
+    """Return the facts about an estimator and its rows on which the bits of a fit depend, as JSON values."""
+    rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
+    same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
+    return same | {name: _described(value) for name, value in estimator.get_params().items() if name not in _FREE}
+
+
+def _described(value: Any) -> Any:
+    """Return a value that fits in JSON and differs where parameters do; generators count as one, for seeds are kept."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, NormalInverseWishart):
+        return parts(value)
+    if isinstance(value, Mapping):
+        return {name: _described(each) for name, each in value.items()}
+    if isinstance(value, np.random.RandomState | np.random.Generator):
+        return "a generator"
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__name__)
+    array = np.ascontiguousarray(value, dtype=np.float64)
+    return f"an array of shape {array.shape}, {hashlib.blake2b(array.data, digest_size=8).hexdigest()}"
+
+
+_PRIOR = "prior", "max_ratio", *OF_POSTERIOR, "noise", "tails", "degrees_of_freedom"  # of one estimator or another
+
+
+def is_noisy(mixture: FittedMixture) -> bool:
+    """Whether the parameters ask for noise."""
+    return np.ndim(mixture.noise) > 0 or bool(mixture.noise)
+
+
+def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
+    """Return the parameters that describe prior, noise, tails and limit, as values that compare equal."""
+    raw = [vars(mixture)[name] for name in _PRIOR if name in vars(mixture)]
+    return tuple(np.asarray(parts(each)).tolist() for each in raw)
+
+
+def check_same(
+    mixture: FittedMixture, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
+) -> None:
+    """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
+    expected = (previous.n_components, previous.model.type_name, previous.n_features, bool(previous.noise))
+    requested = (mixture.n_components, model.type_name, source.n_features, is_noisy(mixture))
+    if requested != expected:
+        raise ValueError(
+            f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
+            f"noise) = {expected}, got {requested}. {instead} to start over."
+        )
+
+
+def problem_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> tuple[object, ...]:
+    """What must not change for an accelerated fit to continue: rows, weights, classes, storage, ridge, prior, limit."""
+    of_rows = source.fingerprint, source.known.fingerprint
+    return *of_rows, model.stored_whole, mixture.reg_covar, *prior_parts(mixture)
+
+
+def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -> Beginning | None:
+    """Where a warm start continues; None if there is none. One that had converged ends where it is."""
+    past = past_of(mixture)
+    previous = past.parameters
+    if not mixture.warm_start or previous is None:
+        return None
+    check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
+    previous = previous.of_model(objective.model)
+    same = objective.noise.equals(previous.noise) and objective.tails.equals(previous.tails)
+    if not (same and objective.fixed.equals(previous.fixed)):
+        return Beginning(replace(previous, noise=objective.noise))
+    if past.problem and past.problem != problem_of(mixture, source, objective.model):
+        return Beginning(previous)
+    if past.solver_state is None or mixture.acceleration is None:
+        return Beginning(previous, past.bounds)
+    solver_state = copy(past.solver_state)  # a fit that fails leaves the estimator as it was
+    solver_state.tolerance = float(mixture.tol) / (source.survey.weight if objective.prior.variational else 1.0)
+    ended = None
+    if solver_state.converged and past.trace:
+        statistics = SufficientStatistics.from_kernel(objective.model.moments, *solver_state.moments())
+        last = replace(past.trace, passes=past.trace.passes[-1:], seconds=past.trace.seconds[-1:])
+        ended = SolverResult(previous, statistics, past.bounds[-1], last, state=solver_state)
+    return Beginning(previous, past.bounds, solver_state, paused=ended)
+
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
@@ -346,7 +489,7 @@ def seeds_of(mixture: FittedMixture, n_init: int = 1) -> tuple[int, ...]:
     """Return the seeds of starts. One that is given draws nothing, so that None leaves numpy's generator as it is."""
     drawn = isinstance(mixture.init_params, str) or callable(mixture.init_params)
     given = not drawn or vars(mixture).get("means_init") is not None
-    return fitting.seeds.start_seeds(0 if given and mixture.random_state is None else mixture.random_state, n_init)
+    return fitting.sampling.start_seeds(0 if given and mixture.random_state is None else mixture.random_state, n_init)
 
 
 def source_to_fit(
@@ -356,8 +499,8 @@ def source_to_fit(
     how: dict[str, Any] = {"missing": mixture.missing, "error_covariance": error_covariance}
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=int(mixture.n_components), **how)
     models = [model_of(mixture)]
-    fitting.incomplete.warn_of_unobserved_pairs(fitting.incomplete.never_observed_together(source, names, models))
-    return fitting.incomplete.completed(source, models, mixture.reg_covar, mixture.n_threads), names
+    fitting.moments.warn_of_unobserved_pairs(fitting.moments.never_observed_together(source, names, models))
+    return fitting.moments.completed(source, models, mixture.reg_covar, mixture.n_threads), names
 
 
 def set_fitted(

@@ -22,13 +22,13 @@ from gmm._estimators.contract import (
     names_of_features,
     record_features,
 )
-from gmm._estimators.past import Past
+from gmm._estimators.outcome import Past
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._exceptions import warn
-from gmm._passes.results import Output
-from gmm._passes.trace import Trace
+from gmm._passes.e_step import Output
+from gmm._passes.solver import Trace
 from gmm._persistence import describe, metadata_of
-from gmm._persistence.predictions import write_predictions
+from gmm._persistence.places import write_predictions
 from gmm._rows.entrance import as_source, is_dask
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
@@ -36,15 +36,16 @@ from gmm._validation.given import check_array, check_precision_factors, check_pr
 from gmm._validation.parameters import check_is_fitted, check_n_samples, check_random_state
 from gmm._validation.scalars import check_whole
 from gmm._values.covariance import CovarianceModel, covariance_model, with_factors
-from gmm._values.fixed import PARTS
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
+from gmm._values.parameters import PARTS, MixtureParameters
 
 if TYPE_CHECKING:
     from gmm._estimators.summary import Figures, Summary
     from gmm._frozen_mixture import FrozenMixture
     from gmm._text.html import Html
+
+from gmm._values.tails import ContaminatedTails
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
@@ -594,3 +595,23 @@ def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summar
 def fitted_html(mixture: FittedMixture) -> list[Html]:
     """Return the summary of a fitted mixture as parts of a page; none before a fit."""
     return [] if mixture._parameters is None else summary_of(mixture).html()
+
+
+def checked_without(mixture: FittedMixture, feature: str, *excluded: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a feature that excludes others.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    CombinationError
+        If it was fitted with one of the others.
+    """
+    parameters = fitted_parameters(mixture)
+    has = {
+        "noise": parameters.noise,
+        "heavy tails": parameters.tails,
+        "tails='contaminated'": parameters.tails.name == ContaminatedTails.name,
+    }
+    refuse(feature, {other: has[other] for other in excluded})
+    return parameters

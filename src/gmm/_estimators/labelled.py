@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from gmm._persistence import item
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
-from gmm._validation.labels import check_components_per_class, check_labels, classes_with_weight
-from gmm._values.classes import ALL_UNKNOWN, KnownClasses
+from gmm._validation.given import check_components_per_class, check_labels, classes_with_weight
+from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 
 if TYPE_CHECKING:
     from gmm._estimators.fitted import FittedMixture

@@ -11,13 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators import criteria, estimated, mixture_summary, saved
-from gmm._estimators.continuation import is_noisy, prior_parts
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.estimated import fit_settings, noise_of, seeds_of, tails_of
-from gmm._estimators.exclusions import checked_without
+from gmm._estimators.estimated import fit_settings, is_noisy, noise_of, prior_parts, seeds_of, tails_of
 from gmm._estimators.factors import OfFactors, factors_of, fit_transform, get_feature_names_out, set_output, transform
 from gmm._estimators.fitted import (
     FittedMixture,
+    checked_without,
     estimator_of,
     fitted_parameters,
     lasting_settings,
@@ -27,21 +26,16 @@ from gmm._estimators.fitted import (
     set_mixture,
 )
 from gmm._estimators.labelled import copy_classes
-from gmm._estimators.outcome import fit_attributes, ill_defined, warn_of_repairs
-from gmm._estimators.past import Past
+from gmm._estimators.outcome import Past, fit_attributes, ill_defined, warn_of_repairs
 from gmm._exceptions import ConvergenceWarning, raisable, warn
-from gmm._passes.trace import PassRecord, Trace
+from gmm._passes.solver import PassRecord, Trace
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
-from gmm._validation.columns import check_columns, check_known_columns
 from gmm._validation.combinations import refuse
-from gmm._validation.fixed import check_fixed
-from gmm._validation.given import check_user_mixture
-from gmm._validation.parameters import check_level, check_parameters
-from gmm._validation.ratio import check_max_ratio
+from gmm._validation.given import check_fixed, check_max_ratio, check_tails, check_user_mixture
+from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
-from gmm._validation.tails import check_tails
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
@@ -535,7 +529,7 @@ class GaussianMixture(FittedMixture):
         """
         parameters = fitted_parameters(self)
         indices = check_columns(columns, given_names(self), parameters.n_features)
-        from gmm._values.columns import marginal
+        from gmm._values.completion import marginal
 
         return self._with(marginal(parameters, indices), indices)
 
@@ -578,7 +572,7 @@ class GaussianMixture(FittedMixture):
         inputs, others = check_known_columns(list(numbers), None, given_names(self), parameters.n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
         from gmm._estimators.conditional import conditional_mixture
-        from gmm._values.columns import Regression
+        from gmm._values.completion import Regression
 
         regression = Regression.of(parameters, inputs, others)
         return self._with(conditional_mixture(regression, source), others)

@@ -1,25 +1,35 @@
-"""How a fit went, as attributes, and what speaks against it, in words."""
+"""How a fit went: its attributes, what it leaves for the next, what it prints, and what speaks against it, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
 from gmm._exceptions import ConvergenceWarning, raisable, warn
-from gmm._passes.trace import LOWERED, Trace
+from gmm._kernel.mstep import QuasiNewtonState
+from gmm._passes.solver import LOWERED, Trace
 from gmm._rows.sources import Source, some_rows
-from gmm._text.amounts import counted
-from gmm._text.lists import listed
-from gmm._text.printable import printable
+from gmm._text.words import counted, listed, printable
 from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import SingularMatrixError
+from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import Prior
+
+if TYPE_CHECKING:
+    from gmm._passes.stepwise import Stream
+
+import math
+from time import perf_counter
+
+from gmm._log import LOGGER, follows_passes
+from gmm._passes.solver import Iteration, SolverResult
+from gmm._text.words import duration, percent
 
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
@@ -45,7 +55,7 @@ _ILL_DEFINED = (
 )
 
 
-def warn_about(fit: fitting.progress.MixtureFit, max_iter: int, tol: float, prior: Prior) -> None:
+def warn_about(fit: fitting.fit.MixtureFit, max_iter: int, tol: float, prior: Prior) -> None:
     """Warn if a fit left `tol` or more to gain, or has components without rows, of which a prior makes parameters."""
     trace = fit.result.trace
     if LOWERED in trace.reason:
@@ -72,7 +82,7 @@ def _unfinished(trace: Trace, left: float, tol: float, unit: str) -> str:
     return f"After {counted(len(trace), 'pass', 'passes')}, {amount} left to gain (tol={tol:g}){rule}."
 
 
-def _warn_of_empty_components(fit: fitting.progress.MixtureFit) -> None:
+def _warn_of_empty_components(fit: fitting.fit.MixtureFit) -> None:
     counts = fit.result.statistics.counts
     least = _NO_ROWS * counts.sum()
     if counts.min() <= least and least > 0:
@@ -185,3 +195,194 @@ def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) 
         "lower_bound_": lower_bound,
         "lower_bounds_": list(trace.lower_bounds),
     }
+
+
+SHRUNK = {  # what a fit maximises, by what gave it a prior that was not asked for
+    "rows": "mean log posterior density (noise and means are shrunk: each component has few rows)",
+    "errors": "mean log posterior density (covariances are shrunk: errors may explain all spread)",
+}
+
+
+class Past(NamedTuple):
+    """What a fit leaves for one that continues it.
+
+    It is one value, and of one mixture, so that threads that share an estimator never see parts of two fits.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters, optional
+        The mixture that the fit found; if the estimator holds another one, this past is over.
+    trace : Trace, optional
+        Its passes.
+    weight : float
+        Of the rows; 0 where unknown.
+    steps : array of shape (d,), optional
+        Those of the columns of the rows: `Source.steps`.
+    beside_errors : bool
+        Whether the rows had errors, so that the mixture is of true values.
+    solver_state : QuasiNewtonState, optional
+        Where an accelerated fit can continue.
+    problem : tuple
+        What `solver_state` maximises.
+    stream : Stream, optional
+        What is remembered of rows that came block by block, or with a prior.
+    prior_parts : tuple
+        Prior and noise of `stream`; empty once it was loaded.
+    shrunk : {"", "rows", "errors"}
+        What gave the fit a prior that was not asked for: rows that are few, or have errors.
+    shrunk_by : array of shape (1 + d,), optional
+        Beside errors: how many rows that prior is worth, and their standard deviations.
+    trimmed : bool array of shape (n,), optional
+        The rows that were left out.
+    """
+
+    parameters: MixtureParameters | None = None
+    trace: Trace | None = None
+    weight: float = 0.0
+    steps: Array | None = None
+    beside_errors: bool = False
+    solver_state: QuasiNewtonState | None = None
+    problem: tuple[object, ...] = ()
+    stream: Stream | None = None
+    prior_parts: tuple[object, ...] = ()
+    shrunk: str = ""
+    shrunk_by: NDArray[np.float64] | None = None
+    trimmed: NDArray[np.bool_] | None = None
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The lower bound after each pass."""
+        return self.trace.lower_bounds if self.trace else ()
+
+
+_QUIET = 10.0  # seconds without a line, at most
+_LONG = 1.0  # seconds: the speed of shorter passes is not told
+
+
+class ProgressPrinter:
+    """Prints a line every `interval` passes or ten seconds, and one at the end of each of `n_init` starts.
+
+    With `verbose` 0 it prints nothing, above 1 the elapsed time as well. Whatever `verbose` is, the logger "gmm" gets
+    every pass (DEBUG) and the ends of starts (INFO). `objective` is the name of what is maximised,
+    and its unit. Of long passes it tells the speed, and the time left of this start: until the remaining gain is below
+    `tol`, from how fast it falls, or until there were `max_iter` passes.
+
+    Attributes
+    ----------
+    latest : Iteration or None
+        The last pass.
+    unit : str
+        That of what is maximised.
+    """
+
+    def __init__(
+        self,
+        verbose: int,
+        interval: int,
+        n_init: int,
+        objective: tuple[str, str],
+        *,
+        n_rows: int,
+        tol: float,
+        max_iter: int,
+    ) -> None:
+        self._verbose = verbose
+        self._interval = interval
+        self._n_init = n_init
+        self._name, self.unit = objective
+        self._n_rows = n_rows
+        self._tol = tol
+        self._max_iter = max_iter
+        self.latest: Iteration | None = None
+        self._seconds = 0.0
+        self._remaining = math.inf
+        self._start = 0
+        self._said = perf_counter()
+
+    def reading(self, n_read: int, seconds: float) -> None:
+        """Print how far a pass has come, if there was no line for some time."""
+        if self._verbose and perf_counter() - self._said >= _QUIET and n_read < self._n_rows:
+            remainder = seconds * (self._n_rows - n_read) / n_read
+            pace = f"{percent(n_read / self._n_rows)} of the rows, {n_read / seconds:,.0f} rows/s"
+            self._print(self._start, f"{pace}, the pass ends in {duration(remainder)}")
+
+    def step(self, iteration: Iteration) -> None:
+        """Print a pass, if it is one of every `interval` or there was no line for some time."""
+        self.latest = iteration
+        self._seconds += iteration.seconds
+        before, self._remaining, self._start = self._remaining, iteration.remaining, iteration.start
+        due = iteration.n_iter % self._interval == 0 or perf_counter() - self._said >= _QUIET
+        if (self._verbose and due) or follows_passes():
+            text = f"move {iteration.move:>3}  " if iteration.move else ""
+            text += f"pass {iteration.n_iter:>4}  {self._name} {iteration.lower_bound:.6f}"
+            if not iteration.accepted:
+                text += "  step rejected"
+            elif iteration.n_iter > 1:
+                text += f"  gain {iteration.gain:+.2e}"
+            if iteration.remaining < float("inf"):
+                text += f"  remaining {iteration.remaining:.2e}"
+            LOGGER.debug("%s  %s", self._of(iteration.start), text)
+            if self._verbose and due:
+                self._print(iteration.start, text + self._pace(iteration, before))
+
+    def end(self, result: SolverResult) -> None:
+        """Print how one start ended."""
+        bound = f"{self._name} {result.lower_bound:.6f} {self.unit}"
+        self._tell(result.trace.start, f"{result.trace.ending} ({result.trace.reason}), {bound}")
+
+    def refined(self, result: SolverResult) -> None:
+        """Print the result of split–merge, if it ran."""
+        tally = result.trace.refinement
+        if tally is not None:
+            self._tell(
+                result.trace.start,
+                f"split-merge: {len(tally.moves)} of {tally.tried} moves kept, {tally.passes:.0f} passes in total, "
+                f"{self._name} {result.lower_bound:.6f} {self.unit}",
+            )
+
+    def skip(self, start: int, screened: fitting.fit.Screened | None) -> None:
+        """Print that a start was dropped after its trial; with None, that a covariance became singular."""
+        if screened is None:
+            self._tell(start, "dropped: a covariance became singular")
+            return
+        self._tell(
+            start,
+            f"dropped: {self._name} {screened.lower_bound:.6f} on a sample of the rows, "
+            f"where an earlier start reached {screened.record:.6f}",
+        )
+
+    def _pace(self, iteration: Iteration, before: float) -> str:
+        """Rows per second of a long pass, and the time left: projected if the remaining gain falls, else at most."""
+        if iteration.seconds < _LONG:
+            return ""
+        most = self._max_iter - iteration.n_iter
+        passes = remaining_passes(iteration.remaining, before, self._tol, most)
+        word, passes = ("about", passes) if passes < most else ("at most", most)
+        pace = f"  {self._n_rows / iteration.seconds:,.0f} rows/s"
+        return f"{pace}  {word} {duration(passes * iteration.seconds)} left"
+
+    def _of(self, start: int) -> str:
+        return f"start {start + 1}/{self._n_init}"
+
+    def _tell(self, start: int, text: str) -> None:
+        """Log what happens a few times a fit, and print it."""
+        LOGGER.info("%s  %s", self._of(start), text)
+        if self._verbose:
+            self._print(start, text)
+
+    def _print(self, start: int, text: str) -> None:
+        clock = f"  {self._seconds:.3f} s" if self._verbose > 1 else ""
+        print(f"{self._of(start)}  {text}{clock}", flush=True)
+        self._said = perf_counter()
+
+
+def remaining_passes(remaining: float, before: float, tol: float, most: int) -> float:
+    """Project after how many passes the remaining gain, of which there was more before, is below `tol`.
+
+    It is no more than `most`, and NaN if unknown.
+    """
+    if remaining <= tol:
+        return 0.0
+    if tol > 0 and remaining < before < math.inf:
+        return min(most, math.ceil(math.log(tol / remaining) / math.log(remaining / before)))
+    return math.nan

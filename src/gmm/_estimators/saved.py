@@ -13,8 +13,7 @@ from gmm import _fitting as fitting
 from gmm._estimators.contract import given_names
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of, set_mixture
 from gmm._estimators.labelled import classes_to_state, restore_classes
-from gmm._estimators.outcome import fit_attributes
-from gmm._estimators.past import SHRUNK, Past
+from gmm._estimators.outcome import SHRUNK, Past, fit_attributes
 from gmm._persistence import (
     Readable,
     Writable,
@@ -33,7 +32,7 @@ from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import covariance_model, of_low_rank
 from gmm._values.parameters import MixtureParameters
-from gmm._values.variational import MixturePosterior
+from gmm._values.priors import MixturePosterior
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 

@@ -15,16 +15,13 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm import _fitting as fitting
 from gmm._frozen import check_place
-from gmm._passes.e_step import EStep
-from gmm._passes.opening import e_step_over
-from gmm._passes.problem import Problem
-from gmm._passes.results import Output, RowResults, Totals
-from gmm._passes.threads import PASS_WORTH_THREADS
-from gmm._persistence.predictions import Predicted
+from gmm._passes.e_step import PASS_WORTH_THREADS, EStep, Output, RowResults, Totals
+from gmm._passes.problem import Problem, e_step_over
+from gmm._persistence.places import Predicted
 from gmm._rows.entrance import check_any
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
-from gmm._validation.tails import check_tails
+from gmm._validation.given import check_tails
 from gmm._values.covariance import stored_as
 from gmm._values.layouts import FULL, Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
@@ -160,11 +157,11 @@ class Scorer:
         if self.parameters.n_components == 1:
             return None
         limit = inf if max_ratio is None else float(max_ratio)
-        one = fitting.noisy.one_beside_noise if noise else fitting.incomplete.one_component
+        one = fitting.noisy.one_beside_noise if noise else fitting.moments.one_component
         highest, starts = -inf, [source]
         if noise and source.in_patterns:  # whatever its gaps are filled with: there may be several optima
             plain = source.filled_by(None)
-            starts = [plain, fitting.incomplete.completed(plain, [stored_as(FULL)], ridge, self.n_threads)]
+            starts = [plain, fitting.moments.completed(plain, [stored_as(FULL)], ridge, self.n_threads)]
         for tails, start in product(self._beginnings_of_one, starts):
             objective = Objective(self.parameters.model, ridge, noise=noise, tails=tails, max_ratio=limit)
             try:

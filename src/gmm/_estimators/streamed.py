@@ -8,8 +8,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gmm._estimators.continuation import check_same
-from gmm._estimators.estimated import source_to_fit
+from gmm._estimators.estimated import check_same, source_to_fit
 from gmm._estimators.fitted import FittedMixture, model_of, source_of
 from gmm._passes.stepwise import Stream
 from gmm._rows.entrance import Names, check_any

@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.criteria import aic, bic, surplus, title
-from gmm._estimators.outcome import doubt_of_ridge, doubt_of_shapes
-from gmm._estimators.past import SHRUNK, Past
-from gmm._text.amounts import amount, counted, noise_of_weight, percent, plus_minus
+from gmm._estimators.outcome import SHRUNK, Past, doubt_of_ridge, doubt_of_shapes
 from gmm._text.html import Cell, Html, escaped, line, sparkline, table
-from gmm._text.lists import aligned, listed
+from gmm._text.words import aligned, amount, counted, listed, noise_of_weight, percent, plus_minus
 from gmm._values.covariance import FactorModel
 from gmm._values.parameters import MixtureParameters
-from gmm._values.variational import MixturePosterior
+from gmm._values.priors import MixturePosterior
 
 _MAX_COMPONENTS = 12
 _MAX_FEATURES = 6

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import given_names
 from gmm._estimators.criteria import bic
-from gmm._estimators.exclusions import checked_without
-from gmm._estimators.fitted import rows_of_fit
+from gmm._estimators.fitted import checked_without, rows_of_fit
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._estimators.scorer import Scorer

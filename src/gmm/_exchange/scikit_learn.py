@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.bayesian import BayesianGaussianMixture
-from gmm._estimators.exclusions import checked_without
-from gmm._estimators.fitted import set_mixture
+from gmm._estimators.fitted import checked_without, set_mixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._exceptions import NotFittedError, raisable
 from gmm._persistence import build_object
 from gmm._public import publish
 from gmm._values.covariance import stored_as
-from gmm._values.fixed import PARTS
+from gmm._values.parameters import PARTS
 from gmm._versions import imported
 
 _OF_MIXTURE = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")

@@ -8,18 +8,6 @@ from typing import TYPE_CHECKING
 from gmm._lazy import modules_of
 
 if TYPE_CHECKING:
-    from gmm._fitting import (  # noqa: F401
-        degenerate,
-        fit,
-        incomplete,
-        moments,
-        noisy,
-        progress,
-        sampling,
-        screening,
-        seeds,
-        starts,
-        trimming,
-    )
+    from gmm._fitting import degenerate, fit, moments, noisy, sampling, starts, trimming  # noqa: F401
 
 __getattr__ = modules_of(__name__)

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from gmm._candidates import is_sound
 from gmm._rows.sources import Source
-from gmm._text.printable import printable
+from gmm._text.words import printable
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import FULL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import MixturePosterior
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.variational import MixturePosterior
 
 _FEW_ROWS = "fewer rows than its covariance needs"
 _STRAYS = "so few rows that they are strays rather than a group"

@@ -1,37 +1,427 @@
-"""One fit: starts, solver runs, and the best of them."""
+"""One fit: its starts, screened or beside labels; its solver runs, which can pause; the best of them, and its order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm._blas import blas_alone_in_fit
 from gmm._fitting.degenerate import degenerate_under
-from gmm._fitting.labelled import labelled_start, sampled_problem, start_within_classes
 from gmm._fitting.noisy import noisy_start, start_of_heavy_tails
-from gmm._fitting.order import in_falling_order
-from gmm._fitting.progress import FitProgress, Journal, Listener, MixtureFit
-from gmm._fitting.sampling import LARGEST_SHARE, sampled_share
-from gmm._fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
-from gmm._fitting.split_merge import MoveContext, SplitMerge
-from gmm._fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
+from gmm._fitting.racing import best_of, short_runs
+from gmm._fitting.sampling import (
+    LARGEST_SHARE,
+    Rng,
+    kmeans_plusplus,
+    sample_indices,
+    sample_size,
+    sampled,
+    sampled_share,
+)
+from gmm._fitting.split_merge import MoveContext, Refined, SplitMerge
+from gmm._fitting.starts import (
+    STARTS,
+    StartRequest,
+    View,
+    from_means,
+    from_responsibilities,
+    lloyd,
+    partition,
+    start_statistics,
+    views_of,
+)
+from gmm._kernel.first_look import distinct_rows
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
-from gmm._passes.solver import Iteration, SolverResult, SolverRun
+from gmm._passes.solver import Iteration, SolverResult, SolverRun, Trace
 from gmm._rows.sources import ArraySource, Source
-from gmm._validation.fixed import check_fixed_start
-from gmm._validation.given import check_constraint
-from gmm._values.fixed import PARTS
-from gmm._values.layouts import FULL, Array, SingularMatrixError
+from gmm._validation.given import check_constraint, check_fixed_start
+from gmm._values.layouts import FULL, Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
+from gmm._values.parameters import PARTS, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
+from gmm._values.weights import ALL_UNKNOWN, KnownClasses
+
+Stage = Literal["starts", "order", "refinement", "ended"]
+
+
+class MixtureFit(NamedTuple):
+    """The best result, the components that its run had to give a new place, and the trace of every run."""
+
+    result: SolverResult
+    repaired: tuple[int, ...]
+    traces: tuple[Trace, ...] = ()
+
+    def improved(self, result: SolverResult) -> MixtureFit:
+        """Return the fit with a result that continues the best one; its trace replaces that of its start."""
+        start = self.result.trace.start
+        traces = tuple(result.trace if trace.start == start else trace for trace in self.traces)
+        return self._replace(result=result, traces=traces)
+
+
+class FitProgress(NamedTuple):
+    """Where a fit stands.
+
+    Parameters
+    ----------
+    seeds : tuple of int
+        Of all starts.
+    stage : {"starts", "order", "refinement", "ended"}
+    fit : MixtureFit, optional
+        The runs that ended.
+    run : SolverResult, optional
+        The run in progress.
+    refined : Refined, optional
+        How far the refinement has come.
+    """
+
+    seeds: tuple[int, ...]
+    stage: Stage = "starts"
+    fit: MixtureFit | None = None
+    run: SolverResult | None = None
+    refined: Refined | None = None
+
+    @property
+    def mixture_fit(self) -> MixtureFit:
+        """The runs that ended, of which there is one at least."""
+        assert self.fit is not None  # n_init is at least 1
+        return self.fit
+
+    @property
+    def n_decided(self) -> int:
+        """Number of starts up to the last that ended, or to the one in progress, which is not among them."""
+        ended = 0 if self.fit is None else self.fit.traces[-1].start + 1
+        return ended if self.run is None else max(ended, self.run.trace.start)
+
+    def with_end(self, result: SolverResult) -> FitProgress:
+        """Return the progress once the run of a start has ended."""
+        if self.fit is None:
+            return self._replace(fit=MixtureFit(result, result.repaired, (result.trace,)), run=None)
+        traces = (*self.fit.traces, result.trace)
+        if result.lower_bound > self.fit.result.lower_bound:
+            return self._replace(fit=MixtureFit(result, result.repaired, traces), run=None)
+        return self._replace(fit=self.fit._replace(traces=traces), run=None)
+
+
+class Journal:
+    """The progress of one fit, and who is told of it.
+
+    Parameters
+    ----------
+    progress : FitProgress or sequence of int
+        Where the fit continues, or the seeds of its starts.
+    keep : callable, optional
+        Called with the journal wherever the fit could be continued from its `progress`.
+    """
+
+    def __init__(
+        self, progress: FitProgress | Sequence[int], keep: Callable[[Journal], object] = lambda journal: None
+    ) -> None:
+        self._progress = progress if isinstance(progress, FitProgress) else FitProgress(tuple(progress))
+        self._run: SolverRun | None = None
+        self._keep = keep
+
+    @property
+    def progress(self) -> FitProgress:
+        """Where the fit stands now."""
+        return self._progress if self._run is None else self._progress._replace(run=self._run.result)
+
+    def pause(self, run: SolverRun) -> None:
+        """Note that a run could be continued from here."""
+        self._run = run
+        self._keep(self)
+
+    def drop_run(self) -> None:
+        """Forget the run in progress, which has failed."""
+        self._run = None
+
+    def note(self, progress: FitProgress) -> None:
+        """Note how far the fit has come between two runs."""
+        self._progress, self._run = progress if progress.run is None else progress._replace(run=None), None
+        self._keep(self)
+
+
+class Listener:
+    """A callback, and whether it has ended the fit."""
+
+    def __init__(self, callback: Callable[[Iteration], object] | None) -> None:
+        self._callback = callback
+        self.stopped = False
+
+    def __call__(self, iteration: Iteration) -> bool:
+        """Return whether the callback ends the fit after this pass."""
+        self.stopped = self._callback is not None and bool(self._callback(iteration))
+        return self.stopped
+
+
+SCREENING_PASSES = 15
+# Fitted to m rows, p parameters are p / 2m nats per row better on these than they are: 0.01.
+_ROWS_PER_PARAMETER = 50
+_FEWEST_ROWS = 2000
+_FEWEST_ROWS_OF_A_COMPONENT = 10  # for each feature
+_WORTH_SCREENING = 2  # times the rows that are screened
+# Measured with n_init=10 on 60,000 to 150,000 rows, of photos and drawn from overlapping components: 0.01 runs twice as
+# many starts as 0, for a gain of at most 0.004 nats per row.
+_MARGIN = 0.002  # nats per row
+_SAME = 1e-6  # nats per row
+
+
+def screening_rows(source: Source, first: MixtureParameters, seed: int) -> ArraySource | None:
+    """Draw the rows to screen starts on; None if every start is to be run without screening.
+
+    There is no screening of few rows, where it costs nearly as much as the run, nor where the part would hold too few
+    rows of some component of the `first` start.
+    """
+    size = max(_FEWEST_ROWS, _ROWS_PER_PARAMETER * first.n_parameters)
+    rarest = size * float(first.weights.min())
+    if source.n_used < _WORTH_SCREENING * size or rarest < _FEWEST_ROWS_OF_A_COMPONENT * source.n_features:
+        return None
+    part = source.subset(sample_indices(source, size, np.random.default_rng(seed)))
+    return ArraySource(np.ascontiguousarray(part.rows), part.sample_weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Screened:
+    """Result of a short run from a start on a part of the rows.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+        Where the run ended.
+    lower_bound : float
+        Mean log-likelihood on those rows, in nats per unit weight; −∞ if a covariance became singular.
+    record : float
+        The highest lower bound of the starts before; −∞ for the first.
+    promising : bool
+        Whether the start comes near the record or above it, and no earlier start ended in the same place.
+    """
+
+    parameters: MixtureParameters
+    lower_bound: float
+    record: float
+    promising: bool
+
+
+class Screening:
+    """Short runs on the same rows, one for each start.
+
+    A start is judged only by the starts before it. A start that is promising among few starts is so among more of them,
+    so more starts never end lower.
+
+    Parameters
+    ----------
+    problem : Problem
+        Over the rows that `screening_rows` drew.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._reached: list[float] = []
+
+    def __call__(self, parameters: MixtureParameters) -> Screened:
+        """Run the next start and judge it."""
+        (result,) = short_runs(self._problem, [parameters], SCREENING_PASSES)
+        reached = -np.inf if result is None else result.lower_bound
+        parameters = parameters if result is None else result.parameters
+        record = max(self._reached, default=-np.inf)
+        new = all(abs(reached - other) > _SAME for other in self._reached)
+        self._reached.append(reached)
+        return Screened(parameters, reached, record, reached > record - _MARGIN and new)
+
+
+_PASSES = 20  # of EM on the sample, from each candidate
+_LLOYD_PASSES = 5
+_TRIES = 3  # in each metric, where seeds are drawn
+
+
+def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
+    """Return the best of some starts, after a few passes over a sample of the rows.
+
+    Components of a class start at the mean of its labelled rows, or at their k-means centres; those of no class at rows
+    of unknown class, far from these (D² sampling). Then k-means that keeps labelled rows in their class (Basu, Banerjee
+    & Mooney 2002) shares out the others, in three metrics: the rows' own units, those of their covariance, and those of
+    the covariance within classes. Where every component has a class, the labelled rows alone are one more candidate.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of rows with known classes.
+    rng : Rng
+    """
+    sample, moments = _sampled(problem.rows, rng), problem.objective.model.of_starts.moments
+    classes, on_sample = sample.known, replace(problem, rows=sample)
+    labelled = classes.codes > 0
+    starts = [] if classes.n_free else [_partitioned(on_sample, labelled, _views(sample, moments)[0], rng, 0)]
+    is_random = len(classes.owners) > classes.owners.max() + 1
+    if is_random or not labelled.all():
+        everything = np.ones(sample.n_rows, dtype=bool)
+        views = _views(sample, moments) * (_TRIES if is_random else 1)
+        starts += [_partitioned(on_sample, everything, view, rng, _LLOYD_PASSES) for view in views]
+    results = short_runs(on_sample, starts, _PASSES)
+    best = results[best_of(on_sample, results)]
+    if best is not None:
+        return best.parameters
+    with on_sample.e_step() as e_step:
+        return on_sample.beginning(e_step, starts[0]).parameters
+
+
+def start_within_classes(problem: Problem, method: str, rng: Rng) -> SufficientStatistics:
+    """Return the statistics of a start in `STARTS`, made for each class and for the rows of unknown class.
+
+    Each row then belongs to the nearest mean of its class or, from the start "random", to components by chance.
+
+    Parameters
+    ----------
+    problem : Problem
+        With rows of known classes.
+    method : str
+    rng : Rng
+    """
+    sample = _sampled(problem.rows, rng)
+    classes, moments, n_threads = sample.known, problem.objective.model.moments, problem.n_threads
+    if method == "random":
+        shares = np.exp(classes.allowed).T[classes.codes] * rng.uniform(size=(sample.n_rows, len(classes.owners)))
+        return from_responsibilities(sample, shares / shares.sum(axis=1, keepdims=True), moments, n_threads=n_threads)
+    means = []
+    for owner in dict.fromkeys(classes.owners.tolist()):
+        of_class, n = np.flatnonzero(classes.codes == owner + 1), int((classes.owners == owner).sum())
+        request = StartRequest(n, problem.objective.of_components, n_threads)
+        means.append(STARTS[method](sample.subset(of_class).with_classes(ALL_UNKNOWN), request, rng).means)
+    return from_means(sample, np.concatenate(means), moments, n_threads=n_threads)
+
+
+def sampled_problem(problem: Problem, n_components: int, sample: ArraySource | None = None) -> Problem:
+    """Return a problem on a sample of its rows, the same for every seed: a refinement is a function of the rows."""
+    rng = np.random.default_rng(0)
+    if problem.rows.known:
+        return replace(problem, rows=_sampled(problem.rows, rng))
+    return replace(problem, rows=sample or sampled(problem.rows, n_components, rng))
+
+
+def _sampled(source: Source, rng: Rng) -> ArraySource:
+    """Return some rows of unknown class and of each class, as a weighted set: equal rows merged, and sorted."""
+    classes = source.known
+    size, has_weight = sample_size(len(classes.owners)), source.weights > 0
+    samples = []
+    for code in range(classes.owners.max() + 2):
+        rows = np.flatnonzero(has_weight & (classes.codes == code))
+        at_most = size if code == 0 else max(1000, size // (classes.owners.max() + 1))
+        samples.append(rng.choice(rows, at_most, replace=False) if len(rows) > at_most else rows)
+    indices = np.sort(np.concatenate(samples))
+    part = source.subset(indices)
+    coded = np.column_stack([part.rows.astype(np.float64), classes.codes[indices]])
+    merged, weight = distinct_rows(coded, part.sample_weight)
+    codes = merged[:, -1].astype(np.intc)
+    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight, replace(classes, codes=codes))
+
+
+def _views(sample: ArraySource, moments: Layout) -> tuple[View, View, View]:
+    """Return the sample in three metrics, the last that of the labelled rows about their classes' means."""
+    classes = sample.known
+    labelled = classes.codes > 0
+    codes, part = classes.codes[labelled] - 1, sample.subset(np.flatnonzero(labelled))
+    rows, mass = part.rows, part.weights
+    sums = np.zeros((codes.max() + 1, sample.n_features))
+    np.add.at(sums, codes, rows * mass[:, None])
+    within = ArraySource(rows - (sums / np.bincount(codes, mass)[:, None])[codes], part.sample_weight)
+    return *views_of(sample, moments), views_of(sample, moments, deviations=within)[1]
+
+
+def _partitioned(
+    problem: Problem, mask: NDArray[np.bool_], view: View, rng: Rng, n_passes: int
+) -> SufficientStatistics:
+    """Return the statistics of assigning the rows of a mask to the nearest centre that they may belong to."""
+    sample, moments = problem.rows.resident, problem.objective.model.moments
+    assert sample is not None  # it is a sample
+    centres = view.in_own_units(_centres(view.rows, sample.known, rng)) + sample.survey.centre
+    rows = sample.subset(np.flatnonzero(mask)).with_classes(sample.known.of_rows(mask))
+    for remaining_passes in range(n_passes, -1, -1):
+        statistics = partition(rows, centres, view.metric, moments, problem.n_threads)
+        if remaining_passes:
+            centres = statistics.means
+    return statistics
+
+
+def _centres(rows: ArraySource, classes: KnownClasses, rng: Rng) -> Array:
+    """Return where k-means begins, (K, d)."""
+    weight = rows.weights
+    centres: list[Array] = []
+    for number in range(classes.owners.max() + 1):
+        of_class, n = classes.codes == number + 1, int((classes.owners == number).sum())
+        part, mass = np.ascontiguousarray(rows.rows[of_class]), weight[of_class]
+        if n == 1:
+            centres.append(mass @ part / mass.sum())
+        else:
+            centres.extend(lloyd(ArraySource(part, mass), kmeans_plusplus(part, mass, n, rng)))
+    unknown = classes.codes == 0
+    for _ in range(classes.n_free):
+        squares = np.min([((rows.rows - centre) ** 2).sum(axis=1) for centre in centres], axis=0)
+        share = np.where(unknown, weight / weight.max() * squares, 0)
+        share = share if share.any() else weight * unknown
+        centres.append(rows.rows[rng.choice(rows.n_rows, p=share / share.sum())])
+    return np.array(centres)
+
+
+_ROWS = 0.1  # by which a component must outweigh the one before it
+
+
+def in_falling_order(
+    problem: Problem,
+    e_step: EStep,
+    result: SolverResult,
+    settings: SolverSettings,
+    callback: Callable[[Iteration], object] | None,
+    *,
+    paused: SolverResult | None = None,
+    on_pause: Callable[[SolverResult, SolverRun], object] = lambda result, run: None,
+) -> SolverResult:
+    """Sort the components of a converged result, or of each class, by their rows; run on as long as the bound rises.
+
+    Parameters
+    ----------
+    problem : Problem
+    e_step : EStep
+        Open over the rows of the problem.
+    result : SolverResult
+    settings : SolverSettings
+        With the maximum number of passes of all runs together.
+    callback : callable, optional
+        Called after each pass; each run counts its own.
+    paused : SolverResult, optional
+        The first of these runs, where it had been paused.
+    on_pause : callable, optional
+        Called wherever a run could pause, with the result that the run is to raise.
+    """
+    owners = problem.rows.known.owner_of_each(result.parameters.n_components)
+    together, last = np.diff(owners) == 0, owners.max() + 1  # components of no class come last
+    while result.trace.converged and (np.diff(result.statistics.counts)[together] > _ROWS).any():
+        n_passes = settings.max_iter - len(result.trace)
+        if n_passes <= 0:
+            break
+        order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
+        statistics = result.statistics.reordered(order)
+        begin = Beginning.at_pause(paused) if paused else problem.continuation(e_step, statistics)
+        run = problem.run(
+            e_step,
+            begin,
+            settings._replace(max_iter=n_passes),
+            start=result.trace.start,
+            callback=callback,
+            on_pause=partial(on_pause, result),
+        ).go()
+        paused = None
+        if not run.lower_bound > result.lower_bound:
+            break
+        result = replace(run.result, trace=run.result.trace.behind(result.trace))
+    return result
+
 
 # Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
 COMPARISON_DEFAULTS = {"tol": 1e-5, "max_iter": 1000}

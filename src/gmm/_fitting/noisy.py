@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gmm._fitting.incomplete import FINELY
+from gmm._fitting.moments import FINELY
 from gmm._fitting.racing import best_of, short_runs
 from gmm._fitting.sampling import sampled
 from gmm._fitting.starts import StartRequest, start_statistics

@@ -1,16 +1,19 @@
-"""Samples of the rows, for work that does not need all of them, and rows to seed k-means with."""
+"""Samples of the rows, for work that does not need all of them, rows to seed k-means with, and seeds of starts."""
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _candidates
-from gmm._caching import cached_property
 from gmm._kernel.first_look import distinct_rows
+from gmm._lazy import cached_property
 from gmm._rows.sources import ArraySource, Source, in_range
+from gmm._validation.parameters import check_random_state
 from gmm._values.layouts import Array
 
 Rng = np.random.RandomState | np.random.Generator
@@ -63,3 +66,28 @@ def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> 
 def seeding_uniforms(n_sets: int, n_components: int, rng: Rng) -> Array:
     """Return the random numbers, a row for each set, by which seeds are drawn: each is the best of some draws."""
     return rng.uniform(size=(n_sets, 1 + (n_components - 1) * (2 + int(math.log(n_components)))))
+
+
+def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:
+    """Return the seeds of `n_init` starts; a generator, or numpy's global one for None, advances by a draw for each."""
+    if isinstance(random_state, Integral):
+        return _seeds_of(int(random_state), n_init)
+    rng = check_random_state(random_state)
+    if isinstance(rng, np.random.Generator):
+        return tuple(int(rng.integers(2**63)) for _ in range(n_init))
+    return tuple(int(rng.randint(2**31)) for _ in range(n_init))
+
+
+def common_seed(random_state: int | Rng | None) -> int:
+    """Return one seed for all fits of a comparison: an int itself; a generator advances by a draw."""
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    rng = check_random_state(random_state)
+    draw = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
+    return int(draw(2**31))
+
+
+@lru_cache
+def _seeds_of(number: int, n_init: int) -> tuple[int, ...]:
+    # Seeding a RandomState takes longer than everything else that a small fit does before its first pass.
+    return start_seeds(check_random_state(number), n_init)

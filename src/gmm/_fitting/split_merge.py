@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._fitting.racing import is_hopeless
-from gmm._passes.e_step import EStep
+from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
-from gmm._passes.results import ComponentDiagnostics
-from gmm._passes.solver import Iteration, SolverResult
-from gmm._passes.trace import Refinement
+from gmm._passes.solver import Iteration, Refinement, SolverResult
 from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics

@@ -1,34 +1,456 @@
 """Starts: each looks at a sample of the rows and returns statistics, like an E-step.
 
-Starts see the rows as a weighted set: equal rows merged and sorted by value. As long as all rows fit the sample, their
-order does not matter, and a row written twice equals a row of weight 2.
+Rows are compared in metrics (`views_of`): their own units, and those of their covariance. `Course` is successive
+halving: all candidates begin on part of the rows, and those that lag behind drop out. Some have more components than
+asked for. The best of these drops the ones that cost least, and what is left is compared with the best of the others:
+two components on one cluster, and one on two, are rare among mixtures made like this. `Hierarchy` is Ward's.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gmm._blas import blas_alone
-from gmm._caching import cached_property
-from gmm._fitting.halving import best_candidate
-from gmm._fitting.hierarchy import Hierarchy
-from gmm._fitting.metrics import OWN_UNITS, Metric, View, views_of
+from gmm._blas import blas_alone, single_threaded_blas
+from gmm._candidates import CandidateView, Opening, Race
+from gmm._em import CandidateRows
+from gmm._fitting.degenerate import Judge, Resolution, degenerate_components, fewest_rows
 from gmm._fitting.racing import short_runs
-from gmm._fitting.sampling import Rng, RoughRows, kmeans_plusplus, sampled, sampled_share
-from gmm._passes.e_step import CENTRED_DOUBLE, EStep
+from gmm._fitting.sampling import Rng, RoughRows, kmeans_plusplus, sampled, sampled_share, seeding_uniforms
+from gmm._lazy import cached_property
+from gmm._passes.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm._passes.problem import Problem
-from gmm._passes.results import Partition
-from gmm._rows.sources import ArraySource, Source
-from gmm._values.classes import ALL_UNKNOWN
-from gmm._values.layouts import FULL, SPHERICAL, Array, Layout
+from gmm._rows.sources import ArraySource, Source, in_range
+from gmm._values.covariance import CovarianceModel
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout
 from gmm._values.objective import Objective
+from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import weighed
+from gmm._values.weights import ALL_UNKNOWN, weighed
 from gmm._values.whitened import WhitenedMixture
+
+_TIE = 1e-9  # of a cost: merges that differ by less are ties, which the order of the rows breaks
+_TINY = float(np.finfo(np.float64).tiny)
+
+
+class Hierarchy:
+    """The merges of rows by Ward's method (1963), each the one that adds least to the scatter within clusters.
+
+    Merging a and b costs w_a w_b / (w_a + w_b) ‖c_a − c_b‖², so that a row of weight 2 equals two rows.
+
+    Parameters
+    ----------
+    rows : array of shape (n, d)
+        About their centre.
+    weight : array of shape (n,)
+        Above 0.
+
+    Attributes
+    ----------
+    merges : array of int, shape (n − 1, 2)
+        Each cluster by its first row, in the order of their costs.
+    costs : array of shape (n − 1,)
+        The scatter that merges add, as a share of the weight.
+    """
+
+    def __init__(self, rows: Array, weight: Array) -> None:
+        weight = np.maximum(weight / weight.sum(), _TINY)  # none underflows to 0, which has no cost
+        merges, costs = _merges(_costs(rows, weight), weight)
+        order = np.argsort(costs)
+        rank = np.empty_like(order)
+        rank[order] = np.cumsum(np.diff(costs[order], prepend=0) > _TIE * costs[order])
+        # Stable: a cluster must be made before it is merged, even if both cost the same.
+        order = np.argsort(rank, kind="stable")
+        self.merges, self.costs = merges[order], costs[order]
+
+    def clusters(self, n_clusters: int) -> NDArray[np.intp]:
+        """Return the cluster of each row, (n,), numbered in the order of their first rows; at most one for each row."""
+        n = len(self.merges) + 1
+        cheapest = self.merges[: max(n - n_clusters, 0)]
+        into = np.arange(n)
+        into[cheapest[:, 1]] = cheapest[:, 0]
+        while not np.array_equal(into, into[into]):
+            into = into[into]
+        return np.unique(into, return_inverse=True)[1].reshape(-1)
+
+
+def _costs(rows: Array, weight: Array) -> Array:
+    """Return the cost of merging any two rows, (n, n), symmetric to the last bit; ∞ for a row and itself."""
+    squares = np.einsum("ij,ij->i", rows, rows)
+    with single_threaded_blas():
+        distances = rows @ rows.T
+    distances *= -2
+    distances += squares[:, None] + squares
+    np.maximum(distances, 0, out=distances)
+    inverse = 1 / weight
+    distances /= inverse[:, None] + inverse  # the product of two weights might underflow
+    np.fill_diagonal(distances, np.inf)
+    return distances
+
+
+def _merges(costs: Array, weight: Array) -> tuple[NDArray[np.intp], Array]:
+    """Return all n − 1 merges, (n − 1, 2), and their costs; a cluster has the index of its first row.
+
+    A nearest-neighbour chain (Murtagh 1983) goes from a cluster to its nearest one until two are nearest to each other,
+    which are merged sooner or later, whatever the order. `costs` are overwritten.
+    """
+    weight, n = weight.copy(), len(weight)
+    merges, paid, heights = np.empty((n - 1, 2), dtype=np.intp), np.empty(n - 1), np.zeros(n)
+    chain = [0]
+    for number in range(n - 1):
+        a, b = sorted(_nearest_of_each_other(costs, chain))
+        paid[number] = heights[a] = max(costs[a, b], heights[a], heights[b])
+        merges[number] = a, b
+        # Lance & Williams (1967). Infinite costs stay infinite.
+        ours, theirs = weight[a] + weight, weight[b] + weight
+        row = (ours * costs[a] + theirs * costs[b] - weight * costs[a, b]) / (ours + weight[b])
+        costs[a] = costs[:, a] = row
+        costs[b] = costs[:, b] = np.inf
+        weight[a] += weight[b]
+    return merges, paid
+
+
+def _nearest_of_each_other(costs: Array, chain: list[int]) -> tuple[int, int]:
+    """Extend the chain until two clusters are nearest to each other; take them off it."""
+    if not chain:
+        chain.append(0)  # the first row's cluster is always there
+    while True:
+        row = costs[chain[-1]]
+        near = row <= row.min() * (1 + _TIE)
+        # Every link is cheaper than the previous one, so the chain ends.
+        if len(chain) > 1 and near[chain[-2]]:
+            return chain.pop(), chain.pop()
+        chain.append(int(near.argmax()))
+
+
+# Measured on 200k × 8 and × 16 and 50k × 64 (`python -m benchmarks kmeans`), among 1e-6 … 0.1: without shrinkage,
+# directions of little variance add only noise.
+_SHRINKAGE = 0.03  # of the total variance, added to each variance once every feature is brought to variance 1
+# Features up to which starts of diagonal and spherical models also use the metric of the whole covariance. It costs
+# n·d² and d³, far more on wide tables than all their passes. With each feature's own variance instead, fits of ten real
+# data sets by six types lose 0.014 (wine, diag) and 0.19 nats per row (breast cancer, EVI), and gain less on others.
+_WHOLE_METRIC = 64
+_LEAST_DEVIATION = 1e-50  # of a feature's reach: squares of rows in its units are then finite
+
+
+class Metric(NamedTuple):
+    """A distance between rows, ‖W (x − y)‖.
+
+    `whitener` is W as `layout` stores it for one component.
+    """
+
+    layout: Layout
+    whitener: Array
+
+    def about(self, centres: Array) -> WhitenedMixture:
+        """Return the mixture whose most probable component is the nearest of `centres`, (K, d)."""
+        K = len(centres)
+        whiteners = self.whitener if self.layout.pooled else np.repeat(self.whitener, K, axis=0)
+        return WhitenedMixture(self.layout, np.zeros(K), centres, whiteners)
+
+
+OWN_UNITS = Metric(SPHERICAL, np.ones(1))
+
+
+class View(NamedTuple):
+    """A sample in the coordinates of a metric, about its centre: `rows` are W (x − centre)."""
+
+    rows: ArraySource
+    metric: Metric
+
+    def in_own_units(self, rows: Array) -> Array:
+        """Convert rows (m, d) of these coordinates to differences from the sample's centre."""
+        return self.metric.layout.coloured(self.metric.whitener, 0, rows)
+
+
+def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | None = None) -> tuple[View, View]:
+    """Return the sample in its own units, and in the units of its covariance.
+
+    For models of variances alone and many features, the second view is in units of each feature's standard deviation.
+    The covariance is that of `deviations`, if they are given.
+    """
+    own = ArraySource(sample.rows - sample.survey.centre, sample.sample_weight)
+    spread = own if deviations is None else deviations
+    z, weighted, total = spread.rows, spread.weighed(spread.rows), (deviations or sample).survey.weight
+    least = (_LEAST_DEVIATION * sample.survey.reach(sample.survey.centre)) ** 2
+    if moments.axis_aligned and sample.n_features > _WHOLE_METRIC:
+        variances = _positive(np.einsum("ij,ij->j", weighted, z) / total, least)
+        metric = Metric(DIAGONAL, 1 / np.sqrt(variances)[None])
+    else:
+        metric = _shrunk(weighted.T @ z / total, least)
+    white = ArraySource(metric.layout.whitened(metric.whitener, 0, own.rows), own.sample_weight)
+    return View(own, OWN_UNITS), View(white, metric)
+
+
+def _positive(variances: Array, least: Array) -> Array:
+    """Return variances (d,) that rows can be divided by; that of a constant feature is 1."""
+    return np.where(variances > 0, np.maximum(variances, least), 1)
+
+
+def _shrunk(covariance: Array, least: Array) -> Metric:
+    """Return the metric of a covariance (d, d), which is overwritten, shrunk towards its diagonal."""
+    d = len(covariance)
+    variances = covariance.ravel()[:: d + 1]
+    variances[:] = _positive(variances * (1 + d * _SHRINKAGE), least)
+    return Metric(TIED, TIED.whiten(covariance, d)[0])
+
+
+# Measured on the tables of `python -m benchmarks fits` (docs/measurements.md): more candidates end higher, more passes
+# for each do not.
+_CANDIDATES = 12
+_SURPLUS = 2  # components that are dropped in the end
+_LARGER = 6  # candidates with so many more: twelve end hardly higher
+_AGREEMENT = 0.005  # nats per row between the three best: where they agree, more candidates seldom end higher
+_ROWS_FOR_SURPLUS = 5  # fewest rows of each component: with fewer, what is left overfits more often
+_FEWEST_ROWS = 400
+_ROWS_PER_COMPONENT = 50
+_ROWS_PER_FEATURE = 10  # of a component with a full covariance: with fewer, the candidate that overfits most wins
+_SEEDING_ROWS = 100
+_SEEDING_ROWS_PER_COMPONENT = 50
+# Of many rows there tend to be many clusters, and k-means has to find them all: random rows, few rows to seed with and
+# few passes merge some.
+_MANY_ROWS = 10_000
+_LLOYD_PASSES_OF_MANY = 30
+_SEEDING_ROWS_OF_MANY = 300  # per component
+_MANY_COMPONENTS = 50  # whose covariances all overfit
+# Of so many components with so many rows each, diagonal mixtures tell which candidates are worth full covariances.
+_SEVERAL, _MANY_OF_EACH, _FEW_MIXTURES = 10, 50, 2
+_FEW_NUMBERS = 1000  # in the rows: passes take little time beside the rest of a fit, so there may be more
+_MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
+_WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
+_ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than it loses
+
+Task = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Keep the `n_survivors` best candidates after `passes` more passes of each, over part of the rows or over all."""
+
+    n_survivors: int
+    passes: int
+    all_rows: bool = False
+
+
+_CUTS = Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)
+_CUTS_OF_FEW = Cut(6, 4), Cut(3, 6), Cut(1, 10, all_rows=True)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How candidates are compared.
+
+    Parameters
+    ----------
+    n_candidates : int
+    n_mixtures : int
+        Candidates of a race that get as far as a mixture of the family: those whose simpler mixtures are likeliest.
+    part : int
+        Rows that candidates begin on.
+    cuts : tuple of Cut
+    n_lloyd : int
+        Passes of k-means from the seeds.
+    n_seeding : int
+        Rows among which the seeds of k-means++ are.
+    random_seeds : bool
+        Whether the seeds of every other pair of candidates are rows at random.
+    single : bool
+        Whether passes over the part may be in float32: not where covariances are singular but for the ridge.
+    single_throughout : bool
+        Whether passes over all rows may be as well. Of few rows, a climb from rounded sums would take more passes.
+    n_larger : int
+        Candidates of the second race, with a surplus of components; 0 for no such race.
+    agreement : float
+        Nats per row between the best and the third best of the first race, up to which there is no second.
+    """
+
+    n_candidates: int
+    n_mixtures: int
+    part: int
+    cuts: tuple[Cut, ...]
+    n_lloyd: int = 2
+    n_seeding: int = _SEEDING_ROWS
+    random_seeds: bool = True
+    single: bool = True
+    single_throughout: bool = False
+    n_larger: int = 0
+    agreement: float = 0.0
+
+    def n_greedy(self, n_candidates: int) -> int:
+        """How many candidates of a race have seeds of k-means++."""
+        # Views take turns, and in each view random rows and seeds of k-means++: see `Race.begin`.
+        return sum(i // 2 % 2 for i in range(n_candidates)) if self.random_seeds else n_candidates
+
+
+def schedule_for(problem: Problem, n_components: int) -> Schedule:
+    """Choose a schedule by the shape of the rows and by the model."""
+    objective, rows = problem.objective, problem.rows
+    return _schedule(objective.model, rows.n_rows, rows.n_features, n_components, not objective.prior)
+
+
+@lru_cache
+def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: bool) -> Schedule:
+    full = model.moments is FULL and d > 1
+    n_seeding = max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * K)
+    if full and n < K * model.fewest_rows(d):
+        # Too few rows for so many covariances: any fit overfits them, and passes are dear.
+        return Schedule(4, 2 if K <= _MANY_COMPONENTS else 1, n, (Cut(1, 1),), n_seeding=n_seeding, single=False)
+    n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(K, d)))))
+    n_mixtures = _FEW_MIXTURES if full and K >= _SEVERAL and n >= _MANY_OF_EACH * K else n_candidates
+    # What a drop costs is likelihood, and says nothing of a prior.
+    worthwhile = (
+        without_prior and n_candidates == _CANDIDATES and n >= _ROWS_FOR_SURPLUS * (K + _SURPLUS) * model.fewest_rows(d)
+    )
+    schedule = Schedule(
+        n_candidates, n_mixtures, n, _CUTS, n_seeding=n_seeding, n_larger=worthwhile * _LARGER, agreement=_AGREEMENT
+    )
+    if n * d <= _FEW_NUMBERS:
+        return replace(schedule, cuts=_CUTS_OF_FEW)
+    rows_of_component = max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if full else 0)
+    if without_prior:
+        schedule = replace(schedule, part=min(n, max(_FEWEST_ROWS, rows_of_component * K)))
+    if n < _MANY_ROWS:
+        return schedule
+    n_seeding = _SEEDING_ROWS_OF_MANY * K
+    return replace(
+        schedule,
+        n_lloyd=_LLOYD_PASSES_OF_MANY,
+        n_seeding=n_seeding,
+        random_seeds=False,
+        single_throughout=True,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What the candidates of a race see of the rows, for all models of one layout; they begin alike.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    sample : ArraySource
+        Distinct rows, in float64.
+    sizes : tuple of int
+        Numbers of components of the candidates.
+    uniforms : list of array
+    views : list of CandidateView
+    part, rows : CandidateRows
+        As `Race` takes them.
+    openings : dict of int to list of Opening
+        How candidates began in a race before.
+    """
+
+    schedule: Schedule
+    sample: ArraySource
+    sizes: tuple[int, ...]
+    uniforms: list[Array]
+    views: list[CandidateView]
+    part: CandidateRows
+    rows: CandidateRows
+    openings: dict[int, list[Opening]] = field(default_factory=dict)
+
+    @classmethod
+    def over(cls, sample: ArraySource, moments: Layout, n_components: int, schedule: Schedule, rng: Rng) -> Course:
+        """Deal out the rows and what chance decides."""
+        sizes = {n_components: schedule.n_candidates}
+        if schedule.n_larger:
+            sizes[n_components + _SURPLUS] = schedule.n_larger
+        part = sample.subset(rng.permutation(sample.n_rows)[: schedule.part])
+        limit = _ROUGHLY if in_range(part.heaviest) else 0.0
+        return cls(
+            schedule,
+            sample,
+            tuple(sizes),
+            [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()],
+            # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
+            [_scaled(view, part.survey.centre, limit) for view in views_of(part, moments)],
+            _rows(part, sample, moments, limit if schedule.single else 0.0),
+            _rows(sample, sample, moments, limit if schedule.single_throughout else 0.0),
+        )
+
+    def winner(self, problem: Problem, judge: Judge = Judge.START) -> SufficientStatistics:
+        """Return the statistics of the candidate that is left in the end, of the model of a problem."""
+        objective, n_components = problem.objective, self.sizes[0]
+        model, rows = objective.model, Resolution.of(self.sample, objective.ridge)
+        enough = fewest_rows(model, self.sample.n_features) / rows.weight
+
+        def is_degenerate(estimate: Estimate) -> bool:
+            parameters = MixtureParameters.estimated(estimate, objective.of_components)
+            return bool(degenerate_components(parameters, rows, judge=judge).any())
+
+        with problem.e_step() as e_step:
+            race = Race(
+                self.schedule,
+                [problem.family(K) for K in self.sizes],
+                model.moments,
+                self.uniforms,
+                self.views,
+                self.part,
+                self.rows,
+                fewest=0.0 if model.common else enough,
+                enough=enough,
+                least=rows.variances,
+                verdict=is_degenerate if n_components > 1 and not objective.prior.variational else None,
+                spread=(
+                    None if self.sample.n_rows < _WORTH_SCRATCH else partial(_share_out, e_step, problem, n_components)
+                ),
+                openings=self.openings,
+            )
+            return race.best().statistics
+
+
+def best_candidate(
+    problem: Problem, sample: ArraySource, n_components: int, rng: Rng, *, schedule: Schedule | None = None
+) -> SufficientStatistics:
+    """Return the statistics of the candidate that is left in the end.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of the rows of the sample.
+    sample : ArraySource
+        Distinct rows, in float64.
+    n_components : int
+    rng : Rng
+    schedule : Schedule, optional
+        `schedule_for` chooses one by default.
+    """
+    schedule = schedule or schedule_for(problem, n_components)
+    return Course.over(sample, problem.objective.model.moments, n_components, schedule, rng).winner(problem)
+
+
+def _share_out(e_step: EStep, problem: Problem, n_components: int, task: Task, n: int, n_rows: int) -> None:
+    """Do a task for n candidates, each of which passes over so many rows, in threads if it is worth them."""
+    shape = problem.objective.model.moments.shape(n_components, problem.rows.n_features)
+    work = float(n * n_rows) * (2 * math.prod(shape) + 20 * n_components)
+    e_step.share_out(task, n, work, product=problem.family(n_components).work)
+
+
+def _scaled(view: View, centre: Array, single_limit: float) -> CandidateView:
+    """Return a view with a mean variance of 1."""
+    rows, metric = view.rows.rows, view.metric
+    variance = view.rows.mean_of(np.einsum("ij,ij->i", rows, rows)) / rows.shape[1]
+    scale = 1 / math.sqrt(variance) if variance > 0 else 1.0
+    scaled, origin = ArraySource(rows * scale, view.rows.sample_weight), np.zeros(rows.shape[1])
+    reach = scaled.survey.reach(origin)
+    passed = CandidateRows(scaled.rows, scaled.sample_weight, origin, reach, single_limit=single_limit)
+    return CandidateView(passed, metric.layout.code, scale * metric.whitener.ravel(), centre)
+
+
+def _rows(part: ArraySource, sample: ArraySource, moments: Layout, single_limit: float) -> CandidateRows:
+    """Return part of a sample as candidates pass over it."""
+    centre, scatter = sample.survey.centre, None
+    if moments is TIED:
+        rows = part.rows - centre
+        scatter = part.weighed(rows).T @ rows
+    reach = sample.survey.reach(centre)
+    return CandidateRows(part.rows, part.sample_weight, centre, reach, scatter=scatter, single_limit=single_limit)
 
 
 class StartRequest(NamedTuple):

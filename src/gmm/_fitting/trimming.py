@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from gmm._fitting.fit import FitSettings, OnSkip, first_mixture, fit_mixture
+from gmm._fitting.fit import FitSettings, Journal, Listener, MixtureFit, OnSkip, first_mixture, fit_mixture
 from gmm._fitting.noisy import start_of_heavy_tails
-from gmm._fitting.progress import Journal, Listener, MixtureFit
 from gmm._fitting.starts import StartRequest, start_statistics
 from gmm._passes.problem import Beginning, Problem
 from gmm._passes.solver import Iteration, SolverResult
-from gmm._rows.reweighed import reweighed
-from gmm._rows.sources import ArraySource, Source
+from gmm._rows.sources import ArraySource, Source, reweighed
 from gmm._validation.rows import check_enough_rows
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters

@@ -1,34 +1,273 @@
-"""The E-step: one pass over the rows, from a whitened mixture to sufficient statistics or to numbers for every row."""
+"""The E-step: one pass over the rows, to statistics or to numbers for every row, and the threads that make it."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import replace
-from itertools import starmap
+from dataclasses import dataclass, replace
+from itertools import starmap, zip_longest
 from math import inf
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import _em
-from gmm._blas import blas_alone
-from gmm._caching import cached_property
+from gmm import _em, _loop
+from gmm._blas import blas_alone, single_threaded_blas
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm._passes.resident import ResidentPasses
-from gmm._passes.results import ComponentDiagnostics, Output, Partition, PassBatch, RowResults, Totals
-from gmm._passes.threads import PASS_WORTH_THREADS, READING, SLICE, result_of, submitted, usable_threads
-from gmm._passes.trace import GainBelow, PassRecord, Stopping
+from gmm._lazy import cached_property
+from gmm._passes.solver import CATCH_UP, GainBelow, PassRecord, Stopping
+from gmm._rows.ahead import LOOK_UP
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
+
+T = TypeVar("T")
+
+# Multiply-adds. A pass with fewer stays on one thread: starting others costs more than it saves.
+PASS_WORTH_THREADS = 2e6
+# Between two checks for Ctrl-C: some tens of milliseconds.
+SLICE = 2e8
+# A search solves cells one after the other if a pass of the largest has fewer: Python's part would be the larger.
+CELLS_WORTH_THREADS = 5e5
+# Replicates of a bootstrap run side by side if a pass of one is between these: with fewer they wait for each other in
+# Python, with more each pass has threads of its own.
+REPLICATES_WORTH_THREADS, REPLICATES_LEFT_TO_PASSES = 1e5, 2e7
+# Multiply-adds in which a file's number is decoded, several times over.
+READING = 500
+
+
+def usable_threads() -> int:
+    """Return how many cores this process may use, given its affinity and the limit set on BLAS."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return int(min([cores, *single_threaded_blas.outside()]))
+
+
+def replicated(
+    task: Callable[[int, int | None], T], seeds: Sequence[int], *, work: float, n_threads: int | None
+) -> Generator[T, None, None]:
+    """Yield ``task(seed, n_threads)`` of each seed in order, side by side if passes of this work are worth it.
+
+    Parameters
+    ----------
+    task : callable
+        Takes a seed and the number of threads for its own passes.
+    seeds : sequence of int
+    work : float
+        Multiply-adds of one pass.
+    n_threads : int, optional
+        None for all usable cores.
+    """
+    n_workers = n_threads or usable_threads()
+    if n_workers == 1 or not REPLICATES_WORTH_THREADS < work < REPLICATES_LEFT_TO_PASSES:
+        yield from (task(seed, n_threads) for seed in seeds)
+        return
+    pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm")
+    try:
+        for seed, replicate in zip_longest(seeds, submitted(pool, task, [(seed, 1) for seed in seeds])):
+            yield task(seed, 1) if replicate is None else result_of(replicate)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def submitted(
+    pool: ThreadPoolExecutor, task: Callable[..., T], arguments: Iterable[tuple[Any, ...]]
+) -> list[Future[T]]:
+    """Submit a task with each of these arguments; if threads lack memory, the first ones alone, then done."""
+    futures: list[Future[T]] = []
+    try:
+        futures.extend(pool.submit(task, *each) for each in arguments)
+    except RuntimeError:
+        pool.shutdown()  # it would still begin the task that it has no thread for, and takes no other from now on
+    return futures
+
+
+def result_of(future: Future[T]) -> T:
+    """Return what a task returns or raises, once it has; look for Ctrl-C meanwhile."""
+    while not future.done():
+        wait([future], LOOK_UP)
+    return future.result()
+
+
+Record = tuple[float, float, float, bool]
+Scatter = Callable[[], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class ResidentPasses:
+    """Passes of one worker over rows in memory, which `loop` has.
+
+    `scatter` returns the scatter of the rows about the origin. Kept here it would tie a knot with its `EStep`, and rows
+    would stay in memory until the garbage collector comes.
+    """
+
+    loop: _loop.Loop
+
+    @classmethod
+    def over(
+        cls, source: Source, moments: Layout, origin: Array, reach: Array, *, single: bool, form: int, alone: bool
+    ) -> ResidentPasses:
+        """Make passes over the rows of a source, short ones unless the worker is `alone`; see `gmm._em.Plan`."""
+        rows, known = source.resident, source.known
+        assert rows is not None  # others are passed over one pass at a time
+        limits = {"pass_limit": SLICE if alone else PASS_WORTH_THREADS, "call_limit": SLICE, "catch_up": CATCH_UP}
+        table = _em.RowTable(rows.rows, rows.sample_weight, known.codes if known else None)
+        return cls(_loop.Loop(table, moments, origin, reach, single=single, form=form, allowed=known.table, **limits))
+
+    def run_quasi_newton(
+        self, state: QuasiNewtonState, scatter: Scatter, at_most: int, *, repair_empty: bool, lead: float
+    ) -> list[Record] | None:
+        """Make passes as `EStep.run_quasi_newton` does; None if one is worth threads."""
+        at_most = 1 if state.work > PASS_WORTH_THREADS else min(at_most, sys.maxsize)
+        with blas_alone(max(self.loop.largest_product, state.work)):
+            return self.loop.run_quasi_newton(state, scatter, at_most=at_most, repair_empty=repair_empty, lead=lead)
+
+    def first_legs(
+        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, scatter: Scatter, **how: Any
+    ) -> list[tuple[QuasiNewtonState, list[Record] | None]]:
+        """Run starts as `gmm._loop.Loop.first_legs` does; none where an update is worth threads."""
+        if family.work > PASS_WORTH_THREADS:
+            return []
+        with blas_alone(max(self.loop.largest_product, family.work)):
+            return self.loop.first_legs(starts, family, scatter, **how)
+
+
+Output = Literal[True] | NDArray[Any] | None
+
+
+class RowResults(NamedTuple):
+    """Numbers for every row; None where they were not requested.
+
+    Parameters
+    ----------
+    labels : int array of shape (n,)
+        The most probable component.
+    log_evidence : array of shape (n,)
+        log Σ_k ρ_ik, in nats, float64.
+    responsibilities : array of shape (n, K)
+        In the type of the rows.
+    largest : array of shape (n,)
+        The largest responsibility of each row, likewise.
+    """
+
+    labels: NDArray[np.intp] | None = None
+    log_evidence: Array | None = None
+    responsibilities: NDArray[Any] | None = None
+    largest: NDArray[Any] | None = None
+
+    @staticmethod
+    def room(
+        n: int,
+        K: int,
+        dtype: np.dtype[Any],
+        labels: Output = None,
+        log_evidence: Output = None,
+        responsibilities: Output = None,
+        largest: Output = None,
+    ) -> RowResults:
+        """Make room for numbers of n rows: an array is where to write, True asks for a new one."""
+        return RowResults(
+            np.empty(n, np.intp) if labels is True else labels,
+            np.empty(n) if log_evidence is True else log_evidence,
+            np.empty((n, K), dtype) if responsibilities is True else responsibilities,
+            np.empty(n, dtype) if largest is True else largest,
+        )
+
+    @property
+    def outputs(self) -> dict[str, NDArray[Any] | None]:
+        """The arrays by the names that a pass has for them."""
+        names = "label", "log_evidence", "responsibility", "largest"
+        return dict(zip(names, self, strict=True))
+
+
+class Totals(NamedTuple):
+    """Sums over rows, in nats.
+
+    Parameters
+    ----------
+    log_likelihood : float
+        Σ_i w_i log Σ_k ρ_ik.
+    classification : float
+        Σ_i w_i max_k log ρ_ik.
+    entropy : float
+        −Σ_i w_i Σ_k r_ik log r_ik.
+    """
+
+    log_likelihood: float
+    classification: float
+    entropy: float
+
+
+@dataclass(frozen=True, eq=False)
+class PassBatch:
+    """Results of consecutive passes.
+
+    Parameters
+    ----------
+    bounds : list of float
+        Mean log evidence of each pass.
+    statistics : SufficientStatistics
+        From the last pass.
+    parameters : MixtureParameters
+        The mixture that the last pass measured.
+    before : tuple of MixtureParameters and array of shape (K,), optional
+        The mixture and counts of the pass before, of several of which the last fell.
+    """
+
+    bounds: list[float]
+    statistics: SufficientStatistics
+    parameters: MixtureParameters
+    before: tuple[MixtureParameters, Array] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentDiagnostics:
+    """How far from Gaussian each component is, and how much the fit would lose without it.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+        From the same pass.
+    log_rest : array of shape (K,)
+        Σ_i w_i log(1 − r_ik), in nats: the loss of dropping the component.
+    powers : array of shape (3, K, d)
+        Σ_i w_i r_ik y^p for p = 2, 3, 4, y the coordinates from the component's centre along its axes.
+    """
+
+    statistics: SufficientStatistics
+    log_rest: Array
+    powers: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """A k-means partition.
+
+    Parameters
+    ----------
+    centres : array of shape (K, d)
+    spread : float
+        Standard deviation of the rows about their centres in one feature; a pass derives its precision from it.
+    total : float
+        Σ w ‖x − mean‖² of all rows about their mean.
+    inertia : float
+        Σ w ‖x − c‖² from the previous pass; infinite if there was none.
+    """
+
+    centres: Array
+    spread: float
+    total: float
+    inertia: float = float("inf")
+
 
 _ROWS_AT_ONCE = 1 << 17  # rows of which `row_blocks` yields the results at a time
 _LARGEST_FALL = 1e-3  # of an objective by rounding near a singular covariance: the default `tol`

@@ -16,15 +16,12 @@ from numpy.typing import NDArray
 
 from gmm import _em, _errors
 from gmm._blas import blas_alone
-from gmm._caching import cached_property
-from gmm._passes.e_step import EStep
-from gmm._passes.results import ComponentDiagnostics, Output, RowResults, Totals
+from gmm._lazy import cached_property
+from gmm._passes.e_step import ComponentDiagnostics, EStep, Output, RowResults, Totals
 from gmm._rows.incomplete import LANES, IncompleteSource
-from gmm._rows.partitions import IncompletePartitions
+from gmm._rows.partitions import Expected, IncompletePartitions
 from gmm._rows.sources import Chunk, Pattern, Piece, chunks_in_order
-from gmm._rows.tasks import Expected
-from gmm._values.completion import Completion, Gaps
-from gmm._values.deconvolution import Blur, BlurredMixture, Deconvolution
+from gmm._values.completion import Blur, BlurredMixture, Completion, Deconvolution, Gaps
 from gmm._values.errors import lower_triangle
 from gmm._values.layouts import FULL, TIED, Array, Layout
 from gmm._values.statistics import SufficientStatistics

@@ -10,20 +10,26 @@ from math import inf
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from gmm._caching import cached_property
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm._passes.e_step import EStep
-from gmm._passes.m_step import MStep
-from gmm._passes.opening import e_step_over
-from gmm._passes.quasi_newton import QuasiNewton
-from gmm._passes.resident import Record
-from gmm._passes.solver import Iteration, Solver, SolverResult, SolverRun
-from gmm._passes.textbook import TextbookEM
-from gmm._passes.trace import GainBelow, PassRecord
+from gmm._lazy import cached_property
+from gmm._passes.e_step import EStep, Record
+from gmm._passes.em import MStep, QuasiNewton, TextbookEM
+from gmm._passes.solver import GainBelow, Iteration, PassRecord, Solver, SolverResult, SolverRun
 from gmm._rows.sources import Source
+from gmm._values.layouts import Array, Layout
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
+
+
+def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None, origin: Array | None = None) -> EStep:
+    """Open passes over rows; what takes out gaps and errors is loaded where there are some."""
+    steps: Callable[..., EStep] = EStep
+    if source.in_patterns:
+        from gmm._passes.incomplete import ElsewhereEStep, IncompleteEStep
+
+        steps = IncompleteEStep if source.here else ElsewhereEStep
+    return steps(source, moments, n_threads=n_threads, origin=origin)
 
 
 class SolverSettings(NamedTuple):

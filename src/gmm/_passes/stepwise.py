@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gmm._passes.m_step import refilled
-from gmm._passes.opening import e_step_over
+from gmm._passes.em import refilled
+from gmm._passes.problem import e_step_over
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from gmm._persistence.places import Readable as Readable
 from gmm._persistence.places import Writable as Writable
 from gmm._persistence.places import name_of_source, read_bytes, write_to
-from gmm._text.printable import printable_lines
+from gmm._text.words import printable_lines
 from gmm._values.priors import NormalInverseWishart, parts
 
 Arrays = dict[str, NDArray[Any]]

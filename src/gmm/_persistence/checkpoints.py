@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar, get_args
 import numpy as np
 
 from gmm._exceptions import warn
-from gmm._fitting.progress import FitProgress, Journal, MixtureFit, Stage
+from gmm._fitting.fit import FitProgress, Journal, MixtureFit, Stage
 from gmm._fitting.split_merge import Refined, Tally
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.problem import Problem

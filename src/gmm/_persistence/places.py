@@ -1,15 +1,18 @@
-"""Reading from and writing to paths, open files and bytes, whatever the file format."""
+"""Reading from and writing to paths, open files and bytes, whatever the file format; predictions block by block."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO, TextIOBase
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
-from gmm._text.printable import printable
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._text.words import printable, quoted
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Writable: TypeAlias = str | os.PathLike[str] | BinaryIO
@@ -141,3 +144,39 @@ def _is_binary(file: object, verb: str) -> bool:
 
 def _described(place: object) -> str:
     return "a file opened in text mode" if isinstance(place, TextIOBase) else f"{type(place).__name__}: {place!r:.60}"
+
+
+Predicted: TypeAlias = tuple[int, NDArray[Any], NDArray[Any] | None]  # first row, labels, responsibilities
+
+
+def write_predictions(path: str | os.PathLike[str], blocks: Iterable[Predicted]) -> None:
+    """Write blocks of predictions, as `write_table` does."""
+    from gmm._rows.writing import prediction_columns
+
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"expected the path of a file to write, got {path!r:.80}")
+    write_table(
+        path,
+        (
+            prediction_columns(np.arange(first + 1, first + 1 + len(labels)), labels, soft)
+            for first, labels, soft in blocks
+        ),
+    )
+
+
+def write_table(path: str | os.PathLike[str], blocks: Iterable[Mapping[str, Any]]) -> None:
+    """Write blocks of columns in the format of the suffix, CSV without one; the file appears when it is complete.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is unknown.
+    OSError
+        If the file cannot be written; one that was there is left as it was.
+    """
+    from gmm._rows.writing import WRITERS, write_blocks
+
+    suffix = suffix_to_write(path, ".csv")
+    if suffix not in WRITERS:
+        raise ValueError(f"{os.fspath(path)}: expected a name ending in one of {quoted(WRITERS)}")
+    write_atomically(path, lambda file: write_blocks(file, suffix, blocks))

@@ -9,20 +9,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._passes.solver import PassRecord, Refinement, Trace
 from gmm._passes.stepwise import Stream
-from gmm._passes.trace import PassRecord, Refinement, Trace
 from gmm._persistence import Arrays, Header, item, positive
-from gmm._text.printable import printable
-from gmm._validation.fixed import check_fixed_table
-from gmm._validation.given import check_array, check_mixture, check_shares
-from gmm._validation.noise import check_noise
-from gmm._validation.prior import DIRICHLET, DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
+from gmm._text.words import printable
+from gmm._validation.given import (
+    DIRICHLET,
+    DIRICHLET_PROCESS,
+    check_array,
+    check_fixed_table,
+    check_has_posterior,
+    check_mixture,
+    check_noise,
+    check_shares,
+    check_variational_prior,
+)
 from gmm._values.covariance import CovarianceModel
-from gmm._values.fixed import NOTHING_FIXED, PARTS, Fixed
 from gmm._values.layouts import Layout
 from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import FLAT, ConjugatePrior
+from gmm._values.parameters import NOTHING_FIXED, PARTS, Fixed, MixtureParameters
+from gmm._values.priors import FLAT, ConjugatePrior, MixturePosterior
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import (
     CONTAMINATION,
@@ -34,7 +40,6 @@ from gmm._values.tails import (
     Tails,
     is_contamination,
 )
-from gmm._values.variational import MixturePosterior
 
 _MOMENTS = ("origins", "counts", "first", "second")
 

@@ -1,4 +1,4 @@
-"""`animate_fit`: the components and the log-likelihood of a fit, with a frame for each pass."""
+"""`animate_fit`: the components and the log-likelihood of a fit, a frame (`Film`, `Canvas`) for each pass."""
 
 from __future__ import annotations
 
@@ -21,17 +21,217 @@ from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.steps import SteppedFit, prepare_stepped_fit
 from gmm._fitting.sampling import kmeans_plusplus
-from gmm._plotting.canvas import canvas_of
-from gmm._plotting.film import Film, film_of
 from gmm._plotting.style import STYLE
 from gmm._public import publish
-from gmm._text.amounts import counted
+from gmm._text.words import counted
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import as_real, check_whole
 from gmm._values.layouts import Array
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+from dataclasses import dataclass, replace
+
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.patches import Polygon
+from matplotlib.ticker import MaxNLocator
+
+from gmm._exceptions import InvalidParameterError, raisable
+from gmm._plotting import frame
+from gmm._plotting.frame import notes
+from gmm._plotting.scene import Scene, limits, make_scene, scored
+from gmm._plotting.style import FAINT, INK, fix_tick_colours
+from gmm._plotting.view import View, content_label, ellipse, view_of
+from gmm._values.parameters import MixtureParameters
+
+_MOST_ROWS = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One pass: the mixture in the view, the responsibilities (s, K) of the drawn rows, and the lower bound."""
+
+    mixture: MixtureParameters
+    responsibilities: Array
+    lower_bound: float
+    accepted: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """The content of an animation: the scene of the last mixture, the passes, their objective and why they ended."""
+
+    scene: Scene
+    view: View
+    passes: tuple[Pass, ...]
+    objective: str
+    label: str
+    reason: str
+
+
+def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
+    """Run a fit to its end, and project each pass onto a view."""
+    several = isinstance(requested_view, Sequence | np.ndarray) and not isinstance(requested_view, str | bytes)
+    if (several and len(requested_view) > 2) or (isinstance(requested_view, str) and requested_view == "pairs"):
+        raise raisable(InvalidParameterError)(
+            "an animation has a single view: expected a feature, a pair of features, 'discriminating', directions or "
+            f"None as view; got {requested_view!r:.80}"
+        )
+    steps = list(climb)
+    if not steps:
+        raise raisable(InvalidParameterError)(
+            "expected max_iter of 1 or more, got max_iter=0: a fit without a pass cannot be animated"
+        )
+    source, last = climb.source, steps[-1]
+    default_names = [f"x{j}" for j in range(source.n_features)]
+    scene = make_scene(
+        last.iteration.parameters,
+        tuple(default_names if climb.feature_names is None else climb.feature_names.tolist()),
+        source,
+        max_points=_MOST_ROWS,
+        random_state=random_state if isinstance(random_state, int | None) else 0,  # a generator was used for the start
+        n_threads=climb.settings.n_threads,
+    )
+    view = view_of(scene.mixture, scene.names, requested_view)
+    sample_rows = np.ascontiguousarray(scene.sample_rows)
+    passes = tuple(
+        Pass(
+            view.marginal(step.iteration.parameters),
+            scored(step.iteration.parameters, sample_rows, scene.n_threads)[0],
+            step.iteration.lower_bound,
+            step.iteration.accepted,
+        )
+        for step in steps
+    )
+    assert last.reason is not None  # the last pass has one
+    objective = "log-likelihood and prior" if climb.settings.objective.prior else "log-likelihood"
+    label = f"mean {objective} (nats per row)"
+    if climb.settings.objective.prior.variational:
+        objective, label = "lower bound", "lower bound of the log evidence (nats)"
+    return Film(scene, view, passes, objective, label, last.reason)
+
+
+_CONTENTS = (0.5, 0.95)
+_GREY = np.array([to_rgba(FAINT, 0.55)])
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """A figure, and the function that draws a frame on it, given its number."""
+
+    figure: Figure
+    draw: Callable[[int], list[Any]]
+
+
+def canvas_of(film: Film) -> Canvas:
+    """Make the figure of an animation, and draw the first frame."""
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(5.0, 6.4), height_ratios=(1.8, 1))
+    for ax in (upper, lower):
+        fix_tick_colours(ax)
+    draw_components = _histogram(upper, film) if film.view.n_axes == 1 else _plane(upper, film)
+    draw_curve = _curve(lower, film)
+
+    def draw(number: int) -> list[Any]:
+        draw_components(number)
+        draw_curve(number)
+        upper.set_title(_title(film, number), loc="left")
+        return []
+
+    captions = notes(film.scene, film.view, limits(film.scene, film.view))
+    if film.view.n_axes == 2:
+        captions = [f"ellipses hold {' and '.join(map(content_label, _CONTENTS))} of each component", *captions]
+    if captions:
+        figure.supxlabel("\n".join(captions), x=0.01, ha="left", fontsize=9, color=INK)
+    draw(len(film.passes))
+    figure.draw_without_rendering()  # computes the layout, once for all frames
+    with mpl.rc_context({"figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
+    draw(0)
+    return Canvas(figure, draw)
+
+
+def _title(film: Film, number: int) -> str:
+    n, K = len(film.passes), film.scene.n_components
+    if number == 0:
+        return f"Start: {counted(K, 'component')}"
+    title = f"Pass {number} of {n}"
+    if number == n:
+        return f"{title}: {film.reason}"
+    return title if film.passes[number - 1].accepted else f"{title}, step rejected"
+
+
+def _plane(ax: Axes, film: Film) -> Callable[[int], None]:
+    scene, view, start = film.scene, film.view, film.passes[0].mixture
+    edges = limits(scene, view)
+    points = frame.rows(ax, scene, view, _GREY)
+    present = np.flatnonzero(start.weights > 0)  # at first: some may fade
+    outlines = frame.ellipses(ax, start, _CONTENTS, present, scene.shades)
+    badges = frame.numbers(ax, start.means, present, scene.shades)
+    trails = [ax.plot([], [], color=shade, lw=1.2, alpha=0.9, zorder=4)[0] for shade in scene.shades]
+    means = np.stack([each.mixture.means for each in film.passes])
+    ax.set(xlim=edges[0], ylim=edges[1], xlabel=view.labels[0], ylabel=view.labels[1])
+
+    def draw(number: int) -> None:
+        now = film.passes[max(number, 1) - 1]
+        shades_of_rows = frame.row_colours(replace(scene, responsibilities=now.responsibilities))
+        points.set_facecolor(list(map(tuple, _GREY if number == 0 else shades_of_rows)))
+        for (k, content), outline in outlines.items():
+            outline.set_xy(ellipse(now.mixture, k, content))
+        for k, badge in badges.items():
+            badge.xy = badge.xyann = tuple(now.mixture.means[k])
+            trails[k].set_data(means[:number, k].T)
+
+    return draw
+
+
+def _histogram(ax: Axes, film: Film) -> Callable[[int], None]:
+    scene, view = film.scene, film.view
+    edges = limits(scene, view)
+    heights = frame.histogram(ax, scene, view, film.passes[-1].mixture, edges[0])
+    areas = [Polygon([[0, 0]], closed=True, fc=(*shade, 0.3), ec=shade, lw=1.5, zorder=2) for shade in scene.shades]
+    for area in areas:
+        ax.add_patch(area)
+    (total,) = ax.plot([], [], color=INK, lw=1.6, zorder=3)
+    highest = max(frame.curve(each.mixture, edges)[1].max() for each in film.passes)
+    ax.set(
+        xlim=edges[0],
+        ylim=(0, frame.top_limit(heights, float(highest))),
+        xlabel=view.labels[0],
+        ylabel="density",
+        yticks=[],
+    )
+
+    def draw(number: int) -> None:
+        x, density, parts = frame.curve(film.passes[max(number, 1) - 1].mixture, edges)
+        total.set_data(x, density)
+        for area, part in zip(areas, parts.T, strict=True):
+            area.set_xy(np.array([(x[0], 0.0), *zip(x, part, strict=True), (x[-1], 0.0)]))
+
+    return draw
+
+
+def _curve(ax: Axes, film: Film) -> Callable[[int], None]:
+    bounds: Sequence[float] = [each.lower_bound for each in film.passes]
+    low, high = min(bounds), max(bounds)
+    room = 0.06 * (high - low) or 0.5
+    n = len(bounds)
+    (line,) = ax.plot([], [], color=INK, lw=1.8, zorder=2)
+    (head,) = ax.plot([], [], "o", color=INK, ms=7, zorder=3)
+    ax.set(xlim=(1 - 0.04 * n, 1.04 * n + 0.5), ylim=(low - room, high + room))
+    ax.set(xlabel="pass", ylabel=film.label)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.grid(axis="y", color=FAINT, alpha=0.25, lw=0.7)
+
+    def draw(number: int) -> None:
+        line.set_data(range(1, number + 1), bounds[:number])
+        head.set_data([number] * (number > 0), bounds[max(number - 1, 0) : number])
+        value = f"{bounds[number - 1]:.4f}".replace("-", "−")
+        ax.set_title(f"{film.objective.capitalize()} {value}" if number else "", loc="left")
+
+    return draw
+
 
 _FIRST, _LAST = 1000, 2500  # least duration of these frames in a GIF, in milliseconds
 _LONGEST = 655_350  # milliseconds: a GIF stores hundredths of a second in 16 bits

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from gmm._plotting.style import FAINT, INK, PAPER
-from gmm._text.amounts import counted
+from gmm._text.words import counted
 
 _DPI, _DPI_ON_PAGE = 200, 144
 _MANY = 100  # marks above which a collection is rasterised, to keep pages small

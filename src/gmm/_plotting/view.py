@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._exceptions import InvalidParameterError, raisable
-from gmm._text.amounts import counted
+from gmm._text.words import counted
 from gmm._uses.directions import Directions
 from gmm._validation.scalars import check_real, is_whole
-from gmm._values.directions import complement, differences, leading, projected_mixture
+from gmm._values.coordinates import complement, differences, leading, projected_mixture
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 

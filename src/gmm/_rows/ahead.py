@@ -1,12 +1,18 @@
-"""Reading ahead: the next item is made on a thread of its own while the last one is used."""
+"""Reading ahead on a thread of its own, and `together`: tasks that read the same rows take turns over one reading."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from queue import Empty, SimpleQueue
 from threading import Thread, current_thread
-from typing import TypeVar
+from time import perf_counter
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from gmm._rows.sources import Chunk, SameRows, Source, chunks_in_order
+from gmm._values.weights import joined
 
 T = TypeVar("T")
 
@@ -73,3 +79,179 @@ def read_ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
         places.put(None)  # a thread that waits for a place goes on, and sees that it is to stop
         if thread is not current_thread() and thread.is_alive():  # which the collector may run on
             thread.join(_LAST_ITEM)
+
+
+_LAST_TURN = 0.5
+_CANCELLED = -1
+
+
+class Ended(NamedTuple):
+    """What a task returned, and the seconds of its turns, without the readings."""
+
+    result: Any
+    seconds: float
+
+
+def together(
+    source: Source,
+    tasks: Sequence[Callable[[Source], Any]],
+    is_up: Callable[[], bool],
+    between: Callable[[], object] = lambda: None,
+) -> list[Ended | None]:
+    """Run tasks over one source, of which one goes on at a time, so that each may use all threads.
+
+    A task sees the rows as it would alone, with the same bits. It waits where it asks for them, and a reading begins
+    when all wait: there are as many as in the longest task.
+
+    Parameters
+    ----------
+    source : Source
+    tasks : sequence of callable
+        Each is called with a source of the same rows.
+    is_up : callable
+        Tells whether the time is up: then only the first task goes on.
+    between : callable, optional
+        Called before each reading, while all tasks wait; never if the source serves no rows.
+
+    Returns
+    -------
+    list of Ended
+        One for each task; None if it did not come to its end.
+    """
+    if not source.here:
+        return [_alone(source, task) if task is tasks[0] or not is_up() else None for task in tasks]
+    subscribers: list[_Subscriber] = []
+    try:
+        for task in tasks:
+            subscribers.append(_Subscriber(source, task))
+            if len(subscribers) == 1 or not is_up():
+                subscribers[-1].resume()
+            else:
+                subscribers[-1].cancel()
+        while waiting := [subscriber for subscriber in subscribers if subscriber.wanted != _CANCELLED]:
+            between()
+            with closing(chunks_in_order(source.read, 1)) as chunks:
+                for chunk in chunks:
+                    for subscriber in waiting:
+                        if subscriber is not subscribers[0] and is_up():
+                            subscriber.cancel()
+                        elif subscriber.wanted == chunk.first:
+                            subscriber.resume(chunk)
+            for subscriber in waiting:
+                if subscriber.wanted == source.n_rows:
+                    subscriber.resume()
+    finally:
+        for subscriber in subscribers:
+            subscriber.let_go()  # all, as Ctrl-C may come again while one is waited for
+        for subscriber in subscribers:
+            subscriber.cancel()
+    return [
+        Ended(subscriber.result, subscriber.seconds) if subscriber.has_ended else None for subscriber in subscribers
+    ]
+
+
+def _alone(source: Source, task: Callable[[Source], Any]) -> Ended:
+    began = perf_counter()
+    return Ended(task(source), perf_counter() - began)
+
+
+class _LetGo(BaseException):
+    """Ends a task that nobody waits for."""
+
+
+class _Subscriber(SameRows):
+    """The rows as one task sees them, on a thread of its own, which goes on when it is told to.
+
+    `wanted` is the number of the row that it waits for: 0 for that of a new reading.
+    """
+
+    def __init__(self, source: Source, task: Callable[[Source], Any]) -> None:
+        super().__init__(source.read)
+        self._task, self._rows = task, source
+        self._turns: SimpleQueue[Chunk | None] = SimpleQueue()
+        self._rests: SimpleQueue[None] = SimpleQueue()
+        self._is_cancelled = False
+        self._errors: list[BaseException] = []
+        self.wanted, self.seconds = 0, 0.0
+        self.has_ended, self.result = False, None
+        self._thread = Thread(target=self._work, name="gmm-task", daemon=True)
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Wait for the next reading, and yield what it serves."""
+        return _in_whole_lanes(self._served(), lane_rows)
+
+    def resume(self, chunk: Chunk | None = None) -> None:
+        """Let the task go on, with rows or without, until it waits again or ends."""
+        began = perf_counter()
+        if self._thread.ident is None:
+            self._thread.start()  # Ctrl-C may come while it waits for the thread to begin
+        self._turns.put(chunk)
+        item_of(self._rests)
+        self.seconds += perf_counter() - began
+        if self._errors:
+            raise self._errors.pop()
+
+    def let_go(self) -> None:
+        """Tell the task to end where it waits."""
+        self._is_cancelled, self.wanted = True, _CANCELLED
+        self._turns.put(None)
+
+    def cancel(self) -> None:
+        """End the task where it waits; where it computes, wait for it no longer than half a second."""
+        self.let_go()
+        if self._thread.is_alive():
+            self._thread.join(_LAST_TURN)
+
+    def _served(self) -> Iterator[Chunk]:
+        self.wanted = 0
+        while (chunk := self._wait()) is not None:
+            self.wanted = chunk.first + len(chunk.rows)
+            yield chunk
+
+    def _wait(self) -> Chunk | None:
+        self._rests.put(None)
+        chunk = self._turns.get()
+        if self._is_cancelled:
+            raise _LetGo
+        return chunk
+
+    def _work(self) -> None:
+        self._turns.get()
+        try:
+            if not self._is_cancelled:
+                self.result = self._task(self._rows.read_by(self))
+                self.has_ended = True
+        except _LetGo:
+            pass
+        except BaseException as error:
+            self._errors.append(error)
+        self.wanted = _CANCELLED
+        self._rests.put(None)
+
+
+def _in_whole_lanes(chunks: Iterator[Chunk], lane_rows: int) -> Iterator[Chunk]:
+    """Yield the same rows in whole lanes: parts of chunks as they are, and copies of what lies across two."""
+    begun: Chunk | None = None
+    for chunk in chunks:
+        rest = chunk
+        if begun is not None:
+            missing = lane_rows - len(begun.rows)
+            begun, rest = _joined(begun, rest.part(0, missing)), rest.part(missing, len(rest.rows))
+            if len(begun.rows) < lane_rows:
+                continue
+            yield begun
+        whole = len(rest.rows) // lane_rows * lane_rows
+        if whole:
+            yield rest.part(0, whole)
+        begun = None if whole == len(rest.rows) else _copied(rest.part(whole, len(rest.rows)))
+    if begun is not None:
+        yield begun
+
+
+def _copied(chunk: Chunk) -> Chunk:
+    return chunk._replace(rows=chunk.rows.copy())
+
+
+def _joined(one: Chunk, other: Chunk) -> Chunk:
+    weights = joined([one.sample_weight, other.sample_weight])
+    return Chunk(one.first, np.concatenate([one.rows, other.rows]), weights)

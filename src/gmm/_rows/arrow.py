@@ -1,15 +1,81 @@
-"""Arrow: files and streams, tables in memory, queries, and whatever else gives record batches."""
+"""What pyarrow reads batch by batch: Arrow, Parquet and ORC, data sets of files, tables in memory and queries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.ipc
+import pyarrow.orc
+import pyarrow.parquet
 
-from gmm._rows.part import Part
-from gmm._rows.stored_text import native_file
+from gmm._rows.part import Part, native_file
+
+_BUFFER = 1 << 16  # bytes of each column that are read at once; without a buffer, a row group is in memory twice
+_USUAL: Mapping[str, int] = MappingProxyType({})
+
+
+class ParquetPart(Part):
+    """A Parquet file.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    source : str or bytes
+        The path, or the content of a file that can be read only once.
+
+    Raises
+    ------
+    ValueError
+        If it is not a Parquet file.
+    """
+
+    def __init__(self, name: str, source: str | bytes) -> None:
+        self.name, self._source = name, source
+        with _opened(native_file(source), name) as file:
+            self.schema: pa.Schema = file.schema_arrow
+
+    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
+        """Read the columns, `at_once` rows at a time, from the first row on."""
+        return parquet_batches(native_file(self._source), self.name, columns, at_once)
+
+
+def parquet_batches(
+    source: pa.NativeFile,
+    name: str,
+    columns: Sequence[str],
+    at_once: int,
+    row_groups: Sequence[int] | None = None,
+    limits: Mapping[str, int] = _USUAL,
+) -> Iterator[pa.RecordBatch]:
+    """Yield columns of a Parquet file, `at_once` rows at a time; `name` is for messages, no `row_groups` are all.
+
+    Checksums of its pages are verified, if it has any. `limits` are those of `pyarrow.parquet.ParquetFile`.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged.
+    """
+    with _opened(source, name, limits) as file:
+        try:
+            yield from file.iter_batches(at_once, row_groups=row_groups, columns=list(columns), use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{name} is damaged: {error}") from error
+
+
+def _opened(source: pa.NativeFile, name: str, limits: Mapping[str, int] = _USUAL) -> pa.parquet.ParquetFile:
+    try:
+        return pa.parquet.ParquetFile(
+            source, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True, **limits
+        )
+    except pa.ArrowException as error:
+        raise ValueError(f"{name} is not a complete Parquet file: {error}") from error
 
 
 class ArrowPart(Part):
@@ -167,3 +233,107 @@ def _result_of(relation: Any, at_once: int) -> pa.RecordBatchReader:
     """Return the rows as DuckDB streams them; before version 1.4 by another name."""
     open_reader = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
     return open_reader(at_once)
+
+
+_LIMITS = ("thrift_string_size_limit", "thrift_container_size_limit")
+
+
+class DatasetPart(Part):
+    """A `pyarrow.dataset.Dataset`, scanned by its own options; of Parquet files, checksums of pages are verified.
+
+    Parameters
+    ----------
+    data : pyarrow.dataset.Dataset
+    """
+
+    def __init__(self, data: pa.dataset.Dataset) -> None:
+        self.name = f"the {type(data).__name__}"
+        self.schema: pa.Schema = data.schema
+        self._data = data
+
+    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
+        """Begin to read anew."""
+        data, names = self._data, list(columns)
+        try:
+            if (fragments := _parquet_files(data, names)) is None:
+                how = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
+                options = _verifying(getattr(data, "format", None))
+                yield from data.to_batches(columns=names, batch_size=at_once, fragment_scan_options=options, **how)
+                return
+            for fragment in fragments:
+                row_groups = [group.id for group in fragment.row_groups]
+                limits = {name: getattr(fragment.format.default_fragment_scan_options, name) for name in _LIMITS}
+                with fragment.open() as file:
+                    yield from parquet_batches(file, fragment.path, names, at_once, row_groups, limits)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{self.name} cannot be read: {error}") from error
+
+
+def _parquet_files(data: pa.dataset.Dataset, names: Sequence[str]) -> list[Any] | None:
+    """Return the files of a data set if all are open Parquet and hold the columns; else, or if it is filtered, None.
+
+    The scanner of a data set reads some hundred megabytes ahead, whatever it is told.
+    """
+    try:
+        fragments = list(data.get_fragments())
+    except ValueError:  # it is filtered
+        return None
+    plain = all(
+        isinstance(fragment, pa.dataset.ParquetFileFragment)
+        and not _is_encrypted(fragment.format.default_fragment_scan_options)
+        and set(names) <= set(fragment.physical_schema.names)
+        for fragment in fragments
+    )
+    return fragments if plain else None
+
+
+def _verifying(kind: pa.dataset.FileFormat | None) -> pa.dataset.ParquetFragmentScanOptions | None:
+    """Return the options by which a format is scanned, with checksums verified; None leaves them as they are."""
+    if not isinstance(kind, pa.dataset.ParquetFileFormat) or _is_encrypted(kind.default_fragment_scan_options):
+        return None  # a copy has no keys
+    options = copy(kind.default_fragment_scan_options)
+    options.page_checksum_verification = True
+    return options
+
+
+def _is_encrypted(options: pa.dataset.ParquetFragmentScanOptions) -> bool:
+    keys = ("parquet_decryption_config", "decryption_properties")
+    return any(getattr(options, name, None) is not None for name in keys)
+
+
+class ORCPart(Part):
+    """An ORC file.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    source : str or bytes
+        The path, or the content of a file that can be read only once.
+
+    Raises
+    ------
+    ValueError
+        If it is not an ORC file.
+    """
+
+    def __init__(self, name: str, source: str | bytes) -> None:
+        self.name, self._source = name, source
+        self.schema: pa.Schema = self._opened().schema
+
+    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
+        """Read the columns from the first row on, in the stripes of the file."""
+        file = self._opened()
+        present = [name for name in columns if name in file.schema.names]
+        try:
+            for stripe in range(file.nstripes):
+                yield file.read_stripe(stripe, columns=present)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{self.name} is damaged: {error}") from error
+
+    def _opened(self) -> pa.orc.ORCFile:
+        file = native_file(self._source)
+        try:
+            return pa.orc.ORCFile(file)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{self.name} is not a complete ORC file: {error}") from error

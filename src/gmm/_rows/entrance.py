@@ -10,21 +10,20 @@ from numpy.typing import NDArray
 from gmm._exceptions import warn
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
-from gmm._validation.errors import check_error_covariance, check_same_columns, check_same_columns_in
-from gmm._validation.given import check_sample_weight
+from gmm._validation.given import check_error_covariance, check_same_columns, check_same_columns_in, check_sample_weight
 from gmm._validation.rows import (
     check_enough_rows,
     check_names,
     check_rows,
     check_shape,
     instead_of_gaps,
+    is_table,
     raise_empty,
     raise_nonfinite,
     raise_too_heavy,
     raise_too_large,
 )
-from gmm._validation.tables import is_table
-from gmm._validation.where import column_text, name_of
+from gmm._validation.scalars import column_text, name_of
 
 # Distances from the centre, and their weighted squares, below which sums over rows stay finite.
 _LARGEST_REACH = 1e150
@@ -64,7 +63,7 @@ def as_source(
     fitted : bool, optional
         Whether the mixture is; None says so if there is `n_features`.
     error_covariance : array-like, optional
-        As in `gmm._validation.errors.check_error_covariance`.
+        As in `gmm._validation.given.check_error_covariance`.
 
     Raises
     ------

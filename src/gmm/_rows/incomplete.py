@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
-from gmm._rows.factory import FactorySource
+from gmm._lazy import cached_property
+from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, SameRows, Source, chunks_in_order
 from gmm._validation.rows import raise_changed_gaps, raise_too_many_patterns
-from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
-from gmm._values.weights import in_full, weights_of
+from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weights_of
 from gmm._values.weights import joined as joined_weights
 
 LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass has more

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gmm._rows.blocks import Block, BlockSource
 from gmm._rows.sources import ArraySource
-from gmm._validation.arrays import float_type, to_kernel_floats
+from gmm._validation.rows import float_type, to_kernel_floats
 from gmm._values.layouts import Array
 
 _BLOCK_BYTES = 1 << 20

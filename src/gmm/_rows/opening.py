@@ -1,4 +1,4 @@
-"""`open_rows`: the source for a path, what another package holds, or a function that gives blocks."""
+"""`open_rows`: the source for a path, what another package holds, a function, or a scratch file of them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,219 @@ from typing import TYPE_CHECKING, Any
 
 from gmm._exceptions import warn
 from gmm._public import publish
-from gmm._rows.blocks import BlockSource
-from gmm._rows.factory import FactorySource, OnceSource
+from gmm._rows.blocks import BlockSource, FactorySource, OnceSource
 from gmm._rows.npy import NpySource, is_file_backed, npy_array
 from gmm._rows.parts import open_part
-from gmm._rows.paths import files_of
-from gmm._rows.scratch import ScratchSource
-from gmm._rows.sliced import SlicedSource
 from gmm._rows.sources import Source
-from gmm._rows.suffixes import NPY, suffix_of
+from gmm._rows.suffixes import NPY, files_of, suffix_of
 from gmm._rows.text_format import TextFormat
-from gmm._text.printable import printable
+from gmm._text.words import printable
 
 if TYPE_CHECKING:
     from gmm._rows.part import Part
+
+
+import weakref
+from errno import EIO
+from tempfile import TemporaryFile
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._rows.blocks import Block
+from gmm._rows.sources import SameColumns
+from gmm._validation.rows import float_type, to_kernel_floats
+from gmm._values.layouts import Array
+from gmm._values.weights import weights_of
+
+_Move = Callable[[Any, memoryview, int], int]
+
+
+class ScratchSource(SameColumns, BlockSource):
+    """The rows of another source.
+
+    The file has no name, so it is gone however the process ends. If it cannot be written, a warning says so, and the
+    rows are read from where they come from. What can be read only once is copied at once.
+
+    Parameters
+    ----------
+    source : BlockSource
+    folder : str or os.PathLike, optional
+        Where the file is; the system's folder for temporary files by default.
+    """
+
+    base: BlockSource
+
+    def __init__(self, source: BlockSource, folder: str | os.PathLike[str] | None = None) -> None:
+        if folder is not None and not os.path.isdir(folder):
+            raise NotADirectoryError(f"expected a folder for scratch, got {os.fspath(folder)!r}")
+        self.base = source
+        self._folder = folder
+        self._file: Any = None
+        self._n_copied = 0  # rows, once all are
+        self._weights: Array | None = None  # of these, if they came with the blocks
+        self._failed = False
+        self._copying = Lock()
+        self.weighted, self.row_weights = source.weighted, source.row_weights
+        self.feature_names = source.feature_names
+        if source.once:
+            self.once = True
+            self.n_rows  # noqa: B018 - which copies all rows
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle where the rows come from; another process makes a file of its own."""
+        if self.once:
+            raise TypeError(
+                f"{self.name} can be read only once, and its copy is in a file of this process alone, so it cannot be "
+                "copied or pickled: expected rows that can be read again, such as an array or a file"
+            )
+        return ScratchSource, (self.base, self._folder)
+
+    def __repr__(self) -> str:
+        """Show where the rows come from, and how large the file is."""
+        size = self._n_copied * self.n_features * self.dtype.itemsize
+        return f"{super().__repr__()[:-1]}, {size / 1e6:,.1f} MB of scratch>"
+
+    @property
+    def name(self) -> str:
+        """What messages call the other source."""
+        return self.base.name
+
+    def blocks(self, *, weighted: bool) -> Iterator[Block]:
+        """Read the file, or the other source, which is copied meanwhile."""
+        if self._n_copied and not (weighted and self._weights is None):
+            return self._copied(weighted)
+        if self._n_copied or self._failed or not self._copying.acquire(blocking=False):  # another thread copies
+            return self.base.blocks(weighted=weighted)
+        return self._copied_meanwhile(weighted)
+
+    def _copied_meanwhile(self, weighted: bool) -> Iterator[Block]:
+        n_rows, weights = 0, []
+        try:
+            self._try(self._begin)
+            for block in self.base.blocks(weighted=weighted):
+                rows = np.empty((len(block), self.n_features), self.dtype)
+                block.copy_to(rows, 0)
+                self._try(self._move, _write_at, rows, n_rows)
+                n_rows += len(rows)
+                weights += [np.array(block.sample_weight, np.float64)] if weighted else []
+                yield Block(rows, block.sample_weight)
+            self._weights = np.concatenate(weights) if weights else None
+            self._n_copied = 0 if self._failed else n_rows
+        finally:
+            self._copying.release()
+
+    def _try(self, step: Callable[..., None], *arguments: Any) -> None:
+        """Take a step of the copy; without room for it, do without a file."""
+        if self._failed:
+            return
+        try:
+            step(*arguments)
+        except OSError as error:
+            self._failed = True
+            if self._file is not None:
+                self._file.close()
+            if self.once:
+                raise OSError(error.errno, f"no room for a copy of {self.name}: {error.strerror}") from error
+            message = f"Cannot write a scratch file of {self.name} ({error.strerror}), so each pass reads it anew."
+            warn(message, RuntimeWarning)
+
+    def _begin(self) -> None:
+        """Open a new file: one that was begun may be a fork's as well."""
+        if self._file is not None:
+            self._file.close()
+        self._file = TemporaryFile(dir=self._folder, prefix="gmm-", buffering=0)  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
+
+    def _copied(self, weighted: bool) -> Iterator[Block]:
+        step = max(1, _BLOCK_BYTES // (self.n_features * self.dtype.itemsize))
+        for start in range(0, self._n_copied, step):
+            rows = np.empty((min(step, self._n_copied - start), self.n_features), self.dtype)
+            self._move(_read_at, rows, start)
+            yield Block(rows, weights_of(self._weights, slice(start, start + step)) if weighted else None)
+
+    def _move(self, move: _Move, rows: NDArray[Any], first: int) -> None:
+        """Read or write rows, of which `first` come before these; one call may move less."""
+        buffer, place = rows.view(np.uint8).reshape(-1).data, first * self.n_features * self.dtype.itemsize
+        while len(buffer):
+            n_bytes = move(self._file, buffer, place)
+            if not n_bytes:
+                raise OSError(EIO, f"the scratch file of {self.name} ends before its last row")
+            buffer, place = buffer[n_bytes:], place + n_bytes
+
+
+if hasattr(os, "preadv"):  # threads and forks share a file's position, so nothing moves it
+
+    def _read_at(file: Any, buffer: memoryview, place: int) -> int:
+        return os.preadv(file.fileno(), [buffer], place)
+
+    def _write_at(file: Any, buffer: memoryview, place: int) -> int:
+        return os.pwritev(file.fileno(), [buffer], place)
+
+else:  # Windows has no forks
+    _moving = Lock()
+
+    def _read_at(file: Any, buffer: memoryview, place: int) -> int:
+        with _moving:
+            file.seek(place)
+            return int(file.readinto(buffer))
+
+    def _write_at(file: Any, buffer: memoryview, place: int) -> int:
+        with _moving:
+            file.seek(place)
+            return int(file.write(buffer))
+
+
+_BLOCK_BYTES = 1 << 20
+
+
+class SlicedSource(BlockSource):
+    """Rows of an array, some of which are sliced at a time: whole chunks, if it is stored in chunks.
+
+    Parameters
+    ----------
+    array : h5py.Dataset, zarr.Array or numpy.memmap of shape (n, d)
+
+    Raises
+    ------
+    ValueError
+        If it does not hold numbers of shape (n, d).
+    """
+
+    def __init__(self, array: Any) -> None:
+        if len(array.shape) != 2 or array.dtype.kind not in "biuf":
+            raise ValueError(
+                f"expected numbers of shape (rows, columns), got {array.dtype} of shape {array.shape} in a "
+                f"{type(array).__name__}"
+            )
+        self._array = array
+
+    @property
+    def name(self) -> str:
+        """What kind of array it is, and its name if it has one."""
+        name = getattr(self._array, "name", None)
+        return f"the {type(self._array).__name__}" + (f" {name!r}" if name else "")
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return int(self._array.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows: float32 or float64, whatever the array holds."""
+        return float_type(self._array.dtype)
+
+    def blocks(self, *, weighted: bool) -> Iterator[Block]:
+        """Slice the array from the first row on."""
+        n, d = self._array.shape
+        step = max(1, _BLOCK_BYTES // (max(d, 1) * self._array.dtype.itemsize))
+        chunk = (getattr(self._array, "shards", None) or getattr(self._array, "chunks", None) or (1,))[0]
+        step = -(-step // chunk) * chunk  # no chunk is decoded twice
+        for start in range(0, n, step):
+            yield Block(to_kernel_floats(np.asarray(self._array[start : start + step])))
+
 
 _Path = str | os.PathLike[str]
 _DUCKDB = ("duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation")
@@ -163,7 +362,7 @@ def _table(data: Any) -> Part | None:
 
         return RelationPart(data)
     if _is_a(data, "pyarrow.Dataset"):
-        from gmm._rows.datasets import DatasetPart
+        from gmm._rows.arrow import DatasetPart
 
         return DatasetPart(data)
     if _is_a(data, *_READERS):
@@ -203,7 +402,7 @@ def _of_paths(
 def _of_parts(
     parts: Sequence[Part], columns: Sequence[str] | None, weight: str | None, codes: Sequence[float] = ()
 ) -> BlockSource:
-    from gmm._rows.tables import TableSource
+    from gmm._rows.file_table import TableSource
 
     return TableSource(parts, columns, weight, codes)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gmm._rows.suffixes import ARROW, NPY, ORC, PARQUET, TEXT, suffix_of, unknown_type
 from gmm._rows.text_format import TextFormat
-from gmm._text.printable import printable
+from gmm._text.words import printable
 
 if TYPE_CHECKING:
     from gmm._rows.part import Part

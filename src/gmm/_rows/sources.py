@@ -1,7 +1,7 @@
 """`Source`: rows that can be read in chunks, any number of times.
 
 `ArraySource` holds an array in memory. Another subclass of `Source` can take its place in `fit`, `predict` and `score`;
-it gives the same bits as an array of the same rows.
+it gives the same bits as an array of the same rows. `WatchedSource` and `ReweighedSource` are views of others.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from math import ceil, inf
+from time import perf_counter
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
-from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
+from gmm._lazy import cached_property
 from gmm._public import publish
-from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import in_full, weighed, weights_of
+from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weighed, weights_of
 
 _HASHED_AT_ONCE = 1 << 16  # rows
 _MEASURED = 100_000  # rows that tell the width of a column
@@ -492,3 +492,58 @@ def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, No
 
 
 publish("gmm.sources", [Chunk, Source])
+
+
+class WatchedSource(SameRows):
+    """The rows of another source.
+
+    Parameters
+    ----------
+    watched : Source
+        Not in memory.
+    on_reading : callable
+        Called with the number of rows that a reading has served, and the seconds since it began, after each chunk.
+    """
+
+    def __init__(self, watched: Source, on_reading: Callable[[int, float], object]) -> None:
+        super().__init__(watched)
+        self._on_reading = on_reading
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Yield the chunks of the other source."""
+        began = perf_counter()
+        for chunk in self.base.chunks(lane_rows):
+            yield chunk
+            self._on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
+
+
+def followed(source: Source, on_reading: Callable[[int, float], object]) -> Source:
+    """Return a source as one whose readings are followed, if it is read here and not in memory."""
+    if not source.here or source.without_gaps.resident is not None:
+        return source
+    return source.read_by(WatchedSource(source.read, on_reading))
+
+
+class ReweighedSource(SameRows):
+    """The rows of another source, with weights (n,) in memory."""
+
+    def __init__(self, source: Source, weight: Array) -> None:
+        super().__init__(source)
+        self.sample_weight = weight
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Survey of all rows with these weights, made once."""
+        return Survey(self.chunks(), self.n_features)
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Yield the chunks of the other source with their new weights."""
+        for first, rows, _ in self.base.chunks(lane_rows):
+            yield Chunk(first, rows, weights_of(self.sample_weight, slice(first, first + len(rows))))
+
+
+def reweighed(source: Source, weight: Array) -> Source:
+    """Return rows, without gaps and read here, with other weights (n,)."""
+    if source.resident is not None:
+        return source.resident.anew(sample_weight=weight, known=source.known)
+    return ReweighedSource(source, weight)

@@ -9,7 +9,7 @@ and held-out rows, `estimator.py` is the search as an estimator, `classifier.py`
 
 from gmm._public import publish
 from gmm._selection.classifier import MixtureClassifier as MixtureClassifier
-from gmm._selection.estimator import GaussianMixtureSearch as GaussianMixtureSearch
+from gmm._selection.search import GaussianMixtureSearch as GaussianMixtureSearch
 from gmm._selection.search import select as select
 from gmm._selection.table import Progress as Progress
 from gmm._selection.table import Selection as Selection

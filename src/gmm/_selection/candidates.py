@@ -11,13 +11,11 @@ import numpy as np
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import FitSettings
-from gmm._fitting.halving import Course, Schedule, schedule_for
 from gmm._fitting.noisy import dense_parts, start_of_heavy_tails
 from gmm._fitting.racing import Start
 from gmm._fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
-from gmm._fitting.starts import STARTS, Portfolio, StartRequest
-from gmm._passes.e_step import EStep
-from gmm._passes.results import ComponentDiagnostics
+from gmm._fitting.starts import STARTS, Course, Portfolio, Schedule, StartRequest, schedule_for
+from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import CovarianceModel, special_case, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout

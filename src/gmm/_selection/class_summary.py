@@ -1,7 +1,9 @@
-"""`ClassifierSummary`: the classes of a classifier, and how it predicts rows of known class."""
+"""`ClassifierSummary`: the classes that `y` names, and how a classifier predicts rows of known class."""
 
 from __future__ import annotations
 
+import sys
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +14,38 @@ from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.summary import Summary
 from gmm._public import publish
-from gmm._selection.target import one_column
-from gmm._text.amounts import percent
+from gmm._rows.sources import ArraySource
 from gmm._text.frames import data_frame
 from gmm._text.html import block, line, table
-from gmm._text.lists import aligned
-from gmm._validation.given import check_sample_weight
-from gmm._validation.labels import check_labels
+from gmm._text.words import aligned, percent
+from gmm._validation.given import check_labels, check_sample_weight, classes_with_weight
 from gmm._values.layouts import Array
 from gmm._values.weights import in_full
+
+
+def one_column(y: Any) -> Any:
+    """Return classes as they are or, of a column of them, its values, with scikit-learn's warning."""
+    values = np.ma.asarray(y)
+    if values.ndim != 2 or values.shape[1] != 1:
+        return y
+    module = sys.modules.get("sklearn.exceptions")
+    text = "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,)"
+    warnings.warn(text, module.DataConversionWarning if module else UserWarning, stacklevel=4)
+    return values.reshape(-1)
+
+
+def classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the classes and the index of each row's class, −1 where it is unknown or the row weighs nothing."""
+    if y is None:
+        raise ValueError("MixtureClassifier requires y to be passed, but the target y is None")
+    values = one_column(y)
+    classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
+    if classes.dtype.kind == "i" and len(classes) > 2:
+        codes = np.where(np.asarray(values) == -1, -1, codes)
+    classes, codes = classes_with_weight(classes, codes, rows.weights > 0)
+    if not len(classes):
+        raise ValueError("expected rows with a class in y, but all are unknown")
+    return classes, codes
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,32 +1,40 @@
 """The order of a search: components from few to many, and for each number the models in stages that share starts.
 
-A stage is a list of tasks, one for each cell. No task depends on another of its stage, so the result does not depend on
-the number of threads.
+It keeps how far it has come, nowhere or in a checkpoint. The order depends on results alone. So a search that goes on
+is made again, and what was kept is not solved again: each cell counts what it asks for.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, zip_longest
 from queue import SimpleQueue
 from typing import Any
 
+import numpy as np
+
+from gmm._estimators.estimated import what_must_be_same
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import ill_defined
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import FitSettings
 from gmm._fitting.racing import Start
 from gmm._fitting.split_merge import OFFSET
 from gmm._log import LOGGER
-from gmm._passes.results import ComponentDiagnostics
+from gmm._passes.e_step import CELLS_WORTH_THREADS, ComponentDiagnostics, result_of, submitted, usable_threads
+from gmm._passes.problem import Problem
 from gmm._passes.solver import Iteration
-from gmm._passes.threads import CELLS_WORTH_THREADS, result_of, submitted, usable_threads
+from gmm._persistence import item
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
-from gmm._selection.bar import Bar
 from gmm._selection.candidates import (
     Starts,
     as_model,
@@ -38,11 +46,130 @@ from gmm._selection.candidates import (
     special_cases,
     splits,
 )
-from gmm._selection.cell import Cell, SearchRows, Solution, Worker
-from gmm._selection.clock import Clock
-from gmm._selection.failure import Failure
-from gmm._selection.keeping import KeptCell
-from gmm._selection.keys import Key
+from gmm._selection.cell import Bar, Cell, SearchRows, Solution, Solve, Worker
+from gmm._selection.grid import FAILED
+from gmm._selection.request import Key
+from gmm._validation.scalars import check_boolean
+from gmm._values.covariance import covariance_model
+from gmm._values.layouts import SingularMatrixError
+from gmm._values.parameters import MixtureParameters
+
+
+@contextmanager
+def search_file(
+    template: GaussianMixture,
+    source: Source,
+    request: Mapping[str, Any],
+    seed: int,
+    *,
+    checkpoint: str | os.PathLike[str] | None,
+    resume: bool,
+) -> Iterator[SearchCheckpoint | None]:
+    """Open the file that keeps a search, if there is to be one; close it at the end of the search.
+
+    Parameters
+    ----------
+    template : GaussianMixture
+        With the parameters of all cells, and the random state as it was given.
+    source : Source
+    request : mapping of str to JSON values
+        What else must be the same to go on.
+    seed : int
+        Of the search; the file's own if it goes on.
+    checkpoint, resume
+        As for `GaussianMixture.fit`.
+    """
+    resume = check_boolean(resume, "resume")
+    if checkpoint is None:
+        if resume:
+            raise ValueError("resume=True continues a search from a file: expected its path as checkpoint, got None")
+        yield None
+        return
+    file = SearchCheckpoint(checkpoint, what_must_be_same(template, source) | dict(request), seed)
+    if resume:
+        file.resume()
+    else:
+        file.check_place()
+    with file.during_work(file.write):
+        yield file
+
+
+class KeptCell:
+    """Results of one cell, kept in the order in which it asks for them."""
+
+    def __init__(self, file: SearchCheckpoint, name: str, problem: Problem, n_components: int) -> None:
+        self._file, self._name, self._of = file, name, (problem, n_components)
+        self._asked = 0
+
+    def __call__(self, solve: Solve, present: Solution | None, time_is_up: Callable[[], bool]) -> tuple[Solution, bool]:
+        """Return what is kept, or what `solve` returns: a solution, which may be the present one, and an answer."""
+        name, self._asked = f"{self._name}, {self._asked}", self._asked + 1
+        entry = self._file.find(name, *self._of)
+        if entry is None:
+            solution, answer = solve()
+            if not time_is_up():  # else it might have become better
+                beside: dict[str, Any] = {"answer": bool(answer), "degenerate": solution.degenerate}
+                beside["race_bound"] = repr(solution.race_bound)
+                result = None if solution is present else replace(solution.result, state=None)
+                self._file.add(name, beside, result)
+            return solution, answer
+        values, of_run = entry
+        answer = item(values, "answer", bool)
+        if of_run is None:
+            assert present is not None  # it was kept
+            return present, answer
+        return Solution(of_run, item(values, "degenerate", int), float(item(values, "race_bound", str))), answer
+
+
+def name_on_all_rows(begin: MixtureParameters) -> str:
+    """Return the name of the run that finishes a cell on all rows, from there: an ended search begins elsewhere."""
+    digest = hashlib.blake2b(b"".join(part.tobytes() for part in begin.as_estimate()[:-1]), digest_size=8).hexdigest()
+    return f"{begin.n_components} {begin.model.name} on all rows, from {digest}"
+
+
+# What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
+_REFUSALS = ValueError, ArithmeticError, MemoryError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a cell has no solution."""
+
+    error: Exception
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the package failed, rather than refused."""
+        return not isinstance(self.error, _REFUSALS) or isinstance(self.error, np.linalg.LinAlgError)
+
+    def status(self, covariance_type: str) -> str:
+        """Return the status of a cell of this type."""
+        error, text = self.error, str(self.error)
+        if isinstance(error, SingularMatrixError):
+            text = str(ill_defined(error, covariance_model(covariance_type)))
+        text = " ".join(text.split())
+        return FAILED + (f"{type(error).__name__}: {text}".rstrip(": ") if self.is_fault or not text else text)
+
+    def __str__(self) -> str:
+        """Return a line for the log."""
+        return f"failed: {self.error}"
+
+
+class Clock:
+    """The time limit of a search, in seconds from now; it does not end before there is a solution."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.perf_counter() + seconds
+        self.has_solution = False
+
+    def half(self) -> Clock:
+        """Return a clock of half the time that is left."""
+        return Clock(None if self._end is None else max(self._end - time.perf_counter(), 0.0) / 2)
+
+    def is_up(self) -> bool:
+        """Tell whether to begin nothing more."""
+        return self.has_solution and self._end is not None and time.perf_counter() >= self._end
+
 
 _OWN = 1 << 20  # number of a cell's first start of its own; those of contenders count from 0
 _NEAR = 0.3  # standard deviations from the mean of the whole to that of each half: the likelihood hardly changes

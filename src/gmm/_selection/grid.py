@@ -1,4 +1,4 @@
-"""The layout of a search, as values: a grid of the criterion, a ranking of the best cells, and notes on both.
+"""The cells of a search column by column, and its layout, as values: a grid of the criterion, a ranking, and notes.
 
 `repr`, notebooks and the command line each render them in their own way.
 """
@@ -9,27 +9,154 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, isnan, nan
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.criteria import HELD_OUT, surplus, title
+from gmm._estimators.criteria import CRITERIA, HELD_OUT, OF_SEARCHES, surplus, title
 from gmm._estimators.fitted import fitted_parameters, past_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import doubt_of_shapes
-from gmm._selection.cells import SearchTable
-from gmm._selection.status import (
-    FAILED,
-    MORE_THAN_ROWS,
-    NOT_CONVERGED,
-    NOT_TRIED,
-    OK,
-    has_failed,
-    is_behind,
-    is_degenerate,
-    is_eligible,
-)
-from gmm._text.amounts import counted, with_minus
+from gmm._passes.solver import Trace
 from gmm._text.html import Cell, Html, table
+from gmm._text.words import counted, with_minus
 from gmm._validation.column_notes import LONG_TAIL
+from gmm._validation.scalars import check_choice
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
+from gmm._values.tails import NORMAL_TAILS
+
+OK = "ok"
+NOT_CONVERGED = "not converged"
+NOT_TRIED = "not tried"
+DEGENERATE = "degenerate: "
+FAILED = "failed: "
+LEFT = "left: "
+MORE_THAN_ROWS = FAILED + "more components than rows"
+
+
+def status_of(trace: Trace, degenerate: int) -> str:
+    """Return the status of a cell with a fit, of which this is the first degenerate component, −1 if there is none."""
+    if degenerate >= 0:
+        return f"{DEGENERATE}component {degenerate}"
+    if trace.reason.startswith(LEFT):
+        return trace.reason
+    return OK if trace.converged else NOT_CONVERGED
+
+
+def is_status(status: str) -> bool:
+    """Return whether this is the status of a cell."""
+    return status in (OK, NOT_CONVERGED, NOT_TRIED) or is_degenerate(status) or has_failed(status) or is_behind(status)
+
+
+def is_degenerate(status: str) -> bool:
+    """Return whether every fit of the cell has a degenerate component: only rows held out can judge it."""
+    return status.startswith(DEGENERATE)
+
+
+def is_eligible(status: str, criterion: str) -> bool:
+    """Return whether the criterion of a cell with a fit may choose it."""
+    return criterion == HELD_OUT or not is_degenerate(status)
+
+
+def is_behind(status: str) -> bool:
+    """Return whether the cell was left before it converged, since it could not come near the best."""
+    return status.startswith(LEFT)
+
+
+def has_failed(status: str) -> bool:
+    """Return whether the cell has no fit because fitting failed."""
+    return status.startswith(FAILED)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SearchTable:
+    """The columns of a `Selection`, which describes them."""
+
+    criterion: str
+    n_components: NDArray[np.int64]
+    covariance_type: tuple[str, ...]
+    tails: tuple[str, ...]
+    loglik: NDArray[np.float64]
+    n_parameters: NDArray[np.int64]
+    bic: NDArray[np.float64]
+    aic: NDArray[np.float64]
+    aicc: NDArray[np.float64]
+    icl: NDArray[np.float64]
+    nec: NDArray[np.float64]
+    held_out: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    status: tuple[str, ...]
+    seconds: NDArray[np.float64]
+    estimators: tuple[GaussianMixture | None, ...]
+    best_index: int
+    complete: bool = True
+    n_fresh_starts: int = 0
+    n_found_again: int = 0
+    standardized: bool = False
+    n_searched: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> GaussianMixture:
+        """Fitted mixture of the best cell."""
+        best = self.estimators[self.best_index]
+        assert best is not None  # best_index is that of a fitted cell
+        return best
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Covariance type and tails of each cell, in short."""
+        return tuple(map(kind_of, self.covariance_type, self.tails))
+
+    @property
+    def criteria(self) -> tuple[str, ...]:
+        """Names of the criteria that the table has; "held_out" is among them if the search was by it."""
+        return OF_SEARCHES if self.criterion == HELD_OUT else CRITERIA
+
+    def ranked(self, criterion: str | None = None) -> list[int]:
+        """Rank the fitted cells, best first; degenerate ones come last, unless held-out rows judge them.
+
+        Parameters
+        ----------
+        criterion : str, default=None
+            "bic", "aic", "aicc", "icl", "nec" or, of a search by it, "held_out"; None takes the criterion of the
+            search.
+
+        Returns
+        -------
+        list of int
+            Indices of the cells.
+
+        Raises
+        ------
+        ValueError
+            For any other criterion.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import select
+        >>> selection = select(np.random.default_rng(0).normal(size=(50, 2)), (1, 2), ["EII", "VVV"], random_state=0)
+        >>> for cell in selection.ranked("icl")[:2]:
+        ...     print(selection.n_components[cell], selection.covariance_type[cell])
+        1 EII
+        1 VVV
+        """
+        name = self.criterion if criterion is None else check_criterion(criterion, self.criteria)
+        scores = self.scores if criterion is None else getattr(self, name)
+        fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
+        return sorted(fitted, key=lambda n: (not is_eligible(self.status[n], name), np.isnan(scores[n]), scores[n]))
+
+
+def kind_of(covariance_type: str, tails: str) -> str:
+    """Return a covariance type and tails in short: "VVV", or "VVV t"."""
+    return covariance_type if tails == NORMAL_TAILS.name else f"{covariance_type} {tails}"
+
+
+def check_criterion(criterion: object, among: tuple[str, ...] = CRITERIA) -> str:
+    """Return the name of a criterion; raise a ValueError if it is none of these."""
+    return check_choice(criterion, "a criterion", among)
+
 
 _DECIMALS = {"nec": 3}
 _NEAR = {"nec": 0.1}  # the distance to the best up to which a cell contests it; else 10

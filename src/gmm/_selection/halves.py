@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import ConvergenceWarning
-from gmm._fitting.seeds import common_seed
-from gmm._passes.threads import replicated
+from gmm._fitting.sampling import common_seed
+from gmm._passes.e_step import replicated
 from gmm._public import publish
 from gmm._selection.held_out import counted_rows
 from gmm._selection.request import check_comparable, requested_components

@@ -1,4 +1,4 @@
-"""What a search is asked for: cells, and the parameters that all of them share, checked."""
+"""What a search is asked for: its cells, the parameters that all of them share, and what is fixed, checked."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._caching import cached_property
 from gmm._estimators.criteria import HELD_OUT
 from gmm._estimators.estimated import settings_of, tails_of
 from gmm._estimators.factors import stored_beside
@@ -21,17 +20,25 @@ from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
 from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import STARTS
+from gmm._lazy import cached_property
 from gmm._rows.sources import Source
+from gmm._selection.candidates import as_model
 from gmm._selection.cell import CRITERION_ACCURACY
-from gmm._selection.fixed import FixedComponents
+from gmm._selection.grid import kind_of
 from gmm._selection.held_out import check_folds
-from gmm._selection.keys import Key
-from gmm._text.lists import suggestion
+from gmm._text.words import suggestion
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_ridge
+from gmm._validation.given import (
+    check_fixed,
+    check_fixed_start,
+    check_fixed_table,
+    check_given_prior,
+    check_max_ratio,
+    check_means_init,
+    check_precisions_init,
+    check_ridge,
+)
 from gmm._validation.parameters import check_parameters
-from gmm._validation.prior import check_given_prior
-from gmm._validation.ratio import check_max_ratio
 from gmm._validation.scalars import check_real, excerpt
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
@@ -43,11 +50,125 @@ from gmm._values.covariance import (
     covariance_model,
     model_names,
     same_as,
+    stored_as,
 )
+from gmm._values.layouts import FULL, Array
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
-from gmm._values.tails import StudentTails, Tails
+from gmm._values.parameters import Fixed, MixtureParameters
+from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
+
+
+class Key(NamedTuple):
+    """A cell that is fitted; requested cells whose models coincide share one. Searches have one value of each tails."""
+
+    n_components: int
+    model: CovarianceModel
+    tails: Tails = NORMAL_TAILS
+
+    @property
+    def kind(self) -> str:
+        """Model and tails, in short."""
+        return kind_of(self.model.type_name, self.tails.name)
+
+    def beside(self, more: int, n_features: int) -> Key:
+        """Return the cell of so many components more."""
+        K = self.n_components + more
+        return self._replace(n_components=K, model=same_as(self.model, K, n_features))
+
+    def has_other_tails(self, other: Key) -> bool:
+        """Tell whether two cells differ in their tails alone; heavy ones may have another storage of the model."""
+        same = self.n_components == other.n_components and self.model.name == other.model.name
+        return same and self.tails is not other.tails
+
+    def is_next_to(self, other: Key) -> bool:
+        """Tell whether two cells differ in their model alone, by one component alone, or in their tails alone."""
+        if self.tails is not other.tails:
+            return self.has_other_tails(other)
+        step = abs(self.n_components - other.n_components)
+        return (step == 0) == (self.model is not other.model) and step <= 1
+
+
+@dataclass(frozen=True, eq=False)
+class FixedComponents:
+    """The first components of every cell, whose means are fixed, and maybe their covariances.
+
+    Parameters
+    ----------
+    means : array of shape (n, d)
+    fixed : Fixed
+        Of these components.
+    precisions, covariances : array, optional
+        As they were given, and their inverses; None if none is fixed.
+    stored : CovarianceModel
+        Of all covariances in this shape.
+    """
+
+    means: Array
+    fixed: Fixed
+    precisions: Array | None
+    covariances: Array | None
+    stored: CovarianceModel
+
+    def anchor(self, n_components: int, model: CovarianceModel) -> MixtureParameters:
+        """Return a mixture that has the fixed parameters; its others are anything."""
+        K, (n, d) = n_components, self.means.shape
+        more = K - n
+        weights, means = np.full(K, 1 / K), np.concatenate([self.means, np.zeros((more, d))])
+        if self.covariances is None:
+            covariances = model.layout.reduced(np.tile(np.eye(d), (K, 1, 1)), FULL, d)
+        else:
+            others = np.repeat(self.covariances[:1], more, axis=0)
+            matrices = np.concatenate([self.covariances, others]) if more else self.covariances
+            matrices = as_model(MixtureParameters(weights, means, matrices, self.stored), model).covariances
+            covariances = model.constrained(matrices, weights)
+        return MixtureParameters(weights, means, covariances, model, fixed=self.fixed.beside(more))
+
+    def parameters(self, mixture: GaussianMixture) -> dict[str, Any]:
+        """Return the parameters by which an estimator fixes the same in the mixture that it holds."""
+        n, precisions = len(self.means), self.precisions
+        if precisions is not None and mixture.n_components > n:
+            precisions = np.concatenate([precisions, mixture.precisions_[n:]])
+        masks = self.fixed.beside(mixture.n_components - n).masks
+        return {"fixed": masks, "means_init": mixture.means_, "precisions_init": precisions}
+
+
+def fixed_components(
+    template: GaussianMixture, counts: Sequence[int], types: Sequence[str], n_features: int, *, standardize: bool
+) -> FixedComponents | None:
+    """Return what the parameters of all cells, numbers of components × types, fix; None if nothing.
+
+    Raises
+    ------
+    ValueError
+        If what is fixed is not given, is no mean, or does not go with a cell.
+    """
+    models, means_init, d = [covariance_model(name) for name in types], template.means_init, n_features
+    parts = [means_init] if means_init is not None else (template.fixed or {}).values()
+    n = max([1, *(len(np.atleast_1d(np.asarray(part))) for part in parts)])
+    fixed = check_fixed(template.fixed, n, models[0])
+    if not fixed and means_init is None and template.precisions_init is None:
+        return None
+    refuse("fixed weights", {"select": fixed.weights.any()})
+    refuse("fixed covariances", {"max_ratio": template.max_ratio is not None and fixed.covariances.any()})
+    refuse("fixed parameters", {"standardize": standardize})
+    values = {"means": means_init, "precisions": template.precisions_init}
+    check_fixed_start(fixed, [name for name, value in values.items() if value is not None])
+    if not fixed.means.all():
+        raise ValueError(
+            "fixed: a search fixes all means in means_init, and covariances beside them: expected "
+            f"{{'means': True}}, got {template.fixed!r:.80}"
+        )
+    if min(counts) < n:
+        raise ValueError(f"expected n_components of {n} or more, the fixed components in means_init, got {min(counts)}")
+    means, stored = check_means_init(means_init, n, d), stored_as(models[0].layout)
+    if not fixed.covariances.any():
+        return FixedComponents(means, fixed, None, None, stored)
+    for model in models:
+        check_fixed_table(fixed.beside(max(counts) - n).table, model)
+    precisions, *_ = [check_precisions_init(template.precisions_init, n, d, model) for model in models]
+    return FixedComponents(means, fixed, precisions, stored.layout.inverse(precisions, d), stored)
+
 
 _FOLDS = 5
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors

@@ -19,15 +19,14 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import record_features
 from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.units import in_other_units
 from gmm._exceptions import ConvergenceWarning, warn
 from gmm._fitting.degenerate import Resolution, degenerate_components
 from gmm._fitting.racing import Start, best_of, has_degenerate, short_runs
-from gmm._fitting.seeds import common_seed, start_seeds
+from gmm._fitting.sampling import common_seed, start_seeds
 from gmm._fitting.split_merge import OFFSET
-from gmm._passes.m_step import split_widest
+from gmm._passes.e_step import replicated
+from gmm._passes.em import split_widest
 from gmm._passes.problem import Problem
-from gmm._passes.threads import replicated
 from gmm._public import publish
 from gmm._rows.entrance import Names, as_one_array, as_source
 from gmm._rows.incomplete import IncompleteSource
@@ -35,11 +34,11 @@ from gmm._rows.sources import ArraySource, Source
 from gmm._selection.candidates import halved, splits_of_widest
 from gmm._selection.held_out import check_folds, counted_rows, folds_of, repeated
 from gmm._selection.request import check_comparable
-from gmm._selection.standard import comparable_fits, log_volume
-from gmm._text.amounts import counted
+from gmm._selection.standard import comparable_fits, in_other_units, log_volume
+from gmm._text.words import counted
 from gmm._validation.combinations import refuse
+from gmm._validation.given import check_max_ratio
 from gmm._validation.parameters import check_callback, check_random_state
-from gmm._validation.ratio import check_max_ratio
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_whole, is_whole
 from gmm._values.coordinates import Coordinates

@@ -1,4 +1,8 @@
-"""`select`: turns a request into cells, has the engine fit them, and compares them by a criterion."""
+"""`select` and `GaussianMixtureSearch`: a request becomes cells, which the engine fits and a criterion compares.
+
+At last the cells near the best are solved again and again from fresh starts. Rows beyond memory are searched on a
+sample, and the best cells are finished on all of them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from math import inf, nan
 from typing import Any
@@ -16,35 +20,56 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._blas import blas_alone_in_fit
 from gmm._estimators import criteria
+from gmm._estimators.contract import Estimator, record_features
 from gmm._estimators.estimated import set_fitted
+from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.outcome import warn_of_light_rows
+from gmm._estimators.outcome import remaining_passes, warn_of_light_rows
 from gmm._estimators.scorer import Scorer
-from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
-from gmm._fitting.seeds import common_seed, start_seeds
+from gmm._fitting.degenerate import degenerate_under
+from gmm._fitting.fit import FitSettings, Journal, fit_mixture
+from gmm._fitting.moments import completed, never_observed_together, warn_of_unobserved_pairs
+from gmm._fitting.sampling import common_seed, sample_indices, start_seeds
 from gmm._kernel.first_look import distinct_rows
-from gmm._passes.results import Totals
+from gmm._passes.e_step import Totals
+from gmm._passes.problem import Beginning
+from gmm._passes.solver import Iteration, PassRecord, SolverResult
+from gmm._persistence import Writable
 from gmm._persistence.checkpoints import SearchCheckpoint
+from gmm._rows.ahead import Ended, together
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import ArraySource, Source, box_of, relative_ridge
-from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model
-from gmm._selection.cell import SearchRows, Solution, Worker
-from gmm._selection.cells import check_criterion
-from gmm._selection.clock import Clock
-from gmm._selection.contenders import Contenders
-from gmm._selection.engine import Cells, Engine, TaskPool, workers_and_threads
-from gmm._selection.failure import Failure
-from gmm._selection.finishing import finished, rows_to_search
-from gmm._selection.fixed import fixed_components
-from gmm._selection.grid import near
+from gmm._selection.cell import Bar, SearchRows, Solution, Worker
+from gmm._selection.engine import (
+    Cells,
+    Clock,
+    Engine,
+    Failure,
+    TaskPool,
+    name_on_all_rows,
+    search_file,
+    workers_and_threads,
+)
+from gmm._selection.grid import (
+    FAILED,
+    MORE_THAN_ROWS,
+    NOT_TRIED,
+    check_criterion,
+    distinct,
+    has_failed,
+    is_behind,
+    is_degenerate,
+    near,
+    status_of,
+)
 from gmm._selection.held_out import deviances, repeated
-from gmm._selection.keeping import search_file
-from gmm._selection.keys import Key
 from gmm._selection.request import (
+    Key,
     Request,
     check_cells,
     checked_limit,
+    fixed_components,
     n_rows_of,
     requested_components,
     requested_folds,
@@ -53,15 +78,353 @@ from gmm._selection.request import (
     template_of,
 )
 from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_of_constants
-from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
-from gmm._selection.table import Entry, Progress, Selection
+from gmm._selection.table import Entry, Progress, Selection, html_parts
+from gmm._text.html import Html
 from gmm._validation.column_notes import error_values, note_on_identifiers, notes_on, singular_columns
-from gmm._validation.errors import check_same_columns_in
-from gmm._validation.noise import check_noise
-from gmm._validation.parameters import check_callback
+from gmm._validation.given import check_noise, check_same_columns_in
+from gmm._validation.parameters import check_callback, check_is_fitted
 from gmm._values.covariance import covariance_model
+from gmm._values.layouts import SingularMatrixError
+from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import NormalInverseWishart
 from gmm._values.tails import Tails
+
+SEARCHED = 200_000  # rows
+_FINISHED = 3  # cells, of different models
+_READINGS_OF_CRITERIA = 1
+
+
+def rows_to_search(source: Source, seed: int) -> Source:
+    """Return the rows, as an array, if they are in memory or few; else a sample of them."""
+    if source.without_gaps.resident is not None:
+        return source
+    whole = source.n_rows <= SEARCHED
+    return source.part(
+        np.arange(source.n_rows) if whole else sample_indices(source, SEARCHED, np.random.default_rng(seed))
+    )
+
+
+def finished(
+    search: Selection,
+    request: Request,
+    is_up: Callable[[], bool],
+    file: SearchCheckpoint | None,
+    callback: Callable[[Progress], object] | None,
+) -> Selection:
+    """Return the best cells of a search on a sample, fitted to all rows from where they ended there.
+
+    They are fitted side by side, and one that cannot come near the best of the others is left. By held-out likelihood,
+    which the sample alone tells, there is one.
+
+    Parameters
+    ----------
+    search : Selection
+    request : Request
+        With all rows.
+    is_up : callable
+        Tells whether the time is up; then, or if the search was ended, only the best is finished.
+    file : SearchCheckpoint, optional
+        Keeps how far each has come.
+    callback : callable, optional
+        Called for each cell before the first pass, and after each pass, on the thread of its cell, of which one goes on
+        at a time; a true value is as the time.
+    """
+    several = search.complete and search.criterion != criteria.HELD_OUT
+    numbers = distinct(search)[: _FINISHED if several else 1]
+    finish = _Finish(search, request, file, callback)
+    for number in numbers:
+        finish.report(number)
+    entries: dict[int, Entry] = {}
+    waiting, complete = numbers, search.complete
+    while waiting:
+        tasks = [partial(finish.entry, number) for number in waiting] + finish.tasks_of_one(waiting)
+        ended = together(request.source, tasks, lambda: finish.is_over or is_up(), finish.keep)
+        finish.keep()
+        news = {number: finish.timed(number, one) for number, one in zip(waiting, ended, strict=False) if one}
+        entries |= news
+        complete &= len(news) == len(waiting)
+        # A cell that collapses may have set the bar that others were left by.
+        collapsed = any(is_degenerate(one.status) or has_failed(one.status) for one in news.values())
+        waiting = [number for number, one in news.items() if collapsed and is_behind(one.status)]
+    selection = Selection.of([entries[number] for number in sorted(entries)], search.criterion, complete=complete)
+    if sorted(entries)[selection.best_index] != search.best_index:  # of that cell alone, the starts are known
+        return selection
+    return replace(selection, n_fresh_starts=search.n_fresh_starts, n_found_again=search.n_found_again)
+
+
+class _Finish:
+    """Cells that are fitted to all rows side by side: the criterion of each so far, and what a file will keep.
+
+    Attributes
+    ----------
+    is_over : bool
+        Whether the callback has ended the search.
+    """
+
+    def __init__(
+        self,
+        search: Selection,
+        request: Request,
+        file: SearchCheckpoint | None,
+        callback: Callable[[Progress], object] | None,
+    ) -> None:
+        self._search, self._request, self._source = search, request, request.source
+        self._file, self._callback = file, callback
+        self._readings = search.best.n_iter_ + _READINGS_OF_CRITERIA
+        self._scores: dict[int, float] = {}
+        self._exits: dict[int, SolverResult] = {}
+        self._seconds = dict(enumerate(search.seconds.tolist()))
+        self._unwritten: dict[str, tuple[dict[str, Any], SolverResult]] = {}
+        self.is_over = False
+
+    def keep(self) -> None:
+        """Write how far the cells have come. All wait for the same reading, so that they go on as they would have."""
+        if self._file is not None and self._unwritten:
+            self._file.add_together(self._unwritten)
+            self._unwritten = {}
+
+    def report(self, number: int, iteration: Iteration | None = None, seconds_left: float = nan) -> None:
+        """Tell the callback of a cell, and of its last pass."""
+        search = self._search
+        speed = nan if iteration is None else self._source.n_rows / iteration.seconds
+        cell = Progress(
+            number,
+            len(search.status),
+            int(search.n_components[number]),
+            search.covariance_type[number],
+            search.tails[number],
+            search.status[number],
+            iteration,
+            speed,
+            seconds_left,
+            self._readings,
+        )
+        self.is_over |= self._callback is not None and bool(self._callback(cell))
+
+    def tasks_of_one(self, numbers: Sequence[int]) -> list[Callable[[Source], float | None]]:
+        """Return tasks that fit one component of each model while the cells are on their way: NEC compares with it."""
+        kinds, mixtures = self._search.kinds, self._search.estimators
+        of_kind = {kinds[number]: mixtures[number] for number in numbers if self._search.n_components[number] > 1}
+        fits = [fitted_parameters(mixture) for mixture in of_kind.values() if mixture]  # ranked cells have one
+        return [partial(self._request.log_likelihood_of_one, fit) for fit in fits]
+
+    def timed(self, number: int, ended: Ended) -> Entry:
+        """Return an entry with all the seconds that its cell has taken."""
+        self._seconds[number] += ended.seconds
+        return replace(ended.result, seconds=self._seconds[number])
+
+    def entry(self, number: int, source: Source) -> Entry:
+        """Fit a cell to all rows."""
+        try:
+            return self._entry(number, source)
+        except SingularMatrixError as error:
+            search, name = self._search, self._search.covariance_type[number]
+            self._scores.pop(number, None)
+            kind = int(search.n_components[number]), name, search.tails[number]
+            return Entry(*kind, Failure(error).status(name), 0.0, error=error)
+
+    def _entry(self, number: int, source: Source) -> Entry:
+        on_sample = self._search.estimators[number]
+        assert on_sample is not None  # ranked cells have a fit
+        begin, n_threads = fitted_parameters(on_sample), self._request.template.n_threads
+        (tails,) = (each for each in self._request.tails if each.name == begin.tails.name)
+        settings = self._request.settings(Key(begin.n_components, begin.model, tails), source, n_threads)
+        settings = settings._replace(refine=None)
+        result = self._result(number, source, settings, begin)
+        scorer, objective = Scorer(result.parameters, n_threads), settings.objective
+        totals = scorer.totals(source)
+        n_parameters, n = result.parameters.n_parameters, source.survey.weight
+        of_one = self._request.log_likelihood_of_one(begin, source)
+        held_out = {criteria.HELD_OUT: float(self._search.held_out[number])}
+        estimator = GaussianMixture(**on_sample.get_params())
+        set_fitted(estimator, result, source, self._request.features, objective)
+        return Entry(
+            n_components=begin.n_components,
+            covariance_type=self._search.covariance_type[number],
+            tails=begin.tails.name,
+            status=status_of(result.trace, self._first_degenerate(result, objective)),
+            seconds=0.0,
+            estimator=estimator,
+            loglik=totals.log_likelihood,
+            n_parameters=n_parameters,
+            scores=held_out | criteria.evaluate(totals, n_parameters, n, of_one),
+        )
+
+    def _result(self, number: int, source: Source, settings: FitSettings, begin: MixtureParameters) -> SolverResult:
+        name = name_on_all_rows(begin)
+        before = self._file and self._file.find(name, settings.problem(source), begin.n_components)
+        pause = before[1] if before else None
+        if pause is not None:
+            self._set_score(number, pause, settings.objective)
+            if is_behind(pause.trace.reason) and number not in self._exits:
+                self._exits[number] = pause
+                return pause
+        pause = self._exits.pop(number, pause)
+        watch = _Watch(self, number, settings, () if pause is None else pause.trace.passes)
+
+        def note(result: SolverResult) -> None:
+            self._set_score(number, result, settings.objective)
+            self._unwritten[name] = {}, result
+            if not self._source.here:  # one cell after the other, without readings
+                self.keep()
+
+        def note_progress(journal: Journal) -> None:
+            note(journal.progress.run or journal.progress.mixture_fit.result)
+
+        journal = Journal((), note_progress)
+        beginning = Beginning.at_pause(pause) if pause else Beginning(begin)
+        result = fit_mixture(source, settings, journal, beginning=beginning, callback=watch).result
+        if watch.reason_to_leave is not None and not result.trace.converged:
+            self._exits[number] = result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
+            note(result)
+        return result
+
+    def _set_score(self, number: int, result: SolverResult, objective: Objective) -> None:
+        """Note the criterion that a cell has reached; a degenerate one, or one with a prior, has none."""
+        weight, criterion = self._source.survey.weight, self._search.criterion
+        score = criteria.least(criterion, weight * result.lower_bound, result.parameters.n_parameters, weight)
+        self._scores[number] = inf if objective.prior or self._first_degenerate(result, objective) >= 0 else score
+
+    def _first_degenerate(self, result: SolverResult, objective: Objective) -> int:
+        bad = degenerate_under(objective, self._source, result.parameters, result.statistics, self._request.judge)
+        return int(bad.argmax()) if bad.any() else -1
+
+    def bar(self, number: int) -> Bar | None:
+        """Return what a cell has to come near; None if passes do not tell its criterion."""
+        criterion = self._search.criterion
+        if criterion not in criteria.BY_LIKELIHOOD:
+            return None
+        best = min((score for other, score in self._scores.items() if other != number), default=inf)
+        return Bar(criterion, best, self._source.survey.weight)
+
+
+class _Watch:
+    """Follows the passes of a cell on all rows, and ends it once it cannot come near the best of the others.
+
+    Attributes
+    ----------
+    reason_to_leave : str or None
+        Why the cell was ended; None before.
+    """
+
+    def __init__(self, finish: _Finish, number: int, settings: FitSettings, passes: Sequence[PassRecord]) -> None:
+        self._finish, self._number, self._settings = finish, number, settings
+        self._passes = list(passes)
+        self.reason_to_leave: str | None = None
+
+    def __call__(self, iteration: Iteration) -> bool:
+        """Tell of a pass; return whether it is the last."""
+        finish, number, parameters = self._finish, self._number, iteration.parameters
+        before = self._passes[-1].remaining if self._passes else inf
+        self._passes.append(PassRecord(iteration.lower_bound, nan, iteration.remaining, iteration.accepted))
+        bar = None if self._settings.objective.prior else finish.bar(number)
+        self.reason_to_leave = None if bar is None else bar.reason_to_leave(self._passes, parameters.n_parameters)
+        most = 0 if self.reason_to_leave else self._settings.solver.max_iter - iteration.n_iter
+        passes = remaining_passes(iteration.remaining, before, self._settings.solver.tolerance, most) if most else 0.0
+        finish.report(number, iteration, iteration.seconds * passes)
+        return self.reason_to_leave is not None
+
+
+# A cell is settled once so many fresh starts have led to its solution again, or so many of them to nothing better.
+_NEAR, _FARTHER = (3, 12), (1, 4)
+_BATCH = 3  # fresh starts of a cell between two looks at the others
+_HALFWAY = 2  # starts between solution and random partition behind each fresh one, until one of those finds it again
+_MOST_ROUNDS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Attempts:
+    """What became of starts that were made for a cell once its solution had been found.
+
+    Parameters
+    ----------
+    solution : Solution
+    n_fresh, n_again : int
+        Fresh starts since this solution was found, and how many of them led to it again.
+    n_starts : int
+        Starts in all.
+    """
+
+    solution: Solution
+    n_fresh: int = 0
+    n_again: int = 0
+    n_starts: int = 0
+
+    def settled(self, again: int, fresh: int) -> bool:
+        """Tell whether the solution was found `again`, or after `fresh` starts; a single component has one solution."""
+        single = self.solution.parameters.n_components == 1
+        return single or self.n_again >= again or self.n_fresh >= fresh
+
+    def after(self, solution: Solution, *, fresh: bool, same: bool) -> Attempts:
+        """Return what is known after one more start."""
+        total = self.n_starts + 1
+        if not same and solution is not self.solution:
+            return Attempts(solution, n_starts=total)
+        return Attempts(solution, self.n_fresh + fresh, self.n_again + (fresh and same), total)
+
+
+class Contenders:
+    """The cells whose criterion is near the best, and how often each was solved again.
+
+    `scores` gives the criterion of all cells that count; up to a distance of `near` a cell contests the best, and up to
+    twice that it may come to do so.
+    """
+
+    def __init__(self, engine: Engine, starts: Starts, scores: Callable[[], Mapping[Key, float]], near: float) -> None:
+        self._engine = engine
+        self._starts = starts
+        self._scores = scores
+        self._near = near
+        self.attempts: dict[Key, Attempts] = {}
+
+    def settle(self) -> None:
+        """Solve contenders again until all are settled; what is new is refined, and the others begin from it."""
+        for _ in range(_MOST_ROUNDS):
+            worth = self._worth()
+            open_keys = [key for key, enough in worth.items() if not self.of(key).settled(*enough)]
+            results = self._engine.retry({key: partial(self._attempted, self.of(key), worth[key]) for key in open_keys})
+            if not results:
+                return
+            self.attempts |= results
+            changed = [key for key in results if self._engine.renew(key, results[key].solution)]
+            if changed:
+                self._engine.refine(changed)
+                self._engine.exchange(list(worth))
+
+    def of(self, key: Key) -> Attempts:
+        """Return what is known of a cell's present solution."""
+        attempts, solution = self.attempts.get(key), self._engine.outcomes[key]
+        assert isinstance(solution, Solution)  # cells without one have no score
+        if attempts is None:
+            return Attempts(solution)
+        return attempts if attempts.solution is solution else Attempts(solution, n_starts=attempts.n_starts)
+
+    def fresh_attempts(self, key: Key) -> tuple[int, int]:
+        """Return how many fresh starts a cell got once its solution had been found, and how many led to it again."""
+        attempts = self.of(key)
+        return attempts.n_fresh, attempts.n_again
+
+    def _worth(self) -> dict[Key, tuple[int, int]]:
+        """Return the contenders, each with what settles it."""
+        scores = self._scores()
+        least = min(scores.values(), default=0.0)
+        behind = {key: score - least for key, score in scores.items()}
+        return {key: _NEAR if by <= self._near else _FARTHER for key, by in behind.items() if by <= 2 * self._near}
+
+    def _attempted(self, attempts: Attempts, enough: tuple[int, int], key: Key, worker: Worker) -> Attempts:
+        cell, until = self._engine.cell(key), attempts.n_starts + _BATCH * (1 + _HALFWAY)
+        while attempts.n_starts < until and not attempts.settled(*enough) and not cell.time_is_up():
+            number, solution = attempts.n_starts, attempts.solution
+            fresh = attempts.n_again > 0 or number % (1 + _HALFWAY) == 0
+            if fresh:
+                start = self._starts.fresh(cell.settings, number, worker.n_threads)
+            else:
+                start = self._starts.halfway(cell.moments(worker, solution), number, worker.n_threads)
+            end, same = cell.retried(worker, start, solution)
+            attempts = attempts.after(end, fresh=fresh, same=same)
+        return attempts
+
 
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
@@ -512,3 +875,242 @@ def _status(result: Solution | Failure | None, name: str) -> str:
     if isinstance(result, Failure):
         return result.status(name)
     return status_of(result.result.trace, result.degenerate)
+
+
+@dataclass(eq=False, repr=False)
+class GaussianMixtureSearch(Estimator):
+    """Search over numbers of components and covariance types, as an estimator.
+
+    `fit` runs `select`; predictions and scores are those of the best mixture.
+
+    Parameters
+    ----------
+    n_components : int or iterable of int, default=(1, ..., 9)
+        Numbers of components to try.
+    covariance_type : str or sequence of str, default="all"
+        Covariance types to try; "all", alone or among others, are the 14 models, of one column the two that there are,
+        "E" and "V". "factor" and "ppca" are not among them.
+    n_factors : int or iterable of int, default=None
+        Numbers of factors to try for "factor" and "ppca"; see `select`.
+    tails : str or sequence of str, default="normal"
+        Tails to try, among "normal", "t" and "contaminated"; see `select`.
+    degrees_of_freedom : float, default=None
+        Of heavy tails; None estimates it in each cell.
+    criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"
+        Criterion that chooses the best mixture; smaller is better.
+    n_splits : int, default=None
+        Number of folds of "held_out"; see `select`.
+    tol : float or None, default=None
+        As in `GaussianMixture`; None is 1e-5, reduced on large tables so that criteria can be compared.
+    reg_covar : float, default=1e-6
+        Added to the diagonal of the covariances, times the squared width of the narrowest column; see `select`.
+    max_iter : int, default=1000
+        Maximum number of passes per fit.
+    n_init : int, default=1
+        Number of seeds for the starts; see `select`.
+    init_params : str, default="kmeans"
+        Name of a start, as in `GaussianMixture`; "kmeans" takes several kinds of partition.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of the starts.
+    n_threads : int or None, default=None
+        Number of threads; None uses all available cores.
+    time_limit : float or None, default=None
+        Time limit in seconds, after which the search ends with the fits made so far.
+    acceleration : {"auto", None}, default="auto"
+        As in `GaussianMixture`.
+    refine : {"split-merge"} or None, default=None
+        "split-merge" tries split–merge moves in every cell; None only in the best ones.
+    prior : {"conjugate"}, NormalInverseWishart or None, default=None
+        As in `GaussianMixture`.
+    noise : bool, float or array-like of shape (2, d), default=False
+        As in `GaussianMixture`.
+    standardize : bool, default=False
+        Whether to search in units of each column's standard deviation; see `select`.
+    missing : {"error", "em"}, default="error"
+        What NaN is; "em" integrates missing values out, as in `GaussianMixture`.
+    means_init, precisions_init, fixed
+        Known components, the first of every cell; see `select`.
+    max_ratio : float, default=None
+        As in `GaussianMixture`; "all" are then "full", "diag" and "spherical".
+
+    Attributes
+    ----------
+    best_estimator_ : GaussianMixture
+        The best mixture.
+    selection_ : Selection
+        Result of the search.
+    results_ : dict of str to ndarray of shape (n_cells,)
+        Columns of the table: ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, the criteria by name,
+        ``status``, ``seconds``, ``tails``, and ``rank``, which is 1 for the best cell and 0 where there is no fit.
+    best_index_ : int
+        Index of the best cell.
+    n_components_ : int
+        Number of components of the best mixture.
+    covariance_type_ : str
+        Covariance type of the best mixture.
+    n_features_in_ : int
+        Number of features, d.
+    feature_names_in_ : ndarray of str, shape (d,)
+        Names of the features, if all columns of X had string names.
+
+    See Also
+    --------
+    select : The search itself.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import GaussianMixtureSearch
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-4, 1, (100, 2)), rng.normal(4, 1, (100, 2))])
+    >>> search = GaussianMixtureSearch(range(1, 4), random_state=0).fit(X)
+    >>> search.n_components_, len(search.results_["bic"]) // 3 > 1
+    (2, True)
+    >>> np.bincount(search.predict(X)).tolist()
+    [100, 100]
+    """
+
+    best_estimator_: GaussianMixture = field(init=False)
+    selection_: Selection = field(init=False)
+    best_index_: int = field(init=False)
+    n_components_: int = field(init=False)
+    covariance_type_: str = field(init=False)
+
+    n_components: int | Iterable[int] = tuple(range(1, 10))
+    covariance_type: str | Sequence[str] = "all"
+    _: KW_ONLY
+    n_factors: int | Iterable[int] | None = None
+    tails: str | Sequence[str] = "normal"
+    degrees_of_freedom: float | None = None
+    criterion: str = "bic"
+    n_splits: int | None = None
+    tol: float | None = None
+    reg_covar: float = 1e-6
+    max_iter: int = 1000
+    n_init: int = 1
+    init_params: str = "kmeans"
+    random_state: int | np.random.RandomState | np.random.Generator | None = None
+    n_threads: int | None = None
+    time_limit: float | None = None
+    acceleration: str | None = "auto"
+    refine: str | None = None
+    prior: str | NormalInverseWishart | None = None
+    noise: bool | float | ArrayLike = False
+    standardize: bool = False
+    missing: str = "error"
+    means_init: ArrayLike | None = None
+    precisions_init: ArrayLike | None = None
+    fixed: Mapping[str, bool | ArrayLike] | None = None
+    max_ratio: float | None = None
+
+    @property
+    def results_(self) -> dict[str, NDArray[Any]]:
+        """Columns of the table, and the ranks of its cells."""
+        ranks = np.zeros(len(self.selection_.status), dtype=np.int64)
+        ranked = self.selection_.ranked()
+        ranks[ranked] = np.arange(1, len(ranked) + 1)
+        return self.selection_.columns() | {"rank": ranks}
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        callback: Callable[[Progress], object] | None = None,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        error_covariance: ArrayLike | None = None,
+    ) -> GaussianMixtureSearch:
+        """Search for the best mixture.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+            Rows.
+        y : ignored
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows; a row of weight 2 counts as two rows.
+        callback : callable, default=None
+            Called with a `Progress` for each cell; a true return value ends the search.
+        checkpoint : path, default=None
+            File in which to keep how far the search has come, as of `select`.
+        resume : bool, default=False
+            Continue the search of the file `checkpoint`; begin it if there is no such file.
+        error_covariance : array-like, default=None
+            Of the rows' measurement errors, as in `GaussianMixture.fit`; ``best_estimator_.predict`` takes some too.
+
+        Returns
+        -------
+        GaussianMixtureSearch
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `select`.
+        """
+        of_fit: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume, "error_covariance": error_covariance}
+        selection = select(X, sample_weight=sample_weight, callback=callback, **of_fit, **self.get_params())
+        best, index = selection.best, selection.best_index
+        self.selection_, self.best_estimator_, self.best_index_ = selection, best, index
+        self.n_components_ = int(selection.n_components[index])
+        self.covariance_type_ = selection.covariance_type[index]
+        record_features(self, best.n_features_in_, getattr(best, "feature_names_in_", None))
+        return self
+
+    def fit_predict(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        callback: Callable[[Progress], object] | None = None,
+    ) -> NDArray[np.intp]:
+        """Search and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
+        return self.fit(X, y, sample_weight, callback).predict(X)
+
+    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
+        """Predict the most probable component of the best mixture for each row, (n,)."""
+        return self._best().predict(X)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Compute the responsibilities of the best mixture's components, (n, K), in the dtype of X."""
+        return self._best().predict_proba(X)
+
+    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
+        """Compute the log-likelihood of each row under the best mixture, (n,), in nats and the dtype of X."""
+        return self._best().score_samples(X)
+
+    def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the mean log-likelihood under the best mixture, in nats per unit weight."""
+        return self._best().score(X, y, sample_weight)
+
+    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
+        """Write the search's table and all its mixtures to a file, which `load` opens as a `Selection`.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given, or a file open for writing.
+        metadata : dict of JSON values, optional
+            What else people or programs should know.
+        """
+        check_is_fitted(self)
+        self.selection_.save(file, metadata=metadata)
+
+    def to_sklearn(self) -> Any:
+        """Return the best mixture as scikit-learn's estimator, by `gmm.exchange.sklearn.to_sklearn`."""
+        from gmm._exchange.scikit_learn import to_sklearn
+
+        return to_sklearn(self._best())
+
+    def __str__(self) -> str:
+        """Return the constructor call and, once fitted, the table of the search below it."""
+        return f"{self!r}\n{self.selection_!r}" if "selection_" in vars(self) else super().__str__()
+
+    def _html_parts(self) -> Sequence[Html]:
+        return html_parts(self.selection_) if "selection_" in vars(self) else ()
+
+    def _best(self) -> GaussianMixture:
+        check_is_fitted(self)
+        return self.best_estimator_

@@ -1,4 +1,4 @@
-"""Units of a search: rows in standard deviations on their way in, the table on its way out."""
+"""Units: rows in standard deviations or of one width on the way in, mixtures and tables in their own on the way out."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.criteria import OF_SEARCHES
-from gmm._estimators.fitted import model_of, past_of
+from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, model_of, past_of, set_mixture
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.units import in_other_units
+from gmm._estimators.outcome import Past, fit_attributes
 from gmm._exceptions import warn
 from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.starts import STARTS
-from gmm._rows.factory import FactorySource
+from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Source, column_widths, relative_ridge
 from gmm._selection.table import Selection
-from gmm._text.amounts import counted
-from gmm._text.lists import quoted
+from gmm._text.words import counted, quoted
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import check_boolean
@@ -30,6 +29,37 @@ from gmm._values.coordinates import Coordinates
 from gmm._values.noise import Noise
 from gmm._values.priors import NormalInverseWishart
 from gmm._values.weights import weighed
+
+_Mixture = TypeVar("_Mixture", bound=FittedMixture)
+
+
+def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixture:
+    """Return an estimator in the units of the columns, where log densities are larger by a number.
+
+    Its covariance type is that of its mixture there; of its other parameters, a `NormalInverseWishart` comes along, and
+    `reg_covar` is that of the column with the smallest unit.
+    """
+    parameters, arguments = units.restored(fitted_parameters(self)), self.get_params()
+    if model_of(self) is not parameters.model:
+        arguments["covariance_type"] = parameters.model.name
+    arguments["reg_covar"] *= float(units.scales.min()) ** 2
+    if isinstance(arguments.get("prior"), NormalInverseWishart):
+        arguments["prior"] = units.restored_prior(arguments["prior"])
+    names = vars(self).get("feature_names_in_")
+    other = estimator_of(type(self), parameters, names, self._dtype, **arguments)
+    if "history_" not in vars(self):  # a part of a fit, such as one class of several
+        return other
+    traces = tuple(trace.raised(raised) for trace in self.histories_)
+    trace = self.history_.raised(raised)
+    of_fit = fit_attributes(trace, self.lower_bound_ + raised, traces)
+    before = past_of(self)
+    of_rows = before.weight, None if before.steps is None else before.steps * units.scales, before.beside_errors
+    past = Past(parameters, trace, *of_rows, shrunk=before.shrunk)
+    if before.shrunk_by is not None:
+        past = past._replace(shrunk_by=before.shrunk_by * np.append(1.0, units.scales))
+    set_mixture(other, parameters, names, self._dtype, _last_fit=past, **of_fit)
+    return other
+
 
 _AT_ONCE = 1 << 12  # rows
 

@@ -18,13 +18,28 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, states_of
 from gmm._passes.solver import Iteration
 from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, save_state, with_metadata
-from gmm._selection.cells import SearchTable, check_criterion, kind_of
-from gmm._selection.grid import Grid, advice, certainty, contesting, distance, distinct, failures, incomplete, ranking
-from gmm._selection.status import FAILED, NOT_TRIED, has_failed, is_eligible, is_status
-from gmm._text.amounts import counted
+from gmm._selection.grid import (
+    FAILED,
+    NOT_TRIED,
+    Grid,
+    SearchTable,
+    advice,
+    certainty,
+    check_criterion,
+    contesting,
+    distance,
+    distinct,
+    failures,
+    has_failed,
+    incomplete,
+    is_eligible,
+    is_status,
+    kind_of,
+    ranking,
+)
 from gmm._text.frames import data_frame
 from gmm._text.html import Html, block, details, joined, line, table
-from gmm._text.printable import printable
+from gmm._text.words import counted, printable
 from gmm._values.covariance import covariance_model
 from gmm._values.tails import NORMAL_TAILS
 from gmm._versions import __version__

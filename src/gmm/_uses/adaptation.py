@@ -8,20 +8,25 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.exclusions import checked_without
-from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, lasting_settings, source_of
+from gmm._estimators.fitted import (
+    FittedMixture,
+    checked_without,
+    estimator_of,
+    fitted_parameters,
+    lasting_settings,
+    source_of,
+)
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._passes.stepwise import implied_statistics
 from gmm._public import publish
-from gmm._text.lists import quoted, suggestion
+from gmm._text.words import quoted, suggestion
 from gmm._validation.given import check_statistics
 from gmm._validation.scalars import check_real, check_whole
-from gmm._values.fixed import PARTS
 from gmm._values.layouts import DIAGONAL
 from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
+from gmm._values.parameters import PARTS, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
 

@@ -8,17 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import given_names
-from gmm._estimators.exclusions import checked_without
-from gmm._estimators.fitted import FittedMixture, estimator_of, source_of
+from gmm._estimators.fitted import FittedMixture, checked_without, estimator_of, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
 from gmm._public import publish
 from gmm._rows.entrance import as_source, check_any
-from gmm._text.amounts import counted
-from gmm._text.lists import aligned
+from gmm._text.words import aligned, counted
 from gmm._validation.scalars import check_real, check_whole
+from gmm._values.coordinates import differences, leading, projected_mixture
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
-from gmm._values.directions import differences, leading, projected_mixture
 from gmm._values.layouts import Array
 
 _DIRECTIONS_SHOWN, _FEATURES_SHOWN = 6, 20

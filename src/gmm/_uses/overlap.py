@@ -1,23 +1,29 @@
-"""`overlap` and `column_overlap`: how far apart the components of a mixture are, together and column by column."""
+"""How far components overlap, together and column by column, and clusters of several that do (`combine_components`)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.exclusions import checked_without
-from gmm._estimators.fitted import FittedMixture, fitted_parameters
+from gmm._estimators.fitted import FittedMixture, check_is_mixture, checked_without, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
+from gmm._frozen_mixture import FrozenMixture, predicted_blocks
+from gmm._persistence.places import Predicted
 from gmm._public import publish
-from gmm._rows.sources import ArraySource
+from gmm._rows.entrance import as_source, check_any
+from gmm._rows.sources import ArraySource, Source
 from gmm._text.frames import data_frame
-from gmm._text.lists import beginning
+from gmm._text.words import beginning, counted
 from gmm._validation.parameters import check_n_samples, check_random_state
+from gmm._validation.scalars import check_whole
 from gmm._values.layouts import Array
 
 _NUMBERS_AT_ONCE = 2_000_000
@@ -183,3 +189,298 @@ def _densities(x: Array, others: Array, means: Array, deviations: Array) -> Arra
 
 
 publish("gmm.analysis", [ColumnOverlap, column_overlap, overlap])
+
+
+_UNDECIDED = np.log(2)  # nats of a row that is as likely of one cluster as of another
+
+Blocks = Callable[[], Iterable[tuple[Array, Array]]]  # responsibilities (K, n) and weights (n,) of some rows
+Pair = tuple[frozenset[int], frozenset[int]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CombinedComponents:
+    """Clusters of one or several components of a mixture, for every number of clusters.
+
+    Attributes
+    ----------
+    model : GaussianMixture, BayesianGaussianMixture or FrozenMixture
+    merges : ndarray of int, shape (K − 1, 2)
+        Which two clusters become one, from K clusters down to 1, each named by its first component.
+    entropies : ndarray of shape (K,)
+        −Σ_i w_i Σ_c t_ic log t_ic of 1, 2, … K clusters, in nats; t_ic is the probability of cluster c given row i.
+    merged_rows : ndarray of shape (K − 1,)
+        Weight of the rows in the two clusters that are merged into 1, 2, … K − 1 clusters.
+    n_clusters : int
+        The suggested number: where two straight lines fitted to the entropies against the number of clusters meet, or
+        more if the mergers down to there remove less than log 2 nats each, the entropy of one undecided row.
+    n_clusters_by_rows : int
+        The same against the number of rows merged so far, which does not overrate merges of large clusters.
+    n_present : int
+        The components that have rows, of which they are the most probable; the suggestions are of these.
+    """
+
+    model: FittedMixture | FrozenMixture
+    merges: NDArray[np.intp]
+    entropies: NDArray[np.float64]
+    merged_rows: NDArray[np.float64]
+    n_clusters: int
+    n_clusters_by_rows: int
+    n_present: int
+
+    def __repr__(self) -> str:
+        """Return the components of each cluster."""
+        clusters = self.clusters()
+        members = (" + ".join(map(str, np.flatnonzero(clusters == c))) for c in range(self.n_clusters))
+        return f"<CombinedComponents: {counted(self.n_clusters, 'cluster')} of components {', '.join(members)}>"
+
+    def clusters(self, n_clusters: int | None = None) -> NDArray[np.intp]:
+        """Return the cluster of each component, (K,): numbered from 0, in the order of their first components.
+
+        Parameters
+        ----------
+        n_clusters : int, default=None
+            From 1 to K; None for the suggested number.
+        """
+        K = len(self.entropies)
+        n = check_whole(self.n_clusters if n_clusters is None else n_clusters, "n_clusters", 1, K)
+        return clusters_after(self.merges[: K - n], K)
+
+    def at(self, n_clusters: int) -> Self:
+        """Return the same hierarchy with another number of clusters, for predictions and pictures."""
+        self.clusters(n_clusters)
+        return replace(self, n_clusters=n_clusters)
+
+    def predict_proba(self, X: ArrayLike, n_clusters: int | None = None) -> NDArray[Any]:
+        """Compute the probability of each cluster given each row: the sum of its components' responsibilities.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        n_clusters : int, default=None
+            From 1 to K; None for the suggested number.
+
+        Returns
+        -------
+        ndarray of shape (n, n_clusters)
+        """
+        return shares_of(self.clusters(n_clusters), self.model.predict_proba(X))
+
+    def predict(self, X: ArrayLike, n_clusters: int | None = None) -> NDArray[np.intp]:
+        """Predict the most probable cluster of each row, −1 for noise; as `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        n_clusters : int, default=None
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+        """
+        shares = self.predict_proba(X, n_clusters)
+        labels: NDArray[np.intp] = shares.argmax(axis=1)
+        if getattr(self.model, "noise_weight_", 0) > 0:
+            labels[1 - shares.sum(axis=1) > shares.max(axis=1)] = -1
+        return labels
+
+
+def combine_components(
+    model: FittedMixture | FrozenMixture, X: ArrayLike, sample_weight: ArrayLike | None = None
+) -> CombinedComponents:
+    """Merge components into clusters, always the two whose merger removes the most entropy.
+
+    BIC chooses as many Gaussians as a density needs; a cluster that is not Gaussian takes several. This keeps the
+    density and only says which components are one cluster: those between which rows are undecided.
+
+    Parameters
+    ----------
+    model : GaussianMixture, BayesianGaussianMixture or FrozenMixture
+        A fitted mixture. Its noise is never merged.
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        Rows, as a rule those of the fit.
+    sample_weight : array-like of shape (n,), default=None
+
+    Returns
+    -------
+    CombinedComponents
+        The hierarchy, and two suggested numbers of clusters. A rule that looks for a bend always finds one: look at
+        the entropies (`gmm.plotting.plot_entropies`) before you believe it. It never suggests 1 cluster of several
+        components, and joins none between which less than one row is undecided.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    TypeError, ValueError
+        If the model or the rows are unusable, or all rows are noise.
+
+    Notes
+    -----
+    Responsibilities of rows in memory are kept, (n, K) numbers. Other rows are read some times, at most K + 2: each
+    pass also finds out what the next mergers remove, as far as these can be guessed, so that a few passes are the rule.
+    Components without rows are merged first.
+
+    References
+    ----------
+    J.-P. Baudry, A. E. Raftery, G. Celeux, K. Lo, R. Gottardo (2010). Combining mixture components for clustering.
+    *Journal of Computational and Graphical Statistics* 19, 332-353. R: ``clustCombi`` of mclust.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> cross = rng.normal(size=(400, 2)) * np.repeat([[6, 1], [1, 6]], 200, axis=0)
+    >>> X = np.concatenate([cross, rng.normal(size=(400, 2)) + np.repeat([[30, 0], [0, 30]], 200, axis=0)])
+    >>> mixture = gmm.GaussianMixture(4, n_init=5, random_state=0).fit(X)
+    >>> combined = gmm.analysis.combine_components(mixture, X)
+    >>> combined.n_clusters, sorted(np.bincount(combined.predict(X)).tolist())
+    (3, [200, 200, 400])
+    """
+    if not isinstance(model, FrozenMixture):
+        check_is_mixture(model)
+    source, predicted = _opened(model, X, sample_weight)
+    check_any(source)
+
+    def read() -> Iterator[tuple[Array, Array]]:
+        weight = source.weights
+        for first, _, shares in predicted(source, responsibilities=True):
+            assert shares is not None  # they were asked for
+            yield np.ascontiguousarray(shares.T, dtype=np.float64), weight[first : first + len(shares)]
+
+    copies = None if source.resident is None else list(read())
+    blocks: Blocks = read if copies is None else lambda: copies
+    empty = np.ones(model.n_components, dtype=bool)
+    for shares, weight in blocks():
+        is_noise = shares.max(axis=0) < 1 - shares.sum(axis=0)
+        empty[shares.argmax(axis=0)[~is_noise & (weight > 0)]] = False
+    if empty.all():
+        raise ValueError(
+            f"expected rows that are of some component, got {counted(source.n_rows, 'row')} that are all more probably "
+            "noise: pass the rows of the fit, or rows like these"
+        )
+    merges = _merges(blocks, empty)
+    entropies, merged_rows = _levels(blocks, merges)
+    n = int((~empty).sum())  # clusters without rows say nothing
+    cumulative = np.concatenate([[0.0], np.cumsum(merged_rows)])[:n]
+    row = min(1.0, source.survey.weight / source.n_used)  # weights below 1 are shares, not numbers of rows
+    overlap = np.append(np.diff(entropies[:n]) >= _UNDECIDED * row, True)
+    apart = 1 + int(overlap.argmax())  # so many clusters, any two of which share less than a row
+    by_number, by_rows = (max(apart, _change_point(x, entropies[:n])) for x in (np.arange(1.0, n + 1), cumulative))
+    return CombinedComponents(model, merges, entropies, merged_rows, by_number, by_rows, n)
+
+
+def _opened(
+    model: FittedMixture | FrozenMixture, X: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[Source, Callable[..., Iterator[Predicted]]]:
+    """Return the rows, and the function that predicts them block by block."""
+    if isinstance(model, FrozenMixture):
+        return as_source(X, sample_weight, estimator=model, n_features=model.n_features)[0], partial(
+            predicted_blocks, model
+        )
+    return source_of(model, X, sample_weight), Scorer(fitted_parameters(model), model.n_threads).predicted
+
+
+def _merges(blocks: Blocks, empty: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the pairs that are merged, (K − 1, 2).
+
+    Each pass finds out what the next mergers remove, and those that are guessed to follow.
+    """
+    removed: dict[Pair, float] = {}
+    while True:
+        merges, unknown = _path(empty, removed)
+        if not unknown:
+            return np.array(merges, dtype=np.intp).reshape(-1, 2)
+        removed |= zip(unknown, _removed(blocks, unknown), strict=True)
+
+
+def _path(empty: NDArray[np.bool_], removed: dict[Pair, float]) -> tuple[list[tuple[int, int]], list[Pair]]:
+    """Merge by what is known, or else by estimates; return the merges and the pairs that were not known."""
+    K, empty = len(empty), empty.copy()
+    sets = [frozenset([k]) for k in range(K)]
+    singles = [(sets[a], sets[b]) for b in range(K) for a in range(b)]
+    if not all(pair in removed for pair in singles):
+        return [], singles
+    gains = np.full((K, K), -np.inf)  # a pair is stored once, below the diagonal, in whose order ties are decided
+    gains[np.tril_indices(K, -1)] = [removed[pair] for pair in singles]
+    merges: list[tuple[int, int]] = []
+    unknown: list[Pair] = []
+    alive = list(range(K))
+    while len(merges) < K - 1:
+        allowed = empty[:, None] | empty | ~empty.any()  # those without rows go first
+        b, a = map(int, np.unravel_index(int(np.where(allowed, gains, -np.inf).argmax()), gains.shape))
+        merges.append((a, b))
+        sets[a] |= sets[b]
+        alive.remove(b)
+        for c in alive:
+            if c == a:
+                continue
+            here = max(a, c), min(a, c)
+            pair = sets[here[1]], sets[here[0]]
+            if pair not in removed:
+                unknown.append(pair)
+            # It lies between the larger of these two and their sum (docs/mathematics-uses.md).
+            parts = gains[here], gains[max(b, c), min(b, c)]
+            gains[here] = removed.get(pair, max(parts) + min(parts) / 2)
+        gains[b] = gains[:, b] = -np.inf
+        empty[a], empty[b] = empty[a] and empty[b], False
+    return merges, unknown
+
+
+def _removed(blocks: Blocks, pairs: list[Pair]) -> Array:
+    """Return the entropy that each of some mergers removes, by one pass."""
+    from scipy.special import entr
+
+    removed, sets = np.zeros(len(pairs)), {each for pair in pairs for each in pair}
+    for shares, weight in blocks():
+        merged = {each: shares[list(each)].sum(axis=0) for each in sets}
+        alone = {each: entr(values) for each, values in merged.items()}
+        removed += [weight @ (alone[a] + alone[b] - entr(merged[a] + merged[b])) for a, b in pairs]
+    return np.maximum(removed, 0.0)
+
+
+def _levels(blocks: Blocks, merges: NDArray[np.intp]) -> tuple[Array, Array]:
+    """Return the entropies of 1, 2, … K clusters and the weights of the rows merged into 1, 2, … K − 1, by one pass."""
+    from scipy.special import entr
+
+    K = len(merges) + 1
+    entropies, merged_rows = np.zeros(K), np.zeros(K - 1)
+    for shares, weight in blocks():
+        noise = np.maximum(0.0, 1 - shares.sum(axis=0))
+        every = np.vstack([shares, np.where(noise > 1e-6, noise, 0.0)])  # else it is rounding
+        entropies += entr(every).sum(axis=0) @ weight
+        for n, (a, b) in zip(range(K - 1, 0, -1), merges, strict=True):
+            labels = every.argmax(axis=0)
+            merged_rows[n - 1] += weight[(labels == a) | (labels == b)].sum()
+            together = every[a] + every[b]
+            entropies[:n] -= weight @ (entr(every[a]) + entr(every[b]) - entr(together))
+            every[a], every[b] = together, 0.0
+    return np.maximum(entropies, 0.0), merged_rows
+
+
+def _change_point(x: Array, y: Array) -> int:
+    """Return the number of points up to the one that two straight lines share, which together fit best."""
+    errors = [_squares(x[: c + 1], y[: c + 1]) + _squares(x[c:], y[c:]) for c in range(1, len(x) - 1)]
+    return 2 + int(np.argmin(errors)) if errors else len(x)
+
+
+def _squares(x: Array, y: Array) -> float:
+    """Return the sum of squared errors of a straight line."""
+    x, y = x - x.mean(), y - y.mean()
+    slope = x @ y / (x @ x) if x @ x > 0 else 0.0
+    return float(((y - slope * x) ** 2).sum())
+
+
+def clusters_after(merges: NDArray[np.intp], n_leaves: int) -> NDArray[np.intp]:
+    """Return the cluster of each leaf after some merges: numbered from 0, in the order of their first leaves."""
+    first = np.arange(n_leaves)
+    for a, b in merges:
+        first[first == b] = a
+    return np.unique(first, return_inverse=True)[1].astype(np.intp)
+
+
+def shares_of(clusters: NDArray[np.intp], responsibilities: Any) -> NDArray[Any]:
+    """Return the probabilities of clusters, (n, n_clusters), by responsibilities (n, K), which may be lazy."""
+    return responsibilities @ np.eye(int(clusters.max()) + 1, dtype=responsibilities.dtype)[clusters]
+
+
+publish("gmm.analysis", [CombinedComponents, combine_components])

@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._caching import cached_property
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.estimated import fit_settings
@@ -19,24 +18,23 @@ from gmm._estimators.labelled import known_again
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import degenerate_under
-from gmm._fitting.sampling import Rng
-from gmm._fitting.seeds import common_seed
+from gmm._fitting.sampling import Rng, common_seed
+from gmm._lazy import cached_property
+from gmm._passes.e_step import replicated
 from gmm._passes.problem import Beginning, Problem, SolverSettings
-from gmm._passes.threads import replicated
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import Source
-from gmm._text.amounts import counted, plus_minus
 from gmm._text.frames import data_frame
-from gmm._text.lists import aligned
+from gmm._text.words import aligned, counted, plus_minus
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_is_fitted, check_level
 from gmm._validation.scalars import MOST_REPLICATES, check_choice, check_whole
-from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
+from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 
 Method = Literal["bootstrap", "weighted-bootstrap", "information"]
 Callback = Callable[[int, int], object]

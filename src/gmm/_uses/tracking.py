@@ -18,8 +18,8 @@ from gmm._passes.stepwise import implied_statistics
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._rows.sources import ArraySource
-from gmm._text.amounts import counted
-from gmm._validation.noise import check_box
+from gmm._text.words import counted
+from gmm._validation.given import check_box
 from gmm._validation.scalars import check_real, check_whole
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm._values.layouts import Array

@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.exclusions import checked_without
-from gmm._estimators.fitted import FittedMixture, source_of
+from gmm._estimators.fitted import FittedMixture, checked_without, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._public import publish
-from gmm._text.amounts import counted, plus_minus
-from gmm._text.lists import beginning
+from gmm._text.words import beginning, counted, plus_minus
 from gmm._values.layouts import FULL, Array
 
 _NUMBERS_AT_ONCE = 1 << 20

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._text.amounts import counted, percent
-from gmm._text.lists import listed
+from gmm._text.words import counted, listed, percent
 
 LONG_TAIL = "positive with a long tail"
 _SHOWN = 4  # columns in a note

@@ -1,20 +1,30 @@
-"""Validation of arrays other than X: sample weights, starting values, responsibilities, mixture parameters."""
+"""Validation of arrays other than X: weights, labels, errors, starting and fixed values, noise, tails, priors."""
 
 from __future__ import annotations
 
+import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from itertools import zip_longest
+from math import inf
 from sys import float_info
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._validation.arrays import FloatArray, as_array, as_floats, place_in
-from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import FULL, Layout, SingularMatrixError, determines
-from gmm._values.parameters import MixtureParameters
+from gmm._exceptions import InvalidParameterError, raisable, warn
+from gmm._text.words import quoted, suggestion
+from gmm._validation.rows import FloatArray, as_array, as_floats, place_in
+from gmm._validation.scalars import as_real, is_real, is_whole
+from gmm._values.covariance import CLASSIC, LIMITED, CovarianceModel
+from gmm._values.errors import RowErrors
+from gmm._values.layouts import FULL, SPHERICAL, Layout, SingularMatrixError, determines
+from gmm._values.noise import NO_NOISE, Noise, UniformNoise
+from gmm._values.parameters import NOTHING_FIXED, PARTS, Fixed, MixtureParameters
+from gmm._values.priors import ConjugatePrior, NormalInverseWishart, VariationalPrior, of_variances
 from gmm._values.statistics import SufficientStatistics
+from gmm._values.tails import NORMAL_TAILS, OF_EACH, ContaminatedTails, StudentTails, Tails
 
 Floats = NDArray[np.float64]
 _LARGEST = 1e150
@@ -521,3 +531,636 @@ def check_statistics(statistics: SufficientStatistics, shape: tuple[int, ...], m
         )
     if not statistics.weight > 0:
         raise ValueError(f"expected statistics of some rows, got the weight {statistics.weight:g}")
+
+
+def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: CovarianceModel) -> Fixed:
+    """Return which parameters a fit leaves as they are.
+
+    Parameters
+    ----------
+    fixed : mapping of {"weights", "means", "covariances"} to bool or array-like of shape (n_components,), or None
+    n_components : int
+    model : CovarianceModel
+
+    Raises
+    ------
+    ValueError
+        If a name or a mask is invalid, or covariances that depend on each other are fixed in part.
+    """
+    if not fixed:
+        return NOTHING_FIXED
+    unknown = [name for name in fixed if name not in PARTS]
+    if unknown:
+        near = suggestion(unknown[0], PARTS)
+        raise ValueError(f"fixed: expected some of {quoted(PARTS)}, got {unknown[0]!r:.40}{near}")
+    table = np.array([_mask(name, fixed.get(name, False), n_components) for name in PARTS])
+    return check_fixed_table(table, model)
+
+
+def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed:
+    """Return what a table of masks fixes; see `check_fixed`."""
+    fixed = Fixed(table) if table.any() else NOTHING_FIXED
+    if model.joint and fixed.covariances.any() and not fixed.covariances.all():
+        raise ValueError(
+            f"fixed: covariances of {model.type_name} depend on each other, so fix all of them or none: "
+            "expected True, or the covariance_type 'full', 'diag' or 'spherical'"
+        )
+    return fixed
+
+
+def check_fixed_start(fixed: Fixed, parts: Container[str], *, otherwise: str = "") -> None:
+    """Check that what is fixed is given, where a fit begins with these of weights, means and precisions.
+
+    `otherwise` says how else it might be.
+
+    Raises
+    ------
+    ValueError
+        If a part that is fixed is not among them.
+    """
+    for name in fixed.masks:
+        part = "precisions" if name == "covariances" else name
+        if part not in parts:
+            raise ValueError(f"fixed={{{name!r}: …}}: expected {part}_init, got None{otherwise}")
+
+
+def _mask(name: str, value: Any, n_components: int) -> NDArray[np.bool_]:
+    mask = np.asarray(value)
+    if np.ma.is_masked(value) or mask.dtype != bool or mask.shape not in ((), (n_components,)):
+        raise ValueError(
+            f"fixed: expected True, False or one of them for each of {n_components} components for {name!r}, got "
+            f"{value!r:.80}"
+        )
+    return np.broadcast_to(mask, n_components)
+
+
+def check_max_ratio(max_ratio: float | None, model: CovarianceModel, n_components: int) -> float:
+    """Return the limit on the ratio of eigenvalues of all covariances; ∞ for None.
+
+    Raises
+    ------
+    ValueError
+        If the model has no exact update under the limit.
+    """
+    if max_ratio is None:
+        return inf
+    if model.n_factors or (model.joint and n_components > 1):
+        alias = f" ({model.name})" if model.alias else ""
+        raise ValueError(
+            f"max_ratio: expected a covariance_type among {', '.join(map(repr, LIMITED))}, whose update under the "
+            f"limit is exact, got {model.type_name!r}{alias}: choose one of them, or leave max_ratio out"
+        )
+    return float(max_ratio)
+
+
+_SHARE = 0.05  # of noise at the start, unless a share is given
+
+
+def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[np.float64]]) -> Noise:
+    """Return the noise that a parameter asks for.
+
+    Parameters
+    ----------
+    noise : bool, float or array-like of shape (2, d)
+        Whether there is any; or its share of the rows; or the corners of its box.
+    n_features : int
+        d.
+    box_of_rows : callable
+        Returns the least and the largest values of the rows, (2, d).
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is none of these.
+    ValueError
+        If the box is none: wrong shape, numbers that are not finite or too large, or no volume.
+    """
+    if np.ndim(noise) > 0:
+        return UniformNoise(*check_box(noise, "noise", n_features), _SHARE)
+    share = np.asarray(noise).item()
+    if share is False:
+        return NO_NOISE
+    if share is not True and not (is_real(share) and 0 < share < 1):
+        raise raisable(InvalidParameterError)(
+            f"expected noise to be True, False, a share between 0 and 1 or a box, got {noise!r:.80}"
+        )
+    return UniformNoise(*_with_volume(box_of_rows(), "the rows"), _SHARE if share is True else float(share))
+
+
+def check_box(box: Any, name: str, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the low and the high corner, (d,), of the box that a parameter gives."""
+    corners = check_array(box, name, (2, n_features)).astype(np.float64)
+    check_squares(corners, name, "corner")
+    return _with_volume(corners, name)
+
+
+def _with_volume(box: NDArray[np.float64], name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    low, high = np.ascontiguousarray(box)
+    flat = np.flatnonzero(~(high > low))
+    if len(flat):
+        raise ValueError(
+            f"expected a box with a volume, low < high in every column, got {low[flat[0]]:g} and {high[flat[0]]:g} in "
+            f"column {flat[0]} of {name}"
+        )
+    return low, high
+
+
+TAILS = NORMAL_TAILS.name, StudentTails.name, ContaminatedTails.name
+_FIRST = 8.0  # degrees of freedom where a fit begins that estimates them
+_FIRST_CONTAMINATION = ContaminatedTails(0.95, 10.0)
+
+
+def check_tails(tails: str, degrees_of_freedom: Any) -> Tails:
+    """Return the tails that two parameters ask for.
+
+    Parameters
+    ----------
+    tails : {"normal", "t", "contaminated"}
+    degrees_of_freedom : float or "each", optional
+        Of "t"; None estimates those that components share, "each" those of each.
+
+    Raises
+    ------
+    ValueError
+        If other tails have degrees of freedom.
+    """
+    if tails != StudentTails.name:
+        if degrees_of_freedom is not None:
+            raise ValueError(
+                f"expected no degrees_of_freedom with tails={tails!r}, got {degrees_of_freedom!r:.80}; pass tails='t' "
+                "with them"
+            )
+        return NORMAL_TAILS if tails == NORMAL_TAILS.name else _FIRST_CONTAMINATION
+    if degrees_of_freedom is None or degrees_of_freedom == OF_EACH:
+        return StudentTails(_FIRST, True, degrees_of_freedom is None)
+    return StudentTails(float(degrees_of_freedom))
+
+
+_ERRORS_ROUNDING = 1e-8  # relative, of matrices that were computed
+_OF_COLUMNS = ("means_init", "precisions_init", "mean_prior", "covariance_prior", "noise")
+_ERRORS_LARGEST = 1e300  # sums of a few of these are finite
+
+
+def check_error_covariance(
+    values: Any, n_rows: int, n_features: int, missing: NDArray[np.bool_] | None = None
+) -> RowErrors:
+    """Return the errors of the rows: variances (d,) or (n, d), or covariances (d, d) or (n, d, d).
+
+    Those of missing values (n, d) may be NaN.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, a number is not finite or beyond 1e300, a variance is negative, or a matrix is no
+        covariance.
+    TypeError
+        If the values are no numbers.
+    """
+    name, n, d = "error_covariance", n_rows, n_features
+    array = as_floats(as_array(values, name), name, place_in(name)).astype(np.float64)
+    if n == d > 1 and array.shape == (n, d):
+        raise ValueError(
+            f"{name} of shape {(n, d)} may be one covariance of all rows or variances of each: give "
+            f"np.broadcast_to(S, {(n, d, d)}) or the variances as matrices, of shape {(n, d, d)}"
+        )
+    if array.shape not in ((d,), (d, d), (n, d), (n, d, d)):
+        raise ValueError(
+            f"expected {name} of shape {(n, d)} or {(d,)} (variances of the columns, of each row or of all) or "
+            f"{(n, d, d)} or {(d, d)} (covariances), got {array.shape}"
+        )
+    if array.shape in ((d,), (d, d)):
+        array = array[None]
+    elif missing is not None:
+        without = missing if array.ndim == 2 else missing[:, :, None] | missing[:, None]
+        array[without & np.isnan(array)] = 0.0  # a copy
+    _check_numbers(array, name)
+    errors = RowErrors.of(array, n)
+    if errors.covariances.ndim == 3:
+        _check_matrices(errors, name)
+    return errors
+
+
+def check_same_columns(values: Any, names: NDArray[np.object_] | None, argument: str = "error_covariance") -> None:
+    """Check that the labels of a value for each column of the rows are their names, in their order.
+
+    Raises
+    ------
+    ValueError
+        If it has others; the message says which come first.
+    """
+    if names is None:
+        return
+    columns, index = getattr(values, "columns", None), getattr(values, "index", None)
+    sides = {} if columns is None else {"column": columns}
+    labels = list(index) if index is not None and hasattr(index, "dtype") else []  # a list has a method of this name
+    if columns is None and labels and all(isinstance(label, str) for label in labels):
+        sides["value"] = labels
+    elif columns is not None and set(columns) == set(labels):  # a matrix
+        sides["row"] = labels
+    for side, labels in sides.items():
+        for j, (label, name) in enumerate(zip_longest(map(str, labels), map(str, names))):
+            if label != name:
+                raise ValueError(
+                    f"expected {argument} with the columns of X, got {label!r} instead of {name!r} as {side} {j}: "
+                    "select them in the order of X"
+                )
+
+
+def check_same_columns_in(estimator: object, names: NDArray[np.object_] | None) -> None:
+    """Check the labels of the parameters that have values for each column.
+
+    Raises
+    ------
+    ValueError
+        As `check_same_columns`.
+    """
+    prior = getattr(estimator, "prior", None)
+    for owner, parameters in ((estimator, _OF_COLUMNS), (prior, ("mean", "scale"))):
+        for parameter in parameters:
+            check_same_columns(getattr(owner, parameter, None), names, f"{'prior.' * (owner is prior)}{parameter}")
+
+
+def _check_numbers(array: np.ndarray[Any, Any], name: str) -> None:
+    variances = array if array.ndim == 2 else np.diagonal(array, axis1=1, axis2=2)
+    for wrong, what, instead in (
+        (
+            ~(np.abs(array) <= _ERRORS_LARGEST),
+            f"finite numbers up to {_ERRORS_LARGEST:g}",
+            "where the error is unknown, set the value in X to NaN as well, with missing='em'",
+        ),
+        (variances < 0, "variances of 0 or more", "it takes squares of standard errors"),
+    ):
+        if wrong.any():
+            place = tuple(np.argwhere(wrong)[0].tolist())
+            value = (array if wrong.ndim == array.ndim else variances)[place]
+            raise ValueError(f"expected {what} in {name}, got {value:g} at {place}; {instead}")
+
+
+def _check_matrices(errors: RowErrors, name: str) -> None:
+    matrices, codes = errors.covariances, errors.codes
+    largest = np.abs(matrices).max(axis=(1, 2))
+    uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _ERRORS_ROUNDING * largest
+    negative = np.linalg.eigvalsh(matrices)[:, 0] < -_ERRORS_ROUNDING * largest
+    for wrong, what in ((uneven, "symmetric"), (negative, "positive semidefinite")):
+        if wrong.any():
+            row = int(wrong[codes].argmax())
+            raise ValueError(f"expected {name} to hold covariances, and that of row {row} is not {what}")
+
+
+def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int | None = -1) -> tuple[Any, Any]:
+    """Return the classes, sorted, and the index of each row's class, −1 where it is unknown.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_rows,)
+        Integers, truth values or strings; None, NaN, NA and masked values are unknown.
+    n_rows : int
+    name : str
+    unknown : int, optional
+        A number that stands for unknown as well.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, or labels are not of one kind, or too large.
+    """
+    if isinstance(labels, np.ma.MaskedArray):
+        labels = labels.tolist()  # None where they are masked
+    values = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)  # else NaN beside words is "nan"
+    if values.shape != (n_rows,):
+        raise ValueError(f"expected {name} of shape {(n_rows,)}, one for each row, got {values.shape}")
+    if values.dtype.kind in "fO":
+        has_class = np.array([not _is_missing(value) for value in values], dtype=bool)
+    else:
+        has_class = np.ones(n_rows, dtype=bool)
+    entries = values[has_class]
+    if entries.dtype.kind == "O" and len({isinstance(value, str) for value in entries}) == 1:
+        entries = np.array(entries.tolist())
+    _check_range(entries, name)
+    if entries.dtype.kind == "u" or (entries.dtype.kind in "fO" and all(_has_no_fraction(value) for value in entries)):
+        entries = entries.astype(np.int64)
+    if entries.dtype.kind not in "ibU" or entries.ndim != 1:
+        raise ValueError(
+            f"Unknown label type: expected {name} that are integers, or strings, or missing (None, NaN), "
+            f"got {entries[:3]!r:.80}"
+        )
+    if unknown is not None and entries.dtype.kind == "i":
+        has_class[has_class] = entries != unknown
+        entries = entries[entries != unknown]
+    codes = np.full(n_rows, -1, dtype=np.intp)
+    classes, codes[has_class] = np.unique(entries, return_inverse=True)
+    return classes, codes
+
+
+def classes_with_weight(
+    classes: NDArray[Any], codes: NDArray[np.intp], weighs: NDArray[np.bool_]
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the classes of the rows that weigh something, and each row's class, −1 where it is unknown or unused.
+
+    Warns
+    -----
+    UserWarning
+        If a class has no such row.
+    """
+    weighs = weighs & (codes >= 0)
+    present = np.unique(codes[weighs])
+    absent = classes[np.setdiff1d(codes[codes >= 0], present)].tolist()
+    if absent:
+        has = "class {} has" if len(absent) == 1 else "classes {} have"
+        warn(f"{has.format(quoted(absent))} no row with a positive weight: left out of the fit", UserWarning)
+    return classes[present], np.where(weighs, np.searchsorted(present, codes), -1)
+
+
+def _check_range(labels: NDArray[Any], name: str) -> None:
+    numbers = labels.tolist() if labels.dtype.kind in "ufO" else []
+    for value in numbers:
+        if isinstance(value, int | float | np.number) and not -(2**63) <= value < 2**63:
+            raise ValueError(f"expected {name} between -2**63 and 2**63 - 1, got {value!r:.80}")
+
+
+def _is_missing(value: Any) -> bool:
+    """Return whether a value is None, NaN, masked, or pandas' NA, whose equality to itself is no truth value."""
+    try:
+        return value is None or not bool(value == value)
+    except TypeError:
+        return True
+
+
+def _has_no_fraction(value: Any) -> bool:
+    return isinstance(value, float | np.floating) and float(value).is_integer()
+
+
+def check_components_per_class(
+    per_class: Any, classes: NDArray[Any], codes: NDArray[np.intp], n_components: int
+) -> NDArray[np.intp]:
+    """Return the class of each component, (K,): classes in order, then −1 for components of none.
+
+    `codes` are those of the rows that weigh something.
+
+    Raises
+    ------
+    ValueError
+        If there are too few components, or too few rows for them.
+    """
+    named = per_class if isinstance(per_class, Mapping) else dict.fromkeys(classes.tolist(), per_class)
+    unknown = [label for label in named if label not in classes.tolist()]
+    if unknown:
+        raise ValueError(f"components_per_class names {unknown[0]!r}: expected classes among {classes.tolist()!r:.200}")
+    numbers = [named.get(label, 1) for label in classes.tolist()]
+    for label, number, rows in zip(classes.tolist(), numbers, np.bincount(codes[codes >= 0]), strict=True):
+        if not is_whole(number) or number < 1:
+            raise ValueError(f"expected components_per_class of 1 or more, got {number!r:.40} for class {label!r}")
+        if rows < number:
+            raise ValueError(f"class {label!r} has {rows} labelled rows for {number} components: expected one for each")
+    n_free = n_components - sum(numbers)
+    if n_free < 0:
+        raise ValueError(
+            f"expected n_components >= {sum(numbers)}, for {len(classes)} classes in labels with their "
+            f"components_per_class, got {n_components}"
+        )
+    if n_free > int((codes < 0).sum()):
+        raise ValueError(
+            f"{n_free} of {n_components} components belong to no class, but there are {int((codes < 0).sum())} rows "
+            f"without a label: expected n_components={sum(numbers)}, or other components_per_class"
+        )
+    return np.append(np.repeat(np.arange(len(classes)), numbers), np.full(n_free, -1))
+
+
+DIRICHLET_PROCESS, DIRICHLET = "dirichlet_process", "dirichlet_distribution"
+OF_POSTERIOR = (  # parameters of `BayesianGaussianMixture`
+    "weight_concentration_prior_type",
+    "weight_concentration_prior",
+    "mean_precision_prior",
+    "mean_prior",
+    "degrees_of_freedom_prior",
+    "covariance_prior",
+)
+
+# Beyond these, the logarithm of the density overflows.
+_LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300
+_FARTHEST = 1e150  # a prior's mean from the rows'
+_NOISE_DOF = 18.0  # of a variance beside factors: worth 20 rows, the best of five settings of embeddings
+_COLLINEAR = 1e-12  # an eigenvalue of correlations: the square of the rounding of float32 rows is less
+_LEAST_RIDGE = 1e-10  # of a variance: less is lost to rounding, if other columns tell this one
+_MOST_PRIOR_ROWS = 1e10  # of a variational prior: beyond, differences of log-gamma functions lose the bound
+
+
+def check_prior(
+    prior: NormalInverseWishart | str, model: CovarianceModel, n_components: int, *, mean: Floats, covariance: Floats
+) -> ConjugatePrior:
+    """Check a prior and fill in the hyperparameters that are not set.
+
+    Parameters
+    ----------
+    prior : NormalInverseWishart or str
+        A string stands for `NormalInverseWishart()`, with no hyperparameter set.
+    model : CovarianceModel
+    n_components : int
+        K.
+    mean : ndarray of shape (d,)
+        Mean of the rows.
+    covariance : ndarray of shape (d, d)
+        Unbiased covariance of the rows; for diagonal and spherical models only its diagonal, of shape (d,), and for
+        noise beside factors the variances of the columns within clusters.
+
+    Returns
+    -------
+    ConjugatePrior
+
+    Raises
+    ------
+    ValueError
+        If a hyperparameter has the wrong shape, is not finite or is out of range, or if the scale is to be estimated
+        and a column is constant.
+    """
+    prior = NormalInverseWishart() if isinstance(prior, str) else prior
+    d = len(mean)
+    shrinkage = _number(prior.shrinkage, "shrinkage")
+    if shrinkage < 0:
+        raise ValueError(f"expected prior.shrinkage of at least 0, got {shrinkage:g}")
+    if 0 < shrinkage < _LEAST_SHRINKAGE:
+        raise ValueError(f"expected prior.shrinkage of 0, or of at least {_LEAST_SHRINKAGE:g}, got {shrinkage:g}")
+    of_noise = not model.stored_whole
+    least, default = (0, _NOISE_DOF) if of_noise else (d - 1, d + 2.0)
+    dof = default if prior.dof is None else _number(prior.dof, "dof")
+    if not dof > least:
+        raise ValueError(f"expected prior.dof above {'0' if of_noise else f'd − 1 = {d - 1}'}, got {dof:g}")
+    if dof > _LARGEST_DOF:
+        raise ValueError(f"expected prior.dof of at most {_LARGEST_DOF:g}, got {dof:g}")
+    centre = mean if prior.mean is None else _check_mean(prior.mean, "prior.mean", mean)
+    if prior.scale is None:
+        scale = _estimated_scale(covariance, model, n_components, dof + 2)
+    else:
+        scale = _check_scale(prior.scale, model, d)
+    return ConjugatePrior(centre, shrinkage, dof, scale)
+
+
+def check_given_prior(
+    prior: NormalInverseWishart | str | None, models: Iterable[CovarianceModel], centre: Floats
+) -> None:
+    """Check what a prior sets, before there are fits of some models, for rows about `centre`, (d,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_prior`.
+    """
+    if prior is None:
+        return
+    for model in {(of_variances(model.layout), model.stored_whole): model for model in models}.values():
+        # In the place of the rows' covariance, which a prior without a scale is completed by later.
+        spread = np.ones(len(centre)) if of_variances(model.layout) else np.eye(len(centre))
+        check_prior(prior, model, 1, mean=centre, covariance=spread)
+
+
+def _check_scale(scale: Any, model: CovarianceModel, d: int) -> Floats:
+    if np.ndim(scale) == 0:
+        number = _number(scale, "scale")
+        if not number > 0:
+            raise ValueError(f"expected prior.scale above 0, got {number:g}")
+        return np.full(d, number) if of_variances(model.layout) else number * np.eye(d)
+    matrix = check_array(scale, "prior.scale", (d, d)).astype(np.float64)
+    check_matrices(matrix[None], "prior.scale", ["the matrix"])
+    return np.diagonal(matrix) if of_variances(model.layout) else matrix
+
+
+def _check_mean(value: Any, name: str, mean: Floats) -> Floats:
+    """Check the mean of a prior, given that of the rows."""
+    centre = check_array(value, name, mean.shape).astype(np.float64)
+    far = np.abs(centre / 2 - mean / 2) > _FARTHEST / 2  # halves: their difference is finite
+    if far.any():
+        j = int(far.argmax())
+        raise ValueError(
+            f"expected {name} within {_FARTHEST:g} of the mean of the rows, so that squares are finite, got "
+            f"{centre[j]:g} for feature {j}, whose mean is {mean[j]:g}"
+        )
+    return centre
+
+
+def _number(value: Any, name: str) -> float:
+    number = as_real(value)
+    if not math.isfinite(number):
+        raise ValueError(f"expected a finite number for prior.{name}, got {value!r}")
+    return number
+
+
+def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: int, n_prior: float) -> Floats:
+    """Fraley & Raftery (2007), section 3.2: the K components share the volume of the rows; of noise, `n_prior` rows."""
+    if not model.stored_whole:
+        if not covariance.any():
+            raise ValueError(
+                f"cannot estimate prior.scale from the rows: {n_components} clusters of them have no spread. Set "
+                "prior.scale, or fit fewer components"
+            )
+        return n_prior * covariance
+    d = len(covariance)
+    variances = np.full(d, covariance.mean()) if model.layout.axis_aligned else np.diagonal(covariance)
+    if not (variances > 0).all():
+        column = int(np.argmin(variances))
+        raise ValueError(
+            f"cannot estimate prior.scale from the rows: column {column} is constant, or varies by less than 1e-154. "
+            "Set prior.scale, multiply that column by a power of ten, or drop it"
+        )
+    if model.layout.axis_aligned:
+        covariance = variances
+    elif are_collinear(covariance):
+        covariance = np.diag(variances)
+    return covariance / n_components ** (2 / d)
+
+
+def are_collinear(covariance: Floats) -> bool:
+    """Tell whether columns, of which none is constant, follow from others but for rounding, whatever their units."""
+    deviations = np.sqrt(np.diagonal(covariance))
+    correlations = covariance / deviations[:, None] / deviations
+    return bool(np.linalg.eigvalsh(correlations)[0] < _COLLINEAR)
+
+
+def check_has_posterior(model: CovarianceModel, name: str) -> None:
+    """Check that the Wishart prior is conjugate to a covariance model; `name` is the estimator's.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is not.
+    """
+    if model.alias not in CLASSIC:
+        raise raisable(InvalidParameterError)(
+            f"{name} has no posterior for covariance_type={model.name!r}: a Wishart prior is conjugate to "
+            f"{', '.join(map(repr, CLASSIC))} alone. Choose one of these, or fit {model.name} by GaussianMixture, with "
+            "prior='conjugate' for the mode of its posterior."
+        )
+
+
+def check_variational_prior(
+    values: dict[str, Any], model: CovarianceModel, n_components: int, mean: Floats, covariance: Floats, ridge: float
+) -> VariationalPrior:
+    """Check the prior of a variational fit and fill in, as scikit-learn does, the hyperparameters that are None.
+
+    Parameters
+    ----------
+    values : dict
+        The parameters of `BayesianGaussianMixture` by name.
+    model : CovarianceModel
+    n_components : int
+        K.
+    mean : ndarray of shape (d,)
+        Mean of the rows.
+    covariance : ndarray of shape (d, d)
+        Unbiased covariance of the rows; for diagonal and spherical models only its diagonal, of shape (d,).
+    ridge : float
+        Added to the diagonal of the covariance where a column is constant or, but for rounding, follows from others; in
+        large units, 1e-10 of the variances if these are more.
+
+    Raises
+    ------
+    ValueError
+        If a hyperparameter has the wrong shape, is not finite or is out of range, or if the covariance is singular.
+    """
+    d = len(mean)
+    concentration, precision = values["weight_concentration_prior"], values["mean_precision_prior"]
+    dof, centre = values["degrees_of_freedom_prior"], values["mean_prior"]
+    dof = float(d if dof is None else dof)
+    for name in ("weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior"):
+        if values[name] is not None and values[name] > _MOST_PRIOR_ROWS:
+            raise ValueError(f"expected {name} of at most {_MOST_PRIOR_ROWS:g}, got {values[name]:g}")
+    if not dof > d - 1:
+        raise ValueError(f"The parameter 'degrees_of_freedom_prior' should be greater than {d - 1}, but got {dof:.3f}.")
+    if values["covariance_prior"] is None:
+        scale = _proper(covariance, model, ridge)
+    else:
+        scale = _check_covariance_prior(values["covariance_prior"], model, d)
+    return VariationalPrior(
+        mean if centre is None else _check_mean(centre, "mean_prior", mean),
+        1.0 if precision is None else float(precision),
+        dof,
+        scale,
+        1 / n_components if concentration is None else float(concentration),
+        values["weight_concentration_prior_type"] == DIRICHLET_PROCESS,
+    )
+
+
+def _proper(covariance: Floats, model: CovarianceModel, ridge: float) -> Floats:
+    """Return the covariance of the rows as the scale of a prior, which must not be singular."""
+    if model.layout is SPHERICAL:
+        covariance = covariance.mean()
+    variances = np.diagonal(covariance) if covariance.ndim == 2 else covariance
+    if (variances > 0).all() and not (covariance.ndim == 2 and are_collinear(covariance)):
+        return covariance
+    if ridge == 0:
+        raise ValueError(
+            "cannot take covariance_prior from the rows: their covariance is singular. Set covariance_prior, raise "
+            "reg_covar, or drop columns that are constant or follow from others"
+        )
+    added = np.maximum(ridge, _LEAST_RIDGE * variances)
+    return covariance + (np.diag(added) if covariance.ndim == 2 else added)
+
+
+def _check_covariance_prior(value: Any, model: CovarianceModel, d: int) -> Floats:
+    shape = model.layout.shape(1, d)
+    shape = shape if model.layout.pooled else shape[1:]
+    scale = check_array(value, f"{model.type_name} covariance_prior", shape).astype(np.float64)
+    if scale.ndim == 2:
+        check_matrices(scale[None], f"{model.type_name} covariance_prior", ["the matrix"])
+    elif not (scale > 0).all():
+        raise ValueError(f"'{model.type_name} covariance_prior' should be positive, but got {value!r}")
+    return scale

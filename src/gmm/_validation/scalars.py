@@ -1,4 +1,4 @@
-"""Validation of single numbers."""
+"""Validation of single numbers, and names of estimators and positions as messages word them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from gmm._exceptions import InvalidParameterError, raisable
-from gmm._text.lists import quoted, suggestion
+from gmm._text.words import quoted, suggestion
 
 MOST_REPLICATES = 10**9  # whose seeds are drawn at once
 
@@ -94,3 +94,25 @@ def check_real(value: Any, name: str, interval: str) -> float:
     if low < number < high or (number == low and "[" in interval) or (number == high and "]" in interval):
         return number
     raise raisable(InvalidParameterError)(f"expected {name} to be a number in {interval}, got {excerpt(value)}")
+
+
+def name_of(estimator: object) -> str:
+    """Return the name of an estimator's class; a string is returned unchanged."""
+    return estimator if isinstance(estimator, str) else type(estimator).__name__
+
+
+def column_text(column: int, names: Sequence[object] | None) -> str:
+    """Return "column 2", followed by the column's name if it has one."""
+    name = "" if names is None or len(names) <= column else f" ({names[column]!r})"
+    return f"column {column}{name}"
+
+
+def row_and_column(row: int | None, column: int, names: Sequence[object] | None) -> str:
+    """Return a position such as "row 5, column 2 ('petal width')", counted from 0; of no row, the column alone."""
+    return column_text(column, names) if row is None else f"row {row}, {column_text(column, names)}"
+
+
+def index_text(index: Sequence[int]) -> str:
+    """Return a position such as "index 3" or "index (3, 1)", for arrays other than matrices."""
+    position = tuple(int(i) for i in index)
+    return f"index {position[0] if len(position) == 1 else position}"

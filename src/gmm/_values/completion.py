@@ -1,4 +1,7 @@
-"""`Completion`: a mixture seen in some columns only, and what its statistics there say about all columns."""
+"""`Completion` and `Deconvolution`: a mixture as rows with gaps or errors show it, and what these say of all of it.
+
+Below both are some columns of a mixture, alone or given the others: exact mixtures again.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,112 @@ from math import log, pi
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._values.columns import Columns
-from gmm._values.layouts import DIAGONAL, Array
+from gmm._lazy import cached_property
+from gmm._values.covariance import CovarianceModel, stored_as
+from gmm._values.errors import RowErrors, lower_triangle
+from gmm._values.layouts import DIAGONAL, FULL, Array, Layout
+from gmm._values.noise import NO_NOISE, Noise
+from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
+
+Columns = NDArray[np.intp]
+_FAR = 1e297  # a pass cuts squares off at 1e300
+
+
+def marginal(mixture: MixtureParameters, columns: Columns) -> MixtureParameters:
+    """Return the mixture of some columns, in this order."""
+    model = mixture.model.of_columns
+    covariances = mixture.model.layout.of_columns(mixture.covariances, columns)
+    means = np.ascontiguousarray(mixture.means[:, columns])
+    noise = mixture.noise.of_columns(columns)
+    return MixtureParameters(mixture.weights, means, covariances, model, noise=noise, tails=mixture.tails)
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """The other columns of a mixture given those of `known`: in component k, N(means_k + slopes_k (x − μ_k), Σ_k).
+
+    Parameters
+    ----------
+    predictors : MixtureParameters
+        The marginal mixture of the q known columns, with means μ_k; it weighs the components. If q is 0, that of the
+        others, of which only the weights count.
+    means : array of shape (K, m)
+        Of the m other columns.
+    slopes : array of shape (K, m, q) or (1, m, q), or None
+        None where the columns of a component are independent.
+    covariances : array in the shape of the model's layout
+        Of the other columns, given the known ones.
+    model : CovarianceModel
+    noise : Noise
+        Of the other columns.
+    """
+
+    predictors: MixtureParameters
+    means: Array
+    slopes: Array | None
+    covariances: Array
+    model: CovarianceModel
+    noise: Noise = NO_NOISE
+
+    @classmethod
+    def of(cls, mixture: MixtureParameters, columns: Columns, others: Columns) -> Regression:
+        """Regress the columns `others` on `columns`; together they are all columns (Bishop 2006, 2.81 and 2.82).
+
+        Raises
+        ------
+        SingularMatrixError
+            If a covariance is not positive definite, to rounding, in the order of the columns that this needs.
+        """
+        if not len(columns):
+            alone = marginal(mixture, others)
+            return cls(alone, alone.means, None, alone.covariances, alone.model, alone.noise)
+        model, before = mixture.model.of_columns, marginal(mixture, columns)
+        layout, means = model.layout, mixture.means[:, others]
+        noise = mixture.noise.of_columns(others)
+        if layout.axis_aligned:
+            return cls(before, means, None, layout.of_columns(mixture.covariances, others), model, noise)
+        ordered = mixture.model.layout.of_columns(mixture.covariances, np.concatenate([columns, others]))
+        q, d = len(columns), mixture.n_features
+        # Of Σ = L Lᵀ in this order, L⁻¹ has the inverse factor of the conditional covariance in its last rows.
+        rows = layout.whiten(ordered, d)[0].reshape(-1, d, d)[:, q:]
+        factors = np.linalg.inv(rows[:, :, q:])
+        covariances = factors @ factors.transpose(0, 2, 1)
+        covariances = 0.5 * (covariances + covariances.transpose(0, 2, 1))
+        return cls(
+            before, means, -factors @ rows[:, :, :q], covariances.reshape(layout.shape(*means.shape)), model, noise
+        )
+
+    def conditional_means(self, rows: Array) -> Array:
+        """Return the means of the other columns in each component, given rows (n, q): (K, n, m)."""
+        K, m = self.means.shape
+        if self.slopes is None:
+            return np.broadcast_to(self.means[:, None], (K, len(rows), m))
+        steps = rows - self.predictors.means[:, None]
+        return np.asarray(self.means[:, None] + steps @ self.slopes.transpose(0, 2, 1))
+
+    def widenings(self, rows: Array) -> Array:
+        """Return by how much the scale matrices of t components grow given rows (n, q), (K, n) or (1, 1).
+
+        It is (ν + ‖W_k (x − μ_k)‖²) / (ν + q), and the other columns have ν + q degrees of freedom (Ding 2016). Squares
+        that a pass cuts off are infinite.
+        """
+        if not rows.shape[1]:
+            return np.ones((1, 1))
+        widenings = self.predictors.widenings(rows - self.predictors.means[:, None])
+        return np.where(widenings < _FAR, widenings, np.inf)
+
+    def conditional(self, row: Array, weights: Array) -> MixtureParameters:
+        """Return the mixture of the other columns given one row (q,), to which the components have these weights."""
+        means = np.ascontiguousarray(self.conditional_means(row[None])[:, 0])
+        covariances, model, tails = self.covariances, self.model, self.predictors.tails.given(len(row))
+        if tails:  # each component has a scale of its own
+            model = stored_as(FULL if model.layout.pooled else model.layout)
+            each = self.model.layout.dense(covariances, *means.shape) * self.widenings(row[None])[:, :, None]
+            covariances = model.layout.reduced(each, FULL, means.shape[1])
+        return MixtureParameters(weights, means, covariances, model, noise=self.noise, tails=tails)
+
 
 _MIXING = 1e3  # of whitened values: their fractions are spread evenly, and rounding is far below
 
@@ -191,3 +296,158 @@ def _by_factors(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Arra
     maps[:, :, :most, :most] = np.linalg.inv(maps[:, :, :most, :most])
     maps[:, :, :most, most:] = -maps[:, :, :most, :most] @ maps[:, :, :most, most:]
     return of_observed, np.take_along_axis(maps.reshape(P, -1, d * d), gaps.entries, 2).reshape(R.shape), log_scales
+
+
+class Blur(Gaps):
+    """Which columns P patterns of rows lack, and the errors of the others.
+
+    Parameters
+    ----------
+    missing : bool array of shape (P, d)
+    errors : RowErrors
+    numbers : list of int
+        The error that the rows of each pattern share, or that of rows with errors of their own.
+    layout : Layout
+        DIAGONAL or FULL: that of passes over the rows.
+    """
+
+    def __init__(self, missing: NDArray[np.bool_], errors: RowErrors, numbers: list[int], layout: Layout) -> None:
+        super().__init__(missing)
+        self.errors, self.numbers, self.layout = errors, numbers, layout
+
+    @cached_property
+    def of_patterns(self) -> list[Array]:
+        """The error that the rows of each pattern share, in its columns; where they have their own, all, packed."""
+        errors, layout = self.errors, self.layout
+        stored, kinds = errors.stored(layout), zip(self.observed, self.numbers, strict=True)
+        return [
+            errors.packed(columns, layout)
+            if kind == errors.own
+            else layout.of_columns(stored[kind : kind + 1], columns)
+            for columns, kind in kinds
+        ]
+
+    def of_mixture(self, mixture: WhitenedMixture) -> Deconvolution:  # type: ignore[override]
+        """Return a mixture as the rows show it."""
+        return Deconvolution.of(mixture, self)
+
+
+@dataclass(frozen=True, eq=False)
+class BlurredMixture:
+    """A mixture of true values as rows with errors of their own see it, which add these to its covariances.
+
+    Parameters
+    ----------
+    layout : Layout
+        DIAGONAL or FULL.
+    log_offset : array of shape (K,)
+        log π_k − q/2·log 2π, in nats.
+    centres : array of shape (K, q)
+    covariances : array in the shape of `layout`
+    errors : array of shape (E, p)
+        The covariances of the errors of these columns, as `RowErrors.packed` has them.
+    log_noise : float
+    """
+
+    layout: Layout
+    log_offset: Array
+    centres: Array
+    covariances: Array
+    errors: Array
+    log_noise: float
+
+    @cached_property
+    def packed(self) -> Array:
+        """The covariances as lower triangles row by row, or variances, (K, p)."""
+        q = self.centres.shape[1]
+        packed = self.covariances[:, *lower_triangle(q)] if self.layout is FULL else self.covariances
+        return np.ascontiguousarray(packed)
+
+
+@dataclass(frozen=True, eq=False)
+class Deconvolution:
+    """Rows x = v + e of P patterns, e ~ N(0, S) in the columns that are there, v ~ N(c_k, V_k) in component k.
+
+    Bovy, Hogg & Roweis (2011). With T = V_k + S and z = U (x − c_k), Uᵀ U = T⁻¹, v has the mean c_k + G z and the
+    covariance V_k − G Gᵀ. A missing value has an infinite error: its column is not in x.
+
+    Parameters
+    ----------
+    blur : Blur
+    marginals : list
+        Of the columns that each pattern has: the mixture of x, with the whiteners U, or a `BlurredMixture`.
+    centres : array of shape (K, d)
+    covariances : array of shape (K, d) or (K, d, d)
+        V_k.
+    gains : list of arrays of shape (K, d, q) or (K, q)
+        G = V_k Uᵀ, or V_k where rows have errors of their own: of all columns and those that are there.
+    """
+
+    blur: Blur
+    marginals: list[WhitenedMixture | BlurredMixture]
+    centres: Array
+    covariances: Array
+    gains: list[Array]
+
+    @classmethod
+    def of(cls, mixture: WhitenedMixture, blur: Blur) -> Deconvolution:
+        """Add the errors to the covariances of what is there."""
+        mixture, layout = mixture.whole(), blur.layout
+        K, d = mixture.centres.shape
+        whiteners = mixture.whiteners.reshape(mixture.layout.shape(K, d))
+        if layout is FULL:
+            roots = np.linalg.inv(mixture.layout.dense(whiteners, K, d))
+            covariances = roots @ roots.transpose(0, 2, 1)
+        else:
+            covariances = mixture.layout.diagonal(whiteners, d) ** -2.0
+        log_weights = mixture.log_offset - np.log(np.abs(mixture.layout.diagonal(whiteners, d))).sum(axis=1)
+        log_noise = (np.full(len(blur.missing), mixture.log_noise) + mixture.noise.log_volumes(blur.missing)).tolist()
+        marginals, gains = list[WhitenedMixture | BlurredMixture](), []
+        for p, (columns, number) in enumerate(zip(blur.observed, blur.numbers, strict=True)):
+            offset, of_columns = log_weights + 0.5 * log(2 * pi) * (d - len(columns)), layout.of_columns
+            centres, of_noise = np.ascontiguousarray(mixture.centres[:, columns]), log_noise[p]
+            blurred, gain = of_columns(covariances, columns), covariances[..., columns]
+            if number == blur.errors.own:
+                marginals.append(BlurredMixture(layout, offset, centres, blurred, blur.of_patterns[p], of_noise))
+            else:
+                blurred = blurred + blur.of_patterns[p]
+                whitener, log_determinants = layout.whiten(blurred, len(columns))
+                marginals.append(WhitenedMixture(layout, offset + log_determinants, centres, whitener, of_noise))
+                gain = gain @ whitener.transpose(0, 2, 1) if layout is FULL else gain * whitener
+            gains.append(gain)
+        return cls(blur, marginals, mixture.centres, covariances, gains)
+
+    def expanded(self, statistics: Sequence[SufficientStatistics]) -> SufficientStatistics:
+        """Return the expected statistics of the true values of all columns, about the centres.
+
+        Σ r E[v − c] = G Σ r z and Σ r E[(v − c)(v − c)ᵀ] = n V + G (Σ r z zᵀ − n) Gᵀ. Of rows with errors of their own,
+        Σ r Uᵀ z and Σ r Uᵀ (z zᵀ − 1) U come in the place of moments.
+        """
+        layout, counts = self.blur.layout, np.sum([part.counts for part in statistics], axis=0)
+        first, second = np.zeros_like(self.centres), layout.per_count(self.covariances, 1 / np.maximum(counts, _TINY))
+        parts = zip(self.blur.observed, self.marginals, self.gains, statistics, strict=True)
+        for columns, marginal, gain, part in parts:
+            scores, excess = part.first, part.second
+            if isinstance(marginal, WhitenedMixture):
+                scores, excess = _whitened(part.recentred(marginal.centres), marginal.whiteners)
+            if layout is FULL:
+                first += (gain @ scores[..., None])[..., 0]
+                second += gain @ excess @ gain.transpose(0, 2, 1)
+            else:
+                first[:, columns] += gain * scores
+                second[:, columns] += gain * (gain * excess)  # the square of a variance may overflow
+        if layout is FULL:
+            second = 0.5 * (second + second.transpose(0, 2, 1))
+        log_evidence, weight = sum(part.log_evidence for part in statistics), sum(part.weight for part in statistics)
+        return SufficientStatistics(layout, self.centres, counts, first, second, log_evidence, weight)
+
+
+_TINY = 1e-290
+
+
+def _whitened(part: SufficientStatistics, U: Array) -> tuple[Array, Array]:
+    """Return Σ r z and Σ r (z zᵀ − 1)."""
+    if U.ndim == 2:
+        return U * part.first, U**2 * part.second - part.counts[:, None]
+    second = U @ part.second @ U.transpose(0, 2, 1) - part.counts[:, None, None] * np.eye(U.shape[1])
+    return (U @ part.first[..., None])[..., 0], second

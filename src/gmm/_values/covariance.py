@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmm._caching import cached_property
 from gmm._kernel import mstep
-from gmm._text.amounts import counted
-from gmm._text.lists import suggestion
+from gmm._lazy import cached_property
+from gmm._text.words import counted, suggestion
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError, low_rank
 
 COMMON, _OWN, IDENTITY = "E", "V", "I"  # equal, variable, identity

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._caching import cached_property
+from gmm._lazy import cached_property
 from gmm._values.layouts import DIAGONAL, FULL, Array, Layout
 
 _SHARED = 64  # rows

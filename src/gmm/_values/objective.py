@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 from gmm._kernel import mstep
 from gmm._kernel.mstep import MixtureFamily
-from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.covariance import CovarianceModel
-from gmm._values.fixed import NOTHING_FIXED, Fixed
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import NO_NOISE, Noise
-from gmm._values.parameters import Estimate, MixtureParameters
+from gmm._values.parameters import NOTHING_FIXED, Estimate, Fixed, MixtureParameters
 from gmm._values.priors import FLAT, Prior
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import NORMAL_TAILS, Tails
+from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 
 ShareOut = Callable[[Callable[[int, int], None], int, float], None]
 

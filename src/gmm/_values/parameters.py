@@ -1,4 +1,4 @@
-"""`MixtureParameters`: the weights, means and covariances of a mixture."""
+"""`MixtureParameters`: the weights, means and covariances of a mixture, and which of them are `Fixed`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel import mstep
+from gmm._lazy import cached_property
 from gmm._values.covariance import CovarianceModel, FactorModel, with_other_factors
-from gmm._values.fixed import NOTHING_FIXED, Fixed
 from gmm._values.layouts import Array
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
 from gmm._values.whitened import WhitenedMixture
+
+PARTS = "weights", "means", "covariances"
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """Weights, means and covariances of components that a fit leaves as it finds them; false if it fits all.
+
+    Parameters
+    ----------
+    table : bool array of shape (3, K)
+        Whether the weight, the mean and the covariance of each component are fixed.
+    """
+
+    table: NDArray[np.bool_]
+
+    def __bool__(self) -> bool:
+        return len(self.masks) > 0
+
+    @property
+    def weights(self) -> NDArray[np.bool_]:
+        """Whose weights are fixed, (K,)."""
+        return self.table[0]
+
+    @property
+    def means(self) -> NDArray[np.bool_]:
+        """Whose means are fixed, (K,)."""
+        return self.table[1]
+
+    @property
+    def covariances(self) -> NDArray[np.bool_]:
+        """Whose covariances are fixed, (K,)."""
+        return self.table[2]
+
+    @property
+    def components(self) -> NDArray[np.bool_]:
+        """Of which components something is fixed, (K,)."""
+        return np.asarray(self.table.any(axis=0))
+
+    @cached_property
+    def masks(self) -> dict[str, list[bool]]:
+        """The rows of the table that fix something, by name."""
+        return {name: row.tolist() for name, row in zip(PARTS, self.table, strict=True) if row.any()}
+
+    def equals(self, other: Fixed) -> bool:
+        """Whether the same parameters are fixed."""
+        return self is other or np.array_equal(self.table, other.table)
+
+    def beside(self, n_others: int) -> Fixed:
+        """Return the same beside further components, of which nothing is fixed."""
+        return Fixed(np.pad(self.table, ((0, 0), (0, n_others))))
+
+    def n_parameters(self, model: CovarianceModel, n_components: int, n_features: int) -> int:
+        """Count the parameters that would be free otherwise."""
+        K, (weights, means, covariances) = n_components, self.table.sum(axis=1).tolist()
+        free = 0 if covariances == K else model.n_parameters(K - covariances, n_features)
+        return min(weights, K - 1) + means * n_features + model.n_parameters(K, n_features) - free
+
+
+NOTHING_FIXED = Fixed(np.zeros((len(PARTS), 1), dtype=bool))
+
 
 # Weights, means, covariances and whiteners, both flat, log|W| and numbers of the tails: see `gmm._kernel.mstep.Update`.
 Estimate = tuple[Array, Array, Array, Array, Array, Array]

@@ -9,9 +9,16 @@ from collections.abc import Mapping
 
 from gmm._cli.fit import Posterior, Result, Trimmed
 from gmm._cli.report import sections
-from gmm._cli.report.figures import Picture, draw_pictures
 from gmm._cli.report.page import Origin, Section, render, render_page
-from gmm._cli.report.sections import Narrative, posterior_narrative, search_narrative, trimmed_narrative, trust
+from gmm._cli.report.sections import (
+    Narrative,
+    Picture,
+    draw_pictures,
+    posterior_narrative,
+    search_narrative,
+    trimmed_narrative,
+    trust,
+)
 
 
 def render_report(result: Result | Posterior | Trimmed, origin: Origin) -> str:

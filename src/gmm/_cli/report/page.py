@@ -17,8 +17,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gmm._text.amounts import counted
 from gmm._text.html import Html, escaped, style
+from gmm._text.words import counted
 from gmm._versions import __version__
 
 _PACKAGES = ("numpy", "scipy", "pyarrow", "matplotlib")

@@ -1,26 +1,27 @@
-"""The sections of a report: each function computes its values and renders its template."""
+"""The sections of a report: values, their pictures, and sentences that interpret them, each rendered by a template."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import compress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._caching import cached_property
 from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
 from gmm._cli.failures import in_options
 from gmm._cli.fit import MixtureOutcome, Posterior, Result, Trimmed
-from gmm._cli.report import wording
-from gmm._cli.report.figures import Picture, colours
 from gmm._cli.report.page import Origin, Section, css_colour, render
+from gmm._cli.write import drawing
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import title
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
+from gmm._lazy import cached_property
 from gmm._selection import Selection
 from gmm._selection.grid import (
     Grid,
@@ -29,20 +30,333 @@ from gmm._selection.grid import (
     distinct,
     failures,
     incomplete,
+    is_eligible,
     ranking,
     text_of,
 )
 from gmm._selection.grid import (
     certainty as certainty_of_search,
 )
-from gmm._selection.status import is_eligible
-from gmm._text.amounts import counted, percent, with_minus
-from gmm._text.html import Cell, Html, table
+from gmm._text.html import Cell, Html, escaped, table
+from gmm._text.words import counted, form_of, percent, with_minus
 from gmm._uses.overlap import overlap
 from gmm._uses.standard_errors import StandardErrors, standard_errors
 from gmm._validation.column_notes import LONG_TAIL
-from gmm._values.covariance import Factors, covariance_model
+from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel, Factors, covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.tails import Tails
+
+_MOST_PAIRS = 5  # columns in the grid of pairs
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and the caption below it."""
+
+    svg: Html
+    caption: str
+
+
+def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
+    """Draw the pictures of a result: ``clusters`` always, the others only where they apply.
+
+    The others are ``pairs``, ``combined``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.
+    """
+    model, draw = result.model, drawing()
+    d, K = len(result.rows.names), len(result.shown)
+    plans: dict[str, tuple[Callable[[], Any], str]] = {
+        "clusters": (lambda: result.draw(draw.plot_clusters), _clusters_caption(d, K))
+    }
+    if 2 < d <= _MOST_PAIRS:
+        plans["pairs"] = lambda: result.draw(draw.plot_clusters, view="pairs"), _PAIRS
+    if result.combined is not None:
+        plans["combined"] = (
+            lambda: draw.plot_clusters(result.combined, result.fitted_rows),
+            _COMBINED,
+        )
+    if K > 1:
+        if d > 1 and not result.options.noise:
+            plans["boundaries"] = lambda: result.draw(draw.plot_decision_boundaries), _BOUNDARIES
+        plans["uncertainty"] = lambda: result.draw(draw.plot_uncertainty), _UNCERTAINTY
+    note = result.note_on_pictures
+    plans = {name: (plan, f"{caption} {note}".rstrip()) for name, (plan, caption) in plans.items()}
+    if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:
+        plans["selection"] = lambda: draw.plot_selection(result.search), _SELECTION
+    if len(model.history_) > 1:
+        plans["convergence"] = lambda: draw.plot_convergence(model), _BOUND if isinstance(result, Posterior) else _CLIMB
+    return {name: _picture(name, plan, caption) for name, (plan, caption) in plans.items()}
+
+
+def colours(n: int) -> list[str]:
+    """Return the colours of `n` components in the pictures, as ``#rrggbb``."""
+    palette = import_module("gmm._plotting.style").colours(n)
+    return ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in palette]
+
+
+def _picture(name: str, plan: Callable[[], Any], caption: str) -> Picture:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # the browser's fonts have glyphs that matplotlib's lack
+        svg = import_module("gmm._plotting.files").inline_svg(plan(), name, escaped(caption.partition(".")[0]))
+    return Picture(Html(svg), caption)
+
+
+def _clusters_caption(d: int, K: int) -> str:
+    if d == 1:
+        return "The values, the density of each group and their sum. The bars show the share of rows in each bin."
+    subject = "The rows and the groups" if K > 1 else "The rows and the group"
+    if d > 2:
+        what = "groups" if K > 1 else "rows"
+        subject += (
+            f", projected onto the plane in which the {what} differ most; each axis combines several columns, mostly "
+            "those that it names, with + if they grow along it and − if they fall"
+        )
+    mixed = " The colour of a row mixes the colours of the groups by their probabilities." if K > 1 else ""
+    return f"{subject}.{mixed} The inner ellipse contains 50 % of {'a' if K > 1 else 'the'} group, the outer one 95 %."
+
+
+_PAIRS = (
+    "The rows and the groups for every pair of columns. The diagonal shows the values of one column and the density of "
+    "each group."
+)
+_COMBINED = "The same rows in the colours of the clusters. The ellipses are those of the groups."
+_BOUNDARIES = "The most probable group at each point. The fainter the colour, the less certain."
+_UNCERTAINTY = "The uncertainty of each row. The larger the mark, the less certain the row's group."
+_SELECTION = "The criterion against the number of groups, one line per covariance model. Smaller is better."
+_CLIMB = "The log-likelihood per row after each pass of the chosen fit."
+_BOUND = "The lower bound of the log evidence after each pass."
+
+
+_NAMED = 3  # at most this many columns are named in a sentence
+_DIFFERENT, _MUCH = 0.25, 1.75  # differences of a mean, in standard deviations of all groups together
+_CORRELATED = 0.1
+_OPEN = 2.0  # smaller differences of a criterion are inconclusive
+_WITH_SCALE = ("bic", "aic", "aicc")  # criteria with an agreed scale of differences
+_MOST_DECIMALS = 9
+COLLAPSED = "a group lies on so few rows, or on rows so alike, that it does not outlive a change of the rows"
+INSIDE = {"noise": " outside the noise", "left out": " not left out"}
+_SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly separated"))  # by shares of sure rows
+_BURNHAM = "have substantial support, those beyond 10 essentially none (Burnham & Anderson 2002)."
+SCALES = {
+    "bic": "BIC weighs how well a mixture fits against how many numbers it needs. "
+    "A difference in BIC below 2 is barely worth mentioning; 2 to 6 is positive evidence, 6 to 10 strong, above "
+    "10 very strong (Kass & Raftery 1995).",
+    "aic": f"Models within 2 of the smallest AIC {_BURNHAM} AIC tends to choose more groups than BIC.",
+    "aicc": f"Models within 2 of the smallest AICc {_BURNHAM} AICc is AIC corrected for few rows.",
+    "icl": "ICL is BIC with a penalty for overlapping groups. There is no agreed scale for its differences.",
+    "held_out": "Held-out deviance is −2 log-likelihood of rows that the mixture has not seen: how well it predicts. "
+    "There is no agreed scale for its differences, which vary with the folds.",
+    "nec": "NEC weighs the overlap of the groups against what they explain; below 1, there are groups.",
+}
+
+
+def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: Sequence[str]) -> str:
+    """Say how many groups describe which rows; "as requested" if only one number was tried."""
+    request = ", as requested," if len(set(tried)) == 1 else ""
+    verb = "describes" if n_components == 1 else "describe"
+    columns = counted(len(names), "column") if len(names) > _NAMED else _and(names)
+    return f"{counted(n_components, 'group')}{request} {verb} {counted(n_rows, 'row')} of {columns}."
+
+
+def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) -> str:
+    """Say what a variational fit began with, and what its empty components expect; `unit` is rows in the plural."""
+    little = f"{expected:.2g}" if expected >= 1e-3 else "less than 0.001"
+    empty = f"{n_empty} empty, with {little} expected {unit} in all" if n_empty else "none empty"
+    return f"The fit began with {counted(n_components, 'component')} and left {empty}."
+
+
+def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types: int) -> str:
+    """Say how many of the requested mixtures were fitted and compared."""
+    many = counted(n_cells, "mixture") if n_ranked == n_cells else f"{n_ranked:,} of {counted(n_cells, 'mixture')}"
+    in_turn = len(tried) > 1 and list(tried) == list(range(tried[0], tried[-1] + 1))
+    numbers = f"{tried[0]} to {tried[-1]}" if in_turn else ", ".join(map(str, tried))
+    return f"Compared: {many}, by groups ({numbers}) and {counted(n_types, 'covariance model')}."
+
+
+def ranking_caption(criterion: str, *, infinite: bool) -> str:
+    """Return the caption of the table of the best mixtures, which explains its headings."""
+    caption = (
+        f"The best by {criterion} (loglik: log-likelihood in nats; df: free parameters; Δ: distance from the best). "
+        "Smaller is better, except for the log-likelihood."
+    )
+    return f"{caption} AICc is infinite (∞) where there are about as many parameters as rows." if infinite else caption
+
+
+def correlation_sentence(
+    names: Sequence[str], strongest: tuple[int, int, float] | None, where: str = "Within the group,"
+) -> str:
+    """Say which two columns are most strongly correlated; empty if `strongest` is None."""
+    if strongest is None:
+        return ""
+    i, j, value = strongest
+    signed = with_minus(f"{round(value, 2) + 0.0:+.2f}")  # never -0.00
+    if abs(value) < _CORRELATED:
+        return f"{where} no two columns are correlated (strongest correlation {signed})."
+    change = f"{names[i]} and {names[j]} rise together" if value > 0 else f"{names[i]} falls as {names[j]} rises"
+    return f"{where} {change} (correlation {signed})."
+
+
+def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: int) -> str:
+    """Describe the shapes of groups under a covariance model."""
+    one, many = n_components == 1, n_columns > 2
+    if n_columns == 1:
+        return "one variance for all" if one or model.common else "a separate variance for each"
+    round_, long = ("sphere", "ellipsoid") if many else ("circle", "ellipse")
+    axes = ", with axes along the columns" if model.orientation == IDENTITY else ""
+    if model.n_factors:
+        shapes = f"an {long}" if one else f"{long}s, each"
+        beside = "noise that is the same in all columns" if model.of_scaled_columns is not model else "noise"
+        return f"{shapes} of {counted(model.n_factors, 'factor')} and {beside}"
+    if one:
+        return f"a {round_}" if model.shape == IDENTITY else f"an {long}{axes}"
+    if model.shape == IDENTITY:
+        return f"{round_}s of {'equal' if model.volume == COMMON else 'different'} size"
+    letters = {"volume": model.volume, "shape": model.shape, "orientation": model.orientation}
+    equal = [what for what, letter in letters.items() if letter == COMMON]
+    different = [what for what, letter in letters.items() if letter not in (COMMON, IDENTITY)]
+    parts = [f"of {how} {_and(whats)}" for how, whats in (("equal", equal), ("different", different)) if whats]
+    return f"{long}s {' and '.join(parts)}{axes}"
+
+
+def tails_sentence(tails: Tails) -> str:
+    """Say how heavy the tails of the groups are; empty if they are normal."""
+    heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
+    return f"{heavy} than normal ones, so that rows far away count little." if tails else ""
+
+
+def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]]) -> str:
+    """Say how close the next best cells are; empty if there are none.
+
+    `rivals` are (n_components, covariance model, distance to the best), best first.
+    """
+    if not rivals:
+        return ""
+    K, name, distance = rivals[0]
+    near = sum(distance < _OPEN for *_, distance in rivals) if criterion in _WITH_SCALE else 0
+    within = f" In all, {near:,} mixtures are within {_OPEN:g} of the best {title(criterion)}: too close to decide."
+    others = within if near > 1 else ""
+    return f"The runner-up, {counted(K, 'group')} with {name}, is {text_of(criterion, distance)} behind.{others}"
+
+
+def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
+    """Say which other number of groups fits almost as well; empty if none does or the criterion has no scale."""
+    others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
+    if not others or criterion not in _WITH_SCALE:
+        return ""
+    K = others[0][0]
+    return f"{counted(K, 'group')} {'fits' if K == 1 else 'fit'} almost as well: how many there are is not certain."
+
+
+def component_sentences(
+    names: Sequence[str],
+    means: NDArray[np.float64],
+    overall: tuple[NDArray[np.float64], NDArray[np.float64]],
+    strongest: tuple[int, int, float] | None,
+) -> list[str]:
+    """Compare a component with the means and standard deviations of all together, in one or two sentences."""
+    centre, scale = overall
+    scores, phrases = np.divide(means - centre, scale, out=np.zeros(len(means)), where=scale > 0), []
+    for j in np.argsort(-np.abs(scores), kind="stable")[:_NAMED]:
+        size = abs(scores[j])
+        if size >= _DIFFERENT:
+            degree = "much " if size >= _MUCH else ""
+            value, usual = format_value(means[j], scale[j]), format_value(centre[j], scale[j])
+            more = "higher" if scores[j] > 0 else "lower"
+            phrases.append(f"{degree}{more} {names[j]} ({value} against {usual})")
+    first = _and(phrases) if phrases else "its means are close to those of all groups"
+    return [f"{first[0].upper()}{first[1:]}.", *filter(None, [correlation_sentence(names, strongest)])]
+
+
+def shared_sentence(names: Sequence[str], strongest: Sequence[tuple[int, int, float] | None]) -> str:
+    """Say which columns are most strongly correlated in every group; empty where groups differ."""
+    same = len({each and (*each[:2], round(each[2], 2)) for each in strongest}) == 1
+    return correlation_sentence(names, strongest[0], "In every group,") if same else ""
+
+
+def certainty_sentence(n_uncertain: int, n_rows: int, limit: float, which: str = "") -> str:
+    """Say for how many rows no group reaches a probability of `limit`; `which` rows these are goes behind the word."""
+    if n_uncertain == 0:
+        return f"Every row{which} belongs to its group with a probability of at least {percent(limit, 0)}."
+    return (
+        f"For {n_uncertain:,} of {counted(n_rows, 'row')}{which} ({format_share(n_uncertain / n_rows)}), no group "
+        f"reaches a probability of {percent(limit, 0)}: treat these labels with caution."
+    )
+
+
+def separation_sentence(n_uncertain: int, n_rows: int, n_clusters: int | None = None) -> str:
+    """Say how well the groups are separated, and how many clusters the overlapping ones make."""
+    joined = "" if n_clusters is None else f" Joined where they overlap, they make {counted(n_clusters, 'cluster')}."
+    return f"They {_separation(n_uncertain, n_rows)}.{joined}"
+
+
+def headline_numbers(
+    counts: NDArray[np.int64],
+    n_uncertain: int,
+    *,
+    outside: str = "noise",
+    n_outside: int = 0,
+    n_clusters: int | None = None,
+) -> dict[str, str]:
+    """Return what a page says first, in plain words: how many groups, how well apart, how sure their rows are.
+
+    Shares are those of all rows, also of no group; `n_clusters` is their number if overlapping groups are joined.
+    """
+    n_grouped, several = int(counts.sum()), len(counts) > 1
+    n_rows = n_grouped + n_outside
+    numbers = {"groups" if several else "group": f"{len(counts)}"}
+    if n_clusters is not None:
+        numbers["clusters of overlapping groups"] = f"{n_clusters}"
+    if several and n_grouped:
+        numbers |= {
+            "the groups": _separation(n_uncertain, n_grouped),
+            "rows clearly of one group": format_share((n_grouped - n_uncertain) / n_rows),
+            "rows of the largest group": format_share(counts.max() / n_rows),
+        }
+    return numbers | ({f"rows of no group ({outside})": format_share(n_outside / n_rows)} if n_outside else {})
+
+
+def _separation(n_uncertain: int, n_rows: int) -> str:
+    share = 1 - n_uncertain / n_rows
+    return next((words for limit, words in _SEPARATION if share < limit), "are well separated")
+
+
+def outside_sentence(outside: str, n_outside: int, n_rows: int) -> str:
+    """Say how many rows belong to no group; empty if none does."""
+    belong, are = ("belongs", "is") if n_outside == 1 else ("belong", "are")
+    rows = f"{counted(n_outside, 'row')} ({format_share(n_outside / n_rows)})"
+    sentences = {
+        "noise": f"{rows} {belong} to no group, but to noise that is spread evenly over the box of the rows.",
+        "left out": f"{rows} of the least density {are} left out.",
+    }
+    return sentences[outside] if n_outside else ""
+
+
+def outside_caption(outside: str, n_outside: int, n_shown: int) -> str:
+    """Return the caption of a table of the first rows that belong to no group."""
+    which = "The rows" if n_shown == n_outside else f"The first {n_shown} of {n_outside:,} rows"
+    of = {"noise": "of the noise", "left out": "left out"}[outside]
+    return f"{which} {of}, numbered as in the file, not counting the header."
+
+
+def agreement_sentence(index: float) -> str:
+    """Say how well groups and labels agree."""
+    return f"The adjusted Rand index of groups and labels is {index:.4f} (1: identical, 0: by chance)."
+
+
+def format_share(share: float) -> str:
+    """Format a share in per cent with one decimal, or with more if it would wrongly round to 0 or 100."""
+    digits = 1
+    while 0 < share < 1 and round(100 * share, digits) in (0, 100) and digits < _MOST_DECIMALS:
+        digits += 1
+    return percent(share, digits)
+
+
+def format_value(value: float, spread: float) -> str:
+    """Format a value with a number of decimals that suits a standard deviation."""
+    return with_minus(f"{value:{form_of(spread, abs(value))}}")
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), words[-1]])
 
 
 @dataclass(frozen=True)
@@ -139,7 +453,7 @@ _LABELS_SHOWN = 50
 def opening(result: MixtureOutcome, story: Narrative) -> Html:
     """Render the summary: two or three sentences, tiles in plain words, and warnings."""
     n, several = result.rows.n_rows, len(result.shown) > 1
-    numbers = wording.headline_numbers(
+    numbers = headline_numbers(
         result.counts[result.shown],
         _uncertain(result),
         outside=result.outside,
@@ -147,11 +461,9 @@ def opening(result: MixtureOutcome, story: Narrative) -> Html:
         n_clusters=result.n_clusters,
     )
     separation = (
-        wording.separation_sentence(*_of_groups(result)[:2], result.n_clusters)
-        if several and result.n_outside < n
-        else ""
+        separation_sentence(*_of_groups(result)[:2], result.n_clusters) if several and result.n_outside < n else ""
     )
-    sentences = [story.summary, separation, wording.outside_sentence(result.outside, result.n_outside, n), story.remark]
+    sentences = [story.summary, separation, outside_sentence(result.outside, result.n_outside, n), story.remark]
     long_tails = [f"{note[0].upper()}{note[1:]}." for note in result.rows.notes if LONG_TAIL in note]
     warnings = [*long_tails, *story.warnings, *result.warnings]
     return render("opening", sentences=sentences, numbers=numbers, warnings=warnings)
@@ -161,14 +473,14 @@ def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
     """Describe each group in sentences, and all groups in a table."""
     facts = MixtureFacts.of(result.model)
     several, strongest = len(result.shown) > 1, [facts.strongest_correlations[k] for k in result.shown]
-    shared = wording.shared_sentence(facts.names, strongest) if several else ""
+    shared = shared_sentence(facts.names, strongest) if several else ""
     return render(
         "groups",
         groups=_cards(result, facts, is_shared=bool(shared)) if several else [],
         shared=shared,
         overlap="" if result.combined is None else clusters_sentence(result.combined.clusters(), result.shown, "group"),
         picture=pictures.get("combined"),
-        correlation="" if several else wording.correlation_sentence(facts.names, strongest[0], "Over all rows"),
+        correlation="" if several else correlation_sentence(facts.names, strongest[0], "Over all rows"),
         table=_table_of_groups(result, facts),
         outside=_table_of_rows_outside(result),
         n_columns_hidden=len(facts.names) - COLUMNS_SHOWN,
@@ -180,7 +492,7 @@ def certainty(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
     """Say how many rows are uncertain, and list the least certain ones."""
     return render(
         "certainty",
-        sentence=wording.certainty_sentence(*_of_groups(result)),
+        sentence=certainty_sentence(*_of_groups(result)),
         pictures=[pictures[name] for name in ("boundaries", "uncertainty") if name in pictures],
         table=_table_of_uncertain(result),
     )
@@ -200,7 +512,7 @@ def agreement(result: MixtureOutcome) -> Html:
     headings = [result.options.label_column, *(f"group {k}" for k in result.shown), *(result.outside for _ in outside)]
     return render(
         "labels",
-        sentence=wording.agreement_sentence(labels.adjusted_rand_index),
+        sentence=agreement_sentence(labels.adjusted_rand_index),
         n_unlabelled=labels.n_unlabelled,
         table=table(headings, body, caption="Rows by label and group."),
         n_labels_hidden=len(labels.labels) - _LABELS_SHOWN,
@@ -214,7 +526,7 @@ def data(result: MixtureOutcome) -> Html:
     headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
     numbers = np.vstack([columns.quantiles, columns.means, columns.spreads]).T
     body = [
-        [name, *(wording.format_value(float(value), spread) for value in values)]
+        [name, *(format_value(float(value), spread) for value in values)]
         for name, values, spread in zip(rows.names[:COLUMNS_SHOWN], numbers, columns.spreads, strict=False)
     ]
     caption = "The fitted columns (sd: standard deviation)."
@@ -255,7 +567,7 @@ def reproduction(result: MixtureOutcome, origin: Origin) -> Html:
 
 def _of_groups(result: MixtureOutcome) -> tuple[int, int, float, str]:
     """Return how many rows are uncertain, of how many that are in groups, below which limit, and which these are."""
-    which = wording.INSIDE[result.outside] if result.n_outside else ""
+    which = INSIDE[result.outside] if result.n_outside else ""
     return _uncertain(result), len(result.labels) - result.n_outside, _LIMIT, which
 
 
@@ -272,9 +584,9 @@ def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> l
         {
             "number": k,
             "colour": css_colour(palette[k]),
-            "share": wording.format_share(result.counts[k] / result.rows.n_rows),
+            "share": format_share(result.counts[k] / result.rows.n_rows),
             "n_rows": result.counts[k],
-            "sentences": wording.component_sentences(facts.names, means[k], facts.overall, strongest[k]),
+            "sentences": component_sentences(facts.names, means[k], facts.overall, strongest[k]),
         }
         for k in result.shown
     ]
@@ -317,7 +629,7 @@ def _table_of_rows_outside(result: MixtureOutcome) -> Html:
         return Html()
     headings = ["row", *rows.names[:_VALUES_SHOWN]]
     body = [[rows.numbers(i, i + 1)[0], *_first_values(rows.values[i])] for i in first]
-    caption = wording.outside_caption(result.outside, result.n_outside, len(first))
+    caption = outside_caption(result.outside, result.n_outside, len(first))
     return table(headings, body, caption=caption, numeric=range(len(headings)))
 
 
@@ -327,7 +639,7 @@ def _table_of_loadings(result: MixtureOutcome, facts: MixtureFacts, factors: Fac
     headings = [f"{k}: {what}" for k in shown for what in (*map(str, range(factors.loadings.shape[2])), "noise ±")]
     values = np.concatenate([np.c_[factors.loadings[k], np.sqrt(factors.noise[k])] for k in shown], axis=1)
     body = [
-        [name, *(wording.format_value(value, scale) for value in row)]
+        [name, *(format_value(value, scale) for value in row)]
         for name, row, scale in zip(
             facts.names[:COLUMNS_SHOWN], values, facts.spreads[shown].mean(axis=0), strict=False
         )
@@ -337,7 +649,7 @@ def _table_of_loadings(result: MixtureOutcome, facts: MixtureFacts, factors: Fac
 
 
 def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
-    return f"{wording.format_value(mean, scale)} ± {wording.format_value(spread, scale)}"
+    return f"{format_value(mean, scale)} ± {format_value(spread, scale)}"
 
 
 def _table_of_uncertain(result: MixtureOutcome) -> Html:
@@ -391,7 +703,7 @@ def trust(result: MixtureOutcome) -> Html | None:
         try:
             errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=result.options.seed)
         except SingularMatrixError:
-            why = wording.COLLAPSED
+            why = COLLAPSED
     if model.n_components > 1:
         if errors is not None:
             assert errors.adjusted_rand is not None  # there were refits
@@ -423,7 +735,7 @@ def _table(result: MixtureOutcome, errors: StandardErrors) -> Html:
             [
                 name,
                 *(
-                    f"{wording.format_value(mean, error)} ± {wording.format_value(error, error)}"
+                    f"{format_value(mean, error)} ± {format_value(error, error)}"
                     for mean, error in zip(means.tolist(), of_means.tolist(), strict=True)
                 ),
             ]
@@ -456,8 +768,8 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
     loglik = search.loglik[search.best_index]
     per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
     return Narrative(
-        summary=wording.summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
-        remark=wording.rival_sentence(search.criterion, K, _rivals(result)),
+        summary=summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
+        remark=rival_sentence(search.criterion, K, _rivals(result)),
         warnings=_warnings(result),
         section=Section("choice", "Why this mixture", _choice(result, pictures)),
         subject="The chosen mixture",
@@ -477,12 +789,12 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         score=text_of(search.criterion, search.scores[search.best_index]),
         K=model.n_components,
         searched=result.searched,
-        covariances=wording.covariance_sentence(shape, model.n_components, len(result.rows.names)),
-        tails=wording.tails_sentence(fitted_parameters(model).tails),
+        covariances=covariance_sentence(shape, model.n_components, len(result.rows.names)),
+        tails=tails_sentence(fitted_parameters(model).tails),
         compared=_compared(search) if len(search.status) > 1 else "",
-        runner_up=wording.runner_up_sentence(search.criterion, _rivals(result)),
+        runner_up=runner_up_sentence(search.criterion, _rivals(result)),
         certainty=list(certainty_of_search(search)),
-        scale=wording.SCALES[search.criterion],
+        scale=SCALES[search.criterion],
         picture=pictures.get("selection"),
         ranking=_ranking(search),
         grid=Grid.of(search, word="group"),
@@ -514,7 +826,7 @@ def _compared(search: Selection) -> str:
     ranked = search.ranked()
     tried = sorted({int(K) for K in search.n_components[ranked]})
     types = {search.kinds[n] for n in ranked}
-    return wording.compared_sentence(len(ranked), len(search.status), tried, len(types))
+    return compared_sentence(len(ranked), len(search.status), tried, len(types))
 
 
 def _ranking(search: Selection) -> Html:
@@ -524,7 +836,7 @@ def _ranking(search: Selection) -> Html:
     infinite = any("inf" in column for column in columns)
     _, _, *headings = (heading for heading, *_ in columns)
     rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)
-    caption = wording.ranking_caption(title(search.criterion), infinite=infinite)
+    caption = ranking_caption(title(search.criterion), infinite=infinite)
     numeric = [1, *range(3, len(columns))]
     marked = [[Cell(star, kind="mark"), *texts] for star, *texts in rows]
     return table(["", "groups", *headings], marked, caption=caption, best=0, numeric=numeric)
@@ -541,7 +853,7 @@ def posterior_narrative(result: Posterior) -> Narrative:
     if n == model.n_components > 1:
         warnings.append("No component is empty; more may be better (--max-components).")
     return Narrative(
-        summary=wording.summary_sentence(n, range(2), rows.n_rows, rows.names),
+        summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
         remark="",
         warnings=warnings,
         section=Section("posterior", "What is left, and how certain it is", _section(result)),
@@ -557,10 +869,8 @@ def _section(result: Posterior) -> Html:
     empty = np.delete(counts, shown)
     return render(
         "posterior",
-        left=wording.empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units),
-        covariances=wording.covariance_sentence(
-            covariance_model(model.covariance_type), len(shown), len(result.rows.names)
-        ),
+        left=empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units),
+        covariances=covariance_sentence(covariance_model(model.covariance_type), len(shown), len(result.rows.names)),
         several=len(shown) > 1,
         level=f"{100 * _LEVEL:g} %",
         table=_intervals(result, counts),
@@ -584,7 +894,7 @@ def _intervals(result: Posterior, counts: np.ndarray) -> Html:
 
 def _with_interval(value: float, low: float, high: float) -> str:
     width = 5 * (high - low)  # of which the interval shows two digits or so
-    mean, least, most = (wording.format_value(float(number), width) for number in (value, low, high))
+    mean, least, most = (format_value(float(number), width) for number in (value, low, high))
     return f"{mean} ({least} to {most})"
 
 
@@ -597,12 +907,10 @@ def trimmed_narrative(result: Trimmed) -> Narrative:
         share=percent(model.trim),
         units=result.units,
         several=n > 1,
-        covariances=wording.covariance_sentence(
-            covariance_model(model.covariance_type, len(rows.names)), n, len(rows.names)
-        ),
+        covariances=covariance_sentence(covariance_model(model.covariance_type, len(rows.names)), n, len(rows.names)),
     )
     return Narrative(
-        summary=wording.summary_sentence(n, [n], rows.n_rows - result.n_outside, rows.names),
+        summary=summary_sentence(n, [n], rows.n_rows - result.n_outside, rows.names),
         remark="",
         warnings=[*([] if model.converged_ else [f"The fit had {ending(model)}."]), *result.doubts],
         section=Section("choice", "The rows left out", section),

@@ -1,0 +1,1049 @@
+"""Pictures of curves: criteria, the passes of a fit, hierarchies, tests, drift, directions and other answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.bayesian import BayesianGaussianMixture
+from gmm._estimators.contract import names_of_features
+from gmm._estimators.criteria import CRITERIA, title
+from gmm._estimators.fitted import FittedMixture, fitted_parameters
+from gmm._estimators.mixture import GaussianMixture
+from gmm._exceptions import InvalidParameterError, raisable
+from gmm._fitting.starts import Ward
+from gmm._passes.solver import Trace
+from gmm._plotting.frame import legend_of_labels
+from gmm._plotting.scene import fitted_mixture, last_of
+from gmm._plotting.style import FAINT, STYLE, axes_of, closed_on_failure, colours, fix_tick_colours, inks_of
+from gmm._plotting.view import literal
+from gmm._public import publish
+from gmm._rows.entrance import as_one_array, as_source
+from gmm._selection import GaussianMixtureSearch, Selection
+from gmm._selection.grid import NOT_CONVERGED, OK, check_criterion, has_failed, is_behind, is_degenerate, is_eligible
+from gmm._selection.halves import Stability
+from gmm._selection.resampling import BootstrapLRT
+from gmm._text.words import amount, counted, percent
+from gmm._uses.anomalies import Drift
+from gmm._uses.directions import Directions
+from gmm._uses.overlap import CombinedComponents, clusters_after
+from gmm._uses.standard_errors import StandardErrors
+from gmm._validation.parameters import check_is_fitted, check_random_state
+from gmm._validation.scalars import check_choice, check_whole
+from gmm._values.layouts import Array
+
+_APART = 0.045  # least distance between two labels, as a fraction of the Axes' height
+_RISES = 5  # height of the plot, in multiples of the most that a line rises after its minimum
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A criterion as a function of the number of components.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The criterion; or the covariance type, or several types whose cells are all equal.
+    counts, values : arrays of shape (n,)
+        Numbers of components, and the criterion for each; NaN where there is no point.
+    colour : str or array of shape (3,)
+    """
+
+    names: tuple[str, ...]
+    counts: NDArray[np.int64]
+    values: NDArray[np.float64]
+    colour: Any
+
+    @property
+    def label(self) -> str:
+        """The first two names."""
+        return " = ".join(self.names[:2]) + (" = …" if len(self.names) > 2 else "")
+
+
+def draw_line(ax: Axes, line: Line) -> None:
+    """Draw a line in its colour, with a dot for each number of components."""
+    ax.plot(line.counts, line.values, color=line.colour, lw=1.8, marker="o", ms=4.5, zorder=3)
+
+
+def mark_best(ax: Axes, count: int, value: float, colour: Any) -> None:
+    """Draw an open star about the best value."""
+    ax.plot(count, value, "*", ms=20, mfc="none", mec=colour, mew=1.4, zorder=7)
+
+
+def limit_height(ax: Axes, lines: Sequence[Line]) -> None:
+    """Cut off the steep fall from too few components, which would flatten the rest; mark it by triangles at the top."""
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high)  # later artists, such as degenerate cells, no longer change the limits
+    curves = [line.values for line in lines if np.isfinite(line.values).any()]
+    rise = max(np.nanmax(values[int(np.nanargmin(values)) :]) - np.nanmin(values) for values in curves)
+    least, highest = (extreme([np.nanmin(values) for values in curves]) for extreme in (min, max))
+    top = highest + _RISES * rise
+    if rise > 0 and top < high:
+        ax.set_ylim(least - 0.06 * (top - least), top + 0.04 * (top - least))
+        _mark_above(ax, lines)
+
+
+def _mark_above(ax: Axes, lines: Sequence[Line]) -> None:
+    """Mark numbers of components with values above the Axes by a triangle at the top, one for all lines."""
+    top = ax.get_ylim()[1]
+    above = sorted({count for line in lines for count in line.counts[line.values > top].tolist()})
+    where: Any = {"ls": "", "clip_on": False, "transform": ax.get_xaxis_transform()}
+    if above:
+        ax.plot(above, [1] * len(above), "^", color=inks_of(ax).faint, ms=6, label="above the picture", **where)
+
+
+def label_ends(ax: Axes, lines: Sequence[Line]) -> None:
+    """Label each line to the right of the Axes, near the height of its end; add ↑ if that is above the Axes."""
+    low, high = ax.get_ylim()
+    curves = [line for line in lines if np.isfinite(line.values).any()]
+    ends = [int(np.flatnonzero(np.isfinite(line.values))[-1]) for line in curves]
+    last = max(line.counts[-1] for line in lines)
+    heights = [min(line.values[end], high) for line, end in zip(curves, ends, strict=True)]
+    for line, end, height in zip(curves, ends, spaced(heights, _APART * (high - low)), strict=True):
+        beside = line.counts[end] == last and abs(height - line.values[end]) < 0.01 * (high - low)
+        above = line.values[end] > high
+        leader = {"arrowstyle": "-", "color": FAINT, "lw": 0.7, "ls": ":", "shrinkA": 1, "shrinkB": 5}
+        ax.annotate(
+            line.label + " ↑" * bool(above),
+            (line.counts[end], line.values[end]),
+            (1.02, height),
+            xycoords="data",
+            textcoords=ax.get_yaxis_transform(),
+            color=line.colour,
+            va="center",
+            annotation_clip=False,
+            arrowprops=None if beside or above else leader,
+        )
+
+
+def spaced(heights: Sequence[float], gap: float) -> NDArray[np.float64]:
+    """Move heights until they are at least `gap` apart, in their order and as little as possible."""
+    order = np.argsort(heights, kind="stable")
+    steps = gap * np.arange(len(heights))
+    targets = np.asarray(heights)[order] - steps
+    # Isotonic least squares by pooling adjacent violators.
+    pools: list[tuple[float, int]] = []
+    for value in targets:
+        pool = (float(value), 1)
+        while pools and pools[-1][0] > pool[0]:
+            before = pools.pop()
+            size = before[1] + pool[1]
+            pool = ((before[0] * before[1] + pool[0] * pool[1]) / size, size)
+        pools.append(pool)
+    placed = np.empty(len(heights))
+    placed[order] = np.repeat([value for value, _ in pools], [size for _, size in pools]) + steps
+    return placed
+
+
+def set_counts_axis(ax: Axes, counts: Iterable[int]) -> None:
+    """Make the horizontal axis the number of components, with integer ticks."""
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=12))
+    ax.set_xlim(min(counts) - 0.3, max(counts) + 0.3)
+    ax.set_xlabel("components")
+
+
+_IN_COLOUR = 5  # most lines drawn in colour
+
+
+def plot_selection(
+    selection: Selection | GaussianMixtureSearch, *, ax: Axes | None = None, criterion: str | None = None
+) -> Axes:
+    """Draw a criterion against the number of components, with a line for each covariance type.
+
+    The types with the lowest values are in colour and labelled, the lowest on top; a star marks the best cell. An open
+    dot marks a cell that did not converge. A triangle, off the lines, marks a cell with a degenerate component, whose
+    criterion is meaningless; it is moved to the edge if it lies outside the axes. Lines far from the best may continue
+    above the axes, where grey triangles say so.
+
+    Parameters
+    ----------
+    selection : Selection, GaussianMixtureSearch or a pipeline that ends in one
+        The result of `select`, or a fitted search.
+    ax : Axes, optional
+        Axes to draw on; None makes a new figure.
+    criterion : str, optional
+        "bic", "aic", "aicc", "icl", "nec" or, of a search by it, "held_out"; None draws the criterion of the
+        selection.
+
+    Returns
+    -------
+    Axes
+        Smaller is better.
+
+    Raises
+    ------
+    NotFittedError
+        If the search is not fitted.
+    TypeError
+        If `selection` is neither a selection nor a search.
+    ValueError
+        If the criterion does not exist, or is not finite for any cell.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import select
+    >>> from gmm.plotting import plot_selection
+    >>> X = np.random.default_rng(0).normal(size=(60, 2))
+    >>> plot_selection(select(X, [1, 2], ["EII", "VVV"], random_state=0)).get_ylabel()
+    'BIC (smaller is better)'
+    """
+    table = table_of(selection)
+    name = check_criterion(table.criterion if criterion is None else criterion, table.criteria)
+    cells = cells_of(table, name)
+    with axes_of(ax, figsize=(5.0, 4.0)) as target:
+        lines = _lines(table, cells)
+        _faint_lines(target, lines[_IN_COLOUR:])
+        for line in reversed(lines[:_IN_COLOUR]):  # the lowest on top
+            draw_line(target, line)
+        limit_height(target, lines[:_IN_COLOUR])
+        _mark_cells(target, table, cells, lines)
+        mark_best(target, table.n_components[cells.best], cells.values[cells.best], inks_of(target).ink)
+        set_counts_axis(target, table.n_components)
+        label_ends(target, lines[:_IN_COLOUR])
+        target.set_ylabel(f"{title(name)} (smaller is better)")
+        target.set_title("\n".join([_choice(table, name, cells), *_absence_note(table, cells)]))
+        legend_of_labels(target, own=ax is None)
+    return target
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """A criterion in the cells of a selection: usable and degenerate ones, each (n_cells,), NaN for all other cells."""
+
+    values: NDArray[np.float64]
+    degenerate: NDArray[np.float64]
+    best: int
+
+
+def table_of(selection: Any) -> Selection:
+    """Return a selection, or that of a fitted search, which a pipeline may end in."""
+    selection = last_of(selection)
+    if isinstance(selection, GaussianMixtureSearch):
+        check_is_fitted(selection)
+        return selection.selection_
+    if isinstance(selection, Selection):
+        return selection
+    raise TypeError(
+        "expected the Selection that `select` returns, or a fitted GaussianMixtureSearch; got "
+        f"{type(selection).__name__}"
+    )
+
+
+def cells_of(table: Selection, name: str) -> Cells:
+    """Collect a criterion over the cells of a selection, with degenerate cells apart."""
+    values = np.array(getattr(table, name))
+    values[~np.isfinite(values)] = np.nan
+    degenerate = np.array([not is_eligible(status, name) for status in table.status])
+    if np.isnan(values).all():
+        raise raisable(InvalidParameterError)(
+            f"{title(name)} is not finite for any cell of this selection: draw another criterion"
+        )
+    if np.isnan(values[~degenerate]).all():  # draw the degenerate cells as lines if there are no others
+        degenerate[:] = False
+    usable = np.where(degenerate, np.nan, values)
+    best = table.best_index if name == table.criterion else int(np.nanargmin(usable))
+    return Cells(usable, np.where(degenerate, values, np.nan), best)
+
+
+def indices_of(table: Selection, kind: str) -> NDArray[np.intp]:
+    """Return the indices of the cells of a covariance type and tails, by ascending number of components."""
+    indices = np.flatnonzero(np.array(table.kinds) == kind)
+    return indices[np.argsort(table.n_components[indices], kind="stable")]
+
+
+def _lines(table: Selection, cells: Cells) -> list[Line]:
+    """Make the lines, the lowest first; types whose values are all equal share one line."""
+    groups_of: dict[tuple[bytes, ...], list[str]] = {}
+    members: dict[str, NDArray[np.intp]] = {}
+    for name in dict.fromkeys(table.kinds):
+        members[name] = indices_of(table, name)
+        parts = (table.n_components, cells.values, cells.degenerate)
+        groups_of.setdefault(tuple(part[members[name]].tobytes() for part in parts), []).append(name)
+    groups = [(names, members[names[0]]) for names in groups_of.values()]
+    groups.sort(key=lambda group: np.fmin.reduce(cells.values[group[1]], initial=np.inf))
+    palette = [*colours(_IN_COLOUR), *[FAINT] * len(groups)]
+    return [
+        Line(tuple(names), table.n_components[indices], cells.values[indices], colour)
+        for (names, indices), colour in zip(groups, palette, strict=False)
+    ]
+
+
+def _faint_lines(ax: Axes, lines: Sequence[Line]) -> None:
+    n_types = sum(len(line.names) for line in lines)
+    for number, line in enumerate(lines):
+        label = counted(n_types, "other type") if number == 0 else None
+        ax.plot(line.counts, line.values, color=FAINT, lw=0.9, alpha=0.7, marker="o", ms=2, label=label, zorder=2)
+
+
+def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line]) -> None:
+    """Mark cells that did not converge by open dots, and degenerate ones by triangles, moved inside the axes."""
+    colour_of = {name: line.colour for line in lines for name in line.names}
+    low, high = ax.get_ylim()
+    inside = np.clip(cells.degenerate, low + 0.02 * (high - low), high - 0.02 * (high - low))
+    open_ended = np.array([status == NOT_CONVERGED or is_behind(status) for status in table.status])
+    kinds = {"not converged": ("o", open_ended, cells.values)}
+    kinds["degenerate: criterion is meaningless"] = ("v", np.isfinite(cells.degenerate), inside)
+    for name, (marker, among, heights) in kinds.items():
+        label: str | None = name
+        for number in np.flatnonzero(among & np.isfinite(heights)):
+            colour = colour_of[table.kinds[number]]
+            at = (table.n_components[number], heights[number])
+            ax.plot(*at, marker, ms=5.5, mfc=inks_of(ax).paper, mec=colour, ls="", label=label, zorder=5)
+            label = None
+
+
+def _choice(table: Selection, name: str, cells: Cells) -> str:
+    best = cells.best
+    choice = f"{title(name)} chooses {counted(table.n_components[best], 'component')}, {table.kinds[best]}"
+    return choice if np.isnan(cells.values[best]) or not is_degenerate(table.status[best]) else choice + ", degenerate"
+
+
+def _absence_note(table: Selection, cells: Cells) -> list[str]:
+    blank = np.isnan(cells.values) & np.isnan(cells.degenerate)
+    why = [
+        "degenerate" if is_degenerate(status) else "failed" if has_failed(status) else status
+        for status, is_blank in zip(table.status, blank, strict=True)
+        if is_blank
+    ]
+    counts = [f"{why.count(reason)} {reason}" for reason in dict.fromkeys(why) if reason != OK]
+    return [f"not drawn: {', '.join(counts)}"] if counts else []
+
+
+def plot_criteria(
+    models: Selection | GaussianMixtureSearch | Sequence[GaussianMixture],
+    X: ArrayLike | None = None,
+    *,
+    ax: Axes | None = None,
+    criteria: Sequence[str] = ("bic", "aic"),
+    covariance_type: str | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> Axes:
+    """Draw criteria against the number of components, and mark the minimum of each.
+
+    Parameters
+    ----------
+    models : Selection, GaussianMixtureSearch, or sequence of GaussianMixture
+        A search, of which the cells of one covariance type are drawn; or fitted mixtures with different numbers of
+        components.
+    X : array-like of shape (n, d), optional
+        Rows on which to evaluate fitted mixtures. Not allowed with a search, which has its criteria already.
+    ax : Axes, optional
+        Axes to draw on; None makes a new figure.
+    criteria : sequence of str, default=("bic", "aic")
+        One or more of "bic", "aic", "aicc", "icl" and "nec".
+    covariance_type : str, optional
+        Covariance type to draw of a search; None selects that of its best cell.
+    sample_weight : array-like of shape (n,), optional
+        Weights of the rows in X.
+
+    Returns
+    -------
+    Axes
+        Smaller is better. Lines may continue above the axes, where grey triangles say so. Cells with a degenerate
+        component are left out, since their criteria are meaningless.
+
+    Raises
+    ------
+    NotFittedError
+        If the search or a mixture is not fitted.
+    TypeError
+        If `models` is neither a selection, a search nor a list of mixtures.
+    ValueError
+        If a criterion or the covariance type does not exist, a criterion is not finite for any non-degenerate cell, X
+        is missing, or two mixtures have the same number of components; or if X or weights are given with a search, or
+        `covariance_type` with mixtures.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import GaussianMixture
+    >>> from gmm.plotting import plot_criteria
+    >>> X = np.concatenate([np.arange(9.0), np.arange(40.0, 49.0)])[:, None]
+    >>> models = [GaussianMixture(K, random_state=0).fit(X) for K in (1, 2)]
+    >>> plot_criteria(models, X).get_title()
+    'BIC chooses 2 components, AIC 2'
+    """
+    names = _checked_criteria(criteria)
+    _check_not_names(X)
+    if isinstance(models, Selection | GaussianMixtureSearch):
+        _check_omitted("fitted mixtures; a search has its criteria already", X=X, sample_weight=sample_weight)
+        counts, values, suffix = _of_type(table_of(models), names, covariance_type)
+    else:
+        _check_omitted("a search, to choose the type to draw", covariance_type=covariance_type)
+        counts, values = _of_mixtures(models, X, sample_weight, names)
+        suffix = ""
+    with axes_of(ax) as target:
+        lines = [
+            Line((title(name),), counts, of_name, colour)
+            for name, of_name, colour in zip(names, values, colours(len(names)), strict=True)
+        ]
+        for line in lines:
+            draw_line(target, line)
+            best = int(np.nanargmin(line.values))
+            target.axvline(counts[best], color=line.colour, lw=0.8, ls=(0, (4, 3)), zorder=1)
+            mark_best(target, counts[best], line.values[best], line.colour)
+        limit_height(target, lines)
+        set_counts_axis(target, counts)
+        label_ends(target, lines)
+        target.set_ylabel(f"{' and '.join(line.label for line in lines)} (smaller is better)")
+        target.set_title(_minima(lines) + suffix)
+        legend_of_labels(target, own=ax is None)
+    return target
+
+
+def _checked_criteria(criteria: Any) -> list[str]:
+    listed = [criteria] if isinstance(criteria, str) else criteria
+    if not isinstance(listed, Iterable):
+        raise TypeError(f"criteria must be one or more of {CRITERIA}, got {type(criteria).__name__}")
+    names = [check_criterion(name) for name in listed]
+    if not names:
+        raise raisable(InvalidParameterError)(f"criteria must be one or more of {CRITERIA}, got none")
+    return names
+
+
+def _check_not_names(X: Any) -> None:
+    """Catch criteria passed as second argument, in place of the rows."""
+    if isinstance(X, str) or (isinstance(X, list | tuple) and X and all(isinstance(name, str) for name in X)):
+        raise raisable(InvalidParameterError)(
+            f"X must be the rows on which to evaluate fitted mixtures, got {X!r}; did you mean criteria={X!r}?"
+        )
+
+
+def _check_omitted(meant_for: str, **arguments: Any) -> None:
+    for name, value in arguments.items():
+        if value is not None:
+            raise raisable(InvalidParameterError)(f"{name} is only for {meant_for}")
+
+
+def _minima(lines: Sequence[Line]) -> str:
+    smallest = [line.counts[np.nanargmin(line.values)] for line in lines]
+    first = f"{lines[0].label} chooses {counted(smallest[0], 'component')}"
+    return ", ".join([first, *(f"{line.label} {count}" for line, count in zip(lines[1:], smallest[1:], strict=True))])
+
+
+def _of_type(
+    selection: Selection, names: Sequence[str], covariance_type: str | None
+) -> tuple[NDArray[np.int64], list[NDArray[np.float64]], str]:
+    kind = selection.kinds[selection.best_index] if covariance_type is None else covariance_type
+    of_type = indices_of(selection, kind)
+    if not len(of_type):
+        listed = ", ".join(dict.fromkeys(selection.kinds))
+        raise raisable(InvalidParameterError)(
+            f"this selection has no cell of covariance_type {kind!r}; it has {listed}"
+        )
+    values = [cells_of(selection, name).values[of_type] for name in names]
+    for name, of_name in zip(names, values, strict=True):
+        if np.isnan(of_name).all():
+            raise raisable(InvalidParameterError)(
+                f"no non-degenerate cell of covariance_type {kind!r} has a finite {title(name)}: draw other criteria"
+            )
+    return selection.n_components[of_type], values, f"\ncovariance type {kind}"
+
+
+def _of_mixtures(
+    models: Sequence[GaussianMixture], X: ArrayLike | None, sample_weight: ArrayLike | None, names: Sequence[str]
+) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
+    mixtures = _mixtures(models)
+    if X is None:
+        raise raisable(InvalidParameterError)(
+            "fitted mixtures are evaluated on rows: pass X, or a Selection, which has its criteria already"
+        )
+    ordered = sorted(mixtures, key=lambda model: len(model.weights_))
+    counts = np.array([len(model.weights_) for model in ordered], dtype=np.int64)
+    if not len(counts) or (np.diff(counts) == 0).any():
+        raise raisable(InvalidParameterError)(
+            f"expected fitted mixtures, one for each number of components; got these numbers: {counts.tolist()}"
+        )
+    scores = [model.criteria(X, sample_weight) for model in ordered]
+    values = [np.array([of_model[name] for of_model in scores]) for name in names]
+    for name, of_name in zip(names, values, strict=True):
+        if not np.isfinite(of_name).any():
+            raise raisable(InvalidParameterError)(
+                f"{title(name)} is not finite for any of these mixtures: draw other criteria"
+            )
+    return counts, [np.where(np.isfinite(of_name), of_name, np.nan) for of_name in values]
+
+
+def _mixtures(models: Any) -> list[GaussianMixture]:
+    expected = "expected a Selection, a fitted GaussianMixtureSearch, or a list of fitted mixtures; got "
+    if not isinstance(models, Iterable) or isinstance(models, str | Mapping):
+        raise TypeError(expected + type(models).__name__)
+    mixtures = []
+    for model in models:
+        try:
+            mixture = fitted_mixture(model)
+        except TypeError:
+            raise TypeError(f"{expected}{type(models).__name__} with {type(model).__name__}") from None
+        if not isinstance(mixture, GaussianMixture):
+            raise TypeError(f"{expected}{type(mixture).__name__}, whose number of components has no criterion")
+        mixtures.append(mixture)
+    return mixtures
+
+
+publish("gmm.plotting", [plot_criteria, plot_selection])
+
+
+_MOST_COLUMNS, _PER_LINE, _LONGEST = 11, 3, 20  # of errors: columns, pictures side by side, characters of a name
+
+
+def plot_bootstrap_lrt(test: BootstrapLRT, *, ax: Axes | None = None) -> Axes:
+    """Draw a histogram of the statistics under K components, with a line at the statistic of the data.
+
+    Parameters
+    ----------
+    test : BootstrapLRT
+        From `gmm.inference.bootstrap_lrt`.
+    ax : Axes, default=None
+        Axes to draw on; None makes a new figure.
+
+    Returns
+    -------
+    Axes
+        The further right of the bars the line is, the more speaks for one more component.
+
+    Raises
+    ------
+    TypeError
+        If `test` is something else.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> X = np.concatenate([np.random.default_rng(0).normal(mean, 1, (100, 1)) for mean in (-4, 4)])
+    >>> test = gmm.inference.bootstrap_lrt(X, 1, n_replicates=19, random_state=0)
+    >>> gmm.plotting.plot_bootstrap_lrt(test).get_title()
+    '1 component against 2: p = 0.05'
+    """
+    _check_answer(test, BootstrapLRT, "gmm.inference.bootstrap_lrt")
+    K = test.null.n_components
+    with axes_of(ax) as target:
+        inks, (colour,) = inks_of(target), colours(1)
+        heights, edges = np.histogram(test.replicates, bins=min(30, max(8, len(test.replicates) // 5)))
+        tables = f"{counted(len(test.replicates), 'table')} drawn from {counted(K, 'component')}"
+        target.stairs(heights, edges, fill=True, color=inks.bars, label=tables, zorder=1)
+        high = np.quantile(test.replicates, 0.95)
+        target.axvline(high, color=inks.faint, lw=1.2, ls=(0, (4, 3)), label="5 % are above", zorder=2)
+        target.axvline(test.statistic, color=colour, lw=2.2, label="the data", zorder=3)
+        target.set_xlabel("−2 log λ: twice the gain of one more component")
+        target.set_ylabel("tables")
+        target.set_title(f"{counted(K, 'component')} against {K + 1}: p = {test.p_value:.2g}")
+        target.legend(loc="best")
+    return target
+
+
+def plot_drift(drift: Drift, *, ax: Axes | None = None) -> Axes:
+    """Draw the growth of components and the shifts of columns, in standard errors, with the limits of chance.
+
+    Parameters
+    ----------
+    drift : Drift
+        From `gmm.analysis.drift`.
+    ax : Axes, default=None
+        Axes to draw on; None makes a new figure.
+
+    Returns
+    -------
+    Axes
+        Bars beyond the dashed lines are the changes that `drift` names. To the right, components grew and columns rose.
+
+    Raises
+    ------
+    TypeError
+        If `drift` is something else.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> from gmm.plotting import plot_drift
+    >>> X = np.random.default_rng(0).normal(size=(500, 2))
+    >>> change = gmm.analysis.drift(gmm.GaussianMixture(1).fit(X), X[:100] + [0, 1], X)
+    >>> plot_drift(change).get_title()
+    'drift: alarm at level 0.01, p = 0.001'
+    """
+    _check_answer(drift, Drift, "gmm.analysis.drift")
+    K, d = len(drift.growth), len(drift.movement)
+    errors = np.concatenate([drift.growth, drift.movement])
+    with axes_of(ax) as target:
+        inks, shades = inks_of(target), colours(K)
+        target.barh(np.arange(K + d), errors, color=[*shades, *[inks.row] * d], height=0.7, zorder=2)
+        for edge in (-drift.limit, drift.limit):
+            target.axvline(edge, color=inks.faint, lw=1.0, ls=(0, (4, 3)), zorder=1)
+        target.axvline(0, color=inks.ink, lw=0.8, zorder=3)
+        target.set_yticks(np.arange(K + d), [*(f"component {k}" for k in range(K)), *drift.columns])
+        target.invert_yaxis()
+        target.set_xlabel("standard errors\n← shrank or fell        grew or rose →\ndashed: limits of chance")
+        verdict = "drift: alarm" if drift.alarm else "drift: none"
+        target.set_title(f"{verdict} at level {drift.level:g}, p = {drift.p_value:.2g}")
+    return target
+
+
+def plot_eigenvalues(directions: Directions, *, ax: Axes | None = None) -> Axes:
+    """Draw the eigenvalues of directions, largest first, and the share of the first two.
+
+    Parameters
+    ----------
+    directions : Directions
+        From `gmm.analysis.directions`.
+    ax : Axes, default=None
+        Axes to draw on; None makes a new figure.
+
+    Returns
+    -------
+    Axes
+        Directions behind a steep fall add little to what tells components apart.
+
+    Raises
+    ------
+    TypeError
+        If `directions` is something else.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 5)) + 6 * np.eye(3, 5)[rng.integers(3, size=300)]
+    >>> mixture = gmm.GaussianMixture(3, covariance_type="tied", random_state=0).fit(X)
+    >>> gmm.plotting.plot_eigenvalues(gmm.analysis.directions(mixture)).get_xlabel()
+    'direction'
+    """
+    _check_answer(directions, Directions, "gmm.analysis.directions")
+    values = directions.eigenvalues
+    with axes_of(ax) as target:
+        places, (colour,) = np.arange(1, len(values) + 1), colours(1)
+        target.bar(places, values, color=colour, width=0.6, zorder=2)
+        target.xaxis.set_major_locator(MaxNLocator(integer=True))
+        target.set_xlim(0.4, max(len(values), 2) + 0.6)
+        target.set_xlabel("direction")
+        target.set_ylabel("eigenvalue")
+        share = values[:2].sum() / values.sum()
+        target.set_title(f"the first {'two have' if len(values) > 1 else 'has'} {percent(share)} of the difference")
+    return target
+
+
+def plot_entropies(combined: CombinedComponents, *, by: str = "clusters", ax: Axes | None = None) -> Axes:
+    """Draw the entropy of 1, 2, … K clusters, with the two lines whose meeting point suggests a number of clusters.
+
+    Where the entropy falls steeply from right to left, components that overlap become one cluster. Where it is flat,
+    clusters are merged that are apart.
+
+    Parameters
+    ----------
+    combined : CombinedComponents
+        From `gmm.analysis.combine_components`.
+    by : {"clusters", "rows"}, default="clusters"
+        The horizontal axis: the number of clusters, or the weight of the rows merged from there down to 1 cluster.
+    ax : Axes, default=None
+        Axes to draw on; None makes a new figure.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `combined` or `by` is something else.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> from gmm.analysis import combine_components
+    >>> from gmm.plotting import plot_entropies
+    >>> X = [[i + 30 * (i % 3)] for i in range(30)]
+    >>> combined = combine_components(GaussianMixture(4, random_state=0).fit(X), X)
+    >>> plot_entropies(combined).get_xlabel()
+    'clusters'
+    """
+    _check_answer(combined, CombinedComponents, "gmm.analysis.combine_components")
+    check_choice(by, "by", ("clusters", "rows"))
+    entropies, K = combined.entropies, len(combined.entropies)
+    best = combined.n_clusters if by == "clusters" else combined.n_clusters_by_rows
+    x = np.arange(1.0, K + 1) if by == "clusters" else np.concatenate([[0.0], np.cumsum(combined.merged_rows)])
+    with axes_of(ax) as target:
+        inks, (colour,) = inks_of(target), colours(1)
+        for part in (slice(best), slice(best - 1, combined.n_present)):
+            if len(x[part]) > 1 and np.ptp(x[part]) > 0:
+                slope, level = np.polyfit(x[part], entropies[part], 1)
+                target.plot(x[part], slope * x[part] + level, color=inks.faint, lw=1.2, ls=(0, (4, 3)), zorder=1)
+        target.plot(x, entropies, color=colour, lw=1.8, marker="o", ms=4.5, zorder=3)
+        mark_best(target, x[best - 1], entropies[best - 1], colour)
+        if by == "clusters":
+            set_counts_axis(target, range(1, K + 1))
+        target.set_xlabel("clusters" if by == "clusters" else "rows merged into 1 cluster")
+        target.set_ylabel("entropy, nats")
+        target.set_title(f"{counted(best, 'cluster')} suggested of {counted(K, 'component')}")
+    return target
+
+
+def plot_stability(stability: Stability, *, ax: Axes | None = None) -> Axes:
+    """Draw the disagreement for each number of components: mean, standard error, and every split.
+
+    Parameters
+    ----------
+    stability : Stability
+        From `gmm.inference.stability`.
+    ax : Axes, default=None
+        Axes to draw on; None makes a new figure.
+
+    Returns
+    -------
+    Axes
+        A star marks the most stable number; at 1, partitions are as good as random.
+
+    Raises
+    ------
+    TypeError
+        If `stability` is something else.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> X = np.concatenate([np.random.default_rng(0).normal(mean, 1, (100, 1)) for mean in (-8, 0, 8)])
+    >>> gmm.plotting.plot_stability(gmm.inference.stability(X, range(2, 5), random_state=0)).get_title()
+    '3 components are the most stable'
+    """
+    _check_answer(stability, Stability, "gmm.inference.stability")
+    counts, curve = stability.n_components, stability.curve
+    with axes_of(ax) as target:
+        inks, (colour,) = inks_of(target), colours(1)
+        places = np.repeat(counts, stability.splits.shape[1])
+        target.plot(places, stability.splits.ravel(), "o", ms=3, color=inks.faint, alpha=0.5, mew=0, zorder=1)
+        errors = np.nan_to_num(stability.standard_errors)
+        target.errorbar(counts, curve, yerr=errors, color=colour, lw=1.8, marker="o", ms=4.5, capsize=3, zorder=3)
+        target.axhline(1, color=inks.faint, lw=1.0, ls=(0, (4, 3)), zorder=0)
+        best = stability.best
+        mark_best(target, best, float(curve[counts == best][0]), colour)
+        set_counts_axis(target, counts)
+        target.set_ylabel("disagreement of halves (1: random)")
+        target.set_title(f"{counted(best, 'component')} are the most stable")
+    return target
+
+
+def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDArray[np.object_]:
+    """Draw the weights and the means of each column with their confidence intervals, component by component.
+
+    Parameters
+    ----------
+    errors : StandardErrors
+        From `gmm.inference.standard_errors`.
+    level : float, default=0.95
+        Of the intervals.
+
+    Returns
+    -------
+    ndarray of Axes
+        One for the weights, and one for each of the first eleven columns; the title says where there are more.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `errors` or `level` is something else.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> X = np.concatenate([np.random.default_rng(0).normal(mean, 1, (100, 1)) for mean in (-4, 4)])
+    >>> errors = gmm.inference.standard_errors(gmm.GaussianMixture(2, random_state=0).fit(X), X, method="information")
+    >>> [ax.get_title() for ax in gmm.plotting.plot_standard_errors(errors)]
+    ['weight', 'x0']
+    """
+    _check_answer(errors, StandardErrors, "gmm.inference.standard_errors")
+    ends, mixture, names = errors.intervals(level), fitted_parameters(errors.model), names_of_features(errors.model)
+    parts = [("weight", mixture.weights, ends.weights)]
+    parts += [(name, mixture.means[:, j], ends.means[:, j]) for j, name in enumerate(names[:_MOST_COLUMNS])]
+    K, lines = mixture.n_components, -(-len(parts) // _PER_LINE)
+    across = min(len(parts), _PER_LINE)
+    with mpl.rc_context(STYLE), closed_on_failure():
+        size = 1.8 * across, 0.3 + lines * (0.9 + 0.3 * K)
+        figure, axes = plt.subplots(lines, across, figsize=size, sharey=True, squeeze=False)
+        every: Any = axes.ravel()
+        for ax, (name, estimates, interval) in zip(every, parts, strict=False):
+            fix_tick_colours(ax)
+            for k, shade in enumerate(inks_of(ax).strong(colours(K))):
+                ax.plot(interval[k], [k, k], color=shade, linewidth=2.2, solid_capstyle="round", zorder=2)
+                ax.plot(estimates[k], k, "o", color=shade, ms=5, zorder=3)
+            ax.set_title(literal(name, _LONGEST, names))
+            ax.grid(axis="x", color=inks_of(ax).bars, linewidth=0.7, zorder=0)
+            ax.set_yticks(range(K), [str(k) for k in range(K)])
+            ax.locator_params(axis="x", nbins=3)
+        every[0].set_ylim(K - 0.5, -0.5)
+        for ax in every[len(parts) :]:
+            ax.set_axis_off()
+        for ax in axes[:, 0]:
+            ax.set_ylabel("component")
+        hidden = f"; {_MOST_COLUMNS} of {len(names)} columns" if len(names) > _MOST_COLUMNS else ""
+        figure.suptitle(f"estimates, {percent(level)} confidence intervals{hidden}", fontsize=11)
+    return np.asarray(every[: len(parts)], dtype=object)
+
+
+def _check_answer(answer: object, kind: type, function: str) -> None:
+    if not isinstance(answer, kind):
+        raise TypeError(f"expected what {function} returns, got {type(answer).__name__}")
+
+
+_SHOWN = plot_bootstrap_lrt, plot_drift, plot_eigenvalues, plot_entropies, plot_stability, plot_standard_errors
+publish("gmm.plotting", _SHOWN)
+
+
+_FEW_PASSES = 60  # most passes that are drawn with a dot each
+
+
+def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes | None = None) -> Axes:
+    """Draw the objective of a fit against its passes: a line for each start, the best one in colour.
+
+    Parameters
+    ----------
+    model : GaussianMixture or GaussianMixtureSearch
+        A mixture fitted by `fit`, or a fitted search, whose best mixture is drawn.
+    ax : Axes, optional
+        Axes to draw on; None makes a new figure.
+
+    Returns
+    -------
+    Axes
+        Passes from 1 on the horizontal axis, the objective in nats per row on the vertical one. The objective is the
+        mean log-likelihood, plus the log density of a prior if there is one, and minus the ridge's penalty if the fit
+        was accelerated; the label mentions the ridge if its penalty is visible. A filled dot ends a start that
+        converged, an open dot one that did not. The title says why the best one ended. Crosses mark rejected steps.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    TypeError
+        If `model` is neither a mixture nor a search.
+    ValueError
+        If the mixture has no history, because its parameters were given or its fit made no pass.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> from gmm.plotting import plot_convergence
+    >>> model = GaussianMixture(2, random_state=0).fit([[0.0], [1.0], [7.0], [9.0]])
+    >>> plot_convergence(model).get_xlabel()
+    'pass'
+    """
+    fitted = fitted_mixture(model)
+    best, others = _histories(fitted)
+    with axes_of(ax) as target:
+        for number, trace in enumerate(others):
+            label = f"other starts ({len(others)})" if number == 0 else None
+            target.plot(
+                *_passes(trace), color=FAINT, lw=1, alpha=max(0.3, 0.9 - 0.03 * len(others)), label=label, zorder=2
+            )
+            _mark_end(target, trace, FAINT, 3.5)
+        _draw_best(target, best, f"start {best.start + 1}, {_rank(best, others)}" if others else None)
+        target.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        target.ticklabel_format(axis="y", useOffset=False)  # an offset such as 1e−6−6.84487 is hard to read
+        longest = max(map(len, (best, *others)))
+        target.set_xlim(1 - 0.02 * longest, longest + 0.03 * longest)
+        target.set(xlabel="pass", ylabel=_objective(fitted, [best, *others]))
+        target.set_title(_summary(best))
+        legend_of_labels(target, own=ax is None)
+    return target
+
+
+def _histories(model: FittedMixture) -> tuple[Trace, list[Trace]]:
+    """Return the trace of the best start, and those of the others."""
+    if not hasattr(model, "histories_"):
+        raise raisable(InvalidParameterError)(
+            f"expected a mixture fitted by `fit`, with histories_ to draw; this {type(model).__name__} has none, "
+            "because its parameters were given or set by hand: call fit(X) first"
+        )
+    if len(model.history_) == 0:
+        raise raisable(InvalidParameterError)(
+            "expected a fit with at least one pass to draw; this one made none: fit it with max_iter of 1 or more"
+        )
+    return model.history_, [trace for trace in model.histories_ if trace is not model.history_]
+
+
+def _objective(model: FittedMixture, traces: list[Trace]) -> str:
+    """Name the objective. That of an accelerated fit includes the ridge, which matters for small variances."""
+    if isinstance(model, BayesianGaussianMixture):
+        return "lower bound of the log evidence (nats)"
+    what = "log-likelihood" if getattr(model, "prior", None) is None else "log-likelihood and prior"
+    difference = max(abs(record.objective - record.lower_bound) for trace in traces for record in trace.passes)
+    if difference > _resolution(traces):
+        return f"objective (nats per row):\n{what} minus the ridge penalty"
+    return f"mean {what} (nats per row)"
+
+
+def _rank(best: Trace, others: list[Trace]) -> str:
+    """Describe how the best start ended among all; invisible differences count as ties."""
+    as_high = best.objective[-1] - _resolution([best, *others])
+    n_ties = sum(trace.objective[-1] >= as_high for trace in others)
+    return f"tied with {counted(n_ties, 'other')}" if n_ties else "the best"
+
+
+def _resolution(traces: list[Trace]) -> float:
+    """Return the least difference, in nats per row, that is visible in the plot and not rounding."""
+    values = [value for trace in traces for value in trace.objective]
+    return max((max(values) - min(values)) / 1000, 1e-6 * max(map(abs, values)))
+
+
+def _passes(trace: Trace) -> tuple[range, tuple[float, ...]]:
+    return range(1, len(trace) + 1), trace.objective
+
+
+def _draw_best(ax: Axes, trace: Trace, label: str | None) -> None:
+    colour = colours(1)[0]
+    dots = "o" if len(trace) <= _FEW_PASSES else None
+    ax.plot(*_passes(trace), color=colour, lw=2, marker=dots, ms=3, label=label, zorder=3)
+    passes = zip(*_passes(trace), trace.accepted, strict=True)
+    rejected = [(number, value) for number, value, accepted in passes if not accepted]
+    if rejected:
+        ax.plot(*zip(*rejected, strict=True), "x", color=inks_of(ax).ink, ms=6, label="rejected step", zorder=4)
+    _mark_end(ax, trace, colour, 8)
+
+
+def _mark_end(ax: Axes, trace: Trace, colour: Any, size: float) -> None:
+    face = colour if trace.converged else inks_of(ax).paper
+    at = ([len(trace)], [trace.objective[-1]])
+    ax.plot(*at, "o", ms=size, mfc=face, mec=colour, mew=1.2, clip_on=False, zorder=5)
+
+
+def _summary(trace: Trace) -> str:
+    ending = trace.ending[0].upper() + trace.ending[1:]
+    tally = trace.refinement
+    moves = [] if tally is None else [f"split–merge kept {len(tally.moves)} of {counted(tally.tried, 'move')}"]
+    return "\n".join([ending, *moves, trace.reason])
+
+
+publish("gmm.plotting", [plot_convergence])
+
+
+_MOST_LEAVES = 30
+
+
+@dataclass(frozen=True, eq=False)
+class _Tree:
+    """Merges of leaves (m − 1, 2), each named by its first leaf, at rising heights (m − 1,)."""
+
+    merges: NDArray[np.intp]
+    heights: Array
+    leaves: Sequence[str]
+    leaf_name: str
+    height_name: str
+
+    @property
+    def order(self) -> list[int]:
+        """The leaves from left to right, such that no lines cross."""
+        members = {leaf: [leaf] for leaf in range(len(self.leaves))}
+        for a, b in self.merges.tolist():
+            members[a] += members.pop(b)
+        return members[0]
+
+    def clusters(self, n_clusters: int) -> NDArray[np.intp]:
+        """Return the cluster of each leaf, in the order of their first leaves."""
+        n_leaves = len(self.leaves)
+        return clusters_after(self.merges[: n_leaves - n_clusters], n_leaves)
+
+    def cut(self, n_clusters: int) -> float:
+        """Return a height that so many clusters reach."""
+        heights = np.concatenate([[0.0], self.heights, self.heights[-1:] * 1.05])
+        return float(heights[len(self.leaves) - n_clusters :][:2].mean())
+
+
+def plot_hierarchy(
+    of: CombinedComponents | ArrayLike,
+    n_clusters: int | None = None,
+    *,
+    random_state: Any = 0,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the tree of clusters: which ones merge, and how far apart they are.
+
+    Parameters
+    ----------
+    of : CombinedComponents, or array-like or data frame of shape (n, d)
+        From `gmm.analysis.combine_components`, whose leaves are components and whose heights count clusters; or rows,
+        for the tree from which ``init_params="hierarchical"`` takes its clusters: Ward's, in units of the covariance of
+        all rows, of at most 1000 rows. Its last 30 clusters are drawn, at the heights of scipy's ``ward``.
+    n_clusters : int, default=None
+        How many clusters to tell apart by colour; None takes the suggested number of combined components, and 1 of
+        rows.
+    random_state : int, RandomState, Generator or None, default=0
+        Seed of the choice among many rows.
+    ax : Axes, default=None
+        Axes to draw on; None makes a new figure.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the rows are unusable, or have missing values.
+
+    Examples
+    --------
+    >>> from gmm.plotting import plot_hierarchy
+    >>> X = [[i + 30 * (i % 3)] for i in range(30)]
+    >>> plot_hierarchy(X, 3).get_title()
+    '3 clusters of 30 rows'
+    """
+    tree, what = _of_components(of) if isinstance(of, CombinedComponents) else _of_rows(of, random_state)
+    suggestion = of.n_clusters if isinstance(of, CombinedComponents) else 1
+    n = check_whole(suggestion if n_clusters is None else n_clusters, "n_clusters", 1, len(tree.leaves))
+    with axes_of(ax) as target:
+        _draw(target, tree, n)
+        target.set_title(f"{counted(n, 'cluster')} of {what}" if n > 1 else what)
+    return target
+
+
+def _of_components(combined: CombinedComponents) -> tuple[_Tree, str]:
+    K = len(combined.entropies)
+    tree = _Tree(combined.merges, np.arange(1.0, K), [*map(str, range(K))], "component", "clusters")
+    return tree, counted(K, "component")
+
+
+def _of_rows(X: ArrayLike, random_state: Any) -> tuple[_Tree, str]:
+    source = as_one_array(as_source(X, estimator=plot_hierarchy.__name__)[0], "a picture")
+    ward = Ward.of(source, check_random_state(random_state))
+    n = len(ward.weight)
+    m = min(n, _MOST_LEAVES)
+    leaf_of = ward.hierarchy.clusters(m)
+    sizes = np.bincount(leaf_of, ward.weight)
+    heights = np.sqrt(2 * ward.weight.sum() * ward.hierarchy.costs[n - m :])
+    tree = _Tree(leaf_of[ward.hierarchy.merges[n - m :]], heights, [*map(amount, sizes)], "rows", "distance (Ward)")
+    drawn = "" if ward.weight.sum() == source.n_rows else f"{amount(ward.weight.sum())} of "
+    return tree, drawn + counted(source.n_rows, "row")
+
+
+def _draw(ax: Axes, tree: _Tree, n_clusters: int) -> None:
+    inks, K = inks_of(ax), len(tree.leaves)
+    clusters, shades = tree.clusters(n_clusters), colours(n_clusters)
+    x, heights = np.empty(K), np.zeros(K)
+    x[tree.order] = np.arange(K)
+    lines, tints = [], []
+    for number, ((a, b), height) in enumerate(zip(tree.merges.tolist(), tree.heights.tolist(), strict=True)):
+        lines.append([(x[a], heights[a]), (x[a], height), (x[b], height), (x[b], heights[b])])
+        tints.append(tuple(shades[clusters[a]]) if n_clusters > 1 and number < K - n_clusters else inks.ink)
+        x[a], heights[a] = (x[a] + x[b]) / 2, height
+    ax.add_collection(LineCollection(lines, colors=tints, linewidths=1.6, zorder=2))
+    order = np.array(tree.order)
+    if n_clusters > 1:
+        ax.scatter(np.arange(K), np.zeros(K), s=26, c=shades[clusters[order]], zorder=3, clip_on=False)
+        ax.axhline(tree.cut(n_clusters), color=inks.faint, lw=1.2, ls=(0, (4, 3)), zorder=1)
+    ax.set_xticks(np.arange(K), [tree.leaves[leaf] for leaf in order], rotation=90 if K > 15 else 0)
+    ax.set_xlim(-0.7, K - 0.3)
+    ax.set_ylim(0, (tree.heights[-1] if K > 1 else 1.0) * 1.05)
+    if tree.height_name == "clusters":
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        ax.yaxis.set_major_formatter(lambda height, _: f"{K - height:.0f}")
+    ax.set_xlabel(tree.leaf_name)
+    ax.set_ylabel(tree.height_name)
+
+
+publish("gmm.plotting", [plot_hierarchy])

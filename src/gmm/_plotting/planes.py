@@ -1,0 +1,898 @@
+"""Pictures of rows in a plane: clusters, the regions of components, density, uncertainty, and pairs of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.contour import ContourSet
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Polygon
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import find_objects
+
+from gmm._exceptions import InvalidParameterError, raisable
+from gmm._plotting.frame import (
+    Entries,
+    component_entries,
+    curve,
+    dot,
+    draw,
+    ellipses,
+    grid_of_pairs,
+    heading,
+    histogram,
+    label_outer,
+    legend_of_pairs,
+    marginal_note,
+    note,
+    numbers,
+    row_colours,
+    rows,
+    rug,
+    stroke,
+    top_limit,
+)
+from gmm._plotting.scene import Scene, certainty, check_components_alone, coordinates, grid, scene_of, scored
+from gmm._plotting.style import NOISE, STYLE, Inks, closed_on_failure, colours, inks_of
+from gmm._plotting.view import (
+    MOST_PAIRED,
+    View,
+    axis_deviations,
+    check_contents,
+    columns_of,
+    content_label,
+    ellipse,
+    literal,
+)
+from gmm._public import publish
+from gmm._rows.entrance import as_one_array, as_source
+from gmm._text.words import counted, percent
+from gmm._uses.overlap import shares_of
+from gmm._validation.combinations import refuse
+from gmm._validation.given import check_labels
+from gmm._validation.parameters import check_random_state
+from gmm._validation.scalars import check_whole
+from gmm._values.coordinates import projected_mixture
+from gmm._values.layouts import Array
+from gmm._values.parameters import MixtureParameters
+
+
+def plot_clusters(
+    model: Any,
+    X: ArrayLike,
+    *,
+    ax: Axes | None = None,
+    view: Any = None,
+    content: float | Sequence[float] = (0.5, 0.95),
+    sample_weight: ArrayLike | None = None,
+    max_points: int = 5000,
+    random_state: Any = 0,
+) -> Any:
+    """Draw rows coloured by soft assignment, with the components' ellipses and numbered means.
+
+    The colour of a row mixes the components' colours by its responsibilities, computed from all features in any view.
+    Rows with a more certain assignment are more opaque. With one feature, draw a histogram with the density of each
+    component and their sum instead.
+
+    Parameters
+    ----------
+    model : GaussianMixture, GaussianMixtureSearch, MixtureClassifier, a pipeline of one, or CombinedComponents
+        The fitted model. A pipeline is drawn in the units of X, if its steps are affine, as scalers are and PCA; behind
+        a PCA of fewer components than columns, in those of what it leaves. Of a `BayesianGaussianMixture` in a pipeline
+        the mixture of posterior means is drawn. Of `gmm.analysis.combine_components`, components of one cluster have
+        its colour; of a classifier, those of one class.
+    X : array-like or data frame of shape (n, d)
+        Rows, as for `predict`. Missing values of a mixture with ``missing="em"`` are drawn at their conditional means.
+    ax : Axes, default=None
+        Axes to draw on; None makes a new figure.
+    view : None, int, str, sequence of int or str, Directions, "discriminating" or "pairs", default=None
+        One or two features, by index or name; three to six, for a grid of all their pairs; the first two of
+        `gmm.analysis.directions`; the plane in which the components differ most; or pairs of all features, if more than
+        six of the six in which the components differ most, each alone. None draws one or two features as they are, and
+        more in the discriminating plane.
+    content : float or sequence of float, default=(0.5, 0.95)
+        Share of its component that each ellipse holds in the view. An empty sequence draws no ellipses.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows. Heavier rows are drawn larger; rows of weight 0 are not drawn, such as those that a fit
+        with `trim` left out in ``sample_weight=~model.trimmed_``.
+    max_points : int, default=5000
+        Maximum number of rows drawn. Larger tables are subsampled at random, and the legend says so. Histograms and
+        counts always use all rows.
+    random_state : int, RandomState, Generator or None, default=0
+        Seed of the subsample.
+
+    Returns
+    -------
+    Axes, or ndarray of Axes of shape (d, d) for "pairs"
+        The legend is ``ax.figure.legends[0]``, below the Axes, or, on Axes of yours, ``ax.get_legend()``.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    ValueError
+        If `view`, `content` or `max_points` is invalid, the model cannot score the rows, or a step of a pipeline is
+        not affine.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> from gmm.plotting import plot_clusters
+    >>> X = [[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]
+    >>> ax = plot_clusters(GaussianMixture(2, random_state=0).fit(X), X)
+    >>> ax.get_title()
+    '2 components'
+    """
+    contents = check_contents(content)
+    scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
+    return draw(scene, view, ax, partial(_panel, contents=contents), heading(scene))
+
+
+def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]) -> list[Entries]:
+    if view.n_axes == 1:
+        return _axis(ax, scene, view, edges, small)
+    return _plane(ax, scene, view, contents, small)
+
+
+def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: bool) -> list[Entries]:
+    mixture = view.marginal(scene.mixture)
+    rows(ax, scene, view, row_colours(scene))
+    ellipses(ax, mixture, contents, scene.present, scene.shades)
+    numbers(ax, mixture.means, scene.present, scene.shades, small=small)
+    lines: Entries = [
+        (Line2D([], [], color=inks_of(ax).faint, **stroke(order)), f"{content_label(part)} of a component")
+        for order, part in enumerate(contents)
+    ]
+    return [component_entries(scene), lines]
+
+
+def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> list[Entries]:
+    mixture = view.marginal(scene.mixture)
+    inks = inks_of(ax)
+    heights = histogram(ax, scene, view, mixture, edges[0])
+    x, density, parts = curve(mixture, edges)
+    noise = _noise_along(scene, view)
+    density = density + noise
+    ax.plot(x, density, color=inks.ink, linewidth=1.6, zorder=3)
+    shades = scene.shades
+    for k in scene.present:
+        visible = parts[:, k] > 1e-3 * density.max()  # elsewhere the line would run along the axis
+        ax.fill_between(x, parts[:, k], where=visible, color=shades[k], alpha=0.25, linewidth=0, zorder=2)
+        ax.plot(x[visible], parts[visible, k], color=shades[k], linewidth=1.4, zorder=2.5)
+    top = top_limit(heights, float(density.max()))
+    ax.set_ylim(0, top)
+    ax.set_ylabel("density")
+    peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
+    numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, scene.shades, small=small)
+    sum_entry: Entries = (
+        [(Line2D([], [], color=inks.ink, linewidth=1.6), f"sum of the components{' and noise' if noise else ''}")]
+        if scene.n_components > 1 or noise
+        else []
+    )
+    return [component_entries(scene), [*sum_entry, (Patch(color=inks.bars), "rows")]]
+
+
+def _noise_along(scene: Scene, view: View) -> float:
+    """Return the density of the noise along a feature; 0 without noise, and along another direction."""
+    noise = scene.mixture.noise
+    if not noise or not view.of_features:
+        return 0.0
+    low, high = noise.box
+    (width,) = np.abs(view.matrix) @ (high - low)
+    return float(scene.mixture.noise_weight / width)
+
+
+publish("gmm.plotting", [plot_clusters])
+
+
+_TINTS = 400  # tinted cells along each axis of a plane; twice as many along a single axis
+_PALEST, _FULLEST = 0.06, 0.5  # opacity where all components are equally probable, and where one is certain
+_STEPS = 8  # Newton steps from a contour of the grid to the points where two responsibilities are equal
+
+
+def plot_decision_boundaries(
+    model: Any,
+    X: ArrayLike,
+    *,
+    ax: Axes | None = None,
+    view: Any = None,
+    uncertainty: bool = True,
+    sample_weight: ArrayLike | None = None,
+    max_points: int = 2000,
+    random_state: Any = 0,
+) -> Any:
+    """Tint regions by their most probable component, cluster or class; draw lines where two are equally probable.
+
+    If the mixture has more features than the view has axes, regions and lines are those of the exact marginal in the
+    view: the assignment given these axes alone. Components without rows, which a posterior has, have no region. Rows
+    are coloured by soft assignment from all features, so a row may lie in the region of another component. With one
+    feature, the responsibilities are curves from 0 to 1.
+
+    Parameters
+    ----------
+    model, X, ax, view, sample_weight, max_points, random_state
+        As in `plot_clusters`.
+    uncertainty : bool, default=True
+        Whether tints fade where the most probable component is uncertain.
+
+    Returns
+    -------
+    Axes, or ndarray of Axes of shape (d, d) for "pairs"
+
+    Raises
+    ------
+    NotFittedError, ValueError
+        As in `plot_clusters`.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> from gmm.plotting import plot_decision_boundaries
+    >>> X = [[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]
+    >>> ax = plot_decision_boundaries(GaussianMixture(2, random_state=0).fit(X), X)
+    >>> ax.get_title()
+    'Decision regions of 2 components'
+    """
+    scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
+    refuse("noise", {"plot_decision_boundaries": scene.mixture.noise})
+    title = f"Decision regions of {heading(scene)}"
+    return draw(scene, view, ax, partial(_panel_of_boundaries, uncertainty=bool(uncertainty)), title)
+
+
+def boundaries(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp] | None = None) -> list[Array]:
+    """Return lines (n, 2) in a plane, or points (1, 1) on an axis, where the two largest responsibilities are equal.
+
+    Those of clusters, or classes, are exact to a fine grid.
+    """
+    find = _points if mixture.n_features == 1 else _lines
+    return find(mixture, edges, np.arange(mixture.n_components) if clusters is None else clusters)
+
+
+def _shares(mixture: MixtureParameters, clusters: NDArray[np.intp], points: Array) -> Array:
+    """Return the probability of each cluster at points (n, m), without a copy of those of components."""
+    responsibilities, _ = scored(mixture, points)
+    return responsibilities if len(set(clusters.tolist())) == len(clusters) else shares_of(clusters, responsibilities)
+
+
+def _panel_of_boundaries(
+    ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, uncertainty: bool
+) -> list[Entries]:
+    mixture = _of_rows(view.marginal(scene.mixture), scene.present)
+    draw_panel = _axis_of_boundaries if view.n_axes == 1 else _plane_of_boundaries
+    places = draw_panel(ax, scene, view, mixture, edges, uncertainty)
+    numbers(ax, places, scene.present, scene.shades, small=small)
+    entries, inks = marginal_note("regions in", view, small=small), inks_of(ax)
+    if scene.n_clusters > 1:
+        what = "classes" if scene.classes else "clusters" if scene.n_clusters < scene.n_components else "components"
+        entries.append((Line2D([], [], color=inks.ink, linewidth=1), f"two {what} equally probable"))
+    if scene.n_clusters > 1 and uncertainty:
+        entries.append(
+            (Patch(facecolor=inks.pale, edgecolor=inks.pale_edge), f"{'dark' if inks.dark else 'pale'}: uncertain")
+        )
+    return [component_entries(scene), entries]
+
+
+def _of_rows(mixture: MixtureParameters, present: NDArray[np.intp]) -> MixtureParameters:
+    """Leave no weight to components without rows, which a posterior has, so that no region is theirs."""
+    weights = np.zeros(mixture.n_components)
+    weights[present] = mixture.weights[present]
+    return mixture.with_other(weights=weights)
+
+
+def _plane_of_boundaries(
+    ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool
+) -> Array:
+    axes = [_centres(edge, _TINTS) for edge in edges]
+    tints = _tints(scene, _shares(mixture, scene.clusters, grid(axes)), uncertainty).reshape(_TINTS, _TINTS, 4)
+    _show_tints(ax, tints, edges)
+    rows(ax, scene, view, row_colours(scene, 0.45, 0.95), area=0.8)
+    if scene.n_clusters > 1:
+        lines = LineCollection(
+            boundaries(mixture, edges, scene.clusters), colors=inks_of(ax).ink, linewidths=1.0, zorder=3
+        )
+        lines.set_gid("boundaries")
+        ax.add_collection(lines, autolim=False)
+    return mixture.means
+
+
+def _axis_of_boundaries(
+    ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool
+) -> Array:
+    (x,) = coordinates(mixture, edges, n=800)
+    shares = _shares(mixture, scene.clusters, x[:, None])
+    tints = _tints(scene, _shares(mixture, scene.clusters, _centres(edges[0], 2 * _TINTS)[:, None]), uncertainty)[None]
+    _show_tints(ax, tints, [edges[0], (0.0, 1.0)])
+    shades = inks_of(ax).strong(scene.cluster_shades)
+    for k in np.unique(scene.clusters[scene.present]):
+        ax.plot(x, shares[:, k], color=shades[k], linewidth=1.6, zorder=2)
+    points = boundaries(mixture, edges, scene.clusters)
+    ax.vlines([point[0, 0] for point in points], 0, 1, color=inks_of(ax).ink, linewidth=1, zorder=3, gid="boundaries")
+    values = view.project(scene.sample_rows)[:, 0]
+    ax.scatter(values, np.full(len(values), -0.04), s=30, c=row_colours(scene), marker="|", linewidths=0.8)
+    ax.set_ylim(-0.08, 1.08)
+    ax.set_ylabel("responsibility")
+    highest = shares[np.abs(x[:, None] - mixture.means[:, 0]).argmin(axis=0), scene.clusters]
+    return np.column_stack([mixture.means[:, 0], highest])
+
+
+def _centres(edge: Array, n: int) -> Array:
+    low, high = edge
+    return np.asarray(low + (np.arange(n) + 0.5) * (high - low) / n)
+
+
+def _show_tints(ax: Axes, tints: Array, edges: Any) -> None:
+    (left, right), (bottom, top) = edges
+    extent = (float(left), float(right), float(bottom), float(top))
+    ax.imshow(tints, extent=extent, origin="lower", aspect="auto", interpolation="nearest", zorder=0)
+
+
+def _tints(scene: Scene, responsibilities: Array, uncertainty: bool) -> Array:
+    opacity = np.full(len(responsibilities), 0.35)
+    if uncertainty:
+        opacity = _PALEST + (_FULLEST - _PALEST) * certainty(responsibilities)
+    shades = scene.cluster_shades[responsibilities.argmax(axis=1)]
+    return np.column_stack([shades, opacity])
+
+
+def _lines(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]) -> list[Array]:
+    """Find where each component is as probable as the best of the others: contours on a grid, then Newton steps.
+
+    Two components share a boundary; only that of the first of them is kept.
+    """
+    contours = list(_contours(mixture, coordinates(mixture, edges), clusters))
+    if not contours:
+        return []
+    ends = np.cumsum([len(line) for _, line in contours])
+    points = np.concatenate([line for _, line in contours])
+    if np.array_equal(clusters, np.arange(mixture.n_components)):
+        points = _refined(mixture, points, (edges[:, 1] - edges[:, 0]) / 100)
+    lower = _best_two(_shares(mixture, clusters, points)).min(axis=1)
+    parts = zip(np.split(points, ends[:-1]), np.split(lower, ends[:-1]), contours, strict=True)
+    return [segment for line, first, (k, _) in parts for segment in _segments(first == k, line)]
+
+
+def _contours(mixture: MixtureParameters, axes: list[Array], clusters: NDArray[np.intp]) -> Iterator[tuple[int, Array]]:
+    """Yield clusters, each with a line (n, 2) around a part of the grid in which it is the most probable."""
+    shape = len(axes[1]), len(axes[0])
+    flat = _shares(mixture, clusters, grid(axes))
+    each, best = np.arange(len(flat)), flat.argmax(axis=1)
+    largest = flat[each, best]
+    flat[each, best] = -1  # for a moment, to avoid a copy of up to a hundred megabytes
+    second = flat.max(axis=1).reshape(shape)
+    flat[each, best] = largest
+    responsibilities, largest, best = flat.reshape(*shape, -1), largest.reshape(shape), best.reshape(shape)
+    scratch = Figure().subplots()
+    for k, region in enumerate(find_objects(best + 1, max_label=int(clusters.max()))):
+        if region is None:
+            continue
+        down, across = (slice(max(side.start - 1, 0), side.stop + 1) for side in region)
+        window = down, across
+        others = np.where(best[window] == k, second[window], largest[window])
+        ahead = _log(responsibilities[down, across, k]) - _log(others)
+        if ahead.min() < 0 < ahead.max():
+            contour = scratch.contour(axes[0][across], axes[1][down], ahead, levels=[0.0])
+            yield from ((k, line) for line in contour.allsegs[0])
+
+
+def _log(responsibilities: Array) -> Array:
+    return np.asarray(np.log(np.maximum(responsibilities, np.finfo(np.float64).tiny)))
+
+
+def _best_two(responsibilities: Array) -> NDArray[np.intp]:
+    """Return the second and the most probable component, (n, 2)."""
+    return np.argpartition(responsibilities, -2, axis=1)[:, -2:]
+
+
+def _segments(first: NDArray[np.bool_], line: Array) -> list[Array]:
+    """Return the parts of a line whose vertices are `first`."""
+    steps = first[1:] | first[:-1]  # both lines keep the step between two parts, which avoids a gap
+    turns = np.flatnonzero(np.diff(np.concatenate([[False], steps, [False]])))
+    return [line[begin : end + 1] for begin, end in turns.reshape(-1, 2)]
+
+
+def _refined(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array:
+    """Move vertices along the gradient to where the two most probable components are equal."""
+    points = np.array(vertices, dtype=np.float64)
+    precisions = mixture.model.layout.gram(mixture.whiteners)
+    for _ in range(_STEPS):
+        responsibilities, _ = scored(mixture, points)
+        best = _best_two(responsibilities)
+        two = _log(np.take_along_axis(responsibilities, best, axis=1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            second, first = (_gradient(mixture, precisions, points, best[:, i]) for i in (0, 1))
+            slope, ahead = (first - second) * cell, two[:, 1] - two[:, 0]
+        slope[~np.isfinite(slope).all(axis=1)] = 0  # so steep that the grid is exact enough
+        largest = np.abs(slope).max(axis=1, keepdims=True)
+        largest[largest == 0] = 1
+        slope /= largest  # first, since squares may overflow
+        step = -ahead[:, None] / largest * slope / np.maximum((slope**2).sum(axis=1, keepdims=True), 1)
+        step /= np.maximum(1, np.abs(step).max(axis=1, keepdims=True))  # at most one hundredth of the axes
+        points += step * cell
+    return points
+
+
+def _gradient(mixture: MixtureParameters, precisions: Array, points: Array, which: NDArray[np.intp]) -> Array:
+    return -np.einsum("nij,nj->ni", precisions[which], points - mixture.means[which])
+
+
+def _points(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]) -> list[Array]:
+    """Find where the most probable component changes along an axis, by bisection of a fine grid's intervals."""
+    (x,) = coordinates(mixture, edges, n=2000)
+    labels = _shares(mixture, clusters, x[:, None]).argmax(axis=1)
+    at = np.flatnonzero(labels[1:] != labels[:-1])
+    if not len(at):
+        return []
+    low, high, left, right = x[at], x[at + 1], labels[at], labels[at + 1]
+    each = np.arange(len(at))
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        responsibilities = _shares(mixture, clusters, middle[:, None])
+        before = responsibilities[each, left] > responsibilities[each, right]
+        low, high = np.where(before, middle, low), np.where(before, high, middle)
+    return [np.array([[point]]) for point in 0.5 * (low + high)]
+
+
+publish("gmm.plotting", [plot_decision_boundaries])
+
+
+_LEAST, _MORE = 0.6, 5.0  # area of a certain row, and the extra area of a row halfway between two components
+_NOTED = 0.1  # uncertainty above which rows are counted
+_EXAMPLES = (0.01, 0.1, 0.3, 0.5)
+
+
+def plot_uncertainty(
+    model: Any,
+    X: ArrayLike,
+    *,
+    ax: Axes | None = None,
+    view: Any = None,
+    sample_weight: ArrayLike | None = None,
+    max_points: int = 5000,
+    random_state: Any = 0,
+) -> Any:
+    """Draw rows with larger and darker points (lighter on dark Axes) where their assignment is less certain.
+
+    The uncertainty of a row is one minus its largest responsibility, computed from all features in any view. It is the
+    probability that `predict` is wrong if the mixture is the true one. With one feature, the height of each row is
+    its uncertainty, and a curve gives the uncertainty by that feature alone. The mean and the share in the legend are
+    weighted and use all rows.
+
+    Parameters
+    ----------
+    model, X, ax, view, sample_weight, max_points, random_state
+        As in `plot_clusters`.
+
+    Returns
+    -------
+    Axes, or ndarray of Axes of shape (d, d) for "pairs"
+
+    Raises
+    ------
+    NotFittedError, ValueError
+        As in `plot_clusters`.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> from gmm.plotting import plot_uncertainty
+    >>> X = [[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]
+    >>> ax = plot_uncertainty(GaussianMixture(2, random_state=0).fit(X), X)
+    >>> ax.get_title()
+    'Uncertainty of the assignment'
+    """
+    scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
+    return draw(scene, view, ax, _panel_of_uncertainty, "Uncertainty of the assignment")
+
+
+def _panel_of_uncertainty(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> list[Entries]:
+    places = (
+        _axis_of_uncertainty(ax, scene, view, edges) if view.n_axes == 1 else _plane_of_uncertainty(ax, scene, view)
+    )
+    numbers(ax, places, scene.present, scene.shades, small=small)
+    sizes: Entries = [
+        (_example(value, inks_of(ax)), f"uncertainty {value:g}")
+        for value in _EXAMPLES
+        if value < 1 - 1 / scene.n_clusters + 1e-9
+    ]
+    every, weight = scene.uncertainty_of_all, scene.sample_weight
+    part, mean = (float(np.average(values, weights=weight)) for values in (every > _NOTED, every))
+    summary = [f"mean {mean:.2g}", f"above {_NOTED:g}: {percent(part) + ' of' if part else 'no'} rows"]
+    return [sizes, list(map(note, summary))]
+
+
+def _plane_of_uncertainty(ax: Axes, scene: Scene, view: View) -> Array:
+    order = np.argsort(scene.uncertainty, kind="stable")  # the uncertain ones on top
+    ordered = replace(scene, sample_index=scene.sample_index[order], responsibilities=scene.responsibilities[order])
+    rows(ax, ordered, view, _ink(ordered.uncertainty, inks_of(ax)), area=_area(ordered.uncertainty))
+    return view.project(scene.mixture.means)
+
+
+def _axis_of_uncertainty(ax: Axes, scene: Scene, view: View, edges: Array) -> Array:
+    mixture = view.marginal(scene.mixture)
+    (x,) = coordinates(mixture, edges, n=800)
+    responsibilities, _ = scored(mixture, x[:, None])
+    ax.plot(x, 1 - scene.shares_of(responsibilities).max(axis=1), color=inks_of(ax).faint, linewidth=1.4, zorder=1)
+    values, uncertainty = view.project(scene.sample_rows)[:, 0], scene.uncertainty
+    ax.scatter(
+        values,
+        uncertainty,
+        s=10 * np.sqrt(_area(uncertainty)),
+        c=_ink(uncertainty, inks_of(ax)),
+        linewidths=0,
+        zorder=2,
+    )
+    ax.set_ylim(-0.04, max(0.55, 1.1 * (1 - 1 / scene.n_clusters)))
+    ax.set_ylabel("uncertainty")
+    return np.column_stack([mixture.means[:, 0], np.zeros(len(mixture.means))])
+
+
+def _example(uncertainty: float, inks: Inks) -> Line2D:
+    ink, size = _ink(np.array([uncertainty]), inks)[0], 4 * float(np.sqrt(_area(uncertainty)))
+    return Line2D([], [], marker="o", linestyle="", color=ink, markersize=size)
+
+
+def _area(uncertainty: Any) -> Any:
+    return _LEAST + _MORE * np.clip(2 * np.asarray(uncertainty), 0, 1)
+
+
+def _ink(uncertainty: Array, inks: Inks) -> Array:
+    depth = np.clip(2 * uncertainty, 0, 1)[:, None] ** 0.5
+    shades = (1 - depth) * np.array(to_rgb(inks.faint)) + depth * np.array(to_rgb(inks.ink))
+    return np.column_stack([shades, 0.35 + 0.5 * depth])
+
+
+publish("gmm.plotting", [plot_uncertainty])
+
+
+_THIN = 0.06  # in standard deviations of the mixture, and of the component along an axis
+_REACH = 6.0  # standard deviations of each component that the surface covers
+_LABEL = 8  # font size in points
+_BADGE, _ROOM = 2.5, 2.5  # label heights needed by the number in the middle, and by each line around it
+_SAMPLE = 50_000  # rows sampled from a mixture: enough for the content of a region to some tenths of a per cent
+_SHADED = (0.999, 0.99, 0.97, 0.94, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.03)
+_SHADES = ("#f4f7fb", "#9db9dc", "#486ca6")
+
+
+def plot_density(
+    model: Any,
+    X: ArrayLike,
+    *,
+    ax: Axes | None = None,
+    view: Any = None,
+    content: float | Sequence[float] = (0.5, 0.9, 0.99),
+    sample_weight: ArrayLike | None = None,
+    max_points: int = 5000,
+    random_state: Any = 0,
+) -> Any:
+    """Draw contours of the log density, each around the smallest region that holds a given share of the mixture.
+
+    The legend gives the log density at each line, in nats, and shading fills the space between the lines. Rows are
+    grey dots. If the mixture has more features than the view has axes, the density is the exact marginal in the view.
+    With one feature, the density is a curve, and the regions are shaded below it.
+
+    Parameters
+    ----------
+    model, X, ax, view, sample_weight, max_points, random_state
+        As in `plot_clusters`.
+    content : float or sequence of float, default=(0.5, 0.9, 0.99)
+        Share of the mixture that each region holds, estimated from the densities of 50 000 rows sampled from it.
+
+    Returns
+    -------
+    Axes, or ndarray of Axes of shape (d, d) for "pairs"
+
+    Raises
+    ------
+    NotFittedError, ValueError
+        As in `plot_clusters`.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> from gmm.plotting import plot_density
+    >>> X = [[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]
+    >>> ax = plot_density(GaussianMixture(2, random_state=0).fit(X), X)
+    >>> ax.get_title()
+    'Density of 2 components'
+    """
+    contents = check_contents(content)
+    if not contents:
+        raise raisable(InvalidParameterError)("content must be one share or several, as in (0.5, 0.9); got none")
+    scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
+    check_components_alone(scene, plot_density.__name__)
+    return draw(scene, view, ax, partial(_panel_of_density, contents=contents), f"Density of {heading(scene)}")
+
+
+def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Array:
+    """Return the log densities above which given shares of a mixture lie, in nats, in the order of `contents`.
+
+    They are quantiles of the densities of rows sampled from the mixture with a fixed seed (Hyndman 1996).
+
+    References
+    ----------
+    R. J. Hyndman (1996). Computing and graphing highest density regions. *The American Statistician* 50, 120-126.
+    """
+    sample, _ = mixture.sample(_SAMPLE, np.random.default_rng(0))
+    _, log_density = scored(mixture, sample)
+    return np.asarray(np.quantile(log_density, 1 - np.asarray(contents)))
+
+
+def _panel_of_density(
+    ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]
+) -> list[Entries]:
+    mixture = view.marginal(scene.mixture)
+    levels, inks = highest_density(mixture, contents), inks_of(ax)
+    if view.n_axes == 1:
+        _curve(ax, mixture, edges, levels)
+        rug(ax, view.project(scene.sample_rows)[:, 0], 0.015, alpha=0.25)
+    else:
+        ax.set(xlim=edges[0], ylim=edges[1])  # before the labels are placed, which depends on sizes
+        _plane_of_density(ax, scene, view, mixture, dict(zip(levels, contents, strict=True)), small)
+    keys: list[Artist] = [Line2D([], [], color=inks.ink, linewidth=width) for width in _line_widths(len(contents))]
+    if view.n_axes == 1:
+        keys = [Patch(color=tint) for tint in _tints_of_density(ax, len(contents))]
+    lines: Entries = [
+        (key, f"{content_label(part)} " + ("within" if small else f"above log density {level:.3g}".replace("-", "−")))
+        for key, part, level in zip(keys, contents, levels, strict=True)
+    ]
+    dots = Line2D([], [], color=inks.faint, marker="o" if view.n_axes == 2 else "|", linestyle="", markersize=4)
+    return [lines, [(dots, "rows"), *marginal_note("density in", view, small=small)]]
+
+
+def _plane_of_density(
+    ax: Axes,
+    scene: Scene,
+    view: View,
+    mixture: MixtureParameters,
+    content_at: dict[float, float],
+    small: bool,
+) -> None:
+    inks = inks_of(ax)
+    shaded, levels = np.unique(highest_density(mixture, _SHADED)), sorted(content_at)
+    tints, widths = _shades(ax)(np.linspace(0, 1, len(shaded))), _line_widths(len(levels))[::-1]
+    rows(ax, scene, view, inks.row, area=0.6).set_alpha(0.45)
+    thin = _thin(mixture)
+    for k in np.flatnonzero(thin & (mixture.weights > 0)):
+        for level, tint in zip(shaded, tints, strict=True):
+            _outline(ax, mixture, k, level, facecolor=tint, zorder=0.5)
+        for level, width in zip(levels, widths, strict=True):
+            _outline(ax, mixture, k, level, fill=False, edgecolor=inks.ink, linewidth=width, zorder=3)
+    if not (thin | (mixture.weights == 0)).all():
+        x, y, heights = _surface(mixture, thin)
+        ax.contourf(x, y, heights, levels=shaded, colors=tints, extend="max", zorder=0)
+        lines = ax.contour(
+            x, y, heights, levels=levels, colors=inks.ink, linewidths=widths, linestyles="solid", zorder=3
+        )
+        if not small:
+            _label(ax, lines, {level: content_label(part) for level, part in content_at.items()})
+    numbers(ax, mixture.means, scene.present, scene.shades, small=small)
+
+
+def _label(ax: Axes, lines: ContourSet, labels: dict[float, str]) -> None:
+    """Label each line with the content of its region, except where lines are too close; the legend has it as well."""
+    label_height = _LABEL * ax.figure.dpi / 72
+    small: list[Array] = []
+    for number, segments in enumerate(reversed(lines.allsegs), 1):  # from the innermost level
+        outlines = [ax.transData.transform(segment) for segment in segments if len(segment)]
+        small += [outline for outline in outlines if _width(outline) < (_BADGE + number * _ROOM) * label_height]
+    for text in ax.clabel(lines, fmt=labels, fontsize=_LABEL, inline=False):
+        text.set_bbox({"boxstyle": "square,pad=0.1", "facecolor": inks_of(ax).paper, "edgecolor": "none"})
+        at = ax.transData.transform(text.get_position())
+        tight = any(np.abs(outline - at).max(axis=1).min() < label_height / 2 for outline in small)
+        if tight or not ax.bbox.contains(*at):
+            text.remove()
+
+
+def _width(outline: Array) -> float:
+    """Estimate the smaller width of an outline (n, 2): four times its area over its perimeter."""
+    steps = np.diff(outline, axis=0, append=outline[:1])
+    area = 0.5 * abs(float(np.sum(outline[:, 0] * steps[:, 1] - outline[:, 1] * steps[:, 0])))
+    return 4 * area / max(float(np.hypot(*steps.T).sum()), 1e-300)
+
+
+def _outline(ax: Axes, mixture: MixtureParameters, k: np.intp, level: float, **style: Any) -> None:
+    """Draw the ellipse in which the log density of one component alone is at least `level`, if there is one."""
+    highest = np.log(mixture.weights[k]) - np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(mixture.covariances[k])[1]
+    content = mixture.tails.of_components(k).content(min(level - highest, 0))
+    if 0 < content < 1:
+        ax.add_patch(Polygon(ellipse(mixture, k, content), closed=True, **style))
+
+
+def _whitened(mixture: MixtureParameters) -> tuple[MixtureParameters, Array, Array]:
+    """Return the mixture scaled to covariance 1, its centre, and the factor that undoes the scaling."""
+    weights = mixture.weights / mixture.weights.sum()
+    centre = weights @ mixture.means
+    away = mixture.means - centre
+    factor = _factor(np.tensordot(weights, mixture.covariances, axes=1) + (away.T * weights) @ away)
+    inverse = np.linalg.inv(factor)
+    covariances = inverse @ mixture.covariances @ inverse.T
+    whitened = projected_mixture(weights, away @ inverse.T, covariances)
+    return whitened.with_other(tails=mixture.tails), centre, factor
+
+
+def _factor(covariance: Array) -> Array:
+    """Return the Cholesky factor of a covariance, widened slightly if equal features make it singular."""
+    scales = np.sqrt(np.diagonal(covariance))
+    correlation = covariance / np.outer(scales, scales)
+    try:
+        return scales[:, None] * np.linalg.cholesky(correlation)
+    except np.linalg.LinAlgError:
+        return scales[:, None] * np.linalg.cholesky(correlation + 1e-12 * np.eye(len(scales)))
+
+
+def _thin(mixture: MixtureParameters) -> NDArray[np.bool_]:
+    """Return which components are thinner than the grid spacing in a direction that is not an axis, (K,)."""
+    whitened, _, _ = _whitened(mixture)
+    along = axis_deviations(whitened).min(axis=1)
+    across = np.sqrt(np.maximum(np.linalg.eigvalsh(whitened.covariances)[:, 0], 0))
+    return (across < _THIN * along) & (across < _THIN)
+
+
+def _surface(mixture: MixtureParameters, without: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+    """Return coordinates x and y of points that cover the components, and the log densities there, (n, m) each.
+
+    Components `without` are left out. The points are a grid in the coordinates in which the mixture's covariance is 1.
+    """
+    whole, centre, factor = _whitened(mixture)
+    there = ~without & (whole.weights > 0)
+    share, part = whole.weights[there].sum(), whole.of_components(there)
+    reach = _REACH * axis_deviations(part)
+    edges = np.stack([(part.means - reach).min(axis=0), (part.means + reach).max(axis=0)], axis=1)
+    axes = coordinates(part, edges)
+    points = grid(axes)
+    _, log_density = scored(part, points)
+    heights = log_density + np.log(share) - np.log(np.diag(factor)).sum()
+    x, y = (points @ factor.T + centre).T.reshape(2, len(axes[1]), len(axes[0]))
+    return x, y, heights.reshape(x.shape)
+
+
+def _curve(ax: Axes, mixture: MixtureParameters, edges: Array, levels: Array) -> None:
+    x, density, _ = curve(mixture, edges)
+    for level, tint in reversed(list(zip(np.exp(levels), _tints_of_density(ax, len(levels)), strict=True))):
+        ax.fill_between(x, density, where=density >= level, color=tint, linewidth=0, interpolate=True)
+    ax.plot(x, density, color=inks_of(ax).ink, linewidth=1.6)
+    ax.set_ylim(0, 1.08 * density.max())
+    ax.set_ylabel("density")
+
+
+def _shades(ax: Axes) -> LinearSegmentedColormap:
+    inks = inks_of(ax)
+    return LinearSegmentedColormap.from_list("gmm_density", [inks.paper, _SHADES[-1]] if inks.dark else _SHADES)
+
+
+def _line_widths(n: int) -> list[float]:
+    return [max(1.8 - 0.5 * i, 0.8) for i in range(n)]
+
+
+def _tints_of_density(ax: Axes, n: int) -> Array:
+    return np.asarray(_shades(ax)(np.linspace(0.95, 0.25, n)))
+
+
+publish("gmm.plotting", [plot_density])
+
+
+_BINS, _LONGEST = 16, 18
+
+
+def plot_pairs(
+    X: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    filled: ArrayLike | None = None,
+    columns: Any = None,
+    max_points: int = 5000,
+    random_state: Any = 0,
+) -> NDArray[np.object_]:
+    """Draw rows before any fit: histograms of columns, and every pair of them.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+        Rows. A missing value leaves its row out where its column is drawn, unless it is `filled`.
+    labels : array-like of shape (n,), default=None
+        Classes of the rows, which colour them; unknown ones (None, NaN) are black.
+    filled : array-like of shape (n, d), default=None
+        The same rows without gaps, as `impute` returns them: where X has none, its values are drawn as crosses, and as
+        dotted lines in histograms.
+    columns : sequence of int or str, default=None
+        The columns to draw, by index or name; None draws the first six.
+    max_points : int, default=5000
+        Maximum number of rows drawn, chosen at random. Histograms use all rows.
+    random_state : int, RandomState, Generator or None, default=0
+        Seed of the choice.
+
+    Returns
+    -------
+    ndarray of Axes of shape (m, m)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the rows, labels or columns are unusable.
+
+    Examples
+    --------
+    >>> from gmm.plotting import plot_pairs
+    >>> plot_pairs([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]).shape
+    (2, 2)
+    """
+    source, named = as_source(X, estimator=plot_pairs.__name__, missing="em")
+    rows = as_one_array(source, "a picture", gaps=True).rows
+    whole = rows if filled is None else _filled(filled, rows)
+    names = tuple(f"x{j}" for j in range(rows.shape[1])) if named is None else tuple(map(str, named))
+    chosen = list(range(min(len(names), MOST_PAIRED))) if columns is None else columns_of(columns, names)
+    classes, codes = check_labels([None] * len(rows) if labels is None else labels, len(rows), unknown=None)
+    m, n_drawn = len(chosen), min(check_whole(max_points, "max_points"), len(rows))
+    drawn = np.sort(check_random_state(random_state).choice(len(rows), n_drawn, replace=False))
+    with mpl.rc_context(STYLE), closed_on_failure():
+        panels = grid_of_pairs(m)
+        labels_of = [literal(names[j], _LONGEST, names) for j in chosen]
+        for i, j in np.ndindex(m, m):
+            if j > i:
+                continue
+            if i == j:
+                _histogram(panels[i, i], rows[:, chosen[i]], whole[:, chosen[i]], codes, len(classes))
+            else:
+                pair = [chosen[j], chosen[i]]
+                _points_of_pairs(panels[i, j], rows[drawn][:, pair], whole[drawn][:, pair], codes[drawn], len(classes))
+            label_outer(panels[i, j], labels_of, i, j, m)
+        panels[0, 0].figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
+        called = list(map(str, classes.tolist()))
+        names_of_classes = [literal(name, _LONGEST, called) for name in called]
+        entries: Entries = list(zip(map(dot, colours(len(classes))), names_of_classes, strict=True))
+        if filled is not None:
+            entries.append((dot(inks_of(panels[0, 0]).ink, "x"), "filled"))
+        if entries:
+            legend_of_pairs(panels, entries)
+    return np.asarray(panels)
+
+
+def _filled(values: ArrayLike, rows: NDArray[Any]) -> NDArray[Any]:
+    """Check the rows without gaps."""
+    whole = as_one_array(as_source(values, estimator=plot_pairs.__name__)[0], "a picture").rows
+    if whole.shape != rows.shape:
+        raise ValueError(f"expected filled of shape {rows.shape}, as X has, got {whole.shape}")
+    return whole
+
+
+def _title(n_rows: int, n_drawn: int, m: int, d: int) -> str:
+    rows = counted(n_rows, "row") if n_drawn == n_rows else f"{n_drawn:,} of {counted(n_rows, 'row')}"
+    return rows if m == d else f"{rows}, {m} of {counted(d, 'column')}"
+
+
+def _histogram(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
+    there = np.isfinite(values)
+    finite = values[there]
+    width = finite.max(initial=-np.inf) - finite.min(initial=np.inf)
+    tied = width < 2 * _BINS * np.spacing(np.abs(finite).max(initial=0))  # too few numbers lie between for the bins
+    edges = np.histogram_bin_edges(finite, bins=1 if tied else _BINS)
+    heights, _ = np.histogram(finite, edges)
+    ax.stairs(heights, edges, fill=True, color=inks_of(ax).bars, zorder=1)
+    if np.isfinite(whole[~there]).any():
+        ax.stairs(np.histogram(whole[~there], edges)[0], edges, color=inks_of(ax).ink, linestyle=":", zorder=3)
+    for k, shade in enumerate(colours(n_classes)):
+        ax.stairs(np.histogram(values[there & (codes == k)], edges)[0], edges, color=shade, linewidth=1.4, zorder=2)
+
+
+def _points_of_pairs(
+    ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], n_classes: int
+) -> None:
+    shades: Any = np.vstack([colours(n_classes), mpl.colors.to_rgb(NOISE)])[codes] if n_classes else inks_of(ax).row
+    ax.scatter(values[:, 0], values[:, 1], s=9, c=shades, alpha=0.7, linewidths=0, zorder=2)
+    gaps = np.isnan(values).any(axis=1) & np.isfinite(whole).all(axis=1)
+    if gaps.any():
+        marks = shades[gaps] if n_classes else inks_of(ax).ink
+        ax.scatter(whole[gaps, 0], whole[gaps, 1], s=18, c=marks, marker="x", linewidths=0.9, zorder=3)
+
+
+publish("gmm.plotting", [plot_pairs])
