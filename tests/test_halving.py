@@ -1,7 +1,6 @@
 """Candidates for a start against their twin, and how they are compared."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -210,7 +209,7 @@ def test_a_second_race_with_more_components_ends_no_lower(covariance_type):
     schedule = schedule_for(Problem(ArraySource(rows), Objective(covariance_model(covariance_type), RIDGE)), 4)
     assert schedule.n_larger > 0
     for seed in range(5):
-        one = best(rows, covariance_type, 4, seed=seed, schedule=replace(schedule, n_larger=0))
+        one = best(rows, covariance_type, 4, seed=seed, schedule=schedule._replace(n_larger=0))
         two = best(rows, covariance_type, 4, seed=seed, schedule=schedule)
         assert two.mean_log_evidence >= one.mean_log_evidence - 1e-9
 
@@ -289,7 +288,7 @@ def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):
 def test_candidates_begin_on_part_of_many_rows(n, d, n_components, part):
     problem = Problem(ArraySource(np.ones((n, d))), Objective(covariance_model("full"), RIDGE))
     assert schedule_for(problem, n_components).part == part
-    diagonal = schedule_for(replace(problem, objective=Objective(covariance_model("diag"), RIDGE)), n_components)
+    diagonal = schedule_for(problem._replace(objective=Objective(covariance_model("diag"), RIDGE)), n_components)
     assert diagonal.part <= part
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,7 @@ from gmm._values.covariance import Factors
 _WHOLE = re.compile(r"-?\d+\.0+")
 
 
-@dataclass(frozen=True, eq=False)
-class Labels:
+class Labels(NamedTuple):
     """Labels of rows.
 
     Attributes
@@ -72,8 +71,7 @@ class Labels:
         return int((self.codes < 0).sum())
 
 
-@dataclass(frozen=True)
-class Agreement:
+class Agreement(NamedTuple):
     """Agreement of labels and components.
 
     Attributes

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -514,8 +514,7 @@ class Trimmed(MixtureOutcome):
 _REPORT = "report.html"
 
 
-@dataclass(frozen=True, eq=False)
-class _Drawings:
+class _Drawings(NamedTuple):
     """What the options ask for; made before the fit, because what cannot be written is an error before the work.
 
     Attributes

@@ -687,7 +687,7 @@ class GaussianMixture(FittedMixture):
                     "differ. Clone the estimator to start over."
                 )
             objective = replace(past.stream.objective, ridge=self.reg_covar, **self._restrictions(model))
-            return replace(past.stream, objective=objective)
+            return past.stream._replace(objective=objective)
         if past.parameters is not None:
             prior, noise = self._prior(source, model), past.parameters.noise
             objective = Objective(model, self.reg_covar, prior, noise, **self._restrictions(model))

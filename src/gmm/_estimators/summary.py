@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,7 @@ _OF_ROWS_LEFT = "n, log-likelihood and criteria are of the rows that trim leaves
 _OF_ROWS_PASSED = "numbers of rows and criteria are of all rows that were passed; trim leaves out none of them"
 
 
-@dataclass(frozen=True, eq=False)
-class Figures:
+class Figures(NamedTuple):
     """How well a mixture describes rows: those of its fit, or others.
 
     Parameters

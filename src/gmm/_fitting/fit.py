@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -187,8 +187,7 @@ def screening_rows(source: Source, first: MixtureParameters, seed: int) -> Array
     return ArraySource(np.ascontiguousarray(part.rows), part.sample_weight)
 
 
-@dataclass(frozen=True, eq=False)
-class Screened:
+class Screened(NamedTuple):
     """Result of a short run from a start on a part of the rows.
 
     Parameters
@@ -256,7 +255,7 @@ def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
     rng : Rng
     """
     sample, moments = _sampled(problem.rows, rng), problem.objective.model.of_starts.moments
-    classes, on_sample = sample.known, replace(problem, rows=sample)
+    classes, on_sample = sample.known, problem._replace(rows=sample)
     labelled = classes.codes > 0
     starts = [] if classes.n_free else [_partitioned(on_sample, labelled, _views(sample, moments)[0], rng, 0)]
     is_random = len(classes.owners) > classes.owners.max() + 1
@@ -301,8 +300,8 @@ def sampled_problem(problem: Problem, n_components: int, sample: ArraySource | N
     """Return a problem on a sample of its rows, the same for every seed: a refinement is a function of the rows."""
     rng = np.random.default_rng(0)
     if problem.rows.known:
-        return replace(problem, rows=_sampled(problem.rows, rng))
-    return replace(problem, rows=sample or sampled(problem.rows, n_components, rng))
+        return problem._replace(rows=_sampled(problem.rows, rng))
+    return problem._replace(rows=sample or sampled(problem.rows, n_components, rng))
 
 
 def _sampled(source: Source, rng: Rng) -> ArraySource:
@@ -419,7 +418,7 @@ def in_falling_order(
         paused = None
         if not run.lower_bound > result.lower_bound:
             break
-        result = replace(run.result, trace=run.result.trace.behind(result.trace))
+        result = run.result._replace(trace=run.result.trace.behind(result.trace))
     return result
 
 
@@ -542,8 +541,7 @@ def first_mixture(source: Source, settings: FitSettings, seed: int) -> MixturePa
         return problem.beginning(e_step, _start(problem, settings, seed, e_step)).parameters
 
 
-@dataclass(frozen=True, eq=False)
-class SteppedPass:
+class SteppedPass(NamedTuple):
     """One pass of a run.
 
     Parameters
@@ -752,7 +750,7 @@ def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters
     rows = screening_rows(problem.rows, first, seed)
     if rows is None:
         return None
-    screening = Screening(replace(problem, rows=rows))
+    screening = Screening(problem._replace(rows=rows))
     screening(first)
     return screening
 

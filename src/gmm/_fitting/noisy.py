@@ -59,7 +59,7 @@ def noisy_start(
     """
     noise = problem.objective.noise
     sample = sampled(problem.rows, n_components, rng, size=_ROWS)
-    on_sample = replace(problem, rows=sample)
+    on_sample = problem._replace(rows=sample)
     starts, failures = [], []
     with on_sample.e_step() as e_step:
         for fraction, rows in zip((1.0, *KEPT), (sample, *dense_parts(sample, noise)), strict=True):
@@ -102,7 +102,7 @@ def start_of_heavy_tails(
     if not (high > low).all():
         return None
     noise = UniformNoise(low, high, _LEAST_SHARE)
-    beside = replace(problem, objective=replace(problem.objective.of_components, noise=noise))
+    beside = problem._replace(objective=replace(problem.objective.of_components, noise=noise))
     begin = noisy_start(beside, n_components, noise.share, start, rng)
     with beside.e_step() as e_step:
         mixture = beside.run(e_step, Beginning(begin), _ROUGHLY).go().result.parameters

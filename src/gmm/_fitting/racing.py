@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from math import inf
 
 from gmm._fitting.degenerate import degenerate_under
@@ -66,7 +65,7 @@ def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list
         for start in starts:
             (leg,) = first_legs(problem, e_step, [start], settings, max_iter)
             # The state of a solver is as large as many mixtures.
-            results.append(replace(leg.run.result, state=None) if isinstance(leg, Leg) else None)
+            results.append(leg.run.result._replace(state=None) if isinstance(leg, Leg) else None)
     return results
 
 

@@ -7,7 +7,8 @@ pass and arithmetic on statistics, without random numbers, and kept only if they
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +40,7 @@ Watch = Callable[[Iteration], bool]
 Degenerate = Callable[[MixtureParameters, SufficientStatistics | None], NDArray[np.bool_]]
 
 
-@dataclass(frozen=True, eq=False)
-class MoveContext:
+class MoveContext(NamedTuple):
     """Rows on which moves are tried, the E-step over them, and their share of all rows.
 
     A move fails if a component loses its rows, so the problem repairs none.
@@ -51,8 +51,7 @@ class MoveContext:
     share: float = 1.0
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(NamedTuple):
     """Drop one component and split another along an axis, for a promised gain in nats per unit weight."""
 
     dropped: int
@@ -61,8 +60,7 @@ class Move:
     promise: float
 
 
-@dataclass(frozen=True)
-class Tally:
+class Tally(NamedTuple):
     """How many runs a search made, moves it tried and passes over all rows it took."""
 
     runs: int = 0
@@ -70,8 +68,7 @@ class Tally:
     passes: float = 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class Refined:
+class Refined(NamedTuple):
     """How far a search has come.
 
     Parameters
@@ -132,7 +129,7 @@ class SplitMerge:
             now = better
             self._keep(now)
         refinement = Refinement(now.moves, self._tally.tried, len(result.trace) + self._tally.passes)
-        return replace(now.best, trace=replace(now.best.trace, start=result.trace.start, refinement=refinement))
+        return now.best._replace(trace=replace(now.best.trace, start=result.trace.start, refinement=refinement))
 
     def _improved(self, before: Refined) -> Refined | None:
         """Return the end of the first move that leads higher, or None if none of a few does."""
@@ -157,7 +154,7 @@ class SplitMerge:
                 self._tally = before.tally  # which counts the passes up to here, that were made again
                 continue
             statistics = split_along(sums_without[move.dropped], move.split, move.dropped, layout, principal, move.axis)
-            self._tally = replace(self._tally, tried=self._tally.tried + 1)
+            self._tally = self._tally._replace(tried=self._tally.tried + 1)
             end = self._followed(statistics, base.lower_bound, least, where)
             if self._stop_requested():
                 return None
@@ -169,7 +166,7 @@ class SplitMerge:
                 step = move.dropped, move.split, end.lower_bound - best.lower_bound
                 return Refined(end, (*before.moves, step), 0, self._tally)
             if number < len(promising):
-                self._keep(replace(before, failed=number, tally=self._tally))
+                self._keep(before._replace(failed=number, tally=self._tally))
         return None
 
     def _followed(
@@ -206,7 +203,7 @@ class SplitMerge:
         passes: int,
         watch: Watch = lambda iteration: False,
     ) -> SolverResult:
-        self._tally = replace(self._tally, runs=self._tally.runs + 1)
+        self._tally = self._tally._replace(runs=self._tally.runs + 1)
         number = self._tally.runs
 
         def callback(iteration: Iteration) -> bool:
@@ -219,7 +216,7 @@ class SplitMerge:
         return result
 
     def _count(self, passes: int, where: MoveContext) -> None:
-        self._tally = replace(self._tally, passes=self._tally.passes + passes * where.share)
+        self._tally = self._tally._replace(passes=self._tally.passes + passes * where.share)
 
 
 def split_along(

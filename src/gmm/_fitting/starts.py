@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -229,8 +229,7 @@ _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than i
 Task = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class Cut:
+class Cut(NamedTuple):
     """Keep the `n_survivors` best candidates after `passes` more passes of each, over part of the rows or over all."""
 
     n_survivors: int
@@ -242,8 +241,7 @@ _CUTS = Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)
 _CUTS_OF_FEW = Cut(6, 4), Cut(3, 6), Cut(1, 10, all_rows=True)
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(NamedTuple):
     """How candidates are compared.
 
     Parameters
@@ -311,19 +309,15 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
         n_candidates, n_mixtures, n, _CUTS, n_seeding=n_seeding, n_larger=worthwhile * _LARGER, agreement=_AGREEMENT
     )
     if n * d <= _FEW_NUMBERS:
-        return replace(schedule, cuts=_CUTS_OF_FEW)
+        return schedule._replace(cuts=_CUTS_OF_FEW)
     rows_of_component = max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if full else 0)
     if without_prior:
-        schedule = replace(schedule, part=min(n, max(_FEWEST_ROWS, rows_of_component * K)))
+        schedule = schedule._replace(part=min(n, max(_FEWEST_ROWS, rows_of_component * K)))
     if n < _MANY_ROWS:
         return schedule
     n_seeding = _SEEDING_ROWS_OF_MANY * K
-    return replace(
-        schedule,
-        n_lloyd=_LLOYD_PASSES_OF_MANY,
-        n_seeding=n_seeding,
-        random_seeds=False,
-        single_throughout=True,
+    return schedule._replace(
+        n_lloyd=_LLOYD_PASSES_OF_MANY, n_seeding=n_seeding, random_seeds=False, single_throughout=True
     )
 
 

@@ -85,7 +85,7 @@ def fit_trimmed(
             failure = error
             on_skip(number, None)
             continue
-        result = replace(fit.result, trace=replace(fit.result.trace, start=number))
+        result = fit.result._replace(trace=replace(fit.result.trace, start=number))
         on_end(result)
         ends.append((MixtureFit(result, fit.repaired), rows, own))
         if watch.stopped:
@@ -123,7 +123,7 @@ def _in_turns(
         result = fit_mixture(others, again, Journal(()), beginning=here, callback=callback).result
         if not result.trace.objective[-1] > fit.result.trace.objective[-1]:
             break
-        result = replace(result, trace=result.trace.behind(fit.result.trace))
+        result = result._replace(trace=result.trace.behind(fit.result.trace))
         fit, rows = fit.improved(result)._replace(repaired=fit.repaired + result.repaired), others
     return fit, rows
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import starmap, zip_longest
 from math import inf
 from types import TracebackType
@@ -102,8 +102,7 @@ Record = tuple[float, float, float, bool]
 Scatter = Callable[[], Array]
 
 
-@dataclass(frozen=True, eq=False)
-class ResidentPasses:
+class ResidentPasses(NamedTuple):
     """Passes of one worker over rows in memory, which `loop` has.
 
     `scatter` returns the scatter of the rows about the origin. Kept here it would tie a knot with its `EStep`, and rows
@@ -207,8 +206,7 @@ class Totals(NamedTuple):
     entropy: float
 
 
-@dataclass(frozen=True, eq=False)
-class PassBatch:
+class PassBatch(NamedTuple):
     """Results of consecutive passes.
 
     Parameters
@@ -229,8 +227,7 @@ class PassBatch:
     before: tuple[MixtureParameters, Array] | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class ComponentDiagnostics:
+class ComponentDiagnostics(NamedTuple):
     """How far from Gaussian each component is, and how much the fit would lose without it.
 
     Parameters
@@ -248,8 +245,7 @@ class ComponentDiagnostics:
     powers: Array
 
 
-@dataclass(frozen=True, eq=False)
-class Partition:
+class Partition(NamedTuple):
     """A k-means partition.
 
     Parameters

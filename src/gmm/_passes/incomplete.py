@@ -64,7 +64,7 @@ class _OverGaps(EStep):
 
     def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
         """Measure how far the components are from Gaussian in the completed rows; it only orders what is tried."""
-        return replace(self._without_gaps.diagnostics(mixture, axes), statistics=self(mixture))
+        return self._without_gaps.diagnostics(mixture, axes)._replace(statistics=self(mixture))
 
     @cached_property
     def _without_gaps(self) -> EStep:

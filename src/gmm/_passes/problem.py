@@ -87,8 +87,7 @@ class Leg:
         return self.begin()
 
 
-@dataclass(frozen=True, eq=False)
-class Problem:
+class Problem(NamedTuple):
     """Rows, and what a solver maximises over mixtures of them.
 
     Parameters

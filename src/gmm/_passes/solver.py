@@ -48,8 +48,7 @@ class PassRecord(NamedTuple):
         return self._replace(lower_bound=self.lower_bound + by, objective=self.objective + by)
 
 
-@dataclass(frozen=True)
-class Refinement:
+class Refinement(NamedTuple):
     """Moves of a split–merge refinement.
 
     Parameters
@@ -170,8 +169,7 @@ class Stopping(Protocol):
         """Return why to stop now, or None to continue."""
 
 
-@dataclass(frozen=True)
-class GainBelow:
+class GainBelow(NamedTuple):
     """scikit-learn's rule: the last pass changed the mean log-likelihood by less than `tolerance` nats.
 
     The text is in units of `unit` nats.
@@ -243,8 +241,7 @@ class Iteration:
         return f"Iteration({at}, {numbers}{'' if self.accepted else ', not accepted'})"
 
 
-@dataclass(frozen=True, eq=False)
-class SolverResult:
+class SolverResult(NamedTuple):
     """Where a run ended.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ _POWER = 3
 ROWS_PER_PARAMETER = 3  # that a start counts as
 
 
-@dataclass(frozen=True, eq=False)
-class Stream:
+class Stream(NamedTuple):
     """What stepwise EM remembers of the rows so far (Cappé & Moulines 2009).
 
     Parameters
@@ -67,7 +66,7 @@ class Stream:
             mixed = self.statistics.recentred(before.means).scaled(retention) + new.scaled((1 - retention) / w)
             mixed, repaired = refilled(mixed, before.model, before.n_components if objective.repairable else 0)
             parameters = objective.update(mixed.scaled(past + w), before, share_out=e_step.share_out)
-        after = replace(self, parameters=parameters, statistics=mixed, weight=past + w)
+        after = self._replace(parameters=parameters, statistics=mixed, weight=past + w)
         return after, new.mean_log_evidence, tuple(repaired)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -271,7 +270,7 @@ def _prefix(number: int) -> str:
 def _trace_to_state(trace: Trace) -> tuple[Header, Arrays]:
     header: Header = {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
     if trace.refinement is not None:
-        header["refinement"] = asdict(trace.refinement)
+        header["refinement"] = trace.refinement._asdict()
     passes = np.array(trace.passes, dtype=np.float64).reshape(-1, 4)
     return header, {"passes": passes, "seconds": np.array(trace.seconds, dtype=np.float64)}
 

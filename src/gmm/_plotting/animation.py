@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -31,7 +31,7 @@ from gmm._values.layouts import Array
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
@@ -49,8 +49,7 @@ from gmm._values.parameters import MixtureParameters
 _MOST_ROWS = 2000
 
 
-@dataclass(frozen=True, eq=False)
-class Pass:
+class Pass(NamedTuple):
     """One pass: the mixture in the view, the responsibilities (s, K) of the drawn rows, and the lower bound."""
 
     mixture: MixtureParameters
@@ -59,8 +58,7 @@ class Pass:
     accepted: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Film:
+class Film(NamedTuple):
     """The content of an animation: the scene of the last mixture, the passes, their objective and why they ended."""
 
     scene: Scene
@@ -117,8 +115,7 @@ _CONTENTS = (0.5, 0.95)
 _GREY = np.array([to_rgba(FAINT, 0.55)])
 
 
-@dataclass(frozen=True, eq=False)
-class Canvas:
+class Canvas(NamedTuple):
     """A figure, and the function that draws a frame on it, given its number."""
 
     figure: Figure

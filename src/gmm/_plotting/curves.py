@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -45,8 +44,7 @@ _APART = 0.045  # least distance between two labels, as a fraction of the Axes' 
 _RISES = 5  # height of the plot, in multiples of the most that a line rises after its minimum
 
 
-@dataclass(frozen=True, eq=False)
-class Line:
+class Line(NamedTuple):
     """A criterion as a function of the number of components.
 
     Attributes
@@ -216,8 +214,7 @@ def plot_selection(
     return target
 
 
-@dataclass(frozen=True, eq=False)
-class Cells:
+class Cells(NamedTuple):
     """A criterion in the cells of a selection: usable and degenerate ones, each (n_cells,), NaN for all other cells."""
 
     values: NDArray[np.float64]
@@ -925,8 +922,7 @@ publish("gmm.plotting", [plot_convergence])
 _MOST_LEAVES = 30
 
 
-@dataclass(frozen=True, eq=False)
-class _Tree:
+class _Tree(NamedTuple):
     """Merges of leaves (m − 1, 2), each named by its first leaf, at rising heights (m − 1,)."""
 
     merges: NDArray[np.intp]

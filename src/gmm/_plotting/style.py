@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -28,8 +27,7 @@ DARKER = 0.75  # factor on a component's colour, for lines on its rows
 _PALETTE = ("#486ca6", "#e0af0f", "#02725c", "#d08dad", "#983519", "#22b3f0", "#4a2e93", "#a99233")
 
 
-@dataclass(frozen=True)
-class Inks:
+class Inks(NamedTuple):
     """Colours that depend on the background; `dark` says whether that is dark."""
 
     dark: bool

@@ -6,8 +6,7 @@ Views for plots, projections of rows and mixtures, and the ellipse of a Gaussian
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +26,7 @@ _MIN_BETWEEN = 0.05  # least share of a direction's variance between the means, 
 _MIN_EIGENVALUE = 1e-10  # of the kernel: below it, components differ only by rounding
 
 
-@dataclass(frozen=True, eq=False)
-class View:
+class View(NamedTuple):
     """A linear view y = A (x − c) of rows x.
 
     Attributes
@@ -226,8 +224,7 @@ def _label(loadings: Array, heading: str, names: Sequence[str]) -> str:
 # --- The plane in which components differ most ---------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Plane:
+class Plane(NamedTuple):
     """Two directions in feature space.
 
     Attributes

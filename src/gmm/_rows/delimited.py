@@ -12,9 +12,9 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -36,8 +36,7 @@ _MARKS = dict(zip(DECIMALS, ("points", "commas"), strict=True))
 _NUMERALS_SHOWN, _NAMED = 24, 12  # letters of a text, and texts, that a message shows
 
 
-@dataclass(frozen=True)
-class Obstacle:
+class Obstacle(NamedTuple):
     """Why a column of text is not one of numbers.
 
     Attributes
@@ -69,7 +68,7 @@ class Obstacle:
 
     def on(self, field: pa.Field) -> pa.Field:
         """Return the field with this obstacle."""
-        return field.with_metadata({_KEY: json.dumps(asdict(self))})
+        return field.with_metadata({_KEY: json.dumps(self._asdict())})
 
     def remedy(self, words: Words) -> str:
         """Say how to read the column in spite of it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -281,7 +280,7 @@ def _together(name: str, parts: Sequence[_Stripped]) -> pa.Field:
         if all(texts) or obstacle is None:
             return fields[first]
         of_file = f"{obstacle.reason} of {parts[first].name}"  # numbers in others
-        return replace(obstacle, reason=of_file, mostly_numbers=True).on(fields[first])
+        return obstacle._replace(reason=of_file, mostly_numbers=True).on(fields[first])
     try:
         return pa.unify_schemas([pa.schema([field]) for field in fields], promote_options="permissive").field(name)
     except pa.ArrowTypeError as error:

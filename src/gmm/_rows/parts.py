@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib import import_module
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -36,7 +35,7 @@ def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None 
         from gmm._rows.delimited import TextPart
 
         return TextPart(name, source, text_format, whole=whole)
-    is_of_text = not replace(text_format, na_values=()).is_silent
+    is_of_text = not text_format._replace(na_values=()).is_silent
     if is_of_text or len(text_format.codes) < len(text_format.na_values):
         raise ValueError(f"{name}: {text_format.words.all} to delimited text, not to a {suffix} file")
     for suffixes, (module, part) in _PARTS.items():

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from gmm._validation.scalars import check_boolean
 
@@ -13,8 +12,7 @@ DECIMALS = (".", ",")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
-@dataclass(frozen=True)
-class Words:
+class Words(NamedTuple):
     """How a user states each part of a `TextFormat`; ``{}`` stands for the text in question."""
 
     named: str
@@ -39,8 +37,7 @@ PYTHON = Words(
 )
 
 
-@dataclass(frozen=True)
-class TextFormat:
+class TextFormat(NamedTuple):
     """How delimited text is to be read; None leaves it to the text.
 
     Attributes

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from math import inf, isfinite
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,8 +30,7 @@ from gmm._values.statistics import SufficientStatistics
 _BAR_GAIN_SAFETY = 10
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(NamedTuple):
     """The best criterion of other cells.
 
     Parameters
@@ -82,8 +82,7 @@ _OUT_OF_TIME, _DEGENERATE = "time limit of the search reached", "stopped early: 
 CRITERION_ACCURACY = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
 
 
-@dataclass(frozen=True, eq=False)
-class SearchRows:
+class SearchRows(NamedTuple):
     """The rows of a search.
 
     Parameters
@@ -152,8 +151,7 @@ class Worker:
         return self._e_steps[key]
 
 
-@dataclass(frozen=True, eq=False)
-class Solution:
+class Solution(NamedTuple):
     """The best result of a cell.
 
     Parameters
@@ -355,9 +353,9 @@ class Cell:
     def _paced(self, worker: Worker, solution: Solution) -> Solution:
         """Measure what a solution reaches in a race."""
         if self.rows.whole:
-            return replace(solution, race_bound=solution.lower_bound)
+            return solution._replace(race_bound=solution.lower_bound)
         (leg,) = self._first_legs(worker, [solution.parameters], _SECOND_HEAT)
-        return replace(solution, race_bound=leg.lower_bound if isinstance(leg, Leg) else -inf)
+        return solution._replace(race_bound=leg.lower_bound if isinstance(leg, Leg) else -inf)
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
         """Return the run that finishes a start: the one of the race itself if that is over all rows."""
@@ -392,7 +390,7 @@ class Cell:
     def _judged(self, run: SolverRun, reason: str = _OUT_OF_TIME) -> Solution:
         """Return where a run stands; `reason` is the one to record if it could continue."""
         result = run.result
-        return self._solution(result if run.ended else replace(result, trace=replace(result.trace, reason=reason)))
+        return self._solution(result if run.ended else result._replace(trace=replace(result.trace, reason=reason)))
 
     def _solution(self, result: SolverResult) -> Solution:
         objective, rows = self.settings.objective, self.rows.all_rows

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, zip_longest
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -110,7 +110,7 @@ class KeptCell:
             if not time_is_up():  # else it might have become better
                 beside: dict[str, Any] = {"answer": bool(answer), "degenerate": solution.degenerate}
                 beside["race_bound"] = repr(solution.race_bound)
-                result = None if solution is present else replace(solution.result, state=None)
+                result = None if solution is present else solution.result._replace(state=None)
                 self._file.add(name, beside, result)
             return solution, answer
         values, of_run = entry
@@ -131,8 +131,7 @@ def name_on_all_rows(begin: MixtureParameters) -> str:
 _REFUSALS = ValueError, ArithmeticError, MemoryError
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """Why a cell has no solution."""
 
     error: Exception

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, isnan, nan
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,8 +165,7 @@ _MORE_PASSES = 10  # times as many as before
 _LARGEST_FIXED = 1e12  # larger numbers are written with an exponent
 
 
-@dataclass(frozen=True)
-class GridCell:
+class GridCell(NamedTuple):
     """A cell of the grid.
 
     `text` is the criterion with the marks that the legend explains, or "failed" or "–". `details` gives the model,
@@ -181,8 +181,7 @@ class GridCell:
     behind: float = nan
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(NamedTuple):
     """The criterion by model and number of components; the rows are whichever of the two are more numerous.
 
     `names` are the headings of the rows, with `corner` above them, and `headings` those of the columns. A column is

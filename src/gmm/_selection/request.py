@@ -89,8 +89,7 @@ class Key(NamedTuple):
         return (step == 0) == (self.model is not other.model) and step <= 1
 
 
-@dataclass(frozen=True, eq=False)
-class FixedComponents:
+class FixedComponents(NamedTuple):
     """The first components of every cell, whose means are fixed, and maybe their covariances.
 
     Parameters

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from math import inf, nan
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -401,7 +401,7 @@ def _replicates(
         if gaps.any():
             own.shuffle(rows)  # they come component by component, of which the gaps know nothing
             rows[gaps] = np.nan
-        each, truth = replace(fits, parameters=fits.parameters | {"n_threads": n_threads}), fitted_parameters(null)
+        each, truth = fits._replace(parameters=fits.parameters | {"n_threads": n_threads}), fitted_parameters(null)
         try:
             return each.pair(rows, int(own.integers(2**31)), truth).statistic
         except _NoSoundFitError:
@@ -412,8 +412,7 @@ def _replicates(
     return replicated(statistic, seeds, work=work, n_threads=fits.parameters["n_threads"])
 
 
-@dataclass(frozen=True, eq=False)
-class _Pair:
+class _Pair(NamedTuple):
     """Both mixtures of a test, fitted to the same rows."""
 
     null: GaussianMixture
@@ -422,8 +421,7 @@ class _Pair:
     failure: _NoSoundFitError | None = None
 
 
-@dataclass(frozen=True)
-class _Fits:
+class _Fits(NamedTuple):
     """How both mixtures of a test are fitted."""
 
     n_components: int

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from math import inf, nan
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -212,7 +212,7 @@ class _Finish:
     def timed(self, number: int, ended: Ended) -> Entry:
         """Return an entry with all the seconds that its cell has taken."""
         self._seconds[number] += ended.seconds
-        return replace(ended.result, seconds=self._seconds[number])
+        return ended.result._replace(seconds=self._seconds[number])
 
     def entry(self, number: int, source: Source) -> Entry:
         """Fit a cell to all rows."""
@@ -276,7 +276,7 @@ class _Finish:
         beginning = Beginning.at_pause(pause) if pause else Beginning(begin)
         result = fit_mixture(source, settings, journal, beginning=beginning, callback=watch).result
         if watch.reason_to_leave is not None and not result.trace.converged:
-            self._exits[number] = result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
+            self._exits[number] = result = result._replace(trace=replace(result.trace, reason=watch.reason_to_leave))
             note(result)
         return result
 
@@ -333,8 +333,7 @@ _HALFWAY = 2  # starts between solution and random partition behind each fresh o
 _MOST_ROUNDS = 20
 
 
-@dataclass(frozen=True, eq=False)
-class Attempts:
+class Attempts(NamedTuple):
     """What became of starts that were made for a cell once its solution had been found.
 
     Parameters
@@ -821,16 +820,16 @@ class _Search:
         result, model = self._engine.outcomes.get(key), request.model(name, tails)
         entry = Entry(n_components, name, tails.name, _status(result, name), self._pool.seconds.get(key, 0.0))
         if not isinstance(result, Solution):
-            return entry if result is None else replace(entry, error=result.error)
+            return entry if result is None else entry._replace(error=result.error)
         scores = self._evaluations[key][1]
         parameters = as_model(result.parameters, model)
         estimator = GaussianMixture(**request.parameters(n_components, name, tails))
-        fit, objective = replace(result.result, parameters=parameters), self._engine.cell(key).settings.objective
+        fit, objective = result.result._replace(parameters=parameters), self._engine.cell(key).settings.objective
         set_fitted(estimator, fit, request.source, request.features, objective.stored_for(model))
         if request.fixed is not None:
             estimator.set_params(**request.fixed.parameters(estimator))
-        return replace(
-            entry, estimator=estimator, loglik=scores["loglik"], n_parameters=parameters.n_parameters, scores=scores
+        return entry._replace(
+            estimator=estimator, loglik=scores["loglik"], n_parameters=parameters.n_parameters, scores=scores
         )
 
 

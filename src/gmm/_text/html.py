@@ -6,11 +6,11 @@ Plain text is escaped. Strings of type `Html` are already HTML and are inserted 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from math import isfinite
+from typing import NamedTuple
 
 _WIDTH, _HEIGHT, _MARGIN = 160, 28, 3
 _MOST_POINTS = 200  # in a sparkline, about one per pixel
@@ -34,8 +34,7 @@ def style() -> str:
     return (files("gmm._text") / "html.css").read_text(encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A table cell with more than text.
 
     Parameters

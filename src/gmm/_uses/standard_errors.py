@@ -319,8 +319,7 @@ class _Replicate(NamedTuple):
     adjusted_rand: float
 
 
-@dataclass(frozen=True, eq=False)
-class _Refits:
+class _Refits(NamedTuple):
     """How a mixture is fitted again to its rows with other weights.
 
     Parameters
@@ -372,7 +371,7 @@ class _Refits:
     def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
         weight, known = self._random_weight(np.random.default_rng(seed)), self.problem.rows.known
         rows = self.rows.anew(sample_weight=weight, known=known)
-        problem = replace(self.problem, rows=rows, n_threads=n_threads)
+        problem = self.problem._replace(rows=rows, n_threads=n_threads)
         try:
             with problem.e_step() as e_step:
                 mixture = problem.run(e_step, Beginning(self.mixture), self.solver).go().parameters

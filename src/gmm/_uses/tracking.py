@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -57,8 +57,7 @@ class Tracks(NamedTuple):
     velocity: Array
 
 
-@dataclass(frozen=True, eq=False)
-class _Objects:
+class _Objects(NamedTuple):
     """The objects after a frame.
 
     Parameters
@@ -279,7 +278,7 @@ class Tracker:
         mixture = _like(before.mixture, before.mixture.weights, expected, wide)
         if rows.n_rows == 0:
             narrow = _like(before.mixture, before.mixture.weights, expected, before.mixture.covariances)
-            return replace(before, mixture=narrow, statistics=past, age=before.age + 1, n_rows=np.zeros(len(expected)))
+            return before._replace(mixture=narrow, statistics=past, age=before.age + 1, n_rows=np.zeros(len(expected)))
         step = np.zeros_like(expected)
         with EStep(rows, self._model.moments, n_threads=1) as e_step:
             for _ in range(_PASSES):
@@ -289,8 +288,7 @@ class Tracker:
                 update = self._objective.update(both)
                 mixture = _like(update, update.weights, update.means, update.covariances)
         mixture = _like(update, update.weights, expected + step, update.covariances)
-        return replace(
-            before,
+        return before._replace(
             mixture=mixture,
             statistics=both,
             velocity=velocity + np.maximum(self._forgetting, 1 / before.age)[:, None] * step,

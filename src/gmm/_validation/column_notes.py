@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -364,8 +363,7 @@ def _is_of_identifier(name: str) -> bool:
 # --- Copies --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Rescaling:
+class Rescaling(NamedTuple):
     """A column that is another one, but for its unit and its origin.
 
     Attributes
@@ -386,7 +384,7 @@ class Rescaling:
 
     def among(self, columns: NDArray[np.intp]) -> Rescaling:
         """Return it for a matrix of which these columns were looked at."""
-        return replace(self, copy=int(columns[self.copy]), original=int(columns[self.original]))
+        return self._replace(copy=int(columns[self.copy]), original=int(columns[self.original]))
 
     def holds(self, rows: NDArray[Any]) -> bool:
         """Return whether it is true of rows (n, d), NaN in both columns or in none."""

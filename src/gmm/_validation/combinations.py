@@ -6,15 +6,14 @@ The one table from which the error messages, the refusals of the command line an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class CombinationError(ValueError):
     """Raised for two features that cannot be combined."""
 
 
-@dataclass(frozen=True)
-class Exclusion:
+class Exclusion(NamedTuple):
     """Two features that cannot be combined, as users write them, the reason, and what to do instead."""
 
     first: str

@@ -9,8 +9,7 @@ import functools
 import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,7 @@ from gmm._values.priors import NormalInverseWishart
 from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES, OF_EACH
 
 
-@dataclass(frozen=True)
-class Requirement:
+class Requirement(NamedTuple):
     """The values that a parameter may have.
 
     Attributes
@@ -79,7 +77,7 @@ def _a_str_among(names: Collection[str]) -> Requirement:
 
 def _a_covariance_type() -> Requirement:
     known = _a_str_among(COVARIANCE_CHOICES)
-    return replace(known, holds=lambda value: known.holds(value) or names_factors(value))
+    return known._replace(holds=lambda value: known.holds(value) or names_factors(value))
 
 
 _NONE = Requirement(("None",), lambda value: value is None)

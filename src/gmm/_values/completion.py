@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, pi
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,7 @@ def marginal(mixture: MixtureParameters, columns: Columns) -> MixtureParameters:
     return MixtureParameters(mixture.weights, means, covariances, model, noise=noise, tails=mixture.tails)
 
 
-@dataclass(frozen=True, eq=False)
-class Regression:
+class Regression(NamedTuple):
     """The other columns of a mixture given those of `known`: in component k, N(means_k + slopes_k (x − μ_k), Σ_k).
 
     Parameters
@@ -145,8 +145,7 @@ class Gaps:
         return Completion.of(mixture, self)
 
 
-@dataclass(frozen=True, eq=False)
-class Completion:
+class Completion(NamedTuple):
     """Rows of P patterns, in component k: c_k + M_pk y, of which y has what is there, x − c_k, and else white noise.
 
     Parameters
@@ -364,8 +363,7 @@ class BlurredMixture:
         return np.ascontiguousarray(packed)
 
 
-@dataclass(frozen=True, eq=False)
-class Deconvolution:
+class Deconvolution(NamedTuple):
     """Rows x = v + e of P patterns, e ~ N(0, S) in the columns that are there, v ~ N(c_k, V_k) in component k.
 
     Bovy, Hogg & Roweis (2011). With T = V_k + S and z = U (x − c_k), Uᵀ U = T⁻¹, v has the mean c_k + G z and the

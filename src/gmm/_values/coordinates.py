@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,7 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart
 
 
-@dataclass(frozen=True, eq=False)
-class Coordinates:
+class Coordinates(NamedTuple):
     """Coordinates y of rows x, with x = centre + scales y.
 
     Parameters
@@ -80,8 +79,7 @@ _MOST_FEATURES = 64
 _NEGLIGIBLE = 1e-15  # weight, relative to the largest, of a component without rows; its spread may be huge
 
 
-@dataclass(frozen=True, eq=False)
-class Differences:
+class Differences(NamedTuple):
     """How components differ, in m coordinates in which the whole has unit variance and no correlations.
 
     Attributes

@@ -9,11 +9,11 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -24,8 +24,7 @@ from gmm._versions import __version__
 _PACKAGES = ("numpy", "scipy", "pyarrow", "matplotlib")
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """What is needed to reproduce a result.
 
     Attributes
@@ -97,8 +96,7 @@ _TEMPLATES.filters["counted"] = counted
 _TEMPLATES.filters["with_options"] = lambda text: Html(_OPTION.sub(r"<code>\g<0></code>", escaped(text)))
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """A section of the page: its id, its title and its body."""
 
     name: str

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +49,7 @@ from gmm._values.tails import Tails
 _MOST_PAIRS = 5  # columns in the grid of pairs
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A picture and the caption below it."""
 
     svg: Html
@@ -359,8 +358,7 @@ def _and(words: Sequence[str]) -> str:
     return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), words[-1]])
 
 
-@dataclass(frozen=True)
-class Narrative:
+class Narrative(NamedTuple):
     """The parts of a report that the other sections leave open.
 
     Attributes
