@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask
 import dask.array
@@ -97,8 +96,7 @@ def mapped(
     return dask.array.concatenate(blocks, allow_unknown_chunksizes=True)
 
 
-@dataclass(frozen=True)
-class _Mapped:
+class _Mapped(NamedTuple):
     """A function of the rows of a partition, which may have none."""
 
     function: Callable[[Any], NDArray[Any]]

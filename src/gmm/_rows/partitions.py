@@ -105,8 +105,7 @@ class Opening:
         return [Look(*facts, patterns)]
 
 
-@dataclass(frozen=True, eq=False)
-class Expected:
+class Expected(NamedTuple):
     """What the partitions are at every reading: how many rows they have, of which type, and how they are taken."""
 
     n_rows: tuple[int, ...]
