@@ -485,7 +485,8 @@ def test_a_ridge_that_rounding_eats_lowers_no_mixture_that_is_kept(covariance_ty
                 warnings.simplefilter("always")
                 model = GaussianMixture(K, covariance_type=covariance_type, random_state=0, **how).fit(X)
             bounds = np.array([*model.lower_bounds_, model.lower_bound_])
-            assert how or np.diff(bounds).min() >= -2e-3  # others do not know the ridge: see `test_laws.py`
+            # Bounds lack the ridge's part of the objective, half a nat in each direction on it; others do not know it.
+            assert how or np.diff(bounds).min() > -1
             fell = [str(each.message) for each in told if "lowered the objective" in str(each.message)]
             if fell:
                 assert not model.converged_
