@@ -29,7 +29,7 @@ made = []
 process = dataclasses._process_class
 dataclasses._process_class = lambda cls, *more, **named: made.append(cls.__module__) or process(cls, *more, **named)
 import gmm
-json.dump([sum(name.startswith("gmm") for name in made), sum(name.startswith("gmm") for name in sys.modules)], sys.stdout)
+json.dump([len([name for name in names if name.startswith("gmm")]) for names in (made, sys.modules)], sys.stdout)
 """
 
 
