@@ -235,8 +235,8 @@ def test_a_plan_is_a_value_that_can_be_sent():
     ):
         for name, args in {"__call__": (whitened,), "totals": (whitened,), "diagnostics": (whitened, axes)}.items():
             one, other = (getattr(e_step, name)(*args) for e_step in (here, there))
-            values = [(one, other)] if name == "totals" else [(vars(one)[key], vars(other)[key]) for key in vars(one)]
-            for a, b in values:
+            parts = [each if isinstance(each, tuple) else tuple(vars(each).values()) for each in (one, other)]
+            for a, b in zip(*parts, strict=True):
                 if isinstance(a, (float, np.ndarray, tuple)):
                     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-7)
 

@@ -65,7 +65,7 @@ def test_few_components_are_merged_as_one_after_the_other(monkeypatch):
         mixture = random_mixture(9, 2, seed)
         greedy = GaussianMixture.from_parameters(*reference.reduced_greedily(dense(mixture), 4))
         with monkeypatch.context() as patch:
-            patch.setattr(inside.reduction, "_MOST_ROUNDS", 1)
+            patch.setattr(inside.reduction, "_REDUCTION_MOST_ROUNDS", 1)
             assert distance(reduce(mixture, 4), greedy).value < 1e-6
         rows, _ = mixture.sample(20_000, random_state=0)
         assert reduce(mixture, 4).score(rows) > greedy.score(rows) - 0.02

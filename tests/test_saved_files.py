@@ -59,7 +59,7 @@ def told(saved):
     facts["feature_names"] = list(getattr(saved, "feature_names_in_", ()))
     facts["endings"] = [(trace.start, trace.reason, trace.converged) for trace in saved.histories_]
     facts["passes"] = [(list(trace.passes), trace.seconds) for trace in saved.histories_]
-    facts["refinement"] = saved.history_.refinement and vars(saved.history_.refinement)
+    facts["refinement"] = saved.history_.refinement and saved.history_.refinement._asdict()
     prior = saved.get_params().get("prior")
     facts["prior"] = vars(prior) if isinstance(prior, NormalInverseWishart) else prior
     numbers = (str, int, float)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from gmm._rows.part import Part
 
 _PARTS = {  # modules that need pyarrow, or its own modules, and what reads a file
-    PARQUET: ("parquet", "ParquetPart"),
+    PARQUET: ("arrow", "ParquetPart"),
     ARROW: ("arrow", "ArrowPart"),
-    ORC: ("orc", "ORCPart"),
-    NPY: ("npy_table", "NpyPart"),
+    ORC: ("arrow", "ORCPart"),
+    NPY: ("file_table", "NpyPart"),
 }
 
 

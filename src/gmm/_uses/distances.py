@@ -453,7 +453,6 @@ _NEIGHBOURS = 8
 _MOST_AT_ONCE = 0.2  # of the components are merged in a round; half of them is worse
 _CANDIDATES = 16  # groups that a component may move to
 _REDUCTION_MOST_ROUNDS = 100
-_REDUCTION_NUMBERS_AT_ONCE = 2_000_000
 
 Indices = NDArray[np.intp]
 
@@ -671,7 +670,7 @@ def _reassigned(components: MixtureParameters, mixture: MixtureParameters, label
     near = np.concatenate([labels[:, None], near], axis=1)
     own, targets = (gaussians(each, aligned, origin, 1.0) for each in (components, mixture))
     groups, gains, logs = labels.copy(), np.zeros(n), np.log(mixture.weights)
-    step = max(1, _REDUCTION_NUMBERS_AT_ONCE // (near.shape[1] * targets.roots[0].size))
+    step = max(1, _NUMBERS_AT_ONCE // (near.shape[1] * targets.roots[0].size))
     for first in range(0, n, step):
         part = slice(first, first + step)
         values = kullback_leibler(own.at((part, None)), targets.at(near[part])) - logs[near[part]]
