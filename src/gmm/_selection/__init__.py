@@ -1,10 +1,10 @@
 """Model selection: fit every number of components with every covariance type, and choose by a criterion.
 
-`search.py` is the entry point, `engine.py` orders the work, `cell.py` solves one cell, `candidates.py` gives its
-starts, `contenders.py` solves the best ones again, `finishing.py` takes the best to rows beyond memory; `request.py`
-is what a search is asked for, `standard.py` its units, `keeping.py` what keeps it; `table.py` is the result, `grid.py`
-its layout, `status.py` what became of a cell; `resampling.py` tests numbers of components
-and held-out rows, `estimator.py` is the search as an estimator, `classifier.py` mixtures of known classes.
+`search.py` is the entry point, as a function and as an estimator, and takes the best cells to rows beyond memory;
+`engine.py` orders the work and keeps it, `cell.py` solves one cell, `candidates.py` gives its starts; `request.py` is
+what a search is asked for, `standard.py` its units, `held_out.py` its folds; `table.py` is the result, `grid.py` its
+layout and what became of a cell. `resampling.py` and `halves.py` test numbers of components by fits to other rows,
+`classifier.py` fits mixtures of known classes, which `class_summary.py` describes.
 """
 
 from gmm._public import publish

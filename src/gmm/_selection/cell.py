@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm._estimators import criteria
-from gmm._estimators.criteria import title
 from gmm._fitting.degenerate import Judge, degenerate_under, fewest_rows
 from gmm._fitting.fit import FitSettings, split_merged
 from gmm._fitting.racing import RECENT, Start, first_legs, foreseen_gain, is_hopeless
@@ -58,9 +57,9 @@ class Bar(NamedTuple):
         gain = min(gain, _BAR_GAIN_SAFETY * recent[-1].remaining)
         reached = self.weight * (recent[-1].lower_bound + gain)
         behind = criteria.least(self.criterion, reached, n_parameters, self.weight) - self.score
-        if not of_interest(self.criterion) < behind < float("inf"):
+        if not of_interest(self.criterion) < behind < inf:
             return None
-        return f"{LEFT}at least {behind:,.0f} {title(self.criterion)} behind the best"
+        return f"{LEFT}at least {behind:,.0f} {criteria.title(self.criterion)} behind the best"
 
 
 # Sample on which starts are compared; all rows if it would hold more than LARGEST_SHARE of them.

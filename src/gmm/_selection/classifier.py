@@ -37,7 +37,6 @@ from gmm._persistence import (
 from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import ArraySource, Source, relative_ridge
 from gmm._selection import class_summary
-from gmm._selection.class_summary import classes_in
 from gmm._selection.grid import check_criterion, distinct, is_degenerate
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.search import select
@@ -371,7 +370,7 @@ class MixtureClassifier(Estimator):
         table = table if table.in_patterns else as_one_array(table, caller)
         source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
         rows: Any = as_one_array(source, caller, gaps=True)
-        classes, codes = classes_in(y, rows)
+        classes, codes = class_summary.classes_in(y, rows)
         numbers, types, prior = self._request(rows.n_features, len(classes))
         parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
         mixtures: list[GaussianMixture] = []

@@ -324,7 +324,7 @@ def _mark(selection: SearchTable, number: int) -> str:
 
 def text_of(criterion: str, value: float) -> str:
     """Format a criterion or a difference for a sentence, with the criterion's number of decimals, as in tables."""
-    return with_minus(f"{value:.{_decimals(criterion)}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}")
+    return with_minus(_number(value, _decimals(criterion)))
 
 
 def behind(selection: SearchTable, number: int) -> float:

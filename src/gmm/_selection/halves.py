@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -218,17 +218,17 @@ def split_lrt(
     refuse("split_lrt", {"a prior": prior is not None, "noise": noise is not False})
     numbers = _numbers(n_components, 1)
     all_numbers = sorted({*numbers, *range(numbers[0] + 1, numbers[-1] + 2)})
-    values = _of_each_split(
+    return _of_each_split(
+        SplitLRT(np.array(numbers), np.empty((len(numbers), 0)), n_splits),
+        callback,
         split_lrt.__name__,
         (X, sample_weight),
         all_numbers,
         {"covariance_type": covariance_type, "n_init": n_init} | parameters,
         partial(_log_e_values, numbers=numbers),
-        n_splits=n_splits,
         random_state=random_state,
         n_threads=n_threads,
     )
-    return _collected(SplitLRT(np.array(numbers), np.empty((len(numbers), 0)), n_splits), values, callback)
 
 
 def stability(
@@ -304,35 +304,36 @@ def stability(
     callback = check_callback(callback)
     check_comparable(parameters, stability.__name__)
     numbers = _numbers(n_components, 2)
-    values = _of_each_split(
+    return _of_each_split(
+        Stability(np.array(numbers), np.empty((len(numbers), 0)), n_splits),
+        callback,
         stability.__name__,
         (X, sample_weight),
         numbers,
         {"covariance_type": covariance_type, "n_init": n_init} | parameters,
         _disagreements,
-        n_splits=n_splits,
         random_state=random_state,
         n_threads=n_threads,
     )
-    return _collected(Stability(np.array(numbers), np.empty((len(numbers), 0)), n_splits), values, callback)
 
 
 def _of_each_split(
+    result: _Result,
+    callback: Callable[[_Result], object] | None,
     caller: str,
     table: tuple[Any, Any],
     numbers: Sequence[int],
     parameters: dict[str, Any],
     measure: Callable[[Halves, Fits], Array],
     *,
-    n_splits: int,
     random_state: Seed,
     n_threads: int | None,
-) -> Generator[Array, None, None]:
-    """Return a measure of the fits to both halves of each split, in order; rows are checked before the first."""
+) -> _Result:
+    """Return a result with a measure of the fits to both halves of each split, in order, until a callback ends it."""
     rows = counted_rows(checked_rows(*table, caller, parameters.get("missing", "error"))[0], caller)
     check_enough_rows(len(rows) // 2, numbers[-1])
     rng = np.random.default_rng(common_seed(random_state))
-    seeds = rng.integers(2**31, size=check_whole(n_splits, "n_splits")).tolist()
+    seeds = rng.integers(2**31, size=check_whole(result.n_splits, "n_splits")).tolist()
     rows, settings, _ = comparable_fits(rows, parameters)
 
     def measured(seed: int, n_threads: int | None) -> Array:
@@ -342,7 +343,13 @@ def _of_each_split(
         return measure((one, other), (_fits(one, numbers, how), _fits(other, numbers, how)))
 
     work = float(len(rows) / 2 * numbers[-1] * rows.shape[1] ** 2)
-    return replicated(measured, seeds, work=work, n_threads=n_threads)
+    with closing(replicated(measured, seeds, work=work, n_threads=n_threads)) as values:
+        for column in values:
+            result = replace(result, splits=np.column_stack([result.splits, column]))
+            result.splits.flags.writeable = False
+            if callback is not None and callback(result):
+                break
+    return result
 
 
 def _fits(half: Rows, numbers: Sequence[int], how: dict[str, Any]) -> list[GaussianMixture]:
@@ -355,18 +362,6 @@ def _numbers(n_components: int | Iterable[int], least: int) -> list[int]:
     numbers = sorted(requested_components(n_components))
     check_whole(numbers[0], "n_components", least)
     return numbers
-
-
-def _collected(
-    result: _Result, values: Generator[Array, None, None], callback: Callable[[_Result], object] | None
-) -> _Result:
-    with closing(values):
-        for column in values:
-            result = replace(result, splits=np.column_stack([result.splits, column]))
-            result.splits.flags.writeable = False
-            if callback is not None and callback(result):
-                break
-    return result
 
 
 def _log_e_values(halves: Halves, fits: Fits, numbers: Sequence[int]) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, product
 from operator import index
 from typing import Any, NamedTuple
@@ -39,7 +39,7 @@ from gmm._validation.given import (
     check_ridge,
 )
 from gmm._validation.parameters import check_parameters
-from gmm._validation.scalars import check_real, excerpt
+from gmm._validation.scalars import excerpt
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
     LIMITED,
@@ -173,16 +173,7 @@ _FOLDS = 5
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _OF_FIXED = "means_init", "precisions_init", "fixed"
 # Parameters about the start, continuation, rows or output of a single fit.
-_SINGLE_FIT_ONLY = (
-    "weights_init",
-    "means_init",
-    "precisions_init",
-    "fixed",
-    "warm_start",
-    "trim",
-    "verbose",
-    "verbose_interval",
-)
+_SINGLE_FIT_ONLY = ("weights_init", *_OF_FIXED, "warm_start", "trim", "verbose", "verbose_interval")
 _INSTEAD = {
     "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
     "models": "use covariance_type to choose the models",
@@ -210,6 +201,7 @@ class Request:
     tol: float | None
     noise: Noise
     fixed: FixedComponents | None
+    _of_one: dict[tuple[CovarianceModel, str, bool], float | None] = field(default_factory=dict, init=False)
 
     @property
     def cells(self) -> list[tuple[int, str, Tails]]:
@@ -230,10 +222,6 @@ class Request:
     @cached_property
     def _shared(self) -> dict[str, Any]:
         return self.template.get_params()
-
-    @cached_property
-    def _of_one(self) -> dict[tuple[CovarianceModel, str, bool], float | None]:
-        return {}
 
     def log_likelihood_of_one(self, parameters: MixtureParameters, rows: Source) -> float | None:
         """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""
@@ -332,29 +320,14 @@ def check_comparable(parameters: Mapping[str, Any], caller: str, fixable: Sequen
         raise TypeError(f"{caller} has no parameter {unknown[0]!r}{hint}")
 
 
-def checked_limit(time_limit: Any) -> float | None:
-    """Return a time limit in seconds.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it is not a number of at least 0.
-    """
-    return None if time_limit is None else check_real(time_limit, "time_limit, in seconds,", "[0, inf]")
-
-
-def requested_components(n_components: int | Iterable[int]) -> list[int]:
-    """Return the numbers of components as a list without duplicates.
+def requested_components(values: int | Iterable[int], name: str = "n_components") -> list[int]:
+    """Return the numbers of components, or of factors, as a list without duplicates.
 
     Raises
     ------
     TypeError, ValueError
         If one is not a whole number of at least 1.
     """
-    return _whole_numbers(n_components, "n_components")
-
-
-def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
     try:
         many = list(values) if isinstance(values, Iterable) else [values]
         requested = [index(value) for value in many if not isinstance(value, bool)]
@@ -439,17 +412,14 @@ def requested_types(
     if not names:
         raise ValueError(f"expected a covariance type among {COVARIANCE_TYPES}, got none")
     if n_factors is not None:
-        names = _of_factors(names, n_factors)
+        numbers = requested_components(n_factors, "n_factors")
+        if not any(name in OF_FACTORS for name in names):
+            expected = " or ".join(map(repr, OF_FACTORS))
+            raise ValueError(f"n_factors goes with {expected} in covariance_type, got {names}")
+        names = model_names(names, numbers)
     for name in names:
         covariance_model(name, n_features)
     return list(dict.fromkeys(names))
-
-
-def _of_factors(names: list[str], n_factors: int | Iterable[int]) -> list[str]:
-    numbers = _whole_numbers(n_factors, "n_factors")
-    if not any(name in OF_FACTORS for name in names):
-        raise ValueError(f"n_factors goes with {' or '.join(map(repr, OF_FACTORS))} in covariance_type, got {names}")
-    return model_names(names, numbers)
 
 
 def n_rows_of(source: Source) -> int:

@@ -41,7 +41,6 @@ from gmm._validation.given import check_max_ratio
 from gmm._validation.parameters import check_callback, check_random_state
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_whole, is_whole
-from gmm._values.coordinates import Coordinates
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
@@ -352,18 +351,15 @@ def bootstrap_lrt(
                 f"The statistic is 0, and no fit of {n_components + 1} components supports it: {observed.failure}",
                 UserWarning,
             )
-        null, alternative = (_in_own_units(fit, rows, units) for fit in (observed.null, observed.alternative))
+        null, alternative = observed.null, observed.alternative
+        if units is not None:
+            source = _source(rows)
+            raised = -log_volume(source, units) / source.survey.weight
+            null, alternative = (in_other_units(fit, units, raised) for fit in (null, alternative))
         for fit in (null, alternative):
             record_features(fit, rows.shape[1], names)
         test = BootstrapLRT(observed.statistic, np.empty(0), null, alternative, n_replicates)
         return _with_replicates(test, _replicates(fits, observed.null, rows, rng, n_replicates), callback)
-
-
-def _in_own_units(fit: GaussianMixture, rows: NDArray[Any], units: Coordinates | None) -> GaussianMixture:
-    if units is None:
-        return fit
-    source = _source(rows)
-    return in_other_units(fit, units, -log_volume(source, units) / source.survey.weight)
 
 
 def _with_replicates(

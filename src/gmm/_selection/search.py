@@ -68,7 +68,6 @@ from gmm._selection.request import (
     Key,
     Request,
     check_cells,
-    checked_limit,
     fixed_components,
     n_rows_of,
     requested_components,
@@ -83,6 +82,7 @@ from gmm._text.html import Html
 from gmm._validation.column_notes import error_values, note_on_identifiers, notes_on, singular_columns
 from gmm._validation.given import check_noise, check_same_columns_in
 from gmm._validation.parameters import check_callback, check_is_fitted
+from gmm._validation.scalars import check_real
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
@@ -399,11 +399,6 @@ class Contenders:
             return Attempts(solution)
         return attempts if attempts.solution is solution else Attempts(solution, n_starts=attempts.n_starts)
 
-    def fresh_attempts(self, key: Key) -> tuple[int, int]:
-        """Return how many fresh starts a cell got once its solution had been found, and how many led to it again."""
-        attempts = self.of(key)
-        return attempts.n_fresh, attempts.n_again
-
     def _worth(self) -> dict[Key, tuple[int, int]]:
         """Return the contenders, each with what settles it."""
         scores = self._scores()
@@ -580,7 +575,8 @@ def select(
     """
     check_criterion(criterion, criteria.OF_SEARCHES)
     callback = check_callback(callback)
-    clock, counts = Clock(checked_limit(time_limit)), requested_components(n_components)
+    clock = Clock(None if time_limit is None else check_real(time_limit, "time_limit, in seconds,", "[0, inf]"))
+    counts = requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
     given, features = _given(X, sample_weight, template, error_covariance, criterion)
     types = requested_types(covariance_type, given.n_features, n_factors, limited=template.max_ratio is not None)
@@ -730,9 +726,8 @@ class _Search:
         entries = [self._entry(*cell) for cell in self._request.cells]
         complete = not stopped and not self._clock.is_up()
         selection = Selection.of(entries, self._request.criterion, complete=complete)
-        winner = self._request.key(*self._request.cells[selection.best_index])
-        fresh, again = self._contenders.fresh_attempts(winner)
-        return replace(selection, n_fresh_starts=fresh, n_found_again=again)
+        attempts = self._contenders.of(self._request.key(*self._request.cells[selection.best_index]))
+        return replace(selection, n_fresh_starts=attempts.n_fresh, n_found_again=attempts.n_again)
 
     def _solve_all(self, number: int, reports: _Reports) -> bool:
         """Fit every number of components, in rising order, by one seed; return whether the callback ended the search.

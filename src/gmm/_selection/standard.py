@@ -78,7 +78,10 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
         return source, noise, None
     refuse("standardize", {"rows in partitions": not source.here})
     units = _standard_deviations(source)
-    return _standardized(source, units), units.of_noise(noise), units
+    scaled = source.through(units.of_rows) or FactorySource(partial(_blocks, source, units))
+    if source.errors:
+        scaled = scaled.anew(errors=source.errors.scaled(units.scales))
+    return scaled, units.of_noise(noise), units
 
 
 def _standard_deviations(source: Source) -> Coordinates:
@@ -99,11 +102,6 @@ def _standard_deviations(source: Source) -> Coordinates:
     centre, deviations = about + shift, np.sqrt(np.maximum(squares / total - shift**2, 0))
     rounding = 8 * np.finfo(np.float64).eps * np.abs(centre)  # which a constant column leaves of its mean
     return Coordinates(centre, np.where(deviations > rounding, deviations, 1.0))
-
-
-def _standardized(source: Source, units: Coordinates) -> Source:
-    scaled = source.through(units.of_rows) or FactorySource(partial(_blocks, source, units))
-    return scaled.anew(errors=source.errors.scaled(units.scales)) if source.errors else scaled
 
 
 def _blocks(source: Source, units: Coordinates) -> Iterator[Any]:

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators import criteria
-from gmm._estimators.criteria import OF_SEARCHES, title
+from gmm._estimators.criteria import HELD_OUT, OF_SEARCHES, title
 from gmm._estimators.fitted import fitted_html, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, states_of
@@ -50,18 +49,8 @@ _NEXT = 5  # cells named after the best
 # The first columns keep their positions, on which scripts may rely.
 _FRAME_FIRST = ("n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl", "status")
 _COUNTS = ("n_fresh_starts", "n_found_again", "n_searched")
-_NUMBERS = ("loglik", *criteria.OF_SEARCHES, "scores", "seconds")
-_COLUMNS = (
-    "covariance_type",
-    "tails",
-    "status",
-    "n_components",
-    "n_parameters",
-    "loglik",
-    *OF_SEARCHES,
-    "scores",
-    "seconds",
-)
+_NUMBERS = ("loglik", *OF_SEARCHES, "scores", "seconds")
+_COLUMNS = ("covariance_type", "tails", "status", "n_components", "n_parameters", *_NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -196,7 +185,7 @@ class Selection(SearchTable):
             If none of them has a fit.
         """
         scores: dict[str, Any] = {
-            name: _frozen([entry.score(name) for entry in entries], np.float64) for name in criteria.OF_SEARCHES
+            name: _frozen([entry.score(name) for entry in entries], np.float64) for name in OF_SEARCHES
         }
         return cls(
             criterion=criterion,
@@ -366,7 +355,7 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
         If something is missing or invalid.
     """
     parts: dict[str, dict[str, NDArray[Any]]] = {}
-    arrays = {criteria.HELD_OUT: np.full(np.shape(arrays["scores"]), nan)} | arrays
+    arrays = {HELD_OUT: np.full(np.shape(arrays["scores"]), nan)} | arrays
     for name, values in arrays.items():
         number, _, part = name.partition("/")
         parts.setdefault(number, {})[part] = values
