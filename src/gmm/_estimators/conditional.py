@@ -108,7 +108,6 @@ def predicted(
     predictors: Columns,
     others: Columns,
     names: tuple[str, ...],
-    *,
     level: float | None,
     weight: float,
     n_threads: int | None,

@@ -519,12 +519,8 @@ def set_fitted(
     A `problem` to be continued keeps its bounds and the state of the accelerated solver; `trimmed` rows were left out.
     """
     parameters, weight = result.parameters, source.survey.weight
-    of_rows: dict[str, Any] = {
-        "weight": weight,
-        "steps": fitting.degenerate.Resolution.of(source, mixture.reg_covar).steps,
-        "trimmed": trimmed,
-    }
-    past = Past(parameters, beside_errors=bool(source.errors), **of_rows)
+    steps = fitting.degenerate.Resolution.of(source, mixture.reg_covar).steps
+    past = Past(parameters, weight=weight, steps=steps, beside_errors=bool(source.errors), trimmed=trimmed)
     if problem is not None:
         past = past._replace(trace=result.trace or past_of(mixture).trace, solver_state=result.state, problem=problem)
     if objective.prior and not objective.prior.variational and parameters.model.stored_whole and not source.errors:

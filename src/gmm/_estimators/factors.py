@@ -144,11 +144,7 @@ def _check_has_factors(mixture: FittedMixture, name: str) -> None:
 def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
     """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
     given = vars(mixture)
-    heavy = given.get("tails", "normal") != "normal"
-    if (
-        source.in_patterns
-        or heavy
-        or any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init"))
-    ):
+    needs_whole = source.in_patterns or given.get("tails", "normal") != "normal"
+    if needs_whole or any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init")):
         return model
     return stored_for(model, source.n_features, has_prior=given.get("prior") is not None)

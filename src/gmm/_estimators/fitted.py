@@ -25,7 +25,6 @@ from gmm._estimators.contract import (
 from gmm._estimators.outcome import Past
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._exceptions import warn
-from gmm._passes.e_step import Output
 from gmm._passes.solver import Trace
 from gmm._persistence import describe, metadata_of
 from gmm._persistence.places import write_predictions
@@ -39,13 +38,12 @@ from gmm._values.covariance import CovarianceModel, covariance_model, with_facto
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import PARTS, MixtureParameters
+from gmm._values.tails import ContaminatedTails
 
 if TYPE_CHECKING:
     from gmm._estimators.summary import Figures, Summary
     from gmm._frozen_mixture import FrozenMixture
     from gmm._text.html import Html
-
-from gmm._values.tails import ContaminatedTails
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
@@ -221,7 +219,7 @@ class FittedMixture(Estimator):
         if is_dask(X) and error_covariance is None:
             return self._lazily("score_samples", X, out)
         source = source_of(self, X, error_covariance=error_covariance)
-        values = self._log_evidence(source, place(out, source))
+        values = log_evidence_of(self._scorer(), source, place(out, source))
         return values if out is None else out
 
     def score(
@@ -430,10 +428,6 @@ class FittedMixture(Estimator):
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)
 
-    def _log_evidence(self, source: Source, where: Output = True) -> NDArray[Any]:
-        """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
-        return log_evidence_of(self._scorer(), source, where)
-
 
 def model_of(mixture: FittedMixture, n_features: int | None = None) -> CovarianceModel:
     """Return the covariance model that the parameters of an estimator ask for, checked for rows of so many features.
@@ -522,11 +516,8 @@ def source_of(
     check_is_mixture(mixture)
     check_is_fitted(mixture)
     refuse("error_covariance", {"BayesianGaussianMixture": error_covariance is not None and mixture._variational})
-    how: dict[str, Any] = {
-        "feature_names": vars(mixture).get("feature_names_in_"),
-        "error_covariance": error_covariance,
-    }
-    how["missing"] = mixture.missing if missing is None else missing
+    missing, names = mixture.missing if missing is None else missing, vars(mixture).get("feature_names_in_")
+    how: dict[str, Any] = {"feature_names": names, "missing": missing, "error_covariance": error_covariance}
     return as_source(X, sample_weight, estimator=mixture, n_features=mixture.n_features_in_, **how)[0]
 
 

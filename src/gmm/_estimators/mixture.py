@@ -629,8 +629,7 @@ class GaussianMixture(FittedMixture):
         called = tuple(names_of_features(self)[j] for j in targets)
         from gmm._estimators.conditional import predicted
 
-        how: dict[str, Any] = {"level": level, "weight": past_of(self).weight, "n_threads": self.n_threads}
-        return predicted(parameters, source, columns, targets, called, **how)
+        return predicted(parameters, source, columns, targets, called, level, past_of(self).weight, self.n_threads)
 
     @property
     def degrees_of_freedom_(self) -> float | NDArray[Any]:

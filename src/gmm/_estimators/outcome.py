@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import inf
+from math import ceil, inf, log, nan
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from gmm import _fitting as fitting
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._kernel.mstep import QuasiNewtonState
-from gmm._passes.solver import LOWERED, Trace
+from gmm._log import LOGGER, follows_passes
+from gmm._passes.solver import LOWERED, Iteration, SolverResult, Trace
 from gmm._rows.sources import Source, some_rows
-from gmm._text.words import counted, listed, printable
+from gmm._text.words import counted, duration, listed, percent, printable
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters
@@ -23,13 +25,6 @@ from gmm._values.priors import Prior
 
 if TYPE_CHECKING:
     from gmm._passes.stepwise import Stream
-
-import math
-from time import perf_counter
-
-from gmm._log import LOGGER, follows_passes
-from gmm._passes.solver import Iteration, SolverResult
-from gmm._text.words import duration, percent
 
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
@@ -295,7 +290,7 @@ class ProgressPrinter:
         self._max_iter = max_iter
         self.latest: Iteration | None = None
         self._seconds = 0.0
-        self._remaining = math.inf
+        self._remaining = inf
         self._start = 0
         self._said = perf_counter()
 
@@ -319,7 +314,7 @@ class ProgressPrinter:
                 text += "  step rejected"
             elif iteration.n_iter > 1:
                 text += f"  gain {iteration.gain:+.2e}"
-            if iteration.remaining < float("inf"):
+            if iteration.remaining < inf:
                 text += f"  remaining {iteration.remaining:.2e}"
             LOGGER.debug("%s  %s", self._of(iteration.start), text)
             if self._verbose and due:
@@ -383,6 +378,6 @@ def remaining_passes(remaining: float, before: float, tol: float, most: int) -> 
     """
     if remaining <= tol:
         return 0.0
-    if tol > 0 and remaining < before < math.inf:
-        return min(most, math.ceil(math.log(tol / remaining) / math.log(remaining / before)))
-    return math.nan
+    if tol > 0 and remaining < before < inf:
+        return min(most, ceil(log(tol / remaining) / log(remaining / before)))
+    return nan

@@ -216,11 +216,10 @@ class MixtureRegressor(Estimator):
         check_is_fitted(self)
         d, names = self.n_features_in_, vars(self).get("feature_names_in_")
         source, _ = as_source(X, estimator=self, n_features=d, feature_names=names, missing=self.missing)
-        parameters = fitted_parameters(self.mixture_)
+        parameters, weight = fitted_parameters(self.mixture_), past_of(self.mixture_).weight
         features, targets = np.arange(d), np.arange(d, parameters.n_features)
         called = tuple(f"y{j}" for j in range(self.n_targets_))
-        how: dict[str, Any] = {"level": level, "weight": past_of(self.mixture_).weight, "n_threads": self.n_threads}
-        return predicted(parameters, source, features, targets, called, **how)
+        return predicted(parameters, source, features, targets, called, level, weight, self.n_threads)
 
     def _html_parts(self) -> Sequence[Html]:
         return fitted_html(self.mixture_) if "mixture_" in vars(self) else ()

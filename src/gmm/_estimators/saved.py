@@ -120,12 +120,10 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
         arrays |= passes
     header |= classes_to_state(self)
     past = past_of(self)
-    header |= {"weight_seen": past.weight} if past.weight else {}
-    header |= {"shrunk": past.shrunk} if past.shrunk else {}
-    header |= {"beside_errors": True} if past.beside_errors else {}
-    arrays |= {} if past.shrunk_by is None else {"shrunk_by": past.shrunk_by}
-    arrays |= {} if past.trimmed is None else {"trimmed": past.trimmed}
-    arrays |= {} if past.steps is None else {"steps": past.steps}
+    known = {"weight_seen": past.weight, "shrunk": past.shrunk, "beside_errors": past.beside_errors}
+    header |= {name: value for name, value in known.items() if value}
+    of_rows = {"shrunk_by": past.shrunk_by, "trimmed": past.trimmed, "steps": past.steps}
+    arrays |= {name: values for name, values in of_rows.items() if values is not None}
     if past.stream is not None:
         header["stream"], of_stream = values.stream_to_state(past.stream)
         arrays |= of_stream

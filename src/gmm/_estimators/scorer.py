@@ -27,7 +27,7 @@ from gmm._values.layouts import FULL, Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.tails import ContaminatedTails, Tails
+from gmm._values.tails import ContaminatedTails
 from gmm._values.weights import weights_of
 from gmm._values.whitened import WhitenedMixture
 
@@ -162,7 +162,11 @@ class Scorer:
         if noise and source.in_patterns:  # whatever its gaps are filled with: there may be several optima
             plain = source.filled_by(None)
             starts = [plain, fitting.moments.completed(plain, [stored_as(FULL)], ridge, self.n_threads)]
-        for tails, start in product(self._beginnings_of_one, starts):
+        # Tails of one component begin as if none were known; contaminated ones have several optima.
+        own = self.parameters.tails
+        others = _OTHER_CONTAMINATIONS if isinstance(own, ContaminatedTails) else ()
+        beginnings = [check_tails(own.name, own.parameters.get("degrees_of_freedom")), *others]
+        for tails, start in product(beginnings, starts):
             objective = Objective(self.parameters.model, ridge, noise=noise, tails=tails, max_ratio=limit)
             try:
                 fitted = one(Problem(start, objective, self.n_threads))
@@ -170,13 +174,6 @@ class Scorer:
                 return inf
             highest = max(highest, Scorer(fitted, self.n_threads).log_likelihood(source))
         return highest
-
-    @property
-    def _beginnings_of_one(self) -> list[Tails]:
-        """Where the tails of a single component begin, whatever the mixture: contaminated ones have several optima."""
-        tails = self.parameters.tails
-        others = _OTHER_CONTAMINATIONS if isinstance(tails, ContaminatedTails) else ()
-        return [check_tails(tails.name, tails.parameters.get("degrees_of_freedom")), *others]
 
     def frozen(self) -> FrozenMixture:
         """Return the mixture as one that scores rows by itself, with the same bits."""

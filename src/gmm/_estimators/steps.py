@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm import _fitting as fitting
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import as_public_array
 from gmm._estimators.estimated import fit_settings, seeds_of
@@ -246,32 +245,26 @@ def _is_default(value: object, default: object) -> bool:
 
 
 def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, None]:
+    dtype = fit.source.dtype
     with closing(iter(fit)) as passes:
         for each in passes:
-            yield _step(each, fit, _responsibilities(each, fit) if responsibilities else None)
-
-
-def _responsibilities(stepped: SteppedPass, fit: SteppedFit) -> NDArray[Any]:
-    values = Scorer(stepped.iteration.parameters, fit.settings.n_threads).responsibilities(fit.source)
-    values.flags.writeable = False
-    return values
-
-
-def _step(stepped: SteppedPass, fit: SteppedFit, responsibilities: NDArray[Any] | None) -> EMStep:
-    iteration, counts, dtype = stepped.iteration, np.array(stepped.statistics.counts), fit.source.dtype
-    counts.flags.writeable = False
-    parameters = iteration.parameters
-    return EMStep(
-        iteration.n_iter,
-        as_public_array(parameters.weights, dtype),
-        as_public_array(parameters.means, dtype),
-        as_public_array(parameters.written_out, dtype),
-        counts,
-        iteration.lower_bound,
-        responsibilities,
-        iteration.accepted,
-        stepped.reason,
-    )
+            iteration, parameters, of_rows = each.iteration, each.iteration.parameters, None
+            if responsibilities:
+                of_rows = Scorer(parameters, fit.settings.n_threads).responsibilities(fit.source)
+                of_rows.flags.writeable = False
+            counts = np.array(each.statistics.counts)
+            counts.flags.writeable = False
+            yield EMStep(
+                iteration.n_iter,
+                as_public_array(parameters.weights, dtype),
+                as_public_array(parameters.means, dtype),
+                as_public_array(parameters.written_out, dtype),
+                counts,
+                iteration.lower_bound,
+                of_rows,
+                iteration.accepted,
+                each.reason,
+            )
 
 
 publish("gmm.em", [EMStep, steps])
@@ -350,7 +343,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     True
     """
     check_is_mixture(model)
-    check_parameters(model, fitting.starts.STARTS)
+    check_parameters(model, STARTS)
     if not isinstance(statistics, SufficientStatistics):
         raise TypeError(f"expected SufficientStatistics, from em.e_step, got {type(statistics).__name__}")
     has_prior = getattr(model, "prior", model) is not None  # a posterior is no mixture to update

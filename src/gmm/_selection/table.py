@@ -376,8 +376,7 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
             None if saved is None else mixture_of_cell(number, saved, parts.get(str(number), {}))
             for number, saved in enumerate(item(header, "mixtures", list))
         ),
-        n_components=_frozen(whole_numbers(arrays, "n_components"), np.int64),
-        n_parameters=_frozen(whole_numbers(arrays, "n_parameters"), np.int64),
+        **{name: _frozen(whole_numbers(arrays, name), np.int64) for name in ("n_components", "n_parameters")},
         **{name: _frozen(arrays[name], np.float64) for name in _NUMBERS},
     )
     check_together(selection)
