@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain, zip_longest
 from queue import SimpleQueue
@@ -24,8 +24,6 @@ from gmm._estimators.estimated import what_must_be_same
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import ill_defined
 from gmm._exceptions import warn
-from gmm._fitting.degenerate import Judge
-from gmm._fitting.fit import FitSettings
 from gmm._fitting.racing import Start
 from gmm._fitting.split_merge import OFFSET
 from gmm._log import LOGGER
@@ -48,7 +46,7 @@ from gmm._selection.candidates import (
 )
 from gmm._selection.cell import Bar, Cell, SearchRows, Solution, Solve, Worker
 from gmm._selection.grid import FAILED
-from gmm._selection.request import Key
+from gmm._selection.request import Key, Request
 from gmm._validation.scalars import check_boolean
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import SingularMatrixError
@@ -188,7 +186,7 @@ class TaskPool:
     """
 
     def __init__(self, rows: SearchRows, n_workers: int, n_threads: int | None, clock: Clock) -> None:
-        self._clock = clock
+        self.clock = clock
         self._workers: SimpleQueue[Worker] = SimpleQueue()
         self._all = [Worker(rows, n_threads) for _ in range(n_workers)]
         for worker in self._all:
@@ -241,7 +239,7 @@ class TaskPool:
         return results
 
     def _run(self, key: Key, task: Task, *, in_any_case: bool) -> tuple[Any, bool]:
-        if self._clock.is_up() and not in_any_case:
+        if self.clock.is_up() and not in_any_case:
             return None, False
         worker, began = self._workers.get(), time.perf_counter()
         try:
@@ -254,7 +252,7 @@ class TaskPool:
             self._workers.put(worker)
             self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - began
         if isinstance(result, Solution):
-            self._clock.has_solution = True
+            self.clock.has_solution = True
         return result, True
 
     def _end_if_interrupted(self, _: Iteration) -> None:
@@ -273,34 +271,6 @@ def workers_and_threads(
     return (1, n_threads) if n_workers == 1 else (n_workers, max(1, usable // n_workers))
 
 
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """The cells of a search.
-
-    `settings` returns how a cell is fitted to rows; `watch`, `time_is_up` and `judge` are for `Cell`; `file` keeps
-    what cells find.
-    """
-
-    settings: Callable[[Key, Source], FitSettings]
-    rows: SearchRows
-    watch: Callable[[Iteration], object] | None
-    time_is_up: Callable[[], bool]
-    file: SearchCheckpoint | None
-    judge: Judge = Judge.CRITERION
-    _cells: dict[Key, Cell] = field(default_factory=dict, init=False)
-
-    def __call__(self, key: Key) -> Cell:
-        """Return the cell of a key."""
-        if key not in self._cells:
-            rows, memory = self.rows.all_rows, None
-            settings = self.settings(key, rows)
-            if self.file is not None:
-                name = f"{key.n_components} {key.kind}"
-                memory = KeptCell(self.file, name, settings.problem(rows), key.n_components)
-            self._cells[key] = Cell(settings, self.rows, self.watch, self.time_is_up, memory, judge=self.judge)
-        return self._cells[key]
-
-
 class Engine:
     """A search over cells: which are solved when, and from what.
 
@@ -311,11 +281,12 @@ class Engine:
         What cells have to come near, fixed for a stage; None finishes each.
     """
 
-    def __init__(self, cells: Cells, starts: Starts, pool: TaskPool) -> None:
-        self._cells = cells
-        self._n_features = cells.rows.all_rows.n_features
-        self._starts = starts
-        self._tasks = pool
+    def __init__(
+        self, request: Request, rows: SearchRows, starts: Starts, pool: TaskPool, file: SearchCheckpoint | None
+    ) -> None:
+        self._request, self._rows, self._n_features = request, rows, rows.all_rows.n_features
+        self._starts, self._tasks, self._file = starts, pool, file
+        self._cells: dict[Key, Cell] = {}
         self.outcomes: Outcomes = {}
         self.bar: Bar | None = None
         self._diagnosed: dict[Key, Diagnosed] = {}
@@ -387,7 +358,7 @@ class Engine:
         """Return starts that all models share, one of the cell's own, and those made from solutions of other cells."""
         begins = [*shared, *self._beginning(news, key, worker)]
         if key.n_components > 1:
-            begins.append(self._starts.fresh(self._cells(key).settings, _OWN + number, worker.n_threads))
+            begins.append(self._starts.fresh(self._whole_cell(key).settings, _OWN + number, worker.n_threads))
         return begins
 
     def _beginning(self, news: Iterable[Diagnosed], key: Key, worker: Worker, *, offset: float = OFFSET) -> list[Start]:
@@ -433,13 +404,24 @@ class Engine:
 
     def cell(self, key: Key) -> Cell:
         """Return how a cell is solved; with a prior it is finished, whatever the others have."""
-        cell = self._cells(key)
+        cell = self._whole_cell(key)
         return cell if self.bar is None or cell.settings.objective.prior else replace(cell, bar=self.bar)
 
-    def retry(self, tasks: Mapping[Key, Callable[[Key, Worker], Any]]) -> dict[Key, Any]:
+    def _whole_cell(self, key: Key) -> Cell:
+        """Return how a cell is solved if it is finished, with what a file keeps of it."""
+        if key not in self._cells:
+            request, rows, memory = self._request, self._rows.all_rows, None
+            settings = request.settings(key, rows)
+            if self._file is not None:
+                name = f"{key.n_components} {key.kind}"
+                memory = KeptCell(self._file, name, settings.problem(rows), key.n_components)
+            pool = self._tasks
+            self._cells[key] = Cell(settings, self._rows, pool.watch, pool.clock.is_up, memory, judge=request.judge)
+        return self._cells[key]
+
+    def retry(self, tasks: Mapping[Key, Task]) -> dict[Key, Any]:
         """Run tasks that look for better solutions of cells; return what they found, without those that failed."""
-        results = self._tasks({key: partial(task, key) for key, task in tasks.items()})
-        return {key: result for key, result in results.items() if not isinstance(result, Failure)}
+        return {key: result for key, result in self._tasks(tasks).items() if not isinstance(result, Failure)}
 
     def renew(self, key: Key, solution: Solution) -> bool:
         """Keep a solution of a cell; return whether it is another one."""
@@ -453,8 +435,14 @@ class Engine:
         for key, begin in begins.items():
             outcome = self.outcomes.get(key)
             present = outcome if isinstance(outcome, Solution) else None
-            tasks[key] = partial(_solved, self.cell, key, partial(begin, key), present)
+            tasks[key] = partial(self._solved, key, begin, present)
         self._keep(self._tasks(tasks, report=report))
+
+    def _solved(self, key: Key, begin: Begin, present: Solution | None, worker: Worker) -> Solution:
+        cell = self.cell(key)
+        if present is not None and cell.is_settled:
+            return present
+        return cell.solved(worker, begin(key, worker), present)
 
     def _keep(self, results: Mapping[Key, Solution | Failure]) -> None:
         for key, result in results.items():
@@ -492,21 +480,10 @@ class Engine:
         solution, below = self.outcomes.get(key), self.outcomes.get(lower)
         if not isinstance(solution, Solution) or not isinstance(below, Solution):
             return False
-        settings = self._cells(key).settings
+        settings = self._whole_cell(key).settings
         # With a prior, each cell has its own objective.
         comparable = not (solution.is_degenerate or below.is_degenerate or settings.objective.prior)
         return comparable and solution.lower_bound < below.lower_bound - settings.solver.tolerance
-
-
-def _solved(
-    cell: Callable[[Key], Cell],
-    key: Key,
-    begin: Callable[[Worker], Sequence[Start]],
-    present: Solution | None,
-    worker: Worker,
-) -> Solution:
-    one = cell(key)
-    return present if present is not None and one.is_settled else one.solved(worker, begin(worker), present)
 
 
 def _failure(key: Key, error: Exception) -> Failure:

@@ -42,7 +42,6 @@ from gmm._rows.sources import ArraySource, Source, box_of, relative_ridge
 from gmm._selection.candidates import Starts, as_model
 from gmm._selection.cell import Bar, SearchRows, Solution, Worker
 from gmm._selection.engine import (
-    Cells,
     Clock,
     Engine,
     Failure,
@@ -382,7 +381,7 @@ class Contenders:
         for _ in range(_MOST_ROUNDS):
             worth = self._worth()
             open_keys = [key for key, enough in worth.items() if not self.of(key).settled(*enough)]
-            results = self._engine.retry({key: partial(self._attempted, self.of(key), worth[key]) for key in open_keys})
+            results = self._engine.retry({key: partial(self._attempted, key, worth[key]) for key in open_keys})
             if not results:
                 return
             self.attempts |= results
@@ -406,8 +405,9 @@ class Contenders:
         behind = {key: score - least for key, score in scores.items()}
         return {key: _NEAR if by <= self._near else _FARTHER for key, by in behind.items() if by <= 2 * self._near}
 
-    def _attempted(self, attempts: Attempts, enough: tuple[int, int], key: Key, worker: Worker) -> Attempts:
-        cell, until = self._engine.cell(key), attempts.n_starts + _BATCH * (1 + _HALFWAY)
+    def _attempted(self, key: Key, enough: tuple[int, int], worker: Worker) -> Attempts:
+        cell, attempts = self._engine.cell(key), self.of(key)
+        until = attempts.n_starts + _BATCH * (1 + _HALFWAY)
         while attempts.n_starts < until and not attempts.settled(*enough) and not cell.time_is_up():
             number, solution = attempts.n_starts, attempts.solution
             fresh = attempts.n_again > 0 or number % (1 + _HALFWAY) == 0
@@ -662,9 +662,7 @@ def _opened(
     starts = Starts(whole, template, request.models, seeds, request.noise, places)
     work = workers_and_threads(rows, len(request.types) * len(request.tails), most, template.n_threads)
     with blas_alone_in_fit(request.source.n_features), TaskPool(rows, *work, clock) as pool:
-        cells = Cells(request.settings, rows, pool.watch, clock.is_up, file, request.judge)
-        engine = Engine(cells, starts, pool)
-        yield _Search(request, rows, starts, engine, pool, clock, held_out)
+        yield _Search(request, rows, starts, Engine(request, rows, starts, pool, file), pool, held_out)
 
 
 def _deviances(request: Request, seed: int, clock: Clock, reports: _Reports) -> Mapping[Key, float]:
@@ -695,15 +693,9 @@ class _Search:
         starts: Starts,
         engine: Engine,
         pool: TaskPool,
-        clock: Clock,
         held_out: Mapping[Key, float],
     ) -> None:
-        self._request = request
-        self._rows = rows
-        self._engine = engine
-        self._pool = pool
-        self._clock = clock
-        self._held_out = held_out
+        self._request, self._rows, self._engine, self._pool, self._held_out = request, rows, engine, pool, held_out
         self._evaluations: dict[Key, tuple[Solution, dict[str, float]]] = {}
         self._contenders = Contenders(engine, starts, self._scores, near(request.criterion))
 
@@ -724,7 +716,7 @@ class _Search:
             self._polish()
         self._measure(self._engine.outcomes)
         entries = [self._entry(*cell) for cell in self._request.cells]
-        complete = not stopped and not self._clock.is_up()
+        complete = not stopped and not self._pool.clock.is_up()
         selection = Selection.of(entries, self._request.criterion, complete=complete)
         attempts = self._contenders.of(self._request.key(*self._request.cells[selection.best_index]))
         return replace(selection, n_fresh_starts=attempts.n_fresh, n_found_again=attempts.n_again)
@@ -747,7 +739,7 @@ class _Search:
                 reports(key, engine.outcomes.get(key))
             if reports.is_over:
                 return True
-            if self._clock.is_up():
+            if self._pool.clock.is_up():
                 break
         return False
 
