@@ -173,21 +173,16 @@ def draws(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> Pos
 
 
 def _weights(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> Array:
-    weights = _shares(posterior, n, rng)
-    if posterior.noise:
+    prior, counts = posterior.prior, posterior.counts
+    if prior.sticks:
+        parts = rng.beta(*prior.sticks_of(counts), (n, len(counts)))
+        weights = parts * np.cumprod(np.concatenate([np.ones((n, 1)), 1 - parts[:, :-1]], axis=1), axis=1)
+        weights = weights / weights.sum(axis=1, keepdims=True)
+    else:
+        weights = rng.dirichlet(prior.concentration + counts, n)
+    if posterior.noise:  # the components share what it leaves
         weights = weights * rng.beta(1 + posterior.weight - posterior.noise_count, 1 + posterior.noise_count, (n, 1))
     return weights
-
-
-def _shares(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> Array:
-    """Draw the weights as shares of what noise leaves."""
-    prior, counts = posterior.prior, posterior.counts
-    if not prior.sticks:
-        return rng.dirichlet(prior.concentration + counts, n)
-    parts = rng.beta(*prior.sticks_of(counts), (n, len(counts)))
-    remainder = np.cumprod(np.concatenate([np.ones((n, 1)), 1 - parts[:, :-1]], axis=1), axis=1)
-    weights = parts * remainder
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def intervals(

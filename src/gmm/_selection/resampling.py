@@ -6,7 +6,7 @@ Criteria computed from the training data are in `gmm._estimators.criteria`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -359,33 +359,18 @@ def bootstrap_lrt(
         for fit in (null, alternative):
             record_features(fit, rows.shape[1], names)
         test = BootstrapLRT(observed.statistic, np.empty(0), null, alternative, n_replicates)
-        return _with_replicates(test, _replicates(fits, observed.null, rows, rng, n_replicates), callback)
+        return _with_replicates(test, fits, observed.null, rows, rng, callback)
 
 
 def _with_replicates(
-    test: BootstrapLRT, values: Generator[float, None, None], callback: Callable[[Replicate], object] | None
+    test: BootstrapLRT,
+    fits: _Fits,
+    null: GaussianMixture,
+    observed: NDArray[Any],
+    rng: np.random.Generator,
+    callback: Callable[[Replicate], object] | None,
 ) -> BootstrapLRT:
-    statistics: list[float] = []
-    with closing(values):
-        for number, statistic in enumerate(values):
-            statistics.append(statistic)
-            is_missing = np.isnan(statistics)
-            test = replace(test, replicates=np.array(statistics)[~is_missing], n_left_out=int(is_missing.sum()))
-            test.replicates.flags.writeable = False
-            if callback is not None and callback(Replicate(number, test.n_replicates, statistic, test.p_value)):
-                break
-    if not len(test.replicates):
-        raise ValueError(
-            f"none of {test.n_left_out} drawn tables has a sound mixture of {test.null.n_components} components, so "
-            "there is nothing to compare with. Use fewer components, a larger reg_covar or another n_init."
-        )
-    return test
-
-
-def _replicates(
-    fits: _Fits, null: GaussianMixture, observed: NDArray[Any], rng: np.random.Generator, n_replicates: int
-) -> Generator[float, None, None]:
-    """Yield the statistics of replicates in order, whatever the number of threads; NaN without sound fits."""
+    """Return a test with its replicates, in order whatever the number of threads, until the callback ends it."""
     gaps, source = np.isnan(observed), _source(observed)
     (origin, _), steps = source.survey.box, source.steps
     width = np.where(steps > 0, steps, 1.0)
@@ -403,9 +388,22 @@ def _replicates(
         except _NoSoundFitError:
             return nan
 
-    seeds = rng.integers(2**63, size=n_replicates).tolist()
+    seeds, statistics = rng.integers(2**63, size=test.n_replicates).tolist(), list[float]()
     work = float(len(observed) * (fits.n_components + 1) * null.n_features_in_**2)
-    return replicated(statistic, seeds, work=work, n_threads=fits.parameters["n_threads"])
+    with closing(replicated(statistic, seeds, work=work, n_threads=fits.parameters["n_threads"])) as values:
+        for number, value in enumerate(values):
+            statistics.append(value)
+            is_missing = np.isnan(statistics)
+            test = replace(test, replicates=np.array(statistics)[~is_missing], n_left_out=int(is_missing.sum()))
+            test.replicates.flags.writeable = False
+            if callback is not None and callback(Replicate(number, test.n_replicates, value, test.p_value)):
+                break
+    if not len(test.replicates):
+        raise ValueError(
+            f"none of {test.n_left_out} drawn tables has a sound mixture of {test.null.n_components} components, so "
+            "there is nothing to compare with. Use fewer components, a larger reg_covar or another n_init."
+        )
+    return test
 
 
 class _Pair(NamedTuple):
