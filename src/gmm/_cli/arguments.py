@@ -280,7 +280,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
     out.add_argument("--keep", metavar="A,B", type=names, action="extend",
                      help="columns to write beside the labels in DIR, such as identifiers; or all")  # fmt: skip
     _add_digits(out)
-    out.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    _add_json(out)
     out.add_argument("--report", metavar="HTML", nargs="?", const=True,
                      help="write an HTML report, one file that includes its pictures "
                           "(default report.html, in DIR if --out is given); needs matplotlib")  # fmt: skip
@@ -384,7 +384,7 @@ def _add_sample(command: argparse.ArgumentParser) -> None:
     _add_out(command)
 
 
-def _add_info(command: argparse.ArgumentParser) -> None:
+def _add_json(command: argparse._ActionsContainer) -> None:
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -432,7 +432,7 @@ _COMMANDS = {  # where its function is, what adds its options, and its words
         "Columns are matched by name; if the model has no names, the numeric columns are used in order.",
     ),
     "sample": ("apply", _add_sample, "draw rows from a saved model", "Draw rows from a saved model."),
-    "info": ("apply", _add_info, "show a saved model", "Show the parameters of a saved model."),
+    "info": ("apply", _add_json, "show a saved model", "Show the parameters of a saved model."),
     "export": (
         "apply",
         _add_export,

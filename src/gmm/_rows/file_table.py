@@ -226,7 +226,9 @@ class FileTable:
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Read columns block by block as they are, those of delimited text as texts."""
-        schema = pa.schema([(name, _plain(self.fields[name].type)) for name in names])
+        types = {name: self.fields[name].type for name in names}
+        plain = {name: kind.value_type if pa.types.is_dictionary(kind) else kind for name, kind in types.items()}
+        schema = pa.schema(list(plain.items()))
         for part in self._parts:
             for batch in part.texts(names):
                 table = pa.Table.from_batches([batch])
@@ -285,11 +287,6 @@ def _together(name: str, parts: Sequence[_Stripped]) -> pa.Field:
         return pa.unify_schemas([pa.schema([field]) for field in fields], promote_options="permissive").field(name)
     except pa.ArrowTypeError as error:
         raise ValueError(f"{parts[0].name} and the files beside it have columns of other types: {error}") from error
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type of the values of a dictionary; others as they are."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 class NpyPart(Part):

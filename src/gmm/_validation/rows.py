@@ -288,19 +288,18 @@ class Table(NamedTuple):
         TypeError, ValueError
             As for `as_floats`; messages give the row, the column and its name.
         """
-        if _one_float_type([getattr(c, "dtype", None) for c in self.columns], self.frame):
+        dtypes: list[Any] = [getattr(column, "dtype", None) for column in self.columns]
+        all_floats = all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in dtypes)
+        if all_floats and len(set(dtypes)) == 1 and hasattr(self.frame, "iloc"):  # pandas converts these without a copy
             return to_kernel_floats(np.asarray(self.frame))
-        if self.columns and all(_is_sparse(column) for column in self.columns):
+        if self.columns and all(hasattr(dtype, "fill_value") for dtype in dtypes):  # pandas' SparseDtype
             refuse_sparse("X")
         columns = [_column_floats(c, j, self.names) for j, c in enumerate(self.columns)]
         side_by_side = _as_one(columns)
         if side_by_side is not None:
             return side_by_side
-        matrix = np.empty(
-            (len(self.frame), len(columns)),
-            dtype=np.result_type(*(column.dtype for column in columns), np.float32),
-            order="F",
-        )
+        dtype = np.result_type(*(column.dtype for column in columns), np.float32)
+        matrix = np.empty((len(self.frame), len(columns)), dtype, order="F")
         for j, column in enumerate(columns):
             matrix[:, j] = column
         return matrix
@@ -323,20 +322,6 @@ def is_table(X: object) -> bool:
     return as_table(X) is not None
 
 
-def is_series(X: object) -> bool:
-    """Return whether X is a column or an index of a data frame."""
-    return hasattr(X, "to_frame") and not hasattr(X, "columns")
-
-
-def _is_sparse(column: object) -> bool:
-    return hasattr(getattr(column, "dtype", None), "fill_value")  # pandas' SparseDtype
-
-
-def _one_float_type(dtypes: Sequence[object], frame: object) -> bool:
-    floats = all(isinstance(t, np.dtype) and t.kind == "f" for t in dtypes)
-    return floats and len(set(dtypes)) == 1 and hasattr(frame, "iloc")  # pandas converts these without a copy
-
-
 @dataclass(frozen=True, eq=False)
 class _Columns:
     """Columns at equal distances in memory, as numpy's array protocol describes a matrix; keeps them alive."""
@@ -355,18 +340,14 @@ def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
     step = steps.pop()
     if not alike or steps or step == 0 or step % first.itemsize or first.ndim != 1:
         return None
-    return np.asarray(
-        _Columns(
-            columns,
-            {
-                "version": 3,
-                "typestr": first.dtype.str,
-                "shape": (len(first), len(columns)),
-                "strides": (*first.strides, step),
-                "data": (places[0], True),
-            },
-        )
-    )
+    interface = {
+        "version": 3,
+        "typestr": first.dtype.str,
+        "shape": (len(first), len(columns)),
+        "strides": (*first.strides, step),
+        "data": (places[0], True),
+    }
+    return np.asarray(_Columns(columns, interface))
 
 
 def _column_floats(column: Any, j: int, names: Sequence[object]) -> FloatArray:
@@ -428,7 +409,13 @@ def check_rows(
     names = None if table is None else table.feature_names()
     if n_features is not None:
         check_names(names, feature_names, name)
-    rows = _rows_of_array(X, name) if table is None else table.floats()
+    if table is None:
+        array = as_array(X, "X")
+        if array.dtype.kind in "biufO":
+            _check_dimensions(array, X, name)
+        rows = as_floats(array, "X", place_in("X"))
+    else:
+        rows = table.floats()
     check_shape(rows.shape, name, n_features, min_rows)
     return rows, names
 
@@ -450,11 +437,9 @@ def check_names(
     """
     name = name_of(estimator)
     if names is None and feature_names is not None:
-        text = f"X does not have valid feature names, but {name} was fitted with feature names"
-        warn(text, UserWarning)
+        warn(f"X does not have valid feature names, but {name} was fitted with feature names", UserWarning)
     if names is not None and feature_names is None:
-        text = f"X has feature names, but {name} was fitted without feature names"
-        warn(text, UserWarning)
+        warn(f"X has feature names, but {name} was fitted without feature names", UserWarning)
     if names is not None and feature_names is not None and list(names) != list(feature_names):
         raise ValueError(_different_names(names, feature_names))
 
@@ -541,7 +526,7 @@ def raise_nonfinite(
     ValueError
         Always.
     """
-    place = row_and_column(row, column, _listed(feature_names))
+    place = row_and_column(row, column, feature_names)
     if np.isnan(value):
         raise ValueError(
             f"Input X contains NaN.\n{name_of(estimator)} expects a number everywhere, got NaN first at {place}. "
@@ -622,7 +607,7 @@ def raise_too_large(
     ValueError
         Always.
     """
-    place = row_and_column(row, column, _listed(feature_names))
+    place = row_and_column(row, column, feature_names)
     raise ValueError(
         f"Input X contains a value too large for {name_of(estimator)}: {value!s} at "
         f"{place}. Expected values within 1e150 of the column's centre ({centre:.6g}), so that their "
@@ -647,23 +632,12 @@ def raise_too_heavy(
     )
 
 
-def _listed(names: Sequence[object] | NDArray[np.object_] | None) -> Sequence[object] | None:
-    return None if names is None else list(names)
-
-
-def _rows_of_array(X: Any, name: str) -> FloatArray:
-    array = as_array(X, "X")
-    if array.dtype.kind in "biufO":
-        _check_dimensions(array, X, name)
-    return as_floats(array, "X", place_in("X"))
-
-
 def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
     if array.ndim == 2:
         return
     if array.ndim > 2:
         raise ValueError(f"Found array with dim {array.ndim}, while dim <= 2 is required by {name}.")
-    if is_series(X):
+    if hasattr(X, "to_frame") and not hasattr(X, "columns"):  # a column or an index of a data frame
         name = str(getattr(X, "name", None) or "name")
         raise ValueError(
             f"Expected a 2-dimensional container but got {type(X)} instead. Pass a DataFrame "

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import compress
+from itertools import chain, compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
 from gmm._cli.failures import in_options
 from gmm._cli.fit import MixtureOutcome, Posterior, Result, Trimmed
-from gmm._cli.report.page import Origin, Section, css_colour, render
+from gmm._cli.report.page import Section, css_colour, render
 from gmm._cli.write import drawing
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import title
@@ -69,10 +69,7 @@ def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
     if 2 < d <= _MOST_PAIRS:
         plans["pairs"] = lambda: result.draw(draw.plot_clusters, view="pairs"), _PAIRS
     if result.combined is not None:
-        plans["combined"] = (
-            lambda: draw.plot_clusters(result.combined, result.fitted_rows),
-            _COMBINED,
-        )
+        plans["combined"] = lambda: draw.plot_clusters(result.combined, result.fitted_rows), _COMBINED
     if K > 1:
         if d > 1 and not result.options.noise:
             plans["boundaries"] = lambda: result.draw(draw.plot_decision_boundaries), _BOUNDARIES
@@ -169,15 +166,6 @@ def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types
     in_turn = len(tried) > 1 and list(tried) == list(range(tried[0], tried[-1] + 1))
     numbers = f"{tried[0]} to {tried[-1]}" if in_turn else ", ".join(map(str, tried))
     return f"Compared: {many}, by groups ({numbers}) and {counted(n_types, 'covariance model')}."
-
-
-def ranking_caption(criterion: str, *, infinite: bool) -> str:
-    """Return the caption of the table of the best mixtures, which explains its headings."""
-    caption = (
-        f"The best by {criterion} (loglik: log-likelihood in nats; df: free parameters; Δ: distance from the best). "
-        "Smaller is better, except for the log-likelihood."
-    )
-    return f"{caption} AICc is infinite (∞) where there are about as many parameters as rows." if infinite else caption
 
 
 def correlation_sentence(
@@ -327,13 +315,6 @@ def outside_sentence(outside: str, n_outside: int, n_rows: int) -> str:
         "left out": f"{rows} of the least density {are} left out.",
     }
     return sentences[outside] if n_outside else ""
-
-
-def outside_caption(outside: str, n_outside: int, n_shown: int) -> str:
-    """Return the caption of a table of the first rows that belong to no group."""
-    which = "The rows" if n_shown == n_outside else f"The first {n_shown} of {n_outside:,} rows"
-    of = {"noise": "of the noise", "left out": "left out"}[outside]
-    return f"{which} {of}, numbered as in the file, not counting the header."
 
 
 def agreement_sentence(index: float) -> str:
@@ -558,11 +539,6 @@ def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Pic
     )
 
 
-def reproduction(result: MixtureOutcome, origin: Origin) -> Html:
-    """Give what is needed to reproduce the result."""
-    return render("reproduction", origin=origin, options=result.options)
-
-
 def _of_groups(result: MixtureOutcome) -> tuple[int, int, float, str]:
     """Return how many rows are uncertain, of how many that are in groups, below which limit, and which these are."""
     which = INSIDE[result.outside] if result.n_outside else ""
@@ -627,7 +603,9 @@ def _table_of_rows_outside(result: MixtureOutcome) -> Html:
         return Html()
     headings = ["row", *rows.names[:_VALUES_SHOWN]]
     body = [[rows.numbers(i, i + 1)[0], *_first_values(rows.values[i])] for i in first]
-    caption = outside_caption(result.outside, result.n_outside, len(first))
+    which = "The rows" if len(first) == result.n_outside else f"The first {len(first)} of {result.n_outside:,} rows"
+    of = {"noise": "of the noise", "left out": "left out"}[result.outside]
+    caption = f"{which} {of}, numbered as in the file, not counting the header."
     return table(headings, body, caption=caption, numeric=range(len(headings)))
 
 
@@ -660,23 +638,15 @@ def _table_of_uncertain(result: MixtureOutcome) -> Html:
         return Html()
     body = []
     for i, probabilities in zip(uncertain, result.model.predict_proba(rows.subset(uncertain)), strict=True):
-        body.append([rows.numbers(i, i + 1)[0], *_two_most_probable(probabilities), *_first_values(rows.values[i])])
+        likely = ((k, percent(probabilities[k], 1)) for k in np.argsort(-probabilities, kind="stable")[:2])
+        body.append([rows.numbers(i, i + 1)[0], *chain(*likely), *_first_values(rows.values[i])])
     headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]
-    return table(
-        headings,
-        body,
-        caption="The least certain rows, numbered as in the file, not counting the header.",
-        numeric=range(len(headings)),
-    )
+    caption = "The least certain rows, numbered as in the file, not counting the header."
+    return table(headings, body, caption=caption, numeric=range(len(headings)))
 
 
 def _first_values(row: NDArray[np.floating]) -> list[str]:
     return ["missing" if np.isnan(value) else f"{value:.6g}" for value in row[:_VALUES_SHOWN]]
-
-
-def _two_most_probable(probabilities: NDArray[np.floating]) -> Sequence[object]:
-    first, second = np.argsort(-probabilities, kind="stable")[:2]
-    return first, percent(probabilities[first], 1), second, percent(probabilities[second], 1)
 
 
 _REFITS, _MOST_WORK = 100, 1e6  # multiply-adds of a pass: of more, refits would take longer than some seconds
@@ -688,11 +658,9 @@ _APART = 1e-3  # overlap of two groups that are apart
 def trust(result: MixtureOutcome) -> Html | None:
     """Say how far weights and means may be off, and which groups are alike; None where it would take too long."""
     model, d = result.model, result.rows.values.shape[1]
-    if (
-        not isinstance(model, GaussianMixture)
-        or model.trim
-        or _work(result.rows.values, model.n_components) > _MOST_WORK
-    ):
+    if not isinstance(model, GaussianMixture) or model.trim:
+        return None
+    if _work(result.rows.values, model.n_components) > _MOST_WORK:
         return None
     errors, why, stability, alike, overlapping = None, "", None, "", False
     if result.total_weight < model.n_parameters_:
@@ -729,18 +697,10 @@ def _table(result: MixtureOutcome, errors: StandardErrors) -> Html:
     mixture, names = fitted_parameters(result.model), names_of_features(result.model)[:COLUMNS_SHOWN]
     rows = [["weight", *(f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True))]]
     for name, means, of_means in zip(names, mixture.means.T, errors.means.T, strict=False):
-        rows.append(
-            [
-                name,
-                *(
-                    f"{format_value(mean, error)} ± {format_value(error, error)}"
-                    for mean, error in zip(means.tolist(), of_means.tolist(), strict=True)
-                ),
-            ]
-        )
-    return table(
-        ["", *(f"group {k}" for k in result.shown)], rows, caption="Weights and means ± their standard errors."
-    )
+        pairs = zip(means.tolist(), of_means.tolist(), strict=True)
+        rows.append([name, *(_mean_and_spread(mean, error, error) for mean, error in pairs)])
+    headings = ["", *(f"group {k}" for k in result.shown)]
+    return table(headings, rows, caption="Weights and means ± their standard errors.")
 
 
 def _alike(shares: Array) -> tuple[str, bool]:
@@ -803,38 +763,37 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
 def _rivals(result: Result) -> list[tuple[int, str, float]]:
     """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
     search = result.search
-    return [
-        (int(search.n_components[n]), search.kinds[n], behind(search, n)) for n in distinct(search)[1 : 1 + _RIVALS]
-    ]
+    cells = distinct(search)[1 : 1 + _RIVALS]
+    return [(int(search.n_components[n]), search.kinds[n], behind(search, n)) for n in cells]
 
 
 def _warnings(result: Result) -> list[str]:
-    search = result.search
-    status = search.status[search.best_index]
-    warnings = []
+    search, warnings = result.search, []
     if not search.complete:
         warnings.append(f"The search is {incomplete(search)}.")
-    if not is_eligible(status, search.criterion):
+    if not is_eligible(search.status[search.best_index], search.criterion):
         warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
-    warnings += [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "group"))]
-    return warnings
+    return warnings + [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "group"))]
 
 
 def _compared(search: Selection) -> str:
     ranked = search.ranked()
     tried = sorted({int(K) for K in search.n_components[ranked]})
-    types = {search.kinds[n] for n in ranked}
-    return compared_sentence(len(ranked), len(search.status), tried, len(types))
+    return compared_sentence(len(ranked), len(search.status), tried, len({search.kinds[n] for n in ranked}))
 
 
 def _ranking(search: Selection) -> Html:
     """Tabulate the best cells, with the most important columns first for narrow screens."""
     mark, K, model, loglik, df, score, distances, *others = ranking(search, distinct(search)[:_TOP])
     columns = [mark, K, model, score, distances, loglik, df, *others]
-    infinite = any("inf" in column for column in columns)
     _, _, *headings = (heading for heading, *_ in columns)
     rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)
-    caption = ranking_caption(title(search.criterion), infinite=infinite)
+    caption = (
+        f"The best by {title(search.criterion)} (loglik: log-likelihood in nats; df: free parameters; Δ: distance from "
+        "the best). Smaller is better, except for the log-likelihood."
+    )
+    if any("inf" in column for column in columns):
+        caption += " AICc is infinite (∞) where there are about as many parameters as rows."
     numeric = [1, *range(3, len(columns))]
     marked = [[Cell(star, kind="mark"), *texts] for star, *texts in rows]
     return table(["", "groups", *headings], marked, caption=caption, best=0, numeric=numeric)
