@@ -508,15 +508,12 @@ class _Drawings(NamedTuple):
 
     Attributes
     ----------
-    plot : str or None
-        Path of the picture.
     report : Path or None
         Path of the report.
     origin : gmm._cli.report.Origin or None
         What the report says of where the rows come from.
     """
 
-    plot: str | None
     report: Path | None
     origin: Any
 
@@ -540,17 +537,17 @@ class _Drawings(NamedTuple):
     def of(cls, options: argparse.Namespace, out: Path | None) -> _Drawings:
         """Choose the path of the report, which is checked, and look at the file; `out` is the results' directory."""
         if options.report is None:
-            return cls(options.plot, None, None)
+            return cls(None, None)
         path = Path(options.report) if isinstance(options.report, str) else (out or Path()) / "report.html"
         check_writable(path)
-        return cls(options.plot, path, _report_module().Origin.of(options))
+        return cls(path, _report_module().Origin.of(options))
 
     def write(self, result: MixtureOutcome, screen: Screen) -> None:
         """Write what was asked for, and say so."""
         written = []
-        if self.plot is not None:
-            save_picture(result.draw(drawing().plot_clusters), self.plot)
-            written.append(f"picture written to {self.plot}")
+        if (plot := result.options.plot) is not None:
+            save_picture(result.draw(drawing().plot_clusters), plot)
+            written.append(f"picture written to {plot}")
             if note := result.note_on_pictures:
                 screen.note(f"in the picture, {note[0].lower()}{note[1:].rstrip('.')}")
         if self.report is not None:
@@ -579,7 +576,7 @@ def _fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: s
     options = argparse.Namespace(**vars(options) | {"label_column": options.class_column})
     rows = rows_to_fit(screen, options)
     assert rows.labels is not None  # the column is in the table
-    labels, out = _classes(rows.labels, options.class_column), _make_directory(options.out)
+    labels, out = _classes_of(rows.labels, options.class_column), _make_directory(options.out)
     started = time.perf_counter()
     classifier = MixtureClassifier(
         options.components or 1,
@@ -603,16 +600,16 @@ def _fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: s
     of_rows = {"accuracy": right, "agreement": agreement_json(agreement)}
     document = {"data": outcome.about_data(), "seed": options.seed, "best": class_json(classifier), **of_rows}
     if out is not None:
-        _write(out, classifier, outcome, proba, document)
+        _write_classifier(out, classifier, outcome, proba, document)
     if options.json:
         write_json(None, document)
     else:
-        _show(screen, classifier, outcome, agreement)
+        _show_classifier(screen, classifier, outcome, agreement)
         screen.line(accuracy_line(right, float(of_each.max() / of_each.sum())))
         screen.announce_files(out, "model.gmm", f"labels.{options.format}", "result.json")
 
 
-def _write(
+def _write_classifier(
     out: Path, classifier: MixtureClassifier, outcome: Outcome, proba: NDArray[Any], document: dict[str, Any]
 ) -> None:
     """Write the model, the predicted classes of the fitted rows, and JSON."""
@@ -624,7 +621,7 @@ def _write(
     write_json(out / "result.json", document)
 
 
-def _show(screen: Screen, classifier: MixtureClassifier, outcome: Outcome, agreement: Agreement) -> None:
+def _show_classifier(screen: Screen, classifier: MixtureClassifier, outcome: Outcome, agreement: Agreement) -> None:
     """Print the size of the data, the classes, and how the fitted rows are predicted."""
     for line in (outcome.size, "", *str(summary_of(classifier)).splitlines(), ""):
         screen.line(line)
@@ -646,7 +643,7 @@ def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
     }
 
 
-def _classes(labels: Labels, column: str) -> NDArray[Any]:
+def _classes_of(labels: Labels, column: str) -> NDArray[Any]:
     """Return labels as classes: whole numbers if all are, else texts; None is unknown.
 
     Raises

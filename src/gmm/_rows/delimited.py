@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from gmm._lazy import cached_property
-from gmm._rows.part import LATIN_1, UTF_8, KeptLines, Part, compression_of, encoding_of, opened, without_signature
+from gmm._rows.part import LATIN_1, UTF_8, KeptLines, Part, compression_of, encoding_of, opened
 from gmm._rows.text_format import DECIMALS, TextFormat, Words
 from gmm._text.words import counted, listed, quoted
 
@@ -597,7 +597,8 @@ class _Text:
         encoding = encoding_of(beginning)
         with _lines_of(path, source, text_format) as stream:
             # Lines end with LF, CR or both, which stay in a quoted name; a line may have any length.
-            lines = io.TextIOWrapper(stream, without_signature(encoding), "replace", newline="")
+            unsigned = "utf-8-sig" if encoding == UTF_8 else encoding  # without the mark that UTF-8 may begin with
+            lines = io.TextIOWrapper(stream, unsigned, "replace", newline="")
             first = next((line for line in lines if line.strip("\r\n")), "")
             while first.count('"') % 2 and len(first) < _BLOCK and (more := next(lines, None)) is not None:
                 first += more

@@ -45,6 +45,7 @@ class TableSource(BlockSource):
     """
 
     feature_major: ClassVar[bool] = True
+    dtype: np.dtype[Any] = np.dtype(np.float64)  # float32 if all columns are
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class TableSource(BlockSource):
         for part in self._parts:
             _check_names(part.schema.names, [*self._columns, *self._weights], part.name)
         single = all(_is_single(part.schema.field(name).type) for part in self._parts for name in self._columns)
-        self._dtype = np.dtype(np.float32 if single and self._columns else np.float64)
+        self.dtype = np.dtype(np.float32 if single and self._columns else np.float64)
         for part in self._parts:
             self._check_types(part.schema, part.name)
 
@@ -88,15 +89,10 @@ class TableSource(BlockSource):
         """Number of features, d."""
         return len(self._columns)
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows: float32 if all columns are."""
-        return self._dtype
-
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the tables one after the other."""
         names = [*self._columns, *(self._weights if weighted else ())]
-        at_once = max(1, _BATCH_BYTES // (self._dtype.itemsize * len(names)))
+        at_once = max(1, _BATCH_BYTES // (self.dtype.itemsize * len(names)))
         schema: pa.Schema | None = None
         for part in self._parts:
             for batch in part.batches(names, at_once):
@@ -109,13 +105,13 @@ class TableSource(BlockSource):
                 yield Block(features, columns[-1] if weighted else None)
 
     def _without_codes(self, column: NDArray[Any]) -> NDArray[Any]:
-        missing = np.isin(column, np.array(self._codes, self._dtype)) if self._codes else np.False_
-        return np.where(missing, self._dtype.type(np.nan), column) if missing.any() else column
+        missing = np.isin(column, np.array(self._codes, self.dtype)) if self._codes else np.False_
+        return np.where(missing, self.dtype.type(np.nan), column) if missing.any() else column
 
     def array(self) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """Read all rows, NaN and infinite values among them, and their weights into memory."""
         blocks = list(self.blocks(weighted=self.weighted))
-        rows, first = np.empty((sum(map(len, blocks)), self.n_features), self._dtype), 0
+        rows, first = np.empty((sum(map(len, blocks)), self.n_features), self.dtype), 0
         for block in blocks:
             block.copy_to(rows[first : first + len(block)], 0)
             first += len(block)
@@ -140,7 +136,7 @@ class TableSource(BlockSource):
                     f"column {field.name!r} of {where} holds {field.type}, expected numbers; columns=[…] names the "
                     "columns to use"
                 )
-            if self._dtype == np.float32 and field.name in columns and not _is_single(field.type):
+            if self.dtype == np.float32 and field.name in columns and not _is_single(field.type):
                 raise ValueError(f"column {field.name!r} of {where} holds {field.type}, expected float as before")
 
 

@@ -483,22 +483,18 @@ def check_matrices(matrices: Floats, name: str, labels: Sequence[str]) -> tuple[
     subject = f"'{name}' should be symmetric, positive-definite:"
     if not (matrices == matrices.transpose(0, 2, 1)).all():
         for matrix, label in zip(matrices, labels, strict=True):
-            if fault := _asymmetry(matrix):
-                raise ValueError(f"{subject} {label} {fault}")
+            scale = np.sqrt(np.abs(np.diagonal(matrix)))
+            wrong = np.abs(matrix - matrix.T) > 1e-5 * np.outer(scale, scale)
+            if wrong.any():
+                i, j = _first(wrong)
+                raise ValueError(
+                    f"{subject} {label} has {matrix[i, j]:.6g} at ({i}, {j}) and {matrix[j, i]:.6g} at ({j}, {i})"
+                )
     try:
         return FULL.whiten(matrices, matrices.shape[-1])
     except SingularMatrixError as error:
         smallest = f"smallest eigenvalue {np.linalg.eigvalsh(matrices[error.component])[0]:.6g}"
         raise ValueError(f"{subject} {labels[error.component]} is not positive-definite ({smallest})") from None
-
-
-def _asymmetry(matrix: Floats) -> str:
-    scale = np.sqrt(np.abs(np.diagonal(matrix)))
-    wrong = np.abs(matrix - matrix.T) > 1e-5 * np.outer(scale, scale)
-    if not wrong.any():
-        return ""
-    i, j = _first(wrong)
-    return f"has {matrix[i, j]:.6g} at ({i}, {j}) and {matrix[j, i]:.6g} at ({j}, {i})"
 
 
 def _check_positive(spread: Floats, name: str) -> None:

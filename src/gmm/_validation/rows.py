@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._text.words import printable
-from gmm._validation.scalars import column_text, index_text, name_of, row_and_column
+from gmm._validation.scalars import column_text, name_of, row_and_column
 
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Place: TypeAlias = Callable[[Sequence[int]], str]
@@ -30,7 +30,8 @@ def place_in(name: str) -> Place:
     def place(index: Sequence[int]) -> str:
         if len(index) == 2:
             return f"{row_and_column(index[0], index[1], None)} of {name}"
-        return f"{index_text(index)} of {name}" if len(index) else name
+        position = tuple(map(int, index))
+        return f"index {position[0] if len(position) == 1 else position} of {name}" if position else name
 
     return place
 
@@ -317,11 +318,6 @@ def as_table(X: Any) -> Table | None:
     return None
 
 
-def is_table(X: object) -> bool:
-    """Return whether X is a data frame in memory."""
-    return as_table(X) is not None
-
-
 @dataclass(frozen=True, eq=False)
 class _Columns:
     """Columns at equal distances in memory, as numpy's array protocol describes a matrix; keeps them alive."""
@@ -510,57 +506,6 @@ def check_feature_names(feature_names: Iterable[str] | None, n_features: int) ->
     return np.array([str(name) for name in names], dtype=object)
 
 
-def raise_nonfinite(
-    value: np.floating[Any],
-    row: int,
-    column: int,
-    *,
-    estimator: object,
-    feature_names: Sequence[object] | NDArray[np.object_] | None = None,
-    instead: str,
-) -> NoReturn:
-    """Raise the error for a NaN or an infinity in X; `instead` says what to do about NaN.
-
-    Raises
-    ------
-    ValueError
-        Always.
-    """
-    place = row_and_column(row, column, feature_names)
-    if np.isnan(value):
-        raise ValueError(
-            f"Input X contains NaN.\n{name_of(estimator)} expects a number everywhere, got NaN first at {place}. "
-            f"{instead}"
-        )
-    raise ValueError(
-        f"Input X contains infinity or a value too large for {value.dtype!r}.\n"
-        f"{name_of(estimator)} expects finite numbers, got {value} at {place}. Drop the rows that "
-        "are not finite (X[np.isfinite(X).all(axis=1)]), or correct them."
-    )
-
-
-def instead_of_gaps(missing: str | None, *, fitted: bool, imputes: bool) -> str:
-    """Say what to do about NaN, given what the caller was told it is, None if it could not be told."""
-    drop = "drop the rows with missing values (X[~np.isnan(X).any(axis=1)])"
-    if missing is None:
-        return f"Fill the gaps, as the method impute of a mixture does, or {drop}."
-    if fitted:
-        fill = "fill the others by impute(X), " if imputes else ""
-        return f"Take the values that are there, by set_params(missing='em'), {fill}or {drop}."
-    return f"Fit the values that are there, with missing='em', fill the others with an imputer, or {drop}."
-
-
-def raise_empty(place: str, instead: str) -> NoReturn:
-    """Raise the error for a column of X in which every value is missing.
-
-    Raises
-    ------
-    ValueError
-        Always.
-    """
-    raise ValueError(f"All values of {place} are missing, so there is nothing to learn from it: pass {instead}.")
-
-
 def raise_changed_gaps(row: int | None = None) -> NoReturn:
     """Raise the error for rows that have values in other columns than at the first look.
 
@@ -573,62 +518,6 @@ def raise_changed_gaps(row: int | None = None) -> NoReturn:
     raise ValueError(
         f"the rows changed between two readings: {place} values in other columns than the first time; expected the "
         "same rows each time"
-    )
-
-
-def raise_too_many_patterns(n_patterns: int, n_rows: int) -> NoReturn:
-    """Raise the error for rows beyond memory whose patterns have no room in it.
-
-    Raises
-    ------
-    ValueError
-        Always.
-    """
-    raise ValueError(
-        f"The first {n_rows:,} rows have values in {n_patterns:,} different sets of columns, too many to keep rows of "
-        "each set until they are enough for a pass: leave out columns with few values, fill the gaps of some by "
-        "an imputer, or pass a sample of the rows as an array."
-    )
-
-
-def raise_too_large(
-    value: np.floating[Any],
-    row: int | None,
-    column: int,
-    *,
-    centre: float,
-    estimator: object,
-    feature_names: Sequence[object] | NDArray[np.object_] | None = None,
-) -> NoReturn:
-    """Raise the error for a value so far from its column's centre that its square overflows.
-
-    Raises
-    ------
-    ValueError
-        Always.
-    """
-    place = row_and_column(row, column, feature_names)
-    raise ValueError(
-        f"Input X contains a value too large for {name_of(estimator)}: {value!s} at "
-        f"{place}. Expected values within 1e150 of the column's centre ({centre:.6g}), so that their "
-        "squares are finite. Divide the column by its standard deviation, or drop the row."
-    )
-
-
-def raise_too_heavy(
-    value: np.floating[Any], row: int | None, column: int, *, weight: float, estimator: object
-) -> NoReturn:
-    """Raise the error for a weighted sum of squares of X that overflows.
-
-    Raises
-    ------
-    ValueError
-        Always.
-    """
-    raise ValueError(
-        f"The weighted sum of squares Σ w x² overflows in {name_of(estimator)}: the weights sum to {weight:g}, and X "
-        f"holds {value!s} at {row_and_column(row, column, None)}. Divide the weights by their maximum, or the column "
-        "by its standard deviation."
     )
 
 

@@ -111,9 +111,3 @@ def column_text(column: int, names: Sequence[object] | NDArray[np.object_] | Non
 def row_and_column(row: int | None, column: int, names: Sequence[object] | NDArray[np.object_] | None) -> str:
     """Return a position such as "row 5, column 2 ('petal width')", counted from 0; of no row, the column alone."""
     return column_text(column, names) if row is None else f"row {row}, {column_text(column, names)}"
-
-
-def index_text(index: Sequence[int]) -> str:
-    """Return a position such as "index 3" or "index (3, 1)", for arrays other than matrices."""
-    position = tuple(int(i) for i in index)
-    return f"index {position[0] if len(position) == 1 else position}"

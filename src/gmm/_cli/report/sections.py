@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
 from gmm._cli.failures import in_options
 from gmm._cli.fit import MixtureOutcome, Posterior, Result, Trimmed
-from gmm._cli.report.page import Section, css_colour, render
+from gmm._cli.report.page import Section, render
 from gmm._cli.write import drawing
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import title
@@ -44,7 +44,6 @@ from gmm._uses.standard_errors import StandardErrors, standard_errors
 from gmm._validation.column_notes import LONG_TAIL
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel, Factors, covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
-from gmm._values.tails import Tails
 
 _MOST_PAIRS = 5  # columns in the grid of pairs
 
@@ -202,12 +201,6 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
     different = [what for what, letter in letters.items() if letter not in (COMMON, IDENTITY)]
     parts = [f"of {how} {_and(whats)}" for how, whats in (("equal", equal), ("different", different)) if whats]
     return f"{long}s {' and '.join(parts)}{axes}"
-
-
-def tails_sentence(tails: Tails) -> str:
-    """Say how heavy the tails of the groups are; empty if they are normal."""
-    heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
-    return f"{heavy} than normal ones, so that rows far away count little." if tails else ""
 
 
 def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]]) -> str:
@@ -557,7 +550,7 @@ def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> l
     return [
         {
             "number": k,
-            "colour": css_colour(palette[k]),
+            "colour": f"var(--on-{palette[k][1:]}, {palette[k]})",
             "share": format_share(result.counts[k] / result.rows.n_rows),
             "n_rows": result.counts[k],
             "sentences": component_sentences(facts.names, means[k], facts.overall, strongest[k]),
@@ -682,7 +675,7 @@ def trust(result: MixtureOutcome) -> Html | None:
         stability=stability,
         alike=alike,
         overlapping=overlapping,
-        table="" if errors is None else _table(result, errors),
+        table="" if errors is None else _table_of_errors(result, errors),
         n_columns_hidden=0 if errors is None else d - COLUMNS_SHOWN,
     )
 
@@ -693,7 +686,7 @@ def _work(values: NDArray[Any], n_components: int) -> float:
     return n * n_components * d * d + (_PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0)
 
 
-def _table(result: MixtureOutcome, errors: StandardErrors) -> Html:
+def _table_of_errors(result: MixtureOutcome, errors: StandardErrors) -> Html:
     mixture, names = fitted_parameters(result.model), names_of_features(result.model)[:COLUMNS_SHOWN]
     rows = [["weight", *(f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True))]]
     for name, means, of_means in zip(names, mixture.means.T, errors.means.T, strict=False):
@@ -728,7 +721,7 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
     return Narrative(
         summary=summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
         remark=rival_sentence(search.criterion, K, _rivals(result)),
-        warnings=_warnings(result),
+        warnings=_search_warnings(result),
         section=Section("choice", "Why this mixture", _choice(result, pictures)),
         subject="The chosen mixture",
         reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
@@ -740,7 +733,8 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
 def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
     """Render the section: which mixture was chosen, by which criterion, and among which mixtures."""
     search, model = result.search, result.model
-    shape = covariance_model(search.covariance_type[search.best_index])
+    shape, tails = covariance_model(search.covariance_type[search.best_index]), fitted_parameters(model).tails
+    heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
     return render(
         "choice",
         criterion=title(search.criterion),
@@ -748,13 +742,13 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         K=model.n_components,
         searched=result.searched,
         covariances=covariance_sentence(shape, model.n_components, len(result.rows.names)),
-        tails=tails_sentence(fitted_parameters(model).tails),
+        tails=f"{heavy} than normal ones, so that rows far away count little." if tails else "",
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=runner_up_sentence(search.criterion, _rivals(result)),
         certainty=list(certainty_of_search(search)),
         scale=SCALES[search.criterion],
         picture=pictures.get("selection"),
-        ranking=_ranking(search),
+        ranking=_table_of_best(search),
         grid=Grid.of(search, word="group"),
         failures=list(failures(search)),
     )
@@ -767,7 +761,7 @@ def _rivals(result: Result) -> list[tuple[int, str, float]]:
     return [(int(search.n_components[n]), search.kinds[n], behind(search, n)) for n in cells]
 
 
-def _warnings(result: Result) -> list[str]:
+def _search_warnings(result: Result) -> list[str]:
     search, warnings = result.search, []
     if not search.complete:
         warnings.append(f"The search is {incomplete(search)}.")
@@ -782,7 +776,7 @@ def _compared(search: Selection) -> str:
     return compared_sentence(len(ranked), len(search.status), tried, len({search.kinds[n] for n in ranked}))
 
 
-def _ranking(search: Selection) -> Html:
+def _table_of_best(search: Selection) -> Html:
     """Tabulate the best cells, with the most important columns first for narrow screens."""
     mark, K, model, loglik, df, score, distances, *others = ranking(search, distinct(search)[:_TOP])
     columns = [mark, K, model, score, distances, loglik, df, *others]
@@ -813,14 +807,14 @@ def posterior_narrative(result: Posterior) -> Narrative:
         summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
         remark="",
         warnings=warnings,
-        section=Section("posterior", "What is left, and how certain it is", _section(result)),
+        section=Section("posterior", "What is left, and how certain it is", _posterior_section(result)),
         subject="The fit",
         reached=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
         terms=render("terms_posterior"),
     )
 
 
-def _section(result: Posterior) -> Html:
+def _posterior_section(result: Posterior) -> Html:
     model, shown = result.model, result.shown
     counts = np.asarray(model.counts_, dtype=np.float64)
     empty = np.delete(counts, shown)
@@ -830,12 +824,12 @@ def _section(result: Posterior) -> Html:
         covariances=covariance_sentence(covariance_model(model.covariance_type), len(shown), len(result.rows.names)),
         several=len(shown) > 1,
         level=f"{100 * _LEVEL:g} %",
-        table=_intervals(result, counts),
+        table=_table_of_intervals(result, counts),
         n_columns_hidden=len(result.rows.names) - COLUMNS_SHOWN,
     )
 
 
-def _intervals(result: Posterior, counts: np.ndarray) -> Html:
+def _table_of_intervals(result: Posterior, counts: np.ndarray) -> Html:
     """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
     model, shown = result.model, result.shown
     names, intervals = MixtureFacts.of(model).names, model.credible_intervals(_LEVEL)
