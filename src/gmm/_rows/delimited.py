@@ -316,7 +316,11 @@ class QuotedText(io.RawIOBase):
         rest, at_end = self._rest + text, len(text) < size or size < 0
         n_whole = len(rest) if at_end else rest.rfind(b"\n") + 1 or rest.rfind(b"\r", 0, -1) + 1
         lines = rest[:n_whole]
-        n_fields = self._end_of_fields(lines)
+        n_fields = n_whole  # or where a field begins with a quote and has no end
+        if b'"' in lines:
+            signature = len(codecs.BOM_UTF8) if lines.startswith(codecs.BOM_UTF8) else 0
+            fields = self._fields.match(lines, signature)
+            n_fields = n_whole if fields is None else fields.end()
         if n_fields < n_whole and (at_end or self._quoted.match(lines, n_fields)):
             self._fail(lines, n_fields)
         self._advance(lines, n_fields)
@@ -327,14 +331,6 @@ class QuotedText(io.RawIOBase):
         """Close the stream too."""
         self._stream.close()
         super().close()
-
-    def _end_of_fields(self, lines: bytes) -> int:
-        """Return where a field begins with a quote and has no end, or all of the lines."""
-        if b'"' not in lines:
-            return len(lines)
-        signature = len(codecs.BOM_UTF8) if lines.startswith(codecs.BOM_UTF8) else 0
-        fields = self._fields.match(lines, signature)
-        return len(lines) if fields is None else fields.end()
 
     def _advance(self, lines: bytes, n: int) -> None:
         """Go to the n-th byte."""
@@ -468,10 +464,10 @@ class TextPart(Part):
             text, notes = _Text.of(name, source, text_format, whole=whole)
             has_names, note = _has_column_names(name, text.fields, lambda: text.below_names, text.missing, text_format)
             self._names = None if has_names else text.default_names
-            table = text.below_names if has_names else text.of_all_lines
+            table = text.below_names if has_names else text.parsed(self._names)
             if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
                 text, notes = replace(text, encoding=LATIN_1), (*notes, _NO_UTF_8)
-                table = text.below_names if has_names else text.of_all_lines
+                table = text.parsed(self._names)
             numbers, self._signs = numbers_in(table, text.decimal, text.missing)
         except _FAULTS as error:
             raise ValueError(f"{name} is not a table: {_reason(error, name, source, text_format)}") from error
@@ -646,12 +642,7 @@ class _Text:
     @cached_property
     def below_names(self) -> pa.Table:
         """The table if the first line holds column names."""
-        return self._parsed(None)
-
-    @property
-    def of_all_lines(self) -> pa.Table:
-        """The table if the first line is a row."""
-        return self._parsed(self.default_names)
+        return self.parsed(None)
 
     @property
     def default_names(self) -> list[str]:
@@ -704,7 +695,8 @@ class _Text:
         how = self._conversion(missing, column_types=types, include_columns=list(types))
         return pa.csv.open_csv(stream, *self._options(names, False), how)
 
-    def _parsed(self, names: Sequence[str] | None) -> pa.Table:
+    def parsed(self, names: Sequence[str] | None) -> pa.Table:
+        """Return the table with these names of columns, or with those in the first line."""
         return self.with_whole_lines(lambda text: text._read(names))
 
     def _read(self, names: Sequence[str] | None, *, use_threads: bool = _THREADS) -> pa.Table:

@@ -60,7 +60,12 @@ class TableSource(BlockSource):
             raise TypeError(f"expected a list of columns, got the string {columns!r}: columns=[{columns!r}]")
         if columns is None:
             columns = [name for name in first.schema.names if name != weight]
-            self._check_others(first.schema.names)
+            for part in self._parts[1:]:
+                if more := sorted(set(part.schema.names) - set(first.schema.names)):
+                    raise ValueError(
+                        f"{part.name} has {quoted(more)}, which {first.name} lacks; columns=[…] names the columns to "
+                        "use"
+                    )
         names: Any = columns
         self._columns = tuple(names) if isinstance(names, Iterable) else (names,)
         if not all(isinstance(name, str) for name in self._columns):
@@ -117,14 +122,6 @@ class TableSource(BlockSource):
             first += len(block)
         weights = [np.asarray(block.sample_weight, dtype=np.float64) for block in blocks] if self.weighted else []
         return rows, np.concatenate(weights) if weights else None
-
-    def _check_others(self, names: Sequence[str]) -> None:
-        for part in self._parts[1:]:
-            if more := sorted(set(part.schema.names) - set(names)):
-                raise ValueError(
-                    f"{part.name} has {quoted(more)}, which {self._parts[0].name} lacks; columns=[…] names the "
-                    "columns to use"
-                )
 
     def _check_types(self, schema: pa.Schema, where: str) -> None:
         columns = set(self._columns)
