@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard_output()
+        # so that the interpreter does not flush into a closed pipe at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except KeyboardInterrupt:
         checkpoint = vars(options).get("checkpoint")
@@ -55,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             print(printable_lines(traceback.format_exc()), end="", file=sys.stderr)
-        return _report_failure(options.command, f"error: {_reason(error, options)}", _exit_code(error))
+        code = error.exit_code if isinstance(error, CommandError) else FAILED
+        code = UsageError.exit_code if isinstance(error, CombinationError) else code
+        return _report_failure(options.command, f"error: {_reason(error, options)}", code)
     return OK
 
 
@@ -78,17 +81,6 @@ def _reason(error: Exception, options: argparse.Namespace) -> str:
     return f"{type(error).__name__}: {message} (--debug shows the traceback)"
 
 
-def _exit_code(error: Exception) -> int:
-    if isinstance(error, CombinationError):
-        return UsageError.exit_code
-    return error.exit_code if isinstance(error, CommandError) else FAILED
-
-
 def _report_failure(command: str, line: str, code: int) -> int:
     print(printable(f"gmm {command}: {line}"), file=sys.stderr)
     return code
-
-
-def _discard_output() -> None:
-    """Redirect standard output, so that the interpreter does not flush into a closed pipe at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -185,7 +185,8 @@ def info(options: argparse.Namespace) -> None:
         for line in (headline, saved_by, "", *table):
             screen.line(line)
         return
-    shown = _in_use(model)
+    counts = model.counts_ if isinstance(model, BayesianGaussianMixture) else np.ones(model.n_components)
+    shown = np.flatnonzero(np.asarray(counts) >= 1).tolist()
     of_all = f" of {model.n_components} in use" if len(shown) < model.n_components else ""
     parameters = fitted_parameters(model)
     apart = f", {noise_of_weight(model.noise_weight_)}" if parameters.noise else ""
@@ -198,12 +199,6 @@ def info(options: argparse.Namespace) -> None:
     screen.line(saved_by)
     screen.line()
     screen.mixture(MixtureFacts.of(model), shown=shown)
-
-
-def _in_use(model: GaussianMixture | BayesianGaussianMixture) -> list[int]:
-    """Return the components; of a posterior, those that expect a row or more."""
-    counts = model.counts_ if isinstance(model, BayesianGaussianMixture) else np.ones(model.n_components)
-    return np.flatnonzero(np.asarray(counts) >= 1).tolist()
 
 
 def _left_out(model: FittedMixture) -> dict[str, int]:
@@ -246,7 +241,9 @@ def plot(options: argparse.Namespace) -> None:
     screen = Screen(options.quiet)
     model = _load_mixture(options.model, options.file)
     if options.kind not in _FUNCTIONS:
-        picture = _convergence(plotting, model, options)
+        if not hasattr(model, "history_"):
+            raise CommandError(f"{options.model}: its parameters were given, not fitted, so it has no passes to draw")
+        picture = plotting.plot_convergence(model)
     else:
         view = _view(model, options)
         rows = _rows(screen, model, options)
@@ -256,12 +253,6 @@ def plot(options: argparse.Namespace) -> None:
             screen.note(f"in the picture, {rows.filled_note.rstrip('.')}")
     save_picture(picture, out)
     screen.line(f"picture written to {out}")
-
-
-def _convergence(plotting: Any, model: FittedMixture, options: argparse.Namespace) -> Any:
-    if not hasattr(model, "history_"):
-        raise CommandError(f"{options.model}: its parameters were given, not fitted, so it has no passes to draw")
-    return plotting.plot_convergence(model)
 
 
 def _rows(screen: Screen, model: FittedMixture, options: argparse.Namespace) -> Rows:

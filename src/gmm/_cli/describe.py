@@ -177,13 +177,15 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
     """
     facts = MixtureFacts.of(model)
     parts, parameters = facts.factors, fitted_parameters(model)
-    tails = parameters.tails
+    tails, fitted = parameters.tails, hasattr(model, "history_")
     of_factors = {} if parts is None else {"loadings": parts.loadings.tolist(), "noise_variances": parts.noise.tolist()}
     return {
         "n_components": int(model.n_components),
         "covariance_type": model.covariance_type,
         "n_parameters": int(model.n_parameters_),
-        **_convergence_json(model),
+        "converged": bool(model.converged_) if fitted else None,
+        "n_iter": int(model.n_iter_) if fitted else None,
+        "lower_bound": finite_or_none(model.lower_bound_) if fitted else None,
         "columns": list(facts.names),
         "weights": model.weights_.tolist(),
         "noise_weight": model.noise_weight_,
@@ -235,27 +237,12 @@ def clusters_sentence(clusters: NDArray[np.intp], shown: Sequence[int], word: st
 
 def agreement_json(agreement: Agreement) -> dict[str, Any]:
     """Convert an agreement to JSON values; ``counts`` has a row per label and a column per component."""
-    return {
-        "labels": list(agreement.labels),
-        "counts": agreement.counts.tolist(),
-        "adjusted_rand_index": agreement.adjusted_rand_index,
-        "n_unlabelled": agreement.n_unlabelled,
-    }
+    return agreement._asdict() | {"counts": agreement.counts.tolist()}
 
 
 def finite_or_none(value: float) -> float | None:
     """Return the number, or None for NaN and infinities, which JSON cannot hold."""
     return float(value) if np.isfinite(value) else None
-
-
-def _convergence_json(model: FittedMixture) -> dict[str, Any]:
-    if not hasattr(model, "history_"):
-        return {"converged": None, "n_iter": None, "lower_bound": None}
-    return {
-        "converged": bool(model.converged_),
-        "n_iter": int(model.n_iter_),
-        "lower_bound": finite_or_none(model.lower_bound_),
-    }
 
 
 def _strongest_correlation(

@@ -106,6 +106,11 @@ class Outcome:
         return self.options.file or _BUNDLED_NAME
 
     @property
+    def size(self) -> str:
+        """The name of the data, and how many rows and columns it has."""
+        return f"{self.source}: {counted(self.rows.n_rows, 'row')}, {counted(len(self.rows.names), 'column')}"
+
+    @property
     def total_weight(self) -> float:
         """Sum of the weights, or the number of rows if there are none."""
         weights = self.rows.weights
@@ -124,12 +129,14 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class MixtureOutcome(Outcome, ABC):
-    """A fitted mixture with its rows and options."""
+    """A fitted mixture with its rows and options.
 
-    @property
-    @abstractmethod
-    def model(self) -> GaussianMixture | BayesianGaussianMixture:
-        """The mixture."""
+    Attributes
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+    """
+
+    model: GaussianMixture | BayesianGaussianMixture
 
     @property
     def converged(self) -> bool:
@@ -292,8 +299,7 @@ class MixtureOutcome(Outcome, ABC):
 
     def show(self, screen: Screen) -> None:
         """Print the size of the data, the mixture and its agreement with labels, if there are any."""
-        n, d = self.rows.n_rows, len(self.rows.names)
-        screen.line(f"{self.source}: {counted(n, 'row')}, {counted(d, 'column')}")
+        screen.line(self.size)
         screen.line()
         self._show_search(screen)
         screen.line(self.headline)
@@ -331,15 +337,13 @@ class Result(MixtureOutcome):
 
     Attributes
     ----------
+    model : GaussianMixture
+        The chosen mixture.
     search : Selection
     """
 
+    model: GaussianMixture
     search: Selection
-
-    @property
-    def model(self) -> GaussianMixture:
-        """The chosen mixture."""
-        return self.search.best
 
     @property
     def searched(self) -> str:
@@ -404,15 +408,10 @@ class Posterior(MixtureOutcome):
 
     Attributes
     ----------
-    mixture : BayesianGaussianMixture
+    model : BayesianGaussianMixture
     """
 
-    mixture: BayesianGaussianMixture
-
-    @property
-    def model(self) -> BayesianGaussianMixture:
-        """The mixture."""
-        return self.mixture
+    model: BayesianGaussianMixture
 
     @cached_property
     def shown(self) -> list[int]:
@@ -422,8 +421,7 @@ class Posterior(MixtureOutcome):
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values."""
         document, expected = super().document(), np.asarray(self.model.counts_, dtype=np.float64).tolist()
-        effective = {"n_effective_components": self.model.n_effective_components_, "expected_rows": expected}
-        document["best"] |= effective
+        document["best"] |= {"n_effective_components": self.model.n_effective_components_, "expected_rows": expected}
         return document
 
     @property
@@ -469,20 +467,15 @@ class Trimmed(MixtureOutcome):
 
     Attributes
     ----------
-    mixture : GaussianMixture
+    model : GaussianMixture
     """
 
-    mixture: GaussianMixture
-
-    @property
-    def model(self) -> GaussianMixture:
-        """The mixture."""
-        return self.mixture
+    model: GaussianMixture
 
     @cached_property
     def figures(self) -> Figures | None:
         """Log-likelihood and criteria of the rows that are left; None with a prior."""
-        model = self.mixture
+        model = self.model
         if model.prior is not None:
             return None
         of_fit = model.lower_bound_, model.reg_covar, names_of_features(model)
@@ -491,8 +484,7 @@ class Trimmed(MixtureOutcome):
     @property
     def doubts(self) -> list[str]:
         """Which components are degenerate, and why, if any is."""
-        verdict = self.figures.verdict if self.figures is not None else ""
-        return [verdict] if verdict else []
+        return [self.figures.verdict] if self.figures is not None and self.figures.verdict else []
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values: beside the mixture, what was left out, and figures of the others."""
@@ -511,23 +503,17 @@ class Trimmed(MixtureOutcome):
         return f"{components}, {self.searched}{self._guards}{self.beside}: {ending(self.model)}{figures}"
 
 
-_REPORT = "report.html"
-
-
 class _Drawings(NamedTuple):
     """What the options ask for; made before the fit, because what cannot be written is an error before the work.
 
     Attributes
     ----------
-    plot : str or None
-        Path of the picture.
     report : Path or None
         Path of the report.
     origin : gmm._cli.report.Origin or None
         What the report says of where the rows come from.
     """
 
-    plot: str | None
     report: Path | None
     origin: Any
 
@@ -551,17 +537,17 @@ class _Drawings(NamedTuple):
     def of(cls, options: argparse.Namespace, out: Path | None) -> _Drawings:
         """Choose the path of the report, which is checked, and look at the file; `out` is the results' directory."""
         if options.report is None:
-            return cls(options.plot, None, None)
-        path = Path(options.report) if isinstance(options.report, str) else (out or Path()) / _REPORT
+            return cls(None, None)
+        path = Path(options.report) if isinstance(options.report, str) else (out or Path()) / "report.html"
         check_writable(path)
-        return cls(options.plot, path, _report_module().Origin.of(options))
+        return cls(path, _report_module().Origin.of(options))
 
     def write(self, result: MixtureOutcome, screen: Screen) -> None:
         """Write what was asked for, and say so."""
         written = []
-        if self.plot is not None:
-            save_picture(result.draw(drawing().plot_clusters), self.plot)
-            written.append(f"picture written to {self.plot}")
+        if (plot := result.options.plot) is not None:
+            save_picture(result.draw(drawing().plot_clusters), plot)
+            written.append(f"picture written to {plot}")
             if note := result.note_on_pictures:
                 screen.note(f"in the picture, {note[0].lower()}{note[1:].rstrip('.')}")
         if self.report is not None:
@@ -590,12 +576,16 @@ def _fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: s
     options = argparse.Namespace(**vars(options) | {"label_column": options.class_column})
     rows = rows_to_fit(screen, options)
     assert rows.labels is not None  # the column is in the table
-    labels, out, started = (
-        _classes(rows.labels, options.class_column),
-        _make_directory(options.out),
-        time.perf_counter(),
+    labels, out = _classes_of(rows.labels, options.class_column), _make_directory(options.out)
+    started = time.perf_counter()
+    classifier = MixtureClassifier(
+        options.components or 1,
+        covariance_type,
+        criterion=options.criterion,
+        prior=options.prior,
+        standardize=bool(options.scale),
+        **_fit_parameters(options, None),
     )
-    classifier = _classifier(options, covariance_type)
     with screen.warnings(options) as warned, screen.working("fitting"):
         classifier.fit(rows.source, labels)
     outcome = Outcome(rows, options, warned, time.perf_counter() - started)
@@ -610,50 +600,32 @@ def _fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: s
     of_rows = {"accuracy": right, "agreement": agreement_json(agreement)}
     document = {"data": outcome.about_data(), "seed": options.seed, "best": class_json(classifier), **of_rows}
     if out is not None:
-        _write(out, classifier, outcome, proba, document)
+        _write_classifier(out, classifier, outcome, proba, document)
     if options.json:
         write_json(None, document)
     else:
-        _show(screen, classifier, outcome, agreement)
+        _show_classifier(screen, classifier, outcome, agreement)
         screen.line(accuracy_line(right, float(of_each.max() / of_each.sum())))
         screen.announce_files(out, "model.gmm", f"labels.{options.format}", "result.json")
 
 
-def _classifier(options: argparse.Namespace, covariance_type: str | Sequence[str]) -> MixtureClassifier:
-    return MixtureClassifier(
-        options.components or 1,
-        covariance_type,
-        criterion=options.criterion,
-        prior=options.prior,
-        standardize=bool(options.scale),
-        **_fit_parameters(options, None),
-    )
-
-
-def _write(
+def _write_classifier(
     out: Path, classifier: MixtureClassifier, outcome: Outcome, proba: NDArray[Any], document: dict[str, Any]
 ) -> None:
     """Write the model, the predicted classes of the fitted rows, and JSON."""
     classifier.save(out / "model.gmm")
     rows, options = outcome.rows, outcome.options
     path, classes = out / f"labels.{options.format}", classifier.classes_
-    labels, shown = classes[proba.argmax(axis=1)], written(proba, out / f"labels.{options.format}", options)
+    labels, shown = classes[proba.argmax(axis=1)], written(proba, path, options)
     write_beside(path, rows, options.keep or (), [class_columns(rows.numbers(0, rows.n_rows), labels, classes, shown)])
     write_json(out / "result.json", document)
 
 
-def _show(screen: Screen, classifier: MixtureClassifier, outcome: Outcome, agreement: Agreement) -> None:
+def _show_classifier(screen: Screen, classifier: MixtureClassifier, outcome: Outcome, agreement: Agreement) -> None:
     """Print the size of the data, the classes, and how the fitted rows are predicted."""
-    n, d = outcome.rows.n_rows, len(outcome.rows.names)
-    for line in (
-        f"{outcome.source}: {counted(n, 'row')}, {counted(d, 'column')}",
-        "",
-        *str(summary_of(classifier)).splitlines(),
-        "",
-    ):
+    for line in (outcome.size, "", *str(summary_of(classifier)).splitlines(), ""):
         screen.line(line)
-    names = dict(enumerate(map(str, classifier.classes_.tolist())))
-    screen.agreement(agreement, outcome.options.class_column, names)
+    screen.agreement(agreement, outcome.options.class_column, dict(enumerate(map(str, classifier.classes_.tolist()))))
 
 
 def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
@@ -664,16 +636,14 @@ def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
         "bic": classifier.bic_,
         "n_iter": classifier.n_iter_,
         "classes": [
-            {"class": label, "prior": prior, **_without_none(mixture_json(mixture))} for label, prior, mixture in parts
+            {"class": label, "prior": prior}
+            | {name: value for name, value in mixture_json(mixture).items() if value is not None}
+            for label, prior, mixture in parts
         ],
     }
 
 
-def _without_none(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _classes(labels: Labels, column: str) -> NDArray[Any]:
+def _classes_of(labels: Labels, column: str) -> NDArray[Any]:
     """Return labels as classes: whole numbers if all are, else texts; None is unknown.
 
     Raises
@@ -770,15 +740,15 @@ def _outcome(
             posterior = _posterior(screen, rows, names, options)
             return Posterior(rows, options, warned, time.perf_counter() - started, posterior)
         if options.trim is not None:
-            mixture = _trimmed(screen, rows, names, options)
-            trimmed = Trimmed(rows, options, warned, time.perf_counter() - started, mixture)
+            model = _trimmed(screen, rows, names, options)
+            trimmed = Trimmed(rows, options, warned, time.perf_counter() - started, model)
             screen.notes(trimmed.doubts)
             return trimmed
         search = _search(screen, rows, names, options)
         more = unsaid(search.notes, rows.notes, named=options.columns is not None)
         screen.notes(more)
         rows = replace(rows, notes=(*rows.notes, *more))
-        return Result(rows, options, warned, time.perf_counter() - started, search)
+        return Result(rows, options, warned, time.perf_counter() - started, search.best, search)
 
 
 def _search(

@@ -468,10 +468,8 @@ def _with_values(rows: Rows) -> Rows:
     if not some:
         return rows
     share = sum(of.n_rows * of.missing.mean() for of in source.patterns) / source.n_rows
-    notes = (
-        *rows.notes,
-        f"missing values in {some:,} of {counted(source.n_rows, 'row')}, {percent(share)} of all values",
-    )
+    missing = f"missing values in {some:,} of {counted(source.n_rows, 'row')}, {percent(share)} of all values"
+    notes = (*rows.notes, missing)
     empty = source.empty
     if empty.any():
         source, notes = source.where(~empty), (*notes, f"{counted(int(empty.sum()), 'row')} without a value left out")
@@ -521,13 +519,10 @@ def _without_missing(rows: Rows, weight: str | None, drop: bool, instead: str) -
             f"missing values in {share} ({columns}): {_positions(missing, names)}; use --drop-missing to leave these "
             f"rows out; {instead}"
         )
-    return _subset(rows, ~bad, f"{share} left out because of missing values ({columns})")
-
-
-def _subset(rows: Rows, chosen: NDArray[np.bool_], note: str) -> Rows:
-    weights = None if rows.weights is None else rows.weights[chosen]
-    source = ArraySource(rows.values[chosen], weights, feature_names=rows.source.feature_names)
-    return replace(rows, source=source, indices=np.flatnonzero(chosen), notes=(*rows.notes, note))
+    weights = None if rows.weights is None else rows.weights[~bad]
+    source = ArraySource(rows.values[~bad], weights, feature_names=rows.source.feature_names)
+    notes = *rows.notes, f"{share} left out because of missing values ({columns})"
+    return replace(rows, source=source, indices=np.flatnonzero(~bad), notes=notes)
 
 
 def _positions(bad: NDArray[np.bool_], names: Sequence[str]) -> str:

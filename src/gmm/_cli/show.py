@@ -29,7 +29,7 @@ from gmm._cli.describe import Agreement, MixtureFacts
 from gmm._cli.failures import in_options
 from gmm._estimators.criteria import title
 from gmm._selection import Selection
-from gmm._selection.grid import Grid, GridCell, advice, certainty, distinct, failures, incomplete, legend, ranking
+from gmm._selection.grid import Grid, advice, certainty, distinct, failures, incomplete, legend, ranking
 from gmm._text.words import counted, duration, form_of, plus_minus, printable, printable_lines
 from gmm._values.covariance import Factors
 
@@ -85,14 +85,10 @@ def _grid(grid: Grid) -> Iterator[Text | Table]:
         for heading in grid.headings[within]:
             table.add_column(heading, justify="right", min_width=grid.size - 1)
         for name, row in zip(grid.names, grid.rows, strict=True):
-            table.add_row(name, *(Text(cell.text, _style(cell)) for cell in row[within]))
+            table.add_row(
+                name, *(Text(cell.text, _BEST if cell.best else _PROBLEM * cell.failed) for cell in row[within])
+            )
         yield table
-
-
-def _style(cell: GridCell) -> str:
-    if cell.best:
-        return _BEST
-    return _PROBLEM if cell.failed else ""
 
 
 def _ranking(search: Selection, cells: Sequence[int], width: int) -> tuple[Table, list[str]]:

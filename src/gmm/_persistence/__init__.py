@@ -76,7 +76,11 @@ def save_state(target: Writable, header: Mapping[str, Any], arrays: Mapping[str,
     """
     members: dict[str, Any] = {_HEADER: _encoded(header)}
     for name, values in arrays.items():
-        members[name] = _checked(name, values)
+        if name == _HEADER:
+            raise ValueError(f"no array may be named {_HEADER!r}, which is reserved: rename it")
+        members[name] = np.asarray(values)
+        if members[name].dtype.kind not in _KINDS:
+            raise TypeError(f"expected numbers in array {name!r}, got dtype {members[name].dtype}")
     write_to(target, lambda file: _write(file, members))
 
 
@@ -317,15 +321,6 @@ def _encoded(header: Mapping[str, Any]) -> NDArray[np.uint8]:
         except TypeError as error:
             raise TypeError(f"expected a JSON value for {key!r} in the header, got {value!r}") from error
     return np.frombuffer(json.dumps(document, indent=1).encode(), dtype=np.uint8)
-
-
-def _checked(name: str, values: NDArray[Any]) -> NDArray[Any]:
-    if name == _HEADER:
-        raise ValueError(f"no array may be named {_HEADER!r}, which is reserved: rename it")
-    values = np.asarray(values)
-    if values.dtype.kind not in _KINDS:
-        raise TypeError(f"expected numbers in array {name!r}, got dtype {values.dtype}")
-    return values
 
 
 def _write(file: BinaryIO, members: Mapping[str, NDArray[Any]]) -> None:

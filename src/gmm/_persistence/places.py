@@ -155,13 +155,8 @@ def write_predictions(path: str | os.PathLike[str], blocks: Iterable[Predicted])
 
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"expected the path of a file to write, got {path!r:.80}")
-    write_table(
-        path,
-        (
-            prediction_columns(np.arange(first + 1, first + 1 + len(labels)), labels, soft)
-            for first, labels, soft in blocks
-        ),
-    )
+    numbered = ((first + 1 + np.arange(len(labels)), labels, soft) for first, labels, soft in blocks)
+    write_table(path, (prediction_columns(*block) for block in numbered))
 
 
 def write_table(path: str | os.PathLike[str], blocks: Iterable[Mapping[str, Any]]) -> None:

@@ -73,14 +73,12 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
         If something is invalid.
     """
     weights, means, covariances = (arrays[name] for name in PARTS)
-    if "noise" not in arrays:
-        mixture = check_mixture(weights, means, covariances, model)
-        return mixture.with_other(
-            fixed=_fixed(arrays, mixture.n_components, model), tails=_tails(arrays, mixture.n_components)
-        )
-    mixture = check_mixture(weights / sum_beside_noise(weights, "weights"), means, covariances, model)
-    noise = check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
+    shares = weights / sum_beside_noise(weights, "weights") if "noise" in arrays else weights
+    mixture = check_mixture(shares, means, covariances, model)
     fixed = _fixed(arrays, mixture.n_components, model)
+    if "noise" not in arrays:
+        return mixture.with_other(fixed=fixed, tails=_tails(arrays, mixture.n_components))
+    noise = check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
     return mixture.with_other(weights=np.ascontiguousarray(weights, np.float64), noise=noise, fixed=fixed)
 
 
@@ -100,7 +98,10 @@ def sum_beside_noise(shares: NDArray[Any], name: str) -> float:
 
 def _tails(arrays: Arrays, n_components: int) -> Tails:
     if "contamination" in arrays:
-        return _contamination(arrays["contamination"], n_components)
+        numbers = check_array(arrays["contamination"], "contamination", (2, n_components)).astype(np.float64)
+        if not is_contamination(numbers):
+            raise ValueError(f"expected {CONTAMINATION} in 'contamination', got {arrays['contamination']!r:.80}")
+        return ContaminatedTails(*numbers)
     if "degrees_of_freedom" not in arrays:
         return NORMAL_TAILS
     stored = arrays["degrees_of_freedom"]
@@ -112,13 +113,6 @@ def _tails(arrays: Arrays, n_components: int) -> Tails:
             f"2 (1 if they were estimated, 2 for each component), got {stored!r:.80}"
         )
     return StudentTails(np.array(degrees) if of_each else degrees[0], kind > 0, not of_each)
-
-
-def _contamination(stored: NDArray[Any], n_components: int) -> ContaminatedTails:
-    numbers = check_array(stored, "contamination", (2, n_components)).astype(np.float64)
-    if not is_contamination(numbers):
-        raise ValueError(f"expected {CONTAMINATION} in 'contamination', got {stored!r:.80}")
-    return ContaminatedTails(*numbers)
 
 
 def _fixed(arrays: Arrays, n_components: int, model: CovarianceModel) -> Fixed:
@@ -200,9 +194,8 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
 
 def stream_to_state(stream: Stream) -> tuple[Header, Arrays]:
     """Convert all but the mixture to header entries and arrays."""
-    statistics, prior = stream.statistics, stream.objective.prior
     header: Header = {"weight": stream.weight}
-    arrays = statistics_to_arrays(statistics, "stream/")
+    arrays, prior = statistics_to_arrays(stream.statistics, "stream/"), stream.objective.prior
     if isinstance(prior, ConjugatePrior):
         header["prior"] = {"shrinkage": float(prior.shrinkage), "dof": float(prior.dof)}
         arrays |= {"stream/prior_mean": prior.mean, "stream/prior_scale": prior.scale}

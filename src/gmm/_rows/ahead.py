@@ -19,7 +19,7 @@ T = TypeVar("T")
 # Seconds that a thread waits before it looks for Ctrl-C: on Windows a wait is not interrupted, and elsewhere a signal
 # just before a wait is lost to it.
 LOOK_UP = 0.2
-_LAST_ITEM = 0.5
+_LAST_WAIT = 0.5
 
 
 def item_of(queue: SimpleQueue[T]) -> T:
@@ -78,10 +78,9 @@ def read_ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
         is_stopped = True
         places.put(None)  # a thread that waits for a place goes on, and sees that it is to stop
         if thread is not current_thread() and thread.is_alive():  # which the collector may run on
-            thread.join(_LAST_ITEM)
+            thread.join(_LAST_WAIT)
 
 
-_LAST_TURN = 0.5
 _CANCELLED = -1
 
 
@@ -200,20 +199,19 @@ class _Subscriber(SameRows):
         """End the task where it waits; where it computes, wait for it no longer than half a second."""
         self.let_go()
         if self._thread.is_alive():
-            self._thread.join(_LAST_TURN)
+            self._thread.join(_LAST_WAIT)
 
     def _served(self) -> Iterator[Chunk]:
         self.wanted = 0
-        while (chunk := self._wait()) is not None:
+        while True:
+            self._rests.put(None)
+            chunk = self._turns.get()
+            if self._is_cancelled:
+                raise _LetGo
+            if chunk is None:
+                return
             self.wanted = chunk.first + len(chunk.rows)
             yield chunk
-
-    def _wait(self) -> Chunk | None:
-        self._rests.put(None)
-        chunk = self._turns.get()
-        if self._is_cancelled:
-            raise _LetGo
-        return chunk
 
     def _work(self) -> None:
         self._turns.get()
@@ -243,13 +241,10 @@ def _in_whole_lanes(chunks: Iterator[Chunk], lane_rows: int) -> Iterator[Chunk]:
         whole = len(rest.rows) // lane_rows * lane_rows
         if whole:
             yield rest.part(0, whole)
-        begun = None if whole == len(rest.rows) else _copied(rest.part(whole, len(rest.rows)))
+        last = rest.part(whole, len(rest.rows))
+        begun = last._replace(rows=last.rows.copy()) if len(last.rows) else None
     if begun is not None:
         yield begun
-
-
-def _copied(chunk: Chunk) -> Chunk:
-    return chunk._replace(rows=chunk.rows.copy())
 
 
 def _joined(one: Chunk, other: Chunk) -> Chunk:

@@ -280,6 +280,8 @@ class FactorySource(BlockSource):
     """
 
     reads_ahead = False  # the caller's code runs on the caller's thread
+    n_features = 0  # till the first block says, as of the type
+    dtype: np.dtype[Any] = np.dtype(np.float64)
 
     def __init__(self, factory: Callable[[], Iterable[Given]]) -> None:
         self._factory = factory
@@ -291,7 +293,7 @@ class FactorySource(BlockSource):
         self.weighted = isinstance(first, tuple)
         rows, self._names = check_rows(first[0] if self.weighted else first, estimator="block 0", min_rows=0)
         self.feature_names = self._names  # others, where blocks without names are the rows of a source with names
-        self._n_features, self._dtype = rows.shape[1], rows.dtype
+        self.n_features, self.dtype = rows.shape[1], rows.dtype
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the function, not the blocks that it gives."""
@@ -301,16 +303,6 @@ class FactorySource(BlockSource):
     def name(self) -> str:
         """The name of the function."""
         return f"the factory {getattr(self._factory, '__name__', type(self._factory).__name__)}"
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self._n_features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self._dtype
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Call the factory, and check its blocks."""
@@ -334,9 +326,9 @@ class FactorySource(BlockSource):
             got = f"a tuple of {len(block)}" if isinstance(block, tuple) else type(block).__name__
             raise ValueError(f"expected {expected}, as in the first block, got {got}")
         rows, weight = block if self.weighted else (block, None)
-        floats, _ = check_rows(rows, estimator="it", n_features=self._n_features, feature_names=self._names, min_rows=0)
-        if floats.dtype != self._dtype:
-            raise ValueError(f"expected {self._dtype}, as in the first block, got {floats.dtype}")
+        floats, _ = check_rows(rows, estimator="it", n_features=self.n_features, feature_names=self._names, min_rows=0)
+        if floats.dtype != self.dtype:
+            raise ValueError(f"expected {self.dtype}, as in the first block, got {floats.dtype}")
         return Block(floats, check_array(weight, "weights", (len(floats),)) if weighted else None)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial, reduce
+from operator import add
 from typing import Any, NamedTuple
 
 import dask
@@ -52,13 +54,13 @@ class DaskSource(PartitionedSource):
             If the scheduler is gone, or a partition has cost too many workers; other errors are Dask's own.
         """
         delayed_task = dask.delayed(task, traverse=False)
-        apply, add = dask.delayed(_applied, pure=False), dask.delayed(_added, pure=False)
+        apply, total = dask.delayed(_applied, pure=False), dask.delayed(partial(reduce, add), pure=False)
         results = [
             apply(delayed_task, number, rows, weight)
             for number, (rows, weight) in enumerate(zip(self._partitions, self._weights, strict=True))
         ]
         while len(results) > 1:
-            results = [add(results[i : i + _ADDED_AT_ONCE]) for i in range(0, len(results), _ADDED_AT_ONCE)]
+            results = [total(results[i : i + _ADDED_AT_ONCE]) for i in range(0, len(results), _ADDED_AT_ONCE)]
         if self._client is None:
             return results[0].compute()
         try:
@@ -132,13 +134,6 @@ def _weights(X: Any, sample_weight: Any) -> list[Any]:
 
 def _applied(task: Task, number: int, rows: Any, weight: Any) -> Any:
     return task(number, rows if weight is None else (rows, weight))
-
-
-def _added(results: list[Any]) -> Any:
-    total = results[0]
-    for result in results[1:]:
-        total = total + result
-    return total
 
 
 def _open_client() -> Any:

@@ -22,18 +22,18 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from gmm._lazy import cached_property
-from gmm._rows.part import LATIN_1, UTF_8, KeptLines, Part, compression_of, encoding_of, opened, without_signature
+from gmm._rows.part import LATIN_1, UTF_8, KeptLines, Part, compression_of, encoding_of, opened
 from gmm._rows.text_format import DECIMALS, TextFormat, Words
 from gmm._text.words import counted, listed, quoted
 
 MISSING = (*pa.csv.ConvertOptions().null_values, "?", "None", "<NA>")
-_NUMERALS_BLANKS = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
-_GROUPED_BY = ("'", "’", *_NUMERALS_BLANKS)
+_SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
+_GROUPED_BY = ("'", "’", *_SPACES)
 _SIGNS = "$€£¥%"  # before or behind all numbers of a column, or none
-_SIGN = re.compile(rf"^([+-]?)[{_SIGNS}][{_NUMERALS_BLANKS}]?|[{_NUMERALS_BLANKS}]?[{_SIGNS}]$")
+_SIGN = re.compile(rf"^([+-]?)[{_SIGNS}][{_SPACES}]?|[{_SPACES}]?[{_SIGNS}]$")
 _KEY = b"obstacle"
 _MARKS = dict(zip(DECIMALS, ("points", "commas"), strict=True))
-_NUMERALS_SHOWN, _NAMED = 24, 12  # letters of a text, and texts, that a message shows
+_LETTERS_SHOWN, _NAMED = 24, 12  # letters of a text, and texts, that a message shows
 
 
 class Obstacle(NamedTuple):
@@ -248,7 +248,7 @@ def _without_sign(text: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    return repr(text if len(text) <= _NUMERALS_SHOWN else text[: _NUMERALS_SHOWN - 1] + "…")
+    return repr(text if len(text) <= _LETTERS_SHOWN else text[: _LETTERS_SHOWN - 1] + "…")
 
 
 def _grouping(decimal: str) -> str:
@@ -274,22 +274,6 @@ _SIGNATURES = {  # and what to do
     b"%PDF-": "a PDF document: name a table",
     b"PAR1": "Parquet: end its name in .parquet",
 }
-
-
-def _check_is_text(path: str, beginning: bytes) -> None:
-    """Check that a file does not begin as one of another kind.
-
-    Raises
-    ------
-    ValueError
-        If it does.
-    """
-    for signature, what in _SIGNATURES.items():
-        if beginning.startswith(signature):
-            raise ValueError(f"{path} is not text but {what}")
-
-
-_SHOWN = 24  # letters of a field that a message shows
 
 
 class QuotedText(io.RawIOBase):
@@ -332,7 +316,11 @@ class QuotedText(io.RawIOBase):
         rest, at_end = self._rest + text, len(text) < size or size < 0
         n_whole = len(rest) if at_end else rest.rfind(b"\n") + 1 or rest.rfind(b"\r", 0, -1) + 1
         lines = rest[:n_whole]
-        n_fields = self._end_of_fields(lines)
+        n_fields = n_whole  # or where a field begins with a quote and has no end
+        if b'"' in lines:
+            signature = len(codecs.BOM_UTF8) if lines.startswith(codecs.BOM_UTF8) else 0
+            fields = self._fields.match(lines, signature)
+            n_fields = n_whole if fields is None else fields.end()
         if n_fields < n_whole and (at_end or self._quoted.match(lines, n_fields)):
             self._fail(lines, n_fields)
         self._advance(lines, n_fields)
@@ -343,14 +331,6 @@ class QuotedText(io.RawIOBase):
         """Close the stream too."""
         self._stream.close()
         super().close()
-
-    def _end_of_fields(self, lines: bytes) -> int:
-        """Return where a field begins with a quote and has no end, or all of the lines."""
-        if b'"' not in lines:
-            return len(lines)
-        signature = len(codecs.BOM_UTF8) if lines.startswith(codecs.BOM_UTF8) else 0
-        fields = self._fields.match(lines, signature)
-        return len(lines) if fields is None else fields.end()
 
     def _advance(self, lines: bytes, n: int) -> None:
         """Go to the n-th byte."""
@@ -364,12 +344,11 @@ class QuotedText(io.RawIOBase):
     def _fail(self, lines: bytes, n: int) -> None:
         self._advance(lines, n)
         field = lines[n:].decode("utf-8", "replace").splitlines()[0]
-        shown = field if len(field) <= _SHOWN else field[: _SHOWN - 1] + "…"
         column = self._columns[self._column] if self._column < len(self._columns) else f"x{self._column}"
         column = column.partition("\n")[0]
         raise ValueError(
             f"{self._name}: line {self._line}, column {column!r}: expected a field that ends with a quote, as it "
-            f"begins with one, got {shown!r}: put a quote where it ends, and write quotes inside of it twice"
+            f"begins with one, got {_shortened(field)}: put a quote where it ends, and write quotes inside of it twice"
         )
 
 
@@ -391,9 +370,10 @@ def _has_column_names(
     if not numbers:
         return True, ""
     examples, last = quoted(numbers, _EXAMPLES), len(fields) - 1
+    named = {0: "x0", 1: "x0 and x1"}.get(last, f"x0 to x{last}")
     row = (
         f"the first line holds numbers ({examples}), so it is read as a row and the columns are named "
-        f"{_default_names(last)}; use {if_names} if it holds column names"
+        f"{named}; use {if_names} if it holds column names"
     )
     if all(_like_value(field, missing) for field in fields) and not _count_up(numbers):
         return False, row
@@ -414,10 +394,6 @@ def _has_column_names(
         f"{path}: the first line holds numbers ({examples}) and could be column names or a row: use {if_names} if it "
         f"holds column names, {if_row} if it is a row"
     )
-
-
-def _default_names(last: int) -> str:
-    return {0: "x0", 1: "x0 and x1"}.get(last, f"x0 to x{last}")
 
 
 def _is_name(field: str, column: pa.ChunkedArray, missing: Sequence[str]) -> bool | None:
@@ -488,10 +464,10 @@ class TextPart(Part):
             text, notes = _Text.of(name, source, text_format, whole=whole)
             has_names, note = _has_column_names(name, text.fields, lambda: text.below_names, text.missing, text_format)
             self._names = None if has_names else text.default_names
-            table = text.below_names if has_names else text.of_all_lines
+            table = text.below_names if has_names else text.parsed(self._names)
             if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
                 text, notes = replace(text, encoding=LATIN_1), (*notes, _NO_UTF_8)
-                table = text.below_names if has_names else text.of_all_lines
+                table = text.parsed(self._names)
             numbers, self._signs = numbers_in(table, text.decimal, text.missing)
         except _FAULTS as error:
             raise ValueError(f"{name} is not a table: {_reason(error, name, source, text_format)}") from error
@@ -608,13 +584,17 @@ class _Text:
             If it is no text, or its decimal mark cannot be told.
         """
         with _lines_of(path, source, TextFormat()) as stream:
-            _check_is_text(path, stream.read(_BLOCK))
+            opening = stream.read(_BLOCK)
+        for signature, what in _SIGNATURES.items():
+            if opening.startswith(signature):
+                raise ValueError(f"{path} is not text but {what}")
         with _lines_of(path, source, text_format) as stream:
             beginning = stream.read(_BLOCK)
         encoding = encoding_of(beginning)
         with _lines_of(path, source, text_format) as stream:
             # Lines end with LF, CR or both, which stay in a quoted name; a line may have any length.
-            lines = io.TextIOWrapper(stream, without_signature(encoding), "replace", newline="")
+            unsigned = "utf-8-sig" if encoding == UTF_8 else encoding  # without the mark that UTF-8 may begin with
+            lines = io.TextIOWrapper(stream, unsigned, "replace", newline="")
             first = next((line for line in lines if line.strip("\r\n")), "")
             while first.count('"') % 2 and len(first) < _BLOCK and (more := next(lines, None)) is not None:
                 first += more
@@ -625,7 +605,9 @@ class _Text:
         block = min(max(_BLOCK, 8 * len(first)), _LARGEST_BLOCK)
         delimiter, mark = text_format.delimiter or _delimiter(first, below), text_format.decimal or "."
         text = cls(path, source, encoding, first, delimiter, block, text_format, whole, mark)
-        if text_format.decimal is None and _may_have_decimal_commas(beginning, text.delimiter):
+        # Without these marks, no field has decimal commas, or points that separate thousands before them.
+        marks = {",": b'"', ";": b",."}.get(delimiter, b",")
+        if text_format.decimal is None and any(mark in beginning for mark in marks):
             texts, grouped = text.with_whole_lines(cls.texts), text.delimiter == ";"
             mark = decimal_mark(texts, text.missing, text_format.words, points_may_group=grouped)
             text = replace(text, decimal=mark)
@@ -660,12 +642,7 @@ class _Text:
     @cached_property
     def below_names(self) -> pa.Table:
         """The table if the first line holds column names."""
-        return self._parsed(None)
-
-    @property
-    def of_all_lines(self) -> pa.Table:
-        """The table if the first line is a row."""
-        return self._parsed(self.default_names)
+        return self.parsed(None)
 
     @property
     def default_names(self) -> list[str]:
@@ -718,20 +695,20 @@ class _Text:
         how = self._conversion(missing, column_types=types, include_columns=list(types))
         return pa.csv.open_csv(stream, *self._options(names, False), how)
 
-    def _parsed(self, names: Sequence[str] | None) -> pa.Table:
-        return self.with_whole_lines(lambda text: text._read_with_lines(names))
+    def parsed(self, names: Sequence[str] | None) -> pa.Table:
+        """Return the table with these names of columns, or with those in the first line."""
+        return self.with_whole_lines(lambda text: text._read(names))
 
-    def _read_with_lines(self, names: Sequence[str] | None) -> pa.Table:
-        try:
-            return self._read(names, use_threads=_THREADS)
-        except pa.ArrowInvalid:
-            return self._read(names, use_threads=False)  # only then does the error give the line
-
-    def _read(self, names: Sequence[str] | None, *, use_threads: bool) -> pa.Table:
+    def _read(self, names: Sequence[str] | None, *, use_threads: bool = _THREADS) -> pa.Table:
         if not self.whole:
             return self.first_block(names, {})
-        with self._stream() as stream:
-            return pa.csv.read_csv(stream, *self._options(names, use_threads), self._conversion(self.absent))
+        try:
+            with self._stream() as stream:
+                return pa.csv.read_csv(stream, *self._options(names, use_threads), self._conversion(self.absent))
+        except pa.ArrowInvalid:
+            if not use_threads:
+                raise
+        return self._read(names, use_threads=False)  # only then does the error give the line
 
     def _stream(self) -> pa.NativeFile:
         # Of columns in messages alone: `_has_column_names` cannot decide yet, as it reads the table by this stream.
@@ -797,9 +774,3 @@ def _delimiter(line: str, below: str) -> str:
     if max(counts) > 0:
         return candidates[int(np.argmax(alike if any(alike) else counts))]
     return " " if " " in line and all(is_number(word) for word in line.split(" ")) else ","
-
-
-def _may_have_decimal_commas(beginning: bytes, delimiter: str) -> bool:
-    """Return whether fields may hold decimal commas, or points that separate thousands before them."""
-    marks = {",": b'"', ";": b",."}.get(delimiter, b",")
-    return any(mark in beginning for mark in marks)

@@ -11,19 +11,8 @@ from gmm._exceptions import warn
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_error_covariance, check_same_columns, check_same_columns_in, check_sample_weight
-from gmm._validation.rows import (
-    check_enough_rows,
-    check_names,
-    check_rows,
-    check_shape,
-    instead_of_gaps,
-    is_table,
-    raise_empty,
-    raise_nonfinite,
-    raise_too_heavy,
-    raise_too_large,
-)
-from gmm._validation.scalars import column_text, name_of
+from gmm._validation.rows import as_table, check_enough_rows, check_names, check_rows, check_shape
+from gmm._validation.scalars import column_text, name_of, row_and_column
 
 # Distances from the centre, and their weighted squares, below which sums over rows stay finite.
 _LARGEST_REACH = 1e150
@@ -110,7 +99,7 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
 
         return DaskSource(X, sample_weight)
     if not isinstance(X, Source):
-        if not gives_batches(X) or is_table(X):
+        if not gives_batches(X) or as_table(X) is not None:
             return None
         X = open_rows(X)
     refuse("sample_weight", {"a source of rows": sample_weight is not None})
@@ -146,8 +135,28 @@ def _finite(
                 return source if source.here else incomplete.without_gaps  # rows elsewhere lack those without a value
             nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
-    instead = instead_of_gaps(missing, fitted=fitted, imputes=imputes)
-    raise_nonfinite(value, *nonfinite, estimator=estimator, feature_names=names, instead=instead)
+    instead = _instead_of_gaps(missing, fitted=fitted, imputes=imputes)
+    place, name = row_and_column(nonfinite[0], nonfinite[1], names), name_of(estimator)
+    if np.isnan(value):
+        raise ValueError(
+            f"Input X contains NaN.\n{name} expects a number everywhere, got NaN first at {place}. {instead}"
+        )
+    raise ValueError(
+        f"Input X contains infinity or a value too large for {value.dtype!r}.\n"
+        f"{name} expects finite numbers, got {value} at {place}. Drop the rows that are not finite "
+        "(X[np.isfinite(X).all(axis=1)]), or correct them."
+    )
+
+
+def _instead_of_gaps(missing: str | None, *, fitted: bool, imputes: bool) -> str:
+    """Say what to do about NaN, given what the caller was told it is, None if it could not be told."""
+    drop = "drop the rows with missing values (X[~np.isnan(X).any(axis=1)])"
+    if missing is None:
+        return f"Fill the gaps, as the method impute of a mixture does, or {drop}."
+    if fitted:
+        fill = "fill the others by impute(X), " if imputes else ""
+        return f"Take the values that are there, by set_params(missing='em'), {fill}or {drop}."
+    return f"Fit the values that are there, with missing='em', fill the others with an imputer, or {drop}."
 
 
 def is_dask(X: object) -> bool:
@@ -176,8 +185,9 @@ def as_source_to_fit(
     UserWarning
         If missing values leave rows in so many patterns that passes take much longer.
     """
-    how: dict[str, Any] = {"missing": missing, "error_covariance": error_covariance}
-    source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2, **how)
+    source, names = as_source(
+        X, sample_weight, estimator=estimator, min_rows=2, missing=missing, error_covariance=error_covariance
+    )
     check_same_columns_in(estimator, names)
     if source.in_patterns and source is not X:
         _check_gaps(source, names)
@@ -191,8 +201,17 @@ def as_source_to_fit(
         centre = float(np.nan_to_num(survey.centre[column], posinf=0, neginf=0))  # weights may have made it infinite
         value, row = _farthest(source, column, centre)
         if not small:
-            raise_too_large(value, row, column, centre=centre, estimator=estimator, feature_names=names)
-        raise_too_heavy(value, row, column, weight=survey.weight, estimator=estimator)
+            raise ValueError(
+                f"Input X contains a value too large for {name_of(estimator)}: {value!s} at "
+                f"{row_and_column(row, column, names)}. Expected values within 1e150 of the column's centre "
+                f"({centre:.6g}), so that their squares are finite. Divide the column by its standard deviation, or "
+                "drop the row."
+            )
+        raise ValueError(
+            f"The weighted sum of squares Σ w x² overflows in {name_of(estimator)}: the weights sum to "
+            f"{survey.weight:g}, and X holds {value!s} at {row_and_column(row, column, None)}. Divide the weights by "
+            "their maximum, or the column by its standard deviation."
+        )
     return source, names
 
 
@@ -203,30 +222,17 @@ def _check_gaps(source: Source, names: Names) -> None:
     if empty.any():
         column = int(empty.argmax())
         of_rows = "" if all(pattern.missing[column] for pattern in source.patterns) else " in rows of positive weight"
-        place = column_text(column, None if names is None else list(names))
         without = "X[:, ~np.isnan(X).all(axis=0)]" if names is None else "X.dropna(axis=1, how='all')"
-        raise_empty(f"{place} of X{of_rows}", "X without that column" if of_rows else without)
+        raise ValueError(
+            f"All values of {column_text(column, names)} of X{of_rows} are missing, so there is nothing to learn from "
+            f"it: pass {'X without that column' if of_rows else without}."
+        )
     n_rows, of_errors = source.n_rows, " or with different errors" if source.errors else ""
     if n > _MANY_PATTERNS:
         warn(
             f"The {n_rows:,} rows have values in {n:,} different sets of columns{of_errors}; a pass handles one set "
             f"after the other, in about {n * _PATTERN_SECONDS:.1g} s. Columns with few values cost most of it.",
             UserWarning,
-        )
-
-
-def check_no_gaps(source: Source, caller: str) -> None:
-    """Check that no values are missing, for a method that needs whole rows.
-
-    Raises
-    ------
-    ValueError
-        If there are some.
-    """
-    if source.in_patterns:
-        raise ValueError(
-            f"{caller} needs whole rows, and values are missing: drop such rows, or fill them by impute(X) of a "
-            "mixture that was fitted with missing='em'"
         )
 
 
@@ -255,8 +261,11 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
     ValueError
         If values are missing, without `gaps`.
     """
-    if not gaps:
-        check_no_gaps(source, caller)
+    if source.in_patterns and not gaps:
+        raise ValueError(
+            f"{caller} needs whole rows, and values are missing: drop such rows, or fill them by impute(X) of a "
+            "mixture that was fitted with missing='em'"
+        )
     array = source.one_array
     if array is None:
         raise TypeError(

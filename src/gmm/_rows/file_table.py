@@ -45,6 +45,7 @@ class TableSource(BlockSource):
     """
 
     feature_major: ClassVar[bool] = True
+    dtype: np.dtype[Any] = np.dtype(np.float64)  # float32 if all columns are
 
     def __init__(
         self,
@@ -59,7 +60,12 @@ class TableSource(BlockSource):
             raise TypeError(f"expected a list of columns, got the string {columns!r}: columns=[{columns!r}]")
         if columns is None:
             columns = [name for name in first.schema.names if name != weight]
-            self._check_others(first.schema.names)
+            for part in self._parts[1:]:
+                if more := sorted(set(part.schema.names) - set(first.schema.names)):
+                    raise ValueError(
+                        f"{part.name} has {quoted(more)}, which {first.name} lacks; columns=[…] names the columns to "
+                        "use"
+                    )
         names: Any = columns
         self._columns = tuple(names) if isinstance(names, Iterable) else (names,)
         if not all(isinstance(name, str) for name in self._columns):
@@ -73,7 +79,7 @@ class TableSource(BlockSource):
         for part in self._parts:
             _check_names(part.schema.names, [*self._columns, *self._weights], part.name)
         single = all(_is_single(part.schema.field(name).type) for part in self._parts for name in self._columns)
-        self._dtype = np.dtype(np.float32 if single and self._columns else np.float64)
+        self.dtype = np.dtype(np.float32 if single and self._columns else np.float64)
         for part in self._parts:
             self._check_types(part.schema, part.name)
 
@@ -88,15 +94,10 @@ class TableSource(BlockSource):
         """Number of features, d."""
         return len(self._columns)
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows: float32 if all columns are."""
-        return self._dtype
-
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the tables one after the other."""
         names = [*self._columns, *(self._weights if weighted else ())]
-        at_once = max(1, _BATCH_BYTES // (self._dtype.itemsize * len(names)))
+        at_once = max(1, _BATCH_BYTES // (self.dtype.itemsize * len(names)))
         schema: pa.Schema | None = None
         for part in self._parts:
             for batch in part.batches(names, at_once):
@@ -109,26 +110,18 @@ class TableSource(BlockSource):
                 yield Block(features, columns[-1] if weighted else None)
 
     def _without_codes(self, column: NDArray[Any]) -> NDArray[Any]:
-        missing = np.isin(column, np.array(self._codes, self._dtype)) if self._codes else np.False_
-        return np.where(missing, self._dtype.type(np.nan), column) if missing.any() else column
+        missing = np.isin(column, np.array(self._codes, self.dtype)) if self._codes else np.False_
+        return np.where(missing, self.dtype.type(np.nan), column) if missing.any() else column
 
     def array(self) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """Read all rows, NaN and infinite values among them, and their weights into memory."""
         blocks = list(self.blocks(weighted=self.weighted))
-        rows, first = np.empty((sum(map(len, blocks)), self.n_features), self._dtype), 0
+        rows, first = np.empty((sum(map(len, blocks)), self.n_features), self.dtype), 0
         for block in blocks:
             block.copy_to(rows[first : first + len(block)], 0)
             first += len(block)
         weights = [np.asarray(block.sample_weight, dtype=np.float64) for block in blocks] if self.weighted else []
         return rows, np.concatenate(weights) if weights else None
-
-    def _check_others(self, names: Sequence[str]) -> None:
-        for part in self._parts[1:]:
-            if more := sorted(set(part.schema.names) - set(names)):
-                raise ValueError(
-                    f"{part.name} has {quoted(more)}, which {self._parts[0].name} lacks; columns=[…] names the "
-                    "columns to use"
-                )
 
     def _check_types(self, schema: pa.Schema, where: str) -> None:
         columns = set(self._columns)
@@ -140,7 +133,7 @@ class TableSource(BlockSource):
                     f"column {field.name!r} of {where} holds {field.type}, expected numbers; columns=[…] names the "
                     "columns to use"
                 )
-            if self._dtype == np.float32 and field.name in columns and not _is_single(field.type):
+            if self.dtype == np.float32 and field.name in columns and not _is_single(field.type):
                 raise ValueError(f"column {field.name!r} of {where} holds {field.type}, expected float as before")
 
 
@@ -226,7 +219,9 @@ class FileTable:
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Read columns block by block as they are, those of delimited text as texts."""
-        schema = pa.schema([(name, _plain(self.fields[name].type)) for name in names])
+        types = {name: self.fields[name].type for name in names}
+        plain = {name: kind.value_type if pa.types.is_dictionary(kind) else kind for name, kind in types.items()}
+        schema = pa.schema(list(plain.items()))
         for part in self._parts:
             for batch in part.texts(names):
                 table = pa.Table.from_batches([batch])
@@ -285,11 +280,6 @@ def _together(name: str, parts: Sequence[_Stripped]) -> pa.Field:
         return pa.unify_schemas([pa.schema([field]) for field in fields], promote_options="permissive").field(name)
     except pa.ArrowTypeError as error:
         raise ValueError(f"{parts[0].name} and the files beside it have columns of other types: {error}") from error
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type of the values of a dictionary; others as they are."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 class NpyPart(Part):

@@ -14,7 +14,7 @@ from gmm._kernel.first_look import Survey
 from gmm._lazy import cached_property
 from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, SameRows, Source, chunks_in_order
-from gmm._validation.rows import raise_changed_gaps, raise_too_many_patterns
+from gmm._validation.rows import raise_changed_gaps
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weights_of
@@ -331,10 +331,7 @@ class FilledSource(SameRows):
         super().__init__(source)
         self.fill = fill
 
-    @cached_property
-    def survey(self) -> Survey:
-        """Survey of the filled rows."""
-        return Survey(self.chunks(), self.n_features)
+    survey = Source.survey  # of the filled rows
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the chunks of the other source, filled."""
@@ -391,7 +388,11 @@ def patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool) 
         pattern = patterns[key] = _with(before or Pattern.of(missing, error), rows)
         n_bytes += _n_bytes(pattern) - (_n_bytes(before) if before else 0)
         if n_bytes > _MOST_BYTES and not in_memory:
-            raise_too_many_patterns(len(patterns), int(indices[-1]) + 1)
+            raise ValueError(
+                f"The first {int(indices[-1]) + 1:,} rows have values in {len(patterns):,} different sets of columns, "
+                "too many to keep rows of each set until they are enough for a pass: leave out columns with few "
+                "values, fill the gaps of some by an imputer, or pass a sample of the rows as an array."
+            )
     return dict(sorted(patterns.items()))
 
 

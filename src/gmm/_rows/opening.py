@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
-
-from gmm._exceptions import warn
-from gmm._public import publish
-from gmm._rows.blocks import BlockSource, FactorySource, OnceSource
-from gmm._rows.npy import NpySource, is_file_backed, npy_array
-from gmm._rows.parts import open_part
-from gmm._rows.sources import Source
-from gmm._rows.suffixes import NPY, files_of, suffix_of
-from gmm._rows.text_format import TextFormat
-from gmm._text.words import printable
-
-if TYPE_CHECKING:
-    from gmm._rows.part import Part
-
-
 import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from errno import EIO
+from importlib import import_module
 from tempfile import TemporaryFile
 from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._rows.blocks import Block
-from gmm._rows.sources import SameColumns
+from gmm._exceptions import warn
+from gmm._public import publish
+from gmm._rows.blocks import Block, BlockSource, FactorySource, OnceSource
+from gmm._rows.npy import NpySource, is_file_backed, npy_array
+from gmm._rows.parts import open_part
+from gmm._rows.sources import SameColumns, Source
+from gmm._rows.suffixes import NPY, files_of, suffix_of
+from gmm._rows.text_format import TextFormat
+from gmm._text.words import printable
 from gmm._validation.rows import float_type, to_kernel_floats
 from gmm._values.layouts import Array
 from gmm._values.weights import weights_of
+
+if TYPE_CHECKING:
+    from gmm._rows.part import Part
 
 _Move = Callable[[Any, memoryview, int], int]
 
@@ -225,6 +221,12 @@ class SlicedSource(BlockSource):
 _Path = str | os.PathLike[str]
 _DUCKDB = ("duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation")
 _READERS = ("pyarrow.Scanner", "pyarrow.RecordBatchReader", "pyarrow.RecordBatchFileReader")
+_PARTS = {
+    "LazyFramePart": ("polars.LazyFrame",),
+    "RelationPart": _DUCKDB,
+    "DatasetPart": ("pyarrow.Dataset",),
+    "ReaderPart": _READERS,
+}
 _SLICED = ("h5py.Dataset", "zarr.Array", "numpy.memmap")
 
 
@@ -301,7 +303,8 @@ def open_rows(
     """
     if not isinstance(scratch, bool | str | os.PathLike):
         raise TypeError(f"expected True, False or a folder for scratch, got {scratch!r:.80}")
-    if not scratch and _reads_once(data):
+    reads_once = (isinstance(data, Iterator) and not callable(data)) or _is_a(data, "pyarrow.RecordBatchReader")
+    if reads_once and not scratch:
         raise TypeError(
             f"expected a function that returns the blocks anew each time it is called, got a {type(data).__name__}, "
             "which can be read only once: scratch=True keeps a copy of its rows"
@@ -347,33 +350,13 @@ def _is_a(data: object, *names: str) -> bool:
     return any(f"{kind.__module__.partition('.')[0]}.{kind.__name__}" in names for kind in type(data).__mro__)
 
 
-def _reads_once(data: object) -> bool:
-    return (isinstance(data, Iterator) and not callable(data)) or _is_a(data, "pyarrow.RecordBatchReader")
-
-
 def _table(data: Any) -> Part | None:
     """Return the part that reads a table of another package, which is recognised by its name; None of what is none."""
-    if _is_a(data, "polars.LazyFrame"):
-        from gmm._rows.arrow import LazyFramePart
-
-        return LazyFramePart(data)
-    if _is_a(data, *_DUCKDB):
-        from gmm._rows.arrow import RelationPart
-
-        return RelationPart(data)
-    if _is_a(data, "pyarrow.Dataset"):
-        from gmm._rows.arrow import DatasetPart
-
-        return DatasetPart(data)
-    if _is_a(data, *_READERS):
-        from gmm._rows.arrow import ReaderPart
-
-        return ReaderPart(data)
-    if gives_batches(data):
-        from gmm._rows.arrow import BatchesPart
-
-        return BatchesPart(data)
-    return None
+    if not (gives_batches(data) or _is_a(data, "pyarrow.Dataset")):
+        return None
+    kind = next((part for part, names in _PARTS.items() if _is_a(data, *names)), "BatchesPart")
+    opened: Part = getattr(import_module("gmm._rows.arrow"), kind)(data)
+    return opened
 
 
 def gives_batches(data: object) -> bool:

@@ -81,11 +81,6 @@ def encoding_of(beginning: bytes) -> str:
     return LATIN_1
 
 
-def without_signature(encoding: str) -> str:
-    """Return the name of the encoding that leaves out the mark that UTF-8 may begin with."""
-    return "utf-8-sig" if encoding == UTF_8 else encoding
-
-
 class KeptLines(io.RawIOBase):
     """A text in which the first lines, and those that begin with `comment`, are empty; others keep their numbers."""
 

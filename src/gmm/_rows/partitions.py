@@ -101,8 +101,7 @@ class Opening:
         if self.gaps and self.means is None:
             patterns = IncompleteSource(source, source.sample_weight).by_key
             whole = replace(source, rows=np.where(np.isnan(source.rows), 0, source.rows))
-        facts = number, n, d, source.dtype, names, weighted, whole.survey, float(weight.max())
-        return [Look(*facts, patterns)]
+        return [Look(number, n, d, source.dtype, names, weighted, whole.survey, float(weight.max()), patterns)]
 
 
 class Expected(NamedTuple):

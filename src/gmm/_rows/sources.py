@@ -531,10 +531,7 @@ class ReweighedSource(SameRows):
         super().__init__(source)
         self.sample_weight = weight
 
-    @cached_property
-    def survey(self) -> Survey:
-        """Survey of all rows with these weights, made once."""
-        return Survey(self.chunks(), self.n_features)
+    survey = Source.survey  # of these weights
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the chunks of the other source with their new weights."""

@@ -180,16 +180,16 @@ def _few_valued(rows: NDArray[Any], names: Sequence[str]) -> tuple[list[str], li
     """
     n, d = rows.shape
     most, most_ties = min(_MOST_CODES, n // _ROWS_PER_CODE) if d > 1 else 0, min(_MOST_CODES, n // _ROWS_PER_TIE)
-    counts = [(repr(name), m) for name, m in zip(names, _n_values(rows), strict=True) if 1 < m <= most_ties]
+    counts = [(repr(name), m) for name, m in zip(names, map(_n_values, rows.T), strict=True) if 1 < m <= most_ties]
     few = [(f"{name} ({m} distinct values)", m <= most) for name, m in counts]
     return [text for text, coded in few if coded], [text for text, coded in few if not coded]
 
 
-def _n_values(rows: NDArray[Any]) -> list[int]:
-    """Count distinct values of each column, but NaN: exact up to `_MOST_CODES`, else a lower bound."""
-    there = [column[~np.isnan(column)] for column in rows.T]
-    counts = [len(np.unique(column[:_BEGINNING])) for column in there]
-    return [len(np.unique(x)) if n <= _MOST_CODES < len(x) else n for x, n in zip(there, counts, strict=True)]
+def _n_values(column: NDArray[Any]) -> int:
+    """Count distinct values of a column, but NaN: exact up to `_MOST_CODES`, else a lower bound."""
+    there = column[~np.isnan(column)]
+    n = len(np.unique(there[:_BEGINNING]))
+    return len(np.unique(there)) if n <= _MOST_CODES < len(there) else n
 
 
 def _most_codes(n_rows: int) -> int:
@@ -218,8 +218,7 @@ def _is_long_tailed(column: NDArray[Any]) -> bool:
     low, high = np.quantile(values, [0.05, 0.95])
     if high < _LEAST_FACTOR * low:
         return False
-    skewness, of_logs = _skewness(values), _skewness(np.log(values))
-    return skewness > max(_LEAST_SKEWNESS, 2 * abs(of_logs))
+    return _skewness(values) > max(_LEAST_SKEWNESS, 2 * abs(_skewness(np.log(values))))
 
 
 def _skewness(values: NDArray[np.float64]) -> float:

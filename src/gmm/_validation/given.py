@@ -483,22 +483,18 @@ def check_matrices(matrices: Floats, name: str, labels: Sequence[str]) -> tuple[
     subject = f"'{name}' should be symmetric, positive-definite:"
     if not (matrices == matrices.transpose(0, 2, 1)).all():
         for matrix, label in zip(matrices, labels, strict=True):
-            if fault := _asymmetry(matrix):
-                raise ValueError(f"{subject} {label} {fault}")
+            scale = np.sqrt(np.abs(np.diagonal(matrix)))
+            wrong = np.abs(matrix - matrix.T) > 1e-5 * np.outer(scale, scale)
+            if wrong.any():
+                i, j = _first(wrong)
+                raise ValueError(
+                    f"{subject} {label} has {matrix[i, j]:.6g} at ({i}, {j}) and {matrix[j, i]:.6g} at ({j}, {i})"
+                )
     try:
         return FULL.whiten(matrices, matrices.shape[-1])
     except SingularMatrixError as error:
         smallest = f"smallest eigenvalue {np.linalg.eigvalsh(matrices[error.component])[0]:.6g}"
         raise ValueError(f"{subject} {labels[error.component]} is not positive-definite ({smallest})") from None
-
-
-def _asymmetry(matrix: Floats) -> str:
-    scale = np.sqrt(np.abs(np.diagonal(matrix)))
-    wrong = np.abs(matrix - matrix.T) > 1e-5 * np.outer(scale, scale)
-    if not wrong.any():
-        return ""
-    i, j = _first(wrong)
-    return f"has {matrix[i, j]:.6g} at ({i}, {j}) and {matrix[j, i]:.6g} at ({j}, {i})"
 
 
 def _check_positive(spread: Floats, name: str) -> None:
@@ -553,8 +549,7 @@ def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: Covar
     if unknown:
         near = suggestion(unknown[0], PARTS)
         raise ValueError(f"fixed: expected some of {quoted(PARTS)}, got {unknown[0]!r:.40}{near}")
-    table = np.array([_mask(name, fixed.get(name, False), n_components) for name in PARTS])
-    return check_fixed_table(table, model)
+    return check_fixed_table(np.array([_mask(name, fixed.get(name, False), n_components) for name in PARTS]), model)
 
 
 def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed:
@@ -696,9 +691,9 @@ def check_tails(tails: str, degrees_of_freedom: Any) -> Tails:
     return StudentTails(float(degrees_of_freedom))
 
 
-_ERRORS_ROUNDING = 1e-8  # relative, of matrices that were computed
+_UNEVEN = 1e-8  # relative, of matrices that were computed
 _OF_COLUMNS = ("means_init", "precisions_init", "mean_prior", "covariance_prior", "noise")
-_ERRORS_LARGEST = 1e300  # sums of a few of these are finite
+_LARGEST_ERROR = 1e300  # sums of a few of these are finite
 
 
 def check_error_covariance(
@@ -717,7 +712,7 @@ def check_error_covariance(
         If the values are no numbers.
     """
     name, n, d = "error_covariance", n_rows, n_features
-    array = as_floats(as_array(values, name), name, place_in(name)).astype(np.float64)
+    array = _floats(values, name).astype(np.float64)
     if n == d > 1 and array.shape == (n, d):
         raise ValueError(
             f"{name} of shape {(n, d)} may be one covariance of all rows or variances of each: give "
@@ -784,8 +779,8 @@ def _check_numbers(array: np.ndarray[Any, Any], name: str) -> None:
     variances = array if array.ndim == 2 else np.diagonal(array, axis1=1, axis2=2)
     for wrong, what, instead in (
         (
-            ~(np.abs(array) <= _ERRORS_LARGEST),
-            f"finite numbers up to {_ERRORS_LARGEST:g}",
+            ~(np.abs(array) <= _LARGEST_ERROR),
+            f"finite numbers up to {_LARGEST_ERROR:g}",
             "where the error is unknown, set the value in X to NaN as well, with missing='em'",
         ),
         (variances < 0, "variances of 0 or more", "it takes squares of standard errors"),
@@ -799,8 +794,8 @@ def _check_numbers(array: np.ndarray[Any, Any], name: str) -> None:
 def _check_matrices(errors: RowErrors, name: str) -> None:
     matrices, codes = errors.covariances, errors.codes
     largest = np.abs(matrices).max(axis=(1, 2))
-    uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _ERRORS_ROUNDING * largest
-    negative = np.linalg.eigvalsh(matrices)[:, 0] < -_ERRORS_ROUNDING * largest
+    uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _UNEVEN * largest
+    negative = np.linalg.eigvalsh(matrices)[:, 0] < -_UNEVEN * largest
     for wrong, what in ((uneven, "symmetric"), (negative, "positive semidefinite")):
         if wrong.any():
             row = int(wrong[codes].argmax())
@@ -829,15 +824,17 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
     values = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)  # else NaN beside words is "nan"
     if values.shape != (n_rows,):
         raise ValueError(f"expected {name} of shape {(n_rows,)}, one for each row, got {values.shape}")
+    has_class = np.ones(n_rows, dtype=bool)
     if values.dtype.kind in "fO":
         has_class = np.array([not _is_missing(value) for value in values], dtype=bool)
-    else:
-        has_class = np.ones(n_rows, dtype=bool)
     entries = values[has_class]
     if entries.dtype.kind == "O" and len({isinstance(value, str) for value in entries}) == 1:
         entries = np.array(entries.tolist())
-    _check_range(entries, name)
-    if entries.dtype.kind == "u" or (entries.dtype.kind in "fO" and all(_has_no_fraction(value) for value in entries)):
+    for value in entries.tolist() if entries.dtype.kind in "ufO" else ():
+        if isinstance(value, int | float | np.number) and not -(2**63) <= value < 2**63:
+            raise ValueError(f"expected {name} between -2**63 and 2**63 - 1, got {value!r:.80}")
+    whole = (isinstance(value, float | np.floating) and float(value).is_integer() for value in entries)
+    if entries.dtype.kind == "u" or (entries.dtype.kind in "fO" and all(whole)):
         entries = entries.astype(np.int64)
     if entries.dtype.kind not in "ibU" or entries.ndim != 1:
         raise ValueError(
@@ -871,23 +868,12 @@ def classes_with_weight(
     return classes[present], np.where(weighs, np.searchsorted(present, codes), -1)
 
 
-def _check_range(labels: NDArray[Any], name: str) -> None:
-    numbers = labels.tolist() if labels.dtype.kind in "ufO" else []
-    for value in numbers:
-        if isinstance(value, int | float | np.number) and not -(2**63) <= value < 2**63:
-            raise ValueError(f"expected {name} between -2**63 and 2**63 - 1, got {value!r:.80}")
-
-
 def _is_missing(value: Any) -> bool:
     """Return whether a value is None, NaN, masked, or pandas' NA, whose equality to itself is no truth value."""
     try:
         return value is None or not bool(value == value)
     except TypeError:
         return True
-
-
-def _has_no_fraction(value: Any) -> bool:
-    return isinstance(value, float | np.floating) and float(value).is_integer()
 
 
 def check_components_per_class(

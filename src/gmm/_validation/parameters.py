@@ -75,11 +75,7 @@ def _a_str_among(names: Collection[str]) -> Requirement:
     return Requirement((text,), lambda value: isinstance(value, str) and value in names, tuple(names))
 
 
-def _a_covariance_type() -> Requirement:
-    known = _a_str_among(COVARIANCE_CHOICES)
-    return known._replace(holds=lambda value: known.holds(value) or names_factors(value))
-
-
+_COVARIANCE = _a_str_among(COVARIANCE_CHOICES)
 _NONE = Requirement(("None",), lambda value: value is None)
 _BOOLEAN = _an_instance(bool) | _an_instance(np.bool_)
 _CALLABLE = Requirement(("a callable",), callable)
@@ -97,7 +93,7 @@ _SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instan
 
 _REQUIREMENTS: Mapping[str, Requirement] = {
     "n_components": _an_int(1),
-    "covariance_type": _a_covariance_type(),
+    "covariance_type": _COVARIANCE._replace(holds=lambda value: _COVARIANCE.holds(value) or names_factors(value)),
     "n_factors": _an_int(1, MOST_FACTORS) | _NONE,
     "tol": _FLOAT,
     "reg_covar": _FLOAT,

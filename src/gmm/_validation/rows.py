@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._text.words import printable
-from gmm._validation.scalars import column_text, index_text, name_of, row_and_column
+from gmm._validation.scalars import column_text, name_of, row_and_column
 
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Place: TypeAlias = Callable[[Sequence[int]], str]
@@ -30,7 +30,8 @@ def place_in(name: str) -> Place:
     def place(index: Sequence[int]) -> str:
         if len(index) == 2:
             return f"{row_and_column(index[0], index[1], None)} of {name}"
-        return f"{index_text(index)} of {name}" if len(index) else name
+        position = tuple(map(int, index))
+        return f"index {position[0] if len(position) == 1 else position} of {name}" if position else name
 
     return place
 
@@ -288,19 +289,18 @@ class Table(NamedTuple):
         TypeError, ValueError
             As for `as_floats`; messages give the row, the column and its name.
         """
-        if _one_float_type([getattr(c, "dtype", None) for c in self.columns], self.frame):
+        dtypes: list[Any] = [getattr(column, "dtype", None) for column in self.columns]
+        all_floats = all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in dtypes)
+        if all_floats and len(set(dtypes)) == 1 and hasattr(self.frame, "iloc"):  # pandas converts these without a copy
             return to_kernel_floats(np.asarray(self.frame))
-        if self.columns and all(_is_sparse(column) for column in self.columns):
+        if self.columns and all(hasattr(dtype, "fill_value") for dtype in dtypes):  # pandas' SparseDtype
             refuse_sparse("X")
         columns = [_column_floats(c, j, self.names) for j, c in enumerate(self.columns)]
         side_by_side = _as_one(columns)
         if side_by_side is not None:
             return side_by_side
-        matrix = np.empty(
-            (len(self.frame), len(columns)),
-            dtype=np.result_type(*(column.dtype for column in columns), np.float32),
-            order="F",
-        )
+        dtype = np.result_type(*(column.dtype for column in columns), np.float32)
+        matrix = np.empty((len(self.frame), len(columns)), dtype, order="F")
         for j, column in enumerate(columns):
             matrix[:, j] = column
         return matrix
@@ -316,25 +316,6 @@ def as_table(X: Any) -> Table | None:
         names = tuple(X.column_names)
         return Table(X, names, tuple(X.column(j) for j in range(len(names))))
     return None
-
-
-def is_table(X: object) -> bool:
-    """Return whether X is a data frame in memory."""
-    return as_table(X) is not None
-
-
-def is_series(X: object) -> bool:
-    """Return whether X is a column or an index of a data frame."""
-    return hasattr(X, "to_frame") and not hasattr(X, "columns")
-
-
-def _is_sparse(column: object) -> bool:
-    return hasattr(getattr(column, "dtype", None), "fill_value")  # pandas' SparseDtype
-
-
-def _one_float_type(dtypes: Sequence[object], frame: object) -> bool:
-    floats = all(isinstance(t, np.dtype) and t.kind == "f" for t in dtypes)
-    return floats and len(set(dtypes)) == 1 and hasattr(frame, "iloc")  # pandas converts these without a copy
 
 
 @dataclass(frozen=True, eq=False)
@@ -355,18 +336,14 @@ def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
     step = steps.pop()
     if not alike or steps or step == 0 or step % first.itemsize or first.ndim != 1:
         return None
-    return np.asarray(
-        _Columns(
-            columns,
-            {
-                "version": 3,
-                "typestr": first.dtype.str,
-                "shape": (len(first), len(columns)),
-                "strides": (*first.strides, step),
-                "data": (places[0], True),
-            },
-        )
-    )
+    interface = {
+        "version": 3,
+        "typestr": first.dtype.str,
+        "shape": (len(first), len(columns)),
+        "strides": (*first.strides, step),
+        "data": (places[0], True),
+    }
+    return np.asarray(_Columns(columns, interface))
 
 
 def _column_floats(column: Any, j: int, names: Sequence[object]) -> FloatArray:
@@ -428,7 +405,13 @@ def check_rows(
     names = None if table is None else table.feature_names()
     if n_features is not None:
         check_names(names, feature_names, name)
-    rows = _rows_of_array(X, name) if table is None else table.floats()
+    if table is None:
+        array = as_array(X, "X")
+        if array.dtype.kind in "biufO":
+            _check_dimensions(array, X, name)
+        rows = as_floats(array, "X", place_in("X"))
+    else:
+        rows = table.floats()
     check_shape(rows.shape, name, n_features, min_rows)
     return rows, names
 
@@ -450,11 +433,9 @@ def check_names(
     """
     name = name_of(estimator)
     if names is None and feature_names is not None:
-        text = f"X does not have valid feature names, but {name} was fitted with feature names"
-        warn(text, UserWarning)
+        warn(f"X does not have valid feature names, but {name} was fitted with feature names", UserWarning)
     if names is not None and feature_names is None:
-        text = f"X has feature names, but {name} was fitted without feature names"
-        warn(text, UserWarning)
+        warn(f"X has feature names, but {name} was fitted without feature names", UserWarning)
     if names is not None and feature_names is not None and list(names) != list(feature_names):
         raise ValueError(_different_names(names, feature_names))
 
@@ -525,57 +506,6 @@ def check_feature_names(feature_names: Iterable[str] | None, n_features: int) ->
     return np.array([str(name) for name in names], dtype=object)
 
 
-def raise_nonfinite(
-    value: np.floating[Any],
-    row: int,
-    column: int,
-    *,
-    estimator: object,
-    feature_names: Sequence[object] | NDArray[np.object_] | None = None,
-    instead: str,
-) -> NoReturn:
-    """Raise the error for a NaN or an infinity in X; `instead` says what to do about NaN.
-
-    Raises
-    ------
-    ValueError
-        Always.
-    """
-    place = row_and_column(row, column, _listed(feature_names))
-    if np.isnan(value):
-        raise ValueError(
-            f"Input X contains NaN.\n{name_of(estimator)} expects a number everywhere, got NaN first at {place}. "
-            f"{instead}"
-        )
-    raise ValueError(
-        f"Input X contains infinity or a value too large for {value.dtype!r}.\n"
-        f"{name_of(estimator)} expects finite numbers, got {value} at {place}. Drop the rows that "
-        "are not finite (X[np.isfinite(X).all(axis=1)]), or correct them."
-    )
-
-
-def instead_of_gaps(missing: str | None, *, fitted: bool, imputes: bool) -> str:
-    """Say what to do about NaN, given what the caller was told it is, None if it could not be told."""
-    drop = "drop the rows with missing values (X[~np.isnan(X).any(axis=1)])"
-    if missing is None:
-        return f"Fill the gaps, as the method impute of a mixture does, or {drop}."
-    if fitted:
-        fill = "fill the others by impute(X), " if imputes else ""
-        return f"Take the values that are there, by set_params(missing='em'), {fill}or {drop}."
-    return f"Fit the values that are there, with missing='em', fill the others with an imputer, or {drop}."
-
-
-def raise_empty(place: str, instead: str) -> NoReturn:
-    """Raise the error for a column of X in which every value is missing.
-
-    Raises
-    ------
-    ValueError
-        Always.
-    """
-    raise ValueError(f"All values of {place} are missing, so there is nothing to learn from it: pass {instead}.")
-
-
 def raise_changed_gaps(row: int | None = None) -> NoReturn:
     """Raise the error for rows that have values in other columns than at the first look.
 
@@ -591,79 +521,12 @@ def raise_changed_gaps(row: int | None = None) -> NoReturn:
     )
 
 
-def raise_too_many_patterns(n_patterns: int, n_rows: int) -> NoReturn:
-    """Raise the error for rows beyond memory whose patterns have no room in it.
-
-    Raises
-    ------
-    ValueError
-        Always.
-    """
-    raise ValueError(
-        f"The first {n_rows:,} rows have values in {n_patterns:,} different sets of columns, too many to keep rows of "
-        "each set until they are enough for a pass: leave out columns with few values, fill the gaps of some by "
-        "an imputer, or pass a sample of the rows as an array."
-    )
-
-
-def raise_too_large(
-    value: np.floating[Any],
-    row: int | None,
-    column: int,
-    *,
-    centre: float,
-    estimator: object,
-    feature_names: Sequence[object] | NDArray[np.object_] | None = None,
-) -> NoReturn:
-    """Raise the error for a value so far from its column's centre that its square overflows.
-
-    Raises
-    ------
-    ValueError
-        Always.
-    """
-    place = row_and_column(row, column, _listed(feature_names))
-    raise ValueError(
-        f"Input X contains a value too large for {name_of(estimator)}: {value!s} at "
-        f"{place}. Expected values within 1e150 of the column's centre ({centre:.6g}), so that their "
-        "squares are finite. Divide the column by its standard deviation, or drop the row."
-    )
-
-
-def raise_too_heavy(
-    value: np.floating[Any], row: int | None, column: int, *, weight: float, estimator: object
-) -> NoReturn:
-    """Raise the error for a weighted sum of squares of X that overflows.
-
-    Raises
-    ------
-    ValueError
-        Always.
-    """
-    raise ValueError(
-        f"The weighted sum of squares Σ w x² overflows in {name_of(estimator)}: the weights sum to {weight:g}, and X "
-        f"holds {value!s} at {row_and_column(row, column, None)}. Divide the weights by their maximum, or the column "
-        "by its standard deviation."
-    )
-
-
-def _listed(names: Sequence[object] | NDArray[np.object_] | None) -> Sequence[object] | None:
-    return None if names is None else list(names)
-
-
-def _rows_of_array(X: Any, name: str) -> FloatArray:
-    array = as_array(X, "X")
-    if array.dtype.kind in "biufO":
-        _check_dimensions(array, X, name)
-    return as_floats(array, "X", place_in("X"))
-
-
 def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
     if array.ndim == 2:
         return
     if array.ndim > 2:
         raise ValueError(f"Found array with dim {array.ndim}, while dim <= 2 is required by {name}.")
-    if is_series(X):
+    if hasattr(X, "to_frame") and not hasattr(X, "columns"):  # a column or an index of a data frame
         name = str(getattr(X, "name", None) or "name")
         raise ValueError(
             f"Expected a 2-dimensional container but got {type(X)} instead. Pass a DataFrame "

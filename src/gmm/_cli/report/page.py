@@ -125,11 +125,6 @@ def render_page(opening: Html, sections: Sequence[Section], **values: object) ->
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", document)
 
 
-def css_colour(colour: str) -> str:
-    """Return a CSS value for ``#rrggbb`` that is lighter on a dark background."""
-    return f"var(--on-{colour[1:]}, {colour})"
-
-
 def _for_dark(colour: str) -> str:
     """Lighten a colour until it is visible on dark; light greys, which are faint on white, become faint on dark."""
     parts = [int(colour[i : i + 2], 16) for i in (0, 2, 4)]

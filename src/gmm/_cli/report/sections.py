@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import compress
+from itertools import chain, compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
 from gmm._cli.failures import in_options
 from gmm._cli.fit import MixtureOutcome, Posterior, Result, Trimmed
-from gmm._cli.report.page import Origin, Section, css_colour, render
+from gmm._cli.report.page import Section, render
 from gmm._cli.write import drawing
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import title
@@ -44,7 +44,6 @@ from gmm._uses.standard_errors import StandardErrors, standard_errors
 from gmm._validation.column_notes import LONG_TAIL
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel, Factors, covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
-from gmm._values.tails import Tails
 
 _MOST_PAIRS = 5  # columns in the grid of pairs
 
@@ -69,10 +68,7 @@ def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
     if 2 < d <= _MOST_PAIRS:
         plans["pairs"] = lambda: result.draw(draw.plot_clusters, view="pairs"), _PAIRS
     if result.combined is not None:
-        plans["combined"] = (
-            lambda: draw.plot_clusters(result.combined, result.fitted_rows),
-            _COMBINED,
-        )
+        plans["combined"] = lambda: draw.plot_clusters(result.combined, result.fitted_rows), _COMBINED
     if K > 1:
         if d > 1 and not result.options.noise:
             plans["boundaries"] = lambda: result.draw(draw.plot_decision_boundaries), _BOUNDARIES
@@ -171,15 +167,6 @@ def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types
     return f"Compared: {many}, by groups ({numbers}) and {counted(n_types, 'covariance model')}."
 
 
-def ranking_caption(criterion: str, *, infinite: bool) -> str:
-    """Return the caption of the table of the best mixtures, which explains its headings."""
-    caption = (
-        f"The best by {criterion} (loglik: log-likelihood in nats; df: free parameters; Δ: distance from the best). "
-        "Smaller is better, except for the log-likelihood."
-    )
-    return f"{caption} AICc is infinite (∞) where there are about as many parameters as rows." if infinite else caption
-
-
 def correlation_sentence(
     names: Sequence[str], strongest: tuple[int, int, float] | None, where: str = "Within the group,"
 ) -> str:
@@ -214,12 +201,6 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
     different = [what for what, letter in letters.items() if letter not in (COMMON, IDENTITY)]
     parts = [f"of {how} {_and(whats)}" for how, whats in (("equal", equal), ("different", different)) if whats]
     return f"{long}s {' and '.join(parts)}{axes}"
-
-
-def tails_sentence(tails: Tails) -> str:
-    """Say how heavy the tails of the groups are; empty if they are normal."""
-    heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
-    return f"{heavy} than normal ones, so that rows far away count little." if tails else ""
 
 
 def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]]) -> str:
@@ -327,13 +308,6 @@ def outside_sentence(outside: str, n_outside: int, n_rows: int) -> str:
         "left out": f"{rows} of the least density {are} left out.",
     }
     return sentences[outside] if n_outside else ""
-
-
-def outside_caption(outside: str, n_outside: int, n_shown: int) -> str:
-    """Return the caption of a table of the first rows that belong to no group."""
-    which = "The rows" if n_shown == n_outside else f"The first {n_shown} of {n_outside:,} rows"
-    of = {"noise": "of the noise", "left out": "left out"}[outside]
-    return f"{which} {of}, numbered as in the file, not counting the header."
 
 
 def agreement_sentence(index: float) -> str:
@@ -558,11 +532,6 @@ def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Pic
     )
 
 
-def reproduction(result: MixtureOutcome, origin: Origin) -> Html:
-    """Give what is needed to reproduce the result."""
-    return render("reproduction", origin=origin, options=result.options)
-
-
 def _of_groups(result: MixtureOutcome) -> tuple[int, int, float, str]:
     """Return how many rows are uncertain, of how many that are in groups, below which limit, and which these are."""
     which = INSIDE[result.outside] if result.n_outside else ""
@@ -581,7 +550,7 @@ def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> l
     return [
         {
             "number": k,
-            "colour": css_colour(palette[k]),
+            "colour": f"var(--on-{palette[k][1:]}, {palette[k]})",
             "share": format_share(result.counts[k] / result.rows.n_rows),
             "n_rows": result.counts[k],
             "sentences": component_sentences(facts.names, means[k], facts.overall, strongest[k]),
@@ -627,7 +596,9 @@ def _table_of_rows_outside(result: MixtureOutcome) -> Html:
         return Html()
     headings = ["row", *rows.names[:_VALUES_SHOWN]]
     body = [[rows.numbers(i, i + 1)[0], *_first_values(rows.values[i])] for i in first]
-    caption = outside_caption(result.outside, result.n_outside, len(first))
+    which = "The rows" if len(first) == result.n_outside else f"The first {len(first)} of {result.n_outside:,} rows"
+    of = {"noise": "of the noise", "left out": "left out"}[result.outside]
+    caption = f"{which} {of}, numbered as in the file, not counting the header."
     return table(headings, body, caption=caption, numeric=range(len(headings)))
 
 
@@ -660,23 +631,15 @@ def _table_of_uncertain(result: MixtureOutcome) -> Html:
         return Html()
     body = []
     for i, probabilities in zip(uncertain, result.model.predict_proba(rows.subset(uncertain)), strict=True):
-        body.append([rows.numbers(i, i + 1)[0], *_two_most_probable(probabilities), *_first_values(rows.values[i])])
+        likely = ((k, percent(probabilities[k], 1)) for k in np.argsort(-probabilities, kind="stable")[:2])
+        body.append([rows.numbers(i, i + 1)[0], *chain(*likely), *_first_values(rows.values[i])])
     headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]
-    return table(
-        headings,
-        body,
-        caption="The least certain rows, numbered as in the file, not counting the header.",
-        numeric=range(len(headings)),
-    )
+    caption = "The least certain rows, numbered as in the file, not counting the header."
+    return table(headings, body, caption=caption, numeric=range(len(headings)))
 
 
 def _first_values(row: NDArray[np.floating]) -> list[str]:
     return ["missing" if np.isnan(value) else f"{value:.6g}" for value in row[:_VALUES_SHOWN]]
-
-
-def _two_most_probable(probabilities: NDArray[np.floating]) -> Sequence[object]:
-    first, second = np.argsort(-probabilities, kind="stable")[:2]
-    return first, percent(probabilities[first], 1), second, percent(probabilities[second], 1)
 
 
 _REFITS, _MOST_WORK = 100, 1e6  # multiply-adds of a pass: of more, refits would take longer than some seconds
@@ -688,11 +651,9 @@ _APART = 1e-3  # overlap of two groups that are apart
 def trust(result: MixtureOutcome) -> Html | None:
     """Say how far weights and means may be off, and which groups are alike; None where it would take too long."""
     model, d = result.model, result.rows.values.shape[1]
-    if (
-        not isinstance(model, GaussianMixture)
-        or model.trim
-        or _work(result.rows.values, model.n_components) > _MOST_WORK
-    ):
+    if not isinstance(model, GaussianMixture) or model.trim:
+        return None
+    if _work(result.rows.values, model.n_components) > _MOST_WORK:
         return None
     errors, why, stability, alike, overlapping = None, "", None, "", False
     if result.total_weight < model.n_parameters_:
@@ -714,7 +675,7 @@ def trust(result: MixtureOutcome) -> Html | None:
         stability=stability,
         alike=alike,
         overlapping=overlapping,
-        table="" if errors is None else _table(result, errors),
+        table="" if errors is None else _table_of_errors(result, errors),
         n_columns_hidden=0 if errors is None else d - COLUMNS_SHOWN,
     )
 
@@ -725,22 +686,14 @@ def _work(values: NDArray[Any], n_components: int) -> float:
     return n * n_components * d * d + (_PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0)
 
 
-def _table(result: MixtureOutcome, errors: StandardErrors) -> Html:
+def _table_of_errors(result: MixtureOutcome, errors: StandardErrors) -> Html:
     mixture, names = fitted_parameters(result.model), names_of_features(result.model)[:COLUMNS_SHOWN]
     rows = [["weight", *(f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True))]]
     for name, means, of_means in zip(names, mixture.means.T, errors.means.T, strict=False):
-        rows.append(
-            [
-                name,
-                *(
-                    f"{format_value(mean, error)} ± {format_value(error, error)}"
-                    for mean, error in zip(means.tolist(), of_means.tolist(), strict=True)
-                ),
-            ]
-        )
-    return table(
-        ["", *(f"group {k}" for k in result.shown)], rows, caption="Weights and means ± their standard errors."
-    )
+        pairs = zip(means.tolist(), of_means.tolist(), strict=True)
+        rows.append([name, *(_mean_and_spread(mean, error, error) for mean, error in pairs)])
+    headings = ["", *(f"group {k}" for k in result.shown)]
+    return table(headings, rows, caption="Weights and means ± their standard errors.")
 
 
 def _alike(shares: Array) -> tuple[str, bool]:
@@ -768,7 +721,7 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
     return Narrative(
         summary=summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
         remark=rival_sentence(search.criterion, K, _rivals(result)),
-        warnings=_warnings(result),
+        warnings=_search_warnings(result),
         section=Section("choice", "Why this mixture", _choice(result, pictures)),
         subject="The chosen mixture",
         reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
@@ -780,7 +733,8 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
 def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
     """Render the section: which mixture was chosen, by which criterion, and among which mixtures."""
     search, model = result.search, result.model
-    shape = covariance_model(search.covariance_type[search.best_index])
+    shape, tails = covariance_model(search.covariance_type[search.best_index]), fitted_parameters(model).tails
+    heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
     return render(
         "choice",
         criterion=title(search.criterion),
@@ -788,13 +742,13 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         K=model.n_components,
         searched=result.searched,
         covariances=covariance_sentence(shape, model.n_components, len(result.rows.names)),
-        tails=tails_sentence(fitted_parameters(model).tails),
+        tails=f"{heavy} than normal ones, so that rows far away count little." if tails else "",
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=runner_up_sentence(search.criterion, _rivals(result)),
         certainty=list(certainty_of_search(search)),
         scale=SCALES[search.criterion],
         picture=pictures.get("selection"),
-        ranking=_ranking(search),
+        ranking=_table_of_best(search),
         grid=Grid.of(search, word="group"),
         failures=list(failures(search)),
     )
@@ -803,38 +757,37 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
 def _rivals(result: Result) -> list[tuple[int, str, float]]:
     """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
     search = result.search
-    return [
-        (int(search.n_components[n]), search.kinds[n], behind(search, n)) for n in distinct(search)[1 : 1 + _RIVALS]
-    ]
+    cells = distinct(search)[1 : 1 + _RIVALS]
+    return [(int(search.n_components[n]), search.kinds[n], behind(search, n)) for n in cells]
 
 
-def _warnings(result: Result) -> list[str]:
-    search = result.search
-    status = search.status[search.best_index]
-    warnings = []
+def _search_warnings(result: Result) -> list[str]:
+    search, warnings = result.search, []
     if not search.complete:
         warnings.append(f"The search is {incomplete(search)}.")
-    if not is_eligible(status, search.criterion):
+    if not is_eligible(search.status[search.best_index], search.criterion):
         warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
-    warnings += [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "group"))]
-    return warnings
+    return warnings + [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "group"))]
 
 
 def _compared(search: Selection) -> str:
     ranked = search.ranked()
     tried = sorted({int(K) for K in search.n_components[ranked]})
-    types = {search.kinds[n] for n in ranked}
-    return compared_sentence(len(ranked), len(search.status), tried, len(types))
+    return compared_sentence(len(ranked), len(search.status), tried, len({search.kinds[n] for n in ranked}))
 
 
-def _ranking(search: Selection) -> Html:
+def _table_of_best(search: Selection) -> Html:
     """Tabulate the best cells, with the most important columns first for narrow screens."""
     mark, K, model, loglik, df, score, distances, *others = ranking(search, distinct(search)[:_TOP])
     columns = [mark, K, model, score, distances, loglik, df, *others]
-    infinite = any("inf" in column for column in columns)
     _, _, *headings = (heading for heading, *_ in columns)
     rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)
-    caption = ranking_caption(title(search.criterion), infinite=infinite)
+    caption = (
+        f"The best by {title(search.criterion)} (loglik: log-likelihood in nats; df: free parameters; Δ: distance from "
+        "the best). Smaller is better, except for the log-likelihood."
+    )
+    if any("inf" in column for column in columns):
+        caption += " AICc is infinite (∞) where there are about as many parameters as rows."
     numeric = [1, *range(3, len(columns))]
     marked = [[Cell(star, kind="mark"), *texts] for star, *texts in rows]
     return table(["", "groups", *headings], marked, caption=caption, best=0, numeric=numeric)
@@ -854,14 +807,14 @@ def posterior_narrative(result: Posterior) -> Narrative:
         summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
         remark="",
         warnings=warnings,
-        section=Section("posterior", "What is left, and how certain it is", _section(result)),
+        section=Section("posterior", "What is left, and how certain it is", _posterior_section(result)),
         subject="The fit",
         reached=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
         terms=render("terms_posterior"),
     )
 
 
-def _section(result: Posterior) -> Html:
+def _posterior_section(result: Posterior) -> Html:
     model, shown = result.model, result.shown
     counts = np.asarray(model.counts_, dtype=np.float64)
     empty = np.delete(counts, shown)
@@ -871,12 +824,12 @@ def _section(result: Posterior) -> Html:
         covariances=covariance_sentence(covariance_model(model.covariance_type), len(shown), len(result.rows.names)),
         several=len(shown) > 1,
         level=f"{100 * _LEVEL:g} %",
-        table=_intervals(result, counts),
+        table=_table_of_intervals(result, counts),
         n_columns_hidden=len(result.rows.names) - COLUMNS_SHOWN,
     )
 
 
-def _intervals(result: Posterior, counts: np.ndarray) -> Html:
+def _table_of_intervals(result: Posterior, counts: np.ndarray) -> Html:
     """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
     model, shown = result.model, result.shown
     names, intervals = MixtureFacts.of(model).names, model.credible_intervals(_LEVEL)
