@@ -54,7 +54,7 @@ def legend_below(ax: Axes, columns: list[Entries]) -> None:
     n_lines = max(map(len, columns))
     padded = [[*column, *[note("")] * (n_lines - len(column))] for column in columns]
     figure.legend(
-        *_handles_and_texts(list(chain(*padded))),
+        *zip(*chain(*padded), strict=True),
         loc="outside lower center",
         ncols=len(columns),
         fontsize=_FONT,
@@ -77,7 +77,7 @@ def legend_in(corner: Any, ax: Axes, columns: list[Entries]) -> None:
     """Draw the legend in a corner of Axes that are not ours."""
     inks = inks_of(ax)
     ax.legend(
-        *_handles_and_texts(list(chain(*columns))),
+        *zip(*chain(*columns), strict=True),
         loc=corner,
         fontsize=8.5,
         frameon=True,
@@ -91,11 +91,7 @@ def legend_in(corner: Any, ax: Axes, columns: list[Entries]) -> None:
 def legend_of_pairs(grid: NDArray[np.object_], entries: Entries) -> None:
     """Draw the legend of a grid of pairs, above its diagonal."""
     where: Any = {"loc": "upper right", "bbox_to_anchor": (0.99, 0.95)}
-    grid[0, 0].figure.legend(*_handles_and_texts(entries), fontsize=_FONT, handlelength=1.4, **where)
-
-
-def _handles_and_texts(entries: Entries) -> tuple[list[Artist], list[str]]:
-    return [handle for handle, _ in entries], [text for _, text in entries]
+    grid[0, 0].figure.legend(*zip(*entries, strict=True), fontsize=_FONT, handlelength=1.4, **where)
 
 
 _MOST_LISTED = 8
@@ -116,7 +112,11 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
         return _pairs(scene, *paired, ax, panel, title)
     projection = view_of(scene.mixture, scene.names, view)
     with axes_of(ax, figsize=(5.0, 4.0)) as target:
-        _check_scales(target)
+        if scales := {target.get_xscale(), target.get_yscale()} - {"linear"}:
+            raise raisable(InvalidParameterError)(
+                "ax must have linear scales, because components are ellipses only there; got "
+                f"{', '.join(sorted(scales))}"
+            )
         edges = limits(scene, projection)
         columns = _fill(target, scene, projection, panel, edges)
         columns[-1].extend(map(note, notes(scene, projection, edges)))
@@ -166,14 +166,6 @@ def heading(scene: Scene) -> str:
 def marginal_note(what: str, view: View, *, small: bool) -> Entries:
     """Say in the legend that a panel ignores the features outside the view, if there are any."""
     return [] if view.whole else [note(f"{what} {'each' if small else 'this'} view only")]
-
-
-def _check_scales(ax: Axes) -> None:
-    scales = {ax.get_xscale(), ax.get_yscale()} - {"linear"}
-    if scales:
-        raise raisable(InvalidParameterError)(
-            f"ax must have linear scales, because components are ellipses only there; got {', '.join(sorted(scales))}"
-        )
 
 
 def _paired(scene: Scene, view: Any) -> tuple[list[int], list[str]] | None:

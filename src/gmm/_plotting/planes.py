@@ -141,10 +141,6 @@ def plot_clusters(
 def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]) -> list[Entries]:
     if view.n_axes == 1:
         return _axis(ax, scene, view, edges, small)
-    return _plane(ax, scene, view, contents, small)
-
-
-def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: bool) -> list[Entries]:
     mixture = view.marginal(scene.mixture)
     rows(ax, scene, view, row_colours(scene))
     ellipses(ax, mixture, contents, scene.present, scene.shades)
@@ -190,9 +186,6 @@ def _noise_along(scene: Scene, view: View) -> float:
     low, high = noise.box
     (width,) = np.abs(view.matrix) @ (high - low)
     return float(scene.mixture.noise_weight / width)
-
-
-publish("gmm.plotting", [plot_clusters])
 
 
 _TINTS = 400  # tinted cells along each axis of a plane; twice as many along a single axis
@@ -267,7 +260,10 @@ def _shares(mixture: MixtureParameters, clusters: NDArray[np.intp], points: Arra
 def _panel_of_boundaries(
     ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, uncertainty: bool
 ) -> list[Entries]:
-    mixture = _of_rows(view.marginal(scene.mixture), scene.present)
+    mixture = view.marginal(scene.mixture)
+    weights = np.zeros(scene.n_components)
+    weights[scene.present] = mixture.weights[scene.present]  # components without rows have no region
+    mixture = mixture.with_other(weights=weights)
     draw_panel = _axis_of_boundaries if view.n_axes == 1 else _plane_of_boundaries
     places = draw_panel(ax, scene, view, mixture, edges, uncertainty)
     numbers(ax, places, scene.present, scene.shades, small=small)
@@ -280,13 +276,6 @@ def _panel_of_boundaries(
             (Patch(facecolor=inks.pale, edgecolor=inks.pale_edge), f"{'dark' if inks.dark else 'pale'}: uncertain")
         )
     return [component_entries(scene), entries]
-
-
-def _of_rows(mixture: MixtureParameters, present: NDArray[np.intp]) -> MixtureParameters:
-    """Leave no weight to components without rows, which a posterior has, so that no region is theirs."""
-    weights = np.zeros(mixture.n_components)
-    weights[present] = mixture.weights[present]
-    return mixture.with_other(weights=weights)
 
 
 def _plane_of_boundaries(
@@ -442,9 +431,6 @@ def _points(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]
     return [np.array([[point]]) for point in 0.5 * (low + high)]
 
 
-publish("gmm.plotting", [plot_decision_boundaries])
-
-
 _LEAST, _MORE = 0.6, 5.0  # area of a certain row, and the extra area of a row halfway between two components
 _NOTED = 0.1  # uncertainty above which rows are counted
 _EXAMPLES = (0.01, 0.1, 0.3, 0.5)
@@ -549,9 +535,6 @@ def _ink(uncertainty: Array, inks: Inks) -> Array:
     depth = np.clip(2 * uncertainty, 0, 1)[:, None] ** 0.5
     shades = (1 - depth) * np.array(to_rgb(inks.faint)) + depth * np.array(to_rgb(inks.ink))
     return np.column_stack([shades, 0.35 + 0.5 * depth])
-
-
-publish("gmm.plotting", [plot_uncertainty])
 
 
 _THIN = 0.06  # in standard deviations of the mixture, and of the component along an axis
@@ -778,9 +761,6 @@ def _tints_of_density(ax: Axes, n: int) -> Array:
     return np.asarray(_shades(ax)(np.linspace(0.95, 0.25, n)))
 
 
-publish("gmm.plotting", [plot_density])
-
-
 _BINS, _LONGEST = 16, 18
 
 
@@ -895,4 +875,4 @@ def _points_of_pairs(
         ax.scatter(whole[gaps, 0], whole[gaps, 1], s=18, c=marks, marker="x", linewidths=0.9, zorder=3)
 
 
-publish("gmm.plotting", [plot_pairs])
+publish("gmm.plotting", [plot_clusters, plot_decision_boundaries, plot_density, plot_pairs, plot_uncertainty])
