@@ -77,7 +77,14 @@ def fit_trimmed(
         each = None if callback is None else _numbered(watch, number)
         try:
             first = beginning.parameters if beginning else _resistant_mixture(source, settings, seed)
-            rows = _first_rows(source, _weights_under(first, settings.problem(source), share), share)
+            weight = _weights_under(first, settings.problem(source), share)
+            if shortage := _shortage(source, weight):
+                raise ValueError(
+                    "expected a share to trim that leaves each class a row for each of its components, but "
+                    f"trim={share:g} leaves {shortage}: its rows have the least density. Trim less, or give that class "
+                    "no label"
+                )
+            rows = reweighed(source, weight)
             own = settings_for(rows)
             how = {"journal": Journal(seeds[number : number + 1]), "beginning": beginning and Beginning(first)}
             fit, rows = _in_turns(source, share, own, rows, watch, callback=each, **how)
@@ -126,16 +133,6 @@ def _in_turns(
         result = result._replace(trace=result.trace.behind(fit.result.trace))
         fit, rows = fit.improved(result)._replace(repaired=fit.repaired + result.repaired), others
     return fit, rows
-
-
-def _first_rows(source: Source, weight: Array, share: float) -> Source:
-    """Return the rows that are left at first; each class needs one for each of its components."""
-    if shortage := _shortage(source, weight):
-        raise ValueError(
-            f"expected a share to trim that leaves each class a row for each of its components, but trim={share:g} "
-            f"leaves {shortage}: its rows have the least density. Trim less, or give that class no label"
-        )
-    return reweighed(source, weight)
 
 
 def _shortage(source: Source, weight: Array) -> str:

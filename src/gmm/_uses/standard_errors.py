@@ -34,7 +34,7 @@ from gmm._values.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses
+from gmm._values.weights import KnownClasses
 
 Method = Literal["bootstrap", "weighted-bootstrap", "information"]
 Callback = Callable[[int, int], object]
@@ -347,14 +347,7 @@ class _Refits(NamedTuple):
     draw_rows: bool
 
     @classmethod
-    def of(
-        cls,
-        model: GaussianMixture,
-        rows: Source,
-        known: KnownClasses = ALL_UNKNOWN,
-        *,
-        draw_rows: bool,
-    ) -> _Refits:
+    def of(cls, model: GaussianMixture, rows: Source, known: KnownClasses, *, draw_rows: bool) -> _Refits:
         mixture = fitted_parameters(model)
         settings = fit_settings(model, rows, mixture.model)
         problem = Problem(rows.with_classes(known), settings.objective.beside(mixture), settings.n_threads)

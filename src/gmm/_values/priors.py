@@ -95,8 +95,7 @@ def parts(value: Any) -> Any:
     """Return hyperparameters by name, as numbers, lists or None, which compare equal and fit in JSON; others as is."""
     if not isinstance(value, NormalInverseWishart):
         return value
-    prior = value
-    return {field.name: np.asarray(getattr(prior, field.name)).tolist() for field in fields(prior)}
+    return {field.name: np.asarray(getattr(value, field.name)).tolist() for field in fields(value)}
 
 
 class Prior:
