@@ -550,8 +550,8 @@ class EStep:
         pass_limit = SLICE if self._n_threads == 1 else PASS_WORTH_THREADS
         limits = {"pass_limit": pass_limit, "call_limit": SLICE, "catch_up": CATCH_UP}
         table = _em.RowTable(rows.rows, rows.sample_weight, self._known.codes if self._known else None)
-        how: dict[str, Any] = {"single": self._single, "form": self._form, "allowed": self._known.table}
-        return _loop.Loop(table, self._moments, self._origin, self._reach, **how, **limits)
+        how: Any = limits | {"single": self._single, "form": self._form, "allowed": self._known.table}
+        return _loop.Loop(table, self._moments, self._origin, self._reach, **how)
 
     def common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""
@@ -628,12 +628,6 @@ class EStep:
         with blas_alone(work if product is None else product):
             self._side_by_side(share, n_workers)
 
-    def _workers(self, plan: _em.Plan, n_rows: int) -> int:
-        """Return how many workers walk the rows; where they are read ahead, the reader is a thread as well."""
-        n_workers = self._n_workers(-(-n_rows // plan.lane_rows), plan.work)
-        busy = self._source.reads_ahead and plan.work < n_workers * READING * plan.lane_rows * self._source.n_features
-        return max(1, n_workers - 1) if busy else n_workers
-
     def _n_workers(self, n_tasks: int, work: float) -> int:
         if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < PASS_WORTH_THREADS:
             return 1
@@ -643,7 +637,10 @@ class EStep:
 
     def scratches(self, plan: _em.Plan, n_rows: int, head: _em.Scratch | None = None) -> list[_em.Scratch]:
         """Return scratch for each worker of a pass over so many rows, made ready, but for a `head` that has sums."""
-        n_workers = self._workers(plan, n_rows)
+        n_workers = self._n_workers(-(-n_rows // plan.lane_rows), plan.work)
+        # Where rows are read ahead, the reader is a thread as well.
+        if self._source.reads_ahead and plan.work < n_workers * READING * plan.lane_rows * self._source.n_features:
+            n_workers = max(1, n_workers - 1)
         while len(self._scratches) < n_workers:
             self._scratches.append(_em.Scratch())
         scratches = self._scratches[:n_workers]

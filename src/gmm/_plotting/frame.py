@@ -73,21 +73,6 @@ def legend_of_labels(ax: Axes, *, own: bool) -> None:
         ax.legend(loc="best")
 
 
-def legend_in(corner: Any, ax: Axes, columns: list[Entries]) -> None:
-    """Draw the legend in a corner of Axes that are not ours."""
-    inks = inks_of(ax)
-    ax.legend(
-        *zip(*chain(*columns), strict=True),
-        loc=corner,
-        fontsize=8.5,
-        frameon=True,
-        framealpha=0.85,
-        facecolor=inks.paper,
-        edgecolor=inks.pale_edge,
-        labelcolor=inks.ink,
-    )
-
-
 def legend_of_pairs(grid: NDArray[np.object_], entries: Entries) -> None:
     """Draw the legend of a grid of pairs, above its diagonal."""
     where: Any = {"loc": "upper right", "bbox_to_anchor": (0.99, 0.95)}
@@ -95,7 +80,7 @@ def legend_of_pairs(grid: NDArray[np.object_], entries: Entries) -> None:
 
 
 _MOST_LISTED = 8
-_LONGEST_OF_PAIRS = 18  # characters of a feature's name in a grid of pairs
+LONGEST_OF_PAIRS = 18  # characters of a feature's name in a grid of pairs
 
 
 class Panel(Protocol):
@@ -126,7 +111,10 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
         if ax is None:
             legend_below(target, columns)
         else:
-            legend_in(_emptiest_corner(ax, scene, projection), ax, columns)
+            inks = inks_of(ax)
+            style: Any = {"facecolor": inks.paper, "edgecolor": inks.pale_edge, "labelcolor": inks.ink, "fontsize": 8.5}
+            style |= {"loc": _emptiest_corner(ax, scene, projection), "frameon": True, "framealpha": 0.85}
+            ax.legend(*zip(*chain(*columns), strict=True), **style)
     return target
 
 
@@ -143,7 +131,7 @@ def component_entries(scene: Scene) -> Entries:
     entries: Entries = [note(f"{what + ' (components)' * combined}: weight, {word}")]
     for c in numbers:
         members = f" ({' + '.join(map(str, np.flatnonzero(scene.clusters == c)))})" if combined else ""
-        name = literal(scene.classes[c], _LONGEST_OF_PAIRS, scene.classes) if scene.classes else str(c)
+        name = literal(scene.classes[c], LONGEST_OF_PAIRS, scene.classes) if scene.classes else str(c)
         entries.append((dot(shades[c]), f"{name}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
     if scene.mixture.noise:
         entries.append((dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
@@ -188,7 +176,7 @@ def _pairs(
     with mpl.rc_context(STYLE), closed_on_failure():
         grid = grid_of_pairs(m)
         legend: list[Entries] = []
-        names = tuple(literal(scene.names[j], _LONGEST_OF_PAIRS, scene.names) for j in columns)
+        names = tuple(literal(scene.names[j], LONGEST_OF_PAIRS, scene.names) for j in columns)
         features = View(np.eye(d)[columns], np.zeros(d), names, of_features=True)
         every = limits(scene, features)
         for i, j in np.ndindex(m, m):

@@ -502,10 +502,6 @@ class LocalCoordinates:
         dense[:, :, rows, columns] = dense[:, :, columns, rows] = packed
         return np.asarray(self._factors[0] @ dense @ self._factors[0].transpose(0, 2, 1)).reshape(-1, *shape)
 
-    def means(self, steps: Array) -> Array:
-        """Return the changes of the means for u, (m, K·d): (m, K, d)."""
-        return self._times(self._factors[0], steps)
-
     def of(self, other: MixtureParameters) -> Array:
         """Return the coordinates of another mixture."""
         here = self.mixture
@@ -524,7 +520,7 @@ class LocalCoordinates:
         """Return what coordinates, (m, …), change of weights (m, K), means (m, K, d) and covariances (m, …)."""
         K, d = self.mixture.means.shape
         weights, steps, entries = np.split(points, [K, K + K * d], axis=1)
-        return weights * self.mixture.weights, self.means(steps), self.covariances(entries)
+        return weights * self.mixture.weights, self._times(self._factors[0], steps), self.covariances(entries)
 
     def _times(self, factors: Array, steps: Array) -> Array:
         steps = steps.reshape(len(steps), *self.mixture.means.shape)
