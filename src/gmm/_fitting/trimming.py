@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -85,9 +84,8 @@ def fit_trimmed(
                     "no label"
                 )
             rows = reweighed(source, weight)
-            own = settings_for(rows)
-            how = {"journal": Journal(seeds[number : number + 1]), "beginning": beginning and Beginning(first)}
-            fit, rows = _in_turns(source, share, own, rows, watch, callback=each, **how)
+            own, journal = settings_for(rows), Journal(seeds[number : number + 1])
+            fit, rows = _in_turns(source, share, own, rows, watch, journal, beginning and Beginning(first), each)
         except SingularMatrixError as error:
             failure = error
             on_skip(number, None)
@@ -109,9 +107,9 @@ def _in_turns(
     settings: FitSettings,
     rows: Source,
     watch: Listener,
-    *,
+    journal: Journal,
+    beginning: Beginning | None,
     callback: Callable[[Iteration], object] | None,
-    **how: Any,
 ) -> tuple[MixtureFit, Source]:
     """Fit one start to the rows that are left at first, and then to those that each fit leaves.
 
@@ -119,7 +117,7 @@ def _in_turns(
     record it: there the likelihood decides, and the last turn may be missing.
     """
     check_enough_rows(rows.n_used, settings.n_components)
-    fit = fit_mixture(rows, settings, callback=callback, **how)
+    fit = fit_mixture(rows, settings, journal, beginning=beginning, callback=callback)
     while not watch.stopped and (n_passes := settings.solver.max_iter - len(fit.result.trace)) > 0:
         weight = _weights_under(fit.result.parameters, settings.problem(source), share)
         if np.array_equal(weight, rows.weights) or _shortage(source, weight):

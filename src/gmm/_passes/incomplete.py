@@ -385,7 +385,10 @@ class _Plan:
         """Return Σ r, Σ r w and Σ r (w wᵀ − T⁻¹) in the place of moments."""
         K, d = self.mixture.centres.shape
         parts = sums[:-2].reshape(K, -1)
-        second = _unpacked(parts[:, 1 + d :], d) if self.mixture.layout is FULL else parts[:, 1 + d :]
+        second = parts[:, 1 + d :]
+        if self.mixture.layout is FULL:  # lower triangles row by row
+            triangles, second, (i, j) = second, np.empty((K, d, d)), lower_triangle(d)
+            second[:, i, j] = second[:, j, i] = triangles
         return SufficientStatistics(
             self.mixture.layout, self.mixture.centres, parts[:, 0], parts[:, 1 : 1 + d], second, *sums[-2:].tolist()
         )
@@ -459,10 +462,3 @@ class OwnErrorsEStep(EStep):
         self.share_out(task, n_lanes, float(n) * K * d**3)
         for lane in range(len(of_lanes)):  # in order, for the same bits with any number of threads
             plan.total = plan.total + of_lanes[lane]
-
-
-def _unpacked(triangles: Array, d: int) -> Array:
-    """Return symmetric matrices, (K, d, d), of lower triangles row by row."""
-    matrices, (i, j) = np.empty((len(triangles), d, d)), lower_triangle(d)
-    matrices[:, i, j] = matrices[:, j, i] = triangles
-    return matrices

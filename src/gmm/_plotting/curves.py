@@ -902,16 +902,6 @@ class _Tree(NamedTuple):
             members[a] += members.pop(b)
         return members[0]
 
-    def clusters(self, n_clusters: int) -> NDArray[np.intp]:
-        """Return the cluster of each leaf, in the order of their first leaves."""
-        n_leaves = len(self.leaves)
-        return clusters_after(self.merges[: n_leaves - n_clusters], n_leaves)
-
-    def cut(self, n_clusters: int) -> float:
-        """Return a height that so many clusters reach."""
-        heights = np.concatenate([[0.0], self.heights, self.heights[-1:] * 1.05])
-        return float(heights[len(self.leaves) - n_clusters :][:2].mean())
-
 
 def plot_hierarchy(
     of: CombinedComponents | ArrayLike,
@@ -980,7 +970,7 @@ def _of_rows(X: ArrayLike, random_state: Any) -> tuple[_Tree, str]:
 
 def _draw(ax: Axes, tree: _Tree, n_clusters: int) -> None:
     inks, K = inks_of(ax), len(tree.leaves)
-    clusters, shades = tree.clusters(n_clusters), colours(n_clusters)
+    clusters, shades = clusters_after(tree.merges[: K - n_clusters], K), colours(n_clusters)
     x, heights = np.empty(K), np.zeros(K)
     x[tree.order] = np.arange(K)
     lines, tints = [], []
@@ -992,7 +982,8 @@ def _draw(ax: Axes, tree: _Tree, n_clusters: int) -> None:
     order = np.array(tree.order)
     if n_clusters > 1:
         ax.scatter(np.arange(K), np.zeros(K), s=26, c=shades[clusters[order]], zorder=3, clip_on=False)
-        ax.axhline(tree.cut(n_clusters), color=inks.faint, lw=1.2, ls=(0, (4, 3)), zorder=1)
+        reached = np.concatenate([[0.0], tree.heights, tree.heights[-1:] * 1.05])[K - n_clusters :][:2]
+        ax.axhline(float(reached.mean()), color=inks.faint, lw=1.2, ls=(0, (4, 3)), zorder=1)
     ax.set_xticks(np.arange(K), [tree.leaves[leaf] for leaf in order], rotation=90 if K > 15 else 0)
     ax.set_xlim(-0.7, K - 0.3)
     ax.set_ylim(0, (tree.heights[-1] if K > 1 else 1.0) * 1.05)

@@ -256,7 +256,9 @@ _FEW_ROWS = 200  # most rows that are also drawn as ticks below the histogram
 def rows(ax: Axes, scene: Scene, view: View, shades: Any, *, area: Any = 1.0) -> PathCollection:
     """Draw rows as points in colours (s, 4); `area` scales the size that suits their number and weights."""
     points = view.project(scene.sample_rows)
-    size = np.clip(9000 / max(len(points), 1), 5, 20) * area * np.clip(scene.relative_weight, 0.1, 8)
+    weight = scene.source.weights
+    relative = weight[scene.sample_index] * (scene.source.n_used / weight.sum())
+    size = np.clip(9000 / max(len(points), 1), 5, 20) * area * np.clip(relative, 0.1, 8)
     return ax.scatter(points[:, 0], points[:, 1], s=size, c=shades, linewidths=0, zorder=2)
 
 

@@ -380,7 +380,7 @@ def _refined(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array:
         best = _best_two(responsibilities)
         two = _log(np.take_along_axis(responsibilities, best, axis=1))
         with np.errstate(over="ignore", invalid="ignore"):
-            second, first = (_gradient(mixture, precisions, points, best[:, i]) for i in (0, 1))
+            second, first = (-np.einsum("nij,nj->ni", precisions[k], points - mixture.means[k]) for k in best.T)
             slope, ahead = (first - second) * cell, two[:, 1] - two[:, 0]
         slope[~np.isfinite(slope).all(axis=1)] = 0  # so steep that the grid is exact enough
         largest = np.abs(slope).max(axis=1, keepdims=True)
@@ -390,10 +390,6 @@ def _refined(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array:
         step /= np.maximum(1, np.abs(step).max(axis=1, keepdims=True))  # at most one hundredth of the axes
         points += step * cell
     return points
-
-
-def _gradient(mixture: MixtureParameters, precisions: Array, points: Array, which: NDArray[np.intp]) -> Array:
-    return -np.einsum("nij,nj->ni", precisions[which], points - mixture.means[which])
 
 
 def _boundary_points(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]) -> list[Array]:

@@ -266,12 +266,6 @@ class Scene:
         return np.bincount(labels + 1, self.sample_weight, minlength=self.n_components + 1).astype(np.float64)
 
     @property
-    def relative_weight(self) -> Array:
-        """Weights of the drawn rows, divided by the mean positive weight, (s,)."""
-        weight = self.source.weights
-        return weight[self.sample_index] * (self.source.n_used / weight.sum())
-
-    @property
     def _scorer(self) -> Scorer:
         return Scorer(self.mixture, self.n_threads)
 

@@ -217,7 +217,11 @@ class Tracker:
         ValueError, TypeError
             If the rows are unusable; the tracker is then unchanged.
         """
-        rows = self._rows(X)
+        if np.shape(X) == (0, self._n_features):
+            rows = ArraySource(np.empty((0, self._n_features)))
+        else:
+            source, _ = as_source(X, estimator=self, n_features=self._n_features)
+            rows = as_one_array(source, type(self).__name__)
         objects = None if self._objects is None else self._moved(self._objects, rows)
         labels = _labels(objects, rows)
         born = self._born(rows.rows[labels < 0], rows.n_rows)
@@ -266,13 +270,6 @@ class Tracker:
         self._times_seen[born] = self._times_seen.get(born, 0) + 1
         if self._times_seen[born] == self._confirm:
             self._confirmed[born] = len(self._confirmed)
-
-    def _rows(self, X: ArrayLike) -> ArraySource:
-        d = self._n_features
-        if np.shape(X) == (0, d):
-            return ArraySource(np.empty((0, d)))
-        source, _ = as_source(X, estimator=self, n_features=d)
-        return as_one_array(source, type(self).__name__)
 
     def _moved(self, before: _Objects, rows: ArraySource) -> _Objects:
         """Return the objects after their rows of a frame."""
