@@ -151,10 +151,10 @@ def _resistant_mixture(source: Source, settings: FitSettings, seed: int) -> Mixt
     def start(sample: ArraySource) -> SufficientStatistics:
         return start_statistics(sample, request, settings.start.method, rng)
 
-    beside_noise = (
-        start_of_heavy_tails(problem, settings.n_components, start, rng) if settings.start.from_data else None
-    )
-    return first_mixture(source, settings, seed) if beside_noise is None else beside_noise
+    K, from_data = settings.n_components, settings.start.from_data
+    if from_data and (begun := start_of_heavy_tails(problem, K, start, rng)) is not None:
+        return begun
+    return first_mixture(source, settings, seed)
 
 
 def _numbered(callback: Listener, start: int) -> Callable[[Iteration], object]:

@@ -306,19 +306,15 @@ def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResult
 def _together(source: IncompleteSource, parts: dict[int, EStep], layout: Layout) -> list[_Group]:
     """Group patterns that are prepared together: as many as are worth loops of numpy."""
     patterns, errors = source.patterns, source.errors
-
-    def gaps_of(numbers: tuple[int, ...]) -> Gaps:
-        missing = np.array([patterns[number].missing for number in numbers])
-        if not errors:
-            return Gaps(missing)
-        return Blur(missing, errors, [patterns[number].error for number in numbers], layout)
-
     numbers = sorted(parts, key=lambda number: int(patterns[number].missing.sum()))
     step = max(1, _NUMBERS_AT_ONCE // source.n_features**2)
-    return [
-        _Group(some, gaps_of(some), tuple(parts[number] for number in some))
-        for some in (tuple(numbers[start : start + step]) for start in range(0, len(numbers), step))
-    ]
+    groups = []
+    for start in range(0, len(numbers), step):
+        some = tuple(numbers[start : start + step])
+        missing = np.array([patterns[number].missing for number in some])
+        gaps = Blur(missing, errors, [patterns[number].error for number in some], layout) if errors else Gaps(missing)
+        groups.append(_Group(some, gaps, tuple(parts[number] for number in some)))
+    return groups
 
 
 # --- Rows with individual errors -----------------------------------------------------------------

@@ -359,7 +359,11 @@ def plot_criteria(
     >>> plot_criteria(models, X).get_title()
     'BIC chooses 2 components, AIC 2'
     """
-    names = _checked_criteria(criteria)
+    listed = [criteria] if isinstance(criteria, str) else criteria
+    if not isinstance(listed, Iterable):
+        raise TypeError(f"criteria must be one or more of {CRITERIA}, got {type(criteria).__name__}")
+    if not (names := [check_criterion(name) for name in listed]):
+        raise raisable(InvalidParameterError)(f"criteria must be one or more of {CRITERIA}, got none")
     if isinstance(X, str) or (isinstance(X, list | tuple) and X and all(isinstance(name, str) for name in X)):
         raise raisable(InvalidParameterError)(
             f"X must be the rows on which to evaluate fitted mixtures, got {X!r}; did you mean criteria={X!r}?"
@@ -391,16 +395,6 @@ def plot_criteria(
         target.set_title(", ".join(chosen) + suffix)
         legend_of_labels(target, own=ax is None)
     return target
-
-
-def _checked_criteria(criteria: Any) -> list[str]:
-    listed = [criteria] if isinstance(criteria, str) else criteria
-    if not isinstance(listed, Iterable):
-        raise TypeError(f"criteria must be one or more of {CRITERIA}, got {type(criteria).__name__}")
-    names = [check_criterion(name) for name in listed]
-    if not names:
-        raise raisable(InvalidParameterError)(f"criteria must be one or more of {CRITERIA}, got none")
-    return names
 
 
 def _check_omitted(meant_for: str, **arguments: Any) -> None:

@@ -62,10 +62,9 @@ class SufficientStatistics:
     @property
     def precisions(self) -> Array:
         """The sums of the tails of each component, (2, K)."""
-        of_each = self.precision
-        return (
-            np.array(of_each, order="C") if isinstance(of_each, np.ndarray) else np.full((2, len(self.counts)), of_each)
-        )
+        if isinstance(self.precision, np.ndarray):
+            return np.array(self.precision, order="C")
+        return np.full((2, len(self.counts)), self.precision)
 
     @property
     def least_count(self) -> float:
