@@ -39,7 +39,7 @@ PLACES = {
     "gmm._fitting.sampling": "RoughRows common_seed kmeans_plusplus sample_indices sampled seeds=. start_seeds",
     "gmm._fitting.split_merge": "drop_losses moves split_gains without",
     "gmm._fitting.starts": (
-        "Course Cut Hierarchy Portfolio STARTS Schedule StartRequest best_candidate from_means "
+        "Course Cut Hierarchy Portfolio STARTS Schedule StartRequest from_means "
         "from_responsibilities halving=. lloyd schedule_for start_statistics starts=. views_of"
     ),
     "gmm._frozen": "_frozen=.",

@@ -50,7 +50,7 @@ def film_of_two_passes():
 
 def shown(film, number):
     """Draw a frame, and return its two Axes."""
-    film._canvas.draw(number)
+    film._draw_pass(number)
     return film._figure.axes
 
 

@@ -24,7 +24,6 @@ from inside import (
     Race,
     Schedule,
     _em,
-    best_candidate,
     covariance_model,
     halving,
     schedule_for,
@@ -172,7 +171,8 @@ def test_a_family_of_no_fewer_components_is_refused():
 def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, seed=0, schedule=None, ridge=RIDGE):
     sample = ArraySource(rows, weight)
     problem = Problem(sample, Objective(covariance_model(covariance_type), ridge), n_threads)
-    return best_candidate(problem, sample, n_components, np.random.default_rng(seed), schedule=schedule)
+    schedule, moments = schedule or schedule_for(problem, n_components), problem.objective.model.moments
+    return Course.over(sample, moments, n_components, schedule, np.random.default_rng(seed)).winner(problem)
 
 
 @every_type

@@ -183,8 +183,8 @@ def test_a_run_that_is_left_below_a_lead_goes_on_where_it_paused(accelerated):
 def test_a_leg_that_a_lead_does_not_end_is_compiled(accelerated, monkeypatch):
     rows = np.random.default_rng(1).normal(size=(500, 3))
     begin, settings = Beginning(mixture(rows[:4])), SolverSettings(1e-9, 100, accelerated=accelerated)
-    one, calls, advance = problem(rows), [], SolverRun._advance
-    monkeypatch.setattr(SolverRun, "_advance", lambda *each: (calls.append(each), advance(*each))[1])
+    one, calls, add = problem(rows), [], SolverRun.add
+    monkeypatch.setattr(SolverRun, "add", lambda *each: (calls.append(each), add(*each))[1])
     with one.e_step() as e_step:
         assert len(one.run(e_step, begin, settings).go(30, lead=-1e9).passes) == 30
     assert len(calls) <= 2

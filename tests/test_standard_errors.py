@@ -217,7 +217,7 @@ def test_an_interrupt_leaves_no_thread_at_work(monkeypatch):
 
 def test_components_that_are_exchanged_are_matched():
     mixture = fit(BLOBS, 3)
-    refits = module._Refits.of(mixture, ArraySource(BLOBS), draw_rows=False)
+    refits = module._Refits.of(mixture, ArraySource(BLOBS), ArraySource(BLOBS).known, draw_rows=False)
     order = [2, 0, 1]
     exchanged = GaussianMixture.from_parameters(*(getattr(mixture, f"{part}_")[order] for part in PARTS))
     found = refits._matched(fitted_parameters(exchanged), 1)

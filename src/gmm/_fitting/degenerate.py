@@ -167,7 +167,13 @@ def _causes(
     if isinstance(parameters, MixturePosterior):
         return {}
     if parameters.n_components == 1 and not parameters.noise:
-        return _causes_of_one(parameters, rows)
+        if not parameters.model.stored_whole:
+            return {}
+        causes = {_DEPENDENT: _singular(parameters)}
+        if parameters.model.layout in (FULL, TIED) and rows.weight < parameters.n_features + 1:
+            (covariance,) = parameters.model.layout.dense(parameters.covariances, 1, parameters.n_features)
+            causes[_FEW_ROWS] = np.linalg.eigvalsh(covariance)[:1] <= _RIDGES * rows.ridge
+        return causes
     model, counts = parameters.model, rows.weight * parameters.weights
     few = np.asarray(counts < fewest_rows(model, parameters.n_features))
     least = _least_worth(parameters, rows.weight, few, judge)
@@ -185,17 +191,6 @@ def _causes(
         causes[_DEPENDENT] = _singular(parameters)
     on_ridge = _narrow(parameters, before, rows.of_ridge)
     return causes | {_NO_SPREAD: on_ridge, _NARROW: ~on_ridge & _narrow(parameters, before, rows.variances)}
-
-
-def _causes_of_one(parameters: MixtureParameters, rows: Resolution) -> dict[str, NDArray[np.bool_]]:
-    """Return the causes of `_causes` for a single component without noise."""
-    if not parameters.model.stored_whole:
-        return {}
-    causes = {_DEPENDENT: _singular(parameters)}
-    if parameters.model.layout in (FULL, TIED) and rows.weight < parameters.n_features + 1:
-        (covariance,) = parameters.model.layout.dense(parameters.covariances, 1, parameters.n_features)
-        causes[_FEW_ROWS] = np.linalg.eigvalsh(covariance)[:1] <= _RIDGES * rows.ridge
-    return causes
 
 
 def fewest_rows(model: CovarianceModel, n_features: int) -> float:
@@ -308,7 +303,12 @@ def _narrow(parameters: MixtureParameters, before: MixtureParameters, least: Arr
         variances = before.column_variances if model.stored_whole else parameters.covariances[:, 0]
         narrow = (variances < least) & (_NARROWER * variances < total_variances(parameters))
         return np.asarray(narrow.sum(axis=1) > model.n_factors * (not model.stored_whole))
-    total, matrices = _total(parameters), before.whiteners if layout is FULL else before.whiteners[None]
+    (K, d), away = parameters.means.shape, _away(parameters)
+    covariances = layout.dense(parameters.covariances, K, d)
+    with np.errstate(over="ignore"):
+        total = np.tensordot(parameters.weights, covariances, 1) + parameters.weights * away.T @ away
+    total.flat[:: d + 1] += parameters.noise_weight * parameters.noise.variances
+    matrices = before.whiteners if layout is FULL else before.whiteners[None]
     found = np.zeros(len(matrices), dtype=bool)
     for k, whitener in enumerate(matrices):
         # Where the component is white, its variance is 1 in every direction.
@@ -318,16 +318,6 @@ def _narrow(parameters: MixtureParameters, before: MixtureParameters, least: Arr
             spread = np.nan_to_num(across @ total @ across.T, nan=_HUGE, posinf=_HUGE, neginf=-_HUGE)
         found[k] = across.size > 0 and np.linalg.eigvalsh(spread)[-1] > _NARROWER
     return np.broadcast_to(found, parameters.n_components)
-
-
-def _total(parameters: MixtureParameters) -> Array:
-    """Return the covariance of the whole mixture, (d, d)."""
-    (K, d), away = parameters.means.shape, _away(parameters)
-    covariances = parameters.model.layout.dense(parameters.covariances, K, d)
-    with np.errstate(over="ignore"):
-        total = np.tensordot(parameters.weights, covariances, 1) + parameters.weights * away.T @ away
-    total.flat[:: d + 1] += parameters.noise_weight * parameters.noise.variances
-    return np.asarray(total)
 
 
 def total_variances(parameters: MixtureParameters) -> Array:

@@ -102,10 +102,8 @@ class FitProgress(NamedTuple):
 
     def with_end(self, result: SolverResult) -> FitProgress:
         """Return the progress once the run of a start has ended."""
-        if self.fit is None:
-            return self._replace(fit=MixtureFit(result, result.repaired, (result.trace,)), run=None)
-        traces = (*self.fit.traces, result.trace)
-        if result.lower_bound > self.fit.result.lower_bound:
+        traces = (*(self.fit.traces if self.fit else ()), result.trace)
+        if self.fit is None or result.lower_bound > self.fit.result.lower_bound:
             return self._replace(fit=MixtureFit(result, result.repaired, traces), run=None)
         return self._replace(fit=self.fit._replace(traces=traces), run=None)
 
@@ -294,14 +292,6 @@ def start_within_classes(problem: Problem, method: str, rng: Rng) -> SufficientS
         request = StartRequest(n, problem.objective.of_components, n_threads)
         means.append(STARTS[method](sample.subset(of_class).with_classes(ALL_UNKNOWN), request, rng).means)
     return from_means(sample, np.concatenate(means), moments, n_threads=n_threads)
-
-
-def sampled_problem(problem: Problem, n_components: int, sample: ArraySource | None = None) -> Problem:
-    """Return a problem on a sample of its rows, the same for every seed: a refinement is a function of the rows."""
-    rng = np.random.default_rng(0)
-    if problem.rows.known:
-        return problem._replace(rows=_sampled(problem.rows, rng))
-    return problem._replace(rows=sample or sampled(problem.rows, n_components, rng))
 
 
 def _sampled(source: Source, rng: Rng) -> ArraySource:
@@ -640,7 +630,9 @@ def split_merged(
     problem = Problem(source, objective, settings.n_threads, repair_empty=False)
     with ExitStack() as stack:
         if share < LARGEST_SHARE:
-            on_sample = sampled_problem(problem, settings.n_components, sample)
+            rng = np.random.default_rng(0)  # the same for every seed: a refinement is a function of the rows
+            rows = _sampled(source, rng) if source.known else sample or sampled(source, settings.n_components, rng)
+            on_sample = problem._replace(rows=rows)
             screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
         return SplitMerge(
             MoveContext(problem, e_step),

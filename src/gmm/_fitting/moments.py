@@ -133,7 +133,8 @@ def prior_of(
 ) -> Prior:
     """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
     refuse("a prior of factors", {"whole covariances": prior is not None and model.n_factors and model.stored_whole})
-    shrunk = prior is None and is_shrunk(model, n_components, source)
+    # Factors of many columns overfit few rows without a prior.
+    shrunk = prior is None and not model.stored_whole and source.n_used < _FEW * (model.n_factors + 2) * n_components
     beside_errors = not shrunk and prior is None and bool(source.errors) and accelerated
     if prior is None and not (shrunk or beside_errors):
         return FLAT
@@ -170,11 +171,6 @@ def _beside_errors(model: CovarianceModel, variances: Array, source: Source) -> 
         )
     scale = n * np.diag(np.maximum(variances - sums[0] / sums[1], variances / 2))
     return NormalInverseWishart(shrinkage=0, dof=n - 2 if of_variances(model.layout) else n - d - 1, scale=scale)
-
-
-def is_shrunk(model: CovarianceModel, n_components: int, source: Source) -> bool:
-    """Return whether rows are so few that factors of many columns have a prior by default: they overfit without."""
-    return not model.stored_whole and source.n_used < _FEW * (model.n_factors + 2) * n_components
 
 
 def _mean_and_variances_within(n_components: int, source: Source, n_threads: int | None) -> tuple[Array, Array]:

@@ -40,9 +40,8 @@ def first_legs(
         legs += compiled[:-1]
         lead = max([lead, *(leg.lower_bound for leg in compiled[:-1])])
         try:
-            run = (
-                compiled[-1].run if compiled else problem.run(e_step, _beginning(rest[0]), settings, callback=callback)
-            )
+            begin = Beginning(rest[0]) if isinstance(rest[0], MixtureParameters) else rest[0]
+            run = compiled[-1].run if compiled else problem.run(e_step, begin, settings, callback=callback)
             legs.append(_leg_of(run.go(passes - len(run.passes), lead)))
             lead = max(lead, run.lower_bound)
         except SingularMatrixError as error:
@@ -52,10 +51,6 @@ def first_legs(
 
 def _leg_of(run: SolverRun) -> Leg:
     return Leg(run.lower_bound, lambda: run)
-
-
-def _beginning(start: Start) -> Beginning | SufficientStatistics:
-    return Beginning(start) if isinstance(start, MixtureParameters) else start
 
 
 def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list[SolverResult | None]:

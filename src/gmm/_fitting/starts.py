@@ -173,7 +173,7 @@ def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | 
     """Return the sample in its own units, and in the units of its covariance.
 
     For models of variances alone and many features, the second view is in units of each feature's standard deviation.
-    The covariance is that of `deviations`, if they are given.
+    The covariance is that of `deviations`, if they are given, shrunk towards its diagonal.
     """
     own = ArraySource(sample.rows - sample.survey.centre, sample.sample_weight)
     spread = own if deviations is None else deviations
@@ -183,7 +183,10 @@ def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | 
         variances = _positive(np.einsum("ij,ij->j", weighted, z) / total, least)
         metric = Metric(DIAGONAL, 1 / np.sqrt(variances)[None])
     else:
-        metric = _shrunk(weighted.T @ z / total, least)
+        covariance, d = weighted.T @ z / total, sample.n_features
+        variances = covariance.ravel()[:: d + 1]
+        variances[:] = _positive(variances * (1 + d * _SHRINKAGE), least)
+        metric = Metric(TIED, TIED.whiten(covariance, d)[0])
     white = ArraySource(metric.layout.whitened(metric.whitener, 0, own.rows), own.sample_weight)
     return View(own, OWN_UNITS), View(white, metric)
 
@@ -191,14 +194,6 @@ def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | 
 def _positive(variances: Array, least: Array) -> Array:
     """Return variances (d,) that rows can be divided by; that of a constant feature is 1."""
     return np.where(variances > 0, np.maximum(variances, least), 1)
-
-
-def _shrunk(covariance: Array, least: Array) -> Metric:
-    """Return the metric of a covariance (d, d), which is overwritten, shrunk towards its diagonal."""
-    d = len(covariance)
-    variances = covariance.ravel()[:: d + 1]
-    variances[:] = _positive(variances * (1 + d * _SHRINKAGE), least)
-    return Metric(TIED, TIED.whiten(covariance, d)[0])
 
 
 # Measured on the tables of `python -m benchmarks fits` (docs/measurements.md): more candidates end higher, more passes
@@ -399,26 +394,6 @@ class Course:
             return race.best().statistics
 
 
-def best_candidate(
-    problem: Problem, sample: ArraySource, n_components: int, rng: Rng, *, schedule: Schedule | None = None
-) -> SufficientStatistics:
-    """Return the statistics of the candidate that is left in the end.
-
-    Parameters
-    ----------
-    problem : Problem
-        Of the rows of the sample.
-    sample : ArraySource
-        Distinct rows, in float64.
-    n_components : int
-    rng : Rng
-    schedule : Schedule, optional
-        `schedule_for` chooses one by default.
-    """
-    schedule = schedule or schedule_for(problem, n_components)
-    return Course.over(sample, problem.objective.model.moments, n_components, schedule, rng).winner(problem)
-
-
 def _share_out(e_step: EStep, problem: Problem, n_components: int, task: Task, n: int, n_rows: int) -> None:
     """Do a task for n candidates, each of which passes over so many rows, in threads if it is worth them."""
     shape = problem.objective.model.moments.shape(n_components, problem.rows.n_features)
@@ -551,7 +526,8 @@ def _kmeans(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientS
     if request.n_components == 1:
         return _whole(sample, request.layout, request.n_threads)
     problem = request.problem(sample)
-    best = best_candidate(problem, sample, request.n_components, rng)
+    K, moments = request.n_components, problem.objective.model.moments
+    best = Course.over(sample, moments, K, schedule_for(problem, K), rng).winner(problem)
     if request.share > _SMALL_SAMPLE:
         return best
     rough = request.problem(RoughRows(sample.rows, sample.sample_weight))
@@ -634,17 +610,14 @@ class Portfolio:
         if n_components == 1:
             return [_whole(self.sample, self.moments, self.n_threads)]
         with blas_alone(float(self.sample.n_rows) * self.sample.n_features**2):
-            return self._partitions(n_components, rng, first=first)
-
-    def _partitions(self, n_components: int, rng: Rng, *, first: bool) -> list[SufficientStatistics]:
-        origin, distinct = self.sample.survey.centre, list[tuple[Array, Metric]]()
-        near = _NEARLY * self.sample.survey.reach(origin)
-        for centres, metric in self._candidates(n_components, rng, first=first):
-            centres = centres[np.lexsort(centres.T[::-1])]
-            if not any((np.abs(centres - other) <= near).all() for other, _ in distinct):
-                distinct.append((centres, metric))
-        moments, n_threads = self.moments, self.n_threads
-        return [partition(self.sample, centres + origin, metric, moments, n_threads) for centres, metric in distinct]
+            origin, distinct = self.sample.survey.centre, list[tuple[Array, Metric]]()
+            near = _NEARLY * self.sample.survey.reach(origin)
+            for centres, metric in self._candidates(n_components, rng, first=first):
+                centres = centres[np.lexsort(centres.T[::-1])]
+                if not any((np.abs(centres - other) <= near).all() for other, _ in distinct):
+                    distinct.append((centres, metric))
+            how = self.moments, self.n_threads
+            return [partition(self.sample, centres + origin, metric, *how) for centres, metric in distinct]
 
     def _candidates(self, n_components: int, rng: Rng, *, first: bool) -> Iterator[tuple[Array, Metric]]:
         """Yield centres (K, d), from the sample's centre, and the metric in which rows are nearest to them."""

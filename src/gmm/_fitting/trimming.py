@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -77,10 +76,16 @@ def fit_trimmed(
         each = None if callback is None else _numbered(watch, number)
         try:
             first = beginning.parameters if beginning else _resistant_mixture(source, settings, seed)
-            rows = _first_rows(source, _weights_under(first, settings.problem(source), share), share)
-            own = settings_for(rows)
-            how = {"journal": Journal(seeds[number : number + 1]), "beginning": beginning and Beginning(first)}
-            fit, rows = _in_turns(source, share, own, rows, watch, callback=each, **how)
+            weight = _weights_under(first, settings.problem(source), share)
+            if shortage := _shortage(source, weight):
+                raise ValueError(
+                    "expected a share to trim that leaves each class a row for each of its components, but "
+                    f"trim={share:g} leaves {shortage}: its rows have the least density. Trim less, or give that class "
+                    "no label"
+                )
+            rows = reweighed(source, weight)
+            own, journal = settings_for(rows), Journal(seeds[number : number + 1])
+            fit, rows = _in_turns(source, share, own, rows, watch, journal, beginning and Beginning(first), each)
         except SingularMatrixError as error:
             failure = error
             on_skip(number, None)
@@ -102,9 +107,9 @@ def _in_turns(
     settings: FitSettings,
     rows: Source,
     watch: Listener,
-    *,
+    journal: Journal,
+    beginning: Beginning | None,
     callback: Callable[[Iteration], object] | None,
-    **how: Any,
 ) -> tuple[MixtureFit, Source]:
     """Fit one start to the rows that are left at first, and then to those that each fit leaves.
 
@@ -112,7 +117,7 @@ def _in_turns(
     record it: there the likelihood decides, and the last turn may be missing.
     """
     check_enough_rows(rows.n_used, settings.n_components)
-    fit = fit_mixture(rows, settings, callback=callback, **how)
+    fit = fit_mixture(rows, settings, journal, beginning=beginning, callback=callback)
     while not watch.stopped and (n_passes := settings.solver.max_iter - len(fit.result.trace)) > 0:
         weight = _weights_under(fit.result.parameters, settings.problem(source), share)
         if np.array_equal(weight, rows.weights) or _shortage(source, weight):
@@ -126,16 +131,6 @@ def _in_turns(
         result = result._replace(trace=result.trace.behind(fit.result.trace))
         fit, rows = fit.improved(result)._replace(repaired=fit.repaired + result.repaired), others
     return fit, rows
-
-
-def _first_rows(source: Source, weight: Array, share: float) -> Source:
-    """Return the rows that are left at first; each class needs one for each of its components."""
-    if shortage := _shortage(source, weight):
-        raise ValueError(
-            f"expected a share to trim that leaves each class a row for each of its components, but trim={share:g} "
-            f"leaves {shortage}: its rows have the least density. Trim less, or give that class no label"
-        )
-    return reweighed(source, weight)
 
 
 def _shortage(source: Source, weight: Array) -> str:
@@ -156,10 +151,10 @@ def _resistant_mixture(source: Source, settings: FitSettings, seed: int) -> Mixt
     def start(sample: ArraySource) -> SufficientStatistics:
         return start_statistics(sample, request, settings.start.method, rng)
 
-    beside_noise = (
-        start_of_heavy_tails(problem, settings.n_components, start, rng) if settings.start.from_data else None
-    )
-    return first_mixture(source, settings, seed) if beside_noise is None else beside_noise
+    K, from_data = settings.n_components, settings.start.from_data
+    if from_data and (begun := start_of_heavy_tails(problem, K, start, rng)) is not None:
+        return begun
+    return first_mixture(source, settings, seed)
 
 
 def _numbered(callback: Listener, start: int) -> Callable[[Iteration], object]:

@@ -99,47 +99,6 @@ def result_of(future: Future[T]) -> T:
 
 
 Record = tuple[float, float, float, bool]
-Scatter = Callable[[], Array]
-
-
-class ResidentPasses(NamedTuple):
-    """Passes of one worker over rows in memory, which `loop` has.
-
-    `scatter` returns the scatter of the rows about the origin. Kept here it would tie a knot with its `EStep`, and rows
-    would stay in memory until the garbage collector comes.
-    """
-
-    loop: _loop.Loop
-
-    @classmethod
-    def over(
-        cls, source: Source, moments: Layout, origin: Array, reach: Array, *, single: bool, form: int, alone: bool
-    ) -> ResidentPasses:
-        """Make passes over the rows of a source, short ones unless the worker is `alone`; see `gmm._em.Plan`."""
-        rows, known = source.resident, source.known
-        assert rows is not None  # others are passed over one pass at a time
-        limits = {"pass_limit": SLICE if alone else PASS_WORTH_THREADS, "call_limit": SLICE, "catch_up": CATCH_UP}
-        table = _em.RowTable(rows.rows, rows.sample_weight, known.codes if known else None)
-        return cls(_loop.Loop(table, moments, origin, reach, single=single, form=form, allowed=known.table, **limits))
-
-    def run_quasi_newton(
-        self, state: QuasiNewtonState, scatter: Scatter, at_most: int, *, repair_empty: bool, lead: float
-    ) -> list[Record] | None:
-        """Make passes as `EStep.run_quasi_newton` does; None if one is worth threads."""
-        at_most = 1 if state.work > PASS_WORTH_THREADS else min(at_most, sys.maxsize)
-        with blas_alone(max(self.loop.largest_product, state.work)):
-            return self.loop.run_quasi_newton(state, scatter, at_most=at_most, repair_empty=repair_empty, lead=lead)
-
-    def first_legs(
-        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, scatter: Scatter, **how: Any
-    ) -> list[tuple[QuasiNewtonState, list[Record] | None]]:
-        """Run starts as `gmm._loop.Loop.first_legs` does; none where an update is worth threads."""
-        if family.work > PASS_WORTH_THREADS:
-            return []
-        with blas_alone(max(self.loop.largest_product, family.work)):
-            return self.loop.first_legs(starts, family, scatter, **how)
-
-
 Output = Literal[True] | NDArray[Any] | None
 
 
@@ -358,7 +317,8 @@ class EStep:
         """Return the statistics of a pass, and how far the mean log evidence may be off by rounding, relatively."""
         plan, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
         with blas_alone(plan.largest_product):
-            return self._collected(plan, self._sums(plan, given=given), scatter), plan.rounding
+            self._source.check_unchanged(statistics := plan.collect(self._sums(plan, given=given), scatter))
+        return statistics, plan.rounding
 
     def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
         """Make a pass whose evidence includes what the objective of `family` adds to it."""
@@ -446,14 +406,25 @@ class EStep:
             The loop ends after two passes if `CATCH_UP` gains like the second would not raise the bound to this.
         """
         passes = None
-        if self.resident is not None:
-            run = self.resident.run_quasi_newton
-            passes = run(state, self.common_scatter, at_most, repair_empty=repair_empty, lead=lead)
+        if (loop := self.resident) is not None:
+            at_most = 1 if state.work > PASS_WORTH_THREADS else min(at_most, sys.maxsize)
+            how: dict[str, Any] = {"at_most": at_most, "repair_empty": repair_empty, "lead": lead}
+            with blas_alone(max(loop.largest_product, state.work)):
+                passes = loop.run_quasi_newton(state, self.common_scatter, **how)
         if passes is None:
             statistics, rounding = self.rounded(WhitenedMixture(self._moments, *state.next(), noise))
             with blas_alone(state.work):
                 passes = [state.take(statistics, rounding, repair_empty=repair_empty)]
         return list(starmap(PassRecord, passes))
+
+    def first_legs(
+        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, **how: Any
+    ) -> list[tuple[QuasiNewtonState, list[Record] | None]]:
+        """Run starts as `gmm._loop.Loop.first_legs`; none if rows are not in memory or an update is worth threads."""
+        if (loop := self.resident) is None or family.work > PASS_WORTH_THREADS:
+            return []
+        with blas_alone(max(loop.largest_product, family.work)):
+            return loop.first_legs(starts, family, self.common_scatter, **how)
 
     def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
         """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.
@@ -568,12 +539,19 @@ class EStep:
         return 1 + int(SLICE / (-(-self._source.n_rows // plan.lane_rows) * plan.work + update_work))
 
     @cached_property
-    def resident(self) -> ResidentPasses | None:
-        """Accelerated passes, if the rows are in memory."""
-        if self._source.resident is None:
+    def resident(self) -> _loop.Loop | None:
+        """Accelerated passes of one worker, if the rows are in memory; short ones unless that is the only thread.
+
+        Each call gets the scatter of the rows. Kept there it would tie a knot with this `EStep`, and rows would stay in
+        memory until the garbage collector comes.
+        """
+        if (rows := self._source.resident) is None:
             return None
-        at, alone = (self._moments, self._origin, self._reach), self._n_threads == 1
-        return ResidentPasses.over(self._source, *at, single=self._single, form=self._form, alone=alone)
+        pass_limit = SLICE if self._n_threads == 1 else PASS_WORTH_THREADS
+        limits = {"pass_limit": pass_limit, "call_limit": SLICE, "catch_up": CATCH_UP}
+        table = _em.RowTable(rows.rows, rows.sample_weight, self._known.codes if self._known else None)
+        how: Any = limits | {"single": self._single, "form": self._form, "allowed": self._known.table}
+        return _loop.Loop(table, self._moments, self._origin, self._reach, **how)
 
     def common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""
@@ -592,10 +570,6 @@ class EStep:
         """Return the sums of a pass over all rows, which is made where they are."""
         sums = self._source.summed(plan)
         return plan.sums(self._run(plan, **arrays)[0]) if sums is None else sums
-
-    def _collected(self, plan: _em.Plan, sums: Array, scatter: Array | None) -> SufficientStatistics:
-        self._source.check_unchanged(statistics := plan.collect(sums, scatter))
-        return statistics
 
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
         """Walk all rows; return the scratch that holds the sums, and the number of workers."""
@@ -654,12 +628,6 @@ class EStep:
         with blas_alone(work if product is None else product):
             self._side_by_side(share, n_workers)
 
-    def _workers(self, plan: _em.Plan, n_rows: int) -> int:
-        """Return how many workers walk the rows; where they are read ahead, the reader is a thread as well."""
-        n_workers = self._n_workers(-(-n_rows // plan.lane_rows), plan.work)
-        busy = self._source.reads_ahead and plan.work < n_workers * READING * plan.lane_rows * self._source.n_features
-        return max(1, n_workers - 1) if busy else n_workers
-
     def _n_workers(self, n_tasks: int, work: float) -> int:
         if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < PASS_WORTH_THREADS:
             return 1
@@ -669,7 +637,10 @@ class EStep:
 
     def scratches(self, plan: _em.Plan, n_rows: int, head: _em.Scratch | None = None) -> list[_em.Scratch]:
         """Return scratch for each worker of a pass over so many rows, made ready, but for a `head` that has sums."""
-        n_workers = self._workers(plan, n_rows)
+        n_workers = self._n_workers(-(-n_rows // plan.lane_rows), plan.work)
+        # Where rows are read ahead, the reader is a thread as well.
+        if self._source.reads_ahead and plan.work < n_workers * READING * plan.lane_rows * self._source.n_features:
+            n_workers = max(1, n_workers - 1)
         while len(self._scratches) < n_workers:
             self._scratches.append(_em.Scratch())
         scratches = self._scratches[:n_workers]

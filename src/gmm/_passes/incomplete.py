@@ -306,19 +306,15 @@ def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResult
 def _together(source: IncompleteSource, parts: dict[int, EStep], layout: Layout) -> list[_Group]:
     """Group patterns that are prepared together: as many as are worth loops of numpy."""
     patterns, errors = source.patterns, source.errors
-
-    def gaps_of(numbers: tuple[int, ...]) -> Gaps:
-        missing = np.array([patterns[number].missing for number in numbers])
-        if not errors:
-            return Gaps(missing)
-        return Blur(missing, errors, [patterns[number].error for number in numbers], layout)
-
     numbers = sorted(parts, key=lambda number: int(patterns[number].missing.sum()))
     step = max(1, _NUMBERS_AT_ONCE // source.n_features**2)
-    return [
-        _Group(some, gaps_of(some), tuple(parts[number] for number in some))
-        for some in (tuple(numbers[start : start + step]) for start in range(0, len(numbers), step))
-    ]
+    groups = []
+    for start in range(0, len(numbers), step):
+        some = tuple(numbers[start : start + step])
+        missing = np.array([patterns[number].missing for number in some])
+        gaps = Blur(missing, errors, [patterns[number].error for number in some], layout) if errors else Gaps(missing)
+        groups.append(_Group(some, gaps, tuple(parts[number] for number in some)))
+    return groups
 
 
 # --- Rows with individual errors -----------------------------------------------------------------
@@ -385,7 +381,10 @@ class _Plan:
         """Return Σ r, Σ r w and Σ r (w wᵀ − T⁻¹) in the place of moments."""
         K, d = self.mixture.centres.shape
         parts = sums[:-2].reshape(K, -1)
-        second = _unpacked(parts[:, 1 + d :], d) if self.mixture.layout is FULL else parts[:, 1 + d :]
+        second = parts[:, 1 + d :]
+        if self.mixture.layout is FULL:  # lower triangles row by row
+            triangles, second, (i, j) = second, np.empty((K, d, d)), lower_triangle(d)
+            second[:, i, j] = second[:, j, i] = triangles
         return SufficientStatistics(
             self.mixture.layout, self.mixture.centres, parts[:, 0], parts[:, 1 : 1 + d], second, *sums[-2:].tolist()
         )
@@ -459,10 +458,3 @@ class OwnErrorsEStep(EStep):
         self.share_out(task, n_lanes, float(n) * K * d**3)
         for lane in range(len(of_lanes)):  # in order, for the same bits with any number of threads
             plan.total = plan.total + of_lanes[lane]
-
-
-def _unpacked(triangles: Array, d: int) -> Array:
-    """Return symmetric matrices, (K, d, d), of lower triangles row by row."""
-    matrices, (i, j) = np.empty((len(triangles), d, d)), lower_triangle(d)
-    matrices[:, i, j] = matrices[:, j, i] = triangles
-    return matrices

@@ -191,14 +191,13 @@ class Problem(NamedTuple):
         A run pauses after two passes if it is far below a lead, which rises to what runs reach: see `CATCH_UP`. The
         bounds of `settings` are in nats per unit weight.
         """
-        resident = e_step.resident if self._begins_compiled(settings) and settings.max_iter > passes else None
-        if resident is None:
+        if not (self._begins_compiled(settings) and settings.max_iter > passes):
             return []
         K, family = len(starts[0].counts), self.family(len(starts[0].counts))
         how: dict[str, Any] = {"tolerance": settings.tolerance, "confirm_stop": settings.confirm_stop}
         until = {"at_most": passes, "repair_empty": self._m_step(e_step, K).repair_empty, "lead": lead}
         began = perf_counter()
-        legs = resident.first_legs(starts, family, e_step.common_scatter, **how, **until)
+        legs = e_step.first_legs(starts, family, **how, **until)
         seconds = (perf_counter() - began) / max(1, len(legs))
 
         def run(start: SufficientStatistics, state: QuasiNewtonState, passes: list[Record] | None) -> SolverRun:

@@ -374,7 +374,10 @@ class SolverRun:
         """
         enough = self._max_iter if at_most is None else min(len(self.passes) + at_most, self._max_iter)
         while not self.ended and len(self.passes) < enough and not self._is_far_below(lead):
-            self._advance(1 if self._callback is not None else enough - len(self.passes), lead)
+            at_once = 1 if self._callback is not None else enough - len(self.passes)
+            began = perf_counter()
+            records = self._solver.advance(at_once, lead / self._unit if len(self.passes) < 2 else -math.inf)
+            self.add([record.times(self._unit) for record in records], perf_counter() - began)
             if self._on_pause is not None and not (self.converged or self._reason.startswith(LOWERED)):
                 self._on_pause(self)
         if not self.ended and len(self.passes) == self._max_iter:
@@ -393,17 +396,16 @@ class SolverRun:
         first, second = (record.lower_bound for record in self.passes)
         return second + CATCH_UP * (second - first) < lead
 
-    def _advance(self, at_most: int, lead: float) -> None:
-        began = perf_counter()
-        records = self._solver.advance(at_most, lead / self._unit if len(self.passes) < 2 else -math.inf)
-        self.add([record.times(self._unit) for record in records], perf_counter() - began)
-
     def add(self, records: list[PassRecord], seconds: float) -> None:
         """Record passes of the solver, which took so long in all."""
         self.passes += records
         self._seconds += [seconds / len(records)] * len(records)
-        self.lower_bound = records[-1].lower_bound
-        stopped = self._callback is not None and self._stopped_by(self._callback, records[-1])
+        self.lower_bound, stopped = records[-1].lower_bound, False
+        if self._callback is not None:
+            gain = math.inf if self._before is None else self.lower_bound - self._before
+            of_pass = self._start, len(self.passes), self.lower_bound, gain, self._seconds[-1]
+            last = records[-1].remaining, records[-1].accepted
+            stopped = bool(self._callback(Iteration(*of_pass, self._solver.parameters, *last)))
         self._before = self.lower_bound
         self._end_if(self._solver.why_stop(), stopped=stopped)
 
@@ -411,11 +413,6 @@ class SolverRun:
         if why or stopped:
             self._reason, self.ended = why or "stopped by the callback", True
             self.converged = why is not None and not why.startswith(LOWERED)
-
-    def _stopped_by(self, callback: Callable[[Iteration], object], last: PassRecord) -> bool:
-        gain = math.inf if self._before is None else last.lower_bound - self._before
-        of_pass = self._start, len(self.passes), last.lower_bound, gain, self._seconds[-1]
-        return bool(callback(Iteration(*of_pass, self._solver.parameters, last.remaining, last.accepted)))
 
 
 publish("gmm.em", [Iteration])

@@ -1,49 +1,41 @@
-"""`animate_fit`: the components and the log-likelihood of a fit, a frame (`Film`, `Canvas`) for each pass."""
+"""`animate_fit`: the components and the log-likelihood of a fit, a frame (`Film`) for each pass."""
 
 from __future__ import annotations
 
 import base64
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.animation import FFMpegWriter, FuncAnimation
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.steps import SteppedFit, prepare_stepped_fit
+from gmm._exceptions import InvalidParameterError, raisable
 from gmm._fitting.sampling import kmeans_plusplus
-from gmm._plotting.style import STYLE
+from gmm._plotting import frame
+from gmm._plotting.scene import Scene, limits, make_scene, scored
+from gmm._plotting.style import FAINT, INK, STYLE, fix_tick_colours
+from gmm._plotting.view import View, content_label, ellipse, view_of
 from gmm._public import publish
 from gmm._text.words import counted
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import as_real, check_whole
 from gmm._values.layouts import Array
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-from dataclasses import replace
-
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
-from matplotlib.patches import Polygon
-from matplotlib.ticker import MaxNLocator
-
-from gmm._exceptions import InvalidParameterError, raisable
-from gmm._plotting import frame
-from gmm._plotting.frame import notes
-from gmm._plotting.scene import Scene, limits, make_scene, scored
-from gmm._plotting.style import FAINT, INK, fix_tick_colours
-from gmm._plotting.view import View, content_label, ellipse, view_of
 from gmm._values.parameters import MixtureParameters
 
 _MOST_ROWS = 2000
@@ -115,15 +107,8 @@ _CONTENTS = (0.5, 0.95)
 _GREY = np.array([to_rgba(FAINT, 0.55)])
 
 
-class Canvas(NamedTuple):
-    """A figure, and the function that draws a frame on it, given its number."""
-
-    figure: Figure
-    draw: Callable[[int], list[Any]]
-
-
-def canvas_of(film: Film) -> Canvas:
-    """Make the figure of an animation, and draw the first frame."""
+def canvas_of(film: Film) -> tuple[Figure, Callable[[int], list[Any]]]:
+    """Make the figure of an animation, and draw the first frame; return what draws one, given its number, as well."""
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(5.0, 6.4), height_ratios=(1.8, 1))
     for ax in (upper, lower):
         fix_tick_colours(ax)
@@ -136,7 +121,7 @@ def canvas_of(film: Film) -> Canvas:
         upper.set_title(_title(film, number), loc="left")
         return []
 
-    captions = notes(film.scene, film.view, limits(film.scene, film.view))
+    captions = frame.notes(film.scene, film.view, limits(film.scene, film.view))
     if film.view.n_axes == 2:
         captions = [f"ellipses hold {' and '.join(map(content_label, _CONTENTS))} of each component", *captions]
     if captions:
@@ -146,7 +131,7 @@ def canvas_of(film: Film) -> Canvas:
     with mpl.rc_context({"figure.constrained_layout.use": False}):
         figure.set_layout_engine(None)
     draw(0)
-    return Canvas(figure, draw)
+    return figure, draw
 
 
 def _title(film: Film, number: int) -> str:
@@ -342,10 +327,8 @@ class FitAnimation(FuncAnimation):
     def __init__(self, film: Film, interval: int) -> None:
         self.n_frames = 1 + len(film.passes)
         self._film, self._frame_interval = film, interval
-        self._canvas = canvas_of(film)
-        self._figure = self._canvas.figure
-        draw = self._canvas.draw
-        super().__init__(self._figure, draw, frames=self.n_frames, interval=interval, cache_frame_data=False)
+        self._figure, self._draw_pass = canvas_of(film)
+        super().__init__(self._figure, self._draw_pass, frames=self.n_frames, interval=interval, cache_frame_data=False)
         # Matplotlib would warn about an animation that is neither shown nor saved, which is legitimate.
         self._draw_was_started = True
 
@@ -414,7 +397,7 @@ class FitAnimation(FuncAnimation):
                 f"fps is too low for a .gif, whose frames last at most {_LONGEST // 1000} s; got fps={fps!r}"
             )
         waits = [max(wait, _FIRST), *[wait] * (self.n_frames - 2), max(wait, _LAST)]
-        return gif(self._figure, self._canvas.draw, waits, dpi)
+        return gif(self._figure, self._draw_pass, waits, dpi)
 
 
 def _check_rates(fps: Any, dpi: Any) -> None:
@@ -463,29 +446,18 @@ def gif(figure: Figure, draw: Callable[[int], Any], waits: Sequence[int], dpi: f
 
     def picture(number: int) -> Image.Image:
         draw(number)
-        return _pixels(figure, dpi or figure.dpi)
+        file = BytesIO()
+        with mpl.rc_context(AS_DRAWN):
+            figure.savefig(file, format="png", dpi=dpi or figure.dpi, pil_kwargs={"compress_level": 1})
+        return Image.open(file).convert("RGB")
 
     samples = [picture(number) for number in sorted({0, len(waits) // 2, len(waits) - 1})]
     sheet = Image.fromarray(np.concatenate([np.asarray(sample) for sample in samples]))
-    palette = _with_white(sheet.quantize(256, method=Image.Quantize.MEDIANCUT))
+    palette = sheet.quantize(256, method=Image.Quantize.MEDIANCUT)
+    colours = np.array(palette.getpalette()).reshape(-1, 3)
+    colours[np.abs(255 - colours).sum(axis=1) <= _NEARLY_WHITE] = 255  # the background
+    palette.putpalette(colours.ravel().tolist())
     frames = [picture(number).quantize(palette=palette, dither=Image.Dither.NONE) for number in range(len(waits))]
     file = BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=list(waits), loop=0)
     return file.getvalue()
-
-
-def _pixels(figure: Figure, dpi: float) -> Image:
-    from PIL import Image
-
-    file = BytesIO()
-    with mpl.rc_context(AS_DRAWN):
-        figure.savefig(file, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
-    return Image.open(file).convert("RGB")
-
-
-def _with_white(sheet: Image) -> Image:
-    """Replace nearly white entries of the palette by white, the colour of the background."""
-    palette = np.array(sheet.getpalette()).reshape(-1, 3)
-    palette[np.abs(255 - palette).sum(axis=1) <= _NEARLY_WHITE] = 255
-    sheet.putpalette(palette.ravel().tolist())
-    return sheet

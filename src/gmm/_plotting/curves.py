@@ -87,16 +87,10 @@ def limit_height(ax: Axes, lines: Sequence[Line]) -> None:
     top = highest + _RISES * rise
     if rise > 0 and top < high:
         ax.set_ylim(least - 0.06 * (top - least), top + 0.04 * (top - least))
-        _mark_above(ax, lines)
-
-
-def _mark_above(ax: Axes, lines: Sequence[Line]) -> None:
-    """Mark numbers of components with values above the Axes by a triangle at the top, one for all lines."""
-    top = ax.get_ylim()[1]
-    above = sorted({count for line in lines for count in line.counts[line.values > top].tolist()})
-    where: Any = {"ls": "", "clip_on": False, "transform": ax.get_xaxis_transform()}
-    if above:
-        ax.plot(above, [1] * len(above), "^", color=inks_of(ax).faint, ms=6, label="above the picture", **where)
+        above = sorted({count for line in lines for count in line.counts[line.values > ax.get_ylim()[1]].tolist()})
+        where: Any = {"ls": "", "clip_on": False, "transform": ax.get_xaxis_transform()}
+        if above:
+            ax.plot(above, [1] * len(above), "^", color=inks_of(ax).faint, ms=6, label="above the picture", **where)
 
 
 def label_ends(ax: Axes, lines: Sequence[Line]) -> None:
@@ -200,7 +194,11 @@ def plot_selection(
     cells = cells_of(table, name)
     with axes_of(ax, figsize=(5.0, 4.0)) as target:
         lines = _lines(table, cells)
-        _faint_lines(target, lines[_IN_COLOUR:])
+        n_others = sum(len(line.names) for line in lines[_IN_COLOUR:])
+        for number, line in enumerate(lines[_IN_COLOUR:]):
+            label = counted(n_others, "other type") if number == 0 else None
+            style: Any = {"color": FAINT, "lw": 0.9, "alpha": 0.7, "marker": "o", "ms": 2, "zorder": 2}
+            target.plot(line.counts, line.values, label=label, **style)
         for line in reversed(lines[:_IN_COLOUR]):  # the lowest on top
             draw_line(target, line)
         limit_height(target, lines[:_IN_COLOUR])
@@ -209,7 +207,11 @@ def plot_selection(
         set_counts_axis(target, table.n_components)
         label_ends(target, lines[:_IN_COLOUR])
         target.set_ylabel(f"{title(name)} (smaller is better)")
-        target.set_title("\n".join([_choice(table, name, cells), *_absence_note(table, cells)]))
+        best = cells.best
+        choice = f"{title(name)} chooses {counted(table.n_components[best], 'component')}, {table.kinds[best]}"
+        if is_degenerate(table.status[best]) and not np.isnan(cells.values[best]):
+            choice += ", degenerate"
+        target.set_title("\n".join([choice, *_absence_note(table, cells)]))
         legend_of_labels(target, own=ax is None)
     return target
 
@@ -275,13 +277,6 @@ def _lines(table: Selection, cells: Cells) -> list[Line]:
     ]
 
 
-def _faint_lines(ax: Axes, lines: Sequence[Line]) -> None:
-    n_types = sum(len(line.names) for line in lines)
-    for number, line in enumerate(lines):
-        label = counted(n_types, "other type") if number == 0 else None
-        ax.plot(line.counts, line.values, color=FAINT, lw=0.9, alpha=0.7, marker="o", ms=2, label=label, zorder=2)
-
-
 def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line]) -> None:
     """Mark cells that did not converge by open dots, and degenerate ones by triangles, moved inside the axes."""
     colour_of = {name: line.colour for line in lines for name in line.names}
@@ -297,12 +292,6 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
             at = (table.n_components[number], heights[number])
             ax.plot(*at, marker, ms=5.5, mfc=inks_of(ax).paper, mec=colour, ls="", label=label, zorder=5)
             label = None
-
-
-def _choice(table: Selection, name: str, cells: Cells) -> str:
-    best = cells.best
-    choice = f"{title(name)} chooses {counted(table.n_components[best], 'component')}, {table.kinds[best]}"
-    return choice if np.isnan(cells.values[best]) or not is_degenerate(table.status[best]) else choice + ", degenerate"
 
 
 def _absence_note(table: Selection, cells: Cells) -> list[str]:
@@ -370,8 +359,15 @@ def plot_criteria(
     >>> plot_criteria(models, X).get_title()
     'BIC chooses 2 components, AIC 2'
     """
-    names = _checked_criteria(criteria)
-    _check_not_names(X)
+    listed = [criteria] if isinstance(criteria, str) else criteria
+    if not isinstance(listed, Iterable):
+        raise TypeError(f"criteria must be one or more of {CRITERIA}, got {type(criteria).__name__}")
+    if not (names := [check_criterion(name) for name in listed]):
+        raise raisable(InvalidParameterError)(f"criteria must be one or more of {CRITERIA}, got none")
+    if isinstance(X, str) or (isinstance(X, list | tuple) and X and all(isinstance(name, str) for name in X)):
+        raise raisable(InvalidParameterError)(
+            f"X must be the rows on which to evaluate fitted mixtures, got {X!r}; did you mean criteria={X!r}?"
+        )
     if isinstance(models, Selection | GaussianMixtureSearch):
         _check_omitted("fitted mixtures; a search has its criteria already", X=X, sample_weight=sample_weight)
         counts, values, suffix = _of_type(table_of(models), names, covariance_type)
@@ -384,48 +380,27 @@ def plot_criteria(
             Line((title(name),), counts, of_name, colour)
             for name, of_name, colour in zip(names, values, colours(len(names)), strict=True)
         ]
+        chosen = list[str]()
         for line in lines:
             draw_line(target, line)
             best = int(np.nanargmin(line.values))
+            count = f"chooses {counted(counts[best], 'component')}" if not chosen else f"{counts[best]}"
+            chosen.append(f"{line.label} {count}")
             target.axvline(counts[best], color=line.colour, lw=0.8, ls=(0, (4, 3)), zorder=1)
             mark_best(target, counts[best], line.values[best], line.colour)
         limit_height(target, lines)
         set_counts_axis(target, counts)
         label_ends(target, lines)
         target.set_ylabel(f"{' and '.join(line.label for line in lines)} (smaller is better)")
-        target.set_title(_minima(lines) + suffix)
+        target.set_title(", ".join(chosen) + suffix)
         legend_of_labels(target, own=ax is None)
     return target
-
-
-def _checked_criteria(criteria: Any) -> list[str]:
-    listed = [criteria] if isinstance(criteria, str) else criteria
-    if not isinstance(listed, Iterable):
-        raise TypeError(f"criteria must be one or more of {CRITERIA}, got {type(criteria).__name__}")
-    names = [check_criterion(name) for name in listed]
-    if not names:
-        raise raisable(InvalidParameterError)(f"criteria must be one or more of {CRITERIA}, got none")
-    return names
-
-
-def _check_not_names(X: Any) -> None:
-    """Catch criteria passed as second argument, in place of the rows."""
-    if isinstance(X, str) or (isinstance(X, list | tuple) and X and all(isinstance(name, str) for name in X)):
-        raise raisable(InvalidParameterError)(
-            f"X must be the rows on which to evaluate fitted mixtures, got {X!r}; did you mean criteria={X!r}?"
-        )
 
 
 def _check_omitted(meant_for: str, **arguments: Any) -> None:
     for name, value in arguments.items():
         if value is not None:
             raise raisable(InvalidParameterError)(f"{name} is only for {meant_for}")
-
-
-def _minima(lines: Sequence[Line]) -> str:
-    smallest = [line.counts[np.nanargmin(line.values)] for line in lines]
-    first = f"{lines[0].label} chooses {counted(smallest[0], 'component')}"
-    return ", ".join([first, *(f"{line.label} {count}" for line, count in zip(lines[1:], smallest[1:], strict=True))])
 
 
 def _of_type(
@@ -485,9 +460,6 @@ def _mixtures(models: Any) -> list[GaussianMixture]:
             raise TypeError(f"{expected}{type(mixture).__name__}, whose number of components has no criterion")
         mixtures.append(mixture)
     return mixtures
-
-
-publish("gmm.plotting", [plot_criteria, plot_selection])
 
 
 _MOST_COLUMNS, _PER_LINE, _LONGEST = 11, 3, 20  # of errors: columns, pictures side by side, characters of a name
@@ -788,10 +760,6 @@ def _check_answer(answer: object, kind: type, function: str) -> None:
         raise TypeError(f"expected what {function} returns, got {type(answer).__name__}")
 
 
-_SHOWN = plot_bootstrap_lrt, plot_drift, plot_eigenvalues, plot_entropies, plot_stability, plot_standard_errors
-publish("gmm.plotting", _SHOWN)
-
-
 _FEW_PASSES = 60  # most passes that are drawn with a dot each
 
 
@@ -839,13 +807,19 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
                 *_passes(trace), color=FAINT, lw=1, alpha=max(0.3, 0.9 - 0.03 * len(others)), label=label, zorder=2
             )
             _mark_end(target, trace, FAINT, 3.5)
-        _draw_best(target, best, f"start {best.start + 1}, {_rank(best, others)}" if others else None)
+        # Invisible differences count as ties.
+        as_high = best.objective[-1] - _resolution([best, *others])
+        n_ties = sum(trace.objective[-1] >= as_high for trace in others)
+        rank = f"tied with {counted(n_ties, 'other')}" if n_ties else "the best"
+        _draw_best(target, best, f"start {best.start + 1}, {rank}" if others else None)
         target.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         target.ticklabel_format(axis="y", useOffset=False)  # an offset such as 1e−6−6.84487 is hard to read
         longest = max(map(len, (best, *others)))
         target.set_xlim(1 - 0.02 * longest, longest + 0.03 * longest)
         target.set(xlabel="pass", ylabel=_objective(fitted, [best, *others]))
-        target.set_title(_summary(best))
+        tally = best.refinement
+        moves = [] if tally is None else [f"split–merge kept {len(tally.moves)} of {counted(tally.tried, 'move')}"]
+        target.set_title("\n".join([best.ending[0].upper() + best.ending[1:], *moves, best.reason]))
         legend_of_labels(target, own=ax is None)
     return target
 
@@ -875,13 +849,6 @@ def _objective(model: FittedMixture, traces: list[Trace]) -> str:
     return f"mean {what} (nats per row)"
 
 
-def _rank(best: Trace, others: list[Trace]) -> str:
-    """Describe how the best start ended among all; invisible differences count as ties."""
-    as_high = best.objective[-1] - _resolution([best, *others])
-    n_ties = sum(trace.objective[-1] >= as_high for trace in others)
-    return f"tied with {counted(n_ties, 'other')}" if n_ties else "the best"
-
-
 def _resolution(traces: list[Trace]) -> float:
     """Return the least difference, in nats per row, that is visible in the plot and not rounding."""
     values = [value for trace in traces for value in trace.objective]
@@ -909,16 +876,6 @@ def _mark_end(ax: Axes, trace: Trace, colour: Any, size: float) -> None:
     ax.plot(*at, "o", ms=size, mfc=face, mec=colour, mew=1.2, clip_on=False, zorder=5)
 
 
-def _summary(trace: Trace) -> str:
-    ending = trace.ending[0].upper() + trace.ending[1:]
-    tally = trace.refinement
-    moves = [] if tally is None else [f"split–merge kept {len(tally.moves)} of {counted(tally.tried, 'move')}"]
-    return "\n".join([ending, *moves, trace.reason])
-
-
-publish("gmm.plotting", [plot_convergence])
-
-
 _MOST_LEAVES = 30
 
 
@@ -938,16 +895,6 @@ class _Tree(NamedTuple):
         for a, b in self.merges.tolist():
             members[a] += members.pop(b)
         return members[0]
-
-    def clusters(self, n_clusters: int) -> NDArray[np.intp]:
-        """Return the cluster of each leaf, in the order of their first leaves."""
-        n_leaves = len(self.leaves)
-        return clusters_after(self.merges[: n_leaves - n_clusters], n_leaves)
-
-    def cut(self, n_clusters: int) -> float:
-        """Return a height that so many clusters reach."""
-        heights = np.concatenate([[0.0], self.heights, self.heights[-1:] * 1.05])
-        return float(heights[len(self.leaves) - n_clusters :][:2].mean())
 
 
 def plot_hierarchy(
@@ -989,19 +936,17 @@ def plot_hierarchy(
     >>> plot_hierarchy(X, 3).get_title()
     '3 clusters of 30 rows'
     """
-    tree, what = _of_components(of) if isinstance(of, CombinedComponents) else _of_rows(of, random_state)
-    suggestion = of.n_clusters if isinstance(of, CombinedComponents) else 1
+    if isinstance(of, CombinedComponents):
+        K, suggestion = len(of.entropies), of.n_clusters
+        tree = _Tree(of.merges, np.arange(1.0, K), [*map(str, range(K))], "component", "clusters")
+        what = counted(K, "component")
+    else:
+        (tree, what), suggestion = _of_rows(of, random_state), 1
     n = check_whole(suggestion if n_clusters is None else n_clusters, "n_clusters", 1, len(tree.leaves))
     with axes_of(ax) as target:
         _draw(target, tree, n)
         target.set_title(f"{counted(n, 'cluster')} of {what}" if n > 1 else what)
     return target
-
-
-def _of_components(combined: CombinedComponents) -> tuple[_Tree, str]:
-    K = len(combined.entropies)
-    tree = _Tree(combined.merges, np.arange(1.0, K), [*map(str, range(K))], "component", "clusters")
-    return tree, counted(K, "component")
 
 
 def _of_rows(X: ArrayLike, random_state: Any) -> tuple[_Tree, str]:
@@ -1019,7 +964,7 @@ def _of_rows(X: ArrayLike, random_state: Any) -> tuple[_Tree, str]:
 
 def _draw(ax: Axes, tree: _Tree, n_clusters: int) -> None:
     inks, K = inks_of(ax), len(tree.leaves)
-    clusters, shades = tree.clusters(n_clusters), colours(n_clusters)
+    clusters, shades = clusters_after(tree.merges[: K - n_clusters], K), colours(n_clusters)
     x, heights = np.empty(K), np.zeros(K)
     x[tree.order] = np.arange(K)
     lines, tints = [], []
@@ -1031,7 +976,8 @@ def _draw(ax: Axes, tree: _Tree, n_clusters: int) -> None:
     order = np.array(tree.order)
     if n_clusters > 1:
         ax.scatter(np.arange(K), np.zeros(K), s=26, c=shades[clusters[order]], zorder=3, clip_on=False)
-        ax.axhline(tree.cut(n_clusters), color=inks.faint, lw=1.2, ls=(0, (4, 3)), zorder=1)
+        reached = np.concatenate([[0.0], tree.heights, tree.heights[-1:] * 1.05])[K - n_clusters :][:2]
+        ax.axhline(float(reached.mean()), color=inks.faint, lw=1.2, ls=(0, (4, 3)), zorder=1)
     ax.set_xticks(np.arange(K), [tree.leaves[leaf] for leaf in order], rotation=90 if K > 15 else 0)
     ax.set_xlim(-0.7, K - 0.3)
     ax.set_ylim(0, (tree.heights[-1] if K > 1 else 1.0) * 1.05)
@@ -1042,4 +988,5 @@ def _draw(ax: Axes, tree: _Tree, n_clusters: int) -> None:
     ax.set_ylabel(tree.height_name)
 
 
-publish("gmm.plotting", [plot_hierarchy])
+_OF_CURVES = plot_bootstrap_lrt, plot_drift, plot_eigenvalues, plot_entropies, plot_stability, plot_standard_errors
+publish("gmm.plotting", [*_OF_CURVES, plot_convergence, plot_criteria, plot_hierarchy, plot_selection])

@@ -10,7 +10,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.axis import Axis
 from matplotlib.collections import Collection, PathCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -94,15 +93,12 @@ def inline_svg(picture: Any, name: str, label: str) -> str:
 
 def _call_groups(figure: Figure) -> None:
     """Call components groups, as the page does; names of columns, which label axes, stay."""
-    labels = {label for ax in figure.axes for axis in (ax.xaxis, ax.yaxis) for label in _texts_of(axis)}
+    axes = [axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]
+    labels = {label for axis in axes for label in (axis.label, *axis.get_ticklabels(which="both"))}
     for text in figure.findobj(Text):
         if text not in labels or text.get_text() == "components":
             in_use = _IN_USE.sub(lambda found: counted(int(found[1]), "component"), text.get_text())
             text.set_text(_COMPONENT.sub("group", in_use))
-
-
-def _texts_of(axis: Axis) -> list[Text]:
-    return [axis.label, *axis.get_ticklabels(which="both")]
 
 
 def _break_labels(figure: Figure) -> None:

@@ -54,7 +54,7 @@ def legend_below(ax: Axes, columns: list[Entries]) -> None:
     n_lines = max(map(len, columns))
     padded = [[*column, *[note("")] * (n_lines - len(column))] for column in columns]
     figure.legend(
-        *_handles_and_texts(list(chain(*padded))),
+        *zip(*chain(*padded), strict=True),
         loc="outside lower center",
         ncols=len(columns),
         fontsize=_FONT,
@@ -73,33 +73,14 @@ def legend_of_labels(ax: Axes, *, own: bool) -> None:
         ax.legend(loc="best")
 
 
-def legend_in(corner: Any, ax: Axes, columns: list[Entries]) -> None:
-    """Draw the legend in a corner of Axes that are not ours."""
-    inks = inks_of(ax)
-    ax.legend(
-        *_handles_and_texts(list(chain(*columns))),
-        loc=corner,
-        fontsize=8.5,
-        frameon=True,
-        framealpha=0.85,
-        facecolor=inks.paper,
-        edgecolor=inks.pale_edge,
-        labelcolor=inks.ink,
-    )
-
-
 def legend_of_pairs(grid: NDArray[np.object_], entries: Entries) -> None:
     """Draw the legend of a grid of pairs, above its diagonal."""
     where: Any = {"loc": "upper right", "bbox_to_anchor": (0.99, 0.95)}
-    grid[0, 0].figure.legend(*_handles_and_texts(entries), fontsize=_FONT, handlelength=1.4, **where)
-
-
-def _handles_and_texts(entries: Entries) -> tuple[list[Artist], list[str]]:
-    return [handle for handle, _ in entries], [text for _, text in entries]
+    grid[0, 0].figure.legend(*zip(*entries, strict=True), fontsize=_FONT, handlelength=1.4, **where)
 
 
 _MOST_LISTED = 8
-_LONGEST_OF_PAIRS = 18  # characters of a feature's name in a grid of pairs
+LONGEST_OF_PAIRS = 18  # characters of a feature's name in a grid of pairs
 
 
 class Panel(Protocol):
@@ -116,7 +97,11 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
         return _pairs(scene, *paired, ax, panel, title)
     projection = view_of(scene.mixture, scene.names, view)
     with axes_of(ax, figsize=(5.0, 4.0)) as target:
-        _check_scales(target)
+        if scales := {target.get_xscale(), target.get_yscale()} - {"linear"}:
+            raise raisable(InvalidParameterError)(
+                "ax must have linear scales, because components are ellipses only there; got "
+                f"{', '.join(sorted(scales))}"
+            )
         edges = limits(scene, projection)
         columns = _fill(target, scene, projection, panel, edges)
         columns[-1].extend(map(note, notes(scene, projection, edges)))
@@ -126,7 +111,10 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
         if ax is None:
             legend_below(target, columns)
         else:
-            legend_in(_emptiest_corner(ax, scene, projection), ax, columns)
+            inks = inks_of(ax)
+            style: Any = {"facecolor": inks.paper, "edgecolor": inks.pale_edge, "labelcolor": inks.ink, "fontsize": 8.5}
+            style |= {"loc": _emptiest_corner(ax, scene, projection), "frameon": True, "framealpha": 0.85}
+            ax.legend(*zip(*chain(*columns), strict=True), **style)
     return target
 
 
@@ -143,7 +131,7 @@ def component_entries(scene: Scene) -> Entries:
     entries: Entries = [note(f"{what + ' (components)' * combined}: weight, {word}")]
     for c in numbers:
         members = f" ({' + '.join(map(str, np.flatnonzero(scene.clusters == c)))})" if combined else ""
-        name = literal(scene.classes[c], _LONGEST_OF_PAIRS, scene.classes) if scene.classes else str(c)
+        name = literal(scene.classes[c], LONGEST_OF_PAIRS, scene.classes) if scene.classes else str(c)
         entries.append((dot(shades[c]), f"{name}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
     if scene.mixture.noise:
         entries.append((dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
@@ -168,14 +156,6 @@ def marginal_note(what: str, view: View, *, small: bool) -> Entries:
     return [] if view.whole else [note(f"{what} {'each' if small else 'this'} view only")]
 
 
-def _check_scales(ax: Axes) -> None:
-    scales = {ax.get_xscale(), ax.get_yscale()} - {"linear"}
-    if scales:
-        raise raisable(InvalidParameterError)(
-            f"ax must have linear scales, because components are ellipses only there; got {', '.join(sorted(scales))}"
-        )
-
-
 def _paired(scene: Scene, view: Any) -> tuple[list[int], list[str]] | None:
     """Return the features of a grid of pairs and what the legend says of them, or None if the view is another."""
     d = len(scene.names)
@@ -196,7 +176,7 @@ def _pairs(
     with mpl.rc_context(STYLE), closed_on_failure():
         grid = grid_of_pairs(m)
         legend: list[Entries] = []
-        names = tuple(literal(scene.names[j], _LONGEST_OF_PAIRS, scene.names) for j in columns)
+        names = tuple(literal(scene.names[j], LONGEST_OF_PAIRS, scene.names) for j in columns)
         features = View(np.eye(d)[columns], np.zeros(d), names, of_features=True)
         every = limits(scene, features)
         for i, j in np.ndindex(m, m):
@@ -276,7 +256,9 @@ _FEW_ROWS = 200  # most rows that are also drawn as ticks below the histogram
 def rows(ax: Axes, scene: Scene, view: View, shades: Any, *, area: Any = 1.0) -> PathCollection:
     """Draw rows as points in colours (s, 4); `area` scales the size that suits their number and weights."""
     points = view.project(scene.sample_rows)
-    size = np.clip(9000 / max(len(points), 1), 5, 20) * area * np.clip(scene.relative_weight, 0.1, 8)
+    weight = scene.source.weights
+    relative = weight[scene.sample_index] * (scene.source.n_used / weight.sum())
+    size = np.clip(9000 / max(len(points), 1), 5, 20) * area * np.clip(relative, 0.1, 8)
     return ax.scatter(points[:, 0], points[:, 1], s=size, c=shades, linewidths=0, zorder=2)
 
 

@@ -21,27 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
 from gmm._exceptions import InvalidParameterError, raisable
-from gmm._plotting.frame import (
-    Entries,
-    component_entries,
-    curve,
-    dot,
-    draw,
-    ellipses,
-    grid_of_pairs,
-    heading,
-    histogram,
-    label_outer,
-    legend_of_pairs,
-    marginal_note,
-    note,
-    numbers,
-    row_colours,
-    rows,
-    rug,
-    stroke,
-    top_limit,
-)
+from gmm._plotting import frame
 from gmm._plotting.scene import Scene, certainty, check_components_alone, coordinates, grid, scene_of, scored
 from gmm._plotting.style import NOISE, STYLE, Inks, closed_on_failure, colours, inks_of
 from gmm._plotting.view import (
@@ -135,32 +115,30 @@ def plot_clusters(
     """
     contents = check_contents(content)
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    return draw(scene, view, ax, partial(_panel, contents=contents), heading(scene))
+    return frame.draw(scene, view, ax, partial(_draw_clusters, contents=contents), frame.heading(scene))
 
 
-def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]) -> list[Entries]:
+def _draw_clusters(
+    ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]
+) -> list[frame.Entries]:
     if view.n_axes == 1:
-        return _axis(ax, scene, view, edges, small)
-    return _plane(ax, scene, view, contents, small)
-
-
-def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: bool) -> list[Entries]:
+        return _clusters_along_axis(ax, scene, view, edges, small)
     mixture = view.marginal(scene.mixture)
-    rows(ax, scene, view, row_colours(scene))
-    ellipses(ax, mixture, contents, scene.present, scene.shades)
-    numbers(ax, mixture.means, scene.present, scene.shades, small=small)
-    lines: Entries = [
-        (Line2D([], [], color=inks_of(ax).faint, **stroke(order)), f"{content_label(part)} of a component")
+    frame.rows(ax, scene, view, frame.row_colours(scene))
+    frame.ellipses(ax, mixture, contents, scene.present, scene.shades)
+    frame.numbers(ax, mixture.means, scene.present, scene.shades, small=small)
+    lines: frame.Entries = [
+        (Line2D([], [], color=inks_of(ax).faint, **frame.stroke(order)), f"{content_label(part)} of a component")
         for order, part in enumerate(contents)
     ]
-    return [component_entries(scene), lines]
+    return [frame.component_entries(scene), lines]
 
 
-def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> list[Entries]:
+def _clusters_along_axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> list[frame.Entries]:
     mixture = view.marginal(scene.mixture)
     inks = inks_of(ax)
-    heights = histogram(ax, scene, view, mixture, edges[0])
-    x, density, parts = curve(mixture, edges)
+    heights = frame.histogram(ax, scene, view, mixture, edges[0])
+    x, density, parts = frame.curve(mixture, edges)
     noise = _noise_along(scene, view)
     density = density + noise
     ax.plot(x, density, color=inks.ink, linewidth=1.6, zorder=3)
@@ -169,17 +147,17 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> list
         visible = parts[:, k] > 1e-3 * density.max()  # elsewhere the line would run along the axis
         ax.fill_between(x, parts[:, k], where=visible, color=shades[k], alpha=0.25, linewidth=0, zorder=2)
         ax.plot(x[visible], parts[visible, k], color=shades[k], linewidth=1.4, zorder=2.5)
-    top = top_limit(heights, float(density.max()))
+    top = frame.top_limit(heights, float(density.max()))
     ax.set_ylim(0, top)
     ax.set_ylabel("density")
     peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
-    numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, scene.shades, small=small)
-    sum_entry: Entries = (
+    frame.numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, scene.shades, small=small)
+    sum_entry: frame.Entries = (
         [(Line2D([], [], color=inks.ink, linewidth=1.6), f"sum of the components{' and noise' if noise else ''}")]
         if scene.n_components > 1 or noise
         else []
     )
-    return [component_entries(scene), [*sum_entry, (Patch(color=inks.bars), "rows")]]
+    return [frame.component_entries(scene), [*sum_entry, (Patch(color=inks.bars), "rows")]]
 
 
 def _noise_along(scene: Scene, view: View) -> float:
@@ -190,9 +168,6 @@ def _noise_along(scene: Scene, view: View) -> float:
     low, high = noise.box
     (width,) = np.abs(view.matrix) @ (high - low)
     return float(scene.mixture.noise_weight / width)
-
-
-publish("gmm.plotting", [plot_clusters])
 
 
 _TINTS = 400  # tinted cells along each axis of a plane; twice as many along a single axis
@@ -245,8 +220,8 @@ def plot_decision_boundaries(
     """
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
     refuse("noise", {"plot_decision_boundaries": scene.mixture.noise})
-    title = f"Decision regions of {heading(scene)}"
-    return draw(scene, view, ax, partial(_panel_of_boundaries, uncertainty=bool(uncertainty)), title)
+    title = f"Decision regions of {frame.heading(scene)}"
+    return frame.draw(scene, view, ax, partial(_draw_regions, uncertainty=bool(uncertainty)), title)
 
 
 def boundaries(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp] | None = None) -> list[Array]:
@@ -254,7 +229,7 @@ def boundaries(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.in
 
     Those of clusters, or classes, are exact to a fine grid.
     """
-    find = _points if mixture.n_features == 1 else _lines
+    find = _boundary_points if mixture.n_features == 1 else _boundary_lines
     return find(mixture, edges, np.arange(mixture.n_components) if clusters is None else clusters)
 
 
@@ -264,14 +239,17 @@ def _shares(mixture: MixtureParameters, clusters: NDArray[np.intp], points: Arra
     return responsibilities if len(set(clusters.tolist())) == len(clusters) else shares_of(clusters, responsibilities)
 
 
-def _panel_of_boundaries(
+def _draw_regions(
     ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, uncertainty: bool
-) -> list[Entries]:
-    mixture = _of_rows(view.marginal(scene.mixture), scene.present)
-    draw_panel = _axis_of_boundaries if view.n_axes == 1 else _plane_of_boundaries
+) -> list[frame.Entries]:
+    mixture = view.marginal(scene.mixture)
+    weights = np.zeros(scene.n_components)
+    weights[scene.present] = mixture.weights[scene.present]  # components without rows have no region
+    mixture = mixture.with_other(weights=weights)
+    draw_panel = _regions_along_axis if view.n_axes == 1 else _regions_in_plane
     places = draw_panel(ax, scene, view, mixture, edges, uncertainty)
-    numbers(ax, places, scene.present, scene.shades, small=small)
-    entries, inks = marginal_note("regions in", view, small=small), inks_of(ax)
+    frame.numbers(ax, places, scene.present, scene.shades, small=small)
+    entries, inks = frame.marginal_note("regions in", view, small=small), inks_of(ax)
     if scene.n_clusters > 1:
         what = "classes" if scene.classes else "clusters" if scene.n_clusters < scene.n_components else "components"
         entries.append((Line2D([], [], color=inks.ink, linewidth=1), f"two {what} equally probable"))
@@ -279,23 +257,16 @@ def _panel_of_boundaries(
         entries.append(
             (Patch(facecolor=inks.pale, edgecolor=inks.pale_edge), f"{'dark' if inks.dark else 'pale'}: uncertain")
         )
-    return [component_entries(scene), entries]
+    return [frame.component_entries(scene), entries]
 
 
-def _of_rows(mixture: MixtureParameters, present: NDArray[np.intp]) -> MixtureParameters:
-    """Leave no weight to components without rows, which a posterior has, so that no region is theirs."""
-    weights = np.zeros(mixture.n_components)
-    weights[present] = mixture.weights[present]
-    return mixture.with_other(weights=weights)
-
-
-def _plane_of_boundaries(
+def _regions_in_plane(
     ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool
 ) -> Array:
     axes = [_centres(edge, _TINTS) for edge in edges]
     tints = _tints(scene, _shares(mixture, scene.clusters, grid(axes)), uncertainty).reshape(_TINTS, _TINTS, 4)
     _show_tints(ax, tints, edges)
-    rows(ax, scene, view, row_colours(scene, 0.45, 0.95), area=0.8)
+    frame.rows(ax, scene, view, frame.row_colours(scene, 0.45, 0.95), area=0.8)
     if scene.n_clusters > 1:
         lines = LineCollection(
             boundaries(mixture, edges, scene.clusters), colors=inks_of(ax).ink, linewidths=1.0, zorder=3
@@ -305,7 +276,7 @@ def _plane_of_boundaries(
     return mixture.means
 
 
-def _axis_of_boundaries(
+def _regions_along_axis(
     ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool
 ) -> Array:
     (x,) = coordinates(mixture, edges, n=800)
@@ -318,7 +289,7 @@ def _axis_of_boundaries(
     points = boundaries(mixture, edges, scene.clusters)
     ax.vlines([point[0, 0] for point in points], 0, 1, color=inks_of(ax).ink, linewidth=1, zorder=3, gid="boundaries")
     values = view.project(scene.sample_rows)[:, 0]
-    ax.scatter(values, np.full(len(values), -0.04), s=30, c=row_colours(scene), marker="|", linewidths=0.8)
+    ax.scatter(values, np.full(len(values), -0.04), s=30, c=frame.row_colours(scene), marker="|", linewidths=0.8)
     ax.set_ylim(-0.08, 1.08)
     ax.set_ylabel("responsibility")
     highest = shares[np.abs(x[:, None] - mixture.means[:, 0]).argmin(axis=0), scene.clusters]
@@ -344,7 +315,7 @@ def _tints(scene: Scene, responsibilities: Array, uncertainty: bool) -> Array:
     return np.column_stack([shades, opacity])
 
 
-def _lines(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]) -> list[Array]:
+def _boundary_lines(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]) -> list[Array]:
     """Find where each component is as probable as the best of the others: contours on a grid, then Newton steps.
 
     Two components share a boundary; only that of the first of them is kept.
@@ -409,7 +380,7 @@ def _refined(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array:
         best = _best_two(responsibilities)
         two = _log(np.take_along_axis(responsibilities, best, axis=1))
         with np.errstate(over="ignore", invalid="ignore"):
-            second, first = (_gradient(mixture, precisions, points, best[:, i]) for i in (0, 1))
+            second, first = (-np.einsum("nij,nj->ni", precisions[k], points - mixture.means[k]) for k in best.T)
             slope, ahead = (first - second) * cell, two[:, 1] - two[:, 0]
         slope[~np.isfinite(slope).all(axis=1)] = 0  # so steep that the grid is exact enough
         largest = np.abs(slope).max(axis=1, keepdims=True)
@@ -421,11 +392,7 @@ def _refined(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array:
     return points
 
 
-def _gradient(mixture: MixtureParameters, precisions: Array, points: Array, which: NDArray[np.intp]) -> Array:
-    return -np.einsum("nij,nj->ni", precisions[which], points - mixture.means[which])
-
-
-def _points(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]) -> list[Array]:
+def _boundary_points(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]) -> list[Array]:
     """Find where the most probable component changes along an axis, by bisection of a fine grid's intervals."""
     (x,) = coordinates(mixture, edges, n=2000)
     labels = _shares(mixture, clusters, x[:, None]).argmax(axis=1)
@@ -440,9 +407,6 @@ def _points(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]
         before = responsibilities[each, left] > responsibilities[each, right]
         low, high = np.where(before, middle, low), np.where(before, high, middle)
     return [np.array([[point]]) for point in 0.5 * (low + high)]
-
-
-publish("gmm.plotting", [plot_decision_boundaries])
 
 
 _LEAST, _MORE = 0.6, 5.0  # area of a certain row, and the extra area of a row halfway between two components
@@ -491,15 +455,15 @@ def plot_uncertainty(
     'Uncertainty of the assignment'
     """
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    return draw(scene, view, ax, _panel_of_uncertainty, "Uncertainty of the assignment")
+    return frame.draw(scene, view, ax, _draw_uncertainty, "Uncertainty of the assignment")
 
 
-def _panel_of_uncertainty(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> list[Entries]:
+def _draw_uncertainty(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> list[frame.Entries]:
     places = (
-        _axis_of_uncertainty(ax, scene, view, edges) if view.n_axes == 1 else _plane_of_uncertainty(ax, scene, view)
+        _uncertainty_along_axis(ax, scene, view, edges) if view.n_axes == 1 else _uncertainty_in_plane(ax, scene, view)
     )
-    numbers(ax, places, scene.present, scene.shades, small=small)
-    sizes: Entries = [
+    frame.numbers(ax, places, scene.present, scene.shades, small=small)
+    sizes: frame.Entries = [
         (_example(value, inks_of(ax)), f"uncertainty {value:g}")
         for value in _EXAMPLES
         if value < 1 - 1 / scene.n_clusters + 1e-9
@@ -507,17 +471,17 @@ def _panel_of_uncertainty(ax: Axes, scene: Scene, view: View, edges: Array, *, s
     every, weight = scene.uncertainty_of_all, scene.sample_weight
     part, mean = (float(np.average(values, weights=weight)) for values in (every > _NOTED, every))
     summary = [f"mean {mean:.2g}", f"above {_NOTED:g}: {percent(part) + ' of' if part else 'no'} rows"]
-    return [sizes, list(map(note, summary))]
+    return [sizes, list(map(frame.note, summary))]
 
 
-def _plane_of_uncertainty(ax: Axes, scene: Scene, view: View) -> Array:
+def _uncertainty_in_plane(ax: Axes, scene: Scene, view: View) -> Array:
     order = np.argsort(scene.uncertainty, kind="stable")  # the uncertain ones on top
     ordered = replace(scene, sample_index=scene.sample_index[order], responsibilities=scene.responsibilities[order])
-    rows(ax, ordered, view, _ink(ordered.uncertainty, inks_of(ax)), area=_area(ordered.uncertainty))
+    frame.rows(ax, ordered, view, _ink(ordered.uncertainty, inks_of(ax)), area=_area(ordered.uncertainty))
     return view.project(scene.mixture.means)
 
 
-def _axis_of_uncertainty(ax: Axes, scene: Scene, view: View, edges: Array) -> Array:
+def _uncertainty_along_axis(ax: Axes, scene: Scene, view: View, edges: Array) -> Array:
     mixture = view.marginal(scene.mixture)
     (x,) = coordinates(mixture, edges, n=800)
     responsibilities, _ = scored(mixture, x[:, None])
@@ -549,9 +513,6 @@ def _ink(uncertainty: Array, inks: Inks) -> Array:
     depth = np.clip(2 * uncertainty, 0, 1)[:, None] ** 0.5
     shades = (1 - depth) * np.array(to_rgb(inks.faint)) + depth * np.array(to_rgb(inks.ink))
     return np.column_stack([shades, 0.35 + 0.5 * depth])
-
-
-publish("gmm.plotting", [plot_uncertainty])
 
 
 _THIN = 0.06  # in standard deviations of the mixture, and of the component along an axis
@@ -610,7 +571,7 @@ def plot_density(
         raise raisable(InvalidParameterError)("content must be one share or several, as in (0.5, 0.9); got none")
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
     check_components_alone(scene, plot_density.__name__)
-    return draw(scene, view, ax, partial(_panel_of_density, contents=contents), f"Density of {heading(scene)}")
+    return frame.draw(scene, view, ax, partial(_draw_density, contents=contents), f"Density of {frame.heading(scene)}")
 
 
 def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Array:
@@ -627,29 +588,29 @@ def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Ar
     return np.asarray(np.quantile(log_density, 1 - np.asarray(contents)))
 
 
-def _panel_of_density(
+def _draw_density(
     ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]
-) -> list[Entries]:
+) -> list[frame.Entries]:
     mixture = view.marginal(scene.mixture)
     levels, inks = highest_density(mixture, contents), inks_of(ax)
     if view.n_axes == 1:
         _curve(ax, mixture, edges, levels)
-        rug(ax, view.project(scene.sample_rows)[:, 0], 0.015, alpha=0.25)
+        frame.rug(ax, view.project(scene.sample_rows)[:, 0], 0.015, alpha=0.25)
     else:
         ax.set(xlim=edges[0], ylim=edges[1])  # before the labels are placed, which depends on sizes
-        _plane_of_density(ax, scene, view, mixture, dict(zip(levels, contents, strict=True)), small)
+        _contours_in_plane(ax, scene, view, mixture, dict(zip(levels, contents, strict=True)), small)
     keys: list[Artist] = [Line2D([], [], color=inks.ink, linewidth=width) for width in _line_widths(len(contents))]
     if view.n_axes == 1:
-        keys = [Patch(color=tint) for tint in _tints_of_density(ax, len(contents))]
-    lines: Entries = [
+        keys = [Patch(color=tint) for tint in _tints_below_curve(ax, len(contents))]
+    lines: frame.Entries = [
         (key, f"{content_label(part)} " + ("within" if small else f"above log density {level:.3g}".replace("-", "−")))
         for key, part, level in zip(keys, contents, levels, strict=True)
     ]
     dots = Line2D([], [], color=inks.faint, marker="o" if view.n_axes == 2 else "|", linestyle="", markersize=4)
-    return [lines, [(dots, "rows"), *marginal_note("density in", view, small=small)]]
+    return [lines, [(dots, "rows"), *frame.marginal_note("density in", view, small=small)]]
 
 
-def _plane_of_density(
+def _contours_in_plane(
     ax: Axes,
     scene: Scene,
     view: View,
@@ -660,7 +621,7 @@ def _plane_of_density(
     inks = inks_of(ax)
     shaded, levels = np.unique(highest_density(mixture, _SHADED)), sorted(content_at)
     tints, widths = _shades(ax)(np.linspace(0, 1, len(shaded))), _line_widths(len(levels))[::-1]
-    rows(ax, scene, view, inks.row, area=0.6).set_alpha(0.45)
+    frame.rows(ax, scene, view, inks.row, area=0.6).set_alpha(0.45)
     thin = _thin(mixture)
     for k in np.flatnonzero(thin & (mixture.weights > 0)):
         for level, tint in zip(shaded, tints, strict=True):
@@ -675,7 +636,7 @@ def _plane_of_density(
         )
         if not small:
             _label(ax, lines, {level: content_label(part) for level, part in content_at.items()})
-    numbers(ax, mixture.means, scene.present, scene.shades, small=small)
+    frame.numbers(ax, mixture.means, scene.present, scene.shades, small=small)
 
 
 def _label(ax: Axes, lines: ContourSet, labels: dict[float, str]) -> None:
@@ -757,8 +718,8 @@ def _surface(mixture: MixtureParameters, without: NDArray[np.bool_]) -> tuple[Ar
 
 
 def _curve(ax: Axes, mixture: MixtureParameters, edges: Array, levels: Array) -> None:
-    x, density, _ = curve(mixture, edges)
-    for level, tint in reversed(list(zip(np.exp(levels), _tints_of_density(ax, len(levels)), strict=True))):
+    x, density, _ = frame.curve(mixture, edges)
+    for level, tint in reversed(list(zip(np.exp(levels), _tints_below_curve(ax, len(levels)), strict=True))):
         ax.fill_between(x, density, where=density >= level, color=tint, linewidth=0, interpolate=True)
     ax.plot(x, density, color=inks_of(ax).ink, linewidth=1.6)
     ax.set_ylim(0, 1.08 * density.max())
@@ -774,14 +735,11 @@ def _line_widths(n: int) -> list[float]:
     return [max(1.8 - 0.5 * i, 0.8) for i in range(n)]
 
 
-def _tints_of_density(ax: Axes, n: int) -> Array:
+def _tints_below_curve(ax: Axes, n: int) -> Array:
     return np.asarray(_shades(ax)(np.linspace(0.95, 0.25, n)))
 
 
-publish("gmm.plotting", [plot_density])
-
-
-_BINS, _LONGEST = 16, 18
+_BINS = 16
 
 
 def plot_pairs(
@@ -835,25 +793,25 @@ def plot_pairs(
     m, n_drawn = len(chosen), min(check_whole(max_points, "max_points"), len(rows))
     drawn = np.sort(check_random_state(random_state).choice(len(rows), n_drawn, replace=False))
     with mpl.rc_context(STYLE), closed_on_failure():
-        panels = grid_of_pairs(m)
-        labels_of = [literal(names[j], _LONGEST, names) for j in chosen]
+        panels = frame.grid_of_pairs(m)
+        labels_of = [literal(names[j], frame.LONGEST_OF_PAIRS, names) for j in chosen]
         for i, j in np.ndindex(m, m):
             if j > i:
                 continue
             if i == j:
-                _histogram(panels[i, i], rows[:, chosen[i]], whole[:, chosen[i]], codes, len(classes))
+                _draw_column(panels[i, i], rows[:, chosen[i]], whole[:, chosen[i]], codes, len(classes))
             else:
                 pair = [chosen[j], chosen[i]]
-                _points_of_pairs(panels[i, j], rows[drawn][:, pair], whole[drawn][:, pair], codes[drawn], len(classes))
-            label_outer(panels[i, j], labels_of, i, j, m)
+                _draw_pair(panels[i, j], rows[drawn][:, pair], whole[drawn][:, pair], codes[drawn], len(classes))
+            frame.label_outer(panels[i, j], labels_of, i, j, m)
         panels[0, 0].figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
         called = list(map(str, classes.tolist()))
-        names_of_classes = [literal(name, _LONGEST, called) for name in called]
-        entries: Entries = list(zip(map(dot, colours(len(classes))), names_of_classes, strict=True))
+        names_of_classes = [literal(name, frame.LONGEST_OF_PAIRS, called) for name in called]
+        entries: frame.Entries = list(zip(map(frame.dot, colours(len(classes))), names_of_classes, strict=True))
         if filled is not None:
-            entries.append((dot(inks_of(panels[0, 0]).ink, "x"), "filled"))
+            entries.append((frame.dot(inks_of(panels[0, 0]).ink, "x"), "filled"))
         if entries:
-            legend_of_pairs(panels, entries)
+            frame.legend_of_pairs(panels, entries)
     return np.asarray(panels)
 
 
@@ -870,7 +828,7 @@ def _title(n_rows: int, n_drawn: int, m: int, d: int) -> str:
     return rows if m == d else f"{rows}, {m} of {counted(d, 'column')}"
 
 
-def _histogram(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
+def _draw_column(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
     there = np.isfinite(values)
     finite = values[there]
     width = finite.max(initial=-np.inf) - finite.min(initial=np.inf)
@@ -884,9 +842,7 @@ def _histogram(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArr
         ax.stairs(np.histogram(values[there & (codes == k)], edges)[0], edges, color=shade, linewidth=1.4, zorder=2)
 
 
-def _points_of_pairs(
-    ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], n_classes: int
-) -> None:
+def _draw_pair(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
     shades: Any = np.vstack([colours(n_classes), mpl.colors.to_rgb(NOISE)])[codes] if n_classes else inks_of(ax).row
     ax.scatter(values[:, 0], values[:, 1], s=9, c=shades, alpha=0.7, linewidths=0, zorder=2)
     gaps = np.isnan(values).any(axis=1) & np.isfinite(whole).all(axis=1)
@@ -895,4 +851,4 @@ def _points_of_pairs(
         ax.scatter(whole[gaps, 0], whole[gaps, 1], s=18, c=marks, marker="x", linewidths=0.9, zorder=3)
 
 
-publish("gmm.plotting", [plot_pairs])
+publish("gmm.plotting", [plot_clusters, plot_decision_boundaries, plot_density, plot_pairs, plot_uncertainty])

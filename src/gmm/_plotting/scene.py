@@ -37,12 +37,6 @@ _AFFINE = {4: 1e-3, 8: 1e-7}  # largest difference for numbers of so many bytes,
 _SINGULAR = 1e-12  # reciprocal condition number below which a step, once columns have one unit, loses a direction
 
 
-def steps_of(model: Any) -> list[tuple[str, Any]]:
-    """Return the steps of a pipeline in front of its last, as names and transformers; none if it is no pipeline."""
-    steps = [] if isinstance(model, type) else getattr(model, "steps", [])
-    return [(name, step) for name, step in steps[:-1] if step is not None and step != "passthrough"]
-
-
 def last_of(model: Any) -> Any:
     """Return the last step of a pipeline; what is no pipeline, as it is."""
     steps = None if isinstance(model, type) else getattr(model, "steps", None)
@@ -266,12 +260,6 @@ class Scene:
         return np.bincount(labels + 1, self.sample_weight, minlength=self.n_components + 1).astype(np.float64)
 
     @property
-    def relative_weight(self) -> Array:
-        """Weights of the drawn rows, divided by the mean positive weight, (s,)."""
-        weight = self.source.weights
-        return weight[self.sample_index] * (self.source.n_used / weight.sum())
-
-    @property
     def _scorer(self) -> Scorer:
         return Scorer(self.mixture, self.n_threads)
 
@@ -315,7 +303,8 @@ def scene_of(
     mixture = fitted_mixture(last)
     max_points = check_whole(max_points, "max_points")
     parameters, names = fitted_parameters(mixture), names_of_features(mixture)
-    if steps := steps_of(model):
+    steps = [] if isinstance(model, type) else getattr(model, "steps", [])  # of a pipeline
+    if steps := [(name, step) for name, step in steps[:-1] if step is not None and step != "passthrough"]:
         parameters, X, feature_names = before(steps, parameters, X)
         source, of_rows = as_source(X, sample_weight, estimator=model)
         numbered = (f"x{j}" for j in range(parameters.n_features))

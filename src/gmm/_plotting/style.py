@@ -90,7 +90,14 @@ def axes_of(ax: Axes | None, **figure: Any) -> Iterator[Axes]:
         If the Axes are not rectangular and two-dimensional, but for example polar.
     """
     if ax is not None:
-        _check_axes(ax)
+        if not isinstance(ax, Axes):
+            several = " of Axes: pass one of them, such as ax[0]" if isinstance(ax, np.ndarray | list | tuple) else ""
+            hint = ": pass one of its Axes, such as figure.subplots()" if isinstance(ax, FigureBase) else several
+            raise TypeError(f"ax must be one matplotlib Axes or None, got {type(ax).__name__}{hint}")
+        if ax.name != "rectilinear":
+            raise raisable(InvalidParameterError)(
+                f"ax must be two-dimensional rectangular Axes, got Axes of projection {ax.name!r}"
+            )
         yield ax
         return
     with mpl.rc_context(STYLE), closed_on_failure():
@@ -109,17 +116,6 @@ def closed_on_failure() -> Iterator[None]:
         for number in set(plt.get_fignums()) - before:
             plt.close(number)
         raise
-
-
-def _check_axes(ax: Any) -> None:
-    if not isinstance(ax, Axes):
-        several = " of Axes: pass one of them, such as ax[0]" if isinstance(ax, np.ndarray | list | tuple) else ""
-        hint = ": pass one of its Axes, such as figure.subplots()" if isinstance(ax, FigureBase) else several
-        raise TypeError(f"ax must be one matplotlib Axes or None, got {type(ax).__name__}{hint}")
-    if ax.name != "rectilinear":
-        raise raisable(InvalidParameterError)(
-            f"ax must be two-dimensional rectangular Axes, got Axes of projection {ax.name!r}"
-        )
 
 
 def inks_of(ax: Axes) -> Inks:

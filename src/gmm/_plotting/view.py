@@ -94,7 +94,11 @@ def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) 
     if isinstance(view, View):
         return view
     if isinstance(view, Directions):
-        return _view_of_directions(view, names)
+        matrix = view.matrix[:2]
+        if matrix.shape[1] != len(names):
+            raise _view_error(f"directions of {counted(matrix.shape[1], 'feature')}", names)
+        labels = tuple(_label(row * view.scales, f"direction {i + 1}", names) for i, row in enumerate(matrix))
+        return View(matrix, view.centre, labels, of_features=False)
     if view is None:
         view = "discriminating" if len(names) > 2 else tuple(range(len(names)))
     if isinstance(view, str) and view == "discriminating":
@@ -114,14 +118,6 @@ def discriminating(mixture: MixtureParameters, names: Sequence[str]) -> View:
         _label(plane.matrix[i] * plane.scales, f"{plane.kinds[i]} direction {i + 1}", names) for i in range(2)
     )
     return View(plane.matrix, plane.centre, labels, of_features=False)
-
-
-def _view_of_directions(directions: Directions, names: Sequence[str]) -> View:
-    matrix = directions.matrix[:2]
-    if matrix.shape[1] != len(names):
-        raise _view_error(f"directions of {counted(matrix.shape[1], 'feature')}", names)
-    labels = tuple(_label(row * directions.scales, f"direction {i + 1}", names) for i, row in enumerate(matrix))
-    return View(matrix, directions.centre, labels, of_features=False)
 
 
 def ellipse(mixture: MixtureParameters, k: int | np.intp, content: float) -> Array:

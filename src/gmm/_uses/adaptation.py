@@ -94,7 +94,12 @@ def adapt(
     array([0. , 0.4])
     """
     of_model = checked_without(model, "adapt", "heavy tails")
-    parts = _checked_parts(parameters)
+    one = isinstance(parameters, str | memoryview) or getattr(parameters, "ndim", 1) == 0
+    one = one or not isinstance(parameters, Collection)
+    parts = frozenset(map(str, [parameters] if one else parameters))
+    if not parts or not parts <= set(PARTS):
+        near = "".join(suggestion(part, PARTS) for part in sorted(parts - set(PARTS))[:1])
+        raise ValueError(f"expected parameters to name some of {quoted(PARTS)}, got {parameters!r:.80}{near}")
     relevance, n_iter = check_real(relevance, "relevance", "(0, inf)"), check_whole(n_iter, "n_iter")
     before = of_model.plugged_in().whole()
     if isinstance(X, SufficientStatistics):
@@ -190,16 +195,6 @@ def _statistics(
         raise TypeError("expected no sample_weight with statistics, which have the weights in them")
     check_statistics(X, mixture.means.shape, mixture.model.moments)
     return X
-
-
-def _checked_parts(parameters: Collection[str]) -> frozenset[str]:
-    one = isinstance(parameters, str | memoryview) or getattr(parameters, "ndim", 1) == 0
-    one = one or not isinstance(parameters, Collection)
-    parts = frozenset(map(str, [parameters] if one else parameters))
-    if not parts or not parts <= set(PARTS):
-        near = "".join(suggestion(part, PARTS) for part in sorted(parts - set(PARTS))[:1])
-        raise ValueError(f"expected parameters to name some of {quoted(PARTS)}, got {parameters!r:.80}{near}")
-    return parts
 
 
 def _adapted(

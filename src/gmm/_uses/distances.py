@@ -575,7 +575,9 @@ def _groups(components: MixtureParameters, K: int) -> Indices:
         order = np.argsort(_costs(components, *pairs), kind="stable")
         at_most = min(n - K, max(1, int(_MOST_AT_ONCE * n)))
         first, group = np.unique(_first_of_each(pairs[:, order], n, at_most), return_inverse=True)
-        components, labels = _merger(components, group, len(first)), group[labels]
+        moments, labels = _moments(components, group, len(first)), group[labels]
+        covariances = moments.layout.per_count(moments.second, moments.counts)
+        components = MixtureParameters(moments.counts, moments.origins, covariances, components.model)
     return labels
 
 
@@ -626,13 +628,6 @@ def _first_of_each(pairs: Indices, n: int, at_most: int) -> Indices:
             if not at_most:
                 break
     return first
-
-
-def _merger(components: MixtureParameters, labels: Indices, n: int) -> MixtureParameters:
-    """Return n components instead of as many groups, with the moments of these."""
-    moments = _moments(components, labels, n)
-    covariances = moments.layout.per_count(moments.second, moments.counts)
-    return MixtureParameters(moments.counts, moments.origins, covariances, components.model)
 
 
 def _moments(components: MixtureParameters, labels: Indices, n: int) -> SufficientStatistics:

@@ -19,7 +19,7 @@ from gmm._frozen_mixture import FrozenMixture, predicted_blocks
 from gmm._persistence.places import Predicted
 from gmm._public import publish
 from gmm._rows.entrance import as_source, check_any
-from gmm._rows.sources import ArraySource, Source
+from gmm._rows.sources import ArraySource
 from gmm._text.frames import data_frame
 from gmm._text.words import beginning, counted
 from gmm._validation.parameters import check_n_samples, check_random_state
@@ -336,9 +336,13 @@ def combine_components(
     >>> combined.n_clusters, sorted(np.bincount(combined.predict(X)).tolist())
     (3, [200, 200, 400])
     """
-    if not isinstance(model, FrozenMixture):
+    if isinstance(model, FrozenMixture):
+        predicted: Callable[..., Iterator[Predicted]] = partial(predicted_blocks, model)
+        source, _ = as_source(X, sample_weight, estimator=model, n_features=model.n_features)
+    else:
         check_is_mixture(model)
-    source, predicted = _opened(model, X, sample_weight)
+        source = source_of(model, X, sample_weight)
+        predicted = Scorer(fitted_parameters(model), model.n_threads).predicted
     check_any(source)
 
     def read() -> Iterator[tuple[Array, Array]]:
@@ -367,17 +371,6 @@ def combine_components(
     apart = 1 + int(overlap.argmax())  # so many clusters, any two of which share less than a row
     by_number, by_rows = (max(apart, _change_point(x, entropies[:n])) for x in (np.arange(1.0, n + 1), cumulative))
     return CombinedComponents(model, merges, entropies, merged_rows, by_number, by_rows, n)
-
-
-def _opened(
-    model: FittedMixture | FrozenMixture, X: ArrayLike, sample_weight: ArrayLike | None
-) -> tuple[Source, Callable[..., Iterator[Predicted]]]:
-    """Return the rows, and the function that predicts them block by block."""
-    if isinstance(model, FrozenMixture):
-        return as_source(X, sample_weight, estimator=model, n_features=model.n_features)[0], partial(
-            predicted_blocks, model
-        )
-    return source_of(model, X, sample_weight), Scorer(fitted_parameters(model), model.n_threads).predicted
 
 
 def _merges(blocks: Blocks, empty: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -34,7 +34,7 @@ from gmm._values.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses
+from gmm._values.weights import KnownClasses
 
 Method = Literal["bootstrap", "weighted-bootstrap", "information"]
 Callback = Callable[[int, int], object]
@@ -347,14 +347,7 @@ class _Refits(NamedTuple):
     draw_rows: bool
 
     @classmethod
-    def of(
-        cls,
-        model: GaussianMixture,
-        rows: Source,
-        known: KnownClasses = ALL_UNKNOWN,
-        *,
-        draw_rows: bool,
-    ) -> _Refits:
+    def of(cls, model: GaussianMixture, rows: Source, known: KnownClasses, *, draw_rows: bool) -> _Refits:
         mixture = fitted_parameters(model)
         settings = fit_settings(model, rows, mixture.model)
         problem = Problem(rows.with_classes(known), settings.objective.beside(mixture), settings.n_threads)
@@ -509,10 +502,6 @@ class LocalCoordinates:
         dense[:, :, rows, columns] = dense[:, :, columns, rows] = packed
         return np.asarray(self._factors[0] @ dense @ self._factors[0].transpose(0, 2, 1)).reshape(-1, *shape)
 
-    def means(self, steps: Array) -> Array:
-        """Return the changes of the means for u, (m, K·d): (m, K, d)."""
-        return self._times(self._factors[0], steps)
-
     def of(self, other: MixtureParameters) -> Array:
         """Return the coordinates of another mixture."""
         here = self.mixture
@@ -531,7 +520,7 @@ class LocalCoordinates:
         """Return what coordinates, (m, …), change of weights (m, K), means (m, K, d) and covariances (m, …)."""
         K, d = self.mixture.means.shape
         weights, steps, entries = np.split(points, [K, K + K * d], axis=1)
-        return weights * self.mixture.weights, self.means(steps), self.covariances(entries)
+        return weights * self.mixture.weights, self._times(self._factors[0], steps), self.covariances(entries)
 
     def _times(self, factors: Array, steps: Array) -> Array:
         steps = steps.reshape(len(steps), *self.mixture.means.shape)

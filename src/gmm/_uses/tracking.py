@@ -21,9 +21,9 @@ from gmm._rows.sources import ArraySource
 from gmm._text.words import counted
 from gmm._validation.given import check_box
 from gmm._validation.scalars import check_real, check_whole
-from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
+from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
 from gmm._values.layouts import Array
-from gmm._values.noise import Noise, UniformNoise
+from gmm._values.noise import UniformNoise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -172,8 +172,15 @@ class Tracker:
         reg_covar: float = 1e-6,
         random_state: int = 0,
     ) -> None:
-        self._noise, self._n_features = _checked_box(box), np.shape(box)[1]
-        self._model = _checked_model(covariance_type)
+        if len(shape := np.shape(box)) != 2 or not shape[1]:
+            raise ValueError(f"expected a box of shape (2, d), the corners of a frame, with d ≥ 1, got shape {shape}")
+        self._noise, self._n_features = UniformNoise(*check_box(box, "box", shape[1])), shape[1]
+        self._model = covariance_model(covariance_type)
+        if self._model.constraint or self._model.layout.pooled:
+            raise ValueError(
+                "objects have a covariance of their own: expected one of full, diag and spherical, got "
+                f"{covariance_type!r}"
+            )
         self._motion = check_real(motion, "motion", f"(0, {_MOST_MOTION})")
         self._forgetting = check_real(forgetting, "forgetting", "(0, 1)")
         ridge = check_real(reg_covar, "reg_covar", "(0, inf)")
@@ -210,7 +217,11 @@ class Tracker:
         ValueError, TypeError
             If the rows are unusable; the tracker is then unchanged.
         """
-        rows = self._rows(X)
+        if np.shape(X) == (0, self._n_features):
+            rows = ArraySource(np.empty((0, self._n_features)))
+        else:
+            source, _ = as_source(X, estimator=self, n_features=self._n_features)
+            rows = as_one_array(source, type(self).__name__)
         objects = None if self._objects is None else self._moved(self._objects, rows)
         labels = _labels(objects, rows)
         born = self._born(rows.rows[labels < 0], rows.n_rows)
@@ -259,13 +270,6 @@ class Tracker:
         self._times_seen[born] = self._times_seen.get(born, 0) + 1
         if self._times_seen[born] == self._confirm:
             self._confirmed[born] = len(self._confirmed)
-
-    def _rows(self, X: ArrayLike) -> ArraySource:
-        d = self._n_features
-        if np.shape(X) == (0, d):
-            return ArraySource(np.empty((0, d)))
-        source, _ = as_source(X, estimator=self, n_features=d)
-        return as_one_array(source, type(self).__name__)
 
     def _moved(self, before: _Objects, rows: ArraySource) -> _Objects:
         """Return the objects after their rows of a frame."""
@@ -344,22 +348,6 @@ def _like(other: MixtureParameters, weights: Array, means: Array, covariances: A
     """Return a mixture with the model and the noise of another; noise keeps a share, else it would not come back."""
     weights = weights * min(1.0, (1 - _LEAST_NOISE) / float(weights.sum()))
     return replace(other, weights=weights, means=means.copy(), covariances=covariances.copy())
-
-
-def _checked_box(box: ArrayLike) -> Noise:
-    shape = np.shape(box)
-    if len(shape) != 2 or not shape[1]:
-        raise ValueError(f"expected a box of shape (2, d), the corners of a frame, with d ≥ 1, got shape {shape}")
-    return UniformNoise(*check_box(box, "box", shape[1]))
-
-
-def _checked_model(covariance_type: str) -> CovarianceModel:
-    model = covariance_model(covariance_type)
-    if model.constraint or model.layout.pooled:
-        raise ValueError(
-            f"objects have a covariance of their own: expected one of full, diag and spherical, got {covariance_type!r}"
-        )
-    return model
 
 
 publish("gmm.tracking", [Tracker, Tracks])

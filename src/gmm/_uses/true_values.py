@@ -92,7 +92,12 @@ def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike)
             slopes, rest = _regressions(dense, columns, FULL.of_columns(errors[distinct], columns))
             away = part[:, None] - parameters.means[:, columns]
             expected = parameters.means + (slopes[codes] @ away[..., None])[..., 0]
-            means[here], covariances[here] = _mixed(expected, rest[codes], responsibilities[here].astype(np.float64))
+            shares = responsibilities[here].astype(np.float64)
+            means[here] = np.einsum("nk,nki->ni", shares, expected)
+            steps = expected - means[here][:, None]
+            spread = np.einsum("nk,nki,nkj->nij", shares, steps, steps)
+            within = np.einsum("nk,nkij->nij", shares, rest[codes]) + spread
+            covariances[here] = 0.5 * (within + within.transpose(0, 2, 1))
     return TrueValues(means, covariances)
 
 
@@ -132,15 +137,6 @@ def _roots(covariances: Array) -> Array:
         roots[:, j:, j] = rest[:, j:, j] / np.sqrt(pivots)[:, None]
         rest -= roots[:, :, None, j] * roots[:, None, :, j]
     return roots
-
-
-def _mixed(means: Array, covariances: Array, weights: Array) -> tuple[Array, Array]:
-    """Return the moments of mixtures of weights (m, K)."""
-    mean = np.einsum("nk,nki->ni", weights, means)
-    steps = means - mean[:, None]
-    spread = np.einsum("nk,nki,nkj->nij", weights, steps, steps)
-    covariance = np.einsum("nk,nkij->nij", weights, covariances) + spread
-    return mean, 0.5 * (covariance + covariance.transpose(0, 2, 1))
 
 
 publish("gmm.analysis", [TrueValues, true_values])

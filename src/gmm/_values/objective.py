@@ -177,10 +177,8 @@ class Objective:
     def _updated(
         self, statistics: SufficientStatistics, previous: MixtureParameters | None, weight: float, share_out: ShareOut
     ) -> MixtureParameters:
-        family, before = (
-            self.family(statistics.first.shape, weight),
-            None if previous is None else previous.covariances,
-        )
+        family = self.family(statistics.first.shape, weight)
+        before = None if previous is None else previous.covariances
         update = mstep.Update(
             family,
             np.ascontiguousarray(statistics.origins),

@@ -95,8 +95,7 @@ def parts(value: Any) -> Any:
     """Return hyperparameters by name, as numbers, lists or None, which compare equal and fit in JSON; others as is."""
     if not isinstance(value, NormalInverseWishart):
         return value
-    prior = value
-    return {field.name: np.asarray(getattr(prior, field.name)).tolist() for field in fields(prior)}
+    return {field.name: np.asarray(getattr(value, field.name)).tolist() for field in fields(value)}
 
 
 class Prior:
@@ -249,8 +248,9 @@ class VariationalPrior(Prior):
 
     def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments:
         """Return the moments that the prior adds to an update."""
-        copies, K = n_components if model.layout.pooled else 1, n_components
-        scale, constant = np.array(self.scale).reshape(-1), K * self._wishart_normaliser(model) + self._of_weights(K)
+        copies, K, a = n_components if model.layout.pooled else 1, n_components, self.concentration
+        of_weights = K * log(a) if self.sticks else lgamma(K * a) - K * lgamma(a)
+        scale, constant = np.array(self.scale).reshape(-1), K * self._wishart_normaliser(model) + of_weights
         return PriorMoments(self.mean, copies * scale, self.shrinkage, copies * self.dof, constant)
 
     def belief(self, weight: float) -> tuple[float, bool, float]:
@@ -275,11 +275,6 @@ class VariationalPrior(Prior):
         else:
             log_determinant = -2 * float(FULL.whiten(self.scale[None], d)[1][0])
         return 0.5 * self.dof * (log_determinant - d * log(2)) - log_gamma_sum(self.dof, d)
-
-    def _of_weights(self, K: int) -> float:
-        if self.sticks:
-            return K * log(self.concentration)
-        return lgamma(K * self.concentration) - K * lgamma(self.concentration)
 
     def expected_weights(self, counts: Array) -> Array:
         """Return the posterior means of the weights, given counts; of broken sticks, renormalised."""

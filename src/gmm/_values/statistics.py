@@ -6,6 +6,7 @@ Statistics of parts of the rows can be added, so they are also what threads, chu
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,27 +54,17 @@ class SufficientStatistics:
 
     @classmethod
     def from_kernel(
-        cls,
-        layout: Layout,
-        origins: Array,
-        counts: Array,
-        first: Array,
-        second: Array,
-        log_evidence: float,
-        weight: float,
-        precision: Array,
+        cls, layout: Layout, origins: Array, counts: Array, first: Array, second: Array, *rest: Any
     ) -> SufficientStatistics:
-        """Make the value of what the compiled core returns, whose second moments are flat."""
-        second = second.reshape(layout.shape(*first.shape))
-        return cls(layout, origins, counts, first, second, log_evidence, weight, precision)
+        """Make the value of what the compiled core returns: the fields in order, with second moments that are flat."""
+        return cls(layout, origins, counts, first, second.reshape(layout.shape(*first.shape)), *rest)
 
     @property
     def precisions(self) -> Array:
         """The sums of the tails of each component, (2, K)."""
-        of_each = self.precision
-        return (
-            np.array(of_each, order="C") if isinstance(of_each, np.ndarray) else np.full((2, len(self.counts)), of_each)
-        )
+        if isinstance(self.precision, np.ndarray):
+            return np.array(self.precision, order="C")
+        return np.full((2, len(self.counts)), self.precision)
 
     @property
     def least_count(self) -> float:
@@ -216,23 +207,12 @@ class SufficientStatistics:
         first[into] = 0.5 * self.first[component] + half * offset
         precision = self.precisions
         precision[:, [component, into]] = 0.5 * precision[:, [component]]
-        return replace(
-            self,
-            origins=origins,
-            counts=counts,
-            precision=precision,
-            first=first,
-            second=self._split_second(component, into, offset),
-        )
-
-    def _split_second(self, component: int, into: int, offset: Array) -> Array:
-        if self.layout.pooled:
-            return self.second
-        second = self.second.copy()
-        slope = self.layout.outer(self.first[component][None], offset[None])[0]
-        second[component] = 0.5 * self.second[component] - slope
-        second[into] = 0.5 * self.second[component] + slope
-        return second
+        second = self.second
+        if not self.layout.pooled:
+            second, slope = second.copy(), self.layout.outer(self.first[component][None], offset[None])[0]
+            second[component] = 0.5 * self.second[component] - slope
+            second[into] = 0.5 * self.second[component] + slope
+        return replace(self, origins=origins, counts=counts, precision=precision, first=first, second=second)
 
 
 publish("gmm.em", [SufficientStatistics])
