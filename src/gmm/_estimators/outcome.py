@@ -114,7 +114,10 @@ def warn_of_light_rows(source: Source, n_parameters: int) -> None:
 
 def warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, names: Sequence[str]) -> None:
     """Warn if columns vary, but by less than ten ridges, which hide their groups."""
-    (low, high), most = source.survey.box, _RIDGES * ridge
+    most, whiteners = _RIDGES * ridge, parameters.whiteners
+    if parameters.model.stored_whole and np.vdot(whiteners, whiteners) * (most + ridge) < 1:
+        return  # tr Σ⁻¹ bounds the eigenvalues of every component from below: no column is so narrow
+    low, high = source.survey.box
     small = np.flatnonzero((fitting.degenerate.total_variances(parameters) < most + ridge) & (high > low)).tolist()
     if not small:
         return
