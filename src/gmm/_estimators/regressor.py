@@ -133,8 +133,7 @@ class MixtureRegressor(Estimator):
         targets = check_targets(y, len(rows), missing=self.missing)
         # Weights as they were given: a row without any feature says something if it has a target.
         both = ArraySource(np.column_stack([rows, targets]), source.read.sample_weight)
-        mixture = GaussianMixture(**self.get_params(deep=False))
-        mixture.set_params(reg_covar=relative_ridge(both, self.reg_covar))
+        mixture = GaussianMixture(**self.get_params(deep=False) | {"reg_covar": relative_ridge(both, self.reg_covar)})
         mixture.fit(both.rows, sample_weight=both.sample_weight)
         self.mixture_, self.n_iter_ = mixture, mixture.n_iter_
         self.n_targets_ = 1 if targets.ndim == 1 else targets.shape[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from types import MappingProxyType
 from typing import Any
@@ -13,36 +14,23 @@ import pyarrow.ipc
 import pyarrow.orc
 import pyarrow.parquet
 
-from gmm._rows.part import Part, native_file
+from gmm._rows.part import FilePart, Part, native_file
 
 _BUFFER = 1 << 16  # bytes of each column that are read at once; without a buffer, a row group is in memory twice
 _USUAL: Mapping[str, int] = MappingProxyType({})
 
 
-class ParquetPart(Part):
-    """A Parquet file.
-
-    Parameters
-    ----------
-    name : str
-        For messages.
-    source : str or bytes
-        The path, or the content of a file that can be read only once.
-
-    Raises
-    ------
-    ValueError
-        If it is not a Parquet file.
-    """
+class ParquetPart(FilePart):
+    """A Parquet file."""
 
     def __init__(self, name: str, source: str | bytes) -> None:
-        self.name, self._source = name, source
+        super().__init__(name, source)
         with _opened(native_file(source), name) as file:
             self.schema: pa.Schema = file.schema_arrow
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns, `at_once` rows at a time, from the first row on."""
-        return parquet_batches(native_file(self._source), self.name, columns, at_once)
+        return parquet_batches(native_file(self.source), self.name, columns, at_once)
 
 
 def parquet_batches(
@@ -62,11 +50,17 @@ def parquet_batches(
     ValueError
         If the file is damaged.
     """
-    with _opened(source, name, limits) as file:
-        try:
-            yield from file.iter_batches(at_once, row_groups=row_groups, columns=list(columns), use_threads=False)
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{name} is damaged: {error}") from error
+    with _opened(source, name, limits) as file, _reading(name):
+        yield from file.iter_batches(at_once, row_groups=row_groups, columns=list(columns), use_threads=False)
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Say which file is damaged, where pyarrow finds that one is."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{name} is damaged: {error}") from error
 
 
 def _opened(source: pa.NativeFile, name: str, limits: Mapping[str, int] = _USUAL) -> pa.parquet.ParquetFile:
@@ -78,34 +72,18 @@ def _opened(source: pa.NativeFile, name: str, limits: Mapping[str, int] = _USUAL
         raise ValueError(f"{name} is not a complete Parquet file: {error}") from error
 
 
-class ArrowPart(Part):
-    """An Arrow file, Feather included, or a file that holds an Arrow stream.
-
-    Parameters
-    ----------
-    name : str
-        For messages.
-    source : str or bytes
-        The path, or the content of a file that can be read only once.
-
-    Raises
-    ------
-    ValueError
-        If it is no such file.
-    """
+class ArrowPart(FilePart):
+    """An Arrow file, Feather included, or a file that holds an Arrow stream."""
 
     def __init__(self, name: str, source: str | bytes) -> None:
-        self.name, self._source = name, source
+        super().__init__(name, source)
         with native_file(source) as file:
             self.schema: pa.Schema = self._reader(file).schema
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns from the first row on, in the batches of the file."""
-        with native_file(self._source) as file:
-            try:
-                yield from _batches(self._reader(file))
-            except (pa.ArrowException, OSError) as error:
-                raise ValueError(f"{self.name} is damaged: {error}") from error
+        with native_file(self.source) as file, _reading(self.name):
+            yield from _batches(self._reader(file))
 
     def _reader(self, file: pa.NativeFile) -> Any:
         try:
@@ -301,38 +279,23 @@ def _is_encrypted(options: pa.dataset.ParquetFragmentScanOptions) -> bool:
     return any(getattr(options, name, None) is not None for name in keys)
 
 
-class ORCPart(Part):
-    """An ORC file.
-
-    Parameters
-    ----------
-    name : str
-        For messages.
-    source : str or bytes
-        The path, or the content of a file that can be read only once.
-
-    Raises
-    ------
-    ValueError
-        If it is not an ORC file.
-    """
+class ORCPart(FilePart):
+    """An ORC file."""
 
     def __init__(self, name: str, source: str | bytes) -> None:
-        self.name, self._source = name, source
+        super().__init__(name, source)
         self.schema: pa.Schema = self._opened().schema
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns from the first row on, in the stripes of the file."""
         file = self._opened()
         present = [name for name in columns if name in file.schema.names]
-        try:
+        with _reading(self.name):
             for stripe in range(file.nstripes):
                 yield file.read_stripe(stripe, columns=present)
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{self.name} is damaged: {error}") from error
 
     def _opened(self) -> pa.orc.ORCFile:
-        file = native_file(self._source)
+        file = native_file(self.source)
         try:
             return pa.orc.ORCFile(file)
         except (pa.ArrowException, OSError) as error:

@@ -55,6 +55,26 @@ class Part(ABC):
         return self.batches(columns, _AT_ONCE)
 
 
+class FilePart(Part):
+    """A table in a file of one kind, which a subclass opens to see its schema.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    source : str or bytes
+        The path, or the content of a file that can be read only once.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file.
+    """
+
+    def __init__(self, name: str, source: str | bytes) -> None:
+        self.name, self.source = name, source
+
+
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 _STORED_TEXT_AT_ONCE = 1 << 20  # bytes
 UTF_8, _WESTERN, LATIN_1 = "utf8", "cp1252", "latin-1"

@@ -457,8 +457,9 @@ def column_widths(source: Source) -> Array:
 def some_rows(source: Source) -> tuple[Array, Array]:
     """Return at most 100,000 rows that weigh something, evenly spread, in float64, and their weights."""
     indices = np.arange(0, source.n_rows, ceil(source.n_rows / _MEASURED))
-    indices = indices[source.weights[indices] > 0]
-    return source.take(indices).astype(np.float64), source.weights[indices]
+    weights = in_full(weights_of(source.sample_weight, indices), len(indices))
+    used = weights > 0
+    return source.take(indices[used]).astype(np.float64), weights[used]
 
 
 def relative_ridge(source: Source, reg_covar: float) -> float:
