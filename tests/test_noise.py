@@ -27,7 +27,7 @@ from inside import (
     ArraySource,
     EStep,
     Scorer,
-    UniformNoise,
+    Noise,
     WhitenedMixture,
     covariance_model,
     fitted_parameters,
@@ -452,7 +452,7 @@ def test_a_stream_and_halves_of_an_iteration_know_noise():
 
 
 def test_the_noise_of_a_mixture_is_uniform():
-    noise = UniformNoise(np.array([0.0, 10.0]), np.array([2.0, 15.0]))
+    noise = Noise(np.array([0.0, 10.0]), np.array([2.0, 15.0]))
     assert noise.log_density == pytest.approx(-np.log(10))
     assert noise.of_columns(np.array([1])).log_density == pytest.approx(-np.log(5))
 

@@ -153,7 +153,7 @@ class Scorer:
         None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
         ridge. Of contaminated tails, the best of a few beginnings.
         """
-        noise = self.parameters.noise.with_share(0.0)
+        noise = self.parameters.noise._replace(share=0.0)
         if self.parameters.n_components == 1:
             return None
         limit = inf if max_ratio is None else float(max_ratio)

@@ -23,7 +23,7 @@ from gmm._validation.given import check_box
 from gmm._validation.scalars import check_real, check_whole
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
 from gmm._values.layouts import Array
-from gmm._values.noise import UniformNoise
+from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -174,7 +174,7 @@ class Tracker:
     ) -> None:
         if len(shape := np.shape(box)) != 2 or not shape[1]:
             raise ValueError(f"expected a box of shape (2, d), the corners of a frame, with d ≥ 1, got shape {shape}")
-        self._noise, self._n_features = UniformNoise(*check_box(box, "box", shape[1])), shape[1]
+        self._noise, self._n_features = Noise(*check_box(box, "box", shape[1])), shape[1]
         self._model = covariance_model(covariance_type)
         if self._model.constraint or self._model.layout.pooled:
             raise ValueError(
