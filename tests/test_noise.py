@@ -4,7 +4,6 @@ import io
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
 from functools import reduce
 from importlib.resources import files
 from operator import add
@@ -26,8 +25,8 @@ from inside import (
     TIED,
     ArraySource,
     EStep,
-    Scorer,
     Noise,
+    Scorer,
     WhitenedMixture,
     covariance_model,
     fitted_parameters,
@@ -62,7 +61,7 @@ def mixture_near(name, rows, seed=1):
         whiteners = np.tril(0.2 * whiteners - 0.1) + np.eye(d) * 0.7
     log_offset = np.log(rng.dirichlet(np.full(K, 5.0)) * 0.8)
     mixture = WhitenedMixture(layout, log_offset, rows[rng.integers(len(rows), size=K)].astype(float), whiteners)
-    return replace(mixture, log_noise=float(np.quantile(joint_of(rows, mixture).max(axis=1), 0.4)))
+    return mixture._replace(log_noise=float(np.quantile(joint_of(rows, mixture).max(axis=1), 0.4)))
 
 
 def joint_of(rows, mixture):

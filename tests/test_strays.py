@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, select
-from inside import MixtureParameters, StudentTails, Noise, covariance_model
+from inside import MixtureParameters, Noise, StudentTails, covariance_model
 from test_health import degenerate_of
 
 TYPES = ["EII", "EEI", "EEE"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +14,6 @@ from gmm._values.layouts import DIAGONAL, FULL, Array, Layout
 _SHARED = 64  # rows
 
 
-@dataclass(frozen=True, eq=False)
 class RowErrors:
     """The covariances of the errors of rows; false if rows have none.
 
@@ -27,8 +25,9 @@ class RowErrors:
         Variances alone if the errors of different columns are independent.
     """
 
-    codes: NDArray[np.intp]
-    covariances: Array
+    def __init__(self, codes: NDArray[np.intp], covariances: Array) -> None:
+        self.codes = codes
+        self.covariances = covariances
 
     def __bool__(self) -> bool:
         return len(self.codes) > 0

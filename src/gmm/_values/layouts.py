@@ -38,7 +38,8 @@ class Layout:
     ----------
     code : int
         Code of the layout in the compiled modules.
-    name : str
+    sizes : str
+        Shape of the array, in words.
     pooled : bool
         Whether all components share one matrix.
     """
@@ -46,18 +47,18 @@ class Layout:
     axis_aligned = False  # whether only variances are stored, so that no d × d matrix is ever needed
     whole = True  # whether matrices or variances are stored, not factors and noise
 
-    def __init__(self, code: int, name: str, *, pooled: bool = False) -> None:
+    def __init__(self, code: int, sizes: str, *, pooled: bool = False) -> None:
         self.code = code
         self.pooled = pooled
-        self._name = name
+        self._sizes = sizes
 
     def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
         """Unpickle to the one instance: layouts are compared by identity."""
         return layout_with_code, (self.code,)
 
     def __repr__(self) -> str:
-        """Return the name."""
-        return self._name
+        """Return the shape."""
+        return self._sizes
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Shape of the array."""
@@ -265,7 +266,7 @@ class LowRank(Layout):
     whole = False
 
     def __init__(self, n_factors: int) -> None:
-        super().__init__(_FIRST_CODE + n_factors, f"low rank ({n_factors})")
+        super().__init__(_FIRST_CODE + n_factors, f"(K, {1 + n_factors}, d)")
         self.n_factors = n_factors
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
@@ -364,13 +365,13 @@ def determines(layout: Layout, target: Layout) -> bool:
 
 def _check_determined(layout: Layout, target: Layout) -> None:
     if not determines(layout, target):
-        raise ValueError(f"expected moments that determine those of {target}, got moments of {layout}")
+        raise ValueError(f"expected second moments that determine those of shape {target}, got moments of shape {layout}")
 
 
-FULL = Layout(0, "full")
-TIED = Layout(1, "tied", pooled=True)
-DIAGONAL: Layout = _Variances(2, "diagonal")
-SPHERICAL: Layout = _Variances(3, "spherical")
+FULL = Layout(0, "(K, d, d)")
+TIED = Layout(1, "(d, d)", pooled=True)
+DIAGONAL: Layout = _Variances(2, "(K, d)")
+SPHERICAL: Layout = _Variances(3, "(K,)")
 
 
 def layout_with_code(code: int) -> Layout:
