@@ -558,6 +558,7 @@ class BayesianGaussianMixture(FittedMixture):
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
+        estimated.check_features(self, source)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
         values = {name: getattr(self, name) for name in OF_POSTERIOR}
         prior = check_variational_prior(values, model, int(self.n_components), mean, covariance, self.reg_covar)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.criteria import HELD_OUT
-from gmm._estimators.estimated import settings_of, tails_of
+from gmm._estimators.estimated import check_features, settings_of
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
@@ -27,7 +27,7 @@ from gmm._selection.cell import CRITERION_ACCURACY
 from gmm._selection.grid import kind_of
 from gmm._selection.held_out import check_folds
 from gmm._text.words import suggestion
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_together, refuse
 from gmm._validation.given import (
     check_fixed,
     check_fixed_start,
@@ -37,6 +37,7 @@ from gmm._validation.given import (
     check_means_init,
     check_precisions_init,
     check_ridge,
+    check_tails,
 )
 from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import excerpt
@@ -148,9 +149,9 @@ def fixed_components(
     fixed = check_fixed(template.fixed, n, models[0])
     if not fixed and means_init is None and template.precisions_init is None:
         return None
-    refuse("fixed weights", {"select": fixed.weights.any()})
-    refuse("fixed covariances", {"max_ratio": template.max_ratio is not None and fixed.covariances.any()})
-    refuse("fixed parameters", {"standardize": standardize})
+    features = {"fixed weights": fixed.weights.any(), "fixed covariances": fixed.covariances.any(), "select": True}
+    features |= {"fixed parameters": True, "max_ratio": template.max_ratio is not None, "standardize": standardize}
+    check_together(features)
     values = {"means": means_init, "precisions": template.precisions_init}
     check_fixed_start(fixed, [name for name, value in values.items() if value is not None])
     if not fixed.means.all():
@@ -380,7 +381,8 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
         own = {"tails": name, "degrees_of_freedom": None if beside_t else degrees_of_freedom}
         mixture = GaussianMixture(**template.get_params() | own)
         check_parameters(mixture, STARTS)
-        every.setdefault(name, tails_of(mixture, source))
+        check_features(mixture, source)
+        every.setdefault(name, check_tails(name, own["degrees_of_freedom"]))
     return list(every.values())
 
 
