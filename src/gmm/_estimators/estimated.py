@@ -45,7 +45,6 @@ from gmm._rows.sources import Source, box_of, followed
 from gmm._text.frames import framed_like
 from gmm._validation.combinations import check_together, refuse
 from gmm._validation.given import (
-    OF_POSTERIOR,
     check_means_init,
     check_noise,
     check_precisions_init,
@@ -53,7 +52,7 @@ from gmm._validation.given import (
     check_ridge,
     check_weights_init,
 )
-from gmm._validation.parameters import check_callback, check_parameters, check_random_state
+from gmm._validation.parameters import check_callback, check_parameters, check_random_state, options_with
 from gmm._validation.scalars import check_boolean
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
@@ -63,8 +62,6 @@ from gmm._values.parameters import NOTHING_FIXED, Fixed, MixtureParameters
 from gmm._values.priors import ConjugatePrior, NormalInverseWishart, parts
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import NORMAL_TAILS
-
-_FREE = ("n_threads", "verbose", "verbose_interval", "warm_start")  # may be others when a fit continues
 
 
 @contextmanager
@@ -112,7 +109,8 @@ def what_must_be_same(estimator: Estimator, source: Source) -> dict[str, Any]:
     """Return the facts about an estimator and its rows on which the bits of a fit depend, as JSON values."""
     rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
     same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
-    return same | {name: _described(value) for name, value in estimator.get_params().items() if name not in _FREE}
+    free = options_with("continuation")
+    return same | {name: _described(value) for name, value in estimator.get_params().items() if name not in free}
 
 
 def _described(value: Any) -> Any:
@@ -133,9 +131,6 @@ def _described(value: Any) -> Any:
     return f"an array of shape {array.shape}, {hashlib.blake2b(array.data, digest_size=8).hexdigest()}"
 
 
-_PRIOR = "prior", "max_ratio", *OF_POSTERIOR, "noise", "tails", "degrees_of_freedom"  # of one estimator or another
-
-
 def is_noisy(mixture: FittedMixture) -> bool:
     """Whether the parameters ask for noise."""
     return np.ndim(mixture.noise) > 0 or bool(mixture.noise)
@@ -143,7 +138,7 @@ def is_noisy(mixture: FittedMixture) -> bool:
 
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
     """Return the parameters that describe prior, noise, tails and limit, as values that compare equal."""
-    raw = [vars(mixture)[name] for name in _PRIOR if name in vars(mixture)]
+    raw = [vars(mixture)[name] for name in options_with("objective") if name in vars(mixture)]
     return tuple(np.asarray(parts(each)).tolist() for each in raw)
 
 
@@ -270,7 +265,7 @@ def fit(
     UserWarning
         If no row of a class has a positive weight, so that it is left out.
     """
-    check_parameters(self, fitting.starts.STARTS)
+    check_parameters(self)
     callback = check_callback(callback)
     source, names = source_to_fit(self, X, sample_weight, error_covariance)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)

@@ -415,7 +415,7 @@ class GaussianMixture(FittedMixture):
         >>> mixture.weights_.round(2), mixture.means_.ravel().round(1)
         (array([0.76, 0.24]), array([0., 6.]))
         """
-        check_parameters(self, fitting.starts.STARTS)
+        check_parameters(self)
         from gmm._estimators.streamed import block_of, stream_blocks
 
         decay = check_real(decay, "decay", "[0, 1)")

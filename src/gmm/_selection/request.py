@@ -19,7 +19,6 @@ from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
 from gmm._fitting.moments import prior_of
-from gmm._fitting.starts import STARTS
 from gmm._lazy import cached_property
 from gmm._rows.sources import Source
 from gmm._selection.candidates import as_model
@@ -39,7 +38,7 @@ from gmm._validation.given import (
     check_ridge,
     check_tails,
 )
-from gmm._validation.parameters import check_parameters
+from gmm._validation.parameters import STARTS, check_parameters, options_with
 from gmm._validation.scalars import excerpt
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
@@ -172,9 +171,7 @@ def fixed_components(
 
 _FOLDS = 5
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
-_OF_FIXED = "means_init", "precisions_init", "fixed"
-# Parameters about the start, continuation, rows or output of a single fit.
-_SINGLE_FIT_ONLY = ("weights_init", *_OF_FIXED, "warm_start", "trim", "verbose", "verbose_interval")
+_OF_FIXED, _SINGLE_FIT_ONLY = options_with("components"), options_with("single")
 _INSTEAD = {
     "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
     "models": "use covariance_type to choose the models",
@@ -289,10 +286,10 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
     if parameters.get("tol", ...) is None:
         parameters = {name: value for name, value in parameters.items() if name != "tol"}
     template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
-    check_parameters(template, STARTS)
+    check_parameters(template)
     if not isinstance(template.init_params, str):
         raise TypeError(
-            f"expected the name of a start in init_params, among {tuple(STARTS)}, since a search needs starts for "
+            f"expected the name of a start in init_params, among {STARTS}, since a search needs starts for "
             f"every number of components; got {type(template.init_params).__name__}"
         )
     return template
@@ -380,7 +377,7 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
         beside_t = name != StudentTails.name and StudentTails.name in names
         own = {"tails": name, "degrees_of_freedom": None if beside_t else degrees_of_freedom}
         mixture = GaussianMixture(**template.get_params() | own)
-        check_parameters(mixture, STARTS)
+        check_parameters(mixture)
         check_features(mixture, source)
         every.setdefault(name, check_tails(name, own["degrees_of_freedom"]))
     return list(every.values())
