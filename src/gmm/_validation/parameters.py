@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -165,6 +166,7 @@ OPTIONS: Mapping[str, Option] = {
 }
 
 
+@cache
 def options_with(role: str) -> tuple[str, ...]:
     """Return the names of the options that have a role."""
     return tuple(name for name, option in OPTIONS.items() if role in option.roles)
