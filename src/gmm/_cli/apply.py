@@ -11,6 +11,7 @@ from zipfile import is_zipfile
 
 import numpy as np
 
+from gmm._cli import arguments
 from gmm._cli.describe import MixtureFacts, ending, mixture_json
 from gmm._cli.failures import CommandError, UsageError, check_together
 from gmm._cli.fit import class_json
@@ -159,7 +160,7 @@ def sample(options: argparse.Namespace) -> None:
     """Run ``gmm sample``, which draws rows from a saved model."""
     check_table("--out", options.out)
     model = _load_mixture(options.model)
-    X, components = model.sample(options.rows, random_state=options.seed)
+    X, components = model.sample(options.rows, random_state=options.random_state)
     columns = dict(zip(names_of_features(model), X.T, strict=True))
     if options.component:
         columns |= beside(columns, {"component": components})
@@ -220,14 +221,6 @@ def export(options: argparse.Namespace) -> None:
         Screen(options.quiet).line(f"written to {options.out}")
 
 
-_FUNCTIONS = {
-    "clusters": "plot_clusters",
-    "pairs": "plot_clusters",
-    "density": "plot_density",
-    "boundaries": "plot_decision_boundaries",
-    "uncertainty": "plot_uncertainty",
-    "combined": "plot_clusters",
-}
 _MOST_FEATURES = 6
 
 
@@ -240,7 +233,7 @@ def plot(options: argparse.Namespace) -> None:
     plotting = drawing()
     screen = Screen(options.quiet)
     model = _load_mixture(options.model, options.file)
-    if options.kind not in _FUNCTIONS:
+    if options.kind == "convergence":
         if not hasattr(model, "history_"):
             raise CommandError(f"{options.model}: its parameters were given, not fitted, so it has no passes to draw")
         picture = plotting.plot_convergence(model)
@@ -248,7 +241,7 @@ def plot(options: argparse.Namespace) -> None:
         view = _view(model, options)
         rows = _rows(screen, model, options)
         mixture = combine_components(model, rows.source) if options.kind == "combined" else model
-        picture = getattr(plotting, _FUNCTIONS[options.kind])(mixture, rows.source, view=view)
+        picture = getattr(plotting, arguments.PICTURES[options.kind])(mixture, rows.source, view=view)
         if rows.filled_note:
             screen.note(f"in the picture, {rows.filled_note.rstrip('.')}")
     save_picture(picture, out)

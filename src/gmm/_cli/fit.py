@@ -288,7 +288,7 @@ class MixtureOutcome(Outcome, ABC):
         clusters = None if self.combined is None else self.combined.clusters().tolist()
         best = {**mixture_json(self.model), "rows_per_component": self.counts.tolist(), "clusters": clusters}
         agreement = None if self.agreement is None else agreement_json(self.agreement)
-        return {"data": self.about_data(), "seed": self.options.seed, "best": best, "agreement": agreement}
+        return {"data": self.about_data(), "seed": self.options.random_state, "best": best, "agreement": agreement}
 
     def write(self, out: Path, kind: str) -> list[str]:
         """Write the model, the labels in the format `kind`, and JSON to a directory; return the names of the files."""
@@ -439,9 +439,9 @@ def _fit_parameters(options: argparse.Namespace, tol: float | None) -> dict[str,
         "reg_covar": options.reg_covar,
         "max_iter": options.max_iter,
         "n_init": options.n_init,
-        "random_state": options.seed,
-        "n_threads": options.threads,
-        "missing": options.missing or "error",
+        "random_state": options.random_state,
+        "n_threads": options.n_threads,
+        "missing": options.missing,
     }
 
 
@@ -579,11 +579,11 @@ def _fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: s
     labels, out = _classes_of(rows.labels, options.class_column), _make_directory(options.out)
     started = time.perf_counter()
     classifier = MixtureClassifier(
-        options.components or 1,
+        options.n_components or 1,
         covariance_type,
         criterion=options.criterion,
         prior=options.prior,
-        standardize=bool(options.scale),
+        standardize=bool(options.standardize),
         **_fit_parameters(options, None),
     )
     with screen.warnings(options) as warned, screen.working("fitting"):
@@ -598,7 +598,7 @@ def _fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: s
     right = float(np.average(is_right, weights=of_labelled))
     of_each = np.bincount(labelled.codes[has_label], of_labelled)
     of_rows = {"accuracy": right, "agreement": agreement_json(agreement)}
-    document = {"data": outcome.about_data(), "seed": options.seed, "best": class_json(classifier), **of_rows}
+    document = {"data": outcome.about_data(), "seed": options.random_state, "best": class_json(classifier), **of_rows}
     if out is not None:
         _write_classifier(out, classifier, outcome, proba, document)
     if options.json:
@@ -701,8 +701,8 @@ def fit(options: argparse.Namespace) -> None:
 
 def _covariance_types(options: argparse.Namespace) -> list[str] | None:
     """Return the covariance models by their names, among which "all" may be; None is the default."""
-    names = options.covariance or ["all"]
-    if options.bayesian and options.covariance is not None and (len(names) > 1 or names[0] not in CLASSIC):
+    names = options.covariance_type or ["all"]
+    if options.bayesian and options.covariance_type is not None and (len(names) > 1 or names[0] not in CLASSIC):
         raise UsageError(f"--covariance {','.join(names)}: expected one of {', '.join(CLASSIC)} with --bayesian")
     unknown = [name for name in names if name not in (*COVARIANCE_CHOICES, "all") and not names_factors(name)]
     if unknown:
@@ -722,7 +722,7 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
 
 def _check_single(names: Sequence[str] | None, options: argparse.Namespace) -> None:
     """Check that --trim has one mixture to fit."""
-    single = len(options.components or ()) == len(names or ()) == 1 and len(options.tails or [""]) == 1
+    single = len(options.n_components or ()) == len(names or ()) == 1 and len(options.tails or [""]) == 1
     if options.trim is not None and (not single or names == ["all"]):
         raise UsageError(
             "--trim: expected one mixture to fit, such as --components 3 --covariance full, got a search: mixtures "
@@ -754,14 +754,14 @@ def _outcome(
 def _search(
     screen: Screen, rows: Rows, names: Sequence[str] | None, options: argparse.Namespace
 ) -> selection.Selection:
-    options.components, options.criterion = options.components or list(_COMPONENTS), options.criterion or CRITERIA[0]
+    options.n_components, options.criterion = options.n_components or list(_COMPONENTS), options.criterion or CRITERIA[0]
     types = requested_types(names or "all", len(rows.names), limited=options.max_ratio is not None)
     shared = "criterion", "time_limit", "checkpoint", "resume", "refine", "prior", "max_ratio", "degrees_of_freedom"
     same = {name: vars(options)[name] for name in shared}
-    same |= {"noise": bool(options.noise), "standardize": bool(options.scale), **_fit_parameters(options, None)}
+    same |= {"noise": bool(options.noise), "standardize": bool(options.standardize), **_fit_parameters(options, None)}
     same["tails"] = options.tails or [NORMAL_TAILS.name]
-    with screen.progress(options.components, len(types) * len(same["tails"])) as advance:
-        return selection.select(rows.source, options.components, types, callback=advance, **same)
+    with screen.progress(options.n_components, len(types) * len(same["tails"])) as advance:
+        return selection.select(rows.source, options.n_components, types, callback=advance, **same)
 
 
 def _trimmed(screen: Screen, rows: Rows, names: Sequence[str] | None, options: argparse.Namespace) -> GaussianMixture:
@@ -770,7 +770,7 @@ def _trimmed(screen: Screen, rows: Rows, names: Sequence[str] | None, options: a
     tails = {"tails": (options.tails or [NORMAL_TAILS.name])[0], "degrees_of_freedom": options.degrees_of_freedom}
     same = {name: vars(options)[name] for name in shared if vars(options)[name] is not None} | tails
     model = GaussianMixture(
-        options.components[0], covariance_type=names[0], **same, **_own_parameters(rows, options, _TOL)
+        options.n_components[0], covariance_type=names[0], **same, **_own_parameters(rows, options, _TOL)
     )
     with screen.working("fitting"):
         return model.fit(rows.source)

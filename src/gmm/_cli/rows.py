@@ -303,9 +303,9 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         _check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
             _columns_to_read(table.fields, [weight])
-        rows = _rows(table, columns, options, weight=weight, with_gaps=options.missing is not None)
+        rows = _rows(table, columns, options, weight=weight, with_gaps=options.missing == "em")
         rows = _measurements(rows, weight, named=options.columns is not None)
-        rows = _checked(rows, options, weight, with_gaps=options.missing is not None, instead=_FITTED_AS_THEY_ARE)
+        rows = _checked(rows, options, weight, with_gaps=options.missing == "em", instead=_FITTED_AS_THEY_ARE)
         if rows.n_rows < 2:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:

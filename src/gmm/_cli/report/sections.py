@@ -660,7 +660,7 @@ def trust(result: MixtureOutcome) -> Html | None:
         why = "there are fewer rows than free parameters"
     else:
         try:
-            errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=result.options.seed)
+            errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=result.options.random_state)
         except SingularMatrixError:
             why = COLLAPSED
     if model.n_components > 1:
@@ -719,7 +719,7 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
     loglik = search.loglik[search.best_index]
     per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
     return Narrative(
-        summary=summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
+        summary=summary_sentence(K, result.options.n_components, result.rows.n_rows, result.rows.names),
         remark=rival_sentence(search.criterion, K, _rivals(result)),
         warnings=_search_warnings(result),
         section=Section("choice", "Why this mixture", _choice(result, pictures)),
