@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 from typing import Any
 from zipfile import is_zipfile
 
 import numpy as np
 
 from gmm._cli import arguments
-from gmm._cli.describe import MixtureFacts, ending, mixture_json
+from gmm._cli.describe import MixtureFacts, class_json, ending, mixture_json
 from gmm._cli.failures import CommandError, UsageError, check_together
-from gmm._cli.fit import class_json
 from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.show import Screen
 from gmm._cli.write import (
@@ -22,13 +20,13 @@ from gmm._cli.write import (
     check_suffix,
     check_table,
     check_writable,
+    class_predictions,
     drawing,
+    mixture_predictions,
     save_picture,
     write_beside,
     write_json,
-    write_predictions,
     write_table,
-    written,
 )
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
@@ -39,7 +37,7 @@ from gmm._exchange.onnx import to_onnx
 from gmm._loading import load
 from gmm._persistence import load_state
 from gmm._persistence.places import replaceable
-from gmm._rows.writing import beside, class_columns
+from gmm._rows.writing import beside
 from gmm._selection import MixtureClassifier
 from gmm._selection.class_summary import summary_of
 from gmm._text.words import counted, noise_of_weight, quoted, suggestion
@@ -51,12 +49,8 @@ def _load_mixture(path: str, table: str | None = None) -> GaussianMixture | Baye
 
     Raises
     ------
-    CommandError
-        If the file holds something else.
-    UsageError
-        If the two files are in the wrong order.
-    ValueError
-        As `load`.
+    CommandError, UsageError, ValueError
+        As `_load_model`; also if the file holds a classifier.
     """
     model = _load_model(path, table)
     if isinstance(model, MixtureClassifier):
@@ -69,8 +63,12 @@ def _load_model(path: str, table: str | None = None) -> GaussianMixture | Bayesi
 
     Raises
     ------
-    CommandError, UsageError, ValueError
-        As `load_mixture`.
+    CommandError
+        If the file holds something else.
+    UsageError
+        If the two files are in the wrong order.
+    ValueError
+        As `load`.
     """
     if os.path.isdir(path):
         inside = os.path.join(path, "model.gmm")
@@ -86,51 +84,34 @@ def _load_model(path: str, table: str | None = None) -> GaussianMixture | Bayesi
 def predict(options: argparse.Namespace) -> None:
     """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
     check_table("--out", options.out)
-    _check_other_file(options)
+    there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
+    if len(there) == 2 and os.path.samefile(*there):
+        raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
     check_together(options)
-    model = _load_model(options.model, options.file)
+    model, screen = _load_model(options.model, options.file), Screen(options.quiet)
     if options.density and (options.known or isinstance(model, MixtureClassifier)):
         raise UsageError("--density: expected without --known, and of a mixture rather than a classifier")
     if isinstance(model, BayesianGaussianMixture):
         check_together(options, BayesianGaussianMixture="a mixture of --bayesian")
+    blocks: Iterable[Mapping[str, Any]]
     if isinstance(model, MixtureClassifier):
         check_together(options, MixtureClassifier="a classifier")
-        _predict_classes(model, options)
-        return
-    if options.known:
-        _predict_columns(model, options)
-        return
-    rows = rows_for(model, options, Screen(options.quiet))
-    with _writing(options):
-        write_predictions(options.out, model, rows, options, proba=options.proba)
+        rows = rows_for(model, options, screen)
+        proba = model.predict_proba(rows.source)
+        blocks = class_predictions(options.out, model, rows, options, proba, shown=options.proba)
+    elif options.known:
+        rows, columns = _predicted_columns(screen, model, options)
+        blocks = [columns]
+    else:
+        rows = rows_for(model, options, screen)
+        blocks = mixture_predictions(options.out, model, rows, options, proba=options.proba)
+    with Screen(options.quiet or options.out is None).working("writing"):
+        write_beside(options.out, rows, options, blocks)
 
 
-def _check_other_file(options: argparse.Namespace) -> None:
-    """Check that predictions do not take the place of the table that they are of."""
-    there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
-    if len(there) == 2 and os.path.samefile(*there):
-        raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
-
-
-def _writing(options: argparse.Namespace) -> AbstractContextManager[None]:
-    return Screen(options.quiet or options.out is None).working("writing")
-
-
-def _write(options: argparse.Namespace, rows: Rows, columns: Mapping[str, Any]) -> None:
-    """Write columns behind those of the table that are kept."""
-    with _writing(options):
-        write_beside(options.out, rows, options.keep or (), [columns])
-
-
-def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace) -> None:
-    rows = rows_for(classifier, options, Screen(options.quiet))
-    proba = classifier.predict_proba(rows.source)
-    numbers, labels = rows.numbers(0, rows.n_rows), classifier.classes_[proba.argmax(axis=1)]
-    shown = written(proba, options.out, options) if options.proba else None
-    _write(options, rows, class_columns(numbers, labels, classifier.classes_, shown))
-
-
-def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:
+def _predicted_columns(
+    screen: Screen, model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace
+) -> tuple[Rows, dict[str, Any]]:
     mixture = _plug_in(model)
     names = names_of_features(mixture)
     unknown = [name for name in options.known if name not in names]
@@ -138,7 +119,6 @@ def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: 
         near = suggestion(unknown[0], names)
         raise CommandError(f"--known: the model has no column {unknown[0]!r}; its columns are {quoted(names)}{near}")
     indices = [names.index(name) for name in options.known]
-    screen = Screen(options.quiet)
     rows = rows_for(mixture.marginal(indices), options, screen, names)
     with screen.warnings(options):
         prediction = mixture.predict_from(rows.source, indices, level=options.level)
@@ -149,7 +129,7 @@ def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: 
         columns[name] = prediction.means[:, j]
         spread = {f"{name}_sd": prediction.deviations[:, j]} | {f"{name}_{end}": values for end, values in ends}
         columns |= beside(others, spread)
-    _write(options, rows, columns)
+    return rows, columns
 
 
 def _plug_in(model: GaussianMixture | BayesianGaussianMixture) -> GaussianMixture:

@@ -160,7 +160,7 @@ class Option(NamedTuple):
             keywords["choices"] = self.value
         elif self.value is not None:
             keywords |= {"type": self.value, "metavar": metavar, "action": "extend" if self.value is names else "store"}
-        group.add_argument(*written.split("/"), **keywords | self.keywords)
+        group.add_argument(*written.split("/"), **{**keywords, **self.keywords})
 
 
 class _Command(NamedTuple):

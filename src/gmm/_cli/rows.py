@@ -294,7 +294,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
     UsageError
         If an option does not go with another one.
     """
-    weight, label = options.weight_column, options.label_column
+    weight, label = options.weight_column, options.label_column or options.class_column
     with screen.working("reading"):
         table = _open(options)
         others = dict.fromkeys(options.errors or (), "--errors")

@@ -63,16 +63,16 @@ def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
     model, draw = result.model, drawing()
     d, K = len(result.rows.names), len(result.shown)
     plans: dict[str, tuple[Callable[[], Any], str]] = {
-        "clusters": (lambda: result.draw(draw.plot_clusters), _clusters_caption(d, K))
+        "clusters": (lambda: draw.plot_clusters(model, result.fitted_rows), _clusters_caption(d, K))
     }
     if 2 < d <= _MOST_PAIRS:
-        plans["pairs"] = lambda: result.draw(draw.plot_clusters, view="pairs"), _PAIRS
+        plans["pairs"] = lambda: draw.plot_clusters(model, result.fitted_rows, view="pairs"), _PAIRS
     if result.combined is not None:
         plans["combined"] = lambda: draw.plot_clusters(result.combined, result.fitted_rows), _COMBINED
     if K > 1:
         if d > 1 and not result.options.noise:
-            plans["boundaries"] = lambda: result.draw(draw.plot_decision_boundaries), _BOUNDARIES
-        plans["uncertainty"] = lambda: result.draw(draw.plot_uncertainty), _UNCERTAINTY
+            plans["boundaries"] = lambda: draw.plot_decision_boundaries(model, result.fitted_rows), _BOUNDARIES
+        plans["uncertainty"] = lambda: draw.plot_uncertainty(model, result.fitted_rows), _UNCERTAINTY
     note = result.note_on_pictures
     plans = {name: (plan, f"{caption} {note}".rstrip()) for name, (plan, caption) in plans.items()}
     if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:
@@ -660,7 +660,9 @@ def trust(result: MixtureOutcome) -> Html | None:
         why = "there are fewer rows than free parameters"
     else:
         try:
-            errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=result.options.random_state)
+            errors = standard_errors(
+                model, result.rows.source, n_replicates=_REFITS, random_state=result.options.random_state
+            )
         except SingularMatrixError:
             why = COLLAPSED
     if model.n_components > 1:
