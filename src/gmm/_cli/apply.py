@@ -10,24 +10,10 @@ from zipfile import is_zipfile
 
 import numpy as np
 
-from gmm._cli import arguments
-from gmm._cli.describe import MixtureFacts, class_json, ending, mixture_json
+from gmm._cli import arguments, describe, output
 from gmm._cli.failures import CommandError, UsageError, check_together
 from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.show import Screen
-from gmm._cli.write import (
-    PICTURES,
-    check_suffix,
-    check_table,
-    check_writable,
-    class_predictions,
-    drawing,
-    mixture_predictions,
-    save_picture,
-    write_beside,
-    write_json,
-    write_table,
-)
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of
@@ -83,7 +69,7 @@ def _load_model(path: str, table: str | None = None) -> GaussianMixture | Bayesi
 
 def predict(options: argparse.Namespace) -> None:
     """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
-    check_table("--out", options.out)
+    output.check_table("--out", options.out)
     there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
     if len(there) == 2 and os.path.samefile(*there):
         raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
@@ -98,15 +84,15 @@ def predict(options: argparse.Namespace) -> None:
         check_together(options, MixtureClassifier="a classifier")
         rows = rows_for(model, options, screen)
         proba = model.predict_proba(rows.source)
-        blocks = class_predictions(options.out, model, rows, options, proba, shown=options.proba)
+        blocks = output.class_predictions(options.out, model, rows, options, proba, shown=options.proba)
     elif options.known:
         rows, columns = _predicted_columns(screen, model, options)
         blocks = [columns]
     else:
         rows = rows_for(model, options, screen)
-        blocks = mixture_predictions(options.out, model, rows, options, proba=options.proba)
+        blocks = output.mixture_predictions(options.out, model, rows, options, proba=options.proba)
     with Screen(options.quiet or options.out is None).working("writing"):
-        write_beside(options.out, rows, options, blocks)
+        output.write_beside(options.out, rows, options, blocks)
 
 
 def _predicted_columns(
@@ -138,13 +124,13 @@ def _plug_in(model: GaussianMixture | BayesianGaussianMixture) -> GaussianMixtur
 
 def sample(options: argparse.Namespace) -> None:
     """Run ``gmm sample``, which draws rows from a saved model."""
-    check_table("--out", options.out)
+    output.check_table("--out", options.out)
     model = _load_mixture(options.model)
     X, components = model.sample(options.rows, random_state=options.random_state)
     columns = dict(zip(names_of_features(model), X.T, strict=True))
     if options.component:
         columns |= beside(columns, {"component": components})
-    write_table(options.out, [columns])
+    output.write_table(options.out, [columns])
 
 
 def info(options: argparse.Namespace) -> None:
@@ -154,9 +140,9 @@ def info(options: argparse.Namespace) -> None:
     if options.json:
         versions = {key: header.get(key) for key in ("format_version", "gmm_version")}
         if isinstance(model, MixtureClassifier):
-            write_json(None, {**versions, **class_json(model)})
+            output.write_json(None, {**versions, **describe.class_json(model)})
         else:
-            write_json(None, {**versions, **mixture_json(model), **_left_out(model)})
+            output.write_json(None, {**versions, **describe.mixture_json(model), **_left_out(model)})
         return
     screen = Screen(options.quiet)
     saved_by = f"saved by gmm {header['gmm_version']}, " if "gmm_version" in header else ""
@@ -175,11 +161,11 @@ def info(options: argparse.Namespace) -> None:
     screen.line(
         f"{counted(len(shown), 'component')}{of_all}, {parameters.model.printed(parameters.n_features)}{apart}, "
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
-        f"{ending(model)}"
+        f"{describe.ending(model)}"
     )
     screen.line(saved_by)
     screen.line()
-    screen.mixture(MixtureFacts.of(model), shown=shown)
+    screen.mixture(describe.MixtureFacts.of(model), shown=shown)
 
 
 def _left_out(model: FittedMixture) -> dict[str, int]:
@@ -190,8 +176,8 @@ def _left_out(model: FittedMixture) -> dict[str, int]:
 
 def export(options: argparse.Namespace) -> None:
     """Run ``gmm export``, which writes a saved model for other software."""
-    check_suffix("--out", options.out, (".json", ".onnx"))
-    check_writable(options.out)
+    output.check_suffix("--out", options.out, (".json", ".onnx"))
+    output.check_writable(options.out)
     model = _load_mixture(options.model)
     if options.out.lower().endswith(".onnx"):
         to_onnx(model, options.out)
@@ -207,10 +193,10 @@ _MOST_FEATURES = 6
 def plot(options: argparse.Namespace) -> None:
     """Run ``gmm plot``, which draws a saved model."""
     out = f"{options.kind}.png" if options.out is None else options.out
-    check_suffix("--out", out, PICTURES)
-    check_writable(out)
+    output.check_suffix("--out", out, output.PICTURES)
+    output.check_writable(out)
     check_together(options)
-    plotting = drawing()
+    plotting = output.drawing()
     screen = Screen(options.quiet)
     model = _load_mixture(options.model, options.file)
     if options.kind == "convergence":
@@ -224,7 +210,7 @@ def plot(options: argparse.Namespace) -> None:
         picture = getattr(plotting, arguments.PICTURES[options.kind])(mixture, rows.source, view=view)
         if rows.filled_note:
             screen.note(f"in the picture, {rows.filled_note.rstrip('.')}")
-    save_picture(picture, out)
+    output.save_picture(picture, out)
     screen.line(f"picture written to {out}")
 
 

@@ -17,37 +17,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm import _selection as selection
-from gmm._cli.describe import (
-    Agreement,
-    Labels,
-    MixtureFacts,
-    agreement_json,
-    cells_json,
-    class_json,
-    clusters_sentence,
-    compare,
-    ending,
-    finite_or_none,
-    mixture_json,
-)
+from gmm._cli import describe, output
 from gmm._cli.failures import CommandError, UsageError, check_together
 from gmm._cli.rows import Rows, rows_to_fit, unsaid
 from gmm._cli.show import Screen
-from gmm._cli.write import (
-    PICTURES,
-    check_suffix,
-    check_writable,
-    class_predictions,
-    drawing,
-    mixture_predictions,
-    predicted,
-    save_picture,
-    scorer_of,
-    write_beside,
-    write_json,
-    write_table,
-    write_text,
-)
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA
@@ -120,7 +93,7 @@ class Outcome(ABC):
 
     @property
     @abstractmethod
-    def agreement(self) -> Agreement | None:
+    def agreement(self) -> describe.Agreement | None:
         """Agreement of the predictions with the labels, if there are any."""
 
     @abstractmethod
@@ -136,15 +109,15 @@ class Outcome(ABC):
             "total_weight": self.total_weight,
             "notes": list(self.rows.notes),
         }
-        agreement = None if self.agreement is None else agreement_json(self.agreement)
+        agreement = None if self.agreement is None else describe.agreement_json(self.agreement)
         return {"data": data, "seed": self.options.random_state, "agreement": agreement}
 
     def write(self, out: Path) -> list[str]:
         """Write the model, the predictions for the rows, and JSON to a directory; return the names of the files."""
         labels = f"labels.{self.options.format}"
         self.model.save(out / "model.gmm")
-        write_beside(out / labels, self.rows, self.options, self.predictions(out / labels))
-        write_json(out / "result.json", self.document())
+        output.write_beside(out / labels, self.rows, self.options, self.predictions(out / labels))
+        output.write_json(out / "result.json", self.document())
         return ["model.gmm", labels, "result.json"]
 
     def show(self, screen: Screen) -> None:
@@ -164,16 +137,16 @@ class Classes(Outcome):
         return self.model.predict_proba(self.rows.source)
 
     @cached_property
-    def agreement(self) -> Agreement:
+    def agreement(self) -> describe.Agreement:
         """Agreement of the predicted classes with the known ones."""
-        return compare(self._known, iter([self.proba.argmax(axis=1)]), len(self._names))
+        return describe.compare(self._known, iter([self.proba.argmax(axis=1)]), len(self._names))
 
     @property
     def _names(self) -> list[str]:
         return [str(label) for label in self.model.classes_.tolist()]
 
     @cached_property
-    def _known(self) -> Labels:
+    def _known(self) -> describe.Labels:
         assert self.rows.labels is not None  # the column is in the table
         return self.rows.labels.among(self._names)
 
@@ -190,13 +163,17 @@ class Classes(Outcome):
 
     def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
         """Return the class of each row, and probabilities."""
-        return class_predictions(path, self.model, self.rows, self.options, self.proba)
+        return output.class_predictions(path, self.model, self.rows, self.options, self.proba)
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values."""
         document = super().document()
         agreement = document.pop("agreement")
-        return document | {"best": class_json(self.model), "accuracy": self.accuracy[0], "agreement": agreement}
+        return document | {
+            "best": describe.class_json(self.model),
+            "accuracy": self.accuracy[0],
+            "agreement": agreement,
+        }
 
     def show(self, screen: Screen) -> None:
         """Print the classes, and how the fitted rows are predicted."""
@@ -229,7 +206,9 @@ class MixtureOutcome(Outcome):
         return np.concatenate([*self._labels_by_blocks()])
 
     def _labels_by_blocks(self) -> Iterator[NDArray[np.int64]]:
-        return (labels for _, labels, _ in predicted(self.model, self.rows, self.left_out, responsibilities=False))
+        return (
+            labels for _, labels, _ in output.predicted(self.model, self.rows, self.left_out, responsibilities=False)
+        )
 
     @property
     def left_out(self) -> NDArray[np.bool_] | None:
@@ -245,14 +224,14 @@ class MixtureOutcome(Outcome):
     @cached_property
     def certainty(self) -> NDArray[np.float64]:
         """Largest responsibility of each row, shape (n,)."""
-        return scorer_of(self.model).largest_responsibilities(self.rows.source)
+        return output.scorer_of(self.model).largest_responsibilities(self.rows.source)
 
     @cached_property
-    def agreement(self) -> Agreement | None:
+    def agreement(self) -> describe.Agreement | None:
         """Agreement of the components with the label column, if there is one."""
         if self.rows.labels is None:
             return None
-        return compare(self.rows.labels, self._labels_by_blocks(), self.model.n_components)
+        return describe.compare(self.rows.labels, self._labels_by_blocks(), self.model.n_components)
 
     @cached_property
     def combined(self) -> CombinedComponents | None:
@@ -326,7 +305,7 @@ class MixtureOutcome(Outcome):
             parts.append(f", {counted(self.n_outside, 'row')} left out")
         elif options.noise:
             parts.append(f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_outside, 'row')}")
-        return "".join([*parts, f": {ending(model)}", self.reached])
+        return "".join([*parts, f": {describe.ending(model)}", self.reached])
 
     @property
     @abstractmethod
@@ -335,13 +314,13 @@ class MixtureOutcome(Outcome):
 
     def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
         """Return the component of each row, and probabilities."""
-        return mixture_predictions(path, self.model, self.rows, self.options, left_out=self.left_out)
+        return output.mixture_predictions(path, self.model, self.rows, self.options, left_out=self.left_out)
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values: the data, the mixture, the agreement with labels."""
         document, clusters = super().document(), None if self.combined is None else self.combined.clusters().tolist()
         agreement = document.pop("agreement")
-        best = {**mixture_json(self.model), "rows_per_component": self.counts.tolist(), "clusters": clusters}
+        best = {**describe.mixture_json(self.model), "rows_per_component": self.counts.tolist(), "clusters": clusters}
         return document | {"best": best, "agreement": agreement}
 
     def show(self, screen: Screen) -> None:
@@ -350,10 +329,10 @@ class MixtureOutcome(Outcome):
         self._show_search(screen)
         screen.line(self.headline)
         screen.line()
-        screen.mixture(MixtureFacts.of(self.model), self.counts, self.shown)
+        screen.mixture(describe.MixtureFacts.of(self.model), self.counts, self.shown)
         if self.combined is not None:
             screen.line()
-            screen.line(clusters_sentence(self.combined.clusters(), self.shown, "component"))
+            screen.line(describe.clusters_sentence(self.combined.clusters(), self.shown, "component"))
         if self.agreement is not None:
             screen.line()
             columns = {k: str(k) for k in self.shown}
@@ -405,10 +384,10 @@ class Result(MixtureOutcome):
         names = super().write(out)
         cells = [
             {name: value for name, value in cell.items() if name not in ("seconds", "best")}
-            for cell in cells_json(self.search)
+            for cell in describe.cells_json(self.search)
         ]
         table = pa.Table.from_pylist(cells)
-        write_table(out / "criteria.csv", [dict(zip(table.column_names, table.columns, strict=True))])
+        output.write_table(out / "criteria.csv", [dict(zip(table.column_names, table.columns, strict=True))])
         return [*names[:2], "criteria.csv", *names[2:]]
 
     def document(self) -> dict[str, Any]:
@@ -417,14 +396,14 @@ class Result(MixtureOutcome):
         best = search.best_index
         document["best"] |= {
             "n_parameters": self.n_parameters,
-            "loglik": finite_or_none(search.loglik[best]),
-            **{name: finite_or_none(getattr(search, name)[best]) for name in search.criteria},
+            "loglik": describe.finite_or_none(search.loglik[best]),
+            **{name: describe.finite_or_none(getattr(search, name)[best]) for name in search.criteria},
             "status": search.status[best],
         }
         facts = ("criterion", "standardized", "complete", "n_fresh_starts", "n_found_again", "n_searched")
         document |= {name: getattr(search, name) for name in facts}
         document |= {name: vars(self.options)[name] for name in ("prior", "max_ratio", "noise")}
-        return document | {"cells": cells_json(search)}
+        return document | {"cells": describe.cells_json(search)}
 
     def _show_search(self, screen: Screen) -> None:
         screen.cells(self.search)
@@ -484,7 +463,7 @@ class Trimmed(MixtureOutcome):
         document, figures = super().document(), self.figures
         if figures is not None:
             numbers = {"loglik": figures.loglik, **figures.criteria}
-            document["best"] |= {name: finite_or_none(value) for name, value in numbers.items()}
+            document["best"] |= {name: describe.finite_or_none(value) for name, value in numbers.items()}
         request = {name: vars(self.options)[name] for name in ("prior", "max_ratio", "trim")}
         return {**document, **request, "n_left_out": self.n_outside}
 
@@ -522,7 +501,7 @@ def fit(options: argparse.Namespace) -> None:
             with screen.working("writing"):
                 files = result.write(out)
         if options.json:
-            write_json(None, result.document())
+            output.write_json(None, result.document())
         else:
             result.show(screen)
             screen.announce_files(out, *files)
@@ -606,10 +585,10 @@ def _check_drawings(options: argparse.Namespace) -> None:
             "gmm fit FILE --report"
         )
     if options.plot is not None:
-        check_suffix("--plot", options.plot, PICTURES)
-        check_writable(options.plot)
+        output.check_suffix("--plot", options.plot, output.PICTURES)
+        output.check_writable(options.plot)
     if options.plot is not None or options.report is not None:
-        drawing()
+        output.drawing()
     if options.report is not None:
         _report_module()
 
@@ -624,7 +603,7 @@ def _place_of_report(options: argparse.Namespace, out: Path | None) -> Path | No
     if options.report is None:
         return None
     place = Path(options.report) if isinstance(options.report, str) else (out or Path()) / "report.html"
-    check_writable(place)
+    output.check_writable(place)
     return place
 
 
@@ -632,12 +611,12 @@ def _draw(result: MixtureOutcome, screen: Screen, report: Path | None, origin: A
     """Write the picture and the report that the options ask for, and say so."""
     written = []
     if (plot := result.options.plot) is not None:
-        save_picture(drawing().plot_clusters(result.model, result.fitted_rows), plot)
+        output.save_picture(output.drawing().plot_clusters(result.model, result.fitted_rows), plot)
         written.append(f"picture written to {plot}")
         if note := result.note_on_pictures:
             screen.note(f"in the picture, {note[0].lower()}{note[1:].rstrip('.')}")
     if report is not None:
-        write_text(report, _report_module().render_report(result, origin))
+        output.write_text(report, _report_module().render_report(result, origin))
         written.append(f"report written to {report}")
     for line in written:
         (screen.note if result.options.json else screen.line)(line)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
 from gmm._cli.failures import in_options
 from gmm._cli.fit import MixtureOutcome, Posterior, Result, Trimmed
+from gmm._cli.output import drawing
 from gmm._cli.report.page import Section, render
-from gmm._cli.write import drawing
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import title
 from gmm._estimators.fitted import fitted_parameters
