@@ -63,24 +63,18 @@ def tails(text: str) -> list[str]:
     return listed
 
 
-def natural(text: str) -> int:
-    """Parse an integer from 0 on that seeds random numbers."""
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 2^32-1, got {text!r}")
-    return int(text)
+def _integer(text: str) -> float:
+    return int(text) if text.isdecimal() else nan
 
 
-def positive(text: str) -> int:
-    """Parse an integer from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
-    return int(text)
+def _number(
+    expected: str, holds: Callable[[float], bool], kind: Callable[[str], float] = float
+) -> Callable[[str], float]:
+    """Return what parses a number of a kind for which a condition holds."""
 
-
-def _number(expected: str, holds: Callable[[float], bool]) -> Callable[[str], float]:
     def parsed(text: str) -> float:
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
             value = nan
         if not holds(value):
@@ -90,6 +84,8 @@ def _number(expected: str, holds: Callable[[float], bool]) -> Callable[[str], fl
     return parsed
 
 
+natural = _number("an integer from 0 to 2^32-1", lambda value: 0 <= value < 2**32, _integer)  # seeds random numbers
+positive = _number("a positive integer", lambda value: value >= 1, _integer)
 non_negative = _number("a non-negative number", lambda value: 0 <= value < inf)
 at_least_one = _number("a number of at least 1", lambda value: 1 <= value < inf)
 positive_number = _number("a positive number", lambda value: 0 < value < inf)
@@ -374,14 +370,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     Returns
     -------
     argparse.Namespace
-        The options by the names of `OPTIONS`, ``command`` (the command's name), ``module`` (where its function is) and
-        ``words`` (the arguments as given).
+        The options by the names of `OPTIONS`, those of other commands as None, ``command`` (the command's name),
+        ``module`` (where its function is) and ``words`` (the arguments as given).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser, commands = _parser()
     if words[:1] == ["select"]:
         parser.error("no command 'select'; use gmm fit, which also selects the model")
-    options, unknown = parser.parse_known_args(words, argparse.Namespace(words=words))
+    absent = dict.fromkeys(OPTIONS.keys() - {"file"})
+    options, unknown = parser.parse_known_args(words, argparse.Namespace(words=words, **absent))
     if len(unknown) == 1 and not unknown[0].startswith("-") and vars(options).get("file", "") is None:
         options.file = unknown.pop()  # argparse takes an optional FILE behind an option for an unknown word
     if unknown:

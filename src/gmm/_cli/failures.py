@@ -46,7 +46,7 @@ class UsageError(CommandError):
 
 def in_options(text: str, options: argparse.Namespace | None = None) -> str:
     """Name options of the command line in the place of parameters of Python."""
-    is_bayesian = options is not None and bool(vars(options).get("bayesian"))
+    is_bayesian = options is not None and bool(options.bayesian)
     names = _OPTIONS | ({"n_components": "--max-components"} if is_bayesian else {})
     return _IN_TEXT.sub(lambda name: names[name[0]], text)
 

@@ -36,15 +36,7 @@ from gmm._selection.grid import kind_of
 from gmm._selection.request import requested_types
 from gmm._text.words import counted, suggestion
 from gmm._uses.overlap import CombinedComponents, combine_components
-from gmm._values.covariance import (
-    CLASSIC,
-    COVARIANCE_CHOICES,
-    DEFAULT_COVARIANCE_TYPE,
-    OF_FACTORS,
-    covariance_model,
-    model_names,
-    names_factors,
-)
+from gmm._values import covariance
 from gmm._values.tails import NORMAL_TAILS
 
 _BUNDLED_NAME = "Old Faithful"
@@ -360,7 +352,9 @@ class Result(MixtureOutcome):
     def searched(self) -> str:
         """The chosen covariance model, and whether it is one of standardised columns."""
         best, d = self.search.best_index, len(self.rows.names)
-        name = kind_of(covariance_model(self.search.covariance_type[best]).printed(d), self.search.tails[best])
+        name = kind_of(
+            covariance.covariance_model(self.search.covariance_type[best]).printed(d), self.search.tails[best]
+        )
         return f"{name} of standardised columns" if self.search.standardized else name
 
     @property
@@ -517,23 +511,25 @@ def fit(options: argparse.Namespace) -> None:
 
 def _covariance_types(options: argparse.Namespace) -> list[str] | None:
     """Return the covariance models by their names, among which "all" may be; None is the default."""
-    names = options.covariance_type or ["all"]
-    if options.bayesian and options.covariance_type is not None and (len(names) > 1 or names[0] not in CLASSIC):
-        raise UsageError(f"--covariance {','.join(names)}: expected one of {', '.join(CLASSIC)} with --bayesian")
-    unknown = [name for name in names if name not in (*COVARIANCE_CHOICES, "all") and not names_factors(name)]
+    names, known = options.covariance_type or ["all"], covariance.COVARIANCE_CHOICES
+    if options.bayesian and options.covariance_type and (len(names) > 1 or names[0] not in covariance.CLASSIC):
+        classic = ", ".join(covariance.CLASSIC)
+        raise UsageError(f"--covariance {','.join(names)}: expected one of {classic} with --bayesian")
+    unknown = [name for name in names if name not in (*known, "all") and not covariance.names_factors(name)]
     if unknown:
-        near = suggestion(unknown[0], COVARIANCE_CHOICES)
-        raise UsageError(
-            f"--covariance {','.join(unknown)}: expected all, or names among {','.join(COVARIANCE_CHOICES)}{near}"
-        )
-    of_factors = [name for name in names if name in OF_FACTORS]
+        near = suggestion(unknown[0], known)
+        raise UsageError(f"--covariance {','.join(unknown)}: expected all, or names among {','.join(known)}{near}")
+    of_factors = [name for name in names if name in covariance.OF_FACTORS]
     if of_factors and options.n_factors is None:
         raise UsageError(
             f"--covariance {of_factors[0]}: expected --n-factors, or their number in the name: {of_factors[0]}2"
         )
     if not of_factors and options.n_factors is not None:
-        raise UsageError(f"--n-factors: expected with --covariance {' or '.join(OF_FACTORS)}, whose factors it counts")
-    return None if names == ["all"] else model_names(sorted(names, key="all".__ne__), options.n_factors or ())
+        either = " or ".join(covariance.OF_FACTORS)
+        raise UsageError(f"--n-factors: expected with --covariance {either}, whose factors it counts")
+    return (
+        None if names == ["all"] else covariance.model_names(sorted(names, key="all".__ne__), options.n_factors or ())
+    )
 
 
 def _check_single(names: Sequence[str] | None, options: argparse.Namespace) -> None:
@@ -675,7 +671,7 @@ def _single_fit(
     if options.bayesian:
         parameters |= {"tol": _BOUND_TOL if options.tol is None else options.tol, "noise": options.noise}
         n_components = min(options.max_components or _MAX_COMPONENTS, rows.n_rows)
-        covariance_type = (types or [DEFAULT_COVARIANCE_TYPE])[0]
+        covariance_type = (types or [covariance.DEFAULT_COVARIANCE_TYPE])[0]
         posterior = BayesianGaussianMixture(n_components=n_components, covariance_type=covariance_type, **parameters)
         return Posterior, posterior.fit(rows.source, checkpoint=options.checkpoint, resume=options.resume)
     assert types is not None  # as `_check_single` says

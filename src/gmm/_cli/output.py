@@ -168,7 +168,7 @@ def mixture_predictions(
     left_out: NDArray[np.bool_] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield blocks of columns for a table at a path: the component of each row, its probabilities and density."""
-    densities = {"log_density": model.score_samples(rows.source)} if vars(options).get("density") else {}
+    densities = {"log_density": model.score_samples(rows.source)} if options.density else {}
     for first, labels, soft in predicted(model, rows, left_out, responsibilities=proba):
         stop = first + len(labels)
         columns = prediction_columns(rows.numbers(first, stop), labels, _written(soft, path, options))

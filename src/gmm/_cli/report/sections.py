@@ -22,21 +22,7 @@ from gmm._estimators.criteria import title
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._lazy import cached_property
-from gmm._selection import Selection
-from gmm._selection.grid import (
-    Grid,
-    advice,
-    behind,
-    distinct,
-    failures,
-    incomplete,
-    is_eligible,
-    ranking,
-    text_of,
-)
-from gmm._selection.grid import (
-    certainty as certainty_of_search,
-)
+from gmm._selection import Selection, grid
 from gmm._text.html import Cell, Html, escaped, table
 from gmm._text.words import counted, form_of, percent, with_minus
 from gmm._uses.overlap import overlap
@@ -214,7 +200,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     near = sum(distance < _OPEN for *_, distance in rivals) if criterion in _WITH_SCALE else 0
     within = f" In all, {near:,} mixtures are within {_OPEN:g} of the best {title(criterion)}: too close to decide."
     others = within if near > 1 else ""
-    return f"The runner-up, {counted(K, 'group')} with {name}, is {text_of(criterion, distance)} behind.{others}"
+    return f"The runner-up, {counted(K, 'group')} with {name}, is {grid.text_of(criterion, distance)} behind.{others}"
 
 
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
@@ -740,36 +726,36 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
     return render(
         "choice",
         criterion=title(search.criterion),
-        score=text_of(search.criterion, search.scores[search.best_index]),
+        score=grid.text_of(search.criterion, search.scores[search.best_index]),
         K=model.n_components,
         searched=result.searched,
         covariances=covariance_sentence(shape, model.n_components, len(result.rows.names)),
         tails=f"{heavy} than normal ones, so that rows far away count little." if tails else "",
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=runner_up_sentence(search.criterion, _rivals(result)),
-        certainty=list(certainty_of_search(search)),
+        certainty=list(grid.certainty(search)),
         scale=SCALES[search.criterion],
         picture=pictures.get("selection"),
         ranking=_table_of_best(search),
-        grid=Grid.of(search, word="group"),
-        failures=list(failures(search)),
+        grid=grid.Grid.of(search, word="group"),
+        failures=list(grid.failures(search)),
     )
 
 
 def _rivals(result: Result) -> list[tuple[int, str, float]]:
     """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
     search = result.search
-    cells = distinct(search)[1 : 1 + _RIVALS]
-    return [(int(search.n_components[n]), search.kinds[n], behind(search, n)) for n in cells]
+    cells = grid.distinct(search)[1 : 1 + _RIVALS]
+    return [(int(search.n_components[n]), search.kinds[n], grid.behind(search, n)) for n in cells]
 
 
 def _search_warnings(result: Result) -> list[str]:
     search, warnings = result.search, []
     if not search.complete:
-        warnings.append(f"The search is {incomplete(search)}.")
-    if not is_eligible(search.status[search.best_index], search.criterion):
+        warnings.append(f"The search is {grid.incomplete(search)}.")
+    if not grid.is_eligible(search.status[search.best_index], search.criterion):
         warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
-    return warnings + [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "group"))]
+    return warnings + [f"{text[0].upper()}{text[1:]}." for text in map(in_options, grid.advice(search, "group"))]
 
 
 def _compared(search: Selection) -> str:
@@ -780,7 +766,7 @@ def _compared(search: Selection) -> str:
 
 def _table_of_best(search: Selection) -> Html:
     """Tabulate the best cells, with the most important columns first for narrow screens."""
-    mark, K, model, loglik, df, score, distances, *others = ranking(search, distinct(search)[:_TOP])
+    mark, K, model, loglik, df, score, distances, *others = grid.ranking(search, grid.distinct(search)[:_TOP])
     columns = [mark, K, model, score, distances, loglik, df, *others]
     _, _, *headings = (heading for heading, *_ in columns)
     rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)
