@@ -174,8 +174,15 @@ class Estimator:
         )
 
     @classmethod
+    @functools.cache
     def _get_param_names(cls) -> list[str]:
-        _check_named(cls)
+        """Return the names of the parameters; a RuntimeError, as scikit-learn's, if some have none."""
+        signature = inspect.signature(cls.__init__)
+        if variadic := [str(each) for each in signature.parameters.values() if each.kind in _VARIADIC]:
+            raise RuntimeError(
+                "estimators should always specify their parameters in the signature of their __init__ (no varargs), as "
+                f"scikit-learn's do: {cls.__name__}.__init__ has {', '.join(variadic)}"
+            )
         return sorted(_defaults(cls))
 
     def _call_text(self) -> str:
@@ -188,24 +195,10 @@ class Estimator:
 
 
 @functools.cache
-def _signature(cls: Any) -> tuple[dict[str, Any], list[str]]:
-    """Return the parameters of an estimator by name, in order, with their defaults; and those that have no names."""
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    named = {each.name: each.default for each in parameters if each.kind not in _VARIADIC}
-    return named, [str(each) for each in parameters if each.kind in _VARIADIC]
-
-
 def _defaults(cls: Any) -> dict[str, Any]:
-    return _signature(cls)[0]
-
-
-def _check_named(cls: Any) -> None:
-    """Raise a RuntimeError, as scikit-learn does, unless all parameters of an estimator have names."""
-    if variadic := _signature(cls)[1]:
-        raise RuntimeError(
-            "estimators should always specify their parameters in the signature of their __init__ (no varargs), as "
-            f"scikit-learn's do: {cls.__name__}.__init__ has {', '.join(variadic)}"
-        )
+    """Return the parameters of an estimator by name, in order, with their defaults."""
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    return {each.name: each.default for each in parameters if each.kind not in _VARIADIC}
 
 
 def record_features(estimator: Estimator, n_features: int, names: NDArray[np.object_] | None) -> None:
