@@ -177,8 +177,8 @@ class Estimator:
     @functools.cache
     def _get_param_names(cls) -> list[str]:
         """Return the names of the parameters; a RuntimeError, as scikit-learn's, if some have none."""
-        signature = inspect.signature(cls.__init__)
-        if variadic := [str(each) for each in signature.parameters.values() if each.kind in _VARIADIC]:
+        kind: Any = cls
+        if variadic := _signature(kind)[1]:
             raise RuntimeError(
                 "estimators should always specify their parameters in the signature of their __init__ (no varargs), as "
                 f"scikit-learn's do: {cls.__name__}.__init__ has {', '.join(variadic)}"
@@ -195,10 +195,15 @@ class Estimator:
 
 
 @functools.cache
-def _defaults(cls: Any) -> dict[str, Any]:
-    """Return the parameters of an estimator by name, in order, with their defaults."""
+def _signature(cls: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return the parameters of an estimator by name, in order, with their defaults; and those that have no names."""
     parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    return {each.name: each.default for each in parameters if each.kind not in _VARIADIC}
+    named = {each.name: each.default for each in parameters if each.kind not in _VARIADIC}
+    return named, [str(each) for each in parameters if each.kind in _VARIADIC]
+
+
+def _defaults(cls: Any) -> dict[str, Any]:
+    return _signature(cls)[0]
 
 
 def record_features(estimator: Estimator, n_features: int, names: NDArray[np.object_] | None) -> None:
