@@ -30,19 +30,18 @@ from inside import (
     SPHERICAL,
     TIED,
     ArraySource,
+    Attempts,
     Judge,
     MixtureParameters,
     Solution,
     candidates,
     clock,
-    contenders,
     covariance,
     covariance_model,
     degenerate_under,
     engine,
     finishing,
     fitted_parameters,
-    is_degenerate,
     search,
 )
 from inside import cell_Cell as Cell
@@ -243,8 +242,8 @@ def start_in_one_place(monkeypatch):
     """Let cells have useless starts, and none of their own."""
     monkeypatch.setattr(candidates.Starts, "of", useless)
 
-    def first(self, shared, number, news, key, worker):
-        return [*shared, *self._beginning(news, key, worker)]
+    def first(self, cell, news, shared, number, worker):
+        return [*shared, *self._beginning(cell, news, worker)]
 
     monkeypatch.setattr(engine.Engine, "_first", first)
 
@@ -303,7 +302,7 @@ def test_no_solution_is_refined_twice(monkeypatch):
 
     monkeypatch.setattr(Cell, "refined", counted)
     # Cells that stay below a smaller one are refined as they are met, and would be again in the end.
-    monkeypatch.setattr(engine.Engine, "_stuck", lambda self, key, lower: key.n_components == 3)
+    monkeypatch.setattr(engine.Engine, "_stuck", lambda self, cell, lower: cell.key.n_components == 3)
     select(ROWS, [2, 3], CLASSIC, random_state=0)
     assert ends
     assert not any(again)
@@ -321,7 +320,7 @@ def test_a_cell_whose_ends_are_all_alike_is_solved_once(monkeypatch):
     assert max(tries.count((K, "VVV")) for K in (2, 3, 4)) > 1
     # 30 rows are too few for six components that need six each; a single component has one optimum.
     assert [tries.count(one) for one in set(tries) if one[0] == 1 or one == (6, "VVV")] == [1, 1, 1]
-    assert is_degenerate(found.status[cell(found, 6, "full")])
+    assert found.status[cell(found, 6, "full")].startswith("degenerate: ")
 
 
 def test_a_healthy_end_is_preferred_to_a_higher_spike():
@@ -361,8 +360,9 @@ def test_refine_goes_to_every_cell_if_asked(iris):
 @pytest.mark.parametrize("rows", [IRIS, load_wine().data[:, :5]], ids=["iris", "wine"])
 def test_no_cell_ends_lower_with_more_work(rows, more):
     less, result = (select(rows, range(1, 6), CLASSIC, random_state=1, **how) for how in ({}, more))
-    healthy = [not is_degenerate(status) for status in less.status]
-    assert not any(is_degenerate(status) for status, before in zip(result.status, healthy, strict=True) if before)
+    healthy = [not status.startswith("degenerate: ") for status in less.status]
+    spoilt = [status.startswith("degenerate: ") for status in result.status]
+    assert not any(was_healthy and is_spoilt for was_healthy, is_spoilt in zip(healthy, spoilt, strict=True))
     assert (result.loglik >= less.loglik - ROUNDING)[healthy].all()
 
 
@@ -824,7 +824,7 @@ def test_what_a_fresh_start_finds_is_kept_and_told(monkeypatch):
     monkeypatch.setattr(Cell, "refined", lambda self, worker, solution: solution)
     found = select(ROWS, [3], "full", random_state=0)
     assert found.n_fresh_starts >= found.n_found_again >= 1
-    monkeypatch.setattr(contenders.Contenders, "settle", lambda self: None)
+    monkeypatch.setattr(engine.Engine, "settle", lambda self: None)
     stuck = select(ROWS, [3], "full", random_state=0)
     assert (stuck.n_fresh_starts, stuck.n_found_again) == (0, 0)
     assert found.loglik[0] > stuck.loglik[0] + 1
@@ -916,7 +916,7 @@ def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
 
 def test_attempts_are_counted_from_where_a_solution_was_found():
     one, other = object(), object()
-    attempts = contenders.Attempts(one)
+    attempts = Attempts(one)
     for same in (False, True, True):
         attempts = attempts.after(one, fresh=True, same=same)
     assert (attempts.n_fresh, attempts.n_again, attempts.n_starts) == (3, 2, 3)

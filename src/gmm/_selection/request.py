@@ -23,8 +23,6 @@ from gmm._fitting.starts import STARTS
 from gmm._lazy import cached_property
 from gmm._rows.sources import Source
 from gmm._selection.candidates import as_model
-from gmm._selection.cell import CRITERION_ACCURACY
-from gmm._selection.grid import kind_of
 from gmm._selection.held_out import check_folds
 from gmm._text.words import suggestion
 from gmm._validation.combinations import refuse
@@ -57,6 +55,13 @@ from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import Fixed, MixtureParameters
 from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
+
+CRITERION_ACCURACY = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
+
+
+def kind_of(covariance_type: str, tails: str) -> str:
+    """Return a covariance type and tails in short: "VVV", or "VVV t"."""
+    return covariance_type if tails == NORMAL_TAILS.name else f"{covariance_type} {tails}"
 
 
 class Key(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators.criteria import OF_SEARCHES
+from gmm._estimators.criteria import CRITERION
 from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, model_of, past_of, set_mixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import Past, fit_attributes
@@ -20,7 +20,7 @@ from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.starts import STARTS
 from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Source, column_widths, relative_ridge
-from gmm._selection.table import Selection
+from gmm._selection.result import Selection
 from gmm._text.words import counted, quoted
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_parameters
@@ -163,8 +163,7 @@ def restored(selection: Selection, units: Coordinates | None, source: Source) ->
         return selection
     shift = log_volume(source, units)
     raised = -shift / source.survey.weight
-    of_likelihoods = [name for name in OF_SEARCHES if name != "nec"]  # a ratio of gains
-    moved = {name: getattr(selection, name) + 2 * shift for name in of_likelihoods}
+    moved = {one.name: getattr(selection, one.name) + one.per_nat * shift for one in CRITERION.values() if one.per_nat}
     estimators = tuple(
         None if estimator is None else in_other_units(estimator, units, raised) for estimator in selection.estimators
     )

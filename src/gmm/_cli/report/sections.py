@@ -18,23 +18,23 @@ from gmm._cli.fit import MixtureOutcome, Posterior, Result, Trimmed
 from gmm._cli.report.page import Section, render
 from gmm._cli.write import drawing
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.criteria import title
+from gmm._estimators.criteria import CRITERION, title
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._lazy import cached_property
 from gmm._selection import Selection
-from gmm._selection.grid import (
+from gmm._selection.result import (
     Grid,
     advice,
     behind,
     distinct,
     failures,
     incomplete,
-    is_eligible,
     ranking,
+    statuses,
     text_of,
 )
-from gmm._selection.grid import (
+from gmm._selection.result import (
     certainty as certainty_of_search,
 )
 from gmm._text.html import Cell, Html, escaped, table
@@ -125,23 +125,10 @@ _NAMED = 3  # at most this many columns are named in a sentence
 _DIFFERENT, _MUCH = 0.25, 1.75  # differences of a mean, in standard deviations of all groups together
 _CORRELATED = 0.1
 _OPEN = 2.0  # smaller differences of a criterion are inconclusive
-_WITH_SCALE = ("bic", "aic", "aicc")  # criteria with an agreed scale of differences
 _MOST_DECIMALS = 9
 COLLAPSED = "a group lies on so few rows, or on rows so alike, that it does not outlive a change of the rows"
 INSIDE = {"noise": " outside the noise", "left out": " not left out"}
 _SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly separated"))  # by shares of sure rows
-_BURNHAM = "have substantial support, those beyond 10 essentially none (Burnham & Anderson 2002)."
-SCALES = {
-    "bic": "BIC weighs how well a mixture fits against how many numbers it needs. "
-    "A difference in BIC below 2 is barely worth mentioning; 2 to 6 is positive evidence, 6 to 10 strong, above "
-    "10 very strong (Kass & Raftery 1995).",
-    "aic": f"Models within 2 of the smallest AIC {_BURNHAM} AIC tends to choose more groups than BIC.",
-    "aicc": f"Models within 2 of the smallest AICc {_BURNHAM} AICc is AIC corrected for few rows.",
-    "icl": "ICL is BIC with a penalty for overlapping groups. There is no agreed scale for its differences.",
-    "held_out": "Held-out deviance is −2 log-likelihood of rows that the mixture has not seen: how well it predicts. "
-    "There is no agreed scale for its differences, which vary with the folds.",
-    "nec": "NEC weighs the overlap of the groups against what they explain; below 1, there are groups.",
-}
 
 
 def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: Sequence[str]) -> str:
@@ -211,7 +198,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     if not rivals:
         return ""
     K, name, distance = rivals[0]
-    near = sum(distance < _OPEN for *_, distance in rivals) if criterion in _WITH_SCALE else 0
+    near = sum(distance < _OPEN for *_, distance in rivals) if CRITERION[criterion].has_scale else 0
     within = f" In all, {near:,} mixtures are within {_OPEN:g} of the best {title(criterion)}: too close to decide."
     others = within if near > 1 else ""
     return f"The runner-up, {counted(K, 'group')} with {name}, is {text_of(criterion, distance)} behind.{others}"
@@ -220,7 +207,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
     """Say which other number of groups fits almost as well; empty if none does or the criterion has no scale."""
     others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
-    if not others or criterion not in _WITH_SCALE:
+    if not others or not CRITERION[criterion].has_scale:
         return ""
     K = others[0][0]
     return f"{counted(K, 'group')} {'fits' if K == 1 else 'fit'} almost as well: how many there are is not certain."
@@ -746,7 +733,7 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=runner_up_sentence(search.criterion, _rivals(result)),
         certainty=list(certainty_of_search(search)),
-        scale=SCALES[search.criterion],
+        scale=CRITERION[search.criterion].scale,
         picture=pictures.get("selection"),
         ranking=_table_of_best(search),
         grid=Grid.of(search, word="group"),
@@ -765,7 +752,7 @@ def _search_warnings(result: Result) -> list[str]:
     search, warnings = result.search, []
     if not search.complete:
         warnings.append(f"The search is {incomplete(search)}.")
-    if not is_eligible(search.status[search.best_index], search.criterion):
+    if not statuses(search)[search.best_index].is_eligible(search.criterion):
         warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
     return warnings + [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "group"))]
 
