@@ -37,7 +37,7 @@ PLACES = {
     "gmm._fitting.moments": "mean_and_covariance prior_of",
     "gmm._fitting.racing": "best_of first_legs is_hopeless short_runs",
     "gmm._fitting.sampling": "RoughRows common_seed kmeans_plusplus sample_indices sampled seeds=. start_seeds",
-    "gmm._fitting.split_merge": "drop_losses moves split_gains without",
+    "gmm._fitting.split_merge": "OFFSET drop_losses moves split_gains without",
     "gmm._fitting.starts": (
         "Course Cut Hierarchy Portfolio STARTS Schedule StartRequest from_means "
         "from_responsibilities halving=. lloyd schedule_for start_statistics starts=. views_of"
@@ -51,7 +51,7 @@ PLACES = {
     "gmm._loop": "_loop=.",
     "gmm._passes": "_passes=.",
     "gmm._passes.e_step": "EStep Partition PassBatch Totals e_step=. threads=. usable_threads",
-    "gmm._passes.em": "MStep TextbookEM refilled",
+    "gmm._passes.em": "MStep TextbookEM refilled split_widest",
     "gmm._passes.incomplete": "incomplete=.",
     "gmm._passes.problem": "Beginning Leg Problem SolverSettings e_step_over",
     "gmm._passes.solver": "GainBelow PassRecord SolverRun Trace",
@@ -81,8 +81,7 @@ PLACES = {
     "gmm._selection.cell": "Attempts BestScore NOT_CONVERGED SearchRows Solution Status Worker cell_Cell=Cell",
     "gmm._selection.classifier": "classifier=. predictive_cells",
     "gmm._selection.engine": "Clock clock=. engine=.",
-    "gmm._selection.held_out": "folds_of",
-    "gmm._selection.request": "template_of",
+    "gmm._selection.request": "folds_of template_of",
     "gmm._selection.resampling": "_disagreement _log_ratios resampling=.",
     "gmm._selection.result": "selection_table=.",
     "gmm._selection.search": "finishing=. search=.",

@@ -32,7 +32,6 @@ ROOMS = {
     "_loading": "",
     "_selection": """
         _selection | classifier | resampling search | engine standard | result | cell | request | candidates
-        held_out
     """,
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "_exchange": "mclust onnx scikit_learn",

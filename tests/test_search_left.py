@@ -238,7 +238,7 @@ def test_a_cell_with_a_component_on_ties_has_no_score(name):
     rows[:200, 2] = 0.5
     source, found = ArraySource(rows), gmm.select(rows, [2], name, random_state=0, max_iter=1)
     of_rows = Problem(source, Objective(covariance_model(name), 1e-6), 1)
-    finish = finishing._Finish(found, SimpleNamespace(source=source, judge=Judge.CRITERION), None, None, [0])
+    finish = finishing._Finish(found, SimpleNamespace(source=source, judge=Judge.CRITERION), None, None)
     for shares, on_ties in ((np.repeat(np.eye(2), 200, axis=0), True), (np.tile(np.eye(2), (200, 1)), False)):
         (result,) = short_runs(of_rows, [moments(rows, shares).reduced(of_rows.objective.model.moments)], 5)
         finish.cells[0].set_score(result, of_rows.objective)

@@ -352,6 +352,8 @@ class Cell:
         Log-likelihood and criteria by name, of the solution `scored`.
     begun_from : dict of Cell to Solution
         Of other cells, from which this one has started.
+    attempts : Attempts
+        What is known of fresh starts since the solution was found; there are none without one.
     refined_solution : Solution or None
         What the moves of split–merge led to.
     """
@@ -377,7 +379,7 @@ class Cell:
         self.scores: dict[str, float] = {}
         self.begun_from: dict[Cell, Solution] = {}
         self.refined_solution: Solution | None = None
-        self._attempts: Attempts | None = None
+        self.attempts: Attempts
 
     @cached_property
     def settings(self) -> FitSettings:
@@ -386,13 +388,13 @@ class Cell:
 
     def keep(self, result: Solution | Failure) -> None:
         """Take what a stage led to; a failure does not replace a solution."""
-        if isinstance(result, Solution):
-            self.solution, self.sound = result, None if result.is_degenerate else result
-        elif self.solution is not None:
+        if result is self.outcome or (isinstance(result, Failure) and self.solution):
             return
-        if result is not self.outcome:
-            LOGGER.info("search: components %d, %s  %s", self.key.n_components, self.key.kind, result)
+        if isinstance(result, Solution):
+            self.attempts = Attempts(result, n_starts=self.attempts.n_starts if self.solution else 0)
+            self.solution, self.sound = result, None if result.is_degenerate else result
         self.outcome = result
+        LOGGER.info("search: components %d, %s  %s", self.key.n_components, self.key.kind, result)
 
     def _recall(self, solve: Callable[[], tuple[Solution, bool]], present: Solution | None) -> tuple[Solution, bool]:
         """Return what an interrupted search has found, or what `solve` returns: a solution, and an answer."""
@@ -485,10 +487,10 @@ class Cell:
         return self._recall(lambda: self._retried(worker, start, present), present)
 
     def _retried(self, worker: Worker, start: Start, present: Solution) -> tuple[Solution, bool]:
-        (leg,) = self._first_legs(worker, [start], _RACE)
-        if not isinstance(leg, Leg):
+        (begun,) = self._first_legs(worker, [start], _RACE)
+        if not isinstance(begun, Leg):
             return present, False
-        first = leg.run
+        first = begun.run
         if not self.rows.whole:
             _race_on([first], _RACE_ON_SAMPLE + _LONG_RACE - _RACE)
             if first.lower_bound < present.race_bound + _BETTER:
@@ -524,14 +526,6 @@ class Cell:
         end = self._solution(result)
         return solution if solution.beats(end) else self._paced(worker, end)
 
-    @property
-    def attempts(self) -> Attempts:
-        """What is known of fresh starts since the present solution was found."""
-        assert self.solution is not None  # cells without one have no score
-        if self._attempts is None or self._attempts.solution is not self.solution:
-            return Attempts(self.solution, n_starts=0 if self._attempts is None else self._attempts.n_starts)
-        return self._attempts
-
     def retry(self, starts: Starts, enough: tuple[int, int], worker: Worker) -> Attempts:
         """Solve the cell again from some fresh starts, and from halfway to them while none led to its solution."""
         attempts, objective = self.attempts, self.settings.objective
@@ -551,12 +545,6 @@ class Cell:
             attempts = attempts.after(end, fresh=fresh, same=same)
         return attempts
 
-    def take_attempts(self, attempts: Attempts) -> bool:
-        """Take what further attempts led to; return whether it is another solution."""
-        is_new, self._attempts = attempts.solution is not self.outcome, attempts
-        self.keep(attempts.solution)
-        return is_new
-
     def _raced(
         self, worker: Worker, starts: Sequence[Start], lead: float
     ) -> tuple[Iterable[SolverRun], SingularMatrixError | None]:
@@ -565,12 +553,12 @@ class Cell:
         A start is left after two passes if it is far below `lead`, which the present solution reaches, or an earlier
         start.
         """
-        legs = self._first_legs(worker, starts, _RACE if self.rows.whole else _RACE_ON_SAMPLE, lead)
-        ranked = sorted((leg for leg in legs if isinstance(leg, Leg)), key=lambda leg: -leg.lower_bound)
-        failure = next((leg for leg in reversed(legs) if isinstance(leg, SingularMatrixError)), None)
+        begun = self._first_legs(worker, starts, _RACE if self.rows.whole else _RACE_ON_SAMPLE, lead)
+        ranked = sorted((one for one in begun if isinstance(one, Leg)), key=lambda one: -one.lower_bound)
+        failure = next((one for one in reversed(begun) if isinstance(one, SingularMatrixError)), None)
         if self.rows.whole:
-            return (leg.run for leg in ranked), failure
-        runs = [leg.run for leg in ranked[:_IN_LONG_RACE] if leg.lower_bound >= ranked[0].lower_bound - _MARGIN]
+            return (one.run for one in ranked), failure
+        runs = [one.run for one in ranked[:_IN_LONG_RACE] if one.lower_bound >= ranked[0].lower_bound - _MARGIN]
         _race_on(runs, _LONG_RACE)
         return sorted(runs, key=lambda run: -run.lower_bound), failure
 
@@ -578,8 +566,8 @@ class Cell:
         """Measure what a solution reaches in a race."""
         if self.rows.whole:
             return solution._replace(race_bound=solution.lower_bound)
-        (leg,) = self._first_legs(worker, [solution.parameters], _LONG_RACE)
-        return solution._replace(race_bound=leg.lower_bound if isinstance(leg, Leg) else -inf)
+        (begun,) = self._first_legs(worker, [solution.parameters], _LONG_RACE)
+        return solution._replace(race_bound=begun.lower_bound if isinstance(begun, Leg) else -inf)
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
         """Return the run that finishes a start: the one of the race itself if that is over all rows."""

@@ -22,7 +22,7 @@ from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import Summary
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Resolution, degenerate_components, degenerate_under
-from gmm._fitting.moments import completed, never_observed_together, warn_of_unobserved_pairs
+from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.starts import STARTS
 from gmm._passes.problem import e_step_over
 from gmm._persistence import (
@@ -43,7 +43,7 @@ from gmm._selection.cell import DEGENERATE
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.result import Selection, check_criterion, distinct, statuses
 from gmm._selection.search import select
-from gmm._selection.standard import in_other_units, in_units, log_volume
+from gmm._selection.standard import filled, in_other_units, in_units, log_volume
 from gmm._text.frames import data_frame
 from gmm._text.html import Html, block, line, table
 from gmm._text.words import aligned, percent, quoted
@@ -59,7 +59,6 @@ from gmm._validation.parameters import check_is_fitted, check_parameters
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import projected_mixture
-from gmm._values.covariance import covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import NO_NOISE
 from gmm._values.priors import NormalInverseWishart
@@ -480,13 +479,18 @@ class MixtureClassifier(Estimator):
             mixtures, types = self._of_each(parts, numbers, types, classes, prior, settings)
         each, in_class = rows.weights, codes >= 0
         if not mixtures or each[~in_class].any():
-            whole = self._filled(source, types)
+            whole = filled(source, types, self.reg_covar, self.n_threads)
             mixtures, shares, loglik, n_parameters = self._of_all(
                 whole, types, codes, mixtures, classes, names, settings
             )
             warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
         else:
-            _warn_of_apart(classes, mixtures, parts, names)
+            labels_of: dict[str, list[Any]] = {}  # covariances of columns that no row of a class has together
+            for label, mixture, part in zip(classes.tolist(), mixtures, parts, strict=True):
+                unobserved = never_observed_together(part, names, [fitted_parameters(mixture).model])
+                labels_of.setdefault(unobserved, []).append(label)
+            for columns, labels in labels_of.items():
+                warn_of_unobserved_pairs(columns, f" of {_called(labels)}")
             weight = np.bincount(codes[in_class], each[in_class])
             shares = weight / weight.sum()
             loglik = weight @ np.log(shares) + sum(map(GaussianMixture.log_likelihood, mixtures, parts))
@@ -678,11 +682,6 @@ class MixtureClassifier(Estimator):
                 )
         return [as_source_to_fit(part, None, estimator=self, missing=self.missing)[0] for part in parts]
 
-    def _filled(self, source: Source, types: list[str]) -> Source:
-        """Return rows with their gaps filled for the starts of all types."""
-        ridge = relative_ridge(source, self.reg_covar) if source.unfilled else 0.0
-        return completed(source, [covariance_model(name) for name in types], ridge, self.n_threads)
-
     def _of_each(
         self,
         parts: list[Source],
@@ -695,7 +694,8 @@ class MixtureClassifier(Estimator):
         """Mixtures of the labelled rows of each class, none if classes share a model, and the models to try on all."""
         several = numbers != [1]
         of_search = settings | {"tol": self.tol, "reg_covar": self.reg_covar}
-        searches = [select(self._filled(part, types), numbers, types, **of_search) for part in parts * several]
+        whole = [filled(part, types, self.reg_covar, self.n_threads) for part in parts * several]
+        searches = [select(part, numbers, types, **of_search) for part in whole]
         cells: list[int] | str = [search.best_index for search in searches]
         if self.criterion != _BIC:
             shared = types if 1 in numbers and len(parts) > several else []  # alone, a class is always right
@@ -795,15 +795,6 @@ class MixtureClassifier(Estimator):
         joint = densities + priors
         joint[np.isneginf(joint).all(axis=1)] = priors
         return np.asarray(joint)
-
-
-def _warn_of_apart(classes: NDArray[Any], mixtures: list[GaussianMixture], parts: list[Source], names: Names) -> None:
-    """Warn of covariances of columns that no row of a class has together, once for all classes with the same ones."""
-    labels_of: dict[str, list[Any]] = {}
-    for label, mixture, part in zip(classes.tolist(), mixtures, parts, strict=True):
-        labels_of.setdefault(never_observed_together(part, names, [fitted_parameters(mixture).model]), []).append(label)
-    for columns, labels in labels_of.items():
-        warn_of_unobserved_pairs(columns, f" of {_called(labels)}")
 
 
 def _called(labels: list[Any]) -> str:

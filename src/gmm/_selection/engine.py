@@ -6,7 +6,6 @@ search that goes on from a file is made again, and what was kept is not solved a
 
 from __future__ import annotations
 
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ import numpy as np
 
 from gmm._blas import blas_alone_in_fit
 from gmm._estimators import criteria
-from gmm._estimators.estimated import set_fitted, what_must_be_same
+from gmm._estimators.estimated import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import warn
@@ -34,7 +33,7 @@ from gmm._kernel.first_look import distinct_rows
 from gmm._passes.e_step import CELLS_WORTH_THREADS, ComponentDiagnostics, Totals, result_of, submitted, usable_threads
 from gmm._passes.solver import Iteration
 from gmm._persistence.checkpoints import SearchCheckpoint
-from gmm._rows.sources import ArraySource, Source
+from gmm._rows.sources import ArraySource
 from gmm._selection.candidates import (
     Starts,
     as_model,
@@ -56,51 +55,10 @@ from gmm._selection.cell import (
     Worker,
     status_of,
 )
-from gmm._selection.held_out import folds_of
-from gmm._selection.request import Key, Request, n_rows_of
+from gmm._selection.request import Key, Request, folds_of, n_rows_of
 from gmm._selection.result import Entry, Progress, Selection
-from gmm._validation.scalars import check_boolean
 from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import Tails
-
-
-@contextmanager
-def search_file(
-    template: GaussianMixture,
-    source: Source,
-    request: Mapping[str, Any],
-    seed: int,
-    *,
-    checkpoint: str | os.PathLike[str] | None,
-    resume: bool,
-) -> Iterator[SearchCheckpoint | None]:
-    """Open the file that keeps a search, if there is to be one; close it at the end of the search.
-
-    Parameters
-    ----------
-    template : GaussianMixture
-        With the parameters of all cells, and the random state as it was given.
-    source : Source
-    request : mapping of str to JSON values
-        What else must be the same to go on.
-    seed : int
-        Of the search; the file's own if it goes on.
-    checkpoint, resume
-        As for `GaussianMixture.fit`.
-    """
-    resume = check_boolean(resume, "resume")
-    if checkpoint is None:
-        if resume:
-            raise ValueError("resume=True continues a search from a file: expected its path as checkpoint, got None")
-        yield None
-        return
-    file = SearchCheckpoint(checkpoint, what_must_be_same(template, source) | dict(request), seed)
-    if resume:
-        file.resume()
-    else:
-        file.check_place()
-    with file.during_work(file.write):
-        yield file
 
 
 class Clock:
@@ -206,17 +164,6 @@ class TaskPool:
             raise InterruptedError
 
 
-def workers_and_threads(
-    rows: SearchRows, n_cells: int, most_components: int, n_threads: int | None
-) -> tuple[int, int | None]:
-    """Return how many of `n_cells` independent cells to solve at a time, and the number of threads for each."""
-    usable = usable_threads() if n_threads is None else n_threads
-    d = rows.all_rows.n_features
-    work = rows.all_rows.n_rows * most_components * (d + 1) * (d + 2) / 2
-    n_workers = min(usable, n_cells) if work > CELLS_WORTH_THREADS else 1
-    return (1, n_threads) if n_workers == 1 else (n_workers, max(1, usable // n_workers))
-
-
 class Reports:
     """Tells the callback of every cell once, when its first outcome is there, and so in each fold.
 
@@ -260,23 +207,14 @@ Begin = Callable[[Worker], Sequence[Start]]
 
 
 class Engine:
-    """A search over rows in memory: which cells are solved when, and from what.
-
-    `held_out` has the deviance of held-out rows of each cell, if that is the criterion.
-    """
+    """A search over rows in memory: which cells are solved when, and from what."""
 
     def __init__(
-        self,
-        request: Request,
-        rows: SearchRows,
-        starts: Starts,
-        pool: TaskPool,
-        file: SearchCheckpoint | None,
-        held_out: Mapping[Key, float],
+        self, request: Request, rows: SearchRows, starts: Starts, pool: TaskPool, file: SearchCheckpoint | None
     ) -> None:
-        self._request, self._rows, self._starts, self._tasks = request, rows, starts, pool
-        self._file, self._held_out = file, held_out
+        self._request, self._rows, self._starts, self._tasks, self._file = request, rows, starts, pool, file
         self._cells: dict[Key, Cell] = {}
+        self._held_out: Mapping[Key, float] = defaultdict(lambda: nan)
 
     def mixtures(self, reports: Reports) -> dict[Key, MixtureParameters]:
         """Return where the starts lead that cells share and make of each other."""
@@ -285,9 +223,9 @@ class Engine:
                 break
         return {key: cell.solution.parameters for key, cell in self._cells.items() if cell.solution}
 
-    def run(self, reports: Reports) -> Selection:
-        """Search by every seed, and return the table of all cells."""
-        stopped = False
+    def run(self, reports: Reports, held_out: Mapping[Key, float]) -> Selection:
+        """Search by every seed, and return the table of all cells, whose `held_out` deviances these are."""
+        self._held_out, stopped = held_out, False
         for number in range(self._request.template.n_init):
             stopped = self._solve_all(number, reports)
             if stopped:
@@ -304,6 +242,7 @@ class Engine:
     def _solve_all(self, number: int, reports: Reports) -> bool:
         """Fit every number of components, in rising order, by one seed; return whether the callback ended the search.
 
+        The models of a number begin from the starts of this seed, from one component fewer, and then from each other.
         Cells that have solutions keep them unless there are better ones.
         """
         request, n_rows = self._request, n_rows_of(self._request.source)
@@ -314,7 +253,11 @@ class Engine:
                     cell.outcome = Failure(ValueError(f"{MORE_THAN_ROWS} ({n_rows:,})"))
             else:
                 self._set_best()
-                self._solve(cells, number, reports)
+                sources, shared = {cell: self._near(cell, -1) for cell in cells}, self._starts.of(K, number)
+                news = self._news(sources)
+                self._improve({cell: partial(self._first, cell, news[cell], shared, number) for cell in cells}, reports)
+                self._share(cells)
+                self.unstick(cells)
             for cell in cells:
                 reports(cell, cell.outcome)
             if reports.is_over:
@@ -330,29 +273,16 @@ class Engine:
                 self._cells[key] = Cell(key, self._request, self._rows, pool.clock.is_up, pool.watch, self._file)
         return [cell for cell in self._cells.values() if cell.key.n_components == n_components]
 
-    def _solve(self, cells: Sequence[Cell], number: int, reports: Reports) -> None:
-        """Fit one number of components by some models: from starts, from one component fewer, and from each other.
-
-        The starts are those of the seed of this `number`; `reports` is called with the first outcome of each.
-        """
-        self._diagnose(chain.from_iterable(map(self._less, cells)))
-        shared = self._starts.of(cells[0].key.n_components, number)
-        begins: dict[Cell, Begin] = {
-            cell: partial(self._first, cell, self._news(cell, self._less(cell)), shared, number) for cell in cells
-        }
-        self._improve(begins, reports)
-        self._share(cells)
-        self.unstick(cells)
-
     def _polish(self) -> None:
         """Let cells begin from each other, refine the best ones, and then all if requested."""
         self._set_best()
         # With too few rows for a number of components, its cells stay failed: they get no start from others.
         counts = sorted({cell.key.n_components for cell in self._cells.values() if cell.solution})
-        for K in reversed(counts):
-            self._continue_from({cell: self._near(cell, 1) for cell in self._cells_of(K)})
-        for K in counts:
-            self._continue_from({cell: self._less(cell) for cell in self._cells_of(K)})
+        for more, order in ((1, counts[::-1]), (-1, counts)):
+            for K in order:
+                cells = self._cells_of(K)
+                self._improve_by({cell: self._near(cell, more) for cell in cells})
+                self._share(cells)
         self._set_best()
         scores = self._scores()
         reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
@@ -379,16 +309,17 @@ class Engine:
             behind = {cell: score - best for cell, score in scores.items() if score - best <= 2 * near}
             enough = {cell: _OF_NEAR if by <= near else _OF_FARTHER for cell, by in behind.items()}
             unsettled = [cell for cell in enough if not cell.attempts.settled(*enough[cell])]
-            attempts = self._sound(self._tasks({c: partial(c.retry, self._starts, enough[c]) for c in unsettled}))
+            results = self._tasks({cell: partial(cell.retry, self._starts, enough[cell]) for cell in unsettled})
+            attempts = {cell: found for cell, found in results.items() if not isinstance(found, Failure)}
             if not attempts:
                 return
-            changed = [cell for cell, found in attempts.items() if cell.take_attempts(found)]
+            changed = [cell for cell, found in attempts.items() if found.solution is not cell.solution]
+            for cell, found in attempts.items():
+                cell.keep(found.solution)
+                cell.attempts = found
             if changed:
                 self.refine(changed)
-                self._diagnose(enough)
-                self._improve_by(
-                    {cell: [other for other in enough if other.key.is_next_to(cell.key)] for cell in enough}
-                )
+                self._improve_by({one: [other for other in enough if other.key.is_next_to(one.key)] for one in enough})
 
     def unstick(self, cells: Iterable[Cell]) -> None:
         """Improve cells that are stuck: a cell whose model contains theirs as a special case has a higher likelihood.
@@ -422,42 +353,36 @@ class Engine:
             if isinstance(result, Solution):
                 cell.refined_solution = result
 
-    def _continue_from(self, sources: Mapping[Cell, Sequence[Cell]]) -> None:
-        """Continue from new solutions of other numbers of components."""
-        self._diagnose(chain.from_iterable(sources.values()))
-        self._improve_by(sources)
-        self._share(list(sources))
-
     def _share(self, cells: Sequence[Cell]) -> None:
         """Start cells of one number of components from each other's solutions, special cases first."""
         if cells[0].key.n_components == 1 or len(cells) == 1:
             return
-        self._diagnose(cells)
         for tails in dict.fromkeys(cell.key.tails for cell in cells):
             by_model = {cell.key.model: cell for cell in cells if cell.key.tails is tails}
             models = tuple(by_model)
             for level in levels(models):
-                here = [by_model[model] for model in models if model in level]
-                sources = {cell: [by_model[model] for model in neighbours(cell.key.model, models)] for cell in here}
-                for cell in here:
+                sources: dict[Cell, list[Cell]] = {}
+                for cell in (by_model[model] for model in level):
+                    sources[cell] = [by_model[model] for model in neighbours(cell.key.model, models)]
                     sources[cell] += [other for other in cells if other.key.has_other_tails(cell.key)]
                 self._improve_by(sources)
-                self._diagnose(here)
 
-    def _news(self, cell: Cell, sources: Iterable[Cell]) -> list[Diagnosed]:
-        """Return the sources' solutions from which a cell has not started yet."""
-        news: list[Diagnosed] = []
-        for source in sources:
-            pair = source.diagnosed
-            if pair and pair[0] is source.outcome is not cell.begun_from.get(source):
-                cell.begun_from[source] = pair[0]
-                news.append(pair)
+    def _news(self, sources: Mapping[Cell, Sequence[Cell]]) -> dict[Cell, list[Diagnosed]]:
+        """Return for each cell the solutions of other cells, its sources, from which it has not started yet."""
+        self._diagnose(chain.from_iterable(sources.values()))
+        news: dict[Cell, list[Diagnosed]] = {cell: [] for cell in sources}
+        for cell, others in sources.items():
+            for source in others:
+                pair = source.diagnosed
+                if pair and pair[0] is source.outcome is not cell.begun_from.get(source):
+                    cell.begun_from[source] = pair[0]
+                    news[cell].append(pair)
         return news
 
-    def _improve_by(self, sources: Mapping[Cell, Iterable[Cell]]) -> None:
+    def _improve_by(self, sources: Mapping[Cell, Sequence[Cell]]) -> None:
         """Solve again the cells for which other cells, their sources, have new solutions."""
-        news = {cell: self._news(cell, others) for cell, others in sources.items()}
-        self._improve({cell: partial(self._beginning, cell, pairs) for cell, pairs in news.items() if pairs})
+        news = self._news(sources).items()
+        self._improve({cell: partial(self._beginning, cell, pairs) for cell, pairs in news if pairs})
 
     def _first(
         self, cell: Cell, news: list[Diagnosed], shared: Sequence[Start], number: int, worker: Worker
@@ -506,27 +431,22 @@ class Engine:
         for cell in cells:
             if cell.solution and (cell.diagnosed is None or cell.diagnosed[0] is not cell.solution):
                 tasks[cell] = partial(with_diagnostics, cell.solution)
-        for cell, pair in self._sound(self._tasks(tasks)).items():
-            cell.diagnosed = pair
-
-    def _sound(self, results: Mapping[Cell, Any]) -> dict[Cell, Any]:
-        return {cell: result for cell, result in results.items() if not isinstance(result, Failure)}
+        for cell, pair in self._tasks(tasks).items():
+            cell.diagnosed = cell.diagnosed if isinstance(pair, Failure) else pair
 
     def _near(self, cell: Cell, more: int) -> list[Cell]:
-        """Return the cell of so many components more, if it was begun."""
+        """Return the cell of so many components more, or fewer, if it was begun."""
+        if cell.key.n_components + more < 1:
+            return []
         key = cell.key.beside(more, self._rows.all_rows.n_features)
         return [self._cells[key]] if key in self._cells else []
-
-    def _less(self, cell: Cell) -> list[Cell]:
-        """Return the cell of one component fewer, if it was begun."""
-        return self._near(cell, -1) if cell.key.n_components > 1 else []
 
     def _below(self, cell: Cell) -> list[Cell]:
         """Return the cells whose mixtures are all mixtures of this cell, or limits of them."""
         K, _, tails = cell.key
         models = [key.model for key in self._cells if key.n_components == K and key.tails is tails]
         special = special_cases(cell.key.model, models)
-        return self._less(cell) + [self._cells[cell.key._replace(model=model)] for model in special]
+        return self._near(cell, -1) + [self._cells[cell.key._replace(model=model)] for model in special]
 
     def _stuck(self, cell: Cell, lower: Cell) -> bool:
         # With a prior, each cell has its own objective.
@@ -589,9 +509,7 @@ class Engine:
 
 
 @contextmanager
-def opened_search(
-    request: Request, seed: int, clock: Clock, file: SearchCheckpoint | None, held_out: Mapping[Key, float]
-) -> Iterator[Engine]:
+def opened_search(request: Request, seed: int, clock: Clock, file: SearchCheckpoint | None = None) -> Iterator[Engine]:
     """Draw the rows on which starts race, make what all cells begin from, and start the threads of a search."""
     template, most = request.template, max(request.n_components)
     rows = SearchRows.of(request.source, most, seed)
@@ -601,9 +519,13 @@ def opened_search(
         whole = ArraySource(*distinct_rows(np.ascontiguousarray(whole.rows, np.float64), whole.sample_weight))
     seeds, places = start_seeds(seed, template.n_init), None if request.fixed is None else request.fixed.means
     starts = Starts(whole, template, request.models, seeds, request.noise, places)
-    work = workers_and_threads(rows, len(request.types) * len(request.tails), most, template.n_threads)
-    with blas_alone_in_fit(request.source.n_features), TaskPool(rows, *work, clock) as pool:
-        yield Engine(request, rows, starts, pool, file, held_out)
+    # Cells are independent: so many are solved at a time, the passes of each on so many threads.
+    usable, d = usable_threads() if template.n_threads is None else template.n_threads, request.source.n_features
+    work = rows.all_rows.n_rows * most * (d + 1) * (d + 2) / 2
+    n_workers = min(usable, len(request.types) * len(request.tails)) if work > CELLS_WORTH_THREADS else 1
+    n_threads = template.n_threads if n_workers == 1 else max(1, usable // n_workers)
+    with blas_alone_in_fit(d), TaskPool(rows, n_workers, n_threads, clock) as pool:
+        yield Engine(request, rows, starts, pool, file)
 
 
 def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Reports) -> Mapping[Key, float]:
@@ -613,9 +535,8 @@ def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Repor
     that is cut counts only if it is the first. The deviance is ∞ for a cell without a mixture in one of them, and NaN
     where the search is by another criterion.
     """
-    nothing = defaultdict[Key, float](lambda: nan)
     if request.n_splits is None:
-        return nothing
+        return defaultdict(lambda: nan)
     source, n_threads, half = request.source, request.template.n_threads, clock.half()
     used, weight, sums = np.flatnonzero(source.weights), 0.0, dict[Key, float]()
     folds = folds_of(len(used), request.n_splits, np.random.default_rng(seed))
@@ -624,7 +545,7 @@ def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Repor
             break
         others, part = source.part(np.delete(used, fold)), source.part(used[fold])
         reports.begin(number)
-        with opened_search(replace(request, source=others), seed, half, None, nothing) as search:
+        with opened_search(request.over(others), seed, half) as search:
             mixtures = search.mixtures(reports)
         if weight and (half.is_up() or reports.is_over):  # which cut the fold: it lacks larger numbers of components
             break

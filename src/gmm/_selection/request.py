@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, product
 from operator import index
 from typing import Any, NamedTuple
@@ -20,10 +19,8 @@ from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
 from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import STARTS
-from gmm._lazy import cached_property
-from gmm._rows.sources import Source
+from gmm._rows.sources import ArraySource, Source
 from gmm._selection.candidates import as_model
-from gmm._selection.held_out import check_folds
 from gmm._text.words import suggestion
 from gmm._validation.combinations import refuse
 from gmm._validation.given import (
@@ -37,7 +34,7 @@ from gmm._validation.given import (
     check_ridge,
 )
 from gmm._validation.parameters import check_parameters
-from gmm._validation.scalars import excerpt
+from gmm._validation.scalars import check_whole, excerpt
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
     LIMITED,
@@ -175,6 +172,7 @@ def fixed_components(
 
 
 _FOLDS = 5
+MOST_REPEATED = 10_000_000  # rows, by weights that say how often each occurs
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _OF_FIXED = "means_init", "precisions_init", "fixed"
 # Parameters about the start, continuation, rows or output of a single fit.
@@ -187,12 +185,11 @@ _INSTEAD = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Request:
+class Request(NamedTuple):
     """The validated request; `template` holds the parameters that all cells share, with normal tails.
 
     `tol` is the tolerance that was asked for; None leaves it to the number of rows. `noise` and `fixed` are those of
-    every cell.
+    every cell. `of_one` keeps log-likelihoods of single components on these rows.
     """
 
     n_components: list[int]
@@ -206,7 +203,11 @@ class Request:
     tol: float | None
     noise: Noise
     fixed: FixedComponents | None
-    _of_one: dict[tuple[CovarianceModel, str, bool], float | None] = field(default_factory=dict, init=False)
+    of_one: dict[tuple[CovarianceModel, str, bool], float | None]
+
+    def over(self, source: Source) -> Request:
+        """Return the same request of other rows."""
+        return self._replace(source=source, of_one={})
 
     @property
     def cells(self) -> list[tuple[int, str, Tails]]:
@@ -222,19 +223,16 @@ class Request:
 
     def parameters(self, n_components: int, name: str, tails: Tails) -> dict[str, Any]:
         """The parameters of the mixture of a cell."""
-        return self._shared | {"n_components": n_components, "covariance_type": name} | tails.parameters
-
-    @cached_property
-    def _shared(self) -> dict[str, Any]:
-        return self.template.get_params()
+        own: dict[str, Any] = {"n_components": n_components, "covariance_type": name, **tails.parameters}
+        return self.template.get_params() | own
 
     def log_likelihood_of_one(self, parameters: MixtureParameters, rows: Source) -> float | None:
         """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""
         template, kind = self.template, (parameters.model, parameters.tails.name, parameters.n_components > 1)
-        if kind not in self._of_one:
+        if kind not in self.of_one:
             scorer = Scorer(parameters, template.n_threads)
-            self._of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, template.max_ratio)
-        return self._of_one[kind]
+            self.of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, template.max_ratio)
+        return self.of_one[kind]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -430,6 +428,42 @@ def requested_types(
 def n_rows_of(source: Source) -> int:
     """Return how many rows components can share: those of positive weight or, if that is more, their weight."""
     return max(source.n_used, int(source.survey.weight))
+
+
+def check_folds(n_rows: int, n_splits: int, n_components: int) -> None:
+    """Check that rows of positive weight can be dealt into folds, and each time suffice for so many components.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    check_whole(n_splits, "n_splits", 2)
+    if n_rows < n_splits:
+        raise ValueError(
+            f"expected as many rows as folds, n_splits={n_splits}, got {n_rows} (those of weight 0 left out)"
+        )
+    needed, n_training = max(2, n_components), n_rows - -(-n_rows // n_splits)
+    if n_training < needed:
+        raise ValueError(
+            f"{n_rows} rows in n_splits={n_splits} folds leave {n_training} to fit, expected at least {needed}, one "
+            "for each component. Use more folds or fewer components."
+        )
+
+
+def repeated(table: ArraySource) -> ArraySource | None:
+    """Return rows without weights, each as often as its weight says; None if weights are not whole, or too large."""
+    weight = table.sample_weight
+    if weight is None:
+        return table
+    if (weight != np.floor(weight)).any() or weight.sum() > MOST_REPEATED:
+        return None
+    return ArraySource(np.repeat(table.rows, weight.astype(np.intp), axis=0))
+
+
+def folds_of(n_rows: int, n_splits: int, rng: np.random.RandomState | np.random.Generator) -> list[NDArray[np.intp]]:
+    """Return the rows of each fold, in their order."""
+    return [np.sort(fold) for fold in np.array_split(rng.permutation(n_rows), n_splits)]
 
 
 def check_cells(

@@ -33,8 +33,14 @@ from gmm._rows.entrance import Names, as_one_array, as_source
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._selection.candidates import halved, splits_of_widest
-from gmm._selection.held_out import check_folds, counted_rows, folds_of, repeated
-from gmm._selection.request import check_comparable, requested_components
+from gmm._selection.request import (
+    MOST_REPEATED,
+    check_comparable,
+    check_folds,
+    folds_of,
+    repeated,
+    requested_components,
+)
 from gmm._selection.standard import comparable_fits, in_other_units, log_volume
 from gmm._text.words import counted
 from gmm._validation.combinations import refuse
@@ -47,7 +53,6 @@ from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.statistics import SufficientStatistics
 
 Rows = NDArray[Any]
 Halves = Sequence[Rows]  # two
@@ -192,16 +197,28 @@ def _rows_to_fit(
 
     They are the rows, each as often as its weight says, the names of features, the parameters of fits that are
     compared, and the units.
+
+    Raises
+    ------
+    ValueError
+        If weights do not say how often rows occur, or rows are too few.
     """
     table, names = checked_rows(X, sample_weight, caller, parameters.get("missing", "error"))
-    rows = counted_rows(table, caller)
+    counted_table = repeated(table)
+    if counted_table is None:
+        weight = table.weights
+        row = int((weight != np.floor(weight)).argmax())
+        raise ValueError(
+            f"{caller} draws from the rows: expected in sample_weight whole numbers, how often each row occurs, of at "
+            f"most {MOST_REPEATED:,} in all; got {weight[row]:.6g} in row {row}, and {weight.sum():,.6g} in all"
+        )
+    rows = counted_table.rows
     check_enough_rows(len(rows) // n_parts, n_components)
     rows, settings, units = comparable_fits(rows, parameters)
     return rows, names, settings, units
 
 
-@dataclass(frozen=True)
-class Replicate:
+class Replicate(NamedTuple):
     """One finished replicate, as `bootstrap_lrt` passes it to its callback.
 
     Attributes
@@ -496,7 +513,9 @@ class _Fits(NamedTuple):
         splits: Iterable[Start]
         if parameters.model.stored_whole:
             with problem.e_step() as e_step:
-                splits = _splits(parameters, e_step(parameters.whitened()))
+                grown = e_step(parameters.whitened()).grown()
+            K, layout, widest = parameters.n_components, parameters.model.layout, parameters.covariances
+            splits = [split_widest(grown, k, K, layout, widest, offset=OFFSET) for k in range(K)]
         else:
             splits = splits_of_widest(parameters, OFFSET)
         results = short_runs(problem, splits, _SPLIT_PASSES)
@@ -508,13 +527,6 @@ class _Fits(NamedTuple):
         parameters = fitted_parameters(null)
         twice = halved(parameters, int(np.argmax(parameters.weights)))
         return estimator_of(GaussianMixture, twice, **null.get_params() | {"n_components": twice.n_components})
-
-
-def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> Iterator[SufficientStatistics]:
-    """Yield statistics of K + 1 components, each with one component split along its widest direction."""
-    K, layout, grown = parameters.n_components, parameters.model.layout, statistics.grown()
-    for k in range(K):
-        yield split_widest(grown, k, K, layout, parameters.covariances, offset=OFFSET)
 
 
 def _source(rows: NDArray[Any]) -> Source:

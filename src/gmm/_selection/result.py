@@ -6,6 +6,7 @@ reports each render in their own way.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -48,8 +49,7 @@ _NUMBERS = ("loglik", *OF_SEARCHES, "scores", "seconds")
 _OF_EARLIER = {"n_fresh_starts": 0, "n_found_again": 0, "n_searched": 0, "standardized": False}
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """One cell of a search, or a step to finish it on rows beyond memory, as `select` reports it to its callback.
 
     Attributes
@@ -253,30 +253,22 @@ class Selection:
         ValueError
             If none of them has a fit.
         """
-        columns: dict[str, Any] = {
-            name: _frozen([entry.scores.get(name, nan) for entry in entries], np.float64)
-            for name in ("loglik", *OF_SEARCHES)
-        }
-        columns |= {
-            name: _frozen([getattr(entry, name) for entry in entries], dtype)
-            for name, dtype in (("n_components", np.int64), ("n_parameters", np.int64), ("seconds", np.float64))
-        }
-        return cls(
-            criterion=criterion,
-            **columns,
-            scores=_frozen(columns[criterion], np.float64),
-            covariance_type=tuple(entry.covariance_type for entry in entries),
-            tails=tuple(entry.tails for entry in entries),
-            status=tuple(str(entry.status) for entry in entries),
-            estimators=tuple(entry.estimator for entry in entries),
-            best_index=_best_index(entries, criterion),
-            complete=complete,
-        )
+        cells = dict(zip(Entry._fields, zip(*entries, strict=True), strict=True))
+        values: dict[str, Any] = {"seconds": cells["seconds"]}
+        for name in ("loglik", *OF_SEARCHES):
+            values[name] = [scores.get(name, nan) for scores in cells["scores"]]
+        values["scores"] = values[criterion]
+        columns: dict[str, Any] = {name: _frozen(values[name], np.float64) for name in _NUMBERS}
+        columns |= {name: _frozen(cells[name], np.int64) for name in _COUNTS}
+        columns |= {name: tuple(map(str, cells[name])) for name in _TEXTS}
+        best_index = _best_index(entries, criterion)
+        return cls(criterion, **columns, estimators=cells["estimator"], best_index=best_index, complete=complete)
 
     @property
     def contested(self) -> list[int]:
         """Indices of the other cells within 10 of the best criterion (NEC: 0.1), best first: the choice is not sure."""
-        return contesting(self)
+        limit = self.scores[self.best_index] + CRITERION[self.criterion].near
+        return [number for number in distinct(self)[1:] if self.scores[number] <= limit]
 
     def best_by(self, criterion: str) -> GaussianMixture:
         """Return the fitted mixture that another criterion chooses, a degenerate one only if all are.
@@ -423,22 +415,25 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
     KeyError, ValueError
         If something is missing or invalid.
     """
-    parts: dict[str, dict[str, NDArray[Any]]] = {}
     arrays = {HELD_OUT: np.full(np.shape(arrays["scores"]), nan)} | arrays
-    for name, values in arrays.items():
-        number, _, part = name.partition("/")
-        parts.setdefault(number, {})[part] = values
     header = {"tails": [NORMAL_TAILS.name] * len(item(header, "mixtures", list)), "notes": []} | _OF_EARLIER | header
     kinds = {"criterion": str, "best_index": int, "complete": bool} | {n: type(v) for n, v in _OF_EARLIER.items()}
     columns: dict[str, Any] = {name: item(header, name, kind) for name, kind in kinds.items()}
     columns |= {name: _texts(header, name) for name in (*_TEXTS, "notes")}
-    columns |= {name: _frozen(whole_numbers(arrays, name), np.int64) for name in _COUNTS}
-    columns |= {name: _frozen(arrays[name], np.float64) for name in _NUMBERS}
-    estimators = tuple(
-        None if saved is None else mixture_of_cell(number, saved, parts.get(str(number), {}))
-        for number, saved in enumerate(header["mixtures"])
-    )
-    selection = cls(**columns, estimators=estimators)
+    for name in (*_COUNTS, *_NUMBERS):
+        if name in _COUNTS and arrays[name].dtype.kind not in "iu":
+            raise ValueError(f"expected whole numbers in {name!r}, got {arrays[name].dtype}")
+        columns[name] = _frozen(arrays[name], np.int64 if name in _COUNTS else np.float64)
+    estimators, parts = list[GaussianMixture | None](), defaultdict[str, dict[str, NDArray[Any]]](dict)
+    for path, values in arrays.items():
+        cell, _, part = path.partition("/")
+        parts[cell][part] = values
+    for number, saved in enumerate(header["mixtures"]):
+        if not (saved is None or isinstance(saved, dict)):
+            raise ValueError(f"expected a header or null for cell {number} in 'mixtures', got {saved!r:.60}")
+        build, own = partial(from_state, GaussianMixture), parts[str(number)]
+        estimators.append(saved if saved is None else build_object(f"its cell {number}", "mixture", build, saved, own))
+    selection = cls(**columns, estimators=tuple(estimators))
     check_together(selection)
     return selection
 
@@ -586,13 +581,14 @@ class Grid(NamedTuple):
 
     def html(self) -> Html:
         """Return the grid as an HTML table; cells closer to the best have a deeper colour."""
-        rows = [[name, *map(self._shaded, row)] for name, row in zip(self.names, self.rows, strict=True)]
-        return table([self.corner, *self.headings], rows, caption=self.caption)
 
-    def _shaded(self, cell: GridCell) -> Cell:
-        kind = "best" if cell.best else "" if cell.is_candidate else "muted"
-        shade = 1 / (1 + max(cell.behind, 0.0) / self.far) if cell.is_candidate and not isnan(cell.behind) else 0.0
-        return Cell(cell.text, title=cell.details, kind=kind, shade=shade)
+        def shaded(cell: GridCell) -> Cell:
+            kind = "best" if cell.best else "" if cell.is_candidate else "muted"
+            shade = 1 / (1 + max(cell.behind, 0.0) / self.far) if cell.is_candidate and not isnan(cell.behind) else 0.0
+            return Cell(cell.text, title=cell.details, kind=kind, shade=shade)
+
+        rows = [[name, *map(shaded, row)] for name, row in zip(self.names, self.rows, strict=True)]
+        return table([self.corner, *self.headings], rows, caption=self.caption)
 
 
 def _fitting(selection: Selection, headings: Sequence[str], room: int | None) -> tuple[list[str], int]:
@@ -672,12 +668,6 @@ def distinct(selection: Selection) -> list[int]:
     return list(first.values())
 
 
-def contesting(selection: Selection) -> list[int]:
-    """Return the other cells from which the best is not far enough to be sure of it, best first."""
-    limit = selection.scores[selection.best_index] + CRITERION[selection.criterion].near
-    return [number for number in distinct(selection)[1:] if selection.scores[number] <= limit]
-
-
 def certainty(selection: Selection) -> Iterator[str]:
     """Tell how sure the choice is: on what it rests, how often the best was found again, and how many are near it."""
     if selection.n_searched:
@@ -687,7 +677,7 @@ def certainty(selection: Selection) -> Iterator[str]:
         none_better = ", bettered by none" * (again < selection.n_fresh_starts)
         yield f"found again by {again} of {starts}{none_better}" if again else f"none of {starts} found as good a fit"
     if len(distinct(selection)) > 1:
-        n = len(contesting(selection))
+        n = len(selection.contested)
         limit = f"{CRITERION[selection.criterion].near:g} {title(selection.criterion)}"
         yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
 
@@ -733,12 +723,6 @@ def legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
         yield "– not tried"
 
 
-def at_the_edge(selection: Selection) -> bool:
-    """Return whether the best has the largest of several numbers of components, so that more may be better."""
-    fitted = selection.n_components[selection.ranked()]
-    return bool(fitted.min() < fitted.max() == selection.n_components[selection.best_index])
-
-
 def advice(selection: Selection, word: str = "component") -> Iterator[str]:
     """Say what to do next where the choice is doubtful; `word` is what a component is called."""
     best, number, states = selection.best, selection.best_index, statuses(selection)
@@ -751,7 +735,9 @@ def advice(selection: Selection, word: str = "component") -> Iterator[str]:
 
     yield from filter(None, [surplus(int(selection.n_parameters[number]), past_of(best).weight)])
     yield from filter(None, [doubt_of_shapes(fitted_parameters(best), names_of_features(best), word)])
-    if at_the_edge(selection):
+    ranked = selection.ranked()
+    fitted = selection.n_components[ranked]
+    if fitted.min() < fitted.max() == K:  # more may be better
         first = "take logarithms of long tails first, then " * any(LONG_TAIL in note for note in selection.notes)
         yield f"{counted(K, word)} are the most that were tried: {first}try n_components up to {2 * K + 2}"
     if states[number].kind == NOT_CONVERGED:
@@ -760,7 +746,7 @@ def advice(selection: Selection, word: str = "component") -> Iterator[str]:
         yield f"the best is {verdict(number)}; reg_covar sets its density: expected step²/12 of rounding or more"
     elif states[number].kind == DEGENERATE:
         yield f"every fit is {verdict(number)}; try fewer {word}s or a prior"
-    larger = [other for other in selection.ranked() if selection.n_components[other] > K]
+    larger = [other for other in ranked if selection.n_components[other] > K]
     if any(states[other].is_eligible(criterion) for other in larger):
         return
     if larger and behind(selection, larger[0]) < 0:
@@ -805,20 +791,6 @@ def incomplete(selection: Selection) -> str:
 
 
 # --- What a file must hold -----------------------------------------------------------------------
-
-
-def mixture_of_cell(number: int, header: Any, arrays: dict[str, NDArray[Any]]) -> GaussianMixture:
-    """Return the fitted mixture of a cell, or raise a ValueError that names the cell."""
-    if not isinstance(header, dict):
-        raise ValueError(f"expected a header or null for cell {number} in 'mixtures', got {header!r:.60}")
-    return build_object(f"its cell {number}", "mixture", partial(from_state, GaussianMixture), header, arrays)
-
-
-def whole_numbers(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
-    """Return the array of this name, or raise a ValueError if it does not hold integers."""
-    if arrays[name].dtype.kind not in "iu":
-        raise ValueError(f"expected whole numbers in {name!r}, got {arrays[name].dtype}")
-    return arrays[name]
 
 
 def check_together(selection: Selection) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from math import inf, nan
@@ -18,19 +19,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators import criteria
 from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.estimated import set_fitted
+from gmm._estimators.estimated import set_fitted, what_must_be_same
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import remaining_passes, warn_of_light_rows
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.fit import FitSettings, Journal, fit_mixture
-from gmm._fitting.moments import completed, never_observed_together, warn_of_unobserved_pairs
+from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.sampling import common_seed, sample_indices
 from gmm._passes.problem import Beginning
 from gmm._passes.solver import Iteration, PassRecord, SolverResult
 from gmm._persistence import Writable
 from gmm._persistence.checkpoints import SearchCheckpoint
-from gmm._rows.ahead import Ended, together
+from gmm._rows.ahead import together
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, box_of, relative_ridge
 from gmm._selection.cell import (
@@ -44,13 +45,13 @@ from gmm._selection.cell import (
     Status,
     first_degenerate,
 )
-from gmm._selection.engine import Clock, Reports, held_out_deviances, opened_search, search_file
-from gmm._selection.held_out import repeated
+from gmm._selection.engine import Clock, Reports, held_out_deviances, opened_search
 from gmm._selection.request import (
     Key,
     Request,
     check_cells,
     fixed_components,
+    repeated,
     requested_components,
     requested_folds,
     requested_tails,
@@ -58,12 +59,12 @@ from gmm._selection.request import (
     template_of,
 )
 from gmm._selection.result import Entry, Progress, Selection, check_criterion, distinct, html_parts
-from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_of_constants
+from gmm._selection.standard import filled, in_units, note_on_shrinkage, restored, warn_of_constants
 from gmm._text.html import Html
 from gmm._validation.column_notes import error_values, note_on_identifiers, notes_on, singular_columns
 from gmm._validation.given import check_noise, check_same_columns_in
 from gmm._validation.parameters import check_callback, check_is_fitted
-from gmm._validation.scalars import check_real
+from gmm._validation.scalars import check_boolean, check_real
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
@@ -110,18 +111,19 @@ def finished(
         Called for each cell before the first pass, and after each pass, on the thread of its cell, of which one goes on
         at a time; a true value is as the time.
     """
-    several = search.complete and search.criterion != criteria.HELD_OUT
-    numbers = distinct(search)[: _FINISHED if several else 1]
-    finish = _Finish(search, request, file, callback, numbers)
-    for number in numbers:
+    finish, entries, complete = _Finish(search, request, file, callback), dict[int, Entry](), search.complete
+    for number in finish.cells:
         finish.report(number)
-    entries: dict[int, Entry] = {}
-    waiting, complete = numbers, search.complete
+    waiting = list(finish.cells)
     while waiting:
         tasks = [finish.cells[number].entry for number in waiting] + finish.tasks_of_one(waiting)
         ended = together(request.source, tasks, lambda: finish.is_over or is_up(), finish.keep)
         finish.keep()
-        news = {number: finish.cells[number].timed(one) for number, one in zip(waiting, ended, strict=False) if one}
+        news: dict[int, Entry] = {}
+        for number, one in zip(waiting, ended, strict=False):
+            if one is not None:
+                finish.cells[number].seconds += one.seconds
+                news[number] = one.result._replace(seconds=finish.cells[number].seconds)
         entries |= news
         complete &= len(news) == len(waiting)
         # Others may have been left by the score of a cell that then collapses.
@@ -155,12 +157,12 @@ class _Finish:
         request: Request,
         file: SearchCheckpoint | None,
         callback: Callable[[Progress], object] | None,
-        numbers: Sequence[int],
     ) -> None:
         self.search, self.request, self.file = search, request, file
         self._callback, self._readings = callback, search.best.n_iter_ + _READINGS_OF_CRITERIA
         self._unwritten: dict[str, tuple[dict[str, Any], SolverResult]] = {}
-        self.cells = {number: _FullCell(self, number) for number in numbers}
+        several = search.complete and search.criterion != criteria.HELD_OUT
+        self.cells = {number: _FullCell(self, number) for number in distinct(search)[: _FINISHED if several else 1]}
         self.is_over = False
 
     def note(self, name: str, result: SolverResult) -> None:
@@ -177,20 +179,10 @@ class _Finish:
 
     def report(self, number: int, iteration: Iteration | None = None, seconds_left: float = nan) -> None:
         """Tell the callback of a cell, and of its last pass."""
-        search = self.search
-        cell = Progress(
-            number,
-            len(search.status),
-            int(search.n_components[number]),
-            search.covariance_type[number],
-            search.tails[number],
-            search.status[number],
-            iteration,
-            nan if iteration is None else self.request.source.n_rows / iteration.seconds,
-            seconds_left,
-            self._readings,
-        )
-        self.is_over |= self._callback is not None and bool(self._callback(cell))
+        search, speed = self.search, nan if iteration is None else self.request.source.n_rows / iteration.seconds
+        kind = int(search.n_components[number]), search.covariance_type[number], search.tails[number]
+        cell = Progress(number, len(search.status), *kind, search.status[number], iteration, speed, seconds_left)
+        self.is_over |= self._callback is not None and bool(self._callback(cell._replace(readings=self._readings)))
 
     def tasks_of_one(self, numbers: Sequence[int]) -> list[Callable[[Source], float | None]]:
         """Return tasks that fit one component of each model while the cells are on their way: NEC compares with it."""
@@ -207,21 +199,18 @@ class _FullCell:
     ----------
     score : float
         The criterion that it has reached; ∞ before, and if it is degenerate or has a prior.
+    seconds : float
+        That it has taken, on the sample too.
     """
 
     def __init__(self, finish: _Finish, number: int) -> None:
         self._finish, self._number = finish, number
-        self._seconds, self.score = float(finish.search.seconds[number]), inf
+        self.seconds, self.score = float(finish.search.seconds[number]), inf
         self._left: SolverResult | None = None  # where it was left, from which it may go on
         self._reason_to_leave: str | None = None
         on_sample = finish.search.estimators[number]
         assert on_sample is not None  # ranked cells have a fit
         self._on_sample, self._begin = on_sample, fitted_parameters(on_sample)
-
-    def timed(self, ended: Ended) -> Entry:
-        """Return an entry with all the seconds that the cell has taken."""
-        self._seconds += ended.seconds
-        return ended.result._replace(seconds=self._seconds)
 
     def entry(self, source: Source) -> Entry:
         """Fit the cell to all rows."""
@@ -461,15 +450,38 @@ def select(
     types = requested_types(covariance_type, given.n_features, n_factors, limited=template.max_ratio is not None)
     folds, seed = requested_folds(n_splits, criterion), common_seed(random_state)
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, given), criterion, folds
-    opened = _rows_of_cells(given, features, types, template)
+    warn_of_constants(given, features)
+    warn_of_unobserved_pairs(never_observed_together(given, features, [covariance_model(name) for name in types]))
+    opened = filled(given.informative, types, template.reg_covar, template.n_threads)
     check_cells(template, counts, types, opened, standardize=standardize, n_splits=folds)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
-    request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed)
-    with search_file(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
-        template.random_state = seed = seed if file is None else file.seed
-        selection, rows = _searched(request, seed, clock, callback, file)
+    request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
+    file, must_resume = None, check_boolean(resume, "resume")
+    if checkpoint is not None:
+        file = SearchCheckpoint(checkpoint, what_must_be_same(template, opened) | request.facts, seed)
+        if must_resume:
+            file.resume()
+            seed = file.seed
+        else:
+            file.check_place()
+    elif must_resume:
+        raise ValueError("resume=True continues a search from a file: expected its path as checkpoint, got None")
+    with nullcontext() if file is None else file.during_work(file.write):
+        template.random_state = seed
+        reports = Reports(request, callback)
+        here = request.over(rows_to_search(opened, seed))
+        template.reg_covar = relative_ridge(here.source, template.reg_covar)
+        held_out = held_out_deviances(here, seed, clock, reports)
+        with opened_search(here, seed, clock, file) as search:
+            selection = search.run(reports, held_out)
+        if here.source.n_rows != opened.n_rows:
+            share = opened.survey.weight / here.source.survey.weight
+            selection = replace(selection, held_out=selection.held_out * share)
+            selection = finished(selection, request, clock.is_up, file, callback)
+            selection = replace(selection, n_searched=here.source.n_rows)
+    rows = next(iter(here.source.chunks())).rows
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
     names = [f"x{j}" for j in range(given.n_features)] if features is None else list(map(str, features))
     whole = None if given.one_array is None else given.one_array.rows
@@ -493,38 +505,6 @@ def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, c
         table = repeated(replace(source.one_array, sample_weight=source.sample_weight))
         source = source if table is None else as_source_to_fit(table.rows, None, **how)[0]
     return source, names
-
-
-def _rows_of_cells(
-    source: Source, names: NDArray[Any] | None, types: Sequence[str], template: GaussianMixture
-) -> Source:
-    """Return the rows that tell of cells, gaps filled for starts; warn of columns that do not."""
-    models = [covariance_model(name) for name in types]
-    warn_of_constants(source, names)
-    warn_of_unobserved_pairs(never_observed_together(source, names, models))
-    ridge = relative_ridge(source, template.reg_covar) if source.unfilled else 0.0
-    return completed(source.informative, models, ridge, template.n_threads)
-
-
-def _searched(
-    request: Request,
-    seed: int,
-    clock: Clock,
-    callback: Callable[[Progress], object] | None,
-    file: SearchCheckpoint | None,
-) -> tuple[Selection, NDArray[Any]]:
-    """Return the search, and the rows in memory that it looked at."""
-    opened, template = request.source, request.template
-    here, reports = replace(request, source=rows_to_search(opened, seed)), Reports(request, callback)
-    template.reg_covar = relative_ridge(here.source, template.reg_covar)
-    with opened_search(here, seed, clock, file, held_out_deviances(here, seed, clock, reports)) as search:
-        selection = search.run(reports)
-    if here.source.n_rows != opened.n_rows:
-        share = opened.survey.weight / here.source.survey.weight
-        selection = replace(selection, held_out=selection.held_out * share)
-        selection = finished(selection, request, clock.is_up, file, callback)
-        selection = replace(selection, n_searched=here.source.n_rows)
-    return selection, next(iter(here.source.chunks())).rows
 
 
 @dataclass(eq=False, repr=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -17,6 +17,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import Past, fit_attributes
 from gmm._exceptions import warn
 from gmm._fitting.fit import COMPARISON_DEFAULTS
+from gmm._fitting.moments import completed
 from gmm._fitting.starts import STARTS
 from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Source, column_widths, relative_ridge
@@ -26,6 +27,7 @@ from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import Coordinates
+from gmm._values.covariance import covariance_model
 from gmm._values.noise import Noise
 from gmm._values.priors import NormalInverseWishart
 from gmm._values.weights import weighed
@@ -128,6 +130,12 @@ def comparable_fits(
         units = Coordinates(np.zeros(len(widths)), np.where(np.isfinite(widths), widths / least, 1.0))
         rows = units.of_rows(rows)
     return rows, settings | {"reg_covar": relative_ridge(ArraySource(rows), template.reg_covar)}, units
+
+
+def filled(source: Source, types: Sequence[str], reg_covar: float, n_threads: int | None) -> Source:
+    """Return rows with their gaps filled for the starts of all these covariance types."""
+    ridge = relative_ridge(source, reg_covar) if source.unfilled else 0.0
+    return completed(source, [covariance_model(name) for name in types], ridge, n_threads)
 
 
 def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None:
