@@ -81,7 +81,7 @@ PLACES = {
     "gmm._selection.cell": "Attempts BestScore NOT_CONVERGED SearchRows Solution Status Worker cell_Cell=Cell",
     "gmm._selection.classifier": "classifier=. predictive_cells",
     "gmm._selection.engine": "Clock clock=. engine=.",
-    "gmm._selection.request": "folds_of template_of",
+    "gmm._selection.request": "as_model folds_of template_of",
     "gmm._selection.resampling": "_disagreement _log_ratios resampling=.",
     "gmm._selection.result": "selection_table=.",
     "gmm._selection.search": "finishing=. search=.",

@@ -34,6 +34,7 @@ from inside import (
     Judge,
     MixtureParameters,
     Solution,
+    as_model,
     candidates,
     clock,
     covariance,
@@ -346,7 +347,7 @@ def test_in_one_feature_a_mixture_is_the_same_under_another_model(name):
     means, variances = np.array([[-3.0], [0.0], [3.0]]), np.full(3, 2.0)
     one = MixtureParameters(np.full(3, 1 / 3), means, variances, covariance_model("spherical"))
     model = covariance_model(name)
-    other = candidates.as_model(one, model)
+    other = as_model(one, model)
     np.testing.assert_array_equal(other.covariances, np.full(model.layout.shape(3, 1), 2.0))
 
 
@@ -906,8 +907,8 @@ def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 300)
     rng, of_sample = np.random.default_rng(9), []
     X = rng.normal(size=(1200, 2)) + 1.8 * rng.integers(0, 3, (1200, 1))
-    finished = search.finished
-    monkeypatch.setattr(search, "finished", lambda one, *how: of_sample.append(one) or finished(one, *how))
+    run = search._Finish.run
+    monkeypatch.setattr(search._Finish, "run", lambda self, is_up: of_sample.append(self.search) or run(self, is_up))
     found = select(gmm.open_rows(lambda: np.array_split(X, 3)), range(1, 5), ["EEI", "VEV"], random_state=0)
     assert found.best.covariance_type != of_sample[0].best.covariance_type
     assert of_sample[0].n_fresh_starts > 0

@@ -36,7 +36,6 @@ from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import ArraySource
 from gmm._selection.candidates import (
     Starts,
-    as_model,
     diagnosed,
     drops,
     levels,
@@ -55,7 +54,7 @@ from gmm._selection.cell import (
     Worker,
     status_of,
 )
-from gmm._selection.request import Key, Request, folds_of, n_rows_of
+from gmm._selection.request import Key, Request, as_model, folds_of, n_rows_of
 from gmm._selection.result import Entry, Progress, Selection
 from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import Tails
@@ -110,11 +109,7 @@ class TaskPool:
             worker.close()
 
     def __call__(
-        self,
-        tasks: Mapping[Cell, Task],
-        *,
-        in_any_case: bool = False,
-        report: Callable[[Cell, Solution | Failure], object] | None = None,
+        self, tasks: Mapping[Cell, Task], *, in_any_case: bool = False, report: Reports | None = None
     ) -> dict[Cell, Any]:
         """Return results in task order; tasks not started before the time limit are left out, or run `in_any_case`.
 
@@ -517,8 +512,7 @@ def opened_search(request: Request, seed: int, clock: Clock, file: SearchCheckpo
     assert whole is not None  # a search is over rows in memory
     if whole is not rows.sample:  # rows with gaps or errors, which are no weighted set
         whole = ArraySource(*distinct_rows(np.ascontiguousarray(whole.rows, np.float64), whole.sample_weight))
-    seeds, places = start_seeds(seed, template.n_init), None if request.fixed is None else request.fixed.means
-    starts = Starts(whole, template, request.models, seeds, request.noise, places)
+    starts = Starts(whole, request, start_seeds(seed, template.n_init))
     # Cells are independent: so many are solved at a time, the passes of each on so many threads.
     usable, d = usable_threads() if template.n_threads is None else template.n_threads, request.source.n_features
     work = rows.all_rows.n_rows * most * (d + 1) * (d + 2) / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, product
 from operator import index
 from typing import Any, NamedTuple
@@ -19,7 +20,6 @@ from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
 from gmm._fitting.moments import prior_of
 from gmm._rows.sources import ArraySource, Source
-from gmm._selection.candidates import as_model
 from gmm._text.words import suggestion
 from gmm._validation.combinations import check_together, refuse
 from gmm._validation.given import (
@@ -89,6 +89,19 @@ class Key(NamedTuple):
             return self.has_other_tails(other)
         step = abs(self.n_components - other.n_components)
         return (step == 0) == (self.model is not other.model) and step <= 1
+
+
+def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixtureParameters:
+    """Return the same mixture under another model, for one component or one feature, where the models coincide."""
+    if parameters.model is model:
+        return parameters
+    if parameters.model.layout is model.layout:
+        return replace(parameters, model=model)
+    K, d = parameters.n_components, parameters.n_features
+    dense = parameters.model.layout.dense(parameters.covariances, K, d)
+    share = K if model.layout.pooled else 1
+    covariances = model.layout.reduced(np.ascontiguousarray(dense), FULL, d) / share
+    return replace(parameters, covariances=covariances, model=model)
 
 
 class FixedComponents(NamedTuple):

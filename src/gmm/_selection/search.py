@@ -86,14 +86,14 @@ def rows_to_search(source: Source, seed: int) -> Source:
     )
 
 
-def finished(
-    search: Selection,
-    request: Request,
-    is_up: Callable[[], bool],
-    file: SearchCheckpoint | None,
-    callback: Callable[[Progress], object] | None,
-) -> Selection:
-    """Return the best cells of a search on a sample, fitted to all rows from where they ended there.
+def name_on_all_rows(begin: MixtureParameters) -> str:
+    """Return the name of the run that finishes a cell on all rows, from there: an ended search begins elsewhere."""
+    digest = hashlib.blake2b(b"".join(part.tobytes() for part in begin.as_estimate()[:-1]), digest_size=8).hexdigest()
+    return f"{begin.n_components} {begin.model.name} on all rows, from {digest}"
+
+
+class _Finish:
+    """The best cells of a search on a sample, fitted to all rows from where they ended there.
 
     They are fitted side by side, and one that cannot come near the best of the others is left. By held-out likelihood,
     which the sample alone tells, there is one.
@@ -103,46 +103,11 @@ def finished(
     search : Selection
     request : Request
         With all rows.
-    is_up : callable
-        Tells whether the time is up; then, or if the search was ended, only the best is finished.
     file : SearchCheckpoint, optional
         Keeps how far each has come.
     callback : callable, optional
         Called for each cell before the first pass, and after each pass, on the thread of its cell, of which one goes on
         at a time; a true value is as the time.
-    """
-    finish, entries, complete = _Finish(search, request, file, callback), dict[int, Entry](), search.complete
-    for number in finish.cells:
-        finish.report(number)
-    waiting = list(finish.cells)
-    while waiting:
-        tasks = [finish.cells[number].entry for number in waiting] + finish.tasks_of_one(waiting)
-        ended = together(request.source, tasks, lambda: finish.is_over or is_up(), finish.keep)
-        finish.keep()
-        news: dict[int, Entry] = {}
-        for number, one in zip(waiting, ended, strict=False):
-            if one is not None:
-                finish.cells[number].seconds += one.seconds
-                news[number] = one.result._replace(seconds=finish.cells[number].seconds)
-        entries |= news
-        complete &= len(news) == len(waiting)
-        # Others may have been left by the score of a cell that then collapses.
-        collapsed = any(one.status.kind in (DEGENERATE, FAILED) for one in news.values())
-        waiting = [number for number, one in news.items() if collapsed and one.status.kind == LEFT]
-    selection = Selection.of([entries[number] for number in sorted(entries)], search.criterion, complete=complete)
-    if sorted(entries)[selection.best_index] != search.best_index:  # of that cell alone, the starts are known
-        return selection
-    return replace(selection, n_fresh_starts=search.n_fresh_starts, n_found_again=search.n_found_again)
-
-
-def name_on_all_rows(begin: MixtureParameters) -> str:
-    """Return the name of the run that finishes a cell on all rows, from there: an ended search begins elsewhere."""
-    digest = hashlib.blake2b(b"".join(part.tobytes() for part in begin.as_estimate()[:-1]), digest_size=8).hexdigest()
-    return f"{begin.n_components} {begin.model.name} on all rows, from {digest}"
-
-
-class _Finish:
-    """Cells of a search that are fitted to all rows side by side, and what a file will keep of them.
 
     Attributes
     ----------
@@ -164,6 +129,31 @@ class _Finish:
         several = search.complete and search.criterion != criteria.HELD_OUT
         self.cells = {number: _FullCell(self, number) for number in distinct(search)[: _FINISHED if several else 1]}
         self.is_over = False
+
+    def run(self, is_up: Callable[[], bool]) -> Selection:
+        """Return the cells; where the time is up, or the search was ended, only the best is finished."""
+        search, entries, complete = self.search, dict[int, Entry](), self.search.complete
+        for number in self.cells:
+            self.report(number)
+        waiting = list(self.cells)
+        while waiting:
+            tasks = [self.cells[number].entry for number in waiting] + self.tasks_of_one(waiting)
+            ended = together(self.request.source, tasks, lambda: self.is_over or is_up(), self.keep)
+            self.keep()
+            news: dict[int, Entry] = {}
+            for number, one in zip(waiting, ended, strict=False):
+                if one is not None:
+                    self.cells[number].seconds += one.seconds
+                    news[number] = one.result._replace(seconds=self.cells[number].seconds)
+            entries |= news
+            complete &= len(news) == len(waiting)
+            # Others may have been left by the score of a cell that then collapses.
+            collapsed = any(one.status.kind in (DEGENERATE, FAILED) for one in news.values())
+            waiting = [number for number, one in news.items() if collapsed and one.status.kind == LEFT]
+        selection = Selection.of([entries[number] for number in sorted(entries)], search.criterion, complete=complete)
+        if sorted(entries)[selection.best_index] != search.best_index:  # of that cell alone, the starts are known
+            return selection
+        return replace(selection, n_fresh_starts=search.n_fresh_starts, n_found_again=search.n_found_again)
 
     def note(self, name: str, result: SolverResult) -> None:
         """Note how far a cell has come, for the file."""
@@ -479,7 +469,7 @@ def select(
         if here.source.n_rows != opened.n_rows:
             share = opened.survey.weight / here.source.survey.weight
             selection = replace(selection, held_out=selection.held_out * share)
-            selection = finished(selection, request, clock.is_up, file, callback)
+            selection = _Finish(selection, request, file, callback).run(clock.is_up)
             selection = replace(selection, n_searched=here.source.n_rows)
     rows = next(iter(here.source.chunks())).rows
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
