@@ -79,7 +79,7 @@ class Starts:
         template, noise = request.template, request.noise
         self._start = STARTS[str(template.init_params)]
         self._several = template.init_params == "kmeans"
-        self._seeds, self._places = seeds, None if request.fixed is None else request.fixed.means
+        self._seeds, self._places = seeds, None if request.fixed is None else request.fixed.mixture.means
         sample = replace(sample, rows=np.ascontiguousarray(sample.rows, dtype=np.float64))
         low, high = sample.survey.box
         self._extent = np.where(high > low, high - low, 1.0)

@@ -224,14 +224,6 @@ class Solution(NamedTuple):
         return f"log-likelihood {self.lower_bound:.6f} nats per unit weight{end}"
 
     @property
-    def status(self) -> Status:
-        """What became of a cell with this result."""
-        if self.is_degenerate:
-            return Status(DEGENERATE, f"component {self.degenerate}")
-        ended = Status.of(self.result.trace.reason)
-        return ended if ended.kind == LEFT else Status(OK if self.result.trace.converged else NOT_CONVERGED)
-
-    @property
     def is_degenerate(self) -> bool:
         """Whether a component is degenerate."""
         return self.degenerate >= 0
@@ -252,34 +244,24 @@ class Solution(NamedTuple):
 _REFUSALS = ValueError, ArithmeticError, MemoryError
 
 
-class Failure(NamedTuple):
-    """Why a cell has no solution."""
-
-    error: Exception
-
-    @property
-    def is_fault(self) -> bool:
-        """Whether the package failed, rather than refused."""
-        return not isinstance(self.error, _REFUSALS) or isinstance(self.error, np.linalg.LinAlgError)
-
-    def status(self, covariance_type: str) -> Status:
-        """Return the status of a cell of this type."""
-        error, text = self.error, str(self.error)
-        if isinstance(error, SingularMatrixError):
-            text = str(ill_defined(error, covariance_model(covariance_type)))
-        text = " ".join(text.split())
-        return Status(FAILED, f"{type(error).__name__}: {text}".rstrip(": ") if self.is_fault or not text else text)
-
-    def __str__(self) -> str:
-        """Return a line for the log."""
-        return f"failed: {self.error}"
+def is_fault(error: Exception) -> bool:
+    """Tell whether the package failed, rather than refused."""
+    return not isinstance(error, _REFUSALS) or isinstance(error, np.linalg.LinAlgError)
 
 
-def status_of(outcome: Solution | Failure | None, covariance_type: str) -> Status:
-    """Return what became of a cell with this outcome, where its model is asked for by this name."""
+def status_of(outcome: Solution | Exception | None, covariance_type: str) -> Status:
+    """Return what became of a cell of this type, with a solution, the error that left none, or neither."""
     if outcome is None:
         return Status(NOT_TRIED)
-    return outcome.status(covariance_type) if isinstance(outcome, Failure) else outcome.status
+    if isinstance(outcome, Solution):
+        trace = outcome.result.trace
+        ended = Status.of(trace.reason)
+        if outcome.is_degenerate:
+            return Status(DEGENERATE, f"component {outcome.degenerate}")
+        return ended if ended.kind == LEFT else Status(OK if trace.converged else NOT_CONVERGED)
+    model, error = covariance_model(covariance_type), outcome
+    text = " ".join(str(ill_defined(error, model) if isinstance(error, SingularMatrixError) else error).split())
+    return Status(FAILED, f"{type(error).__name__}: {text}".rstrip(": ") if is_fault(error) or not text else text)
 
 
 def first_degenerate(objective: Objective, rows: Source, result: SolverResult, judge: Judge) -> int:
@@ -339,7 +321,7 @@ class Cell:
 
     Attributes
     ----------
-    outcome : Solution, Failure or None
+    outcome : Solution, the Exception that left none, or None
     solution, sound : Solution or None
         The outcome if it is one, and if none of its components is degenerate.
     best : BestScore or None
@@ -369,7 +351,7 @@ class Cell:
     ) -> None:
         self.key, self.rows, self.is_up = key, rows, is_up
         self._request, self._callback, self._file, self._n_asked = request, callback, file, 0
-        self.outcome: Solution | Failure | None = None
+        self.outcome: Solution | Exception | None = None
         self.solution: Solution | None = None
         self.sound: Solution | None = None
         self.best: BestScore | None = None
@@ -386,15 +368,16 @@ class Cell:
         """How the cell is fitted."""
         return self._request.settings(self.key, self.rows.all_rows)
 
-    def keep(self, result: Solution | Failure) -> None:
+    def keep(self, result: Solution | Exception) -> None:
         """Take what a stage led to; a failure does not replace a solution."""
-        if result is self.outcome or (isinstance(result, Failure) and self.solution):
+        if result is self.outcome or (isinstance(result, Exception) and self.solution):
             return
         if isinstance(result, Solution):
             self.attempts = Attempts(result, n_starts=self.attempts.n_starts if self.solution else 0)
             self.solution, self.sound = result, None if result.is_degenerate else result
         self.outcome = result
-        LOGGER.info("search: components %d, %s  %s", self.key.n_components, self.key.kind, result)
+        text = result if isinstance(result, Solution) else f"failed: {result}"
+        LOGGER.info("search: components %d, %s  %s", self.key.n_components, self.key.kind, text)
 
     def _recall(self, solve: Callable[[], tuple[Solution, bool]], present: Solution | None) -> tuple[Solution, bool]:
         """Return what an interrupted search has found, or what `solve` returns: a solution, and an answer."""
@@ -587,7 +570,8 @@ class Cell:
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
         """Return the end of a run, early if a component is degenerate or the best far off; None if below `target`."""
         accuracy = CRITERION_ACCURACY / self.rows.all_rows.survey.weight
-        best = None if self.settings.objective.prior else self.best  # a prior is no part of the criteria
+        # A prior is no part of the criteria.
+        best = None if self.best is None or self.settings.objective.prior else self.best
         while not run.ended and not self.is_up():
             bounds = [record.lower_bound for record in run.passes[-RECENT:]]
             remaining = _GAIN_SAFETY * run.passes[-1].remaining if run.passes else inf

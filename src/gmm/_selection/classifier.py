@@ -183,8 +183,8 @@ def _out_of_fold(estimator: GaussianMixture, rows: _Rows, number: int | None = N
     """
     scores = np.full((estimator.n_components if number is None else 1, len(rows.values)), -np.inf)
     for fold in range(_FOLDS):
-        here = rows.fold == fold
-        others = np.flatnonzero(~here & (number is None or rows.owner == number))
+        is_held = rows.fold == fold
+        others = np.flatnonzero(~is_held & (number is None or rows.owner == number))
         training = ArraySource(rows.values, rows.weights).subset(others)
         labels = rows.owner[others] if number is None else None
         if training.n_rows < estimator.n_components:
@@ -197,12 +197,14 @@ def _out_of_fold(estimator: GaussianMixture, rows: _Rows, number: int | None = N
             return None
         if degenerate_components(fitted_parameters(estimator), Resolution.of(training, estimator.reg_covar)).any():
             return None
-        held = rows.values[here]
+        held = rows.values[is_held]
         if labels is None:
-            scores[:, here] = estimator.score_samples(held)
+            scores[:, is_held] = estimator.score_samples(held)
         else:
             with np.errstate(divide="ignore"):
-                scores[np.ix_(np.unique(labels), here)] = np.log(estimator.predict_proba(held) / estimator.weights_).T
+                scores[np.ix_(np.unique(labels), is_held)] = np.log(
+                    estimator.predict_proba(held) / estimator.weights_
+                ).T
     return scores
 
 

@@ -48,10 +48,10 @@ from gmm._selection.cell import (
     MORE_THAN_ROWS,
     BestScore,
     Cell,
-    Failure,
     SearchRows,
     Solution,
     Worker,
+    is_fault,
     status_of,
 )
 from gmm._selection.request import Key, Request, as_model, folds_of, n_rows_of
@@ -140,8 +140,8 @@ class TaskPool:
         except OSError:  # rows that cannot be read, or the end of an interrupted search
             raise
         except Exception as error:
-            result = Failure(error)
-            if result.is_fault:  # told at once, as the cell may have a solution that hides it
+            result = error
+            if is_fault(error):  # told at once, as the cell may have a solution that hides it
                 warn(
                     f"A part of the search failed, {cell.key.n_components} components of {cell.key.model.name}: "
                     f"{type(error).__name__}: {error}. The search goes on without it; please report this.",
@@ -178,7 +178,7 @@ class Reports:
         self._left = [] if self._callback is None else list(enumerate(self._request.cells))
         self._fold = fold
 
-    def __call__(self, cell: Cell, outcome: Solution | Failure | None) -> None:
+    def __call__(self, cell: Cell, outcome: Solution | Exception | None) -> None:
         """Tell of the requested cells that share an outcome."""
         request = self._request
         for requested in [one for one in self._left if request.key(*one[1]) == cell.key]:
@@ -245,12 +245,12 @@ class Engine:
             cells = self._cells_of(K)
             if n_rows < K:
                 for cell in cells:
-                    cell.outcome = Failure(ValueError(f"{MORE_THAN_ROWS} ({n_rows:,})"))
+                    cell.outcome = ValueError(f"{MORE_THAN_ROWS} ({n_rows:,})")
             else:
                 self._set_best()
                 sources, shared = {cell: self._near(cell, -1) for cell in cells}, self._starts.of(K, number)
-                news = self._news(sources)
-                self._improve({cell: partial(self._first, cell, news[cell], shared, number) for cell in cells}, reports)
+                new = self._new_solutions(sources)
+                self._improve({cell: partial(self._first, cell, new[cell], shared, number) for cell in cells}, reports)
                 self._share(cells)
                 self.unstick(cells)
             for cell in cells:
@@ -305,7 +305,7 @@ class Engine:
             enough = {cell: _OF_NEAR if by <= near else _OF_FARTHER for cell, by in behind.items()}
             unsettled = [cell for cell in enough if not cell.attempts.settled(*enough[cell])]
             results = self._tasks({cell: partial(cell.retry, self._starts, enough[cell]) for cell in unsettled})
-            attempts = {cell: found for cell, found in results.items() if not isinstance(found, Failure)}
+            attempts = {cell: found for cell, found in results.items() if not isinstance(found, Exception)}
             if not attempts:
                 return
             changed = [cell for cell, found in attempts.items() if found.solution is not cell.solution]
@@ -362,38 +362,38 @@ class Engine:
                     sources[cell] += [other for other in cells if other.key.has_other_tails(cell.key)]
                 self._improve_by(sources)
 
-    def _news(self, sources: Mapping[Cell, Sequence[Cell]]) -> dict[Cell, list[Diagnosed]]:
+    def _new_solutions(self, sources: Mapping[Cell, Sequence[Cell]]) -> dict[Cell, list[Diagnosed]]:
         """Return for each cell the solutions of other cells, its sources, from which it has not started yet."""
         self._diagnose(chain.from_iterable(sources.values()))
-        news: dict[Cell, list[Diagnosed]] = {cell: [] for cell in sources}
+        new: dict[Cell, list[Diagnosed]] = {cell: [] for cell in sources}
         for cell, others in sources.items():
             for source in others:
                 pair = source.diagnosed
                 if pair and pair[0] is source.outcome is not cell.begun_from.get(source):
                     cell.begun_from[source] = pair[0]
-                    news[cell].append(pair)
-        return news
+                    new[cell].append(pair)
+        return new
 
     def _improve_by(self, sources: Mapping[Cell, Sequence[Cell]]) -> None:
         """Solve again the cells for which other cells, their sources, have new solutions."""
-        news = self._news(sources).items()
-        self._improve({cell: partial(self._beginning, cell, pairs) for cell, pairs in news if pairs})
+        new = self._new_solutions(sources).items()
+        self._improve({cell: partial(self._beginning, cell, pairs) for cell, pairs in new if pairs})
 
     def _first(
-        self, cell: Cell, news: list[Diagnosed], shared: Sequence[Start], number: int, worker: Worker
+        self, cell: Cell, new: list[Diagnosed], shared: Sequence[Start], number: int, worker: Worker
     ) -> list[Start]:
         """Return starts that all models share, one of the cell's own, and those made from solutions of other cells."""
-        begins = [*shared, *self._beginning(cell, news, worker)]
+        begins = [*shared, *self._beginning(cell, new, worker)]
         if cell.key.n_components > 1:
             begins.append(self._starts.fresh(cell.settings, _OWN + number, worker.n_threads))
         return begins
 
     def _beginning(
-        self, cell: Cell, news: Iterable[Diagnosed], worker: Worker, *, offset: float = OFFSET
+        self, cell: Cell, new: Iterable[Diagnosed], worker: Worker, *, offset: float = OFFSET
     ) -> list[Start]:
         """Return starts made from solutions of other cells; halves of a component are at this offset."""
         model, begins = cell.key.model, list[Start]()
-        for solution, diagnostics in news:
+        for solution, diagnostics in new:
             more = cell.key.n_components - solution.parameters.n_components
             if more > 0:
                 begins += splits(diagnostics, as_model(solution.parameters, model), offset)
@@ -427,13 +427,13 @@ class Engine:
             if cell.solution and (cell.diagnosed is None or cell.diagnosed[0] is not cell.solution):
                 tasks[cell] = partial(with_diagnostics, cell.solution)
         for cell, pair in self._tasks(tasks).items():
-            cell.diagnosed = cell.diagnosed if isinstance(pair, Failure) else pair
+            cell.diagnosed = cell.diagnosed if isinstance(pair, Exception) else pair
 
     def _near(self, cell: Cell, more: int) -> list[Cell]:
         """Return the cell of so many components more, or fewer, if it was begun."""
         if cell.key.n_components + more < 1:
             return []
-        key = cell.key.beside(more, self._rows.all_rows.n_features)
+        key = cell.key.with_more(more, self._rows.all_rows.n_features)
         return [self._cells[key]] if key in self._cells else []
 
     def _below(self, cell: Cell) -> list[Cell]:
@@ -489,10 +489,8 @@ class Engine:
         request, cell = self._request, self._cells.get(self._request.key(n_components, name, tails))
         outcome, seconds = (None, 0.0) if cell is None else (cell.outcome, cell.seconds)
         entry = Entry(n_components, name, tails.name, status_of(outcome, name), seconds)
-        if isinstance(outcome, Failure):
-            return entry._replace(error=outcome.error)
         if cell is None or cell.solution is None:
-            return entry
+            return entry._replace(error=outcome if isinstance(outcome, Exception) else None)
         parameters = as_model(cell.solution.parameters, request.model(name, tails))
         estimator = GaussianMixture(**request.parameters(n_components, name, tails))
         objective = cell.settings.objective.stored_for(parameters.model)
@@ -543,8 +541,8 @@ def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Repor
             mixtures = search.mixtures(reports)
         if weight and (half.is_up() or reports.is_over):  # which cut the fold: it lacks larger numbers of components
             break
-        here = {key: Scorer(mixture, n_threads).log_likelihood(part) for key, mixture in mixtures.items()}
-        sums = {key: sums.get(key, 0.0) + here[key] for key in here if not weight or key in sums}
+        of_fold = {key: Scorer(mixture, n_threads).log_likelihood(part) for key, mixture in mixtures.items()}
+        sums = {key: sums.get(key, 0.0) + of_fold[key] for key in of_fold if not weight or key in sums}
         weight += part.survey.weight
     reports.begin(0)
     return defaultdict(lambda: inf, {key: -2 * value * source.survey.weight / weight for key, value in sums.items()})

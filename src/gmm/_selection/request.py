@@ -50,7 +50,7 @@ from gmm._values.covariance import (
 from gmm._values.layouts import FULL, Array
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
-from gmm._values.parameters import Fixed, MixtureParameters
+from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
 
 CRITERION_ACCURACY = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
@@ -73,7 +73,7 @@ class Key(NamedTuple):
         """Model and tails, in short."""
         return kind_of(self.model.type_name, self.tails.name)
 
-    def beside(self, more: int, n_features: int) -> Key:
+    def with_more(self, more: int, n_features: int) -> Key:
         """Return the cell of so many components more."""
         K = self.n_components + more
         return self._replace(n_components=K, model=same_as(self.model, K, n_features))
@@ -107,43 +107,29 @@ def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixturePa
 class FixedComponents(NamedTuple):
     """The first components of every cell, whose means are fixed, and maybe their covariances.
 
-    Parameters
-    ----------
-    means : array of shape (n, d)
-    fixed : Fixed
-        Of these components.
-    precisions, covariances : array, optional
-        As they were given, and their inverses; None if none is fixed.
-    stored : CovarianceModel
-        Of all covariances in this shape.
+    `mixture` is made of them; its covariances are anything where none is fixed. `precisions` are theirs as they were
+    given, None if none is fixed.
     """
 
-    means: Array
-    fixed: Fixed
-    precisions: Array | None
-    covariances: Array | None
-    stored: CovarianceModel
+    mixture: MixtureParameters
+    precisions: Array | None = None
 
     def anchor(self, n_components: int, model: CovarianceModel) -> MixtureParameters:
         """Return a mixture that has the fixed parameters; its others are anything."""
-        K, (n, d) = n_components, self.means.shape
-        more = K - n
-        weights, means = np.full(K, 1 / K), np.concatenate([self.means, np.zeros((more, d))])
-        if self.covariances is None:
-            covariances = model.layout.reduced(np.tile(np.eye(d), (K, 1, 1)), FULL, d)
-        else:
-            others = np.repeat(self.covariances[:1], more, axis=0)
-            matrices = np.concatenate([self.covariances, others]) if more else self.covariances
-            matrices = as_model(MixtureParameters(weights, means, matrices, self.stored), model).covariances
-            covariances = model.constrained(matrices, weights)
-        return MixtureParameters(weights, means, covariances, model, fixed=self.fixed.beside(more))
+        K, given, n = n_components, self.mixture, self.mixture.n_components
+        order, weights = np.append(np.arange(n), np.zeros(K - n, np.intp)), np.full(K, 1 / K)
+        whole = MixtureParameters(weights, given.means[order], given.covariances_of(order), given.model)
+        covariances = as_model(whole, model).covariances
+        if self.precisions is not None:
+            covariances = model.constrained(covariances, weights)
+        return MixtureParameters(weights, whole.means, covariances, model, fixed=given.fixed.beside(K - n))
 
     def parameters(self, mixture: GaussianMixture) -> dict[str, Any]:
         """Return the parameters by which an estimator fixes the same in the mixture that it holds."""
-        n, precisions = len(self.means), self.precisions
+        n, precisions = self.mixture.n_components, self.precisions
         if precisions is not None and mixture.n_components > n:
             precisions = np.concatenate([precisions, mixture.precisions_[n:]])
-        masks = self.fixed.beside(mixture.n_components - n).masks
+        masks = self.mixture.fixed.beside(mixture.n_components - n).masks
         return {"fixed": masks, "means_init": mixture.means_, "precisions_init": precisions}
 
 
@@ -175,13 +161,16 @@ def fixed_components(
         )
     if min(counts) < n:
         raise ValueError(f"expected n_components of {n} or more, the fixed components in means_init, got {min(counts)}")
-    means, stored = check_means_init(means_init, n, d), stored_as(models[0].layout)
+    weights, means = np.full(n, 1 / n), check_means_init(means_init, n, d)
     if not fixed.covariances.any():
-        return FixedComponents(means, fixed, None, None, stored)
+        unit = np.tile(np.eye(d), (n, 1, 1))
+        return FixedComponents(MixtureParameters(weights, means, unit, stored_as(FULL), fixed=fixed))
     for model in models:
         check_fixed_table(fixed.beside(max(counts) - n).table, model)
     precisions, *_ = [check_precisions_init(template.precisions_init, n, d, model) for model in models]
-    return FixedComponents(means, fixed, precisions, stored.layout.inverse(precisions, d), stored)
+    stored = stored_as(models[0].layout)
+    covariances = stored.layout.inverse(precisions, d)
+    return FixedComponents(MixtureParameters(weights, means, covariances, stored, fixed=fixed), precisions)
 
 
 _FOLDS = 5

@@ -385,7 +385,7 @@ class Selection:
         lines = list(grid.lines())
         together = "   ".join(grid.legend)
         lines += [together] * bool(together) if len(together) <= _WIDTH else grid.legend
-        nearest = [f"{self.n_components[n]} {self.kinds[n]} +{distance(self, n)}" for n in self._nearest()]
+        nearest = [f"{self.n_components[n]} {self.kinds[n]} +{gap_text(self, n)}" for n in self._nearest()]
         lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
         notes = ("; ".join(certainty(self)), *advice(self), *failures(self), incomplete(self), *self.notes)
         return "\n".join([self._headline(), *lines, *filter(None, notes)])
@@ -498,7 +498,7 @@ class GridCell(NamedTuple):
 
     `text` is the criterion with the marks that the legend explains, or "failed" or "–". `details` gives the model,
     log-likelihood, number of parameters, distance to the best, and status. `is_candidate` says if the cell was a
-    candidate for the best; `behind` is its distance to the best, NaN if there is no fit.
+    candidate for the best; `gap` is its distance to the best, NaN if there is no fit.
     """
 
     text: str = ""
@@ -506,7 +506,7 @@ class GridCell(NamedTuple):
     best: bool = False
     failed: bool = False
     is_candidate: bool = False
-    behind: float = nan
+    gap: float = nan
 
 
 class Grid(NamedTuple):
@@ -584,7 +584,7 @@ class Grid(NamedTuple):
 
         def shaded(cell: GridCell) -> Cell:
             kind = "best" if cell.best else "" if cell.is_candidate else "muted"
-            shade = 1 / (1 + max(cell.behind, 0.0) / self.far) if cell.is_candidate and not isnan(cell.behind) else 0.0
+            shade = 1 / (1 + max(cell.gap, 0.0) / self.far) if cell.is_candidate and not isnan(cell.gap) else 0.0
             return Cell(cell.text, title=cell.details, kind=kind, shade=shade)
 
         rows = [[name, *map(shaded, row)] for name, row in zip(self.names, self.rows, strict=True)]
@@ -616,7 +616,7 @@ def _cell(selection: Selection, number: int, text: str, word: str) -> GridCell:
     if status.is_solved:
         details += [
             f"log-likelihood {selection.loglik[number]:.2f}, {selection.n_parameters[number]} free parameters",
-            f"Δ{title(selection.criterion)} {distance(selection, number)}",
+            f"Δ{title(selection.criterion)} {gap_text(selection, number)}",
         ]
     return GridCell(
         text=text,
@@ -624,7 +624,7 @@ def _cell(selection: Selection, number: int, text: str, word: str) -> GridCell:
         best=number == selection.best_index,
         failed=status.kind == FAILED,
         is_candidate=status.is_solved and status.is_eligible(selection.criterion),
-        behind=behind(selection, number),
+        gap=gap(selection, number),
     )
 
 
@@ -645,15 +645,15 @@ def text_of(criterion: str, value: float) -> str:
     return with_minus(_number(value, CRITERION[criterion].decimals))
 
 
-def behind(selection: Selection, number: int) -> float:
+def gap(selection: Selection, number: int) -> float:
     """How much greater the criterion of a cell is than the best; 0 where both are infinite, as AICc of few rows is."""
     score, best = float(selection.scores[number]), float(selection.scores[selection.best_index])
     return 0.0 if score == best else score - best
 
 
-def distance(selection: Selection, number: int) -> str:
+def gap_text(selection: Selection, number: int) -> str:
     """Format how much greater the criterion of a cell is than the best."""
-    return _number(behind(selection, number), CRITERION[selection.criterion].decimals)
+    return _number(gap(selection, number), CRITERION[selection.criterion].decimals)
 
 
 def distinct(selection: Selection) -> list[int]:
@@ -696,7 +696,7 @@ def ranking(selection: Selection, cells: Sequence[int]) -> list[list[str]]:
         ["loglik", *(f"{selection.loglik[n]:.2f}" for n in cells)],
         ["df", *(str(selection.n_parameters[n]) for n in cells)],
         column(selection.criterion),
-        [f"Δ{title(selection.criterion)}", *(distance(selection, n) for n in cells)],
+        [f"Δ{title(selection.criterion)}", *(gap_text(selection, n) for n in cells)],
         *(column(name) for name in selection.criteria if name != selection.criterion),
     ]
 
@@ -749,7 +749,7 @@ def advice(selection: Selection, word: str = "component") -> Iterator[str]:
     larger = [other for other in ranked if selection.n_components[other] > K]
     if any(states[other].is_eligible(criterion) for other in larger):
         return
-    if larger and behind(selection, larger[0]) < 0:
+    if larger and gap(selection, larger[0]) < 0:
         yield (
             f"every cell of more than {counted(K, word)} is degenerate, such as {selection.n_components[larger[0]]} "
             f"{selection.kinds[larger[0]]}, {verdict(larger[0])}; try prior='conjugate'"

@@ -40,10 +40,10 @@ from gmm._selection.cell import (
     LEFT,
     NOT_TRIED,
     BestScore,
-    Failure,
     Solution,
     Status,
     first_degenerate,
+    status_of,
 )
 from gmm._selection.engine import Clock, Reports, held_out_deviances, opened_search
 from gmm._selection.request import (
@@ -140,16 +140,16 @@ class _Finish:
             tasks = [self.cells[number].entry for number in waiting] + self.tasks_of_one(waiting)
             ended = together(self.request.source, tasks, lambda: self.is_over or is_up(), self.keep)
             self.keep()
-            news: dict[int, Entry] = {}
+            ended_now: dict[int, Entry] = {}
             for number, one in zip(waiting, ended, strict=False):
                 if one is not None:
                     self.cells[number].seconds += one.seconds
-                    news[number] = one.result._replace(seconds=self.cells[number].seconds)
-            entries |= news
-            complete &= len(news) == len(waiting)
+                    ended_now[number] = one.result._replace(seconds=self.cells[number].seconds)
+            entries |= ended_now
+            complete &= len(ended_now) == len(waiting)
             # Others may have been left by the score of a cell that then collapses.
-            collapsed = any(one.status.kind in (DEGENERATE, FAILED) for one in news.values())
-            waiting = [number for number, one in news.items() if collapsed and one.status.kind == LEFT]
+            collapsed = any(one.status.kind in (DEGENERATE, FAILED) for one in ended_now.values())
+            waiting = [number for number, one in ended_now.items() if collapsed and one.status.kind == LEFT]
         selection = Selection.of([entries[number] for number in sorted(entries)], search.criterion, complete=complete)
         if sorted(entries)[selection.best_index] != search.best_index:  # of that cell alone, the starts are known
             return selection
@@ -221,8 +221,8 @@ class _FullCell:
             set_fitted(estimator, result, source, request.features, objective)
         except SingularMatrixError as error:
             self.score = inf
-            return entry._replace(status=Failure(error).status(name), error=error)
-        status = Solution(result, self._first_degenerate(result, objective)).status
+            return entry._replace(status=status_of(error, name), error=error)
+        status = status_of(Solution(result, self._first_degenerate(result, objective)), name)
         return entry._replace(status=status, estimator=estimator, n_parameters=n_parameters, scores=scores)
 
     def _result(self, source: Source, settings: FitSettings) -> SolverResult:
@@ -461,17 +461,17 @@ def select(
     with nullcontext() if file is None else file.during_work(file.write):
         template.random_state = seed
         reports = Reports(request, callback)
-        here = request.over(rows_to_search(opened, seed))
-        template.reg_covar = relative_ridge(here.source, template.reg_covar)
-        held_out = held_out_deviances(here, seed, clock, reports)
-        with opened_search(here, seed, clock, file) as search:
+        searched = request.over(rows_to_search(opened, seed))
+        template.reg_covar = relative_ridge(searched.source, template.reg_covar)
+        held_out = held_out_deviances(searched, seed, clock, reports)
+        with opened_search(searched, seed, clock, file) as search:
             selection = search.run(reports, held_out)
-        if here.source.n_rows != opened.n_rows:
-            share = opened.survey.weight / here.source.survey.weight
+        if searched.source.n_rows != opened.n_rows:
+            share = opened.survey.weight / searched.source.survey.weight
             selection = replace(selection, held_out=selection.held_out * share)
             selection = _Finish(selection, request, file, callback).run(clock.is_up)
-            selection = replace(selection, n_searched=here.source.n_rows)
-    rows = next(iter(here.source.chunks())).rows
+            selection = replace(selection, n_searched=searched.source.n_rows)
+    rows = next(iter(searched.source.chunks())).rows
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
     names = [f"x{j}" for j in range(given.n_features)] if features is None else list(map(str, features))
     whole = None if given.one_array is None else given.one_array.rows

@@ -26,9 +26,9 @@ from gmm._selection import Selection
 from gmm._selection.result import (
     Grid,
     advice,
-    behind,
     distinct,
     failures,
+    gap,
     incomplete,
     ranking,
     statuses,
@@ -745,7 +745,7 @@ def _rivals(result: Result) -> list[tuple[int, str, float]]:
     """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
     search = result.search
     cells = distinct(search)[1 : 1 + _RIVALS]
-    return [(int(search.n_components[n]), search.kinds[n], behind(search, n)) for n in cells]
+    return [(int(search.n_components[n]), search.kinds[n], gap(search, n)) for n in cells]
 
 
 def _search_warnings(result: Result) -> list[str]:
