@@ -209,7 +209,7 @@ def halved(parameters: MixtureParameters, component: int, step: Array | float = 
     weights, means = parameters.weights[order], parameters.means[order]
     weights[[component, -1]] /= 2
     means[component], means[-1] = means[component] - step, means[component] + step
-    return replace(parameters, weights=weights, means=means, covariances=parameters.covariances_of(order))
+    return parameters.with_other(weights=weights, means=means, covariances=parameters.covariances_of(order))
 
 
 def _widths(parameters: MixtureParameters, layout: Layout, principal: Array) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain, product
 from operator import index
 from typing import Any, NamedTuple
@@ -96,12 +95,12 @@ def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixturePa
     if parameters.model is model:
         return parameters
     if parameters.model.layout is model.layout:
-        return replace(parameters, model=model)
+        return parameters.with_other(model=model)
     K, d = parameters.n_components, parameters.n_features
     dense = parameters.model.layout.dense(parameters.covariances, K, d)
     share = K if model.layout.pooled else 1
     covariances = model.layout.reduced(np.ascontiguousarray(dense), FULL, d) / share
-    return replace(parameters, covariances=covariances, model=model)
+    return parameters.with_other(covariances=covariances, model=model)
 
 
 class FixedComponents(NamedTuple):
