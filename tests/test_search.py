@@ -447,7 +447,7 @@ def test_with_time_enough_it_is_complete(small):
 
 def test_time_ends_between_fits(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(engine.time, "perf_counter", lambda: now.__setitem__(0, now[0] + 1.0) or now[0])
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now.__setitem__(0, now[0] + 1.0) or now[0])
     few, more = (select(ROWS, range(1, 5), CLASSIC, random_state=0, time_limit=limit) for limit in (40, 120))
     assert 0 < few.status.count("ok") < more.status.count("ok")
     assert not few.complete

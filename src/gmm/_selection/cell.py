@@ -1,24 +1,33 @@
-"""How one cell is solved: starts race, the best are finished, and the highest without degenerate components is kept."""
+"""How one cell is solved: starts race, the best are finished, and the highest without degenerate components is kept.
+
+The threads that solve cells, and the time that they have, are those of a `TaskPool`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
 from math import inf, isfinite
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gmm._estimators.criteria import CRITERION, HELD_OUT, least, title
 from gmm._estimators.outcome import ill_defined
+from gmm._exceptions import warn
 from gmm._fitting.degenerate import Judge, degenerate_under, fewest_rows
 from gmm._fitting.fit import FitSettings, split_merged
 from gmm._fitting.racing import RECENT, Start, first_legs, foreseen_gain, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
 from gmm._lazy import cached_property
 from gmm._log import LOGGER
-from gmm._passes.e_step import ComponentDiagnostics, EStep
+from gmm._passes.e_step import ComponentDiagnostics, EStep, result_of, submitted
 from gmm._passes.problem import Beginning, Leg, e_step_over
 from gmm._passes.solver import Iteration, PassRecord, SolverResult, SolverRun
 from gmm._persistence import item
@@ -270,6 +279,105 @@ def first_degenerate(objective: Objective, rows: Source, result: SolverResult, j
     return int(degenerate.argmax()) if degenerate.any() else -1
 
 
+class Clock:
+    """The time limit of a search, in seconds from now; it does not end before there is a solution."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.perf_counter() + seconds
+        self.has_solution = False
+
+    def half(self) -> Clock:
+        """Return a clock of half the time that is left."""
+        return Clock(None if self._end is None else max(self._end - time.perf_counter(), 0.0) / 2)
+
+    def is_up(self) -> bool:
+        """Tell whether to begin nothing more."""
+        return self.has_solution and self._end is not None and time.perf_counter() >= self._end
+
+
+Task = Callable[[Worker], Any]
+
+
+class TaskPool:
+    """Run tasks for cells, on several threads if there are several workers, and time them.
+
+    `n_workers` cells are solved at a time, the passes of each on `n_threads`.
+    """
+
+    def __init__(self, rows: SearchRows, n_workers: int, n_threads: int | None, clock: Clock) -> None:
+        self.rows, self.clock = rows, clock
+        self._workers: SimpleQueue[Worker] = SimpleQueue()
+        self._all = [Worker(rows, n_threads) for _ in range(n_workers)]
+        for worker in self._all:
+            self._workers.put(worker)
+        self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm-cell") if n_workers > 1 else None
+        self._interrupted = False
+
+    @property
+    def watch(self) -> Callable[[Iteration], None] | None:
+        """A callback for each pass, which ends cells on other threads once this one is interrupted."""
+        return None if self._pool is None else self._end_if_interrupted
+
+    def __enter__(self) -> TaskPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        for worker in self._all:
+            worker.close()
+
+    def __call__(
+        self, tasks: Mapping[Cell, Task], report: Callable[..., object] | None = None, *, in_any_case: bool = False
+    ) -> dict[Cell, Any]:
+        """Return results in task order; tasks not started before the time limit are left out, or run `in_any_case`.
+
+        `report` is called with each cell and its result, in this order, once those before are there.
+        """
+        run, results = partial(self._run, in_any_case=in_any_case), dict[Cell, Any]()
+        try:
+            futures = submitted(self._pool, run, tasks.items()) if self._pool is not None and len(tasks) > 1 else []
+            for (cell, task), future in zip_longest(tasks.items(), futures):
+                result, was_run = run(cell, task) if future is None else result_of(future)
+                if was_run:
+                    results[cell] = result
+                    if report is not None:
+                        report(cell, result)
+        except BaseException:
+            self._interrupted = True
+            if self._pool is not None:
+                self._pool.shutdown(cancel_futures=True)
+            raise
+        return results
+
+    def _run(self, cell: Cell, task: Task, *, in_any_case: bool) -> tuple[Any, bool]:
+        if self.clock.is_up() and not in_any_case:
+            return None, False
+        worker, began = self._workers.get(), time.perf_counter()
+        try:
+            result = task(worker)
+        except OSError:  # rows that cannot be read, or the end of an interrupted search
+            raise
+        except Exception as error:
+            result = error
+            if is_fault(error):  # told at once, as the cell may have a solution that hides it
+                warn(
+                    f"A part of the search failed, {cell.key.n_components} components of {cell.key.model.name}: "
+                    f"{type(error).__name__}: {error}. The search goes on without it; please report this.",
+                    RuntimeWarning,
+                )
+        finally:
+            self._workers.put(worker)
+            cell.seconds += time.perf_counter() - began
+        if isinstance(result, Solution):
+            self.clock.has_solution = True
+        return result, True
+
+    def _end_if_interrupted(self, _: Iteration) -> None:
+        if self._interrupted:
+            raise InterruptedError
+
+
 _BATCH = 3  # fresh starts of a cell between two looks at the others
 _HALFWAY = 2  # starts between solution and random partition behind each fresh one, until one of those finds it again
 
@@ -311,11 +419,8 @@ class Cell:
     ----------
     key : Key
     request : Request
-    rows : SearchRows
-    is_up : callable
-        Asked whether to leave runs where they are.
-    callback : callable, optional
-        Called after each pass; it may raise.
+    pool : TaskPool
+        That solves it; runs are left where they are once its time is up.
     file : SearchCheckpoint, optional
         Keeps what the cell finds, in the order in which it asks.
 
@@ -340,17 +445,9 @@ class Cell:
         What the moves of split–merge led to.
     """
 
-    def __init__(
-        self,
-        key: Key,
-        request: Request,
-        rows: SearchRows,
-        is_up: Callable[[], bool],
-        callback: Callable[[Iteration], object] | None = None,
-        file: SearchCheckpoint | None = None,
-    ) -> None:
-        self.key, self.rows, self.is_up = key, rows, is_up
-        self._request, self._callback, self._file, self._n_asked = request, callback, file, 0
+    def __init__(self, key: Key, request: Request, pool: TaskPool, file: SearchCheckpoint | None) -> None:
+        self.key, self.rows, self.is_up = key, pool.rows, pool.clock.is_up
+        self._request, self._callback, self._file, self._n_asked = request, pool.watch, file, 0
         self.outcome: Solution | Exception | None = None
         self.solution: Solution | None = None
         self.sound: Solution | None = None

@@ -6,17 +6,13 @@ search that goes on from a file is made again, and what was kept is not solved a
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import chain, zip_longest
+from itertools import chain
 from math import inf, nan
-from queue import SimpleQueue
-from typing import Any
 
 import numpy as np
 
@@ -25,13 +21,11 @@ from gmm._estimators import criteria
 from gmm._estimators.estimated import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
-from gmm._exceptions import warn
 from gmm._fitting.racing import Start
 from gmm._fitting.sampling import start_seeds
 from gmm._fitting.split_merge import OFFSET
 from gmm._kernel.first_look import distinct_rows
-from gmm._passes.e_step import CELLS_WORTH_THREADS, ComponentDiagnostics, Totals, result_of, submitted, usable_threads
-from gmm._passes.solver import Iteration
+from gmm._passes.e_step import CELLS_WORTH_THREADS, ComponentDiagnostics, Totals, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import ArraySource
 from gmm._selection.candidates import (
@@ -48,115 +42,18 @@ from gmm._selection.cell import (
     MORE_THAN_ROWS,
     BestScore,
     Cell,
+    Clock,
     SearchRows,
     Solution,
+    Task,
+    TaskPool,
     Worker,
-    is_fault,
     status_of,
 )
 from gmm._selection.request import Key, Request, as_model, folds_of, n_rows_of
 from gmm._selection.result import Entry, Progress, Selection
 from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import Tails
-
-
-class Clock:
-    """The time limit of a search, in seconds from now; it does not end before there is a solution."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._end = None if seconds is None else time.perf_counter() + seconds
-        self.has_solution = False
-
-    def half(self) -> Clock:
-        """Return a clock of half the time that is left."""
-        return Clock(None if self._end is None else max(self._end - time.perf_counter(), 0.0) / 2)
-
-    def is_up(self) -> bool:
-        """Tell whether to begin nothing more."""
-        return self.has_solution and self._end is not None and time.perf_counter() >= self._end
-
-
-Task = Callable[[Worker], Any]
-
-
-class TaskPool:
-    """Run tasks for cells, on several threads if there are several workers, and time them.
-
-    `n_workers` cells are solved at a time, the passes of each on `n_threads`.
-    """
-
-    def __init__(self, rows: SearchRows, n_workers: int, n_threads: int | None, clock: Clock) -> None:
-        self.clock = clock
-        self._workers: SimpleQueue[Worker] = SimpleQueue()
-        self._all = [Worker(rows, n_threads) for _ in range(n_workers)]
-        for worker in self._all:
-            self._workers.put(worker)
-        self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm-cell") if n_workers > 1 else None
-        self._interrupted = False
-
-    @property
-    def watch(self) -> Callable[[Iteration], None] | None:
-        """A callback for each pass, which ends cells on other threads once this one is interrupted."""
-        return None if self._pool is None else self._end_if_interrupted
-
-    def __enter__(self) -> TaskPool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
-        for worker in self._all:
-            worker.close()
-
-    def __call__(
-        self, tasks: Mapping[Cell, Task], *, in_any_case: bool = False, report: Reports | None = None
-    ) -> dict[Cell, Any]:
-        """Return results in task order; tasks not started before the time limit are left out, or run `in_any_case`.
-
-        `report` is called with each, in this order, once those before are there.
-        """
-        run, results = partial(self._run, in_any_case=in_any_case), dict[Cell, Any]()
-        try:
-            futures = submitted(self._pool, run, tasks.items()) if self._pool is not None and len(tasks) > 1 else []
-            for (cell, task), future in zip_longest(tasks.items(), futures):
-                result, was_run = run(cell, task) if future is None else result_of(future)
-                if was_run:
-                    results[cell] = result
-                    if report is not None:
-                        report(cell, result)
-        except BaseException:
-            self._interrupted = True
-            if self._pool is not None:
-                self._pool.shutdown(cancel_futures=True)
-            raise
-        return results
-
-    def _run(self, cell: Cell, task: Task, *, in_any_case: bool) -> tuple[Any, bool]:
-        if self.clock.is_up() and not in_any_case:
-            return None, False
-        worker, began = self._workers.get(), time.perf_counter()
-        try:
-            result = task(worker)
-        except OSError:  # rows that cannot be read, or the end of an interrupted search
-            raise
-        except Exception as error:
-            result = error
-            if is_fault(error):  # told at once, as the cell may have a solution that hides it
-                warn(
-                    f"A part of the search failed, {cell.key.n_components} components of {cell.key.model.name}: "
-                    f"{type(error).__name__}: {error}. The search goes on without it; please report this.",
-                    RuntimeWarning,
-                )
-        finally:
-            self._workers.put(worker)
-            cell.seconds += time.perf_counter() - began
-        if isinstance(result, Solution):
-            self.clock.has_solution = True
-        return result, True
-
-    def _end_if_interrupted(self, _: Iteration) -> None:
-        if self._interrupted:
-            raise InterruptedError
 
 
 class Reports:
@@ -185,8 +82,11 @@ class Reports:
             self._left.remove(requested)
             number, (K, name, tails) = requested
             status = str(status_of(outcome, name))
-            progress = Progress(number, len(request.cells), K, name, tails.name, status, fold=self._fold)
-            self.is_over = self.is_over or bool(self._callback and self._callback(progress))
+            self.tell(Progress(number, len(request.cells), K, name, tails.name, status, fold=self._fold))
+
+    def tell(self, progress: Progress) -> None:
+        """Call the callback, which may end the search."""
+        self.is_over |= self._callback is not None and bool(self._callback(progress))
 
 
 _OWN = 1 << 20  # number of a cell's first start of its own; those made to solve it again count from 0
@@ -204,10 +104,8 @@ Begin = Callable[[Worker], Sequence[Start]]
 class Engine:
     """A search over rows in memory: which cells are solved when, and from what."""
 
-    def __init__(
-        self, request: Request, rows: SearchRows, starts: Starts, pool: TaskPool, file: SearchCheckpoint | None
-    ) -> None:
-        self._request, self._rows, self._starts, self._tasks, self._file = request, rows, starts, pool, file
+    def __init__(self, request: Request, starts: Starts, pool: TaskPool, file: SearchCheckpoint | None) -> None:
+        self._request, self._rows, self._starts, self._tasks, self._file = request, pool.rows, starts, pool, file
         self._cells: dict[Key, Cell] = {}
         self._held_out: Mapping[Key, float] = defaultdict(lambda: nan)
 
@@ -264,8 +162,7 @@ class Engine:
     def _cells_of(self, n_components: int) -> list[Cell]:
         for key in self._request.keys(n_components):
             if key not in self._cells:
-                pool = self._tasks
-                self._cells[key] = Cell(key, self._request, self._rows, pool.clock.is_up, pool.watch, self._file)
+                self._cells[key] = Cell(key, self._request, self._tasks, self._file)
         return [cell for cell in self._cells.values() if cell.key.n_components == n_components]
 
     def _polish(self) -> None:
@@ -413,7 +310,7 @@ class Engine:
             return cell.solved(worker, begin(worker), present)
 
         tasks = {cell: partial(solved, cell, begin) for cell, begin in begins.items()}
-        for cell, result in self._tasks(tasks, report=report).items():
+        for cell, result in self._tasks(tasks, report).items():
             cell.keep(result)
 
     def _diagnose(self, cells: Iterable[Cell]) -> None:
@@ -517,7 +414,7 @@ def opened_search(request: Request, seed: int, clock: Clock, file: SearchCheckpo
     n_workers = min(usable, len(request.types) * len(request.tails)) if work > CELLS_WORTH_THREADS else 1
     n_threads = template.n_threads if n_workers == 1 else max(1, usable // n_workers)
     with blas_alone_in_fit(d), TaskPool(rows, n_workers, n_threads, clock) as pool:
-        yield Engine(request, rows, starts, pool, file)
+        yield Engine(request, starts, pool, file)
 
 
 def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Reports) -> Mapping[Key, float]:

@@ -467,23 +467,15 @@ def folds_of(n_rows: int, n_splits: int, rng: np.random.RandomState | np.random.
 
 
 def check_cells(
-    template: GaussianMixture,
-    counts: Sequence[int],
-    types: Sequence[str],
-    source: Source,
-    *,
-    standardize: bool,
-    n_splits: int | None,
+    template: GaussianMixture, counts: Sequence[int], types: Sequence[str], source: Source, *, standardize: bool
 ) -> None:
-    """Raise an error if rows, or those beside a fold, are too few, or a cell does not go with prior, ridge or limit."""
+    """Raise an error if rows are too few, or a cell does not go with prior, ridge or limit."""
     fewest = min(counts)
     if n_rows_of(source) < fewest:
         weighted = " with a positive weight" if source.n_used < source.n_rows else ""
         raise ValueError(
             f"{fewest:,} components need at least {fewest:,} rows; the table has {source.n_used:,}{weighted}"
         )
-    if n_splits is not None:
-        check_folds(source.n_used, n_splits, fewest)
     check_ridge(template.reg_covar, source.survey.weight)
     for name in types:
         check_max_ratio(template.max_ratio, covariance_model(name), max(counts))

@@ -12,7 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, nan
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,19 +65,6 @@ _SPLIT_PASSES = 15
 _MORE_STARTS = 10  # of fits, until one has no degenerate component
 
 
-class DensityEstimator(Protocol):
-    """An estimator that `held_out_log_likelihood` can evaluate."""
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters of the constructor."""
-
-    def fit(self, X: Any, *, sample_weight: Any = None) -> Any:
-        """Estimate the density from rows."""
-
-    def score_samples(self, X: Any) -> NDArray[Any]:
-        """Return the log density of each row, in nats."""
-
-
 @dataclass(frozen=True, eq=False)
 class HeldOut:
     """Log-likelihood of held-out rows, fold by fold.
@@ -109,7 +96,7 @@ class HeldOut:
 
 
 def held_out_log_likelihood(
-    estimator: DensityEstimator,
+    estimator: Any,
     X: Any,
     *,
     n_splits: int = 5,

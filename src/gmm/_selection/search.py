@@ -40,16 +40,18 @@ from gmm._selection.cell import (
     LEFT,
     NOT_TRIED,
     BestScore,
+    Clock,
     Solution,
     Status,
     first_degenerate,
     status_of,
 )
-from gmm._selection.engine import Clock, Reports, held_out_deviances, opened_search
+from gmm._selection.engine import Reports, held_out_deviances, opened_search
 from gmm._selection.request import (
     Key,
     Request,
     check_cells,
+    check_folds,
     fixed_components,
     repeated,
     requested_components,
@@ -105,30 +107,20 @@ class _Finish:
         With all rows.
     file : SearchCheckpoint, optional
         Keeps how far each has come.
-    callback : callable, optional
-        Called for each cell before the first pass, and after each pass, on the thread of its cell, of which one goes on
-        at a time; a true value is as the time.
+    reports : Reports
+        Told of each cell before the first pass, and after each pass, on the thread of its cell, of which one goes on at
+        a time; that the callback ends the search is as if the time were up.
 
     Attributes
     ----------
     cells : dict of int to _FullCell
-    is_over : bool
-        Whether the callback has ended the search.
     """
 
-    def __init__(
-        self,
-        search: Selection,
-        request: Request,
-        file: SearchCheckpoint | None,
-        callback: Callable[[Progress], object] | None,
-    ) -> None:
-        self.search, self.request, self.file = search, request, file
-        self._callback, self._readings = callback, search.best.n_iter_ + _READINGS_OF_CRITERIA
+    def __init__(self, search: Selection, request: Request, reports: Reports, file: SearchCheckpoint | None) -> None:
+        self.search, self.request, self.file, self.reports = search, request, file, reports
         self._unwritten: dict[str, tuple[dict[str, Any], SolverResult]] = {}
         several = search.complete and search.criterion != criteria.HELD_OUT
         self.cells = {number: _FullCell(self, number) for number in distinct(search)[: _FINISHED if several else 1]}
-        self.is_over = False
 
     def run(self, is_up: Callable[[], bool]) -> Selection:
         """Return the cells; where the time is up, or the search was ended, only the best is finished."""
@@ -138,7 +130,7 @@ class _Finish:
         waiting = list(self.cells)
         while waiting:
             tasks = [self.cells[number].entry for number in waiting] + self.tasks_of_one(waiting)
-            ended = together(self.request.source, tasks, lambda: self.is_over or is_up(), self.keep)
+            ended = together(self.request.source, tasks, lambda: self.reports.is_over or is_up(), self.keep)
             self.keep()
             ended_now: dict[int, Entry] = {}
             for number, one in zip(waiting, ended, strict=False):
@@ -171,8 +163,8 @@ class _Finish:
         """Tell the callback of a cell, and of its last pass."""
         search, speed = self.search, nan if iteration is None else self.request.source.n_rows / iteration.seconds
         kind = int(search.n_components[number]), search.covariance_type[number], search.tails[number]
-        cell = Progress(number, len(search.status), *kind, search.status[number], iteration, speed, seconds_left)
-        self.is_over |= self._callback is not None and bool(self._callback(cell._replace(readings=self._readings)))
+        of_pass, readings = (iteration, speed, seconds_left), search.best.n_iter_ + _READINGS_OF_CRITERIA
+        self.reports.tell(Progress(number, len(search.status), *kind, search.status[number], *of_pass, readings))
 
     def tasks_of_one(self, numbers: Sequence[int]) -> list[Callable[[Source], float | None]]:
         """Return tasks that fit one component of each model while the cells are on their way: NEC compares with it."""
@@ -443,7 +435,9 @@ def select(
     warn_of_constants(given, features)
     warn_of_unobserved_pairs(never_observed_together(given, features, [covariance_model(name) for name in types]))
     opened = filled(given.informative, types, template.reg_covar, template.n_threads)
-    check_cells(template, counts, types, opened, standardize=standardize, n_splits=folds)
+    check_cells(template, counts, types, opened, standardize=standardize)
+    if folds is not None:
+        check_folds(opened.n_used, folds, min(counts))
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
@@ -469,7 +463,7 @@ def select(
         if searched.source.n_rows != opened.n_rows:
             share = opened.survey.weight / searched.source.survey.weight
             selection = replace(selection, held_out=selection.held_out * share)
-            selection = _Finish(selection, request, file, callback).run(clock.is_up)
+            selection = _Finish(selection, request, reports, file).run(clock.is_up)
             selection = replace(selection, n_searched=searched.source.n_rows)
     rows = next(iter(searched.source.chunks())).rows
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
