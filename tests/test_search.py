@@ -261,7 +261,7 @@ def test_a_cell_below_a_smaller_mixture_is_freed_though_no_cell_starts_from_anot
 def test_a_cell_that_starts_badly_is_freed_by_a_smaller_mixture(monkeypatch):
     """Starts that put all components in one place leave K=3 below K=2, until K=2's solution is split."""
     start_in_one_place(monkeypatch)
-    monkeypatch.setattr(engine, "splits", lambda *args, **how: [])
+    monkeypatch.setattr(candidates, "splits", lambda *args, **how: [])
     monkeypatch.setattr(engine.Engine, "unstick", lambda self, keys: None)
     monkeypatch.setattr(engine.Engine, "refine", lambda self, keys: None)
     stuck = select(ROWS, [2, 3], "full", random_state=0)

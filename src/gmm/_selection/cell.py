@@ -273,10 +273,10 @@ def status_of(outcome: Solution | Exception | None, covariance_type: str) -> Sta
     return Status(FAILED, f"{type(error).__name__}: {text}".rstrip(": ") if is_fault(error) or not text else text)
 
 
-def first_degenerate(objective: Objective, rows: Source, result: SolverResult, judge: Judge) -> int:
-    """Return the first degenerate component of a result, −1 if there is none."""
+def solution_of(result: SolverResult, objective: Objective, rows: Source, judge: Judge) -> Solution:
+    """Return a result with its first degenerate component."""
     degenerate = degenerate_under(objective, rows, result.parameters, result.statistics, judge)
-    return int(degenerate.argmax()) if degenerate.any() else -1
+    return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
 
 
 class Clock:
@@ -691,8 +691,7 @@ class Cell:
         return self._solution(result if run.ended else result._replace(trace=replace(result.trace, reason=reason)))
 
     def _solution(self, result: SolverResult) -> Solution:
-        objective, judge = self.settings.objective, self._request.judge
-        return Solution(result, first_degenerate(objective, self.rows.all_rows, result, judge))
+        return solution_of(result, self.settings.objective, self.rows.all_rows, self._request.judge)
 
     def _lacks_rows(self, run: SolverRun, times: float = 1) -> bool:
         """Tell whether a component has fewer rows than so many times what it needs."""

@@ -28,16 +28,7 @@ from gmm._kernel.first_look import distinct_rows
 from gmm._passes.e_step import CELLS_WORTH_THREADS, ComponentDiagnostics, Totals, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import ArraySource
-from gmm._selection.candidates import (
-    Starts,
-    diagnosed,
-    drops,
-    levels,
-    neighbours,
-    of_other_model,
-    special_cases,
-    splits,
-)
+from gmm._selection import candidates
 from gmm._selection.cell import (
     MORE_THAN_ROWS,
     BestScore,
@@ -104,7 +95,9 @@ Begin = Callable[[Worker], Sequence[Start]]
 class Engine:
     """A search over rows in memory: which cells are solved when, and from what."""
 
-    def __init__(self, request: Request, starts: Starts, pool: TaskPool, file: SearchCheckpoint | None) -> None:
+    def __init__(
+        self, request: Request, starts: candidates.Starts, pool: TaskPool, file: SearchCheckpoint | None
+    ) -> None:
         self._request, self._rows, self._starts, self._tasks, self._file = request, pool.rows, starts, pool, file
         self._cells: dict[Key, Cell] = {}
         self._held_out: Mapping[Key, float] = defaultdict(lambda: nan)
@@ -252,10 +245,10 @@ class Engine:
         for tails in dict.fromkeys(cell.key.tails for cell in cells):
             by_model = {cell.key.model: cell for cell in cells if cell.key.tails is tails}
             models = tuple(by_model)
-            for level in levels(models):
+            for level in candidates.levels(models):
                 sources: dict[Cell, list[Cell]] = {}
                 for cell in (by_model[model] for model in level):
-                    sources[cell] = [by_model[model] for model in neighbours(cell.key.model, models)]
+                    sources[cell] = [by_model[model] for model in candidates.neighbours(cell.key.model, models)]
                     sources[cell] += [other for other in cells if other.key.has_other_tails(cell.key)]
                 self._improve_by(sources)
 
@@ -293,11 +286,11 @@ class Engine:
         for solution, diagnostics in new:
             more = cell.key.n_components - solution.parameters.n_components
             if more > 0:
-                begins += splits(diagnostics, as_model(solution.parameters, model), offset)
+                begins += candidates.splits(diagnostics, as_model(solution.parameters, model), offset)
             elif more < 0:
-                begins += drops(worker.sample(model.moments), diagnostics, solution.parameters)
+                begins += candidates.drops(worker.sample(model.moments), diagnostics, solution.parameters)
             else:
-                begins.append(of_other_model(solution.parameters, diagnostics.statistics, model))
+                begins.append(candidates.of_other_model(solution.parameters, diagnostics.statistics, model))
         return begins
 
     def _improve(self, begins: Mapping[Cell, Begin], report: Reports | None = None) -> None:
@@ -317,7 +310,7 @@ class Engine:
         """Make the pass that other cells need, over solutions that are new."""
 
         def with_diagnostics(solution: Solution, worker: Worker) -> Diagnosed:
-            return solution, diagnosed(worker.sample(self._starts.moments), solution.parameters)
+            return solution, candidates.diagnosed(worker.sample(self._starts.moments), solution.parameters)
 
         tasks: dict[Cell, Task] = {}
         for cell in cells:
@@ -337,7 +330,7 @@ class Engine:
         """Return the cells whose mixtures are all mixtures of this cell, or limits of them."""
         K, _, tails = cell.key
         models = [key.model for key in self._cells if key.n_components == K and key.tails is tails]
-        special = special_cases(cell.key.model, models)
+        special = candidates.special_cases(cell.key.model, models)
         return self._near(cell, -1) + [self._cells[cell.key._replace(model=model)] for model in special]
 
     def _stuck(self, cell: Cell, lower: Cell) -> bool:
@@ -407,7 +400,7 @@ def opened_search(request: Request, seed: int, clock: Clock, file: SearchCheckpo
     assert whole is not None  # a search is over rows in memory
     if whole is not rows.sample:  # rows with gaps or errors, which are no weighted set
         whole = ArraySource(*distinct_rows(np.ascontiguousarray(whole.rows, np.float64), whole.sample_weight))
-    starts = Starts(whole, request, start_seeds(seed, template.n_init))
+    starts = candidates.Starts(whole, request, start_seeds(seed, template.n_init))
     # Cells are independent: so many are solved at a time, the passes of each on so many threads.
     usable, d = usable_threads() if template.n_threads is None else template.n_threads, request.source.n_features
     work = rows.all_rows.n_rows * most * (d + 1) * (d + 2) / 2

@@ -43,7 +43,7 @@ from gmm._selection.cell import (
     Clock,
     Solution,
     Status,
-    first_degenerate,
+    solution_of,
     status_of,
 )
 from gmm._selection.engine import Reports, held_out_deviances, opened_search
@@ -214,7 +214,7 @@ class _FullCell:
         except SingularMatrixError as error:
             self.score = inf
             return entry._replace(status=status_of(error, name), error=error)
-        status = status_of(Solution(result, self._first_degenerate(result, objective)), name)
+        status = status_of(self._solution(result, objective), name)
         return entry._replace(status=status, estimator=estimator, n_parameters=n_parameters, scores=scores)
 
     def _result(self, source: Source, settings: FitSettings) -> SolverResult:
@@ -258,11 +258,10 @@ class _FullCell:
         """Note the criterion that the cell has reached; a degenerate one, or one with a prior, has none."""
         weight, criterion = self._finish.request.source.survey.weight, self._finish.search.criterion
         score = criteria.least(criterion, weight * result.lower_bound, result.parameters.n_parameters, weight)
-        self.score = inf if objective.prior or self._first_degenerate(result, objective) >= 0 else score
+        self.score = inf if objective.prior or self._solution(result, objective).is_degenerate else score
 
-    def _first_degenerate(self, result: SolverResult, objective: Objective) -> int:
-        request = self._finish.request
-        return first_degenerate(objective, request.source, result, request.judge)
+    def _solution(self, result: SolverResult, objective: Objective) -> Solution:
+        return solution_of(result, objective, self._finish.request.source, self._finish.request.judge)
 
     @property
     def best(self) -> BestScore | None:
