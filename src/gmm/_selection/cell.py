@@ -318,10 +318,8 @@ class TaskPool:
         """A callback for each pass, which ends cells on other threads once this one is interrupted."""
         return None if self._pool is None else self._end_if_interrupted
 
-    def __enter__(self) -> TaskPool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Wait for the threads, and release what the workers hold."""
         if self._pool is not None:
             self._pool.shutdown()
         for worker in self._all:

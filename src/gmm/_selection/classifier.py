@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -410,12 +410,6 @@ class MixtureClassifier(Estimator):
     (['low', 'high'], 'EII')
     """
 
-    classes_: NDArray[Any] = field(init=False)
-    class_prior_: Array = field(init=False)
-    mixtures_: tuple[GaussianMixture, ...] = field(init=False)
-    log_likelihood_: float = field(init=False)
-    bic_: float = field(init=False)
-    n_iter_: int = field(init=False)
     metadata = property(metadata_of)
 
     n_components: int | Iterable[int] = 1

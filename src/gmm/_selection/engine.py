@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -406,7 +406,7 @@ def opened_search(request: Request, seed: int, clock: Clock, file: SearchCheckpo
     work = rows.all_rows.n_rows * most * (d + 1) * (d + 2) / 2
     n_workers = min(usable, len(request.types) * len(request.tails)) if work > CELLS_WORTH_THREADS else 1
     n_threads = template.n_threads if n_workers == 1 else max(1, usable // n_workers)
-    with blas_alone_in_fit(d), TaskPool(rows, n_workers, n_threads, clock) as pool:
+    with blas_alone_in_fit(d), closing(TaskPool(rows, n_workers, n_threads, clock)) as pool:
         yield Engine(request, starts, pool, file)
 
 

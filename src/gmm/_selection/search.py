@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from math import inf, nan
 from typing import Any
@@ -582,12 +582,6 @@ class GaussianMixtureSearch(Estimator):
     >>> np.bincount(search.predict(X)).tolist()
     [100, 100]
     """
-
-    best_estimator_: GaussianMixture = field(init=False)
-    selection_: Selection = field(init=False)
-    best_index_: int = field(init=False)
-    n_components_: int = field(init=False)
-    covariance_type_: str = field(init=False)
 
     n_components: int | Iterable[int] = tuple(range(1, 10))
     covariance_type: str | Sequence[str] = "all"
