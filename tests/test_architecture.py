@@ -31,8 +31,7 @@ ROOMS = {
     "exchange": "exchange | mclust onnx sklearn",
     "_loading": "",
     "_selection": """
-        _selection | classifier | halves search | engine resampling | request standard | cell table |
-        candidates class_summary grid held_out
+        _selection | classifier | resampling search | engine standard | result | cell | candidates | request
     """,
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "_exchange": "mclust onnx scikit_learn",

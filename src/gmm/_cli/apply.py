@@ -25,7 +25,7 @@ from gmm._persistence import load_state
 from gmm._persistence.places import replaceable
 from gmm._rows.writing import beside
 from gmm._selection import MixtureClassifier
-from gmm._selection.class_summary import summary_of
+from gmm._selection.classifier import summary_of
 from gmm._text.words import counted, noise_of_weight, quoted, suggestion
 from gmm._uses.overlap import combine_components
 
