@@ -28,14 +28,13 @@ ROOMS = {
     "inference": "",
     "sources": "",
     "tracking": "",
-    "exchange": "exchange | mclust onnx sklearn",
     "_loading": "",
     "_selection": """
         _selection | classifier | halves search | engine resampling | request standard | cell table |
         candidates class_summary grid held_out
     """,
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
-    "_exchange": "mclust onnx scikit_learn",
+    "exchange": "exchange | mclust onnx sklearn",
     "_estimators": """
         steps | bayesian regressor | mixture | streamed | estimated saved | factors labelled mixture_summary
         | fitted | conditional summary | contract criteria outcome scorer
