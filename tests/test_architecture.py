@@ -23,7 +23,7 @@ ROOMS = {
     "gmm": "",
     "em": "",
     "plotting": "",
-    "_plotting": "animation curves planes | frame | files scene | _plotting style view",
+    "_plotting": "animation | curves planes | files scene | _plotting style",
     "analysis": "",
     "inference": "",
     "sources": "",
