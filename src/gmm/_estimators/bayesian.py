@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
@@ -22,8 +22,8 @@ from gmm._rows.entrance import is_dask
 from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
 from gmm._text.words import aligned, counted, form_of, percent
-from gmm._validation.given import DIRICHLET_PROCESS, OF_POSTERIOR, check_has_posterior, check_variational_prior
-from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state
+from gmm._validation.given import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
+from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state, options_with
 from gmm._values.completion import Completion, Gaps
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel
 from gmm._values.layouts import SPHERICAL, Array
@@ -120,7 +120,7 @@ def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
         missing, of_columns = source.patterns[number].missing, scales
         if missing.any():
             (of_columns,) = Completion.of(scales, Gaps(missing[None])).marginals
-            of_columns = replace(of_columns, log_offset=of_columns.log_offset - missing.sum() / 2 * np.log(2 * np.pi))
+            of_columns = of_columns._replace(log_offset=of_columns.log_offset - missing.sum() / 2 * np.log(2 * np.pi))
         log_densities[indices] = _log_predictive(posterior, of_columns, part.rows.astype(np.float64))
     return log_densities
 
@@ -558,8 +558,9 @@ class BayesianGaussianMixture(FittedMixture):
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
+        estimated.check_features(self, source)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
-        values = {name: getattr(self, name) for name in OF_POSTERIOR}
+        values = {name: getattr(self, name) for name in options_with("posterior")}
         prior = check_variational_prior(values, model, int(self.n_components), mean, covariance, self.reg_covar)
         return Objective(model, self.reg_covar, prior, estimated.noise_of(self, source))
 
