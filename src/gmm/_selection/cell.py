@@ -435,7 +435,7 @@ class Cell:
         What other cells need to begin from a solution.
     scores : dict of str to float
         Log-likelihood and criteria by name, of the solution `scored`.
-    begun_from : dict of Cell to Solution
+    begun_from : dict of Key to Solution
         Of other cells, from which this one has started.
     attempts : Attempts
         What is known of fresh starts since the solution was found; there are none without one.
@@ -454,7 +454,7 @@ class Cell:
         self.diagnosed: tuple[Solution, ComponentDiagnostics] | None = None
         self.scored: Solution | None = None
         self.scores: dict[str, float] = {}
-        self.begun_from: dict[Cell, Solution] = {}
+        self.begun_from: dict[Key, Solution] = {}  # not by cells, which would hold each other
         self.refined_solution: Solution | None = None
         self.attempts: Attempts
 

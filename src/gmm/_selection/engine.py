@@ -259,8 +259,8 @@ class Engine:
         for cell, others in sources.items():
             for source in others:
                 pair = source.diagnosed
-                if pair and pair[0] is source.outcome is not cell.begun_from.get(source):
-                    cell.begun_from[source] = pair[0]
+                if pair and pair[0] is source.outcome is not cell.begun_from.get(source.key):
+                    cell.begun_from[source.key] = pair[0]
                     new[cell].append(pair)
         return new
 
