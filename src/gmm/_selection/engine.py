@@ -73,7 +73,8 @@ class Reports:
             self._left.remove(requested)
             number, (K, name, tails) = requested
             status = str(status_of(outcome, name))
-            self.tell(Progress(number, len(request.cells), K, name, tails.name, status, fold=self._fold))
+            if not self.is_over:
+                self.tell(Progress(number, len(request.cells), K, name, tails.name, status, fold=self._fold))
 
     def tell(self, progress: Progress) -> None:
         """Call the callback, which may end the search."""
