@@ -568,9 +568,8 @@ class Cell:
             return present, False
         if end is None or end.is_degenerate:
             return present, False
-        same = (
-            abs(end.result.lower_bound - present.result.lower_bound) < _SAME_OPTIMUM / self.rows.all_rows.survey.weight
-        )
+        gain = end.result.lower_bound - present.result.lower_bound
+        same = abs(gain) < _SAME_OPTIMUM / self.rows.all_rows.survey.weight
         return self._paced(worker, end) if end.beats(present) else present, same
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
