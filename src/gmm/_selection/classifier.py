@@ -459,7 +459,8 @@ class MixtureClassifier(Estimator):
         numbers, types, prior = self._request(rows.n_features, len(classes))
         parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
         mixtures: list[GaussianMixture] = []
-        settings = self._settings(rows)
+        settings = {name: getattr(self, name) for name in _SETTINGS}  # of a single fit, in the units of all rows
+        settings |= {"tol": _TOL if self.tol is None else self.tol, "reg_covar": relative_ridge(rows, self.reg_covar)}
         if numbers != [1] or self.criterion == HELD_OUT:
             parts = self._opened(parts, classes)
             mixtures, types = self._of_each(parts, numbers, types, classes, prior, settings)
@@ -653,11 +654,6 @@ class MixtureClassifier(Estimator):
         tags = super().__sklearn_tags__()
         tags.estimator_type, tags.classifier_tags, tags.target_tags.required = "classifier", ClassifierTags(), True
         return tags
-
-    def _settings(self, rows: Source) -> dict[str, Any]:
-        """Return the parameters of a single fit, with the ridge in the units of all rows."""
-        own = {"tol": _TOL if self.tol is None else self.tol, "reg_covar": relative_ridge(rows, self.reg_covar)}
-        return {name: getattr(self, name) for name in _SETTINGS} | own
 
     def _opened(self, parts: list[Source], classes: NDArray[Any]) -> list[Source]:
         """Return the labelled rows of each class, checked for a fit."""

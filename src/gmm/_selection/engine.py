@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from math import inf, nan
+from typing import Any
 
 import numpy as np
 
@@ -383,7 +384,8 @@ class Engine:
         if cell is None or cell.solution is None:
             return entry._replace(error=outcome if isinstance(outcome, Exception) else None)
         parameters = as_model(cell.solution.result.parameters, request.model(name, tails))
-        estimator = GaussianMixture(**request.parameters(n_components, name, tails))
+        kind: dict[str, Any] = {"n_components": n_components, "covariance_type": name, **tails.parameters}
+        estimator = GaussianMixture(**request.template.get_params() | kind)
         objective = cell.settings.objective.stored_for(parameters.model)
         fit = cell.solution.result._replace(parameters=parameters)
         set_fitted(estimator, fit, request.source, request.features, objective)
