@@ -13,7 +13,7 @@ PLACES = {
     "gmm._cli.output": "output=. write_json write_table write_text",
     "gmm._cli.report": "report=.",
     "gmm._cli.report.page": "render",
-    "gmm._cli.report.sections": "Columns figures=. format_share wording=.",
+    "gmm._cli.report.sections": "column_statistics figures=. format_share wording=.",
     "gmm._cli.rows": "OPTIONS",
     "gmm._cli.show": "choice",
     "gmm._em": "_em=.",

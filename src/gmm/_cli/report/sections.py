@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
-from itertools import chain, compress
+from itertools import compress, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,6 @@ from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import title
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
-from gmm._lazy import cached_property
 from gmm._selection import Selection, grid
 from gmm._text.html import Cell, Html, escaped, table
 from gmm._text.words import counted, form_of, percent, with_minus
@@ -46,25 +45,25 @@ def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
 
     The others are ``pairs``, ``combined``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.
     """
-    model, draw = result.model, drawing()
-    d, K = len(result.rows.names), len(result.shown)
-    plans: dict[str, tuple[Callable[[], Any], str]] = {
-        "clusters": (lambda: draw.plot_clusters(model, result.fitted_rows), _clusters_caption(d, K))
-    }
+    model, rows, draw = result.model, result.fitted_rows, drawing()
+    d, K, note = len(result.rows.names), len(result.shown), result.note_on_pictures
+    plans = {"clusters": (partial(draw.plot_clusters, model, rows), _clusters_caption(d, K))}
     if 2 < d <= _MOST_PAIRS:
-        plans["pairs"] = lambda: draw.plot_clusters(model, result.fitted_rows, view="pairs"), _PAIRS
+        plans["pairs"] = partial(draw.plot_clusters, model, rows, view="pairs"), _PAIRS
     if result.combined is not None:
-        plans["combined"] = lambda: draw.plot_clusters(result.combined, result.fitted_rows), _COMBINED
+        plans["combined"] = partial(draw.plot_clusters, result.combined, rows), _COMBINED
+    if K > 1 and d > 1 and not result.options.noise:
+        plans["boundaries"] = partial(draw.plot_decision_boundaries, model, rows), _BOUNDARIES
     if K > 1:
-        if d > 1 and not result.options.noise:
-            plans["boundaries"] = lambda: draw.plot_decision_boundaries(model, result.fitted_rows), _BOUNDARIES
-        plans["uncertainty"] = lambda: draw.plot_uncertainty(model, result.fitted_rows), _UNCERTAINTY
-    note = result.note_on_pictures
+        plans["uncertainty"] = partial(draw.plot_uncertainty, model, rows), _UNCERTAINTY
     plans = {name: (plan, f"{caption} {note}".rstrip()) for name, (plan, caption) in plans.items()}
     if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:
-        plans["selection"] = lambda: draw.plot_selection(result.search), _SELECTION
+        plans["selection"] = partial(draw.plot_selection, result.search), _SELECTION
     if len(model.history_) > 1:
-        plans["convergence"] = lambda: draw.plot_convergence(model), _BOUND if isinstance(result, Posterior) else _CLIMB
+        plans["convergence"] = (
+            partial(draw.plot_convergence, model),
+            _BOUND if isinstance(result, Posterior) else _CLIMB,
+        )
     return {name: _picture(name, plan, caption) for name, (plan, caption) in plans.items()}
 
 
@@ -296,11 +295,6 @@ def outside_sentence(outside: str, n_outside: int, n_rows: int) -> str:
     return sentences[outside] if n_outside else ""
 
 
-def agreement_sentence(index: float) -> str:
-    """Say how well groups and labels agree."""
-    return f"The adjusted Rand index of groups and labels is {index:.4f} (1: identical, 0: by chance)."
-
-
 def format_share(share: float) -> str:
     """Format a share in per cent with one decimal, or with more if it would wrongly round to 0 or 100."""
     digits = 1
@@ -349,46 +343,28 @@ COLUMNS_SHOWN = 60  # in a table of a report
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
-@dataclass(frozen=True, eq=False)
-class Columns:
-    """Summary statistics of d columns.
+def column_statistics(X: NDArray[np.floating], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Return minimum, quartiles, maximum, mean and standard deviation of columns, weighted if the rows are.
 
-    Attributes
+    Parameters
     ----------
     X : ndarray of float, shape (n, d)
         NaN where a value is missing.
     weights : ndarray of float64, shape (n,), or None
+        The standard deviation divides by their sum, or by the number of rows.
+
+    Returns
+    -------
+    ndarray of float64, shape (d, 7)
     """
-
-    X: NDArray[np.floating]
-    weights: NDArray[np.float64] | None
-
-    @cached_property
-    def means(self) -> NDArray[np.float64]:
-        """Means, weighted if the rows are, shape (d,)."""
-        return np.array([np.average(column, weights=weights) for column, weights in self._columns])
-
-    @cached_property
-    def spreads(self) -> NDArray[np.float64]:
-        """Standard deviations, which divide by the number of rows or the total weight, shape (d,)."""
-        about_means = zip(self._columns, self.means, strict=True)
-        return np.sqrt([np.average((column - mean) ** 2, weights=weights) for (column, weights), mean in about_means])
-
-    @cached_property
-    def quantiles(self) -> NDArray[np.float64]:
-        """Minimum, lower quartile, median, upper quartile and maximum, shape (5, d)."""
-        return np.stack([_quantiles(*column) for column in self._columns], axis=1)
-
-    @property
-    def n_missing(self) -> NDArray[np.intp]:
-        """How many rows have no value, shape (d,)."""
-        return np.isnan(self.X).sum(axis=0)
-
-    @property
-    def _columns(self) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64] | None]]:
-        for column in self.X.T:
-            there = ~np.isnan(column)
-            yield column[there].astype(np.float64), None if self.weights is None else self.weights[there]
+    statistics = []
+    for column in X.T:
+        there = ~np.isnan(column)
+        values, of_values = column[there].astype(np.float64), None if weights is None else weights[there]
+        mean = np.average(values, weights=of_values)
+        spread = np.sqrt(np.average((values - mean) ** 2, weights=of_values))
+        statistics.append([*_quantiles(values, of_values), mean, spread])
+    return np.array(statistics)
 
 
 def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
@@ -470,8 +446,7 @@ def agreement(result: MixtureOutcome) -> Html:
     headings = [result.options.label_column, *(f"group {k}" for k in result.shown), *(result.outside for _ in outside)]
     return render(
         "labels",
-        sentence=agreement_sentence(labels.adjusted_rand_index),
-        n_unlabelled=labels.n_unlabelled,
+        agreement=labels,
         table=table(headings, body, caption="Rows by label and group."),
         n_labels_hidden=len(labels.labels) - _LABELS_SHOWN,
     )
@@ -480,17 +455,17 @@ def agreement(result: MixtureOutcome) -> Html:
 def data(result: MixtureOutcome) -> Html:
     """Summarise the fitted columns, and say what was left out."""
     rows = result.rows
-    columns = Columns(rows.values[:, :COLUMNS_SHOWN], rows.weights)
+    values = rows.values[:, :COLUMNS_SHOWN]
+    statistics, n_missing = column_statistics(values, rows.weights), np.isnan(values).sum(axis=0)
     headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
-    numbers = np.vstack([columns.quantiles, columns.means, columns.spreads]).T
     body = [
-        [name, *(format_value(float(value), spread) for value in values)]
-        for name, values, spread in zip(rows.names[:COLUMNS_SHOWN], numbers, columns.spreads, strict=False)
+        [name, *(format_value(float(value), numbers[-1]) for value in numbers)]
+        for name, numbers in zip(rows.names, statistics, strict=False)
     ]
     caption = "The fitted columns (sd: standard deviation)."
-    if columns.n_missing.any():
+    if n_missing.any():
         headings.append("missing")
-        body = [[*line, f"{missing:,}"] for line, missing in zip(body, columns.n_missing, strict=True)]
+        body = [[*line, f"{missing:,}"] for line, missing in zip(body, n_missing, strict=True)]
         caption = "The values that are there in the fitted columns, and how many are missing (sd: standard deviation)."
     return render(
         "data",
@@ -507,15 +482,8 @@ def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Pic
     settings = {name: value for name, value in result.model.get_params().items() if value is not None}
     if result.options.tol is None and isinstance(result, Result):
         del settings["tol"]  # a search chooses it by the rows, and the reason for the end says it
-    return render(
-        "fit",
-        model=result.model,
-        ending=ending(result.model),
-        subject=story.subject,
-        reached=story.reached,
-        picture=pictures.get("convergence"),
-        settings=settings,
-    )
+    how = {"ending": ending(result.model), "story": story, "settings": settings}
+    return render("fit", model=result.model, picture=pictures.get("convergence"), **how)
 
 
 def _of_groups(result: MixtureOutcome) -> tuple[int, int, float, str]:
@@ -570,22 +538,53 @@ def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts) -> Html:
     caption = f"Mean ± {spread} of each column" + (
         " in each group; the deeper the shade, the further the mean is from that of all groups." if several else "."
     )
-    return table(
-        ["", *(f"group {k}" for k in shown), *compress(("all groups", "noise"), summed)], body, caption=caption
-    )
+    return _by_group(result, body, caption, compress(("all groups", "noise"), summed))
+
+
+def _by_group(
+    result: MixtureOutcome, body: Sequence[Sequence[object]], caption: str, headings: Iterable[str] = ()
+) -> Html:
+    """Tabulate rows of a name and an entry for each group, and for what further headings name."""
+    return table(["", *(f"group {k}" for k in result.shown), *headings], body, caption=caption)
 
 
 def _table_of_rows_outside(result: MixtureOutcome) -> Html:
     """Tabulate the first rows that are noise or left out; empty if none is."""
-    rows, first = result.rows, np.flatnonzero(result.labels < 0)[:_MOST_OUTSIDE]
-    if len(first) == 0:
-        return Html()
-    headings = ["row", *rows.names[:_VALUES_SHOWN]]
-    body = [[rows.numbers(i, i + 1)[0], *_first_values(rows.values[i])] for i in first]
+    first = np.flatnonzero(result.labels < 0)[:_MOST_OUTSIDE]
     which = "The rows" if len(first) == result.n_outside else f"The first {len(first)} of {result.n_outside:,} rows"
     of = {"noise": "of the noise", "left out": "left out"}[result.outside]
-    caption = f"{which} {of}, numbered as in the file, not counting the header."
-    return table(headings, body, caption=caption, numeric=range(len(headings)))
+    return _table_of_rows(result, first, f"{which} {of}")
+
+
+def _table_of_uncertain(result: MixtureOutcome) -> Html:
+    """Tabulate the least certain rows; empty if every row is certain."""
+    of_groups = np.flatnonzero(result.labels >= 0)
+    order = of_groups[np.argsort(result.certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
+    uncertain = order[result.certainty[order] < _LIMIT]
+    probabilities = result.model.predict_proba(result.rows.subset(uncertain)) if len(uncertain) else ()
+    likely = [
+        [entry for k in np.argsort(-shares, kind="stable")[:2] for entry in (k, percent(shares[k], 1))]
+        for shares in probabilities
+    ]
+    headings = ["group", "probability", "next group", "probability"]
+    return _table_of_rows(result, uncertain, "The least certain rows", headings, likely)
+
+
+def _table_of_rows(
+    result: MixtureOutcome,
+    chosen: NDArray[np.intp],
+    caption: str,
+    headings: Sequence[str] = (),
+    entries: Iterable[Sequence[object]] = repeat(()),
+) -> Html:
+    """Tabulate rows with further entries and their first values; empty if none is chosen."""
+    rows, body = result.rows, []
+    for i, more in zip(chosen, entries, strict=False):
+        values = ("missing" if np.isnan(value) else f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN])
+        body.append([rows.numbers(i, i + 1)[0], *more, *values])
+    headings = ["row", *headings, *rows.names[:_VALUES_SHOWN]]
+    caption += ", numbered as in the file, not counting the header."
+    return table(headings, body, caption=caption, numeric=range(len(headings))) if body else Html()
 
 
 def _table_of_loadings(result: MixtureOutcome, facts: MixtureFacts, factors: Factors) -> Html:
@@ -607,27 +606,6 @@ def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
     return f"{format_value(mean, scale)} ± {format_value(spread, scale)}"
 
 
-def _table_of_uncertain(result: MixtureOutcome) -> Html:
-    """Tabulate the least certain rows; empty if every row is certain."""
-    rows, names = result.rows, result.rows.names
-    of_groups = np.flatnonzero(result.labels >= 0)
-    order = of_groups[np.argsort(result.certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
-    uncertain = order[result.certainty[order] < _LIMIT]
-    if len(uncertain) == 0:
-        return Html()
-    body = []
-    for i, probabilities in zip(uncertain, result.model.predict_proba(rows.subset(uncertain)), strict=True):
-        likely = ((k, percent(probabilities[k], 1)) for k in np.argsort(-probabilities, kind="stable")[:2])
-        body.append([rows.numbers(i, i + 1)[0], *chain(*likely), *_first_values(rows.values[i])])
-    headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]
-    caption = "The least certain rows, numbered as in the file, not counting the header."
-    return table(headings, body, caption=caption, numeric=range(len(headings)))
-
-
-def _first_values(row: NDArray[np.floating]) -> list[str]:
-    return ["missing" if np.isnan(value) else f"{value:.6g}" for value in row[:_VALUES_SHOWN]]
-
-
 _REFITS, _MOST_WORK = 100, 1e6  # multiply-adds of a pass: of more, refits would take longer than some seconds
 _PATTERN_WORK = 4e4  # of rows that have the same columns, beside theirs
 _DRAWN = 20_000
@@ -639,7 +617,9 @@ def trust(result: MixtureOutcome) -> Html | None:
     model, d = result.model, result.rows.values.shape[1]
     if not isinstance(model, GaussianMixture) or model.trim:
         return None
-    if _work(result.rows.values, model.n_components) > _MOST_WORK:
+    absent = np.isnan(result.rows.values)
+    patterns = _PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0
+    if len(absent) * model.n_components * d * d + patterns > _MOST_WORK:
         return None
     errors, why, stability, alike, overlapping = None, "", None, "", False
     if result.total_weight < model.n_parameters_:
@@ -668,20 +648,13 @@ def trust(result: MixtureOutcome) -> Html | None:
     )
 
 
-def _work(values: NDArray[Any], n_components: int) -> float:
-    n, d = values.shape
-    absent = np.isnan(values)
-    return n * n_components * d * d + (_PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0)
-
-
 def _table_of_errors(result: MixtureOutcome, errors: StandardErrors) -> Html:
     mixture, names = fitted_parameters(result.model), names_of_features(result.model)[:COLUMNS_SHOWN]
     rows = [["weight", *(f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True))]]
     for name, means, of_means in zip(names, mixture.means.T, errors.means.T, strict=False):
         pairs = zip(means.tolist(), of_means.tolist(), strict=True)
         rows.append([name, *(_mean_and_spread(mean, error, error) for mean, error in pairs)])
-    headings = ["", *(f"group {k}" for k in result.shown)]
-    return table(headings, rows, caption="Weights and means ± their standard errors.")
+    return _by_group(result, rows, "Weights and means ± their standard errors.")
 
 
 def _alike(shares: Array) -> tuple[str, bool]:
@@ -827,8 +800,7 @@ def _table_of_intervals(result: Posterior, counts: np.ndarray) -> Html:
     ]
     for j, name in enumerate(names[:COLUMNS_SHOWN]):
         body.append([name, *(_with_interval(model.means_[k, j], *intervals.means[k, j]) for k in shown)])
-    caption = f"Weights and means, with their {100 * _LEVEL:g} % credible intervals."
-    return table(["", *(f"group {k}" for k in shown)], body, caption=caption)
+    return _by_group(result, body, f"Weights and means, with their {100 * _LEVEL:g} % credible intervals.")
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
