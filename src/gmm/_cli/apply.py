@@ -165,7 +165,7 @@ def info(options: argparse.Namespace) -> None:
     )
     screen.line(saved_by)
     screen.line()
-    screen.mixture(describe.MixtureFacts.of(model), shown=shown)
+    screen.mixture(model, shown=shown)
 
 
 def _left_out(model: FittedMixture) -> dict[str, int]:

@@ -321,7 +321,7 @@ class MixtureOutcome(Outcome):
         self._show_search(screen)
         screen.line(self.headline)
         screen.line()
-        screen.mixture(describe.MixtureFacts.of(self.model), self.counts, self.shown)
+        screen.mixture(self.model, self.counts, self.shown)
         if self.combined is not None:
             screen.line()
             screen.line(describe.clusters_sentence(self.combined.clusters(), self.shown, "component"))

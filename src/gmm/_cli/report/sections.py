@@ -405,7 +405,7 @@ def opening(result: MixtureOutcome, story: Narrative) -> Html:
 
 def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
     """Describe each group in sentences, and all groups in a table."""
-    facts = MixtureFacts.of(result.model)
+    facts = MixtureFacts(result.model)
     several, strongest = len(result.shown) > 1, [facts.strongest_correlations[k] for k in result.shown]
     shared = shared_sentence(facts.names, strongest) if several else ""
     return render(
@@ -793,7 +793,7 @@ def _posterior_section(result: Posterior) -> Html:
 def _table_of_intervals(result: Posterior, counts: np.ndarray) -> Html:
     """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
     model, shown = result.model, result.shown
-    names, intervals = MixtureFacts.of(model).names, model.credible_intervals(_LEVEL)
+    names, intervals = MixtureFacts(model).names, model.credible_intervals(_LEVEL)
     body: list[list[object]] = [
         [f"expected {result.units}", *(f"{counts[k]:,.1f}" for k in shown)],
         ["weight", *(_with_interval(model.weights_[k], *intervals.weights[k]) for k in shown)],
