@@ -64,11 +64,6 @@ class Labels(NamedTuple):
         there = np.isin(self.names, list(names))
         return Labels(self.names[there], np.append(np.where(there, np.cumsum(there) - 1, -1), -1)[self.codes])
 
-    @property
-    def n_unlabelled(self) -> int:
-        """Number of rows without a label."""
-        return int((self.codes < 0).sum())
-
 
 class Agreement(NamedTuple):
     """Agreement of labels and components.
@@ -112,7 +107,7 @@ def compare(labels: Labels, components: Iterable[NDArray[np.integer[Any]]], K: i
         labels=tuple(labels.names.tolist()),
         counts=counts,
         adjusted_rand_index=adjusted_rand_index(counts),
-        n_unlabelled=labels.n_unlabelled,
+        n_unlabelled=int((labels.codes < 0).sum()),
     )
 
 
@@ -238,11 +233,6 @@ def clusters_sentence(clusters: NDArray[np.intp], shown: Sequence[int], word: st
         f"Overlapping {word}s that may be one cluster: {merged}. That makes {counted(len(members), 'cluster')} of "
         f"{counted(len(shown), word)}, merged by entropy."
     )
-
-
-def agreement_json(agreement: Agreement) -> dict[str, Any]:
-    """Convert an agreement to JSON values; ``counts`` has a row per label and a column per component."""
-    return agreement._asdict() | {"counts": agreement.counts.tolist()}
 
 
 def finite_or_none(value: float) -> float | None:

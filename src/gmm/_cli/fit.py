@@ -79,11 +79,6 @@ class Outcome(ABC):
         return float(self.rows.n_rows if weights is None else weights.sum())
 
     @property
-    def converged(self) -> bool:
-        """Whether a fit converged."""
-        return True
-
-    @property
     @abstractmethod
     def agreement(self) -> describe.Agreement | None:
         """Agreement of the predictions with the labels, if there are any."""
@@ -101,7 +96,7 @@ class Outcome(ABC):
             "total_weight": self.total_weight,
             "notes": list(self.rows.notes),
         }
-        agreement = None if self.agreement is None else describe.agreement_json(self.agreement)
+        agreement = self.agreement and self.agreement._asdict() | {"counts": self.agreement.counts.tolist()}
         return {"data": data, "seed": self.options.random_state, "agreement": agreement}
 
     def write(self, out: Path) -> list[str]:
@@ -502,7 +497,7 @@ def fit(options: argparse.Namespace) -> None:
     finally:  # also for a reader that has gone, as head -1 has
         if isinstance(result, MixtureOutcome):
             _draw(result, screen, report, origin)
-    if not result.converged:
+    if isinstance(result, MixtureOutcome) and not result.converged:
         raise CommandError(
             f"no fit converged in {counted(options.max_iter, 'pass', 'passes')}; the results are those of the last "
             "pass: raise --max-iter or --tol"
@@ -580,9 +575,7 @@ def _check_drawings(options: argparse.Namespace) -> None:
             f"--report {options.report}: expected a name ending in .html; if it is the table to fit, put it first: "
             "gmm fit FILE --report"
         )
-    if options.plot is not None:
-        output.check_suffix("--plot", options.plot, output.PICTURES)
-        output.check_writable(options.plot)
+    output.check_place("--plot", options.plot, output.PICTURES)
     if options.plot is not None or options.report is not None:
         output.drawing()
     if options.report is not None:
