@@ -14,7 +14,7 @@ PLACES = {
     "gmm._cli.report": "report=.",
     "gmm._cli.report.page": "render",
     "gmm._cli.report.sections": "column_statistics figures=. format_share wording=.",
-    "gmm._cli.rows": "OPTIONS",
+    "gmm._cli.rows": "WORDS",
     "gmm._cli.show": "choice",
     "gmm._em": "_em=.",
     "gmm._errors": "_errors=.",

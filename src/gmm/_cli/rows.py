@@ -36,7 +36,7 @@ from gmm._validation import column_notes
 SHOWN, LEFT_OUT_SHOWN = 4, 8
 _CODES_EACH = 2  # codes for each other column up to which they are left out
 
-OPTIONS = Words(
+WORDS = Words(
     named="--header",
     unnamed="--no-header",
     decimal="--decimal {}",
@@ -137,7 +137,7 @@ def _why_not_numeric(field: pa.Field) -> str:
 
 def _remedy(field: pa.Field) -> str:
     obstacle = Obstacle.of(field)
-    remedy = "" if obstacle is None else obstacle.remedy(OPTIONS)
+    remedy = "" if obstacle is None else obstacle.remedy(WORDS)
     return f"; {remedy}" if remedy else ""
 
 
@@ -335,7 +335,7 @@ def bundled() -> FileTable:
     *Applied Statistics* 39, 357-365.
     """
     content = (files("gmm") / "data" / _BUNDLED).read_bytes()
-    return FileTable(_BUNDLED, TextFormat(words=OPTIONS), whole=True, content=content)
+    return FileTable(_BUNDLED, TextFormat(words=WORDS), whole=True, content=content)
 
 
 def _open(options: argparse.Namespace) -> FileTable:
@@ -346,7 +346,7 @@ def _open(options: argparse.Namespace) -> FileTable:
         return bundled()
     reading = options.header, options.decimal, tuple(options.na), options.delimiter, options.skip, options.comment
     content = sys.stdin.buffer.read() if options.file == "-" else None
-    return FileTable(options.file, TextFormat(*reading, OPTIONS), whole=not options.blocks, content=content)
+    return FileTable(options.file, TextFormat(*reading, WORDS), whole=not options.blocks, content=content)
 
 
 def _rows(
