@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 
 import jinja2
 import numpy as np
@@ -838,12 +839,19 @@ def test_rivals_are_told():
     assert wording.rival_sentence("nec", 3, rivals) == ""
 
 
+def outcome(counts, n_uncertain, n_outside=0, n_clusters=None):
+    counts = np.array(counts)
+    rows = SimpleNamespace(n_rows=counts.sum() + n_outside)
+    facts = {"n_uncertain": n_uncertain, "n_outside": n_outside, "n_clusters": n_clusters, "outside": "noise"}
+    return SimpleNamespace(counts=counts, shown=slice(None), rows=rows, **facts)
+
+
 def test_headlines_are_plain_words():
-    numbers = wording.headline_numbers(np.array([70, 30]), 10)
+    numbers = wording.headline_numbers(outcome([70, 30], 10))
     assert numbers["the groups"] == "are mostly separated"
     assert list(map(numbers.get, ["groups", "rows clearly of one group"])) == ["2", "90.0\N{NO-BREAK SPACE}%"]
-    assert wording.headline_numbers(np.array([9]), 0) == {"group": "1"}
-    joined = wording.headline_numbers(np.array([70, 20]), 9, n_outside=10, n_clusters=1)
+    assert wording.headline_numbers(outcome([9], 0)) == {"group": "1"}
+    joined = wording.headline_numbers(outcome([70, 20], 9, n_outside=10, n_clusters=1))
     assert joined["clusters of overlapping groups"] == "1"
     assert joined["rows clearly of one group"] == "81.0\N{NO-BREAK SPACE}%"
 
@@ -937,12 +945,13 @@ def test_covariance_models_have_a_look(name, K, d, told):
 
 def test_shares_have_words():
     trust = {0.0: "well", 0.05: "mostly", 0.21: "overlap", 0.59: "overlap heavily"}
-    assert all(word in wording.separation_sentence(round(1000 * share), 1000) for share, word in trust.items())
-    assert "they make 3 clusters" in wording.separation_sentence(500, 1000, 3)
+    for share, word in trust.items():
+        assert word in wording.separation_sentence(outcome([1000], round(1000 * share)))
+    assert "they make 3 clusters" in wording.separation_sentence(outcome([1000], 500, n_clusters=3))
     shares = [wording.format_share(part).partition("\u00a0")[0] for part in (0, 1, 0.5, 0.0004, 0.99996, 1e-7)]
     assert shares == ["0.0", "100.0", "50.0", "0.04", "99.996", "0.00001"]
-    assert "For 1 of 99,999 rows (0.001\u00a0%)" in wording.certainty_sentence(1, 99_999, 0.9)
-    assert wording.certainty_sentence(0, 9, 0.9).startswith("Every row")
-    assert wording.certainty_sentence(1, 9, 0.9).startswith("For 1 of 9 rows (11.1\u00a0%)")
+    assert "For 1 of 99,999 rows (0.001\u00a0%)" in wording.certainty_sentence(outcome([99_999], 1))
+    assert wording.certainty_sentence(outcome([9], 0)).startswith("Every row")
+    assert wording.certainty_sentence(outcome([9], 1)).startswith("For 1 of 9 rows (11.1\u00a0%)")
     for tried, told in {(1, 2, 3): "(1 to 3)", (2, 5): "(2, 5)", (1,): "(1)"}.items():
         assert told in wording.compared_sentence(3, 3, tried, 1)

@@ -42,6 +42,7 @@ from gmm._values.tails import NORMAL_TAILS
 _BUNDLED_NAME = "Old Faithful"
 _MOST_COMBINED = 1e8  # rows times squared components: a few seconds
 _LEAST_OVERLAP = 0.02  # nats per row
+SURE = 0.9  # a row is uncertain if its largest probability is below this
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,6 +213,11 @@ class MixtureOutcome(Outcome):
     def certainty(self) -> NDArray[np.float64]:
         """Largest responsibility of each row, shape (n,)."""
         return output.scorer_of(self.model).largest_responsibilities(self.rows.source)
+
+    @property
+    def n_uncertain(self) -> int:
+        """Number of rows in components of which none is sure."""
+        return int((self.certainty[self.labels >= 0] < SURE).sum())
 
     @cached_property
     def agreement(self) -> describe.Agreement | None:

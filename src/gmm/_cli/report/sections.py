@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
 from gmm._cli.failures import in_options
-from gmm._cli.fit import MixtureOutcome, Posterior, Result, Trimmed
+from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result, Trimmed
 from gmm._cli.output import drawing
 from gmm._cli.report.page import Section, render
 from gmm._estimators.contract import names_of_features
@@ -237,62 +237,59 @@ def shared_sentence(names: Sequence[str], strongest: Sequence[tuple[int, int, fl
     return correlation_sentence(names, strongest[0], "In every group,") if same else ""
 
 
-def certainty_sentence(n_uncertain: int, n_rows: int, limit: float, which: str = "") -> str:
-    """Say for how many rows no group reaches a probability of `limit`; `which` rows these are goes behind the word."""
-    if n_uncertain == 0:
-        return f"Every row{which} belongs to its group with a probability of at least {percent(limit, 0)}."
+def certainty_sentence(result: MixtureOutcome) -> str:
+    """Say for how many rows no group reaches a probability that is sure."""
+    n, limit = int(result.counts.sum()), percent(SURE, 0)
+    which = INSIDE[result.outside] if result.n_outside else ""
+    if result.n_uncertain == 0:
+        return f"Every row{which} belongs to its group with a probability of at least {limit}."
     return (
-        f"For {n_uncertain:,} of {counted(n_rows, 'row')}{which} ({format_share(n_uncertain / n_rows)}), no group "
-        f"reaches a probability of {percent(limit, 0)}: treat these labels with caution."
+        f"For {result.n_uncertain:,} of {counted(n, 'row')}{which} ({format_share(result.n_uncertain / n)}), no group "
+        f"reaches a probability of {limit}: treat these labels with caution."
     )
 
 
-def separation_sentence(n_uncertain: int, n_rows: int, n_clusters: int | None = None) -> str:
+def separation_sentence(result: MixtureOutcome) -> str:
     """Say how well the groups are separated, and how many clusters the overlapping ones make."""
-    joined = "" if n_clusters is None else f" Joined where they overlap, they make {counted(n_clusters, 'cluster')}."
-    return f"They {_separation(n_uncertain, n_rows)}.{joined}"
+    n = result.n_clusters
+    joined = "" if n is None else f" Joined where they overlap, they make {counted(n, 'cluster')}."
+    return f"They {_separation(result)}.{joined}"
 
 
-def headline_numbers(
-    counts: NDArray[np.int64],
-    n_uncertain: int,
-    *,
-    outside: str = "noise",
-    n_outside: int = 0,
-    n_clusters: int | None = None,
-) -> dict[str, str]:
+def headline_numbers(result: MixtureOutcome) -> dict[str, str]:
     """Return what a page says first, in plain words: how many groups, how well apart, how sure their rows are.
 
-    Shares are those of all rows, also of no group; `n_clusters` is their number if overlapping groups are joined.
+    Shares are those of all rows, also of no group.
     """
-    n_grouped, several = int(counts.sum()), len(counts) > 1
-    n_rows = n_grouped + n_outside
+    counts, n_outside = result.counts[result.shown], result.n_outside
+    n_grouped, n_rows, several = int(counts.sum()), int(counts.sum()) + n_outside, len(counts) > 1
     numbers = {"groups" if several else "group": f"{len(counts)}"}
-    if n_clusters is not None:
-        numbers["clusters of overlapping groups"] = f"{n_clusters}"
+    if result.n_clusters is not None:
+        numbers["clusters of overlapping groups"] = f"{result.n_clusters}"
     if several and n_grouped:
         numbers |= {
-            "the groups": _separation(n_uncertain, n_grouped),
-            "rows clearly of one group": format_share((n_grouped - n_uncertain) / n_rows),
+            "the groups": _separation(result),
+            "rows clearly of one group": format_share((n_grouped - result.n_uncertain) / n_rows),
             "rows of the largest group": format_share(counts.max() / n_rows),
         }
-    return numbers | ({f"rows of no group ({outside})": format_share(n_outside / n_rows)} if n_outside else {})
+    return numbers | ({f"rows of no group ({result.outside})": format_share(n_outside / n_rows)} if n_outside else {})
 
 
-def _separation(n_uncertain: int, n_rows: int) -> str:
-    share = 1 - n_uncertain / n_rows
+def _separation(result: MixtureOutcome) -> str:
+    share = 1 - result.n_uncertain / result.counts.sum()
     return next((words for limit, words in _SEPARATION if share < limit), "are well separated")
 
 
-def outside_sentence(outside: str, n_outside: int, n_rows: int) -> str:
+def outside_sentence(result: MixtureOutcome) -> str:
     """Say how many rows belong to no group; empty if none does."""
-    belong, are = ("belongs", "is") if n_outside == 1 else ("belong", "are")
-    rows = f"{counted(n_outside, 'row')} ({format_share(n_outside / n_rows)})"
+    n = result.n_outside
+    belong, are = ("belongs", "is") if n == 1 else ("belong", "are")
+    rows = f"{counted(n, 'row')} ({format_share(n / result.rows.n_rows)})"
     sentences = {
         "noise": f"{rows} {belong} to no group, but to noise that is spread evenly over the box of the rows.",
         "left out": f"{rows} of the least density {are} left out.",
     }
-    return sentences[outside] if n_outside else ""
+    return sentences[result.outside] if n else ""
 
 
 def format_share(share: float) -> str:
@@ -317,26 +314,28 @@ class Narrative(NamedTuple):
 
     Attributes
     ----------
-    summary, remark : str
-        The first and the last sentence of the opening; the last may be empty.
+    summary : str
+        The first sentence of the opening.
     warnings : sequence of str
     section : Section
         Why this mixture.
-    subject : str
-        What has converged.
     reached : str
-        What it reached, and in which time, as sentences.
+        What was reached, and in which time, as sentences.
     terms : Html
         Entries of the glossary.
+    remark : str
+        The last sentence of the opening; may be empty.
+    subject : str
+        What has converged.
     """
 
     summary: str
-    remark: str
     warnings: Sequence[str]
     section: Section
-    subject: str
     reached: str
     terms: Html
+    remark: str = ""
+    subject: str = "The fit"
 
 
 COLUMNS_SHOWN = 60  # in a table of a report
@@ -377,7 +376,6 @@ def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64] | None)
     return np.array([weighted.min(), *values[order][positions], weighted.max()])
 
 
-_LIMIT = 0.9  # a row is uncertain if its largest probability is below this
 _MOST_UNCERTAIN = 10
 _MOST_OUTSIDE = 10
 _VALUES_SHOWN = 4
@@ -386,21 +384,12 @@ _LABELS_SHOWN = 50
 
 def opening(result: MixtureOutcome, story: Narrative) -> Html:
     """Render the summary: two or three sentences, tiles in plain words, and warnings."""
-    n, several = result.rows.n_rows, len(result.shown) > 1
-    numbers = headline_numbers(
-        result.counts[result.shown],
-        _uncertain(result),
-        outside=result.outside,
-        n_outside=result.n_outside,
-        n_clusters=result.n_clusters,
-    )
-    separation = (
-        separation_sentence(*_of_groups(result)[:2], result.n_clusters) if several and result.n_outside < n else ""
-    )
-    sentences = [story.summary, separation, outside_sentence(result.outside, result.n_outside, n), story.remark]
+    are_separate = len(result.shown) > 1 and result.n_outside < result.rows.n_rows
+    separation = separation_sentence(result) if are_separate else ""
+    sentences = [story.summary, separation, outside_sentence(result), story.remark]
     long_tails = [f"{note[0].upper()}{note[1:]}." for note in result.rows.notes if LONG_TAIL in note]
     warnings = [*long_tails, *story.warnings, *result.warnings]
-    return render("opening", sentences=sentences, numbers=numbers, warnings=warnings)
+    return render("opening", sentences=sentences, numbers=headline_numbers(result), warnings=warnings)
 
 
 def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
@@ -426,7 +415,7 @@ def certainty(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
     """Say how many rows are uncertain, and list the least certain ones."""
     return render(
         "certainty",
-        sentence=certainty_sentence(*_of_groups(result)),
+        sentence=certainty_sentence(result),
         pictures=[pictures[name] for name in ("boundaries", "uncertainty") if name in pictures],
         table=_table_of_uncertain(result),
     )
@@ -484,16 +473,6 @@ def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Pic
         del settings["tol"]  # a search chooses it by the rows, and the reason for the end says it
     how = {"ending": ending(result.model), "story": story, "settings": settings}
     return render("fit", model=result.model, picture=pictures.get("convergence"), **how)
-
-
-def _of_groups(result: MixtureOutcome) -> tuple[int, int, float, str]:
-    """Return how many rows are uncertain, of how many that are in groups, below which limit, and which these are."""
-    which = INSIDE[result.outside] if result.n_outside else ""
-    return _uncertain(result), len(result.labels) - result.n_outside, _LIMIT, which
-
-
-def _uncertain(result: MixtureOutcome) -> int:
-    return int((result.certainty[result.labels >= 0] < _LIMIT).sum())
 
 
 def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> list[dict[str, object]]:
@@ -560,7 +539,7 @@ def _table_of_uncertain(result: MixtureOutcome) -> Html:
     """Tabulate the least certain rows; empty if every row is certain."""
     of_groups = np.flatnonzero(result.labels >= 0)
     order = of_groups[np.argsort(result.certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
-    uncertain = order[result.certainty[order] < _LIMIT]
+    uncertain = order[result.certainty[order] < SURE]
     probabilities = result.model.predict_proba(result.rows.subset(uncertain)) if len(uncertain) else ()
     likely = [
         [entry for k in np.argsort(-shares, kind="stable")[:2] for entry in (k, percent(shares[k], 1))]
@@ -766,10 +745,8 @@ def posterior_narrative(result: Posterior) -> Narrative:
         warnings.append("No component is empty; more may be better (--max-components).")
     return Narrative(
         summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
-        remark="",
         warnings=warnings,
         section=Section("posterior", "What is left, and how certain it is", _posterior_section(result)),
-        subject="The fit",
         reached=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
         terms=render("terms_posterior"),
     )
@@ -822,10 +799,8 @@ def trimmed_narrative(result: Trimmed) -> Narrative:
     )
     return Narrative(
         summary=summary_sentence(n, [n], rows.n_rows - result.n_outside, rows.names),
-        remark="",
         warnings=[*([] if model.converged_ else [f"The fit had {ending(model)}."]), *result.doubts],
         section=Section("choice", "The rows left out", section),
-        subject="The fit",
         reached=f"{figures}The fit took {result.seconds:.2g} s.",
         terms=render("terms_trimmed"),
     )
