@@ -71,14 +71,13 @@ def predict(options: argparse.Namespace) -> None:
     if isinstance(model, MixtureClassifier):
         check_together(options, MixtureClassifier="a classifier")
         rows = rows_for(model, options, screen)
-        proba = model.predict_proba(rows.source)
-        blocks = output.class_predictions(options.out, model, rows, options, proba, shown=options.proba)
+        blocks = output.class_predictions(model, rows, options, options.out, model.predict_proba(rows.source))
     elif options.known:
         rows, columns = _predicted_columns(screen, model, options)
         blocks = [columns]
     else:
         rows = rows_for(model, options, screen)
-        blocks = output.mixture_predictions(options.out, model, rows, options, proba=options.proba)
+        blocks = output.mixture_predictions(model, rows, options, options.out)
     with Screen(options.quiet or options.out is None).working("writing"):
         output.write_beside(options.out, rows, options, blocks)
 

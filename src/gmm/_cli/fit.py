@@ -151,7 +151,7 @@ class Classes(Outcome):
 
     def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
         """Return the class of each row, and probabilities."""
-        return output.class_predictions(path, self.model, self.rows, self.options, self.proba)
+        return output.class_predictions(self.model, self.rows, self.options, path, self.proba)
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values."""
@@ -307,7 +307,7 @@ class MixtureOutcome(Outcome):
 
     def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
         """Return the component of each row, and probabilities."""
-        return output.mixture_predictions(path, self.model, self.rows, self.options, left_out=self.left_out)
+        return output.mixture_predictions(self.model, self.rows, self.options, path, self.left_out)
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values: the data, the mixture, the agreement with labels."""
@@ -484,6 +484,7 @@ def fit(options: argparse.Namespace) -> None:
     types = _covariance_types(options)
     _check_single(types, options)
     _check_drawings(options)
+    options.proba = True  # the labels in DIR have probabilities beside them
     rows = rows_to_fit(screen, options)
     classes = None if options.class_column is None else _classes_of(rows, options.class_column)
     out = _make_directory(options.out)

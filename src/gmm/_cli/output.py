@@ -155,46 +155,33 @@ def predicted(
 
 
 def mixture_predictions(
-    path: str | os.PathLike[str] | None,
-    model: FittedMixture,
-    rows: Rows,
-    options: argparse.Namespace,
-    *,
-    proba: bool = True,
-    left_out: NDArray[np.bool_] | None = None,
+    model: FittedMixture, rows: Rows, options: argparse.Namespace, path: Path | str | None, left_out: Any = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield blocks of columns for a table at a path: the component of each row, its probabilities and density."""
+    """Yield blocks of columns for a table at a path: the component of each row, and what the options ask for."""
     densities = {"log_density": model.score_samples(rows.source)} if options.density else {}
-    for first, labels, soft in predicted(model, rows, left_out, responsibilities=proba):
+    for first, labels, soft in predicted(model, rows, left_out, responsibilities=options.proba):
         stop = first + len(labels)
         columns = prediction_columns(rows.numbers(first, stop), labels, _written(soft, path, options))
         yield columns | {name: values[first:stop] for name, values in densities.items()}
 
 
 def class_predictions(
-    path: str | os.PathLike[str] | None,
-    classifier: MixtureClassifier,
-    rows: Rows,
-    options: argparse.Namespace,
-    proba: NDArray[Any],
-    *,
-    shown: bool = True,
+    classifier: MixtureClassifier, rows: Rows, options: argparse.Namespace, path: Path | str | None, proba: NDArray[Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yield columns for a table at a path: the class of each row and, if they are `shown`, probabilities."""
+    """Yield columns for a table at a path: the class of each row and, if the options ask for them, probabilities."""
     numbers, labels = rows.numbers(0, rows.n_rows), classifier.classes_[proba.argmax(axis=1)]
-    yield class_columns(numbers, labels, classifier.classes_, _written(proba if shown else None, path, options))
+    shown = _written(proba if options.proba else None, path, options)
+    yield class_columns(numbers, labels, classifier.classes_, shown)
 
 
-def _written(
-    proba: NDArray[Any] | None, path: str | os.PathLike[str] | None, options: argparse.Namespace
-) -> NDArray[Any] | None:
+def _written(proba: NDArray[Any] | None, path: Path | str | None, options: argparse.Namespace) -> NDArray[Any] | None:
     """Return probabilities as they are written: in text with six decimals, unless the options ask for all digits."""
     is_text = path is None or suffix_to_write(path, ".csv") in (".csv", ".tsv")
     return proba.round(_DECIMALS) if proba is not None and is_text and not options.all_digits else proba
 
 
 def write_beside(
-    path: str | os.PathLike[str] | None, rows: Rows, options: argparse.Namespace, blocks: Iterable[Mapping[str, Any]]
+    path: Path | str | None, rows: Rows, options: argparse.Namespace, blocks: Iterable[Mapping[str, Any]]
 ) -> None:
     """Write blocks of columns as `write_table` does, behind columns of the table to keep."""
     write_table(path, in_step(rows.own(options.keep), blocks) if options.keep else blocks)
