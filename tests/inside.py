@@ -110,7 +110,7 @@ PLACES = {
     "gmm._values.layouts": (
         "DIAGONAL FULL LowRank SPHERICAL SingularMatrixError TIED layout_with_code layouts=. low_rank"
     ),
-    "gmm._values.noise": "NO_NOISE UniformNoise",
+    "gmm._values.noise": "NO_NOISE Noise",
     "gmm._values.objective": "Objective ridged",
     "gmm._values.parameters": "MixtureParameters",
     "gmm._values.priors": "ConjugatePrior FLAT VariationalPrior",
