@@ -7,7 +7,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,6 @@ _LEAST_OVERLAP = 0.02  # nats per row
 SURE = 0.9  # a row is uncertain if its largest probability is below this
 
 
-@dataclass(frozen=True, eq=False)
 class Outcome(ABC):
     """What was fitted, with the rows and the options of the fit.
 
@@ -62,11 +61,10 @@ class Outcome(ABC):
     model : GaussianMixture, BayesianGaussianMixture or MixtureClassifier
     """
 
-    rows: Rows
-    options: argparse.Namespace
-    warnings: Sequence[str]
-    seconds: float
-    model: Any
+    def __init__(
+        self, rows: Rows, options: argparse.Namespace, warnings: Sequence[str], seconds: float, model: Any
+    ) -> None:
+        self.rows, self.options, self.warnings, self.seconds, self.model = rows, options, warnings, seconds, model
 
     @property
     def source(self) -> str:
@@ -115,7 +113,6 @@ class Outcome(ABC):
         screen.line()
 
 
-@dataclass(frozen=True, eq=False)
 class Classes(Outcome):
     """A classifier with its rows and options."""
 
@@ -172,7 +169,6 @@ class Classes(Outcome):
         screen.line(accuracy_line(*self.accuracy))
 
 
-@dataclass(frozen=True, eq=False)
 class MixtureOutcome(Outcome):
     """A fitted mixture with its rows and options."""
 
@@ -336,7 +332,6 @@ class MixtureOutcome(Outcome):
         """Print how the mixture was chosen, if it was."""
 
 
-@dataclass(frozen=True, eq=False)
 class Result(MixtureOutcome):
     """A finished search with its rows and options.
 
@@ -347,7 +342,11 @@ class Result(MixtureOutcome):
     search : Selection
     """
 
-    search: Selection
+    def __init__(
+        self, rows: Rows, options: argparse.Namespace, warnings: Sequence[str], seconds: float, search: Selection
+    ) -> None:
+        super().__init__(rows, options, warnings, seconds, search.best)
+        self.search = search
 
     @property
     def searched(self) -> str:
@@ -405,7 +404,6 @@ class Result(MixtureOutcome):
         screen.line()
 
 
-@dataclass(frozen=True, eq=False)
 class Posterior(MixtureOutcome):
     """A variational fit with its rows and options."""
 
@@ -428,7 +426,6 @@ class Posterior(MixtureOutcome):
         return document
 
 
-@dataclass(frozen=True, eq=False)
 class Trimmed(MixtureOutcome):
     """A trimmed fit with its rows and options."""
 
@@ -628,7 +625,7 @@ def _outcome(
             search = _search(screen, rows, types, options)
             doubts = unsaid(search.notes, rows.notes, named=options.columns is not None)
             rows = replace(rows, notes=(*rows.notes, *doubts))
-            result: Outcome = Result(rows, options, warned, time.perf_counter() - started, search.best, search)
+            result: Outcome = Result(rows, options, warned, time.perf_counter() - started, search)
         else:
             with screen.working("fitting"):
                 kind, model = _single_fit(rows, classes, types, options)
