@@ -16,7 +16,7 @@ from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
 from gmm._cli.failures import in_options
 from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result, Trimmed
 from gmm._cli.output import drawing
-from gmm._cli.report.page import Section, render
+from gmm._cli.report.page import Origin, Section, render, render_page
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import title
 from gmm._estimators.fitted import fitted_parameters
@@ -656,13 +656,20 @@ _RIVALS = 25  # at most this many cells are compared with the best
 def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrative:
     """Tell of the search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
     search, K = result.search, result.model.n_components
-    loglik = search.loglik[search.best_index]
+    loglik, warnings = search.loglik[search.best_index], []
     per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
+    if not search.complete:
+        warnings.append(f"The search is {grid.incomplete(search)}.")
+    if not grid.is_eligible(search.status[search.best_index], search.criterion):
+        warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
+    warnings += [f"{text[0].upper()}{text[1:]}." for text in map(in_options, grid.advice(search, "group"))]
+    next_best = grid.distinct(search)[1 : 1 + _RIVALS]
+    rivals = [(int(search.n_components[n]), search.kinds[n], grid.behind(search, n)) for n in next_best]
     return Narrative(
         summary=summary_sentence(K, result.options.n_components, result.rows.n_rows, result.rows.names),
-        remark=rival_sentence(search.criterion, K, _rivals(result)),
-        warnings=_search_warnings(result),
-        section=Section("choice", "Why this mixture", _choice(result, pictures)),
+        remark=rival_sentence(search.criterion, K, rivals),
+        warnings=warnings,
+        section=Section("choice", "Why this mixture", _choice(result, rivals, pictures)),
         subject="The chosen mixture",
         reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
         f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",
@@ -670,11 +677,13 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
     )
 
 
-def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
+def _choice(result: Result, rivals: Sequence[tuple[int, str, float]], pictures: Mapping[str, Picture]) -> Html:
     """Render the section: which mixture was chosen, by which criterion, and among which mixtures."""
     search, model = result.search, result.model
     shape, tails = covariance_model(search.covariance_type[search.best_index]), fitted_parameters(model).tails
     heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
+    ranked, n_cells = search.ranked(), len(search.status)
+    tried, n_kinds = sorted({int(K) for K in search.n_components[ranked]}), len({search.kinds[n] for n in ranked})
     return render(
         "choice",
         criterion=title(search.criterion),
@@ -683,8 +692,8 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         searched=result.searched,
         covariances=covariance_sentence(shape, model.n_components, len(result.rows.names)),
         tails=f"{heavy} than normal ones, so that rows far away count little." if tails else "",
-        compared=_compared(search) if len(search.status) > 1 else "",
-        runner_up=runner_up_sentence(search.criterion, _rivals(result)),
+        compared=compared_sentence(len(ranked), n_cells, tried, n_kinds) if n_cells > 1 else "",
+        runner_up=runner_up_sentence(search.criterion, rivals),
         certainty=list(grid.certainty(search)),
         scale=SCALES[search.criterion],
         picture=pictures.get("selection"),
@@ -692,28 +701,6 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         grid=grid.Grid.of(search, word="group"),
         failures=list(grid.failures(search)),
     )
-
-
-def _rivals(result: Result) -> list[tuple[int, str, float]]:
-    """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
-    search = result.search
-    cells = grid.distinct(search)[1 : 1 + _RIVALS]
-    return [(int(search.n_components[n]), search.kinds[n], grid.behind(search, n)) for n in cells]
-
-
-def _search_warnings(result: Result) -> list[str]:
-    search, warnings = result.search, []
-    if not search.complete:
-        warnings.append(f"The search is {grid.incomplete(search)}.")
-    if not grid.is_eligible(search.status[search.best_index], search.criterion):
-        warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
-    return warnings + [f"{text[0].upper()}{text[1:]}." for text in map(in_options, grid.advice(search, "group"))]
-
-
-def _compared(search: Selection) -> str:
-    ranked = search.ranked()
-    tried = sorted({int(K) for K in search.n_components[ranked]})
-    return compared_sentence(len(ranked), len(search.status), tried, len({search.kinds[n] for n in ranked}))
 
 
 def _table_of_best(search: Selection) -> Html:
@@ -739,31 +726,26 @@ _LEVEL = 0.95
 def posterior_narrative(result: Posterior) -> Narrative:
     """Tell of the components that are left, their intervals and the bound."""
     model, rows, n = result.model, result.rows, len(result.shown)
-    bound = with_minus(f"{model.lower_bound_:.2f}")
+    counts = np.asarray(model.counts_, dtype=np.float64)
+    empty, bound = np.delete(counts, result.shown), with_minus(f"{model.lower_bound_:.2f}")
     warnings = [] if model.converged_ else [f"The fit had {ending(model)}."]
     if n == model.n_components > 1:
         warnings.append("No component is empty; more may be better (--max-components).")
+    section = render(
+        "posterior",
+        left=empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units),
+        covariances=covariance_sentence(covariance_model(model.covariance_type), n, len(rows.names)),
+        several=n > 1,
+        level=f"{100 * _LEVEL:g} %",
+        table=_table_of_intervals(result, counts),
+        n_columns_hidden=len(rows.names) - COLUMNS_SHOWN,
+    )
     return Narrative(
         summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
         warnings=warnings,
-        section=Section("posterior", "What is left, and how certain it is", _posterior_section(result)),
+        section=Section("posterior", "What is left, and how certain it is", section),
         reached=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
         terms=render("terms_posterior"),
-    )
-
-
-def _posterior_section(result: Posterior) -> Html:
-    model, shown = result.model, result.shown
-    counts = np.asarray(model.counts_, dtype=np.float64)
-    empty = np.delete(counts, shown)
-    return render(
-        "posterior",
-        left=empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units),
-        covariances=covariance_sentence(covariance_model(model.covariance_type), len(shown), len(result.rows.names)),
-        several=len(shown) > 1,
-        level=f"{100 * _LEVEL:g} %",
-        table=_table_of_intervals(result, counts),
-        n_columns_hidden=len(result.rows.names) - COLUMNS_SHOWN,
     )
 
 
@@ -804,3 +786,41 @@ def trimmed_narrative(result: Trimmed) -> Narrative:
         reached=f"{figures}The fit took {result.seconds:.2g} s.",
         terms=render("terms_trimmed"),
     )
+
+
+def render_report(result: Result | Posterior | Trimmed, origin: Origin) -> str:
+    """Render a result as a self-contained HTML document.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    """
+    pictures = draw_pictures(result)
+    if isinstance(result, Posterior):
+        story = posterior_narrative(result)
+    else:
+        story = trimmed_narrative(result) if isinstance(result, Trimmed) else search_narrative(result, pictures)
+    K, labelled = len(result.shown), result.agreement is not None
+    several = K > 1
+    picture = render("picture", clusters=pictures["clusters"], pairs=pictures.get("pairs"))
+    parts = [
+        Section("picture", "What it looks like", picture),
+        Section("groups", "The groups" if several else "The group", groups(result, pictures)),
+        story.section,
+    ]
+    if several:
+        parts.append(Section("certainty", "Certainty", certainty(result, pictures)))
+    if (sure := trust(result)) is not None:
+        parts.append(Section("trust", "How sure the numbers are", sure))
+    if labelled:
+        parts.append(Section("labels", "Groups and labels", agreement(result)))
+    parts += [
+        Section("data", "The data", data(result)),
+        Section("fit", "Convergence", fitting(result, story, pictures)),
+        Section("reproduction", "Reproduce this report", render("reproduction", origin=origin, options=result.options)),
+        Section("terms", "What the terms mean", render("terms", terms=story.terms, labelled=labelled)),
+    ]
+    name = result.source if result.options.file is None else origin.file
+    heading = f"{name}: {K} {'groups' if several else 'group'}"
+    return render_page(opening(result, story), parts, name=name, title=heading, origin=origin)
