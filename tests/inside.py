@@ -35,7 +35,7 @@ PLACES = {
     "gmm._fitting.degenerate": "Judge Resolution degenerate=. degenerate_components degenerate_under",
     "gmm._fitting.fit": "SCREENING_PASSES Screening fitting_fit=. precise_half screening=. screening_rows",
     "gmm._fitting.moments": "mean_and_covariance prior_of",
-    "gmm._fitting.racing": "best_of first_legs is_hopeless short_runs",
+    "gmm._fitting.racing": "best_of first_runs is_hopeless short_runs",
     "gmm._fitting.sampling": "RoughRows common_seed kmeans_plusplus sample_indices sampled seeds=. start_seeds",
     "gmm._fitting.split_merge": "drop_losses moves split_gains without",
     "gmm._fitting.starts": (
@@ -53,7 +53,7 @@ PLACES = {
     "gmm._passes.e_step": "EStep Partition PassBatch Totals e_step=. threads=. usable_threads",
     "gmm._passes.em": "MStep TextbookEM refilled",
     "gmm._passes.incomplete": "incomplete=.",
-    "gmm._passes.problem": "Beginning Leg Problem SolverSettings e_step_over",
+    "gmm._passes.problem": "Beginning Problem SolverSettings e_step_over",
     "gmm._passes.solver": "GainBelow PassRecord SolverRun Trace",
     "gmm._persistence": "FORMAT FORMAT_VERSION _persistence=. load_state save_state",
     "gmm._persistence.checkpoints": "Checkpoint SearchCheckpoint checkpoints=.",

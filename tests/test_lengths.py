@@ -496,7 +496,7 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: climb(family=None),
         lambda: a_loop().run_quasi_newton(None, None, **UNTIL),
-        lambda: a_loop().first_legs([], None, None, tolerance=1e-3, confirm_stop=True, **UNTIL),
+        lambda: a_loop().first_runs([], None, None, tolerance=1e-3, confirm_stop=True, **UNTIL),
         lambda: _loop.Loop(None, layout_with_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -623,7 +622,7 @@ def split_merged(
     journal = journal or Journal(())
 
     def watched(iteration: Iteration) -> bool:
-        return callback(replace(iteration, start=best.trace.start))
+        return callback(iteration._replace(start=best.trace.start))
 
     share = sampled_share(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
     objective, screen = settings.objective.beside(best.parameters), None

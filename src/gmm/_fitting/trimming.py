@@ -159,7 +159,7 @@ def _resistant_mixture(source: Source, settings: FitSettings, seed: int) -> Mixt
 
 def _numbered(callback: Listener, start: int) -> Callable[[Iteration], object]:
     """Return a callback that sees passes of one start as those of another."""
-    return lambda iteration: callback(replace(iteration, start=start))
+    return lambda iteration: callback(iteration._replace(start=start))
 
 
 def _weights_under(mixture: MixtureParameters, problem: Problem, share: float) -> Array:

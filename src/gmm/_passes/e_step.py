@@ -416,14 +416,14 @@ class EStep:
                 passes = [state.take(statistics, rounding, repair_empty=repair_empty)]
         return list(starmap(PassRecord, passes))
 
-    def first_legs(
-        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, **how: Any
+    def first_runs(
+        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, repair_empty: bool, **how: Any
     ) -> list[tuple[QuasiNewtonState, list[Record] | None]]:
-        """Run starts as `gmm._loop.Loop.first_legs`; none if rows are not in memory or an update is worth threads."""
+        """Run starts as `gmm._loop.Loop.first_runs`; none if rows are not in memory or an update is worth threads."""
         if (loop := self.resident) is None or family.work > PASS_WORTH_THREADS:
             return []
         with blas_alone(max(loop.largest_product, family.work)):
-            return loop.first_legs(starts, family, self.common_scatter, **how)
+            return loop.first_runs(starts, family, self.common_scatter, repair_empty=repair_empty, **how)
 
     def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
         """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.

@@ -197,8 +197,7 @@ class GainBelow(NamedTuple):
 publish("gmm.em", [Trace])
 
 
-@dataclass(frozen=True, repr=False)
-class Iteration:
+class Iteration(NamedTuple):
     """One pass, as a callback sees it.
 
     Parameters

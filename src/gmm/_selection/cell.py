@@ -13,10 +13,10 @@ import numpy as np
 from gmm._estimators import criteria
 from gmm._fitting.degenerate import Judge, degenerate_under, fewest_rows
 from gmm._fitting.fit import FitSettings, split_merged
-from gmm._fitting.racing import RECENT, Start, first_legs, foreseen_gain, is_hopeless
+from gmm._fitting.racing import RECENT, Start, first_runs, foreseen_gain, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
 from gmm._passes.e_step import EStep
-from gmm._passes.problem import Beginning, Leg, e_step_over
+from gmm._passes.problem import Beginning, e_step_over
 from gmm._passes.solver import Iteration, PassRecord, SolverResult, SolverRun
 from gmm._rows.sources import Source
 from gmm._selection.grid import LEFT, of_interest
@@ -293,10 +293,9 @@ class Cell:
         return self._recall(lambda: self._retried(worker, start, present), present)
 
     def _retried(self, worker: Worker, start: Start, present: Solution) -> tuple[Solution, bool]:
-        (leg,) = self._first_legs(worker, [start], _RACE)
-        if not isinstance(leg, Leg):
+        (first,) = self._first_runs(worker, [start], _RACE)
+        if not isinstance(first, SolverRun):
             return present, False
-        first = leg.run
         if not self.rows.whole:
             _race_on([first], _RACE_ON_SAMPLE + _SECOND_HEAT - _RACE)
             if first.lower_bound < present.race_bound + _BETTER:
@@ -340,12 +339,12 @@ class Cell:
         A start is left after two passes if it is far below `lead`, which the present solution reaches, or an earlier
         start.
         """
-        legs = self._first_legs(worker, starts, _RACE if self.rows.whole else _RACE_ON_SAMPLE, lead)
-        ranked = sorted((leg for leg in legs if isinstance(leg, Leg)), key=lambda leg: -leg.lower_bound)
-        failure = next((leg for leg in reversed(legs) if isinstance(leg, SingularMatrixError)), None)
+        first = self._first_runs(worker, starts, _RACE if self.rows.whole else _RACE_ON_SAMPLE, lead)
+        ranked = sorted((run for run in first if isinstance(run, SolverRun)), key=lambda run: -run.lower_bound)
+        failure = next((run for run in reversed(first) if isinstance(run, SingularMatrixError)), None)
         if self.rows.whole:
-            return (leg.run for leg in ranked), failure
-        runs = [leg.run for leg in ranked[:_HEAT] if leg.lower_bound >= ranked[0].lower_bound - _RIVALRY]
+            return ranked, failure
+        runs = [run for run in ranked[:_HEAT] if run.lower_bound >= ranked[0].lower_bound - _RIVALRY]
         _race_on(runs, _SECOND_HEAT)
         return sorted(runs, key=lambda run: -run.lower_bound), failure
 
@@ -353,8 +352,8 @@ class Cell:
         """Measure what a solution reaches in a race."""
         if self.rows.whole:
             return solution._replace(race_bound=solution.lower_bound)
-        (leg,) = self._first_legs(worker, [solution.parameters], _SECOND_HEAT)
-        return solution._replace(race_bound=leg.lower_bound if isinstance(leg, Leg) else -inf)
+        (run,) = self._first_runs(worker, [solution.parameters], _SECOND_HEAT)
+        return solution._replace(race_bound=run.lower_bound if isinstance(run, SolverRun) else -inf)
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
         """Return the run that finishes a start: the one of the race itself if that is over all rows."""
@@ -363,12 +362,12 @@ class Cell:
         problem, e_step = self.settings.problem(self.rows.all_rows), worker.all(self._moments)
         return problem.run(e_step, Beginning(run.parameters), self.settings.solver, callback=self.callback).go(_LEG)
 
-    def _first_legs(
+    def _first_runs(
         self, worker: Worker, starts: Sequence[Start], passes: int, lead: float = -inf
-    ) -> list[Leg | SingularMatrixError]:
+    ) -> list[SolverRun | SingularMatrixError]:
         problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
         begins = [one.reduced(self._moments) if isinstance(one, SufficientStatistics) else one for one in starts]
-        return first_legs(problem, e_step, begins, self.settings.solver, passes, self.callback, lead)
+        return first_runs(problem, e_step, begins, self.settings.solver, passes, self.callback, lead)
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
         """Return the end of a run, early if a component is degenerate or the bar far; None if below `target`."""

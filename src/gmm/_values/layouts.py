@@ -365,9 +365,7 @@ def determines(layout: Layout, target: Layout) -> bool:
 
 def _check_determined(layout: Layout, target: Layout) -> None:
     if not determines(layout, target):
-        raise ValueError(
-            f"expected second moments that determine those of shape {target}, got moments of shape {layout}"
-        )
+        raise ValueError(f"expected moments that determine those of shape {target}, got moments of shape {layout}")
 
 
 FULL = Layout(0, "(K, d, d)")
