@@ -146,6 +146,9 @@ class Halving:
     def __init__(self):
         self.parameters = Posterior(1.0)
 
+    def successor(self):
+        return self
+
     def advance(self, at_most, lead):
         self.parameters = Posterior(self.parameters.centre / 2)
         bound = -float(self.parameters.whitened().centres[0, 0])

@@ -38,8 +38,9 @@ from gmm._fitting.starts import (
 )
 from gmm._kernel.first_look import distinct_rows
 from gmm._passes.e_step import EStep
+from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, SolverSettings
-from gmm._passes.solver import Iteration, SolverResult, SolverRun, Trace
+from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.given import check_constraint, check_fixed_start
 from gmm._values.layouts import FULL, Array, Layout, SingularMatrixError

@@ -7,8 +7,9 @@ from math import inf
 
 from gmm._fitting.degenerate import degenerate_under
 from gmm._passes.e_step import EStep
+from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, SolverSettings
-from gmm._passes.solver import Iteration, SolverResult, SolverRun
+from gmm._passes.solver import Iteration, SolverResult
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics

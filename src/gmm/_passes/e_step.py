@@ -20,7 +20,7 @@ from gmm import _em, _loop
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._lazy import cached_property
-from gmm._passes.solver import CATCH_UP, GainBelow, PassRecord, Stopping
+from gmm._passes.solver import CATCH_UP, GainBelow, PassRecord
 from gmm._rows.ahead import LOOK_UP
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
@@ -329,7 +329,7 @@ class EStep:
     def run_em(
         self,
         parameters: MixtureParameters,
-        stopping: Stopping,
+        stopping: GainBelow,
         bounds: list[float],
         at_most: int,
         *,
@@ -338,14 +338,13 @@ class EStep:
     ) -> PassBatch:
         """Make passes and updates in turn from `parameters`, as many as one compiled loop is worth.
 
-        The loop makes a single pass if that is worth threads, if it does not know `stopping`, if parameters are fixed
-        or if the rows are not in memory. It ends early after a pass that falls by more than `doubt` or whose update
-        needs help: see `gmm._em.Plan.run_em`.
+        The loop makes a single pass if that is worth threads, if parameters are fixed or if the rows are not in memory.
+        It ends early after a pass that falls by more than `doubt` or whose update needs help; see `gmm._em.Plan`.
 
         Parameters
         ----------
         parameters : MixtureParameters
-        stopping : Stopping
+        stopping : GainBelow
         bounds : list of float
             Lower bounds of earlier passes.
         at_most : int
@@ -359,8 +358,7 @@ class EStep:
             statistics = self.measure(parameters, family)
             return PassBatch([statistics.mean_log_evidence], statistics, parameters)
         plan, scatter = self._plan_for_moments(parameters.whitened())
-        tolerance = stopping.tolerance if isinstance(stopping, GainBelow) else None
-        single = tolerance is None or bool(parameters.fixed)  # which the compiled update does not know
+        single = bool(parameters.fixed)  # which the compiled update does not know
         with blas_alone(max(plan.largest_product, family.work)):
             head, table, n_workers = self._first(plan, resident)
             measured, statistics, estimate, before = plan.run_em(
@@ -371,7 +369,7 @@ class EStep:
                 family=family,
                 estimate=parameters.as_estimate(),
                 before=bounds[-1] if bounds else np.nan,
-                tolerance=np.nan if tolerance is None else tolerance,
+                tolerance=stopping.tolerance,
                 repair_empty=repair_empty,
                 doubt=self.doubt,
             )

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
-from gmm._passes.em import MStep, QuasiNewton, TextbookEM
-from gmm._passes.solver import GainBelow, Iteration, PassRecord, Solver, SolverResult, SolverRun
+from gmm._passes.em import MStep, QuasiNewton, Solver, SolverRun, TextbookEM
+from gmm._passes.solver import GainBelow, Iteration, PassRecord, SolverResult
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array, Layout
 from gmm._values.objective import Objective

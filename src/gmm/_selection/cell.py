@@ -16,8 +16,9 @@ from gmm._fitting.fit import FitSettings, split_merged
 from gmm._fitting.racing import RECENT, Start, first_runs, foreseen_gain, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
 from gmm._passes.e_step import EStep
+from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, e_step_over
-from gmm._passes.solver import Iteration, PassRecord, SolverResult, SolverRun
+from gmm._passes.solver import Iteration, PassRecord, SolverResult
 from gmm._rows.sources import Source
 from gmm._selection.grid import LEFT, of_interest
 from gmm._values.layouts import Layout, SingularMatrixError
