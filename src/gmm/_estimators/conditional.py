@@ -182,7 +182,7 @@ def imputed(
     for number, indices, _ in source.pieces():
         pattern = patterns[number]
         if pattern.missing.any():
-            completion = Completion.of(whitened, Gaps(pattern.missing[None]))
+            completion = Gaps(pattern.missing[None]).for_mixture(whitened)
             step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))
             for start in range(0, len(indices), step):
                 part = indices[start : start + step]

@@ -78,7 +78,7 @@ def _filling(one: WhitenedMixture, patterns: list[Pattern], *, spread: bool) -> 
     @lru_cache(_GROUPS)
     def completion_of(group: int) -> Completion:
         some = patterns[group * at_once : (group + 1) * at_once]
-        return Completion.of(one, Gaps(np.array([pattern.missing for pattern in some])))
+        return Gaps(np.array([pattern.missing for pattern in some])).for_mixture(one)
 
     def fill(number: int, rows: NDArray[Any]) -> Array:
         group, place = divmod(number, at_once)

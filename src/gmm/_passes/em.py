@@ -136,7 +136,7 @@ def _halved(
     pairs = []
     for k in _empty(statistics, at_most):
         donor = int(np.argmax(statistics.counts))
-        statistics = statistics.halved(donor, k)
+        statistics = statistics.split(donor, k)
         pairs.append((donor, k))
         if previous is not None:
             order = np.arange(len(statistics.counts))

@@ -160,7 +160,7 @@ class IncompleteEStep(_OverGaps):
     def _prepare(self, mixture: WhitenedMixture, **how: Any) -> Callable[[_Group], _Prepared]:
         def prepare(group: _Group) -> _Prepared:
             with self._blas(mixture):
-                completion = group.gaps.of_mixture(mixture)
+                completion = group.gaps.for_mixture(mixture)
             pairs = zip(group.parts, completion.marginals, strict=True)
             return _Prepared(completion, [part.plan(marginal, **how) for part, marginal in pairs])
 
@@ -219,7 +219,7 @@ class IncompleteEStep(_OverGaps):
         def score(piece: Piece, where: Any, results: RowResults) -> None:
             if not piece.rows.n_features:
                 missing = np.ones((1, d), dtype=bool)
-                (weights,) = Completion.of(mixture, Gaps(missing)).marginals
+                (weights,) = Gaps(missing).for_mixture(mixture).marginals
                 outputs = _without_values(weights, self._rows.dtype)
             else:
                 at, i = places[piece.pattern]

@@ -139,9 +139,20 @@ class Gaps:
         place = np.argsort(self.order, axis=1)
         self.entries = (d * place[:, :, None] + place[:, None]).reshape(P, 1, d * d)
 
-    def of_mixture(self, mixture: WhitenedMixture) -> Completion:
-        """Return a mixture as the rows show it."""
-        return Completion.of(mixture, self)
+    def for_mixture(self, mixture: WhitenedMixture) -> Completion:
+        """Return a mixture as the rows show it: with missing columns integrated out."""
+        mixture = mixture.whole()
+        whiteners, maps, log_scales = (_by_axes if mixture.layout.axis_aligned else _by_factors)(mixture, self)
+        log_offset = mixture.log_offset + (0.5 * log(2 * pi) * self.n_missing[:, None] - log_scales)
+        centres = [np.ascontiguousarray(mixture.centres[:, columns]) for columns in self.observed]
+        parts = zip(log_offset, centres, whiteners, self._log_noise(mixture), strict=True)
+        marginals = [WhitenedMixture(mixture.layout, *of_pattern) for of_pattern in parts]
+        return Completion(self, marginals, mixture.centres, maps)
+
+    def _log_noise(self, mixture: WhitenedMixture) -> list[float]:
+        """Return the log density of noise in the columns of each pattern."""
+        log_noise = np.full(len(self.missing), mixture.log_noise) + mixture.noise.log_volumes(self.missing)
+        return list(log_noise.tolist())
 
 
 class Completion(NamedTuple):
@@ -162,21 +173,6 @@ class Completion(NamedTuple):
     marginals: list[WhitenedMixture]
     centres: Array
     maps: Array
-
-    @classmethod
-    def of(cls, mixture: WhitenedMixture, gaps: Gaps) -> Completion:
-        """Integrate missing columns out."""
-        mixture = mixture.whole()
-        whiteners, maps, log_scales = (_by_axes if mixture.layout.axis_aligned else _by_factors)(mixture, gaps)
-        log_offset = mixture.log_offset + (0.5 * log(2 * pi) * gaps.n_missing[:, None] - log_scales)
-        log_noise = np.full(len(log_offset), mixture.log_noise) + mixture.noise.log_volumes(gaps.missing)
-        marginals = [
-            WhitenedMixture(mixture.layout, offset, np.ascontiguousarray(mixture.centres[:, columns]), *of_pattern)
-            for offset, columns, *of_pattern in zip(
-                log_offset, gaps.observed, whiteners, log_noise.tolist(), strict=True
-            )
-        ]
-        return cls(gaps, marginals, mixture.centres, maps)
 
     def expanded(self, statistics: Sequence[SufficientStatistics]) -> SufficientStatistics:
         """Return the expected statistics of all columns from those that each pattern has, about the centres.
@@ -325,9 +321,33 @@ class Blur(Gaps):
             for columns, kind in kinds
         ]
 
-    def of_mixture(self, mixture: WhitenedMixture) -> Deconvolution:  # type: ignore[override]
-        """Return a mixture as the rows show it."""
-        return Deconvolution.of(mixture, self)
+    def for_mixture(self, mixture: WhitenedMixture) -> Deconvolution:  # type: ignore[override]
+        """Return a mixture as the rows show it: with the errors added to the covariances of what is there."""
+        mixture, layout = mixture.whole(), self.layout
+        K, d = mixture.centres.shape
+        whiteners = mixture.whiteners.reshape(mixture.layout.shape(K, d))
+        if layout is FULL:
+            roots = np.linalg.inv(mixture.layout.dense(whiteners, K, d))
+            covariances = roots @ roots.transpose(0, 2, 1)
+        else:
+            covariances = mixture.layout.diagonal(whiteners, d) ** -2.0
+        log_weights = mixture.log_offset - np.log(np.abs(mixture.layout.diagonal(whiteners, d))).sum(axis=1)
+        log_noise = self._log_noise(mixture)
+        marginals, gains = list[WhitenedMixture | BlurredMixture](), []
+        for p, (columns, number) in enumerate(zip(self.observed, self.numbers, strict=True)):
+            offset, of_columns = log_weights + 0.5 * log(2 * pi) * (d - len(columns)), layout.of_columns
+            centres, of_noise = np.ascontiguousarray(mixture.centres[:, columns]), log_noise[p]
+            blurred, gain = of_columns(covariances, columns), covariances[..., columns]
+            if number == self.errors.own:
+                blurred = packed(blurred, layout)
+                marginals.append(BlurredMixture(layout, offset, centres, blurred, self.of_patterns[p], of_noise))
+            else:
+                blurred = blurred + self.of_patterns[p]
+                whitener, log_determinants = layout.whiten(blurred, len(columns))
+                marginals.append(WhitenedMixture(layout, offset + log_determinants, centres, whitener, of_noise))
+                gain = gain @ whitener.transpose(0, 2, 1) if layout is FULL else gain * whitener
+            gains.append(gain)
+        return Deconvolution(self, marginals, mixture.centres, covariances, gains)
 
 
 class BlurredMixture(NamedTuple):
@@ -378,35 +398,6 @@ class Deconvolution(NamedTuple):
     centres: Array
     covariances: Array
     gains: list[Array]
-
-    @classmethod
-    def of(cls, mixture: WhitenedMixture, blur: Blur) -> Deconvolution:
-        """Add the errors to the covariances of what is there."""
-        mixture, layout = mixture.whole(), blur.layout
-        K, d = mixture.centres.shape
-        whiteners = mixture.whiteners.reshape(mixture.layout.shape(K, d))
-        if layout is FULL:
-            roots = np.linalg.inv(mixture.layout.dense(whiteners, K, d))
-            covariances = roots @ roots.transpose(0, 2, 1)
-        else:
-            covariances = mixture.layout.diagonal(whiteners, d) ** -2.0
-        log_weights = mixture.log_offset - np.log(np.abs(mixture.layout.diagonal(whiteners, d))).sum(axis=1)
-        log_noise = (np.full(len(blur.missing), mixture.log_noise) + mixture.noise.log_volumes(blur.missing)).tolist()
-        marginals, gains = list[WhitenedMixture | BlurredMixture](), []
-        for p, (columns, number) in enumerate(zip(blur.observed, blur.numbers, strict=True)):
-            offset, of_columns = log_weights + 0.5 * log(2 * pi) * (d - len(columns)), layout.of_columns
-            centres, of_noise = np.ascontiguousarray(mixture.centres[:, columns]), log_noise[p]
-            blurred, gain = of_columns(covariances, columns), covariances[..., columns]
-            if number == blur.errors.own:
-                blurred = packed(blurred, layout)
-                marginals.append(BlurredMixture(layout, offset, centres, blurred, blur.of_patterns[p], of_noise))
-            else:
-                blurred = blurred + blur.of_patterns[p]
-                whitener, log_determinants = layout.whiten(blurred, len(columns))
-                marginals.append(WhitenedMixture(layout, offset + log_determinants, centres, whitener, of_noise))
-                gain = gain @ whitener.transpose(0, 2, 1) if layout is FULL else gain * whitener
-            gains.append(gain)
-        return cls(blur, marginals, mixture.centres, covariances, gains)
 
     def expanded(self, statistics: Sequence[SufficientStatistics]) -> SufficientStatistics:
         """Return the expected statistics of the true values of all columns, about the centres.

@@ -169,14 +169,8 @@ class Objective:
             If a covariance is not positive definite and there is no ridge.
         """
         weight = statistics.weight if weight is None else weight
-        if previous is None or not self.fixed:
-            return self._updated(statistics, previous, weight, share_out)
-        statistics = moments_beside(self.fixed, statistics, previous, self.prior)
-        return restored(self.fixed, self._updated(statistics, previous, weight, share_out), previous)
-
-    def _updated(
-        self, statistics: SufficientStatistics, previous: MixtureParameters | None, weight: float, share_out: ShareOut
-    ) -> MixtureParameters:
+        if previous is not None and self.fixed:
+            statistics = moments_beside(self.fixed, statistics, previous, self.prior)
         family = self.family(statistics.first.shape, weight)
         before = None if previous is None else previous.covariances
         update = mstep.Update(
@@ -194,15 +188,19 @@ class Objective:
             share_out(update.constrain, 1, family.work)
         estimate, failed = update.finish()
         if failed < 0:
-            return self.mixture(estimate, weight)
-        if self.prior or self.max_ratio < inf or not self.model.stored_whole:
+            mixture = self.mixture(estimate, weight)
+        elif self.prior or self.max_ratio < inf or not self.model.stored_whole:
             raise SingularMatrixError(failed)
-        counts = positive_counts(statistics)
-        free = self.model.layout.per_count(statistics.scatter, counts)
-        mixture = ridged(counts, statistics.means, free, self.model, self.ridge, before)
-        weights = self.noise.shares(counts, statistics.weight)
-        tails = self.tails if previous is None else previous.tails
-        return mixture.with_other(weights=weights, noise=self.noise, fixed=self.fixed, tails=tails)
+        else:
+            counts = positive_counts(statistics)
+            free = self.model.layout.per_count(statistics.scatter, counts)
+            mixture = ridged(counts, statistics.means, free, self.model, self.ridge, before).with_other(
+                weights=self.noise.shares(counts, statistics.weight),
+                noise=self.noise,
+                fixed=self.fixed,
+                tails=self.tails if previous is None else previous.tails,
+            )
+        return restored(self.fixed, mixture, previous) if previous is not None and self.fixed else mixture
 
 
 def positive_counts(statistics: SufficientStatistics) -> Array:
