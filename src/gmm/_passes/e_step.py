@@ -518,9 +518,6 @@ class EStep:
             **how,
         )
 
-    def _codes(self, plan: _em.Plan) -> NDArray[np.intc] | None:
-        return self._known.codes if plan.classified else None
-
     def _plan_for_moments(
         self, mixture: WhitenedMixture, *, axes: Array | None = None, **how: bool
     ) -> tuple[_em.Plan, Array | None]:
@@ -571,7 +568,7 @@ class EStep:
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
         """Walk all rows; return the scratch that holds the sums, and the number of workers."""
         scratches = self.scratches(plan, self._source.n_rows)
-        arrays["code"] = self._codes(plan)
+        arrays["code"] = self._known.codes if plan.classified else None
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
                 stop = chunk.first + len(chunk.rows)
@@ -581,7 +578,8 @@ class EStep:
 
     def _first(self, plan: _em.Plan, resident: ArraySource) -> tuple[_em.Scratch, _em.RowTable, int]:
         """Make the first pass of a loop; return the scratch with its sums, the rows, and the number of workers."""
-        table = _em.RowTable(resident.rows, resident.sample_weight, self._codes(plan))
+        codes = self._known.codes if plan.classified else None
+        table = _em.RowTable(resident.rows, resident.sample_weight, codes)
         scratches = self.scratches(plan, resident.n_rows)
         self._walk_table(plan, scratches, table, resident.n_rows)
         plan.join(scratches)

@@ -73,7 +73,7 @@ class MStep:
 
     def mixture(self, estimate: Estimate) -> MixtureParameters:
         """Return the result of a compiled update."""
-        return self.objective.mixture(estimate, self._weight)
+        return self.objective.prior.mixture(estimate, self.objective, self._weight)
 
     def adopted(self, parameters: MixtureParameters) -> MixtureParameters:
         """Return a mixture, which may be of another fit, as one of this."""

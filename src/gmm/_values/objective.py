@@ -15,7 +15,7 @@ from gmm._kernel.mstep import MixtureFamily
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import NO_NOISE, Noise
-from gmm._values.parameters import NOTHING_FIXED, Estimate, Fixed, MixtureParameters
+from gmm._values.parameters import NOTHING_FIXED, Fixed, MixtureParameters
 from gmm._values.priors import FLAT, Prior
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import NORMAL_TAILS, Tails
@@ -116,10 +116,6 @@ class Objective:
             self._latest[key] = family
         return family
 
-    def mixture(self, estimate: Estimate, weight: float) -> MixtureParameters:
-        """Return the result of a compiled update of rows of this weight."""
-        return self.prior.mixture(estimate, self, weight)
-
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""
         parameters = self._within_limit(self.prior.adopted(parameters, weight))
@@ -188,7 +184,7 @@ class Objective:
             share_out(update.constrain, 1, family.work)
         estimate, failed = update.finish()
         if failed < 0:
-            mixture = self.mixture(estimate, weight)
+            mixture = self.prior.mixture(estimate, self, weight)
         elif self.prior or self.max_ratio < inf or not self.model.stored_whole:
             raise SingularMatrixError(failed)
         else:

@@ -105,7 +105,7 @@ class Prior:
     ordered = False  # whether the order of the components matters
 
     def __bool__(self) -> bool:
-        return False
+        return type(self) is not Prior
 
     def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments | None:
         """Return the moments that the prior adds to an update."""
@@ -156,9 +156,6 @@ class ConjugatePrior(Prior):
         self.shrinkage = shrinkage
         self.dof = dof
         self.scale = scale
-
-    def __bool__(self) -> bool:
-        return True
 
     def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments:
         """Return the prior as the moments that it adds to an update; see `gmm._kernel.mstep.MixtureFamily`.
@@ -240,9 +237,6 @@ class VariationalPrior(Prior):
         self.scale = scale
         self.concentration = concentration
         self.sticks = self.ordered = sticks
-
-    def __bool__(self) -> bool:
-        return True
 
     def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments:
         """Return the moments that the prior adds to an update."""

@@ -32,7 +32,7 @@ class Tails:
     parameters: Mapping[str, Any] = MappingProxyType({})  # as `GaussianMixture` takes them, besides its defaults
 
     def __bool__(self) -> bool:
-        return False
+        return type(self) is not Tails
 
     @property
     def text(self) -> str:
@@ -134,9 +134,6 @@ class StudentTails(Tails):
         self.shared = shared
         self.free = int(estimated) * (1 if shared else 2)
         self.estimates = ("degrees of freedom",) if estimated else ()
-
-    def __bool__(self) -> bool:
-        return True
 
     @property
     def parameters(self) -> Mapping[str, Any]:  # type: ignore[override]
@@ -247,9 +244,6 @@ class ContaminatedTails(Tails):
     def __init__(self, good_shares: float | Array, inflations: float | Array) -> None:
         self.good_shares = good_shares
         self.inflations = inflations
-
-    def __bool__(self) -> bool:
-        return True
 
     @property
     def text(self) -> str:
