@@ -138,7 +138,7 @@ class Trace:
         """Return the trace of likelihoods that are larger by a constant."""
         return replace(self, passes=tuple(record.raised(by) for record in self.passes))
 
-    def behind(self, before: Trace) -> Trace:
+    def with_earlier(self, before: Trace) -> Trace:
         """Return the trace with the passes of an earlier run before its own."""
         passes, seconds = before.passes + self.passes, before.seconds + self.seconds
         refinement = self.refinement or before.refinement

@@ -605,7 +605,7 @@ def _width(outline: Array) -> float:
 def _outline(ax: Axes, mixture: MixtureParameters, k: np.intp, level: float, **style: Any) -> None:
     """Draw the ellipse in which the log density of one component alone is at least `level`, if there is one."""
     highest = np.log(mixture.weights[k]) - np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(mixture.covariances[k])[1]
-    content = mixture.tails.of_components(k).content(min(level - highest, 0))
+    content = mixture.tails.for_components(k).content(min(level - highest, 0))
     if 0 < content < 1:
         ax.add_patch(Polygon(ellipse(mixture, k, content), closed=True, **style))
 
@@ -647,7 +647,7 @@ def _surface(mixture: MixtureParameters, without: NDArray[np.bool_]) -> tuple[Ar
     """
     whole, centre, factor = _whitened(mixture)
     there = ~without & (whole.weights > 0)
-    share, part = whole.weights[there].sum(), whole.of_components(there)
+    share, part = whole.weights[there].sum(), whole.for_components(there)
     reach = _REACH * axis_deviations(part)
     edges = np.stack([(part.means - reach).min(axis=0), (part.means + reach).max(axis=0)], axis=1)
     axes = coordinates(part, edges)

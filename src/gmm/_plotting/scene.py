@@ -356,7 +356,7 @@ def limits(scene: Scene, view: View) -> Array:
     components, so that outliers do not squeeze everything else. The legend counts what lies outside.
     """
     points, mixture = view.project(scene.used.rows), view.marginal(scene.mixture)
-    radii = [mixture.tails.of_components(k).radius(_OUTERMOST) for k in range(mixture.n_components)]
+    radii = [mixture.tails.for_components(k).radius(_OUTERMOST) for k in range(mixture.n_components)]
     reach = np.maximum(radii, _REACH)[:, None] * axis_deviations(mixture)
     low, high = mixture.means - reach, mixture.means + reach
     order = np.argsort(-mixture.weights, kind="stable")

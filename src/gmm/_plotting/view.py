@@ -132,7 +132,7 @@ def ellipse(mixture: MixtureParameters, k: int | np.intp, content: float) -> Arr
     angles = np.linspace(0, 2 * np.pi, 181)
     variances, axes = np.linalg.eigh(mixture.covariances[k])
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    radius = mixture.tails.of_components(k).radius(content)
+    radius = mixture.tails.for_components(k).radius(content)
     return np.asarray(mixture.means[k] + radius * circle * np.sqrt(np.maximum(variances, 0)) @ axes.T)
 
 

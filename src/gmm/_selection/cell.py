@@ -237,7 +237,7 @@ class Cell:
 
     def moments(self, worker: Worker, solution: Solution) -> SufficientStatistics:
         """Return the moments of a solution about any origin, of which starts are made."""
-        moments = self.settings.objective.model.of_starts.moments
+        moments = self.settings.objective.model.for_starts.moments
         if moments is self._moments:
             return solution.result.statistics
         return worker.sample(moments)(solution.parameters.whitened())
@@ -317,7 +317,7 @@ class Cell:
     def _refined(self, worker: Worker, solution: Solution) -> Solution:
         objective, model = self.settings.objective, self.settings.objective.model
         # Moves need moments about any origin, of normal components.
-        if not solution.result.trace.converged or model.of_starts is not model or objective.tails:
+        if not solution.result.trace.converged or model.for_starts is not model or objective.tails:
             return solution
         e_step, rows = worker.all(self._moments), self.rows
         result = split_merged(

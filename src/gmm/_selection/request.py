@@ -121,14 +121,14 @@ class FixedComponents(NamedTuple):
             matrices = np.concatenate([self.covariances, others]) if more else self.covariances
             matrices = as_model(MixtureParameters(weights, means, matrices, self.stored), model).covariances
             covariances = model.constrained(matrices, weights)
-        return MixtureParameters(weights, means, covariances, model, fixed=self.fixed.beside(more))
+        return MixtureParameters(weights, means, covariances, model, fixed=self.fixed.with_others(more))
 
     def parameters(self, mixture: GaussianMixture) -> dict[str, Any]:
         """Return the parameters by which an estimator fixes the same in the mixture that it holds."""
         n, precisions = len(self.means), self.precisions
         if precisions is not None and mixture.n_components > n:
             precisions = np.concatenate([precisions, mixture.precisions_[n:]])
-        masks = self.fixed.beside(mixture.n_components - n).masks
+        masks = self.fixed.with_others(mixture.n_components - n).masks
         return {"fixed": masks, "means_init": mixture.means_, "precisions_init": precisions}
 
 
@@ -164,7 +164,7 @@ def fixed_components(
     if not fixed.covariances.any():
         return FixedComponents(means, fixed, None, None, stored)
     for model in models:
-        check_fixed_table(fixed.beside(max(counts) - n).table, model)
+        check_fixed_table(fixed.with_others(max(counts) - n).table, model)
     precisions, *_ = [check_precisions_init(template.precisions_init, n, d, model) for model in models]
     return FixedComponents(means, fixed, precisions, stored.layout.inverse(precisions, d), stored)
 
@@ -261,7 +261,7 @@ class Request:
         max_ratio = check_max_ratio(template.max_ratio, model, K)
         objective = Objective(model, template.reg_covar, prior, self.noise, tails=tails, max_ratio=max_ratio)
         if self.fixed is not None:
-            objective = objective.around(self.fixed.anchor(K, model))
+            objective = objective.with_anchor(self.fixed.anchor(K, model))
         settings, tol = settings_of(template, objective, StartSettings(method=str(template.init_params))), self.tol
         if tol is None:
             tol = min(settings.solver.tolerance, max(CRITERION_ACCURACY / self.source.survey.weight, _SMALLEST_TOL))

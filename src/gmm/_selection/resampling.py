@@ -472,7 +472,7 @@ class _Fits(NamedTuple):
         parameters = fitted_parameters(null)
         source = _source(rows)
         max_ratio = check_max_ratio(null.max_ratio, parameters.model, self.n_components + 1)
-        objective = Objective(parameters.model, null.reg_covar, max_ratio=max_ratio).beside(parameters)
+        objective = Objective(parameters.model, null.reg_covar, max_ratio=max_ratio).for_mixture(parameters)
         problem = Problem(source, objective, self.parameters["n_threads"])
         splits: Iterable[Start]
         if parameters.model.stored_whole:
@@ -493,7 +493,7 @@ class _Fits(NamedTuple):
 
 def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> Iterator[SufficientStatistics]:
     """Yield statistics of K + 1 components, each with one component split along its widest direction."""
-    K, layout, grown = parameters.n_components, parameters.model.layout, statistics.grown()
+    K, layout, grown = parameters.n_components, parameters.model.layout, statistics.with_empty()
     for k in range(K):
         yield grown.split(k, K, OFFSET * layout.widest(parameters.covariances, k, parameters.n_features))
 

@@ -27,10 +27,10 @@ _FAR = 1e297  # a pass cuts squares off at 1e300
 
 def marginal(mixture: MixtureParameters, columns: Columns) -> MixtureParameters:
     """Return the mixture of some columns, in this order."""
-    model = mixture.model.of_columns
-    covariances = mixture.model.layout.of_columns(mixture.covariances, columns)
+    model = mixture.model.for_columns
+    covariances = mixture.model.layout.for_columns(mixture.covariances, columns)
     means = np.ascontiguousarray(mixture.means[:, columns])
-    noise = mixture.noise.of_columns(columns)
+    noise = mixture.noise.for_columns(columns)
     return MixtureParameters(mixture.weights, means, covariances, model, noise=noise, tails=mixture.tails)
 
 
@@ -61,7 +61,7 @@ class Regression(NamedTuple):
     noise: Noise = NO_NOISE
 
     @classmethod
-    def of(cls, mixture: MixtureParameters, columns: Columns, others: Columns) -> Regression:
+    def from_mixture(cls, mixture: MixtureParameters, columns: Columns, others: Columns) -> Regression:
         """Regress the columns `others` on `columns`; together they are all columns (Bishop 2006, 2.81 and 2.82).
 
         Raises
@@ -72,12 +72,12 @@ class Regression(NamedTuple):
         if not len(columns):
             alone = marginal(mixture, others)
             return cls(alone, alone.means, None, alone.covariances, alone.model, alone.noise)
-        model, before = mixture.model.of_columns, marginal(mixture, columns)
+        model, before = mixture.model.for_columns, marginal(mixture, columns)
         layout, means = model.layout, mixture.means[:, others]
-        noise = mixture.noise.of_columns(others)
+        noise = mixture.noise.for_columns(others)
         if layout.axis_aligned:
-            return cls(before, means, None, layout.of_columns(mixture.covariances, others), model, noise)
-        ordered = mixture.model.layout.of_columns(mixture.covariances, np.concatenate([columns, others]))
+            return cls(before, means, None, layout.for_columns(mixture.covariances, others), model, noise)
+        ordered = mixture.model.layout.for_columns(mixture.covariances, np.concatenate([columns, others]))
         q, d = len(columns), mixture.n_features
         # Of Σ = L Lᵀ in this order, L⁻¹ has the inverse factor of the conditional covariance in its last rows.
         rows = layout.whiten(ordered, d)[0].reshape(-1, d, d)[:, q:]
@@ -264,7 +264,7 @@ def _by_axes(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Array, 
     layout, (K, d) = mixture.layout, mixture.centres.shape
     whiteners = mixture.whiteners.reshape(layout.shape(K, d))
     scales = np.where(gaps.missing[:, None], layout.diagonal(whiteners, d), 1.0)
-    of_observed = [layout.of_columns(whiteners, columns) for columns in gaps.observed]
+    of_observed = [layout.for_columns(whiteners, columns) for columns in gaps.observed]
     return of_observed, 1 / scales, np.log(scales).sum(axis=2)
 
 
@@ -315,9 +315,9 @@ class Blur(Gaps):
         errors, layout = self.errors, self.layout
         stored, kinds = errors.stored(layout), zip(self.observed, self.numbers, strict=True)
         return [
-            packed(layout.of_columns(stored, columns), layout)
+            packed(layout.for_columns(stored, columns), layout)
             if kind == errors.own
-            else layout.of_columns(stored[kind : kind + 1], columns)
+            else layout.for_columns(stored[kind : kind + 1], columns)
             for columns, kind in kinds
         ]
 
@@ -335,7 +335,7 @@ class Blur(Gaps):
         log_noise = self._log_noise(mixture)
         marginals, gains = list[WhitenedMixture | BlurredMixture](), []
         for p, (columns, number) in enumerate(zip(self.observed, self.numbers, strict=True)):
-            offset, of_columns = log_weights + 0.5 * log(2 * pi) * (d - len(columns)), layout.of_columns
+            offset, of_columns = log_weights + 0.5 * log(2 * pi) * (d - len(columns)), layout.for_columns
             centres, of_noise = np.ascontiguousarray(mixture.centres[:, columns]), log_noise[p]
             blurred, gain = of_columns(covariances, columns), covariances[..., columns]
             if number == self.errors.own:

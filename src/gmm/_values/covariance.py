@@ -77,17 +77,17 @@ class CovarianceModel:
         return self
 
     @property
-    def of_starts(self) -> CovarianceModel:
+    def for_starts(self) -> CovarianceModel:
         """The same model or, where its moments have one origin alone, that of the starts from which it climbs."""
         return self
 
     @property
-    def of_columns(self) -> CovarianceModel:
+    def for_columns(self) -> CovarianceModel:
         """Model of the covariances of some features, alone or given the others: proportional ones stay so."""
         return stored_as(self.layout) if _OWN in (self.shape, self.orientation) else self
 
     @property
-    def of_scaled_columns(self) -> CovarianceModel:
+    def for_scaled_columns(self) -> CovarianceModel:
         """The smallest model of its covariances after columns are multiplied by numbers: itself, of eight models."""
         if self.shape == IDENTITY:
             return _MODELS[self.volume + COMMON + IDENTITY]
@@ -182,17 +182,17 @@ class FactorModel(CovarianceModel):
         return factor_model(self.kind, self.n_factors)
 
     @property
-    def of_starts(self) -> CovarianceModel:
+    def for_starts(self) -> CovarianceModel:
         """The same model or, of low rank, that of variances: factors grow in the climb."""
         return self if self.stored_whole else stored_as(DIAGONAL)
 
     @property
-    def of_columns(self) -> CovarianceModel:
+    def for_columns(self) -> CovarianceModel:
         """Model of the covariances of some features, alone or given the others."""
         return stored_as(FULL)
 
     @property
-    def of_scaled_columns(self) -> CovarianceModel:
+    def for_scaled_columns(self) -> CovarianceModel:
         """The smallest model of its covariances after columns are multiplied by numbers."""
         return factor_model(_FACTOR, self.n_factors, self.stored_whole)
 

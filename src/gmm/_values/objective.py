@@ -73,16 +73,16 @@ class Objective:
         return not (self.prior.variational or self.fixed)
 
     @property
-    def of_components(self) -> Objective:
+    def for_starts(self) -> Objective:
         """The objective of starts: of normal components, without noise and fixed parameters."""
-        beside = self.noise or self.fixed or self.anchor is not None or self.tails
-        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None, tails=NORMAL_TAILS) if beside else self
+        differs = self.noise or self.fixed or self.anchor is not None or self.tails
+        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None, tails=NORMAL_TAILS) if differs else self
 
-    def beside(self, mixture: MixtureParameters) -> Objective:
+    def for_mixture(self, mixture: MixtureParameters) -> Objective:
         """Return the objective with the tails, the noise and the fixed parameters of a mixture."""
-        return replace(self.around(mixture), noise=mixture.noise, tails=mixture.tails)
+        return replace(self.with_anchor(mixture), noise=mixture.noise, tails=mixture.tails)
 
-    def around(self, anchor: MixtureParameters) -> Objective:
+    def with_anchor(self, anchor: MixtureParameters) -> Objective:
         """Return the objective with the fixed parameters of a mixture."""
         return replace(self, fixed=anchor.fixed, anchor=anchor if anchor.fixed else None)
 
@@ -123,7 +123,7 @@ class Objective:
         if tails or parameters.tails:  # one number may stand for those of each component
             parameters = parameters.with_other(tails=tails.with_numbers(tails.numbers(parameters.n_components)))
         if self.anchor is not None:
-            return restored(self.fixed, parameters, self.anchor)
+            return with_fixed(self.fixed, parameters, self.anchor)
         return parameters if parameters.fixed.equals(self.fixed) else parameters.with_other(fixed=self.fixed)
 
     def _within_limit(self, parameters: MixtureParameters) -> MixtureParameters:
@@ -166,7 +166,7 @@ class Objective:
         """
         weight = statistics.weight if weight is None else weight
         if previous is not None and self.fixed:
-            statistics = moments_beside(self.fixed, statistics, previous, self.prior)
+            statistics = moments_for_fixed(self.fixed, statistics, previous, self.prior)
         family = self.family(statistics.first.shape, weight)
         before = None if previous is None else previous.covariances
         update = mstep.Update(
@@ -196,7 +196,7 @@ class Objective:
                 fixed=self.fixed,
                 tails=self.tails if previous is None else previous.tails,
             )
-        return restored(self.fixed, mixture, previous) if previous is not None and self.fixed else mixture
+        return with_fixed(self.fixed, mixture, previous) if previous is not None and self.fixed else mixture
 
 
 def positive_counts(statistics: SufficientStatistics) -> Array:
@@ -238,7 +238,7 @@ def ridged(
 # --- Fixed parameters ----------------------------------------------------------------------------
 
 
-def moments_beside(
+def moments_for_fixed(
     fixed: Fixed, statistics: SufficientStatistics, previous: MixtureParameters, prior: Prior
 ) -> SufficientStatistics:
     """Return moments whose update has the free parameters that are best beside the fixed ones.
@@ -270,7 +270,7 @@ def moments_beside(
     return SufficientStatistics(layout, about.origins, about.counts, first, second, about.log_evidence, about.weight)
 
 
-def restored(fixed: Fixed, update: MixtureParameters, previous: MixtureParameters) -> MixtureParameters:
+def with_fixed(fixed: Fixed, update: MixtureParameters, previous: MixtureParameters) -> MixtureParameters:
     """Return the update of such moments with the fixed parameters as they were."""
     mask = fixed.covariances
     return update.with_other(

@@ -158,13 +158,13 @@ class SufficientStatistics(NamedTuple):
         second = layout.reduced(self.second, self.layout, self.first.shape[1])
         return self._replace(layout=layout, second=second)
 
-    def grown(self) -> SufficientStatistics:
+    def with_empty(self) -> SufficientStatistics:
         """Append an empty component."""
         one = self.reordered(np.zeros(1, dtype=np.intp))
         first, second = np.zeros_like(one.first), np.zeros_like(one.second)
-        return self.beside(one._replace(counts=np.zeros(1), precision=0.0, first=first, second=second))
+        return self.joined(one._replace(counts=np.zeros(1), precision=0.0, first=first, second=second))
 
-    def beside(self, other: SufficientStatistics) -> SufficientStatistics:
+    def joined(self, other: SufficientStatistics) -> SufficientStatistics:
         """Append the components of other statistics, of the same rows."""
         return self._replace(
             origins=np.concatenate([self.origins, other.origins]),
