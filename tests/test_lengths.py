@@ -233,9 +233,9 @@ OF_A_WALK = [
         lambda v: walk(scratch=begun(v)),
         [a_plan(DIAGONAL), a_plan(FULL, SPHERICAL), a_plan(form=0), a_plan(axes=whiteners(FULL))],
     ),
-    *cases("label", lambda v: rows_pass(label=np.zeros(v, np.intp)), [0, N - 1, N + 1]),
+    *cases("labels", lambda v: rows_pass(labels=np.zeros(v, np.intp)), [0, N - 1, N + 1]),
     *cases("log_evidence", lambda v: rows_pass(log_evidence=v), optional(flat(N))),
-    *cases("responsibility", lambda v: rows_pass(responsibility=v), tables(N, K)),
+    *cases("responsibilities", lambda v: rows_pass(responsibilities=v), tables(N, K)),
 ]
 OF_WHAT_IS_MERGED = [
     *(

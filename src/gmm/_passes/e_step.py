@@ -139,12 +139,6 @@ class RowResults(NamedTuple):
             np.empty(n, dtype) if largest is True else largest,
         )
 
-    @property
-    def outputs(self) -> dict[str, NDArray[Any] | None]:
-        """The arrays by the names that a pass has for them."""
-        names = "label", "log_evidence", "responsibility", "largest"
-        return dict(zip(names, self, strict=True))
-
 
 class Totals(NamedTuple):
     """Sums over rows, in nats.
@@ -485,7 +479,7 @@ class EStep:
         plan = self.plan(mixture, rows_only=True)
         results = RowResults.room(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
         with blas_alone(plan.largest_product):
-            self._run(plan, **results.outputs)
+            self._run(plan, **results._asdict())
         return results
 
     def row_blocks(self, mixture: WhitenedMixture, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
@@ -498,7 +492,7 @@ class EStep:
                 for part in chunk._replace(sample_weight=None).pieces(step):
                     results = RowResults.room(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
                     with blas_alone(plan.largest_product):
-                        self.walk(plan, scratches, part, results.outputs)
+                        self.walk(plan, scratches, part, results._asdict())
                     yield part.first, results
 
     def plan(

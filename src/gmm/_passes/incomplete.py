@@ -225,7 +225,7 @@ class IncompleteEStep(_OverGaps):
                 outputs = RowResults.room(len(piece.indices), K, self._source.dtype, **needs)
                 plan = prepared(at).plans[i]
                 unweighed = piece._replace(rows=replace(piece.rows, sample_weight=None))
-                self._walk(self._groups[at].parts[i], plan, 0, unweighed, **dict[str, Any](outputs.outputs))
+                self._walk(self._groups[at].parts[i], plan, 0, unweighed, **outputs._asdict())
             for into, of_rows in zip(results, outputs, strict=True):
                 if into is not None and of_rows is not None:
                     into[where] = of_rows
@@ -394,9 +394,9 @@ class _Plan:
         """Write what is asked for of a lane to its place in the outputs."""
         log_joint, r, log_evidence = self.densities(lane)
         values = RowResults(log_joint.argmax(axis=0), log_evidence, r[:-1].T, r.max(axis=0))
-        for name, value in values.outputs.items():
+        for name, value in values._asdict().items():
             if (into := outputs.get(name)) is not None and value is not None:
-                into[part] = np.where(value == len(r) - 1, -1, value) if name == "label" else value
+                into[part] = np.where(value == len(r) - 1, -1, value) if name == "labels" else value
 
     def sums_of(self, lane: _Lane) -> Array:
         """Return the sums of a lane."""
