@@ -31,7 +31,7 @@ _COURSES = 4  # of fresh starts: models come by layout, as tasks of one number o
 def of_other_model(parameters: MixtureParameters, statistics: SufficientStatistics, model: CovarianceModel) -> Start:
     """Return the start of a model that a mixture of another one with these statistics is."""
     both = not parameters.model.stored_whole and not model.stored_whole
-    return parameters.of_model(model) if both else statistics
+    return parameters.for_model(model) if both else statistics
 
 
 @cache
@@ -83,7 +83,7 @@ class Starts:
         sample = replace(sample, rows=np.ascontiguousarray(sample.rows, dtype=np.float64))
         low, high = sample.survey.box
         self._extent = np.where(high > low, high - low, 1.0)
-        layouts = list(dict.fromkeys(model.of_starts.moments for model in request.models))
+        layouts = list(dict.fromkeys(model.for_starts.moments for model in request.models))
         of_diagonals = set(layouts) == {DIAGONAL, SPHERICAL}
         self.moments = layouts[0] if len(layouts) == 1 else DIAGONAL if of_diagonals else FULL
         objective, n_threads = Objective(request.models[0], template.reg_covar), template.n_threads
@@ -122,7 +122,7 @@ class Starts:
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> Start:
         """Return one start of a cell by itself, another one for each `number`."""
         K = settings.n_components
-        request, sample = StartRequest(K, settings.objective.of_components, n_threads), self._sample_of(K, number)
+        request, sample = StartRequest(K, settings.objective.for_starts, n_threads), self._sample_of(K, number)
         if settings.objective.tails:
             on_sample, rng = settings.problem(self._portfolios[0].sample), self._rng(K, number)
             begun = start_of_heavy_tails(on_sample, K, lambda rows: self._start(rows, request, rng), rng)
@@ -172,7 +172,7 @@ def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, off
     if not layout.whole:
         return splits_of_widest(parameters, offset)[:_SPLITS]
     principal = layout.principal(parameters.covariances)
-    statistics = diagnostics.statistics.reduced(parameters.model.moments).grown()
+    statistics = diagnostics.statistics.reduced(parameters.model.moments).with_empty()
     measured = K > 1 and _measured(parameters)
     gains = split_gains(diagnostics) if measured else _widths(parameters, layout, principal)
     axes = gains.argmax(axis=1)
@@ -187,7 +187,7 @@ def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureP
     """
     if not _measured(parameters):
         lightest = np.argsort(parameters.weights, kind="stable")[:_DROPS]
-        others = (parameters.of_components(np.arange(parameters.n_components) != j) for j in lightest)
+        others = (parameters.for_components(np.arange(parameters.n_components) != j) for j in lightest)
         return [each.with_noise(parameters.noise, parameters.noise_weight) for each in others]
     losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnostics))
     least = [j for j in np.argsort(losses, kind="stable")[:_DROPS] if losses[j] < np.inf]
