@@ -81,12 +81,12 @@ def _columns_to_read(
     """
     if all(pa.types.is_null(field.type) for field in fields.values()):
         raise CommandError("the table has no rows, or none with a value")
-    out = {*exclude, *serving}
+    out = dict.fromkeys([*exclude, *serving])
     _check_present(fields, [*(columns or ()), *out])
     for name in columns or ():
         if name in serving:
             raise CommandError(f"{serving[name]} names column {name!r}, which is fitted: expected another column")
-    if overlap := sorted(out.intersection(columns or ())):
+    if overlap := sorted({*out}.intersection(columns or ())):
         raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
     if columns is not None:
         for name in columns:
