@@ -30,8 +30,7 @@ ROOMS = {
     "tracking": "",
     "_loading": "",
     "_selection": """
-        _selection | classifier | halves search | engine resampling | request standard | cell table |
-        candidates class_summary grid held_out
+        _selection | classifier | resampling search | engine standard | result | cell | candidates | request
     """,
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "exchange": "exchange | mclust onnx sklearn",

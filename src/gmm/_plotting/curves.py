@@ -26,9 +26,9 @@ from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_o
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._selection import GaussianMixtureSearch, Selection
-from gmm._selection.grid import NOT_CONVERGED, OK, check_criterion, has_failed, is_behind, is_degenerate, is_eligible
-from gmm._selection.halves import Stability
-from gmm._selection.resampling import BootstrapLRT
+from gmm._selection.cell import DEGENERATE, FAILED, LEFT, NOT_CONVERGED, OK
+from gmm._selection.resampling import BootstrapLRT, Stability
+from gmm._selection.result import check_criterion, statuses
 from gmm._text.words import amount, counted, percent
 from gmm._uses.anomalies import Drift
 from gmm._uses.directions import Directions
@@ -184,7 +184,7 @@ def plot_selection(
         best, count = cells.best, table.n_components[cells.best]
         _mark_best(target, count, cells.values[best], inks_of(target).ink)
         choice = f"{title(name)} chooses {counted(count, 'component')}, {table.kinds[best]}"
-        if is_degenerate(table.status[best]) and not np.isnan(cells.values[best]):
+        if statuses(table)[best].kind == DEGENERATE and not np.isnan(cells.values[best]):
             choice += ", degenerate"
         target.set_ylabel(f"{title(name)} (smaller is better)")
         target.set_title("\n".join([choice, *_absence_note(table, cells)]))
@@ -218,7 +218,7 @@ def cells_of(table: Selection, name: str) -> Cells:
     """Collect a criterion over the cells of a selection, with degenerate cells apart."""
     values = np.array(getattr(table, name))
     values[~np.isfinite(values)] = np.nan
-    degenerate = np.array([not is_eligible(status, name) for status in table.status])
+    degenerate = np.array([not status.is_eligible(name) for status in statuses(table)])
     if np.isnan(values).all():
         raise raisable(InvalidParameterError)(
             f"{title(name)} is not finite for any cell of this selection: draw another criterion"
@@ -256,7 +256,7 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
     colour_of = {name: line.colour for line in lines for name in line.names}
     low, high = ax.get_ylim()
     inside = np.clip(cells.degenerate, low + 0.02 * (high - low), high - 0.02 * (high - low))
-    open_ended = np.array([status == NOT_CONVERGED or is_behind(status) for status in table.status])
+    open_ended = np.array([status.kind in (NOT_CONVERGED, LEFT) for status in statuses(table)])
     kinds = {"not converged": ("o", open_ended, cells.values)}
     kinds["degenerate: criterion is meaningless"] = ("v", np.isfinite(cells.degenerate), inside)
     for name, (marker, among, heights) in kinds.items():
@@ -271,8 +271,8 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
 def _absence_note(table: Selection, cells: Cells) -> list[str]:
     blank = np.isnan(cells.values) & np.isnan(cells.degenerate)
     why = [
-        "degenerate" if is_degenerate(status) else "failed" if has_failed(status) else status
-        for status in (table.status[number] for number in np.flatnonzero(blank))
+        status.kind if status.kind in (DEGENERATE, FAILED) else str(status)
+        for status in (statuses(table)[number] for number in np.flatnonzero(blank))
     ]
     counts = [f"{why.count(reason)} {reason}" for reason in dict.fromkeys(why) if reason != OK]
     return [f"not drawn: {', '.join(counts)}"] if counts else []
