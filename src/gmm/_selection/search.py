@@ -707,7 +707,7 @@ class GaussianMixtureSearch(Estimator):
 
     def to_sklearn(self) -> Any:
         """Return the best mixture as scikit-learn's estimator, by `gmm.exchange.sklearn.to_sklearn`."""
-        from gmm._exchange.scikit_learn import to_sklearn
+        from gmm.exchange.sklearn import to_sklearn
 
         return to_sklearn(self._best())
 
