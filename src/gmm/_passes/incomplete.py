@@ -19,7 +19,7 @@ from gmm._blas import blas_alone
 from gmm._lazy import cached_property
 from gmm._passes.e_step import ComponentDiagnostics, EStep, Output, RowResults, Totals
 from gmm._rows.incomplete import LANES, IncompleteSource
-from gmm._rows.partitions import Expected, IncompletePartitions
+from gmm._rows.partitions import IncompletePartitions, PartitionReader
 from gmm._rows.sources import Chunk, Pattern, Piece, chunks_in_order
 from gmm._values.completion import Blur, BlurredMixture, Completion, Deconvolution, Gaps
 from gmm._values.errors import lower_triangle
@@ -248,7 +248,7 @@ class ElsewhereEStep(_OverGaps):
         super().__init__(source, moments, **how)
         self._rows, self._layout, self._over_all = source, moments, how
         origin = source.survey.centre if how["origin"] is None else how["origin"]
-        self._task = partial(_Pass, source.base.expected, source.by_key, moments, origin)
+        self._task = partial(_Pass, source.base.reader, source.by_key, moments, origin)
 
     def rounded(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
@@ -271,7 +271,7 @@ class ElsewhereEStep(_OverGaps):
 class _Pass:
     """The task that makes a pass over a partition; its sums, of all columns, add up."""
 
-    expected: Expected
+    reader: PartitionReader
     by_key: dict[Any, Pattern]
     moments: Layout
     origin: Array
@@ -281,7 +281,7 @@ class _Pass:
 
     def __call__(self, number: int, partition: Any) -> Array | float:
         """Walk the rows of a partition, on one thread; of none, the sums are 0."""
-        rows = self.expected.rows(number, partition)
+        rows = self.reader.rows(number, partition)
         if not rows.n_rows:
             return 0.0
         source = IncompleteSource(rows, rows.sample_weight).among(self.by_key)
