@@ -1,13 +1,20 @@
-"""Rows that come in blocks of any size, put together to whole lanes: `BlockSource`, and `FactorySource`."""
+"""Rows that come in blocks of any size, put together to whole lanes: `BlockSource`.
+
+Blocks come from functions (`FactorySource`), slices of an array elsewhere (`SlicedSource`) or a file (`NpySource`).
+"""
 
 from __future__ import annotations
 
+import mmap
+import os
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from io import FileIO
 from itertools import chain, cycle
-from typing import Any, ClassVar, NamedTuple, Self
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +25,17 @@ from gmm._kernel.first_look import checksum as checksum_of
 from gmm._lazy import cached_property
 from gmm._public import publish
 from gmm._rows.ahead import read_ahead
-from gmm._rows.sources import Chunk, Source
+from gmm._rows.sources import ArraySource, Chunk, Source
 from gmm._text.words import counted
 from gmm._validation.given import check_array, check_sample_weight
-from gmm._validation.rows import check_rows
+from gmm._validation.rows import check_rows, float_type, to_kernel_floats
 from gmm._values.layouts import Array
 from gmm._values.weights import weights_of
 
 _CHUNK_BYTES = 1 << 23
 _FEWEST_LANES = 8  # of a chunk, so that several workers have something to do
+_BLOCK_BYTES = 1 << 20  # of what is read at a time of an array elsewhere
+_WORTH_READING = 1 << 26  # bytes: smaller maps are arrays like others, over which compiled loops make many passes
 _BUFFERS = 3  # a chunk is walked, one waits, one is being filled: see `read_ahead`
 
 
@@ -57,13 +66,7 @@ class Block(NamedTuple):
             out[...] = self.rows[start:stop]
 
 
-class _Lanes(NamedTuple):
-    """Whole lanes of rows in a buffer that is used again, the number of the first, and their checksum."""
-
-    first: int
-    rows: NDArray[Any]
-    sample_weight: Array | None
-    checksum: int
+_Lanes = tuple[Chunk, int]  # whole lanes of rows, in a buffer that is used again, and their checksum
 
 
 class _FirstLook(NamedTuple):
@@ -148,7 +151,7 @@ class BlockSource(Source):
             If there are more, fewer or other rows than the first time.
         """
         before, weight, stop, checksum = self._first_look, self.sample_weight, 0, 0
-        for first, rows, _, bits in self._whole_lanes(lane_rows):
+        for (first, rows, _), bits in self._whole_lanes(lane_rows):
             stop, checksum = first + len(rows), checksum + bits
             if stop > before.n_rows:
                 raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
@@ -181,7 +184,7 @@ class BlockSource(Source):
         if indices[0] < 0:
             raise IndexError(f"expected row numbers from 0 on, got {indices[0]}")
         with closing(self._whole_lanes(1)) as lanes:  # a destructor would ignore Ctrl-C
-            for first, rows, *_ in lanes:
+            for (first, rows, _), _ in lanes:
                 read = first + len(rows)
                 stop = int(np.searchsorted(indices, read))
                 result[count:stop] = rows[indices[count:stop] - first]
@@ -198,7 +201,7 @@ class BlockSource(Source):
 
         def chunks() -> Iterator[Chunk]:
             nonlocal n_rows, checksum
-            for first, rows, weight, bits in self._whole_lanes(1, weighted=self.weighted):
+            for (first, rows, weight), bits in self._whole_lanes(1, weighted=self.weighted):
                 n_rows, checksum = first + len(rows), checksum + bits
                 if weight is not None:
                     weights.append(weight)
@@ -254,21 +257,29 @@ class BlockSource(Source):
                     weight[full : full + step] = block.sample_weight[start : start + step]
                 start, full = start + step, full + step
                 if full == size:
-                    yield _Lanes(first, buffer, weight, checksum_of(buffer, first))
+                    yield Chunk(first, buffer, weight), checksum_of(buffer, first)
                     first, full, buffer = first + size, 0, next(buffers)
                     weight = np.empty(size) if weighted else None
         if full:
             rest = buffer[:full]
-            yield _Lanes(first, rest, weights_of(weight, slice(full)), checksum_of(rest, first))
+            yield Chunk(first, rest, weights_of(weight, slice(full))), checksum_of(rest, first)
 
 
 publish("gmm.sources", [Block, BlockSource])
 
 
+class NamedSource(BlockSource):
+    """Rows in blocks whose name, width and type are attributes, which a subclass sets."""
+
+    name: str = ""
+    n_features: int = 0
+    dtype: np.dtype[Any] = np.dtype(np.float64)
+
+
 Given = Any  # a block as the caller gives it: rows, or a tuple of rows and weights
 
 
-class FactorySource(BlockSource):
+class FactorySource(NamedSource):
     """Rows from a function that returns an iterable of blocks, each time anew.
 
     The first block, which is read at once, says how many features there are, and their type and names.
@@ -277,14 +288,17 @@ class FactorySource(BlockSource):
     ----------
     factory : callable
         Its blocks are arrays or data frames of shape (m, d), or tuples (rows, weights).
+    name : str, optional
+        For messages; that of the function by default.
+    once : bool
+        Whether it gives its blocks only once.
     """
 
     reads_ahead = False  # the caller's code runs on the caller's thread
-    n_features = 0  # till the first block says, as of the type
-    dtype: np.dtype[Any] = np.dtype(np.float64)
 
-    def __init__(self, factory: Callable[[], Iterable[Given]]) -> None:
-        self._factory = factory
+    def __init__(self, factory: Callable[[], Iterable[Given]], name: str = "", *, once: bool = False) -> None:
+        self._factory, self.once = factory, once
+        self.name = name or f"the factory {getattr(factory, '__name__', type(factory).__name__)}"
         iterator = self._begun()
         first = next(iterator, None)
         if first is None:
@@ -298,11 +312,6 @@ class FactorySource(BlockSource):
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the function, not the blocks that it gives."""
         return super().__getstate__() | {"_first_reading": None}
-
-    @property
-    def name(self) -> str:
-        """The name of the function."""
-        return f"the factory {getattr(self._factory, '__name__', type(self._factory).__name__)}"
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Call the factory, and check its blocks."""
@@ -332,22 +341,150 @@ class FactorySource(BlockSource):
         return Block(floats, check_array(weight, "weights", (len(floats),)) if weighted else None)
 
 
-class OnceSource(FactorySource):
-    """Rows from an iterator of blocks, which can be read only once.
+class SlicedSource(NamedSource):
+    """Rows of an array, some of which are sliced at a time: whole chunks, if it is stored in chunks.
 
     Parameters
     ----------
-    iterator : iterator of blocks
-        As a factory's.
+    array : h5py.Dataset, zarr.Array or numpy.memmap of shape (n, d)
+
+    Raises
+    ------
+    ValueError
+        If it does not hold numbers of shape (n, d).
     """
 
-    once = True
+    def __init__(self, array: Any) -> None:
+        if len(array.shape) != 2 or array.dtype.kind not in "biuf":
+            raise ValueError(
+                f"expected numbers of shape (rows, columns), got {array.dtype} of shape {array.shape} in a "
+                f"{type(array).__name__}"
+            )
+        name = getattr(array, "name", None)
+        self.name = f"the {type(array).__name__}" + (f" {name!r}" if name else "")
+        self._array, self.n_features, self.dtype = array, int(array.shape[1]), float_type(array.dtype)
 
-    def __init__(self, iterator: Iterator[Given]) -> None:
-        self._kind = type(iterator).__name__
-        super().__init__(lambda: iterator)
+    def blocks(self, *, weighted: bool) -> Iterator[Block]:
+        """Slice the array from the first row on."""
+        n, d = self._array.shape
+        step = max(1, _BLOCK_BYTES // (max(d, 1) * self._array.dtype.itemsize))
+        chunk = (getattr(self._array, "shards", None) or getattr(self._array, "chunks", None) or (1,))[0]
+        step = -(-step // chunk) * chunk  # no chunk is decoded twice
+        for start in range(0, n, step):
+            yield Block(to_kernel_floats(np.asarray(self._array[start : start + step])))
+
+
+class NpySource(NamedSource):
+    """Rows of a two-dimensional array that lies in a file, .npy or a memory map, as it would in memory.
+
+    What is touched of a memory map counts as memory of the process; what is read into a small buffer does not.
+
+    Parameters
+    ----------
+    mapped : memmap of shape (n, d)
+        The whole map of a file. Passes use its shape, type and place, and read the file.
+    row_weights : array of shape (n,), optional
+    """
+
+    n_rows = 0
+
+    def __init__(self, mapped: np.memmap[Any, Any], row_weights: Array | None = None) -> None:
+        self.mapped, self.row_weights = mapped, row_weights
+        self.name, self.dtype = os.fspath(mapped.filename or ""), float_type(mapped.dtype)
+        self.n_rows, self.n_features = mapped.shape
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle which part of which file it is, not its content."""
+        order = "C" if self.mapped.flags.c_contiguous else "F"
+        place = (self.name, self.mapped.dtype, "r", self.mapped.offset, self.mapped.shape, order)
+        return _mapped_again, (place, self.row_weights)
 
     @property
-    def name(self) -> str:
-        """What kind of iterator it is."""
-        return f"the {self._kind}"
+    def one_array(self) -> ArraySource | None:
+        """The map, of which the operating system loads what is touched; None if the numbers need conversion."""
+        if self.mapped.dtype != self.dtype:
+            return None
+        return ArraySource(to_kernel_floats(self.mapped), self.row_weights)
+
+    def blocks(self, *, weighted: bool) -> Iterator[Block]:
+        """Read the file from the beginning."""
+        return (Block(to_kernel_floats(raw)) for raw in self.raw_blocks())
+
+    def raw_blocks(self) -> Iterator[NDArray[Any]]:
+        """Read the file from the beginning, in its own type; each block is valid until the next is asked for."""
+        n, d = self.mapped.shape
+        by_column = not self.mapped.flags.c_contiguous
+        step = max(1, _BLOCK_BYTES // (max(d, 1) * self.mapped.itemsize))
+        raw = np.empty((step, d), self.mapped.dtype, order="F" if by_column else "C")
+        with FileIO(self.name) as file:
+            for start in range(0, n, step):
+                rows = min(step, n - start)
+                # Parts of the file: (number of the item they begin with, where they go).
+                parts = [(j * n + start, raw[:rows, j]) for j in range(d)] if by_column else [(start * d, raw[:rows])]
+                for item, part in parts:
+                    file.seek(self.mapped.offset + item * raw.itemsize)
+                    self._fill(file, part)
+                yield raw[:rows]
+
+    def _fill(self, file: FileIO, part: NDArray[Any]) -> None:
+        """Read until the buffer is full; one call may give less."""
+        buffer = part.view(np.uint8).reshape(-1).data
+        while len(buffer):
+            got = file.readinto(buffer)
+            if not got:
+                raise ValueError(
+                    f"{self.name} changed between two readings: it ends at byte {file.tell()}, before its last row"
+                )
+            buffer = buffer[got:]
+
+
+def npy_array(file: Path | BinaryIO, name: str) -> Any:
+    """Map an array of numbers, of one column if it has one dimension, or read that of a stream; `name` is for messages.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds something else.
+    """
+    try:
+        # Mapped, so that a false shape in a damaged header allocates nothing.
+        array = np.load(file, mmap_mode="r" if isinstance(file, Path) else None, allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # numpy may raise anything on a damaged header
+        raise ValueError(f"{name} is not an array of numbers: {error}") from error
+    if not isinstance(array, np.ndarray) or array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
+        got = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "an archive of arrays"
+        raise ValueError(f"{name}: expected numbers of shape (rows, columns), got {got}")
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _mapped_again(place: tuple[Any, ...], row_weights: Array | None) -> NpySource:
+    return NpySource(np.memmap(*place), row_weights)
+
+
+def is_file_backed(X: object) -> bool:
+    """Return whether X is a large memory map of numbers, two-dimensional and whole, with the content of its file."""
+    return (
+        isinstance(X, np.memmap)
+        and isinstance(X.base, mmap.mmap)
+        and X.mode != "c"  # what was written to it is in memory alone
+        and isinstance(X.filename, str | os.PathLike)
+        and X.ndim == 2
+        and X.dtype.kind in "biuf"
+        and X.nbytes > _WORTH_READING
+        and _is_what_its_file_holds(X, X.base)
+    )
+
+
+def _is_what_its_file_holds(X: np.memmap[Any, Any], mapped: mmap.mmap) -> bool:
+    """Return whether both ends of a map are those of its file, which may be gone, or another one by that name."""
+    begin, end = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY, len(mapped) - mmap.PAGESIZE
+    try:
+        with open(X.filename, "rb") as file:  # type: ignore[arg-type]
+            file.seek(begin)
+            same = file.read(mmap.PAGESIZE) == mapped[: mmap.PAGESIZE]
+            file.seek(begin + end)
+            return same and file.read(mmap.PAGESIZE) == mapped[end:]
+    except OSError:
+        return False

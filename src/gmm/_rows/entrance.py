@@ -89,7 +89,7 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
     """Return the source of rows that are no array in memory; None of others."""
     if type(X) is np.ndarray:
         return None
-    from gmm._rows.npy import NpySource, is_file_backed
+    from gmm._rows.blocks import NpySource, is_file_backed
     from gmm._rows.opening import gives_batches, open_rows
 
     if is_file_backed(X):
