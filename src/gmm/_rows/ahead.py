@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from gmm._rows.sources import Chunk, SameRows, Source, chunks_in_order
+from gmm._rows.sources import Chunk, Source, SourceView, chunks_in_order
 from gmm._values.weights import joined
 
 T = TypeVar("T")
@@ -158,15 +158,14 @@ class _LetGo(BaseException):
     """Ends a task that nobody waits for."""
 
 
-class _Subscriber(SameRows):
-    """The rows as one task sees them, on a thread of its own, which goes on when it is told to.
+class _Subscriber:
+    """A task on a thread of its own, which goes on when it is told to.
 
     `wanted` is the number of the row that it waits for: 0 for that of a new reading.
     """
 
     def __init__(self, source: Source, task: Callable[[Source], Any]) -> None:
-        super().__init__(source.read)
-        self._task, self._rows = task, source
+        self._task, self._source = task, source
         self._turns: SimpleQueue[Chunk | None] = SimpleQueue()
         self._rests: SimpleQueue[None] = SimpleQueue()
         self._is_cancelled = False
@@ -174,10 +173,6 @@ class _Subscriber(SameRows):
         self.wanted, self.seconds = 0, 0.0
         self.has_ended, self.result = False, None
         self._thread = Thread(target=self._work, name="gmm-task", daemon=True)
-
-    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Wait for the next reading, and yield what it serves."""
-        return _in_whole_lanes(self._served(), lane_rows)
 
     def resume(self, chunk: Chunk | None = None) -> None:
         """Let the task go on, with rows or without, until it waits again or ends."""
@@ -215,9 +210,11 @@ class _Subscriber(SameRows):
 
     def _work(self) -> None:
         self._turns.get()
+        base = self._source.read
+        view = SourceView(base, lambda lane_rows: _in_whole_lanes(self._served(), lane_rows), survey=base.survey)
         try:
             if not self._is_cancelled:
-                self.result = self._task(self._rows.read_by(self))
+                self.result = self._task(self._source.read_by(view))
                 self.has_ended = True
         except _LetGo:
             pass

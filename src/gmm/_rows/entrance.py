@@ -128,7 +128,7 @@ def _finite(
         gappy = source.with_gaps()
         nonfinite = gappy.survey.nonfinite if gappy.gaps and source.here else None
         if nonfinite is None:
-            incomplete = (IncompleteSource if source.here else IncompletePartitions).of(gappy)
+            incomplete = IncompleteSource.of(gappy) if source.here else IncompletePartitions(gappy)
             if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
                 if any(of.missing.any() for of in incomplete.patterns):
                     return incomplete

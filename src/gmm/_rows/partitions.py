@@ -226,7 +226,7 @@ class PartitionedSource(Source):
         patterns: dict[Any, Pattern] = {}
         for found in self._looks:
             for key, pattern in found.patterns.items():
-                patterns[key] = patterns[key].joined(pattern) if key in patterns else pattern
+                patterns[key] = patterns[key].with_rows(pattern) if key in patterns else pattern
         return dict(sorted(patterns.items()))
 
     @property
@@ -344,20 +344,10 @@ class IncompletePartitions(IncompleteSource):
     here = False
     fill: Fill | None = None  # what fills the gaps of samples, if not the means of the columns
 
-    @classmethod
-    def of(cls, rows: Source) -> IncompletePartitions:
-        """Leave out rows without a value."""
-        return cls(rows)
-
     @cached_property
     def by_key(self) -> dict[Any, Pattern]:
         """The patterns by their keys, which increase."""
         return self.base.by_key
-
-    @property
-    def n_used(self) -> int:
-        """Number of rows with a positive weight."""
-        return self.base.n_rows
 
     @property
     def fingerprint(self) -> str:
@@ -405,9 +395,7 @@ class IncompletePartitions(IncompleteSource):
 
     def filled_by(self, fill: Fill | None) -> IncompletePartitions:
         """Return the same rows, of which samples are filled otherwise."""
-        other = replace(self, filled=None if fill is None else self.without_gaps)
-        vars(other)["fill"] = fill
-        return other
+        return self.anew(filled=None if fill is None else self.without_gaps, fill=fill)
 
     def check_unchanged(self, statistics: SufficientStatistics) -> None:
         """Check the weight of the rows of a pass.

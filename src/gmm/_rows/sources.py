@@ -1,7 +1,7 @@
 """`Source`: rows that can be read in chunks, any number of times.
 
 `ArraySource` holds an array in memory. Another subclass of `Source` can take its place in `fit`, `predict` and `score`;
-it gives the same bits as an array of the same rows. `WatchedSource` and `ReweighedSource` are views of others.
+it gives the same bits as an array of the same rows. A `SourceView` is another reading of such rows.
 """
 
 from __future__ import annotations
@@ -92,21 +92,14 @@ class Pattern(NamedTuple):
     heaviest: float
     error: int = -1
 
-    @classmethod
-    def of(cls, missing: NDArray[np.bool_], error: int = -1) -> Pattern:
-        """Return a pattern without rows."""
-        return cls(np.flatnonzero(~missing), missing, 0, 0, None, 0.0, error)
-
-    def joined(self, other: Pattern) -> Pattern:
-        """Return the pattern with further rows, those of another."""
-        n, surveys, q = self.n_rows, (self.survey, other.survey), len(self.observed)
-        survey = Survey([(n if i else 0, each, None) for i, each in enumerate(surveys) if each], q) if q else None
-        return self._replace(
-            n_rows=n + other.n_rows,
-            n_used=self.n_used + other.n_used,
-            survey=survey,
-            heaviest=max(self.heaviest, other.heaviest),
-        )
+    def with_rows(self, more: Pattern | ArraySource) -> Pattern:
+        """Return the pattern with further rows: of another part of the source, or given in their observed columns."""
+        n, survey = self.n_rows, self.survey
+        if len(self.observed):
+            part: Any = (n, more.survey, None) if isinstance(more, Pattern) else (n, more.rows, more.sample_weight)
+            survey = more.survey if survey is None else Survey([(0, survey, None), part], len(self.observed))
+        heaviest = max(self.heaviest, more.heaviest)
+        return self._replace(n_rows=n + more.n_rows, n_used=self.n_used + more.n_used, survey=survey, heaviest=heaviest)
 
     @property
     def weight(self) -> float:
@@ -382,10 +375,15 @@ class ArraySource(Source):
         return weighed(values, self.sample_weight)
 
 
-class SameColumns(Source):
-    """Rows with the columns of another source, `base`."""
+class SameRows(Source):
+    """The rows of another source, `base`; a subclass tells how `chunks` come to them."""
 
     base: Source
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+        return self.base.n_rows
 
     @property
     def n_features(self) -> int:
@@ -397,24 +395,10 @@ class SameColumns(Source):
         """Type of the rows."""
         return self.base.dtype
 
-
-class SameRows(SameColumns):
-    """The rows of another source; a subclass tells how `chunks` come to them."""
-
-    def __init__(self, source: Source) -> None:
-        self.base = source
-        self.sample_weight, self.feature_names = source.sample_weight, source.feature_names
-        self.known, self.reads_ahead = source.known, source.reads_ahead
-
     @property
-    def n_rows(self) -> int:
-        """Number of rows, n."""
-        return self.base.n_rows
-
-    @property
-    def survey(self) -> Survey:
-        """Survey of all rows."""
-        return self.base.survey
+    def reads_ahead(self) -> bool:  # type: ignore[override]
+        """Whether chunks are made on a thread of their own."""
+        return self.base.reads_ahead
 
     @property
     def steps(self) -> Array:
@@ -424,6 +408,28 @@ class SameRows(SameColumns):
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return rows of the other source, by a reading of their own."""
         return self.base.take(indices)
+
+
+class SourceView(SameRows):
+    """The rows of another source, whose chunks are read otherwise.
+
+    Parameters
+    ----------
+    base : Source
+    read : callable
+        Begins a reading: from the number of rows in a lane to the chunks.
+    **facts : Any
+        Attributes of the view that differ from those of the other source.
+    """
+
+    def __init__(self, base: Source, read: Callable[[int], Iterator[Chunk]], **facts: Any) -> None:
+        self.base, self._read = base, read
+        self.sample_weight, self.feature_names, self.known = base.sample_weight, base.feature_names, base.known
+        vars(self).update(facts)
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Begin a reading."""
+        return self._read(lane_rows)
 
 
 def box_of(source: Source) -> NDArray[Any]:
@@ -495,53 +501,31 @@ def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, No
 publish("gmm.sources", [Chunk, Source])
 
 
-class WatchedSource(SameRows):
-    """The rows of another source.
-
-    Parameters
-    ----------
-    watched : Source
-        Not in memory.
-    on_reading : callable
-        Called with the number of rows that a reading has served, and the seconds since it began, after each chunk.
-    """
-
-    def __init__(self, watched: Source, on_reading: Callable[[int, float], object]) -> None:
-        super().__init__(watched)
-        self._on_reading = on_reading
-
-    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Yield the chunks of the other source."""
-        began = perf_counter()
-        for chunk in self.base.chunks(lane_rows):
-            yield chunk
-            self._on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
-
-
 def followed(source: Source, on_reading: Callable[[int, float], object]) -> Source:
-    """Return a source as one whose readings are followed, if it is read here and not in memory."""
+    """Return a source as one whose readings are followed, if it is read here and not in memory.
+
+    After each chunk, `on_reading` is called with the number of rows that the reading has served, and its seconds.
+    """
     if not source.here or source.without_gaps.resident is not None:
         return source
-    return source.read_by(WatchedSource(source.read, on_reading))
+    base = source.read
 
+    def read(lane_rows: int) -> Iterator[Chunk]:
+        began = perf_counter()
+        for chunk in base.chunks(lane_rows):
+            yield chunk
+            on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
 
-class ReweighedSource(SameRows):
-    """The rows of another source, with weights (n,) in memory."""
-
-    def __init__(self, source: Source, weight: Array) -> None:
-        super().__init__(source)
-        self.sample_weight = weight
-
-    survey = Source.survey  # of these weights
-
-    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Yield the chunks of the other source with their new weights."""
-        for first, rows, _ in self.base.chunks(lane_rows):
-            yield Chunk(first, rows, weights_of(self.sample_weight, slice(first, first + len(rows))))
+    return source.read_by(SourceView(base, read, survey=base.survey))
 
 
 def reweighed(source: Source, weight: Array) -> Source:
     """Return rows, without gaps and read here, with other weights (n,)."""
     if source.resident is not None:
         return source.resident.anew(sample_weight=weight, known=source.known)
-    return ReweighedSource(source, weight)
+
+    def read(lane_rows: int) -> Iterator[Chunk]:
+        for first, rows, _ in source.chunks(lane_rows):
+            yield Chunk(first, rows, weights_of(weight, slice(first, first + len(rows))))
+
+    return SourceView(source, read, sample_weight=weight)
