@@ -469,7 +469,14 @@ class _Reader:
         n_rows = 0
         types = {name: pa.string() if name in self._signs else pa.float64() for name in columns}
         for batch in self._batches(types, self._text.absent):
-            yield self._with_numbers(batch, n_rows)
+            numbers = list(batch.columns)
+            for j, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
+                if name in self._signs:
+                    numbers[j], unreadable, _ = self._text.as_numbers(column, self._signs[name])
+                    row = pc.index(unreadable, True).as_py()
+                    if row >= 0:
+                        raise self._no_number(name, f"row {n_rows + row + 1}", column[row].as_py())
+            yield pa.RecordBatch.from_arrays(numbers, names=batch.schema.names)
             n_rows += len(batch)
 
     def texts(self, columns: Columns) -> Batches:
@@ -497,17 +504,6 @@ class _Reader:
                 line = self._text.place.line_of(int(field[2]))
                 raise self._no_number(self._columns[int(field[1])], f"line {line}", field[3]) from error
             raise ValueError(f"{self._text.place.name}: {self._text.place.reason(error)}") from error
-
-    def _with_numbers(self, batch: pa.RecordBatch, n_before: int) -> pa.RecordBatch:
-        """Return a batch in which texts are numbers; `n_before` rows come before it."""
-        columns = list(batch.columns)
-        for j, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
-            if name in self._signs:
-                columns[j], unreadable, _ = self._text.as_numbers(column, self._signs[name])
-                row = pc.index(unreadable, True).as_py()
-                if row >= 0:
-                    raise self._no_number(name, f"row {n_before + row + 1}", column[row].as_py())
-        return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
     def _no_number(self, name: str, where: str, text: str) -> ValueError:
         """Return the error for a text in a column of numbers; its advice is for all others of the column as well."""

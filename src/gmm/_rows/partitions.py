@@ -18,7 +18,7 @@ from gmm._kernel.first_look import Survey
 from gmm._lazy import cached_property
 from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Source
+from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Source, forwarded
 from gmm._text.words import listed
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows
@@ -220,7 +220,7 @@ class PartitionedSource(Source):
         """Return the source as one whose first look takes NaN for a missing value."""
         return self.anew(first_reader=PartitionReader(gaps=True), gaps=True)
 
-    @property
+    @cached_property
     def by_key(self) -> dict[Any, Pattern]:
         """Of rows with gaps: the patterns by their keys, which increase."""
         patterns: dict[Any, Pattern] = {}
@@ -249,10 +249,7 @@ class PartitionedSource(Source):
         """Names of the features, if they have any."""
         return self._first.names
 
-    @property
-    def n_used(self) -> int:
-        """Number of rows with a positive weight."""
-        return self.n_rows
+    n_used: int = forwarded("n_rows", "Number of rows with a positive weight.")
 
     @property
     def heaviest(self) -> float:
@@ -344,22 +341,17 @@ class IncompletePartitions(IncompleteSource):
     here = False
     fill: Fill | None = None  # what fills the gaps of samples, if not the means of the columns
 
-    @cached_property
-    def by_key(self) -> dict[Any, Pattern]:
-        """The patterns by their keys, which increase."""
-        return self.base.by_key
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of all rows and weights."""
-        return self.base.fingerprint
+    by_key: dict[Any, Pattern] = forwarded("base.by_key", "The patterns by their keys, which increase.")
+    fingerprint: str = forwarded("base.fingerprint", "Digest of all rows and weights.")
+    survey: Survey = forwarded(
+        "without_gaps.survey", "Survey of the rows, with the means of the columns in their gaps."
+    )
 
     @property
     def infinite(self) -> tuple[int, int]:
         """Row and column of the first infinite value, where there is one; rows without a value count."""
-        place = self.base.anew(
-            first_reader=PartitionReader(means=np.zeros(self.n_features)), gaps=False
-        ).survey.nonfinite
+        reader = PartitionReader(means=np.zeros(self.n_features))
+        place = self.base.anew(first_reader=reader, gaps=False).survey.nonfinite
         assert place is not None
         return place
 
@@ -375,11 +367,6 @@ class IncompletePartitions(IncompleteSource):
                 weights[pattern.observed] += pattern.weight
         means = sums / np.maximum(weights, np.finfo(np.float64).tiny)
         return self.base.anew(first_reader=PartitionReader(gaps=True, means=means))
-
-    @property
-    def survey(self) -> Survey:
-        """Survey of the rows, with the means of the columns in their gaps."""
-        return self.without_gaps.survey
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""

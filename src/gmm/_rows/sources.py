@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from math import ceil, inf
+from operator import attrgetter
 from time import perf_counter
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -128,6 +129,11 @@ class Piece(NamedTuple):
         """Return some of the rows."""
         rows = ArraySource(self.rows.rows[index], weights_of(self.rows.sample_weight, index))
         return Piece(self.pattern, self.indices[index], rows)
+
+
+def forwarded(path: str, what: str) -> Any:
+    """Return a property that is an attribute of a part, such as ``base.n_rows``."""
+    return property(attrgetter(path), doc=what)
 
 
 Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a pattern and rows of it to missing values
@@ -336,6 +342,7 @@ class ArraySource(Source):
     sample_weight: Array | None = None
     known: KnownClasses = ALL_UNKNOWN
     feature_names: NDArray[np.object_] | None = None
+    dtype: ClassVar[np.dtype[Any]] = forwarded("rows.dtype", "Type of the rows.")
 
     @property
     def n_rows(self) -> int:
@@ -346,11 +353,6 @@ class ArraySource(Source):
     def n_features(self) -> int:
         """Number of features, d."""
         return int(self.rows.shape[1])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self.rows.dtype
 
     @property
     def resident(self) -> ArraySource:  # type: ignore[override]
@@ -379,31 +381,11 @@ class SameRows(Source):
     """The rows of another source, `base`; a subclass tells how `chunks` come to them."""
 
     base: Source
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows, n."""
-        return self.base.n_rows
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self.base.n_features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self.base.dtype
-
-    @property
-    def reads_ahead(self) -> bool:  # type: ignore[override]
-        """Whether chunks are made on a thread of their own."""
-        return self.base.reads_ahead
-
-    @property
-    def steps(self) -> Array:
-        """The steps of the columns."""
-        return self.base.steps
+    n_rows: int = forwarded("base.n_rows", "Number of rows, n.")
+    n_features: int = forwarded("base.n_features", "Number of features, d.")
+    dtype: np.dtype[Any] = forwarded("base.dtype", "Type of the rows.")
+    reads_ahead: bool = forwarded("base.reads_ahead", "Whether chunks are made on a thread of their own.")
+    steps: Array = forwarded("base.steps", "The steps of the columns.")
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return rows of the other source, by a reading of their own."""
