@@ -117,7 +117,7 @@ def together(
     list of Ended
         One for each task; None if it did not come to its end.
     """
-    if not source.here:
+    if not source.is_local:
         return [_alone(source, task) if task is tasks[0] or not is_up() else None for task in tasks]
     subscribers: list[_Subscriber] = []
     try:
@@ -214,7 +214,7 @@ class _Subscriber:
         view = SourceView(base, lambda lane_rows: _in_whole_lanes(self._served(), lane_rows), survey=base.survey)
         try:
             if not self._is_cancelled:
-                self.result = self._task(self._source.read_by(view))
+                self.result = self._task(self._source.with_reader(view))
                 self.has_ended = True
         except _LetGo:
             pass

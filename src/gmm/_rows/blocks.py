@@ -118,11 +118,11 @@ class BlockSource(Source):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle where the rows come from; another process reads them anew."""
-        return vars(self.anew())
+        return vars(self.with_changes())
 
     def with_gaps(self) -> Self:
         """Return the source as one whose first look takes NaN for a missing value."""
-        return self.anew(gaps=True)
+        return self.with_changes(gaps=True)
 
     @property
     def n_rows(self) -> int:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from gmm._exceptions import warn
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_error_covariance, check_same_columns, check_same_columns_in, check_sample_weight
+from gmm._validation.given import check_error_covariance, check_same_columns, check_sample_weight
+from gmm._validation.parameters import check_labels_of_columns
 from gmm._validation.rows import as_table, check_enough_rows, check_names, check_rows, check_shape
 from gmm._validation.scalars import column_text, name_of, row_and_column
 
@@ -75,7 +76,7 @@ def as_source(
     fitted = n_features is not None if fitted is None else fitted
     source = _finite(source, estimator, called, missing, fitted=fitted, imputes=imputes)
     if error_covariance is not None:
-        refuse("error_covariance", {"rows in partitions": not source.here})
+        refuse("error_covariance", {"rows in partitions": not source.is_local})
         check_same_columns(error_covariance, called)
         gaps = source.missing_values() if source.in_patterns else None
         errors = check_error_covariance(error_covariance, source.n_rows, source.n_features, gaps)
@@ -126,13 +127,15 @@ def _finite(
         from gmm._rows.partitions import IncompletePartitions
 
         gappy = source.with_gaps()
-        nonfinite = gappy.survey.nonfinite if gappy.gaps and source.here else None
+        nonfinite = gappy.survey.nonfinite if gappy.gaps and source.is_local else None
         if nonfinite is None:
-            incomplete = IncompleteSource.of(gappy) if source.here else IncompletePartitions(gappy)
+            incomplete = IncompleteSource.from_rows(gappy) if source.is_local else IncompletePartitions(gappy)
             if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
                 if any(of.missing.any() for of in incomplete.patterns):
                     return incomplete
-                return source if source.here else incomplete.without_gaps  # rows elsewhere lack those without a value
+                return (
+                    source if source.is_local else incomplete.without_gaps
+                )  # rows elsewhere lack those without a value
             nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     instead = _instead_of_gaps(missing, fitted=fitted, imputes=imputes)
@@ -188,7 +191,7 @@ def as_source_to_fit(
     source, names = as_source(
         X, sample_weight, estimator=estimator, min_rows=2, missing=missing, error_covariance=error_covariance
     )
-    check_same_columns_in(estimator, names)
+    check_labels_of_columns(estimator, names)
     if source.in_patterns and source is not X:
         _check_gaps(source, names)
     check_enough_rows(source.n_used, n_components)
@@ -277,7 +280,7 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
 
 def _farthest(source: Source, column: int, centre: float) -> tuple[np.floating[Any], int | None]:
     """Return the value that is farthest from the centre and its row, which rows elsewhere do not tell."""
-    if not source.here:
+    if not source.is_local:
         low, high = source.survey.box[:, column]
         return (high if high - centre > centre - low else low), None
     farthest: list[tuple[float, np.floating[Any], int]] = []

@@ -63,7 +63,7 @@ class IncompleteSource(SameRows):
         return repr(self.base)
 
     @classmethod
-    def of(cls, rows: Source) -> IncompleteSource:
+    def from_rows(cls, rows: Source) -> IncompleteSource:
         """Take the weight from rows without a value."""
         rows = _contiguous(rows)
         source = cls(rows, rows.sample_weight)
@@ -138,24 +138,24 @@ class IncompleteSource(SameRows):
         """Whether gaps are filled by the means of the columns alone."""
         return self.filled is None
 
-    def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> IncompleteSource:
+    def mapped(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> IncompleteSource:
         """Return rows that a function makes of these, gaps at the same places."""
 
-        def mapped(rows: Source) -> Source:
-            return rows.through(function) or FactorySource(
+        def made(rows: Source) -> Source:
+            return rows.mapped(function) or FactorySource(
                 lambda: (function(chunk.rows) for chunk in rows.chunks()), row_weights=self.sample_weight
             )
 
-        filled = None if self.filled is None else mapped(self.filled)
-        return self.anew(base=mapped(self.base).with_gaps(), filled=filled, feature_names=None)
+        filled = None if self.filled is None else made(self.filled)
+        return self.with_changes(base=made(self.base).with_gaps(), filled=filled, feature_names=None)
 
     @property
     def one_array(self) -> ArraySource | None:
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
         base = self.base.one_array
-        return None if base is None else base.anew(sample_weight=self.sample_weight)
+        return None if base is None else base.with_changes(sample_weight=self.sample_weight)
 
-    def filled_by(self, fill: Fill | None) -> IncompleteSource:
+    def with_fill(self, fill: Fill | None) -> IncompleteSource:
         """Return the same rows with others in the place of `filled`."""
         if fill is None:
             return self._same(filled=None)
@@ -169,15 +169,15 @@ class IncompleteSource(SameRows):
         """The source whose chunks passes read."""
         return self.base
 
-    def read_by(self, reader: Source) -> IncompleteSource:
+    def with_reader(self, reader: Source) -> IncompleteSource:
         """Return the rows as another source reads them."""
         other = self._same(base=reader)
-        return other.filled_by(self.filled.fill) if isinstance(self.filled, FilledSource) else other
+        return other.with_fill(self.filled.fill) if isinstance(self.filled, FilledSource) else other
 
     def _same(self, **parts: Any) -> IncompleteSource:
         """Return the same rows from or filled by other sources, with what is known of them."""
         computed = ("by_key", "_whole", "survey", "column_means")
-        return self.anew(**{name: vars(self)[name] for name in computed if name in vars(self)} | parts)
+        return self.with_changes(**{name: vars(self)[name] for name in computed if name in vars(self)} | parts)
 
     @property
     def informative(self) -> IncompleteSource:
@@ -208,7 +208,7 @@ class IncompleteSource(SameRows):
         rows = ArraySource(self.take(indices), weight)
         return IncompleteSource(rows, weight, self.subset(indices), errors=self.errors.of_rows(indices))
 
-    def taken_as_exact(self) -> IncompleteSource:
+    def without_errors(self) -> IncompleteSource:
         """Return the rows as they were measured, without their errors."""
         return IncompleteSource(self.base, self.sample_weight) if self.errors else self
 

@@ -173,7 +173,7 @@ class PartitionedSource(Source):
     Rows of weight 0 are left out. Neither rows nor weights come here, but for samples.
     """
 
-    here = False
+    is_local = False
     first_reader = PartitionReader()
 
     @abstractmethod
@@ -218,7 +218,7 @@ class PartitionedSource(Source):
 
     def with_gaps(self) -> PartitionedSource:
         """Return the source as one whose first look takes NaN for a missing value."""
-        return self.anew(first_reader=PartitionReader(gaps=True), gaps=True)
+        return self.with_changes(first_reader=PartitionReader(gaps=True), gaps=True)
 
     @cached_property
     def by_key(self) -> dict[Any, Pattern]:
@@ -338,7 +338,7 @@ class IncompletePartitions(IncompleteSource):
 
     base: PartitionedSource
     filled: PartitionedSource | None
-    here = False
+    is_local = False
     fill: Fill | None = None  # what fills the gaps of samples, if not the means of the columns
 
     by_key: dict[Any, Pattern] = forwarded("base.by_key", "The patterns by their keys, which increase.")
@@ -351,7 +351,7 @@ class IncompletePartitions(IncompleteSource):
     def infinite(self) -> tuple[int, int]:
         """Row and column of the first infinite value, where there is one; rows without a value count."""
         reader = PartitionReader(means=np.zeros(self.n_features))
-        place = self.base.anew(first_reader=reader, gaps=False).survey.nonfinite
+        place = self.base.with_changes(first_reader=reader, gaps=False).survey.nonfinite
         assert place is not None
         return place
 
@@ -366,7 +366,7 @@ class IncompletePartitions(IncompleteSource):
                 sums[pattern.observed] += pattern.weight * pattern.survey.centre
                 weights[pattern.observed] += pattern.weight
         means = sums / np.maximum(weights, np.finfo(np.float64).tiny)
-        return self.base.anew(first_reader=PartitionReader(gaps=True, means=means))
+        return self.base.with_changes(first_reader=PartitionReader(gaps=True, means=means))
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
@@ -380,9 +380,9 @@ class IncompletePartitions(IncompleteSource):
         part = self.base.subset(indices)
         return IncompleteSource(part, part.sample_weight, self.subset(indices))
 
-    def filled_by(self, fill: Fill | None) -> IncompletePartitions:
+    def with_fill(self, fill: Fill | None) -> IncompletePartitions:
         """Return the same rows, of which samples are filled otherwise."""
-        return self.anew(filled=None if fill is None else self.without_gaps, fill=fill)
+        return self.with_changes(filled=None if fill is None else self.without_gaps, fill=fill)
 
     def check_unchanged(self, statistics: SufficientStatistics) -> None:
         """Check the weight of the rows of a pass.

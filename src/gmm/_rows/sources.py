@@ -158,7 +158,7 @@ class Source(ABC):
         Names of the features, if they have any.
     reads_ahead : bool
         Whether chunks are made on a thread of their own.
-    here : bool
+    is_local : bool
         Whether rows can be read here; else passes go to them.
     gaps : bool
         Whether the first look takes NaN for a missing value.
@@ -174,7 +174,7 @@ class Source(ABC):
     resident: ArraySource | None = None
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
-    here: ClassVar[bool] = True
+    is_local: ClassVar[bool] = True
     gaps: bool = False
     in_patterns: ClassVar[bool] = False
     unfilled: bool = False
@@ -203,7 +203,7 @@ class Source(ABC):
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
         return self.resident
 
-    def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source | None:
+    def mapped(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source | None:
         """Return rows that a function makes of these, if they are in memory."""
         resident = self.resident
         return None if resident is None else ArraySource(function(resident.rows), self.sample_weight)
@@ -226,11 +226,11 @@ class Source(ABC):
         """The rows, with something in the place of missing values."""
         return self
 
-    def taken_as_exact(self) -> Source:
+    def without_errors(self) -> Source:
         """Return the rows as they were measured, without their errors."""
         return self
 
-    def filled_by(self, fill: Fill | None) -> Source:
+    def with_fill(self, fill: Fill | None) -> Source:
         """Return the rows with others in the place of missing values; None fills by the means of the columns."""
         return self
 
@@ -266,7 +266,7 @@ class Source(ABC):
         """The source whose chunks passes read."""
         return self
 
-    def read_by(self, reader: Source) -> Source:
+    def with_reader(self, reader: Source) -> Source:
         """Return the rows as another source reads them, whose rows are those of `read`."""
         return reader
 
@@ -279,7 +279,7 @@ class Source(ABC):
         """Weights of all rows, (n,), ones where they have none."""
         return in_full(self.sample_weight, self.n_rows)
 
-    def anew(self, **changes: Any) -> Self:
+    def with_changes(self, **changes: Any) -> Self:
         """Return the source with other attributes, before any look at its rows."""
         cached = {
             name for kind in type(self).__mro__ for name, of in vars(kind).items() if isinstance(of, cached_property)
@@ -488,7 +488,7 @@ def followed(source: Source, on_reading: Callable[[int, float], object]) -> Sour
 
     After each chunk, `on_reading` is called with the number of rows that the reading has served, and its seconds.
     """
-    if not source.here or source.without_gaps.resident is not None:
+    if not source.is_local or source.without_gaps.resident is not None:
         return source
     base = source.read
 
@@ -498,13 +498,13 @@ def followed(source: Source, on_reading: Callable[[int, float], object]) -> Sour
             yield chunk
             on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
 
-    return source.read_by(SourceView(base, read, survey=base.survey))
+    return source.with_reader(SourceView(base, read, survey=base.survey))
 
 
 def reweighed(source: Source, weight: Array) -> Source:
     """Return rows, without gaps and read here, with other weights (n,)."""
     if source.resident is not None:
-        return source.resident.anew(sample_weight=weight, known=source.known)
+        return source.resident.with_changes(sample_weight=weight, known=source.known)
 
     def read(lane_rows: int) -> Iterator[Chunk]:
         for first, rows, _ in source.chunks(lane_rows):
