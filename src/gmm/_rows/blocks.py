@@ -397,22 +397,22 @@ class NpySource(NamedSource):
     n_rows = 0
 
     def __init__(self, mapped: np.memmap[Any, Any], row_weights: Array | None = None) -> None:
-        self.mapped, self.row_weights = mapped, row_weights
+        self._map, self.row_weights = mapped, row_weights
         self.name, self.dtype = os.fspath(mapped.filename or ""), float_type(mapped.dtype)
         self.n_rows, self.n_features = mapped.shape
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle which part of which file it is, not its content."""
-        order = "C" if self.mapped.flags.c_contiguous else "F"
-        place = (self.name, self.mapped.dtype, "r", self.mapped.offset, self.mapped.shape, order)
+        order = "C" if self._map.flags.c_contiguous else "F"
+        place = (self.name, self._map.dtype, "r", self._map.offset, self._map.shape, order)
         return _mapped_again, (place, self.row_weights)
 
     @property
     def one_array(self) -> ArraySource | None:
         """The map, of which the operating system loads what is touched; None if the numbers need conversion."""
-        if self.mapped.dtype != self.dtype:
+        if self._map.dtype != self.dtype:
             return None
-        return ArraySource(to_kernel_floats(self.mapped), self.row_weights)
+        return ArraySource(to_kernel_floats(self._map), self.row_weights)
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the file from the beginning."""
@@ -420,17 +420,17 @@ class NpySource(NamedSource):
 
     def raw_blocks(self) -> Iterator[NDArray[Any]]:
         """Read the file from the beginning, in its own type; each block is valid until the next is asked for."""
-        n, d = self.mapped.shape
-        by_column = not self.mapped.flags.c_contiguous
-        step = max(1, _BLOCK_BYTES // (max(d, 1) * self.mapped.itemsize))
-        raw = np.empty((step, d), self.mapped.dtype, order="F" if by_column else "C")
+        n, d = self._map.shape
+        by_column = not self._map.flags.c_contiguous
+        step = max(1, _BLOCK_BYTES // (max(d, 1) * self._map.itemsize))
+        raw = np.empty((step, d), self._map.dtype, order="F" if by_column else "C")
         with FileIO(self.name) as file:
             for start in range(0, n, step):
                 rows = min(step, n - start)
                 # Parts of the file: (number of the item they begin with, where they go).
                 parts = [(j * n + start, raw[:rows, j]) for j in range(d)] if by_column else [(start * d, raw[:rows])]
                 for item, part in parts:
-                    file.seek(self.mapped.offset + item * raw.itemsize)
+                    file.seek(self._map.offset + item * raw.itemsize)
                     self._fill(file, part)
                 yield raw[:rows]
 

@@ -133,9 +133,8 @@ def _finite(
             if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
                 if any(of.missing.any() for of in incomplete.patterns):
                     return incomplete
-                return (
-                    source if source.is_local else incomplete.without_gaps
-                )  # rows elsewhere lack those without a value
+                # Rows elsewhere lack those without a value.
+                return source if source.is_local else incomplete.without_gaps
             nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     instead = _instead_of_gaps(missing, fitted=fitted, imputes=imputes)
