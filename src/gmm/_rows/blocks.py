@@ -389,30 +389,30 @@ class NpySource(NamedSource):
 
     Parameters
     ----------
-    mapped : memmap of shape (n, d)
+    memory_map : memmap of shape (n, d)
         The whole map of a file. Passes use its shape, type and place, and read the file.
     row_weights : array of shape (n,), optional
     """
 
     n_rows = 0
 
-    def __init__(self, mapped: np.memmap[Any, Any], row_weights: Array | None = None) -> None:
-        self._map, self.row_weights = mapped, row_weights
-        self.name, self.dtype = os.fspath(mapped.filename or ""), float_type(mapped.dtype)
-        self.n_rows, self.n_features = mapped.shape
+    def __init__(self, memory_map: np.memmap[Any, Any], row_weights: Array | None = None) -> None:
+        self.memory_map, self.row_weights = memory_map, row_weights
+        self.name, self.dtype = os.fspath(memory_map.filename or ""), float_type(memory_map.dtype)
+        self.n_rows, self.n_features = memory_map.shape
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle which part of which file it is, not its content."""
-        order = "C" if self._map.flags.c_contiguous else "F"
-        place = (self.name, self._map.dtype, "r", self._map.offset, self._map.shape, order)
+        order = "C" if self.memory_map.flags.c_contiguous else "F"
+        place = (self.name, self.memory_map.dtype, "r", self.memory_map.offset, self.memory_map.shape, order)
         return _mapped_again, (place, self.row_weights)
 
     @property
     def one_array(self) -> ArraySource | None:
         """The map, of which the operating system loads what is touched; None if the numbers need conversion."""
-        if self._map.dtype != self.dtype:
+        if self.memory_map.dtype != self.dtype:
             return None
-        return ArraySource(to_kernel_floats(self._map), self.row_weights)
+        return ArraySource(to_kernel_floats(self.memory_map), self.row_weights)
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the file from the beginning."""
@@ -420,17 +420,17 @@ class NpySource(NamedSource):
 
     def raw_blocks(self) -> Iterator[NDArray[Any]]:
         """Read the file from the beginning, in its own type; each block is valid until the next is asked for."""
-        n, d = self._map.shape
-        by_column = not self._map.flags.c_contiguous
-        step = max(1, _BLOCK_BYTES // (max(d, 1) * self._map.itemsize))
-        raw = np.empty((step, d), self._map.dtype, order="F" if by_column else "C")
+        n, d = self.memory_map.shape
+        by_column = not self.memory_map.flags.c_contiguous
+        step = max(1, _BLOCK_BYTES // (max(d, 1) * self.memory_map.itemsize))
+        raw = np.empty((step, d), self.memory_map.dtype, order="F" if by_column else "C")
         with FileIO(self.name) as file:
             for start in range(0, n, step):
                 rows = min(step, n - start)
                 # Parts of the file: (number of the item they begin with, where they go).
                 parts = [(j * n + start, raw[:rows, j]) for j in range(d)] if by_column else [(start * d, raw[:rows])]
                 for item, part in parts:
-                    file.seek(self._map.offset + item * raw.itemsize)
+                    file.seek(self.memory_map.offset + item * raw.itemsize)
                     self._fill(file, part)
                 yield raw[:rows]
 
