@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +22,6 @@ from gmm._rows.formats import ARROW, NPY, ORC, PARQUET
 from gmm._rows.tables import Batches, Columns, Part, native_file
 
 _BUFFER = 1 << 16  # bytes of each column that are read at once; without a buffer, a row group is in memory twice
-_USUAL: Mapping[str, int] = MappingProxyType({})
 _FAULTS = (pa.ArrowException, OSError)
 
 
@@ -36,51 +34,42 @@ def _worded(what: str, kinds: tuple[type[Exception], ...] = _FAULTS) -> Iterator
         raise ValueError(f"{what}: {error}") from error
 
 
-def parquet_part(name: str, source: str | bytes) -> Part:
-    """Open a Parquet file."""
-    with _parquet_file(native_file(source), name) as file:
-        return Part(name, file.schema_arrow, partial(_parquet_columns, name, source))
+class _Format(NamedTuple):
+    """How files of a kind are read, by what pyarrow makes of an open one."""
+
+    open: Callable[[str, pa.NativeFile], Any]  # from the name for messages
+    schema: str  # the attribute that holds it
+    read: Callable[[Any, Columns, int], Batches]
 
 
-def _parquet_columns(name: str, source: str | bytes, columns: Columns, at_once: int) -> Batches:
-    return _parquet_batches(native_file(source), name, columns, at_once)
+def _file_part(kind: _Format, name: str, source: str | bytes) -> Part:
+    with native_file(source) as file:
+        return Part(name, getattr(kind.open(name, file), kind.schema), partial(_read_file, kind, name, source))
 
 
-def _parquet_batches(
-    source: pa.NativeFile,
-    name: str,
-    columns: Columns,
-    at_once: int,
-    row_groups: Sequence[int] | None = None,
-    limits: Mapping[str, int] = _USUAL,
-) -> Batches:
-    """Yield columns of a Parquet file, `at_once` rows at a time; `name` is for messages, no `row_groups` are all.
-
-    Checksums of its pages are verified, if it has any. `limits` are those of `pyarrow.parquet.ParquetFile`.
-    """
-    with _parquet_file(source, name, limits) as file, _worded(f"{name} is damaged"):
-        yield from file.iter_batches(at_once, row_groups=row_groups, columns=list(columns), use_threads=False)
+def _read_file(kind: _Format, name: str, source: str | bytes, columns: Columns, at_once: int) -> Batches:
+    with native_file(source) as file:
+        reader = kind.open(name, file)
+        with _worded(f"{name} is damaged"):
+            yield from kind.read(reader, columns, at_once)
 
 
-def _parquet_file(source: pa.NativeFile, name: str, limits: Mapping[str, int] = _USUAL) -> pa.parquet.ParquetFile:
+def _parquet_file(name: str, file: pa.NativeFile, **limits: int) -> pa.parquet.ParquetFile:
+    """Open a Parquet file; checksums of its pages are verified, if it has any."""
     with _worded(f"{name} is not a complete Parquet file", (pa.ArrowException,)):
         return pa.parquet.ParquetFile(
-            source, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True, **limits
+            file, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True, **limits
         )
 
 
-def arrow_part(name: str, source: str | bytes) -> Part:
-    """Open an Arrow file, Feather included, or a file that holds an Arrow stream."""
-    with native_file(source) as file:
-        return Part(name, _arrow_reader(name, file).schema, partial(_arrow_batches, name, source))
-
-
-def _arrow_batches(name: str, source: str | bytes, columns: Columns, at_once: int) -> Batches:
-    with native_file(source) as file, _worded(f"{name} is damaged"):
-        yield from _batches(_arrow_reader(name, file))
+def _row_groups(
+    file: pa.parquet.ParquetFile, columns: Columns, at_once: int, numbers: Sequence[int] | None = None
+) -> Batches:
+    return file.iter_batches(at_once, row_groups=numbers, columns=list(columns), use_threads=False)
 
 
 def _arrow_reader(name: str, file: pa.NativeFile) -> Any:
+    """Open an Arrow file, Feather included, or a file that holds an Arrow stream."""
     try:
         return pa.ipc.open_file(file)
     except pa.ArrowInvalid:
@@ -89,23 +78,24 @@ def _arrow_reader(name: str, file: pa.NativeFile) -> Any:
         return pa.ipc.open_stream(file)
 
 
-def orc_part(name: str, source: str | bytes) -> Part:
-    """Open an ORC file."""
-    return Part(name, _orc_file(name, source).schema, partial(_stripes, name, source))
+def _batches(reader: Any, columns: Columns, at_once: int) -> Batches:
+    if hasattr(reader, "to_batches"):
+        yield from reader.to_batches()
+    elif isinstance(reader, pa.ipc.RecordBatchFileReader):
+        for i in range(reader.num_record_batches):
+            yield reader.get_batch(i)
+    else:
+        yield from reader
 
 
-def _stripes(name: str, source: str | bytes, columns: Columns, at_once: int) -> Batches:
-    file = _orc_file(name, source)
-    present = [column for column in columns if column in file.schema.names]
-    with _worded(f"{name} is damaged"):
-        for stripe in range(file.nstripes):
-            yield file.read_stripe(stripe, columns=present)
-
-
-def _orc_file(name: str, source: str | bytes) -> pa.orc.ORCFile:
-    file = native_file(source)
+def _orc_file(name: str, file: pa.NativeFile) -> pa.orc.ORCFile:
     with _worded(f"{name} is not a complete ORC file"):
         return pa.orc.ORCFile(file)
+
+
+def _stripes(file: pa.orc.ORCFile, columns: Columns, at_once: int) -> Batches:
+    present = [name for name in columns if name in file.schema.names]
+    return (file.read_stripe(number, columns=present) for number in range(file.nstripes))
 
 
 def npy_part(name: str, source: str | bytes) -> Part:
@@ -127,9 +117,9 @@ def _npy_batches(array: Any, dtype: np.dtype[Any], schema: pa.Schema, columns: C
 
 
 FILES: dict[str, Callable[[str, str | bytes], Part]] = {  # from the name in messages, and the path or the content
-    **dict.fromkeys(PARQUET, parquet_part),
-    **dict.fromkeys(ARROW, arrow_part),
-    **dict.fromkeys(ORC, orc_part),
+    **dict.fromkeys(PARQUET, partial(_file_part, _Format(_parquet_file, "schema_arrow", _row_groups))),
+    **dict.fromkeys(ARROW, partial(_file_part, _Format(_arrow_reader, "schema", _batches))),
+    **dict.fromkeys(ORC, partial(_file_part, _Format(_orc_file, "schema", _stripes))),
     **dict.fromkeys(NPY, npy_part),
 }
 
@@ -143,20 +133,10 @@ def reader_part(data: Any) -> Part:
 
 def _read(name: str, data: Any, columns: Columns, at_once: int) -> Batches:
     try:
-        yield from _batches(data)
+        yield from _batches(data, columns, at_once)
     except _FAULTS as error:
         why = " again: give scratch=True, which keeps a copy of what can be read only once" * ("OneShot" in str(error))
         raise ValueError(f"{name} cannot be read{why}: {error}") from error
-
-
-def _batches(reader: Any) -> Batches:
-    if hasattr(reader, "to_batches"):
-        yield from reader.to_batches()
-    elif isinstance(reader, pa.ipc.RecordBatchFileReader):
-        for i in range(reader.num_record_batches):
-            yield reader.get_batch(i)
-    else:
-        yield from reader
 
 
 def lazy_frame_part(frame: Any) -> Part:
@@ -212,10 +192,12 @@ def _scanned(data: pa.dataset.Dataset, columns: Columns, at_once: int) -> Batche
             yield from data.to_batches(columns=names, batch_size=at_once, fragment_scan_options=options, **how)
             return
         for fragment in fragments:
-            row_groups = [group.id for group in fragment.row_groups]
+            numbers = [group.id for group in fragment.row_groups]
             limits = {name: getattr(fragment.format.default_fragment_scan_options, name) for name in _LIMITS}
-            with fragment.open() as file:
-                yield from _parquet_batches(file, fragment.path, names, at_once, row_groups, limits)
+            with fragment.open() as stored:
+                file = _parquet_file(fragment.path, stored, **limits)
+                with _worded(f"{fragment.path} is damaged"):
+                    yield from _row_groups(file, names, at_once, numbers)
 
 
 def _parquet_files(data: pa.dataset.Dataset, names: Sequence[str]) -> list[Any] | None:
