@@ -15,7 +15,7 @@ PLACES = {
     "gmm._cli.report": "report=.",
     "gmm._cli.report.page": "render",
     "gmm._cli.report.sections": "Columns figures=. format_share wording=.",
-    "gmm._cli.rows": "OPTIONS",
+    "gmm._cli.rows": "text_options=OPTIONS",
     "gmm._cli.show": "choice",
     "gmm._cli.write": "write_json write_table write_text",
     "gmm._em": "_em=.",

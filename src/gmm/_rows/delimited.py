@@ -9,7 +9,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from itertools import islice
@@ -79,42 +79,6 @@ def _without_signs(texts: Any) -> Any:
     return pc.replace_substring_regex(texts, _SIGN.pattern, r"\1")
 
 
-def _as_numbers(column: Any, decimal: str, missing: Collection[str], sign: str | None = None) -> tuple[Any, Any, str]:
-    """Read texts as numbers.
-
-    Parameters
-    ----------
-    column : pyarrow.Array or ChunkedArray of strings
-    decimal : {".", ","}
-    missing : collection of str
-        What stands for a missing value, without the blanks around it; so does a text of blanks alone.
-    sign : str, optional
-        What each number has beside it, such as $ or %; by default as the first has.
-
-    Returns
-    -------
-    numbers : as `column`, of float64
-        Null where a value is missing or unreadable.
-    unreadable : as `column`, of bool
-    sign : str
-    """
-    text = pc.utf8_trim_whitespace(column)
-    absent = pc.or_(pc.is_null(text), pc.is_in(text, value_set=pa.array([*missing, ""], text.type)))
-    if sign is None:
-        first = pc.index(absent, False).as_py()
-        sign = re.sub(f"[^{_SIGNS}]", "", text[first].as_py()) if first >= 0 else ""
-    plain, others = text, absent
-    if sign:
-        plain = _without_signs(text)
-        signs = pc.replace_substring_regex(text, f"[^{_SIGNS}]", "")
-        others = pc.or_(absent, pc.fill_null(pc.not_equal(signs, sign), True))
-    readable = pc.and_not(_matching(plain, _NUMBER[decimal].pattern), others)
-    digits = pc.replace_substring_regex(plain, f"[{_grouping(decimal)}]", "")
-    plain = pc.replace_substring(digits, decimal, ".")
-    numbers = pc.cast(pc.if_else(readable, plain, pa.scalar(None, text.type)), pa.float64())
-    return numbers, pc.invert(pc.or_(readable, absent)), sign
-
-
 class _Numbers(NamedTuple):
     """A table in which columns of text that hold numbers are numbers.
 
@@ -133,72 +97,6 @@ class _Numbers(NamedTuple):
     obstacles: dict[str, Obstacle]
     signs: dict[str, str]
     examples: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def from_texts(cls, table: pa.Table, decimal: str, missing: Collection[str]) -> Self:
-        """Read the columns of text that hold nothing but numbers."""
-        obstacles, signs, examples = dict[str, Obstacle](), dict[str, str](), []
-        marks = rf"\d[{_grouping(decimal)}]\d|[{_SIGNS}]"
-        for j, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
-            if not is_text(column.type):
-                continue
-            numbers, unreadable, sign = _as_numbers(column, decimal, missing)
-            if pc.any(unreadable).as_py():
-                obstacles[name] = _obstacle(column, numbers, unreadable, decimal, sign)
-                continue
-            table, signs[name] = table.set_column(j, name, numbers), sign
-            row = pc.index(pc.match_substring_regex(pc.utf8_trim_whitespace(column), marks), True).as_py()
-            if row >= 0:
-                value = f"{numbers[row].as_py():.15g}"
-                examples.append((name, f"{_shortened(column[row].as_py())} of column {name!r} as {value}"))
-        return cls(table, obstacles, signs, tuple(examples))
-
-
-def _decimal_mark(table: pa.Table, missing: Collection[str], words: Words, *, points_may_group: bool) -> str:
-    """Return the decimal mark that columns of text show, a point where none does.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Columns of strings; only those of which most values are numbers count.
-    missing : collection of str
-        As in `_as_numbers`.
-    words : Words
-    points_may_group : bool
-        Whether points are likely to separate thousands, as in tables of countries with decimal commas.
-
-    Raises
-    ------
-    ValueError
-        If commas or such points may be decimal marks or separate thousands, or columns contradict each other.
-    """
-    shown: dict[str, str] = {}  # what each mark is shown by, and what may be either
-    marks = "[.,]" if points_may_group else ","
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        text = _without_signs(pc.utf8_trim_whitespace(column))
-        point, comma = (_matching(text, _NUMBER[mark].pattern) for mark in DECIMALS)
-        present = pc.invert(pc.fill_null(pc.is_in(text, value_set=pa.array([*missing, ""], text.type)), True))
-        if 2 * (pc.sum(pc.or_(point, comma)).as_py() or 0) <= (pc.sum(present).as_py() or 0):
-            continue
-        either = pc.and_(pc.and_(point, comma), _matching(text, marks))
-        evidence = {".": pc.and_not(point, comma), ",": pc.and_not(comma, point), "either": either}
-        for mark, rows in evidence.items():
-            row = pc.index(rows, True).as_py()
-            if row >= 0:
-                shown.setdefault(mark, f"{_shortened(text[row].as_py())} in row {row + 1}, column {name!r}")
-    remedy = " or ".join(words.decimal.format(mark) for mark in DECIMALS)
-    if "." in shown and "," in shown:
-        raise ValueError(
-            f"decimal points ({shown['.']}) and commas ({shown[',']}): use {remedy} to say which are decimal"
-        )
-    if "either" in shown and not ("." in shown or "," in shown):
-        mark = "," if "," in shown["either"].partition(" in row ")[0] else "."
-        (other,) = (each for each in DECIMALS if each != mark)
-        raise ValueError(
-            f"{shown['either']}, may have a decimal mark or separate thousands: use {words.decimal.format(mark)} if "
-            f"{_MARKS[mark]} are decimal, {words.decimal.format(other)} if they separate thousands"
-        )
-    return "," if "," in shown else "."
 
 
 def _obstacle(column: Any, numbers: Any, unreadable: Any, decimal: str, sign: str) -> Obstacle:
@@ -331,46 +229,6 @@ _EXAMPLES = 3  # texts that a note shows
 _COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
 
 
-def _has_column_names(
-    path: str, fields: Sequence[str], read: Callable[[], pa.Table], missing: Sequence[str], text_format: TextFormat
-) -> tuple[bool, str]:
-    """Decide whether the fields of the first line are column names; a wrong guess would lose a row or add one.
-
-    `read` returns the table below the first line, and `missing` are texts that stand for a missing value.
-    """
-    if text_format.header is not None:
-        return text_format.header, ""
-    if_names, if_row = text_format.words.named, text_format.words.unnamed
-    numbers = [field for field in fields if field.strip() and _like_value(field, missing)]
-    if not numbers:
-        return True, ""
-    examples, last = quoted(numbers, _EXAMPLES), len(fields) - 1
-    named = {0: "x0", 1: "x0 and x1"}.get(last, f"x0 to x{last}")
-    row = (
-        f"the first line holds numbers ({examples}), so it is read as a row and the columns are named "
-        f"{named}; use {if_names} if it holds column names"
-    )
-    if all(_like_value(field, missing) for field in fields) and not _count_up(numbers):
-        return False, row
-    body = read()
-    pairs = zip(body.column_names, body.columns, strict=True)
-    verdicts = {_is_name(field, column, missing) for field, column in pairs} - {None}
-    if verdicts == {True}:
-        return True, ""
-    if verdicts == {False}:
-        return False, row
-    alike = len(numbers) == len(body.columns) and all(map(pa.types.is_integer, body.schema.types))
-    if not verdicts and (2 * len(numbers) <= len(fields) or (_count_up(numbers) and not alike)):
-        return True, (
-            f"the first line is read as column names, although it holds numbers ({examples}); use {if_row} if it is "
-            "a row"
-        )
-    raise ValueError(
-        f"{path}: the first line holds numbers ({examples}) and could be column names or a row: use {if_names} if it "
-        f"holds column names, {if_row} if it is a row"
-    )
-
-
 def _is_name(field: str, column: pa.ChunkedArray, missing: Sequence[str]) -> bool | None:
     """Return whether a field of the first line is the name of the column below it; None if this cannot be decided."""
     if _like_value(field, missing) or pa.types.is_null(column.type) or pa.types.is_binary(column.type):
@@ -432,13 +290,13 @@ def text_part(name: str, source: str | bytes, text_format: TextFormat, *, whole:
     try:
         text, said = _Text.begun(place, whole=whole)
         below_names = cache(partial(text.parsed, None))
-        has_names, note = _has_column_names(name, text.fields, below_names, text.missing, text_format)
+        has_names, note = text.has_names(below_names)
         names = None if has_names else text.default_names
         table = below_names() if has_names else text.parsed(names)
         if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
             text, said = text._replace(encoding=LATIN_1), (*said, _NO_UTF_8)
             table = text.parsed(names)
-        numbers = _Numbers.from_texts(table, text.decimal, text.missing)
+        numbers = text.numbers_in(table)
     except _FAULTS as error:
         raise ValueError(f"{name} is not a table: {place.reason(error)}") from error
     schema = numbers.table.schema
@@ -607,8 +465,7 @@ class _Text(NamedTuple):
         # Without these marks, no field has decimal commas, or points that separate thousands before them.
         marks = {",": b'"', ";": b",."}.get(delimiter, b",")
         if text_format.decimal is None and any(mark in beginning for mark in marks):
-            texts = text.with_whole_lines(lambda text: text._first_block(None, dict.fromkeys(text.fields, pa.string())))
-            mark = _decimal_mark(texts, text.missing, text_format.words, points_may_group=delimiter == ";")
+            mark = text.decimal_mark()
             if mark == ",":
                 said.append(f"commas are read as decimal; use {text_format.words.decimal.format('.')} if they are not")
             text = text._replace(decimal=mark)
@@ -634,9 +491,128 @@ class _Text(NamedTuple):
         """Names for columns that have none."""
         return [f"x{j}" for j in range(len(self.fields))]
 
-    def as_numbers(self, column: Any, sign: str) -> tuple[Any, Any, str]:
-        """Read texts as numbers, as `_as_numbers` says."""
-        return _as_numbers(column, self.decimal, self.missing, sign)
+    def as_numbers(self, column: Any, sign: str | None = None) -> tuple[Any, Any, str]:
+        """Read texts as numbers.
+
+        Parameters
+        ----------
+        column : pyarrow.Array or ChunkedArray of strings
+        sign : str, optional
+            What each number has beside it, such as $ or %; by default as the first has.
+
+        Returns
+        -------
+        numbers : as `column`, of float64
+            Null where a value is missing or unreadable.
+        unreadable : as `column`, of bool
+        sign : str
+        """
+        text = pc.utf8_trim_whitespace(column)
+        absent = pc.or_(pc.is_null(text), pc.is_in(text, value_set=pa.array([*self.missing, ""], text.type)))
+        if sign is None:
+            first = pc.index(absent, False).as_py()
+            sign = re.sub(f"[^{_SIGNS}]", "", text[first].as_py()) if first >= 0 else ""
+        plain, others = text, absent
+        if sign:
+            plain = _without_signs(text)
+            signs = pc.replace_substring_regex(text, f"[^{_SIGNS}]", "")
+            others = pc.or_(absent, pc.fill_null(pc.not_equal(signs, sign), True))
+        readable = pc.and_not(_matching(plain, _NUMBER[self.decimal].pattern), others)
+        digits = pc.replace_substring_regex(plain, f"[{_grouping(self.decimal)}]", "")
+        plain = pc.replace_substring(digits, self.decimal, ".")
+        numbers = pc.cast(pc.if_else(readable, plain, pa.scalar(None, text.type)), pa.float64())
+        return numbers, pc.invert(pc.or_(readable, absent)), sign
+
+    def numbers_in(self, table: pa.Table) -> _Numbers:
+        """Read the columns of text that hold nothing but numbers."""
+        obstacles, signs, examples = dict[str, Obstacle](), dict[str, str](), []
+        marks = rf"\d[{_grouping(self.decimal)}]\d|[{_SIGNS}]"
+        for j, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
+            if not is_text(column.type):
+                continue
+            numbers, unreadable, sign = self.as_numbers(column)
+            if pc.any(unreadable).as_py():
+                obstacles[name] = _obstacle(column, numbers, unreadable, self.decimal, sign)
+                continue
+            table, signs[name] = table.set_column(j, name, numbers), sign
+            row = pc.index(pc.match_substring_regex(pc.utf8_trim_whitespace(column), marks), True).as_py()
+            if row >= 0:
+                value = f"{numbers[row].as_py():.15g}"
+                examples.append((name, f"{_shortened(column[row].as_py())} of column {name!r} as {value}"))
+        return _Numbers(table, obstacles, signs, tuple(examples))
+
+    def has_names(self, read: Callable[[], pa.Table]) -> tuple[bool, str]:
+        """Decide whether the fields of the first line are column names; a wrong guess would lose a row or add one.
+
+        `read` returns the table below the first line.
+        """
+        header, words = self.place.text_format.header, self.place.text_format.words
+        if header is not None:
+            return header, ""
+        fields, missing = self.fields, self.missing
+        numbers = [field for field in fields if field.strip() and _like_value(field, missing)]
+        if not numbers:
+            return True, ""
+        last, holds_numbers = len(fields) - 1, f"holds numbers ({quoted(numbers, _EXAMPLES)})"
+        named = {0: "x0", 1: "x0 and x1"}.get(last, f"x0 to x{last}")
+        row = (
+            f"the first line {holds_numbers}, so it is read as a row and the columns are named {named}; use "
+            f"{words.named} if it holds column names"
+        )
+        if all(_like_value(field, missing) for field in fields) and not _count_up(numbers):
+            return False, row
+        body = read()
+        verdicts = {_is_name(*pair, missing) for pair in zip(body.column_names, body.columns, strict=True)} - {None}
+        if verdicts == {True}:
+            return True, ""
+        if verdicts == {False}:
+            return False, row
+        alike = len(numbers) == len(body.columns) and all(map(pa.types.is_integer, body.schema.types))
+        if not verdicts and (2 * len(numbers) <= len(fields) or (_count_up(numbers) and not alike)):
+            names = f"the first line is read as column names, although it {holds_numbers}"
+            return True, f"{names}; use {words.unnamed} if it is a row"
+        raise ValueError(
+            f"{self.place.name}: the first line {holds_numbers} and could be column names or a row: use {words.named} "
+            f"if it holds column names, {words.unnamed} if it is a row"
+        )
+
+    def decimal_mark(self) -> str:
+        """Return the decimal mark that the columns show of which most values are numbers, a point where none does.
+
+        Raises
+        ------
+        ValueError
+            If commas, or points beside semicolons, may be decimal marks or separate thousands, or columns disagree.
+        """
+        shown: dict[str, str] = {}  # what each mark is shown by, and what may be either
+        # Points are likely to separate thousands in tables of countries with decimal commas.
+        marks, words = "[.,]" if self.delimiter == ";" else ",", self.place.text_format.words
+        table = self.with_whole_lines(lambda text: text._first_block(None, dict.fromkeys(text.fields, pa.string())))
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            text = _without_signs(pc.utf8_trim_whitespace(column))
+            point, comma = (_matching(text, _NUMBER[mark].pattern) for mark in DECIMALS)
+            present = pc.invert(pc.fill_null(pc.is_in(text, value_set=pa.array([*self.missing, ""], text.type)), True))
+            if 2 * (pc.sum(pc.or_(point, comma)).as_py() or 0) <= (pc.sum(present).as_py() or 0):
+                continue
+            either = pc.and_(pc.and_(point, comma), _matching(text, marks))
+            evidence = {".": pc.and_not(point, comma), ",": pc.and_not(comma, point), "either": either}
+            for mark, rows in evidence.items():
+                row = pc.index(rows, True).as_py()
+                if row >= 0:
+                    shown.setdefault(mark, f"{_shortened(text[row].as_py())} in row {row + 1}, column {name!r}")
+        use = {mark: words.decimal.format(mark) for mark in DECIMALS}
+        if "." in shown and "," in shown:
+            raise ValueError(
+                f"decimal points ({shown['.']}) and commas ({shown[',']}): use {' or '.join(use.values())} to say "
+                "which are decimal"
+            )
+        if "either" in shown and not ("." in shown or "," in shown):
+            mark, other = ",." if "," in shown["either"].partition(" in row ")[0] else ".,"
+            raise ValueError(
+                f"{shown['either']}, may have a decimal mark or separate thousands: use {use[mark]} if {_MARKS[mark]} "
+                f"are decimal, {use[other]} if they separate thousands"
+            )
+        return "," if "," in shown else "."
 
     def read_otherwise(self, error: pa.ArrowInvalid) -> Self | None:
         """Return the text in larger blocks or in Latin-1, where one of these may mend the error; else None."""
@@ -684,7 +660,7 @@ class _Text(NamedTuple):
         return self._read(names, use_threads=False)  # only then does the error give the line
 
     def _stream(self) -> pa.NativeFile:
-        # Of columns in messages alone: `_has_column_names` cannot decide yet, as it reads the table by this stream.
+        # Of columns in messages alone: `has_names` cannot decide yet, as it reads the table by this stream.
         has_names = self.place.text_format.header is not False and not any(map(is_number, self.fields))
         names = self.fields if has_names else self.default_names
         return pa.PythonFile(QuotedText(self.place.lines(), self.place.name, self.delimiter, names), mode="r")
