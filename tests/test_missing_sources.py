@@ -182,7 +182,7 @@ def test_partitions_are_looked_at_as_they_are_with_gaps_and_filled():
     tasks = []
 
     def total(task):
-        tasks.append(getattr(task, "func", type(task)).__name__)
+        tasks.append(task.func.__name__)
         return reduce(add, map(task, range(2), np.array_split(rows, 2)))
 
     rows = with_gaps(n=500)

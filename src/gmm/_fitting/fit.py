@@ -308,7 +308,7 @@ def _sampled(source: Source, rng: Rng) -> ArraySource:
     coded = np.column_stack([part.rows.astype(np.float64), classes.codes[indices]])
     merged, weight = distinct_rows(coded, part.sample_weight)
     codes = merged[:, -1].astype(np.intc)
-    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight, replace(classes, codes=codes))
+    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight, KnownClasses(codes, classes.owners))
 
 
 def _views(sample: ArraySource, moments: Layout) -> tuple[View, View, View]:
@@ -791,7 +791,7 @@ def _start_without_noise(
     if not parts:
         return statistics
     begin = problem.beginning(e_step, statistics)
-    return begin._replace(parameters=replace(begin.parameters, **parts))
+    return begin._replace(parameters=begin.parameters.with_other(**parts))
 
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:

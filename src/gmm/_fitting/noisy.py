@@ -14,7 +14,7 @@ from gmm._fitting.starts import StartRequest, start_statistics
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._rows.sources import ArraySource, box_of
 from gmm._values.layouts import SingularMatrixError
-from gmm._values.noise import Noise, UniformNoise
+from gmm._values.noise import Noise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
@@ -101,7 +101,7 @@ def start_of_heavy_tails(
     low, high = low - half, high + half
     if not (high > low).all():
         return None
-    noise = UniformNoise(low, high, _LEAST_SHARE)
+    noise = Noise(low, high, _LEAST_SHARE)
     beside = problem._replace(objective=replace(problem.objective.of_components, noise=noise))
     begin = noisy_start(beside, n_components, noise.share, start, rng)
     with beside.e_step() as e_step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -514,7 +514,7 @@ class LocalCoordinates:
         weights, means, covariances = (part[0] for part in self.changes(point[None]))
         here = self.mixture
         sums = {"means": here.means + means, "covariances": here.covariances + covariances}
-        return replace(here, weights=here.weights + weights, **sums)
+        return here.with_other(weights=here.weights + weights, **sums)
 
     def changes(self, points: Array) -> tuple[Array, Array, Array]:
         """Return what coordinates, (m, …), change of weights (m, K), means (m, K, d) and covariances (m, …)."""
