@@ -17,7 +17,7 @@ from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, SameRows
 from gmm._validation.rows import raise_changed_gaps
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weights_of
+from gmm._values.weights import KnownClasses, in_full, weights_of
 from gmm._values.weights import joined as joined_weights
 
 LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass has more
@@ -41,7 +41,6 @@ class IncompleteSource(SameRows):
     sample_weight : array of shape (n,), optional
     filled : Source, optional
         The rows with their gaps filled; by default, with the means of the columns.
-    known : KnownClasses
     errors : RowErrors
     """
 
@@ -52,10 +51,9 @@ class IncompleteSource(SameRows):
         base: Source,
         sample_weight: Array | None = None,
         filled: Source | None = None,
-        known: KnownClasses = ALL_UNKNOWN,
         errors: RowErrors = NO_ERRORS,
     ) -> None:
-        self.base, self.sample_weight, self.filled, self.known, self.errors = base, sample_weight, filled, known, errors
+        self.base, self.sample_weight, self.filled, self.errors = base, sample_weight, filled, errors
         self.feature_names = base.feature_names
 
     def __repr__(self) -> str:
