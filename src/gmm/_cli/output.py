@@ -25,7 +25,7 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._persistence import places
 from gmm._persistence.places import replaceable, suffix_to_write, write_atomically
-from gmm._rows.writing import WRITERS, class_columns, in_step, prediction_columns, write_blocks
+from gmm._rows.writing import WRITERS, in_step, prediction_columns, write_blocks
 from gmm._selection import MixtureClassifier
 from gmm._text.words import printable_lines
 
@@ -186,7 +186,7 @@ def class_predictions(
 ) -> Iterator[dict[str, Any]]:
     """Yield columns for a table at a path: the class of each row and, if they are `shown`, probabilities."""
     numbers, labels = rows.numbers(0, rows.n_rows), classifier.classes_[proba.argmax(axis=1)]
-    yield class_columns(numbers, labels, classifier.classes_, _written(proba if shown else None, path, options))
+    yield prediction_columns(numbers, labels, _written(proba if shown else None, path, options), classifier.classes_)
 
 
 def _written(

@@ -92,11 +92,10 @@ class ScratchSource(NamedSource):
     def _copied_meanwhile(self, weighted: bool) -> Iterator[Block]:
         n_rows, weights = 0, []
         try:
-            self._try(self._begin)
             for block in self.base.blocks(weighted=weighted):
                 rows = np.empty((len(block), self.n_features), self.dtype)
                 block.copy_to(rows, 0)
-                self._try(self._move, _write_at, rows, n_rows)
+                self._keep(rows, n_rows)
                 n_rows += len(rows)
                 weights += [np.array(block.sample_weight, np.float64)] if weighted else []
                 yield Block(rows, block.sample_weight)
@@ -105,12 +104,17 @@ class ScratchSource(NamedSource):
         finally:
             self._copying.release()
 
-    def _try(self, step: Callable[..., None], *arguments: Any) -> None:
-        """Take a step of the copy; without room for it, do without a file."""
+    def _keep(self, rows: NDArray[Any], first: int) -> None:
+        """Write rows, of which `first` come before these; without room for them, do without a file."""
         if self._failed:
             return
         try:
-            step(*arguments)
+            if not first:  # a new file: one that was begun may be a fork's as well
+                if self._file is not None:
+                    self._file.close()
+                self._file = TemporaryFile(dir=self._folder, prefix="gmm-", buffering=0)  # noqa: SIM115
+                weakref.finalize(self, self._file.close)
+            self._move(_write_at, rows, first)
         except OSError as error:
             self._failed = True
             if self._file is not None:
@@ -119,13 +123,6 @@ class ScratchSource(NamedSource):
                 raise OSError(error.errno, f"no room for a copy of {self.name}: {error.strerror}") from error
             message = f"Cannot write a scratch file of {self.name} ({error.strerror}), so each pass reads it anew."
             warn(message, RuntimeWarning)
-
-    def _begin(self) -> None:
-        """Open a new file: one that was begun may be a fork's as well."""
-        if self._file is not None:
-            self._file.close()
-        self._file = TemporaryFile(dir=self._folder, prefix="gmm-", buffering=0)  # noqa: SIM115
-        weakref.finalize(self, self._file.close)
 
     def _copied(self, weighted: bool) -> Iterator[Block]:
         step = max(1, _BLOCK_BYTES // (self.n_features * self.dtype.itemsize))
