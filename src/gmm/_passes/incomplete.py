@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -226,7 +225,7 @@ class IncompleteEStep(_OverGaps):
                 needs: dict[str, Output] = {name: True for name, into in results._asdict().items() if into is not None}
                 outputs = RowResults.room(len(piece.indices), K, self._rows.dtype, **needs)
                 plan = prepared(at).plans[i]
-                unweighed = piece._replace(rows=replace(piece.rows, sample_weight=None))
+                unweighed = piece._replace(rows=piece.rows.with_changes(sample_weight=None))
                 self._walk(self._groups[at].parts[i], plan, 0, unweighed, **dict[str, Any](outputs.outputs))
             for into, of_rows in zip(results, outputs, strict=True):
                 if into is not None and of_rows is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -341,14 +340,14 @@ def _common_step(ranges: list[tuple[float, float, float]]) -> float:
 def _contiguous(rows: Source) -> Source:
     """Return rows, those in memory as a contiguous array."""
     resident = rows.resident
-    return rows if resident is None else replace(resident, rows=np.ascontiguousarray(resident.rows))
+    return rows if resident is None else resident.with_changes(rows=np.ascontiguousarray(resident.rows))
 
 
 def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:
     """Return the rows that are chosen, with these weights."""
     resident = rows.resident
     if resident is not None:
-        return replace(resident, rows=resident.rows[there], sample_weight=weight)
+        return resident.with_changes(rows=resident.rows[there], sample_weight=weight)
     return FactorySource(
         lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), row_weights=weight
     )

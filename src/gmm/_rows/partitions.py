@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
@@ -128,7 +127,7 @@ def look(reader: PartitionReader, number: int, partition: Any) -> list[Look]:
     patterns, whole = {}, source
     if reader.gaps and reader.means is None:
         patterns = IncompleteSource(source, source.sample_weight).by_key
-        whole = replace(source, rows=np.where(np.isnan(source.rows), 0, source.rows))
+        whole = source.with_changes(rows=np.where(np.isnan(source.rows), 0, source.rows))
     return [found._replace(survey=whole.survey, largest=source.heaviest, patterns=patterns)]
 
 
@@ -373,7 +372,7 @@ class IncompletePartitions(IncompleteSource):
         if self.fill is None:
             return self.without_gaps.subset(indices)
         part = self.base.subset(indices)
-        return replace(part, rows=self.rows_filled(Chunk(0, part.rows, part.sample_weight), NO_ERRORS, self.fill))
+        return part.with_changes(rows=self.rows_filled(Chunk(0, part.rows, part.sample_weight), NO_ERRORS, self.fill))
 
     def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
         """Return the rows with these indices, which increase, here, with their gaps."""

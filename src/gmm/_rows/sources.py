@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from math import ceil, inf
 from operator import attrgetter
 from time import perf_counter
@@ -334,15 +333,19 @@ class Source(ABC):
         return digest.hexdigest()
 
 
-@dataclass(frozen=True, eq=False)
 class ArraySource(Source):
     """Rows (n, d) in memory, in any order, float32 or float64, with weights (n,), classes and feature names (d,)."""
 
-    rows: NDArray[Any]
-    sample_weight: Array | None = None
-    known: KnownClasses = ALL_UNKNOWN
-    feature_names: NDArray[np.object_] | None = None
-    dtype: ClassVar[np.dtype[Any]] = forwarded("rows.dtype", "Type of the rows.")
+    dtype: np.dtype[Any] = forwarded("rows.dtype", "Type of the rows.")
+
+    def __init__(
+        self,
+        rows: NDArray[Any],
+        sample_weight: Array | None = None,
+        known: KnownClasses = ALL_UNKNOWN,
+        feature_names: NDArray[np.object_] | None = None,
+    ) -> None:
+        self.rows, self.sample_weight, self.known, self.feature_names = rows, sample_weight, known, feature_names
 
     @property
     def n_rows(self) -> int:
