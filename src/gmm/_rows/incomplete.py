@@ -44,6 +44,7 @@ class IncompleteSource(SameRows):
     """
 
     in_patterns = True
+    fill: Fill | None = None  # what was chosen to fill the gaps
 
     def __init__(
         self,
@@ -144,7 +145,7 @@ class IncompleteSource(SameRows):
             )
 
         filled = None if self.filled is None else made(self.filled)
-        return self.with_changes(base=made(self.base).with_gaps(), filled=filled, feature_names=None)
+        return self.with_changes(base=made(self.base).with_gaps(), filled=filled, fill=None, feature_names=None)
 
     @property
     def one_array(self) -> ArraySource | None:
@@ -155,11 +156,24 @@ class IncompleteSource(SameRows):
     def with_fill(self, fill: Fill | None) -> IncompleteSource:
         """Return the same rows with others in the place of `filled`."""
         if fill is None:
-            return self._same(filled=None)
-        filled: Source = FilledSource(self, fill)
+            return self._same(filled=None, fill=None)
+        filled: Source = self._filled(fill)
         if self.base.resident is not None:
             filled = ArraySource(filled.take(np.arange(self.n_rows)), self.sample_weight)
-        return self._same(filled=filled)
+        return self._same(filled=filled, fill=fill)
+
+    def _filled(self, fill: Fill) -> SourceView:
+        """Return the rows with their gaps filled as they are read."""
+
+        def read(lane_rows: int) -> Iterator[Chunk]:
+            for chunk in self.chunks(lane_rows):
+                yield chunk._replace(rows=self.rows_filled(chunk, self.errors, fill))
+
+        def take(indices: NDArray[np.intp]) -> NDArray[Any]:
+            part = Chunk(0, self.take(indices), weights_of(self.sample_weight, indices))
+            return self.rows_filled(part, self.errors.of_rows(indices), fill)
+
+        return SourceView(self, read, take)
 
     @property
     def read(self) -> Source:
@@ -169,7 +183,7 @@ class IncompleteSource(SameRows):
     def with_reader(self, reader: Source) -> IncompleteSource:
         """Return the rows as another source reads them."""
         other = self._same(base=reader)
-        return other.with_fill(self.filled.fill) if isinstance(self.filled, FilledSource) else other
+        return other if self.fill is None else other.with_fill(self.fill)
 
     def _same(self, **parts: Any) -> IncompleteSource:
         """Return the same rows from or filled by other sources, with what is known of them."""
@@ -218,7 +232,7 @@ class IncompleteSource(SameRows):
             rows, means = self.base.resident.rows, self.column_means
             filled = ArraySource(np.where(np.isnan(rows), means, rows), self.sample_weight)
         else:
-            filled = FilledSource(self, lambda number, rows: self.column_means[self.patterns[number].missing])
+            filled = self._filled(lambda number, rows: self.column_means[self.patterns[number].missing])
         return filled.with_classes(self.known)
 
     @cached_property
@@ -237,6 +251,10 @@ class IncompleteSource(SameRows):
                 for j, *of_column in zip(pattern.observed, *pattern.survey.box, pattern.survey.steps, strict=True):
                     ranges[j].append(tuple(of_column))
         return np.array(list(map(_common_step, ranges)))
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the rows with these indices, which increase, NaN where a value is missing."""
+        return self.base.take(indices)
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the rows in order, NaN where a value is missing."""
@@ -301,32 +319,6 @@ class IncompleteSource(SameRows):
         moment, weight = sums
         with np.errstate(over="ignore"):
             return np.asarray((np.nan_to_num(about) + moment / np.where(weight > 0, weight, 1)).astype(self.dtype))
-
-
-class FilledSource(SourceView):
-    """Rows beyond memory with their gaps filled.
-
-    Parameters
-    ----------
-    source : IncompleteSource
-    fill : callable
-        From the number of a pattern and rows of it to their missing values.
-    """
-
-    base: IncompleteSource
-
-    def __init__(self, source: IncompleteSource, fill: Fill) -> None:
-        def read(lane_rows: int) -> Iterator[Chunk]:
-            for chunk in source.chunks(lane_rows):
-                yield chunk._replace(rows=source.rows_filled(chunk, source.errors, fill))
-
-        super().__init__(source, read)
-        self.fill = fill
-
-    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, which increase."""
-        part = Chunk(0, self.base.take(indices), weights_of(self.base.sample_weight, indices))
-        return self.base.rows_filled(part, self.base.errors.of_rows(indices), self.fill)
 
 
 def _common_step(ranges: list[tuple[float, float, float]]) -> float:

@@ -338,7 +338,6 @@ class IncompletePartitions(IncompleteSource):
     base: PartitionedSource
     filled: PartitionedSource | None
     is_local = False
-    fill: Fill | None = None  # what fills the gaps of samples, if not the means of the columns
 
     by_key: dict[Any, Pattern] = forwarded("base.by_key", "The patterns by their keys, which increase.")
     fingerprint: str = forwarded("base.fingerprint", "Digest of all rows and weights.")

@@ -390,10 +390,6 @@ class SameRows(Source):
     reads_ahead: bool = forwarded("base.reads_ahead", "Whether chunks are made on a thread of their own.")
     steps: Array = forwarded("base.steps", "The steps of the columns.")
 
-    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return rows of the other source, by a reading of their own."""
-        return self.base.take(indices)
-
 
 class SourceView(SameRows):
     """The rows of another source, whose chunks are read otherwise.
@@ -403,18 +399,30 @@ class SourceView(SameRows):
     base : Source
     read : callable
         Begins a reading: from the number of rows in a lane to the chunks.
+    take : callable, optional
+        From indices to rows; by default those of the other source.
     **facts : Any
         Attributes of the view that differ from those of the other source.
     """
 
-    def __init__(self, base: Source, read: Callable[[int], Iterator[Chunk]], **facts: Any) -> None:
-        self.base, self._read = base, read
+    def __init__(
+        self,
+        base: Source,
+        read: Callable[[int], Iterator[Chunk]],
+        take: Callable[[NDArray[np.intp]], NDArray[Any]] | None = None,
+        **facts: Any,
+    ) -> None:
+        self.base, self._read, self._take = base, read, take or base.take
         self.sample_weight, self.feature_names, self.known = base.sample_weight, base.feature_names, base.known
         vars(self).update(facts)
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Begin a reading."""
         return self._read(lane_rows)
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the rows with these indices, by a reading of their own."""
+        return self._take(indices)
 
 
 def box_of(source: Source) -> NDArray[Any]:
