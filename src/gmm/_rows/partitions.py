@@ -233,22 +233,14 @@ class PartitionedSource(Source):
         """Number of rows, n."""
         return sum(found.n_rows for found in self._looks)
 
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self._first.n_features
+    n_features: int = forwarded("_first.n_features", "Number of features, d.")
+    feature_names: NDArray[np.object_] | None = forwarded("_first.names", "Names of the features, if they have any.")
+    n_used: int = forwarded("n_rows", "Number of rows with a positive weight.")
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         """Type of the rows: float64 if some are."""
         return np.result_type(*(found.dtype for found in self._looks if found.n_rows))
-
-    @property
-    def feature_names(self) -> NDArray[np.object_] | None:  # type: ignore[override]
-        """Names of the features, if they have any."""
-        return self._first.names
-
-    n_used: int = forwarded("n_rows", "Number of rows with a positive weight.")
 
     @property
     def heaviest(self) -> float:
