@@ -11,7 +11,6 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from io import FileIO
 from itertools import chain, cycle
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
@@ -424,26 +423,17 @@ class NpySource(NamedSource):
         by_column = not self.memory_map.flags.c_contiguous
         step = max(1, _BLOCK_BYTES // (max(d, 1) * self.memory_map.itemsize))
         raw = np.empty((step, d), self.memory_map.dtype, order="F" if by_column else "C")
-        with FileIO(self.name) as file:
+        with open(self.name, "rb") as file:
             for start in range(0, n, step):
                 rows = min(step, n - start)
                 # Parts of the file: (number of the item they begin with, where they go).
                 parts = [(j * n + start, raw[:rows, j]) for j in range(d)] if by_column else [(start * d, raw[:rows])]
                 for item, part in parts:
                     file.seek(self.memory_map.offset + item * raw.itemsize)
-                    self._fill(file, part)
+                    if file.readinto(part.data) < part.nbytes:
+                        where = f"it ends at byte {file.tell()}, before its last row"
+                        raise ValueError(f"{self.name} changed between two readings: {where}")
                 yield raw[:rows]
-
-    def _fill(self, file: FileIO, part: NDArray[Any]) -> None:
-        """Read until the buffer is full; one call may give less."""
-        buffer = part.view(np.uint8).reshape(-1).data
-        while len(buffer):
-            got = file.readinto(buffer)
-            if not got:
-                raise ValueError(
-                    f"{self.name} changed between two readings: it ends at byte {file.tell()}, before its last row"
-                )
-            buffer = buffer[got:]
 
 
 def npy_array(file: Path | BinaryIO, name: str) -> Any:
