@@ -301,15 +301,16 @@ def text_part(name: str, source: str | bytes, text_format: TextFormat, *, whole:
         raise ValueError(f"{name} is not a table: {place.reason(error)}") from error
     schema = numbers.table.schema
     reader = _Reader(text, names, schema.names, numbers.signs)
-    return Part(
+    part = Part(
         name,
-        schema if whole else pa.schema([(name, pa.float64()) for name in schema.names]),
-        partial(_batches_of, numbers.table) if whole else reader.batches,
+        pa.schema([(name, pa.float64()) for name in schema.names]),
+        reader.batches,
         said=(*said, note) if note else said,
         examples=numbers.examples,
         texts=reader.texts,
         guessed={field.name: Column(field.type, numbers.obstacles.get(field.name)) for field in schema},
     )
+    return part._replace(schema=schema, batches=partial(_batches_of, numbers.table)) if whole else part
 
 
 def _batches_of(table: pa.Table, columns: Columns, at_once: int) -> Batches:
