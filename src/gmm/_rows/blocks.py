@@ -24,7 +24,7 @@ from gmm._kernel.first_look import checksum as checksum_of
 from gmm._lazy import cached_property
 from gmm._public import publish
 from gmm._rows.ahead import read_ahead
-from gmm._rows.sources import ArraySource, Chunk, Source
+from gmm._rows.sources import ArraySource, Chunk, Source, forwarded
 from gmm._text.words import counted
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows, float_type, to_kernel_floats
@@ -101,6 +101,9 @@ class BlockSource(Source):
     feature_major: ClassVar[bool] = False
     reads_ahead = True
     once: bool = False
+    n_rows: int = forwarded(
+        "_first_look.n_rows", "Number of rows, n; of a source with a value that is not finite, only those up to it."
+    )
 
     @property
     @abstractmethod
@@ -122,11 +125,6 @@ class BlockSource(Source):
     def with_gaps(self) -> Self:
         """Return the source as one whose first look takes NaN for a missing value."""
         return self.with_changes(gaps=True)
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows, n; of a source with a value that is not finite, only those up to it."""
-        return self._first_look.n_rows
 
     @property
     def survey(self) -> Survey:

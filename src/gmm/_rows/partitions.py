@@ -6,7 +6,6 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -219,41 +218,14 @@ class PartitionedSource(Source):
         """Return the source as one whose first look takes NaN for a missing value."""
         return self.with_changes(first_reader=PartitionReader(gaps=True), gaps=True)
 
-    @cached_property
-    def by_key(self) -> dict[Any, Pattern]:
-        """Of rows with gaps: the patterns by their keys, which increase."""
-        patterns: dict[Any, Pattern] = {}
-        for found in self._looks:
-            for key, pattern in found.patterns.items():
-                patterns[key] = patterns[key].with_rows(pattern) if key in patterns else pattern
-        return dict(sorted(patterns.items()))
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows, n."""
-        return sum(found.n_rows for found in self._looks)
-
-    n_features: int = forwarded("_first.n_features", "Number of features, d.")
-    feature_names: NDArray[np.object_] | None = forwarded("_first.names", "Names of the features, if they have any.")
-    n_used: int = forwarded("n_rows", "Number of rows with a positive weight.")
-
-    @cached_property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows: float64 if some are."""
-        return np.result_type(*(found.dtype for found in self._looks if found.n_rows))
-
-    @property
-    def heaviest(self) -> float:
-        """The largest weight of a row."""
-        return max(found.largest for found in self._looks)
-
-    @cached_property
-    def survey(self) -> Survey:
-        """Survey of all rows."""
-        d = self.n_features  # which raises where there are no rows
-        ends = accumulate(found.n_rows for found in self._looks)
-        parts = zip(ends, self._looks, strict=True)
-        return Survey([(end - found.n_rows, found.survey, None) for end, found in parts if found.survey], d)
+    n_rows: int = forwarded("_facts.n_rows", "Number of rows, n.")
+    n_used: int = forwarded("_facts.n_rows", "Number of rows with a positive weight.")
+    n_features: int = forwarded("_facts.n_features", "Number of features, d.")
+    dtype: np.dtype[Any] = forwarded("_facts.dtype", "Type of the rows: float64 if some are.")
+    feature_names: NDArray[np.object_] | None = forwarded("_facts.names", "Names of the features, if they have any.")
+    heaviest: float = forwarded("_facts.largest", "The largest weight of a row.")
+    survey: Survey = forwarded("_facts.survey", "Survey of all rows.")
+    by_key: dict[Any, Pattern] = forwarded("_facts.patterns", "Of rows with gaps: the patterns by their keys.")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -305,18 +277,28 @@ class PartitionedSource(Source):
         numbers = [found.number for found in looks]
         if numbers != list(range(len(looks))):
             raise ValueError(f"expected partitions numbered from 0, each once, got {listed(map(str, numbers), 10)}")
-        with_rows = [found for found in looks if found.n_rows]
-        for found in with_rows:
-            _check_alike(with_rows[0], found)
         return looks
 
     @cached_property
-    def _first(self) -> Look:
-        """The first partition that has rows."""
-        first = next((found for found in self._looks if found.n_rows), None)
-        if first is None:
+    def _facts(self) -> Look:
+        """What the first look finds in all partitions together."""
+        with_rows = [found for found in self._looks if found.n_rows]
+        if not with_rows:
             raise ValueError(f"expected at least one row in the partitions of {self!r}, got none")
-        return first
+        n_rows, parts, patterns = 0, [], dict[Any, Pattern]()
+        for found in with_rows:
+            _check_alike(with_rows[0], found)
+            parts.append((n_rows, found.survey, None))
+            n_rows += found.n_rows
+            for key, pattern in found.patterns.items():
+                patterns[key] = patterns[key].with_rows(pattern) if key in patterns else pattern
+        return with_rows[0]._replace(
+            n_rows=n_rows,
+            dtype=np.result_type(*(found.dtype for found in with_rows)),
+            survey=Survey(parts, with_rows[0].n_features),
+            largest=max(found.largest for found in with_rows),
+            patterns=dict(sorted(patterns.items())),
+        )
 
     @property
     def reader(self) -> PartitionReader:
