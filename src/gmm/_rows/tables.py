@@ -163,11 +163,9 @@ class TableSource(NamedSource):
         self.once = any(part.once for part in self._parts)
         self.feature_names = np.array(self._columns, dtype=object)
         for part in self._parts:
-            _check_names(part.schema.names, [*self._columns, *self._weights], part.name)
+            self._check(part.schema, [*self._columns, *self._weights], part.name)
         single = all(_is_single(part.schema.field(name).type) for part in self._parts for name in self._columns)
-        self.dtype = np.dtype(np.float32 if single and self._columns else np.float64)
-        for part in self._parts:
-            self._check_types(part.schema, part.name)
+        self.dtype = np.dtype(np.float32 if single else np.float64)
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the tables one after the other."""
@@ -178,8 +176,7 @@ class TableSource(NamedSource):
             for batch in part.batches(names, at_once):
                 if schema is None or not batch.schema.equals(schema):  # a file may have been written anew
                     schema = batch.schema
-                    _check_names(schema.names, names, part.name)
-                    self._check_types(schema, part.name)
+                    self._check(schema, names, part.name)
                 columns = tuple(_as_numpy(batch.column(name)) for name in names)
                 features = tuple(map(self._without_codes, columns[: self.n_features]))
                 yield Block(features, columns[-1] if weighted else None)
@@ -198,29 +195,22 @@ class TableSource(NamedSource):
         weights = [np.asarray(block.sample_weight, dtype=np.float64) for block in blocks] if self.weighted else []
         return rows, np.concatenate(weights) if weights else None
 
-    def _check_types(self, schema: pa.Schema, where: str) -> None:
-        columns = set(self._columns)
-        for field in schema:
-            if field.name not in columns and field.name not in self._weights:
-                continue
+    def _check(self, schema: pa.Schema, columns: Sequence[str], where: str) -> None:
+        """Check that a table has these columns, each once, and that they hold numbers of the type of the source."""
+        names = Counter(schema.names)
+        repeated = [name for name in columns if names[name] > 1]
+        if repeated or len(set(columns)) < len(columns):
+            raise ValueError(f"expected distinct columns of {where}, got {quoted(repeated or columns)}")
+        if absent := [name for name in columns if name not in names]:
+            noun = "column" if len(absent) == 1 else "columns"
+            raise ValueError(f"no {noun} {quoted(absent)} in {where}, which has {quoted(schema.names)}")
+        wanted = set(columns)
+        for field in (field for field in schema if field.name in wanted):
+            holds = f"column {field.name!r} of {where} holds {field.type}, expected"
             if not (is_numeric(field.type) or pa.types.is_boolean(field.type) or pa.types.is_null(field.type)):
-                raise ValueError(
-                    f"column {field.name!r} of {where} holds {field.type}, expected numbers; columns=[…] names the "
-                    "columns to use"
-                )
-            if self.dtype == np.float32 and field.name in columns and not _is_single(field.type):
-                raise ValueError(f"column {field.name!r} of {where} holds {field.type}, expected float as before")
-
-
-def _check_names(present: Sequence[str], columns: Sequence[str], where: str) -> None:
-    names = Counter(present)
-    repeated = [name for name in columns if names[name] > 1]
-    if repeated or len(set(columns)) < len(columns):
-        raise ValueError(f"expected distinct columns of {where}, got {quoted(repeated or columns)}")
-    absent = [name for name in columns if name not in names]
-    if absent:
-        noun = "column" if len(absent) == 1 else "columns"
-        raise ValueError(f"no {noun} {quoted(absent)} in {where}, which has {quoted(present)}")
+                raise ValueError(f"{holds} numbers; columns=[…] names the columns to use")
+            if self.dtype == np.float32 and field.name not in self._weights and not _is_single(field.type):
+                raise ValueError(f"{holds} float as before")
 
 
 def _is_single(kind: pa.DataType) -> bool:
