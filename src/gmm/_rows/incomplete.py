@@ -199,9 +199,9 @@ class IncompleteSource(SameRows):
         """Return some of the rows."""
         ones = (self.weights[there] == 1).all()
         weight = None if ones else weights_of(self.sample_weight, there)
-        base, filled = (None if rows is None else _rows_where(rows, there, weight) for rows in (self.base, self.filled))
-        assert base is not None  # as there are rows
-        other = IncompleteSource(base.with_gaps(), weight, filled, errors=self.errors.of_rows(there))
+        filled = None if self.filled is None else _rows_where(self.filled, there, weight)
+        base = _rows_where(self.base, there, weight).with_gaps()
+        other = IncompleteSource(base, weight, filled, errors=self.errors.of_rows(there))
         other.feature_names = self.feature_names
         return other
 
