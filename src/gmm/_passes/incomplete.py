@@ -19,7 +19,7 @@ from gmm._lazy import cached_property
 from gmm._passes.e_step import ComponentDiagnostics, EStep, Output, RowResults, Totals
 from gmm._rows.incomplete import LANES, IncompleteSource
 from gmm._rows.partitions import IncompletePartitions, PartitionReader
-from gmm._rows.sources import Chunk, Pattern, Piece, chunks_in_order
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, chunks_in_order
 from gmm._values.completion import Blur, BlurredMixture, Completion, Deconvolution, Gaps
 from gmm._values.errors import lower_triangle
 from gmm._values.layouts import FULL, TIED, Array, Layout
@@ -225,7 +225,7 @@ class IncompleteEStep(_OverGaps):
                 needs: dict[str, Output] = {name: True for name, into in results._asdict().items() if into is not None}
                 outputs = RowResults.room(len(piece.indices), K, self._rows.dtype, **needs)
                 plan = prepared(at).plans[i]
-                unweighed = piece._replace(rows=piece.rows.with_changes(sample_weight=None))
+                unweighed = piece._replace(rows=ArraySource(piece.rows.rows))
                 self._walk(self._groups[at].parts[i], plan, 0, unweighed, **dict[str, Any](outputs.outputs))
             for into, of_rows in zip(results, outputs, strict=True):
                 if into is not None and of_rows is not None:

@@ -200,10 +200,13 @@ def _converted(array: NDArray[Any], convert: Callable[[Any], float], place: Plac
     floats = np.empty(array.shape)
     for index in np.ndindex(array.shape):
         try:
-            floats[index] = convert(array[index])
+            floats[index] = convert(value := array[index])
         except (TypeError, ValueError, OverflowError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(_conversion_text(str(error), array[index], place(index))) from None
+            raise kind(
+                f"{error} (at {place(index)}). Expected a number, got {type(value).__qualname__} {_short(value)}. "
+                "Convert it to a number first, or leave out its row or column."
+            ) from None
     return floats
 
 
@@ -218,13 +221,6 @@ def _float_of(value: Any) -> float:
     if isinstance(value, np.ndarray) and value.ndim:  # numpy 2.0 takes one of a single number
         raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
     return float(value)
-
-
-def _conversion_text(fault: str, value: object, place: str) -> str:
-    return (
-        f"{fault} (at {place}). Expected a number, got {type(value).__qualname__} "
-        f"{_short(value)}. Convert it to a number first, or leave out its row or column."
-    )
 
 
 def _short(value: object) -> str:
