@@ -90,10 +90,10 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
     """Return the source of rows that are no array in memory; None of others."""
     if type(X) is np.ndarray:
         return None
-    from gmm._rows.blocks import NpySource, is_file_backed
+    from gmm._rows.blocks import NpySource, is_from_file
     from gmm._rows.opening import gives_batches, open_rows
 
-    if is_file_backed(X):
+    if is_from_file(X):
         return NpySource(X, check_sample_weight(sample_weight, len(X)))
     if is_dask(X):
         from gmm._rows.dask import DaskSource
