@@ -343,20 +343,16 @@ class _Reader:
         return self._batches(dict.fromkeys(columns, pa.string()), [""])
 
     def _batches(self, types: Mapping[str, pa.DataType], missing: Sequence[str]) -> Batches:
-        text: _Text | None = self._text
-        n_rows = 0
+        text, n_rows, is_read = self._text, 0, False
         try:
-            while text is not None:
+            while not is_read:
                 try:
                     for batch in text.batches(self._names, types, missing, n_rows):
                         yield batch
                         n_rows += len(batch)
-                    self._text = text
-                    return
+                    self._text, is_read = text, True
                 except pa.ArrowInvalid as error:
                     text = text.read_otherwise(error)
-                    if text is None:
-                        raise
         except _FAULTS as error:
             field = _FIELD.search(str(error))
             if field is not None and int(field[1]) < len(self._columns):
@@ -615,11 +611,13 @@ class _Text(NamedTuple):
             )
         return "," if "," in shown else "."
 
-    def read_otherwise(self, error: pa.ArrowInvalid) -> Self | None:
-        """Return the text in larger blocks or in Latin-1, where one of these may mend the error; else None."""
+    def read_otherwise(self, error: pa.ArrowInvalid) -> Self:
+        """Return the text in larger blocks or in Latin-1 if that may mend the error, which is raised else."""
         if _CUT in str(error) and self.block < _LARGEST_BLOCK:
             return self._replace(block=min(8 * self.block, _LARGEST_BLOCK))
-        return self._replace(encoding=LATIN_1) if _NOT_UTF_8 in str(error) and self.encoding == UTF_8 else None
+        if _NOT_UTF_8 in str(error) and self.encoding == UTF_8:
+            return self._replace(encoding=LATIN_1)
+        raise error
 
     def with_whole_lines(self, read: Callable[[Self], T]) -> T:
         """Return what a function reads of the text, in larger blocks while one holds no whole line."""
@@ -627,8 +625,6 @@ class _Text(NamedTuple):
             return read(self)
         except pa.ArrowInvalid as error:
             other = self.read_otherwise(error)
-            if other is None:
-                raise
         return other.with_whole_lines(read)
 
     def parsed(self, names: Columns | None) -> pa.Table:
