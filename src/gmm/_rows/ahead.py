@@ -118,7 +118,11 @@ def together(
         One for each task; None if it did not come to its end.
     """
     if not source.is_local:
-        return [_alone(source, task) if task is tasks[0] or not is_up() else None for task in tasks]
+        ends: list[Ended | None] = []
+        for task in tasks:
+            began = perf_counter()
+            ends.append(None if ends and is_up() else Ended(task(source), perf_counter() - began))
+        return ends
     subscribers: list[_Subscriber] = []
     try:
         for task in tasks:
@@ -147,11 +151,6 @@ def together(
     return [
         Ended(subscriber.result, subscriber.seconds) if subscriber.has_ended else None for subscriber in subscribers
     ]
-
-
-def _alone(source: Source, task: Callable[[Source], Any]) -> Ended:
-    began = perf_counter()
-    return Ended(task(source), perf_counter() - began)
 
 
 class _LetGo(BaseException):
