@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache, lru_cache
 
 import numpy as np
@@ -80,7 +79,7 @@ class Starts:
         self._start = STARTS[str(template.init_params)]
         self._several = template.init_params == "kmeans"
         self._seeds, self._places = seeds, None if request.fixed is None else request.fixed.mixture.means
-        sample = replace(sample, rows=np.ascontiguousarray(sample.rows, dtype=np.float64))
+        sample = sample.with_changes(rows=np.ascontiguousarray(sample.rows, dtype=np.float64))
         low, high = sample.survey.box
         self._extent = np.where(high > low, high - low, 1.0)
         layouts = list(dict.fromkeys(model.for_starts.moments for model in request.models))

@@ -363,7 +363,7 @@ class _Refits(NamedTuple):
 
     def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
         weight, known = self._random_weight(np.random.default_rng(seed)), self.problem.rows.known
-        rows = self.rows.anew(sample_weight=weight, known=known)
+        rows = self.rows.with_changes(sample_weight=weight, known=known)
         problem = self.problem._replace(rows=rows, n_threads=n_threads)
         try:
             with problem.e_step() as e_step:
