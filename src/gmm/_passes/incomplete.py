@@ -324,14 +324,6 @@ class _Lane(NamedTuple):
     numbers: NDArray[np.intp]
     codes: NDArray[Any] | None
 
-    @classmethod
-    def of(cls, chunk: Chunk, part: slice, arrays: dict[str, NDArray[Any] | None]) -> _Lane:
-        """Take some rows of a chunk."""
-        numbers, codes = arrays["error"], arrays["code"]
-        assert numbers is not None  # as rows have errors
-        rows = np.ascontiguousarray(chunk.rows[part], dtype=np.float64)
-        return cls(rows, chunk.weights[part], numbers[part], None if codes is None else codes[part])
-
 
 class _Plan:
     """How a pass computes, and its sums so far."""
@@ -431,15 +423,17 @@ class OwnErrorsEStep(EStep):
         self, plan: Any, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
     ) -> None:
         """Walk a chunk of whole lanes."""
-        outputs = {name: array for name, array in arrays.items() if name not in ("code", "error")}
+        codes, errors = arrays.pop("code"), arrays.pop("error")
+        assert errors is not None  # as rows have some
         n, of_lanes = len(chunk.rows), dict[int, Array]()
 
         def task(start: int, end: int) -> None:
             for number in range(start, end):
                 part = slice(number * LANES, min((number + 1) * LANES, n))
-                lane = _Lane.of(chunk, part, arrays)
-                if outputs:
-                    plan.write(lane, part, outputs)
+                rows = np.ascontiguousarray(chunk.rows[part], dtype=np.float64)
+                lane = _Lane(rows, chunk.weights[part], errors[part], None if codes is None else codes[part])
+                if arrays:
+                    plan.write(lane, part, arrays)
                 else:
                     of_lanes[number] = plan.sums_of(lane)
 

@@ -269,12 +269,20 @@ class MixtureParameters:
         """Indices of the components that are not empty."""
         return np.flatnonzero(self.weights > 0)
 
+    @property
+    def belief(self) -> tuple[float, float, float, bool, float] | None:
+        """What the log densities of a variational posterior expect (`mstep.log_offset`); None of other mixtures."""
+        return None
+
     def whitened(self) -> WhitenedMixture:
-        """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
-        layout, factors = self.model.layout, (np.ravel(self.whiteners), self.log_determinants)
-        tails = self.tails.numbers(self.n_components)
+        """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π.
+
+        Of a posterior, whiteners of E Λ_k, and the expected log density in log_offset_k (Bishop 2006, 10.46).
+        """
+        layout, (weights, _, _, whiteners, log_determinants, tails) = self.model.layout, self.as_estimate()
+        numbers = weights, whiteners, log_determinants
         log_offset, log_noise = mstep.log_offset(
-            layout.code, self.weights, *factors, self.n_features, self.noise.log_density, tails=tails
+            layout.code, *numbers, self.n_features, self.noise.log_density, self.belief, tails
         )
         parts = log_offset, self.means, self.whiteners, log_noise, tails, self.tails.free > 0, self.noise
         return WhitenedMixture(layout, *parts)

@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._kernel.mstep import log_gamma_sum
-from gmm._kernel.mstep import log_offset as log_offsets
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import FULL, SPHERICAL, Array, Layout
 from gmm._values.noise import Noise
 from gmm._values.parameters import Estimate, Kind, MixtureParameters
-from gmm._values.whitened import WhitenedMixture
 
 
 class PriorMoments(NamedTuple):
@@ -371,13 +369,8 @@ class MixturePosterior(MixtureParameters):
             return np.full(self.n_components, self.prior.dof + (self.weight - self.noise_count) / self.n_components)
         return self.prior.dof + self.counts
 
-    def whitened(self) -> WhitenedMixture:
-        """Return what a pass reads: whiteners of E Λ_k, and the expected log density in log_offset_k (10.46)."""
-        prior, layout = self.prior, self.model.layout
-        shares, _, _, whiteners, log_determinants, _ = self.as_estimate()
-        pseudocount = prior.dof * (self.n_components if layout.pooled else 1)
-        belief = prior.shrinkage, pseudocount, prior.concentration, prior.sticks, self.weight
-        log_offset, log_noise = log_offsets(
-            layout.code, shares, whiteners, log_determinants, self.n_features, self.noise.log_density, belief
-        )
-        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise, noise=self.noise)
+    @property
+    def belief(self) -> tuple[float, float, float, bool, float]:
+        """What the expected log densities depend on beside the parameters."""
+        pseudocount = self.prior.dof * (self.n_components if self.model.layout.pooled else 1)
+        return self.prior.shrinkage, pseudocount, self.prior.concentration, self.prior.sticks, self.weight
