@@ -50,6 +50,14 @@ class SufficientStatistics(NamedTuple):
     weight: float
     precision: Array | float = 0.0
 
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it is the same object: of arrays, a tuple's comparison has no truth value."""
+        return self is other
+
+    def __hash__(self) -> int:
+        """Return a hash of the object."""
+        return object.__hash__(self)
+
     @classmethod
     def from_kernel(
         cls, layout: Layout, origins: Array, counts: Array, first: Array, second: Array, *rest: Any
