@@ -134,7 +134,7 @@ def test_arithmetic_leaves_its_operands_alone():
 
 
 def test_statistics_are_equal_to_themselves_alone():
-    one, two = (statistics("full", *rows_of(2, 3, 9, 0)[:3], np.zeros((2, 3))) for _ in range(2))
+    one, two = (statistics("full", *rows_of(2, 3, 9, 0)[:4]) for _ in range(2))
     assert one == one
     assert one != two
     assert {one: 1}[one] == 1

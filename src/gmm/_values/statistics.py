@@ -54,6 +54,10 @@ class SufficientStatistics(NamedTuple):
         """Tell whether it is the same object: of arrays, a tuple's comparison has no truth value."""
         return self is other
 
+    def __ne__(self, other: object) -> bool:
+        """Tell whether it is another object."""
+        return self is not other
+
     def __hash__(self) -> int:
         """Return a hash of the object."""
         return object.__hash__(self)
