@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._frozen import CompiledMixture, prepare
-from gmm._persistence import Readable, Writable, describe, item, load_object, metadata_of, save_state, with_metadata
+from gmm._persistence import Readable, Writable, describe, item, load_object, metadata_of, save_object
 from gmm._persistence.places import Predicted, write_predictions
 from gmm._public import publish
 from gmm._rows.entrance import as_source
@@ -19,7 +19,6 @@ from gmm._rows.sources import Source
 from gmm._values.covariance import MOST_FACTORS
 from gmm._values.layouts import layout_with_code
 from gmm._values.tails import CONTAMINATION, LEAST_DEGREES, MOST_DEGREES, is_contamination
-from gmm._versions import __version__
 
 _Array = NDArray[np.float64]
 
@@ -98,12 +97,12 @@ class FrozenMixture(CompiledMixture):
             If `metadata` holds something that JSON has no form for; the message says where.
         """
         layout, *arrays, tails = self.arrays
-        header = {"gmm_version": __version__, "class": FrozenMixture.__name__, "layout": layout}
+        header = {"class": FrozenMixture.__name__, "layout": layout}
         members = {name: np.asarray(values) for name, values in zip(_ARRAYS, arrays, strict=True)}
         members |= {_TAILS: tails} if tails.any() else {}
         if prepared:
             header["prepared"], members["prepared"] = _PREPARED_VERSION, self.prepared
-        save_state(file, with_metadata(self, metadata, header), members)
+        save_object(self, file, metadata, header, members)
 
     def predict_to(self, X: ArrayLike, path: str | os.PathLike[str], *, responsibilities: bool = True) -> None:
         """Write the most probable component of each row to a file, as `GaussianMixture.predict_to`, on this thread.

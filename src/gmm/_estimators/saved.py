@@ -21,9 +21,8 @@ from gmm._persistence import (
     load_object,
     mask,
     positive,
-    save_state,
+    save_object,
     to_json_values,
-    with_metadata,
 )
 from gmm._validation.given import check_array
 from gmm._validation.parameters import check_parameters
@@ -58,8 +57,7 @@ def save(self: FittedMixture, file: Writable, *, metadata: Mapping[str, Any] | N
         If a constructor parameter is invalid, so that `load` would refuse the file, or a number of `metadata` is
         not finite.
     """
-    header, arrays = state_of(self)
-    save_state(file, with_metadata(self, metadata, header), arrays)
+    save_object(self, file, metadata, *state_of(self))
 
 
 def load(cls: type[_Mixture], file: Readable) -> _Mixture:

@@ -84,13 +84,16 @@ def save_state(target: Writable, header: Mapping[str, Any], arrays: Mapping[str,
     write_to(target, lambda file: _write(file, members))
 
 
-def load_state(source: Readable) -> tuple[Header, Arrays]:
+def load_state(source: Readable, *, mmap: bool = False) -> tuple[Header, Arrays]:
     """Read the header and the arrays of a saved model.
 
     Parameters
     ----------
     source : str, os.PathLike, binary file or bytes
         A file written by `save_state`, in this or any earlier version of the format.
+    mmap : bool
+        Whether to map the arrays of a path into memory, which processes share. They are then read-only, in the byte
+        order of the file, and nothing is read before it is used, so no checksum is compared.
 
     Returns
     -------
@@ -109,46 +112,27 @@ def load_state(source: Readable) -> tuple[Header, Arrays]:
     OSError
         If the source cannot be read.
     """
-    content, name = read_bytes(source), name_of_source(source)
-    with _damage(name, content), zipfile.ZipFile(BytesIO(content)) as archive:
-        members = _members(archive, len(content))
-        arrays = {member: _copied(_array(member, archive.read(entry))) for member, entry in members.items()}
-        header = json.loads(arrays.pop(_HEADER).tobytes().decode())
-        where = header["format"], item(header, "format_version", int)
-    _check_format(name, *where)
-    return header, arrays
-
-
-def map_state(source: Readable) -> tuple[Header, Arrays]:
-    """Read the header of a saved model, and map its arrays into memory, which processes share.
-
-    Parameters
-    ----------
-    source : str or os.PathLike
-
-    Returns
-    -------
-    header : dict
-        As `load_state` returns it.
-    arrays : dict of str to ndarray
-        Read-only, in the byte order of the file. Nothing is read before it is used, so no checksum is compared.
-
-    Raises
-    ------
-    ValueError, TypeError, OSError
-        As by `load_state`.
-    """
-    if not isinstance(source, str | os.PathLike):
+    if mmap and not isinstance(source, str | os.PathLike):
         raise TypeError(f"expected a path for mmap=True, got {type(source).__name__}: pass mmap=False")
-    name = name_of_source(source)
-    with open(source, "rb") as file, _damage(name, file.peek(_BEGINNING)):
-        content = np.asarray(np.memmap(file, np.uint8, "r"))
+    name, arrays = name_of_source(source), Arrays()
+    with open(source, "rb") if mmap else BytesIO(read_bytes(source)) as file, _damage(name, file):
+        mapped = np.asarray(np.memmap(file, np.uint8, "r")) if mmap else None
         with zipfile.ZipFile(file) as archive:
-            members = _members(archive, content.size)
-            header = json.loads(_array(_HEADER, archive.read(members.pop(_HEADER))).tobytes().decode())
-            arrays = {member: _array(member, _content_of(member, entry, content)) for member, entry in members.items()}
-        where = header["format"], item(header, "format_version", int)
-    _check_format(name, *where)
+            for member, entry in _members(archive, file.seek(0, os.SEEK_END)).items():
+                if mapped is None or member == _HEADER:
+                    values = _array(member, archive.read(entry))
+                    arrays[member] = np.array(values, dtype=values.dtype.newbyteorder("="), order="C")
+                else:
+                    arrays[member] = _array(member, _content_of(member, entry, mapped))
+        header = json.loads(arrays.pop(_HEADER).tobytes().decode())
+        format_, version = header["format"], item(header, "format_version", int)
+    if format_ != FORMAT:
+        raise ValueError(f"{name} is not a saved model: its format is {format_!r:.60}, expected {FORMAT!r}")
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{name} has format version {version}, but this version of gmm reads versions up to {FORMAT_VERSION}: "
+            "install a newer gmm-em"
+        )
     return header, arrays
 
 
@@ -163,14 +147,14 @@ def load_object(
     builders : mapping of str to callable
         For each class name, a function that builds the object from the header and the arrays.
     mmap : bool
-        Whether to map the arrays, see `map_state`.
+        Whether to map the arrays, see `load_state`.
 
     Raises
     ------
     ValueError
         As for `load_state`, and if the file holds another class or values that are missing or invalid.
     """
-    header, arrays = map_state(source) if mmap else load_state(source)
+    header, arrays = load_state(source, mmap=mmap)
     name, kind = name_of_source(source), header.get("class")
     if not isinstance(kind, str) or kind not in builders:
         raise ValueError(f"{name} holds {kind!r}, expected {' or '.join(map(repr, builders))}")
@@ -259,14 +243,11 @@ def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Undo `to_json_values`: rebuild the priors from their dictionaries."""
-    return {name: _prior(value) if isinstance(value, dict) else value for name, value in values.items()}
 
+    def prior(saved: Header) -> NormalInverseWishart:
+        return NormalInverseWishart(**{n: np.array(v) if isinstance(v, list) else v for n, v in saved.items()})
 
-def _prior(saved: Header) -> NormalInverseWishart:
-    arrays: dict[str, Any] = {
-        name: np.array(value) if isinstance(value, list) else value for name, value in saved.items()
-    }
-    return NormalInverseWishart(**arrays)
+    return {name: prior(value) if isinstance(value, dict) else value for name, value in values.items()}
 
 
 def metadata_of(thing: object) -> dict[str, Any]:
@@ -282,16 +263,27 @@ def describe(thing: Saved, metadata: dict[str, Any]) -> Saved:
     return thing
 
 
-def with_metadata(thing: object, metadata: Mapping[str, Any] | None, header: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the header of a file with the metadata; None stands for those that `thing` has already.
+def save_object(
+    thing: object,
+    target: Writable,
+    metadata: Mapping[str, Any] | None,
+    header: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+) -> None:
+    """Write an object as `save_state` does, with the version of the package, its class unless the header names it.
+
+    Metadata None stands for those that it has already.
 
     Raises
     ------
-    TypeError, ValueError
-        As `check_metadata`.
+    TypeError, ValueError, OSError
+        As `save_state` and `check_metadata`.
     """
+    from gmm._versions import __version__
+
     own = metadata_of(thing) if metadata is None else check_metadata(metadata)
-    return {**header, **({"metadata": own} if own else {})}
+    header = {"gmm_version": __version__, "class": type(thing).__name__, **header}
+    save_state(target, header | ({"metadata": own} if own else {}), arrays)
 
 
 def check_metadata(value: Any) -> dict[str, Any]:
@@ -378,14 +370,10 @@ def _array(name: str, member: bytes | NDArray[np.uint8]) -> NDArray[Any]:
     return np.ndarray(shape, dtype, member, stream.tell(), order="F" if fortran_order else "C")
 
 
-def _copied(values: NDArray[Any]) -> NDArray[Any]:
-    return np.array(values, dtype=values.dtype.newbyteorder("="), order="C")
-
-
 @contextmanager
-def _damage(name: str, content: bytes) -> Iterator[None]:
+def _damage(name: str, file: BinaryIO) -> Iterator[None]:
     """Say that a file is damaged, or another one: zipfile, numpy and json may raise anything then."""
-    beginning = bytes(content[:_BEGINNING])
+    beginning = file.read(_BEGINNING)
     if not beginning.startswith(_OPENING):
         is_text = beginning and beginning.isascii() and 0 not in beginning
         kind = "text, such as a table" if is_text else "other bytes" if beginning else "nothing"
@@ -393,23 +381,9 @@ def _damage(name: str, content: bytes) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ValueError(f"{name} is not a saved model, or damaged: {_reason(error)}") from error
-
-
-def _check_format(name: str, format_: Any, version: int) -> None:
-    if format_ != FORMAT:
-        raise ValueError(f"{name} is not a saved model: its format is {format_!r:.60}, expected {FORMAT!r}")
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"{name} has format version {version}, but this version of gmm reads versions up to {FORMAT_VERSION}: "
-            "install a newer gmm-em"
-        )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"it has no {error.args[0]}"
-    return " ".join(str(error).split()) or type(error).__name__
+        is_missing, words = isinstance(error, KeyError), " ".join(str(error).split()) or type(error).__name__
+        reason = f"it has no {error.args[0]}" if is_missing else words
+        raise ValueError(f"{name} is not a saved model, or damaged: {reason}") from error
 
 
 def _check_entry(value: Any, place: str, levels: int) -> None:

@@ -31,9 +31,8 @@ from gmm._persistence import (
     item,
     load_object,
     metadata_of,
-    save_state,
+    save_object,
     to_json_values,
-    with_metadata,
 )
 from gmm._public import publish
 from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
@@ -62,7 +61,6 @@ from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import NO_NOISE
 from gmm._values.priors import NormalInverseWishart
 from gmm._values.weights import KnownClasses, in_full
-from gmm._versions import __version__
 
 _FOLDS = 5
 _COMPARED = 10  # cells of a class, best first, and those of a single component
@@ -597,8 +595,6 @@ class MixtureClassifier(Estimator):
         parameters = {name: value for name, value in self.get_params().items() if name in _SETTINGS}
         headers, arrays = states_of(self.mixtures_)
         header = {
-            "gmm_version": __version__,
-            "class": type(self).__name__,
             "parameters": to_json_values(parameters),
             "request": {name: _listed(getattr(self, name)) for name in _REQUEST},
             "classes": self.classes_.tolist(),
@@ -608,7 +604,7 @@ class MixtureClassifier(Estimator):
             "n_iter": self.n_iter_,
             "mixtures": headers,
         }
-        save_state(file, with_metadata(self, metadata, header), {"class_prior": self.class_prior_} | arrays)
+        save_object(self, file, metadata, header, {"class_prior": self.class_prior_} | arrays)
 
     @classmethod
     def load(cls, file: Readable) -> Self:

@@ -23,7 +23,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import doubt_of_shapes
 from gmm._estimators.saved import from_state, states_of
 from gmm._passes.solver import Iteration
-from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, save_state, with_metadata
+from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, save_object
 from gmm._selection.cell import DEGENERATE, FAILED, KINDS, LEFT, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK, Status
 from gmm._selection.request import kind_of
 from gmm._text.frames import data_frame
@@ -33,7 +33,6 @@ from gmm._validation.column_notes import LONG_TAIL
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
 from gmm._values.tails import NORMAL_TAILS
-from gmm._versions import __version__
 
 _Table = TypeVar("_Table", bound="Selection")
 _WIDTH = 80  # characters of a line of `repr`
@@ -361,10 +360,9 @@ class Selection:
         """
         arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in (*_NUMBERS, *_COUNTS)}
         headers, of_mixtures = states_of(self.estimators)
-        header: dict[str, Any] = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
         fields = ("criterion", *_TEXTS, "best_index", "complete", "notes", *_OF_EARLIER)
-        header |= {name: getattr(self, name) for name in fields}
-        save_state(file, with_metadata(self, metadata, header), arrays | of_mixtures)
+        header = {"mixtures": headers} | {name: getattr(self, name) for name in fields}
+        save_object(self, file, metadata, header, arrays | of_mixtures)
 
     @classmethod
     def load(cls, file: Readable) -> Self:
