@@ -818,7 +818,8 @@ def test_long_passes_tell_their_pace(capsys, monkeypatch):
 
 
 def test_time_left_is_projected_from_the_remaining_gain(capsys):
-    printer = progress.ProgressPrinter(1, 1, 1, ("log-likelihood", "nats"), n_rows=10**9, tol=1e-6, max_iter=100)
+    mixture = GaussianMixture(verbose=1, verbose_interval=1, tol=1e-6)
+    printer = progress.ProgressPrinter(mixture, ("log-likelihood", "nats"), 10**9)
     for n_iter, remaining in enumerate((math.inf, 1e-2, 1e-3, 2e-3, 1e-7), 1):
         printer.step(Iteration(0, n_iter, -1.0, 0.1, 50.0, None, remaining))
     ends = [line.partition("rows/s  ")[2] for line in capsys.readouterr().out.splitlines()]

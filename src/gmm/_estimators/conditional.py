@@ -16,6 +16,7 @@ from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.frames import data_frame
 from gmm._text.words import amount, beginning, counted, form_of, percent, plus_minus
+from gmm._validation.rows import first_index
 from gmm._values.completion import Columns, Completion, Gaps, Regression, marginal
 from gmm._values.layouts import Array
 from gmm._values.noise import Noise
@@ -264,11 +265,10 @@ class _Conditional:
 
 
 def _check_finite(predictions: NDArray[Any]) -> None:
-    bad = ~np.isfinite(predictions).all(axis=1)
-    if bad.any():
+    if (index := first_index(~np.isfinite(predictions).all(axis=1))) is not None:
         raise ValueError(
-            f"the prediction from row {int(np.argmax(bad))} overflows {predictions.dtype}: its known columns lie too "
-            "far from the mixture"
+            f"the prediction from row {index[0]} overflows {predictions.dtype}: its known columns lie too far "
+            "from the mixture"
         )
 
 

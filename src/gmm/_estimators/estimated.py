@@ -270,8 +270,13 @@ def fit(
     source, names = source_to_fit(self, X, sample_weight, error_covariance)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source = source.with_classes(restriction)
-    lines: dict[str, Any] = {"n_rows": source.n_rows, "tol": self.tol, "max_iter": self.max_iter}
-    printer = ProgressPrinter(int(self.verbose), self.verbose_interval, self.n_init, self._objective, **lines)
+    printer = ProgressPrinter(self, self._objective, source.n_rows)
+
+    def watched(iteration: Iteration) -> bool:
+        printer.step(iteration)
+        return callback is not None and callback(iteration)
+
+    is_followed = self.verbose or callback is not None or follows_passes() or source.resident is None
     settings_for = partial(fit_settings, self, model=stored_beside(self, model_of(self, source.n_features), source))
     settings, share = settings_for(source), float(vars(self).get("trim", 0.0))
     refuse("checkpoint", {"trim": share and checkpoint is not None})
@@ -283,7 +288,7 @@ def fit(
         with opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume) as journal:
             rows = followed(source, printer.reading) if self.verbose else source
             how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "beginning": beginning}
-            how["callback"] = _watch(self, callback, printer, source)
+            how["callback"] = watched if is_followed else None
             if share:
                 best, rows, settings = fitting.trimming.fit_trimmed(rows, share, settings, settings_for, seeds, **how)
             else:
@@ -385,19 +390,6 @@ def _report(mixture: FittedMixture, loss: LostClusterError, printer: ProgressPri
     return report
 
 
-def _watch(
-    mixture: FittedMixture, callback: Callable[[Iteration], bool] | None, printer: ProgressPrinter, source: Source
-) -> Callable[[Iteration], bool] | None:
-    """What is called after each pass."""
-
-    def watched(iteration: Iteration) -> bool:
-        printer.step(iteration)
-        return callback is not None and callback(iteration)
-
-    is_followed = mixture.verbose or callback is not None or follows_passes()
-    return watched if is_followed or source.resident is None else None
-
-
 def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int], Array]:
     """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
     start, resident = mixture.init_params, source.without_gaps.resident
@@ -441,23 +433,6 @@ def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHIN
         "rows in partitions": not source.is_local,
     }
     check_together(features)
-
-
-def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
-    """Return where the parameters ask to begin."""
-    K, d = int(mixture.n_components), source.n_features
-    checks: dict[str, Callable[[Any], Array]] = {
-        "weights": lambda value: check_weights_init(value, K),
-        "means": lambda value: check_means_init(value, K, d),
-        "precisions": lambda value: check_precisions_init(value, K, d, model),
-    }
-    values = {name: vars(mixture).get(f"{name}_init") for name in checks}
-    named = isinstance(mixture.init_params, str)
-    return fitting.fit.StartSettings(
-        method=str(mixture.init_params) if named else "",
-        parts={name: checks[name](value) for name, value in values.items() if value is not None},
-        responsibilities=None if named else _responsibilities(mixture, source),
-    )
 
 
 def seeds_of(mixture: FittedMixture, n_init: int = 1) -> tuple[int, ...]:
@@ -514,8 +489,20 @@ def set_fitted(
 def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
-    objective = objective_of(mixture, source, model)
-    return settings_of(mixture, start=start_of(mixture, source, model), objective=objective)
+    objective, K, d = objective_of(mixture, source, model), int(mixture.n_components), source.n_features
+    checks: dict[str, Callable[[Any], Array]] = {
+        "weights": lambda value: check_weights_init(value, K),
+        "means": lambda value: check_means_init(value, K, d),
+        "precisions": lambda value: check_precisions_init(value, K, d, model),
+    }
+    values = {name: vars(mixture).get(f"{name}_init") for name in checks}
+    named = isinstance(mixture.init_params, str)
+    start = fitting.fit.StartSettings(
+        method=str(mixture.init_params) if named else "",
+        parts={name: checks[name](value) for name, value in values.items() if value is not None},
+        responsibilities=None if named else _responsibilities(mixture, source),
+    )
+    return settings_of(mixture, objective, start)
 
 
 def settings_of(

@@ -60,11 +60,18 @@ def warn_about(fit: fitting.fit.MixtureFit, max_iter: int, tol: float, prior: Pr
         if left >= tol or len(trace) == 1:  # which tells nothing, nor to scikit-learn
             unit = "nats" if prior.variational else "nats per row"
             warn(f"{_NOT_CONVERGED} {_unfinished(trace, left, tol, unit)}", raisable(ConvergenceWarning))
-    if fit.result.parameters.noise and fit.result.statistics.counts.max() < 1:
+    counts = fit.result.statistics.counts
+    if fit.result.parameters.noise and counts.max() < 1:
         warn(_ALL_NOISE, raisable(ConvergenceWarning))
     warn_of_repairs(fit.repaired)
-    if not prior:
-        _warn_of_empty_components(fit)
+    least = _NO_ROWS * counts.sum()
+    if not prior and counts.min() <= least and least > 0:
+        empty = np.flatnonzero(counts <= least)
+        warn(
+            f"Component(s) {', '.join(map(str, empty))} have no rows: n_components={len(counts) - len(empty)} gives "
+            "the same density. If rows repeat, expected at most as many components as distinct rows.",
+            raisable(ConvergenceWarning),
+        )
 
 
 def _unfinished(trace: Trace, left: float, tol: float, unit: str) -> str:
@@ -75,18 +82,6 @@ def _unfinished(trace: Trace, left: float, tol: float, unit: str) -> str:
     last = next(small, None)
     rule = f"; scikit-learn's rule, a pass that gains less than tol, ends such a fit at pass {last}" if last else ""
     return f"After {counted(len(trace), 'pass', 'passes')}, {amount} left to gain (tol={tol:g}){rule}."
-
-
-def _warn_of_empty_components(fit: fitting.fit.MixtureFit) -> None:
-    counts = fit.result.statistics.counts
-    least = _NO_ROWS * counts.sum()
-    if counts.min() <= least and least > 0:
-        empty = np.flatnonzero(counts <= least)
-        warn(
-            f"Component(s) {', '.join(map(str, empty))} have no rows: n_components={len(counts) - len(empty)} gives "
-            "the same density. If rows repeat, expected at most as many components as distinct rows.",
-            raisable(ConvergenceWarning),
-        )
 
 
 def warn_of_repairs(repaired: tuple[int, ...]) -> None:
@@ -258,12 +253,12 @@ _LONG = 1.0  # seconds: the speed of shorter passes is not told
 
 
 class ProgressPrinter:
-    """Prints a line every `interval` passes or ten seconds, and one at the end of each of `n_init` starts.
+    """Prints the passes of an estimator's fit: one of `verbose_interval`, or in ten seconds, and each start's last.
 
+    `objective` is the name of what is maximised, and its unit.
     With `verbose` 0 it prints nothing, above 1 the elapsed time as well. Whatever `verbose` is, the logger "gmm" gets
-    every pass (DEBUG) and the ends of starts (INFO). `objective` is the name of what is maximised,
-    and its unit. Of long passes it tells the speed, and the time left of this start: until the remaining gain is below
-    `tol`, from how fast it falls, or until there were `max_iter` passes.
+    every pass (DEBUG) and the ends of starts (INFO). Of long passes it tells the speed, and the time left of this
+    start: until the remaining gain is below `tol`, from how fast it falls, or until there were `max_iter` passes.
 
     Attributes
     ----------
@@ -273,24 +268,9 @@ class ProgressPrinter:
         That of what is maximised.
     """
 
-    def __init__(
-        self,
-        verbose: int,
-        interval: int,
-        n_init: int,
-        objective: tuple[str, str],
-        *,
-        n_rows: int,
-        tol: float,
-        max_iter: int,
-    ) -> None:
-        self._verbose = verbose
-        self._interval = interval
-        self._n_init = n_init
+    def __init__(self, mixture: Any, objective: tuple[str, str], n_rows: int) -> None:
+        self._mixture, self._n_rows, self._verbose = mixture, n_rows, int(mixture.verbose)
         self._name, self.unit = objective
-        self._n_rows = n_rows
-        self._tol = tol
-        self._max_iter = max_iter
         self.latest: Iteration | None = None
         self._seconds = 0.0
         self._remaining = inf
@@ -309,7 +289,7 @@ class ProgressPrinter:
         self.latest = iteration
         self._seconds += iteration.seconds
         before, self._remaining, self._start = self._remaining, iteration.remaining, iteration.start
-        due = iteration.n_iter % self._interval == 0 or perf_counter() - self._said >= _QUIET
+        due = iteration.n_iter % self._mixture.verbose_interval == 0 or perf_counter() - self._said >= _QUIET
         if (self._verbose and due) or follows_passes():
             text = f"move {iteration.move:>3}  " if iteration.move else ""
             text += f"pass {iteration.n_iter:>4}  {self._name} {iteration.lower_bound:.6f}"
@@ -353,14 +333,14 @@ class ProgressPrinter:
         """Rows per second of a long pass, and the time left: projected if the remaining gain falls, else at most."""
         if iteration.seconds < _LONG:
             return ""
-        most = self._max_iter - iteration.n_iter
-        passes = remaining_passes(iteration.remaining, before, self._tol, most)
+        most = self._mixture.max_iter - iteration.n_iter
+        passes = remaining_passes(iteration.remaining, before, self._mixture.tol, most)
         word, passes = ("about", passes) if passes < most else ("at most", most)
         pace = f"  {self._n_rows / iteration.seconds:,.0f} rows/s"
         return f"{pace}  {word} {duration(passes * iteration.seconds)} left"
 
     def _of(self, start: int) -> str:
-        return f"start {start + 1}/{self._n_init}"
+        return f"start {start + 1}/{self._mixture.n_init}"
 
     def _tell(self, start: int, text: str) -> None:
         """Log what happens a few times a fit, and print it."""

@@ -29,7 +29,6 @@ from gmm._validation.parameters import check_parameters
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import covariance_model, of_low_rank
-from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import MixturePosterior
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
@@ -159,21 +158,11 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         implied["fixed"] = parameters.fixed.masks
     own = cls._get_param_names()  # those of a subclass may be others
     estimator = cls(**{name: value for name, value in implied.items() if name in own} | arguments)
-    _restore(estimator, header, arrays, parameters)
-    return estimator
-
-
-def _restore(
-    self: FittedMixture, header: dict[str, Any], arrays: dict[str, NDArray[Any]], parameters: MixtureParameters
-) -> None:
-    """Take what `state_of` returned; `parameters` are made of it."""
-    from gmm._persistence import values
-
     names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
     if header["dtype"] not in ("float32", "float64"):
         raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
-    check_parameters(self)
-    d, of_fit = parameters.n_features, dict[str, Any]()
+    check_parameters(estimator)
+    d, ridge, of_fit = parameters.n_features, estimator.reg_covar, dict[str, Any]()
     read: dict[str, Callable[[], Any]] = {
         "shrunk": lambda: check_choice(item(header, "shrunk", str), "shrunk", tuple(SHRUNK)),
         "shrunk_by": lambda: check_array(arrays["shrunk_by"], "shrunk_by", (1 + d,)).astype(np.float64),
@@ -181,15 +170,16 @@ def _restore(
         "weight_seen": lambda: positive(header, "weight_seen"),
         "steps": lambda: _steps(arrays["steps"], d),
         "trimmed": lambda: mask(arrays, "trimmed"),
-        "stream": lambda: values.stream_from_state(item(header, "stream", dict), arrays, parameters, self.reg_covar),
+        "stream": lambda: values.stream_from_state(item(header, "stream", dict), arrays, parameters, ridge),
     }
     kept = {name: read_it() for name, read_it in read.items() if name in header or name in arrays}
     past = Past(parameters, weight=kept.pop("weight_seen", 0.0), **kept)
     if "lower_bound" in header:
         best, traces = values.traces_from_state(header, arrays)
         of_fit, past = fit_attributes(best, item(header, "lower_bound", float), traces), past._replace(trace=best)
-    set_mixture(self, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
-    restore_classes(self, header, parameters.n_components)
+    set_mixture(estimator, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
+    restore_classes(estimator, header, parameters.n_components)
+    return estimator
 
 
 def _steps(values: NDArray[Any], n_features: int) -> NDArray[np.float64]:

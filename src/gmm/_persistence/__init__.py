@@ -115,7 +115,8 @@ def load_state(source: Readable, *, mmap: bool = False) -> tuple[Header, Arrays]
     if mmap and not isinstance(source, str | os.PathLike):
         raise TypeError(f"expected a path for mmap=True, got {type(source).__name__}: pass mmap=False")
     name, arrays = name_of_source(source), Arrays()
-    with open(source, "rb") if mmap else BytesIO(read_bytes(source)) as file, _damage(name, file):
+    file: Any = open(source, "rb") if mmap else BytesIO(read_bytes(source))  # type: ignore[arg-type]  # noqa: SIM115
+    with file, _damage(name, file):
         mapped = np.asarray(np.memmap(file, np.uint8, "r")) if mmap else None
         with zipfile.ZipFile(file) as archive:
             for member, entry in _members(archive, file.seek(0, os.SEEK_END)).items():
@@ -245,7 +246,8 @@ def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Undo `to_json_values`: rebuild the priors from their dictionaries."""
 
     def prior(saved: Header) -> NormalInverseWishart:
-        return NormalInverseWishart(**{n: np.array(v) if isinstance(v, list) else v for n, v in saved.items()})
+        arguments: dict[str, Any] = {n: np.array(v) if isinstance(v, list) else v for n, v in saved.items()}
+        return NormalInverseWishart(**arguments)
 
     return {name: prior(value) if isinstance(value, dict) else value for name, value in values.items()}
 

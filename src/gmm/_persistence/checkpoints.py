@@ -119,18 +119,19 @@ class _StateFile:
         began = perf_counter()
         header = {"gmm_version": __version__, "class": self._class, "fit": self._same, "progress": state}
         header["digest"] = _digest(state, arrays)
-        save_state(self._path, header, arrays)
-        self._schedule_next(perf_counter() - began)
+        try:
+            save_state(self._path, header, arrays)
+        finally:
+            now = perf_counter()
+            self._next_write = now + max(SECONDS, _SHARE * (now - began))
 
     def _keep(self, write: Callable[[], object], *, now: bool = False) -> None:
         """Write if it is time; warn once if that fails, since the fit is worth more."""
         if not now and perf_counter() < self._next_write:
             return
-        began = perf_counter()
         try:
             write()
         except OSError as error:
-            self._schedule_next(perf_counter() - began)
             if not self._failed:
                 warn(
                     f"The checkpoint {self._name} could not be written ({error.strerror}); the previous "
@@ -138,9 +139,6 @@ class _StateFile:
                     RuntimeWarning,
                 )
             self._failed = True
-
-    def _schedule_next(self, seconds: float) -> None:
-        self._next_write = perf_counter() + max(SECONDS, _SHARE * seconds)
 
 
 class Checkpoint(_StateFile):
@@ -215,12 +213,11 @@ class SearchCheckpoint(_StateFile):
 
         return build_object(self._name, self._class, build, header, arrays)
 
-    def add(self, name: str, beside: Header, result: SolverResult | None) -> None:
-        """Keep a result, and what is beside it, by a name, which may have had another; write if it is time."""
-        self.add_together({name: (beside, result)})
+    def add(self, results: Mapping[str, tuple[Header, SolverResult | None]]) -> None:
+        """Keep results, and what is beside them, by names, which may have had others; write if it is time.
 
-    def add_together(self, results: Mapping[str, tuple[Header, SolverResult | None]]) -> None:
-        """Keep several results, of which the file never has some without the others; write if it is time."""
+        The file never has some of them without the others.
+        """
         states = {name: ({}, {}) if one is None else _result_to_state(one) for name, (_, one) in results.items()}
         with self._lock:
             for name, (header, arrays) in states.items():

@@ -476,7 +476,8 @@ class Cell:
             if not self.is_up():  # else it might have become better
                 beside: dict[str, Any] = {"answer": bool(answer), "degenerate": solution.degenerate}
                 beside["race_bound"] = repr(solution.race_bound)
-                self._file.add(name, beside, None if solution is present else solution.result._replace(state=None))
+                result = None if solution is present else solution.result._replace(state=None)
+                self._file.add({name: (beside, result)})
             return solution, answer
         values, of_run = entry
         answer = item(values, "answer", bool)

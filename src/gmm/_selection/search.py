@@ -156,7 +156,7 @@ class _Finish:
     def keep(self) -> None:
         """Write how far the cells have come. All wait for the same reading, so that they go on as they would have."""
         if self.file is not None and self._unwritten:
-            self.file.add_together(self._unwritten)
+            self.file.add(self._unwritten)
             self._unwritten = {}
 
     def report(self, number: int, iteration: Iteration | None = None, seconds_left: float = nan) -> None:

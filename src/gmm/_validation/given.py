@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import InvalidParameterError, raisable, warn
 from gmm._text.words import quoted, suggestion
-from gmm._validation.rows import FloatArray, as_array, as_floats, place_in
+from gmm._validation.rows import FloatArray, as_array, as_floats, first_index, place_in
 from gmm._validation.scalars import as_real, is_real, is_whole
 from gmm._values.covariance import CLASSIC, LIMITED, CovarianceModel
 from gmm._values.errors import RowErrors
@@ -104,11 +104,10 @@ def check_targets(y: Any, n_rows: int, *, missing: str = "error") -> FloatArray:
         raise ValueError(
             f"all values of target {empty.argmax()} in y are missing, so there is nothing to learn from it"
         )
-    if (far := np.abs(columns) > _LARGEST).any():
-        i, j = _first(far)
+    if (index := first_index(np.abs(columns) > _LARGEST)) is not None:
         raise ValueError(
-            f"row {i} of y has {columns[i, j]:g} as target {j}, expected magnitudes up to {_LARGEST:g}, whose squares "
-            "are finite: divide the target by its standard deviation"
+            f"row {index[0]} of y has {columns[index]:g} as target {index[1]}, expected magnitudes up to "
+            f"{_LARGEST:g}, whose squares are finite: divide the target by its standard deviation"
         )
     return targets
 
@@ -166,9 +165,7 @@ def check_weights(value: Any, n_components: int, name: str = "weights") -> Float
 def check_shares(value: Any, n_components: int, name: str = "weights") -> Floats:
     """Check that weights are between 0 and 1 and have the sum 1, without changing a number."""
     array = check_array(value, name, (n_components,))
-    outside = (array < 0) | (array > 1)
-    if outside.any():
-        index = _first(outside)
+    if (index := first_index((array < 0) | (array > 1))) is not None:
         raise ValueError(
             f"The parameter {name!r} should be in the range [0, 1], but got {array[index]:.6g} at "
             f"{place_in(name)(index)}"
@@ -216,11 +213,10 @@ def check_squares(values: Floats, name: str, of_row: str) -> None:
     ValueError
         If a value is too large.
     """
-    if np.abs(values).max() > _LARGEST:
-        i, j = _first(np.abs(values) > _LARGEST)
+    if (index := first_index(np.abs(values) > _LARGEST)) is not None:
         raise ValueError(
-            f"The parameter {name!r} holds a value too large: {values[i, j]:g} ({of_row} {i}, feature {j}). Expected "
-            f"magnitudes up to {_LARGEST:g}, whose squares are finite."
+            f"The parameter {name!r} holds a value too large: {values[index]:g} ({of_row} {index[0]}, "
+            f"feature {index[1]}). Expected magnitudes up to {_LARGEST:g}, whose squares are finite."
         )
 
 
@@ -386,26 +382,19 @@ def check_array(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
 
 
 def _check_finite(array: FloatArray, subject: str, name: str) -> None:
-    finite = np.isfinite(array)
-    if not finite.all():
-        index = _first(~finite)
-        word = "NaN" if np.isnan(array[index]) else "infinity"
+    if (index := first_index(~np.isfinite(array))) is not None:
         raise ValueError(
-            f"{subject} contains {word}. The first is at {place_in(name)(index)}; expected finite numbers."
+            f"{subject} contains {'NaN' if np.isnan(array[index]) else 'infinity'}. The first is at "
+            f"{place_in(name)(index)}; expected finite numbers."
         )
 
 
 def _check_not_negative(array: FloatArray, subject: str, name: str) -> None:
-    if array.min() < 0:
-        index = _first(array < 0)
+    if (index := first_index(array < 0)) is not None:
         raise ValueError(
             f"Negative values in data passed to {subject}. The first is {array[index]!s} at "
             f"{place_in(name)(index)}; expected no value below 0."
         )
-
-
-def _first(wrong: NDArray[np.bool_]) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
 
 
 def _check_spread(
@@ -444,18 +433,14 @@ def check_constraint(mixture: MixtureParameters) -> None:
     off, largest = np.abs(covariances - nearest), np.abs(covariances).max()
     if off.max() <= _CONSTRAINED * largest:
         return
-    if off.max() > _ROUNDING * _condition(mixture) * largest:
-        index = _first(off == off.max())
+    with np.errstate(over="ignore"):  # the largest condition number, up to a factor d²
+        condition = float((mixture.column_variances.max(axis=1) * mixture.column_precisions.max(axis=1)).max())
+    index = first_index(off == off.max())
+    if off.max() > _ROUNDING * condition * largest and index is not None:
         raise ValueError(
             f"the covariances do not satisfy the model {model.type_name}: {_component(index)} has "
             f"{covariances[index]:.6g}, expected {nearest[index]:.6g} as in the nearest covariances that do"
         )
-
-
-def _condition(mixture: MixtureParameters) -> float:
-    """Estimate the largest condition number of the covariances, up to a factor d²."""
-    with np.errstate(over="ignore"):
-        return float((mixture.column_variances.max(axis=1) * mixture.column_precisions.max(axis=1)).max())
 
 
 def check_matrices(matrices: Floats, name: str, labels: Sequence[str]) -> tuple[Floats, Floats]:
@@ -482,14 +467,13 @@ def check_matrices(matrices: Floats, name: str, labels: Sequence[str]) -> tuple[
     """
     subject = f"'{name}' should be symmetric, positive-definite:"
     if not (matrices == matrices.transpose(0, 2, 1)).all():
-        for matrix, label in zip(matrices, labels, strict=True):
-            scale = np.sqrt(np.abs(np.diagonal(matrix)))
-            wrong = np.abs(matrix - matrix.T) > 1e-5 * np.outer(scale, scale)
-            if wrong.any():
-                i, j = _first(wrong)
-                raise ValueError(
-                    f"{subject} {label} has {matrix[i, j]:.6g} at ({i}, {j}) and {matrix[j, i]:.6g} at ({j}, {i})"
-                )
+        scale = np.sqrt(np.abs(np.diagonal(matrices, axis1=1, axis2=2)))
+        transposed, tolerance = matrices.transpose(0, 2, 1), 1e-5 * (scale[:, :, None] * scale[:, None])
+        if (index := first_index(np.abs(matrices - transposed) > tolerance)) is not None:
+            raise ValueError(
+                f"{subject} {labels[index[0]]} has {matrices[index]:.6g} at {index[1:]} and "
+                f"{transposed[index]:.6g} at {index[:0:-1]}"
+            )
     try:
         return FULL.whiten(matrices, matrices.shape[-1])
     except SingularMatrixError as error:
@@ -498,8 +482,7 @@ def check_matrices(matrices: Floats, name: str, labels: Sequence[str]) -> tuple[
 
 
 def _check_positive(spread: Floats, name: str) -> None:
-    if not (spread > _LEAST).all():
-        index = _first(~(spread > _LEAST))
+    if (index := first_index(~(spread > _LEAST))) is not None:
         raise ValueError(f"'{name}' should be positive: {_component(index)} has {spread[index]:.6g}")
 
 
@@ -651,11 +634,10 @@ def check_box(box: Any, name: str, n_features: int) -> tuple[NDArray[np.float64]
 
 def _with_volume(box: NDArray[np.float64], name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     low, high = np.ascontiguousarray(box)
-    flat = np.flatnonzero(~(high > low))
-    if len(flat):
+    if (index := first_index(~(high > low))) is not None:
         raise ValueError(
-            f"expected a box with a volume, low < high in every column, got {low[flat[0]]:g} and {high[flat[0]]:g} in "
-            f"column {flat[0]} of {name}"
+            f"expected a box with a volume, low < high in every column, got {low[index]:g} and "
+            f"{high[index]:g} in column {index[0]} of {name}"
         )
     return low, high
 
@@ -727,10 +709,26 @@ def check_error_covariance(
     elif missing is not None:
         without = missing if array.ndim == 2 else missing[:, :, None] | missing[:, None]
         array[without & np.isnan(array)] = 0.0  # a copy
-    _check_numbers(array, name)
+    variances = array if array.ndim == 2 else np.diagonal(array, axis1=1, axis2=2)
+    if (index := first_index(~(np.abs(array) <= _LARGEST_ERROR))) is not None:
+        raise ValueError(
+            f"expected finite numbers up to {_LARGEST_ERROR:g} in {name}, got {array[index]:g} at {index}; "
+            "where the error is unknown, set the value in X to NaN as well, with missing='em'"
+        )
+    if (index := first_index(variances < 0)) is not None:
+        raise ValueError(
+            f"expected variances of 0 or more in {name}, got {variances[index]:g} at {index}; it takes "
+            "squares of standard errors"
+        )
     errors = RowErrors.from_values(array, n)
-    if errors.covariances.ndim == 3:
-        _check_matrices(errors, name)
+    matrices = errors.covariances
+    if matrices.ndim == 3:
+        largest = np.abs(matrices).max(axis=(1, 2))
+        uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _UNEVEN * largest
+        negative = np.linalg.eigvalsh(matrices)[:, 0] < -_UNEVEN * largest
+        for wrong, what in ((uneven, "symmetric"), (negative, "positive semidefinite")):
+            if (index := first_index(wrong[errors.codes])) is not None:
+                raise ValueError(f"expected {name} to hold covariances, and that of row {index[0]} is not {what}")
     return errors
 
 
@@ -758,33 +756,6 @@ def check_same_columns(values: Any, names: NDArray[np.object_] | None, argument:
                     f"expected {argument} with the columns of X, got {label!r} instead of {name!r} as {side} {j}: "
                     "select them in the order of X"
                 )
-
-
-def _check_numbers(array: np.ndarray[Any, Any], name: str) -> None:
-    variances = array if array.ndim == 2 else np.diagonal(array, axis1=1, axis2=2)
-    for wrong, what, instead in (
-        (
-            ~(np.abs(array) <= _LARGEST_ERROR),
-            f"finite numbers up to {_LARGEST_ERROR:g}",
-            "where the error is unknown, set the value in X to NaN as well, with missing='em'",
-        ),
-        (variances < 0, "variances of 0 or more", "it takes squares of standard errors"),
-    ):
-        if wrong.any():
-            place = tuple(np.argwhere(wrong)[0].tolist())
-            value = (array if wrong.ndim == array.ndim else variances)[place]
-            raise ValueError(f"expected {what} in {name}, got {value:g} at {place}; {instead}")
-
-
-def _check_matrices(errors: RowErrors, name: str) -> None:
-    matrices, codes = errors.covariances, errors.codes
-    largest = np.abs(matrices).max(axis=(1, 2))
-    uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _UNEVEN * largest
-    negative = np.linalg.eigvalsh(matrices)[:, 0] < -_UNEVEN * largest
-    for wrong, what in ((uneven, "symmetric"), (negative, "positive semidefinite")):
-        if wrong.any():
-            row = int(wrong[codes].argmax())
-            raise ValueError(f"expected {name} to hold covariances, and that of row {row} is not {what}")
 
 
 def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int | None = -1) -> tuple[Any, Any]:
@@ -991,11 +962,10 @@ def _check_mean(value: Any, name: str, mean: Floats) -> Floats:
     """Check the mean of a prior, given that of the rows."""
     centre = check_array(value, name, mean.shape).astype(np.float64)
     far = np.abs(centre / 2 - mean / 2) > _FARTHEST / 2  # halves: their difference is finite
-    if far.any():
-        j = int(far.argmax())
+    if (index := first_index(far)) is not None:
         raise ValueError(
             f"expected {name} within {_FARTHEST:g} of the mean of the rows, so that squares are finite, got "
-            f"{centre[j]:g} for feature {j}, whose mean is {mean[j]:g}"
+            f"{centre[index]:g} for feature {index[0]}, whose mean is {mean[index]:g}"
         )
     return centre
 

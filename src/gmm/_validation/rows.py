@@ -36,6 +36,11 @@ def place_in(name: str) -> Place:
     return place
 
 
+def first_index(wrong: NDArray[np.bool_]) -> tuple[int, ...] | None:
+    """Return the index of the first value that is wrong; None if none is."""
+    return tuple(map(int, np.unravel_index(int(wrong.argmax()), wrong.shape))) if wrong.any() else None
+
+
 def as_array(values: object, name: str) -> NDArray[Any]:
     """Return `values` as a numpy array of any type; an array is not copied.
 
@@ -153,11 +158,10 @@ def _refuse_containers(values: object, name: str) -> None:
 
 def _unmasked(values: np.ma.MaskedArray[Any, Any], name: str) -> NDArray[Any]:
     masked = np.ma.getmaskarray(values)
-    if masked.dtype.names is None and masked.any():
-        first = np.unravel_index(int(masked.argmax()), masked.shape)
+    if masked.dtype.names is None and (index := first_index(masked)) is not None:
         raise ValueError(
             f"{name} is a masked array with {int(masked.sum())} masked value(s), the first at "
-            f"{place_in(name)(tuple(int(i) for i in first))}; expected no masked values. "
+            f"{place_in(name)(index)}; expected no masked values. "
             "Drop those rows (np.ma.compress_rows) or fill them (.filled(...))."
         )
     return np.asarray(values.data)
