@@ -35,7 +35,7 @@ ROOMS = {
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "exchange": "exchange | mclust onnx sklearn",
     "_estimators": """
-        steps | bayesian regressor | mixture | streamed | estimated saved | factors labelled mixture_summary
+        steps | bayesian regressor | mixture | estimated saved | factors labelled mixture_summary
         | fitted | conditional summary | contract criteria outcome scorer
     """,
     "_frozen_mixture": "",

@@ -123,7 +123,10 @@ def predicted(
         If a prediction overflows.
     """
     if level is not None:
-        _warn_of_few_rows(mixture, len(predictors), len(others), weight, level)
+        model, K, d, m = mixture.model, mixture.n_components, len(predictors), len(others)
+        n_parameters = model.n_parameters(K, d + m) - model.n_parameters(K, d) + K * m
+        if 0 < weight * m < _ROWS_PER_PARAMETER * n_parameters:
+            warn(_FEW_ROWS.format(counted(n_parameters, "parameter"), amount(weight), percent(level)), UserWarning)
     shape = source.n_rows, len(others)
     means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
     intervals = None if level is None else np.empty((*shape, 2), source.dtype)
@@ -141,13 +144,6 @@ def predicted(
                     intervals[here] = np.stack([of_rows.quantiles((1 + side * level) / 2) for side in (-1, 1)], axis=2)
     _check_finite(means + np.where(np.isinf(deviations), 0, deviations) if mixture.tails else means + deviations)
     return ConditionalPrediction(names, means, deviations, intervals)
-
-
-def _warn_of_few_rows(mixture: MixtureParameters, n_known: int, n_others: int, weight: float, level: float) -> None:
-    model, K = mixture.model, mixture.n_components
-    n_parameters = model.n_parameters(K, n_known + n_others) - model.n_parameters(K, n_known) + K * n_others
-    if 0 < weight * n_others < _ROWS_PER_PARAMETER * n_parameters:
-        warn(_FEW_ROWS.format(counted(n_parameters, "parameter"), amount(weight), percent(level)), UserWarning)
 
 
 def _conditionals(

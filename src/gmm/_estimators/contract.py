@@ -42,9 +42,8 @@ class RequestSetter:
     def __get__(self, instance: Estimator | None, owner: type[Estimator]) -> Callable[..., Any]:
         if "sklearn" not in sys.modules:
             raise AttributeError(f"{owner.__name__} has set_{self.method}_request only where scikit-learn is loaded")
-        if instance is None:
-            return functools.partial(_set_request, method=self.method)
-        return functools.partial(_set_request, instance, method=self.method)
+        bound = () if instance is None else (instance,)
+        return functools.partial(_set_request, *bound, method=self.method)
 
 
 class Estimator:
@@ -138,24 +137,18 @@ class Estimator:
 
     def _repr_html_(self) -> str:
         """Return HTML for notebooks: the constructor call, the fitted result, and all parameters in a fold."""
-        from gmm._text.html import Html, block, details, escaped, line
+        from gmm._text.html import Cell, Html, block, details, escaped, line, table
 
-        call = line(Html(f"<code>{escaped(_shortened(self._call_text()))}</code>"))
-        return block(call, *self._html_parts(), details("parameters", self._parameters_table()))
-
-    def _html_parts(self) -> Sequence[Html]:
-        """The fitted result as parts of a page; none before a fit."""
-        return ()
-
-    def _parameters_table(self) -> Html:
-        from gmm._text.html import Cell, table
-
-        rows = []
+        call, rows = line(Html(f"<code>{escaped(_shortened(self._call_text()))}</code>")), []
         for name, default in _defaults(type(self)).items():
             value = getattr(self, name)
             kind = "" if _is_default(value, default) else "strong"
             rows.append([Cell(name, kind=kind), Cell(_shortened(_value_text(value)), kind=f"long {kind}".rstrip())])
-        return table((), rows, numeric=())
+        return block(call, *self._html_parts(), details("parameters", table((), rows, numeric=())))
+
+    def _html_parts(self) -> Sequence[Html]:
+        """The fitted result as parts of a page; none before a fit."""
+        return ()
 
     def __sklearn_is_fitted__(self) -> bool:
         return any(name.endswith("_") and not name.startswith("_") for name in vars(self))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import KW_ONLY, dataclass, replace
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,7 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from gmm import _fitting as fitting
 from gmm._estimators import criteria, estimated, mixture_summary, saved
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.estimated import check_features, fit_settings, noise_of, prior_parts, seeds_of
+from gmm._estimators.estimated import (
+    check_features,
+    check_same,
+    fit_settings,
+    noise_of,
+    prior_parts,
+    seeds_of,
+    source_to_fit,
+)
 from gmm._estimators.factors import OfFactors, factors_of, fit_transform, get_feature_names_out, set_output, transform
 from gmm._estimators.fitted import (
     FittedMixture,
@@ -24,20 +34,21 @@ from gmm._estimators.fitted import (
     past_of,
     rows_of_fit,
     set_mixture,
+    source_of,
 )
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.outcome import Past, fit_attributes, ill_defined, warn_of_repairs
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.solver import PassRecord, Trace
-from gmm._rows.entrance import as_source
-from gmm._rows.sources import Source
+from gmm._rows.entrance import as_source, check_any
+from gmm._rows.sources import ArraySource, Source, chunks_in_order
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_fixed, check_max_ratio, check_tails, check_user_mixture
 from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
-from gmm._values.layouts import SingularMatrixError
+from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart, Prior
@@ -48,6 +59,7 @@ if TYPE_CHECKING:
     from gmm._passes.stepwise import Stream
 
 _ENDED = "one step for each block"
+_LARGEST_SQUARES = 1e300
 _FEW_ROWS = (
     "The first block has {} rows for {} free parameters, so the start fits these rows alone, and the stream may not "
     "recover. Begin with more rows, with given parameters or with a prior."
@@ -416,18 +428,31 @@ class GaussianMixture(FittedMixture):
         (array([0.76, 0.24]), array([0., 6.]))
         """
         check_parameters(self)
-        from gmm._estimators.streamed import block_of, stream_blocks
+        from gmm._rows.incomplete import IncompleteSource
 
         decay = check_real(decay, "decay", "[0, 1)")
         past = past_of(self)
         others = {"heavy tails": self.tails != "normal", "trim": self.trim, "error_covariance": past.beside_errors}
         refuse("partial_fit", others)
-        source, names = block_of(self, X, sample_weight, past.parameters)
-        model = model_of(self, source.n_features)
+        if past.parameters is None:
+            source, names = source_to_fit(self, X, sample_weight)
+        else:
+            source, names = source_of(self, X, sample_weight), vars(self).get("feature_names_in_")
+            check_any(source)
+            check_same(self, past.parameters, model_of(self), source, "partial_fit", "Clone the estimator")
+            _check_near(past.parameters.means, source)
+        model, bounds, seconds, repaired = model_of(self, source.n_features), list[float](), list[float](), list[int]()
         try:
-            stream, bounds, seconds, repaired = stream_blocks(
-                self._begun(source, model, past), source, decay=decay, n_threads=self.n_threads
-            )
+            stream = self._begun(source, model, past)
+            with closing(chunks_in_order(source, 1)) as chunks:
+                for chunk in chunks:
+                    began, rows = perf_counter(), ArraySource(chunk.rows, chunk.sample_weight)
+                    block = IncompleteSource.from_rows(rows) if source.in_patterns else rows
+                    if block.n_used:
+                        stream, bound, empty = stream.after(block, decay=decay, n_threads=self.n_threads)
+                        bounds.append(bound)
+                        repaired += empty
+                        seconds.append(perf_counter() - began)
         except SingularMatrixError as error:
             raise ill_defined(error, model) from None
         trace = Trace(tuple(PassRecord(bound, bound) for bound in bounds), tuple(seconds), _ENDED, False)
@@ -711,6 +736,20 @@ class GaussianMixture(FittedMixture):
         fixed = check_fixed(self.fixed, self.n_components, model)
         check_features(self, source, fixed)
         return {"fixed": fixed, "max_ratio": check_max_ratio(self.max_ratio, model, int(self.n_components))}
+
+
+def _check_near(means: Array, source: Source) -> None:
+    """Check that sums of squares about the means stay finite."""
+    reach = source.survey.reach(means.mean(axis=0)) + np.ptp(means, axis=0)
+    column = int(np.argmax(reach))
+    with np.errstate(over="ignore"):
+        squares = source.survey.weight * reach[column] ** 2
+    if not squares < _LARGEST_SQUARES:
+        raise ValueError(
+            f"Input X contains a value too far from the means of the mixture: {reach[column]:g} in column {column}, so "
+            "that the sum of squares overflows. Drop the row, or divide the column by its standard deviation from the "
+            "first block on."
+        )
 
 
 def _number(column: Any, value: Any) -> float:

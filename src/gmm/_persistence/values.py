@@ -26,7 +26,7 @@ from gmm._validation.given import (
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Layout
 from gmm._values.objective import Objective
-from gmm._values.parameters import NOTHING_FIXED, PARTS, Fixed, MixtureParameters
+from gmm._values.parameters import NOTHING_FIXED, PARTS, MixtureParameters
 from gmm._values.priors import FLAT, ConjugatePrior, MixturePosterior
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import (
@@ -75,7 +75,12 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     weights, means, covariances = (arrays[name] for name in PARTS)
     shares = weights / sum_beside_noise(weights, "weights") if "noise" in arrays else weights
     mixture = check_mixture(shares, means, covariances, model)
-    fixed = _fixed(arrays, mixture.n_components, model)
+    fixed = NOTHING_FIXED
+    if "fixed" in arrays:
+        table = check_array(arrays["fixed"], "fixed", (len(PARTS), mixture.n_components))
+        if not np.isin(table, (0, 1)).all():
+            raise ValueError("expected 0 or 1 in 'fixed' (1 if a parameter was fixed)")
+        fixed = check_fixed_table(table == 1, model)
     if "noise" not in arrays:
         return mixture.with_other(fixed=fixed, tails=_tails(arrays, mixture.n_components))
     noise = check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
@@ -113,15 +118,6 @@ def _tails(arrays: Arrays, n_components: int) -> Tails:
             f"2 (1 if they were estimated, 2 for each component), got {stored!r:.80}"
         )
     return StudentTails(np.array(degrees) if of_each else degrees[0], kind > 0, not of_each)
-
-
-def _fixed(arrays: Arrays, n_components: int, model: CovarianceModel) -> Fixed:
-    if "fixed" not in arrays:
-        return NOTHING_FIXED
-    table = check_array(arrays["fixed"], "fixed", (len(PARTS), n_components))
-    if not np.isin(table, (0, 1)).all():
-        raise ValueError("expected 0 or 1 in 'fixed' (1 if a parameter was fixed)")
-    return check_fixed_table(table == 1, model)
 
 
 def statistics_to_arrays(statistics: SufficientStatistics, prefix: str = "") -> Arrays:
@@ -234,7 +230,7 @@ def traces_to_state(best: Trace, traces: Sequence[Trace]) -> tuple[Header, Array
     if others:
         header["others"] = [other for other, _ in others]
     for number, (_, passes) in enumerate(others):
-        arrays |= {f"{_prefix(number)}{name}": values for name, values in passes.items()}
+        arrays |= {f"others/{number}/{name}": values for name, values in passes.items()}
     return header, arrays
 
 
@@ -250,14 +246,10 @@ def traces_from_state(header: Header, arrays: Arrays) -> tuple[Trace, tuple[Trac
     """
     best = _trace_from_state(header, arrays)
     others = [
-        _trace_from_state(item({"others": other}, "others", dict), arrays, _prefix(number))
+        _trace_from_state(item({"others": other}, "others", dict), arrays, f"others/{number}/")
         for number, other in enumerate(item({"others": []} | header, "others", list))
     ]
     return best, tuple(sorted([best, *others], key=lambda trace: trace.start))
-
-
-def _prefix(number: int) -> str:
-    return f"others/{number}/"
 
 
 def _trace_to_state(trace: Trace) -> tuple[Header, Arrays]:
@@ -269,7 +261,13 @@ def _trace_to_state(trace: Trace) -> tuple[Header, Arrays]:
 
 
 def _trace_from_state(header: Header, arrays: Arrays, prefix: str = "") -> Trace:
-    passes = _passes(arrays, prefix)
+    if not prefix and "lower_bounds" in arrays:  # saved before passes recorded an objective
+        passes = tuple(PassRecord(bound, bound) for bound in _table(arrays, "lower_bounds", ()).tolist())
+    else:
+        table = _table(arrays, f"{prefix}passes", (4,))
+        if not np.isin(table[:, 3], (0, 1)).all():
+            raise ValueError(f"expected 0 or 1 in the last column of '{prefix}passes' (1 if a pass was accepted)")
+        passes = tuple(PassRecord(a, b, c, bool(accepted)) for a, b, c, accepted in table.tolist())
     seconds = arrays[f"{prefix}seconds"]
     if seconds.shape != (len(passes),) or (seconds < 0).any():
         raise ValueError(f"expected {len(passes)} non-negative times in '{prefix}seconds', got shape {seconds.shape}")
@@ -284,16 +282,6 @@ def _trace_from_state(header: Header, arrays: Arrays, prefix: str = "") -> Trace
         start,
         _refinement(item(header, "refinement", dict)) if "refinement" in header else None,
     )
-
-
-def _passes(arrays: Arrays, prefix: str) -> tuple[PassRecord, ...]:
-    if not prefix and "lower_bounds" in arrays:  # saved before passes recorded an objective
-        bounds = _table(arrays, "lower_bounds", ())
-        return tuple(PassRecord(bound, bound) for bound in bounds.tolist())
-    passes = _table(arrays, f"{prefix}passes", (4,))
-    if not np.isin(passes[:, 3], (0, 1)).all():
-        raise ValueError(f"expected 0 or 1 in the last column of '{prefix}passes' (1 if a pass was accepted)")
-    return tuple(PassRecord(a, b, c, bool(accepted)) for a, b, c, accepted in passes.tolist())
 
 
 def _table(arrays: Arrays, name: str, row: tuple[int, ...]) -> NDArray[Any]:

@@ -532,7 +532,17 @@ def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: Covar
     if unknown:
         near = suggestion(unknown[0], PARTS)
         raise ValueError(f"fixed: expected some of {quoted(PARTS)}, got {unknown[0]!r:.40}{near}")
-    return check_fixed_table(np.array([_mask(name, fixed.get(name, False), n_components) for name in PARTS]), model)
+    table = np.zeros((len(PARTS), n_components), bool)
+    for row, name in zip(table, PARTS, strict=True):
+        value = fixed.get(name, False)
+        mask = np.asarray(value)
+        if np.ma.is_masked(value) or mask.dtype != bool or mask.shape not in ((), (n_components,)):
+            raise ValueError(
+                f"fixed: expected True, False or one of them for each of {n_components} components for {name!r}, got "
+                f"{value!r:.80}"
+            )
+        row[:] = mask
+    return check_fixed_table(table, model)
 
 
 def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed:
@@ -560,16 +570,6 @@ def check_fixed_start(fixed: Fixed, parts: Container[str], *, otherwise: str = "
         part = "precisions" if name == "covariances" else name
         if part not in parts:
             raise ValueError(f"fixed={{{name!r}: …}}: expected {part}_init, got None{otherwise}")
-
-
-def _mask(name: str, value: Any, n_components: int) -> NDArray[np.bool_]:
-    mask = np.asarray(value)
-    if np.ma.is_masked(value) or mask.dtype != bool or mask.shape not in ((), (n_components,)):
-        raise ValueError(
-            f"fixed: expected True, False or one of them for each of {n_components} components for {name!r}, got "
-            f"{value!r:.80}"
-        )
-    return np.broadcast_to(mask, n_components)
 
 
 def check_max_ratio(max_ratio: float | None, model: CovarianceModel, n_components: int) -> float:

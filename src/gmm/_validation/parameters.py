@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gmm._exceptions import InvalidParameterError, NotFittedError, answer_of, raisable
 from gmm._text.words import quoted, suggestion
 from gmm._validation.given import DIRICHLET, DIRICHLET_PROCESS, TAILS, check_same_columns
-from gmm._validation.scalars import as_real, check_choice, excerpt, is_whole, name_of
+from gmm._validation.scalars import as_real, check_choice, excerpt, is_whole, is_within, name_of
 from gmm._values.covariance import COVARIANCE_CHOICES, MOST_FACTORS, names_factors
 from gmm._values.priors import NormalInverseWishart
 from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES, OF_EACH
@@ -59,6 +59,10 @@ def _an_int(least: int, most: float = math.inf) -> Requirement:
     return Requirement((f"an int in the range [{least}, {closing}",), holds)
 
 
+def _a_float(interval: str) -> Requirement:
+    return Requirement((f"a float in the range {interval}",), lambda value: is_within(as_real(value), interval))
+
+
 def _is_array_like(value: Any) -> bool:
     sized = hasattr(value, "__len__") or hasattr(value, "shape") or hasattr(value, "__array__")
     return sized and not np.isscalar(value) and not hasattr(value, "nnz")
@@ -80,15 +84,9 @@ _NONE = Requirement(("None",), lambda value: value is None)
 _BOOLEAN = _an_instance(bool) | _an_instance(np.bool_)
 _CALLABLE = Requirement(("a callable",), callable)
 _ARRAY = Requirement(("an array-like",), _is_array_like)
-_FLOAT = Requirement(("a float in the range [0.0, inf)",), lambda value: 0 <= as_real(value) < math.inf)
-_POSITIVE = Requirement(("a float in the range (0.0, inf)",), lambda value: 0 < as_real(value) < math.inf)
-_SHARE = Requirement(("a float in the range (0.0, 1.0)",), lambda value: 0 < as_real(value) < 1)
-_PART = Requirement(("a float in the range [0.0, 1.0)",), lambda value: 0 <= as_real(value) < 1)
-_DEGREES = Requirement(
-    (f"a float in the range [{LEAST_DEGREES:.1f}, {MOST_DEGREES:.1f}]",),
-    lambda value: LEAST_DEGREES <= as_real(value) <= MOST_DEGREES,
-)
-_RATIO = Requirement(("a float in the range [1.0, inf]",), lambda value: as_real(value) >= 1)
+_FLOAT, _POSITIVE = _a_float("[0.0, inf)"), _a_float("(0.0, inf)")
+_SHARE, _PART = _a_float("(0.0, 1.0)"), _a_float("[0.0, 1.0)")
+_DEGREES, _RATIO = _a_float(f"[{LEAST_DEGREES:.1f}, {MOST_DEGREES:.1f}]"), _a_float("[1.0, inf]")
 _SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instance(np.random.Generator) | _NONE
 
 

@@ -65,11 +65,23 @@ def as_array(values: object, name: str) -> NDArray[Any]:
     """
     _refuse_containers(values, name)
     if isinstance(values, np.ma.MaskedArray):
-        return _unmasked(values, name)
+        masked = np.ma.getmaskarray(values)
+        if masked.dtype.names is None and (index := first_index(masked)) is not None:
+            raise ValueError(
+                f"{name} is a masked array with {int(masked.sum())} masked value(s), the first at "
+                f"{place_in(name)(index)}; expected no masked values. "
+                "Drop those rows (np.ma.compress_rows) or fill them (.filled(...))."
+            )
+        return np.asarray(values.data)
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise ValueError(f"{error} {_uneven_place(values, name)}") from error
+        rows = list(values) if isinstance(values, Sequence) else []
+        sizes = [len(row) if hasattr(row, "__len__") else 1 for row in rows]
+        uneven = f"Expected rows of equal length for {name}."
+        if other := next((i for i, size in enumerate(sizes) if size != sizes[0]), 0):
+            uneven = f"Row 0 of {name} has {sizes[0]} value(s), but row {other} has {sizes[other]}."
+        raise ValueError(f"{error} {uneven}") from error
     if array.ndim == 0 and array.dtype.kind == "O":
         convert = "Convert it first, e.g. with list(...) or .collect()."
         raise TypeError(
@@ -154,26 +166,6 @@ def _refuse_containers(values: object, name: str) -> None:
             "np.matrix is not supported. Please convert to a numpy array with np.asarray. For more "
             "information see: https://numpy.org/doc/stable/reference/generated/numpy.matrix.html"
         )
-
-
-def _unmasked(values: np.ma.MaskedArray[Any, Any], name: str) -> NDArray[Any]:
-    masked = np.ma.getmaskarray(values)
-    if masked.dtype.names is None and (index := first_index(masked)) is not None:
-        raise ValueError(
-            f"{name} is a masked array with {int(masked.sum())} masked value(s), the first at "
-            f"{place_in(name)(index)}; expected no masked values. "
-            "Drop those rows (np.ma.compress_rows) or fill them (.filled(...))."
-        )
-    return np.asarray(values.data)
-
-
-def _uneven_place(values: object, name: str) -> str:
-    rows = list(values) if isinstance(values, Sequence) else []
-    sizes = [len(row) if hasattr(row, "__len__") else 1 for row in rows]
-    for i, size in enumerate(sizes):
-        if size != sizes[0]:
-            return f"Row 0 of {name} has {sizes[0]} value(s), but row {i} has {size}."
-    return f"Expected rows of equal length for {name}."
 
 
 def _refuse_kind(array: NDArray[Any], name: str, place: Place) -> NoReturn:

@@ -90,11 +90,16 @@ def check_real(value: Any, name: str, interval: str) -> float:
     InvalidParameterError
         If it is anything else.
     """
-    low, high = map(float, interval[1:-1].split(", "))
     number = as_real(value)
-    if low < number < high or (number == low and "[" in interval) or (number == high and "]" in interval):
+    if is_within(number, interval):
         return number
     raise raisable(InvalidParameterError)(f"expected {name} to be a number in {interval}, got {excerpt(value)}")
+
+
+def is_within(number: float, interval: str) -> bool:
+    """Return whether a number is in an interval, such as ``"[0, 1)"``."""
+    low, high = map(float, interval[1:-1].split(", "))
+    return low < number < high or (number == low and "[" in interval) or (number == high and "]" in interval)
 
 
 def name_of(estimator: object) -> str:
