@@ -92,11 +92,16 @@ class Scorer(NamedTuple):
         check_any(source)
         if not source.is_local:
             return self.totals(source).log_likelihood
-        weight, lane_rows = source.sample_weight, self._plan(source).lane_rows
-        sums = [
-            _sums_of_lanes(values, weights_of(weight, slice(first, first + len(values))), lane_rows)
-            for first, values in self._log_evidence(source)
-        ]
+        sums, lane_rows, in_memory = list[Array](), self._plan(source).lane_rows, source.resident is not None
+        parts = [(0, self.rows(source, log_evidence=True))] if in_memory else self.blocks(source, log_evidence=True)
+        for first, results in parts:  # from the first row of a lane on
+            values = results.log_evidence
+            assert values is not None  # it was asked for
+            weight = weights_of(source.sample_weight, slice(first, first + len(values)))
+            with np.errstate(over="ignore", invalid="ignore"):
+                # A row of weight 0 may be −∞.
+                weighed = values if weight is None else np.where(weight > 0, weight * values, 0.0)
+                sums.append(np.add.reduceat(weighed, np.arange(0, len(values), lane_rows), dtype=np.float64))
         return float(np.concatenate(sums).sum())
 
     def score(self, source: Source) -> float:
@@ -196,14 +201,6 @@ class Scorer(NamedTuple):
             prepared = _PREPARED[self.parameters] = Prepared(self.parameters.whitened(), origin, [])
         return prepared
 
-    def _log_evidence(self, source: Source) -> Iterator[tuple[int, Array]]:
-        """Yield the number of a row, the first of a lane, and the log evidence of the rows from there on."""
-        in_memory = source.resident is not None
-        parts = [(0, self.rows(source, log_evidence=True))] if in_memory else self.blocks(source, log_evidence=True)
-        for first, results in parts:
-            assert results.log_evidence is not None  # it was asked for
-            yield first, results.log_evidence
-
     def _plan(self, source: Source) -> _em.Plan:
         mixture, origin, plans = self._prepared
         survey, single = source.survey, source.dtype == np.float32
@@ -260,10 +257,3 @@ def mean_of(values: NDArray[Any], weight: Array | None = None) -> float:
     with np.errstate(over="ignore"):
         mean = float(values.mean())
     return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())
-
-
-def _sums_of_lanes(values: Array, weight: Array | None, lane_rows: int) -> Array:
-    """Σ_i w_i v_i of each lane, over rows of positive weight: a row of weight 0 may be −∞."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        weighed = values if weight is None else np.where(weight > 0, weight * values, 0.0)
-        return np.add.reduceat(weighed, np.arange(0, len(values), lane_rows), dtype=np.float64)

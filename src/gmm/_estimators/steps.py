@@ -198,23 +198,7 @@ def prepare_stepped_fit(
             f"{caller} makes its own estimator: expected rows first, then the number of components, "
             f"got {type(X).__name__} first"
         )
-    estimator = _estimator(n_components, parameters, caller, BayesianGaussianMixture if bayesian else GaussianMixture)
-    how: dict[str, Any] = {"n_components": n_components, "missing": estimator.missing}
-    checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, **how)
-    resident = as_one_array(checked, caller)
-    source = resident.with_changes(rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
-    model = stored_beside(estimator, model_of(estimator, source.n_features), source)
-    settings = fit_settings(estimator, source, model)
-    if settings.start.responsibilities is not None and not callable(estimator.init_params):
-        # An array is validated and copied now; the result of a callable, when it is called.
-        start = settings.start.responsibilities(0).copy()
-        settings = settings._replace(start=settings.start._replace(responsibilities=lambda seed: start))
-    return SteppedFit(source, names, settings, *seeds_of(estimator))
-
-
-def _estimator(
-    n_components: int, parameters: dict[str, Any], caller: str, kind: type[GaussianMixture | BayesianGaussianMixture]
-) -> FittedMixture:
+    kind: type[GaussianMixture | BayesianGaussianMixture] = BayesianGaussianMixture if bayesian else GaussianMixture
     defaults = kind().get_params()
     unknown = sorted(parameters.keys() - defaults.keys())
     if unknown:
@@ -226,7 +210,17 @@ def _estimator(
             raise raisable(InvalidParameterError)(message)
     estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)
     check_parameters(estimator)
-    return estimator
+    how: dict[str, Any] = {"n_components": n_components, "missing": estimator.missing}
+    checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, **how)
+    resident = as_one_array(checked, caller)
+    source = resident.with_changes(rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
+    model = stored_beside(estimator, model_of(estimator, source.n_features), source)
+    settings = fit_settings(estimator, source, model)
+    if settings.start.responsibilities is not None and not callable(estimator.init_params):
+        # An array is validated and copied now; the result of a callable, when it is called.
+        start = settings.start.responsibilities(0).copy()
+        settings = settings._replace(start=settings.start._replace(responsibilities=lambda seed: start))
+    return SteppedFit(source, names, settings, *seeds_of(estimator))
 
 
 def _is_default(value: object, default: object) -> bool:

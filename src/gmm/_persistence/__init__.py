@@ -403,15 +403,10 @@ def _check_entry(value: Any, place: str, levels: int) -> None:
         if not isfinite(value):
             raise ValueError(f"expected finite numbers in metadata, got {value} at {place}: pass None, or a text")
     elif value is not None and not isinstance(value, str | int):
+        advice = ": pass a list" if isinstance(value, tuple | set) else ""
+        methods = [method for method in ("isoformat", "tolist") if hasattr(value, method)]
+        advice = f": pass its {methods[0]}()" if methods else advice
         raise TypeError(
             f"expected a JSON value at {place} (dict, list, str, int, float, bool or None), got {type(value).__name__}"
-            + _advice(value)
+            + advice
         )
-
-
-def _advice(value: Any) -> str:
-    if hasattr(value, "isoformat"):
-        return ": pass its isoformat()"
-    if hasattr(value, "tolist"):
-        return ": pass its tolist()"
-    return ": pass a list" if isinstance(value, tuple | set) else ""

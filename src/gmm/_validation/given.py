@@ -923,9 +923,16 @@ def check_prior(
         raise ValueError(f"expected prior.dof of at most {_LARGEST_DOF:g}, got {dof:g}")
     centre = mean if prior.mean is None else _check_mean(prior.mean, "prior.mean", mean)
     if prior.scale is None:
-        scale = _estimated_scale(covariance, model, n_components, dof + 2)
+        return ConjugatePrior(centre, shrinkage, dof, _estimated_scale(covariance, model, n_components, dof + 2))
+    if np.ndim(prior.scale) == 0:
+        number = _number(prior.scale, "scale")
+        if not number > 0:
+            raise ValueError(f"expected prior.scale above 0, got {number:g}")
+        matrix = number * np.eye(d)
     else:
-        scale = _check_scale(prior.scale, model, d)
+        matrix = check_array(prior.scale, "prior.scale", (d, d)).astype(np.float64)
+        check_matrices(matrix[None], "prior.scale", ["the matrix"])
+    scale = np.diagonal(matrix) if has_variances(model.layout) else matrix
     return ConjugatePrior(centre, shrinkage, dof, scale)
 
 
@@ -945,17 +952,6 @@ def check_given_prior(
         # In the place of the rows' covariance, which a prior without a scale is completed by later.
         spread = np.ones(len(centre)) if has_variances(model.layout) else np.eye(len(centre))
         check_prior(prior, model, 1, mean=centre, covariance=spread)
-
-
-def _check_scale(scale: Any, model: CovarianceModel, d: int) -> Floats:
-    if np.ndim(scale) == 0:
-        number = _number(scale, "scale")
-        if not number > 0:
-            raise ValueError(f"expected prior.scale above 0, got {number:g}")
-        return np.full(d, number) if has_variances(model.layout) else number * np.eye(d)
-    matrix = check_array(scale, "prior.scale", (d, d)).astype(np.float64)
-    check_matrices(matrix[None], "prior.scale", ["the matrix"])
-    return np.diagonal(matrix) if has_variances(model.layout) else matrix
 
 
 def _check_mean(value: Any, name: str, mean: Floats) -> Floats:
@@ -1061,7 +1057,12 @@ def check_variational_prior(
     if values["covariance_prior"] is None:
         scale = _proper(covariance, model, ridge)
     else:
-        scale = _check_covariance_prior(values["covariance_prior"], model, d)
+        value, name, shape = values["covariance_prior"], f"{model.type_name} covariance_prior", model.layout.shape(1, d)
+        scale = check_array(value, name, shape if model.layout.pooled else shape[1:]).astype(np.float64)
+        if scale.ndim == 2:
+            check_matrices(scale[None], name, ["the matrix"])
+        elif not (scale > 0).all():
+            raise ValueError(f"'{name}' should be positive, but got {value!r}")
     return VariationalPrior(
         mean if centre is None else _check_mean(centre, "mean_prior", mean),
         1.0 if precision is None else float(precision),
@@ -1086,14 +1087,3 @@ def _proper(covariance: Floats, model: CovarianceModel, ridge: float) -> Floats:
         )
     added = np.maximum(ridge, _LEAST_RIDGE * variances)
     return covariance + (np.diag(added) if covariance.ndim == 2 else added)
-
-
-def _check_covariance_prior(value: Any, model: CovarianceModel, d: int) -> Floats:
-    shape = model.layout.shape(1, d)
-    shape = shape if model.layout.pooled else shape[1:]
-    scale = check_array(value, f"{model.type_name} covariance_prior", shape).astype(np.float64)
-    if scale.ndim == 2:
-        check_matrices(scale[None], f"{model.type_name} covariance_prior", ["the matrix"])
-    elif not (scale > 0).all():
-        raise ValueError(f"'{model.type_name} covariance_prior' should be positive, but got {value!r}")
-    return scale
