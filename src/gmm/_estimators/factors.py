@@ -75,7 +75,15 @@ def transform(self: FittedMixture, X: ArrayLike) -> NDArray[Any]:
         for share, mean, map_ in zip(responsibilities[here].T, mixture.means[:, there], maps[number], strict=True):
             apart = np.subtract(part.rows, mean, order="C")  # a sum in one order; BLAS has one for each number of rows
             factors[here] += share[:, None] * np.einsum("ij,kj->ik", apart, map_)
-    return _in_container(self, as_dtype(factors, source.dtype), X)
+    factors = as_dtype(factors, source.dtype)
+    common = sys.modules["sklearn"].get_config()["transform_output"] if "sklearn" in sys.modules else "default"
+    container = vars(self).get(_OUTPUT, {}).get("transform", common)
+    if container == "default":
+        return factors
+    framed: Any = frame_of(
+        container, factors, get_feature_names_out(self).tolist(), X
+    )  # of pandas, with the index of X
+    return framed
 
 
 def fit_transform(self: FittedMixture, X: ArrayLike, y: object = None, **how: Any) -> NDArray[Any]:
@@ -107,15 +115,6 @@ def set_output(self: _Mixture, *, transform: str | None = None) -> _Mixture:
     if transform is not None:
         vars(self)[_OUTPUT] = {"transform": check_choice(transform, "transform", _CONTAINERS)}
     return self
-
-
-def _in_container(mixture: FittedMixture, factors: NDArray[Any], X: object) -> Any:
-    """Return the factors as the array or the data frame that is asked for; of pandas, with the index of X."""
-    common = sys.modules["sklearn"].get_config()["transform_output"] if "sklearn" in sys.modules else "default"
-    container = vars(mixture).get(_OUTPUT, {}).get("transform", common)
-    if container == "default":
-        return factors
-    return frame_of(container, factors, get_feature_names_out(mixture).tolist(), X)
 
 
 def factors_of(mixture: FittedMixture, name: str) -> Factors:

@@ -372,7 +372,7 @@ class FittedMixture(Estimator):
         return super().__str__() if self._parameters is None else f"{self!r}\n{summary_of(self)}"
 
     def _html_parts(self) -> list[Html]:
-        return fitted_html(self)
+        return [] if self._parameters is None else summary_of(self).html()
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole
@@ -581,11 +581,6 @@ def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summar
 
     of_mixture = fitted_parameters(mixture), past_of(mixture), names_of_features(mixture), mixture._bound_name
     return Summary.of(vars(mixture), *of_mixture, figures)
-
-
-def fitted_html(mixture: FittedMixture) -> list[Html]:
-    """Return the summary of a fitted mixture as parts of a page; none before a fit."""
-    return [] if mixture._parameters is None else summary_of(mixture).html()
 
 
 def checked_without(mixture: FittedMixture, feature: str, *excluded: str) -> MixtureParameters:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._persistence import item
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_components_per_class, check_labels, classes_with_weight
@@ -64,7 +63,7 @@ def known_again(mixture: FittedMixture, labels: Any, source: Source) -> KnownCla
     per_class = {label: owners.count(label) for label in fitted.tolist()}
     classes, restriction = known_classes(labels, per_class, mixture.n_components, source)
     again = restriction.owner_of_each(mixture.n_components)
-    if classes is None or not np.array_equal(classes, fitted) or _classes_of(classes, again).tolist() != owners:
+    if classes is None or not np.array_equal(classes, fitted) or classes_of(classes, again).tolist() != owners:
         raise ValueError(others)
     return restriction
 
@@ -75,32 +74,12 @@ def record_classes(mixture: FittedMixture, classes: NDArray[Any] | None, of_rows
         vars(mixture).pop(name, None)
     if classes is not None:
         owners = of_rows.owner_of_each(mixture.n_components)
-        mixture.classes_, mixture.component_classes_ = classes, _classes_of(classes, owners)
+        mixture.classes_, mixture.component_classes_ = classes, classes_of(classes, owners)
 
 
 def copy_classes(mixture: FittedMixture, other: FittedMixture) -> None:
     """Let another mixture of the same components know their classes."""
     vars(other).update({name: vars(mixture)[name] for name in _ATTRIBUTES if name in vars(mixture)})
-
-
-def classes_to_state(mixture: FittedMixture) -> dict[str, Any]:
-    """Return what a file keeps of the classes."""
-    if "classes_" not in vars(mixture):
-        return {}
-    classes = mixture.classes_.tolist()
-    owners = [classes.index(label) if label in classes else -1 for label in mixture.component_classes_.tolist()]
-    return {"classes": classes, "owners": owners}
-
-
-def restore_classes(mixture: FittedMixture, header: dict[str, Any], n_components: int) -> None:
-    """Take what `classes_to_state` returned."""
-    if "classes" not in header:
-        return
-    classes = sorted_classes(item(header, "classes", list))
-    owners = item(header, "owners", list)
-    if len(owners) != n_components or not all(type(one) is int and -1 <= one < len(classes) for one in owners):
-        raise ValueError(f"expected the index of a class, or -1, for each component, got {owners!r:.80}")
-    mixture.classes_, mixture.component_classes_ = classes, _classes_of(classes, np.array(owners, dtype=np.intp))
 
 
 def sorted_classes(labels: list[Any]) -> NDArray[Any]:
@@ -117,7 +96,7 @@ def sorted_classes(labels: list[Any]) -> NDArray[Any]:
     return classes
 
 
-def _classes_of(classes: NDArray[Any], owners: NDArray[np.intp]) -> NDArray[Any]:
+def classes_of(classes: NDArray[Any], owners: NDArray[np.intp]) -> NDArray[Any]:
     """Return the class of each component; −1, or None beside classes that are no integers, where it has none."""
     none = -1 if classes.dtype.kind in "if" else None
     labels = [*classes.tolist(), none]

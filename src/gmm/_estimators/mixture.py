@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,7 +19,6 @@ from gmm._estimators.estimated import (
     check_features,
     check_same,
     fit_settings,
-    noise_of,
     prior_parts,
     seeds_of,
     source_to_fit,
@@ -41,9 +41,9 @@ from gmm._estimators.outcome import Past, fit_attributes, ill_defined, warn_of_r
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.solver import PassRecord, Trace
 from gmm._rows.entrance import as_source, check_any
-from gmm._rows.sources import ArraySource, Source, chunks_in_order
+from gmm._rows.sources import ArraySource, Source, box_of, chunks_in_order
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_fixed, check_max_ratio, check_tails, check_user_mixture
+from gmm._validation.given import check_fixed, check_max_ratio, check_noise, check_tails, check_user_mixture
 from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
@@ -723,7 +723,8 @@ class GaussianMixture(FittedMixture):
         return Stream.from_mixture(start, 0.0, settings.objective)
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
-        restrictions, noise = self._restrictions(source, model), noise_of(self, source)
+        restrictions = self._restrictions(source, model)
+        noise = check_noise(self.noise, source.n_features, partial(box_of, source))
         tails = check_tails(self.tails, self.degrees_of_freedom)
         return Objective(model, self.reg_covar, self._prior(source, model), noise, tails=tails, **restrictions)
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.conditional import ConditionalPrediction, predicted
 from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.fitted import fitted_html, fitted_parameters, past_of
+from gmm._estimators.fitted import fitted_parameters, past_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source, as_source_to_fit
@@ -220,7 +220,7 @@ class MixtureRegressor(Estimator):
         return predicted(parameters, source, features, targets, called, level, weight, self.n_threads)
 
     def _html_parts(self) -> Sequence[Html]:
-        return fitted_html(self.mixture_) if "mixture_" in vars(self) else ()
+        return summary_of(self.mixture_).html() if "mixture_" in vars(self) else ()
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: a regressor of one or several targets."""

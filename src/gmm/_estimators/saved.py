@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gmm._estimators.contract import given_names
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of, set_mixture
-from gmm._estimators.labelled import classes_to_state, restore_classes
+from gmm._estimators.labelled import classes_of, sorted_classes
 from gmm._estimators.outcome import SHRUNK, Past, fit_attributes
 from gmm._persistence import (
     Readable,
@@ -114,7 +114,10 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
         traces, passes = values.traces_to_state(self.history_, self.histories_)
         header |= {**traces, "lower_bound": self.lower_bound_}
         arrays |= passes
-    header |= classes_to_state(self)
+    if "classes_" in vars(self):
+        classes = header["classes"] = self.classes_.tolist()
+        owners = [classes.index(label) if label in classes else -1 for label in self.component_classes_.tolist()]
+        header["owners"] = owners
     past = past_of(self)
     known = {"weight_seen": past.weight, "shrunk": past.shrunk, "beside_errors": past.beside_errors}
     header |= {name: value for name, value in known.items() if value}
@@ -178,7 +181,13 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         best, traces = values.traces_from_state(header, arrays)
         of_fit, past = fit_attributes(best, item(header, "lower_bound", float), traces), past._replace(trace=best)
     set_mixture(estimator, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
-    restore_classes(estimator, header, parameters.n_components)
+    if "classes" in header:
+        classes, owners = sorted_classes(item(header, "classes", list)), item(header, "owners", list)
+        n = len(classes)
+        if len(owners) != parameters.n_components or not all(type(one) is int and -1 <= one < n for one in owners):
+            raise ValueError(f"expected the index of a class, or -1, for each component, got {owners!r:.80}")
+        estimator.classes_ = classes
+        estimator.component_classes_ = classes_of(classes, np.array(owners, dtype=np.intp))
     return estimator
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA, CRITERION, HELD_OUT, OF_SEARCHES, surplus, title
-from gmm._estimators.fitted import fitted_html, fitted_parameters, past_of, summary_of
+from gmm._estimators.fitted import fitted_parameters, past_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import doubt_of_shapes
 from gmm._estimators.saved import from_state, states_of
@@ -467,7 +467,7 @@ def html_parts(selection: Selection) -> list[Html]:
     parts += [line(note) for note in advice(selection)]
     notes = (*failures(selection), incomplete(selection), *selection.notes)
     parts += [line(note, "faint") for note in notes if note]
-    return [*parts, details("the best mixture", joined(*fitted_html(selection.best)))]
+    return [*parts, details("the best mixture", joined(*summary_of(selection.best).html()))]
 
 
 def statuses(selection: Selection) -> list[Status]:
