@@ -13,9 +13,17 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._fitting.sampling import kmeans_plusplus, sampled
-from gmm._fitting.starts import from_means, lloyd
+from gmm._fitting.starts import (
+    LEAST_NOISE,
+    FitSettings,
+    StartSettings,
+    from_means,
+    lloyd,
+    noisy_start,
+    start_statistics,
+)
 from gmm._passes.e_step import EStep
-from gmm._passes.problem import Problem, SolverSettings
+from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._rows.entrance import Names
 from gmm._rows.sources import ArraySource, Fill, Pattern, Source
 from gmm._text.words import listed
@@ -27,16 +35,17 @@ from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Singular
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import FLAT, NormalInverseWishart, Prior, of_variances
+from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
 _LARGEST = 100  # features of which a full covariance is fitted
 _PAIRS_SHOWN = 4
 _NUMBERS_AT_ONCE, _GROUPS = 1 << 12, 64  # in the matrices of patterns that are prepared together, and such groups
 _ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
-FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
+_FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
 
 
-def one_component(problem: Problem, settings: SolverSettings = FINELY) -> MixtureParameters:
+def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> MixtureParameters:
     """Fit a single component.
 
     Raises
@@ -52,6 +61,24 @@ def one_component(problem: Problem, settings: SolverSettings = FINELY) -> Mixtur
         return begin.parameters
     with problem.e_step() as e_step:
         return problem.run(e_step, begin, settings).go().result.parameters
+
+
+def one_beside_noise(problem: Problem) -> MixtureParameters:
+    """Fit a single component beside the problem's noise.
+
+    Raises
+    ------
+    SingularMatrixError
+        If its covariance is singular, and there is no ridge.
+    """
+    settings = FitSettings(1, problem.objective, problem.n_threads, StartSettings("kmeans"))
+
+    def whole(sample: ArraySource) -> SufficientStatistics:
+        return start_statistics(sample, settings, np.random.default_rng(0))
+
+    begin = noisy_start(problem, 1, LEAST_NOISE, whole, np.random.default_rng(0))
+    with problem.e_step() as e_step:
+        return problem.run(e_step, Beginning(begin), _FINELY).go().result.parameters
 
 
 def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n_threads: int | None = None) -> Source:

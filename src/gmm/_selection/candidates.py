@@ -10,11 +10,18 @@ import numpy as np
 
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.degenerate import Judge
-from gmm._fitting.fit import FitSettings
-from gmm._fitting.noisy import dense_parts, start_of_heavy_tails
 from gmm._fitting.racing import Start
-from gmm._fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
-from gmm._fitting.starts import STARTS, Course, Portfolio, Schedule, StartRequest, schedule_for
+from gmm._fitting.split_merge import OFFSET, drop_losses, split_gains, without
+from gmm._fitting.starts import (
+    STARTS,
+    Course,
+    FitSettings,
+    Portfolio,
+    Schedule,
+    dense_parts,
+    schedule_for,
+    start_of_heavy_tails,
+)
 from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import CovarianceModel, special_case, stored_as
@@ -117,8 +124,8 @@ class Starts:
         low, high = sample.survey.box
         self._extent = np.where(high > low, high - low, 1.0)
         self.moments = _richest(models)
-        objective, n_threads = Objective(models[0], template.reg_covar), template.n_threads
-        self._request = StartRequest(1, objective, n_threads, moments=self.moments)
+        n_threads = template.n_threads
+        self._settings = FitSettings(1, Objective(stored_as(self.moments), template.reg_covar), n_threads)
         self._course = lru_cache(_COURSES)(self._course_over)
         self._portfolios = [
             Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads)
@@ -132,8 +139,8 @@ class Starts:
             first = number == 0
             starts = [start for each in portfolios for start in each.partitions(n_components, rng, first=first)]
         else:
-            request = self._request._replace(n_components=n_components)
-            starts = [self._start(each.sample, request, rng) for each in portfolios]
+            settings = self._settings._replace(n_components=n_components)
+            starts = [self._start(each.sample, settings, rng) for each in portfolios]
         return [self._in_places(start) for start in starts]
 
     def _in_places(self, start: SufficientStatistics) -> SufficientStatistics:
@@ -153,19 +160,19 @@ class Starts:
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> Start:
         """Return one start of a cell by itself, another one for each `number`."""
         K = settings.n_components
-        request, sample = StartRequest(K, settings.objective.of_components, n_threads), self._sample_of(K, number)
+        settings, sample = settings._replace(n_threads=n_threads), self._sample_of(K, number)
         if settings.objective.tails:
             on_sample, rng = settings.problem(self._portfolios[0].sample), self._rng(K, number)
-            begun = start_of_heavy_tails(on_sample, K, lambda rows: self._start(rows, request, rng), rng)
+            begun = start_of_heavy_tails(on_sample, K, lambda rows: self._start(rows, settings, rng), rng)
             if begun is not None:
                 return begun
         if self._several:
-            problem = request.problem(sample)
+            problem = settings.start_problem(sample)
             free = stored_as(problem.objective.model.moments)
             return self._in_places(
                 self._course(K, number, free, schedule_for(problem, K)).winner(problem, Judge.LIKELIHOOD)
             )
-        return self._in_places(self._start(sample, request, self._rng(K, number)))
+        return self._in_places(self._start(sample, settings, self._rng(K, number)))
 
     def _sample_of(self, n_components: int, number: int) -> ArraySource:
         portfolios = self._enough(n_components)
@@ -207,8 +214,9 @@ def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, off
     measured = K > 1 and _measured(parameters)
     gains = split_gains(diagnostics) if measured else _widths(parameters, layout, principal)
     axes = gains.argmax(axis=1)
-    worst = np.argsort(-gains.max(axis=1), kind="stable")[:_SPLITS]
-    return [split_along(statistics, int(k), K, layout, principal, int(axes[k]), offset=offset) for k in worst]
+    worst = np.argsort(-gains.max(axis=1), kind="stable")[:_SPLITS].tolist()
+    steps = (offset * layout.deviation(principal, k, int(axes[k]), parameters.n_features) for k in worst)
+    return [statistics.split(k, K, step) for k, step in zip(worst, steps, strict=True)]
 
 
 def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters) -> Sequence[Start]:

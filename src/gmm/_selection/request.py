@@ -17,9 +17,9 @@ from gmm._estimators.factors import stored_beside
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Judge
-from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
+from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.moments import prior_of
-from gmm._fitting.starts import STARTS
+from gmm._fitting.starts import STARTS, FitSettings, StartSettings
 from gmm._lazy import cached_property
 from gmm._rows.sources import Source
 from gmm._selection.candidates import as_model

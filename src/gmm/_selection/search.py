@@ -27,9 +27,10 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import remaining_passes, warn_of_light_rows
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import degenerate_under
-from gmm._fitting.fit import FitSettings, Journal, fit_mixture
+from gmm._fitting.fit import Journal, fit_mixture
 from gmm._fitting.moments import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.sampling import common_seed, sample_indices, start_seeds
+from gmm._fitting.starts import FitSettings
 from gmm._kernel.first_look import distinct_rows
 from gmm._passes.e_step import Totals
 from gmm._passes.problem import Beginning
