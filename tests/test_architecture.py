@@ -43,7 +43,7 @@ ROOMS = {
     "_frozen_mixture": "",
     "_persistence": "checkpoints | values | _persistence | places",
     "_versions": "",
-    "_fitting": "_fitting | fit | moments split_merge | starts | racing | degenerate sampling",
+    "_fitting": "_fitting | fit | moments split_merge | starts | degenerate sampling",
     "_passes": "stepwise | problem | em incomplete | e_step | solver",
     "_rows": """
         entrance | dask opening | file_table partitions | incomplete npy parts | arrow blocks delimited |

@@ -13,10 +13,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gmm._blas import blas_alone_in_fit
-from gmm._fitting.racing import short_runs
 from gmm._fitting.sampling import sample_indices
 from gmm._fitting.split_merge import Refined, split_merged
-from gmm._fitting.starts import FitSettings, first_start, start_of_heavy_tails, start_statistics
+from gmm._fitting.starts import FitSettings, first_start, short_runs, start_of_heavy_tails, start_statistics
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem
 from gmm._passes.solver import Iteration, SolverResult, SolverRun, Trace

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._fitting.degenerate import degenerate_under
-from gmm._fitting.racing import is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
-from gmm._fitting.starts import FitSettings, sampled_by_class
+from gmm._fitting.starts import FitSettings, is_hopeless, sampled_by_class
 from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._passes.problem import Beginning, Problem
 from gmm._passes.solver import Iteration, Refinement, SolverResult

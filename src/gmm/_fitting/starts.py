@@ -1,6 +1,6 @@
 """Starts: each looks at a sample of the rows and returns statistics, like an E-step.
 
-Rows are compared in metrics (`views_of`): their own units, and those of their covariance. `Course` is successive
+Rows are compared in metrics (`views_of`): their own units, and those of their covariance. `RaceRows` is successive
 halving: all candidates begin on part of the rows, and those that lag behind drop out. Some have more components than
 asked for. The best of these drops the ones that cost least, and what is left is compared with the best of the others:
 two components on one cluster, and one on two, are rare among mixtures made like this. `Hierarchy` is Ward's.
@@ -9,9 +9,10 @@ two components on one cluster, and one on two, are rare among mixtures made like
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from math import inf
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -21,8 +22,7 @@ from numpy.typing import NDArray
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._candidates import CandidateView, Opening, Race
 from gmm._em import CandidateRows
-from gmm._fitting.degenerate import Judge, Resolution, degenerate_components, fewest_rows
-from gmm._fitting.racing import Start, best_of, short_runs
+from gmm._fitting.degenerate import Judge, Resolution, degenerate_components, degenerate_under, fewest_rows
 from gmm._fitting.sampling import (
     Rng,
     RoughRows,
@@ -35,7 +35,8 @@ from gmm._fitting.sampling import (
 from gmm._kernel.first_look import distinct_rows
 from gmm._lazy import cached_property
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep, Partition
-from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.problem import Beginning, Leg, Problem, SolverSettings
+from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._rows.sources import ArraySource, Source, box_of, in_range
 from gmm._validation.given import check_constraint, check_fixed_start
 from gmm._values.covariance import CovarianceModel
@@ -65,6 +66,7 @@ class Hierarchy:
 
     Attributes
     ----------
+    weight : array of shape (n,)
     merges : array of int, shape (n − 1, 2)
         Each cluster by its first row, in the order of their costs.
     costs : array of shape (n − 1,)
@@ -72,6 +74,7 @@ class Hierarchy:
     """
 
     def __init__(self, rows: Array, weight: Array) -> None:
+        self.weight, self._moments = weight, np.column_stack([weight, rows * weight[:, None]])
         weight = np.maximum(weight / weight.sum(), _TINY)  # none underflows to 0, which has no cost
         merges, costs = _merges(_costs(rows, weight), weight)
         order = np.argsort(costs)
@@ -90,6 +93,13 @@ class Hierarchy:
         while not np.array_equal(into, into[into]):
             into = into[into]
         return np.unique(into, return_inverse=True)[1].reshape(-1)
+
+    def means(self, n_clusters: int) -> Array:
+        """Return the means of the clusters, at most one for each row."""
+        clusters = self.clusters(n_clusters)
+        sums = np.zeros((clusters.max() + 1, self._moments.shape[1]))
+        np.add.at(sums, clusters, self._moments)
+        return np.asarray(sums[:, 1:] / sums[:, :1])
 
 
 def _costs(rows: Array, weight: Array) -> Array:
@@ -207,6 +217,91 @@ def _positive(variances: Array, least: Array) -> Array:
     """Return variances (d,) that rows can be divided by; that of a constant feature is 1."""
     return np.where(variances > 0, np.maximum(variances, least), 1)
 
+
+# --- Short runs that compare starts, and when to give a run up -------------------------------------
+
+Start = SufficientStatistics | MixtureParameters  # of a run
+
+_COMPARABLE = 1e-3  # nats per unit weight
+# A run that ends higher than another may be far below it after a dozen passes: in one of four moves of split–merge.
+_AVERAGED, _FORESEEN = 3, 30  # passes: the average gain of the last few is expected of so many to come
+RECENT = _AVERAGED + 1  # passes that a judgement needs
+
+
+def first_legs(
+    problem: Problem,
+    e_step: EStep,
+    starts: Sequence[Start],
+    settings: SolverSettings,
+    passes: int,
+    callback: Callable[[Iteration], object] | None = None,
+    lead: float = -inf,
+) -> list[Leg | SingularMatrixError]:
+    """Run each start for some passes, fewer if far below a lead or an earlier one; return errors of singular ones."""
+    legs: list[Leg | SingularMatrixError] = []
+    while len(legs) < len(starts):
+        rest = starts[len(legs) :]
+        of_moments = [start for start in rest if isinstance(start, SufficientStatistics)]
+        one_call = callback is None and len(of_moments) == len(rest)
+        compiled = problem.first_legs(e_step, of_moments, settings, passes, lead) if one_call else []
+        legs += compiled[:-1]
+        lead = max([lead, *(leg.lower_bound for leg in compiled[:-1])])
+        try:
+            begin = Beginning(rest[0]) if isinstance(rest[0], MixtureParameters) else rest[0]
+            run = compiled[-1].run if compiled else problem.run(e_step, begin, settings, callback=callback)
+            run.go(passes - len(run.passes), lead)
+            legs.append(_paused(run))
+            lead = max(lead, run.lower_bound)
+        except SingularMatrixError as error:
+            legs.append(error)
+    return legs
+
+
+def _paused(run: SolverRun) -> Leg:
+    return Leg(run.lower_bound, lambda: run)
+
+
+def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list[SolverResult | None]:
+    """Run each start for a few passes to compare them; None where a covariance becomes singular."""
+    settings, results = SolverSettings(tolerance=_COMPARABLE, max_iter=max_iter, confirm_stop=False), []
+    with problem.e_step() as e_step:
+        for start in starts:
+            (leg,) = first_legs(problem, e_step, [start], settings, max_iter)
+            # The state of a solver is as large as many mixtures.
+            results.append(leg.run.result._replace(state=None) if isinstance(leg, Leg) else None)
+    return results
+
+
+def has_degenerate(problem: Problem, result: SolverResult) -> bool:
+    """Tell whether a result has a degenerate component."""
+    return bool(degenerate_under(problem.objective, problem.rows, result.parameters, result.statistics).any())
+
+
+def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverResult | None:
+    """Return the highest result without degenerate components, or the highest if there is none."""
+    falling = sorted(results, key=lambda result: inf if result is None else -result.lower_bound)
+    usable = (result for result in falling if result is not None and not has_degenerate(problem, result))
+    return next(usable, falling[0])
+
+
+def foreseen_gain(bounds: Sequence[float]) -> float:
+    """Return what a run with these lower bounds may still gain, if its next passes gain as much as the last few."""
+    if len(bounds) < RECENT:
+        return inf
+    return _FORESEEN * max((bounds[-1] - bounds[-1 - _AVERAGED]) / _AVERAGED, 0.0)
+
+
+def is_hopeless(bounds: Sequence[float], target: float, *, remaining: float = inf) -> bool:
+    """Tell whether a run with these lower bounds will end below `target`.
+
+    The gain to expect is `remaining`; if that is unknown, the average gain of the last passes is extrapolated.
+    """
+    if remaining == inf:
+        remaining = foreseen_gain(bounds)
+    return bool(bounds) and bounds[-1] + remaining < target
+
+
+# --- A race of candidates --------------------------------------------------------------------------
 
 # Measured on the tables of `python -m benchmarks fits` (docs/measurements.md): more candidates end higher, more passes
 # for each do not.
@@ -328,58 +423,44 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Course:
+class RaceRows:
     """What the candidates of a race see of the rows, for all models of one layout; they begin alike.
 
     Parameters
     ----------
-    schedule : Schedule
     sample : ArraySource
         Distinct rows, in float64.
-    sizes : tuple of int
-        Numbers of components of the candidates.
-    uniforms : list of array
-    views : list of CandidateView
-    part, rows : CandidateRows
-        As `Race` takes them.
+    moments : Layout
+    n_components : int
+    schedule : Schedule
+    rng : Rng
+        Decides which rows candidates begin on, and their seeds.
+
+    Attributes
+    ----------
     openings : dict of int to list of Opening
         How candidates began in a race before.
     """
 
-    schedule: Schedule
-    sample: ArraySource
-    sizes: tuple[int, ...]
-    uniforms: list[Array]
-    views: list[CandidateView]
-    part: CandidateRows
-    rows: CandidateRows
-    openings: dict[int, list[Opening]] = field(default_factory=dict)
-
-    @classmethod
-    def over(cls, sample: ArraySource, moments: Layout, n_components: int, schedule: Schedule, rng: Rng) -> Course:
-        """Deal out the rows and what chance decides."""
+    def __init__(self, sample: ArraySource, moments: Layout, n_components: int, schedule: Schedule, rng: Rng) -> None:
         sizes = {n_components: schedule.n_candidates}
         if schedule.n_larger:
             sizes[n_components + _SURPLUS] = schedule.n_larger
         part = sample.subset(rng.permutation(sample.n_rows)[: schedule.part])
         limit = _ROUGHLY if in_range(part.heaviest) else 0.0
-        return cls(
-            schedule,
-            sample,
-            tuple(sizes),
-            [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()],
-            # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
-            [_scaled(view, part.survey.centre, limit) for view in views_of(part, moments)],
-            _rows(part, sample, moments, limit if schedule.single else 0.0),
-            _rows(sample, sample, moments, limit if schedule.single_throughout else 0.0),
-        )
+        self._sample, self._schedule, self._sizes = sample, schedule, tuple(sizes)
+        self._uniforms = [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()]
+        # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
+        self._views = [_scaled(view, part.survey.centre, limit) for view in views_of(part, moments)]
+        self._part = _rows(part, sample, moments, limit if schedule.single else 0.0)
+        self._rows = _rows(sample, sample, moments, limit if schedule.single_throughout else 0.0)
+        self.openings: dict[int, list[Opening]] = {}
 
     def winner(self, problem: Problem, judge: Judge = Judge.START) -> SufficientStatistics:
         """Return the statistics of the candidate that is left in the end, of the model of a problem."""
-        objective, n_components = problem.objective, self.sizes[0]
-        model, rows = objective.model, Resolution.of(self.sample, objective.ridge)
-        enough = fewest_rows(model, self.sample.n_features) / rows.weight
+        objective, n_components, sample = problem.objective, self._sizes[0], self._sample
+        model, rows = objective.model, Resolution.of(sample, objective.ridge)
+        enough = fewest_rows(model, sample.n_features) / rows.weight
 
         def is_degenerate(estimate: Estimate) -> bool:
             parameters = MixtureParameters.estimated(estimate, objective.of_components)
@@ -387,20 +468,18 @@ class Course:
 
         with problem.e_step() as e_step:
             race = Race(
-                self.schedule,
-                [problem.family(K) for K in self.sizes],
+                self._schedule,
+                [problem.family(K) for K in self._sizes],
                 model.moments,
-                self.uniforms,
-                self.views,
-                self.part,
-                self.rows,
+                self._uniforms,
+                self._views,
+                self._part,
+                self._rows,
                 fewest=0.0 if model.common else enough,
                 enough=enough,
                 least=rows.variances,
                 verdict=is_degenerate if n_components > 1 and not objective.prior.variational else None,
-                spread=(
-                    None if self.sample.n_rows < _WORTH_SCRATCH else partial(_share_out, e_step, problem, n_components)
-                ),
+                spread=(None if sample.n_rows < _WORTH_SCRATCH else partial(_share_out, e_step, problem, n_components)),
                 openings=self.openings,
             )
             return race.best().statistics
@@ -555,7 +634,7 @@ def _kmeans(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientS
     if K == 1:
         return _whole(sample, moments, settings.n_threads)
     problem = settings.start_problem(sample)
-    return Course.over(sample, moments, K, schedule_for(problem, K), rng).winner(problem)
+    return RaceRows(sample, moments, K, schedule_for(problem, K), rng).winner(problem)
 
 
 def _whole(sample: ArraySource, moments: Layout, n_threads: int | None) -> SufficientStatistics:
@@ -566,35 +645,23 @@ def _whole(sample: ArraySource, moments: Layout, n_threads: int | None) -> Suffi
 def _hierarchical(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
     """Assign each row to the nearest mean of Ward's clusters of at most 1000 rows, in whitened units."""
     view = views_of(sample, settings.start_moments)[1]
-    centres = Ward(view, rng).centres(settings.n_components) + sample.survey.centre
+    centres = _ward_centres(hierarchy_of(view, rng), view, settings.n_components) + sample.survey.centre
     return partition(sample, centres, view.metric, settings.start_moments, settings.n_threads)
 
 
-class Ward:
-    """Ward's hierarchy of at most 1000 rows of a view."""
+def hierarchy_of(view: View, rng: Rng) -> Hierarchy:
+    """Return Ward's hierarchy of at most 1000 rows of a view."""
+    rows, weight = view.rows.rows, view.rows.weights
+    if len(rows) > _HIERARCHY_ROWS:
+        indices = np.sort(rng.choice(len(rows), _HIERARCHY_ROWS, replace=False))
+        rows, weight = rows[indices], weight[indices]
+    return Hierarchy(rows, weight)
 
-    def __init__(self, view: View, rng: Rng) -> None:
-        rows, weight = view.rows.rows, view.rows.weights
-        if len(rows) > _HIERARCHY_ROWS:
-            indices = np.sort(rng.choice(len(rows), _HIERARCHY_ROWS, replace=False))
-            rows, weight = rows[indices], weight[indices]
-        self._moments = np.column_stack([weight, rows * weight[:, None]])
-        self.hierarchy, self.weight = Hierarchy(rows, weight), weight
-        self._view = view
 
-    @classmethod
-    def of(cls, source: Source, rng: Rng) -> Ward:
-        """Return the hierarchy of rows, as starts of full covariances see it."""
-        return cls(views_of(sampled(source, 1, rng), FULL)[1], rng)
-
-    def centres(self, n_components: int) -> Array:
-        """Return the clusters' means from the sample's centre, (K, d), in its own units."""
-        clusters = self.hierarchy.clusters(n_components)
-        sums = np.zeros((clusters.max() + 1, self._moments.shape[1]))
-        np.add.at(sums, clusters, self._moments)
-        means = self._view.in_own_units(sums[:, 1:] / sums[:, :1])
-        # With fewer rows than components, some means are repeated.
-        return np.resize(means, (n_components, means.shape[1]))
+def _ward_centres(hierarchy: Hierarchy, view: View, n_components: int) -> Array:
+    """Return the clusters' means from the sample's centre, (K, d), in its own units; repeated, if rows are fewer."""
+    means = view.in_own_units(hierarchy.means(n_components))
+    return np.resize(means, (n_components, means.shape[1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -621,8 +688,8 @@ class Portfolio:
         return views_of(self.sample, self.moments)
 
     @cached_property
-    def _ward(self) -> Ward:
-        return Ward(self._views[1], self.rng)
+    def _hierarchy(self) -> Hierarchy:
+        return hierarchy_of(self._views[1], self.rng)
 
     def partitions(self, n_components: int, rng: Rng, *, first: bool) -> list[SufficientStatistics]:
         """Return two k-means partitions, and Ward's partition if they are the `first`, without near duplicates."""
@@ -644,7 +711,7 @@ class Portfolio:
             seeds = kmeans_plusplus(view.rows.rows, view.rows.weights, n_components, rng)
             yield view.in_own_units(lloyd(view.rows, seeds, n_threads=self.n_threads)), view.metric
         if first:
-            yield self._ward.centres(n_components), self._views[1].metric
+            yield _ward_centres(self._hierarchy, self._views[1], n_components), self._views[1].metric
 
     def by_rows(
         self, n_components: int, moments: Layout, rng: np.random.Generator, n_threads: int | None
@@ -726,8 +793,7 @@ _ENOUGH, _MOST = 50, 1 << 17  # rows of small errors: for each component, and of
 
 def best_start(problem: Problem, starts: Sequence[Start]) -> MixtureParameters:
     """Return where the best of some starts leads in a few passes, or the first start, if all become singular."""
-    results = short_runs(problem, starts, _PASSES)
-    best = results[best_of(problem, results)]
+    best = best_of(problem, short_runs(problem, starts, _PASSES))
     if best is not None:
         return best.parameters
     if isinstance(starts[0], MixtureParameters):

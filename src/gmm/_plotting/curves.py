@@ -19,7 +19,8 @@ from gmm._estimators.criteria import CRITERIA, title
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import InvalidParameterError, raisable
-from gmm._fitting.starts import Ward
+from gmm._fitting.sampling import sampled
+from gmm._fitting.starts import hierarchy_of, views_of
 from gmm._passes.solver import Trace
 from gmm._plotting.frame import legend_of_labels
 from gmm._plotting.scene import fitted_mixture, last_of
@@ -38,7 +39,7 @@ from gmm._uses.overlap import CombinedComponents, clusters_after
 from gmm._uses.standard_errors import StandardErrors
 from gmm._validation.parameters import check_is_fitted, check_random_state
 from gmm._validation.scalars import check_choice, check_whole
-from gmm._values.layouts import Array
+from gmm._values.layouts import FULL, Array
 
 _APART = 0.045  # least distance between two labels, as a fraction of the Axes' height
 _RISES = 5  # height of the plot, in multiples of the most that a line rises after its minimum
@@ -951,13 +952,14 @@ def plot_hierarchy(
 
 def _of_rows(X: ArrayLike, random_state: Any) -> tuple[_Tree, str]:
     source = as_one_array(as_source(X, estimator=plot_hierarchy.__name__)[0], "a picture")
-    ward = Ward.of(source, check_random_state(random_state))
+    rng = check_random_state(random_state)
+    ward = hierarchy_of(views_of(sampled(source, 1, rng), FULL)[1], rng)
     n = len(ward.weight)
     m = min(n, _MOST_LEAVES)
-    leaf_of = ward.hierarchy.clusters(m)
+    leaf_of = ward.clusters(m)
     sizes = np.bincount(leaf_of, ward.weight)
-    heights = np.sqrt(2 * ward.weight.sum() * ward.hierarchy.costs[n - m :])
-    tree = _Tree(leaf_of[ward.hierarchy.merges[n - m :]], heights, [*map(amount, sizes)], "rows", "distance (Ward)")
+    heights = np.sqrt(2 * ward.weight.sum() * ward.costs[n - m :])
+    tree = _Tree(leaf_of[ward.merges[n - m :]], heights, [*map(amount, sizes)], "rows", "distance (Ward)")
     drawn = "" if ward.weight.sum() == source.n_rows else f"{amount(ward.weight.sum())} of "
     return tree, drawn + counted(source.n_rows, "row")
 

@@ -10,14 +10,14 @@ import numpy as np
 
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.degenerate import Judge
-from gmm._fitting.racing import Start
 from gmm._fitting.split_merge import OFFSET, drop_losses, split_gains, without
 from gmm._fitting.starts import (
     STARTS,
-    Course,
     FitSettings,
     Portfolio,
+    RaceRows,
     Schedule,
+    Start,
     dense_parts,
     schedule_for,
     start_of_heavy_tails,
@@ -33,7 +33,7 @@ from gmm._values.statistics import SufficientStatistics
 
 _SPLITS = 4  # components of the smaller mixture to split, one in each start
 _DROPS = 4  # components of the larger one to drop, one in each start
-_COURSES = 4  # of fresh starts: models come by layout, as tasks of one number of components do
+_RACES = 4  # of fresh starts: models come by layout, as tasks of one number of components do
 
 
 def _richest(models: Sequence[CovarianceModel]) -> Layout:
@@ -126,7 +126,7 @@ class Starts:
         self.moments = _richest(models)
         n_threads = template.n_threads
         self._settings = FitSettings(1, Objective(stored_as(self.moments), template.reg_covar), n_threads)
-        self._course = lru_cache(_COURSES)(self._course_over)
+        self._race_rows = lru_cache(_RACES)(self._race_rows_over)
         self._portfolios = [
             Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads)
             for rows in (sample, *(dense_parts(sample, noise) if noise else ()))
@@ -170,7 +170,7 @@ class Starts:
             problem = settings.start_problem(sample)
             free = stored_as(problem.objective.model.moments)
             return self._in_places(
-                self._course(K, number, free, schedule_for(problem, K)).winner(problem, Judge.LIKELIHOOD)
+                self._race_rows(K, number, free, schedule_for(problem, K)).winner(problem, Judge.LIKELIHOOD)
             )
         return self._in_places(self._start(sample, settings, self._rng(K, number)))
 
@@ -181,9 +181,9 @@ class Starts:
     def _rng(self, n_components: int, number: int) -> np.random.Generator:
         return np.random.default_rng([self._seeds[0], n_components, number])
 
-    def _course_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> Course:
+    def _race_rows_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> RaceRows:
         sample, rng = self._sample_of(n_components, number), self._rng(n_components, number)
-        return Course.over(sample, free.moments, n_components, schedule, rng)
+        return RaceRows(sample, free.moments, n_components, schedule, rng)
 
     def halfway(self, statistics: SufficientStatistics, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return the mean of a solution's statistics and of those of a random partition."""

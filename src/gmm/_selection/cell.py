@@ -12,10 +12,9 @@ import numpy as np
 
 from gmm._estimators import criteria
 from gmm._fitting.degenerate import Judge, degenerate_under, fewest_rows
-from gmm._fitting.racing import RECENT, Start, first_legs, foreseen_gain, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
 from gmm._fitting.split_merge import split_merged
-from gmm._fitting.starts import FitSettings
+from gmm._fitting.starts import RECENT, FitSettings, Start, first_legs, foreseen_gain, is_hopeless
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Leg, e_step_over
 from gmm._passes.solver import Iteration, PassRecord, SolverResult, SolverRun

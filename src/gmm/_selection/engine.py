@@ -24,8 +24,8 @@ from gmm._estimators.estimated import what_must_be_same
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import ill_defined
 from gmm._exceptions import warn
-from gmm._fitting.racing import Start
 from gmm._fitting.split_merge import OFFSET
+from gmm._fitting.starts import Start
 from gmm._log import LOGGER
 from gmm._passes.e_step import CELLS_WORTH_THREADS, ComponentDiagnostics, result_of, submitted, usable_threads
 from gmm._passes.problem import Problem

@@ -21,7 +21,7 @@ from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.sampling import Rng, common_seed
 from gmm._lazy import cached_property
 from gmm._passes.e_step import replicated
-from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.problem import Beginning, Problem
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import Source
@@ -296,9 +296,29 @@ def standard_errors(
         return StandardErrors(model, method, *errors, _tails(mixture))
     array = as_one_array(source, standard_errors.__name__, gaps=True)
     rows = source if source.in_patterns else array
-    refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "bootstrap")
     seeds = np.random.default_rng(common_seed(random_state)).integers(2**63, size=n_replicates).tolist()
-    return _collected(model, method, refits.run(seeds), len(seeds), callback)
+    sound, n_left_out = list[_Replicate](), 0
+    with closing(_refits(model, rows, labelled.known, method == "bootstrap", seeds)) as refits:  # also on Ctrl-C
+        for number, replicate in enumerate(refits, 1):
+            if replicate is None:
+                n_left_out += 1
+            else:
+                sound.append(replicate)
+            if callback is not None and callback(number, n_replicates):
+                break
+    if len(sound) < 2:
+        raise SingularMatrixError(
+            0,
+            f"{n_left_out} of {len(sound) + n_left_out} refits, which begin at the mixture, have a component with too "
+            "few rows or too little spread: expected two without. Use fewer components, another covariance type or a "
+            "prior.",
+        )
+    parts, stability = zip(*sound, strict=True)
+    replicates = ParameterArrays(*map(np.array, zip(*parts, strict=True)))
+    weights, means, covariances, tails = map(_deviations, replicates)
+    return StandardErrors(
+        model, method, weights, means, covariances, tails, replicates, np.array(stability), n_left_out
+    )
 
 
 def _check_rows(source: Source, n_parameters: int) -> None:
@@ -314,89 +334,48 @@ def _check_rows(source: Source, n_parameters: int) -> None:
         )
 
 
-class _Replicate(NamedTuple):
-    parameters: ParameterArrays
-    adjusted_rand: float
+_Replicate = tuple[ParameterArrays, float]  # and the adjusted Rand index
 
 
-class _Refits(NamedTuple):
-    """How a mixture is fitted again to its rows with other weights.
+def _refits(
+    model: GaussianMixture, rows: Source, known: KnownClasses, draw_rows: bool, seeds: list[int]
+) -> Generator[_Replicate | None, None, None]:
+    """Yield fits to rows in memory with random weights, in order; None for one with a degenerate component."""
+    from scipy.optimize import linear_sum_assignment
 
-    Parameters
-    ----------
-    mixture : MixtureParameters
-    rows : Source
-        In memory.
-    problem : Problem
-        That of the fit.
-    solver : SolverSettings
-        Which ends closer to the optimum than a fit alone has to.
-    weight : array of shape (n,)
-        Of the rows.
-    labels : array of shape (n,)
-        The clustering by the mixture; noise is K.
-    """
+    mixture, weight = fitted_parameters(model), rows.weights
+    settings = fit_settings(model, rows, mixture.model)
+    problem = Problem(rows.with_classes(known), settings.objective.beside(mixture), settings.n_threads)
+    passes = max(model.max_iter, _FEWEST_PASSES)
+    solver = settings.solver._replace(tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
+    K, total, clusters = mixture.n_components, weight.sum(), _labels(mixture, rows, model.n_threads)
 
-    model: GaussianMixture
-    mixture: MixtureParameters
-    rows: Source
-    problem: Problem
-    solver: SolverSettings
-    weight: Array
-    labels: NDArray[np.intp]
-    draw_rows: bool
-
-    @classmethod
-    def of(cls, model: GaussianMixture, rows: Source, known: KnownClasses, *, draw_rows: bool) -> _Refits:
-        mixture = fitted_parameters(model)
-        settings = fit_settings(model, rows, mixture.model)
-        problem = Problem(rows.with_classes(known), settings.objective.beside(mixture), settings.n_threads)
-        passes = max(model.max_iter, _FEWEST_PASSES)
-        solver = settings.solver._replace(tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
-        labels = _labels(mixture, rows, model.n_threads)
-        return cls(model, mixture, rows, problem, solver, rows.weights, labels, draw_rows)
-
-    def run(self, seeds: list[int]) -> Generator[_Replicate | None, None, None]:
-        """Yield the refits in order; None for one with a degenerate component."""
-        work = float(self.rows.n_rows * self.mixture.n_components * self.mixture.n_features**2)
-        return replicated(self._refit, seeds, work=work, n_threads=self.model.n_threads)
-
-    def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
-        weight, known = self._random_weight(np.random.default_rng(seed)), self.problem.rows.known
-        rows = self.rows.anew(sample_weight=weight, known=known)
-        problem = self.problem._replace(rows=rows, n_threads=n_threads)
+    def refit(seed: int, n_threads: int | None) -> _Replicate | None:
+        rng = np.random.default_rng(seed)
+        if draw_rows:
+            random = rng.multinomial(round(total), weight / total).astype(np.float64)
+        else:
+            shares = rng.standard_gamma(weight + 0.0)  # of w rows, the sum of w exponentials; −0 is refused
+            random = shares * (total / shares.sum())
+        reweighed = problem._replace(rows=rows.anew(sample_weight=random, known=known), n_threads=n_threads)
         try:
-            with problem.e_step() as e_step:
-                mixture = problem.run(e_step, Beginning(self.mixture), self.solver).go().parameters
+            with reweighed.e_step() as e_step:
+                end = reweighed.run(e_step, Beginning(mixture), solver).go().parameters
         except SingularMatrixError:
             return None
-        if degenerate_under(self.problem.objective, self.rows, mixture).any():
+        if degenerate_under(problem.objective, rows, end).any():
             return None
-        return self._matched(mixture, n_threads)
+        labels = _labels(end, rows, n_threads)
+        table = np.bincount(clusters * (K + 1) + labels, weight, (K + 1) ** 2).reshape(K + 1, K + 1)
+        shared = table[:K, :K].astype(np.float64)
+        if known:  # components stay with their class
+            shared[known.owners[:, None] != known.owners] = -np.inf
+        order = linear_sum_assignment(shared, maximize=True)[1]
+        covariances = end.model.layout.written_out(end.covariances_of(order))
+        arrays = ParameterArrays(end.weights[order], end.means[order], covariances, _tails(end)[:, order])
+        return arrays, adjusted_rand_index(table)
 
-    def _random_weight(self, rng: np.random.Generator) -> Array:
-        total = self.weight.sum()
-        if self.draw_rows:
-            return rng.multinomial(round(total), self.weight / total).astype(np.float64)
-        shares = rng.standard_gamma(self.weight + 0.0)  # of w rows, the sum of w exponentials; −0 is refused
-        return np.asarray(shares * (total / shares.sum()))
-
-    def _matched(self, mixture: MixtureParameters, n_threads: int | None) -> _Replicate:
-        """Return a refit with its components in the order of the mixture's."""
-        from scipy.optimize import linear_sum_assignment
-
-        K = mixture.n_components
-        labels = _labels(mixture, self.rows, n_threads)
-        table = np.bincount(self.labels * (K + 1) + labels, self.weight, (K + 1) ** 2).reshape(K + 1, K + 1)
-        of_both = table[:K, :K].astype(np.float64)
-        if known := self.problem.rows.known:  # components stay with their class
-            owners = known.owners
-            of_both[owners[:, None] != owners] = -np.inf
-        order = linear_sum_assignment(of_both, maximize=True)[1]
-        tails = _tails(mixture)[:, order]
-        covariances = mixture.model.layout.written_out(mixture.covariances_of(order))
-        arrays = ParameterArrays(mixture.weights[order], mixture.means[order], covariances, tails)
-        return _Replicate(arrays, adjusted_rand_index(table))
+    return replicated(refit, seeds, work=float(rows.n_rows * K * mixture.n_features**2), n_threads=model.n_threads)
 
 
 def _tails(mixture: MixtureParameters) -> Array:
@@ -406,36 +385,6 @@ def _tails(mixture: MixtureParameters) -> Array:
 
 def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> NDArray[np.intp]:
     return np.asarray(Scorer(mixture, n_threads).labels(rows) % (mixture.n_components + 1))
-
-
-def _collected(
-    model: GaussianMixture,
-    method: Method,
-    refits: Generator[_Replicate | None, None, None],
-    n_replicates: int,
-    callback: Callback | None,
-) -> StandardErrors:
-    sound: list[_Replicate] = []
-    n_left_out = 0
-    with closing(refits):  # at once, also on Ctrl-C in the callback
-        for number, replicate in enumerate(refits, 1):
-            if replicate is None:
-                n_left_out += 1
-            else:
-                sound.append(replicate)
-            if callback is not None and callback(number, n_replicates):
-                break
-    if len(sound) < 2:
-        raise SingularMatrixError(
-            0,
-            f"{n_left_out} of {len(sound) + n_left_out} refits, which begin at the mixture, have a component with too "
-            "few rows or too little spread: expected two without. Use fewer components, another covariance type or a "
-            "prior.",
-        )
-    replicates = ParameterArrays(*(np.array(part) for part in zip(*(one.parameters for one in sound), strict=True)))
-    weights, means, covariances, tails = map(_deviations, replicates)
-    stability = np.array([one.adjusted_rand for one in sound])
-    return StandardErrors(model, method, weights, means, covariances, tails, replicates, stability, n_left_out)
 
 
 def _deviations(replicates: Array) -> Array:
@@ -473,14 +422,6 @@ class LocalCoordinates:
     def _triangle(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
         rows, columns = np.triu_indices(self.mixture.n_features)
         return rows, columns, np.where(rows == columns, 1.0, np.sqrt(2))
-
-    @property
-    def number(self) -> int:
-        """How many coordinates there are."""
-        mixture, entries = self.mixture, self.mixture.covariances.size
-        if not mixture.model.layout.axis_aligned:
-            entries = entries // mixture.n_features * (mixture.n_features + 1) // 2
-        return mixture.n_components + mixture.means.size + entries
 
     def matrices(self, changes: Array) -> Array:
         """Return S of changes of the covariances, (m, …) in the shape of the layout: (m, number of entries)."""
@@ -538,10 +479,10 @@ def deviations_by_information(
         If there are too many parameters, or the mixture is no maximum that determines them all.
     """
     here, model, step = LocalCoordinates(mixture), mixture.model, float(np.finfo(source.dtype).eps) ** 0.25
-    if here.number > _MOST_NUMBERS:
+    if (number := here.of(mixture).size) > _MOST_NUMBERS:
         raise ValueError(
             f'method="information" makes two passes for each parameter: expected up to {_MOST_NUMBERS:,} numbers in '
-            f"weights, means and covariances, got {here.number:,}; the bootstrap has no such limit"
+            f"weights, means and covariances, got {number:,}; the bootstrap has no such limit"
         )
     objective = Objective(model, ridge).beside(mixture)
     with Problem(source, objective, n_threads).e_step() as e_step:
