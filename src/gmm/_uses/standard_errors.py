@@ -38,6 +38,7 @@ from gmm._values.weights import KnownClasses
 
 Method = Literal["bootstrap", "weighted-bootstrap", "information"]
 Callback = Callable[[int, int], object]
+Labels = NDArray[np.intp]  # noise is K
 
 _METHODS = {
     "bootstrap": "refits to rows drawn anew",
@@ -341,8 +342,6 @@ def _refits(
     model: GaussianMixture, rows: Source, known: KnownClasses, draw_rows: bool, seeds: list[int]
 ) -> Generator[_Replicate | None, None, None]:
     """Yield fits to rows in memory with random weights, in order; None for one with a degenerate component."""
-    from scipy.optimize import linear_sum_assignment
-
     mixture, weight = fitted_parameters(model), rows.weights
     settings = fit_settings(model, rows, mixture.model)
     problem = Problem(rows.with_classes(known), settings.objective.beside(mixture), settings.n_threads)
@@ -365,17 +364,26 @@ def _refits(
             return None
         if degenerate_under(problem.objective, rows, end).any():
             return None
-        labels = _labels(end, rows, n_threads)
-        table = np.bincount(clusters * (K + 1) + labels, weight, (K + 1) ** 2).reshape(K + 1, K + 1)
-        shared = table[:K, :K].astype(np.float64)
-        if known:  # components stay with their class
-            shared[known.owners[:, None] != known.owners] = -np.inf
-        order = linear_sum_assignment(shared, maximize=True)[1]
-        covariances = end.model.layout.written_out(end.covariances_of(order))
-        arrays = ParameterArrays(end.weights[order], end.means[order], covariances, _tails(end)[:, order])
-        return arrays, adjusted_rand_index(table)
+        return _matched(end, _labels(end, rows, n_threads), clusters, weight, known)
 
     return replicated(refit, seeds, work=float(rows.n_rows * K * mixture.n_features**2), n_threads=model.n_threads)
+
+
+def _matched(
+    mixture: MixtureParameters, labels: Labels, clusters: Labels, weight: Array, known: KnownClasses
+) -> _Replicate:
+    """Return a refit and its agreement with the clusters before, in whose order its components come."""
+    from scipy.optimize import linear_sum_assignment
+
+    K = mixture.n_components
+    table = np.bincount(clusters * (K + 1) + labels, weight, (K + 1) ** 2).reshape(K + 1, K + 1)
+    shared = table[:K, :K].astype(np.float64)
+    if known:  # components stay with their class
+        shared[known.owners[:, None] != known.owners] = -np.inf
+    order = linear_sum_assignment(shared, maximize=True)[1]
+    covariances = mixture.model.layout.written_out(mixture.covariances_of(order))
+    arrays = ParameterArrays(mixture.weights[order], mixture.means[order], covariances, _tails(mixture)[:, order])
+    return arrays, adjusted_rand_index(table)
 
 
 def _tails(mixture: MixtureParameters) -> Array:
@@ -383,7 +391,7 @@ def _tails(mixture: MixtureParameters) -> Array:
     return mixture.tails.numbers(mixture.n_components)[: len(mixture.tails.estimates)]
 
 
-def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> NDArray[np.intp]:
+def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> Labels:
     return np.asarray(Scorer(mixture, n_threads).labels(rows) % (mixture.n_components + 1))
 
 
