@@ -487,7 +487,8 @@ def deviations_by_information(
         If there are too many parameters, or the mixture is no maximum that determines them all.
     """
     here, model, step = LocalCoordinates(mixture), mixture.model, float(np.finfo(source.dtype).eps) ** 0.25
-    if (number := here.of(mixture).size) > _MOST_NUMBERS:
+    number = len(mixture.weights) + mixture.means.size + here.matrices(0 * mixture.covariances[None]).size
+    if number > _MOST_NUMBERS:
         raise ValueError(
             f'method="information" makes two passes for each parameter: expected up to {_MOST_NUMBERS:,} numbers in '
             f"weights, means and covariances, got {number:,}; the bootstrap has no such limit"
