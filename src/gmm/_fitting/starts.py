@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from math import inf
 from types import MappingProxyType
@@ -74,7 +74,7 @@ class Hierarchy:
     """
 
     def __init__(self, rows: Array, weight: Array) -> None:
-        self.weight, self._moments = weight, np.column_stack([weight, rows * weight[:, None]])
+        self.weight, self._rows = weight, rows
         weight = np.maximum(weight / weight.sum(), _TINY)  # none underflows to 0, which has no cost
         merges, costs = _merges(_costs(rows, weight), weight)
         order = np.argsort(costs)
@@ -96,10 +96,14 @@ class Hierarchy:
 
     def means(self, n_clusters: int) -> Array:
         """Return the means of the clusters, at most one for each row."""
-        clusters = self.clusters(n_clusters)
-        sums = np.zeros((clusters.max() + 1, self._moments.shape[1]))
-        np.add.at(sums, clusters, self._moments)
-        return np.asarray(sums[:, 1:] / sums[:, :1])
+        return group_means(self._rows, self.weight, self.clusters(n_clusters))
+
+
+def group_means(rows: Array, weight: Array, labels: NDArray[Any]) -> Array:
+    """Return the means of rows by their labels, from 0 on."""
+    sums = np.zeros((labels.max() + 1, 1 + rows.shape[1]))
+    np.add.at(sums, labels, np.column_stack([weight, rows * weight[:, None]]))
+    return np.asarray(sums[:, 1:] / sums[:, :1])
 
 
 def _costs(rows: Array, weight: Array) -> Array:
@@ -382,11 +386,6 @@ class Schedule(NamedTuple):
     n_larger: int = 0
     agreement: float = 0.0
 
-    def n_greedy(self, n_candidates: int) -> int:
-        """How many candidates of a race have seeds of k-means++."""
-        # Views take turns, and in each view random rows and seeds of k-means++: see `Race.begin`.
-        return sum(i // 2 % 2 for i in range(n_candidates)) if self.random_seeds else n_candidates
-
 
 def schedule_for(problem: Problem, n_components: int) -> Schedule:
     """Choose a schedule by the shape of the rows and by the model."""
@@ -449,7 +448,9 @@ class RaceRows:
         part = sample.subset(rng.permutation(sample.n_rows)[: schedule.part])
         limit = _ROUGHLY if in_range(part.heaviest) else 0.0
         self._sample, self._schedule, self._sizes = sample, schedule, tuple(sizes)
-        self._uniforms = [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()]
+        # Views take turns, and in each view random rows and seeds of k-means++: see `Race.begin`.
+        n_greedy = {K: sum(i // 2 % 2 for i in range(n)) if schedule.random_seeds else n for K, n in sizes.items()}
+        self._uniforms = [seeding_uniforms(n, K, rng) for K, n in n_greedy.items()]
         # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
         self._views = [_scaled(view, part.survey.centre, limit) for view in views_of(part, moments)]
         self._part = _rows(part, sample, moments, limit if schedule.single else 0.0)
@@ -664,7 +665,6 @@ def _ward_centres(hierarchy: Hierarchy, view: View, n_components: int) -> Array:
     return np.resize(means, (n_components, means.shape[1]))
 
 
-@dataclass(frozen=True, eq=False)
 class Portfolio:
     """Partitions of one sample into any number of clusters: by k-means in both metrics, and by Ward's method.
 
@@ -678,23 +678,21 @@ class Portfolio:
     n_threads : int, optional
     """
 
-    sample: ArraySource
-    moments: Layout
-    rng: Rng
-    n_threads: int | None
+    def __init__(self, sample: ArraySource, moments: Layout, rng: Rng, n_threads: int | None) -> None:
+        self.sample, self._moments, self._rng, self._n_threads = sample, moments, rng, n_threads
 
     @cached_property
     def _views(self) -> tuple[View, View]:
-        return views_of(self.sample, self.moments)
+        return views_of(self.sample, self._moments)
 
     @cached_property
     def _hierarchy(self) -> Hierarchy:
-        return hierarchy_of(self._views[1], self.rng)
+        return hierarchy_of(self._views[1], self._rng)
 
     def partitions(self, n_components: int, rng: Rng, *, first: bool) -> list[SufficientStatistics]:
         """Return two k-means partitions, and Ward's partition if they are the `first`, without near duplicates."""
         if n_components == 1:
-            return [_whole(self.sample, self.moments, self.n_threads)]
+            return [_whole(self.sample, self._moments, self._n_threads)]
         with blas_alone(float(self.sample.n_rows) * self.sample.n_features**2):
             origin, distinct = self.sample.survey.centre, list[tuple[Array, Metric]]()
             near = _NEARLY * self.sample.survey.reach(origin)
@@ -702,14 +700,14 @@ class Portfolio:
                 centres = centres[np.lexsort(centres.T[::-1])]
                 if not any((np.abs(centres - other) <= near).all() for other, _ in distinct):
                     distinct.append((centres, metric))
-            how = self.moments, self.n_threads
+            how = self._moments, self._n_threads
             return [partition(self.sample, centres + origin, metric, *how) for centres, metric in distinct]
 
     def _candidates(self, n_components: int, rng: Rng, *, first: bool) -> Iterator[tuple[Array, Metric]]:
         """Yield centres (K, d), from the sample's centre, and the metric in which rows are nearest to them."""
         for view in self._views:
             seeds = kmeans_plusplus(view.rows.rows, view.rows.weights, n_components, rng)
-            yield view.in_own_units(lloyd(view.rows, seeds, n_threads=self.n_threads)), view.metric
+            yield view.in_own_units(lloyd(view.rows, seeds, n_threads=self._n_threads)), view.metric
         if first:
             yield _ward_centres(self._hierarchy, self._views[1], n_components), self._views[1].metric
 
@@ -868,10 +866,7 @@ def _class_views(sample: ArraySource, moments: Layout) -> tuple[View, View, View
     classes = sample.known
     labelled = classes.codes > 0
     codes, part = classes.codes[labelled] - 1, sample.subset(np.flatnonzero(labelled))
-    rows, mass = part.rows, part.weights
-    sums = np.zeros((codes.max() + 1, sample.n_features))
-    np.add.at(sums, codes, rows * mass[:, None])
-    within = ArraySource(rows - (sums / np.bincount(codes, mass)[:, None])[codes], part.sample_weight)
+    within = ArraySource(part.rows - group_means(part.rows, part.weights, codes)[codes], part.sample_weight)
     return *views_of(sample, moments), views_of(sample, moments, deviations=within)[1]
 
 

@@ -19,7 +19,6 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.sampling import Rng, common_seed
-from gmm._lazy import cached_property
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Beginning, Problem
 from gmm._public import publish
@@ -407,29 +406,23 @@ def _deviations(replicates: Array) -> Array:
 # sources of rows are the same to it.
 
 
-@dataclass(frozen=True, eq=False)
 class LocalCoordinates:
     """Mixtures near a given one as numbers v, u, S: π_k (1 + v_k), μ_k + L_k u_k and L_k (I + S_k) L_kᵀ = Σ_k + ….
 
     S is stored as the entries of its upper triangle, those off the diagonal times √2, or as what the layout stores.
     """
 
-    mixture: MixtureParameters
-
-    @cached_property
-    def _factors(self) -> tuple[Array, Array]:
-        """L_k and their inverses, (K, d, d) or (1, d, d); for variances their roots, (K, d)."""
-        mixture = self.mixture
+    def __init__(self, mixture: MixtureParameters) -> None:
+        self.mixture, d = mixture, mixture.n_features
+        rows, columns = np.triu_indices(d)
+        self._triangle = rows, columns, np.where(rows == columns, 1.0, np.sqrt(2))
+        # L_k and their inverses, (K, d, d) or (1, d, d); for variances their roots, (K, d).
         if mixture.model.layout.axis_aligned:
-            roots: Array = np.sqrt(mixture.model.layout.diagonal(mixture.covariances, mixture.n_features))
-            return roots, 1 / roots
-        whiteners = mixture.whiteners.reshape(-1, mixture.n_features, mixture.n_features)
-        return np.asarray(np.linalg.inv(whiteners), dtype=np.float64), whiteners
-
-    @cached_property
-    def _triangle(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
-        rows, columns = np.triu_indices(self.mixture.n_features)
-        return rows, columns, np.where(rows == columns, 1.0, np.sqrt(2))
+            roots: Array = np.sqrt(mixture.model.layout.diagonal(mixture.covariances, d))
+            self._factors = roots, 1 / roots
+        else:
+            whiteners = mixture.whiteners.reshape(-1, d, d)
+            self._factors = np.asarray(np.linalg.inv(whiteners), dtype=np.float64), whiteners
 
     def matrices(self, changes: Array) -> Array:
         """Return S of changes of the covariances, (m, …) in the shape of the layout: (m, number of entries)."""
