@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -76,10 +76,10 @@ class _Objects(NamedTuple):
 
     mixture: MixtureParameters
     statistics: SufficientStatistics
-    numbers: NDArray[np.intp]
-    velocity: Array
-    age: NDArray[np.intp]
-    n_rows: Array
+    numbers: NDArray[Any]
+    velocity: NDArray[Any]
+    age: NDArray[Any]
+    n_rows: NDArray[Any]
 
     def subset(self, indices: NDArray[np.intp]) -> _Objects:
         """Return some of the objects."""
@@ -87,29 +87,15 @@ class _Objects(NamedTuple):
         return _Objects(
             self.mixture.of_components(indices).with_noise(noise, max(_LEAST_NOISE, share)),
             self.statistics.reordered(indices),
-            self.numbers[indices],
-            self.velocity[indices],
-            self.age[indices],
-            self.n_rows[indices],
+            *(values[indices] for values in self[2:]),
         )
 
     def with_born(self, born: _Objects) -> _Objects:
         """Return the objects and new ones."""
         one, two = self.mixture, born.mixture
-        mixture = _like(
-            one,
-            np.concatenate([one.weights, two.weights]),
-            np.concatenate([one.means, two.means]),
-            np.concatenate([one.covariances, two.covariances]),
-        )
-        return _Objects(
-            mixture,
-            self.statistics.beside(born.statistics),
-            np.concatenate([self.numbers, born.numbers]),
-            np.concatenate([self.velocity, born.velocity]),
-            np.concatenate([self.age, born.age]),
-            np.concatenate([self.n_rows, born.n_rows]),
-        )
+        parts = (one.weights, two.weights), (one.means, two.means), (one.covariances, two.covariances)
+        mixture, statistics = _like(one, *map(np.concatenate, parts)), self.statistics.beside(born.statistics)
+        return _Objects(mixture, statistics, *map(np.concatenate, zip(self[2:], born[2:], strict=True)))
 
 
 class Tracker:
