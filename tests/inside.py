@@ -99,6 +99,7 @@ PLACES = {
     "gmm._validation.column_notes": "notes_on",
     "gmm._validation.combinations": "EXCLUSIONS",
     "gmm._validation.given": "check_labels",
+    "gmm._validation.parameters": "OPTIONS",
     "gmm._validation.rows": "check_rows",
     "gmm._validation.scalars": "check_real check_whole",
     "gmm._values": "_values=.",

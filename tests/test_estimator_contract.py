@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import subprocess
 import sys
 
@@ -18,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em import steps
-from inside import InvalidParameterError, raisable
+from inside import OPTIONS, STARTS, InvalidParameterError, raisable
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(40, 2)), rng.normal(7.0, 2.0, size=(40, 2))])
@@ -271,3 +272,10 @@ def test_a_misspelt_keyword_is_one_of_the_method_that_was_called(cls, method):
     called = "fit" if method == "fit_predict" else method  # which passes its keywords on
     with pytest.raises(TypeError, match=rf"^{cls.__name__}\.{called}\(\) got an unexpected keyword argument 'weihgt'"):
         getattr(cls(), method)(np.zeros((2, 1)), weihgt=1)
+
+
+def test_every_parameter_of_a_mixture_is_a_row_of_the_options():
+    assert {*OPTIONS} == {name for kind in (GaussianMixture, BayesianGaussianMixture) for name in kind().get_params()}
+    roles = {role for option in OPTIONS.values() for role in option.roles}
+    assert roles == set(re.findall(r'"(\w+)":', type(OPTIONS["tol"]).__doc__)), "each role is explained"
+    assert OPTIONS["init_params"].values.names == tuple(STARTS)

@@ -22,8 +22,8 @@ from gmm._rows.entrance import is_dask
 from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
 from gmm._text.words import aligned, counted, form_of, percent
-from gmm._validation.given import DIRICHLET_PROCESS, OF_POSTERIOR, check_has_posterior, check_variational_prior
-from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state
+from gmm._validation.given import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
+from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state, options_with
 from gmm._values.completion import Completion, Gaps
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel
 from gmm._values.layouts import SPHERICAL, Array
@@ -558,8 +558,9 @@ class BayesianGaussianMixture(FittedMixture):
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
+        estimated.check_features(self, source)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
-        values = {name: getattr(self, name) for name in OF_POSTERIOR}
+        values = {name: getattr(self, name) for name in options_with("posterior")}
         prior = check_variational_prior(values, model, int(self.n_components), mean, covariance, self.reg_covar)
         return Objective(model, self.reg_covar, prior, estimated.noise_of(self, source))
 

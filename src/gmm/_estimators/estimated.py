@@ -43,29 +43,25 @@ from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.entrance import Names, as_source_to_fit, is_dask
 from gmm._rows.sources import Source, box_of, followed
 from gmm._text.frames import framed_like
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_together, refuse
 from gmm._validation.given import (
-    OF_POSTERIOR,
     check_means_init,
     check_noise,
     check_precisions_init,
     check_responsibilities,
     check_ridge,
-    check_tails,
     check_weights_init,
 )
-from gmm._validation.parameters import check_callback, check_parameters, check_random_state
+from gmm._validation.parameters import check_callback, check_parameters, check_random_state, options_with
 from gmm._validation.scalars import check_boolean
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
+from gmm._values.parameters import NOTHING_FIXED, Fixed, MixtureParameters
 from gmm._values.priors import ConjugatePrior, NormalInverseWishart, parts
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.tails import Tails
-
-_FREE = ("n_threads", "verbose", "verbose_interval", "warm_start")  # may be others when a fit continues
+from gmm._values.tails import NORMAL_TAILS
 
 
 @contextmanager
@@ -113,7 +109,8 @@ def what_must_be_same(estimator: Estimator, source: Source) -> dict[str, Any]:
     """Return the facts about an estimator and its rows on which the bits of a fit depend, as JSON values."""
     rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
     same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
-    return same | {name: _described(value) for name, value in estimator.get_params().items() if name not in _FREE}
+    free = options_with("continuation")
+    return same | {name: _described(value) for name, value in estimator.get_params().items() if name not in free}
 
 
 def _described(value: Any) -> Any:
@@ -134,9 +131,6 @@ def _described(value: Any) -> Any:
     return f"an array of shape {array.shape}, {hashlib.blake2b(array.data, digest_size=8).hexdigest()}"
 
 
-_PRIOR = "prior", "max_ratio", *OF_POSTERIOR, "noise", "tails", "degrees_of_freedom"  # of one estimator or another
-
-
 def is_noisy(mixture: FittedMixture) -> bool:
     """Whether the parameters ask for noise."""
     return np.ndim(mixture.noise) > 0 or bool(mixture.noise)
@@ -144,7 +138,7 @@ def is_noisy(mixture: FittedMixture) -> bool:
 
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
     """Return the parameters that describe prior, noise, tails and limit, as values that compare equal."""
-    raw = [vars(mixture)[name] for name in _PRIOR if name in vars(mixture)]
+    raw = [vars(mixture)[name] for name in options_with("objective") if name in vars(mixture)]
     return tuple(np.asarray(parts(each)).tolist() for each in raw)
 
 
@@ -271,7 +265,7 @@ def fit(
     UserWarning
         If no row of a class has a positive weight, so that it is left out.
     """
-    check_parameters(self, fitting.starts.STARTS)
+    check_parameters(self)
     callback = check_callback(callback)
     source, names = source_to_fit(self, X, sample_weight, error_covariance)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
@@ -279,7 +273,8 @@ def fit(
     lines: dict[str, Any] = {"n_rows": source.n_rows, "tol": self.tol, "max_iter": self.max_iter}
     printer = ProgressPrinter(int(self.verbose), self.verbose_interval, self.n_init, self._objective, **lines)
     settings_for = partial(fit_settings, self, model=stored_beside(self, model_of(self, source.n_features), source))
-    settings, share = settings_for(source), _trimmed_share(self, source, checkpoint)
+    settings, share = settings_for(source), float(vars(self).get("trim", 0.0))
+    refuse("checkpoint", {"trim": share and checkpoint is not None})
     model, beginning = settings.objective.model, beginning_of(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
     LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
@@ -406,8 +401,6 @@ def _watch(
 def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int], Array]:
     """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
     start, resident = mixture.init_params, source.without_gaps.resident
-    refuse("a callable init_params", {"rows beyond memory": callable(start) and resident is None})
-    refuse("responsibilities as init_params", {"rows in partitions": not source.here})
     make_rng = np.random.default_rng if isinstance(mixture.random_state, np.random.Generator) else np.random.RandomState
 
     def responsibilities(seed: int) -> Array:
@@ -426,46 +419,28 @@ def noise_of(mixture: FittedMixture, source: Source) -> Noise:
     return check_noise(mixture.noise, source.n_features, partial(box_of, source))
 
 
-def _trimmed_share(mixture: FittedMixture, source: Source, checkpoint: object) -> float:
-    """Return the share of the rows that the parameters ask to leave out, which excludes some other features.
-
-    Raises
-    ------
-    CombinationError
-        If densities of the rows cannot be compared, or the fit cannot be kept.
-    """
-    share = float(vars(mixture).get("trim", 0.0))
-    others = {
+def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHING_FIXED) -> None:
+    """Raise a `CombinationError` if two features of a fit to the rows exclude each other."""
+    own, start = vars(mixture), mixture.init_params
+    features = {
+        "BayesianGaussianMixture": "mean_prior" in own,
+        "trim": own.get("trim"),
+        "heavy tails": own.get("tails", NORMAL_TAILS.name) != NORMAL_TAILS.name,
+        "fixed parameters": own.get("fixed") is not None,
+        "fixed weights": fixed.weights.any(),
+        "fixed covariances": fixed.covariances.any(),
+        "a prior": own.get("prior") is not None,
+        "refine": own.get("refine") is not None,
+        "max_ratio": own.get("max_ratio") is not None,
         "noise": is_noisy(mixture),
+        "a callable init_params": callable(start),
+        "responsibilities as init_params": not isinstance(start, str),
         "error_covariance": source.errors,
         "missing values": source.in_patterns,
+        "rows beyond memory": source.without_gaps.resident is None,
         "rows in partitions": not source.here,
-        "checkpoint": checkpoint is not None,
     }
-    refuse("trim", others if share else {})
-    return share
-
-
-def tails_of(mixture: FittedMixture, source: Source) -> Tails:
-    """Return the tails that the parameters ask for, which exclude some others.
-
-    Raises
-    ------
-    CombinationError
-        If the parameters or the rows have what only normal components have.
-    """
-    parameters = vars(mixture)
-    tails = check_tails(parameters["tails"], parameters["degrees_of_freedom"])
-    others = {
-        "noise": is_noisy(mixture),
-        "a prior": parameters["prior"] is not None,
-        "fixed parameters": parameters["fixed"] is not None,
-        "refine": parameters["refine"] is not None,
-        "error_covariance": source.errors,
-        "missing values": source.in_patterns,
-    }
-    refuse("heavy tails", others if tails else {})
-    return tails
+    check_together(features)
 
 
 def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.starts.StartSettings:
@@ -540,7 +515,6 @@ def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel)
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
     objective = objective_of(mixture, source, model)
-    refuse("error_covariance", {"BayesianGaussianMixture": source.errors and objective.prior.variational})
     return settings_of(mixture, start=start_of(mixture, source, model), objective=objective)
 
 

@@ -15,6 +15,7 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._rows.sources import Source
 from gmm._text.frames import frame_of
+from gmm._validation.parameters import options_with
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import OF_FACTORS, CovarianceModel, FactorModel, Factors, names_factors, stored_for
 
@@ -145,6 +146,6 @@ def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source
     """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
     given = vars(mixture)
     needs_whole = source.in_patterns or given.get("tails", "normal") != "normal"
-    if needs_whole or any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init")):
+    if needs_whole or any(given.get(name) is not None for name in options_with("whole")):
         return model
     return stored_for(model, source.n_features, has_prior=given.get("prior") is not None)

@@ -32,7 +32,7 @@ from gmm._rows.entrance import as_source, is_dask
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_array, check_precision_factors, check_precisions_init, check_user_mixture
-from gmm._validation.parameters import check_is_fitted, check_n_samples, check_random_state
+from gmm._validation.parameters import check_is_fitted, check_n_samples, check_random_state, options_with
 from gmm._validation.scalars import check_whole
 from gmm._values.covariance import CovarianceModel, covariance_model, with_factors
 from gmm._values.layouts import Array
@@ -572,7 +572,7 @@ def estimator_of(
 
 def lasting_settings(model: Estimator) -> dict[str, Any]:
     """Return the parameters that do not end with a fit: a mixture that is made of this one has them too."""
-    return {name: getattr(model, name) for name in ("reg_covar", "missing", "random_state", "n_threads")}
+    return {name: getattr(model, name) for name in options_with("lasting")}
 
 
 def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summary:

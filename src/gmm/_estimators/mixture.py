@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm import _fitting as fitting
 from gmm._estimators import criteria, estimated, mixture_summary, saved
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.estimated import fit_settings, is_noisy, noise_of, prior_parts, seeds_of, tails_of
+from gmm._estimators.estimated import check_features, fit_settings, noise_of, prior_parts, seeds_of
 from gmm._estimators.factors import OfFactors, factors_of, fit_transform, get_feature_names_out, set_output, transform
 from gmm._estimators.fitted import (
     FittedMixture,
@@ -415,7 +415,7 @@ class GaussianMixture(FittedMixture):
         >>> mixture.weights_.round(2), mixture.means_.ravel().round(1)
         (array([0.76, 0.24]), array([0., 6.]))
         """
-        check_parameters(self, fitting.starts.STARTS)
+        check_parameters(self)
         from gmm._estimators.streamed import block_of, stream_blocks
 
         decay = check_real(decay, "decay", "[0, 1)")
@@ -685,11 +685,11 @@ class GaussianMixture(FittedMixture):
                     "partial_fit continues a stream with the prior, noise and max_ratio that it began with, and these "
                     "differ. Clone the estimator to start over."
                 )
-            objective = replace(past.stream.objective, ridge=self.reg_covar, **self._restrictions(model))
+            objective = replace(past.stream.objective, ridge=self.reg_covar, **self._restrictions(source, model))
             return past.stream._replace(objective=objective)
         if past.parameters is not None:
             prior, noise = self._prior(source, model), past.parameters.noise
-            objective = Objective(model, self.reg_covar, prior, noise, **self._restrictions(model))
+            objective = Objective(model, self.reg_covar, prior, noise, **self._restrictions(source, model))
             return Stream.from_mixture(past.parameters.whole(), past.weight, objective)
         settings = fit_settings(self, source, model)
         start, prior = fitting.fit.first_mixture(source, settings, *seeds_of(self)), settings.objective.prior
@@ -698,19 +698,18 @@ class GaussianMixture(FittedMixture):
         return Stream.from_mixture(start, 0.0, settings.objective)
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
-        noise, tails = noise_of(self, source), tails_of(self, source)
-        prior = self._prior(source, model)
-        return Objective(model, self.reg_covar, prior, noise, tails=tails, **self._restrictions(model))
+        restrictions, noise = self._restrictions(source, model), noise_of(self, source)
+        tails = check_tails(self.tails, self.degrees_of_freedom)
+        return Objective(model, self.reg_covar, self._prior(source, model), noise, tails=tails, **restrictions)
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
         accelerated, K = self.acceleration is not None, int(self.n_components)
         return fitting.moments.prior_of(self.prior, model, K, source, self.n_threads, accelerated=accelerated)
 
-    def _restrictions(self, model: CovarianceModel) -> dict[str, Any]:
+    def _restrictions(self, source: Source, model: CovarianceModel) -> dict[str, Any]:
         """Return what the parameters fix and limit, as arguments of an `Objective`."""
         fixed = check_fixed(self.fixed, self.n_components, model)
-        refuse("fixed weights", {"noise": is_noisy(self) and fixed.weights.any()})
-        refuse("fixed covariances", {"max_ratio": self.max_ratio is not None and fixed.covariances.any()})
+        check_features(self, source, fixed)
         return {"fixed": fixed, "max_ratio": check_max_ratio(self.max_ratio, model, int(self.n_components))}
 
 

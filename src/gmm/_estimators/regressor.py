@@ -13,7 +13,6 @@ from gmm._estimators.conditional import ConditionalPrediction, predicted
 from gmm._estimators.contract import Estimator, record_features
 from gmm._estimators.fitted import fitted_html, fitted_parameters, past_of
 from gmm._estimators.mixture import GaussianMixture
-from gmm._fitting.starts import STARTS
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import ArraySource, relative_ridge
@@ -125,7 +124,7 @@ class MixtureRegressor(Estimator):
         ConvergenceWarning
             If the fit did not converge within `max_iter` passes.
         """
-        check_parameters(self, STARTS)
+        check_parameters(self)
         source, names = as_source_to_fit(
             X, sample_weight, estimator=self, n_components=self.n_components, missing=self.missing
         )

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import _fitting as fitting
 from gmm._estimators.contract import given_names
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of, set_mixture
 from gmm._estimators.labelled import classes_to_state, restore_classes
@@ -97,7 +96,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     """
     parameters = fitted_parameters(self)
     # They may have been set after the fit, and `load` refuses invalid ones.
-    check_parameters(self, fitting.starts.STARTS)
+    check_parameters(self)
     from gmm._persistence import values
     from gmm._versions import __version__
 
@@ -175,7 +174,7 @@ def _restore(
     names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
     if header["dtype"] not in ("float32", "float64"):
         raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
-    check_parameters(self, fitting.starts.STARTS)
+    check_parameters(self)
     past, of_fit = Past(parameters), dict[str, Any]()
     if "lower_bound" in header:
         best, traces = values.traces_from_state(header, arrays)

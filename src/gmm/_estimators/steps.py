@@ -29,26 +29,17 @@ from gmm._estimators.outcome import ill_defined, warn_of_repairs
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._fitting.fit import SteppedPass, iter_passes
-from gmm._fitting.starts import STARTS, FitSettings
+from gmm._fitting.starts import FitSettings
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source_to_fit
 from gmm._rows.sources import ArraySource
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_fixed, check_max_ratio, check_statistics
-from gmm._validation.parameters import check_parameters
+from gmm._validation.parameters import OPTIONS, check_parameters
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.noise import NO_NOISE
 from gmm._values.objective import Objective
 from gmm._values.statistics import SufficientStatistics
-
-_UNSUPPORTED = {
-    "n_init": "the steps are those of a single start; call it once per random_state",
-    "warm_start": "to continue from a mixture, pass it as weights_init, means_init and precisions_init",
-    "trim": "the steps are those of all rows; give sample_weight",
-    "refine": "a refinement runs many fits; use GaussianMixture instead",
-    "verbose": "print the fields of each step instead",
-    "verbose_interval": "print the fields of each step instead",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,14 +219,14 @@ def _estimator(
     defaults = kind().get_params()
     unknown = sorted(parameters.keys() - defaults.keys())
     if unknown:
-        supported = ", ".join(sorted(defaults.keys() - _UNSUPPORTED.keys() - {"n_components"}))
+        supported = ", ".join(sorted(name for name in defaults.keys() - {"n_components"} if not OPTIONS[name].steps))
         raise TypeError(f"{caller} has no parameter {unknown[0]!r}; expected some of {supported}")
-    for name, instead in _UNSUPPORTED.items():
-        if name in parameters and not _is_default(parameters[name], defaults[name]):
-            message = f"{caller} takes no {name}: {instead}. Got {name}={parameters[name]!r}."
+    for name, value in parameters.items():
+        if OPTIONS[name].steps and not _is_default(value, defaults[name]):
+            message = f"{caller} takes no {name}: {OPTIONS[name].steps}. Got {name}={value!r}."
             raise raisable(InvalidParameterError)(message)
     estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)
-    check_parameters(estimator, STARTS)
+    check_parameters(estimator)
     return estimator
 
 
@@ -343,7 +334,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     True
     """
     check_is_mixture(model)
-    check_parameters(model, STARTS)
+    check_parameters(model)
     if not isinstance(statistics, SufficientStatistics):
         raise TypeError(f"expected SufficientStatistics, from em.e_step, got {type(statistics).__name__}")
     has_prior = getattr(model, "prior", model) is not None  # a posterior is no mixture to update

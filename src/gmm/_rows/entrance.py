@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from gmm._exceptions import warn
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_error_covariance, check_same_columns, check_same_columns_in, check_sample_weight
+from gmm._validation.given import check_error_covariance, check_same_columns, check_sample_weight
+from gmm._validation.parameters import check_labels_of_columns
 from gmm._validation.rows import as_table, check_enough_rows, check_names, check_rows, check_shape
 from gmm._validation.scalars import column_text, name_of, row_and_column
 
@@ -188,7 +189,7 @@ def as_source_to_fit(
     source, names = as_source(
         X, sample_weight, estimator=estimator, min_rows=2, missing=missing, error_covariance=error_covariance
     )
-    check_same_columns_in(estimator, names)
+    check_labels_of_columns(estimator, names)
     if source.in_patterns and source is not X:
         _check_gaps(source, names)
     check_enough_rows(source.n_used, n_components)

@@ -21,7 +21,6 @@ from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Resolution, degenerate_components, degenerate_under
 from gmm._fitting.moments import completed, never_observed_together, warn_of_unobserved_pairs
-from gmm._fitting.starts import STARTS
 from gmm._passes.problem import e_step_over
 from gmm._persistence import (
     Readable,
@@ -45,7 +44,7 @@ from gmm._selection.table import Selection
 from gmm._text.html import Html
 from gmm._text.words import quoted
 from gmm._validation.given import check_components_per_class, check_shares, check_weights
-from gmm._validation.parameters import check_is_fitted, check_parameters
+from gmm._validation.parameters import check_is_fitted, check_parameters, options_with
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import projected_mixture
@@ -227,7 +226,7 @@ def _separating_cells(joint: Sequence[Array], rows: _Rows) -> list[int]:
 _REQUEST = "n_components", "covariance_type", "class_prior", "criterion", "standardize"
 _BIC = "bic"
 _TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
-_SETTINGS = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "prior", "missing"
+_SETTINGS = options_with("classes")
 _COLLAPSED = (
     "A component of {} has collapsed: it has too few rows or, as on rounded columns or copies of columns, less "
     "variance in some direction than rounding or reg_covar leaves, so that its likelihood and BIC mean little. Use a "
@@ -364,7 +363,7 @@ class MixtureClassifier(Estimator):
             If a component has collapsed on few or rounded rows, or has covariances of columns that no row has together;
             also if no row of a class has a positive weight, so that it is left out.
         """
-        check_parameters(self, STARTS, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
+        check_parameters(self, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
         table, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
         caller = "MixtureClassifier.fit"
         table = table if table.in_patterns else as_one_array(table, caller)
@@ -496,7 +495,7 @@ class MixtureClassifier(Estimator):
         """Make the classifier of a file's header and arrays, and check them."""
         parameters = from_json_values(item(header, "parameters", dict))
         tol = parameters.get("tol", _TOL)
-        check_parameters(GaussianMixture(**parameters | {"tol": _TOL if tol is None else tol}), STARTS)
+        check_parameters(GaussianMixture(**parameters | {"tol": _TOL if tol is None else tol}))
         request = {"criterion": None} | item(header, "request", dict)
         classes = sorted_classes(item(header, "classes", list))
         every = parameters | {name: request[name] for name in _REQUEST}

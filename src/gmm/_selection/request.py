@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.criteria import HELD_OUT
-from gmm._estimators.estimated import settings_of, tails_of
+from gmm._estimators.estimated import check_features, settings_of
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.moments import prior_of
-from gmm._fitting.starts import STARTS, FitSettings, StartSettings
+from gmm._fitting.starts import FitSettings, StartSettings
 from gmm._lazy import cached_property
 from gmm._rows.sources import Source
 from gmm._selection.candidates import as_model
@@ -27,7 +27,7 @@ from gmm._selection.cell import CRITERION_ACCURACY
 from gmm._selection.grid import kind_of
 from gmm._selection.held_out import check_folds
 from gmm._text.words import suggestion
-from gmm._validation.combinations import refuse
+from gmm._validation.combinations import check_together, refuse
 from gmm._validation.given import (
     check_fixed,
     check_fixed_start,
@@ -37,8 +37,9 @@ from gmm._validation.given import (
     check_means_init,
     check_precisions_init,
     check_ridge,
+    check_tails,
 )
-from gmm._validation.parameters import check_parameters
+from gmm._validation.parameters import STARTS, check_parameters, options_with
 from gmm._validation.scalars import excerpt
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
@@ -148,9 +149,9 @@ def fixed_components(
     fixed = check_fixed(template.fixed, n, models[0])
     if not fixed and means_init is None and template.precisions_init is None:
         return None
-    refuse("fixed weights", {"select": fixed.weights.any()})
-    refuse("fixed covariances", {"max_ratio": template.max_ratio is not None and fixed.covariances.any()})
-    refuse("fixed parameters", {"standardize": standardize})
+    features = {"fixed weights": fixed.weights.any(), "fixed covariances": fixed.covariances.any(), "select": True}
+    features |= {"fixed parameters": True, "max_ratio": template.max_ratio is not None, "standardize": standardize}
+    check_together(features)
     values = {"means": means_init, "precisions": template.precisions_init}
     check_fixed_start(fixed, [name for name, value in values.items() if value is not None])
     if not fixed.means.all():
@@ -171,9 +172,7 @@ def fixed_components(
 
 _FOLDS = 5
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
-_OF_FIXED = "means_init", "precisions_init", "fixed"
-# Parameters about the start, continuation, rows or output of a single fit.
-_SINGLE_FIT_ONLY = ("weights_init", *_OF_FIXED, "warm_start", "trim", "verbose", "verbose_interval")
+_OF_FIXED, _SINGLE_FIT_ONLY = options_with("components"), options_with("single")
 _INSTEAD = {
     "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
     "models": "use covariance_type to choose the models",
@@ -288,10 +287,10 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
     if parameters.get("tol", ...) is None:
         parameters = {name: value for name, value in parameters.items() if name != "tol"}
     template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
-    check_parameters(template, STARTS)
+    check_parameters(template)
     if not isinstance(template.init_params, str):
         raise TypeError(
-            f"expected the name of a start in init_params, among {tuple(STARTS)}, since a search needs starts for "
+            f"expected the name of a start in init_params, among {STARTS}, since a search needs starts for "
             f"every number of components; got {type(template.init_params).__name__}"
         )
     return template
@@ -379,8 +378,9 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
         beside_t = name != StudentTails.name and StudentTails.name in names
         own = {"tails": name, "degrees_of_freedom": None if beside_t else degrees_of_freedom}
         mixture = GaussianMixture(**template.get_params() | own)
-        check_parameters(mixture, STARTS)
-        every.setdefault(name, tails_of(mixture, source))
+        check_parameters(mixture)
+        check_features(mixture, source)
+        every.setdefault(name, check_tails(name, own["degrees_of_freedom"]))
     return list(every.values())
 
 

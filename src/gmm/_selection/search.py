@@ -80,8 +80,8 @@ from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_
 from gmm._selection.table import Entry, Progress, Selection, html_parts
 from gmm._text.html import Html
 from gmm._validation.column_notes import error_values, note_on_identifiers, notes_on, singular_columns
-from gmm._validation.given import check_noise, check_same_columns_in
-from gmm._validation.parameters import check_callback, check_is_fitted
+from gmm._validation.given import check_noise
+from gmm._validation.parameters import check_callback, check_is_fitted, check_labels_of_columns
 from gmm._validation.scalars import check_real
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import SingularMatrixError
@@ -610,7 +610,7 @@ def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, c
     """Return the rows to search, and the names of their features; of folds, rows as often as their weights say."""
     how: dict[str, Any] = {"estimator": select.__name__, "missing": template.missing}
     source, names = as_source_to_fit(X, sample_weight, error_covariance=errors, **how)
-    check_same_columns_in(template, names)
+    check_labels_of_columns(template, names)
     if criterion == criteria.HELD_OUT and source.sample_weight is not None and source.one_array and not source.errors:
         table = repeated(replace(source.one_array, sample_weight=source.sample_weight))
         source = source if table is None else as_source_to_fit(table.rows, None, **how)[0]

@@ -17,7 +17,6 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import Past, fit_attributes
 from gmm._exceptions import warn
 from gmm._fitting.fit import COMPARISON_DEFAULTS
-from gmm._fitting.starts import STARTS
 from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Source, column_widths, relative_ridge
 from gmm._selection.table import Selection
@@ -119,7 +118,7 @@ def comparable_fits(
     models that other units of columns leave as they are, and where nothing is given in the units of the rows.
     """
     settings = COMPARISON_DEFAULTS | parameters
-    check_parameters(template := GaussianMixture(**settings), STARTS)
+    check_parameters(template := GaussianMixture(**settings))
     source, model = ArraySource(rows), model_of(template, rows.shape[1])
     given = np.ndim(template.noise) > 0 or isinstance(template.prior, NormalInverseWishart)
     given |= template.max_ratio is not None or not isinstance(template.init_params, str)

@@ -692,7 +692,6 @@ def check_tails(tails: str, degrees_of_freedom: Any) -> Tails:
 
 
 _UNEVEN = 1e-8  # relative, of matrices that were computed
-_OF_COLUMNS = ("means_init", "precisions_init", "mean_prior", "covariance_prior", "noise")
 _LARGEST_ERROR = 1e300  # sums of a few of these are finite
 
 
@@ -759,20 +758,6 @@ def check_same_columns(values: Any, names: NDArray[np.object_] | None, argument:
                     f"expected {argument} with the columns of X, got {label!r} instead of {name!r} as {side} {j}: "
                     "select them in the order of X"
                 )
-
-
-def check_same_columns_in(estimator: object, names: NDArray[np.object_] | None) -> None:
-    """Check the labels of the parameters that have values for each column.
-
-    Raises
-    ------
-    ValueError
-        As `check_same_columns`.
-    """
-    prior = getattr(estimator, "prior", None)
-    for owner, parameters in ((estimator, _OF_COLUMNS), (prior, ("mean", "scale"))):
-        for parameter in parameters:
-            check_same_columns(getattr(owner, parameter, None), names, f"{'prior.' * (owner is prior)}{parameter}")
 
 
 def _check_numbers(array: np.ndarray[Any, Any], name: str) -> None:
@@ -913,14 +898,6 @@ def check_components_per_class(
 
 
 DIRICHLET_PROCESS, DIRICHLET = "dirichlet_process", "dirichlet_distribution"
-OF_POSTERIOR = (  # parameters of `BayesianGaussianMixture`
-    "weight_concentration_prior_type",
-    "weight_concentration_prior",
-    "mean_precision_prior",
-    "mean_prior",
-    "degrees_of_freedom_prior",
-    "covariance_prior",
-)
 
 # Beyond these, the logarithm of the density overflows.
 _LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300

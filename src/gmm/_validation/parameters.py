@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import InvalidParameterError, NotFittedError, answer_of, raisable
 from gmm._text.words import quoted, suggestion
-from gmm._validation.given import TAILS
+from gmm._validation.given import DIRICHLET, DIRICHLET_PROCESS, TAILS, check_same_columns
 from gmm._validation.scalars import as_real, check_choice, excerpt, is_whole, name_of
 from gmm._values.covariance import COVARIANCE_CHOICES, MOST_FACTORS, names_factors
 from gmm._values.priors import NormalInverseWishart
@@ -91,57 +91,89 @@ _DEGREES = Requirement(
 _RATIO = Requirement(("a float in the range [1.0, inf]",), lambda value: as_real(value) >= 1)
 _SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instance(np.random.Generator) | _NONE
 
-_REQUIREMENTS: Mapping[str, Requirement] = {
-    "n_components": _an_int(1),
-    "covariance_type": _COVARIANCE._replace(holds=lambda value: _COVARIANCE.holds(value) or names_factors(value)),
-    "n_factors": _an_int(1, MOST_FACTORS) | _NONE,
-    "tol": _FLOAT,
-    "reg_covar": _FLOAT,
-    "max_iter": _an_int(0),
-    "n_init": _an_int(1),
-    "weights_init": _ARRAY | _NONE,
-    "means_init": _ARRAY | _NONE,
-    "precisions_init": _ARRAY | _NONE,
-    "random_state": _SEED,
-    "refine": _a_str_among(("split-merge",)) | _NONE,
-    "warm_start": _BOOLEAN,
-    "verbose": _an_int(0) | _BOOLEAN,
-    "verbose_interval": _an_int(1),
-    "n_threads": _an_int(1) | _NONE,
-    "acceleration": _a_str_among(("auto",)) | _NONE,
-    "weight_concentration_prior_type": _a_str_among(("dirichlet_process", "dirichlet_distribution")),
-    "weight_concentration_prior": _POSITIVE | _NONE,
-    "mean_precision_prior": _POSITIVE | _NONE,
-    "mean_prior": _ARRAY | _NONE,
-    "degrees_of_freedom_prior": _POSITIVE | _NONE,
-    "covariance_prior": _ARRAY | _POSITIVE | _NONE,
-    "noise": _BOOLEAN | _ARRAY | _SHARE,
-    "missing": _a_str_among(("error", "em")),
-    "fixed": Requirement(("a mapping of names to masks",), lambda value: isinstance(value, Mapping)) | _NONE,
-    "max_ratio": _RATIO | _NONE,
-    "tails": _a_str_among(TAILS),
-    "degrees_of_freedom": _DEGREES | _a_str_among((OF_EACH,)) | _NONE,
-    "trim": _PART,
-    "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
+
+class Option(NamedTuple):
+    """A parameter of the estimators.
+
+    Attributes
+    ----------
+    values : Requirement
+        What it may be.
+    roles : tuple of str
+        "objective": it says what a fit maximises, beside model and ridge. "posterior": of `BayesianGaussianMixture`
+        alone. "columns": it has a value for each column. "continuation": a fit that goes on may have another. "single":
+        of one fit, not of those of a search. "components": a search takes it for its first components. "whole": it
+        needs whole covariances. "lasting": of a fitted mixture too. "classes": of each class of a classifier.
+    steps : str
+        Why fits in steps have its default alone, and what to do instead; empty if they take it.
+    """
+
+    values: Requirement
+    roles: tuple[str, ...] = ()
+    steps: str = ""
+
+
+STARTS = "kmeans", "k-means++", "random", "random_from_data", "hierarchical"
+_STEPS_ARE_RECORDS = "print the fields of each step instead"
+OPTIONS: Mapping[str, Option] = {
+    "n_components": Option(_an_int(1)),
+    "covariance_type": Option(
+        _COVARIANCE._replace(holds=lambda value: _COVARIANCE.holds(value) or names_factors(value))
+    ),
+    "n_factors": Option(_an_int(1, MOST_FACTORS) | _NONE),
+    "tol": Option(_FLOAT, ("classes",)),
+    "reg_covar": Option(_FLOAT, ("lasting", "classes")),
+    "max_iter": Option(_an_int(0), ("classes",)),
+    "n_init": Option(_an_int(1), ("classes",), "the steps are those of a single start; call it once per random_state"),
+    "weights_init": Option(_ARRAY | _NONE, ("single",)),
+    "means_init": Option(_ARRAY | _NONE, ("single", "components", "columns")),
+    "precisions_init": Option(_ARRAY | _NONE, ("single", "components", "columns", "whole")),
+    "fixed": Option(
+        Requirement(("a mapping of names to masks",), lambda value: isinstance(value, Mapping)) | _NONE,
+        ("single", "components", "whole"),
+    ),
+    "init_params": Option(_a_str_among(STARTS) | _CALLABLE | _ARRAY),
+    "random_state": Option(_SEED, ("lasting", "classes")),
+    "refine": Option(
+        _a_str_among(("split-merge",)) | _NONE,
+        ("whole",),
+        "a refinement runs many fits; use GaussianMixture instead",
+    ),
+    "warm_start": Option(
+        _BOOLEAN,
+        ("single", "continuation"),
+        "to continue from a mixture, pass it as weights_init, means_init and precisions_init",
+    ),
+    "trim": Option(_PART, ("single",), "the steps are those of all rows; give sample_weight"),
+    "verbose": Option(_an_int(0) | _BOOLEAN, ("single", "continuation"), _STEPS_ARE_RECORDS),
+    "verbose_interval": Option(_an_int(1), ("single", "continuation"), _STEPS_ARE_RECORDS),
+    "n_threads": Option(_an_int(1) | _NONE, ("continuation", "lasting", "classes")),
+    "acceleration": Option(_a_str_among(("auto",)) | _NONE),
+    "prior": Option(
+        _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE, ("objective", "classes")
+    ),
+    "max_ratio": Option(_RATIO | _NONE, ("objective",)),
+    "weight_concentration_prior_type": Option(_a_str_among((DIRICHLET_PROCESS, DIRICHLET)), ("objective", "posterior")),
+    "weight_concentration_prior": Option(_POSITIVE | _NONE, ("objective", "posterior")),
+    "mean_precision_prior": Option(_POSITIVE | _NONE, ("objective", "posterior")),
+    "mean_prior": Option(_ARRAY | _NONE, ("objective", "posterior", "columns")),
+    "degrees_of_freedom_prior": Option(_POSITIVE | _NONE, ("objective", "posterior")),
+    "covariance_prior": Option(_ARRAY | _POSITIVE | _NONE, ("objective", "posterior", "columns")),
+    "noise": Option(_BOOLEAN | _ARRAY | _SHARE, ("objective", "columns")),
+    "tails": Option(_a_str_among(TAILS), ("objective",)),
+    "degrees_of_freedom": Option(_DEGREES | _a_str_among((OF_EACH,)) | _NONE, ("objective",)),
+    "missing": Option(_a_str_among(("error", "em")), ("lasting", "classes")),
 }
 
 
-@functools.cache
-def _a_start(names: tuple[str, ...]) -> Requirement:
-    return _a_str_among(names) | _CALLABLE | _ARRAY
+@cache
+def options_with(role: str) -> tuple[str, ...]:
+    """Return the names of the options that have a role."""
+    return tuple(name for name, option in OPTIONS.items() if role in option.roles)
 
 
-def check_parameters(estimator: Any, starts: Collection[str], only: Collection[str] | None = None) -> None:
-    """Check the types and values of an estimator's parameters.
-
-    Parameters
-    ----------
-    estimator : Estimator
-        Its `get_params` returns the parameters by name.
-    starts : collection of str
-        The strings allowed for `init_params`; a callable and an array are allowed too.
-    only : collection of str, optional
-        Names of parameters; None checks all.
+def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> None:
+    """Check the types and values of an estimator's parameters, of all options or of some by name.
 
     Raises
     ------
@@ -149,15 +181,28 @@ def check_parameters(estimator: Any, starts: Collection[str], only: Collection[s
         For the first invalid parameter, in order of names.
     """
     for parameter, value in estimator.get_params(deep=False).items():
-        if value is getattr(type(estimator), parameter, estimator):
+        if parameter not in only or value is getattr(type(estimator), parameter, estimator):
             continue  # the default of a field
-        required = _a_start(tuple(starts)) if parameter == "init_params" else _REQUIREMENTS.get(parameter)
-        checked = required is not None and (only is None or parameter in only)
-        if required is not None and checked and not required.holds(value):
+        values = OPTIONS[parameter].values
+        if not values.holds(value):
             raise raisable(InvalidParameterError)(
-                f"The {parameter!r} parameter of {name_of(estimator)} must be {required}. Got {value!r} instead"
-                f"{suggestion(value, required.names) or '.'}"
+                f"The {parameter!r} parameter of {name_of(estimator)} must be {values}. Got {value!r} instead"
+                f"{suggestion(value, values.names) or '.'}"
             )
+
+
+def check_labels_of_columns(estimator: object, names: NDArray[np.object_] | None) -> None:
+    """Check the labels of the parameters that have values for each column.
+
+    Raises
+    ------
+    ValueError
+        As `check_same_columns`.
+    """
+    prior = getattr(estimator, "prior", None)
+    for owner, parameters in ((estimator, options_with("columns")), (prior, ("mean", "scale"))):
+        for parameter in parameters:
+            check_same_columns(getattr(owner, parameter, None), names, f"{'prior.' * (owner is prior)}{parameter}")
 
 
 def check_callback(callback: Any) -> Callable[..., bool] | None:
