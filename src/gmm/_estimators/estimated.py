@@ -494,7 +494,7 @@ def set_fitted(
     A `problem` to be continued keeps its bounds and the state of the accelerated solver; `trimmed` rows were left out.
     """
     parameters, weight = result.parameters, source.survey.weight
-    steps = fitting.degenerate.Resolution.of(source, mixture.reg_covar).steps
+    steps = fitting.degenerate.Resolution.from_source(source, mixture.reg_covar).steps
     past = Past(parameters, weight=weight, steps=steps, beside_errors=bool(source.errors), trimmed=trimmed)
     if problem is not None:
         past = past._replace(trace=result.trace or past_of(mixture).trace, solver_state=result.state, problem=problem)

@@ -53,20 +53,20 @@ class Resolution(NamedTuple):
     ridge: float
 
     @classmethod
-    def of(cls, source: Source, ridge: float) -> Resolution:
+    def from_source(cls, source: Source, ridge: float) -> Resolution:
         """Return that of a source; true values behind errors have no steps."""
         steps = np.zeros(source.n_features) if source.errors else source.steps
         return cls(source.survey.weight, steps, ridge)
 
     @property
-    def of_ridge(self) -> Array:
+    def ridge_variances(self) -> Array:
         """Variance in each column up to which it is the ridge's, (d,)."""
         return np.full(len(self.steps), _RIDGES * self.ridge)
 
     @property
     def variances(self) -> Array:
         """The same with that of rounding to the steps (Sheppard), (d,)."""
-        return self.of_ridge + self.steps**2 / 12
+        return self.ridge_variances + self.steps**2 / 12
 
 
 def degenerate_components(
@@ -120,7 +120,7 @@ def degenerate_under(
 
     A fixed covariance says nothing of the rows.
     """
-    free, rows = None if objective.prior else statistics, Resolution.of(source, objective.ridge)
+    free, rows = None if objective.prior else statistics, Resolution.from_source(source, objective.ridge)
     degenerate = degenerate_components(parameters, rows, free, judge)
     return degenerate & ~objective.fixed.covariances
 
@@ -182,7 +182,7 @@ def _causes(
         if all(is_sound(model.layout.code, *estimate[1:4], rows.variances) for estimate in estimates):
             return causes
         causes[_DEPENDENT] = _singular(parameters)
-    on_ridge = _narrow(parameters, before, rows.of_ridge)
+    on_ridge = _narrow(parameters, before, rows.ridge_variances)
     return causes | {_NO_SPREAD: on_ridge, _NARROW: ~on_ridge & _narrow(parameters, before, rows.variances)}
 
 

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._exceptions import warn
-from gmm._fitting.sampling import kmeans_plusplus, sampled
+from gmm._fitting.sampling import sampled
 from gmm._fitting.starts import (
     LEAST_NOISE,
+    ROUGHLY,
     FitSettings,
     StartSettings,
     from_means,
-    lloyd,
+    kmeans_centres,
     noisy_start,
     start_statistics,
 )
@@ -41,7 +42,6 @@ from gmm._values.whitened import WhitenedMixture
 _LARGEST = 100  # features of which a full covariance is fitted
 _PAIRS_SHOWN = 4
 _NUMBERS_AT_ONCE, _GROUPS = 1 << 12, 64  # in the matrices of patterns that are prepared together, and such groups
-_ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
 _FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
 
 
@@ -92,7 +92,7 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
     one_model = stored_as(FULL if source.n_features <= _LARGEST else DIAGONAL)
     problem = Problem(source, Objective(one_model, ridge), n_threads)
     try:
-        one = one_component(problem, _ROUGHLY).whitened()
+        one = one_component(problem, ROUGHLY).whitened()
     except SingularMatrixError:
         return source
     return source.filled_by(_filling(one, source.patterns, spread=any(model.layout is FULL for model in models)))
@@ -210,8 +210,8 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
         scale = sample.rows.std(axis=0)
         scale[scale == 0] = scale.max() or 1.0
     centred = ArraySource((sample.rows - centre) / scale, sample.sample_weight)
-    seeds = kmeans_plusplus(centred.rows, centred.weights, n_components, rng)
-    statistics = from_means(centred, lloyd(centred, seeds, n_threads=n_threads), DIAGONAL, n_threads=n_threads)
+    centres = kmeans_centres(centred, n_components, rng, n_threads)
+    statistics = from_means(centred, centres, DIAGONAL, n_threads=n_threads)
     n = statistics.weight
     variances = statistics.scatter.sum(axis=0) / max(n - n_components, n / 2)
     variances[variances <= (_ROUNDING * np.finfo(np.float64).eps * np.abs(sample.rows / scale).max()) ** 2] = 0.0

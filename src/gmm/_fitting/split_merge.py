@@ -259,18 +259,28 @@ def moves(
 ) -> list[Move]:
     """Return the moves worth trying, by falling promise; if there are degenerate components, each drops one of them.
 
-    Components are dropped and split within the class of their `owners`, (K,); those of which something is `fixed` are
-    not dropped. See `drop_losses` and `split_gains`.
+    Components are dropped and split within the class of their `owners`, (K,), and none comes up often; those of which
+    something is `fixed` are not dropped. See `drop_losses` and `split_gains`.
     """
-    counts = diagnostics.statistics.counts
-    loss, gain = drop_losses(diagnostics), split_gains(diagnostics)
+    K, loss, gain = len(owners), drop_losses(diagnostics), split_gains(diagnostics)
     axes = np.argsort(-gain, axis=1, kind="stable")[:, :_AXES]
     promise = np.take_along_axis(gain, axes, axis=1) - loss[:, None, None]
-    forbidden = np.eye(len(counts), dtype=bool) | (owners[:, None] != owners) | fixed[:, None]
+    forbidden = np.eye(K, dtype=bool) | (owners[:, None] != owners) | fixed[:, None]
     if degenerate.any():
         forbidden |= ~degenerate[:, None]
     promise[forbidden] = -np.inf
-    return _ranked(promise, axes)
+    most_dropped, most_split = (max(each, -(-_TRIES // K)) for each in (_EACH_DROPPED, _EACH_SPLIT))
+    dropped, split = [0] * K, [0] * K
+    ranked: list[Move] = []
+    for flat in np.argsort(-promise, axis=None, kind="stable"):
+        j, k, number = (int(i) for i in np.unravel_index(flat, promise.shape))
+        if promise[j, k, number] == -np.inf or len(ranked) == _TRIES:
+            break
+        if dropped[j] < most_dropped and split[k] < most_split:
+            dropped[j] += 1
+            split[k] += 1
+            ranked.append(Move(j, k, int(axes[k, number]), float(promise[j, k, number])))
+    return ranked
 
 
 def drop_losses(diagnostics: ComponentDiagnostics) -> Array:
@@ -299,20 +309,3 @@ def split_gains(diagnostics: ComponentDiagnostics) -> Array:
     with np.errstate(over="ignore"):  # of rows very far away
         gain = np.maximum(second - 1, 0) ** 2 / 4 + third**2 / 12 + (fourth - 6 * second + 3) ** 2 / 48
     return np.asarray(np.minimum(gain, _MOST_GAIN) * (counts / weight)[:, None])
-
-
-def _ranked(promise: Array, axes: NDArray[np.intp]) -> list[Move]:
-    """Return the first of all (j, k, axis), given `axes` (K, _) for each k, limiting how often a component comes up."""
-    K = len(promise)
-    most_dropped, most_split = (max(each, -(-_TRIES // K)) for each in (_EACH_DROPPED, _EACH_SPLIT))
-    dropped, split = [0] * K, [0] * K
-    ranked: list[Move] = []
-    for flat in np.argsort(-promise, axis=None, kind="stable"):
-        j, k, number = (int(i) for i in np.unravel_index(flat, promise.shape))
-        if promise[j, k, number] == -np.inf or len(ranked) == _TRIES:
-            break
-        if dropped[j] < most_dropped and split[k] < most_split:
-            dropped[j] += 1
-            split[k] += 1
-            ranked.append(Move(j, k, int(axes[k, number]), float(promise[j, k, number])))
-    return ranked

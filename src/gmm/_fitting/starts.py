@@ -226,7 +226,7 @@ def _positive(variances: Array, least: Array) -> Array:
 
 Start = SufficientStatistics | MixtureParameters  # of a run
 
-_COMPARABLE = 1e-3  # nats per unit weight
+ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
 # A run that ends higher than another may be far below it after a dozen passes: in one of four moves of split–merge.
 _AVERAGED, _FORESEEN = 3, 30  # passes: the average gain of the last few is expected of so many to come
 RECENT = _AVERAGED + 1  # passes that a judgement needs
@@ -267,7 +267,7 @@ def _paused(run: SolverRun) -> Leg:
 
 def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list[SolverResult | None]:
     """Run each start for a few passes to compare them; None where a covariance becomes singular."""
-    settings, results = SolverSettings(tolerance=_COMPARABLE, max_iter=max_iter, confirm_stop=False), []
+    settings, results = ROUGHLY._replace(max_iter=max_iter), []
     with problem.e_step() as e_step:
         for start in starts:
             (leg,) = first_legs(problem, e_step, [start], settings, max_iter)
@@ -460,7 +460,7 @@ class RaceRows:
     def winner(self, problem: Problem, judge: Judge = Judge.START) -> SufficientStatistics:
         """Return the statistics of the candidate that is left in the end, of the model of a problem."""
         objective, n_components, sample = problem.objective, self._sizes[0], self._sample
-        model, rows = objective.model, Resolution.of(sample, objective.ridge)
+        model, rows = objective.model, Resolution.from_source(sample, objective.ridge)
         enough = fewest_rows(model, sample.n_features) / rows.weight
 
         def is_degenerate(estimate: Estimate) -> bool:
@@ -625,6 +625,11 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
     return clusters.centres
 
 
+def kmeans_centres(rows: ArraySource, n_components: int, rng: Rng, n_threads: int | None) -> Array:
+    """Return the centres of k-means, (K, d), from seeds of k-means++."""
+    return lloyd(rows, kmeans_plusplus(rows.rows, rows.weights, n_components, rng), n_threads=n_threads)
+
+
 def _kmeans(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
     """Return the best of some candidates that begin from k-means, in the data's own units and in those of `views_of`.
 
@@ -706,8 +711,8 @@ class Portfolio:
     def _candidates(self, n_components: int, rng: Rng, *, first: bool) -> Iterator[tuple[Array, Metric]]:
         """Yield centres (K, d), from the sample's centre, and the metric in which rows are nearest to them."""
         for view in self._views:
-            seeds = kmeans_plusplus(view.rows.rows, view.rows.weights, n_components, rng)
-            yield view.in_own_units(lloyd(view.rows, seeds, n_threads=self._n_threads)), view.metric
+            centres = kmeans_centres(view.rows, n_components, rng, self._n_threads)
+            yield view.in_own_units(centres), view.metric
         if first:
             yield _ward_centres(self._hierarchy, self._views[1], n_components), self._views[1].metric
 
@@ -772,7 +777,6 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
 
 # --- Rows of known classes, with noise, with heavy tails or with known errors ----------------------
 
-_PASSES = 20  # of EM on the sample, from each candidate
 _CLASS_PASSES = 5  # of k-means that keeps labelled rows in their class
 _TRIES = 3  # in each metric, where seeds are drawn
 # Shares of the rows, those nearest to their neighbours. Measured on 180 tables with 5 to 85 % noise: without the
@@ -791,7 +795,7 @@ _ENOUGH, _MOST = 50, 1 << 17  # rows of small errors: for each component, and of
 
 def best_start(problem: Problem, starts: Sequence[Start]) -> MixtureParameters:
     """Return where the best of some starts leads in a few passes, or the first start, if all become singular."""
-    best = best_of(problem, short_runs(problem, starts, _PASSES))
+    best = best_of(problem, short_runs(problem, starts, ROUGHLY.max_iter))
     if best is not None:
         return best.parameters
     if isinstance(starts[0], MixtureParameters):

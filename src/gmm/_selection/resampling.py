@@ -461,7 +461,7 @@ class _Fits(NamedTuple):
                 break
             with suppress(SingularMatrixError):
                 fit = start.fit(rows)
-                loglik, of_rows = fit.log_likelihood(rows), Resolution.of(source, fit.reg_covar)
+                loglik, of_rows = fit.log_likelihood(rows), Resolution.from_source(source, fit.reg_covar)
                 if loglik > highest and not degenerate_components(fitted_parameters(fit), of_rows).any():
                     best, highest = fit, loglik
         if best is None:

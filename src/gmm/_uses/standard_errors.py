@@ -444,19 +444,19 @@ class LocalCoordinates:
         dense[:, :, rows, columns] = dense[:, :, columns, rows] = packed
         return np.asarray(self._factors[0] @ dense @ self._factors[0].transpose(0, 2, 1)).reshape(-1, *shape)
 
-    def of(self, other: MixtureParameters) -> Array:
+    def coordinates(self, other: MixtureParameters) -> Array:
         """Return the coordinates of another mixture."""
-        here = self.mixture
-        steps = self._times(self._factors[1], (other.means - here.means)[None])
-        entries = self.matrices((other.covariances - here.covariances)[None])
-        return np.concatenate([other.weights / here.weights - 1, steps.ravel(), entries.ravel()])
+        mixture = self.mixture
+        steps = self._times(self._factors[1], (other.means - mixture.means)[None])
+        entries = self.matrices((other.covariances - mixture.covariances)[None])
+        return np.concatenate([other.weights / mixture.weights - 1, steps.ravel(), entries.ravel()])
 
-    def at(self, point: Array) -> MixtureParameters:
+    def mixture_at(self, point: Array) -> MixtureParameters:
         """Return the mixture at these coordinates."""
         weights, means, covariances = (part[0] for part in self.changes(point[None]))
-        here = self.mixture
-        sums = {"means": here.means + means, "covariances": here.covariances + covariances}
-        return replace(here, weights=here.weights + weights, **sums)
+        mixture = self.mixture
+        sums = {"means": mixture.means + means, "covariances": mixture.covariances + covariances}
+        return replace(mixture, weights=mixture.weights + weights, **sums)
 
     def changes(self, points: Array) -> tuple[Array, Array, Array]:
         """Return what coordinates, (m, …), change of weights (m, K), means (m, K, d) and covariances (m, …)."""
@@ -479,8 +479,8 @@ def deviations_by_information(
     ValueError
         If there are too many parameters, or the mixture is no maximum that determines them all.
     """
-    here, model, step = LocalCoordinates(mixture), mixture.model, float(np.finfo(source.dtype).eps) ** 0.25
-    number = len(mixture.weights) + mixture.means.size + here.matrices(0 * mixture.covariances[None]).size
+    local, model, step = LocalCoordinates(mixture), mixture.model, float(np.finfo(source.dtype).eps) ** 0.25
+    number = len(mixture.weights) + mixture.means.size + local.matrices(0 * mixture.covariances[None]).size
     if number > _MOST_NUMBERS:
         raise ValueError(
             f'method="information" makes two passes for each parameter: expected up to {_MOST_NUMBERS:,} numbers in '
@@ -490,21 +490,21 @@ def deviations_by_information(
     with Problem(source, objective, n_threads).e_step() as e_step:
 
         def em(point: Array) -> Array:
-            statistics = e_step(here.at(point).whitened())
-            return here.of(objective.update(statistics, mixture, share_out=e_step.share_out))
+            statistics = e_step(local.mixture_at(point).whitened())
+            return local.coordinates(objective.update(statistics, mixture, share_out=e_step.share_out))
 
         statistics = e_step(mixture.whitened())
         counts = statistics.counts
         if not (counts > statistics.least_count).all():
             raise ValueError(f"component {int(counts.argmin())} has no rows: {_UNSURE}")
         free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, counts), ridge)
-        axes, complete = _complete_data_covariance(here, free, ridge, statistics)
+        axes, complete = _complete_data_covariance(local, free, ridge, statistics)
         derivative = axes.T @ _derivative(em, axes, step)
     observed = np.linalg.solve(np.eye(len(complete)) - derivative, complete)
     observed = 0.5 * (observed + observed.T)
     if not (np.isfinite(observed).all() and np.linalg.eigvalsh(observed)[0] > 0):
         raise ValueError(f"{_UNSURE}; fit again with a smaller tol or fewer components")
-    parts = here.changes(axes.T)
+    parts = local.changes(axes.T)
     weights, means, covariances = (_deviations_along(part, observed) for part in parts)
     return weights, means, covariances
 
@@ -524,15 +524,15 @@ def _derivative(function: Callable[[Array], Array], axes: Array, step: float) ->
 
 
 def _complete_data_covariance(
-    here: LocalCoordinates, free: Array, ridge: float, statistics: SufficientStatistics
+    local: LocalCoordinates, free: Array, ridge: float, statistics: SufficientStatistics
 ) -> tuple[Array, Array]:
     """Return axes of the parameters that are free, as columns, and their covariance if components were known."""
     from scipy.linalg import block_diag
 
-    mixture, model, counts = here.mixture, here.mixture.model, statistics.counts
+    mixture, model, counts = local.mixture, local.mixture.model, statistics.counts
     K, d = mixture.means.shape
     of_weights = (np.diag(1 / mixture.weights) - 1) / statistics.weight
-    entries = here.matrices(free[None] - mixture.covariances)[0]
+    entries = local.matrices(free[None] - mixture.covariances)[0]
     own = np.array([counts.sum()]) if model.layout.pooled else counts
     of_entries = np.repeat(2 / own, entries.size // len(own)) / (d if model.layout is SPHERICAL else 1)
     covariance = block_diag(of_weights, np.diag(np.repeat(1 / counts, d)), np.diag(of_entries))
@@ -542,9 +542,9 @@ def _complete_data_covariance(
     else:
 
         def constrained(change: Array) -> Array:
-            nearby = free + here.covariances(change[None])[0]
+            nearby = free + local.covariances(change[None])[0]
             fit = model.constrained(nearby, counts, previous=mixture.covariances, least=ridge)
-            return here.matrices(fit[None] - mixture.covariances)[0]
+            return local.matrices(fit[None] - mixture.covariances)[0]
 
         first = K + K * d
         change = _derivative(constrained, np.eye(entries.size), float(np.finfo(np.float64).eps) ** 0.25)
