@@ -17,7 +17,7 @@ SOURCES = PYTHON + CYTHON
 ROOMS = {
     "__main__": "",
     "_cli": """
-        report | apply report.sections | fit | write | rows | _cli show | arguments describe failures
+        report | report.sections | apply fit | output | rows | _cli show | failures | arguments describe
         report.page
     """,
     "gmm": "",

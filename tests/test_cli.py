@@ -1308,9 +1308,9 @@ class TestOnATerminal:
 
     def test_reading_and_writing_are_shown_if_they_take_long(self, model, iris, tmp_path):
         script = (
-            "import gmm._cli.apply as a, gmm._cli.show as s, sys, time; s._PATIENCE = 0.1\n"
-            "write = a.write_predictions\n"
-            "a.write_predictions = lambda *of, **how: (time.sleep(0.8), write(*of, **how))\n"
+            "import gmm._cli.output as o, gmm._cli.show as s, sys, time; s._PATIENCE = 0.1\n"
+            "write = o.write_table\n"
+            "o.write_table = lambda *of, **how: (time.sleep(0.8), write(*of, **how))\n"
             "from gmm._cli import main; sys.exit(main())"
         )
         slow = f"(sleep 0.8; cat '{iris}') | {sys.executable} -c '{script}' predict {model} - --out {tmp_path}/p.csv"

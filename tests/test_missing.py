@@ -23,8 +23,8 @@ from inside import (
     ArraySource,
     IncompleteSource,
     MixtureParameters,
+    Noise,
     Objective,
-    UniformNoise,
     covariance_model,
     e_step_over,
     posterior_of,
@@ -106,7 +106,7 @@ def test_patterns_are_the_distinct_ones(d):
 
 def test_rows_see_their_columns_of_the_noise():
     X, weight = with_gaps(), np.random.default_rng(1).uniform(0.5, 2, 120)
-    noise = UniformNoise(np.nanmin(X, axis=0), np.nanmax(X, axis=0))
+    noise = Noise(np.nanmin(X, axis=0), np.nanmax(X, axis=0))
     parameters = mixture("full", noise=noise)
     joint = reference.log_joint_given(X, *written_out(parameters))
     widths = np.log(noise.high - noise.low)
@@ -644,7 +644,7 @@ def test_rows_without_a_value_change_no_search(seed):
 @pytest.mark.parametrize("noise", [False, 0.1, 0.9])
 def test_rows_without_a_value_have_the_weights_of_the_mixture(noise, dtype):
     X, Y, empty = with_empty_rows()
-    box = UniformNoise(np.full(4, -20.0), np.full(4, 20.0)) if noise else NO_NOISE
+    box = Noise(np.full(4, -20.0), np.full(4, 20.0)) if noise else NO_NOISE
     parameters = mixture("VVV", noise=box)
     if box is not None:
         parameters = parameters.with_noise(box, noise)

@@ -4,7 +4,6 @@ import io
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
 from functools import reduce
 from importlib.resources import files
 from operator import add
@@ -26,8 +25,8 @@ from inside import (
     TIED,
     ArraySource,
     EStep,
+    Noise,
     Scorer,
-    UniformNoise,
     WhitenedMixture,
     covariance_model,
     fitted_parameters,
@@ -62,7 +61,7 @@ def mixture_near(name, rows, seed=1):
         whiteners = np.tril(0.2 * whiteners - 0.1) + np.eye(d) * 0.7
     log_offset = np.log(rng.dirichlet(np.full(K, 5.0)) * 0.8)
     mixture = WhitenedMixture(layout, log_offset, rows[rng.integers(len(rows), size=K)].astype(float), whiteners)
-    return replace(mixture, log_noise=float(np.quantile(joint_of(rows, mixture).max(axis=1), 0.4)))
+    return mixture._replace(log_noise=float(np.quantile(joint_of(rows, mixture).max(axis=1), 0.4)))
 
 
 def joint_of(rows, mixture):
@@ -452,7 +451,7 @@ def test_a_stream_and_halves_of_an_iteration_know_noise():
 
 
 def test_the_noise_of_a_mixture_is_uniform():
-    noise = UniformNoise(np.array([0.0, 10.0]), np.array([2.0, 15.0]))
+    noise = Noise(np.array([0.0, 10.0]), np.array([2.0, 15.0]))
     assert noise.log_density == pytest.approx(-np.log(10))
     assert noise.of_columns(np.array([1])).log_density == pytest.approx(-np.log(5))
 

@@ -54,7 +54,7 @@ def test_the_mixture_in_front_of_the_steps_has_the_same_responsibilities(steps, 
     pipeline = piped(steps, covariance_type)
     scene = scene_of(pipeline, X)
     assert scene.names == ("x0", "x1", "x2")
-    np.testing.assert_array_equal(scene.rows, X)
+    np.testing.assert_array_equal(scene.source.rows, X)
     np.testing.assert_allclose(scene.responsibilities, pipeline.predict_proba(X), atol=1e-8)
     density = Scorer(scene.mixture).rows(scene.source, log_evidence=True).log_evidence
     jacobian = density - pipeline.score_samples(X)
@@ -92,7 +92,7 @@ def test_behind_a_step_that_loses_directions_what_it_leaves_is_drawn():
     )
     scene = scene_of(pipeline.fit(X), X)
     assert scene.names == ("pca0", "pca1")
-    np.testing.assert_allclose(scene.rows, pipeline[:2].transform(X))
+    np.testing.assert_allclose(scene.source.rows, pipeline[:2].transform(X))
     np.testing.assert_allclose(scene.responsibilities, pipeline.predict_proba(X), atol=1e-9)
     more = make_pipeline(PolynomialFeatures(1, include_bias=True), GaussianMixture(3, random_state=0)).fit(X)
     assert scene_of(more, X).names == ("1", "x0", "x1", "x2")

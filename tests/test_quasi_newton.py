@@ -3,7 +3,6 @@
 import copy
 import pickle
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -216,7 +215,7 @@ def through_noise(parameters, noise):
     dense = parameters.model.layout.dense(parameters.covariances, *parameters.means.shape)
     whitened = parameters.whitened()
     lower = noise / 2 * np.trace(np.linalg.inv(dense), axis1=1, axis2=2)
-    return replace(whitened, log_offset=whitened.log_offset - lower)
+    return whitened._replace(log_offset=whitened.log_offset - lower)
 
 
 @every_type

@@ -595,7 +595,7 @@ def test_a_saved_model_is_drawn(kind, saved, tmp_path, monkeypatch, capsys):
 def test_a_model_of_the_eruptions_has_its_rows_at_hand(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     seen = []
-    monkeypatch.setattr(inside.apply, "save_picture", lambda drawn, _: seen.append(drawn))
+    monkeypatch.setattr(inside.output, "save_picture", lambda drawn, _: seen.append(drawn))
     assert main(["fit", *FAST, "--out", "out", "--quiet"]) == 0
     assert main(["plot", str(Path("out", "model.gmm")), "--quiet"]) == 0
     assert (seen[0].get_xlabel(), seen[0].get_ylabel()) == ("eruptions", "waiting")
@@ -605,7 +605,7 @@ def test_a_model_of_the_eruptions_has_its_rows_at_hand(tmp_path, monkeypatch):
 def test_rows_are_drawn_as_they_weigh(tmp_path, monkeypatch):
     """The bars of a histogram under the curve of a fit: a weighted row is as high as that row repeated."""
     seen = []
-    monkeypatch.setattr(inside.fit, "save_picture", lambda drawn, _: seen.append(drawn))
+    monkeypatch.setattr(inside.output, "save_picture", lambda drawn, _: seen.append(drawn))
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(size=40), rng.normal(9, 1, 40)])
     write_csv(tmp_path / "rows.csv", ["x", "w"], np.column_stack([x, np.repeat([9, 1], 40)]))
@@ -655,7 +655,7 @@ def test_pictures_are_of_the_kind_of_their_suffix(saved, tmp_path):
 def test_the_features_are_those_that_were_named(saved, tmp_path, monkeypatch):
     """Columns are matched by name: the table has them in another order than the model."""
     seen = []
-    monkeypatch.setattr(inside.apply, "save_picture", lambda drawn, _: seen.append(drawn))
+    monkeypatch.setattr(inside.output, "save_picture", lambda drawn, _: seen.append(drawn))
     model, rows = str(saved / "model.gmm"), str(saved / "rows.csv")
     assert main(["plot", model, rows, "--features", "c,a", "--quiet"]) == 0
     assert (seen[0].get_xlabel(), seen[0].get_ylabel()) == ("c", "a")

@@ -116,7 +116,7 @@ def general(constrained, model):
 @pytest.mark.parametrize("acceleration", ["auto", None])
 def test_a_search_ends_with_a_constraint_that_does_not_maximise(monkeypatch, acceleration):
     """A new model, VFI, is as free as VEI, and its update is that of EVI; such a search once never ended."""
-    new = covariance.CovarianceModel("V", "F", "I", DIAGONAL, covariance_model("EVI").constraint)
+    new = covariance.CovarianceModel("VFI", DIAGONAL, covariance_model("EVI").constraint)
     monkeypatch.setitem(covariance._FREEDOM, "F", 1)
     for name, model in {"VFI": new, "EFI": covariance_model("EEI")}.items():
         monkeypatch.setitem(covariance._MODELS, name, model)
@@ -280,7 +280,7 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
         """The full model's own starts lead nowhere."""
         if present is None and self.settings.objective.model.layout is FULL and self.settings.n_components > 1:
             starts = [starts[0].reduced(FULL).recentred(starts[0].origins)]
-            starts = [type(starts[0])(**vars(starts[0]) | {"second": starts[0].second * 0 + 9 * np.eye(3)})]
+            starts = [starts[0]._replace(second=starts[0].second * 0 + 9 * np.eye(3))]
             problem, e_step = self.settings.problem(ArraySource(ROWS)), worker.all(FULL)
             begin = problem.beginning(e_step, starts[0])
             return self._judged(problem.run(e_step, begin, self.settings.solver).go(0))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, select
-from inside import MixtureParameters, StudentTails, UniformNoise, covariance_model
+from inside import MixtureParameters, Noise, StudentTails, covariance_model
 from test_health import degenerate_of
 
 TYPES = ["EII", "EEI", "EEE"]
@@ -67,7 +67,7 @@ def test_a_search_gives_a_far_group_of_few_rows_a_component(n_far, criterion):
     assert found.best.weights_.min() * (200 + n_far) == pytest.approx(n_far, abs=0.01)
 
 
-BOX = UniformNoise(np.full(2, -40.0), np.full(2, 40.0), 0.01)
+BOX = Noise(np.full(2, -40.0), np.full(2, 40.0), 0.01)
 
 
 @of_one_covariance

@@ -15,10 +15,10 @@ from inside import (
     NO_NOISE,
     ArraySource,
     KnownClasses,
+    Noise,
     Objective,
     Problem,
     SolverSettings,
-    UniformNoise,
     VariationalPrior,
     covariance_model,
     from_responsibilities,
@@ -59,7 +59,7 @@ def a_case(seed, name, sticks, *, K=4, n=120, d=3, weighted=True, noisy=False):
 
 
 def noise_of(X):
-    return UniformNoise(X.min(axis=0), X.max(axis=0))
+    return Noise(X.min(axis=0), X.max(axis=0))
 
 
 def of_components(r, noisy):
@@ -167,7 +167,7 @@ def test_the_bound_is_the_brute_force_one(name, sticks, seed, weighted, d, K, no
 def test_noise_without_rows_costs_its_prior_alone(name, sticks, accelerated, seed):
     """Of no row being noise, the prior Beta(1, 1) has the logarithm −log (1 + n); nothing else changes."""
     X, _, r, _, prior = a_case(seed, name, sticks, weighted=False)
-    far = UniformNoise(np.full(3, -1e200), np.full(3, 1e200))
+    far = Noise(np.full(3, -1e200), np.full(3, 1e200))
     without = run(X, None, r, name, prior, max_iter=30, accelerated=accelerated)
     beside = run(X, None, r, name, prior, max_iter=30, accelerated=accelerated, noise=far)
     n = len(X)

@@ -210,7 +210,7 @@ cdef class Plan:
         """Set the mixture's noise and tails; heavy ones exclude what only normal components have."""
         cdef PassPlan* plan = &self.plan
         set_noise(plan, self.mixture.log_noise)
-        self.tails = self.mixture.tails
+        self.tails = np.zeros((2, plan.n_all)) if self.mixture.tails is None else self.mixture.tails
         expect_matrix("tails", self.tails, 2, plan.n_all)
         set_tails(plan, &self.tails[0, 0], not self.mixture.fits_tails)
         if has_tails(plan) and (plan.hard or plan.given or along_axes or is_low_rank(plan.moments)):

@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 
 from gmm._cli.arguments import parse
 from gmm._cli.failures import CommandError, UsageError, in_options
@@ -43,14 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # an ASCII terminal shows ? for Δ
     options = parse(arguments)
     try:
-        options.run(options)
+        getattr(import_module(f"gmm._cli.{options.module}"), options.command)(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # so that the interpreter does not flush into a closed pipe at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except KeyboardInterrupt:
-        checkpoint = vars(options).get("checkpoint")
+        checkpoint = options.checkpoint
         hint = f"; --checkpoint {checkpoint} --resume goes on" if checkpoint and os.path.exists(checkpoint) else ""
         return _report_failure(options.command, f"interrupted{hint}", INTERRUPTED)
     except Exception as error:

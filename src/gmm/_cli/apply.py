@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 from typing import Any
 from zipfile import is_zipfile
 
 import numpy as np
 
-from gmm._cli.describe import MixtureFacts, ending, mixture_json
+from gmm._cli import arguments, describe, output
 from gmm._cli.failures import CommandError, UsageError, check_together
-from gmm._cli.fit import class_json
 from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.show import Screen
-from gmm._cli.write import (
-    PICTURES,
-    check_suffix,
-    check_table,
-    check_writable,
-    drawing,
-    save_picture,
-    write_beside,
-    write_json,
-    write_predictions,
-    write_table,
-    written,
-)
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of
@@ -38,7 +23,7 @@ from gmm._exchange.onnx import to_onnx
 from gmm._loading import load
 from gmm._persistence import load_state
 from gmm._persistence.places import replaceable
-from gmm._rows.writing import beside, class_columns
+from gmm._rows.writing import beside
 from gmm._selection import MixtureClassifier
 from gmm._selection.class_summary import summary_of
 from gmm._text.words import counted, noise_of_weight, quoted, suggestion
@@ -50,12 +35,8 @@ def _load_mixture(path: str, table: str | None = None) -> GaussianMixture | Baye
 
     Raises
     ------
-    CommandError
-        If the file holds something else.
-    UsageError
-        If the two files are in the wrong order.
-    ValueError
-        As `load`.
+    CommandError, UsageError, ValueError
+        As `_load_model`; also if the file holds a classifier.
     """
     model = _load_model(path, table)
     if isinstance(model, MixtureClassifier):
@@ -68,8 +49,12 @@ def _load_model(path: str, table: str | None = None) -> GaussianMixture | Bayesi
 
     Raises
     ------
-    CommandError, UsageError, ValueError
-        As `load_mixture`.
+    CommandError
+        If the file holds something else.
+    UsageError
+        If the two files are in the wrong order.
+    ValueError
+        As `load`.
     """
     if os.path.isdir(path):
         inside = os.path.join(path, "model.gmm")
@@ -84,52 +69,35 @@ def _load_model(path: str, table: str | None = None) -> GaussianMixture | Bayesi
 
 def predict(options: argparse.Namespace) -> None:
     """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
-    check_table("--out", options.out)
-    _check_other_file(options)
+    output.check_table("--out", options.out)
+    there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
+    if len(there) == 2 and os.path.samefile(*there):
+        raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
     check_together(options)
-    model = _load_model(options.model, options.file)
+    model, screen = _load_model(options.model, options.file), Screen(options.quiet)
     if options.density and (options.known or isinstance(model, MixtureClassifier)):
         raise UsageError("--density: expected without --known, and of a mixture rather than a classifier")
     if isinstance(model, BayesianGaussianMixture):
         check_together(options, BayesianGaussianMixture="a mixture of --bayesian")
+    blocks: Iterable[Mapping[str, Any]]
     if isinstance(model, MixtureClassifier):
         check_together(options, MixtureClassifier="a classifier")
-        _predict_classes(model, options)
-        return
-    if options.known:
-        _predict_columns(model, options)
-        return
-    rows = rows_for(model, options, Screen(options.quiet))
-    with _writing(options):
-        write_predictions(options.out, model, rows, options, proba=options.proba)
+        rows = rows_for(model, options, screen)
+        proba = model.predict_proba(rows.source)
+        blocks = output.class_predictions(options.out, model, rows, options, proba, shown=options.proba)
+    elif options.known:
+        rows, columns = _predicted_columns(screen, model, options)
+        blocks = [columns]
+    else:
+        rows = rows_for(model, options, screen)
+        blocks = output.mixture_predictions(options.out, model, rows, options, proba=options.proba)
+    with Screen(options.quiet or options.out is None).working("writing"):
+        output.write_beside(options.out, rows, options, blocks)
 
 
-def _check_other_file(options: argparse.Namespace) -> None:
-    """Check that predictions do not take the place of the table that they are of."""
-    there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
-    if len(there) == 2 and os.path.samefile(*there):
-        raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
-
-
-def _writing(options: argparse.Namespace) -> AbstractContextManager[None]:
-    return Screen(options.quiet or options.out is None).working("writing")
-
-
-def _write(options: argparse.Namespace, rows: Rows, columns: Mapping[str, Any]) -> None:
-    """Write columns behind those of the table that are kept."""
-    with _writing(options):
-        write_beside(options.out, rows, options.keep or (), [columns])
-
-
-def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace) -> None:
-    rows = rows_for(classifier, options, Screen(options.quiet))
-    proba = classifier.predict_proba(rows.source)
-    numbers, labels = rows.numbers(0, rows.n_rows), classifier.classes_[proba.argmax(axis=1)]
-    shown = written(proba, options.out, options) if options.proba else None
-    _write(options, rows, class_columns(numbers, labels, classifier.classes_, shown))
-
-
-def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:
+def _predicted_columns(
+    screen: Screen, model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace
+) -> tuple[Rows, dict[str, Any]]:
     mixture = _plug_in(model)
     names = names_of_features(mixture)
     unknown = [name for name in options.known if name not in names]
@@ -137,7 +105,6 @@ def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: 
         near = suggestion(unknown[0], names)
         raise CommandError(f"--known: the model has no column {unknown[0]!r}; its columns are {quoted(names)}{near}")
     indices = [names.index(name) for name in options.known]
-    screen = Screen(options.quiet)
     rows = rows_for(mixture.marginal(indices), options, screen, names)
     with screen.warnings(options):
         prediction = mixture.predict_from(rows.source, indices, level=options.level)
@@ -148,7 +115,7 @@ def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: 
         columns[name] = prediction.means[:, j]
         spread = {f"{name}_sd": prediction.deviations[:, j]} | {f"{name}_{end}": values for end, values in ends}
         columns |= beside(others, spread)
-    _write(options, rows, columns)
+    return rows, columns
 
 
 def _plug_in(model: GaussianMixture | BayesianGaussianMixture) -> GaussianMixture:
@@ -157,13 +124,13 @@ def _plug_in(model: GaussianMixture | BayesianGaussianMixture) -> GaussianMixtur
 
 def sample(options: argparse.Namespace) -> None:
     """Run ``gmm sample``, which draws rows from a saved model."""
-    check_table("--out", options.out)
+    output.check_table("--out", options.out)
     model = _load_mixture(options.model)
-    X, components = model.sample(options.rows, random_state=options.seed)
+    X, components = model.sample(options.rows, random_state=options.random_state)
     columns = dict(zip(names_of_features(model), X.T, strict=True))
     if options.component:
         columns |= beside(columns, {"component": components})
-    write_table(options.out, [columns])
+    output.write_table(options.out, [columns])
 
 
 def info(options: argparse.Namespace) -> None:
@@ -173,9 +140,9 @@ def info(options: argparse.Namespace) -> None:
     if options.json:
         versions = {key: header.get(key) for key in ("format_version", "gmm_version")}
         if isinstance(model, MixtureClassifier):
-            write_json(None, {**versions, **class_json(model)})
+            output.write_json(None, {**versions, **describe.class_json(model)})
         else:
-            write_json(None, {**versions, **mixture_json(model), **_left_out(model)})
+            output.write_json(None, {**versions, **describe.mixture_json(model), **_left_out(model)})
         return
     screen = Screen(options.quiet)
     saved_by = f"saved by gmm {header['gmm_version']}, " if "gmm_version" in header else ""
@@ -194,11 +161,11 @@ def info(options: argparse.Namespace) -> None:
     screen.line(
         f"{counted(len(shown), 'component')}{of_all}, {parameters.model.printed(parameters.n_features)}{apart}, "
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
-        f"{ending(model)}"
+        f"{describe.ending(model)}"
     )
     screen.line(saved_by)
     screen.line()
-    screen.mixture(MixtureFacts.of(model), shown=shown)
+    screen.mixture(describe.MixtureFacts.of(model), shown=shown)
 
 
 def _left_out(model: FittedMixture) -> dict[str, int]:
@@ -209,8 +176,8 @@ def _left_out(model: FittedMixture) -> dict[str, int]:
 
 def export(options: argparse.Namespace) -> None:
     """Run ``gmm export``, which writes a saved model for other software."""
-    check_suffix("--out", options.out, (".json", ".onnx"))
-    check_writable(options.out)
+    output.check_suffix("--out", options.out, (".json", ".onnx"))
+    output.check_writable(options.out)
     model = _load_mixture(options.model)
     if options.out.lower().endswith(".onnx"):
         to_onnx(model, options.out)
@@ -220,27 +187,19 @@ def export(options: argparse.Namespace) -> None:
         Screen(options.quiet).line(f"written to {options.out}")
 
 
-_FUNCTIONS = {
-    "clusters": "plot_clusters",
-    "pairs": "plot_clusters",
-    "density": "plot_density",
-    "boundaries": "plot_decision_boundaries",
-    "uncertainty": "plot_uncertainty",
-    "combined": "plot_clusters",
-}
 _MOST_FEATURES = 6
 
 
 def plot(options: argparse.Namespace) -> None:
     """Run ``gmm plot``, which draws a saved model."""
     out = f"{options.kind}.png" if options.out is None else options.out
-    check_suffix("--out", out, PICTURES)
-    check_writable(out)
+    output.check_suffix("--out", out, output.PICTURES)
+    output.check_writable(out)
     check_together(options)
-    plotting = drawing()
+    plotting = output.drawing()
     screen = Screen(options.quiet)
     model = _load_mixture(options.model, options.file)
-    if options.kind not in _FUNCTIONS:
+    if options.kind == "convergence":
         if not hasattr(model, "history_"):
             raise CommandError(f"{options.model}: its parameters were given, not fitted, so it has no passes to draw")
         picture = plotting.plot_convergence(model)
@@ -248,10 +207,10 @@ def plot(options: argparse.Namespace) -> None:
         view = _view(model, options)
         rows = _rows(screen, model, options)
         mixture = combine_components(model, rows.source) if options.kind == "combined" else model
-        picture = getattr(plotting, _FUNCTIONS[options.kind])(mixture, rows.source, view=view)
+        picture = getattr(plotting, arguments.PICTURES[options.kind])(mixture, rows.source, view=view)
         if rows.filled_note:
             screen.note(f"in the picture, {rows.filled_note.rstrip('.')}")
-    save_picture(picture, out)
+    output.save_picture(picture, out)
     screen.line(f"picture written to {out}")
 
 

@@ -1,20 +1,21 @@
-"""The argument parser: commands, options and their allowed values."""
+"""Commands and their options: one table, from which come the parser, the names in messages and what needs what."""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from importlib import import_module
 from math import inf, nan
-from typing import NoReturn
+from types import MappingProxyType
+from typing import Any, NamedTuple, NoReturn
 
 from gmm._estimators.criteria import OF_SEARCHES
 from gmm._text.words import printable
 from gmm._validation.given import TAILS
 from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
+from gmm._versions import __version__
 
 _MOST_COMPONENTS = 10_000
 
@@ -62,24 +63,18 @@ def tails(text: str) -> list[str]:
     return listed
 
 
-def natural(text: str) -> int:
-    """Parse an integer from 0 on that seeds random numbers."""
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 2^32-1, got {text!r}")
-    return int(text)
+def _integer(text: str) -> float:
+    return int(text) if text.isdecimal() else nan
 
 
-def positive(text: str) -> int:
-    """Parse an integer from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
-    return int(text)
+def _number(
+    expected: str, holds: Callable[[float], bool], kind: Callable[[str], float] = float
+) -> Callable[[str], float]:
+    """Return what parses a number of a kind for which a condition holds."""
 
-
-def _number(expected: str, holds: Callable[[float], bool]) -> Callable[[str], float]:
     def parsed(text: str) -> float:
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
             value = nan
         if not holds(value):
@@ -89,6 +84,8 @@ def _number(expected: str, holds: Callable[[float], bool]) -> Callable[[str], fl
     return parsed
 
 
+natural = _number("an integer from 0 to 2^32-1", lambda value: 0 <= value < 2**32, _integer)  # seeds random numbers
+positive = _number("a positive integer", lambda value: value >= 1, _integer)
 non_negative = _number("a non-negative number", lambda value: 0 <= value < inf)
 at_least_one = _number("a number of at least 1", lambda value: 1 <= value < inf)
 positive_number = _number("a positive number", lambda value: 0 < value < inf)
@@ -112,11 +109,254 @@ examples:
 """
 
 _CLOSE = 0.75  # similarity, from 0 to 1, of a mistyped option to the one that is suggested
-_KINDS = ("clusters", "pairs", "density", "boundaries", "uncertainty", "combined", "convergence")
+
+
+class Option(NamedTuple):
+    """An option, or a file, of a command.
+
+    Attributes
+    ----------
+    usage : str
+        How it is written, such as ``--seed S``.
+    value : callable, tuple of str, True or None
+        What parses its value, or its choices; True of a flag; None if the keywords say it.
+    help : str
+    parameter : str
+        What Python calls it; empty where Python has no such parameter.
+    keywords : mapping
+        Further arguments for `argparse`.
+    needs : str
+        The option that has to be there as well.
+    """
+
+    usage: str
+    value: Any
+    help: str
+    parameter: str = ""
+    keywords: Mapping[str, Any] = MappingProxyType({})
+    needs: str = ""
+
+    @property
+    def flag(self) -> str:
+        """Its name, such as ``--seed``."""
+        return self.usage.partition(" ")[0].rpartition("/")[2]
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values that have names."""
+        return TAILS if self.value is tails else self.value if isinstance(self.value, tuple) else ()
+
+    def add_to(self, group: argparse._ActionsContainer) -> None:
+        """Add it to a parser; names are those of all times that it is given."""
+        written, _, metavar = self.usage.partition(" ")
+        keywords: dict[str, Any] = {"help": self.help} | ({"dest": self.parameter} if self.parameter else {})
+        if self.value is True:
+            keywords["action"] = "store_true"
+        elif isinstance(self.value, tuple):
+            keywords["choices"] = self.value
+        elif self.value is not None:
+            keywords |= {"type": self.value, "metavar": metavar, "action": "extend" if self.value is names else "store"}
+        group.add_argument(*written.split("/"), **{**keywords, **self.keywords})
+
+
+class _Command(NamedTuple):
+    """A command: its module, what the list of commands and its own page say, and groups of options by their titles.
+
+    Of a group with the title "|", one option may be given.
+    """
+
+    module: str
+    summary: str
+    description: str
+    groups: tuple[tuple[str, tuple[Option, ...]], ...]
+
+
+# fmt: off
+# Functions of `gmm.plotting` by kinds of pictures.
+PICTURES = {
+    "clusters": "plot_clusters", "pairs": "plot_clusters", "density": "plot_density",
+    "boundaries": "plot_decision_boundaries", "uncertainty": "plot_uncertainty", "combined": "plot_clusters",
+    "convergence": "plot_convergence",
+}
 _FILE_HELP = (
     "table: .csv, .tsv or .txt (also .gz), .parquet, .arrow, .feather, .orc or .npy, or a folder of these; - reads CSV "
     "from standard input"
 )
+_FILE = Option("file FILE", str, _FILE_HELP)
+_BLOCKS_HELP = "read the table block by block, once for each pass, not into memory"
+_ERRORS_HELP = (
+    "columns of standard errors, one for each of the {} columns, in their order; the mixture is of the values without "
+    "errors"
+)
+_DIGITS = Option("--all-digits", True, "write probabilities in text with all digits, not with six decimals")
+_JSON = Option("--json", True, "print JSON instead of tables")
+_OUT = Option("--out FILE", str, ".csv, .tsv, .parquet, .arrow or .feather (default: CSV on standard output)")
+_READING = (
+    Option("--header", None, "whether the first line of delimited text holds column names (default: decided from its "
+           "fields and the columns below)", keywords={"action": argparse.BooleanOptionalAction}),
+    Option("--decimal", (".", ","), "decimal mark of delimited text (default: decided from its fields); the other one "
+           "may separate thousands"),
+    Option("--na TEXT", str, "text that stands for a missing value in delimited text, beside NA, NaN, null, ? and an "
+           "empty field, or a number that does in any table; may be repeated",
+           keywords={"action": "append", "default": []}),
+    Option("--delimiter MARK", delimiter, "what separates fields of delimited text: one character, or tab (default: "
+           "decided from its first lines)"),
+    Option("--skip N", natural, "number of lines above a table in delimited text", keywords={"default": 0}),
+    Option("--comment TEXT", str, "leave out lines of delimited text that begin with TEXT", keywords={"default": ""}),
+    Option("--drop-missing", True, "leave out rows with missing values"),
+)
+_SEARCH = (
+    Option("--components K", components, "one number (3), a list (2,4,6) or an inclusive range (1:9, the "
+           "default)", "n_components"),
+    Option("--bayesian", True, "fit one variational Bayesian mixture, which leaves empty the components that it does "
+           "not need, instead of a search; of --covariance one of full (default), tied, diag, spherical"),
+    Option("--max-components K", positive, "largest number of components of --bayesian (default 20)",
+           needs="--bayesian"),
+    Option("--covariance NAMES", names, "covariance models: all 14 (default) or a list such as EEE,VVV or full,diag; "
+           "factor and ppca with --n-factors", "covariance_type"),
+    Option("--n-factors Q", components, "number of factors of the covariance models factor and ppca: one, a list or a "
+           "range, as for --components; --covariance factor2 says the same for one model", "n_factors"),
+    Option("--tails NAMES", tails, "tails of the components: normal (default); t: heavier, so that rows far away count "
+           "little; contaminated: normal with a share of outliers; or a list to choose from, such as "
+           "normal,t", "tails"),
+    Option("--degrees-of-freedom NU", degrees, "degrees of freedom of --tails t, 1 or more (default: estimated; 4 "
+           "resists outliers, more are nearer to normal tails)", "degrees_of_freedom", needs="--tails t"),
+    Option("--criterion", OF_SEARCHES, "criterion to choose by; smaller is better (default bic); held_out is the "
+           "deviance of rows in five folds", "criterion", {"type": str.lower}),
+    Option("--time-limit SECONDS", positive_number, "stop starting new fits after SECONDS; the output says if the "
+           "search is incomplete", "time_limit"),
+    Option("--prior", ("conjugate",), "prior that guards against degenerate components, with mclust's "
+           "defaults", "prior"),
+    Option("--max-ratio C", at_least_one, "guard against degenerate components: no variance along an axis of one is "
+           "more than C times the smallest of all (50 is a good C); for the covariance models full, diag and "
+           "spherical, then the default", "max_ratio"),
+    Option("--noise", True, "add uniform noise over the box of the rows: a row may belong to it instead of to a "
+           "component, and has the label -1 then", "noise"),
+    Option("--trim SHARE", probability, "leave out this share of the rows, such as 0.05: those of the least density, "
+           "which have the label -1; for one number of --components and one of --covariance, as there is no comparison "
+           "of mixtures that leave out other rows", "trim"),
+    Option("--scale", True, "search, or fit a classifier, in units of each column's standard deviation, so that units "
+           "do not matter; results are in the columns' own units", "standardize"),
+    Option("--n-init N", positive, "number of random restarts per fit (default 1)", "n_init", {"default": 1}),
+    Option("--max-iter N", positive, "maximum number of passes per start (default 1000)",
+           "max_iter", {"default": 1000}),
+    Option("--tol T", non_negative, "stop when the estimated remaining gain is below T nats per row (default 1e-5), or "
+           "nats in all with --bayesian (default 1e-3)", "tol"),
+    Option("--refine", ("split-merge",), "try split-merge moves for every mixture (default: only for the best "
+           "ones)", "refine"),
+    Option("--reg-covar R", non_negative, "added to every variance, times the squared width of the narrowest column "
+           "(default 1e-6)", "reg_covar", {"default": 1e-6}),
+    Option("--seed S", natural, "random seed of the starts (default 0; the same seed gives the same result)",
+           "random_state", {"default": 0}),
+    Option("--threads N", positive, "number of threads (default: all usable cores)", "n_threads"),
+)
+_COLUMNS = (
+    Option("--columns A,B", names, "columns to fit (default: all numeric ones but constants, codes, copies, and those "
+           "that number rows)"),
+    Option("--exclude C", names, "columns to leave out"),
+    Option("--class-column C", str, "column of classes, empty where unknown: fit a classifier, with a mixture for each "
+           "class of one component, or as many of --components as predict held-out rows best (or of the best BIC: "
+           "--criterion bic)"),
+    Option("--label-column L", str, "column of labels to compare with the components; not fitted"),
+    Option("--weight-column W", str, "column of row weights; not fitted"),
+    Option("--errors A,B", names, _ERRORS_HELP.format("fitted")),
+    *_READING,
+    Option("--missing", ("em",), "em: fit rows with missing values too, by the values they have; a value may be "
+           "missing because of other values of its row, but not because of what it would "
+           "be", "missing", {"default": "error"}),
+    Option("--blocks", True, f"{_BLOCKS_HELP}; a search then runs on a sample, and its three best cells on all rows"),
+)
+_RESULTS = (
+    Option("--out DIR", str, "write the model, labels, criteria and JSON to this directory"),
+    Option("--format", ("csv", "parquet"), "format of the labels in DIR (default csv)", keywords={"default": "csv"}),
+    Option("--keep A,B", names, "columns to write beside the labels in DIR, such as identifiers; or all"),
+    _DIGITS,
+    _JSON,
+    Option("--report HTML", str, "write an HTML report, one file that includes its pictures (default report.html, in "
+           "DIR if --out is given); needs matplotlib", keywords={"nargs": "?", "const": True}),
+    Option("--plot PICTURE", str, "write a picture of the rows and the best mixture: .png, .svg or .pdf; needs "
+           "matplotlib"),
+    Option("--checkpoint FILE", str, "keep in FILE how far the search or the fit has come, every five "
+           "seconds", "checkpoint"),
+    Option("--resume", True, "continue from the file of --checkpoint, with the same result as without the break; if "
+           "there is no such file, start from the beginning", "resume", needs="--checkpoint FILE"),
+)
+_PREDICTIONS = (
+    Option("--proba", True, "also write the probabilities of components or classes"),
+    Option("--known A,B", names, "predict the model's other columns from these: their conditional means and standard "
+           "deviations"),
+)
+_PREDICT = (
+    Option("--density", True, "also write the log density of each row: the lowest are the least usual"),
+    Option("--level P", probability, "with --known, also intervals of this probability, such as 0.9", needs="--known"),
+    Option("--keep A,B", names, "columns of the table to write before the predictions; all for all of them"),
+    _DIGITS,
+    Option("--errors A,B", names, _ERRORS_HELP.format("model's")),
+    *_READING,
+    Option("--blocks", True, _BLOCKS_HELP),
+    _OUT,
+)
+_SAMPLE = (
+    Option("-n/--rows N", positive, "number of rows", keywords={"required": True}),
+    Option("--seed S", natural, "random seed (default 0; the same seed gives the same rows)",
+           "random_state", {"default": 0}),
+    Option("--component", True, "add a column with the component of each row"),
+    _OUT,
+)
+_EXPORT = (
+    Option("--out FILE", str, ".onnx or .json; without a suffix, as /dev/stdout, .json", keywords={"required": True}),
+)
+_PLOT = (
+    Option("file FILE", str,
+           f"{_FILE_HELP}; not used with --kind convergence, and optional for a model of the Old Faithful data",
+           keywords={"nargs": "?"}),
+    Option("--kind", tuple(PICTURES), "clusters: rows and components; pairs: every pair of columns, at most six; "
+           "density: contours of the density; boundaries: regions of the components; uncertainty: uncertain rows; "
+           "combined: clusters of several components (of three always two); convergence: the passes of the fit "
+           "(default clusters)", keywords={"default": "clusters"}),
+    Option("--features A,B", names, "columns to draw: one or two, or every pair of up to six",
+           keywords={"action": "store"}),
+    Option("--out PICTURE", str, ".png, .svg or .pdf (default: KIND.png in the current directory)"),
+    *_READING,
+)
+_COMMANDS = {
+    "fit": _Command(
+        "fit", "fit mixtures to a table and choose the best",
+        "Fit every number of components with every covariance model and choose the best by a criterion. "
+        "The fits reuse each other's solutions. Without FILE, the bundled Old Faithful data are fitted.",
+        (("", (_FILE._replace(keywords={"nargs": "?"}),)),
+         ("search", _SEARCH), ("columns and rows", _COLUMNS), ("results", _RESULTS)),
+    ),
+    "predict": _Command(
+        "apply", "label the rows of a table with a saved model",
+        "Label each row with its most probable component or class, or predict the columns not --known. "
+        "Columns are matched by name; if the model has no names, the numeric columns are used in order.",
+        (("", (_FILE,)), ("|", _PREDICTIONS), ("", _PREDICT)),
+    ),
+    "sample": _Command("apply", "draw rows from a saved model", "Draw rows from a saved model.", (("", _SAMPLE),)),
+    "info": _Command("apply", "show a saved model", "Show the parameters of a saved model.", (("", (_JSON,)),)),
+    "export": _Command(
+        "apply", "write a saved model for other software",
+        "Write a saved model for other software: .onnx for ONNX runtimes, with float32 rows and results "
+        "(needs onnx), or .json in mclust's terms, for R.",
+        (("", _EXPORT),),
+    ),
+    "plot": _Command(
+        "apply", "draw a saved model with the rows of a table",
+        "Draw a saved model with the rows of a table. Columns are matched by name; if the model has no "
+        "names, the numeric columns are used in order. More than two columns are projected onto the plane in which the "
+        "components differ most, unless --features names columns. Rows count as for gmm predict: those that gmm fit "
+        "--trim left out belong to components here, while its own --plot does not draw them. Needs matplotlib.",
+        (("", _PLOT),),
+    ),
+}
+# fmt: on
+OPTIONS = {
+    option.parameter or option.flag.lstrip("-").replace("-", "_"): option
+    for command in _COMMANDS.values()
+    for _, options in command.groups
+    for option in options
+}
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -130,14 +370,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     Returns
     -------
     argparse.Namespace
-        The options, ``command`` (the command's name), ``run`` (the function to call with the options) and ``words``
-        (the arguments as given).
+        The options by the names of `OPTIONS`, those of other commands as None, ``command`` (the command's name),
+        ``module`` (where its function is) and ``words`` (the arguments as given).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser, commands = _parser()
     if words[:1] == ["select"]:
         parser.error("no command 'select'; use gmm fit, which also selects the model")
-    options, unknown = parser.parse_known_args(words, argparse.Namespace(words=words))
+    absent = dict.fromkeys(OPTIONS.keys() - {"file"})
+    options, unknown = parser.parse_known_args(words, argparse.Namespace(words=words, **absent))
     if len(unknown) == 1 and not unknown[0].startswith("-") and vars(options).get("file", "") is None:
         options.file = unknown.pop()  # argparse takes an optional FILE behind an option for an unknown word
     if unknown:
@@ -159,24 +400,6 @@ class _Parser(argparse.ArgumentParser):
         self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
 
 
-class _Version(argparse.Action):
-    """Print the version; `gmm` is imported only then."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        print(f"gmm {import_module('gmm').__version__}")
-        parser.exit(0)
-
-
-class _Command:
-    """The function of a command, imported when it is called."""
-
-    def __init__(self, module: str, function: str) -> None:
-        self.module, self.function = module, function
-
-    def __call__(self, options: argparse.Namespace) -> None:
-        getattr(import_module(f".{self.module}", __package__), self.function)(options)
-
-
 def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(
         prog="gmm",
@@ -184,252 +407,18 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    parser.add_argument("--version", action="version", version=f"gmm {__version__}", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (module, add, summary, description) in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=description)
-        command.set_defaults(run=_Command(module, name))
+    for name, row in _COMMANDS.items():
+        command = commands.add_parser(name, help=row.summary, description=row.description)
+        command.set_defaults(module=row.module)
         if name != "fit":
             command.add_argument("model", metavar="MODEL", help="a saved model")
-        add(command)
+        for title, options in row.groups:
+            group: Any = command.add_argument_group(title) if title else command
+            group = command.add_mutually_exclusive_group() if title == "|" else group
+            for option in options:
+                option.add_to(group)
         command.add_argument("--quiet", action="store_true", help="print errors only")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser, commands.choices
-
-
-def _add_fit(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE", nargs="?", help=_FILE_HELP)
-    search = command.add_argument_group("search")
-    search.add_argument("--components", metavar="K", type=components,
-                        help="one number (3), a list (2,4,6) or an inclusive range (1:9, the default)")  # fmt: skip
-    search.add_argument("--bayesian", action="store_true",
-                        help="fit one variational Bayesian mixture, which leaves empty the components that it does not "
-                             "need, instead of a search; of --covariance one of full (default), tied, diag, "
-                             "spherical")  # fmt: skip
-    search.add_argument("--max-components", metavar="K", type=positive,
-                        help="largest number of components of --bayesian (default 20)")  # fmt: skip
-    search.add_argument("--covariance", metavar="NAMES", type=names, action="extend",
-                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag; "
-                             "factor and ppca with --n-factors")  # fmt: skip
-    search.add_argument("--n-factors", metavar="Q", type=components,
-                        help="number of factors of the covariance models factor and ppca: one, a list or a range, as "
-                             "for --components; --covariance factor2 says the same for one model")  # fmt: skip
-    search.add_argument("--tails", metavar="NAMES", type=tails,
-                        help="tails of the components: normal (default); t: heavier, so that rows far away count "
-                             "little; contaminated: normal with a share of outliers; or a list to choose from, "
-                             "such as normal,t")  # fmt: skip
-    search.add_argument("--degrees-of-freedom", metavar="NU", type=degrees,
-                        help="degrees of freedom of --tails t, 1 or more (default: estimated; 4 resists outliers, more "
-                             "are nearer to normal tails)")  # fmt: skip
-    search.add_argument("--criterion", type=str.lower, choices=OF_SEARCHES,
-                        help="criterion to choose by; smaller is better (default bic); held_out is the deviance of "
-                             "rows in five folds")  # fmt: skip
-    search.add_argument("--time-limit", metavar="SECONDS", type=positive_number,
-                        help="stop starting new fits after SECONDS; the output says if the search is "
-                             "incomplete")  # fmt: skip
-    search.add_argument("--prior", choices=("conjugate",),
-                        help="prior that guards against degenerate components, with mclust's defaults")  # fmt: skip
-    search.add_argument("--max-ratio", metavar="C", type=at_least_one,
-                        help="guard against degenerate components: no variance along an axis of one is more than C "
-                             "times the smallest of all (50 is a good C); for the covariance models full, diag and "
-                             "spherical, then the default")  # fmt: skip
-    search.add_argument("--noise", action="store_true", default=None,
-                        help="add uniform noise over the box of the rows: a row may belong to it instead of to a "
-                             "component, and has the label -1 then")  # fmt: skip
-    search.add_argument("--trim", metavar="SHARE", type=probability,
-                        help="leave out this share of the rows, such as 0.05: those of the least density, which have "
-                             "the label -1; for one number of --components and one of --covariance, as there is no "
-                             "comparison of mixtures that leave out other rows")  # fmt: skip
-    search.add_argument("--scale", action="store_true", default=None,
-                        help="search, or fit a classifier, in units of each column's standard deviation, so that units "
-                             "do not matter; results are in the columns' own units")  # fmt: skip
-    search.add_argument("--n-init", metavar="N", type=positive, default=1,
-                        help="number of random restarts per fit (default 1)")  # fmt: skip
-    search.add_argument("--max-iter", metavar="N", type=positive, default=1000,
-                        help="maximum number of passes per start (default 1000)")  # fmt: skip
-    search.add_argument("--tol", metavar="T", type=non_negative, default=None,
-                        help="stop when the estimated remaining gain is below T nats per row (default 1e-5), or nats "
-                             "in all with --bayesian (default 1e-3)")  # fmt: skip
-    search.add_argument("--refine", choices=("split-merge",),
-                        help="try split-merge moves for every mixture (default: only for the best ones)")  # fmt: skip
-    search.add_argument("--reg-covar", metavar="R", type=non_negative, default=1e-6,
-                        help="added to every variance, times the squared width of the narrowest column (default "
-                             "1e-6)")  # fmt: skip
-    search.add_argument("--seed", metavar="S", type=natural, default=0,
-                        help="random seed of the starts (default 0; the same seed gives the same result)")  # fmt: skip
-    search.add_argument("--threads", metavar="N", type=positive,
-                        help="number of threads (default: all usable cores)")  # fmt: skip
-    columns = command.add_argument_group("columns and rows")
-    columns.add_argument("--columns", metavar="A,B", type=names, action="extend",
-                         help="columns to fit (default: all numeric ones but constants, codes, copies, and those "
-                              "that number rows)")  # fmt: skip
-    columns.add_argument("--exclude", metavar="C", type=names, action="extend",
-                         help="columns to leave out")  # fmt: skip
-    columns.add_argument("--class-column", metavar="C",
-                         help="column of classes, empty where unknown: fit a classifier, with a mixture for each class "
-                              "of one component, or as many of --components as predict held-out rows best (or of the "
-                              "best BIC: --criterion bic)")  # fmt: skip
-    columns.add_argument("--label-column", metavar="L",
-                         help="column of labels to compare with the components; not fitted")  # fmt: skip
-    columns.add_argument("--weight-column", metavar="W",
-                         help="column of row weights; not fitted")  # fmt: skip
-    _add_errors(columns, "fitted")
-    _add_reading(columns)
-    columns.add_argument("--missing", choices=("em",),
-                         help="em: fit rows with missing values too, by the values they have; a value may be missing "
-                              "because of other values of its row, but not because of what it would be")  # fmt: skip
-    _add_blocks(columns, "; a search then runs on a sample, and its three best cells on all rows")
-    out = command.add_argument_group("results")
-    out.add_argument("--out", metavar="DIR", help="write the model, labels, criteria and JSON to this directory")
-    out.add_argument("--format", choices=("csv", "parquet"), default="csv",
-                     help="format of the labels in DIR (default csv)")  # fmt: skip
-    out.add_argument("--keep", metavar="A,B", type=names, action="extend",
-                     help="columns to write beside the labels in DIR, such as identifiers; or all")  # fmt: skip
-    _add_digits(out)
-    _add_json(out)
-    out.add_argument("--report", metavar="HTML", nargs="?", const=True,
-                     help="write an HTML report, one file that includes its pictures "
-                          "(default report.html, in DIR if --out is given); needs matplotlib")  # fmt: skip
-    out.add_argument("--plot", metavar="PICTURE",
-                     help="write a picture of the rows and the best mixture: .png, .svg or .pdf; "
-                          "needs matplotlib")  # fmt: skip
-    out.add_argument("--checkpoint", metavar="FILE",
-                     help="keep in FILE how far the search or the fit has come, every five seconds")  # fmt: skip
-    out.add_argument("--resume", action="store_true",
-                     help="continue from the file of --checkpoint, with the same result as without the break; "
-                          "if there is no such file, start from the beginning")  # fmt: skip
-
-
-def _add_blocks(command: argparse._ActionsContainer, more: str = "") -> None:
-    command.add_argument("--blocks", action="store_true",
-                         help=f"read the table block by block, once for each pass, not into memory{more}")  # fmt: skip
-
-
-def _add_digits(command: argparse._ActionsContainer) -> None:
-    command.add_argument("--all-digits", action="store_true",
-                         help="write probabilities in text with all digits, not with six decimals")  # fmt: skip
-
-
-def _add_errors(command: argparse._ActionsContainer, which: str) -> None:
-    command.add_argument("--errors", metavar="A,B", type=names, action="extend",
-                         help=f"columns of standard errors, one for each of the {which} columns, in their order; "
-                              "the mixture is of the values without errors")  # fmt: skip
-
-
-def _add_reading(command: argparse._ActionsContainer) -> None:
-    command.add_argument("--header", action=argparse.BooleanOptionalAction,
-                         help="whether the first line of delimited text holds column names "
-                              "(default: decided from its fields and the columns below)")  # fmt: skip
-    command.add_argument("--decimal", choices=(".", ","),
-                         help="decimal mark of delimited text (default: decided from its fields); the other one may "
-                              "separate thousands")  # fmt: skip
-    command.add_argument("--na", metavar="TEXT", action="append", default=[],
-                         help="text that stands for a missing value in delimited text, beside NA, NaN, null, ? and an "
-                              "empty field, or a number that does in any table; may be repeated")  # fmt: skip
-    command.add_argument("--delimiter", metavar="MARK", type=delimiter,
-                         help="what separates fields of delimited text: one character, or tab (default: decided from "
-                              "its first lines)")  # fmt: skip
-    command.add_argument("--skip", metavar="N", type=natural, default=0,
-                         help="number of lines above a table in delimited text")  # fmt: skip
-    command.add_argument("--comment", metavar="TEXT", default="",
-                         help="leave out lines of delimited text that begin with TEXT")  # fmt: skip
-    command.add_argument("--drop-missing", action="store_true",
-                         help="leave out rows with missing values")  # fmt: skip
-
-
-def _add_predict(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE", help=_FILE_HELP)
-    outputs = command.add_mutually_exclusive_group()
-    outputs.add_argument("--proba", action="store_true", help="also write the probabilities of components or classes")
-    outputs.add_argument("--known", metavar="A,B", type=names, action="extend",
-                        help="predict the model's other columns from these: their conditional means and standard "
-                             "deviations")  # fmt: skip
-    command.add_argument("--density", action="store_true",
-                         help="also write the log density of each row: the lowest are the least usual")  # fmt: skip
-    command.add_argument("--level", metavar="P", type=probability,
-                         help="with --known, also intervals of this probability, such as 0.9")  # fmt: skip
-    command.add_argument("--keep", metavar="A,B", type=names, action="extend",
-                         help="columns of the table to write before the predictions; all for all of them")  # fmt: skip
-    _add_digits(command)
-    _add_errors(command, "model's")
-    _add_reading(command)
-    _add_blocks(command)
-    _add_out(command)
-
-
-def _add_sample(command: argparse.ArgumentParser) -> None:
-    command.add_argument("-n", "--rows", metavar="N", type=positive, required=True,
-                         help="number of rows")  # fmt: skip
-    command.add_argument("--seed", metavar="S", type=natural, default=0,
-                         help="random seed (default 0; the same seed gives the same rows)")  # fmt: skip
-    command.add_argument("--component", action="store_true",
-                         help="add a column with the component of each row")  # fmt: skip
-    _add_out(command)
-
-
-def _add_json(command: argparse._ActionsContainer) -> None:
-    command.add_argument("--json", action="store_true", help="print JSON instead of tables")
-
-
-def _add_export(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--out", metavar="FILE", required=True, help=".onnx or .json; without a suffix, as /dev/stdout, .json"
-    )
-
-
-def _add_plot(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE", nargs="?",
-                         help=_FILE_HELP + "; not used with --kind convergence, and optional for a model of the Old "
-                              "Faithful data")  # fmt: skip
-    command.add_argument("--kind", choices=_KINDS, default=_KINDS[0],
-                         help="clusters: rows and components; pairs: every pair of columns, at most six; "
-                              "density: contours of the density; boundaries: regions of the components; uncertainty: "
-                              "uncertain rows; combined: clusters of several components (of three always two); "
-                              f"convergence: the passes of the fit (default {_KINDS[0]})")  # fmt: skip
-    command.add_argument("--features", metavar="A,B", type=names,
-                         help="columns to draw: one or two, or every pair of up to six")  # fmt: skip
-    command.add_argument("--out", metavar="PICTURE",
-                         help=".png, .svg or .pdf (default: KIND.png in the current directory)")  # fmt: skip
-    _add_reading(command)
-
-
-def _add_out(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--out", metavar="FILE",
-                         help=".csv, .tsv, .parquet, .arrow or .feather "
-                              "(default: CSV on standard output)")  # fmt: skip
-
-
-_COMMANDS = {  # where its function is, what adds its options, and its words
-    "fit": (
-        "fit",
-        _add_fit,
-        "fit mixtures to a table and choose the best",
-        "Fit every number of components with every covariance model and choose the best by a criterion. "
-        "The fits reuse each other's solutions. Without FILE, the bundled Old Faithful data are fitted.",
-    ),
-    "predict": (
-        "apply",
-        _add_predict,
-        "label the rows of a table with a saved model",
-        "Label each row with its most probable component or class, or predict the columns not --known. "
-        "Columns are matched by name; if the model has no names, the numeric columns are used in order.",
-    ),
-    "sample": ("apply", _add_sample, "draw rows from a saved model", "Draw rows from a saved model."),
-    "info": ("apply", _add_json, "show a saved model", "Show the parameters of a saved model."),
-    "export": (
-        "apply",
-        _add_export,
-        "write a saved model for other software",
-        "Write a saved model for other software: .onnx for ONNX runtimes, with float32 rows and results "
-        "(needs onnx), or .json in mclust's terms, for R.",
-    ),
-    "plot": (
-        "apply",
-        _add_plot,
-        "draw a saved model with the rows of a table",
-        "Draw a saved model with the rows of a table. Columns are matched by name; if the model has no "
-        "names, the numeric columns are used in order. More than two columns are projected onto the plane in which the "
-        "components differ most, unless --features names columns. Rows count as for gmm predict: those that gmm fit "
-        "--trim left out belong to components here, while its own --plot does not draw them. Needs matplotlib.",
-    ),
-}

@@ -16,7 +16,7 @@ from gmm._estimators.factors import factors_of
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, model_of, past_of
 from gmm._lazy import cached_property
 from gmm._rows.delimited import is_missing
-from gmm._selection import Selection
+from gmm._selection import MixtureClassifier, Selection
 from gmm._text.words import counted
 from gmm._values.covariance import Factors
 
@@ -195,6 +195,21 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         "covariances": model.covariances_.tolist() if parameters.model.stored_whole else None,
         "standard_deviations": facts.spreads.tolist(),
         **of_factors,
+    }
+
+
+def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
+    """Convert a classifier to JSON values; how a class was fitted is there only where that was by itself."""
+    parts: Any = zip(classifier.classes_.tolist(), classifier.class_prior_.tolist(), classifier.mixtures_, strict=True)
+    return {
+        "loglik": classifier.log_likelihood_,
+        "bic": classifier.bic_,
+        "n_iter": classifier.n_iter_,
+        "classes": [
+            {"class": label, "prior": prior}
+            | {name: value for name, value in mixture_json(mixture).items() if value is not None}
+            for label, prior, mixture in parts
+        ],
     }
 
 

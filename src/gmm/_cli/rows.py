@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -30,17 +31,7 @@ from gmm._rows.sources import ArraySource, Source
 from gmm._rows.text_format import TextFormat, Words
 from gmm._selection import MixtureClassifier
 from gmm._text.words import counted, listed, percent, quoted, suggestion
-from gmm._validation.column_notes import (
-    CODES,
-    CONSTANT,
-    COPIES,
-    NUMBERS,
-    ColumnKinds,
-    Note,
-    error_values,
-    long_tails,
-    slices,
-)
+from gmm._validation import column_notes
 
 SHOWN, LEFT_OUT_SHOWN = 4, 8
 _CODES_EACH = 2  # codes for each other column up to which they are left out
@@ -150,51 +141,14 @@ def _remedy(field: pa.Field) -> str:
     return f"; {remedy}" if remedy else ""
 
 
-def measurements(
-    names: Sequence[str], blocks: Iterable[NDArray[Any]], n_rows: int, *, named: bool
-) -> tuple[list[int], tuple[str, ...]]:
-    """Return the columns to fit, and notes on others; all columns where the user `named` them.
-
-    Raises
-    ------
-    CommandError
-        If all are constant.
-    """
-    kinds = ColumnKinds(blocks, n_rows, names)
-    if len(kinds.constants) == len(names):
-        raise CommandError(f"nothing to fit: all columns are constant: {quoted(names, SHOWN)}")
-    suspects = [(COPIES, {j: f" (of {names[original]!r})" for j, original in kinds.copies.items()})]
-    if not named:
-        suspects = [
-            (NUMBERS, dict.fromkeys(kinds.numbers, "")),
-            (CONSTANT, {j: f" ({value:g})" for j, value in kinds.constants.items()}),
-            (CODES, {j: f" ({n} distinct values)" for j, n in kinds.codes.items()}),
-            *suspects,
-        ]
-    fitted, notes = set(range(len(names))), list[str]()
-    for kind, columns in suspects:
-        fresh = [j for j in columns if j in fitted]
-        texts, others = [f"{names[j]!r}{columns[j]}" for j in fresh], len(fitted) - len(fresh)
-        if named or not others or (kind is CODES and len(fresh) > _CODES_EACH * others):
-            notes += [Note.of(kind, texts, options=True)] if fresh else []
-        elif fresh:
-            what, them = (kind.one, "it") if len(fresh) == 1 else (kind.several, "them")
-            keep = f", and --keep to write {them} beside the labels" if kind is NUMBERS else ""
-            notes.append(
-                f"left out: {listed(texts, SHOWN)}, which{what}; use --columns to name the columns to fit{keep}"
-            )
-            fitted -= {*fresh}
-    return sorted(fitted), tuple(notes)
-
-
 def unsaid(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:
     """Return what a search notes of the fitted columns and these notes do not say.
 
     Codes and identifiers among columns that the user `named` are meant.
     """
-    said = {note.kind for note in notes if isinstance(note, Note)} | ({NUMBERS, CODES, COPIES} if named else set())
-    texts = [note.in_options if isinstance(note, Note) else note for note in found]
-    return tuple(text for text in texts if getattr(text, "kind", None) not in said)
+    said = {getattr(note, "kind", None) for note in notes} - {None}
+    said |= {column_notes.NUMBERS, column_notes.CODES, column_notes.COPIES} if named else set()
+    return tuple(getattr(note, "in_options", note) for note in found if getattr(note, "kind", None) not in said)
 
 
 _FITTED_AS_THEY_ARE = "with --missing em, they are fitted as they are"
@@ -294,7 +248,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
     UsageError
         If an option does not go with another one.
     """
-    weight, label = options.weight_column, options.label_column
+    weight, label = options.weight_column, options.label_column or options.class_column
     with screen.working("reading"):
         table = _open(options)
         others = dict.fromkeys(options.errors or (), "--errors")
@@ -303,9 +257,9 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         _check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
             _columns_to_read(table.fields, [weight])
-        rows = _rows(table, columns, options, weight=weight, with_gaps=options.missing is not None)
+        rows = _rows(table, columns, options, weight=weight, with_gaps=options.missing == "em")
         rows = _measurements(rows, weight, named=options.columns is not None)
-        rows = _checked(rows, options, weight, with_gaps=options.missing is not None, instead=_FITTED_AS_THEY_ARE)
+        rows = _checked(rows, options, weight, with_gaps=options.missing == "em", instead=_FITTED_AS_THEY_ARE)
         if rows.n_rows < 2:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:
@@ -319,7 +273,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
     messages = (in_options(str(warning.message), options) for warning in caught)
     notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes)
     if rows.in_memory:
-        found = (*long_tails(rows.values, rows.names), *error_values(rows.values, rows.names))
+        found = (*column_notes.long_tails(rows.values, rows.names), *column_notes.error_values(rows.values, rows.names))
         notes = (*notes, *(note.in_options for note in found))
     notes = (*notes, *messages)
     screen.notes(notes)
@@ -352,7 +306,7 @@ def rows_for(
     names = model.feature_names_in_ if hasattr(model, "feature_names_in_") else None
     with screen.working("reading"):
         table = _open(options)
-        errors = vars(options).get("errors") or ()
+        errors = options.errors or ()
         chosen, serving = None if names is None else list(names), dict.fromkeys(errors, "--errors")
         columns, omissions = _columns_to_read(table.fields, chosen, serving=serving)
         if len(columns) != model.n_features_in_:
@@ -369,7 +323,7 @@ def rows_for(
     unused = [] if names is None else [name for name in table.fields if name not in {*names, *predicted, *errors}]
     unused_note = (f"columns not used by the model: {quoted(unused)}",) if unused else ()
     screen.notes((*table.notes(columns), *unused_note, *omissions, *rows.notes))
-    return replace(rows, table=table if vars(options).get("keep") else None)
+    return replace(rows, table=table if options.keep else None)
 
 
 def bundled() -> FileTable:
@@ -386,20 +340,13 @@ def bundled() -> FileTable:
 
 def _open(options: argparse.Namespace) -> FileTable:
     """Open the table that the options name."""
-    blocks, na = _by_blocks(options), tuple(options.na)
-    text_format = TextFormat(
-        options.header, options.decimal, na, options.delimiter, options.skip, options.comment, OPTIONS
-    )
-    if blocks and options.file in (None, "-"):
+    if options.blocks and options.file in (None, "-"):
         raise UsageError("--blocks reads the table once for each pass: expected a file")
     if options.file is None:
         return bundled()
+    reading = options.header, options.decimal, tuple(options.na), options.delimiter, options.skip, options.comment
     content = sys.stdin.buffer.read() if options.file == "-" else None
-    return FileTable(options.file, text_format, whole=not blocks, content=content)
-
-
-def _by_blocks(options: argparse.Namespace) -> bool:
-    return bool(vars(options).get("blocks"))
+    return FileTable(options.file, TextFormat(*reading, OPTIONS), whole=not options.blocks, content=content)
 
 
 def _rows(
@@ -416,7 +363,7 @@ def _rows(
     if not named:
         numbers.feature_names = None
     source: Source = numbers.with_gaps() if with_gaps else numbers
-    if not _by_blocks(options):
+    if not options.blocks:
         source = ArraySource(*numbers.array(), feature_names=numbers.feature_names)
     try:
         empty = source.n_rows == 0
@@ -430,18 +377,51 @@ def _rows(
 
 
 def _measurements(rows: Rows, weight: str | None, *, named: bool) -> Rows:
-    """Return the rows without columns that are no measurements, unless the user named them."""
-    blocks = slices(rows.values) if rows.in_memory else (chunk.rows for chunk in rows.source.chunks())
-    fitted, notes = measurements(rows.names, blocks, rows.n_rows, named=named)
-    if len(fitted) == len(rows.names):
-        return replace(rows, notes=notes)
-    names = tuple(rows.names[j] for j in fitted)
+    """Return the rows, with notes, without columns that are no measurements; with all columns if the user `named` them.
+
+    Raises
+    ------
+    CommandError
+        If all are constant.
+    """
+    names, in_memory = rows.names, rows.in_memory
+    blocks = column_notes.slices(rows.values) if in_memory else (chunk.rows for chunk in rows.source.chunks())
+    kinds = column_notes.ColumnKinds(blocks, rows.n_rows, names)
+    if len(kinds.constants) == len(names):
+        raise CommandError(f"nothing to fit: all columns are constant: {quoted(names, SHOWN)}")
+    suspects = [(column_notes.COPIES, {j: f" (of {names[original]!r})" for j, original in kinds.copies.items()})]
+    if not named:
+        suspects = [
+            (column_notes.NUMBERS, dict.fromkeys(kinds.numbers, "")),
+            (column_notes.CONSTANT, {j: f" ({value:g})" for j, value in kinds.constants.items()}),
+            (column_notes.CODES, {j: f" ({n} distinct values)" for j, n in kinds.codes.items()}),
+            *suspects,
+        ]
+    fitted, notes = set(range(len(names))), list[str]()
+    for kind, columns in suspects:
+        fresh = [j for j in columns if j in fitted]
+        texts, n_others = [f"{names[j]!r}{columns[j]}" for j in fresh], len(fitted) - len(fresh)
+        most = inf if kind is not column_notes.CODES else _CODES_EACH * n_others
+        if fresh and (named or not n_others or len(fresh) > most):
+            notes.append(column_notes.Note.of(kind, texts, options=True))
+        elif fresh:
+            what, them = (kind.one, "it") if len(fresh) == 1 else (kind.several, "them")
+            keep = f", and --keep to write {them} beside the labels" if kind is column_notes.NUMBERS else ""
+            notes.append(
+                f"left out: {listed(texts, SHOWN)}, which{what}; use --columns to name the columns to fit{keep}"
+            )
+            fitted -= {*fresh}
+    rows = replace(rows, notes=tuple(notes))
+    if len(fitted) == len(names):
+        return rows
+    measured = sorted(fitted)
+    names = tuple(names[j] for j in measured)
     source: Source = rows.table.numbers(names, weight)
     source = source.with_gaps() if rows.source.gaps else source
-    if rows.in_memory:
-        values = np.ascontiguousarray(rows.values[:, fitted])
+    if in_memory:
+        values = np.ascontiguousarray(rows.values[:, measured])
         source = ArraySource(values, rows.weights, feature_names=source.feature_names)
-    return replace(rows, names=names, source=source, notes=notes)
+    return replace(rows, names=names, source=source)
 
 
 def _checked(rows: Rows, options: argparse.Namespace, weight: str | None, *, with_gaps: bool, instead: str) -> Rows:
@@ -479,7 +459,7 @@ def _with_values(rows: Rows) -> Rows:
 
 def _variances(rows: Rows, options: argparse.Namespace) -> NDArray[np.float64] | None:
     """Return the squares of the columns of standard errors, (n, d); None if the options name none."""
-    names = vars(options).get("errors")
+    names = options.errors
     if names is None:
         return None
     if len(names) != len(rows.names):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
@@ -120,7 +120,7 @@ def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
         missing, of_columns = source.patterns[number].missing, scales
         if missing.any():
             (of_columns,) = Completion.of(scales, Gaps(missing[None])).marginals
-            of_columns = replace(of_columns, log_offset=of_columns.log_offset - missing.sum() / 2 * np.log(2 * np.pi))
+            of_columns = of_columns._replace(log_offset=of_columns.log_offset - missing.sum() / 2 * np.log(2 * np.pi))
         log_densities[indices] = _log_predictive(posterior, of_columns, part.rows.astype(np.float64))
     return log_densities
 

@@ -171,7 +171,7 @@ def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -
     previous = previous.of_model(objective.model)
     same = objective.noise.equals(previous.noise) and objective.tails.equals(previous.tails)
     if not (same and objective.fixed.equals(previous.fixed)):
-        return Beginning(replace(previous, noise=objective.noise))
+        return Beginning(previous.with_other(noise=objective.noise))
     if past.problem and past.problem != problem_of(mixture, source, objective.model):
         return Beginning(previous)
     if past.solver_state is None or mixture.acceleration is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -59,8 +58,7 @@ class Prepared(NamedTuple):
 _PREPARED: WeakKeyDictionary[MixtureParameters, Prepared] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True, eq=False)
-class Scorer:
+class Scorer(NamedTuple):
     """Scores rows under a mixture; preparations are cached for the mixture's lifetime."""
 
     parameters: MixtureParameters
@@ -153,7 +151,7 @@ class Scorer:
         None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
         ridge. Of contaminated tails, the best of a few beginnings.
         """
-        noise = self.parameters.noise.with_share(0.0)
+        noise = self.parameters.noise._replace(share=0.0)
         if self.parameters.n_components == 1:
             return None
         limit = inf if max_ratio is None else float(max_ratio)
@@ -180,8 +178,10 @@ class Scorer:
         from gmm._frozen_mixture import FrozenMixture
 
         mixture, origin, _ = self._prepared
-        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise, mixture.tails
-        return FrozenMixture.from_arrays(mixture.layout.code, *numbers)
+        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise
+        return FrozenMixture.from_arrays(
+            mixture.layout.code, *numbers, self.parameters.tails.numbers(mixture.n_components)
+        )
 
     def _one(self, name: str, source: Source, where: Output) -> NDArray[Any]:
         """Return numbers of each row by the name that `RowResults` has for them."""

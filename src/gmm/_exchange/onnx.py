@@ -66,12 +66,12 @@ def to_onnx(
         code, log_offset, centres, whiteners, _, log_noise, tails = model.arrays
         layout, about = layout_with_code(code), dict[str, object]()
         whiteners = whiteners.reshape(layout.shape(*centres.shape))
-        mixture = WhitenedMixture(layout, log_offset, centres, whiteners, log_noise, tails=tails)
+        mixture, heavy = WhitenedMixture(layout, log_offset, centres, whiteners, log_noise), bool(tails.any())
     else:
         parameters = fitted_parameters(model)
-        mixture = parameters.whitened()
+        mixture, heavy = parameters.whitened(), bool(parameters.tails)
         about = {"covariance_type": parameters.model.type_name, "feature_names": given_names(model)}
-    refuse("heavy tails", {"ONNX": mixture.tails.any()})
+    refuse("heavy tails", {"ONNX": heavy})
     _write(file, mixture, dtype, arithmetic, about)
 
 

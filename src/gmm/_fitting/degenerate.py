@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -274,7 +273,7 @@ def _unscaled(
         return parameters
     free = model.layout.per_count(statistics.scatter, np.maximum(statistics.counts, np.finfo(np.float64).tiny))
     try:
-        return replace(parameters, covariances=model.layout.with_ridge(free, ridge), model=stored_as(model.layout))
+        return parameters.with_other(covariances=model.layout.with_ridge(free, ridge), model=stored_as(model.layout))
     except SingularMatrixError:  # to rounding
         return parameters
 

@@ -296,7 +296,7 @@ def without(e_step: EStep, mixture: WhitenedMixture, component: int) -> Sufficie
     """Return the statistics of the rows once a component is dropped and the others take over its rows."""
     log_offset = mixture.log_offset.copy()
     log_offset[component] = -np.inf
-    return e_step(replace(mixture, log_offset=log_offset))
+    return e_step(mixture._replace(log_offset=log_offset))
 
 
 def split_gains(diagnostics: ComponentDiagnostics) -> Array:

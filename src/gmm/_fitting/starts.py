@@ -41,7 +41,7 @@ from gmm._rows.sources import ArraySource, Source, box_of, in_range
 from gmm._validation.given import check_constraint, check_fixed_start
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
-from gmm._values.noise import Noise, UniformNoise
+from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import PARTS, Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -862,7 +862,7 @@ def sampled_by_class(source: Source, rng: Rng) -> ArraySource:
     coded = np.column_stack([part.rows.astype(np.float64), classes.codes[indices]])
     merged, weight = distinct_rows(coded, part.sample_weight)
     codes = merged[:, -1].astype(np.intc)
-    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight, replace(classes, codes=codes))
+    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight, KnownClasses(codes, classes.owners))
 
 
 def _class_views(sample: ArraySource, moments: Layout) -> tuple[View, View, View]:
@@ -979,7 +979,7 @@ def start_of_heavy_tails(
     low, high = low - half, high + half
     if not (high > low).all():
         return None
-    noise = UniformNoise(low, high, LEAST_NOISE)
+    noise = Noise(low, high, LEAST_NOISE)
     beside = problem._replace(objective=replace(problem.objective.of_components, noise=noise))
     begin = noisy_start(beside, n_components, noise.share, start, rng)
     with beside.e_step() as e_step:
@@ -1060,7 +1060,7 @@ def _start_without_noise(
     if not parts:
         return statistics
     begin = problem.beginning(e_step, statistics)
-    return begin._replace(parameters=replace(begin.parameters, **parts))
+    return begin._replace(parameters=begin.parameters.with_other(**parts))
 
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import replace
 
 import numpy as np
 
@@ -142,7 +141,7 @@ def _halved(
             order = np.arange(len(statistics.counts))
             order[k] = donor
             factors = previous.whiteners[order], previous.log_determinants[order]
-            previous = replace(previous, covariances=previous.covariances[order], factors=factors)
+            previous = previous.with_other(covariances=previous.covariances[order], factors=factors)
     return statistics, previous, pairs
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -248,14 +248,14 @@ class ElsewhereEStep(_OverGaps):
         super().__init__(source, moments, **how)
         self._rows, self._layout, self._over_all = source, moments, how
         origin = source.survey.centre if how["origin"] is None else how["origin"]
-        self._task = partial(_Pass, source.base.expected, source.by_key, moments, origin)
+        self._task = partial(_sums_of_partition, source.base.expected, source.by_key, moments, origin)
 
     def rounded(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
     ) -> tuple[SufficientStatistics, float]:
         """Compute the expected statistics of all columns."""
         assert given is None  # which lie here, as `refuse` says
-        sums, (K, d) = self._rows.base.sums_of(self._task(mixture, hard=hard)), mixture.centres.shape
+        sums, (K, d) = self._rows.base.sums_of(partial(self._task, mixture=mixture, hard=hard)), mixture.centres.shape
         counts, first, second, (log_evidence, weight, rounding) = np.split(sums, [K, K + K * d, len(sums) - 3])
         moments = first.reshape(K, d), second.reshape(self._layout.shape(K, d))
         statistics = SufficientStatistics(self._layout, mixture.centres, counts, *moments, log_evidence, weight)
@@ -264,33 +264,32 @@ class ElsewhereEStep(_OverGaps):
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need."""
-        return Totals(*self._rows.base.sums_of(self._task(mixture, totals=True)).tolist())
+        return Totals(*self._rows.base.sums_of(partial(self._task, mixture=mixture, totals=True)).tolist())
 
 
-@dataclass(frozen=True, eq=False)
-class _Pass:
-    """The task that makes a pass over a partition; its sums, of all columns, add up."""
-
-    expected: Expected
-    by_key: dict[Any, Pattern]
-    moments: Layout
-    origin: Array
-    mixture: WhitenedMixture
-    hard: bool = False
-    totals: bool = False
-
-    def __call__(self, number: int, partition: Any) -> Array | float:
-        """Walk the rows of a partition, on one thread; of none, the sums are 0."""
-        rows = self.expected.rows(number, partition)
-        if not rows.n_rows:
-            return 0.0
-        source = IncompleteSource(rows, rows.sample_weight).among(self.by_key)
-        with IncompleteEStep(source, self.moments, n_threads=1, origin=self.origin) as e_step:
-            if self.totals:
-                return np.array(e_step.totals(self.mixture))
-            statistics, rounding = e_step.rounded(self.mixture, hard=self.hard)
-        moments = statistics.counts, statistics.first.ravel(), statistics.second.ravel()
-        return np.concatenate([*moments, [statistics.log_evidence, statistics.weight, statistics.weight * rounding]])
+def _sums_of_partition(
+    expected: Expected,
+    by_key: dict[Any, Pattern],
+    moments: Layout,
+    origin: Array,
+    number: int,
+    partition: Any,
+    *,
+    mixture: WhitenedMixture,
+    hard: bool = False,
+    totals: bool = False,
+) -> Array | float:
+    """Pass over the rows of a partition, on one thread: its sums, of all columns, add up; those of no rows are 0."""
+    rows = expected.rows(number, partition)
+    if not rows.n_rows:
+        return 0.0
+    source = IncompleteSource(rows, rows.sample_weight).among(by_key)
+    with IncompleteEStep(source, moments, n_threads=1, origin=origin) as e_step:
+        if totals:
+            return np.array(e_step.totals(mixture))
+        statistics, rounding = e_step.rounded(mixture, hard=hard)
+    sums = statistics.counts, statistics.first.ravel(), statistics.second.ravel()
+    return np.concatenate([*sums, [statistics.log_evidence, statistics.weight, statistics.weight * rounding]])
 
 
 def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResults:
@@ -392,7 +391,9 @@ class _Plan:
     def blocks_of(self, lane: _Lane) -> tuple[Array, Array]:
         """Return the joint log densities of the components and of noise, which rows of known class are not."""
         mixture, of_rows = self.mixture, (lane.rows, lane.numbers)
-        joint = _errors.log_densities(*of_rows, mixture.errors, mixture.centres, mixture.packed, mixture.log_offset)
+        joint = _errors.log_densities(
+            *of_rows, mixture.errors, mixture.centres, mixture.covariances, mixture.log_offset
+        )
         noise = np.full((len(joint), _errors.BLOCK), mixture.log_noise)
         if self.allowed is not None and lane.codes is not None:
             codes = np.pad(lane.codes, (0, -len(lane.codes) % _errors.BLOCK), mode="edge").reshape(noise.shape)
@@ -423,7 +424,7 @@ class _Plan:
         else:
             evidence = _errors.normalise(shares, noise)
         mixture, of_rows = self.mixture, (lane.rows, lane.numbers)
-        sums = _errors.scores(*of_rows, mixture.errors, mixture.centres, mixture.packed, weights, shares)
+        sums = _errors.scores(*of_rows, mixture.errors, mixture.centres, mixture.covariances, weights, shares)
         return np.concatenate([sums.ravel(), [weights @ evidence.ravel()[: len(weights)], weights.sum()]])
 
 

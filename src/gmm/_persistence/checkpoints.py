@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from math import prod
 from threading import Lock
 from time import perf_counter
@@ -345,7 +344,7 @@ def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int)
     parameters = problem.objective.mixture(estimate, problem.rows.survey.weight)
     evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
     statistics = statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
-    statistics = replace(statistics, precision=checked["precision"])
+    statistics = statistics._replace(precision=checked["precision"])
     trace, _ = traces_from_state(header, arrays)
     state = None
     if "state" in header:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -28,9 +27,9 @@ from gmm._estimators.steps import SteppedFit, prepare_stepped_fit
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._fitting.sampling import kmeans_plusplus
 from gmm._plotting import frame
-from gmm._plotting.scene import Scene, limits, make_scene, scored
+from gmm._plotting.scene import Scene, limits, scored
 from gmm._plotting.style import FAINT, INK, STYLE, fix_tick_colours
-from gmm._plotting.view import View, content_label, ellipse, view_of
+from gmm._plotting.view import View, content_label, ellipse, is_of_pairs, view_of
 from gmm._public import publish
 from gmm._text.words import counted
 from gmm._validation.parameters import check_random_state
@@ -39,6 +38,8 @@ from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
 _MOST_ROWS = 2000
+_CONTENTS = (0.5, 0.95)
+_GREY = to_rgba(FAINT, 0.55)
 
 
 class Pass(NamedTuple):
@@ -63,8 +64,7 @@ class Film(NamedTuple):
 
 def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     """Run a fit to its end, and project each pass onto a view."""
-    several = isinstance(requested_view, Sequence | np.ndarray) and not isinstance(requested_view, str | bytes)
-    if (several and len(requested_view) > 2) or (isinstance(requested_view, str) and requested_view == "pairs"):
+    if is_of_pairs(requested_view):
         raise raisable(InvalidParameterError)(
             "an animation has a single view: expected a feature, a pair of features, 'discriminating', directions or "
             f"None as view; got {requested_view!r:.80}"
@@ -74,54 +74,47 @@ def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
         raise raisable(InvalidParameterError)(
             "expected max_iter of 1 or more, got max_iter=0: a fit without a pass cannot be animated"
         )
-    source, last = climb.source, steps[-1]
-    default_names = [f"x{j}" for j in range(source.n_features)]
-    scene = make_scene(
-        last.iteration.parameters,
-        tuple(default_names if climb.feature_names is None else climb.feature_names.tolist()),
-        source,
-        max_points=_MOST_ROWS,
-        random_state=random_state if isinstance(random_state, int | None) else 0,  # a generator was used for the start
-        n_threads=climb.settings.n_threads,
-    )
-    view = view_of(scene.mixture, scene.names, requested_view)
+    source, last, n_threads = climb.source, steps[-1], climb.settings.n_threads
+    names = [f"x{j}" for j in range(source.n_features)] if climb.feature_names is None else climb.feature_names.tolist()
+    seed = random_state if isinstance(random_state, int | None) else 0  # a generator was used for the start
+    mixture = last.iteration.parameters
+    scene = Scene(mixture, tuple(names), source, n_threads, max_points=_MOST_ROWS, random_state=seed)
+    view = view_of(mixture, scene.names, requested_view)
     sample_rows = np.ascontiguousarray(scene.sample_rows)
     passes = tuple(
         Pass(
             view.marginal(step.iteration.parameters),
-            scored(step.iteration.parameters, sample_rows, scene.n_threads)[0],
+            scored(step.iteration.parameters, sample_rows, n_threads)[0],
             step.iteration.lower_bound,
             step.iteration.accepted,
         )
         for step in steps
     )
     assert last.reason is not None  # the last pass has one
-    objective = "log-likelihood and prior" if climb.settings.objective.prior else "log-likelihood"
+    prior = climb.settings.objective.prior
+    objective = "log-likelihood and prior" if prior else "log-likelihood"
     label = f"mean {objective} (nats per row)"
-    if climb.settings.objective.prior.variational:
+    if prior.variational:
         objective, label = "lower bound", "lower bound of the log evidence (nats)"
     return Film(scene, view, passes, objective, label, last.reason)
 
 
-_CONTENTS = (0.5, 0.95)
-_GREY = np.array([to_rgba(FAINT, 0.55)])
-
-
 def canvas_of(film: Film) -> tuple[Figure, Callable[[int], list[Any]]]:
     """Make the figure of an animation, and draw the first frame; return what draws one, given its number, as well."""
-    figure, (upper, lower) = plt.subplots(2, 1, figsize=(5.0, 6.4), height_ratios=(1.8, 1))
-    for ax in (upper, lower):
+    figure, axes = plt.subplots(2, 1, figsize=(5.0, 6.4), height_ratios=(1.8, 1))
+    for ax in axes:
         fix_tick_colours(ax)
-    draw_components = _histogram(upper, film) if film.view.n_axes == 1 else _plane(upper, film)
-    draw_curve = _curve(lower, film)
+    panel = frame.Panel(axes[0], film.scene, film.view, limits(film.scene, film.view))
+    draw_components = _histogram(panel, film) if film.view.n_axes == 1 else _plane(panel, film)
+    draw_curve = _curve(axes[1], film)
 
     def draw(number: int) -> list[Any]:
         draw_components(number)
         draw_curve(number)
-        upper.set_title(_title(film, number), loc="left")
+        panel.ax.set_title(_title(film, number), loc="left")
         return []
 
-    captions = frame.notes(film.scene, film.view, limits(film.scene, film.view))
+    captions = frame.notes(film.scene, film.view, panel.edges)
     if film.view.n_axes == 2:
         captions = [f"ellipses hold {' and '.join(map(content_label, _CONTENTS))} of each component", *captions]
     if captions:
@@ -144,49 +137,40 @@ def _title(film: Film, number: int) -> str:
     return title if film.passes[number - 1].accepted else f"{title}, step rejected"
 
 
-def _plane(ax: Axes, film: Film) -> Callable[[int], None]:
-    scene, view, start = film.scene, film.view, film.passes[0].mixture
-    edges = limits(scene, view)
-    points = frame.rows(ax, scene, view, _GREY)
+def _plane(panel: frame.Panel, film: Film) -> Callable[[int], None]:
+    scene, start = film.scene, film.passes[0].mixture
+    points = panel.rows([_GREY])
     present = np.flatnonzero(start.weights > 0)  # at first: some may fade
-    outlines = frame.ellipses(ax, start, _CONTENTS, present, scene.shades)
-    badges = frame.numbers(ax, start.means, present, scene.shades)
-    trails = [ax.plot([], [], color=shade, lw=1.2, alpha=0.9, zorder=4)[0] for shade in scene.shades]
+    outlines, badges = panel.ellipses(start, _CONTENTS, present), panel.numbers(start.means, present)
+    trails = [panel.ax.plot([], [], color=shade, lw=1.2, alpha=0.9, zorder=4)[0] for shade in scene.shades]
     means = np.stack([each.mixture.means for each in film.passes])
-    ax.set(xlim=edges[0], ylim=edges[1], xlabel=view.labels[0], ylabel=view.labels[1])
+    panel.ax.set(xlabel=film.view.labels[0], ylabel=film.view.labels[1])
 
     def draw(number: int) -> None:
-        now = film.passes[max(number, 1) - 1]
-        shades_of_rows = frame.row_colours(replace(scene, responsibilities=now.responsibilities))
-        points.set_facecolor(list(map(tuple, _GREY if number == 0 else shades_of_rows)))
+        mixture, responsibilities, *_ = film.passes[max(number, 1) - 1]
+        shades = frame.row_colours(scene, responsibilities=responsibilities)
+        points.set_facecolor([_GREY] if number == 0 else list(map(tuple, shades)))
         for (k, content), outline in outlines.items():
-            outline.set_xy(ellipse(now.mixture, k, content))
+            outline.set_xy(ellipse(mixture, k, content))
         for k, badge in badges.items():
-            badge.xy = badge.xyann = tuple(now.mixture.means[k])
+            badge.xy = badge.xyann = tuple(mixture.means[k])
             trails[k].set_data(means[:number, k].T)
 
     return draw
 
 
-def _histogram(ax: Axes, film: Film) -> Callable[[int], None]:
-    scene, view = film.scene, film.view
-    edges = limits(scene, view)
-    heights = frame.histogram(ax, scene, view, film.passes[-1].mixture, edges[0])
-    areas = [Polygon([[0, 0]], closed=True, fc=(*shade, 0.3), ec=shade, lw=1.5, zorder=2) for shade in scene.shades]
+def _histogram(panel: frame.Panel, film: Film) -> Callable[[int], None]:
+    ax, curves = panel.ax, [frame.curve(each.mixture, panel.edges) for each in film.passes]
+    top = panel.histogram(float(max(density.max() for _, density, _ in curves)))
+    shades = film.scene.shades
+    areas = [Polygon([[0, 0]], closed=True, fc=(*shade, 0.3), ec=shade, lw=1.5, zorder=2) for shade in shades]
     for area in areas:
         ax.add_patch(area)
     (total,) = ax.plot([], [], color=INK, lw=1.6, zorder=3)
-    highest = max(frame.curve(each.mixture, edges)[1].max() for each in film.passes)
-    ax.set(
-        xlim=edges[0],
-        ylim=(0, frame.top_limit(heights, float(highest))),
-        xlabel=view.labels[0],
-        ylabel="density",
-        yticks=[],
-    )
+    ax.set(ylim=(0, top), xlabel=film.view.labels[0], ylabel="density", yticks=[])
 
     def draw(number: int) -> None:
-        x, density, parts = frame.curve(film.passes[max(number, 1) - 1].mixture, edges)
+        x, density, parts = curves[max(number, 1) - 1]
         total.set_data(x, density)
         for area, part in zip(areas, parts.T, strict=True):
             area.set_xy(np.array([(x[0], 0.0), *zip(x, part, strict=True), (x[-1], 0.0)]))
@@ -196,13 +180,11 @@ def _histogram(ax: Axes, film: Film) -> Callable[[int], None]:
 
 def _curve(ax: Axes, film: Film) -> Callable[[int], None]:
     bounds: Sequence[float] = [each.lower_bound for each in film.passes]
-    low, high = min(bounds), max(bounds)
+    low, high, n = min(bounds), max(bounds), len(bounds)
     room = 0.06 * (high - low) or 0.5
-    n = len(bounds)
     (line,) = ax.plot([], [], color=INK, lw=1.8, zorder=2)
     (head,) = ax.plot([], [], "o", color=INK, ms=7, zorder=3)
-    ax.set(xlim=(1 - 0.04 * n, 1.04 * n + 0.5), ylim=(low - room, high + room))
-    ax.set(xlabel="pass", ylabel=film.label)
+    ax.set(xlim=(1 - 0.04 * n, 1.04 * n + 0.5), ylim=(low - room, high + room), xlabel="pass", ylabel=film.label)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.grid(axis="y", color=FAINT, alpha=0.25, lw=0.7)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -23,8 +24,8 @@ from gmm._fitting.sampling import sampled
 from gmm._fitting.starts import hierarchy_of, views_of
 from gmm._passes.solver import Trace
 from gmm._plotting.frame import legend_of_labels
-from gmm._plotting.scene import fitted_mixture, last_of
-from gmm._plotting.style import FAINT, STYLE, axes_of, closed_on_failure, colours, fix_tick_colours, inks_of
+from gmm._plotting.scene import fitted_mixture, taken_apart
+from gmm._plotting.style import FAINT, STYLE, Inks, axes_of, closed_on_failure, colours, fix_tick_colours, inks_of
 from gmm._plotting.view import literal
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
@@ -42,6 +43,9 @@ from gmm._validation.scalars import check_choice, check_whole
 from gmm._values.layouts import FULL, Array
 
 _APART = 0.045  # least distance between two labels, as a fraction of the Axes' height
+_COLOUR = colours(1)[0]
+_DASHES: Any = (0, (4, 3))
+_LINE: Any = {"lw": 1.8, "marker": "o", "ms": 4.5, "zorder": 3}  # with a dot for each number of components
 _RISES = 5  # height of the plot, in multiples of the most that a line rises after its minimum
 
 
@@ -68,45 +72,34 @@ class Line(NamedTuple):
         return " = ".join(self.names[:2]) + (" = …" if len(self.names) > 2 else "")
 
 
-def draw_line(ax: Axes, line: Line) -> None:
-    """Draw a line in its colour, with a dot for each number of components."""
-    ax.plot(line.counts, line.values, color=line.colour, lw=1.8, marker="o", ms=4.5, zorder=3)
+def finish_lines(ax: Axes, lines: Sequence[Line], counts: Iterable[int]) -> None:
+    """Set the limits of drawn lines, and name each to the right of the Axes; the horizontal axis has all `counts`.
 
-
-def mark_best(ax: Axes, count: int, value: float, colour: Any) -> None:
-    """Draw an open star about the best value."""
-    ax.plot(count, value, "*", ms=20, mfc="none", mec=colour, mew=1.4, zorder=7)
-
-
-def limit_height(ax: Axes, lines: Sequence[Line]) -> None:
-    """Cut off the steep fall from too few components, which would flatten the rest; mark it by triangles at the top."""
+    The steep fall from too few components, which would flatten the rest, is cut off and marked by triangles at the top.
+    """
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)  # later artists, such as degenerate cells, no longer change the limits
-    curves = [line.values for line in lines if np.isfinite(line.values).any()]
-    rise = max(np.nanmax(values[int(np.nanargmin(values)) :]) - np.nanmin(values) for values in curves)
-    least, highest = (extreme([np.nanmin(values) for values in curves]) for extreme in (min, max))
-    top = highest + _RISES * rise
+    _set_counts_axis(ax, counts)
+    curves = [line for line in lines if np.isfinite(line.values).any()]
+    lowest = [np.nanmin(line.values) for line in curves]
+    rise = max(np.nanmax(line.values[int(np.nanargmin(line.values)) :]) - np.nanmin(line.values) for line in curves)
+    least, top = min(lowest), max(lowest) + _RISES * rise
     if rise > 0 and top < high:
         ax.set_ylim(least - 0.06 * (top - least), top + 0.04 * (top - least))
-        above = sorted({count for line in lines for count in line.counts[line.values > ax.get_ylim()[1]].tolist()})
+        low, high = ax.get_ylim()
+        above = sorted({count for line in lines for count in line.counts[line.values > high].tolist()})
         where: Any = {"ls": "", "clip_on": False, "transform": ax.get_xaxis_transform()}
         if above:
             ax.plot(above, [1] * len(above), "^", color=inks_of(ax).faint, ms=6, label="above the picture", **where)
-
-
-def label_ends(ax: Axes, lines: Sequence[Line]) -> None:
-    """Label each line to the right of the Axes, near the height of its end; add ↑ if that is above the Axes."""
-    low, high = ax.get_ylim()
-    curves = [line for line in lines if np.isfinite(line.values).any()]
     ends = [int(np.flatnonzero(np.isfinite(line.values))[-1]) for line in curves]
     last = max(line.counts[-1] for line in lines)
     heights = [min(line.values[end], high) for line, end in zip(curves, ends, strict=True)]
     for line, end, height in zip(curves, ends, spaced(heights, _APART * (high - low)), strict=True):
         beside = line.counts[end] == last and abs(height - line.values[end]) < 0.01 * (high - low)
-        above = line.values[end] > high
+        above_top = line.values[end] > high
         leader = {"arrowstyle": "-", "color": FAINT, "lw": 0.7, "ls": ":", "shrinkA": 1, "shrinkB": 5}
         ax.annotate(
-            line.label + " ↑" * bool(above),
+            line.label + " ↑" * bool(above_top),
             (line.counts[end], line.values[end]),
             (1.02, height),
             xycoords="data",
@@ -114,7 +107,7 @@ def label_ends(ax: Axes, lines: Sequence[Line]) -> None:
             color=line.colour,
             va="center",
             annotation_clip=False,
-            arrowprops=None if beside or above else leader,
+            arrowprops=None if beside or above_top else leader,
         )
 
 
@@ -137,11 +130,15 @@ def spaced(heights: Sequence[float], gap: float) -> NDArray[np.float64]:
     return placed
 
 
-def set_counts_axis(ax: Axes, counts: Iterable[int]) -> None:
+def _mark_best(ax: Axes, count: int, value: float, colour: Any) -> None:
+    """Draw an open star about the best value."""
+    ax.plot(count, value, "*", ms=20, mfc="none", mec=colour, mew=1.4, zorder=7)
+
+
+def _set_counts_axis(ax: Axes, counts: Iterable[int]) -> None:
     """Make the horizontal axis the number of components, with integer ticks."""
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=12))
-    ax.set_xlim(min(counts) - 0.3, max(counts) + 0.3)
-    ax.set_xlabel("components")
+    ax.set(xlim=(min(counts) - 0.3, max(counts) + 0.3), xlabel="components")
 
 
 _IN_COLOUR = 5  # most lines drawn in colour
@@ -193,25 +190,24 @@ def plot_selection(
     table = table_of(selection)
     name = check_criterion(table.criterion if criterion is None else criterion, table.criteria)
     cells = cells_of(table, name)
-    with axes_of(ax, figsize=(5.0, 4.0)) as target:
-        lines = _lines(table, cells)
-        n_others = sum(len(line.names) for line in lines[_IN_COLOUR:])
-        for number, line in enumerate(lines[_IN_COLOUR:]):
-            label = counted(n_others, "other type") if number == 0 else None
+    lines = _lines(table, cells)
+    drawn, others = lines[:_IN_COLOUR], lines[_IN_COLOUR:]
+    label: str | None = counted(sum(len(line.names) for line in others), "other type")
+    with axes_of(ax) as target:
+        for line in others:
             style: Any = {"color": FAINT, "lw": 0.9, "alpha": 0.7, "marker": "o", "ms": 2, "zorder": 2}
             target.plot(line.counts, line.values, label=label, **style)
-        for line in reversed(lines[:_IN_COLOUR]):  # the lowest on top
-            draw_line(target, line)
-        limit_height(target, lines[:_IN_COLOUR])
+            label = None
+        for line in reversed(drawn):  # the lowest on top
+            target.plot(line.counts, line.values, color=line.colour, **_LINE)
+        finish_lines(target, drawn, table.n_components)
         _mark_cells(target, table, cells, lines)
-        mark_best(target, table.n_components[cells.best], cells.values[cells.best], inks_of(target).ink)
-        set_counts_axis(target, table.n_components)
-        label_ends(target, lines[:_IN_COLOUR])
-        target.set_ylabel(f"{title(name)} (smaller is better)")
-        best = cells.best
-        choice = f"{title(name)} chooses {counted(table.n_components[best], 'component')}, {table.kinds[best]}"
+        best, count = cells.best, table.n_components[cells.best]
+        _mark_best(target, count, cells.values[best], inks_of(target).ink)
+        choice = f"{title(name)} chooses {counted(count, 'component')}, {table.kinds[best]}"
         if is_degenerate(table.status[best]) and not np.isnan(cells.values[best]):
             choice += ", degenerate"
+        target.set_ylabel(f"{title(name)} (smaller is better)")
         target.set_title("\n".join([choice, *_absence_note(table, cells)]))
         legend_of_labels(target, own=ax is None)
     return target
@@ -227,7 +223,7 @@ class Cells(NamedTuple):
 
 def table_of(selection: Any) -> Selection:
     """Return a selection, or that of a fitted search, which a pipeline may end in."""
-    selection = last_of(selection)
+    _, selection = taken_apart(selection)
     if isinstance(selection, GaussianMixtureSearch):
         check_is_fitted(selection)
         return selection.selection_
@@ -299,8 +295,7 @@ def _absence_note(table: Selection, cells: Cells) -> list[str]:
     blank = np.isnan(cells.values) & np.isnan(cells.degenerate)
     why = [
         "degenerate" if is_degenerate(status) else "failed" if has_failed(status) else status
-        for status, is_blank in zip(table.status, blank, strict=True)
-        if is_blank
+        for status in (table.status[number] for number in np.flatnonzero(blank))
     ]
     counts = [f"{why.count(reason)} {reason}" for reason in dict.fromkeys(why) if reason != OK]
     return [f"not drawn: {', '.join(counts)}"] if counts else []
@@ -376,22 +371,20 @@ def plot_criteria(
         _check_omitted("a search, to choose the type to draw", covariance_type=covariance_type)
         counts, values = _of_mixtures(models, X, sample_weight, names)
         suffix = ""
+    lines = [
+        Line((title(name),), counts, of_name, colour)
+        for name, of_name, colour in zip(names, values, colours(len(names)), strict=True)
+    ]
+    chosen = list[str]()
     with axes_of(ax) as target:
-        lines = [
-            Line((title(name),), counts, of_name, colour)
-            for name, of_name, colour in zip(names, values, colours(len(names)), strict=True)
-        ]
-        chosen = list[str]()
         for line in lines:
-            draw_line(target, line)
+            target.plot(line.counts, line.values, color=line.colour, **_LINE)
             best = int(np.nanargmin(line.values))
             count = f"chooses {counted(counts[best], 'component')}" if not chosen else f"{counts[best]}"
             chosen.append(f"{line.label} {count}")
-            target.axvline(counts[best], color=line.colour, lw=0.8, ls=(0, (4, 3)), zorder=1)
-            mark_best(target, counts[best], line.values[best], line.colour)
-        limit_height(target, lines)
-        set_counts_axis(target, counts)
-        label_ends(target, lines)
+            target.axvline(counts[best], color=line.colour, lw=0.8, ls=_DASHES, zorder=1)
+            _mark_best(target, counts[best], line.values[best], line.colour)
+        finish_lines(target, lines, counts)
         target.set_ylabel(f"{' and '.join(line.label for line in lines)} (smaller is better)")
         target.set_title(", ".join(chosen) + suffix)
         legend_of_labels(target, own=ax is None)
@@ -424,30 +417,8 @@ def _of_type(
 
 
 def _of_mixtures(
-    models: Sequence[GaussianMixture], X: ArrayLike | None, sample_weight: ArrayLike | None, names: Sequence[str]
+    models: Any, X: ArrayLike | None, sample_weight: ArrayLike | None, names: Sequence[str]
 ) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
-    mixtures = _mixtures(models)
-    if X is None:
-        raise raisable(InvalidParameterError)(
-            "fitted mixtures are evaluated on rows: pass X, or a Selection, which has its criteria already"
-        )
-    ordered = sorted(mixtures, key=lambda model: len(model.weights_))
-    counts = np.array([len(model.weights_) for model in ordered], dtype=np.int64)
-    if not len(counts) or (np.diff(counts) == 0).any():
-        raise raisable(InvalidParameterError)(
-            f"expected fitted mixtures, one for each number of components; got these numbers: {counts.tolist()}"
-        )
-    scores = [model.criteria(X, sample_weight) for model in ordered]
-    values = [np.array([of_model[name] for of_model in scores]) for name in names]
-    for name, of_name in zip(names, values, strict=True):
-        if not np.isfinite(of_name).any():
-            raise raisable(InvalidParameterError)(
-                f"{title(name)} is not finite for any of these mixtures: draw other criteria"
-            )
-    return counts, [np.where(np.isfinite(of_name), of_name, np.nan) for of_name in values]
-
-
-def _mixtures(models: Any) -> list[GaussianMixture]:
     expected = "expected a Selection, a fitted GaussianMixtureSearch, or a list of fitted mixtures; got "
     if not isinstance(models, Iterable) or isinstance(models, str | Mapping):
         raise TypeError(expected + type(models).__name__)
@@ -460,7 +431,37 @@ def _mixtures(models: Any) -> list[GaussianMixture]:
         if not isinstance(mixture, GaussianMixture):
             raise TypeError(f"{expected}{type(mixture).__name__}, whose number of components has no criterion")
         mixtures.append(mixture)
-    return mixtures
+    if X is None:
+        raise raisable(InvalidParameterError)(
+            "fitted mixtures are evaluated on rows: pass X, or a Selection, which has its criteria already"
+        )
+    mixtures.sort(key=lambda model: len(model.weights_))
+    counts = np.array([len(model.weights_) for model in mixtures], dtype=np.int64)
+    if not len(counts) or (np.diff(counts) == 0).any():
+        raise raisable(InvalidParameterError)(
+            f"expected fitted mixtures, one for each number of components; got these numbers: {counts.tolist()}"
+        )
+    scores = [model.criteria(X, sample_weight) for model in mixtures]
+    values = [np.array([of_model[name] for of_model in scores]) for name in names]
+    for name, of_name in zip(names, values, strict=True):
+        if not np.isfinite(of_name).any():
+            raise raisable(InvalidParameterError)(
+                f"{title(name)} is not finite for any of these mixtures: draw other criteria"
+            )
+    return counts, [np.where(np.isfinite(of_name), of_name, np.nan) for of_name in values]
+
+
+def _check_answer(answer: object, kind: type, function: str) -> None:
+    if not isinstance(answer, kind):
+        raise TypeError(f"expected what {function} returns, got {type(answer).__name__}")
+
+
+@contextmanager
+def _axes_for(answer: object, kind: type, function: str, ax: Axes | None) -> Iterator[tuple[Axes, Inks]]:
+    """Check an answer, and yield Axes to draw it on, with their inks."""
+    _check_answer(answer, kind, function)
+    with axes_of(ax) as target:
+        yield target, inks_of(target)
 
 
 _MOST_COLUMNS, _PER_LINE, _LONGEST = 11, 3, 20  # of errors: columns, pictures side by side, characters of a name
@@ -494,18 +495,15 @@ def plot_bootstrap_lrt(test: BootstrapLRT, *, ax: Axes | None = None) -> Axes:
     >>> gmm.plotting.plot_bootstrap_lrt(test).get_title()
     '1 component against 2: p = 0.05'
     """
-    _check_answer(test, BootstrapLRT, "gmm.inference.bootstrap_lrt")
-    K = test.null.n_components
-    with axes_of(ax) as target:
-        inks, (colour,) = inks_of(target), colours(1)
-        heights, edges = np.histogram(test.replicates, bins=min(30, max(8, len(test.replicates) // 5)))
-        tables = f"{counted(len(test.replicates), 'table')} drawn from {counted(K, 'component')}"
+    with _axes_for(test, BootstrapLRT, "gmm.inference.bootstrap_lrt", ax) as (target, inks):
+        K, replicates = test.null.n_components, test.replicates
+        heights, edges = np.histogram(replicates, bins=min(30, max(8, len(replicates) // 5)))
+        tables = f"{counted(len(replicates), 'table')} drawn from {counted(K, 'component')}"
         target.stairs(heights, edges, fill=True, color=inks.bars, label=tables, zorder=1)
-        high = np.quantile(test.replicates, 0.95)
-        target.axvline(high, color=inks.faint, lw=1.2, ls=(0, (4, 3)), label="5 % are above", zorder=2)
-        target.axvline(test.statistic, color=colour, lw=2.2, label="the data", zorder=3)
-        target.set_xlabel("−2 log λ: twice the gain of one more component")
-        target.set_ylabel("tables")
+        high = np.quantile(replicates, 0.95)
+        target.axvline(high, color=inks.faint, lw=1.2, ls=_DASHES, label="5 % are above", zorder=2)
+        target.axvline(test.statistic, color=_COLOUR, lw=2.2, label="the data", zorder=3)
+        target.set(xlabel="−2 log λ: twice the gain of one more component", ylabel="tables")
         target.set_title(f"{counted(K, 'component')} against {K + 1}: p = {test.p_value:.2g}")
         target.legend(loc="best")
     return target
@@ -540,14 +538,12 @@ def plot_drift(drift: Drift, *, ax: Axes | None = None) -> Axes:
     >>> plot_drift(change).get_title()
     'drift: alarm at level 0.01, p = 0.001'
     """
-    _check_answer(drift, Drift, "gmm.analysis.drift")
-    K, d = len(drift.growth), len(drift.movement)
-    errors = np.concatenate([drift.growth, drift.movement])
-    with axes_of(ax) as target:
-        inks, shades = inks_of(target), colours(K)
-        target.barh(np.arange(K + d), errors, color=[*shades, *[inks.row] * d], height=0.7, zorder=2)
+    with _axes_for(drift, Drift, "gmm.analysis.drift", ax) as (target, inks):
+        K, d = len(drift.growth), len(drift.movement)
+        errors, shades = np.concatenate([drift.growth, drift.movement]), [*colours(K), *[inks.row] * d]
+        target.barh(np.arange(K + d), errors, color=shades, height=0.7, zorder=2)
         for edge in (-drift.limit, drift.limit):
-            target.axvline(edge, color=inks.faint, lw=1.0, ls=(0, (4, 3)), zorder=1)
+            target.axvline(edge, color=inks.faint, lw=1.0, ls=_DASHES, zorder=1)
         target.axvline(0, color=inks.ink, lw=0.8, zorder=3)
         target.set_yticks(np.arange(K + d), [*(f"component {k}" for k in range(K)), *drift.columns])
         target.invert_yaxis()
@@ -586,17 +582,13 @@ def plot_eigenvalues(directions: Directions, *, ax: Axes | None = None) -> Axes:
     >>> gmm.plotting.plot_eigenvalues(gmm.analysis.directions(mixture)).get_xlabel()
     'direction'
     """
-    _check_answer(directions, Directions, "gmm.analysis.directions")
-    values = directions.eigenvalues
-    with axes_of(ax) as target:
-        places, (colour,) = np.arange(1, len(values) + 1), colours(1)
-        target.bar(places, values, color=colour, width=0.6, zorder=2)
+    with _axes_for(directions, Directions, "gmm.analysis.directions", ax) as (target, _):
+        values = directions.eigenvalues
+        n, share = len(values), values[:2].sum() / values.sum()
+        target.bar(np.arange(1, n + 1), values, color=_COLOUR, width=0.6, zorder=2)
         target.xaxis.set_major_locator(MaxNLocator(integer=True))
-        target.set_xlim(0.4, max(len(values), 2) + 0.6)
-        target.set_xlabel("direction")
-        target.set_ylabel("eigenvalue")
-        share = values[:2].sum() / values.sum()
-        target.set_title(f"the first {'two have' if len(values) > 1 else 'has'} {percent(share)} of the difference")
+        target.set(xlim=(0.4, max(n, 2) + 0.6), xlabel="direction", ylabel="eigenvalue")
+        target.set_title(f"the first {'two have' if n > 1 else 'has'} {percent(share)} of the difference")
     return target
 
 
@@ -640,17 +632,15 @@ def plot_entropies(combined: CombinedComponents, *, by: str = "clusters", ax: Ax
     best = combined.n_clusters if by == "clusters" else combined.n_clusters_by_rows
     x = np.arange(1.0, K + 1) if by == "clusters" else np.concatenate([[0.0], np.cumsum(combined.merged_rows)])
     with axes_of(ax) as target:
-        inks, (colour,) = inks_of(target), colours(1)
         for part in (slice(best), slice(best - 1, combined.n_present)):
             if len(x[part]) > 1 and np.ptp(x[part]) > 0:
-                slope, level = np.polyfit(x[part], entropies[part], 1)
-                target.plot(x[part], slope * x[part] + level, color=inks.faint, lw=1.2, ls=(0, (4, 3)), zorder=1)
-        target.plot(x, entropies, color=colour, lw=1.8, marker="o", ms=4.5, zorder=3)
-        mark_best(target, x[best - 1], entropies[best - 1], colour)
+                fitted = np.polyval(np.polyfit(x[part], entropies[part], 1), x[part])
+                target.plot(x[part], fitted, color=inks_of(target).faint, lw=1.2, ls=_DASHES, zorder=1)
+        target.plot(x, entropies, color=_COLOUR, **_LINE)
+        _mark_best(target, x[best - 1], entropies[best - 1], _COLOUR)
         if by == "clusters":
-            set_counts_axis(target, range(1, K + 1))
-        target.set_xlabel("clusters" if by == "clusters" else "rows merged into 1 cluster")
-        target.set_ylabel("entropy, nats")
+            _set_counts_axis(target, range(1, K + 1))
+        target.set(xlabel="clusters" if by == "clusters" else "rows merged into 1 cluster", ylabel="entropy, nats")
         target.set_title(f"{counted(best, 'cluster')} suggested of {counted(K, 'component')}")
     return target
 
@@ -682,18 +672,15 @@ def plot_stability(stability: Stability, *, ax: Axes | None = None) -> Axes:
     >>> gmm.plotting.plot_stability(gmm.inference.stability(X, range(2, 5), random_state=0)).get_title()
     '3 components are the most stable'
     """
-    _check_answer(stability, Stability, "gmm.inference.stability")
-    counts, curve = stability.n_components, stability.curve
-    with axes_of(ax) as target:
-        inks, (colour,) = inks_of(target), colours(1)
+    with _axes_for(stability, Stability, "gmm.inference.stability", ax) as (target, inks):
+        counts, curve, best = stability.n_components, stability.curve, stability.best
         places = np.repeat(counts, stability.splits.shape[1])
         target.plot(places, stability.splits.ravel(), "o", ms=3, color=inks.faint, alpha=0.5, mew=0, zorder=1)
         errors = np.nan_to_num(stability.standard_errors)
-        target.errorbar(counts, curve, yerr=errors, color=colour, lw=1.8, marker="o", ms=4.5, capsize=3, zorder=3)
-        target.axhline(1, color=inks.faint, lw=1.0, ls=(0, (4, 3)), zorder=0)
-        best = stability.best
-        mark_best(target, best, float(curve[counts == best][0]), colour)
-        set_counts_axis(target, counts)
+        target.errorbar(counts, curve, yerr=errors, color=_COLOUR, capsize=3, **_LINE)
+        target.axhline(1, color=inks.faint, lw=1.0, ls=_DASHES, zorder=0)
+        _mark_best(target, best, float(curve[counts == best][0]), _COLOUR)
+        _set_counts_axis(target, counts)
         target.set_ylabel("disagreement of halves (1: random)")
         target.set_title(f"{counted(best, 'component')} are the most stable")
     return target
@@ -729,36 +716,31 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
     """
     _check_answer(errors, StandardErrors, "gmm.inference.standard_errors")
     ends, mixture, names = errors.intervals(level), fitted_parameters(errors.model), names_of_features(errors.model)
-    parts = [("weight", mixture.weights, ends.weights)]
-    parts += [(name, mixture.means[:, j], ends.means[:, j]) for j, name in enumerate(names[:_MOST_COLUMNS])]
-    K, lines = mixture.n_components, -(-len(parts) // _PER_LINE)
-    across = min(len(parts), _PER_LINE)
+    K, shown = mixture.n_components, names[:_MOST_COLUMNS]
+    estimates, intervals = [mixture.weights, *mixture.means.T], [ends.weights, *np.moveaxis(ends.means, 1, 0)]
+    n, across = 1 + len(shown), min(1 + len(shown), _PER_LINE)
+    lines = -(-n // _PER_LINE)
     with mpl.rc_context(STYLE), closed_on_failure():
         size = 1.8 * across, 0.3 + lines * (0.9 + 0.3 * K)
         figure, axes = plt.subplots(lines, across, figsize=size, sharey=True, squeeze=False)
         every: Any = axes.ravel()
-        for ax, (name, estimates, interval) in zip(every, parts, strict=False):
+        for ax, name, places, interval in zip(every, ("weight", *shown), estimates, intervals, strict=False):
             fix_tick_colours(ax)
             for k, shade in enumerate(inks_of(ax).strong(colours(K))):
                 ax.plot(interval[k], [k, k], color=shade, linewidth=2.2, solid_capstyle="round", zorder=2)
-                ax.plot(estimates[k], k, "o", color=shade, ms=5, zorder=3)
+                ax.plot(places[k], k, "o", color=shade, ms=5, zorder=3)
             ax.set_title(literal(name, _LONGEST, names))
             ax.grid(axis="x", color=inks_of(ax).bars, linewidth=0.7, zorder=0)
             ax.set_yticks(range(K), [str(k) for k in range(K)])
             ax.locator_params(axis="x", nbins=3)
         every[0].set_ylim(K - 0.5, -0.5)
-        for ax in every[len(parts) :]:
+        for ax in every[n:]:
             ax.set_axis_off()
         for ax in axes[:, 0]:
             ax.set_ylabel("component")
         hidden = f"; {_MOST_COLUMNS} of {len(names)} columns" if len(names) > _MOST_COLUMNS else ""
         figure.suptitle(f"estimates, {percent(level)} confidence intervals{hidden}", fontsize=11)
-    return np.asarray(every[: len(parts)], dtype=object)
-
-
-def _check_answer(answer: object, kind: type, function: str) -> None:
-    if not isinstance(answer, kind):
-        raise TypeError(f"expected what {function} returns, got {type(answer).__name__}")
+    return np.asarray(every[:n], dtype=object)
 
 
 _FEW_PASSES = 60  # most passes that are drawn with a dot each
@@ -801,18 +783,21 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
     """
     fitted = fitted_mixture(model)
     best, others = _histories(fitted)
+    resolution = _resolution([best, *others])
     with axes_of(ax) as target:
         for number, trace in enumerate(others):
             label = f"other starts ({len(others)})" if number == 0 else None
-            target.plot(
-                *_passes(trace), color=FAINT, lw=1, alpha=max(0.3, 0.9 - 0.03 * len(others)), label=label, zorder=2
-            )
-            _mark_end(target, trace, FAINT, 3.5)
+            alpha = max(0.3, 0.9 - 0.03 * len(others))
+            _draw_trace(target, trace, FAINT, 3.5, lw=1, alpha=alpha, label=label, zorder=2)
         # Invisible differences count as ties.
-        as_high = best.objective[-1] - _resolution([best, *others])
-        n_ties = sum(trace.objective[-1] >= as_high for trace in others)
+        n_ties = sum(trace.objective[-1] >= best.objective[-1] - resolution for trace in others)
         rank = f"tied with {counted(n_ties, 'other')}" if n_ties else "the best"
-        _draw_best(target, best, f"start {best.start + 1}, {rank}" if others else None)
+        dots, label = "o" if len(best) <= _FEW_PASSES else None, f"start {best.start + 1}, {rank}" if others else None
+        _draw_trace(target, best, _COLOUR, 8, lw=2, marker=dots, ms=3, label=label, zorder=3)
+        rejected = [number for number, accepted in enumerate(best.accepted) if not accepted]
+        if rejected:
+            passes, values = np.array(rejected) + 1, np.array(best.objective)[rejected]
+            target.plot(passes, values, "x", color=inks_of(target).ink, ms=6, label="rejected step", zorder=4)
         target.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         target.ticklabel_format(axis="y", useOffset=False)  # an offset such as 1e−6−6.84487 is hard to read
         longest = max(map(len, (best, *others)))
@@ -856,46 +841,14 @@ def _resolution(traces: list[Trace]) -> float:
     return max((max(values) - min(values)) / 1000, 1e-6 * max(map(abs, values)))
 
 
-def _passes(trace: Trace) -> tuple[range, tuple[float, ...]]:
-    return range(1, len(trace) + 1), trace.objective
-
-
-def _draw_best(ax: Axes, trace: Trace, label: str | None) -> None:
-    colour = colours(1)[0]
-    dots = "o" if len(trace) <= _FEW_PASSES else None
-    ax.plot(*_passes(trace), color=colour, lw=2, marker=dots, ms=3, label=label, zorder=3)
-    passes = zip(*_passes(trace), trace.accepted, strict=True)
-    rejected = [(number, value) for number, value, accepted in passes if not accepted]
-    if rejected:
-        ax.plot(*zip(*rejected, strict=True), "x", color=inks_of(ax).ink, ms=6, label="rejected step", zorder=4)
-    _mark_end(ax, trace, colour, 8)
-
-
-def _mark_end(ax: Axes, trace: Trace, colour: Any, size: float) -> None:
-    face = colour if trace.converged else inks_of(ax).paper
-    at = ([len(trace)], [trace.objective[-1]])
-    ax.plot(*at, "o", ms=size, mfc=face, mec=colour, mew=1.2, clip_on=False, zorder=5)
+def _draw_trace(ax: Axes, trace: Trace, colour: Any, size: float, **style: Any) -> None:
+    """Draw a line, and a dot at its end, which is open if the run did not converge."""
+    ax.plot(range(1, len(trace) + 1), trace.objective, color=colour, **style)
+    end: Any = {"mfc": colour if trace.converged else inks_of(ax).paper, "mec": colour, "mew": 1.2, "ms": size}
+    ax.plot([len(trace)], [trace.objective[-1]], "o", clip_on=False, zorder=5, **end)
 
 
 _MOST_LEAVES = 30
-
-
-class _Tree(NamedTuple):
-    """Merges of leaves (m − 1, 2), each named by its first leaf, at rising heights (m − 1,)."""
-
-    merges: NDArray[np.intp]
-    heights: Array
-    leaves: Sequence[str]
-    leaf_name: str
-    height_name: str
-
-    @property
-    def order(self) -> list[int]:
-        """The leaves from left to right, such that no lines cross."""
-        members = {leaf: [leaf] for leaf in range(len(self.leaves))}
-        for a, b in self.merges.tolist():
-            members[a] += members.pop(b)
-        return members[0]
 
 
 def plot_hierarchy(
@@ -938,56 +891,58 @@ def plot_hierarchy(
     '3 clusters of 30 rows'
     """
     if isinstance(of, CombinedComponents):
-        K, suggestion = len(of.entropies), of.n_clusters
-        tree = _Tree(of.merges, np.arange(1.0, K), [*map(str, range(K))], "component", "clusters")
-        what = counted(K, "component")
+        m, merges, suggestion = len(of.entropies), of.merges, of.n_clusters
+        heights, leaves, what = np.arange(1.0, m), [*map(str, range(m))], counted(m, "component")
     else:
-        (tree, what), suggestion = _of_rows(of, random_state), 1
-    n = check_whole(suggestion if n_clusters is None else n_clusters, "n_clusters", 1, len(tree.leaves))
+        source = as_one_array(as_source(of, estimator=plot_hierarchy.__name__)[0], "a picture")
+        rng = check_random_state(random_state)
+        ward = hierarchy_of(views_of(sampled(source, 1, rng), FULL)[1], rng)
+        n, weight, suggestion = len(ward.weight), ward.weight.sum(), 1
+        m = min(n, _MOST_LEAVES)
+        clusters = ward.clusters(m)
+        merges = clusters[ward.merges[n - m :]]
+        heights = np.sqrt(2 * weight * ward.costs[n - m :])
+        leaves = [*map(amount, np.bincount(clusters, ward.weight))]
+        what = ("" if weight == source.n_rows else f"{amount(weight)} of ") + counted(source.n_rows, "row")
+    n_clusters = check_whole(suggestion if n_clusters is None else n_clusters, "n_clusters", 1, m)
     with axes_of(ax) as target:
-        _draw(target, tree, n)
-        target.set_title(f"{counted(n, 'cluster')} of {what}" if n > 1 else what)
+        order = _draw_tree(target, merges, heights, n_clusters)
+        target.set_xticks(np.arange(m), [leaves[leaf] for leaf in order], rotation=90 if m > 15 else 0)
+        target.set(xlim=(-0.7, m - 0.3), ylim=(0, (heights[-1] if m > 1 else 1.0) * 1.05))
+        if isinstance(of, CombinedComponents):
+            target.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            target.yaxis.set_major_formatter(lambda height, _: f"{m - height:.0f}")
+            target.set(xlabel="component", ylabel="clusters")
+        else:
+            target.set(xlabel="rows", ylabel="distance (Ward)")
+        target.set_title(f"{counted(n_clusters, 'cluster')} of {what}" if n_clusters > 1 else what)
     return target
 
 
-def _of_rows(X: ArrayLike, random_state: Any) -> tuple[_Tree, str]:
-    source = as_one_array(as_source(X, estimator=plot_hierarchy.__name__)[0], "a picture")
-    rng = check_random_state(random_state)
-    ward = hierarchy_of(views_of(sampled(source, 1, rng), FULL)[1], rng)
-    n = len(ward.weight)
-    m = min(n, _MOST_LEAVES)
-    leaf_of = ward.clusters(m)
-    sizes = np.bincount(leaf_of, ward.weight)
-    heights = np.sqrt(2 * ward.weight.sum() * ward.costs[n - m :])
-    tree = _Tree(leaf_of[ward.merges[n - m :]], heights, [*map(amount, sizes)], "rows", "distance (Ward)")
-    drawn = "" if ward.weight.sum() == source.n_rows else f"{amount(ward.weight.sum())} of "
-    return tree, drawn + counted(source.n_rows, "row")
+def _draw_tree(ax: Axes, merges: NDArray[np.intp], heights: Array, n_clusters: int) -> list[int]:
+    """Draw merges of leaves (m − 1, 2), each named by its first leaf, at rising heights (m − 1,).
 
-
-def _draw(ax: Axes, tree: _Tree, n_clusters: int) -> None:
-    inks, K = inks_of(ax), len(tree.leaves)
-    clusters, shades = clusters_after(tree.merges[: K - n_clusters], K), colours(n_clusters)
-    x, heights = np.empty(K), np.zeros(K)
-    x[tree.order] = np.arange(K)
+    Return the leaves from left to right, such that no lines cross.
+    """
+    inks, m = inks_of(ax), len(merges) + 1
+    members = {leaf: [leaf] for leaf in range(m)}
+    for a, b in merges.tolist():
+        members[a] += members.pop(b)
+    order = members[0]
+    clusters, shades = clusters_after(merges[: m - n_clusters], m), colours(n_clusters)
+    x, tops = np.empty(m), np.zeros(m)
+    x[order] = np.arange(m)
     lines, tints = [], []
-    for number, ((a, b), height) in enumerate(zip(tree.merges.tolist(), tree.heights.tolist(), strict=True)):
-        lines.append([(x[a], heights[a]), (x[a], height), (x[b], height), (x[b], heights[b])])
-        tints.append(tuple(shades[clusters[a]]) if n_clusters > 1 and number < K - n_clusters else inks.ink)
-        x[a], heights[a] = (x[a] + x[b]) / 2, height
+    for number, ((a, b), height) in enumerate(zip(merges.tolist(), heights.tolist(), strict=True)):
+        lines.append([(x[a], tops[a]), (x[a], height), (x[b], height), (x[b], tops[b])])
+        tints.append(tuple(shades[clusters[a]]) if n_clusters > 1 and number < m - n_clusters else inks.ink)
+        x[a], tops[a] = (x[a] + x[b]) / 2, height
     ax.add_collection(LineCollection(lines, colors=tints, linewidths=1.6, zorder=2))
-    order = np.array(tree.order)
     if n_clusters > 1:
-        ax.scatter(np.arange(K), np.zeros(K), s=26, c=shades[clusters[order]], zorder=3, clip_on=False)
-        reached = np.concatenate([[0.0], tree.heights, tree.heights[-1:] * 1.05])[K - n_clusters :][:2]
-        ax.axhline(float(reached.mean()), color=inks.faint, lw=1.2, ls=(0, (4, 3)), zorder=1)
-    ax.set_xticks(np.arange(K), [tree.leaves[leaf] for leaf in order], rotation=90 if K > 15 else 0)
-    ax.set_xlim(-0.7, K - 0.3)
-    ax.set_ylim(0, (tree.heights[-1] if K > 1 else 1.0) * 1.05)
-    if tree.height_name == "clusters":
-        ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        ax.yaxis.set_major_formatter(lambda height, _: f"{K - height:.0f}")
-    ax.set_xlabel(tree.leaf_name)
-    ax.set_ylabel(tree.height_name)
+        ax.scatter(np.arange(m), np.zeros(m), s=26, c=shades[clusters[order]], zorder=3, clip_on=False)
+        reached = np.concatenate([[0.0], heights, heights[-1:] * 1.05])[m - n_clusters :][:2]
+        ax.axhline(float(reached.mean()), color=inks.faint, lw=1.2, ls=_DASHES, zorder=1)
+    return order
 
 
 _OF_CURVES = plot_bootstrap_lrt, plot_drift, plot_eigenvalues, plot_entropies, plot_stability, plot_standard_errors

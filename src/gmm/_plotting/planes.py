@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -22,18 +20,9 @@ from scipy.ndimage import find_objects
 
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._plotting import frame
-from gmm._plotting.scene import Scene, certainty, check_components_alone, coordinates, grid, scene_of, scored
-from gmm._plotting.style import NOISE, STYLE, Inks, closed_on_failure, colours, inks_of
-from gmm._plotting.view import (
-    MOST_PAIRED,
-    View,
-    axis_deviations,
-    check_contents,
-    columns_of,
-    content_label,
-    ellipse,
-    literal,
-)
+from gmm._plotting.scene import certainty, check_components_alone, coordinates, grid, scene_of, scored
+from gmm._plotting.style import NOISE, Inks, colours, inks_of
+from gmm._plotting.view import MOST_PAIRED, axis_deviations, check_contents, columns_of, content_label, ellipse, literal
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._text.words import counted, percent
@@ -118,56 +107,39 @@ def plot_clusters(
     return frame.draw(scene, view, ax, partial(_draw_clusters, contents=contents), frame.heading(scene))
 
 
-def _draw_clusters(
-    ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]
-) -> list[frame.Entries]:
-    if view.n_axes == 1:
-        return _clusters_along_axis(ax, scene, view, edges, small)
-    mixture = view.marginal(scene.mixture)
-    frame.rows(ax, scene, view, frame.row_colours(scene))
-    frame.ellipses(ax, mixture, contents, scene.present, scene.shades)
-    frame.numbers(ax, mixture.means, scene.present, scene.shades, small=small)
-    lines: frame.Entries = [
-        (Line2D([], [], color=inks_of(ax).faint, **frame.stroke(order)), f"{content_label(part)} of a component")
-        for order, part in enumerate(contents)
-    ]
-    return [frame.component_entries(scene), lines]
+def _draw_clusters(panel: frame.Panel, contents: list[float]) -> list[frame.Entries]:
+    scene, inks = panel.scene, panel.inks
+    if panel.view.n_axes == 1:
+        return [frame.component_entries(scene), _clusters_along_axis(panel)]
+    panel.rows(frame.row_colours(scene))
+    panel.ellipses(panel.mixture, contents, scene.present)
+    panel.numbers(panel.mixture.means, scene.present)
+    lines = [Line2D([], [], color=inks.faint, **frame.stroke(order)) for order in range(len(contents))]
+    labels = [f"{content_label(part)} of a component" for part in contents]
+    return [frame.component_entries(scene), list(zip(lines, labels, strict=True))]
 
 
-def _clusters_along_axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> list[frame.Entries]:
-    mixture = view.marginal(scene.mixture)
-    inks = inks_of(ax)
-    heights = frame.histogram(ax, scene, view, mixture, edges[0])
-    x, density, parts = frame.curve(mixture, edges)
-    noise = _noise_along(scene, view)
-    density = density + noise
-    ax.plot(x, density, color=inks.ink, linewidth=1.6, zorder=3)
-    shades = scene.shades
+def _clusters_along_axis(panel: frame.Panel) -> frame.Entries:
+    ax, scene, mixture, ink = panel.ax, panel.scene, panel.mixture, panel.inks.ink
+    x, density, parts = frame.curve(mixture, panel.edges)
+    noise, entries = scene.mixture.noise, frame.Entries()
+    if noise and panel.view.of_features:  # along another direction, its density is no constant
+        low, high = noise.box
+        (width,) = np.abs(panel.view.matrix) @ (high - low)
+        density = density + float(scene.mixture.noise_weight / width)
+    top = panel.histogram(float(density.max()))
+    ax.plot(x, density, color=ink, linewidth=1.6, zorder=3)
     for k in scene.present:
         visible = parts[:, k] > 1e-3 * density.max()  # elsewhere the line would run along the axis
-        ax.fill_between(x, parts[:, k], where=visible, color=shades[k], alpha=0.25, linewidth=0, zorder=2)
-        ax.plot(x[visible], parts[visible, k], color=shades[k], linewidth=1.4, zorder=2.5)
-    top = frame.top_limit(heights, float(density.max()))
-    ax.set_ylim(0, top)
-    ax.set_ylabel("density")
+        ax.fill_between(x, parts[:, k], where=visible, color=scene.shades[k], alpha=0.25, linewidth=0, zorder=2)
+        ax.plot(x[visible], parts[visible, k], color=scene.shades[k], linewidth=1.4, zorder=2.5)
+    ax.set(ylim=(0, top), ylabel="density")
     peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
-    frame.numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, scene.shades, small=small)
-    sum_entry: frame.Entries = (
-        [(Line2D([], [], color=inks.ink, linewidth=1.6), f"sum of the components{' and noise' if noise else ''}")]
-        if scene.n_components > 1 or noise
-        else []
-    )
-    return [frame.component_entries(scene), [*sum_entry, (Patch(color=inks.bars), "rows")]]
-
-
-def _noise_along(scene: Scene, view: View) -> float:
-    """Return the density of the noise along a feature; 0 without noise, and along another direction."""
-    noise = scene.mixture.noise
-    if not noise or not view.of_features:
-        return 0.0
-    low, high = noise.box
-    (width,) = np.abs(view.matrix) @ (high - low)
-    return float(scene.mixture.noise_weight / width)
+    panel.numbers(np.column_stack([mixture.means[:, 0], peaks]), scene.present)
+    if scene.n_components > 1 or noise:
+        line = Line2D([], [], color=ink, linewidth=1.6)
+        entries.append((line, f"sum of the components{' and noise' if noise else ''}"))
+    return [*entries, (Patch(color=panel.inks.bars), "rows")]
 
 
 _TINTS = 400  # tinted cells along each axis of a plane; twice as many along a single axis
@@ -239,80 +211,66 @@ def _shares(mixture: MixtureParameters, clusters: NDArray[np.intp], points: Arra
     return responsibilities if len(set(clusters.tolist())) == len(clusters) else shares_of(clusters, responsibilities)
 
 
-def _draw_regions(
-    ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, uncertainty: bool
-) -> list[frame.Entries]:
-    mixture = view.marginal(scene.mixture)
+def _draw_regions(panel: frame.Panel, uncertainty: bool) -> list[frame.Entries]:
+    scene, inks = panel.scene, panel.inks
     weights = np.zeros(scene.n_components)
-    weights[scene.present] = mixture.weights[scene.present]  # components without rows have no region
-    mixture = mixture.with_other(weights=weights)
-    draw_panel = _regions_along_axis if view.n_axes == 1 else _regions_in_plane
-    places = draw_panel(ax, scene, view, mixture, edges, uncertainty)
-    frame.numbers(ax, places, scene.present, scene.shades, small=small)
-    entries, inks = frame.marginal_note("regions in", view, small=small), inks_of(ax)
+    weights[scene.present] = panel.mixture.weights[scene.present]  # components without rows have no region
+    mixture = panel.mixture.with_other(weights=weights)
+    draw_panel = _regions_along_axis if panel.view.n_axes == 1 else _regions_in_plane
+    panel.numbers(draw_panel(panel, mixture, uncertainty), scene.present)
+    entries = frame.marginal_note("regions in", panel)
     if scene.n_clusters > 1:
-        what = "classes" if scene.classes else "clusters" if scene.n_clusters < scene.n_components else "components"
+        what = "classes" if scene.classes else "clusters" if scene.combined else "components"
         entries.append((Line2D([], [], color=inks.ink, linewidth=1), f"two {what} equally probable"))
     if scene.n_clusters > 1 and uncertainty:
-        entries.append(
-            (Patch(facecolor=inks.pale, edgecolor=inks.pale_edge), f"{'dark' if inks.dark else 'pale'}: uncertain")
-        )
+        patch = Patch(facecolor=inks.pale, edgecolor=inks.pale_edge)
+        entries.append((patch, f"{'dark' if inks.dark else 'pale'}: uncertain"))
     return [frame.component_entries(scene), entries]
 
 
-def _regions_in_plane(
-    ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool
-) -> Array:
-    axes = [_centres(edge, _TINTS) for edge in edges]
-    tints = _tints(scene, _shares(mixture, scene.clusters, grid(axes)), uncertainty).reshape(_TINTS, _TINTS, 4)
-    _show_tints(ax, tints, edges)
-    frame.rows(ax, scene, view, frame.row_colours(scene, 0.45, 0.95), area=0.8)
+def _regions_in_plane(panel: frame.Panel, mixture: MixtureParameters, uncertainty: bool) -> Array:
+    scene = panel.scene
+    _show_tints(panel, mixture, uncertainty, _TINTS)
+    panel.rows(frame.row_colours(scene, 0.45, 0.95), area=0.8)
     if scene.n_clusters > 1:
-        lines = LineCollection(
-            boundaries(mixture, edges, scene.clusters), colors=inks_of(ax).ink, linewidths=1.0, zorder=3
-        )
+        segments = boundaries(mixture, panel.edges, scene.clusters)
+        lines = LineCollection(segments, colors=panel.inks.ink, linewidths=1.0, zorder=3)
         lines.set_gid("boundaries")
-        ax.add_collection(lines, autolim=False)
+        panel.ax.add_collection(lines, autolim=False)
     return mixture.means
 
 
-def _regions_along_axis(
-    ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool
-) -> Array:
-    (x,) = coordinates(mixture, edges, n=800)
+def _regions_along_axis(panel: frame.Panel, mixture: MixtureParameters, uncertainty: bool) -> Array:
+    ax, scene, means = panel.ax, panel.scene, mixture.means[:, 0]
+    (x,) = coordinates(mixture, panel.edges, n=800)
     shares = _shares(mixture, scene.clusters, x[:, None])
-    tints = _tints(scene, _shares(mixture, scene.clusters, _centres(edges[0], 2 * _TINTS)[:, None]), uncertainty)[None]
-    _show_tints(ax, tints, [edges[0], (0.0, 1.0)])
-    shades = inks_of(ax).strong(scene.cluster_shades)
+    _show_tints(panel, mixture, uncertainty, 2 * _TINTS)
+    shades = panel.inks.strong(scene.cluster_shades)
     for k in np.unique(scene.clusters[scene.present]):
         ax.plot(x, shares[:, k], color=shades[k], linewidth=1.6, zorder=2)
-    points = boundaries(mixture, edges, scene.clusters)
-    ax.vlines([point[0, 0] for point in points], 0, 1, color=inks_of(ax).ink, linewidth=1, zorder=3, gid="boundaries")
-    values = view.project(scene.sample_rows)[:, 0]
+    points = np.ravel(boundaries(mixture, panel.edges, scene.clusters))
+    ax.vlines(points, 0, 1, color=panel.inks.ink, linewidth=1, zorder=3, gid="boundaries")
+    values = panel.points[:, 0]
     ax.scatter(values, np.full(len(values), -0.04), s=30, c=frame.row_colours(scene), marker="|", linewidths=0.8)
-    ax.set_ylim(-0.08, 1.08)
-    ax.set_ylabel("responsibility")
-    highest = shares[np.abs(x[:, None] - mixture.means[:, 0]).argmin(axis=0), scene.clusters]
-    return np.column_stack([mixture.means[:, 0], highest])
+    ax.set(ylim=(-0.08, 1.08), ylabel="responsibility")
+    return np.column_stack([means, shares[np.abs(x[:, None] - means).argmin(axis=0), scene.clusters]])
+
+
+def _show_tints(panel: frame.Panel, mixture: MixtureParameters, uncertainty: bool, n: int) -> None:
+    """Tint n cells along each axis by their most probable cluster; those of a single axis extend from 0 to 1."""
+    shares = _shares(mixture, panel.scene.clusters, grid([_centres(edge, n) for edge in panel.edges]))
+    opacity = np.full(len(shares), 0.35)
+    if uncertainty:
+        opacity = _PALEST + (_FULLEST - _PALEST) * certainty(shares)
+    tints = np.column_stack([panel.scene.cluster_shades[shares.argmax(axis=1)], opacity]).reshape(-1, n, 4)
+    across, up = [*panel.edges, (0.0, 1.0)][:2]
+    style: Any = {"origin": "lower", "aspect": "auto", "interpolation": "nearest", "zorder": 0}
+    panel.ax.imshow(tints, extent=(*across, *up), **style)
 
 
 def _centres(edge: Array, n: int) -> Array:
     low, high = edge
     return np.asarray(low + (np.arange(n) + 0.5) * (high - low) / n)
-
-
-def _show_tints(ax: Axes, tints: Array, edges: Any) -> None:
-    (left, right), (bottom, top) = edges
-    extent = (float(left), float(right), float(bottom), float(top))
-    ax.imshow(tints, extent=extent, origin="lower", aspect="auto", interpolation="nearest", zorder=0)
-
-
-def _tints(scene: Scene, responsibilities: Array, uncertainty: bool) -> Array:
-    opacity = np.full(len(responsibilities), 0.35)
-    if uncertainty:
-        opacity = _PALEST + (_FULLEST - _PALEST) * certainty(responsibilities)
-    shades = scene.cluster_shades[responsibilities.argmax(axis=1)]
-    return np.column_stack([shades, opacity])
 
 
 def _boundary_lines(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]) -> list[Array]:
@@ -458,55 +416,37 @@ def plot_uncertainty(
     return frame.draw(scene, view, ax, _draw_uncertainty, "Uncertainty of the assignment")
 
 
-def _draw_uncertainty(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> list[frame.Entries]:
-    places = (
-        _uncertainty_along_axis(ax, scene, view, edges) if view.n_axes == 1 else _uncertainty_in_plane(ax, scene, view)
-    )
-    frame.numbers(ax, places, scene.present, scene.shades, small=small)
+def _draw_uncertainty(panel: frame.Panel) -> list[frame.Entries]:
+    scene, inks = panel.scene, panel.inks
+    uncertainty = 1 - scene.shares_of(scene.responsibilities).max(axis=1)
+    largest = 1 - 1 / scene.n_clusters
+    if panel.view.n_axes == 1:
+        (x,) = coordinates(panel.mixture, panel.edges, n=800)
+        shares = scene.shares_of(scored(panel.mixture, x[:, None])[0])
+        panel.ax.plot(x, 1 - shares.max(axis=1), color=inks.faint, linewidth=1.4, zorder=1)
+        size, shades = 10 * np.sqrt(_area(uncertainty)), _ink(uncertainty, inks)
+        panel.ax.scatter(panel.points[:, 0], uncertainty, s=size, c=shades, linewidths=0, zorder=2)
+        panel.ax.set(ylim=(-0.04, max(0.55, 1.1 * largest)), ylabel="uncertainty")
+        places = np.column_stack([panel.mixture.means[:, 0], np.zeros(scene.n_components)])
+    else:
+        order = np.argsort(uncertainty, kind="stable")  # the uncertain ones on top
+        panel.rows(_ink(uncertainty[order], inks), _area(uncertainty[order]), order)
+        places = panel.mixture.means
+    panel.numbers(places, scene.present)
+    examples = np.array([value for value in _EXAMPLES if value < largest + 1e-9])
+    marks = zip(examples, _ink(examples, inks), 4 * np.sqrt(_area(examples)), strict=True)
     sizes: frame.Entries = [
-        (_example(value, inks_of(ax)), f"uncertainty {value:g}")
-        for value in _EXAMPLES
-        if value < 1 - 1 / scene.n_clusters + 1e-9
+        (Line2D([], [], marker="o", linestyle="", color=ink, markersize=size), f"uncertainty {value:g}")
+        for value, ink, size in marks
     ]
-    every, weight = scene.uncertainty_of_all, scene.sample_weight
+    every, weight = scene.uncertainty_of_all, scene.source.sample_weight
     part, mean = (float(np.average(values, weights=weight)) for values in (every > _NOTED, every))
     summary = [f"mean {mean:.2g}", f"above {_NOTED:g}: {percent(part) + ' of' if part else 'no'} rows"]
     return [sizes, list(map(frame.note, summary))]
 
 
-def _uncertainty_in_plane(ax: Axes, scene: Scene, view: View) -> Array:
-    order = np.argsort(scene.uncertainty, kind="stable")  # the uncertain ones on top
-    ordered = replace(scene, sample_index=scene.sample_index[order], responsibilities=scene.responsibilities[order])
-    frame.rows(ax, ordered, view, _ink(ordered.uncertainty, inks_of(ax)), area=_area(ordered.uncertainty))
-    return view.project(scene.mixture.means)
-
-
-def _uncertainty_along_axis(ax: Axes, scene: Scene, view: View, edges: Array) -> Array:
-    mixture = view.marginal(scene.mixture)
-    (x,) = coordinates(mixture, edges, n=800)
-    responsibilities, _ = scored(mixture, x[:, None])
-    ax.plot(x, 1 - scene.shares_of(responsibilities).max(axis=1), color=inks_of(ax).faint, linewidth=1.4, zorder=1)
-    values, uncertainty = view.project(scene.sample_rows)[:, 0], scene.uncertainty
-    ax.scatter(
-        values,
-        uncertainty,
-        s=10 * np.sqrt(_area(uncertainty)),
-        c=_ink(uncertainty, inks_of(ax)),
-        linewidths=0,
-        zorder=2,
-    )
-    ax.set_ylim(-0.04, max(0.55, 1.1 * (1 - 1 / scene.n_clusters)))
-    ax.set_ylabel("uncertainty")
-    return np.column_stack([mixture.means[:, 0], np.zeros(len(mixture.means))])
-
-
-def _example(uncertainty: float, inks: Inks) -> Line2D:
-    ink, size = _ink(np.array([uncertainty]), inks)[0], 4 * float(np.sqrt(_area(uncertainty)))
-    return Line2D([], [], marker="o", linestyle="", color=ink, markersize=size)
-
-
-def _area(uncertainty: Any) -> Any:
-    return _LEAST + _MORE * np.clip(2 * np.asarray(uncertainty), 0, 1)
+def _area(uncertainty: Array) -> Array:
+    return _LEAST + _MORE * np.clip(2 * uncertainty, 0, 1)
 
 
 def _ink(uncertainty: Array, inks: Inks) -> Array:
@@ -588,40 +528,43 @@ def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Ar
     return np.asarray(np.quantile(log_density, 1 - np.asarray(contents)))
 
 
-def _draw_density(
-    ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]
-) -> list[frame.Entries]:
-    mixture = view.marginal(scene.mixture)
-    levels, inks = highest_density(mixture, contents), inks_of(ax)
-    if view.n_axes == 1:
-        _curve(ax, mixture, edges, levels)
-        frame.rug(ax, view.project(scene.sample_rows)[:, 0], 0.015, alpha=0.25)
+def _draw_density(panel: frame.Panel, contents: list[float]) -> list[frame.Entries]:
+    inks, n = panel.inks, len(contents)
+    levels = highest_density(panel.mixture, contents)
+    keys: list[Artist]
+    shades = LinearSegmentedColormap.from_list("gmm_density", [inks.paper, _SHADES[-1]] if inks.dark else _SHADES)
+    if panel.view.n_axes == 1:
+        tints = shades(np.linspace(0.95, 0.25, n))
+        x, density, _ = frame.curve(panel.mixture, panel.edges)
+        for level, tint in reversed(list(zip(np.exp(levels), tints, strict=True))):
+            panel.ax.fill_between(x, density, where=density >= level, color=tint, linewidth=0, interpolate=True)
+        panel.ax.plot(x, density, color=inks.ink, linewidth=1.6)
+        panel.ax.set(ylim=(0, 1.08 * density.max()), ylabel="density")
+        panel.rug(panel.points[:, 0], 0.015, alpha=0.25)
+        marker, keys = "|", [Patch(color=tint) for tint in tints]
     else:
-        ax.set(xlim=edges[0], ylim=edges[1])  # before the labels are placed, which depends on sizes
-        _contours_in_plane(ax, scene, view, mixture, dict(zip(levels, contents, strict=True)), small)
-    keys: list[Artist] = [Line2D([], [], color=inks.ink, linewidth=width) for width in _line_widths(len(contents))]
-    if view.n_axes == 1:
-        keys = [Patch(color=tint) for tint in _tints_below_curve(ax, len(contents))]
+        widths = [max(1.8 - 0.5 * i, 0.8) for i in range(n)]
+        _contours_in_plane(panel, dict(zip(levels, contents, strict=True)), widths[::-1], shades)
+        marker, keys = "o", [Line2D([], [], color=inks.ink, linewidth=width) for width in widths]
     lines: frame.Entries = [
-        (key, f"{content_label(part)} " + ("within" if small else f"above log density {level:.3g}".replace("-", "−")))
+        (
+            key,
+            f"{content_label(part)} "
+            + ("within" if panel.small else f"above log density {level:.3g}".replace("-", "−")),
+        )
         for key, part, level in zip(keys, contents, levels, strict=True)
     ]
-    dots = Line2D([], [], color=inks.faint, marker="o" if view.n_axes == 2 else "|", linestyle="", markersize=4)
-    return [lines, [(dots, "rows"), *frame.marginal_note("density in", view, small=small)]]
+    dots = Line2D([], [], color=inks.faint, marker=marker, linestyle="", markersize=4)
+    return [lines, [(dots, "rows"), *frame.marginal_note("density in", panel)]]
 
 
 def _contours_in_plane(
-    ax: Axes,
-    scene: Scene,
-    view: View,
-    mixture: MixtureParameters,
-    content_at: dict[float, float],
-    small: bool,
+    panel: frame.Panel, content_at: dict[float, float], widths: list[float], shades: LinearSegmentedColormap
 ) -> None:
-    inks = inks_of(ax)
-    shaded, levels = np.unique(highest_density(mixture, _SHADED)), sorted(content_at)
-    tints, widths = _shades(ax)(np.linspace(0, 1, len(shaded))), _line_widths(len(levels))[::-1]
-    frame.rows(ax, scene, view, inks.row, area=0.6).set_alpha(0.45)
+    ax, mixture, inks, levels = panel.ax, panel.mixture, panel.inks, sorted(content_at)
+    shaded = np.unique(highest_density(mixture, _SHADED))
+    tints = shades(np.linspace(0, 1, len(shaded)))
+    panel.rows(inks.row, area=0.6).set_alpha(0.45)
     thin = _thin(mixture)
     for k in np.flatnonzero(thin & (mixture.weights > 0)):
         for level, tint in zip(shaded, tints, strict=True):
@@ -629,14 +572,12 @@ def _contours_in_plane(
         for level, width in zip(levels, widths, strict=True):
             _outline(ax, mixture, k, level, fill=False, edgecolor=inks.ink, linewidth=width, zorder=3)
     if not (thin | (mixture.weights == 0)).all():
-        x, y, heights = _surface(mixture, thin)
-        ax.contourf(x, y, heights, levels=shaded, colors=tints, extend="max", zorder=0)
-        lines = ax.contour(
-            x, y, heights, levels=levels, colors=inks.ink, linewidths=widths, linestyles="solid", zorder=3
-        )
-        if not small:
+        surface, style = _surface(mixture, thin), dict[str, Any](linewidths=widths, linestyles="solid", zorder=3)
+        ax.contourf(*surface, levels=shaded, colors=tints, extend="max", zorder=0)
+        lines = ax.contour(*surface, levels=levels, colors=inks.ink, **style)
+        if not panel.small:
             _label(ax, lines, {level: content_label(part) for level, part in content_at.items()})
-    frame.numbers(ax, mixture.means, scene.present, scene.shades, small=small)
+    panel.numbers(mixture.means, panel.scene.present)
 
 
 def _label(ax: Axes, lines: ContourSet, labels: dict[float, str]) -> None:
@@ -717,28 +658,6 @@ def _surface(mixture: MixtureParameters, without: NDArray[np.bool_]) -> tuple[Ar
     return x, y, heights.reshape(x.shape)
 
 
-def _curve(ax: Axes, mixture: MixtureParameters, edges: Array, levels: Array) -> None:
-    x, density, _ = frame.curve(mixture, edges)
-    for level, tint in reversed(list(zip(np.exp(levels), _tints_below_curve(ax, len(levels)), strict=True))):
-        ax.fill_between(x, density, where=density >= level, color=tint, linewidth=0, interpolate=True)
-    ax.plot(x, density, color=inks_of(ax).ink, linewidth=1.6)
-    ax.set_ylim(0, 1.08 * density.max())
-    ax.set_ylabel("density")
-
-
-def _shades(ax: Axes) -> LinearSegmentedColormap:
-    inks = inks_of(ax)
-    return LinearSegmentedColormap.from_list("gmm_density", [inks.paper, _SHADES[-1]] if inks.dark else _SHADES)
-
-
-def _line_widths(n: int) -> list[float]:
-    return [max(1.8 - 0.5 * i, 0.8) for i in range(n)]
-
-
-def _tints_below_curve(ax: Axes, n: int) -> Array:
-    return np.asarray(_shades(ax)(np.linspace(0.95, 0.25, n)))
-
-
 _BINS = 16
 
 
@@ -790,29 +709,28 @@ def plot_pairs(
     names = tuple(f"x{j}" for j in range(rows.shape[1])) if named is None else tuple(map(str, named))
     chosen = list(range(min(len(names), MOST_PAIRED))) if columns is None else columns_of(columns, names)
     classes, codes = check_labels([None] * len(rows) if labels is None else labels, len(rows), unknown=None)
-    m, n_drawn = len(chosen), min(check_whole(max_points, "max_points"), len(rows))
+    n_drawn = min(check_whole(max_points, "max_points"), len(rows))
     drawn = np.sort(check_random_state(random_state).choice(len(rows), n_drawn, replace=False))
-    with mpl.rc_context(STYLE), closed_on_failure():
-        panels = frame.grid_of_pairs(m)
-        labels_of = [literal(names[j], frame.LONGEST_OF_PAIRS, names) for j in chosen]
-        for i, j in np.ndindex(m, m):
-            if j > i:
-                continue
-            if i == j:
-                _draw_column(panels[i, i], rows[:, chosen[i]], whole[:, chosen[i]], codes, len(classes))
-            else:
-                pair = [chosen[j], chosen[i]]
-                _draw_pair(panels[i, j], rows[drawn][:, pair], whole[drawn][:, pair], codes[drawn], len(classes))
-            frame.label_outer(panels[i, j], labels_of, i, j, m)
-        panels[0, 0].figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
-        called = list(map(str, classes.tolist()))
-        names_of_classes = [literal(name, frame.LONGEST_OF_PAIRS, called) for name in called]
-        entries: frame.Entries = list(zip(map(frame.dot, colours(len(classes))), names_of_classes, strict=True))
+    called, shades = list(map(str, classes.tolist())), colours(len(classes))
+
+    def fill(ax: Axes, i: int, j: int) -> frame.Entries:
+        entries: frame.Entries = [
+            (frame.dot(shade), literal(name, frame.LONGEST_OF_PAIRS, called))
+            for shade, name in zip(shades, called, strict=True)
+        ]
         if filled is not None:
-            entries.append((frame.dot(inks_of(panels[0, 0]).ink, "x"), "filled"))
-        if entries:
-            frame.legend_of_pairs(panels, entries)
-    return np.asarray(panels)
+            entries.append((frame.dot(inks_of(ax).ink, "x"), "filled"))
+        if i == j:
+            _draw_column(ax, rows[:, chosen[i]], whole[:, chosen[i]], codes, shades)
+        else:
+            pair = np.ix_(drawn, np.array([chosen[j], chosen[i]]))
+            _draw_pair(ax, rows[pair], whole[pair], codes[drawn], shades)
+        return entries
+
+    title = counted(len(rows), "row") if n_drawn == len(rows) else f"{n_drawn:,} of {counted(len(rows), 'row')}"
+    if len(chosen) < len(names):
+        title += f", {len(chosen)} of {counted(len(names), 'column')}"
+    return frame.grid_of_pairs([literal(names[j], frame.LONGEST_OF_PAIRS, names) for j in chosen], title, fill)
 
 
 def _filled(values: ArrayLike, rows: NDArray[Any]) -> NDArray[Any]:
@@ -823,12 +741,7 @@ def _filled(values: ArrayLike, rows: NDArray[Any]) -> NDArray[Any]:
     return whole
 
 
-def _title(n_rows: int, n_drawn: int, m: int, d: int) -> str:
-    rows = counted(n_rows, "row") if n_drawn == n_rows else f"{n_drawn:,} of {counted(n_rows, 'row')}"
-    return rows if m == d else f"{rows}, {m} of {counted(d, 'column')}"
-
-
-def _draw_column(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
+def _draw_column(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], shades: Array) -> None:
     there = np.isfinite(values)
     finite = values[there]
     width = finite.max(initial=-np.inf) - finite.min(initial=np.inf)
@@ -838,17 +751,17 @@ def _draw_column(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDA
     ax.stairs(heights, edges, fill=True, color=inks_of(ax).bars, zorder=1)
     if np.isfinite(whole[~there]).any():
         ax.stairs(np.histogram(whole[~there], edges)[0], edges, color=inks_of(ax).ink, linestyle=":", zorder=3)
-    for k, shade in enumerate(colours(n_classes)):
+    for k, shade in enumerate(shades):
         ax.stairs(np.histogram(values[there & (codes == k)], edges)[0], edges, color=shade, linewidth=1.4, zorder=2)
 
 
-def _draw_pair(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
-    shades: Any = np.vstack([colours(n_classes), mpl.colors.to_rgb(NOISE)])[codes] if n_classes else inks_of(ax).row
-    ax.scatter(values[:, 0], values[:, 1], s=9, c=shades, alpha=0.7, linewidths=0, zorder=2)
+def _draw_pair(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], shades: Array) -> None:
+    marks: Any = np.vstack([shades, to_rgb(NOISE)])[codes] if len(shades) else inks_of(ax).row
+    ax.scatter(values[:, 0], values[:, 1], s=9, c=marks, alpha=0.7, linewidths=0, zorder=2)
     gaps = np.isnan(values).any(axis=1) & np.isfinite(whole).all(axis=1)
     if gaps.any():
-        marks = shades[gaps] if n_classes else inks_of(ax).ink
-        ax.scatter(whole[gaps, 0], whole[gaps, 1], s=18, c=marks, marker="x", linewidths=0.9, zorder=3)
+        crosses = marks[gaps] if len(shades) else inks_of(ax).ink
+        ax.scatter(whole[gaps, 0], whole[gaps, 1], s=18, c=crosses, marker="x", linewidths=0.9, zorder=3)
 
 
 publish("gmm.plotting", [plot_clusters, plot_decision_boundaries, plot_density, plot_pairs, plot_uncertainty])

@@ -6,7 +6,6 @@ It also computes axis limits, and the grids on which curves and contours are eva
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,13 +33,15 @@ from gmm._values.parameters import MixtureParameters
 
 _CHECKED = 200  # rows on which a step is compared with an affine map
 _AFFINE = {4: 1e-3, 8: 1e-7}  # largest difference for numbers of so many bytes, in the spread of what comes out
-_SINGULAR = 1e-12  # reciprocal condition number below which a step, once columns have one unit, loses a direction
+_SINGULAR = 1e12  # condition number above which a step, once columns have one unit, loses a direction
 
 
-def last_of(model: Any) -> Any:
-    """Return the last step of a pipeline; what is no pipeline, as it is."""
+def taken_apart(model: Any) -> tuple[list[tuple[str, Any]], Any]:
+    """Return the steps of a pipeline before its last one, and the last; what is no pipeline is a last step alone."""
     steps = None if isinstance(model, type) else getattr(model, "steps", None)
-    return steps[-1][1] if steps else model
+    if not steps:
+        return [], model
+    return [(name, step) for name, step in steps[:-1] if step is not None and step != "passthrough"], steps[-1][1]
 
 
 def before(
@@ -59,28 +60,24 @@ def before(
     tables = [X]
     for _, step in steps:
         tables.append(step.transform(tables[-1]))
-    if _has_gaps(tables[-1]):
+    try:
+        gaps = bool(np.isnan(np.asarray(tables[-1], dtype=np.float64)).any())
+    except (TypeError, ValueError):  # no numbers
+        gaps = False
+    if gaps:
         raise ValueError(
             "a picture needs whole rows, and values are missing: drop such rows, or draw the mixture pipeline[-1] with "
             "the rows pipeline[-1].impute(pipeline[:-1].transform(X))"
         )
-    for number in range(len(steps) - 1, -1, -1):
-        name, step = steps[number]
-        coordinates = _coordinates(name, step, tables[number], tables[number + 1])
+    for (name, step), rows, transformed in reversed(list(zip(steps, tables, tables[1:], strict=False))):
+        coordinates = _coordinates(name, step, rows, transformed)
         if coordinates is None:
             named = getattr(step, "get_feature_names_out", None)
-            return mixture, tables[number + 1], None if named is None else tuple(map(str, named()))
+            return mixture, transformed, None if named is None else tuple(map(str, named()))
         if coordinates.scales.ndim == 2 and mixture.noise:
             raise ValueError(f"step {name!r} rotates the box of noise: draw pipeline[-1] with the rows that it gets")
         mixture = coordinates.restored(mixture)
     return mixture, X, None
-
-
-def _has_gaps(rows: Any) -> bool:
-    try:
-        return bool(np.isnan(np.asarray(rows, dtype=np.float64)).any())
-    except (TypeError, ValueError):  # no numbers
-        return False
 
 
 def _coordinates(name: str, step: Any, rows: Any, transformed: Any) -> Coordinates | None:
@@ -98,7 +95,10 @@ def _coordinates(name: str, step: Any, rows: Any, transformed: Any) -> Coordinat
     spread = np.maximum(np.ptp(expected, axis=0), np.abs(at[1:] - at[0]).max(axis=0))
     if not (away <= _AFFINE[max(4, min(8, expected.dtype.itemsize))] * spread).all():
         raise _not_affine(name, step)
-    if matrix.shape[0] != matrix.shape[1] or _reciprocal_condition(matrix * widths) < _SINGULAR:
+    if matrix.shape[0] != matrix.shape[1]:
+        return None
+    sizes = np.linalg.norm(matrix * widths, axis=1, keepdims=True)
+    if np.linalg.cond(matrix * widths / np.where(sizes > 0, sizes, 1)) > _SINGULAR:
         return None
     diagonal = matrix.diagonal()
     if np.array_equal(matrix, np.diag(diagonal)) and (diagonal > 0).all():
@@ -112,12 +112,6 @@ def _not_affine(name: str, step: Any) -> ValueError:
         f"step {name!r} ({type(step).__name__}) is not affine, so the mixture has no picture in front of it; draw what "
         "the last step sees: the mixture pipeline[-1] with the rows pipeline[:-1].transform(X)"
     )
-
-
-def _reciprocal_condition(matrix: Array) -> float:
-    sizes = np.linalg.norm(matrix, axis=1, keepdims=True)
-    values = np.linalg.svd(matrix / np.where(sizes > 0, sizes, 1), compute_uv=False)
-    return float(values[-1] / values[0]) if values[0] > 0 else 0.0
 
 
 def _tried(step: Any, rows: Any, points: Array) -> Array:
@@ -139,9 +133,8 @@ _FINE = 4  # grid points per standard deviation around a component that an even 
 _MOST_POINTS = 1_000_000  # in a grid; fewer for many components
 
 
-@dataclass(frozen=True, eq=False)
 class Scene:
-    """A fitted mixture and the rows to draw with it.
+    """A fitted mixture and the checked rows to draw with it, of which at most `max_points` are drawn as points.
 
     Attributes
     ----------
@@ -150,123 +143,91 @@ class Scene:
         Feature names.
     source : ArraySource
         All rows (n, d), missing values filled, and their weights (n,) or None.
+    used : ArraySource
+        The rows of positive weight.
     given : Source
-        The same rows as they were given, which say how probable components are.
-    sample_index : array of shape (s,)
-        Indices of the rows drawn as individual points.
-    responsibilities : array of shape (s, K)
-        Responsibilities of the drawn rows, computed from all features.
-    n_threads : int or None
-        Number of threads for scoring rows.
+        All rows as they were given, which say how probable components are.
+    scorer : Scorer
+        Of the mixture.
+    present : array of int
+        Indices of the components that are not empty.
     clusters : array of int, shape (K,)
         The cluster of each component; each is one, unless they are combined. Of a classifier, its class.
     classes : tuple of str
         Of a classifier, the names of the classes; else empty.
+    n_components, n_clusters : int
+    combined : bool
+        Whether there are clusters of several components.
+    cluster_shades : array of shape (n_clusters, 3)
+        Colours of the clusters: that of the first component of each; of classes, in their order.
+    shades : array of shape (K, 3)
+        Colours of the components: those of their clusters.
+    sample_index : array of shape (s,)
+        Indices of the rows drawn as individual points.
+    sample_rows : array of shape (s, d)
+        These rows.
+    responsibilities : array of shape (s, K)
+        Responsibilities of the drawn rows, computed from all features.
     """
 
-    mixture: MixtureParameters
-    names: tuple[str, ...]
-    source: ArraySource
-    given: Source
-    sample_index: NDArray[np.intp]
-    responsibilities: Array
-    n_threads: int | None
-    clusters: NDArray[np.intp]
-    classes: tuple[str, ...] = ()
-
-    @property
-    def n_components(self) -> int:
-        """Number of components, K."""
-        return self.mixture.n_components
-
-    @property
-    def rows(self) -> NDArray[Any]:
-        """All rows, (n, d)."""
-        return self.source.rows
-
-    @property
-    def sample_rows(self) -> NDArray[Any]:
-        """The rows drawn as individual points, (s, d)."""
-        return self.rows[self.sample_index]
-
-    @property
-    def sample_weight(self) -> Array | None:
-        """Weights of all rows, (n,)."""
-        return self.source.sample_weight
-
-    @cached_property
-    def weighted(self) -> tuple[NDArray[Any], Array]:
-        """Rows of positive weight, (n_used, d), and their weights, (n_used,)."""
-        part = self.source.subset(np.flatnonzero(self.source.weights))
-        return part.rows, part.weights
-
-    @property
-    def n_clusters(self) -> int:
-        """Number of clusters; K unless components are combined."""
-        return int(self.clusters.max()) + 1
-
-    @property
-    def cluster_shades(self) -> Array:
-        """Colours of the clusters, (n_clusters, 3): that of the first component of each; of classes, in their order."""
-        if self.classes:
-            return colours(self.n_clusters)
-        return colours(self.n_components)[np.unique(self.clusters, return_index=True)[1]]
-
-    @property
-    def shades(self) -> Array:
-        """Colours of the components, (K, 3): those of their clusters."""
-        return self.cluster_shades[self.clusters]
-
-    @property
-    def shares(self) -> Array:
-        """Probabilities of the clusters given each drawn row, with that of the noise behind if there is any."""
-        return self.shares_of(self.responsibilities)
+    def __init__(
+        self,
+        mixture: MixtureParameters,
+        names: tuple[str, ...],
+        source: ArraySource,
+        n_threads: int | None,
+        *,
+        max_points: int,
+        random_state: Any,
+        given: Source | None = None,
+        clusters: NDArray[np.intp] | None = None,
+        classes: tuple[str, ...] = (),
+    ) -> None:
+        sample = np.flatnonzero(source.weights)
+        if not len(sample):
+            raise ValueError(
+                f"expected rows to draw, got {counted(source.n_rows, 'row')} without a value or a weight: pass others"
+            )
+        self.mixture, self.names, self.source, self.used = mixture, names, source, source.subset(sample)
+        self.given, self.scorer = given or source, Scorer(mixture, n_threads)
+        self.present, self.n_components, self.classes = mixture.present, mixture.n_components, classes
+        self.clusters = np.arange(self.n_components) if clusters is None else clusters
+        self.n_clusters = int(self.clusters.max()) + 1
+        self.combined = self.n_clusters < self.n_components
+        firsts = np.arange(self.n_clusters) if classes else np.unique(self.clusters, return_index=True)[1]
+        self.cluster_shades = colours(self.n_components)[firsts]
+        self.shades = self.cluster_shades[self.clusters]
+        if len(sample) > max_points:
+            sample = np.sort(check_random_state(random_state).choice(sample, max_points, replace=False))
+        self.sample_index, self.sample_rows = sample, source.rows[sample]
+        if self.given.in_patterns:
+            self.responsibilities = self.scorer.responsibilities(self.given)[sample].astype(np.float64)
+        else:
+            self.responsibilities = scored(mixture, np.ascontiguousarray(self.sample_rows), n_threads)[0]
 
     def shares_of(self, responsibilities: Array) -> Array:
-        """Probabilities of the clusters, and of noise, of responsibilities (n, K)."""
+        """Return the probabilities of the clusters, and of noise if there is any, by responsibilities (n, K)."""
         merged = shares_of(self.clusters, responsibilities)
         if not self.mixture.noise:
             return merged
         return np.column_stack([merged, np.maximum(0, 1 - responsibilities.sum(axis=1))])
 
     @cached_property
-    def _shares_of_all(self) -> Array:
-        return self.shares_of(self._scorer.responsibilities(self.given))
-
-    @property
-    def uncertainty(self) -> Array:
-        """One minus the largest probability of a cluster, or of noise, for each drawn row, (s,)."""
-        return np.asarray(1 - self.shares.max(axis=1))
-
-    @cached_property
     def uncertainty_of_all(self) -> Array:
         """One minus the largest probability of a cluster, or of noise, for every row, (n,); costs a pass over them."""
-        if self.n_clusters < self.n_components:
-            return np.asarray(1 - self._shares_of_all.max(axis=1))
-        return 1 - self._scorer.largest_responsibilities(self.given)
-
-    @property
-    def certainty(self) -> Array:
-        """Certainty of each drawn row's assignment, (s,): 0 if clusters, and noise, are equally probable, up to 1."""
-        return certainty(self.shares)
+        if self.combined:
+            return np.asarray(1 - self.shares_of(self.scorer.responsibilities(self.given)).max(axis=1))
+        return 1 - self.scorer.largest_responsibilities(self.given)
 
     @cached_property
     def counts(self) -> Array:
         """Total weight of the rows assigned to noise and to each cluster, (1 + n_clusters,); costs a pass over them."""
-        if self.n_clusters < self.n_components:
-            every = np.roll(np.arange(-1, self.n_clusters), -1)[self._shares_of_all.argmax(axis=1)]
-            return np.bincount(every + 1, self.sample_weight, minlength=self.n_clusters + 1).astype(np.float64)
-        labels = self._scorer.labels(self.given)
-        return np.bincount(labels + 1, self.sample_weight, minlength=self.n_components + 1).astype(np.float64)
-
-    @property
-    def _scorer(self) -> Scorer:
-        return Scorer(self.mixture, self.n_threads)
-
-    @property
-    def present(self) -> NDArray[np.intp]:
-        """Indices of the components that are not empty."""
-        return self.mixture.present
+        if self.combined:
+            labels = self.shares_of(self.scorer.responsibilities(self.given)).argmax(axis=1)
+            labels[labels == self.n_clusters] = -1  # noise
+        else:
+            labels = self.scorer.labels(self.given)
+        return np.bincount(labels + 1, self.source.sample_weight, minlength=self.n_clusters + 1).astype(np.float64)
 
 
 def scene_of(
@@ -293,7 +254,8 @@ def scene_of(
     ValueError
         If the mixture cannot score the rows, `max_points` is below 1, or a step of a pipeline is not affine.
     """
-    clusters, last = None, last_of(model)
+    steps, last = taken_apart(model)
+    clusters: NDArray[np.intp] | None = None
     classes: tuple[str, ...] = ()
     if isinstance(last, CombinedComponents):
         clusters, last = last.clusters(), last.model
@@ -303,59 +265,27 @@ def scene_of(
     mixture = fitted_mixture(last)
     max_points = check_whole(max_points, "max_points")
     parameters, names = fitted_parameters(mixture), names_of_features(mixture)
-    steps = [] if isinstance(model, type) else getattr(model, "steps", [])  # of a pipeline
-    if steps := [(name, step) for name, step in steps[:-1] if step is not None and step != "passthrough"]:
+    if steps:
         parameters, X, feature_names = before(steps, parameters, X)
-        source, of_rows = as_source(X, sample_weight, estimator=model)
+        given, of_rows = as_source(X, sample_weight, estimator=model)
         numbered = (f"x{j}" for j in range(parameters.n_features))
         names = feature_names or tuple(numbered if of_rows is None else map(str, of_rows))
     else:
-        source = source_of(mixture, X, sample_weight)
-    given = source
-    if source.in_patterns:
-        source = ArraySource(imputed(parameters, source, mixture.n_threads), source.sample_weight)
-    return make_scene(
+        given = source_of(mixture, X, sample_weight)
+    source = given
+    if given.in_patterns:
+        source = ArraySource(imputed(parameters, given, mixture.n_threads), given.sample_weight)
+    return Scene(
         parameters,
         names,
         as_one_array(source, "a picture"),
-        given=given,
+        mixture.n_threads,
         max_points=max_points,
         random_state=random_state,
-        n_threads=mixture.n_threads,
+        given=given if given.in_patterns else None,
         clusters=clusters,
         classes=classes,
     )
-
-
-def make_scene(
-    mixture: MixtureParameters,
-    names: tuple[str, ...],
-    source: ArraySource,
-    *,
-    given: Source | None = None,
-    max_points: int,
-    random_state: Any,
-    n_threads: int | None,
-    clusters: NDArray[np.intp] | None = None,
-    classes: tuple[str, ...] = (),
-) -> Scene:
-    """Make a scene of checked rows, and choose at most `max_points` rows of positive weight to draw.
-
-    `given` are the rows before missing values were filled, if there were any.
-    """
-    sample = np.flatnonzero(source.weights)
-    if not len(sample):
-        raise ValueError(
-            f"expected rows to draw, got {counted(source.n_rows, 'row')} without a value or a weight: pass others"
-        )
-    if len(sample) > max_points:
-        sample = np.sort(check_random_state(random_state).choice(sample, max_points, replace=False))
-    if given is None or not given.in_patterns:
-        given, (responsibilities, _) = source, scored(mixture, np.ascontiguousarray(source.rows[sample]), n_threads)
-    else:
-        responsibilities = Scorer(mixture, n_threads).responsibilities(given)[sample].astype(np.float64)
-    clusters = np.arange(mixture.n_components) if clusters is None else clusters
-    return Scene(mixture, names, source, given, sample, responsibilities, n_threads, clusters, classes)
 
 
 def check_components_alone(scene: Scene, picture: str) -> None:
@@ -366,7 +296,7 @@ def check_components_alone(scene: Scene, picture: str) -> None:
     ValueError
         If its mixture has noise, or clusters of several components.
     """
-    if scene.n_clusters < scene.n_components:
+    if scene.combined:
         raise ValueError(f"{picture} shows components only: pass combined.model, or classifier.as_mixture()")
     refuse("noise", {picture: scene.mixture.noise})
 
@@ -381,7 +311,7 @@ def fitted_mixture(model: Any) -> FittedMixture:
     TypeError
         If it is none of these.
     """
-    model = last_of(model)
+    _, model = taken_apart(model)
     if hasattr(model, "__sklearn_is_fitted__") and not isinstance(model, type):
         check_is_fitted(model)
     mixture = getattr(model, "best_estimator_", model)
@@ -425,7 +355,7 @@ def limits(scene: Scene, view: View) -> Array:
     The axes cover all rows and components, but extend on either side by at most twice the width of the heaviest
     components, so that outliers do not squeeze everything else. The legend counts what lies outside.
     """
-    points, mixture = view.project(scene.weighted[0]), view.marginal(scene.mixture)
+    points, mixture = view.project(scene.used.rows), view.marginal(scene.mixture)
     radii = [mixture.tails.of_components(k).radius(_OUTERMOST) for k in range(mixture.n_components)]
     reach = np.maximum(radii, _REACH)[:, None] * axis_deviations(mixture)
     low, high = mixture.means - reach, mixture.means + reach
@@ -444,7 +374,7 @@ def limits(scene: Scene, view: View) -> Array:
 
 def outside_limits(scene: Scene, view: View, edges: Array) -> tuple[int, list[int]]:
     """Return the number of rows outside the axes, and the components whose means are outside."""
-    points = view.project(scene.weighted[0])
+    points = view.project(scene.used.rows)
     means = view.project(scene.mixture.means)[scene.present]
     rows, components = (((a < edges[:, 0]) | (a > edges[:, 1])).any(axis=1) for a in (points, means))
     return int(np.count_nonzero(rows)), scene.present[components].tolist()

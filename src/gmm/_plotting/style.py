@@ -77,7 +77,7 @@ def colours(n: int) -> NDArray[np.float64]:
 
 
 @contextmanager
-def axes_of(ax: Axes | None, **figure: Any) -> Iterator[Axes]:
+def axes_of(ax: Axes | None) -> Iterator[Axes]:
     """Yield the caller's Axes, in the caller's style, or those of a new figure, in the package's style.
 
     A new figure is closed if drawing fails.
@@ -101,7 +101,7 @@ def axes_of(ax: Axes | None, **figure: Any) -> Iterator[Axes]:
         yield ax
         return
     with mpl.rc_context(STYLE), closed_on_failure():
-        axes: Axes = plt.subplots(**figure)[1]
+        axes: Axes = plt.subplots()[1]
         fix_tick_colours(axes)
         yield axes
 

@@ -106,6 +106,13 @@ def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) 
     return _view_of_features(view, names)
 
 
+def is_of_pairs(view: Any) -> bool:
+    """Return whether a view is a grid of pairs: all of them, or those of three and more features."""
+    if isinstance(view, str | bytes):
+        return view == "pairs"
+    return isinstance(view, Sequence | np.ndarray) and len(view) > 2
+
+
 def discriminating(mixture: MixtureParameters, names: Sequence[str]) -> View:
     """Return the plane in which the components differ most (`plane_of`), or the only feature.
 

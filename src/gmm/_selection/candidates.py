@@ -49,12 +49,12 @@ def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixturePa
     if parameters.model is model:
         return parameters
     if parameters.model.layout is model.layout:
-        return replace(parameters, model=model)
+        return parameters.with_other(model=model)
     K, d = parameters.n_components, parameters.n_features
     dense = parameters.model.layout.dense(parameters.covariances, K, d)
     share = K if model.layout.pooled else 1
     covariances = model.layout.reduced(np.ascontiguousarray(dense), FULL, d) / share
-    return replace(parameters, covariances=covariances, model=model)
+    return parameters.with_other(covariances=covariances, model=model)
 
 
 def of_other_model(parameters: MixtureParameters, statistics: SufficientStatistics, model: CovarianceModel) -> Start:
@@ -248,7 +248,7 @@ def halved(parameters: MixtureParameters, component: int, step: Array | float = 
     weights, means = parameters.weights[order], parameters.means[order]
     weights[[component, -1]] /= 2
     means[component], means[-1] = means[component] - step, means[component] + step
-    return replace(parameters, weights=weights, means=means, covariances=parameters.covariances_of(order))
+    return parameters.with_other(weights=weights, means=means, covariances=parameters.covariances_of(order))
 
 
 def _widths(parameters: MixtureParameters, layout: Layout, principal: Array) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -203,7 +202,7 @@ def _adapted(
     """Return the mixture with the chosen parts updated by the rows, and by `relevance` rows of each component."""
     model, K, objective = before.model, before.n_components, Objective(before.model)
     rows = statistics.reduced(model.moments).recentred(before.means)
-    alike = replace(before, weights=np.full(K, 1 / K), factors=(before.whiteners, before.log_determinants))
+    alike = before.with_other(weights=np.full(K, 1 / K))
     total = 1 + relevance  # without it, a high relevance would be infinite rows
     both = rows.scaled(1 / total) + implied_statistics(alike, objective).scaled(relevance / total * K)
     weights, means, covariances = before.weights, before.means, before.covariances
@@ -214,10 +213,10 @@ def _adapted(
     if "means" in parts:
         means = both.means
     else:  # covariances about the means that stay
-        both = replace(both, first=np.zeros_like(both.first))
+        both = both._replace(first=np.zeros_like(both.first))
     if "covariances" in parts:
         covariances = objective.update(both, before).covariances
-    return replace(before, weights=weights, means=means, covariances=covariances)
+    return before.with_other(weights=weights, means=means, covariances=covariances)
 
 
 publish("gmm.analysis", [adapt, fisher_vector])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -456,7 +456,7 @@ class LocalCoordinates:
         weights, means, covariances = (part[0] for part in self.changes(point[None]))
         mixture = self.mixture
         sums = {"means": mixture.means + means, "covariances": mixture.covariances + covariances}
-        return replace(mixture, weights=mixture.weights + weights, **sums)
+        return mixture.with_other(weights=mixture.weights + weights, **sums)
 
     def changes(self, points: Array) -> tuple[Array, Array, Array]:
         """Return what coordinates, (m, …), change of weights (m, K), means (m, K, d) and covariances (m, …)."""

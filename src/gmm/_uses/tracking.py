@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from gmm._validation.given import check_box
 from gmm._validation.scalars import check_real, check_whole
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
 from gmm._values.layouts import Array
-from gmm._values.noise import UniformNoise
+from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -160,7 +159,7 @@ class Tracker:
     ) -> None:
         if len(shape := np.shape(box)) != 2 or not shape[1]:
             raise ValueError(f"expected a box of shape (2, d), the corners of a frame, with d ≥ 1, got shape {shape}")
-        self._noise, self._n_features = UniformNoise(*check_box(box, "box", shape[1])), shape[1]
+        self._noise, self._n_features = Noise(*check_box(box, "box", shape[1])), shape[1]
         self._model = covariance_model(covariance_type)
         if self._model.constraint or self._model.layout.pooled:
             raise ValueError(
@@ -261,7 +260,7 @@ class Tracker:
         """Return the objects after their rows of a frame."""
         velocity, past = before.velocity, before.statistics.scaled(1 - self._forgetting)
         expected = before.mixture.means + velocity
-        past = replace(past.recentred(before.mixture.means), origins=expected)
+        past = past.recentred(before.mixture.means)._replace(origins=expected)
         layout = self._model.layout
         unforeseen = np.where(before.age == 1, _AT_FIRST, 1.0) * self._motion**2
         wide = layout.with_ridge(before.mixture.covariances, unforeseen)
@@ -274,7 +273,7 @@ class Tracker:
             for _ in range(_PASSES):
                 new = e_step(mixture.whitened())
                 step = self._gain(mixture, rows, unforeseen) * (new.means - expected)
-                both = replace(past, origins=expected + step) + new
+                both = past._replace(origins=expected + step) + new
                 update = self._objective.update(both)
                 mixture = _like(update, update.weights, update.means, update.covariances)
         mixture = _like(update, update.weights, expected + step, update.covariances)
@@ -333,7 +332,7 @@ def _labels(objects: _Objects | None, rows: ArraySource) -> NDArray[np.intp]:
 def _like(other: MixtureParameters, weights: Array, means: Array, covariances: Array) -> MixtureParameters:
     """Return a mixture with the model and the noise of another; noise keeps a share, else it would not come back."""
     weights = weights * min(1.0, (1 - _LEAST_NOISE) / float(weights.sum()))
-    return replace(other, weights=weights, means=means.copy(), covariances=covariances.copy())
+    return other.with_other(weights=weights, means=means.copy(), covariances=covariances.copy())
 
 
 publish("gmm.tracking", [Tracker, Tracks])

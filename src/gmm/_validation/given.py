@@ -20,7 +20,7 @@ from gmm._validation.scalars import as_real, is_real, is_whole
 from gmm._values.covariance import CLASSIC, LIMITED, CovarianceModel
 from gmm._values.errors import RowErrors
 from gmm._values.layouts import FULL, SPHERICAL, Layout, SingularMatrixError, determines
-from gmm._values.noise import NO_NOISE, Noise, UniformNoise
+from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import NOTHING_FIXED, PARTS, Fixed, MixtureParameters
 from gmm._values.priors import ConjugatePrior, NormalInverseWishart, VariationalPrior, of_variances
 from gmm._values.statistics import SufficientStatistics
@@ -631,7 +631,7 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
         If the box is none: wrong shape, numbers that are not finite or too large, or no volume.
     """
     if np.ndim(noise) > 0:
-        return UniformNoise(*check_box(noise, "noise", n_features), _SHARE)
+        return Noise(*check_box(noise, "noise", n_features), _SHARE)
     share = np.asarray(noise).item()
     if share is False:
         return NO_NOISE
@@ -639,7 +639,7 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
         raise raisable(InvalidParameterError)(
             f"expected noise to be True, False, a share between 0 and 1 or a box, got {noise!r:.80}"
         )
-    return UniformNoise(*_with_volume(box_of_rows(), "the rows"), _SHARE if share is True else float(share))
+    return Noise(*_with_volume(box_of_rows(), "the rows"), _SHARE if share is True else float(share))
 
 
 def check_box(box: Any, name: str, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -6,7 +6,6 @@ Below both are some columns of a mixture, alone or given the others: exact mixtu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import log, pi
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from gmm._lazy import cached_property
 from gmm._values.covariance import CovarianceModel, stored_as
-from gmm._values.errors import RowErrors, lower_triangle
+from gmm._values.errors import RowErrors, packed
 from gmm._values.layouts import DIAGONAL, FULL, Array, Layout
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import MixtureParameters
@@ -320,7 +319,7 @@ class Blur(Gaps):
         errors, layout = self.errors, self.layout
         stored, kinds = errors.stored(layout), zip(self.observed, self.numbers, strict=True)
         return [
-            errors.packed(columns, layout)
+            packed(layout.of_columns(stored, columns), layout)
             if kind == errors.own
             else layout.of_columns(stored[kind : kind + 1], columns)
             for columns, kind in kinds
@@ -331,8 +330,7 @@ class Blur(Gaps):
         return Deconvolution.of(mixture, self)
 
 
-@dataclass(frozen=True, eq=False)
-class BlurredMixture:
+class BlurredMixture(NamedTuple):
     """A mixture of true values as rows with errors of their own see it, which add these to its covariances.
 
     Parameters
@@ -342,9 +340,10 @@ class BlurredMixture:
     log_offset : array of shape (K,)
         log π_k − q/2·log 2π, in nats.
     centres : array of shape (K, q)
-    covariances : array in the shape of `layout`
+    covariances : array of shape (K, p)
+        As lower triangles row by row, or variances.
     errors : array of shape (E, p)
-        The covariances of the errors of these columns, as `RowErrors.packed` has them.
+        The covariances of the errors of these columns, likewise.
     log_noise : float
     """
 
@@ -354,13 +353,6 @@ class BlurredMixture:
     covariances: Array
     errors: Array
     log_noise: float
-
-    @cached_property
-    def packed(self) -> Array:
-        """The covariances as lower triangles row by row, or variances, (K, p)."""
-        q = self.centres.shape[1]
-        packed = self.covariances[:, *lower_triangle(q)] if self.layout is FULL else self.covariances
-        return np.ascontiguousarray(packed)
 
 
 class Deconvolution(NamedTuple):
@@ -406,6 +398,7 @@ class Deconvolution(NamedTuple):
             centres, of_noise = np.ascontiguousarray(mixture.centres[:, columns]), log_noise[p]
             blurred, gain = of_columns(covariances, columns), covariances[..., columns]
             if number == blur.errors.own:
+                blurred = packed(blurred, layout)
                 marginals.append(BlurredMixture(layout, offset, centres, blurred, blur.of_patterns[p], of_noise))
             else:
                 blurred = blurred + blur.of_patterns[p]

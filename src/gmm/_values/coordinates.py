@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +43,7 @@ class Coordinates(NamedTuple):
         if scale is not None:
             squares = np.asarray(scale) if np.ndim(scale) else np.diag(np.full(len(self.scales), scale))
             scale = squares * np.outer(self.scales, self.scales)
-        return replace(prior, mean=mean, scale=scale)
+        return NormalInverseWishart(mean, prior.shrinkage, prior.dof, scale)
 
     def restored(self, mixture: MixtureParameters) -> MixtureParameters:
         """Return a mixture of y as one of x, of the model that its covariances have there.

@@ -6,7 +6,6 @@ Only this module knows the models by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from typing import NamedTuple
@@ -14,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm._kernel import mstep
-from gmm._lazy import cached_property
 from gmm._text.words import counted, suggestion
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError, low_rank
 
@@ -22,7 +20,6 @@ COMMON, _OWN, IDENTITY = "E", "V", "I"  # equal, variable, identity
 _FREEDOM = {IDENTITY: 0, COMMON: 1, _OWN: 2}  # none of that part, one for all components, one for each
 
 
-@dataclass(frozen=True, eq=False)
 class CovarianceModel:
     """Covariances Σ_k = λ_k D_k A_k D_kᵀ with volumes λ_k, shapes A_k, |A_k| = 1, and orientations D_k.
 
@@ -31,44 +28,41 @@ class CovarianceModel:
 
     Parameters
     ----------
-    volume, shape, orientation : {"E", "V", "I"}
-        E: equal in all components; V: variable; I: the identity.
+    letters : str
+        Of volume, shape and orientation. E: equal in all components; V: variable; I: the identity.
     layout : Layout
-        Of the covariances.
+        Of the covariances, and of the second moments that an estimate needs (`moments`).
     constraint : int
         Number of the constraint in the table of `_kernel/mstep.pyx`; 0 if the layout is the only constraint.
     alias : str
         scikit-learn's name; empty if it has none.
+    name : str
+        What files and searches call the model: its letters by default.
     n_factors : int
         Of each covariance, where that is what constrains it; else 0.
     """
 
-    volume: str
-    shape: str
-    orientation: str
-    layout: Layout
-    constraint: int
-    alias: str = ""
-    n_factors: int = 0
+    def __init__(
+        self, letters: str, layout: Layout, constraint: int, alias: str = "", name: str = "", n_factors: int = 0
+    ) -> None:
+        self.letters = letters
+        self.volume, self.shape, self.orientation = list(letters)
+        self.layout = self.moments = layout
+        self.constraint = constraint
+        self.alias = alias
+        self.name = name or letters
+        self.type_name = alias or self.name
+        self.n_factors = n_factors
+        self.stored_whole = layout.whole  # covariances, not factors and noise
+        self.common = _OWN not in letters  # one covariance for all components
+        self.joint = layout.pooled or bool(constraint and not n_factors)  # those of components depend on each other
+        self.common_axes = self.orientation == COMMON  # which the rows turn
+        self.own_shapes = self.shape == _OWN
+        self.scales_shapes = self.own_shapes and self.volume == COMMON  # to one volume
 
     def __reduce__(self) -> tuple[Callable[[str], CovarianceModel], tuple[str]]:
         """Unpickle to the registered model: models are compared by identity."""
         return covariance_model, (self.name,)
-
-    @cached_property
-    def letters(self) -> str:
-        """Those of volume, shape and orientation."""
-        return self.volume + self.shape + self.orientation
-
-    @property
-    def name(self) -> str:
-        """What files and searches call the model: its letters."""
-        return self.letters
-
-    @property
-    def type_name(self) -> str:
-        """scikit-learn's name or, if there is none, the model's own."""
-        return self.alias or self.name
 
     def printed(self, n_features: int) -> str:
         """Return the name to print, and scikit-learn's behind it; for one feature, only the volume's letter is left."""
@@ -78,49 +72,14 @@ class CovarianceModel:
         return f"{name} ({self.alias})" if self.alias else name
 
     @property
-    def moments(self) -> Layout:
-        """Layout of the second moments that an estimate needs."""
-        return self.layout
-
-    @property
-    def common(self) -> bool:
-        """Whether all components share one covariance."""
-        return _OWN not in self.letters
-
-    @property
-    def joint(self) -> bool:
-        """Whether the covariances of components depend on each other."""
-        return self.layout.pooled or bool(self.constraint and not self.n_factors)
-
-    @property
     def whole(self) -> CovarianceModel:
         """The same model with whole matrices."""
         return self
 
     @property
-    def stored_whole(self) -> bool:
-        """Whether covariances are stored, not factors and noise."""
-        return self.layout.whole
-
-    @property
     def of_starts(self) -> CovarianceModel:
         """The same model or, where its moments have one origin alone, that of the starts from which it climbs."""
         return self
-
-    @property
-    def common_axes(self) -> bool:
-        """Whether all components share axes, which the rows turn."""
-        return self.orientation == COMMON
-
-    @property
-    def own_shapes(self) -> bool:
-        """Whether components have shapes of their own."""
-        return self.shape == _OWN
-
-    @property
-    def scales_shapes(self) -> bool:
-        """Whether components of their own shape are scaled to one volume."""
-        return (self.volume, self.shape) == (COMMON, _OWN)
 
     @property
     def of_columns(self) -> CovarianceModel:
@@ -199,7 +158,6 @@ class Factors(NamedTuple):
     noise: Array
 
 
-@dataclass(frozen=True, eq=False)
 class FactorModel(CovarianceModel):
     """Covariances Σ_k = Λ_k Λ_kᵀ + Ψ_k with Λ_k (d, q) and a diagonal Ψ_k (Ghahramani & Hinton 1996).
 
@@ -208,7 +166,11 @@ class FactorModel(CovarianceModel):
     Covariances are stored whole, and an update maximises over them, or as Λ_k and Ψ_k, and an update is a step of EM.
     """
 
-    kind: str = "factor"
+    def __init__(self, kind: str, n_factors: int, stored_whole: bool) -> None:
+        layout, constraint = FULL if stored_whole else low_rank(n_factors), _CONSTRAINT_OF[kind, stored_whole]
+        super().__init__(_OWN * 3, layout, constraint, name=f"{kind}{n_factors}", n_factors=n_factors)
+        self.kind = kind
+        self.isotropic = kind == _PPCA  # all features have the same noise beside the factors
 
     def __reduce__(self) -> tuple[Callable[[str, int, bool], CovarianceModel], tuple[str, int, bool]]:  # type: ignore[override]
         """Unpickle to the one model: models are compared by identity."""
@@ -228,16 +190,6 @@ class FactorModel(CovarianceModel):
     def of_columns(self) -> CovarianceModel:
         """Model of the covariances of some features, alone or given the others."""
         return stored_as(FULL)
-
-    @property
-    def name(self) -> str:
-        """What files and searches call the model: the kind and the number of factors."""
-        return f"{self.kind}{self.n_factors}"
-
-    @property
-    def isotropic(self) -> bool:
-        """Whether all features have the same noise beside the factors."""
-        return self.kind == _PPCA
 
     @property
     def of_scaled_columns(self) -> CovarianceModel:
@@ -309,20 +261,20 @@ def _turned(loadings: Array) -> Array:
 # The maximum-likelihood estimates with S_k = Σ_i r_ik (x_i − μ_k)(x_i − μ_k)ᵀ, n = Σ_k n_k and d features; iterative
 # where there is no closed form (`constraint.pxd`).
 _REGISTRY = (
-    CovarianceModel("E", "I", "I", SPHERICAL, 1),  # λI: λ = Σ_k tr S_k / (n d)
-    CovarianceModel("V", "I", "I", SPHERICAL, 0, "spherical"),  # λ_k I: λ_k = tr S_k / (n_k d)
-    CovarianceModel("E", "E", "I", DIAGONAL, 2),  # λA: λA = Σ_k diag S_k / n
-    CovarianceModel("V", "E", "I", DIAGONAL, 3),  # λ_k A: λ_k = tr(A⁻¹ S_k) / (n_k d) with A ∝ Σ_k diag S_k / λ_k
-    CovarianceModel("E", "V", "I", DIAGONAL, 4),  # λA_k: A_k ∝ diag S_k, λ = Σ_k |diag S_k|^(1/d) / n
-    CovarianceModel("V", "V", "I", DIAGONAL, 0, "diag"),  # λ_k A_k: λ_k A_k = diag S_k / n_k
-    CovarianceModel("E", "E", "E", TIED, 0, "tied"),  # λDADᵀ: Σ = Σ_k S_k / n
-    CovarianceModel("V", "E", "E", FULL, 5),  # λ_k DADᵀ: λ_k = tr(C⁻¹ S_k) / (n_k d) with C ∝ Σ_k S_k / λ_k
-    CovarianceModel("E", "V", "E", FULL, 6),  # λDA_kDᵀ: D minimises Σ_k |diag DᵀS_kD|^(1/d), then as EVI
-    CovarianceModel("V", "V", "E", FULL, 7),  # λ_k DA_kDᵀ: D minimises Σ_k n_k log |diag DᵀS_kD|, then as VVI
-    CovarianceModel("E", "E", "V", FULL, 8),  # λD_kAD_kᵀ: D_k of S_k = D_k Ω_k D_kᵀ, λA = Σ_k Ω_k / n
-    CovarianceModel("V", "E", "V", FULL, 9),  # λ_k D_kAD_kᵀ: D_k likewise, then as VEI of Ω_k
-    CovarianceModel("E", "V", "V", FULL, 10),  # λD_kA_kD_kᵀ: Σ_k ∝ S_k, λ = Σ_k |S_k|^(1/d) / n
-    CovarianceModel("V", "V", "V", FULL, 0, "full"),  # λ_k D_kA_kD_kᵀ: Σ_k = S_k / n_k
+    CovarianceModel("EII", SPHERICAL, 1),  # λI: λ = Σ_k tr S_k / (n d)
+    CovarianceModel("VII", SPHERICAL, 0, "spherical"),  # λ_k I: λ_k = tr S_k / (n_k d)
+    CovarianceModel("EEI", DIAGONAL, 2),  # λA: λA = Σ_k diag S_k / n
+    CovarianceModel("VEI", DIAGONAL, 3),  # λ_k A: λ_k = tr(A⁻¹ S_k) / (n_k d) with A ∝ Σ_k diag S_k / λ_k
+    CovarianceModel("EVI", DIAGONAL, 4),  # λA_k: A_k ∝ diag S_k, λ = Σ_k |diag S_k|^(1/d) / n
+    CovarianceModel("VVI", DIAGONAL, 0, "diag"),  # λ_k A_k: λ_k A_k = diag S_k / n_k
+    CovarianceModel("EEE", TIED, 0, "tied"),  # λDADᵀ: Σ = Σ_k S_k / n
+    CovarianceModel("VEE", FULL, 5),  # λ_k DADᵀ: λ_k = tr(C⁻¹ S_k) / (n_k d) with C ∝ Σ_k S_k / λ_k
+    CovarianceModel("EVE", FULL, 6),  # λDA_kDᵀ: D minimises Σ_k |diag DᵀS_kD|^(1/d), then as EVI
+    CovarianceModel("VVE", FULL, 7),  # λ_k DA_kDᵀ: D minimises Σ_k n_k log |diag DᵀS_kD|, then as VVI
+    CovarianceModel("EEV", FULL, 8),  # λD_kAD_kᵀ: D_k of S_k = D_k Ω_k D_kᵀ, λA = Σ_k Ω_k / n
+    CovarianceModel("VEV", FULL, 9),  # λ_k D_kAD_kᵀ: D_k likewise, then as VEI of Ω_k
+    CovarianceModel("EVV", FULL, 10),  # λD_kA_kD_kᵀ: Σ_k ∝ S_k, λ = Σ_k |S_k|^(1/d) / n
+    CovarianceModel("VVV", FULL, 0, "full"),  # λ_k D_kA_kD_kᵀ: Σ_k = S_k / n_k
 )
 
 PARSIMONIOUS = tuple(model.name for model in _REGISTRY)
@@ -396,8 +348,7 @@ def _kind_of(name: str) -> str:
 @cache
 def factor_model(kind: str, n_factors: int, stored_whole: bool = True) -> FactorModel:
     """Return the one model of this kind, "factor" or "ppca", number of factors, and storage of covariances."""
-    layout, constraint = FULL if stored_whole else low_rank(n_factors), _CONSTRAINT_OF[kind, stored_whole]
-    return FactorModel(_OWN, _OWN, _OWN, layout, constraint, "", n_factors, kind)
+    return FactorModel(kind, n_factors, stored_whole)
 
 
 def stored_for(model: CovarianceModel, n_features: int, *, has_prior: bool = False) -> CovarianceModel:

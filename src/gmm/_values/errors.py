@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +14,6 @@ from gmm._values.layouts import DIAGONAL, FULL, Array, Layout
 _SHARED = 64  # rows
 
 
-@dataclass(frozen=True, eq=False)
 class RowErrors:
     """The covariances of the errors of rows; false if rows have none.
 
@@ -27,8 +25,9 @@ class RowErrors:
         Variances alone if the errors of different columns are independent.
     """
 
-    codes: NDArray[np.intp]
-    covariances: Array
+    def __init__(self, codes: NDArray[np.intp], covariances: Array) -> None:
+        self.codes = codes
+        self.covariances = covariances
 
     def __bool__(self) -> bool:
         return len(self.codes) > 0
@@ -72,11 +71,6 @@ class RowErrors:
             return self.covariances
         return self.covariances[:, :, None] * np.eye(self.covariances.shape[1])
 
-    def packed(self, columns: NDArray[np.intp], layout: Layout) -> Array:
-        """Return those of some columns as lower triangles row by row, or variances, (E, p)."""
-        some = layout.of_columns(self.stored(layout), columns)
-        return np.ascontiguousarray(some[:, *lower_triangle(len(columns))] if layout is FULL else some)
-
     def layout(self, moments: Layout) -> Layout:
         """Return the layout of passes over rows with errors, for second moments in another."""
         if not self:
@@ -94,6 +88,11 @@ class RowErrors:
 
 
 NO_ERRORS = RowErrors(np.empty(0, dtype=np.intp), np.empty((0, 0)))
+
+
+def packed(matrices: Array, layout: Layout) -> Array:
+    """Return matrices in a layout, FULL or DIAGONAL, as lower triangles row by row or variances, (K, p)."""
+    return np.ascontiguousarray(matrices[:, *lower_triangle(matrices.shape[1])] if layout is FULL else matrices)
 
 
 @lru_cache(maxsize=16)  # d² numbers each

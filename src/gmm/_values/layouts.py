@@ -6,9 +6,8 @@ Covariances, their whiteners and second moments are stored so. Constraints on co
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,35 +29,45 @@ class SingularMatrixError(ValueError):
         return type(self), (self.component, str(self))
 
 
-class Layout(Protocol):
-    """Operations on stored matrices of K components and d features."""
+class Layout:
+    """Operations on stored matrices of K components and d features: one for each, (K, d, d), or one for all, (d, d).
+
+    Subclasses store less.
+
+    Parameters
+    ----------
+    code : int
+        Code of the layout in the compiled modules.
+    sizes : str
+        Shape of the array, in words.
+    pooled : bool
+        Whether all components share one matrix.
+    """
+
+    axis_aligned = False  # whether only variances are stored, so that no d × d matrix is ever needed
+    whole = True  # whether matrices or variances are stored, not factors and noise
+
+    def __init__(self, code: int, sizes: str, *, pooled: bool = False) -> None:
+        self.code = code
+        self.pooled = pooled
+        self._sizes = sizes
 
     def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
         """Unpickle to the one instance: layouts are compared by identity."""
         return layout_with_code, (self.code,)
 
-    @property
-    def code(self) -> int:
-        """Code of the layout in the compiled modules."""
-
-    @property
-    def pooled(self) -> bool:
-        """Whether all components share one matrix."""
-
-    @property
-    def axis_aligned(self) -> bool:
-        """Whether only variances are stored, so that no d × d matrix is ever needed."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether matrices or variances are stored, not factors and noise."""
-        return True
+    def __repr__(self) -> str:
+        """Return the shape."""
+        return self._sizes
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Shape of the array."""
+        return (n_features, n_features) if self.pooled else (n_components, n_features, n_features)
 
     def outer(self, a: Array, b: Array) -> Array:
         """Symmetric products ½(a_k b_kᵀ + b_k a_kᵀ) in this layout, of a and b of shape (K, d)."""
+        product = a.T @ b if self.pooled else a[:, :, None] * b[:, None, :]
+        return product if a is b else 0.5 * (product + product.swapaxes(-1, -2))
 
     def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
         """Whiteners W with Σ⁻¹ = WᵀW and log|W| (K,) or (1,).
@@ -74,20 +83,33 @@ class Layout(Protocol):
             raise SingularMatrixError(failed)
         return whiteners.reshape(matrices.shape), log_determinants
 
+    def _one(self, matrices: Array, component: int) -> Array:
+        """The matrix of a component."""
+        return matrices if self.pooled else matrices[component]
+
     def principal(self, matrices: Array) -> Array:
         """Whiteners along the principal axes: rows u_jᵀ/s_j with Σ = Σ_j s_j² u_j u_jᵀ.
 
         If the axes are those of the features, only the numbers 1/s_j, in the shape of the layout.
         """
+        variances, axes = np.linalg.eigh(matrices)
+        # A matrix that passes Cholesky factorisation may still get a negative eigenvalue by rounding.
+        variances = np.maximum(variances, np.finfo(np.float64).eps * variances[..., -1:])
+        return np.asarray(axes.swapaxes(-1, -2) / np.sqrt(variances)[..., None], dtype=np.float64)
 
     def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
         """One standard deviation along an axis of `principal`, (d,)."""
+        row = self._one(principal, component)[axis]
+        return row / (row @ row)
 
     def widest(self, matrices: Array, component: int, n_features: int) -> Array:
         """One standard deviation of `component` along its widest direction, (d,)."""
+        variances, axes = np.linalg.eigh(self._one(matrices, component))
+        return np.asarray(np.sqrt(max(variances[-1], 0.0)) * axes[:, -1], dtype=np.float64)
 
     def gram(self, whiteners: Array) -> Array:
         """The matrices WᵀW."""
+        return whiteners.swapaxes(-1, -2) @ whiteners
 
     def inverse(self, matrices: Array, n_features: int) -> Array:
         """The inverses of positive definite matrices; raises as `whiten` does."""
@@ -96,35 +118,41 @@ class Layout(Protocol):
 
     def transposed(self, whiteners: Array) -> Array:
         """The factors Wᵀ, scikit-learn's ``precisions_cholesky_``; its own inverse."""
+        return np.ascontiguousarray(whiteners.swapaxes(-1, -2))
 
     def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
         """Rows (n, d) whitened by `component`: W x."""
+        return rows @ self._one(whiteners, component).T
 
     def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
         """White noise (n, d) coloured with the covariance of `component`: W⁻¹ z."""
+        return np.asarray(np.linalg.solve(self._one(whiteners, component), white.T).T, dtype=np.float64)
 
     def diagonal(self, matrices: Array, n_features: int) -> Array:
         """The diagonals, (K, d) or (1, d)."""
+        return np.diagonal(matrices, axis1=-2, axis2=-1).reshape(-1, n_features)
 
     def inverse_diagonal(self, whiteners: Array, n_features: int) -> Array:
         """The diagonals of WᵀW, (K, d) or (1, d)."""
-        squares = np.square(whiteners)
-        if self.axis_aligned:
-            return self.diagonal(squares, n_features)
-        return np.asarray(squares.sum(axis=-2).reshape(-1, n_features))
+        return np.asarray(np.square(whiteners).sum(axis=-2).reshape(-1, n_features))
 
     def per_count(self, scatter: Array, counts: Array) -> Array:
         """Scatter matrices divided by counts, (K,): S_k / n_k, or their sum by the total count if pooled."""
+        return np.asarray(scatter / (counts.sum() if self.pooled else counts[:, None, None]), dtype=np.float64)
 
     def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
         """The matrices with `ridge`, a number or one per matrix, added to their diagonals."""
+        ridged, d = matrices.copy(), matrices.shape[-1]
+        ridged.reshape(-1, d * d)[:, :: d + 1] += np.reshape(ridge, (-1, 1))
+        return ridged
 
     def multipliers(self, scales: Array) -> Array:
         """What to multiply the matrices by where features are multiplied by `scales`, (d,)."""
-        return np.square(scales) if self.axis_aligned else np.outer(scales, scales)
+        return np.outer(scales, scales)
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         """The full matrices, (K, d, d)."""
+        return np.broadcast_to(matrices, (n_components, n_features, n_features))
 
     def written_out(self, matrices: Array) -> Array:
         """The matrices in a shape for users: that of the layout or, without a place for them there, dense."""
@@ -136,6 +164,7 @@ class Layout(Protocol):
 
     def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
         """The matrices of some of the features, in this order."""
+        return np.ascontiguousarray(matrices[..., columns[:, None], columns])
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
         """Convert second moments from a `layout` that stores at least as much.
@@ -145,132 +174,20 @@ class Layout(Protocol):
         ValueError
             If it stores less.
         """
+        _check_determined(layout, self)
+        return moments.sum(axis=0) if self.pooled and layout is FULL else moments
 
 
-@dataclass(frozen=True)
-class _Full(Layout):
-    """One matrix per component, (K, d, d)."""
-
-    code: int = 0
-    pooled: bool = False
-    axis_aligned: bool = False
-
-    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
-        return (n_components, n_features, n_features)
-
-    def outer(self, a: Array, b: Array) -> Array:
-        product = a[:, :, None] * b[:, None, :]
-        return product if a is b else 0.5 * (product + product.transpose(0, 2, 1))
-
-    def principal(self, matrices: Array) -> Array:
-        variances, axes = np.linalg.eigh(matrices)
-        # A matrix that passes Cholesky factorisation may still get a negative eigenvalue by rounding.
-        variances = np.maximum(variances, np.finfo(np.float64).eps * variances[:, -1:])
-        return np.asarray(axes.transpose(0, 2, 1) / np.sqrt(variances)[:, :, None], dtype=np.float64)
-
-    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
-        return TIED.deviation(principal[component], component, axis, n_features)
-
-    def widest(self, matrices: Array, component: int, n_features: int) -> Array:
-        return TIED.widest(matrices[component], component, n_features)
-
-    def gram(self, whiteners: Array) -> Array:
-        return whiteners.transpose(0, 2, 1) @ whiteners
-
-    def transposed(self, whiteners: Array) -> Array:
-        return np.ascontiguousarray(whiteners.transpose(0, 2, 1))
-
-    def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
-        return TIED.whitened(whiteners[component], component, rows)
-
-    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
-        return TIED.coloured(whiteners[component], component, white)
-
-    def diagonal(self, matrices: Array, n_features: int) -> Array:
-        return np.diagonal(matrices, axis1=1, axis2=2)
-
-    def per_count(self, scatter: Array, counts: Array) -> Array:
-        return scatter / counts[:, None, None]
-
-    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
-        ridged = matrices.copy()
-        K, d, _ = matrices.shape
-        ridged.reshape(K, d * d)[:, :: d + 1] += np.reshape(ridge, (-1, 1))
-        return ridged
-
-    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
-        return matrices
-
-    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
-        return np.ascontiguousarray(matrices[:, columns[:, None], columns])
-
-    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        return _checked(layout, self, moments)
-
-
-@dataclass(frozen=True)
-class _Tied(Layout):
-    """One matrix for all components, (d, d)."""
-
-    code: int = 1
-    pooled: bool = True
-    axis_aligned: bool = False
-
-    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
-        return (n_features, n_features)
-
-    def outer(self, a: Array, b: Array) -> Array:
-        product = a.T @ b
-        return 0.5 * (product + product.T)
-
-    def principal(self, matrices: Array) -> Array:
-        return FULL.principal(matrices[None])[0]
-
-    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
-        row = principal[axis]
-        return row / (row @ row)
-
-    def widest(self, matrices: Array, component: int, n_features: int) -> Array:
-        variances, axes = np.linalg.eigh(matrices)
-        return np.asarray(np.sqrt(max(variances[-1], 0.0)) * axes[:, -1], dtype=np.float64)
-
-    def gram(self, whiteners: Array) -> Array:
-        return whiteners.T @ whiteners
-
-    def transposed(self, whiteners: Array) -> Array:
-        return np.ascontiguousarray(whiteners.T)
-
-    def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
-        return rows @ whiteners.T
-
-    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
-        return np.asarray(np.linalg.solve(whiteners, white.T).T, dtype=np.float64)
-
-    def diagonal(self, matrices: Array, n_features: int) -> Array:
-        return np.diagonal(matrices)[None]
-
-    def per_count(self, scatter: Array, counts: Array) -> Array:
-        return np.asarray(scatter / counts.sum(), dtype=np.float64)
-
-    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
-        return matrices + np.ravel(ridge)[0] * np.eye(len(matrices))
-
-    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
-        return np.broadcast_to(matrices, (n_components, n_features, n_features))
-
-    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
-        return np.ascontiguousarray(matrices[columns[:, None], columns])
-
-    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        if layout is TIED:
-            return moments
-        return _checked(layout, self, moments).sum(axis=0)
-
-
-class _Elementwise(Layout):
-    """Operations of the diagonal and the spherical layout, which store variances."""
+class _Variances(Layout):
+    """One variance per component and feature, (K, d), or one per component, (K,): the mean of the diagonal."""
 
     axis_aligned = True
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components,) if self is SPHERICAL else (n_components, n_features)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        return np.einsum("kj,kj->k", a, b) / a.shape[1] if self is SPHERICAL else a * b
 
     def principal(self, matrices: Array) -> Array:
         return 1 / np.sqrt(matrices)
@@ -298,8 +215,11 @@ class _Elementwise(Layout):
     def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
         return white / whiteners[component]
 
-    def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
-        return directions * self.diagonal(matrices, directions.shape[1])[:, None] @ directions.T
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return np.repeat(matrices[:, None], n_features, axis=1) if self is SPHERICAL else matrices
+
+    def inverse_diagonal(self, whiteners: Array, n_features: int) -> Array:
+        return self.diagonal(np.square(whiteners), n_features)
 
     def per_count(self, scatter: Array, counts: Array) -> Array:
         return np.asarray(np.maximum(scatter, 0) / counts.reshape((-1,) + (1,) * (scatter.ndim - 1)), dtype=np.float64)
@@ -307,66 +227,30 @@ class _Elementwise(Layout):
     def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
         return matrices + np.reshape(ridge, (-1,) + (1,) * (matrices.ndim - 1))
 
-
-@dataclass(frozen=True)
-class _Diagonal(_Elementwise):
-    """One variance per component and feature, (K, d)."""
-
-    code: int = 2
-    pooled: bool = False
-
-    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
-        return (n_components, n_features)
-
-    def outer(self, a: Array, b: Array) -> Array:
-        return a * b
-
-    def diagonal(self, matrices: Array, n_features: int) -> Array:
-        return matrices
+    def multipliers(self, scales: Array) -> Array:
+        return np.square(scales)
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
-        return matrices[:, :, None] * np.eye(n_features)
+        return matrices.reshape(n_components, -1, 1) * np.eye(n_features)
+
+    def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
+        return directions * self.diagonal(matrices, directions.shape[1])[:, None] @ directions.T
 
     def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
-        return np.ascontiguousarray(matrices[:, columns])
+        return matrices if self is SPHERICAL else np.ascontiguousarray(matrices[:, columns])
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        return np.ascontiguousarray(layout.diagonal(_checked(layout, self, moments), n_features))
-
-
-@dataclass(frozen=True)
-class _Spherical(_Elementwise):
-    """One number per component, (K,): the mean of the diagonal."""
-
-    code: int = 3
-    pooled: bool = False
-
-    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
-        return (n_components,)
-
-    def outer(self, a: Array, b: Array) -> Array:
-        return np.einsum("kj,kj->k", a, b) / a.shape[1]
-
-    def diagonal(self, matrices: Array, n_features: int) -> Array:
-        return np.repeat(matrices[:, None], n_features, axis=1)
-
-    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
-        return matrices[:, None, None] * np.eye(n_features)
-
-    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
-        return matrices
-
-    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        if layout is SPHERICAL:
-            return moments
-        return DIAGONAL.reduced(moments, layout, n_features).mean(axis=1)
+        _check_determined(layout, self)
+        if layout is self:
+            return np.ascontiguousarray(moments)
+        variances = np.ascontiguousarray(layout.diagonal(moments, n_features))
+        return variances.mean(axis=1) if self is SPHERICAL else variances
 
 
 _FIRST_CODE = 4
 _STEPS = 60  # of the power method, for a direction that need not be exact
 
 
-@dataclass(frozen=True)
 class LowRank(Layout):
     """A diagonal and q rows of d numbers per component, (K, 1 + q, d).
 
@@ -379,17 +263,11 @@ class LowRank(Layout):
         Columns q of Λ.
     """
 
-    n_factors: int
-    pooled: bool = False
-    axis_aligned: bool = False
+    whole = False
 
-    @property
-    def whole(self) -> bool:
-        return False
-
-    @property
-    def code(self) -> int:
-        return _FIRST_CODE + self.n_factors
+    def __init__(self, n_factors: int) -> None:
+        super().__init__(_FIRST_CODE + n_factors, f"(K, {1 + n_factors}, d)")
+        self.n_factors = n_factors
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, 1 + self.n_factors, n_features)
@@ -485,16 +363,17 @@ def determines(layout: Layout, target: Layout) -> bool:
     return layout is target or layout is FULL or (layout is DIAGONAL and target is SPHERICAL)
 
 
-def _checked(layout: Layout, target: Layout, moments: Array) -> Array:
+def _check_determined(layout: Layout, target: Layout) -> None:
     if not determines(layout, target):
-        raise ValueError(f"expected moments that determine those of {target}, got moments of {layout}")
-    return moments
+        raise ValueError(
+            f"expected second moments that determine those of shape {target}, got moments of shape {layout}"
+        )
 
 
-FULL: Layout = _Full()
-TIED: Layout = _Tied()
-DIAGONAL: Layout = _Diagonal()
-SPHERICAL: Layout = _Spherical()
+FULL = Layout(0, "(K, d, d)")
+TIED = Layout(1, "(d, d)", pooled=True)
+DIAGONAL: Layout = _Variances(2, "(K, d)")
+SPHERICAL: Layout = _Variances(3, "(K,)")
 
 
 def layout_with_code(code: int) -> Layout:

@@ -139,7 +139,7 @@ class Objective:
         within, _ = mstep.of_limited_ratio(self.model.layout.code, before, counts, d, self.max_ratio)
         if np.abs(within - before).max() <= 8 * d * _EPS * np.abs(before).max():
             return parameters
-        return replace(parameters, covariances=within.reshape(parameters.covariances.shape))
+        return parameters.with_other(covariances=within.reshape(parameters.covariances.shape))
 
     def update(
         self,
@@ -279,8 +279,7 @@ def moments_beside(
 def restored(fixed: Fixed, update: MixtureParameters, previous: MixtureParameters) -> MixtureParameters:
     """Return the update of such moments with the fixed parameters as they were."""
     mask = fixed.covariances
-    return replace(
-        update,
+    return update.with_other(
         weights=_weights(fixed, update.weights, previous.weights),
         means=np.where(fixed.means[:, None], previous.means, update.means),
         covariances=_composite(mask, previous.covariances, update.covariances),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import InitVar, dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,6 @@ from gmm._values.whitened import WhitenedMixture
 PARTS = "weights", "means", "covariances"
 
 
-@dataclass(frozen=True, eq=False)
 class Fixed:
     """Weights, means and covariances of components that a fit leaves as it finds them; false if it fits all.
 
@@ -29,25 +27,12 @@ class Fixed:
         Whether the weight, the mean and the covariance of each component are fixed.
     """
 
-    table: NDArray[np.bool_]
+    def __init__(self, table: NDArray[np.bool_]) -> None:
+        self.table = table
+        self.weights, self.means, self.covariances = table
 
     def __bool__(self) -> bool:
         return len(self.masks) > 0
-
-    @property
-    def weights(self) -> NDArray[np.bool_]:
-        """Whose weights are fixed, (K,)."""
-        return self.table[0]
-
-    @property
-    def means(self) -> NDArray[np.bool_]:
-        """Whose means are fixed, (K,)."""
-        return self.table[1]
-
-    @property
-    def covariances(self) -> NDArray[np.bool_]:
-        """Whose covariances are fixed, (K,)."""
-        return self.table[2]
 
     @property
     def components(self) -> NDArray[np.bool_]:
@@ -94,7 +79,6 @@ class Kind(Protocol):
     def tails(self) -> Tails: ...
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class MixtureParameters:
     """A Gaussian mixture Σ_k π_k N(μ_k, Σ_k), with uniform noise if the weights leave it a share.
 
@@ -119,22 +103,28 @@ class MixtureParameters:
         If a covariance is not positive definite.
     """
 
-    weights: Array
-    means: Array
-    covariances: Array
-    model: CovarianceModel
-    factors: InitVar[tuple[Array, Array] | None] = None
-    noise: Noise = NO_NOISE
-    fixed: Fixed = NOTHING_FIXED
-    tails: Tails = NORMAL_TAILS
-    whiteners: Array = field(init=False)
-    log_determinants: Array = field(init=False)
+    _PARTS: tuple[str, ...] = ("weights", "means", "covariances", "model", "noise", "fixed", "tails")
 
-    def __post_init__(self, factors: tuple[Array, Array] | None) -> None:
-        whiteners, log_determinants = factors or self.model.layout.whiten(self.covariances, self.n_features)
-        object.__setattr__(self, "whiteners", whiteners)
-        object.__setattr__(self, "log_determinants", log_determinants)
-        for values in (self.weights, self.means, self.covariances, whiteners):
+    def __init__(
+        self,
+        weights: Array,
+        means: Array,
+        covariances: Array,
+        model: CovarianceModel,
+        factors: tuple[Array, Array] | None = None,
+        noise: Noise = NO_NOISE,
+        fixed: Fixed = NOTHING_FIXED,
+        tails: Tails = NORMAL_TAILS,
+    ) -> None:
+        self.weights = weights
+        self.means = means
+        self.covariances = covariances
+        self.model = model
+        self.noise = noise
+        self.fixed = fixed
+        self.tails = tails
+        self.whiteners, self.log_determinants = factors or model.layout.whiten(covariances, means.shape[1])
+        for values in (weights, means, covariances, self.whiteners):
             values.flags.writeable = False
 
     def __repr__(self) -> str:
@@ -209,9 +199,11 @@ class MixtureParameters:
         """Weight of the noise, which the components leave."""
         return self.noise.weight(self.weights)
 
-    def with_other(self, **parts: Any) -> MixtureParameters:
-        """Return the mixture with other weights, means, noise or fixed parameters; covariances stay factored."""
-        return replace(self, factors=(self.whiteners, self.log_determinants), **parts)
+    def with_other(self, **parts: Any) -> Self:
+        """Return the mixture with other parts; covariances stay factored where these and their model stay."""
+        if not parts.keys() & {"covariances", "model"}:
+            parts["factors"] = self.whiteners, self.log_determinants
+        return type(self)(**{name: getattr(self, name) for name in self._PARTS} | parts)
 
     def plugged_in(self) -> MixtureParameters:
         """Return the mixture alone, of which nothing is fixed; of a posterior, without the uncertainty of its means."""
@@ -235,8 +227,7 @@ class MixtureParameters:
             return self
         if not (isinstance(self.model, FactorModel) and isinstance(model, FactorModel)) or model.stored_whole:
             return self.whole()
-        covariances = with_other_factors(self.covariances, self.model, model)
-        return replace(self, covariances=covariances, model=model, factors=None)
+        return self.with_other(covariances=with_other_factors(self.covariances, self.model, model), model=model)
 
     def with_noise(self, noise: Noise, share: float) -> MixtureParameters:
         """Return the mixture with its components scaled so that they leave noise a share."""

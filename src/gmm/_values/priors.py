@@ -6,7 +6,7 @@ which is therefore as exact and fast as without a prior, for every covariance mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from math import lgamma, log, pi
 from typing import Any, NamedTuple
 
@@ -140,7 +140,6 @@ def of_variances(layout: Layout) -> bool:
     return layout.axis_aligned or not layout.whole
 
 
-@dataclass(frozen=True, eq=False)
 class ConjugatePrior(Prior):
     """A `NormalInverseWishart` with all hyperparameters set.
 
@@ -152,10 +151,11 @@ class ConjugatePrior(Prior):
         For diagonal and spherical models, and for noise beside factors, only its diagonal, (d,).
     """
 
-    mean: Array
-    shrinkage: float
-    dof: float
-    scale: Array
+    def __init__(self, mean: Array, shrinkage: float, dof: float, scale: Array) -> None:
+        self.mean = mean
+        self.shrinkage = shrinkage
+        self.dof = dof
+        self.scale = scale
 
     def __bool__(self) -> bool:
         return True
@@ -191,7 +191,8 @@ class ConjugatePrior(Prior):
         """Return the prior for a model whose covariances are the same but for the layout, as those of one feature."""
         if (self.scale.ndim == 1) == of_variances(model.layout):
             return self
-        return replace(self, scale=np.diagonal(self.scale).copy() if self.scale.ndim == 2 else np.diag(self.scale))
+        scale = np.diag(self.scale)  # of a matrix its diagonal, and the other way round
+        return ConjugatePrior(self.mean, self.shrinkage, self.dof, scale.copy())
 
     def as_rows(self, model: CovarianceModel) -> Array:
         """Return how many rows with which standard deviations the prior of a covariance is worth, (1 + d,)."""
@@ -208,7 +209,6 @@ class ConjugatePrior(Prior):
         return half * log_determinant - half * d * log(2) - log_gamma_sum(self.dof, d)
 
 
-@dataclass(frozen=True, eq=False)
 class VariationalPrior(Prior):
     """Prior of a mixture's weights, means and precisions Λ_k = Σ_k⁻¹ (Bishop 2006, 10.39 and 10.40).
 
@@ -229,22 +229,20 @@ class VariationalPrior(Prior):
         Whether the weights break sticks (a Dirichlet process), or have a symmetric Dirichlet distribution.
     """
 
-    mean: Array
-    shrinkage: float
-    dof: float
-    scale: Array
-    concentration: float
-    sticks: bool
-
     variational = True
+
+    def __init__(
+        self, mean: Array, shrinkage: float, dof: float, scale: Array, concentration: float, sticks: bool
+    ) -> None:
+        self.mean = mean
+        self.shrinkage = shrinkage
+        self.dof = dof
+        self.scale = scale
+        self.concentration = concentration
+        self.sticks = self.ordered = sticks
 
     def __bool__(self) -> bool:
         return True
-
-    @property
-    def ordered(self) -> bool:  # type: ignore[override]
-        """Whether the order of the components matters."""
-        return self.sticks
 
     def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments:
         """Return the moments that the prior adds to an update."""
@@ -292,7 +290,6 @@ class VariationalPrior(Prior):
         return 1 + counts, self.concentration + later
 
 
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class MixturePosterior(MixtureParameters):
     """A variational posterior; as a mixture, that of its expected weights and means, and of Σ_k = (E Λ_k)⁻¹.
 
@@ -307,9 +304,13 @@ class MixturePosterior(MixtureParameters):
     prior : VariationalPrior
     """
 
-    shares: Array
-    weight: float
-    prior: VariationalPrior
+    _PARTS = (*MixtureParameters._PARTS, "shares", "weight", "prior")
+
+    def __init__(self, *parts: Any, shares: Array, weight: float, prior: VariationalPrior, **named: Any) -> None:
+        super().__init__(*parts, **named)
+        self.shares = shares
+        self.weight = weight
+        self.prior = prior
 
     @classmethod
     def of(cls, estimate: Estimate, kind: Kind, prior: VariationalPrior, weight: float) -> MixturePosterior:

@@ -5,8 +5,7 @@ Statistics of parts of the rows can be added, so they are also what threads, chu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,7 @@ from gmm._values.layouts import Array, Layout
 _EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
 
-@dataclass(frozen=True, eq=False)
-class SufficientStatistics:
+class SufficientStatistics(NamedTuple):
     """Moments of n rows, weighted by responsibilities r_ik, about given origins o_k.
 
     Parameters
@@ -93,7 +91,7 @@ class SufficientStatistics:
         """Log evidence per unit weight, in nats."""
         return self.log_evidence / self.weight
 
-    def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
+    def __add__(self, other: SufficientStatistics) -> SufficientStatistics:  # type: ignore[override]
         """Return the statistics of both sets of rows together.
 
         Raises
@@ -110,8 +108,7 @@ class SufficientStatistics:
             )
         if not np.array_equal(self.origins, other.origins):
             other = other.recentred(self.origins)
-        return replace(
-            self,
+        return self._replace(
             counts=self.counts + other.counts,
             first=self.first + other.first,
             second=self.second + other.second,
@@ -122,8 +119,7 @@ class SufficientStatistics:
 
     def scaled(self, factor: float) -> SufficientStatistics:
         """Return the statistics of the same rows with weights multiplied by `factor`."""
-        return replace(
-            self,
+        return self._replace(
             counts=factor * self.counts,
             first=factor * self.first,
             second=factor * self.second,
@@ -137,12 +133,11 @@ class SufficientStatistics:
         step = self.origins - origins
         mass = self.counts[:, None] * step
         second = self.second + self.layout.outer(2 * self.first + mass, step)
-        return replace(self, origins=origins, first=self.first + mass, second=second)
+        return self._replace(origins=origins, first=self.first + mass, second=second)
 
     def reordered(self, order: NDArray[np.intp]) -> SufficientStatistics:
         """Return the components in another `order`, (K,)."""
-        return replace(
-            self,
+        return self._replace(
             origins=self.origins[order],
             counts=self.counts[order],
             precision=self.precisions[:, order],
@@ -161,18 +156,17 @@ class SufficientStatistics:
         if layout is self.layout:
             return self
         second = layout.reduced(self.second, self.layout, self.first.shape[1])
-        return replace(self, layout=layout, second=second)
+        return self._replace(layout=layout, second=second)
 
     def grown(self) -> SufficientStatistics:
         """Append an empty component."""
         one = self.reordered(np.zeros(1, dtype=np.intp))
         first, second = np.zeros_like(one.first), np.zeros_like(one.second)
-        return self.beside(replace(one, counts=np.zeros(1), precision=0.0, first=first, second=second))
+        return self.beside(one._replace(counts=np.zeros(1), precision=0.0, first=first, second=second))
 
     def beside(self, other: SufficientStatistics) -> SufficientStatistics:
         """Append the components of other statistics, of the same rows."""
-        return replace(
-            self,
+        return self._replace(
             origins=np.concatenate([self.origins, other.origins]),
             counts=np.concatenate([self.counts, other.counts]),
             precision=np.concatenate([self.precisions, other.precisions], axis=1),
@@ -186,8 +180,7 @@ class SufficientStatistics:
         order[into], shares[[component, into]] = component, 0.5
         of_each = self.reordered(order)
         second = of_each.second * shares.reshape((-1,) + (1,) * (of_each.second.ndim - 1))
-        return replace(
-            of_each,
+        return of_each._replace(
             counts=of_each.counts * shares,
             precision=of_each.precisions * shares,
             first=of_each.first * shares[:, None],
@@ -212,7 +205,7 @@ class SufficientStatistics:
             second, slope = second.copy(), self.layout.outer(self.first[component][None], offset[None])[0]
             second[component] = 0.5 * self.second[component] - slope
             second[into] = 0.5 * self.second[component] + slope
-        return replace(self, origins=origins, counts=counts, precision=precision, first=first, second=second)
+        return self._replace(origins=origins, counts=counts, precision=precision, first=first, second=second)
 
 
 publish("gmm.em", [SufficientStatistics])

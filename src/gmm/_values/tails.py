@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from math import exp, expm1, log, log1p, sqrt
 from types import MappingProxyType
 from typing import Any
@@ -55,7 +54,7 @@ class Tails:
 
     def n_parameters(self, n_components: int) -> int:
         """Free parameters."""
-        return 0
+        return (0, 1, n_components, 2 * n_components)[self.free]
 
     def with_numbers(self, numbers: Array) -> Tails:
         """Return the tails of an update with these numbers, (2, K)."""
@@ -67,7 +66,8 @@ class Tails:
 
     def equals(self, other: Tails) -> bool:
         """Whether a fit of the one may continue that of the other."""
-        return not other
+        same = self.name == other.name and self.free == other.free
+        return same and (self.free > 0 or np.array_equal(self.degrees, other.degrees))
 
     def stretched(self, rows: Array, rng: Rng) -> Array:
         """Return rows of components, drawn about their centres with normal tails, with these."""
@@ -111,7 +111,6 @@ def range_of(values: float | Array) -> str:
     return " to ".join(dict.fromkeys(f"{end:.4g}" for end in (np.min(values), np.max(values))))
 
 
-@dataclass(frozen=True, eq=False)
 class StudentTails(Tails):
     """Student-t components, with degrees of freedom that all share, or with their own (Peel & McLachlan 2000).
 
@@ -125,13 +124,16 @@ class StudentTails(Tails):
         Whether those of all components are the same.
     """
 
-    degrees: float | Array
-    estimated: bool = False
-    shared: bool = True
-
     name = "t"
     kind = "Student-t"
     ranges = ((LEAST_DEGREES, MOST_ESTIMATED),)
+
+    def __init__(self, degrees: float | Array, estimated: bool = False, shared: bool = True) -> None:
+        self.degrees = degrees
+        self.estimated = estimated
+        self.shared = shared
+        self.free = int(estimated) * (1 if shared else 2)
+        self.estimates = ("degrees of freedom",) if estimated else ()
 
     def __bool__(self) -> bool:
         return True
@@ -141,11 +143,6 @@ class StudentTails(Tails):
         """As `GaussianMixture` takes them."""
         estimated = None if self.shared else OF_EACH
         return {"tails": self.name, "degrees_of_freedom": estimated if self.estimated else self.degrees}
-
-    @property
-    def free(self) -> int:  # type: ignore[override]
-        """What a fit chooses, as the compiled core takes it: no ν, one for all components, or one for each."""
-        return int(self.estimated) * (1 if self.shared else 2)
 
     @property
     def text(self) -> str:
@@ -164,27 +161,15 @@ class StudentTails(Tails):
         """Their numbers by name."""
         return {"degrees_of_freedom": self.degrees}
 
-    @property
-    def estimates(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What a fit chooses of each component: the first of its numbers."""
-        return ("degrees of freedom",) if self.estimated else ()
-
     def of_components(self, components: Any) -> StudentTails:
         """Return the tails of one component, or of some."""
-        return self if np.ndim(self.degrees) == 0 else replace(self, degrees=np.asarray(self.degrees)[components])
-
-    def n_parameters(self, n_components: int) -> int:
-        """Free parameters."""
-        return int(self.estimated) * (1 if self.shared else n_components)
+        if np.ndim(self.degrees) == 0:
+            return self
+        return StudentTails(np.asarray(self.degrees)[components], self.estimated, self.shared)
 
     def with_numbers(self, numbers: Array) -> StudentTails:
         """Return the tails of an update with these numbers, (2, K)."""
-        return replace(self, degrees=float(numbers[0, 0]) if self.shared else numbers[0])
-
-    def equals(self, other: Tails) -> bool:
-        """Whether a fit of the one may continue that of the other."""
-        same = self.name == other.name and self.free == other.free
-        return same and (self.estimated or np.array_equal(self.degrees, other.degrees))
+        return StudentTails(float(numbers[0, 0]) if self.shared else numbers[0], self.estimated, self.shared)
 
     def stretched(self, rows: Array, rng: Rng) -> Array:
         """Return rows of components, drawn about their centres with normal tails, with these."""
@@ -238,7 +223,6 @@ CONTAMINATION = (
 )
 
 
-@dataclass(frozen=True, eq=False)
 class ContaminatedTails(Tails):
     """Contaminated normal components, α N(μ, Σ) + (1 − α) N(μ, η Σ), of which a fit chooses α and η of each.
 
@@ -253,15 +237,16 @@ class ContaminatedTails(Tails):
         η, of the covariances of outliers.
     """
 
-    good_shares: float | Array = 1.0
-    inflations: float | Array = 1.0
-
     name = "contaminated"
     kind = "contaminated normal"
     free = 3
     estimates = ("good share", "inflation")
     ranges = (LEAST_GOOD, MOST_GOOD), (LEAST_INFLATION, MOST_INFLATION)
     parameters = MappingProxyType({"tails": name})
+
+    def __init__(self, good_shares: float | Array, inflations: float | Array) -> None:
+        self.good_shares = good_shares
+        self.inflations = inflations
 
     def __bool__(self) -> bool:
         return True
@@ -296,14 +281,6 @@ class ContaminatedTails(Tails):
         if np.ndim(self.inflations) == 0:
             return self
         return ContaminatedTails(*self.numbers(len(np.atleast_1d(self.inflations)))[:, components])
-
-    def n_parameters(self, n_components: int) -> int:
-        """Free parameters."""
-        return 2 * n_components
-
-    def equals(self, other: Tails) -> bool:
-        """Whether a fit of the one may continue that of the other."""
-        return self.name == other.name
 
     def stretched(self, rows: Array, rng: Rng) -> Array:
         """Return rows of components, drawn about their centres with normal tails, with these."""

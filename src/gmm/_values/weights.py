@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,7 +52,6 @@ def trimmed(weight: Array, values: Array, share: float) -> Array:
     return np.where(below, 0.0, np.where(tied, part * weight, weight))
 
 
-@dataclass(frozen=True, eq=False)
 class KnownClasses:
     """Which components rows may belong to: those of their class, or all where it is unknown; false if all are.
 
@@ -65,15 +63,16 @@ class KnownClasses:
         The class of each component; −1 of those that rows of no known class may have.
     """
 
-    codes: NDArray[np.intc]
-    owners: NDArray[np.intp]
+    def __init__(self, codes: NDArray[np.intc], owners: NDArray[np.intp]) -> None:
+        self.codes = codes
+        self.owners = owners
 
     def __bool__(self) -> bool:
         return len(self.owners) > 0
 
     def of_rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> KnownClasses:
         """Return the classes of some rows."""
-        return replace(self, codes=self.codes[index]) if self else self
+        return KnownClasses(self.codes[index], self.owners) if self else self
 
     def table(self, n_components: int) -> Array | None:
         """Return what mixtures with an owner for each component add to log densities; None for other mixtures."""

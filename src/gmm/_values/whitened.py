@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import inf
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from gmm._values.layouts import FULL, Array, Layout
 from gmm._values.noise import NO_NOISE, Noise
 
 
-@dataclass(frozen=True, eq=False)
-class WhitenedMixture:
+class WhitenedMixture(NamedTuple):
     """Any Gaussian mixture as a pass reads it: log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖².
 
     For maximum likelihood, log_offset_k = log π_k + log|W_k| − d/2·log 2π. Other estimates of this form use the same
@@ -29,10 +28,10 @@ class WhitenedMixture:
         W_k, lower triangular if stored as matrices.
     log_noise : float
         Log density of uniform noise, its weight included, to which rows belong as well; −∞ for none.
-    tails : array of shape (2, K)
-        Zeros of normal components. ν_k and 0 of Student-t ones, with q = ‖W_k (x_i − c_k)‖²: log ρ_ik = log_offset_k −
-        ½(ν_k + d) log(1 + q/ν_k). α_k and η_k of contaminated ones: log ρ_ik = log_offset_k + log(α_k e^(−q/2) +
-        (1 − α_k) η_k^(−d/2) e^(−q/(2η_k))).
+    tails : array of shape (2, K), optional
+        None or zeros of normal components. ν_k and 0 of Student-t ones, with q = ‖W_k (x_i − c_k)‖²: log ρ_ik =
+        log_offset_k − ½(ν_k + d) log(1 + q/ν_k). α_k and η_k of contaminated ones: log ρ_ik = log_offset_k +
+        log(α_k e^(−q/2) + (1 − α_k) η_k^(−d/2) e^(−q/(2η_k))).
     fits_tails : bool
         Whether an update estimates them.
     noise : Noise
@@ -44,20 +43,16 @@ class WhitenedMixture:
     centres: Array
     whiteners: Array
     log_noise: float = -inf
-    tails: Array = None  # type: ignore[assignment]  # of normal components, if left out
+    tails: Array | None = None
     fits_tails: bool = False
     noise: Noise = NO_NOISE
-
-    def __post_init__(self) -> None:
-        if self.tails is None:
-            object.__setattr__(self, "tails", np.zeros((2, self.n_components)))
 
     def whole(self) -> WhitenedMixture:
         """Return the mixture with whiteners as whole matrices where factors and noise are stored instead."""
         if self.layout.whole:
             return self
         whiteners = self.layout.transposed(self.whiteners).transpose(0, 2, 1)
-        return replace(self, layout=FULL, whiteners=np.ascontiguousarray(whiteners))
+        return self._replace(layout=FULL, whiteners=np.ascontiguousarray(whiteners))
 
     @property
     def n_components(self) -> int:

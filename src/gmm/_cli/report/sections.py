@@ -15,28 +15,14 @@ from numpy.typing import NDArray
 from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
 from gmm._cli.failures import in_options
 from gmm._cli.fit import MixtureOutcome, Posterior, Result, Trimmed
+from gmm._cli.output import drawing
 from gmm._cli.report.page import Section, render
-from gmm._cli.write import drawing
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import title
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._lazy import cached_property
-from gmm._selection import Selection
-from gmm._selection.grid import (
-    Grid,
-    advice,
-    behind,
-    distinct,
-    failures,
-    incomplete,
-    is_eligible,
-    ranking,
-    text_of,
-)
-from gmm._selection.grid import (
-    certainty as certainty_of_search,
-)
+from gmm._selection import Selection, grid
 from gmm._text.html import Cell, Html, escaped, table
 from gmm._text.words import counted, form_of, percent, with_minus
 from gmm._uses.overlap import overlap
@@ -63,16 +49,16 @@ def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
     model, draw = result.model, drawing()
     d, K = len(result.rows.names), len(result.shown)
     plans: dict[str, tuple[Callable[[], Any], str]] = {
-        "clusters": (lambda: result.draw(draw.plot_clusters), _clusters_caption(d, K))
+        "clusters": (lambda: draw.plot_clusters(model, result.fitted_rows), _clusters_caption(d, K))
     }
     if 2 < d <= _MOST_PAIRS:
-        plans["pairs"] = lambda: result.draw(draw.plot_clusters, view="pairs"), _PAIRS
+        plans["pairs"] = lambda: draw.plot_clusters(model, result.fitted_rows, view="pairs"), _PAIRS
     if result.combined is not None:
         plans["combined"] = lambda: draw.plot_clusters(result.combined, result.fitted_rows), _COMBINED
     if K > 1:
         if d > 1 and not result.options.noise:
-            plans["boundaries"] = lambda: result.draw(draw.plot_decision_boundaries), _BOUNDARIES
-        plans["uncertainty"] = lambda: result.draw(draw.plot_uncertainty), _UNCERTAINTY
+            plans["boundaries"] = lambda: draw.plot_decision_boundaries(model, result.fitted_rows), _BOUNDARIES
+        plans["uncertainty"] = lambda: draw.plot_uncertainty(model, result.fitted_rows), _UNCERTAINTY
     note = result.note_on_pictures
     plans = {name: (plan, f"{caption} {note}".rstrip()) for name, (plan, caption) in plans.items()}
     if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:
@@ -214,7 +200,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     near = sum(distance < _OPEN for *_, distance in rivals) if criterion in _WITH_SCALE else 0
     within = f" In all, {near:,} mixtures are within {_OPEN:g} of the best {title(criterion)}: too close to decide."
     others = within if near > 1 else ""
-    return f"The runner-up, {counted(K, 'group')} with {name}, is {text_of(criterion, distance)} behind.{others}"
+    return f"The runner-up, {counted(K, 'group')} with {name}, is {grid.text_of(criterion, distance)} behind.{others}"
 
 
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
@@ -660,7 +646,9 @@ def trust(result: MixtureOutcome) -> Html | None:
         why = "there are fewer rows than free parameters"
     else:
         try:
-            errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=result.options.seed)
+            errors = standard_errors(
+                model, result.rows.source, n_replicates=_REFITS, random_state=result.options.random_state
+            )
         except SingularMatrixError:
             why = COLLAPSED
     if model.n_components > 1:
@@ -719,7 +707,7 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
     loglik = search.loglik[search.best_index]
     per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
     return Narrative(
-        summary=summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
+        summary=summary_sentence(K, result.options.n_components, result.rows.n_rows, result.rows.names),
         remark=rival_sentence(search.criterion, K, _rivals(result)),
         warnings=_search_warnings(result),
         section=Section("choice", "Why this mixture", _choice(result, pictures)),
@@ -738,36 +726,36 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
     return render(
         "choice",
         criterion=title(search.criterion),
-        score=text_of(search.criterion, search.scores[search.best_index]),
+        score=grid.text_of(search.criterion, search.scores[search.best_index]),
         K=model.n_components,
         searched=result.searched,
         covariances=covariance_sentence(shape, model.n_components, len(result.rows.names)),
         tails=f"{heavy} than normal ones, so that rows far away count little." if tails else "",
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=runner_up_sentence(search.criterion, _rivals(result)),
-        certainty=list(certainty_of_search(search)),
+        certainty=list(grid.certainty(search)),
         scale=SCALES[search.criterion],
         picture=pictures.get("selection"),
         ranking=_table_of_best(search),
-        grid=Grid.of(search, word="group"),
-        failures=list(failures(search)),
+        grid=grid.Grid.of(search, word="group"),
+        failures=list(grid.failures(search)),
     )
 
 
 def _rivals(result: Result) -> list[tuple[int, str, float]]:
     """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
     search = result.search
-    cells = distinct(search)[1 : 1 + _RIVALS]
-    return [(int(search.n_components[n]), search.kinds[n], behind(search, n)) for n in cells]
+    cells = grid.distinct(search)[1 : 1 + _RIVALS]
+    return [(int(search.n_components[n]), search.kinds[n], grid.behind(search, n)) for n in cells]
 
 
 def _search_warnings(result: Result) -> list[str]:
     search, warnings = result.search, []
     if not search.complete:
-        warnings.append(f"The search is {incomplete(search)}.")
-    if not is_eligible(search.status[search.best_index], search.criterion):
+        warnings.append(f"The search is {grid.incomplete(search)}.")
+    if not grid.is_eligible(search.status[search.best_index], search.criterion):
         warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
-    return warnings + [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "group"))]
+    return warnings + [f"{text[0].upper()}{text[1:]}." for text in map(in_options, grid.advice(search, "group"))]
 
 
 def _compared(search: Selection) -> str:
@@ -778,7 +766,7 @@ def _compared(search: Selection) -> str:
 
 def _table_of_best(search: Selection) -> Html:
     """Tabulate the best cells, with the most important columns first for narrow screens."""
-    mark, K, model, loglik, df, score, distances, *others = ranking(search, distinct(search)[:_TOP])
+    mark, K, model, loglik, df, score, distances, *others = grid.ranking(search, grid.distinct(search)[:_TOP])
     columns = [mark, K, model, score, distances, loglik, df, *others]
     _, _, *headings = (heading for heading, *_ in columns)
     rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)

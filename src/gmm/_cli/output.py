@@ -10,7 +10,7 @@ import re
 import sys
 import tempfile
 from codecs import getincrementaldecoder
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from io import RawIOBase
 from pathlib import Path
@@ -25,7 +25,8 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._persistence import places
 from gmm._persistence.places import replaceable, suffix_to_write, write_atomically
-from gmm._rows.writing import WRITERS, in_step, prediction_columns, write_blocks
+from gmm._rows.writing import WRITERS, class_columns, in_step, prediction_columns, write_blocks
+from gmm._selection import MixtureClassifier
 from gmm._text.words import printable_lines
 
 PICTURES = (".png", ".svg", ".pdf")
@@ -157,7 +158,7 @@ def predicted(
         yield first, np.where(outside, -1, labels), soft
 
 
-def write_predictions(
+def mixture_predictions(
     path: str | os.PathLike[str] | None,
     model: FittedMixture,
     rows: Rows,
@@ -165,18 +166,30 @@ def write_predictions(
     *,
     proba: bool = True,
     left_out: NDArray[np.bool_] | None = None,
-) -> None:
-    """Write the component of each row, its probabilities and density, and columns of the table to keep, by blocks."""
-    densities = {"log_density": model.score_samples(rows.source)} if vars(options).get("density") else {}
-    blocks: Iterable[Mapping[str, Any]] = (
-        prediction_columns(rows.numbers(first, first + len(labels)), labels, written(soft, path, options))
-        | {name: values[first : first + len(labels)] for name, values in densities.items()}
-        for first, labels, soft in predicted(model, rows, left_out, responsibilities=proba)
-    )
-    write_beside(path, rows, options.keep or (), blocks)
+) -> Iterator[dict[str, Any]]:
+    """Yield blocks of columns for a table at a path: the component of each row, its probabilities and density."""
+    densities = {"log_density": model.score_samples(rows.source)} if options.density else {}
+    for first, labels, soft in predicted(model, rows, left_out, responsibilities=proba):
+        stop = first + len(labels)
+        columns = prediction_columns(rows.numbers(first, stop), labels, _written(soft, path, options))
+        yield columns | {name: values[first:stop] for name, values in densities.items()}
 
 
-def written(
+def class_predictions(
+    path: str | os.PathLike[str] | None,
+    classifier: MixtureClassifier,
+    rows: Rows,
+    options: argparse.Namespace,
+    proba: NDArray[Any],
+    *,
+    shown: bool = True,
+) -> Iterator[dict[str, Any]]:
+    """Yield columns for a table at a path: the class of each row and, if they are `shown`, probabilities."""
+    numbers, labels = rows.numbers(0, rows.n_rows), classifier.classes_[proba.argmax(axis=1)]
+    yield class_columns(numbers, labels, classifier.classes_, _written(proba if shown else None, path, options))
+
+
+def _written(
     proba: NDArray[Any] | None, path: str | os.PathLike[str] | None, options: argparse.Namespace
 ) -> NDArray[Any] | None:
     """Return probabilities as they are written: in text with six decimals, unless the options ask for all digits."""
@@ -185,10 +198,10 @@ def written(
 
 
 def write_beside(
-    path: str | os.PathLike[str] | None, rows: Rows, keep: Sequence[str], blocks: Iterable[Mapping[str, Any]]
+    path: str | os.PathLike[str] | None, rows: Rows, options: argparse.Namespace, blocks: Iterable[Mapping[str, Any]]
 ) -> None:
     """Write blocks of columns as `write_table` does, behind columns of the table to keep."""
-    write_table(path, in_step(rows.own(keep), blocks) if keep else blocks)
+    write_table(path, in_step(rows.own(options.keep), blocks) if options.keep else blocks)
 
 
 def scorer_of(model: FittedMixture) -> Scorer:
