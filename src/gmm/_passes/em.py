@@ -19,7 +19,7 @@ from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
 from gmm._passes.solver import GainBelow, PassRecord, Stopping
 from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import Array, Layout, SingularMatrixError
+from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective, ShareOut, in_turn, positive_counts
 from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -116,7 +116,7 @@ def refilled(
     for k in repaired:
         donor = int(np.argmax(statistics.counts))
         free = model.layout.per_count(statistics.scatter, positive_counts(statistics))
-        statistics = split_widest(statistics, donor, k, model.layout, free, offset=0.5)
+        statistics = statistics.split(donor, k, 0.5 * model.layout.widest(free, donor, statistics.first.shape[1]))
     return statistics, repaired
 
 
@@ -153,13 +153,6 @@ def _parted(mixture: MixtureParameters, pairs: list[tuple[int, int]]) -> Mixture
         means[donor] -= step
         means[k] += step
     return mixture.with_other(means=means) if pairs else mixture
-
-
-def split_widest(
-    statistics: SufficientStatistics, component: int, into: int, layout: Layout, covariances: Array, *, offset: float
-) -> SufficientStatistics:
-    """Split a component in two along its widest direction, the means 2·`offset` standard deviations apart."""
-    return statistics.split(component, into, offset * layout.widest(covariances, component, statistics.first.shape[1]))
 
 
 class TextbookEM:

@@ -25,7 +25,6 @@ from gmm._fitting.sampling import common_seed, start_seeds
 from gmm._fitting.split_merge import OFFSET
 from gmm._fitting.starts import Start, best_of, has_degenerate, short_runs
 from gmm._passes.e_step import replicated
-from gmm._passes.em import split_widest
 from gmm._passes.problem import Problem
 from gmm._public import publish
 from gmm._rows.entrance import Names, as_one_array, as_source
@@ -495,7 +494,7 @@ def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> 
     """Yield statistics of K + 1 components, each with one component split along its widest direction."""
     K, layout, grown = parameters.n_components, parameters.model.layout, statistics.grown()
     for k in range(K):
-        yield split_widest(grown, k, K, layout, parameters.covariances, offset=OFFSET)
+        yield grown.split(k, K, OFFSET * layout.widest(parameters.covariances, k, parameters.n_features))
 
 
 def _source(rows: NDArray[Any]) -> Source:

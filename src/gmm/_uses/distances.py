@@ -569,9 +569,14 @@ def _union(mixtures: Sequence[MixtureParameters], shares: Array) -> MixtureParam
 
 def _groups(components: MixtureParameters, K: int) -> Indices:
     """Return the group of each component, after rounds of the cheapest disjoint mergers of neighbours."""
+    from scipy.spatial import cKDTree
+
     labels = np.arange(components.n_components)
     while (n := components.n_components) > K:
-        pairs = _neighbours(components)
+        places = _places(components, components.means)
+        near = cKDTree(places).query(places, min(n, _NEIGHBOURS + 1))[1]
+        i, j = np.sort(np.stack([np.repeat(np.arange(n), near.shape[1]), near.ravel()]), axis=0)
+        pairs = np.stack(np.divmod(np.unique((i * n + j)[i < j]), n))
         order = np.argsort(_costs(components, *pairs), kind="stable")
         at_most = min(n - K, max(1, int(_MOST_AT_ONCE * n)))
         first, group = np.unique(_first_of_each(pairs[:, order], n, at_most), return_inverse=True)
@@ -579,17 +584,6 @@ def _groups(components: MixtureParameters, K: int) -> Indices:
         covariances = moments.layout.per_count(moments.second, moments.counts)
         components = MixtureParameters(moments.counts, moments.origins, covariances, components.model)
     return labels
-
-
-def _neighbours(components: MixtureParameters) -> Indices:
-    """Return pairs i < j of near means, (2, m)."""
-    from scipy.spatial import cKDTree
-
-    n, places = components.n_components, _places(components, components.means)
-    near = cKDTree(places).query(places, min(n, _NEIGHBOURS + 1))[1]
-    pairs = np.sort(np.stack([np.repeat(np.arange(n), near.shape[1]), near.ravel()]), axis=0)
-    i, j = pairs[:, pairs[0] < pairs[1]]
-    return np.stack(np.divmod(np.unique(i * n + j), n))
 
 
 def _places(components: MixtureParameters, means: Array) -> Array:

@@ -217,8 +217,12 @@ class Tracker:
             objects = objects.subset(survivors) if len(survivors) else None
         self._objects, self._born_so_far = objects, self._born_so_far + (0 if born is None else len(born.numbers))
         if objects is not None:
-            for k in np.flatnonzero(objects.n_rows >= self._min_rows):
-                self._note(objects, int(k))
+            for k in np.flatnonzero(objects.n_rows >= self._min_rows).tolist():
+                number, position = int(objects.numbers[k]), objects.mixture.means[k]
+                self._entries.append((self.n_frames, number, float(objects.n_rows[k]), position, objects.velocity[k]))
+                self._times_seen[number] = self._times_seen.get(number, 0) + 1
+                if self._times_seen[number] == self._confirm:
+                    self._confirmed[number] = len(self._confirmed)
         self.n_frames += 1
         labels = _labels(objects, rows)
         if objects is None:
@@ -245,16 +249,6 @@ class Tracker:
         if self._objects is None:
             return None
         return estimator_of(GaussianMixture, self._objects.mixture, noise=np.asarray(self._noise.parameter).tolist())
-
-    def _note(self, objects: _Objects, k: int) -> None:
-        """Note that the frame shows an object, and confirm it if it was seen often enough."""
-        born = int(objects.numbers[k])
-        self._entries.append(
-            (self.n_frames, born, float(objects.n_rows[k]), objects.mixture.means[k], objects.velocity[k])
-        )
-        self._times_seen[born] = self._times_seen.get(born, 0) + 1
-        if self._times_seen[born] == self._confirm:
-            self._confirmed[born] = len(self._confirmed)
 
     def _moved(self, before: _Objects, rows: ArraySource) -> _Objects:
         """Return the objects after their rows of a frame."""
