@@ -144,25 +144,19 @@ class StandardErrors:
         names = names_of_features(self.model)
         K, d = mixture.means.shape
         pairs = [(i, j) for i in range(d) for j in range(i + 1) if i == j or not mixture.model.layout.axis_aligned]
-        own = mixture.tails.estimates
-        spreads = (
-            ["scale"] * len(pairs) if mixture.tails else ["variance" if i == j else "covariance" for i, j in pairs]
-        )
-        kinds = ["weight", *["mean"] * d, *spreads, *own]
-        features = [
-            "",
-            *names,
-            *(names[i] if i == j else f"{names[j]}, {names[i]}" for i, j in pairs),
-            *[""] * len(own),
-        ]
+        labels = [("weight", ""), *(("mean", name) for name in names)]
+        for i, j in pairs:
+            spread = "scale" if mixture.tails else "variance" if i == j else "covariance"
+            labels.append((spread, names[i] if i == j else f"{names[j]}, {names[i]}"))
+        labels += [(estimate, "") for estimate in mixture.tails.estimates]
         numbers = {
             "estimate": ParameterArrays(mixture.weights, mixture.means, mixture.covariances, _tails(mixture)),
             "standard_error": ParameterArrays(self.weights, self.means, self.covariances, self.tails),
             "low": ParameterArrays(*(part[..., 0] for part in ends)),
             "high": ParameterArrays(*(part[..., 1] for part in ends)),
         }
-        columns: dict[str, Any] = {"component": np.repeat(np.arange(K), len(kinds))}
-        columns |= {"parameter": kinds * K, "feature": features * K}
+        columns: dict[str, Any] = {"component": np.repeat(np.arange(K), len(labels))}
+        columns |= zip(("parameter", "feature"), map(list, zip(*labels * K, strict=True)), strict=True)
         lower = tuple(np.array(pairs).T)
         for name, (weights, means, covariances, tails) in numbers.items():
             dense = mixture.model.layout.dense(covariances, K, d)[:, *lower]
