@@ -23,19 +23,17 @@ ROOMS = {
     "gmm": "",
     "em": "",
     "plotting": "",
-    "_plotting": "animation curves planes | frame | files scene | _plotting style view",
+    "_plotting": "animation | curves planes | files scene | _plotting style",
     "analysis": "",
     "inference": "",
     "sources": "",
     "tracking": "",
-    "exchange": "exchange | mclust onnx sklearn",
     "_loading": "",
     "_selection": """
-        _selection | classifier | halves search | engine resampling | request standard | cell table |
-        candidates class_summary grid held_out
+        _selection | classifier | resampling search | engine standard | result | cell | candidates | request
     """,
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
-    "_exchange": "mclust onnx scikit_learn",
+    "exchange": "exchange | mclust onnx sklearn",
     "_estimators": """
         steps | bayesian regressor | mixture | streamed | estimated saved | factors labelled mixture_summary
         | fitted | conditional summary | contract criteria outcome scorer

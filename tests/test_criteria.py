@@ -49,7 +49,7 @@ def test_nec_of_one_component_is_1_and_of_several_that_gain_nothing_infinite():
 def test_no_criterion_is_below_its_least_value(criterion):
     value = criteria.evaluate(Totals(-100.0, -101.0, 1.0), 5, 50, -110.0)[criterion]
     least = criteria.least(criterion, -100.0, 5, 50)
-    assert least == value if criterion in criteria.BY_LIKELIHOOD else least < value
+    assert least == value if criteria.CRITERION[criterion].by_likelihood else least < value
 
 
 def test_a_criterion_that_is_not_in_the_table_has_no_least_value():

@@ -184,7 +184,7 @@ def test_import_leaves_fits_and_the_search_until_they_are_asked_for():
         ("EMStep", "gmm._estimators.steps", "gmm.em"),
         ("MixtureRegressor", "gmm._estimators.regressor", "gmm"),
         ("Replicate", "gmm._selection.resampling", "gmm.inference"),
-        ("Selection", "gmm._selection.table", "gmm"),
+        ("Selection", "gmm._selection.result", "gmm"),
     ],
 )
 def test_what_is_imported_later_is_pickled_as_public_from_the_start(name, of, public):

@@ -697,7 +697,7 @@ def test_axes_that_cannot_be_are_refused(plot):
 def test_a_figure_of_ours_is_closed_where_drawing_fails(plot, view, monkeypatch):
     model, X = with_rows(n=20)
     kept = plt.figure()
-    monkeypatch.setattr(inside.frame, "notes", lambda *_: 1 / 0)
+    monkeypatch.setattr(inside.planes, "notes", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         plot(model, X, view=view)
     assert plt.get_fignums() == [kept.number]

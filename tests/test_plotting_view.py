@@ -166,8 +166,6 @@ def test_features_come_by_number_and_name():
     assert view(model, np.int64(1)).labels == ("width",)
     assert view(model, ("depth", 0)).labels == ("depth", "length")
     assert view(model, ["depth", "width"]).project(np.array([[5.0, 6, 7, 8]])).tolist() == [[8, 6]]
-    chosen = view(model, (0, 1))
-    assert view_of(fitted_parameters(model), NAMES, chosen) is chosen
 
 
 def test_up_to_two_features_are_seen_as_they_are():

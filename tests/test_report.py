@@ -29,6 +29,7 @@ from inside import (
     Columns,
     Html,
     covariance_model,
+    criteria,
     encoded,
     figures,
     inline_svg,
@@ -885,7 +886,7 @@ def test_wide_tables_have_their_headings_in_each_cell(reports):
 def test_every_criterion_has_a_scale_and_a_term(reports):
     glossary = reports("one group")[0].text.partition('<dl class="glossary">')[2]
     for criterion in inside.CRITERIA:
-        assert title(criterion) in wording.SCALES[criterion]
+        assert title(criterion) in criteria.CRITERION[criterion].scale
         term = re.search(rf"<dt>{title(criterion)}</dt>\s*<dd>(.*?)</dd>", glossary)
         assert term[1].endswith("Smaller is better.")
 

@@ -30,19 +30,19 @@ from inside import (
     SPHERICAL,
     TIED,
     ArraySource,
+    Attempts,
     Judge,
     MixtureParameters,
     Solution,
+    as_model,
     candidates,
     clock,
-    contenders,
     covariance,
     covariance_model,
     degenerate_under,
     engine,
     finishing,
     fitted_parameters,
-    is_degenerate,
     search,
 )
 from inside import cell_Cell as Cell
@@ -243,8 +243,8 @@ def start_in_one_place(monkeypatch):
     """Let cells have useless starts, and none of their own."""
     monkeypatch.setattr(candidates.Starts, "of", useless)
 
-    def first(self, shared, number, news, key, worker):
-        return [*shared, *self._beginning(news, key, worker)]
+    def first(self, cell, news, shared, number, worker):
+        return [*shared, *self._beginning(cell, news, worker)]
 
     monkeypatch.setattr(engine.Engine, "_first", first)
 
@@ -261,7 +261,7 @@ def test_a_cell_below_a_smaller_mixture_is_freed_though_no_cell_starts_from_anot
 def test_a_cell_that_starts_badly_is_freed_by_a_smaller_mixture(monkeypatch):
     """Starts that put all components in one place leave K=3 below K=2, until K=2's solution is split."""
     start_in_one_place(monkeypatch)
-    monkeypatch.setattr(engine, "splits", lambda *args, **how: [])
+    monkeypatch.setattr(candidates, "splits", lambda *args, **how: [])
     monkeypatch.setattr(engine.Engine, "unstick", lambda self, keys: None)
     monkeypatch.setattr(engine.Engine, "refine", lambda self, keys: None)
     stuck = select(ROWS, [2, 3], "full", random_state=0)
@@ -303,7 +303,7 @@ def test_no_solution_is_refined_twice(monkeypatch):
 
     monkeypatch.setattr(Cell, "refined", counted)
     # Cells that stay below a smaller one are refined as they are met, and would be again in the end.
-    monkeypatch.setattr(engine.Engine, "_stuck", lambda self, key, lower: key.n_components == 3)
+    monkeypatch.setattr(engine.Engine, "_stuck", lambda self, cell, lower: cell.key.n_components == 3)
     select(ROWS, [2, 3], CLASSIC, random_state=0)
     assert ends
     assert not any(again)
@@ -321,7 +321,7 @@ def test_a_cell_whose_ends_are_all_alike_is_solved_once(monkeypatch):
     assert max(tries.count((K, "VVV")) for K in (2, 3, 4)) > 1
     # 30 rows are too few for six components that need six each; a single component has one optimum.
     assert [tries.count(one) for one in set(tries) if one[0] == 1 or one == (6, "VVV")] == [1, 1, 1]
-    assert is_degenerate(found.status[cell(found, 6, "full")])
+    assert found.status[cell(found, 6, "full")].startswith("degenerate: ")
 
 
 def test_a_healthy_end_is_preferred_to_a_higher_spike():
@@ -347,7 +347,7 @@ def test_in_one_feature_a_mixture_is_the_same_under_another_model(name):
     means, variances = np.array([[-3.0], [0.0], [3.0]]), np.full(3, 2.0)
     one = MixtureParameters(np.full(3, 1 / 3), means, variances, covariance_model("spherical"))
     model = covariance_model(name)
-    other = candidates.as_model(one, model)
+    other = as_model(one, model)
     np.testing.assert_array_equal(other.covariances, np.full(model.layout.shape(3, 1), 2.0))
 
 
@@ -361,8 +361,9 @@ def test_refine_goes_to_every_cell_if_asked(iris):
 @pytest.mark.parametrize("rows", [IRIS, load_wine().data[:, :5]], ids=["iris", "wine"])
 def test_no_cell_ends_lower_with_more_work(rows, more):
     less, result = (select(rows, range(1, 6), CLASSIC, random_state=1, **how) for how in ({}, more))
-    healthy = [not is_degenerate(status) for status in less.status]
-    assert not any(is_degenerate(status) for status, before in zip(result.status, healthy, strict=True) if before)
+    healthy = [not status.startswith("degenerate: ") for status in less.status]
+    spoilt = [status.startswith("degenerate: ") for status in result.status]
+    assert not any(was_healthy and is_spoilt for was_healthy, is_spoilt in zip(healthy, spoilt, strict=True))
     assert (result.loglik >= less.loglik - ROUNDING)[healthy].all()
 
 
@@ -446,7 +447,7 @@ def test_with_time_enough_it_is_complete(small):
 
 def test_time_ends_between_fits(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(engine.time, "perf_counter", lambda: now.__setitem__(0, now[0] + 1.0) or now[0])
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now.__setitem__(0, now[0] + 1.0) or now[0])
     few, more = (select(ROWS, range(1, 5), CLASSIC, random_state=0, time_limit=limit) for limit in (40, 120))
     assert 0 < few.status.count("ok") < more.status.count("ok")
     assert not few.complete
@@ -824,7 +825,7 @@ def test_what_a_fresh_start_finds_is_kept_and_told(monkeypatch):
     monkeypatch.setattr(Cell, "refined", lambda self, worker, solution: solution)
     found = select(ROWS, [3], "full", random_state=0)
     assert found.n_fresh_starts >= found.n_found_again >= 1
-    monkeypatch.setattr(contenders.Contenders, "settle", lambda self: None)
+    monkeypatch.setattr(engine.Engine, "settle", lambda self: None)
     stuck = select(ROWS, [3], "full", random_state=0)
     assert (stuck.n_fresh_starts, stuck.n_found_again) == (0, 0)
     assert found.loglik[0] > stuck.loglik[0] + 1
@@ -906,8 +907,8 @@ def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 300)
     rng, of_sample = np.random.default_rng(9), []
     X = rng.normal(size=(1200, 2)) + 1.8 * rng.integers(0, 3, (1200, 1))
-    finished = search.finished
-    monkeypatch.setattr(search, "finished", lambda one, *how: of_sample.append(one) or finished(one, *how))
+    run = search._Finish.run
+    monkeypatch.setattr(search._Finish, "run", lambda self, is_up: of_sample.append(self.search) or run(self, is_up))
     found = select(gmm.open_rows(lambda: np.array_split(X, 3)), range(1, 5), ["EEI", "VEV"], random_state=0)
     assert found.best.covariance_type != of_sample[0].best.covariance_type
     assert of_sample[0].n_fresh_starts > 0
@@ -916,7 +917,7 @@ def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
 
 def test_attempts_are_counted_from_where_a_solution_was_found():
     one, other = object(), object()
-    attempts = contenders.Attempts(one)
+    attempts = Attempts(one)
     for same in (False, True, True):
         attempts = attempts.after(one, fresh=True, same=same)
     assert (attempts.n_fresh, attempts.n_again, attempts.n_starts) == (3, 2, 3)

@@ -11,7 +11,7 @@ import gmm
 from deaths import many_lives
 from inside import (
     ArraySource,
-    Bar,
+    BestScore,
     Judge,
     Objective,
     Problem,
@@ -81,7 +81,7 @@ def check_left(left, whole, n_components):
 def test_losers_cost_no_more_readings_than_the_best(monkeypatch):
     left, readings = of_file()
     with monkeypatch.context() as patched:
-        patched.setattr(Bar, "reason_to_leave", lambda *_: None)
+        patched.setattr(BestScore, "reason_to_leave", lambda *_: None)
         whole, more = of_file()
     of_best = whole.best.n_iter_
     assert left.best.lower_bounds_ == whole.best.lower_bounds_
@@ -148,7 +148,7 @@ def test_losers_in_memory_are_left_as_well(monkeypatch):
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     how = {"n_components": [K, K + 1], "covariance_type": ["VVV", "VVI"], "random_state": 0}
     left = gmm.select(ROWS, **how, n_threads=2)
-    monkeypatch.setattr(Bar, "reason_to_leave", lambda *_: None)
+    monkeypatch.setattr(BestScore, "reason_to_leave", lambda *_: None)
     whole = gmm.select(ROWS, **how, n_threads=1)
     assert left.best.lower_bounds_ == whole.best.lower_bounds_
     of_left = [number for number, status in enumerate(left.status) if status.startswith("left")]
@@ -189,7 +189,7 @@ def test_no_criterion_is_below_what_its_likelihood_allows(criterion):
         scores = criteria.evaluate(Totals(loglik, loglik - entropy, entropy), p, n, loglik - rng.exponential())
         least = criteria.least(criterion, loglik, p, n)
         assert least <= scores[criterion] + 1e-9
-        assert (least == scores[criterion]) == (criterion in criteria.BY_LIKELIHOOD)
+        assert (least == scores[criterion]) == (criteria.CRITERION[criterion].by_likelihood)
         assert criteria.least(criterion, loglik + 1, p, n) < least or abs(least) == inf
 
 
@@ -232,7 +232,7 @@ def test_a_cell_that_is_singular_on_all_rows_is_a_failed_cell(failing, monkeypat
 
 
 @pytest.mark.parametrize("name", ["EVI", "EVE", "EVV"])
-def test_a_cell_with_a_component_on_ties_sets_no_bar(name):
+def test_a_cell_with_a_component_on_ties_has_no_score(name):
     """Equal volumes lift the component's variances: the statistics alone tell that it is on ties."""
     rows = np.random.default_rng(0).normal(size=(400, 3))
     rows[:200, 2] = 0.5
@@ -241,5 +241,5 @@ def test_a_cell_with_a_component_on_ties_sets_no_bar(name):
     finish = finishing._Finish(found, SimpleNamespace(source=source, judge=Judge.CRITERION), None, None)
     for shares, on_ties in ((np.repeat(np.eye(2), 200, axis=0), True), (np.tile(np.eye(2), (200, 1)), False)):
         (result,) = short_runs(of_rows, [moments(rows, shares).reduced(of_rows.objective.model.moments)], 5)
-        finish._set_score(0, result, of_rows.objective)
-        assert (finish.bar(1).score == inf) == on_ties
+        finish.cells[0].set_score(result, of_rows.objective)
+        assert (finish.cells[0].score == inf) == on_ties

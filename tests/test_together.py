@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gmm
-from inside import ArraySource, Bar, Chunk, Ended, blocks, finishing, together
+from inside import ArraySource, BestScore, Chunk, Ended, blocks, finishing, together
 
 RNG = np.random.default_rng(5)
 N = 9000
@@ -51,7 +51,7 @@ def one_after_the_other(source, tasks, is_up, between):
 )
 def test_cells_are_finished_together_with_the_bits_of_one_after_the_other(how, dtype, weight, monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 3000)
-    monkeypatch.setattr(Bar, "reason_to_leave", lambda *_: None)  # of a race, the order would tell
+    monkeypatch.setattr(BestScore, "reason_to_leave", lambda *_: None)  # of a race, the order would tell
     types = ["full", "EII", "tied"]
 
     def found():

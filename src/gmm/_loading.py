@@ -16,7 +16,7 @@ from gmm._frozen_mixture import FrozenMixture
 from gmm._persistence import Readable, load_object
 from gmm._public import publish
 from gmm._selection import MixtureClassifier, Selection
-from gmm._selection.table import selection_from_state
+from gmm._selection.result import selection_from_state
 
 
 def _not_mapped(name: str, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> NoReturn:

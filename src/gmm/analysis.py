@@ -1,7 +1,7 @@
 """Uses of fitted mixtures: clusters, directions, anomalies, drift, true values, few rows, mixtures beside others."""
 
 from gmm._estimators.mixture_summary import MixtureSummary
-from gmm._selection.class_summary import ClassifierSummary
+from gmm._selection.classifier import ClassifierSummary
 from gmm._uses.adaptation import adapt, fisher_vector
 from gmm._uses.anomalies import AnomalyThreshold, Drift, anomaly_threshold, drift, outliers
 from gmm._uses.directions import Directions, directions

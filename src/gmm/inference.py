@@ -1,7 +1,16 @@
 """Certainty of a fit: standard errors and intervals, tests of the number of components, held-out likelihoods."""
 
-from gmm._selection.halves import SplitLRT, Stability, split_lrt, stability
-from gmm._selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
+from gmm._selection.resampling import (
+    BootstrapLRT,
+    HeldOut,
+    Replicate,
+    SplitLRT,
+    Stability,
+    bootstrap_lrt,
+    held_out_log_likelihood,
+    split_lrt,
+    stability,
+)
 from gmm._uses.standard_errors import StandardErrors, standard_errors
 
 __all__ = [

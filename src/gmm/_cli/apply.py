@@ -18,16 +18,16 @@ from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of
 from gmm._estimators.mixture import GaussianMixture
-from gmm._exchange.mclust import to_json
-from gmm._exchange.onnx import to_onnx
 from gmm._loading import load
 from gmm._persistence import load_state
 from gmm._persistence.places import replaceable
 from gmm._rows.writing import beside
 from gmm._selection import MixtureClassifier
-from gmm._selection.class_summary import summary_of
+from gmm._selection.classifier import summary_of
 from gmm._text.words import counted, noise_of_weight, quoted, suggestion
 from gmm._uses.overlap import combine_components
+from gmm.exchange.mclust import to_json
+from gmm.exchange.onnx import to_onnx
 
 
 def _load_mixture(path: str, table: str | None = None) -> GaussianMixture | BayesianGaussianMixture:

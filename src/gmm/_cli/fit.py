@@ -31,9 +31,8 @@ from gmm._lazy import cached_property
 from gmm._rows.delimited import is_number
 from gmm._rows.sources import relative_ridge, reweighed
 from gmm._selection import MixtureClassifier, Selection
-from gmm._selection.class_summary import accuracy_line, summary_of
-from gmm._selection.grid import kind_of
-from gmm._selection.request import requested_types
+from gmm._selection.classifier import accuracy_line, summary_of
+from gmm._selection.request import kind_of, requested_types
 from gmm._text.words import counted, suggestion
 from gmm._uses.overlap import CombinedComponents, combine_components
 from gmm._values import covariance

@@ -29,7 +29,7 @@ from gmm._cli.describe import Agreement, MixtureFacts
 from gmm._cli.failures import in_options
 from gmm._estimators.criteria import title
 from gmm._selection import Selection
-from gmm._selection.grid import Grid, advice, certainty, distinct, failures, incomplete, legend, ranking
+from gmm._selection.result import Grid, advice, certainty, distinct, failures, incomplete, legend, ranking
 from gmm._text.words import counted, duration, form_of, plus_minus, printable, printable_lines
 from gmm._values.covariance import Factors
 

@@ -174,8 +174,15 @@ class Estimator:
         )
 
     @classmethod
+    @functools.cache
     def _get_param_names(cls) -> list[str]:
-        _check_named(cls)
+        """Return the names of the parameters; a RuntimeError, as scikit-learn's, if some have none."""
+        kind: Any = cls
+        if variadic := _signature(kind)[1]:
+            raise RuntimeError(
+                "estimators should always specify their parameters in the signature of their __init__ (no varargs), as "
+                f"scikit-learn's do: {cls.__name__}.__init__ has {', '.join(variadic)}"
+            )
         return sorted(_defaults(cls))
 
     def _call_text(self) -> str:
@@ -197,15 +204,6 @@ def _signature(cls: Any) -> tuple[dict[str, Any], list[str]]:
 
 def _defaults(cls: Any) -> dict[str, Any]:
     return _signature(cls)[0]
-
-
-def _check_named(cls: Any) -> None:
-    """Raise a RuntimeError, as scikit-learn does, unless all parameters of an estimator have names."""
-    if variadic := _signature(cls)[1]:
-        raise RuntimeError(
-            "estimators should always specify their parameters in the signature of their __init__ (no varargs), as "
-            f"scikit-learn's do: {cls.__name__}.__init__ has {', '.join(variadic)}"
-        )
 
 
 def record_features(estimator: Estimator, n_features: int, names: NDArray[np.object_] | None) -> None:

@@ -5,18 +5,17 @@ number of rows or, for weighted data, the sum of the weights. Criteria other tha
 log-likelihood: a difference of 2 is one nat. Beside them, the agreement of two partitions.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from math import inf, log
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._passes.e_step import Totals
 from gmm._text.words import amount, counted
-
-CRITERIA = ("bic", "aic", "aicc", "icl", "nec")
-HELD_OUT = "held_out"  # of a search: minus twice the log-likelihood of rows under mixtures that have not seen them
-OF_SEARCHES = (*CRITERIA, HELD_OUT)
-BY_LIKELIHOOD = ("bic", "aic", "aicc")  # criteria that depend on the fit by its log-likelihood alone
 
 # Relative difference of a log-likelihood summed in two orders.
 _ROUNDING = 1e-10
@@ -154,6 +153,100 @@ def nec(entropy: float, loglik: float, loglik_of_one: float | None) -> float:
     return entropy / gain
 
 
+class Criterion(NamedTuple):
+    """A criterion, and what searches, tables and reports have to know of it.
+
+    Parameters
+    ----------
+    name, title : str
+        As an argument, and in print.
+    scale : str
+        What it weighs, and what its differences mean, for a reader of a report.
+    value : callable or None
+        Its value for the sums of a pass, p, n and the log-likelihood of one component; None if other fits tell it.
+    by_likelihood : bool
+        Whether it depends on a fit by its log-likelihood and number of parameters alone.
+    has_scale : bool
+        Whether there is an agreed scale of its differences.
+    near : float
+        Difference up to which the choice between two cells is not sure.
+    per_nat : float
+        By how much it falls as the log-likelihood of the same mixture rises by a nat in other units of the columns.
+    decimals : int
+    """
+
+    name: str
+    title: str
+    scale: str
+    value: Callable[[Totals, int, float, float | None], float] | None
+    by_likelihood: bool = False
+    has_scale: bool = False
+    near: float = 10.0
+    per_nat: float = 2.0
+    decimals: int = 2
+
+    @property
+    def of_interest(self) -> float:
+        """Difference from the best up to which a cell of many rows is finished."""
+        return 4 * self.near
+
+
+_BURNHAM = "have substantial support, those beyond 10 essentially none (Burnham & Anderson 2002)."
+HELD_OUT = "held_out"  # of a search: minus twice the log-likelihood of rows under mixtures that have not seen them
+_ALL = (
+    Criterion(
+        "bic",
+        "BIC",
+        "BIC weighs how well a mixture fits against how many numbers it needs. A difference in BIC below 2 is barely "
+        "worth mentioning; 2 to 6 is positive evidence, 6 to 10 strong, above 10 very strong (Kass & Raftery 1995).",
+        lambda totals, p, n, _: bic(totals.log_likelihood, p, n),
+        by_likelihood=True,
+        has_scale=True,
+    ),
+    Criterion(
+        "aic",
+        "AIC",
+        f"Models within 2 of the smallest AIC {_BURNHAM} AIC tends to choose more groups than BIC.",
+        lambda totals, p, *_: aic(totals.log_likelihood, p),
+        by_likelihood=True,
+        has_scale=True,
+    ),
+    Criterion(
+        "aicc",
+        "AICc",
+        f"Models within 2 of the smallest AICc {_BURNHAM} AICc is AIC corrected for few rows.",
+        lambda totals, p, n, _: aicc(totals.log_likelihood, p, n),
+        by_likelihood=True,
+        has_scale=True,
+    ),
+    Criterion(
+        "icl",
+        "ICL",
+        "ICL is BIC with a penalty for overlapping groups. There is no agreed scale for its differences.",
+        lambda totals, p, n, _: icl(totals.classification, p, n),
+    ),
+    Criterion(
+        "nec",
+        "NEC",
+        "NEC weighs the overlap of the groups against what they explain; below 1, there are groups.",
+        lambda totals, p, n, one: nec(totals.entropy, totals.log_likelihood, one),
+        near=0.1,
+        per_nat=0.0,  # a ratio of gains
+        decimals=3,
+    ),
+    Criterion(
+        HELD_OUT,
+        "held-out deviance",
+        "Held-out deviance is −2 log-likelihood of rows that the mixture has not seen: how well it predicts. There is "
+        "no agreed scale for its differences, which vary with the folds.",
+        None,
+    ),
+)
+CRITERION = {criterion.name: criterion for criterion in _ALL}
+OF_SEARCHES = tuple(CRITERION)
+CRITERIA = tuple(name for name, criterion in CRITERION.items() if criterion.value)  # which a fit has by itself
+
+
 def evaluate(totals: Totals, n_parameters: int, n: float, loglik_of_one: float | None) -> dict[str, float]:
     """Return all criteria of one fit by their names in ``CRITERIA``; NaN for those that a NaN enters.
 
@@ -162,35 +255,27 @@ def evaluate(totals: Totals, n_parameters: int, n: float, loglik_of_one: float |
     >>> evaluate(Totals(-100.0, -101.0, 1.0), 5, 1, -110.0)
     {'bic': 200.0, 'aic': 210.0, 'aicc': inf, 'icl': 202.0, 'nec': 0.1}
     """
-    loglik = totals.log_likelihood
-    return {
-        "bic": bic(loglik, n_parameters, n),
-        "aic": aic(loglik, n_parameters),
-        "aicc": aicc(loglik, n_parameters, n),
-        "icl": icl(totals.classification, n_parameters, n),
-        "nec": nec(totals.entropy, loglik, loglik_of_one),
-    }
+    return {one.name: one.value(totals, n_parameters, n, loglik_of_one) for one in _ALL if one.value}
 
 
 def least(criterion: str, loglik: float, n_parameters: int, n: float) -> float:
     """Return the smallest value that a criterion can have at a log-likelihood; it falls as the likelihood rises.
 
-    It is the criterion itself for those of ``BY_LIKELIHOOD``, BIC for ICL, which is never below it, and −∞ for NEC and
-    held-out likelihood, which the likelihood does not bound.
+    It is the criterion itself for those that the likelihood alone decides, BIC for ICL, which is never below it, and −∞
+    for NEC and held-out likelihood, which the likelihood does not bound.
 
     Examples
     --------
     >>> least("icl", -100.0, 5, 1), least("nec", -100.0, 5, 1)
     (200.0, -inf)
     """
-    bounds = {"bic": bic, "aic": lambda loglik, p, _: aic(loglik, p), "aicc": aicc, "icl": bic}
-    unbounded = dict.fromkeys(("nec", HELD_OUT), lambda *_: -inf)
-    return (bounds | unbounded)[criterion](loglik, n_parameters, n)
+    value, per_nat = CRITERION[criterion].value, CRITERION[criterion].per_nat
+    return value(Totals(loglik, loglik, 0.0), n_parameters, n, None) if value and per_nat else -inf
 
 
 def title(criterion: str) -> str:
     """Return the name of a criterion as it is printed."""
-    return {"aicc": "AICc", HELD_OUT: "held-out deviance"}.get(criterion, criterion.upper())
+    return CRITERION[criterion].title
 
 
 def adjusted_rand_index(counts: NDArray[np.number]) -> float:

@@ -133,7 +133,7 @@ def _described(value: Any) -> Any:
 
 def is_noisy(mixture: FittedMixture) -> bool:
     """Whether the parameters ask for noise."""
-    return np.ndim(mixture.noise) > 0 or bool(mixture.noise)
+    return mixture.noise is not False and (np.ndim(mixture.noise) > 0 or bool(mixture.noise))
 
 
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
@@ -427,8 +427,8 @@ def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHIN
         "trim": own.get("trim"),
         "heavy tails": own.get("tails", NORMAL_TAILS.name) != NORMAL_TAILS.name,
         "fixed parameters": own.get("fixed") is not None,
-        "fixed weights": fixed.weights.any(),
-        "fixed covariances": fixed.covariances.any(),
+        "fixed weights": "weights" in fixed.masks,
+        "fixed covariances": "covariances" in fixed.masks,
         "a prior": own.get("prior") is not None,
         "refine": own.get("refine") is not None,
         "max_ratio": own.get("max_ratio") is not None,

@@ -26,10 +26,9 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.steps import SteppedFit, prepare_stepped_fit
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._fitting.sampling import kmeans_plusplus
-from gmm._plotting import frame
-from gmm._plotting.scene import Scene, limits, scored
-from gmm._plotting.style import FAINT, INK, STYLE, fix_tick_colours
-from gmm._plotting.view import View, content_label, ellipse, is_of_pairs, view_of
+from gmm._plotting.planes import Panel, curve, notes, row_colours
+from gmm._plotting.scene import Scene, View, content_label, ellipse, is_of_pairs, limits, scored, view_of
+from gmm._plotting.style import FAINT, INK, own_figure
 from gmm._public import publish
 from gmm._text.words import counted
 from gmm._validation.parameters import check_random_state
@@ -101,29 +100,29 @@ def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
 
 def canvas_of(film: Film) -> tuple[Figure, Callable[[int], list[Any]]]:
     """Make the figure of an animation, and draw the first frame; return what draws one, given its number, as well."""
-    figure, axes = plt.subplots(2, 1, figsize=(5.0, 6.4), height_ratios=(1.8, 1))
-    for ax in axes:
-        fix_tick_colours(ax)
-    panel = frame.Panel(axes[0], film.scene, film.view, limits(film.scene, film.view))
-    draw_components = _histogram(panel, film) if film.view.n_axes == 1 else _plane(panel, film)
-    draw_curve = _curve(axes[1], film)
+    with own_figure(2, 1, figsize=(5.0, 6.4), height_ratios=(1.8, 1)) as axes:
+        upper, lower = axes[:, 0]
+        panel = Panel(upper, film.scene, film.view, limits(film.scene, film.view))
+        draw_components = _histogram(panel, film) if film.view.n_axes == 1 else _plane(panel, film)
+        draw_curve = _curve(lower, film)
 
-    def draw(number: int) -> list[Any]:
-        draw_components(number)
-        draw_curve(number)
-        panel.ax.set_title(_title(film, number), loc="left")
-        return []
+        def draw(number: int) -> list[Any]:
+            draw_components(number)
+            draw_curve(number)
+            upper.set_title(_title(film, number), loc="left")
+            return []
 
-    captions = frame.notes(film.scene, film.view, panel.edges)
-    if film.view.n_axes == 2:
-        captions = [f"ellipses hold {' and '.join(map(content_label, _CONTENTS))} of each component", *captions]
-    if captions:
-        figure.supxlabel("\n".join(captions), x=0.01, ha="left", fontsize=9, color=INK)
-    draw(len(film.passes))
-    figure.draw_without_rendering()  # computes the layout, once for all frames
-    with mpl.rc_context({"figure.constrained_layout.use": False}):
-        figure.set_layout_engine(None)
-    draw(0)
+        captions = notes(film.scene, film.view, panel.edges)
+        if film.view.n_axes == 2:
+            captions = [f"ellipses hold {' and '.join(map(content_label, _CONTENTS))} of each component", *captions]
+        figure: Figure = upper.figure
+        if captions:
+            figure.supxlabel("\n".join(captions), x=0.01, ha="left", fontsize=9, color=INK)
+        draw(len(film.passes))
+        figure.draw_without_rendering()  # computes the layout, once for all frames
+        with mpl.rc_context({"figure.constrained_layout.use": False}):
+            figure.set_layout_engine(None)
+        draw(0)
     return figure, draw
 
 
@@ -137,7 +136,7 @@ def _title(film: Film, number: int) -> str:
     return title if film.passes[number - 1].accepted else f"{title}, step rejected"
 
 
-def _plane(panel: frame.Panel, film: Film) -> Callable[[int], None]:
+def _plane(panel: Panel, film: Film) -> Callable[[int], None]:
     scene, start = film.scene, film.passes[0].mixture
     points = panel.rows([_GREY])
     present = np.flatnonzero(start.weights > 0)  # at first: some may fade
@@ -148,7 +147,7 @@ def _plane(panel: frame.Panel, film: Film) -> Callable[[int], None]:
 
     def draw(number: int) -> None:
         mixture, responsibilities, *_ = film.passes[max(number, 1) - 1]
-        shades = frame.row_colours(scene, responsibilities=responsibilities)
+        shades = row_colours(scene, responsibilities=responsibilities)
         points.set_facecolor([_GREY] if number == 0 else list(map(tuple, shades)))
         for (k, content), outline in outlines.items():
             outline.set_xy(ellipse(mixture, k, content))
@@ -159,8 +158,8 @@ def _plane(panel: frame.Panel, film: Film) -> Callable[[int], None]:
     return draw
 
 
-def _histogram(panel: frame.Panel, film: Film) -> Callable[[int], None]:
-    ax, curves = panel.ax, [frame.curve(each.mixture, panel.edges) for each in film.passes]
+def _histogram(panel: Panel, film: Film) -> Callable[[int], None]:
+    ax, curves = panel.ax, [curve(each.mixture, panel.edges) for each in film.passes]
     top = panel.histogram(float(max(density.max() for _, density, _ in curves)))
     shades = film.scene.shades
     areas = [Polygon([[0, 0]], closed=True, fc=(*shade, 0.3), ec=shade, lw=1.5, zorder=2) for shade in shades]
@@ -278,8 +277,7 @@ def animate_fit(
     if not bayesian and not any(parameters.get(name) is not None for name in _STARTS):
         climb = prepare(fit_parameters | _poor_start(climb, fit_parameters))
     film = film_of(climb, random_state, view)
-    with mpl.rc_context(STYLE):
-        return FitAnimation(film, int(interval))
+    return FitAnimation(film, int(interval))
 
 
 def _poor_start(climb: SteppedFit, parameters: dict[str, Any]) -> dict[str, Array]:

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import isotonic_regression
 
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
@@ -23,16 +22,14 @@ from gmm._exceptions import InvalidParameterError, raisable
 from gmm._fitting.sampling import sampled
 from gmm._fitting.starts import hierarchy_of, views_of
 from gmm._passes.solver import Trace
-from gmm._plotting.frame import legend_of_labels
-from gmm._plotting.scene import fitted_mixture, taken_apart
-from gmm._plotting.style import FAINT, STYLE, Inks, axes_of, closed_on_failure, colours, fix_tick_colours, inks_of
-from gmm._plotting.view import literal
+from gmm._plotting.scene import fitted_mixture, literal, taken_apart
+from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_of_labels, own_figure
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._selection import GaussianMixtureSearch, Selection
-from gmm._selection.grid import NOT_CONVERGED, OK, check_criterion, has_failed, is_behind, is_degenerate, is_eligible
-from gmm._selection.halves import Stability
-from gmm._selection.resampling import BootstrapLRT
+from gmm._selection.cell import DEGENERATE, FAILED, LEFT, NOT_CONVERGED, OK
+from gmm._selection.resampling import BootstrapLRT, Stability
+from gmm._selection.result import check_criterion, statuses
 from gmm._text.words import amount, counted, percent
 from gmm._uses.anomalies import Drift
 from gmm._uses.directions import Directions
@@ -115,18 +112,8 @@ def spaced(heights: Sequence[float], gap: float) -> NDArray[np.float64]:
     """Move heights until they are at least `gap` apart, in their order and as little as possible."""
     order = np.argsort(heights, kind="stable")
     steps = gap * np.arange(len(heights))
-    targets = np.asarray(heights)[order] - steps
-    # Isotonic least squares by pooling adjacent violators.
-    pools: list[tuple[float, int]] = []
-    for value in targets:
-        pool = (float(value), 1)
-        while pools and pools[-1][0] > pool[0]:
-            before = pools.pop()
-            size = before[1] + pool[1]
-            pool = ((before[0] * before[1] + pool[0] * pool[1]) / size, size)
-        pools.append(pool)
     placed = np.empty(len(heights))
-    placed[order] = np.repeat([value for value, _ in pools], [size for _, size in pools]) + steps
+    placed[order] = isotonic_regression(np.asarray(heights)[order] - steps).x + steps
     return placed
 
 
@@ -205,7 +192,7 @@ def plot_selection(
         best, count = cells.best, table.n_components[cells.best]
         _mark_best(target, count, cells.values[best], inks_of(target).ink)
         choice = f"{title(name)} chooses {counted(count, 'component')}, {table.kinds[best]}"
-        if is_degenerate(table.status[best]) and not np.isnan(cells.values[best]):
+        if statuses(table)[best].kind == DEGENERATE and not np.isnan(cells.values[best]):
             choice += ", degenerate"
         target.set_ylabel(f"{title(name)} (smaller is better)")
         target.set_title("\n".join([choice, *_absence_note(table, cells)]))
@@ -239,7 +226,7 @@ def cells_of(table: Selection, name: str) -> Cells:
     """Collect a criterion over the cells of a selection, with degenerate cells apart."""
     values = np.array(getattr(table, name))
     values[~np.isfinite(values)] = np.nan
-    degenerate = np.array([not is_eligible(status, name) for status in table.status])
+    degenerate = np.array([not status.is_eligible(name) for status in statuses(table)])
     if np.isnan(values).all():
         raise raisable(InvalidParameterError)(
             f"{title(name)} is not finite for any cell of this selection: draw another criterion"
@@ -279,7 +266,7 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
     colour_of = {name: line.colour for line in lines for name in line.names}
     low, high = ax.get_ylim()
     inside = np.clip(cells.degenerate, low + 0.02 * (high - low), high - 0.02 * (high - low))
-    open_ended = np.array([status == NOT_CONVERGED or is_behind(status) for status in table.status])
+    open_ended = np.array([status.kind in (NOT_CONVERGED, LEFT) for status in statuses(table)])
     kinds = {"not converged": ("o", open_ended, cells.values)}
     kinds["degenerate: criterion is meaningless"] = ("v", np.isfinite(cells.degenerate), inside)
     for name, (marker, among, heights) in kinds.items():
@@ -294,8 +281,8 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
 def _absence_note(table: Selection, cells: Cells) -> list[str]:
     blank = np.isnan(cells.values) & np.isnan(cells.degenerate)
     why = [
-        "degenerate" if is_degenerate(status) else "failed" if has_failed(status) else status
-        for status in (table.status[number] for number in np.flatnonzero(blank))
+        status.kind if status.kind in (DEGENERATE, FAILED) else str(status)
+        for status in (statuses(table)[number] for number in np.flatnonzero(blank))
     ]
     counts = [f"{why.count(reason)} {reason}" for reason in dict.fromkeys(why) if reason != OK]
     return [f"not drawn: {', '.join(counts)}"] if counts else []
@@ -720,12 +707,10 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
     estimates, intervals = [mixture.weights, *mixture.means.T], [ends.weights, *np.moveaxis(ends.means, 1, 0)]
     n, across = 1 + len(shown), min(1 + len(shown), _PER_LINE)
     lines = -(-n // _PER_LINE)
-    with mpl.rc_context(STYLE), closed_on_failure():
-        size = 1.8 * across, 0.3 + lines * (0.9 + 0.3 * K)
-        figure, axes = plt.subplots(lines, across, figsize=size, sharey=True, squeeze=False)
-        every: Any = axes.ravel()
+    size = 1.8 * across, 0.3 + lines * (0.9 + 0.3 * K)
+    with own_figure(lines, across, figsize=size, sharey=True) as axes:
+        every = axes.ravel()
         for ax, name, places, interval in zip(every, ("weight", *shown), estimates, intervals, strict=False):
-            fix_tick_colours(ax)
             for k, shade in enumerate(inks_of(ax).strong(colours(K))):
                 ax.plot(interval[k], [k, k], color=shade, linewidth=2.2, solid_capstyle="round", zorder=2)
                 ax.plot(places[k], k, "o", color=shade, ms=5, zorder=3)
@@ -739,8 +724,8 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
         for ax in axes[:, 0]:
             ax.set_ylabel("component")
         hidden = f"; {_MOST_COLUMNS} of {len(names)} columns" if len(names) > _MOST_COLUMNS else ""
-        figure.suptitle(f"estimates, {percent(level)} confidence intervals{hidden}", fontsize=11)
-    return np.asarray(every[:n], dtype=object)
+        every[0].figure.suptitle(f"estimates, {percent(level)} confidence intervals{hidden}", fontsize=11)
+    return every[:n]
 
 
 _FEW_PASSES = 60  # most passes that are drawn with a dot each

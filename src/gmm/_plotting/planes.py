@@ -1,39 +1,354 @@
-"""Pictures of rows in a plane: clusters, the regions of components, density, uncertainty, and pairs of columns."""
+"""Pictures of rows in a plane: clusters, the regions of components, density, uncertainty, and pairs of columns.
+
+A `Panel` is one Axes in one view, and has what these pictures and films share; `draw` is everything around panels.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Polygon
+from matplotlib.text import Annotation
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
 from gmm._exceptions import InvalidParameterError, raisable
-from gmm._plotting import frame
-from gmm._plotting.scene import certainty, check_components_alone, coordinates, grid, scene_of, scored
-from gmm._plotting.style import NOISE, Inks, colours, inks_of
-from gmm._plotting.view import MOST_PAIRED, axis_deviations, check_contents, columns_of, content_label, ellipse, literal
+from gmm._plotting.scene import (
+    MOST_PAIRED,
+    Scene,
+    View,
+    axis_deviations,
+    certainty,
+    check_contents,
+    columns_of,
+    content_label,
+    coordinates,
+    ellipse,
+    grid,
+    is_of_pairs,
+    limits,
+    literal,
+    scene_of,
+    scored,
+    view_of,
+)
+from gmm._plotting.style import (
+    FONT,
+    NOISE,
+    Entries,
+    Inks,
+    axes_of,
+    colours,
+    dot,
+    inks_of,
+    legend_below,
+    note,
+    own_figure,
+)
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
-from gmm._text.words import counted, percent
+from gmm._text.words import amount, counted, percent
 from gmm._uses.overlap import shares_of
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_labels
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import check_whole
-from gmm._values.coordinates import projected_mixture
+from gmm._values.coordinates import projected_mixture, telling
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
+
+_MOST_LISTED = 8  # components in a legend
+_FEWEST_BINS, _MOST_BINS = 10, 100
+_FEW_ROWS = 200  # most rows that are also drawn as ticks below the histogram
+_LONGEST_OF_PAIRS = 18  # characters of a feature's name in a grid of pairs
+
+
+class Panel:
+    """One Axes, the scene in one view on it, and what several plots draw there.
+
+    Attributes
+    ----------
+    ax : Axes
+    scene : Scene
+    view : View
+    edges : array of shape (m, 2)
+        Limits of the axes.
+    small : bool
+        Whether the panel is one of a grid.
+    mixture : MixtureParameters
+        The marginal of the mixture in the view.
+    points : array of shape (s, m)
+        The drawn rows in the view.
+    inks : Inks
+    """
+
+    def __init__(self, ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool = False) -> None:
+        self.ax, self.scene, self.view, self.edges, self.small = ax, scene, view, edges, small
+        self.mixture, self.points = view.marginal(scene.mixture), view.project(scene.sample_rows)
+        self.inks = inks_of(ax)
+        ax.set_xlim(*edges[0])
+        if view.n_axes == 2:
+            ax.set_ylim(*edges[1])
+
+    def rows(self, shades: Any, area: Any = 1.0, order: Any = slice(None)) -> PathCollection:
+        """Draw rows as points in colours (s, 4); `area` scales the size that suits their number and weights."""
+        weight, points = self.scene.source.weights, self.points[order]
+        relative = weight[self.scene.sample_index[order]] * (self.scene.source.n_used / weight.sum())
+        size = np.clip(9000 / max(len(points), 1), 5, 20) * area * np.clip(relative, 0.1, 8)
+        return self.ax.scatter(points[:, 0], points[:, 1], s=size, c=shades, linewidths=0, zorder=2)
+
+    def rug(self, values: Array, height: float, **style: Any) -> None:
+        """Draw values of one feature as ticks at a height given as a fraction of the Axes."""
+        where: Any = {"color": self.inks.ink, "transform": self.ax.get_xaxis_transform()}
+        self.ax.plot(values, np.full(len(values), height), "|", **where, **style)
+
+    def histogram(self, highest_curve: float) -> float:
+        """Draw the histogram of the rows within the axes, as a density of all rows; return the upper limit of its axis.
+
+        Bins follow Freedman & Diaconis (1981), but are at most one standard deviation of the narrowest visible
+        component wide: several modes inflate the interquartile range. A very narrow component does not flatten bars.
+        """
+        edge, (values, *_), weight = self.edges[0], self.view.project(self.scene.used.rows).T, self.scene.used.weights
+        inside = (values >= edge[0]) & (values <= edge[1])
+        low, high = (values[inside].min(), values[inside].max()) if inside.any() else edge
+        if not high > low:
+            low, high = edge
+        means, variances = self.mixture.means[:, 0], self.mixture.covariances[:, 0, 0]
+        visible = (self.mixture.weights > 0) & (means >= edge[0]) & (means <= edge[1])
+        narrowest = np.sqrt(variances[visible].min(initial=(high - low) ** 2))
+        preferred = _bin_width(values[inside], weight[inside]) if inside.any() else 0.0
+        n_bins = np.ceil((high - low) / min(width for width in (preferred, narrowest) if width > 0))
+        counts, bins = np.histogram(
+            values, bins=int(np.clip(n_bins, _FEWEST_BINS, _MOST_BINS)), range=(low, high), weights=weight
+        )
+        heights = counts / (weight.sum() * np.diff(bins))
+        self.ax.stairs(heights, bins, fill=True, color=self.inks.bars, zorder=1)
+        if len(values) <= _FEW_ROWS:
+            self.rug(values, 0.012, ms=5, mew=0.6)
+        highest = float(heights.max())
+        return 1.1 * (2 * highest if 0 < 4 * highest <= highest_curve else max(highest, highest_curve))
+
+    def ellipses(
+        self, mixture: MixtureParameters, contents: Sequence[float], present: NDArray[np.intp]
+    ) -> dict[tuple[int, float], Polygon]:
+        """Draw outlines that hold given shares of each component present; return them by component and share."""
+        patches, shades = {}, self.inks.strong(self.scene.shades)
+        for k in present:
+            for order, content in enumerate(sorted(contents)):
+                outline, style = ellipse(mixture, k, content), stroke(order)
+                patch = Polygon(outline, closed=True, fill=False, edgecolor=shades[k], zorder=3, **style)
+                patch.set_gid(f"component {k} content {content:g}")
+                self.ax.add_patch(patch)
+                patches[int(k), content] = patch
+        return patches
+
+    def numbers(self, places: Array, present: NDArray[np.intp]) -> dict[int, Annotation]:
+        """Draw the numbers of the components at places (K, 2), for readers without colour; return them by component.
+
+        Numbers outside the axes are clipped: matplotlib cannot draw text a billion pixels away.
+        """
+        labels, shades = {}, self.inks.strong(self.scene.shades)
+        style: dict[str, Any] = {"ha": "center", "va": "center", "fontweight": "bold", "color": self.inks.ink}
+        style |= {"fontsize": 7 if self.small else 8.5, "zorder": 5, "clip_on": True, "annotation_clip": True}
+        for k in present:
+            badge = {"boxstyle": "circle,pad=0.18", "facecolor": self.inks.paper, "edgecolor": shades[k]}
+            labels[int(k)] = self.ax.annotate(str(k), tuple(places[k]), bbox=badge | {"linewidth": 1.5}, **style)
+        return labels
+
+
+Filling = Callable[[Panel], list[Entries]]  # draws the inside of a panel, and returns the columns of the legend
+
+
+def draw(scene: Scene, view: Any, ax: Axes | None, fill: Filling, title: str) -> Any:
+    """Draw one panel on `ax` or in a new figure, or a grid of panels; return the Axes or an array of Axes."""
+    if is_of_pairs(view):
+        return _draw_pairs(scene, view, ax, fill, title)
+    projection = view_of(scene.mixture, scene.names, view)
+    with axes_of(ax) as target:
+        if scales := {target.get_xscale(), target.get_yscale()} - {"linear"}:
+            raise raisable(InvalidParameterError)(
+                "ax must have linear scales, because components are ellipses only there; got "
+                f"{', '.join(sorted(scales))}"
+            )
+        panel = Panel(target, scene, projection, limits(scene, projection))
+        legend = fill(panel)
+        legend[-1].extend(map(note, notes(scene, projection, panel.edges)))
+        for axis, label in zip((target.xaxis, target.yaxis), projection.labels, strict=False):
+            axis.set_label_text(label)
+        target.set_title(title)
+        if ax is None:
+            legend_below(target, legend)
+        else:
+            inks = panel.inks
+            style: Any = {"facecolor": inks.paper, "edgecolor": inks.pale_edge, "labelcolor": inks.ink, "fontsize": 8.5}
+            style |= {"loc": _emptiest_corner(panel), "frameon": True, "framealpha": 0.85}
+            ax.legend(*zip(*chain(*legend), strict=True), **style)
+    return target
+
+
+def _draw_pairs(scene: Scene, pairs: Any, ax: Axes | None, fill: Filling, title: str) -> NDArray[np.object_]:
+    captions = []
+    if isinstance(pairs, str):
+        columns = sorted(np.argsort(-telling(scene.mixture), kind="stable")[:MOST_PAIRED].tolist())
+        if len(columns) < len(scene.names):
+            captions = [f"{len(columns)} of {len(scene.names)} features, in which", "components differ most"]
+    else:
+        columns = columns_of(pairs, scene.names)
+    if ax is not None:
+        raise raisable(InvalidParameterError)("view='pairs' draws a grid of its own: give it no ax, or another view")
+    names = tuple(literal(scene.names[j], _LONGEST_OF_PAIRS, scene.names) for j in columns)
+    features = View(np.eye(len(scene.names))[columns], np.zeros(len(scene.names)), names, of_features=True)
+    edges = limits(scene, features)
+    captions += notes(scene, features, edges)
+
+    def fill_pair(pair_ax: Axes, i: int, j: int) -> Entries:
+        shown = [j] if i == j else [j, i]
+        view = view_of(scene.mixture, scene.names, [columns[k] for k in shown])
+        return [*chain(*fill(Panel(pair_ax, scene, view, edges[shown], small=True))), *map(note, captions)]
+
+    return grid_of_pairs(names, title, fill_pair)
+
+
+def grid_of_pairs(names: Sequence[str], title: str, fill: Callable[[Axes, int, int], Entries]) -> NDArray[np.object_]:
+    """Make a figure of m × m Axes for each pair of features, filled on and below the diagonal; the legend is above.
+
+    All planes have the same legend, which is that of the grid; a histogram's has more.
+    """
+    m, legend = len(names), Entries()
+    size = max(1.5 * m + 0.4, 4.5)  # text of four features is legible on a telephone
+    with own_figure(m, m, figsize=(size, size)) as axes:
+        for (i, j), ax in np.ndenumerate(axes):
+            if j > i:
+                ax.set_axis_off()
+                continue
+            entries = fill(ax, i, j)
+            if (i, j) == (min(1, m - 1), 0):
+                legend = entries
+            below, left = i == m - 1, j == 0 and i > 0
+            ax.set(xlabel=names[j] if below else "", ylabel=names[i] if left else "")
+            ax.tick_params(labelbottom=below, labelleft=left, labelsize=8)
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.get_offset_text().set_fontsize(8)
+            if i == j:
+                ax.tick_params(left=False)
+        figure: Any = axes[0, 0].figure
+        figure.suptitle(title, fontsize=11)
+        if legend:
+            where: Any = {"loc": "upper right", "bbox_to_anchor": (0.99, 0.95)}
+            figure.legend(*zip(*legend, strict=True), fontsize=FONT, handlelength=1.4, **where)
+    return axes
+
+
+def component_entries(scene: Scene) -> Entries:
+    """Make legend entries with the weight and rows of each component or cluster; of the heaviest if there are many."""
+    what = "class" if scene.classes else "cluster" if scene.combined else "component"
+    n_noise, *counts = scene.counts
+    weights, listed = np.bincount(scene.clusters, scene.mixture.weights), np.unique(scene.clusters[scene.present])
+    kind = "empty"
+    if len(listed) > _MOST_LISTED:
+        listed = np.sort(listed[np.argsort(-weights[listed], kind="stable")[: _MOST_LISTED - 2]])
+        kind = "lighter"
+    word = "rows" if scene.source.sample_weight is None else "weight of rows"
+    entries: Entries = [note(f"{what + ' (components)' * scene.combined}: weight, {word}")]
+    for c in listed:
+        members = f" ({' + '.join(map(str, np.flatnonzero(scene.clusters == c)))})" if scene.combined else ""
+        name = literal(scene.classes[c], _LONGEST_OF_PAIRS, scene.classes) if scene.classes else str(c)
+        text = f"{name}{members}:  {percent(weights[c])},  {amount(counts[c])}"
+        entries.append((dot(scene.cluster_shades[c]), text))
+    if scene.mixture.noise:
+        entries.append((dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
+    if n_others := len(weights) - len(listed):
+        others = counted(n_others, f"{kind} {what}", f"{kind} classes" if scene.classes else None)
+        entries.append(note(f"and {others}"))
+    return entries
+
+
+def heading(scene: Scene) -> str:
+    """Return the number of components, in words, and how many are not empty or how many clusters they are."""
+    n_present, components = len(scene.present), counted(scene.n_components, "component")
+    if scene.classes or scene.combined:
+        kind = ("class", "classes") if scene.classes else ("cluster",)
+        clusters = counted(scene.n_clusters, *kind)
+        return f"{clusters} of {components}" if scene.combined else clusters
+    return f"{n_present} of {components}" if n_present < scene.n_components else components
+
+
+def marginal_note(what: str, panel: Panel) -> Entries:
+    """Say in the legend that a panel ignores the features outside the view, if there are any."""
+    return [] if panel.view.whole else [note(f"{what} {'each' if panel.small else 'this'} view only")]
+
+
+def notes(scene: Scene, view: View, edges: Array) -> list[str]:
+    """List the rows and components that are not drawn."""
+    lines = []
+    if len(scene.sample_index) < scene.source.n_used:
+        lines.append(f"{len(scene.sample_index):,} of {counted(scene.source.n_used, 'row')} shown")
+    rows, components = (
+        ((points < edges[:, 0]) | (points > edges[:, 1])).any(axis=1)
+        for points in (view.project(scene.used.rows), view.project(scene.mixture.means)[scene.present])
+    )
+    if rows.any():
+        lines.append(f"outside the axes: {counted(int(np.count_nonzero(rows)), 'row')}")
+    if components.any():
+        components = scene.present[components].tolist()
+        listed = ", ".join(map(str, components[:5])) + (", …" if len(components) > 5 else "")
+        lines.append(f"outside the axes: {'components' if len(components) > 1 else 'component'} {listed}")
+    return lines
+
+
+def _emptiest_corner(panel: Panel) -> str:
+    """Return the corner with the fewest drawn rows; in a view of one axis, an upper corner."""
+    low, high = panel.edges.T
+    right, *above = ((panel.points - low) / (high - low) > 0.5).T
+    upper = above[0] if above else np.ones(len(right), dtype=bool)
+    corners = {"upper right": right & upper, "upper left": ~right & upper}
+    if above:
+        corners |= {"lower left": ~right & ~upper, "lower right": right & ~upper}
+    return min(corners, key=lambda corner: np.count_nonzero(corners[corner]))
+
+
+def row_colours(scene: Scene, least: float = 0.3, most: float = 0.8, responsibilities: Array | None = None) -> Array:
+    """Mix the components' colours by responsibility, (s, 4); what they leave is noise, black.
+
+    Opacity grows with certainty. `responsibilities` (s, K) may be those of another mixture.
+    """
+    responsibilities = scene.responsibilities if responsibilities is None else responsibilities
+    opacity = least + (most - least) * certainty(scene.shares_of(responsibilities))
+    return np.column_stack([np.clip(responsibilities @ scene.shades, 0, 1), opacity])
+
+
+def _bin_width(values: Array, weight: Array) -> float:
+    """Return twice the interquartile range over the cube root of the number of values, both weighted."""
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weight[order])
+    lower, upper = values[order][np.searchsorted(below, [0.25 * below[-1], 0.75 * below[-1]])]
+    # Weights may be normalised to sum to 1, so count rows as well.
+    return float(2 * (upper - lower) / max(below[-1], len(values)) ** (1 / 3))
+
+
+def stroke(order: int) -> dict[str, Any]:
+    """Return the line style of an outline, by its order from the innermost; from the fourth on, all are alike."""
+    dashes: Any = [(0, ()), (0, (4, 2)), (0, (1, 1.5)), (0, (8, 2, 1, 2))]
+    return {"linewidth": (1.8, 1.2, 1.4, 1.0)[min(order, 3)], "linestyle": dashes[min(order, 3)]}
+
+
+def curve(mixture: MixtureParameters, edges: Array) -> tuple[Array, Array, Array]:
+    """Evaluate a mixture along one axis: points (n,), its density (n,), and each component's share of it (n, K)."""
+    (x,) = coordinates(mixture, edges, n=600)
+    responsibilities, log_density = scored(mixture, x[:, None])
+    density = np.exp(log_density)
+    return x, density, responsibilities * density[:, None]
 
 
 def plot_clusters(
@@ -104,25 +419,25 @@ def plot_clusters(
     """
     contents = check_contents(content)
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    return frame.draw(scene, view, ax, partial(_draw_clusters, contents=contents), frame.heading(scene))
+    return draw(scene, view, ax, partial(_draw_clusters, contents=contents), heading(scene))
 
 
-def _draw_clusters(panel: frame.Panel, contents: list[float]) -> list[frame.Entries]:
+def _draw_clusters(panel: Panel, contents: list[float]) -> list[Entries]:
     scene, inks = panel.scene, panel.inks
     if panel.view.n_axes == 1:
-        return [frame.component_entries(scene), _clusters_along_axis(panel)]
-    panel.rows(frame.row_colours(scene))
+        return [component_entries(scene), _clusters_along_axis(panel)]
+    panel.rows(row_colours(scene))
     panel.ellipses(panel.mixture, contents, scene.present)
     panel.numbers(panel.mixture.means, scene.present)
-    lines = [Line2D([], [], color=inks.faint, **frame.stroke(order)) for order in range(len(contents))]
+    lines = [Line2D([], [], color=inks.faint, **stroke(order)) for order in range(len(contents))]
     labels = [f"{content_label(part)} of a component" for part in contents]
-    return [frame.component_entries(scene), list(zip(lines, labels, strict=True))]
+    return [component_entries(scene), list(zip(lines, labels, strict=True))]
 
 
-def _clusters_along_axis(panel: frame.Panel) -> frame.Entries:
+def _clusters_along_axis(panel: Panel) -> Entries:
     ax, scene, mixture, ink = panel.ax, panel.scene, panel.mixture, panel.inks.ink
-    x, density, parts = frame.curve(mixture, panel.edges)
-    noise, entries = scene.mixture.noise, frame.Entries()
+    x, density, parts = curve(mixture, panel.edges)
+    noise, entries = scene.mixture.noise, Entries()
     if noise and panel.view.of_features:  # along another direction, its density is no constant
         low, high = noise.box
         (width,) = np.abs(panel.view.matrix) @ (high - low)
@@ -192,8 +507,8 @@ def plot_decision_boundaries(
     """
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
     refuse("noise", {"plot_decision_boundaries": scene.mixture.noise})
-    title = f"Decision regions of {frame.heading(scene)}"
-    return frame.draw(scene, view, ax, partial(_draw_regions, uncertainty=bool(uncertainty)), title)
+    title = f"Decision regions of {heading(scene)}"
+    return draw(scene, view, ax, partial(_draw_regions, uncertainty=bool(uncertainty)), title)
 
 
 def boundaries(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp] | None = None) -> list[Array]:
@@ -211,27 +526,27 @@ def _shares(mixture: MixtureParameters, clusters: NDArray[np.intp], points: Arra
     return responsibilities if len(set(clusters.tolist())) == len(clusters) else shares_of(clusters, responsibilities)
 
 
-def _draw_regions(panel: frame.Panel, uncertainty: bool) -> list[frame.Entries]:
+def _draw_regions(panel: Panel, uncertainty: bool) -> list[Entries]:
     scene, inks = panel.scene, panel.inks
     weights = np.zeros(scene.n_components)
     weights[scene.present] = panel.mixture.weights[scene.present]  # components without rows have no region
     mixture = panel.mixture.with_other(weights=weights)
     draw_panel = _regions_along_axis if panel.view.n_axes == 1 else _regions_in_plane
     panel.numbers(draw_panel(panel, mixture, uncertainty), scene.present)
-    entries = frame.marginal_note("regions in", panel)
+    entries = marginal_note("regions in", panel)
     if scene.n_clusters > 1:
         what = "classes" if scene.classes else "clusters" if scene.combined else "components"
         entries.append((Line2D([], [], color=inks.ink, linewidth=1), f"two {what} equally probable"))
     if scene.n_clusters > 1 and uncertainty:
         patch = Patch(facecolor=inks.pale, edgecolor=inks.pale_edge)
         entries.append((patch, f"{'dark' if inks.dark else 'pale'}: uncertain"))
-    return [frame.component_entries(scene), entries]
+    return [component_entries(scene), entries]
 
 
-def _regions_in_plane(panel: frame.Panel, mixture: MixtureParameters, uncertainty: bool) -> Array:
+def _regions_in_plane(panel: Panel, mixture: MixtureParameters, uncertainty: bool) -> Array:
     scene = panel.scene
     _show_tints(panel, mixture, uncertainty, _TINTS)
-    panel.rows(frame.row_colours(scene, 0.45, 0.95), area=0.8)
+    panel.rows(row_colours(scene, 0.45, 0.95), area=0.8)
     if scene.n_clusters > 1:
         segments = boundaries(mixture, panel.edges, scene.clusters)
         lines = LineCollection(segments, colors=panel.inks.ink, linewidths=1.0, zorder=3)
@@ -240,7 +555,7 @@ def _regions_in_plane(panel: frame.Panel, mixture: MixtureParameters, uncertaint
     return mixture.means
 
 
-def _regions_along_axis(panel: frame.Panel, mixture: MixtureParameters, uncertainty: bool) -> Array:
+def _regions_along_axis(panel: Panel, mixture: MixtureParameters, uncertainty: bool) -> Array:
     ax, scene, means = panel.ax, panel.scene, mixture.means[:, 0]
     (x,) = coordinates(mixture, panel.edges, n=800)
     shares = _shares(mixture, scene.clusters, x[:, None])
@@ -251,12 +566,12 @@ def _regions_along_axis(panel: frame.Panel, mixture: MixtureParameters, uncertai
     points = np.ravel(boundaries(mixture, panel.edges, scene.clusters))
     ax.vlines(points, 0, 1, color=panel.inks.ink, linewidth=1, zorder=3, gid="boundaries")
     values = panel.points[:, 0]
-    ax.scatter(values, np.full(len(values), -0.04), s=30, c=frame.row_colours(scene), marker="|", linewidths=0.8)
+    ax.scatter(values, np.full(len(values), -0.04), s=30, c=row_colours(scene), marker="|", linewidths=0.8)
     ax.set(ylim=(-0.08, 1.08), ylabel="responsibility")
     return np.column_stack([means, shares[np.abs(x[:, None] - means).argmin(axis=0), scene.clusters]])
 
 
-def _show_tints(panel: frame.Panel, mixture: MixtureParameters, uncertainty: bool, n: int) -> None:
+def _show_tints(panel: Panel, mixture: MixtureParameters, uncertainty: bool, n: int) -> None:
     """Tint n cells along each axis by their most probable cluster; those of a single axis extend from 0 to 1."""
     shares = _shares(mixture, panel.scene.clusters, grid([_centres(edge, n) for edge in panel.edges]))
     opacity = np.full(len(shares), 0.35)
@@ -413,10 +728,10 @@ def plot_uncertainty(
     'Uncertainty of the assignment'
     """
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    return frame.draw(scene, view, ax, _draw_uncertainty, "Uncertainty of the assignment")
+    return draw(scene, view, ax, _draw_uncertainty, "Uncertainty of the assignment")
 
 
-def _draw_uncertainty(panel: frame.Panel) -> list[frame.Entries]:
+def _draw_uncertainty(panel: Panel) -> list[Entries]:
     scene, inks = panel.scene, panel.inks
     uncertainty = 1 - scene.shares_of(scene.responsibilities).max(axis=1)
     largest = 1 - 1 / scene.n_clusters
@@ -435,14 +750,14 @@ def _draw_uncertainty(panel: frame.Panel) -> list[frame.Entries]:
     panel.numbers(places, scene.present)
     examples = np.array([value for value in _EXAMPLES if value < largest + 1e-9])
     marks = zip(examples, _ink(examples, inks), 4 * np.sqrt(_area(examples)), strict=True)
-    sizes: frame.Entries = [
+    sizes: Entries = [
         (Line2D([], [], marker="o", linestyle="", color=ink, markersize=size), f"uncertainty {value:g}")
         for value, ink, size in marks
     ]
     every, weight = scene.uncertainty_of_all, scene.source.sample_weight
     part, mean = (float(np.average(values, weights=weight)) for values in (every > _NOTED, every))
     summary = [f"mean {mean:.2g}", f"above {_NOTED:g}: {percent(part) + ' of' if part else 'no'} rows"]
-    return [sizes, list(map(frame.note, summary))]
+    return [sizes, list(map(note, summary))]
 
 
 def _area(uncertainty: Array) -> Array:
@@ -510,8 +825,10 @@ def plot_density(
     if not contents:
         raise raisable(InvalidParameterError)("content must be one share or several, as in (0.5, 0.9); got none")
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    check_components_alone(scene, plot_density.__name__)
-    return frame.draw(scene, view, ax, partial(_draw_density, contents=contents), f"Density of {frame.heading(scene)}")
+    if scene.combined:
+        raise ValueError("plot_density shows components only: pass combined.model, or classifier.as_mixture()")
+    refuse("noise", {"plot_density": scene.mixture.noise})
+    return draw(scene, view, ax, partial(_draw_density, contents=contents), f"Density of {heading(scene)}")
 
 
 def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Array:
@@ -528,14 +845,14 @@ def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Ar
     return np.asarray(np.quantile(log_density, 1 - np.asarray(contents)))
 
 
-def _draw_density(panel: frame.Panel, contents: list[float]) -> list[frame.Entries]:
+def _draw_density(panel: Panel, contents: list[float]) -> list[Entries]:
     inks, n = panel.inks, len(contents)
     levels = highest_density(panel.mixture, contents)
     keys: list[Artist]
     shades = LinearSegmentedColormap.from_list("gmm_density", [inks.paper, _SHADES[-1]] if inks.dark else _SHADES)
     if panel.view.n_axes == 1:
         tints = shades(np.linspace(0.95, 0.25, n))
-        x, density, _ = frame.curve(panel.mixture, panel.edges)
+        x, density, _ = curve(panel.mixture, panel.edges)
         for level, tint in reversed(list(zip(np.exp(levels), tints, strict=True))):
             panel.ax.fill_between(x, density, where=density >= level, color=tint, linewidth=0, interpolate=True)
         panel.ax.plot(x, density, color=inks.ink, linewidth=1.6)
@@ -546,7 +863,7 @@ def _draw_density(panel: frame.Panel, contents: list[float]) -> list[frame.Entri
         widths = [max(1.8 - 0.5 * i, 0.8) for i in range(n)]
         _contours_in_plane(panel, dict(zip(levels, contents, strict=True)), widths[::-1], shades)
         marker, keys = "o", [Line2D([], [], color=inks.ink, linewidth=width) for width in widths]
-    lines: frame.Entries = [
+    lines: Entries = [
         (
             key,
             f"{content_label(part)} "
@@ -555,11 +872,11 @@ def _draw_density(panel: frame.Panel, contents: list[float]) -> list[frame.Entri
         for key, part, level in zip(keys, contents, levels, strict=True)
     ]
     dots = Line2D([], [], color=inks.faint, marker=marker, linestyle="", markersize=4)
-    return [lines, [(dots, "rows"), *frame.marginal_note("density in", panel)]]
+    return [lines, [(dots, "rows"), *marginal_note("density in", panel)]]
 
 
 def _contours_in_plane(
-    panel: frame.Panel, content_at: dict[float, float], widths: list[float], shades: LinearSegmentedColormap
+    panel: Panel, content_at: dict[float, float], widths: list[float], shades: LinearSegmentedColormap
 ) -> None:
     ax, mixture, inks, levels = panel.ax, panel.mixture, panel.inks, sorted(content_at)
     shaded = np.unique(highest_density(mixture, _SHADED))
@@ -713,13 +1030,12 @@ def plot_pairs(
     drawn = np.sort(check_random_state(random_state).choice(len(rows), n_drawn, replace=False))
     called, shades = list(map(str, classes.tolist())), colours(len(classes))
 
-    def fill(ax: Axes, i: int, j: int) -> frame.Entries:
-        entries: frame.Entries = [
-            (frame.dot(shade), literal(name, frame.LONGEST_OF_PAIRS, called))
-            for shade, name in zip(shades, called, strict=True)
+    def fill(ax: Axes, i: int, j: int) -> Entries:
+        entries: Entries = [
+            (dot(shade), literal(name, _LONGEST_OF_PAIRS, called)) for shade, name in zip(shades, called, strict=True)
         ]
         if filled is not None:
-            entries.append((frame.dot(inks_of(ax).ink, "x"), "filled"))
+            entries.append((dot(inks_of(ax).ink, "x"), "filled"))
         if i == j:
             _draw_column(ax, rows[:, chosen[i]], whole[:, chosen[i]], codes, shades)
         else:
@@ -730,7 +1046,7 @@ def plot_pairs(
     title = counted(len(rows), "row") if n_drawn == len(rows) else f"{n_drawn:,} of {counted(len(rows), 'row')}"
     if len(chosen) < len(names):
         title += f", {len(chosen)} of {counted(len(names), 'column')}"
-    return frame.grid_of_pairs([literal(names[j], frame.LONGEST_OF_PAIRS, names) for j in chosen], title, fill)
+    return grid_of_pairs([literal(names[j], _LONGEST_OF_PAIRS, names) for j in chosen], title, fill)
 
 
 def _filled(values: ArrayLike, rows: NDArray[Any]) -> NDArray[Any]:

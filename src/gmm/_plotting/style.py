@@ -1,50 +1,53 @@
-"""The style of all plots: colours that are distinct for colour-blind readers and in grey, and new Axes."""
+"""The style of all plots: colours that are distinct for colour-blind readers and in grey, new Axes, legends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb, to_rgba
 from matplotlib.figure import FigureBase
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from gmm._exceptions import InvalidParameterError, raisable
 
-INK, FAINT = "#24292f", "#8c959f"  # text and lines that carry information; everything behind them
-PAPER = "#ffffff"
-ROW = "#57606a"  # rows, where colour encodes something else
-BARS = "#d8dde2"  # rows of a histogram
-PALE, PALE_EDGE = "#f4f5f6", "#c8ccd1"  # a neutral sample of a pale tint
+INK, FAINT, PAPER = "#24292f", "#8c959f", "#ffffff"  # text and lines that carry information; what is behind; nothing
 DARKER = 0.75  # factor on a component's colour, for lines on its rows
+NOISE = "black"  # of rows that belong to no component
 # The hues of Okabe & Ito (2008), moved until all are distinct under each kind of red-green blindness, and neighbours by
 # lightness alone (tests/test_plotting_style.py).
 _PALETTE = ("#486ca6", "#e0af0f", "#02725c", "#d08dad", "#983519", "#22b3f0", "#4a2e93", "#a99233")
+_WIDEST = 58  # characters of texts beside each other
+_LINE = 0.19  # inches
+FONT = 9.0  # points, of legends
+Entries = list[tuple[Artist, str]]
 
 
 class Inks(NamedTuple):
-    """Colours that depend on the background; `dark` says whether that is dark."""
+    """Colours that depend on the background: of white paper, and `dark` says whether they are for a dark one."""
 
-    dark: bool
-    ink: str
-    faint: str
-    paper: str
-    row: str
-    bars: str
-    pale: str
-    pale_edge: str
+    dark: bool = False
+    ink: str = INK
+    faint: str = FAINT
+    paper: str = PAPER
+    row: str = "#57606a"  # rows, where colour encodes something else
+    bars: str = "#d8dde2"  # rows of a histogram
+    pale: str = "#f4f5f6"  # a neutral sample of a pale tint
+    pale_edge: str = "#c8ccd1"
 
     def strong(self, shades: NDArray[np.float64]) -> NDArray[np.float64]:
         """Increase the contrast of components' colours (n, 3), for lines on their rows."""
         return 1 - DARKER * (1 - shades) if self.dark else DARKER * shades
 
 
-_ON_LIGHT = Inks(False, INK, FAINT, PAPER, ROW, BARS, PALE, PALE_EDGE)
 STYLE: Any = {
     "figure.figsize": (5.0, 4.0),
     "figure.dpi": 110,
@@ -63,9 +66,6 @@ STYLE: Any = {
     "ytick.color": INK,
     "legend.frameon": False,
 }
-
-
-NOISE = "black"  # of rows that belong to no component
 
 
 def colours(n: int) -> NDArray[np.float64]:
@@ -100,22 +100,25 @@ def axes_of(ax: Axes | None) -> Iterator[Axes]:
             )
         yield ax
         return
-    with mpl.rc_context(STYLE), closed_on_failure():
-        axes: Axes = plt.subplots()[1]
-        fix_tick_colours(axes)
-        yield axes
+    with own_figure(1, 1) as axes:
+        yield axes[0, 0]
 
 
 @contextmanager
-def closed_on_failure() -> Iterator[None]:
-    """Close the figures made in this context if it raises."""
-    before = set(plt.get_fignums())
-    try:
-        yield
-    except BaseException:
-        for number in set(plt.get_fignums()) - before:
-            plt.close(number)
-        raise
+def own_figure(n_rows: int, n_columns: int, **how: Any) -> Iterator[NDArray[np.object_]]:
+    """Yield the Axes of a new figure, in the package's style, as a matrix; the figure is closed if drawing fails."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(n_rows, n_columns, squeeze=False, **how)
+        # Matplotlib makes ticks only when it draws, in the style active then.
+        for ax in axes.ravel():
+            ax.tick_params(colors=INK)
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.get_offset_text().set_color(INK)
+        try:
+            yield axes
+        except BaseException:
+            plt.close(figure)
+            raise
 
 
 def inks_of(ax: Axes) -> Inks:
@@ -125,13 +128,38 @@ def inks_of(ax: Axes) -> Inks:
         *face, opacity = to_rgba(patch.get_facecolor() if patch.get_visible() else "none")
         paper = opacity * np.array(face) + (1 - opacity) * paper
     if paper @ [0.2126, 0.7152, 0.0722] > 0.45:
-        return _ON_LIGHT
+        return Inks()
     tone = to_hex((float(paper[0]), float(paper[1]), float(paper[2])))
     return Inks(True, "#e6edf3", "#8c959f", tone, "#b1bac4", "#4a525b", tone, "#6e7681")
 
 
-def fix_tick_colours(ax: Axes) -> None:
-    """Set the colours of ticks now: matplotlib makes ticks only when it draws, in the style active then."""
-    ax.tick_params(colors=INK)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.get_offset_text().set_color(INK)
+def dot(colour: Any, marker: str = "o") -> Line2D:
+    """Make the mark of a legend entry: a dot, or another marker."""
+    return Line2D([], [], marker=marker, linestyle="", color=colour, markersize=7)
+
+
+def note(text: str) -> tuple[Artist, str]:
+    """Make a legend entry that has no mark."""
+    return Line2D([], [], linestyle=""), text
+
+
+def legend_below(ax: Axes, columns: list[Entries]) -> None:
+    """Draw the legend of a figure of one Axes below them, and make the figure higher by it: it covers nothing."""
+    figure: Any = ax.figure
+    columns = [column for column in columns if column]
+    if sum(max(len(text) for _, text in column) for column in columns) > _WIDEST:
+        columns = [list(chain(*columns))]
+    n_lines = max(map(len, columns))
+    padded = [[*column, *[note("")] * (n_lines - len(column))] for column in columns]
+    style: Any = {"fontsize": FONT, "handlelength": 1.4, "labelspacing": 0.3}
+    figure.legend(*zip(*chain(*padded), strict=True), loc="outside lower center", ncols=len(columns), **style)
+    figure.set_figheight(figure.get_figheight() + _LINE * n_lines)
+
+
+def legend_of_labels(ax: Axes, *, own: bool) -> None:
+    """Draw the legend of labelled artists, if there are any: below the Axes in a figure of our own."""
+    entries: Entries = list(zip(*ax.get_legend_handles_labels(), strict=True))
+    if entries and own:
+        legend_below(ax, [entries])
+    elif entries:
+        ax.legend(loc="best")

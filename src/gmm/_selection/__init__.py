@@ -2,16 +2,15 @@
 
 `search.py` is the entry point, as a function and as an estimator, and takes the best cells to rows beyond memory;
 `engine.py` orders the work and keeps it, `cell.py` solves one cell, `candidates.py` gives its starts; `request.py` is
-what a search is asked for, `standard.py` its units, `held_out.py` its folds; `table.py` is the result, `grid.py` its
-layout and what became of a cell. `resampling.py` and `halves.py` test numbers of components by fits to other rows,
-`classifier.py` fits mixtures of known classes, which `class_summary.py` describes.
+what a search is asked for, `standard.py` its units, `held_out.py` its folds, `result.py` its table. `resampling.py` and
+`halves.py` test numbers of components by fits to other rows, `classifier.py` fits mixtures of known classes.
 """
 
 from gmm._public import publish
 from gmm._selection.classifier import MixtureClassifier as MixtureClassifier
+from gmm._selection.result import Progress as Progress
+from gmm._selection.result import Selection as Selection
 from gmm._selection.search import GaussianMixtureSearch as GaussianMixtureSearch
 from gmm._selection.search import select as select
-from gmm._selection.table import Progress as Progress
-from gmm._selection.table import Selection as Selection
 
 publish("gmm", [GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select])

@@ -8,7 +8,6 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.degenerate import Judge
 from gmm._fitting.split_merge import OFFSET, drop_losses, split_gains, without
 from gmm._fitting.starts import (
@@ -24,9 +23,9 @@ from gmm._fitting.starts import (
 )
 from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._rows.sources import ArraySource
+from gmm._selection.request import Request
 from gmm._values.covariance import CovarianceModel, special_case, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
-from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -34,27 +33,6 @@ from gmm._values.statistics import SufficientStatistics
 _SPLITS = 4  # components of the smaller mixture to split, one in each start
 _DROPS = 4  # components of the larger one to drop, one in each start
 _RACES = 4  # of fresh starts: models come by layout, as tasks of one number of components do
-
-
-def _richest(models: Sequence[CovarianceModel]) -> Layout:
-    """Return the layout of moments from which those of all `models` follow."""
-    layouts = list(dict.fromkeys(model.of_starts.moments for model in models))
-    if len(layouts) == 1:
-        return layouts[0]
-    return DIAGONAL if set(layouts) == {DIAGONAL, SPHERICAL} else FULL
-
-
-def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixtureParameters:
-    """Return the same mixture under another model, for one component or one feature, where the models coincide."""
-    if parameters.model is model:
-        return parameters
-    if parameters.model.layout is model.layout:
-        return parameters.with_other(model=model)
-    K, d = parameters.n_components, parameters.n_features
-    dense = parameters.model.layout.dense(parameters.covariances, K, d)
-    share = K if model.layout.pooled else 1
-    covariances = model.layout.reduced(np.ascontiguousarray(dense), FULL, d) / share
-    return parameters.with_other(covariances=covariances, model=model)
 
 
 def of_other_model(parameters: MixtureParameters, statistics: SufficientStatistics, model: CovarianceModel) -> Start:
@@ -93,14 +71,10 @@ class Starts:
     Parameters
     ----------
     sample : ArraySource
-    template : GaussianMixture
-        Gives the start; "kmeans" stands for partitions of several kinds.
-    models : sequence of CovarianceModel
+    request : Request
+        Its template gives the start; "kmeans" stands for partitions of several kinds. With noise, starts also come from
+        the rows in dense places alone, and the first components are those nearest to fixed means.
     seeds : sequence of int
-    noise : Noise
-        With it, starts also come from the rows in dense places alone.
-    places : array of shape (n, d), optional
-        Means of the first components, which are fixed.
 
     Attributes
     ----------
@@ -108,22 +82,17 @@ class Starts:
         Layout of the statistics, from which the moments of all models follow.
     """
 
-    def __init__(
-        self,
-        sample: ArraySource,
-        template: GaussianMixture,
-        models: Sequence[CovarianceModel],
-        seeds: Sequence[int],
-        noise: Noise = NO_NOISE,
-        places: Array | None = None,
-    ) -> None:
+    def __init__(self, sample: ArraySource, request: Request, seeds: Sequence[int]) -> None:
+        template, noise = request.template, request.noise
         self._start = STARTS[str(template.init_params)]
         self._several = template.init_params == "kmeans"
-        self._seeds, self._places = seeds, places
+        self._seeds, self._places = seeds, None if request.fixed is None else request.fixed.mixture.means
         sample = replace(sample, rows=np.ascontiguousarray(sample.rows, dtype=np.float64))
         low, high = sample.survey.box
         self._extent = np.where(high > low, high - low, 1.0)
-        self.moments = _richest(models)
+        layouts = list(dict.fromkeys(model.of_starts.moments for model in request.models))
+        of_diagonals = set(layouts) == {DIAGONAL, SPHERICAL}
+        self.moments = layouts[0] if len(layouts) == 1 else DIAGONAL if of_diagonals else FULL
         n_threads = template.n_threads
         self._settings = FitSettings(1, Objective(stored_as(self.moments), template.reg_covar), n_threads)
         self._race_rows = lru_cache(_RACES)(self._race_rows_over)

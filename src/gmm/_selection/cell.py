@@ -1,35 +1,92 @@
-"""How one cell is solved: starts race, the best are finished, and the highest without degenerate components is kept."""
+"""How one cell is solved: starts race, the best are finished, and the highest without degenerate components is kept.
+
+The threads that solve cells, and the time that they have, are those of a `TaskPool`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
 from math import inf, isfinite
-from typing import NamedTuple
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gmm._estimators import criteria
+from gmm._estimators.criteria import CRITERION, HELD_OUT, least, title
+from gmm._estimators.outcome import ill_defined
+from gmm._exceptions import warn
 from gmm._fitting.degenerate import Judge, degenerate_under, fewest_rows
 from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
 from gmm._fitting.split_merge import split_merged
 from gmm._fitting.starts import RECENT, FitSettings, Start, first_legs, foreseen_gain, is_hopeless
-from gmm._passes.e_step import EStep
+from gmm._lazy import cached_property
+from gmm._log import LOGGER
+from gmm._passes.e_step import ComponentDiagnostics, EStep, result_of, submitted
 from gmm._passes.problem import Beginning, Leg, e_step_over
 from gmm._passes.solver import Iteration, PassRecord, SolverResult, SolverRun
+from gmm._persistence import item
+from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
-from gmm._selection.grid import LEFT, of_interest
+from gmm._selection.candidates import Starts
+from gmm._selection.request import CRITERION_ACCURACY, Key, Request
+from gmm._values.covariance import covariance_model
 from gmm._values.layouts import Layout, SingularMatrixError
+from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
+OK = "ok"
+NOT_CONVERGED = "not converged"
+NOT_TRIED = "not tried"
+DEGENERATE = "degenerate"
+FAILED = "failed"
+LEFT = "left"
+_DETAILED = DEGENERATE, FAILED, LEFT
+KINDS = OK, NOT_CONVERGED, NOT_TRIED, *_DETAILED
+MORE_THAN_ROWS = "more components than rows"
+
+
+class Status(NamedTuple):
+    """What became of a cell.
+
+    `detail` names the component that is degenerate, says how far behind the best it was left, or why it has failed.
+    """
+
+    kind: str
+    detail: str = ""
+
+    @classmethod
+    def of(cls, text: str) -> Status:
+        """Return the status that a table, a file or the record of a run words so."""
+        kind, _, detail = text.partition(": ")
+        return cls(kind, detail)
+
+    def __str__(self) -> str:
+        """Return the text of tables and files."""
+        return f"{self.kind}: {self.detail}" if self.kind in _DETAILED else self.kind
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether the cell has a fit."""
+        return self.kind not in (FAILED, NOT_TRIED)
+
+    def is_eligible(self, criterion: str) -> bool:
+        """Return whether this criterion of a cell with a fit may choose it: rows held out judge degenerate ones too."""
+        return criterion == HELD_OUT or self.kind != DEGENERATE
+
+
 # A run may gain so many times its projected gain. In 1112 passes of slow runs, up to 239 passes before their end, the
 # gain to come exceeded this bound by 20 nats at most, half of `of_interest`: what is left cannot be the best.
-_BAR_GAIN_SAFETY = 10
+_GAIN_SAFETY_OF_SCORES = 10
 
 
-class Bar(NamedTuple):
+class BestScore(NamedTuple):
     """The best criterion of other cells.
 
     Parameters
@@ -46,7 +103,7 @@ class Bar(NamedTuple):
     weight: float
 
     def reason_to_leave(self, passes: Sequence[PassRecord], n_parameters: int) -> str | None:
-        """Return the status of a run that will not end near the bar; None if it may.
+        """Return the status of a run that will not end near the best; None if it may.
 
         A mixture without prior is assumed: the bounds of its passes are log-likelihoods.
         """
@@ -54,31 +111,30 @@ class Bar(NamedTuple):
         gain = foreseen_gain([record.lower_bound for record in recent])
         if not isfinite(gain):
             return None
-        gain = min(gain, _BAR_GAIN_SAFETY * recent[-1].remaining)
+        gain = min(gain, _GAIN_SAFETY_OF_SCORES * recent[-1].remaining)
         reached = self.weight * (recent[-1].lower_bound + gain)
-        behind = criteria.least(self.criterion, reached, n_parameters, self.weight) - self.score
-        if not of_interest(self.criterion) < behind < inf:
+        behind = least(self.criterion, reached, n_parameters, self.weight) - self.score
+        if not CRITERION[self.criterion].of_interest < behind < inf:
             return None
-        return f"{LEFT}at least {behind:,.0f} {criteria.title(self.criterion)} behind the best"
+        return str(Status(LEFT, f"at least {behind:,.0f} {title(self.criterion)} behind the best"))
 
 
 # Sample on which starts are compared; all rows if it would hold more than LARGEST_SHARE of them.
 _SAMPLE_ROWS, _ROWS_PER_PARAMETER = 10_000, 20
 _RACE = 6  # passes of each start
-_RACE_ON_SAMPLE, _SECOND_HEAT = 10, 30  # passes, which cost little beside those over all rows
-_RIVALRY = 0.02  # nats per row: a start that is nearer to the first than this may pass it
-_RIVALRY_AFTER = 0.002  # after the second heat
+_RACE_ON_SAMPLE, _LONG_RACE = 10, 30  # passes, which cost little beside those over all rows
+_IN_LONG_RACE = 3  # starts
+_MARGIN = 0.02  # nats per row: a start that is nearer to the first than this may pass it
+_MARGIN_AFTER = 0.002  # after the long race
 _BETTER = 1e-4  # nats per row: how much a start must beat the present solution by, on a sample
-_HEAT = 3  # starts in the second heat
 _FINISHED = 2  # starts that are finished, not counting those with degenerate components
 _FEW_ROWS = 7  # of those that have a component with too few rows after the race, while all that ended are degenerate
-_LEG = 6  # passes between two checks of a run
+_PASSES_AT_ONCE = 6  # between two checks of a run
 _LAST_RESORT = 50  # passes of the best of them, where all have degenerate components
 _CHECKED = 16  # passes before a run is checked for degenerate components
 _GAIN_SAFETY = 3  # a run may gain so many times its projected remaining gain
 _SAME_OPTIMUM = 0.25  # nats in all: a run that ends so near to a solution has found it again
 _OUT_OF_TIME, _DEGENERATE = "time limit of the search reached", "stopped early: a component is degenerate"
-CRITERION_ACCURACY = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
 
 
 class SearchRows(NamedTuple):
@@ -193,28 +249,251 @@ class Solution(NamedTuple):
         return (not self.is_degenerate, self.lower_bound) > (not other.is_degenerate, other.lower_bound)
 
 
-Solve = Callable[[], tuple[Solution, bool]]
+# What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
+_REFUSALS = ValueError, ArithmeticError, MemoryError
 
 
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """One number of components and one model, and how it is solved.
+def is_fault(error: Exception) -> bool:
+    """Tell whether the package failed, rather than refused."""
+    return not isinstance(error, _REFUSALS) or isinstance(error, np.linalg.LinAlgError)
 
-    `callback` is called after each pass, and may raise; `time_is_up` is asked whether to leave runs where they are.
-    `memory` returns what an interrupted search has found, or asks for it. A run that will not come near `bar` is left.
-    `judge` says what mixtures are compared by.
+
+def status_of(outcome: Solution | Exception | None, covariance_type: str) -> Status:
+    """Return what became of a cell of this type, with a solution, the error that left none, or neither."""
+    if outcome is None:
+        return Status(NOT_TRIED)
+    if isinstance(outcome, Solution):
+        trace = outcome.result.trace
+        ended = Status.of(trace.reason)
+        if outcome.is_degenerate:
+            return Status(DEGENERATE, f"component {outcome.degenerate}")
+        return ended if ended.kind == LEFT else Status(OK if trace.converged else NOT_CONVERGED)
+    model, error = covariance_model(covariance_type), outcome
+    text = " ".join(str(ill_defined(error, model) if isinstance(error, SingularMatrixError) else error).split())
+    return Status(FAILED, f"{type(error).__name__}: {text}".rstrip(": ") if is_fault(error) or not text else text)
+
+
+def solution_of(result: SolverResult, objective: Objective, rows: Source, judge: Judge) -> Solution:
+    """Return a result with its first degenerate component."""
+    degenerate = degenerate_under(objective, rows, result.parameters, result.statistics, judge)
+    return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
+
+
+class Clock:
+    """The time limit of a search, in seconds from now; it does not end before there is a solution."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.perf_counter() + seconds
+        self.has_solution = False
+
+    def half(self) -> Clock:
+        """Return a clock of half the time that is left."""
+        return Clock(None if self._end is None else max(self._end - time.perf_counter(), 0.0) / 2)
+
+    def is_up(self) -> bool:
+        """Tell whether to begin nothing more."""
+        return self.has_solution and self._end is not None and time.perf_counter() >= self._end
+
+
+Task = Callable[[Worker], Any]
+
+
+class TaskPool:
+    """Run tasks for cells, on several threads if there are several workers, and time them.
+
+    `n_workers` cells are solved at a time, the passes of each on `n_threads`.
     """
 
-    settings: FitSettings
-    rows: SearchRows
-    callback: Callable[[Iteration], object] | None
-    time_is_up: Callable[[], bool]
-    memory: Callable[[Solve, Solution | None, Callable[[], bool]], tuple[Solution, bool]] | None = None
-    bar: Bar | None = None
-    judge: Judge = Judge.CRITERION
+    def __init__(self, rows: SearchRows, n_workers: int, n_threads: int | None, clock: Clock) -> None:
+        self.rows, self.clock = rows, clock
+        self._workers: SimpleQueue[Worker] = SimpleQueue()
+        self._all = [Worker(rows, n_threads) for _ in range(n_workers)]
+        for worker in self._all:
+            self._workers.put(worker)
+        self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm-cell") if n_workers > 1 else None
+        self._interrupted = False
 
-    def _recall(self, solve: Solve, present: Solution | None) -> tuple[Solution, bool]:
-        return solve() if self.memory is None else self.memory(solve, present, self.time_is_up)
+    @property
+    def watch(self) -> Callable[[Iteration], None] | None:
+        """A callback for each pass, which ends cells on other threads once this one is interrupted."""
+        return None if self._pool is None else self._end_if_interrupted
+
+    def close(self) -> None:
+        """Wait for the threads, and release what the workers hold."""
+        if self._pool is not None:
+            self._pool.shutdown()
+        for worker in self._all:
+            worker.close()
+
+    def __call__(
+        self, tasks: Mapping[Cell, Task], report: Callable[..., object] | None = None, *, in_any_case: bool = False
+    ) -> dict[Cell, Any]:
+        """Return results in task order; tasks not started before the time limit are left out, or run `in_any_case`.
+
+        `report` is called with each cell and its result, in this order, once those before are there.
+        """
+        run, results = partial(self._run, in_any_case=in_any_case), dict[Cell, Any]()
+        try:
+            futures = submitted(self._pool, run, tasks.items()) if self._pool is not None and len(tasks) > 1 else []
+            for (cell, task), future in zip_longest(tasks.items(), futures):
+                result, was_run = run(cell, task) if future is None else result_of(future)
+                if was_run:
+                    results[cell] = result
+                    if report is not None:
+                        report(cell, result)
+        except BaseException:
+            self._interrupted = True
+            if self._pool is not None:
+                self._pool.shutdown(cancel_futures=True)
+            raise
+        return results
+
+    def _run(self, cell: Cell, task: Task, *, in_any_case: bool) -> tuple[Any, bool]:
+        if self.clock.is_up() and not in_any_case:
+            return None, False
+        worker, began = self._workers.get(), time.perf_counter()
+        try:
+            result = task(worker)
+        except OSError:  # rows that cannot be read, or the end of an interrupted search
+            raise
+        except Exception as error:
+            result = error
+            if is_fault(error):  # told at once, as the cell may have a solution that hides it
+                warn(
+                    f"A part of the search failed, {cell.key.n_components} components of {cell.key.model.name}: "
+                    f"{type(error).__name__}: {error}. The search goes on without it; please report this.",
+                    RuntimeWarning,
+                )
+        finally:
+            self._workers.put(worker)
+            cell.seconds += time.perf_counter() - began
+        if isinstance(result, Solution):
+            self.clock.has_solution = True
+        return result, True
+
+    def _end_if_interrupted(self, _: Iteration) -> None:
+        if self._interrupted:
+            raise InterruptedError
+
+
+_BATCH = 3  # fresh starts of a cell between two looks at the others
+_HALFWAY = 2  # starts between solution and random partition behind each fresh one, until one of those finds it again
+
+
+class Attempts(NamedTuple):
+    """What became of starts that were made for a cell once its solution had been found.
+
+    Parameters
+    ----------
+    solution : Solution
+    n_fresh, n_again : int
+        Fresh starts since this solution was found, and how many of them led to it again.
+    n_starts : int
+        Starts in all.
+    """
+
+    solution: Solution
+    n_fresh: int = 0
+    n_again: int = 0
+    n_starts: int = 0
+
+    def settled(self, again: int, fresh: int) -> bool:
+        """Tell whether the solution was found `again`, or after `fresh` starts; a single component has one solution."""
+        single = self.solution.parameters.n_components == 1
+        return single or self.n_again >= again or self.n_fresh >= fresh
+
+    def after(self, solution: Solution, *, fresh: bool, same: bool) -> Attempts:
+        """Return what is known after one more start."""
+        total = self.n_starts + 1
+        if not same and solution is not self.solution:
+            return Attempts(solution, n_starts=total)
+        return Attempts(solution, self.n_fresh + fresh, self.n_again + (fresh and same), total)
+
+
+class Cell:
+    """One number of components, model and tails: how it is solved, and what has become of it so far.
+
+    Parameters
+    ----------
+    key : Key
+    request : Request
+    pool : TaskPool
+        That solves it; runs are left where they are once its time is up.
+    file : SearchCheckpoint, optional
+        Keeps what the cell finds, in the order in which it asks.
+
+    Attributes
+    ----------
+    outcome : Solution, the Exception that left none, or None
+    solution, sound : Solution or None
+        The outcome if it is one, and if none of its components is degenerate.
+    best : BestScore or None
+        What a run has to come near, fixed for a stage; None finishes each.
+    seconds : float
+        Time spent on the cell alone.
+    diagnosed : tuple of Solution and ComponentDiagnostics, or None
+        What other cells need to begin from a solution.
+    scores : dict of str to float
+        Log-likelihood and criteria by name, of the solution `scored`.
+    begun_from : dict of Cell to Solution
+        Of other cells, from which this one has started.
+    attempts : Attempts
+        What is known of fresh starts since the solution was found; there are none without one.
+    refined_solution : Solution or None
+        What the moves of split–merge led to.
+    """
+
+    def __init__(self, key: Key, request: Request, pool: TaskPool, file: SearchCheckpoint | None) -> None:
+        self.key, self.rows, self.is_up = key, pool.rows, pool.clock.is_up
+        self._request, self._callback, self._file, self._n_asked = request, pool.watch, file, 0
+        self.outcome: Solution | Exception | None = None
+        self.solution: Solution | None = None
+        self.sound: Solution | None = None
+        self.best: BestScore | None = None
+        self.seconds = 0.0
+        self.diagnosed: tuple[Solution, ComponentDiagnostics] | None = None
+        self.scored: Solution | None = None
+        self.scores: dict[str, float] = {}
+        self.begun_from: dict[Cell, Solution] = {}
+        self.refined_solution: Solution | None = None
+        self.attempts: Attempts
+
+    @cached_property
+    def settings(self) -> FitSettings:
+        """How the cell is fitted."""
+        return self._request.settings(self.key, self.rows.all_rows)
+
+    def keep(self, result: Solution | Exception) -> None:
+        """Take what a stage led to; a failure does not replace a solution."""
+        if result is self.outcome or (isinstance(result, Exception) and self.solution):
+            return
+        if isinstance(result, Solution):
+            self.attempts = Attempts(result, n_starts=self.attempts.n_starts if self.solution else 0)
+            self.solution, self.sound = result, None if result.is_degenerate else result
+        self.outcome = result
+        text = result if isinstance(result, Solution) else f"failed: {result}"
+        LOGGER.info("search: components %d, %s  %s", self.key.n_components, self.key.kind, text)
+
+    def _recall(self, solve: Callable[[], tuple[Solution, bool]], present: Solution | None) -> tuple[Solution, bool]:
+        """Return what an interrupted search has found, or what `solve` returns: a solution, and an answer."""
+        if self._file is None:
+            return solve()
+        K, name = self.key.n_components, f"{self.key.n_components} {self.key.kind}, {self._n_asked}"
+        self._n_asked += 1
+        entry = self._file.find(name, self.settings.problem(self.rows.all_rows), K)
+        if entry is None:
+            solution, answer = solve()
+            if not self.is_up():  # else it might have become better
+                beside: dict[str, Any] = {"answer": bool(answer), "degenerate": solution.degenerate}
+                beside["race_bound"] = repr(solution.race_bound)
+                self._file.add(name, beside, None if solution is present else solution.result._replace(state=None))
+            return solution, answer
+        values, of_run = entry
+        answer = item(values, "answer", bool)
+        if of_run is None:
+            assert present is not None  # it was kept
+            return present, answer
+        return Solution(of_run, item(values, "degenerate", int), float(item(values, "race_bound", str))), answer
 
     @property
     def is_settled(self) -> bool:
@@ -234,13 +513,6 @@ class Cell:
     def _moments(self) -> Layout:
         return self.settings.objective.model.moments
 
-    def moments(self, worker: Worker, solution: Solution) -> SufficientStatistics:
-        """Return the moments of a solution about any origin, of which starts are made."""
-        moments = self.settings.objective.model.of_starts.moments
-        if moments is self._moments:
-            return solution.result.statistics
-        return worker.sample(moments)(solution.parameters.whitened())
-
     def solved(self, worker: Worker, starts: Sequence[Start], present: Solution | None = None) -> Solution:
         """Return the best of the present solution and of what the starts lead to.
 
@@ -255,12 +527,12 @@ class Cell:
         best = present if present is not None and not present.is_degenerate else None
         lead = -inf if best is None else best.race_bound
         runs, failure = self._raced(worker, starts, lead)
-        rivalry = _RIVALRY if self.rows.whole else _RIVALRY_AFTER
+        margin = _MARGIN if self.rows.whole else _MARGIN_AFTER
         last_resort, last_run, finished, n_lacking = (present if best is None else None), None, 0, 0
         for raced in runs:
-            least = lead + _BETTER if best is present and not self.rows.whole else lead - rivalry
+            enough = lead + _BETTER if best is present and not self.rows.whole else lead - margin
             reached = raced.lower_bound
-            if best is not None and (finished == _FINISHED or reached < least):
+            if best is not None and (finished == _FINISHED or reached < enough):
                 break
             lacks = best is None and self._lacks_rows(raced)
             if lacks and n_lacking == (1 if self.is_settled else _FEW_ROWS):
@@ -293,12 +565,12 @@ class Cell:
         return self._recall(lambda: self._retried(worker, start, present), present)
 
     def _retried(self, worker: Worker, start: Start, present: Solution) -> tuple[Solution, bool]:
-        (leg,) = self._first_legs(worker, [start], _RACE)
-        if not isinstance(leg, Leg):
+        (begun,) = self._first_legs(worker, [start], _RACE)
+        if not isinstance(begun, Leg):
             return present, False
-        first = leg.run
+        first = begun.run
         if not self.rows.whole:
-            _race_on([first], _RACE_ON_SAMPLE + _SECOND_HEAT - _RACE)
+            _race_on([first], _RACE_ON_SAMPLE + _LONG_RACE - _RACE)
             if first.lower_bound < present.race_bound + _BETTER:
                 return present, first.lower_bound > present.race_bound - _BETTER
         try:
@@ -325,12 +597,31 @@ class Cell:
             self.settings,
             solution.result,
             e_step,
-            callback=lambda iteration: bool(self.callback and self.callback(iteration)),
-            stop_requested=self.time_is_up,
+            callback=lambda iteration: bool(self._callback and self._callback(iteration)),
+            stop_requested=self.is_up,
             sample=None if rows.whole else rows.sample.resident,
         )
         end = self._solution(result)
         return solution if solution.beats(end) else self._paced(worker, end)
+
+    def retry(self, starts: Starts, enough: tuple[int, int], worker: Worker) -> Attempts:
+        """Solve the cell again from some fresh starts, and from halfway to them while none led to its solution."""
+        attempts, objective = self.attempts, self.settings.objective
+        until = attempts.n_starts + _BATCH * (1 + _HALFWAY)
+        while attempts.n_starts < until and not attempts.settled(*enough) and not self.is_up():
+            number, solution = attempts.n_starts, attempts.solution
+            fresh = attempts.n_again > 0 or number % (1 + _HALFWAY) == 0
+            start: Start
+            if fresh:
+                start = starts.fresh(self.settings, number, worker.n_threads)
+            else:
+                moments, statistics = objective.model.of_starts.moments, solution.result.statistics
+                if moments is not self._moments:
+                    statistics = worker.sample(moments)(solution.parameters.whitened())
+                start = starts.halfway(statistics, number, worker.n_threads)
+            end, same = self.retried(worker, start, solution)
+            attempts = attempts.after(end, fresh=fresh, same=same)
+        return attempts
 
     def _raced(
         self, worker: Worker, starts: Sequence[Start], lead: float
@@ -340,42 +631,48 @@ class Cell:
         A start is left after two passes if it is far below `lead`, which the present solution reaches, or an earlier
         start.
         """
-        legs = self._first_legs(worker, starts, _RACE if self.rows.whole else _RACE_ON_SAMPLE, lead)
-        ranked = sorted((leg for leg in legs if isinstance(leg, Leg)), key=lambda leg: -leg.lower_bound)
-        failure = next((leg for leg in reversed(legs) if isinstance(leg, SingularMatrixError)), None)
+        begun = self._first_legs(worker, starts, _RACE if self.rows.whole else _RACE_ON_SAMPLE, lead)
+        ranked = sorted((one for one in begun if isinstance(one, Leg)), key=lambda one: -one.lower_bound)
+        failure = next((one for one in reversed(begun) if isinstance(one, SingularMatrixError)), None)
         if self.rows.whole:
-            return (leg.run for leg in ranked), failure
-        runs = [leg.run for leg in ranked[:_HEAT] if leg.lower_bound >= ranked[0].lower_bound - _RIVALRY]
-        _race_on(runs, _SECOND_HEAT)
+            return (one.run for one in ranked), failure
+        runs = [one.run for one in ranked[:_IN_LONG_RACE] if one.lower_bound >= ranked[0].lower_bound - _MARGIN]
+        _race_on(runs, _LONG_RACE)
         return sorted(runs, key=lambda run: -run.lower_bound), failure
 
     def _paced(self, worker: Worker, solution: Solution) -> Solution:
         """Measure what a solution reaches in a race."""
         if self.rows.whole:
             return solution._replace(race_bound=solution.lower_bound)
-        (leg,) = self._first_legs(worker, [solution.parameters], _SECOND_HEAT)
-        return solution._replace(race_bound=leg.lower_bound if isinstance(leg, Leg) else -inf)
+        (begun,) = self._first_legs(worker, [solution.parameters], _LONG_RACE)
+        return solution._replace(race_bound=begun.lower_bound if isinstance(begun, Leg) else -inf)
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
         """Return the run that finishes a start: the one of the race itself if that is over all rows."""
         if self.rows.whole:
             return run
-        problem, e_step = self.settings.problem(self.rows.all_rows), worker.all(self._moments)
-        return problem.run(e_step, Beginning(run.parameters), self.settings.solver, callback=self.callback).go(_LEG)
+        problem, e_step, begin = self.settings.problem(self.rows.all_rows), worker.all(self._moments), run.parameters
+        whole = problem.run(e_step, Beginning(begin), self.settings.solver, callback=self._callback)
+        return whole.go(_PASSES_AT_ONCE)
 
     def _first_legs(
         self, worker: Worker, starts: Sequence[Start], passes: int, lead: float = -inf
     ) -> list[Leg | SingularMatrixError]:
         problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
         begins = [one.reduced(self._moments) if isinstance(one, SufficientStatistics) else one for one in starts]
-        return first_legs(problem, e_step, begins, self.settings.solver, passes, self.callback, lead)
+        return first_legs(problem, e_step, begins, self.settings.solver, passes, self._callback, lead)
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
-        """Return the end of a run, early if a component is degenerate or the bar far; None if below `target`."""
-        while not run.ended and not self.time_is_up():
-            if self._is_hopeless(run, target):
+        """Return the end of a run, early if a component is degenerate or the best far off; None if below `target`."""
+        accuracy = CRITERION_ACCURACY / self.rows.all_rows.survey.weight
+        # A prior is no part of the criteria.
+        best = None if self.best is None or self.settings.objective.prior else self.best
+        while not run.ended and not self.is_up():
+            bounds = [record.lower_bound for record in run.passes[-RECENT:]]
+            remaining = _GAIN_SAFETY * run.passes[-1].remaining if run.passes else inf
+            if is_hopeless(bounds, target + accuracy, remaining=remaining):
                 return None
-            reason = self.bar and self.bar.reason_to_leave(run.passes, run.parameters.n_parameters)
+            reason = best and best.reason_to_leave(run.passes, run.parameters.n_parameters)
             if reason:
                 return self._judged(run, reason) if run.lower_bound > target else None
             # A component is about to lose its rows; other degenerate components show in the end.
@@ -383,7 +680,7 @@ class Cell:
                 judged = self._judged(run, _DEGENERATE)
                 if judged.is_degenerate:
                     return judged
-            run.go(_LEG)
+            run.go(_PASSES_AT_ONCE)
         return self._judged(run) if run.lower_bound > target else None
 
     def _judged(self, run: SolverRun, reason: str = _OUT_OF_TIME) -> Solution:
@@ -392,19 +689,11 @@ class Cell:
         return self._solution(result if run.ended else result._replace(trace=replace(result.trace, reason=reason)))
 
     def _solution(self, result: SolverResult) -> Solution:
-        objective, rows = self.settings.objective, self.rows.all_rows
-        degenerate = degenerate_under(objective, rows, result.parameters, result.statistics, self.judge)
-        return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
+        return solution_of(result, self.settings.objective, self.rows.all_rows, self._request.judge)
 
     def _lacks_rows(self, run: SolverRun, times: float = 1) -> bool:
         """Tell whether a component has fewer rows than so many times what it needs."""
         return bool(self.rows.all_rows.survey.weight * run.parameters.weights.min() < times * self._fewest_rows)
-
-    def _is_hopeless(self, run: SolverRun, target: float) -> bool:
-        """Tell whether a run will not end above `target` by as much as matters."""
-        bounds = [record.lower_bound for record in run.passes[-RECENT:]]
-        remaining = _GAIN_SAFETY * run.passes[-1].remaining if run.passes else inf
-        return is_hopeless(bounds, target + CRITERION_ACCURACY / self.rows.all_rows.survey.weight, remaining=remaining)
 
 
 def _race_on(runs: Sequence[SolverRun], passes: int) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.contract import Estimator, given_names, record_features
+from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm._estimators.criteria import HELD_OUT, bic
 from gmm._estimators.estimated import fit_settings
 from gmm._estimators.fitted import estimator_of, fitted_parameters, lasting_settings, source_of
@@ -18,9 +19,10 @@ from gmm._estimators.labelled import sorted_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, states_of
 from gmm._estimators.scorer import Scorer, log_evidence_of
+from gmm._estimators.summary import Summary
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Resolution, degenerate_components, degenerate_under
-from gmm._fitting.moments import completed, never_observed_together, warn_of_unobserved_pairs
+from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._passes.problem import e_step_over
 from gmm._persistence import (
     Readable,
@@ -33,26 +35,33 @@ from gmm._persistence import (
     to_json_values,
     with_metadata,
 )
+from gmm._public import publish
 from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import ArraySource, Source, relative_ridge
-from gmm._selection import class_summary
-from gmm._selection.grid import check_criterion, distinct, is_degenerate
+from gmm._selection.cell import DEGENERATE
 from gmm._selection.request import requested_components, requested_types
+from gmm._selection.result import Selection, check_criterion, distinct, statuses
 from gmm._selection.search import select
-from gmm._selection.standard import in_other_units, in_units, log_volume
-from gmm._selection.table import Selection
-from gmm._text.html import Html
-from gmm._text.words import quoted
-from gmm._validation.given import check_components_per_class, check_shares, check_weights
+from gmm._selection.standard import filled, in_other_units, in_units, log_volume
+from gmm._text.frames import data_frame
+from gmm._text.html import Html, block, line, table
+from gmm._text.words import aligned, percent, quoted
+from gmm._validation.given import (
+    check_components_per_class,
+    check_labels,
+    check_sample_weight,
+    check_shares,
+    check_weights,
+    classes_with_weight,
+)
 from gmm._validation.parameters import check_is_fitted, check_parameters, options_with
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import projected_mixture
-from gmm._values.covariance import covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import NO_NOISE
 from gmm._values.priors import NormalInverseWishart
-from gmm._values.weights import KnownClasses
+from gmm._values.weights import KnownClasses, in_full
 from gmm._versions import __version__
 
 _FOLDS = 5
@@ -145,7 +154,8 @@ class _Rows(NamedTuple):
 
 
 def _compared(search: Selection) -> list[int]:
-    near = [cell for cell in search.ranked() if not is_degenerate(search.status[cell])][:_COMPARED]
+    states = statuses(search)
+    near = [cell for cell in search.ranked() if states[cell].kind != DEGENERATE][:_COMPARED]
     return [cell for cell in distinct(search) if cell in near or search.n_components[cell] == 1] or [search.best_index]
 
 
@@ -173,8 +183,8 @@ def _out_of_fold(estimator: GaussianMixture, rows: _Rows, number: int | None = N
     """
     scores = np.full((estimator.n_components if number is None else 1, len(rows.values)), -np.inf)
     for fold in range(_FOLDS):
-        here = rows.fold == fold
-        others = np.flatnonzero(~here & (number is None or rows.owner == number))
+        is_held = rows.fold == fold
+        others = np.flatnonzero(~is_held & (number is None or rows.owner == number))
         training = ArraySource(rows.values, rows.weights).subset(others)
         labels = rows.owner[others] if number is None else None
         if training.n_rows < estimator.n_components:
@@ -189,12 +199,14 @@ def _out_of_fold(estimator: GaussianMixture, rows: _Rows, number: int | None = N
             fitted_parameters(estimator), Resolution.from_source(training, estimator.reg_covar)
         ).any():
             return None
-        held = rows.values[here]
+        held = rows.values[is_held]
         if labels is None:
-            scores[:, here] = estimator.score_samples(held)
+            scores[:, is_held] = estimator.score_samples(held)
         else:
             with np.errstate(divide="ignore"):
-                scores[np.ix_(np.unique(labels), here)] = np.log(estimator.predict_proba(held) / estimator.weights_).T
+                scores[np.ix_(np.unique(labels), is_held)] = np.log(
+                    estimator.predict_proba(held) / estimator.weights_
+                ).T
     return scores
 
 
@@ -211,15 +223,15 @@ def _separating_cells(joint: Sequence[Array], rows: _Rows) -> list[int]:
     which the classes of all rows are most probable, until none changes.
     """
     own = [rows.owner == number for number in range(len(joint))]
-    places = [int((table[:, mine] @ rows.weights[mine]).argmax()) for table, mine in zip(joint, own, strict=True)]
+    places = [int((of_class[:, mine] @ rows.weights[mine]).argmax()) for of_class, mine in zip(joint, own, strict=True)]
     weights, before = rows.weights / rows.weights.sum(), list[int]()
     while places != before:
         before = places.copy()
-        for number, table in enumerate(joint):
+        for number, densities in enumerate(joint):
             present = np.stack([joint[other][place] for other, place in enumerate(places)])
             others = np.logaddexp.reduce(np.delete(present, number, axis=0), axis=0)
-            right = np.where(own[number], table, present[rows.owner, np.arange(len(rows.owner))])
-            values = np.maximum(right - np.logaddexp(others, table), _LEAST) @ weights
+            right = np.where(own[number], densities, present[rows.owner, np.arange(len(rows.owner))])
+            values = np.maximum(right - np.logaddexp(others, densities), _LEAST) @ weights
             if values.max() > values[places[number]] + _BETTER:
                 places[number] = int(values.argmax())
     return places
@@ -234,6 +246,97 @@ _COLLAPSED = (
     "variance in some direction than rounding or reg_covar leaves, so that its likelihood and BIC mean little. Use a "
     "conjugate prior, {} or more rows."
 )
+
+
+def one_column(y: Any) -> Any:
+    """Return classes as they are or, of a column of them, its values, with scikit-learn's warning."""
+    values = np.ma.asarray(y)
+    if values.ndim != 2 or values.shape[1] != 1:
+        return y
+    module = sys.modules.get("sklearn.exceptions")
+    text = "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,)"
+    warnings.warn(text, module.DataConversionWarning if module else UserWarning, stacklevel=4)
+    return values.reshape(-1)
+
+
+def classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the classes and the index of each row's class, −1 where it is unknown or the row weighs nothing."""
+    if y is None:
+        raise ValueError("MixtureClassifier requires y to be passed, but the target y is None")
+    values = one_column(y)
+    classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
+    if classes.dtype.kind == "i" and len(classes) > 2:
+        codes = np.where(np.asarray(values) == -1, -1, codes)
+    classes, codes = classes_with_weight(classes, codes, rows.weights > 0)
+    if not len(classes):
+        raise ValueError("expected rows with a class in y, but all are unknown")
+    return classes, codes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassifierSummary:
+    """The classes of a classifier, and its predictions for rows of known class.
+
+    Attributes
+    ----------
+    classifier : MixtureClassifier
+    labels : ndarray of shape (L,)
+        The classes of the rows, sorted.
+    confusion : ndarray of float64, shape (L, C)
+        For each class of the rows, how many of them are predicted as each of ``classifier.classes_``; with weights,
+        their sum.
+    accuracy : float
+        Share of rows whose class is predicted right, by weight.
+    """
+
+    classifier: Any
+    labels: NDArray[Any]
+    confusion: Array
+    accuracy: float
+
+    def to_frame(self) -> Any:
+        """Return the confusion matrix: a column ``class``, and one for each predicted class.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+        """
+        predicted = {str(name): self.confusion[:, j] for j, name in enumerate(self.classifier.classes_.tolist())}
+        return data_frame({"class": self.labels} | predicted)
+
+    def __repr__(self) -> str:
+        """Return the classes, their mixtures and the confusion matrix as lines of text."""
+        headings, rows = self._matrix
+        lines = [str(summary_of(self.classifier)), "predicted, of rows of each class:", *aligned([headings, *rows])]
+        return "\n".join([*lines, self._verdict])
+
+    def _repr_html_(self) -> str:
+        parts = *summary_of(self.classifier).html(), table(*self._matrix, caption="Predicted, of rows of each class")
+        return block(*parts, line(self._verdict, "faint"))
+
+    @property
+    def _verdict(self) -> str:
+        of_each = self.confusion.sum(axis=1)
+        return accuracy_line(self.accuracy, float(of_each.max() / of_each.sum()))
+
+    @property
+    def _matrix(self) -> tuple[list[str], list[list[str]]]:
+        cells = [[f"{count:.6g}" for count in row] for row in self.confusion]
+        rows = [[str(label), *row] for label, row in zip(self.labels.tolist(), cells, strict=True)]
+        return ["", *map(str, self.classifier.classes_.tolist())], rows
+
+
+def summary_of(classifier: Any) -> Summary:
+    """Return the summary of a fitted classifier."""
+    mixtures = [fitted_parameters(mixture) for mixture in classifier.mixtures_]
+    of_classes = classifier.classes_.tolist(), classifier.class_prior_, mixtures, names_of_features(classifier)
+    return Summary.of_classes(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
+
+
+def accuracy_line(accuracy: float, largest: float) -> str:
+    """Say which share of rows is predicted right, and which would be by naming the largest class alone."""
+    alone = f"{percent(largest, 1)} belong to the largest class"
+    return f"{percent(accuracy, 1)} of the labelled rows are predicted right ({alone}); of new rows, it may be fewer"
 
 
 @dataclass(eq=False, repr=False)
@@ -309,12 +412,6 @@ class MixtureClassifier(Estimator):
     (['low', 'high'], 'EII')
     """
 
-    classes_: NDArray[Any] = field(init=False)
-    class_prior_: Array = field(init=False)
-    mixtures_: tuple[GaussianMixture, ...] = field(init=False)
-    log_likelihood_: float = field(init=False)
-    bic_: float = field(init=False)
-    n_iter_: int = field(init=False)
     metadata = property(metadata_of)
 
     n_components: int | Iterable[int] = 1
@@ -331,8 +428,6 @@ class MixtureClassifier(Estimator):
     prior: str | NormalInverseWishart | None = None
     missing: str = "error"
     standardize: bool = False
-
-    summary = class_summary.summary
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit a mixture to each class.
@@ -371,7 +466,7 @@ class MixtureClassifier(Estimator):
         table = table if table.in_patterns else as_one_array(table, caller)
         source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
         rows: Any = as_one_array(source, caller, gaps=True)
-        classes, codes = class_summary.classes_in(y, rows)
+        classes, codes = classes_in(y, rows)
         numbers, types, prior = self._request(rows.n_features, len(classes))
         parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
         mixtures: list[GaussianMixture] = []
@@ -381,13 +476,18 @@ class MixtureClassifier(Estimator):
             mixtures, types = self._of_each(parts, numbers, types, classes, prior, settings)
         each, in_class = rows.weights, codes >= 0
         if not mixtures or each[~in_class].any():
-            whole = self._filled(source, types)
+            whole = filled(source, types, self.reg_covar, self.n_threads)
             mixtures, shares, loglik, n_parameters = self._of_all(
                 whole, types, codes, mixtures, classes, names, settings
             )
             warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
         else:
-            _warn_of_apart(classes, mixtures, parts, names)
+            labels_of: dict[str, list[Any]] = {}  # covariances of columns that no row of a class has together
+            for label, mixture, part in zip(classes.tolist(), mixtures, parts, strict=True):
+                unobserved = never_observed_together(part, names, [fitted_parameters(mixture).model])
+                labels_of.setdefault(unobserved, []).append(label)
+            for columns, labels in labels_of.items():
+                warn_of_unobserved_pairs(columns, f" of {_called(labels)}")
             weight = np.bincount(codes[in_class], each[in_class])
             shares = weight / weight.sum()
             loglik = weight @ np.log(shares) + sum(map(GaussianMixture.log_likelihood, mixtures, parts))
@@ -431,8 +531,41 @@ class MixtureClassifier(Estimator):
             Classes; rows where it is None or NaN do not count, nor those of −1 where it is no class of the fit.
         sample_weight : array-like of shape (n,), default=None
         """
-        predicted, truth, weights = class_summary.known_rows(self, X, y, sample_weight)
+        predicted, truth, weights = self._known_rows(X, y, sample_weight)
         return float(np.average(predicted == truth, weights=weights))
+
+    def summary(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> ClassifierSummary:
+        """Summarise the classes, with the confusion matrix of rows of known class.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d)
+        y : array-like of shape (n,)
+            Classes, as in `score`. Of the rows of the fit, more are predicted right than of new ones.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        ClassifierSummary
+            It prints, and has its numbers as attributes and as a data frame.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import MixtureClassifier
+        >>> rng = np.random.default_rng(0)
+        >>> X = np.concatenate([rng.normal(0, 1, (50, 1)), rng.normal(3, 1, (50, 1))])
+        >>> classifier = MixtureClassifier().fit(X, ["low"] * 50 + ["high"] * 50)
+        >>> classifier.summary(X, ["low"] * 50 + ["high"] * 50).confusion
+        array([[49.,  1.],
+               [ 2., 48.]])
+        """
+        predicted, truth, weights = self._known_rows(X, y, sample_weight)
+        labels, rows = np.unique(truth, return_inverse=True)
+        columns = np.searchsorted(self.classes_, predicted)
+        confusion = np.zeros((len(labels), len(self.classes_)))
+        np.add.at(confusion, (rows, columns), weights)
+        return ClassifierSummary(self, labels, confusion, float(np.average(predicted == truth, weights=weights)))
 
     def as_mixture(self) -> GaussianMixture:
         """Return the mixture of all classes: their components, with weights times the probability of the class.
@@ -519,10 +652,10 @@ class MixtureClassifier(Estimator):
 
     def __str__(self) -> str:
         """Return the constructor call and, once fitted, a summary of the classes below it."""
-        return f"{self!r}\n{class_summary.summary_of(self)}" if "classes_" in vars(self) else super().__str__()
+        return f"{self!r}\n{summary_of(self)}" if "classes_" in vars(self) else super().__str__()
 
     def _html_parts(self) -> Sequence[Html]:
-        return class_summary.summary_of(self).html() if "classes_" in vars(self) else ()
+        return summary_of(self).html() if "classes_" in vars(self) else ()
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: a classifier."""
@@ -546,11 +679,6 @@ class MixtureClassifier(Estimator):
                 )
         return [as_source_to_fit(part, None, estimator=self, missing=self.missing)[0] for part in parts]
 
-    def _filled(self, source: Source, types: list[str]) -> Source:
-        """Return rows with their gaps filled for the starts of all types."""
-        ridge = relative_ridge(source, self.reg_covar) if source.unfilled else 0.0
-        return completed(source, [covariance_model(name) for name in types], ridge, self.n_threads)
-
     def _of_each(
         self,
         parts: list[Source],
@@ -563,7 +691,8 @@ class MixtureClassifier(Estimator):
         """Mixtures of the labelled rows of each class, none if classes share a model, and the models to try on all."""
         several = numbers != [1]
         of_search = settings | {"tol": self.tol, "reg_covar": self.reg_covar}
-        searches = [select(self._filled(part, types), numbers, types, **of_search) for part in parts * several]
+        whole = [filled(part, types, self.reg_covar, self.n_threads) for part in parts * several]
+        searches = [select(part, numbers, types, **of_search) for part in whole]
         cells: list[int] | str = [search.best_index for search in searches]
         if self.criterion != _BIC:
             shared = types if 1 in numbers and len(parts) > several else []  # alone, a class is always right
@@ -573,7 +702,7 @@ class MixtureClassifier(Estimator):
         collapsed = [
             label
             for label, search, cell in zip(classes.tolist(), searches, cells, strict=True)
-            if is_degenerate(search.status[cell])
+            if statuses(search)[cell].kind == DEGENERATE
         ]
         self._warn_of(collapsed, several=True)
         winners = [search.estimators[cell] for search, cell in zip(searches, cells, strict=True)]
@@ -633,6 +762,22 @@ class MixtureClassifier(Estimator):
         prior = None if self.class_prior is None else check_weights(self.class_prior, n_classes, "class_prior")
         return sorted(requested_components(self.n_components)), requested_types(self.covariance_type, n_features), prior
 
+    def _known_rows(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[NDArray[Any], NDArray[Any], Array]:
+        """Return what is predicted of the rows of known class, their classes and their weights."""
+        predicted = self.predict(X)
+        unknown = None if -1 in self.classes_.tolist() else -1
+        classes, codes = check_labels(one_column(y), len(predicted), "y", unknown=unknown)
+        there = codes >= 0
+        weights = in_full(check_sample_weight(sample_weight, len(predicted)), len(predicted))[there]
+        if not weights.sum() > 0:
+            n_known = int(there.sum())
+            raise ValueError(
+                f"expected at least one row of known class with a positive weight, got {n_known} with none"
+            )
+        return predicted[there], classes[codes[there]], weights
+
     def _log_joint(self, X: ArrayLike) -> Array:
         """Log prior and density of each class, (n, C); of rows too far from all, the log priors."""
         check_is_fitted(self)
@@ -649,15 +794,6 @@ class MixtureClassifier(Estimator):
         return np.asarray(joint)
 
 
-def _warn_of_apart(classes: NDArray[Any], mixtures: list[GaussianMixture], parts: list[Source], names: Names) -> None:
-    """Warn of covariances of columns that no row of a class has together, once for all classes with the same ones."""
-    labels_of: dict[str, list[Any]] = {}
-    for label, mixture, part in zip(classes.tolist(), mixtures, parts, strict=True):
-        labels_of.setdefault(never_observed_together(part, names, [fitted_parameters(mixture).model]), []).append(label)
-    for columns, labels in labels_of.items():
-        warn_of_unobserved_pairs(columns, f" of {_called(labels)}")
-
-
 def _called(labels: list[Any]) -> str:
     return f"{'class' if len(labels) == 1 else 'classes'} {quoted(labels)}"
 
@@ -666,3 +802,6 @@ def _listed(value: Any) -> Any:
     """Return numbers and names as they are, and several of them as a list."""
     several = isinstance(value, Iterable) and not isinstance(value, str)
     return np.asarray(list(value) if several else value).tolist()
+
+
+publish("gmm.analysis", [ClassifierSummary])

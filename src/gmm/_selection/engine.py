@@ -1,498 +1,438 @@
 """The order of a search: components from few to many, and for each number the models in stages that share starts.
 
-It keeps how far it has come, nowhere or in a checkpoint. The order depends on results alone. So a search that goes on
-is made again, and what was kept is not solved again: each cell counts what it asks for.
+At last the cells near the best are solved again and again from fresh starts. The order depends on results alone. So a
+search that goes on from a file is made again, and what was kept is not solved again: each cell counts what it asks for.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import chain, zip_longest
-from queue import SimpleQueue
-from typing import Any, NamedTuple
+from itertools import chain
+from math import inf, nan
 
 import numpy as np
 
-from gmm._estimators.estimated import what_must_be_same
+from gmm._blas import blas_alone_in_fit
+from gmm._estimators import criteria
+from gmm._estimators.estimated import set_fitted
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.outcome import ill_defined
-from gmm._exceptions import warn
+from gmm._estimators.scorer import Scorer
+from gmm._fitting.sampling import start_seeds
 from gmm._fitting.split_merge import OFFSET
 from gmm._fitting.starts import Start
-from gmm._log import LOGGER
-from gmm._passes.e_step import CELLS_WORTH_THREADS, ComponentDiagnostics, result_of, submitted, usable_threads
-from gmm._passes.problem import Problem
-from gmm._passes.solver import Iteration
-from gmm._persistence import item
+from gmm._kernel.first_look import distinct_rows
+from gmm._passes.e_step import CELLS_WORTH_THREADS, ComponentDiagnostics, Totals, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
-from gmm._rows.sources import Source
-from gmm._selection.candidates import (
-    Starts,
-    as_model,
-    diagnosed,
-    drops,
-    levels,
-    neighbours,
-    of_other_model,
-    special_cases,
-    splits,
+from gmm._rows.sources import ArraySource
+from gmm._selection import candidates
+from gmm._selection.cell import (
+    MORE_THAN_ROWS,
+    BestScore,
+    Cell,
+    Clock,
+    SearchRows,
+    Solution,
+    Task,
+    TaskPool,
+    Worker,
+    status_of,
 )
-from gmm._selection.cell import Bar, Cell, SearchRows, Solution, Solve, Worker
-from gmm._selection.grid import FAILED
-from gmm._selection.request import Key, Request
-from gmm._validation.scalars import check_boolean
-from gmm._values.covariance import covariance_model
-from gmm._values.layouts import SingularMatrixError
+from gmm._selection.request import Key, Request, as_model, folds_of, n_rows_of
+from gmm._selection.result import Entry, Progress, Selection
 from gmm._values.parameters import MixtureParameters
+from gmm._values.tails import Tails
 
 
-@contextmanager
-def search_file(
-    template: GaussianMixture,
-    source: Source,
-    request: Mapping[str, Any],
-    seed: int,
-    *,
-    checkpoint: str | os.PathLike[str] | None,
-    resume: bool,
-) -> Iterator[SearchCheckpoint | None]:
-    """Open the file that keeps a search, if there is to be one; close it at the end of the search.
-
-    Parameters
-    ----------
-    template : GaussianMixture
-        With the parameters of all cells, and the random state as it was given.
-    source : Source
-    request : mapping of str to JSON values
-        What else must be the same to go on.
-    seed : int
-        Of the search; the file's own if it goes on.
-    checkpoint, resume
-        As for `GaussianMixture.fit`.
-    """
-    resume = check_boolean(resume, "resume")
-    if checkpoint is None:
-        if resume:
-            raise ValueError("resume=True continues a search from a file: expected its path as checkpoint, got None")
-        yield None
-        return
-    file = SearchCheckpoint(checkpoint, what_must_be_same(template, source) | dict(request), seed)
-    if resume:
-        file.resume()
-    else:
-        file.check_place()
-    with file.during_work(file.write):
-        yield file
-
-
-class KeptCell:
-    """Results of one cell, kept in the order in which it asks for them."""
-
-    def __init__(self, file: SearchCheckpoint, name: str, problem: Problem, n_components: int) -> None:
-        self._file, self._name, self._of = file, name, (problem, n_components)
-        self._asked = 0
-
-    def __call__(self, solve: Solve, present: Solution | None, time_is_up: Callable[[], bool]) -> tuple[Solution, bool]:
-        """Return what is kept, or what `solve` returns: a solution, which may be the present one, and an answer."""
-        name, self._asked = f"{self._name}, {self._asked}", self._asked + 1
-        entry = self._file.find(name, *self._of)
-        if entry is None:
-            solution, answer = solve()
-            if not time_is_up():  # else it might have become better
-                beside: dict[str, Any] = {"answer": bool(answer), "degenerate": solution.degenerate}
-                beside["race_bound"] = repr(solution.race_bound)
-                result = None if solution is present else solution.result._replace(state=None)
-                self._file.add(name, beside, result)
-            return solution, answer
-        values, of_run = entry
-        answer = item(values, "answer", bool)
-        if of_run is None:
-            assert present is not None  # it was kept
-            return present, answer
-        return Solution(of_run, item(values, "degenerate", int), float(item(values, "race_bound", str))), answer
-
-
-def name_on_all_rows(begin: MixtureParameters) -> str:
-    """Return the name of the run that finishes a cell on all rows, from there: an ended search begins elsewhere."""
-    digest = hashlib.blake2b(b"".join(part.tobytes() for part in begin.as_estimate()[:-1]), digest_size=8).hexdigest()
-    return f"{begin.n_components} {begin.model.name} on all rows, from {digest}"
-
-
-# What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
-_REFUSALS = ValueError, ArithmeticError, MemoryError
-
-
-class Failure(NamedTuple):
-    """Why a cell has no solution."""
-
-    error: Exception
-
-    @property
-    def is_fault(self) -> bool:
-        """Whether the package failed, rather than refused."""
-        return not isinstance(self.error, _REFUSALS) or isinstance(self.error, np.linalg.LinAlgError)
-
-    def status(self, covariance_type: str) -> str:
-        """Return the status of a cell of this type."""
-        error, text = self.error, str(self.error)
-        if isinstance(error, SingularMatrixError):
-            text = str(ill_defined(error, covariance_model(covariance_type)))
-        text = " ".join(text.split())
-        return FAILED + (f"{type(error).__name__}: {text}".rstrip(": ") if self.is_fault or not text else text)
-
-    def __str__(self) -> str:
-        """Return a line for the log."""
-        return f"failed: {self.error}"
-
-
-class Clock:
-    """The time limit of a search, in seconds from now; it does not end before there is a solution."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._end = None if seconds is None else time.perf_counter() + seconds
-        self.has_solution = False
-
-    def half(self) -> Clock:
-        """Return a clock of half the time that is left."""
-        return Clock(None if self._end is None else max(self._end - time.perf_counter(), 0.0) / 2)
-
-    def is_up(self) -> bool:
-        """Tell whether to begin nothing more."""
-        return self.has_solution and self._end is not None and time.perf_counter() >= self._end
-
-
-_OWN = 1 << 20  # number of a cell's first start of its own; those of contenders count from 0
-_NEAR = 0.3  # standard deviations from the mean of the whole to that of each half: the likelihood hardly changes
-
-
-Outcomes = dict[Key, Solution | Failure]
-Diagnosed = tuple[Solution, ComponentDiagnostics]
-Task = Callable[[Worker], Any]
-Report = Callable[[Key, Solution | Failure], object]
-Begin = Callable[[Key, Worker], Sequence[Start]]
-
-
-class TaskPool:
-    """Run tasks for cells, on several threads if there are several workers, and time them.
-
-    `n_workers` cells are solved at a time, the passes of each on `n_threads`.
-    """
-
-    def __init__(self, rows: SearchRows, n_workers: int, n_threads: int | None, clock: Clock) -> None:
-        self.clock = clock
-        self._workers: SimpleQueue[Worker] = SimpleQueue()
-        self._all = [Worker(rows, n_threads) for _ in range(n_workers)]
-        for worker in self._all:
-            self._workers.put(worker)
-        self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm-cell") if n_workers > 1 else None
-        self._interrupted = False
-        self.seconds: dict[Key, float] = {}
-
-    @property
-    def watch(self) -> Callable[[Iteration], None] | None:
-        """A callback for each pass, which ends cells on other threads once this one is interrupted."""
-        return None if self._pool is None else self._end_if_interrupted
-
-    def __enter__(self) -> TaskPool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
-        for worker in self._all:
-            worker.close()
-
-    def __call__(
-        self, tasks: Mapping[Key, Task], *, in_any_case: bool = False, report: Report | None = None
-    ) -> dict[Key, Any]:
-        """Return results in task order; tasks not started before the time limit are left out, or run `in_any_case`.
-
-        `report` is called with each, in this order, once those before are there.
-        """
-        run, results = partial(self._run, in_any_case=in_any_case), dict[Key, Any]()
-
-        def add(key: Key, result: Any, tried: bool) -> None:
-            if tried:
-                results[key] = result
-                if report is not None:
-                    report(key, result)
-
-        if self._pool is None or len(tasks) == 1:
-            for key, task in tasks.items():
-                add(key, *run(key, task))
-        else:
-            try:
-                futures = submitted(self._pool, run, tasks.items())
-                for (key, task), future in zip_longest(tasks.items(), futures):
-                    add(key, *(run(key, task) if future is None else result_of(future)))
-            except BaseException:
-                self._interrupted = True
-                self._pool.shutdown(cancel_futures=True)
-                raise
-        return results
-
-    def _run(self, key: Key, task: Task, *, in_any_case: bool) -> tuple[Any, bool]:
-        if self.clock.is_up() and not in_any_case:
-            return None, False
-        worker, began = self._workers.get(), time.perf_counter()
-        try:
-            result = task(worker)
-        except OSError:  # rows that cannot be read, or the end of an interrupted search
-            raise
-        except Exception as error:
-            result = _failure(key, error)
-        finally:
-            self._workers.put(worker)
-            self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - began
-        if isinstance(result, Solution):
-            self.clock.has_solution = True
-        return result, True
-
-    def _end_if_interrupted(self, _: Iteration) -> None:
-        if self._interrupted:
-            raise InterruptedError
-
-
-def workers_and_threads(
-    rows: SearchRows, n_cells: int, most_components: int, n_threads: int | None
-) -> tuple[int, int | None]:
-    """Return how many of `n_cells` independent cells to solve at a time, and the number of threads for each."""
-    usable = usable_threads() if n_threads is None else n_threads
-    d = rows.all_rows.n_features
-    work = rows.all_rows.n_rows * most_components * (d + 1) * (d + 2) / 2
-    n_workers = min(usable, n_cells) if work > CELLS_WORTH_THREADS else 1
-    return (1, n_threads) if n_workers == 1 else (n_workers, max(1, usable // n_workers))
-
-
-class Engine:
-    """A search over cells: which are solved when, and from what.
+class Reports:
+    """Tells the callback of every cell once, when its first outcome is there, and so in each fold.
 
     Attributes
     ----------
-    outcomes : dict of Key to Solution or Failure
-    bar : Bar or None
-        What cells have to come near, fixed for a stage; None finishes each.
+    is_over : bool
+        Whether the callback has ended the search.
     """
 
+    def __init__(self, request: Request, callback: Callable[[Progress], object] | None) -> None:
+        self._request, self._callback = request, callback
+        self.is_over = False
+        self.begin(0)
+
+    def begin(self, fold: int) -> None:
+        """Begin with all cells of a fold, from 1, or of all rows, 0."""
+        self._left = [] if self._callback is None else list(enumerate(self._request.cells))
+        self._fold = fold
+
+    def __call__(self, cell: Cell, outcome: Solution | Exception | None) -> None:
+        """Tell of the requested cells that share an outcome."""
+        request = self._request
+        for requested in [one for one in self._left if request.key(*one[1]) == cell.key]:
+            self._left.remove(requested)
+            number, (K, name, tails) = requested
+            status = str(status_of(outcome, name))
+            self.tell(Progress(number, len(request.cells), K, name, tails.name, status, fold=self._fold))
+
+    def tell(self, progress: Progress) -> None:
+        """Call the callback, which may end the search."""
+        self.is_over |= self._callback is not None and bool(self._callback(progress))
+
+
+_OWN = 1 << 20  # number of a cell's first start of its own; those made to solve it again count from 0
+_NEAR_MEAN = 0.3  # standard deviations from the mean of the whole to that of each half: the likelihood hardly changes
+_REFINED = 3  # cells at most, …
+_REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
+# A cell is settled once so many fresh starts have led to its solution again, or so many of them to nothing better.
+_OF_NEAR, _OF_FARTHER = (3, 12), (1, 4)
+_MOST_ROUNDS = 20
+
+Diagnosed = tuple[Solution, ComponentDiagnostics]
+Begin = Callable[[Worker], Sequence[Start]]
+
+
+class Engine:
+    """A search over rows in memory: which cells are solved when, and from what."""
+
     def __init__(
-        self, request: Request, rows: SearchRows, starts: Starts, pool: TaskPool, file: SearchCheckpoint | None
+        self, request: Request, starts: candidates.Starts, pool: TaskPool, file: SearchCheckpoint | None
     ) -> None:
-        self._request, self._rows, self._n_features = request, rows, rows.all_rows.n_features
-        self._starts, self._tasks, self._file = starts, pool, file
+        self._request, self._rows, self._starts, self._tasks, self._file = request, pool.rows, starts, pool, file
         self._cells: dict[Key, Cell] = {}
-        self.outcomes: Outcomes = {}
-        self.bar: Bar | None = None
-        self._diagnosed: dict[Key, Diagnosed] = {}
-        self._served: dict[tuple[Key, Key], Solution] = {}
-        self._refined: dict[Key, Solution] = {}
+        self._held_out: Mapping[Key, float] = defaultdict(lambda: nan)
 
-    def solve(self, keys: Sequence[Key], number: int, report: Report) -> None:
-        """Fit one number of components by some models: from starts, from one component fewer, and from each other.
+    def mixtures(self, reports: Reports) -> dict[Key, MixtureParameters]:
+        """Return where the starts lead that cells share and make of each other."""
+        for number in range(self._request.template.n_init):
+            if self._solve_all(number, reports):
+                break
+        return {key: cell.solution.parameters for key, cell in self._cells.items() if cell.solution}
 
-        The starts are those of the seed of this `number`; `report` is called with the first outcome of each.
+    def run(self, reports: Reports, held_out: Mapping[Key, float]) -> Selection:
+        """Search by every seed, and return the table of all cells, whose `held_out` deviances these are."""
+        self._held_out, stopped = held_out, False
+        for number in range(self._request.template.n_init):
+            stopped = self._solve_all(number, reports)
+            if stopped:
+                break
+            self._polish()
+        self._measure(self._cells.values())
+        request = self._request
+        entries = [self._entry(*cell) for cell in request.cells]
+        complete = not stopped and not self._tasks.clock.is_up()
+        selection = Selection.of(entries, request.criterion, complete=complete)
+        attempts = self._cells[request.key(*request.cells[selection.best_index])].attempts
+        return replace(selection, n_fresh_starts=attempts.n_fresh, n_found_again=attempts.n_again)
+
+    def _solve_all(self, number: int, reports: Reports) -> bool:
+        """Fit every number of components, in rising order, by one seed; return whether the callback ended the search.
+
+        The models of a number begin from the starts of this seed, from one component fewer, and then from each other.
+        Cells that have solutions keep them unless there are better ones.
         """
-        self._diagnose(chain.from_iterable(map(self._less, keys)))
-        first = partial(self._first, self._starts.of(keys[0].n_components, number), number)
-        self._improve({key: partial(first, self._new_solutions(key, self._less(key))) for key in keys}, report)
-        self._share(keys)
-        self.unstick(keys)
-
-    def grow(self, keys: Sequence[Key]) -> None:
-        """Continue from solutions of one component fewer that are new."""
-        self._continue_from({key: self._less(key) for key in keys})
-
-    def shrink(self, keys: Sequence[Key]) -> None:
-        """Continue from solutions of one component more."""
-        self._continue_from({key: [key.beside(1, self._n_features)] for key in keys})
-
-    def _continue_from(self, sources: Mapping[Key, Sequence[Key]]) -> None:
-        self._diagnose(chain.from_iterable(sources.values()))
-        self._improve_by(sources)
-        self._share(list(sources))
-
-    def exchange(self, keys: Sequence[Key]) -> None:
-        """Start cells from each other's new solutions: of other models, and of one component more or fewer."""
-        self._diagnose(keys)
-        self._improve_by({key: [other for other in keys if other.is_next_to(key)] for key in keys})
-
-    def _share(self, keys: Sequence[Key]) -> None:
-        """Start cells of one number of components from each other's solutions, special cases first."""
-        if keys[0].n_components == 1 or len(keys) == 1:
-            return
-        self._diagnose(keys)
-        for tails in dict.fromkeys(key.tails for key in keys):
-            models = tuple(key.model for key in keys if key.tails is tails)
-            for level in levels(models):
-                here = [key for key in keys if key.tails is tails and key.model in level]
-                nearest = {key: [key._replace(model=model) for model in neighbours(key.model, models)] for key in here}
-                self._improve_by(
-                    {key: nearest[key] + [other for other in keys if other.has_other_tails(key)] for key in here}
-                )
-                self._diagnose(here)
-
-    def _new_solutions(self, key: Key, sources: Iterable[Key]) -> list[Diagnosed]:
-        """Return the sources' solutions from which a cell has not started yet."""
-        news: list[Diagnosed] = []
-        for source in sources:
-            pair = self._diagnosed.get(source)
-            if pair and pair[0] is self.outcomes[source] is not self._served.get((key, source)):
-                self._served[key, source] = pair[0]
-                news.append(pair)
-        return news
-
-    def _improve_by(self, sources: Mapping[Key, Iterable[Key]]) -> None:
-        """Solve again the cells for which other cells, their sources, have new solutions."""
-        news = {key: self._new_solutions(key, of_key) for key, of_key in sources.items()}
-        self._improve({key: partial(self._beginning, of_key) for key, of_key in news.items() if of_key})
-
-    def _first(
-        self, shared: Sequence[Start], number: int, news: list[Diagnosed], key: Key, worker: Worker
-    ) -> list[Start]:
-        """Return starts that all models share, one of the cell's own, and those made from solutions of other cells."""
-        begins = [*shared, *self._beginning(news, key, worker)]
-        if key.n_components > 1:
-            begins.append(self._starts.fresh(self._whole_cell(key).settings, _OWN + number, worker.n_threads))
-        return begins
-
-    def _beginning(self, news: Iterable[Diagnosed], key: Key, worker: Worker, *, offset: float = OFFSET) -> list[Start]:
-        """Return starts made from solutions of other cells; halves of a component are at this offset."""
-        begins: list[Start] = []
-        for solution, diagnostics in news:
-            more = key.n_components - solution.parameters.n_components
-            if more > 0:
-                begins += splits(diagnostics, as_model(solution.parameters, key.model), offset)
-            elif more < 0:
-                begins += drops(worker.sample(key.model.moments), diagnostics, solution.parameters)
+        request, n_rows = self._request, n_rows_of(self._request.source)
+        for K in sorted(set(request.n_components)):
+            cells = self._cells_of(K)
+            if n_rows < K:
+                for cell in cells:
+                    cell.outcome = ValueError(f"{MORE_THAN_ROWS} ({n_rows:,})")
             else:
-                begins.append(of_other_model(solution.parameters, diagnostics.statistics, key.model))
-        return begins
+                self._set_best()
+                sources, shared = {cell: self._near(cell, -1) for cell in cells}, self._starts.of(K, number)
+                new = self._new_solutions(sources)
+                self._improve({cell: partial(self._first, cell, new[cell], shared, number) for cell in cells}, reports)
+                self._share(cells)
+                self.unstick(cells)
+            for cell in cells:
+                reports(cell, cell.outcome)
+            if reports.is_over:
+                return True
+            if self._tasks.clock.is_up():
+                break
+        return False
 
-    def unstick(self, keys: Iterable[Key]) -> None:
+    def _cells_of(self, n_components: int) -> list[Cell]:
+        for key in self._request.keys(n_components):
+            if key not in self._cells:
+                self._cells[key] = Cell(key, self._request, self._tasks, self._file)
+        return [cell for cell in self._cells.values() if cell.key.n_components == n_components]
+
+    def _polish(self) -> None:
+        """Let cells begin from each other, refine the best ones, and then all if requested."""
+        self._set_best()
+        # With too few rows for a number of components, its cells stay failed: they get no start from others.
+        counts = sorted({cell.key.n_components for cell in self._cells.values() if cell.solution})
+        for more, order in ((1, counts[::-1]), (-1, counts)):
+            for K in order:
+                cells = self._cells_of(K)
+                self._improve_by({cell: self._near(cell, more) for cell in cells})
+                self._share(cells)
+        self._set_best()
+        scores = self._scores()
+        reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
+        self._refine_and_settle(sorted((c for c in scores if scores[c] <= reach), key=scores.__getitem__)[:_REFINED])
+        if self._request.template.refine is not None:
+            self._refine_and_settle(list(self._scores()))
+
+    def _refine_and_settle(self, cells: Sequence[Cell]) -> None:
+        """Refine cells, improve those that their special cases now surpass, and settle the best."""
+        self.refine(cells)
+        self._set_best()
+        self.unstick(sorted(self._cells.values(), key=self._size))
+        self.settle()
+
+    def settle(self) -> None:
+        """Solve cells near the best again until all are settled; what is new is refined, and the others begin from it.
+
+        Up to a distance of `near` a cell contests the best, and up to twice that it may come to do so.
+        """
+        near = criteria.CRITERION[self._request.criterion].near
+        for _ in range(_MOST_ROUNDS):
+            scores = self._scores()
+            best = min(scores.values(), default=0.0)
+            behind = {cell: score - best for cell, score in scores.items() if score - best <= 2 * near}
+            enough = {cell: _OF_NEAR if by <= near else _OF_FARTHER for cell, by in behind.items()}
+            unsettled = [cell for cell in enough if not cell.attempts.settled(*enough[cell])]
+            results = self._tasks({cell: partial(cell.retry, self._starts, enough[cell]) for cell in unsettled})
+            attempts = {cell: found for cell, found in results.items() if not isinstance(found, Exception)}
+            if not attempts:
+                return
+            changed = [cell for cell, found in attempts.items() if found.solution is not cell.solution]
+            for cell, found in attempts.items():
+                cell.keep(found.solution)
+                cell.attempts = found
+            if changed:
+                self.refine(changed)
+                self._improve_by({one: [other for other in enough if other.key.is_next_to(one.key)] for one in enough})
+
+    def unstick(self, cells: Iterable[Cell]) -> None:
         """Improve cells that are stuck: a cell whose model contains theirs as a special case has a higher likelihood.
 
         The cell starts from that mixture, as it is or with one component split by a little, and is then refined by
         split–merge.
         """
-        for key in keys:
-            below = self._below(key)
+        for cell in cells:
+            below = self._below(cell)
             for lower in below:
-                if self._stuck(key, lower):
+                if self._stuck(cell, lower):
                     self._diagnose([lower])
-                    if lower in self._diagnosed:  # there was time for the pass
-                        self._improve({key: partial(self._beginning, [self._diagnosed[lower]], offset=_NEAR)})
-            if any(self._stuck(key, lower) for lower in below):
-                self.refine([key])
+                    if lower.diagnosed is not None:  # there was time for the pass
+                        begin = partial(self._beginning, cell, [lower.diagnosed], offset=_NEAR_MEAN)
+                        self._improve({cell: begin})
+            if any(self._stuck(cell, lower) for lower in below):
+                self.refine([cell])
 
-    def refine(self, keys: Iterable[Key]) -> None:
+    def refine(self, cells: Iterable[Cell]) -> None:
         """Improve cells without degenerate components by split–merge."""
-        tasks: dict[Key, Task] = {}
-        for key in keys:
-            solution = self.outcomes[key]
-            # Refining a solution again that no move improves would find the same.
-            if isinstance(solution, Solution) and not solution.is_degenerate and self._refined.get(key) is not solution:
-                tasks[key] = partial(self.cell(key).refined, solution=solution)
-        results = self._tasks(tasks)
-        self._keep(results)
-        self._refined |= {key: result for key, result in results.items() if isinstance(result, Solution)}
-
-    def cell(self, key: Key) -> Cell:
-        """Return how a cell is solved; with a prior it is finished, whatever the others have."""
-        cell = self._whole_cell(key)
-        return cell if self.bar is None or cell.settings.objective.prior else replace(cell, bar=self.bar)
-
-    def _whole_cell(self, key: Key) -> Cell:
-        """Return how a cell is solved if it is finished, with what a file keeps of it."""
-        if key not in self._cells:
-            request, rows, memory = self._request, self._rows.all_rows, None
-            settings = request.settings(key, rows)
-            if self._file is not None:
-                name = f"{key.n_components} {key.kind}"
-                memory = KeptCell(self._file, name, settings.problem(rows), key.n_components)
-            pool = self._tasks
-            self._cells[key] = Cell(settings, self._rows, pool.watch, pool.clock.is_up, memory, judge=request.judge)
-        return self._cells[key]
-
-    def retry(self, tasks: Mapping[Key, Task]) -> dict[Key, Any]:
-        """Run tasks that look for better solutions of cells; return what they found, without those that failed."""
-        return {key: result for key, result in self._tasks(tasks).items() if not isinstance(result, Failure)}
-
-    def renew(self, key: Key, solution: Solution) -> bool:
-        """Keep a solution of a cell; return whether it is another one."""
-        other = solution is not self.outcomes[key]
-        self._keep({key: solution})
-        return other
-
-    def _improve(self, begins: Mapping[Key, Begin], report: Report | None = None) -> None:
-        """Solve cells from new starts; a cell keeps its present solution unless a better one comes of them."""
-        tasks: dict[Key, Task] = {}
-        for key, begin in begins.items():
-            outcome = self.outcomes.get(key)
-            present = outcome if isinstance(outcome, Solution) else None
-            tasks[key] = partial(self._solved, key, begin, present)
-        self._keep(self._tasks(tasks, report=report))
-
-    def _solved(self, key: Key, begin: Begin, present: Solution | None, worker: Worker) -> Solution:
-        cell = self.cell(key)
-        if present is not None and cell.is_settled:
-            return present
-        return cell.solved(worker, begin(key, worker), present)
-
-    def _keep(self, results: Mapping[Key, Solution | Failure]) -> None:
-        for key, result in results.items():
-            before = self.outcomes.get(key)
-            if isinstance(result, Solution) or not isinstance(before, Solution):
-                self.outcomes[key] = result
-                if result is not before:
-                    LOGGER.info("search: components %d, %s  %s", key.n_components, key.kind, result)
-
-    def _diagnose(self, keys: Iterable[Key]) -> None:
-        """Make the pass that other cells need, over solutions that are new."""
-        tasks: dict[Key, Task] = {}
-        for key in keys:
-            solution = self.outcomes.get(key)
-            if isinstance(solution, Solution) and self._diagnosed.get(key, (None,))[0] is not solution:
-                tasks[key] = partial(self._with_diagnostics, solution)
-        results = self._tasks(tasks)
-        self._diagnosed |= {key: result for key, result in results.items() if not isinstance(result, Failure)}
-
-    def _with_diagnostics(self, solution: Solution, worker: Worker) -> Diagnosed:
-        return solution, diagnosed(worker.sample(self._starts.moments), solution.parameters)
-
-    def _less(self, key: Key) -> list[Key]:
-        """Return the cell of one component fewer, if it was fitted."""
-        less = [key.beside(-1, self._n_features)] if key.n_components > 1 else []
-        return [other for other in less if other in self.outcomes]
-
-    def _below(self, key: Key) -> list[Key]:
-        """Return the fitted cells whose mixtures are all mixtures of this cell, or limits of them."""
-        K, tails = key.n_components, key.tails
-        models = [other.model for other in self.outcomes if other.n_components == K and other.tails is tails]
-        return self._less(key) + [key._replace(model=model) for model in special_cases(key.model, models)]
-
-    def _stuck(self, key: Key, lower: Key) -> bool:
-        solution, below = self.outcomes.get(key), self.outcomes.get(lower)
-        if not isinstance(solution, Solution) or not isinstance(below, Solution):
-            return False
-        settings = self._whole_cell(key).settings
-        # With a prior, each cell has its own objective.
-        comparable = not (solution.is_degenerate or below.is_degenerate or settings.objective.prior)
-        return comparable and solution.lower_bound < below.lower_bound - settings.solver.tolerance
-
-
-def _failure(key: Key, error: Exception) -> Failure:
-    """Record why a task of a cell failed; a fault is told at once, as the cell may have a solution that hides it."""
-    failure = Failure(error)
-    if failure.is_fault:
-        warn(
-            f"A part of the search failed, {key.n_components} components of {key.model.name}: "
-            f"{type(error).__name__}: {error}. The search goes on without it; please report this.",
-            RuntimeWarning,
+        # Refining a solution again that no move improves would find the same.
+        results = self._tasks(
+            {
+                cell: partial(cell.refined, solution=cell.sound)
+                for cell in cells
+                if cell.sound and cell.refined_solution is not cell.solution
+            }
         )
-    return failure
+        for cell, result in results.items():
+            cell.keep(result)
+            if isinstance(result, Solution):
+                cell.refined_solution = result
+
+    def _share(self, cells: Sequence[Cell]) -> None:
+        """Start cells of one number of components from each other's solutions, special cases first."""
+        if cells[0].key.n_components == 1 or len(cells) == 1:
+            return
+        for tails in dict.fromkeys(cell.key.tails for cell in cells):
+            by_model = {cell.key.model: cell for cell in cells if cell.key.tails is tails}
+            models = tuple(by_model)
+            for level in candidates.levels(models):
+                sources: dict[Cell, list[Cell]] = {}
+                for cell in (by_model[model] for model in level):
+                    sources[cell] = [by_model[model] for model in candidates.neighbours(cell.key.model, models)]
+                    sources[cell] += [other for other in cells if other.key.has_other_tails(cell.key)]
+                self._improve_by(sources)
+
+    def _new_solutions(self, sources: Mapping[Cell, Sequence[Cell]]) -> dict[Cell, list[Diagnosed]]:
+        """Return for each cell the solutions of other cells, its sources, from which it has not started yet."""
+        self._diagnose(chain.from_iterable(sources.values()))
+        new: dict[Cell, list[Diagnosed]] = {cell: [] for cell in sources}
+        for cell, others in sources.items():
+            for source in others:
+                pair = source.diagnosed
+                if pair and pair[0] is source.outcome is not cell.begun_from.get(source):
+                    cell.begun_from[source] = pair[0]
+                    new[cell].append(pair)
+        return new
+
+    def _improve_by(self, sources: Mapping[Cell, Sequence[Cell]]) -> None:
+        """Solve again the cells for which other cells, their sources, have new solutions."""
+        new = self._new_solutions(sources).items()
+        self._improve({cell: partial(self._beginning, cell, pairs) for cell, pairs in new if pairs})
+
+    def _first(
+        self, cell: Cell, new: list[Diagnosed], shared: Sequence[Start], number: int, worker: Worker
+    ) -> list[Start]:
+        """Return starts that all models share, one of the cell's own, and those made from solutions of other cells."""
+        begins = [*shared, *self._beginning(cell, new, worker)]
+        if cell.key.n_components > 1:
+            begins.append(self._starts.fresh(cell.settings, _OWN + number, worker.n_threads))
+        return begins
+
+    def _beginning(
+        self, cell: Cell, new: Iterable[Diagnosed], worker: Worker, *, offset: float = OFFSET
+    ) -> list[Start]:
+        """Return starts made from solutions of other cells; halves of a component are at this offset."""
+        model, begins = cell.key.model, list[Start]()
+        for solution, diagnostics in new:
+            more = cell.key.n_components - solution.parameters.n_components
+            if more > 0:
+                begins += candidates.splits(diagnostics, as_model(solution.parameters, model), offset)
+            elif more < 0:
+                begins += candidates.drops(worker.sample(model.moments), diagnostics, solution.parameters)
+            else:
+                begins.append(candidates.of_other_model(solution.parameters, diagnostics.statistics, model))
+        return begins
+
+    def _improve(self, begins: Mapping[Cell, Begin], report: Reports | None = None) -> None:
+        """Solve cells from new starts; a cell keeps its present solution unless a better one comes of them."""
+
+        def solved(cell: Cell, begin: Begin, worker: Worker) -> Solution:
+            present = cell.solution
+            if present is not None and cell.is_settled:
+                return present
+            return cell.solved(worker, begin(worker), present)
+
+        tasks = {cell: partial(solved, cell, begin) for cell, begin in begins.items()}
+        for cell, result in self._tasks(tasks, report).items():
+            cell.keep(result)
+
+    def _diagnose(self, cells: Iterable[Cell]) -> None:
+        """Make the pass that other cells need, over solutions that are new."""
+
+        def with_diagnostics(solution: Solution, worker: Worker) -> Diagnosed:
+            return solution, candidates.diagnosed(worker.sample(self._starts.moments), solution.parameters)
+
+        tasks: dict[Cell, Task] = {}
+        for cell in cells:
+            if cell.solution and (cell.diagnosed is None or cell.diagnosed[0] is not cell.solution):
+                tasks[cell] = partial(with_diagnostics, cell.solution)
+        for cell, pair in self._tasks(tasks).items():
+            cell.diagnosed = cell.diagnosed if isinstance(pair, Exception) else pair
+
+    def _near(self, cell: Cell, more: int) -> list[Cell]:
+        """Return the cell of so many components more, or fewer, if it was begun."""
+        if cell.key.n_components + more < 1:
+            return []
+        key = cell.key.with_more(more, self._rows.all_rows.n_features)
+        return [self._cells[key]] if key in self._cells else []
+
+    def _below(self, cell: Cell) -> list[Cell]:
+        """Return the cells whose mixtures are all mixtures of this cell, or limits of them."""
+        K, _, tails = cell.key
+        models = [key.model for key in self._cells if key.n_components == K and key.tails is tails]
+        special = candidates.special_cases(cell.key.model, models)
+        return self._near(cell, -1) + [self._cells[cell.key._replace(model=model)] for model in special]
+
+    def _stuck(self, cell: Cell, lower: Cell) -> bool:
+        # With a prior, each cell has its own objective.
+        if cell.sound is None or lower.sound is None or cell.settings.objective.prior:
+            return False
+        return cell.sound.lower_bound < lower.sound.lower_bound - cell.settings.solver.tolerance
+
+    def _scores(self) -> dict[Cell, float]:
+        """Return the criterion of cells with a solution without degenerate components."""
+        cells = [cell for cell in self._cells.values() if cell.sound]
+        self._measure(cells)
+        return {cell: cell.scores[self._request.criterion] for cell in cells}
+
+    def _set_best(self) -> None:
+        """Let cells of many rows end once they cannot come near the best; few rows are worth the whole table."""
+        if not self._rows.whole:
+            score = min(self._scores().values(), default=inf)
+            best = BestScore(self._request.criterion, score, self._rows.all_rows.survey.weight)
+            for cell in self._cells.values():
+                cell.best = best
+
+    def _size(self, cell: Cell) -> tuple[int, int]:
+        K, model, tails = cell.key
+        return K, model.n_parameters(K, self._request.source.n_features) + tails.n_parameters(K)
+
+    def _measure(self, cells: Iterable[Cell]) -> None:
+        """Compute the log-likelihood and criteria of solutions that do not have them yet."""
+
+        def totals_of(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
+            return solution, Scorer(solution.parameters, worker.n_threads).totals(rows)
+
+        rows, n = self._rows.all_rows, self._rows.all_rows.survey.weight
+        tasks = {
+            cell: partial(totals_of, cell.solution)
+            for cell in cells
+            if cell.solution and cell.scored is not cell.solution
+        }
+        for cell, (solution, totals) in self._tasks(tasks, in_any_case=True).items():
+            of_one = self._request.log_likelihood_of_one(solution.parameters, rows)
+            scores = criteria.evaluate(totals, solution.parameters.n_parameters, n, of_one)
+            cell.scored = solution
+            cell.scores = scores | {"loglik": totals.log_likelihood, criteria.HELD_OUT: self._held_out[cell.key]}
+
+    def _entry(self, n_components: int, name: str, tails: Tails) -> Entry:
+        request, cell = self._request, self._cells.get(self._request.key(n_components, name, tails))
+        outcome, seconds = (None, 0.0) if cell is None else (cell.outcome, cell.seconds)
+        entry = Entry(n_components, name, tails.name, status_of(outcome, name), seconds)
+        if cell is None or cell.solution is None:
+            return entry._replace(error=outcome if isinstance(outcome, Exception) else None)
+        parameters = as_model(cell.solution.parameters, request.model(name, tails))
+        estimator = GaussianMixture(**request.parameters(n_components, name, tails))
+        objective = cell.settings.objective.stored_for(parameters.model)
+        fit = cell.solution.result._replace(parameters=parameters)
+        set_fitted(estimator, fit, request.source, request.features, objective)
+        if request.fixed is not None:
+            estimator.set_params(**request.fixed.parameters(estimator))
+        return entry._replace(estimator=estimator, n_parameters=parameters.n_parameters, scores=cell.scores)
+
+
+@contextmanager
+def opened_search(request: Request, seed: int, clock: Clock, file: SearchCheckpoint | None = None) -> Iterator[Engine]:
+    """Draw the rows on which starts race, make what all cells begin from, and start the threads of a search."""
+    template, most = request.template, max(request.n_components)
+    rows = SearchRows.of(request.source, most, seed)
+    whole = rows.sample.without_gaps.resident
+    assert whole is not None  # a search is over rows in memory
+    if whole is not rows.sample:  # rows with gaps or errors, which are no weighted set
+        whole = ArraySource(*distinct_rows(np.ascontiguousarray(whole.rows, np.float64), whole.sample_weight))
+    starts = candidates.Starts(whole, request, start_seeds(seed, template.n_init))
+    # Cells are independent: so many are solved at a time, the passes of each on so many threads.
+    usable, d = usable_threads() if template.n_threads is None else template.n_threads, request.source.n_features
+    work = rows.all_rows.n_rows * most * (d + 1) * (d + 2) / 2
+    n_workers = min(usable, len(request.types) * len(request.tails)) if work > CELLS_WORTH_THREADS else 1
+    n_threads = template.n_threads if n_workers == 1 else max(1, usable // n_workers)
+    with blas_alone_in_fit(d), closing(TaskPool(rows, n_workers, n_threads, clock)) as pool:
+        yield Engine(request, starts, pool, file)
+
+
+def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Reports) -> Mapping[Key, float]:
+    """Return minus twice the log-likelihood of all rows, each under the mixture of a cell that has not seen it.
+
+    The folds take half of the time that is left: no further fold is begun then, those so far stand for all, and one
+    that is cut counts only if it is the first. The deviance is ∞ for a cell without a mixture in one of them, and NaN
+    where the search is by another criterion.
+    """
+    if request.n_splits is None:
+        return defaultdict(lambda: nan)
+    source, n_threads, half = request.source, request.template.n_threads, clock.half()
+    used, weight, sums = np.flatnonzero(source.weights), 0.0, dict[Key, float]()
+    folds = folds_of(len(used), request.n_splits, np.random.default_rng(seed))
+    for number, fold in enumerate(folds, 1):
+        if weight and (half.is_up() or reports.is_over):
+            break
+        others, part = source.part(np.delete(used, fold)), source.part(used[fold])
+        reports.begin(number)
+        with opened_search(request.over(others), seed, half) as search:
+            mixtures = search.mixtures(reports)
+        if weight and (half.is_up() or reports.is_over):  # which cut the fold: it lacks larger numbers of components
+            break
+        of_fold = {key: Scorer(mixture, n_threads).log_likelihood(part) for key, mixture in mixtures.items()}
+        sums = {key: sums.get(key, 0.0) + of_fold[key] for key in of_fold if not weight or key in sums}
+        weight += part.survey.weight
+    reports.begin(0)
+    return defaultdict(lambda: inf, {key: -2 * value * source.survey.weight / weight for key, value in sums.items()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, product
 from operator import index
 from typing import Any, NamedTuple
@@ -20,12 +19,7 @@ from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import FitSettings, StartSettings
-from gmm._lazy import cached_property
-from gmm._rows.sources import Source
-from gmm._selection.candidates import as_model
-from gmm._selection.cell import CRITERION_ACCURACY
-from gmm._selection.grid import kind_of
-from gmm._selection.held_out import check_folds
+from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import suggestion
 from gmm._validation.combinations import check_together, refuse
 from gmm._validation.given import (
@@ -40,7 +34,7 @@ from gmm._validation.given import (
     check_tails,
 )
 from gmm._validation.parameters import STARTS, check_parameters, options_with
-from gmm._validation.scalars import excerpt
+from gmm._validation.scalars import check_whole, excerpt
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
     LIMITED,
@@ -56,8 +50,15 @@ from gmm._values.covariance import (
 from gmm._values.layouts import FULL, Array
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
-from gmm._values.parameters import Fixed, MixtureParameters
+from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
+
+CRITERION_ACCURACY = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
+
+
+def kind_of(covariance_type: str, tails: str) -> str:
+    """Return a covariance type and tails in short: "VVV", or "VVV t"."""
+    return covariance_type if tails == NORMAL_TAILS.name else f"{covariance_type} {tails}"
 
 
 class Key(NamedTuple):
@@ -72,7 +73,7 @@ class Key(NamedTuple):
         """Model and tails, in short."""
         return kind_of(self.model.type_name, self.tails.name)
 
-    def beside(self, more: int, n_features: int) -> Key:
+    def with_more(self, more: int, n_features: int) -> Key:
         """Return the cell of so many components more."""
         K = self.n_components + more
         return self._replace(n_components=K, model=same_as(self.model, K, n_features))
@@ -90,46 +91,45 @@ class Key(NamedTuple):
         return (step == 0) == (self.model is not other.model) and step <= 1
 
 
+def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixtureParameters:
+    """Return the same mixture under another model, for one component or one feature, where the models coincide."""
+    if parameters.model is model:
+        return parameters
+    if parameters.model.layout is model.layout:
+        return parameters.with_other(model=model)
+    K, d = parameters.n_components, parameters.n_features
+    dense = parameters.model.layout.dense(parameters.covariances, K, d)
+    share = K if model.layout.pooled else 1
+    covariances = model.layout.reduced(np.ascontiguousarray(dense), FULL, d) / share
+    return parameters.with_other(covariances=covariances, model=model)
+
+
 class FixedComponents(NamedTuple):
     """The first components of every cell, whose means are fixed, and maybe their covariances.
 
-    Parameters
-    ----------
-    means : array of shape (n, d)
-    fixed : Fixed
-        Of these components.
-    precisions, covariances : array, optional
-        As they were given, and their inverses; None if none is fixed.
-    stored : CovarianceModel
-        Of all covariances in this shape.
+    `mixture` is made of them; its covariances are anything where none is fixed. `precisions` are theirs as they were
+    given, None if none is fixed.
     """
 
-    means: Array
-    fixed: Fixed
-    precisions: Array | None
-    covariances: Array | None
-    stored: CovarianceModel
+    mixture: MixtureParameters
+    precisions: Array | None = None
 
     def anchor(self, n_components: int, model: CovarianceModel) -> MixtureParameters:
         """Return a mixture that has the fixed parameters; its others are anything."""
-        K, (n, d) = n_components, self.means.shape
-        more = K - n
-        weights, means = np.full(K, 1 / K), np.concatenate([self.means, np.zeros((more, d))])
-        if self.covariances is None:
-            covariances = model.layout.reduced(np.tile(np.eye(d), (K, 1, 1)), FULL, d)
-        else:
-            others = np.repeat(self.covariances[:1], more, axis=0)
-            matrices = np.concatenate([self.covariances, others]) if more else self.covariances
-            matrices = as_model(MixtureParameters(weights, means, matrices, self.stored), model).covariances
-            covariances = model.constrained(matrices, weights)
-        return MixtureParameters(weights, means, covariances, model, fixed=self.fixed.beside(more))
+        K, given, n = n_components, self.mixture, self.mixture.n_components
+        order, weights = np.append(np.arange(n), np.zeros(K - n, np.intp)), np.full(K, 1 / K)
+        whole = MixtureParameters(weights, given.means[order], given.covariances_of(order), given.model)
+        covariances = as_model(whole, model).covariances
+        if self.precisions is not None:
+            covariances = model.constrained(covariances, weights)
+        return MixtureParameters(weights, whole.means, covariances, model, fixed=given.fixed.beside(K - n))
 
     def parameters(self, mixture: GaussianMixture) -> dict[str, Any]:
         """Return the parameters by which an estimator fixes the same in the mixture that it holds."""
-        n, precisions = len(self.means), self.precisions
+        n, precisions = self.mixture.n_components, self.precisions
         if precisions is not None and mixture.n_components > n:
             precisions = np.concatenate([precisions, mixture.precisions_[n:]])
-        masks = self.fixed.beside(mixture.n_components - n).masks
+        masks = self.mixture.fixed.beside(mixture.n_components - n).masks
         return {"fixed": masks, "means_init": mixture.means_, "precisions_init": precisions}
 
 
@@ -161,16 +161,20 @@ def fixed_components(
         )
     if min(counts) < n:
         raise ValueError(f"expected n_components of {n} or more, the fixed components in means_init, got {min(counts)}")
-    means, stored = check_means_init(means_init, n, d), stored_as(models[0].layout)
+    weights, means = np.full(n, 1 / n), check_means_init(means_init, n, d)
     if not fixed.covariances.any():
-        return FixedComponents(means, fixed, None, None, stored)
+        unit = np.tile(np.eye(d), (n, 1, 1))
+        return FixedComponents(MixtureParameters(weights, means, unit, stored_as(FULL), fixed=fixed))
     for model in models:
         check_fixed_table(fixed.beside(max(counts) - n).table, model)
     precisions, *_ = [check_precisions_init(template.precisions_init, n, d, model) for model in models]
-    return FixedComponents(means, fixed, precisions, stored.layout.inverse(precisions, d), stored)
+    stored = stored_as(models[0].layout)
+    covariances = stored.layout.inverse(precisions, d)
+    return FixedComponents(MixtureParameters(weights, means, covariances, stored, fixed=fixed), precisions)
 
 
 _FOLDS = 5
+MOST_REPEATED = 10_000_000  # rows, by weights that say how often each occurs
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _OF_FIXED, _SINGLE_FIT_ONLY = options_with("components"), options_with("single")
 _INSTEAD = {
@@ -181,12 +185,11 @@ _INSTEAD = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Request:
+class Request(NamedTuple):
     """The validated request; `template` holds the parameters that all cells share, with normal tails.
 
     `tol` is the tolerance that was asked for; None leaves it to the number of rows. `noise` and `fixed` are those of
-    every cell.
+    every cell. `of_one` keeps log-likelihoods of single components on these rows.
     """
 
     n_components: list[int]
@@ -200,7 +203,11 @@ class Request:
     tol: float | None
     noise: Noise
     fixed: FixedComponents | None
-    _of_one: dict[tuple[CovarianceModel, str, bool], float | None] = field(default_factory=dict, init=False)
+    of_one: dict[tuple[CovarianceModel, str, bool], float | None]
+
+    def over(self, source: Source) -> Request:
+        """Return the same request of other rows."""
+        return self._replace(source=source, of_one={})
 
     @property
     def cells(self) -> list[tuple[int, str, Tails]]:
@@ -216,19 +223,16 @@ class Request:
 
     def parameters(self, n_components: int, name: str, tails: Tails) -> dict[str, Any]:
         """The parameters of the mixture of a cell."""
-        return self._shared | {"n_components": n_components, "covariance_type": name} | tails.parameters
-
-    @cached_property
-    def _shared(self) -> dict[str, Any]:
-        return self.template.get_params()
+        own: dict[str, Any] = {"n_components": n_components, "covariance_type": name, **tails.parameters}
+        return self.template.get_params() | own
 
     def log_likelihood_of_one(self, parameters: MixtureParameters, rows: Source) -> float | None:
         """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""
         template, kind = self.template, (parameters.model, parameters.tails.name, parameters.n_components > 1)
-        if kind not in self._of_one:
+        if kind not in self.of_one:
             scorer = Scorer(parameters, template.n_threads)
-            self._of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, template.max_ratio)
-        return self._of_one[kind]
+            self.of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, template.max_ratio)
+        return self.of_one[kind]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -427,24 +431,52 @@ def n_rows_of(source: Source) -> int:
     return max(source.n_used, int(source.survey.weight))
 
 
+def check_folds(n_rows: int, n_splits: int, n_components: int) -> None:
+    """Check that rows of positive weight can be dealt into folds, and each time suffice for so many components.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    check_whole(n_splits, "n_splits", 2)
+    if n_rows < n_splits:
+        raise ValueError(
+            f"expected as many rows as folds, n_splits={n_splits}, got {n_rows} (those of weight 0 left out)"
+        )
+    needed, n_training = max(2, n_components), n_rows - -(-n_rows // n_splits)
+    if n_training < needed:
+        raise ValueError(
+            f"{n_rows} rows in n_splits={n_splits} folds leave {n_training} to fit, expected at least {needed}, one "
+            "for each component. Use more folds or fewer components."
+        )
+
+
+def repeated(table: ArraySource) -> ArraySource | None:
+    """Return rows without weights, each as often as its weight says; None if weights are not whole, or too large."""
+    weight = table.sample_weight
+    if weight is None:
+        return table
+    if (weight != np.floor(weight)).any() or weight.sum() > MOST_REPEATED:
+        return None
+    return ArraySource(np.repeat(table.rows, weight.astype(np.intp), axis=0))
+
+
+def folds_of(n_rows: int, n_splits: int, rng: np.random.RandomState | np.random.Generator) -> list[NDArray[np.intp]]:
+    """Return the rows of each fold, in their order."""
+    return [np.sort(fold) for fold in np.array_split(rng.permutation(n_rows), n_splits)]
+
+
 def check_cells(
-    template: GaussianMixture,
-    counts: Sequence[int],
-    types: Sequence[str],
-    source: Source,
-    *,
-    standardize: bool,
-    n_splits: int | None,
+    template: GaussianMixture, counts: Sequence[int], types: Sequence[str], source: Source, *, standardize: bool
 ) -> None:
-    """Raise an error if rows, or those beside a fold, are too few, or a cell does not go with prior, ridge or limit."""
+    """Raise an error if rows are too few, or a cell does not go with prior, ridge or limit."""
     fewest = min(counts)
     if n_rows_of(source) < fewest:
         weighted = " with a positive weight" if source.n_used < source.n_rows else ""
         raise ValueError(
             f"{fewest:,} components need at least {fewest:,} rows; the table has {source.n_used:,}{weighted}"
         )
-    if n_splits is not None:
-        check_folds(source.n_used, n_splits, fewest)
     check_ridge(template.reg_covar, source.survey.weight)
     for name in types:
         check_max_ratio(template.max_ratio, covariance_model(name), max(counts))

@@ -1,4 +1,4 @@
-"""Model comparison by refitting: held-out folds, and replicates drawn from a fitted mixture.
+"""Model comparison by refitting: held-out folds, replicates drawn from a fitted mixture, and halves of the rows.
 
 Criteria computed from the training data are in `gmm._estimators.criteria`.
 """
@@ -6,12 +6,13 @@ Criteria computed from the training data are in `gmm._estimators.criteria`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf, nan
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,39 +32,36 @@ from gmm._rows.entrance import Names, as_one_array, as_source
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._selection.candidates import halved, splits_of_widest
-from gmm._selection.held_out import check_folds, counted_rows, folds_of, repeated
-from gmm._selection.request import check_comparable
+from gmm._selection.request import (
+    MOST_REPEATED,
+    check_comparable,
+    check_folds,
+    folds_of,
+    repeated,
+    requested_components,
+)
 from gmm._selection.standard import comparable_fits, in_other_units, log_volume
 from gmm._text.words import counted
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_max_ratio
 from gmm._validation.parameters import check_callback, check_random_state
 from gmm._validation.rows import check_enough_rows
-from gmm._validation.scalars import MOST_REPLICATES, check_whole, is_whole
+from gmm._validation.scalars import MOST_REPLICATES, check_real, check_whole, is_whole
+from gmm._values.coordinates import Coordinates
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.statistics import SufficientStatistics
 
+Rows = NDArray[Any]
+Halves = Sequence[Rows]  # two
+Fits = Sequence[Sequence[GaussianMixture]]  # to each half, of every number of components
+_Result = TypeVar("_Result", "SplitLRT", "Stability")
 Seed = int | np.random.RandomState | np.random.Generator | None
 
 _OF_ESTIMATORS = "get_params", "fit", "score_samples"
 _SPLIT_PASSES = 15
 _MORE_STARTS = 10  # of fits, until one has no degenerate component
-
-
-class DensityEstimator(Protocol):
-    """An estimator that `held_out_log_likelihood` can evaluate."""
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters of the constructor."""
-
-    def fit(self, X: Any, *, sample_weight: Any = None) -> Any:
-        """Estimate the density from rows."""
-
-    def score_samples(self, X: Any) -> NDArray[Any]:
-        """Return the log density of each row, in nats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +95,7 @@ class HeldOut:
 
 
 def held_out_log_likelihood(
-    estimator: DensityEstimator,
+    estimator: Any,
     X: Any,
     *,
     n_splits: int = 5,
@@ -178,8 +176,35 @@ def checked_rows(X: Any, sample_weight: Any, caller: str, missing: str | None = 
     return as_one_array(source, caller, gaps=True), names
 
 
-@dataclass(frozen=True)
-class Replicate:
+def _rows_to_fit(
+    X: Any, sample_weight: Any, caller: str, n_components: int, parameters: dict[str, Any], n_parts: int = 1
+) -> tuple[Rows, Names, dict[str, Any], Coordinates | None]:
+    """Return rows that are drawn from, enough for so many components in each part, and how they are fitted.
+
+    They are the rows, each as often as its weight says, the names of features, the parameters of fits that are
+    compared, and the units.
+
+    Raises
+    ------
+    ValueError
+        If weights do not say how often rows occur, or rows are too few.
+    """
+    table, names = checked_rows(X, sample_weight, caller, parameters.get("missing", "error"))
+    counted_table = repeated(table)
+    if counted_table is None:
+        weight = table.weights
+        row = int((weight != np.floor(weight)).argmax())
+        raise ValueError(
+            f"{caller} draws from the rows: expected in sample_weight whole numbers, how often each row occurs, of at "
+            f"most {MOST_REPEATED:,} in all; got {weight[row]:.6g} in row {row}, and {weight.sum():,.6g} in all"
+        )
+    rows = counted_table.rows
+    check_enough_rows(len(rows) // n_parts, n_components)
+    rows, settings, units = comparable_fits(rows, parameters)
+    return rows, names, settings, units
+
+
+class Replicate(NamedTuple):
     """One finished replicate, as `bootstrap_lrt` passes it to its callback.
 
     Attributes
@@ -335,12 +360,9 @@ def bootstrap_lrt(
     check_comparable(parameters, bootstrap_lrt.__name__)
     tails, prior = parameters.get("tails", "normal"), parameters.get("prior")
     refuse("bootstrap_lrt", {"a prior": prior is not None, "heavy tails": tails != "normal"})
-    table, names = checked_rows(X, sample_weight, bootstrap_lrt.__name__, parameters.get("missing", "error"))
-    rows = counted_rows(table, bootstrap_lrt.__name__)
-    check_enough_rows(len(rows), n_components + 1)
+    parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
+    rows, names, settings, units = _rows_to_fit(X, sample_weight, bootstrap_lrt.__name__, n_components + 1, parameters)
     rng = np.random.default_rng(common_seed(random_state))
-    shared = {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
-    rows, settings, units = comparable_fits(rows, parameters | shared)
     fits = _Fits(n_components, settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -477,7 +499,9 @@ class _Fits(NamedTuple):
         splits: Iterable[Start]
         if parameters.model.stored_whole:
             with problem.e_step() as e_step:
-                splits = _splits(parameters, e_step(parameters.whitened()))
+                grown = e_step(parameters.whitened()).grown()
+            (K, d), layout, covariances = parameters.means.shape, parameters.model.layout, parameters.covariances
+            splits = [grown.split(k, K, OFFSET * layout.widest(covariances, k, d)) for k in range(K)]
         else:
             splits = splits_of_widest(parameters, OFFSET)
         best = best_of(problem, short_runs(problem, splits, _SPLIT_PASSES))
@@ -488,13 +512,6 @@ class _Fits(NamedTuple):
         parameters = fitted_parameters(null)
         twice = halved(parameters, int(np.argmax(parameters.weights)))
         return estimator_of(GaussianMixture, twice, **null.get_params() | {"n_components": twice.n_components})
-
-
-def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> Iterator[SufficientStatistics]:
-    """Yield statistics of K + 1 components, each with one component split along its widest direction."""
-    K, layout, grown = parameters.n_components, parameters.model.layout, statistics.grown()
-    for k in range(K):
-        yield grown.split(k, K, OFFSET * layout.widest(parameters.covariances, k, parameters.n_features))
 
 
 def _source(rows: NDArray[Any]) -> Source:
@@ -512,4 +529,364 @@ class _NoSoundFitError(ValueError):
         )
 
 
+_RANDOM_LABELS = 20  # pairs of random labellings; disagreements are in units of their mean
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Splits:
+    """A number for each K and each random split into halves; fewer splits if a callback ended the work."""
+
+    n_components: NDArray[np.intp]
+    splits: Array
+    n_splits: int
+
+    @property
+    def _heading(self) -> str:
+        made = self.splits.shape[1]
+        of = "" if made == self.n_splits else f" of {self.n_splits}"
+        return f"{type(self).__name__}, mean of {made}{of} split{'s' if self.n_splits > 1 else ''}"
+
+
+class SplitLRT(_Splits):
+    """E-values against "at most K components", for each K.
+
+    Attributes
+    ----------
+    n_components : ndarray of int, shape (m,)
+        The numbers K.
+    splits : ndarray of float64, shape (m, n_splits)
+        Natural logarithms of the e-values of each split, which are means of both directions.
+    n_splits : int
+        Number of splits requested; fewer were made if the callback ended the test.
+    """
+
+    @property
+    def e_values(self) -> Array:
+        """Mean e-value over the splits, (m,): its expectation is at most 1 if K components suffice."""
+        with np.errstate(over="ignore"):
+            return np.exp(np.logaddexp.reduce(self.splits, axis=1)) / self.splits.shape[1]
+
+    @property
+    def p_values(self) -> Array:
+        """min(1, 1 / e-value), (m,): below α with a probability of at most α if K components suffice."""
+        with np.errstate(divide="ignore"):
+            return np.minimum(1.0, 1 / self.e_values)
+
+    def confidence_set(self, level: float = 0.95) -> NDArray[np.intp]:
+        """Return the numbers K not rejected at this confidence level, in increasing order.
+
+        With probability `level` at least, the smallest number that suffices is none of those left out. Numbers above
+        the largest K that was tested are never ruled out.
+
+        Raises
+        ------
+        ValueError
+            If `level` is not between 0 and 1.
+        """
+        return self.n_components[self.p_values > 1 - check_real(level, "level", "(0, 1)")]
+
+    def __repr__(self) -> str:
+        """Return the e-value of each K."""
+        lines = [self._heading]
+        for K, e, p in zip(self.n_components, self.e_values, self.p_values, strict=True):
+            lines.append(f"at most {K:2d} component{'s' if K > 1 else ' '}: e = {e:.3g}, p ≤ {p:.3g}")
+        return "\n".join(lines)
+
+
+class Stability(_Splits):
+    """Disagreement between partitions of the same rows by fits to other rows, for each number of components.
+
+    Attributes
+    ----------
+    n_components : ndarray of int, shape (m,)
+        The numbers K, at least 2.
+    splits : ndarray of float64, shape (m, n_splits)
+        Share of rows with another label, after the best renumbering, over that share for random labels: 0 where the
+        partition comes back, 1 where it is as good as random.
+    n_splits : int
+        Number of splits requested; fewer were made if the callback ended the work.
+    """
+
+    @property
+    def curve(self) -> Array:
+        """Mean disagreement of each K, (m,); small is stable."""
+        return self.splits.mean(axis=1)
+
+    @property
+    def standard_errors(self) -> Array:
+        """Standard errors of `curve` from the spread of the splits, (m,); NaN for a single split."""
+        n = self.splits.shape[1]
+        return self.splits.std(axis=1, ddof=1) / np.sqrt(n) if n > 1 else np.full(len(self.curve), np.nan)
+
+    @property
+    def best(self) -> int:
+        """The most stable K; the largest of equals."""
+        return int(self.n_components[np.flatnonzero(self.curve == self.curve.min())[-1]])
+
+    def __repr__(self) -> str:
+        """Return the curve, and its smallest value."""
+        lines = [f"{self._heading} (0 is stable, 1 random)"]
+        for K, value, error in zip(self.n_components, self.curve, self.standard_errors, strict=True):
+            lines.append(f"{'★' if self.best == K else ' '} {K:2d} components: {value:.3f} ± {error:.3f}")
+        return "\n".join(lines)
+
+
+def split_lrt(
+    X: Any,
+    n_components: int | Iterable[int],
+    *,
+    covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+    n_splits: int = 20,
+    n_init: int = 5,
+    random_state: Seed = None,
+    n_threads: int | None = None,
+    sample_weight: ArrayLike | None = None,
+    callback: Callable[[SplitLRT], object] | None = None,
+    **parameters: Any,
+) -> SplitLRT:
+    """Test "at most K components" by the split likelihood ratio (Wasserman, Ramdas & Balakrishnan 2020).
+
+    The rows are split into halves at random. Mixtures with more than K components are fitted to one half, and the one
+    of the best BIC is compared, on the other half, with the mixture of K components that is most likely there: the
+    ratio of likelihoods, averaged over both directions and all splits, is an e-value. If K components suffice, its
+    expectation is at most 1, so it exceeds 1 / α with a probability of at most α: without a bootstrap, for any number
+    of rows. That guarantee costs power, a half of the rows and more: where components overlap, an e-value below 1 / α
+    says little. To choose K, use `select`; to find out whether a component more is significant, `bootstrap_lrt` sees
+    it earlier.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+        The rows; they must be independent.
+    n_components : int or iterable of int
+        The numbers K to test. Alternatives to each have K + 1 components to one more than the largest.
+    covariance_type : str, default="full"
+        The covariance type of all mixtures: the test is one within that model.
+    n_splits : int, default=20
+        Number of random splits into halves.
+    n_init : int, default=5
+        Number of starts of each fit. A fit of K components that misses the highest likelihood overstates the evidence.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of splits and starts. Anything but an int is drawn from once.
+    n_threads : int or None, default=None
+        Number of threads; None uses all available cores. The result does not depend on it.
+    sample_weight : array-like of int of shape (n,), default=None
+        How often each row occurs.
+    callback : callable, default=None
+        Called with the `SplitLRT` so far after each split. If it returns True, the test ends with these splits.
+    **parameters
+        Other parameters of `GaussianMixture`, the same for all fits. The defaults are ``tol=1e-5, max_iter=1000``,
+        and `reg_covar` is in the units of the columns, as in `select`.
+
+    Returns
+    -------
+    SplitLRT
+        The e-values of all splits, their means, p-values, and a confidence set for K.
+
+    Raises
+    ------
+    ValueError
+        If the data or a number are invalid, or halves have fewer rows than components. If a fit fails, a note on the
+        error names the split.
+    TypeError
+        If `GaussianMixture` has no such parameter, or it applies to a single fit.
+
+    References
+    ----------
+    L. Wasserman, A. Ramdas & S. Balakrishnan (2020). Universal inference. *Proceedings of the National Academy of
+    Sciences* 117, 16880-16890; equations 6 (split) and 8 (both directions), section 6 (mixtures).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm.inference import split_lrt
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (100, 1))])
+    >>> test = split_lrt(X, range(1, 4), random_state=0)
+    >>> bool(test.p_values[0] < 1e-6)
+    True
+    >>> test.confidence_set()
+    array([2, 3])
+    """
+    callback = check_callback(callback)
+    check_comparable(parameters, split_lrt.__name__)
+    noise, prior = parameters.get("noise", False), parameters.get("prior")
+    refuse("split_lrt", {"a prior": prior is not None, "noise": noise is not False})
+    numbers = _numbers(n_components, 1)
+    all_numbers = sorted({*numbers, *range(numbers[0] + 1, numbers[-1] + 2)})
+    parameters |= {"covariance_type": covariance_type, "n_init": n_init}
+    test = SplitLRT(np.array(numbers), np.empty((len(numbers), 0)), n_splits)
+    measure = partial(_log_e_values, numbers=numbers)
+    return _with_splits(
+        test, X, sample_weight, split_lrt.__name__, all_numbers, parameters, measure, random_state, n_threads, callback
+    )
+
+
+def stability(
+    X: Any,
+    n_components: int | Iterable[int],
+    *,
+    covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+    n_splits: int = 20,
+    n_init: int = 3,
+    random_state: Seed = None,
+    n_threads: int | None = None,
+    sample_weight: ArrayLike | None = None,
+    callback: Callable[[Stability], object] | None = None,
+    **parameters: Any,
+) -> Stability:
+    """Measure how well a partition is reproduced from other rows (Lange, Roth, Braun & Buhmann 2004).
+
+    The rows are split into halves at random, and a mixture is fitted to each. Both label the rows of the second half;
+    the share of rows on which they disagree, after the best renumbering, is divided by that of random labels, so that
+    numbers of components can be compared. It says nothing of K = 1, and prefers few, well separated groups: where
+    clusters overlap, it counts fewer than there are. Heavy tails, for which BIC adds components, do not mislead it.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+        The rows.
+    n_components : int or iterable of int
+        The numbers K to compare, at least 2.
+    covariance_type : str, default="full"
+        The covariance type of all mixtures.
+    n_splits : int, default=20
+        Number of random splits into halves.
+    n_init : int, default=3
+        Number of starts of each fit.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of splits and starts. Anything but an int is drawn from once.
+    n_threads : int or None, default=None
+        Number of threads; None uses all available cores. The result does not depend on it.
+    sample_weight : array-like of int of shape (n,), default=None
+        How often each row occurs.
+    callback : callable, default=None
+        Called with the `Stability` so far after each split. If it returns True, the work ends with these splits.
+    **parameters
+        Other parameters of `GaussianMixture`, the same for all fits. The defaults are ``tol=1e-5, max_iter=1000``,
+        and `reg_covar` is in the units of the columns, as in `select`.
+
+    Returns
+    -------
+    Stability
+        The disagreement of every split, their means, and the most stable K.
+
+    Raises
+    ------
+    ValueError
+        If the data or a number are invalid, or halves have fewer rows than components.
+    TypeError
+        If `GaussianMixture` has no such parameter, or it applies to a single fit.
+
+    References
+    ----------
+    T. Lange, V. Roth, M. L. Braun & J. M. Buhmann (2004). Stability-based validation of clustering solutions. *Neural
+    Computation* 16, 1299-1323; equations 5 (disagreement) and 13 (random labels).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm.inference import stability
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(centre, 1, (100, 1)) for centre in (-8, 0, 8)])
+    >>> stability(X, range(2, 6), random_state=0).best
+    3
+    """
+    callback = check_callback(callback)
+    check_comparable(parameters, stability.__name__)
+    numbers = _numbers(n_components, 2)
+    parameters |= {"covariance_type": covariance_type, "n_init": n_init}
+    curve, name = Stability(np.array(numbers), np.empty((len(numbers), 0)), n_splits), stability.__name__
+    return _with_splits(
+        curve, X, sample_weight, name, numbers, parameters, _disagreements, random_state, n_threads, callback
+    )
+
+
+def _with_splits(
+    result: _Result,
+    X: Any,
+    sample_weight: Any,
+    caller: str,
+    numbers: Sequence[int],
+    parameters: dict[str, Any],
+    measure: Callable[[Halves, Fits], Array],
+    random_state: Seed,
+    n_threads: int | None,
+    callback: Callable[[_Result], object] | None,
+) -> _Result:
+    """Return a result with a measure of the fits to both halves of each split, in order, until a callback ends it."""
+    rows, _, settings, _ = _rows_to_fit(X, sample_weight, caller, numbers[-1], parameters, n_parts=2)
+    rng = np.random.default_rng(common_seed(random_state))
+    seeds = rng.integers(2**31, size=check_whole(result.n_splits, "n_splits")).tolist()
+
+    def measured(seed: int, n_threads: int | None) -> Array:
+        order = np.random.default_rng(seed).permutation(len(rows))
+        halves = [rows[np.sort(part)] for part in np.array_split(order, 2)]
+        of_fit = settings | {"random_state": seed, "n_threads": n_threads}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fits = [[GaussianMixture(K, **of_fit).fit(half) for K in numbers] for half in halves]
+        return measure(halves, fits)
+
+    work = float(len(rows) / 2 * numbers[-1] * rows.shape[1] ** 2)
+    with closing(replicated(measured, seeds, work=work, n_threads=n_threads)) as values:
+        for column in values:
+            result = replace(result, splits=np.column_stack([result.splits, column]))
+            result.splits.flags.writeable = False
+            if callback is not None and callback(result):
+                break
+    return result
+
+
+def _numbers(n_components: int | Iterable[int], least: int) -> list[int]:
+    numbers = sorted(requested_components(n_components))
+    check_whole(numbers[0], "n_components", least)
+    return numbers
+
+
+def _log_e_values(halves: Halves, fits: Fits, numbers: Sequence[int]) -> Array:
+    """Return log e-values of one split, (m,), averaged over its two directions (Wasserman et al., equation 8)."""
+    one, other = (_log_ratios(fits[i], fits[1 - i], halves[i], halves[1 - i], numbers) for i in range(2))
+    return np.asarray(np.logaddexp(one, other) - np.log(2))
+
+
+def _log_ratios(
+    nulls: Sequence[GaussianMixture],
+    alternatives: Sequence[GaussianMixture],
+    half: NDArray[Any],
+    other: NDArray[Any],
+    numbers: Sequence[int],
+) -> Array:
+    """Return log likelihood ratios on a half, (m,), to `nulls` that are fitted there (equation 6).
+
+    Each alternative is fitted to the other half, and the one of the best BIC there is compared.
+    """
+    likelihoods = {null.n_components: null.log_likelihood(half) for null in nulls}
+    highest = {K: max(value for n, value in likelihoods.items() if n <= K) for K in numbers}
+    scores = [(each.bic(other), each.log_likelihood(half), each.n_components) for each in alternatives]
+    return np.array([min(score for score in scores if score[2] > K)[1] - highest[K] for K in numbers])
+
+
+def _disagreements(halves: Halves, fits: Fits) -> Array:
+    """Return the disagreement of both fits about the second half, (m,), over that of random labels (Lange et al.)."""
+    half, shares = halves[1], []
+    for one, other in zip(*fits, strict=True):
+        K = one.n_components
+        draws = np.random.default_rng([len(half), K])
+        pairs = draws.integers(K, size=(_RANDOM_LABELS, 2, len(half)))
+        by_chance = [_disagreement(first, second, K) for first, second in pairs]
+        shares.append(_disagreement(one.predict(half), other.predict(half), K) / np.mean(by_chance))
+    return np.array(shares)
+
+
+def _disagreement(labels: NDArray[np.intp], others: NDArray[np.intp], n_components: int) -> float:
+    """Return the smallest share of rows with another label that a renumbering leaves (equation 5)."""
+    from scipy.optimize import linear_sum_assignment
+
+    together = np.zeros((n_components + 1, n_components + 1))  # −1, of noise, is the last
+    np.add.at(together, (labels, others), 1)
+    return float(1 - together[linear_sum_assignment(-together)].sum() / len(labels))
+
+
 publish("gmm.inference", [BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood])
+publish("gmm.inference", [SplitLRT, Stability, split_lrt, stability])

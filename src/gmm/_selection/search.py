@@ -1,94 +1,78 @@
 """`select` and `GaussianMixtureSearch`: a request becomes cells, which the engine fits and a criterion compares.
 
-At last the cells near the best are solved again and again from fresh starts. Rows beyond memory are searched on a
-sample, and the best cells are finished on all of them.
+Rows beyond memory are searched on a sample, and the best cells are finished on all of them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from math import inf, nan
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._blas import blas_alone_in_fit
 from gmm._estimators import criteria
 from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.estimated import set_fitted
+from gmm._estimators.estimated import set_fitted, what_must_be_same
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import remaining_passes, warn_of_light_rows
 from gmm._estimators.scorer import Scorer
-from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.fit import Journal, fit_mixture
-from gmm._fitting.moments import completed, never_observed_together, warn_of_unobserved_pairs
-from gmm._fitting.sampling import common_seed, sample_indices, start_seeds
+from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
+from gmm._fitting.sampling import common_seed, sample_indices
 from gmm._fitting.starts import FitSettings
-from gmm._kernel.first_look import distinct_rows
-from gmm._passes.e_step import Totals
 from gmm._passes.problem import Beginning
 from gmm._passes.solver import Iteration, PassRecord, SolverResult
 from gmm._persistence import Writable
 from gmm._persistence.checkpoints import SearchCheckpoint
-from gmm._rows.ahead import Ended, together
+from gmm._rows.ahead import together
 from gmm._rows.entrance import Names, as_source_to_fit
-from gmm._rows.sources import ArraySource, Source, box_of, relative_ridge
-from gmm._selection.candidates import Starts, as_model
-from gmm._selection.cell import Bar, SearchRows, Solution, Worker
-from gmm._selection.engine import (
-    Clock,
-    Engine,
-    Failure,
-    TaskPool,
-    name_on_all_rows,
-    search_file,
-    workers_and_threads,
-)
-from gmm._selection.grid import (
+from gmm._rows.sources import Source, box_of, relative_ridge
+from gmm._selection.cell import (
+    DEGENERATE,
     FAILED,
-    MORE_THAN_ROWS,
+    LEFT,
     NOT_TRIED,
-    check_criterion,
-    distinct,
-    has_failed,
-    is_behind,
-    is_degenerate,
-    near,
+    BestScore,
+    Clock,
+    Solution,
+    Status,
+    solution_of,
     status_of,
 )
-from gmm._selection.held_out import deviances, repeated
+from gmm._selection.engine import Reports, held_out_deviances, opened_search
 from gmm._selection.request import (
     Key,
     Request,
     check_cells,
+    check_folds,
     fixed_components,
-    n_rows_of,
+    repeated,
     requested_components,
     requested_folds,
     requested_tails,
     requested_types,
     template_of,
 )
-from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_of_constants
-from gmm._selection.table import Entry, Progress, Selection, html_parts
+from gmm._selection.result import Entry, Progress, Selection, check_criterion, distinct, html_parts
+from gmm._selection.standard import filled, in_units, note_on_shrinkage, restored, warn_of_constants
 from gmm._text.html import Html
 from gmm._validation.column_notes import error_values, note_on_identifiers, notes_on, singular_columns
 from gmm._validation.given import check_noise
 from gmm._validation.parameters import check_callback, check_is_fitted, check_labels_of_columns
-from gmm._validation.scalars import check_real
+from gmm._validation.scalars import check_boolean, check_real
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart
-from gmm._values.tails import Tails
 
 SEARCHED = 200_000  # rows
 _FINISHED = 3  # cells, of different models
@@ -105,14 +89,14 @@ def rows_to_search(source: Source, seed: int) -> Source:
     )
 
 
-def finished(
-    search: Selection,
-    request: Request,
-    is_up: Callable[[], bool],
-    file: SearchCheckpoint | None,
-    callback: Callable[[Progress], object] | None,
-) -> Selection:
-    """Return the best cells of a search on a sample, fitted to all rows from where they ended there.
+def name_on_all_rows(begin: MixtureParameters) -> str:
+    """Return the name of the run that finishes a cell on all rows, from there: an ended search begins elsewhere."""
+    digest = hashlib.blake2b(b"".join(part.tobytes() for part in begin.as_estimate()[:-1]), digest_size=8).hexdigest()
+    return f"{begin.n_components} {begin.model.name} on all rows, from {digest}"
+
+
+class _Finish:
+    """The best cells of a search on a sample, fitted to all rows from where they ended there.
 
     They are fitted side by side, and one that cannot come near the best of the others is left. By held-out likelihood,
     which the sample alone tells, there is one.
@@ -122,307 +106,172 @@ def finished(
     search : Selection
     request : Request
         With all rows.
-    is_up : callable
-        Tells whether the time is up; then, or if the search was ended, only the best is finished.
     file : SearchCheckpoint, optional
         Keeps how far each has come.
-    callback : callable, optional
-        Called for each cell before the first pass, and after each pass, on the thread of its cell, of which one goes on
-        at a time; a true value is as the time.
-    """
-    several = search.complete and search.criterion != criteria.HELD_OUT
-    numbers = distinct(search)[: _FINISHED if several else 1]
-    finish = _Finish(search, request, file, callback)
-    for number in numbers:
-        finish.report(number)
-    entries: dict[int, Entry] = {}
-    waiting, complete = numbers, search.complete
-    while waiting:
-        tasks = [partial(finish.entry, number) for number in waiting] + finish.tasks_of_one(waiting)
-        ended = together(request.source, tasks, lambda: finish.is_over or is_up(), finish.keep)
-        finish.keep()
-        news = {number: finish.timed(number, one) for number, one in zip(waiting, ended, strict=False) if one}
-        entries |= news
-        complete &= len(news) == len(waiting)
-        # A cell that collapses may have set the bar that others were left by.
-        collapsed = any(is_degenerate(one.status) or has_failed(one.status) for one in news.values())
-        waiting = [number for number, one in news.items() if collapsed and is_behind(one.status)]
-    selection = Selection.of([entries[number] for number in sorted(entries)], search.criterion, complete=complete)
-    if sorted(entries)[selection.best_index] != search.best_index:  # of that cell alone, the starts are known
-        return selection
-    return replace(selection, n_fresh_starts=search.n_fresh_starts, n_found_again=search.n_found_again)
-
-
-class _Finish:
-    """Cells that are fitted to all rows side by side: the criterion of each so far, and what a file will keep.
+    reports : Reports
+        Told of each cell before the first pass, and after each pass, on the thread of its cell, of which one goes on at
+        a time; that the callback ends the search is as if the time were up.
 
     Attributes
     ----------
-    is_over : bool
-        Whether the callback has ended the search.
+    cells : dict of int to _FullCell
     """
 
-    def __init__(
-        self,
-        search: Selection,
-        request: Request,
-        file: SearchCheckpoint | None,
-        callback: Callable[[Progress], object] | None,
-    ) -> None:
-        self._search, self._request, self._source = search, request, request.source
-        self._file, self._callback = file, callback
-        self._readings = search.best.n_iter_ + _READINGS_OF_CRITERIA
-        self._scores: dict[int, float] = {}
-        self._exits: dict[int, SolverResult] = {}
-        self._seconds = dict(enumerate(search.seconds.tolist()))
+    def __init__(self, search: Selection, request: Request, reports: Reports, file: SearchCheckpoint | None) -> None:
+        self.search, self.request, self.file, self.reports = search, request, file, reports
         self._unwritten: dict[str, tuple[dict[str, Any], SolverResult]] = {}
-        self.is_over = False
+        several = search.complete and search.criterion != criteria.HELD_OUT
+        self.cells = {number: _FullCell(self, number) for number in distinct(search)[: _FINISHED if several else 1]}
+
+    def run(self, is_up: Callable[[], bool]) -> Selection:
+        """Return the cells; where the time is up, or the search was ended, only the best is finished."""
+        search, entries, complete = self.search, dict[int, Entry](), self.search.complete
+        for number in self.cells:
+            self.report(number)
+        waiting = list(self.cells)
+        while waiting:
+            tasks = [self.cells[number].entry for number in waiting] + self.tasks_of_one(waiting)
+            ended = together(self.request.source, tasks, lambda: self.reports.is_over or is_up(), self.keep)
+            self.keep()
+            ended_now: dict[int, Entry] = {}
+            for number, one in zip(waiting, ended, strict=False):
+                if one is not None:
+                    self.cells[number].seconds += one.seconds
+                    ended_now[number] = one.result._replace(seconds=self.cells[number].seconds)
+            entries |= ended_now
+            complete &= len(ended_now) == len(waiting)
+            # Others may have been left by the score of a cell that then collapses.
+            collapsed = any(one.status.kind in (DEGENERATE, FAILED) for one in ended_now.values())
+            waiting = [number for number, one in ended_now.items() if collapsed and one.status.kind == LEFT]
+        selection = Selection.of([entries[number] for number in sorted(entries)], search.criterion, complete=complete)
+        if sorted(entries)[selection.best_index] != search.best_index:  # of that cell alone, the starts are known
+            return selection
+        return replace(selection, n_fresh_starts=search.n_fresh_starts, n_found_again=search.n_found_again)
+
+    def note(self, name: str, result: SolverResult) -> None:
+        """Note how far a cell has come, for the file."""
+        self._unwritten[name] = {}, result
+        if not self.request.source.here:  # one cell after the other, without readings
+            self.keep()
 
     def keep(self) -> None:
         """Write how far the cells have come. All wait for the same reading, so that they go on as they would have."""
-        if self._file is not None and self._unwritten:
-            self._file.add_together(self._unwritten)
+        if self.file is not None and self._unwritten:
+            self.file.add_together(self._unwritten)
             self._unwritten = {}
 
     def report(self, number: int, iteration: Iteration | None = None, seconds_left: float = nan) -> None:
         """Tell the callback of a cell, and of its last pass."""
-        search = self._search
-        speed = nan if iteration is None else self._source.n_rows / iteration.seconds
-        cell = Progress(
-            number,
-            len(search.status),
-            int(search.n_components[number]),
-            search.covariance_type[number],
-            search.tails[number],
-            search.status[number],
-            iteration,
-            speed,
-            seconds_left,
-            self._readings,
-        )
-        self.is_over |= self._callback is not None and bool(self._callback(cell))
+        search, speed = self.search, nan if iteration is None else self.request.source.n_rows / iteration.seconds
+        kind = int(search.n_components[number]), search.covariance_type[number], search.tails[number]
+        of_pass, readings = (iteration, speed, seconds_left), search.best.n_iter_ + _READINGS_OF_CRITERIA
+        self.reports.tell(Progress(number, len(search.status), *kind, search.status[number], *of_pass, readings))
 
     def tasks_of_one(self, numbers: Sequence[int]) -> list[Callable[[Source], float | None]]:
         """Return tasks that fit one component of each model while the cells are on their way: NEC compares with it."""
-        kinds, mixtures = self._search.kinds, self._search.estimators
-        of_kind = {kinds[number]: mixtures[number] for number in numbers if self._search.n_components[number] > 1}
+        kinds, mixtures = self.search.kinds, self.search.estimators
+        of_kind = {kinds[number]: mixtures[number] for number in numbers if self.search.n_components[number] > 1}
         fits = [fitted_parameters(mixture) for mixture in of_kind.values() if mixture]  # ranked cells have one
-        return [partial(self._request.log_likelihood_of_one, fit) for fit in fits]
-
-    def timed(self, number: int, ended: Ended) -> Entry:
-        """Return an entry with all the seconds that its cell has taken."""
-        self._seconds[number] += ended.seconds
-        return ended.result._replace(seconds=self._seconds[number])
-
-    def entry(self, number: int, source: Source) -> Entry:
-        """Fit a cell to all rows."""
-        try:
-            return self._entry(number, source)
-        except SingularMatrixError as error:
-            search, name = self._search, self._search.covariance_type[number]
-            self._scores.pop(number, None)
-            kind = int(search.n_components[number]), name, search.tails[number]
-            return Entry(*kind, Failure(error).status(name), 0.0, error=error)
-
-    def _entry(self, number: int, source: Source) -> Entry:
-        on_sample = self._search.estimators[number]
-        assert on_sample is not None  # ranked cells have a fit
-        begin, n_threads = fitted_parameters(on_sample), self._request.template.n_threads
-        (tails,) = (each for each in self._request.tails if each.name == begin.tails.name)
-        settings = self._request.settings(Key(begin.n_components, begin.model, tails), source, n_threads)
-        settings = settings._replace(refine=None)
-        result = self._result(number, source, settings, begin)
-        scorer, objective = Scorer(result.parameters, n_threads), settings.objective
-        totals = scorer.totals(source)
-        n_parameters, n = result.parameters.n_parameters, source.survey.weight
-        of_one = self._request.log_likelihood_of_one(begin, source)
-        held_out = {criteria.HELD_OUT: float(self._search.held_out[number])}
-        estimator = GaussianMixture(**on_sample.get_params())
-        set_fitted(estimator, result, source, self._request.features, objective)
-        return Entry(
-            n_components=begin.n_components,
-            covariance_type=self._search.covariance_type[number],
-            tails=begin.tails.name,
-            status=status_of(result.trace, self._first_degenerate(result, objective)),
-            seconds=0.0,
-            estimator=estimator,
-            loglik=totals.log_likelihood,
-            n_parameters=n_parameters,
-            scores=held_out | criteria.evaluate(totals, n_parameters, n, of_one),
-        )
-
-    def _result(self, number: int, source: Source, settings: FitSettings, begin: MixtureParameters) -> SolverResult:
-        name = name_on_all_rows(begin)
-        before = self._file and self._file.find(name, settings.problem(source), begin.n_components)
-        pause = before[1] if before else None
-        if pause is not None:
-            self._set_score(number, pause, settings.objective)
-            if is_behind(pause.trace.reason) and number not in self._exits:
-                self._exits[number] = pause
-                return pause
-        pause = self._exits.pop(number, pause)
-        watch = _Watch(self, number, settings, () if pause is None else pause.trace.passes)
-
-        def note(result: SolverResult) -> None:
-            self._set_score(number, result, settings.objective)
-            self._unwritten[name] = {}, result
-            if not self._source.here:  # one cell after the other, without readings
-                self.keep()
-
-        def note_progress(journal: Journal) -> None:
-            note(journal.progress.run or journal.progress.mixture_fit.result)
-
-        journal = Journal((), note_progress)
-        beginning = Beginning.at_pause(pause) if pause else Beginning(begin)
-        result = fit_mixture(source, settings, journal, beginning=beginning, callback=watch).result
-        if watch.reason_to_leave is not None and not result.trace.converged:
-            self._exits[number] = result = result._replace(trace=replace(result.trace, reason=watch.reason_to_leave))
-            note(result)
-        return result
-
-    def _set_score(self, number: int, result: SolverResult, objective: Objective) -> None:
-        """Note the criterion that a cell has reached; a degenerate one, or one with a prior, has none."""
-        weight, criterion = self._source.survey.weight, self._search.criterion
-        score = criteria.least(criterion, weight * result.lower_bound, result.parameters.n_parameters, weight)
-        self._scores[number] = inf if objective.prior or self._first_degenerate(result, objective) >= 0 else score
-
-    def _first_degenerate(self, result: SolverResult, objective: Objective) -> int:
-        bad = degenerate_under(objective, self._source, result.parameters, result.statistics, self._request.judge)
-        return int(bad.argmax()) if bad.any() else -1
-
-    def bar(self, number: int) -> Bar | None:
-        """Return what a cell has to come near; None if passes do not tell its criterion."""
-        criterion = self._search.criterion
-        if criterion not in criteria.BY_LIKELIHOOD:
-            return None
-        best = min((score for other, score in self._scores.items() if other != number), default=inf)
-        return Bar(criterion, best, self._source.survey.weight)
+        return [partial(self.request.log_likelihood_of_one, fit) for fit in fits]
 
 
-class _Watch:
-    """Follows the passes of a cell on all rows, and ends it once it cannot come near the best of the others.
+class _FullCell:
+    """A cell on all rows: how far it has come, and when it is left as it cannot come near the best of the others.
 
     Attributes
     ----------
-    reason_to_leave : str or None
-        Why the cell was ended; None before.
+    score : float
+        The criterion that it has reached; ∞ before, and if it is degenerate or has a prior.
+    seconds : float
+        That it has taken, on the sample too.
     """
 
-    def __init__(self, finish: _Finish, number: int, settings: FitSettings, passes: Sequence[PassRecord]) -> None:
-        self._finish, self._number, self._settings = finish, number, settings
-        self._passes = list(passes)
-        self.reason_to_leave: str | None = None
+    def __init__(self, finish: _Finish, number: int) -> None:
+        self._finish, self._number = finish, number
+        self.seconds, self.score = float(finish.search.seconds[number]), inf
+        self._left: SolverResult | None = None  # where it was left, from which it may go on
+        self._reason_to_leave: str | None = None
+        on_sample = finish.search.estimators[number]
+        assert on_sample is not None  # ranked cells have a fit
+        self._on_sample, self._begin = on_sample, fitted_parameters(on_sample)
 
-    def __call__(self, iteration: Iteration) -> bool:
-        """Tell of a pass; return whether it is the last."""
-        finish, number, parameters = self._finish, self._number, iteration.parameters
-        before = self._passes[-1].remaining if self._passes else inf
-        self._passes.append(PassRecord(iteration.lower_bound, nan, iteration.remaining, iteration.accepted))
-        bar = None if self._settings.objective.prior else finish.bar(number)
-        self.reason_to_leave = None if bar is None else bar.reason_to_leave(self._passes, parameters.n_parameters)
-        most = 0 if self.reason_to_leave else self._settings.solver.max_iter - iteration.n_iter
-        passes = remaining_passes(iteration.remaining, before, self._settings.solver.tolerance, most) if most else 0.0
-        finish.report(number, iteration, iteration.seconds * passes)
-        return self.reason_to_leave is not None
+    def entry(self, source: Source) -> Entry:
+        """Fit the cell to all rows."""
+        finish, begin = self._finish, self._begin
+        search, request, n_threads = finish.search, finish.request, finish.request.template.n_threads
+        name = search.covariance_type[self._number]
+        entry = Entry(begin.n_components, name, begin.tails.name, Status(NOT_TRIED), 0.0)
+        (tails,) = (each for each in request.tails if each.name == begin.tails.name)
+        try:
+            settings = request.settings(Key(begin.n_components, begin.model, tails), source, n_threads)
+            result = self._result(source, settings._replace(refine=None))
+            totals = Scorer(result.parameters, n_threads).totals(source)
+            n_parameters, objective = result.parameters.n_parameters, settings.objective
+            of_one = request.log_likelihood_of_one(begin, source)
+            scores = criteria.evaluate(totals, n_parameters, source.survey.weight, of_one)
+            scores |= {"loglik": totals.log_likelihood, criteria.HELD_OUT: float(search.held_out[self._number])}
+            estimator = GaussianMixture(**self._on_sample.get_params())
+            set_fitted(estimator, result, source, request.features, objective)
+        except SingularMatrixError as error:
+            self.score = inf
+            return entry._replace(status=status_of(error, name), error=error)
+        status = status_of(self._solution(result, objective), name)
+        return entry._replace(status=status, estimator=estimator, n_parameters=n_parameters, scores=scores)
 
+    def _result(self, source: Source, settings: FitSettings) -> SolverResult:
+        finish, begin, objective = self._finish, self._begin, settings.objective
+        name = name_on_all_rows(begin)
+        before = finish.file and finish.file.find(name, settings.problem(source), begin.n_components)
+        pause = before[1] if before else None
+        if pause is not None:
+            self.set_score(pause, objective)
+            if Status.of(pause.trace.reason).kind == LEFT and self._left is None:
+                self._left = pause
+                return pause
+        pause, self._left, self._reason_to_leave = self._left or pause, None, None
+        passes = [] if pause is None else list(pause.trace.passes)
 
-# A cell is settled once so many fresh starts have led to its solution again, or so many of them to nothing better.
-_NEAR, _FARTHER = (3, 12), (1, 4)
-_BATCH = 3  # fresh starts of a cell between two looks at the others
-_HALFWAY = 2  # starts between solution and random partition behind each fresh one, until one of those finds it again
-_MOST_ROUNDS = 20
+        def note(result: SolverResult) -> None:
+            self.set_score(result, objective)
+            finish.note(name, result)
 
+        def watch(iteration: Iteration) -> bool:
+            """Tell of a pass; return whether it is the last."""
+            before = passes[-1].remaining if passes else inf
+            passes.append(PassRecord(iteration.lower_bound, nan, iteration.remaining, iteration.accepted))
+            best = None if objective.prior else self.best
+            reason = None if best is None else best.reason_to_leave(passes, iteration.parameters.n_parameters)
+            most = 0 if reason else settings.solver.max_iter - iteration.n_iter
+            left = remaining_passes(iteration.remaining, before, settings.solver.tolerance, most) if most else 0.0
+            finish.report(self._number, iteration, iteration.seconds * left)
+            self._reason_to_leave = reason
+            return reason is not None
 
-class Attempts(NamedTuple):
-    """What became of starts that were made for a cell once its solution had been found.
+        journal = Journal((), lambda of: note(of.progress.run or of.progress.mixture_fit.result))
+        beginning = Beginning.at_pause(pause) if pause else Beginning(begin)
+        result = fit_mixture(source, settings, journal, beginning=beginning, callback=watch).result
+        if self._reason_to_leave is not None and not result.trace.converged:
+            self._left = result = result._replace(trace=replace(result.trace, reason=self._reason_to_leave))
+            note(result)
+        return result
 
-    Parameters
-    ----------
-    solution : Solution
-    n_fresh, n_again : int
-        Fresh starts since this solution was found, and how many of them led to it again.
-    n_starts : int
-        Starts in all.
-    """
+    def set_score(self, result: SolverResult, objective: Objective) -> None:
+        """Note the criterion that the cell has reached; a degenerate one, or one with a prior, has none."""
+        weight, criterion = self._finish.request.source.survey.weight, self._finish.search.criterion
+        score = criteria.least(criterion, weight * result.lower_bound, result.parameters.n_parameters, weight)
+        self.score = inf if objective.prior or self._solution(result, objective).is_degenerate else score
 
-    solution: Solution
-    n_fresh: int = 0
-    n_again: int = 0
-    n_starts: int = 0
+    def _solution(self, result: SolverResult, objective: Objective) -> Solution:
+        return solution_of(result, objective, self._finish.request.source, self._finish.request.judge)
 
-    def settled(self, again: int, fresh: int) -> bool:
-        """Tell whether the solution was found `again`, or after `fresh` starts; a single component has one solution."""
-        single = self.solution.parameters.n_components == 1
-        return single or self.n_again >= again or self.n_fresh >= fresh
-
-    def after(self, solution: Solution, *, fresh: bool, same: bool) -> Attempts:
-        """Return what is known after one more start."""
-        total = self.n_starts + 1
-        if not same and solution is not self.solution:
-            return Attempts(solution, n_starts=total)
-        return Attempts(solution, self.n_fresh + fresh, self.n_again + (fresh and same), total)
-
-
-class Contenders:
-    """The cells whose criterion is near the best, and how often each was solved again.
-
-    `scores` gives the criterion of all cells that count; up to a distance of `near` a cell contests the best, and up to
-    twice that it may come to do so.
-    """
-
-    def __init__(self, engine: Engine, starts: Starts, scores: Callable[[], Mapping[Key, float]], near: float) -> None:
-        self._engine = engine
-        self._starts = starts
-        self._scores = scores
-        self._near = near
-        self.attempts: dict[Key, Attempts] = {}
-
-    def settle(self) -> None:
-        """Solve contenders again until all are settled; what is new is refined, and the others begin from it."""
-        for _ in range(_MOST_ROUNDS):
-            worth = self._worth()
-            open_keys = [key for key, enough in worth.items() if not self.of(key).settled(*enough)]
-            results = self._engine.retry({key: partial(self._attempted, key, worth[key]) for key in open_keys})
-            if not results:
-                return
-            self.attempts |= results
-            changed = [key for key in results if self._engine.renew(key, results[key].solution)]
-            if changed:
-                self._engine.refine(changed)
-                self._engine.exchange(list(worth))
-
-    def of(self, key: Key) -> Attempts:
-        """Return what is known of a cell's present solution."""
-        attempts, solution = self.attempts.get(key), self._engine.outcomes[key]
-        assert isinstance(solution, Solution)  # cells without one have no score
-        if attempts is None:
-            return Attempts(solution)
-        return attempts if attempts.solution is solution else Attempts(solution, n_starts=attempts.n_starts)
-
-    def _worth(self) -> dict[Key, tuple[int, int]]:
-        """Return the contenders, each with what settles it."""
-        scores = self._scores()
-        least = min(scores.values(), default=0.0)
-        behind = {key: score - least for key, score in scores.items()}
-        return {key: _NEAR if by <= self._near else _FARTHER for key, by in behind.items() if by <= 2 * self._near}
-
-    def _attempted(self, key: Key, enough: tuple[int, int], worker: Worker) -> Attempts:
-        cell, attempts = self._engine.cell(key), self.of(key)
-        until = attempts.n_starts + _BATCH * (1 + _HALFWAY)
-        while attempts.n_starts < until and not attempts.settled(*enough) and not cell.time_is_up():
-            number, solution = attempts.n_starts, attempts.solution
-            fresh = attempts.n_again > 0 or number % (1 + _HALFWAY) == 0
-            if fresh:
-                start = self._starts.fresh(cell.settings, number, worker.n_threads)
-            else:
-                start = self._starts.halfway(cell.moments(worker, solution), number, worker.n_threads)
-            end, same = cell.retried(worker, start, solution)
-            attempts = attempts.after(end, fresh=fresh, same=same)
-        return attempts
-
-
-_REFINED = 3  # cells at most, …
-_REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
+    @property
+    def best(self) -> BestScore | None:
+        """What the cell has to come near; None if passes do not tell its criterion."""
+        criterion, others = self._finish.search.criterion, self._finish.cells.values()
+        if not criteria.CRITERION[criterion].by_likelihood:
+            return None
+        score = min((other.score for other in others if other is not self), default=inf)
+        return BestScore(criterion, score, self._finish.request.source.survey.weight)
 
 
 def select(
@@ -583,15 +432,40 @@ def select(
     types = requested_types(covariance_type, given.n_features, n_factors, limited=template.max_ratio is not None)
     folds, seed = requested_folds(n_splits, criterion), common_seed(random_state)
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, given), criterion, folds
-    opened = _rows_of_cells(given, features, types, template)
-    check_cells(template, counts, types, opened, standardize=standardize, n_splits=folds)
+    warn_of_constants(given, features)
+    warn_of_unobserved_pairs(never_observed_together(given, features, [covariance_model(name) for name in types]))
+    opened = filled(given.informative, types, template.reg_covar, template.n_threads)
+    check_cells(template, counts, types, opened, standardize=standardize)
+    if folds is not None:
+        check_folds(opened.n_used, folds, min(counts))
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
-    request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed)
-    with search_file(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
-        template.random_state = seed = seed if file is None else file.seed
-        selection, rows = _searched(request, seed, clock, callback, file)
+    request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
+    file, must_resume = None, check_boolean(resume, "resume")
+    if checkpoint is not None:
+        file = SearchCheckpoint(checkpoint, what_must_be_same(template, opened) | request.facts, seed)
+        if must_resume:
+            file.resume()
+            seed = file.seed
+        else:
+            file.check_place()
+    elif must_resume:
+        raise ValueError("resume=True continues a search from a file: expected its path as checkpoint, got None")
+    with nullcontext() if file is None else file.during_work(file.write):
+        template.random_state = seed
+        reports = Reports(request, callback)
+        searched = request.over(rows_to_search(opened, seed))
+        template.reg_covar = relative_ridge(searched.source, template.reg_covar)
+        held_out = held_out_deviances(searched, seed, clock, reports)
+        with opened_search(searched, seed, clock, file) as search:
+            selection = search.run(reports, held_out)
+        if searched.source.n_rows != opened.n_rows:
+            share = opened.survey.weight / searched.source.survey.weight
+            selection = replace(selection, held_out=selection.held_out * share)
+            selection = _Finish(selection, request, reports, file).run(clock.is_up)
+            selection = replace(selection, n_searched=searched.source.n_rows)
+    rows = next(iter(searched.source.chunks())).rows
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
     names = [f"x{j}" for j in range(given.n_features)] if features is None else list(map(str, features))
     whole = None if given.one_array is None else given.one_array.rows
@@ -615,253 +489,6 @@ def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, c
         table = repeated(replace(source.one_array, sample_weight=source.sample_weight))
         source = source if table is None else as_source_to_fit(table.rows, None, **how)[0]
     return source, names
-
-
-def _rows_of_cells(
-    source: Source, names: NDArray[Any] | None, types: Sequence[str], template: GaussianMixture
-) -> Source:
-    """Return the rows that tell of cells, gaps filled for starts; warn of columns that do not."""
-    models = [covariance_model(name) for name in types]
-    warn_of_constants(source, names)
-    warn_of_unobserved_pairs(never_observed_together(source, names, models))
-    ridge = relative_ridge(source, template.reg_covar) if source.unfilled else 0.0
-    return completed(source.informative, models, ridge, template.n_threads)
-
-
-def _searched(
-    request: Request,
-    seed: int,
-    clock: Clock,
-    callback: Callable[[Progress], object] | None,
-    file: SearchCheckpoint | None,
-) -> tuple[Selection, NDArray[Any]]:
-    """Return the search, and the rows in memory that it looked at."""
-    opened, template = request.source, request.template
-    here, reports = replace(request, source=rows_to_search(opened, seed)), _Reports(request, callback)
-    template.reg_covar = relative_ridge(here.source, template.reg_covar)
-    with _opened(here, seed, clock, file, _deviances(here, seed, clock, reports)) as search:
-        selection = search.run(reports)
-    if here.source.n_rows != opened.n_rows:
-        share = opened.survey.weight / here.source.survey.weight
-        selection = replace(selection, held_out=selection.held_out * share)
-        selection = finished(selection, request, clock.is_up, file, callback)
-        selection = replace(selection, n_searched=here.source.n_rows)
-    return selection, next(iter(here.source.chunks())).rows
-
-
-@contextmanager
-def _opened(
-    request: Request, seed: int, clock: Clock, file: SearchCheckpoint | None, held_out: Mapping[Key, float]
-) -> Iterator[_Search]:
-    template, most = request.template, max(request.n_components)
-    rows = SearchRows.of(request.source, most, seed)
-    whole = rows.sample.without_gaps.resident
-    assert whole is not None  # a search is over rows in memory
-    if whole is not rows.sample:  # rows with gaps or errors, which are no weighted set
-        whole = ArraySource(*distinct_rows(np.ascontiguousarray(whole.rows, np.float64), whole.sample_weight))
-    seeds, places = start_seeds(seed, template.n_init), None if request.fixed is None else request.fixed.means
-    starts = Starts(whole, template, request.models, seeds, request.noise, places)
-    work = workers_and_threads(rows, len(request.types) * len(request.tails), most, template.n_threads)
-    with blas_alone_in_fit(request.source.n_features), TaskPool(rows, *work, clock) as pool:
-        yield _Search(request, rows, starts, Engine(request, rows, starts, pool, file), pool, held_out)
-
-
-def _deviances(request: Request, seed: int, clock: Clock, reports: _Reports) -> Mapping[Key, float]:
-    """Return the held-out deviance of each cell, if that is the criterion; the folds' own cells are not refined."""
-    nothing = defaultdict[Key, float](lambda: nan)
-    if request.n_splits is None:
-        return nothing
-    half, rng = clock.half(), np.random.default_rng(seed)
-
-    def solve(part: Source, fold: int) -> dict[Key, MixtureParameters]:
-        reports.begin(fold)
-        with _opened(replace(request, source=part), seed, half, None, nothing) as search:
-            return search.mixtures(reports)
-
-    def is_up() -> bool:
-        return half.is_up() or reports.is_over
-
-    of_folds = deviances(request.source, request.n_splits, rng, solve, is_up, request.template.n_threads)
-    reports.begin(0)
-    return of_folds
-
-
-class _Search:
-    def __init__(
-        self,
-        request: Request,
-        rows: SearchRows,
-        starts: Starts,
-        engine: Engine,
-        pool: TaskPool,
-        held_out: Mapping[Key, float],
-    ) -> None:
-        self._request, self._rows, self._engine, self._pool, self._held_out = request, rows, engine, pool, held_out
-        self._evaluations: dict[Key, tuple[Solution, dict[str, float]]] = {}
-        self._contenders = Contenders(engine, starts, self._scores, near(request.criterion))
-
-    def mixtures(self, reports: _Reports) -> dict[Key, MixtureParameters]:
-        """Return where the starts lead that cells share and make of each other."""
-        for number in range(self._request.template.n_init):
-            if self._solve_all(number, reports):
-                break
-        outcomes = self._engine.outcomes.items()
-        return {key: one.parameters for key, one in outcomes if isinstance(one, Solution)}
-
-    def run(self, reports: _Reports) -> Selection:
-        stopped = False
-        for number in range(self._request.template.n_init):
-            stopped = self._solve_all(number, reports)
-            if stopped:
-                break
-            self._polish()
-        self._measure(self._engine.outcomes)
-        entries = [self._entry(*cell) for cell in self._request.cells]
-        complete = not stopped and not self._pool.clock.is_up()
-        selection = Selection.of(entries, self._request.criterion, complete=complete)
-        attempts = self._contenders.of(self._request.key(*self._request.cells[selection.best_index]))
-        return replace(selection, n_fresh_starts=attempts.n_fresh, n_found_again=attempts.n_again)
-
-    def _solve_all(self, number: int, reports: _Reports) -> bool:
-        """Fit every number of components, in rising order, by one seed; return whether the callback ended the search.
-
-        Cells that have solutions keep them unless there are better ones.
-        """
-        request, engine, n_rows = self._request, self._engine, n_rows_of(self._request.source)
-        for K in sorted(set(request.n_components)):
-            keys = request.keys(K)
-            if n_rows < K:
-                reason = ValueError(f"{MORE_THAN_ROWS.removeprefix(FAILED)} ({n_rows:,})")
-                engine.outcomes |= dict.fromkeys(keys, Failure(reason))
-            else:
-                self._set_bar()
-                engine.solve(keys, number, reports)
-            for key in keys:
-                reports(key, engine.outcomes.get(key))
-            if reports.is_over:
-                return True
-            if self._pool.clock.is_up():
-                break
-        return False
-
-    def _polish(self) -> None:
-        """Let cells begin from each other, refine the best ones, and then all if requested."""
-        self._set_bar()
-        self._grow_and_shrink()
-        self._set_bar()
-        scores = self._scores()
-        reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
-        self._refine(sorted((key for key in scores if scores[key] <= reach), key=scores.__getitem__)[:_REFINED])
-        if self._request.template.refine is not None:
-            self._refine(list(self._scores()))
-
-    def _refine(self, keys: Sequence[Key]) -> None:
-        """Refine cells, improve those that their special cases now surpass, and settle the best."""
-        self._engine.refine(keys)
-        self._set_bar()
-        self._engine.unstick(sorted(self._engine.outcomes, key=self._size))
-        self._contenders.settle()
-
-    def _grow_and_shrink(self) -> None:
-        """Let cells begin from new solutions of one component more, and of one component fewer."""
-        outcomes, engine = self._engine.outcomes, self._engine
-        # With too few rows for a number of components, its cells stay failed: they get no start from others.
-        counts = sorted({key.n_components for key in outcomes if isinstance(outcomes[key], Solution)})
-        for K in reversed(counts):
-            engine.shrink(self._request.keys(K))
-        for K in counts:
-            engine.grow(self._request.keys(K))
-
-    def _scores(self) -> dict[Key, float]:
-        """Return the criterion of cells with a solution without degenerate components."""
-        outcomes = self._engine.outcomes.items()
-        keys = [key for key, one in outcomes if isinstance(one, Solution) and not one.is_degenerate]
-        self._measure(keys)
-        return {key: self._evaluations[key][1][self._request.criterion] for key in keys}
-
-    def _set_bar(self) -> None:
-        """Let cells of many rows end once they cannot come near the best; few rows are worth the whole table."""
-        if not self._rows.whole:
-            best = min(self._scores().values(), default=inf)
-            self._engine.bar = Bar(self._request.criterion, best, self._rows.all_rows.survey.weight)
-
-    def _size(self, key: Key) -> tuple[int, int]:
-        K, model, tails = key
-        return K, model.n_parameters(K, self._request.source.n_features) + tails.n_parameters(K)
-
-    def _measure(self, keys: Iterable[Key]) -> None:
-        """Compute the log-likelihood and criteria of solutions that do not have them yet."""
-        tasks = {}
-        for key in keys:
-            solution = self._engine.outcomes[key]
-            if isinstance(solution, Solution) and self._evaluations.get(key, (None, {}))[0] is not solution:
-                tasks[key] = partial(_totals, solution)
-        n = self._rows.all_rows.survey.weight
-        for key, (solution, totals) in self._pool(tasks, in_any_case=True).items():
-            of_one = self._request.log_likelihood_of_one(solution.parameters, self._rows.all_rows)
-            scores = criteria.evaluate(totals, solution.parameters.n_parameters, n, of_one)
-            scores |= {"loglik": totals.log_likelihood, criteria.HELD_OUT: self._held_out[key]}
-            self._evaluations[key] = (solution, scores)
-
-    def _entry(self, n_components: int, name: str, tails: Tails) -> Entry:
-        request, key = self._request, self._request.key(n_components, name, tails)
-        result, model = self._engine.outcomes.get(key), request.model(name, tails)
-        entry = Entry(n_components, name, tails.name, _status(result, name), self._pool.seconds.get(key, 0.0))
-        if not isinstance(result, Solution):
-            return entry if result is None else entry._replace(error=result.error)
-        scores = self._evaluations[key][1]
-        parameters = as_model(result.parameters, model)
-        estimator = GaussianMixture(**request.parameters(n_components, name, tails))
-        fit, objective = result.result._replace(parameters=parameters), self._engine.cell(key).settings.objective
-        set_fitted(estimator, fit, request.source, request.features, objective.stored_for(model))
-        if request.fixed is not None:
-            estimator.set_params(**request.fixed.parameters(estimator))
-        return entry._replace(
-            estimator=estimator, loglik=scores["loglik"], n_parameters=parameters.n_parameters, scores=scores
-        )
-
-
-class _Reports:
-    """Tells the callback of every cell once, when its first outcome is there, and so in each fold.
-
-    Attributes
-    ----------
-    is_over : bool
-        Whether the callback has ended the search.
-    """
-
-    def __init__(self, request: Request, callback: Callable[[Progress], object] | None) -> None:
-        self._request, self._callback = request, callback
-        self.is_over = False
-        self.begin(0)
-
-    def begin(self, fold: int) -> None:
-        """Begin with all cells of a fold, from 1, or of all rows, 0."""
-        self._left = [] if self._callback is None else list(enumerate(self._request.cells))
-        self._fold = fold
-
-    def __call__(self, key: Key, outcome: Solution | Failure | None) -> None:
-        """Tell of the cells that share an outcome."""
-        request = self._request
-        for cell in [cell for cell in self._left if request.key(*cell[1]) == key]:
-            self._left.remove(cell)
-            number, (K, name, tails) = cell
-            progress = Progress(
-                number, len(request.cells), K, name, tails.name, _status(outcome, name), fold=self._fold
-            )
-            self.is_over = self.is_over or bool(self._callback and self._callback(progress))
-
-
-def _totals(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
-    return solution, Scorer(solution.parameters, worker.n_threads).totals(worker.search_rows.all_rows)
-
-
-def _status(result: Solution | Failure | None, name: str) -> str:
-    if result is None:
-        return NOT_TRIED
-    if isinstance(result, Failure):
-        return result.status(name)
-    return status_of(result.result.trace, result.degenerate)
 
 
 @dataclass(eq=False, repr=False)
@@ -956,12 +583,6 @@ class GaussianMixtureSearch(Estimator):
     >>> np.bincount(search.predict(X)).tolist()
     [100, 100]
     """
-
-    best_estimator_: GaussianMixture = field(init=False)
-    selection_: Selection = field(init=False)
-    best_index_: int = field(init=False)
-    n_components_: int = field(init=False)
-    covariance_type_: str = field(init=False)
 
     n_components: int | Iterable[int] = tuple(range(1, 10))
     covariance_type: str | Sequence[str] = "all"
@@ -1087,7 +708,7 @@ class GaussianMixtureSearch(Estimator):
 
     def to_sklearn(self) -> Any:
         """Return the best mixture as scikit-learn's estimator, by `gmm.exchange.sklearn.to_sklearn`."""
-        from gmm._exchange.scikit_learn import to_sklearn
+        from gmm.exchange.sklearn import to_sklearn
 
         return to_sklearn(self._best())
 

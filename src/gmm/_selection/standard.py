@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -11,20 +11,22 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators.criteria import OF_SEARCHES
+from gmm._estimators.criteria import CRITERION
 from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, model_of, past_of, set_mixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import Past, fit_attributes
 from gmm._exceptions import warn
 from gmm._fitting.fit import COMPARISON_DEFAULTS
+from gmm._fitting.moments import completed
 from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Source, column_widths, relative_ridge
-from gmm._selection.table import Selection
+from gmm._selection.result import Selection
 from gmm._text.words import counted, quoted
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import Coordinates
+from gmm._values.covariance import covariance_model
 from gmm._values.noise import Noise
 from gmm._values.priors import NormalInverseWishart
 from gmm._values.weights import weighed
@@ -129,6 +131,12 @@ def comparable_fits(
     return rows, settings | {"reg_covar": relative_ridge(ArraySource(rows), template.reg_covar)}, units
 
 
+def filled(source: Source, types: Sequence[str], reg_covar: float, n_threads: int | None) -> Source:
+    """Return rows with their gaps filled for the starts of all these covariance types."""
+    ridge = relative_ridge(source, reg_covar) if source.unfilled else 0.0
+    return completed(source, [covariance_model(name) for name in types], ridge, n_threads)
+
+
 def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None:
     """Warn of columns that do not vary, whose part of all criteria is that of the ridge alone."""
     low, high = source.survey.box
@@ -162,8 +170,7 @@ def restored(selection: Selection, units: Coordinates | None, source: Source) ->
         return selection
     shift = log_volume(source, units)
     raised = -shift / source.survey.weight
-    of_likelihoods = [name for name in OF_SEARCHES if name != "nec"]  # a ratio of gains
-    moved = {name: getattr(selection, name) + 2 * shift for name in of_likelihoods}
+    moved = {one.name: getattr(selection, one.name) + one.per_nat * shift for one in CRITERION.values() if one.per_nat}
     estimators = tuple(
         None if estimator is None else in_other_units(estimator, units, raised) for estimator in selection.estimators
     )

@@ -18,11 +18,12 @@ from gmm._cli.fit import MixtureOutcome, Posterior, Result, Trimmed
 from gmm._cli.output import drawing
 from gmm._cli.report.page import Section, render
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.criteria import title
+from gmm._estimators.criteria import CRITERION, title
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._lazy import cached_property
-from gmm._selection import Selection, grid
+from gmm._selection import Selection
+from gmm._selection import result as of_search
 from gmm._text.html import Cell, Html, escaped, table
 from gmm._text.words import counted, form_of, percent, with_minus
 from gmm._uses.overlap import overlap
@@ -111,23 +112,10 @@ _NAMED = 3  # at most this many columns are named in a sentence
 _DIFFERENT, _MUCH = 0.25, 1.75  # differences of a mean, in standard deviations of all groups together
 _CORRELATED = 0.1
 _OPEN = 2.0  # smaller differences of a criterion are inconclusive
-_WITH_SCALE = ("bic", "aic", "aicc")  # criteria with an agreed scale of differences
 _MOST_DECIMALS = 9
 COLLAPSED = "a group lies on so few rows, or on rows so alike, that it does not outlive a change of the rows"
 INSIDE = {"noise": " outside the noise", "left out": " not left out"}
 _SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly separated"))  # by shares of sure rows
-_BURNHAM = "have substantial support, those beyond 10 essentially none (Burnham & Anderson 2002)."
-SCALES = {
-    "bic": "BIC weighs how well a mixture fits against how many numbers it needs. "
-    "A difference in BIC below 2 is barely worth mentioning; 2 to 6 is positive evidence, 6 to 10 strong, above "
-    "10 very strong (Kass & Raftery 1995).",
-    "aic": f"Models within 2 of the smallest AIC {_BURNHAM} AIC tends to choose more groups than BIC.",
-    "aicc": f"Models within 2 of the smallest AICc {_BURNHAM} AICc is AIC corrected for few rows.",
-    "icl": "ICL is BIC with a penalty for overlapping groups. There is no agreed scale for its differences.",
-    "held_out": "Held-out deviance is −2 log-likelihood of rows that the mixture has not seen: how well it predicts. "
-    "There is no agreed scale for its differences, which vary with the folds.",
-    "nec": "NEC weighs the overlap of the groups against what they explain; below 1, there are groups.",
-}
 
 
 def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: Sequence[str]) -> str:
@@ -197,16 +185,16 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     if not rivals:
         return ""
     K, name, distance = rivals[0]
-    near = sum(distance < _OPEN for *_, distance in rivals) if criterion in _WITH_SCALE else 0
+    near = sum(distance < _OPEN for *_, distance in rivals) if CRITERION[criterion].has_scale else 0
     within = f" In all, {near:,} mixtures are within {_OPEN:g} of the best {title(criterion)}: too close to decide."
-    others = within if near > 1 else ""
-    return f"The runner-up, {counted(K, 'group')} with {name}, is {grid.text_of(criterion, distance)} behind.{others}"
+    others, away = within if near > 1 else "", of_search.text_of(criterion, distance)
+    return f"The runner-up, {counted(K, 'group')} with {name}, is {away} behind.{others}"
 
 
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
     """Say which other number of groups fits almost as well; empty if none does or the criterion has no scale."""
     others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
-    if not others or criterion not in _WITH_SCALE:
+    if not others or not CRITERION[criterion].has_scale:
         return ""
     K = others[0][0]
     return f"{counted(K, 'group')} {'fits' if K == 1 else 'fit'} almost as well: how many there are is not certain."
@@ -726,36 +714,36 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
     return render(
         "choice",
         criterion=title(search.criterion),
-        score=grid.text_of(search.criterion, search.scores[search.best_index]),
+        score=of_search.text_of(search.criterion, search.scores[search.best_index]),
         K=model.n_components,
         searched=result.searched,
         covariances=covariance_sentence(shape, model.n_components, len(result.rows.names)),
         tails=f"{heavy} than normal ones, so that rows far away count little." if tails else "",
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=runner_up_sentence(search.criterion, _rivals(result)),
-        certainty=list(grid.certainty(search)),
-        scale=SCALES[search.criterion],
+        certainty=list(of_search.certainty(search)),
+        scale=CRITERION[search.criterion].scale,
         picture=pictures.get("selection"),
         ranking=_table_of_best(search),
-        grid=grid.Grid.of(search, word="group"),
-        failures=list(grid.failures(search)),
+        grid=of_search.Grid.of(search, word="group"),
+        failures=list(of_search.failures(search)),
     )
 
 
 def _rivals(result: Result) -> list[tuple[int, str, float]]:
     """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
     search = result.search
-    cells = grid.distinct(search)[1 : 1 + _RIVALS]
-    return [(int(search.n_components[n]), search.kinds[n], grid.behind(search, n)) for n in cells]
+    cells = of_search.distinct(search)[1 : 1 + _RIVALS]
+    return [(int(search.n_components[n]), search.kinds[n], of_search.gap(search, n)) for n in cells]
 
 
 def _search_warnings(result: Result) -> list[str]:
     search, warnings = result.search, []
     if not search.complete:
-        warnings.append(f"The search is {grid.incomplete(search)}.")
-    if not grid.is_eligible(search.status[search.best_index], search.criterion):
+        warnings.append(f"The search is {of_search.incomplete(search)}.")
+    if not of_search.statuses(search)[search.best_index].is_eligible(search.criterion):
         warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
-    return warnings + [f"{text[0].upper()}{text[1:]}." for text in map(in_options, grid.advice(search, "group"))]
+    return warnings + [f"{text[0].upper()}{text[1:]}." for text in map(in_options, of_search.advice(search, "group"))]
 
 
 def _compared(search: Selection) -> str:
@@ -766,7 +754,7 @@ def _compared(search: Selection) -> str:
 
 def _table_of_best(search: Selection) -> Html:
     """Tabulate the best cells, with the most important columns first for narrow screens."""
-    mark, K, model, loglik, df, score, distances, *others = grid.ranking(search, grid.distinct(search)[:_TOP])
+    mark, K, model, loglik, df, score, distances, *others = of_search.ranking(search, of_search.distinct(search)[:_TOP])
     columns = [mark, K, model, score, distances, loglik, df, *others]
     _, _, *headings = (heading for heading, *_ in columns)
     rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)

@@ -1,0 +1,845 @@
+"""`Selection`: the result of a search, as a table that can be printed, ranked, saved and loaded.
+
+It is laid out as values, a grid of the criterion, a ranking and notes, which `repr`, notebooks, the command line and
+reports each render in their own way.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import ceil, isnan, nan
+from typing import Any, NamedTuple, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._estimators.contract import names_of_features
+from gmm._estimators.criteria import CRITERIA, CRITERION, HELD_OUT, OF_SEARCHES, surplus, title
+from gmm._estimators.fitted import fitted_html, fitted_parameters, past_of, summary_of
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import doubt_of_shapes
+from gmm._estimators.saved import from_state, states_of
+from gmm._passes.solver import Iteration
+from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, save_state, with_metadata
+from gmm._selection.cell import DEGENERATE, FAILED, KINDS, LEFT, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK, Status
+from gmm._selection.request import kind_of
+from gmm._text.frames import data_frame
+from gmm._text.html import Cell, Html, block, details, joined, line, table
+from gmm._text.words import counted, printable, with_minus
+from gmm._validation.column_notes import LONG_TAIL
+from gmm._validation.scalars import check_choice
+from gmm._values.covariance import CovarianceModel, covariance_model, same_as
+from gmm._values.tails import NORMAL_TAILS
+from gmm._versions import __version__
+
+_Table = TypeVar("_Table", bound="Selection")
+_WIDTH = 80  # characters of a line of `repr`
+_NEXT = 5  # cells named after the best
+_MORE_PASSES = 10  # times as many as before
+_LARGEST_FIXED = 1e12  # larger numbers are written with an exponent
+# The first columns keep their positions, on which scripts may rely.
+_FRAME_FIRST = ("n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl", "status")
+_TEXTS = "covariance_type", "tails", "status"
+_COUNTS = "n_components", "n_parameters"
+_NUMBERS = ("loglik", *OF_SEARCHES, "scores", "seconds")
+# What a file says of a search, with what is so where a file of an earlier version does not say it.
+_OF_EARLIER = {"n_fresh_starts": 0, "n_found_again": 0, "n_searched": 0, "standardized": False}
+
+
+class Progress(NamedTuple):
+    """One cell of a search, or a step to finish it on rows beyond memory, as `select` reports it to its callback.
+
+    Attributes
+    ----------
+    cell, n_cells : int
+        Index of the cell in the table, and the number of cells.
+    n_components : int
+        Number of components.
+    covariance_type, tails : str
+        Covariance type, and tails of the components.
+    status : str
+        As in `Selection`. The cell may still be improved.
+    iteration : Iteration or None
+        The pass over all rows, of a cell that is being finished on them; None before the first.
+    rows_per_second, seconds_left : float
+        How fast that pass was, and how long the cell will take from there, projected; NaN where it is not known.
+    readings : int
+        About how many readings of all rows it takes to finish the best cells, which share them: as many passes as the
+        best needed on the sample, and those of the criteria. 0 as long as the search is in memory.
+    fold : int
+        Number of the fold that is left out, from 1, of a search by "held_out"; 0 as the cells are fitted to all rows.
+    """
+
+    cell: int
+    n_cells: int
+    n_components: int
+    covariance_type: str
+    tails: str
+    status: str
+    iteration: Iteration | None = None
+    rows_per_second: float = nan
+    seconds_left: float = nan
+    readings: int = 0
+    fold: int = 0
+
+
+class Entry(NamedTuple):
+    """One cell of the table: the fields of `Selection`, log-likelihood and criteria by name in `scores`.
+
+    `error` is what left no fit.
+    """
+
+    n_components: int
+    covariance_type: str
+    tails: str
+    status: Status
+    seconds: float
+    estimator: GaussianMixture | None = None
+    n_parameters: int = 0
+    scores: Mapping[str, float] = {}
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Selection:
+    """Result of a search: a table of its cells, the pairs of a number of components and a covariance type.
+
+    Cells are ordered by number of components, then by covariance type, then by tails, as requested. Arrays have one
+    entry per cell, NaN where there is no fit.
+
+    Attributes
+    ----------
+    criterion : str
+        The criterion that chose the best cell: "bic", "aic", "aicc", "icl", "nec" or "held_out".
+    n_components : ndarray of int, shape (n_cells,)
+        Number of components.
+    covariance_type : tuple of str
+        Covariance type, as requested.
+    tails : tuple of str
+        "normal", "t" or "contaminated".
+    loglik : ndarray of float64, shape (n_cells,)
+        Total log-likelihood in nats, weighted if weights were given.
+    n_parameters : ndarray of int, shape (n_cells,)
+        Number of free parameters.
+    bic, aic, aicc, icl, nec : ndarray of float64, shape (n_cells,)
+        The criteria; smaller is better.
+    held_out : ndarray of float64, shape (n_cells,)
+        −2 log-likelihood of the rows, each under a fit of the cell that has not seen it; NaN unless the search was by
+        it, ∞ where a fold has no fit.
+    scores : ndarray of float64, shape (n_cells,)
+        The criterion that chose.
+    status : tuple of str
+        ``"ok"``; ``"not converged"``; ``"left: at least 452 BIC behind the best"`` if, on many rows, the cell was left
+        before it converged, since its projected gain does not bring it within 40 of the best criterion: it would end
+        with a higher log-likelihood than the one here; ``"degenerate: component k"`` if in every fit of the cell a
+        component has too few rows or too little spread, so that all criteria but that of rows held out are
+        meaningless; ``"failed: "`` followed by the reason; ``"not tried"`` if the search ended earlier.
+    seconds : ndarray of float64, shape (n_cells,)
+        Time spent on the cell alone, without work that cells share. NaN in what is unpickled and in deep copies, as in
+        `gmm.em.Trace`.
+    estimators : tuple of GaussianMixture or None
+        The fitted mixtures; None where there is no fit.
+    best_index : int
+        Index of the cell with the smallest criterion, among cells that have not failed and, unless rows held out judge
+        them, are not degenerate; among the degenerate ones if there are no others. The first in case of a tie.
+    complete : bool
+        Whether the search completed, rather than being ended by `time_limit` or a callback.
+    n_fresh_starts, n_found_again : int
+        Number of fresh starts that were made for the best cell once its solution had been found, and how many of them
+        led to it again. None led to a better one, which would have taken its place. Both are 0 for a single component,
+        where another cell is the best on all rows than on the sample, and in files of earlier versions.
+    standardized : bool
+        Whether columns were searched in units of their standard deviations. `covariance_type` and `n_parameters` are
+        then those of the models there; see `select`.
+    n_searched : int
+        Number of rows in the sample on which the search ran; 0 if it ran on all rows.
+    notes : tuple of str
+        What a reader should know of the columns: which may be codes of categories, which have few distinct values or
+        one value in many rows, which are copies or rescalings of others or add up, also but for rounding, and which
+        have a value that rows share far from all others, as error codes are.
+    """
+
+    metadata = property(metadata_of)
+
+    criterion: str
+    n_components: NDArray[np.int64]
+    covariance_type: tuple[str, ...]
+    tails: tuple[str, ...]
+    loglik: NDArray[np.float64]
+    n_parameters: NDArray[np.int64]
+    bic: NDArray[np.float64]
+    aic: NDArray[np.float64]
+    aicc: NDArray[np.float64]
+    icl: NDArray[np.float64]
+    nec: NDArray[np.float64]
+    held_out: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    status: tuple[str, ...]
+    seconds: NDArray[np.float64]
+    estimators: tuple[GaussianMixture | None, ...]
+    best_index: int
+    complete: bool = True
+    n_fresh_starts: int = 0
+    n_found_again: int = 0
+    standardized: bool = False
+    n_searched: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> GaussianMixture:
+        """Fitted mixture of the best cell."""
+        best = self.estimators[self.best_index]
+        assert best is not None  # best_index is that of a fitted cell
+        return best
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Covariance type and tails of each cell, in short."""
+        return tuple(map(kind_of, self.covariance_type, self.tails))
+
+    @property
+    def criteria(self) -> tuple[str, ...]:
+        """Names of the criteria that the table has; "held_out" is among them if the search was by it."""
+        return OF_SEARCHES if self.criterion == HELD_OUT else CRITERIA
+
+    def ranked(self, criterion: str | None = None) -> list[int]:
+        """Rank the fitted cells, best first; degenerate ones come last, unless held-out rows judge them.
+
+        Parameters
+        ----------
+        criterion : str, default=None
+            "bic", "aic", "aicc", "icl", "nec" or, of a search by it, "held_out"; None takes the criterion of the
+            search.
+
+        Returns
+        -------
+        list of int
+            Indices of the cells.
+
+        Raises
+        ------
+        ValueError
+            For any other criterion.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import select
+        >>> selection = select(np.random.default_rng(0).normal(size=(50, 2)), (1, 2), ["EII", "VVV"], random_state=0)
+        >>> for cell in selection.ranked("icl")[:2]:
+        ...     print(selection.n_components[cell], selection.covariance_type[cell])
+        1 EII
+        1 VVV
+        """
+        name = self.criterion if criterion is None else check_criterion(criterion, self.criteria)
+        scores = self.scores if criterion is None else getattr(self, name)
+        states = statuses(self)
+        fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
+        return sorted(fitted, key=lambda n: (not states[n].is_eligible(name), np.isnan(scores[n]), scores[n]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the columns, without the times."""
+        return vars(self) | {"seconds": np.full(len(self.seconds), nan)}
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry], criterion: str, *, complete: bool) -> Self:
+        """Make the table of these cells.
+
+        Raises
+        ------
+        ValueError
+            If none of them has a fit.
+        """
+        cells = dict(zip(Entry._fields, zip(*entries, strict=True), strict=True))
+        values: dict[str, Any] = {"seconds": cells["seconds"]}
+        for name in ("loglik", *OF_SEARCHES):
+            values[name] = [scores.get(name, nan) for scores in cells["scores"]]
+        values["scores"] = values[criterion]
+        columns: dict[str, Any] = {name: _frozen(values[name], np.float64) for name in _NUMBERS}
+        columns |= {name: _frozen(cells[name], np.int64) for name in _COUNTS}
+        columns |= {name: tuple(map(str, cells[name])) for name in _TEXTS}
+        best_index = _best_index(entries, criterion)
+        return cls(criterion, **columns, estimators=cells["estimator"], best_index=best_index, complete=complete)
+
+    @property
+    def contested(self) -> list[int]:
+        """Indices of the other cells within 10 of the best criterion (NEC: 0.1), best first: the choice is not sure."""
+        limit = self.scores[self.best_index] + CRITERION[self.criterion].near
+        return [number for number in distinct(self)[1:] if self.scores[number] <= limit]
+
+    def best_by(self, criterion: str) -> GaussianMixture:
+        """Return the fitted mixture that another criterion chooses, a degenerate one only if all are.
+
+        On many rows, cells that the criterion of the search could not choose are left before they converge (`status`):
+        search by this criterion to have them finished.
+
+        Parameters
+        ----------
+        criterion : str
+            "bic", "aic", "aicc", "icl", "nec" or, of a search by it, "held_out".
+
+        Returns
+        -------
+        GaussianMixture
+
+        Raises
+        ------
+        ValueError
+            For any other criterion.
+        """
+        best = self.estimators[self.ranked(check_criterion(criterion, self.criteria))[0]]
+        assert best is not None  # ranked cells have a fit
+        return best
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return the columns of the table.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_cells,)
+            ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, the criteria by their names,
+            ``status``, ``seconds`` and ``tails``.
+        """
+        columns = {name: getattr(self, name) for name in ("loglik", "n_parameters", *self.criteria)}
+        types, status, tails = map(np.array, (self.covariance_type, self.status, self.tails))
+        cells = {"n_components": self.n_components, "covariance_type": types}
+        return cells | columns | {"status": status, "seconds": self.seconds, "tails": tails}
+
+    def to_frame(self) -> Any:
+        """Return the table as a data frame of pandas or polars.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            One row per cell, with columns ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, ``bic``,
+            ``aic``, ``icl``, ``status``, ``aicc``, ``nec``, ``seconds`` and ``tails``, and with that criterion
+            ``held_out``. A library that is already imported is preferred, then pandas.
+
+        Raises
+        ------
+        ImportError
+            If neither library is installed.
+        """
+        columns = self.columns()
+        ordered = (*_FRAME_FIRST, *(name for name in columns if name not in _FRAME_FIRST))
+        texts = "covariance_type", "status", "tails"  # as lists, which pandas stores as objects, as those of files
+        data = {name: list(getattr(self, name)) if name in texts else columns[name] for name in ordered}
+        return data_frame(data)
+
+    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
+        """Write the table and all fitted mixtures to a file that holds only numbers and text.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
+        metadata : dict of JSON values, optional
+            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
+            those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, numpy as np
+        >>> from gmm import Selection, select
+        >>> selection = select(np.random.default_rng(0).normal(size=(50, 2)), 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "selection.gmm"
+        ...     selection.save(path)
+        ...     Selection.load(path).best.n_components
+        1
+        """
+        arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in (*_NUMBERS, *_COUNTS)}
+        headers, of_mixtures = states_of(self.estimators)
+        header: dict[str, Any] = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
+        fields = ("criterion", *_TEXTS, "best_index", "complete", "notes", *_OF_EARLIER)
+        header |= {name: getattr(self, name) for name in fields}
+        save_state(file, with_metadata(self, metadata, header), arrays | of_mixtures)
+
+    @classmethod
+    def load(cls, file: Readable) -> Self:
+        """Read a selection that `save` wrote.
+
+        Parameters
+        ----------
+        file : str, os.PathLike, binary file or bytes
+            A path, a file open for reading, which is read to its end, or the content of such a file.
+
+        Returns
+        -------
+        Selection
+
+        Raises
+        ------
+        ValueError
+            If the file is not a saved selection, was written by a newer version, or is inconsistent; the message says
+            which.
+        """
+        return load_object(file, {cls.__name__: partial(selection_from_state, cls)})
+
+    def __repr__(self) -> str:
+        """Return the criterion as a grid, with a star at the best cell, and the distances of the next ones."""
+        grid = Grid.of(self, _WIDTH)
+        lines = list(grid.lines())
+        together = "   ".join(grid.legend)
+        lines += [together] * bool(together) if len(together) <= _WIDTH else grid.legend
+        nearest = [f"{self.n_components[n]} {self.kinds[n]} +{gap_text(self, n)}" for n in self._nearest()]
+        lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
+        notes = ("; ".join(certainty(self)), *advice(self), *failures(self), incomplete(self), *self.notes)
+        return "\n".join([self._headline(), *lines, *filter(None, notes)])
+
+    def _nearest(self) -> list[int]:
+        return distinct(self)[1 : 1 + _NEXT]
+
+    def _repr_html_(self) -> str:
+        """Return HTML for notebooks: the grid, the best cells with all criteria, and the best mixture in a fold."""
+        return block(*html_parts(self))
+
+    def _headline(self) -> str:
+        K = int(self.n_components[self.best_index])
+        ended = "" if self.complete else " (incomplete)"
+        of_columns = " of standardised columns" if self.standardized else ""
+        return (
+            f"Selection by {title(self.criterion)} among {counted(len(self.status), 'cell')}{of_columns}{ended}: "
+            f"{counted(K, 'component')}, {self.kinds[self.best_index]}"
+        )
+
+
+def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Table:
+    """Make a selection of the header and arrays that `Selection.save` wrote.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If something is missing or invalid.
+    """
+    arrays = {HELD_OUT: np.full(np.shape(arrays["scores"]), nan)} | arrays
+    header = {"tails": [NORMAL_TAILS.name] * len(item(header, "mixtures", list)), "notes": []} | _OF_EARLIER | header
+    kinds = {"criterion": str, "best_index": int, "complete": bool} | {n: type(v) for n, v in _OF_EARLIER.items()}
+    columns: dict[str, Any] = {name: item(header, name, kind) for name, kind in kinds.items()}
+    columns |= {name: _texts(header, name) for name in (*_TEXTS, "notes")}
+    for name in (*_COUNTS, *_NUMBERS):
+        if name in _COUNTS and arrays[name].dtype.kind not in "iu":
+            raise ValueError(f"expected whole numbers in {name!r}, got {arrays[name].dtype}")
+        columns[name] = _frozen(arrays[name], np.int64 if name in _COUNTS else np.float64)
+    estimators, parts = list[GaussianMixture | None](), defaultdict[str, dict[str, NDArray[Any]]](dict)
+    for path, values in arrays.items():
+        cell, _, part = path.partition("/")
+        parts[cell][part] = values
+    for number, saved in enumerate(header["mixtures"]):
+        if not (saved is None or isinstance(saved, dict)):
+            raise ValueError(f"expected a header or null for cell {number} in 'mixtures', got {saved!r:.60}")
+        build, own = partial(from_state, GaussianMixture), parts[str(number)]
+        estimators.append(saved if saved is None else build_object(f"its cell {number}", "mixture", build, saved, own))
+    selection = cls(**columns, estimators=tuple(estimators))
+    check_together(selection)
+    return selection
+
+
+def _texts(header: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Return texts for people, of a file that may be a stranger's."""
+    texts = item(header, name, list)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"expected texts in {name!r}, got {texts!r:.60}")
+    return tuple(map(printable, texts))
+
+
+def html_parts(selection: Selection) -> list[Html]:
+    """Return a selection as parts of a page."""
+    grid = Grid.of(selection)
+    parts = [line(selection._headline(), "title"), grid.html()]
+    if grid.legend:
+        parts.append(line(" · ".join(grid.legend), "faint"))
+    headings, *rows = zip(*ranking(selection, [selection.best_index, *selection._nearest()]), strict=True)
+    if len(rows) > 1:
+        numbers = [j for j, name in enumerate(headings) if name not in ("", "model")]
+        caption = f"Best cells by {title(selection.criterion)}"
+        parts.append(table(headings, rows, caption=caption, best=0, numeric=numbers))
+    parts.append(line("; ".join(certainty(selection)), "faint"))
+    parts += [line(note) for note in advice(selection)]
+    notes = (*failures(selection), incomplete(selection), *selection.notes)
+    parts += [line(note, "faint") for note in notes if note]
+    return [*parts, details("the best mixture", joined(*fitted_html(selection.best)))]
+
+
+def _best_index(entries: Sequence[Entry], criterion: str) -> int:
+    """The cell with the smallest criterion; one that it may not choose only if there are no others."""
+    fitted = [number for number, entry in enumerate(entries) if entry.estimator is not None]
+    if not fitted:
+        first = next(entry for entry in entries if entry.status.kind == FAILED)
+        raise ValueError(
+            f"no mixture could be fitted, all {len(entries)} cells failed; with {first.n_components} components, "
+            f"{kind_of(first.covariance_type, first.tails)}: {first.status.detail}"
+        ) from first.error
+    candidates = [number for number in fitted if entries[number].status.is_eligible(criterion)]
+    return min(candidates or fitted, key=lambda number: entries[number].scores.get(criterion, nan))
+
+
+def statuses(selection: Selection) -> list[Status]:
+    """Return what became of each cell."""
+    return [Status.of(text) for text in selection.status]
+
+
+def _frozen(values: Sequence[float] | NDArray[Any], dtype: Any) -> NDArray[Any]:
+    array = np.array(values, dtype=dtype)
+    array.flags.writeable = False
+    return array
+
+
+def check_criterion(criterion: object, among: tuple[str, ...] = CRITERIA) -> str:
+    """Return the name of a criterion; raise a ValueError if it is none of these."""
+    return check_choice(criterion, "a criterion", among)
+
+
+class GridCell(NamedTuple):
+    """A cell of the grid.
+
+    `text` is the criterion with the marks that the legend explains, or "failed" or "–". `details` gives the model,
+    log-likelihood, number of parameters, distance to the best, and status. `is_candidate` says if the cell was a
+    candidate for the best; `gap` is its distance to the best, NaN if there is no fit.
+    """
+
+    text: str = ""
+    details: str = ""
+    best: bool = False
+    failed: bool = False
+    is_candidate: bool = False
+    gap: float = nan
+
+
+class Grid(NamedTuple):
+    """The criterion by model and number of components; the rows are whichever of the two are more numerous.
+
+    `names` are the headings of the rows, with `corner` above them, and `headings` those of the columns. A column is
+    `size` characters wide, including the gap before it; `many` columns stand side by side, further ones below. A cell
+    at the distance `far` from the best has half the shade.
+    """
+
+    caption: str
+    corner: str
+    names: tuple[str, ...]
+    headings: tuple[str, ...]
+    rows: tuple[tuple[GridCell, ...], ...]
+    models_down: bool
+    size: int
+    many: int
+    legend: tuple[str, ...]
+    far: float
+
+    @classmethod
+    def of(cls, selection: Selection, width: int | None = None, word: str = "component") -> Grid:
+        """Lay out a search.
+
+        Parameters
+        ----------
+        selection : Selection
+        width : int, optional
+            Characters of a line; decimals are dropped if all columns then fit side by side.
+        word : str, default="component"
+            What a component is called.
+        """
+        kinds, sizes = selection.kinds, selection.n_components.tolist()
+        tried = {K for K, status in zip(sizes, selection.status, strict=True) if status != NOT_TRIED}
+        counts, types = [str(K) for K in sorted(tried)], list(dict.fromkeys(kinds))
+        models_down = len(types) > len(counts)
+        corner, names, columns = ("model", types, counts) if models_down else ("K", counts, types)
+        headings = [f"K={column}" for column in columns] if models_down else columns
+        room = None if width is None else width - max(map(len, (corner, *names)))
+        texts, size = _fitting(selection, headings, room)
+        parts = 1 if room is None else ceil(len(columns) / max(1, room // size))
+        numbered = enumerate(zip(map(str, sizes), kinds, strict=True))
+        cells = {place: _cell(selection, number, texts[number], word) for number, place in numbered}
+        places = [[(column, name) if models_down else (name, column) for column in columns] for name in names]
+        return cls(
+            caption=f"{title(selection.criterion)} by covariance model and number of {word}s",
+            corner=corner,
+            names=tuple(names),
+            headings=tuple(headings),
+            rows=tuple(tuple(cells.get(place, GridCell()) for place in row) for row in places),
+            models_down=models_down,
+            size=size,
+            many=ceil(len(columns) / parts),
+            legend=tuple(legend(selection)),
+            far=CRITERION[selection.criterion].near,
+        )
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the grid as text."""
+        margin = max(map(len, (self.corner, *self.names)))
+        for first in range(0, len(self.headings), self.many):
+            if first:
+                yield ""
+            within = slice(first, first + self.many)
+            heading = self.corner.ljust(margin) + "".join(name.rjust(self.size) for name in self.headings[within])
+            yield heading
+            yield "─" * len(heading)
+            for name, row in zip(self.names, self.rows, strict=True):
+                label = name.ljust(margin) if self.models_down else name.rjust(margin)
+                yield label + "".join(cell.text.rjust(self.size) for cell in row[within])
+
+    def html(self) -> Html:
+        """Return the grid as an HTML table; cells closer to the best have a deeper colour."""
+
+        def shaded(cell: GridCell) -> Cell:
+            kind = "best" if cell.best else "" if cell.is_candidate else "muted"
+            shade = 1 / (1 + max(cell.gap, 0.0) / self.far) if cell.is_candidate and not isnan(cell.gap) else 0.0
+            return Cell(cell.text, title=cell.details, kind=kind, shade=shade)
+
+        rows = [[name, *map(shaded, row)] for name, row in zip(self.names, self.rows, strict=True)]
+        return table([self.corner, *self.headings], rows, caption=self.caption)
+
+
+def _fitting(selection: Selection, headings: Sequence[str], room: int | None) -> tuple[list[str], int]:
+    """Return the texts of the cells, with fewer decimals if all columns then fit side by side, and a column's width."""
+    most, layouts = CRITERION[selection.criterion].decimals, []
+    for decimals in range(most, most - 3, -1):
+        texts = [_text(selection, number, decimals) for number in range(len(selection.status))]
+        size = 1 + max(map(len, (*headings, *texts)))
+        layouts.append((texts, size))
+        if room is None or size * len(headings) <= room:
+            return layouts[-1]
+    return layouts[0]
+
+
+def _text(selection: Selection, number: int, decimals: int) -> str:
+    status = Status.of(selection.status[number])
+    if status.is_solved:
+        return f"{_mark(selection, number)}{_number(selection.scores[number], decimals)}"
+    return "failed" if status.kind == FAILED else "–"
+
+
+def _cell(selection: Selection, number: int, text: str, word: str) -> GridCell:
+    status = Status.of(selection.status[number])
+    details = [f"{counted(int(selection.n_components[number]), word)}, {selection.kinds[number]}"]
+    if status.is_solved:
+        details += [
+            f"log-likelihood {selection.loglik[number]:.2f}, {selection.n_parameters[number]} free parameters",
+            f"Δ{title(selection.criterion)} {gap_text(selection, number)}",
+        ]
+    return GridCell(
+        text=text,
+        details="; ".join(details + [str(status)] * (status.kind != OK)),
+        best=number == selection.best_index,
+        failed=status.kind == FAILED,
+        is_candidate=status.is_solved and status.is_eligible(selection.criterion),
+        gap=gap(selection, number),
+    )
+
+
+def _number(value: float, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}"
+
+
+_MARKS = {NOT_CONVERGED: "~", LEFT: "≤", DEGENERATE: "^"}
+
+
+def _mark(selection: Selection, number: int) -> str:
+    best = "★" if number == selection.best_index and len(selection.status) > 1 else ""
+    return best + _MARKS.get(Status.of(selection.status[number]).kind, "")
+
+
+def text_of(criterion: str, value: float) -> str:
+    """Format a criterion or a difference for a sentence, with the criterion's number of decimals, as in tables."""
+    return with_minus(_number(value, CRITERION[criterion].decimals))
+
+
+def gap(selection: Selection, number: int) -> float:
+    """How much greater the criterion of a cell is than the best; 0 where both are infinite, as AICc of few rows is."""
+    score, best = float(selection.scores[number]), float(selection.scores[selection.best_index])
+    return 0.0 if score == best else score - best
+
+
+def gap_text(selection: Selection, number: int) -> str:
+    """Format how much greater the criterion of a cell is than the best."""
+    return _number(gap(selection, number), CRITERION[selection.criterion].decimals)
+
+
+def distinct(selection: Selection) -> list[int]:
+    """Rank the candidate cells, best first; of cells that are one model under several names, keep the first."""
+    d, first = selection.best.n_features_in_, dict[tuple[int, CovarianceModel, str], int]()
+    states, ranked = statuses(selection), selection.ranked()
+    candidates = [number for number in ranked if states[number].is_eligible(selection.criterion)]
+    for number in candidates or ranked:
+        K = int(selection.n_components[number])
+        model = same_as(covariance_model(selection.covariance_type[number]), K, d)
+        first.setdefault((K, model, selection.tails[number]), number)
+    return list(first.values())
+
+
+def certainty(selection: Selection) -> Iterator[str]:
+    """Tell how sure the choice is: on what it rests, how often the best was found again, and how many are near it."""
+    if selection.n_searched:
+        yield f"searched on {counted(selection.n_searched, 'row')} drawn at random, these cells finished on all"
+    if selection.n_fresh_starts:
+        again, starts = selection.n_found_again, counted(selection.n_fresh_starts, "fresh start")
+        none_better = ", bettered by none" * (again < selection.n_fresh_starts)
+        yield f"found again by {again} of {starts}{none_better}" if again else f"none of {starts} found as good a fit"
+    if len(distinct(selection)) > 1:
+        n = len(selection.contested)
+        limit = f"{CRITERION[selection.criterion].near:g} {title(selection.criterion)}"
+        yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
+
+
+def ranking(selection: Selection, cells: Sequence[int]) -> list[list[str]]:
+    """Return the columns of a table of cells, headings first; the criterion that chose comes before the others."""
+
+    def column(name: str) -> list[str]:
+        decimals = CRITERION[name].decimals
+        return [title(name), *(f"{getattr(selection, name)[n]:.{decimals}f}" for n in cells)]
+
+    return [
+        ["", *(_mark(selection, n) for n in cells)],
+        ["K", *(str(selection.n_components[n]) for n in cells)],
+        ["model", *(selection.kinds[n] for n in cells)],
+        ["loglik", *(f"{selection.loglik[n]:.2f}" for n in cells)],
+        ["df", *(str(selection.n_parameters[n]) for n in cells)],
+        column(selection.criterion),
+        [f"Δ{title(selection.criterion)}", *(gap_text(selection, n) for n in cells)],
+        *(column(name) for name in selection.criteria if name != selection.criterion),
+    ]
+
+
+def legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
+    """Explain the marks in a grid or a list."""
+    states = statuses(selection)
+    kinds = {status.kind for status in states}
+    if len(states) > 1:
+        yield "★ best (smallest)"
+    if NOT_CONVERGED in kinds:
+        yield "~ not converged"
+    if LEFT in kinds:
+        yield f"≤ left: cannot come within {CRITERION[selection.criterion].of_interest:g} of the best"
+    if DEGENERATE in kinds:
+        yield "^ " + (
+            "a component is degenerate (few rows or thin): judged by rows held out"
+            if selection.criterion == HELD_OUT
+            else "every fit has a degenerate component (few rows or thin): do not use these criteria"
+            if states[selection.best_index].kind == DEGENERATE
+            else "a component is degenerate (few rows or thin): not chosen"
+        )
+    if of_grid and NOT_TRIED in kinds:
+        yield "– not tried"
+
+
+def advice(selection: Selection, word: str = "component") -> Iterator[str]:
+    """Say what to do next where the choice is doubtful; `word` is what a component is called."""
+    best, number, states = selection.best, selection.best_index, statuses(selection)
+    K, criterion = int(selection.n_components[number]), selection.criterion
+
+    def verdict(number: int) -> str:
+        """Say which components are degenerate, and why; a mixture of a file remembers no rows: what its status says."""
+        mixture = selection.estimators[number]
+        return (mixture and summary_of(mixture).verdict) or selection.status[number]
+
+    yield from filter(None, [surplus(int(selection.n_parameters[number]), past_of(best).weight)])
+    yield from filter(None, [doubt_of_shapes(fitted_parameters(best), names_of_features(best), word)])
+    ranked = selection.ranked()
+    fitted = selection.n_components[ranked]
+    if fitted.min() < fitted.max() == K:  # more may be better
+        first = "take logarithms of long tails first, then " * any(LONG_TAIL in note for note in selection.notes)
+        yield f"{counted(K, word)} are the most that were tried: {first}try n_components up to {2 * K + 2}"
+    if states[number].kind == NOT_CONVERGED:
+        yield f"the best has not converged: try max_iter={_MORE_PASSES * best.max_iter}"
+    if states[number].kind == DEGENERATE and criterion == HELD_OUT:
+        yield f"the best is {verdict(number)}; reg_covar sets its density: expected step²/12 of rounding or more"
+    elif states[number].kind == DEGENERATE:
+        yield f"every fit is {verdict(number)}; try fewer {word}s or a prior"
+    larger = [other for other in ranked if selection.n_components[other] > K]
+    if any(states[other].is_eligible(criterion) for other in larger):
+        return
+    if larger and gap(selection, larger[0]) < 0:
+        yield (
+            f"every cell of more than {counted(K, word)} is degenerate, such as {selection.n_components[larger[0]]} "
+            f"{selection.kinds[larger[0]]}, {verdict(larger[0])}; try prior='conjugate'"
+        )
+
+
+def failures(selection: Selection) -> Iterator[str]:
+    """Yield why cells failed, one line for all models with the same reason, and which had too few rows."""
+    models: dict[tuple[int, Status], list[str]] = {}
+    skipped: dict[str, list[int]] = {}
+    for K, name, status in zip(selection.n_components.tolist(), selection.kinds, statuses(selection), strict=True):
+        if status.kind == FAILED and status.detail.startswith(MORE_THAN_ROWS):
+            skipped.setdefault(status.detail, []).append(K)
+        elif status.kind == FAILED:
+            models.setdefault((K, status), []).append(name)
+    every = len(dict.fromkeys(selection.kinds))
+    for (K, status), names in models.items():
+        yield f"{K} {'all models' if len(names) == every > 1 else ', '.join(names)} {status}"
+    for reason, numbers in skipped.items():
+        yield f"K = {_range(sorted(set(numbers)))} skipped: {reason}"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    """Write ascending numbers: ``5 to 9`` if there are several in a row, else ``2, 5``."""
+    first, last = numbers[0], numbers[-1]
+    in_a_row = len(numbers) > 1 and last - first == len(numbers) - 1
+    return f"{first} to {last}" if in_a_row else ", ".join(map(str, numbers))
+
+
+def incomplete(selection: Selection) -> str:
+    """Describe what a search that was ended early left out; empty if it completed."""
+    if selection.complete:
+        return ""
+    n_missing = selection.status.count(NOT_TRIED)
+    if n_missing:
+        n = len(selection.status)
+        return f"incomplete (ended early): {n - n_missing:,} of {n:,} models tried"
+    return "incomplete (ended early): every model was fitted once, but better fits may exist"
+
+
+# --- What a file must hold -----------------------------------------------------------------------
+
+
+def check_together(selection: Selection) -> None:
+    """Check that the columns form a table that a search can produce.
+
+    Raises
+    ------
+    ValueError
+        For the first column or cell that is wrong.
+    """
+    if selection.criterion not in OF_SEARCHES:
+        raise ValueError(f"expected a criterion among {OF_SEARCHES}, got {selection.criterion!r}")
+    n_cells = len(selection.estimators)
+    for name in (*_TEXTS, *_COUNTS, *_NUMBERS):
+        shape = np.shape(getattr(selection, name))
+        if shape != (n_cells,):
+            raise ValueError(f"expected {n_cells} cells in {name!r}, as in 'mixtures', got shape {shape}")
+    if not np.array_equal(selection.scores, getattr(selection, selection.criterion), equal_nan=True):
+        raise ValueError(f"expected 'scores' to equal the column of the criterion, {selection.criterion!r}, got others")
+    for number in range(n_cells):
+        _check_cell(selection, number)
+    best = selection.ranked()[:1]
+    if [selection.best_index] != best:
+        raise ValueError(f"expected the best cell, {best}, for 'best_index', got {selection.best_index}")
+    if selection.n_searched < 0:
+        raise ValueError(f"expected a number of rows in 'n_searched', got {selection.n_searched}")
+    again, fresh = selection.n_found_again, selection.n_fresh_starts
+    if not 0 <= again <= fresh:
+        raise ValueError(f"expected 'n_found_again' from 0 to 'n_fresh_starts', got {again} and {fresh}")
+    features = {estimator.n_features_in_ for estimator in selection.estimators if estimator is not None}
+    if len(features) != 1:
+        raise ValueError(f"expected mixtures with one number of features, got {sorted(features)}")
+
+
+def _check_cell(selection: Selection, number: int) -> None:
+    text, estimator = selection.status[number], selection.estimators[number]
+    status = Status.of(text)
+    covariance_model(selection.covariance_type[number])
+    came = selection.tails[number]
+    if (came if estimator is None else fitted_parameters(estimator).tails.name) != came:
+        raise ValueError(f"expected the tails of the mixture of cell {number} in 'tails', got {came!r:.60}")
+    if status.kind not in KINDS or str(status) != text:
+        raise ValueError(f"expected a known status for cell {number} in 'status', got {text!r:.60}")
+    if (estimator is not None) != status.is_solved:
+        expected, came = ("a fit", "none") if estimator is None else ("no fit", "one")
+        raise ValueError(f"expected {expected} for cell {number}, whose status is {text!r:.60}, got {came}")
+    K, n_parameters = int(selection.n_components[number]), int(selection.n_parameters[number])
+    if K < 1 or n_parameters < 0:
+        raise ValueError(f"expected at least 1 component and 0 parameters in cell {number}, got {K} and {n_parameters}")
+    if estimator is not None and (len(estimator.weights_) != K or np.isnan(selection.scores[number])):
+        came = f"{len(estimator.weights_)} and {selection.scores[number]}"
+        raise ValueError(f"expected {K} components and a criterion in cell {number}, got {came}")
