@@ -410,7 +410,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     pytest.importorskip("pyarrow")
     monkeypatch.chdir(tmp_path)
     np.save("X.npy", X)
-    monkeypatch.setattr(inside.fit, "write_json", interrupt)
+    monkeypatch.setattr(inside.output, "write_json", interrupt)
     words = ["fit", "X.npy", "--bayesian", "--max-components", "2", "--json"]
     for more, told in (([], ""), (["--checkpoint", "a.ckpt"], "; --checkpoint a.ckpt --resume goes on")):
         assert main([*words, *more]) == 130

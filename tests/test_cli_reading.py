@@ -14,7 +14,7 @@ import pyarrow.parquet
 import pytest
 
 import gmm
-from inside import OPTIONS, FileTable, TextFormat, main
+from inside import WORDS, FileTable, TextFormat, main
 from test_cli import fails, ok
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
@@ -24,12 +24,12 @@ posix = pytest.mark.skipif(os.name != "posix", reason="pipes with names, of POSI
 
 def read(path, **says):
     """The columns of a file as they are, and the notes on it."""
-    table = FileTable(path, TextFormat(**says, words=OPTIONS), whole=True)
+    table = FileTable(path, TextFormat(**says, words=WORDS), whole=True)
     return pa.concat_tables(table.columns(list(table.fields))), table.notes(list(table.fields))
 
 
 def numbers(path, **says):
-    table = FileTable(path, TextFormat(**says, words=OPTIONS), whole=True)
+    table = FileTable(path, TextFormat(**says, words=WORDS), whole=True)
     return table.numbers(list(table.fields)).array()[0]
 
 

@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 
 import jinja2
 import numpy as np
@@ -26,8 +27,8 @@ import inside
 from gmm import plotting
 from gmm.plotting import plot_clusters
 from inside import (
-    Columns,
     Html,
+    column_statistics,
     covariance_model,
     criteria,
     encoded,
@@ -778,13 +779,13 @@ def test_weighted_columns_equal_repeated_rows():
     rng = np.random.default_rng(0)
     X, weights = rng.normal(size=(41, 2)), rng.integers(0, 4, 41)
     repeated = np.repeat(X, weights, axis=0)
-    found, plain = Columns(X, weights.astype(float)), Columns(repeated, None)
-    np.testing.assert_allclose(found.means, repeated.mean(axis=0))
-    np.testing.assert_allclose(found.spreads, repeated.std(axis=0))
-    np.testing.assert_allclose(plain.spreads, found.spreads)
-    np.testing.assert_array_equal(found.quantiles[[0, 4]], [repeated.min(axis=0), repeated.max(axis=0)])
+    found, plain = column_statistics(X, weights.astype(float)).T, column_statistics(repeated, None).T
+    np.testing.assert_allclose(found[5], repeated.mean(axis=0))
+    np.testing.assert_allclose(found[6], repeated.std(axis=0))
+    np.testing.assert_allclose(plain[6], found[6])
+    np.testing.assert_array_equal(found[[0, 4]], [repeated.min(axis=0), repeated.max(axis=0)])
     quartiles = np.quantile(repeated, (0.25, 0.5, 0.75), axis=0, method="inverted_cdf")
-    np.testing.assert_array_equal(found.quantiles[1:4], quartiles)
+    np.testing.assert_array_equal(found[1:4], quartiles)
 
 
 def sentences(means, strongest=None, names=("eruptions", "waiting")):
@@ -839,12 +840,19 @@ def test_rivals_are_told():
     assert wording.rival_sentence("nec", 3, rivals) == ""
 
 
+def outcome(counts, n_uncertain, n_outside=0, n_clusters=None):
+    counts = np.array(counts)
+    rows = SimpleNamespace(n_rows=counts.sum() + n_outside)
+    facts = {"n_uncertain": n_uncertain, "n_outside": n_outside, "n_clusters": n_clusters, "outside": "noise"}
+    return SimpleNamespace(counts=counts, shown=slice(None), rows=rows, **facts)
+
+
 def test_headlines_are_plain_words():
-    numbers = wording.headline_numbers(np.array([70, 30]), 10)
+    numbers = wording.headline_numbers(outcome([70, 30], 10))
     assert numbers["the groups"] == "are mostly separated"
     assert list(map(numbers.get, ["groups", "rows clearly of one group"])) == ["2", "90.0\N{NO-BREAK SPACE}%"]
-    assert wording.headline_numbers(np.array([9]), 0) == {"group": "1"}
-    joined = wording.headline_numbers(np.array([70, 20]), 9, n_outside=10, n_clusters=1)
+    assert wording.headline_numbers(outcome([9], 0)) == {"group": "1"}
+    joined = wording.headline_numbers(outcome([70, 20], 9, n_outside=10, n_clusters=1))
     assert joined["clusters of overlapping groups"] == "1"
     assert joined["rows clearly of one group"] == "81.0\N{NO-BREAK SPACE}%"
 
@@ -938,13 +946,13 @@ def test_covariance_models_have_a_look(name, K, d, told):
 
 def test_shares_have_words():
     trust = {0.0: "well", 0.05: "mostly", 0.21: "overlap", 0.59: "overlap heavily"}
-    assert all(word in wording.separation_sentence(round(1000 * share), 1000) for share, word in trust.items())
-    assert "they make 3 clusters" in wording.separation_sentence(500, 1000, 3)
+    for share, word in trust.items():
+        assert word in wording.separation_sentence(outcome([1000], round(1000 * share)))
+    assert "they make 3 clusters" in wording.separation_sentence(outcome([1000], 500, n_clusters=3))
     shares = [wording.format_share(part).partition("\u00a0")[0] for part in (0, 1, 0.5, 0.0004, 0.99996, 1e-7)]
     assert shares == ["0.0", "100.0", "50.0", "0.04", "99.996", "0.00001"]
-    assert "For 1 of 99,999 rows (0.001\u00a0%)" in wording.certainty_sentence(1, 99_999, 0.9)
-    assert wording.certainty_sentence(0, 9, 0.9).startswith("Every row")
-    assert wording.certainty_sentence(1, 9, 0.9).startswith("For 1 of 9 rows (11.1\u00a0%)")
-    assert "is 1.0000" in wording.agreement_sentence(1.0)
+    assert "For 1 of 99,999 rows (0.001\u00a0%)" in wording.certainty_sentence(outcome([99_999], 1))
+    assert wording.certainty_sentence(outcome([9], 0)).startswith("Every row")
+    assert wording.certainty_sentence(outcome([9], 1)).startswith("For 1 of 9 rows (11.1\u00a0%)")
     for tried, told in {(1, 2, 3): "(1 to 3)", (2, 5): "(2, 5)", (1,): "(1)"}.items():
         assert told in wording.compared_sentence(3, 3, tried, 1)

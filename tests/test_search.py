@@ -890,7 +890,9 @@ def test_a_fresh_start_that_ends_higher_is_kept_though_it_has_not_converged(monk
     def compared(self, worker, start, present):
         ends.clear()
         kept = retried(self, worker, start, present)
-        lower.extend(kept[0].lower_bound < end.lower_bound for end in ends if end and not end.is_degenerate)
+        lower.extend(
+            kept[0].result.lower_bound < end.result.lower_bound for end in ends if end and not end.is_degenerate
+        )
         return kept
 
     monkeypatch.setattr(Cell, "_finished", recorded)

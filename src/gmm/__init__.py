@@ -50,28 +50,22 @@ __all__ = [
 ]
 
 _MODULES = ("analysis", "em", "exchange", "inference", "plotting", "sources", "tracking")
-_HOME_OF = {
-    **{name: f"{__name__}.{name}" for name in _MODULES},
-    "BayesianGaussianMixture": "gmm._estimators.bayesian",
-    "ConditionalPrediction": "gmm._estimators.conditional",
-    "CredibleIntervals": "gmm._estimators.bayesian",
-    "FrozenMixture": "gmm._frozen_mixture",
-    "MixtureRegressor": "gmm._estimators.regressor",
-    "PosteriorSample": "gmm._estimators.bayesian",
-    "__version__": "gmm._versions",
-    "get_include": "gmm._frozen_mixture",
-    "load": "gmm._loading",
-    "open_rows": "gmm._rows.opening",
-    "show_versions": "gmm._versions",
-    **dict.fromkeys(
-        ("GaussianMixtureSearch", "MixtureClassifier", "Progress", "Selection", "select"), "gmm._selection"
-    ),
+_ON_DEMAND = {
+    "_estimators.bayesian": ("BayesianGaussianMixture", "CredibleIntervals", "PosteriorSample"),
+    "_estimators.conditional": ("ConditionalPrediction",),
+    "_estimators.regressor": ("MixtureRegressor",),
+    "_frozen_mixture": ("FrozenMixture", "get_include"),
+    "_loading": ("load",),
+    "_rows.opening": ("open_rows",),
+    "_selection": ("GaussianMixtureSearch", "MixtureClassifier", "Progress", "Selection", "select"),
+    "_versions": ("__version__", "show_versions"),
 }
-__getattr__ = attributes_of(__name__, _HOME_OF)
+_HOMES = {name: module for module, names in _ON_DEMAND.items() for name in names}
+__getattr__ = attributes_of(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_HOME_OF})
+    return sorted({*globals(), *__all__, *_MODULES})
 
 
-_public.publish(__name__, [globals()[name] for name in __all__ if name not in _HOME_OF])
+_public.publish(__name__, [globals()[name] for name in __all__ if name not in _HOMES])

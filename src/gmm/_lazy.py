@@ -7,32 +7,23 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 
-def attributes_of(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package: a name is in its home, a module, or is that module."""
+def attributes_of(package: str, homes: Mapping[str, str] = MappingProxyType({})) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package: a name is in its home, a module below `package`, or is such a module."""
 
     def attribute(name: str) -> Any:
-        if name not in homes:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module = import_module(homes[name])
-        value = module if homes[name] == f"{package}.{name}" else getattr(module, name)
-        setattr(sys.modules[package], name, value)
-        return value
-
-    return attribute
-
-
-def modules_of(package: str) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package of which every module is loaded on demand; importing one sets its name."""
-
-    def module(name: str) -> Any:
-        if find_spec(f"{package}.{name}") is None:
+        if name in homes:
+            value = getattr(import_module(f"{package}.{homes[name]}"), name)
+            setattr(sys.modules[package], name, value)
+            return value
+        if name.startswith("__") or find_spec(f"{package}.{name}") is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return import_module(f"{package}.{name}")
 
-    return module
+    return attribute
 
 
 T = TypeVar("T")

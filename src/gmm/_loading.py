@@ -18,13 +18,6 @@ from gmm._public import publish
 from gmm._selection import MixtureClassifier, Selection
 from gmm._selection.result import selection_from_state
 
-
-def _not_mapped(name: str, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> NoReturn:
-    raise ValueError(
-        f"mmap=True is for a FrozenMixture, got a {name}: load it without, freeze() it, save that with prepared=True"
-    )
-
-
 _Saved = FittedMixture | FrozenMixture | MixtureClassifier | Selection
 _MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] = {
     BayesianGaussianMixture.__name__: partial(from_state, BayesianGaussianMixture),
@@ -34,10 +27,11 @@ _MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] 
     Selection.__name__: partial(selection_from_state, Selection),
 }
 
-_MAPPED: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] = {
-    name: FrozenMixture.from_mapped if name == FrozenMixture.__name__ else partial(_not_mapped, name)
-    for name in _MAKERS
-}
+
+def _not_mapped(name: str, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> NoReturn:
+    raise ValueError(
+        f"mmap=True is for a FrozenMixture, got a {name}: load it without, freeze() it, save that with prepared=True"
+    )
 
 
 def load(file: Readable, *, mmap: bool = False) -> _Saved:
@@ -79,7 +73,10 @@ def load(file: Readable, *, mmap: bool = False) -> _Saved:
     >>> gmm.load(file.getvalue()).weights_
     array([0.5, 0.5])
     """
-    return load_object(file, _MAPPED if mmap else _MAKERS, mmap=mmap)
+    if not mmap:
+        return load_object(file, _MAKERS)
+    refusals = {name: partial(_not_mapped, name) for name in _MAKERS}
+    return load_object(file, refusals | {FrozenMixture.__name__: FrozenMixture.from_mapped}, mmap=True)
 
 
 publish("gmm", [load])

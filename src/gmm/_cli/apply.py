@@ -21,7 +21,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._loading import load
 from gmm._persistence import load_state
 from gmm._persistence.places import replaceable
-from gmm._rows.writing import beside
+from gmm._rows.writing import WRITERS, beside
 from gmm._selection import MixtureClassifier
 from gmm._selection.classifier import summary_of
 from gmm._text.words import counted, noise_of_weight, quoted, suggestion
@@ -30,22 +30,8 @@ from gmm.exchange.mclust import to_json
 from gmm.exchange.onnx import to_onnx
 
 
-def _load_mixture(path: str, table: str | None = None) -> GaussianMixture | BayesianGaussianMixture:
-    """Load a mixture of either kind; `table` is the file that is named behind it.
-
-    Raises
-    ------
-    CommandError, UsageError, ValueError
-        As `_load_model`; also if the file holds a classifier.
-    """
-    model = _load_model(path, table)
-    if isinstance(model, MixtureClassifier):
-        raise CommandError(f"{path} holds a classifier: gmm predict and gmm info take it")
-    return model
-
-
-def _load_model(path: str, table: str | None = None) -> GaussianMixture | BayesianGaussianMixture | MixtureClassifier:
-    """Load a mixture of either kind, or a classifier; `table` is the file that is named behind it.
+def _load(path: str, table: str | None = None, *, mixture: bool = True) -> Any:
+    """Load a mixture of either kind or, unless that is wanted, a classifier; `table` is the file named behind it.
 
     Raises
     ------
@@ -64,17 +50,19 @@ def _load_model(path: str, table: str | None = None) -> GaussianMixture | Bayesi
     model = load(path)
     if not isinstance(model, GaussianMixture | BayesianGaussianMixture | MixtureClassifier):
         raise CommandError(f"{path} holds a {type(model).__name__}, expected a mixture")
+    if mixture and isinstance(model, MixtureClassifier):
+        raise CommandError(f"{path} holds a classifier: gmm predict and gmm info take it")
     return model
 
 
 def predict(options: argparse.Namespace) -> None:
     """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
-    output.check_table("--out", options.out)
+    output.check_place("--out", options.out, WRITERS)
     there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
     if len(there) == 2 and os.path.samefile(*there):
         raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
     check_together(options)
-    model, screen = _load_model(options.model, options.file), Screen(options.quiet)
+    model, screen = _load(options.model, options.file, mixture=False), Screen(options.quiet)
     if options.density and (options.known or isinstance(model, MixtureClassifier)):
         raise UsageError("--density: expected without --known, and of a mixture rather than a classifier")
     if isinstance(model, BayesianGaussianMixture):
@@ -83,14 +71,13 @@ def predict(options: argparse.Namespace) -> None:
     if isinstance(model, MixtureClassifier):
         check_together(options, MixtureClassifier="a classifier")
         rows = rows_for(model, options, screen)
-        proba = model.predict_proba(rows.source)
-        blocks = output.class_predictions(options.out, model, rows, options, proba, shown=options.proba)
+        blocks = output.class_predictions(model, rows, options, options.out, model.predict_proba(rows.source))
     elif options.known:
         rows, columns = _predicted_columns(screen, model, options)
         blocks = [columns]
     else:
         rows = rows_for(model, options, screen)
-        blocks = output.mixture_predictions(options.out, model, rows, options, proba=options.proba)
+        blocks = output.mixture_predictions(model, rows, options, options.out)
     with Screen(options.quiet or options.out is None).working("writing"):
         output.write_beside(options.out, rows, options, blocks)
 
@@ -124,8 +111,8 @@ def _plug_in(model: GaussianMixture | BayesianGaussianMixture) -> GaussianMixtur
 
 def sample(options: argparse.Namespace) -> None:
     """Run ``gmm sample``, which draws rows from a saved model."""
-    output.check_table("--out", options.out)
-    model = _load_mixture(options.model)
+    output.check_place("--out", options.out, WRITERS)
+    model = _load(options.model)
     X, components = model.sample(options.rows, random_state=options.random_state)
     columns = dict(zip(names_of_features(model), X.T, strict=True))
     if options.component:
@@ -135,19 +122,18 @@ def sample(options: argparse.Namespace) -> None:
 
 def info(options: argparse.Namespace) -> None:
     """Run ``gmm info``, which prints the parameters of a saved model."""
-    model = _load_model(options.model)
+    model = _load(options.model, mixture=False)
     header, _ = load_state(options.model)
+    is_classifier = isinstance(model, MixtureClassifier)
     if options.json:
         versions = {key: header.get(key) for key in ("format_version", "gmm_version")}
-        if isinstance(model, MixtureClassifier):
-            output.write_json(None, {**versions, **describe.class_json(model)})
-        else:
-            output.write_json(None, {**versions, **describe.mixture_json(model), **_left_out(model)})
+        facts = describe.class_json(model) if is_classifier else describe.mixture_json(model) | _left_out(model)
+        output.write_json(None, versions | facts)
         return
     screen = Screen(options.quiet)
     saved_by = f"saved by gmm {header['gmm_version']}, " if "gmm_version" in header else ""
     saved_by += f"format {header['format_version']}"
-    if isinstance(model, MixtureClassifier):
+    if is_classifier:
         headline, *table = str(summary_of(model)).splitlines()
         for line in (headline, saved_by, "", *table):
             screen.line(line)
@@ -165,7 +151,7 @@ def info(options: argparse.Namespace) -> None:
     )
     screen.line(saved_by)
     screen.line()
-    screen.mixture(describe.MixtureFacts.of(model), shown=shown)
+    screen.mixture(model, shown=shown)
 
 
 def _left_out(model: FittedMixture) -> dict[str, int]:
@@ -176,9 +162,8 @@ def _left_out(model: FittedMixture) -> dict[str, int]:
 
 def export(options: argparse.Namespace) -> None:
     """Run ``gmm export``, which writes a saved model for other software."""
-    output.check_suffix("--out", options.out, (".json", ".onnx"))
-    output.check_writable(options.out)
-    model = _load_mixture(options.model)
+    output.check_place("--out", options.out, (".json", ".onnx"))
+    model = _load(options.model)
     if options.out.lower().endswith(".onnx"):
         to_onnx(model, options.out)
     else:
@@ -193,12 +178,11 @@ _MOST_FEATURES = 6
 def plot(options: argparse.Namespace) -> None:
     """Run ``gmm plot``, which draws a saved model."""
     out = f"{options.kind}.png" if options.out is None else options.out
-    output.check_suffix("--out", out, output.PICTURES)
-    output.check_writable(out)
+    output.check_place("--out", out, output.PICTURES)
     check_together(options)
     plotting = output.drawing()
     screen = Screen(options.quiet)
-    model = _load_mixture(options.model, options.file)
+    model = _load(options.model, options.file)
     if options.kind == "convergence":
         if not hasattr(model, "history_"):
             raise CommandError(f"{options.model}: its parameters were given, not fitted, so it has no passes to draw")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.factors import factors_of
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, model_of, past_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of
 from gmm._lazy import cached_property
 from gmm._rows.delimited import is_missing
 from gmm._selection import MixtureClassifier, Selection
@@ -65,11 +64,6 @@ class Labels(NamedTuple):
         there = np.isin(self.names, list(names))
         return Labels(self.names[there], np.append(np.where(there, np.cumsum(there) - 1, -1), -1)[self.codes])
 
-    @property
-    def n_unlabelled(self) -> int:
-        """Number of rows without a label."""
-        return int((self.codes < 0).sum())
-
 
 class Agreement(NamedTuple):
     """Agreement of labels and components.
@@ -113,34 +107,26 @@ def compare(labels: Labels, components: Iterable[NDArray[np.integer[Any]]], K: i
         labels=tuple(labels.names.tolist()),
         counts=counts,
         adjusted_rand_index=adjusted_rand_index(counts),
-        n_unlabelled=labels.n_unlabelled,
+        n_unlabelled=int((labels.codes < 0).sum()),
     )
 
 
-@dataclass(frozen=True, eq=False)
 class MixtureFacts:
     """A fitted mixture with its column names and standard deviations.
 
     Attributes
     ----------
     model : FittedMixture
+    parameters : MixtureParameters
     names : tuple of str
         Names of the d columns, by default ``x0``, ``x1``, ...
     spreads : ndarray of float64, shape (K, d)
         Standard deviation per component and column.
     """
 
-    model: FittedMixture
-    names: tuple[str, ...]
-    spreads: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, model: FittedMixture) -> MixtureFacts:
-        """Collect the facts about a fitted mixture."""
-        layout = model_of(model).layout
-        covariances = np.asarray(model.covariances_, dtype=np.float64)
-        spreads = np.sqrt(layout.diagonal(covariances, model.means_.shape[1]))
-        return cls(model, names_of_features(model), np.broadcast_to(spreads, model.means_.shape))
+    def __init__(self, model: FittedMixture) -> None:
+        self.model, self.parameters, self.names = model, fitted_parameters(model), names_of_features(model)
+        self.spreads = np.sqrt(self.parameters.column_variances)
 
     @cached_property
     def overall(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -152,18 +138,17 @@ class MixtureFacts:
     @cached_property
     def factors(self) -> Factors | None:
         """Loadings and noise; None where the covariance model has none."""
-        return factors_of(self.model, "loadings_") if model_of(self.model).n_factors else None
+        return factors_of(self.model, "loadings_") if self.parameters.model.n_factors else None
 
     @cached_property
     def strongest_correlations(self) -> list[tuple[int, int, float] | None]:
         """The strongest correlation of each component, as (column, column, value); None if it has none."""
-        layout, (K, d) = model_of(self.model).layout, self.spreads.shape
+        layout, (K, d) = self.parameters.model.layout, self.spreads.shape
         if layout.axis_aligned:
             return [None] * K
         dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
-        if layout.pooled:
-            return [_strongest_correlation(dense[0], self.spreads[0])] * K
-        return [_strongest_correlation(*each) for each in zip(dense, self.spreads, strict=True)]
+        strongest = [_strongest_correlation(*each) for each in zip(dense, self.spreads, strict=False)]
+        return strongest * (K // len(strongest))  # a common covariance is one
 
 
 def mixture_json(model: FittedMixture) -> dict[str, Any]:
@@ -175,9 +160,9 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         Sizes, convergence, columns, weights, means, covariances (in the shape of ``covariances_``; None where factors
         and noise are stored, of many columns), standard deviations and, if there are factors, loadings and noise.
     """
-    facts = MixtureFacts.of(model)
-    parts, parameters = facts.factors, fitted_parameters(model)
-    tails, fitted = parameters.tails, hasattr(model, "history_")
+    facts = MixtureFacts(model)
+    parts, parameters, fitted = facts.factors, facts.parameters, hasattr(model, "history_")
+    tails = parameters.tails
     of_factors = {} if parts is None else {"loadings": parts.loadings.tolist(), "noise_variances": parts.noise.tolist()}
     return {
         "n_components": int(model.n_components),
@@ -248,11 +233,6 @@ def clusters_sentence(clusters: NDArray[np.intp], shown: Sequence[int], word: st
         f"Overlapping {word}s that may be one cluster: {merged}. That makes {counted(len(members), 'cluster')} of "
         f"{counted(len(shown), word)}, merged by entropy."
     )
-
-
-def agreement_json(agreement: Agreement) -> dict[str, Any]:
-    """Convert an agreement to JSON values; ``counts`` has a row per label and a column per component."""
-    return agreement._asdict() | {"counts": agreement.counts.tolist()}
 
 
 def finite_or_none(value: float) -> float | None:

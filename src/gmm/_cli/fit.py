@@ -7,7 +7,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,9 @@ from gmm._values.tails import NORMAL_TAILS
 _BUNDLED_NAME = "Old Faithful"
 _MOST_COMBINED = 1e8  # rows times squared components: a few seconds
 _LEAST_OVERLAP = 0.02  # nats per row
+SURE = 0.9  # a row is uncertain if its largest probability is below this
 
 
-@dataclass(frozen=True, eq=False)
 class Outcome(ABC):
     """What was fitted, with the rows and the options of the fit.
 
@@ -60,11 +60,10 @@ class Outcome(ABC):
     model : GaussianMixture, BayesianGaussianMixture or MixtureClassifier
     """
 
-    rows: Rows
-    options: argparse.Namespace
-    warnings: Sequence[str]
-    seconds: float
-    model: Any
+    def __init__(
+        self, rows: Rows, options: argparse.Namespace, warnings: Sequence[str], seconds: float, model: Any
+    ) -> None:
+        self.rows, self.options, self.warnings, self.seconds, self.model = rows, options, warnings, seconds, model
 
     @property
     def source(self) -> str:
@@ -76,11 +75,6 @@ class Outcome(ABC):
         """Sum of the weights, or the number of rows if there are none."""
         weights = self.rows.weights
         return float(self.rows.n_rows if weights is None else weights.sum())
-
-    @property
-    def converged(self) -> bool:
-        """Whether a fit converged."""
-        return True
 
     @property
     @abstractmethod
@@ -100,7 +94,7 @@ class Outcome(ABC):
             "total_weight": self.total_weight,
             "notes": list(self.rows.notes),
         }
-        agreement = None if self.agreement is None else describe.agreement_json(self.agreement)
+        agreement = self.agreement and self.agreement._asdict() | {"counts": self.agreement.counts.tolist()}
         return {"data": data, "seed": self.options.random_state, "agreement": agreement}
 
     def write(self, out: Path) -> list[str]:
@@ -118,7 +112,6 @@ class Outcome(ABC):
         screen.line()
 
 
-@dataclass(frozen=True, eq=False)
 class Classes(Outcome):
     """A classifier with its rows and options."""
 
@@ -154,7 +147,7 @@ class Classes(Outcome):
 
     def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
         """Return the class of each row, and probabilities."""
-        return output.class_predictions(path, self.model, self.rows, self.options, self.proba)
+        return output.class_predictions(self.model, self.rows, self.options, path, self.proba)
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values."""
@@ -175,7 +168,6 @@ class Classes(Outcome):
         screen.line(accuracy_line(*self.accuracy))
 
 
-@dataclass(frozen=True, eq=False)
 class MixtureOutcome(Outcome):
     """A fitted mixture with its rows and options."""
 
@@ -216,6 +208,11 @@ class MixtureOutcome(Outcome):
     def certainty(self) -> NDArray[np.float64]:
         """Largest responsibility of each row, shape (n,)."""
         return output.scorer_of(self.model).largest_responsibilities(self.rows.source)
+
+    @property
+    def n_uncertain(self) -> int:
+        """Number of rows in components of which none is sure."""
+        return int((self.certainty[self.labels >= 0] < SURE).sum())
 
     @cached_property
     def agreement(self) -> describe.Agreement | None:
@@ -305,7 +302,7 @@ class MixtureOutcome(Outcome):
 
     def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
         """Return the component of each row, and probabilities."""
-        return output.mixture_predictions(path, self.model, self.rows, self.options, left_out=self.left_out)
+        return output.mixture_predictions(self.model, self.rows, self.options, path, self.left_out)
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values: the data, the mixture, the agreement with labels."""
@@ -320,7 +317,7 @@ class MixtureOutcome(Outcome):
         self._show_search(screen)
         screen.line(self.headline)
         screen.line()
-        screen.mixture(describe.MixtureFacts.of(self.model), self.counts, self.shown)
+        screen.mixture(self.model, self.counts, self.shown)
         if self.combined is not None:
             screen.line()
             screen.line(describe.clusters_sentence(self.combined.clusters(), self.shown, "component"))
@@ -334,7 +331,6 @@ class MixtureOutcome(Outcome):
         """Print how the mixture was chosen, if it was."""
 
 
-@dataclass(frozen=True, eq=False)
 class Result(MixtureOutcome):
     """A finished search with its rows and options.
 
@@ -345,7 +341,11 @@ class Result(MixtureOutcome):
     search : Selection
     """
 
-    search: Selection
+    def __init__(
+        self, rows: Rows, options: argparse.Namespace, warnings: Sequence[str], seconds: float, search: Selection
+    ) -> None:
+        super().__init__(rows, options, warnings, seconds, search.best)
+        self.search = search
 
     @property
     def searched(self) -> str:
@@ -403,7 +403,6 @@ class Result(MixtureOutcome):
         screen.line()
 
 
-@dataclass(frozen=True, eq=False)
 class Posterior(MixtureOutcome):
     """A variational fit with its rows and options."""
 
@@ -426,7 +425,6 @@ class Posterior(MixtureOutcome):
         return document
 
 
-@dataclass(frozen=True, eq=False)
 class Trimmed(MixtureOutcome):
     """A trimmed fit with its rows and options."""
 
@@ -482,6 +480,7 @@ def fit(options: argparse.Namespace) -> None:
     types = _covariance_types(options)
     _check_single(types, options)
     _check_drawings(options)
+    options.proba = True  # the labels in DIR have probabilities beside them
     rows = rows_to_fit(screen, options)
     classes = None if options.class_column is None else _classes_of(rows, options.class_column)
     out = _make_directory(options.out)
@@ -501,7 +500,7 @@ def fit(options: argparse.Namespace) -> None:
     finally:  # also for a reader that has gone, as head -1 has
         if isinstance(result, MixtureOutcome):
             _draw(result, screen, report, origin)
-    if not result.converged:
+    if isinstance(result, MixtureOutcome) and not result.converged:
         raise CommandError(
             f"no fit converged in {counted(options.max_iter, 'pass', 'passes')}; the results are those of the last "
             "pass: raise --max-iter or --tol"
@@ -579,9 +578,7 @@ def _check_drawings(options: argparse.Namespace) -> None:
             f"--report {options.report}: expected a name ending in .html; if it is the table to fit, put it first: "
             "gmm fit FILE --report"
         )
-    if options.plot is not None:
-        output.check_suffix("--plot", options.plot, output.PICTURES)
-        output.check_writable(options.plot)
+    output.check_place("--plot", options.plot, output.PICTURES)
     if options.plot is not None or options.report is not None:
         output.drawing()
     if options.report is not None:
@@ -627,7 +624,7 @@ def _outcome(
             search = _search(screen, rows, types, options)
             doubts = unsaid(search.notes, rows.notes, named=options.columns is not None)
             rows = replace(rows, notes=(*rows.notes, *doubts))
-            result: Outcome = Result(rows, options, warned, time.perf_counter() - started, search.best, search)
+            result: Outcome = Result(rows, options, warned, time.perf_counter() - started, search)
         else:
             with screen.working("fitting"):
                 kind, model = _single_fit(rows, classes, types, options)

@@ -25,7 +25,7 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._persistence import places
 from gmm._persistence.places import replaceable, suffix_to_write, write_atomically
-from gmm._rows.writing import WRITERS, class_columns, in_step, prediction_columns, write_blocks
+from gmm._rows.writing import class_columns, in_step, prediction_columns, write_blocks
 from gmm._selection import MixtureClassifier
 from gmm._text.words import printable_lines
 
@@ -71,32 +71,31 @@ _DECIMALS = 6  # of probabilities in text; all digits take three times the room
 _RARE = re.compile(r"[^ -~\n]")
 
 
-def check_suffix(option: str, path: str, suffixes: Iterable[str]) -> None:
-    """Check that a path has one of the suffixes, given in lower case, or is a pipe or a device without one.
+def check_place(option: str, path: str | None, suffixes: Iterable[str]) -> None:
+    """Check that a path, if there is one, has one of the suffixes, and that a file can be written there.
+
+    Parameters
+    ----------
+    option : str
+        The option that gave the path, for messages.
+    path : str or None
+        Also of a pipe or a device, without a suffix.
+    suffixes : iterable of str
+        In lower case.
 
     Raises
     ------
     UsageError
-        If it has not; the message names the option that gave the path.
-    """
-    suffixes = tuple(suffixes)
-    if suffix_to_write(path, suffixes[0]) not in suffixes:
-        raise UsageError(f"{option} {path}: expected a name ending in one of {', '.join(suffixes)}")
-
-
-def check_table(option: str, path: str | None) -> None:
-    """Check that a table can be written to a path; None stands for standard output.
-
-    Raises
-    ------
-    UsageError
-        If the suffix is not that of a table; the message names the option that gave the path.
+        If it has another suffix.
     OSError
         As for `check_writable`.
     """
-    if path is not None:
-        check_suffix(option, path, WRITERS)
-        check_writable(path)
+    suffixes = tuple(suffixes)
+    if path is None:
+        return
+    if suffix_to_write(path, suffixes[0]) not in suffixes:
+        raise UsageError(f"{option} {path}: expected a name ending in one of {', '.join(suffixes)}")
+    check_writable(path)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -109,12 +108,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not replaceable(path):
-        return
-    target = Path(os.path.realpath(path))
     try:
-        with tempfile.TemporaryFile(dir=target.parent):
-            pass
+        if replaceable(path):
+            tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent).close()
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from None
 
@@ -159,46 +155,33 @@ def predicted(
 
 
 def mixture_predictions(
-    path: str | os.PathLike[str] | None,
-    model: FittedMixture,
-    rows: Rows,
-    options: argparse.Namespace,
-    *,
-    proba: bool = True,
-    left_out: NDArray[np.bool_] | None = None,
+    model: FittedMixture, rows: Rows, options: argparse.Namespace, path: Path | str | None, left_out: Any = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield blocks of columns for a table at a path: the component of each row, its probabilities and density."""
+    """Yield blocks of columns for a table at a path: the component of each row, and what the options ask for."""
     densities = {"log_density": model.score_samples(rows.source)} if options.density else {}
-    for first, labels, soft in predicted(model, rows, left_out, responsibilities=proba):
+    for first, labels, soft in predicted(model, rows, left_out, responsibilities=options.proba):
         stop = first + len(labels)
         columns = prediction_columns(rows.numbers(first, stop), labels, _written(soft, path, options))
         yield columns | {name: values[first:stop] for name, values in densities.items()}
 
 
 def class_predictions(
-    path: str | os.PathLike[str] | None,
-    classifier: MixtureClassifier,
-    rows: Rows,
-    options: argparse.Namespace,
-    proba: NDArray[Any],
-    *,
-    shown: bool = True,
+    classifier: MixtureClassifier, rows: Rows, options: argparse.Namespace, path: Path | str | None, proba: NDArray[Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yield columns for a table at a path: the class of each row and, if they are `shown`, probabilities."""
+    """Yield columns for a table at a path: the class of each row and, if the options ask for them, probabilities."""
     numbers, labels = rows.numbers(0, rows.n_rows), classifier.classes_[proba.argmax(axis=1)]
-    yield class_columns(numbers, labels, classifier.classes_, _written(proba if shown else None, path, options))
+    shown = _written(proba if options.proba else None, path, options)
+    yield class_columns(numbers, labels, classifier.classes_, shown)
 
 
-def _written(
-    proba: NDArray[Any] | None, path: str | os.PathLike[str] | None, options: argparse.Namespace
-) -> NDArray[Any] | None:
+def _written(proba: NDArray[Any] | None, path: Path | str | None, options: argparse.Namespace) -> NDArray[Any] | None:
     """Return probabilities as they are written: in text with six decimals, unless the options ask for all digits."""
     is_text = path is None or suffix_to_write(path, ".csv") in (".csv", ".tsv")
     return proba.round(_DECIMALS) if proba is not None and is_text and not options.all_digits else proba
 
 
 def write_beside(
-    path: str | os.PathLike[str] | None, rows: Rows, options: argparse.Namespace, blocks: Iterable[Mapping[str, Any]]
+    path: Path | str | None, rows: Rows, options: argparse.Namespace, blocks: Iterable[Mapping[str, Any]]
 ) -> None:
     """Write blocks of columns as `write_table` does, behind columns of the table to keep."""
     write_table(path, in_step(rows.own(options.keep), blocks) if options.keep else blocks)

@@ -36,7 +36,7 @@ from gmm._validation import column_notes
 SHOWN, LEFT_OUT_SHOWN = 4, 8
 _CODES_EACH = 2  # codes for each other column up to which they are left out
 
-OPTIONS = Words(
+WORDS = Words(
     named="--header",
     unnamed="--no-header",
     decimal="--decimal {}",
@@ -137,7 +137,7 @@ def _why_not_numeric(field: pa.Field) -> str:
 
 def _remedy(field: pa.Field) -> str:
     obstacle = Obstacle.of(field)
-    remedy = "" if obstacle is None else obstacle.remedy(OPTIONS)
+    remedy = "" if obstacle is None else obstacle.remedy(WORDS)
     return f"; {remedy}" if remedy else ""
 
 
@@ -151,7 +151,8 @@ def unsaid(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[
     return tuple(getattr(note, "in_options", note) for note in found if getattr(note, "kind", None) not in said)
 
 
-_FITTED_AS_THEY_ARE = "with --missing em, they are fitted as they are"
+_TAKEN = "a model of gmm fit --missing em takes them as they are"
+_INSTEAD = {"fit": "with --missing em, they are fitted as they are", "predict": _TAKEN, "plot": _TAKEN}
 _BUNDLED = "faithful.csv"
 
 
@@ -257,9 +258,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         _check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
             _columns_to_read(table.fields, [weight])
-        rows = _rows(table, columns, options, weight=weight, with_gaps=options.missing == "em")
-        rows = _measurements(rows, weight, named=options.columns is not None)
-        rows = _checked(rows, options, weight, with_gaps=options.missing == "em", instead=_FITTED_AS_THEY_ARE)
+        rows = _checked(_measurements(_rows(table, columns, options), options), options)
         if rows.n_rows < 2:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:
@@ -312,11 +311,8 @@ def rows_for(
         if len(columns) != model.n_features_in_:
             expected = counted(model.n_features_in_, "numeric column")
             raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
-        with_gaps = model.missing == "em" and not options.drop_missing
-        rows = _rows(table, columns, options, named=names is not None, with_gaps=with_gaps)
-        rows = _checked(
-            rows, options, None, with_gaps=with_gaps, instead="a model of gmm fit --missing em takes them as they are"
-        )
+        options.missing = "error" if options.drop_missing else model.missing
+        rows = _checked(_rows(table, columns, options, named=names is not None), options)
         how: dict[str, Any] = {"n_features": model.n_features_in_, "feature_names": names, "missing": model.missing}
         source, _ = as_source(rows.source, estimator=model, error_covariance=_variances(rows, options), **how)
         rows = _with_values(replace(rows, source=source))
@@ -335,7 +331,7 @@ def bundled() -> FileTable:
     *Applied Statistics* 39, 357-365.
     """
     content = (files("gmm") / "data" / _BUNDLED).read_bytes()
-    return FileTable(_BUNDLED, TextFormat(words=OPTIONS), whole=True, content=content)
+    return FileTable(_BUNDLED, TextFormat(words=WORDS), whole=True, content=content)
 
 
 def _open(options: argparse.Namespace) -> FileTable:
@@ -346,23 +342,16 @@ def _open(options: argparse.Namespace) -> FileTable:
         return bundled()
     reading = options.header, options.decimal, tuple(options.na), options.delimiter, options.skip, options.comment
     content = sys.stdin.buffer.read() if options.file == "-" else None
-    return FileTable(options.file, TextFormat(*reading, OPTIONS), whole=not options.blocks, content=content)
+    return FileTable(options.file, TextFormat(*reading, WORDS), whole=not options.blocks, content=content)
 
 
-def _rows(
-    table: FileTable,
-    names: Sequence[str],
-    options: argparse.Namespace,
-    *,
-    weight: str | None = None,
-    named: bool = True,
-    with_gaps: bool,
-) -> Rows:
+def _rows(table: FileTable, names: Sequence[str], options: argparse.Namespace, *, named: bool = True) -> Rows:
     """Return columns of numbers, and the weights, as they are in the table."""
+    weight = options.weight_column
     numbers = table.numbers(names, weight)
     if not named:
         numbers.feature_names = None
-    source: Source = numbers.with_gaps() if with_gaps else numbers
+    source: Source = numbers.with_gaps() if options.missing == "em" else numbers
     if not options.blocks:
         source = ArraySource(*numbers.array(), feature_names=numbers.feature_names)
     try:
@@ -376,14 +365,15 @@ def _rows(
     return Rows(tuple(names), source, (), table)
 
 
-def _measurements(rows: Rows, weight: str | None, *, named: bool) -> Rows:
-    """Return the rows, with notes, without columns that are no measurements; with all columns if the user `named` them.
+def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
+    """Return the rows, with notes, without columns that are no measurements; with all columns if the user named them.
 
     Raises
     ------
     CommandError
         If all are constant.
     """
+    named = options.columns is not None
     names, in_memory = rows.names, rows.in_memory
     blocks = column_notes.slices(rows.values) if in_memory else (chunk.rows for chunk in rows.source.chunks())
     kinds = column_notes.ColumnKinds(blocks, rows.n_rows, names)
@@ -416,7 +406,7 @@ def _measurements(rows: Rows, weight: str | None, *, named: bool) -> Rows:
         return rows
     measured = sorted(fitted)
     names = tuple(names[j] for j in measured)
-    source: Source = rows.table.numbers(names, weight)
+    source: Source = rows.table.numbers(names, options.weight_column)
     source = source.with_gaps() if rows.source.gaps else source
     if in_memory:
         values = np.ascontiguousarray(rows.values[:, measured])
@@ -424,18 +414,19 @@ def _measurements(rows: Rows, weight: str | None, *, named: bool) -> Rows:
     return replace(rows, names=names, source=source)
 
 
-def _checked(rows: Rows, options: argparse.Namespace, weight: str | None, *, with_gaps: bool, instead: str) -> Rows:
+def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
     """Return the rows with values and weights that can be used: with missing values, or without rows that have any."""
+    weight, with_gaps = options.weight_column, options.missing == "em"
     if rows.in_memory:
         if with_gaps and rows.weights is not None and np.isnan(rows.weights).any():
             raise CommandError(f"missing values in column {weight!r}: leave out rows without a weight, or weigh them 0")
         if not with_gaps:
-            rows = _without_missing(rows, weight, options.drop_missing, instead)
+            rows = _without_missing(rows, options)
         if rows.n_rows == 0:
             raise CommandError("no rows are left: all have missing values")
         if rows.weights is not None:
-            _check_weights(rows.weights, str(weight), rows.indices)
-    _check_finite(rows, instead)
+            _check_weights(rows.weights, weight, rows.indices)
+    _check_finite(rows, options)
     return rows
 
 
@@ -485,19 +476,19 @@ def _variances(rows: Rows, options: argparse.Namespace) -> NDArray[np.float64] |
     return variances
 
 
-def _without_missing(rows: Rows, weight: str | None, drop: bool, instead: str) -> Rows:
+def _without_missing(rows: Rows, options: argparse.Namespace) -> Rows:
     missing, names = np.isnan(rows.values), list(rows.names)
     if rows.weights is not None:
-        missing, names = np.column_stack([missing, np.isnan(rows.weights)]), [*names, str(weight)]
+        missing, names = np.column_stack([missing, np.isnan(rows.weights)]), [*names, options.weight_column]
     bad = missing.any(axis=1)
     if not bad.any():
         return rows
     columns = listed((f"{name}: {n}" for name, n in zip(names, missing.sum(axis=0), strict=True) if n), LEFT_OUT_SHOWN)
     share = f"{bad.sum()} of {counted(len(bad), 'row')}"
-    if not drop:
+    if not options.drop_missing:
         raise CommandError(
             f"missing values in {share} ({columns}): {_positions(missing, names)}; use --drop-missing to leave these "
-            f"rows out; {instead}"
+            f"rows out; {_INSTEAD[options.command]}"
         )
     weights = None if rows.weights is None else rows.weights[~bad]
     source = ArraySource(rows.values[~bad], weights, feature_names=rows.source.feature_names)
@@ -512,7 +503,7 @@ def _positions(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
     return ", ".join(first) + (", …" if len(numbers) > SHOWN else "")
 
 
-def _check_finite(rows: Rows, instead: str) -> None:
+def _check_finite(rows: Rows, options: argparse.Namespace) -> None:
     """Check that no value is infinite or, of rows read block by block, missing."""
     infinite: Any = np.argwhere(np.isinf(rows.values)) if rows.in_memory else [rows.source.survey.nonfinite]
     place = next(iter(infinite), None)
@@ -520,9 +511,9 @@ def _check_finite(rows: Rows, instead: str) -> None:
         row, column = map(int, place)
         missing = np.isnan(rows.source.take(np.array([row]))[0, column])
         what = "a missing" if missing else "an infinite"
-        without = f", or use --drop-missing in place of --blocks; {instead}" if missing else ""
+        instead = f", or use --drop-missing in place of --blocks; {_INSTEAD[options.command]}"
         where = f"row {rows.numbers(row, row + 1)[0]}, column {rows.names[column]!r}"
-        raise CommandError(f"{what} value in {where}: leave such rows out of the file{without}")
+        raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead if missing else ''}")
 
 
 def _check_weights(weights: NDArray[np.floating], column: str, indices: NDArray[np.intp] | None) -> None:

@@ -6,9 +6,8 @@ import argparse
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from itertools import islice
 from math import nan
 from pathlib import Path
 from threading import Timer
@@ -28,6 +27,7 @@ from gmm import _selection as selection
 from gmm._cli.describe import Agreement, MixtureFacts
 from gmm._cli.failures import in_options
 from gmm._estimators.criteria import title
+from gmm._estimators.fitted import FittedMixture
 from gmm._selection import Selection
 from gmm._selection.result import Grid, advice, certainty, distinct, failures, incomplete, legend, ranking
 from gmm._text.words import counted, duration, form_of, plus_minus, printable, printable_lines
@@ -69,9 +69,28 @@ def choice(search: Selection, width: int) -> Iterator[Text | Table]:
         yield Text(incomplete(search), _DOUBT)
 
 
-def _headed_table(gap: int = 3) -> Table:
-    """Return an empty table with a rule below its headings and `gap` (1 to 3) characters between columns."""
-    return Table(box=SIMPLE_HEAD, padding=(0, gap // 2, 0, (gap - 1) // 2), pad_edge=False, show_edge=False)
+def _table(
+    columns: Iterable[Sequence[str | Text]], left: Collection[int] = (), *, gap: int = _GAPS[0], best: int | None = None
+) -> Table:
+    """Lay out columns, each a heading and its entries, with a rule below the headings.
+
+    Parameters
+    ----------
+    columns : iterable of sequences
+    left : collection of int
+        Columns that stand to the left.
+    gap : int
+        Characters between two columns, 1 to 3.
+    best : int, optional
+        The row to highlight.
+    """
+    table = Table(box=SIMPLE_HEAD, padding=(0, gap // 2, 0, (gap - 1) // 2), pad_edge=False, show_edge=False)
+    texts = [[Text(printable(entry)) if isinstance(entry, str) else entry for entry in column] for column in columns]
+    for j, (heading, *_) in enumerate(texts):
+        table.add_column(heading, justify="left" if j in left else "right")
+    for i, row in enumerate(zip(*(entries for _, *entries in texts), strict=True)):
+        table.add_row(*row, style=_BEST if i == best else None)
+    return table
 
 
 def _grid(grid: Grid) -> Iterator[Text | Table]:
@@ -79,16 +98,12 @@ def _grid(grid: Grid) -> Iterator[Text | Table]:
     for first in range(0, len(grid.headings), grid.many):
         if first:
             yield Text()
-        within = slice(first, first + grid.many)
-        table = _headed_table(gap=1)
-        table.add_column(grid.corner, justify="left" if grid.models_down else "right")
-        for heading in grid.headings[within]:
-            table.add_column(heading, justify="right", min_width=grid.size - 1)
-        for name, row in zip(grid.names, grid.rows, strict=True):
-            table.add_row(
-                name, *(Text(cell.text, _BEST if cell.best else _PROBLEM * cell.failed) for cell in row[within])
-            )
-        yield table
+        columns: list[list[str | Text]] = [[grid.corner, *grid.names]]
+        for j, heading in enumerate(grid.headings[first : first + grid.many], first):
+            cells = (row[j] for row in grid.rows)
+            texts = (Text(cell.text, _BEST if cell.best else _PROBLEM * cell.failed) for cell in cells)
+            columns.append([heading.rjust(grid.size - 1), *texts])
+        yield _table(columns, [0] if grid.models_down else (), gap=1)
 
 
 def _ranking(search: Selection, cells: Sequence[int], width: int) -> tuple[Table, list[str]]:
@@ -98,25 +113,21 @@ def _ranking(search: Selection, cells: Sequence[int], width: int) -> tuple[Table
     gap = next((gap for gap in _GAPS if _width(columns, gap) <= width), _GAPS[-1])
     while _width(columns, gap) > width and columns[-1][0] != f"Δ{title(search.criterion)}":
         omitted.insert(0, columns.pop()[0])
-    table = _headed_table(gap)
-    for name, *_ in columns:
-        table.add_column(name, justify="left" if name == "model" else "right")
-    for number, row in zip(cells, zip(*(texts for _, *texts in columns), strict=True), strict=True):
-        table.add_row(*row, style=_BEST if number == search.best_index else None)
-    return table, omitted
+    left = [j for j, (name, *_) in enumerate(columns) if name == "model"]
+    best = cells.index(search.best_index) if search.best_index in cells else None
+    return _table(columns, left, gap=gap, best=best), omitted
 
 
-def _width(columns: Sequence[Sequence[str]], gap: int) -> int:
-    return sum(max(map(len, column)) for column in columns) + gap * (len(columns) - 1)
+def _width(columns: Iterable[Sequence[str]], gap: int = _GAPS[0]) -> int:
+    """Characters of a line of columns, with a gap behind each but the last."""
+    return sum(max(map(cell_len, column)) + gap for column in columns) - gap
 
 
 _COLUMNS_SHOWN = 24
 _PATIENCE = 1.0  # seconds without a word
 _UNCUT = 10_000
-_GAP = 3  # between two columns of a table
 _LABELS_SHOWN = 30
 _LOADINGS_SHOWN = 30
-_Column = tuple[str, list[str]]  # the heading, and the entries
 
 
 class _Console(Console):
@@ -258,33 +269,34 @@ class Screen:
             self._show(part)
 
     def mixture(
-        self, facts: MixtureFacts, counts: NDArray[np.int64] | None = None, shown: Sequence[int] | None = None
+        self, model: FittedMixture, counts: NDArray[np.int64] | None = None, shown: Sequence[int] | None = None
     ) -> None:
         """Print the weights, means and standard deviations of a mixture.
 
         Parameters
         ----------
-        facts : MixtureFacts
+        model : FittedMixture
         counts : ndarray of int, shape (K,), default=None
             Number of rows per component.
         shown : sequence of int, default=None
             The components to print; None prints all.
         """
-        shown = range(facts.model.n_components) if shown is None else shown
-        numbers = [("weight", [f"{facts.model.weights_[k]:.4f}" for k in shown])]
-        numbers += [] if counts is None else [("rows", [str(counts[k]) for k in shown])]
-        columns = [
-            (printable(name), plus_minus(facts.model.means_[:, j], facts.spreads[:, j]))
-            for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])
-        ]
-        columns = [(name, [entries[k] for k in shown]) for name, entries in columns]
+        facts = MixtureFacts(model)
+        shown = range(model.n_components) if shown is None else shown
+        columns = [["weight", *(f"{model.weights_[k]:.4f}" for k in shown)]]
+        columns += [] if counts is None else [["rows", *(str(counts[k]) for k in shown)]]
+        labels = [["component", *map(str, shown)], *columns]
+        for j, name in enumerate(facts.names[:_COLUMNS_SHOWN]):
+            entries = plus_minus(model.means_[:, j], facts.spreads[:, j])
+            columns.append([printable(name), *(entries[k] for k in shown)])
         correlations = [_correlation(facts, facts.strongest_correlations[k]) for k in shown]
         title = "correlation" if len(facts.names) == 2 else "strongest correlation"
-        beside = [(title, correlations)] if any(correlations) else []
-        component = [("component", list(map(str, shown)))]
-        tables = _tables([*component, *numbers], [*columns, *beside], self._width)
-        by_name, rows = [("component", [name for name, _ in (*numbers, *columns)])], [*numbers, *columns]
-        down = _tables(by_name, [(str(k), [row[i] for _, row in rows]) for i, k in enumerate(shown)], self._width)
+        beside = [[title, *correlations]] if any(correlations) else []
+        tables = _tables(labels, [*columns[len(labels) - 1 :], *beside], self._width)
+        names, *rows = zip(*columns, strict=True)
+        down = _tables(
+            [["component", *names]], [[str(k), *row] for k, row in zip(shown, rows, strict=True)], self._width
+        )
         turned = len(down) < len(tables)
         for number, table in enumerate(down if turned else tables):
             if number:
@@ -300,15 +312,15 @@ class Screen:
 
     def _factors(self, facts: MixtureFacts, factors: Factors, shown: Sequence[int]) -> None:
         """Print the loadings, and the standard deviations of the noise beside them."""
-        labels, values = list[tuple[str, str]](), list[NDArray[np.float64]]()
+        labels, values = [["component"], ["loadings"]], list[NDArray[np.float64]]()
         for k in shown:
-            loadings, noise = factors.loadings[k].T, np.sqrt(factors.noise[k])
-            labels += [(str(k), f"factor {j}") for j in range(len(loadings))] + [(str(k), "noise ±")]
-            values += [*loadings, noise]
+            loadings = factors.loadings[k].T
+            labels[0] += [str(k)] * (len(loadings) + 1)
+            labels[1] += [*(f"factor {j}" for j in range(len(loadings))), "noise ±"]
+            values += [*loadings, np.sqrt(factors.noise[k])]
         table = np.array(values[:_LOADINGS_SHOWN])
-        columns = [(name, _in_decimals(table[:, j])) for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])]
-        beside = [("component", [k for k, _ in labels]), ("loadings", [what for _, what in labels])]
-        for part in _tables(beside, columns, self._width):
+        columns = [[name, *_in_decimals(table[:, j])] for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])]
+        for part in _tables([label[: len(table) + 1] for label in labels], columns, self._width):
             self.line()
             self._show(part)
         if len(values) > _LOADINGS_SHOWN:
@@ -316,18 +328,15 @@ class Screen:
 
     def agreement(self, agreement: Agreement, name: str, columns: Mapping[int, str]) -> None:
         """Print the cross-table of labels and some columns, by their headings; `name` is that of the label column."""
-        table = _headed_table()
-        table.add_column(escape(printable(name)))
-        for heading in columns.values():
-            table.add_column(heading, justify="right")
-        pairs = zip(agreement.labels, agreement.counts, strict=True)
-        for label, counts in islice(pairs, _LABELS_SHOWN):
-            table.add_row(escape(printable(label)), *(str(n) if n else "[dim]·[/]" for n in counts[list(columns)]))
+        named: list[list[str | Text]] = [[name, *agreement.labels[:_LABELS_SHOWN]]]
+        for j, heading in columns.items():
+            counts = agreement.counts[:_LABELS_SHOWN, j]
+            named.append([Text(heading), *(Text(str(n)) if n else Text("·", _FAINT) for n in counts)])
         wide = len(columns) > _COLUMNS_SHOWN
         if wide:
             self.line(f"table of labels with {counted(len(columns), 'column')} left out (--json prints all)")
         else:
-            self._show(table)
+            self._show(_table(named, [0]))
         hidden = 0 if wide else len(agreement.labels) - _LABELS_SHOWN
         if hidden > 0:
             self.line(f"… and {counted(hidden, 'more label')}")
@@ -357,30 +366,19 @@ def _in_decimals(values: NDArray[np.float64]) -> list[str]:
     return [f"{value:{form_of(largest, largest)}}" for value in values]
 
 
-def _tables(labels: Sequence[_Column], columns: Sequence[_Column], width: int) -> list[Table]:
+def _tables(labels: Sequence[list[str]], columns: Sequence[list[str]], width: int) -> list[Table]:
     """Lay out columns beside those that label the rows, in as many tables below each other as the width needs."""
-    margin = sum(_needed(label) for label in labels)
-    parts, total = list[list[_Column]]([[]]), margin
+    parts: list[list[list[str]]] = [[]]
     for column in columns:
-        if parts[-1] and total + _needed(column) > width:
-            parts, total = [*parts, []], margin
+        if parts[-1] and _width([*labels, *parts[-1], column]) + _GAPS[0] > width:
+            parts.append([])
         parts[-1].append(column)
-        total += _needed(column)
     tables = []
     for part in parts:
-        table = _headed_table()
-        for name, entries in (*labels, *part):
-            is_text = any("correlation" in text or text in ("loadings", "weight") for text in (name, *entries))
-            table.add_column(escape(name), justify="left" if is_text else "right")
-        for row in zip(*(entries for _, entries in (*labels, *part)), strict=False):
-            table.add_row(*map(escape, row))
-        tables.append(table)
+        together = [*labels, *part]
+        is_text = [any("correlation" in text or text in ("loadings", "weight") for text in each) for each in together]
+        tables.append(_table(together, np.flatnonzero(is_text)))
     return tables
-
-
-def _needed(column: _Column) -> int:
-    name, entries = column
-    return max(map(cell_len, (name, *entries))) + _GAP
 
 
 def _pace(state: selection.Progress, seconds: list[float]) -> str:

@@ -5,9 +5,9 @@ Estimators import it when they are fitted: who scores rows with a saved mixture 
 
 from typing import TYPE_CHECKING
 
-from gmm._lazy import modules_of
+from gmm._lazy import attributes_of
 
 if TYPE_CHECKING:
     from gmm._fitting import degenerate, fit, moments, sampling, starts  # noqa: F401
 
-__getattr__ = modules_of(__name__)
+__getattr__ = attributes_of(__name__)

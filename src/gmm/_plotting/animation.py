@@ -79,11 +79,10 @@ def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     mixture = last.iteration.parameters
     scene = Scene(mixture, tuple(names), source, n_threads, max_points=_MOST_ROWS, random_state=seed)
     view = view_of(mixture, scene.names, requested_view)
-    sample_rows = np.ascontiguousarray(scene.sample_rows)
     passes = tuple(
         Pass(
             view.marginal(step.iteration.parameters),
-            scored(step.iteration.parameters, sample_rows, n_threads)[0],
+            scored(step.iteration.parameters, scene.sample_rows, n_threads)[0],
             step.iteration.lower_bound,
             step.iteration.accepted,
         )

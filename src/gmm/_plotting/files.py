@@ -45,14 +45,9 @@ def encoded(picture: Any, kind: str) -> bytes:
     bytes
         Content of the file. Equal plots give equal bytes.
     """
-    figure = _figure(picture)
-    _break_labels(figure)
     metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}[kind]
-    file = BytesIO()
     with mpl.rc_context({"svg.hashsalt": "gmm"}):
-        figure.savefig(file, format=kind, dpi=_DPI, metadata=metadata)
-    plt.close(figure)
-    return file.getvalue()
+        return _saved(_figure(picture), format=kind, dpi=_DPI, metadata=metadata)
 
 
 def inline_svg(picture: Any, name: str, label: str) -> str:
@@ -79,16 +74,21 @@ def inline_svg(picture: Any, name: str, label: str) -> str:
     """
     figure = _figure(picture)
     _call_groups(figure)
-    _break_labels(figure)
     for collection in figure.findobj(Collection):
         many = isinstance(collection, PathCollection) and len(np.asarray(collection.get_offsets())) > _MANY
         collection.set_rasterized(many or isinstance(collection, QuadMesh))
-    file = BytesIO()
     no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(file, format="svg", dpi=_DPI_ON_PAGE, transparent=True, metadata=no_metadata)
+        document = _saved(figure, format="svg", dpi=_DPI_ON_PAGE, transparent=True, metadata=no_metadata)
+    return _element(document.decode(), name, label)
+
+
+def _saved(figure: Figure, **how: Any) -> bytes:
+    _break_labels(figure)
+    file = BytesIO()
+    figure.savefig(file, **how)
     plt.close(figure)
-    return _element(file.getvalue().decode(), name, label)
+    return file.getvalue()
 
 
 def _call_groups(figure: Figure) -> None:

@@ -573,7 +573,8 @@ def _regions_along_axis(panel: Panel, mixture: MixtureParameters, uncertainty: b
 
 def _show_tints(panel: Panel, mixture: MixtureParameters, uncertainty: bool, n: int) -> None:
     """Tint n cells along each axis by their most probable cluster; those of a single axis extend from 0 to 1."""
-    shares = _shares(mixture, panel.scene.clusters, grid([_centres(edge, n) for edge in panel.edges]))
+    centres = [low + (np.arange(n) + 0.5) * (high - low) / n for low, high in panel.edges]
+    shares = _shares(mixture, panel.scene.clusters, grid(centres))
     opacity = np.full(len(shares), 0.35)
     if uncertainty:
         opacity = _PALEST + (_FULLEST - _PALEST) * certainty(shares)
@@ -581,11 +582,6 @@ def _show_tints(panel: Panel, mixture: MixtureParameters, uncertainty: bool, n: 
     across, up = [*panel.edges, (0.0, 1.0)][:2]
     style: Any = {"origin": "lower", "aspect": "auto", "interpolation": "nearest", "zorder": 0}
     panel.ax.imshow(tints, extent=(*across, *up), **style)
-
-
-def _centres(edge: Array, n: int) -> Array:
-    low, high = edge
-    return np.asarray(low + (np.arange(n) + 0.5) * (high - low) / n)
 
 
 def _boundary_lines(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]) -> list[Array]:
@@ -619,8 +615,7 @@ def _contours(mixture: MixtureParameters, axes: list[Array], clusters: NDArray[n
     for k, region in enumerate(find_objects(best + 1, max_label=int(clusters.max()))):
         if region is None:
             continue
-        down, across = (slice(max(side.start - 1, 0), side.stop + 1) for side in region)
-        window = down, across
+        window = down, across = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in region)
         others = np.where(best[window] == k, second[window], largest[window])
         ahead = _log(responsibilities[down, across, k]) - _log(others)
         if ahead.min() < 0 < ahead.max():
@@ -846,54 +841,62 @@ def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Ar
 
 
 def _draw_density(panel: Panel, contents: list[float]) -> list[Entries]:
-    inks, n = panel.inks, len(contents)
-    levels = highest_density(panel.mixture, contents)
-    keys: list[Artist]
+    ax, inks, n = panel.ax, panel.inks, len(contents)
+    levels, shaded = np.split(highest_density(panel.mixture, [*contents, *_SHADED]), [n])
     shades = LinearSegmentedColormap.from_list("gmm_density", [inks.paper, _SHADES[-1]] if inks.dark else _SHADES)
+    keys: list[Artist]
     if panel.view.n_axes == 1:
         tints = shades(np.linspace(0.95, 0.25, n))
         x, density, _ = curve(panel.mixture, panel.edges)
         for level, tint in reversed(list(zip(np.exp(levels), tints, strict=True))):
-            panel.ax.fill_between(x, density, where=density >= level, color=tint, linewidth=0, interpolate=True)
-        panel.ax.plot(x, density, color=inks.ink, linewidth=1.6)
-        panel.ax.set(ylim=(0, 1.08 * density.max()), ylabel="density")
+            ax.fill_between(x, density, where=density >= level, color=tint, linewidth=0, interpolate=True)
+        ax.plot(x, density, color=inks.ink, linewidth=1.6)
+        ax.set(ylim=(0, 1.08 * density.max()), ylabel="density")
         panel.rug(panel.points[:, 0], 0.015, alpha=0.25)
         marker, keys = "|", [Patch(color=tint) for tint in tints]
     else:
         widths = [max(1.8 - 0.5 * i, 0.8) for i in range(n)]
-        _contours_in_plane(panel, dict(zip(levels, contents, strict=True)), widths[::-1], shades)
-        marker, keys = "o", [Line2D([], [], color=inks.ink, linewidth=width) for width in widths]
-    lines: Entries = [
-        (
-            key,
-            f"{content_label(part)} "
-            + ("within" if panel.small else f"above log density {level:.3g}".replace("-", "−")),
+        labels = {level: content_label(part) for level, part in zip(levels, contents, strict=True)}
+        shaded = np.unique(shaded)
+        _contours_in_plane(
+            panel, labels, widths[::-1], dict(zip(shaded, shades(np.linspace(0, 1, len(shaded))), strict=True))
         )
-        for key, part, level in zip(keys, contents, levels, strict=True)
+        marker, keys = "o", [Line2D([], [], color=inks.ink, linewidth=width) for width in widths]
+    above = [f"above log density {level:.3g}".replace("-", "−") for level in levels]
+    lines: Entries = [
+        (key, f"{content_label(part)} {'within' if panel.small else text}")
+        for key, part, text in zip(keys, contents, above, strict=True)
     ]
     dots = Line2D([], [], color=inks.faint, marker=marker, linestyle="", markersize=4)
     return [lines, [(dots, "rows"), *marginal_note("density in", panel)]]
 
 
-def _contours_in_plane(
-    panel: Panel, content_at: dict[float, float], widths: list[float], shades: LinearSegmentedColormap
-) -> None:
-    ax, mixture, inks, levels = panel.ax, panel.mixture, panel.inks, sorted(content_at)
-    shaded = np.unique(highest_density(mixture, _SHADED))
-    tints = shades(np.linspace(0, 1, len(shaded)))
-    panel.rows(inks.row, area=0.6).set_alpha(0.45)
-    thin = _thin(mixture)
+def _contours_in_plane(panel: Panel, labels: dict[float, str], widths: list[float], tints: dict[float, Any]) -> None:
+    """Draw lines at log densities, with their labels and widths from the outermost on, and fill others with tints."""
+    ax, mixture, ink, levels = panel.ax, panel.mixture, panel.inks.ink, sorted(labels)
+    panel.rows(panel.inks.row, area=0.6).set_alpha(0.45)
+    whitened, centre, factor = _whitened(mixture)
+    along = axis_deviations(whitened).min(axis=1)
+    across = np.sqrt(np.maximum(np.linalg.eigvalsh(whitened.covariances)[:, 0], 0))
+    thin = (across < _THIN * along) & (across < _THIN)  # than the spacing of the grid, in a direction that is no axis
     for k in np.flatnonzero(thin & (mixture.weights > 0)):
-        for level, tint in zip(shaded, tints, strict=True):
+        for level, tint in tints.items():
             _outline(ax, mixture, k, level, facecolor=tint, zorder=0.5)
         for level, width in zip(levels, widths, strict=True):
-            _outline(ax, mixture, k, level, fill=False, edgecolor=inks.ink, linewidth=width, zorder=3)
-    if not (thin | (mixture.weights == 0)).all():
-        surface, style = _surface(mixture, thin), dict[str, Any](linewidths=widths, linestyles="solid", zorder=3)
-        ax.contourf(*surface, levels=shaded, colors=tints, extend="max", zorder=0)
-        lines = ax.contour(*surface, levels=levels, colors=inks.ink, **style)
+            _outline(ax, mixture, k, level, fill=False, edgecolor=ink, linewidth=width, zorder=3)
+    present = ~thin & (mixture.weights > 0)
+    if present.any():
+        # A grid in the coordinates in which the mixture's covariance is 1 covers the other components.
+        part = whitened.of_components(present)
+        reach = _REACH * axis_deviations(part)
+        axes = coordinates(part, np.stack([(part.means - reach).min(axis=0), (part.means + reach).max(axis=0)], axis=1))
+        points = grid(axes)
+        heights = scored(part, points)[1] + np.log(whitened.weights[present].sum()) - np.log(np.diag(factor)).sum()
+        x, y, z = np.column_stack([points @ factor.T + centre, heights]).T.reshape(3, len(axes[1]), len(axes[0]))
+        ax.contourf(x, y, z, levels=list(tints), colors=list(tints.values()), extend="max", zorder=0)
+        lines = ax.contour(x, y, z, levels=levels, colors=ink, linewidths=widths, linestyles="solid", zorder=3)
         if not panel.small:
-            _label(ax, lines, {level: content_label(part) for level, part in content_at.items()})
+            _label(ax, lines, labels)
     panel.numbers(mixture.means, panel.scene.present)
 
 
@@ -932,47 +935,16 @@ def _whitened(mixture: MixtureParameters) -> tuple[MixtureParameters, Array, Arr
     weights = mixture.weights / mixture.weights.sum()
     centre = weights @ mixture.means
     away = mixture.means - centre
-    factor = _factor(np.tensordot(weights, mixture.covariances, axes=1) + (away.T * weights) @ away)
-    inverse = np.linalg.inv(factor)
-    covariances = inverse @ mixture.covariances @ inverse.T
-    whitened = projected_mixture(weights, away @ inverse.T, covariances)
-    return whitened.with_other(tails=mixture.tails), centre, factor
-
-
-def _factor(covariance: Array) -> Array:
-    """Return the Cholesky factor of a covariance, widened slightly if equal features make it singular."""
+    covariance = np.tensordot(weights, mixture.covariances, axes=1) + (away.T * weights) @ away
     scales = np.sqrt(np.diagonal(covariance))
     correlation = covariance / np.outer(scales, scales)
     try:
-        return scales[:, None] * np.linalg.cholesky(correlation)
-    except np.linalg.LinAlgError:
-        return scales[:, None] * np.linalg.cholesky(correlation + 1e-12 * np.eye(len(scales)))
-
-
-def _thin(mixture: MixtureParameters) -> NDArray[np.bool_]:
-    """Return which components are thinner than the grid spacing in a direction that is not an axis, (K,)."""
-    whitened, _, _ = _whitened(mixture)
-    along = axis_deviations(whitened).min(axis=1)
-    across = np.sqrt(np.maximum(np.linalg.eigvalsh(whitened.covariances)[:, 0], 0))
-    return (across < _THIN * along) & (across < _THIN)
-
-
-def _surface(mixture: MixtureParameters, without: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
-    """Return coordinates x and y of points that cover the components, and the log densities there, (n, m) each.
-
-    Components `without` are left out. The points are a grid in the coordinates in which the mixture's covariance is 1.
-    """
-    whole, centre, factor = _whitened(mixture)
-    there = ~without & (whole.weights > 0)
-    share, part = whole.weights[there].sum(), whole.of_components(there)
-    reach = _REACH * axis_deviations(part)
-    edges = np.stack([(part.means - reach).min(axis=0), (part.means + reach).max(axis=0)], axis=1)
-    axes = coordinates(part, edges)
-    points = grid(axes)
-    _, log_density = scored(part, points)
-    heights = log_density + np.log(share) - np.log(np.diag(factor)).sum()
-    x, y = (points @ factor.T + centre).T.reshape(2, len(axes[1]), len(axes[0]))
-    return x, y, heights.reshape(x.shape)
+        factor = scales[:, None] * np.linalg.cholesky(correlation)
+    except np.linalg.LinAlgError:  # of equal features
+        factor = scales[:, None] * np.linalg.cholesky(correlation + 1e-12 * np.eye(len(scales)))
+    inverse = np.linalg.inv(factor)
+    whitened = projected_mixture(weights, away @ inverse.T, inverse @ mixture.covariances @ inverse.T)
+    return whitened.with_other(tails=mixture.tails), centre, factor
 
 
 _BINS = 16
@@ -1022,7 +994,11 @@ def plot_pairs(
     """
     source, named = as_source(X, estimator=plot_pairs.__name__, missing="em")
     rows = as_one_array(source, "a picture", gaps=True).rows
-    whole = rows if filled is None else _filled(filled, rows)
+    whole = rows
+    if filled is not None:
+        whole = as_one_array(as_source(filled, estimator=plot_pairs.__name__)[0], "a picture").rows
+        if whole.shape != rows.shape:
+            raise ValueError(f"expected filled of shape {rows.shape}, as X has, got {whole.shape}")
     names = tuple(f"x{j}" for j in range(rows.shape[1])) if named is None else tuple(map(str, named))
     chosen = list(range(min(len(names), MOST_PAIRED))) if columns is None else columns_of(columns, names)
     classes, codes = check_labels([None] * len(rows) if labels is None else labels, len(rows), unknown=None)
@@ -1047,14 +1023,6 @@ def plot_pairs(
     if len(chosen) < len(names):
         title += f", {len(chosen)} of {counted(len(names), 'column')}"
     return grid_of_pairs([literal(names[j], _LONGEST_OF_PAIRS, names) for j in chosen], title, fill)
-
-
-def _filled(values: ArrayLike, rows: NDArray[Any]) -> NDArray[Any]:
-    """Check the rows without gaps."""
-    whole = as_one_array(as_source(values, estimator=plot_pairs.__name__)[0], "a picture").rows
-    if whole.shape != rows.shape:
-        raise ValueError(f"expected filled of shape {rows.shape}, as X has, got {whole.shape}")
-    return whole
 
 
 def _draw_column(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], shades: Array) -> None:

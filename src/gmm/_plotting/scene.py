@@ -416,7 +416,7 @@ class Scene:
                 f"expected rows to draw, got {counted(source.n_rows, 'row')} without a value or a weight: pass others"
             )
         self.mixture, self.names, self.source, self.used = mixture, names, source, source.subset(sample)
-        self.given, self.scorer = given or source, Scorer(mixture, n_threads)
+        self.given, self.scorer = source if given is None else given, Scorer(mixture, n_threads)
         self.present, self.n_components, self.classes = mixture.present, mixture.n_components, classes
         self.clusters = np.arange(self.n_components) if clusters is None else clusters
         self.n_clusters = int(self.clusters.max()) + 1
@@ -426,11 +426,11 @@ class Scene:
         self.shades = self.cluster_shades[self.clusters]
         if len(sample) > max_points:
             sample = np.sort(check_random_state(random_state).choice(sample, max_points, replace=False))
-        self.sample_index, self.sample_rows = sample, source.rows[sample]
+        self.sample_index, self.sample_rows = sample, np.ascontiguousarray(source.rows[sample])
         if self.given.in_patterns:
             self.responsibilities = self.scorer.responsibilities(self.given)[sample].astype(np.float64)
         else:
-            self.responsibilities = scored(mixture, np.ascontiguousarray(self.sample_rows), n_threads)[0]
+            self.responsibilities = scored(mixture, self.sample_rows, n_threads)[0]
 
     def shares_of(self, responsibilities: Array) -> Array:
         """Return the probabilities of the clusters, and of noise if there is any, by responsibilities (n, K)."""

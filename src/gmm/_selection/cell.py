@@ -38,7 +38,6 @@ from gmm._selection.request import CRITERION_ACCURACY, Key, Request
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import Layout, SingularMatrixError
 from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
 OK = "ok"
@@ -222,31 +221,21 @@ class Solution(NamedTuple):
     degenerate: int
     race_bound: float = -inf
 
-    @property
-    def parameters(self) -> MixtureParameters:
-        """The mixture."""
-        return self.result.parameters
-
     def __str__(self) -> str:
         """Return a line for the log."""
         end = f", component {self.degenerate} is degenerate" if self.is_degenerate else ""
-        return f"log-likelihood {self.lower_bound:.6f} nats per unit weight{end}"
+        return f"log-likelihood {self.result.lower_bound:.6f} nats per unit weight{end}"
 
     @property
     def is_degenerate(self) -> bool:
         """Whether a component is degenerate."""
         return self.degenerate >= 0
 
-    @property
-    def lower_bound(self) -> float:
-        """Mean log-likelihood over all rows, in nats per unit weight."""
-        return self.result.lower_bound
-
     def beats(self, other: Solution | None) -> bool:
         """Whether it is the better of two: first without degenerate components, then higher."""
         if other is None:
             return True
-        return (not self.is_degenerate, self.lower_bound) > (not other.is_degenerate, other.lower_bound)
+        return (not self.is_degenerate, self.result.lower_bound) > (not other.is_degenerate, other.result.lower_bound)
 
 
 # What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
@@ -399,7 +388,7 @@ class Attempts(NamedTuple):
 
     def settled(self, again: int, fresh: int) -> bool:
         """Tell whether the solution was found `again`, or after `fresh` starts; a single component has one solution."""
-        single = self.solution.parameters.n_components == 1
+        single = self.solution.result.parameters.n_components == 1
         return single or self.n_again >= again or self.n_fresh >= fresh
 
     def after(self, solution: Solution, *, fresh: bool, same: bool) -> Attempts:
@@ -435,7 +424,7 @@ class Cell:
         What other cells need to begin from a solution.
     scores : dict of str to float
         Log-likelihood and criteria by name, of the solution `scored`.
-    begun_from : dict of Cell to Solution
+    begun_from : dict of Key to Solution
         Of other cells, from which this one has started.
     attempts : Attempts
         What is known of fresh starts since the solution was found; there are none without one.
@@ -454,7 +443,7 @@ class Cell:
         self.diagnosed: tuple[Solution, ComponentDiagnostics] | None = None
         self.scored: Solution | None = None
         self.scores: dict[str, float] = {}
-        self.begun_from: dict[Cell, Solution] = {}
+        self.begun_from: dict[Key, Solution] = {}  # not by cells, which would hold each other
         self.refined_solution: Solution | None = None
         self.attempts: Attempts
 
@@ -539,7 +528,7 @@ class Cell:
                 continue
             try:
                 run = self._over_all_rows(worker, raced)
-                end = self._finished(run, -inf if best is None else best.lower_bound)
+                end = self._finished(run, -inf if best is None else best.result.lower_bound)
             except SingularMatrixError as error:
                 failure = error
                 continue
@@ -579,7 +568,8 @@ class Cell:
             return present, False
         if end is None or end.is_degenerate:
             return present, False
-        same = abs(end.lower_bound - present.lower_bound) < _SAME_OPTIMUM / self.rows.all_rows.survey.weight
+        gain = end.result.lower_bound - present.result.lower_bound
+        same = abs(gain) < _SAME_OPTIMUM / self.rows.all_rows.survey.weight
         return self._paced(worker, end) if end.beats(present) else present, same
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
@@ -617,7 +607,7 @@ class Cell:
             else:
                 moments, statistics = objective.model.of_starts.moments, solution.result.statistics
                 if moments is not self._moments:
-                    statistics = worker.sample(moments)(solution.parameters.whitened())
+                    statistics = worker.sample(moments)(solution.result.parameters.whitened())
                 start = starts.halfway(statistics, number, worker.n_threads)
             end, same = self.retried(worker, start, solution)
             attempts = attempts.after(end, fresh=fresh, same=same)
@@ -643,8 +633,8 @@ class Cell:
     def _paced(self, worker: Worker, solution: Solution) -> Solution:
         """Measure what a solution reaches in a race."""
         if self.rows.whole:
-            return solution._replace(race_bound=solution.lower_bound)
-        (begun,) = self._first_legs(worker, [solution.parameters], _LONG_RACE)
+            return solution._replace(race_bound=solution.result.lower_bound)
+        (begun,) = self._first_legs(worker, [solution.result.parameters], _LONG_RACE)
         return solution._replace(race_bound=begun.lower_bound if isinstance(begun, Leg) else -inf)
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:

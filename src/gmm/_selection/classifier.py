@@ -112,10 +112,18 @@ def predictive_cells(
     one = max(together, key=lambda name: together[name] @ rows.weights, default="")
     if not searches:
         return one
-    tables = [
-        _densities(search, cells, number, rows, settings)
-        for number, (search, cells) in enumerate(zip(searches, compared, strict=True))
-    ]
+    tables: list[dict[int, Array]] = []  # log densities of all rows, (n,), by cell, for each class
+    for number, (search, cells) in enumerate(zip(searches, compared, strict=True)):
+        is_enough = np.count_nonzero(rows.owner == number) >= 2 * _FOLDS
+        of_cells: dict[int, Array] = {}
+        for cell in cells if is_enough else ():
+            K, name = int(search.n_components[cell]), search.covariance_type[cell]
+            densities = _out_of_fold(GaussianMixture(K, covariance_type=name, **settings), rows, number)
+            if densities is not None:
+                of_cells[cell] = densities[0]
+        if not of_cells:  # there is only the best one, which has seen the rows
+            of_cells[search.best_index] = search.best.score_samples(rows.values).astype(np.float64)
+        tables.append(of_cells)
     joint = [
         np.maximum(np.stack(list(of_class.values())) + share, _FARTHEST)
         for of_class, share in zip(tables, log_prior, strict=True)
@@ -157,23 +165,6 @@ def _compared(search: Selection) -> list[int]:
     states = statuses(search)
     near = [cell for cell in search.ranked() if states[cell].kind != DEGENERATE][:_COMPARED]
     return [cell for cell in distinct(search) if cell in near or search.n_components[cell] == 1] or [search.best_index]
-
-
-def _densities(
-    search: Selection, cells: Sequence[int], number: int, rows: _Rows, settings: Mapping[str, Any]
-) -> dict[int, Array]:
-    """Return the log densities of all rows, (n,), under fits of the cells of a class that leave each row's fold out.
-
-    Where no cell has such fits, they are those of the best one, which has seen the rows.
-    """
-    sizes, types = search.n_components.tolist(), search.covariance_type
-    is_enough = np.count_nonzero(rows.owner == number) >= 2 * _FOLDS
-    tables = {
-        cell: _out_of_fold(GaussianMixture(sizes[cell], covariance_type=types[cell], **settings), rows, number)
-        for cell in (cells if is_enough else ())
-    }
-    found = {cell: table[0] for cell, table in tables.items() if table is not None}
-    return found or {search.best_index: search.best.score_samples(rows.values).astype(np.float64)}
 
 
 def _out_of_fold(estimator: GaussianMixture, rows: _Rows, number: int | None = None) -> Array | None:
@@ -470,7 +461,8 @@ class MixtureClassifier(Estimator):
         numbers, types, prior = self._request(rows.n_features, len(classes))
         parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
         mixtures: list[GaussianMixture] = []
-        settings = self._settings(rows)
+        settings = {name: getattr(self, name) for name in _SETTINGS}  # of a single fit, in the units of all rows
+        settings |= {"tol": _TOL if self.tol is None else self.tol, "reg_covar": relative_ridge(rows, self.reg_covar)}
         if numbers != [1] or self.criterion == HELD_OUT:
             parts = self._opened(parts, classes)
             mixtures, types = self._of_each(parts, numbers, types, classes, prior, settings)
@@ -664,11 +656,6 @@ class MixtureClassifier(Estimator):
         tags = super().__sklearn_tags__()
         tags.estimator_type, tags.classifier_tags, tags.target_tags.required = "classifier", ClassifierTags(), True
         return tags
-
-    def _settings(self, rows: Source) -> dict[str, Any]:
-        """Return the parameters of a single fit, with the ridge in the units of all rows."""
-        own = {"tol": _TOL if self.tol is None else self.tol, "reg_covar": relative_ridge(rows, self.reg_covar)}
-        return {name: getattr(self, name) for name in _SETTINGS} | own
 
     def _opened(self, parts: list[Source], classes: NDArray[Any]) -> list[Source]:
         """Return the labelled rows of each class, checked for a fit."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from math import inf, nan
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,8 @@ class Reports:
             self._left.remove(requested)
             number, (K, name, tails) = requested
             status = str(status_of(outcome, name))
-            self.tell(Progress(number, len(request.cells), K, name, tails.name, status, fold=self._fold))
+            if not self.is_over:
+                self.tell(Progress(number, len(request.cells), K, name, tails.name, status, fold=self._fold))
 
     def tell(self, progress: Progress) -> None:
         """Call the callback, which may end the search."""
@@ -107,7 +109,7 @@ class Engine:
         for number in range(self._request.template.n_init):
             if self._solve_all(number, reports):
                 break
-        return {key: cell.solution.parameters for key, cell in self._cells.items() if cell.solution}
+        return {key: cell.solution.result.parameters for key, cell in self._cells.items() if cell.solution}
 
     def run(self, reports: Reports, held_out: Mapping[Key, float]) -> Selection:
         """Search by every seed, and return the table of all cells, whose `held_out` deviances these are."""
@@ -259,8 +261,8 @@ class Engine:
         for cell, others in sources.items():
             for source in others:
                 pair = source.diagnosed
-                if pair and pair[0] is source.outcome is not cell.begun_from.get(source):
-                    cell.begun_from[source] = pair[0]
+                if pair and pair[0] is source.outcome is not cell.begun_from.get(source.key):
+                    cell.begun_from[source.key] = pair[0]
                     new[cell].append(pair)
         return new
 
@@ -284,13 +286,13 @@ class Engine:
         """Return starts made from solutions of other cells; halves of a component are at this offset."""
         model, begins = cell.key.model, list[Start]()
         for solution, diagnostics in new:
-            more = cell.key.n_components - solution.parameters.n_components
+            more = cell.key.n_components - solution.result.parameters.n_components
             if more > 0:
-                begins += candidates.splits(diagnostics, as_model(solution.parameters, model), offset)
+                begins += candidates.splits(diagnostics, as_model(solution.result.parameters, model), offset)
             elif more < 0:
-                begins += candidates.drops(worker.sample(model.moments), diagnostics, solution.parameters)
+                begins += candidates.drops(worker.sample(model.moments), diagnostics, solution.result.parameters)
             else:
-                begins.append(candidates.of_other_model(solution.parameters, diagnostics.statistics, model))
+                begins.append(candidates.of_other_model(solution.result.parameters, diagnostics.statistics, model))
         return begins
 
     def _improve(self, begins: Mapping[Cell, Begin], report: Reports | None = None) -> None:
@@ -310,7 +312,7 @@ class Engine:
         """Make the pass that other cells need, over solutions that are new."""
 
         def with_diagnostics(solution: Solution, worker: Worker) -> Diagnosed:
-            return solution, candidates.diagnosed(worker.sample(self._starts.moments), solution.parameters)
+            return solution, candidates.diagnosed(worker.sample(self._starts.moments), solution.result.parameters)
 
         tasks: dict[Cell, Task] = {}
         for cell in cells:
@@ -337,7 +339,7 @@ class Engine:
         # With a prior, each cell has its own objective.
         if cell.sound is None or lower.sound is None or cell.settings.objective.prior:
             return False
-        return cell.sound.lower_bound < lower.sound.lower_bound - cell.settings.solver.tolerance
+        return cell.sound.result.lower_bound < lower.sound.result.lower_bound - cell.settings.solver.tolerance
 
     def _scores(self) -> dict[Cell, float]:
         """Return the criterion of cells with a solution without degenerate components."""
@@ -361,7 +363,7 @@ class Engine:
         """Compute the log-likelihood and criteria of solutions that do not have them yet."""
 
         def totals_of(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
-            return solution, Scorer(solution.parameters, worker.n_threads).totals(rows)
+            return solution, Scorer(solution.result.parameters, worker.n_threads).totals(rows)
 
         rows, n = self._rows.all_rows, self._rows.all_rows.survey.weight
         tasks = {
@@ -370,8 +372,8 @@ class Engine:
             if cell.solution and cell.scored is not cell.solution
         }
         for cell, (solution, totals) in self._tasks(tasks, in_any_case=True).items():
-            of_one = self._request.log_likelihood_of_one(solution.parameters, rows)
-            scores = criteria.evaluate(totals, solution.parameters.n_parameters, n, of_one)
+            of_one = self._request.log_likelihood_of_one(solution.result.parameters, rows)
+            scores = criteria.evaluate(totals, solution.result.parameters.n_parameters, n, of_one)
             cell.scored = solution
             cell.scores = scores | {"loglik": totals.log_likelihood, criteria.HELD_OUT: self._held_out[cell.key]}
 
@@ -381,8 +383,9 @@ class Engine:
         entry = Entry(n_components, name, tails.name, status_of(outcome, name), seconds)
         if cell is None or cell.solution is None:
             return entry._replace(error=outcome if isinstance(outcome, Exception) else None)
-        parameters = as_model(cell.solution.parameters, request.model(name, tails))
-        estimator = GaussianMixture(**request.parameters(n_components, name, tails))
+        parameters = as_model(cell.solution.result.parameters, request.model(name, tails))
+        kind: dict[str, Any] = {"n_components": n_components, "covariance_type": name, **tails.parameters}
+        estimator = GaussianMixture(**request.template.get_params() | kind)
         objective = cell.settings.objective.stored_for(parameters.model)
         fit = cell.solution.result._replace(parameters=parameters)
         set_fitted(estimator, fit, request.source, request.features, objective)

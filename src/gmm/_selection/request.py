@@ -221,11 +221,6 @@ class Request(NamedTuple):
             return Judge.HELD_OUT
         return Judge.CRITERION if len(self.n_components) > 1 else Judge.LIKELIHOOD
 
-    def parameters(self, n_components: int, name: str, tails: Tails) -> dict[str, Any]:
-        """The parameters of the mixture of a cell."""
-        own: dict[str, Any] = {"n_components": n_components, "covariance_type": name, **tails.parameters}
-        return self.template.get_params() | own
-
     def log_likelihood_of_one(self, parameters: MixtureParameters, rows: Source) -> float | None:
         """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""
         template, kind = self.template, (parameters.model, parameters.tails.name, parameters.n_components > 1)

@@ -253,6 +253,13 @@ class Selection:
         ValueError
             If none of them has a fit.
         """
+        fitted = [number for number, entry in enumerate(entries) if entry.estimator is not None]
+        if not fitted:
+            first = next(entry for entry in entries if entry.status.kind == FAILED)
+            raise ValueError(
+                f"no mixture could be fitted, all {len(entries)} cells failed; with {first.n_components} components, "
+                f"{kind_of(first.covariance_type, first.tails)}: {first.status.detail}"
+            ) from first.error
         cells = dict(zip(Entry._fields, zip(*entries, strict=True), strict=True))
         values: dict[str, Any] = {"seconds": cells["seconds"]}
         for name in ("loglik", *OF_SEARCHES):
@@ -261,7 +268,8 @@ class Selection:
         columns: dict[str, Any] = {name: _frozen(values[name], np.float64) for name in _NUMBERS}
         columns |= {name: _frozen(cells[name], np.int64) for name in _COUNTS}
         columns |= {name: tuple(map(str, cells[name])) for name in _TEXTS}
-        best_index = _best_index(entries, criterion)
+        eligible = [number for number in fitted if entries[number].status.is_eligible(criterion)]
+        best_index = min(eligible or fitted, key=values["scores"].__getitem__)
         return cls(criterion, **columns, estimators=cells["estimator"], best_index=best_index, complete=complete)
 
     @property
@@ -462,19 +470,6 @@ def html_parts(selection: Selection) -> list[Html]:
     notes = (*failures(selection), incomplete(selection), *selection.notes)
     parts += [line(note, "faint") for note in notes if note]
     return [*parts, details("the best mixture", joined(*fitted_html(selection.best)))]
-
-
-def _best_index(entries: Sequence[Entry], criterion: str) -> int:
-    """The cell with the smallest criterion; one that it may not choose only if there are no others."""
-    fitted = [number for number, entry in enumerate(entries) if entry.estimator is not None]
-    if not fitted:
-        first = next(entry for entry in entries if entry.status.kind == FAILED)
-        raise ValueError(
-            f"no mixture could be fitted, all {len(entries)} cells failed; with {first.n_components} components, "
-            f"{kind_of(first.covariance_type, first.tails)}: {first.status.detail}"
-        ) from first.error
-    candidates = [number for number in fitted if entries[number].status.is_eligible(criterion)]
-    return min(candidates or fitted, key=lambda number: entries[number].scores.get(criterion, nan))
 
 
 def statuses(selection: Selection) -> list[Status]:

@@ -102,10 +102,18 @@ class Note(str):
 
 
 def notes_on(rows: NDArray[Any], names: Sequence[str], *, errors: bool = False) -> tuple[Note, ...]:
-    """Point out columns of few values, which may be codes, of long tails, and copies; beside errors, ties are none."""
-    codes, ties = _few_valued(rows, names)
-    few = [Note.of(kind, columns) for kind, columns in ((CODES, codes), (_TIES, [] if errors else ties)) if columns]
-    return (*few, *long_tails(rows, names), *_notes_on_copies(rows, names))
+    """Point out columns of few values, which may be codes, of long tails, and copies; beside errors, ties are none.
+
+    As codes of categories they have no distances, and components follow single values. Fractions are among both.
+    """
+    n, d = rows.shape
+    most, most_ties = min(_MOST_CODES, n // _ROWS_PER_CODE) if d > 1 else 0, min(_MOST_CODES, n // _ROWS_PER_TIE)
+    few: dict[Kind, list[str]] = {CODES: [], _TIES: []}
+    for name, m in zip(names, map(_n_values, rows.T), strict=True):
+        if 1 < m <= most or (1 < m <= most_ties and not errors):
+            few[CODES if m <= most else _TIES].append(f"{name!r} ({m} distinct values)")
+    notes = (Note.of(kind, columns) for kind, columns in few.items() if columns)
+    return (*notes, *long_tails(rows, names), *_notes_on_copies(rows, names))
 
 
 def note_on_identifiers(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
@@ -171,18 +179,6 @@ def _error_values(column: NDArray[Any]) -> Iterator[tuple[Any, int]]:
                 break
         else:
             return
-
-
-def _few_valued(rows: NDArray[Any], names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return which columns of rows (n, d) may be codes, of few values, and which others have few for so many rows.
-
-    As codes of categories they have no distances, and components follow single values. Fractions are among both.
-    """
-    n, d = rows.shape
-    most, most_ties = min(_MOST_CODES, n // _ROWS_PER_CODE) if d > 1 else 0, min(_MOST_CODES, n // _ROWS_PER_TIE)
-    counts = [(repr(name), m) for name, m in zip(names, map(_n_values, rows.T), strict=True) if 1 < m <= most_ties]
-    few = [(f"{name} ({m} distinct values)", m <= most) for name, m in counts]
-    return [text for text, coded in few if coded], [text for text, coded in few if not coded]
 
 
 def _n_values(column: NDArray[Any]) -> int:
@@ -258,8 +254,8 @@ class ColumnKinds:
         self._whole, self._increase = np.full((2, d), d > 0)
         self._low, self._high = np.full(d, np.inf), np.full(d, -np.inf)
         self._n_present, self._last = np.zeros(d, np.int64), np.full(d, np.nan)
-        self._marks: dict[int, tuple[float, NDArray[np.bool_]]] = {}  # the least number with a place, and the places
-        self._distinct: set[int] = set(range(d))
+        # Columns of distinct numbers so far: the least number with a place, and the places, once some are marked.
+        self._distinct: dict[int, tuple[float, NDArray[np.bool_]] | None] = dict.fromkeys(range(d))
         self._identifiers: dict[int, list[NDArray[Any]]] = {j: [] for j in range(d) if _is_of_identifier(names[j])}
         self._seen: dict[int, NDArray[Any]] = {j: np.empty(0) for j in range(d)} if d > 1 else {}
         self._pairs: list[Rescaling] = []
@@ -289,13 +285,16 @@ class ColumnKinds:
         fresh = np.flatnonzero(constant & (low < high))
         if len(fresh) > 1:
             both = np.concatenate([before[None, fresh], rows[:, fresh]])
-            self._pairs += [pair.among(fresh) for pair in rescalings(both)]
+            columns = fresh.tolist()
+            pairs = rescalings(both)
+            self._pairs += [pair._replace(copy=columns[pair.copy], original=columns[pair.original]) for pair in pairs]
         self._low, self._high = low, high
         self._n_present += (~np.isnan(rows)).sum(axis=0)
         self._whole &= ((rows == np.floor(rows)) | np.isnan(rows)).all(axis=0) & (low > -_EXACT) & (high < _EXACT)
         self._seen = {j: values for j, values in self._seen.items() if self._whole[j]}
         self._identifiers = {j: parts for j, parts in self._identifiers.items() if self._whole[j]}
-        self._distinct -= set(np.flatnonzero(high - low >= self._span).tolist())
+        for j in np.flatnonzero(high - low >= self._span).tolist():
+            self._distinct.pop(j, None)
         still = self._open
         for j in map(int, np.flatnonzero(self._whole)):
             if still[j] or j in self._seen:
@@ -309,8 +308,7 @@ class ColumnKinds:
         self._last[j] = column[-1]
         values = np.unique(column)
         if j in self._distinct and not (len(values) == len(column) and self._mark(j, values)):
-            self._distinct.remove(j)
-            self._marks.pop(j, None)
+            del self._distinct[j]
         if j in self._identifiers:
             self._identifiers[j].append(values)
             if len(values) < len(column):
@@ -322,22 +320,21 @@ class ColumnKinds:
 
     def _mark(self, j: int, values: NDArray[Any]) -> bool:
         """Mark the places of values, and return whether all were free."""
-        least, places = self._marks.setdefault(j, (values[0] - self._span, np.zeros(2 * self._span + 1, np.bool_)))
-        here = (values - least).astype(np.intp)
-        free = not places[here].any()
-        places[here] = True
+        least, places = self._distinct[j] or (values[0] - self._span, np.zeros(2 * self._span + 1, np.bool_))
+        marked = (values - least).astype(np.intp)
+        free = not places[marked].any()
+        places[marked], self._distinct[j] = True, (least, places)
         return free
 
     def _numbers_rows(self, j: int) -> bool:
         n, width = self._n_present[j], self._high[j] - self._low[j] + 1
         dense = j in self._distinct and width <= n + n // 4
         in_order = bool(self._increase[j]) and len(self._whole) > 1
-        most = bool(2 * n > self._n_rows >= _FEW_ROWS)
-        return most and (dense or in_order or self._identifies_rows(j))
-
-    def _identifies_rows(self, j: int) -> bool:
-        parts = self._identifiers.get(j)
-        return parts is not None and len(np.unique(np.concatenate(parts))) == self._n_present[j]
+        if not 2 * n > self._n_rows >= _FEW_ROWS:
+            return False
+        return (
+            dense or in_order or (j in self._identifiers and len(np.unique(np.concatenate(self._identifiers[j]))) == n)
+        )
 
     def _copy(self, pair: Rescaling) -> tuple[int, int]:
         """Return a copy and its original, which is no number of rows and no code if one of them is none."""
@@ -380,10 +377,6 @@ class Rescaling(NamedTuple):
     slope: float
     intercept: float
     tolerance: float
-
-    def among(self, columns: NDArray[np.intp]) -> Rescaling:
-        """Return it for a matrix of which these columns were looked at."""
-        return self._replace(copy=int(columns[self.copy]), original=int(columns[self.original]))
 
     def holds(self, rows: NDArray[Any]) -> bool:
         """Return whether it is true of rows (n, d), NaN in both columns or in none."""

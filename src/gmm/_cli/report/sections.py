@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
-from itertools import chain, compress
+from itertools import compress, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
 from gmm._cli.failures import in_options
-from gmm._cli.fit import MixtureOutcome, Posterior, Result, Trimmed
+from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result, Trimmed
 from gmm._cli.output import drawing
-from gmm._cli.report.page import Section, render
+from gmm._cli.report.page import Origin, Section, render, render_page
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERION, title
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
-from gmm._lazy import cached_property
 from gmm._selection import Selection
 from gmm._selection import result as of_search
 from gmm._text.html import Cell, Html, escaped, table
@@ -47,25 +46,25 @@ def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
 
     The others are ``pairs``, ``combined``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.
     """
-    model, draw = result.model, drawing()
-    d, K = len(result.rows.names), len(result.shown)
-    plans: dict[str, tuple[Callable[[], Any], str]] = {
-        "clusters": (lambda: draw.plot_clusters(model, result.fitted_rows), _clusters_caption(d, K))
-    }
+    model, rows, draw = result.model, result.fitted_rows, drawing()
+    d, K, note = len(result.rows.names), len(result.shown), result.note_on_pictures
+    plans = {"clusters": (partial(draw.plot_clusters, model, rows), _clusters_caption(d, K))}
     if 2 < d <= _MOST_PAIRS:
-        plans["pairs"] = lambda: draw.plot_clusters(model, result.fitted_rows, view="pairs"), _PAIRS
+        plans["pairs"] = partial(draw.plot_clusters, model, rows, view="pairs"), _PAIRS
     if result.combined is not None:
-        plans["combined"] = lambda: draw.plot_clusters(result.combined, result.fitted_rows), _COMBINED
+        plans["combined"] = partial(draw.plot_clusters, result.combined, rows), _COMBINED
+    if K > 1 and d > 1 and not result.options.noise:
+        plans["boundaries"] = partial(draw.plot_decision_boundaries, model, rows), _BOUNDARIES
     if K > 1:
-        if d > 1 and not result.options.noise:
-            plans["boundaries"] = lambda: draw.plot_decision_boundaries(model, result.fitted_rows), _BOUNDARIES
-        plans["uncertainty"] = lambda: draw.plot_uncertainty(model, result.fitted_rows), _UNCERTAINTY
-    note = result.note_on_pictures
+        plans["uncertainty"] = partial(draw.plot_uncertainty, model, rows), _UNCERTAINTY
     plans = {name: (plan, f"{caption} {note}".rstrip()) for name, (plan, caption) in plans.items()}
     if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:
-        plans["selection"] = lambda: draw.plot_selection(result.search), _SELECTION
+        plans["selection"] = partial(draw.plot_selection, result.search), _SELECTION
     if len(model.history_) > 1:
-        plans["convergence"] = lambda: draw.plot_convergence(model), _BOUND if isinstance(result, Posterior) else _CLIMB
+        plans["convergence"] = (
+            partial(draw.plot_convergence, model),
+            _BOUND if isinstance(result, Posterior) else _CLIMB,
+        )
     return {name: _picture(name, plan, caption) for name, (plan, caption) in plans.items()}
 
 
@@ -226,67 +225,59 @@ def shared_sentence(names: Sequence[str], strongest: Sequence[tuple[int, int, fl
     return correlation_sentence(names, strongest[0], "In every group,") if same else ""
 
 
-def certainty_sentence(n_uncertain: int, n_rows: int, limit: float, which: str = "") -> str:
-    """Say for how many rows no group reaches a probability of `limit`; `which` rows these are goes behind the word."""
-    if n_uncertain == 0:
-        return f"Every row{which} belongs to its group with a probability of at least {percent(limit, 0)}."
+def certainty_sentence(result: MixtureOutcome) -> str:
+    """Say for how many rows no group reaches a probability that is sure."""
+    n, limit = int(result.counts.sum()), percent(SURE, 0)
+    which = INSIDE[result.outside] if result.n_outside else ""
+    if result.n_uncertain == 0:
+        return f"Every row{which} belongs to its group with a probability of at least {limit}."
     return (
-        f"For {n_uncertain:,} of {counted(n_rows, 'row')}{which} ({format_share(n_uncertain / n_rows)}), no group "
-        f"reaches a probability of {percent(limit, 0)}: treat these labels with caution."
+        f"For {result.n_uncertain:,} of {counted(n, 'row')}{which} ({format_share(result.n_uncertain / n)}), no group "
+        f"reaches a probability of {limit}: treat these labels with caution."
     )
 
 
-def separation_sentence(n_uncertain: int, n_rows: int, n_clusters: int | None = None) -> str:
+def separation_sentence(result: MixtureOutcome) -> str:
     """Say how well the groups are separated, and how many clusters the overlapping ones make."""
-    joined = "" if n_clusters is None else f" Joined where they overlap, they make {counted(n_clusters, 'cluster')}."
-    return f"They {_separation(n_uncertain, n_rows)}.{joined}"
+    n = result.n_clusters
+    joined = "" if n is None else f" Joined where they overlap, they make {counted(n, 'cluster')}."
+    return f"They {_separation(result)}.{joined}"
 
 
-def headline_numbers(
-    counts: NDArray[np.int64],
-    n_uncertain: int,
-    *,
-    outside: str = "noise",
-    n_outside: int = 0,
-    n_clusters: int | None = None,
-) -> dict[str, str]:
+def headline_numbers(result: MixtureOutcome) -> dict[str, str]:
     """Return what a page says first, in plain words: how many groups, how well apart, how sure their rows are.
 
-    Shares are those of all rows, also of no group; `n_clusters` is their number if overlapping groups are joined.
+    Shares are those of all rows, also of no group.
     """
-    n_grouped, several = int(counts.sum()), len(counts) > 1
-    n_rows = n_grouped + n_outside
+    counts, n_outside = result.counts[result.shown], result.n_outside
+    n_grouped, n_rows, several = int(counts.sum()), int(counts.sum()) + n_outside, len(counts) > 1
     numbers = {"groups" if several else "group": f"{len(counts)}"}
-    if n_clusters is not None:
-        numbers["clusters of overlapping groups"] = f"{n_clusters}"
+    if result.n_clusters is not None:
+        numbers["clusters of overlapping groups"] = f"{result.n_clusters}"
     if several and n_grouped:
         numbers |= {
-            "the groups": _separation(n_uncertain, n_grouped),
-            "rows clearly of one group": format_share((n_grouped - n_uncertain) / n_rows),
+            "the groups": _separation(result),
+            "rows clearly of one group": format_share((n_grouped - result.n_uncertain) / n_rows),
             "rows of the largest group": format_share(counts.max() / n_rows),
         }
-    return numbers | ({f"rows of no group ({outside})": format_share(n_outside / n_rows)} if n_outside else {})
+    return numbers | ({f"rows of no group ({result.outside})": format_share(n_outside / n_rows)} if n_outside else {})
 
 
-def _separation(n_uncertain: int, n_rows: int) -> str:
-    share = 1 - n_uncertain / n_rows
+def _separation(result: MixtureOutcome) -> str:
+    share = 1 - result.n_uncertain / result.counts.sum()
     return next((words for limit, words in _SEPARATION if share < limit), "are well separated")
 
 
-def outside_sentence(outside: str, n_outside: int, n_rows: int) -> str:
+def outside_sentence(result: MixtureOutcome) -> str:
     """Say how many rows belong to no group; empty if none does."""
-    belong, are = ("belongs", "is") if n_outside == 1 else ("belong", "are")
-    rows = f"{counted(n_outside, 'row')} ({format_share(n_outside / n_rows)})"
+    n = result.n_outside
+    belong, are = ("belongs", "is") if n == 1 else ("belong", "are")
+    rows = f"{counted(n, 'row')} ({format_share(n / result.rows.n_rows)})"
     sentences = {
         "noise": f"{rows} {belong} to no group, but to noise that is spread evenly over the box of the rows.",
         "left out": f"{rows} of the least density {are} left out.",
     }
-    return sentences[outside] if n_outside else ""
-
-
-def agreement_sentence(index: float) -> str:
-    """Say how well groups and labels agree."""
-    return f"The adjusted Rand index of groups and labels is {index:.4f} (1: identical, 0: by chance)."
+    return sentences[result.outside] if n else ""
 
 
 def format_share(share: float) -> str:
@@ -311,72 +302,56 @@ class Narrative(NamedTuple):
 
     Attributes
     ----------
-    summary, remark : str
-        The first and the last sentence of the opening; the last may be empty.
+    summary : str
+        The first sentence of the opening.
     warnings : sequence of str
     section : Section
         Why this mixture.
-    subject : str
-        What has converged.
     reached : str
-        What it reached, and in which time, as sentences.
+        What was reached, and in which time, as sentences.
     terms : Html
         Entries of the glossary.
+    remark : str
+        The last sentence of the opening; may be empty.
+    subject : str
+        What has converged.
     """
 
     summary: str
-    remark: str
     warnings: Sequence[str]
     section: Section
-    subject: str
     reached: str
     terms: Html
+    remark: str = ""
+    subject: str = "The fit"
 
 
 COLUMNS_SHOWN = 60  # in a table of a report
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
-@dataclass(frozen=True, eq=False)
-class Columns:
-    """Summary statistics of d columns.
+def column_statistics(X: NDArray[np.floating], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Return minimum, quartiles, maximum, mean and standard deviation of columns, weighted if the rows are.
 
-    Attributes
+    Parameters
     ----------
     X : ndarray of float, shape (n, d)
         NaN where a value is missing.
     weights : ndarray of float64, shape (n,), or None
+        The standard deviation divides by their sum, or by the number of rows.
+
+    Returns
+    -------
+    ndarray of float64, shape (d, 7)
     """
-
-    X: NDArray[np.floating]
-    weights: NDArray[np.float64] | None
-
-    @cached_property
-    def means(self) -> NDArray[np.float64]:
-        """Means, weighted if the rows are, shape (d,)."""
-        return np.array([np.average(column, weights=weights) for column, weights in self._columns])
-
-    @cached_property
-    def spreads(self) -> NDArray[np.float64]:
-        """Standard deviations, which divide by the number of rows or the total weight, shape (d,)."""
-        about_means = zip(self._columns, self.means, strict=True)
-        return np.sqrt([np.average((column - mean) ** 2, weights=weights) for (column, weights), mean in about_means])
-
-    @cached_property
-    def quantiles(self) -> NDArray[np.float64]:
-        """Minimum, lower quartile, median, upper quartile and maximum, shape (5, d)."""
-        return np.stack([_quantiles(*column) for column in self._columns], axis=1)
-
-    @property
-    def n_missing(self) -> NDArray[np.intp]:
-        """How many rows have no value, shape (d,)."""
-        return np.isnan(self.X).sum(axis=0)
-
-    @property
-    def _columns(self) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64] | None]]:
-        for column in self.X.T:
-            there = ~np.isnan(column)
-            yield column[there].astype(np.float64), None if self.weights is None else self.weights[there]
+    statistics = []
+    for column in X.T:
+        there = ~np.isnan(column)
+        values, of_values = column[there].astype(np.float64), None if weights is None else weights[there]
+        mean = np.average(values, weights=of_values)
+        spread = np.sqrt(np.average((values - mean) ** 2, weights=of_values))
+        statistics.append([*_quantiles(values, of_values), mean, spread])
+    return np.array(statistics)
 
 
 def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
@@ -389,7 +364,6 @@ def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64] | None)
     return np.array([weighted.min(), *values[order][positions], weighted.max()])
 
 
-_LIMIT = 0.9  # a row is uncertain if its largest probability is below this
 _MOST_UNCERTAIN = 10
 _MOST_OUTSIDE = 10
 _VALUES_SHOWN = 4
@@ -398,26 +372,17 @@ _LABELS_SHOWN = 50
 
 def opening(result: MixtureOutcome, story: Narrative) -> Html:
     """Render the summary: two or three sentences, tiles in plain words, and warnings."""
-    n, several = result.rows.n_rows, len(result.shown) > 1
-    numbers = headline_numbers(
-        result.counts[result.shown],
-        _uncertain(result),
-        outside=result.outside,
-        n_outside=result.n_outside,
-        n_clusters=result.n_clusters,
-    )
-    separation = (
-        separation_sentence(*_of_groups(result)[:2], result.n_clusters) if several and result.n_outside < n else ""
-    )
-    sentences = [story.summary, separation, outside_sentence(result.outside, result.n_outside, n), story.remark]
+    are_separate = len(result.shown) > 1 and result.n_outside < result.rows.n_rows
+    separation = separation_sentence(result) if are_separate else ""
+    sentences = [story.summary, separation, outside_sentence(result), story.remark]
     long_tails = [f"{note[0].upper()}{note[1:]}." for note in result.rows.notes if LONG_TAIL in note]
     warnings = [*long_tails, *story.warnings, *result.warnings]
-    return render("opening", sentences=sentences, numbers=numbers, warnings=warnings)
+    return render("opening", sentences=sentences, numbers=headline_numbers(result), warnings=warnings)
 
 
 def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
     """Describe each group in sentences, and all groups in a table."""
-    facts = MixtureFacts.of(result.model)
+    facts = MixtureFacts(result.model)
     several, strongest = len(result.shown) > 1, [facts.strongest_correlations[k] for k in result.shown]
     shared = shared_sentence(facts.names, strongest) if several else ""
     return render(
@@ -438,7 +403,7 @@ def certainty(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
     """Say how many rows are uncertain, and list the least certain ones."""
     return render(
         "certainty",
-        sentence=certainty_sentence(*_of_groups(result)),
+        sentence=certainty_sentence(result),
         pictures=[pictures[name] for name in ("boundaries", "uncertainty") if name in pictures],
         table=_table_of_uncertain(result),
     )
@@ -458,8 +423,7 @@ def agreement(result: MixtureOutcome) -> Html:
     headings = [result.options.label_column, *(f"group {k}" for k in result.shown), *(result.outside for _ in outside)]
     return render(
         "labels",
-        sentence=agreement_sentence(labels.adjusted_rand_index),
-        n_unlabelled=labels.n_unlabelled,
+        agreement=labels,
         table=table(headings, body, caption="Rows by label and group."),
         n_labels_hidden=len(labels.labels) - _LABELS_SHOWN,
     )
@@ -468,17 +432,17 @@ def agreement(result: MixtureOutcome) -> Html:
 def data(result: MixtureOutcome) -> Html:
     """Summarise the fitted columns, and say what was left out."""
     rows = result.rows
-    columns = Columns(rows.values[:, :COLUMNS_SHOWN], rows.weights)
+    values = rows.values[:, :COLUMNS_SHOWN]
+    statistics, n_missing = column_statistics(values, rows.weights), np.isnan(values).sum(axis=0)
     headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
-    numbers = np.vstack([columns.quantiles, columns.means, columns.spreads]).T
     body = [
-        [name, *(format_value(float(value), spread) for value in values)]
-        for name, values, spread in zip(rows.names[:COLUMNS_SHOWN], numbers, columns.spreads, strict=False)
+        [name, *(format_value(float(value), numbers[-1]) for value in numbers)]
+        for name, numbers in zip(rows.names, statistics, strict=False)
     ]
     caption = "The fitted columns (sd: standard deviation)."
-    if columns.n_missing.any():
+    if n_missing.any():
         headings.append("missing")
-        body = [[*line, f"{missing:,}"] for line, missing in zip(body, columns.n_missing, strict=True)]
+        body = [[*line, f"{missing:,}"] for line, missing in zip(body, n_missing, strict=True)]
         caption = "The values that are there in the fitted columns, and how many are missing (sd: standard deviation)."
     return render(
         "data",
@@ -495,25 +459,8 @@ def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Pic
     settings = {name: value for name, value in result.model.get_params().items() if value is not None}
     if result.options.tol is None and isinstance(result, Result):
         del settings["tol"]  # a search chooses it by the rows, and the reason for the end says it
-    return render(
-        "fit",
-        model=result.model,
-        ending=ending(result.model),
-        subject=story.subject,
-        reached=story.reached,
-        picture=pictures.get("convergence"),
-        settings=settings,
-    )
-
-
-def _of_groups(result: MixtureOutcome) -> tuple[int, int, float, str]:
-    """Return how many rows are uncertain, of how many that are in groups, below which limit, and which these are."""
-    which = INSIDE[result.outside] if result.n_outside else ""
-    return _uncertain(result), len(result.labels) - result.n_outside, _LIMIT, which
-
-
-def _uncertain(result: MixtureOutcome) -> int:
-    return int((result.certainty[result.labels >= 0] < _LIMIT).sum())
+    how = {"ending": ending(result.model), "story": story, "settings": settings}
+    return render("fit", model=result.model, picture=pictures.get("convergence"), **how)
 
 
 def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> list[dict[str, object]]:
@@ -558,22 +505,53 @@ def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts) -> Html:
     caption = f"Mean ± {spread} of each column" + (
         " in each group; the deeper the shade, the further the mean is from that of all groups." if several else "."
     )
-    return table(
-        ["", *(f"group {k}" for k in shown), *compress(("all groups", "noise"), summed)], body, caption=caption
-    )
+    return _by_group(result, body, caption, compress(("all groups", "noise"), summed))
+
+
+def _by_group(
+    result: MixtureOutcome, body: Sequence[Sequence[object]], caption: str, headings: Iterable[str] = ()
+) -> Html:
+    """Tabulate rows of a name and an entry for each group, and for what further headings name."""
+    return table(["", *(f"group {k}" for k in result.shown), *headings], body, caption=caption)
 
 
 def _table_of_rows_outside(result: MixtureOutcome) -> Html:
     """Tabulate the first rows that are noise or left out; empty if none is."""
-    rows, first = result.rows, np.flatnonzero(result.labels < 0)[:_MOST_OUTSIDE]
-    if len(first) == 0:
-        return Html()
-    headings = ["row", *rows.names[:_VALUES_SHOWN]]
-    body = [[rows.numbers(i, i + 1)[0], *_first_values(rows.values[i])] for i in first]
+    first = np.flatnonzero(result.labels < 0)[:_MOST_OUTSIDE]
     which = "The rows" if len(first) == result.n_outside else f"The first {len(first)} of {result.n_outside:,} rows"
     of = {"noise": "of the noise", "left out": "left out"}[result.outside]
-    caption = f"{which} {of}, numbered as in the file, not counting the header."
-    return table(headings, body, caption=caption, numeric=range(len(headings)))
+    return _table_of_rows(result, first, f"{which} {of}")
+
+
+def _table_of_uncertain(result: MixtureOutcome) -> Html:
+    """Tabulate the least certain rows; empty if every row is certain."""
+    of_groups = np.flatnonzero(result.labels >= 0)
+    order = of_groups[np.argsort(result.certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
+    uncertain = order[result.certainty[order] < SURE]
+    probabilities = result.model.predict_proba(result.rows.subset(uncertain)) if len(uncertain) else ()
+    likely = [
+        [entry for k in np.argsort(-shares, kind="stable")[:2] for entry in (k, percent(shares[k], 1))]
+        for shares in probabilities
+    ]
+    headings = ["group", "probability", "next group", "probability"]
+    return _table_of_rows(result, uncertain, "The least certain rows", headings, likely)
+
+
+def _table_of_rows(
+    result: MixtureOutcome,
+    chosen: NDArray[np.intp],
+    caption: str,
+    headings: Sequence[str] = (),
+    entries: Iterable[Sequence[object]] = repeat(()),
+) -> Html:
+    """Tabulate rows with further entries and their first values; empty if none is chosen."""
+    rows, body = result.rows, []
+    for i, more in zip(chosen, entries, strict=False):
+        values = ("missing" if np.isnan(value) else f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN])
+        body.append([rows.numbers(i, i + 1)[0], *more, *values])
+    headings = ["row", *headings, *rows.names[:_VALUES_SHOWN]]
+    caption += ", numbered as in the file, not counting the header."
+    return table(headings, body, caption=caption, numeric=range(len(headings))) if body else Html()
 
 
 def _table_of_loadings(result: MixtureOutcome, facts: MixtureFacts, factors: Factors) -> Html:
@@ -595,27 +573,6 @@ def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
     return f"{format_value(mean, scale)} ± {format_value(spread, scale)}"
 
 
-def _table_of_uncertain(result: MixtureOutcome) -> Html:
-    """Tabulate the least certain rows; empty if every row is certain."""
-    rows, names = result.rows, result.rows.names
-    of_groups = np.flatnonzero(result.labels >= 0)
-    order = of_groups[np.argsort(result.certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
-    uncertain = order[result.certainty[order] < _LIMIT]
-    if len(uncertain) == 0:
-        return Html()
-    body = []
-    for i, probabilities in zip(uncertain, result.model.predict_proba(rows.subset(uncertain)), strict=True):
-        likely = ((k, percent(probabilities[k], 1)) for k in np.argsort(-probabilities, kind="stable")[:2])
-        body.append([rows.numbers(i, i + 1)[0], *chain(*likely), *_first_values(rows.values[i])])
-    headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]
-    caption = "The least certain rows, numbered as in the file, not counting the header."
-    return table(headings, body, caption=caption, numeric=range(len(headings)))
-
-
-def _first_values(row: NDArray[np.floating]) -> list[str]:
-    return ["missing" if np.isnan(value) else f"{value:.6g}" for value in row[:_VALUES_SHOWN]]
-
-
 _REFITS, _MOST_WORK = 100, 1e6  # multiply-adds of a pass: of more, refits would take longer than some seconds
 _PATTERN_WORK = 4e4  # of rows that have the same columns, beside theirs
 _DRAWN = 20_000
@@ -627,7 +584,9 @@ def trust(result: MixtureOutcome) -> Html | None:
     model, d = result.model, result.rows.values.shape[1]
     if not isinstance(model, GaussianMixture) or model.trim:
         return None
-    if _work(result.rows.values, model.n_components) > _MOST_WORK:
+    absent = np.isnan(result.rows.values)
+    patterns = _PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0
+    if len(absent) * model.n_components * d * d + patterns > _MOST_WORK:
         return None
     errors, why, stability, alike, overlapping = None, "", None, "", False
     if result.total_weight < model.n_parameters_:
@@ -656,20 +615,13 @@ def trust(result: MixtureOutcome) -> Html | None:
     )
 
 
-def _work(values: NDArray[Any], n_components: int) -> float:
-    n, d = values.shape
-    absent = np.isnan(values)
-    return n * n_components * d * d + (_PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0)
-
-
 def _table_of_errors(result: MixtureOutcome, errors: StandardErrors) -> Html:
     mixture, names = fitted_parameters(result.model), names_of_features(result.model)[:COLUMNS_SHOWN]
     rows = [["weight", *(f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True))]]
     for name, means, of_means in zip(names, mixture.means.T, errors.means.T, strict=False):
         pairs = zip(means.tolist(), of_means.tolist(), strict=True)
         rows.append([name, *(_mean_and_spread(mean, error, error) for mean, error in pairs)])
-    headings = ["", *(f"group {k}" for k in result.shown)]
-    return table(headings, rows, caption="Weights and means ± their standard errors.")
+    return _by_group(result, rows, "Weights and means ± their standard errors.")
 
 
 def _alike(shares: Array) -> tuple[str, bool]:
@@ -692,13 +644,20 @@ _RIVALS = 25  # at most this many cells are compared with the best
 def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrative:
     """Tell of the search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
     search, K = result.search, result.model.n_components
-    loglik = search.loglik[search.best_index]
+    loglik, warnings = search.loglik[search.best_index], []
     per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
+    if not search.complete:
+        warnings.append(f"The search is {of_search.incomplete(search)}.")
+    if not of_search.statuses(search)[search.best_index].is_eligible(search.criterion):
+        warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
+    warnings += [f"{text[0].upper()}{text[1:]}." for text in map(in_options, of_search.advice(search, "group"))]
+    next_best = of_search.distinct(search)[1 : 1 + _RIVALS]
+    rivals = [(int(search.n_components[n]), search.kinds[n], of_search.gap(search, n)) for n in next_best]
     return Narrative(
         summary=summary_sentence(K, result.options.n_components, result.rows.n_rows, result.rows.names),
-        remark=rival_sentence(search.criterion, K, _rivals(result)),
-        warnings=_search_warnings(result),
-        section=Section("choice", "Why this mixture", _choice(result, pictures)),
+        remark=rival_sentence(search.criterion, K, rivals),
+        warnings=warnings,
+        section=Section("choice", "Why this mixture", _choice(result, rivals, pictures)),
         subject="The chosen mixture",
         reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
         f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",
@@ -706,11 +665,13 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
     )
 
 
-def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
+def _choice(result: Result, rivals: Sequence[tuple[int, str, float]], pictures: Mapping[str, Picture]) -> Html:
     """Render the section: which mixture was chosen, by which criterion, and among which mixtures."""
     search, model = result.search, result.model
     shape, tails = covariance_model(search.covariance_type[search.best_index]), fitted_parameters(model).tails
     heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
+    ranked, n_cells = search.ranked(), len(search.status)
+    tried, n_kinds = sorted({int(K) for K in search.n_components[ranked]}), len({search.kinds[n] for n in ranked})
     return render(
         "choice",
         criterion=title(search.criterion),
@@ -719,8 +680,8 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         searched=result.searched,
         covariances=covariance_sentence(shape, model.n_components, len(result.rows.names)),
         tails=f"{heavy} than normal ones, so that rows far away count little." if tails else "",
-        compared=_compared(search) if len(search.status) > 1 else "",
-        runner_up=runner_up_sentence(search.criterion, _rivals(result)),
+        compared=compared_sentence(len(ranked), n_cells, tried, n_kinds) if n_cells > 1 else "",
+        runner_up=runner_up_sentence(search.criterion, rivals),
         certainty=list(of_search.certainty(search)),
         scale=CRITERION[search.criterion].scale,
         picture=pictures.get("selection"),
@@ -728,28 +689,6 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         grid=of_search.Grid.of(search, word="group"),
         failures=list(of_search.failures(search)),
     )
-
-
-def _rivals(result: Result) -> list[tuple[int, str, float]]:
-    """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
-    search = result.search
-    cells = of_search.distinct(search)[1 : 1 + _RIVALS]
-    return [(int(search.n_components[n]), search.kinds[n], of_search.gap(search, n)) for n in cells]
-
-
-def _search_warnings(result: Result) -> list[str]:
-    search, warnings = result.search, []
-    if not search.complete:
-        warnings.append(f"The search is {of_search.incomplete(search)}.")
-    if not of_search.statuses(search)[search.best_index].is_eligible(search.criterion):
-        warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
-    return warnings + [f"{text[0].upper()}{text[1:]}." for text in map(in_options, of_search.advice(search, "group"))]
-
-
-def _compared(search: Selection) -> str:
-    ranked = search.ranked()
-    tried = sorted({int(K) for K in search.n_components[ranked]})
-    return compared_sentence(len(ranked), len(search.status), tried, len({search.kinds[n] for n in ranked}))
 
 
 def _table_of_best(search: Selection) -> Html:
@@ -775,48 +714,40 @@ _LEVEL = 0.95
 def posterior_narrative(result: Posterior) -> Narrative:
     """Tell of the components that are left, their intervals and the bound."""
     model, rows, n = result.model, result.rows, len(result.shown)
-    bound = with_minus(f"{model.lower_bound_:.2f}")
+    counts = np.asarray(model.counts_, dtype=np.float64)
+    empty, bound = np.delete(counts, result.shown), with_minus(f"{model.lower_bound_:.2f}")
     warnings = [] if model.converged_ else [f"The fit had {ending(model)}."]
     if n == model.n_components > 1:
         warnings.append("No component is empty; more may be better (--max-components).")
-    return Narrative(
-        summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
-        remark="",
-        warnings=warnings,
-        section=Section("posterior", "What is left, and how certain it is", _posterior_section(result)),
-        subject="The fit",
-        reached=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
-        terms=render("terms_posterior"),
-    )
-
-
-def _posterior_section(result: Posterior) -> Html:
-    model, shown = result.model, result.shown
-    counts = np.asarray(model.counts_, dtype=np.float64)
-    empty = np.delete(counts, shown)
-    return render(
+    section = render(
         "posterior",
         left=empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units),
-        covariances=covariance_sentence(covariance_model(model.covariance_type), len(shown), len(result.rows.names)),
-        several=len(shown) > 1,
+        covariances=covariance_sentence(covariance_model(model.covariance_type), n, len(rows.names)),
+        several=n > 1,
         level=f"{100 * _LEVEL:g} %",
         table=_table_of_intervals(result, counts),
-        n_columns_hidden=len(result.rows.names) - COLUMNS_SHOWN,
+        n_columns_hidden=len(rows.names) - COLUMNS_SHOWN,
+    )
+    return Narrative(
+        summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
+        warnings=warnings,
+        section=Section("posterior", "What is left, and how certain it is", section),
+        reached=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
+        terms=render("terms_posterior"),
     )
 
 
 def _table_of_intervals(result: Posterior, counts: np.ndarray) -> Html:
     """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
     model, shown = result.model, result.shown
-    names, intervals = MixtureFacts.of(model).names, model.credible_intervals(_LEVEL)
+    names, intervals = MixtureFacts(model).names, model.credible_intervals(_LEVEL)
     body: list[list[object]] = [
         [f"expected {result.units}", *(f"{counts[k]:,.1f}" for k in shown)],
         ["weight", *(_with_interval(model.weights_[k], *intervals.weights[k]) for k in shown)],
     ]
     for j, name in enumerate(names[:COLUMNS_SHOWN]):
         body.append([name, *(_with_interval(model.means_[k, j], *intervals.means[k, j]) for k in shown)])
-    caption = f"Weights and means, with their {100 * _LEVEL:g} % credible intervals."
-    return table(["", *(f"group {k}" for k in shown)], body, caption=caption)
+    return _by_group(result, body, f"Weights and means, with their {100 * _LEVEL:g} % credible intervals.")
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
@@ -838,10 +769,46 @@ def trimmed_narrative(result: Trimmed) -> Narrative:
     )
     return Narrative(
         summary=summary_sentence(n, [n], rows.n_rows - result.n_outside, rows.names),
-        remark="",
         warnings=[*([] if model.converged_ else [f"The fit had {ending(model)}."]), *result.doubts],
         section=Section("choice", "The rows left out", section),
-        subject="The fit",
         reached=f"{figures}The fit took {result.seconds:.2g} s.",
         terms=render("terms_trimmed"),
     )
+
+
+def render_report(result: Result | Posterior | Trimmed, origin: Origin) -> str:
+    """Render a result as a self-contained HTML document.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    """
+    pictures = draw_pictures(result)
+    if isinstance(result, Posterior):
+        story = posterior_narrative(result)
+    else:
+        story = trimmed_narrative(result) if isinstance(result, Trimmed) else search_narrative(result, pictures)
+    K, labelled = len(result.shown), result.agreement is not None
+    several = K > 1
+    picture = render("picture", clusters=pictures["clusters"], pairs=pictures.get("pairs"))
+    parts = [
+        Section("picture", "What it looks like", picture),
+        Section("groups", "The groups" if several else "The group", groups(result, pictures)),
+        story.section,
+    ]
+    if several:
+        parts.append(Section("certainty", "Certainty", certainty(result, pictures)))
+    if (sure := trust(result)) is not None:
+        parts.append(Section("trust", "How sure the numbers are", sure))
+    if labelled:
+        parts.append(Section("labels", "Groups and labels", agreement(result)))
+    parts += [
+        Section("data", "The data", data(result)),
+        Section("fit", "Convergence", fitting(result, story, pictures)),
+        Section("reproduction", "Reproduce this report", render("reproduction", origin=origin, options=result.options)),
+        Section("terms", "What the terms mean", render("terms", terms=story.terms, labelled=labelled)),
+    ]
+    name = result.source if result.options.file is None else origin.file
+    heading = f"{name}: {K} {'groups' if several else 'group'}"
+    return render_page(opening(result, story), parts, name=name, title=heading, origin=origin)
