@@ -348,7 +348,7 @@ def test_a_split_keeps_the_moments_of_the_whole(name):
     null = fitted_parameters(GaussianMixture(3, covariance_type=name, random_state=0).fit(X))
     with EStep(ArraySource(X), null.model.moments) as e_step:
         statistics = e_step(null.whitened())
-    layout, grown = null.model.layout, statistics.grown()
+    layout, grown = null.model.layout, statistics.with_empty()
     for k in range(3):
         split = grown.split(k, 3, OFFSET * layout.widest(null.covariances, k, 2))
         apart = split.means[3] - split.means[k]

@@ -17,8 +17,9 @@ from gmm._fitting.sampling import sample_indices
 from gmm._fitting.split_merge import Refined, split_merged
 from gmm._fitting.starts import FitSettings, first_start, short_runs, start_of_heavy_tails, start_statistics
 from gmm._passes.e_step import EStep
+from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem
-from gmm._passes.solver import Iteration, SolverResult, SolverRun, Trace
+from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.sources import ArraySource, Source, reweighed
 from gmm._validation.rows import check_enough_rows
 from gmm._values.layouts import Array, SingularMatrixError
@@ -313,7 +314,7 @@ class _Fit(NamedTuple):
             run = self._run(begin, n_passes, result.trace.start).go()
             if not run.lower_bound > result.lower_bound:
                 break
-            result = run.result._replace(trace=run.result.trace.behind(result.trace))
+            result = run.result._replace(trace=run.result.trace.with_earlier(result.trace))
         return result
 
     def _run(self, begin: Beginning | SufficientStatistics, max_iter: int, start: int) -> SolverRun:
@@ -496,7 +497,7 @@ def fit_trimmed(
     for number, seed in enumerate(seeds or (0,)):
 
         def of_start(iteration: Iteration, number: int = number) -> bool:
-            return watch(replace(iteration, start=number))
+            return watch(iteration._replace(start=number))
 
         each = None if callback is None else of_start
         try:
@@ -525,7 +526,7 @@ def fit_trimmed(
                 result = fit_mixture(left, turn, Journal(()), beginning=begin, callback=each).result
                 if not result.trace.objective[-1] > fit.result.trace.objective[-1]:
                     break
-                result = result._replace(trace=result.trace.behind(fit.result.trace))
+                result = result._replace(trace=result.trace.with_earlier(fit.result.trace))
                 fit, rows = fit.improved(result)._replace(repaired=fit.repaired + result.repaired), left
         except SingularMatrixError as error:
             failure = error

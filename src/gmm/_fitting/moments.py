@@ -35,7 +35,7 @@ from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import FLAT, NormalInverseWishart, Prior, of_variances
+from gmm._values.priors import FLAT, NormalInverseWishart, Prior, has_variances
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
@@ -105,7 +105,7 @@ def _filling(one: WhitenedMixture, patterns: list[Pattern], *, spread: bool) -> 
     @lru_cache(_GROUPS)
     def completion_of(group: int) -> Completion:
         some = patterns[group * at_once : (group + 1) * at_once]
-        return Completion.of(one, Gaps(np.array([pattern.missing for pattern in some])))
+        return Gaps(np.array([pattern.missing for pattern in some])).for_mixture(one)
 
     def fill(number: int, rows: NDArray[Any]) -> Array:
         group, place = divmod(number, at_once)
@@ -197,7 +197,7 @@ def _beside_errors(model: CovarianceModel, variances: Array, source: Source) -> 
             "rows by a number (error_covariance by its square), or set prior=NormalInverseWishart(scale=...)"
         )
     scale = n * np.diag(np.maximum(variances - sums[0] / sums[1], variances / 2))
-    return NormalInverseWishart(shrinkage=0, dof=n - 2 if of_variances(model.layout) else n - d - 1, scale=scale)
+    return NormalInverseWishart(shrinkage=0, dof=n - 2 if has_variances(model.layout) else n - d - 1, scale=scale)
 
 
 def _mean_and_variances_within(n_components: int, source: Source, n_threads: int | None) -> tuple[Array, Array]:

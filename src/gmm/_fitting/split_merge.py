@@ -129,7 +129,7 @@ def split_merged(
     if best.parameters.n_components == 1 or settings.solver.max_iter == 0:
         return best
     share = sampled_share(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
-    objective = settings.objective.beside(best.parameters)
+    objective = settings.objective.for_mixture(best.parameters)
     context, screen = MoveContext(Problem(source, objective, settings.n_threads, repair_empty=False), e_step), None
     with ExitStack() as stack:
         if share < LARGEST_SHARE:
@@ -232,7 +232,7 @@ class _Search:
         number, bounds = self.tally.runs, list[float]()
 
         def callback(iteration: Iteration) -> bool:
-            if self._callback(replace(iteration, move=number)):
+            if self._callback(iteration._replace(move=number)):
                 return True
             if target is None:
                 return False

@@ -35,8 +35,9 @@ from gmm._fitting.sampling import (
 from gmm._kernel.first_look import distinct_rows
 from gmm._lazy import cached_property
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep, Partition
-from gmm._passes.problem import Beginning, Leg, Problem, SolverSettings
-from gmm._passes.solver import Iteration, SolverResult, SolverRun
+from gmm._passes.em import SolverRun
+from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.solver import Iteration, SolverResult
 from gmm._rows.sources import ArraySource, Source, box_of, in_range
 from gmm._validation.given import check_constraint, check_fixed_start
 from gmm._values.covariance import CovarianceModel
@@ -232,7 +233,7 @@ _AVERAGED, _FORESEEN = 3, 30  # passes: the average gain of the last few is expe
 RECENT = _AVERAGED + 1  # passes that a judgement needs
 
 
-def first_legs(
+def first_runs(
     problem: Problem,
     e_step: EStep,
     starts: Sequence[Start],
@@ -240,29 +241,24 @@ def first_legs(
     passes: int,
     callback: Callable[[Iteration], object] | None = None,
     lead: float = -inf,
-) -> list[Leg | SingularMatrixError]:
+) -> list[SolverRun | SingularMatrixError]:
     """Run each start for some passes, fewer if far below a lead or an earlier one; return errors of singular ones."""
-    legs: list[Leg | SingularMatrixError] = []
-    while len(legs) < len(starts):
-        rest = starts[len(legs) :]
+    runs: list[SolverRun | SingularMatrixError] = []
+    while len(runs) < len(starts):
+        rest = starts[len(runs) :]
         of_moments = [start for start in rest if isinstance(start, SufficientStatistics)]
         one_call = callback is None and len(of_moments) == len(rest)
-        compiled = problem.first_legs(e_step, of_moments, settings, passes, lead) if one_call else []
-        legs += compiled[:-1]
-        lead = max([lead, *(leg.lower_bound for leg in compiled[:-1])])
+        compiled = problem.first_runs(e_step, of_moments, settings, passes, lead) if one_call else []
+        runs += compiled[:-1]
+        lead = max([lead, *(run.lower_bound for run in compiled[:-1])])
         try:
             begin = Beginning(rest[0]) if isinstance(rest[0], MixtureParameters) else rest[0]
-            run = compiled[-1].run if compiled else problem.run(e_step, begin, settings, callback=callback)
-            run.go(passes - len(run.passes), lead)
-            legs.append(_paused(run))
+            run = compiled[-1] if compiled else problem.run(e_step, begin, settings, callback=callback)
+            runs.append(run.go(passes - len(run.passes), lead))
             lead = max(lead, run.lower_bound)
         except SingularMatrixError as error:
-            legs.append(error)
-    return legs
-
-
-def _paused(run: SolverRun) -> Leg:
-    return Leg(run.lower_bound, lambda: run)
+            runs.append(error)
+    return runs
 
 
 def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list[SolverResult | None]:
@@ -270,9 +266,9 @@ def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list
     settings, results = ROUGHLY._replace(max_iter=max_iter), []
     with problem.e_step() as e_step:
         for start in starts:
-            (leg,) = first_legs(problem, e_step, [start], settings, max_iter)
+            (run,) = first_runs(problem, e_step, [start], settings, max_iter)
             # The state of a solver is as large as many mixtures.
-            results.append(leg.run.result._replace(state=None) if isinstance(leg, Leg) else None)
+            results.append(run.result._replace(state=None) if isinstance(run, SolverRun) else None)
     return results
 
 
@@ -464,7 +460,7 @@ class RaceRows:
         enough = fewest_rows(model, sample.n_features) / rows.weight
 
         def is_degenerate(estimate: Estimate) -> bool:
-            parameters = MixtureParameters.estimated(estimate, objective.of_components)
+            parameters = MixtureParameters.from_estimate(estimate, objective.for_starts)
             return bool(degenerate_components(parameters, rows, judge=judge).any())
 
         with problem.e_step() as e_step:
@@ -550,7 +546,7 @@ class FitSettings(NamedTuple):
     @property
     def start_moments(self) -> Layout:
         """The layout of the second moments that starts return."""
-        return self.objective.model.of_starts.moments
+        return self.objective.model.for_starts.moments
 
     def problem(self, rows: Source) -> Problem:
         """Return the problem of fitting such a mixture to the rows."""
@@ -558,8 +554,8 @@ class FitSettings(NamedTuple):
 
     def start_problem(self, sample: ArraySource) -> Problem:
         """Return the problem of fitting a mixture of the starts' model, of normal components alone, to a sample."""
-        objective = self.objective.of_components
-        return Problem(sample, objective.stored_for(objective.model.of_starts), self.n_threads)
+        objective = self.objective.for_starts
+        return Problem(sample, objective.stored_for(objective.model.for_starts), self.n_threads)
 
 
 StartMethod = Callable[[ArraySource, FitSettings, Rng], SufficientStatistics]
@@ -820,7 +816,7 @@ def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
     """
     sample = sampled_by_class(problem.rows, rng)
     classes, on_sample = sample.known, problem._replace(rows=sample)
-    labelled, views = classes.codes > 0, _class_views(sample, problem.objective.model.of_starts.moments)
+    labelled, views = classes.codes > 0, _class_views(sample, problem.objective.model.for_starts.moments)
     starts = [] if classes.n_free else [_partitioned(on_sample, sample, labelled, views[0], rng, 0)]
     is_random = len(classes.owners) > classes.owners.max() + 1
     if is_random or not labelled.all():
@@ -880,7 +876,7 @@ def _partitioned(
     """Return the statistics of assigning the rows of a mask to the nearest centre that they may belong to."""
     moments = problem.objective.model.moments
     centres = view.in_own_units(_centres(view.rows, sample.known, rng)) + sample.survey.centre
-    rows = sample.subset(np.flatnonzero(mask)).with_classes(sample.known.of_rows(mask))
+    rows = sample.subset(np.flatnonzero(mask)).with_classes(sample.known.for_rows(mask))
     for remaining_passes in range(n_passes, -1, -1):
         statistics = partition(rows, centres, view.metric, moments, problem.n_threads)
         if remaining_passes:
@@ -980,13 +976,13 @@ def start_of_heavy_tails(
     if not (high > low).all():
         return None
     noise = Noise(low, high, LEAST_NOISE)
-    beside = problem._replace(objective=replace(problem.objective.of_components, noise=noise))
+    beside = problem._replace(objective=replace(problem.objective.for_starts, noise=noise))
     begin = noisy_start(beside, n_components, noise.share, start, rng)
     with beside.e_step() as e_step:
         mixture = beside.run(e_step, Beginning(begin), _TO_HEAVY_TAILS).go().result.parameters
     if not mixture.weights.sum() > 0:
         return None
-    begun, spread = mixture.of_components(np.arange(n_components)), np.diag(np.sqrt(noise.variances))
+    begun, spread = mixture.for_components(np.arange(n_components)), np.diag(np.sqrt(noise.variances))
     away = (np.vstack([spread, noise.means - mean]) for mean in begun.means)  # of rows in the box, from each component
     whitened = (begun.model.layout.whitened(begun.whiteners, k, rows) for k, rows in enumerate(away))
     with np.errstate(over="ignore"):  # ∞ is far away, too

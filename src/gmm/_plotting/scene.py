@@ -166,7 +166,7 @@ def ellipse(mixture: MixtureParameters, k: int | np.intp, content: float) -> Arr
     angles = np.linspace(0, 2 * np.pi, 181)
     variances, axes = np.linalg.eigh(mixture.covariances[k])
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    radius = mixture.tails.of_components(k).radius(content)
+    radius = mixture.tails.for_components(k).radius(content)
     return np.asarray(mixture.means[k] + radius * circle * np.sqrt(np.maximum(variances, 0)) @ axes.T)
 
 
@@ -570,7 +570,7 @@ def limits(scene: Scene, view: View) -> Array:
     components, so that outliers do not squeeze everything else. The legend counts what lies outside.
     """
     points, mixture = view.project(scene.used.rows), view.marginal(scene.mixture)
-    radii = [mixture.tails.of_components(k).radius(_OUTERMOST) for k in range(mixture.n_components)]
+    radii = [mixture.tails.for_components(k).radius(_OUTERMOST) for k in range(mixture.n_components)]
     reach = np.maximum(radii, _REACH)[:, None] * axis_deviations(mixture)
     low, high = mixture.means - reach, mixture.means + reach
     order = np.argsort(-mixture.weights, kind="stable")

@@ -197,7 +197,7 @@ class IncompleteSource(SameRows):
         weight = None if ones else weights_of(self.sample_weight, there)
         base, filled = (None if rows is None else _rows_where(rows, there, weight) for rows in (self.base, self.filled))
         assert base is not None  # as there are rows
-        other = IncompleteSource(base.with_gaps(), weight, filled, errors=self.errors.of_rows(there))
+        other = IncompleteSource(base.with_gaps(), weight, filled, errors=self.errors.for_rows(there))
         vars(other)["feature_names"] = self.feature_names
         return other
 
@@ -213,7 +213,7 @@ class IncompleteSource(SameRows):
         """Return the rows with these indices, which increase, in memory, with their gaps."""
         weight = weights_of(self.sample_weight, indices)
         rows = ArraySource(self.take(indices), weight)
-        return IncompleteSource(rows, weight, self.subset(indices), errors=self.errors.of_rows(indices))
+        return IncompleteSource(rows, weight, self.subset(indices), errors=self.errors.for_rows(indices))
 
     def taken_as_exact(self) -> IncompleteSource:
         """Return the rows as they were measured, without their errors."""
@@ -341,7 +341,7 @@ class FilledSource(SameRows):
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, which increase."""
         part = Chunk(0, self.base.take(indices), weights_of(self.base.sample_weight, indices))
-        return self.base.rows_filled(part, self.base.errors.of_rows(indices), self.fill)
+        return self.base.rows_filled(part, self.base.errors.for_rows(indices), self.fill)
 
 
 def _common_step(ranges: list[tuple[float, float, float]]) -> float:

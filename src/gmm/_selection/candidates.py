@@ -38,7 +38,7 @@ _RACES = 4  # of fresh starts: models come by layout, as tasks of one number of 
 def of_other_model(parameters: MixtureParameters, statistics: SufficientStatistics, model: CovarianceModel) -> Start:
     """Return the start of a model that a mixture of another one with these statistics is."""
     both = not parameters.model.stored_whole and not model.stored_whole
-    return parameters.of_model(model) if both else statistics
+    return parameters.for_model(model) if both else statistics
 
 
 @cache
@@ -90,7 +90,7 @@ class Starts:
         sample = replace(sample, rows=np.ascontiguousarray(sample.rows, dtype=np.float64))
         low, high = sample.survey.box
         self._extent = np.where(high > low, high - low, 1.0)
-        layouts = list(dict.fromkeys(model.of_starts.moments for model in request.models))
+        layouts = list(dict.fromkeys(model.for_starts.moments for model in request.models))
         of_diagonals = set(layouts) == {DIAGONAL, SPHERICAL}
         self.moments = layouts[0] if len(layouts) == 1 else DIAGONAL if of_diagonals else FULL
         n_threads = template.n_threads
@@ -179,7 +179,7 @@ def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, off
     if not layout.whole:
         return splits_of_widest(parameters, offset)[:_SPLITS]
     principal = layout.principal(parameters.covariances)
-    statistics = diagnostics.statistics.reduced(parameters.model.moments).grown()
+    statistics = diagnostics.statistics.reduced(parameters.model.moments).with_empty()
     measured = K > 1 and _measured(parameters)
     gains = split_gains(diagnostics) if measured else _widths(parameters, layout, principal)
     axes = gains.argmax(axis=1)
@@ -195,7 +195,7 @@ def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureP
     """
     if not _measured(parameters):
         lightest = np.argsort(parameters.weights, kind="stable")[:_DROPS]
-        others = (parameters.of_components(np.arange(parameters.n_components) != j) for j in lightest)
+        others = (parameters.for_components(np.arange(parameters.n_components) != j) for j in lightest)
         return [each.with_noise(parameters.noise, parameters.noise_weight) for each in others]
     losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnostics))
     least = [j for j in np.argsort(losses, kind="stable")[:_DROPS] if losses[j] < np.inf]

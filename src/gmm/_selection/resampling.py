@@ -494,12 +494,12 @@ class _Fits(NamedTuple):
         parameters = fitted_parameters(null)
         source = _source(rows)
         max_ratio = check_max_ratio(null.max_ratio, parameters.model, self.n_components + 1)
-        objective = Objective(parameters.model, null.reg_covar, max_ratio=max_ratio).beside(parameters)
+        objective = Objective(parameters.model, null.reg_covar, max_ratio=max_ratio).for_mixture(parameters)
         problem = Problem(source, objective, self.parameters["n_threads"])
         splits: Iterable[Start]
         if parameters.model.stored_whole:
             with problem.e_step() as e_step:
-                grown = e_step(parameters.whitened()).grown()
+                grown = e_step(parameters.whitened()).with_empty()
             (K, d), layout, covariances = parameters.means.shape, parameters.model.layout, parameters.covariances
             splits = [grown.split(k, K, OFFSET * layout.widest(covariances, k, d)) for k in range(K)]
         else:

@@ -337,7 +337,7 @@ def _refits(
     """Yield fits to rows in memory with random weights, in order; None for one with a degenerate component."""
     mixture, weight = fitted_parameters(model), rows.weights
     settings = fit_settings(model, rows, mixture.model)
-    problem = Problem(rows.with_classes(known), settings.objective.beside(mixture), settings.n_threads)
+    problem = Problem(rows.with_classes(known), settings.objective.for_mixture(mixture), settings.n_threads)
     passes = max(model.max_iter, _FEWEST_PASSES)
     solver = settings.solver._replace(tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
     K, total, clusters = mixture.n_components, weight.sum(), _labels(mixture, rows, model.n_threads)
@@ -480,7 +480,7 @@ def deviations_by_information(
             f'method="information" makes two passes for each parameter: expected up to {_MOST_NUMBERS:,} numbers in '
             f"weights, means and covariances, got {number:,}; the bootstrap has no such limit"
         )
-    objective = Objective(model, ridge).beside(mixture)
+    objective = Objective(model, ridge).for_mixture(mixture)
     with Problem(source, objective, n_threads).e_step() as e_step:
 
         def em(point: Array) -> Array:

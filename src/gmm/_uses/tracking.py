@@ -84,7 +84,7 @@ class _Objects(NamedTuple):
         """Return some of the objects."""
         noise, share = self.mixture.noise, 1 - float(self.mixture.weights[indices].sum())
         return _Objects(
-            self.mixture.of_components(indices).with_noise(noise, max(_LEAST_NOISE, share)),
+            self.mixture.for_components(indices).with_noise(noise, max(_LEAST_NOISE, share)),
             self.statistics.reordered(indices),
             *(values[indices] for values in self[2:]),
         )
@@ -93,7 +93,7 @@ class _Objects(NamedTuple):
         """Return the objects and new ones."""
         one, two = self.mixture, born.mixture
         parts = (one.weights, two.weights), (one.means, two.means), (one.covariances, two.covariances)
-        mixture, statistics = _like(one, *map(np.concatenate, parts)), self.statistics.beside(born.statistics)
+        mixture, statistics = _like(one, *map(np.concatenate, parts)), self.statistics.joined(born.statistics)
         return _Objects(mixture, statistics, *map(np.concatenate, zip(self[2:], born[2:], strict=True)))
 
 

@@ -7,8 +7,8 @@ the first value that is not a real number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from os import PathLike
+from types import SimpleNamespace
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
@@ -318,14 +318,6 @@ def as_table(X: Any) -> Table | None:
     return None
 
 
-@dataclass(frozen=True, eq=False)
-class _Columns:
-    """Columns at equal distances in memory, as numpy's array protocol describes a matrix; keeps them alive."""
-
-    columns: Sequence[FloatArray]
-    __array_interface__: dict[str, Any]
-
-
 def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
     """Return columns as a matrix without a copy, if they lie at equal distances in memory; else None."""
     if not columns:
@@ -343,7 +335,7 @@ def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
         "strides": (*first.strides, step),
         "data": (places[0], True),
     }
-    return np.asarray(_Columns(columns, interface))
+    return np.asarray(SimpleNamespace(columns=columns, __array_interface__=interface))  # keeps the columns alive
 
 
 def _column_floats(column: Any, j: int, names: Sequence[object]) -> FloatArray:
