@@ -176,7 +176,7 @@ def imputed(
     if not source.in_patterns:
         return rows
     if source.read.resident is None:  # where products have the rounding of rows that are there at once
-        source = IncompleteSource.of(ArraySource(rows.copy()))
+        source = IncompleteSource.from_rows(ArraySource(rows.copy()))
     responsibilities = Scorer(mixture, n_threads).responsibilities(source)
     whitened, patterns = mixture.whitened(), source.patterns
     for number, indices, _ in source.pieces():

@@ -438,7 +438,7 @@ def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHIN
         "error_covariance": source.errors,
         "missing values": source.in_patterns,
         "rows beyond memory": source.without_gaps.resident is None,
-        "rows in partitions": not source.here,
+        "rows in partitions": not source.is_local,
     }
     check_together(features)
 

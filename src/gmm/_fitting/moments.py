@@ -95,7 +95,7 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
         one = one_component(problem, ROUGHLY).whitened()
     except SingularMatrixError:
         return source
-    return source.filled_by(_filling(one, source.patterns, spread=any(model.layout is FULL for model in models)))
+    return source.with_fill(_filling(one, source.patterns, spread=any(model.layout is FULL for model in models)))
 
 
 def _filling(one: WhitenedMixture, patterns: list[Pattern], *, spread: bool) -> Fill:
@@ -231,7 +231,7 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
         with suppress(SingularMatrixError):
             if layout.code not in mixtures:  # once for all fits to them
                 objective = Objective(stored_as(FULL if layout is TIED else layout))
-                mixtures[layout.code] = one_component(Problem(source.taken_as_exact(), objective, n_threads))
+                mixtures[layout.code] = one_component(Problem(source.without_errors(), objective, n_threads))
             (mean,), (covariance,) = mixtures[layout.code].means, mixtures[layout.code].covariances
             # Where columns follow from others, rounding decides whether the fit ends by such an error.
             if layout is DIAGONAL or not are_collinear(covariance):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -19,8 +18,8 @@ from gmm._blas import blas_alone
 from gmm._lazy import cached_property
 from gmm._passes.e_step import ComponentDiagnostics, EStep, Output, RowResults, Totals
 from gmm._rows.incomplete import LANES, IncompleteSource
-from gmm._rows.partitions import Expected, IncompletePartitions
-from gmm._rows.sources import Chunk, Pattern, Piece, chunks_in_order
+from gmm._rows.partitions import IncompletePartitions, PartitionReader
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, chunks_in_order
 from gmm._values.completion import Blur, BlurredMixture, Completion, Deconvolution, Gaps
 from gmm._values.errors import lower_triangle
 from gmm._values.layouts import FULL, TIED, Array, Layout
@@ -224,7 +223,7 @@ class IncompleteEStep(_OverGaps):
                 needs: dict[str, Output] = {name: True for name, into in results._asdict().items() if into is not None}
                 outputs = RowResults.room(len(piece.indices), K, self._source.dtype, **needs)
                 plan = prepared(at).plans[i]
-                unweighed = piece._replace(rows=replace(piece.rows, sample_weight=None))
+                unweighed = piece._replace(rows=ArraySource(piece.rows.rows))
                 self._walk(self._groups[at].parts[i], plan, 0, unweighed, **outputs._asdict())
             for into, of_rows in zip(results, outputs, strict=True):
                 if into is not None and of_rows is not None:
@@ -246,7 +245,7 @@ class ElsewhereEStep(_OverGaps):
         super().__init__(source, moments, **how)
         self._over_all = how
         origin = source.survey.centre if how["origin"] is None else how["origin"]
-        self._task = partial(_sums_of_partition, source.base.expected, source.by_key, moments, origin)
+        self._task = partial(_sums_of_partition, source.base.reader, source.by_key, moments, origin)
 
     def rounded(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
@@ -266,7 +265,7 @@ class ElsewhereEStep(_OverGaps):
 
 
 def _sums_of_partition(
-    expected: Expected,
+    reader: PartitionReader,
     by_key: dict[Any, Pattern],
     moments: Layout,
     origin: Array,
@@ -278,7 +277,7 @@ def _sums_of_partition(
     totals: bool = False,
 ) -> Array | float:
     """Pass over the rows of a partition, on one thread: its sums, of all columns, add up; those of no rows are 0."""
-    rows = expected.rows(number, partition)
+    rows = reader.rows(number, partition)
     if not rows.n_rows:
         return 0.0
     source = IncompleteSource(rows, rows.sample_weight).among(by_key)

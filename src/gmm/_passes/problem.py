@@ -26,7 +26,7 @@ def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None
     if source.in_patterns:
         from gmm._passes.incomplete import ElsewhereEStep, IncompleteEStep
 
-        steps = IncompleteEStep if source.here else ElsewhereEStep
+        steps = IncompleteEStep if source.is_local else ElsewhereEStep
     return steps(source, moments, n_threads=n_threads, origin=origin)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache, lru_cache
 
 import numpy as np
@@ -32,7 +31,7 @@ from gmm._values.statistics import SufficientStatistics
 
 _SPLITS = 4  # components of the smaller mixture to split, one in each start
 _DROPS = 4  # components of the larger one to drop, one in each start
-_RACES = 4  # of fresh starts: models come by layout, as tasks of one number of components do
+_REMEMBERED = 4  # of fresh starts: models come by layout, as tasks of one number of components do
 
 
 def of_other_model(parameters: MixtureParameters, statistics: SufficientStatistics, model: CovarianceModel) -> Start:
@@ -87,7 +86,7 @@ class Starts:
         self._start = STARTS[str(template.init_params)]
         self._several = template.init_params == "kmeans"
         self._seeds, self._places = seeds, None if request.fixed is None else request.fixed.mixture.means
-        sample = replace(sample, rows=np.ascontiguousarray(sample.rows, dtype=np.float64))
+        sample = sample.with_changes(rows=np.ascontiguousarray(sample.rows, dtype=np.float64))
         low, high = sample.survey.box
         self._extent = np.where(high > low, high - low, 1.0)
         layouts = list(dict.fromkeys(model.for_starts.moments for model in request.models))
@@ -95,7 +94,7 @@ class Starts:
         self.moments = layouts[0] if len(layouts) == 1 else DIAGONAL if of_diagonals else FULL
         n_threads = template.n_threads
         self._settings = FitSettings(1, Objective(stored_as(self.moments), template.reg_covar), n_threads)
-        self._race_rows = lru_cache(_RACES)(self._race_rows_over)
+        self._partitions = lru_cache(_REMEMBERED)(self._partitions_over)
         self._portfolios = [
             Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads)
             for rows in (sample, *(dense_parts(sample, noise) if noise else ()))
@@ -129,35 +128,34 @@ class Starts:
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> Start:
         """Return one start of a cell by itself, another one for each `number`."""
         K = settings.n_components
-        settings, sample = settings._replace(n_threads=n_threads), self._sample_of(K, number)
+        settings, (sample, rng) = settings._replace(n_threads=n_threads), self._drawn(K, number)
         if settings.objective.tails:
-            on_sample, rng = settings.problem(self._portfolios[0].sample), self._rng(K, number)
+            on_sample = settings.problem(self._portfolios[0].sample)
             begun = start_of_heavy_tails(on_sample, K, lambda rows: self._start(rows, settings, rng), rng)
             if begun is not None:
                 return begun
+            _, rng = self._drawn(K, number)
         if self._several:
             problem = settings.start_problem(sample)
             free = stored_as(problem.objective.model.moments)
-            return self._in_places(
-                self._race_rows(K, number, free, schedule_for(problem, K)).winner(problem, Judge.LIKELIHOOD)
-            )
-        return self._in_places(self._start(sample, settings, self._rng(K, number)))
+            partitions = self._partitions(K, number, free, schedule_for(problem, K))
+            return self._in_places(partitions.winner(problem, Judge.LIKELIHOOD))
+        return self._in_places(self._start(sample, settings, rng))
 
-    def _sample_of(self, n_components: int, number: int) -> ArraySource:
+    def _drawn(self, n_components: int, number: int) -> tuple[ArraySource, np.random.Generator]:
+        """Return the rows of a fresh start, and what draws it."""
         portfolios = self._enough(n_components)
-        return portfolios[number % len(portfolios)].sample
+        rng = np.random.default_rng([self._seeds[0], n_components, number])
+        return portfolios[number % len(portfolios)].sample, rng
 
-    def _rng(self, n_components: int, number: int) -> np.random.Generator:
-        return np.random.default_rng([self._seeds[0], n_components, number])
-
-    def _race_rows_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> RaceRows:
-        sample, rng = self._sample_of(n_components, number), self._rng(n_components, number)
+    def _partitions_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> RaceRows:
+        sample, rng = self._drawn(n_components, number)
         return RaceRows(sample, free.moments, n_components, schedule, rng)
 
     def halfway(self, statistics: SufficientStatistics, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return the mean of a solution's statistics and of those of a random partition."""
         K = len(statistics.counts)
-        other = self._portfolios[0].by_rows(K, statistics.layout, self._rng(K, number), n_threads)
+        other = self._portfolios[0].by_rows(K, statistics.layout, self._drawn(K, number)[1], n_threads)
         return other + statistics.scaled(other.weight / statistics.weight)
 
 

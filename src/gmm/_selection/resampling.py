@@ -515,7 +515,7 @@ class _Fits(NamedTuple):
 
 
 def _source(rows: NDArray[Any]) -> Source:
-    return IncompleteSource.of(ArraySource(rows)) if np.isnan(rows).any() else ArraySource(rows)
+    return IncompleteSource.from_rows(ArraySource(rows)) if np.isnan(rows).any() else ArraySource(rows)
 
 
 class _NoSoundFitError(ValueError):

@@ -77,11 +77,11 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
     """
     if not check_boolean(standardize, "standardize"):
         return source, noise, None
-    refuse("standardize", {"rows in partitions": not source.here})
+    refuse("standardize", {"rows in partitions": not source.is_local})
     units = _standard_deviations(source)
-    scaled = source.through(units.from_rows) or FactorySource(partial(_blocks, source, units))
+    scaled = source.mapped(units.from_rows) or FactorySource(partial(_blocks, source, units))
     if source.errors:
-        scaled = scaled.anew(errors=source.errors.scaled(units.scales))
+        scaled = scaled.with_changes(errors=source.errors.scaled(units.scales))
     return scaled, units.from_noise(noise), units
 
 

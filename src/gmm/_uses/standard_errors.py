@@ -349,7 +349,7 @@ def _refits(
         else:
             shares = rng.standard_gamma(weight + 0.0)  # of w rows, the sum of w exponentials; −0 is refused
             random = shares * (total / shares.sum())
-        reweighed = problem._replace(rows=rows.anew(sample_weight=random, known=known), n_threads=n_threads)
+        reweighed = problem._replace(rows=rows.with_changes(sample_weight=random, known=known), n_threads=n_threads)
         try:
             with reweighed.e_step() as e_step:
                 end = reweighed.run(e_step, Beginning(mixture), solver).go().parameters

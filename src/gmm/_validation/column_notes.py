@@ -323,18 +323,17 @@ class ColumnKinds:
         least, places = self._distinct[j] or (values[0] - self._span, np.zeros(2 * self._span + 1, np.bool_))
         marked = (values - least).astype(np.intp)
         free = not places[marked].any()
-        places[marked], self._distinct[j] = True, (least, places)
+        places[marked] = True
+        self._distinct[j] = least, places
         return free
 
     def _numbers_rows(self, j: int) -> bool:
         n, width = self._n_present[j], self._high[j] - self._low[j] + 1
-        dense = j in self._distinct and width <= n + n // 4
-        in_order = bool(self._increase[j]) and len(self._whole) > 1
         if not 2 * n > self._n_rows >= _FEW_ROWS:
             return False
-        return (
-            dense or in_order or (j in self._identifiers and len(np.unique(np.concatenate(self._identifiers[j]))) == n)
-        )
+        if (j in self._distinct and width <= n + n // 4) or (self._increase[j] and len(self._whole) > 1):
+            return True
+        return j in self._identifiers and len(np.unique(np.concatenate(self._identifiers[j]))) == n
 
     def _copy(self, pair: Rescaling) -> tuple[int, int]:
         """Return a copy and its original, which is no number of rows and no code if one of them is none."""
