@@ -68,7 +68,7 @@ from gmm._values.tails import NORMAL_TAILS
 def opened(
     estimator: Estimator,
     source: Source,
-    settings: fitting.fit.FitSettings,
+    settings: fitting.starts.FitSettings,
     seeds: tuple[int, ...],
     *,
     checkpoint: str | os.PathLike[str] | None,
@@ -285,7 +285,7 @@ def fit(
             how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "beginning": beginning}
             how["callback"] = _watch(self, callback, printer, source)
             if share:
-                best, rows, settings = fitting.trimming.fit_trimmed(rows, share, settings, settings_for, seeds, **how)
+                best, rows, settings = fitting.fit.fit_trimmed(rows, share, settings, settings_for, seeds, **how)
             else:
                 best, rows = fitting.fit.fit_mixture(rows, settings, journal, **how), source
     except SingularMatrixError as error:
@@ -443,7 +443,7 @@ def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHIN
     check_together(features)
 
 
-def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
+def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.starts.StartSettings:
     """Return where the parameters ask to begin."""
     K, d = int(mixture.n_components), source.n_features
     checks: dict[str, Callable[[Any], Array]] = {
@@ -453,7 +453,7 @@ def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> 
     }
     values = {name: vars(mixture).get(f"{name}_init") for name in checks}
     named = isinstance(mixture.init_params, str)
-    return fitting.fit.StartSettings(
+    return fitting.starts.StartSettings(
         method=str(mixture.init_params) if named else "",
         parts={name: checks[name](value) for name, value in values.items() if value is not None},
         responsibilities=None if named else _responsibilities(mixture, source),
@@ -494,7 +494,7 @@ def set_fitted(
     A `problem` to be continued keeps its bounds and the state of the accelerated solver; `trimmed` rows were left out.
     """
     parameters, weight = result.parameters, source.survey.weight
-    steps = fitting.degenerate.Resolution.of(source, mixture.reg_covar).steps
+    steps = fitting.degenerate.Resolution.from_source(source, mixture.reg_covar).steps
     past = Past(parameters, weight=weight, steps=steps, beside_errors=bool(source.errors), trimmed=trimmed)
     if problem is not None:
         past = past._replace(trace=result.trace or past_of(mixture).trace, solver_state=result.state, problem=problem)
@@ -511,7 +511,7 @@ def set_fitted(
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 
 
-def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
+def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.starts.FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
     objective = objective_of(mixture, source, model)
@@ -519,8 +519,8 @@ def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel)
 
 
 def settings_of(
-    mixture: FittedMixture, objective: Objective, start: fitting.fit.StartSettings
-) -> fitting.fit.FitSettings:
+    mixture: FittedMixture, objective: Objective, start: fitting.starts.StartSettings
+) -> fitting.starts.FitSettings:
     """Return how the parameters of an estimator ask to maximise an objective from a start."""
     solver = SolverSettings(  # in Python's types: products of a narrower one would overflow
         tolerance=float(mixture.tol),
@@ -529,4 +529,4 @@ def settings_of(
         bound_is_total=objective.prior.variational,
     )
     K = int(mixture.n_components)
-    return fitting.fit.FitSettings(K, objective, start, solver, mixture.n_threads, vars(mixture).get("refine"))
+    return fitting.starts.FitSettings(K, objective, mixture.n_threads, start, solver, vars(mixture).get("refine"))

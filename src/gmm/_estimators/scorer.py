@@ -155,7 +155,7 @@ class Scorer(NamedTuple):
         if self.parameters.n_components == 1:
             return None
         limit = inf if max_ratio is None else float(max_ratio)
-        one = fitting.noisy.one_beside_noise if noise else fitting.moments.one_component
+        one = fitting.moments.one_beside_noise if noise else fitting.moments.one_component
         highest, starts = -inf, [source]
         if noise and source.in_patterns:  # whatever its gaps are filled with: there may be several optima
             plain = source.with_fill(None)

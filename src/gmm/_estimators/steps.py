@@ -28,7 +28,8 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import ill_defined, warn_of_repairs
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import InvalidParameterError, raisable
-from gmm._fitting.fit import FitSettings, SteppedPass, iter_passes
+from gmm._fitting.fit import SteppedPass, iter_passes
+from gmm._fitting.starts import FitSettings
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source_to_fit
 from gmm._rows.sources import ArraySource

@@ -16,8 +16,9 @@ from gmm._estimators.factors import stored_beside
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Judge
-from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
+from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.moments import prior_of
+from gmm._fitting.starts import FitSettings, StartSettings
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import suggestion
 from gmm._validation.combinations import check_together, refuse

@@ -22,9 +22,9 @@ from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import ConvergenceWarning, warn
 from gmm._fitting.degenerate import Resolution, degenerate_components
-from gmm._fitting.racing import Start, best_of, has_degenerate, short_runs
 from gmm._fitting.sampling import common_seed, start_seeds
 from gmm._fitting.split_merge import OFFSET
+from gmm._fitting.starts import Start, best_of, has_degenerate, short_runs
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Problem
 from gmm._public import publish
@@ -482,7 +482,7 @@ class _Fits(NamedTuple):
                 break
             with suppress(SingularMatrixError):
                 fit = start.fit(rows)
-                loglik, of_rows = fit.log_likelihood(rows), Resolution.of(source, fit.reg_covar)
+                loglik, of_rows = fit.log_likelihood(rows), Resolution.from_source(source, fit.reg_covar)
                 if loglik > highest and not degenerate_components(fitted_parameters(fit), of_rows).any():
                     best, highest = fit, loglik
         if best is None:
@@ -504,8 +504,7 @@ class _Fits(NamedTuple):
             splits = [grown.split(k, K, OFFSET * layout.widest(covariances, k, d)) for k in range(K)]
         else:
             splits = splits_of_widest(parameters, OFFSET)
-        results = short_runs(problem, splits, _SPLIT_PASSES)
-        best = results[best_of(problem, results)]
+        best = best_of(problem, short_runs(problem, splits, _SPLIT_PASSES))
         return None if best is None or has_degenerate(problem, best) else best.parameters
 
     def _with_halves(self, null: GaussianMixture) -> GaussianMixture:
