@@ -141,7 +141,7 @@ def _remedy(field: pa.Field) -> str:
     return f"; {remedy}" if remedy else ""
 
 
-def unsaid(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:
+def further_notes(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:
     """Return what a search notes of the fitted columns and these notes do not say.
 
     Codes and identifiers among columns that the user `named` are meant.
@@ -208,7 +208,7 @@ class Rows:
         """Numbers in the table, from 1, of some of the rows, counted from 0."""
         return np.arange(first + 1, stop + 1) if self.indices is None else self.indices[first:stop] + 1
 
-    def own(self, names: Sequence[str]) -> Iterator[pa.Table]:
+    def table_columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Read columns of the table as they are, for these rows; "all" alone are all.
 
         Raises
@@ -268,7 +268,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         rows = _with_values(replace(rows, source=source))
         if label is not None:
             blocks = (block[label] for block in table.columns([label]))
-            rows = replace(rows, labels=Labels.of(blocks, options.na, rows.indices))
+            rows = replace(rows, labels=Labels.from_column(blocks, options.na, rows.indices))
     messages = (in_options(str(warning.message), options) for warning in caught)
     notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes)
     if rows.in_memory:

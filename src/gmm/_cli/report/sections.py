@@ -307,8 +307,8 @@ class Narrative(NamedTuple):
     warnings : sequence of str
     section : Section
         Why this mixture.
-    reached : str
-        What was reached, and in which time, as sentences.
+    objective : str
+        What the fit maximises, and its duration, as sentences.
     terms : Html
         Entries of the glossary.
     remark : str
@@ -320,7 +320,7 @@ class Narrative(NamedTuple):
     summary: str
     warnings: Sequence[str]
     section: Section
-    reached: str
+    objective: str
     terms: Html
     remark: str = ""
     subject: str = "The fit"
@@ -659,7 +659,7 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
         warnings=warnings,
         section=Section("choice", "Why this mixture", _choice(result, rivals, pictures)),
         subject="The chosen mixture",
-        reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
+        objective=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
         f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",
         terms=render("terms_search", weighted=result.rows.weights is not None),
     )
@@ -677,7 +677,7 @@ def _choice(result: Result, rivals: Sequence[tuple[int, str, float]], pictures: 
         criterion=title(search.criterion),
         score=of_search.text_of(search.criterion, search.scores[search.best_index]),
         K=model.n_components,
-        searched=result.searched,
+        model_name=result.model_name,
         covariances=covariance_sentence(shape, model.n_components, len(result.rows.names)),
         tails=f"{heavy} than normal ones, so that rows far away count little." if tails else "",
         compared=compared_sentence(len(ranked), n_cells, tried, n_kinds) if n_cells > 1 else "",
@@ -732,7 +732,7 @@ def posterior_narrative(result: Posterior) -> Narrative:
         summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
         warnings=warnings,
         section=Section("posterior", "What is left, and how certain it is", section),
-        reached=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
+        objective=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
         terms=render("terms_posterior"),
     )
 
@@ -771,7 +771,7 @@ def trimmed_narrative(result: Trimmed) -> Narrative:
         summary=summary_sentence(n, [n], rows.n_rows - result.n_outside, rows.names),
         warnings=[*([] if model.converged_ else [f"The fit had {ending(model)}."]), *result.doubts],
         section=Section("choice", "The rows left out", section),
-        reached=f"{figures}The fit took {result.seconds:.2g} s.",
+        objective=f"{figures}The fit took {result.seconds:.2g} s.",
         terms=render("terms_trimmed"),
     )
 
