@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -175,27 +175,21 @@ def _restore(
     if header["dtype"] not in ("float32", "float64"):
         raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
     check_parameters(self)
-    past, of_fit = Past(parameters), dict[str, Any]()
+    d, of_fit = parameters.n_features, dict[str, Any]()
+    read: dict[str, Callable[[], Any]] = {
+        "shrunk": lambda: check_choice(item(header, "shrunk", str), "shrunk", tuple(SHRUNK)),
+        "shrunk_by": lambda: check_array(arrays["shrunk_by"], "shrunk_by", (1 + d,)).astype(np.float64),
+        "beside_errors": lambda: item(header, "beside_errors", bool),
+        "weight_seen": lambda: positive(header, "weight_seen"),
+        "steps": lambda: _steps(arrays["steps"], d),
+        "trimmed": lambda: mask(arrays, "trimmed"),
+        "stream": lambda: values.stream_from_state(item(header, "stream", dict), arrays, parameters, self.reg_covar),
+    }
+    kept = {name: read_it() for name, read_it in read.items() if name in header or name in arrays}
+    past = Past(parameters, weight=kept.pop("weight_seen", 0.0), **kept)
     if "lower_bound" in header:
         best, traces = values.traces_from_state(header, arrays)
-        of_fit = fit_attributes(best, item(header, "lower_bound", float), traces)
-        past = past._replace(trace=best)
-    if "shrunk" in header:
-        past = past._replace(shrunk=check_choice(item(header, "shrunk", str), "shrunk", tuple(SHRUNK)))
-    if "shrunk_by" in arrays:
-        worth = check_array(arrays["shrunk_by"], "shrunk_by", (1 + parameters.n_features,))
-        past = past._replace(shrunk_by=worth.astype(np.float64))
-    if "beside_errors" in header:
-        past = past._replace(beside_errors=item(header, "beside_errors", bool))
-    if "weight_seen" in header:
-        past = past._replace(weight=positive(header, "weight_seen"))
-    if "steps" in arrays:
-        past = past._replace(steps=_steps(arrays["steps"], parameters.n_features))
-    if "trimmed" in arrays:
-        past = past._replace(trimmed=mask(arrays, "trimmed"))
-    if "stream" in header:
-        stream = values.stream_from_state(item(header, "stream", dict), arrays, parameters, self.reg_covar)
-        past = past._replace(stream=stream)
+        of_fit, past = fit_attributes(best, item(header, "lower_bound", float), traces), past._replace(trace=best)
     set_mixture(self, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
     restore_classes(self, header, parameters.n_components)
 
