@@ -287,8 +287,8 @@ class MixtureOutcome(Outcome):
         parts += [f" of {model.n_components} in use"] * isinstance(model, BayesianGaussianMixture)
         parts += [] if self.n_clusters is None else [f" in {counted(self.n_clusters, 'cluster')}"]
         parts += [f", {self.model_name}"]
-        parts += [] if options.prior is None else [f", {options.prior} prior"]
-        parts += [] if options.max_ratio is None else [f", eigenvalue ratio at most {options.max_ratio:g}"]
+        guards = {"prior": ", {} prior", "max_ratio": ", eigenvalue ratio at most {:g}"}
+        parts += [text.format(vars(options)[name]) for name, text in guards.items() if vars(options)[name] is not None]
         if self.left_out is not None:
             parts.append(f", {counted(self.n_outside, 'row')} left out")
         elif options.noise:

@@ -509,11 +509,12 @@ def _check_finite(rows: Rows, options: argparse.Namespace) -> None:
     place = next(iter(infinite), None)
     if place is not None:
         row, column = map(int, place)
-        missing = np.isnan(rows.source.take(np.array([row]))[0, column])
-        what = "a missing" if missing else "an infinite"
-        instead = f", or use --drop-missing in place of --blocks; {_INSTEAD[options.command]}"
+        what, instead = "an infinite", ""
+        if np.isnan(rows.source.take(np.array([row]))[0, column]):
+            what = "a missing"
+            instead = f", or use --drop-missing in place of --blocks; {_INSTEAD[options.command]}"
         where = f"row {rows.numbers(row, row + 1)[0]}, column {rows.names[column]!r}"
-        raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead if missing else ''}")
+        raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead}")
 
 
 def _check_weights(weights: NDArray[np.floating], column: str, indices: NDArray[np.intp] | None) -> None:

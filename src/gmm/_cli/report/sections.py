@@ -588,31 +588,22 @@ def trust(result: MixtureOutcome) -> Html | None:
     patterns = _PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0
     if len(absent) * model.n_components * d * d + patterns > _MOST_WORK:
         return None
-    errors, why, stability, alike, overlapping = None, "", None, "", False
-    if result.total_weight < model.n_parameters_:
-        why = "there are fewer rows than free parameters"
-    else:
-        try:
-            errors = standard_errors(
-                model, result.rows.source, n_replicates=_REFITS, random_state=result.options.random_state
-            )
-        except SingularMatrixError:
-            why = COLLAPSED
+    values: dict[str, Any] = {"why": "", "stability": None, "n_refits": 0, "table": "", "n_columns_hidden": 0}
+    values |= {"alike": "", "overlapping": False}
     if model.n_components > 1:
-        if errors is not None:
-            assert errors.adjusted_rand is not None  # there were refits
-            stability = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
-        alike, overlapping = _alike(overlap(model, n_samples=_DRAWN))
-    return render(
-        "trust",
-        n_refits=0 if errors is None else _REFITS - errors.n_left_out,
-        why=why,
-        stability=stability,
-        alike=alike,
-        overlapping=overlapping,
-        table="" if errors is None else _table_of_errors(result, errors),
-        n_columns_hidden=0 if errors is None else d - COLUMNS_SHOWN,
-    )
+        values["alike"], values["overlapping"] = _alike(overlap(model, n_samples=_DRAWN))
+    if result.total_weight < model.n_parameters_:
+        return render("trust", **values | {"why": "there are fewer rows than free parameters"})
+    seed = result.options.random_state
+    try:
+        errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=seed)
+    except SingularMatrixError:
+        return render("trust", **values | {"why": COLLAPSED})
+    values |= {"n_refits": _REFITS - errors.n_left_out, "n_columns_hidden": d - COLUMNS_SHOWN}
+    if model.n_components > 1:
+        assert errors.adjusted_rand is not None  # there were refits
+        values["stability"] = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
+    return render("trust", **values | {"table": _table_of_errors(result, errors)})
 
 
 def _table_of_errors(result: MixtureOutcome, errors: StandardErrors) -> Html:
