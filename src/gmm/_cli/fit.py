@@ -496,7 +496,8 @@ def fit(options: argparse.Namespace) -> None:
             output.write_json(None, result.document())
         else:
             result.show(screen)
-            screen.announce_files(out, *files)
+            for line in ("", f"written to {out}: {', '.join(files)}") if files else ():
+                screen.line(line)
     finally:  # also for a reader that has gone, as head -1 has
         if isinstance(result, MixtureOutcome):
             _draw(result, screen, report, origin)
