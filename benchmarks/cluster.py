@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from time import perf_counter, process_time, thread_time
 from typing import Any
@@ -102,7 +103,7 @@ def measured(n_workers: int, n: int, K: int, size: int, repeats: int) -> Cost:
     from gmm import GaussianMixture
     from gmm._em import Plan
     from gmm._rows.dask import DaskSource
-    from gmm._rows.partitions import Expected, Opening, Pass
+    from gmm._rows.partitions import pass_sums
 
     with LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
         rows = da.random.default_rng(0).normal(size=(n, FEATURES), chunks=(size, FEATURES)).persist()
@@ -117,7 +118,7 @@ def measured(n_workers: int, n: int, K: int, size: int, repeats: int) -> Cost:
             sums = source.summed(plan)
             walls.append(perf_counter() - wall)
             rests.append(process_time() - rest)
-        task = Pass(plan, Expected((size,) * -(-n // size), rows.dtype, Opening()))
+        task = partial(pass_sums, plan, source.reader)
         seconds = median(sum(source.total(Timed(task))) for _ in range(repeats))
     return Cost(len(pickle.dumps(task)), sums.nbytes, seconds, median(rests), median(walls))
 

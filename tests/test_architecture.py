@@ -46,8 +46,8 @@ ROOMS = {
     """,
     "_passes": "stepwise | problem | em incomplete | e_step | solver",
     "_rows": """
-        entrance | dask opening | file_table partitions | incomplete npy parts | arrow blocks delimited |
-        ahead part | sources suffixes text_format writing
+        entrance file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks | ahead |
+        formats sources writing
     """,
     "_validation": "parameters | given | rows | _validation column_notes combinations scalars",
     "_candidates": "",
@@ -102,7 +102,7 @@ ESTIMATORS = {  # the only dataclasses that change
     "MixtureClassifier",
     "MixtureRegressor",
 }
-PYARROW = ["arrow", "delimited", "file_table", "part", "writing"]
+PYARROW = ["arrow", "delimited", "file_table", "tables", "writing"]
 # Rooms and modules that no other imports when it is loaded, and what they need.
 EXTRAS = {
     "_cli": {"jinja2", "pyarrow", "rich"},

@@ -281,7 +281,7 @@ def test_every_layout_takes_columns_in_any_order():
     rng, columns = np.random.default_rng(0), np.array([4, 1])
     for layout in map(layout_with_code, range(4)):
         matrices = rng.normal(size=layout.shape(K, D))
-        part = layout.dense(layout.of_columns(matrices, columns), K, 2)
+        part = layout.dense(layout.for_columns(matrices, columns), K, 2)
         np.testing.assert_array_equal(part, layout.dense(matrices, K, D)[:, columns][:, :, columns])
 
 

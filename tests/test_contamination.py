@@ -210,12 +210,12 @@ def test_samples_have_their_share_of_outliers(fitted):
 def test_ellipses_and_levels_hold_their_share_of_the_rows(fitted):
     two = fitted.marginal([0, 1])
     rows, labels = two.sample(60_000, random_state=0)
-    tails, rows = two._parameters.tails.of_components(0), rows[labels == 0]
+    tails, rows = two._parameters.tails.for_components(0), rows[labels == 0]
     for content in (0.5, 0.95):
         outline = ellipse(two._parameters, 0, content)
         assert Path(outline).contains_points(rows).mean() == pytest.approx(content, abs=0.01)
     alone = GaussianMixture.from_parameters([1.0], two.means_[:1], two.covariances_[:1])
-    alone._parameters = alone._parameters.with_other(tails=two._parameters.tails.of_components([0]))
+    alone._parameters = alone._parameters.with_other(tails=two._parameters.tails.for_components([0]))
     fall = alone.score_samples(rows) - alone.score_samples(two.means_[:1])
     for least in (-1, -3, -6):
         assert tails.content(least) == pytest.approx((fall > least).mean(), abs=0.01)
@@ -292,7 +292,7 @@ def test_nec_does_not_depend_on_the_order_of_components():
         X = draws.standard_cauchy((60, 1)) * np.where(draws.random((60, 1)) < 0.3, 30, 1)
         mixture = fitted_parameters(GaussianMixture(2, tails="contaminated", random_state=0).fit(X))
         of_one = [
-            Scorer(mixture.of_components(np.array(order))).log_likelihood_of_one(ArraySource(X), 1e-6)
+            Scorer(mixture.for_components(np.array(order))).log_likelihood_of_one(ArraySource(X), 1e-6)
             for order in ([0, 1], [1, 0])
         ]
         assert of_one[0] == pytest.approx(of_one[1], abs=1e-6)

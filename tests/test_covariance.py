@@ -249,7 +249,7 @@ def test_some_components_are_a_mixture_of_their_own(name):
     model, kept = covariance_model(name), np.array([2, 0])
     covariances = np.ascontiguousarray(reference.in_layout(drawn(name, 4), name))
     whole = MixtureParameters(np.array([0.2, 0.5, 0.3]), np.eye(3), covariances, model)
-    part = whole.of_components(kept)
+    part = whole.for_components(kept)
     np.testing.assert_allclose(part.weights, [0.6, 0.4])
     np.testing.assert_array_equal(part.means, whole.means[kept])
     of_part, of_whole = (reference.dense(one.covariances, name, len(one.weights), 3) for one in (part, whole))

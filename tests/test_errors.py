@@ -46,8 +46,8 @@ def blurred(n=400, d=4, seed=0, kind="both", matrices=True, gaps=False):
 
 def uncertain(X, errors, weight=None):
     return IncompleteSource.with_errors(
-        IncompleteSource.of(ArraySource(X, weight)) if np.isnan(X).any() else ArraySource(X, weight),
-        RowErrors.of(errors, len(X)),
+        IncompleteSource.from_rows(ArraySource(X, weight)) if np.isnan(X).any() else ArraySource(X, weight),
+        RowErrors.from_values(errors, len(X)),
     )
 
 

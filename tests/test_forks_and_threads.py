@@ -101,8 +101,8 @@ def test_forks_read_a_scratch_file_side_by_side():
     """Two processes that share the file must not share the place in it."""
     code = """
         import os, numpy as np, gmm
-        from gmm._rows import opening
-        opening._BLOCK_BYTES = 1000
+        from gmm._rows import blocks
+        blocks._BLOCK_BYTES = 1000
         rows = np.random.default_rng(0).normal(size=(20_000, 3))
         source = gmm.open_rows(lambda: [rows], scratch=True)
         assert source.n_rows == len(rows)

@@ -76,7 +76,7 @@ def test_a_candidate_is_its_twin(covariance_type, layout, weighted, single, kern
     bounds, path = reference.em(X, first, covariance_type, 3, weight=mass, reg_covar=RIDGE)
     expected, exact = path[-1], 1e-4 if single else 1e-9
     model = covariance_model(covariance_type)
-    got = MixtureParameters.estimated(one.estimate, Objective(model))
+    got = MixtureParameters.from_estimate(one.estimate, Objective(model))
     np.testing.assert_allclose(got.weights, expected[0], rtol=exact)
     np.testing.assert_allclose(got.means, expected[1], rtol=exact, atol=exact)
     np.testing.assert_allclose(reference.dense(got.covariances, covariance_type, K, D), expected[2], atol=10 * exact)
@@ -103,7 +103,7 @@ def test_the_statistics_of_a_candidate_are_those_of_its_mixture(covariance_type)
     problem = Problem(ArraySource(X), Objective(model, RIDGE))
     with problem.e_step() as e_step:
         updated = problem.beginning(e_step, one.statistics).parameters
-    got = MixtureParameters.estimated(one.estimate, Objective(model))
+    got = MixtureParameters.from_estimate(one.estimate, Objective(model))
     np.testing.assert_allclose(updated.means, got.means, rtol=1e-12)
     # An update of EVE or VVE begins from the last one, and leaves to the next what one turn in each plane does.
     np.testing.assert_allclose(updated.covariances, got.covariances, rtol=1e-3)
@@ -142,13 +142,13 @@ def test_components_are_dropped_as_in_the_twin(covariance_type, weighted, n_left
     larger.begin(scratch, CandidateView(rows, SPHERICAL.code, np.ones(1), np.zeros(D)), X[:seeds], n_lloyd=2, n_soft=2)
     larger.leave_view(scratch, rows)
     larger.run(scratch, rows, 2)
-    mixture = MixtureParameters.estimated(larger.estimate, Objective(model))
+    mixture = MixtureParameters.from_estimate(larger.estimate, Objective(model))
     parameters = mixture.weights, mixture.means, reference.dense(mixture.covariances, covariance_type, seeds, D)
     reduced = larger.without(scratch, rows, Objective(model, RIDGE).family((n_left, D)), 2)
     expected = reference.without_components(X, parameters, covariance_type, n_left, 2, **how)
     assert len(reduced) == 2
     for one, (weights, means, covariances) in zip(reduced, expected, strict=True):
-        got = MixtureParameters.estimated(one.estimate, Objective(model))
+        got = MixtureParameters.from_estimate(one.estimate, Objective(model))
         np.testing.assert_allclose(got.weights, weights, rtol=1e-9)
         np.testing.assert_allclose(got.means, means, rtol=1e-9, atol=1e-9)
         dense = reference.dense(got.covariances, covariance_type, n_left, D)

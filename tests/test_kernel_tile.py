@@ -33,7 +33,7 @@ def normalised(tile, zero_weights=0):
     n = tile.shape[1]
     log_evidence, responsibilities = np.empty(n), np.empty((n, len(log_offset)), dtype=tile.dtype)
     rows = np.ascontiguousarray(tile.T)
-    plan.score(_em.RowTable(rows, log_evidence=log_evidence, responsibility=responsibilities))
+    plan.score(_em.RowTable(rows, log_evidence=log_evidence, responsibilities=responsibilities))
     return responsibilities.T, log_evidence
 
 

@@ -233,9 +233,9 @@ OF_A_WALK = [
         lambda v: walk(scratch=begun(v)),
         [a_plan(DIAGONAL), a_plan(FULL, SPHERICAL), a_plan(form=0), a_plan(axes=whiteners(FULL))],
     ),
-    *cases("label", lambda v: rows_pass(label=np.zeros(v, np.intp)), [0, N - 1, N + 1]),
+    *cases("labels", lambda v: rows_pass(labels=np.zeros(v, np.intp)), [0, N - 1, N + 1]),
     *cases("log_evidence", lambda v: rows_pass(log_evidence=v), optional(flat(N))),
-    *cases("responsibility", lambda v: rows_pass(responsibility=v), tables(N, K)),
+    *cases("responsibilities", lambda v: rows_pass(responsibilities=v), tables(N, K)),
 ]
 OF_WHAT_IS_MERGED = [
     *(
@@ -496,7 +496,7 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: climb(family=None),
         lambda: a_loop().run_quasi_newton(None, None, **UNTIL),
-        lambda: a_loop().first_legs([], None, None, tolerance=1e-3, confirm_stop=True, **UNTIL),
+        lambda: a_loop().first_runs([], None, None, tolerance=1e-3, confirm_stop=True, **UNTIL),
         lambda: _loop.Loop(None, layout_with_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),

@@ -83,7 +83,7 @@ def test_the_widest_direction_is_the_first_axis():
 def test_columns_and_directions():
     stored, columns = covariances(), np.array([4, 0, 5])
     dense = written_out(stored)
-    np.testing.assert_allclose(LAYOUT.of_columns(stored, columns), dense[:, columns[:, None], columns])
+    np.testing.assert_allclose(LAYOUT.for_columns(stored, columns), dense[:, columns[:, None], columns])
     directions = np.random.default_rng(1).normal(size=(2, D))
     np.testing.assert_allclose(LAYOUT.projected(stored, K, directions), directions @ dense @ directions.T)
     np.testing.assert_allclose(LAYOUT.dense(LAYOUT.with_ridge(stored, 0.5), K, D), dense + 0.5 * np.eye(D), rtol=1e-12)

@@ -54,7 +54,7 @@ def mixture(covariance_type, d=4, K=3, seed=0, noise=NO_NOISE):
 
 
 def incomplete(X, weight=None):
-    return IncompleteSource.of(ArraySource(X, weight))
+    return IncompleteSource.from_rows(ArraySource(X, weight))
 
 
 def written_out(parameters):

@@ -453,7 +453,7 @@ def test_a_stream_and_halves_of_an_iteration_know_noise():
 def test_the_noise_of_a_mixture_is_uniform():
     noise = Noise(np.array([0.0, 10.0]), np.array([2.0, 15.0]))
     assert noise.log_density == pytest.approx(-np.log(10))
-    assert noise.of_columns(np.array([1])).log_density == pytest.approx(-np.log(5))
+    assert noise.for_columns(np.array([1])).log_density == pytest.approx(-np.log(5))
 
 
 def test_the_largest_share_of_a_row_may_be_noise(fitted):

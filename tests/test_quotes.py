@@ -5,7 +5,7 @@ import io
 import pytest
 
 import gmm
-from inside import QuotedText, TextFormat, TextPart
+from inside import QuotedText, TextFormat, text_part
 
 MANY = 300_000  # lines, more than a block of the parser
 
@@ -13,7 +13,7 @@ MANY = 300_000  # lines, more than a block of the parser
 def part(folder, text, *, whole):
     path = folder / "rows.csv"
     path.write_bytes(text)
-    return TextPart(str(path), str(path), TextFormat(), whole=whole)
+    return text_part(str(path), str(path), TextFormat(), whole=whole)
 
 
 def n_rows(part):
@@ -67,7 +67,7 @@ def test_other_quotes_are_read(record, whole, tmp_path):
     assert n_rows(part(tmp_path, BEGIN + record, whole=whole)) == 1
     table = part(tmp_path, b"\xef\xbb\xbf" + BEGIN + record * MANY, whole=whole)
     assert n_rows(table) == MANY
-    assert [str(kind) for kind in table.guessed.types] == ["int64", "string", "int64"]
+    assert [str(column.type) for column in table.columns.values()] == ["int64", "string", "int64"]
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -11,7 +11,6 @@ from inside import (
     SPHERICAL,
     ArraySource,
     Beginning,
-    Leg,
     MixtureParameters,
     Objective,
     PassRecord,
@@ -22,7 +21,7 @@ from inside import (
     WhitenedMixture,
     best_of,
     covariance_model,
-    first_legs,
+    first_runs,
     is_hopeless,
     short_runs,
 )
@@ -70,7 +69,7 @@ def test_short_runs_share_passes_and_are_those_of_each_start_alone():
 
 @pytest.mark.parametrize("name", ["spherical", "diag", "full", "VVE"])
 @pytest.mark.parametrize("ridge", [1e-6, 0.0])
-def test_starts_in_one_call_have_the_first_legs_of_each_alone(name, ridge):
+def test_starts_in_one_call_have_the_first_runs_of_each_alone(name, ridge):
     rng, n = np.random.default_rng(1), len(ROWS)
     by_turns, at_random, last = np.arange(n) % 2, rng.integers(2, size=n), np.arange(n) == n - 1
     parts = [at_random, by_turns, last, np.zeros(n), at_random[::-1], np.arange(n) > n // 2]
@@ -79,16 +78,16 @@ def test_starts_in_one_call_have_the_first_legs_of_each_alone(name, ridge):
     starts = [moments(ROWS, np.eye(2)[part.astype(int)]).reduced(layout) for part in parts]
     starts.insert(2, mixture([[0, 0], [6, 6]], name))
     with of_rows.e_step() as e_step:
-        together, lead, alone = first_legs(of_rows, e_step, starts, settings, 6), -inf, []
+        together, lead, alone = first_runs(of_rows, e_step, starts, settings, 6), -inf, []
         for start in starts:
-            alone += first_legs(of_rows, e_step, [start], settings, 6, callback=lambda iteration: False, lead=lead)
-            lead = max([lead, *(leg.lower_bound for leg in alone[-1:] if isinstance(leg, Leg))])
-    assert [type(leg) for leg in together] == [type(leg) for leg in alone]
-    legs = [pair for pair in zip(together, alone, strict=True) if isinstance(pair[0], Leg)]
-    runs = [(one.run, other.run) for one, other in legs]
+            alone += first_runs(of_rows, e_step, [start], settings, 6, callback=lambda iteration: False, lead=lead)
+            lead = max([lead, *(run.lower_bound for run in alone[-1:] if isinstance(run, SolverRun))])
+    assert [type(run) for run in together] == [type(run) for run in alone]
+    runs = [pair for pair in zip(together, alone, strict=True) if isinstance(pair[0], SolverRun)]
+    bounds = [[run.lower_bound for run in pair] for pair in runs]
+    assert all(one == other for one, other in bounds)
     assert [one.passes for one, _ in runs] == [other.passes for _, other in runs]
     assert [one.go().lower_bound for one, _ in runs] == [other.go().lower_bound for _, other in runs]
-    assert [one.lower_bound for one, _ in legs] == [other.lower_bound for _, other in legs]
 
 
 def test_a_start_that_ends_in_a_singular_covariance_has_no_result():
@@ -146,6 +145,9 @@ class Halving:
 
     def __init__(self):
         self.parameters = Posterior(1.0)
+
+    def successor(self):
+        return self
 
     def advance(self, at_most, lead):
         self.parameters = Posterior(self.parameters.centre / 2)

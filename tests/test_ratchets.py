@@ -18,8 +18,8 @@ PLACE = str(Path(gmm.__file__).parent)
 ROWS = np.concatenate([np.random.default_rng(0).normal(mean, 1, (150, 2)) for mean in (0, 4)])
 FIT = GaussianMixture(3, random_state=0).fit(ROWS)
 USES = {  # at most so many calls of the package's Python, in so many of its modules
-    "fit": (lambda: GaussianMixture(3, random_state=0).fit(ROWS), 450, 37),
-    "fit of one component": (lambda: GaussianMixture(1, random_state=0).fit(ROWS), 360, 38),
+    "fit": (lambda: GaussianMixture(3, random_state=0).fit(ROWS), 420, 37),
+    "fit of one component": (lambda: GaussianMixture(1, random_state=0).fit(ROWS), 330, 38),
     "predict": (lambda: FIT.predict(ROWS), 50, 12),
     "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 88_500, 46),
 }
@@ -56,5 +56,5 @@ def test_a_small_task_makes_few_calls(use):
 def test_an_import_makes_few_modules_and_classes():
     told = subprocess.run([sys.executable, "-c", AT_IMPORT], capture_output=True, text=True, check=True).stdout
     dataclasses, modules = json.loads(told)
-    assert dataclasses <= 29
+    assert dataclasses <= 6
     assert modules <= 59

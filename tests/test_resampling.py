@@ -21,7 +21,6 @@ from inside import (
     SingularMatrixError,
     fitted_parameters,
     resampling,
-    split_widest,
     threads,
 )
 
@@ -349,9 +348,9 @@ def test_a_split_keeps_the_moments_of_the_whole(name):
     null = fitted_parameters(GaussianMixture(3, covariance_type=name, random_state=0).fit(X))
     with EStep(ArraySource(X), null.model.moments) as e_step:
         statistics = e_step(null.whitened())
-    layout, grown = null.model.layout, statistics.grown()
+    layout, grown = null.model.layout, statistics.with_empty()
     for k in range(3):
-        split = split_widest(grown, k, 3, layout, null.covariances, offset=OFFSET)
+        split = grown.split(k, 3, OFFSET * layout.widest(null.covariances, k, null.n_features))
         apart = split.means[3] - split.means[k]
         step = np.zeros(2)
         variances, axes = np.linalg.eigh(null.model.layout.dense(null.covariances, 3, 2)[k])

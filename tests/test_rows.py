@@ -499,7 +499,7 @@ def test_columns_are_checked(tmp_path):
 def test_integers_and_missing_values_of_columns():
     table = pa.table({"a": [1, 2, 3, None], "b": pa.array([1, 0, 1, 1]).cast(pa.bool_()), "c": [0.5, 1, 2, 3]})
     source = gmm.open_rows(table)
-    (chunk,) = source._whole_lanes(1)
+    ((chunk, _),) = source._whole_lanes(1)
     np.testing.assert_array_equal(chunk.rows, [[1, 1, 0.5], [2, 0, 1], [3, 1, 2], [np.nan, 1, 3]])
 
 
@@ -753,7 +753,7 @@ def test_what_was_read_can_be_pickled(kind, tmp_path):
         np.save(path.with_suffix(".npy"), np.asfortranarray(ROWS))
         source = gmm.open_rows(path.with_suffix(".npy"))
         if kind == "map":
-            source = NpySource(source.mapped, WEIGHTS)
+            source = NpySource(source.memory_map, WEIGHTS)
     for expected in (
         source,
         GaussianMixture(2, random_state=0).fit(source) and source,

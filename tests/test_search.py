@@ -395,7 +395,7 @@ def test_a_grown_mixture_has_an_empty_component_that_a_split_fills():
     source = ArraySource(ROWS)
     for kept in (FULL, TIED, DIAGONAL, SPHERICAL):
         one = inside.from_responsibilities(source, np.ones((len(ROWS), 1)), kept)
-        two = one.grown()
+        two = one.with_empty()
         assert two.counts.tolist() == [len(ROWS), 0]
         halves = two.split(0, 1, np.array([0.1, 0.0, 0.0]))
         np.testing.assert_allclose(halves.counts, len(ROWS) / 2)

@@ -56,7 +56,7 @@ def test_mixtures_are_those_of_the_rows(found):
     n = len(X) if weights is None else weights.sum()
     for number, fitted in enumerate(found.estimators):
         name = found.covariance_type[number]
-        assert fitted.covariance_type == LETTERS[name] == covariance_model(name).of_scaled_columns.name
+        assert fitted.covariance_type == LETTERS[name] == covariance_model(name).for_scaled_columns.name
         assert n * fitted.score(X, sample_weight=weights) == pytest.approx(found.loglik[number], rel=1e-9)
         assert fitted.lower_bound_ == pytest.approx(found.loglik[number] / n, abs=1e-4)
         assert fitted.lower_bounds_[-1] == pytest.approx(fitted.lower_bound_, abs=1e-3)

@@ -131,3 +131,10 @@ def test_arithmetic_leaves_its_operands_alone():
     _ = value + value.recentred(other), value.scaled(2.0), value.split(0, 1, np.ones(2))
     for array, copy in zip((value.counts, value.first, value.second, value.origins), held, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+def test_statistics_are_equal_to_themselves_alone():
+    one, two = (statistics("full", *rows_of(2, 3, 9, 0)[:3], np.zeros((2, 3))) for _ in range(2))
+    assert one == one
+    assert one != two
+    assert {one: 1}[one] == 1

@@ -283,7 +283,7 @@ def test_both_solvers_end_in_the_same_place_the_accelerated_one_sooner(covarianc
     ],
 )
 def test_an_update_keeps_to_the_limits_that_python_states(degrees, limits):
-    model, tails, ends = covariance_model("spherical"), tails_with(degrees).of_components([0]), []
+    model, tails, ends = covariance_model("spherical"), tails_with(degrees).for_components([0]), []
     for first, second in ((-1e9, -1e9), (1e9, 1e9)):
         sums = np.array([[first], [second if degrees == CONTAMINATED else 0]])
         rows = SufficientStatistics(

@@ -1,7 +1,6 @@
 """The compiled parameter update against its twin, and compiled climbs against the same climbs pass by pass."""
 
 import threading
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -352,19 +351,6 @@ def test_a_climb_that_goes_on_knows_the_bound_before(covariance_type):
         rest = maximise(whole.parameters, e_step, m_step, stopping=GainBelow(1e-4), max_iter=9, before=first)
     assert rest.trace.lower_bounds == whole.trace.lower_bounds[-1:]
     assert rest.trace.converged
-
-
-@dataclass(frozen=True)
-class AfterSevenPasses:
-    def __call__(self, lower_bounds):
-        return "seven" if len(lower_bounds) == 7 else None
-
-
-def test_a_rule_that_the_loop_does_not_know_is_asked_after_every_pass():
-    rows = blobs()
-    found, bursts = both_ways(ArraySource(rows), begin(rows, "full", rows[:3]), stopping=AfterSevenPasses())
-    assert found.trace.reason == "seven"
-    assert bursts == [1] * 7
 
 
 def test_a_watched_climb_is_told_of_every_pass():

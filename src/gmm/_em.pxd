@@ -30,7 +30,7 @@ cdef class RowTable:
     cdef Py_ssize_t[::1] label
     cdef double[::1] log_evidence
 
-    cdef int point_to_results(self, data[:, ::1] responsibility, data[::1] largest) except -1
+    cdef int point_to_results(self, data[:, ::1] responsibilities, data[::1] largest) except -1
 
 
 cdef class CandidateRows:

@@ -78,8 +78,8 @@ cdef class RowTable:
     weight : array of shape (n,), optional
     code : array of shape (n,), optional
         Which components rows may belong to, for a plan with `allowed`.
-    label, log_evidence : array of shape (n,), optional
-        Results; so are `responsibility`, (n, K), and `largest`, (n,), in the type of the values.
+    labels, log_evidence : array of shape (n,), optional
+        Results; so are `responsibilities`, (n, K), and `largest`, (n,), in the type of the values.
     first_lane : int
         The number of the lane that begins with the first of the rows, where others came before these.
     given : array of shape (n, K), optional
@@ -87,8 +87,8 @@ cdef class RowTable:
     """
 
     def __cinit__(
-        self, values, const double[::1] weight=None, const int[::1] code=None, Py_ssize_t[::1] label=None,
-        double[::1] log_evidence=None, responsibility=None, largest=None, *, Py_ssize_t first_lane=0,
+        self, values, const double[::1] weight=None, const int[::1] code=None, Py_ssize_t[::1] labels=None,
+        double[::1] log_evidence=None, responsibilities=None, largest=None, *, Py_ssize_t first_lane=0,
         const double[:, ::1] given=None,
     ):
         cdef const float[:, :] floats
@@ -96,11 +96,11 @@ cdef class RowTable:
         if values.itemsize == sizeof(float):
             floats = values
             self.rows, self.n_features = describe_rows(floats, weight), floats.shape[1]
-            self.point_to_results[float](responsibility, largest)
+            self.point_to_results[float](responsibilities, largest)
         else:
             doubles = values
             self.rows, self.n_features = describe_rows(doubles, weight), doubles.shape[1]
-            self.point_to_results[double](responsibility, largest)
+            self.point_to_results[double](responsibilities, largest)
         self.rows.first_lane = first_lane
         if code is not None:
             expect("code", code.shape[0], self.rows.n)
@@ -108,19 +108,19 @@ cdef class RowTable:
         if given is not None:
             expect("given", given.shape[0], self.rows.n)
             self.rows.given, self.n_given = &given[0, 0], given.shape[1]
-        if label is not None:
-            expect("label", label.shape[0], self.rows.n)
-            self.rows.label = &label[0]
+        if labels is not None:
+            expect("labels", labels.shape[0], self.rows.n)
+            self.rows.label = &labels[0]
         if log_evidence is not None:
             expect("log_evidence", log_evidence.shape[0], self.rows.n)
             self.rows.log_evidence = &log_evidence[0]
-        self.values, self.responsibility, self.largest = values, responsibility, largest
-        self.weight, self.code, self.given, self.label, self.log_evidence = weight, code, given, label, log_evidence
+        self.values, self.responsibility, self.largest = values, responsibilities, largest
+        self.weight, self.code, self.given, self.label, self.log_evidence = weight, code, given, labels, log_evidence
 
-    cdef int point_to_results(self, data[:, ::1] responsibility, data[::1] largest) except -1:
-        if responsibility is not None:
-            expect("responsibility", responsibility.shape[0], self.rows.n)
-            self.rows.responsibility, self.n_responsibilities = &responsibility[0, 0], responsibility.shape[1]
+    cdef int point_to_results(self, data[:, ::1] responsibilities, data[::1] largest) except -1:
+        if responsibilities is not None:
+            expect("responsibilities", responsibilities.shape[0], self.rows.n)
+            self.rows.responsibility, self.n_responsibilities = &responsibilities[0, 0], responsibilities.shape[1]
         if largest is not None:
             expect("largest", largest.shape[0], self.rows.n)
             self.rows.largest = &largest[0]

@@ -40,7 +40,7 @@ class Loop:
         repair_empty: bool,
         lead: float,
     ) -> list[_Record] | None: ...
-    def first_legs(
+    def first_runs(
         self,
         starts: Sequence[SufficientStatistics],
         family: MixtureFamily,

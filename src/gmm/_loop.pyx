@@ -119,7 +119,7 @@ cdef class Loop:
                                           &moments, &state.state, &records[0, 0])
         return [(records[i, 0], records[i, 1], records[i, 2], records[i, 3] > 0) for i in range(n)]
 
-    def first_legs(
+    def first_runs(
         self, starts, MixtureFamily family not None, scatter, *, double tolerance, bint confirm_stop,
         Py_ssize_t at_most, bint repair_empty, double lead,
     ):
@@ -129,12 +129,12 @@ cdef class Loop:
 
         Returns
         -------
-        legs : list of (QuasiNewtonState, list of tuple or None)
+        runs : list of (QuasiNewtonState, list of tuple or None)
             Of each run, with what `run_quasi_newton` returns. A start whose first update needs help has none. The last
             run may have paused early.
         """
         cdef QuasiNewtonState state
-        cdef list legs = [], passes
+        cdef list runs = [], passes
         cdef double bound
         for statistics in starts:
             PyErr_CheckSignals()
@@ -142,7 +142,7 @@ cdef class Loop:
             if not state.begin_after(statistics, repair_empty=repair_empty):
                 break
             passes = self.run_quasi_newton(state, scatter, at_most=at_most, repair_empty=repair_empty, lead=lead)
-            legs.append((state, passes))
+            runs.append((state, passes))
             if passes is None:
                 break
             bound = passes[len(passes) - 1][0]
@@ -150,7 +150,7 @@ cdef class Loop:
                     or len(passes) == 2 and bound + self.inputs.catch_up * (bound - <double>passes[0][0]) < lead):
                 break
             lead = max(lead, bound)
-        return legs
+        return runs
 
     cdef int prepare_next(self, QuasiNewtonState state, const double[:, ::1] allowed) except -1:
         """Prepare the pass with the next mixture of a state."""

@@ -25,7 +25,7 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._persistence import places
 from gmm._persistence.places import replaceable, suffix_to_write, write_atomically
-from gmm._rows.writing import class_columns, in_step, prediction_columns, write_blocks
+from gmm._rows.writing import in_step, prediction_columns, write_blocks
 from gmm._selection import MixtureClassifier
 from gmm._text.words import printable_lines
 
@@ -171,7 +171,7 @@ def class_predictions(
     """Yield columns for a table at a path: the class of each row and, if the options ask for them, probabilities."""
     numbers, labels = rows.numbers(0, rows.n_rows), classifier.classes_[proba.argmax(axis=1)]
     shown = _written(proba if options.proba else None, path, options)
-    yield class_columns(numbers, labels, classifier.classes_, shown)
+    yield prediction_columns(numbers, labels, shown, classifier.classes_)
 
 
 def _written(proba: NDArray[Any] | None, path: Path | str | None, options: argparse.Namespace) -> NDArray[Any] | None:

@@ -24,11 +24,12 @@ from gmm._cli.failures import CommandError, UsageError, in_options
 from gmm._cli.show import Screen
 from gmm._estimators.fitted import FittedMixture
 from gmm._lazy import cached_property
-from gmm._rows.delimited import Obstacle, is_numeric
+from gmm._rows.delimited import remedy_of
 from gmm._rows.entrance import as_source, as_source_to_fit
 from gmm._rows.file_table import FileTable
+from gmm._rows.formats import TextFormat, Words
 from gmm._rows.sources import ArraySource, Source
-from gmm._rows.text_format import TextFormat, Words
+from gmm._rows.tables import Column, is_numeric
 from gmm._selection import MixtureClassifier
 from gmm._text.words import counted, listed, percent, quoted, suggestion
 from gmm._validation import column_notes
@@ -49,7 +50,7 @@ WORDS = Words(
 
 
 def _columns_to_read(
-    fields: Mapping[str, pa.Field],
+    fields: Mapping[str, Column],
     columns: Sequence[str] | None = None,
     exclude: Iterable[str] = (),
     serving: Mapping[str, str] = MappingProxyType({}),
@@ -58,8 +59,8 @@ def _columns_to_read(
 
     Parameters
     ----------
-    fields : mapping of str to pyarrow.Field
-        Names, types and obstacles of all columns.
+    fields : mapping of str to Column
+        All columns.
     columns : sequence of str, optional
         Those to choose; by default all numeric ones.
     exclude : iterable of str
@@ -94,7 +95,7 @@ def _columns_to_read(
                 raise CommandError(f"expected numbers in column {name!r}, got {why}{_remedy(fields[name])}")
         return list(dict.fromkeys(columns)), ()
     reasons = {name: _why_not_numeric(field) for name, field in fields.items() if name not in out}
-    obstacles = {name: obstacle for name in reasons if (obstacle := Obstacle.of(fields[name])) is not None}
+    obstacles = {name: obstacle for name in reasons if (obstacle := fields[name].obstacle) is not None}
     if mixed := [name for name, obstacle in obstacles.items() if obstacle.mostly_numbers]:
         each = (f"column {name!r} holds numbers, and {obstacles[name].reason}{_remedy(fields[name])}" for name in mixed)
         them = "it" if len(mixed) == 1 else "them"
@@ -126,18 +127,16 @@ def _check_present(names: Collection[str], columns: Iterable[str]) -> None:
         raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(names)}{suggestion(absent[0], names)}")
 
 
-def _why_not_numeric(field: pa.Field) -> str:
-    if is_numeric(field.type):
+def _why_not_numeric(column: Column) -> str:
+    if is_numeric(column.type):
         return ""
-    obstacle = Obstacle.of(field)
-    if obstacle is not None:
-        return obstacle.reason
-    return "no values" if pa.types.is_null(field.type) else f"type {field.type}"
+    if column.obstacle is not None:
+        return column.obstacle.reason
+    return "no values" if pa.types.is_null(column.type) else f"type {column.type}"
 
 
-def _remedy(field: pa.Field) -> str:
-    obstacle = Obstacle.of(field)
-    remedy = "" if obstacle is None else obstacle.remedy(WORDS)
+def _remedy(column: Column) -> str:
+    remedy = "" if column.obstacle is None else remedy_of(column.obstacle, WORDS)
     return f"; {remedy}" if remedy else ""
 
 

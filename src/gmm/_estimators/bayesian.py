@@ -24,7 +24,7 @@ from gmm._text.frames import data_frame
 from gmm._text.words import aligned, counted, form_of, percent
 from gmm._validation.given import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
 from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state, options_with
-from gmm._values.completion import Completion, Gaps
+from gmm._values.completion import Gaps
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel
 from gmm._values.layouts import SPHERICAL, Array
 from gmm._values.objective import Objective
@@ -119,7 +119,7 @@ def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
     for number, indices, part in source.pieces():
         missing, of_columns = source.patterns[number].missing, scales
         if missing.any():
-            (of_columns,) = Completion.of(scales, Gaps(missing[None])).marginals
+            (of_columns,) = Gaps(missing[None]).for_mixture(scales).marginals
             of_columns = of_columns._replace(log_offset=of_columns.log_offset - missing.sum() / 2 * np.log(2 * np.pi))
         log_densities[indices] = _log_predictive(posterior, of_columns, part.rows.astype(np.float64))
     return log_densities

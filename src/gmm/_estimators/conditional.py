@@ -131,7 +131,7 @@ def predicted(
         if number not in regressions:
             columns = predictors[patterns[number].observed]
             part = marginal(mixture, np.concatenate([columns, others]))
-            regressions[number] = Regression.of(part, *np.split(np.arange(part.n_features), [len(columns)]))
+            regressions[number] = Regression.from_mixture(part, *np.split(np.arange(part.n_features), [len(columns)]))
         for some, of_rows in _conditionals(regressions[number], rows, n_threads):
             here = indices[some]
             with np.errstate(over="ignore", invalid="ignore"):
@@ -176,13 +176,13 @@ def imputed(
     if not source.in_patterns:
         return rows
     if source.read.resident is None:  # where products have the rounding of rows that are there at once
-        source = IncompleteSource.of(ArraySource(rows.copy()))
+        source = IncompleteSource.from_rows(ArraySource(rows.copy()))
     responsibilities = Scorer(mixture, n_threads).responsibilities(source)
     whitened, patterns = mixture.whitened(), source.patterns
     for number, indices, _ in source.pieces():
         pattern = patterns[number]
         if pattern.missing.any():
-            completion = Completion.of(whitened, Gaps(pattern.missing[None]))
+            completion = Gaps(pattern.missing[None]).for_mixture(whitened)
             step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))
             for start in range(0, len(indices), step):
                 part = indices[start : start + step]
@@ -196,7 +196,7 @@ def imputed(
 def _filled(filler: Completion, rows: Array, shares: Array, noise: Noise, rng: fitting.sampling.Rng | None) -> Array:
     """Return the missing columns of some rows (n, q), of which components have `shares` (K, n) and noise the rest."""
     (missing,) = np.nonzero(filler.gaps.missing[0])
-    box = noise.of_columns(missing)
+    box = noise.for_columns(missing)
     with np.errstate(over="ignore", invalid="ignore"):
         if rng is None:
             means = (shares[:, :, None] * filler.conditional_means(rows)).sum(axis=0)

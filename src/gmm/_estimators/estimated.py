@@ -168,7 +168,7 @@ def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -
     if not mixture.warm_start or previous is None:
         return None
     check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
-    previous = previous.of_model(objective.model)
+    previous = previous.for_model(objective.model)
     same = objective.noise.equals(previous.noise) and objective.tails.equals(previous.tails)
     if not (same and objective.fixed.equals(previous.fixed)):
         return Beginning(previous.with_other(noise=objective.noise))
@@ -438,7 +438,7 @@ def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHIN
         "error_covariance": source.errors,
         "missing values": source.in_patterns,
         "rows beyond memory": source.without_gaps.resident is None,
-        "rows in partitions": not source.here,
+        "rows in partitions": not source.is_local,
     }
     check_together(features)
 

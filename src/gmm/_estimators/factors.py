@@ -69,7 +69,7 @@ def transform(self: FittedMixture, X: ArrayLike) -> NDArray[Any]:
     for number, here, part in source.pieces():
         there = source.patterns[number].observed
         if number not in maps:
-            of_columns = mixture.model.layout.of_columns(mixture.covariances, there)
+            of_columns = mixture.model.layout.for_columns(mixture.covariances, there)
             slopes = np.linalg.solve(of_columns, loadings[:, there])
             maps[number] = np.ascontiguousarray(slopes.swapaxes(1, 2))
         for share, mean, map_ in zip(responsibilities[here].T, mixture.means[:, there], maps[number], strict=True):

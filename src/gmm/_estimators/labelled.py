@@ -34,7 +34,7 @@ def known_classes(
         if components_per_class != 1:
             raise ValueError("components_per_class needs rows of known class: expected labels, got None")
         return None, ALL_UNKNOWN
-    refuse("labels", {"rows in partitions": not source.here})
+    refuse("labels", {"rows in partitions": not source.is_local})
     classes, codes = check_labels(labels, source.n_rows)
     if source.n_used < source.n_rows:
         classes, codes = classes_with_weight(classes, codes, source.weights > 0)

@@ -574,7 +574,7 @@ class GaussianMixture(FittedMixture):
         from gmm._estimators.conditional import conditional_mixture
         from gmm._values.completion import Regression
 
-        regression = Regression.of(parameters, inputs, others)
+        regression = Regression.from_mixture(parameters, inputs, others)
         return self._with(conditional_mixture(regression, source), others)
 
     def predict_from(

@@ -90,7 +90,7 @@ class Scorer(NamedTuple):
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
         check_any(source)
-        if not source.here:
+        if not source.is_local:
             return self.totals(source).log_likelihood
         weight, lane_rows = source.sample_weight, self._plan(source).lane_rows
         sums = [
@@ -158,7 +158,7 @@ class Scorer(NamedTuple):
         one = fitting.noisy.one_beside_noise if noise else fitting.moments.one_component
         highest, starts = -inf, [source]
         if noise and source.in_patterns:  # whatever its gaps are filled with: there may be several optima
-            plain = source.filled_by(None)
+            plain = source.with_fill(None)
             starts = [plain, fitting.moments.completed(plain, [stored_as(FULL)], ridge, self.n_threads)]
         # Tails of one component begin as if none were known; contaminated ones have several optima.
         own = self.parameters.tails

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -202,7 +202,7 @@ def prepare_stepped_fit(
     how: dict[str, Any] = {"n_components": n_components, "missing": estimator.missing}
     checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, **how)
     resident = as_one_array(checked, caller)
-    source = replace(resident, rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
+    source = resident.with_changes(rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
     model = stored_beside(estimator, model_of(estimator, source.n_features), source)
     settings = fit_settings(estimator, source, model)
     if settings.start.responsibilities is not None and not callable(estimator.init_params):

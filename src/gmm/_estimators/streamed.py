@@ -45,7 +45,7 @@ def stream_blocks(
         for chunk in chunks:
             began = perf_counter()
             rows = ArraySource(chunk.rows, chunk.sample_weight)
-            block = IncompleteSource.of(rows) if source.in_patterns else rows
+            block = IncompleteSource.from_rows(rows) if source.in_patterns else rows
             if block.n_used:
                 stream, bound, empty = stream.after(block, decay=decay, n_threads=n_threads)
                 bounds.append(bound)

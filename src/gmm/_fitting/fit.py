@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -39,8 +38,9 @@ from gmm._fitting.starts import (
 )
 from gmm._kernel.first_look import distinct_rows
 from gmm._passes.e_step import EStep
+from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, SolverSettings
-from gmm._passes.solver import Iteration, SolverResult, SolverRun, Trace
+from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.given import check_constraint, check_fixed_start
 from gmm._values.layouts import FULL, Array, Layout, SingularMatrixError
@@ -252,7 +252,7 @@ def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
         Of rows with known classes.
     rng : Rng
     """
-    sample, moments = _sampled(problem.rows, rng), problem.objective.model.of_starts.moments
+    sample, moments = _sampled(problem.rows, rng), problem.objective.model.for_starts.moments
     classes, on_sample = sample.known, problem._replace(rows=sample)
     labelled = classes.codes > 0
     starts = [] if classes.n_free else [_partitioned(on_sample, labelled, _views(sample, moments)[0], rng, 0)]
@@ -289,7 +289,7 @@ def start_within_classes(problem: Problem, method: str, rng: Rng) -> SufficientS
     means = []
     for owner in dict.fromkeys(classes.owners.tolist()):
         of_class, n = np.flatnonzero(classes.codes == owner + 1), int((classes.owners == owner).sum())
-        request = StartRequest(n, problem.objective.of_components, n_threads)
+        request = StartRequest(n, problem.objective.for_starts, n_threads)
         means.append(STARTS[method](sample.subset(of_class).with_classes(ALL_UNKNOWN), request, rng).means)
     return from_means(sample, np.concatenate(means), moments, n_threads=n_threads)
 
@@ -330,7 +330,7 @@ def _partitioned(
     sample, moments = problem.rows.resident, problem.objective.model.moments
     assert sample is not None  # it is a sample
     centres = view.in_own_units(_centres(view.rows, sample.known, rng)) + sample.survey.centre
-    rows = sample.subset(np.flatnonzero(mask)).with_classes(sample.known.of_rows(mask))
+    rows = sample.subset(np.flatnonzero(mask)).with_classes(sample.known.for_rows(mask))
     for remaining_passes in range(n_passes, -1, -1):
         statistics = partition(rows, centres, view.metric, moments, problem.n_threads)
         if remaining_passes:
@@ -408,7 +408,7 @@ def in_falling_order(
         paused = None
         if not run.lower_bound > result.lower_bound:
             break
-        result = run.result._replace(trace=run.result.trace.behind(result.trace))
+        result = run.result._replace(trace=run.result.trace.with_earlier(result.trace))
     return result
 
 
@@ -623,10 +623,10 @@ def split_merged(
     journal = journal or Journal(())
 
     def watched(iteration: Iteration) -> bool:
-        return callback(replace(iteration, start=best.trace.start))
+        return callback(iteration._replace(start=best.trace.start))
 
     share = sampled_share(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
-    objective, screen = settings.objective.beside(best.parameters), None
+    objective, screen = settings.objective.for_mixture(best.parameters), None
     problem = Problem(source, objective, settings.n_threads, repair_empty=False)
     with ExitStack() as stack:
         if share < LARGEST_SHARE:
@@ -795,7 +795,7 @@ def _start_without_noise(
 
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
-    how, objective, n_threads = settings.start, settings.objective.of_components, settings.n_threads
+    how, objective, n_threads = settings.start, settings.objective.for_starts, settings.n_threads
     moments = objective.model.moments
     if "means" in how.parts:
         return from_means(source.without_gaps, how.parts["means"], moments, n_threads=n_threads)

@@ -26,7 +26,7 @@ from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import FLAT, NormalInverseWishart, Prior, of_variances
+from gmm._values.priors import FLAT, NormalInverseWishart, Prior, has_variances
 from gmm._values.whitened import WhitenedMixture
 
 _LARGEST = 100  # features of which a full covariance is fitted
@@ -68,7 +68,7 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
         one = one_component(problem, _ROUGHLY).whitened()
     except SingularMatrixError:
         return source
-    return source.filled_by(_filling(one, source.patterns, spread=any(model.layout is FULL for model in models)))
+    return source.with_fill(_filling(one, source.patterns, spread=any(model.layout is FULL for model in models)))
 
 
 def _filling(one: WhitenedMixture, patterns: list[Pattern], *, spread: bool) -> Fill:
@@ -78,7 +78,7 @@ def _filling(one: WhitenedMixture, patterns: list[Pattern], *, spread: bool) -> 
     @lru_cache(_GROUPS)
     def completion_of(group: int) -> Completion:
         some = patterns[group * at_once : (group + 1) * at_once]
-        return Completion.of(one, Gaps(np.array([pattern.missing for pattern in some])))
+        return Gaps(np.array([pattern.missing for pattern in some])).for_mixture(one)
 
     def fill(number: int, rows: NDArray[Any]) -> Array:
         group, place = divmod(number, at_once)
@@ -170,7 +170,7 @@ def _beside_errors(model: CovarianceModel, variances: Array, source: Source) -> 
             "rows by a number (error_covariance by its square), or set prior=NormalInverseWishart(scale=...)"
         )
     scale = n * np.diag(np.maximum(variances - sums[0] / sums[1], variances / 2))
-    return NormalInverseWishart(shrinkage=0, dof=n - 2 if of_variances(model.layout) else n - d - 1, scale=scale)
+    return NormalInverseWishart(shrinkage=0, dof=n - 2 if has_variances(model.layout) else n - d - 1, scale=scale)
 
 
 def _mean_and_variances_within(n_components: int, source: Source, n_threads: int | None) -> tuple[Array, Array]:
@@ -204,7 +204,7 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
         with suppress(SingularMatrixError):
             if layout.code not in mixtures:  # once for all fits to them
                 objective = Objective(stored_as(FULL if layout is TIED else layout))
-                mixtures[layout.code] = one_component(Problem(source.taken_as_exact(), objective, n_threads))
+                mixtures[layout.code] = one_component(Problem(source.without_errors(), objective, n_threads))
             (mean,), (covariance,) = mixtures[layout.code].means, mixtures[layout.code].covariances
             # Where columns follow from others, rounding decides whether the fit ends by such an error.
             if layout is DIAGONAL or not are_collinear(covariance):

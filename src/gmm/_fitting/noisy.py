@@ -102,13 +102,13 @@ def start_of_heavy_tails(
     if not (high > low).all():
         return None
     noise = Noise(low, high, _LEAST_SHARE)
-    beside = problem._replace(objective=replace(problem.objective.of_components, noise=noise))
+    beside = problem._replace(objective=replace(problem.objective.for_starts, noise=noise))
     begin = noisy_start(beside, n_components, noise.share, start, rng)
     with beside.e_step() as e_step:
         mixture = beside.run(e_step, Beginning(begin), _ROUGHLY).go().result.parameters
     if not mixture.weights.sum() > 0:
         return None
-    begun, spread = mixture.of_components(np.arange(n_components)), np.diag(np.sqrt(noise.variances))
+    begun, spread = mixture.for_components(np.arange(n_components)), np.diag(np.sqrt(noise.variances))
     away = (np.vstack([spread, noise.means - mean]) for mean in begun.means)  # of rows in the box, from each component
     whitened = (begun.model.layout.whitened(begun.whiteners, k, rows) for k, rows in enumerate(away))
     with np.errstate(over="ignore"):  # ∞ is far away, too
@@ -126,7 +126,7 @@ def one_beside_noise(problem: Problem) -> MixtureParameters:
     """
 
     def whole(sample: ArraySource) -> SufficientStatistics:
-        request = StartRequest(1, problem.objective.of_components, problem.n_threads)
+        request = StartRequest(1, problem.objective.for_starts, problem.n_threads)
         return start_statistics(sample, request, "kmeans", np.random.default_rng(0))
 
     begin = noisy_start(problem, 1, _LEAST_SHARE, whole, np.random.default_rng(0))

@@ -7,8 +7,9 @@ from math import inf
 
 from gmm._fitting.degenerate import degenerate_under
 from gmm._passes.e_step import EStep
-from gmm._passes.problem import Beginning, Leg, Problem, SolverSettings
-from gmm._passes.solver import Iteration, SolverResult, SolverRun
+from gmm._passes.em import SolverRun
+from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.solver import Iteration, SolverResult
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -21,7 +22,7 @@ _AVERAGED, _FORESEEN = 3, 30  # passes: the average gain of the last few is expe
 RECENT = _AVERAGED + 1  # passes that a judgement needs
 
 
-def first_legs(
+def first_runs(
     problem: Problem,
     e_step: EStep,
     starts: Sequence[Start],
@@ -29,28 +30,24 @@ def first_legs(
     passes: int,
     callback: Callable[[Iteration], object] | None = None,
     lead: float = -inf,
-) -> list[Leg | SingularMatrixError]:
+) -> list[SolverRun | SingularMatrixError]:
     """Run each start for some passes, fewer if far below a lead or an earlier one; return errors of singular ones."""
-    legs: list[Leg | SingularMatrixError] = []
-    while len(legs) < len(starts):
-        rest = starts[len(legs) :]
+    runs: list[SolverRun | SingularMatrixError] = []
+    while len(runs) < len(starts):
+        rest = starts[len(runs) :]
         of_moments = [start for start in rest if isinstance(start, SufficientStatistics)]
         one_call = callback is None and len(of_moments) == len(rest)
-        compiled = problem.first_legs(e_step, of_moments, settings, passes, lead) if one_call else []
-        legs += compiled[:-1]
-        lead = max([lead, *(leg.lower_bound for leg in compiled[:-1])])
+        compiled = problem.first_runs(e_step, of_moments, settings, passes, lead) if one_call else []
+        runs += compiled[:-1]
+        lead = max([lead, *(run.lower_bound for run in compiled[:-1])])
         try:
             begin = Beginning(rest[0]) if isinstance(rest[0], MixtureParameters) else rest[0]
-            run = compiled[-1].run if compiled else problem.run(e_step, begin, settings, callback=callback)
-            legs.append(_leg_of(run.go(passes - len(run.passes), lead)))
+            run = compiled[-1] if compiled else problem.run(e_step, begin, settings, callback=callback)
+            runs.append(run.go(passes - len(run.passes), lead))
             lead = max(lead, run.lower_bound)
         except SingularMatrixError as error:
-            legs.append(error)
-    return legs
-
-
-def _leg_of(run: SolverRun) -> Leg:
-    return Leg(run.lower_bound, lambda: run)
+            runs.append(error)
+    return runs
 
 
 def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list[SolverResult | None]:
@@ -58,9 +55,9 @@ def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list
     settings, results = SolverSettings(tolerance=_ROUGHLY, max_iter=max_iter, confirm_stop=False), []
     with problem.e_step() as e_step:
         for start in starts:
-            (leg,) = first_legs(problem, e_step, [start], settings, max_iter)
+            (run,) = first_runs(problem, e_step, [start], settings, max_iter)
             # The state of a solver is as large as many mixtures.
-            results.append(leg.run.result._replace(state=None) if isinstance(leg, Leg) else None)
+            results.append(run.result._replace(state=None) if isinstance(run, SolverRun) else None)
     return results
 
 

@@ -207,7 +207,7 @@ class SplitMerge:
         number = self._tally.runs
 
         def callback(iteration: Iteration) -> bool:
-            return self._callback(replace(iteration, move=number)) or watch(iteration)
+            return self._callback(iteration._replace(move=number)) or watch(iteration)
 
         settings = self._settings._replace(max_iter=passes)
         result = where.problem.run(where.e_step, begin, settings, callback=callback).go().result

@@ -370,7 +370,7 @@ class Course:
         enough = fewest_rows(model, self.sample.n_features) / rows.weight
 
         def is_degenerate(estimate: Estimate) -> bool:
-            parameters = MixtureParameters.estimated(estimate, objective.of_components)
+            parameters = MixtureParameters.from_estimate(estimate, objective.for_starts)
             return bool(degenerate_components(parameters, rows, judge=judge).any())
 
         with problem.e_step() as e_step:
@@ -446,11 +446,11 @@ class StartRequest(NamedTuple):
     @property
     def layout(self) -> Layout:
         """The layout of the second moments to return."""
-        return self.moments or self.objective.model.of_starts.moments
+        return self.moments or self.objective.model.for_starts.moments
 
     def problem(self, sample: ArraySource) -> Problem:
         """Return the problem of fitting a mixture of the starts' model to the sample."""
-        return Problem(sample, self.objective.stored_for(self.objective.model.of_starts), self.n_threads)
+        return Problem(sample, self.objective.stored_for(self.objective.model.for_starts), self.n_threads)
 
 
 StartMethod = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]

@@ -128,7 +128,7 @@ def _in_turns(
         result = fit_mixture(others, again, Journal(()), beginning=here, callback=callback).result
         if not result.trace.objective[-1] > fit.result.trace.objective[-1]:
             break
-        result = result._replace(trace=result.trace.behind(fit.result.trace))
+        result = result._replace(trace=result.trace.with_earlier(fit.result.trace))
         fit, rows = fit.improved(result)._replace(repaired=fit.repaired + result.repaired), others
     return fit, rows
 
@@ -146,7 +146,7 @@ def _shortage(source: Source, weight: Array) -> str:
 def _resistant_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:
     """Return a mixture that rows far away move little, if its start is left to the data; else that of the start."""
     problem, rng = settings.problem(source), np.random.default_rng(seed)
-    request = StartRequest(settings.n_components, problem.objective.of_components, settings.n_threads)
+    request = StartRequest(settings.n_components, problem.objective.for_starts, settings.n_threads)
 
     def start(sample: ArraySource) -> SufficientStatistics:
         return start_statistics(sample, request, settings.start.method, rng)
@@ -159,7 +159,7 @@ def _resistant_mixture(source: Source, settings: FitSettings, seed: int) -> Mixt
 
 def _numbered(callback: Listener, start: int) -> Callable[[Iteration], object]:
     """Return a callback that sees passes of one start as those of another."""
-    return lambda iteration: callback(replace(iteration, start=start))
+    return lambda iteration: callback(iteration._replace(start=start))
 
 
 def _weights_under(mixture: MixtureParameters, problem: Problem, share: float) -> Array:

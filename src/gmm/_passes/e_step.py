@@ -20,7 +20,7 @@ from gmm import _em, _loop
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._lazy import cached_property
-from gmm._passes.solver import CATCH_UP, GainBelow, PassRecord, Stopping
+from gmm._passes.solver import CATCH_UP, GainBelow, PassRecord
 from gmm._rows.ahead import LOOK_UP
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
@@ -138,12 +138,6 @@ class RowResults(NamedTuple):
             np.empty((n, K), dtype) if responsibilities is True else responsibilities,
             np.empty(n, dtype) if largest is True else largest,
         )
-
-    @property
-    def outputs(self) -> dict[str, NDArray[Any] | None]:
-        """The arrays by the names that a pass has for them."""
-        names = "label", "log_evidence", "responsibility", "largest"
-        return dict(zip(names, self, strict=True))
 
 
 class Totals(NamedTuple):
@@ -329,7 +323,7 @@ class EStep:
     def run_em(
         self,
         parameters: MixtureParameters,
-        stopping: Stopping,
+        stopping: GainBelow,
         bounds: list[float],
         at_most: int,
         *,
@@ -338,14 +332,13 @@ class EStep:
     ) -> PassBatch:
         """Make passes and updates in turn from `parameters`, as many as one compiled loop is worth.
 
-        The loop makes a single pass if that is worth threads, if it does not know `stopping`, if parameters are fixed
-        or if the rows are not in memory. It ends early after a pass that falls by more than `doubt` or whose update
-        needs help: see `gmm._em.Plan.run_em`.
+        The loop makes a single pass if that is worth threads, if parameters are fixed or if the rows are not in memory.
+        It ends early after a pass that falls by more than `doubt` or whose update needs help; see `gmm._em.Plan`.
 
         Parameters
         ----------
         parameters : MixtureParameters
-        stopping : Stopping
+        stopping : GainBelow
         bounds : list of float
             Lower bounds of earlier passes.
         at_most : int
@@ -359,8 +352,7 @@ class EStep:
             statistics = self.measure(parameters, family)
             return PassBatch([statistics.mean_log_evidence], statistics, parameters)
         plan, scatter = self._plan_for_moments(parameters.whitened())
-        tolerance = stopping.tolerance if isinstance(stopping, GainBelow) else None
-        single = tolerance is None or bool(parameters.fixed)  # which the compiled update does not know
+        single = bool(parameters.fixed)  # which the compiled update does not know
         with blas_alone(max(plan.largest_product, family.work)):
             head, table, n_workers = self._first(plan, resident)
             measured, statistics, estimate, before = plan.run_em(
@@ -371,7 +363,7 @@ class EStep:
                 family=family,
                 estimate=parameters.as_estimate(),
                 before=bounds[-1] if bounds else np.nan,
-                tolerance=np.nan if tolerance is None else tolerance,
+                tolerance=stopping.tolerance,
                 repair_empty=repair_empty,
                 doubt=self.doubt,
             )
@@ -416,14 +408,14 @@ class EStep:
                 passes = [state.take(statistics, rounding, repair_empty=repair_empty)]
         return list(starmap(PassRecord, passes))
 
-    def first_legs(
-        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, **how: Any
+    def first_runs(
+        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, repair_empty: bool, **how: Any
     ) -> list[tuple[QuasiNewtonState, list[Record] | None]]:
-        """Run starts as `gmm._loop.Loop.first_legs`; none if rows are not in memory or an update is worth threads."""
+        """Run starts as `gmm._loop.Loop.first_runs`; none if rows are not in memory or an update is worth threads."""
         if (loop := self.resident) is None or family.work > PASS_WORTH_THREADS:
             return []
         with blas_alone(max(loop.largest_product, family.work)):
-            return loop.first_legs(starts, family, self.common_scatter, **how)
+            return loop.first_runs(starts, family, self.common_scatter, repair_empty=repair_empty, **how)
 
     def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
         """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.
@@ -487,7 +479,7 @@ class EStep:
         plan = self.plan(mixture, rows_only=True)
         results = RowResults.room(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
         with blas_alone(plan.largest_product):
-            self._run(plan, **results.outputs)
+            self._run(plan, **results._asdict())
         return results
 
     def row_blocks(self, mixture: WhitenedMixture, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
@@ -500,7 +492,7 @@ class EStep:
                 for part in chunk._replace(sample_weight=None).pieces(step):
                     results = RowResults.room(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
                     with blas_alone(plan.largest_product):
-                        self.walk(plan, scratches, part, results.outputs)
+                        self.walk(plan, scratches, part, results._asdict())
                     yield part.first, results
 
     def plan(
@@ -519,9 +511,6 @@ class EStep:
             allowed=self._known.table(mixture.n_components),
             **how,
         )
-
-    def _codes(self, plan: _em.Plan) -> NDArray[np.intc] | None:
-        return self._known.codes if plan.classified else None
 
     def _plan_for_moments(
         self, mixture: WhitenedMixture, *, axes: Array | None = None, **how: bool
@@ -573,7 +562,7 @@ class EStep:
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
         """Walk all rows; return the scratch that holds the sums, and the number of workers."""
         scratches = self.scratches(plan, self._source.n_rows)
-        arrays["code"] = self._codes(plan)
+        arrays["code"] = self._known.codes if plan.classified else None
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
                 stop = chunk.first + len(chunk.rows)
@@ -583,7 +572,8 @@ class EStep:
 
     def _first(self, plan: _em.Plan, resident: ArraySource) -> tuple[_em.Scratch, _em.RowTable, int]:
         """Make the first pass of a loop; return the scratch with its sums, the rows, and the number of workers."""
-        table = _em.RowTable(resident.rows, resident.sample_weight, self._codes(plan))
+        codes = self._known.codes if plan.classified else None
+        table = _em.RowTable(resident.rows, resident.sample_weight, codes)
         scratches = self.scratches(plan, resident.n_rows)
         self._walk_table(plan, scratches, table, resident.n_rows)
         plan.join(scratches)

@@ -8,18 +8,19 @@ describes them and cites the sources.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
+from math import inf
+from time import perf_counter
 
 import numpy as np
 
 from gmm._blas import blas_alone
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
-from gmm._passes.solver import GainBelow, PassRecord, Stopping
+from gmm._passes.solver import CATCH_UP, LOWERED, GainBelow, Iteration, PassRecord, SolverResult, Trace
 from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import Array, Layout, SingularMatrixError
+from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective, ShareOut, in_turn, positive_counts
 from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -72,7 +73,7 @@ class MStep:
 
     def mixture(self, estimate: Estimate) -> MixtureParameters:
         """Return the result of a compiled update."""
-        return self.objective.mixture(estimate, self._weight)
+        return self.objective.prior.mixture(estimate, self.objective, self._weight)
 
     def adopted(self, parameters: MixtureParameters) -> MixtureParameters:
         """Return a mixture, which may be of another fit, as one of this."""
@@ -116,7 +117,7 @@ def refilled(
     for k in repaired:
         donor = int(np.argmax(statistics.counts))
         free = model.layout.per_count(statistics.scatter, positive_counts(statistics))
-        statistics = split_widest(statistics, donor, k, model.layout, free, offset=0.5)
+        statistics = statistics.split(donor, k, 0.5 * model.layout.widest(free, donor, statistics.first.shape[1]))
     return statistics, repaired
 
 
@@ -135,7 +136,7 @@ def _halved(
     pairs = []
     for k in _empty(statistics, at_most):
         donor = int(np.argmax(statistics.counts))
-        statistics = statistics.halved(donor, k)
+        statistics = statistics.split(donor, k)
         pairs.append((donor, k))
         if previous is not None:
             order = np.arange(len(statistics.counts))
@@ -155,13 +156,6 @@ def _parted(mixture: MixtureParameters, pairs: list[tuple[int, int]]) -> Mixture
     return mixture.with_other(means=means) if pairs else mixture
 
 
-def split_widest(
-    statistics: SufficientStatistics, component: int, into: int, layout: Layout, covariances: Array, *, offset: float
-) -> SufficientStatistics:
-    """Split a component in two along its widest direction, the means 2·`offset` standard deviations apart."""
-    return statistics.split(component, into, offset * layout.widest(covariances, component, statistics.first.shape[1]))
-
-
 class TextbookEM:
     """Solve by E-steps and M-steps in turn (Dempster, Laird & Rubin 1977).
 
@@ -179,7 +173,7 @@ class TextbookEM:
         parameters: MixtureParameters,
         e_step: EStep,
         m_step: MStep,
-        stopping: Stopping,
+        stopping: GainBelow,
         *,
         before: tuple[float, ...] = (),
         statistics: SufficientStatistics | None = None,
@@ -203,9 +197,13 @@ class TextbookEM:
         """Components that were given a new place."""
         return tuple(self._m_step.repaired)
 
-    def advance(self, at_most: int, lead: float = -math.inf) -> list[PassRecord]:
+    def successor(self) -> TextbookEM:
+        """Return what makes the next pass."""
+        return self
+
+    def advance(self, at_most: int, lead: float = -inf) -> list[PassRecord]:
         """Make the pending update, then one or more passes; before a lead, two in all at most."""
-        if lead > -math.inf:
+        if lead > -inf:
             at_most = min(at_most, 2 - len(self._bounds))
         before = self._update()
         family, repair_empty = self._m_step.family(self.parameters.means.shape), self._m_step.repair_empty
@@ -286,7 +284,7 @@ class QuasiNewton:
         confirm_stop: bool = True,
         unit: float = 1.0,
         state: QuasiNewtonState | None = None,
-        bound: float = -math.inf,
+        bound: float = -inf,
     ) -> None:
         self._e_step = e_step
         self._m_step = m_step
@@ -294,7 +292,6 @@ class QuasiNewton:
         self._current: MixtureParameters | None = None
         self._bound = bound
         self._closing: SufficientStatistics | None = None
-        self._instead: TextbookEM | None = None
         shape = (begin.means if isinstance(begin, MixtureParameters) else begin.first).shape
         self._state = state or QuasiNewtonState(m_step.family(shape), tolerance, confirm_stop)
         self.state: QuasiNewtonState | None = self._state
@@ -307,8 +304,6 @@ class QuasiNewton:
     @property
     def parameters(self) -> MixtureParameters:
         """The current mixture: the last one that was measured and kept."""
-        if self._instead is not None:
-            return self._instead.parameters
         if self._current is None:
             self._current = self._m_step.mixture(self._state.measured())
         return self._current
@@ -316,8 +311,6 @@ class QuasiNewton:
     @property
     def statistics(self) -> SufficientStatistics:
         """Statistics from the pass that measured the current mixture; their evidence leaves out a prior."""
-        if self._instead is not None:
-            return self._instead.statistics
         if self._closing is not None:
             return self._closing
         return SufficientStatistics.from_kernel(self._m_step.objective.model.moments, *self._state.moments())
@@ -327,12 +320,23 @@ class QuasiNewton:
         """Components that were given a new place."""
         return tuple(self._m_step.repaired)
 
-    def advance(self, at_most: int, lead: float = -math.inf) -> list[PassRecord]:
+    def successor(self) -> Solver:
+        """Return what makes the next pass: this, with a component in a new place if one has no rows.
+
+        If a covariance needs help instead, that is textbook EM. Such a covariance is singular but for the ridge, which
+        rounding eats: no objective can measure its gain.
+        """
+        if not self._state.stuck:
+            return self
+        before, sums, measured = self.repaired, self.statistics, self.parameters
+        parameters = self._m_step(sums, measured)
+        if self.repaired == before:
+            return TextbookEM(measured, self._e_step, self._m_step, self._rule, before=(self._bound,), statistics=sums)
+        self._begin(parameters)
+        return self
+
+    def advance(self, at_most: int, lead: float = -inf) -> list[PassRecord]:
         """Make as many passes as one compiled loop is worth; see `EStep.run_quasi_newton`."""
-        if self._state.stuck and self._instead is None:
-            self._repair()
-        if self._instead is not None:
-            return self._instead.advance(at_most)
         self._current = None
         repair_empty, noise = self._m_step.repair_empty, self._m_step.objective.noise
         passes = self._e_step.run_quasi_newton(self._state, at_most, repair_empty=repair_empty, noise=noise, lead=lead)
@@ -341,8 +345,6 @@ class QuasiNewton:
 
     def why_stop(self) -> str | None:
         """Return why to stop now, or None to continue."""
-        if self._instead is not None:
-            return self._instead.why_stop()
         if not self._state.converged:
             return None
         if self._state.fall:
@@ -352,28 +354,13 @@ class QuasiNewton:
 
     def close(self) -> tuple[str, float]:
         """Measure the pending trial and keep it unless it is worse; a run that continues measures it again."""
-        if self._instead is not None:
-            return self._instead.close()
-        if self._bound == -math.inf:  # no pass was made
+        if self._bound == -inf:  # no pass was made
             self._closing = self._e_step.measure(self.parameters, self._m_step.family(self.parameters.means.shape))
             return "max_iter reached", self._closing.mean_log_evidence
         if self._state.stuck:
             return "max_iter reached, before a repair", self._bound
         self.state = copy(self._state)
         return "max_iter reached", self.advance(1)[-1].lower_bound
-
-    def _repair(self) -> None:
-        """Restart with a component in a new place; if a covariance needs help instead, continue by textbook EM.
-
-        Such a covariance is singular but for the ridge, which rounding eats: no objective can measure its gain.
-        """
-        before, sums, measured = self.repaired, self.statistics, self.parameters
-        parameters = self._m_step(sums, measured)
-        if self.repaired != before:
-            self._begin(parameters)
-        else:
-            self.state, how = None, (self._e_step, self._m_step, self._rule)
-            self._instead = TextbookEM(measured, *how, before=(self._bound,), statistics=sums)
 
     def _begin(self, begin: MixtureParameters | SufficientStatistics) -> None:
         if isinstance(begin, SufficientStatistics):
@@ -383,3 +370,129 @@ class QuasiNewton:
             begin = self._m_step(begin)
         self._current = begin
         self._state.begin(*begin.as_estimate())
+
+
+Solver = TextbookEM | QuasiNewton
+
+
+class SolverRun:
+    """One run of a solver. It can pause after any pass and continue.
+
+    Parameters
+    ----------
+    solver : Solver
+    max_iter : int
+        Maximum number of passes.
+    start : int
+        Index of the start, for the record.
+    callback : callable, optional
+        Called with an `Iteration` after each pass; a truthy return value ends the run.
+    before : float, optional
+        The last lower bound of an earlier run that this one continues.
+    unit : float
+        The solver's numbers are recorded times this: the weight of all rows, for nats in all.
+    paused : SolverResult, optional
+        What the `result` of this run was when it paused; the solver is the one of that time.
+    on_pause : callable, optional
+        Called with the run wherever it could pause: after one or more passes, unless the last met the stopping rule.
+
+    Attributes
+    ----------
+    passes : list of PassRecord
+        The passes so far.
+    lower_bound : float
+        Mean log-likelihood of the current mixture, in nats per unit weight.
+    ended, converged : bool
+        Whether the run is over, and whether the solver's stopping rule ended it.
+    """
+
+    def __init__(
+        self,
+        solver: Solver,
+        *,
+        max_iter: int,
+        start: int = 0,
+        callback: Callable[[Iteration], object] | None = None,
+        before: float | None = None,
+        unit: float = 1.0,
+        paused: SolverResult | None = None,
+        on_pause: Callable[[SolverRun], object] | None = None,
+    ) -> None:
+        self._solver = solver
+        self._max_iter = max_iter
+        self._start = start
+        self._callback = callback
+        self._before = before
+        self._unit = unit
+        self._on_pause = on_pause
+        self._seconds: list[float] = [] if paused is None else list(paused.trace.seconds)
+        self._reason = "not finished"
+        self.passes: list[PassRecord] = [] if paused is None else list(paused.trace.passes)
+        self.lower_bound = -inf if paused is None else paused.lower_bound
+        self.ended = self.converged = False
+        if self.passes:
+            self._end_if(solver.why_stop(), stopped=False)
+
+    @property
+    def parameters(self) -> MixtureParameters:
+        """The current mixture."""
+        return self._solver.parameters
+
+    @property
+    def result(self) -> SolverResult:
+        """The current mixture and the passes so far, as a value."""
+        solver = self._solver
+        trace = Trace(tuple(self.passes), tuple(self._seconds), self._reason, self.converged, self._start)
+        return SolverResult(
+            solver.parameters, solver.statistics, self.lower_bound, trace, solver.repaired, solver.state
+        )
+
+    def go(self, at_most: int | None = None, lead: float = -inf) -> SolverRun:
+        """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update.
+
+        A run that begins pauses after two passes if it is too far below `lead`, a lower bound: see `CATCH_UP`.
+        """
+        enough = self._max_iter if at_most is None else min(len(self.passes) + at_most, self._max_iter)
+        while not self.ended and len(self.passes) < enough and not self._is_far_below(lead):
+            at_once = 1 if self._callback is not None else enough - len(self.passes)
+            began = perf_counter()
+            solver = self._solver.successor()
+            is_raced = len(self.passes) < 2 and solver is self._solver
+            self._solver = solver
+            records = solver.advance(at_once, lead / self._unit if is_raced else -inf)
+            self.add([record.times(self._unit) for record in records], perf_counter() - began)
+            if self._on_pause is not None and not (self.converged or self._reason.startswith(LOWERED)):
+                self._on_pause(self)
+        if not self.ended and len(self.passes) == self._max_iter:
+            self._reason, lower_bound = self._solver.close()
+            self.lower_bound = lower_bound * self._unit
+            self.ended = True
+            only = self.passes[0] if len(self.passes) == 1 else None
+            if only and only.remaining == inf and only.lower_bound > -inf:  # no other gain tells what is left
+                self.passes = [only._replace(remaining=max(0.0, self.lower_bound - only.lower_bound))]
+        return self
+
+    def _is_far_below(self, lead: float) -> bool:
+        """Tell whether two passes foretell that the run does not come up with a lead."""
+        if len(self.passes) != 2 or lead == -inf:
+            return False
+        first, second = (record.lower_bound for record in self.passes)
+        return second + CATCH_UP * (second - first) < lead
+
+    def add(self, records: list[PassRecord], seconds: float) -> None:
+        """Record passes of the solver, which took so long in all."""
+        self.passes += records
+        self._seconds += [seconds / len(records)] * len(records)
+        self.lower_bound, stopped = records[-1].lower_bound, False
+        if self._callback is not None:
+            gain = inf if self._before is None else self.lower_bound - self._before
+            of_pass = self._start, len(self.passes), self.lower_bound, gain, self._seconds[-1]
+            last = records[-1].remaining, records[-1].accepted
+            stopped = bool(self._callback(Iteration(*of_pass, self._solver.parameters, *last)))
+        self._before = self.lower_bound
+        self._end_if(self._solver.why_stop(), stopped=stopped)
+
+    def _end_if(self, why: str | None, *, stopped: bool) -> None:
+        if why or stopped:
+            self._reason, self.ended = why or "stopped by the callback", True
+            self.converged = why is not None and not why.startswith(LOWERED)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -19,8 +18,8 @@ from gmm._blas import blas_alone
 from gmm._lazy import cached_property
 from gmm._passes.e_step import ComponentDiagnostics, EStep, Output, RowResults, Totals
 from gmm._rows.incomplete import LANES, IncompleteSource
-from gmm._rows.partitions import Expected, IncompletePartitions
-from gmm._rows.sources import Chunk, Pattern, Piece, chunks_in_order
+from gmm._rows.partitions import IncompletePartitions, PartitionReader
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, chunks_in_order
 from gmm._values.completion import Blur, BlurredMixture, Completion, Deconvolution, Gaps
 from gmm._values.errors import lower_triangle
 from gmm._values.layouts import FULL, TIED, Array, Layout
@@ -58,8 +57,7 @@ class _Sums(NamedTuple):
 class _OverGaps(EStep):
     """Passes over rows with missing values, and over the same rows with their gaps filled."""
 
-    _rows: IncompleteSource
-    _layout: Layout
+    _source: IncompleteSource
     _over_all: dict[str, Any]  # how passes over all columns are opened
 
     def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
@@ -69,7 +67,7 @@ class _OverGaps(EStep):
     @cached_property
     def _without_gaps(self) -> EStep:
         """Passes over the rows with their gaps filled."""
-        return EStep(self._rows.without_gaps, self._layout, **self._over_all)
+        return EStep(self._source.without_gaps, self._moments, **self._over_all)
 
 
 class IncompleteEStep(_OverGaps):
@@ -93,7 +91,6 @@ class IncompleteEStep(_OverGaps):
         self._hub = EStep(source, moments, n_threads=n_threads, origin=origin)
         how: dict[str, Any] = {"n_threads": n_threads, "beside": self._hub}
         super().__init__(source, moments, origin=origin, **how)
-        self._rows, self._layout = source, moments
         self._over_all = how | {"origin": origin}
         of_rows = source.errors.layout(moments)
         parts = {
@@ -117,7 +114,7 @@ class IncompleteEStep(_OverGaps):
         """Compute the expected statistics of all columns; those of given responsibilities, of the completed rows."""
         if given is not None:
             return self._without_gaps.rounded(mixture, given=given)
-        pooled = mixture.layout is TIED and self._layout is TIED and not self._rows.errors
+        pooled = mixture.layout is TIED and self._moments is TIED and not self._source.errors
         if pooled and not self._scatters:
             passes = self._swept(lambda group: _Prepared(None, [part.scatter_plan() for part in group.parts]))
             self._scatters = {each.number: each.plan.collect(each.sums).second for _, some in passes for each in some}
@@ -126,7 +123,7 @@ class IncompleteEStep(_OverGaps):
             scatters = [self._scatters[each.number] if each.plan.common_scatter else None for each in some]
             statistics = [each.plan.collect(each.sums, scatter) for each, scatter in zip(some, scatters, strict=True)]
             with self._blas(mixture):
-                expanded = completion.expanded(statistics).reduced(self._layout)
+                expanded = completion.expanded(statistics).reduced(self._moments)
             total = expanded if total is None else total + expanded
             roundings += [each.plan.rounding for each in some]
         assert total is not None  # some row weighs something
@@ -141,26 +138,26 @@ class IncompleteEStep(_OverGaps):
 
     def rows(self, mixture: WhitenedMixture, **wanted: Output) -> RowResults:
         """Compute numbers for every row, given its observed columns."""
-        results = RowResults.room(self._rows.n_rows, mixture.n_components, self._rows.dtype, **wanted)
+        results = RowResults.room(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
         score = self._scoring(mixture)
-        for piece in self._rows.pieces():
+        for piece in self._source.pieces():
             score(piece, piece.indices, results)
         return results
 
     def row_blocks(self, mixture: WhitenedMixture, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
         """Yield the numbers for consecutive rows, with the number of the first; as for whole rows, whole lanes."""
         score, lane_rows = self._scoring(mixture), self.plan(mixture, rows_only=True).lane_rows
-        with closing(chunks_in_order(self._rows, lane_rows)) as chunks:
+        with closing(chunks_in_order(self._source, lane_rows)) as chunks:
             for chunk in chunks:
-                results = RowResults.room(len(chunk.rows), mixture.n_components, self._rows.dtype, **wanted)
-                for piece in self._rows.split(chunk):
+                results = RowResults.room(len(chunk.rows), mixture.n_components, self._source.dtype, **wanted)
+                for piece in self._source.split(chunk):
                     score(piece, piece.indices - chunk.first, results)
                 yield chunk.first, results
 
     def _prepare(self, mixture: WhitenedMixture, **how: Any) -> Callable[[_Group], _Prepared]:
         def prepare(group: _Group) -> _Prepared:
             with self._blas(mixture):
-                completion = group.gaps.of_mixture(mixture)
+                completion = group.gaps.for_mixture(mixture)
             pairs = zip(group.parts, completion.marginals, strict=True)
             return _Prepared(completion, [part.plan(marginal, **how) for part, marginal in pairs])
 
@@ -179,13 +176,13 @@ class IncompleteEStep(_OverGaps):
                 prepared[group.numbers] = prepare(group)
             return prepared[group.numbers].plans[i]
 
-        for first, piece in self._rows.lanes(list(places), lambda number: plan_of(number).lane_rows):
+        for first, piece in self._source.lanes(list(places), lambda number: plan_of(number).lane_rows):
             number, (group, i), plan = piece.pattern, places[piece.pattern], plan_of(piece.pattern)
-            ends = first + len(piece.indices) == self._rows.patterns[number].n_rows
+            ends = first + len(piece.indices) == self._source.patterns[number].n_rows
             head = heads.pop(number, None)
             if not ends and head is None:
                 head = _em.Scratch()
-                plan.begin(head, self._rows.patterns[number].n_rows)
+                plan.begin(head, self._source.patterns[number].n_rows)
             head = self._walk(group.parts[i], plan, first, piece, head)
             if not ends:
                 heads[number] = head
@@ -199,11 +196,11 @@ class IncompleteEStep(_OverGaps):
         self, part: EStep, plan: _em.Plan, first: int, piece: Piece, head: _em.Scratch | None = None, **arrays: Any
     ) -> _em.Scratch:
         """Walk rows of a pattern; return the scratch that has their sums, or those in `head` with theirs."""
-        n_rows = len(piece.indices) if arrays else self._rows.patterns[piece.pattern].n_rows
+        n_rows = len(piece.indices) if arrays else self._source.patterns[piece.pattern].n_rows
         chunk = Chunk(first, piece.rows.rows, piece.rows.sample_weight)
-        arrays["code"] = self._rows.known.codes[piece.indices] if plan.classified else None
+        arrays["code"] = self._source.known.codes[piece.indices] if plan.classified else None
         if isinstance(part, OwnErrorsEStep):
-            arrays["error"] = self._rows.errors.codes[piece.indices]
+            arrays["error"] = self._source.errors.codes[piece.indices]
         with blas_alone(plan.largest_product):
             scratches = part.scratches(plan, n_rows, head)
             part.walk(plan, scratches, chunk, arrays)
@@ -219,15 +216,15 @@ class IncompleteEStep(_OverGaps):
         def score(piece: Piece, where: Any, results: RowResults) -> None:
             if not piece.rows.n_features:
                 missing = np.ones((1, d), dtype=bool)
-                (weights,) = Completion.of(mixture, Gaps(missing)).marginals
-                outputs = _without_values(weights, self._rows.dtype)
+                (weights,) = Gaps(missing).for_mixture(mixture).marginals
+                outputs = _without_values(weights, self._source.dtype)
             else:
                 at, i = places[piece.pattern]
                 needs: dict[str, Output] = {name: True for name, into in results._asdict().items() if into is not None}
-                outputs = RowResults.room(len(piece.indices), K, self._rows.dtype, **needs)
+                outputs = RowResults.room(len(piece.indices), K, self._source.dtype, **needs)
                 plan = prepared(at).plans[i]
-                unweighed = piece._replace(rows=replace(piece.rows, sample_weight=None))
-                self._walk(self._groups[at].parts[i], plan, 0, unweighed, **dict[str, Any](outputs.outputs))
+                unweighed = piece._replace(rows=ArraySource(piece.rows.rows))
+                self._walk(self._groups[at].parts[i], plan, 0, unweighed, **outputs._asdict())
             for into, of_rows in zip(results, outputs, strict=True):
                 if into is not None and of_rows is not None:
                     into[where] = of_rows
@@ -242,33 +239,33 @@ class IncompleteEStep(_OverGaps):
 class ElsewhereEStep(_OverGaps):
     """Passes over rows with missing values that lie in partitions."""
 
-    _rows: IncompletePartitions
+    _source: IncompletePartitions
 
     def __init__(self, source: IncompletePartitions, moments: Layout, **how: Any) -> None:
         super().__init__(source, moments, **how)
-        self._rows, self._layout, self._over_all = source, moments, how
+        self._over_all = how
         origin = source.survey.centre if how["origin"] is None else how["origin"]
-        self._task = partial(_sums_of_partition, source.base.expected, source.by_key, moments, origin)
+        self._task = partial(_sums_of_partition, source.base.reader, source.by_key, moments, origin)
 
     def rounded(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
     ) -> tuple[SufficientStatistics, float]:
         """Compute the expected statistics of all columns."""
         assert given is None  # which lie here, as `refuse` says
-        sums, (K, d) = self._rows.base.sums_of(partial(self._task, mixture=mixture, hard=hard)), mixture.centres.shape
+        sums, (K, d) = self._source.base.sums_of(partial(self._task, mixture=mixture, hard=hard)), mixture.centres.shape
         counts, first, second, (log_evidence, weight, rounding) = np.split(sums, [K, K + K * d, len(sums) - 3])
-        moments = first.reshape(K, d), second.reshape(self._layout.shape(K, d))
-        statistics = SufficientStatistics(self._layout, mixture.centres, counts, *moments, log_evidence, weight)
-        self._rows.check_unchanged(statistics)
+        moments = first.reshape(K, d), second.reshape(self._moments.shape(K, d))
+        statistics = SufficientStatistics(self._moments, mixture.centres, counts, *moments, log_evidence, weight)
+        self._source.check_unchanged(statistics)
         return statistics, rounding / weight
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need."""
-        return Totals(*self._rows.base.sums_of(partial(self._task, mixture=mixture, totals=True)).tolist())
+        return Totals(*self._source.base.sums_of(partial(self._task, mixture=mixture, totals=True)).tolist())
 
 
 def _sums_of_partition(
-    expected: Expected,
+    reader: PartitionReader,
     by_key: dict[Any, Pattern],
     moments: Layout,
     origin: Array,
@@ -280,7 +277,7 @@ def _sums_of_partition(
     totals: bool = False,
 ) -> Array | float:
     """Pass over the rows of a partition, on one thread: its sums, of all columns, add up; those of no rows are 0."""
-    rows = expected.rows(number, partition)
+    rows = reader.rows(number, partition)
     if not rows.n_rows:
         return 0.0
     source = IncompleteSource(rows, rows.sample_weight).among(by_key)
@@ -319,29 +316,6 @@ def _together(source: IncompleteSource, parts: dict[int, EStep], layout: Layout)
 # --- Rows with individual errors -----------------------------------------------------------------
 
 
-class _Densities(NamedTuple):
-    """Joint log densities of each component and, last, of noise, (K + 1, m), and their sum, (m,)."""
-
-    log_joint: Array
-    log_evidence: Array
-
-    @property
-    def responsibilities(self) -> Array:
-        """Of each component and of noise, (K + 1, m); a row beyond all densities belongs to each component alike."""
-        most = self.log_joint.max(axis=0)  # not the log evidence, whose rounding is large where densities are tiny
-        r = np.exp(self.log_joint - np.where(np.isfinite(most), most, 0.0))
-        r[:-1, ~np.isfinite(most)] = 1.0
-        return np.asarray(r / r.sum(axis=0))
-
-    def write(self, rows: slice, arrays: dict[str, NDArray[Any] | None]) -> None:
-        """Write what is asked for of rows."""
-        r = self.responsibilities
-        values = RowResults(self.log_joint.argmax(axis=0), self.log_evidence, r[:-1].T, r.max(axis=0))
-        for name, value in values.outputs.items():
-            if (into := arrays.get(name)) is not None and value is not None:
-                into[rows] = np.where(value == len(r) - 1, -1, value) if name == "label" else value
-
-
 class _Lane(NamedTuple):
     """Rows (n, d) with weights, and which of the errors and codes they have, (n,)."""
 
@@ -349,14 +323,6 @@ class _Lane(NamedTuple):
     weights: Array
     numbers: NDArray[np.intp]
     codes: NDArray[Any] | None
-
-    @classmethod
-    def of(cls, chunk: Chunk, part: slice, arrays: dict[str, NDArray[Any] | None]) -> _Lane:
-        """Take some rows of a chunk."""
-        numbers, codes = arrays["error"], arrays["code"]
-        assert numbers is not None  # as rows have errors
-        rows = np.ascontiguousarray(chunk.rows[part], dtype=np.float64)
-        return cls(rows, chunk.weights[part], numbers[part], None if codes is None else codes[part])
 
 
 class _Plan:
@@ -401,19 +367,33 @@ class _Plan:
             noise[codes > 0] = -np.inf
         return joint, noise
 
-    def densities(self, lane: _Lane) -> _Densities:
-        """Return the densities of a lane."""
+    def densities(self, lane: _Lane) -> tuple[Array, Array, Array]:
+        """Return joint log densities of the components and, last, of noise, (K + 1, m), responsibilities, and evidence.
+
+        A row beyond all densities belongs to each component alike.
+        """
         (joint, noise), n = self.blocks_of(lane), len(lane.rows)
-        evidence = _errors.normalise(joint.copy(), noise)
-        of_rows = joint.swapaxes(0, 1).reshape(joint.shape[1], -1)[:, :n]
-        return _Densities(np.concatenate([of_rows, noise.reshape(1, -1)[:, :n]]), evidence.ravel()[:n])
+        log_evidence = _errors.normalise(joint.copy(), noise).ravel()[:n]
+        of_components = joint.swapaxes(0, 1).reshape(joint.shape[1], -1)[:, :n]
+        log_joint = np.concatenate([of_components, noise.reshape(1, -1)[:, :n]])
+        most = log_joint.max(axis=0)  # not the log evidence, whose rounding is large where densities are tiny
+        r = np.exp(log_joint - np.where(np.isfinite(most), most, 0.0))
+        r[:-1, ~np.isfinite(most)] = 1.0
+        return log_joint, np.asarray(r / r.sum(axis=0)), log_evidence
+
+    def write(self, lane: _Lane, part: slice, outputs: dict[str, NDArray[Any] | None]) -> None:
+        """Write what is asked for of a lane to its place in the outputs."""
+        log_joint, r, log_evidence = self.densities(lane)
+        values = RowResults(log_joint.argmax(axis=0), log_evidence, r[:-1].T, r.max(axis=0))
+        for name, value in values._asdict().items():
+            if (into := outputs.get(name)) is not None and value is not None:
+                into[part] = np.where(value == len(r) - 1, -1, value) if name == "labels" else value
 
     def sums_of(self, lane: _Lane) -> Array:
         """Return the sums of a lane."""
         weights = lane.weights
         if self.totals:
-            joint, log_evidence = densities = self.densities(lane)
-            r = densities.responsibilities
+            joint, r, log_evidence = self.densities(lane)
             entropy = -weights @ np.where(r > 0, r * np.log(np.maximum(r, 1e-300)), 0.0).sum(axis=0)
             return np.array([weights @ joint.max(axis=0), entropy, weights @ log_evidence, weights.sum()])
         shares, noise = self.blocks_of(lane)
@@ -443,19 +423,21 @@ class OwnErrorsEStep(EStep):
         self, plan: Any, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
     ) -> None:
         """Walk a chunk of whole lanes."""
-        outputs = {name: array for name, array in arrays.items() if name not in ("code", "error")}
+        codes, errors = arrays.pop("code"), arrays.pop("error")
+        assert errors is not None  # as rows have some
         n, of_lanes = len(chunk.rows), dict[int, Array]()
 
         def task(start: int, end: int) -> None:
             for number in range(start, end):
                 part = slice(number * LANES, min((number + 1) * LANES, n))
-                lane = _Lane.of(chunk, part, arrays)
-                if outputs:
-                    plan.densities(lane).write(part, outputs)
+                rows = np.ascontiguousarray(chunk.rows[part], dtype=np.float64)
+                lane = _Lane(rows, chunk.weights[part], errors[part], None if codes is None else codes[part])
+                if arrays:
+                    plan.write(lane, part, arrays)
                 else:
                     of_lanes[number] = plan.sums_of(lane)
 
-        n_lanes, (K, d) = -(-n // LANES), plan.mixture.centres.shape
-        self.share_out(task, n_lanes, float(n) * K * d**3)
+        K, d = plan.mixture.centres.shape
+        self.share_out(task, -(-n // LANES), float(n) * K * d**3)
         for lane in range(len(of_lanes)):  # in order, for the same bits with any number of threads
             plan.total = plan.total + of_lanes[lane]

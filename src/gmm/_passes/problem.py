@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
 from math import inf
@@ -11,10 +10,9 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm._lazy import cached_property
-from gmm._passes.e_step import EStep, Record
-from gmm._passes.em import MStep, QuasiNewton, TextbookEM
-from gmm._passes.solver import GainBelow, Iteration, PassRecord, Solver, SolverResult, SolverRun
+from gmm._passes.e_step import EStep
+from gmm._passes.em import MStep, QuasiNewton, Solver, SolverRun, TextbookEM
+from gmm._passes.solver import GainBelow, Iteration, PassRecord, SolverResult
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array, Layout
 from gmm._values.objective import Objective
@@ -28,7 +26,7 @@ def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None
     if source.in_patterns:
         from gmm._passes.incomplete import ElsewhereEStep, IncompleteEStep
 
-        steps = IncompleteEStep if source.here else ElsewhereEStep
+        steps = IncompleteEStep if source.is_local else ElsewhereEStep
     return steps(source, moments, n_threads=n_threads, origin=origin)
 
 
@@ -72,19 +70,6 @@ class Beginning(NamedTuple):
     def at_pause(cls, result: SolverResult) -> Beginning:
         """Continue a run where it paused."""
         return cls(result.parameters, result.trace.lower_bounds, result.state, result.repaired, result)
-
-
-@dataclass(frozen=True, eq=False)
-class Leg:
-    """The first passes of a run: the lower bound that they reach, and what makes the run that continues."""
-
-    lower_bound: float
-    begin: Callable[[], SolverRun]
-
-    @cached_property
-    def run(self) -> SolverRun:
-        """The run, paused after these passes."""
-        return self.begin()
 
 
 class Problem(NamedTuple):
@@ -178,38 +163,33 @@ class Problem(NamedTuple):
             on_pause=on_pause,
         )
 
-    def first_legs(
+    def first_runs(
         self,
         e_step: EStep,
         starts: Sequence[SufficientStatistics],
         settings: SolverSettings,
         passes: int,
         lead: float,
-    ) -> list[Leg]:
-        """Make some passes from each of the starts in one compiled call, until one needs Python: that leg is the last.
+    ) -> list[SolverRun]:
+        """Make some passes from each of the starts in one compiled call, until one needs Python: that run is the last.
 
         A run pauses after two passes if it is far below a lead, which rises to what runs reach: see `CATCH_UP`. The
         bounds of `settings` are in nats per unit weight.
         """
         if not (self._begins_compiled(settings) and settings.max_iter > passes):
             return []
-        K, family = len(starts[0].counts), self.family(len(starts[0].counts))
-        how: dict[str, Any] = {"tolerance": settings.tolerance, "confirm_stop": settings.confirm_stop}
-        until = {"at_most": passes, "repair_empty": self._m_step(e_step, K).repair_empty, "lead": lead}
-        began = perf_counter()
-        legs = e_step.first_legs(starts, family, **how, **until)
-        seconds = (perf_counter() - began) / max(1, len(legs))
-
-        def run(start: SufficientStatistics, state: QuasiNewtonState, passes: list[Record] | None) -> SolverRun:
-            bound = passes[-1][0] if passes else -inf
-            solver = QuasiNewton(start, e_step, self._m_step(e_step, K), state=state, bound=bound, **how)
-            begun = SolverRun(solver, max_iter=settings.max_iter)
-            if passes:
-                begun.add(list(starmap(PassRecord, passes)), seconds)
-            return begun
-
-        each = zip(starts, legs, strict=False)
-        return [Leg(leg[1][-1][0] if leg[1] else -inf, partial(run, start, *leg)) for start, leg in each]
+        K = len(starts[0].counts)
+        rule: dict[str, Any] = {"tolerance": settings.tolerance, "confirm_stop": settings.confirm_stop}
+        repair_empty, began = self._m_step(e_step, K).repair_empty, perf_counter()
+        passed = e_step.first_runs(starts, self.family(K), repair_empty, at_most=passes, lead=lead, **rule)
+        seconds, runs = (perf_counter() - began) / max(1, len(passed)), []
+        for start, (state, records) in zip(starts, passed, strict=False):
+            bound = records[-1][0] if records else -inf
+            solver = QuasiNewton(start, e_step, self._m_step(e_step, K), state=state, bound=bound, **rule)
+            runs.append(SolverRun(solver, max_iter=settings.max_iter))
+            if records:
+                runs[-1].add(list(starmap(PassRecord, records)), seconds)
+        return runs
 
     def _begins_compiled(self, settings: SolverSettings) -> bool:
         return self.objective.model.stored_whole and not self.objective.noise and self._accelerates(settings)

@@ -1,13 +1,11 @@
-"""The loop of every solver run, until a rule, a callback or the number of passes ends it, and its `Trace`."""
+"""What a solver run records: its passes, its `Trace`, what a callback sees, and where it ended; and when EM stops."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, nan
-from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._public import publish
@@ -140,7 +138,7 @@ class Trace:
         """Return the trace of likelihoods that are larger by a constant."""
         return replace(self, passes=tuple(record.raised(by) for record in self.passes))
 
-    def behind(self, before: Trace) -> Trace:
+    def with_earlier(self, before: Trace) -> Trace:
         """Return the trace with the passes of an earlier run before its own."""
         passes, seconds = before.passes + self.passes, before.seconds + self.seconds
         refinement = self.refinement or before.refinement
@@ -157,16 +155,6 @@ class Trace:
     def __len__(self) -> int:
         """Return the number of passes."""
         return len(self.passes)
-
-
-class Stopping(Protocol):
-    """A rule over the lower bounds measured so far."""
-
-    def after_fall(self, fall: float, rounding: float) -> str:
-        """Return why to stop at the mixture before one whose objective is lower."""
-
-    def __call__(self, lower_bounds: Sequence[float]) -> str | None:
-        """Return why to stop now, or None to continue."""
 
 
 class GainBelow(NamedTuple):
@@ -194,11 +182,7 @@ class GainBelow(NamedTuple):
         return None
 
 
-publish("gmm.em", [Trace])
-
-
-@dataclass(frozen=True, repr=False)
-class Iteration:
+class Iteration(NamedTuple):
     """One pass, as a callback sees it.
 
     Parameters
@@ -266,153 +250,4 @@ class SolverResult(NamedTuple):
     state: QuasiNewtonState | None = None
 
 
-class Solver(Protocol):
-    """An algorithm that makes one or more passes at a time."""
-
-    @property
-    def parameters(self) -> MixtureParameters:
-        """The current mixture: the last one that was measured and kept."""
-
-    @property
-    def statistics(self) -> SufficientStatistics:
-        """Statistics from the pass that measured the current mixture; their evidence may leave out a prior."""
-
-    @property
-    def repaired(self) -> tuple[int, ...]:
-        """Components that were given a new place."""
-
-    @property
-    def state(self) -> QuasiNewtonState | None:
-        """Where an accelerated run can continue."""
-
-    def advance(self, at_most: int, lead: float = -math.inf) -> list[PassRecord]:
-        """Make one or more passes, two if `CATCH_UP` more do not reach the lead; only the last may meet the rule."""
-
-    def why_stop(self) -> str | None:
-        """Return why to stop now, or None to continue."""
-
-    def close(self) -> tuple[str, float]:
-        """Finish at the maximum number of passes; return the reason and the lower bound of the current mixture."""
-
-
-class SolverRun:
-    """One run of a solver. It can pause after any pass and continue.
-
-    Parameters
-    ----------
-    solver : Solver
-    max_iter : int
-        Maximum number of passes.
-    start : int
-        Index of the start, for the record.
-    callback : callable, optional
-        Called with an `Iteration` after each pass; a truthy return value ends the run.
-    before : float, optional
-        The last lower bound of an earlier run that this one continues.
-    unit : float
-        The solver's numbers are recorded times this: the weight of all rows, for nats in all.
-    paused : SolverResult, optional
-        What the `result` of this run was when it paused; the solver is the one of that time.
-    on_pause : callable, optional
-        Called with the run wherever it could pause: after one or more passes, unless the last met the stopping rule.
-
-    Attributes
-    ----------
-    passes : list of PassRecord
-        The passes so far.
-    lower_bound : float
-        Mean log-likelihood of the current mixture, in nats per unit weight.
-    ended, converged : bool
-        Whether the run is over, and whether the solver's stopping rule ended it.
-    """
-
-    def __init__(
-        self,
-        solver: Solver,
-        *,
-        max_iter: int,
-        start: int = 0,
-        callback: Callable[[Iteration], object] | None = None,
-        before: float | None = None,
-        unit: float = 1.0,
-        paused: SolverResult | None = None,
-        on_pause: Callable[[SolverRun], object] | None = None,
-    ) -> None:
-        self._solver = solver
-        self._max_iter = max_iter
-        self._start = start
-        self._callback = callback
-        self._before = before
-        self._unit = unit
-        self._on_pause = on_pause
-        self._seconds: list[float] = [] if paused is None else list(paused.trace.seconds)
-        self._reason = "not finished"
-        self.passes: list[PassRecord] = [] if paused is None else list(paused.trace.passes)
-        self.lower_bound = -math.inf if paused is None else paused.lower_bound
-        self.ended = self.converged = False
-        if self.passes:
-            self._end_if(solver.why_stop(), stopped=False)
-
-    @property
-    def parameters(self) -> MixtureParameters:
-        """The current mixture."""
-        return self._solver.parameters
-
-    @property
-    def result(self) -> SolverResult:
-        """The current mixture and the passes so far, as a value."""
-        solver = self._solver
-        trace = Trace(tuple(self.passes), tuple(self._seconds), self._reason, self.converged, self._start)
-        return SolverResult(
-            solver.parameters, solver.statistics, self.lower_bound, trace, solver.repaired, solver.state
-        )
-
-    def go(self, at_most: int | None = None, lead: float = -math.inf) -> SolverRun:
-        """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update.
-
-        A run that begins pauses after two passes if it is too far below `lead`, a lower bound: see `CATCH_UP`.
-        """
-        enough = self._max_iter if at_most is None else min(len(self.passes) + at_most, self._max_iter)
-        while not self.ended and len(self.passes) < enough and not self._is_far_below(lead):
-            at_once = 1 if self._callback is not None else enough - len(self.passes)
-            began = perf_counter()
-            records = self._solver.advance(at_once, lead / self._unit if len(self.passes) < 2 else -math.inf)
-            self.add([record.times(self._unit) for record in records], perf_counter() - began)
-            if self._on_pause is not None and not (self.converged or self._reason.startswith(LOWERED)):
-                self._on_pause(self)
-        if not self.ended and len(self.passes) == self._max_iter:
-            self._reason, lower_bound = self._solver.close()
-            self.lower_bound = lower_bound * self._unit
-            self.ended = True
-            only = self.passes[0] if len(self.passes) == 1 else None
-            if only and only.remaining == math.inf and only.lower_bound > -math.inf:  # no other gain tells what is left
-                self.passes = [only._replace(remaining=max(0.0, self.lower_bound - only.lower_bound))]
-        return self
-
-    def _is_far_below(self, lead: float) -> bool:
-        """Tell whether two passes foretell that the run does not come up with a lead."""
-        if len(self.passes) != 2 or lead == -math.inf:
-            return False
-        first, second = (record.lower_bound for record in self.passes)
-        return second + CATCH_UP * (second - first) < lead
-
-    def add(self, records: list[PassRecord], seconds: float) -> None:
-        """Record passes of the solver, which took so long in all."""
-        self.passes += records
-        self._seconds += [seconds / len(records)] * len(records)
-        self.lower_bound, stopped = records[-1].lower_bound, False
-        if self._callback is not None:
-            gain = math.inf if self._before is None else self.lower_bound - self._before
-            of_pass = self._start, len(self.passes), self.lower_bound, gain, self._seconds[-1]
-            last = records[-1].remaining, records[-1].accepted
-            stopped = bool(self._callback(Iteration(*of_pass, self._solver.parameters, *last)))
-        self._before = self.lower_bound
-        self._end_if(self._solver.why_stop(), stopped=stopped)
-
-    def _end_if(self, why: str | None, *, stopped: bool) -> None:
-        if why or stopped:
-            self._reason, self.ended = why or "stopped by the callback", True
-            self.converged = why is not None and not why.startswith(LOWERED)
-
-
-publish("gmm.em", [Iteration])
+publish("gmm.em", [Iteration, Trace])

@@ -341,7 +341,8 @@ def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int)
     shapes |= dict.fromkeys(("covariances", "whiteners"), (prod(model.layout.shape(K, d)),))
     checked = {name: check_array(arrays[name], name, shape).astype(np.float64) for name, shape in shapes.items()}
     estimate: Any = tuple(checked[name] for name in _ESTIMATE)
-    parameters = problem.objective.mixture(estimate, problem.rows.survey.weight)
+    objective = problem.objective
+    parameters = objective.prior.mixture(estimate, objective, problem.rows.survey.weight)
     evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
     statistics = statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
     statistics = statistics._replace(precision=checked["precision"])

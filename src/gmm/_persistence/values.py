@@ -186,7 +186,7 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
     rows_mean = np.resize(arrays["mean_prior"], d)  # the distance from theirs was checked when they were there
     prior = check_variational_prior(hyperparameters, model, len(shares), rows_mean, np.ones(d), 0.0)
     estimate = shares, *parameters.as_estimate()[1:]
-    posterior = MixturePosterior.of(estimate, parameters, prior, numbers["weight"])
+    posterior = MixturePosterior.from_shares(estimate, parameters, prior, numbers["weight"])
     if not np.allclose(posterior.weights, parameters.weights, rtol=1e-6, atol=1e-9):
         raise ValueError("expected weights that follow from 'shares' and the prior")
     return posterior
@@ -223,7 +223,7 @@ def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParamet
         mean = check_array(arrays["stream/prior_mean"], "stream/prior_mean", (d,)).astype(np.float64)
         scale = check_array(arrays["stream/prior_scale"], "stream/prior_scale", shape).astype(np.float64)
         prior = ConjugatePrior(mean, item(saved, "shrinkage", float), positive(saved, "dof"), scale)
-    objective = Objective(parameters.model, ridge, prior).beside(parameters)
+    objective = Objective(parameters.model, ridge, prior).for_mixture(parameters)
     return Stream(parameters, statistics, positive(header, "weight"), objective)
 
 

@@ -21,7 +21,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._fitting.starts import Ward
 from gmm._passes.solver import Trace
-from gmm._plotting.scene import fitted_mixture, literal, taken_apart
+from gmm._plotting.scene import fitted_mixture, literal, split_pipeline
 from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_of_labels, own_figure
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
@@ -87,24 +87,17 @@ def finish_lines(ax: Axes, lines: Sequence[Line], counts: Iterable[int]) -> None
         where: Any = {"ls": "", "clip_on": False, "transform": ax.get_xaxis_transform()}
         if above:
             ax.plot(above, [1] * len(above), "^", color=inks_of(ax).faint, ms=6, label="above the picture", **where)
-    ends = [int(np.flatnonzero(np.isfinite(line.values))[-1]) for line in curves]
+    finite = [np.flatnonzero(np.isfinite(line.values))[-1] for line in curves]
+    ends = [(line.counts[end], line.values[end]) for line, end in zip(curves, finite, strict=True)]
+    heights = spaced([min(y, high) for _, y in ends], _APART * (high - low))
     last = max(line.counts[-1] for line in lines)
-    heights = [min(line.values[end], high) for line, end in zip(curves, ends, strict=True)]
-    for line, end, height in zip(curves, ends, spaced(heights, _APART * (high - low)), strict=True):
-        beside = line.counts[end] == last and abs(height - line.values[end]) < 0.01 * (high - low)
-        above_top = line.values[end] > high
-        leader = {"arrowstyle": "-", "color": FAINT, "lw": 0.7, "ls": ":", "shrinkA": 1, "shrinkB": 5}
-        ax.annotate(
-            line.label + " ↑" * bool(above_top),
-            (line.counts[end], line.values[end]),
-            (1.02, height),
-            xycoords="data",
-            textcoords=ax.get_yaxis_transform(),
-            color=line.colour,
-            va="center",
-            annotation_clip=False,
-            arrowprops=None if beside or above_top else leader,
-        )
+    leader = {"arrowstyle": "-", "color": FAINT, "lw": 0.7, "ls": ":", "shrinkA": 1, "shrinkB": 5}
+    style: Any = {"xycoords": "data", "textcoords": ax.get_yaxis_transform(), "va": "center", "annotation_clip": False}
+    for line, (x, y), height in zip(curves, ends, heights, strict=True):
+        text = line.label + " ↑" if y > high else line.label
+        beside = x == last and abs(height - y) < 0.01 * (high - low)
+        arrow = None if beside or y > high else leader
+        ax.annotate(text, (x, y), (1.02, height), color=line.colour, arrowprops=arrow, **style)
 
 
 def spaced(heights: Sequence[float], gap: float) -> NDArray[np.float64]:
@@ -209,7 +202,7 @@ class Cells(NamedTuple):
 
 def table_of(selection: Any) -> Selection:
     """Return a selection, or that of a fitted search, which a pipeline may end in."""
-    _, selection = taken_apart(selection)
+    _, selection = split_pipeline(selection)
     if isinstance(selection, GaussianMixtureSearch):
         check_is_fitted(selection)
         return selection.selection_
@@ -245,18 +238,16 @@ def indices_of(table: Selection, kind: str) -> NDArray[np.intp]:
 
 def _lines(table: Selection, cells: Cells) -> list[Line]:
     """Make the lines, the lowest first; types whose values are all equal share one line."""
-    groups_of: dict[tuple[bytes, ...], list[str]] = {}
-    members: dict[str, NDArray[np.intp]] = {}
+    groups: dict[tuple[bytes, ...], tuple[list[str], NDArray[np.intp]]] = {}
     for name in dict.fromkeys(table.kinds):
-        members[name] = indices_of(table, name)
-        parts = (table.n_components, cells.values, cells.degenerate)
-        groups_of.setdefault(tuple(part[members[name]].tobytes() for part in parts), []).append(name)
-    groups = [(names, members[names[0]]) for names in groups_of.values()]
-    groups.sort(key=lambda group: np.fmin.reduce(cells.values[group[1]], initial=np.inf))
-    palette = [*colours(_IN_COLOUR), *[FAINT] * len(groups)]
+        indices = indices_of(table, name)
+        parts = tuple(part[indices].tobytes() for part in (table.n_components, cells.values, cells.degenerate))
+        groups.setdefault(parts, ([], indices))[0].append(name)
+    ordered = sorted(groups.values(), key=lambda group: np.fmin.reduce(cells.values[group[1]], initial=np.inf))
+    palette = [*colours(_IN_COLOUR), *[FAINT] * len(ordered)]
     return [
         Line(tuple(names), table.n_components[indices], cells.values[indices], colour)
-        for (names, indices), colour in zip(groups, palette, strict=False)
+        for (names, indices), colour in zip(ordered, palette, strict=False)
     ]
 
 
@@ -928,5 +919,5 @@ def _draw_tree(ax: Axes, merges: NDArray[np.intp], heights: Array, n_clusters: i
     return order
 
 
-_OF_CURVES = plot_bootstrap_lrt, plot_drift, plot_eigenvalues, plot_entropies, plot_stability, plot_standard_errors
-publish("gmm.plotting", [*_OF_CURVES, plot_convergence, plot_criteria, plot_hierarchy, plot_selection])
+_ANSWERS = plot_bootstrap_lrt, plot_drift, plot_eigenvalues, plot_entropies, plot_stability, plot_standard_errors
+publish("gmm.plotting", [*_ANSWERS, plot_convergence, plot_criteria, plot_hierarchy, plot_selection])

@@ -887,7 +887,7 @@ def _contours_in_plane(panel: Panel, labels: dict[float, str], widths: list[floa
     present = ~thin & (mixture.weights > 0)
     if present.any():
         # A grid in the coordinates in which the mixture's covariance is 1 covers the other components.
-        part = whitened.of_components(present)
+        part = whitened.for_components(present)
         reach = _REACH * axis_deviations(part)
         axes = coordinates(part, np.stack([(part.means - reach).min(axis=0), (part.means + reach).max(axis=0)], axis=1))
         points = grid(axes)
@@ -925,7 +925,7 @@ def _width(outline: Array) -> float:
 def _outline(ax: Axes, mixture: MixtureParameters, k: np.intp, level: float, **style: Any) -> None:
     """Draw the ellipse in which the log density of one component alone is at least `level`, if there is one."""
     highest = np.log(mixture.weights[k]) - np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(mixture.covariances[k])[1]
-    content = mixture.tails.of_components(k).content(min(level - highest, 0))
+    content = mixture.tails.for_components(k).content(min(level - highest, 0))
     if 0 < content < 1:
         ax.add_patch(Polygon(ellipse(mixture, k, content), closed=True, **style))
 

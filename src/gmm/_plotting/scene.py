@@ -166,7 +166,7 @@ def ellipse(mixture: MixtureParameters, k: int | np.intp, content: float) -> Arr
     angles = np.linspace(0, 2 * np.pi, 181)
     variances, axes = np.linalg.eigh(mixture.covariances[k])
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    radius = mixture.tails.of_components(k).radius(content)
+    radius = mixture.tails.for_components(k).radius(content)
     return np.asarray(mixture.means[k] + radius * circle * np.sqrt(np.maximum(variances, 0)) @ axes.T)
 
 
@@ -211,10 +211,17 @@ def columns_of(view: Any, names: Sequence[str]) -> list[int]:
     features = list(view) if several else [view]
     if not 1 <= len(features) <= MOST_PAIRED:
         raise _view_error(f"{len(features)} features", names)
-    columns = [column for feature in features if (column := _column(feature, names)) is not None]
-    if len(columns) < len(features):
-        missing = " and no ".join(repr(feature) for feature in features if _column(feature, names) is None)
-        raise _view_error(f"{view!r}, and there is no {missing}" if several else repr(view), names)
+    columns, missing = list[int](), list[str]()
+    for feature in features:
+        if isinstance(feature, str) and feature in names:
+            columns.append(list(names).index(feature))
+        elif is_whole(feature) and 0 <= int(feature) < len(names):
+            columns.append(int(feature))
+        else:
+            missing.append(repr(feature))
+    if missing:
+        absent = f"{view!r}, and there is no {' and no '.join(missing)}"
+        raise _view_error(absent if several else repr(view), names)
     if len(set(columns)) < len(columns):
         twice = next(j for j in columns if columns.count(j) > 1)
         raise _view_error(f"the feature {names[twice]!r} twice", names)
@@ -229,14 +236,6 @@ def _view_of_features(view: Any, names: Sequence[str]) -> View:
     matrix = np.zeros((len(columns), len(names)))
     matrix[np.arange(len(columns)), columns] = 1
     return View(matrix, np.zeros(len(names)), labels, of_features=True)
-
-
-def _column(feature: Any, names: Sequence[str]) -> int | None:
-    if isinstance(feature, str) and feature in names:
-        return list(names).index(feature)
-    if is_whole(feature) and 0 <= int(feature) < len(names):
-        return int(feature)
-    return None
 
 
 def _view_error(got: str, names: Sequence[str]) -> InvalidParameterError:
@@ -263,7 +262,7 @@ _AFFINE = {4: 1e-3, 8: 1e-7}  # largest difference for numbers of so many bytes,
 _SINGULAR = 1e12  # condition number above which a step, once columns have one unit, loses a direction
 
 
-def taken_apart(model: Any) -> tuple[list[tuple[str, Any]], Any]:
+def split_pipeline(model: Any) -> tuple[list[tuple[str, Any]], Any]:
     """Return the steps of a pipeline before its last one, and the last; what is no pipeline is a last step alone."""
     steps = None if isinstance(model, type) else getattr(model, "steps", None)
     if not steps:
@@ -271,7 +270,7 @@ def taken_apart(model: Any) -> tuple[list[tuple[str, Any]], Any]:
     return [(name, step) for name, step in steps[:-1] if step is not None and step != "passthrough"], steps[-1][1]
 
 
-def before(
+def undo_steps(
     steps: list[tuple[str, Any]], mixture: MixtureParameters, X: Any
 ) -> tuple[MixtureParameters, Any, tuple[str, ...] | None]:
     """Return a mixture behind steps as one in front of them, with the rows there and their names, if steps give any.
@@ -481,7 +480,7 @@ def scene_of(
     ValueError
         If the mixture cannot score the rows, `max_points` is below 1, or a step of a pipeline is not affine.
     """
-    steps, last = taken_apart(model)
+    steps, last = split_pipeline(model)
     clusters: NDArray[np.intp] | None = None
     classes: tuple[str, ...] = ()
     if isinstance(last, CombinedComponents):
@@ -493,7 +492,7 @@ def scene_of(
     max_points = check_whole(max_points, "max_points")
     parameters, names = fitted_parameters(mixture), names_of_features(mixture)
     if steps:
-        parameters, X, feature_names = before(steps, parameters, X)
+        parameters, X, feature_names = undo_steps(steps, parameters, X)
         given, of_rows = as_source(X, sample_weight, estimator=model)
         numbered = (f"x{j}" for j in range(parameters.n_features))
         names = feature_names or tuple(numbered if of_rows is None else map(str, of_rows))
@@ -525,7 +524,7 @@ def fitted_mixture(model: Any) -> FittedMixture:
     TypeError
         If it is none of these.
     """
-    _, model = taken_apart(model)
+    _, model = split_pipeline(model)
     if hasattr(model, "__sklearn_is_fitted__") and not isinstance(model, type):
         check_is_fitted(model)
     mixture = getattr(model, "best_estimator_", model)
@@ -570,7 +569,7 @@ def limits(scene: Scene, view: View) -> Array:
     components, so that outliers do not squeeze everything else. The legend counts what lies outside.
     """
     points, mixture = view.project(scene.used.rows), view.marginal(scene.mixture)
-    radii = [mixture.tails.of_components(k).radius(_OUTERMOST) for k in range(mixture.n_components)]
+    radii = [mixture.tails.for_components(k).radius(_OUTERMOST) for k in range(mixture.n_components)]
     reach = np.maximum(radii, _REACH)[:, None] * axis_deviations(mixture)
     low, high = mixture.means - reach, mixture.means + reach
     order = np.argsort(-mixture.weights, kind="stable")

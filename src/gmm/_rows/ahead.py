@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from gmm._rows.sources import Chunk, SameRows, Source, chunks_in_order
+from gmm._rows.sources import Chunk, Source, SourceView, chunks_in_order
 from gmm._values.weights import joined
 
 T = TypeVar("T")
@@ -117,8 +117,12 @@ def together(
     list of Ended
         One for each task; None if it did not come to its end.
     """
-    if not source.here:
-        return [_alone(source, task) if task is tasks[0] or not is_up() else None for task in tasks]
+    if not source.is_local:
+        ends: list[Ended | None] = []
+        for task in tasks:
+            began = perf_counter()
+            ends.append(None if ends and is_up() else Ended(task(source), perf_counter() - began))
+        return ends
     subscribers: list[_Subscriber] = []
     try:
         for task in tasks:
@@ -149,24 +153,18 @@ def together(
     ]
 
 
-def _alone(source: Source, task: Callable[[Source], Any]) -> Ended:
-    began = perf_counter()
-    return Ended(task(source), perf_counter() - began)
-
-
 class _LetGo(BaseException):
     """Ends a task that nobody waits for."""
 
 
-class _Subscriber(SameRows):
-    """The rows as one task sees them, on a thread of its own, which goes on when it is told to.
+class _Subscriber:
+    """A task on a thread of its own, which goes on when it is told to.
 
     `wanted` is the number of the row that it waits for: 0 for that of a new reading.
     """
 
     def __init__(self, source: Source, task: Callable[[Source], Any]) -> None:
-        super().__init__(source.read)
-        self._task, self._rows = task, source
+        self._task, self._source = task, source
         self._turns: SimpleQueue[Chunk | None] = SimpleQueue()
         self._rests: SimpleQueue[None] = SimpleQueue()
         self._is_cancelled = False
@@ -174,10 +172,6 @@ class _Subscriber(SameRows):
         self.wanted, self.seconds = 0, 0.0
         self.has_ended, self.result = False, None
         self._thread = Thread(target=self._work, name="gmm-task", daemon=True)
-
-    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Wait for the next reading, and yield what it serves."""
-        return _in_whole_lanes(self._served(), lane_rows)
 
     def resume(self, chunk: Chunk | None = None) -> None:
         """Let the task go on, with rows or without, until it waits again or ends."""
@@ -215,9 +209,11 @@ class _Subscriber(SameRows):
 
     def _work(self) -> None:
         self._turns.get()
+        base = self._source.read
+        view = SourceView(base, lambda lane_rows: _in_whole_lanes(self._served(), lane_rows), survey=base.survey)
         try:
             if not self._is_cancelled:
-                self.result = self._task(self._rows.read_by(self))
+                self.result = self._task(self._source.with_reader(view))
                 self.has_ended = True
         except _LetGo:
             pass

@@ -1,150 +1,84 @@
-"""What pyarrow reads batch by batch: Arrow, Parquet and ORC, data sets of files, tables in memory and queries."""
+"""What pyarrow reads batch by batch: files of all kinds but text, data sets of files, tables in memory and queries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from types import MappingProxyType
-from typing import Any
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.ipc
 import pyarrow.orc
 import pyarrow.parquet
 
-from gmm._rows.part import FilePart, Part, native_file
+from gmm._rows.blocks import NpySource, npy_array
+from gmm._rows.formats import ARROW, NPY, ORC, PARQUET
+from gmm._rows.tables import Batches, Columns, Part, native_file
 
 _BUFFER = 1 << 16  # bytes of each column that are read at once; without a buffer, a row group is in memory twice
-_USUAL: Mapping[str, int] = MappingProxyType({})
-
-
-class ParquetPart(FilePart):
-    """A Parquet file."""
-
-    def __init__(self, name: str, source: str | bytes) -> None:
-        super().__init__(name, source)
-        with _opened(native_file(source), name) as file:
-            self.schema: pa.Schema = file.schema_arrow
-
-    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
-        """Read the columns, `at_once` rows at a time, from the first row on."""
-        return parquet_batches(native_file(self.source), self.name, columns, at_once)
-
-
-def parquet_batches(
-    source: pa.NativeFile,
-    name: str,
-    columns: Sequence[str],
-    at_once: int,
-    row_groups: Sequence[int] | None = None,
-    limits: Mapping[str, int] = _USUAL,
-) -> Iterator[pa.RecordBatch]:
-    """Yield columns of a Parquet file, `at_once` rows at a time; `name` is for messages, no `row_groups` are all.
-
-    Checksums of its pages are verified, if it has any. `limits` are those of `pyarrow.parquet.ParquetFile`.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged.
-    """
-    with _opened(source, name, limits) as file, _reading(name):
-        yield from file.iter_batches(at_once, row_groups=row_groups, columns=list(columns), use_threads=False)
+_FAULTS = (pa.ArrowException, OSError)
 
 
 @contextmanager
-def _reading(name: str) -> Iterator[None]:
-    """Say which file is damaged, where pyarrow finds that one is."""
+def _worded(what: str, kinds: tuple[type[Exception], ...] = _FAULTS) -> Iterator[None]:
+    """Say which file is damaged or cannot be read, where pyarrow finds that."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{name} is damaged: {error}") from error
+    except kinds as error:
+        raise ValueError(f"{what}: {error}") from error
 
 
-def _opened(source: pa.NativeFile, name: str, limits: Mapping[str, int] = _USUAL) -> pa.parquet.ParquetFile:
-    try:
+class _Format(NamedTuple):
+    """How files of a kind are read, by what pyarrow makes of an open one."""
+
+    open: Callable[[str, pa.NativeFile], Any]  # from the name for messages
+    schema: str  # the attribute that holds it
+    read: Callable[[Any, Columns, int], Batches]
+
+
+def _file_part(kind: _Format, name: str, source: str | bytes) -> Part:
+    with native_file(source) as file:
+        return Part(name, getattr(kind.open(name, file), kind.schema), partial(_read_file, kind, name, source))
+
+
+def _read_file(kind: _Format, name: str, source: str | bytes, columns: Columns, at_once: int) -> Batches:
+    with native_file(source) as file:
+        reader = kind.open(name, file)
+        with _worded(f"{name} is damaged"):
+            yield from kind.read(reader, columns, at_once)
+
+
+def _parquet_file(name: str, file: pa.NativeFile, **limits: int) -> pa.parquet.ParquetFile:
+    """Open a Parquet file; checksums of its pages are verified, if it has any."""
+    with _worded(f"{name} is not a complete Parquet file", (pa.ArrowException,)):
         return pa.parquet.ParquetFile(
-            source, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True, **limits
+            file, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True, **limits
         )
-    except pa.ArrowException as error:
-        raise ValueError(f"{name} is not a complete Parquet file: {error}") from error
 
 
-class ArrowPart(FilePart):
-    """An Arrow file, Feather included, or a file that holds an Arrow stream."""
-
-    def __init__(self, name: str, source: str | bytes) -> None:
-        super().__init__(name, source)
-        with native_file(source) as file:
-            self.schema: pa.Schema = self._reader(file).schema
-
-    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
-        """Read the columns from the first row on, in the batches of the file."""
-        with native_file(self.source) as file, _reading(self.name):
-            yield from _batches(self._reader(file))
-
-    def _reader(self, file: pa.NativeFile) -> Any:
-        try:
-            return pa.ipc.open_file(file)
-        except pa.ArrowInvalid:
-            file.seek(0)
-        try:
-            return pa.ipc.open_stream(file)
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"{self.name} is not an Arrow file: {error}") from error
+def _row_groups(
+    file: pa.parquet.ParquetFile, columns: Columns, at_once: int, numbers: Sequence[int] | None = None
+) -> Batches:
+    return file.iter_batches(at_once, row_groups=numbers, columns=list(columns), use_threads=False)
 
 
-class BatchesPart(Part):
-    """An object with `schema` and `to_batches`: a table, or whatever behaves like one.
-
-    Parameters
-    ----------
-    data : object
-    """
-
-    def __init__(self, data: Any) -> None:
-        self.name = f"the {type(data).__name__}"
-        self.schema: pa.Schema = data.schema
-        self._data = data
-
-    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
-        """Begin to read anew."""
-        yield from self._data.to_batches()
+def _arrow_reader(name: str, file: pa.NativeFile) -> Any:
+    """Open an Arrow file, Feather included, or a file that holds an Arrow stream."""
+    try:
+        return pa.ipc.open_file(file)
+    except pa.ArrowInvalid:
+        file.seek(0)
+    with _worded(f"{name} is not an Arrow file", (pa.ArrowInvalid,)):
+        return pa.ipc.open_stream(file)
 
 
-class ReaderPart(Part):
-    """A scanner, a stream or a file that another one opened.
-
-    Parameters
-    ----------
-    reader : pyarrow.dataset.Scanner, pyarrow.RecordBatchReader or pyarrow.ipc.RecordBatchFileReader
-
-    Attributes
-    ----------
-    once : bool
-        Whether it is a stream, which can be read only once.
-    """
-
-    def __init__(self, reader: Any) -> None:
-        self.name = f"the {type(reader).__name__}"
-        self.schema: pa.Schema = reader.projected_schema if hasattr(reader, "projected_schema") else reader.schema
-        self.once = isinstance(reader, pa.RecordBatchReader)
-        self._reader = reader
-
-    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
-        """Read from the first row on."""
-        try:
-            yield from _batches(self._reader)
-        except (pa.ArrowException, OSError) as error:
-            why = " again: give scratch=True, which keeps a copy of what can be read only once" * (
-                "OneShot" in str(error)
-            )
-            raise ValueError(f"{self.name} cannot be read{why}: {error}") from error
-
-
-def _batches(reader: Any) -> Iterator[pa.RecordBatch]:
+def _batches(reader: Any, columns: Columns, at_once: int) -> Batches:
     if hasattr(reader, "to_batches"):
         yield from reader.to_batches()
     elif isinstance(reader, pa.ipc.RecordBatchFileReader):
@@ -154,57 +88,85 @@ def _batches(reader: Any) -> Iterator[pa.RecordBatch]:
         yield from reader
 
 
-class LazyFramePart(Part):
-    """A `polars.LazyFrame`.
+def _orc_file(name: str, file: pa.NativeFile) -> pa.orc.ORCFile:
+    with _worded(f"{name} is not a complete ORC file"):
+        return pa.orc.ORCFile(file)
 
-    Parameters
-    ----------
-    frame : polars.LazyFrame
+
+def _stripes(file: pa.orc.ORCFile, columns: Columns, at_once: int) -> Batches:
+    present = [name for name in columns if name in file.schema.names]
+    return (file.read_stripe(number, columns=present) for number in range(file.nstripes))
+
+
+def npy_part(name: str, source: str | bytes) -> Part:
+    """Open an .npy file, with columns x0, x1 and so on."""
+    array = npy_array(Path(source) if isinstance(source, str) else BytesIO(source), name)
+    is_wide = array.dtype.itemsize > np.float64().itemsize
+    dtype = np.dtype(np.float64) if is_wide else array.dtype.newbyteorder("=")
+    schema = pa.schema([(f"x{j}", pa.from_numpy_dtype(dtype)) for j in range(array.shape[1])])
+    said = (f"{array.dtype} (longdouble) numbers are converted to float64",) if is_wide else ()
+    return Part(name, schema, partial(_npy_batches, array, dtype, schema), said=said)
+
+
+def _npy_batches(array: Any, dtype: np.dtype[Any], schema: pa.Schema, columns: Columns, at_once: int) -> Batches:
+    places = [schema.get_field_index(name) for name in columns]
+    for rows in NpySource(array).raw_blocks() if isinstance(array, np.memmap) else [array]:
+        with np.errstate(over="ignore"):  # infinite values are judged by who reads them
+            values = [pa.array(np.array(rows[:, j], dtype=dtype)) for j in places]
+        yield pa.RecordBatch.from_arrays(values, names=list(columns))
+
+
+FILES: dict[str, Callable[[str, str | bytes], Part]] = {  # from the name in messages, and the path or the content
+    **dict.fromkeys(PARQUET, partial(_file_part, _Format(_parquet_file, "schema_arrow", _row_groups))),
+    **dict.fromkeys(ARROW, partial(_file_part, _Format(_arrow_reader, "schema", _batches))),
+    **dict.fromkeys(ORC, partial(_file_part, _Format(_orc_file, "schema", _stripes))),
+    **dict.fromkeys(NPY, npy_part),
+}
+
+
+def reader_part(data: Any) -> Part:
+    """Return an object with `schema` and `to_batches`, a stream, or a file that another one opened, as a table."""
+    name, once = f"the {type(data).__name__}", isinstance(data, pa.RecordBatchReader)
+    schema = data.projected_schema if hasattr(data, "projected_schema") else data.schema
+    return Part(name, schema, partial(_read, name, data), once)
+
+
+def _read(name: str, data: Any, columns: Columns, at_once: int) -> Batches:
+    try:
+        yield from _batches(data, columns, at_once)
+    except _FAULTS as error:
+        why = " again: give scratch=True, which keeps a copy of what can be read only once" * ("OneShot" in str(error))
+        raise ValueError(f"{name} cannot be read{why}: {error}") from error
+
+
+def lazy_frame_part(frame: Any) -> Part:
+    """Return a `polars.LazyFrame` as a table.
 
     Raises
     ------
     TypeError
         If this polars evaluates queries only as a whole.
     """
-
-    name = "the LazyFrame"
-
-    def __init__(self, frame: Any) -> None:
-        if not hasattr(frame, "collect_batches"):
-            raise TypeError("this polars has no LazyFrame.collect_batches: update it, or fit frame.collect()")
-        self.schema: pa.Schema = frame.clear().collect().to_arrow().schema
-        self._frame = frame
-
-    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
-        """Evaluate the query for these columns, `at_once` rows at a time."""
-        for frame in self._frame.select(columns).collect_batches(chunk_size=at_once, maintain_order=True):
-            yield from frame.to_arrow().to_batches()
+    if not hasattr(frame, "collect_batches"):
+        raise TypeError("this polars has no LazyFrame.collect_batches: update it, or fit frame.collect()")
+    return Part("the LazyFrame", frame.clear().collect().to_arrow().schema, partial(_evaluated, frame))
 
 
-class RelationPart(Part):
-    """A `duckdb.DuckDBPyRelation`.
+def _evaluated(frame: Any, columns: Columns, at_once: int) -> Batches:
+    for some in frame.select(columns).collect_batches(chunk_size=at_once, maintain_order=True):
+        yield from some.to_arrow().to_batches()
 
-    Parameters
-    ----------
-    relation : duckdb.DuckDBPyRelation
-    """
 
-    name = "the DuckDB relation"
+def relation_part(relation: Any) -> Part:
+    """Return a `duckdb.DuckDBPyRelation` as a table."""
+    with _result_of(relation.limit(0), 1) as reader:
+        return Part("the DuckDB relation", reader.schema, partial(_executed, relation))
 
-    def __init__(self, relation: Any) -> None:
-        self._relation = relation
-        reader = _result_of(relation.limit(0), 1)
-        self.schema: pa.Schema = reader.schema
-        reader.close()
 
-    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
-        """Execute the query for these columns, `at_once` rows at a time."""
-        quoted = ('"' + name.replace('"', '""') + '"' for name in columns)
-        reader = _result_of(self._relation.project(", ".join(quoted)), at_once)
-        try:
-            yield from reader
-        finally:
-            reader.close()  # a connection has one open result
+def _executed(relation: Any, columns: Columns, at_once: int) -> Batches:
+    quoted = ('"' + name.replace('"', '""') + '"' for name in columns)
+    with _result_of(relation.project(", ".join(quoted)), at_once) as reader:  # a connection has one open result
+        yield from reader
 
 
 def _result_of(relation: Any, at_once: int) -> pa.RecordBatchReader:
@@ -216,35 +178,26 @@ def _result_of(relation: Any, at_once: int) -> pa.RecordBatchReader:
 _LIMITS = ("thrift_string_size_limit", "thrift_container_size_limit")
 
 
-class DatasetPart(Part):
-    """A `pyarrow.dataset.Dataset`, scanned by its own options; of Parquet files, checksums of pages are verified.
+def dataset_part(data: pa.dataset.Dataset) -> Part:
+    """Return a data set as a table, scanned by its own options; of Parquet files, checksums of pages are verified."""
+    return Part(f"the {type(data).__name__}", data.schema, partial(_scanned, data))
 
-    Parameters
-    ----------
-    data : pyarrow.dataset.Dataset
-    """
 
-    def __init__(self, data: pa.dataset.Dataset) -> None:
-        self.name = f"the {type(data).__name__}"
-        self.schema: pa.Schema = data.schema
-        self._data = data
-
-    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
-        """Begin to read anew."""
-        data, names = self._data, list(columns)
-        try:
-            if (fragments := _parquet_files(data, names)) is None:
-                how = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
-                options = _verifying(getattr(data, "format", None))
-                yield from data.to_batches(columns=names, batch_size=at_once, fragment_scan_options=options, **how)
-                return
-            for fragment in fragments:
-                row_groups = [group.id for group in fragment.row_groups]
-                limits = {name: getattr(fragment.format.default_fragment_scan_options, name) for name in _LIMITS}
-                with fragment.open() as file:
-                    yield from parquet_batches(file, fragment.path, names, at_once, row_groups, limits)
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{self.name} cannot be read: {error}") from error
+def _scanned(data: pa.dataset.Dataset, columns: Columns, at_once: int) -> Batches:
+    names = list(columns)
+    with _worded(f"the {type(data).__name__} cannot be read"):
+        if (fragments := _parquet_files(data, names)) is None:
+            how = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
+            options = _verifying(getattr(data, "format", None))
+            yield from data.to_batches(columns=names, batch_size=at_once, fragment_scan_options=options, **how)
+            return
+        for fragment in fragments:
+            numbers = [group.id for group in fragment.row_groups]
+            limits = {name: getattr(fragment.format.default_fragment_scan_options, name) for name in _LIMITS}
+            with fragment.open() as stored:
+                file = _parquet_file(fragment.path, stored, **limits)
+                with _worded(f"{fragment.path} is damaged"):
+                    yield from _row_groups(file, names, at_once, numbers)
 
 
 def _parquet_files(data: pa.dataset.Dataset, names: Sequence[str]) -> list[Any] | None:
@@ -277,26 +230,3 @@ def _verifying(kind: pa.dataset.FileFormat | None) -> pa.dataset.ParquetFragment
 def _is_encrypted(options: pa.dataset.ParquetFragmentScanOptions) -> bool:
     keys = ("parquet_decryption_config", "decryption_properties")
     return any(getattr(options, name, None) is not None for name in keys)
-
-
-class ORCPart(FilePart):
-    """An ORC file."""
-
-    def __init__(self, name: str, source: str | bytes) -> None:
-        super().__init__(name, source)
-        self.schema: pa.Schema = self._opened().schema
-
-    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
-        """Read the columns from the first row on, in the stripes of the file."""
-        file = self._opened()
-        present = [name for name in columns if name in file.schema.names]
-        with _reading(self.name):
-            for stripe in range(file.nstripes):
-                yield file.read_stripe(stripe, columns=present)
-
-    def _opened(self) -> pa.orc.ORCFile:
-        file = native_file(self.source)
-        try:
-            return pa.orc.ORCFile(file)
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{self.name} is not a complete ORC file: {error}") from error

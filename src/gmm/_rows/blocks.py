@@ -1,32 +1,45 @@
-"""Rows that come in blocks of any size, put together to whole lanes: `BlockSource`, and `FactorySource`."""
+"""Rows that come in blocks of any size, put together to whole lanes: `BlockSource`.
+
+Blocks come from functions (`FactorySource`), slices of an array elsewhere (`SlicedSource`) or a file (`NpySource`), and
+are copied to a scratch file (`ScratchSource`).
+"""
 
 from __future__ import annotations
 
+import mmap
+import os
+import weakref
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from errno import EIO
 from itertools import chain, cycle
-from typing import Any, ClassVar, NamedTuple, Self
+from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Lock
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._exceptions import answer_of
+from gmm._exceptions import answer_of, warn
 from gmm._kernel.first_look import Survey
 from gmm._kernel.first_look import checksum as checksum_of
 from gmm._lazy import cached_property
 from gmm._public import publish
 from gmm._rows.ahead import read_ahead
-from gmm._rows.sources import Chunk, Source
+from gmm._rows.sources import ArraySource, Chunk, Source, forwarded
 from gmm._text.words import counted
 from gmm._validation.given import check_array, check_sample_weight
-from gmm._validation.rows import check_rows
+from gmm._validation.rows import check_rows, float_type, to_kernel_floats
 from gmm._values.layouts import Array
 from gmm._values.weights import weights_of
 
 _CHUNK_BYTES = 1 << 23
 _FEWEST_LANES = 8  # of a chunk, so that several workers have something to do
+_BLOCK_BYTES = 1 << 20  # of what is read at a time of an array elsewhere or a scratch file
+_WORTH_READING = 1 << 26  # bytes: smaller maps are arrays like others, over which compiled loops make many passes
 _BUFFERS = 3  # a chunk is walked, one waits, one is being filled: see `read_ahead`
 
 
@@ -57,13 +70,7 @@ class Block(NamedTuple):
             out[...] = self.rows[start:stop]
 
 
-class _Lanes(NamedTuple):
-    """Whole lanes of rows in a buffer that is used again, the number of the first, and their checksum."""
-
-    first: int
-    rows: NDArray[Any]
-    sample_weight: Array | None
-    checksum: int
+_Lanes = tuple[Chunk, int]  # whole lanes of rows, in a buffer that is used again, and their checksum
 
 
 class _FirstLook(NamedTuple):
@@ -99,6 +106,9 @@ class BlockSource(Source):
     feature_major: ClassVar[bool] = False
     reads_ahead = True
     once: bool = False
+    n_rows: int = forwarded(
+        "_first_look.n_rows", "Number of rows, n; of a source with a value that is not finite, only those up to it."
+    )
 
     @property
     @abstractmethod
@@ -115,16 +125,11 @@ class BlockSource(Source):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle where the rows come from; another process reads them anew."""
-        return vars(self.anew())
+        return vars(self.with_changes())
 
     def with_gaps(self) -> Self:
         """Return the source as one whose first look takes NaN for a missing value."""
-        return self.anew(gaps=True)
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows, n; of a source with a value that is not finite, only those up to it."""
-        return self._first_look.n_rows
+        return self.with_changes(gaps=True)
 
     @property
     def survey(self) -> Survey:
@@ -148,7 +153,7 @@ class BlockSource(Source):
             If there are more, fewer or other rows than the first time.
         """
         before, weight, stop, checksum = self._first_look, self.sample_weight, 0, 0
-        for first, rows, _, bits in self._whole_lanes(lane_rows):
+        for (first, rows, _), bits in self._whole_lanes(lane_rows):
             stop, checksum = first + len(rows), checksum + bits
             if stop > before.n_rows:
                 raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
@@ -181,7 +186,7 @@ class BlockSource(Source):
         if indices[0] < 0:
             raise IndexError(f"expected row numbers from 0 on, got {indices[0]}")
         with closing(self._whole_lanes(1)) as lanes:  # a destructor would ignore Ctrl-C
-            for first, rows, *_ in lanes:
+            for (first, rows, _), _ in lanes:
                 read = first + len(rows)
                 stop = int(np.searchsorted(indices, read))
                 result[count:stop] = rows[indices[count:stop] - first]
@@ -198,7 +203,7 @@ class BlockSource(Source):
 
         def chunks() -> Iterator[Chunk]:
             nonlocal n_rows, checksum
-            for first, rows, weight, bits in self._whole_lanes(1, weighted=self.weighted):
+            for (first, rows, weight), bits in self._whole_lanes(1, weighted=self.weighted):
                 n_rows, checksum = first + len(rows), checksum + bits
                 if weight is not None:
                     weights.append(weight)
@@ -254,21 +259,29 @@ class BlockSource(Source):
                     weight[full : full + step] = block.sample_weight[start : start + step]
                 start, full = start + step, full + step
                 if full == size:
-                    yield _Lanes(first, buffer, weight, checksum_of(buffer, first))
+                    yield Chunk(first, buffer, weight), checksum_of(buffer, first)
                     first, full, buffer = first + size, 0, next(buffers)
                     weight = np.empty(size) if weighted else None
         if full:
             rest = buffer[:full]
-            yield _Lanes(first, rest, weights_of(weight, slice(full)), checksum_of(rest, first))
+            yield Chunk(first, rest, weights_of(weight, slice(full))), checksum_of(rest, first)
 
 
 publish("gmm.sources", [Block, BlockSource])
 
 
+class NamedSource(BlockSource):
+    """Rows in blocks whose name, width and type are attributes, which a subclass sets."""
+
+    name: str = ""
+    n_features: int = 0
+    dtype: np.dtype[Any] = np.dtype(np.float64)
+
+
 Given = Any  # a block as the caller gives it: rows, or a tuple of rows and weights
 
 
-class FactorySource(BlockSource):
+class FactorySource(NamedSource):
     """Rows from a function that returns an iterable of blocks, each time anew.
 
     The first block, which is read at once, says how many features there are, and their type and names.
@@ -277,14 +290,25 @@ class FactorySource(BlockSource):
     ----------
     factory : callable
         Its blocks are arrays or data frames of shape (m, d), or tuples (rows, weights).
+    name : str, optional
+        For messages; that of the function by default.
+    once : bool
+        Whether it gives its blocks only once.
+    row_weights : array of shape (n,), optional
     """
 
     reads_ahead = False  # the caller's code runs on the caller's thread
-    n_features = 0  # till the first block says, as of the type
-    dtype: np.dtype[Any] = np.dtype(np.float64)
 
-    def __init__(self, factory: Callable[[], Iterable[Given]]) -> None:
-        self._factory = factory
+    def __init__(
+        self,
+        factory: Callable[[], Iterable[Given]],
+        name: str = "",
+        *,
+        once: bool = False,
+        row_weights: Array | None = None,
+    ) -> None:
+        self._factory, self.once, self.row_weights = factory, once, row_weights
+        self.name = name or f"the factory {getattr(factory, '__name__', type(factory).__name__)}"
         iterator = self._begun()
         first = next(iterator, None)
         if first is None:
@@ -298,11 +322,6 @@ class FactorySource(BlockSource):
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the function, not the blocks that it gives."""
         return super().__getstate__() | {"_first_reading": None}
-
-    @property
-    def name(self) -> str:
-        """The name of the function."""
-        return f"the factory {getattr(self._factory, '__name__', type(self._factory).__name__)}"
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Call the factory, and check its blocks."""
@@ -332,22 +351,269 @@ class FactorySource(BlockSource):
         return Block(floats, check_array(weight, "weights", (len(floats),)) if weighted else None)
 
 
-class OnceSource(FactorySource):
-    """Rows from an iterator of blocks, which can be read only once.
+_Move = Callable[[Any, memoryview, int], int]
+
+
+class ScratchSource(NamedSource):
+    """The rows of another source.
+
+    The file has no name, so it is gone however the process ends. If it cannot be written, a warning says so, and the
+    rows are read from where they come from. What can be read only once is copied at once.
 
     Parameters
     ----------
-    iterator : iterator of blocks
-        As a factory's.
+    source : BlockSource
+    folder : str or os.PathLike, optional
+        Where the file is; the system's folder for temporary files by default.
     """
 
-    once = True
+    def __init__(self, source: BlockSource, folder: str | os.PathLike[str] | None = None) -> None:
+        if folder is not None and not os.path.isdir(folder):
+            raise NotADirectoryError(f"expected a folder for scratch, got {os.fspath(folder)!r}")
+        self.base, self._folder = source, folder
+        self.name, self.n_features, self.dtype = source.name, source.n_features, source.dtype
+        self._file: Any = None
+        self._n_copied = 0  # rows, once all are
+        self._weights: Array | None = None  # of these, if they came with the blocks
+        self._failed = False
+        self._copying = Lock()
+        self.weighted, self.row_weights = source.weighted, source.row_weights
+        self.feature_names = source.feature_names
+        if source.once:
+            self.once = True
+            self.n_rows  # noqa: B018 - which copies all rows
 
-    def __init__(self, iterator: Iterator[Given]) -> None:
-        self._kind = type(iterator).__name__
-        super().__init__(lambda: iterator)
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle where the rows come from; another process makes a file of its own."""
+        if self.once:
+            raise TypeError(
+                f"{self.name} can be read only once, and its copy is in a file of this process alone, so it cannot be "
+                "copied or pickled: expected rows that can be read again, such as an array or a file"
+            )
+        return ScratchSource, (self.base, self._folder)
+
+    def __repr__(self) -> str:
+        """Show where the rows come from, and how large the file is."""
+        size = self._n_copied * self.n_features * self.dtype.itemsize
+        return f"{super().__repr__()[:-1]}, {size / 1e6:,.1f} MB of scratch>"
+
+    def blocks(self, *, weighted: bool) -> Iterator[Block]:
+        """Read the file, or the other source, which is copied meanwhile."""
+        if self._n_copied and not (weighted and self._weights is None):
+            return self._copied(weighted)
+        if self._n_copied or self._failed or not self._copying.acquire(blocking=False):  # another thread copies
+            return self.base.blocks(weighted=weighted)
+        return self._copied_meanwhile(weighted)
+
+    def _copied_meanwhile(self, weighted: bool) -> Iterator[Block]:
+        n_rows, weights = 0, []
+        try:
+            for block in self.base.blocks(weighted=weighted):
+                rows = np.empty((len(block), self.n_features), self.dtype)
+                block.copy_to(rows, 0)
+                self._keep(rows, n_rows)
+                n_rows += len(rows)
+                weights += [np.array(block.sample_weight, np.float64)] if weighted else []
+                yield Block(rows, block.sample_weight)
+            self._weights = np.concatenate(weights) if weights else None
+            self._n_copied = 0 if self._failed else n_rows
+        finally:
+            self._copying.release()
+
+    def _keep(self, rows: NDArray[Any], first: int) -> None:
+        """Write rows, of which `first` come before these; without room for them, do without a file."""
+        if self._failed:
+            return
+        try:
+            if not first:  # a new file: one that was begun may be a fork's as well
+                if self._file is not None:
+                    self._file.close()
+                self._file = TemporaryFile(dir=self._folder, prefix="gmm-", buffering=0)  # noqa: SIM115
+                weakref.finalize(self, self._file.close)
+            self._move(_write_at, rows, first)
+        except OSError as error:
+            self._failed = True
+            if self._file is not None:
+                self._file.close()
+            if self.once:
+                raise OSError(error.errno, f"no room for a copy of {self.name}: {error.strerror}") from error
+            message = f"Cannot write a scratch file of {self.name} ({error.strerror}), so each pass reads it anew."
+            warn(message, RuntimeWarning)
+
+    def _copied(self, weighted: bool) -> Iterator[Block]:
+        step = max(1, _BLOCK_BYTES // (self.n_features * self.dtype.itemsize))
+        for start in range(0, self._n_copied, step):
+            rows = np.empty((min(step, self._n_copied - start), self.n_features), self.dtype)
+            self._move(_read_at, rows, start)
+            yield Block(rows, weights_of(self._weights, slice(start, start + step)) if weighted else None)
+
+    def _move(self, move: _Move, rows: NDArray[Any], first: int) -> None:
+        """Read or write rows, of which `first` come before these; one call may move less."""
+        buffer, place = rows.view(np.uint8).reshape(-1).data, first * self.n_features * self.dtype.itemsize
+        while len(buffer):
+            n_bytes = move(self._file, buffer, place)
+            if not n_bytes:
+                raise OSError(EIO, f"the scratch file of {self.name} ends before its last row")
+            buffer, place = buffer[n_bytes:], place + n_bytes
+
+
+if hasattr(os, "preadv"):  # threads and forks share a file's position, so nothing moves it
+
+    def _read_at(file: Any, buffer: memoryview, place: int) -> int:
+        return os.preadv(file.fileno(), [buffer], place)
+
+    def _write_at(file: Any, buffer: memoryview, place: int) -> int:
+        return os.pwritev(file.fileno(), [buffer], place)
+
+else:  # Windows has no forks
+    _moving = Lock()
+
+    def _read_at(file: Any, buffer: memoryview, place: int) -> int:
+        with _moving:
+            file.seek(place)
+            return int(file.readinto(buffer))
+
+    def _write_at(file: Any, buffer: memoryview, place: int) -> int:
+        with _moving:
+            file.seek(place)
+            return int(file.write(buffer))
+
+
+class SlicedSource(NamedSource):
+    """Rows of an array, some of which are sliced at a time: whole chunks, if it is stored in chunks.
+
+    Parameters
+    ----------
+    array : h5py.Dataset, zarr.Array or numpy.memmap of shape (n, d)
+
+    Raises
+    ------
+    ValueError
+        If it does not hold numbers of shape (n, d).
+    """
+
+    def __init__(self, array: Any) -> None:
+        if len(array.shape) != 2 or array.dtype.kind not in "biuf":
+            raise ValueError(
+                f"expected numbers of shape (rows, columns), got {array.dtype} of shape {array.shape} in a "
+                f"{type(array).__name__}"
+            )
+        name = getattr(array, "name", None)
+        self.name = f"the {type(array).__name__}" + (f" {name!r}" if name else "")
+        self._array, self.n_features, self.dtype = array, int(array.shape[1]), float_type(array.dtype)
+
+    def blocks(self, *, weighted: bool) -> Iterator[Block]:
+        """Slice the array from the first row on."""
+        n, d = self._array.shape
+        step = max(1, _BLOCK_BYTES // (max(d, 1) * self._array.dtype.itemsize))
+        chunk = (getattr(self._array, "shards", None) or getattr(self._array, "chunks", None) or (1,))[0]
+        step = -(-step // chunk) * chunk  # no chunk is decoded twice
+        for start in range(0, n, step):
+            yield Block(to_kernel_floats(np.asarray(self._array[start : start + step])))
+
+
+class NpySource(NamedSource):
+    """Rows of a two-dimensional array that lies in a file, .npy or a memory map, as it would in memory.
+
+    What is touched of a memory map counts as memory of the process; what is read into a small buffer does not.
+
+    Parameters
+    ----------
+    memory_map : memmap of shape (n, d)
+        The whole map of a file. Passes use its shape, type and place, and read the file.
+    row_weights : array of shape (n,), optional
+    """
+
+    n_rows = 0
+
+    def __init__(self, memory_map: np.memmap[Any, Any], row_weights: Array | None = None) -> None:
+        self.memory_map, self.row_weights = memory_map, row_weights
+        self.name, self.dtype = os.fspath(memory_map.filename or ""), float_type(memory_map.dtype)
+        self.n_rows, self.n_features = memory_map.shape
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle which part of which file it is, not its content."""
+        order = "C" if self.memory_map.flags.c_contiguous else "F"
+        place = (self.name, self.memory_map.dtype, "r", self.memory_map.offset, self.memory_map.shape, order)
+        return _mapped_again, (place, self.row_weights)
 
     @property
-    def name(self) -> str:
-        """What kind of iterator it is."""
-        return f"the {self._kind}"
+    def one_array(self) -> ArraySource | None:
+        """The map, of which the operating system loads what is touched; None if the numbers need conversion."""
+        if self.memory_map.dtype != self.dtype:
+            return None
+        return ArraySource(to_kernel_floats(self.memory_map), self.row_weights)
+
+    def blocks(self, *, weighted: bool) -> Iterator[Block]:
+        """Read the file from the beginning."""
+        return (Block(to_kernel_floats(raw)) for raw in self.raw_blocks())
+
+    def raw_blocks(self) -> Iterator[NDArray[Any]]:
+        """Read the file from the beginning, in its own type; each block is valid until the next is asked for."""
+        n, d = self.memory_map.shape
+        by_column = not self.memory_map.flags.c_contiguous
+        step = max(1, _BLOCK_BYTES // (max(d, 1) * self.memory_map.itemsize))
+        raw = np.empty((step, d), self.memory_map.dtype, order="F" if by_column else "C")
+        with open(self.name, "rb") as file:
+            for start in range(0, n, step):
+                rows = min(step, n - start)
+                # Parts of the file: (number of the item they begin with, where they go).
+                parts = [(j * n + start, raw[:rows, j]) for j in range(d)] if by_column else [(start * d, raw[:rows])]
+                for item, part in parts:
+                    file.seek(self.memory_map.offset + item * raw.itemsize)
+                    if file.readinto(part.data) < part.nbytes:
+                        where = f"it ends at byte {file.tell()}, before its last row"
+                        raise ValueError(f"{self.name} changed between two readings: {where}")
+                yield raw[:rows]
+
+
+def npy_array(file: Path | BinaryIO, name: str) -> Any:
+    """Map an array of numbers, of one column if it has one dimension, or read that of a stream; `name` is for messages.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds something else.
+    """
+    try:
+        # Mapped, so that a false shape in a damaged header allocates nothing.
+        array = np.load(file, mmap_mode="r" if isinstance(file, Path) else None, allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # numpy may raise anything on a damaged header
+        raise ValueError(f"{name} is not an array of numbers: {error}") from error
+    if not isinstance(array, np.ndarray) or array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
+        got = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "an archive of arrays"
+        raise ValueError(f"{name}: expected numbers of shape (rows, columns), got {got}")
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _mapped_again(place: tuple[Any, ...], row_weights: Array | None) -> NpySource:
+    return NpySource(np.memmap(*place), row_weights)
+
+
+def is_from_file(X: object) -> bool:
+    """Return whether X is a large memory map of numbers, two-dimensional and whole, with the content of its file."""
+    return (
+        isinstance(X, np.memmap)
+        and isinstance(X.base, mmap.mmap)
+        and X.mode != "c"  # what was written to it is in memory alone
+        and isinstance(X.filename, str | os.PathLike)
+        and X.ndim == 2
+        and X.dtype.kind in "biuf"
+        and X.nbytes > _WORTH_READING
+        and _is_what_its_file_holds(X, X.base)
+    )
+
+
+def _is_what_its_file_holds(X: np.memmap[Any, Any], mapped: mmap.mmap) -> bool:
+    """Return whether both ends of a map are those of its file, which may be gone, or another one by that name."""
+    begin, end = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY, len(mapped) - mmap.PAGESIZE
+    try:
+        with open(X.filename, "rb") as file:  # type: ignore[arg-type]
+            file.seek(begin)
+            same = file.read(mmap.PAGESIZE) == mapped[: mmap.PAGESIZE]
+            file.seek(begin + end)
+            return same and file.read(mmap.PAGESIZE) == mapped[end:]
+    except OSError:
+        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial, reduce
 from operator import add
-from typing import Any, NamedTuple
+from typing import Any
 
 import dask
 import dask.array
@@ -89,7 +89,7 @@ def mapped(
     if dtype is None:
         of_rows = X.dtype if in_array else np.result_type(*X.dtypes)
         dtype = np.dtype(np.float32 if of_rows == np.float32 else np.float64)
-    apply = dask.delayed(_Mapped(function, dtype, shape), traverse=False)
+    apply = dask.delayed(partial(_results, function, dtype, shape), traverse=False)
     counts = X.chunks[0] if in_array else [np.nan] * X.npartitions
     blocks = [
         dask.array.from_delayed(apply(rows), (count, *shape), dtype=dtype)
@@ -98,16 +98,12 @@ def mapped(
     return dask.array.concatenate(blocks, allow_unknown_chunksizes=True)
 
 
-class _Mapped(NamedTuple):
-    """A function of the rows of a partition, which may have none."""
-
-    function: Callable[[Any], NDArray[Any]]
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-
-    def __call__(self, rows: Any) -> NDArray[Any]:
-        results = self.function(rows) if len(rows) else np.empty((0, *self.shape))
-        return results.astype(self.dtype, copy=False)
+def _results(
+    function: Callable[[Any], NDArray[Any]], dtype: np.dtype[Any], shape: tuple[int, ...], rows: Any
+) -> NDArray[Any]:
+    """Return what a function makes of the rows of a partition, which may have none."""
+    results = function(rows) if len(rows) else np.empty((0, *shape))
+    return results.astype(dtype, copy=False)
 
 
 def _partitions(X: Any) -> list[Any]:

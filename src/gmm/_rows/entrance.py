@@ -76,7 +76,7 @@ def as_source(
     fitted = n_features is not None if fitted is None else fitted
     source = _finite(source, estimator, called, missing, fitted=fitted, imputes=imputes)
     if error_covariance is not None:
-        refuse("error_covariance", {"rows in partitions": not source.here})
+        refuse("error_covariance", {"rows in partitions": not source.is_local})
         check_same_columns(error_covariance, called)
         gaps = source.missing_values() if source.in_patterns else None
         errors = check_error_covariance(error_covariance, source.n_rows, source.n_features, gaps)
@@ -90,10 +90,10 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
     """Return the source of rows that are no array in memory; None of others."""
     if type(X) is np.ndarray:
         return None
-    from gmm._rows.npy import NpySource, is_file_backed
+    from gmm._rows.blocks import NpySource, is_from_file
     from gmm._rows.opening import gives_batches, open_rows
 
-    if is_file_backed(X):
+    if is_from_file(X):
         return NpySource(X, check_sample_weight(sample_weight, len(X)))
     if is_dask(X):
         from gmm._rows.dask import DaskSource
@@ -127,13 +127,14 @@ def _finite(
         from gmm._rows.partitions import IncompletePartitions
 
         gappy = source.with_gaps()
-        nonfinite = gappy.survey.nonfinite if gappy.gaps and source.here else None
+        nonfinite = gappy.survey.nonfinite if gappy.gaps and source.is_local else None
         if nonfinite is None:
-            incomplete = (IncompleteSource if source.here else IncompletePartitions).of(gappy)
+            incomplete = IncompleteSource.from_rows(gappy) if source.is_local else IncompletePartitions(gappy)
             if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
                 if any(of.missing.any() for of in incomplete.patterns):
                     return incomplete
-                return source if source.here else incomplete.without_gaps  # rows elsewhere lack those without a value
+                # Rows elsewhere lack those without a value.
+                return source if source.is_local else incomplete.without_gaps
             nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     instead = _instead_of_gaps(missing, fitted=fitted, imputes=imputes)
@@ -278,7 +279,7 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
 
 def _farthest(source: Source, column: int, centre: float) -> tuple[np.floating[Any], int | None]:
     """Return the value that is farthest from the centre and its row, which rows elsewhere do not tell."""
-    if not source.here:
+    if not source.is_local:
         low, high = source.survey.box[:, column]
         return (high if high - centre > centre - low else low), None
     farthest: list[tuple[float, np.floating[Any], int]] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 from gmm._kernel.first_look import Survey
 from gmm._lazy import cached_property
 from gmm._rows.blocks import FactorySource
-from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, SameRows, Source, chunks_in_order
+from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, SameRows, Source, SourceView, chunks_in_order
 from gmm._validation.rows import raise_changed_gaps
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weights_of
+from gmm._values.weights import KnownClasses, in_full, weights_of
 from gmm._values.weights import joined as joined_weights
 
 LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass has more
@@ -27,7 +26,6 @@ _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pa
 Keyed = tuple[Any, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class IncompleteSource(SameRows):
     """Rows with NaN where a value is missing. A row without a value has no weight: it says nothing.
 
@@ -42,24 +40,28 @@ class IncompleteSource(SameRows):
     sample_weight : array of shape (n,), optional
     filled : Source, optional
         The rows with their gaps filled; by default, with the means of the columns.
-    known : KnownClasses
     errors : RowErrors
     """
 
-    base: Source
-    sample_weight: Array | None = None
-    filled: Source | None = None
-    known: KnownClasses = ALL_UNKNOWN
-    errors: RowErrors = NO_ERRORS
-
     in_patterns = True
+    fill: Fill | None = None  # what was chosen to fill the gaps
+
+    def __init__(
+        self,
+        base: Source,
+        sample_weight: Array | None = None,
+        filled: Source | None = None,
+        errors: RowErrors = NO_ERRORS,
+    ) -> None:
+        self.base, self.sample_weight, self.filled, self.errors = base, sample_weight, filled, errors
+        self.feature_names = base.feature_names
 
     def __repr__(self) -> str:
         """Show the rows as they are given."""
         return repr(self.base)
 
     @classmethod
-    def of(cls, rows: Source) -> IncompleteSource:
+    def from_rows(cls, rows: Source) -> IncompleteSource:
         """Take the weight from rows without a value."""
         rows = _contiguous(rows)
         source = cls(rows, rows.sample_weight)
@@ -74,16 +76,6 @@ class IncompleteSource(SameRows):
             return cls(rows.base, rows.sample_weight, errors=errors)
         rows = _contiguous(rows)
         return cls(rows, rows.sample_weight, rows, errors=errors)
-
-    @cached_property
-    def feature_names(self) -> NDArray[np.object_] | None:
-        """Names of the features, if they have any."""
-        return self.base.feature_names
-
-    @property
-    def reads_ahead(self) -> bool:  # type: ignore[override]
-        """Whether chunks are made on a thread of their own."""
-        return self.base.reads_ahead
 
     @cached_property
     def patterns(self) -> list[Pattern]:
@@ -144,47 +136,59 @@ class IncompleteSource(SameRows):
         """Whether gaps are filled by the means of the columns alone."""
         return self.filled is None
 
-    def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> IncompleteSource:
+    def mapped(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> IncompleteSource:
         """Return rows that a function makes of these, gaps at the same places."""
 
-        def mapped(rows: Source) -> Source:
-            blocks = (lambda: (function(chunk.rows) for chunk in rows.chunks()), self.sample_weight)
-            return rows.through(function) or _from_blocks(*blocks)
+        def made(rows: Source) -> Source:
+            return rows.mapped(function) or FactorySource(
+                lambda: (function(chunk.rows) for chunk in rows.chunks()), row_weights=self.sample_weight
+            )
 
-        filled = None if self.filled is None else mapped(self.filled)
-        return replace(self, base=mapped(self.base).with_gaps(), filled=filled)
+        filled = None if self.filled is None else made(self.filled)
+        return self.with_changes(base=made(self.base).with_gaps(), filled=filled, fill=None, feature_names=None)
 
     @property
     def one_array(self) -> ArraySource | None:
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
         base = self.base.one_array
-        return None if base is None else replace(base, sample_weight=self.sample_weight)
+        return None if base is None else base.with_changes(sample_weight=self.sample_weight)
 
-    def filled_by(self, fill: Fill | None) -> IncompleteSource:
+    def with_fill(self, fill: Fill | None) -> IncompleteSource:
         """Return the same rows with others in the place of `filled`."""
         if fill is None:
-            return self._same(filled=None)
-        filled: Source = FilledSource(self, fill)
+            return self._same(filled=None, fill=None)
+        filled: Source = self._filled(fill)
         if self.base.resident is not None:
             filled = ArraySource(filled.take(np.arange(self.n_rows)), self.sample_weight)
-        return self._same(filled=filled)
+        return self._same(filled=filled, fill=fill)
+
+    def _filled(self, fill: Fill) -> SourceView:
+        """Return the rows with their gaps filled as they are read."""
+
+        def read(lane_rows: int) -> Iterator[Chunk]:
+            for chunk in self.chunks(lane_rows):
+                yield chunk._replace(rows=self.rows_filled(chunk, self.errors, fill))
+
+        def take(indices: NDArray[np.intp]) -> NDArray[Any]:
+            part = Chunk(0, self.take(indices), weights_of(self.sample_weight, indices))
+            return self.rows_filled(part, self.errors.for_rows(indices), fill)
+
+        return SourceView(self, read, take)
 
     @property
     def read(self) -> Source:
         """The source whose chunks passes read."""
         return self.base
 
-    def read_by(self, reader: Source) -> IncompleteSource:
+    def with_reader(self, reader: Source) -> IncompleteSource:
         """Return the rows as another source reads them."""
         other = self._same(base=reader)
-        return other.filled_by(self.filled.fill) if isinstance(self.filled, FilledSource) else other
+        return other if self.fill is None else other.with_fill(self.fill)
 
     def _same(self, **parts: Any) -> IncompleteSource:
         """Return the same rows from or filled by other sources, with what is known of them."""
-        other = replace(self, **parts)
-        computed = ("by_key", "_whole", "survey", "column_means", "feature_names")
-        vars(other).update({name: vars(self)[name] for name in computed if name in vars(self)})
-        return other
+        computed = ("by_key", "_whole", "survey", "column_means")
+        return self.with_changes(**{name: vars(self)[name] for name in computed if name in vars(self)} | parts)
 
     @property
     def informative(self) -> IncompleteSource:
@@ -195,10 +199,10 @@ class IncompleteSource(SameRows):
         """Return some of the rows."""
         ones = (self.weights[there] == 1).all()
         weight = None if ones else weights_of(self.sample_weight, there)
-        base, filled = (None if rows is None else _rows_where(rows, there, weight) for rows in (self.base, self.filled))
-        assert base is not None  # as there are rows
-        other = IncompleteSource(base.with_gaps(), weight, filled, errors=self.errors.of_rows(there))
-        vars(other)["feature_names"] = self.feature_names
+        filled = None if self.filled is None else _rows_where(self.filled, there, weight)
+        base = _rows_where(self.base, there, weight).with_gaps()
+        other = IncompleteSource(base, weight, filled, errors=self.errors.for_rows(there))
+        other.feature_names = self.feature_names
         return other
 
     @property
@@ -213,9 +217,9 @@ class IncompleteSource(SameRows):
         """Return the rows with these indices, which increase, in memory, with their gaps."""
         weight = weights_of(self.sample_weight, indices)
         rows = ArraySource(self.take(indices), weight)
-        return IncompleteSource(rows, weight, self.subset(indices), errors=self.errors.of_rows(indices))
+        return IncompleteSource(rows, weight, self.subset(indices), errors=self.errors.for_rows(indices))
 
-    def taken_as_exact(self) -> IncompleteSource:
+    def without_errors(self) -> IncompleteSource:
         """Return the rows as they were measured, without their errors."""
         return IncompleteSource(self.base, self.sample_weight) if self.errors else self
 
@@ -228,7 +232,7 @@ class IncompleteSource(SameRows):
             rows, means = self.base.resident.rows, self.column_means
             filled = ArraySource(np.where(np.isnan(rows), means, rows), self.sample_weight)
         else:
-            filled = FilledSource(self, lambda number, rows: self.column_means[self.patterns[number].missing])
+            filled = self._filled(lambda number, rows: self.column_means[self.patterns[number].missing])
         return filled.with_classes(self.known)
 
     @cached_property
@@ -247,6 +251,10 @@ class IncompleteSource(SameRows):
                 for j, *of_column in zip(pattern.observed, *pattern.survey.box, pattern.survey.steps, strict=True):
                     ranges[j].append(tuple(of_column))
         return np.array(list(map(_common_step, ranges)))
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the rows with these indices, which increase, NaN where a value is missing."""
+        return self.base.take(indices)
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the rows in order, NaN where a value is missing."""
@@ -283,18 +291,16 @@ class IncompleteSource(SameRows):
     @cached_property
     def by_key(self) -> dict[Any, Pattern]:
         """The patterns by their keys, which increase."""
-        if self.base.resident is not None:
-            return patterns_of(self._whole, self.errors, in_memory=True)
-        pieces = chain.from_iterable(split(chunk, self.errors) for chunk in self.chunks())
-        return patterns_of(pieces, self.errors, in_memory=False)
+        in_memory = self.base.resident is not None
+        pieces = self._whole if in_memory else chain.from_iterable(split(chunk, self.errors) for chunk in self.chunks())
+        return _patterns_of(pieces, self.errors, in_memory=in_memory)
 
     def among(self, by_key: dict[Any, Pattern]) -> IncompleteSource:
         """Return the rows as some of others, with their patterns, which tell the forms of passes."""
-        other = self._same()
         if not self.by_key.keys() <= by_key.keys():
             raise_changed_gaps()
-        vars(other)["by_key"] = {key: by_key[key]._replace(n_rows=of.n_rows) for key, of in self.by_key.items()}
-        return other
+        patterns = {key: by_key[key]._replace(n_rows=of.n_rows) for key, of in self.by_key.items()}
+        return self._same(by_key=patterns)
 
     @cached_property
     def column_means(self) -> NDArray[Any]:
@@ -315,35 +321,6 @@ class IncompleteSource(SameRows):
             return np.asarray((np.nan_to_num(about) + moment / np.where(weight > 0, weight, 1)).astype(self.dtype))
 
 
-class FilledSource(SameRows):
-    """Rows beyond memory with their gaps filled.
-
-    Parameters
-    ----------
-    source : IncompleteSource
-    fill : callable
-        From the number of a pattern and rows of it to their missing values.
-    """
-
-    base: IncompleteSource
-
-    def __init__(self, source: IncompleteSource, fill: Fill) -> None:
-        super().__init__(source)
-        self.fill = fill
-
-    survey = Source.survey  # of the filled rows
-
-    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Yield the chunks of the other source, filled."""
-        for chunk in self.base.chunks(lane_rows):
-            yield chunk._replace(rows=self.base.rows_filled(chunk, self.base.errors, self.fill))
-
-    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, which increase."""
-        part = Chunk(0, self.base.take(indices), weights_of(self.base.sample_weight, indices))
-        return self.base.rows_filled(part, self.base.errors.of_rows(indices), self.fill)
-
-
 def _common_step(ranges: list[tuple[float, float, float]]) -> float:
     """Return the largest step of which all differences are multiples, from the ends and the step of each part."""
     if any(high > low and not step for low, high, step in ranges):
@@ -355,24 +332,20 @@ def _common_step(ranges: list[tuple[float, float, float]]) -> float:
 def _contiguous(rows: Source) -> Source:
     """Return rows, those in memory as a contiguous array."""
     resident = rows.resident
-    return rows if resident is None else replace(resident, rows=np.ascontiguousarray(resident.rows))
+    return rows if resident is None else resident.with_changes(rows=np.ascontiguousarray(resident.rows))
 
 
 def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:
     """Return the rows that are chosen, with these weights."""
     resident = rows.resident
     if resident is not None:
-        return replace(resident, rows=resident.rows[there], sample_weight=weight)
-    return _from_blocks(lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), weight)
+        return resident.with_changes(rows=resident.rows[there], sample_weight=weight)
+    return FactorySource(
+        lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), row_weights=weight
+    )
 
 
-def _from_blocks(blocks: Callable[[], Iterator[NDArray[Any]]], weight: Array | None) -> FactorySource:
-    source = FactorySource(blocks)
-    source.row_weights = weight
-    return source
-
-
-def patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool) -> dict[Any, Pattern]:
+def _patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool) -> dict[Any, Pattern]:
     """Return the patterns in rows by their keys, which increase.
 
     Raises
@@ -385,7 +358,8 @@ def patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool) 
     for key, missing, (_, indices, rows) in pieces:
         before = patterns.get(key)
         error = int(errors.kinds[indices[0]]) if errors else -1
-        pattern = patterns[key] = _with(before or Pattern.of(missing, error), rows)
+        begun = before or Pattern(np.flatnonzero(~missing), missing, 0, 0, None, 0.0, error)
+        pattern = patterns[key] = begun.with_rows(rows)
         n_bytes += _n_bytes(pattern) - (_n_bytes(before) if before else 0)
         if n_bytes > _MOST_BYTES and not in_memory:
             raise ValueError(
@@ -398,17 +372,6 @@ def patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool) 
 
 def _n_bytes(pattern: Pattern) -> int:
     return 1000 + 40 * len(pattern.missing) + 8 * len(pattern.observed) * min(pattern.n_rows, WAITING)
-
-
-def _with(pattern: Pattern, rows: ArraySource) -> Pattern:
-    """Return a pattern with further rows."""
-    n, n_used, survey = pattern.n_rows, pattern.n_used, pattern.survey
-    if not n:
-        survey = rows.survey if rows.n_features else None
-    elif survey is not None:
-        survey = Survey([(0, survey, None), (n, rows.rows, rows.sample_weight)], rows.n_features)
-    heaviest = max(pattern.heaviest, rows.weights.max())
-    return pattern._replace(n_rows=n + rows.n_rows, n_used=n_used + rows.n_used, survey=survey, heaviest=heaviest)
 
 
 def split(chunk: Chunk, errors: RowErrors, expected: NDArray[Any] | None = None) -> Iterator[Keyed]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -17,7 +16,7 @@ from gmm._kernel.first_look import Survey
 from gmm._lazy import cached_property
 from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Source
+from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Source, forwarded
 from gmm._text.words import listed
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows
@@ -60,17 +59,34 @@ class Look(NamedTuple):
     patterns: dict[Any, Pattern]
 
 
-@dataclass(frozen=True, eq=False)
-class Opening:
-    """How the rows of a partition are taken: with or without gaps, or with `means` of columns in their places."""
+class PartitionReader(NamedTuple):
+    """How the rows of all partitions are read; it travels with the tasks.
+
+    Parameters
+    ----------
+    gaps : bool
+        Whether NaN is a missing value, so that rows without a value are left out.
+    means : array of shape (d,), optional
+        What is put in the places of missing values.
+    n_rows : tuple of int
+        How many rows each partition had at the first look; empty until then.
+    dtype : dtype, optional
+        The type of all rows, which the first look tells.
+    """
 
     gaps: bool = False
     means: NDArray[Any] | None = None
+    n_rows: tuple[int, ...] = ()
+    dtype: np.dtype[Any] | None = None
 
-    def rows(
-        self, number: int, partition: Any, dtype: np.dtype[Any] | None = None
-    ) -> tuple[ArraySource, NDArray[np.object_] | None]:
-        """Return the rows that have a positive weight and, if there may be gaps, a value; and names of features."""
+    def rows(self, number: int, partition: Any) -> ArraySource:
+        """Return the rows of a partition that have a positive weight and, if there may be gaps, a value.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer than at the first look.
+        """
         name = f"partition {number}"
         values, weight = partition if isinstance(partition, tuple) else (partition, None)
         floats, names = check_rows(values, estimator=name, min_rows=0)
@@ -88,91 +104,59 @@ class Opening:
             floats, weight = floats[usable], weights_of(weight, usable)
         if self.means is not None:
             floats = np.where(np.isnan(floats), self.means.astype(floats.dtype), floats)
-        return ArraySource(floats if dtype is None else floats.astype(dtype, copy=False), weight), names
-
-    def __call__(self, number: int, partition: Any) -> list[Look]:
-        """Look at a partition for the first time."""
-        source, names = self.rows(number, partition)
-        n, d = source.n_rows, source.n_features
-        if not n:
-            return [Look(number, n, d, source.dtype, names, False, None, 0.0, {})]
-        weight, weighted = source.weights, source.sample_weight is not None
-        patterns, whole = {}, source
-        if self.gaps and self.means is None:
-            patterns = IncompleteSource(source, source.sample_weight).by_key
-            whole = replace(source, rows=np.where(np.isnan(source.rows), 0, source.rows))
-        return [Look(number, n, d, source.dtype, names, weighted, whole.survey, float(weight.max()), patterns)]
-
-
-class Expected(NamedTuple):
-    """What the partitions are at every reading: how many rows they have, of which type, and how they are taken."""
-
-    n_rows: tuple[int, ...]
-    dtype: np.dtype[Any]
-    opening: Opening
-
-    def rows(self, number: int, partition: Any) -> ArraySource:
-        """Return the rows of a partition.
-
-        Raises
-        ------
-        ValueError
-            If there are more or fewer than before.
-        """
-        source, _ = self.opening.rows(number, partition, self.dtype)
-        if source.n_rows != self.n_rows[number]:
+        if self.n_rows and len(floats) != self.n_rows[number]:
             raise ValueError(
-                f"partition {number} changed between two readings: {self.n_rows[number]} rows the first time, "
-                f"{source.n_rows} now; expected the same rows each time"
+                f"{name} changed between two readings: {self.n_rows[number]} rows the first time, {len(floats)} now; "
+                "expected the same rows each time"
             )
-        return source
+        floats = floats if self.dtype is None else floats.astype(self.dtype, copy=False)
+        return ArraySource(floats, weight, feature_names=names)
 
 
-@dataclass(frozen=True)
-class Pass:
-    """The task that makes a pass over a partition; its sums, of which there are O(K·d²), add up."""
-
-    plan: _em.Plan
-    expected: Expected
-
-    def __call__(self, number: int, partition: Any) -> Array | float:
-        """Walk the rows of a partition, on one thread; of none, the sums are 0."""
-        source = self.expected.rows(number, partition)
-        n_lanes = -(-source.n_rows // self.plan.lane_rows)
-        if not n_lanes:
-            return 0.0
-        scratch = _em.Scratch()
-        self.plan.begin(scratch, source.n_rows)
-        self.plan.walk(scratch, _em.RowTable(source.rows, source.sample_weight), 0, n_lanes)
-        return self.plan.sums(scratch)
+# The tasks: with what comes before the number of a partition, each is sent as a `partial`.
 
 
-@dataclass(frozen=True)
-class Take:
-    """The task that picks rows by their numbers, which increase."""
-
-    indices: NDArray[np.intp]
-    expected: Expected
-
-    def __call__(self, number: int, partition: Any) -> list[tuple[int, NDArray[Any], Array | None]]:
-        """Return the number of the partition, and those of its rows with these indices, with their weights."""
-        first = sum(self.expected.n_rows[:number])
-        start, stop = np.searchsorted(self.indices, [first, first + self.expected.n_rows[number]])
-        if start == stop:
-            return []
-        part = self.expected.rows(number, partition).subset(self.indices[start:stop] - first)
-        return [(number, part.rows, part.sample_weight)]
+def look(reader: PartitionReader, number: int, partition: Any) -> list[Look]:
+    """Look at a partition for the first time."""
+    source = reader.rows(number, partition)
+    n, d, weighted = source.n_rows, source.n_features, source.sample_weight is not None
+    found = Look(number, n, d, source.dtype, source.feature_names, weighted, None, 0.0, {})
+    if not n:
+        return [found]
+    patterns, whole = {}, source
+    if reader.gaps and reader.means is None:
+        patterns = IncompleteSource(source, source.sample_weight).by_key
+        whole = source.with_changes(rows=np.where(np.isnan(source.rows), 0, source.rows))
+    return [found._replace(survey=whole.survey, largest=source.heaviest, patterns=patterns)]
 
 
-@dataclass(frozen=True)
-class Digest:
-    """The task that makes a digest of a partition."""
+def pass_sums(plan: _em.Plan, reader: PartitionReader, number: int, partition: Any) -> Array | float:
+    """Make a pass over a partition, on one thread; return its sums, of which there are O(K·d²), or 0 without rows."""
+    source = reader.rows(number, partition)
+    n_lanes = -(-source.n_rows // plan.lane_rows)
+    if not n_lanes:
+        return 0.0
+    scratch = _em.Scratch()
+    plan.begin(scratch, source.n_rows)
+    plan.walk(scratch, _em.RowTable(source.rows, source.sample_weight), 0, n_lanes)
+    return plan.sums(scratch)
 
-    expected: Expected
 
-    def __call__(self, number: int, partition: Any) -> list[tuple[int, str]]:
-        """Return the number of the partition and its digest."""
-        return [(number, self.expected.rows(number, partition).fingerprint)]
+def _chosen(
+    indices: NDArray[np.intp], reader: PartitionReader, number: int, partition: Any
+) -> list[tuple[int, NDArray[Any], Array | None]]:
+    """Return the number of a partition, and those of its rows with these indices, with their weights."""
+    first = sum(reader.n_rows[:number])
+    start, stop = np.searchsorted(indices, [first, first + reader.n_rows[number]])
+    if start == stop:
+        return []
+    part = reader.rows(number, partition).subset(indices[start:stop] - first)
+    return [(number, part.rows, part.sample_weight)]
+
+
+def _digest(reader: PartitionReader, number: int, partition: Any) -> list[tuple[int, str]]:
+    """Return the number of a partition and its digest."""
+    return [(number, reader.rows(number, partition).fingerprint)]
 
 
 T = TypeVar("T")
@@ -187,8 +171,8 @@ class PartitionedSource(Source):
     Rows of weight 0 are left out. Neither rows nor weights come here, but for samples.
     """
 
-    here = False
-    opening = Opening()
+    is_local = False
+    first_reader = PartitionReader()
 
     @abstractmethod
     def total(self, task: Task) -> Any:
@@ -202,7 +186,7 @@ class PartitionedSource(Source):
         ValueError
             If a partition has not as many rows as before.
         """
-        return self.sums_of(Pass(plan, self.expected))
+        return self.sums_of(partial(pass_sums, plan, self.reader))
 
     def sums_of(self, task: Task) -> Array:
         """Return what a task adds up over the partitions."""
@@ -232,58 +216,21 @@ class PartitionedSource(Source):
 
     def with_gaps(self) -> PartitionedSource:
         """Return the source as one whose first look takes NaN for a missing value."""
-        return self.anew(opening=Opening(gaps=True), gaps=True)
+        return self.with_changes(first_reader=PartitionReader(gaps=True), gaps=True)
 
-    @property
-    def by_key(self) -> dict[Any, Pattern]:
-        """Of rows with gaps: the patterns by their keys, which increase."""
-        patterns: dict[Any, Pattern] = {}
-        for look in self._looks:
-            for key, pattern in look.patterns.items():
-                patterns[key] = patterns[key].joined(pattern) if key in patterns else pattern
-        return dict(sorted(patterns.items()))
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows, n."""
-        return sum(look.n_rows for look in self._looks)
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self._first.n_features
-
-    @cached_property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows: float64 if some are."""
-        return np.result_type(*(look.dtype for look in self._looks if look.n_rows))
-
-    @property
-    def feature_names(self) -> NDArray[np.object_] | None:  # type: ignore[override]
-        """Names of the features, if they have any."""
-        return self._first.names
-
-    @property
-    def n_used(self) -> int:
-        """Number of rows with a positive weight."""
-        return self.n_rows
-
-    @property
-    def heaviest(self) -> float:
-        """The largest weight of a row."""
-        return max(look.largest for look in self._looks)
-
-    @cached_property
-    def survey(self) -> Survey:
-        """Survey of all rows."""
-        self._first  # noqa: B018 - which raises where there are no rows
-        parts = zip(self._starts, self._looks, strict=True)
-        return Survey([(first, look.survey, None) for first, look in parts if look.survey], self.n_features)
+    n_rows: int = forwarded("_facts.n_rows", "Number of rows, n.")
+    n_used: int = forwarded("_facts.n_rows", "Number of rows with a positive weight.")
+    n_features: int = forwarded("_facts.n_features", "Number of features, d.")
+    dtype: np.dtype[Any] = forwarded("_facts.dtype", "Type of the rows: float64 if some are.")
+    feature_names: NDArray[np.object_] | None = forwarded("_facts.names", "Names of the features, if they have any.")
+    heaviest: float = forwarded("_facts.largest", "The largest weight of a row.")
+    survey: Survey = forwarded("_facts.survey", "Survey of all rows.")
+    by_key: dict[Any, Pattern] = forwarded("_facts.patterns", "Of rows with gaps: the patterns by their keys.")
 
     @cached_property
     def fingerprint(self) -> str:
         """Digest of all rows and weights, the same for the same rows in the same partitions."""
-        return hashlib.blake2b(repr(sorted(self._collected(Digest(self.expected), tuple))).encode()).hexdigest()
+        return hashlib.blake2b(repr(sorted(self._collected(partial(_digest, self.reader), tuple))).encode()).hexdigest()
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Refuse to bring the rows here.
@@ -304,7 +251,8 @@ class PartitionedSource(Source):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
-        parts = sorted(self._collected(Take(np.asarray(indices), self.expected), tuple), key=lambda part: part[0])
+        task = partial(_chosen, np.asarray(indices), self.reader)
+        parts = sorted(self._collected(task, tuple), key=lambda part: part[0])
         if not parts:
             return ArraySource(np.empty((0, self.n_features), self.dtype))
         _, rows, weights = zip(*parts, strict=True)
@@ -325,31 +273,37 @@ class PartitionedSource(Source):
 
     @cached_property
     def _looks(self) -> list[Look]:
-        looks = sorted(self._collected(self.opening, Look), key=lambda look: look.number)
-        numbers = [look.number for look in looks]
+        looks = sorted(self._collected(partial(look, self.first_reader), Look), key=lambda found: found.number)
+        numbers = [found.number for found in looks]
         if numbers != list(range(len(looks))):
             raise ValueError(f"expected partitions numbered from 0, each once, got {listed(map(str, numbers), 10)}")
-        with_rows = [look for look in looks if look.n_rows]
-        for look in with_rows:
-            _check_alike(with_rows[0], look)
         return looks
 
     @cached_property
-    def _first(self) -> Look:
-        """The first partition that has rows."""
-        look = next((look for look in self._looks if look.n_rows), None)
-        if look is None:
+    def _facts(self) -> Look:
+        """What the first look finds in all partitions together."""
+        with_rows = [found for found in self._looks if found.n_rows]
+        if not with_rows:
             raise ValueError(f"expected at least one row in the partitions of {self!r}, got none")
-        return look
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        return list(accumulate((look.n_rows for look in self._looks), initial=0))[:-1]
+        n_rows, parts, patterns = 0, [], dict[Any, Pattern]()
+        for found in with_rows:
+            _check_alike(with_rows[0], found)
+            parts.append((n_rows, found.survey, None))
+            n_rows += found.n_rows
+            for key, pattern in found.patterns.items():
+                patterns[key] = patterns[key].with_rows(pattern) if key in patterns else pattern
+        return with_rows[0]._replace(
+            n_rows=n_rows,
+            dtype=np.result_type(*(found.dtype for found in with_rows)),
+            survey=Survey(parts, with_rows[0].n_features),
+            largest=max(found.largest for found in with_rows),
+            patterns=dict(sorted(patterns.items())),
+        )
 
     @property
-    def expected(self) -> Expected:
-        """What the partitions are at every reading."""
-        return Expected(tuple(look.n_rows for look in self._looks), self.dtype, self.opening)
+    def reader(self) -> PartitionReader:
+        """How the rows are read after the first look."""
+        return self.first_reader._replace(n_rows=tuple(found.n_rows for found in self._looks), dtype=self.dtype)
 
 
 class IncompletePartitions(IncompleteSource):
@@ -357,33 +311,19 @@ class IncompletePartitions(IncompleteSource):
 
     base: PartitionedSource
     filled: PartitionedSource | None
-    here = False
-    fill: Fill | None = None  # what fills the gaps of samples, if not the means of the columns
+    is_local = False
 
-    @classmethod
-    def of(cls, rows: Source) -> IncompletePartitions:
-        """Leave out rows without a value."""
-        return cls(rows)
-
-    @cached_property
-    def by_key(self) -> dict[Any, Pattern]:
-        """The patterns by their keys, which increase."""
-        return self.base.by_key
-
-    @property
-    def n_used(self) -> int:
-        """Number of rows with a positive weight."""
-        return self.base.n_rows
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of all rows and weights."""
-        return self.base.fingerprint
+    by_key: dict[Any, Pattern] = forwarded("base.by_key", "The patterns by their keys, which increase.")
+    fingerprint: str = forwarded("base.fingerprint", "Digest of all rows and weights.")
+    survey: Survey = forwarded(
+        "without_gaps.survey", "Survey of the rows, with the means of the columns in their gaps."
+    )
 
     @property
     def infinite(self) -> tuple[int, int]:
         """Row and column of the first infinite value, where there is one; rows without a value count."""
-        place = self.base.anew(opening=Opening(means=np.zeros(self.n_features)), gaps=False).survey.nonfinite
+        reader = PartitionReader(means=np.zeros(self.n_features))
+        place = self.base.with_changes(first_reader=reader, gaps=False).survey.nonfinite
         assert place is not None
         return place
 
@@ -397,30 +337,24 @@ class IncompletePartitions(IncompleteSource):
             if pattern.survey is not None:
                 sums[pattern.observed] += pattern.weight * pattern.survey.centre
                 weights[pattern.observed] += pattern.weight
-        return self.base.anew(opening=Opening(gaps=True, means=sums / np.maximum(weights, np.finfo(np.float64).tiny)))
-
-    @property
-    def survey(self) -> Survey:
-        """Survey of the rows, with the means of the columns in their gaps."""
-        return self.without_gaps.survey
+        means = sums / np.maximum(weights, np.finfo(np.float64).tiny)
+        return self.base.with_changes(first_reader=PartitionReader(gaps=True, means=means))
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
         if self.fill is None:
             return self.without_gaps.subset(indices)
         part = self.base.subset(indices)
-        return replace(part, rows=self.rows_filled(Chunk(0, part.rows, part.sample_weight), NO_ERRORS, self.fill))
+        return part.with_changes(rows=self.rows_filled(Chunk(0, part.rows, part.sample_weight), NO_ERRORS, self.fill))
 
     def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
         """Return the rows with these indices, which increase, here, with their gaps."""
         part = self.base.subset(indices)
         return IncompleteSource(part, part.sample_weight, self.subset(indices))
 
-    def filled_by(self, fill: Fill | None) -> IncompletePartitions:
+    def with_fill(self, fill: Fill | None) -> IncompletePartitions:
         """Return the same rows, of which samples are filled otherwise."""
-        other = replace(self, filled=None if fill is None else self.without_gaps)
-        vars(other)["fill"] = fill
-        return other
+        return self.with_changes(filled=None if fill is None else self.without_gaps, fill=fill)
 
     def check_unchanged(self, statistics: SufficientStatistics) -> None:
         """Check the weight of the rows of a pass.

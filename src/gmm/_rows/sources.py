@@ -1,7 +1,7 @@
 """`Source`: rows that can be read in chunks, any number of times.
 
 `ArraySource` holds an array in memory. Another subclass of `Source` can take its place in `fit`, `predict` and `score`;
-it gives the same bits as an array of the same rows. `WatchedSource` and `ReweighedSource` are views of others.
+it gives the same bits as an array of the same rows. A `SourceView` is another reading of such rows.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from math import ceil, inf
+from operator import attrgetter
 from time import perf_counter
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -92,21 +92,14 @@ class Pattern(NamedTuple):
     heaviest: float
     error: int = -1
 
-    @classmethod
-    def of(cls, missing: NDArray[np.bool_], error: int = -1) -> Pattern:
-        """Return a pattern without rows."""
-        return cls(np.flatnonzero(~missing), missing, 0, 0, None, 0.0, error)
-
-    def joined(self, other: Pattern) -> Pattern:
-        """Return the pattern with further rows, those of another."""
-        n, surveys, q = self.n_rows, (self.survey, other.survey), len(self.observed)
-        survey = Survey([(n if i else 0, each, None) for i, each in enumerate(surveys) if each], q) if q else None
-        return self._replace(
-            n_rows=n + other.n_rows,
-            n_used=self.n_used + other.n_used,
-            survey=survey,
-            heaviest=max(self.heaviest, other.heaviest),
-        )
+    def with_rows(self, more: Pattern | ArraySource) -> Pattern:
+        """Return the pattern with further rows: of another part of the source, or given in their observed columns."""
+        n, survey = self.n_rows, self.survey
+        if len(self.observed):
+            part: Any = (n, more.survey, None) if isinstance(more, Pattern) else (n, more.rows, more.sample_weight)
+            survey = more.survey if survey is None else Survey([(0, survey, None), part], len(self.observed))
+        heaviest = max(self.heaviest, more.heaviest)
+        return self._replace(n_rows=n + more.n_rows, n_used=self.n_used + more.n_used, survey=survey, heaviest=heaviest)
 
     @property
     def weight(self) -> float:
@@ -137,6 +130,11 @@ class Piece(NamedTuple):
         return Piece(self.pattern, self.indices[index], rows)
 
 
+def forwarded(path: str, what: str) -> Any:
+    """Return a property that is an attribute of a part, such as ``base.n_rows``."""
+    return property(attrgetter(path), doc=what)
+
+
 Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a pattern and rows of it to missing values
 
 
@@ -159,7 +157,7 @@ class Source(ABC):
         Names of the features, if they have any.
     reads_ahead : bool
         Whether chunks are made on a thread of their own.
-    here : bool
+    is_local : bool
         Whether rows can be read here; else passes go to them.
     gaps : bool
         Whether the first look takes NaN for a missing value.
@@ -175,7 +173,7 @@ class Source(ABC):
     resident: ArraySource | None = None
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
-    here: ClassVar[bool] = True
+    is_local: ClassVar[bool] = True
     gaps: bool = False
     in_patterns: ClassVar[bool] = False
     unfilled: bool = False
@@ -204,7 +202,7 @@ class Source(ABC):
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
         return self.resident
 
-    def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source | None:
+    def mapped(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source | None:
         """Return rows that a function makes of these, if they are in memory."""
         resident = self.resident
         return None if resident is None else ArraySource(function(resident.rows), self.sample_weight)
@@ -227,11 +225,11 @@ class Source(ABC):
         """The rows, with something in the place of missing values."""
         return self
 
-    def taken_as_exact(self) -> Source:
+    def without_errors(self) -> Source:
         """Return the rows as they were measured, without their errors."""
         return self
 
-    def filled_by(self, fill: Fill | None) -> Source:
+    def with_fill(self, fill: Fill | None) -> Source:
         """Return the rows with others in the place of missing values; None fills by the means of the columns."""
         return self
 
@@ -267,7 +265,7 @@ class Source(ABC):
         """The source whose chunks passes read."""
         return self
 
-    def read_by(self, reader: Source) -> Source:
+    def with_reader(self, reader: Source) -> Source:
         """Return the rows as another source reads them, whose rows are those of `read`."""
         return reader
 
@@ -280,7 +278,7 @@ class Source(ABC):
         """Weights of all rows, (n,), ones where they have none."""
         return in_full(self.sample_weight, self.n_rows)
 
-    def anew(self, **changes: Any) -> Self:
+    def with_changes(self, **changes: Any) -> Self:
         """Return the source with other attributes, before any look at its rows."""
         cached = {
             name for kind in type(self).__mro__ for name, of in vars(kind).items() if isinstance(of, cached_property)
@@ -335,14 +333,19 @@ class Source(ABC):
         return digest.hexdigest()
 
 
-@dataclass(frozen=True, eq=False)
 class ArraySource(Source):
     """Rows (n, d) in memory, in any order, float32 or float64, with weights (n,), classes and feature names (d,)."""
 
-    rows: NDArray[Any]
-    sample_weight: Array | None = None
-    known: KnownClasses = ALL_UNKNOWN
-    feature_names: NDArray[np.object_] | None = None
+    dtype: np.dtype[Any] = forwarded("rows.dtype", "Type of the rows.")
+
+    def __init__(
+        self,
+        rows: NDArray[Any],
+        sample_weight: Array | None = None,
+        known: KnownClasses = ALL_UNKNOWN,
+        feature_names: NDArray[np.object_] | None = None,
+    ) -> None:
+        self.rows, self.sample_weight, self.known, self.feature_names = rows, sample_weight, known, feature_names
 
     @property
     def n_rows(self) -> int:
@@ -353,11 +356,6 @@ class ArraySource(Source):
     def n_features(self) -> int:
         """Number of features, d."""
         return int(self.rows.shape[1])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self.rows.dtype
 
     @property
     def resident(self) -> ArraySource:  # type: ignore[override]
@@ -382,48 +380,49 @@ class ArraySource(Source):
         return weighed(values, self.sample_weight)
 
 
-class SameColumns(Source):
-    """Rows with the columns of another source, `base`."""
+class SameRows(Source):
+    """The rows of another source, `base`; a subclass tells how `chunks` come to them."""
 
     base: Source
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self.base.n_features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self.base.dtype
+    n_rows: int = forwarded("base.n_rows", "Number of rows, n.")
+    n_features: int = forwarded("base.n_features", "Number of features, d.")
+    dtype: np.dtype[Any] = forwarded("base.dtype", "Type of the rows.")
+    reads_ahead: bool = forwarded("base.reads_ahead", "Whether chunks are made on a thread of their own.")
+    steps: Array = forwarded("base.steps", "The steps of the columns.")
 
 
-class SameRows(SameColumns):
-    """The rows of another source; a subclass tells how `chunks` come to them."""
+class SourceView(SameRows):
+    """The rows of another source, whose chunks are read otherwise.
 
-    def __init__(self, source: Source) -> None:
-        self.base = source
-        self.sample_weight, self.feature_names = source.sample_weight, source.feature_names
-        self.known, self.reads_ahead = source.known, source.reads_ahead
+    Parameters
+    ----------
+    base : Source
+    read : callable
+        Begins a reading: from the number of rows in a lane to the chunks.
+    take : callable, optional
+        From indices to rows; by default those of the other source.
+    **facts : Any
+        Attributes of the view that differ from those of the other source.
+    """
 
-    @property
-    def n_rows(self) -> int:
-        """Number of rows, n."""
-        return self.base.n_rows
+    def __init__(
+        self,
+        base: Source,
+        read: Callable[[int], Iterator[Chunk]],
+        take: Callable[[NDArray[np.intp]], NDArray[Any]] | None = None,
+        **facts: Any,
+    ) -> None:
+        self.base, self._read, self._take = base, read, take or base.take
+        self.sample_weight, self.feature_names, self.known = base.sample_weight, base.feature_names, base.known
+        vars(self).update(facts)
 
-    @property
-    def survey(self) -> Survey:
-        """Survey of all rows."""
-        return self.base.survey
-
-    @property
-    def steps(self) -> Array:
-        """The steps of the columns."""
-        return self.base.steps
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Begin a reading."""
+        return self._read(lane_rows)
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return rows of the other source, by a reading of their own."""
-        return self.base.take(indices)
+        """Return the rows with these indices, by a reading of their own."""
+        return self._take(indices)
 
 
 def box_of(source: Source) -> NDArray[Any]:
@@ -495,53 +494,31 @@ def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, No
 publish("gmm.sources", [Chunk, Source])
 
 
-class WatchedSource(SameRows):
-    """The rows of another source.
-
-    Parameters
-    ----------
-    watched : Source
-        Not in memory.
-    on_reading : callable
-        Called with the number of rows that a reading has served, and the seconds since it began, after each chunk.
-    """
-
-    def __init__(self, watched: Source, on_reading: Callable[[int, float], object]) -> None:
-        super().__init__(watched)
-        self._on_reading = on_reading
-
-    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Yield the chunks of the other source."""
-        began = perf_counter()
-        for chunk in self.base.chunks(lane_rows):
-            yield chunk
-            self._on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
-
-
 def followed(source: Source, on_reading: Callable[[int, float], object]) -> Source:
-    """Return a source as one whose readings are followed, if it is read here and not in memory."""
-    if not source.here or source.without_gaps.resident is not None:
+    """Return a source as one whose readings are followed, if it is read here and not in memory.
+
+    After each chunk, `on_reading` is called with the number of rows that the reading has served, and its seconds.
+    """
+    if not source.is_local or source.without_gaps.resident is not None:
         return source
-    return source.read_by(WatchedSource(source.read, on_reading))
+    base = source.read
 
+    def read(lane_rows: int) -> Iterator[Chunk]:
+        began = perf_counter()
+        for chunk in base.chunks(lane_rows):
+            yield chunk
+            on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
 
-class ReweighedSource(SameRows):
-    """The rows of another source, with weights (n,) in memory."""
-
-    def __init__(self, source: Source, weight: Array) -> None:
-        super().__init__(source)
-        self.sample_weight = weight
-
-    survey = Source.survey  # of these weights
-
-    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Yield the chunks of the other source with their new weights."""
-        for first, rows, _ in self.base.chunks(lane_rows):
-            yield Chunk(first, rows, weights_of(self.sample_weight, slice(first, first + len(rows))))
+    return source.with_reader(SourceView(base, read, survey=base.survey))
 
 
 def reweighed(source: Source, weight: Array) -> Source:
     """Return rows, without gaps and read here, with other weights (n,)."""
     if source.resident is not None:
-        return source.resident.anew(sample_weight=weight, known=source.known)
-    return ReweighedSource(source, weight)
+        return source.resident.with_changes(sample_weight=weight, known=source.known)
+
+    def read(lane_rows: int) -> Iterator[Chunk]:
+        for first, rows, _ in source.chunks(lane_rows):
+            yield Chunk(first, rows, weights_of(weight, slice(first, first + len(rows))))
+
+    return SourceView(source, read, sample_weight=weight)

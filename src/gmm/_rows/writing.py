@@ -96,21 +96,11 @@ def in_step(tables: Iterator[pa.Table], blocks: Iterable[Mapping[str, Any]]) -> 
 
 
 def prediction_columns(
-    numbers: NDArray[Any], labels: NDArray[Any], responsibilities: NDArray[Any] | None
+    numbers: NDArray[Any], labels: NDArray[Any], proba: NDArray[Any] | None, classes: NDArray[Any] | None = None
 ) -> dict[str, NDArray[Any]]:
-    """Return the columns ``row``, ``component`` and, of responsibilities, ``p_0``, ``p_1`` and so on."""
-    columns = {"row": numbers, "component": labels}
-    if responsibilities is not None:
-        columns |= {f"p_{k}": np.ascontiguousarray(column) for k, column in enumerate(responsibilities.T)}
-    return columns
-
-
-def class_columns(
-    numbers: NDArray[Any], labels: NDArray[Any], classes: NDArray[Any], proba: NDArray[Any] | None
-) -> dict[str, NDArray[Any]]:
-    """Return the columns ``row``, ``class`` and, of probabilities, ``p_`` and the name of each class."""
-    columns = {"row": numbers, "class": labels}
+    """Return the columns ``row`` and ``component``, or ``class``, and of probabilities ``p_`` and each one's name."""
+    columns = {"row": numbers, "component" if classes is None else "class": labels}
     if proba is not None:
-        named = zip(classes.tolist(), proba.T, strict=True)
-        columns |= {f"p_{label}": np.ascontiguousarray(column) for label, column in named}
+        names: Iterable[Any] = range(len(proba.T)) if classes is None else classes.tolist()
+        columns |= {f"p_{name}": np.ascontiguousarray(column) for name, column in zip(names, proba.T, strict=True)}
     return columns

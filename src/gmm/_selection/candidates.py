@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache, lru_cache
 
 import numpy as np
@@ -25,13 +24,13 @@ from gmm._values.statistics import SufficientStatistics
 
 _SPLITS = 4  # components of the smaller mixture to split, one in each start
 _DROPS = 4  # components of the larger one to drop, one in each start
-_COURSES = 4  # of fresh starts: models come by layout, as tasks of one number of components do
+_REMEMBERED = 4  # of fresh starts: models come by layout, as tasks of one number of components do
 
 
 def of_other_model(parameters: MixtureParameters, statistics: SufficientStatistics, model: CovarianceModel) -> Start:
     """Return the start of a model that a mixture of another one with these statistics is."""
     both = not parameters.model.stored_whole and not model.stored_whole
-    return parameters.of_model(model) if both else statistics
+    return parameters.for_model(model) if both else statistics
 
 
 @cache
@@ -80,15 +79,15 @@ class Starts:
         self._start = STARTS[str(template.init_params)]
         self._several = template.init_params == "kmeans"
         self._seeds, self._places = seeds, None if request.fixed is None else request.fixed.mixture.means
-        sample = replace(sample, rows=np.ascontiguousarray(sample.rows, dtype=np.float64))
+        sample = sample.with_changes(rows=np.ascontiguousarray(sample.rows, dtype=np.float64))
         low, high = sample.survey.box
         self._extent = np.where(high > low, high - low, 1.0)
-        layouts = list(dict.fromkeys(model.of_starts.moments for model in request.models))
+        layouts = list(dict.fromkeys(model.for_starts.moments for model in request.models))
         of_diagonals = set(layouts) == {DIAGONAL, SPHERICAL}
         self.moments = layouts[0] if len(layouts) == 1 else DIAGONAL if of_diagonals else FULL
         objective, n_threads = Objective(request.models[0], template.reg_covar), template.n_threads
         self._request = StartRequest(1, objective, n_threads, moments=self.moments)
-        self._course = lru_cache(_COURSES)(self._course_over)
+        self._partitions = lru_cache(_REMEMBERED)(self._partitions_over)
         self._portfolios = [
             Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads)
             for rows in (sample, *(dense_parts(sample, noise) if noise else ()))
@@ -122,35 +121,34 @@ class Starts:
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> Start:
         """Return one start of a cell by itself, another one for each `number`."""
         K = settings.n_components
-        request, sample = StartRequest(K, settings.objective.of_components, n_threads), self._sample_of(K, number)
+        request, (sample, rng) = StartRequest(K, settings.objective.for_starts, n_threads), self._drawn(K, number)
         if settings.objective.tails:
-            on_sample, rng = settings.problem(self._portfolios[0].sample), self._rng(K, number)
+            on_sample = settings.problem(self._portfolios[0].sample)
             begun = start_of_heavy_tails(on_sample, K, lambda rows: self._start(rows, request, rng), rng)
             if begun is not None:
                 return begun
+            _, rng = self._drawn(K, number)
         if self._several:
             problem = request.problem(sample)
             free = stored_as(problem.objective.model.moments)
-            return self._in_places(
-                self._course(K, number, free, schedule_for(problem, K)).winner(problem, Judge.LIKELIHOOD)
-            )
-        return self._in_places(self._start(sample, request, self._rng(K, number)))
+            partitions = self._partitions(K, number, free, schedule_for(problem, K))
+            return self._in_places(partitions.winner(problem, Judge.LIKELIHOOD))
+        return self._in_places(self._start(sample, request, rng))
 
-    def _sample_of(self, n_components: int, number: int) -> ArraySource:
+    def _drawn(self, n_components: int, number: int) -> tuple[ArraySource, np.random.Generator]:
+        """Return the rows of a fresh start, and what draws it."""
         portfolios = self._enough(n_components)
-        return portfolios[number % len(portfolios)].sample
+        rng = np.random.default_rng([self._seeds[0], n_components, number])
+        return portfolios[number % len(portfolios)].sample, rng
 
-    def _rng(self, n_components: int, number: int) -> np.random.Generator:
-        return np.random.default_rng([self._seeds[0], n_components, number])
-
-    def _course_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> Course:
-        sample, rng = self._sample_of(n_components, number), self._rng(n_components, number)
+    def _partitions_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> Course:
+        sample, rng = self._drawn(n_components, number)
         return Course.over(sample, free.moments, n_components, schedule, rng)
 
     def halfway(self, statistics: SufficientStatistics, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return the mean of a solution's statistics and of those of a random partition."""
         K = len(statistics.counts)
-        other = self._portfolios[0].by_rows(K, statistics.layout, self._rng(K, number), n_threads)
+        other = self._portfolios[0].by_rows(K, statistics.layout, self._drawn(K, number)[1], n_threads)
         return other + statistics.scaled(other.weight / statistics.weight)
 
 
@@ -172,7 +170,7 @@ def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, off
     if not layout.whole:
         return splits_of_widest(parameters, offset)[:_SPLITS]
     principal = layout.principal(parameters.covariances)
-    statistics = diagnostics.statistics.reduced(parameters.model.moments).grown()
+    statistics = diagnostics.statistics.reduced(parameters.model.moments).with_empty()
     measured = K > 1 and _measured(parameters)
     gains = split_gains(diagnostics) if measured else _widths(parameters, layout, principal)
     axes = gains.argmax(axis=1)
@@ -187,7 +185,7 @@ def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureP
     """
     if not _measured(parameters):
         lightest = np.argsort(parameters.weights, kind="stable")[:_DROPS]
-        others = (parameters.of_components(np.arange(parameters.n_components) != j) for j in lightest)
+        others = (parameters.for_components(np.arange(parameters.n_components) != j) for j in lightest)
         return [each.with_noise(parameters.noise, parameters.noise_weight) for each in others]
     losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnostics))
     least = [j for j in np.argsort(losses, kind="stable")[:_DROPS] if losses[j] < np.inf]

@@ -23,13 +23,14 @@ from gmm._estimators.outcome import ill_defined
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Judge, degenerate_under, fewest_rows
 from gmm._fitting.fit import FitSettings, split_merged
-from gmm._fitting.racing import RECENT, Start, first_legs, foreseen_gain, is_hopeless
+from gmm._fitting.racing import RECENT, Start, first_runs, foreseen_gain, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
 from gmm._lazy import cached_property
 from gmm._log import LOGGER
 from gmm._passes.e_step import ComponentDiagnostics, EStep, result_of, submitted
-from gmm._passes.problem import Beginning, Leg, e_step_over
-from gmm._passes.solver import Iteration, PassRecord, SolverResult, SolverRun
+from gmm._passes.em import SolverRun
+from gmm._passes.problem import Beginning, e_step_over
+from gmm._passes.solver import Iteration, PassRecord, SolverResult
 from gmm._persistence import item
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
@@ -554,10 +555,9 @@ class Cell:
         return self._recall(lambda: self._retried(worker, start, present), present)
 
     def _retried(self, worker: Worker, start: Start, present: Solution) -> tuple[Solution, bool]:
-        (begun,) = self._first_legs(worker, [start], _RACE)
-        if not isinstance(begun, Leg):
+        (first,) = self._first_runs(worker, [start], _RACE)
+        if not isinstance(first, SolverRun):
             return present, False
-        first = begun.run
         if not self.rows.whole:
             _race_on([first], _RACE_ON_SAMPLE + _LONG_RACE - _RACE)
             if first.lower_bound < present.race_bound + _BETTER:
@@ -579,7 +579,7 @@ class Cell:
     def _refined(self, worker: Worker, solution: Solution) -> Solution:
         objective, model = self.settings.objective, self.settings.objective.model
         # Moves need moments about any origin, of normal components.
-        if not solution.result.trace.converged or model.of_starts is not model or objective.tails:
+        if not solution.result.trace.converged or model.for_starts is not model or objective.tails:
             return solution
         e_step, rows = worker.all(self._moments), self.rows
         result = split_merged(
@@ -605,7 +605,7 @@ class Cell:
             if fresh:
                 start = starts.fresh(self.settings, number, worker.n_threads)
             else:
-                moments, statistics = objective.model.of_starts.moments, solution.result.statistics
+                moments, statistics = objective.model.for_starts.moments, solution.result.statistics
                 if moments is not self._moments:
                     statistics = worker.sample(moments)(solution.result.parameters.whitened())
                 start = starts.halfway(statistics, number, worker.n_threads)
@@ -621,12 +621,12 @@ class Cell:
         A start is left after two passes if it is far below `lead`, which the present solution reaches, or an earlier
         start.
         """
-        begun = self._first_legs(worker, starts, _RACE if self.rows.whole else _RACE_ON_SAMPLE, lead)
-        ranked = sorted((one for one in begun if isinstance(one, Leg)), key=lambda one: -one.lower_bound)
+        begun = self._first_runs(worker, starts, _RACE if self.rows.whole else _RACE_ON_SAMPLE, lead)
+        ranked = sorted((one for one in begun if isinstance(one, SolverRun)), key=lambda one: -one.lower_bound)
         failure = next((one for one in reversed(begun) if isinstance(one, SingularMatrixError)), None)
         if self.rows.whole:
-            return (one.run for one in ranked), failure
-        runs = [one.run for one in ranked[:_IN_LONG_RACE] if one.lower_bound >= ranked[0].lower_bound - _MARGIN]
+            return ranked, failure
+        runs = [one for one in ranked[:_IN_LONG_RACE] if one.lower_bound >= ranked[0].lower_bound - _MARGIN]
         _race_on(runs, _LONG_RACE)
         return sorted(runs, key=lambda run: -run.lower_bound), failure
 
@@ -634,8 +634,8 @@ class Cell:
         """Measure what a solution reaches in a race."""
         if self.rows.whole:
             return solution._replace(race_bound=solution.result.lower_bound)
-        (begun,) = self._first_legs(worker, [solution.result.parameters], _LONG_RACE)
-        return solution._replace(race_bound=begun.lower_bound if isinstance(begun, Leg) else -inf)
+        (begun,) = self._first_runs(worker, [solution.result.parameters], _LONG_RACE)
+        return solution._replace(race_bound=begun.lower_bound if isinstance(begun, SolverRun) else -inf)
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
         """Return the run that finishes a start: the one of the race itself if that is over all rows."""
@@ -645,12 +645,12 @@ class Cell:
         whole = problem.run(e_step, Beginning(begin), self.settings.solver, callback=self._callback)
         return whole.go(_PASSES_AT_ONCE)
 
-    def _first_legs(
+    def _first_runs(
         self, worker: Worker, starts: Sequence[Start], passes: int, lead: float = -inf
-    ) -> list[Leg | SingularMatrixError]:
+    ) -> list[SolverRun | SingularMatrixError]:
         problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
         begins = [one.reduced(self._moments) if isinstance(one, SufficientStatistics) else one for one in starts]
-        return first_legs(problem, e_step, begins, self.settings.solver, passes, self._callback, lead)
+        return first_runs(problem, e_step, begins, self.settings.solver, passes, self._callback, lead)
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
         """Return the end of a run, early if a component is degenerate or the best far off; None if below `target`."""

@@ -733,7 +733,7 @@ class MixtureClassifier(Estimator):
             raise failed or AssertionError("there is a type at least")
         _, parameters, loglik, collapsed = best
         self._warn_of(classes[np.unique(collapsed)].tolist(), several=sum(numbers) > n_classes)
-        parts = [parameters.of_components(owners == number) for number in range(n_classes)]
+        parts = [parameters.for_components(owners == number) for number in range(n_classes)]
         shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
         how = lasting_settings(self) | {"reg_covar": settings["reg_covar"]}
         mixtures = [estimator_of(GaussianMixture, part, names, rows.dtype, **how) for part in parts]

@@ -121,14 +121,14 @@ class FixedComponents(NamedTuple):
         covariances = as_model(whole, model).covariances
         if self.precisions is not None:
             covariances = model.constrained(covariances, weights)
-        return MixtureParameters(weights, whole.means, covariances, model, fixed=given.fixed.beside(K - n))
+        return MixtureParameters(weights, whole.means, covariances, model, fixed=given.fixed.with_others(K - n))
 
     def parameters(self, mixture: GaussianMixture) -> dict[str, Any]:
         """Return the parameters by which an estimator fixes the same in the mixture that it holds."""
         n, precisions = self.mixture.n_components, self.precisions
         if precisions is not None and mixture.n_components > n:
             precisions = np.concatenate([precisions, mixture.precisions_[n:]])
-        masks = self.mixture.fixed.beside(mixture.n_components - n).masks
+        masks = self.mixture.fixed.with_others(mixture.n_components - n).masks
         return {"fixed": masks, "means_init": mixture.means_, "precisions_init": precisions}
 
 
@@ -165,7 +165,7 @@ def fixed_components(
         unit = np.tile(np.eye(d), (n, 1, 1))
         return FixedComponents(MixtureParameters(weights, means, unit, stored_as(FULL), fixed=fixed))
     for model in models:
-        check_fixed_table(fixed.beside(max(counts) - n).table, model)
+        check_fixed_table(fixed.with_others(max(counts) - n).table, model)
     precisions, *_ = [check_precisions_init(template.precisions_init, n, d, model) for model in models]
     stored = stored_as(models[0].layout)
     covariances = stored.layout.inverse(precisions, d)
@@ -260,7 +260,7 @@ class Request(NamedTuple):
         max_ratio = check_max_ratio(template.max_ratio, model, K)
         objective = Objective(model, template.reg_covar, prior, self.noise, tails=tails, max_ratio=max_ratio)
         if self.fixed is not None:
-            objective = objective.around(self.fixed.anchor(K, model))
+            objective = objective.with_anchor(self.fixed.anchor(K, model))
         settings, tol = settings_of(template, objective, StartSettings(method=str(template.init_params))), self.tol
         if tol is None:
             tol = min(settings.solver.tolerance, max(CRITERION_ACCURACY / self.source.survey.weight, _SMALLEST_TOL))

@@ -26,7 +26,6 @@ from gmm._fitting.racing import Start, best_of, has_degenerate, short_runs
 from gmm._fitting.sampling import common_seed, start_seeds
 from gmm._fitting.split_merge import OFFSET
 from gmm._passes.e_step import replicated
-from gmm._passes.em import split_widest
 from gmm._passes.problem import Problem
 from gmm._public import publish
 from gmm._rows.entrance import Names, as_one_array, as_source
@@ -495,14 +494,14 @@ class _Fits(NamedTuple):
         parameters = fitted_parameters(null)
         source = _source(rows)
         max_ratio = check_max_ratio(null.max_ratio, parameters.model, self.n_components + 1)
-        objective = Objective(parameters.model, null.reg_covar, max_ratio=max_ratio).beside(parameters)
+        objective = Objective(parameters.model, null.reg_covar, max_ratio=max_ratio).for_mixture(parameters)
         problem = Problem(source, objective, self.parameters["n_threads"])
         splits: Iterable[Start]
         if parameters.model.stored_whole:
             with problem.e_step() as e_step:
-                grown = e_step(parameters.whitened()).grown()
-            K, layout, widest = parameters.n_components, parameters.model.layout, parameters.covariances
-            splits = [split_widest(grown, k, K, layout, widest, offset=OFFSET) for k in range(K)]
+                grown = e_step(parameters.whitened()).with_empty()
+            (K, d), layout, covariances = parameters.means.shape, parameters.model.layout, parameters.covariances
+            splits = [grown.split(k, K, OFFSET * layout.widest(covariances, k, d)) for k in range(K)]
         else:
             splits = splits_of_widest(parameters, OFFSET)
         results = short_runs(problem, splits, _SPLIT_PASSES)
@@ -517,7 +516,7 @@ class _Fits(NamedTuple):
 
 
 def _source(rows: NDArray[Any]) -> Source:
-    return IncompleteSource.of(ArraySource(rows)) if np.isnan(rows).any() else ArraySource(rows)
+    return IncompleteSource.from_rows(ArraySource(rows)) if np.isnan(rows).any() else ArraySource(rows)
 
 
 class _NoSoundFitError(ValueError):

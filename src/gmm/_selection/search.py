@@ -150,7 +150,7 @@ class _Finish:
     def note(self, name: str, result: SolverResult) -> None:
         """Note how far a cell has come, for the file."""
         self._unwritten[name] = {}, result
-        if not self.request.source.here:  # one cell after the other, without readings
+        if not self.request.source.is_local:  # one cell after the other, without readings
             self.keep()
 
     def keep(self) -> None:
@@ -485,7 +485,7 @@ def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, c
     source, names = as_source_to_fit(X, sample_weight, error_covariance=errors, **how)
     check_labels_of_columns(template, names)
     if criterion == criteria.HELD_OUT and source.sample_weight is not None and source.one_array and not source.errors:
-        table = repeated(replace(source.one_array, sample_weight=source.sample_weight))
+        table = repeated(source.one_array.with_changes(sample_weight=source.sample_weight))
         source = source if table is None else as_source_to_fit(table.rows, None, **how)[0]
     return source, names
 

@@ -77,12 +77,12 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
     """
     if not check_boolean(standardize, "standardize"):
         return source, noise, None
-    refuse("standardize", {"rows in partitions": not source.here})
+    refuse("standardize", {"rows in partitions": not source.is_local})
     units = _standard_deviations(source)
-    scaled = source.through(units.of_rows) or FactorySource(partial(_blocks, source, units))
+    scaled = source.mapped(units.from_rows) or FactorySource(partial(_blocks, source, units))
     if source.errors:
-        scaled = scaled.anew(errors=source.errors.scaled(units.scales))
-    return scaled, units.of_noise(noise), units
+        scaled = scaled.with_changes(errors=source.errors.scaled(units.scales))
+    return scaled, units.from_noise(noise), units
 
 
 def _standard_deviations(source: Source) -> Coordinates:
@@ -107,7 +107,7 @@ def _standard_deviations(source: Source) -> Coordinates:
 
 def _blocks(source: Source, units: Coordinates) -> Iterator[Any]:
     for _, rows, weights in source.chunks():
-        scaled = units.of_rows(rows)
+        scaled = units.from_rows(rows)
         yield scaled if weights is None else (scaled, weights)
 
 
@@ -125,9 +125,9 @@ def comparable_fits(
     given = np.ndim(template.noise) > 0 or isinstance(template.prior, NormalInverseWishart)
     given |= template.max_ratio is not None or not isinstance(template.init_params, str)
     widths, units = column_widths(source), None
-    if model.of_scaled_columns is model and not given and (widths > (least := widths.min())).any():
+    if model.for_scaled_columns is model and not given and (widths > (least := widths.min())).any():
         units = Coordinates(np.zeros(len(widths)), np.where(np.isfinite(widths), widths / least, 1.0))
-        rows = units.of_rows(rows)
+        rows = units.from_rows(rows)
     return rows, settings | {"reg_covar": relative_ridge(ArraySource(rows), template.reg_covar)}, units
 
 

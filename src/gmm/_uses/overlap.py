@@ -108,7 +108,7 @@ def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int
         for first in range(0, n_samples, step):
             white = rng.standard_normal((min(step, n_samples - first), d))
             away = mixture.model.layout.coloured(mixture.whiteners, k, white)
-            rows = mixture.means[k] + mixture.tails.of_components(k).stretched(away, rng)
+            rows = mixture.means[k] + mixture.tails.for_components(k).stretched(away, rng)
             shares = scorer.responsibilities(ArraySource(rows))
             counts[k] += (shares > shares[:, k : k + 1]).sum(axis=0)
     return counts / n_samples

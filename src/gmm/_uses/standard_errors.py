@@ -350,7 +350,7 @@ class _Refits(NamedTuple):
     def of(cls, model: GaussianMixture, rows: Source, known: KnownClasses, *, draw_rows: bool) -> _Refits:
         mixture = fitted_parameters(model)
         settings = fit_settings(model, rows, mixture.model)
-        problem = Problem(rows.with_classes(known), settings.objective.beside(mixture), settings.n_threads)
+        problem = Problem(rows.with_classes(known), settings.objective.for_mixture(mixture), settings.n_threads)
         passes = max(model.max_iter, _FEWEST_PASSES)
         solver = settings.solver._replace(tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
         labels = _labels(mixture, rows, model.n_threads)
@@ -363,7 +363,7 @@ class _Refits(NamedTuple):
 
     def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
         weight, known = self._random_weight(np.random.default_rng(seed)), self.problem.rows.known
-        rows = self.rows.anew(sample_weight=weight, known=known)
+        rows = self.rows.with_changes(sample_weight=weight, known=known)
         problem = self.problem._replace(rows=rows, n_threads=n_threads)
         try:
             with problem.e_step() as e_step:
@@ -543,7 +543,7 @@ def deviations_by_information(
             f'method="information" makes two passes for each parameter: expected up to {_MOST_NUMBERS:,} numbers in '
             f"weights, means and covariances, got {here.number:,}; the bootstrap has no such limit"
         )
-    objective = Objective(model, ridge).beside(mixture)
+    objective = Objective(model, ridge).for_mixture(mixture)
     with Problem(source, objective, n_threads).e_step() as e_step:
 
         def em(point: Array) -> Array:

@@ -84,7 +84,7 @@ class _Objects(NamedTuple):
         """Return some of the objects."""
         noise, share = self.mixture.noise, 1 - float(self.mixture.weights[indices].sum())
         return _Objects(
-            self.mixture.of_components(indices).with_noise(noise, max(_LEAST_NOISE, share)),
+            self.mixture.for_components(indices).with_noise(noise, max(_LEAST_NOISE, share)),
             self.statistics.reordered(indices),
             self.numbers[indices],
             self.velocity[indices],
@@ -103,7 +103,7 @@ class _Objects(NamedTuple):
         )
         return _Objects(
             mixture,
-            self.statistics.beside(born.statistics),
+            self.statistics.joined(born.statistics),
             np.concatenate([self.numbers, born.numbers]),
             np.concatenate([self.velocity, born.velocity]),
             np.concatenate([self.age, born.age]),

@@ -89,7 +89,7 @@ def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike)
         for start in range(0, len(indices), step):
             here, part = indices[start : start + step], rows.rows[start : start + step]
             distinct, codes = np.unique(source.errors.codes[here], return_inverse=True)
-            slopes, rest = _regressions(dense, columns, FULL.of_columns(errors[distinct], columns))
+            slopes, rest = _regressions(dense, columns, FULL.for_columns(errors[distinct], columns))
             away = part[:, None] - parameters.means[:, columns]
             expected = parameters.means + (slopes[codes] @ away[..., None])[..., 0]
             shares = responsibilities[here].astype(np.float64)

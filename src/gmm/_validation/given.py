@@ -22,7 +22,7 @@ from gmm._values.errors import RowErrors
 from gmm._values.layouts import FULL, SPHERICAL, Layout, SingularMatrixError, determines
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import NOTHING_FIXED, PARTS, Fixed, MixtureParameters
-from gmm._values.priors import ConjugatePrior, NormalInverseWishart, VariationalPrior, of_variances
+from gmm._values.priors import ConjugatePrior, NormalInverseWishart, VariationalPrior, has_variances
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import NORMAL_TAILS, OF_EACH, ContaminatedTails, StudentTails, Tails
 
@@ -728,7 +728,7 @@ def check_error_covariance(
         without = missing if array.ndim == 2 else missing[:, :, None] | missing[:, None]
         array[without & np.isnan(array)] = 0.0  # a copy
     _check_numbers(array, name)
-    errors = RowErrors.of(array, n)
+    errors = RowErrors.from_values(array, n)
     if errors.covariances.ndim == 3:
         _check_matrices(errors, name)
     return errors
@@ -970,9 +970,9 @@ def check_given_prior(
     """
     if prior is None:
         return
-    for model in {(of_variances(model.layout), model.stored_whole): model for model in models}.values():
+    for model in {(has_variances(model.layout), model.stored_whole): model for model in models}.values():
         # In the place of the rows' covariance, which a prior without a scale is completed by later.
-        spread = np.ones(len(centre)) if of_variances(model.layout) else np.eye(len(centre))
+        spread = np.ones(len(centre)) if has_variances(model.layout) else np.eye(len(centre))
         check_prior(prior, model, 1, mean=centre, covariance=spread)
 
 
@@ -981,10 +981,10 @@ def _check_scale(scale: Any, model: CovarianceModel, d: int) -> Floats:
         number = _number(scale, "scale")
         if not number > 0:
             raise ValueError(f"expected prior.scale above 0, got {number:g}")
-        return np.full(d, number) if of_variances(model.layout) else number * np.eye(d)
+        return np.full(d, number) if has_variances(model.layout) else number * np.eye(d)
     matrix = check_array(scale, "prior.scale", (d, d)).astype(np.float64)
     check_matrices(matrix[None], "prior.scale", ["the matrix"])
-    return np.diagonal(matrix) if of_variances(model.layout) else matrix
+    return np.diagonal(matrix) if has_variances(model.layout) else matrix
 
 
 def _check_mean(value: Any, name: str, mean: Floats) -> Floats:

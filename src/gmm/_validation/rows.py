@@ -7,8 +7,8 @@ the first value that is not a real number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from os import PathLike
+from types import SimpleNamespace
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
@@ -101,7 +101,7 @@ def as_floats(array: NDArray[Any], name: str, place: Place) -> FloatArray:
     if array.dtype.kind in "biuf":
         return to_kernel_floats(array)
     if array.dtype.kind == "O":
-        return _floats_of_objects(array, place)
+        return _converted(array, _float_of, place)
     _refuse_kind(array, name, place)
 
 
@@ -180,7 +180,9 @@ def _refuse_kind(array: NDArray[Any], name: str, place: Place) -> NoReturn:
             f"{array.shape}. Pass the real and imaginary parts as separate columns."
         )
     if kind in "UST":
-        _refuse_text(array, name, place)
+        _converted(array.astype(object), float, place)
+        convert = f"Convert it first, e.g. with {name}.astype(float)."
+        raise ValueError(f"{name} holds text (dtype {array.dtype}); expected numbers. {convert}")
     if array.dtype.names is not None:
         raise TypeError(
             f"{name} is a structured array with the fields {array.dtype.names}; expected an array of "
@@ -193,27 +195,18 @@ def _refuse_kind(array: NDArray[Any], name: str, place: Place) -> NoReturn:
     )
 
 
-def _refuse_text(array: NDArray[Any], name: str, place: Place) -> NoReturn:
-    for index in np.ndindex(array.shape):
-        value: Any = array[index]
-        text = value.item() if isinstance(value, np.generic) else value
-        try:
-            float(text)
-        except ValueError as error:
-            raise ValueError(_conversion_text(str(error), text, place(index))) from None
-    raise ValueError(
-        f"{name} holds text (dtype {array.dtype}); expected numbers. Convert it first, e.g. with {name}.astype(float)."
-    )
-
-
-def _floats_of_objects(array: NDArray[Any], place: Place) -> NDArray[np.float64]:
+def _converted(array: NDArray[Any], convert: Callable[[Any], float], place: Place) -> NDArray[np.float64]:
+    """Convert values one by one; an error names the first that is no number."""
     floats = np.empty(array.shape)
     for index in np.ndindex(array.shape):
         try:
-            floats[index] = _float_of(array[index])
+            floats[index] = convert(value := array[index])
         except (TypeError, ValueError, OverflowError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(_conversion_text(str(error), array[index], place(index))) from None
+            raise kind(
+                f"{error} (at {place(index)}). Expected a number, got {type(value).__qualname__} {_short(value)}. "
+                "Convert it to a number first, or leave out its row or column."
+            ) from None
     return floats
 
 
@@ -228,13 +221,6 @@ def _float_of(value: Any) -> float:
     if isinstance(value, np.ndarray) and value.ndim:  # numpy 2.0 takes one of a single number
         raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
     return float(value)
-
-
-def _conversion_text(fault: str, value: object, place: str) -> str:
-    return (
-        f"{fault} (at {place}). Expected a number, got {type(value).__qualname__} "
-        f"{_short(value)}. Convert it to a number first, or leave out its row or column."
-    )
 
 
 def _short(value: object) -> str:
@@ -318,14 +304,6 @@ def as_table(X: Any) -> Table | None:
     return None
 
 
-@dataclass(frozen=True, eq=False)
-class _Columns:
-    """Columns at equal distances in memory, as numpy's array protocol describes a matrix; keeps them alive."""
-
-    columns: Sequence[FloatArray]
-    __array_interface__: dict[str, Any]
-
-
 def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
     """Return columns as a matrix without a copy, if they lie at equal distances in memory; else None."""
     if not columns:
@@ -336,14 +314,14 @@ def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
     step = steps.pop()
     if not alike or steps or step == 0 or step % first.itemsize or first.ndim != 1:
         return None
-    interface = {
+    interface = {  # numpy's array protocol
         "version": 3,
         "typestr": first.dtype.str,
         "shape": (len(first), len(columns)),
         "strides": (*first.strides, step),
         "data": (places[0], True),
     }
-    return np.asarray(_Columns(columns, interface))
+    return np.asarray(SimpleNamespace(__array_interface__=interface, kept_alive=columns))
 
 
 def _column_floats(column: Any, j: int, names: Sequence[object]) -> FloatArray:
@@ -437,7 +415,15 @@ def check_names(
     if names is not None and feature_names is None:
         warn(f"X has feature names, but {name} was fitted without feature names", UserWarning)
     if names is not None and feature_names is not None and list(names) != list(feature_names):
-        raise ValueError(_different_names(names, feature_names))
+        text = "The feature names should match those that were passed during fit.\n"
+        unseen, missing = sorted(set(names) - set(feature_names)), sorted(set(feature_names) - set(names))
+        if unseen:
+            text += "Feature names unseen at fit time:\n" + _listing(unseen)
+        if missing:
+            text += "Feature names seen at fit time, yet now missing:\n" + _listing(missing)
+        if not unseen and not missing:
+            text += "Feature names must be in the same order as they were in fit.\n"
+        raise ValueError(text)
 
 
 def check_shape(shape: tuple[int, int], name: str, n_features: int | None, min_rows: int) -> None:
@@ -539,18 +525,6 @@ def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
         "Reshape your data either using array.reshape(-1, 1) if your data has a single feature "
         "or array.reshape(1, -1) if it contains a single sample."
     )
-
-
-def _different_names(names: NDArray[np.object_], fitted: NDArray[np.object_]) -> str:
-    text = "The feature names should match those that were passed during fit.\n"
-    unseen, missing = sorted(set(names) - set(fitted)), sorted(set(fitted) - set(names))
-    if unseen:
-        text += "Feature names unseen at fit time:\n" + _listing(unseen)
-    if missing:
-        text += "Feature names seen at fit time, yet now missing:\n" + _listing(missing)
-    if not unseen and not missing:
-        text += "Feature names must be in the same order as they were in fit.\n"
-    return text
 
 
 def _listing(names: Iterable[object], most: int = 5) -> str:

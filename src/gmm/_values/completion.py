@@ -27,10 +27,10 @@ _FAR = 1e297  # a pass cuts squares off at 1e300
 
 def marginal(mixture: MixtureParameters, columns: Columns) -> MixtureParameters:
     """Return the mixture of some columns, in this order."""
-    model = mixture.model.of_columns
-    covariances = mixture.model.layout.of_columns(mixture.covariances, columns)
+    model = mixture.model.for_columns
+    covariances = mixture.model.layout.for_columns(mixture.covariances, columns)
     means = np.ascontiguousarray(mixture.means[:, columns])
-    noise = mixture.noise.of_columns(columns)
+    noise = mixture.noise.for_columns(columns)
     return MixtureParameters(mixture.weights, means, covariances, model, noise=noise, tails=mixture.tails)
 
 
@@ -61,7 +61,7 @@ class Regression(NamedTuple):
     noise: Noise = NO_NOISE
 
     @classmethod
-    def of(cls, mixture: MixtureParameters, columns: Columns, others: Columns) -> Regression:
+    def from_mixture(cls, mixture: MixtureParameters, columns: Columns, others: Columns) -> Regression:
         """Regress the columns `others` on `columns`; together they are all columns (Bishop 2006, 2.81 and 2.82).
 
         Raises
@@ -72,12 +72,12 @@ class Regression(NamedTuple):
         if not len(columns):
             alone = marginal(mixture, others)
             return cls(alone, alone.means, None, alone.covariances, alone.model, alone.noise)
-        model, before = mixture.model.of_columns, marginal(mixture, columns)
+        model, before = mixture.model.for_columns, marginal(mixture, columns)
         layout, means = model.layout, mixture.means[:, others]
-        noise = mixture.noise.of_columns(others)
+        noise = mixture.noise.for_columns(others)
         if layout.axis_aligned:
-            return cls(before, means, None, layout.of_columns(mixture.covariances, others), model, noise)
-        ordered = mixture.model.layout.of_columns(mixture.covariances, np.concatenate([columns, others]))
+            return cls(before, means, None, layout.for_columns(mixture.covariances, others), model, noise)
+        ordered = mixture.model.layout.for_columns(mixture.covariances, np.concatenate([columns, others]))
         q, d = len(columns), mixture.n_features
         # Of Σ = L Lᵀ in this order, L⁻¹ has the inverse factor of the conditional covariance in its last rows.
         rows = layout.whiten(ordered, d)[0].reshape(-1, d, d)[:, q:]
@@ -139,9 +139,20 @@ class Gaps:
         place = np.argsort(self.order, axis=1)
         self.entries = (d * place[:, :, None] + place[:, None]).reshape(P, 1, d * d)
 
-    def of_mixture(self, mixture: WhitenedMixture) -> Completion:
-        """Return a mixture as the rows show it."""
-        return Completion.of(mixture, self)
+    def for_mixture(self, mixture: WhitenedMixture) -> Completion:
+        """Return a mixture as the rows show it: with missing columns integrated out."""
+        mixture = mixture.whole()
+        whiteners, maps, log_scales = (_by_axes if mixture.layout.axis_aligned else _by_factors)(mixture, self)
+        log_offset = mixture.log_offset + (0.5 * log(2 * pi) * self.n_missing[:, None] - log_scales)
+        centres = [np.ascontiguousarray(mixture.centres[:, columns]) for columns in self.observed]
+        parts = zip(log_offset, centres, whiteners, self._log_noise(mixture), strict=True)
+        marginals = [WhitenedMixture(mixture.layout, *of_pattern) for of_pattern in parts]
+        return Completion(self, marginals, mixture.centres, maps)
+
+    def _log_noise(self, mixture: WhitenedMixture) -> list[float]:
+        """Return the log density of noise in the columns of each pattern."""
+        log_noise = np.full(len(self.missing), mixture.log_noise) + mixture.noise.log_volumes(self.missing)
+        return list(log_noise.tolist())
 
 
 class Completion(NamedTuple):
@@ -162,21 +173,6 @@ class Completion(NamedTuple):
     marginals: list[WhitenedMixture]
     centres: Array
     maps: Array
-
-    @classmethod
-    def of(cls, mixture: WhitenedMixture, gaps: Gaps) -> Completion:
-        """Integrate missing columns out."""
-        mixture = mixture.whole()
-        whiteners, maps, log_scales = (_by_axes if mixture.layout.axis_aligned else _by_factors)(mixture, gaps)
-        log_offset = mixture.log_offset + (0.5 * log(2 * pi) * gaps.n_missing[:, None] - log_scales)
-        log_noise = np.full(len(log_offset), mixture.log_noise) + mixture.noise.log_volumes(gaps.missing)
-        marginals = [
-            WhitenedMixture(mixture.layout, offset, np.ascontiguousarray(mixture.centres[:, columns]), *of_pattern)
-            for offset, columns, *of_pattern in zip(
-                log_offset, gaps.observed, whiteners, log_noise.tolist(), strict=True
-            )
-        ]
-        return cls(gaps, marginals, mixture.centres, maps)
 
     def expanded(self, statistics: Sequence[SufficientStatistics]) -> SufficientStatistics:
         """Return the expected statistics of all columns from those that each pattern has, about the centres.
@@ -268,7 +264,7 @@ def _by_axes(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Array, 
     layout, (K, d) = mixture.layout, mixture.centres.shape
     whiteners = mixture.whiteners.reshape(layout.shape(K, d))
     scales = np.where(gaps.missing[:, None], layout.diagonal(whiteners, d), 1.0)
-    of_observed = [layout.of_columns(whiteners, columns) for columns in gaps.observed]
+    of_observed = [layout.for_columns(whiteners, columns) for columns in gaps.observed]
     return of_observed, 1 / scales, np.log(scales).sum(axis=2)
 
 
@@ -319,15 +315,39 @@ class Blur(Gaps):
         errors, layout = self.errors, self.layout
         stored, kinds = errors.stored(layout), zip(self.observed, self.numbers, strict=True)
         return [
-            packed(layout.of_columns(stored, columns), layout)
+            packed(layout.for_columns(stored, columns), layout)
             if kind == errors.own
-            else layout.of_columns(stored[kind : kind + 1], columns)
+            else layout.for_columns(stored[kind : kind + 1], columns)
             for columns, kind in kinds
         ]
 
-    def of_mixture(self, mixture: WhitenedMixture) -> Deconvolution:  # type: ignore[override]
-        """Return a mixture as the rows show it."""
-        return Deconvolution.of(mixture, self)
+    def for_mixture(self, mixture: WhitenedMixture) -> Deconvolution:  # type: ignore[override]
+        """Return a mixture as the rows show it: with the errors added to the covariances of what is there."""
+        mixture, layout = mixture.whole(), self.layout
+        K, d = mixture.centres.shape
+        whiteners = mixture.whiteners.reshape(mixture.layout.shape(K, d))
+        if layout is FULL:
+            roots = np.linalg.inv(mixture.layout.dense(whiteners, K, d))
+            covariances = roots @ roots.transpose(0, 2, 1)
+        else:
+            covariances = mixture.layout.diagonal(whiteners, d) ** -2.0
+        log_weights = mixture.log_offset - np.log(np.abs(mixture.layout.diagonal(whiteners, d))).sum(axis=1)
+        log_noise = self._log_noise(mixture)
+        marginals, gains = list[WhitenedMixture | BlurredMixture](), []
+        for p, (columns, number) in enumerate(zip(self.observed, self.numbers, strict=True)):
+            offset, of_columns = log_weights + 0.5 * log(2 * pi) * (d - len(columns)), layout.for_columns
+            centres, of_noise = np.ascontiguousarray(mixture.centres[:, columns]), log_noise[p]
+            blurred, gain = of_columns(covariances, columns), covariances[..., columns]
+            if number == self.errors.own:
+                blurred = packed(blurred, layout)
+                marginals.append(BlurredMixture(layout, offset, centres, blurred, self.of_patterns[p], of_noise))
+            else:
+                blurred = blurred + self.of_patterns[p]
+                whitener, log_determinants = layout.whiten(blurred, len(columns))
+                marginals.append(WhitenedMixture(layout, offset + log_determinants, centres, whitener, of_noise))
+                gain = gain @ whitener.transpose(0, 2, 1) if layout is FULL else gain * whitener
+            gains.append(gain)
+        return Deconvolution(self, marginals, mixture.centres, covariances, gains)
 
 
 class BlurredMixture(NamedTuple):
@@ -378,35 +398,6 @@ class Deconvolution(NamedTuple):
     centres: Array
     covariances: Array
     gains: list[Array]
-
-    @classmethod
-    def of(cls, mixture: WhitenedMixture, blur: Blur) -> Deconvolution:
-        """Add the errors to the covariances of what is there."""
-        mixture, layout = mixture.whole(), blur.layout
-        K, d = mixture.centres.shape
-        whiteners = mixture.whiteners.reshape(mixture.layout.shape(K, d))
-        if layout is FULL:
-            roots = np.linalg.inv(mixture.layout.dense(whiteners, K, d))
-            covariances = roots @ roots.transpose(0, 2, 1)
-        else:
-            covariances = mixture.layout.diagonal(whiteners, d) ** -2.0
-        log_weights = mixture.log_offset - np.log(np.abs(mixture.layout.diagonal(whiteners, d))).sum(axis=1)
-        log_noise = (np.full(len(blur.missing), mixture.log_noise) + mixture.noise.log_volumes(blur.missing)).tolist()
-        marginals, gains = list[WhitenedMixture | BlurredMixture](), []
-        for p, (columns, number) in enumerate(zip(blur.observed, blur.numbers, strict=True)):
-            offset, of_columns = log_weights + 0.5 * log(2 * pi) * (d - len(columns)), layout.of_columns
-            centres, of_noise = np.ascontiguousarray(mixture.centres[:, columns]), log_noise[p]
-            blurred, gain = of_columns(covariances, columns), covariances[..., columns]
-            if number == blur.errors.own:
-                blurred = packed(blurred, layout)
-                marginals.append(BlurredMixture(layout, offset, centres, blurred, blur.of_patterns[p], of_noise))
-            else:
-                blurred = blurred + blur.of_patterns[p]
-                whitener, log_determinants = layout.whiten(blurred, len(columns))
-                marginals.append(WhitenedMixture(layout, offset + log_determinants, centres, whitener, of_noise))
-                gain = gain @ whitener.transpose(0, 2, 1) if layout is FULL else gain * whitener
-            gains.append(gain)
-        return cls(blur, marginals, mixture.centres, covariances, gains)
 
     def expanded(self, statistics: Sequence[SufficientStatistics]) -> SufficientStatistics:
         """Return the expected statistics of the true values of all columns, about the centres.

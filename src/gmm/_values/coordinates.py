@@ -27,11 +27,11 @@ class Coordinates(NamedTuple):
     centre: Array
     scales: Array
 
-    def of_rows(self, rows: NDArray[Any]) -> NDArray[Any]:
+    def from_rows(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return rows (n, d) in these coordinates, in their own type. For scales of columns."""
         return np.asarray((rows - self.centre) / self.scales, dtype=rows.dtype)
 
-    def of_noise(self, noise: Noise) -> Noise:
+    def from_noise(self, noise: Noise) -> Noise:
         """Return noise in these coordinates. For scales of columns."""
         return noise.mapped(lambda corner: (corner - self.centre) / self.scales)
 
@@ -57,7 +57,7 @@ class Coordinates(NamedTuple):
             full = np.ascontiguousarray(covariances)
             return MixtureParameters(mixture.weights, means, full, stored_as(FULL), tails=mixture.tails)
         if mixture.n_features > 1:
-            model = model.of_scaled_columns
+            model = model.for_scaled_columns
         stored = mixture.covariances if model.layout is layout else mixture.covariances[:, None]
         noise = mixture.noise.mapped(lambda corner: self.centre + scales * corner)
         return MixtureParameters(
@@ -187,7 +187,7 @@ def projected_mixture(weights: Array, means: Array, covariances: Array) -> Mixtu
 
 
 def _without_negligible(mixture: MixtureParameters) -> MixtureParameters:
-    return mixture.of_components(mixture.weights > _NEGLIGIBLE * mixture.weights.max())
+    return mixture.for_components(mixture.weights > _NEGLIGIBLE * mixture.weights.max())
 
 
 def _centre_and_scales(mixture: MixtureParameters) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ Only this module knows the models by name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import chain
@@ -77,17 +78,17 @@ class CovarianceModel:
         return self
 
     @property
-    def of_starts(self) -> CovarianceModel:
+    def for_starts(self) -> CovarianceModel:
         """The same model or, where its moments have one origin alone, that of the starts from which it climbs."""
         return self
 
     @property
-    def of_columns(self) -> CovarianceModel:
+    def for_columns(self) -> CovarianceModel:
         """Model of the covariances of some features, alone or given the others: proportional ones stay so."""
         return stored_as(self.layout) if _OWN in (self.shape, self.orientation) else self
 
     @property
-    def of_scaled_columns(self) -> CovarianceModel:
+    def for_scaled_columns(self) -> CovarianceModel:
         """The smallest model of its covariances after columns are multiplied by numbers: itself, of eight models."""
         if self.shape == IDENTITY:
             return _MODELS[self.volume + COMMON + IDENTITY]
@@ -182,17 +183,17 @@ class FactorModel(CovarianceModel):
         return factor_model(self.kind, self.n_factors)
 
     @property
-    def of_starts(self) -> CovarianceModel:
+    def for_starts(self) -> CovarianceModel:
         """The same model or, of low rank, that of variances: factors grow in the climb."""
         return self if self.stored_whole else stored_as(DIAGONAL)
 
     @property
-    def of_columns(self) -> CovarianceModel:
+    def for_columns(self) -> CovarianceModel:
         """Model of the covariances of some features, alone or given the others."""
         return stored_as(FULL)
 
     @property
-    def of_scaled_columns(self) -> CovarianceModel:
+    def for_scaled_columns(self) -> CovarianceModel:
         """The smallest model of its covariances after columns are multiplied by numbers."""
         return factor_model(_FACTOR, self.n_factors, self.stored_whole)
 
@@ -290,8 +291,8 @@ DEFAULT_COVARIANCE_TYPE = "full"
 # From here on a step of EM with factors and noise alone costs less than a maximum over whole covariances.
 _MANY_COLUMNS, _COLUMNS_PER_NUMBER = 64, 4
 _NEW_LOADING = 0.1  # standard deviations of the noise
-_DIGITS = 10
-MOST_FACTORS = 10 ** (_DIGITS - 1) - 1
+_BY_FACTORS = re.compile(rf"({_FACTOR}|{_PPCA})([1-9][0-9]{{0,8}})")
+MOST_FACTORS = 10**9 - 1
 _MODELS = {name: model for model in _REGISTRY for name in (model.name, model.alias) if name}
 _MODELS |= {volume: _MODELS[volume + IDENTITY * 2] for volume in OF_ONE_FEATURE}
 
@@ -304,7 +305,7 @@ def covariance_model(name: object, n_features: int | None = None) -> CovarianceM
     ValueError
         If there is no such model, it is one of a single feature and there are more, or it has too many factors.
     """
-    model = _MODELS.get(name) or _named_by_factors(name) if isinstance(name, str) else None
+    model = _named(name) if isinstance(name, str) else None
     if model is None:
         expected = ", ".join(map(repr, COVARIANCE_CHOICES))
         near = suggestion(name, (*_MODELS, *OF_FACTORS))
@@ -325,24 +326,19 @@ def covariance_model(name: object, n_features: int | None = None) -> CovarianceM
     return model
 
 
-def _named_by_factors(name: str) -> FactorModel | None:
+def _named(name: str) -> CovarianceModel | None:
     if name in OF_FACTORS:
         raise ValueError(
             f"covariance type {name!r} needs its number of factors: expected it after the name, as in '{name}2', or "
             "as n_factors of GaussianMixture or select"
         )
-    return factor_model(_kind_of(name), int(name.removeprefix(_kind_of(name)))) if names_factors(name) else None
+    found = _BY_FACTORS.fullmatch(name)
+    return factor_model(found[1], int(found[2])) if found else _MODELS.get(name)
 
 
 def names_factors(name: object) -> bool:
     """Return whether this is the name of a model with factors: "factor" or "ppca" and their number."""
-    kind = _kind_of(name) if isinstance(name, str) else ""
-    number = str(name).removeprefix(kind)
-    return kind in OF_FACTORS and 0 < len(number) < _DIGITS and not number.startswith("0")
-
-
-def _kind_of(name: str) -> str:
-    return name.rstrip("0123456789")
+    return isinstance(name, str) and _BY_FACTORS.fullmatch(name) is not None
 
 
 @cache
@@ -385,7 +381,7 @@ def with_factors(name: object, n_factors: int | None) -> object:
     """
     if n_factors is None:
         return name
-    if names_factors(name) and name == f"{_kind_of(str(name))}{n_factors}":
+    if names_factors(name) and name in [f"{kind}{n_factors}" for kind in OF_FACTORS]:
         return name
     if name not in OF_FACTORS:
         raise ValueError(

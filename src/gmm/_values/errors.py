@@ -33,14 +33,14 @@ class RowErrors:
         return len(self.codes) > 0
 
     @classmethod
-    def of(cls, values: Array, n_rows: int) -> RowErrors:
+    def from_values(cls, values: Array, n_rows: int) -> RowErrors:
         """Return the distinct covariances among those of the rows, (n, …), or of all rows, (1, …), in their order."""
         _, first, codes = np.unique(values.reshape(len(values), -1), axis=0, return_index=True, return_inverse=True)
         order = np.argsort(first)  # in which passes look at them
         codes = np.broadcast_to(np.argsort(order)[codes.ravel()], n_rows)
         return cls(np.ascontiguousarray(codes), values[first[order]])
 
-    def of_rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> RowErrors:
+    def for_rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> RowErrors:
         """Return the errors of some rows."""
         return RowErrors(self.codes[index], self.covariances) if self else self
 

@@ -162,7 +162,7 @@ class Layout:
         """The matrices A Σ_k Aᵀ, (K, m, m), for the m directions in the rows of A, (m, d)."""
         return directions @ self.dense(matrices, n_components, directions.shape[1]) @ directions.T
 
-    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+    def for_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
         """The matrices of some of the features, in this order."""
         return np.ascontiguousarray(matrices[..., columns[:, None], columns])
 
@@ -236,7 +236,7 @@ class _Variances(Layout):
     def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
         return directions * self.diagonal(matrices, directions.shape[1])[:, None] @ directions.T
 
-    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+    def for_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
         return matrices if self is SPHERICAL else np.ascontiguousarray(matrices[:, columns])
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
@@ -320,7 +320,7 @@ class LowRank(Layout):
         along = matrices[:, 1:] @ directions.T
         return np.asarray((matrices[:, :1] * directions) @ directions.T + along.transpose(0, 2, 1) @ along)
 
-    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+    def for_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
         """The covariances of some of the features, in this order, dense: there may be fewer than factors."""
         return self.dense(np.ascontiguousarray(matrices[:, :, columns]), len(matrices), len(columns))
 
@@ -365,9 +365,7 @@ def determines(layout: Layout, target: Layout) -> bool:
 
 def _check_determined(layout: Layout, target: Layout) -> None:
     if not determines(layout, target):
-        raise ValueError(
-            f"expected second moments that determine those of shape {target}, got moments of shape {layout}"
-        )
+        raise ValueError(f"expected moments that determine those of shape {target}, got moments of shape {layout}")
 
 
 FULL = Layout(0, "(K, d, d)")

@@ -77,7 +77,7 @@ class Noise(NamedTuple):
         """Return the noise between other corners, each a function of one of these."""
         return Noise(function(self.low), function(self.high), self.share) if self else self
 
-    def of_columns(self, columns: NDArray[np.intp]) -> Noise:
+    def for_columns(self, columns: NDArray[np.intp]) -> Noise:
         """Return the noise of some columns."""
         return self.mapped(lambda corner: corner[columns])
 

@@ -15,7 +15,7 @@ from gmm._kernel.mstep import MixtureFamily
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import NO_NOISE, Noise
-from gmm._values.parameters import NOTHING_FIXED, Estimate, Fixed, MixtureParameters
+from gmm._values.parameters import NOTHING_FIXED, Fixed, MixtureParameters
 from gmm._values.priors import FLAT, Prior
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import NORMAL_TAILS, Tails
@@ -73,16 +73,16 @@ class Objective:
         return not (self.prior.variational or self.fixed)
 
     @property
-    def of_components(self) -> Objective:
+    def for_starts(self) -> Objective:
         """The objective of starts: of normal components, without noise and fixed parameters."""
-        beside = self.noise or self.fixed or self.anchor is not None or self.tails
-        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None, tails=NORMAL_TAILS) if beside else self
+        differs = self.noise or self.fixed or self.anchor is not None or self.tails
+        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None, tails=NORMAL_TAILS) if differs else self
 
-    def beside(self, mixture: MixtureParameters) -> Objective:
+    def for_mixture(self, mixture: MixtureParameters) -> Objective:
         """Return the objective with the tails, the noise and the fixed parameters of a mixture."""
-        return replace(self.around(mixture), noise=mixture.noise, tails=mixture.tails)
+        return replace(self.with_anchor(mixture), noise=mixture.noise, tails=mixture.tails)
 
-    def around(self, anchor: MixtureParameters) -> Objective:
+    def with_anchor(self, anchor: MixtureParameters) -> Objective:
         """Return the objective with the fixed parameters of a mixture."""
         return replace(self, fixed=anchor.fixed, anchor=anchor if anchor.fixed else None)
 
@@ -116,10 +116,6 @@ class Objective:
             self._latest[key] = family
         return family
 
-    def mixture(self, estimate: Estimate, weight: float) -> MixtureParameters:
-        """Return the result of a compiled update of rows of this weight."""
-        return self.prior.mixture(estimate, self, weight)
-
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""
         parameters = self._within_limit(self.prior.adopted(parameters, weight))
@@ -127,7 +123,7 @@ class Objective:
         if tails or parameters.tails:  # one number may stand for those of each component
             parameters = parameters.with_other(tails=tails.with_numbers(tails.numbers(parameters.n_components)))
         if self.anchor is not None:
-            return restored(self.fixed, parameters, self.anchor)
+            return with_fixed(self.fixed, parameters, self.anchor)
         return parameters if parameters.fixed.equals(self.fixed) else parameters.with_other(fixed=self.fixed)
 
     def _within_limit(self, parameters: MixtureParameters) -> MixtureParameters:
@@ -169,14 +165,8 @@ class Objective:
             If a covariance is not positive definite and there is no ridge.
         """
         weight = statistics.weight if weight is None else weight
-        if previous is None or not self.fixed:
-            return self._updated(statistics, previous, weight, share_out)
-        statistics = moments_beside(self.fixed, statistics, previous, self.prior)
-        return restored(self.fixed, self._updated(statistics, previous, weight, share_out), previous)
-
-    def _updated(
-        self, statistics: SufficientStatistics, previous: MixtureParameters | None, weight: float, share_out: ShareOut
-    ) -> MixtureParameters:
+        if previous is not None and self.fixed:
+            statistics = moments_for_fixed(self.fixed, statistics, previous, self.prior)
         family = self.family(statistics.first.shape, weight)
         before = None if previous is None else previous.covariances
         update = mstep.Update(
@@ -194,15 +184,19 @@ class Objective:
             share_out(update.constrain, 1, family.work)
         estimate, failed = update.finish()
         if failed < 0:
-            return self.mixture(estimate, weight)
-        if self.prior or self.max_ratio < inf or not self.model.stored_whole:
+            mixture = self.prior.mixture(estimate, self, weight)
+        elif self.prior or self.max_ratio < inf or not self.model.stored_whole:
             raise SingularMatrixError(failed)
-        counts = positive_counts(statistics)
-        free = self.model.layout.per_count(statistics.scatter, counts)
-        mixture = ridged(counts, statistics.means, free, self.model, self.ridge, before)
-        weights = self.noise.shares(counts, statistics.weight)
-        tails = self.tails if previous is None else previous.tails
-        return mixture.with_other(weights=weights, noise=self.noise, fixed=self.fixed, tails=tails)
+        else:
+            counts = positive_counts(statistics)
+            free = self.model.layout.per_count(statistics.scatter, counts)
+            mixture = ridged(counts, statistics.means, free, self.model, self.ridge, before).with_other(
+                weights=self.noise.shares(counts, statistics.weight),
+                noise=self.noise,
+                fixed=self.fixed,
+                tails=self.tails if previous is None else previous.tails,
+            )
+        return with_fixed(self.fixed, mixture, previous) if previous is not None and self.fixed else mixture
 
 
 def positive_counts(statistics: SufficientStatistics) -> Array:
@@ -244,7 +238,7 @@ def ridged(
 # --- Fixed parameters ----------------------------------------------------------------------------
 
 
-def moments_beside(
+def moments_for_fixed(
     fixed: Fixed, statistics: SufficientStatistics, previous: MixtureParameters, prior: Prior
 ) -> SufficientStatistics:
     """Return moments whose update has the free parameters that are best beside the fixed ones.
@@ -276,7 +270,7 @@ def moments_beside(
     return SufficientStatistics(layout, about.origins, about.counts, first, second, about.log_evidence, about.weight)
 
 
-def restored(fixed: Fixed, update: MixtureParameters, previous: MixtureParameters) -> MixtureParameters:
+def with_fixed(fixed: Fixed, update: MixtureParameters, previous: MixtureParameters) -> MixtureParameters:
     """Return the update of such moments with the fixed parameters as they were."""
     mask = fixed.covariances
     return update.with_other(

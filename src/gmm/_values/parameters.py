@@ -48,7 +48,7 @@ class Fixed:
         """Whether the same parameters are fixed."""
         return self is other or np.array_equal(self.table, other.table)
 
-    def beside(self, n_others: int) -> Fixed:
+    def with_others(self, n_others: int) -> Fixed:
         """Return the same beside further components, of which nothing is fixed."""
         return Fixed(np.pad(self.table, ((0, 0), (0, n_others))))
 
@@ -133,7 +133,7 @@ class MixtureParameters:
         return f"MixtureParameters(K={K}, d={d}, {self.model.type_name})"
 
     @staticmethod
-    def estimated(estimate: Estimate, kind: Kind) -> MixtureParameters:
+    def from_estimate(estimate: Estimate, kind: Kind) -> MixtureParameters:
         """Make the mixture from the result of a compiled update."""
         weights, means, covariances, whiteners, log_determinants, tails = estimate
         shape = kind.model.layout.shape(*means.shape)
@@ -145,7 +145,7 @@ class MixtureParameters:
 
     def updated(self, estimate: Estimate) -> MixtureParameters:
         """Make the mixture of another estimate of the same kind."""
-        return self.estimated(estimate, self)
+        return self.from_estimate(estimate, self)
 
     @property
     def written_out(self) -> Array:
@@ -221,7 +221,7 @@ class MixtureParameters:
         beside = self.noise, self.fixed, self.tails
         return MixtureParameters(self.weights, self.means, covariances, model, None, *beside)
 
-    def of_model(self, model: CovarianceModel) -> MixtureParameters:
+    def for_model(self, model: CovarianceModel) -> MixtureParameters:
         """Return the mixture as another model stores it; of other factors, what these leave is noise."""
         if model is self.model:
             return self
@@ -233,11 +233,11 @@ class MixtureParameters:
         """Return the mixture with its components scaled so that they leave noise a share."""
         return self.with_other(weights=self.weights * ((1 - share) / self.weights.sum()), noise=noise)
 
-    def of_components(self, components: NDArray[np.intp] | NDArray[np.bool_]) -> MixtureParameters:
+    def for_components(self, components: NDArray[np.intp] | NDArray[np.bool_]) -> MixtureParameters:
         """Return the mixture of some components, without noise; their weights sum to 1."""
         weights = self.weights[components] / self.weights[components].sum()
         parts = weights, self.means[components], self.covariances_of(components)
-        return MixtureParameters(*parts, self.model, tails=self.tails.of_components(components))
+        return MixtureParameters(*parts, self.model, tails=self.tails.for_components(components))
 
     def widenings(self, steps: Array) -> Array:
         """Return 1 / u_ik, the inverse precisions of rows by their steps from the means (K, n, d): (K, n) or (1, 1)."""
@@ -256,7 +256,7 @@ class MixtureParameters:
         K, d = self.means.shape
         n_noise = self.noise.number(n, self.noise_weight, rng)
         counts = rng.multinomial(n - n_noise, self.weights / self.weights.sum())
-        coloured, tails = self.model.layout.coloured, self.tails.of_components
+        coloured, tails = self.model.layout.coloured, self.tails.for_components
         rows = [
             self.means[k] + tails(k).stretched(coloured(self.whiteners, k, rng.standard_normal((counts[k], d))), rng)
             for k in range(K)
@@ -269,12 +269,20 @@ class MixtureParameters:
         """Indices of the components that are not empty."""
         return np.flatnonzero(self.weights > 0)
 
+    @property
+    def belief(self) -> tuple[float, float, float, bool, float] | None:
+        """What the log densities of a variational posterior expect (`mstep.log_offset`); None of other mixtures."""
+        return None
+
     def whitened(self) -> WhitenedMixture:
-        """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
-        layout, factors = self.model.layout, (np.ravel(self.whiteners), self.log_determinants)
-        tails = self.tails.numbers(self.n_components)
+        """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π.
+
+        Of a posterior, whiteners of E Λ_k, and the expected log density in log_offset_k (Bishop 2006, 10.46).
+        """
+        layout, (weights, _, _, whiteners, log_determinants, tails) = self.model.layout, self.as_estimate()
+        numbers = weights, whiteners, log_determinants
         log_offset, log_noise = mstep.log_offset(
-            layout.code, self.weights, *factors, self.n_features, self.noise.log_density, tails=tails
+            layout.code, *numbers, self.n_features, self.noise.log_density, self.belief, tails
         )
         parts = log_offset, self.means, self.whiteners, log_noise, tails, self.tails.free > 0, self.noise
         return WhitenedMixture(layout, *parts)

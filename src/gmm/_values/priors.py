@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._kernel.mstep import log_gamma_sum
-from gmm._kernel.mstep import log_offset as log_offsets
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import FULL, SPHERICAL, Array, Layout
 from gmm._values.noise import Noise
 from gmm._values.parameters import Estimate, Kind, MixtureParameters
-from gmm._values.whitened import WhitenedMixture
 
 
 class PriorMoments(NamedTuple):
@@ -105,7 +103,7 @@ class Prior:
     ordered = False  # whether the order of the components matters
 
     def __bool__(self) -> bool:
-        return False
+        return type(self) is not Prior
 
     def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments | None:
         """Return the moments that the prior adds to an update."""
@@ -117,7 +115,7 @@ class Prior:
 
     def mixture(self, estimate: Estimate, kind: Kind, weight: float) -> MixtureParameters:
         """Return the result of a compiled update of rows of this weight."""
-        return MixtureParameters.estimated(estimate, kind)
+        return MixtureParameters.from_estimate(estimate, kind)
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of a fit with this prior, to rows of this weight."""
@@ -135,7 +133,7 @@ class Prior:
 FLAT = Prior()
 
 
-def of_variances(layout: Layout) -> bool:
+def has_variances(layout: Layout) -> bool:
     """Return whether variances have the prior: those of columns, or of the noise beside factors."""
     return layout.axis_aligned or not layout.whole
 
@@ -157,9 +155,6 @@ class ConjugatePrior(Prior):
         self.dof = dof
         self.scale = scale
 
-    def __bool__(self) -> bool:
-        return True
-
     def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments:
         """Return the prior as the moments that it adds to an update; see `gmm._kernel.mstep.MixtureFamily`.
 
@@ -168,7 +163,7 @@ class ConjugatePrior(Prior):
         """
         K, d = n_components, n_features
         scale, pseudocount = self.scale, self.dof + d + 1
-        if of_variances(model.layout):
+        if has_variances(model.layout):
             pseudocount = self.dof + 2
             if model.layout is SPHERICAL:
                 # Per feature, as in the layout's second moments.
@@ -189,21 +184,21 @@ class ConjugatePrior(Prior):
 
     def stored_for(self, model: CovarianceModel) -> ConjugatePrior:
         """Return the prior for a model whose covariances are the same but for the layout, as those of one feature."""
-        if (self.scale.ndim == 1) == of_variances(model.layout):
+        if (self.scale.ndim == 1) == has_variances(model.layout):
             return self
         scale = np.diag(self.scale)  # of a matrix its diagonal, and the other way round
         return ConjugatePrior(self.mean, self.shrinkage, self.dof, scale.copy())
 
     def as_rows(self, model: CovarianceModel) -> Array:
         """Return how many rows with which standard deviations the prior of a covariance is worth, (1 + d,)."""
-        n = self.dof + (2 if of_variances(model.layout) else len(self.mean) + 1)
+        n = self.dof + (2 if has_variances(model.layout) else len(self.mean) + 1)
         return np.append(n, np.sqrt((self.scale if self.scale.ndim == 1 else np.diagonal(self.scale)) / n))
 
     def _log_normaliser(self, model: CovarianceModel, d: int) -> float:
         half = 0.5 * self.dof
         if model.layout is SPHERICAL:
             return half * log(0.5 * self.scale.mean()) - lgamma(half)
-        if of_variances(model.layout):
+        if has_variances(model.layout):
             return float(half * np.log(0.5 * self.scale).sum() - d * lgamma(half))
         log_determinant = -2 * float(FULL.whiten(self.scale[None], d)[1][0])
         return half * log_determinant - half * d * log(2) - log_gamma_sum(self.dof, d)
@@ -241,9 +236,6 @@ class VariationalPrior(Prior):
         self.concentration = concentration
         self.sticks = self.ordered = sticks
 
-    def __bool__(self) -> bool:
-        return True
-
     def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments:
         """Return the moments that the prior adds to an update."""
         copies, K, a = n_components if model.layout.pooled else 1, n_components, self.concentration
@@ -257,13 +249,13 @@ class VariationalPrior(Prior):
 
     def mixture(self, estimate: Estimate, kind: Kind, weight: float) -> MixturePosterior:
         """Return the result of a compiled update as a posterior, in which nothing is fixed."""
-        return MixturePosterior.of(estimate, kind, self, weight)
+        return MixturePosterior.from_shares(estimate, kind, self, weight)
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a posterior, which may be of another prior or rows, as one of this; a mixture as it is."""
         if not isinstance(parameters, MixturePosterior):
             return parameters
-        return MixturePosterior.of(parameters.as_estimate(), parameters, self, weight)
+        return MixturePosterior.from_shares(parameters.as_estimate(), parameters, self, weight)
 
     def _wishart_normaliser(self, model: CovarianceModel) -> float:
         """Return log B of Bishop (2006), B.79."""
@@ -313,7 +305,7 @@ class MixturePosterior(MixtureParameters):
         self.prior = prior
 
     @classmethod
-    def of(cls, estimate: Estimate, kind: Kind, prior: VariationalPrior, weight: float) -> MixturePosterior:
+    def from_shares(cls, estimate: Estimate, kind: Kind, prior: VariationalPrior, weight: float) -> MixturePosterior:
         """Make the posterior from the result of a compiled update of a family of the prior."""
         shares, means, covariances, whiteners, log_determinants, _ = estimate
         shape, weights = kind.model.layout.shape(*means.shape), prior.expected_weights(weight * shares)
@@ -333,13 +325,13 @@ class MixturePosterior(MixtureParameters):
 
     def updated(self, estimate: Estimate) -> MixturePosterior:
         """Make the posterior of another estimate with the same prior and rows."""
-        return self.of(estimate, self, self.prior, self.weight)
+        return self.from_shares(estimate, self, self.prior, self.weight)
 
     def with_noise(self, noise: Noise, share: float) -> MixturePosterior:
         """Return the posterior with rows taken from its components so that they leave noise a share."""
         shares, *parts = self.as_estimate()
         estimate = (shares * ((1 - share) / shares.sum()), *parts)
-        return self.of(estimate, self.with_other(noise=noise), self.prior, self.weight)
+        return self.from_shares(estimate, self.with_other(noise=noise), self.prior, self.weight)
 
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads: shares of the rows in place of weights."""
@@ -377,13 +369,8 @@ class MixturePosterior(MixtureParameters):
             return np.full(self.n_components, self.prior.dof + (self.weight - self.noise_count) / self.n_components)
         return self.prior.dof + self.counts
 
-    def whitened(self) -> WhitenedMixture:
-        """Return what a pass reads: whiteners of E Λ_k, and the expected log density in log_offset_k (10.46)."""
-        prior, layout = self.prior, self.model.layout
-        shares, _, _, whiteners, log_determinants, _ = self.as_estimate()
-        pseudocount = prior.dof * (self.n_components if layout.pooled else 1)
-        belief = prior.shrinkage, pseudocount, prior.concentration, prior.sticks, self.weight
-        log_offset, log_noise = log_offsets(
-            layout.code, shares, whiteners, log_determinants, self.n_features, self.noise.log_density, belief
-        )
-        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise, noise=self.noise)
+    @property
+    def belief(self) -> tuple[float, float, float, bool, float]:
+        """What the expected log densities depend on beside the parameters."""
+        pseudocount = self.prior.dof * (self.n_components if self.model.layout.pooled else 1)
+        return self.prior.shrinkage, pseudocount, self.prior.concentration, self.prior.sticks, self.weight

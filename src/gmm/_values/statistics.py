@@ -50,6 +50,14 @@ class SufficientStatistics(NamedTuple):
     weight: float
     precision: Array | float = 0.0
 
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it is the same object: of arrays, a tuple's comparison has no truth value."""
+        return self is other
+
+    def __hash__(self) -> int:
+        """Return a hash of the object."""
+        return object.__hash__(self)
+
     @classmethod
     def from_kernel(
         cls, layout: Layout, origins: Array, counts: Array, first: Array, second: Array, *rest: Any
@@ -158,13 +166,13 @@ class SufficientStatistics(NamedTuple):
         second = layout.reduced(self.second, self.layout, self.first.shape[1])
         return self._replace(layout=layout, second=second)
 
-    def grown(self) -> SufficientStatistics:
+    def with_empty(self) -> SufficientStatistics:
         """Append an empty component."""
         one = self.reordered(np.zeros(1, dtype=np.intp))
         first, second = np.zeros_like(one.first), np.zeros_like(one.second)
-        return self.beside(one._replace(counts=np.zeros(1), precision=0.0, first=first, second=second))
+        return self.joined(one._replace(counts=np.zeros(1), precision=0.0, first=first, second=second))
 
-    def beside(self, other: SufficientStatistics) -> SufficientStatistics:
+    def joined(self, other: SufficientStatistics) -> SufficientStatistics:
         """Append the components of other statistics, of the same rows."""
         return self._replace(
             origins=np.concatenate([self.origins, other.origins]),
@@ -174,38 +182,25 @@ class SufficientStatistics(NamedTuple):
             second=self.second if self.layout.pooled else np.concatenate([self.second, other.second]),
         )
 
-    def halved(self, component: int, into: int) -> SufficientStatistics:
-        """Move half of the rows of `component`, with the same mean and spread, to the empty component `into`."""
-        order, shares = np.arange(len(self.counts)), np.ones(len(self.counts))
-        order[into], shares[[component, into]] = component, 0.5
-        of_each = self.reordered(order)
-        second = of_each.second * shares.reshape((-1,) + (1,) * (of_each.second.ndim - 1))
-        return of_each._replace(
-            counts=of_each.counts * shares,
-            precision=of_each.precisions * shares,
-            first=of_each.first * shares[:, None],
-            second=second,
-        )
+    def split(self, component: int, into: int, offset: Array | None = None) -> SufficientStatistics:
+        """Move half of the rows of `component` to the empty component `into`, with the same mean and spread.
 
-    def split(self, component: int, into: int, offset: Array) -> SufficientStatistics:
-        """Move half of `component` to the empty component `into`, with the two means 2·`offset` (d,) apart.
-
-        The zeroth, first and second moments of the two together stay the same.
+        With an `offset`, (d,), the two means are 2·`offset` apart instead, and the zeroth, first and second moments of
+        the two together stay the same.
         """
-        counts, first, origins = self.counts.copy(), self.first.copy(), self.origins.copy()
-        half = 0.5 * counts[component]
-        origins[into] = origins[component]
-        counts[[component, into]] = half
-        first[component] = 0.5 * self.first[component] - half * offset
-        first[into] = 0.5 * self.first[component] + half * offset
-        precision = self.precisions
-        precision[:, [component, into]] = 0.5 * precision[:, [component]]
-        second = self.second
+        two, order, shares = [component, into], np.arange(len(self.counts)), np.ones(len(self.counts))
+        order[into], shares[two] = component, 0.5
+        of_each = self.reordered(order)
+        counts, first, second = of_each.counts * shares, of_each.first * shares[:, None], of_each.second
         if not self.layout.pooled:
-            second, slope = second.copy(), self.layout.outer(self.first[component][None], offset[None])[0]
-            second[component] = 0.5 * self.second[component] - slope
-            second[into] = 0.5 * self.second[component] + slope
-        return self._replace(origins=origins, counts=counts, precision=precision, first=first, second=second)
+            second = second * shares.reshape((-1,) + (1,) * (second.ndim - 1))
+        if offset is not None:
+            first[two] += np.outer([-counts[into], counts[into]], offset)
+            if not self.layout.pooled:
+                slope = self.layout.outer(self.first[component][None], offset[None])[0]
+                second[two] += np.array([-slope, slope])
+        precision = of_each.precisions * shares
+        return of_each._replace(counts=counts, precision=precision, first=first, second=second)
 
 
 publish("gmm.em", [SufficientStatistics])

@@ -32,7 +32,7 @@ class Tails:
     parameters: Mapping[str, Any] = MappingProxyType({})  # as `GaussianMixture` takes them, besides its defaults
 
     def __bool__(self) -> bool:
-        return False
+        return type(self) is not Tails
 
     @property
     def text(self) -> str:
@@ -43,7 +43,7 @@ class Tails:
         """Return what the compiled core reads, (2, K): see `WhitenedMixture`."""
         return np.zeros((2, n_components))
 
-    def of_components(self, components: Any) -> Tails:
+    def for_components(self, components: Any) -> Tails:
         """Return the tails of one component, or of some."""
         return self
 
@@ -135,9 +135,6 @@ class StudentTails(Tails):
         self.free = int(estimated) * (1 if shared else 2)
         self.estimates = ("degrees of freedom",) if estimated else ()
 
-    def __bool__(self) -> bool:
-        return True
-
     @property
     def parameters(self) -> Mapping[str, Any]:  # type: ignore[override]
         """As `GaussianMixture` takes them."""
@@ -161,7 +158,7 @@ class StudentTails(Tails):
         """Their numbers by name."""
         return {"degrees_of_freedom": self.degrees}
 
-    def of_components(self, components: Any) -> StudentTails:
+    def for_components(self, components: Any) -> StudentTails:
         """Return the tails of one component, or of some."""
         if np.ndim(self.degrees) == 0:
             return self
@@ -248,9 +245,6 @@ class ContaminatedTails(Tails):
         self.good_shares = good_shares
         self.inflations = inflations
 
-    def __bool__(self) -> bool:
-        return True
-
     @property
     def text(self) -> str:
         """How heavy they are, in words."""
@@ -276,7 +270,7 @@ class ContaminatedTails(Tails):
         """Return where a fit begins, given squares of outliers in the mean of columns of each component, (K,)."""
         return ContaminatedTails(self.good_shares, np.clip(squares, LEAST_INFLATION, MOST_INFLATION))
 
-    def of_components(self, components: Any) -> ContaminatedTails:
+    def for_components(self, components: Any) -> ContaminatedTails:
         """Return the tails of one component, or of some."""
         if np.ndim(self.inflations) == 0:
             return self

@@ -70,7 +70,7 @@ class KnownClasses:
     def __bool__(self) -> bool:
         return len(self.owners) > 0
 
-    def of_rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> KnownClasses:
+    def for_rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> KnownClasses:
         """Return the classes of some rows."""
         return KnownClasses(self.codes[index], self.owners) if self else self
 

@@ -163,7 +163,7 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
     axes = ", with axes along the columns" if model.orientation == IDENTITY else ""
     if model.n_factors:
         shapes = f"an {long}" if one else f"{long}s, each"
-        beside = "noise that is the same in all columns" if model.of_scaled_columns is not model else "noise"
+        beside = "noise that is the same in all columns" if model.for_scaled_columns is not model else "noise"
         return f"{shapes} of {counted(model.n_factors, 'factor')} and {beside}"
     if one:
         return f"a {round_}" if model.shape == IDENTITY else f"an {long}{axes}"

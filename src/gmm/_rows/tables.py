@@ -1,0 +1,227 @@
+"""Tables that are read in batches: `Part`, one of them, and `TableSource`, the rows of one or more."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gmm._rows.blocks import Block, NamedSource
+from gmm._text.words import listed, quoted
+
+_BATCH_BYTES = 1 << 20
+_EXAMPLES = 3  # numbers that a note shows
+
+Columns = Sequence[str]
+Batches = Iterator[pa.RecordBatch]
+
+
+class Obstacle(NamedTuple):
+    """Why a column of text is not one of numbers.
+
+    Parameters
+    ----------
+    reason : str
+        The first text that is neither a number nor a missing value, and its row (from 1).
+    texts : tuple of str
+        The first different ones.
+    mostly_numbers : bool
+        Whether more than half of the values that are not missing are numbers, with either decimal mark and any sign.
+    decimal, sign : str
+        The decimal mark, and what the first number has beside it, such as $ or %.
+    """
+
+    reason: str
+    texts: tuple[str, ...]
+    mostly_numbers: bool
+    decimal: str
+    sign: str
+
+
+class Column(NamedTuple):
+    """What a column of a table holds."""
+
+    type: pa.DataType
+    obstacle: Obstacle | None = None
+
+
+class Part(NamedTuple):
+    """A table that is read in batches, such as a file.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the table.
+    schema : pyarrow.Schema
+        Names and types of all columns.
+    batches : callable
+        Begins to read anew, from names of columns and how many rows to read at a time.
+    once : bool
+        Whether it can be read only once.
+    said : tuple of str
+        What to tell of how it is read.
+    examples : tuple of (str, str)
+        Names of columns whose numbers are read without marks in them, and how one is.
+    texts : callable, optional
+        Begins to read columns of text as they are written.
+    guessed : dict of str to Column, optional
+        The columns that a text suggests, where `schema` says that all hold numbers.
+    """
+
+    name: str
+    schema: pa.Schema
+    batches: Callable[[Columns, int], Batches]
+    once: bool = False
+    said: tuple[str, ...] = ()
+    examples: tuple[tuple[str, str], ...] = ()
+    texts: Callable[[Columns], Batches] | None = None
+    guessed: dict[str, Column] | None = None
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """What the columns hold, by their names."""
+        return self.guessed or {field.name: Column(field.type) for field in self.schema}
+
+    def notes(self, columns: Columns | None) -> tuple[str, ...]:
+        """Tell how these columns are read, or all of them, where that is a guess."""
+        examples = [text for name, text in self.examples if columns is None or name in columns]
+        marks = f"numbers are read without the marks in them: {listed(examples, _EXAMPLES)}"
+        return (*self.said, marks) if examples else self.said
+
+
+def native_file(source: str | bytes) -> pa.NativeFile:
+    """Open a file, whose path need not be UTF-8, or bytes in memory."""
+    return pa.OSFile(os.fsencode(source)) if isinstance(source, str) else pa.BufferReader(source)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether a column of this type holds texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Return whether a column of this type holds numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+class TableSource(NamedSource):
+    """Columns of one or more tables.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        Their rows follow each other.
+    columns : sequence of str, optional
+        The features; by default all columns but the weight's.
+    weight : str, optional
+        The column of the rows' weights.
+    codes : sequence of float
+        Numbers that stand for a missing value.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or does not hold numbers.
+    """
+
+    feature_major: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        columns: Sequence[str] | None = None,
+        weight: str | None = None,
+        codes: Sequence[float] = (),
+    ) -> None:
+        self._parts, self._codes = tuple(parts), codes
+        first = self._parts[0]
+        if isinstance(columns, str):
+            raise TypeError(f"expected a list of columns, got the string {columns!r}: columns=[{columns!r}]")
+        if columns is None:
+            columns = [name for name in first.schema.names if name != weight]
+            for part in self._parts[1:]:
+                if more := sorted(set(part.schema.names) - set(first.schema.names)):
+                    raise ValueError(
+                        f"{part.name} has {quoted(more)}, which {first.name} lacks; columns=[…] names the columns to "
+                        "use"
+                    )
+        names: Any = columns
+        self._columns = tuple(names) if isinstance(names, Iterable) else (names,)
+        if not all(isinstance(name, str) for name in self._columns):
+            raise TypeError(f"expected a list of names of columns, got {columns!r:.80}")
+        if not self._columns:
+            raise ValueError(f"expected at least one column of {first.name} beside the weight's, got none")
+        self._weights = [] if weight is None else [weight]
+        self.weighted = bool(self._weights)
+        n_more = len(self._parts) - 1
+        self.name, self.n_features = first.name + (f" and {n_more:,} more" if n_more else ""), len(self._columns)
+        self.once = any(part.once for part in self._parts)
+        self.feature_names = np.array(self._columns, dtype=object)
+        for part in self._parts:
+            self._check(part.schema, [*self._columns, *self._weights], part.name)
+        single = all(_is_single(part.schema.field(name).type) for part in self._parts for name in self._columns)
+        self.dtype = np.dtype(np.float32 if single else np.float64)
+
+    def blocks(self, *, weighted: bool) -> Iterator[Block]:
+        """Read the tables one after the other."""
+        names = [*self._columns, *(self._weights if weighted else ())]
+        at_once = max(1, _BATCH_BYTES // (self.dtype.itemsize * len(names)))
+        schema: pa.Schema | None = None
+        for part in self._parts:
+            for batch in part.batches(names, at_once):
+                if schema is None or not batch.schema.equals(schema):  # a file may have been written anew
+                    schema = batch.schema
+                    self._check(schema, names, part.name)
+                columns = tuple(_as_numpy(batch.column(name)) for name in names)
+                features = tuple(map(self._without_codes, columns[: self.n_features]))
+                yield Block(features, columns[-1] if weighted else None)
+
+    def _without_codes(self, column: NDArray[Any]) -> NDArray[Any]:
+        missing = np.isin(column, np.array(self._codes, self.dtype)) if self._codes else np.False_
+        return np.where(missing, self.dtype.type(np.nan), column) if missing.any() else column
+
+    def array(self) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+        """Read all rows, NaN and infinite values among them, and their weights into memory."""
+        blocks = list(self.blocks(weighted=self.weighted))
+        rows, first = np.empty((sum(map(len, blocks)), self.n_features), self.dtype), 0
+        for block in blocks:
+            block.copy_to(rows[first : first + len(block)], 0)
+            first += len(block)
+        weights = [np.asarray(block.sample_weight, dtype=np.float64) for block in blocks] if self.weighted else []
+        return rows, np.concatenate(weights) if weights else None
+
+    def _check(self, schema: pa.Schema, columns: Sequence[str], where: str) -> None:
+        """Check that a table has these columns, each once, and that they hold numbers of the type of the source."""
+        names = Counter(schema.names)
+        repeated = [name for name in columns if names[name] > 1]
+        if repeated or len(set(columns)) < len(columns):
+            raise ValueError(f"expected distinct columns of {where}, got {quoted(repeated or columns)}")
+        if absent := [name for name in columns if name not in names]:
+            noun = "column" if len(absent) == 1 else "columns"
+            raise ValueError(f"no {noun} {quoted(absent)} in {where}, which has {quoted(schema.names)}")
+        wanted = set(columns)
+        for field in (field for field in schema if field.name in wanted):
+            holds = f"column {field.name!r} of {where} holds {field.type}, expected"
+            if not (is_numeric(field.type) or pa.types.is_boolean(field.type) or pa.types.is_null(field.type)):
+                raise ValueError(f"{holds} numbers; columns=[…] names the columns to use")
+            if self.dtype == np.float32 and field.name not in self._weights and not _is_single(field.type):
+                raise ValueError(f"{holds} float as before")
+
+
+def _is_single(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_float32(kind) or pa.types.is_float16(kind))
+
+
+def _as_numpy(column: pa.Array) -> NDArray[Any]:
+    """Return the values, missing ones as NaN; without a copy where that is possible."""
+    if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        kind = column.type if pa.types.is_floating(column.type) else pa.float64()
+        column = column.cast(kind, safe=False).fill_null(np.nan)
+    dtype = np.dtype(column.type.to_pandas_dtype())  # numpy's
+    # to_numpy would import pandas where it is installed, and from_dlpack of numpy 2.0 makes pyarrow warn.
+    return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize)
