@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gmm import _selection as selection
 from gmm._cli import describe, output
 from gmm._cli.failures import CommandError, UsageError, check_together
-from gmm._cli.rows import Rows, rows_to_fit, unsaid
+from gmm._cli.rows import Rows, further_notes, rows_to_fit
 from gmm._cli.show import Screen
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
@@ -132,7 +132,7 @@ class Classes(Outcome):
     @cached_property
     def _known(self) -> describe.Labels:
         assert self.rows.labels is not None  # the column is in the table
-        return self.rows.labels.among(self._names)
+        return self.rows.labels.with_names(self._names)
 
     @cached_property
     def accuracy(self) -> tuple[float, float]:
@@ -179,7 +179,7 @@ class MixtureOutcome(Outcome):
         return self.model.converged_
 
     @property
-    def searched(self) -> str:
+    def model_name(self) -> str:
         """The covariance model, as it was fitted."""
         return fitted_parameters(self.model).model.printed(len(self.rows.names))
 
@@ -286,19 +286,19 @@ class MixtureOutcome(Outcome):
         parts = [counted(len(self.shown), "component")]
         parts += [f" of {model.n_components} in use"] * isinstance(model, BayesianGaussianMixture)
         parts += [] if self.n_clusters is None else [f" in {counted(self.n_clusters, 'cluster')}"]
-        parts += [f", {self.searched}"]
-        parts += [] if options.prior is None else [f", {options.prior} prior"]
-        parts += [] if options.max_ratio is None else [f", eigenvalue ratio at most {options.max_ratio:g}"]
+        parts += [f", {self.model_name}"]
+        guards = {"prior": ", {} prior", "max_ratio": ", eigenvalue ratio at most {:g}"}
+        parts += [text.format(vars(options)[name]) for name, text in guards.items() if vars(options)[name] is not None]
         if self.left_out is not None:
             parts.append(f", {counted(self.n_outside, 'row')} left out")
         elif options.noise:
             parts.append(f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_outside, 'row')}")
-        return "".join([*parts, f": {describe.ending(model)}", self.reached])
+        return "".join([*parts, f": {describe.ending(model)}", self.objective])
 
     @property
     @abstractmethod
-    def reached(self) -> str:
-        """What the fit has reached, behind how it ended."""
+    def objective(self) -> str:
+        """What the fit maximises, as it is told behind how it ended."""
 
     def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
         """Return the component of each row, and probabilities."""
@@ -348,7 +348,7 @@ class Result(MixtureOutcome):
         self.search = search
 
     @property
-    def searched(self) -> str:
+    def model_name(self) -> str:
         """The chosen covariance model, and whether it is one of standardised columns."""
         best, d = self.search.best_index, len(self.rows.names)
         name = kind_of(
@@ -367,7 +367,7 @@ class Result(MixtureOutcome):
         return any(mixture is not None and mixture.converged_ for mixture in self.search.estimators)
 
     @property
-    def reached(self) -> str:
+    def objective(self) -> str:
         """The log-likelihood."""
         loglik = self.search.loglik[self.search.best_index]
         return f", {log_likelihood_of(loglik, self.total_weight, self.unit)}"
@@ -414,7 +414,7 @@ class Posterior(MixtureOutcome):
         return ((np.asarray(self.model.counts_) >= 1) | (self.counts > 0)).nonzero()[0].tolist()
 
     @property
-    def reached(self) -> str:
+    def objective(self) -> str:
         """The bound."""
         return f", lower bound of the log evidence {self.model.lower_bound_:.2f}"
 
@@ -445,7 +445,7 @@ class Trimmed(MixtureOutcome):
         return [self.figures.verdict] if self.figures is not None and self.figures.verdict else []
 
     @property
-    def reached(self) -> str:
+    def objective(self) -> str:
         """Log-likelihood and criteria of the rows that are left."""
         return "" if self.figures is None else f"; of the rows that are left, {self.figures.line}"
 
@@ -485,7 +485,7 @@ def fit(options: argparse.Namespace) -> None:
     classes = None if options.class_column is None else _classes_of(rows, options.class_column)
     out = _make_directory(options.out)
     report = _place_of_report(options, out)
-    origin = None if report is None else _report_module().Origin.of(options)
+    origin = None if report is None else _report_module().Origin.from_options(options)
     result = _outcome(screen, rows, classes, types, options)
     try:
         files = []
@@ -496,7 +496,8 @@ def fit(options: argparse.Namespace) -> None:
             output.write_json(None, result.document())
         else:
             result.show(screen)
-            screen.announce_files(out, *files)
+            for line in ("", f"written to {out}: {', '.join(files)}") if files else ():
+                screen.line(line)
     finally:  # also for a reader that has gone, as head -1 has
         if isinstance(result, MixtureOutcome):
             _draw(result, screen, report, origin)
@@ -622,7 +623,7 @@ def _outcome(
     with screen.warnings(options) as warned:
         if classes is None and not options.bayesian and options.trim is None:
             search = _search(screen, rows, types, options)
-            doubts = unsaid(search.notes, rows.notes, named=options.columns is not None)
+            doubts = further_notes(search.notes, rows.notes, named=options.columns is not None)
             rows = replace(rows, notes=(*rows.notes, *doubts))
             result: Outcome = Result(rows, options, warned, time.perf_counter() - started, search)
         else:
