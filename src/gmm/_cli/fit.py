@@ -6,7 +6,7 @@ import argparse
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +35,7 @@ from gmm._selection.classifier import accuracy_line, summary_of
 from gmm._selection.request import kind_of, requested_types
 from gmm._text.words import counted, suggestion
 from gmm._uses.overlap import CombinedComponents, combine_components
+from gmm._validation.parameters import OPTIONS, options_with
 from gmm._values import covariance
 from gmm._values.tails import NORMAL_TAILS
 
@@ -635,10 +636,10 @@ def _outcome(
         return result
 
 
-def _parameters(options: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """Return the parameters that every kind of fit takes from the options, and those of these names."""
-    shared = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "missing"
-    return {name: vars(options)[name] for name in (*shared, *names)}
+def _parameters(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Return the parameters of these names that the options have, but for those of which they may have several."""
+    several = "n_components", "covariance_type", "n_factors", "tails"
+    return {name: vars(options)[name] for name in names if name in vars(options) and name not in several}
 
 
 def _search(
@@ -650,8 +651,8 @@ def _search(
     )
     types = requested_types(types or "all", len(rows.names), limited=options.max_ratio is not None)
     tails = options.tails or [NORMAL_TAILS.name]
-    of_search = "criterion", "time_limit", "checkpoint", "resume", "noise", "standardize"
-    parameters = _parameters(options, "refine", "prior", "max_ratio", "degrees_of_freedom", *of_search)
+    of_search = "criterion", "time_limit", "checkpoint", "resume", "standardize"
+    parameters = _parameters(options, [*(OPTIONS.keys() - options_with("single")), *of_search])
     with screen.progress(options.n_components, len(types) * len(tails)) as advance:
         return selection.select(rows.source, options.n_components, types, tails=tails, callback=advance, **parameters)
 
@@ -661,19 +662,20 @@ def _single_fit(
 ) -> tuple[type[Outcome], Any]:
     """Fit a classifier, a variational mixture or a trimmed one; the ridge of mixtures is in the units of the rows."""
     if classes is not None:
-        parameters = _parameters(options, "criterion", "prior", "standardize")
+        parameters = _parameters(options, (*options_with("classes"), "criterion", "standardize"))
         classifier = MixtureClassifier(options.n_components or 1, types or "all", **parameters)
         return Classes, classifier.fit(rows.source, classes)
-    parameters = _parameters(options) | {"reg_covar": relative_ridge(rows.source, options.reg_covar)}
+    kind = BayesianGaussianMixture if options.bayesian else GaussianMixture
+    parameters = _parameters(options, kind().get_params())
+    parameters["reg_covar"] = relative_ridge(rows.source, options.reg_covar)
     if options.bayesian:
-        parameters |= {"tol": _BOUND_TOL if options.tol is None else options.tol, "noise": options.noise}
+        parameters |= {"tol": _BOUND_TOL if options.tol is None else options.tol}
         n_components = min(options.max_components or _MAX_COMPONENTS, rows.n_rows)
         covariance_type = (types or [covariance.DEFAULT_COVARIANCE_TYPE])[0]
         posterior = BayesianGaussianMixture(n_components=n_components, covariance_type=covariance_type, **parameters)
         return Posterior, posterior.fit(rows.source, checkpoint=options.checkpoint, resume=options.resume)
     assert types is not None  # as `_check_single` says
     parameters |= {"tol": _TOL if options.tol is None else options.tol}
-    parameters |= {name: vars(options)[name] for name in ("refine", "prior", "max_ratio", "trim", "degrees_of_freedom")}
     tails = (options.tails or [NORMAL_TAILS.name])[0]
     model = GaussianMixture(options.n_components[0], covariance_type=types[0], tails=tails, **parameters)
     return Trimmed, model.fit(rows.source)

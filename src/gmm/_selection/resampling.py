@@ -43,7 +43,7 @@ from gmm._selection.request import (
 from gmm._selection.standard import comparable_fits, in_other_units, log_volume
 from gmm._text.words import counted
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_max_ratio
+from gmm._validation.given import check_limits
 from gmm._validation.parameters import check_callback, check_random_state
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_real, check_whole, is_whole
@@ -493,8 +493,8 @@ class _Fits(NamedTuple):
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
         parameters = fitted_parameters(null)
         source = _source(rows)
-        max_ratio = check_max_ratio(null.max_ratio, parameters.model, self.n_components + 1)
-        objective = Objective(parameters.model, null.reg_covar, max_ratio=max_ratio).for_mixture(parameters)
+        limits = check_limits(null, parameters.model, self.n_components + 1)
+        objective = Objective(parameters.model, null.reg_covar, **limits).for_mixture(parameters)
         problem = Problem(source, objective, self.parameters["n_threads"])
         splits: Iterable[Start]
         if parameters.model.stored_whole:
