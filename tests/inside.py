@@ -31,14 +31,14 @@ PLACES = {
     "gmm._exceptions": "ConvergenceWarning InvalidParameterError raisable",
     "gmm._fitting": "_fitting=.",
     "gmm._fitting.degenerate": "Judge Resolution degenerate=. degenerate_components degenerate_under",
-    "gmm._fitting.fit": "SCREENING_PASSES Screening fitting_fit=. precise_half screening=. screening_rows",
+    "gmm._fitting.fit": "SCREENING_PASSES fitting_fit=. screened screening=. screening_rows",
     "gmm._fitting.moments": "mean_and_covariance prior_of",
-    "gmm._fitting.racing": "best_of first_runs is_hopeless short_runs",
     "gmm._fitting.sampling": "RoughRows common_seed kmeans_plusplus sample_indices sampled seeds=. start_seeds",
     "gmm._fitting.split_merge": "OFFSET drop_losses moves split_gains without",
     "gmm._fitting.starts": (
-        "Course Cut Hierarchy Portfolio STARTS Schedule StartRequest from_means "
-        "from_responsibilities halving=. lloyd schedule_for start_statistics starts=. views_of"
+        "Cut FitSettings Hierarchy Portfolio RaceRows STARTS Schedule StartSettings best_of first_runs from_means "
+        "from_responsibilities halving=. is_hopeless lloyd precise_half schedule_for short_runs start_statistics "
+        "starts=. views_of"
     ),
     "gmm._frozen": "_frozen=.",
     "gmm._frozen_mixture": "_frozen_mixture=.",

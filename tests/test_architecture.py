@@ -41,9 +41,7 @@ ROOMS = {
     "_frozen_mixture": "",
     "_persistence": "checkpoints | values | _persistence | places",
     "_versions": "",
-    "_fitting": """
-        _fitting | trimming | fit | noisy | moments | split_merge starts | racing | degenerate sampling
-    """,
+    "_fitting": "_fitting | fit | moments split_merge | starts | degenerate sampling",
     "_passes": "stepwise | problem | em incomplete | e_step | solver",
     "_rows": """
         entrance file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks | ahead |

@@ -16,12 +16,12 @@ from inside import (
     ArraySource,
     Candidate,
     CandidateView,
-    Course,
     Cut,
     MixtureParameters,
     Objective,
     Problem,
     Race,
+    RaceRows,
     Schedule,
     _em,
     covariance_model,
@@ -172,7 +172,7 @@ def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, see
     sample = ArraySource(rows, weight)
     problem = Problem(sample, Objective(covariance_model(covariance_type), ridge), n_threads)
     schedule, moments = schedule or schedule_for(problem, n_components), problem.objective.model.moments
-    return Course.over(sample, moments, n_components, schedule, np.random.default_rng(seed)).winner(problem)
+    return RaceRows(sample, moments, n_components, schedule, np.random.default_rng(seed)).winner(problem)
 
 
 @every_type
@@ -187,7 +187,7 @@ def test_threads_change_no_bit(covariance_type):
 def test_models_of_a_layout_begin_alike_and_end_as_alone(names):
     sample, objectives = ArraySource(X, WEIGHT), [Objective(covariance_model(name), RIDGE) for name in names]
     moments, schedule = objectives[0].model.moments, Schedule(6, 4, N, (Cut(1, 3),), n_larger=3, agreement=0.0)
-    course = Course.over(sample, moments, K, schedule, np.random.default_rng(0))
+    course = RaceRows(sample, moments, K, schedule, np.random.default_rng(0))
     for name, objective in zip(names, objectives, strict=True):
         together = course.winner(Problem(sample, objective, 1))
         alone = best(X, name, weight=WEIGHT, schedule=schedule)

@@ -55,9 +55,10 @@ def test_bounds_say_sound_only_where_the_eigenvalues_do(name, scale, step, monke
         parameters = fitted_parameters(gmm.GaussianMixture(K, covariance_type=name, **how).fit(rows))
         quick = degenerate_of(parameters, 60, RIDGE, steps=steps)
         with monkeypatch.context() as without:
-            without.setattr(degenerate, "_is_sound", lambda *_: False)
+            without.setattr(degenerate, "is_sound", lambda *_: False)
             np.testing.assert_array_equal(quick, degenerate_of(parameters, 60, RIDGE, steps=steps))
-        told.append(degenerate._is_sound(parameters, Resolution(60.0, steps, RIDGE)))
+        least, estimate = Resolution(60.0, steps, RIDGE).variances, parameters.as_estimate()
+        told.append(degenerate.is_sound(parameters.model.layout.code, *estimate[1:4], least))
     assert any(told) or (step and scale < 1)
 
 

@@ -14,11 +14,12 @@ from inside import (
     STARTS,
     ArraySource,
     EStep,
+    FitSettings,
     Hierarchy,
     Objective,
     Portfolio,
     RoughRows,
-    StartRequest,
+    StartSettings,
     WhitenedMixture,
     _candidates,
     covariance_model,
@@ -48,7 +49,8 @@ ROWS = CENTRES[GROUPS] + rng.normal(size=(150, 2))
 def started(rows, covariance_type="full", init_params="kmeans", weight=None, K=3, seed=0):
     source, model = ArraySource(rows, weight), covariance_model(covariance_type)
     state = np.random.RandomState(seed)
-    return start_statistics(source, StartRequest(K, Objective(model, 1e-6)), init_params, state)
+    settings = FitSettings(K, Objective(model, 1e-6), start=StartSettings(init_params))
+    return start_statistics(source, settings, state)
 
 
 def assert_close(got, expected):

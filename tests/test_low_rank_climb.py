@@ -12,12 +12,13 @@ from gmm import GaussianMixture, open_rows
 from inside import (
     ArraySource,
     Beginning,
+    FitSettings,
     MixtureParameters,
     Objective,
     Problem,
     QuasiNewtonState,
     SolverSettings,
-    StartRequest,
+    StartSettings,
     factor_model,
     prior_of,
     start_statistics,
@@ -46,8 +47,8 @@ def climbed(problem, K, max_iter, *, accelerated=True, tolerance=-np.inf, begin=
     how = SolverSettings(tolerance, max_iter, accelerated)
     with problem.e_step() as e_step:
         if begin is None:
-            request, rng = StartRequest(K, problem.objective, 1), np.random.RandomState(0)
-            begin = problem.beginning(e_step, start_statistics(problem.rows, request, "kmeans", rng))
+            settings, rng = FitSettings(K, problem.objective, 1, StartSettings("kmeans")), np.random.RandomState(0)
+            begin = problem.beginning(e_step, start_statistics(problem.rows, settings, rng))
         return problem.run(e_step, begin, how).go().result
 
 

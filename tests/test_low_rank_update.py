@@ -11,13 +11,14 @@ from inside import (
     FLAT,
     ArraySource,
     EStep,
+    FitSettings,
     MixtureParameters,
     MStep,
     Objective,
     Problem,
     Resolution,
     SolverSettings,
-    StartRequest,
+    StartSettings,
     covariance_model,
     degenerate_components,
     factor_model,
@@ -192,7 +193,8 @@ def climb(X, K, q, kind="factor", prior=None, ridge=1e-6, passes=15):
     model, source = factor_model(kind, q, False), ArraySource(X)
     objective = Objective(model, ridge, prior_of(prior, model, K, source, 1))
     problem = Problem(source, objective, 1)
-    statistics = start_statistics(source, StartRequest(K, objective, 1), "kmeans", np.random.RandomState(0))
+    asked = FitSettings(K, objective, 1, StartSettings("kmeans"))
+    statistics = start_statistics(source, asked, np.random.RandomState(0))
     with problem.e_step() as e_step:
         run = problem.run(e_step, problem.beginning(e_step, statistics), SolverSettings(-np.inf, passes))
         return objective, run.go(passes).result
@@ -247,7 +249,8 @@ def test_with_few_rows_the_default_is_better_than_the_highest_likelihood():
     fits = [climb(rows, 10, 3, passes=40)[1].parameters]
     objective = Objective(model, 1e-6)
     problem = Problem(ArraySource(rows), objective, 1)
-    start = start_statistics(problem.rows, StartRequest(10, objective, 1), "kmeans", np.random.RandomState(0))
+    asked = FitSettings(10, objective, 1, StartSettings("kmeans"))
+    start = start_statistics(problem.rows, asked, np.random.RandomState(0))
     with problem.e_step() as e_step:
         run = problem.run(e_step, problem.beginning(e_step, start), SolverSettings(-np.inf, 40))
         fits.append(run.go(40).result.parameters)

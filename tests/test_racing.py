@@ -64,7 +64,7 @@ def test_short_runs_share_passes_and_are_those_of_each_start_alone():
         (alone,) = short_runs(problem(), [start], 5)
         assert alone.lower_bound == result.lower_bound
         assert result.state is None
-    assert best_of(problem(), together) == 0
+    assert best_of(problem(), together) is together[0]
 
 
 @pytest.mark.parametrize("name", ["spherical", "diag", "full", "VVE"])
@@ -95,8 +95,8 @@ def test_a_start_that_ends_in_a_singular_covariance_has_no_result():
     of_rows = problem(rows, 0.0)
     results = short_runs(of_rows, [mixture([[3, 3], [40, 40]]), mixture([[0, 0], [6, 6]])], 9)
     assert results[0] is None
-    assert best_of(of_rows, results) == 1
-    assert best_of(of_rows, [None, None]) == 0
+    assert best_of(of_rows, results) is results[1]
+    assert best_of(of_rows, [None, None]) is None
 
 
 def test_the_best_is_without_degenerate_components_though_it_is_lower():
@@ -104,8 +104,8 @@ def test_the_best_is_without_degenerate_components_though_it_is_lower():
     of_rows = problem(rows)
     collapsed, good = short_runs(of_rows, [mixture([[3, 3], [40, 40]]), mixture([[0, 0], [6, 6]])], 9)
     assert collapsed.lower_bound > good.lower_bound
-    assert best_of(of_rows, [collapsed, good]) == 1
-    assert best_of(of_rows, [collapsed]) == 0
+    assert best_of(of_rows, [collapsed, good]) is good
+    assert best_of(of_rows, [collapsed]) is collapsed
 
 
 @pytest.mark.parametrize("name", ["EVI", "EVE", "EVV"])
@@ -117,7 +117,7 @@ def test_a_component_on_ties_that_is_scaled_to_the_volume_of_the_other_is_degene
     starts = [moments(rows, one).reduced(of_rows.objective.model.moments) for one in (tied, rng.permutation(tied))]
     on_ties, good = short_runs(of_rows, starts, 5)
     assert on_ties.lower_bound > good.lower_bound
-    assert best_of(of_rows, [on_ties, good]) == 1
+    assert best_of(of_rows, [on_ties, good]) is good
 
 
 def moments(rows, responsibilities):

@@ -350,7 +350,7 @@ def test_a_split_keeps_the_moments_of_the_whole(name):
         statistics = e_step(null.whitened())
     layout, grown = null.model.layout, statistics.with_empty()
     for k in range(3):
-        split = grown.split(k, 3, OFFSET * layout.widest(null.covariances, k, null.n_features))
+        split = grown.split(k, 3, OFFSET * layout.widest(null.covariances, k, 2))
         apart = split.means[3] - split.means[k]
         step = np.zeros(2)
         variances, axes = np.linalg.eigh(null.model.layout.dense(null.covariances, 3, 2)[k])

@@ -15,9 +15,9 @@ from inside import (
     MixtureParameters,
     Objective,
     Problem,
-    Screening,
     SingularMatrixError,
     covariance_model,
+    screened,
     screening,
     screening_rows,
 )
@@ -136,18 +136,24 @@ def test_rows_of_weight_zero_are_not_there():
     assert screening_rows(ArraySource(rows[:7998], weight[:7998]), first, seed=4) is None
 
 
-@pytest.mark.parametrize(("rarest", "screened"), [(0.011, True), (0.009, False)])
-def test_a_rare_component_asks_for_all_rows(rarest, screened):
+@pytest.mark.parametrize(("rarest", "is_screened"), [(0.011, True), (0.009, False)])
+def test_a_rare_component_asks_for_all_rows(rarest, is_screened):
     first = mixture_of([1 - rarest, rarest], np.zeros((2, 2)))
-    assert (screening_rows(ArraySource(ROWS), first, seed=0) is not None) is screened
+    assert (screening_rows(ArraySource(ROWS), first, seed=0) is not None) is is_screened
 
 
 # --- One start after another --------------------------------------------------------------------
 
 
 def screened_in_turn(*starts, rows=ROWS, ridge=1e-6):
-    screening = Screening(Problem(ArraySource(rows), Objective(starts[0].model, ridge), 1))
-    return [screening(start) for start in starts]
+    return one_after_another(Problem(ArraySource(rows), Objective(starts[0].model, ridge), 1), starts)
+
+
+def one_after_another(problem, starts):
+    results = []
+    for start in starts:
+        results.append(screened(problem, start, results))
+    return results
 
 
 def test_a_start_is_promising_near_the_record_or_beyond_it():
@@ -191,8 +197,8 @@ def test_a_start_that_ends_in_a_singular_covariance_is_left():
     assert not second.promising
     assert second.lower_bound == -np.inf
     prior = ConjugatePrior(np.zeros(2), 0.01, 4.0, np.ones(2))
-    believing = Screening(Problem(ArraySource(rows), Objective(sound.model, prior=prior)))
-    assert np.isfinite([believing(start).lower_bound for start in (sound, spike)]).all()
+    problem = Problem(ArraySource(rows), Objective(sound.model, prior=prior))
+    assert np.isfinite([result.lower_bound for result in one_after_another(problem, [sound, spike])]).all()
 
 
 def test_starts_that_are_not_promising_are_climbed_where_the_others_fail(monkeypatch):

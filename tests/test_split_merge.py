@@ -43,7 +43,9 @@ def stuck(covariance_type="full", refine="split-merge", **asked):
 
 
 def collapsed(mixture, X, weight=None):
-    return degenerate_components(mixture._parameters, Resolution.of(ArraySource(X, weight), mixture.reg_covar)).any()
+    return degenerate_components(
+        mixture._parameters, Resolution.from_source(ArraySource(X, weight), mixture.reg_covar)
+    ).any()
 
 
 # --- What it is for -----------------------------------------------------------------------------

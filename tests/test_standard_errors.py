@@ -217,14 +217,16 @@ def test_an_interrupt_leaves_no_thread_at_work(monkeypatch):
 
 def test_components_that_are_exchanged_are_matched():
     mixture = fit(BLOBS, 3)
-    refits = module._Refits.of(mixture, ArraySource(BLOBS), ArraySource(BLOBS).known, draw_rows=False)
     order = [2, 0, 1]
     exchanged = GaussianMixture.from_parameters(*(getattr(mixture, f"{part}_")[order] for part in PARTS))
-    found = refits._matched(fitted_parameters(exchanged), 1)
+    labels = [each.predict(BLOBS) for each in (exchanged, mixture)]
+    found, adjusted_rand = module._matched(
+        fitted_parameters(exchanged), *labels, np.ones(len(BLOBS)), ArraySource(BLOBS).known
+    )
     for part in PARTS:
         back = getattr(exchanged, f"{part}_")[np.argsort(order)]
-        np.testing.assert_array_equal(getattr(found.parameters, part), back)
-    assert found.adjusted_rand == 1
+        np.testing.assert_array_equal(getattr(found, part), back)
+    assert adjusted_rand == 1
 
 
 def test_rows_from_anywhere(tmp_path):

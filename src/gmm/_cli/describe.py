@@ -37,7 +37,7 @@ class Labels(NamedTuple):
     codes: NDArray[np.intp]
 
     @classmethod
-    def of(cls, column: Iterable[Any], missing: Iterable[str], rows: NDArray[np.intp] | None) -> Labels:
+    def from_column(cls, column: Iterable[Any], missing: Iterable[str], rows: NDArray[np.intp] | None) -> Labels:
         """Read blocks of a column of any type; `rows` are those that are wanted, counted from 0, None if all are.
 
         Whole numbers lose the .0 that a column with gaps often has.
@@ -55,11 +55,11 @@ class Labels(NamedTuple):
         codes = np.concatenate([np.empty(0, np.intp), *parts])
         codes = codes if rows is None else codes[rows]
         every, places = np.unique([*texts, ""], return_inverse=True)
-        return cls(every.astype(object), np.append(places[:-1], -1)[codes]).among(
+        return cls(every.astype(object), np.append(places[:-1], -1)[codes]).with_names(
             texts[code] for code in np.unique(codes[codes >= 0])
         )
 
-    def among(self, names: Iterable[str]) -> Labels:
+    def with_names(self, names: Iterable[str]) -> Labels:
         """Return the labels with these names; other rows have none."""
         there = np.isin(self.names, list(names))
         return Labels(self.names[there], np.append(np.where(there, np.cumsum(there) - 1, -1), -1)[self.codes])

@@ -6,7 +6,7 @@ import argparse
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gmm import _selection as selection
 from gmm._cli import describe, output
 from gmm._cli.failures import CommandError, UsageError, check_together
-from gmm._cli.rows import Rows, rows_to_fit, unsaid
+from gmm._cli.rows import Rows, further_notes, rows_to_fit
 from gmm._cli.show import Screen
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
@@ -35,6 +35,7 @@ from gmm._selection.classifier import accuracy_line, summary_of
 from gmm._selection.request import kind_of, requested_types
 from gmm._text.words import counted, suggestion
 from gmm._uses.overlap import CombinedComponents, combine_components
+from gmm._validation.parameters import OPTIONS, options_with
 from gmm._values import covariance
 from gmm._values.tails import NORMAL_TAILS
 
@@ -132,7 +133,7 @@ class Classes(Outcome):
     @cached_property
     def _known(self) -> describe.Labels:
         assert self.rows.labels is not None  # the column is in the table
-        return self.rows.labels.among(self._names)
+        return self.rows.labels.with_names(self._names)
 
     @cached_property
     def accuracy(self) -> tuple[float, float]:
@@ -179,7 +180,7 @@ class MixtureOutcome(Outcome):
         return self.model.converged_
 
     @property
-    def searched(self) -> str:
+    def model_name(self) -> str:
         """The covariance model, as it was fitted."""
         return fitted_parameters(self.model).model.printed(len(self.rows.names))
 
@@ -286,19 +287,19 @@ class MixtureOutcome(Outcome):
         parts = [counted(len(self.shown), "component")]
         parts += [f" of {model.n_components} in use"] * isinstance(model, BayesianGaussianMixture)
         parts += [] if self.n_clusters is None else [f" in {counted(self.n_clusters, 'cluster')}"]
-        parts += [f", {self.searched}"]
-        parts += [] if options.prior is None else [f", {options.prior} prior"]
-        parts += [] if options.max_ratio is None else [f", eigenvalue ratio at most {options.max_ratio:g}"]
+        parts += [f", {self.model_name}"]
+        guards = {"prior": ", {} prior", "max_ratio": ", eigenvalue ratio at most {:g}"}
+        parts += [text.format(vars(options)[name]) for name, text in guards.items() if vars(options)[name] is not None]
         if self.left_out is not None:
             parts.append(f", {counted(self.n_outside, 'row')} left out")
         elif options.noise:
             parts.append(f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_outside, 'row')}")
-        return "".join([*parts, f": {describe.ending(model)}", self.reached])
+        return "".join([*parts, f": {describe.ending(model)}", self.objective])
 
     @property
     @abstractmethod
-    def reached(self) -> str:
-        """What the fit has reached, behind how it ended."""
+    def objective(self) -> str:
+        """What the fit maximises, as it is told behind how it ended."""
 
     def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
         """Return the component of each row, and probabilities."""
@@ -348,7 +349,7 @@ class Result(MixtureOutcome):
         self.search = search
 
     @property
-    def searched(self) -> str:
+    def model_name(self) -> str:
         """The chosen covariance model, and whether it is one of standardised columns."""
         best, d = self.search.best_index, len(self.rows.names)
         name = kind_of(
@@ -367,7 +368,7 @@ class Result(MixtureOutcome):
         return any(mixture is not None and mixture.converged_ for mixture in self.search.estimators)
 
     @property
-    def reached(self) -> str:
+    def objective(self) -> str:
         """The log-likelihood."""
         loglik = self.search.loglik[self.search.best_index]
         return f", {log_likelihood_of(loglik, self.total_weight, self.unit)}"
@@ -414,7 +415,7 @@ class Posterior(MixtureOutcome):
         return ((np.asarray(self.model.counts_) >= 1) | (self.counts > 0)).nonzero()[0].tolist()
 
     @property
-    def reached(self) -> str:
+    def objective(self) -> str:
         """The bound."""
         return f", lower bound of the log evidence {self.model.lower_bound_:.2f}"
 
@@ -445,7 +446,7 @@ class Trimmed(MixtureOutcome):
         return [self.figures.verdict] if self.figures is not None and self.figures.verdict else []
 
     @property
-    def reached(self) -> str:
+    def objective(self) -> str:
         """Log-likelihood and criteria of the rows that are left."""
         return "" if self.figures is None else f"; of the rows that are left, {self.figures.line}"
 
@@ -485,7 +486,7 @@ def fit(options: argparse.Namespace) -> None:
     classes = None if options.class_column is None else _classes_of(rows, options.class_column)
     out = _make_directory(options.out)
     report = _place_of_report(options, out)
-    origin = None if report is None else _report_module().Origin.of(options)
+    origin = None if report is None else _report_module().Origin.from_options(options)
     result = _outcome(screen, rows, classes, types, options)
     try:
         files = []
@@ -496,7 +497,8 @@ def fit(options: argparse.Namespace) -> None:
             output.write_json(None, result.document())
         else:
             result.show(screen)
-            screen.announce_files(out, *files)
+            for line in ("", f"written to {out}: {', '.join(files)}") if files else ():
+                screen.line(line)
     finally:  # also for a reader that has gone, as head -1 has
         if isinstance(result, MixtureOutcome):
             _draw(result, screen, report, origin)
@@ -622,7 +624,7 @@ def _outcome(
     with screen.warnings(options) as warned:
         if classes is None and not options.bayesian and options.trim is None:
             search = _search(screen, rows, types, options)
-            doubts = unsaid(search.notes, rows.notes, named=options.columns is not None)
+            doubts = further_notes(search.notes, rows.notes, named=options.columns is not None)
             rows = replace(rows, notes=(*rows.notes, *doubts))
             result: Outcome = Result(rows, options, warned, time.perf_counter() - started, search)
         else:
@@ -634,10 +636,10 @@ def _outcome(
         return result
 
 
-def _parameters(options: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """Return the parameters that every kind of fit takes from the options, and those of these names."""
-    shared = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "missing"
-    return {name: vars(options)[name] for name in (*shared, *names)}
+def _parameters(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Return the parameters of these names that the options have, but for those of which they may have several."""
+    several = "n_components", "covariance_type", "n_factors", "tails"
+    return {name: vars(options)[name] for name in names if name in vars(options) and name not in several}
 
 
 def _search(
@@ -649,8 +651,8 @@ def _search(
     )
     types = requested_types(types or "all", len(rows.names), limited=options.max_ratio is not None)
     tails = options.tails or [NORMAL_TAILS.name]
-    of_search = "criterion", "time_limit", "checkpoint", "resume", "noise", "standardize"
-    parameters = _parameters(options, "refine", "prior", "max_ratio", "degrees_of_freedom", *of_search)
+    of_search = "criterion", "time_limit", "checkpoint", "resume", "standardize"
+    parameters = _parameters(options, [*(OPTIONS.keys() - options_with("single")), *of_search])
     with screen.progress(options.n_components, len(types) * len(tails)) as advance:
         return selection.select(rows.source, options.n_components, types, tails=tails, callback=advance, **parameters)
 
@@ -660,19 +662,20 @@ def _single_fit(
 ) -> tuple[type[Outcome], Any]:
     """Fit a classifier, a variational mixture or a trimmed one; the ridge of mixtures is in the units of the rows."""
     if classes is not None:
-        parameters = _parameters(options, "criterion", "prior", "standardize")
+        parameters = _parameters(options, (*options_with("classes"), "criterion", "standardize"))
         classifier = MixtureClassifier(options.n_components or 1, types or "all", **parameters)
         return Classes, classifier.fit(rows.source, classes)
-    parameters = _parameters(options) | {"reg_covar": relative_ridge(rows.source, options.reg_covar)}
+    kind = BayesianGaussianMixture if options.bayesian else GaussianMixture
+    parameters = _parameters(options, kind().get_params())
+    parameters["reg_covar"] = relative_ridge(rows.source, options.reg_covar)
     if options.bayesian:
-        parameters |= {"tol": _BOUND_TOL if options.tol is None else options.tol, "noise": options.noise}
+        parameters |= {"tol": _BOUND_TOL if options.tol is None else options.tol}
         n_components = min(options.max_components or _MAX_COMPONENTS, rows.n_rows)
         covariance_type = (types or [covariance.DEFAULT_COVARIANCE_TYPE])[0]
         posterior = BayesianGaussianMixture(n_components=n_components, covariance_type=covariance_type, **parameters)
         return Posterior, posterior.fit(rows.source, checkpoint=options.checkpoint, resume=options.resume)
     assert types is not None  # as `_check_single` says
     parameters |= {"tol": _TOL if options.tol is None else options.tol}
-    parameters |= {name: vars(options)[name] for name in ("refine", "prior", "max_ratio", "trim", "degrees_of_freedom")}
     tails = (options.tails or [NORMAL_TAILS.name])[0]
     model = GaussianMixture(options.n_components[0], covariance_type=types[0], tails=tails, **parameters)
     return Trimmed, model.fit(rows.source)

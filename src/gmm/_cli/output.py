@@ -184,7 +184,7 @@ def write_beside(
     path: Path | str | None, rows: Rows, options: argparse.Namespace, blocks: Iterable[Mapping[str, Any]]
 ) -> None:
     """Write blocks of columns as `write_table` does, behind columns of the table to keep."""
-    write_table(path, in_step(rows.own(options.keep), blocks) if options.keep else blocks)
+    write_table(path, in_step(rows.table_columns(options.keep), blocks) if options.keep else blocks)
 
 
 def scorer_of(model: FittedMixture) -> Scorer:

@@ -140,7 +140,7 @@ def _remedy(column: Column) -> str:
     return f"; {remedy}" if remedy else ""
 
 
-def unsaid(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:
+def further_notes(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:
     """Return what a search notes of the fitted columns and these notes do not say.
 
     Codes and identifiers among columns that the user `named` are meant.
@@ -207,7 +207,7 @@ class Rows:
         """Numbers in the table, from 1, of some of the rows, counted from 0."""
         return np.arange(first + 1, stop + 1) if self.indices is None else self.indices[first:stop] + 1
 
-    def own(self, names: Sequence[str]) -> Iterator[pa.Table]:
+    def table_columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Read columns of the table as they are, for these rows; "all" alone are all.
 
         Raises
@@ -267,7 +267,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         rows = _with_values(replace(rows, source=source))
         if label is not None:
             blocks = (block[label] for block in table.columns([label]))
-            rows = replace(rows, labels=Labels.of(blocks, options.na, rows.indices))
+            rows = replace(rows, labels=Labels.from_column(blocks, options.na, rows.indices))
     messages = (in_options(str(warning.message), options) for warning in caught)
     notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes)
     if rows.in_memory:
@@ -508,11 +508,12 @@ def _check_finite(rows: Rows, options: argparse.Namespace) -> None:
     place = next(iter(infinite), None)
     if place is not None:
         row, column = map(int, place)
-        missing = np.isnan(rows.source.take(np.array([row]))[0, column])
-        what = "a missing" if missing else "an infinite"
-        instead = f", or use --drop-missing in place of --blocks; {_INSTEAD[options.command]}"
+        what, instead = "an infinite", ""
+        if np.isnan(rows.source.take(np.array([row]))[0, column]):
+            what = "a missing"
+            instead = f", or use --drop-missing in place of --blocks; {_INSTEAD[options.command]}"
         where = f"row {rows.numbers(row, row + 1)[0]}, column {rows.names[column]!r}"
-        raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead if missing else ''}")
+        raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead}")
 
 
 def _check_weights(weights: NDArray[np.floating], column: str, indices: NDArray[np.intp] | None) -> None:

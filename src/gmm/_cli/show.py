@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from math import nan
-from pathlib import Path
 from threading import Timer
 from typing import Any
 
@@ -185,12 +184,6 @@ class Screen:
             text = in_options(text, options)
             texts.append(text if times == 1 else f"{text} ({times} times)")
         self.notes(texts)
-
-    def announce_files(self, out: Path | None, *files: str) -> None:
-        """Print which files are in the directory of the results, if there is one."""
-        if out is not None:
-            self.line()
-            self.line(f"written to {out}: {', '.join(files)}")
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:

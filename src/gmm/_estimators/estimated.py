@@ -66,7 +66,7 @@ from gmm._values.tails import NORMAL_TAILS
 def opened(
     estimator: Estimator,
     source: Source,
-    settings: fitting.fit.FitSettings,
+    settings: fitting.starts.FitSettings,
     seeds: tuple[int, ...],
     *,
     checkpoint: str | os.PathLike[str] | None,
@@ -288,7 +288,7 @@ def fit(
             how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "beginning": beginning}
             how["callback"] = watched if is_followed else None
             if share:
-                best, rows, settings = fitting.trimming.fit_trimmed(rows, share, settings, settings_for, seeds, **how)
+                best, rows, settings = fitting.fit.fit_trimmed(rows, share, settings, settings_for, seeds, **how)
             else:
                 best, rows = fitting.fit.fit_mixture(rows, settings, journal, **how), source
     except SingularMatrixError as error:
@@ -462,7 +462,7 @@ def set_fitted(
     A `problem` to be continued keeps its bounds and the state of the accelerated solver; `trimmed` rows were left out.
     """
     parameters, weight = result.parameters, source.survey.weight
-    steps = fitting.degenerate.Resolution.of(source, mixture.reg_covar).steps
+    steps = fitting.degenerate.Resolution.from_source(source, mixture.reg_covar).steps
     past = Past(parameters, weight=weight, steps=steps, beside_errors=bool(source.errors), trimmed=trimmed)
     if problem is not None:
         past = past._replace(trace=result.trace or past_of(mixture).trace, solver_state=result.state, problem=problem)
@@ -479,7 +479,7 @@ def set_fitted(
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 
 
-def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
+def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.starts.FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
     objective, K, d = objective_of(mixture, source, model), int(mixture.n_components), source.n_features
@@ -490,7 +490,7 @@ def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel)
     }
     values = {name: vars(mixture).get(f"{name}_init") for name in checks}
     named = isinstance(mixture.init_params, str)
-    start = fitting.fit.StartSettings(
+    start = fitting.starts.StartSettings(
         method=str(mixture.init_params) if named else "",
         parts={name: checks[name](value) for name, value in values.items() if value is not None},
         responsibilities=None if named else _responsibilities(mixture, source),
@@ -499,8 +499,8 @@ def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel)
 
 
 def settings_of(
-    mixture: FittedMixture, objective: Objective, start: fitting.fit.StartSettings
-) -> fitting.fit.FitSettings:
+    mixture: FittedMixture, objective: Objective, start: fitting.starts.StartSettings
+) -> fitting.starts.FitSettings:
     """Return how the parameters of an estimator ask to maximise an objective from a start."""
     solver = SolverSettings(  # in Python's types: products of a narrower one would overflow
         tolerance=float(mixture.tol),
@@ -509,4 +509,4 @@ def settings_of(
         bound_is_total=objective.prior.variational,
     )
     K = int(mixture.n_components)
-    return fitting.fit.FitSettings(K, objective, start, solver, mixture.n_threads, vars(mixture).get("refine"))
+    return fitting.starts.FitSettings(K, objective, mixture.n_threads, start, solver, vars(mixture).get("refine"))

@@ -43,7 +43,7 @@ from gmm._passes.solver import PassRecord, Trace
 from gmm._rows.entrance import as_source, check_any
 from gmm._rows.sources import ArraySource, Source, box_of, chunks_in_order
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_fixed, check_max_ratio, check_noise, check_tails, check_user_mixture
+from gmm._validation.given import check_fixed, check_limits, check_noise, check_tails, check_user_mixture
 from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
@@ -525,7 +525,8 @@ class GaussianMixture(FittedMixture):
         {'bic': 44.05, 'aic': 43.65, 'aicc': 73.65, 'icl': 44.19, 'nec': 0.37}
         """
         source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
-        totals, one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar, self.max_ratio)
+        limits, totals = check_limits(self, scorer.parameters.model, 1), scorer.totals(source)
+        one = scorer.log_likelihood_of_one(source, self.reg_covar, **limits)
         return criteria.evaluate(totals, scorer.parameters.n_parameters, source.survey.weight, one)
 
     def marginal(self, columns: Any) -> Self:
@@ -736,7 +737,7 @@ class GaussianMixture(FittedMixture):
         """Return what the parameters fix and limit, as arguments of an `Objective`."""
         fixed = check_fixed(self.fixed, self.n_components, model)
         check_features(self, source, fixed)
-        return {"fixed": fixed, "max_ratio": check_max_ratio(self.max_ratio, model, int(self.n_components))}
+        return {"fixed": fixed} | check_limits(self, model, int(self.n_components))
 
 
 def _check_near(means: Array, source: Source) -> None:

@@ -150,7 +150,9 @@ def summary(
         {name: scores[name] for name in shown},
         counts[1:],
         int(counts[0]),
-        verdict.reasons_of(parameters, verdict.Resolution.of(source, self.reg_covar), names_of_features(self), of_pass),
+        verdict.reasons_of(
+            parameters, verdict.Resolution.from_source(source, self.reg_covar), names_of_features(self), of_pass
+        ),
     )
 
 

@@ -150,8 +150,8 @@ class Scorer(NamedTuple):
         """The largest responsibility of each row, (n,)."""
         return self._one("largest", source, True).astype(np.float64, copy=False)
 
-    def log_likelihood_of_one(self, source: Source, ridge: float, max_ratio: float | None = None) -> float | None:
-        """Log-likelihood of one component of the same model beside the same noise, fitted with that ridge and limit.
+    def log_likelihood_of_one(self, source: Source, ridge: float, **limits: Any) -> float | None:
+        """Log-likelihood of one component of the same model beside the same noise, fitted with that ridge and limits.
 
         None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
         ridge. Of contaminated tails, the best of a few beginnings.
@@ -159,8 +159,7 @@ class Scorer(NamedTuple):
         noise = self.parameters.noise._replace(share=0.0)
         if self.parameters.n_components == 1:
             return None
-        limit = inf if max_ratio is None else float(max_ratio)
-        one = fitting.noisy.one_beside_noise if noise else fitting.moments.one_component
+        one = fitting.moments.one_beside_noise if noise else fitting.moments.one_component
         highest, starts = -inf, [source]
         if noise and source.in_patterns:  # whatever its gaps are filled with: there may be several optima
             plain = source.with_fill(None)
@@ -170,7 +169,7 @@ class Scorer(NamedTuple):
         others = _OTHER_CONTAMINATIONS if isinstance(own, ContaminatedTails) else ()
         beginnings = [check_tails(own.name, own.parameters.get("degrees_of_freedom")), *others]
         for tails, start in product(beginnings, starts):
-            objective = Objective(self.parameters.model, ridge, noise=noise, tails=tails, max_ratio=limit)
+            objective = Objective(self.parameters.model, ridge, noise=noise, tails=tails, **limits)
             try:
                 fitted = one(Problem(start, objective, self.n_threads))
             except SingularMatrixError:

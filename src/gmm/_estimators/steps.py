@@ -28,12 +28,13 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import ill_defined, warn_of_repairs
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import InvalidParameterError, raisable
-from gmm._fitting.fit import FitSettings, SteppedPass, iter_passes
+from gmm._fitting.fit import SteppedPass, iter_passes
+from gmm._fitting.starts import FitSettings
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source_to_fit
 from gmm._rows.sources import ArraySource
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_fixed, check_max_ratio, check_statistics
+from gmm._validation.given import check_fixed, check_limits, check_statistics
 from gmm._validation.parameters import OPTIONS, check_parameters
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.noise import NO_NOISE
@@ -341,8 +342,8 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
         raise ValueError("expected a fitted model, which has a box of noise and fixed parameters")
     try:
         noise = NO_NOISE if before is None else before.noise
-        max_ratio = check_max_ratio(model.max_ratio, covariance, model.n_components)
-        objective = Objective(covariance, model.reg_covar, noise=noise, fixed=fixed, max_ratio=max_ratio)
+        limits = check_limits(model, covariance, model.n_components)
+        objective = Objective(covariance, model.reg_covar, noise=noise, fixed=fixed, **limits)
         parameters = objective.update(statistics.reduced(covariance.moments), before)
     except SingularMatrixError as error:
         raise ill_defined(error, covariance) from None

@@ -8,6 +8,6 @@ from typing import TYPE_CHECKING
 from gmm._lazy import attributes_of
 
 if TYPE_CHECKING:
-    from gmm._fitting import degenerate, fit, moments, noisy, sampling, starts, trimming  # noqa: F401
+    from gmm._fitting import degenerate, fit, moments, sampling, starts  # noqa: F401
 
 __getattr__ = attributes_of(__name__)

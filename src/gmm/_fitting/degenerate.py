@@ -52,20 +52,20 @@ class Resolution(NamedTuple):
     ridge: float
 
     @classmethod
-    def of(cls, source: Source, ridge: float) -> Resolution:
+    def from_source(cls, source: Source, ridge: float) -> Resolution:
         """Return that of a source; true values behind errors have no steps."""
         steps = np.zeros(source.n_features) if source.errors else source.steps
         return cls(source.survey.weight, steps, ridge)
 
     @property
-    def of_ridge(self) -> Array:
+    def ridge_variances(self) -> Array:
         """Variance in each column up to which it is the ridge's, (d,)."""
         return np.full(len(self.steps), _RIDGES * self.ridge)
 
     @property
     def variances(self) -> Array:
         """The same with that of rounding to the steps (Sheppard), (d,)."""
-        return self.of_ridge + self.steps**2 / 12
+        return self.ridge_variances + self.steps**2 / 12
 
 
 def degenerate_components(
@@ -99,7 +99,12 @@ def degenerate_components(
     degenerate = np.asarray(np.logical_or.reduce([np.zeros(parameters.n_components, dtype=bool), *kept]))
     if judge is Judge.START:
         few = rows.weight * parameters.weights < _MANY * fewest_rows(parameters.model, parameters.n_features)
-        degenerate &= few | ~_alone(parameters, rows)
+        # Some have no other within three of their deviations, in a column where they are narrow.
+        variances, means = parameters.column_variances, parameters.means
+        far = np.square(means[:, None] - means) > _DEVIATIONS**2 * (variances + rows.variances)
+        far |= np.eye(len(means), dtype=bool)[:, :, None]
+        is_alone = ((variances <= rows.variances) & far.all(axis=1)).any(axis=1)
+        degenerate &= few | ~is_alone
     return degenerate
 
 
@@ -114,7 +119,7 @@ def degenerate_under(
 
     A fixed covariance says nothing of the rows.
     """
-    free, rows = None if objective.prior else statistics, Resolution.of(source, objective.ridge)
+    free, rows = None if objective.prior else statistics, Resolution.from_source(source, objective.ridge)
     degenerate = degenerate_components(parameters, rows, free, judge)
     return degenerate & ~objective.fixed.covariances
 
@@ -129,7 +134,10 @@ def reasons_of(
     reasons: dict[int, str] = {}
     for reason, components in _causes(parameters, rows, statistics).items():
         for k in np.flatnonzero(components & ~parameters.fixed.covariances).tolist():
-            reasons.setdefault(k, reason.format(_narrow_columns(parameters, k, rows, feature_names)))
+            narrow = np.flatnonzero(parameters.column_variances[k] <= rows.variances).tolist()
+            names = [printable(feature_names[j]) for j in narrow[:_NAMED]]
+            names += [f"{len(narrow) - _NAMED} more columns"] * (len(narrow) > _NAMED)
+            reasons.setdefault(k, reason.format(", ".join(names) or "some direction"))
     return reasons
 
 
@@ -137,23 +145,6 @@ def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: S
     """Name the columns in which the whole mixture has hardly more variance than the ridge: constant ones, or small."""
     here = (ridge > 0) & (total_variances(parameters) <= _RIDGES * ridge)
     return [printable(feature_names[j]) for j in np.flatnonzero(here).tolist()]
-
-
-def _alone(parameters: MixtureParameters, rows: Resolution) -> NDArray[np.bool_]:
-    """Tell which components have, in a column where they are narrow, no other within three of its deviations, (K,)."""
-    variances, means = parameters.column_variances, parameters.means
-    narrow = variances <= rows.variances
-    far = np.square(means[:, None] - means) > _DEVIATIONS**2 * (variances + rows.variances)
-    far |= np.eye(len(means), dtype=bool)[:, :, None]
-    return np.asarray((narrow & far.all(axis=1)).any(axis=1))
-
-
-def _narrow_columns(parameters: MixtureParameters, k: int, rows: Resolution, feature_names: Sequence[str]) -> str:
-    """Name the columns in which a component has no more variance than rounding or the ridge leaves."""
-    narrow = parameters.column_variances[k] <= rows.variances
-    names = [printable(feature_names[j]) for j in np.flatnonzero(narrow).tolist()]
-    more = [f"{len(names) - _NAMED} more columns"] * (len(names) > _NAMED)
-    return ", ".join(names[:_NAMED] + more) or "some direction"
 
 
 def _causes(
@@ -185,10 +176,12 @@ def _causes(
     causes = {_STRAYS if model.common else _FEW_ROWS: poor & few, _CHANCE: poor & ~few}
     before = _unscaled(parameters, rows.ridge, statistics)
     if model.stored_whole:
-        if all(_is_sound(each, rows) for each in dict.fromkeys((parameters, before))):
+        # Bounds that take no eigenvalues may rule out dependent columns and narrow components.
+        estimates = [mixture.as_estimate() for mixture in dict.fromkeys((parameters, before))]
+        if all(is_sound(model.layout.code, *estimate[1:4], rows.variances) for estimate in estimates):
             return causes
         causes[_DEPENDENT] = _singular(parameters)
-    on_ridge = _narrow(parameters, before, rows.of_ridge)
+    on_ridge = _narrow(parameters, before, rows.ridge_variances)
     return causes | {_NO_SPREAD: on_ridge, _NARROW: ~on_ridge & _narrow(parameters, before, rows.variances)}
 
 
@@ -262,12 +255,6 @@ def _squares_and_size(steps: Array, matrices: Array) -> tuple[Array, Array]:
     """Return the squared lengths of steps (m, d) by matrices (m, d, d), and their log determinants, (m,)."""
     solved = np.linalg.solve(matrices, steps[:, :, None])[:, :, 0]
     return np.einsum("ij,ij->i", steps, solved), np.linalg.slogdet(matrices)[1]
-
-
-def _is_sound(parameters: MixtureParameters, rows: Resolution) -> bool:
-    """Tell whether bounds that take no eigenvalues rule out dependent columns and narrow components."""
-    _, means, covariances, whiteners, *_ = parameters.as_estimate()
-    return is_sound(parameters.model.layout.code, means, covariances, whiteners, rows.variances)
 
 
 def _singular(parameters: MixtureParameters) -> NDArray[np.bool_]:

@@ -1,53 +1,31 @@
-"""One fit: its starts, screened or beside labels; its solver runs, which can pause; the best of them, and its order."""
+"""One fit: from each promising start a climb; the order of the best, its split–merge moves, and what is left out.
+
+`fit_mixture` reads from top to bottom: it asks `_Fit` for the climbs, one for each start that the screening finds
+promising, then for the order of the components, and `split_merged` for moves. `fit_trimmed` takes turns with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from functools import partial
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gmm._blas import blas_alone_in_fit
-from gmm._fitting.degenerate import degenerate_under
-from gmm._fitting.noisy import noisy_start, start_of_heavy_tails
-from gmm._fitting.racing import best_of, short_runs
-from gmm._fitting.sampling import (
-    LARGEST_SHARE,
-    Rng,
-    kmeans_plusplus,
-    sample_indices,
-    sample_size,
-    sampled,
-    sampled_share,
-)
-from gmm._fitting.split_merge import MoveContext, Refined, SplitMerge
-from gmm._fitting.starts import (
-    STARTS,
-    StartRequest,
-    View,
-    from_means,
-    from_responsibilities,
-    lloyd,
-    partition,
-    start_statistics,
-    views_of,
-)
-from gmm._kernel.first_look import distinct_rows
+from gmm._fitting.sampling import sample_indices
+from gmm._fitting.split_merge import Refined, split_merged
+from gmm._fitting.starts import FitSettings, first_start, short_runs, start_of_heavy_tails, start_statistics
 from gmm._passes.e_step import EStep
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.problem import Beginning, Problem
 from gmm._passes.solver import Iteration, SolverResult, Trace
-from gmm._rows.sources import ArraySource, Source
-from gmm._validation.given import check_constraint, check_fixed_start
-from gmm._values.layouts import FULL, Array, Layout, SingularMatrixError
-from gmm._values.objective import Objective
-from gmm._values.parameters import PARTS, MixtureParameters
+from gmm._rows.sources import ArraySource, Source, reweighed
+from gmm._validation.rows import check_enough_rows
+from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses
+from gmm._values.weights import trimmed
 
 Stage = Literal["starts", "order", "refinement", "ended"]
 
@@ -206,210 +184,17 @@ class Screened(NamedTuple):
     promising: bool
 
 
-class Screening:
-    """Short runs on the same rows, one for each start.
+def screened(sample: Problem, start: MixtureParameters, earlier: Sequence[Screened]) -> Screened:
+    """Make a short run from the next start on the rows that `screening_rows` drew, and judge it.
 
     A start is judged only by the starts before it. A start that is promising among few starts is so among more of them,
     so more starts never end lower.
-
-    Parameters
-    ----------
-    problem : Problem
-        Over the rows that `screening_rows` drew.
     """
-
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._reached: list[float] = []
-
-    def __call__(self, parameters: MixtureParameters) -> Screened:
-        """Run the next start and judge it."""
-        (result,) = short_runs(self._problem, [parameters], SCREENING_PASSES)
-        reached = -np.inf if result is None else result.lower_bound
-        parameters = parameters if result is None else result.parameters
-        record = max(self._reached, default=-np.inf)
-        new = all(abs(reached - other) > _SAME for other in self._reached)
-        self._reached.append(reached)
-        return Screened(parameters, reached, record, reached > record - _MARGIN and new)
-
-
-_PASSES = 20  # of EM on the sample, from each candidate
-_LLOYD_PASSES = 5
-_TRIES = 3  # in each metric, where seeds are drawn
-
-
-def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
-    """Return the best of some starts, after a few passes over a sample of the rows.
-
-    Components of a class start at the mean of its labelled rows, or at their k-means centres; those of no class at rows
-    of unknown class, far from these (D² sampling). Then k-means that keeps labelled rows in their class (Basu, Banerjee
-    & Mooney 2002) shares out the others, in three metrics: the rows' own units, those of their covariance, and those of
-    the covariance within classes. Where every component has a class, the labelled rows alone are one more candidate.
-
-    Parameters
-    ----------
-    problem : Problem
-        Of rows with known classes.
-    rng : Rng
-    """
-    sample, moments = _sampled(problem.rows, rng), problem.objective.model.for_starts.moments
-    classes, on_sample = sample.known, problem._replace(rows=sample)
-    labelled = classes.codes > 0
-    starts = [] if classes.n_free else [_partitioned(on_sample, labelled, _views(sample, moments)[0], rng, 0)]
-    is_random = len(classes.owners) > classes.owners.max() + 1
-    if is_random or not labelled.all():
-        everything = np.ones(sample.n_rows, dtype=bool)
-        views = _views(sample, moments) * (_TRIES if is_random else 1)
-        starts += [_partitioned(on_sample, everything, view, rng, _LLOYD_PASSES) for view in views]
-    results = short_runs(on_sample, starts, _PASSES)
-    best = results[best_of(on_sample, results)]
-    if best is not None:
-        return best.parameters
-    with on_sample.e_step() as e_step:
-        return on_sample.beginning(e_step, starts[0]).parameters
-
-
-def start_within_classes(problem: Problem, method: str, rng: Rng) -> SufficientStatistics:
-    """Return the statistics of a start in `STARTS`, made for each class and for the rows of unknown class.
-
-    Each row then belongs to the nearest mean of its class or, from the start "random", to components by chance.
-
-    Parameters
-    ----------
-    problem : Problem
-        With rows of known classes.
-    method : str
-    rng : Rng
-    """
-    sample = _sampled(problem.rows, rng)
-    classes, moments, n_threads = sample.known, problem.objective.model.moments, problem.n_threads
-    if method == "random":
-        shares = np.exp(classes.allowed).T[classes.codes] * rng.uniform(size=(sample.n_rows, len(classes.owners)))
-        return from_responsibilities(sample, shares / shares.sum(axis=1, keepdims=True), moments, n_threads=n_threads)
-    means = []
-    for owner in dict.fromkeys(classes.owners.tolist()):
-        of_class, n = np.flatnonzero(classes.codes == owner + 1), int((classes.owners == owner).sum())
-        request = StartRequest(n, problem.objective.for_starts, n_threads)
-        means.append(STARTS[method](sample.subset(of_class).with_classes(ALL_UNKNOWN), request, rng).means)
-    return from_means(sample, np.concatenate(means), moments, n_threads=n_threads)
-
-
-def _sampled(source: Source, rng: Rng) -> ArraySource:
-    """Return some rows of unknown class and of each class, as a weighted set: equal rows merged, and sorted."""
-    classes = source.known
-    size, has_weight = sample_size(len(classes.owners)), source.weights > 0
-    samples = []
-    for code in range(classes.owners.max() + 2):
-        rows = np.flatnonzero(has_weight & (classes.codes == code))
-        at_most = size if code == 0 else max(1000, size // (classes.owners.max() + 1))
-        samples.append(rng.choice(rows, at_most, replace=False) if len(rows) > at_most else rows)
-    indices = np.sort(np.concatenate(samples))
-    part = source.subset(indices)
-    coded = np.column_stack([part.rows.astype(np.float64), classes.codes[indices]])
-    merged, weight = distinct_rows(coded, part.sample_weight)
-    codes = merged[:, -1].astype(np.intc)
-    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight, KnownClasses(codes, classes.owners))
-
-
-def _views(sample: ArraySource, moments: Layout) -> tuple[View, View, View]:
-    """Return the sample in three metrics, the last that of the labelled rows about their classes' means."""
-    classes = sample.known
-    labelled = classes.codes > 0
-    codes, part = classes.codes[labelled] - 1, sample.subset(np.flatnonzero(labelled))
-    rows, mass = part.rows, part.weights
-    sums = np.zeros((codes.max() + 1, sample.n_features))
-    np.add.at(sums, codes, rows * mass[:, None])
-    within = ArraySource(rows - (sums / np.bincount(codes, mass)[:, None])[codes], part.sample_weight)
-    return *views_of(sample, moments), views_of(sample, moments, deviations=within)[1]
-
-
-def _partitioned(
-    problem: Problem, mask: NDArray[np.bool_], view: View, rng: Rng, n_passes: int
-) -> SufficientStatistics:
-    """Return the statistics of assigning the rows of a mask to the nearest centre that they may belong to."""
-    sample, moments = problem.rows.resident, problem.objective.model.moments
-    assert sample is not None  # it is a sample
-    centres = view.in_own_units(_centres(view.rows, sample.known, rng)) + sample.survey.centre
-    rows = sample.subset(np.flatnonzero(mask)).with_classes(sample.known.for_rows(mask))
-    for remaining_passes in range(n_passes, -1, -1):
-        statistics = partition(rows, centres, view.metric, moments, problem.n_threads)
-        if remaining_passes:
-            centres = statistics.means
-    return statistics
-
-
-def _centres(rows: ArraySource, classes: KnownClasses, rng: Rng) -> Array:
-    """Return where k-means begins, (K, d)."""
-    weight = rows.weights
-    centres: list[Array] = []
-    for number in range(classes.owners.max() + 1):
-        of_class, n = classes.codes == number + 1, int((classes.owners == number).sum())
-        part, mass = np.ascontiguousarray(rows.rows[of_class]), weight[of_class]
-        if n == 1:
-            centres.append(mass @ part / mass.sum())
-        else:
-            centres.extend(lloyd(ArraySource(part, mass), kmeans_plusplus(part, mass, n, rng)))
-    unknown = classes.codes == 0
-    for _ in range(classes.n_free):
-        squares = np.min([((rows.rows - centre) ** 2).sum(axis=1) for centre in centres], axis=0)
-        share = np.where(unknown, weight / weight.max() * squares, 0)
-        share = share if share.any() else weight * unknown
-        centres.append(rows.rows[rng.choice(rows.n_rows, p=share / share.sum())])
-    return np.array(centres)
-
-
-_ROWS = 0.1  # by which a component must outweigh the one before it
-
-
-def in_falling_order(
-    problem: Problem,
-    e_step: EStep,
-    result: SolverResult,
-    settings: SolverSettings,
-    callback: Callable[[Iteration], object] | None,
-    *,
-    paused: SolverResult | None = None,
-    on_pause: Callable[[SolverResult, SolverRun], object] = lambda result, run: None,
-) -> SolverResult:
-    """Sort the components of a converged result, or of each class, by their rows; run on as long as the bound rises.
-
-    Parameters
-    ----------
-    problem : Problem
-    e_step : EStep
-        Open over the rows of the problem.
-    result : SolverResult
-    settings : SolverSettings
-        With the maximum number of passes of all runs together.
-    callback : callable, optional
-        Called after each pass; each run counts its own.
-    paused : SolverResult, optional
-        The first of these runs, where it had been paused.
-    on_pause : callable, optional
-        Called wherever a run could pause, with the result that the run is to raise.
-    """
-    owners = problem.rows.known.owner_of_each(result.parameters.n_components)
-    together, last = np.diff(owners) == 0, owners.max() + 1  # components of no class come last
-    while result.trace.converged and (np.diff(result.statistics.counts)[together] > _ROWS).any():
-        n_passes = settings.max_iter - len(result.trace)
-        if n_passes <= 0:
-            break
-        order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
-        statistics = result.statistics.reordered(order)
-        begin = Beginning.at_pause(paused) if paused else problem.continuation(e_step, statistics)
-        run = problem.run(
-            e_step,
-            begin,
-            settings._replace(max_iter=n_passes),
-            start=result.trace.start,
-            callback=callback,
-            on_pause=partial(on_pause, result),
-        ).go()
-        paused = None
-        if not run.lower_bound > result.lower_bound:
-            break
-        result = run.result._replace(trace=run.result.trace.with_earlier(result.trace))
-    return result
+    (result,) = short_runs(sample, [start], SCREENING_PASSES)
+    reached = -np.inf if result is None else result.lower_bound
+    record = max((other.lower_bound for other in earlier), default=-np.inf)
+    new = all(abs(reached - other.lower_bound) > _SAME for other in earlier)
+    return Screened(start if result is None else result.parameters, reached, record, reached > record - _MARGIN and new)
 
 
 # Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
@@ -417,49 +202,125 @@ COMPARISON_DEFAULTS = {"tol": 1e-5, "max_iter": 1000}
 
 OnSkip = Callable[[int, Screened | None], object]
 
-_ROUNDING = 1e-5  # of responsibilities in float32 that sum to 1
-_OR_GO_ON = "; or let a GaussianMixture that has them go on with warm_start=True"
-_LEAST_LEFT = 0.05  # share of a variance that errors leave
-_MOST_SHARES = 1e150  # of a variance that errors are: squares are finite
-_ENOUGH, _MOST = 50, 1 << 17  # rows of small errors: for each component, and of a sample
+
+def ignored(*_: object) -> None:
+    """Do nothing: the callback of whoever asked for none."""
 
 
-class StartSettings(NamedTuple):
-    """Where a fit begins; other parts are left to the data.
-
-    Parameters
-    ----------
-    method : str
-        A name in `STARTS`.
-    parts : mapping
-        Of "weights" (K,), "means" (K, d) and "precisions" in the shape of the model's layout, those that are given.
-    responsibilities : callable
-        From a start's seed to an array of shape (n, K).
-    """
-
-    method: str = ""
-    parts: Mapping[str, Array] = MappingProxyType({})
-    responsibilities: Callable[[int], Array] | None = None
-
-    @property
-    def from_data(self) -> bool:
-        """Whether all parts are left to the data."""
-        return not self.parts and self.responsibilities is None
+_ROWS = 0.1  # by which a component must outweigh the one before it
 
 
-class FitSettings(NamedTuple):
-    """How to fit: so many components, what is maximised, where to begin, how to go on, and whether to refine."""
+class _Fit(NamedTuple):
+    """A fit while its rows are open: what its runs have in common."""
 
-    n_components: int
-    objective: Objective
-    start: StartSettings
-    solver: SolverSettings
-    n_threads: int | None
-    refine: str | None = None
+    problem: Problem
+    e_step: EStep
+    settings: FitSettings
+    journal: Journal
+    callback: Callable[[Iteration], object] | None
+    on_skip: OnSkip
 
-    def problem(self, rows: Source) -> Problem:
-        """Return the problem of fitting such a mixture to the rows."""
-        return Problem(rows, self.objective, self.n_threads)
+    def climbs(self, beginning: Beginning | None) -> Iterator[SolverResult]:
+        """Yield where the run of each start ended; one whose covariance becomes singular is left out.
+
+        Raises
+        ------
+        SingularMatrixError
+            If all are.
+        """
+        failures: list[SingularMatrixError] = []
+        for number, begin in self._starts(beginning, failures):
+            try:
+                result = self._run(begin, self.settings.solver.max_iter, number).go().result
+            except SingularMatrixError as error:
+                failures.append(error)
+                self.journal.drop_run()
+                self.on_skip(number, None)
+            else:
+                yield result
+        if failures and self.journal.progress.fit is None:
+            raise failures[0]
+
+    def _starts(
+        self, beginning: Beginning | None, failures: list[SingularMatrixError]
+    ) -> Iterator[tuple[int, Beginning | SufficientStatistics]]:
+        """Yield the index of each start that is still to be run, and where its run begins or continues.
+
+        Starts that were decided before the fit was paused are made again, since later ones are compared with them.
+        Starts that are not promising are run after all while every run has failed.
+        """
+        problem, progress, max_iter = self.problem, self.journal.progress, self.settings.solver.max_iter
+        seeds, paused, n_decided = progress.seeds, progress.run, progress.n_decided
+        at_pause = None if paused is None else Beginning.at_pause(paused)
+        only = beginning or (at_pause if len(seeds) == 1 else None)
+        if only is not None:
+            yield 0, only
+            return
+        sample: Problem | None = None  # on which starts are compared with the first
+        earlier: list[Screened] = []
+        unpromising: list[tuple[int, Beginning]] = []
+        is_first = True
+        for number, seed in enumerate(seeds):
+            try:
+                begin = first_start(problem, self.settings, seed, self.e_step)
+                if len(seeds) == 1 and not problem.objective.tails:  # nobody compares its mixture
+                    if n_decided == 0:
+                        yield 0, begin
+                    return
+                begin = problem.beginning(self.e_step, begin)
+            except SingularMatrixError as error:
+                if number >= n_decided:
+                    failures.append(error)
+                    self.on_skip(number, None)
+                continue
+            if sample is not None:
+                earlier.append(screened(sample, begin.parameters, earlier))
+            if number >= n_decided:
+                if at_pause is not None and paused is not None and paused.trace.start == number:
+                    yield number, at_pause
+                elif sample is None:
+                    yield number, begin
+                elif earlier[-1].promising:
+                    yield number, begin._replace(parameters=earlier[-1].parameters)
+                elif self.journal.progress.fit is None:
+                    unpromising.append((number, begin))
+                else:
+                    self.on_skip(number, earlier[-1])
+            if is_first and number + 1 < len(seeds) and not problem.rows.known and max_iter > SCREENING_PASSES:
+                rows = screening_rows(problem.rows, begin.parameters, seed)
+                if rows is not None:
+                    sample = problem._replace(rows=rows)
+                    earlier.append(screened(sample, begin.parameters, []))
+            is_first = False
+        yield from ((number, begin) for number, begin in unpromising if self.journal.progress.fit is None)
+
+    def ordered(self) -> SolverResult:
+        """Sort the components of the best result, or of each class, by rows; run on as long as the bound rises."""
+        journal, paused = self.journal, self.journal.progress.run
+        result = journal.progress.mixture_fit.result
+        owners = self.problem.rows.known.owner_of_each(result.parameters.n_components)
+        together, last = np.diff(owners) == 0, owners.max() + 1  # components of no class come last
+        while result.trace.converged and (np.diff(result.statistics.counts)[together] > _ROWS).any():
+            n_passes = self.settings.solver.max_iter - len(result.trace)
+            if n_passes <= 0:
+                break
+            if (fit := journal.progress.mixture_fit).result is not result:
+                journal.note(journal.progress._replace(fit=fit._replace(result=result)))
+            if paused is not None:
+                begin, paused = Beginning.at_pause(paused), None
+            else:
+                order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
+                begin = self.problem.continuation(self.e_step, result.statistics.reordered(order))
+            run = self._run(begin, n_passes, result.trace.start).go()
+            if not run.lower_bound > result.lower_bound:
+                break
+            result = run.result._replace(trace=run.result.trace.with_earlier(result.trace))
+        return result
+
+    def _run(self, begin: Beginning | SufficientStatistics, max_iter: int, start: int) -> SolverRun:
+        """Return a run that could be continued from the journal."""
+        settings, on_pause = self.settings.solver._replace(max_iter=max_iter), self.journal.pause
+        return self.problem.run(self.e_step, begin, settings, start=start, callback=self.callback, on_pause=on_pause)
 
 
 def fit_mixture(
@@ -469,8 +330,8 @@ def fit_mixture(
     *,
     beginning: Beginning | None = None,
     callback: Callable[[Iteration], object] | None = None,
-    on_end: Callable[[SolverResult], object] | None = None,
-    on_skip: OnSkip | None = None,
+    on_end: Callable[[SolverResult], object] = ignored,
+    on_skip: OnSkip = ignored,
 ) -> MixtureFit:
     """Run the solver from each promising start and return the best result.
 
@@ -485,9 +346,9 @@ def fit_mixture(
         Where to begin or continue, instead of from starts.
     callback : callable, optional
         Called after each pass; a truthy return value ends the run, and no further start is tried.
-    on_end : callable, optional
+    on_end : callable
         Called with the result of each run.
-    on_skip : callable, optional
+    on_skip : callable
         Called with the index of each start that is left out, from 0, and the result of its screening; with None if a
         covariance became singular.
 
@@ -496,28 +357,35 @@ def fit_mixture(
     SingularMatrixError
         If there is no ridge and every start ends in a singular covariance.
     """
-    problem, solver, watch = settings.problem(source), settings.solver, Listener(callback)
-    each = None if callback is None else watch
+    problem, watch = settings.problem(source), Listener(callback)
     with blas_alone_in_fit(source.n_features), problem.e_step() as e_step:
+        fitting = _Fit(problem, e_step, settings, journal, None if callback is None else watch, on_skip)
         if journal.progress.stage == "starts":
-            for result in _runs(problem, settings, journal, beginning, e_step, each, on_skip):
-                if on_end is not None:
-                    on_end(result)
+            for result in fitting.climbs(beginning):
+                on_end(result)
                 ended = journal.progress.with_end(result)
                 if watch.stopped:
                     return ended.mixture_fit
                 journal.note(ended)
             journal.note(journal.progress._replace(stage="order"))
         fit = journal.progress.mixture_fit
-        if journal.progress.stage == "order" and settings.objective.prior.ordered and solver.accelerated:
-            fit = fit.improved(_ordered(problem, e_step, solver, each, journal))
+        if journal.progress.stage == "order" and settings.objective.prior.ordered and settings.solver.accelerated:
+            fit = fit.improved(fitting.ordered())
             if watch.stopped:
                 return fit
             journal.note(journal.progress._replace(fit=fit, stage="refinement"))
         if journal.progress.stage != "ended":
             if settings.refine is not None and fit.result.trace.converged:
-                how: dict[str, Any] = {"callback": watch, "stop_requested": lambda: watch.stopped, "journal": journal}
-                refined = split_merged(source, settings, fit.result, e_step, **how)
+                refined = split_merged(
+                    source,
+                    settings,
+                    fit.result,
+                    e_step,
+                    callback=watch,
+                    stop_requested=lambda: watch.stopped,
+                    before=journal.progress.refined,
+                    keep=lambda refined: journal.note(journal.progress._replace(refined=refined)),
+                )
                 fit = fit.improved(refined)
             if not watch.stopped:
                 journal.note(FitProgress(journal.progress.seeds, "ended", fit))
@@ -528,7 +396,7 @@ def first_mixture(source: Source, settings: FitSettings, seed: int) -> MixturePa
     """Return the mixture that the first pass of a fit would measure."""
     problem = settings.problem(source)
     with problem.e_step() as e_step:
-        return problem.beginning(e_step, _start(problem, settings, seed, e_step)).parameters
+        return problem.beginning(e_step, first_start(problem, settings, seed, e_step)).parameters
 
 
 class SteppedPass(NamedTuple):
@@ -561,7 +429,7 @@ def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[S
 
     problem = settings.problem(source)
     with problem.e_step() as e_step:
-        begin = problem.beginning(e_step, _start(problem, settings, seed, e_step))
+        begin = problem.beginning(e_step, first_start(problem, settings, seed, e_step))
         run = problem.run(e_step, begin, settings.solver, callback=record)
         while not run.ended:
             now = run.go(1)
@@ -572,275 +440,133 @@ def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[S
                 yield SteppedPass(iteration, result.statistics, reason, repaired)
 
 
-def _ordered(
-    problem: Problem,
-    e_step: EStep,
-    solver: SolverSettings,
-    callback: Callable[[Iteration], object] | None,
-    journal: Journal,
-) -> SolverResult:
-    """Return the best result with its components in falling order, or where the journal's run leads from there."""
-    fit, paused = journal.progress.mixture_fit, journal.progress.run
+# --- A share of the rows is left out ---------------------------------------------------------------
 
-    def pause(result: SolverResult, run: SolverRun) -> None:
-        if result is not journal.progress.mixture_fit.result:
-            journal.note(journal.progress._replace(fit=fit._replace(result=result)))
-        journal.pause(run)
-
-    return in_falling_order(problem, e_step, fit.result, solver, callback, paused=paused, on_pause=pause)
+# Neykov, Filzmoser, Dimova & Neytchev (2007); with a limit on the ratio of eigenvalues, the mixture form of tclust
+# (García-Escudero, Gordaliza & Mayo-Iscar 2014). Fits to the rows that are left and choices of these rows take turns;
+# each raises the trimmed likelihood.
 
 
-def split_merged(
+def fit_trimmed(
     source: Source,
+    share: float,
     settings: FitSettings,
-    best: SolverResult,
-    e_step: EStep,
+    settings_for: Callable[[Source], FitSettings],
+    seeds: Sequence[int],
     *,
-    callback: Callable[[Iteration], bool],
-    stop_requested: Callable[[], bool],
-    sample: ArraySource | None = None,
-    journal: Journal | None = None,
-) -> SolverResult:
-    """Improve a converged result by split–merge moves; of many rows, moves are tried on a sample first.
+    beginning: Beginning | None,
+    callback: Callable[[Iteration], object] | None,
+    on_end: Callable[[SolverResult], object],
+    on_skip: OnSkip,
+) -> tuple[MixtureFit, Source, FitSettings]:
+    """Fit a mixture to rows of which a share is left out; each start chooses its own, until the same rows stay out.
 
     Parameters
     ----------
     source : Source
-        All rows.
+        Rows without gaps, read here.
+    share : float
+        Of the weight of all rows.
     settings : FitSettings
-    best : SolverResult
-    e_step : EStep
-        Open over `source`.
-    callback : callable
-        Called after each pass of a move; a truthy return value ends the run of the move.
-    stop_requested : callable
-        Asked whether to return the best solution so far.
-    sample : ArraySource, optional
-        The sample; drawn here if None.
-    journal : Journal, optional
-        Where the moves continue, and what is told of them.
-    """
-    journal = journal or Journal(())
+        For all rows.
+    settings_for : callable
+        Returns the settings for rows: a prior is completed by those that are left in the first round.
+    seeds : sequence of int
+        One for each start; empty where a fit begins elsewhere.
+    beginning, callback, on_end, on_skip
+        As in `fit_mixture`. Each round of passes counts its own.
 
-    def watched(iteration: Iteration) -> bool:
-        return callback(iteration._replace(start=best.trace.start))
-
-    share = sampled_share(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
-    objective, screen = settings.objective.for_mixture(best.parameters), None
-    problem = Problem(source, objective, settings.n_threads, repair_empty=False)
-    with ExitStack() as stack:
-        if share < LARGEST_SHARE:
-            rng = np.random.default_rng(0)  # the same for every seed: a refinement is a function of the rows
-            rows = _sampled(source, rng) if source.known else sample or sampled(source, settings.n_components, rng)
-            on_sample = problem._replace(rows=rows)
-            screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
-        return SplitMerge(
-            MoveContext(problem, e_step),
-            partial(degenerate_under, settings.objective, source),
-            settings.solver,
-            screen=screen,
-            callback=watched,
-            stop_requested=stop_requested,
-            keep=lambda refined: journal.note(journal.progress._replace(refined=refined)),
-        ).refined(best, journal.progress.refined)
-
-
-def _runs(
-    problem: Problem,
-    settings: FitSettings,
-    journal: Journal,
-    beginning: Beginning | None,
-    e_step: EStep,
-    callback: Callable[[Iteration], object] | None,
-    on_skip: OnSkip | None,
-) -> Iterator[SolverResult]:
-    """Yield where the run of each start ended; one whose covariance becomes singular is left out.
+    Returns
+    -------
+    MixtureFit
+        With the passes of all rounds of a start as those of one run.
+    Source
+        The rows with the weights that they had in the last round of the best start.
+    FitSettings
+        Those of the best start.
 
     Raises
     ------
     SingularMatrixError
-        If all are.
+        If there is no ridge and every start ends in a singular covariance.
+    ValueError
+        If a class has too few rows left.
     """
-    failure: SingularMatrixError | None = None
-    for number, begin in _starts(problem, settings, journal, beginning, e_step, on_skip):
+    watch, failure = Listener(callback), SingularMatrixError(0)
+    ends = list[tuple[MixtureFit, Source, FitSettings]]()
+    for number, seed in enumerate(seeds or (0,)):
+
+        def of_start(iteration: Iteration, number: int = number) -> bool:
+            return watch(iteration._replace(start=number))
+
+        each = None if callback is None else of_start
         try:
-            if isinstance(begin, SingularMatrixError):
-                raise begin
-            run = problem.run(e_step, begin, settings.solver, start=number, callback=callback, on_pause=journal.pause)
-            result = run.go().result
+            first = beginning.parameters if beginning else _resistant_mixture(source, settings, seed)
+            weight = _weights_under(first, settings.problem(source), share)
+            if shortage := _shortage(source, weight):
+                raise ValueError(
+                    "expected a share to trim that leaves each class a row for each of its components, but "
+                    f"trim={share:g} leaves {shortage}: its rows have the least density. Trim less, or give that class "
+                    "no label"
+                )
+            rows = reweighed(source, weight)
+            own = settings_for(rows)
+            check_enough_rows(rows.n_used, own.n_components)
+            begin, journal = beginning and Beginning(first), Journal(seeds[number : number + 1])
+            fit = fit_mixture(rows, own, journal, beginning=begin, callback=each)
+            # Turns end where the objective no longer rises, which beside a ridge the likelihood need not do. Plain EM
+            # does not record it: there the likelihood decides, and the last turn may be missing.
+            while not watch.stopped and (n_passes := own.solver.max_iter - len(fit.result.trace)) > 0:
+                weight = _weights_under(fit.result.parameters, own.problem(source), share)
+                if np.array_equal(weight, rows.weights) or _shortage(source, weight):
+                    break
+                left = reweighed(source, weight)
+                turn = own._replace(refine=None, solver=own.solver._replace(max_iter=n_passes))
+                begin = Beginning(fit.result.parameters)
+                result = fit_mixture(left, turn, Journal(()), beginning=begin, callback=each).result
+                if not result.trace.objective[-1] > fit.result.trace.objective[-1]:
+                    break
+                result = result._replace(trace=result.trace.with_earlier(fit.result.trace))
+                fit, rows = fit.improved(result)._replace(repaired=fit.repaired + result.repaired), left
         except SingularMatrixError as error:
-            failure = failure or error
-            journal.drop_run()
-            if on_skip is not None:
-                on_skip(number, None)
-        else:
-            yield result
-    if failure is not None and journal.progress.fit is None:
-        raise failure
-
-
-def _starts(
-    problem: Problem,
-    settings: FitSettings,
-    journal: Journal,
-    beginning: Beginning | None,
-    e_step: EStep,
-    on_skip: OnSkip | None,
-) -> Iterator[tuple[int, Beginning | SufficientStatistics | SingularMatrixError]]:
-    """Yield the index of each start that is still to be run, and where its run begins or continues, or why it cannot.
-
-    Starts that were decided before the fit was paused are made again, since later ones are compared with them. Starts
-    that are not promising are run after all while every run has failed.
-    """
-    seeds, run, n_decided = journal.progress.seeds, journal.progress.run, journal.progress.n_decided
-    single = beginning or (Beginning.at_pause(run) if run is not None and len(seeds) == 1 else None)
-    if single is not None or (len(seeds) == 1 and n_decided == 0):
-        yield 0, single or _only_start(problem, settings, seeds[0], e_step)
-        return
-    screening: Screening | None = None
-    unpromising: list[tuple[int, Beginning]] = []
-    first = True
-    for number, seed in enumerate(seeds):
-        try:
-            begin = problem.beginning(e_step, _start(problem, settings, seed, e_step))
-        except SingularMatrixError as error:
-            if number >= n_decided:
-                yield number, error
+            failure = error
+            on_skip(number, None)
             continue
-        screened = screening(begin.parameters) if screening is not None else None
-        if number >= n_decided:
-            if run is not None and run.trace.start == number:
-                yield number, Beginning.at_pause(run)
-            elif screened is None:
-                yield number, begin
-            elif screened.promising:
-                yield number, begin._replace(parameters=screened.parameters)
-            elif journal.progress.fit is None:
-                unpromising.append((number, begin))
-            elif on_skip is not None:
-                on_skip(number, screened)
-        if first and number + 1 < len(seeds):
-            screening, first = _screening(problem, settings, begin.parameters, seed), False
-    yield from ((number, begin) for number, begin in unpromising if journal.progress.fit is None)
+        result = fit.result._replace(trace=replace(fit.result.trace, start=number))
+        on_end(result)
+        ends.append((MixtureFit(result, fit.repaired), rows, own))
+        if watch.stopped:
+            break
+    if not ends:
+        raise failure
+    best, rows, own = max(ends, key=lambda end: end[0].result.lower_bound)
+    return best._replace(traces=tuple(fit.result.trace for fit, *_ in ends)), rows, own
 
 
-def _only_start(
-    problem: Problem, settings: FitSettings, seed: int, e_step: EStep
-) -> Beginning | SufficientStatistics | SingularMatrixError:
-    """Return where the run of the only start begins, whose mixture nobody compares, or why it cannot."""
-    try:
-        begin = _start(problem, settings, seed, e_step)
-        return problem.beginning(e_step, begin) if problem.objective.tails else begin
-    except SingularMatrixError as error:
-        return error
+def _shortage(source: Source, weight: Array) -> str:
+    """Return in words which class has fewer rows left than components; empty if none has."""
+    codes, owners = source.known.codes, source.known.owners
+    for number, needed in zip(*np.unique(owners[owners >= 0], return_counts=True), strict=True):
+        of_class = codes == number + 1
+        if (n := np.count_nonzero(weight[of_class])) < needed:
+            return f"{n} of the class of row {of_class.argmax()} for {needed}"
+    return ""
 
 
-def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters, seed: int) -> Screening | None:
-    """Return a screening that has seen the first start; None if every start is to be run."""
-    if problem.rows.known or settings.solver.max_iter <= SCREENING_PASSES:
-        return None
-    rows = screening_rows(problem.rows, first, seed)
-    if rows is None:
-        return None
-    screening = Screening(problem._replace(rows=rows))
-    screening(first)
-    return screening
+def _resistant_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:
+    """Return a mixture that rows far away move little, if its start is left to the data; else that of the start."""
+    problem, rng = settings.problem(source), np.random.default_rng(seed)
+
+    def start(sample: ArraySource) -> SufficientStatistics:
+        return start_statistics(sample, settings, rng)
+
+    begun = start_of_heavy_tails(problem, settings.n_components, start, rng) if settings.start.from_data else None
+    return first_mixture(source, settings, seed) if begun is None else begun
 
 
-def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning | SufficientStatistics:
-    how, noise = settings.start, problem.objective.noise
-    check_fixed_start(problem.objective.fixed, how.parts, otherwise=_OR_GO_ON)
-    if problem.rows.known and how.from_data:
-        rng = np.random.default_rng(seed)
-        if how.method == "kmeans":
-            return Beginning(labelled_start(problem, rng))
-        return start_within_classes(problem, how.method, rng)
-    K, start = settings.n_components, partial(_start_statistics, settings=settings, seed=seed)
-    heavy = problem.objective.tails and how.from_data
-    if heavy and (begun := start_of_heavy_tails(problem, K, start, np.random.default_rng(seed))) is not None:
-        return Beginning(begun)
-    if not noise:
-        return _start_without_noise(problem, settings, seed, e_step)
-    if how.from_data:
-        return Beginning(noisy_start(problem, K, noise.share, start, np.random.default_rng(seed)))
-    begin = problem.beginning(e_step, _start_without_noise(problem, settings, seed, e_step))
-    remainder = 1 - float(begin.parameters.as_estimate()[0].sum())
-    share = remainder if remainder > _ROUNDING else noise.share
-    return begin._replace(parameters=begin.parameters.with_noise(noise, share))
-
-
-def _start_without_noise(
-    problem: Problem, settings: FitSettings, seed: int, e_step: EStep
-) -> Beginning | SufficientStatistics:
-    model, K = problem.objective.model, settings.n_components
-    parts: dict[str, Any] = dict(settings.start.parts)
-    if "precisions" in parts:
-        covariances = model.layout.inverse(parts.pop("precisions"), problem.rows.n_features)
-        shares = parts.get("weights", np.full(K, 1 / K))
-        if problem.objective.fixed.covariances.any():
-            check_constraint(MixtureParameters(shares, np.zeros((K, problem.rows.n_features)), covariances, model))
-        parts["covariances"] = model.constrained(covariances, np.maximum(shares, 1e-300))
-        if len(parts) == len(PARTS):
-            return Beginning(MixtureParameters(**parts, model=model))
-    rows = problem.rows
-    if "means" not in parts and settings.start.responsibilities is None:
-        rows = precise_half(rows, K)
-    statistics = _start_statistics(rows, settings, seed)
-    if rows.errors:
-        statistics = without_errors(problem, rows, problem.beginning(e_step, statistics).parameters)
-    if not parts:
-        return statistics
-    begin = problem.beginning(e_step, statistics)
-    return begin._replace(parameters=begin.parameters.with_other(**parts))
-
-
-def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
-    how, objective, n_threads = settings.start, settings.objective.for_starts, settings.n_threads
-    moments = objective.model.moments
-    if "means" in how.parts:
-        return from_means(source.without_gaps, how.parts["means"], moments, n_threads=n_threads)
-    if how.responsibilities is not None:
-        return from_responsibilities(source.without_gaps, how.responsibilities(seed), moments, n_threads=n_threads)
-    request = StartRequest(settings.n_components, objective, n_threads)
-    return start_statistics(source, request, how.method, np.random.default_rng(seed))
-
-
-# --- Rows whose errors are known -----------------------------------------------------------------
-
-
-def precise_half(source: Source, n_components: int) -> Source:
-    """Return the half of the rows with the smallest errors, in units of the columns; of few rows or no errors, all."""
-    errors, n = source.errors, source.n_used // 2
-    if not errors or n < _ENOUGH * n_components:
-        return source
-    low, high = source.survey.box
-    units = np.where(high > low, high - low, np.inf)
-    sizes = np.square(np.sqrt(errors.variances) / units).sum(axis=1)
-    size = np.where(source.weights > 0, sizes[errors.codes], np.inf)
-    return source.part(np.sort(np.argsort(size, kind="stable")[: min(n, _MOST)]))
-
-
-def without_errors(problem: Problem, start: Source, mixture: MixtureParameters) -> SufficientStatistics:
-    """Return the statistics of a mixture of rows without their errors, which were part of it at the start."""
-    errors, (K, d) = start.errors, mixture.means.shape
-    with EStep(start.without_gaps, mixture.model.layout, n_threads=problem.n_threads) as e_step:
-        responsibilities = e_step.rows(mixture.whitened(), responsibilities=True).responsibilities
-    assert responsibilities is not None  # they were asked for
-    shares = np.full((len(errors.covariances), K), np.finfo(np.float64).tiny)
-    np.add.at(shares, errors.codes, responsibilities * start.weights[:, None])
-    mean_errors = np.tensordot((shares / shares.sum(axis=0)).T, errors.stored(FULL), 1)
-    covariances = _without(mixture.model.layout.dense(mixture.covariances, K, d), mean_errors)
-    counts = mixture.weights * problem.rows.survey.weight
-    moments = FULL, mixture.means, counts, np.zeros((K, d)), counts[:, None, None] * covariances
-    return SufficientStatistics(*moments, 0.0, float(counts.sum())).reduced(problem.objective.model.moments)
-
-
-def _without(covariances: Array, errors: Array) -> Array:
-    """Return covariances less those of errors, which leave at least a share in every direction."""
-    whiteners, _ = FULL.whiten(np.ascontiguousarray(covariances), covariances.shape[1])
-    with np.errstate(over="ignore", invalid="ignore"):  # of errors beside which a covariance is nothing
-        shares = np.nan_to_num(whiteners @ errors @ whiteners.transpose(0, 2, 1))
-        shares = np.clip(shares, -_MOST_SHARES, _MOST_SHARES)
-    values, axes = np.linalg.eigh(shares)
-    roots = np.linalg.solve(whiteners, axes * np.sqrt(1 - np.clip(values, 0, 1 - _LEAST_LEFT))[:, None])
-    return np.asarray(roots @ roots.transpose(0, 2, 1))
+def _weights_under(mixture: MixtureParameters, problem: Problem, share: float) -> Array:
+    """Return the weights of the rows, less those of the least density."""
+    with problem.e_step() as e_step:
+        values = e_step.rows(mixture.whitened(), log_evidence=True).log_evidence
+    assert values is not None  # it was asked for
+    return trimmed(problem.rows.weights, values, share)

@@ -12,10 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._exceptions import warn
-from gmm._fitting.sampling import kmeans_plusplus, sampled
-from gmm._fitting.starts import from_means, lloyd
+from gmm._fitting.sampling import sampled
+from gmm._fitting.starts import (
+    LEAST_NOISE,
+    ROUGHLY,
+    FitSettings,
+    StartSettings,
+    from_means,
+    kmeans_centres,
+    noisy_start,
+    start_statistics,
+)
 from gmm._passes.e_step import EStep
-from gmm._passes.problem import Problem, SolverSettings
+from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._rows.entrance import Names
 from gmm._rows.sources import ArraySource, Fill, Pattern, Source
 from gmm._text.words import listed
@@ -27,16 +36,16 @@ from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Singular
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import FLAT, NormalInverseWishart, Prior, has_variances
+from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
 _LARGEST = 100  # features of which a full covariance is fitted
 _PAIRS_SHOWN = 4
 _NUMBERS_AT_ONCE, _GROUPS = 1 << 12, 64  # in the matrices of patterns that are prepared together, and such groups
-_ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
-FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
+_FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
 
 
-def one_component(problem: Problem, settings: SolverSettings = FINELY) -> MixtureParameters:
+def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> MixtureParameters:
     """Fit a single component.
 
     Raises
@@ -54,6 +63,24 @@ def one_component(problem: Problem, settings: SolverSettings = FINELY) -> Mixtur
         return problem.run(e_step, begin, settings).go().result.parameters
 
 
+def one_beside_noise(problem: Problem) -> MixtureParameters:
+    """Fit a single component beside the problem's noise.
+
+    Raises
+    ------
+    SingularMatrixError
+        If its covariance is singular, and there is no ridge.
+    """
+    settings = FitSettings(1, problem.objective, problem.n_threads, StartSettings("kmeans"))
+
+    def whole(sample: ArraySource) -> SufficientStatistics:
+        return start_statistics(sample, settings, np.random.default_rng(0))
+
+    begin = noisy_start(problem, 1, LEAST_NOISE, whole, np.random.default_rng(0))
+    with problem.e_step() as e_step:
+        return problem.run(e_step, Beginning(begin), _FINELY).go().result.parameters
+
+
 def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n_threads: int | None = None) -> Source:
     """Return rows with their gaps filled for the starts of fits of `models`, given what is there, under one Gaussian.
 
@@ -65,7 +92,7 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
     one_model = stored_as(FULL if source.n_features <= _LARGEST else DIAGONAL)
     problem = Problem(source, Objective(one_model, ridge), n_threads)
     try:
-        one = one_component(problem, _ROUGHLY).whitened()
+        one = one_component(problem, ROUGHLY).whitened()
     except SingularMatrixError:
         return source
     return source.with_fill(_filling(one, source.patterns, spread=any(model.layout is FULL for model in models)))
@@ -183,8 +210,8 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
         scale = sample.rows.std(axis=0)
         scale[scale == 0] = scale.max() or 1.0
     centred = ArraySource((sample.rows - centre) / scale, sample.sample_weight)
-    seeds = kmeans_plusplus(centred.rows, centred.weights, n_components, rng)
-    statistics = from_means(centred, lloyd(centred, seeds, n_threads=n_threads), DIAGONAL, n_threads=n_threads)
+    centres = kmeans_centres(centred, n_components, rng, n_threads)
+    statistics = from_means(centred, centres, DIAGONAL, n_threads=n_threads)
     n = statistics.weight
     variances = statistics.scatter.sum(axis=0) / max(n - n_components, n / 2)
     variances[variances <= (_ROUNDING * np.finfo(np.float64).eps * np.abs(sample.rows / scale).max()) ** 2] = 0.0

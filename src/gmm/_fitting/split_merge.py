@@ -7,18 +7,22 @@ pass and arithmetic on statistics, without random numbers, and kept only if they
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._fitting.racing import is_hopeless
+from gmm._fitting.degenerate import degenerate_under
+from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
+from gmm._fitting.starts import FitSettings, is_hopeless, sampled_by_class
 from gmm._passes.e_step import ComponentDiagnostics, EStep
-from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.problem import Beginning, Problem
 from gmm._passes.solver import Iteration, Refinement, SolverResult
-from gmm._values.layouts import Array, Layout, SingularMatrixError
-from gmm._values.parameters import MixtureParameters
+from gmm._rows.sources import ArraySource, Source
+from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
@@ -37,7 +41,6 @@ _EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 _MOST_GAIN = 1e300  # nats: whatever is added to it is a number
 
 Watch = Callable[[Iteration], bool]
-Degenerate = Callable[[MixtureParameters, SufficientStatistics | None], NDArray[np.bool_]]
 
 
 class MoveContext(NamedTuple):
@@ -87,51 +90,87 @@ class Refined(NamedTuple):
     tally: Tally = Tally()
 
 
-class SplitMerge:
-    """A search for moves that improve a solution, and the passes it takes.
+def split_merged(
+    source: Source,
+    settings: FitSettings,
+    best: SolverResult,
+    e_step: EStep,
+    *,
+    callback: Watch,
+    stop_requested: Callable[[], bool],
+    sample: ArraySource | None = None,
+    before: Refined | None = None,
+    keep: Callable[[Refined], object] = lambda refined: None,
+) -> SolverResult:
+    """Return the best solution that moves reach from a result, higher and without degenerate components, or itself.
 
-    `context` has all rows, `screen` a sample on which moves are tried first. `degenerate` returns which components of a
-    mixture are degenerate, (K,). `callback` is called after each pass, and a truthy return value ends the run of the
-    move; `stop_requested` is asked after each move whether to return the best solution so far. `keep` is called after
-    each move with how far the search has come.
+    Of many rows, moves are tried on a sample first.
+
+    Parameters
+    ----------
+    source : Source
+        All rows.
+    settings : FitSettings
+    best : SolverResult
+        Where a run has converged.
+    e_step : EStep
+        Open over `source`.
+    callback : callable
+        Called after each pass of a move; a truthy return value ends the run of the move.
+    stop_requested : callable
+        Asked after each move whether to return the best solution so far.
+    sample : ArraySource, optional
+        The sample; drawn here if None.
+    before : Refined, optional
+        How far the search had come, from where it continues.
+    keep : callable
+        Called after each move with how far the search has come.
     """
+    if best.parameters.n_components == 1 or settings.solver.max_iter == 0:
+        return best
+    share = sampled_share(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
+    objective = settings.objective.for_mixture(best.parameters)
+    context, screen = MoveContext(Problem(source, objective, settings.n_threads, repair_empty=False), e_step), None
+    with ExitStack() as stack:
+        if share < LARGEST_SHARE:
+            rng = np.random.default_rng(0)  # the same for every seed: a refinement is a function of the rows
+            if source.known:
+                sample = sampled_by_class(source, rng)
+            elif sample is None:
+                sample = sampled(source, settings.n_components, rng)
+            on_sample = context.problem._replace(rows=sample)
+            screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
+        search, now = (
+            _Search(context, screen, settings, best.trace.start, callback, stop_requested, keep),
+            before or Refined(best),
+        )
+        search.tally = now.tally
+        while len(now.moves) < _MOST_ROUNDS and (better := search.improved(now)) is not None:
+            now = better
+            keep(now)
+    refinement = Refinement(now.moves, search.tally.tried, len(best.trace) + search.tally.passes)
+    return now.best._replace(trace=replace(now.best.trace, refinement=refinement))
+
+
+class _Search:
+    """A search for moves, and the passes it takes."""
 
     def __init__(
         self,
         context: MoveContext,
-        degenerate: Degenerate,
-        settings: SolverSettings,
-        *,
         screen: MoveContext | None,
+        settings: FitSettings,
+        start: int,
         callback: Watch,
         stop_requested: Callable[[], bool],
-        keep: Callable[[Refined], object] = lambda refined: None,
+        keep: Callable[[Refined], object],
     ) -> None:
-        self._context = context
-        self._screen = screen
-        self._degenerate = degenerate
-        self._settings = settings
-        self._callback = callback
-        self._stop_requested = stop_requested
-        self._keep = keep
-        self._tally = Tally()
+        self._context, self._screen, self._solver, self._start = context, screen, settings.solver, start
+        self._degenerate = partial(degenerate_under, settings.objective, context.problem.rows)
+        self._callback, self._stop_requested, self._keep = callback, stop_requested, keep
+        self.tally = Tally()
 
-    def refined(self, result: SolverResult, before: Refined | None = None) -> SolverResult:
-        """Return the best solution that moves reach from a result, higher and without degenerate components, or itself.
-
-        The search continues from where it had come `before`.
-        """
-        if result.parameters.n_components == 1 or self._settings.max_iter == 0:
-            return result
-        now = before or Refined(result)
-        self._tally = now.tally
-        while len(now.moves) < _MOST_ROUNDS and (better := self._improved(now)) is not None:
-            now = better
-            self._keep(now)
-        refinement = Refinement(now.moves, self._tally.tried, len(result.trace) + self._tally.passes)
-        return now.best._replace(trace=replace(now.best.trace, start=result.trace.start, refinement=refinement))
-
-    def _improved(self, before: Refined) -> Refined | None:
+    def improved(self, before: Refined) -> Refined | None:
         """Return the end of the first move that leads higher, or None if none of a few does."""
         best = before.best
         where = self._screen or self._context
@@ -143,7 +182,7 @@ class SplitMerge:
         self._count(1, where)
         sums_without: dict[int, SufficientStatistics] = {}
         degenerate = self._degenerate(best.parameters, best.statistics)
-        least = best.lower_bound + max(self._settings.tolerance, _LEAST_GAIN)
+        least = best.lower_bound + max(self._solver.tolerance, _LEAST_GAIN)
         owners = where.problem.rows.known.owner_of_each(best.parameters.n_components)
         promising = moves(diagnostics, degenerate, owners, best.parameters.fixed.components)
         for number, move in enumerate(promising, start=1):
@@ -151,10 +190,11 @@ class SplitMerge:
                 sums_without[move.dropped] = without(where.e_step, whitened, move.dropped)
                 self._count(1, where)
             if number <= before.failed:
-                self._tally = before.tally  # which counts the passes up to here, that were made again
+                self.tally = before.tally  # which counts the passes up to here, that were made again
                 continue
-            statistics = split_along(sums_without[move.dropped], move.split, move.dropped, layout, principal, move.axis)
-            self._tally = self._tally._replace(tried=self._tally.tried + 1)
+            step = OFFSET * layout.deviation(principal, move.split, move.axis, best.parameters.n_features)
+            statistics = sums_without[move.dropped].split(move.split, move.dropped, step)
+            self.tally = self.tally._replace(tried=self.tally.tried + 1)
             end = self._followed(statistics, base.lower_bound, least, where)
             if self._stop_requested():
                 return None
@@ -163,10 +203,10 @@ class SplitMerge:
                 and end.lower_bound > least
                 and not self._degenerate(end.parameters, end.statistics).any()
             ):
-                step = move.dropped, move.split, end.lower_bound - best.lower_bound
-                return Refined(end, (*before.moves, step), 0, self._tally)
+                kept = move.dropped, move.split, end.lower_bound - best.lower_bound
+                return Refined(end, (*before.moves, kept), 0, self.tally)
             if number < len(promising):
-                self._keep(before._replace(failed=number, tally=self._tally))
+                self._keep(before._replace(failed=number, tally=self.tally))
         return None
 
     def _followed(
@@ -176,62 +216,39 @@ class SplitMerge:
         try:
             begin: Beginning | SufficientStatistics = statistics
             if self._screen is not None:
-                screened = self._run(where, begin, _SCREENING, self._watch(min(base, least)))
+                screened = self._run(where, begin, _SCREENING, min(base, least))
                 if screened.lower_bound < min(base, least):
                     return None
                 begin = Beginning(screened.parameters)
-            return self._run(self._context, begin, self._settings.max_iter, self._watch(least))
+            return self._run(self._context, begin, self._solver.max_iter, least)
         except SingularMatrixError:
             return None
 
-    def _watch(self, target: float) -> Watch:
-        """Return what ends a run that will not reach `target`, or reaches it by a degenerate component."""
-        bounds: list[float] = []
+    def _run(
+        self, where: MoveContext, begin: Beginning | SufficientStatistics, passes: int, target: float | None = None
+    ) -> SolverResult:
+        """Make a run, which is left if it will not reach a target, or reaches it by a degenerate component."""
+        self.tally = self.tally._replace(runs=self.tally.runs + 1)
+        number, bounds = self.tally.runs, list[float]()
 
-        def gives_up(iteration: Iteration) -> bool:
+        def callback(iteration: Iteration) -> bool:
+            if self._callback(iteration._replace(move=number)):
+                return True
+            if target is None:
+                return False
             bounds.append(max([iteration.lower_bound, *bounds[-1:]]))  # a rejected trial is lower
-            if len(bounds) % _CHECKED == 0 and self._degenerate(iteration.parameters, None).any():
+            if len(bounds) % _CHECKED == 0 and self._degenerate(iteration.parameters).any():
                 return True
             return len(bounds) >= _FIRST_JUDGED and is_hopeless(bounds, target)
 
-        return gives_up
-
-    def _run(
-        self,
-        where: MoveContext,
-        begin: Beginning | SufficientStatistics,
-        passes: int,
-        watch: Watch = lambda iteration: False,
-    ) -> SolverResult:
-        self._tally = self._tally._replace(runs=self._tally.runs + 1)
-        number = self._tally.runs
-
-        def callback(iteration: Iteration) -> bool:
-            return self._callback(iteration._replace(move=number)) or watch(iteration)
-
-        settings = self._settings._replace(max_iter=passes)
-        result = where.problem.run(where.e_step, begin, settings, callback=callback).go().result
+        settings = self._solver._replace(max_iter=passes)
+        result = where.problem.run(where.e_step, begin, settings, start=self._start, callback=callback).go().result
         closing = len(result.trace) == passes and not result.trace.converged
         self._count(len(result.trace) + closing, where)
         return result
 
     def _count(self, passes: int, where: MoveContext) -> None:
-        self._tally = self._tally._replace(passes=self._tally.passes + passes * where.share)
-
-
-def split_along(
-    statistics: SufficientStatistics,
-    component: int,
-    into: int,
-    layout: Layout,
-    principal: Array,
-    axis: int,
-    *,
-    offset: float = OFFSET,
-) -> SufficientStatistics:
-    """Split a component in two along an axis of `principal`, the means 2·`offset` standard deviations apart."""
-    deviation = layout.deviation(principal, component, axis, statistics.first.shape[1])
-    return statistics.split(component, into, offset * deviation)
+        self.tally = self.tally._replace(passes=self.tally.passes + passes * where.share)
 
 
 def moves(
@@ -242,18 +259,28 @@ def moves(
 ) -> list[Move]:
     """Return the moves worth trying, by falling promise; if there are degenerate components, each drops one of them.
 
-    Components are dropped and split within the class of their `owners`, (K,); those of which something is `fixed` are
-    not dropped. See `drop_losses` and `split_gains`.
+    Components are dropped and split within the class of their `owners`, (K,), and none comes up often; those of which
+    something is `fixed` are not dropped. See `drop_losses` and `split_gains`.
     """
-    counts = diagnostics.statistics.counts
-    loss, gain = drop_losses(diagnostics), split_gains(diagnostics)
+    K, loss, gain = len(owners), drop_losses(diagnostics), split_gains(diagnostics)
     axes = np.argsort(-gain, axis=1, kind="stable")[:, :_AXES]
     promise = np.take_along_axis(gain, axes, axis=1) - loss[:, None, None]
-    forbidden = np.eye(len(counts), dtype=bool) | (owners[:, None] != owners) | fixed[:, None]
+    forbidden = np.eye(K, dtype=bool) | (owners[:, None] != owners) | fixed[:, None]
     if degenerate.any():
         forbidden |= ~degenerate[:, None]
     promise[forbidden] = -np.inf
-    return _ranked(promise, axes)
+    most_dropped, most_split = (max(each, -(-_TRIES // K)) for each in (_EACH_DROPPED, _EACH_SPLIT))
+    dropped, split = [0] * K, [0] * K
+    ranked: list[Move] = []
+    for flat in np.argsort(-promise, axis=None, kind="stable"):
+        j, k, number = (int(i) for i in np.unravel_index(flat, promise.shape))
+        if promise[j, k, number] == -np.inf or len(ranked) == _TRIES:
+            break
+        if dropped[j] < most_dropped and split[k] < most_split:
+            dropped[j] += 1
+            split[k] += 1
+            ranked.append(Move(j, k, int(axes[k, number]), float(promise[j, k, number])))
+    return ranked
 
 
 def drop_losses(diagnostics: ComponentDiagnostics) -> Array:
@@ -282,20 +309,3 @@ def split_gains(diagnostics: ComponentDiagnostics) -> Array:
     with np.errstate(over="ignore"):  # of rows very far away
         gain = np.maximum(second - 1, 0) ** 2 / 4 + third**2 / 12 + (fourth - 6 * second + 3) ** 2 / 48
     return np.asarray(np.minimum(gain, _MOST_GAIN) * (counts / weight)[:, None])
-
-
-def _ranked(promise: Array, axes: NDArray[np.intp]) -> list[Move]:
-    """Return the first of all (j, k, axis), given `axes` (K, _) for each k, limiting how often a component comes up."""
-    K = len(promise)
-    most_dropped, most_split = (max(each, -(-_TRIES // K)) for each in (_EACH_DROPPED, _EACH_SPLIT))
-    dropped, split = [0] * K, [0] * K
-    ranked: list[Move] = []
-    for flat in np.argsort(-promise, axis=None, kind="stable"):
-        j, k, number = (int(i) for i in np.unravel_index(flat, promise.shape))
-        if promise[j, k, number] == -np.inf or len(ranked) == _TRIES:
-            break
-        if dropped[j] < most_dropped and split[k] < most_split:
-            dropped[j] += 1
-            split[k] += 1
-            ranked.append(Move(j, k, int(axes[k, number]), float(promise[j, k, number])))
-    return ranked

@@ -19,7 +19,8 @@ from gmm._estimators.criteria import CRITERIA, title
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import InvalidParameterError, raisable
-from gmm._fitting.starts import Ward
+from gmm._fitting.sampling import sampled
+from gmm._fitting.starts import hierarchy_of, views_of
 from gmm._passes.solver import Trace
 from gmm._plotting.scene import fitted_mixture, literal, split_pipeline
 from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_of_labels, own_figure
@@ -36,7 +37,7 @@ from gmm._uses.overlap import CombinedComponents, clusters_after
 from gmm._uses.standard_errors import StandardErrors
 from gmm._validation.parameters import check_is_fitted, check_random_state
 from gmm._validation.scalars import check_choice, check_whole
-from gmm._values.layouts import Array
+from gmm._values.layouts import FULL, Array
 
 _APART = 0.045  # least distance between two labels, as a fraction of the Axes' height
 _COLOUR = colours(1)[0]
@@ -870,12 +871,13 @@ def plot_hierarchy(
         heights, leaves, what = np.arange(1.0, m), [*map(str, range(m))], counted(m, "component")
     else:
         source = as_one_array(as_source(of, estimator=plot_hierarchy.__name__)[0], "a picture")
-        ward = Ward.of(source, check_random_state(random_state))
+        rng = check_random_state(random_state)
+        ward = hierarchy_of(views_of(sampled(source, 1, rng), FULL)[1], rng)
         n, weight, suggestion = len(ward.weight), ward.weight.sum(), 1
         m = min(n, _MOST_LEAVES)
-        clusters = ward.hierarchy.clusters(m)
-        merges = clusters[ward.hierarchy.merges[n - m :]]
-        heights = np.sqrt(2 * weight * ward.hierarchy.costs[n - m :])
+        clusters = ward.clusters(m)
+        merges = clusters[ward.merges[n - m :]]
+        heights = np.sqrt(2 * weight * ward.costs[n - m :])
         leaves = [*map(amount, np.bincount(clusters, ward.weight))]
         what = ("" if weight == source.n_rows else f"{amount(weight)} of ") + counted(source.n_rows, "row")
     n_clusters = check_whole(suggestion if n_clusters is None else n_clusters, "n_clusters", 1, m)

@@ -8,11 +8,18 @@ from functools import cache, lru_cache
 import numpy as np
 
 from gmm._fitting.degenerate import Judge
-from gmm._fitting.fit import FitSettings
-from gmm._fitting.noisy import dense_parts, start_of_heavy_tails
-from gmm._fitting.racing import Start
-from gmm._fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
-from gmm._fitting.starts import STARTS, Course, Portfolio, Schedule, StartRequest, schedule_for
+from gmm._fitting.split_merge import OFFSET, drop_losses, split_gains, without
+from gmm._fitting.starts import (
+    STARTS,
+    FitSettings,
+    Portfolio,
+    RaceRows,
+    Schedule,
+    Start,
+    dense_parts,
+    schedule_for,
+    start_of_heavy_tails,
+)
 from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._rows.sources import ArraySource
 from gmm._selection.request import Request
@@ -85,8 +92,8 @@ class Starts:
         layouts = list(dict.fromkeys(model.for_starts.moments for model in request.models))
         of_diagonals = set(layouts) == {DIAGONAL, SPHERICAL}
         self.moments = layouts[0] if len(layouts) == 1 else DIAGONAL if of_diagonals else FULL
-        objective, n_threads = Objective(request.models[0], template.reg_covar), template.n_threads
-        self._request = StartRequest(1, objective, n_threads, moments=self.moments)
+        n_threads = template.n_threads
+        self._settings = FitSettings(1, Objective(stored_as(self.moments), template.reg_covar), n_threads)
         self._partitions = lru_cache(_REMEMBERED)(self._partitions_over)
         self._portfolios = [
             Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads)
@@ -100,8 +107,8 @@ class Starts:
             first = number == 0
             starts = [start for each in portfolios for start in each.partitions(n_components, rng, first=first)]
         else:
-            request = self._request._replace(n_components=n_components)
-            starts = [self._start(each.sample, request, rng) for each in portfolios]
+            settings = self._settings._replace(n_components=n_components)
+            starts = [self._start(each.sample, settings, rng) for each in portfolios]
         return [self._in_places(start) for start in starts]
 
     def _in_places(self, start: SufficientStatistics) -> SufficientStatistics:
@@ -121,19 +128,19 @@ class Starts:
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> Start:
         """Return one start of a cell by itself, another one for each `number`."""
         K = settings.n_components
-        request, (sample, rng) = StartRequest(K, settings.objective.for_starts, n_threads), self._drawn(K, number)
+        settings, (sample, rng) = settings._replace(n_threads=n_threads), self._drawn(K, number)
         if settings.objective.tails:
             on_sample = settings.problem(self._portfolios[0].sample)
-            begun = start_of_heavy_tails(on_sample, K, lambda rows: self._start(rows, request, rng), rng)
+            begun = start_of_heavy_tails(on_sample, K, lambda rows: self._start(rows, settings, rng), rng)
             if begun is not None:
                 return begun
             _, rng = self._drawn(K, number)
         if self._several:
-            problem = request.problem(sample)
+            problem = settings.start_problem(sample)
             free = stored_as(problem.objective.model.moments)
             partitions = self._partitions(K, number, free, schedule_for(problem, K))
             return self._in_places(partitions.winner(problem, Judge.LIKELIHOOD))
-        return self._in_places(self._start(sample, request, rng))
+        return self._in_places(self._start(sample, settings, rng))
 
     def _drawn(self, n_components: int, number: int) -> tuple[ArraySource, np.random.Generator]:
         """Return the rows of a fresh start, and what draws it."""
@@ -141,9 +148,9 @@ class Starts:
         rng = np.random.default_rng([self._seeds[0], n_components, number])
         return portfolios[number % len(portfolios)].sample, rng
 
-    def _partitions_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> Course:
+    def _partitions_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> RaceRows:
         sample, rng = self._drawn(n_components, number)
-        return Course.over(sample, free.moments, n_components, schedule, rng)
+        return RaceRows(sample, free.moments, n_components, schedule, rng)
 
     def halfway(self, statistics: SufficientStatistics, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return the mean of a solution's statistics and of those of a random partition."""
@@ -174,8 +181,9 @@ def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, off
     measured = K > 1 and _measured(parameters)
     gains = split_gains(diagnostics) if measured else _widths(parameters, layout, principal)
     axes = gains.argmax(axis=1)
-    worst = np.argsort(-gains.max(axis=1), kind="stable")[:_SPLITS]
-    return [split_along(statistics, int(k), K, layout, principal, int(axes[k]), offset=offset) for k in worst]
+    worst = np.argsort(-gains.max(axis=1), kind="stable")[:_SPLITS].tolist()
+    steps = (offset * layout.deviation(principal, k, int(axes[k]), parameters.n_features) for k in worst)
+    return [statistics.split(k, K, step) for k, step in zip(worst, steps, strict=True)]
 
 
 def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters) -> Sequence[Start]:

@@ -22,9 +22,9 @@ from gmm._estimators.criteria import CRITERION, HELD_OUT, least, title
 from gmm._estimators.outcome import ill_defined
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Judge, degenerate_under, fewest_rows
-from gmm._fitting.fit import FitSettings, split_merged
-from gmm._fitting.racing import RECENT, Start, first_runs, foreseen_gain, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
+from gmm._fitting.split_merge import split_merged
+from gmm._fitting.starts import RECENT, FitSettings, Start, first_runs, foreseen_gain, is_hopeless
 from gmm._lazy import cached_property
 from gmm._log import LOGGER
 from gmm._passes.e_step import ComponentDiagnostics, EStep, result_of, submitted

@@ -184,7 +184,9 @@ def _out_of_fold(estimator: GaussianMixture, rows: _Rows, number: int | None = N
                 estimator.fit(training.rows, sample_weight=training.sample_weight, labels=labels)
         except (SingularMatrixError, ArithmeticError):
             return None
-        if degenerate_components(fitted_parameters(estimator), Resolution.of(training, estimator.reg_covar)).any():
+        if degenerate_components(
+            fitted_parameters(estimator), Resolution.from_source(training, estimator.reg_covar)
+        ).any():
             return None
         held = rows.values[is_held]
         if labels is None:

@@ -22,9 +22,9 @@ from gmm._estimators import criteria
 from gmm._estimators.estimated import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
-from gmm._fitting.racing import Start
 from gmm._fitting.sampling import start_seeds
 from gmm._fitting.split_merge import OFFSET
+from gmm._fitting.starts import Start
 from gmm._kernel.first_look import distinct_rows
 from gmm._passes.e_step import CELLS_WORTH_THREADS, ComponentDiagnostics, Totals, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint

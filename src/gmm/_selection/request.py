@@ -16,8 +16,9 @@ from gmm._estimators.factors import stored_beside
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Judge
-from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
+from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.moments import prior_of
+from gmm._fitting.starts import FitSettings, StartSettings
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import suggestion
 from gmm._validation.combinations import check_together, refuse
@@ -26,7 +27,7 @@ from gmm._validation.given import (
     check_fixed_start,
     check_fixed_table,
     check_given_prior,
-    check_max_ratio,
+    check_limits,
     check_means_init,
     check_precisions_init,
     check_ridge,
@@ -225,7 +226,8 @@ class Request(NamedTuple):
         template, kind = self.template, (parameters.model, parameters.tails.name, parameters.n_components > 1)
         if kind not in self.of_one:
             scorer = Scorer(parameters, template.n_threads)
-            self.of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, template.max_ratio)
+            limits = check_limits(template, parameters.model, 1)
+            self.of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, **limits)
         return self.of_one[kind]
 
     @property
@@ -257,8 +259,8 @@ class Request(NamedTuple):
         (K, model, tails), template = key, self.template
         accelerated = template.acceleration is not None
         prior = prior_of(template.prior, model, K, rows, n_threads, accelerated=accelerated)
-        max_ratio = check_max_ratio(template.max_ratio, model, K)
-        objective = Objective(model, template.reg_covar, prior, self.noise, tails=tails, max_ratio=max_ratio)
+        limits = check_limits(template, model, K)
+        objective = Objective(model, template.reg_covar, prior, self.noise, tails=tails, **limits)
         if self.fixed is not None:
             objective = objective.with_anchor(self.fixed.anchor(K, model))
         settings, tol = settings_of(template, objective, StartSettings(method=str(template.init_params))), self.tol
@@ -473,6 +475,6 @@ def check_cells(
         )
     check_ridge(template.reg_covar, source.survey.weight)
     for name in types:
-        check_max_ratio(template.max_ratio, covariance_model(name), max(counts))
+        check_limits(template, covariance_model(name), max(counts))
     check_given_prior(template.prior, [covariance_model(name) for name in types], source.survey.centre)
     refuse("max_ratio", {"standardize": template.max_ratio is not None and standardize})

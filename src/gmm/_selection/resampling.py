@@ -22,9 +22,9 @@ from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import ConvergenceWarning, warn
 from gmm._fitting.degenerate import Resolution, degenerate_components
-from gmm._fitting.racing import Start, best_of, has_degenerate, short_runs
 from gmm._fitting.sampling import common_seed, start_seeds
 from gmm._fitting.split_merge import OFFSET
+from gmm._fitting.starts import Start, best_of, has_degenerate, short_runs
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Problem
 from gmm._public import publish
@@ -43,7 +43,7 @@ from gmm._selection.request import (
 from gmm._selection.standard import comparable_fits, in_other_units, log_volume
 from gmm._text.words import counted
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_max_ratio
+from gmm._validation.given import check_limits
 from gmm._validation.parameters import check_callback, check_random_state
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_real, check_whole, is_whole
@@ -482,7 +482,7 @@ class _Fits(NamedTuple):
                 break
             with suppress(SingularMatrixError):
                 fit = start.fit(rows)
-                loglik, of_rows = fit.log_likelihood(rows), Resolution.of(source, fit.reg_covar)
+                loglik, of_rows = fit.log_likelihood(rows), Resolution.from_source(source, fit.reg_covar)
                 if loglik > highest and not degenerate_components(fitted_parameters(fit), of_rows).any():
                     best, highest = fit, loglik
         if best is None:
@@ -493,8 +493,8 @@ class _Fits(NamedTuple):
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
         parameters = fitted_parameters(null)
         source = _source(rows)
-        max_ratio = check_max_ratio(null.max_ratio, parameters.model, self.n_components + 1)
-        objective = Objective(parameters.model, null.reg_covar, max_ratio=max_ratio).for_mixture(parameters)
+        limits = check_limits(null, parameters.model, self.n_components + 1)
+        objective = Objective(parameters.model, null.reg_covar, **limits).for_mixture(parameters)
         problem = Problem(source, objective, self.parameters["n_threads"])
         splits: Iterable[Start]
         if parameters.model.stored_whole:
@@ -504,8 +504,7 @@ class _Fits(NamedTuple):
             splits = [grown.split(k, K, OFFSET * layout.widest(covariances, k, d)) for k in range(K)]
         else:
             splits = splits_of_widest(parameters, OFFSET)
-        results = short_runs(problem, splits, _SPLIT_PASSES)
-        best = results[best_of(problem, results)]
+        best = best_of(problem, short_runs(problem, splits, _SPLIT_PASSES))
         return None if best is None or has_degenerate(problem, best) else best.parameters
 
     def _with_halves(self, null: GaussianMixture) -> GaussianMixture:

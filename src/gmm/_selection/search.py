@@ -24,9 +24,10 @@ from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import remaining_passes, warn_of_light_rows
 from gmm._estimators.scorer import Scorer
-from gmm._fitting.fit import FitSettings, Journal, fit_mixture
+from gmm._fitting.fit import Journal, fit_mixture
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.sampling import common_seed, sample_indices
+from gmm._fitting.starts import FitSettings
 from gmm._passes.problem import Beginning
 from gmm._passes.solver import Iteration, PassRecord, SolverResult
 from gmm._persistence import Writable

@@ -144,12 +144,12 @@ def distance(
     n_samples, rng = check_n_samples(n_samples), check_random_state(random_state)
     a, b, unit = _in_one_unit(f, g)
     if kind == _WASSERSTEIN:
-        plan, cost = _transport(f.weights, g.weights, of_all(bures, a, b))
+        plan, cost = _transport(f.weights, g.weights, for_all_pairs(bures, a, b))
         value = unit * float(np.sqrt(cost))
         return Distance(value, 0.0, value, value, plan)
     if kind == _KULLBACK_LEIBLER:
         ratios = _log_ratios(f, g, f, n_samples, rng)
-        return _within(*_mean(ratios), *_divergence_bounds(*_present(f, a), *_present(g, b)))
+        return _bounded(*_mean(ratios), *_divergence_bounds(*_present(f, a), *_present(g, b)))
     # ∫ √(f g) is the mean of √(f g) / h over draws of h = (f + g) / 2, which is between 0 and 1.
     halves = [_log_ratios(f, g, each, (n_samples + 1) // 2, rng) for each in (f, g)]
     ratios = np.abs(np.concatenate(halves))
@@ -158,7 +158,7 @@ def distance(
     if np.isfinite(most):
         common, error = _mean(np.exp(logs - most))
         value, error = 0.0 - most - float(np.log(common)), error / common
-    return _within(value, error, *_common_bounds(*_present(f, a), *_present(g, b)))
+    return _bounded(value, error, *_common_bounds(*_present(f, a), *_present(g, b)))
 
 
 def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
@@ -205,7 +205,7 @@ def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
     a, b, _ = _in_one_unit(fitted_parameters(model), fitted_parameters(other))
     check_same_names(model, other)
     with np.errstate(all="ignore"):
-        costs = np.fmin(of_all(bhattacharyya, a, b), _FAR)
+        costs = np.fmin(for_all_pairs(bhattacharyya, a, b), _FAR)
     apart = costs > _APART
     ranks = np.unique(costs[apart], return_inverse=True)[1]
     costs[apart] = _APART + ranks / costs.size
@@ -273,7 +273,7 @@ def _mean(values: Array) -> tuple[float, float]:
     return float(values.mean()), float(values.std() / np.sqrt(len(values)))
 
 
-def _within(value: float, error: float, low: float, high: float) -> Distance:
+def _bounded(value: float, error: float, low: float, high: float) -> Distance:
     """Return a mean over draws between its bounds, or the exact value where these meet."""
     low, high = (0.0 if np.isnan(low) else low), (np.inf if np.isnan(high) else high)  # after overflows
     if low == high or high - low <= _MEET * max(low, 1.0):
@@ -286,7 +286,7 @@ def _within(value: float, error: float, low: float, high: float) -> Distance:
 def _present(mixture: MixtureParameters, components: Gaussians) -> tuple[Array, Gaussians]:
     """Return the weights and the components that have any weight."""
     there = mixture.weights > 0
-    return mixture.weights[there], components.at(there)
+    return mixture.weights[there], components.subset(there)
 
 
 @np.errstate(all="ignore")
@@ -294,8 +294,8 @@ def _divergence_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians
     """Return bounds of the Kullback–Leibler divergence of two mixtures."""
     from scipy.special import logsumexp, xlogy
 
-    apart, within = of_all(kullback_leibler, a, b), of_all(kullback_leibler, a, a)
-    common = of_all(log_overlap, a, b)
+    apart, within = for_all_pairs(kullback_leibler, a, b), for_all_pairs(kullback_leibler, a, a)
+    common = for_all_pairs(log_overlap, a, b)
     entropies = 0.5 * a.n_features * (1 + np.log(2 * np.pi)) - a.log_determinants
     of_own, of_other = logsumexp(-within, b=weights, axis=1), logsumexp(common, b=others, axis=1)
     low = max(float(weights @ (of_own - entropies - of_other)), 0.0)
@@ -317,7 +317,7 @@ def _divergence_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians
 @np.errstate(all="ignore")
 def _common_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians) -> tuple[float, float]:
     """Return bounds of Bhattacharyya's distance of two mixtures, by ∫ √(f_a g_b) of their components."""
-    apart = of_all(bhattacharyya, a, b)
+    apart = for_all_pairs(bhattacharyya, a, b)
     nearest = float(np.fmin.reduce(apart, axis=None))
     if not np.isfinite(nearest):  # overflow: NaN is no bound
         return nearest, nearest
@@ -369,7 +369,7 @@ class Gaussians(NamedTuple):
     roots: Array
     whiteners: Array
 
-    def at(self, index: Any) -> Self:
+    def subset(self, index: Any) -> Self:
         """Return some of them, by an index of the leading axes."""
         return type(self)(*(values[index] for values in self))
 
@@ -395,11 +395,11 @@ def gaussians(mixture: MixtureParameters, axis_aligned: bool, origin: Array, sca
     return Gaussians(means[:, None], np.asarray(np.linalg.inv(whiteners) / scale, dtype=np.float64), whiteners * scale)
 
 
-def of_all(function: Callable[[Gaussians, Gaussians], Array], a: Gaussians, b: Gaussians) -> Array:
+def for_all_pairs(function: Callable[[Gaussians, Gaussians], Array], a: Gaussians, b: Gaussians) -> Array:
     """Return a function of all pairs of K Gaussians and L others, (K, L), computed in parts."""
     step = max(1, _PAIRED_AT_ONCE // b.roots.size)
     parts = [slice(first, first + step) for first in range(0, len(a.means), step)]
-    return np.concatenate([function(a.at((part, None)), b.at(None)) for part in parts])
+    return np.concatenate([function(a.subset((part, None)), b.subset(None)) for part in parts])
 
 
 def bures(a: Gaussians, b: Gaussians) -> Array:
@@ -569,9 +569,14 @@ def _union(mixtures: Sequence[MixtureParameters], shares: Array) -> MixtureParam
 
 def _groups(components: MixtureParameters, K: int) -> Indices:
     """Return the group of each component, after rounds of the cheapest disjoint mergers of neighbours."""
+    from scipy.spatial import cKDTree
+
     labels = np.arange(components.n_components)
     while (n := components.n_components) > K:
-        pairs = _neighbours(components)
+        places = _places(components, components.means)
+        near = cKDTree(places).query(places, min(n, _NEIGHBOURS + 1))[1]
+        i, j = np.sort(np.stack([np.repeat(np.arange(n), near.shape[1]), near.ravel()]), axis=0)
+        pairs = np.stack(np.divmod(np.unique((i * n + j)[i < j]), n))
         order = np.argsort(_costs(components, *pairs), kind="stable")
         at_most = min(n - K, max(1, int(_MOST_AT_ONCE * n)))
         first, group = np.unique(_first_of_each(pairs[:, order], n, at_most), return_inverse=True)
@@ -579,17 +584,6 @@ def _groups(components: MixtureParameters, K: int) -> Indices:
         covariances = moments.layout.per_count(moments.second, moments.counts)
         components = MixtureParameters(moments.counts, moments.origins, covariances, components.model)
     return labels
-
-
-def _neighbours(components: MixtureParameters) -> Indices:
-    """Return pairs i < j of near means, (2, m)."""
-    from scipy.spatial import cKDTree
-
-    n, places = components.n_components, _places(components, components.means)
-    near = cKDTree(places).query(places, min(n, _NEIGHBOURS + 1))[1]
-    pairs = np.sort(np.stack([np.repeat(np.arange(n), near.shape[1]), near.ravel()]), axis=0)
-    i, j = pairs[:, pairs[0] < pairs[1]]
-    return np.stack(np.divmod(np.unique(i * n + j), n))
 
 
 def _places(components: MixtureParameters, means: Array) -> Array:
@@ -668,7 +662,7 @@ def _reassigned(components: MixtureParameters, mixture: MixtureParameters, label
     step = max(1, _NUMBERS_AT_ONCE // (near.shape[1] * targets.roots[0].size))
     for first in range(0, n, step):
         part = slice(first, first + step)
-        values = kullback_leibler(own.at((part, None)), targets.at(near[part])) - logs[near[part]]
+        values = kullback_leibler(own.subset((part, None)), targets.subset(near[part])) - logs[near[part]]
         best = values.argmin(axis=1)[:, None]
         groups[part] = np.take_along_axis(near[part], best, axis=1)[:, 0]
         gains[part] = values[:, 0] - values.min(axis=1)

@@ -19,9 +19,8 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.sampling import Rng, common_seed
-from gmm._lazy import cached_property
 from gmm._passes.e_step import replicated
-from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.problem import Beginning, Problem
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import Source
@@ -38,6 +37,7 @@ from gmm._values.weights import KnownClasses
 
 Method = Literal["bootstrap", "weighted-bootstrap", "information"]
 Callback = Callable[[int, int], object]
+Labels = NDArray[np.intp]  # noise is K
 
 _METHODS = {
     "bootstrap": "refits to rows drawn anew",
@@ -144,25 +144,19 @@ class StandardErrors:
         names = names_of_features(self.model)
         K, d = mixture.means.shape
         pairs = [(i, j) for i in range(d) for j in range(i + 1) if i == j or not mixture.model.layout.axis_aligned]
-        own = mixture.tails.estimates
-        spreads = (
-            ["scale"] * len(pairs) if mixture.tails else ["variance" if i == j else "covariance" for i, j in pairs]
-        )
-        kinds = ["weight", *["mean"] * d, *spreads, *own]
-        features = [
-            "",
-            *names,
-            *(names[i] if i == j else f"{names[j]}, {names[i]}" for i, j in pairs),
-            *[""] * len(own),
-        ]
+        labels = [("weight", ""), *(("mean", name) for name in names)]
+        for i, j in pairs:
+            spread = "scale" if mixture.tails else "variance" if i == j else "covariance"
+            labels.append((spread, names[i] if i == j else f"{names[j]}, {names[i]}"))
+        labels += [(estimate, "") for estimate in mixture.tails.estimates]
         numbers = {
             "estimate": ParameterArrays(mixture.weights, mixture.means, mixture.covariances, _tails(mixture)),
             "standard_error": ParameterArrays(self.weights, self.means, self.covariances, self.tails),
             "low": ParameterArrays(*(part[..., 0] for part in ends)),
             "high": ParameterArrays(*(part[..., 1] for part in ends)),
         }
-        columns: dict[str, Any] = {"component": np.repeat(np.arange(K), len(kinds))}
-        columns |= {"parameter": kinds * K, "feature": features * K}
+        columns: dict[str, Any] = {"component": np.repeat(np.arange(K), len(labels))}
+        columns |= zip(("parameter", "feature"), map(list, zip(*labels * K, strict=True)), strict=True)
         lower = tuple(np.array(pairs).T)
         for name, (weights, means, covariances, tails) in numbers.items():
             dense = mixture.model.layout.dense(covariances, K, d)[:, *lower]
@@ -296,9 +290,29 @@ def standard_errors(
         return StandardErrors(model, method, *errors, _tails(mixture))
     array = as_one_array(source, standard_errors.__name__, gaps=True)
     rows = source if source.in_patterns else array
-    refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "bootstrap")
     seeds = np.random.default_rng(common_seed(random_state)).integers(2**63, size=n_replicates).tolist()
-    return _collected(model, method, refits.run(seeds), len(seeds), callback)
+    sound, n_left_out = list[_Replicate](), 0
+    with closing(_refits(model, rows, labelled.known, method == "bootstrap", seeds)) as refits:  # also on Ctrl-C
+        for number, replicate in enumerate(refits, 1):
+            if replicate is None:
+                n_left_out += 1
+            else:
+                sound.append(replicate)
+            if callback is not None and callback(number, n_replicates):
+                break
+    if len(sound) < 2:
+        raise SingularMatrixError(
+            0,
+            f"{n_left_out} of {len(sound) + n_left_out} refits, which begin at the mixture, have a component with too "
+            "few rows or too little spread: expected two without. Use fewer components, another covariance type or a "
+            "prior.",
+        )
+    parts, stability = zip(*sound, strict=True)
+    replicates = ParameterArrays(*map(np.array, zip(*parts, strict=True)))
+    weights, means, covariances, tails = map(_deviations, replicates)
+    return StandardErrors(
+        model, method, weights, means, covariances, tails, replicates, np.array(stability), n_left_out
+    )
 
 
 def _check_rows(source: Source, n_parameters: int) -> None:
@@ -314,89 +328,55 @@ def _check_rows(source: Source, n_parameters: int) -> None:
         )
 
 
-class _Replicate(NamedTuple):
-    parameters: ParameterArrays
-    adjusted_rand: float
+_Replicate = tuple[ParameterArrays, float]  # and the adjusted Rand index
 
 
-class _Refits(NamedTuple):
-    """How a mixture is fitted again to its rows with other weights.
+def _refits(
+    model: GaussianMixture, rows: Source, known: KnownClasses, draw_rows: bool, seeds: list[int]
+) -> Generator[_Replicate | None, None, None]:
+    """Yield fits to rows in memory with random weights, in order; None for one with a degenerate component."""
+    mixture, weight = fitted_parameters(model), rows.weights
+    settings = fit_settings(model, rows, mixture.model)
+    problem = Problem(rows.with_classes(known), settings.objective.for_mixture(mixture), settings.n_threads)
+    passes = max(model.max_iter, _FEWEST_PASSES)
+    solver = settings.solver._replace(tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
+    K, total, clusters = mixture.n_components, weight.sum(), _labels(mixture, rows, model.n_threads)
 
-    Parameters
-    ----------
-    mixture : MixtureParameters
-    rows : Source
-        In memory.
-    problem : Problem
-        That of the fit.
-    solver : SolverSettings
-        Which ends closer to the optimum than a fit alone has to.
-    weight : array of shape (n,)
-        Of the rows.
-    labels : array of shape (n,)
-        The clustering by the mixture; noise is K.
-    """
-
-    model: GaussianMixture
-    mixture: MixtureParameters
-    rows: Source
-    problem: Problem
-    solver: SolverSettings
-    weight: Array
-    labels: NDArray[np.intp]
-    draw_rows: bool
-
-    @classmethod
-    def of(cls, model: GaussianMixture, rows: Source, known: KnownClasses, *, draw_rows: bool) -> _Refits:
-        mixture = fitted_parameters(model)
-        settings = fit_settings(model, rows, mixture.model)
-        problem = Problem(rows.with_classes(known), settings.objective.for_mixture(mixture), settings.n_threads)
-        passes = max(model.max_iter, _FEWEST_PASSES)
-        solver = settings.solver._replace(tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
-        labels = _labels(mixture, rows, model.n_threads)
-        return cls(model, mixture, rows, problem, solver, rows.weights, labels, draw_rows)
-
-    def run(self, seeds: list[int]) -> Generator[_Replicate | None, None, None]:
-        """Yield the refits in order; None for one with a degenerate component."""
-        work = float(self.rows.n_rows * self.mixture.n_components * self.mixture.n_features**2)
-        return replicated(self._refit, seeds, work=work, n_threads=self.model.n_threads)
-
-    def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
-        weight, known = self._random_weight(np.random.default_rng(seed)), self.problem.rows.known
-        rows = self.rows.with_changes(sample_weight=weight, known=known)
-        problem = self.problem._replace(rows=rows, n_threads=n_threads)
+    def refit(seed: int, n_threads: int | None) -> _Replicate | None:
+        rng = np.random.default_rng(seed)
+        if draw_rows:
+            random = rng.multinomial(round(total), weight / total).astype(np.float64)
+        else:
+            shares = rng.standard_gamma(weight + 0.0)  # of w rows, the sum of w exponentials; −0 is refused
+            random = shares * (total / shares.sum())
+        reweighed = problem._replace(rows=rows.with_changes(sample_weight=random, known=known), n_threads=n_threads)
         try:
-            with problem.e_step() as e_step:
-                mixture = problem.run(e_step, Beginning(self.mixture), self.solver).go().parameters
+            with reweighed.e_step() as e_step:
+                end = reweighed.run(e_step, Beginning(mixture), solver).go().parameters
         except SingularMatrixError:
             return None
-        if degenerate_under(self.problem.objective, self.rows, mixture).any():
+        if degenerate_under(problem.objective, rows, end).any():
             return None
-        return self._matched(mixture, n_threads)
+        return _matched(end, _labels(end, rows, n_threads), clusters, weight, known)
 
-    def _random_weight(self, rng: np.random.Generator) -> Array:
-        total = self.weight.sum()
-        if self.draw_rows:
-            return rng.multinomial(round(total), self.weight / total).astype(np.float64)
-        shares = rng.standard_gamma(self.weight + 0.0)  # of w rows, the sum of w exponentials; −0 is refused
-        return np.asarray(shares * (total / shares.sum()))
+    return replicated(refit, seeds, work=float(rows.n_rows * K * mixture.n_features**2), n_threads=model.n_threads)
 
-    def _matched(self, mixture: MixtureParameters, n_threads: int | None) -> _Replicate:
-        """Return a refit with its components in the order of the mixture's."""
-        from scipy.optimize import linear_sum_assignment
 
-        K = mixture.n_components
-        labels = _labels(mixture, self.rows, n_threads)
-        table = np.bincount(self.labels * (K + 1) + labels, self.weight, (K + 1) ** 2).reshape(K + 1, K + 1)
-        of_both = table[:K, :K].astype(np.float64)
-        if known := self.problem.rows.known:  # components stay with their class
-            owners = known.owners
-            of_both[owners[:, None] != owners] = -np.inf
-        order = linear_sum_assignment(of_both, maximize=True)[1]
-        tails = _tails(mixture)[:, order]
-        covariances = mixture.model.layout.written_out(mixture.covariances_of(order))
-        arrays = ParameterArrays(mixture.weights[order], mixture.means[order], covariances, tails)
-        return _Replicate(arrays, adjusted_rand_index(table))
+def _matched(
+    mixture: MixtureParameters, labels: Labels, clusters: Labels, weight: Array, known: KnownClasses
+) -> _Replicate:
+    """Return a refit and its agreement with the clusters before, in whose order its components come."""
+    from scipy.optimize import linear_sum_assignment
+
+    K = mixture.n_components
+    table = np.bincount(clusters * (K + 1) + labels, weight, (K + 1) ** 2).reshape(K + 1, K + 1)
+    shared = table[:K, :K].astype(np.float64)
+    if known:  # components stay with their class
+        shared[known.owners[:, None] != known.owners] = -np.inf
+    order = linear_sum_assignment(shared, maximize=True)[1]
+    covariances = mixture.model.layout.written_out(mixture.covariances_of(order))
+    arrays = ParameterArrays(mixture.weights[order], mixture.means[order], covariances, _tails(mixture)[:, order])
+    return arrays, adjusted_rand_index(table)
 
 
 def _tails(mixture: MixtureParameters) -> Array:
@@ -404,38 +384,8 @@ def _tails(mixture: MixtureParameters) -> Array:
     return mixture.tails.numbers(mixture.n_components)[: len(mixture.tails.estimates)]
 
 
-def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> NDArray[np.intp]:
+def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> Labels:
     return np.asarray(Scorer(mixture, n_threads).labels(rows) % (mixture.n_components + 1))
-
-
-def _collected(
-    model: GaussianMixture,
-    method: Method,
-    refits: Generator[_Replicate | None, None, None],
-    n_replicates: int,
-    callback: Callback | None,
-) -> StandardErrors:
-    sound: list[_Replicate] = []
-    n_left_out = 0
-    with closing(refits):  # at once, also on Ctrl-C in the callback
-        for number, replicate in enumerate(refits, 1):
-            if replicate is None:
-                n_left_out += 1
-            else:
-                sound.append(replicate)
-            if callback is not None and callback(number, n_replicates):
-                break
-    if len(sound) < 2:
-        raise SingularMatrixError(
-            0,
-            f"{n_left_out} of {len(sound) + n_left_out} refits, which begin at the mixture, have a component with too "
-            "few rows or too little spread: expected two without. Use fewer components, another covariance type or a "
-            "prior.",
-        )
-    replicates = ParameterArrays(*(np.array(part) for part in zip(*(one.parameters for one in sound), strict=True)))
-    weights, means, covariances, tails = map(_deviations, replicates)
-    stability = np.array([one.adjusted_rand for one in sound])
-    return StandardErrors(model, method, weights, means, covariances, tails, replicates, stability, n_left_out)
 
 
 def _deviations(replicates: Array) -> Array:
@@ -450,37 +400,23 @@ def _deviations(replicates: Array) -> Array:
 # sources of rows are the same to it.
 
 
-@dataclass(frozen=True, eq=False)
 class LocalCoordinates:
     """Mixtures near a given one as numbers v, u, S: π_k (1 + v_k), μ_k + L_k u_k and L_k (I + S_k) L_kᵀ = Σ_k + ….
 
     S is stored as the entries of its upper triangle, those off the diagonal times √2, or as what the layout stores.
     """
 
-    mixture: MixtureParameters
-
-    @cached_property
-    def _factors(self) -> tuple[Array, Array]:
-        """L_k and their inverses, (K, d, d) or (1, d, d); for variances their roots, (K, d)."""
-        mixture = self.mixture
+    def __init__(self, mixture: MixtureParameters) -> None:
+        self.mixture, d = mixture, mixture.n_features
+        rows, columns = np.triu_indices(d)
+        self._triangle = rows, columns, np.where(rows == columns, 1.0, np.sqrt(2))
+        # L_k and their inverses, (K, d, d) or (1, d, d); for variances their roots, (K, d).
         if mixture.model.layout.axis_aligned:
-            roots: Array = np.sqrt(mixture.model.layout.diagonal(mixture.covariances, mixture.n_features))
-            return roots, 1 / roots
-        whiteners = mixture.whiteners.reshape(-1, mixture.n_features, mixture.n_features)
-        return np.asarray(np.linalg.inv(whiteners), dtype=np.float64), whiteners
-
-    @cached_property
-    def _triangle(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
-        rows, columns = np.triu_indices(self.mixture.n_features)
-        return rows, columns, np.where(rows == columns, 1.0, np.sqrt(2))
-
-    @property
-    def number(self) -> int:
-        """How many coordinates there are."""
-        mixture, entries = self.mixture, self.mixture.covariances.size
-        if not mixture.model.layout.axis_aligned:
-            entries = entries // mixture.n_features * (mixture.n_features + 1) // 2
-        return mixture.n_components + mixture.means.size + entries
+            roots: Array = np.sqrt(mixture.model.layout.diagonal(mixture.covariances, d))
+            self._factors = roots, 1 / roots
+        else:
+            whiteners = mixture.whiteners.reshape(-1, d, d)
+            self._factors = np.asarray(np.linalg.inv(whiteners), dtype=np.float64), whiteners
 
     def matrices(self, changes: Array) -> Array:
         """Return S of changes of the covariances, (m, …) in the shape of the layout: (m, number of entries)."""
@@ -502,19 +438,19 @@ class LocalCoordinates:
         dense[:, :, rows, columns] = dense[:, :, columns, rows] = packed
         return np.asarray(self._factors[0] @ dense @ self._factors[0].transpose(0, 2, 1)).reshape(-1, *shape)
 
-    def of(self, other: MixtureParameters) -> Array:
+    def coordinates(self, other: MixtureParameters) -> Array:
         """Return the coordinates of another mixture."""
-        here = self.mixture
-        steps = self._times(self._factors[1], (other.means - here.means)[None])
-        entries = self.matrices((other.covariances - here.covariances)[None])
-        return np.concatenate([other.weights / here.weights - 1, steps.ravel(), entries.ravel()])
+        mixture = self.mixture
+        steps = self._times(self._factors[1], (other.means - mixture.means)[None])
+        entries = self.matrices((other.covariances - mixture.covariances)[None])
+        return np.concatenate([other.weights / mixture.weights - 1, steps.ravel(), entries.ravel()])
 
-    def at(self, point: Array) -> MixtureParameters:
+    def mixture_at(self, point: Array) -> MixtureParameters:
         """Return the mixture at these coordinates."""
         weights, means, covariances = (part[0] for part in self.changes(point[None]))
-        here = self.mixture
-        sums = {"means": here.means + means, "covariances": here.covariances + covariances}
-        return here.with_other(weights=here.weights + weights, **sums)
+        mixture = self.mixture
+        sums = {"means": mixture.means + means, "covariances": mixture.covariances + covariances}
+        return mixture.with_other(weights=mixture.weights + weights, **sums)
 
     def changes(self, points: Array) -> tuple[Array, Array, Array]:
         """Return what coordinates, (m, …), change of weights (m, K), means (m, K, d) and covariances (m, …)."""
@@ -537,31 +473,32 @@ def deviations_by_information(
     ValueError
         If there are too many parameters, or the mixture is no maximum that determines them all.
     """
-    here, model, step = LocalCoordinates(mixture), mixture.model, float(np.finfo(source.dtype).eps) ** 0.25
-    if here.number > _MOST_NUMBERS:
+    local, model, step = LocalCoordinates(mixture), mixture.model, float(np.finfo(source.dtype).eps) ** 0.25
+    number = len(mixture.weights) + mixture.means.size + local.matrices(0 * mixture.covariances[None]).size
+    if number > _MOST_NUMBERS:
         raise ValueError(
             f'method="information" makes two passes for each parameter: expected up to {_MOST_NUMBERS:,} numbers in '
-            f"weights, means and covariances, got {here.number:,}; the bootstrap has no such limit"
+            f"weights, means and covariances, got {number:,}; the bootstrap has no such limit"
         )
     objective = Objective(model, ridge).for_mixture(mixture)
     with Problem(source, objective, n_threads).e_step() as e_step:
 
         def em(point: Array) -> Array:
-            statistics = e_step(here.at(point).whitened())
-            return here.of(objective.update(statistics, mixture, share_out=e_step.share_out))
+            statistics = e_step(local.mixture_at(point).whitened())
+            return local.coordinates(objective.update(statistics, mixture, share_out=e_step.share_out))
 
         statistics = e_step(mixture.whitened())
         counts = statistics.counts
         if not (counts > statistics.least_count).all():
             raise ValueError(f"component {int(counts.argmin())} has no rows: {_UNSURE}")
         free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, counts), ridge)
-        axes, complete = _complete_data_covariance(here, free, ridge, statistics)
+        axes, complete = _complete_data_covariance(local, free, ridge, statistics)
         derivative = axes.T @ _derivative(em, axes, step)
     observed = np.linalg.solve(np.eye(len(complete)) - derivative, complete)
     observed = 0.5 * (observed + observed.T)
     if not (np.isfinite(observed).all() and np.linalg.eigvalsh(observed)[0] > 0):
         raise ValueError(f"{_UNSURE}; fit again with a smaller tol or fewer components")
-    parts = here.changes(axes.T)
+    parts = local.changes(axes.T)
     weights, means, covariances = (_deviations_along(part, observed) for part in parts)
     return weights, means, covariances
 
@@ -581,15 +518,15 @@ def _derivative(function: Callable[[Array], Array], axes: Array, step: float) ->
 
 
 def _complete_data_covariance(
-    here: LocalCoordinates, free: Array, ridge: float, statistics: SufficientStatistics
+    local: LocalCoordinates, free: Array, ridge: float, statistics: SufficientStatistics
 ) -> tuple[Array, Array]:
     """Return axes of the parameters that are free, as columns, and their covariance if components were known."""
     from scipy.linalg import block_diag
 
-    mixture, model, counts = here.mixture, here.mixture.model, statistics.counts
+    mixture, model, counts = local.mixture, local.mixture.model, statistics.counts
     K, d = mixture.means.shape
     of_weights = (np.diag(1 / mixture.weights) - 1) / statistics.weight
-    entries = here.matrices(free[None] - mixture.covariances)[0]
+    entries = local.matrices(free[None] - mixture.covariances)[0]
     own = np.array([counts.sum()]) if model.layout.pooled else counts
     of_entries = np.repeat(2 / own, entries.size // len(own)) / (d if model.layout is SPHERICAL else 1)
     covariance = block_diag(of_weights, np.diag(np.repeat(1 / counts, d)), np.diag(of_entries))
@@ -599,9 +536,9 @@ def _complete_data_covariance(
     else:
 
         def constrained(change: Array) -> Array:
-            nearby = free + here.covariances(change[None])[0]
+            nearby = free + local.covariances(change[None])[0]
             fit = model.constrained(nearby, counts, previous=mixture.covariances, least=ridge)
-            return here.matrices(fit[None] - mixture.covariances)[0]
+            return local.matrices(fit[None] - mixture.covariances)[0]
 
         first = K + K * d
         change = _derivative(constrained, np.eye(entries.size), float(np.finfo(np.float64).eps) ** 0.25)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,10 +75,10 @@ class _Objects(NamedTuple):
 
     mixture: MixtureParameters
     statistics: SufficientStatistics
-    numbers: NDArray[np.intp]
-    velocity: Array
-    age: NDArray[np.intp]
-    n_rows: Array
+    numbers: NDArray[Any]
+    velocity: NDArray[Any]
+    age: NDArray[Any]
+    n_rows: NDArray[Any]
 
     def subset(self, indices: NDArray[np.intp]) -> _Objects:
         """Return some of the objects."""
@@ -86,29 +86,15 @@ class _Objects(NamedTuple):
         return _Objects(
             self.mixture.for_components(indices).with_noise(noise, max(_LEAST_NOISE, share)),
             self.statistics.reordered(indices),
-            self.numbers[indices],
-            self.velocity[indices],
-            self.age[indices],
-            self.n_rows[indices],
+            *(values[indices] for values in self[2:]),
         )
 
     def with_born(self, born: _Objects) -> _Objects:
         """Return the objects and new ones."""
         one, two = self.mixture, born.mixture
-        mixture = _like(
-            one,
-            np.concatenate([one.weights, two.weights]),
-            np.concatenate([one.means, two.means]),
-            np.concatenate([one.covariances, two.covariances]),
-        )
-        return _Objects(
-            mixture,
-            self.statistics.joined(born.statistics),
-            np.concatenate([self.numbers, born.numbers]),
-            np.concatenate([self.velocity, born.velocity]),
-            np.concatenate([self.age, born.age]),
-            np.concatenate([self.n_rows, born.n_rows]),
-        )
+        parts = (one.weights, two.weights), (one.means, two.means), (one.covariances, two.covariances)
+        mixture, statistics = _like(one, *map(np.concatenate, parts)), self.statistics.joined(born.statistics)
+        return _Objects(mixture, statistics, *map(np.concatenate, zip(self[2:], born[2:], strict=True)))
 
 
 class Tracker:
@@ -231,8 +217,12 @@ class Tracker:
             objects = objects.subset(survivors) if len(survivors) else None
         self._objects, self._born_so_far = objects, self._born_so_far + (0 if born is None else len(born.numbers))
         if objects is not None:
-            for k in np.flatnonzero(objects.n_rows >= self._min_rows):
-                self._note(objects, int(k))
+            for k in np.flatnonzero(objects.n_rows >= self._min_rows).tolist():
+                number, position = int(objects.numbers[k]), objects.mixture.means[k]
+                self._entries.append((self.n_frames, number, float(objects.n_rows[k]), position, objects.velocity[k]))
+                self._times_seen[number] = self._times_seen.get(number, 0) + 1
+                if self._times_seen[number] == self._confirm:
+                    self._confirmed[number] = len(self._confirmed)
         self.n_frames += 1
         labels = _labels(objects, rows)
         if objects is None:
@@ -259,16 +249,6 @@ class Tracker:
         if self._objects is None:
             return None
         return estimator_of(GaussianMixture, self._objects.mixture, noise=np.asarray(self._noise.parameter).tolist())
-
-    def _note(self, objects: _Objects, k: int) -> None:
-        """Note that the frame shows an object, and confirm it if it was seen often enough."""
-        born = int(objects.numbers[k])
-        self._entries.append(
-            (self.n_frames, born, float(objects.n_rows[k]), objects.mixture.means[k], objects.velocity[k])
-        )
-        self._times_seen[born] = self._times_seen.get(born, 0) + 1
-        if self._times_seen[born] == self._confirm:
-            self._confirmed[born] = len(self._confirmed)
 
     def _moved(self, before: _Objects, rows: ArraySource) -> _Objects:
         """Return the objects after their rows of a frame."""

@@ -591,6 +591,11 @@ def check_max_ratio(max_ratio: float | None, model: CovarianceModel, n_component
     return float(max_ratio)
 
 
+def check_limits(options: Any, model: CovarianceModel, n_components: int) -> dict[str, Any]:
+    """Return what the options of an estimator limit, as arguments of an `Objective`; it raises as `check_max_ratio`."""
+    return {"max_ratio": check_max_ratio(options.max_ratio, model, n_components)}
+
+
 _SHARE = 0.05  # of noise at the start, unless a share is given
 
 

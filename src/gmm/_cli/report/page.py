@@ -53,7 +53,7 @@ class Origin(NamedTuple):
     when: str
 
     @classmethod
-    def of(cls, options: argparse.Namespace) -> Origin:
+    def from_options(cls, options: argparse.Namespace) -> Origin:
         """Record the file, the versions and the machine, given the options of ``gmm fit``."""
         size, digest = None, None
         bundled = files("gmm") / "data" / "faithful.csv"

@@ -307,8 +307,8 @@ class Narrative(NamedTuple):
     warnings : sequence of str
     section : Section
         Why this mixture.
-    reached : str
-        What was reached, and in which time, as sentences.
+    objective : str
+        What the fit maximises, and its duration, as sentences.
     terms : Html
         Entries of the glossary.
     remark : str
@@ -320,7 +320,7 @@ class Narrative(NamedTuple):
     summary: str
     warnings: Sequence[str]
     section: Section
-    reached: str
+    objective: str
     terms: Html
     remark: str = ""
     subject: str = "The fit"
@@ -588,31 +588,22 @@ def trust(result: MixtureOutcome) -> Html | None:
     patterns = _PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0
     if len(absent) * model.n_components * d * d + patterns > _MOST_WORK:
         return None
-    errors, why, stability, alike, overlapping = None, "", None, "", False
-    if result.total_weight < model.n_parameters_:
-        why = "there are fewer rows than free parameters"
-    else:
-        try:
-            errors = standard_errors(
-                model, result.rows.source, n_replicates=_REFITS, random_state=result.options.random_state
-            )
-        except SingularMatrixError:
-            why = COLLAPSED
+    values: dict[str, Any] = {"why": "", "stability": None, "n_refits": 0, "table": "", "n_columns_hidden": 0}
+    values |= {"alike": "", "overlapping": False}
     if model.n_components > 1:
-        if errors is not None:
-            assert errors.adjusted_rand is not None  # there were refits
-            stability = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
-        alike, overlapping = _alike(overlap(model, n_samples=_DRAWN))
-    return render(
-        "trust",
-        n_refits=0 if errors is None else _REFITS - errors.n_left_out,
-        why=why,
-        stability=stability,
-        alike=alike,
-        overlapping=overlapping,
-        table="" if errors is None else _table_of_errors(result, errors),
-        n_columns_hidden=0 if errors is None else d - COLUMNS_SHOWN,
-    )
+        values["alike"], values["overlapping"] = _alike(overlap(model, n_samples=_DRAWN))
+    if result.total_weight < model.n_parameters_:
+        return render("trust", **values | {"why": "there are fewer rows than free parameters"})
+    seed = result.options.random_state
+    try:
+        errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=seed)
+    except SingularMatrixError:
+        return render("trust", **values | {"why": COLLAPSED})
+    values |= {"n_refits": _REFITS - errors.n_left_out, "n_columns_hidden": d - COLUMNS_SHOWN}
+    if model.n_components > 1:
+        assert errors.adjusted_rand is not None  # there were refits
+        values["stability"] = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
+    return render("trust", **values | {"table": _table_of_errors(result, errors)})
 
 
 def _table_of_errors(result: MixtureOutcome, errors: StandardErrors) -> Html:
@@ -659,7 +650,7 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
         warnings=warnings,
         section=Section("choice", "Why this mixture", _choice(result, rivals, pictures)),
         subject="The chosen mixture",
-        reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
+        objective=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
         f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",
         terms=render("terms_search", weighted=result.rows.weights is not None),
     )
@@ -677,7 +668,7 @@ def _choice(result: Result, rivals: Sequence[tuple[int, str, float]], pictures: 
         criterion=title(search.criterion),
         score=of_search.text_of(search.criterion, search.scores[search.best_index]),
         K=model.n_components,
-        searched=result.searched,
+        model_name=result.model_name,
         covariances=covariance_sentence(shape, model.n_components, len(result.rows.names)),
         tails=f"{heavy} than normal ones, so that rows far away count little." if tails else "",
         compared=compared_sentence(len(ranked), n_cells, tried, n_kinds) if n_cells > 1 else "",
@@ -732,7 +723,7 @@ def posterior_narrative(result: Posterior) -> Narrative:
         summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
         warnings=warnings,
         section=Section("posterior", "What is left, and how certain it is", section),
-        reached=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
+        objective=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
         terms=render("terms_posterior"),
     )
 
@@ -771,7 +762,7 @@ def trimmed_narrative(result: Trimmed) -> Narrative:
         summary=summary_sentence(n, [n], rows.n_rows - result.n_outside, rows.names),
         warnings=[*([] if model.converged_ else [f"The fit had {ending(model)}."]), *result.doubts],
         section=Section("choice", "The rows left out", section),
-        reached=f"{figures}The fit took {result.seconds:.2g} s.",
+        objective=f"{figures}The fit took {result.seconds:.2g} s.",
         terms=render("terms_trimmed"),
     )
 
