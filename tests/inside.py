@@ -24,7 +24,7 @@ PLACES = {
     "gmm._estimators.contract": "names_of_features",
     "gmm._estimators.criteria": "CRITERIA criteria=. title",
     "gmm._estimators.estimated": "source_to_fit",
-    "gmm._estimators.fitted": "fitted=. fitted_parameters past_of summary_of",
+    "gmm._estimators.fitted": "fitted=. fitted_parameters record_of summary_of",
     "gmm._estimators.outcome": "progress=.",
     "gmm._estimators.saved": "state_of",
     "gmm._estimators.scorer": "Scorer",

@@ -16,7 +16,7 @@ import gmm
 import inside
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
-from inside import COVARIANCE_TYPES, Checkpoint, checkpoints, main, past_of
+from inside import COVARIANCE_TYPES, Checkpoint, checkpoints, main, record_of
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Best performing initialization"),
@@ -130,7 +130,7 @@ def test_whatever_a_fit_consists_of(case, watched, tmp_path):
     assert lives >= 2
     assert not case.startswith("split-merge") or expected.history_.refinement.tried >= 8
     assert case != "split-merge" or expected.history_.refinement.moves
-    assert not case.startswith("rounding") or past_of(mixture).solver_state is None
+    assert not case.startswith("rounding") or record_of(mixture).solver_state is None
 
 
 def test_a_fit_continues_on_other_threads_and_from_another_kind_of_source(tmp_path):

@@ -22,7 +22,7 @@ from sklearn.model_selection import cross_validate
 
 import leavers
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import CLASSIC, COVARIANCE_TYPES, covariance_model, past_of
+from inside import CLASSIC, COVARIANCE_TYPES, covariance_model, record_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(600, 5)) + RNG.integers(0, 3, (600, 1)) * 1.5
@@ -103,7 +103,7 @@ def test_a_mixture_is_pickled_as_values(cls, covariance_type):
         f"gmm.{cls.__name__}",
         "gmm.em.Trace",
         "gmm._passes.solver.PassRecord",
-        "gmm._estimators.outcome.Past",
+        "gmm._estimators.outcome.FitRecord",
     }
     file = io.BytesIO()
     mixture.save(file)
@@ -131,7 +131,7 @@ def test_a_warm_start_of_em_goes_on_from_a_file_as_from_memory(cls, covariance_t
     alone = cls(covariance_type=covariance_type, **asked).fit(X)
     alone.save(file := io.BytesIO())
     carried = cls.load(file.getvalue())
-    assert past_of(carried).bounds == past_of(alone).bounds
+    assert record_of(carried).bounds == record_of(alone).bounds
     assert carried.fit(X).lower_bounds_ == alone.fit(X).lower_bounds_
     np.testing.assert_array_equal(carried.means_, alone.means_)
 
@@ -142,7 +142,7 @@ def test_a_warm_start_is_pickled_without_its_scratch(cls, covariance_type):
     asked = {"n_components": 3, "random_state": 0, "warm_start": True, "max_iter": 1, "tol": 0.0, "reg_covar": 1e-3}
     mixture, sizes = cls(covariance_type=covariance_type, **asked), []
     for _ in range(4):
-        (scalars, kept) = past_of(mixture.fit(X)).solver_state.__reduce__()[2]
+        (scalars, kept) = record_of(mixture.fit(X)).solver_state.__reduce__()[2]
         n_pairs = scalars[1]
         sizes.append((n_pairs, len(kept)))
     # A secant is two states: counts, first moments, and second ones, of matrices their lower triangles.

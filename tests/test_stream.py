@@ -12,7 +12,7 @@ import pytest
 import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from inside import COVARIANCE_TYPES, past_of
+from inside import COVARIANCE_TYPES, record_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 K, D = 3, 2
@@ -196,7 +196,7 @@ def test_a_new_fit_or_new_parameters_end_a_stream():
     assert bits(begun().partial_fit(drawn(500, 9)).fit(X).partial_fit(drawn(50, 3))) == bits(expected)
     streamed = begun()
     streamed.means_ = streamed.means_ + 1
-    assert past_of(streamed).weight == 0
+    assert record_of(streamed).weight == 0
     assert not hasattr(streamed, "lower_bound_")
     given = GaussianMixture.from_parameters(streamed.weights_, streamed.means_, streamed.covariances_)
     np.testing.assert_allclose(streamed.partial_fit(X).means_, given.partial_fit(X).means_, rtol=1e-12)
@@ -233,8 +233,10 @@ def test_a_prior_is_estimated_once_and_weighs_what_it_weighs_in_a_fit():
     means = fitted.means_
     np.testing.assert_allclose(fitted.partial_fit(X).means_, means, atol=0.6)
     one, far = begun(prior="conjugate"), begun(prior="conjugate").partial_fit(X + 100)
-    assert past_of(one).stream.objective.prior is not None
-    np.testing.assert_array_equal(past_of(far).stream.objective.prior.mean, past_of(one).stream.objective.prior.mean)
+    assert record_of(one).stream.objective.prior is not None
+    np.testing.assert_array_equal(
+        record_of(far).stream.objective.prior.mean, record_of(one).stream.objective.prior.mean
+    )
 
 
 @pytest.mark.parametrize(

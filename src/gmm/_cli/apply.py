@@ -16,7 +16,7 @@ from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.show import Screen
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._loading import load
 from gmm._persistence import load_state
@@ -156,7 +156,7 @@ def info(options: argparse.Namespace) -> None:
 
 def _left_out(model: FittedMixture) -> dict[str, int]:
     """Return how many rows a fit with trim left out, by the name in JSON; empty of another fit."""
-    trimmed = past_of(model).trimmed
+    trimmed = record_of(model).trimmed
     return {} if trimmed is None else {"n_left_out": int(trimmed.sum())}
 
 

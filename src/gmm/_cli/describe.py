@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.factors import factors_of
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of
 from gmm._lazy import cached_property
 from gmm._rows.delimited import is_missing
 from gmm._selection import MixtureClassifier, Selection
@@ -202,7 +202,7 @@ def ending(model: FittedMixture) -> str:
     """Say how the fit of a mixture ended, for example ``converged after 12 passes``."""
     if not hasattr(model, "history_"):
         return "parameters given, not fitted"
-    shrunk = ", noise and means shrunk (few rows for each component)" if past_of(model).shrunk == "rows" else ""
+    shrunk = ", noise and means shrunk (few rows for each component)" if record_of(model).shrunk == "rows" else ""
     tails = fitted_parameters(model).tails
     heavy = f", {tails.kind} components with {tails.text}, ± their scale" if tails else ""
     return model.history_.ending + shrunk + heavy

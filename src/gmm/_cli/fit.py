@@ -24,7 +24,7 @@ from gmm._cli.show import Screen
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA
-from gmm._estimators.fitted import fitted_parameters, past_of
+from gmm._estimators.fitted import fitted_parameters, record_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.summary import Figures, log_likelihood_of
 from gmm._lazy import cached_property
@@ -197,7 +197,7 @@ class MixtureOutcome(Outcome):
     @property
     def left_out(self) -> NDArray[np.bool_] | None:
         """Which rows the fit left out, shape (n,); None if it takes all."""
-        return past_of(self.model).trimmed
+        return record_of(self.model).trimmed
 
     @cached_property
     def fitted_rows(self) -> Any:
@@ -438,7 +438,7 @@ class Trimmed(MixtureOutcome):
         if model.prior is not None:
             return None
         of_fit = model.lower_bound_, model.reg_covar, names_of_features(model)
-        return Figures.of_fit(fitted_parameters(model), past_of(model), *of_fit)
+        return Figures.of_fit(fitted_parameters(model), record_of(model), *of_fit)
 
     @property
     def doubts(self) -> list[str]:

@@ -22,13 +22,13 @@ from gmm._estimators.fitted import (
     checked_without,
     model_of,
     objective_of,
-    past_of,
+    record_of,
     set_mixture,
     source_of,
 )
 from gmm._estimators.labelled import known_classes, record_classes
 from gmm._estimators.outcome import (
-    Past,
+    FitRecord,
     ProgressPrinter,
     fit_attributes,
     ill_defined,
@@ -161,8 +161,8 @@ def problem_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -
 
 def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -> Beginning | None:
     """Where a warm start continues; None if there is none. One that had converged ends where it is."""
-    past = past_of(mixture)
-    previous = past.parameters
+    record = record_of(mixture)
+    previous = record.parameters
     if not mixture.warm_start or previous is None:
         return None
     check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
@@ -170,18 +170,18 @@ def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -
     same = objective.noise.equals(previous.noise) and objective.tails.equals(previous.tails)
     if not (same and objective.fixed.equals(previous.fixed)):
         return Beginning(previous.with_other(noise=objective.noise))
-    if past.problem and past.problem != problem_of(mixture, source, objective.model):
+    if record.problem and record.problem != problem_of(mixture, source, objective.model):
         return Beginning(previous)
-    if past.solver_state is None or mixture.acceleration is None:
-        return Beginning(previous, past.bounds)
-    solver_state = copy(past.solver_state)  # a fit that fails leaves the estimator as it was
+    if record.solver_state is None or mixture.acceleration is None:
+        return Beginning(previous, record.bounds)
+    solver_state = copy(record.solver_state)  # a fit that fails leaves the estimator as it was
     solver_state.tolerance = float(mixture.tol) / (source.survey.weight if objective.prior.variational else 1.0)
     ended = None
-    if solver_state.converged and past.trace:
+    if solver_state.converged and record.trace:
         statistics = SufficientStatistics.from_kernel(objective.model.moments, *solver_state.moments())
-        last = replace(past.trace, passes=past.trace.passes[-1:], seconds=past.trace.seconds[-1:])
-        ended = SolverResult(previous, statistics, past.bounds[-1], last, state=solver_state)
-    return Beginning(previous, past.bounds, solver_state, paused=ended)
+        last = replace(record.trace, passes=record.trace.passes[-1:], seconds=record.trace.seconds[-1:])
+        ended = SolverResult(previous, statistics, record.bounds[-1], last, state=solver_state)
+    return Beginning(previous, record.bounds, solver_state, paused=ended)
 
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
@@ -323,7 +323,7 @@ def fit_predict(
     estimator: Any = self  # whose `fit` may be a subclass's
     known = {"error_covariance": how["error_covariance"]} if "error_covariance" in how else {}
     labels: NDArray[np.intp] = estimator.fit(X, y, sample_weight, callback, **how).predict(X, **known)
-    outside = past_of(self).trimmed
+    outside = record_of(self).trimmed
     return labels if outside is None else np.where(outside, -1, labels)
 
 
@@ -463,20 +463,22 @@ def set_fitted(
     """
     parameters, weight = result.parameters, source.survey.weight
     steps = fitting.degenerate.Resolution.from_source(source, mixture.reg_covar).steps
-    past = Past(parameters, weight=weight, steps=steps, beside_errors=bool(source.errors), trimmed=trimmed)
+    record = FitRecord(parameters, weight=weight, steps=steps, beside_errors=bool(source.errors), trimmed=trimmed)
     if problem is not None:
-        past = past._replace(trace=result.trace or past_of(mixture).trace, solver_state=result.state, problem=problem)
+        record = record._replace(
+            trace=result.trace or record_of(mixture).trace, solver_state=result.state, problem=problem
+        )
     if objective.prior and not objective.prior.variational and parameters.model.stored_whole and not source.errors:
         from gmm._passes.stepwise import Stream
 
         stream = Stream.from_mixture(parameters, weight, objective)
-        past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
+        record = record._replace(stream=stream, prior_parts=prior_parts(mixture))
     if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:
-        past = past._replace(shrunk="rows")
+        record = record._replace(shrunk="rows")
         if source.errors and isinstance(objective.prior, ConjugatePrior):
-            past = past._replace(shrunk="errors", shrunk_by=objective.prior.as_rows(parameters.model))
+            record = record._replace(shrunk="errors", shrunk_by=objective.prior.as_rows(parameters.model))
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
-    set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
+    set_mixture(mixture, parameters, names, source.dtype, _last_fit=record, **of_fit)
 
 
 def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.starts.FitSettings:

@@ -22,7 +22,7 @@ from gmm._estimators.contract import (
     names_of_features,
     record_features,
 )
-from gmm._estimators.outcome import Past
+from gmm._estimators.outcome import FitRecord
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._exceptions import warn
 from gmm._passes.solver import Trace
@@ -96,7 +96,7 @@ class FittedMixture(Estimator):
     _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
     _parameters: MixtureParameters | None = None
     _dtype: np.dtype[Any] = _DOUBLE
-    _last_fit: Past = Past()
+    _last_fit: FitRecord = FitRecord()
 
     def __init_subclass__(cls, **how: Any) -> None:
         """Warn of private methods of scikit-learn's class that a subclass defines, since nothing calls them here."""
@@ -475,10 +475,10 @@ def check_is_mixture(mixture: object) -> None:
         )
 
 
-def past_of(mixture: FittedMixture) -> Past:
+def record_of(mixture: FittedMixture) -> FitRecord:
     """Return what continues from the present mixture; that of an estimator without one has no parameters."""
-    past, parameters = mixture._last_fit, mixture._parameters
-    return past if past.parameters is parameters else Past(parameters)
+    record, parameters = mixture._last_fit, mixture._parameters
+    return record if record.parameters is parameters else FitRecord(parameters)
 
 
 def source_of(
@@ -513,8 +513,7 @@ def source_of(
     ValueError, TypeError
         If the rows or weights are invalid, or do not have the features that the mixture was fitted on.
     """
-    check_is_mixture(mixture)
-    check_is_fitted(mixture)
+    fitted_parameters(mixture)
     refuse("error_covariance", {"BayesianGaussianMixture": error_covariance is not None and mixture._variational})
     missing, names = mixture.missing if missing is None else missing, vars(mixture).get("feature_names_in_")
     how: dict[str, Any] = {"feature_names": names, "missing": missing, "error_covariance": error_covariance}
@@ -530,7 +529,7 @@ def rows_of_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: Any, error_
         If the rows of the fit had errors, and these have none.
     """
     source = source_of(mixture, X, sample_weight, error_covariance=error_covariance)
-    if past_of(mixture).beside_errors and not source.errors:
+    if record_of(mixture).beside_errors and not source.errors:
         raise ValueError(
             "the mixture was fitted to rows with errors: expected the error_covariance of these rows, got None; give "
             "zeros for true values"
@@ -579,7 +578,7 @@ def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summar
     """Return the summary of a fitted mixture with figures of rows; without, with those of its fit."""
     from gmm._estimators.summary import Summary
 
-    of_mixture = fitted_parameters(mixture), past_of(mixture), names_of_features(mixture), mixture._bound_name
+    of_mixture = fitted_parameters(mixture), record_of(mixture), names_of_features(mixture), mixture._bound_name
     return Summary.of(vars(mixture), *of_mixture, figures)
 
 

@@ -31,13 +31,13 @@ from gmm._estimators.fitted import (
     fitted_parameters,
     lasting_settings,
     model_of,
-    past_of,
+    record_of,
     rows_of_fit,
     set_mixture,
     source_of,
 )
 from gmm._estimators.labelled import copy_classes
-from gmm._estimators.outcome import Past, fit_attributes, ill_defined, warn_of_repairs
+from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, warn_of_repairs
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.solver import PassRecord, Trace
 from gmm._rows.entrance import as_source, check_any
@@ -431,19 +431,19 @@ class GaussianMixture(FittedMixture):
         from gmm._rows.incomplete import IncompleteSource
 
         decay = check_real(decay, "decay", "[0, 1)")
-        past = past_of(self)
-        others = {"heavy tails": self.tails != "normal", "trim": self.trim, "error_covariance": past.beside_errors}
+        record = record_of(self)
+        others = {"heavy tails": self.tails != "normal", "trim": self.trim, "error_covariance": record.beside_errors}
         refuse("partial_fit", others)
-        if past.parameters is None:
+        if record.parameters is None:
             source, names = source_to_fit(self, X, sample_weight)
         else:
             source, names = source_of(self, X, sample_weight), vars(self).get("feature_names_in_")
             check_any(source)
-            check_same(self, past.parameters, model_of(self), source, "partial_fit", "Clone the estimator")
-            _check_near(past.parameters.means, source)
+            check_same(self, record.parameters, model_of(self), source, "partial_fit", "Clone the estimator")
+            _check_near(record.parameters.means, source)
         model, bounds, seconds, repaired = model_of(self, source.n_features), list[float](), list[float](), list[int]()
         try:
-            stream = self._begun(source, model, past)
+            stream = self._begun(source, model, record)
             with closing(chunks_in_order(source, 1)) as chunks:
                 for chunk in chunks:
                     began, rows = perf_counter(), ArraySource(chunk.rows, chunk.sample_weight)
@@ -456,9 +456,9 @@ class GaussianMixture(FittedMixture):
         except SingularMatrixError as error:
             raise ill_defined(error, model) from None
         trace = Trace(tuple(PassRecord(bound, bound) for bound in bounds), tuple(seconds), _ENDED, False)
-        past = Past(stream.parameters, trace, stream=stream, prior_parts=prior_parts(self))
+        record = FitRecord(stream.parameters, trace, stream=stream, prior_parts=prior_parts(self))
         of_fit = fit_attributes(trace, bounds[-1], (trace,))
-        set_mixture(self, stream.parameters, names, source.dtype, _last_fit=past, **of_fit)
+        set_mixture(self, stream.parameters, names, source.dtype, _last_fit=record, **of_fit)
         warn_of_repairs(tuple(repaired))
         return self
 
@@ -655,7 +655,7 @@ class GaussianMixture(FittedMixture):
         called = tuple(names_of_features(self)[j] for j in targets)
         from gmm._estimators.conditional import predicted
 
-        return predicted(parameters, source, columns, targets, called, level, past_of(self).weight, self.n_threads)
+        return predicted(parameters, source, columns, targets, called, level, record_of(self).weight, self.n_threads)
 
     @property
     def degrees_of_freedom_(self) -> float | NDArray[Any]:
@@ -675,7 +675,7 @@ class GaussianMixture(FittedMixture):
     @property
     def trimmed_(self) -> NDArray[np.bool_]:
         """Rows that the last fit with `trim` left out, as a mask (n,)."""
-        trimmed = past_of(self).trimmed
+        trimmed = record_of(self).trimmed
         if trimmed is None:
             raise AttributeError(f"{type(self).__name__} has trimmed_ only after a fit with trim")
         return trimmed
@@ -701,22 +701,22 @@ class GaussianMixture(FittedMixture):
         copy_classes(self, mixture)
         return mixture
 
-    def _begun(self, source: Source, model: CovarianceModel, past: Past) -> Stream:
+    def _begun(self, source: Source, model: CovarianceModel, record: FitRecord) -> Stream:
         """Return the stream so far; of a first call, the start, and of a mixture from elsewhere, the mixture."""
         from gmm._passes.stepwise import Stream
 
-        if past.stream is not None:
-            if past.prior_parts not in ((), prior_parts(self)):
+        if record.stream is not None:
+            if record.prior_parts not in ((), prior_parts(self)):
                 raise ValueError(
                     "partial_fit continues a stream with the prior, noise and max_ratio that it began with, and these "
                     "differ. Clone the estimator to start over."
                 )
-            objective = replace(past.stream.objective, ridge=self.reg_covar, **self._restrictions(source, model))
-            return past.stream._replace(objective=objective)
-        if past.parameters is not None:
-            prior, noise = self._prior(source, model), past.parameters.noise
+            objective = replace(record.stream.objective, ridge=self.reg_covar, **self._restrictions(source, model))
+            return record.stream._replace(objective=objective)
+        if record.parameters is not None:
+            prior, noise = self._prior(source, model), record.parameters.noise
             objective = Objective(model, self.reg_covar, prior, noise, **self._restrictions(source, model))
-            return Stream.from_mixture(past.parameters.whole(), past.weight, objective)
+            return Stream.from_mixture(record.parameters.whole(), record.weight, objective)
         settings = fit_settings(self, source, model)
         start, prior = fitting.fit.first_mixture(source, settings, *seeds_of(self)), settings.objective.prior
         if source.n_used < start.n_parameters and "precisions" not in settings.start.parts and not prior:

@@ -17,7 +17,7 @@ from gmm._public import publish
 from gmm._text.frames import data_frame
 
 if TYPE_CHECKING:
-    from gmm._estimators.summary import Figures
+    from gmm._estimators.summary import Summary
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,21 +74,21 @@ class MixtureSummary:
 
     def __repr__(self) -> str:
         """Return the summary as lines of text."""
-        return str(summary_of(self.model, self._figures))
+        return str(self._summary)
 
     def _repr_html_(self) -> str:
         from gmm._text.html import block
 
-        return block(*summary_of(self.model, self._figures).html())
+        return block(*self._summary.html())
 
     @property
-    def _figures(self) -> Figures:
+    def _summary(self) -> Summary:
         from gmm._estimators.summary import Figures
 
         numbers = self.total_weight, self.log_likelihood, self.criteria, self.degenerate
         n_noise = self.n_noise if fitted_parameters(self.model).noise else None
-        weighted = self.total_weight != self.n_rows
-        return Figures(*numbers, weighted, self.n_rows, self.counts, n_noise)
+        figures = Figures(*numbers, self.total_weight != self.n_rows, self.n_rows, self.counts, n_noise)
+        return summary_of(self.model, figures)
 
 
 def summary(

@@ -196,7 +196,7 @@ SHRUNK = {  # what a fit maximises, by what gave it a prior that was not asked f
 }
 
 
-class Past(NamedTuple):
+class FitRecord(NamedTuple):
     """What a fit leaves for one that continues it.
 
     It is one value, and of one mixture, so that threads that share an estimator never see parts of two fits.
@@ -204,7 +204,7 @@ class Past(NamedTuple):
     Parameters
     ----------
     parameters : MixtureParameters, optional
-        The mixture that the fit found; if the estimator holds another one, this past is over.
+        The mixture that the fit found; if the estimator holds another one, this record does not count.
     trace : Trace, optional
         Its passes.
     weight : float

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.conditional import ConditionalPrediction, predicted
 from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.fitted import fitted_parameters, past_of, summary_of
+from gmm._estimators.fitted import fitted_parameters, record_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source, as_source_to_fit
@@ -214,7 +214,7 @@ class MixtureRegressor(Estimator):
         check_is_fitted(self)
         d, names = self.n_features_in_, vars(self).get("feature_names_in_")
         source, _ = as_source(X, estimator=self, n_features=d, feature_names=names, missing=self.missing)
-        parameters, weight = fitted_parameters(self.mixture_), past_of(self.mixture_).weight
+        parameters, weight = fitted_parameters(self.mixture_), record_of(self.mixture_).weight
         features, targets = np.arange(d), np.arange(d, parameters.n_features)
         called = tuple(f"y{j}" for j in range(self.n_targets_))
         return predicted(parameters, source, features, targets, called, level, weight, self.n_threads)

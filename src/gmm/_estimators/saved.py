@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of, set_mixture
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of, set_mixture
 from gmm._estimators.labelled import classes_of, sorted_classes
-from gmm._estimators.outcome import SHRUNK, Past, fit_attributes
+from gmm._estimators.outcome import SHRUNK, FitRecord, fit_attributes
 from gmm._persistence import (
     Readable,
     Writable,
@@ -118,13 +118,13 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
         classes = header["classes"] = self.classes_.tolist()
         owners = [classes.index(label) if label in classes else -1 for label in self.component_classes_.tolist()]
         header["owners"] = owners
-    past = past_of(self)
-    known = {"weight_seen": past.weight, "shrunk": past.shrunk, "beside_errors": past.beside_errors}
+    record = record_of(self)
+    known = {"weight_seen": record.weight, "shrunk": record.shrunk, "beside_errors": record.beside_errors}
     header |= {name: value for name, value in known.items() if value}
-    of_rows = {"shrunk_by": past.shrunk_by, "trimmed": past.trimmed, "steps": past.steps}
+    of_rows = {"shrunk_by": record.shrunk_by, "trimmed": record.trimmed, "steps": record.steps}
     arrays |= {name: values for name, values in of_rows.items() if values is not None}
-    if past.stream is not None:
-        header["stream"], of_stream = values.stream_to_state(past.stream)
+    if record.stream is not None:
+        header["stream"], of_stream = values.stream_to_state(record.stream)
         arrays |= of_stream
     return header, arrays
 
@@ -176,11 +176,11 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         "stream": lambda: values.stream_from_state(item(header, "stream", dict), arrays, parameters, ridge),
     }
     kept = {name: read_it() for name, read_it in read.items() if name in header or name in arrays}
-    past = Past(parameters, weight=kept.pop("weight_seen", 0.0), **kept)
+    record = FitRecord(parameters, weight=kept.pop("weight_seen", 0.0), **kept)
     if "lower_bound" in header:
         best, traces = values.traces_from_state(header, arrays)
-        of_fit, past = fit_attributes(best, item(header, "lower_bound", float), traces), past._replace(trace=best)
-    set_mixture(estimator, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
+        of_fit, record = fit_attributes(best, item(header, "lower_bound", float), traces), record._replace(trace=best)
+    set_mixture(estimator, parameters, names, np.dtype(header["dtype"]), _last_fit=record, **of_fit)
     if "classes" in header:
         classes, owners = sorted_classes(item(header, "classes", list)), item(header, "owners", list)
         n = len(classes)

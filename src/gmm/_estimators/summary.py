@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.criteria import aic, bic, surplus, title
-from gmm._estimators.outcome import SHRUNK, Past, doubt_of_ridge, doubt_of_shapes
+from gmm._estimators.outcome import SHRUNK, FitRecord, doubt_of_ridge, doubt_of_shapes
 from gmm._text.html import Cell, Html, escaped, line, sparkline, table
 from gmm._text.words import aligned, amount, counted, listed, noise_of_weight, percent, plus_minus
 from gmm._values.covariance import FactorModel
@@ -62,20 +62,20 @@ class Figures(NamedTuple):
     def of_fit(
         cls,
         parameters: MixtureParameters,
-        past: Past,
+        record: FitRecord,
         mean_loglik: float | None,
         ridge: float,
         feature_names: Sequence[str],
     ) -> Figures | None:
         """Return what a fit remembers of its rows; None if it does not, or its bound is not of the likelihood."""
-        is_posterior = isinstance(parameters, MixturePosterior) or past.shrunk
-        if mean_loglik is None or is_posterior or not (past.weight and past.steps is not None):
+        is_posterior = isinstance(parameters, MixturePosterior) or record.shrunk
+        if mean_loglik is None or is_posterior or not (record.weight and record.steps is not None):
             return None
-        loglik, p = past.weight * mean_loglik, parameters.n_parameters
-        scores = {"bic": bic(loglik, p, past.weight), "aic": aic(loglik, p)}
-        rows = fitting.degenerate.Resolution(past.weight, past.steps, ridge)
+        loglik, p = record.weight * mean_loglik, parameters.n_parameters
+        scores = {"bic": bic(loglik, p, record.weight), "aic": aic(loglik, p)}
+        rows = fitting.degenerate.Resolution(record.weight, record.steps, ridge)
         reasons = fitting.degenerate.reasons_of(parameters, rows, feature_names)
-        return cls(past.weight, loglik, scores, reasons, weighted=not past.weight.is_integer())
+        return cls(record.weight, loglik, scores, reasons, weighted=not record.weight.is_integer())
 
     @property
     def line(self) -> str:
@@ -138,7 +138,7 @@ class Summary:
         cls,
         own: Mapping[str, Any],
         parameters: MixtureParameters,
-        past: Past,
+        record: FitRecord,
         feature_names: Sequence[str],
         bound_name: str,
         figures: Figures | None,
@@ -147,14 +147,14 @@ class Summary:
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
         fit, lower_bound, ridge = own.get("history_"), own.get("lower_bound_"), own["reg_covar"]
-        objective = SHRUNK.get(past.shrunk, bound_name)
+        objective = SHRUNK.get(record.shrunk, bound_name)
         if figures is None and own.get("prior") is None:
-            figures = Figures.of_fit(parameters, past, lower_bound, ridge, feature_names)
+            figures = Figures.of_fit(parameters, record, lower_bound, ridge, feature_names)
         counts = None if figures is None else figures.counts
         meaning = "mean ± scale" if parameters.tails else _MEANING
         notes = [_omissions(K - n_rows, d - n_columns), _noise_share(parameters, n_rows, ridge), meaning]
-        if past.shrunk_by is not None:
-            n, *spread = (f"{number:.3g}" for number in past.shrunk_by[: 1 + n_columns].tolist())
+        if record.shrunk_by is not None:
+            n, *spread = (f"{number:.3g}" for number in record.shrunk_by[: 1 + n_columns].tolist())
             notes.append(
                 f"the default prior beside errors is worth {n} rows of each component, with standard deviations of "
                 f"{', '.join(spread)}{', …' * (d > n_columns)}; set prior= for another, acceleration=None for none"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA, CRITERION, HELD_OUT, OF_SEARCHES, surplus, title
-from gmm._estimators.fitted import fitted_parameters, past_of, summary_of
+from gmm._estimators.fitted import fitted_parameters, record_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import doubt_of_shapes
 from gmm._estimators.saved import from_state, states_of
@@ -726,7 +726,7 @@ def advice(selection: Selection, word: str = "component") -> Iterator[str]:
         mixture = selection.estimators[number]
         return (mixture and summary_of(mixture).verdict) or selection.status[number]
 
-    yield from filter(None, [surplus(int(selection.n_parameters[number]), past_of(best).weight)])
+    yield from filter(None, [surplus(int(selection.n_parameters[number]), record_of(best).weight)])
     yield from filter(None, [doubt_of_shapes(fitted_parameters(best), names_of_features(best), word)])
     ranked = selection.ranked()
     fitted = selection.n_components[ranked]

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.criteria import CRITERION
-from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, model_of, past_of, set_mixture
+from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, model_of, record_of, set_mixture
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.outcome import Past, fit_attributes
+from gmm._estimators.outcome import FitRecord, fit_attributes
 from gmm._exceptions import warn
 from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.moments import completed
@@ -53,12 +53,12 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     traces = tuple(trace.raised(raised) for trace in self.histories_)
     trace = self.history_.raised(raised)
     of_fit = fit_attributes(trace, self.lower_bound_ + raised, traces)
-    before = past_of(self)
+    before = record_of(self)
     of_rows = before.weight, None if before.steps is None else before.steps * units.scales, before.beside_errors
-    past = Past(parameters, trace, *of_rows, shrunk=before.shrunk)
+    record = FitRecord(parameters, trace, *of_rows, shrunk=before.shrunk)
     if before.shrunk_by is not None:
-        past = past._replace(shrunk_by=before.shrunk_by * np.append(1.0, units.scales))
-    set_mixture(other, parameters, names, self._dtype, _last_fit=past, **of_fit)
+        record = record._replace(shrunk_by=before.shrunk_by * np.append(1.0, units.scales))
+    set_mixture(other, parameters, names, self._dtype, _last_fit=record, **of_fit)
     return other
 
 
@@ -150,7 +150,7 @@ def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None
 
 def note_on_shrinkage(estimators: Iterable[GaussianMixture | None]) -> Iterator[str]:
     """Say how many mixtures have a prior that nobody asked for."""
-    n_shrunk = sum(past_of(each).shrunk == "rows" for each in estimators if each is not None)
+    n_shrunk = sum(record_of(each).shrunk == "rows" for each in estimators if each is not None)
     if n_shrunk:
         yield f"noise and means of {counted(n_shrunk, 'cell')} with factors are shrunk: each component has few rows"
 

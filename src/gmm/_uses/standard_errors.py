@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.estimated import fit_settings
-from gmm._estimators.fitted import fitted_parameters, past_of, rows_of_fit
+from gmm._estimators.fitted import fitted_parameters, record_of, rows_of_fit
 from gmm._estimators.labelled import known_again
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
@@ -280,7 +280,7 @@ def standard_errors(
     labelled = source.with_classes(known_again(model, labels, source))
     if method == "information":
         others = {
-            "a prior": model.prior is not None or past_of(model).shrunk,
+            "a prior": model.prior is not None or record_of(model).shrunk,
             "max_ratio": model.max_ratio is not None,
             "fixed parameters": mixture.fixed,
             "heavy tails": mixture.tails,
