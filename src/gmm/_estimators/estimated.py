@@ -461,22 +461,21 @@ def set_fitted(
 
     A `problem` to be continued keeps its bounds and the state of the accelerated solver; `trimmed` rows were left out.
     """
-    parameters, weight = result.parameters, source.survey.weight
+    parameters, weight, prior = result.parameters, source.survey.weight, objective.prior
     steps = fitting.degenerate.Resolution.from_source(source, mixture.reg_covar).steps
     record = FitRecord(parameters, weight=weight, steps=steps, beside_errors=bool(source.errors), trimmed=trimmed)
     if problem is not None:
-        record = record._replace(
-            trace=result.trace or record_of(mixture).trace, solver_state=result.state, problem=problem
-        )
-    if objective.prior and not objective.prior.variational and parameters.model.stored_whole and not source.errors:
-        from gmm._passes.stepwise import Stream
+        trace = result.trace or record_of(mixture).trace
+        record = record._replace(trace=trace, solver_state=result.state, problem=problem)
+    if prior and not prior.variational:
+        if parameters.model.stored_whole and not source.errors:
+            from gmm._passes.stepwise import Stream
 
-        stream = Stream.from_mixture(parameters, weight, objective)
-        record = record._replace(stream=stream, prior_parts=prior_parts(mixture))
-    if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:
-        record = record._replace(shrunk="rows")
-        if source.errors and isinstance(objective.prior, ConjugatePrior):
-            record = record._replace(shrunk="errors", shrunk_by=objective.prior.as_rows(parameters.model))
+            stream = Stream.from_mixture(parameters, weight, objective)
+            record = record._replace(stream=stream, prior_parts=prior_parts(mixture))
+        if vars(mixture).get("prior") is None:
+            shrunk_by = prior.as_rows(parameters.model) if source.errors and isinstance(prior, ConjugatePrior) else None
+            record = record._replace(shrunk="rows" if shrunk_by is None else "errors", shrunk_by=shrunk_by)
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=record, **of_fit)
 

@@ -320,14 +320,11 @@ class ProgressPrinter:
 
     def skip(self, start: int, screened: fitting.fit.Screened | None) -> None:
         """Print that a start was dropped after its trial; with None, that a covariance became singular."""
-        if screened is None:
-            self._tell(start, "dropped: a covariance became singular")
-            return
-        self._tell(
-            start,
-            f"dropped: {self._name} {screened.lower_bound:.6f} on a sample of the rows, "
-            f"where an earlier start reached {screened.record:.6f}",
-        )
+        why = "a covariance became singular"
+        if screened is not None:
+            why = f"{self._name} {screened.lower_bound:.6f} on a sample of the rows, "
+            why += f"where an earlier start reached {screened.record:.6f}"
+        self._tell(start, f"dropped: {why}")
 
     def _pace(self, iteration: Iteration, before: float) -> str:
         """Rows per second of a long pass, and the time left: projected if the remaining gain falls, else at most."""
