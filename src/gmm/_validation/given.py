@@ -402,16 +402,15 @@ def _check_spread(
 ) -> tuple[Floats, tuple[Floats, Floats] | None]:
     """Return the matrices, and, of dense ones, the whiteners and log determinants that show them to be definite."""
     spread = check_array(value, name, model.layout.shape(n_components, n_features)).astype(np.float64, order="C")
-    if not model.stored_whole:
-        _check_positive(spread[:, 0], name)
-        return spread, None
     # The layout's shape for K = 2 and d = 3 tells matrices from variances, and pooled from per-component layouts.
     shape = model.layout.shape(2, 3)
-    if shape[-2:] == (3, 3):
+    if model.stored_whole and shape[-2:] == (3, 3):
         components = [f"component {k}" for k in range(n_components)] if len(shape) == 3 else ["the matrix"]
         whiteners, log_determinants = check_matrices(spread.reshape(-1, n_features, n_features), name, components)
         return spread, (whiteners.reshape(spread.shape), log_determinants)
-    _check_positive(spread, name)
+    variances = spread if model.stored_whole else spread[:, 0]
+    if (index := first_index(~(variances > _LEAST))) is not None:
+        raise ValueError(f"'{name}' should be positive: {_component(index)} has {variances[index]:.6g}")
     return spread, None
 
 
@@ -479,11 +478,6 @@ def check_matrices(matrices: Floats, name: str, labels: Sequence[str]) -> tuple[
     except SingularMatrixError as error:
         smallest = f"smallest eigenvalue {np.linalg.eigvalsh(matrices[error.component])[0]:.6g}"
         raise ValueError(f"{subject} {labels[error.component]} is not positive-definite ({smallest})") from None
-
-
-def _check_positive(spread: Floats, name: str) -> None:
-    if (index := first_index(~(spread > _LEAST))) is not None:
-        raise ValueError(f"'{name}' should be positive: {_component(index)} has {spread[index]:.6g}")
 
 
 def _component(index: Sequence[int]) -> str:
