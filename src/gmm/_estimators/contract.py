@@ -102,7 +102,7 @@ class Estimator:
             name, inner, inner_name = key.partition("__")
             if name not in names:
                 raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {self._call_text()}. Valid parameters are: {names!r}"
+                    f"Invalid parameter {name!r} for estimator {self!r}. Valid parameters are: {names!r}"
                     f"{suggestion(name, names) or '.'}"
                 )
             if inner:
@@ -133,13 +133,18 @@ class Estimator:
 
     def __repr__(self) -> str:
         """Return the constructor call, with the parameters that differ from their defaults."""
-        return self._call_text()
+        changed = [
+            f"{name}={_value_text(getattr(self, name))}"
+            for name, default in _defaults(type(self)).items()
+            if not _is_default(getattr(self, name), default)
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     def _repr_html_(self) -> str:
         """Return HTML for notebooks: the constructor call, the fitted result, and all parameters in a fold."""
         from gmm._text.html import Cell, Html, block, details, escaped, line, table
 
-        call, rows = line(Html(f"<code>{escaped(_shortened(self._call_text()))}</code>")), []
+        call, rows = line(Html(f"<code>{escaped(_shortened(repr(self)))}</code>")), []
         for name, default in _defaults(type(self)).items():
             value = getattr(self, name)
             kind = "" if _is_default(value, default) else "strong"
@@ -177,14 +182,6 @@ class Estimator:
                 f"scikit-learn's do: {cls.__name__}.__init__ has {', '.join(variadic)}"
             )
         return sorted(_defaults(cls))
-
-    def _call_text(self) -> str:
-        changed = [
-            f"{name}={_value_text(getattr(self, name))}"
-            for name, default in _defaults(type(self)).items()
-            if not _is_default(getattr(self, name), default)
-        ]
-        return f"{type(self).__name__}({', '.join(changed)})"
 
 
 @functools.cache

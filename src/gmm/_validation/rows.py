@@ -413,10 +413,10 @@ def check_names(
     if names is not None and feature_names is not None and list(names) != list(feature_names):
         text = "The feature names should match those that were passed during fit.\n"
         unseen, missing = sorted(set(names) - set(feature_names)), sorted(set(feature_names) - set(names))
-        if unseen:
-            text += "Feature names unseen at fit time:\n" + _listing(unseen)
-        if missing:
-            text += "Feature names seen at fit time, yet now missing:\n" + _listing(missing)
+        for heading, others in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", missing)):
+            if others:
+                lines = [f"- {printable(str(other))}\n" for other in others]
+                text += f"Feature names {heading}:\n" + "".join(lines[:5] + ["- ...\n"] * (len(lines) > 5))
         if not unseen and not missing:
             text += "Feature names must be in the same order as they were in fit.\n"
         raise ValueError(text)
@@ -521,8 +521,3 @@ def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
         "Reshape your data either using array.reshape(-1, 1) if your data has a single feature "
         "or array.reshape(1, -1) if it contains a single sample."
     )
-
-
-def _listing(names: Iterable[object], most: int = 5) -> str:
-    lines = [f"- {printable(str(name))}\n" for name in names]
-    return "".join(lines[:most] + ["- ...\n"] * (len(lines) > most))
