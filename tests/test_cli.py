@@ -1008,6 +1008,17 @@ def test_info_leaves_out_the_empty_components_of_a_posterior(tmp_path):
     assert [line.split()[0] for line in lines if "±" in line] == ["0", "1"]
 
 
+def test_info_tells_correlations_of_factors_that_are_stored_as_such(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 1)) @ [[1.0, 2.0, 0.5]] + 0.3 * rng.normal(size=(300, 3))
+    mixture = gmm.GaussianMixture(covariance_type="factor1", prior="conjugate", random_state=0).fit(rows)
+    mixture.save(tmp_path / "model.gmm")
+    assert main(["info", str(tmp_path / "model.gmm")]) == 0
+    covariance = mixture.covariances_[0]
+    expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+    assert f"strongest correlation of component 0: {expected:+.2f} x0, x1" in capsys.readouterr().out
+
+
 def test_info_of_a_mixture_that_was_given(tmp_path):
     given = gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
     given.save(tmp_path / "given")

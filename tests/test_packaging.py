@@ -176,6 +176,7 @@ def test_import_leaves_fits_and_the_search_until_they_are_asked_for():
     assert set(gmm.__all__) <= set(dir(gmm))
     with pytest.raises(AttributeError, match=r"module 'gmm'.*attribute 'selct'"):
         _ = gmm.selct
+    assert not [name for name in ("a.b", "data", "include", "_text.words") if hasattr(gmm, name)]
 
 
 @pytest.mark.parametrize(

@@ -138,3 +138,4 @@ def test_statistics_are_equal_to_themselves_alone():
     assert one == one
     assert one != two
     assert {one: 1}[one] == 1
+    np.testing.assert_array_equal(np.add(one, two).counts, (one + two).counts)

@@ -61,7 +61,7 @@ _ON_DEMAND = {
     "_versions": ("__version__", "show_versions"),
 }
 _HOMES = {name: module for module, names in _ON_DEMAND.items() for name in names}
-__getattr__ = attributes_of(__name__, _HOMES)
+__getattr__ = attributes_of(__name__, _MODULES, _HOMES)
 
 
 def __dir__() -> list[str]:

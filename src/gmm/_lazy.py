@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 
-def attributes_of(package: str, homes: Mapping[str, str] = MappingProxyType({})) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package: a name is in its home, a module below `package`, or is such a module."""
+def attributes_of(
+    package: str, modules: Collection[str], homes: Mapping[str, str] = MappingProxyType({})
+) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package: a name is one of its modules, or in its home, a module below `package`."""
 
     def attribute(name: str) -> Any:
         if name in homes:
             value = getattr(import_module(f"{package}.{homes[name]}"), name)
             setattr(sys.modules[package], name, value)
             return value
-        if name.startswith("__") or find_spec(f"{package}.{name}") is None:
+        if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return import_module(f"{package}.{name}")
 

@@ -377,7 +377,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser, commands = _parser()
     if words[:1] == ["select"]:
         parser.error("no command 'select'; use gmm fit, which also selects the model")
-    absent = dict.fromkeys(OPTIONS.keys() - {"file"})
+    absent = dict.fromkeys(name for name in OPTIONS if name != "file")
     options, unknown = parser.parse_known_args(words, argparse.Namespace(words=words, **absent))
     if len(unknown) == 1 and not unknown[0].startswith("-") and vars(options).get("file", "") is None:
         options.file = unknown.pop()  # argparse takes an optional FILE behind an option for an unknown word

@@ -143,7 +143,7 @@ class MixtureFacts:
     @cached_property
     def strongest_correlations(self) -> list[tuple[int, int, float] | None]:
         """The strongest correlation of each component, as (column, column, value); None if it has none."""
-        layout, (K, d) = self.parameters.model.layout, self.spreads.shape
+        layout, (K, d) = self.parameters.model.whole.layout, self.spreads.shape  # as `covariances_` are written out
         if layout.axis_aligned:
             return [None] * K
         dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)

@@ -10,4 +10,4 @@ from gmm._lazy import attributes_of
 if TYPE_CHECKING:
     from gmm._fitting import degenerate, fit, moments, sampling, starts  # noqa: F401
 
-__getattr__ = attributes_of(__name__)
+__getattr__ = attributes_of(__name__, ("degenerate", "fit", "moments", "sampling", "starts"))

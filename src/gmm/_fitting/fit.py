@@ -497,7 +497,7 @@ def fit_trimmed(
     for number, seed in enumerate(seeds or (0,)):
 
         def of_start(iteration: Iteration, number: int = number) -> bool:
-            return watch(iteration._replace(start=number))
+            return watch(replace(iteration, start=number))
 
         each = None if callback is None else of_start
         try:

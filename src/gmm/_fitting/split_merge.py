@@ -232,7 +232,7 @@ class _Search:
         number, bounds = self.tally.runs, list[float]()
 
         def callback(iteration: Iteration) -> bool:
-            if self._callback(iteration._replace(move=number)):
+            if self._callback(replace(iteration, move=number)):
                 return True
             if target is None:
                 return False

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
+from dataclasses import replace
 from itertools import starmap, zip_longest
 from math import inf
 from types import TracebackType
@@ -318,7 +319,7 @@ class EStep:
         statistics = self(parameters.whitened())
         weights, means, _, whiteners, log_determinants, _ = parameters.as_estimate()
         term = family.parameter_term(weights, means, whiteners, log_determinants)
-        return statistics._replace(log_evidence=statistics.log_evidence + term)
+        return replace(statistics, log_evidence=statistics.log_evidence + term)
 
     def run_em(
         self,

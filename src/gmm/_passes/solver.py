@@ -182,7 +182,8 @@ class GainBelow(NamedTuple):
         return None
 
 
-class Iteration(NamedTuple):
+@dataclass(frozen=True, repr=False)
+class Iteration:
     """One pass, as a callback sees it.
 
     Parameters

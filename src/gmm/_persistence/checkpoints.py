@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 from threading import Lock
 from time import perf_counter
@@ -342,7 +343,7 @@ def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int)
     parameters = objective.prior.mixture(estimate, objective, problem.rows.survey.weight)
     evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
     statistics = statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
-    statistics = statistics._replace(precision=checked["precision"])
+    statistics = replace(statistics, precision=checked["precision"])
     trace, _ = traces_from_state(header, arrays)
     state = None
     if "state" in header:

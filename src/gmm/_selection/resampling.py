@@ -204,7 +204,8 @@ def _rows_to_fit(
     return rows, names, settings, units
 
 
-class Replicate(NamedTuple):
+@dataclass(frozen=True)
+class Replicate:
     """One finished replicate, as `bootstrap_lrt` passes it to its callback.
 
     Attributes

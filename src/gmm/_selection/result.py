@@ -48,7 +48,8 @@ _NUMBERS = ("loglik", *OF_SEARCHES, "scores", "seconds")
 _OF_EARLIER = {"n_fresh_starts": 0, "n_found_again": 0, "n_searched": 0, "standardized": False}
 
 
-class Progress(NamedTuple):
+@dataclass(frozen=True)
+class Progress:
     """One cell of a search, or a step to finish it on rows beyond memory, as `select` reports it to its callback.
 
     Attributes

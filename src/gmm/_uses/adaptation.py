@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -213,7 +214,7 @@ def _adapted(
     if "means" in parts:
         means = both.means
     else:  # covariances about the means that stay
-        both = both._replace(first=np.zeros_like(both.first))
+        both = replace(both, first=np.zeros_like(both.first))
     if "covariances" in parts:
         covariances = objective.update(both, before).covariances
     return before.with_other(weights=weights, means=means, covariances=covariances)

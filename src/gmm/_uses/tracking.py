@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -254,7 +255,7 @@ class Tracker:
         """Return the objects after their rows of a frame."""
         velocity, past = before.velocity, before.statistics.scaled(1 - self._forgetting)
         expected = before.mixture.means + velocity
-        past = past.recentred(before.mixture.means)._replace(origins=expected)
+        past = replace(past.recentred(before.mixture.means), origins=expected)
         layout = self._model.layout
         unforeseen = np.where(before.age == 1, _AT_FIRST, 1.0) * self._motion**2
         wide = layout.with_ridge(before.mixture.covariances, unforeseen)
@@ -267,7 +268,7 @@ class Tracker:
             for _ in range(_PASSES):
                 new = e_step(mixture.whitened())
                 step = self._gain(mixture, rows, unforeseen) * (new.means - expected)
-                both = past._replace(origins=expected + step) + new
+                both = replace(past, origins=expected + step) + new
                 update = self._objective.update(both)
                 mixture = _like(update, update.weights, update.means, update.covariances)
         mixture = _like(update, update.weights, expected + step, update.covariances)

@@ -5,7 +5,8 @@ Statistics of parts of the rows can be added, so they are also what threads, chu
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ from gmm._values.layouts import Array, Layout
 _EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
 
-class SufficientStatistics(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class SufficientStatistics:
     """Moments of n rows, weighted by responsibilities r_ik, about given origins o_k.
 
     Parameters
@@ -49,18 +51,6 @@ class SufficientStatistics(NamedTuple):
     log_evidence: float
     weight: float
     precision: Array | float = 0.0
-
-    def __eq__(self, other: object) -> bool:
-        """Tell whether it is the same object: of arrays, a tuple's comparison has no truth value."""
-        return self is other
-
-    def __ne__(self, other: object) -> bool:
-        """Tell whether it is another object."""
-        return self is not other
-
-    def __hash__(self) -> int:
-        """Return a hash of the object."""
-        return object.__hash__(self)
 
     @classmethod
     def from_kernel(
@@ -103,7 +93,7 @@ class SufficientStatistics(NamedTuple):
         """Log evidence per unit weight, in nats."""
         return self.log_evidence / self.weight
 
-    def __add__(self, other: SufficientStatistics) -> SufficientStatistics:  # type: ignore[override]
+    def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
         """Return the statistics of both sets of rows together.
 
         Raises
@@ -120,7 +110,8 @@ class SufficientStatistics(NamedTuple):
             )
         if not np.array_equal(self.origins, other.origins):
             other = other.recentred(self.origins)
-        return self._replace(
+        return replace(
+            self,
             counts=self.counts + other.counts,
             first=self.first + other.first,
             second=self.second + other.second,
@@ -131,7 +122,8 @@ class SufficientStatistics(NamedTuple):
 
     def scaled(self, factor: float) -> SufficientStatistics:
         """Return the statistics of the same rows with weights multiplied by `factor`."""
-        return self._replace(
+        return replace(
+            self,
             counts=factor * self.counts,
             first=factor * self.first,
             second=factor * self.second,
@@ -145,11 +137,12 @@ class SufficientStatistics(NamedTuple):
         step = self.origins - origins
         mass = self.counts[:, None] * step
         second = self.second + self.layout.outer(2 * self.first + mass, step)
-        return self._replace(origins=origins, first=self.first + mass, second=second)
+        return replace(self, origins=origins, first=self.first + mass, second=second)
 
     def reordered(self, order: NDArray[np.intp]) -> SufficientStatistics:
         """Return the components in another `order`, (K,)."""
-        return self._replace(
+        return replace(
+            self,
             origins=self.origins[order],
             counts=self.counts[order],
             precision=self.precisions[:, order],
@@ -168,17 +161,18 @@ class SufficientStatistics(NamedTuple):
         if layout is self.layout:
             return self
         second = layout.reduced(self.second, self.layout, self.first.shape[1])
-        return self._replace(layout=layout, second=second)
+        return replace(self, layout=layout, second=second)
 
     def with_empty(self) -> SufficientStatistics:
         """Append an empty component."""
         one = self.reordered(np.zeros(1, dtype=np.intp))
         first, second = np.zeros_like(one.first), np.zeros_like(one.second)
-        return self.joined(one._replace(counts=np.zeros(1), precision=0.0, first=first, second=second))
+        return self.joined(replace(one, counts=np.zeros(1), precision=0.0, first=first, second=second))
 
     def joined(self, other: SufficientStatistics) -> SufficientStatistics:
         """Append the components of other statistics, of the same rows."""
-        return self._replace(
+        return replace(
+            self,
             origins=np.concatenate([self.origins, other.origins]),
             counts=np.concatenate([self.counts, other.counts]),
             precision=np.concatenate([self.precisions, other.precisions], axis=1),
@@ -204,7 +198,7 @@ class SufficientStatistics(NamedTuple):
                 slope = self.layout.outer(self.first[component][None], offset[None])[0]
                 second[two] += np.array([-slope, slope])
         precision = of_each.precisions * shares
-        return of_each._replace(counts=counts, precision=precision, first=first, second=second)
+        return replace(of_each, counts=counts, precision=precision, first=first, second=second)
 
 
 publish("gmm.em", [SufficientStatistics])
