@@ -389,4 +389,4 @@ def test_values_with_many_numbers_are_short():
         f"Iteration(start=0, n_iter=1, lower_bound={passes[0].lower_bound:.6g}, gain=inf, remaining="
     )
     assert len(told) < 100
-    assert repr(passes[0]._replace(accepted=False, move=2)).endswith("not accepted)")
+    assert repr(replace(passes[0], accepted=False, move=2)).endswith("not accepted)")

@@ -12,7 +12,7 @@ import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em import e_step, m_step
 from gmm.sources import partitioned_rows
-from inside import CLASSIC, ArraySource, EStep, Survey
+from inside import CLASSIC, ArraySource, EStep, SufficientStatistics, Survey
 
 rng = np.random.default_rng(5)
 N, D, K = 9000, 3, 3
@@ -226,8 +226,8 @@ def test_the_m_step_says_what_it_does_not_take():
 
 
 def parts_of(record):
-    for part in record:
-        yield from parts_of(part) if isinstance(part, tuple) else [part]
+    for part in record if isinstance(record, tuple) else vars(record).values():
+        yield from parts_of(part) if isinstance(part, tuple | SufficientStatistics) else [part]
 
 
 def test_a_plan_is_a_value_that_can_be_sent():

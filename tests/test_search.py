@@ -280,7 +280,7 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
         """The full model's own starts lead nowhere."""
         if present is None and self.settings.objective.model.layout is FULL and self.settings.n_components > 1:
             starts = [starts[0].reduced(FULL).recentred(starts[0].origins)]
-            starts = [starts[0]._replace(second=starts[0].second * 0 + 9 * np.eye(3))]
+            starts = [replace(starts[0], second=starts[0].second * 0 + 9 * np.eye(3))]
             problem, e_step = self.settings.problem(ArraySource(ROWS)), worker.all(FULL)
             begin = problem.beginning(e_step, starts[0])
             return self._judged(problem.run(e_step, begin, self.settings.solver).go(0))
@@ -943,9 +943,12 @@ def test_a_file_tells_what_was_found_again_and_an_older_one_does_not(small, tmp_
     replace(small, n_fresh_starts=1, n_found_again=4).save(tmp_path / "wrong")
     with pytest.raises(ValueError, match="expected 'n_found_again' from 0 to 'n_fresh_starts', got 4 and 1"):
         Selection.load(tmp_path / "wrong")
-    save = table.save_state
-    older = lambda file, header, arrays: save(file, {k: v for k, v in header.items() if k not in names}, arrays)  # noqa: E731
-    monkeypatch.setattr(table, "save_state", older)
+    save = table.save_object
+
+    def save_older(thing, file, metadata, header, arrays):
+        save(thing, file, metadata, {name: value for name, value in header.items() if name not in names}, arrays)
+
+    monkeypatch.setattr(table, "save_object", save_older)
     small.save(tmp_path / "older")
     again = Selection.load(tmp_path / "older")
     assert (again.n_fresh_starts, again.n_found_again) == (0, 0)

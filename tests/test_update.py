@@ -1,6 +1,7 @@
 """The compiled parameter update against its twin, and compiled climbs against the same climbs pass by pass."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,7 +117,7 @@ def test_the_first_singular_component_is_told(covariance_type, d):
     statistics = statistics_of(covariance_type, rows, responsibilities, np.ones(len(rows)))
     assert compiled_update(statistics, 0.0)[1] in (1, 2)  # rounding may leave one row a spread
     emptied = np.multiply(statistics.second.T, [1, 0, 0]).T.copy()
-    exact = statistics._replace(first=np.zeros_like(statistics.first), second=emptied)
+    exact = replace(statistics, first=np.zeros_like(statistics.first), second=emptied)
     assert compiled_update(exact, 0.0)[1] == 1
     assert compiled_update(exact, 1e-6)[1] == -1
 
@@ -151,7 +152,7 @@ def test_a_component_without_rows_keeps_its_place_and_gets_the_ridge(covariance_
 @pytest.mark.parametrize("covariance_type", ["diag", "spherical"])
 def test_rounding_leaves_no_negative_variance(covariance_type):
     *_, statistics = problem(covariance_type, 2, 3)
-    below = statistics._replace(second=-np.ones_like(statistics.second))
+    below = replace(statistics, second=-np.ones_like(statistics.second))
     np.testing.assert_array_equal(
         Objective(covariance_model(covariance_type), 0.25).update(below).covariances,
         np.full_like(statistics.second, 0.25),
@@ -189,7 +190,7 @@ def test_a_pool_that_began_with_few_ranges_has_room_for_more():
 @every_type
 def test_moments_of_another_layout_are_refused(covariance_type):
     *_, statistics = problem(covariance_type, 3, 2)
-    wrong = statistics._replace(second=np.ones(5))
+    wrong = replace(statistics, second=np.ones(5))
     with pytest.raises(ValueError, match="of length"):
         compiled_update(wrong, 0.0)
 

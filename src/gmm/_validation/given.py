@@ -927,11 +927,11 @@ def check_prior(
         number = _number(prior.scale, "scale")
         if not number > 0:
             raise ValueError(f"expected prior.scale above 0, got {number:g}")
-        matrix = number * np.eye(d)
+        scale = np.full(d, number) if has_variances(model.layout) else number * np.eye(d)
     else:
         matrix = check_array(prior.scale, "prior.scale", (d, d)).astype(np.float64)
         check_matrices(matrix[None], "prior.scale", ["the matrix"])
-    scale = np.diagonal(matrix) if has_variances(model.layout) else matrix
+        scale = np.diagonal(matrix) if has_variances(model.layout) else matrix
     return ConjugatePrior(centre, shrinkage, dof, scale)
 
 
