@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from functools import partial
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
@@ -20,10 +19,10 @@ from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, p
 from gmm._passes.e_step import Output
 from gmm._public import publish
 from gmm._rows.entrance import is_dask
-from gmm._rows.sources import Source, box_of
+from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
 from gmm._text.words import aligned, counted, form_of, percent
-from gmm._validation.given import DIRICHLET_PROCESS, check_has_posterior, check_noise, check_variational_prior
+from gmm._validation.given import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
 from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state, options_with
 from gmm._values.completion import Gaps
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel
@@ -563,8 +562,7 @@ class BayesianGaussianMixture(FittedMixture):
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
         values = {name: getattr(self, name) for name in options_with("posterior")}
         prior = check_variational_prior(values, model, int(self.n_components), mean, covariance, self.reg_covar)
-        noise = check_noise(self.noise, source.n_features, partial(box_of, source))
-        return Objective(model, self.reg_covar, prior, noise)
+        return Objective(model, self.reg_covar, prior, estimated.noise_of(self, source))
 
 
 def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:

@@ -41,11 +41,12 @@ from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Beginning, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.entrance import Names, as_source_to_fit, is_dask
-from gmm._rows.sources import Source, followed
+from gmm._rows.sources import Source, box_of, followed
 from gmm._text.frames import framed_like
 from gmm._validation.combinations import check_together, refuse
 from gmm._validation.given import (
     check_means_init,
+    check_noise,
     check_precisions_init,
     check_responsibilities,
     check_ridge,
@@ -55,6 +56,7 @@ from gmm._validation.parameters import check_callback, check_parameters, check_r
 from gmm._validation.scalars import check_boolean
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import NOTHING_FIXED, Fixed, MixtureParameters
 from gmm._values.priors import ConjugatePrior, NormalInverseWishart, parts
@@ -402,6 +404,11 @@ def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int],
         return check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=is_noisy(mixture))
 
     return responsibilities
+
+
+def noise_of(mixture: FittedMixture, source: Source) -> Noise:
+    """Return the noise that the parameters ask for, in the box of the rows unless they give one."""
+    return check_noise(mixture.noise, source.n_features, partial(box_of, source))
 
 
 def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHING_FIXED) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +18,7 @@ from gmm._estimators.estimated import (
     check_features,
     check_same,
     fit_settings,
+    noise_of,
     prior_parts,
     seeds_of,
     source_to_fit,
@@ -41,9 +41,9 @@ from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, warn
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.solver import PassRecord, Trace
 from gmm._rows.entrance import as_source, check_any
-from gmm._rows.sources import ArraySource, Source, box_of, chunks_in_order
+from gmm._rows.sources import ArraySource, Source, chunks_in_order
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_fixed, check_limits, check_noise, check_tails, check_user_mixture
+from gmm._validation.given import check_fixed, check_limits, check_tails, check_user_mixture
 from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
@@ -725,8 +725,7 @@ class GaussianMixture(FittedMixture):
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         restrictions = self._restrictions(source, model)
-        noise = check_noise(self.noise, source.n_features, partial(box_of, source))
-        tails = check_tails(self.tails, self.degrees_of_freedom)
+        noise, tails = noise_of(self, source), check_tails(self.tails, self.degrees_of_freedom)
         return Objective(model, self.reg_covar, self._prior(source, model), noise, tails=tails, **restrictions)
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:

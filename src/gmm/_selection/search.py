@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators import criteria
 from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.estimated import set_fitted, what_must_be_same
+from gmm._estimators.estimated import noise_of, set_fitted, what_must_be_same
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import remaining_passes, warn_of_light_rows
@@ -34,7 +34,7 @@ from gmm._persistence import Writable
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.ahead import together
 from gmm._rows.entrance import Names, as_source_to_fit
-from gmm._rows.sources import Source, box_of, relative_ridge
+from gmm._rows.sources import Source, relative_ridge
 from gmm._selection.cell import (
     DEGENERATE,
     FAILED,
@@ -65,7 +65,6 @@ from gmm._selection.result import Entry, Progress, Selection, check_criterion, d
 from gmm._selection.standard import filled, in_units, note_on_shrinkage, restored, warn_of_constants
 from gmm._text.html import Html
 from gmm._validation.column_notes import error_values, note_on_identifiers, notes_on, singular_columns
-from gmm._validation.given import check_noise
 from gmm._validation.parameters import check_callback, check_is_fitted, check_labels_of_columns
 from gmm._validation.scalars import check_boolean, check_real
 from gmm._values.covariance import covariance_model
@@ -438,7 +437,7 @@ def select(
     check_cells(template, counts, types, opened, standardize=standardize)
     if folds is not None:
         check_folds(opened.n_used, folds, min(counts))
-    noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
+    noise = noise_of(template, opened)
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
     request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
