@@ -566,28 +566,23 @@ def check_fixed_start(fixed: Fixed, parts: Container[str], *, otherwise: str = "
             raise ValueError(f"fixed={{{name!r}: …}}: expected {part}_init, got None{otherwise}")
 
 
-def check_max_ratio(max_ratio: float | None, model: CovarianceModel, n_components: int) -> float:
-    """Return the limit on the ratio of eigenvalues of all covariances; ∞ for None.
+def check_limits(options: Any, model: CovarianceModel, n_components: int) -> dict[str, Any]:
+    """Return what the options of an estimator limit, as arguments of an `Objective`; ∞ for None.
 
     Raises
     ------
     ValueError
         If the model has no exact update under the limit.
     """
-    if max_ratio is None:
-        return inf
+    if options.max_ratio is None:
+        return {"max_ratio": inf}
     if model.n_factors or (model.joint and n_components > 1):
         alias = f" ({model.name})" if model.alias else ""
         raise ValueError(
             f"max_ratio: expected a covariance_type among {', '.join(map(repr, LIMITED))}, whose update under the "
             f"limit is exact, got {model.type_name!r}{alias}: choose one of them, or leave max_ratio out"
         )
-    return float(max_ratio)
-
-
-def check_limits(options: Any, model: CovarianceModel, n_components: int) -> dict[str, Any]:
-    """Return what the options of an estimator limit, as arguments of an `Objective`; it raises as `check_max_ratio`."""
-    return {"max_ratio": check_max_ratio(options.max_ratio, model, n_components)}
+    return {"max_ratio": float(options.max_ratio)}
 
 
 _SHARE = 0.05  # of noise at the start, unless a share is given
