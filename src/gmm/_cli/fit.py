@@ -652,7 +652,8 @@ def _search(
     types = requested_types(types or "all", len(rows.names), limited=options.max_ratio is not None)
     tails = options.tails or [NORMAL_TAILS.name]
     of_search = "criterion", "time_limit", "checkpoint", "resume", "standardize"
-    parameters = _parameters(options, [*(OPTIONS.keys() - options_with("single")), *of_search])
+    names = (name for name in OPTIONS if name not in options_with("single"))
+    parameters = _parameters(options, (*names, *of_search))
     with screen.progress(options.n_components, len(types) * len(tails)) as advance:
         return selection.select(rows.source, options.n_components, types, tails=tails, callback=advance, **parameters)
 
