@@ -17,6 +17,16 @@ _Task = Callable[[int, int], object]
 @disjoint_base
 class CandidateView:
     def __new__(cls, rows: CandidateRows, layout: int, whitener: _Array, centre: _Array) -> Self: ...
+    @staticmethod
+    def scaled(
+        rows: _Array,
+        weight: _Array | None,
+        layout: int,
+        whitener: _Array,
+        centre: _Array,
+        scale: float,
+        single_limit: float,
+    ) -> CandidateView: ...
 
 @disjoint_base
 class Opening:
@@ -68,4 +78,6 @@ class Race:
     ) -> None: ...
 
 def is_sound(layout: int, means: _Array, covariances: _Array, whiteners: _Array, least: _Array) -> bool: ...
+def centred(rows: _Array, weight: _Array | None, centre: _Array) -> tuple[_Array, _Array]: ...
+def make_positive(variances: _Array, reach: _Array, least: float) -> None: ...
 def kmeans_seeds(rows: _Array, weight: _Array | None, uniforms: _Array, n_seeds: int) -> NDArray[np.intp]: ...

@@ -97,9 +97,7 @@ class Journal:
         Called with the journal wherever the fit could be continued from its `progress`.
     """
 
-    def __init__(
-        self, progress: FitProgress | Sequence[int], keep: Callable[[Journal], object] = lambda journal: None
-    ) -> None:
+    def __init__(self, progress: FitProgress | Sequence[int], keep: Callable[[Journal], object] | None = None) -> None:
         self._progress = progress if isinstance(progress, FitProgress) else FitProgress(tuple(progress))
         self._run: SolverRun | None = None
         self._keep = keep
@@ -112,7 +110,8 @@ class Journal:
     def pause(self, run: SolverRun) -> None:
         """Note that a run could be continued from here."""
         self._run = run
-        self._keep(self)
+        if self._keep is not None:
+            self._keep(self)
 
     def drop_run(self) -> None:
         """Forget the run in progress, which has failed."""
@@ -121,7 +120,8 @@ class Journal:
     def note(self, progress: FitProgress) -> None:
         """Note how far the fit has come between two runs."""
         self._progress, self._run = progress if progress.run is None else progress._replace(run=None), None
-        self._keep(self)
+        if self._keep is not None:
+            self._keep(self)
 
 
 class Listener:
