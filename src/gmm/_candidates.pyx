@@ -573,11 +573,12 @@ def centred(const double[:, ::1] rows, const double[::1] weight, const double[::
     return differences, weighted
 
 
-def make_positive(double[:] variances, const double[::1] reach, double least):
-    """Raise variances to at least a share of their features' squared `reach`; that of a constant feature is 1."""
+def make_positive(double[:] variances, const double[::1] reach, double least, double factor):
+    """Multiply variances by a factor, and raise them to (least × reach)²; that of a constant feature becomes 1."""
     cdef Py_ssize_t j
     expect("reach", reach.shape[0], variances.shape[0])
     for j in range(variances.shape[0]):
+        variances[j] *= factor
         variances[j] = max(variances[j], (least * reach[j]) ** 2) if variances[j] > 0 else 1
 
 

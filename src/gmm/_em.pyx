@@ -393,7 +393,10 @@ cdef class Plan:
         The last two are the log evidence and the weight, behind those of `diagnostics.pxd`. With `totals` all are
         Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w.
         """
-        return np.array(<double[:self.plan.n_sums]>self.merged(scratch).node)
+        sums = np.empty(self.plan.n_sums)
+        cdef double[::1] into = sums
+        memcpy(&into[0], self.merged(scratch).node, self.plan.n_sums * sizeof(double))
+        return sums
 
     def collect(self, const double[::1] sums not None, const double[:, ::1] scatter=None):
         """Return the statistics in the sums over all rows."""

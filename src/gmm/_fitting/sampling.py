@@ -59,6 +59,11 @@ def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
     return indices if n_used == source.n_rows else np.flatnonzero(source.weights)[indices]
 
 
+def generator(seed: int) -> np.random.Generator:
+    """Return a generator that begins at a seed."""
+    return np.random.default_rng(_sequence(seed))
+
+
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
     """Choose seeds (K, d) by D² sampling (Arthur & Vassilvitskii 2007)."""
     uniforms = seeding_uniforms(1, n_components, rng)[0]
@@ -87,6 +92,9 @@ def common_seed(random_state: int | Rng | None) -> int:
     rng = check_random_state(random_state)
     draw = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
     return int(draw(2**31))
+
+
+_sequence = lru_cache(np.random.SeedSequence)  # as the seeds of starts repeat from fit to fit
 
 
 @lru_cache

@@ -27,6 +27,7 @@ from gmm._fitting.degenerate import Judge, Resolution, degenerate_components, de
 from gmm._fitting.sampling import (
     Rng,
     RoughRows,
+    generator,
     kmeans_plusplus,
     sample_size,
     sampled,
@@ -211,13 +212,12 @@ def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | 
         z, weighted, total = deviations.rows, deviations.weighed(deviations.rows), deviations.survey.weight
     if moments.axis_aligned and d > _WHOLE_METRIC:
         variances = np.einsum("ij,ij->j", weighted, z) / total
-        make_positive(variances, survey.reach(centre), _LEAST_DEVIATION)
+        make_positive(variances, survey.reach(centre), _LEAST_DEVIATION, 1.0)
         metric = Metric(DIAGONAL, 1 / np.sqrt(variances)[None])
     else:
         covariance = weighted.T @ z / total
         variances = covariance.reshape(-1)[:: d + 1]
-        variances *= 1 + d * _SHRINKAGE
-        make_positive(variances, survey.reach(centre), _LEAST_DEVIATION)
+        make_positive(variances, survey.reach(centre), _LEAST_DEVIATION, 1 + d * _SHRINKAGE)
         metric = Metric(TIED, TIED.whiten(covariance, d)[0])
     white = metric.layout.whitened(metric.whitener, 0, own)
     return View(ArraySource(own, weight), OWN_UNITS), View(ArraySource(white, weight), metric)
@@ -452,8 +452,9 @@ class RaceRows:
         self._uniforms = [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()]
         # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
         self._views = [_scaled(view, part.survey.centre, limit) for view in views_of(part, moments)]
-        self._part = _rows(part, sample, moments, limit if schedule.single else 0.0)
-        self._rows = _rows(sample, sample, moments, limit if schedule.single_throughout else 0.0)
+        where = sample.survey.centre, sample.survey.reach(sample.survey.centre)
+        self._part = _rows(part, *where, moments, limit if schedule.single else 0.0)
+        self._rows = _rows(sample, *where, moments, limit if schedule.single_throughout else 0.0)
         self.openings: dict[int, list[Opening]] = {}
 
     def winner(self, problem: Problem, judge: Judge = Judge.START) -> SufficientStatistics:
@@ -502,14 +503,13 @@ def _scaled(view: View, centre: Array, single_limit: float) -> CandidateView:
     return CandidateView.scaled(rows.rows, rows.sample_weight, *of_view, scale, single_limit)
 
 
-def _rows(part: ArraySource, sample: ArraySource, moments: Layout, single_limit: float) -> CandidateRows:
-    """Return part of a sample as candidates pass over it."""
-    centre, scatter = sample.survey.centre, None
+def _rows(rows: ArraySource, centre: Array, reach: Array, moments: Layout, single_limit: float) -> CandidateRows:
+    """Return rows of a sample, with its centre and reach, as candidates pass over them."""
+    scatter = None
     if moments is TIED:
-        rows, weighted = centred(part.rows, part.sample_weight, centre)
-        scatter = weighted.T @ rows
-    reach = sample.survey.reach(centre)
-    return CandidateRows(part.rows, part.sample_weight, centre, reach, scatter=scatter, single_limit=single_limit)
+        z, weighted = centred(rows.rows, rows.sample_weight, centre)
+        scatter = weighted.T @ z
+    return CandidateRows(rows.rows, rows.sample_weight, centre, reach, scatter=scatter, single_limit=single_limit)
 
 
 class StartSettings(NamedTuple):
@@ -603,7 +603,7 @@ def partition(
 
 def _farthest(source: Source) -> float:
     """Return the largest distance from the centre in any feature, or 1 if that is 0."""
-    return float(source.survey.reach(source.survey.centre).max()) or 1.0
+    return source.survey.extent or 1.0
 
 
 def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) -> Array:
@@ -772,7 +772,8 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
         return statistics
     # Rounded, so that components of the same weight are ordered by their means, not by the last digit.
     shares = (statistics.counts / statistics.weight).round(9)
-    return statistics.reordered(np.lexsort((*-statistics.means.T[::-1], -shares)))
+    falling = sorted(zip((-shares).tolist(), (-statistics.means).tolist(), range(K), strict=True))
+    return statistics.reordered(np.array([k for *_, k in falling]))
 
 
 # --- Rows of known classes, with noise, with heavy tails or with known errors ----------------------
@@ -1069,7 +1070,7 @@ def _start_statistics(source: Source, settings: FitSettings, seed: int) -> Suffi
         return from_means(source.without_gaps, how.parts["means"], moments, n_threads=n_threads)
     if how.responsibilities is not None:
         return from_responsibilities(source.without_gaps, how.responsibilities(seed), moments, n_threads=n_threads)
-    return start_statistics(source, settings, np.random.default_rng(seed))
+    return start_statistics(source, settings, generator(seed))
 
 
 def precise_half(source: Source, n_components: int) -> Source:

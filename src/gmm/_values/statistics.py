@@ -141,14 +141,9 @@ class SufficientStatistics:
 
     def reordered(self, order: NDArray[np.intp]) -> SufficientStatistics:
         """Return the components in another `order`, (K,)."""
-        return replace(
-            self,
-            origins=self.origins[order],
-            counts=self.counts[order],
-            precision=self.precisions[:, order],
-            first=self.first[order],
-            second=self.second if self.layout.pooled else self.second[order],
-        )
+        second = self.second if self.layout.pooled else self.second[order]
+        moments = self.layout, self.origins[order], self.counts[order], self.first[order], second
+        return SufficientStatistics(*moments, self.log_evidence, self.weight, self.precisions[:, order])
 
     def reduced(self, layout: Layout) -> SufficientStatistics:
         """Convert the second moments to another `layout`: full ones to any, diagonal ones to spherical.
