@@ -34,6 +34,7 @@ from gmm._fitting.sampling import (
 )
 from gmm._kernel.first_look import distinct_rows
 from gmm._lazy import cached_property
+from gmm._loop import Outlook
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, SolverSettings
@@ -228,9 +229,6 @@ def _positive(variances: Array, least: Array) -> Array:
 Start = SufficientStatistics | MixtureParameters  # of a run
 
 ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
-# A run that ends higher than another may be far below it after a dozen passes: in one of four moves of split–merge.
-_AVERAGED, _FORESEEN = 3, 30  # passes: the average gain of the last few is expected of so many to come
-RECENT = _AVERAGED + 1  # passes that a judgement needs
 
 
 def first_runs(
@@ -254,7 +252,7 @@ def first_runs(
         try:
             begin = Beginning(rest[0]) if isinstance(rest[0], MixtureParameters) else rest[0]
             run = compiled[-1] if compiled else problem.run(e_step, begin, settings, callback=callback)
-            runs.append(run.go(passes - len(run.passes), lead))
+            runs.append(run.go(passes - run.n_passes, Outlook(lead=lead)))
             lead = max(lead, run.lower_bound)
         except SingularMatrixError as error:
             runs.append(error)
@@ -282,23 +280,6 @@ def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverR
     falling = sorted(results, key=lambda result: inf if result is None else -result.lower_bound)
     usable = (result for result in falling if result is not None and not has_degenerate(problem, result))
     return next(usable, falling[0])
-
-
-def foreseen_gain(bounds: Sequence[float]) -> float:
-    """Return what a run with these lower bounds may still gain, if its next passes gain as much as the last few."""
-    if len(bounds) < RECENT:
-        return inf
-    return _FORESEEN * max((bounds[-1] - bounds[-1 - _AVERAGED]) / _AVERAGED, 0.0)
-
-
-def is_hopeless(bounds: Sequence[float], target: float, *, remaining: float = inf) -> bool:
-    """Tell whether a run with these lower bounds will end below `target`.
-
-    The gain to expect is `remaining`; if that is unknown, the average gain of the last passes is extrapolated.
-    """
-    if remaining == inf:
-        remaining = foreseen_gain(bounds)
-    return bool(bounds) and bounds[-1] + remaining < target
 
 
 # --- A race of candidates --------------------------------------------------------------------------
