@@ -295,6 +295,9 @@ OF_A_CLIMB = [
     *cases("ascend, passes", lambda v: ascend(n=v), [-1, 6, 7]),
     *cases("an outlook", lambda v: _loop.Outlook(**v), [{"period": 0}, {"since": -1}]),
     *cases("foreseen gain", lambda v: _loop.foreseen_gain(np.empty((3, 5)), v), [-1, 4]),
+    *cases(
+        "Ward's costs", lambda v: _candidates.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]
+    ),
     *cases("hopeless", lambda v: _loop.Outlook().is_hopeless(np.empty((3, 5)), v), [-1, 4]),
     *cases("ascend, state", lambda v: ascend(ascent=v), [an_ascent(DIAGONAL), an_ascent(TIED)]),
     *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), optional(tables(K, 2)[:2])),

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._blas import blas_alone, single_threaded_blas
-from gmm._candidates import CandidateView, Opening, Race
+from gmm._candidates import CandidateView, Opening, Race, ward_merges
 from gmm._em import CandidateRows
 from gmm._fitting.degenerate import Judge, Resolution, degenerate_components, degenerate_under, fewest_rows
 from gmm._fitting.sampling import (
@@ -78,7 +78,7 @@ class Hierarchy:
     def __init__(self, rows: Array, weight: Array) -> None:
         self.weight, self._rows = weight, rows
         weight = np.maximum(weight / weight.sum(), _TINY)  # none underflows to 0, which has no cost
-        merges, costs = _merges(_costs(rows, weight), weight)
+        merges, costs = ward_merges(_costs(rows, weight), weight, _TIE)
         order = np.argsort(costs)
         rank = np.empty_like(order)
         rank[order] = np.cumsum(np.diff(costs[order], prepend=0) > _TIE * costs[order])
@@ -120,41 +120,6 @@ def _costs(rows: Array, weight: Array) -> Array:
     distances /= inverse[:, None] + inverse  # the product of two weights might underflow
     np.fill_diagonal(distances, np.inf)
     return distances
-
-
-def _merges(costs: Array, weight: Array) -> tuple[NDArray[np.intp], Array]:
-    """Return all n − 1 merges, (n − 1, 2), and their costs; a cluster has the index of its first row.
-
-    A nearest-neighbour chain (Murtagh 1983) goes from a cluster to its nearest one until two are nearest to each other,
-    which are merged sooner or later, whatever the order. `costs` are overwritten.
-    """
-    weight, n = weight.copy(), len(weight)
-    merges, paid, heights = np.empty((n - 1, 2), dtype=np.intp), np.empty(n - 1), np.zeros(n)
-    chain = [0]
-    for number in range(n - 1):
-        a, b = sorted(_nearest_of_each_other(costs, chain))
-        paid[number] = heights[a] = max(costs[a, b], heights[a], heights[b])
-        merges[number] = a, b
-        # Lance & Williams (1967). Infinite costs stay infinite.
-        ours, theirs = weight[a] + weight, weight[b] + weight
-        row = (ours * costs[a] + theirs * costs[b] - weight * costs[a, b]) / (ours + weight[b])
-        costs[a] = costs[:, a] = row
-        costs[b] = costs[:, b] = np.inf
-        weight[a] += weight[b]
-    return merges, paid
-
-
-def _nearest_of_each_other(costs: Array, chain: list[int]) -> tuple[int, int]:
-    """Extend the chain until two clusters are nearest to each other; take them off it."""
-    if not chain:
-        chain.append(0)  # the first row's cluster is always there
-    while True:
-        row = costs[chain[-1]]
-        near = row <= row.min() * (1 + _TIE)
-        # Every link is cheaper than the previous one, so the chain ends.
-        if len(chain) > 1 and near[chain[-2]]:
-            return chain.pop(), chain.pop()
-        chain.append(int(near.argmax()))
 
 
 # Measured on 200k × 8 and × 16 and 50k × 64 (`python -m benchmarks kmeans`), among 1e-6 … 0.1: without shrinkage,
