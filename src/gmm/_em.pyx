@@ -28,7 +28,9 @@ from gmm._kernel.layout cimport (
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, extents_size
-from gmm._kernel.loop cimport LoopInputs, Partition, falls, lloyd, rounding_of, run_em, run_quasi_newton, walk
+from gmm._kernel.loop cimport (
+    LoopInputs, Outlook, Partition, falls, lloyd, rounding_of, run_em, run_quasi_newton, walk,
+)
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.mstep cimport MixtureFamily, update_workspace_size
 from gmm._kernel.plan cimport (
@@ -665,10 +667,10 @@ cdef void write_lanes(
 
 
 cdef Py_ssize_t walk_and_run_quasi_newton(
-    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, Workspace* workspace, Moments* moments,
-    State* state, double* records,
+    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, const Outlook* outlook,
+    Workspace* workspace, Moments* moments, State* state, double* records, Py_ssize_t n,
 ) noexcept nogil:
     walk(plan, &inputs.rows, 0, n_lanes(plan, inputs.rows.n), workspace, True)
     merge_siblings(workspace, plan.n_sums, True)
     workspace.loaded = inputs.rows.n <= plan.block
-    return run_quasi_newton(plan, inputs, room, repair_empty, workspace, moments, state, records)
+    return run_quasi_newton(plan, inputs, room, repair_empty, outlook, workspace, moments, state, records, n)

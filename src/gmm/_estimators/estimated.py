@@ -181,7 +181,7 @@ def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -
     ended = None
     if solver_state.converged and record.trace:
         statistics = SufficientStatistics.from_kernel(objective.model.moments, *solver_state.moments())
-        last = replace(record.trace, passes=record.trace.passes[-1:], seconds=record.trace.seconds[-1:])
+        last = replace(record.trace, records=record.trace.records[-1:])
         ended = SolverResult(previous, statistics, record.bounds[-1], last, state=solver_state)
     return Beginning(previous, record.bounds, solver_state, paused=ended)
 

@@ -382,7 +382,7 @@ def fit_mixture(
                     settings,
                     fit.result,
                     e_step,
-                    callback=watch,
+                    callback=None if callback is None else watch,
                     stop_requested=lambda: watch.stopped,
                     before=journal.progress.refined,
                     keep=lambda refined: journal.note(journal.progress._replace(refined=refined)),

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._blas import blas_alone, single_threaded_blas
-from gmm._candidates import CandidateView, Opening, Race, centred, make_positive
+from gmm._candidates import CandidateView, Opening, Race, centred, make_positive, ward_merges
 from gmm._em import CandidateRows
 from gmm._fitting.degenerate import Judge, Resolution, degenerate_components, degenerate_under, fewest_rows
 from gmm._fitting.sampling import (
@@ -36,6 +36,7 @@ from gmm._fitting.sampling import (
 )
 from gmm._kernel.first_look import distinct_rows
 from gmm._lazy import cached_property
+from gmm._loop import Outlook
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, SolverSettings
@@ -79,7 +80,7 @@ class Hierarchy:
     def __init__(self, rows: Array, weight: Array) -> None:
         self.weight, self._rows = weight, rows
         weight = np.maximum(weight / weight.sum(), _TINY)  # none underflows to 0, which has no cost
-        merges, costs = _merges(_costs(rows, weight), weight)
+        merges, costs = ward_merges(_costs(rows, weight), weight, _TIE)
         order = np.argsort(costs)
         rank = np.empty_like(order)
         rank[order] = np.cumsum(np.diff(costs[order], prepend=0) > _TIE * costs[order])
@@ -121,41 +122,6 @@ def _costs(rows: Array, weight: Array) -> Array:
     distances /= inverse[:, None] + inverse  # the product of two weights might underflow
     np.fill_diagonal(distances, np.inf)
     return distances
-
-
-def _merges(costs: Array, weight: Array) -> tuple[NDArray[np.intp], Array]:
-    """Return all n − 1 merges, (n − 1, 2), and their costs; a cluster has the index of its first row.
-
-    A nearest-neighbour chain (Murtagh 1983) goes from a cluster to its nearest one until two are nearest to each other,
-    which are merged sooner or later, whatever the order. `costs` are overwritten.
-    """
-    weight, n = weight.copy(), len(weight)
-    merges, paid, heights = np.empty((n - 1, 2), dtype=np.intp), np.empty(n - 1), np.zeros(n)
-    chain = [0]
-    for number in range(n - 1):
-        a, b = sorted(_nearest_of_each_other(costs, chain))
-        paid[number] = heights[a] = max(costs[a, b], heights[a], heights[b])
-        merges[number] = a, b
-        # Lance & Williams (1967). Infinite costs stay infinite.
-        ours, theirs = weight[a] + weight, weight[b] + weight
-        row = (ours * costs[a] + theirs * costs[b] - weight * costs[a, b]) / (ours + weight[b])
-        costs[a] = costs[:, a] = row
-        costs[b] = costs[:, b] = np.inf
-        weight[a] += weight[b]
-    return merges, paid
-
-
-def _nearest_of_each_other(costs: Array, chain: list[int]) -> tuple[int, int]:
-    """Extend the chain until two clusters are nearest to each other; take them off it."""
-    if not chain:
-        chain.append(0)  # the first row's cluster is always there
-    while True:
-        row = costs[chain[-1]]
-        near = row <= row.min() * (1 + _TIE)
-        # Every link is cheaper than the previous one, so the chain ends.
-        if len(chain) > 1 and near[chain[-2]]:
-            return chain.pop(), chain.pop()
-        chain.append(int(near.argmax()))
 
 
 # Measured on 200k × 8 and × 16 and 50k × 64 (`python -m benchmarks kmeans`), among 1e-6 … 0.1: without shrinkage,
@@ -228,9 +194,6 @@ def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | 
 Start = SufficientStatistics | MixtureParameters  # of a run
 
 ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
-# A run that ends higher than another may be far below it after a dozen passes: in one of four moves of split–merge.
-_AVERAGED, _FORESEEN = 3, 30  # passes: the average gain of the last few is expected of so many to come
-RECENT = _AVERAGED + 1  # passes that a judgement needs
 
 
 def first_runs(
@@ -254,7 +217,7 @@ def first_runs(
         try:
             begin = Beginning(rest[0]) if isinstance(rest[0], MixtureParameters) else rest[0]
             run = compiled[-1] if compiled else problem.run(e_step, begin, settings, callback=callback)
-            runs.append(run.go(passes - len(run.passes), lead))
+            runs.append(run.go(passes - run.n_passes, Outlook(lead=lead)))
             lead = max(lead, run.lower_bound)
         except SingularMatrixError as error:
             runs.append(error)
@@ -282,23 +245,6 @@ def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverR
     falling = sorted(results, key=lambda result: inf if result is None else -result.lower_bound)
     usable = (result for result in falling if result is not None and not has_degenerate(problem, result))
     return next(usable, falling[0])
-
-
-def foreseen_gain(bounds: Sequence[float]) -> float:
-    """Return what a run with these lower bounds may still gain, if its next passes gain as much as the last few."""
-    if len(bounds) < RECENT:
-        return inf
-    return _FORESEEN * max((bounds[-1] - bounds[-1 - _AVERAGED]) / _AVERAGED, 0.0)
-
-
-def is_hopeless(bounds: Sequence[float], target: float, *, remaining: float = inf) -> bool:
-    """Tell whether a run with these lower bounds will end below `target`.
-
-    The gain to expect is `remaining`; if that is unknown, the average gain of the last passes is extrapolated.
-    """
-    if remaining == inf:
-        remaining = foreseen_gain(bounds)
-    return bool(bounds) and bounds[-1] + remaining < target
 
 
 # --- A race of candidates --------------------------------------------------------------------------
