@@ -1,5 +1,6 @@
 """Candidates for a start, a few passes of EM from each, and the race between them: see `_kernel/candidate.pxd`."""
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport INFINITY, fabs, log, sqrt
 from libc.string cimport memcpy
 
@@ -59,6 +60,13 @@ cdef enum:
     N_SOFT = 3                            # passes of each candidate with a simpler mixture
     N_LAST_DROPS = 3                      # ways in which the winner of a second race drops the last of its surplus
     N_FINAL = 3                           # passes that compare what is left then with the winner of the first race
+
+
+cdef double* zeros(Py_ssize_t n) except NULL:
+    cdef double* room = <double*>PyMem_Calloc(n, sizeof(double))
+    if room == NULL:
+        raise MemoryError
+    return room
 
 
 cdef class CandidateView:
@@ -131,7 +139,7 @@ cdef class Opening:
     cdef Layout simpler
     cdef bint has_simpler
     cdef Py_ssize_t K
-    cdef double[::1] buffer
+    cdef double* buffer
     cdef BeginRoom room                   # in `buffer`
     cdef readonly double lower_bound
 
@@ -140,9 +148,12 @@ cdef class Opening:
         cdef Py_ssize_t K = family.family.K, d = family.family.d
         expect("a row of the view", view.rows.rows.shape[1], d)
         self.view, self.K, self.simpler, self.has_simpler = view, K, simpler_layout(layout), has_simpler(layout, d)
-        self.buffer, self.lower_bound = np.zeros(begin_size(metric, self.simpler, K, d)), -np.inf
-        lay_out_begin(&self.room, &self.buffer[0], metric, self.simpler, K, d)
+        self.buffer, self.lower_bound = zeros(begin_size(metric, self.simpler, K, d)), -INFINITY
+        lay_out_begin(&self.room, self.buffer, metric, self.simpler, K, d)
         self.room.spread = largest_reach(&view.rows.reach[0], d)
+
+    def __dealloc__(self):
+        PyMem_Free(self.buffer)
 
     cdef int partition(self, Scratch scratch, int n_lloyd, int n_soft) except -1:
         """Move the seeds; fit the simpler mixture, if there is one; and bring either to the coordinates of x."""
@@ -203,7 +214,7 @@ cdef class Candidate:
     cdef MixtureFamily family
     cdef object layout
     cdef Opening opening
-    cdef double[::1] buffer
+    cdef double* buffer
     cdef double* room                     # of an update
     cdef Moments moments
     cdef Estimate[2] estimates
@@ -218,12 +229,15 @@ cdef class Candidate:
         if moments.code != f.moment_layout:
             raise ValueError(f"expected the layout of the family's moments, got {moments.code}")
         self.family, self.layout = family, moments
-        self.failed, self.lower_bound, self.opening = False, -np.inf, None
-        self.buffer = np.zeros(before + 2 * size + max(update_workspace_size(f), matrix_size(f.covariance_layout, d)))
-        self.moments = moments_in(&self.buffer[0], K, d)
-        self.estimates[0] = estimate_in(&self.buffer[0] + before, f.covariance_layout, K, d)
-        self.estimates[1] = estimate_in(&self.buffer[0] + before + size, f.covariance_layout, K, d)
-        self.room = &self.buffer[0] + before + 2 * size
+        self.failed, self.lower_bound, self.opening = False, -INFINITY, None
+        self.buffer = zeros(before + 2 * size + max(update_workspace_size(f), matrix_size(f.covariance_layout, d)))
+        self.moments = moments_in(self.buffer, K, d)
+        self.estimates[0] = estimate_in(self.buffer + before, f.covariance_layout, K, d)
+        self.estimates[1] = estimate_in(self.buffer + before + size, f.covariance_layout, K, d)
+        self.room = self.buffer + before + 2 * size
+
+    def __dealloc__(self):
+        PyMem_Free(self.buffer)
 
     def begin(
         self, Scratch scratch not None, CandidateView view not None, const double[:, ::1] seeds, *,
@@ -347,7 +361,7 @@ cdef class Candidate:
         """The `SufficientStatistics` of the last pass, from which `estimate` was made."""
         cdef const Family* family = &self.family.family
         cdef Py_ssize_t size = moments_size(family.moment_layout, family.K, family.d)
-        arrays = moments_arrays(self.buffer.base[:size].copy(), family.K, family.d, &self.moments)
+        arrays = moments_arrays(np.array(<double[:size]>self.buffer), family.K, family.d, &self.moments)
         return statistics.SufficientStatistics.from_kernel(self.layout, *arrays)
 
     @property
@@ -402,7 +416,10 @@ cdef class Race:
     cdef const double[::1] least
     cdef CandidateRows part, rows
     cdef list scratches
-    cdef int number                       # of the family whose candidates begin
+    cdef const double[:, ::1] drawn       # of `uniforms`, for the family whose candidates begin
+    cdef bint random_seeds
+    cdef int n_lloyd
+    cdef Py_ssize_t n_seeding
     cdef double disagreement              # nats per row between the best and the third best, in the last cut of three
 
     def __cinit__(
@@ -413,6 +430,7 @@ cdef class Race:
         self.uniforms, self.views, self.part, self.rows = uniforms, views, part, rows
         self.fewest, self.enough, self.least, self.verdict = fewest, enough, least, verdict
         self.openings = openings
+        self.random_seeds, self.n_lloyd, self.n_seeding = schedule.random_seeds, schedule.n_lloyd, schedule.n_seeding
         self.spread, self.scratches, self.disagreement = spread, [], INFINITY
 
     def best(self):
@@ -445,8 +463,8 @@ cdef class Race:
             for one, opening in zip(race, self.openings[number]):
                 one.follow(opening)
         else:
-            self.number = number
-            self.each(race, BEGIN, self.part, self.schedule.n_lloyd + N_SOFT)
+            self.drawn = self.uniforms[number]
+            self.each(race, BEGIN, self.part, self.n_lloyd + N_SOFT)
             if self.openings is not None:
                 self.openings[number] = [(<Candidate>one).opening for one in race]
         if self.schedule.n_mixtures < n:
@@ -513,21 +531,20 @@ cdef class Race:
     cdef int begin(self, Candidate one, Scratch scratch, Py_ssize_t i) except -1:
         """Begin with candidate i of a race, by turns in each view, there by turns from random rows or k-means++."""
         cdef Py_ssize_t K = one.family.family.K, k
-        cdef bint random_seeds = self.schedule.random_seeds
         cdef CandidateView view = self.views[i % 2]
-        cdef const double[:, ::1] rows = view.rows.rows, uniforms = self.uniforms[self.number]
+        cdef const double[:, ::1] rows = view.rows.rows
         cdef Opening opening = Opening(one.family, view)
-        cdef Py_ssize_t[::1] seeds = np.empty(K, dtype=np.intp)
+        cdef Py_ssize_t* seeds = <Py_ssize_t*>opening.room.whiteners   # (K, d), not yet needed
         # Candidates 0, 1: rows, in the first view and the second; 2, 3: seeds of k-means++ there.
-        if random_seeds and i // 2 % 2 == 0:
+        if self.random_seeds and i // 2 % 2 == 0:
             for k in range(K):
                 seeds[k] = (i // 2 * K + k) % rows.shape[0]
         else:
-            i = i // 4 * 2 + i % 2 if random_seeds else i
-            choose_seeds(rows[:self.schedule.n_seeding], view.rows.weight, uniforms[i], seeds)
+            i = i // 4 * 2 + i % 2 if self.random_seeds else i
+            choose_seeds(rows[:self.n_seeding], view.rows.weight, self.drawn[i], seeds, K)
         for k in range(K):
             memcpy(opening.room.centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
-        opening.partition(scratch, self.schedule.n_lloyd, N_SOFT)
+        opening.partition(scratch, self.n_lloyd, N_SOFT)
         return one.follow(opening)
 
 
@@ -594,33 +611,38 @@ def kmeans_seeds(
     if weight is not None:
         expect("weight", weight.shape[0], rows.shape[0])
     seeds = np.empty(n_seeds, dtype=np.intp)
-    choose_seeds(rows, weight, uniforms, seeds)
+    cdef Py_ssize_t[::1] into = seeds
+    choose_seeds(rows, weight, uniforms, &into[0], n_seeds)
     return seeds
 
 
 cdef int choose_seeds(
-    const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms, Py_ssize_t[::1] seeds,
+    const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms, Py_ssize_t* seeds,
+    Py_ssize_t n_seeds,
 ) except -1:
     cdef Seeding seeding
-    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], n_others = seeds.shape[0] - 1, i, k
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], n_others = n_seeds - 1, size, i, k
     cdef Py_ssize_t n_draws = max(1, (uniforms.shape[0] - 1) // max(1, n_others))
     if n < 1 or d < 1:
         raise ValueError(f"expected a row and a feature at least, got shape {(n, d)}")
     expect("uniforms", uniforms.shape[0], 1 + n_others * n_draws)
     seeding.n, seeding.d, seeding.n_draws, seeding.kernel = n, d, n_draws, kernel_in_use()
-    cdef double[::1] room = np.zeros(seeding_buffer_size(&seeding) + 8)
-    cdef Py_ssize_t[::1] draws = np.empty(n_draws, dtype=np.intp)
-    lay_out_seeding(&seeding, aligned(&room[0]))
-    for i in range(seeding.n_blocks):
-        PyErr_CheckSignals()
+    size = seeding_buffer_size(&seeding) + 8
+    cdef double* room = zeros(size + n_draws)
+    try:
+        lay_out_seeding(&seeding, aligned(room))
+        for i in range(seeding.n_blocks):
+            PyErr_CheckSignals()
+            with nogil:
+                load_seeding_block(&seeding, i, &rows[0, 0], NULL if weight is None else &weight[0])
         with nogil:
-            load_seeding_block(&seeding, i, &rows[0, 0], NULL if weight is None else &weight[0])
-    with nogil:
-        seeds[0] = first_seed(&seeding, uniforms[0])
-    for k in range(n_others):
-        PyErr_CheckSignals()
-        with nogil:
-            seeds[1 + k] = next_seed(&seeding, &uniforms[1 + k * n_draws], &draws[0])
+            seeds[0] = first_seed(&seeding, uniforms[0])
+        for k in range(n_others):
+            PyErr_CheckSignals()
+            with nogil:
+                seeds[1 + k] = next_seed(&seeding, &uniforms[1 + k * n_draws], <Py_ssize_t*>(room + size))
+    finally:
+        PyMem_Free(room)
     return 0
 
 
