@@ -163,9 +163,10 @@ def problem_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -
 
 def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -> Beginning | None:
     """Where a warm start continues; None if there is none. One that had converged ends where it is."""
+    if not mixture.warm_start:
+        return None
     record = record_of(mixture)
-    previous = record.parameters
-    if not mixture.warm_start or previous is None:
+    if (previous := record.parameters) is None:
         return None
     check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
     previous = previous.for_model(objective.model)

@@ -999,7 +999,7 @@ def _start_without_noise(
         if len(parts) == len(PARTS):
             return Beginning(MixtureParameters(**parts, model=model))
     rows = problem.rows
-    if "means" not in parts and settings.start.responsibilities is None:
+    if rows.errors and "means" not in parts and settings.start.responsibilities is None:
         rows = precise_half(rows, K)
     statistics = _start_statistics(rows, settings, seed)
     if rows.errors:

@@ -526,7 +526,7 @@ class EStep:
             single=single and axes is None,
             form=self._form if form is None else form,
             axes=axes,
-            allowed=self._known.table(mixture.n_components),
+            allowed=self._known.table(len(mixture.log_offset)),
             **how,
         )
 
@@ -574,8 +574,7 @@ class EStep:
 
     def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
         """Return the sums of a pass over all rows, which is made where they are."""
-        sums = self._source.summed(plan)
-        return plan.sums(self._run(plan, **arrays)) if sums is None else sums
+        return plan.sums(self._run(plan, **arrays)) if self._source.is_local else self._source.summed(plan)
 
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> _em.Scratch:
         """Walk all rows; return the scratch that holds the sums."""

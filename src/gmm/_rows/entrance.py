@@ -60,7 +60,7 @@ def as_source(
     TypeError, ValueError
         If X or the weights are unusable; the message says where.
     """
-    source = _opened(X, sample_weight)
+    source = None if type(X) is np.ndarray else _opened(X, sample_weight)
     if source is None:
         rows, names = check_rows(
             X, estimator=estimator, n_features=n_features, feature_names=feature_names, min_rows=min_rows
@@ -70,7 +70,7 @@ def as_source(
         names = source.feature_names
         if n_features is not None:
             check_names(names, feature_names, estimator)
-        check_shape((source.n_rows, source.n_features), name_of(estimator), n_features, min_rows)
+        check_shape((source.n_rows, source.n_features), estimator, n_features, min_rows)
     called = feature_names if names is None else names
     imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
     fitted = n_features is not None if fitted is None else fitted
@@ -88,8 +88,6 @@ def as_source(
 
 def _opened(X: Any, sample_weight: Any) -> Source | None:
     """Return the source of rows that are no array in memory; None of others."""
-    if type(X) is np.ndarray:
-        return None
     from gmm._rows.blocks import NpySource, is_from_file
     from gmm._rows.opening import gives_batches, open_rows
 

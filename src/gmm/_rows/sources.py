@@ -207,9 +207,9 @@ class Source(ABC):
         resident = self.resident
         return None if resident is None else ArraySource(function(resident.rows), self.sample_weight)
 
-    def summed(self, plan: _em.Plan) -> Array | None:
-        """Make a pass where the rows are, and return its sums; None if they can be read here."""
-        return None
+    def summed(self, plan: _em.Plan) -> Array:
+        """Make a pass where the rows are, if they cannot be read here, and return its sums."""
+        raise NotImplementedError
 
     def check_unchanged(self, statistics: SufficientStatistics) -> None:
         """Check that the rows of a pass were those of the first look, if others may have changed them."""

@@ -174,6 +174,9 @@ def options_with(role: str) -> tuple[str, ...]:
     return tuple(name for name, option in OPTIONS.items() if role in option.roles)
 
 
+_FIELDS: dict[type, list[tuple[str, Any]]] = {}  # of estimators, the options that each has, and their defaults
+
+
 def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> None:
     """Check the types and values of an estimator's parameters, of all options or of some by name.
 
@@ -182,17 +185,20 @@ def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> 
     InvalidParameterError
         For the first invalid parameter, in order of names.
     """
-    kind, wrong = type(estimator), list[str]()
-    for parameter, value in vars(estimator).items():
-        if value is not getattr(kind, parameter, estimator) and parameter in only:  # not the default of a field
-            wrong += [] if OPTIONS[parameter].values.holds(value) else [parameter]
-    if wrong:
-        parameter = min(wrong)
-        value, values = vars(estimator)[parameter], OPTIONS[parameter].values
-        raise raisable(InvalidParameterError)(
-            f"The {parameter!r} parameter of {name_of(estimator)} must be {values}. Got {value!r} instead"
-            f"{suggestion(value, values.names) or '.'}"
-        )
+    kind = type(estimator)
+    if kind not in _FIELDS:
+        names = estimator.get_params(deep=False)
+        _FIELDS[kind] = [(name, getattr(kind, name, kind)) for name in names if name in OPTIONS]
+    for parameter, default in _FIELDS[kind]:
+        value = getattr(estimator, parameter)
+        if value is default or parameter not in only:
+            continue
+        values = OPTIONS[parameter].values
+        if not values.holds(value):
+            raise raisable(InvalidParameterError)(
+                f"The {parameter!r} parameter of {name_of(estimator)} must be {values}. Got {value!r} instead"
+                f"{suggestion(value, values.names) or '.'}"
+            )
 
 
 def check_labels_of_columns(estimator: object, names: NDArray[np.object_] | None) -> None:

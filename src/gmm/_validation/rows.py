@@ -36,6 +36,9 @@ def place_in(name: str) -> Place:
     return place
 
 
+_IN_X = place_in("X")
+
+
 def first_index(wrong: NDArray[np.bool_]) -> tuple[int, ...] | None:
     """Return the index of the first value that is wrong; None if none is."""
     return tuple(map(int, np.unravel_index(int(wrong.argmax()), wrong.shape))) if wrong.any() else None
@@ -375,19 +378,18 @@ def check_rows(
     ValueError
         If X holds complex numbers, text or masked values, or its shape or feature names do not match the fit.
     """
-    name = name_of(estimator)
     table = None if type(X) is np.ndarray else as_table(X)
     names = None if table is None else table.feature_names()
     if n_features is not None:
-        check_names(names, feature_names, name)
+        check_names(names, feature_names, estimator)
     if table is None:
         array = as_array(X, "X")
         if array.dtype.kind in "biufO":
-            _check_dimensions(array, X, name)
-        rows = as_floats(array, "X", place_in("X"))
+            _check_dimensions(array, X, estimator)
+        rows = as_floats(array, "X", _IN_X)
     else:
         rows = table.floats()
-    check_shape(rows.shape, name, n_features, min_rows)
+    check_shape(rows.shape, estimator, n_features, min_rows)
     return rows, names
 
 
@@ -423,7 +425,7 @@ def check_names(
         raise ValueError(text)
 
 
-def check_shape(shape: tuple[int, int], name: str, n_features: int | None, min_rows: int) -> None:
+def check_shape(shape: tuple[int, int], estimator: object, n_features: int | None, min_rows: int) -> None:
     """Check the numbers of rows and features; messages name the estimator.
 
     Raises
@@ -435,10 +437,11 @@ def check_shape(shape: tuple[int, int], name: str, n_features: int | None, min_r
     if n < min_rows or d < 1:
         count, word, least = (n, "sample", min_rows) if n < min_rows else (d, "feature", 1)
         raise ValueError(
-            f"Found array with {count} {word}(s) (shape={shape}) while a minimum of {least} is required by {name}."
+            f"Found array with {count} {word}(s) (shape={shape}) while a minimum of {least} is required by "
+            f"{name_of(estimator)}."
         )
     if n_features is not None and d != n_features:
-        raise ValueError(f"X has {d} features, but {name} is expecting {n_features} features as input.")
+        raise ValueError(f"X has {d} features, but {name_of(estimator)} is expecting {n_features} features as input.")
 
 
 def check_enough_rows(n_rows: int, n_components: int) -> None:
@@ -504,11 +507,11 @@ def raise_changed_gaps(row: int | None = None) -> NoReturn:
     )
 
 
-def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
+def _check_dimensions(array: NDArray[Any], X: object, estimator: object) -> None:
     if array.ndim == 2:
         return
     if array.ndim > 2:
-        raise ValueError(f"Found array with dim {array.ndim}, while dim <= 2 is required by {name}.")
+        raise ValueError(f"Found array with dim {array.ndim}, while dim <= 2 is required by {name_of(estimator)}.")
     if hasattr(X, "to_frame") and not hasattr(X, "columns"):  # a column or an index of a data frame
         name = str(getattr(X, "name", None) or "name")
         raise ValueError(

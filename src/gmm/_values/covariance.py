@@ -305,7 +305,7 @@ def covariance_model(name: object, n_features: int | None = None) -> CovarianceM
     ValueError
         If there is no such model, it is one of a single feature and there are more, or it has too many factors.
     """
-    model = _named(name) if isinstance(name, str) else None
+    model = (_MODELS.get(name) or _named(name)) if isinstance(name, str) else None
     if model is None:
         expected = ", ".join(map(repr, COVARIANCE_CHOICES))
         near = suggestion(name, (*_MODELS, *OF_FACTORS))
@@ -333,7 +333,7 @@ def _named(name: str) -> CovarianceModel | None:
             "as n_factors of GaussianMixture or select"
         )
     found = _BY_FACTORS.fullmatch(name)
-    return factor_model(found[1], int(found[2])) if found else _MODELS.get(name)
+    return factor_model(found[1], int(found[2])) if found else None
 
 
 def names_factors(name: object) -> bool:
