@@ -91,6 +91,27 @@ cdef class CandidateView:
         self.rows, self.whitener, self.centre = rows, whitener, centre
         self.metric.layout, self.metric.whitener, self.metric.centre = layout, &whitener[0], &centre[0]
 
+    @staticmethod
+    def scaled(
+        const double[:, ::1] rows, weight, Layout layout, const double[::1] whitener, centre, double scale,
+        double single_limit,
+    ):
+        """Return a view whose rows and whitener are these, multiplied by a positive number."""
+        cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
+        passed, of_view = np.empty((n, d)), np.empty(whitener.shape[0])
+        origin = np.zeros(d)
+        reach = np.zeros(d)
+        cdef double[:, ::1] y = passed
+        cdef double[::1] farthest = reach, wide = of_view
+        for i in range(n):
+            for j in range(d):
+                y[i, j] = rows[i, j] * scale
+                farthest[j] = max(farthest[j], fabs(y[i, j]))
+        for i in range(whitener.shape[0]):
+            wide[i] = scale * whitener[i]
+        return CandidateView(CandidateRows(passed, weight, origin, reach, single_limit=single_limit), layout, of_view,
+                             centre)
+
 
 cdef class Opening:
     """How a candidate begins in a view, before its family's first mixture: alike for all families of one layout.
@@ -530,6 +551,35 @@ def is_sound(
     expect("least", least.shape[0], d)
     mixture.covariances, mixture.whiteners = <double*>&covariances[0], <double*>&whiteners[0]
     return candidate.is_sound(&family, &mixture, &least[0])
+
+
+def centred(const double[:, ::1] rows, const double[::1] weight, const double[::1] centre):
+    """Return rows less their centre, and these differences times the weights: themselves if there are none."""
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
+    expect("centre", centre.shape[0], d)
+    differences = np.empty((n, d))
+    cdef double[:, ::1] z = differences, wz
+    for i in range(n):
+        for j in range(d):
+            z[i, j] = rows[i, j] - centre[j]
+    if weight is None:
+        return differences, differences
+    expect("weight", weight.shape[0], n)
+    weighted = np.empty((n, d))
+    wz = weighted
+    for i in range(n):
+        for j in range(d):
+            wz[i, j] = z[i, j] * weight[i]
+    return differences, weighted
+
+
+def make_positive(double[:] variances, const double[::1] reach, double least, double factor):
+    """Multiply variances by a factor, and raise them to (least × reach)²; that of a constant feature becomes 1."""
+    cdef Py_ssize_t j
+    expect("reach", reach.shape[0], variances.shape[0])
+    for j in range(variances.shape[0]):
+        variances[j] *= factor
+        variances[j] = max(variances[j], (least * reach[j]) ** 2) if variances[j] > 0 else 1
 
 
 def kmeans_seeds(

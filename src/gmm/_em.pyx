@@ -174,7 +174,7 @@ cdef class Plan:
     ):
         cdef PassPlan* plan = &self.plan
         self.mixture, self.centres, self.log_offset = mixture, np.ascontiguousarray(mixture.centres), mixture.log_offset
-        self.whiteners, self.origin, self.reach = np.ravel(mixture.whiteners), origin, reach
+        self.whiteners, self.origin, self.reach = np.asarray(mixture.whiteners).reshape(-1), origin, reach
         cdef Py_ssize_t K = self.centres.shape[0], d = self.centres.shape[1]
         self.moments = mixture.layout if rows_only or totals else moments
         plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, mixture.layout.code, self.moments.code
@@ -395,7 +395,10 @@ cdef class Plan:
         The last two are the log evidence and the weight, behind those of `diagnostics.pxd`. With `totals` all are
         Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w.
         """
-        return np.array(<double[:self.plan.n_sums]>self.merged(scratch).node)
+        sums = np.empty(self.plan.n_sums)
+        cdef double[::1] into = sums
+        memcpy(&into[0], self.merged(scratch).node, self.plan.n_sums * sizeof(double))
+        return sums
 
     def collect(self, const double[::1] sums not None, const double[:, ::1] scatter=None):
         """Return the statistics in the sums over all rows."""

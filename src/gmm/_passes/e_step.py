@@ -575,10 +575,12 @@ class EStep:
     def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
         """Return the sums of a pass over all rows, which is made where they are."""
         sums = self._source.summed(plan)
-        return plan.sums(self._run(plan, **arrays)[0]) if sums is None else sums
+        return plan.sums(self._run(plan, **arrays)) if sums is None else sums
 
-    def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
-        """Walk all rows; return the scratch that holds the sums, and the number of workers."""
+    def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> _em.Scratch:
+        """Walk all rows; return the scratch that holds the sums."""
+        if (resident := self._source.resident) is not None:
+            return self._first(plan, resident, **arrays)[0]
         scratches = self.scratches(plan, self._source.n_rows)
         arrays["code"] = self._known.codes if plan.classified else None
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
@@ -586,15 +588,14 @@ class EStep:
                 stop = chunk.first + len(chunk.rows)
                 parts = {name: None if array is None else array[chunk.first : stop] for name, array in arrays.items()}
                 self.walk(plan, scratches, chunk, parts)
-        return scratches[0], len(scratches)
+        return scratches[0]
 
-    def _first(self, plan: _em.Plan, resident: ArraySource) -> tuple[_em.Scratch, _em.RowTable, int]:
-        """Make the first pass of a loop; return the scratch with its sums, the rows, and the number of workers."""
+    def _first(self, plan: _em.Plan, resident: ArraySource, **arrays: Any) -> tuple[_em.Scratch, _em.RowTable, int]:
+        """Walk rows in memory; return the scratch that holds the sums, the rows, and the number of workers."""
         codes = self._known.codes if plan.classified else None
-        table = _em.RowTable(resident.rows, resident.sample_weight, codes)
+        table = _em.RowTable(resident.rows, resident.sample_weight, codes, **arrays)
         scratches = self.scratches(plan, resident.n_rows)
         self._walk_table(plan, scratches, table, resident.n_rows)
-        plan.join(scratches)
         return scratches[0], table, len(scratches)
 
     def walk(
@@ -603,10 +604,9 @@ class EStep:
         """Walk a chunk of whole lanes; the first scratch has the sums so far."""
         how: dict[str, Any] = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight} | arrays
         self._walk_table(plan, scratches, _em.RowTable(chunk.rows, **how), len(chunk.rows))
-        plan.join(scratches)
 
     def _walk_table(self, plan: _em.Plan, scratches: list[_em.Scratch], table: _em.RowTable, n_rows: int) -> None:
-        """Walk the lanes of a table; each worker takes a consecutive share."""
+        """Walk the lanes of a table; each worker takes a consecutive share, and the first scratch gets all sums."""
         n_lanes, n_workers = -(-n_rows // plan.lane_rows), len(scratches)
         step = max(1, int(SLICE / plan.work))
 
@@ -618,6 +618,7 @@ class EStep:
                 plan.walk(scratches[worker], table, lane, min(lane + step, last))
 
         self._side_by_side(walk, n_workers)
+        plan.join(scratches)
 
     def share_out(self, task: Callable[[int, int], None], n: int, work: float, product: float | None = None) -> None:
         """Run ``task(start, end)`` over all of 0 … n − 1, in threads if `work`, in multiply-adds, is worth them.
