@@ -12,6 +12,7 @@ from gmm._values.statistics import SufficientStatistics
 
 _Array = NDArray[np.float64]
 _Estimate = tuple[_Array, _Array, _Array, _Array, _Array, _Array]
+_Rules = tuple[int, int, float, float, bool, bool, bool, bool]
 _Task = Callable[[int, int], object]
 
 @disjoint_base
@@ -35,12 +36,17 @@ class Candidate:
     def estimate(self) -> _Estimate: ...
     @property
     def statistics(self) -> SufficientStatistics: ...
-    @property
-    def least_weight(self) -> float: ...
     def begin(self, scratch: Scratch, view: CandidateView, seeds: _Array, *, n_lloyd: int, n_soft: int) -> None: ...
     def leave_view(self, scratch: Scratch, rows: CandidateRows) -> None: ...
     def without(self, scratch: Scratch, rows: CandidateRows, family: MixtureFamily, n: int) -> list[Candidate]: ...
     def run(self, scratch: Scratch, rows: CandidateRows, n_passes: int) -> None: ...
+
+@disjoint_base
+class Verdict:
+    def __new__(cls, rules: _Rules, weight: float, variances: _Array, ridge: float, judge: int) -> Self: ...
+    def causes(
+        self, estimate: _Estimate, noise: _Array | None = None, free: _Array | None = None
+    ) -> NDArray[np.uint8]: ...
 
 @disjoint_base
 class Race:
@@ -54,10 +60,7 @@ class Race:
         part: CandidateRows,
         rows: CandidateRows,
         *,
-        fewest: float,
-        enough: float,
-        least: _Array,
-        verdict: Callable[[_Estimate], bool] | None = None,
+        verdict: Verdict | None = None,
         spread: Callable[[_Task, int, int], object] | None = None,
         openings: dict[int, list[Opening]] | None = None,
     ) -> Self: ...
@@ -67,5 +70,5 @@ class Race:
         self, field: list[Candidate], task: int, rows: CandidateRows, n_passes: int, start: int, end: int
     ) -> None: ...
 
-def is_sound(layout: int, means: _Array, covariances: _Array, whiteners: _Array, least: _Array) -> bool: ...
+def total_variances(layout: int, estimate: _Estimate, noise: _Array | None = None) -> _Array: ...
 def kmeans_seeds(rows: _Array, weight: _Array | None, uniforms: _Array, n_seeds: int) -> NDArray[np.intp]: ...
