@@ -8,7 +8,7 @@ from importlib import import_module
 # A name, name=other where it is another one there, or name=. for the module itself.
 PLACES = {
     "gmm._blas": "_blas=. single_threaded_blas",
-    "gmm._candidates": "Candidate CandidateView Race _candidates=.",
+    "gmm._candidates": "Candidate CandidateView Race Verdict _candidates=.",
     "gmm._cli": "main",
     "gmm._cli.output": "output=. write_json write_table write_text",
     "gmm._cli.report": "report=.",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import block_diag, sqrtm
+from scipy.linalg import block_diag, eigh, sqrtm
 from scipy.optimize import brentq, linprog, minimize, minimize_scalar
 from scipy.special import betaln, digamma, gammaln, logsumexp, multigammaln, xlogy
 from scipy.stats import multivariate_normal, multivariate_t
@@ -1242,6 +1242,79 @@ def moments_of_mixture(weights, means, covariances):
     centre = weights @ means
     away = means - centre
     return centre, sum(w * (S + np.outer(a, a)) for w, S, a in zip(weights, covariances, away, strict=True))
+
+
+def degenerate_causes(parameters, n, steps, ridge, judge, free):
+    """The first cause by which each component is degenerate, from 1 on; 0 for none. See `degenerate_components`.
+
+    `free` are covariances before they were scaled to one volume, written out; those of few factors are never given.
+    """
+    model, weights, means, (K, d) = parameters.model, parameters.weights, parameters.means, parameters.means.shape
+    factors = None if model.stored_whole else parameters.covariances
+    S = model.layout.dense(parameters.covariances, K, d)
+    ridges, rounded = np.full(d, 2 * ridge), 2 * ridge + steps**2 / 12
+    roots = [np.sqrt(np.diag(s)) for s in S]
+    singular = [
+        model.layout.code < 2 and 2 * d * np.finfo(float).eps * np.trace(np.linalg.inv(s / np.outer(r, r))) >= 1
+        for s, r in zip(S, roots, strict=True)
+    ]
+    if K == 1 and not parameters.noise:
+        thin = model.layout.code < 2 and n < d + 1 and np.linalg.eigvalsh(S[0])[0] <= 2 * ridge
+        return [4 if singular[0] else 1 if thin else 0]
+    share = weights / weights.sum()
+    away = means - share @ means
+    away[np.abs(away) <= K * np.finfo(float).eps * np.abs(means).max(axis=0)] = 0
+    total = sum(w * (s + np.outer(a, a)) for w, s, a in zip(weights, S, away, strict=True))
+    if parameters.noise:
+        total += np.diag((1 - weights.sum()) * parameters.noise.variances)
+
+    def narrow(k, least):
+        if model.layout.code >= 2:
+            variances = np.diag(free[k]) if factors is None else factors[k, 0]
+            thin = (variances < least) & (4 * variances < np.diag(total))
+            return thin.sum() > (0 if factors is None else model.n_factors)
+        r = np.sqrt(np.diag(free[k]))  # units change nothing
+        values, axes = eigh(np.diag(least / r**2), free[k] / np.outer(r, r))
+        across = (axes / r[:, None])[:, values > 1]
+        return bool(across.size) and np.linalg.eigvalsh(across.T @ total @ across)[-1] > 4
+
+    counts, fewest, log_n, causes = n * weights, model.fewest_rows(d) - 0.5, np.log(n), []
+    p = 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
+    for k, m in enumerate(counts):
+        least, few, by_one = 0.0, m < fewest, "V" not in model.letters
+        if few:
+            least = (m + p / 2) * log_n if by_one and m >= 1.5 else np.inf
+        elif model.letters[2] == "E" and d > 1:
+            r = d - (model.letters[0] == "E")
+            chance = [2.5 * p * (judge == "CRITERION"), (m * r / (m - r) * log_n if m > r else np.inf)]
+            least = max(chance if model.letters[1] == "V" else chance[:1])
+            least *= least > p / 2 * log_n
+        poor = least == np.inf or (least > 0 and (parameters.noise or parameters.tails))
+        poor = poor or (least > 0 and n * _worth(k, weights, means, S, by_one) < least)
+        cause = 3 if not few else 2 if by_one else 1
+        if not poor or (judge == "HELD_OUT" and cause > 1):
+            cause = 4 if singular[k] else 5 if narrow(k, ridges) else 6 if narrow(k, rounded) else 0
+        variances = np.array([np.diag(s) for s in S])
+        far = np.delete((means - means[k]) ** 2 > 9 * (variances + rounded), k, axis=0).all(axis=0)
+        alone = m >= 6 * fewest and ((variances[k] <= rounded) & far).any()
+        causes.append(0 if judge == "START" and alone else cause)
+    return causes
+
+
+def _worth(k, weights, means, S, by_one):
+    """What is lost by row, at most, if a component and the other that is nearest become one."""
+    told = []
+    for j in set(range(len(weights))) - {k}:
+        s, away, gone = weights[j] + weights[k], means[j] - means[k], weights[j] * weights[k]
+        mean, size = (S[j] + S[k]) / 2, lambda matrix: np.linalg.slogdet(matrix)[1]
+        merged = (weights[j] * S[j] + weights[k] * S[k]) / s + gone / s**2 * np.outer(away, away)
+        B = (s * size(merged) - weights[j] * size(S[j]) - weights[k] * size(S[k])) / 2
+        if by_one:  # the one covariance widens
+            B = (size(S[k] + gone / s * np.outer(away, away)) - size(S[k])) / 2
+        H = -sum(w * np.log(w / s) for w in (weights[j], weights[k]))
+        log_c = (size(S[j]) + size(S[k])) / 4 - size(mean) / 2 - away @ np.linalg.solve(mean, away) / 8
+        told.append(B - H + 2 * np.log(2) * np.sqrt(gone) * np.exp(log_c))
+    return min(told)
 
 
 def mixture_wasserstein(one, other):

@@ -62,7 +62,7 @@ ROOMS = {
     "_kernel": """
         loop candidate | mstep first_look tiles | quasi_newton | merging states | factor_frame frame | joint
         | state | lanes update | arrays objective workspace prepared ratio
-        | constraint diagnostics far few low_rank sums | tails
+        | constraint degenerate diagnostics far few low_rank sums | tails
         | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,

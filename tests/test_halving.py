@@ -17,12 +17,14 @@ from inside import (
     Candidate,
     CandidateView,
     Cut,
+    Judge,
     MixtureParameters,
     Objective,
     Problem,
     Race,
     RaceRows,
     Schedule,
+    Verdict,
     _em,
     covariance_model,
     halving,
@@ -81,7 +83,7 @@ def test_a_candidate_is_its_twin(covariance_type, layout, weighted, single, kern
     np.testing.assert_allclose(got.means, expected[1], rtol=exact, atol=exact)
     np.testing.assert_allclose(reference.dense(got.covariances, covariance_type, K, D), expected[2], atol=10 * exact)
     assert one.lower_bound == pytest.approx(bounds[-1], rel=exact)
-    assert one.least_weight == got.weights.min()
+    assert one.estimate[0].min() == got.weights.min()
     assert not one.failed
 
 
@@ -242,33 +244,37 @@ def test_the_last_cut_sees_all_rows():
     assert got.weight == 3000
 
 
-def race(fewest_rows, verdict=lambda estimate: False):
+def race(fewest_rows=None):
     rows = _em.CandidateRows(X, None, np.zeros(D), np.abs(X).max(axis=0))
-    schedule, moments = Schedule(4, 4, N, ()), covariance_model("full").moments
-    limits = {"fewest": fewest_rows / N, "enough": fewest_rows / N, "least": np.full(D, 1e3), "verdict": verdict}
-    return Race(schedule, [], moments, [], [], rows, rows, **limits)
+    schedule, moments, verdict = Schedule(4, 4, N, ()), covariance_model("full").moments, None
+    if fewest_rows is not None:
+        verdict = Verdict(
+            (FULL.code, D, fewest_rows, 6, False, False, False, False), N, np.zeros(D), 0, Judge.LIKELIHOOD
+        )
+    return Race(schedule, [], moments, [], [], rows, rows, verdict=verdict)
 
 
 def test_a_degenerate_candidate_loses_to_a_sound_one():
     sound, same, light = (candidate("full", n_passes=n)[0] for n in (1, 1, 5))
     failed = Candidate(Objective(covariance_model("full"), RIDGE).family((K, D)), FULL)
     assert light.lower_bound > sound.lower_bound > failed.lower_bound
-    between = N * (sound.least_weight + light.least_weight) / 2
+    between = N * (sound.estimate[0].min() + light.estimate[0].min()) / 2
     field = [failed, light, sound, same]
     assert race(0).survivors(field, 4) == [light, sound, failed]
-    assert race(0, lambda estimate: estimate[0].min() == light.least_weight).survivors(field, 4) == [
-        sound,
-        failed,
-        light,
-    ]
+    assert race(between).survivors(field, 4) == [sound, light, failed]
     assert race(between).survivors(field, 2) == [sound]
     assert race(between).survivors([failed, light], 1) == [light]
-    assert race(between, None).survivors(field, 1) == [light]
+    assert race().survivors(field, 1) == [light]
+
+
+def test_a_verdict_is_on_one_model():
+    with pytest.raises(ValueError, match="verdict of another model"):
+        race(0).survivors([candidate("diag", n_passes=1)[0]], 1)
 
 
 def test_candidates_advance_in_several_threads():
     """Without the GIL, one thread took the scratch that another was about to take."""
-    several, rows = race(0), _em.CandidateRows(X, None, np.zeros(D), np.abs(X).max(axis=0))
+    several, rows = race(), _em.CandidateRows(X, None, np.zeros(D), np.abs(X).max(axis=0))
     with ThreadPoolExecutor(4) as pool:
         for _ in pool.map(lambda _: [several.advance([], 0, rows, 0, 0, 0) for _ in range(10_000)], range(4)):
             pass

@@ -6,15 +6,22 @@ import pytest
 import gmm
 import reference
 from inside import (
+    COVARIANCE_TYPES,
     FULL,
     PARSIMONIOUS,
     TIED,
+    Judge,
     MixtureParameters,
+    Noise,
+    Objective,
     Resolution,
+    SingularMatrixError,
+    StudentTails,
     SufficientStatistics,
     covariance_model,
     degenerate,
     degenerate_components,
+    factor_model,
     fitted_parameters,
 )
 
@@ -42,24 +49,47 @@ def mixture(name, weights, variances, apart=1.0):
     return MixtureParameters(np.array(weights), apart * np.arange(2.0 * K).reshape(K, 2), covariances, model)
 
 
-@every_type
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0])
-@pytest.mark.parametrize("step", [0.0, 0.5])
-def test_bounds_say_sound_only_where_the_eigenvalues_do(name, scale, step, monkeypatch):
-    rng, told = np.random.default_rng(5), []
-    for _ in range(20):
-        K, steps = int(rng.integers(2, 5)), np.array([step, 0.0, step])
-        rows = rng.normal(size=(60, 3)) * scale ** rng.uniform(0, 1, 3)
-        how = {"reg_covar": RIDGE, "max_iter": 4, "init_params": "random_from_data", "random_state": 1}
-        parameters = fitted_parameters(gmm.GaussianMixture(K, covariance_type=name, **how).fit(rows))
-        quick = degenerate_of(parameters, 60, RIDGE, steps=steps)
-        with monkeypatch.context() as without:
-            without.setattr(degenerate, "is_sound", lambda *_: False)
-            np.testing.assert_array_equal(quick, degenerate_of(parameters, 60, RIDGE, steps=steps))
-        least, estimate = Resolution(60.0, steps, RIDGE).variances, parameters.as_estimate()
-        told.append(degenerate.is_sound(parameters.model.layout.code, *estimate[1:4], least))
-    assert any(told) or (step and scale < 1)
+def a_mixture(model, ridge, n, rng):
+    """Estimate a mixture from shares of rows; some have few or equal rows, copied or tiny columns, noise or tails."""
+    K, d = int(rng.integers(1, 5)), int(rng.integers(1 + model.n_factors, 5 + model.n_factors))
+    labels = np.concatenate([np.arange(K), rng.choice(K, n - K, p=rng.dirichlet(np.ones(K)))])
+    X = rng.normal(size=(n, d)) + rng.choice([0.5, 4.0]) * rng.normal(size=(K, d))[labels]
+    X[labels == 0, : rng.integers(d + 1)] = rng.choice([1.0, 3.0])
+    X[:, -1] = X[:, rng.choice([0, -1, -1])]
+    X *= 10.0 ** rng.choice([-4, 0, 0, 2], d)
+    shares = np.eye(K)[labels] + rng.choice([0, 1e-3])
+    moments = _moments(X, shares / shares.sum(axis=1, keepdims=True))
+    statistics = SufficientStatistics(FULL, np.zeros((K, d)), *moments, 0.0, float(n)).reduced(model.moments)
+    parameters = Objective(model, ridge).update(statistics)
+    if rng.random() < 0.2:
+        parameters = parameters.with_noise(Noise(X.min(axis=0) - 1, X.max(axis=0) + 1), 0.1)
+    elif rng.random() < 0.2:
+        parameters = parameters.with_other(tails=StudentTails(5.0))
+    return parameters, statistics
+
+
+@pytest.mark.parametrize("name", [*COVARIANCE_TYPES, *reference.OF_FACTORS, "few factors"])
+def test_causes_are_those_of_the_twin(name):
+    rng, told = np.random.default_rng(0), set()
+    model = factor_model("factor", 1, False) if name == "few factors" else covariance_model(name)
+    for _ in range(100):
+        n, ridge = int(rng.choice([8, 40, 200])), float(rng.choice([1e-9, 1e-6, 1e-2]))
+        try:
+            parameters, statistics = a_mixture(model, ridge, n, rng)
+        except SingularMatrixError:
+            continue
+        K, d = parameters.means.shape
+        steps = rng.choice([0.0, 0.0, 0.1, 1.0], d)
+        free = model.layout.dense(parameters.covariances, K, d)
+        statistics = statistics if rng.random() < 0.5 else None
+        if statistics and name in ("EVI", "EVE", "EVV"):
+            of_rows = model.layout.per_count(statistics.scatter, statistics.counts)
+            free = model.layout.dense(of_rows, K, d) + ridge * np.eye(d)
+        for judge in Judge:
+            got = degenerate.causes_of(parameters, Resolution(float(n), steps, ridge), statistics, judge).tolist()
+            assert got == reference.degenerate_causes(parameters, n, steps, ridge, judge.name, free)
+            told |= set(got)
+    assert told == {0, 2 if model.common else 1, 5, 6} | ({3} if model.common_axes else set())
 
 
 OF_ONE_COVARIANCE = ("EII", "EEI", "EEE")
@@ -234,9 +264,13 @@ def test_a_column_and_its_copy_are_singular_whatever_rounding_makes_of_them(cova
     rng = np.random.default_rng(0)
     for ulps in (1, 2, 3):
         covariance = np.array([[1.0, 1.0], [1.0, 1.0 + ulps * np.finfo(float).eps]])
-        covariances = covariance if covariance_type == "EEE" else covariance[None]
-        one = MixtureParameters(np.ones(1), rng.normal(size=(1, 2)), covariances, covariance_model(covariance_type))
-        assert degenerate_of(one, 200, 0.0).all()
+        for K in (1, 2):
+            covariances, model = np.stack([covariance] * K), covariance_model(covariance_type)
+            covariances = model.layout.reduced(covariances / K, FULL, 2) if model.layout is TIED else covariances
+            mixture = MixtureParameters(np.full(K, 1 / K), rng.normal(size=(K, 2)), covariances, model)
+            told = degenerate.causes_of(mixture, Resolution(200.0, np.zeros(2), 0.0), None, Judge.LIKELIHOOD)
+            assert told.tolist() == [4] * K
+            assert reference.degenerate_causes(mixture, 200, np.zeros(2), 0.0, "LIKELIHOOD", covariances) == [4] * K
 
 
 @pytest.mark.parametrize("distinct", [1, 2])

@@ -1,10 +1,12 @@
-"""Candidates for a start, a few passes of EM from each, and the race between them: see `_kernel/candidate.pxd`."""
+"""Candidates for a start, a few passes of EM from each, the race between them: see `_kernel/candidate.pxd`.
+
+And the `Verdict` on degenerate components, which ends some of them: see `_kernel/degenerate.pxd`.
+"""
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport INFINITY, fabs, log, sqrt
 from libc.string cimport memcpy
 
-cimport gmm._kernel.candidate as candidate
 from gmm._em cimport CandidateRows, Scratch
 from gmm._kernel.arrays cimport estimate_arrays, moments_arrays
 from gmm._kernel.candidate cimport (
@@ -18,7 +20,6 @@ from gmm._kernel.candidate cimport (
     lay_out_begin,
     layout_of_rows,
     log_volume,
-    narrowness,
     points_to_rows,
     scaled_metric,
     simpler_family,
@@ -26,9 +27,14 @@ from gmm._kernel.candidate cimport (
     take_components,
     whiteners_to_rows,
 )
+from gmm._kernel.degenerate cimport (
+    Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, total_spread,
+)
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Family
-from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_layout, matrix_size, total_size
+from gmm._kernel.layout cimport (
+    FULL, SPHERICAL, Layout, is_dense, is_layout, matrix_size, n_matrices, total_size,
+)
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
@@ -364,18 +370,100 @@ cdef class Candidate:
         arrays = moments_arrays(np.array(<double[:size]>self.buffer), family.K, family.d, &self.moments)
         return statistics.SufficientStatistics.from_kernel(self.layout, *arrays)
 
-    @property
-    def least_weight(self):
-        """The smallest weight of the next mixture."""
-        cdef const double* weights = self.estimates[self.current].weights
-        cdef Py_ssize_t k
-        cdef double least = 1
-        for k in range(self.family.family.K):
-            least = min(least, weights[k])
-        return least
 
-    cdef bint may_be_narrow(self, const double[::1] least):
-        return not narrowness(&self.family.family, &self.estimates[self.current], &least[0]) < 1
+cdef class Verdict:
+    """Which components of mixtures of a model are degenerate, of the rows of a fit.
+
+    Parameters
+    ----------
+    rules : tuple
+        The first fields of a `Case`, from `layout` on.
+    weight : float
+        Of all rows.
+    variances : array of shape (d,)
+        Up to which a variance is that of rounding and of the ridge.
+    ridge : float
+        The same of the ridge alone.
+    judge : int
+        A `Judge`.
+    """
+
+    cdef Case case
+    cdef const double[::1] variances      # the case points into these
+
+    def __cinit__(self, rules, double weight, const double[::1] variances, double ridge, Judge judge):
+        cdef Case* case = &self.case
+        (case.layout, case.d, case.fewest, case.n_parameters, case.common, case.common_axes, case.own_shapes,
+         case.scales_shapes) = rules
+        expect("variances", variances.shape[0], case.d)
+        self.variances, case.variances = variances, &variances[0]
+        case.weight, case.ridge, case.judge = weight, ridge, judge
+
+    def causes(self, estimate, const double[::1] noise=None, const double[::1] free=None):
+        """Return the first `Cause` by which each component of a mixture is degenerate, (K,); 0 for the others.
+
+        The mixture is as `Update` returns it, `noise` has the variances of its uniform noise, (d,), and `free` the
+        whiteners, flat, of covariances before they were scaled to one volume.
+        """
+        cdef Case case = self.case
+        set_mixture(&case, estimate, noise)
+        if free is not None:
+            expect("free", free.shape[0], total_size(case.layout, case.K, case.d))
+            case.free = &free[0]
+        return self.judged(&case)
+
+    cdef bint rejects(self, const Family* family, const Estimate* mixture) except -1:
+        """Return whether a component of a mixture without noise is degenerate, if a bound does not rule that out."""
+        cdef Case case = self.case
+        if family.covariance_layout != case.layout or family.d != case.d:
+            raise ValueError("expected candidates of the model of a verdict, got the verdict of another model")
+        case.K, case.mixture, case.free = family.K, mixture[0], mixture.whiteners
+        case.noise, case.explained = NULL, False
+        return may_be_degenerate(&case) and self.judged(&case).any()
+
+    cdef judged(self, Case* case):
+        cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
+        cdef unsigned char[::1] causes = np.empty(case.K, np.uint8)
+        with nogil:
+            find_causes(case, &room[0], &causes[0])
+        return causes.base
+
+
+def total_variances(Layout layout, estimate, const double[::1] noise=None):
+    """Return the variances of a whole mixture, (d,), given what `Verdict.causes` takes."""
+    cdef Case case
+    case.layout, case.d = layout, estimate[1].shape[1]
+    set_mixture(&case, estimate, noise)
+    cdef double[::1] room = np.empty(case_size(layout, case.K, case.d))
+    lay_out_case(&case, &room[0])
+    total_spread(&case)
+    return room.base[:case.d * case.d:case.d + 1] if is_dense(layout) else room.base[:case.d]
+
+
+cdef int set_mixture(Case* case, estimate, const double[::1] noise) except -1:
+    cdef const double[::1] weights, covariances, whiteners, log_determinants
+    cdef const double[:, ::1] means, tails
+    cdef Py_ssize_t size, k
+    weights, means, covariances, whiteners, log_determinants, tails = estimate
+    case.K = weights.shape[0]
+    if not is_layout(case.layout) or case.K < 1 or case.d < 1:
+        raise ValueError(f"expected a layout, components and features, got {(case.layout, case.K, case.d)}")
+    size = total_size(case.layout, case.K, case.d)
+    expect_matrix("means", means, case.K, case.d)
+    expect("covariances", covariances.shape[0], size)
+    expect("whiteners", whiteners.shape[0], size)
+    expect("log_determinants", log_determinants.shape[0], n_matrices(case.layout, case.K))
+    expect_matrix("tails", tails, 2, case.K)
+    if noise is not None:
+        expect("noise", noise.shape[0], case.d)
+    # What is judged is only read.
+    case.mixture.weights, case.mixture.means = <double*>&weights[0], <double*>&means[0, 0]
+    case.mixture.covariances, case.mixture.whiteners = <double*>&covariances[0], <double*>&whiteners[0]
+    case.mixture.log_determinants, case.free = <double*>&log_determinants[0], &whiteners[0]
+    case.noise, case.explained = NULL if noise is None else &noise[0], noise is not None
+    for k in range(case.K):
+        case.explained = case.explained or tails[0, k] > 0
+    return 0
 
 
 cdef enum:
@@ -398,22 +486,17 @@ cdef class Race:
         Of the rows that candidates begin on; they take turns in them.
     part, rows : CandidateRows
         The rows that candidates begin on, and all of them.
-    fewest, enough : float
-        Shares of the rows: a component of fewer rows than the fewest is degenerate, one of fewer than enough may be.
-    least : array of shape (d,)
-        A component that may have less variance in some direction may be degenerate.
-    verdict : callable, optional
-        Tells of the `estimate` of a candidate whether one that may be is. None if none is.
+    verdict : Verdict, optional
+        Of the model of the families. None if no candidate is degenerate.
     spread : callable, optional
         Runs a task for so many candidates in threads, given the rows that each passes over.
     openings : dict of int to list of Opening, optional
         How candidates began in an earlier race over the same rows, of families of the same layout; empty before it.
     """
 
-    cdef object schedule, families, moments, uniforms, views, verdict, spread
+    cdef object schedule, families, moments, uniforms, views, spread
+    cdef Verdict verdict
     cdef dict openings
-    cdef double fewest, enough
-    cdef const double[::1] least
     cdef CandidateRows part, rows
     cdef list scratches
     cdef const double[:, ::1] drawn       # of `uniforms`, for the family whose candidates begin
@@ -424,12 +507,11 @@ cdef class Race:
 
     def __cinit__(
         self, schedule, families, moments, uniforms, views, CandidateRows part not None, CandidateRows rows not None, *,
-        double fewest, double enough, const double[::1] least, verdict=None, spread=None, dict openings=None,
+        Verdict verdict=None, spread=None, dict openings=None,
     ):
         self.schedule, self.families, self.moments = schedule, families, moments
         self.uniforms, self.views, self.part, self.rows = uniforms, views, part, rows
-        self.fewest, self.enough, self.least, self.verdict = fewest, enough, least, verdict
-        self.openings = openings
+        self.verdict, self.openings = verdict, openings
         self.random_seeds, self.n_lloyd, self.n_seeding = schedule.random_seeds, schedule.n_lloyd, schedule.n_seeding
         self.spread, self.scratches, self.disagreement = spread, [], INFINITY
 
@@ -494,12 +576,8 @@ cdef class Race:
         return left
 
     cdef bint is_degenerate(self, Candidate one) except -1:
-        if self.verdict is None:
-            return False
-        if one.failed or one.least_weight < self.fewest:
-            return True
-        # Narrowness bounds what the eigenvalues are.
-        return (one.least_weight < self.enough or one.may_be_narrow(self.least)) and self.verdict(one.estimate)
+        return self.verdict is not None and (
+            one.failed or self.verdict.rejects(&one.family.family, &one.estimates[one.current]))
 
     cdef int each(self, list field, int task, CandidateRows rows, int n_passes) except -1:
         if self.spread is None:
@@ -546,28 +624,6 @@ cdef class Race:
             memcpy(opening.room.centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
         opening.partition(scratch, self.n_lloyd, N_SOFT)
         return one.follow(opening)
-
-
-def is_sound(
-    Layout layout,
-    const double[:, ::1] means,
-    const double[::1] covariances,
-    const double[::1] whiteners,
-    const double[::1] least,
-):
-    """Return whether bounds alone tell that no covariance is singular, or narrower than `least` variances (d,).
-
-    Matrices are flat, as `layout` stores them; False where that takes eigenvalues.
-    """
-    cdef Family family
-    cdef Estimate mixture
-    cdef Py_ssize_t K = means.shape[0], d = means.shape[1]
-    family.covariance_layout, family.K, family.d = layout, K, d
-    expect("covariances", covariances.shape[0], total_size(layout, K, d))
-    expect("whiteners", whiteners.shape[0], total_size(layout, K, d))
-    expect("least", least.shape[0], d)
-    mixture.covariances, mixture.whiteners = <double*>&covariances[0], <double*>&whiteners[0]
-    return candidate.is_sound(&family, &mixture, &least[0])
 
 
 def centred(const double[:, ::1] rows, const double[::1] weight, const double[::1] centre):

@@ -3,45 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum, auto
+from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._candidates import is_sound
+from gmm import _candidates
+from gmm._candidates import Verdict
 from gmm._rows.sources import Source
 from gmm._text.words import printable
-from gmm._values.covariance import CovarianceModel, stored_as
-from gmm._values.layouts import FULL, TIED, Array, SingularMatrixError
+from gmm._values.covariance import CovarianceModel
+from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import MixturePosterior
 from gmm._values.statistics import SufficientStatistics
 
-_FEW_ROWS = "fewer rows than its covariance needs"
-_STRAYS = "so few rows that they are strays rather than a group"
-_CHANCE = "no better a fit than chance gives to so few rows"
-_DEPENDENT = "columns that depend on each other"
-_NO_SPREAD = "no spread but reg_covar in {}: rows that repeat, or few of them"
-_NARROW = "less spread than the rounding of values leaves in {}: rows that repeat, or few of them"
+_CAUSES = (  # from 1 on, as `_kernel/degenerate.pxd` has them
+    "fewer rows than its covariance needs",
+    "so few rows that they are strays rather than a group",
+    "no better a fit than chance gives to so few rows",
+    "columns that depend on each other",
+    "no spread but reg_covar in {}: rows that repeat, or few of them",
+    "less spread than the rounding of values leaves in {}: rows that repeat, or few of them",
+)
 _NAMED = 3  # columns at most
-_NARROWER = 4  # times: how much less variance than all rows a degenerate component has
 _RIDGES = 2  # of which one is in every covariance: a component has no more variance than the ridge
-_MANY = 6  # times the fewest rows: so many of one value are no accident
-_DEVIATIONS = 3  # of other components, beyond which a component has its place for itself
-_PAIR = 1.5  # effective rows, half a row rounded up: a row by itself may be the end of a long tail
-_HUGE = 1e300  # in place of what overflows
-_CHANCE_OF_PARAMETER = 2.5  # nats; log n / 2, what BIC takes, is more from 149 rows on
 
 
-class Judge(Enum):
+class Judge(IntEnum):
     """What mixtures are compared by: with some, strays and chance make no component."""
 
-    START = auto()  # of one fit, for which many rows of one value are a group where no other component is near
-    LIKELIHOOD = auto()  # of as many components
-    CRITERION = auto()  # of several numbers of components
-    HELD_OUT = auto()  # rows, which need no such rules
+    # As `_kernel/degenerate.pxd` has them.
+    START = 0  # of one fit, for which many rows of one value are a group where no other component is near
+    LIKELIHOOD = 1  # of as many components
+    CRITERION = 2  # of several numbers of components
+    HELD_OUT = 3  # rows, which need no such rules
 
 
 class Resolution(NamedTuple):
@@ -58,14 +57,13 @@ class Resolution(NamedTuple):
         return cls(source.survey.weight, steps, ridge)
 
     @property
-    def ridge_variances(self) -> Array:
-        """Variance in each column up to which it is the ridge's, (d,)."""
-        return np.full(len(self.steps), _RIDGES * self.ridge)
-
-    @property
     def variances(self) -> Array:
-        """The same with that of rounding to the steps (Sheppard), (d,)."""
-        return self.ridge_variances + self.steps**2 / 12
+        """Variance in each column up to which it is that of the ridge and of rounding to the steps (Sheppard), (d,)."""
+        return _RIDGES * self.ridge + self.steps**2 / 12
+
+    def verdict(self, model: CovarianceModel, judge: Judge) -> Verdict:
+        """Return what tells of mixtures of a model, compiled."""
+        return Verdict(_of_model(model, len(self.steps)), self.weight, self.variances, _RIDGES * self.ridge, judge)
 
 
 def degenerate_components(
@@ -81,7 +79,7 @@ def degenerate_components(
     than rounding leaves in values of a step h, h²/12 (Sheppard), or no more than the ridge, and all rows have far more
     there. Its likelihood is then that of a density where the rows have a lattice, or what the ridge makes of it. Where
     all components share one covariance, none needs rows for its own, but so few are a group only far from all others:
-    see `_least_worth`. A single component is degenerate if its correlations are singular to rounding, or if it has too
+    see `least_worth`. A single component is degenerate if its correlations are singular to rounding, or if it has too
     few rows to span all directions and hardly more than the ridge as variance in some of them. A posterior has no
     degenerate component: the prior sees to that.
 
@@ -94,18 +92,7 @@ def degenerate_components(
         tell the covariances before, of which some may be narrow.
     judge : Judge, default=Judge.LIKELIHOOD
     """
-    causes = _causes(parameters, rows, statistics, judge)
-    kept = [causes[why] for why in causes if judge is not Judge.HELD_OUT or why not in (_STRAYS, _CHANCE)]
-    degenerate = np.asarray(np.logical_or.reduce([np.zeros(parameters.n_components, dtype=bool), *kept]))
-    if judge is Judge.START:
-        few = rows.weight * parameters.weights < _MANY * fewest_rows(parameters.model, parameters.n_features)
-        # Some have no other within three of their deviations, in a column where they are narrow.
-        variances, means = parameters.column_variances, parameters.means
-        far = np.square(means[:, None] - means) > _DEVIATIONS**2 * (variances + rows.variances)
-        far |= np.eye(len(means), dtype=bool)[:, :, None]
-        is_alone = ((variances <= rows.variances) & far.all(axis=1)).any(axis=1)
-        degenerate &= few | ~is_alone
-    return degenerate
+    return causes_of(parameters, rows, statistics, judge) > 0
 
 
 def degenerate_under(
@@ -121,7 +108,7 @@ def degenerate_under(
     """
     free, rows = None if objective.prior else statistics, Resolution.from_source(source, objective.ridge)
     degenerate = degenerate_components(parameters, rows, free, judge)
-    return degenerate & ~objective.fixed.covariances
+    return degenerate & ~objective.fixed.covariances if objective.fixed else degenerate
 
 
 def reasons_of(
@@ -132,12 +119,12 @@ def reasons_of(
 ) -> dict[int, str]:
     """Return why components are degenerate, by their numbers; those that are not are left out."""
     reasons: dict[int, str] = {}
-    for reason, components in _causes(parameters, rows, statistics).items():
-        for k in np.flatnonzero(components & ~parameters.fixed.covariances).tolist():
-            narrow = np.flatnonzero(parameters.column_variances[k] <= rows.variances).tolist()
-            names = [printable(feature_names[j]) for j in narrow[:_NAMED]]
-            names += [f"{len(narrow) - _NAMED} more columns"] * (len(narrow) > _NAMED)
-            reasons.setdefault(k, reason.format(", ".join(names) or "some direction"))
+    causes = np.where(parameters.fixed.covariances, 0, causes_of(parameters, rows, statistics, Judge.LIKELIHOOD))
+    for k in sorted(np.flatnonzero(causes).tolist(), key=causes.__getitem__):
+        narrow = np.flatnonzero(parameters.column_variances[k] <= rows.variances).tolist()
+        names = [printable(feature_names[j]) for j in narrow[:_NAMED]]
+        names += [f"{len(narrow) - _NAMED} more columns"] * (len(narrow) > _NAMED)
+        reasons[k] = _CAUSES[causes[k] - 1].format(", ".join(names) or "some direction")
     return reasons
 
 
@@ -147,42 +134,22 @@ def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: S
     return [printable(feature_names[j]) for j in np.flatnonzero(here).tolist()]
 
 
-def _causes(
-    parameters: MixtureParameters,
-    rows: Resolution,
-    statistics: SufficientStatistics | None,
-    judge: Judge = Judge.LIKELIHOOD,
-) -> dict[str, NDArray[np.bool_]]:
-    """Return for each cause, in words, which components are degenerate by it, (K,); causes may be absent."""
+def causes_of(
+    parameters: MixtureParameters, rows: Resolution, statistics: SufficientStatistics | None, judge: Judge
+) -> NDArray[np.uint8]:
+    """Return the first cause by which each component is degenerate, (K,); 0 for none."""
     if isinstance(parameters, MixturePosterior):
-        return {}
-    if parameters.n_components == 1 and not parameters.noise:
-        if not parameters.model.stored_whole:
-            return {}
-        causes = {_DEPENDENT: _singular(parameters)}
-        if parameters.model.layout in (FULL, TIED) and rows.weight < parameters.n_features + 1:
-            (covariance,) = parameters.model.layout.dense(parameters.covariances, 1, parameters.n_features)
-            causes[_FEW_ROWS] = np.linalg.eigvalsh(covariance)[:1] <= _RIDGES * rows.ridge
-        return causes
-    model, counts = parameters.model, rows.weight * parameters.weights
-    few = np.asarray(counts < fewest_rows(model, parameters.n_features))
-    least = _least_worth(parameters, rows.weight, few, judge)
-    if parameters.noise or parameters.tails:  # which explain far rows without a component
-        poor = least > 0
-    else:
-        poor = np.isinf(least)
-        open_ = (least > 0) & ~poor
-        poor[open_] = _worth(parameters, rows.weight, open_) < least[open_]
-    causes = {_STRAYS if model.common else _FEW_ROWS: poor & few, _CHANCE: poor & ~few}
-    before = _unscaled(parameters, rows.ridge, statistics)
-    if model.stored_whole:
-        # Bounds that take no eigenvalues may rule out dependent columns and narrow components.
-        estimates = [mixture.as_estimate() for mixture in dict.fromkeys((parameters, before))]
-        if all(is_sound(model.layout.code, *estimate[1:4], rows.variances) for estimate in estimates):
-            return causes
-        causes[_DEPENDENT] = _singular(parameters)
-    on_ridge = _narrow(parameters, before, rows.ridge_variances)
-    return causes | {_NO_SPREAD: on_ridge, _NARROW: ~on_ridge & _narrow(parameters, before, rows.variances)}
+        return np.zeros(parameters.n_components, np.uint8)
+    verdict, free = rows.verdict(parameters.model, judge), _free_whiteners(parameters, rows.ridge, statistics)
+    return verdict.causes(parameters.as_estimate(), _spread_of_noise(parameters), free)
+
+
+@lru_cache
+def _of_model(model: CovarianceModel, d: int) -> tuple[int, int, float, float, bool, bool, bool, bool]:
+    """Return what the rules need to know of a model, as `Verdict` takes it."""
+    n_parameters = 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
+    sizes = model.layout.code, d, fewest_rows(model, d), n_parameters
+    return *sizes, model.common, model.common_axes, model.own_shapes, model.scales_shapes
 
 
 def fewest_rows(model: CovarianceModel, n_features: int) -> float:
@@ -195,128 +162,25 @@ def depends_on_moments(model: CovarianceModel) -> bool:
     return model.scales_shapes and model.stored_whole
 
 
-def _least_worth(parameters: MixtureParameters, n: float, few: NDArray[np.bool_], judge: Judge) -> NDArray[np.float64]:
-    """Return the nats that components have to be worth, (K,); 0 where a criterion tells, infinite where none may.
-
-    Of n rows, the best component on m of them gains m r / (m − r) log n by chance, with r = d if it has a shape along
-    axes that it turns as it needs (`CovarianceModel.fewest_rows`), less 1 for a given volume. So it has where axes are
-    shared: they turn for each component, but BIC takes them once. It takes p / 2 log n for p parameters of a component;
-    along shared axes chance gives up to some 2.5 p nats (in 19 of 20 draws of one Gaussian), which is more of fewer
-    than 149 rows. Where all share one covariance, a component of few rows costs its weight, about m log n, and its
-    mean, (d + 1) / 2 log n.
-    """
-    model, d, counts = parameters.model, parameters.n_features, n * parameters.weights
-    p, log_n = 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d), np.log(n)
-    least = np.zeros(len(counts))
-    if model.common_axes and d > 1:
-        least[:] = p * _CHANCE_OF_PARAMETER if judge is Judge.CRITERION else 0
-        if model.own_shapes:
-            r = d - model.scales_shapes
-            gained = np.divide(counts * r, counts - r, out=np.full(len(counts), np.inf), where=counts > r) * log_n
-            least = np.maximum(least, gained)
-        least[least <= p / 2 * log_n] = 0
-    least[few] = (counts[few] + p / 2) * log_n if model.common else np.inf
-    least[few & (counts < _PAIR)] = np.inf
-    return least
-
-
-def _worth(parameters: MixtureParameters, n: float, components: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the most that the mixture may lose, in nats, if a component and another one become one, (m,).
-
-    Of rows in one of two components for sure, the normal density of both loses n B less n H, which their weights say of
-    them: B = ½ (s log|Σ| − π_j log|Σ_j| − π_k log|Σ_k|), s = π_j + π_k, with Σ of both (Runnalls 2007, eq. 16), and H
-    the entropy of their shares. Rows in both lose less of it, but no more than 2 n log 2 √(π_j π_k) c with
-    Bhattacharyya's coefficient c, since the entropy of q, 1 − q is at most 2 log 2 √(q (1 − q)).
-    """
-    weights, means, layout = parameters.weights, parameters.means, parameters.model.layout
-    least = []
-    for k in np.flatnonzero(components).tolist():
-        others = np.arange(len(weights)) != k
-        own, their = weights[k], weights[others]
-        steps, both = means[others] - means[k], own + their
-        if parameters.model.common:
-            squares = np.square(layout.whitened(parameters.whiteners, k, steps)).sum(axis=1)
-            apart, overlap = np.log1p(own * their / both * squares) / 2, np.exp(-squares / 8)
-        else:
-            covariances = layout.dense(parameters.covariances, *means.shape)
-            sizes = np.linalg.slogdet(covariances)[1]
-            squares, of_mean = _squares_and_size(steps, (covariances[k] + covariances[others]) / 2)
-            share = (own / both)[:, None, None]
-            between, of_both = _squares_and_size(steps, share * covariances[k] + (1 - share) * covariances[others])
-            of_both = of_both + np.log1p(own * their / both**2 * between)
-            apart = (both * of_both - own * sizes[k] - their * sizes[others]) / 2
-            overlap = np.exp((sizes[k] + sizes[others]) / 4 - of_mean / 2 - squares / 8)
-        told = own * np.log(own / both) + their * np.log(their / both)
-        least.append(n * (apart + told + 2 * np.log(2) * np.sqrt(own * their) * overlap).min())
-    return np.array(least)
-
-
-def _squares_and_size(steps: Array, matrices: Array) -> tuple[Array, Array]:
-    """Return the squared lengths of steps (m, d) by matrices (m, d, d), and their log determinants, (m,)."""
-    solved = np.linalg.solve(matrices, steps[:, :, None])[:, :, 0]
-    return np.einsum("ij,ij->i", steps, solved), np.linalg.slogdet(matrices)[1]
-
-
-def _singular(parameters: MixtureParameters) -> NDArray[np.bool_]:
-    """Tell which components have correlations that are singular to rounding, (K,)."""
-    if parameters.model.layout.axis_aligned:
-        return np.zeros(parameters.n_components, dtype=bool)
-    return np.asarray(2 * parameters.n_features * parameters.rounding >= 1)
-
-
-def _unscaled(
+def _free_whiteners(
     parameters: MixtureParameters, ridge: float, statistics: SufficientStatistics | None
-) -> MixtureParameters:
-    """Return the mixture with the covariances that its components had before they were scaled to one volume."""
-    model = parameters.model
-    if statistics is None or not depends_on_moments(model) or ridge == 0:
-        return parameters
-    free = model.layout.per_count(statistics.scatter, np.maximum(statistics.counts, np.finfo(np.float64).tiny))
+) -> Array | None:
+    """Return whiteners of covariances before they were scaled to one volume, flat; None of others, or to rounding."""
+    if statistics is None or not depends_on_moments(parameters.model) or ridge == 0:
+        return None
+    layout, counts = parameters.model.layout, np.maximum(statistics.counts, np.finfo(np.float64).tiny)
+    free = layout.with_ridge(layout.per_count(statistics.scatter, counts), ridge)
     try:
-        return parameters.with_other(covariances=model.layout.with_ridge(free, ridge), model=stored_as(model.layout))
-    except SingularMatrixError:  # to rounding
-        return parameters
-
-
-def _narrow(parameters: MixtureParameters, before: MixtureParameters, least: Array) -> NDArray[np.bool_]:
-    """Tell which components have less variance than `least`, (d,), in a direction where all rows have far more, (K,).
-
-    Their covariances are those `before` they were scaled. Of factors and noise, stored without a d × d matrix, some
-    direction is narrow where more columns than there are factors have hardly any noise.
-    """
-    model, layout = parameters.model, parameters.model.layout
-    if layout.axis_aligned or not model.stored_whole:
-        variances = before.column_variances if model.stored_whole else parameters.covariances[:, 0]
-        narrow = (variances < least) & (_NARROWER * variances < total_variances(parameters))
-        return np.asarray(narrow.sum(axis=1) > model.n_factors * (not model.stored_whole))
-    (K, d), away = parameters.means.shape, _away(parameters)
-    covariances = layout.dense(parameters.covariances, K, d)
-    with np.errstate(over="ignore"):
-        total = np.tensordot(parameters.weights, covariances, 1) + parameters.weights * away.T @ away
-    total.flat[:: d + 1] += parameters.noise_weight * parameters.noise.variances
-    matrices = before.whiteners if layout is FULL else before.whiteners[None]
-    found = np.zeros(len(matrices), dtype=bool)
-    for k, whitener in enumerate(matrices):
-        # Where the component is white, its variance is 1 in every direction.
-        with np.errstate(over="ignore", invalid="ignore"):
-            values, axes = np.linalg.eigh(np.clip(whitener * least @ whitener.T, -_HUGE, _HUGE))
-            across = axes[:, values > 1].T @ whitener
-            spread = np.nan_to_num(across @ total @ across.T, nan=_HUGE, posinf=_HUGE, neginf=-_HUGE)
-        found[k] = across.size > 0 and np.linalg.eigvalsh(spread)[-1] > _NARROWER
-    return np.broadcast_to(found, parameters.n_components)
+        return layout.whiten(free, parameters.n_features)[0].reshape(-1)
+    except SingularMatrixError:
+        return None
 
 
 def total_variances(parameters: MixtureParameters) -> Array:
     """Return the variances of the whole mixture, (d,)."""
-    with np.errstate(over="ignore"):
-        between = parameters.weights @ _away(parameters) ** 2
-    within = parameters.weights @ parameters.column_variances
-    return np.asarray(within + between + parameters.noise_weight * parameters.noise.variances)
+    layout, estimate = parameters.model.layout, parameters.as_estimate()
+    return _candidates.total_variances(layout.code, estimate, _spread_of_noise(parameters))
 
 
-def _away(parameters: MixtureParameters) -> Array:
-    """Return the means of components about their own mean, (K, d); 0 where they differ by rounding."""
-    means, weights = parameters.means, parameters.weights
-    away = means - weights @ means / weights.sum()
-    rounding = len(means) * np.finfo(np.float64).eps * np.abs(means).max(axis=0)
-    return np.where(np.abs(away) <= rounding, 0.0, away)
+def _spread_of_noise(parameters: MixtureParameters) -> Array | None:
+    return np.asarray(parameters.noise.variances) if parameters.noise else None

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._candidates import CandidateView, Opening, Race, centred, make_positive, ward_merges
 from gmm._em import CandidateRows
-from gmm._fitting.degenerate import Judge, Resolution, degenerate_components, degenerate_under, fewest_rows
+from gmm._fitting.degenerate import Judge, Resolution, degenerate_under
 from gmm._fitting.sampling import (
     Rng,
     RoughRows,
@@ -47,7 +47,7 @@ from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
-from gmm._values.parameters import PARTS, Estimate, MixtureParameters
+from gmm._values.parameters import PARTS, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses, weighed
 from gmm._values.whitened import WhitenedMixture
@@ -406,14 +406,9 @@ class RaceRows:
     def winner(self, problem: Problem, judge: Judge = Judge.START) -> SufficientStatistics:
         """Return the statistics of the candidate that is left in the end, of the model of a problem."""
         objective, n_components, sample = problem.objective, self._sizes[0], self._sample
-        model, rows = objective.model, Resolution.from_source(sample, objective.ridge)
-        enough = fewest_rows(model, sample.n_features) / rows.weight
-
-        def is_degenerate(estimate: Estimate) -> bool:
-            parameters = MixtureParameters.from_estimate(estimate, objective.for_starts)
-            return bool(degenerate_components(parameters, rows, judge=judge).any())
-
-        is_long = sample.n_rows >= _WORTH_SCRATCH
+        model, verdict, is_long = objective.model, None, sample.n_rows >= _WORTH_SCRATCH
+        if n_components > 1 and not objective.prior.variational:
+            verdict = Resolution.from_source(sample, objective.ridge).verdict(model, judge)
         with problem.e_step() if is_long else nullcontext() as e_step:
             race = Race(
                 self._schedule,
@@ -423,10 +418,7 @@ class RaceRows:
                 self._views,
                 self._part,
                 self._rows,
-                fewest=0.0 if model.common else enough,
-                enough=enough,
-                least=rows.variances,
-                verdict=is_degenerate if n_components > 1 and not objective.prior.variational else None,
+                verdict=verdict,
                 spread=None if e_step is None else partial(_share_out, e_step, problem, n_components),
                 openings=self.openings,
             )

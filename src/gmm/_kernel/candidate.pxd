@@ -4,7 +4,7 @@ A view has the coordinates y = V (x − centre) of a metric V, in which the vari
 moves the seeds. For families with diagonal or full covariances, a few passes of EM then fit a simpler mixture, with
 spherical or diagonal ones. Its responsibilities give the family its first mixture, in the coordinates of x.
 """
-from libc.float cimport DBL_EPSILON, DBL_MIN
+from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, log, log1p
 from libc.string cimport memcpy, memset
 
@@ -222,36 +222,3 @@ cdef inline void take_components(
             memcpy(out.covariances + n * stride, mixture.covariances + k * stride, size * sizeof(double))
             memcpy(out.whiteners + n * stride, mixture.whiteners + k * stride, size * sizeof(double))
             n += 1
-
-
-# --------------------------------------------------------------------------------- what it has become
-
-cdef inline double narrowness(const Family* family, const Estimate* mixture, const double* least) noexcept nogil:
-    """Return max_k tr Σ_k⁻¹N, N the diagonal matrix of the `least` variances (d,): at least max_k 1 / λ_min(N⁻¹Σ_k)."""
-    cdef Layout layout = family.covariance_layout
-    cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), i, j, k
-    cdef const double* whitener
-    cdef double most = 0, trace
-    for k in range(n_matrices(layout, K)):
-        whitener, trace = mixture.whiteners + k * size, 0
-        for i in range(d if is_dense(layout) else 1):
-            for j in range(d):
-                trace += least[j] * whitener[0 if size == 1 else i * d + j] ** 2
-        most = max(most, trace)
-    return most
-
-
-cdef inline bint is_sound(const Family* family, const Estimate* mixture, const double* least) noexcept nogil:
-    """Return whether bounds alone tell that no covariance is singular, or narrower than `least` variances (d,)."""
-    cdef Layout layout = family.covariance_layout
-    cdef Py_ssize_t d = family.d, size = matrix_size(layout, d), i, j, k
-    cdef double ratios
-    if is_dense(layout):
-        for k in range(n_matrices(layout, family.K)):
-            ratios = 0
-            for j in range(d):
-                for i in range(d):
-                    ratios += mixture.whiteners[k * size + i * d + j] ** 2 * mixture.covariances[k * size + j * (d + 1)]
-            if not 4 * d * DBL_EPSILON * ratios < 1:
-                return False
-    return narrowness(family, mixture, least) < 1

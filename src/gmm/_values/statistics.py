@@ -142,9 +142,8 @@ class SufficientStatistics:
     def reordered(self, order: NDArray[np.intp]) -> SufficientStatistics:
         """Return the components in another `order`, (K,)."""
         second = self.second if self.layout.pooled else self.second[order]
-        moments = self.origins[order], self.counts[order], self.first[order], second
-        precision = self.precisions[:, order]
-        return SufficientStatistics(self.layout, *moments, self.log_evidence, self.weight, precision)
+        moments = self.layout, self.origins[order], self.counts[order], self.first[order], second
+        return SufficientStatistics(*moments, self.log_evidence, self.weight, self.precisions[:, order])
 
     def reduced(self, layout: Layout) -> SufficientStatistics:
         """Convert the second moments to another `layout`: full ones to any, diagonal ones to spherical.

@@ -1,0 +1,293 @@
+"""Degenerate components of a mixture, and the first cause of each; `gmm._fitting.degenerate` has the rules in words."""
+from libc.float cimport DBL_EPSILON
+from libc.math cimport INFINITY, exp, fabs, isnan, log, log1p, sqrt
+from libc.string cimport memcpy
+
+from gmm._kernel.axes cimport axes_workspace_size, in_axes, multiply_rows, principal_axes
+from gmm._kernel.cholesky cimport invert_dense
+from gmm._kernel.estimate cimport Estimate
+from gmm._kernel.family cimport rest_of
+from gmm._kernel.layout cimport FULL, Layout, axis_stride, component_stride, is_dense, mirror, n_factors, n_matrices
+from gmm._kernel.whitener cimport half_square
+
+cdef enum Judge:
+    START, LIKELIHOOD, CRITERION, HELD_OUT
+
+cdef enum Cause:
+    SOUND, FEW_ROWS, STRAYS, CHANCE, DEPENDENT, NO_SPREAD, NARROW
+
+
+cdef struct Case:
+    Layout layout
+    Py_ssize_t d
+    double fewest               # rows of a component, half a row rounded up
+    double n_parameters         # of one component more
+    bint common, common_axes, own_shapes, scales_shapes     # as `CovarianceModel` has them
+    double weight               # of all rows
+    double ridge                # variance up to which it is the ridge's
+    const double* variances     # (d,) the same with that of rounding
+    Judge judge
+    Py_ssize_t K
+    Estimate mixture
+    const double* free          # whiteners of the covariances before they were scaled to one volume
+    const double* noise         # (d,) variances of uniform noise; NULL: there is none
+    bint explained              # far rows need no component: there is noise, or tails are heavy
+    double* total               # covariance of the whole mixture, (d, d), or its variances, (d,), if not dense
+    double* ridges              # (d,)
+    double* room                # scratch
+
+
+cdef inline Py_ssize_t case_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    """Doubles of scratch."""
+    return (K + 2) * d + (5 * d * d + axes_workspace_size(d) if is_dense(layout) else 0)
+
+
+cdef inline void lay_out_case(Case* case, double* room) noexcept nogil:
+    cdef Py_ssize_t j
+    case.total, case.ridges = room, room + (case.d * case.d if is_dense(case.layout) else case.d)
+    case.room = case.ridges + case.d
+    for j in range(case.d):
+        case.ridges[j] = case.ridge
+
+
+cdef inline void find_causes(Case* case, double* room, unsigned char* causes) noexcept nogil:
+    cdef Cause of_spread = SOUND
+    cdef Py_ssize_t k
+    lay_out_case(case, room)
+    if case.K == 1 and case.noise == NULL:
+        causes[0] = cause_of_all(case)
+        return
+    total_spread(case)
+    for k in range(case.K):
+        if k < n_matrices(case.layout, case.K):
+            of_spread = cause_in_spread(case, k)
+        causes[k] = cause_in_rows(case, k)
+        if causes[k] == SOUND:
+            causes[k] = of_spread
+        if case.judge == START and has_own_place(case, k):
+            causes[k] = SOUND
+
+
+cdef inline Cause cause_of_all(const Case* case) noexcept nogil:
+    """Judge a single component, which may have too few rows to span all directions with more than the ridge."""
+    cdef Py_ssize_t d = case.d
+    cdef double* values = case.room + d * d
+    if is_dense(case.layout) and is_singular(case, 0):
+        return DEPENDENT
+    if not is_dense(case.layout) or case.weight >= d + 1:
+        return SOUND
+    memcpy(case.room, case.mixture.covariances, d * d * sizeof(double))
+    principal_axes(case.room, d, values, values + d)
+    return FEW_ROWS if values[0] <= case.ridge else SOUND
+
+
+cdef inline bint may_be_degenerate(const Case* case) noexcept nogil:
+    """Return whether rows are few, or a bound that takes no eigenvalues does not tell that no component is narrow."""
+    cdef Py_ssize_t k
+    for k in range(case.K):
+        if (case.mixture.weights[k] < case.fewest / case.weight
+                or not trace_of_product(case, case.mixture.whiteners, k, case.variances, 1) < 1):
+            return True
+    return False
+
+
+# ---------------------------------------------------------------------------------------------- rows
+
+cdef inline Cause cause_in_rows(const Case* case, Py_ssize_t k) noexcept nogil:
+    cdef double count = case.weight * case.mixture.weights[k], least
+    cdef bint few = count < case.fewest
+    if case.judge == HELD_OUT and (case.common or not few):
+        return SOUND
+    least = least_worth(case, count, few)
+    if not (least == INFINITY or least > 0 and (case.explained or worth(case, k) < least)):
+        return SOUND
+    return CHANCE if not few else STRAYS if case.common else FEW_ROWS
+
+
+cdef inline double least_worth(const Case* case, double count, bint few) noexcept nogil:
+    """Return the nats that a component has to be worth; 0 where a criterion tells, infinite where none may.
+
+    Of n rows, the best component on m of them gains m r / (m − r) log n by chance, with r = d if it has a shape along
+    axes that it turns as it needs (`CovarianceModel.fewest_rows`), less 1 for a given volume. So it has where axes are
+    shared: they turn for each component, but BIC takes them once. It takes p / 2 log n for p parameters of a component;
+    along shared axes chance gives up to some 2.5 p nats (in 19 of 20 draws of one Gaussian), which is more of fewer
+    than 149 rows. Where all share one covariance, a component of few rows costs its weight, about m log n, and its
+    mean, (d + 1) / 2 log n. A row by itself, or half a row more, may be the end of a long tail.
+    """
+    cdef double p = case.n_parameters, log_n = log(case.weight), r = case.d - case.scales_shapes, least
+    if few:
+        return (count + p / 2) * log_n if case.common and count >= 1.5 else INFINITY
+    if not case.common_axes or case.d == 1:
+        return 0
+    least = 2.5 * p if case.judge == CRITERION else 0
+    if case.own_shapes:
+        least = max(least, count * r / (count - r) * log_n if count > r else INFINITY)
+    return least if least > p / 2 * log_n else 0
+
+
+cdef inline double worth(const Case* case, Py_ssize_t k) noexcept nogil:
+    """Return the most that the mixture may lose, in nats, if a component and another one become one.
+
+    Of rows in one of two components for sure, the normal density of both loses n B less n H, which their weights say of
+    them: B = ½ (s log|Σ| − π_j log|Σ_j| − π_k log|Σ_k|), s = π_j + π_k, with Σ of both (Runnalls 2007, eq. 16), and H
+    the entropy of their shares. Rows in both lose less of it, but no more than 2 n log 2 √(π_j π_k) c with
+    Bhattacharyya's coefficient c, since the entropy of q, 1 − q is at most 2 log 2 √(q (1 − q)).
+    """
+    cdef Py_ssize_t d = case.d, j
+    cdef const double* sizes = case.mixture.log_determinants
+    cdef const double* own_mean = case.mixture.means + k * d
+    cdef const double* their_mean
+    cdef double own = case.mixture.weights[k], their, both, apart, overlap, square, loss, least = INFINITY
+    for j in range(case.K):
+        their, their_mean = case.mixture.weights[j], case.mixture.means + j * d
+        both = own + their
+        if j == k:
+            continue
+        if case.common:
+            square = 2 * half_square(case.layout, d, case.mixture.whiteners, own_mean, their_mean)
+            apart, overlap = log1p(own * their / both * square) / 2, -square / 8
+        else:                                      # along common axes: dense
+            overlap = whiten_mean(case, k, j, 0.5) - (sizes[k] + sizes[j]) / 2
+            overlap -= half_square(FULL, d, case.room, own_mean, their_mean) / 4
+            apart = own * sizes[k] + their * sizes[j] - both * whiten_mean(case, k, j, own / both)
+            square = 2 * half_square(FULL, d, case.room, own_mean, their_mean)
+            apart += both * log1p(own * their / (both * both) * square) / 2
+        loss = apart + own * log(own / both) + their * log(their / both)
+        loss = case.weight * (loss + 2 * log(2) * sqrt(own * their) * exp(overlap))
+        least = loss if loss < least or isnan(loss) else least
+    return least
+
+
+cdef inline double whiten_mean(const Case* case, Py_ssize_t k, Py_ssize_t j, double share) noexcept nogil:
+    """Whiten the mean of two covariances, of which the first has this share; return log|W|."""
+    cdef Py_ssize_t size = case.d * case.d, i
+    cdef const double* covariances = case.mixture.covariances
+    for i in range(size):
+        case.room[i] = share * covariances[k * size + i] + (1 - share) * covariances[j * size + i]
+    return invert_dense(case.room, case.d)
+
+
+cdef inline bint has_own_place(const Case* case, Py_ssize_t k) noexcept nogil:
+    """Return whether six times the fewest rows are narrow in a column where no other is within three deviations."""
+    cdef Py_ssize_t d = case.d, i, j
+    cdef const double* means = case.mixture.means
+    cdef bint alone
+    for j in range(d):
+        alone = case.weight * case.mixture.weights[k] >= 6 * case.fewest and variance(case, k, j) <= case.variances[j]
+        for i in range(case.K):
+            alone = alone and (i == k or (means[k * d + j] - means[i * d + j]) ** 2
+                               > 9 * (variance(case, i, j) + case.variances[j]))
+        if alone:
+            return True
+    return False
+
+
+# -------------------------------------------------------------------------------------------- spread
+
+cdef inline Cause cause_in_spread(const Case* case, Py_ssize_t m) noexcept nogil:
+    if is_dense(case.layout) and is_singular(case, m):
+        return DEPENDENT
+    if is_narrow(case, m, case.ridges):
+        return NO_SPREAD
+    return NARROW if is_narrow(case, m, case.variances) else SOUND
+
+
+cdef inline bint is_singular(const Case* case, Py_ssize_t m) noexcept nogil:
+    """Return whether correlations R are singular to rounding, by tr R⁻¹, which bounds 1 / λ_min(R) from above."""
+    cdef Py_ssize_t d = case.d
+    return 2 * d * DBL_EPSILON * trace_of_product(
+        case, case.mixture.whiteners, m, case.mixture.covariances + m * component_stride(case.layout, d), d + 1) >= 1
+
+
+cdef inline double trace_of_product(
+    const Case* case, const double* whiteners, Py_ssize_t k, const double* diagonal, Py_ssize_t stride,
+) noexcept nogil:
+    """tr Σ_k⁻¹N for a diagonal matrix N: at least 1 / λ_min(N⁻¹Σ_k). Beside factors, that of the noise."""
+    cdef Py_ssize_t d = case.d, i, j
+    cdef const double* whitener = whiteners + k * component_stride(case.layout, d)
+    cdef double trace = 0
+    for i in range(d if is_dense(case.layout) else 1):
+        for j in range(d):
+            trace += diagonal[j * stride] * whitener[i * d + j * axis_stride(case.layout)] ** 2
+    return trace
+
+
+cdef inline bint is_narrow(const Case* case, Py_ssize_t m, const double* least) noexcept nogil:
+    """Return whether less variance than `least`, (d,), is in a direction where all rows have four times more.
+
+    Of factors and noise, stored without a d × d matrix, some direction is narrow where more columns than there are
+    factors have hardly any noise.
+    """
+    cdef Py_ssize_t d = case.d, n = 0, i, j, r
+    cdef const double* whitener = case.free + m * component_stride(case.layout, d)
+    cdef double* axes = case.room
+    cdef double* across = axes + d * d
+    cdef double* spread = across + d * d
+    cdef double* room = spread + d * d
+    cdef double square
+    if not is_dense(case.layout):
+        for j in range(d):
+            square = whitener[j * axis_stride(case.layout)] ** 2
+            n += least[j] * square > 1 and case.total[j] * square > 4
+        return n > n_factors(case.layout)
+    if trace_of_product(case, case.free, m, least, 1) < 1:
+        return False
+    for i in range(d):                             # where the component is white, its variance is 1 in every direction
+        for j in range(i + 1):
+            square = 0
+            for r in range(j + 1):
+                square += whitener[i * d + r] * least[r] * whitener[j * d + r]
+            axes[i * d + j] = axes[j * d + i] = clipped(square)
+    if not principal_axes(axes, d, across, room):
+        return False
+    while n < d and across[d - 1 - n] > 1:
+        n += 1
+    multiply_rows(axes, whitener, d, across)
+    in_axes(across, case.total, d, spread, room)
+    for i in range(n * n):
+        axes[i] = clipped(spread[(d - n + i // n) * d + d - n + i % n])
+    return n > 0 and principal_axes(axes, n, across, room) and across[n - 1] > 4
+
+
+cdef inline double clipped(double x) noexcept nogil:
+    """Replace what overflows."""
+    return x if fabs(x) <= 1e300 else -1e300 if x < 0 else 1e300
+
+
+cdef inline double variance(const Case* case, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
+    """Variance of column j in component k."""
+    cdef Py_ssize_t d = case.d, i
+    cdef const double* covariance = case.mixture.covariances + k * component_stride(case.layout, d)
+    cdef double noise = covariance[j * (d + 1 if is_dense(case.layout) else axis_stride(case.layout))]
+    for i in range(1, 1 + n_factors(case.layout)):
+        noise += covariance[i * d + j] ** 2
+    return noise
+
+
+cdef inline void total_spread(const Case* case) noexcept nogil:
+    """Write the total, with means about their own one, and as equal where they differ by rounding."""
+    cdef const double* weights = case.mixture.weights
+    cdef const double* means = case.mixture.means
+    cdef Py_ssize_t K = case.K, d = case.d, i, j, k
+    cdef double* away = case.room
+    cdef double* row
+    cdef double mean, most
+    for j in range(d):
+        mean = most = 0
+        for k in range(K):
+            mean -= weights[k] * means[k * d + j] / rest_of(weights, K, 0)
+            most = max(most, fabs(means[k * d + j]))
+        for k in range(K):
+            away[k * d + j] = means[k * d + j] - mean
+            if fabs(away[k * d + j]) <= K * DBL_EPSILON * most:
+                away[k * d + j] = 0
+    for i in range(d):
+        row = case.total + i * d if is_dense(case.layout) else case.total
+        for j in range(0 if is_dense(case.layout) else i, i + 1):
+            row[j] = max(0., rest_of(weights, K, 1)) * case.noise[i] if case.noise != NULL and i == j else 0
+            for k in range(K):
+                row[j] += weights[k] * (away[k * d + i] * away[k * d + j] + (
+                    variance(case, k, j) if i == j else
+                    case.mixture.covariances[k * component_stride(case.layout, d) + i * d + j]))
+    if is_dense(case.layout):
+        mirror(case.total, d)
