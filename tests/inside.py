@@ -37,7 +37,7 @@ PLACES = {
     "gmm._fitting.split_merge": "OFFSET drop_losses moves split_gains without",
     "gmm._fitting.starts": (
         "Cut FitSettings Hierarchy Portfolio RaceRows STARTS Schedule StartSettings best_of first_runs from_means "
-        "from_responsibilities halving=. is_hopeless lloyd precise_half schedule_for short_runs start_statistics "
+        "from_responsibilities halving=. lloyd precise_half schedule_for short_runs start_statistics "
         "starts=. views_of"
     ),
     "gmm._frozen": "_frozen=.",
@@ -46,13 +46,13 @@ PLACES = {
     "gmm._kernel.mstep": "QuasiNewtonState mstep=.",
     "gmm._kernel.tiles": "tiles=.",
     "gmm._lazy": "cached_property",
-    "gmm._loop": "_loop=.",
+    "gmm._loop": "Outlook _loop=.",
     "gmm._passes": "_passes=.",
     "gmm._passes.e_step": "EStep Partition PassBatch Totals e_step=. threads=. usable_threads",
     "gmm._passes.em": "MStep SolverRun TextbookEM refilled",
     "gmm._passes.incomplete": "incomplete=.",
     "gmm._passes.problem": "Beginning Problem SolverSettings e_step_over",
-    "gmm._passes.solver": "GainBelow PassRecord Trace",
+    "gmm._passes.solver": "GainBelow PassRecord Trace plain_records",
     "gmm._persistence": "FORMAT FORMAT_VERSION _persistence=. load_state save_state",
     "gmm._persistence.checkpoints": "Checkpoint SearchCheckpoint checkpoints=.",
     "gmm._persistence.values": "mixture_from_state",

@@ -36,7 +36,7 @@ ROOMS = {
     "exchange": "exchange | mclust onnx sklearn",
     "_estimators": """
         steps | bayesian regressor | mixture | estimated saved | factors labelled mixture_summary
-        | fitted | conditional summary | contract criteria outcome scorer
+        | fitted | conditional summary | criteria outcome scorer | contract
     """,
     "_frozen_mixture": "",
     "_persistence": "checkpoints | values | _persistence | places",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inside import DIAGONAL, GainBelow, PassBatch, SolverRun, SufficientStatistics, TextbookEM, Trace
+from inside import DIAGONAL, GainBelow, PassBatch, SolverRun, SufficientStatistics, TextbookEM, Trace, plain_records
 
 NEVER = GainBelow(0.0)
 
@@ -147,7 +147,7 @@ def test_gain_below_looks_at_the_size_of_the_last_gain(bounds, tolerance, stops)
 
 
 def test_a_trace_is_as_long_as_its_passes():
-    assert len(Trace((1.0, 2.0), (0.1, 0.1), "max_iter reached", False)) == 2
+    assert len(Trace(plain_records([1.0, 2.0], 0.1), "max_iter reached", False)) == 2
 
 
 @pytest.mark.parametrize("legs", [(1, 1, 1, 1, 1, 1), (2, 3, 1), (4, 9)])
@@ -157,8 +157,8 @@ def test_a_climb_in_legs_is_the_climb(legs):
         whole, _ = climb(bounds, stopping=stopping, max_iter=max_iter)
         run, measured = climbing(bounds, stopping=stopping, max_iter=max_iter)
         for leg in legs:
-            made = len(run.passes)
-            assert len(run.go(leg).passes) - made <= leg
+            made = run.n_passes
+            assert run.go(leg).n_passes - made <= leg
             assert run.lower_bound == bounds[measured[-1]]
         assert run.ended
         assert run.result.lower_bound == whole.lower_bound

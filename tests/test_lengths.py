@@ -140,7 +140,7 @@ def verdict(layout=FULL, variances=np.ones(D), noise=None, of_pass=None, **chang
 
 
 OF_LOOP = {"single": False, "form": -1, "allowed": lambda n_components: None}
-OF_LOOP |= {"catch_up": 20, "pass_limit": np.inf, "call_limit": np.inf}
+OF_LOOP |= {"pass_limit": np.inf, "call_limit": np.inf}
 
 
 def a_loop(rows=ROWS, weight=None, layout=FULL, **changed):
@@ -148,7 +148,7 @@ def a_loop(rows=ROWS, weight=None, layout=FULL, **changed):
     return _loop.Loop(_em.RowTable(rows, weight), SimpleNamespace(code=layout), **given)
 
 
-UNTIL = {"at_most": 2, "repair_empty": False, "lead": -np.inf}
+UNTIL = {"at_most": 2, "repair_empty": False}
 
 
 def an_ascent(layout=FULL):
@@ -158,8 +158,10 @@ def an_ascent(layout=FULL):
     return begin(ascent, **whitening, log_determinants=log_determinants)
 
 
-def ascend(*, ascent=None, layout=FULL, scatter=None, until=UNTIL, **of_loop):
-    return a_loop(layout=layout, **of_loop).run_quasi_newton(ascent or an_ascent(layout), scatter, **until)
+def ascend(*, ascent=None, layout=FULL, scatter=None, until=UNTIL, records=None, n=0, lead=-np.inf, **of_loop):
+    records, outlook = np.empty((6, 5)) if records is None else records, _loop.Outlook(lead=lead)
+    loop, ascent = a_loop(layout=layout, **of_loop), ascent or an_ascent(layout)
+    return loop.run_quasi_newton(ascent, scatter, records, n, outlook=outlook, **until)
 
 
 def lloyd(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, centres=None):
@@ -304,6 +306,14 @@ OF_A_CLIMB = [
     *cases("loop, origin", lambda v: a_loop(origin=v), flat(D)),
     *cases("loop, reach", lambda v: a_loop(reach=v), flat(D)),
     *cases("ascend, at_most", lambda v: ascend(until=UNTIL | {"at_most": v}), [0, -1]),
+    *cases("ascend, records", lambda v: ascend(records=v), [*tables(6, 5)[2:], np.empty((0, 5))]),
+    *cases("ascend, passes", lambda v: ascend(n=v), [-1, 6, 7]),
+    *cases("an outlook", lambda v: _loop.Outlook(**v), [{"period": 0}, {"since": -1}]),
+    *cases("foreseen gain", lambda v: _loop.foreseen_gain(np.empty((3, 5)), v), [-1, 4]),
+    *cases(
+        "Ward's costs", lambda v: _candidates.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]
+    ),
+    *cases("hopeless", lambda v: _loop.Outlook().is_hopeless(np.empty((3, 5)), v), [-1, 4]),
     *cases("ascend, state", lambda v: ascend(ascent=v), [an_ascent(DIAGONAL), an_ascent(TIED)]),
     *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), optional(tables(K, 2)[:2])),
     *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
@@ -522,8 +532,9 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().walk(None, _em.RowTable(ROWS), 0, 1),
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: climb(family=None),
-        lambda: a_loop().run_quasi_newton(None, None, **UNTIL),
-        lambda: a_loop().first_runs([], None, None, tolerance=1e-3, confirm_stop=True, **UNTIL),
+        lambda: a_loop().run_quasi_newton(None, None, np.empty((2, 5)), 0, outlook=_loop.Outlook(), **UNTIL),
+        lambda: a_loop().run_quasi_newton(an_ascent(), None, np.empty((2, 5)), 0, outlook=None, **UNTIL),
+        lambda: a_loop().first_runs([], None, None, tolerance=1e-3, confirm_stop=True, lead=0.0, **UNTIL),
         lambda: _loop.Loop(None, layout_with_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
@@ -553,10 +564,11 @@ def test_uniforms_out_of_range_seed_some_row(uniform):
 
 def test_right_lengths_are_taken():
     assert climb()[0]
-    assert len(ascend()) == 2
-    assert len(ascend(layout=TIED, scatter=lambda: ROWS.T @ ROWS)) == 2
-    assert len(ascend(until=UNTIL | {"at_most": 6, "lead": 1e9})) == 2
-    assert len(ascend(until=UNTIL | {"at_most": 6}, call_limit=1.0)) == 1
+    assert ascend() == 2
+    assert ascend(layout=TIED, scatter=lambda: ROWS.T @ ROWS) == 2
+    assert ascend(until=UNTIL | {"at_most": 6}, lead=1e9) == 2
+    assert ascend(until=UNTIL | {"at_most": 6}, call_limit=1.0) == 1
+    assert ascend(until=UNTIL | {"at_most": 6}, n=3) == 6
     assert lloyd()[0]
     plan = a_plan(TIED, common_scatter=True)
     assert plan.collect(plan.sums(walked(plan)), ROWS.T @ ROWS).counts.sum() == pytest.approx(N)

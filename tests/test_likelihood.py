@@ -1,6 +1,5 @@
 """Parameters from statistics where it is hard: the ridge, singular covariances, lost components."""
 
-import math
 import re
 import warnings
 from dataclasses import replace
@@ -16,11 +15,11 @@ from inside import (
     PARSIMONIOUS,
     MStep,
     Objective,
-    PassRecord,
     SingularMatrixError,
     SufficientStatistics,
     Trace,
     covariance_model,
+    plain_records,
     refilled,
 )
 
@@ -310,9 +309,10 @@ def test_a_warning_names_the_pass_at_which_scikit_learns_rule_ends():
 
 
 def test_what_no_pass_could_project_is_what_later_passes_gained_and_left():
-    known = [PassRecord(-5.0, -5.0), PassRecord(-4.0, -4.0), PassRecord(-3.5, -3.5, 0.25), PassRecord(-3.3, -3.3, 0.1)]
-    trace = Trace(tuple(known), (0.0,) * 4, "", converged=False)
+    records = plain_records([-5.0, -4.0, -3.5, -3.3], 0.0)
+    records[2:, 2] = 0.25, 0.1
+    trace = Trace(records, "", converged=False)
     assert trace.remaining == pytest.approx((1.8, 0.8, 0.25, 0.1))
-    unknown = replace(trace, passes=tuple(record._replace(remaining=math.inf) for record in known))
+    unknown = replace(trace, records=plain_records(trace.objective, 0.0))
     assert unknown.remaining == pytest.approx((2.4, 1.4, 0.9, 0.7))
-    assert replace(trace, passes=()).remaining == ()
+    assert replace(trace, records=records[:0]).remaining == ()

@@ -102,7 +102,6 @@ def test_a_mixture_is_pickled_as_values(cls, covariance_type):
     assert own - values == {
         f"gmm.{cls.__name__}",
         "gmm.em.Trace",
-        "gmm._passes.solver.PassRecord",
         "gmm._estimators.outcome.FitRecord",
     }
     file = io.BytesIO()

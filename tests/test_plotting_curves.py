@@ -16,7 +16,7 @@ from gmm import (
     select,
 )
 from gmm.analysis import combine_components
-from inside import NOT_CONVERGED, PARSIMONIOUS, PassRecord, Trace
+from inside import NOT_CONVERGED, PARSIMONIOUS, Trace, plain_records
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
@@ -104,7 +104,7 @@ def refit(model, ends, bounds=None):
     """The model with a history of two passes for each start, which end where they are told to; the first is best."""
     bounds = ends if bounds is None else bounds
     model.histories_ = tuple(
-        Trace((PassRecord(bound - 1, end - 1), PassRecord(bound, end)), (0.1, 0.1), "tol", True, start)
+        Trace(np.array([[bound - 1, end - 1, np.inf, 1, 0.1], [bound, end, np.inf, 1, 0.1]]), "tol", True, start)
         for start, (end, bound) in enumerate(zip(ends, bounds, strict=True))
     )
     model.history_ = model.histories_[0]
@@ -126,8 +126,7 @@ def test_the_best_start_is_told_from_those_that_end_as_high(ends, told):
 
 def test_small_gains_are_read_off_without_an_offset():
     model = GaussianMixture(2, random_state=0).fit(ROWS)
-    passes = (PassRecord(-6.844871, -6.844871), PassRecord(-6.84487, -6.84487))
-    model.histories_ = (Trace(passes, (0.1, 0.1), "tol", True, 0),)
+    model.histories_ = (Trace(plain_records([-6.844871, -6.84487], 0.1), "tol", True, 0),)
     model.history_ = model.histories_[0]
     ax = plot_convergence(model)
     ax.figure.canvas.draw()

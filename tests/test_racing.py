@@ -13,7 +13,7 @@ from inside import (
     Beginning,
     MixtureParameters,
     Objective,
-    PassRecord,
+    Outlook,
     Problem,
     SolverRun,
     SolverSettings,
@@ -22,7 +22,7 @@ from inside import (
     best_of,
     covariance_model,
     first_runs,
-    is_hopeless,
+    plain_records,
     short_runs,
 )
 
@@ -54,7 +54,9 @@ def problem(rows=ROWS, ridge=1e-6, model="diag"):
     ],
 )
 def test_a_run_is_given_up_where_its_gains_do_not_reach_the_target(bounds, target, remaining, hopeless):
-    assert is_hopeless(bounds, target, remaining=remaining) is hopeless
+    records = plain_records(bounds, 0.0)
+    records[:, 2] = remaining
+    assert Outlook(target=target, safety=1.0).is_hopeless(records, len(bounds)) is hopeless
 
 
 def test_short_runs_share_passes_and_are_those_of_each_start_alone():
@@ -86,7 +88,7 @@ def test_starts_in_one_call_have_the_first_runs_of_each_alone(name, ridge):
     runs = [pair for pair in zip(together, alone, strict=True) if isinstance(pair[0], SolverRun)]
     bounds = [[run.lower_bound for run in pair] for pair in runs]
     assert all(one == other for one, other in bounds)
-    assert [one.passes for one, _ in runs] == [other.passes for _, other in runs]
+    assert [one.result.trace.passes for one, _ in runs] == [other.result.trace.passes for _, other in runs]
     assert [one.go().lower_bound for one, _ in runs] == [other.go().lower_bound for _, other in runs]
 
 
@@ -149,10 +151,10 @@ class Halving:
     def successor(self):
         return self
 
-    def advance(self, at_most, lead):
+    def advance(self, records, n, at_most, outlook, unit):
         self.parameters = Posterior(self.parameters.centre / 2)
-        bound = -float(self.parameters.whitened().centres[0, 0])
-        return [PassRecord(bound, bound)]
+        records[n] = plain_records([-float(self.parameters.whitened().centres[0, 0])], 0.0)
+        return n + 1
 
     def why_stop(self):
         return "small" if self.parameters.centre < 0.1 else None
@@ -175,18 +177,18 @@ def test_a_run_that_is_left_below_a_lead_goes_on_where_it_paused(accelerated):
     one = problem(rows)
     with one.e_step() as e_step:
         run, whole = (one.run(e_step, begin, settings) for _ in range(2))
-        assert len(run.go(6, lead=1e9).passes) == 2
+        assert run.go(6, Outlook(lead=1e9)).n_passes == 2
         assert not run.ended
-        assert len(run.go(6).passes) == 8
-        assert [record.lower_bound for record in run.passes] == [record.lower_bound for record in whole.go(8).passes]
+        assert run.go(6).n_passes == 8
+        assert run.result.trace.lower_bounds == whole.go(8).result.trace.lower_bounds
 
 
 @pytest.mark.parametrize("accelerated", [True, False])
 def test_a_leg_that_a_lead_does_not_end_is_compiled(accelerated, monkeypatch):
     rows = np.random.default_rng(1).normal(size=(500, 3))
     begin, settings = Beginning(mixture(rows[:4])), SolverSettings(1e-9, 100, accelerated=accelerated)
-    one, calls, add = problem(rows), [], SolverRun.add
-    monkeypatch.setattr(SolverRun, "add", lambda *each: (calls.append(each), add(*each))[1])
+    one, calls, note = problem(rows), [], SolverRun.note
+    monkeypatch.setattr(SolverRun, "note", lambda *each: (calls.append(each), note(*each))[1])
     with one.e_step() as e_step:
-        assert len(one.run(e_step, begin, settings).go(30, lead=-1e9).passes) == 30
+        assert one.run(e_step, begin, settings).go(30, Outlook(lead=-1e9)).n_passes == 30
     assert len(calls) <= 2

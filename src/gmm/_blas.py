@@ -72,11 +72,12 @@ def _set_threads(numbers: list[int]) -> None:
 
 
 single_threaded_blas = _Guard()
+_AS_IT_IS = nullcontext()
 
 
 def blas_alone(largest_product: float) -> AbstractContextManager[None]:
     """Hold BLAS to one thread if it would use more for so many multiply-adds."""
-    return single_threaded_blas() if largest_product > _BLAS_STAYS_SINGLE else nullcontext()
+    return single_threaded_blas() if largest_product > _BLAS_STAYS_SINGLE else _AS_IT_IS
 
 
 def blas_alone_in_fit(n_features: int) -> AbstractContextManager[None]:

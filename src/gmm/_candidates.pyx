@@ -97,6 +97,27 @@ cdef class CandidateView:
         self.rows, self.whitener, self.centre = rows, whitener, centre
         self.metric.layout, self.metric.whitener, self.metric.centre = layout, &whitener[0], &centre[0]
 
+    @staticmethod
+    def scaled(
+        const double[:, ::1] rows, weight, Layout layout, const double[::1] whitener, centre, double scale,
+        double single_limit,
+    ):
+        """Return a view whose rows and whitener are these, multiplied by a positive number."""
+        cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
+        passed, of_view = np.empty((n, d)), np.empty(whitener.shape[0])
+        origin = np.zeros(d)
+        reach = np.zeros(d)
+        cdef double[:, ::1] y = passed
+        cdef double[::1] farthest = reach, wide = of_view
+        for i in range(n):
+            for j in range(d):
+                y[i, j] = rows[i, j] * scale
+                farthest[j] = max(farthest[j], fabs(y[i, j]))
+        for i in range(whitener.shape[0]):
+            wide[i] = scale * whitener[i]
+        return CandidateView(CandidateRows(passed, weight, origin, reach, single_limit=single_limit), layout, of_view,
+                             centre)
+
 
 cdef class Opening:
     """How a candidate begins in a view, before its family's first mixture: alike for all families of one layout.
@@ -598,6 +619,35 @@ cdef class Race:
         return one.follow(opening)
 
 
+def centred(const double[:, ::1] rows, const double[::1] weight, const double[::1] centre):
+    """Return rows less their centre, and these differences times the weights: themselves if there are none."""
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
+    expect("centre", centre.shape[0], d)
+    differences = np.empty((n, d))
+    cdef double[:, ::1] z = differences, wz
+    for i in range(n):
+        for j in range(d):
+            z[i, j] = rows[i, j] - centre[j]
+    if weight is None:
+        return differences, differences
+    expect("weight", weight.shape[0], n)
+    weighted = np.empty((n, d))
+    wz = weighted
+    for i in range(n):
+        for j in range(d):
+            wz[i, j] = z[i, j] * weight[i]
+    return differences, weighted
+
+
+def make_positive(double[:] variances, const double[::1] reach, double least, double factor):
+    """Multiply variances by a factor, and raise them to (least × reach)²; that of a constant feature becomes 1."""
+    cdef Py_ssize_t j
+    expect("reach", reach.shape[0], variances.shape[0])
+    for j in range(variances.shape[0]):
+        variances[j] *= factor
+        variances[j] = max(variances[j], (least * reach[j]) ** 2) if variances[j] > 0 else 1
+
+
 def kmeans_seeds(
     const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms, Py_ssize_t n_seeds,
 ):
@@ -638,3 +688,53 @@ cdef int choose_seeds(
         with nogil:
             seeds[1 + k] = next_seed(&seeding, &uniforms[1 + k * n_draws], &draws[0])
     return 0
+
+
+def ward_merges(double[:, ::1] costs not None, const double[::1] weight not None, double tie):
+    """Return all n − 1 merges of Ward's method, (n − 1, 2), and their costs; a cluster has the index of its first row.
+
+    A nearest-neighbour chain (Murtagh 1983) goes from a cluster to its nearest one until two are nearest to each other,
+    which are merged sooner or later, whatever the order. Costs that differ by a share of less than `tie` are equal.
+    `costs`, (n, n), ∞ on the diagonal, are overwritten.
+    """
+    cdef Py_ssize_t n = weight.shape[0], number, last, near, i, a, b, length = 0
+    cdef double least, ours, theirs, cost
+    expect_matrix("costs", costs, n, n)
+    made, costs_of_merges = np.empty((n - 1, 2), dtype=np.intp), np.empty(n - 1)
+    cdef Py_ssize_t[:, ::1] merges = made
+    cdef double[::1] paid = costs_of_merges, mass = np.array(weight), heights = np.zeros(n)
+    cdef Py_ssize_t[::1] chain = np.empty(n + 1, dtype=np.intp)
+    for number in range(n - 1):
+        PyErr_CheckSignals()
+        with nogil:
+            if length == 0:
+                chain[0], length = 0, 1               # the first row's cluster is always there
+            while True:
+                last, least = chain[length - 1], INFINITY
+                for i in range(n):
+                    least = min(least, costs[last, i])
+                least *= 1 + tie
+                if length > 1 and costs[last, chain[length - 2]] <= least:
+                    break
+                # Every link is cheaper than the previous one, so the chain ends.
+                near = 0
+                while near < n and not costs[last, near] <= least:
+                    near += 1
+                if near == n or length > n:
+                    with gil:
+                        raise ValueError("expected costs that are numbers, and infinite on the diagonal alone")
+                chain[length] = near
+                length += 1
+            length -= 2
+            a, b = min(chain[length], last), max(chain[length], last)
+            cost = costs[a, b]
+            paid[number] = heights[a] = max(cost, max(heights[a], heights[b]))
+            merges[number, 0], merges[number, 1] = a, b
+            for i in range(n):                        # Lance & Williams (1967); infinite costs stay infinite
+                ours, theirs = mass[a] + mass[i], mass[b] + mass[i]
+                costs[a, i] = (ours * costs[a, i] + theirs * costs[b, i] - mass[i] * cost) / (ours + mass[b])
+            for i in range(n):
+                costs[i, a], costs[b, i], costs[i, b] = costs[a, i], INFINITY, INFINITY
+            costs[a, b] = INFINITY
+            mass[a] += mass[b]
+    return made, costs_of_merges

@@ -1,6 +1,6 @@
 """What `_candidates.pyx`, `_loop.pyx` and `_frozen.pyx` use of the pass."""
 from gmm._kernel.layout cimport Layout
-from gmm._kernel.loop cimport LoopInputs
+from gmm._kernel.loop cimport LoopInputs, Outlook
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.plan cimport PassPlan
 from gmm._kernel.rows cimport Rows, data
@@ -62,6 +62,6 @@ cdef void write_lanes(
 
 # Here so that the pass is compiled once: walks all lanes, then `run_quasi_newton`.
 cdef Py_ssize_t walk_and_run_quasi_newton(
-    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, Workspace* workspace, Moments* moments,
-    State* state, double* records,
+    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, const Outlook* outlook,
+    Workspace* workspace, Moments* moments, State* state, double* records, Py_ssize_t n,
 ) noexcept nogil

@@ -28,7 +28,9 @@ from gmm._kernel.layout cimport (
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, extents_size
-from gmm._kernel.loop cimport LoopInputs, Partition, falls, lloyd, rounding_of, run_em, run_quasi_newton, walk
+from gmm._kernel.loop cimport (
+    LoopInputs, Outlook, Partition, falls, lloyd, rounding_of, run_em, run_quasi_newton, walk,
+)
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.mstep cimport MixtureFamily, update_workspace_size
 from gmm._kernel.plan cimport (
@@ -172,7 +174,7 @@ cdef class Plan:
     ):
         cdef PassPlan* plan = &self.plan
         self.mixture, self.centres, self.log_offset = mixture, np.ascontiguousarray(mixture.centres), mixture.log_offset
-        self.whiteners, self.origin, self.reach = np.ravel(mixture.whiteners), origin, reach
+        self.whiteners, self.origin, self.reach = np.asarray(mixture.whiteners).reshape(-1), origin, reach
         cdef Py_ssize_t K = self.centres.shape[0], d = self.centres.shape[1]
         self.moments = mixture.layout if rows_only or totals else moments
         plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, mixture.layout.code, self.moments.code
@@ -393,7 +395,10 @@ cdef class Plan:
         The last two are the log evidence and the weight, behind those of `diagnostics.pxd`. With `totals` all are
         Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w.
         """
-        return np.array(<double[:self.plan.n_sums]>self.merged(scratch).node)
+        sums = np.empty(self.plan.n_sums)
+        cdef double[::1] into = sums
+        memcpy(&into[0], self.merged(scratch).node, self.plan.n_sums * sizeof(double))
+        return sums
 
     def collect(self, const double[::1] sums not None, const double[:, ::1] scatter=None):
         """Return the statistics in the sums over all rows."""
@@ -662,10 +667,10 @@ cdef void write_lanes(
 
 
 cdef Py_ssize_t walk_and_run_quasi_newton(
-    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, Workspace* workspace, Moments* moments,
-    State* state, double* records,
+    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, const Outlook* outlook,
+    Workspace* workspace, Moments* moments, State* state, double* records, Py_ssize_t n,
 ) noexcept nogil:
     walk(plan, &inputs.rows, 0, n_lanes(plan, inputs.rows.n), workspace, True)
     merge_siblings(workspace, plan.n_sums, True)
     workspace.loaded = inputs.rows.n <= plan.block
-    return run_quasi_newton(plan, inputs, room, repair_empty, workspace, moments, state, records)
+    return run_quasi_newton(plan, inputs, room, repair_empty, outlook, workspace, moments, state, records, n)

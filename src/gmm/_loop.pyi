@@ -11,7 +11,28 @@ from gmm._values.layouts import Layout
 from gmm._values.statistics import SufficientStatistics
 
 _Array = NDArray[np.float64]
-_Record = tuple[float, float, float, bool]
+
+def foreseen_gain(records: _Array, n: int) -> float: ...
+
+@disjoint_base
+class Outlook:
+    def __new__(
+        cls,
+        *,
+        lead: float = ...,
+        target: float = ...,
+        safety: float = ...,
+        first: int = ...,
+        period: int = ...,
+        since: int = ...,
+        fewest: float = ...,
+        checked: int = ...,
+    ) -> Self: ...
+    def is_hopeless(self, records: _Array, n: int) -> bool: ...
+    @property
+    def fewest(self) -> float: ...
+    def asks(self, n: int) -> bool: ...
+    def left(self, n: int) -> int: ...
 
 @disjoint_base
 class Loop:
@@ -25,7 +46,6 @@ class Loop:
         single: bool,
         form: int,
         allowed: Callable[[int], _Array | None],
-        catch_up: float,
         pass_limit: float,
         call_limit: float,
     ) -> Self: ...
@@ -35,20 +55,23 @@ class Loop:
         self,
         state: QuasiNewtonState,
         scatter: Callable[[], _Array] | None,
-        *,
+        records: _Array,
+        n: int,
         at_most: int,
+        *,
         repair_empty: bool,
-        lead: float,
-    ) -> list[_Record] | None: ...
+        outlook: Outlook,
+        unit: float = 1,
+    ) -> int: ...
     def first_runs(
         self,
         starts: Sequence[SufficientStatistics],
         family: MixtureFamily,
         scatter: Callable[[], _Array] | None,
+        at_most: int,
         *,
         tolerance: float,
         confirm_stop: bool,
-        at_most: int,
         repair_empty: bool,
         lead: float,
-    ) -> list[tuple[QuasiNewtonState, list[_Record] | None]]: ...
+    ) -> list[tuple[QuasiNewtonState, _Array, int]]: ...

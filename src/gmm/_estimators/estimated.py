@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators.contract import Estimator, names_of_features
+from gmm._estimators.contract import Estimator
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
     FittedMixture,
@@ -181,7 +181,7 @@ def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -
     ended = None
     if solver_state.converged and record.trace:
         statistics = SufficientStatistics.from_kernel(objective.model.moments, *solver_state.moments())
-        last = replace(record.trace, passes=record.trace.passes[-1:], seconds=record.trace.seconds[-1:])
+        last = replace(record.trace, records=record.trace.records[-1:])
         ended = SolverResult(previous, statistics, record.bounds[-1], last, state=solver_state)
     return Beginning(previous, record.bounds, solver_state, paused=ended)
 
@@ -304,7 +304,7 @@ def fit(
     set_fitted(self, best.result, rows, names, objective, traces=best.traces, problem=problem, trimmed=outside)
     record_classes(self, classes, rows.known)
     warn_about(best, self.max_iter, self.tol, objective.prior)
-    warn_of_units(source, best.result.parameters, objective.ridge, names_of_features(self))
+    warn_of_units(source, best.result.parameters, objective.ridge, self)
     if objective.prior.variational:
         warn_of_light_rows(source, best.result.parameters.n_parameters)
     return self
@@ -448,6 +448,8 @@ def source_to_fit(
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
     how: dict[str, Any] = {"missing": mixture.missing, "error_covariance": error_covariance}
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=int(mixture.n_components), **how)
+    if not source.unfilled:
+        return source, names
     models = [model_of(mixture)]
     fitting.moments.warn_of_unobserved_pairs(fitting.moments.never_observed_together(source, names, models))
     return fitting.moments.completed(source, models, mixture.reg_covar, mixture.n_threads), names
@@ -491,18 +493,17 @@ def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel)
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
     objective, K, d = objective_of(mixture, source, model), int(mixture.n_components), source.n_features
-    checks: dict[str, Callable[[Any], Array]] = {
-        "weights": lambda value: check_weights_init(value, K),
-        "means": lambda value: check_means_init(value, K, d),
-        "precisions": lambda value: check_precisions_init(value, K, d, model),
-    }
-    values = {name: vars(mixture).get(f"{name}_init") for name in checks}
-    named = isinstance(mixture.init_params, str)
-    start = fitting.starts.StartSettings(
-        method=str(mixture.init_params) if named else "",
-        parts={name: checks[name](value) for name, value in values.items() if value is not None},
-        responsibilities=None if named else _responsibilities(mixture, source),
-    )
+    given, parts = vars(mixture), dict[str, Array]()
+    if (weights := given.get("weights_init")) is not None:
+        parts["weights"] = check_weights_init(weights, K)
+    if (means := given.get("means_init")) is not None:
+        parts["means"] = check_means_init(means, K, d)
+    if (precisions := given.get("precisions_init")) is not None:
+        parts["precisions"] = check_precisions_init(precisions, K, d, model)
+    if isinstance(mixture.init_params, str):
+        start = fitting.starts.StartSettings(str(mixture.init_params), parts)
+    else:
+        start = fitting.starts.StartSettings("", parts, _responsibilities(mixture, source))
     return settings_of(mixture, objective, start)
 
 

@@ -144,6 +144,8 @@ def _check_has_factors(mixture: FittedMixture, name: str) -> None:
 def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
     """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
     given = vars(mixture)
+    if not model.n_factors:
+        return model
     needs_whole = source.in_patterns or given.get("tails", "normal") != "normal"
     if needs_whole or any(given.get(name) is not None for name in options_with("whole")):
         return model

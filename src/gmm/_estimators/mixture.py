@@ -39,7 +39,7 @@ from gmm._estimators.fitted import (
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, warn_of_repairs
 from gmm._exceptions import ConvergenceWarning, raisable, warn
-from gmm._passes.solver import PassRecord, Trace
+from gmm._passes.solver import Trace, plain_records
 from gmm._rows.entrance import as_source, check_any
 from gmm._rows.sources import ArraySource, Source, chunks_in_order
 from gmm._validation.combinations import refuse
@@ -455,7 +455,7 @@ class GaussianMixture(FittedMixture):
                         seconds.append(perf_counter() - began)
         except SingularMatrixError as error:
             raise ill_defined(error, model) from None
-        trace = Trace(tuple(PassRecord(bound, bound) for bound in bounds), tuple(seconds), _ENDED, False)
+        trace = Trace(plain_records(bounds, seconds), _ENDED, False)
         record = FitRecord(stream.parameters, trace, stream=stream, prior_parts=prior_parts(self))
         of_fit = fit_attributes(trace, bounds[-1], (trace,))
         set_mixture(self, stream.parameters, names, source.dtype, _last_fit=record, **of_fit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from logging import INFO
 from math import ceil, inf, log, nan
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
+from gmm._estimators.contract import Estimator, names_of_features
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._log import LOGGER, follows_passes
@@ -60,13 +62,13 @@ def warn_about(fit: fitting.fit.MixtureFit, max_iter: int, tol: float, prior: Pr
         if left >= tol or len(trace) == 1:  # which tells nothing, nor to scikit-learn
             unit = "nats" if prior.variational else "nats per row"
             warn(f"{_NOT_CONVERGED} {_unfinished(trace, left, tol, unit)}", raisable(ConvergenceWarning))
-    counts = fit.result.statistics.counts
-    if fit.result.parameters.noise and counts.max() < 1:
+    counts = fit.result.statistics.counts.tolist()
+    if fit.result.parameters.noise and max(counts) < 1:
         warn(_ALL_NOISE, raisable(ConvergenceWarning))
     warn_of_repairs(fit.repaired)
-    least = _NO_ROWS * counts.sum()
-    if not prior and counts.min() <= least and least > 0:
-        empty = np.flatnonzero(counts <= least)
+    least = _NO_ROWS * sum(counts)
+    if min(counts) <= least and least > 0 and not prior:
+        empty = [k for k, count in enumerate(counts) if count <= least]
         warn(
             f"Component(s) {', '.join(map(str, empty))} have no rows: n_components={len(counts) - len(empty)} gives "
             "the same density. If rows repeat, expected at most as many components as distinct rows.",
@@ -107,7 +109,7 @@ def warn_of_light_rows(source: Source, n_parameters: int) -> None:
         )
 
 
-def warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, names: Sequence[str]) -> None:
+def warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, estimator: Estimator) -> None:
     """Warn if columns vary, but by less than ten ridges, which hide their groups."""
     most, whiteners = _RIDGES * ridge, parameters.whiteners
     if parameters.model.stored_whole and np.vdot(whiteners, whiteners) * (most + ridge) < 1:
@@ -117,6 +119,7 @@ def warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, n
     if not small:
         return
     rows, weights = some_rows(source)
+    names = names_of_features(estimator)
     columns = np.ma.masked_invalid(rows[:, small])
     variances = np.ma.average(
         np.square(columns - np.ma.average(columns, axis=0, weights=weights)), axis=0, weights=weights
@@ -186,7 +189,7 @@ def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) 
         "converged_": trace.converged,
         "n_iter_": len(trace),
         "lower_bound_": lower_bound,
-        "lower_bounds_": list(trace.lower_bounds),
+        "lower_bounds_": [record.lower_bound for record in trace.passes],
     }
 
 
@@ -305,8 +308,9 @@ class ProgressPrinter:
 
     def end(self, result: SolverResult) -> None:
         """Print how one start ended."""
-        bound = f"{self._name} {result.lower_bound:.6f} {self.unit}"
-        self._tell(result.trace.start, f"{result.trace.ending} ({result.trace.reason}), {bound}")
+        if self._verbose or LOGGER.isEnabledFor(INFO):
+            bound = f"{self._name} {result.lower_bound:.6f} {self.unit}"
+            self._tell(result.trace.start, f"{result.trace.ending} ({result.trace.reason}), {bound}")
 
     def refined(self, result: SolverResult) -> None:
         """Print the result of split–merge, if it ran."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from gmm._fitting.split_merge import Refined, split_merged
 from gmm._fitting.starts import FitSettings, first_start, short_runs, start_of_heavy_tails, start_statistics
 from gmm._passes.e_step import EStep
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Beginning, Problem
+from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.sources import ArraySource, Source, reweighed
 from gmm._validation.rows import check_enough_rows
@@ -80,10 +80,11 @@ class FitProgress(NamedTuple):
 
     def with_end(self, result: SolverResult) -> FitProgress:
         """Return the progress once the run of a start has ended."""
-        traces = (*(self.fit.traces if self.fit else ()), result.trace)
-        if self.fit is None or result.lower_bound > self.fit.result.lower_bound:
-            return self._replace(fit=MixtureFit(result, result.repaired, traces), run=None)
-        return self._replace(fit=self.fit._replace(traces=traces), run=None)
+        before, fit = self.fit, MixtureFit(result, result.repaired, (result.trace,))
+        if before is not None:
+            best = fit if result.lower_bound > before.result.lower_bound else before
+            fit = best._replace(traces=before.traces + fit.traces)
+        return FitProgress(self.seeds, self.stage, fit)
 
 
 class Journal:
@@ -97,9 +98,7 @@ class Journal:
         Called with the journal wherever the fit could be continued from its `progress`.
     """
 
-    def __init__(
-        self, progress: FitProgress | Sequence[int], keep: Callable[[Journal], object] = lambda journal: None
-    ) -> None:
+    def __init__(self, progress: FitProgress | Sequence[int], keep: Callable[[Journal], object] | None = None) -> None:
         self._progress = progress if isinstance(progress, FitProgress) else FitProgress(tuple(progress))
         self._run: SolverRun | None = None
         self._keep = keep
@@ -112,7 +111,8 @@ class Journal:
     def pause(self, run: SolverRun) -> None:
         """Note that a run could be continued from here."""
         self._run = run
-        self._keep(self)
+        if self._keep is not None:
+            self._keep(self)
 
     def drop_run(self) -> None:
         """Forget the run in progress, which has failed."""
@@ -121,7 +121,8 @@ class Journal:
     def note(self, progress: FitProgress) -> None:
         """Note how far the fit has come between two runs."""
         self._progress, self._run = progress if progress.run is None else progress._replace(run=None), None
-        self._keep(self)
+        if self._keep is not None:
+            self._keep(self)
 
 
 class Listener:
@@ -231,7 +232,7 @@ class _Fit(NamedTuple):
         failures: list[SingularMatrixError] = []
         for number, begin in self._starts(beginning, failures):
             try:
-                result = self._run(begin, self.settings.solver.max_iter, number).go().result
+                result = self._run(begin, self.settings.solver, number).go().result
             except SingularMatrixError as error:
                 failures.append(error)
                 self.journal.drop_run()
@@ -311,16 +312,16 @@ class _Fit(NamedTuple):
             else:
                 order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
                 begin = self.problem.continuation(self.e_step, result.statistics.reordered(order))
-            run = self._run(begin, n_passes, result.trace.start).go()
+            run = self._run(begin, self.settings.solver._replace(max_iter=n_passes), result.trace.start).go()
             if not run.lower_bound > result.lower_bound:
                 break
             result = run.result._replace(trace=run.result.trace.with_earlier(result.trace))
         return result
 
-    def _run(self, begin: Beginning | SufficientStatistics, max_iter: int, start: int) -> SolverRun:
+    def _run(self, begin: Beginning | SufficientStatistics, settings: SolverSettings, start: int) -> SolverRun:
         """Return a run that could be continued from the journal."""
-        settings, on_pause = self.settings.solver._replace(max_iter=max_iter), self.journal.pause
-        return self.problem.run(self.e_step, begin, settings, start=start, callback=self.callback, on_pause=on_pause)
+        how: dict[str, Any] = {"start": start, "callback": self.callback, "on_pause": self.journal.pause}
+        return self.problem.run(self.e_step, begin, settings, **how)
 
 
 def fit_mixture(
@@ -368,27 +369,27 @@ def fit_mixture(
                     return ended.mixture_fit
                 journal.note(ended)
             journal.note(journal.progress._replace(stage="order"))
-        fit = journal.progress.mixture_fit
-        if journal.progress.stage == "order" and settings.objective.prior.ordered and settings.solver.accelerated:
+        seeds, stage, fit = (progress := journal.progress).seeds, progress.stage, progress.mixture_fit
+        if stage == "order" and settings.objective.prior.ordered and settings.solver.accelerated:
             fit = fit.improved(fitting.ordered())
             if watch.stopped:
                 return fit
             journal.note(journal.progress._replace(fit=fit, stage="refinement"))
-        if journal.progress.stage != "ended":
+        if stage != "ended":
             if settings.refine is not None and fit.result.trace.converged:
                 refined = split_merged(
                     source,
                     settings,
                     fit.result,
                     e_step,
-                    callback=watch,
+                    callback=None if callback is None else watch,
                     stop_requested=lambda: watch.stopped,
                     before=journal.progress.refined,
                     keep=lambda refined: journal.note(journal.progress._replace(refined=refined)),
                 )
                 fit = fit.improved(refined)
             if not watch.stopped:
-                journal.note(FitProgress(journal.progress.seeds, "ended", fit))
+                journal.note(FitProgress(seeds, "ended", fit))
         return fit
 
 

@@ -159,12 +159,12 @@ def prior_of(
     accelerated: bool = True,
 ) -> Prior:
     """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
-    refuse("a prior of factors", {"whole covariances": prior is not None and model.n_factors and model.stored_whole})
     # Factors of many columns overfit few rows without a prior.
     shrunk = prior is None and not model.stored_whole and source.n_used < _FEW * (model.n_factors + 2) * n_components
     beside_errors = not shrunk and prior is None and bool(source.errors) and accelerated
     if prior is None and not (shrunk or beside_errors):
         return FLAT
+    refuse("a prior of factors", {"whole covariances": prior is not None and model.n_factors and model.stored_whole})
     if beside_errors or not model.stored_whole:
         mean, covariance = _mean_and_variances_within(n_components, source, n_threads)
     else:

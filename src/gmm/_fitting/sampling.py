@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from gmm._kernel.first_look import distinct_rows
 from gmm._lazy import cached_property
 from gmm._rows.sources import ArraySource, Source, in_range
 from gmm._validation.parameters import check_random_state
+from gmm._validation.scalars import is_whole
 from gmm._values.layouts import Array
 
 Rng = np.random.RandomState | np.random.Generator
@@ -45,7 +45,9 @@ def sampled_share(source: Source, n_components: int) -> float:
 def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = None) -> ArraySource:
     """Return a random subset of many rows, or all of few rows as a weighted set: equal rows merged, and sorted."""
     size = size or sample_size(n_components)
-    part = source.subset(sample_indices(source, size, rng))
+    part = source.resident if size >= source.n_rows == source.n_used else None
+    if part is None:
+        part = source.subset(sample_indices(source, size, rng))
     rows, weight = np.ascontiguousarray(part.rows, dtype=np.float64), part.sample_weight
     return ArraySource(rows, weight) if source.n_used > size else ArraySource(*distinct_rows(rows, weight))
 
@@ -57,6 +59,11 @@ def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
     return indices if n_used == source.n_rows else np.flatnonzero(source.weights)[indices]
 
 
+def generator(seed: int) -> np.random.Generator:
+    """Return a generator that begins at a seed."""
+    return np.random.default_rng(_sequence(seed))
+
+
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
     """Choose seeds (K, d) by D² sampling (Arthur & Vassilvitskii 2007)."""
     uniforms = seeding_uniforms(1, n_components, rng)[0]
@@ -65,12 +72,12 @@ def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> 
 
 def seeding_uniforms(n_sets: int, n_components: int, rng: Rng) -> Array:
     """Return the random numbers, a row for each set, by which seeds are drawn: each is the best of some draws."""
-    return rng.uniform(size=(n_sets, 1 + (n_components - 1) * (2 + int(math.log(n_components)))))
+    return rng.random((n_sets, 1 + (n_components - 1) * (2 + int(math.log(n_components)))))
 
 
 def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:
     """Return the seeds of `n_init` starts; a generator, or numpy's global one for None, advances by a draw for each."""
-    if isinstance(random_state, Integral):
+    if is_whole(random_state):
         return _seeds_of(int(random_state), n_init)
     rng = check_random_state(random_state)
     if isinstance(rng, np.random.Generator):
@@ -80,11 +87,14 @@ def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:
 
 def common_seed(random_state: int | Rng | None) -> int:
     """Return one seed for all fits of a comparison: an int itself; a generator advances by a draw."""
-    if isinstance(random_state, Integral):
+    if is_whole(random_state):
         return int(random_state)
     rng = check_random_state(random_state)
     draw = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
     return int(draw(2**31))
+
+
+_sequence = lru_cache(np.random.SeedSequence)  # as the seeds of starts repeat from fit to fit
 
 
 @lru_cache

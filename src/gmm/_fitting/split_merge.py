@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
-from gmm._fitting.starts import FitSettings, is_hopeless, sampled_by_class
+from gmm._fitting.starts import FitSettings, sampled_by_class
+from gmm._loop import Outlook
 from gmm._passes.e_step import ComponentDiagnostics, EStep
+from gmm._passes.em import ANYWHERE
 from gmm._passes.problem import Beginning, Problem
 from gmm._passes.solver import Iteration, Refinement, SolverResult
 from gmm._rows.sources import ArraySource, Source
@@ -40,7 +42,7 @@ _LEAST_GAIN = 1e-5  # nats per unit weight
 _EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 _MOST_GAIN = 1e300  # nats: whatever is added to it is a number
 
-Watch = Callable[[Iteration], bool]
+Watch = Callable[[Iteration], object]
 
 
 class MoveContext(NamedTuple):
@@ -96,7 +98,7 @@ def split_merged(
     best: SolverResult,
     e_step: EStep,
     *,
-    callback: Watch,
+    callback: Watch | None,
     stop_requested: Callable[[], bool],
     sample: ArraySource | None = None,
     before: Refined | None = None,
@@ -115,7 +117,7 @@ def split_merged(
         Where a run has converged.
     e_step : EStep
         Open over `source`.
-    callback : callable
+    callback : callable, optional
         Called after each pass of a move; a truthy return value ends the run of the move.
     stop_requested : callable
         Asked after each move whether to return the best solution so far.
@@ -161,7 +163,7 @@ class _Search:
         screen: MoveContext | None,
         settings: FitSettings,
         start: int,
-        callback: Watch,
+        callback: Watch | None,
         stop_requested: Callable[[], bool],
         keep: Callable[[Refined], object],
     ) -> None:
@@ -229,23 +231,16 @@ class _Search:
     ) -> SolverResult:
         """Make a run, which is left if it will not reach a target, or reaches it by a degenerate component."""
         self.tally = self.tally._replace(runs=self.tally.runs + 1)
-        number, bounds = self.tally.runs, list[float]()
-
-        def callback(iteration: Iteration) -> bool:
-            if self._callback(replace(iteration, move=number)):
-                return True
-            if target is None:
-                return False
-            bounds.append(max([iteration.lower_bound, *bounds[-1:]]))  # a rejected trial is lower
-            if len(bounds) % _CHECKED == 0 and self._degenerate(iteration.parameters).any():
-                return True
-            return len(bounds) >= _FIRST_JUDGED and is_hopeless(bounds, target)
-
-        settings = self._solver._replace(max_iter=passes)
-        result = where.problem.run(where.e_step, begin, settings, start=self._start, callback=callback).go().result
-        closing = len(result.trace) == passes and not result.trace.converged
-        self._count(len(result.trace) + closing, where)
-        return result
+        number, listener, settings = self.tally.runs, self._callback, self._solver._replace(max_iter=passes)
+        told = None if listener is None else lambda iteration: listener(replace(iteration, move=number))
+        run = where.problem.run(where.e_step, begin, settings, start=self._start, callback=told)
+        outlook = ANYWHERE if target is None else Outlook(target=target, first=_FIRST_JUDGED)
+        while not run.ended and not run.is_hopeless(outlook):
+            run.go(_CHECKED - run.n_passes % _CHECKED, outlook)
+            if target is not None and run.n_passes % _CHECKED == 0 and self._degenerate(run.parameters).any():
+                break
+        self._count(run.n_passes + (run.n_passes == passes and not run.converged), where)
+        return run.result
 
     def _count(self, passes: int, where: MoveContext) -> None:
         self.tally = self.tally._replace(passes=self.tally.passes + passes * where.share)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache, partial
 from math import inf
@@ -20,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._blas import blas_alone, single_threaded_blas
-from gmm._candidates import CandidateView, Opening, Race
+from gmm._candidates import CandidateView, Opening, Race, centred, make_positive, ward_merges
 from gmm._em import CandidateRows
 from gmm._fitting.degenerate import Judge, Resolution, degenerate_under
 from gmm._fitting.sampling import (
     Rng,
     RoughRows,
+    generator,
     kmeans_plusplus,
     sample_size,
     sampled,
@@ -34,6 +36,7 @@ from gmm._fitting.sampling import (
 )
 from gmm._kernel.first_look import distinct_rows
 from gmm._lazy import cached_property
+from gmm._loop import Outlook
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, SolverSettings
@@ -77,7 +80,7 @@ class Hierarchy:
     def __init__(self, rows: Array, weight: Array) -> None:
         self.weight, self._rows = weight, rows
         weight = np.maximum(weight / weight.sum(), _TINY)  # none underflows to 0, which has no cost
-        merges, costs = _merges(_costs(rows, weight), weight)
+        merges, costs = ward_merges(_costs(rows, weight), weight, _TIE)
         order = np.argsort(costs)
         rank = np.empty_like(order)
         rank[order] = np.cumsum(np.diff(costs[order], prepend=0) > _TIE * costs[order])
@@ -121,41 +124,6 @@ def _costs(rows: Array, weight: Array) -> Array:
     return distances
 
 
-def _merges(costs: Array, weight: Array) -> tuple[NDArray[np.intp], Array]:
-    """Return all n − 1 merges, (n − 1, 2), and their costs; a cluster has the index of its first row.
-
-    A nearest-neighbour chain (Murtagh 1983) goes from a cluster to its nearest one until two are nearest to each other,
-    which are merged sooner or later, whatever the order. `costs` are overwritten.
-    """
-    weight, n = weight.copy(), len(weight)
-    merges, paid, heights = np.empty((n - 1, 2), dtype=np.intp), np.empty(n - 1), np.zeros(n)
-    chain = [0]
-    for number in range(n - 1):
-        a, b = sorted(_nearest_of_each_other(costs, chain))
-        paid[number] = heights[a] = max(costs[a, b], heights[a], heights[b])
-        merges[number] = a, b
-        # Lance & Williams (1967). Infinite costs stay infinite.
-        ours, theirs = weight[a] + weight, weight[b] + weight
-        row = (ours * costs[a] + theirs * costs[b] - weight * costs[a, b]) / (ours + weight[b])
-        costs[a] = costs[:, a] = row
-        costs[b] = costs[:, b] = np.inf
-        weight[a] += weight[b]
-    return merges, paid
-
-
-def _nearest_of_each_other(costs: Array, chain: list[int]) -> tuple[int, int]:
-    """Extend the chain until two clusters are nearest to each other; take them off it."""
-    if not chain:
-        chain.append(0)  # the first row's cluster is always there
-    while True:
-        row = costs[chain[-1]]
-        near = row <= row.min() * (1 + _TIE)
-        # Every link is cheaper than the previous one, so the chain ends.
-        if len(chain) > 1 and near[chain[-2]]:
-            return chain.pop(), chain.pop()
-        chain.append(int(near.argmax()))
-
-
 # Measured on 200k × 8 and × 16 and 50k × 64 (`python -m benchmarks kmeans`), among 1e-6 … 0.1: without shrinkage,
 # directions of little variance add only noise.
 _SHRINKAGE = 0.03  # of the total variance, added to each variance once every feature is brought to variance 1
@@ -178,7 +146,7 @@ class Metric(NamedTuple):
     def about(self, centres: Array) -> WhitenedMixture:
         """Return the mixture whose most probable component is the nearest of `centres`, (K, d)."""
         K = len(centres)
-        whiteners = self.whitener if self.layout.pooled else np.repeat(self.whitener, K, axis=0)
+        whiteners = self.whitener if self.layout.pooled else self.whitener.repeat(K, axis=0)
         return WhitenedMixture(self.layout, np.zeros(K), centres, whiteners)
 
 
@@ -202,25 +170,23 @@ def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | 
     For models of variances alone and many features, the second view is in units of each feature's standard deviation.
     The covariance is that of `deviations`, if they are given, shrunk towards its diagonal.
     """
-    own = ArraySource(sample.rows - sample.survey.centre, sample.sample_weight)
-    spread = own if deviations is None else deviations
-    z, weighted, total = spread.rows, spread.weighed(spread.rows), (deviations or sample).survey.weight
-    least = (_LEAST_DEVIATION * sample.survey.reach(sample.survey.centre)) ** 2
-    if moments.axis_aligned and sample.n_features > _WHOLE_METRIC:
-        variances = _positive(np.einsum("ij,ij->j", weighted, z) / total, least)
+    survey, d, weight = sample.survey, sample.n_features, sample.sample_weight
+    centre, total = survey.centre, survey.weight
+    own, weighted = centred(sample.rows, weight, centre)
+    z = own
+    if deviations is not None:
+        z, weighted, total = deviations.rows, deviations.weighed(deviations.rows), deviations.survey.weight
+    if moments.axis_aligned and d > _WHOLE_METRIC:
+        variances = np.einsum("ij,ij->j", weighted, z) / total
+        make_positive(variances, survey.reach(centre), _LEAST_DEVIATION, 1.0)
         metric = Metric(DIAGONAL, 1 / np.sqrt(variances)[None])
     else:
-        covariance, d = weighted.T @ z / total, sample.n_features
-        variances = covariance.ravel()[:: d + 1]
-        variances[:] = _positive(variances * (1 + d * _SHRINKAGE), least)
+        covariance = weighted.T @ z / total
+        variances = covariance.reshape(-1)[:: d + 1]
+        make_positive(variances, survey.reach(centre), _LEAST_DEVIATION, 1 + d * _SHRINKAGE)
         metric = Metric(TIED, TIED.whiten(covariance, d)[0])
-    white = ArraySource(metric.layout.whitened(metric.whitener, 0, own.rows), own.sample_weight)
-    return View(own, OWN_UNITS), View(white, metric)
-
-
-def _positive(variances: Array, least: Array) -> Array:
-    """Return variances (d,) that rows can be divided by; that of a constant feature is 1."""
-    return np.where(variances > 0, np.maximum(variances, least), 1)
+    white = metric.layout.whitened(metric.whitener, 0, own)
+    return View(ArraySource(own, weight), OWN_UNITS), View(ArraySource(white, weight), metric)
 
 
 # --- Short runs that compare starts, and when to give a run up -------------------------------------
@@ -228,9 +194,6 @@ def _positive(variances: Array, least: Array) -> Array:
 Start = SufficientStatistics | MixtureParameters  # of a run
 
 ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
-# A run that ends higher than another may be far below it after a dozen passes: in one of four moves of split–merge.
-_AVERAGED, _FORESEEN = 3, 30  # passes: the average gain of the last few is expected of so many to come
-RECENT = _AVERAGED + 1  # passes that a judgement needs
 
 
 def first_runs(
@@ -254,7 +217,7 @@ def first_runs(
         try:
             begin = Beginning(rest[0]) if isinstance(rest[0], MixtureParameters) else rest[0]
             run = compiled[-1] if compiled else problem.run(e_step, begin, settings, callback=callback)
-            runs.append(run.go(passes - len(run.passes), lead))
+            runs.append(run.go(passes - run.n_passes, Outlook(lead=lead)))
             lead = max(lead, run.lower_bound)
         except SingularMatrixError as error:
             runs.append(error)
@@ -282,23 +245,6 @@ def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverR
     falling = sorted(results, key=lambda result: inf if result is None else -result.lower_bound)
     usable = (result for result in falling if result is not None and not has_degenerate(problem, result))
     return next(usable, falling[0])
-
-
-def foreseen_gain(bounds: Sequence[float]) -> float:
-    """Return what a run with these lower bounds may still gain, if its next passes gain as much as the last few."""
-    if len(bounds) < RECENT:
-        return inf
-    return _FORESEEN * max((bounds[-1] - bounds[-1 - _AVERAGED]) / _AVERAGED, 0.0)
-
-
-def is_hopeless(bounds: Sequence[float], target: float, *, remaining: float = inf) -> bool:
-    """Tell whether a run with these lower bounds will end below `target`.
-
-    The gain to expect is `remaining`; if that is unknown, the average gain of the last passes is extrapolated.
-    """
-    if remaining == inf:
-        remaining = foreseen_gain(bounds)
-    return bool(bounds) and bounds[-1] + remaining < target
 
 
 # --- A race of candidates --------------------------------------------------------------------------
@@ -382,6 +328,10 @@ class Schedule(NamedTuple):
     n_larger: int = 0
     agreement: float = 0.0
 
+    def n_greedy(self, n: int) -> int:
+        """Number of candidates of n that begin from seeds of k-means++: the second two of every four, or all."""
+        return n // 4 * 2 + max(n % 4 - 2, 0) if self.random_seeds else n
+
 
 def schedule_for(problem: Problem, n_components: int) -> Schedule:
     """Choose a schedule by the shape of the rows and by the model."""
@@ -445,21 +395,21 @@ class RaceRows:
         limit = _ROUGHLY if in_range(part.heaviest) else 0.0
         self._sample, self._schedule, self._sizes = sample, schedule, tuple(sizes)
         # Views take turns, and in each view random rows and seeds of k-means++: see `Race.begin`.
-        n_greedy = {K: sum(i // 2 % 2 for i in range(n)) if schedule.random_seeds else n for K, n in sizes.items()}
-        self._uniforms = [seeding_uniforms(n, K, rng) for K, n in n_greedy.items()]
+        self._uniforms = [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()]
         # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
         self._views = [_scaled(view, part.survey.centre, limit) for view in views_of(part, moments)]
-        self._part = _rows(part, sample, moments, limit if schedule.single else 0.0)
-        self._rows = _rows(sample, sample, moments, limit if schedule.single_throughout else 0.0)
+        where = sample.survey.centre, sample.survey.reach(sample.survey.centre)
+        self._part = _rows(part, *where, moments, limit if schedule.single else 0.0)
+        self._rows = _rows(sample, *where, moments, limit if schedule.single_throughout else 0.0)
         self.openings: dict[int, list[Opening]] = {}
 
     def winner(self, problem: Problem, judge: Judge = Judge.START) -> SufficientStatistics:
         """Return the statistics of the candidate that is left in the end, of the model of a problem."""
         objective, n_components, sample = problem.objective, self._sizes[0], self._sample
-        model, verdict = objective.model, None
+        model, verdict, is_long = objective.model, None, sample.n_rows >= _WORTH_SCRATCH
         if n_components > 1 and not objective.prior.variational:
             verdict = Resolution.from_source(sample, objective.ridge).verdict(model, judge)
-        with problem.e_step() as e_step:
+        with problem.e_step() if is_long else nullcontext() as e_step:
             race = Race(
                 self._schedule,
                 [problem.family(K) for K in self._sizes],
@@ -469,7 +419,7 @@ class RaceRows:
                 self._part,
                 self._rows,
                 verdict=verdict,
-                spread=(None if sample.n_rows < _WORTH_SCRATCH else partial(_share_out, e_step, problem, n_components)),
+                spread=None if e_step is None else partial(_share_out, e_step, problem, n_components),
                 openings=self.openings,
             )
             return race.best().statistics
@@ -484,23 +434,20 @@ def _share_out(e_step: EStep, problem: Problem, n_components: int, task: Task, n
 
 def _scaled(view: View, centre: Array, single_limit: float) -> CandidateView:
     """Return a view with a mean variance of 1."""
-    rows, metric = view.rows.rows, view.metric
-    variance = view.rows.mean_of(np.einsum("ij,ij->i", rows, rows)) / rows.shape[1]
+    rows, (layout, whitener) = view.rows, view.metric
+    variance = rows.mean_of(np.einsum("ij,ij->i", rows.rows, rows.rows)) / rows.n_features
     scale = 1 / math.sqrt(variance) if variance > 0 else 1.0
-    scaled, origin = ArraySource(rows * scale, view.rows.sample_weight), np.zeros(rows.shape[1])
-    reach = scaled.survey.reach(origin)
-    passed = CandidateRows(scaled.rows, scaled.sample_weight, origin, reach, single_limit=single_limit)
-    return CandidateView(passed, metric.layout.code, scale * metric.whitener.ravel(), centre)
+    of_view = layout.code, whitener.reshape(-1), centre
+    return CandidateView.scaled(rows.rows, rows.sample_weight, *of_view, scale, single_limit)
 
 
-def _rows(part: ArraySource, sample: ArraySource, moments: Layout, single_limit: float) -> CandidateRows:
-    """Return part of a sample as candidates pass over it."""
-    centre, scatter = sample.survey.centre, None
+def _rows(rows: ArraySource, centre: Array, reach: Array, moments: Layout, single_limit: float) -> CandidateRows:
+    """Return rows of a sample, with its centre and reach, as candidates pass over them."""
+    scatter = None
     if moments is TIED:
-        rows = part.rows - centre
-        scatter = part.weighed(rows).T @ rows
-    reach = sample.survey.reach(centre)
-    return CandidateRows(part.rows, part.sample_weight, centre, reach, scatter=scatter, single_limit=single_limit)
+        z, weighted = centred(rows.rows, rows.sample_weight, centre)
+        scatter = weighted.T @ z
+    return CandidateRows(rows.rows, rows.sample_weight, centre, reach, scatter=scatter, single_limit=single_limit)
 
 
 class StartSettings(NamedTuple):
@@ -594,7 +541,7 @@ def partition(
 
 def _farthest(source: Source) -> float:
     """Return the largest distance from the centre in any feature, or 1 if that is 0."""
-    return float(source.survey.reach(source.survey.centre).max()) or 1.0
+    return source.survey.extent or 1.0
 
 
 def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) -> Array:
@@ -759,9 +706,12 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
             (result,) = short_runs(rough, [statistics], _SAMPLE_PASSES)
             statistics = statistics if result is None else result.statistics
         statistics = statistics.reduced(settings.objective.model.moments)
+    if K == 1:
+        return statistics
     # Rounded, so that components of the same weight are ordered by their means, not by the last digit.
     shares = (statistics.counts / statistics.weight).round(9)
-    return statistics.reordered(np.lexsort((*-statistics.means.T[::-1], -shares)))
+    falling = sorted(zip((-shares).tolist(), (-statistics.means).tolist(), range(K), strict=True))
+    return statistics.reordered(np.array([k for *_, k in falling]))
 
 
 # --- Rows of known classes, with noise, with heavy tails or with known errors ----------------------
@@ -1058,7 +1008,7 @@ def _start_statistics(source: Source, settings: FitSettings, seed: int) -> Suffi
         return from_means(source.without_gaps, how.parts["means"], moments, n_threads=n_threads)
     if how.responsibilities is not None:
         return from_responsibilities(source.without_gaps, how.responsibilities(seed), moments, n_threads=n_threads)
-    return start_statistics(source, settings, np.random.default_rng(seed))
+    return start_statistics(source, settings, generator(seed))
 
 
 def precise_half(source: Source, n_components: int) -> Source:

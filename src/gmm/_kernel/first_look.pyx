@@ -205,6 +205,19 @@ cdef class Survey:
         cdef const double[::1] ends = <double[:2 * self.n_features]>self.low
         return np.array(ends).reshape(2, self.n_features)
 
+    @property
+    def extent(self):
+        """The greatest distance from the centre in any feature; NaN where weights have made that no number."""
+        cdef Py_ssize_t j
+        cdef double centre, distance, most = 0
+        for j in range(self.n_features):
+            centre = self.first_row[j] + self.sums[j] / self.weight
+            distance = max(self.high[j] - centre, centre - self.low[j])
+            most = most if most >= distance else distance
+            if most != most:
+                break
+        return most
+
     def reach(self, const double[::1] origin):
         """Each feature's greatest distance from `origin`, (d,)."""
         expect("origin", origin.shape[0], self.n_features)

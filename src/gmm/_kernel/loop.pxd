@@ -1,6 +1,6 @@
 """Passes and updates in turn, by one worker without Python: EM, the accelerated solver, Lloyd's algorithm."""
 from libc.float cimport DBL_EPSILON
-from libc.math cimport fabs, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 from libc.string cimport memcpy
 
 from gmm._kernel.estimate cimport Estimate
@@ -16,6 +16,72 @@ from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.workspace cimport Workspace
 
 
+cdef enum:
+    COLUMNS = 5               # of the record of a pass: bound, objective, remaining gain, accepted, seconds
+    CATCH_UP = 20             # passes that a run may take to come up with a lead, each gaining what its second did
+    AVERAGED = 3              # passes whose average gain is expected …
+    FORESEEN = 30             # … of so many to come
+
+
+cdef struct Outlook:
+    # What a run has to reach, and when it is asked whether it will.
+    double lead                 # after two passes, if `CATCH_UP` gains like the second come up with it
+    double target               # from pass `first` on, at pass `phase` of every `period`; −∞: any
+    double safety               # times the projected gain that it may still gain; ∞: as the last passes do
+    Py_ssize_t first
+    Py_ssize_t period
+    Py_ssize_t phase
+    Py_ssize_t checked          # passes after which it also rests, then, …
+    double fewest               # … with a component of less weight
+
+
+cdef inline double highest(const double* records, Py_ssize_t n) noexcept nogil:
+    """Return the highest lower bound of n passes; a rejected trial may be lower than the pass before."""
+    cdef double bound = records[0]
+    cdef Py_ssize_t i
+    for i in range(1, n):
+        bound = max(bound, records[COLUMNS * i])
+    return bound
+
+
+cdef inline double foreseen_gain(const double* records, Py_ssize_t n) noexcept nogil:
+    """Return what a run may still gain, if its next passes gain as much as the last few."""
+    if n <= AVERAGED:
+        return INFINITY
+    return FORESEEN * max((highest(records, n) - highest(records, n - AVERAGED)) / AVERAGED, 0)
+
+
+cdef inline bint is_due(const Outlook* outlook, Py_ssize_t n) noexcept nogil:
+    return n >= outlook.first and n % outlook.period == outlook.phase
+
+
+cdef inline bint is_hopeless(const Outlook* outlook, const double* records, Py_ssize_t n) noexcept nogil:
+    """Return whether a run of n passes will not reach what it has to."""
+    cdef double gain
+    if n == 2 and records[COLUMNS] + CATCH_UP * (records[COLUMNS] - records[0]) < outlook.lead:
+        return True
+    if not is_due(outlook, n) or outlook.target == -INFINITY:
+        return False
+    gain = records[COLUMNS * (n - 1) + 2]
+    gain = outlook.safety * gain if gain < INFINITY > outlook.safety else foreseen_gain(records, n)
+    return records[COLUMNS * (n - 1)] + gain < outlook.target
+
+
+cdef inline bint rests(
+    const Outlook* outlook, const double* records, Py_ssize_t n, const State* state,
+) noexcept nogil:
+    """Return whether Python is asked about a run of n passes."""
+    cdef Py_ssize_t k
+    if is_hopeless(outlook, records, n):
+        return True
+    if not is_due(outlook, n) or n < outlook.checked:
+        return False
+    for k in range(state.family.K):
+        if state.best.weights[k] < outlook.fewest:
+            return True
+    return False
+
+
 cdef struct LoopInputs:
     # What is the same in every pass of a loop.
     Rows rows
@@ -25,8 +91,7 @@ cdef struct LoopInputs:
     bint single
     int form
     Py_ssize_t at_most          # passes, one at least
-    double lead                 # accelerated: ends after two passes if `catch_up` gains like the second do not reach it
-    double catch_up
+    double unit                 # of what is recorded, in nats per unit weight
 
 
 cdef struct Partition:
@@ -127,24 +192,28 @@ cdef inline double rounding_of(const PassPlan* plan) noexcept nogil:
 
 
 cdef inline Py_ssize_t run_quasi_newton(
-    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty,
+    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, const Outlook* outlook,
     Workspace* workspace,                                  # IN the sums of the first pass
     Moments* moments,                              # scratch
     State* state,                                  # IN, OUT
-    double* records,                               # OUT (n, 4) bound, objective, remaining gain, accepted
+    double* records,                               # IN (n, COLUMNS) of earlier passes; OUT with these
+    Py_ssize_t n,
 ) noexcept nogil:
-    """Run the accelerated solver until it has converged or is stuck, or for `at_most` passes; return the passes."""
-    cdef Py_ssize_t n = 0
+    """Run the accelerated solver until it has converged, is stuck or rests, or for `at_most` passes; return all."""
+    cdef Py_ssize_t most = n + inputs.at_most, i
+    cdef double* record
     cdef const Estimate* mixture
     while True:
+        record = records + COLUMNS * n
         unpack_moments(plan, workspace.node, next_mixture(state).whiteners, inputs.scatter, moments)
-        take_pass(state, moments, rounding_of(plan), repair_empty, records + 4 * n)
+        take_pass(state, moments, rounding_of(plan), repair_empty, record)
+        for i in range(3):
+            record[i] *= inputs.unit
         n += 1
         mixture = next_mixture(state)
         set_noise(plan, log_noise(&state.family.objective, plan.n_all, mixture.weights))
         set_tails(plan, mixture.tails, state.family.objective.free_tails == NO_TAILS)
-        if (state.converged or state.stuck or n == inputs.at_most
-                or n == 2 and records[4] + inputs.catch_up * (records[4] - records[0]) < inputs.lead
+        if (state.converged or state.stuck or n == most or rests(outlook, records, n, state)
                 or not walk_again(plan, inputs, room, mixture.log_offset, mixture.means, mixture.whiteners,
                                   workspace)):
             return n

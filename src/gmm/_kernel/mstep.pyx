@@ -23,7 +23,7 @@ from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
 from gmm._kernel.moments cimport Moments, any_empty, moments_size
 from gmm._kernel.objective cimport evidence_bound, is_bound, log_offsets, posterior
-from gmm._kernel.quasi_newton cimport set_weight, start_anew
+from gmm._kernel.quasi_newton cimport plain_bound, set_weight, start_anew
 from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
 from gmm._kernel.update cimport begin, constrain_covariances, estimate_covariances, finish, update_work
 from gmm._kernel.whitener cimport first_singular, whiten as whiten_all
@@ -567,6 +567,11 @@ cdef class QuasiNewtonState:
     def tolerance(self, double value):
         if value != self.state.tolerance:
             self.state.tolerance, self.state.streak, self.state.converged = value, 0, False
+
+    @property
+    def lower_bound(self):
+        """That of the mean log-likelihood after the last accepted pass; −∞ before it."""
+        return plain_bound(&self.state) if self.state.n_passes else -INFINITY
 
     @property
     def remaining(self):

@@ -9,8 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import replace
-from itertools import starmap, zip_longest
-from math import inf
+from itertools import zip_longest
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -21,11 +20,12 @@ from gmm import _em, _loop
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._lazy import cached_property
-from gmm._passes.solver import CATCH_UP, GainBelow, PassRecord
+from gmm._loop import Outlook
+from gmm._passes.solver import GainBelow
 from gmm._rows.ahead import LOOK_UP
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
-from gmm._values.noise import NO_NOISE, Noise
+from gmm._values.noise import Noise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
@@ -98,7 +98,6 @@ def result_of(future: Future[T]) -> T:
     return future.result()
 
 
-Record = tuple[float, float, float, bool]
 Output = Literal[True] | NDArray[Any] | None
 
 
@@ -381,42 +380,60 @@ class EStep:
         return self.doubt * (1 + abs(bound)) + min(float(mixture.rounding.max()), _LARGEST_FALL)
 
     def run_quasi_newton(
-        self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool, noise: Noise = NO_NOISE, lead: float = -inf
-    ) -> list[PassRecord]:
+        self,
+        state: QuasiNewtonState,
+        records: Array,
+        n: int,
+        at_most: int,
+        repair_empty: bool,
+        noise: Noise,
+        outlook: Outlook,
+        unit: float,
+    ) -> int:
         """Make passes between which `state` chooses the next mixture, as many as one compiled loop is worth.
 
         Parameters
         ----------
         state : QuasiNewtonState
             For mixtures in the layout of the moments.
-        at_most : int
+        records : array of shape (m, 5)
+            Of n passes; those of these passes come after them, times `unit`.
+        n, at_most : int
         repair_empty : bool
             As in `run_em`.
         noise : Noise
             That of the mixtures.
-        lead : float
-            The loop ends after two passes if `CATCH_UP` gains like the second would not raise the bound to this.
+        outlook : Outlook
+            Where the loop ends early.
+        unit : float
+
+        Returns
+        -------
+        int
+            The number of passes that have records now.
         """
-        passes = None
+        made = n
         if (loop := self.resident) is not None:
             at_most = 1 if state.work > PASS_WORTH_THREADS else min(at_most, sys.maxsize)
-            how: dict[str, Any] = {"at_most": at_most, "repair_empty": repair_empty, "lead": lead}
+            how: Any = {"repair_empty": repair_empty, "outlook": outlook, "unit": unit}
             with blas_alone(max(loop.largest_product, state.work)):
-                passes = loop.run_quasi_newton(state, self.common_scatter, **how)
-        if passes is None:
+                made = loop.run_quasi_newton(state, self.common_scatter, records, n, at_most, **how)
+        if made == n:
             statistics, rounding = self.rounded(WhitenedMixture(self._moments, *state.next(), noise))
             with blas_alone(state.work):
-                passes = [state.take(statistics, rounding, repair_empty=repair_empty)]
-        return list(starmap(PassRecord, passes))
+                *values, accepted = state.take(statistics, rounding, repair_empty=repair_empty)
+            records[n, :4] = (*(value * unit for value in values), accepted)
+            made += 1
+        return made
 
     def first_runs(
-        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, repair_empty: bool, **how: Any
-    ) -> list[tuple[QuasiNewtonState, list[Record] | None]]:
+        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, at_most: int, **how: Any
+    ) -> list[tuple[QuasiNewtonState, Array, int]]:
         """Run starts as `gmm._loop.Loop.first_runs`; none if rows are not in memory or an update is worth threads."""
         if (loop := self.resident) is None or family.work > PASS_WORTH_THREADS:
             return []
         with blas_alone(max(loop.largest_product, family.work)):
-            return loop.first_runs(starts, family, self.common_scatter, repair_empty=repair_empty, **how)
+            return loop.first_runs(starts, family, self.common_scatter, at_most, **how)
 
     def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
         """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.
@@ -537,7 +554,7 @@ class EStep:
         if (rows := self._source.resident) is None:
             return None
         pass_limit = SLICE if self._n_threads == 1 else PASS_WORTH_THREADS
-        limits = {"pass_limit": pass_limit, "call_limit": SLICE, "catch_up": CATCH_UP}
+        limits = {"pass_limit": pass_limit, "call_limit": SLICE}
         table = _em.RowTable(rows.rows, rows.sample_weight, self._known.codes if self._known else None)
         how: Any = limits | {"single": self._single, "form": self._form, "allowed": self._known.table}
         return _loop.Loop(table, self._moments, self._origin, self._reach, **how)
@@ -558,10 +575,12 @@ class EStep:
     def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
         """Return the sums of a pass over all rows, which is made where they are."""
         sums = self._source.summed(plan)
-        return plan.sums(self._run(plan, **arrays)[0]) if sums is None else sums
+        return plan.sums(self._run(plan, **arrays)) if sums is None else sums
 
-    def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
-        """Walk all rows; return the scratch that holds the sums, and the number of workers."""
+    def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> _em.Scratch:
+        """Walk all rows; return the scratch that holds the sums."""
+        if (resident := self._source.resident) is not None:
+            return self._first(plan, resident, **arrays)[0]
         scratches = self.scratches(plan, self._source.n_rows)
         arrays["code"] = self._known.codes if plan.classified else None
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
@@ -569,15 +588,14 @@ class EStep:
                 stop = chunk.first + len(chunk.rows)
                 parts = {name: None if array is None else array[chunk.first : stop] for name, array in arrays.items()}
                 self.walk(plan, scratches, chunk, parts)
-        return scratches[0], len(scratches)
+        return scratches[0]
 
-    def _first(self, plan: _em.Plan, resident: ArraySource) -> tuple[_em.Scratch, _em.RowTable, int]:
-        """Make the first pass of a loop; return the scratch with its sums, the rows, and the number of workers."""
+    def _first(self, plan: _em.Plan, resident: ArraySource, **arrays: Any) -> tuple[_em.Scratch, _em.RowTable, int]:
+        """Walk rows in memory; return the scratch that holds the sums, the rows, and the number of workers."""
         codes = self._known.codes if plan.classified else None
-        table = _em.RowTable(resident.rows, resident.sample_weight, codes)
+        table = _em.RowTable(resident.rows, resident.sample_weight, codes, **arrays)
         scratches = self.scratches(plan, resident.n_rows)
         self._walk_table(plan, scratches, table, resident.n_rows)
-        plan.join(scratches)
         return scratches[0], table, len(scratches)
 
     def walk(
@@ -586,10 +604,9 @@ class EStep:
         """Walk a chunk of whole lanes; the first scratch has the sums so far."""
         how: dict[str, Any] = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight} | arrays
         self._walk_table(plan, scratches, _em.RowTable(chunk.rows, **how), len(chunk.rows))
-        plan.join(scratches)
 
     def _walk_table(self, plan: _em.Plan, scratches: list[_em.Scratch], table: _em.RowTable, n_rows: int) -> None:
-        """Walk the lanes of a table; each worker takes a consecutive share."""
+        """Walk the lanes of a table; each worker takes a consecutive share, and the first scratch gets all sums."""
         n_lanes, n_workers = -(-n_rows // plan.lane_rows), len(scratches)
         step = max(1, int(SLICE / plan.work))
 
@@ -601,6 +618,7 @@ class EStep:
                 plan.walk(scratches[worker], table, lane, min(lane + step, last))
 
         self._side_by_side(walk, n_workers)
+        plan.join(scratches)
 
     def share_out(self, task: Callable[[int, int], None], n: int, work: float, product: float | None = None) -> None:
         """Run ``task(start, end)`` over all of 0 … n − 1, in threads if `work`, in multiply-adds, is worth them.

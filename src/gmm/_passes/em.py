@@ -17,8 +17,9 @@ import numpy as np
 
 from gmm._blas import blas_alone
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm._loop import Outlook
 from gmm._passes.e_step import EStep
-from gmm._passes.solver import CATCH_UP, LOWERED, GainBelow, Iteration, PassRecord, SolverResult, Trace
+from gmm._passes.solver import LOWERED, ROOM, GainBelow, Iteration, SolverResult, Trace
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective, ShareOut, in_turn, positive_counts
@@ -201,21 +202,25 @@ class TextbookEM:
         """Return what makes the next pass."""
         return self
 
-    def advance(self, at_most: int, lead: float = -inf) -> list[PassRecord]:
-        """Make the pending update, then one or more passes; before a lead, two in all at most."""
-        if lead > -inf:
-            at_most = min(at_most, 2 - len(self._bounds))
+    def advance(self, records: Array, n: int, at_most: int, outlook: Outlook, unit: float) -> int:
+        """Make the pending update, then one or more passes, none after one where the run may rest.
+
+        Their records, times `unit`, come after those of n passes; return how many there are then.
+        """
         before = self._update()
         family, repair_empty = self._m_step.family(self.parameters.means.shape), self._m_step.repair_empty
+        at_most = min(at_most, outlook.left(n))
         batch = self._e_step.run_em(
             self.parameters, self._stopping, self._bounds, at_most, family=family, repair_empty=repair_empty
         )
         self.parameters, self._statistics = batch.parameters, batch.statistics
         self._bounds += batch.bounds
-        records = [PassRecord(bound, bound) for bound in batch.bounds]
-        if self._takes_back(batch.before if len(records) > 1 else before):
-            records[-1] = PassRecord(self._bounds[-1], self._bounds[-1], accepted=False)
-        return records
+        taken_back = self._takes_back(batch.before if len(batch.bounds) > 1 else before)
+        batch.bounds[-1], last = self._bounds[-1], n + len(batch.bounds)
+        records[n:last, :2] = np.multiply(batch.bounds, unit)[:, None]
+        records[n:last, 2:4] = inf, True
+        records[last - 1, 3] = not taken_back
+        return last
 
     def why_stop(self) -> str | None:
         """Return why to stop now, or None to continue."""
@@ -267,8 +272,8 @@ class TextbookEM:
 class QuasiNewton:
     """Solve by passes between which a `QuasiNewtonState` chooses the next mixture.
 
-    The run starts from a mixture, or from the one that follows statistics, or continues from `state`, whose last pass
-    measured `bound`; it is of the same `family`. It stops when five
+    The run starts from a mixture, or from the one that follows statistics, or continues from `state`, which is of the
+    same `family`; `is_begun` tells whether its last pass was one of this run. It stops when five
     accepted passes in a row project a remaining gain below `tolerance`, in nats per unit weight, or three passes of
     which the last projects less than a hundredth of it; without `confirm_stop`, after the first such pass. It says why
     in units of `unit` nats.
@@ -284,13 +289,13 @@ class QuasiNewton:
         confirm_stop: bool = True,
         unit: float = 1.0,
         state: QuasiNewtonState | None = None,
-        bound: float = -inf,
+        is_begun: bool = False,
     ) -> None:
         self._e_step = e_step
         self._m_step = m_step
         self._unit = unit
         self._current: MixtureParameters | None = None
-        self._bound = bound
+        self._is_begun = is_begun
         self._closing: SufficientStatistics | None = None
         shape = (begin.means if isinstance(begin, MixtureParameters) else begin.first).shape
         self._state = state or QuasiNewtonState(m_step.family(shape), tolerance, confirm_stop)
@@ -331,36 +336,37 @@ class QuasiNewton:
         before, sums, measured = self.repaired, self.statistics, self.parameters
         parameters = self._m_step(sums, measured)
         if self.repaired == before:
-            return TextbookEM(measured, self._e_step, self._m_step, self._rule, before=(self._bound,), statistics=sums)
+            bounds = (self._state.lower_bound,)
+            return TextbookEM(measured, self._e_step, self._m_step, self._rule, before=bounds, statistics=sums)
         self._begin(parameters)
         return self
 
-    def advance(self, at_most: int, lead: float = -inf) -> list[PassRecord]:
+    def advance(self, records: Array, n: int, at_most: int, outlook: Outlook, unit: float) -> int:
         """Make as many passes as one compiled loop is worth; see `EStep.run_quasi_newton`."""
-        self._current = None
+        self._current, self._is_begun = None, True
         repair_empty, noise = self._m_step.repair_empty, self._m_step.objective.noise
-        passes = self._e_step.run_quasi_newton(self._state, at_most, repair_empty=repair_empty, noise=noise, lead=lead)
-        self._bound = passes[-1].lower_bound
-        return passes
+        how = repair_empty, noise, outlook, unit
+        return self._e_step.run_quasi_newton(self._state, records, n, at_most, *how)
 
     def why_stop(self) -> str | None:
         """Return why to stop now, or None to continue."""
         if not self._state.converged:
             return None
         if self._state.fall:
-            return self._rule.after_fall(self._state.fall, self._e_step.slack(self.parameters, self._bound))
+            return self._rule.after_fall(self._state.fall, self._e_step.slack(self.parameters, self._state.lower_bound))
         remaining, tolerance = self._state.remaining * self._unit, self._state.tolerance * self._unit
         return f"projected remaining gain {remaining:.2g} below tol={tolerance:g}"
 
     def close(self) -> tuple[str, float]:
         """Measure the pending trial and keep it unless it is worse; a run that continues measures it again."""
-        if self._bound == -inf:  # no pass was made
+        if not self._is_begun:
             self._closing = self._e_step.measure(self.parameters, self._m_step.family(self.parameters.means.shape))
             return "max_iter reached", self._closing.mean_log_evidence
         if self._state.stuck:
-            return "max_iter reached, before a repair", self._bound
+            return "max_iter reached, before a repair", self._state.lower_bound
         self.state = copy(self._state)
-        return "max_iter reached", self.advance(1)[-1].lower_bound
+        self.advance(np.empty((1, 5)), 0, 1, ANYWHERE, 1.0)
+        return "max_iter reached", self._state.lower_bound
 
     def _begin(self, begin: MixtureParameters | SufficientStatistics) -> None:
         if isinstance(begin, SufficientStatistics):
@@ -373,6 +379,7 @@ class QuasiNewton:
 
 
 Solver = TextbookEM | QuasiNewton
+ANYWHERE = Outlook()  # of a run that has nothing to reach
 
 
 class SolverRun:
@@ -395,11 +402,12 @@ class SolverRun:
         What the `result` of this run was when it paused; the solver is the one of that time.
     on_pause : callable, optional
         Called with the run wherever it could pause: after one or more passes, unless the last met the stopping rule.
+    records : array of shape (m, 5), optional
+        Room for the records of passes, or those that were made, of which `note` tells.
 
     Attributes
     ----------
-    passes : list of PassRecord
-        The passes so far.
+    n_passes : int
     lower_bound : float
         Mean log-likelihood of the current mixture, in nats per unit weight.
     ended, converged : bool
@@ -417,6 +425,7 @@ class SolverRun:
         unit: float = 1.0,
         paused: SolverResult | None = None,
         on_pause: Callable[[SolverRun], object] | None = None,
+        records: Array | None = None,
     ) -> None:
         self._solver = solver
         self._max_iter = max_iter
@@ -425,13 +434,14 @@ class SolverRun:
         self._before = before
         self._unit = unit
         self._on_pause = on_pause
-        self._seconds: list[float] = [] if paused is None else list(paused.trace.seconds)
         self._reason = "not finished"
-        self.passes: list[PassRecord] = [] if paused is None else list(paused.trace.passes)
-        self.lower_bound = -inf if paused is None else paused.lower_bound
         self.ended = self.converged = False
-        if self.passes:
-            self._end_if(solver.why_stop(), stopped=False)
+        self._records = np.empty((ROOM, 5)) if records is None else records
+        self.n_passes, self.lower_bound = 0, -inf
+        if paused is not None:
+            self._records, self.n_passes = paused.trace.records.copy(), len(paused.trace)
+            self.lower_bound = paused.lower_bound
+            self._end_if(solver.why_stop() if self.n_passes else None, stopped=False)
 
     @property
     def parameters(self) -> MixtureParameters:
@@ -442,53 +452,58 @@ class SolverRun:
     def result(self) -> SolverResult:
         """The current mixture and the passes so far, as a value."""
         solver = self._solver
-        trace = Trace(tuple(self.passes), tuple(self._seconds), self._reason, self.converged, self._start)
+        trace = Trace(self._records[: self.n_passes].copy(), self._reason, self.converged, self._start)
         return SolverResult(
             solver.parameters, solver.statistics, self.lower_bound, trace, solver.repaired, solver.state
         )
 
-    def go(self, at_most: int | None = None, lead: float = -inf) -> SolverRun:
+    @property
+    def records(self) -> Array:
+        """Those of the passes so far, as in `Trace`; of the moment."""
+        return self._records[: self.n_passes]
+
+    def is_hopeless(self, outlook: Outlook) -> bool:
+        """Tell whether the run will not reach what it has to."""
+        return outlook.is_hopeless(self._records, self.n_passes)
+
+    def go(self, at_most: int | None = None, outlook: Outlook = ANYWHERE) -> SolverRun:
         """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update.
 
-        A run that begins pauses after two passes if it is too far below `lead`, a lower bound: see `CATCH_UP`.
+        The run rests where `outlook` says, at once if it is hopeless.
         """
-        enough = self._max_iter if at_most is None else min(len(self.passes) + at_most, self._max_iter)
-        while not self.ended and len(self.passes) < enough and not self._is_far_below(lead):
-            at_once = 1 if self._callback is not None else enough - len(self.passes)
+        enough = self._max_iter if at_most is None else min(self.n_passes + at_most, self._max_iter)
+        is_resting = False
+        while not (self.ended or is_resting or self.n_passes >= enough or self.is_hopeless(outlook)):
+            n = self.n_passes
+            if n == len(self._records):
+                self._records = np.concatenate([self._records, np.empty((max(n, ROOM), 5))])
+            at_once = 1 if self._callback is not None else min(enough, len(self._records)) - n
             began = perf_counter()
-            solver = self._solver.successor()
-            is_raced = len(self.passes) < 2 and solver is self._solver
-            self._solver = solver
-            records = solver.advance(at_once, lead / self._unit if is_raced else -inf)
-            self.add([record.times(self._unit) for record in records], perf_counter() - began)
+            self._solver = self._solver.successor()
+            made = self._solver.advance(self._records, n, at_once, outlook, self._unit)
+            self.note(made, perf_counter() - began)
             if self._on_pause is not None and not (self.converged or self._reason.startswith(LOWERED)):
                 self._on_pause(self)
-        if not self.ended and len(self.passes) == self._max_iter:
+            is_resting = outlook.asks(made) and bool(self.parameters.weights.min() < outlook.fewest)
+        if not self.ended and self.n_passes == self._max_iter:
             self._reason, lower_bound = self._solver.close()
             self.lower_bound = lower_bound * self._unit
             self.ended = True
-            only = self.passes[0] if len(self.passes) == 1 else None
-            if only and only.remaining == inf and only.lower_bound > -inf:  # no other gain tells what is left
-                self.passes = [only._replace(remaining=max(0.0, self.lower_bound - only.lower_bound))]
+            if self.n_passes == 1 and self._records[0, 2] == inf and self._records[0, 0] > -inf:
+                # no other gain tells what is left
+                self._records[0, 2] = max(0.0, self.lower_bound - self._records[0, 0])
         return self
 
-    def _is_far_below(self, lead: float) -> bool:
-        """Tell whether two passes foretell that the run does not come up with a lead."""
-        if len(self.passes) != 2 or lead == -inf:
-            return False
-        first, second = (record.lower_bound for record in self.passes)
-        return second + CATCH_UP * (second - first) < lead
-
-    def add(self, records: list[PassRecord], seconds: float) -> None:
-        """Record passes of the solver, which took so long in all."""
-        self.passes += records
-        self._seconds += [seconds / len(records)] * len(records)
-        self.lower_bound, stopped = records[-1].lower_bound, False
+    def note(self, n_passes: int, seconds: float) -> None:
+        """Note that there are records of so many passes, of which the new ones took so long in all."""
+        records, first = self._records, self.n_passes
+        records[first:n_passes, 4] = seconds / (n_passes - first)
+        self.n_passes, stopped = n_passes, False
+        self.lower_bound, _, remaining, accepted, of_pass = records[n_passes - 1].tolist()
         if self._callback is not None:
             gain = inf if self._before is None else self.lower_bound - self._before
-            of_pass = self._start, len(self.passes), self.lower_bound, gain, self._seconds[-1]
-            last = records[-1].remaining, records[-1].accepted
-            stopped = bool(self._callback(Iteration(*of_pass, self._solver.parameters, *last)))
+            told = self._start, n_passes, self.lower_bound, gain, of_pass
+            stopped = bool(self._callback(Iteration(*told, self._solver.parameters, remaining, accepted > 0)))
         self._before = self.lower_bound
         self._end_if(self._solver.why_stop(), stopped=stopped)
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import starmap
-from math import inf
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
 from gmm._passes.em import MStep, QuasiNewton, Solver, SolverRun, TextbookEM
-from gmm._passes.solver import GainBelow, Iteration, PassRecord, SolverResult
+from gmm._passes.solver import GainBelow, Iteration, SolverResult
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array, Layout
 from gmm._values.objective import Objective
@@ -173,7 +171,7 @@ class Problem(NamedTuple):
     ) -> list[SolverRun]:
         """Make some passes from each of the starts in one compiled call, until one needs Python: that run is the last.
 
-        A run pauses after two passes if it is far below a lead, which rises to what runs reach: see `CATCH_UP`. The
+        A run pauses after two passes if it is far below a lead, which rises to what runs reach: see `Outlook`. The
         bounds of `settings` are in nats per unit weight.
         """
         if not (self._begins_compiled(settings) and settings.max_iter > passes):
@@ -181,14 +179,13 @@ class Problem(NamedTuple):
         K = len(starts[0].counts)
         rule: dict[str, Any] = {"tolerance": settings.tolerance, "confirm_stop": settings.confirm_stop}
         repair_empty, began = self._m_step(e_step, K).repair_empty, perf_counter()
-        passed = e_step.first_runs(starts, self.family(K), repair_empty, at_most=passes, lead=lead, **rule)
+        passed = e_step.first_runs(starts, self.family(K), passes, repair_empty=repair_empty, lead=lead, **rule)
         seconds, runs = (perf_counter() - began) / max(1, len(passed)), []
-        for start, (state, records) in zip(starts, passed, strict=False):
-            bound = records[-1][0] if records else -inf
-            solver = QuasiNewton(start, e_step, self._m_step(e_step, K), state=state, bound=bound, **rule)
-            runs.append(SolverRun(solver, max_iter=settings.max_iter))
-            if records:
-                runs[-1].add(list(starmap(PassRecord, records)), seconds)
+        for start, (state, records, n) in zip(starts, passed, strict=False):
+            solver = QuasiNewton(start, e_step, self._m_step(e_step, K), state=state, is_begun=n > 0, **rule)
+            runs.append(SolverRun(solver, max_iter=settings.max_iter, records=records))
+            if n > 0:
+                runs[-1].note(n, seconds)
         return runs
 
     def _begins_compiled(self, settings: SolverSettings) -> bool:
@@ -207,8 +204,8 @@ class Problem(NamedTuple):
         m_step, paused = self._m_step(e_step, begin.parameters.n_components, begin.repaired), begin.paused
         parameters, bounds = m_step.adopted(begin.parameters), tuple(bound / unit for bound in begin.bounds)
         if self._accelerates(settings) and (paused is None or paused.state is not None):
-            bound = -inf if paused is None else bounds[-1]
-            return accelerated(parameters, m_step=m_step, state=begin.state, bound=bound)
+            is_begun = paused is not None and len(paused.trace) > 0
+            return accelerated(parameters, m_step=m_step, state=begin.state, is_begun=is_begun)
         measured = None if paused is None else paused.statistics
         if measured is not None:
             bounds = (*bounds[:-1], measured.mean_log_evidence)  # without the rounding of the units

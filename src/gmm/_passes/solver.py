@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import inf, nan
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._public import publish
 from gmm._text.words import counted
+from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
 LOWERED = "the last update lowered the objective"  # in the reason of a run that ended there, and has not converged
-CATCH_UP = 20  # passes that a run may take to come up with a lead, each gaining what its second did
+ROOM = 32  # passes that the records of a run have room for at first: more than most runs make
 
 
 class PassRecord(NamedTuple):
@@ -37,13 +41,14 @@ class PassRecord(NamedTuple):
     remaining: float = inf
     accepted: bool = True
 
-    def times(self, unit: float) -> PassRecord:
-        """Return the record in other units."""
-        return PassRecord(self.lower_bound * unit, self.objective * unit, self.remaining * unit, self.accepted)
 
-    def raised(self, by: float) -> PassRecord:
-        """Return the record of likelihoods that are larger by a constant."""
-        return self._replace(lower_bound=self.lower_bound + by, objective=self.objective + by)
+def plain_records(bounds: ArrayLike, seconds: ArrayLike) -> Array:
+    """Return the records of passes of which the lower bounds and times are known, as in `Trace`."""
+    records = np.empty((np.size(bounds), 5))
+    records[:, 0] = records[:, 1] = bounds
+    records[:, 2:] = inf, True, 0
+    records[:, 4] = seconds
+    return records
 
 
 class Refinement(NamedTuple):
@@ -64,15 +69,15 @@ class Refinement(NamedTuple):
     passes: float
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Trace:
     """The passes of one solver run.
 
     Parameters
     ----------
-    passes : tuple of PassRecord
-    seconds : tuple of float
-        Time of each pass and of the update before it; their mean, where several passes were made in one compiled loop.
+    records : array of shape (n, 5)
+        Of each pass what `passes` say of it, and its time in seconds with that of the update before it; their mean,
+        where several passes were made in one compiled loop.
         Traces of different times are equal, and pickles leave times out, so that the same fit has the same bytes: what
         is unpickled, or a deep copy, has NaN. Files of `save` keep them.
     reason : str
@@ -84,26 +89,36 @@ class Trace:
     refinement : Refinement, optional
         The split–merge moves; None if there was no refinement, or the run did not converge.
 
-    The properties `lower_bounds`, `objective`, `remaining` and `accepted` are the columns of `passes`; `remaining` has
-    numbers where `passes` have none.
+    The properties `lower_bounds`, `objective`, `remaining`, `accepted` and `seconds` are the columns of `records`;
+    `remaining` has numbers where `passes` have none.
     """
 
-    passes: tuple[PassRecord, ...]
-    seconds: tuple[float, ...] = field(compare=False)
+    records: Array
     reason: str
     converged: bool
     start: int = 0
     refinement: Refinement | None = None
 
     @property
+    def passes(self) -> tuple[PassRecord, ...]:
+        """The numbers of each pass but its time."""
+        rows = self.records[:, :4].tolist()
+        return tuple(PassRecord(bound, objective, left, kept > 0) for bound, objective, left, kept in rows)
+
+    @property
+    def seconds(self) -> tuple[float, ...]:
+        """Time of each pass."""
+        return tuple(self.records[:, 4].tolist())
+
+    @property
     def lower_bounds(self) -> tuple[float, ...]:
         """Lower bound measured by each pass, before its update; a rejected pass repeats the last accepted value."""
-        return tuple(record.lower_bound for record in self.passes)
+        return tuple(self.records[:, 0].tolist())
 
     @property
     def objective(self) -> tuple[float, ...]:
         """Objective after each pass: with ridge and prior if the run is accelerated, else the lower bounds."""
-        return tuple(record.objective for record in self.passes)
+        return tuple(self.records[:, 1].tolist())
 
     @property
     def remaining(self) -> tuple[float, ...]:
@@ -115,18 +130,19 @@ class Trace:
         pass it is what the closing pass gained; infinite if a callback ended the fit there.
         """
         objective = self.objective
-        end = self.passes[-1].remaining if self.passes else inf
+        projected: list[float] = self.records[:, 2].tolist()
+        end = projected[-1] if projected else inf
         if end == inf and len(self) > 1 and objective[-1] > -inf:
             end = abs(objective[-1] - objective[(len(self) - 1) // 2])
         return tuple(
-            end + max(0.0, objective[-1] - record.objective) if record.remaining == inf else record.remaining
-            for record in self.passes
+            end + max(0.0, objective[-1] - reached) if left == inf else left
+            for left, reached in zip(projected, objective, strict=True)
         )
 
     @property
     def accepted(self) -> tuple[bool, ...]:
         """Whether each pass measured a mixture that was kept."""
-        return tuple(record.accepted for record in self.passes)
+        return tuple((self.records[:, 3] > 0).tolist())
 
     @property
     def ending(self) -> str:
@@ -136,17 +152,29 @@ class Trace:
 
     def raised(self, by: float) -> Trace:
         """Return the trace of likelihoods that are larger by a constant."""
-        return replace(self, passes=tuple(record.raised(by) for record in self.passes))
+        return replace(self, records=self.records + np.array([by, by, 0, 0, 0]))
 
     def with_earlier(self, before: Trace) -> Trace:
         """Return the trace with the passes of an earlier run before its own."""
-        passes, seconds = before.passes + self.passes, before.seconds + self.seconds
-        refinement = self.refinement or before.refinement
-        return replace(self, passes=passes, seconds=seconds, start=before.start, refinement=refinement)
+        records = np.concatenate([before.records, self.records])
+        return replace(self, records=records, start=before.start, refinement=self.refinement or before.refinement)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields, without the times."""
-        return vars(self) | {"seconds": (nan,) * len(self)}
+        records = self.records.copy()
+        records[:, 4] = nan
+        return vars(self) | {"records": records}
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether two runs made the same passes and ended alike."""
+        if not isinstance(other, Trace):
+            return NotImplemented
+        same = vars(self) | {"records": self.passes}
+        return same == vars(other) | {"records": other.passes}
+
+    def __hash__(self) -> int:
+        """Return that of the passes."""
+        return hash((self.passes, self.reason, self.start))
 
     def __repr__(self) -> str:
         """Show how the run ended, and why."""
@@ -154,7 +182,7 @@ class Trace:
 
     def __len__(self) -> int:
         """Return the number of passes."""
-        return len(self.passes)
+        return len(self.records)
 
 
 class GainBelow(NamedTuple):

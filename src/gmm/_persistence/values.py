@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._passes.solver import PassRecord, Refinement, Trace
+from gmm._passes.solver import Refinement, Trace, plain_records
 from gmm._passes.stepwise import Stream
 from gmm._persistence import Arrays, Header, item, positive
 from gmm._text.words import printable
@@ -256,18 +256,16 @@ def _trace_to_state(trace: Trace) -> tuple[Header, Arrays]:
     header: Header = {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
     if trace.refinement is not None:
         header["refinement"] = trace.refinement._asdict()
-    passes = np.array(trace.passes, dtype=np.float64).reshape(-1, 4)
-    return header, {"passes": passes, "seconds": np.array(trace.seconds, dtype=np.float64)}
+    return header, {"passes": trace.records[:, :4].copy(), "seconds": trace.records[:, 4].copy()}
 
 
 def _trace_from_state(header: Header, arrays: Arrays, prefix: str = "") -> Trace:
     if not prefix and "lower_bounds" in arrays:  # saved before passes recorded an objective
-        passes = tuple(PassRecord(bound, bound) for bound in _table(arrays, "lower_bounds", ()).tolist())
+        passes = plain_records(_table(arrays, "lower_bounds", ()), 0.0)[:, :4]
     else:
-        table = _table(arrays, f"{prefix}passes", (4,))
-        if not np.isin(table[:, 3], (0, 1)).all():
+        passes = _table(arrays, f"{prefix}passes", (4,))
+        if not np.isin(passes[:, 3], (0, 1)).all():
             raise ValueError(f"expected 0 or 1 in the last column of '{prefix}passes' (1 if a pass was accepted)")
-        passes = tuple(PassRecord(a, b, c, bool(accepted)) for a, b, c, accepted in table.tolist())
     seconds = arrays[f"{prefix}seconds"]
     if seconds.shape != (len(passes),) or (seconds < 0).any():
         raise ValueError(f"expected {len(passes)} non-negative times in '{prefix}seconds', got shape {seconds.shape}")
@@ -275,8 +273,7 @@ def _trace_from_state(header: Header, arrays: Arrays, prefix: str = "") -> Trace
     if start < 0:
         raise ValueError(f"expected a non-negative number in 'start', got {start}")
     return Trace(
-        passes,
-        tuple(seconds.tolist()),
+        np.column_stack([passes, seconds]),
         printable(item(header, "reason", str)),
         item(header, "converged", bool),
         start,

@@ -805,7 +805,7 @@ def _objective(model: FittedMixture, traces: list[Trace]) -> str:
     if isinstance(model, BayesianGaussianMixture):
         return "lower bound of the log evidence (nats)"
     what = "log-likelihood" if getattr(model, "prior", None) is None else "log-likelihood and prior"
-    difference = max(abs(record.objective - record.lower_bound) for trace in traces for record in trace.passes)
+    difference = max(np.abs(trace.records[:, 1] - trace.records[:, 0]).max() for trace in traces)
     if difference > _resolution(traces):
         return f"objective (nats per row):\n{what} minus the ridge penalty"
     return f"mean {what} (nats per row)"

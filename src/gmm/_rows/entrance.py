@@ -195,11 +195,10 @@ def as_source_to_fit(
         _check_gaps(source, names)
     check_enough_rows(source.n_used, n_components)
     survey = source.survey
-    reach = survey.reach(survey.centre)
-    largest = float(reach.max())
+    largest = survey.extent
     small, light = largest < _LARGEST_REACH, survey.weight * largest * largest < _LARGEST_SQUARES  # False for NaN
     if not (small and light):
-        column = int(np.argmax(reach))
+        column = int(np.argmax(survey.reach(survey.centre)))
         centre = float(np.nan_to_num(survey.centre[column], posinf=0, neginf=0))  # weights may have made it infinite
         value, row = _farthest(source, column, centre)
         if not small:

@@ -339,7 +339,8 @@ def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) ->
     """Return the rows that are chosen, with these weights."""
     resident = rows.resident
     if resident is not None:
-        return resident.with_changes(rows=resident.rows[there], sample_weight=weight)
+        chosen = resident.rows[there]
+        return resident.with_changes(rows=chosen, n_rows=len(chosen), sample_weight=weight)
     return FactorySource(
         lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), row_weights=weight
     )

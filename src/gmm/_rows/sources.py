@@ -336,6 +336,8 @@ class Source(ABC):
 class ArraySource(Source):
     """Rows (n, d) in memory, in any order, float32 or float64, with weights (n,), classes and feature names (d,)."""
 
+    n_rows: int = 0
+    n_features: int = 0
     dtype: np.dtype[Any] = forwarded("rows.dtype", "Type of the rows.")
 
     def __init__(
@@ -346,16 +348,12 @@ class ArraySource(Source):
         feature_names: NDArray[np.object_] | None = None,
     ) -> None:
         self.rows, self.sample_weight, self.known, self.feature_names = rows, sample_weight, known, feature_names
+        self.n_rows, self.n_features = rows.shape
 
-    @property
-    def n_rows(self) -> int:
-        """Number of rows, n."""
-        return len(self.rows)
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return int(self.rows.shape[1])
+    @cached_property
+    def survey(self) -> Survey:
+        """Survey of all rows, made once."""
+        return Survey([(0, self.rows, self.sample_weight)], self.n_features)
 
     @property
     def resident(self) -> ArraySource:  # type: ignore[override]
@@ -368,7 +366,7 @@ class ArraySource(Source):
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices."""
-        return self.rows[indices]
+        return self.rows.take(indices, axis=0)  # several times faster than an index
 
     def mean_of(self, values: Array) -> float:
         """Return the weighted mean of values of the rows, (n,)."""

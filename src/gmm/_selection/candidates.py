@@ -128,34 +128,37 @@ class Starts:
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> Start:
         """Return one start of a cell by itself, another one for each `number`."""
         K = settings.n_components
-        settings, (sample, rng) = settings._replace(n_threads=n_threads), self._drawn(K, number)
+        settings, sample = settings._replace(n_threads=n_threads), self._sample(K, number)
         if settings.objective.tails:
             on_sample = settings.problem(self._portfolios[0].sample)
+            rng = self._rng(K, number)
             begun = start_of_heavy_tails(on_sample, K, lambda rows: self._start(rows, settings, rng), rng)
             if begun is not None:
                 return begun
-            _, rng = self._drawn(K, number)
         if self._several:
             problem = settings.start_problem(sample)
             free = stored_as(problem.objective.model.moments)
             partitions = self._partitions(K, number, free, schedule_for(problem, K))
             return self._in_places(partitions.winner(problem, Judge.LIKELIHOOD))
-        return self._in_places(self._start(sample, settings, rng))
+        return self._in_places(self._start(sample, settings, self._rng(K, number)))
 
-    def _drawn(self, n_components: int, number: int) -> tuple[ArraySource, np.random.Generator]:
-        """Return the rows of a fresh start, and what draws it."""
+    def _sample(self, n_components: int, number: int) -> ArraySource:
+        """Return the rows of a fresh start."""
         portfolios = self._enough(n_components)
-        rng = np.random.default_rng([self._seeds[0], n_components, number])
-        return portfolios[number % len(portfolios)].sample, rng
+        return portfolios[number % len(portfolios)].sample
+
+    def _rng(self, n_components: int, number: int) -> np.random.Generator:
+        """Return what draws a fresh start."""
+        return np.random.default_rng([self._seeds[0], n_components, number])
 
     def _partitions_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> RaceRows:
-        sample, rng = self._drawn(n_components, number)
+        sample, rng = self._sample(n_components, number), self._rng(n_components, number)
         return RaceRows(sample, free.moments, n_components, schedule, rng)
 
     def halfway(self, statistics: SufficientStatistics, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return the mean of a solution's statistics and of those of a random partition."""
         K = len(statistics.counts)
-        other = self._portfolios[0].by_rows(K, statistics.layout, self._drawn(K, number)[1], n_threads)
+        other = self._portfolios[0].by_rows(K, statistics.layout, self._rng(K, number), n_threads)
         return other + statistics.scaled(other.weight / statistics.weight)
 
 

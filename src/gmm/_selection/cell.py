@@ -24,20 +24,21 @@ from gmm._exceptions import warn
 from gmm._fitting.degenerate import Judge, degenerate_under, fewest_rows
 from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
 from gmm._fitting.split_merge import split_merged
-from gmm._fitting.starts import RECENT, FitSettings, Start, first_runs, foreseen_gain, is_hopeless
+from gmm._fitting.starts import FitSettings, Start, first_runs
 from gmm._lazy import cached_property
 from gmm._log import LOGGER
+from gmm._loop import Outlook, foreseen_gain
 from gmm._passes.e_step import ComponentDiagnostics, EStep, result_of, submitted
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, e_step_over
-from gmm._passes.solver import Iteration, PassRecord, SolverResult
+from gmm._passes.solver import Iteration, SolverResult
 from gmm._persistence import item
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
 from gmm._selection.candidates import Starts
 from gmm._selection.request import CRITERION_ACCURACY, Key, Request
 from gmm._values.covariance import covariance_model
-from gmm._values.layouts import Layout, SingularMatrixError
+from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.statistics import SufficientStatistics
 
@@ -102,17 +103,17 @@ class BestScore(NamedTuple):
     score: float
     weight: float
 
-    def reason_to_leave(self, passes: Sequence[PassRecord], n_parameters: int) -> str | None:
-        """Return the status of a run that will not end near the best; None if it may.
+    def reason_to_leave(self, records: Array, n_parameters: int) -> str | None:
+        """Return the status of a run with these records that will not end near the best; None if it may.
 
         A mixture without prior is assumed: the bounds of its passes are log-likelihoods.
         """
-        recent = passes[-RECENT:]
-        gain = foreseen_gain([record.lower_bound for record in recent])
+        gain = foreseen_gain(records, len(records))
         if not isfinite(gain):
             return None
-        gain = min(gain, _GAIN_SAFETY_OF_SCORES * recent[-1].remaining)
-        reached = self.weight * (recent[-1].lower_bound + gain)
+        bound, _, remaining, *_ = records[-1].tolist()
+        gain = min(gain, _GAIN_SAFETY_OF_SCORES * remaining)
+        reached = self.weight * (bound + gain)
         behind = least(self.criterion, reached, n_parameters, self.weight) - self.score
         if not CRITERION[self.criterion].of_interest < behind < inf:
             return None
@@ -276,6 +277,11 @@ class Clock:
         self._end = None if seconds is None else time.perf_counter() + seconds
         self.has_solution = False
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a time limit."""
+        return self._end is not None
+
     def half(self) -> Clock:
         """Return a clock of half the time that is left."""
         return Clock(None if self._end is None else max(self._end - time.perf_counter(), 0.0) / 2)
@@ -434,7 +440,7 @@ class Cell:
     """
 
     def __init__(self, key: Key, request: Request, pool: TaskPool, file: SearchCheckpoint | None) -> None:
-        self.key, self.rows, self.is_up = key, pool.rows, pool.clock.is_up
+        self.key, self.rows, self.is_up, self.is_timed = key, pool.rows, pool.clock.is_up, pool.clock.is_limited
         self._request, self._callback, self._file, self._n_asked = request, pool.watch, file, 0
         self.outcome: Solution | Exception | None = None
         self.solution: Solution | None = None
@@ -588,7 +594,7 @@ class Cell:
             self.settings,
             solution.result,
             e_step,
-            callback=lambda iteration: bool(self._callback and self._callback(iteration)),
+            callback=self._callback,
             stop_requested=self.is_up,
             sample=None if rows.whole else rows.sample.resident,
         )
@@ -655,23 +661,32 @@ class Cell:
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
         """Return the end of a run, early if a component is degenerate or the best far off; None if below `target`."""
-        accuracy = CRITERION_ACCURACY / self.rows.all_rows.survey.weight
+        weight = self.rows.all_rows.survey.weight
         # A prior is no part of the criteria.
         best = None if self.best is None or self.settings.objective.prior else self.best
+        # A component is about to lose its rows; other degenerate components show in the end.
+        fewest, checked = 2 * self._fewest_rows / weight, _CHECKED
+        if best is not None or self.is_timed:
+            fewest, checked = inf, 0
+        outlook = Outlook(
+            target=target + CRITERION_ACCURACY / weight,
+            safety=_GAIN_SAFETY,
+            period=_PASSES_AT_ONCE,
+            since=run.n_passes,
+            fewest=fewest,
+            checked=checked,
+        )
         while not run.ended and not self.is_up():
-            bounds = [record.lower_bound for record in run.passes[-RECENT:]]
-            remaining = _GAIN_SAFETY * run.passes[-1].remaining if run.passes else inf
-            if is_hopeless(bounds, target + accuracy, remaining=remaining):
+            if run.is_hopeless(outlook):
                 return None
-            reason = best and best.reason_to_leave(run.passes, run.parameters.n_parameters)
+            reason = best and best.reason_to_leave(run.records, run.parameters.n_parameters)
             if reason:
                 return self._judged(run, reason) if run.lower_bound > target else None
-            # A component is about to lose its rows; other degenerate components show in the end.
-            if len(run.passes) >= _CHECKED and self._lacks_rows(run, 2):
+            if run.n_passes >= _CHECKED and self._lacks_rows(run, 2):
                 judged = self._judged(run, _DEGENERATE)
                 if judged.is_degenerate:
                     return judged
-            run.go(_PASSES_AT_ONCE)
+            run.go(outlook=outlook)
         return self._judged(run) if run.lower_bound > target else None
 
     def _judged(self, run: SolverRun, reason: str = _OUT_OF_TIME) -> Solution:

@@ -29,7 +29,7 @@ from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pai
 from gmm._fitting.sampling import common_seed, sample_indices
 from gmm._fitting.starts import FitSettings
 from gmm._passes.problem import Beginning
-from gmm._passes.solver import Iteration, PassRecord, SolverResult
+from gmm._passes.solver import Iteration, SolverResult
 from gmm._persistence import Writable
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.ahead import together
@@ -228,7 +228,7 @@ class _FullCell:
                 self._left = pause
                 return pause
         pause, self._left, self._reason_to_leave = self._left or pause, None, None
-        passes = [] if pause is None else list(pause.trace.passes)
+        records: list[list[float]] = [] if pause is None else pause.trace.records.tolist()
 
         def note(result: SolverResult) -> None:
             self.set_score(result, objective)
@@ -236,10 +236,10 @@ class _FullCell:
 
         def watch(iteration: Iteration) -> bool:
             """Tell of a pass; return whether it is the last."""
-            before = passes[-1].remaining if passes else inf
-            passes.append(PassRecord(iteration.lower_bound, nan, iteration.remaining, iteration.accepted))
+            before = records[-1][2] if records else inf
+            records.append([iteration.lower_bound, nan, iteration.remaining, iteration.accepted, iteration.seconds])
             best = None if objective.prior else self.best
-            reason = None if best is None else best.reason_to_leave(passes, iteration.parameters.n_parameters)
+            reason = best and best.reason_to_leave(np.array(records), iteration.parameters.n_parameters)
             most = 0 if reason else settings.solver.max_iter - iteration.n_iter
             left = remaining_passes(iteration.remaining, before, settings.solver.tolerance, most) if most else 0.0
             finish.report(self._number, iteration, iteration.seconds * left)

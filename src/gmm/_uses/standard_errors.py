@@ -322,7 +322,7 @@ def _check_rows(source: Source, n_parameters: int) -> None:
             f"expected rows whose weights add up to the number of parameters, {n_parameters}, at least and to "
             f"less than {_MOST_ROWS:g}, got {source.survey.weight:.6g}; a row of weight 2 counts as two rows"
         )
-    if not source.survey.reach(source.survey.centre).max() < _LARGEST_REACH:
+    if not source.survey.extent < _LARGEST_REACH:
         raise ValueError(
             f"expected rows within {_LARGEST_REACH:g} of their centre, so that squares add up: drop the rest"
         )

@@ -30,15 +30,22 @@ class Requirement(NamedTuple):
     ----------
     texts : tuple of str
         Descriptions of the alternatives.
-    holds : callable
-        Returns whether a value is allowed.
+    tests : tuple of callable
+        Each returns whether a value is one of the alternatives.
     names : collection of str
         Strings among the alternatives, of which a message suggests the nearest.
     """
 
     texts: tuple[str, ...]
-    holds: Callable[[Any], bool]
+    tests: tuple[Callable[[Any], bool], ...]
     names: tuple[str, ...] = ()
+
+    def holds(self, value: Any) -> bool:
+        """Return whether a value is allowed."""
+        for test in self.tests:  # noqa: SIM110  any() makes a generator for each value
+            if test(value):
+                return True
+        return False
 
     def __str__(self) -> str:
         """Return the alternatives as one phrase: "a, b or c"."""
@@ -47,8 +54,7 @@ class Requirement(NamedTuple):
 
     def __or__(self, other: Requirement) -> Requirement:
         """Return the requirement that at least one of the two holds."""
-        names = self.names + other.names
-        return Requirement(self.texts + other.texts, lambda value: other.holds(value) or self.holds(value), names)
+        return Requirement(self.texts + other.texts, self.tests + other.tests, self.names + other.names)
 
 
 def _an_int(least: int, most: float = math.inf) -> Requirement:
@@ -56,11 +62,11 @@ def _an_int(least: int, most: float = math.inf) -> Requirement:
         return is_whole(value) and least <= int(value) <= most
 
     closing = f"{int(most)}]" if most < math.inf else "inf)"
-    return Requirement((f"an int in the range [{least}, {closing}",), holds)
+    return Requirement((f"an int in the range [{least}, {closing}",), (holds,))
 
 
 def _a_float(interval: str) -> Requirement:
-    return Requirement((f"a float in the range {interval}",), lambda value: is_within(as_real(value), interval))
+    return Requirement((f"a float in the range {interval}",), (lambda value: is_within(as_real(value), interval),))
 
 
 def _is_array_like(value: Any) -> bool:
@@ -71,19 +77,19 @@ def _is_array_like(value: Any) -> bool:
 def _an_instance(cls: type) -> Requirement:
     place = "gmm" if cls.__module__.startswith("gmm.") else cls.__module__  # public names are the package's
     text = f"an instance of '{cls.__qualname__ if place == 'builtins' else f'{place}.{cls.__qualname__}'}'"
-    return Requirement((text,), lambda value: isinstance(value, cls))
+    return Requirement((text,), (lambda value: isinstance(value, cls),))
 
 
 def _a_str_among(names: Collection[str]) -> Requirement:
     text = f"a str among {{{', '.join(map(repr, names))}}}"
-    return Requirement((text,), lambda value: isinstance(value, str) and value in names, tuple(names))
+    return Requirement((text,), (lambda value: isinstance(value, str) and value in names,), tuple(names))
 
 
 _COVARIANCE = _a_str_among(COVARIANCE_CHOICES)
-_NONE = Requirement(("None",), lambda value: value is None)
+_NONE = Requirement(("None",), (lambda value: value is None,))
 _BOOLEAN = _an_instance(bool) | _an_instance(np.bool_)
-_CALLABLE = Requirement(("a callable",), callable)
-_ARRAY = Requirement(("an array-like",), _is_array_like)
+_CALLABLE = Requirement(("a callable",), (callable,))
+_ARRAY = Requirement(("an array-like",), (_is_array_like,))
 _FLOAT, _POSITIVE = _a_float("[0.0, inf)"), _a_float("(0.0, inf)")
 _SHARE, _PART = _a_float("(0.0, 1.0)"), _a_float("[0.0, 1.0)")
 _DEGREES, _RATIO = _a_float(f"[{LEAST_DEGREES:.1f}, {MOST_DEGREES:.1f}]"), _a_float("[1.0, inf]")
@@ -115,9 +121,7 @@ STARTS = "kmeans", "k-means++", "random", "random_from_data", "hierarchical"
 _STEPS_ARE_RECORDS = "print the fields of each step instead"
 OPTIONS: Mapping[str, Option] = {
     "n_components": Option(_an_int(1)),
-    "covariance_type": Option(
-        _COVARIANCE._replace(holds=lambda value: _COVARIANCE.holds(value) or names_factors(value))
-    ),
+    "covariance_type": Option(_COVARIANCE._replace(tests=(*_COVARIANCE.tests, names_factors))),
     "n_factors": Option(_an_int(1, MOST_FACTORS) | _NONE),
     "tol": Option(_FLOAT, ("classes",)),
     "reg_covar": Option(_FLOAT, ("lasting", "classes")),
@@ -127,7 +131,7 @@ OPTIONS: Mapping[str, Option] = {
     "means_init": Option(_ARRAY | _NONE, ("single", "components", "columns")),
     "precisions_init": Option(_ARRAY | _NONE, ("single", "components", "columns", "whole")),
     "fixed": Option(
-        Requirement(("a mapping of names to masks",), lambda value: isinstance(value, Mapping)) | _NONE,
+        Requirement(("a mapping of names to masks",), (lambda value: isinstance(value, Mapping),)) | _NONE,
         ("single", "components", "whole"),
     ),
     "init_params": Option(_a_str_among(STARTS) | _CALLABLE | _ARRAY),
@@ -178,15 +182,17 @@ def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> 
     InvalidParameterError
         For the first invalid parameter, in order of names.
     """
-    for parameter, value in estimator.get_params(deep=False).items():
-        if parameter not in only or value is getattr(type(estimator), parameter, estimator):
-            continue  # the default of a field
-        values = OPTIONS[parameter].values
-        if not values.holds(value):
-            raise raisable(InvalidParameterError)(
-                f"The {parameter!r} parameter of {name_of(estimator)} must be {values}. Got {value!r} instead"
-                f"{suggestion(value, values.names) or '.'}"
-            )
+    kind, wrong = type(estimator), list[str]()
+    for parameter, value in vars(estimator).items():
+        if value is not getattr(kind, parameter, estimator) and parameter in only:  # not the default of a field
+            wrong += [] if OPTIONS[parameter].values.holds(value) else [parameter]
+    if wrong:
+        parameter = min(wrong)
+        value, values = vars(estimator)[parameter], OPTIONS[parameter].values
+        raise raisable(InvalidParameterError)(
+            f"The {parameter!r} parameter of {name_of(estimator)} must be {values}. Got {value!r} instead"
+            f"{suggestion(value, values.names) or '.'}"
+        )
 
 
 def check_labels_of_columns(estimator: object, names: NDArray[np.object_] | None) -> None:
@@ -197,6 +203,8 @@ def check_labels_of_columns(estimator: object, names: NDArray[np.object_] | None
     ValueError
         As `check_same_columns`.
     """
+    if names is None:
+        return
     prior = getattr(estimator, "prior", None)
     for owner, parameters in ((estimator, options_with("columns")), (prior, ("mean", "scale"))):
         for parameter in parameters:

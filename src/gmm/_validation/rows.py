@@ -63,7 +63,8 @@ def as_array(values: object, name: str) -> NDArray[Any]:
     ValueError
         If entries are masked or rows differ in length.
     """
-    _refuse_containers(values, name)
+    if type(values) is not np.ndarray:
+        _refuse_containers(values, name)
     if isinstance(values, np.ma.MaskedArray):
         masked = np.ma.getmaskarray(values)
         if masked.dtype.names is None and (index := first_index(masked)) is not None:
@@ -375,7 +376,7 @@ def check_rows(
         If X holds complex numbers, text or masked values, or its shape or feature names do not match the fit.
     """
     name = name_of(estimator)
-    table = as_table(X)
+    table = None if type(X) is np.ndarray else as_table(X)
     names = None if table is None else table.feature_names()
     if n_features is not None:
         check_names(names, feature_names, name)

@@ -24,6 +24,7 @@ from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 ShareOut = Callable[[Callable[[int, int], None], int, float], None]
 
 _EPS = float(np.finfo(np.float64).eps)
+_LATEST = 4  # families that are kept: of a race and of the fit, but not of many blocks of rows with their own weights
 
 
 def in_turn(task: Callable[[int, int], None], n: int, work: float) -> None:
@@ -88,6 +89,8 @@ class Objective:
 
     def stored_for(self, model: CovarianceModel) -> Objective:
         """Return the objective for a model that stores the same covariances in another layout."""
+        if model is self.model and self.anchor is None:
+            return self
         return replace(self, model=model, prior=self.prior.stored_for(model), anchor=None)
 
     def family(self, shape: tuple[int, ...], weight: float = 1.0, classes: KnownClasses = ALL_UNKNOWN) -> MixtureFamily:
@@ -112,7 +115,8 @@ class Objective:
                 tails=self.tails.numbers(K),
                 free_tails=self.tails.free,
             )
-            self._latest.clear()  # of blocks of rows, each has its own weight
+            if len(self._latest) == _LATEST:
+                self._latest.clear()
             self._latest[key] = family
         return family
 

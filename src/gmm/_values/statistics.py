@@ -141,14 +141,9 @@ class SufficientStatistics:
 
     def reordered(self, order: NDArray[np.intp]) -> SufficientStatistics:
         """Return the components in another `order`, (K,)."""
-        return replace(
-            self,
-            origins=self.origins[order],
-            counts=self.counts[order],
-            precision=self.precisions[:, order],
-            first=self.first[order],
-            second=self.second if self.layout.pooled else self.second[order],
-        )
+        second = self.second if self.layout.pooled else self.second[order]
+        moments = self.layout, self.origins[order], self.counts[order], self.first[order], second
+        return SufficientStatistics(*moments, self.log_evidence, self.weight, self.precisions[:, order])
 
     def reduced(self, layout: Layout) -> SufficientStatistics:
         """Convert the second moments to another `layout`: full ones to any, diagonal ones to spherical.
@@ -186,19 +181,22 @@ class SufficientStatistics:
         With an `offset`, (d,), the two means are 2·`offset` apart instead, and the zeroth, first and second moments of
         the two together stay the same.
         """
-        two, order, shares = [component, into], np.arange(len(self.counts)), np.ones(len(self.counts))
-        order[into], shares[two] = component, 0.5
-        of_each = self.reordered(order)
-        counts, first, second = of_each.counts * shares, of_each.first * shares[:, None], of_each.second
-        if not self.layout.pooled:
-            second = second * shares.reshape((-1,) + (1,) * (second.ndim - 1))
+        order = np.arange(len(self.counts))
+        order[into] = component
+        halves = self.reordered(order)  # whose arrays are new, but for second moments that are pooled
+        own = [halves.counts, halves.first, np.asarray(halves.precision).T] + [halves.second] * (not self.layout.pooled)
+        for k in (component, into):
+            for moments in own:
+                moments[k] *= 0.5
         if offset is not None:
-            first[two] += np.outer([-counts[into], counts[into]], offset)
+            step = halves.counts[into] * offset
+            halves.first[component] -= step
+            halves.first[into] += step
             if not self.layout.pooled:
                 slope = self.layout.outer(self.first[component][None], offset[None])[0]
-                second[two] += np.array([-slope, slope])
-        precision = of_each.precisions * shares
-        return replace(of_each, counts=counts, precision=precision, first=first, second=second)
+                halves.second[component] -= slope
+                halves.second[into] += slope
+        return halves
 
 
 publish("gmm.em", [SufficientStatistics])
