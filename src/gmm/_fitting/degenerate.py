@@ -30,7 +30,7 @@ _CAUSES = (  # from 1 on, as `_kernel/degenerate.pxd` has them
     "less spread than the rounding of values leaves in {}: rows that repeat, or few of them",
 )
 _NAMED = 3  # columns at most
-_RIDGES = 2  # of which one is in every covariance: a component has no more variance than the ridge
+_RIDGES = 2  # of which one is in every covariance, as the kernel has it
 
 
 class Judge(IntEnum):

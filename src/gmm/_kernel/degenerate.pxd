@@ -268,11 +268,11 @@ cdef inline void total_spread(const Case* case) noexcept nogil:
     cdef Py_ssize_t K = case.K, d = case.d, i, j, k
     cdef double* away = case.room
     cdef double* row
-    cdef double mean, most
+    cdef double whole = -rest_of(weights, K, 0), mean, most
     for j in range(d):
         mean = most = 0
         for k in range(K):
-            mean -= weights[k] * means[k * d + j] / rest_of(weights, K, 0)
+            mean += weights[k] / whole * means[k * d + j]
             most = max(most, fabs(means[k * d + j]))
         for k in range(K):
             away[k * d + j] = means[k * d + j] - mean
