@@ -72,14 +72,14 @@ def a_mixture(model, ridge, n, rng):
 def test_causes_are_those_of_the_twin(name):
     rng, told = np.random.default_rng(0), set()
     model = factor_model("factor", 1, False) if name == "few factors" else covariance_model(name)
-    for _ in range(100):
-        n, ridge = int(rng.choice([8, 40, 200])), float(rng.choice([1e-9, 1e-6, 1e-2]))
+    for _ in range(150):
+        n, ridge = int(rng.choice([4, 8, 40, 200])), float(rng.choice([1e-9, 1e-6, 1e-2]))
         try:
             parameters, statistics = a_mixture(model, ridge, n, rng)
         except SingularMatrixError:
             continue
         K, d = parameters.means.shape
-        steps = rng.choice([0.0, 0.0, 0.1, 1.0], d)
+        steps = rng.choice([0.0, 0.0, 1.0, 10.0], d)
         free = model.layout.dense(parameters.covariances, K, d)
         statistics = statistics if rng.random() < 0.5 else None
         if statistics and name in ("EVI", "EVE", "EVV"):
@@ -89,7 +89,7 @@ def test_causes_are_those_of_the_twin(name):
             got = degenerate.causes_of(parameters, Resolution(float(n), steps, ridge), statistics, judge).tolist()
             assert got == reference.degenerate_causes(parameters, n, steps, ridge, judge.name, free)
             told |= set(got)
-    assert told == {0, 2 if model.common else 1, 5, 6} | ({3} if model.common_axes else set())
+    assert told | {1} == {0, 1, 5, 6} | ({2} if model.common else set()) | ({3} if model.common_axes else set())
 
 
 OF_ONE_COVARIANCE = ("EII", "EEI", "EEE")

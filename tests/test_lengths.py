@@ -124,6 +124,21 @@ def begin(ascent, **changed):
     return ascent
 
 
+def verdict(layout=FULL, variances=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
+    estimate = {
+        "weights": np.full(K, 1 / K),
+        "means": np.arange(6.0).reshape(K, D),
+        "covariances": whiteners(FULL),
+        "whiteners": whiteners(FULL),
+        "log_determinants": np.zeros(K),
+        "tails": np.zeros((2, K)),
+    } | changed
+    rules = layout, D, 4.5, 6.0, False, False, False, False
+    found = _candidates.Verdict(rules, float(N), variances, 1e-6, 1).causes(tuple(estimate.values()), noise, of_pass)
+    _candidates.total_variances(layout, tuple(estimate.values()), noise)
+    return found
+
+
 OF_LOOP = {"single": False, "form": -1, "allowed": lambda n_components: None}
 OF_LOOP |= {"pass_limit": np.inf, "call_limit": np.inf}
 
@@ -479,6 +494,17 @@ OF_AN_ASCENT = [
     *cases("secants", lambda v: restored(1, v), [-1, 6, 10**6]),
     *cases("room", lambda v: restored(room=v), [np.ones(3), np.ones(0)]),
 ]
+OF_A_VERDICT = [
+    *cases("layout", lambda v: verdict(v), [4, 99, DIAGONAL]),
+    *cases("variances", lambda v: verdict(variances=v), flat(D)),
+    *cases("noise", lambda v: verdict(noise=v), optional(flat(D))),
+    *cases("weights", lambda v: verdict(weights=v), flat(K)),
+    *cases("means", lambda v: verdict(means=v), tables(K, D)),
+    *cases("covariances", lambda v: verdict(covariances=v), flat(SIZES[FULL])),
+    *cases("whiteners", lambda v: verdict(whiteners=v), flat(SIZES[FULL])),
+    *cases("log_determinants", lambda v: verdict(log_determinants=v), flat(K)),
+    *cases("tails", lambda v: verdict(tails=v), tables(2, K)),
+]
 ALL = [
     *OF_A_PASS,
     *OF_A_WALK,
@@ -489,6 +515,7 @@ ALL = [
     *OF_AN_UPDATE,
     *OF_MATRICES,
     *OF_AN_ASCENT,
+    *OF_A_VERDICT,
 ]
 
 

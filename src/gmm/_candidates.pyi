@@ -54,7 +54,7 @@ class Candidate:
 class Verdict:
     def __new__(cls, rules: _Rules, weight: float, variances: _Array, ridge: float, judge: int) -> Self: ...
     def causes(
-        self, estimate: _Estimate, noise: _Array | None = None, free: _Array | None = None
+        self, estimate: _Estimate, noise: _Array | None = None, of_pass: SufficientStatistics | None = None
     ) -> NDArray[np.uint8]: ...
 
 @disjoint_base

@@ -8,7 +8,7 @@ from libc.math cimport INFINITY, fabs, log, sqrt
 from libc.string cimport memcpy
 
 from gmm._em cimport CandidateRows, Scratch
-from gmm._kernel.arrays cimport estimate_arrays, moments_arrays
+from gmm._kernel.arrays cimport copy_statistics, estimate_arrays, moments_arrays
 from gmm._kernel.candidate cimport (
     BeginRoom,
     ViewMetric,
@@ -28,7 +28,7 @@ from gmm._kernel.candidate cimport (
     whiteners_to_rows,
 )
 from gmm._kernel.degenerate cimport (
-    Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, total_spread,
+    RIDGES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, total_spread,
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Family
@@ -392,7 +392,6 @@ cdef class Verdict:
     variances : array of shape (d,)
         Up to which a variance is that of rounding and of the ridge.
     ridge : float
-        The same of the ridge alone.
     judge : int
         A `Judge`.
     """
@@ -406,19 +405,29 @@ cdef class Verdict:
          case.scales_shapes) = rules
         expect("variances", variances.shape[0], case.d)
         self.variances, case.variances = variances, &variances[0]
-        case.weight, case.ridge, case.judge = weight, ridge, judge
+        case.weight, case.ridge, case.judge = weight, RIDGES * ridge, judge
 
-    def causes(self, estimate, const double[::1] noise=None, const double[::1] free=None):
+    def causes(self, estimate, const double[::1] noise=None, of_pass=None):
         """Return the first `Cause` by which each component of a mixture is degenerate, (K,); 0 for the others.
 
-        The mixture is as `Update` returns it, `noise` has the variances of its uniform noise, (d,), and `free` the
-        whiteners, flat, of covariances before they were scaled to one volume.
+        The mixture is as `Update` returns it, and `noise` has the variances of its uniform noise, (d,). Of components
+        that were scaled to one volume, the `SufficientStatistics` of a pass tell the covariances before.
         """
         cdef Case case = self.case
+        cdef Family family
+        cdef Estimate free
+        cdef Moments moments
+        cdef double[::1] room
         set_mixture(&case, estimate, noise)
-        if free is not None:
-            expect("free", free.shape[0], total_size(case.layout, case.K, case.d))
-            case.free = &free[0]
+        if of_pass is not None:
+            family = simpler_family(case.layout, case.K, case.d)
+            family.ridge = case.ridge / RIDGES
+            n = moments_size(case.layout, case.K, case.d)
+            room = np.empty(n + estimate_size(case.layout, case.K, case.d))
+            copy_statistics(of_pass, &family, room, &moments)
+            free = estimate_in(&room[n], case.layout, case.K, case.d)
+            if most_likely(&moments, &family, 0, NULL, NULL, &free) < 0:
+                case.free = free.whiteners
         return self.judged(&case)
 
     cdef bint rejects(self, const Family* family, const Estimate* mixture) except -1:
@@ -433,8 +442,9 @@ cdef class Verdict:
     cdef judged(self, Case* case):
         cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
         cdef unsigned char[::1] causes = np.empty(case.K, np.uint8)
+        lay_out_case(case, &room[0])
         with nogil:
-            find_causes(case, &room[0], &causes[0])
+            find_causes(case, &causes[0])
         return causes.base
 
 

@@ -15,7 +15,7 @@ from gmm._candidates import Verdict
 from gmm._rows.sources import Source
 from gmm._text.words import printable
 from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import MixturePosterior
@@ -30,7 +30,7 @@ _CAUSES = (  # from 1 on, as `_kernel/degenerate.pxd` has them
     "less spread than the rounding of values leaves in {}: rows that repeat, or few of them",
 )
 _NAMED = 3  # columns at most
-_RIDGES = 2  # of which one is in every covariance: a component has no more variance than the ridge
+_RIDGES = 2  # of which one is in every covariance, as the kernel has it
 
 
 class Judge(IntEnum):
@@ -63,7 +63,7 @@ class Resolution(NamedTuple):
 
     def verdict(self, model: CovarianceModel, judge: Judge) -> Verdict:
         """Return what tells of mixtures of a model, compiled."""
-        return Verdict(_of_model(model, len(self.steps)), self.weight, self.variances, _RIDGES * self.ridge, judge)
+        return Verdict(_of_model(model, len(self.steps)), self.weight, self.variances, self.ridge, judge)
 
 
 def degenerate_components(
@@ -140,8 +140,8 @@ def causes_of(
     """Return the first cause by which each component is degenerate, (K,); 0 for none."""
     if isinstance(parameters, MixturePosterior):
         return np.zeros(parameters.n_components, np.uint8)
-    verdict, free = rows.verdict(parameters.model, judge), _free_whiteners(parameters, rows.ridge, statistics)
-    return verdict.causes(parameters.as_estimate(), _spread_of_noise(parameters), free)
+    free = statistics if rows.ridge > 0 and depends_on_moments(parameters.model) else None
+    return rows.verdict(parameters.model, judge).causes(parameters.as_estimate(), _spread_of_noise(parameters), free)
 
 
 @lru_cache
@@ -160,20 +160,6 @@ def fewest_rows(model: CovarianceModel, n_features: int) -> float:
 def depends_on_moments(model: CovarianceModel) -> bool:
     """Tell whether `statistics` say more of degenerate components than their mixture: of shapes at one volume."""
     return model.scales_shapes and model.stored_whole
-
-
-def _free_whiteners(
-    parameters: MixtureParameters, ridge: float, statistics: SufficientStatistics | None
-) -> Array | None:
-    """Return whiteners of covariances before they were scaled to one volume, flat; None of others, or to rounding."""
-    if statistics is None or not depends_on_moments(parameters.model) or ridge == 0:
-        return None
-    layout, counts = parameters.model.layout, np.maximum(statistics.counts, np.finfo(np.float64).tiny)
-    free = layout.with_ridge(layout.per_count(statistics.scatter, counts), ridge)
-    try:
-        return layout.whiten(free, parameters.n_features)[0].reshape(-1)
-    except SingularMatrixError:
-        return None
 
 
 def total_variances(parameters: MixtureParameters) -> Array:

@@ -10,6 +10,9 @@ from gmm._kernel.family cimport rest_of
 from gmm._kernel.layout cimport FULL, Layout, axis_stride, component_stride, is_dense, mirror, n_factors, n_matrices
 from gmm._kernel.whitener cimport half_square
 
+cdef enum:
+    RIDGES = 2                # of which one is in every covariance: a component has no more variance than the ridge
+
 cdef enum Judge:
     START, LIKELIHOOD, CRITERION, HELD_OUT
 
@@ -33,27 +36,21 @@ cdef struct Case:
     const double* noise         # (d,) variances of uniform noise; NULL: there is none
     bint explained              # far rows need no component: there is noise, or tails are heavy
     double* total               # covariance of the whole mixture, (d, d), or its variances, (d,), if not dense
-    double* ridges              # (d,)
     double* room                # scratch
 
 
 cdef inline Py_ssize_t case_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Doubles of scratch."""
-    return (K + 2) * d + (5 * d * d + axes_workspace_size(d) if is_dense(layout) else 0)
+    return (K + 1) * d + (5 * d * d + axes_workspace_size(d) if is_dense(layout) else 0)
 
 
 cdef inline void lay_out_case(Case* case, double* room) noexcept nogil:
-    cdef Py_ssize_t j
-    case.total, case.ridges = room, room + (case.d * case.d if is_dense(case.layout) else case.d)
-    case.room = case.ridges + case.d
-    for j in range(case.d):
-        case.ridges[j] = case.ridge
+    case.total, case.room = room, room + (case.d * case.d if is_dense(case.layout) else case.d)
 
 
-cdef inline void find_causes(Case* case, double* room, unsigned char* causes) noexcept nogil:
+cdef inline void find_causes(const Case* case, unsigned char* causes) noexcept nogil:
     cdef Cause of_spread = SOUND
     cdef Py_ssize_t k
-    lay_out_case(case, room)
     if case.K == 1 and case.noise == NULL:
         causes[0] = cause_of_all(case)
         return
@@ -187,9 +184,9 @@ cdef inline bint has_own_place(const Case* case, Py_ssize_t k) noexcept nogil:
 cdef inline Cause cause_in_spread(const Case* case, Py_ssize_t m) noexcept nogil:
     if is_dense(case.layout) and is_singular(case, m):
         return DEPENDENT
-    if is_narrow(case, m, case.ridges):
+    if is_narrow(case, m, &case.ridge, 0):
         return NO_SPREAD
-    return NARROW if is_narrow(case, m, case.variances) else SOUND
+    return NARROW if is_narrow(case, m, case.variances, 1) else SOUND
 
 
 cdef inline bint is_singular(const Case* case, Py_ssize_t m) noexcept nogil:
@@ -212,8 +209,8 @@ cdef inline double trace_of_product(
     return trace
 
 
-cdef inline bint is_narrow(const Case* case, Py_ssize_t m, const double* least) noexcept nogil:
-    """Return whether less variance than `least`, (d,), is in a direction where all rows have four times more.
+cdef inline bint is_narrow(const Case* case, Py_ssize_t m, const double* least, Py_ssize_t stride) noexcept nogil:
+    """Return whether less than the `least` variances is in a direction where all rows have four times more.
 
     Of factors and noise, stored without a d × d matrix, some direction is narrow where more columns than there are
     factors have hardly any noise.
@@ -228,15 +225,15 @@ cdef inline bint is_narrow(const Case* case, Py_ssize_t m, const double* least) 
     if not is_dense(case.layout):
         for j in range(d):
             square = whitener[j * axis_stride(case.layout)] ** 2
-            n += least[j] * square > 1 and case.total[j] * square > 4
+            n += least[j * stride] * square > 1 and case.total[j] * square > 4
         return n > n_factors(case.layout)
-    if trace_of_product(case, case.free, m, least, 1) < 1:
+    if trace_of_product(case, case.free, m, least, stride) < 1:
         return False
     for i in range(d):                             # where the component is white, its variance is 1 in every direction
         for j in range(i + 1):
             square = 0
             for r in range(j + 1):
-                square += whitener[i * d + r] * least[r] * whitener[j * d + r]
+                square += whitener[i * d + r] * least[r * stride] * whitener[j * d + r]
             axes[i * d + j] = axes[j * d + i] = clipped(square)
     if not principal_axes(axes, d, across, room):
         return False
@@ -271,11 +268,11 @@ cdef inline void total_spread(const Case* case) noexcept nogil:
     cdef Py_ssize_t K = case.K, d = case.d, i, j, k
     cdef double* away = case.room
     cdef double* row
-    cdef double mean, most
+    cdef double whole = -rest_of(weights, K, 0), mean, most
     for j in range(d):
         mean = most = 0
         for k in range(K):
-            mean -= weights[k] * means[k * d + j] / rest_of(weights, K, 0)
+            mean += weights[k] / whole * means[k * d + j]
             most = max(most, fabs(means[k * d + j]))
         for k in range(K):
             away[k * d + j] = means[k * d + j] - mean
