@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._candidates import CandidateView, Opening, Race, centred, make_positive, ward_merges
-from gmm._em import CandidateRows
+from gmm._em import CandidateRows, Outlook
 from gmm._fitting.degenerate import Judge, Resolution, degenerate_under
 from gmm._fitting.sampling import (
     Rng,
@@ -36,7 +36,6 @@ from gmm._fitting.sampling import (
 )
 from gmm._kernel.first_look import distinct_rows
 from gmm._lazy import cached_property
-from gmm._loop import Outlook
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, SolverSettings
