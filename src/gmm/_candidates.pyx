@@ -24,6 +24,7 @@ from gmm._kernel.candidate cimport (
     scaled_metric,
     simpler_family,
     simpler_layout,
+    squared_length,
     take_components,
     whiteners_to_rows,
 )
@@ -106,16 +107,20 @@ cdef class CandidateView:
         self.metric.layout, self.metric.whitener, self.metric.centre = layout, &whitener[0], &centre[0]
 
     @staticmethod
-    def scaled(rows, weight, Layout layout, const double[::1] whitener, centre, double single_limit):
+    def scaled(
+        const double[:, ::1] x, weight, Layout layout, const double[::1] whitener, centre, double single_limit,
+    ):
         """Return a view whose rows and whitener are these, multiplied by a number: the mean variance is then 1."""
-        cdef const double[:, ::1] x = rows
         cdef Py_ssize_t n = x.shape[0], d = x.shape[1], i, j
-        squares = np.einsum("ij,ij->i", rows, rows)
-        cdef double variance = (squares.mean() if weight is None else squares @ weight / weight.sum()) / d
-        cdef double scale = 1 / sqrt(variance) if variance > 0 else 1
+        cdef double variance, scale
         passed, of_view, origin, reach = np.empty((n, d)), np.empty(whitener.shape[0]), np.zeros(d), np.zeros(d)
         cdef double[:, ::1] y = passed
         cdef double[::1] farthest = reach, wide = of_view
+        squares = passed.reshape(-1)[:n]
+        for i in range(n):
+            (&y[0, 0])[i] = squared_length(&x[i, 0], d)
+        variance = (squares.mean() if weight is None else squares @ weight / weight.sum()) / d
+        scale = 1 / sqrt(variance) if variance > 0 else 1
         for i in range(n):
             for j in range(d):
                 y[i, j] = x[i, j] * scale
