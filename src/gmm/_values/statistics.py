@@ -141,9 +141,10 @@ class SufficientStatistics:
 
     def reordered(self, order: NDArray[np.intp]) -> SufficientStatistics:
         """Return the components in another `order`, (K,)."""
-        second = self.second if self.layout.pooled else self.second[order]
-        moments = self.layout, self.origins[order], self.counts[order], self.first[order], second
-        return SufficientStatistics(*moments, self.log_evidence, self.weight, self.precisions[:, order])
+        second = self.second if self.layout.pooled else self.second.take(order, axis=0)
+        moments = self.origins.take(order, axis=0), self.counts.take(order), self.first.take(order, axis=0), second
+        precision = self.precisions.take(order, axis=1)
+        return SufficientStatistics(self.layout, *moments, self.log_evidence, self.weight, precision)
 
     def reduced(self, layout: Layout) -> SufficientStatistics:
         """Convert the second moments to another `layout`: full ones to any, diagonal ones to spherical.
