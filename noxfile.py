@@ -162,7 +162,6 @@ def types(session: nox.Session) -> None:
         "gmm._em",
         "gmm._errors",
         "gmm._candidates",
-        "gmm._loop",
         "gmm._frozen",
         "gmm._kernel.mstep",
         "gmm._kernel.first_look",

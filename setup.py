@@ -86,7 +86,7 @@ def accepts(compiler, flag):
 
 
 check_compiler()
-NAMES = ("_em", "_errors", "_candidates", "_loop", "_frozen", "_kernel.mstep", "_kernel.first_look", "_kernel.tiles")
+NAMES = ("_em", "_errors", "_candidates", "_frozen", "_kernel.mstep", "_kernel.first_look", "_kernel.tiles")
 setup(
     long_description=description(),
     long_description_content_type="text/markdown",

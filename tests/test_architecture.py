@@ -49,7 +49,6 @@ ROOMS = {
     """,
     "_validation": "parameters | given | rows | _validation column_notes combinations scalars",
     "_candidates": "",
-    "_loop": "",
     "_frozen": "",
     "api": "",
     "_em": "",

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from inside import Candidate, CandidateView, _candidates, _em, _loop, first_look, layout_with_code, mstep
+from inside import Candidate, CandidateView, _candidates, _em, first_look, layout_with_code, mstep
 
 K, D, N = 3, 2, 40
 ROWS = np.random.default_rng(0).normal(size=(N, D))
@@ -144,7 +144,7 @@ OF_LOOP |= {"pass_limit": np.inf, "call_limit": np.inf}
 
 def a_loop(rows=ROWS, weight=None, layout=FULL, **changed):
     given = {"origin": np.zeros(D), "reach": np.full(D, 10.0)} | OF_LOOP | changed
-    return _loop.Loop(_em.RowTable(rows, weight), SimpleNamespace(code=layout), **given)
+    return _em.Loop(_em.RowTable(rows, weight), SimpleNamespace(code=layout), **given)
 
 
 UNTIL = {"at_most": 2, "repair_empty": False}
@@ -158,7 +158,7 @@ def an_ascent(layout=FULL):
 
 
 def ascend(*, ascent=None, layout=FULL, scatter=None, until=UNTIL, records=None, n=0, lead=-np.inf, **of_loop):
-    records, outlook = np.empty((6, 5)) if records is None else records, _loop.Outlook(lead=lead)
+    records, outlook = np.empty((6, 5)) if records is None else records, _em.Outlook(lead=lead)
     loop, ascent = a_loop(layout=layout, **of_loop), ascent or an_ascent(layout)
     return loop.run_quasi_newton(ascent, scatter, records, n, outlook=outlook, **until)
 
@@ -307,12 +307,12 @@ OF_A_CLIMB = [
     *cases("ascend, at_most", lambda v: ascend(until=UNTIL | {"at_most": v}), [0, -1]),
     *cases("ascend, records", lambda v: ascend(records=v), [*tables(6, 5)[2:], np.empty((0, 5))]),
     *cases("ascend, passes", lambda v: ascend(n=v), [-1, 6, 7]),
-    *cases("an outlook", lambda v: _loop.Outlook(**v), [{"period": 0}, {"since": -1}]),
-    *cases("foreseen gain", lambda v: _loop.foreseen_gain(np.empty((3, 5)), v), [-1, 4]),
+    *cases("an outlook", lambda v: _em.Outlook(**v), [{"period": 0}, {"since": -1}]),
+    *cases("foreseen gain", lambda v: _em.foreseen_gain(np.empty((3, 5)), v), [-1, 4]),
     *cases(
         "Ward's costs", lambda v: _candidates.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]
     ),
-    *cases("hopeless", lambda v: _loop.Outlook().is_hopeless(np.empty((3, 5)), v), [-1, 4]),
+    *cases("hopeless", lambda v: _em.Outlook().is_hopeless(np.empty((3, 5)), v), [-1, 4]),
     *cases("ascend, state", lambda v: ascend(ascent=v), [an_ascent(DIAGONAL), an_ascent(TIED)]),
     *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), optional(tables(K, 2)[:2])),
     *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
@@ -531,10 +531,10 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().walk(None, _em.RowTable(ROWS), 0, 1),
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: climb(family=None),
-        lambda: a_loop().run_quasi_newton(None, None, np.empty((2, 5)), 0, outlook=_loop.Outlook(), **UNTIL),
+        lambda: a_loop().run_quasi_newton(None, None, np.empty((2, 5)), 0, outlook=_em.Outlook(), **UNTIL),
         lambda: a_loop().run_quasi_newton(an_ascent(), None, np.empty((2, 5)), 0, outlook=None, **UNTIL),
         lambda: a_loop().first_runs([], None, None, tolerance=1e-3, confirm_stop=True, lead=0.0, **UNTIL),
-        lambda: _loop.Loop(None, layout_with_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
+        lambda: _em.Loop(None, layout_with_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
         lambda: a_plan().collect(None),

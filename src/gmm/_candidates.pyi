@@ -25,7 +25,6 @@ class CandidateView:
         layout: int,
         whitener: _Array,
         centre: _Array,
-        scale: float,
         single_limit: float,
     ) -> CandidateView: ...
 

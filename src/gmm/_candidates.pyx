@@ -24,6 +24,7 @@ from gmm._kernel.candidate cimport (
     scaled_metric,
     simpler_family,
     simpler_layout,
+    squared_length,
     take_components,
     whiteners_to_rows,
 )
@@ -105,19 +106,22 @@ cdef class CandidateView:
 
     @staticmethod
     def scaled(
-        const double[:, ::1] rows, weight, Layout layout, const double[::1] whitener, centre, double scale,
-        double single_limit,
+        const double[:, ::1] x, weight, Layout layout, const double[::1] whitener, centre, double single_limit,
     ):
-        """Return a view whose rows and whitener are these, multiplied by a positive number."""
-        cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
-        passed, of_view = np.empty((n, d)), np.empty(whitener.shape[0])
-        origin = np.zeros(d)
-        reach = np.zeros(d)
+        """Return a view whose rows and whitener are these, multiplied by a number: the mean variance is then 1."""
+        cdef Py_ssize_t n = x.shape[0], d = x.shape[1], i, j
+        cdef double variance, scale
+        passed, of_view, origin, reach = np.empty((n, d)), np.empty(whitener.shape[0]), np.zeros(d), np.zeros(d)
         cdef double[:, ::1] y = passed
         cdef double[::1] farthest = reach, wide = of_view
+        squares = passed.reshape(-1)[:n]
+        for i in range(n):
+            (&y[0, 0])[i] = squared_length(&x[i, 0], d)
+        variance = (squares.mean() if weight is None else squares @ weight / weight.sum()) / d
+        scale = 1 / sqrt(variance) if variance > 0 else 1
         for i in range(n):
             for j in range(d):
-                y[i, j] = rows[i, j] * scale
+                y[i, j] = x[i, j] * scale
                 farthest[j] = max(farthest[j], fabs(y[i, j]))
         for i in range(whitener.shape[0]):
             wide[i] = scale * whitener[i]
@@ -195,6 +199,13 @@ cdef class Opening:
         whiteners_to_rows(&view.metric, layout, now.whiteners, K, d, room.wide)
         points_to_rows(&view.metric, K, d, now.means)
         return 0
+
+
+cdef Py_ssize_t cheapest(const double[::1] losses) noexcept:
+    cdef Py_ssize_t best = 0, k
+    for k in range(1, losses.shape[0]):
+        best = k if losses[k] < losses[best] else best
+    return best
 
 
 cdef class Candidate:
@@ -311,7 +322,9 @@ cdef class Candidate:
         """
         cdef const Family* f = &self.family.family
         cdef const Estimate* now = &self.estimates[self.current]
-        cdef Py_ssize_t K = f.K, fewer = family.family.K
+        cdef Py_ssize_t K = f.K, fewer = family.family.K, last
+        cdef double share
+        cdef Candidate one
         if not 0 < fewer < K:
             raise ValueError(f"expected a family of fewer components than {K}, got {fewer}")
         expect("a row", rows.rows.shape[1], f.d)
@@ -321,14 +334,15 @@ cdef class Candidate:
                                     &responsibility[0, 0])
         self.measure_losses(rows, responsibility, shares, losses)
         for _ in range(K - fewer - 1):
-            shares[np.argmin(losses)] = 0
+            shares[cheapest(losses)] = 0
             self.measure_losses(rows, responsibility, shares, losses)
         candidates = []
-        for last in np.argsort(losses, kind="stable")[:min(n, fewer + 1)]:
+        for _ in range(min(n, fewer + 1)):
+            last = cheapest(losses)
+            share, shares[last], losses[last] = shares[last], 0, INFINITY
             one = Candidate(family, self.layout)
-            rest = np.array(shares)
-            rest[last] = 0
-            (<Candidate>one).take(scratch, rows, now, rest, K)
+            one.take(scratch, rows, now, shares, K)
+            shares[last] = share
             candidates.append(one)
         return candidates
 

@@ -1,10 +1,8 @@
-"""What `_candidates.pyx`, `_loop.pyx` and `_frozen.pyx` use of the pass."""
+"""What `_candidates.pyx` and `_frozen.pyx` use of the pass."""
 from gmm._kernel.layout cimport Layout
-from gmm._kernel.loop cimport LoopInputs, Outlook
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.plan cimport PassPlan
 from gmm._kernel.rows cimport Rows, data
-from gmm._kernel.state cimport State
 from gmm._kernel.workspace cimport Workspace
 
 
@@ -58,10 +56,4 @@ cdef class CandidateRows:
 # Writes what `rows` asks for of lanes first … last − 1.
 cdef void write_lanes(
     const PassPlan* plan, const Rows* rows, Py_ssize_t first, Py_ssize_t last, Workspace* workspace,
-) noexcept nogil
-
-# Here so that the pass is compiled once: walks all lanes, then `run_quasi_newton`.
-cdef Py_ssize_t walk_and_run_quasi_newton(
-    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, const Outlook* outlook,
-    Workspace* workspace, Moments* moments, State* state, double* records, Py_ssize_t n,
 ) noexcept nogil

@@ -49,7 +49,7 @@ from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
-from gmm._values.objective import Objective
+from gmm._values.objective import Objective, log_likelihood
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart, Prior
 from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
@@ -726,7 +726,10 @@ class GaussianMixture(FittedMixture):
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         restrictions = self._restrictions(source, model)
         noise, tails = noise_of(self, source), check_tails(self.tails, self.degrees_of_freedom)
-        return Objective(model, self.reg_covar, self._prior(source, model), noise, tails=tails, **restrictions)
+        prior = self._prior(source, model)
+        if not (prior or noise or tails or restrictions["fixed"]):
+            return log_likelihood(model, self.reg_covar, restrictions["max_ratio"])
+        return Objective(model, self.reg_covar, prior, noise, tails=tails, **restrictions)
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
         accelerated, K = self.acceleration is not None, int(self.n_components)

@@ -189,7 +189,7 @@ def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) 
         "converged_": trace.converged,
         "n_iter_": len(trace),
         "lower_bound_": lower_bound,
-        "lower_bounds_": [record.lower_bound for record in trace.passes],
+        "lower_bounds_": list(trace.lower_bounds),
     }
 
 

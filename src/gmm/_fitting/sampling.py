@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
 
 from gmm import _candidates
@@ -59,9 +61,24 @@ def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
     return indices if n_used == source.n_rows else np.flatnonzero(source.weights)[indices]
 
 
+class _KeptSequence(ISeedSequence):
+    """The sequence of a seed, which is computed once: that takes longer than the first draws of a small fit."""
+
+    def __init__(self, seed: int) -> None:
+        self._words = cache(np.random.SeedSequence(seed).generate_state)
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[Any]:
+        """Return what a generator begins with."""
+        return self._words(n_words, dtype)
+
+
+_sequence_of = lru_cache(_KeptSequence)  # as the seeds of starts repeat from fit to fit
+
+
 def generator(seed: int) -> np.random.Generator:
-    """Return a generator that begins at a seed."""
-    return np.random.default_rng(_sequence(seed))
+    """Return ``numpy.random.default_rng(seed)``."""
+    sequence: Any = _sequence_of(seed)  # of which stubs do not know that this takes one
+    return np.random.default_rng(sequence)
 
 
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
@@ -92,9 +109,6 @@ def common_seed(random_state: int | Rng | None) -> int:
     rng = check_random_state(random_state)
     draw = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
     return int(draw(2**31))
-
-
-_sequence = lru_cache(np.random.SeedSequence)  # as the seeds of starts repeat from fit to fit
 
 
 @lru_cache

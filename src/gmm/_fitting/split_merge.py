@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._em import Outlook
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._fitting.starts import FitSettings, sampled_by_class
-from gmm._loop import Outlook
 from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._passes.em import ANYWHERE
 from gmm._passes.problem import Beginning, Problem

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._candidates import CandidateView, Opening, Race, centred, make_positive, ward_merges
-from gmm._em import CandidateRows
+from gmm._em import CandidateRows, Outlook
 from gmm._fitting.degenerate import Judge, Resolution, degenerate_under
 from gmm._fitting.sampling import (
     Rng,
@@ -36,7 +36,6 @@ from gmm._fitting.sampling import (
 )
 from gmm._kernel.first_look import distinct_rows
 from gmm._lazy import cached_property
-from gmm._loop import Outlook
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, SolverSettings
@@ -397,7 +396,13 @@ class RaceRows:
         # Views take turns, and in each view random rows and seeds of k-means++: see `Race.begin`.
         self._uniforms = [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()]
         # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
-        self._views = [_scaled(view, part.survey.centre, limit) for view in views_of(part, moments)]
+        centre, views = part.survey.centre, views_of(part, moments)
+        self._views = [
+            CandidateView.scaled(
+                rows.rows, rows.sample_weight, layout.code, whitener.reshape(-1), centre, single_limit=limit
+            )
+            for rows, (layout, whitener) in views
+        ]
         where = sample.survey.centre, sample.survey.reach(sample.survey.centre)
         self._part = _rows(part, *where, moments, limit if schedule.single else 0.0)
         self._rows = _rows(sample, *where, moments, limit if schedule.single_throughout else 0.0)
@@ -430,15 +435,6 @@ def _share_out(e_step: EStep, problem: Problem, n_components: int, task: Task, n
     shape = problem.objective.model.moments.shape(n_components, problem.rows.n_features)
     work = float(n * n_rows) * (2 * math.prod(shape) + 20 * n_components)
     e_step.share_out(task, n, work, product=problem.family(n_components).work)
-
-
-def _scaled(view: View, centre: Array, single_limit: float) -> CandidateView:
-    """Return a view with a mean variance of 1."""
-    rows, (layout, whitener) = view.rows, view.metric
-    variance = rows.mean_of(np.einsum("ij,ij->i", rows.rows, rows.rows)) / rows.n_features
-    scale = 1 / math.sqrt(variance) if variance > 0 else 1.0
-    of_view = layout.code, whitener.reshape(-1), centre
-    return CandidateView.scaled(rows.rows, rows.sample_weight, *of_view, scale, single_limit)
 
 
 def _rows(rows: ArraySource, centre: Array, reach: Array, moments: Layout, single_limit: float) -> CandidateRows:

@@ -102,6 +102,20 @@ cdef inline Family simpler_family(Layout layout, Py_ssize_t K, Py_ssize_t d) noe
 
 # ------------------------------------------------------------------------------------------- k-means
 
+cdef inline double squared_length(const double* y, Py_ssize_t d) noexcept nogil:
+    """Return ‖y‖², in the order in which einsum of numpy adds up, so that starts stay what they were."""
+    cdef Py_ssize_t whole = d - d % 8, i, j
+    cdef double even = 0, odd = 0
+    for i in range(0, whole, 8):
+        for j in range(i + 6, i - 1, -2):
+            even += y[j] * y[j]
+            odd += y[j + 1] * y[j + 1]
+    for j in range(whole, d, 2):
+        even += y[j] * y[j]
+        odd += y[j + 1] * y[j + 1] if j + 1 < d else 0
+    return even + odd
+
+
 cdef inline double largest_reach(const double* reach, Py_ssize_t d) noexcept nogil:
     """Return the largest of d numbers, or 1 if none is positive."""
     cdef Py_ssize_t j

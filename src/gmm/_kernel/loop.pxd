@@ -121,6 +121,14 @@ cdef inline void walk_in_type(
         walk_lanes(plan, rows, x, first, last, workspace, <double*>workspace.tile, accumulate)
 
 
+cdef inline void walk_first(const PassPlan* plan, const LoopInputs* inputs, Workspace* workspace) noexcept nogil:
+    """Pass over the rows with the mixture that a plan was prepared for."""
+    workspace.n_nodes = 0
+    walk(plan, &inputs.rows, 0, n_lanes(plan, inputs.rows.n), workspace, True)
+    merge_siblings(workspace, plan.n_sums, True)
+    workspace.loaded = inputs.rows.n <= plan.block
+
+
 cdef inline bint walk_again(
     PassPlan* plan, const LoopInputs* inputs, double* room,
     const double* log_offset, const double* centres, const double* whiteners,
@@ -133,10 +141,7 @@ cdef inline bint walk_again(
             inputs.scatter != NULL, inputs.form, room)
     if plan.linear != linear or plan.single != single or plan.n_components != n_components:
         return False
-    workspace.n_nodes = 0
-    walk(plan, &inputs.rows, 0, n_lanes(plan, inputs.rows.n), workspace, True)
-    merge_siblings(workspace, plan.n_sums, True)
-    workspace.loaded = inputs.rows.n <= plan.block
+    walk_first(plan, inputs, workspace)
     return True
 
 

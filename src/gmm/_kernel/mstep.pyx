@@ -660,7 +660,7 @@ cdef class QuasiNewtonState:
         Returns
         -------
         lower_bound, objective, remaining : float
-            As `gmm._loop.Loop.run_quasi_newton` returns them.
+            As the records of `gmm._em.Loop.run_quasi_newton` have them.
         accepted : bool
         """
         cdef Moments moments

@@ -16,11 +16,11 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import _em, _loop
+from gmm import _em
 from gmm._blas import blas_alone, single_threaded_blas
+from gmm._em import Outlook
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._lazy import cached_property
-from gmm._loop import Outlook
 from gmm._passes.solver import GainBelow
 from gmm._rows.ahead import LOOK_UP
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order, in_range
@@ -429,7 +429,7 @@ class EStep:
     def first_runs(
         self, starts: Sequence[SufficientStatistics], family: MixtureFamily, at_most: int, **how: Any
     ) -> list[tuple[QuasiNewtonState, Array, int]]:
-        """Run starts as `gmm._loop.Loop.first_runs`; none if rows are not in memory or an update is worth threads."""
+        """Run starts as `gmm._em.Loop.first_runs`; none if rows are not in memory or an update is worth threads."""
         if (loop := self.resident) is None or family.work > PASS_WORTH_THREADS:
             return []
         with blas_alone(max(loop.largest_product, family.work)):
@@ -545,7 +545,7 @@ class EStep:
         return 1 + int(SLICE / (-(-self._source.n_rows // plan.lane_rows) * plan.work + update_work))
 
     @cached_property
-    def resident(self) -> _loop.Loop | None:
+    def resident(self) -> _em.Loop | None:
         """Accelerated passes of one worker, if the rows are in memory; short ones unless that is the only thread.
 
         Each call gets the scatter of the rows. Kept there it would tie a knot with this `EStep`, and rows would stay in
@@ -557,7 +557,7 @@ class EStep:
         limits = {"pass_limit": pass_limit, "call_limit": SLICE}
         table = _em.RowTable(rows.rows, rows.sample_weight, self._known.codes if self._known else None)
         how: Any = limits | {"single": self._single, "form": self._form, "allowed": self._known.table}
-        return _loop.Loop(table, self._moments, self._origin, self._reach, **how)
+        return _em.Loop(table, self._moments, self._origin, self._reach, **how)
 
     def common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""

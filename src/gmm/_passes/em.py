@@ -16,8 +16,8 @@ from time import perf_counter
 import numpy as np
 
 from gmm._blas import blas_alone
+from gmm._em import Outlook
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm._loop import Outlook
 from gmm._passes.e_step import EStep
 from gmm._passes.solver import LOWERED, ROOM, GainBelow, Iteration, SolverResult, Trace
 from gmm._values.covariance import CovarianceModel

@@ -368,11 +368,6 @@ class ArraySource(Source):
         """Return the rows with these indices."""
         return self.rows.take(indices, axis=0)  # several times faster than an index
 
-    def mean_of(self, values: Array) -> float:
-        """Return the weighted mean of values of the rows, (n,)."""
-        weight = self.sample_weight
-        return float(values.mean() if weight is None else values @ weight / weight.sum())
-
     def weighed(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of the rows, (n,) or (n, …), times their weights."""
         return weighed(values, self.sample_weight)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gmm._em import Outlook, foreseen_gain
 from gmm._estimators.criteria import CRITERION, HELD_OUT, least, title
 from gmm._estimators.outcome import ill_defined
 from gmm._exceptions import warn
@@ -27,7 +28,6 @@ from gmm._fitting.split_merge import split_merged
 from gmm._fitting.starts import FitSettings, Start, first_runs
 from gmm._lazy import cached_property
 from gmm._log import LOGGER
-from gmm._loop import Outlook, foreseen_gain
 from gmm._passes.e_step import ComponentDiagnostics, EStep, result_of, submitted
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, e_step_over

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import inf
 from typing import Any
 
@@ -96,7 +97,7 @@ class Objective:
     def family(self, shape: tuple[int, ...], weight: float = 1.0, classes: KnownClasses = ALL_UNKNOWN) -> MixtureFamily:
         """Return the mixtures with means of a shape, given rows of this weight, as the compiled core takes them."""
         model, (K, d) = self.model, shape
-        key = K, d, weight, classes
+        key = K, d, weight, classes.owners.tobytes()
         family = self._latest.get(key)
         if family is None:
             family = MixtureFamily(
@@ -201,6 +202,12 @@ class Objective:
                 tails=self.tails if previous is None else previous.tails,
             )
         return with_fixed(self.fixed, mixture, previous) if previous is not None and self.fixed else mixture
+
+
+@lru_cache(typed=True)
+def log_likelihood(model: CovarianceModel, ridge: float, max_ratio: float = inf) -> Objective:
+    """Return the objective of normal components alone, which has nothing of the rows: once for all fits."""
+    return Objective(model, ridge, max_ratio=max_ratio)
 
 
 def positive_counts(statistics: SufficientStatistics) -> Array:
