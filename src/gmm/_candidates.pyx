@@ -4,7 +4,8 @@ And the `Verdict` on degenerate components, which ends some of them: see `_kerne
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.math cimport INFINITY, fabs, log, sqrt
+from libc.float cimport DBL_MIN
+from libc.math cimport INFINITY, fabs, log, rint, sqrt
 from libc.string cimport memcpy
 
 from gmm._em cimport CandidateRows, Scratch
@@ -636,6 +637,24 @@ cdef class Race:
             memcpy(opening.room.centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
         opening.partition(scratch, self.n_lloyd, N_SOFT)
         return one.follow(opening)
+
+
+def falling_order(
+    const double[:] counts, double weight, const double[:, :] origins, const double[:, :] first,
+):
+    """Return the order of components from the heaviest to the lightest, and by falling means where they weigh the same.
+
+    Shares are rounded, so that the last digit does not tell the order of two that are the same.
+    """
+    cdef Py_ssize_t k, j
+    cdef double mass
+    keys = []
+    for k in range(counts.shape[0]):
+        mass = max(counts[k], DBL_MIN)
+        keys.append((-rint(counts[k] / weight * 1e9),
+                     [-(origins[k, j] + first[k, j] / mass) for j in range(origins.shape[1])], k))
+    keys.sort()
+    return np.array([key[2] for key in keys])
 
 
 def centred(const double[:, ::1] rows, const double[::1] weight, const double[::1] centre):

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._blas import blas_alone, single_threaded_blas
-from gmm._candidates import CandidateView, Opening, Race, centred, make_positive, ward_merges
+from gmm._candidates import CandidateView, Opening, Race, centred, falling_order, make_positive, ward_merges
 from gmm._em import CandidateRows, Outlook
 from gmm._fitting.degenerate import Judge, Resolution, degenerate_under
 from gmm._fitting.sampling import (
@@ -174,7 +174,8 @@ def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | 
     own, weighted = centred(sample.rows, weight, centre)
     z = own
     if deviations is not None:
-        z, weighted, total = deviations.rows, deviations.weighed(deviations.rows), deviations.survey.weight
+        z, total = deviations.rows, deviations.survey.weight
+        weighted = weighed(z, deviations.sample_weight)
     if moments.axis_aligned and d > _WHOLE_METRIC:
         variances = np.einsum("ij,ij->j", weighted, z) / total
         make_positive(variances, survey.reach(centre), _LEAST_DEVIATION, 1.0)
@@ -704,10 +705,8 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
         statistics = statistics.reduced(settings.objective.model.moments)
     if K == 1:
         return statistics
-    # Rounded, so that components of the same weight are ordered by their means, not by the last digit.
-    shares = (statistics.counts / statistics.weight).round(9)
-    falling = sorted(zip((-shares).tolist(), (-statistics.means).tolist(), range(K), strict=True))
-    return statistics.reordered(np.array([k for *_, k in falling]))
+    counts, origins, first = statistics.counts, statistics.origins, statistics.first
+    return statistics.reordered(falling_order(counts, statistics.weight, origins, first))
 
 
 # --- Rows of known classes, with noise, with heavy tails or with known errors ----------------------

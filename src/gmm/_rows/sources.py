@@ -24,7 +24,7 @@ from gmm._public import publish
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weighed, weights_of
+from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weights_of
 
 _HASHED_AT_ONCE = 1 << 16  # rows
 _MEASURED = 100_000  # rows that tell the width of a column
@@ -367,10 +367,6 @@ class ArraySource(Source):
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices."""
         return self.rows.take(indices, axis=0)  # several times faster than an index
-
-    def weighed(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return values of the rows, (n,) or (n, …), times their weights."""
-        return weighed(values, self.sample_weight)
 
 
 class SameRows(Source):
