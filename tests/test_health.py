@@ -52,6 +52,7 @@ def mixture(name, weights, variances, apart=1.0):
 def a_mixture(model, ridge, n, rng):
     """Estimate a mixture from shares of rows; some have few or equal rows, copied or tiny columns, noise or tails."""
     K, d = int(rng.integers(1, 5)), int(rng.integers(1 + model.n_factors, 5 + model.n_factors))
+    d += int(rng.choice([15, 48])) if rng.random() < 0.06 else 0  # BLAS, and LAPACK
     labels = np.concatenate([np.arange(K), rng.choice(K, n - K, p=rng.dirichlet(np.ones(K)))])
     X = rng.normal(size=(n, d)) + rng.choice([0.5, 4.0]) * rng.normal(size=(K, d))[labels]
     X[labels == 0, : rng.integers(d + 1)] = rng.choice([1.0, 3.0])

@@ -208,7 +208,8 @@ def test_a_plan_is_the_same_after_a_loop():
     plan = EStep(ArraySource(rows), FULL).plan(mixture)
     family = mstep.MixtureFamily(FULL.code, 0, *mixture.centres.shape, 1e-6)
     K, covariances = len(mixture.centres), FULL.gram(mixture.whiteners)
-    estimate = np.full(K, 1 / K), mixture.centres, covariances.ravel(), mixture.whiteners.ravel(), np.zeros(K), 0.0
+    matrices = covariances.ravel(), mixture.whiteners.ravel()
+    estimate = np.full(K, 1 / K), mixture.centres, *matrices, np.zeros(K), np.zeros((2, K))
     how = {"before": np.nan, "tolerance": 0.0, "repair_empty": False}
 
     def climbed():

@@ -105,37 +105,36 @@ def climb(plan=None, scratch=None, **changed):
         "covariances": whiteners(FULL),
         "whiteners": whiteners(FULL),
         "log_determinants": np.zeros(K),
+        "tails": np.zeros((2, K)),
     }
     parameters |= {name: changed.pop(name) for name in parameters.keys() & changed.keys()}
-    given |= changed | {"estimate": (*parameters.values(), 0.0)}
+    given |= changed | {"estimate": tuple(parameters.values())}
     table = _em.RowTable(*(given.pop(name) for name in ("rows", "weight", "code")))
     return plan.run_em(walked(plan) if scratch is None else scratch, table, **given)
 
 
-def begin(ascent, **changed):
-    given = {
-        "weights": np.full(K, 1 / K),
-        "means": np.arange(6.0).reshape(K, D),
-        "covariances": whiteners(FULL),
-        "whiteners": whiteners(FULL),
-        "log_determinants": np.zeros(K),
-    }
-    ascent.begin(**given | changed)
-    return ascent
-
-
-def verdict(layout=FULL, variances=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
-    estimate = {
+def an_estimate(**changed):
+    right = {
         "weights": np.full(K, 1 / K),
         "means": np.arange(6.0).reshape(K, D),
         "covariances": whiteners(FULL),
         "whiteners": whiteners(FULL),
         "log_determinants": np.zeros(K),
         "tails": np.zeros((2, K)),
-    } | changed
+    }
+    return tuple((right | changed).values())
+
+
+def begin(ascent, **changed):
+    ascent.begin(*an_estimate(**changed))
+    return ascent
+
+
+def verdict(layout=FULL, variances=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
+    estimate = an_estimate(**changed)
     rules = layout, D, 4.5, 6.0, False, False, False, False
-    found = _candidates.Verdict(rules, float(N), variances, 1e-6, 1).causes(tuple(estimate.values()), noise, of_pass)
-    _candidates.total_variances(layout, tuple(estimate.values()), noise)
+    found = _candidates.Verdict(rules, float(N), variances, 1e-6, 1).causes(estimate, noise, of_pass)
+    _candidates.total_variances(layout, estimate, noise)
     return found
 
 

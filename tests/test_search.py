@@ -391,13 +391,11 @@ def test_poorer_moments_do_not_tell_richer_ones(have, want):
         statistics.reduced(want)
 
 
-def test_a_grown_mixture_has_an_empty_component_that_a_split_fills():
+def test_a_split_makes_a_new_component():
     source = ArraySource(ROWS)
     for kept in (FULL, TIED, DIAGONAL, SPHERICAL):
         one = inside.from_responsibilities(source, np.ones((len(ROWS), 1)), kept)
-        two = one.with_empty()
-        assert two.counts.tolist() == [len(ROWS), 0]
-        halves = two.split(0, 1, np.array([0.1, 0.0, 0.0]))
+        halves = one.split(0, 1, np.array([0.1, 0.0, 0.0]))
         np.testing.assert_allclose(halves.counts, len(ROWS) / 2)
         np.testing.assert_allclose(halves.first.sum(axis=0), one.first[0], atol=1e-9)
 

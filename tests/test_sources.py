@@ -219,8 +219,7 @@ def test_the_solver_climbs_with_statistics_of_another_process(name):
     process = context.Process(target=statistics_elsewhere, args=(there, ROWS, name), daemon=True)
     process.start()
     state = mstep.QuasiNewtonState(Objective(model, 1e-6).family(start.shape), 1e-6, True)
-    flat = (begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants)
-    state.begin(begin.weights, np.ascontiguousarray(begin.means), *flat)
+    state.begin(*begin.as_estimate())
     objectives = []
     while not state.converged and len(objectives) < 200:
         offsets, centres, whiteners, *_ = state.next()

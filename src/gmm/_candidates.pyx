@@ -9,7 +9,7 @@ from libc.math cimport INFINITY, fabs, log, rint, sqrt
 from libc.string cimport memcpy
 
 from gmm._em cimport CandidateRows, Scratch
-from gmm._kernel.arrays cimport copy_statistics, estimate_arrays, moments_arrays
+from gmm._kernel.arrays cimport copy_statistics, estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.candidate cimport (
     BeginRoom,
     ViewMetric,
@@ -34,9 +34,7 @@ from gmm._kernel.degenerate cimport (
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Family
-from gmm._kernel.layout cimport (
-    FULL, SPHERICAL, Layout, is_dense, is_layout, matrix_size, n_matrices, total_size,
-)
+from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_dense, is_layout, matrix_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
@@ -466,28 +464,18 @@ def total_variances(Layout layout, estimate, const double[::1] noise=None):
 
 
 cdef int set_mixture(Case* case, estimate, const double[::1] noise) except -1:
-    cdef const double[::1] weights, covariances, whiteners, log_determinants
-    cdef const double[:, ::1] means, tails
-    cdef Py_ssize_t size, k
-    weights, means, covariances, whiteners, log_determinants, tails = estimate
+    cdef const double[::1] weights = estimate[0]
+    cdef Py_ssize_t k
     case.K = weights.shape[0]
     if not is_layout(case.layout) or case.K < 1 or case.d < 1:
         raise ValueError(f"expected a layout, components and features, got {(case.layout, case.K, case.d)}")
-    size = total_size(case.layout, case.K, case.d)
-    expect_matrix("means", means, case.K, case.d)
-    expect("covariances", covariances.shape[0], size)
-    expect("whiteners", whiteners.shape[0], size)
-    expect("log_determinants", log_determinants.shape[0], n_matrices(case.layout, case.K))
-    expect_matrix("tails", tails, 2, case.K)
+    case.mixture = view_estimate(estimate, case.layout, case.K, case.d)
     if noise is not None:
         expect("noise", noise.shape[0], case.d)
-    # What is judged is only read.
-    case.mixture.weights, case.mixture.means = <double*>&weights[0], <double*>&means[0, 0]
-    case.mixture.covariances, case.mixture.whiteners = <double*>&covariances[0], <double*>&whiteners[0]
-    case.mixture.log_determinants, case.free = <double*>&log_determinants[0], &whiteners[0]
-    case.noise, case.explained = NULL if noise is None else &noise[0], noise is not None
+    case.free, case.noise = case.mixture.whiteners, NULL if noise is None else &noise[0]
+    case.explained = noise is not None
     for k in range(case.K):
-        case.explained = case.explained or tails[0, k] > 0
+        case.explained = case.explained or case.mixture.tails[k] > 0
     return 0
 
 

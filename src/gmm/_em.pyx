@@ -20,15 +20,13 @@ from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 cimport gmm._kernel.loop as loop
-from gmm._kernel.arrays cimport estimate_arrays, moments_arrays
+from gmm._kernel.arrays cimport estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.few cimport prepare_few, few_panels_size
 from gmm._kernel.family cimport NO_TAILS
 from gmm._kernel.first_look cimport Survey
 from gmm._kernel.lanes cimport merge_siblings
-from gmm._kernel.layout cimport (
-    SPHERICAL, Layout, is_layout, is_low_rank, is_pooled, n_factors, n_matrices, total_size,
-)
+from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_low_rank, is_pooled, n_factors, total_size
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, extents_size
@@ -414,25 +412,6 @@ cdef class Plan:
         unpack_moments(&self.plan, &sums[0], &self.whiteners[0], common, &moments)
         return self.as_statistics(buffer, &moments)
 
-    cdef Estimate measured(
-        self, MixtureFamily family, const double[::1] weights, const double[:, ::1] means,
-        const double[::1] covariances, const double[::1] log_determinants,
-    ):
-        """Return the plan's own mixture as an update would have; it must not be written to."""
-        cdef Py_ssize_t K = self.plan.n_all, d = self.plan.n_features
-        cdef Layout layout = self.plan.layout
-        cdef Estimate mixture
-        if not family.takes(layout, self.plan.moments, K, d):
-            raise ValueError("expected second moments and whiteners in the layouts and shape of the family")
-        expect("weights", weights.shape[0], K)
-        expect_matrix("means", means, K, d)
-        expect("covariances", covariances.shape[0], total_size(layout, K, d))
-        expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
-        mixture.weights, mixture.tails = <double*>&weights[0], <double*>&self.tails[0, 0]
-        mixture.means, mixture.covariances = <double*>&means[0, 0], <double*>&covariances[0]
-        mixture.whiteners, mixture.log_determinants = <double*>&self.whiteners[0], <double*>&log_determinants[0]
-        return mixture
-
     def run_em(
         self,
         Scratch scratch not None,
@@ -468,8 +447,9 @@ cdef class Plan:
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t K = plan.n_all, d = plan.n_features, n, size
-        weights, means, covariances, _, log_determinants, _ = estimate
-        cdef Estimate begin = self.measured(family, weights, means, covariances, log_determinants)
+        if not family.takes(plan.layout, plan.moments, K, d):
+            raise ValueError("expected second moments and whiteners in the layouts and shape of the family")
+        cdef Estimate begin = view_estimate(estimate, plan.layout, K, d)
         cdef LoopInputs inputs = self.inputs(table, scratch, scatter, at_most)
         cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments

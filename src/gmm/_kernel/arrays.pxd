@@ -2,6 +2,7 @@
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
+from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport Constraint, Family
 from gmm._kernel.layout cimport Layout, is_low_rank, is_pooled, n_matrices, total_size
 from gmm._kernel.lengths cimport expect, expect_matrix
@@ -22,6 +23,25 @@ cdef inline check_ratio(double max_ratio, Layout layout, Py_ssize_t K, const Con
         raise ValueError(f"expected a ratio of eigenvalues of at least 1, got {max_ratio}")
     if max_ratio < INFINITY and (joint or of_factors):
         raise ValueError(f"expected free covariances of {K} components beside a ratio of eigenvalues, got {layout}")
+
+
+cdef inline Estimate view_estimate(estimate, Layout layout, Py_ssize_t K, Py_ssize_t d) except *:
+    """View what `estimate_arrays` returns; its arrays are only read, and have to stay."""
+    cdef const double[::1] weights, covariances, whiteners, log_determinants
+    cdef const double[:, ::1] means, tails
+    cdef Py_ssize_t size = total_size(layout, K, d)
+    cdef Estimate view
+    weights, means, covariances, whiteners, log_determinants, tails = estimate
+    expect("weights", weights.shape[0], K)
+    expect_matrix("means", means, K, d)
+    expect("covariances", covariances.shape[0], size)
+    expect("whiteners", whiteners.shape[0], size)
+    expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
+    expect_matrix("tails", tails, 2, K)
+    view.weights, view.means, view.tails = <double*>&weights[0], <double*>&means[0, 0], <double*>&tails[0, 0]
+    view.covariances, view.whiteners = <double*>&covariances[0], <double*>&whiteners[0]
+    view.log_determinants, view.log_offset = <double*>&log_determinants[0], NULL
+    return view
 
 
 cdef inline estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):

@@ -10,7 +10,9 @@ cimport gmm._kernel.objective as objectives
 cimport gmm._kernel.quasi_newton as quasi_newton
 cimport gmm._kernel.ratio as ratio
 cimport gmm._kernel.update as update
-from gmm._kernel.arrays cimport check_factors, check_ratio, copy_statistics, estimate_arrays, moments_arrays
+from gmm._kernel.arrays cimport (
+    check_factors, check_ratio, copy_statistics, estimate_arrays, moments_arrays, view_estimate,
+)
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
@@ -583,34 +585,19 @@ cdef class QuasiNewtonState:
         """How much EM's own step would have lowered the objective, which ended the run; 0 where it did not."""
         return self.state.fall
 
-    def begin(
-        self,
-        const double[::1] weights,
-        const double[:, ::1] means,
-        const double[::1] covariances,
-        const double[::1] whiteners,
-        const double[::1] log_determinants,
-        const double[:, ::1] tails=None,
-    ):
-        """Forget all passes and measure this mixture next; matrices are flat."""
+    def begin(self, *estimate):
+        """Forget all passes and measure this mixture next, given as `Update` returns it."""
         cdef State* state = &self.state
         cdef Estimate* first = &state.trial
         cdef Layout layout = state.family.covariance_layout
         cdef Py_ssize_t K = state.family.K, d = state.family.d, size = total_size(layout, K, d)
-        expect("weights", weights.shape[0], K)
-        expect_matrix("means", means, K, d)
-        expect("covariances", covariances.shape[0], size)
-        expect("whiteners", whiteners.shape[0], size)
-        expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
-        if tails is None:
-            tails = np.zeros((2, K))
-        expect_matrix("tails", tails, 2, K)
-        memcpy(first.weights, &weights[0], K * sizeof(double))
-        memcpy(first.means, &means[0, 0], K * d * sizeof(double))
-        memcpy(first.covariances, &covariances[0], size * sizeof(double))
-        memcpy(first.whiteners, &whiteners[0], size * sizeof(double))
-        memcpy(first.log_determinants, &log_determinants[0], log_determinants.shape[0] * sizeof(double))
-        memcpy(first.tails, &tails[0, 0], 2 * K * sizeof(double))
+        cdef Estimate given = view_estimate(estimate, layout, K, d)
+        memcpy(first.weights, given.weights, K * sizeof(double))
+        memcpy(first.means, given.means, K * d * sizeof(double))
+        memcpy(first.covariances, given.covariances, size * sizeof(double))
+        memcpy(first.whiteners, given.whiteners, size * sizeof(double))
+        memcpy(first.log_determinants, given.log_determinants, n_matrices(layout, K) * sizeof(double))
+        memcpy(first.tails, given.tails, 2 * K * sizeof(double))
         log_offsets(&state.family.objective, layout, K, d, first.weights, first.whiteners, first.log_determinants,
                     state.family.ridge, first.tails, first.log_offset)
         start_anew(state)

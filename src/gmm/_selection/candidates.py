@@ -180,7 +180,7 @@ def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, off
     if not layout.whole:
         return splits_of_widest(parameters, offset)[:_SPLITS]
     principal = layout.principal(parameters.covariances)
-    statistics = diagnostics.statistics.reduced(parameters.model.moments).with_empty()
+    statistics = diagnostics.statistics.reduced(parameters.model.moments)
     measured = K > 1 and _measured(parameters)
     gains = split_gains(diagnostics) if measured else _widths(parameters, layout, principal)
     axes = gains.argmax(axis=1)

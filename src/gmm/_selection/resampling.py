@@ -500,9 +500,9 @@ class _Fits(NamedTuple):
         splits: Iterable[Start]
         if parameters.model.stored_whole:
             with problem.e_step() as e_step:
-                grown = e_step(parameters.whitened()).with_empty()
+                statistics = e_step(parameters.whitened())
             (K, d), layout, covariances = parameters.means.shape, parameters.model.layout, parameters.covariances
-            splits = [grown.split(k, K, OFFSET * layout.widest(covariances, k, d)) for k in range(K)]
+            splits = [statistics.split(k, K, OFFSET * layout.widest(covariances, k, d)) for k in range(K)]
         else:
             splits = splits_of_widest(parameters, OFFSET)
         best = best_of(problem, short_runs(problem, splits, _SPLIT_PASSES))

@@ -159,12 +159,6 @@ class SufficientStatistics:
         second = layout.reduced(self.second, self.layout, self.first.shape[1])
         return replace(self, layout=layout, second=second)
 
-    def with_empty(self) -> SufficientStatistics:
-        """Append an empty component."""
-        one = self.reordered(np.zeros(1, dtype=np.intp))
-        first, second = np.zeros_like(one.first), np.zeros_like(one.second)
-        return self.joined(replace(one, counts=np.zeros(1), precision=0.0, first=first, second=second))
-
     def joined(self, other: SufficientStatistics) -> SufficientStatistics:
         """Append the components of other statistics, of the same rows."""
         return replace(
@@ -177,12 +171,12 @@ class SufficientStatistics:
         )
 
     def split(self, component: int, into: int, offset: Array | None = None) -> SufficientStatistics:
-        """Move half of the rows of `component` to the empty component `into`, with the same mean and spread.
+        """Move half of the rows of `component` to `into`, with the same mean and spread.
 
-        With an `offset`, (d,), the two means are 2·`offset` apart instead, and the zeroth, first and second moments of
-        the two together stay the same.
+        That is an empty component, or a new one where it is the number of components. With an `offset`, (d,), the two
+        means are 2·`offset` apart instead, and the zeroth, first and second moments of the two together stay the same.
         """
-        order = np.arange(len(self.counts))
+        order = np.arange(max(len(self.counts), into + 1))
         order[into] = component
         halves = self.reordered(order)  # whose arrays are new, but for second moments that are pooled
         own = [halves.counts, halves.first, np.asarray(halves.precision).T] + [halves.second] * (not self.layout.pooled)
