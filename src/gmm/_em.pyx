@@ -177,7 +177,7 @@ cdef class Plan:
     ):
         cdef PassPlan* plan = &self.plan
         self.mixture, self.centres, self.log_offset = mixture, np.ascontiguousarray(mixture.centres), mixture.log_offset
-        self.whiteners, self.origin, self.reach = np.asarray(mixture.whiteners).reshape(-1), origin, reach
+        self.whiteners, self.origin, self.reach = np.ascontiguousarray(mixture.whiteners).reshape(-1), origin, reach
         cdef Py_ssize_t K = self.centres.shape[0], d = self.centres.shape[1]
         self.moments = mixture.layout if rows_only or totals else moments
         plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, mixture.layout.code, self.moments.code

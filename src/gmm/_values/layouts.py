@@ -78,7 +78,9 @@ class Layout:
             Where a matrix is not positive definite.
         """
         with blas_alone(0 if self.axis_aligned else n_features**3):
-            whiteners, log_determinants, failed = mstep.whiten(self.code, matrices.reshape(-1), n_features)
+            whiteners, log_determinants, failed = mstep.whiten(
+                self.code, np.ascontiguousarray(matrices).reshape(-1), n_features
+            )
         if failed >= 0:
             raise SingularMatrixError(failed)
         return whiteners.reshape(matrices.shape), log_determinants
