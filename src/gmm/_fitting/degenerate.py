@@ -95,20 +95,23 @@ def degenerate_components(
     return causes_of(parameters, rows, statistics, judge) > 0
 
 
-def degenerate_under(
-    objective: Objective,
-    source: Source,
-    parameters: MixtureParameters,
-    statistics: SufficientStatistics | None = None,
-    judge: Judge = Judge.LIKELIHOOD,
-) -> NDArray[np.bool_]:
-    """Tell which components of a fit to rows are degenerate, (K,); beside a prior, its statistics say nothing of them.
+class Degeneracy:
+    """Tells which components of fits to rows are degenerate, (K,); beside a prior, statistics say nothing of them.
 
     A fixed covariance says nothing of the rows.
     """
-    free, rows = None if objective.prior else statistics, Resolution.from_source(source, objective.ridge)
-    degenerate = degenerate_components(parameters, rows, free, judge)
-    return degenerate & ~objective.fixed.covariances if objective.fixed else degenerate
+
+    def __init__(self, objective: Objective, source: Source, judge: Judge = Judge.LIKELIHOOD) -> None:
+        self._verdict = Resolution.from_source(source, objective.ridge).verdict(objective.model, judge)
+        self._of_moments = not objective.prior and objective.ridge > 0 and depends_on_moments(objective.model)
+        self._fixed = objective.fixed
+
+    def __call__(
+        self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
+    ) -> NDArray[np.bool_]:
+        """Return those of a mixture, of which these are the statistics of the last pass."""
+        degenerate = _causes(self._verdict, parameters, statistics if self._of_moments else None) > 0
+        return degenerate & ~self._fixed.covariances if self._fixed else degenerate
 
 
 def reasons_of(
@@ -138,10 +141,16 @@ def causes_of(
     parameters: MixtureParameters, rows: Resolution, statistics: SufficientStatistics | None, judge: Judge
 ) -> NDArray[np.uint8]:
     """Return the first cause by which each component is degenerate, (K,); 0 for none."""
+    free = statistics if rows.ridge > 0 and depends_on_moments(parameters.model) else None
+    return _causes(rows.verdict(parameters.model, judge), parameters, free)
+
+
+def _causes(
+    verdict: Verdict, parameters: MixtureParameters, statistics: SufficientStatistics | None
+) -> NDArray[np.uint8]:
     if isinstance(parameters, MixturePosterior):
         return np.zeros(parameters.n_components, np.uint8)
-    free = statistics if rows.ridge > 0 and depends_on_moments(parameters.model) else None
-    return rows.verdict(parameters.model, judge).causes(parameters.as_estimate(), _spread_of_noise(parameters), free)
+    return verdict.causes(parameters.as_estimate(), _spread_of_noise(parameters), statistics)
 
 
 @lru_cache

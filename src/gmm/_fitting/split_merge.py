@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._em import Outlook
-from gmm._fitting.degenerate import degenerate_under
+from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._fitting.starts import FitSettings, sampled_by_class
 from gmm._passes.e_step import ComponentDiagnostics, EStep
@@ -168,7 +167,7 @@ class _Search:
         keep: Callable[[Refined], object],
     ) -> None:
         self._context, self._screen, self._solver, self._start = context, screen, settings.solver, start
-        self._degenerate = partial(degenerate_under, settings.objective, context.problem.rows)
+        self._degenerate = Degeneracy(settings.objective, context.problem.rows)
         self._callback, self._stop_requested, self._keep = callback, stop_requested, keep
         self.tally = Tally()
 

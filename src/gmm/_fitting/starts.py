@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._candidates import CandidateView, Opening, Race, centred, falling_order, make_positive, ward_merges
 from gmm._em import CandidateRows, Outlook
-from gmm._fitting.degenerate import Judge, Resolution, degenerate_under
+from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
 from gmm._fitting.sampling import (
     Rng,
     RoughRows,
@@ -237,7 +237,7 @@ def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list
 
 def has_degenerate(problem: Problem, result: SolverResult) -> bool:
     """Tell whether a result has a degenerate component."""
-    return bool(degenerate_under(problem.objective, problem.rows, result.parameters, result.statistics).any())
+    return bool(Degeneracy(problem.objective, problem.rows)(result.parameters, result.statistics).any())
 
 
 def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverResult | None:

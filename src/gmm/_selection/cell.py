@@ -22,7 +22,7 @@ from gmm._em import Outlook, foreseen_gain
 from gmm._estimators.criteria import CRITERION, HELD_OUT, least, title
 from gmm._estimators.outcome import ill_defined
 from gmm._exceptions import warn
-from gmm._fitting.degenerate import Judge, degenerate_under, fewest_rows
+from gmm._fitting.degenerate import Degeneracy, fewest_rows
 from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
 from gmm._fitting.split_merge import split_merged
 from gmm._fitting.starts import FitSettings, Start, first_runs
@@ -30,7 +30,7 @@ from gmm._lazy import cached_property
 from gmm._log import LOGGER
 from gmm._passes.e_step import ComponentDiagnostics, EStep, result_of, submitted
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Beginning, e_step_over
+from gmm._passes.problem import Beginning, Problem, e_step_over
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._persistence import item
 from gmm._persistence.checkpoints import SearchCheckpoint
@@ -39,7 +39,6 @@ from gmm._selection.candidates import Starts
 from gmm._selection.request import CRITERION_ACCURACY, Key, Request
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import Array, Layout, SingularMatrixError
-from gmm._values.objective import Objective
 from gmm._values.statistics import SufficientStatistics
 
 OK = "ok"
@@ -223,6 +222,13 @@ class Solution(NamedTuple):
     degenerate: int
     race_bound: float = -inf
 
+    @classmethod
+    def of(cls, result: SolverResult, degeneracy: Degeneracy) -> Solution:
+        """Return a result with its first degenerate component."""
+        degenerate = degeneracy(result.parameters, result.statistics)
+        first = int(degenerate.argmax())
+        return cls(result, first if degenerate[first] else -1)
+
     def __str__(self) -> str:
         """Return a line for the log."""
         end = f", component {self.degenerate} is degenerate" if self.is_degenerate else ""
@@ -262,12 +268,6 @@ def status_of(outcome: Solution | Exception | None, covariance_type: str) -> Sta
     model, error = covariance_model(covariance_type), outcome
     text = " ".join(str(ill_defined(error, model) if isinstance(error, SingularMatrixError) else error).split())
     return Status(FAILED, f"{type(error).__name__}: {text}".rstrip(": ") if is_fault(error) or not text else text)
-
-
-def solution_of(result: SolverResult, objective: Objective, rows: Source, judge: Judge) -> Solution:
-    """Return a result with its first degenerate component."""
-    degenerate = degenerate_under(objective, rows, result.parameters, result.statistics, judge)
-    return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
 
 
 class Clock:
@@ -453,11 +453,20 @@ class Cell:
         self.begun_from: dict[Key, Solution] = {}  # not by cells, which would hold each other
         self.refined_solution: Solution | None = None
         self.attempts: Attempts
+        self._moments = key.model.moments
 
     @cached_property
     def settings(self) -> FitSettings:
         """How the cell is fitted."""
         return self._request.settings(self.key, self.rows.all_rows)
+
+    @cached_property
+    def _race(self) -> Problem:
+        return self.settings.problem(self.rows.sample)
+
+    @cached_property
+    def _degeneracy(self) -> Degeneracy:
+        return Degeneracy(self.settings.objective, self.rows.all_rows, self._request.judge)
 
     def keep(self, result: Solution | Exception) -> None:
         """Take what a stage led to; a failure does not replace a solution."""
@@ -492,7 +501,7 @@ class Cell:
             return present, answer
         return Solution(of_run, item(values, "degenerate", int), float(item(values, "race_bound", str))), answer
 
-    @property
+    @cached_property
     def is_settled(self) -> bool:
         """Whether no start leads to better: with one component, or so few rows that all ends are degenerate."""
         objective, K = self.settings.objective, self.settings.n_components
@@ -502,13 +511,9 @@ class Cell:
             objective.fixed or objective.model.common
         )
 
-    @property
+    @cached_property
     def _fewest_rows(self) -> float:
-        return fewest_rows(self.settings.objective.model, self.rows.all_rows.n_features)
-
-    @property
-    def _moments(self) -> Layout:
-        return self.settings.objective.model.moments
+        return fewest_rows(self.key.model, self.rows.all_rows.n_features)
 
     def solved(self, worker: Worker, starts: Sequence[Start], present: Solution | None = None) -> Solution:
         """Return the best of the present solution and of what the starts lead to.
@@ -598,7 +603,7 @@ class Cell:
             stop_requested=self.is_up,
             sample=None if rows.whole else rows.sample.resident,
         )
-        end = self._solution(result)
+        end = Solution.of(result, self._degeneracy)
         return solution if solution.beats(end) else self._paced(worker, end)
 
     def retry(self, starts: Starts, enough: tuple[int, int], worker: Worker) -> Attempts:
@@ -655,9 +660,9 @@ class Cell:
     def _first_runs(
         self, worker: Worker, starts: Sequence[Start], passes: int, lead: float = -inf
     ) -> list[SolverRun | SingularMatrixError]:
-        problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
         begins = [one.reduced(self._moments) if isinstance(one, SufficientStatistics) else one for one in starts]
-        return first_runs(problem, e_step, begins, self.settings.solver, passes, self._callback, lead)
+        how = self.settings.solver, passes, self._callback, lead
+        return first_runs(self._race, worker.sample(self._moments), begins, *how)
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
         """Return the end of a run, early if a component is degenerate or the best far off; None if below `target`."""
@@ -692,14 +697,14 @@ class Cell:
     def _judged(self, run: SolverRun, reason: str = _OUT_OF_TIME) -> Solution:
         """Return where a run stands; `reason` is the one to record if it could continue."""
         result = run.result
-        return self._solution(result if run.ended else result._replace(trace=replace(result.trace, reason=reason)))
-
-    def _solution(self, result: SolverResult) -> Solution:
-        return solution_of(result, self.settings.objective, self.rows.all_rows, self._request.judge)
+        if not run.ended:
+            result = result._replace(trace=replace(result.trace, reason=reason))
+        return Solution.of(result, self._degeneracy)
 
     def _lacks_rows(self, run: SolverRun, times: float = 1) -> bool:
         """Tell whether a component has fewer rows than so many times what it needs."""
-        return bool(self.rows.all_rows.survey.weight * run.parameters.weights.min() < times * self._fewest_rows)
+        least = min(run.parameters.weights.tolist())
+        return self.rows.all_rows.survey.weight * least < times * self._fewest_rows
 
 
 def _race_on(runs: Sequence[SolverRun], passes: int) -> None:

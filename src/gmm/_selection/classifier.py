@@ -21,7 +21,7 @@ from gmm._estimators.saved import from_state, states_of
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import Summary
 from gmm._exceptions import warn
-from gmm._fitting.degenerate import Resolution, degenerate_components, degenerate_under
+from gmm._fitting.degenerate import Degeneracy, Resolution, degenerate_components
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._passes.problem import e_step_over
 from gmm._persistence import (
@@ -723,7 +723,7 @@ class MixtureClassifier(Estimator):
             with e_step_over(source, parameters.model.moments, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
             objective = fit_settings(mixture, source, parameters.model).objective
-            degenerate = degenerate_under(objective, rows, parameters, statistics)
+            degenerate = Degeneracy(objective, rows)(parameters, statistics)
             rank = bool(degenerate.any()), bic(statistics.log_evidence, parameters.n_parameters, source.survey.weight)
             if best is None or rank < best[0]:
                 best, self.n_iter_ = (rank, parameters, statistics.log_evidence, owners[degenerate]), mixture.n_iter_
