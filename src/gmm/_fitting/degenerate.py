@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from gmm import _candidates
 from gmm._candidates import Verdict
+from gmm._passes.em import SolverRun
+from gmm._passes.solver import SolverResult
 from gmm._rows.sources import Source
 from gmm._text.words import printable
 from gmm._values.covariance import CovarianceModel
@@ -112,6 +114,12 @@ class Degeneracy:
         """Return those of a mixture, of which these are the statistics of the last pass."""
         degenerate = _causes(self._verdict, parameters, statistics if self._of_moments else None) > 0
         return degenerate & ~self._fixed.covariances if self._fixed else degenerate
+
+    def first(self, fit: SolverRun | SolverResult) -> int:
+        """Return the first of a fit, or of a run so far; −1 if there is none."""
+        degenerate = self(fit.parameters, fit.statistics if self._of_moments else None)
+        first = int(degenerate.argmax())
+        return first if degenerate[first] else -1
 
 
 def reasons_of(

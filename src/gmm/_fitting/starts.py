@@ -237,7 +237,7 @@ def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list
 
 def has_degenerate(problem: Problem, result: SolverResult) -> bool:
     """Tell whether a result has a degenerate component."""
-    return bool(Degeneracy(problem.objective, problem.rows)(result.parameters, result.statistics).any())
+    return Degeneracy(problem.objective, problem.rows).first(result) >= 0
 
 
 def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverResult | None:

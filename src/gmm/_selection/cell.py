@@ -222,13 +222,6 @@ class Solution(NamedTuple):
     degenerate: int
     race_bound: float = -inf
 
-    @classmethod
-    def of(cls, result: SolverResult, degeneracy: Degeneracy) -> Solution:
-        """Return a result with its first degenerate component."""
-        degenerate = degeneracy(result.parameters, result.statistics)
-        first = int(degenerate.argmax())
-        return cls(result, first if degenerate[first] else -1)
-
     def __str__(self) -> str:
         """Return a line for the log."""
         end = f", component {self.degenerate} is degenerate" if self.is_degenerate else ""
@@ -603,7 +596,7 @@ class Cell:
             stop_requested=self.is_up,
             sample=None if rows.whole else rows.sample.resident,
         )
-        end = Solution.of(result, self._degeneracy)
+        end = Solution(result, self._degeneracy.first(result))
         return solution if solution.beats(end) else self._paced(worker, end)
 
     def retry(self, starts: Starts, enough: tuple[int, int], worker: Worker) -> Attempts:
@@ -688,23 +681,25 @@ class Cell:
             if reason:
                 return self._judged(run, reason) if run.lower_bound > target else None
             if run.n_passes >= _CHECKED and self._lacks_rows(run, 2):
-                judged = self._judged(run, _DEGENERATE)
-                if judged.is_degenerate:
-                    return judged
+                degenerate = self._degeneracy.first(run)
+                if degenerate >= 0:
+                    return Solution(_left(run, _DEGENERATE), degenerate)
             run.go(outlook=outlook)
         return self._judged(run) if run.lower_bound > target else None
 
     def _judged(self, run: SolverRun, reason: str = _OUT_OF_TIME) -> Solution:
-        """Return where a run stands; `reason` is the one to record if it could continue."""
-        result = run.result
-        if not run.ended:
-            result = result._replace(trace=replace(result.trace, reason=reason))
-        return Solution.of(result, self._degeneracy)
+        return Solution(_left(run, reason), self._degeneracy.first(run))
 
     def _lacks_rows(self, run: SolverRun, times: float = 1) -> bool:
         """Tell whether a component has fewer rows than so many times what it needs."""
         least = min(run.parameters.weights.tolist())
         return self.rows.all_rows.survey.weight * least < times * self._fewest_rows
+
+
+def _left(run: SolverRun, reason: str) -> SolverResult:
+    """Return where a run stands; `reason` is the one to record if it could continue."""
+    result = run.result
+    return result if run.ended else result._replace(trace=replace(result.trace, reason=reason))
 
 
 def _race_on(runs: Sequence[SolverRun], passes: int) -> None:

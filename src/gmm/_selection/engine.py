@@ -44,6 +44,7 @@ from gmm._selection.cell import (
 )
 from gmm._selection.request import Key, Request, as_model, folds_of, n_rows_of
 from gmm._selection.result import Entry, Progress, Selection
+from gmm._values.covariance import special_case
 from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import Tails
 
@@ -102,6 +103,8 @@ class Engine:
     ) -> None:
         self._request, self._rows, self._starts, self._tasks, self._file = request, pool.rows, starts, pool, file
         self._cells: dict[Key, Cell] = {}
+        self._of_number: dict[int, list[Cell]] = {}
+        self._below: dict[Cell, list[Cell]] = {}
         self._held_out: Mapping[Key, float] = defaultdict(lambda: nan)
 
     def mixtures(self, reports: Reports) -> dict[Key, MixtureParameters]:
@@ -155,10 +158,12 @@ class Engine:
         return False
 
     def _cells_of(self, n_components: int) -> list[Cell]:
-        for key in self._request.keys(n_components):
-            if key not in self._cells:
-                self._cells[key] = Cell(key, self._request, self._tasks, self._file)
-        return [cell for cell in self._cells.values() if cell.key.n_components == n_components]
+        if n_components not in self._of_number:
+            keys = self._request.keys(n_components)
+            cells = [Cell(key, self._request, self._tasks, self._file) for key in keys]
+            self._cells |= zip(keys, cells, strict=True)
+            self._of_number[n_components] = cells
+        return self._of_number[n_components]
 
     def _polish(self) -> None:
         """Let cells begin from each other, refine the best ones, and then all if requested."""
@@ -215,7 +220,7 @@ class Engine:
         split–merge.
         """
         for cell in cells:
-            below = self._below(cell)
+            below = self._below.get(cell) or self._below.setdefault(cell, self._all_below(cell))
             for lower in below:
                 if self._stuck(cell, lower):
                     self._diagnose([lower])
@@ -246,12 +251,12 @@ class Engine:
             return
         for tails in dict.fromkeys(cell.key.tails for cell in cells):
             by_model = {cell.key.model: cell for cell in cells if cell.key.tails is tails}
-            models = tuple(by_model)
+            models, others = tuple(by_model), [cell for cell in cells if cell.key.tails is not tails]
             for level in candidates.levels(models):
                 sources: dict[Cell, list[Cell]] = {}
                 for cell in (by_model[model] for model in level):
                     sources[cell] = [by_model[model] for model in candidates.neighbours(cell.key.model, models)]
-                    sources[cell] += [other for other in cells if other.key.has_other_tails(cell.key)]
+                    sources[cell] += [other for other in others if other.key.has_other_tails(cell.key)]
                 self._improve_by(sources)
 
     def _new_solutions(self, sources: Mapping[Cell, Sequence[Cell]]) -> dict[Cell, list[Diagnosed]]:
@@ -328,12 +333,11 @@ class Engine:
         key = cell.key.with_more(more, self._rows.all_rows.n_features)
         return [self._cells[key]] if key in self._cells else []
 
-    def _below(self, cell: Cell) -> list[Cell]:
+    def _all_below(self, cell: Cell) -> list[Cell]:
         """Return the cells whose mixtures are all mixtures of this cell, or limits of them."""
-        K, _, tails = cell.key
-        models = [key.model for key in self._cells if key.n_components == K and key.tails is tails]
-        special = candidates.special_cases(cell.key.model, models)
-        return self._near(cell, -1) + [self._cells[cell.key._replace(model=model)] for model in special]
+        K, model, tails = cell.key
+        of_tails = [other for other in self._cells_of(K) if other.key.tails is tails]
+        return self._near(cell, -1) + [other for other in of_tails if special_case(other.key.model, model)]
 
     def _stuck(self, cell: Cell, lower: Cell) -> bool:
         # With a prior, each cell has its own objective.

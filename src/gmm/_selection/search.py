@@ -262,7 +262,7 @@ class _FullCell:
 
     def _solution(self, result: SolverResult, objective: Objective) -> Solution:
         request = self._finish.request
-        return Solution.of(result, Degeneracy(objective, request.source, request.judge))
+        return Solution(result, Degeneracy(objective, request.source, request.judge).first(result))
 
     @property
     def best(self) -> BestScore | None:
