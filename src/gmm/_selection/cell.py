@@ -321,6 +321,8 @@ class TaskPool:
 
         `report` is called with each cell and its result, in this order, once those before are there.
         """
+        if not tasks:
+            return {}
         run, results = partial(self._run, in_any_case=in_any_case), dict[Cell, Any]()
         try:
             futures = submitted(self._pool, run, tasks.items()) if self._pool is not None and len(tasks) > 1 else []

@@ -221,13 +221,15 @@ class Engine:
         """
         for cell in cells:
             below = self._below.get(cell) or self._below.setdefault(cell, self._all_below(cell))
+            was_stuck = False
             for lower in below:
                 if self._stuck(cell, lower):
+                    was_stuck = True
                     self._diagnose([lower])
                     if lower.diagnosed is not None:  # there was time for the pass
                         begin = partial(self._beginning, cell, [lower.diagnosed], offset=_NEAR_MEAN)
                         self._improve({cell: begin})
-            if any(self._stuck(cell, lower) for lower in below):
+            if was_stuck and any(self._stuck(cell, lower) for lower in below):
                 self.refine([cell])
 
     def refine(self, cells: Iterable[Cell]) -> None:
