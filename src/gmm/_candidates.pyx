@@ -174,7 +174,7 @@ cdef class Opening:
         cdef Estimate* now = &room.simple
         for _ in range(n_lloyd):
             fill_whiteners(SPHERICAL, K, d, 1 / room.spread, room.whiteners)
-            view.rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room.zero, room.centres, room.whiteners, True,
+            view.rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room.zero, room.centres, room.whiteners, True, True,
                                 view.rows.single_limit, &room.moments)
             move_to_means(&room.moments, K, d, room.centres)
             room.spread *= sqrt(max(-2 * room.moments.log_evidence / (d * room.moments.weight), 1e-16))
@@ -189,10 +189,10 @@ cdef class Opening:
         for i in range(n_soft):
             if i == 0:
                 view.rows.pass_over(scratch, K, layout, layout, room.zero, room.centres, room.whiteners, True,
-                                    view.rows.single_limit, &room.moments)
+                                    n_soft == 1, view.rows.single_limit, &room.moments)
             else:
                 view.rows.pass_over(scratch, K, layout, layout, now.log_offset, now.means, now.whiteners, False,
-                                    view.rows.single_limit, &room.moments)
+                                    i == n_soft - 1, view.rows.single_limit, &room.moments)
             # The ridge keeps every variance positive.
             most_likely(&room.moments, &simpler, 0, NULL, room.update, now)
         self.lower_bound = room.moments.log_evidence / room.moments.weight + log_volume(&view.metric, d)
@@ -290,8 +290,8 @@ cdef class Candidate:
         for limit in (rows.single_limit, 0):
             rows.pass_over(scratch, family.K, room.layout, family.moment_layout,
                            room.simple.log_offset if room.soft else room.zero,
-                           room.simple.means if room.soft else room.centres, room.wide, not room.soft, limit,
-                           &self.moments)
+                           room.simple.means if room.soft else room.centres, room.wide, not room.soft, False,
+                           limit, &self.moments)
             self.failed = most_likely(&self.moments, family, 0, NULL, self.room, &self.estimates[0]) >= 0
             if limit == 0 or not self.failed:
                 break
@@ -302,14 +302,15 @@ cdef class Candidate:
         cdef const Family* family = &self.family.family
         cdef Layout layout = family.covariance_layout
         cdef Estimate* now
+        cdef int i
         expect("a row", rows.rows.shape[1], family.d)
-        for _ in range(n_passes):
+        for i in range(n_passes):
             if self.failed:
-                self.lower_bound = -np.inf
+                self.lower_bound = -INFINITY
                 return
             now = &self.estimates[self.current]
             rows.pass_over(scratch, family.K, layout, family.moment_layout, now.log_offset, now.means, now.whiteners,
-                           False, rows.single_limit, &self.moments)
+                           False, i == n_passes - 1, rows.single_limit, &self.moments)
             self.moments.log_evidence += parameter_term(&family.objective, layout, family.K, family.d, now)
             self.lower_bound = self.moments.log_evidence / self.moments.weight
             self.current = 1 - self.current
@@ -363,7 +364,7 @@ cdef class Candidate:
         cdef Estimate* left = &self.estimates[1]
         take_components(f.covariance_layout, f.d, mixture, &shares[0], n, left)
         rows.pass_over(scratch, f.K, f.covariance_layout, f.moment_layout, left.log_offset, left.means, left.whiteners,
-                       False, rows.single_limit, &self.moments)
+                       False, False, rows.single_limit, &self.moments)
         self.failed = most_likely(&self.moments, f, 0, left.covariances, self.room, &self.estimates[0]) >= 0
         return 0
 

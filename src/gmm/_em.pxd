@@ -39,7 +39,7 @@ cdef class CandidateRows:
 
     cdef int pass_over(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
-        const double* centres, const double* whiteners, bint hard, double single_limit, Moments* out,
+        const double* centres, const double* whiteners, bint hard, bint measured, double single_limit, Moments* out,
     ) except -1
 
     cdef int write_responsibilities(

@@ -824,12 +824,12 @@ cdef class CandidateRows:
 
     cdef int pass_over(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
-        const double* centres, const double* whiteners, bint hard, double single_limit, Moments* out,
+        const double* centres, const double* whiteners, bint hard, bint measured, double single_limit, Moments* out,
     ) except -1:
-        """Pass over the rows with a mixture; its moments go into `out`."""
+        """Pass over the rows with a mixture; its moments go into `out`, with the log evidence if that is measured."""
         cdef PassPlan plan
         cdef Rows table = describe_rows[double](self.rows, self.weight)
-        plan.n_all, plan.layout, plan.moments, plan.hard = K, layout, moments, hard
+        plan.n_all, plan.layout, plan.moments, plan.hard, plan.skips_evidence = K, layout, moments, hard, not measured
         self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, single_limit)
         if scratch.owner is not self or not same_workspace(&scratch.plan, &plan):
             scratch.make_ready(&plan, table.n)
@@ -849,7 +849,7 @@ cdef class CandidateRows:
         """Write the responsibilities of a mixture, (n, K)."""
         cdef PassPlan plan
         cdef Rows table = describe_rows[double](self.rows, None)
-        plan.n_all, plan.layout, plan.moments, plan.hard = K, layout, layout, False
+        plan.n_all, plan.layout, plan.moments, plan.hard, plan.skips_evidence = K, layout, layout, False, False
         self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, self.single_limit)
         scratch.make_ready(&plan, table.n)
         table.responsibility = out

@@ -126,6 +126,9 @@ cdef inline double responsibilities(
         share_contaminated(plan.kernel, tile, ld, plan.log_offset, plan.tails, plan.n_features,
                            <const real*>workspace.mass, evidence, <real*>workspace.precisions,
                            tail_sums(plan, sums), K, padded)
+    elif plan.skips_evidence and not (only_labels or plan.noisy or plan.far or plan.common_quadratic):
+        normalise(plan.kernel, tile, ld, <const real*>workspace.mass, <real*>NULL, K, padded)
+        return 0
     elif not only_labels:
         normalise(plan.kernel, tile, ld, <const real*>workspace.mass, evidence, K, padded)
         if plan.noisy:
@@ -135,7 +138,7 @@ cdef inline double responsibilities(
             flag_overflowed_rows(<const double*>workspace.mass, n, evidence)
     if plan.common_quadratic and measured:
         add_common_quadratic(plan, block, n, padded, ld, <real*>workspace.scratch, <real*>workspace.square, evidence)
-    return 0 if rows_only else weighted_sum(rows.weight + start if rows.weight != NULL else NULL, evidence, n)
+    return 0 if rows_only or plan.skips_evidence else weighted_sum(rows.weight + start if rows.weight != NULL else NULL, evidence, n)
 
 
 # ---------------------------------------------------------------------------------------- accumulate

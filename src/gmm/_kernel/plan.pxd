@@ -67,6 +67,7 @@ cdef struct PassPlan:
     Py_ssize_t power            # ν + d, where all share a given whole ν; else 0
     const double* allowed       # (n_all, n_codes) 0 or −∞: which components rows may belong to, by their codes; or NULL
     Py_ssize_t n_codes
+    bint skips_evidence         # nobody reads the log evidence of the pass
     bint skips_empty            # components of log offset −∞ are skipped; only where nothing is written for each row
     Kernel kernel
     bint common_scatter         # tied linear: the caller knows Σ (x − origin)(x − origin)ᵀ

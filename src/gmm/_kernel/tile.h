@@ -413,7 +413,7 @@ static void TILE_NAME(choose)(const TILE_REAL *restrict tile, ptrdiff_t K, ptrdi
     }
 }
 
-/* log rho in, mass times responsibilities out; log_evidence (n) out, log sum of rho */
+/* log rho in, mass times responsibilities out; log_evidence (n) out, log sum of rho, unless it is NULL */
 static void TILE_NAME(normalise)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
                                  const TILE_REAL *restrict mass, TILE_REAL *restrict log_evidence)
 {
@@ -429,7 +429,9 @@ static void TILE_NAME(normalise)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_
                 row[r] = TILE_GLUE(tile_exp, TILE_REAL)(row[r] - peak[r]);
                 sum[r] += row[r];
             }
-        for (r = 0; r < TILE_STRIP; r++) log_evidence[start + r] = peak[r] + TILE_GLUE(tile_log, TILE_REAL)(sum[r]);
+        if (log_evidence)
+            for (r = 0; r < TILE_STRIP; r++)
+                log_evidence[start + r] = peak[r] + TILE_GLUE(tile_log, TILE_REAL)(sum[r]);
         for (r = 0; r < TILE_STRIP; r++) sum[r] = mass[start + r] / sum[r];
         for (k = 0, row = tile + start; k < K; k++, row += ld)
             for (r = 0; r < TILE_STRIP; r++) row[r] *= sum[r];

@@ -160,7 +160,7 @@ cdef inline void choose(
 cdef inline void normalise_soft(
     real* tile, Py_ssize_t ld,                     # IN log ρ (K, n), OUT mass × responsibilities
     const real* mass,                              # IN (n,)
-    real* log_evidence,                            # OUT (n,) log Σ_k ρ_k
+    real* log_evidence,                            # OUT (n,) log Σ_k ρ_k, or NULL
     Py_ssize_t n_components, Py_ssize_t n,
 ) noexcept nogil:
     cdef Py_ssize_t k, r
@@ -174,7 +174,8 @@ cdef inline void normalise_soft(
         for k in range(n_components):
             tile[k * ld + r] = <real>exp(tile[k * ld + r] - peak)
             total += tile[k * ld + r]
-        log_evidence[r] = peak + <real>log(total)
+        if log_evidence != NULL:
+            log_evidence[r] = peak + <real>log(total)
         for k in range(n_components):
             tile[k * ld + r] *= mass[r] / total
 

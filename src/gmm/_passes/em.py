@@ -436,7 +436,7 @@ class SolverRun:
         self._on_pause = on_pause
         self._reason = "not finished"
         self.ended = self.converged = False
-        self._records = np.empty((ROOM, 5)) if records is None else records
+        self._records = np.empty((min(max_iter, ROOM), 5)) if records is None else records
         self.n_passes, self.lower_bound = 0, -inf
         if paused is not None:
             self._records, self.n_passes = paused.trace.records.copy(), len(paused.trace)
@@ -476,7 +476,8 @@ class SolverRun:
         while not (self.ended or is_resting or self.n_passes >= enough or self.is_hopeless(outlook)):
             n = self.n_passes
             if n == len(self._records):
-                self._records = np.concatenate([self._records, np.empty((max(n, ROOM), 5))])
+                more = min(self._max_iter - n, max(n, ROOM))
+                self._records = np.concatenate([self._records, np.empty((more, 5))])
             at_once = 1 if self._callback is not None else min(enough, len(self._records)) - n
             began = perf_counter()
             self._solver = self._solver.successor()

@@ -18,7 +18,7 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
 LOWERED = "the last update lowered the objective"  # in the reason of a run that ended there, and has not converged
-ROOM = 32  # passes that the records of a run have room for at first: more than most runs make
+ROOM = 1000  # passes at most that the records of a run have room for at first
 
 
 class PassRecord(NamedTuple):
