@@ -141,7 +141,7 @@ class Loop:
         *,
         repair_empty: bool,
         outlook: Outlook,
-        unit: float = 1,
+        unit: float = 1.0,
     ) -> int: ...
     def first_runs(
         self,
