@@ -86,33 +86,6 @@ def cases(name, call, values):
     return [pytest.param(call, value, id=f"{name}-{number}") for number, value in enumerate(values)]
 
 
-def climb(plan=None, scratch=None, **changed):
-    plan = plan or a_plan()
-    given = {
-        "rows": ROWS,
-        "weight": None,
-        "scatter": None,
-        "code": None,
-        "at_most": 2,
-        "family": family(),
-        "before": np.nan,
-        "tolerance": 0.0,
-        "repair_empty": False,
-    }
-    parameters = {
-        "weights": np.ones(K),
-        "means": np.arange(6.0).reshape(K, D),
-        "covariances": whiteners(FULL),
-        "whiteners": whiteners(FULL),
-        "log_determinants": np.zeros(K),
-        "tails": np.zeros((2, K)),
-    }
-    parameters |= {name: changed.pop(name) for name in parameters.keys() & changed.keys()}
-    given |= changed | {"estimate": tuple(parameters.values())}
-    table = _em.RowTable(*(given.pop(name) for name in ("rows", "weight", "code")))
-    return plan.run_em(walked(plan) if scratch is None else scratch, table, **given)
-
-
 def an_estimate(**changed):
     right = {
         "weights": np.full(K, 1 / K),
@@ -123,6 +96,14 @@ def an_estimate(**changed):
         "tails": np.zeros((2, K)),
     }
     return tuple((right | changed).values())
+
+
+def climb(*, at_most=2, of=None, log_offset=None, **changed):
+    log_offset = np.zeros(K) if log_offset is None else log_offset
+    mixture = SimpleNamespace(log_offset=log_offset, log_noise=-np.inf, fits_tails=False)
+    how = {"before": np.nan, "tolerance": 0.0, "repair_empty": False}
+    loop = _em.Loop(_em.RowTable(ROWS), layout_with_code(FULL), np.zeros(D), np.full(D, 10.0), **OF_LOOP)
+    return loop.run_em(mixture, an_estimate(**changed), of or family(), None, at_most, **how)
 
 
 def begin(ascent, **changed):
@@ -163,12 +144,9 @@ def ascend(*, ascent=None, layout=FULL, scatter=None, until=UNTIL, records=None,
     return loop.run_quasi_newton(ascent, scatter, records, n, outlook=outlook, **until)
 
 
-def lloyd(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, centres=None):
-    plan = plan or a_plan(SPHERICAL, hard=True)
+def lloyd(*, at_most=2, centres=None, layout=SPHERICAL):
     centres = np.arange(6.0).reshape(K, D) if centres is None else centres
-    scratch = walked(plan) if scratch is None else scratch
-    how = {"spread": 1.0, "inertia": np.inf, "total": 1e3, "least_gain": 0.0}
-    return plan.lloyd(scratch, _em.RowTable(rows, weight), at_most=at_most, centres=centres, **how)
+    return a_loop(layout=layout).lloyd(centres, 1.0, np.inf, 1e3, 0.0, at_most)
 
 
 def update(layout=FULL, **changed):
@@ -216,7 +194,6 @@ def survey(rows=ROWS, weight=None, before=(), n_features=D):
     return first_look.Survey([*before, (0, rows, weight)], n_features)
 
 
-LOOPS = {"climb": climb, "lloyd": lloyd}
 OF_A_PASS = [
     *(
         case
@@ -254,19 +231,7 @@ OF_A_WALK = [
     *cases("responsibilities", lambda v: rows_pass(responsibilities=v), tables(N, K)),
 ]
 OF_WHAT_IS_MERGED = [
-    *(
-        case
-        for name, verb in {
-            "sums": None,
-            "climb": climb,
-            "lloyd": lloyd,
-        }.items()
-        for case in cases(
-            f"scratches to {name}",
-            lambda v, name=name, verb=verb: verb(scratch=v) if verb else getattr(a_plan(), name)(v),
-            [_em.Scratch(), begun(a_plan()), walked(a_plan(DIAGONAL))],
-        )
-    ),
+    *cases("scratches to sums", lambda v: a_plan().sums(v), [_em.Scratch(), begun(a_plan()), walked(a_plan(DIAGONAL))]),
     *cases("a scratch twice", a_plan().join, [[walked(a_plan())] * 2]),
     *cases("a scratch never begun", a_plan().join, [[_em.Scratch()], [walked(a_plan()), _em.Scratch()]]),
     *cases("sums", lambda v: a_plan().collect(v), flat(a_plan().sums(walked(a_plan())).size)[:3]),
@@ -279,26 +244,16 @@ OF_WHAT_IS_MERGED = [
     *cases("scatter unasked", lambda v: (lambda p: p.collect(p.sums(walked(p)), v))(a_plan()), tables(D, D)),
 ]
 OF_A_CLIMB = [
-    *(
-        case
-        for name, verb in LOOPS.items()
-        for case in [
-            *cases(f"{name}, rows", lambda v, verb=verb: verb(rows=v), [*tables(N, D), np.ones((0, D))]),
-            *cases(f"{name}, weight", lambda v, verb=verb: verb(weight=v), optional(flat(N))),
-            *cases(f"{name}, at_most", lambda v, verb=verb: verb(at_most=v), [0, -1]),
-            *cases(
-                f"{name}, given",
-                lambda v, verb=verb: verb(v, walked(v, given=np.ones((N, K)))),
-                [a_plan(SPHERICAL if verb is lloyd else FULL, given=True)],
-            ),
-        ]
-    ),
-    *cases("climb, scatter", lambda v: climb(scatter=v), tables(D, D)),
+    *cases("climb, at_most", lambda v: climb(at_most=v), [0, -1]),
+    *cases("lloyd, at_most", lambda v: lloyd(at_most=v), [0, -1]),
+    *cases("climb, log_offset", lambda v: climb(log_offset=v), optional(flat(K))),
+    *cases("climb, whiteners", lambda v: climb(whiteners=v), flat(SIZES[FULL])),
+    *cases("climb, tails", lambda v: climb(tails=v), tables(2, K)),
     *cases("climb, weights", lambda v: climb(weights=v), flat(K)),
     *cases("climb, means", lambda v: climb(means=v), [*tables(K, D), None]),
     *cases("climb, covariances", lambda v: climb(covariances=v), flat(SIZES[FULL])),
     *cases("climb, log_determinants", lambda v: climb(log_determinants=v), flat(K)),
-    *cases("climb, family", lambda v: climb(family=v), [family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
+    *cases("climb, family", lambda v: climb(of=v), [family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
     *cases("loop, rows", lambda v: a_loop(rows=v), [*tables(N, D)[2:], np.ones((0, D))]),
     *cases("loop, weight", lambda v: a_loop(weight=v), optional(flat(N))),
     *cases("loop, layout", lambda v: a_loop(layout=v), [4, 2**31 - 1]),
@@ -316,8 +271,8 @@ OF_A_CLIMB = [
     *cases("ascend, state", lambda v: ascend(ascent=v), [an_ascent(DIAGONAL), an_ascent(TIED)]),
     *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), optional(tables(K, 2)[:2])),
     *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
-    *cases("lloyd, centres", lambda v: lloyd(centres=v), tables(K, D)),
-    *cases("lloyd, layout", lambda v: lloyd(v), [a_plan(FULL, hard=True), a_plan(DIAGONAL, hard=True)]),
+    *cases("lloyd, centres", lambda v: lloyd(centres=v), [*tables(K, D)[2:], np.ones((0, D))]),
+    *cases("lloyd, layout", lambda v: lloyd(layout=v), [FULL, DIAGONAL]),
 ]
 
 
@@ -530,7 +485,8 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().begin(None, N),
         lambda: a_plan().walk(None, _em.RowTable(ROWS), 0, 1),
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
-        lambda: climb(family=None),
+        lambda: a_loop().run_em(None, (), None, None, 1, before=0.0, tolerance=0.0, repair_empty=False),
+        lambda: a_loop(layout=SPHERICAL).lloyd(None, 1.0, np.inf, 1e3, 0.0, 1),
         lambda: a_loop().run_quasi_newton(None, None, np.empty((2, 5)), 0, outlook=_em.Outlook(), **UNTIL),
         lambda: a_loop().run_quasi_newton(an_ascent(), None, np.empty((2, 5)), 0, outlook=None, **UNTIL),
         lambda: a_loop().first_runs([], None, None, tolerance=1e-3, confirm_stop=True, lead=0.0, **UNTIL),

@@ -76,32 +76,6 @@ class Plan:
     def join(self, scratches: list[Scratch]) -> None: ...
     def sums(self, scratch: Scratch) -> _Array: ...
     def collect(self, sums: _Array, scatter: _Array | None = None) -> SufficientStatistics: ...
-    def run_em(
-        self,
-        scratch: Scratch,
-        table: RowTable,
-        scatter: _Array | None,
-        *,
-        at_most: int,
-        family: MixtureFamily,
-        estimate: _Estimate,
-        before: float,
-        tolerance: float,
-        repair_empty: bool,
-        doubt: float = ...,
-    ) -> tuple[list[float], SufficientStatistics, _Estimate | None, tuple[_Estimate | None, _Array] | None]: ...
-    def lloyd(
-        self,
-        scratch: Scratch,
-        table: RowTable,
-        *,
-        at_most: int,
-        centres: _Array,
-        spread: float,
-        inertia: float,
-        total: float,
-        least_gain: float,
-    ) -> tuple[int, bool, _Array, float, float]: ...
 
 @disjoint_base
 class CandidateRows:
@@ -167,7 +141,7 @@ class Loop:
         *,
         repair_empty: bool,
         outlook: Outlook,
-        unit: float = 1,
+        unit: float = 1.0,
     ) -> int: ...
     def first_runs(
         self,
@@ -181,3 +155,19 @@ class Loop:
         repair_empty: bool,
         lead: float,
     ) -> list[tuple[QuasiNewtonState, _Array, int]]: ...
+    def run_em(
+        self,
+        mixture: WhitenedMixture,
+        estimate: _Estimate,
+        family: MixtureFamily,
+        scatter: Callable[[], _Array] | None,
+        at_most: int,
+        *,
+        before: float,
+        tolerance: float,
+        repair_empty: bool,
+        doubt: float = ...,
+    ) -> tuple[list[float], SufficientStatistics, _Estimate | None, tuple[_Estimate | None, _Array] | None] | None: ...
+    def lloyd(
+        self, centres: _Array, spread: float, inertia: float, total: float, least_gain: float, at_most: int
+    ) -> tuple[int, bool, _Array, float, float]: ...

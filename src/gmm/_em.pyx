@@ -23,7 +23,7 @@ cimport gmm._kernel.loop as loop
 from gmm._kernel.arrays cimport estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.few cimport prepare_few, few_panels_size
-from gmm._kernel.family cimport NO_TAILS
+from gmm._kernel.family cimport NO_TAILS, Family
 from gmm._kernel.first_look cimport Survey
 from gmm._kernel.lanes cimport merge_siblings
 from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_low_rank, is_pooled, n_factors, total_size
@@ -412,130 +412,6 @@ cdef class Plan:
         unpack_moments(&self.plan, &sums[0], &self.whiteners[0], common, &moments)
         return self.as_statistics(buffer, &moments)
 
-    def run_em(
-        self,
-        Scratch scratch not None,
-        RowTable table not None,
-        const double[:, ::1] scatter,
-        *,
-        Py_ssize_t at_most,
-        MixtureFamily family not None,
-        tuple estimate not None,
-        double before,
-        double tolerance,
-        bint repair_empty,
-        double doubt=INFINITY,
-    ):
-        """Run EM from the sums of one pass: update the parameters, pass over all rows, until this needs Python.
-
-        It stops after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, when one
-        lowered it by more than the share `doubt` of 1 and its amount, and when an update fails or needs another form;
-        with `repair_empty`, also before an update in which a component has lost its rows. `scratch` has walked all
-        rows, or joined those that have; `estimate` is the plan's mixture as `Update` returns it; `before` is the mean
-        log evidence of the pass before, NaN if there is none.
-
-        Returns
-        -------
-        bounds : list of float
-            The mean log evidence of each pass, with the log density of a prior added.
-        statistics : SufficientStatistics
-            Of the last pass.
-        estimate : tuple or None
-            The mixture of the last pass, as `Update` returns it; None where that is still the plan's.
-        before : tuple of estimate and counts, or None
-            Those of the pass before, of several of which the last fell.
-        """
-        cdef PassPlan plan = self.plan
-        cdef Py_ssize_t K = plan.n_all, d = plan.n_features, n, size
-        if not family.takes(plan.layout, plan.moments, K, d):
-            raise ValueError("expected second moments and whiteners in the layouts and shape of the family")
-        cdef Estimate begin = view_estimate(estimate, plan.layout, K, d)
-        cdef LoopInputs inputs = self.inputs(table, scratch, scatter, at_most)
-        cdef Workspace* workspace = self.merged(scratch)
-        cdef Moments moments
-        cdef Estimate[2] estimates
-        cdef double[::1] measured = np.empty(at_most), both, work = np.empty(update_workspace_size(&family.family))
-        cdef double[::1] room = np.empty(self.room.shape[0]), counts = np.empty(K)
-        buffer = self.moments_buffer(&moments)
-        size = estimate_size(plan.layout, K, d)
-        buffers = np.empty((2, size))
-        both = buffers.reshape(-1)
-        estimates[0] = estimate_in(&both[0], plan.layout, K, d)
-        estimates[1] = estimate_in(&both[0] + size, plan.layout, K, d)
-        with nogil:
-            n = run_em(&plan, &inputs, &room[0], &family.family, &begin, before, tolerance, doubt, repair_empty,
-                       &work[0], workspace, &moments, &counts[0], estimates, &measured[0])
-        last = preceding = None
-        if n > 1:
-            last = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d)
-            if falls(measured[n - 2], measured[n - 1], doubt):
-                other = estimate_arrays(buffers[n % 2], plan.layout, K, d) if n > 2 else None
-                preceding = other, np.asarray(counts)
-        return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), last, preceding
-
-    def lloyd(
-        self,
-        Scratch scratch not None,
-        RowTable table not None,
-        *,
-        Py_ssize_t at_most,
-        const double[:, ::1] centres,
-        double spread,
-        double inertia,
-        double total,
-        double least_gain,
-    ):
-        """Run k-means from the sums of one pass: move the centres to the means of their rows (Lloyd 1982).
-
-        It stops after `at_most` passes, or when one gains less than `least_gain` times the difference of `total`, the
-        inertia about one centre for all, and that about the `centres`. `spread` and `inertia` are those of the pass
-        before.
-
-        Returns
-        -------
-        passes : int
-        ended : bool
-            Whether the last pass gained too little.
-        centres, spread, inertia
-            After the last pass.
-        """
-        cdef PassPlan plan = self.plan
-        cdef Py_ssize_t K = plan.n_components, n
-        cdef LoopInputs inputs = self.inputs(table, scratch, None, at_most)
-        cdef Workspace* workspace = self.merged(scratch)
-        cdef Moments moments
-        cdef Partition partition
-        cdef bint ended
-        cdef double[::1] log_offset = np.zeros(K), whiteners = np.empty(K), room = np.empty(self.room.shape[0])
-        if plan.layout != SPHERICAL:
-            raise ValueError("k-means needs a pass with spherical whiteners")
-        expect_matrix("centres", centres, K, plan.n_features)
-        moved = np.array(centres)
-        cdef double[:, ::1] into = moved
-        partition.centres, partition.spread, partition.inertia = &into[0, 0], spread, inertia
-        partition.total = total
-        _alive = self.moments_buffer(&moments)
-        with nogil:
-            n = lloyd(&plan, &inputs, &room[0], least_gain, workspace, &moments, &log_offset[0],
-                      &whiteners[0], &partition, &ended)
-        return n, bool(ended), moved, partition.spread, partition.inertia
-
-    cdef LoopInputs inputs(
-        self, RowTable table, Scratch scratch, const double[:, ::1] scatter, Py_ssize_t at_most,
-    ) except *:
-        cdef LoopInputs inputs
-        cdef Rows rows = self.rows_of(table)
-        if at_most < 1:
-            raise ValueError(f"expected one pass at least, got at_most={at_most}")
-        if self.plan.given or self.plan.totals:
-            raise ValueError("a pass with given responsibilities, or without moments, goes on to no other")
-        if rows.n != scratch.n_rows:
-            raise ValueError(f"expected all {scratch.n_rows} rows that the scratch is of, got {rows.n}")
-        inputs.rows, scratch.workspace.loaded = rows, False
-        inputs.origin, inputs.reach, inputs.scatter = &self.origin[0], &self.reach[0], self.checked_scatter(scatter)
-        inputs.single, inputs.form, inputs.at_most = self.may_be_single, self.form, at_most
-        return inputs
-
     cdef Workspace* merged(self, Scratch scratch) except NULL:
         """Return the scratch's workspace, with the sums of all rows in its only node."""
         cdef Workspace* workspace = &scratch.workspace
@@ -652,7 +528,7 @@ cdef class Loop:
     cdef double[::1] room, buffer
     cdef LoopInputs inputs
     cdef double pass_limit, call_limit
-    cdef object allowed
+    cdef object allowed, moments
 
     def __cinit__(
         self, RowTable table not None, moments, const double[::1] origin, const double[::1] reach, *, bint single,
@@ -668,7 +544,7 @@ cdef class Loop:
         self.room = self.buffer = None
         self.inputs.origin, self.inputs.reach = &origin[0], &reach[0]
         self.inputs.single, self.inputs.form = single, form
-        self.allowed, self.pass_limit, self.call_limit = allowed, pass_limit, call_limit
+        self.allowed, self.moments, self.pass_limit, self.call_limit = allowed, moments, pass_limit, call_limit
 
     @property
     def largest_product(self):
@@ -699,34 +575,24 @@ cdef class Loop:
         int
             How many passes have records now; n where a pass is above the limit.
         """
-        cdef PassPlan* plan = &self.plan
-        cdef Py_ssize_t K = state.state.family.K, lanes
-        cdef double work, others
-        cdef const double[:, ::1] common = None
+        cdef const Family* family = &state.state.family
+        cdef const Estimate* mixture = next_mixture(&state.state)
         cdef Moments moments
         check_records(records, n)
-        at_most = min(at_most, records.shape[0] - n)
-        if at_most < 1:
-            raise ValueError(f"expected one pass at least and room for it, got at_most={at_most}")
-        self.prepare_next(state, self.allowed(K))
-        lanes = n_lanes(plan, self.table.rows.n)
-        work = lanes * work_of(plan, plan.lane)
-        if lanes > 1 and work > self.pass_limit:
+        if not state.fits(self.plan.layout, self.plan.moments, family.K, self.plan.n_features):
+            raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
+        self.plan.n_all = family.K
+        set_noise(&self.plan, log_noise(&family.objective, family.K, mixture.weights))
+        set_tails(&self.plan, mixture.tails, family.objective.free_tails == NO_TAILS)
+        if not self.is_ready(family.K, mixture.log_offset, mixture.means, mixture.whiteners, scatter,
+                             min(at_most, records.shape[0] - n), <double>state.family.work, self.pass_limit):
             return n
-        if plan.common_scatter:
-            common = scatter()
-            expect_matrix("scatter", common, plan.n_features, plan.n_features)
-        others = self.call_limit / (work + <double>state.family.work)
-        self.inputs.at_most = 1 + <Py_ssize_t>others if others < at_most - 1 else at_most
-        self.inputs.scatter = NULL if common is None else &common[0, 0]
-        self.inputs.unit = unit
-        if self.scratch.n_rows == 0 or not same_workspace(&self.scratch.plan, plan):
-            self.scratch.make_ready(plan, self.table.rows.n)
-        moments = moments_in(&self.buffer[0], K, plan.n_features)
-        self.scratch.workspace.n_nodes = 0
+        if self.buffer is None or self.buffer.shape[0] < moments_size(self.plan.moments, family.K, family.d):
+            self.buffer = np.empty(moments_size(self.plan.moments, family.K, family.d))
+        moments, self.inputs.unit = moments_in(&self.buffer[0], family.K, family.d), unit
         with nogil:
-            walk_first(plan, &self.inputs, &self.scratch.workspace)
-            n = run_quasi_newton(plan, &self.inputs, &self.room[0], repair_empty, &outlook.rule,
+            walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
+            n = run_quasi_newton(&self.plan, &self.inputs, &self.room[0], repair_empty, &outlook.rule,
                                  &self.scratch.workspace, &moments, &state.state, &records[0, 0], n)
         return n
 
@@ -763,19 +629,124 @@ cdef class Loop:
             outlook.rule.lead = max(outlook.rule.lead, rows[n - 1, 0])
         return runs
 
-    cdef int prepare_next(self, QuasiNewtonState state, const double[:, ::1] allowed) except -1:
-        """Prepare the pass with the next mixture of a state."""
+    def run_em(
+        self, mixture, tuple estimate not None, MixtureFamily family not None, scatter, Py_ssize_t at_most, *,
+        double before, double tolerance, bint repair_empty, double doubt=INFINITY,
+    ):
+        """Run EM from a mixture: pass over the rows and update the parameters, until this needs Python.
+
+        It stops after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, when one
+        lowered it by more than the share `doubt` of 1 and its amount, and when an update fails or needs another form;
+        with `repair_empty`, also before an update in which a component has lost its rows.
+
+        Parameters
+        ----------
+        mixture : WhitenedMixture
+        estimate : tuple
+            The same mixture, as `Update` returns it.
+        before : float
+            The mean log evidence of the pass before, NaN if there is none.
+
+        Returns
+        -------
+        bounds : list of float
+            The mean log evidence of each pass, with the log density of a prior added. Instead of all, None where a pass
+            is above the limit.
+        statistics : SufficientStatistics
+            Of the last pass.
+        estimate : tuple or None
+            The mixture of the last pass, as `Update` returns it; None where that is the first.
+        before : tuple of estimate and counts, or None
+            Those of the pass before, of several of which the last fell.
+        """
+        cdef const Family* f = &family.family
+        cdef Py_ssize_t K = f.K, d = f.d, n, size
+        cdef const double[::1] log_offset = mixture.log_offset
+        if not family.takes(self.plan.layout, self.plan.moments, K, self.plan.n_features):
+            raise ValueError("expected second moments and whiteners in the layouts and shape of the family")
+        cdef Estimate begin = view_estimate(estimate, self.plan.layout, K, d)
+        expect("log_offset", log_offset.shape[0], K)
+        self.plan.n_all = K
+        set_noise(&self.plan, mixture.log_noise)
+        set_tails(&self.plan, begin.tails, not mixture.fits_tails)
+        if not self.is_ready(K, &log_offset[0], begin.means, begin.whiteners, scatter, at_most,
+                             <double>family.work, self.pass_limit):
+            return None
+        size = estimate_size(self.plan.layout, K, d)
+        buffer, buffers = np.empty(moments_size(self.plan.moments, K, d)), np.empty((2, size))
+        cdef double[::1] both = buffers.reshape(-1), sums = buffer, counts = np.empty(K)
+        cdef double[::1] measured = np.empty(self.inputs.at_most), work = np.empty(update_workspace_size(f))
+        cdef Moments moments = moments_in(&sums[0], K, d)
+        cdef Estimate[2] estimates
+        estimates[0] = estimate_in(&both[0], self.plan.layout, K, d)
+        estimates[1] = estimate_in(&both[0] + size, self.plan.layout, K, d)
+        with nogil:
+            walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
+            n = run_em(&self.plan, &self.inputs, &self.room[0], f, &begin, before, tolerance, doubt, repair_empty,
+                       &work[0], &self.scratch.workspace, &moments, &counts[0], estimates, &measured[0])
+        last = preceding = None
+        if n > 1:
+            last = estimate_arrays(buffers[(n - 1) % 2].copy(), self.plan.layout, K, d)
+            if falls(measured[n - 2], measured[n - 1], doubt):
+                other = estimate_arrays(buffers[n % 2], self.plan.layout, K, d) if n > 2 else None
+                preceding = other, np.asarray(counts)
+        found = statistics.SufficientStatistics.from_kernel(self.moments, *moments_arrays(buffer, K, d, &moments))
+        return np.asarray(measured[:n]).tolist(), found, last, preceding
+
+    def lloyd(
+        self, const double[:, ::1] centres not None, double spread, double inertia, double total, double least_gain,
+        Py_ssize_t at_most,
+    ):
+        """Run k-means: move the centres to the means of their rows (Lloyd 1982).
+
+        It stops after `at_most` passes, or when one gains less than `least_gain` times the difference of `total`, the
+        inertia about one centre for all, and that about the `centres`. `spread` and `inertia` are those of the pass
+        before.
+
+        Returns
+        -------
+        passes : int
+        ended : bool
+            Whether the last pass gained too little.
+        centres, spread, inertia
+            After the last pass.
+        """
+        cdef Py_ssize_t K = centres.shape[0], d = self.plan.n_features, n
+        cdef Partition partition
+        cdef bint ended
+        if self.plan.layout != SPHERICAL or K < 1:
+            raise ValueError("k-means needs a loop with spherical moments, and a centre at least")
+        expect_matrix("centres", centres, K, d)
+        moved = np.array(centres)
+        cdef double[:, ::1] into = moved
+        cdef double[::1] log_offset = np.zeros(K), whiteners = np.full(K, 1 / spread)
+        cdef double[::1] sums = np.empty(moments_size(SPHERICAL, K, d))
+        cdef Moments moments = moments_in(&sums[0], K, d)
+        partition.centres, partition.spread, partition.inertia = &into[0, 0], spread, inertia
+        partition.total = total
+        set_noise(&self.plan, -INFINITY)
+        self.plan.tails, self.plan.power, self.plan.hard = NULL, 0, True
+        self.is_ready(K, &log_offset[0], &centres[0, 0], &whiteners[0], None, at_most, 0, INFINITY)
+        with nogil:
+            walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
+            n = lloyd(&self.plan, &self.inputs, &self.room[0], least_gain, &self.scratch.workspace, &moments,
+                      &log_offset[0], &whiteners[0], &partition, &ended)
+        self.plan.hard = False
+        return n, bool(ended), moved, partition.spread, partition.inertia
+
+    cdef bint is_ready(
+        self, Py_ssize_t K, const double* log_offset, const double* centres, const double* whiteners,  # with their noise
+        scatter, Py_ssize_t at_most, double work_between, double pass_limit,
+    ) except -1:
+        """Prepare the first pass of a call with a mixture whose noise and tails are set; False if it is too long."""
         cdef PassPlan* plan = &self.plan
-        cdef const Estimate* mixture = next_mixture(&state.state)
-        cdef Py_ssize_t K = state.state.family.K, d = plan.n_features
-        if not state.fits(plan.layout, plan.moments, K, d):
-            raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
-        cdef Py_ssize_t needed = prepared_size(plan.layout, plan.moments, K, d)
+        cdef const double[:, ::1] common = None, allowed = self.allowed(K)
+        cdef double work, others
+        cdef Py_ssize_t lanes, needed = prepared_size(plan.layout, plan.moments, K, plan.n_features)
+        if at_most < 1:
+            raise ValueError(f"expected one pass at least and room for it, got at_most={at_most}")
         if self.room is None or self.room.shape[0] < needed:
             self.room = np.empty(needed)
-        needed = moments_size(plan.moments, K, d)
-        if self.buffer is None or self.buffer.shape[0] < needed:
-            self.buffer = np.empty(needed)
         self.inputs.rows = self.table.rows
         plan.n_all, plan.kernel, plan.allowed = K, kernel_in_use(), NULL
         if allowed is None:
@@ -783,12 +754,22 @@ cdef class Loop:
         else:
             expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
             plan.allowed, plan.n_codes = &allowed[0, 0], allowed.shape[1]
-        set_noise(plan, log_noise(&state.state.family.objective, K, mixture.weights))
-        set_tails(plan, mixture.tails, state.state.family.objective.free_tails == NO_TAILS)
-        plan.skips_empty = allowed is None and not has_tails(plan)
-        prepare(plan, mixture.log_offset, mixture.means, mixture.whiteners, &self.origin[0], &self.reach[0],
-                self.inputs.single, is_pooled(plan.layout), self.inputs.form, &self.room[0])
-        return 0
+        plan.skips_empty = allowed is None and not has_tails(plan) and not plan.hard
+        prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.inputs.single,
+                is_pooled(plan.layout), self.inputs.form, &self.room[0])
+        lanes = n_lanes(plan, self.table.rows.n)
+        work = lanes * work_of(plan, plan.lane)
+        if lanes > 1 and work > pass_limit:
+            return False
+        if plan.common_scatter:
+            common = scatter()
+            expect_matrix("scatter", common, plan.n_features, plan.n_features)
+        others = self.call_limit / (work + work_between)
+        self.inputs.at_most = 1 + <Py_ssize_t>others if others < at_most - 1 else at_most
+        self.inputs.scatter = NULL if common is None else &common[0, 0]
+        if self.scratch.n_rows == 0 or not same_workspace(&self.scratch.plan, plan):
+            self.scratch.make_ready(plan, self.table.rows.n)
+        return True
 
 
 cdef class CandidateRows:

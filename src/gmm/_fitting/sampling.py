@@ -31,7 +31,7 @@ class RoughRows(ArraySource):
     @cached_property
     def single(self) -> bool:
         """Whether sums of their weights stay in its range."""
-        return in_range(self.heaviest)
+        return in_range(self.survey.heaviest)
 
 
 def sample_size(n_components: int) -> int:

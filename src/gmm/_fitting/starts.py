@@ -392,7 +392,7 @@ class RaceRows:
         if schedule.n_larger:
             sizes[n_components + _SURPLUS] = schedule.n_larger
         part = sample.subset(rng.permutation(sample.n_rows)[: schedule.part])
-        limit = _ROUGHLY if in_range(part.heaviest) else 0.0
+        limit = _ROUGHLY if in_range(part.survey.heaviest) else 0.0
         self._sample, self._schedule, self._sizes = sample, schedule, tuple(sizes)
         # Views take turns, and in each view random rows and seeds of k-means++: see `Race.begin`.
         self._uniforms = [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()]

@@ -10,7 +10,7 @@ cdef struct Step:
 cdef class Survey:
     cdef Py_ssize_t n_features
     cdef bint begun
-    cdef readonly double weight
+    cdef readonly double weight, heaviest
     cdef readonly object nonfinite
     cdef double* first_row                # (d,) the origin of `sums`, and the start of the memory
     cdef double* sums                     # (d,) Σ w (x − first row)

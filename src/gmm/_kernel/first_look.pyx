@@ -106,8 +106,8 @@ cdef class Survey:
     ----------
     nonfinite : tuple of int, or None
         Row and column of the first value that is not finite; the other attributes mean nothing then.
-    weight : float
-        Σ w.
+    weight, heaviest : float
+        Σ w, max w.
 
     Raises
     ------
@@ -140,7 +140,7 @@ cdef class Survey:
 
     def __reduce__(self):
         cdef const double[::1] numbers = <double[:4 * self.n_features]>self.first_row
-        return restored, (np.array(numbers), self.weight, self.nonfinite, self.steps)
+        return restored, (np.array(numbers), self.weight, self.heaviest, self.nonfinite, self.steps)
 
     cdef void join(self, Survey other, Py_ssize_t first) except *:
         """Add a survey of rows of which `first` came before."""
@@ -156,6 +156,7 @@ cdef class Survey:
                 self.low[j], self.high[j] = min(self.low[j], other.low[j]), max(self.high[j], other.high[j])
         self.begun = True
         self.weight += other.weight
+        self.heaviest = max(self.heaviest, other.heaviest)
         if other.nonfinite is not None:
             self.nonfinite = first + other.nonfinite[0], other.nonfinite[1]
 
@@ -232,14 +233,14 @@ cdef class Survey:
             out[j] = max(self.high[j] - origin[j], origin[j] - self.low[j])
 
 
-def restored(const double[::1] numbers, double weight, nonfinite, const double[::1] steps):
+def restored(const double[::1] numbers, double weight, double heaviest, nonfinite, const double[::1] steps):
     """Return the survey that was pickled."""
     cdef Py_ssize_t d = numbers.shape[0] // 4, j
     cdef Survey survey = Survey([(0, np.zeros((1, d)), None)], d)
     memcpy(survey.first_row, &numbers[0], 4 * d * sizeof(double))
     for j in range(d):
         survey.steps_so_far[j] = Step(steps[j], 0, -1)
-    survey.weight, survey.nonfinite = weight, nonfinite
+    survey.weight, survey.heaviest, survey.nonfinite = weight, heaviest, nonfinite
     return survey
 
 
@@ -248,7 +249,7 @@ cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py
     cdef Py_ssize_t n = rows.shape[0], d = survey.n_features, i, j
     cdef Rows table = describe_rows(rows, weight)
     cdef Py_ssize_t bad_row = -1, bad_column = 0, n_stepped = 0
-    cdef double total = survey.weight, w
+    cdef double total = survey.weight, heaviest = survey.heaviest, w
     cdef double epsilon = FLT_EPSILON if sizeof(data) == sizeof(float) else DBL_EPSILON
     expect("a row", rows.shape[1], d)
     if n < 1:
@@ -267,6 +268,7 @@ cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py
         for i in range(n):
             w = weight[i] if weight is not None else 1.0
             total += w
+            heaviest = w if w > heaviest else heaviest
             if not look_at(&rows[0, 0] + i * table.row_stride, table.column_stride, d, w, survey.first_row,
                            survey.sums, survey.low, survey.high):
                 bad_row = i
@@ -276,7 +278,7 @@ cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py
             if n_stepped and w > 0:
                 n_stepped = step_to(&rows[0, 0] + i * table.row_stride, table.column_stride, epsilon, survey.first_row,
                                     survey.low, survey.high, survey.columns, n_stepped, survey.steps_so_far)
-    survey.weight = total
+    survey.weight, survey.heaviest = total, heaviest
     if bad_row >= 0:
         survey.nonfinite = first + bad_row, bad_column
     return 0

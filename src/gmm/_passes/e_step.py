@@ -23,8 +23,8 @@ from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._lazy import cached_property
 from gmm._passes.solver import GainBelow
 from gmm._rows.ahead import LOOK_UP
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order, in_range
-from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
+from gmm._rows.sources import Chunk, Pattern, Source, chunks_in_order, in_range
+from gmm._values.layouts import TIED, Array, Layout
 from gmm._values.noise import Noise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -244,7 +244,7 @@ class EStep:
         Form to use instead of the one that the pass would choose: see `gmm._em.Plan`.
     beside : EStep, optional
         Open as well, for passes that alternate with these: its threads are used, and its scratch
-        memory except by `run_quasi_newton` over rows in memory.
+        memory except by loops over rows in memory.
     pattern : Pattern, optional
         Pass over the rows of a pattern of the source alone, which `walk` is given.
     """
@@ -265,7 +265,7 @@ class EStep:
         assert survey is not None  # a pattern without columns has no passes
         self._origin = survey.centre if origin is None else origin
         self._reach = survey.reach(self._origin)
-        self._single = source.single if pattern is None else source.dtype == np.float32 and in_range(pattern.heaviest)
+        self._single = source.single if pattern is None else source.dtype == np.float32 and in_range(survey.heaviest)
         self._moments = moments
         self._n_threads = n_threads
         self._form = form
@@ -333,7 +333,7 @@ class EStep:
         """Make passes and updates in turn from `parameters`, as many as one compiled loop is worth.
 
         The loop makes a single pass if that is worth threads, if parameters are fixed or if the rows are not in memory.
-        It ends early after a pass that falls by more than `doubt` or whose update needs help; see `gmm._em.Plan`.
+        It ends early after a pass that falls by more than `doubt` or whose update needs help; see `gmm._em.Loop`.
 
         Parameters
         ----------
@@ -347,26 +347,20 @@ class EStep:
         repair_empty : bool
             Whether the loop ends when a component loses its rows, so that it can be given a new place.
         """
-        resident = self._source.resident
-        if resident is None:
+        passed = None
+        if (loop := self.resident) is not None:
+            # The compiled update does not know fixed parameters.
+            at_most = 1 if parameters.fixed or family.work > PASS_WORTH_THREADS else min(at_most, sys.maxsize)
+            before = bounds[-1] if bounds else np.nan
+            how: Any = {"before": before, "tolerance": stopping.tolerance, "doubt": self.doubt}
+            with blas_alone(max(loop.largest_product, family.work)):
+                mixture, estimate = parameters.whitened(), parameters.as_estimate()
+                rest = family, self.common_scatter, at_most
+                passed = loop.run_em(mixture, estimate, *rest, repair_empty=repair_empty, **how)
+        if passed is None:
             statistics = self.measure(parameters, family)
             return PassBatch([statistics.mean_log_evidence], statistics, parameters)
-        plan, scatter = self._plan_for_moments(parameters.whitened())
-        single = bool(parameters.fixed)  # which the compiled update does not know
-        with blas_alone(max(plan.largest_product, family.work)):
-            head, table, n_workers = self._first(plan, resident)
-            measured, statistics, estimate, before = plan.run_em(
-                head,
-                table,
-                scatter,
-                at_most=1 if single else min(at_most, self._worth_a_loop(plan, n_workers, family.work)),
-                family=family,
-                estimate=parameters.as_estimate(),
-                before=bounds[-1] if bounds else np.nan,
-                tolerance=stopping.tolerance,
-                repair_empty=repair_empty,
-                doubt=self.doubt,
-            )
+        measured, statistics, estimate, before = passed
         last, *preceding = (each and parameters.updated(each) for each in (estimate, *(before or ())[:1]))
         return PassBatch(measured, statistics, last or parameters, before and (preceding[0] or parameters, before[1]))
 
@@ -445,22 +439,11 @@ class EStep:
         ended : bool
             Whether the last pass gained less than the share `least_gain` of what is explained, total − inertia.
         """
-        K, resident = len(partition.centres), self._source.resident
-        assert resident is not None  # k-means runs on samples
-        mixture = WhitenedMixture(SPHERICAL, np.zeros(K), partition.centres, np.full(K, 1 / partition.spread))
-        plan = self.plan(mixture, hard=True)
-        with blas_alone(plan.largest_product):
-            head, table, n_workers = self._first(plan, resident)
-            passes, ended, centres, spread, inertia = plan.lloyd(
-                head,
-                table,
-                at_most=min(at_most, self._worth_a_loop(plan, n_workers, 0.0)),
-                centres=partition.centres,
-                spread=partition.spread,
-                inertia=partition.inertia,
-                total=partition.total,
-                least_gain=least_gain,
-            )
+        assert self.resident is not None  # k-means runs on samples
+        now = partition.spread, partition.inertia, partition.total
+        with blas_alone(self.resident.largest_product):
+            found = self.resident.lloyd(partition.centres, *now, least_gain, at_most)
+        passes, ended, centres, spread, inertia = found
         return Partition(centres, spread, partition.total, inertia), passes, ended
 
     def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
@@ -538,15 +521,9 @@ class EStep:
         plan = self.plan(mixture, common_scatter=pooled, axes=axes, **how)
         return plan, self.common_scatter() if plan.common_scatter else None
 
-    def _worth_a_loop(self, plan: _em.Plan, n_workers: int, update_work: float) -> int:
-        """Return how many passes one call may make, given that `n_workers` made the first."""
-        if n_workers > 1 or update_work > PASS_WORTH_THREADS:
-            return 1
-        return 1 + int(SLICE / (-(-self._source.n_rows // plan.lane_rows) * plan.work + update_work))
-
     @cached_property
     def resident(self) -> _em.Loop | None:
-        """Accelerated passes of one worker, if the rows are in memory; short ones unless that is the only thread.
+        """Passes in turn by one worker, if the rows are in memory; short ones unless that is the only thread.
 
         Each call gets the scatter of the rows. Kept there it would tie a knot with this `EStep`, and rows would stay in
         memory until the garbage collector comes.
@@ -576,11 +553,14 @@ class EStep:
         """Return the sums of a pass over all rows, which is made where they are."""
         return plan.sums(self._run(plan, **arrays)) if self._source.is_local else self._source.summed(plan)
 
-    def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> _em.Scratch:
+    def _run(self, plan: _em.Plan, **arrays: Any) -> _em.Scratch:
         """Walk all rows; return the scratch that holds the sums."""
-        if (resident := self._source.resident) is not None:
-            return self._first(plan, resident, **arrays)[0]
         scratches = self.scratches(plan, self._source.n_rows)
+        if (resident := self._source.resident) is not None:
+            codes = self._known.codes if plan.classified else None
+            table = _em.RowTable(resident.rows, resident.sample_weight, codes, **arrays)
+            self._walk_table(plan, scratches, table, resident.n_rows)
+            return scratches[0]
         arrays["code"] = self._known.codes if plan.classified else None
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
@@ -588,14 +568,6 @@ class EStep:
                 parts = {name: None if array is None else array[chunk.first : stop] for name, array in arrays.items()}
                 self.walk(plan, scratches, chunk, parts)
         return scratches[0]
-
-    def _first(self, plan: _em.Plan, resident: ArraySource, **arrays: Any) -> tuple[_em.Scratch, _em.RowTable, int]:
-        """Walk rows in memory; return the scratch that holds the sums, the rows, and the number of workers."""
-        codes = self._known.codes if plan.classified else None
-        table = _em.RowTable(resident.rows, resident.sample_weight, codes, **arrays)
-        scratches = self.scratches(plan, resident.n_rows)
-        self._walk_table(plan, scratches, table, resident.n_rows)
-        return scratches[0], table, len(scratches)
 
     def walk(
         self, plan: _em.Plan, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]

@@ -359,7 +359,7 @@ def _patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool)
     for key, missing, (_, indices, rows) in pieces:
         before = patterns.get(key)
         error = int(errors.kinds[indices[0]]) if errors else -1
-        begun = before or Pattern(np.flatnonzero(~missing), missing, 0, 0, None, 0.0, error)
+        begun = before or Pattern(np.flatnonzero(~missing), missing, 0, 0, None, error)
         pattern = patterns[key] = begun.with_rows(rows)
         n_bytes += _n_bytes(pattern) - (_n_bytes(before) if before else 0)
         if n_bytes > _MOST_BYTES and not in_memory:

@@ -42,8 +42,6 @@ class Look(NamedTuple):
     weighted : bool
     survey : Survey, optional
         None without rows.
-    largest : float
-        The largest weight.
     patterns : dict
         Of rows with gaps: the patterns by their keys.
     """
@@ -55,7 +53,6 @@ class Look(NamedTuple):
     names: NDArray[np.object_] | None
     weighted: bool
     survey: Survey | None
-    largest: float
     patterns: dict[Any, Pattern]
 
 
@@ -120,14 +117,14 @@ def look(reader: PartitionReader, number: int, partition: Any) -> list[Look]:
     """Look at a partition for the first time."""
     source = reader.rows(number, partition)
     n, d, weighted = source.n_rows, source.n_features, source.sample_weight is not None
-    found = Look(number, n, d, source.dtype, source.feature_names, weighted, None, 0.0, {})
+    found = Look(number, n, d, source.dtype, source.feature_names, weighted, None, {})
     if not n:
         return [found]
     patterns, whole = {}, source
     if reader.gaps and reader.means is None:
         patterns = IncompleteSource(source, source.sample_weight).by_key
         whole = source.with_changes(rows=np.where(np.isnan(source.rows), 0, source.rows))
-    return [found._replace(survey=whole.survey, largest=source.heaviest, patterns=patterns)]
+    return [found._replace(survey=whole.survey, patterns=patterns)]
 
 
 def pass_sums(plan: _em.Plan, reader: PartitionReader, number: int, partition: Any) -> Array | float:
@@ -223,7 +220,6 @@ class PartitionedSource(Source):
     n_features: int = forwarded("_facts.n_features", "Number of features, d.")
     dtype: np.dtype[Any] = forwarded("_facts.dtype", "Type of the rows: float64 if some are.")
     feature_names: NDArray[np.object_] | None = forwarded("_facts.names", "Names of the features, if they have any.")
-    heaviest: float = forwarded("_facts.largest", "The largest weight of a row.")
     survey: Survey = forwarded("_facts.survey", "Survey of all rows.")
     by_key: dict[Any, Pattern] = forwarded("_facts.patterns", "Of rows with gaps: the patterns by their keys.")
 
@@ -296,7 +292,6 @@ class PartitionedSource(Source):
             n_rows=n_rows,
             dtype=np.result_type(*(found.dtype for found in with_rows)),
             survey=Survey(parts, with_rows[0].n_features),
-            largest=max(found.largest for found in with_rows),
             patterns=dict(sorted(patterns.items())),
         )
 

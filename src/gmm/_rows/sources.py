@@ -78,8 +78,6 @@ class Pattern(NamedTuple):
         How many of them have a positive weight.
     survey : Survey, optional
         Of their observed columns, if there are any.
-    heaviest : float
-        Their largest weight.
     error : int
         Which of the source's errors they share, or `RowErrors.own`; −1 for none.
     """
@@ -89,7 +87,6 @@ class Pattern(NamedTuple):
     n_rows: int
     n_used: int
     survey: Survey | None
-    heaviest: float
     error: int = -1
 
     def with_rows(self, more: Pattern | ArraySource) -> Pattern:
@@ -98,8 +95,7 @@ class Pattern(NamedTuple):
         if len(self.observed):
             part: Any = (n, more.survey, None) if isinstance(more, Pattern) else (n, more.rows, more.sample_weight)
             survey = more.survey if survey is None else Survey([(0, survey, None), part], len(self.observed))
-        heaviest = max(self.heaviest, more.heaviest)
-        return self._replace(n_rows=n + more.n_rows, n_used=self.n_used + more.n_used, survey=survey, heaviest=heaviest)
+        return self._replace(n_rows=n + more.n_rows, n_used=self.n_used + more.n_used, survey=survey)
 
     @property
     def weight(self) -> float:
@@ -182,7 +178,7 @@ class Source(ABC):
     def patterns(self) -> list[Pattern]:
         """The sets of columns that rows have."""
         d = self.n_features
-        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.n_used, self.survey, 1.0)]
+        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.n_used, self.survey)]
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows by pattern, chunk by chunk."""
@@ -300,15 +296,10 @@ class Source(ABC):
         """Number of rows with a positive weight."""
         return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
 
-    @property
-    def heaviest(self) -> float:
-        """The largest weight of a row."""
-        return 1.0 if self.sample_weight is None else float(self.sample_weight.max())
-
     @cached_property
     def single(self) -> bool:
         """Whether passes may compute in float32: the rows are float32, and sums of their weights stay in its range."""
-        return self.dtype == np.float32 and in_range(self.heaviest)
+        return self.dtype == np.float32 and in_range(self.survey.heaviest)
 
     @cached_property
     def survey(self) -> Survey:
