@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -162,46 +163,59 @@ class Starts:
         return other + statistics.scaled(other.weight / statistics.weight)
 
 
-def diagnosed(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnostics:
-    """Make the pass that other cells need to begin from a solution: its statistics, and which components to split."""
+class Diagnosis(NamedTuple):
+    """The pass over a mixture that other cells need to begin from it, which tells the components to split or to drop.
+
+    `diagnostics` and the principal axes that they are along are None for a single component, or if not `_measured`.
+    """
+
+    statistics: SufficientStatistics
+    diagnostics: ComponentDiagnostics | None = None
+    principal: Array | None = None
+
+
+def diagnosed(e_step: EStep, parameters: MixtureParameters) -> Diagnosis:
+    """Make the pass that other cells need to begin from a solution."""
     if parameters.n_components == 1 or not _measured(parameters):
-        statistics = e_step(parameters.whitened())
-        nothing = np.zeros((3, parameters.n_components, parameters.n_features))
-        return ComponentDiagnostics(statistics, nothing[0, :, 0], nothing)
-    return e_step.diagnostics(parameters.whitened(), parameters.model.layout.principal(parameters.covariances))
+        return Diagnosis(e_step(parameters.whitened()))
+    principal = parameters.model.layout.principal(parameters.covariances)
+    diagnostics = e_step.diagnostics(parameters.whitened(), principal)
+    return Diagnosis(diagnostics.statistics, diagnostics, principal)
 
 
-def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, offset: float = OFFSET) -> Sequence[Start]:
+def splits(diagnosis: Diagnosis, parameters: MixtureParameters, offset: float = OFFSET) -> Sequence[Start]:
     """Return starts of one component more: each splits one of the worst-fitting components along its worst axis.
 
-    `diagnostics` are of `parameters`, from `diagnosed`.
+    The diagnosis is that of `parameters`, from `diagnosed`.
     """
     layout, K = parameters.model.layout, parameters.n_components
     if not layout.whole:
         return splits_of_widest(parameters, offset)[:_SPLITS]
-    principal = layout.principal(parameters.covariances)
-    statistics = diagnostics.statistics.reduced(parameters.model.moments)
-    measured = K > 1 and _measured(parameters)
-    gains = split_gains(diagnostics) if measured else _widths(parameters, layout, principal)
+    statistics, principal = diagnosis.statistics.reduced(parameters.model.moments), diagnosis.principal
+    if diagnosis.diagnostics is None or principal is None:
+        principal = layout.principal(parameters.covariances)
+        gains = _widths(parameters, layout, principal)
+    else:
+        gains = split_gains(diagnosis.diagnostics)
     axes = gains.argmax(axis=1)
-    worst = np.argsort(-gains.max(axis=1), kind="stable")[:_SPLITS].tolist()
+    worst = (-gains.max(axis=1)).argsort(kind="stable")[:_SPLITS].tolist()
     steps = (offset * layout.deviation(principal, k, int(axes[k]), parameters.n_features) for k in worst)
     return [statistics.split(k, K, step) for k, step in zip(worst, steps, strict=True)]
 
 
-def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters) -> Sequence[Start]:
+def drops(e_step: EStep, diagnosis: Diagnosis, parameters: MixtureParameters) -> Sequence[Start]:
     """Return starts of one component less: each drops one of the free components that cost least to drop.
 
     Of low rank or with heavy tails, where nothing is fixed, they are the lightest.
     """
-    if not _measured(parameters):
+    if diagnosis.diagnostics is None:
         lightest = np.argsort(parameters.weights, kind="stable")[:_DROPS]
         others = (parameters.for_components(np.arange(parameters.n_components) != j) for j in lightest)
         return [each.with_noise(parameters.noise, parameters.noise_weight) for each in others]
-    losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnostics))
-    least = [j for j in np.argsort(losses, kind="stable")[:_DROPS] if losses[j] < np.inf]
+    losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnosis.diagnostics))
+    least = [j for j in losses.argsort(kind="stable")[:_DROPS].tolist() if losses[j] < np.inf]
     components, mixture = np.arange(parameters.n_components), parameters.whitened()
-    return [without(e_step, mixture, int(j)).reordered(components[components != j]) for j in least]
+    return [without(e_step, mixture, j).reordered(components[components != j]) for j in least]
 
 
 def splits_of_widest(parameters: MixtureParameters, offset: float) -> list[MixtureParameters]:

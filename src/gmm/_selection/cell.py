@@ -28,14 +28,14 @@ from gmm._fitting.split_merge import split_merged
 from gmm._fitting.starts import FitSettings, Start, first_runs
 from gmm._lazy import cached_property
 from gmm._log import LOGGER
-from gmm._passes.e_step import ComponentDiagnostics, EStep, result_of, submitted
+from gmm._passes.e_step import EStep, result_of, submitted
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, e_step_over
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._persistence import item
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
-from gmm._selection.candidates import Starts
+from gmm._selection.candidates import Diagnosis, Starts
 from gmm._selection.request import CRITERION_ACCURACY, Key, Request
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import Array, Layout, SingularMatrixError
@@ -422,7 +422,7 @@ class Cell:
         What a run has to come near, fixed for a stage; None finishes each.
     seconds : float
         Time spent on the cell alone.
-    diagnosed : tuple of Solution and ComponentDiagnostics, or None
+    diagnosed : tuple of Solution and Diagnosis, or None
         What other cells need to begin from a solution.
     scores : dict of str to float
         Log-likelihood and criteria by name, of the solution `scored`.
@@ -442,13 +442,13 @@ class Cell:
         self.sound: Solution | None = None
         self.best: BestScore | None = None
         self.seconds = 0.0
-        self.diagnosed: tuple[Solution, ComponentDiagnostics] | None = None
+        self.diagnosed: tuple[Solution, Diagnosis] | None = None
         self.scored: Solution | None = None
         self.scores: dict[str, float] = {}
         self.begun_from: dict[Key, Solution] = {}  # not by cells, which would hold each other
         self.refined_solution: Solution | None = None
         self.attempts: Attempts
-        self._moments = key.model.moments
+        self._moments, self._weight = key.model.moments, pool.rows.all_rows.survey.weight
 
     @cached_property
     def settings(self) -> FitSettings:
@@ -502,9 +502,7 @@ class Cell:
         objective, K = self.settings.objective, self.settings.n_components
         if K == 1:
             return not (objective.noise or objective.tails)
-        return K * self._fewest_rows > self.rows.all_rows.survey.weight and not (
-            objective.fixed or objective.model.common
-        )
+        return K * self._fewest_rows > self._weight and not (objective.fixed or objective.model.common)
 
     @cached_property
     def _fewest_rows(self) -> float:
@@ -576,7 +574,7 @@ class Cell:
         if end is None or end.is_degenerate:
             return present, False
         gain = end.result.lower_bound - present.result.lower_bound
-        same = abs(gain) < _SAME_OPTIMUM / self.rows.all_rows.survey.weight
+        same = abs(gain) < _SAME_OPTIMUM / self._weight
         return self._paced(worker, end) if end.beats(present) else present, same
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
@@ -661,15 +659,14 @@ class Cell:
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
         """Return the end of a run, early if a component is degenerate or the best far off; None if below `target`."""
-        weight = self.rows.all_rows.survey.weight
         # A prior is no part of the criteria.
         best = None if self.best is None or self.settings.objective.prior else self.best
         # A component is about to lose its rows; other degenerate components show in the end.
-        fewest, checked = 2 * self._fewest_rows / weight, _CHECKED
+        fewest, checked = 2 * self._fewest_rows / self._weight, _CHECKED
         if best is not None or self.is_timed:
             fewest, checked = inf, 0
         outlook = Outlook(
-            target=target + CRITERION_ACCURACY / weight,
+            target=target + CRITERION_ACCURACY / self._weight,
             safety=_GAIN_SAFETY,
             period=_PASSES_AT_ONCE,
             since=run.n_passes,
@@ -694,8 +691,7 @@ class Cell:
 
     def _lacks_rows(self, run: SolverRun, times: float = 1) -> bool:
         """Tell whether a component has fewer rows than so many times what it needs."""
-        least = min(run.parameters.weights.tolist())
-        return self.rows.all_rows.survey.weight * least < times * self._fewest_rows
+        return self._weight * min(run.parameters.weights.tolist()) < times * self._fewest_rows
 
 
 def _left(run: SolverRun, reason: str) -> SolverResult:

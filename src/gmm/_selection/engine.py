@@ -26,7 +26,7 @@ from gmm._fitting.sampling import start_seeds
 from gmm._fitting.split_merge import OFFSET
 from gmm._fitting.starts import Start
 from gmm._kernel.first_look import distinct_rows
-from gmm._passes.e_step import CELLS_WORTH_THREADS, ComponentDiagnostics, Totals, usable_threads
+from gmm._passes.e_step import CELLS_WORTH_THREADS, Totals, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import ArraySource
 from gmm._selection import candidates
@@ -91,7 +91,7 @@ _REACH = 0.02  # … that become the best if their log-likelihood grows by this,
 _OF_NEAR, _OF_FARTHER = (3, 12), (1, 4)
 _MOST_ROUNDS = 20
 
-Diagnosed = tuple[Solution, ComponentDiagnostics]
+Diagnosed = tuple[Solution, candidates.Diagnosis]
 Begin = Callable[[Worker], Sequence[Start]]
 
 
@@ -292,14 +292,14 @@ class Engine:
     ) -> list[Start]:
         """Return starts made from solutions of other cells; halves of a component are at this offset."""
         model, begins = cell.key.model, list[Start]()
-        for solution, diagnostics in new:
+        for solution, diagnosis in new:
             more = cell.key.n_components - solution.result.parameters.n_components
             if more > 0:
-                begins += candidates.splits(diagnostics, as_model(solution.result.parameters, model), offset)
+                begins += candidates.splits(diagnosis, as_model(solution.result.parameters, model), offset)
             elif more < 0:
-                begins += candidates.drops(worker.sample(model.moments), diagnostics, solution.result.parameters)
+                begins += candidates.drops(worker.sample(model.moments), diagnosis, solution.result.parameters)
             else:
-                begins.append(candidates.of_other_model(solution.result.parameters, diagnostics.statistics, model))
+                begins.append(candidates.of_other_model(solution.result.parameters, diagnosis.statistics, model))
         return begins
 
     def _improve(self, begins: Mapping[Cell, Begin], report: Reports | None = None) -> None:
