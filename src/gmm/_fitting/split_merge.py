@@ -167,7 +167,7 @@ class _Search:
         keep: Callable[[Refined], object],
     ) -> None:
         self._context, self._screen, self._solver, self._start = context, screen, settings.solver, start
-        self._degenerate = Degeneracy(settings.objective, context.problem.rows)
+        self._degenerate = Degeneracy.of_fits(settings.objective, context.problem.rows)
         self._callback, self._stop_requested, self._keep = callback, stop_requested, keep
         self.tally = Tally()
 

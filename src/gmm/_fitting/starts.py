@@ -235,15 +235,11 @@ def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list
     return results
 
 
-def has_degenerate(problem: Problem, result: SolverResult) -> bool:
-    """Tell whether a result has a degenerate component."""
-    return Degeneracy(problem.objective, problem.rows).first(result) >= 0
-
-
 def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverResult | None:
     """Return the highest result without degenerate components, or the highest if there is none."""
     falling = sorted(results, key=lambda result: inf if result is None else -result.lower_bound)
-    usable = (result for result in falling if result is not None and not has_degenerate(problem, result))
+    degeneracy = Degeneracy.of_fits(problem.objective, problem.rows)
+    usable = (result for result in falling if result is not None and degeneracy.first(result) < 0)
     return next(usable, falling[0])
 
 

@@ -51,15 +51,10 @@ def levels(models: tuple[CovarianceModel, ...]) -> list[list[CovarianceModel]]:
     return ordered
 
 
-def special_cases(model: CovarianceModel, models: Sequence[CovarianceModel]) -> list[CovarianceModel]:
-    """Return those of `models` that are special cases of `model`."""
-    return [other for other in models if special_case(other, model)]
-
-
 @cache
 def neighbours(model: CovarianceModel, models: tuple[CovarianceModel, ...]) -> list[CovarianceModel]:
     """Return the nearest special cases of `model` and the nearest models that generalise it."""
-    below = special_cases(model, models)
+    below = [other for other in models if special_case(other, model)]
     above = [other for other in models if special_case(model, other)]
     nearest = [one for one in below if not any(special_case(one, other) for other in below)]
     return nearest + [one for one in above if not any(special_case(other, one) for other in above)]
@@ -164,10 +159,7 @@ class Starts:
 
 
 class Diagnosis(NamedTuple):
-    """The pass over a mixture that other cells need to begin from it, which tells the components to split or to drop.
-
-    `diagnostics` and the principal axes that they are along are None for a single component, or if not `_measured`.
-    """
+    """The pass that other cells need to begin from a mixture; if it has several normal components, along which axes."""
 
     statistics: SufficientStatistics
     diagnostics: ComponentDiagnostics | None = None
@@ -176,7 +168,7 @@ class Diagnosis(NamedTuple):
 
 def diagnosed(e_step: EStep, parameters: MixtureParameters) -> Diagnosis:
     """Make the pass that other cells need to begin from a solution."""
-    if parameters.n_components == 1 or not _measured(parameters):
+    if parameters.n_components == 1 or not parameters.model.stored_whole or parameters.tails:
         return Diagnosis(e_step(parameters.whitened()))
     principal = parameters.model.layout.principal(parameters.covariances)
     diagnostics = e_step.diagnostics(parameters.whitened(), principal)
@@ -240,8 +232,3 @@ def _widths(parameters: MixtureParameters, layout: Layout, principal: Array) -> 
     d = parameters.n_features
     lengths = layout.diagonal(principal, d) ** 2 if layout.axis_aligned else (principal**2).sum(axis=-1).reshape(-1, d)
     return np.asarray(parameters.weights[:, None] / lengths)
-
-
-def _measured(parameters: MixtureParameters) -> bool:
-    """Tell whether a pass measures what splitting and dropping components change: of normal ones, stored whole."""
-    return parameters.model.stored_whole and not parameters.tails

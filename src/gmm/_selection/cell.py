@@ -30,7 +30,7 @@ from gmm._lazy import cached_property
 from gmm._log import LOGGER
 from gmm._passes.e_step import EStep, result_of, submitted
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Beginning, Problem, e_step_over
+from gmm._passes.problem import Beginning, e_step_over
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._persistence import item
 from gmm._persistence.checkpoints import SearchCheckpoint
@@ -456,12 +456,8 @@ class Cell:
         return self._request.settings(self.key, self.rows.all_rows)
 
     @cached_property
-    def _race(self) -> Problem:
-        return self.settings.problem(self.rows.sample)
-
-    @cached_property
     def _degeneracy(self) -> Degeneracy:
-        return Degeneracy(self.settings.objective, self.rows.all_rows, self._request.judge)
+        return Degeneracy.of_fits(self.settings.objective, self.rows.all_rows, self._request.judge)
 
     def keep(self, result: Solution | Exception) -> None:
         """Take what a stage led to; a failure does not replace a solution."""
@@ -654,8 +650,8 @@ class Cell:
         self, worker: Worker, starts: Sequence[Start], passes: int, lead: float = -inf
     ) -> list[SolverRun | SingularMatrixError]:
         begins = [one.reduced(self._moments) if isinstance(one, SufficientStatistics) else one for one in starts]
-        how = self.settings.solver, passes, self._callback, lead
-        return first_runs(self._race, worker.sample(self._moments), begins, *how)
+        problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
+        return first_runs(problem, e_step, begins, self.settings.solver, passes, self._callback, lead)
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
         """Return the end of a run, early if a component is degenerate or the best far off; None if below `target`."""

@@ -160,9 +160,8 @@ class Engine:
     def _cells_of(self, n_components: int) -> list[Cell]:
         if n_components not in self._of_number:
             keys = self._request.keys(n_components)
-            cells = [Cell(key, self._request, self._tasks, self._file) for key in keys]
-            self._cells |= zip(keys, cells, strict=True)
-            self._of_number[n_components] = cells
+            self._of_number[n_components] = [Cell(key, self._request, self._tasks, self._file) for key in keys]
+            self._cells |= zip(keys, self._of_number[n_components], strict=True)
         return self._of_number[n_components]
 
     def _polish(self) -> None:
@@ -221,15 +220,13 @@ class Engine:
         """
         for cell in cells:
             below = self._below.get(cell) or self._below.setdefault(cell, self._all_below(cell))
-            was_stuck = False
             for lower in below:
                 if self._stuck(cell, lower):
-                    was_stuck = True
                     self._diagnose([lower])
                     if lower.diagnosed is not None:  # there was time for the pass
                         begin = partial(self._beginning, cell, [lower.diagnosed], offset=_NEAR_MEAN)
                         self._improve({cell: begin})
-            if was_stuck and any(self._stuck(cell, lower) for lower in below):
+            if any(self._stuck(cell, lower) for lower in below):
                 self.refine([cell])
 
     def refine(self, cells: Iterable[Cell]) -> None:
@@ -318,15 +315,16 @@ class Engine:
     def _diagnose(self, cells: Iterable[Cell]) -> None:
         """Make the pass that other cells need, over solutions that are new."""
 
-        def with_diagnostics(solution: Solution, worker: Worker) -> Diagnosed:
-            return solution, candidates.diagnosed(worker.sample(self._starts.moments), solution.result.parameters)
+        def diagnosed(parameters: MixtureParameters, worker: Worker) -> candidates.Diagnosis:
+            return candidates.diagnosed(worker.sample(self._starts.moments), parameters)
 
         tasks: dict[Cell, Task] = {}
         for cell in cells:
             if cell.solution and (cell.diagnosed is None or cell.diagnosed[0] is not cell.solution):
-                tasks[cell] = partial(with_diagnostics, cell.solution)
-        for cell, pair in self._tasks(tasks).items():
-            cell.diagnosed = cell.diagnosed if isinstance(pair, Exception) else pair
+                tasks[cell] = partial(diagnosed, cell.solution.result.parameters)
+        for cell, diagnosis in self._tasks(tasks).items():
+            if cell.solution and not isinstance(diagnosis, Exception):
+                cell.diagnosed = cell.solution, diagnosis
 
     def _near(self, cell: Cell, more: int) -> list[Cell]:
         """Return the cell of so many components more, or fewer, if it was begun."""
@@ -368,19 +366,16 @@ class Engine:
     def _measure(self, cells: Iterable[Cell]) -> None:
         """Compute the log-likelihood and criteria of solutions that do not have them yet."""
 
-        def totals_of(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
-            return solution, Scorer(solution.result.parameters, worker.n_threads).totals(rows)
+        def totals_of(parameters: MixtureParameters, worker: Worker) -> Totals:
+            return Scorer(parameters, worker.n_threads).totals(rows)
 
         rows, n = self._rows.all_rows, self._rows.all_rows.survey.weight
-        tasks = {
-            cell: partial(totals_of, cell.solution)
-            for cell in cells
-            if cell.solution and cell.scored is not cell.solution
-        }
-        for cell, (solution, totals) in self._tasks(tasks, in_any_case=True).items():
-            of_one = self._request.log_likelihood_of_one(solution.result.parameters, rows)
-            scores = criteria.evaluate(totals, solution.result.parameters.n_parameters, n, of_one)
-            cell.scored = solution
+        new = {cell: cell.solution for cell in cells if cell.solution and cell.scored is not cell.solution}
+        tasks = {cell: partial(totals_of, solution.result.parameters) for cell, solution in new.items()}
+        for cell, totals in self._tasks(tasks, in_any_case=True).items():
+            parameters, cell.scored = new[cell].result.parameters, new[cell]
+            of_one = self._request.log_likelihood_of_one(parameters, rows)
+            scores = criteria.evaluate(totals, parameters.n_parameters, n, of_one)
             cell.scores = scores | {"loglik": totals.log_likelihood, criteria.HELD_OUT: self._held_out[cell.key]}
 
     def _entry(self, n_components: int, name: str, tails: Tails) -> Entry:

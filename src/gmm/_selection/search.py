@@ -262,7 +262,7 @@ class _FullCell:
 
     def _solution(self, result: SolverResult, objective: Objective) -> Solution:
         request = self._finish.request
-        return Solution(result, Degeneracy(objective, request.source, request.judge).first(result))
+        return Solution(result, Degeneracy.of_fits(objective, request.source, request.judge).first(result))
 
     @property
     def best(self) -> BestScore | None:

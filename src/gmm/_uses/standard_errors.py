@@ -341,7 +341,7 @@ def _refits(
     passes = max(model.max_iter, _FEWEST_PASSES)
     solver = settings.solver._replace(tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
     K, total, clusters = mixture.n_components, weight.sum(), _labels(mixture, rows, model.n_threads)
-    degenerate = Degeneracy(problem.objective, rows)
+    degenerate = Degeneracy.of_fits(problem.objective, rows)
 
     def refit(seed: int, n_threads: int | None) -> _Replicate | None:
         rng = np.random.default_rng(seed)

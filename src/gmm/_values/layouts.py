@@ -17,8 +17,6 @@ from gmm._kernel import mstep
 
 Array = NDArray[np.float64]
 
-_EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
-
 
 class SingularMatrixError(ValueError):
     """The matrix of `component` is not positive definite."""
@@ -98,7 +96,7 @@ class Layout:
         """
         variances, axes = np.linalg.eigh(matrices)
         # A matrix that passes Cholesky factorisation may still get a negative eigenvalue by rounding.
-        variances = np.maximum(variances, _EPS * variances[..., -1:])
+        variances = np.maximum(variances, np.finfo(np.float64).eps * variances[..., -1:])
         return np.asarray(axes.swapaxes(-1, -2) / np.sqrt(variances)[..., None], dtype=np.float64)
 
     def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
@@ -352,7 +350,7 @@ class LowRank(Layout):
 def _stretched(whitener: Array, rows: Array, power: float) -> Array:
     """Multiply rows by (I − AᵀA)^power, the whitener of rows whose noise is 1."""
     _, lengths, axes = np.linalg.svd(whitener[1:], full_matrices=False)
-    factors = np.maximum((1 - lengths) * (1 + lengths), _TINY) ** power - 1
+    factors = np.maximum((1 - lengths) * (1 + lengths), np.finfo(np.float64).tiny) ** power - 1
     return np.asarray(rows + (rows @ axes.T * factors) @ axes)
 
 

@@ -15,7 +15,6 @@ from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
 from gmm._values.whitened import WhitenedMixture
 
-_EPS = float(np.finfo(np.float64).eps)
 PARTS = "weights", "means", "covariances"
 
 
@@ -175,7 +174,7 @@ class MixtureParameters:
 
         That is by tr R⁻¹, which bounds 1 / λ_min(R) from above.
         """
-        return np.asarray(_EPS * (self.column_variances * self.column_precisions).sum(axis=1))
+        return np.asarray(np.finfo(np.float64).eps * (self.column_variances * self.column_precisions).sum(axis=1))
 
     @property
     def n_components(self) -> int:
