@@ -82,6 +82,8 @@ class Objective:
 
     def for_mixture(self, mixture: MixtureParameters) -> Objective:
         """Return the objective with the tails, the noise and the fixed parameters of a mixture."""
+        if mixture.noise is self.noise and mixture.tails is self.tails and not (mixture.fixed or self.fixed):
+            return self
         return replace(self.with_anchor(mixture), noise=mixture.noise, tails=mixture.tails)
 
     def with_anchor(self, anchor: MixtureParameters) -> Objective:
