@@ -30,7 +30,7 @@ PLACES = {
     "gmm._estimators.scorer": "Scorer",
     "gmm._exceptions": "ConvergenceWarning InvalidParameterError raisable",
     "gmm._fitting": "_fitting=.",
-    "gmm._fitting.degenerate": "Judge Resolution degenerate=. degenerate_components degenerate_under",
+    "gmm._fitting.degenerate": "Degeneracy Judge Resolution degenerate=.",
     "gmm._fitting.fit": "SCREENING_PASSES fitting_fit=. screened screening=. screening_rows",
     "gmm._fitting.moments": "mean_and_covariance prior_of",
     "gmm._fitting.sampling": "RoughRows common_seed kmeans_plusplus sample_indices sampled seeds=. start_seeds",

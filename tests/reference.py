@@ -1245,7 +1245,7 @@ def moments_of_mixture(weights, means, covariances):
 
 
 def degenerate_causes(parameters, n, steps, ridge, judge, free):
-    """The first cause by which each component is degenerate, from 1 on; 0 for none. See `degenerate_components`.
+    """The first cause by which each component is degenerate, from 1 on; 0 for none. See `Degeneracy`.
 
     `free` are covariances before they were scaled to one volume, written out; those of few factors are never given.
     """

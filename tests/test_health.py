@@ -10,6 +10,7 @@ from inside import (
     FULL,
     PARSIMONIOUS,
     TIED,
+    Degeneracy,
     Judge,
     MixtureParameters,
     Noise,
@@ -20,7 +21,6 @@ from inside import (
     SufficientStatistics,
     covariance_model,
     degenerate,
-    degenerate_components,
     factor_model,
     fitted_parameters,
 )
@@ -31,7 +31,7 @@ RIDGE = 1e-6
 def degenerate_of(parameters, n, ridge, statistics=None, *, steps=0.0, **judge):
     """Judge the components of a mixture of n rows, whose columns have these steps."""
     rows = Resolution(float(n), np.broadcast_to(np.asarray(steps, float), parameters.n_features), ridge)
-    return degenerate_components(parameters, rows, statistics, **judge)
+    return Degeneracy(parameters.model, rows, **judge)(parameters, statistics)
 
 
 every_type = pytest.mark.parametrize("name", PARSIMONIOUS)
@@ -87,7 +87,8 @@ def test_causes_are_those_of_the_twin(name):
             of_rows = model.layout.per_count(statistics.scatter, statistics.counts)
             free = model.layout.dense(of_rows, K, d) + ridge * np.eye(d)
         for judge in Judge:
-            got = degenerate.causes_of(parameters, Resolution(float(n), steps, ridge), statistics, judge).tolist()
+            judged = Degeneracy(model, Resolution(float(n), steps, ridge), judge)
+            got = judged.causes(parameters, statistics).tolist()
             assert got == reference.degenerate_causes(parameters, n, steps, ridge, judge.name, free)
             told |= set(got)
     assert told | {1} == {0, 1, 5, 6} | ({2} if model.common else set()) | ({3} if model.common_axes else set())
@@ -269,7 +270,7 @@ def test_a_column_and_its_copy_are_singular_whatever_rounding_makes_of_them(cova
             covariances, model = np.stack([covariance] * K), covariance_model(covariance_type)
             covariances = model.layout.reduced(covariances / K, FULL, 2) if model.layout is TIED else covariances
             mixture = MixtureParameters(np.full(K, 1 / K), rng.normal(size=(K, 2)), covariances, model)
-            told = degenerate.causes_of(mixture, Resolution(200.0, np.zeros(2), 0.0), None, Judge.LIKELIHOOD)
+            told = Degeneracy(model, Resolution(200.0, np.zeros(2), 0.0)).causes(mixture)
             assert told.tolist() == [4] * K
             assert reference.degenerate_causes(mixture, 200, np.zeros(2), 0.0, "LIKELIHOOD", covariances) == [4] * K
 

@@ -10,6 +10,7 @@ from gmm import GaussianMixture, NormalInverseWishart
 from inside import (
     FLAT,
     ArraySource,
+    Degeneracy,
     EStep,
     FitSettings,
     MixtureParameters,
@@ -20,7 +21,6 @@ from inside import (
     SolverSettings,
     StartSettings,
     covariance_model,
-    degenerate_components,
     factor_model,
     low_rank,
     mstep,
@@ -287,7 +287,7 @@ def test_degenerate_factors():
     covariances[2, 0, :2] = 1.5e-6  # not narrow, since the factors span the two
     weights = np.array([0.3, 0.3, 0.37, 0.03])  # the last has too few rows
     mixture = MixtureParameters(weights, np.zeros((K, d)), covariances, factor_model("factor", q, False))
-    told = degenerate_components(mixture, Resolution(100.0, np.zeros(d), 1e-6))
+    told = Degeneracy(mixture.model, Resolution(100.0, np.zeros(d), 1e-6))(mixture)
     assert told.tolist() == [False, True, False, True]
 
 

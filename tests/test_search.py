@@ -31,6 +31,7 @@ from inside import (
     TIED,
     ArraySource,
     Attempts,
+    Degeneracy,
     Judge,
     MixtureParameters,
     Solution,
@@ -39,7 +40,6 @@ from inside import (
     clock,
     covariance,
     covariance_model,
-    degenerate_under,
     engine,
     finishing,
     fitted_parameters,
@@ -407,7 +407,7 @@ def test_models_come_after_their_special_cases():
     before = []
     for level in order:
         for model in level:
-            assert all(other in before for other in candidates.special_cases(model, models))
+            assert all(other in before for other in models if candidates.special_case(other, model))
         before += level
 
 
@@ -874,7 +874,7 @@ def lower_bound_of_single_fit(X, settings, start):
         begin = settings.problem(source).beginning(e_step, start.reduced(model.moments)).parameters
     mixture = GaussianMixture.from_parameters(begin.weights, begin.means, begin.covariances, covariance_type=model.name)
     mixture.set_params(warm_start=True, tol=1e-7, max_iter=5000).fit(X)
-    degenerate = degenerate_under(settings.objective, source, fitted_parameters(mixture), None, Judge.CRITERION)
+    degenerate = Degeneracy.of_fits(settings.objective, source, Judge.CRITERION)(fitted_parameters(mixture))
     return -np.inf if degenerate.any() else mixture.lower_bound_
 
 

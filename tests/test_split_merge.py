@@ -11,11 +11,11 @@ from inside import (
     DIAGONAL,
     PARSIMONIOUS,
     ArraySource,
+    Degeneracy,
     EStep,
     MixtureParameters,
     Resolution,
     covariance_model,
-    degenerate_components,
     drop_losses,
     moves,
     split_gains,
@@ -43,9 +43,8 @@ def stuck(covariance_type="full", refine="split-merge", **asked):
 
 
 def collapsed(mixture, X, weight=None):
-    return degenerate_components(
-        mixture._parameters, Resolution.from_source(ArraySource(X, weight), mixture.reg_covar)
-    ).any()
+    parameters, rows = mixture._parameters, Resolution.from_source(ArraySource(X, weight), mixture.reg_covar)
+    return Degeneracy(parameters.model, rows)(parameters).any()
 
 
 # --- What it is for -----------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def test_one_more_component_is_one_in_two_halves(mixture):
 
 def test_one_component_less_leaves_noise_its_share():
     noisy = fitted_parameters(GaussianMixture(K, covariance_type="factor2", noise=True, random_state=0).fit(X))
-    starts = candidates.drops(None, None, noisy)
+    starts = candidates.drops(None, candidates.Diagnosis(None), noisy)
     assert [start.n_components for start in starts] == [K - 1] * K
     for start in starts:
         np.testing.assert_allclose(start.noise_weight, noisy.noise_weight)

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from gmm import _candidates
 from gmm._candidates import Verdict
+from gmm._passes.em import SolverRun
+from gmm._passes.solver import SolverResult
 from gmm._rows.sources import Source
 from gmm._text.words import printable
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
+from gmm._values.parameters import NOTHING_FIXED, MixtureParameters
 from gmm._values.priors import MixturePosterior
 from gmm._values.statistics import SufficientStatistics
 
@@ -66,13 +68,8 @@ class Resolution(NamedTuple):
         return Verdict(_of_model(model, len(self.steps)), self.weight, self.variances, self.ridge, judge)
 
 
-def degenerate_components(
-    parameters: MixtureParameters,
-    rows: Resolution,
-    statistics: SufficientStatistics | None = None,
-    judge: Judge = Judge.LIKELIHOOD,
-) -> NDArray[np.bool_]:
-    """Tell which components are degenerate, (K,).
+class Degeneracy:
+    """Tells which components of mixtures of a model are degenerate.
 
     A degenerate component has fewer rows than its model needs (half a row is rounded up), or correlations that are
     singular to rounding, as those of a column and its copy. Or it is narrow: in some direction it has less variance
@@ -83,32 +80,43 @@ def degenerate_components(
     few rows to span all directions and hardly more than the ridge as variance in some of them. A posterior has no
     degenerate component: the prior sees to that.
 
-    Parameters
-    ----------
-    parameters : MixtureParameters
-    rows : Resolution
-    statistics : SufficientStatistics, optional
-        Of the last pass of a fit without a prior. Where components of their own shapes are scaled to one volume, they
-        tell the covariances before, of which some may be narrow.
-    judge : Judge, default=Judge.LIKELIHOOD
+    Statistics are of the last pass of a fit without a prior. Where components of their own shapes are scaled to one
+    volume, they tell the covariances before, of which some may be narrow.
     """
-    return causes_of(parameters, rows, statistics, judge) > 0
 
+    def __init__(self, model: CovarianceModel, rows: Resolution, judge: Judge = Judge.LIKELIHOOD) -> None:
+        self._verdict, self._fixed = rows.verdict(model, judge), NOTHING_FIXED
+        self._of_moments = rows.ridge > 0 and depends_on_moments(model)
 
-def degenerate_under(
-    objective: Objective,
-    source: Source,
-    parameters: MixtureParameters,
-    statistics: SufficientStatistics | None = None,
-    judge: Judge = Judge.LIKELIHOOD,
-) -> NDArray[np.bool_]:
-    """Tell which components of a fit to rows are degenerate, (K,); beside a prior, its statistics say nothing of them.
+    @classmethod
+    def of_fits(cls, objective: Objective, source: Source, judge: Judge = Judge.LIKELIHOOD) -> Degeneracy:
+        """Return what judges fits to rows; a fixed covariance says nothing of them, nor statistics beside a prior."""
+        judged = cls(objective.model, Resolution.from_source(source, objective.ridge), judge)
+        judged._of_moments &= not objective.prior
+        judged._fixed = objective.fixed
+        return judged
 
-    A fixed covariance says nothing of the rows.
-    """
-    free, rows = None if objective.prior else statistics, Resolution.from_source(source, objective.ridge)
-    degenerate = degenerate_components(parameters, rows, free, judge)
-    return degenerate & ~objective.fixed.covariances if objective.fixed else degenerate
+    def causes(
+        self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
+    ) -> NDArray[np.uint8]:
+        """Return the first cause by which each component is degenerate, (K,); 0 for none."""
+        if isinstance(parameters, MixturePosterior):
+            return np.zeros(parameters.n_components, np.uint8)
+        free = statistics if self._of_moments else None
+        return self._verdict.causes(parameters.as_estimate(), _spread_of_noise(parameters), free)
+
+    def __call__(
+        self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
+    ) -> NDArray[np.bool_]:
+        """Tell which components are degenerate, (K,)."""
+        degenerate = self.causes(parameters, statistics) > 0
+        return degenerate & ~self._fixed.covariances if self._fixed else degenerate
+
+    def first(self, fit: SolverRun | SolverResult) -> int:
+        """Return the first degenerate component of a fit, or of a run so far; −1 if there is none."""
+        degenerate = self(fit.parameters, fit.statistics if self._of_moments else None)
+        first = int(degenerate.argmax())
+        return first if degenerate[first] else -1
 
 
 def reasons_of(
@@ -119,7 +127,8 @@ def reasons_of(
 ) -> dict[int, str]:
     """Return why components are degenerate, by their numbers; those that are not are left out."""
     reasons: dict[int, str] = {}
-    causes = np.where(parameters.fixed.covariances, 0, causes_of(parameters, rows, statistics, Judge.LIKELIHOOD))
+    causes = Degeneracy(parameters.model, rows).causes(parameters, statistics)
+    causes = np.where(parameters.fixed.covariances, 0, causes)
     for k in sorted(np.flatnonzero(causes).tolist(), key=causes.__getitem__):
         narrow = np.flatnonzero(parameters.column_variances[k] <= rows.variances).tolist()
         names = [printable(feature_names[j]) for j in narrow[:_NAMED]]
@@ -132,16 +141,6 @@ def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: S
     """Name the columns in which the whole mixture has hardly more variance than the ridge: constant ones, or small."""
     here = (ridge > 0) & (total_variances(parameters) <= _RIDGES * ridge)
     return [printable(feature_names[j]) for j in np.flatnonzero(here).tolist()]
-
-
-def causes_of(
-    parameters: MixtureParameters, rows: Resolution, statistics: SufficientStatistics | None, judge: Judge
-) -> NDArray[np.uint8]:
-    """Return the first cause by which each component is degenerate, (K,); 0 for none."""
-    if isinstance(parameters, MixturePosterior):
-        return np.zeros(parameters.n_components, np.uint8)
-    free = statistics if rows.ridge > 0 and depends_on_moments(parameters.model) else None
-    return rows.verdict(parameters.model, judge).causes(parameters.as_estimate(), _spread_of_noise(parameters), free)
 
 
 @lru_cache

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._em import Outlook
-from gmm._fitting.degenerate import degenerate_under
+from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._fitting.starts import FitSettings, sampled_by_class
 from gmm._passes.e_step import ComponentDiagnostics, EStep
@@ -168,7 +167,7 @@ class _Search:
         keep: Callable[[Refined], object],
     ) -> None:
         self._context, self._screen, self._solver, self._start = context, screen, settings.solver, start
-        self._degenerate = partial(degenerate_under, settings.objective, context.problem.rows)
+        self._degenerate = Degeneracy.of_fits(settings.objective, context.problem.rows)
         self._callback, self._stop_requested, self._keep = callback, stop_requested, keep
         self.tally = Tally()
 
@@ -181,7 +180,7 @@ class _Search:
         principal = layout.principal(base.parameters.covariances)
         whitened = base.parameters.whitened()
         diagnostics = where.e_step.diagnostics(whitened, principal)
-        self._count(1, where)
+        self._count(passes=where.share)
         sums_without: dict[int, SufficientStatistics] = {}
         degenerate = self._degenerate(best.parameters, best.statistics)
         least = best.lower_bound + max(self._solver.tolerance, _LEAST_GAIN)
@@ -190,13 +189,13 @@ class _Search:
         for number, move in enumerate(promising, start=1):
             if move.dropped not in sums_without:
                 sums_without[move.dropped] = without(where.e_step, whitened, move.dropped)
-                self._count(1, where)
+                self._count(passes=where.share)
             if number <= before.failed:
                 self.tally = before.tally  # which counts the passes up to here, that were made again
                 continue
             step = OFFSET * layout.deviation(principal, move.split, move.axis, best.parameters.n_features)
             statistics = sums_without[move.dropped].split(move.split, move.dropped, step)
-            self.tally = self.tally._replace(tried=self.tally.tried + 1)
+            self._count(tried=1)
             end = self._followed(statistics, base.lower_bound, least, where)
             if self._stop_requested():
                 return None
@@ -230,7 +229,7 @@ class _Search:
         self, where: MoveContext, begin: Beginning | SufficientStatistics, passes: int, target: float | None = None
     ) -> SolverResult:
         """Make a run, which is left if it will not reach a target, or reaches it by a degenerate component."""
-        self.tally = self.tally._replace(runs=self.tally.runs + 1)
+        self._count(runs=1)
         number, listener, settings = self.tally.runs, self._callback, self._solver._replace(max_iter=passes)
         told = None if listener is None else lambda iteration: listener(replace(iteration, move=number))
         run = where.problem.run(where.e_step, begin, settings, start=self._start, callback=told)
@@ -239,11 +238,12 @@ class _Search:
             run.go(_CHECKED - run.n_passes % _CHECKED, outlook)
             if target is not None and run.n_passes % _CHECKED == 0 and self._degenerate(run.parameters).any():
                 break
-        self._count(run.n_passes + (run.n_passes == passes and not run.converged), where)
+        self._count(passes=(run.n_passes + (run.n_passes == passes and not run.converged)) * where.share)
         return run.result
 
-    def _count(self, passes: int, where: MoveContext) -> None:
-        self.tally = self.tally._replace(passes=self.tally.passes + passes * where.share)
+    def _count(self, *, runs: int = 0, tried: int = 0, passes: float = 0.0) -> None:
+        before = self.tally
+        self.tally = Tally(before.runs + runs, before.tried + tried, before.passes + passes)
 
 
 def moves(
@@ -258,8 +258,8 @@ def moves(
     something is `fixed` are not dropped. See `drop_losses` and `split_gains`.
     """
     K, loss, gain = len(owners), drop_losses(diagnostics), split_gains(diagnostics)
-    axes = np.argsort(-gain, axis=1, kind="stable")[:, :_AXES]
-    promise = np.take_along_axis(gain, axes, axis=1) - loss[:, None, None]
+    axes = (-gain).argsort(axis=1, kind="stable")[:, :_AXES]
+    promise = gain[np.arange(K)[:, None], axes] - loss[:, None, None]
     forbidden = np.eye(K, dtype=bool) | (owners[:, None] != owners) | fixed[:, None]
     if degenerate.any():
         forbidden |= ~degenerate[:, None]
@@ -267,8 +267,9 @@ def moves(
     most_dropped, most_split = (max(each, -(-_TRIES // K)) for each in (_EACH_DROPPED, _EACH_SPLIT))
     dropped, split = [0] * K, [0] * K
     ranked: list[Move] = []
-    for flat in np.argsort(-promise, axis=None, kind="stable"):
-        j, k, number = (int(i) for i in np.unravel_index(flat, promise.shape))
+    for flat in (-promise).argsort(axis=None, kind="stable"):
+        pair, number = divmod(int(flat), axes.shape[1])
+        j, k = divmod(pair, K)
         if promise[j, k, number] == -np.inf or len(ranked) == _TRIES:
             break
         if dropped[j] < most_dropped and split[k] < most_split:

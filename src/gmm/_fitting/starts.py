@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._candidates import CandidateView, Opening, Race, centred, falling_order, make_positive, ward_merges
 from gmm._em import CandidateRows, Outlook
-from gmm._fitting.degenerate import Judge, Resolution, degenerate_under
+from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
 from gmm._fitting.sampling import (
     Rng,
     RoughRows,
@@ -235,15 +235,11 @@ def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list
     return results
 
 
-def has_degenerate(problem: Problem, result: SolverResult) -> bool:
-    """Tell whether a result has a degenerate component."""
-    return bool(degenerate_under(problem.objective, problem.rows, result.parameters, result.statistics).any())
-
-
 def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverResult | None:
     """Return the highest result without degenerate components, or the highest if there is none."""
     falling = sorted(results, key=lambda result: inf if result is None else -result.lower_bound)
-    usable = (result for result in falling if result is not None and not has_degenerate(problem, result))
+    degeneracy = Degeneracy.of_fits(problem.objective, problem.rows)
+    usable = (result for result in falling if result is not None and degeneracy.first(result) < 0)
     return next(usable, falling[0])
 
 

@@ -449,6 +449,11 @@ class SolverRun:
         return self._solver.parameters
 
     @property
+    def statistics(self) -> SufficientStatistics:
+        """Those of the pass that measured it."""
+        return self._solver.statistics
+
+    @property
     def result(self) -> SolverResult:
         """The current mixture and the passes so far, as a value."""
         solver = self._solver

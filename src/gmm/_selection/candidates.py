@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,15 +51,10 @@ def levels(models: tuple[CovarianceModel, ...]) -> list[list[CovarianceModel]]:
     return ordered
 
 
-def special_cases(model: CovarianceModel, models: Sequence[CovarianceModel]) -> list[CovarianceModel]:
-    """Return those of `models` that are special cases of `model`."""
-    return [other for other in models if special_case(other, model)]
-
-
 @cache
 def neighbours(model: CovarianceModel, models: tuple[CovarianceModel, ...]) -> list[CovarianceModel]:
     """Return the nearest special cases of `model` and the nearest models that generalise it."""
-    below = special_cases(model, models)
+    below = [other for other in models if special_case(other, model)]
     above = [other for other in models if special_case(model, other)]
     nearest = [one for one in below if not any(special_case(one, other) for other in below)]
     return nearest + [one for one in above if not any(special_case(other, one) for other in above)]
@@ -162,46 +158,56 @@ class Starts:
         return other + statistics.scaled(other.weight / statistics.weight)
 
 
-def diagnosed(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnostics:
-    """Make the pass that other cells need to begin from a solution: its statistics, and which components to split."""
-    if parameters.n_components == 1 or not _measured(parameters):
-        statistics = e_step(parameters.whitened())
-        nothing = np.zeros((3, parameters.n_components, parameters.n_features))
-        return ComponentDiagnostics(statistics, nothing[0, :, 0], nothing)
-    return e_step.diagnostics(parameters.whitened(), parameters.model.layout.principal(parameters.covariances))
+class Diagnosis(NamedTuple):
+    """The pass that other cells need to begin from a mixture; if it has several normal components, along which axes."""
+
+    statistics: SufficientStatistics
+    diagnostics: ComponentDiagnostics | None = None
+    principal: Array | None = None
 
 
-def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, offset: float = OFFSET) -> Sequence[Start]:
+def diagnosed(e_step: EStep, parameters: MixtureParameters) -> Diagnosis:
+    """Make the pass that other cells need to begin from a solution."""
+    if parameters.n_components == 1 or not parameters.model.stored_whole or parameters.tails:
+        return Diagnosis(e_step(parameters.whitened()))
+    principal = parameters.model.layout.principal(parameters.covariances)
+    diagnostics = e_step.diagnostics(parameters.whitened(), principal)
+    return Diagnosis(diagnostics.statistics, diagnostics, principal)
+
+
+def splits(diagnosis: Diagnosis, parameters: MixtureParameters, offset: float = OFFSET) -> Sequence[Start]:
     """Return starts of one component more: each splits one of the worst-fitting components along its worst axis.
 
-    `diagnostics` are of `parameters`, from `diagnosed`.
+    The diagnosis is that of `parameters`, from `diagnosed`.
     """
     layout, K = parameters.model.layout, parameters.n_components
     if not layout.whole:
         return splits_of_widest(parameters, offset)[:_SPLITS]
-    principal = layout.principal(parameters.covariances)
-    statistics = diagnostics.statistics.reduced(parameters.model.moments)
-    measured = K > 1 and _measured(parameters)
-    gains = split_gains(diagnostics) if measured else _widths(parameters, layout, principal)
+    statistics, principal = diagnosis.statistics.reduced(parameters.model.moments), diagnosis.principal
+    if diagnosis.diagnostics is None or principal is None:
+        principal = layout.principal(parameters.covariances)
+        gains = _widths(parameters, layout, principal)
+    else:
+        gains = split_gains(diagnosis.diagnostics)
     axes = gains.argmax(axis=1)
-    worst = np.argsort(-gains.max(axis=1), kind="stable")[:_SPLITS].tolist()
+    worst = (-gains.max(axis=1)).argsort(kind="stable")[:_SPLITS].tolist()
     steps = (offset * layout.deviation(principal, k, int(axes[k]), parameters.n_features) for k in worst)
     return [statistics.split(k, K, step) for k, step in zip(worst, steps, strict=True)]
 
 
-def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters) -> Sequence[Start]:
+def drops(e_step: EStep, diagnosis: Diagnosis, parameters: MixtureParameters) -> Sequence[Start]:
     """Return starts of one component less: each drops one of the free components that cost least to drop.
 
     Of low rank or with heavy tails, where nothing is fixed, they are the lightest.
     """
-    if not _measured(parameters):
+    if diagnosis.diagnostics is None:
         lightest = np.argsort(parameters.weights, kind="stable")[:_DROPS]
         others = (parameters.for_components(np.arange(parameters.n_components) != j) for j in lightest)
         return [each.with_noise(parameters.noise, parameters.noise_weight) for each in others]
-    losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnostics))
-    least = [j for j in np.argsort(losses, kind="stable")[:_DROPS] if losses[j] < np.inf]
+    losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnosis.diagnostics))
+    least = [j for j in losses.argsort(kind="stable")[:_DROPS].tolist() if losses[j] < np.inf]
     components, mixture = np.arange(parameters.n_components), parameters.whitened()
-    return [without(e_step, mixture, int(j)).reordered(components[components != j]) for j in least]
+    return [without(e_step, mixture, j).reordered(components[components != j]) for j in least]
 
 
 def splits_of_widest(parameters: MixtureParameters, offset: float) -> list[MixtureParameters]:
@@ -226,8 +232,3 @@ def _widths(parameters: MixtureParameters, layout: Layout, principal: Array) -> 
     d = parameters.n_features
     lengths = layout.diagonal(principal, d) ** 2 if layout.axis_aligned else (principal**2).sum(axis=-1).reshape(-1, d)
     return np.asarray(parameters.weights[:, None] / lengths)
-
-
-def _measured(parameters: MixtureParameters) -> bool:
-    """Tell whether a pass measures what splitting and dropping components change: of normal ones, stored whole."""
-    return parameters.model.stored_whole and not parameters.tails

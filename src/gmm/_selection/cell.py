@@ -22,24 +22,23 @@ from gmm._em import Outlook, foreseen_gain
 from gmm._estimators.criteria import CRITERION, HELD_OUT, least, title
 from gmm._estimators.outcome import ill_defined
 from gmm._exceptions import warn
-from gmm._fitting.degenerate import Judge, degenerate_under, fewest_rows
+from gmm._fitting.degenerate import Degeneracy, fewest_rows
 from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
 from gmm._fitting.split_merge import split_merged
 from gmm._fitting.starts import FitSettings, Start, first_runs
 from gmm._lazy import cached_property
 from gmm._log import LOGGER
-from gmm._passes.e_step import ComponentDiagnostics, EStep, result_of, submitted
+from gmm._passes.e_step import EStep, result_of, submitted
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, e_step_over
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._persistence import item
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
-from gmm._selection.candidates import Starts
+from gmm._selection.candidates import Diagnosis, Starts
 from gmm._selection.request import CRITERION_ACCURACY, Key, Request
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import Array, Layout, SingularMatrixError
-from gmm._values.objective import Objective
 from gmm._values.statistics import SufficientStatistics
 
 OK = "ok"
@@ -264,12 +263,6 @@ def status_of(outcome: Solution | Exception | None, covariance_type: str) -> Sta
     return Status(FAILED, f"{type(error).__name__}: {text}".rstrip(": ") if is_fault(error) or not text else text)
 
 
-def solution_of(result: SolverResult, objective: Objective, rows: Source, judge: Judge) -> Solution:
-    """Return a result with its first degenerate component."""
-    degenerate = degenerate_under(objective, rows, result.parameters, result.statistics, judge)
-    return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
-
-
 class Clock:
     """The time limit of a search, in seconds from now; it does not end before there is a solution."""
 
@@ -328,6 +321,8 @@ class TaskPool:
 
         `report` is called with each cell and its result, in this order, once those before are there.
         """
+        if not tasks:
+            return {}
         run, results = partial(self._run, in_any_case=in_any_case), dict[Cell, Any]()
         try:
             futures = submitted(self._pool, run, tasks.items()) if self._pool is not None and len(tasks) > 1 else []
@@ -427,7 +422,7 @@ class Cell:
         What a run has to come near, fixed for a stage; None finishes each.
     seconds : float
         Time spent on the cell alone.
-    diagnosed : tuple of Solution and ComponentDiagnostics, or None
+    diagnosed : tuple of Solution and Diagnosis, or None
         What other cells need to begin from a solution.
     scores : dict of str to float
         Log-likelihood and criteria by name, of the solution `scored`.
@@ -447,17 +442,22 @@ class Cell:
         self.sound: Solution | None = None
         self.best: BestScore | None = None
         self.seconds = 0.0
-        self.diagnosed: tuple[Solution, ComponentDiagnostics] | None = None
+        self.diagnosed: tuple[Solution, Diagnosis] | None = None
         self.scored: Solution | None = None
         self.scores: dict[str, float] = {}
         self.begun_from: dict[Key, Solution] = {}  # not by cells, which would hold each other
         self.refined_solution: Solution | None = None
         self.attempts: Attempts
+        self._moments, self._weight = key.model.moments, pool.rows.all_rows.survey.weight
 
     @cached_property
     def settings(self) -> FitSettings:
         """How the cell is fitted."""
         return self._request.settings(self.key, self.rows.all_rows)
+
+    @cached_property
+    def _degeneracy(self) -> Degeneracy:
+        return Degeneracy.of_fits(self.settings.objective, self.rows.all_rows, self._request.judge)
 
     def keep(self, result: Solution | Exception) -> None:
         """Take what a stage led to; a failure does not replace a solution."""
@@ -492,23 +492,17 @@ class Cell:
             return present, answer
         return Solution(of_run, item(values, "degenerate", int), float(item(values, "race_bound", str))), answer
 
-    @property
+    @cached_property
     def is_settled(self) -> bool:
         """Whether no start leads to better: with one component, or so few rows that all ends are degenerate."""
         objective, K = self.settings.objective, self.settings.n_components
         if K == 1:
             return not (objective.noise or objective.tails)
-        return K * self._fewest_rows > self.rows.all_rows.survey.weight and not (
-            objective.fixed or objective.model.common
-        )
+        return K * self._fewest_rows > self._weight and not (objective.fixed or objective.model.common)
 
-    @property
+    @cached_property
     def _fewest_rows(self) -> float:
-        return fewest_rows(self.settings.objective.model, self.rows.all_rows.n_features)
-
-    @property
-    def _moments(self) -> Layout:
-        return self.settings.objective.model.moments
+        return fewest_rows(self.key.model, self.rows.all_rows.n_features)
 
     def solved(self, worker: Worker, starts: Sequence[Start], present: Solution | None = None) -> Solution:
         """Return the best of the present solution and of what the starts lead to.
@@ -576,7 +570,7 @@ class Cell:
         if end is None or end.is_degenerate:
             return present, False
         gain = end.result.lower_bound - present.result.lower_bound
-        same = abs(gain) < _SAME_OPTIMUM / self.rows.all_rows.survey.weight
+        same = abs(gain) < _SAME_OPTIMUM / self._weight
         return self._paced(worker, end) if end.beats(present) else present, same
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
@@ -598,7 +592,7 @@ class Cell:
             stop_requested=self.is_up,
             sample=None if rows.whole else rows.sample.resident,
         )
-        end = self._solution(result)
+        end = Solution(result, self._degeneracy.first(result))
         return solution if solution.beats(end) else self._paced(worker, end)
 
     def retry(self, starts: Starts, enough: tuple[int, int], worker: Worker) -> Attempts:
@@ -655,21 +649,20 @@ class Cell:
     def _first_runs(
         self, worker: Worker, starts: Sequence[Start], passes: int, lead: float = -inf
     ) -> list[SolverRun | SingularMatrixError]:
-        problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
         begins = [one.reduced(self._moments) if isinstance(one, SufficientStatistics) else one for one in starts]
+        problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
         return first_runs(problem, e_step, begins, self.settings.solver, passes, self._callback, lead)
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
         """Return the end of a run, early if a component is degenerate or the best far off; None if below `target`."""
-        weight = self.rows.all_rows.survey.weight
         # A prior is no part of the criteria.
         best = None if self.best is None or self.settings.objective.prior else self.best
         # A component is about to lose its rows; other degenerate components show in the end.
-        fewest, checked = 2 * self._fewest_rows / weight, _CHECKED
+        fewest, checked = 2 * self._fewest_rows / self._weight, _CHECKED
         if best is not None or self.is_timed:
             fewest, checked = inf, 0
         outlook = Outlook(
-            target=target + CRITERION_ACCURACY / weight,
+            target=target + CRITERION_ACCURACY / self._weight,
             safety=_GAIN_SAFETY,
             period=_PASSES_AT_ONCE,
             since=run.n_passes,
@@ -683,23 +676,24 @@ class Cell:
             if reason:
                 return self._judged(run, reason) if run.lower_bound > target else None
             if run.n_passes >= _CHECKED and self._lacks_rows(run, 2):
-                judged = self._judged(run, _DEGENERATE)
-                if judged.is_degenerate:
-                    return judged
+                degenerate = self._degeneracy.first(run)
+                if degenerate >= 0:
+                    return Solution(_left(run, _DEGENERATE), degenerate)
             run.go(outlook=outlook)
         return self._judged(run) if run.lower_bound > target else None
 
     def _judged(self, run: SolverRun, reason: str = _OUT_OF_TIME) -> Solution:
-        """Return where a run stands; `reason` is the one to record if it could continue."""
-        result = run.result
-        return self._solution(result if run.ended else result._replace(trace=replace(result.trace, reason=reason)))
-
-    def _solution(self, result: SolverResult) -> Solution:
-        return solution_of(result, self.settings.objective, self.rows.all_rows, self._request.judge)
+        return Solution(_left(run, reason), self._degeneracy.first(run))
 
     def _lacks_rows(self, run: SolverRun, times: float = 1) -> bool:
         """Tell whether a component has fewer rows than so many times what it needs."""
-        return bool(self.rows.all_rows.survey.weight * run.parameters.weights.min() < times * self._fewest_rows)
+        return self._weight * min(run.parameters.weights.tolist()) < times * self._fewest_rows
+
+
+def _left(run: SolverRun, reason: str) -> SolverResult:
+    """Return where a run stands; `reason` is the one to record if it could continue."""
+    result = run.result
+    return result if run.ended else result._replace(trace=replace(result.trace, reason=reason))
 
 
 def _race_on(runs: Sequence[SolverRun], passes: int) -> None:

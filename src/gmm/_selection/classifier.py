@@ -21,7 +21,7 @@ from gmm._estimators.saved import from_state, states_of
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import Summary
 from gmm._exceptions import warn
-from gmm._fitting.degenerate import Resolution, degenerate_components, degenerate_under
+from gmm._fitting.degenerate import Degeneracy, Resolution
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._passes.problem import e_step_over
 from gmm._persistence import (
@@ -184,9 +184,8 @@ def _out_of_fold(estimator: GaussianMixture, rows: _Rows, number: int | None = N
                 estimator.fit(training.rows, sample_weight=training.sample_weight, labels=labels)
         except (SingularMatrixError, ArithmeticError):
             return None
-        if degenerate_components(
-            fitted_parameters(estimator), Resolution.from_source(training, estimator.reg_covar)
-        ).any():
+        parameters, of_rows = fitted_parameters(estimator), Resolution.from_source(training, estimator.reg_covar)
+        if Degeneracy(parameters.model, of_rows)(parameters).any():
             return None
         held = rows.values[is_held]
         if labels is None:
@@ -723,7 +722,7 @@ class MixtureClassifier(Estimator):
             with e_step_over(source, parameters.model.moments, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
             objective = fit_settings(mixture, source, parameters.model).objective
-            degenerate = degenerate_under(objective, rows, parameters, statistics)
+            degenerate = Degeneracy.of_fits(objective, rows)(parameters, statistics)
             rank = bool(degenerate.any()), bic(statistics.log_evidence, parameters.n_parameters, source.survey.weight)
             if best is None or rank < best[0]:
                 best, self.n_iter_ = (rank, parameters, statistics.log_evidence, owners[degenerate]), mixture.n_iter_

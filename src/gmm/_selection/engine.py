@@ -26,7 +26,7 @@ from gmm._fitting.sampling import start_seeds
 from gmm._fitting.split_merge import OFFSET
 from gmm._fitting.starts import Start
 from gmm._kernel.first_look import distinct_rows
-from gmm._passes.e_step import CELLS_WORTH_THREADS, ComponentDiagnostics, Totals, usable_threads
+from gmm._passes.e_step import CELLS_WORTH_THREADS, Totals, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import ArraySource
 from gmm._selection import candidates
@@ -44,6 +44,7 @@ from gmm._selection.cell import (
 )
 from gmm._selection.request import Key, Request, as_model, folds_of, n_rows_of
 from gmm._selection.result import Entry, Progress, Selection
+from gmm._values.covariance import special_case
 from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import Tails
 
@@ -90,7 +91,7 @@ _REACH = 0.02  # … that become the best if their log-likelihood grows by this,
 _OF_NEAR, _OF_FARTHER = (3, 12), (1, 4)
 _MOST_ROUNDS = 20
 
-Diagnosed = tuple[Solution, ComponentDiagnostics]
+Diagnosed = tuple[Solution, candidates.Diagnosis]
 Begin = Callable[[Worker], Sequence[Start]]
 
 
@@ -102,6 +103,8 @@ class Engine:
     ) -> None:
         self._request, self._rows, self._starts, self._tasks, self._file = request, pool.rows, starts, pool, file
         self._cells: dict[Key, Cell] = {}
+        self._of_number: dict[int, list[Cell]] = {}
+        self._below: dict[Cell, list[Cell]] = {}
         self._held_out: Mapping[Key, float] = defaultdict(lambda: nan)
 
     def mixtures(self, reports: Reports) -> dict[Key, MixtureParameters]:
@@ -155,10 +158,11 @@ class Engine:
         return False
 
     def _cells_of(self, n_components: int) -> list[Cell]:
-        for key in self._request.keys(n_components):
-            if key not in self._cells:
-                self._cells[key] = Cell(key, self._request, self._tasks, self._file)
-        return [cell for cell in self._cells.values() if cell.key.n_components == n_components]
+        if n_components not in self._of_number:
+            keys = self._request.keys(n_components)
+            self._of_number[n_components] = [Cell(key, self._request, self._tasks, self._file) for key in keys]
+            self._cells |= zip(keys, self._of_number[n_components], strict=True)
+        return self._of_number[n_components]
 
     def _polish(self) -> None:
         """Let cells begin from each other, refine the best ones, and then all if requested."""
@@ -215,7 +219,7 @@ class Engine:
         split–merge.
         """
         for cell in cells:
-            below = self._below(cell)
+            below = self._below.get(cell) or self._below.setdefault(cell, self._all_below(cell))
             for lower in below:
                 if self._stuck(cell, lower):
                     self._diagnose([lower])
@@ -246,12 +250,12 @@ class Engine:
             return
         for tails in dict.fromkeys(cell.key.tails for cell in cells):
             by_model = {cell.key.model: cell for cell in cells if cell.key.tails is tails}
-            models = tuple(by_model)
+            models, others = tuple(by_model), [cell for cell in cells if cell.key.tails is not tails]
             for level in candidates.levels(models):
                 sources: dict[Cell, list[Cell]] = {}
                 for cell in (by_model[model] for model in level):
                     sources[cell] = [by_model[model] for model in candidates.neighbours(cell.key.model, models)]
-                    sources[cell] += [other for other in cells if other.key.has_other_tails(cell.key)]
+                    sources[cell] += [other for other in others if other.key.has_other_tails(cell.key)]
                 self._improve_by(sources)
 
     def _new_solutions(self, sources: Mapping[Cell, Sequence[Cell]]) -> dict[Cell, list[Diagnosed]]:
@@ -285,14 +289,14 @@ class Engine:
     ) -> list[Start]:
         """Return starts made from solutions of other cells; halves of a component are at this offset."""
         model, begins = cell.key.model, list[Start]()
-        for solution, diagnostics in new:
+        for solution, diagnosis in new:
             more = cell.key.n_components - solution.result.parameters.n_components
             if more > 0:
-                begins += candidates.splits(diagnostics, as_model(solution.result.parameters, model), offset)
+                begins += candidates.splits(diagnosis, as_model(solution.result.parameters, model), offset)
             elif more < 0:
-                begins += candidates.drops(worker.sample(model.moments), diagnostics, solution.result.parameters)
+                begins += candidates.drops(worker.sample(model.moments), diagnosis, solution.result.parameters)
             else:
-                begins.append(candidates.of_other_model(solution.result.parameters, diagnostics.statistics, model))
+                begins.append(candidates.of_other_model(solution.result.parameters, diagnosis.statistics, model))
         return begins
 
     def _improve(self, begins: Mapping[Cell, Begin], report: Reports | None = None) -> None:
@@ -311,15 +315,16 @@ class Engine:
     def _diagnose(self, cells: Iterable[Cell]) -> None:
         """Make the pass that other cells need, over solutions that are new."""
 
-        def with_diagnostics(solution: Solution, worker: Worker) -> Diagnosed:
-            return solution, candidates.diagnosed(worker.sample(self._starts.moments), solution.result.parameters)
+        def diagnosed(parameters: MixtureParameters, worker: Worker) -> candidates.Diagnosis:
+            return candidates.diagnosed(worker.sample(self._starts.moments), parameters)
 
         tasks: dict[Cell, Task] = {}
         for cell in cells:
             if cell.solution and (cell.diagnosed is None or cell.diagnosed[0] is not cell.solution):
-                tasks[cell] = partial(with_diagnostics, cell.solution)
-        for cell, pair in self._tasks(tasks).items():
-            cell.diagnosed = cell.diagnosed if isinstance(pair, Exception) else pair
+                tasks[cell] = partial(diagnosed, cell.solution.result.parameters)
+        for cell, diagnosis in self._tasks(tasks).items():
+            if cell.solution and not isinstance(diagnosis, Exception):
+                cell.diagnosed = cell.solution, diagnosis
 
     def _near(self, cell: Cell, more: int) -> list[Cell]:
         """Return the cell of so many components more, or fewer, if it was begun."""
@@ -328,12 +333,11 @@ class Engine:
         key = cell.key.with_more(more, self._rows.all_rows.n_features)
         return [self._cells[key]] if key in self._cells else []
 
-    def _below(self, cell: Cell) -> list[Cell]:
+    def _all_below(self, cell: Cell) -> list[Cell]:
         """Return the cells whose mixtures are all mixtures of this cell, or limits of them."""
-        K, _, tails = cell.key
-        models = [key.model for key in self._cells if key.n_components == K and key.tails is tails]
-        special = candidates.special_cases(cell.key.model, models)
-        return self._near(cell, -1) + [self._cells[cell.key._replace(model=model)] for model in special]
+        K, model, tails = cell.key
+        of_tails = [other for other in self._cells_of(K) if other.key.tails is tails]
+        return self._near(cell, -1) + [other for other in of_tails if special_case(other.key.model, model)]
 
     def _stuck(self, cell: Cell, lower: Cell) -> bool:
         # With a prior, each cell has its own objective.
@@ -362,19 +366,16 @@ class Engine:
     def _measure(self, cells: Iterable[Cell]) -> None:
         """Compute the log-likelihood and criteria of solutions that do not have them yet."""
 
-        def totals_of(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
-            return solution, Scorer(solution.result.parameters, worker.n_threads).totals(rows)
+        def totals_of(parameters: MixtureParameters, worker: Worker) -> Totals:
+            return Scorer(parameters, worker.n_threads).totals(rows)
 
         rows, n = self._rows.all_rows, self._rows.all_rows.survey.weight
-        tasks = {
-            cell: partial(totals_of, cell.solution)
-            for cell in cells
-            if cell.solution and cell.scored is not cell.solution
-        }
-        for cell, (solution, totals) in self._tasks(tasks, in_any_case=True).items():
-            of_one = self._request.log_likelihood_of_one(solution.result.parameters, rows)
-            scores = criteria.evaluate(totals, solution.result.parameters.n_parameters, n, of_one)
-            cell.scored = solution
+        new = {cell: cell.solution for cell in cells if cell.solution and cell.scored is not cell.solution}
+        tasks = {cell: partial(totals_of, solution.result.parameters) for cell, solution in new.items()}
+        for cell, totals in self._tasks(tasks, in_any_case=True).items():
+            parameters, cell.scored = new[cell].result.parameters, new[cell]
+            of_one = self._request.log_likelihood_of_one(parameters, rows)
+            scores = criteria.evaluate(totals, parameters.n_parameters, n, of_one)
             cell.scores = scores | {"loglik": totals.log_likelihood, criteria.HELD_OUT: self._held_out[cell.key]}
 
     def _entry(self, n_components: int, name: str, tails: Tails) -> Entry:

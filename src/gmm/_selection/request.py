@@ -76,7 +76,7 @@ class Key(NamedTuple):
     def with_more(self, more: int, n_features: int) -> Key:
         """Return the cell of so many components more."""
         K = self.n_components + more
-        return self._replace(n_components=K, model=same_as(self.model, K, n_features))
+        return Key(K, same_as(self.model, K, n_features), self.tails)
 
     def has_other_tails(self, other: Key) -> bool:
         """Tell whether two cells differ in their tails alone; heavy ones may have another storage of the model."""

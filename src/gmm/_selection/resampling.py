@@ -21,10 +21,10 @@ from gmm._estimators.contract import record_features
 from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import ConvergenceWarning, warn
-from gmm._fitting.degenerate import Resolution, degenerate_components
+from gmm._fitting.degenerate import Degeneracy, Resolution
 from gmm._fitting.sampling import common_seed, start_seeds
 from gmm._fitting.split_merge import OFFSET
-from gmm._fitting.starts import Start, best_of, has_degenerate, short_runs
+from gmm._fitting.starts import Start, best_of, short_runs
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Problem
 from gmm._public import publish
@@ -484,7 +484,8 @@ class _Fits(NamedTuple):
             with suppress(SingularMatrixError):
                 fit = start.fit(rows)
                 loglik, of_rows = fit.log_likelihood(rows), Resolution.from_source(source, fit.reg_covar)
-                if loglik > highest and not degenerate_components(fitted_parameters(fit), of_rows).any():
+                parameters = fitted_parameters(fit)
+                if loglik > highest and not Degeneracy(parameters.model, of_rows)(parameters).any():
                     best, highest = fit, loglik
         if best is None:
             raise _NoSoundFitError(n_components, n_asked + _MORE_STARTS)
@@ -506,7 +507,8 @@ class _Fits(NamedTuple):
         else:
             splits = splits_of_widest(parameters, OFFSET)
         best = best_of(problem, short_runs(problem, splits, _SPLIT_PASSES))
-        return None if best is None or has_degenerate(problem, best) else best.parameters
+        is_sound = best is not None and Degeneracy.of_fits(objective, source).first(best) < 0
+        return best.parameters if best is not None and is_sound else None
 
     def _with_halves(self, null: GaussianMixture) -> GaussianMixture:
         """Return the same density as `null`, with the heaviest component written as two."""

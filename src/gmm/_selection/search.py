@@ -24,6 +24,7 @@ from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import remaining_passes, warn_of_light_rows
 from gmm._estimators.scorer import Scorer
+from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.fit import Journal, fit_mixture
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.sampling import common_seed, sample_indices
@@ -44,7 +45,6 @@ from gmm._selection.cell import (
     Clock,
     Solution,
     Status,
-    solution_of,
     status_of,
 )
 from gmm._selection.engine import Reports, held_out_deviances, opened_search
@@ -261,7 +261,8 @@ class _FullCell:
         self.score = inf if objective.prior or self._solution(result, objective).is_degenerate else score
 
     def _solution(self, result: SolverResult, objective: Objective) -> Solution:
-        return solution_of(result, objective, self._finish.request.source, self._finish.request.judge)
+        request = self._finish.request
+        return Solution(result, Degeneracy.of_fits(objective, request.source, request.judge).first(result))
 
     @property
     def best(self) -> BestScore | None:

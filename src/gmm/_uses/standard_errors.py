@@ -17,7 +17,7 @@ from gmm._estimators.fitted import fitted_parameters, record_of, rows_of_fit
 from gmm._estimators.labelled import known_again
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
-from gmm._fitting.degenerate import degenerate_under
+from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import Rng, common_seed
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Beginning, Problem
@@ -341,6 +341,7 @@ def _refits(
     passes = max(model.max_iter, _FEWEST_PASSES)
     solver = settings.solver._replace(tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
     K, total, clusters = mixture.n_components, weight.sum(), _labels(mixture, rows, model.n_threads)
+    degenerate = Degeneracy.of_fits(problem.objective, rows)
 
     def refit(seed: int, n_threads: int | None) -> _Replicate | None:
         rng = np.random.default_rng(seed)
@@ -355,7 +356,7 @@ def _refits(
                 end = reweighed.run(e_step, Beginning(mixture), solver).go().parameters
         except SingularMatrixError:
             return None
-        if degenerate_under(problem.objective, rows, end).any():
+        if degenerate(end).any():
             return None
         return _matched(end, _labels(end, rows, n_threads), clusters, weight, known)
 

@@ -98,7 +98,7 @@ class CovarianceModel:
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Count the free parameters of the covariances (Celeux & Govaert 1995, table 1)."""
         d, copies = n_features, (0, 1, n_components)
-        volumes, shapes, orientations = (copies[_FREEDOM[part]] for part in self.letters)
+        volumes, shapes, orientations = [copies[_FREEDOM[part]] for part in self.letters]
         return volumes + shapes * (d - 1) + orientations * (d * (d - 1) // 2)
 
     def fewest_rows(self, n_features: int) -> int:

@@ -196,7 +196,7 @@ class _Variances(Layout):
 
     def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
         step = np.zeros(n_features)
-        step[axis] = 1 / self.diagonal(principal, n_features)[component, axis]
+        step[axis] = 1 / (principal[component] if self is SPHERICAL else principal[component, axis])
         return step
 
     def widest(self, matrices: Array, component: int, n_features: int) -> Array:
@@ -246,7 +246,7 @@ class _Variances(Layout):
         if layout is self:
             return np.ascontiguousarray(moments)
         variances = np.ascontiguousarray(layout.diagonal(moments, n_features))
-        return variances.mean(axis=1) if self is SPHERICAL else variances
+        return variances.sum(axis=1) / n_features if self is SPHERICAL else variances
 
 
 _FIRST_CODE = 4

@@ -125,7 +125,7 @@ class MixtureParameters:
         self.tails = tails
         self.whiteners, self.log_determinants = factors or model.layout.whiten(covariances, means.shape[1])
         for values in (weights, means, covariances, self.whiteners):
-            values.flags.writeable = False
+            values.setflags(write=False)
 
     def __repr__(self) -> str:
         """Return the sizes and the model; the arrays may be large."""
@@ -154,7 +154,7 @@ class MixtureParameters:
 
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads."""
-        means, matrices = np.ascontiguousarray(self.means), (np.ravel(self.covariances), np.ravel(self.whiteners))
+        means, matrices = np.ascontiguousarray(self.means), (self.covariances.reshape(-1), self.whiteners.reshape(-1))
         return self.weights, means, *matrices, self.log_determinants, self.tails.numbers(self.n_components)
 
     @property
@@ -190,7 +190,7 @@ class MixtureParameters:
     def n_parameters(self) -> int:
         """Free parameters: K − 1 weights, K·d means, the model's covariances, of noise and tails, less those fixed."""
         K, d = self.means.shape
-        fixed = self.fixed.n_parameters(self.model, K, d)
+        fixed = self.fixed.n_parameters(self.model, K, d) if self.fixed else 0
         beside = self.noise.n_parameters + self.tails.n_parameters(K)
         return K - 1 + K * d + self.model.n_parameters(K, d) + beside - fixed
 

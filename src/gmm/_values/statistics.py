@@ -143,7 +143,7 @@ class SufficientStatistics:
         """Return the components in another `order`, (K,)."""
         second = self.second if self.layout.pooled else self.second.take(order, axis=0)
         moments = self.origins.take(order, axis=0), self.counts.take(order), self.first.take(order, axis=0), second
-        precision = self.precisions.take(order, axis=1)
+        precision = self.precision.take(order, axis=1) if isinstance(self.precision, np.ndarray) else self.precision
         return SufficientStatistics(self.layout, *moments, self.log_evidence, self.weight, precision)
 
     def reduced(self, layout: Layout) -> SufficientStatistics:
@@ -157,7 +157,8 @@ class SufficientStatistics:
         if layout is self.layout:
             return self
         second = layout.reduced(self.second, self.layout, self.first.shape[1])
-        return replace(self, layout=layout, second=second)
+        moments = self.origins, self.counts, self.first, second
+        return SufficientStatistics(layout, *moments, self.log_evidence, self.weight, self.precision)
 
     def joined(self, other: SufficientStatistics) -> SufficientStatistics:
         """Append the components of other statistics, of the same rows."""
@@ -179,16 +180,16 @@ class SufficientStatistics:
         order = np.arange(max(len(self.counts), into + 1))
         order[into] = component
         halves = self.reordered(order)  # whose arrays are new, but for second moments that are pooled
-        own = [halves.counts, halves.first, np.asarray(halves.precision).T] + [halves.second] * (not self.layout.pooled)
-        for k in (component, into):
-            for moments in own:
-                moments[k] *= 0.5
+        shared = [halves.counts, halves.first, *([] if self.layout.pooled else [halves.second])]
+        shared += [halves.precision.T] if isinstance(halves.precision, np.ndarray) else []
+        for moments in shared:
+            moments[component] = moments[into] = 0.5 * moments[component]
         if offset is not None:
             step = halves.counts[into] * offset
             halves.first[component] -= step
             halves.first[into] += step
             if not self.layout.pooled:
-                slope = self.layout.outer(self.first[component][None], offset[None])[0]
+                slope = self.layout.outer(self.first[component, None], offset[None])[0]
                 halves.second[component] -= slope
                 halves.second[into] += slope
         return halves
