@@ -192,3 +192,27 @@ def test_a_leg_that_a_lead_does_not_end_is_compiled(accelerated, monkeypatch):
     with one.e_step() as e_step:
         assert one.run(e_step, begin, settings).go(30, Outlook(lead=-1e9)).n_passes == 30
     assert len(calls) <= 2
+
+
+@pytest.mark.parametrize("accelerated", [True, False])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"lead": 1e9},
+        {"target": -3.0},
+        {"target": -3.0, "first": 5},
+        {"target": -3.0, "safety": 3.0, "period": 6, "since": 2},
+        {"fewest": 0.2, "checked": 8},
+        {"fewest": inf, "period": 4, "since": 3},
+        {"target": -1e9, "fewest": 0.2, "checked": 4, "period": 6},
+    ],
+)
+def test_a_run_rests_after_the_same_pass_in_one_loop_and_pass_by_pass(asked, accelerated):
+    rows, outlook = np.random.default_rng(1).normal(size=(500, 3)), Outlook(**asked)
+    one, begin, settings = problem(rows), Beginning(mixture(rows[:4])), SolverSettings(1e-12, 40, accelerated)
+    with one.e_step() as e_step:
+        runs = [one.run(e_step, begin, settings, callback=told) for told in (None, lambda iteration: False)]
+        rested = [[run.go(outlook=outlook).n_passes for _ in range(4)] for run in runs]
+    assert rested[0] == rested[1]
+    assert runs[0].result.trace == runs[1].result.trace
+    assert rested[0][0] < 40

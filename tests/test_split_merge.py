@@ -192,6 +192,19 @@ def test_where_there_is_nothing_to_refine_nothing_is_done(asked):
     assert refined.history_.refinement is None
 
 
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, "factor1"])
+def test_a_refinement_is_the_same_in_one_loop_and_pass_by_pass(covariance_type, acceleration):
+    how = {"covariance_type": covariance_type, "acceleration": acceleration, "refine": "split-merge"}
+    X, seen = IRIS[::2], []
+    whole, watched = (GaussianMixture(4, random_state=0, **how) for _ in range(2))
+    whole.fit(X)
+    watched.fit(X, callback=seen.append)
+    assert whole.history_ == watched.history_
+    np.testing.assert_array_equal(whole.covariances_, watched.covariances_)
+    assert {iteration.move for iteration in seen} >= {0, 1}
+
+
 def test_a_callback_that_ends_the_fit_ends_it():
     refined = stuck().fit(blobs(), callback=lambda iteration: iteration.n_iter == 3)
     assert refined.n_iter_ == 3

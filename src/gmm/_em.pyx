@@ -486,7 +486,7 @@ cdef class Outlook:
         if n < 2 and self.rule.lead > -INFINITY:
             left = 2 - n
         if self.rule.target > -INFINITY or self.rule.fewest > 0:
-            left = min(left, self.rule.period - (n - self.rule.phase) % self.rule.period)
+            left = min(left, self.rule.period - (n + self.rule.period - self.rule.phase) % self.rule.period)
         return left
 
 
@@ -735,7 +735,7 @@ cdef class Loop:
         return n, bool(ended), moved, partition.spread, partition.inertia
 
     cdef bint is_ready(
-        self, Py_ssize_t K, const double* log_offset, const double* centres, const double* whiteners,  # with their noise
+        self, Py_ssize_t K, const double* log_offset, const double* centres, const double* whiteners,
         scatter, Py_ssize_t at_most, double work_between, double pass_limit,
     ) except -1:
         """Prepare the first pass of a call with a mixture whose noise and tails are set; False if it is too long."""

@@ -138,7 +138,9 @@ cdef inline double responsibilities(
             flag_overflowed_rows(<const double*>workspace.mass, n, evidence)
     if plan.common_quadratic and measured:
         add_common_quadratic(plan, block, n, padded, ld, <real*>workspace.scratch, <real*>workspace.square, evidence)
-    return 0 if rows_only or plan.skips_evidence else weighted_sum(rows.weight + start if rows.weight != NULL else NULL, evidence, n)
+    if rows_only or plan.skips_evidence:
+        return 0
+    return weighted_sum(rows.weight + start if rows.weight != NULL else NULL, evidence, n)
 
 
 # ---------------------------------------------------------------------------------------- accumulate

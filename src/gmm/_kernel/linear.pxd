@@ -49,19 +49,16 @@ cdef inline void column_lengths(
     double* lengths,                               # OUT (d,) ‖W e_j‖: a feature in standard deviations, at most
 ) noexcept nogil:
     cdef Py_ssize_t stride = axis_stride(layout), i, j
+    cdef double total
     if not is_dense(layout):                       # of low rank: before the factors are subtracted
         for j in range(d):
             lengths[j] = fabs(whitener[j * stride])
         return
-    memset(lengths, 0, d * sizeof(double))
-    for i in range(d):
-        for j in range(i + 1):
-            lengths[j] += whitener[i * d + j] * whitener[i * d + j]
     for j in range(d):
-        if lengths[j] < 1e-280 or lengths[j] > 1e280:
-            lengths[j] = column_length(whitener, d, j)
-        else:
-            lengths[j] = sqrt(lengths[j])
+        total = 0
+        for i in range(j, d):
+            total += whitener[i * d + j] * whitener[i * d + j]
+        lengths[j] = column_length(whitener, d, j) if total < 1e-280 or total > 1e280 else sqrt(total)
 
 
 cdef inline double condition(
@@ -162,16 +159,15 @@ cdef inline void quadratic_coefficients(
     double* out,                                   # OUT −½Λ on the diagonal, −Λ off it; nothing for tied
 ) noexcept nogil:
     cdef Py_ssize_t i, j, r
-    cdef double* row
+    cdef double total
     if layout == FULL:
-        memset(out, 0, d * (d + 1) // 2 * sizeof(double))
-        for r in range(d):
-            row = out
-            for i in range(r + 1):
-                for j in range(i):
-                    row[j] -= whitener[r * d + i] * whitener[r * d + j]
-                row[i] -= whitener[r * d + i] * whitener[r * d + i] / 2
-                row += i + 1
+        for i in range(d):
+            for j in range(i + 1):
+                total = 0
+                for r in range(i, d):
+                    total -= whitener[r * d + i] * whitener[r * d + j] / (2 if i == j else 1)
+                out[j] = total
+            out += i + 1
     elif layout == DIAGONAL:
         for j in range(d):
             out[j] = -whitener[j] * whitener[j] / 2
