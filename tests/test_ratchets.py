@@ -21,7 +21,7 @@ USES = {  # at most so many calls of the package's Python, in so many of its mod
     "fit": (lambda: GaussianMixture(3, random_state=0).fit(ROWS), 243, 36),
     "fit of one component": (lambda: GaussianMixture(1, random_state=0).fit(ROWS), 215, 36),
     "predict": (lambda: FIT.predict(ROWS), 40, 12),
-    "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 55_000, 46),
+    "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 47_000, 46),
 }
 AT_IMPORT = """
 import dataclasses, json, sys
