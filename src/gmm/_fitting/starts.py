@@ -95,7 +95,7 @@ class Hierarchy:
         into[cheapest[:, 1]] = cheapest[:, 0]
         while not np.array_equal(into, into[into]):
             into = into[into]
-        return np.unique(into, return_inverse=True)[1].reshape(-1)
+        return (np.cumsum(into == np.arange(n)) - 1)[into]
 
     def means(self, n_clusters: int) -> Array:
         """Return the means of the clusters, at most one for each row."""

@@ -582,16 +582,9 @@ class Cell:
         # Moves need moments about any origin, of normal components.
         if not solution.result.trace.converged or model.for_starts is not model or objective.tails:
             return solution
-        e_step, rows = worker.all(self._moments), self.rows
-        result = split_merged(
-            rows.all_rows,
-            self.settings,
-            solution.result,
-            e_step,
-            callback=self._callback,
-            stop_requested=self.is_up,
-            sample=None if rows.whole else rows.sample.resident,
-        )
+        where = self.rows.all_rows, self.settings, solution.result, worker.all(self._moments)
+        sample = None if self.rows.whole else self.rows.sample.resident
+        result = split_merged(*where, callback=self._callback, stop_requested=self.is_up, sample=sample)
         end = Solution(result, self._degeneracy.first(result))
         return solution if solution.beats(end) else self._paced(worker, end)
 
