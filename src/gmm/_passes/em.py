@@ -490,7 +490,7 @@ class SolverRun:
             self.note(made, perf_counter() - began)
             if self._on_pause is not None and not (self.converged or self._reason.startswith(LOWERED)):
                 self._on_pause(self)
-            is_resting = outlook.asks(made) and bool(self.parameters.weights.min() < outlook.fewest)
+            is_resting = outlook.asks(made) and min(self.parameters.weights.tolist()) < outlook.fewest
         if not self.ended and self.n_passes == self._max_iter:
             self._reason, lower_bound = self._solver.close()
             self.lower_bound = lower_bound * self._unit
