@@ -59,6 +59,16 @@ def test_a_run_is_given_up_where_its_gains_do_not_reach_the_target(bounds, targe
     assert Outlook(target=target, safety=1.0).is_hopeless(records, len(bounds)) is hopeless
 
 
+def test_without_a_projection_the_highest_bounds_count():
+    """A move may be lower than before, if the ridge's term grows: the last bound alone would give it up."""
+    records = plain_records([-1.0, -1.0, -1.0, -1.5], 0.0)
+    assert not Outlook(target=-1.2).is_hopeless(records, 4)
+    assert Outlook(target=-0.9).is_hopeless(records, 4)
+    records = plain_records([-2.0, -1.9, -1.6, -1.8], 0.0)  # 30 times 0.4 / 3 are foreseen from -1.6
+    assert not Outlook(target=2.3).is_hopeless(records, 4)
+    assert Outlook(target=2.5).is_hopeless(records, 4)
+
+
 def test_short_runs_share_passes_and_are_those_of_each_start_alone():
     starts = [mixture([[0, 0], [6, 6]]), mixture([[0, 6], [6, 0]]), mixture([[3, 3], [3, 3.1]])]
     together = short_runs(problem(), starts, 5)

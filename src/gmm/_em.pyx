@@ -448,7 +448,7 @@ cdef class Outlook:
         period is so many passes, and `since` are those that were made when the first began.
     safety : float
         Times the projected gain that a run may still gain. Where there is no projection, or by default, its next 30
-        passes gain as much on average as the last three.
+        passes gain as much on average as the last three; by default these numbers are the highest so far, not the last.
     first, period, since : int
     fewest : float
         After `checked` passes a run also rests where a period begins, if a component has less weight.
@@ -500,7 +500,7 @@ cdef int check_records(const double[:, ::1] records, Py_ssize_t n) except -1:
 def foreseen_gain(const double[:, ::1] records, Py_ssize_t n):
     """Return what a run of n passes may still gain, if its next passes gain as much as the last few."""
     check_records(records, n)
-    return loop.foreseen_gain(&records[0, 0], n) if n > 0 else INFINITY
+    return loop.foreseen_gain(&records[0, 0], n, False) if n > 0 else INFINITY
 
 
 cdef class Loop:

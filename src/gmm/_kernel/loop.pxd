@@ -27,7 +27,7 @@ cdef struct Outlook:
     # What a run has to reach, and when it is asked whether it will.
     double lead                 # after two passes, if `CATCH_UP` gains like the second come up with it
     double target               # from pass `first` on, at pass `phase` of every `period`; −∞: any
-    double safety               # times the projected gain that it may still gain; ∞: as the last passes do
+    double safety               # times the projected gain that it may still gain; ∞: as the last passes raise the bound
     Py_ssize_t first
     Py_ssize_t period
     Py_ssize_t phase
@@ -35,20 +35,20 @@ cdef struct Outlook:
     double fewest               # … with a component of less weight
 
 
-cdef inline double highest(const double* records, Py_ssize_t n) noexcept nogil:
-    """Return the highest lower bound of n passes; a rejected trial may be lower than the pass before."""
-    cdef double bound = records[0]
+cdef inline double reached(const double* records, Py_ssize_t n, bint highest) noexcept nogil:
+    """Return the last lower bound of n passes, or the highest: beside a ridge, bounds may fall."""
+    cdef double bound = records[COLUMNS * (n - 1)]
     cdef Py_ssize_t i
-    for i in range(1, n):
+    for i in range(n - 1 if highest else 0):
         bound = max(bound, records[COLUMNS * i])
     return bound
 
 
-cdef inline double foreseen_gain(const double* records, Py_ssize_t n) noexcept nogil:
+cdef inline double foreseen_gain(const double* records, Py_ssize_t n, bint highest) noexcept nogil:
     """Return what a run may still gain, if its next passes gain as much as the last few."""
     if n <= AVERAGED:
         return INFINITY
-    return FORESEEN * max((highest(records, n) - highest(records, n - AVERAGED)) / AVERAGED, 0)
+    return FORESEEN * max((reached(records, n, highest) - reached(records, n - AVERAGED, highest)) / AVERAGED, 0)
 
 
 cdef inline bint is_due(const Outlook* outlook, Py_ssize_t n) noexcept nogil:
@@ -57,14 +57,15 @@ cdef inline bint is_due(const Outlook* outlook, Py_ssize_t n) noexcept nogil:
 
 cdef inline bint is_hopeless(const Outlook* outlook, const double* records, Py_ssize_t n) noexcept nogil:
     """Return whether a run of n passes will not reach what it has to."""
+    cdef bint highest = outlook.safety == INFINITY
     cdef double gain
     if n == 2 and records[COLUMNS] + CATCH_UP * (records[COLUMNS] - records[0]) < outlook.lead:
         return True
     if not is_due(outlook, n) or outlook.target == -INFINITY:
         return False
     gain = records[COLUMNS * (n - 1) + 2]
-    gain = outlook.safety * gain if gain < INFINITY > outlook.safety else foreseen_gain(records, n)
-    return records[COLUMNS * (n - 1)] + gain < outlook.target
+    gain = foreseen_gain(records, n, highest) if gain == INFINITY or highest else outlook.safety * gain
+    return reached(records, n, highest) + gain < outlook.target
 
 
 cdef inline bint rests(
