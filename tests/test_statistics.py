@@ -124,6 +124,17 @@ def test_splitting_a_component_keeps_the_moments_of_the_whole(name, K, d, n, see
     assert after.weight == before.weight
 
 
+@every_layout
+@problems
+def test_a_component_that_is_its_own_donor_moves_alone(name, K, d, n, seed):
+    """Where noise has taken all rows, the heaviest component is the empty one."""
+    before, step = statistics(name, *rows_of(K, d, n, seed)[:-1]), np.ones(d)
+    after = before.split(K - 1, K - 1, step)
+    np.testing.assert_allclose(after.counts[-1], before.counts[-1] / 2)
+    np.testing.assert_allclose(after.means[-1], before.means[-1] + step)
+    np.testing.assert_array_equal(after.first[:-1], before.first[:-1])
+
+
 def test_arithmetic_leaves_its_operands_alone():
     rows, responsibilities, weight, origins, other = rows_of(2, 2, 6, 0)
     value = statistics("full", rows, responsibilities, weight, origins)

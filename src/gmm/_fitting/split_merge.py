@@ -21,7 +21,7 @@ from gmm._fitting.starts import FitSettings, sampled_by_class
 from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._passes.em import ANYWHERE
 from gmm._passes.problem import Beginning, Problem
-from gmm._passes.solver import Iteration, Refinement, SolverResult
+from gmm._passes.solver import STOPPED, Iteration, Refinement, SolverResult
 from gmm._rows.sources import ArraySource, Source
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.statistics import SufficientStatistics
@@ -239,7 +239,8 @@ class _Search:
             if target is not None and run.n_passes % _CHECKED == 0 and self._degenerate(run.parameters).any():
                 break
         self._count(passes=(run.n_passes + (run.n_passes == passes and not run.converged)) * where.share)
-        return run.result
+        result = run.result
+        return result if run.ended else result._replace(trace=replace(result.trace, reason=STOPPED))
 
     def _count(self, *, runs: int = 0, tried: int = 0, passes: float = 0.0) -> None:
         before = self.tally

@@ -19,7 +19,7 @@ from gmm._blas import blas_alone
 from gmm._em import Outlook
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
-from gmm._passes.solver import LOWERED, ROOM, GainBelow, Iteration, SolverResult, Trace
+from gmm._passes.solver import LOWERED, ROOM, STOPPED, GainBelow, Iteration, SolverResult, Trace
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective, ShareOut, in_turn, positive_counts
@@ -515,5 +515,5 @@ class SolverRun:
 
     def _end_if(self, why: str | None, *, stopped: bool) -> None:
         if why or stopped:
-            self._reason, self.ended = why or "stopped by the callback", True
+            self._reason, self.ended = why or STOPPED, True
             self.converged = why is not None and not why.startswith(LOWERED)

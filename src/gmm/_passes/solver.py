@@ -18,6 +18,7 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
 LOWERED = "the last update lowered the objective"  # in the reason of a run that ended there, and has not converged
+STOPPED = "stopped by the callback"  # the reason of a run that its callback ended
 ROOM = 1000  # passes at most that the records of a run have room for at first
 
 

@@ -186,12 +186,11 @@ class SufficientStatistics:
             moments[component] = moments[into] = 0.5 * moments[component]
         if offset is not None:
             step = halves.counts[into] * offset
-            halves.first[component] -= step
-            halves.first[into] += step
-            if not self.layout.pooled:
-                slope = self.layout.outer(self.first[component, None], offset[None])[0]
-                halves.second[component] -= slope
-                halves.second[into] += slope
+            # Where all components are empty, the heaviest is the one to fill: it moves alone.
+            for k, sign in {component: -1.0, into: 1.0}.items():
+                halves.first[k] += sign * step
+                if not self.layout.pooled:
+                    halves.second[k] += sign * self.layout.outer(self.first[component, None], offset[None])[0]
         return halves
 
 
