@@ -267,6 +267,12 @@ OF_A_CLIMB = [
     *cases(
         "Ward's costs", lambda v: _candidates.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]
     ),
+    *cases(
+        "falling order",
+        lambda v: _candidates.falling_order(np.ones(K), 1.0, *v),
+        [(one, np.ones((K, D))) for one in tables(K, D)] + [(np.ones((K, D)), one) for one in tables(K, D)],
+    ),
+    *cases("total variances", lambda v: _candidates.total_variances(FULL, v), [(np.ones(K),) * 6]),
     *cases("hopeless", lambda v: _em.Outlook().is_hopeless(np.empty((3, 5)), v), [-1, 4]),
     *cases("ascend, state", lambda v: ascend(ascent=v), [an_ascent(DIAGONAL), an_ascent(TIED)]),
     *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), optional(tables(K, 2)[:2])),

@@ -456,7 +456,9 @@ cdef class Verdict:
 def total_variances(Layout layout, estimate, const double[::1] noise=None):
     """Return the variances of a whole mixture, (d,), given what `Verdict.causes` takes."""
     cdef Case case
-    case.layout, case.d = layout, estimate[1].shape[1]
+    _, means, *_ = estimate
+    cdef const double[:, ::1] of_means = means
+    case.layout, case.d = layout, of_means.shape[1]
     set_mixture(&case, estimate, noise)
     cdef double[::1] room = np.empty(case_size(layout, case.K, case.d))
     lay_out_case(&case, &room[0])
@@ -465,7 +467,8 @@ def total_variances(Layout layout, estimate, const double[::1] noise=None):
 
 
 cdef int set_mixture(Case* case, estimate, const double[::1] noise) except -1:
-    cdef const double[::1] weights = estimate[0]
+    given, *_ = estimate
+    cdef const double[::1] weights = given
     cdef Py_ssize_t k
     case.K = weights.shape[0]
     if not is_layout(case.layout) or case.K < 1 or case.d < 1:
@@ -647,13 +650,15 @@ def falling_order(
 
     Shares are rounded, so that the last digit does not tell the order of two that are the same.
     """
-    cdef Py_ssize_t k, j
+    cdef Py_ssize_t K = counts.shape[0], d = origins.shape[1], k, j
     cdef double mass
+    if origins.shape[0] != K or first.shape[0] != K or first.shape[1] != d:
+        raise ValueError(f"expected {K} origins and first moments of {d} features")
     keys = []
-    for k in range(counts.shape[0]):
+    for k in range(K):
         mass = max(counts[k], DBL_MIN)
         keys.append((-rint(counts[k] / weight * 1e9),
-                     [-(origins[k, j] + first[k, j] / mass) for j in range(origins.shape[1])], k))
+                     [-(origins[k, j] + first[k, j] / mass) for j in range(d)], k))
     keys.sort()
     return np.array([key[2] for key in keys])
 

@@ -495,9 +495,9 @@ class SolverRun:
             self._reason, lower_bound = self._solver.close()
             self.lower_bound = lower_bound * self._unit
             self.ended = True
-            if self.n_passes == 1 and self._records[0, 2] == inf and self._records[0, 0] > -inf:
-                # no other gain tells what is left
-                self._records[0, 2] = max(0.0, self.lower_bound - self._records[0, 0])
+            bound, _, remaining, *_ = self._records[0].tolist() if self.n_passes == 1 else (-inf, -inf, 0.0)
+            if remaining == inf and bound > -inf:  # no other gain tells what is left
+                self._records[0, 2] = max(0.0, self.lower_bound - bound)
         return self
 
     def note(self, n_passes: int, seconds: float) -> None:

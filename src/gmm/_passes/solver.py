@@ -100,6 +100,10 @@ class Trace:
     start: int = 0
     refinement: Refinement | None = None
 
+    def __post_init__(self) -> None:
+        """Let nobody write to the records."""
+        self.records.flags.writeable = False
+
     @property
     def passes(self) -> tuple[PassRecord, ...]:
         """The numbers of each pass but its time."""
