@@ -504,7 +504,7 @@ def foreseen_gain(const double[:, ::1] records, Py_ssize_t n):
 
 
 cdef class Loop:
-    """Passes over rows in memory and accelerated steps in turn, by one worker without Python between.
+    """Passes over rows in memory and updates in turn, by one worker without Python between.
 
     Parameters
     ----------
@@ -725,18 +725,17 @@ cdef class Loop:
         partition.centres, partition.spread, partition.inertia = &into[0, 0], spread, inertia
         partition.total = total
         set_noise(&self.plan, -INFINITY)
-        self.plan.tails, self.plan.power, self.plan.hard = NULL, 0, True
-        self.is_ready(K, &log_offset[0], &centres[0, 0], &whiteners[0], None, at_most, 0, INFINITY)
+        self.plan.tails, self.plan.power = NULL, 0
+        self.is_ready(K, &log_offset[0], &centres[0, 0], &whiteners[0], None, at_most, 0, INFINITY, True)
         with nogil:
             walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
             n = lloyd(&self.plan, &self.inputs, &self.room[0], least_gain, &self.scratch.workspace, &moments,
                       &log_offset[0], &whiteners[0], &partition, &ended)
-        self.plan.hard = False
         return n, bool(ended), moved, partition.spread, partition.inertia
 
     cdef bint is_ready(
         self, Py_ssize_t K, const double* log_offset, const double* centres, const double* whiteners,
-        scatter, Py_ssize_t at_most, double work_between, double pass_limit,
+        scatter, Py_ssize_t at_most, double work_between, double pass_limit, bint hard=False,
     ) except -1:
         """Prepare the first pass of a call with a mixture whose noise and tails are set; False if it is too long."""
         cdef PassPlan* plan = &self.plan
@@ -748,7 +747,7 @@ cdef class Loop:
         if self.room is None or self.room.shape[0] < needed:
             self.room = np.empty(needed)
         self.inputs.rows = self.table.rows
-        plan.n_all, plan.kernel, plan.allowed = K, kernel_in_use(), NULL
+        plan.n_all, plan.hard, plan.kernel, plan.allowed = K, hard, kernel_in_use(), NULL
         if allowed is None:
             self.inputs.rows.code = NULL
         else:
