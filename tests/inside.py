@@ -16,7 +16,7 @@ PLACES = {
     "gmm._cli.report.sections": "column_statistics figures=. format_share wording=.",
     "gmm._cli.rows": "WORDS",
     "gmm._cli.show": "choice",
-    "gmm._em": "Outlook _em=.",
+    "gmm._em": "Ascent Outlook Run _em=.",
     "gmm._errors": "_errors=.",
     "gmm._estimators": "_estimators=.",
     "gmm._estimators.bayesian": "posterior_of",

@@ -16,16 +16,15 @@ from inside import (
     CLASSIC,
     DIAGONAL,
     FULL,
-    NO_NOISE,
     PARSIMONIOUS,
     ArraySource,
+    Ascent,
     Beginning,
     ConvergenceWarning,
     EStep,
     MixtureParameters,
     MStep,
     Objective,
-    Outlook,
     Problem,
     SolverSettings,
     covariance_model,
@@ -524,4 +523,4 @@ def test_an_ascent_refuses_another_shape():
     ascent.begin(*begin.as_estimate())
     for rows, moments in ((X, DIAGONAL), (X[:, :1], FULL)):
         with EStep(ArraySource(rows), moments) as e_step, pytest.raises(ValueError, match="expected moments"):
-            e_step.run_quasi_newton(ascent, np.empty((1, 5)), 0, 1, False, NO_NOISE, Outlook(), 1.0)
+            Ascent(ascent, e_step.resident, e_step.common_scatter, repair_empty=False)

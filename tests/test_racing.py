@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from inside import (
     Objective,
     Outlook,
     Problem,
+    Run,
     SolverRun,
     SolverSettings,
     SufficientStatistics,
@@ -40,6 +42,11 @@ def problem(rows=ROWS, ridge=1e-6, model="diag"):
     return Problem(ArraySource(rows), Objective(covariance_model(model), ridge), 1)
 
 
+def is_hopeless(records, **asked):
+    still = SimpleNamespace(why_stop=lambda: None)
+    return Run(still, 99, records=records).is_hopeless(Outlook(**asked))
+
+
 @pytest.mark.parametrize(
     ("bounds", "target", "remaining", "hopeless"),
     [
@@ -56,17 +63,17 @@ def problem(rows=ROWS, ridge=1e-6, model="diag"):
 def test_a_run_is_given_up_where_its_gains_do_not_reach_the_target(bounds, target, remaining, hopeless):
     records = plain_records(bounds, 0.0)
     records[:, 2] = remaining
-    assert Outlook(target=target, safety=1.0).is_hopeless(records, len(bounds)) is hopeless
+    assert is_hopeless(records, target=target, safety=1.0) is hopeless
 
 
 def test_without_a_projection_the_highest_bounds_count():
     """A move may be lower than before, if the ridge's term grows: the last bound alone would give it up."""
     records = plain_records([-1.0, -1.0, -1.0, -1.5], 0.0)
-    assert not Outlook(target=-1.2).is_hopeless(records, 4)
-    assert Outlook(target=-0.9).is_hopeless(records, 4)
+    assert not is_hopeless(records, target=-1.2)
+    assert is_hopeless(records, target=-0.9)
     records = plain_records([-2.0, -1.9, -1.6, -1.8], 0.0)  # 30 times 0.4 / 3 are foreseen from -1.6
-    assert not Outlook(target=2.3).is_hopeless(records, 4)
-    assert Outlook(target=2.5).is_hopeless(records, 4)
+    assert not is_hopeless(records, target=2.3)
+    assert is_hopeless(records, target=2.5)
 
 
 def test_short_runs_share_passes_and_are_those_of_each_start_alone():
@@ -194,14 +201,14 @@ def test_a_run_that_is_left_below_a_lead_goes_on_where_it_paused(accelerated):
 
 
 @pytest.mark.parametrize("accelerated", [True, False])
-def test_a_leg_that_a_lead_does_not_end_is_compiled(accelerated, monkeypatch):
+def test_a_leg_that_a_lead_does_not_end_is_compiled(accelerated):
     rows = np.random.default_rng(1).normal(size=(500, 3))
     begin, settings = Beginning(mixture(rows[:4])), SolverSettings(1e-9, 100, accelerated=accelerated)
-    one, calls, note = problem(rows), [], SolverRun.note
-    monkeypatch.setattr(SolverRun, "note", lambda *each: (calls.append(each), note(*each))[1])
+    one, pauses = problem(rows), []
     with one.e_step() as e_step:
-        assert one.run(e_step, begin, settings).go(30, Outlook(lead=-1e9)).n_passes == 30
-    assert len(calls) <= 2
+        run = one.run(e_step, begin, settings, on_pause=lambda run: pauses.append(run.n_passes))
+        assert run.go(30, Outlook(lead=-1e9)).n_passes == 30
+    assert len(pauses) <= 2
 
 
 @pytest.mark.parametrize("accelerated", [True, False])

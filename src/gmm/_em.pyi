@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -92,7 +92,11 @@ class CandidateRows:
     @property
     def n_rows(self) -> int: ...
 
-def foreseen_gain(records: _Array, n: int) -> float: ...
+LOWERED: str
+STOPPED: str
+ANYWHERE: Outlook
+
+def foreseen_gain(records: _Array) -> float: ...
 
 @disjoint_base
 class Outlook:
@@ -108,10 +112,6 @@ class Outlook:
         fewest: float = ...,
         checked: int = ...,
     ) -> Self: ...
-    def is_hopeless(self, records: _Array, n: int) -> bool: ...
-    @property
-    def fewest(self) -> float: ...
-    def asks(self, n: int) -> bool: ...
     def left(self, n: int) -> int: ...
 
 @disjoint_base
@@ -128,33 +128,10 @@ class Loop:
         allowed: Callable[[int], _Array | None],
         pass_limit: float,
         call_limit: float,
+        update_limit: float,
     ) -> Self: ...
     @property
     def largest_product(self) -> float: ...
-    def run_quasi_newton(
-        self,
-        state: QuasiNewtonState,
-        scatter: Callable[[], _Array] | None,
-        records: _Array,
-        n: int,
-        at_most: int,
-        *,
-        repair_empty: bool,
-        outlook: Outlook,
-        unit: float = 1.0,
-    ) -> int: ...
-    def first_runs(
-        self,
-        starts: Sequence[SufficientStatistics],
-        family: MixtureFamily,
-        scatter: Callable[[], _Array] | None,
-        at_most: int,
-        *,
-        tolerance: float,
-        confirm_stop: bool,
-        repair_empty: bool,
-        lead: float,
-    ) -> list[tuple[QuasiNewtonState, _Array, int]]: ...
     def run_em(
         self,
         mixture: WhitenedMixture,
@@ -171,3 +148,51 @@ class Loop:
     def lloyd(
         self, centres: _Array, spread: float, inertia: float, total: float, least_gain: float, at_most: int
     ) -> tuple[int, bool, _Array, float, float]: ...
+
+@disjoint_base
+class Ascent:
+    mixture: Any
+    is_begun: bool
+    repair_empty: bool
+    @property
+    def working(self) -> QuasiNewtonState: ...
+    def __init__(
+        self,
+        working: QuasiNewtonState,
+        resident: Loop | None,
+        scatter: Callable[[], _Array] | None,
+        repair_empty: bool,
+    ) -> None: ...
+    def pass_once(self) -> None: ...
+
+@disjoint_base
+class Run:
+    @property
+    def solver(self) -> Any: ...
+    @property
+    def n_passes(self) -> int: ...
+    @property
+    def lower_bound(self) -> float: ...
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def converged(self) -> bool: ...
+    @property
+    def records(self) -> _Array: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def least_weight(self) -> float: ...
+    def __init__(
+        self,
+        solver: Any,
+        max_iter: int,
+        *,
+        unit: float = 1,
+        is_followed: bool = False,
+        on_pause: Callable[[Any], object] | None = None,
+        records: _Array | None = None,
+        lower_bound: float = ...,
+    ) -> None: ...
+    def is_hopeless(self, outlook: Outlook) -> bool: ...
+    def go(self, at_most: int | None = None, outlook: Outlook = ...) -> Self: ...

@@ -13,6 +13,7 @@ counter, so the sums are the same bit for bit for every number of threads (`lane
 threads follow each other in a compiled loop (`loop.pxd`), with the same parameter update between two (`update.pxd`).
 This module has what Python sees: workers' scratch, the pass and its results; `mstep.pyx` has the work between passes.
 """
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pyport cimport PY_SSIZE_T_MAX
@@ -41,16 +42,23 @@ from gmm._kernel.plan cimport (
     set_noise, set_tails, work_of,
 )
 from gmm._kernel.rows cimport Rows, data, describe_rows
-from gmm._kernel.state cimport next_mixture
+from gmm._kernel.state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 import functools
+from time import perf_counter
 
 import numpy as np
 
+from gmm._blas import blas_alone
 from gmm._values import statistics
+
+LOWERED = "the last update lowered the objective"    # in the reason of a run that ended there, and has not converged
+STOPPED = "stopped by the callback"                  # the reason of a run that its callback ended
+cdef enum:
+    ROOM = 1000                                        # passes that the records of a run have room for at first
 
 
 cdef class Scratch:
@@ -466,20 +474,6 @@ cdef class Outlook:
         self.rule.lead, self.rule.target, self.rule.safety, self.rule.first = lead, target, safety, first
         self.rule.period, self.rule.phase, self.rule.fewest, self.rule.checked = period, since % period, fewest, checked
 
-    def is_hopeless(self, const double[:, ::1] records, Py_ssize_t n):
-        """Return whether a run of n passes, of which these are the records, will not reach what it has to."""
-        check_records(records, n)
-        return n > 0 and loop.is_hopeless(&self.rule, &records[0, 0], n)
-
-    @property
-    def fewest(self):
-        """The weight of a component below which a run rests."""
-        return self.rule.fewest
-
-    def asks(self, Py_ssize_t n):
-        """Return whether a run rests after n passes, if a component has less weight than the fewest."""
-        return self.rule.fewest > 0 and n >= self.rule.checked and loop.is_due(&self.rule, n)
-
     def left(self, Py_ssize_t n):
         """Return how many passes after n a run may be asked again."""
         cdef Py_ssize_t left = PY_SSIZE_T_MAX
@@ -490,17 +484,19 @@ cdef class Outlook:
         return left
 
 
-cdef int check_records(const double[:, ::1] records, Py_ssize_t n) except -1:
-    if records.shape[1] != COLUMNS or not 0 <= n <= records.shape[0]:
-        shape = records.shape[0], records.shape[1]
-        raise ValueError(f"expected records of {n} passes, of {<int>COLUMNS} columns, got shape {shape}")
+ANYWHERE = Outlook()                      # of a run that has nothing to reach
+
+
+def foreseen_gain(const double[:, ::1] records not None):
+    """Return what a run with records of its passes may still gain, if its next passes gain as much as the last few."""
+    check_columns(records)
+    return loop.foreseen_gain(&records[0, 0], records.shape[0], False) if records.shape[0] else INFINITY
+
+
+cdef int check_columns(const double[:, ::1] records) except -1:
+    if records.shape[1] != COLUMNS:
+        raise ValueError(f"expected records of {<int>COLUMNS} columns, got {records.shape[1]}")
     return 0
-
-
-def foreseen_gain(const double[:, ::1] records, Py_ssize_t n):
-    """Return what a run of n passes may still gain, if its next passes gain as much as the last few."""
-    check_records(records, n)
-    return loop.foreseen_gain(&records[0, 0], n, False) if n > 0 else INFINITY
 
 
 cdef class Loop:
@@ -519,6 +515,8 @@ cdef class Loop:
         A pass of several lanes and more multiply-adds than these is not made.
     call_limit : float
         A call makes a pass, and others until they have about so many multiply-adds.
+    update_limit : float
+        After an update of more multiply-adds a call ends.
     """
 
     cdef PassPlan plan
@@ -527,12 +525,12 @@ cdef class Loop:
     cdef const double[::1] origin, reach
     cdef double[::1] room, buffer
     cdef LoopInputs inputs
-    cdef double pass_limit, call_limit
+    cdef double pass_limit, call_limit, update_limit
     cdef object allowed, moments
 
     def __cinit__(
         self, RowTable table not None, moments, const double[::1] origin, const double[::1] reach, *, bint single,
-        int form, allowed, double pass_limit, double call_limit,
+        int form, allowed, double pass_limit, double call_limit, double update_limit,
     ):
         cdef PassPlan* plan = &self.plan
         plan.n_features, plan.layout, plan.moments = table.n_features, moments.code, moments.code
@@ -544,7 +542,8 @@ cdef class Loop:
         self.room = self.buffer = None
         self.inputs.origin, self.inputs.reach = &origin[0], &reach[0]
         self.inputs.single, self.inputs.form = single, form
-        self.allowed, self.moments, self.pass_limit, self.call_limit = allowed, moments, pass_limit, call_limit
+        self.pass_limit, self.call_limit, self.update_limit = pass_limit, call_limit, update_limit
+        self.allowed, self.moments = allowed, moments
 
     @property
     def largest_product(self):
@@ -553,39 +552,24 @@ cdef class Loop:
             return INFINITY
         return self.plan.n_features ** 3 if is_pooled(self.plan.layout) else 0
 
-    def run_quasi_newton(
-        self, QuasiNewtonState state not None, scatter, double[:, ::1] records, Py_ssize_t n, Py_ssize_t at_most, *,
-        bint repair_empty, Outlook outlook not None, double unit=1,
-    ):
+    cdef Py_ssize_t ascend(
+        self, QuasiNewtonState state, double work, scatter, double[:, ::1] records, Py_ssize_t n, Py_ssize_t at_most,
+        bint repair_empty, Outlook outlook, double unit,
+    ) except -1:
         """Measure the next mixture of `state`, which takes the pass and chooses another, until this needs Python.
 
         It stops when `state` has converged or is stuck, after `at_most` passes, where the run rests, and when the next
         mixture needs another form; with `repair_empty`, also before an update in which a component has lost its rows.
-        `scatter` returns the rows' scatter about the origin, and is called where tied moments need it.
-
-        Parameters
-        ----------
-        records : array of shape (m, 5)
-            Those of n passes, with room for one more at least. Of each: the mean log-likelihood's lower bound, the
-            objective, the projected remaining gain (times `unit` nats per unit weight), whether it was accepted, and
-            its seconds, which are left as they are. The first three are those of the accepted pass before where not.
-
-        Returns
-        -------
-        int
-            How many passes have records now; n where a pass is above the limit.
+        Return how many passes have records now, n before; n where a pass is above the limit.
         """
         cdef const Family* family = &state.state.family
         cdef const Estimate* mixture = next_mixture(&state.state)
         cdef Moments moments
-        check_records(records, n)
-        if not state.fits(self.plan.layout, self.plan.moments, family.K, self.plan.n_features):
-            raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
         self.plan.n_all = family.K
         set_noise(&self.plan, log_noise(&family.objective, family.K, mixture.weights))
         set_tails(&self.plan, mixture.tails, family.objective.free_tails == NO_TAILS)
         if not self.is_ready(family.K, mixture.log_offset, mixture.means, mixture.whiteners, scatter,
-                             min(at_most, records.shape[0] - n), <double>state.family.work, self.pass_limit):
+                             min(at_most, records.shape[0] - n), work, self.pass_limit):
             return n
         if self.buffer is None or self.buffer.shape[0] < moments_size(self.plan.moments, family.K, family.d):
             self.buffer = np.empty(moments_size(self.plan.moments, family.K, family.d))
@@ -595,39 +579,6 @@ cdef class Loop:
             n = run_quasi_newton(&self.plan, &self.inputs, &self.room[0], repair_empty, &outlook.rule,
                                  &self.scratch.workspace, &moments, &state.state, &records[0, 0], n)
         return n
-
-    def first_runs(
-        self, starts, MixtureFamily family not None, scatter, Py_ssize_t at_most, *, double tolerance,
-        bint confirm_stop, bint repair_empty, double lead,
-    ):
-        """Run starts, `SufficientStatistics`, one after the other as `run_quasi_newton` does, until one needs Python.
-
-        The lead rises to what a run reaches.
-
-        Returns
-        -------
-        runs : list of (QuasiNewtonState, array of shape (m, 5), int)
-            Of each run, with its records and how many there are. A start whose first update needs help has none. The
-            last run may have paused early.
-        """
-        cdef QuasiNewtonState state
-        cdef Outlook outlook = Outlook(lead=lead)
-        cdef Py_ssize_t n
-        cdef double[:, ::1] rows
-        cdef list runs = []
-        for statistics in starts:
-            PyErr_CheckSignals()
-            state = QuasiNewtonState(family, tolerance, confirm_stop)
-            if not state.begin_after(statistics, repair_empty=repair_empty):
-                break
-            records = np.empty((at_most, COLUMNS))
-            rows = records
-            n = self.run_quasi_newton(state, scatter, rows, 0, at_most, repair_empty=repair_empty, outlook=outlook)
-            runs.append((state, records, n))
-            if n == 0 or not (state.state.converged or n == at_most or loop.is_hopeless(&outlook.rule, &rows[0, 0], n)):
-                break
-            outlook.rule.lead = max(outlook.rule.lead, rows[n - 1, 0])
-        return runs
 
     def run_em(
         self, mixture, tuple estimate not None, MixtureFamily family not None, scatter, Py_ssize_t at_most, *,
@@ -763,12 +714,233 @@ cdef class Loop:
         if plan.common_scatter:
             common = scatter()
             expect_matrix("scatter", common, plan.n_features, plan.n_features)
-        others = self.call_limit / (work + work_between)
+        others = 0 if work_between > self.update_limit else self.call_limit / (work + work_between)
         self.inputs.at_most = 1 + <Py_ssize_t>others if others < at_most - 1 else at_most
         self.inputs.scatter = NULL if common is None else &common[0, 0]
         if self.scratch.n_rows == 0 or not same_workspace(&self.scratch.plan, plan):
             self.scratch.make_ready(plan, self.table.rows.n)
         return True
+
+
+@cython.auto_pickle(False)
+cdef class Ascent:
+    """What the accelerated solver is without Python: its state, and the loop over rows in memory.
+
+    A subclass says in `pass_elsewhere` how a pass is made where there is no loop, or where one is worth threads: it
+    returns what `QuasiNewtonState.take` does.
+
+    Parameters
+    ----------
+    working : QuasiNewtonState
+    resident : Loop or None
+    scatter : callable
+        Returns the rows' scatter about the origin of the loop; called where tied moments need it.
+    repair_empty : bool
+        Whether a component without rows makes the state stuck.
+
+    Attributes
+    ----------
+    mixture : object
+        For the subclass: None after every pass.
+    is_begun : bool
+        Whether there was a pass.
+    """
+
+    cdef readonly QuasiNewtonState working
+    cdef public object mixture
+    cdef public bint is_begun, repair_empty
+    cdef Loop resident
+    cdef object scatter
+    cdef double work
+
+    def __init__(self, QuasiNewtonState working not None, Loop resident, scatter, bint repair_empty):
+        cdef const Family* family = &working.state.family
+        if resident is not None and not working.fits(resident.plan.layout, resident.plan.moments, family.K,
+                                                    resident.plan.n_features):
+            raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
+        self.working, self.resident, self.scatter, self.repair_empty = working, resident, scatter, repair_empty
+        self.work = working.work
+
+    def pass_once(self):
+        """Make a pass that has no record."""
+        self.pass_on(np.empty((1, COLUMNS)), 0, 1, ANYWHERE, 1)
+
+    cdef Py_ssize_t pass_on(
+        self, double[:, ::1] records, Py_ssize_t n, Py_ssize_t at_most, Outlook outlook, double unit,
+    ) except -1:
+        """Make as many passes as one loop is worth, or one elsewhere; return how many have records now."""
+        cdef Py_ssize_t made = n
+        self.mixture, self.is_begun = None, True
+        if self.resident is not None:
+            with blas_alone(max(<double>self.resident.largest_product, self.work)):
+                made = self.resident.ascend(self.working, self.work, self.scatter, records, n, at_most,
+                                            self.repair_empty, outlook, unit)
+        if made == n:
+            bound, objective, remaining, accepted = self.pass_elsewhere()
+            records[n, 0], records[n, 1], records[n, 2] = bound * unit, objective * unit, remaining * unit
+            records[n, 3], made = accepted, n + 1
+        return made
+
+
+@cython.auto_pickle(False)
+cdef class Run:
+    """Passes of a solver, one after the other, and their records. It can pause after any pass, and go on.
+
+    The passes of an `Ascent` need no Python. Other solvers have the verbs `successor`, which returns what makes the
+    next pass, `advance`, which makes passes as `Ascent.pass_on` does, `why_stop`, which says why to stop, and `close`.
+
+    Parameters
+    ----------
+    solver : Ascent, or another solver
+    max_iter : int
+        Maximum number of passes.
+    unit : float
+        The solver's numbers are recorded times this: the weight of all rows, for nats in all.
+    is_followed : bool
+        Whether the method `tell` of a subclass is called after each pass, with the bound before it or None. It returns
+        whether the run ends.
+    on_pause : callable, optional
+        Called with the run wherever it could pause: after one or more passes, unless the last met the stopping rule.
+    records : array of shape (m, 5), optional
+        Of passes that were made before, after which the lower bound was `lower_bound`.
+
+    Attributes
+    ----------
+    solver : object
+        What makes the next pass.
+    n_passes : int
+    lower_bound : float
+        Mean log-likelihood of the current mixture, in nats per unit weight.
+    ended, converged : bool
+        Whether the run is over, and whether the solver's stopping rule ended it.
+    """
+
+    cdef readonly object solver
+    cdef readonly Py_ssize_t n_passes
+    cdef readonly double lower_bound
+    cdef readonly bint ended, converged
+    cdef Py_ssize_t max_iter
+    cdef double unit
+    cdef bint is_followed
+    cdef object on_pause, reason
+    cdef double[:, ::1] room
+
+    def __init__(
+        self, solver, Py_ssize_t max_iter, *, double unit=1, bint is_followed=False, on_pause=None,
+        double[:, ::1] records=None, double lower_bound=-INFINITY,
+    ):
+        self.solver, self.max_iter, self.unit, self.is_followed = solver, max_iter, unit, is_followed
+        self.on_pause, self.reason = on_pause, None
+        self.ended = self.converged = False
+        self.room = np.empty((min(max_iter, ROOM), COLUMNS)) if records is None else records
+        self.n_passes, self.lower_bound = 0 if records is None else records.shape[0], lower_bound
+        check_columns(self.room)
+        if self.n_passes > 0:
+            self.end_if_converged()
+
+    @property
+    def records(self):
+        """Those of the passes so far, as in `Trace`."""
+        return np.array(self.room[:self.n_passes])
+
+    @property
+    def why(self):
+        """Why the run ended, as text."""
+        if self.reason is None and self.converged:
+            self.reason = self.solver.why_stop()
+        return self.reason or "not finished"
+
+    @property
+    def least_weight(self):
+        """The least weight of a component of the current mixture."""
+        cdef const State* state
+        cdef const Estimate* mixture
+        cdef double least
+        cdef Py_ssize_t k
+        if not isinstance(self.solver, Ascent):
+            return self.solver.parameters.weights.min()
+        state = &(<Ascent>self.solver).working.state
+        mixture = &state.best if state.n_passes else next_mixture(state)
+        least = INFINITY
+        for k in range(state.family.K):
+            least = min(least, mixture.weights[k])
+        return least
+
+    def is_hopeless(self, Outlook outlook not None):
+        """Return whether the run will not reach what it has to."""
+        return self.n_passes > 0 and loop.is_hopeless(&outlook.rule, &self.room[0, 0], self.n_passes)
+
+    def go(self, at_most=None, Outlook outlook not None=ANYWHERE):
+        """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update.
+
+        The run rests where `outlook` says, at once if it is hopeless.
+        """
+        cdef Py_ssize_t enough = self.max_iter, at_once, made
+        cdef bint rests = False
+        if at_most is not None:
+            enough = min(enough, self.n_passes + max(<Py_ssize_t>at_most, 0))
+        while not (self.ended or rests or self.n_passes >= enough or self.is_hopeless(outlook)):
+            if self.n_passes == self.room.shape[0]:
+                more = min(self.max_iter - self.n_passes, max(self.n_passes, ROOM))
+                self.room = np.concatenate([self.room, np.empty((more, COLUMNS))])
+            at_once = 1 if self.is_followed else min(enough, self.room.shape[0]) - self.n_passes
+            began = perf_counter()
+            made = self.pass_on(at_once, outlook)
+            self.note(made, perf_counter() - began)
+            PyErr_CheckSignals()
+            rests = (outlook.rule.fewest > 0 and made >= outlook.rule.checked and loop.is_due(&outlook.rule, made)
+                     and self.least_weight < outlook.rule.fewest)
+        if not self.ended and self.n_passes == self.max_iter:
+            self.close()
+        return self
+
+    cdef Py_ssize_t pass_on(self, Py_ssize_t at_most, Outlook outlook) except -1:
+        """Let the solver make passes, which may become another one before; return how many have records now."""
+        if not isinstance(self.solver, Ascent) or (<Ascent>self.solver).working.state.stuck:
+            self.solver = self.solver.successor()
+        if isinstance(self.solver, Ascent):
+            return (<Ascent>self.solver).pass_on(self.room, self.n_passes, at_most, outlook, self.unit)
+        return self.solver.advance(np.asarray(self.room), self.n_passes, at_most, outlook, self.unit)
+
+    cdef int note(self, Py_ssize_t n_passes, double seconds) except -1:
+        """Note that there are records of so many passes, of which the new ones took so long in all."""
+        cdef Py_ssize_t i, before = self.n_passes
+        for i in range(before, n_passes):
+            self.room[i, 4] = seconds / (n_passes - before)
+        self.n_passes, self.lower_bound = n_passes, self.room[n_passes - 1, 0]
+        stopped = self.is_followed and self.tell(self.room[before - 1, 0] if before else None)
+        self.end_if_converged()
+        if stopped and not self.ended:
+            self.ended, self.reason = True, STOPPED
+        if self.on_pause is not None and not self.converged and not is_lowered(self.reason):
+            self.on_pause(self)
+        return 0
+
+    cdef int end_if_converged(self) except -1:
+        cdef const State* state
+        if isinstance(self.solver, Ascent):
+            state = &(<Ascent>self.solver).working.state
+            if not state.converged:
+                return 0
+            if state.fall == 0:
+                self.ended = self.converged = True    # `why` is asked for later, by few
+                return 0
+        reason = self.solver.why_stop()
+        if reason:
+            self.reason, self.ended, self.converged = reason, True, not is_lowered(reason)
+        return 0
+
+    cdef int close(self) except -1:
+        """Let the solver finish its update after the last pass."""
+        self.reason, bound = self.solver.close()
+        self.lower_bound, self.ended = bound * self.unit, True
+        if self.n_passes == 1 and self.room[0, 2] == INFINITY and self.room[0, 0] > -INFINITY:
+            self.room[0, 2] = max(0, self.lower_bound - self.room[0, 0])      # no other gain tells what is left
+        return 0
+
+
+cdef bint is_lowered(reason):
+    return reason is not None and reason.startswith(LOWERED)
 
 
 cdef class CandidateRows:

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
+from gmm._em import LOWERED
 from gmm._estimators.contract import Estimator, names_of_features
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._log import LOGGER, follows_passes
-from gmm._passes.solver import LOWERED, Iteration, SolverResult, Trace
+from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.sources import Source, some_rows
 from gmm._text.words import counted, duration, listed, percent, printable
 from gmm._values.covariance import CovarianceModel

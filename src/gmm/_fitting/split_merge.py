@@ -14,14 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._em import Outlook
+from gmm._em import ANYWHERE, STOPPED, Outlook
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._fitting.starts import FitSettings, sampled_by_class
 from gmm._passes.e_step import ComponentDiagnostics, EStep
-from gmm._passes.em import ANYWHERE
 from gmm._passes.problem import Beginning, Problem
-from gmm._passes.solver import STOPPED, Iteration, Refinement, SolverResult
+from gmm._passes.solver import Iteration, Refinement, SolverResult
 from gmm._rows.sources import ArraySource, Source
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.statistics import SufficientStatistics

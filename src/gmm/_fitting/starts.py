@@ -207,20 +207,15 @@ def first_runs(
 ) -> list[SolverRun | SingularMatrixError]:
     """Run each start for some passes, fewer if far below a lead or an earlier one; return errors of singular ones."""
     runs: list[SolverRun | SingularMatrixError] = []
-    while len(runs) < len(starts):
-        rest = starts[len(runs) :]
-        of_moments = [start for start in rest if isinstance(start, SufficientStatistics)]
-        one_call = callback is None and len(of_moments) == len(rest)
-        compiled = problem.first_runs(e_step, of_moments, settings, passes, lead) if one_call else []
-        runs += compiled[:-1]
-        lead = max([lead, *(run.lower_bound for run in compiled[:-1])])
+    for start in starts:
+        begin = Beginning(start) if isinstance(start, MixtureParameters) else start
         try:
-            begin = Beginning(rest[0]) if isinstance(rest[0], MixtureParameters) else rest[0]
-            run = compiled[-1] if compiled else problem.run(e_step, begin, settings, callback=callback)
-            runs.append(run.go(passes - run.n_passes, Outlook(lead=lead)))
-            lead = max(lead, run.lower_bound)
+            run = problem.run(e_step, begin, settings, callback=callback).go(passes, Outlook(lead=lead))
         except SingularMatrixError as error:
             runs.append(error)
+        else:
+            runs.append(run)
+            lead = max(lead, run.lower_bound)
     return runs
 
 

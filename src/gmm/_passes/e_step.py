@@ -18,14 +18,12 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._blas import blas_alone, single_threaded_blas
-from gmm._em import Outlook
-from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm._kernel.mstep import MixtureFamily
 from gmm._lazy import cached_property
 from gmm._passes.solver import GainBelow
 from gmm._rows.ahead import LOOK_UP
 from gmm._rows.sources import Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import TIED, Array, Layout
-from gmm._values.noise import Noise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
@@ -350,7 +348,7 @@ class EStep:
         passed = None
         if (loop := self.resident) is not None:
             # The compiled update does not know fixed parameters.
-            at_most = 1 if parameters.fixed or family.work > PASS_WORTH_THREADS else min(at_most, sys.maxsize)
+            at_most = 1 if parameters.fixed else min(at_most, sys.maxsize)
             before = bounds[-1] if bounds else np.nan
             how: Any = {"before": before, "tolerance": stopping.tolerance, "doubt": self.doubt}
             with blas_alone(max(loop.largest_product, family.work)):
@@ -372,62 +370,6 @@ class EStep:
     def slack(self, mixture: MixtureParameters, bound: float) -> float:
         """Return the fall of the objective that rounding explains, and that no fit minds: in nats per unit weight."""
         return self.doubt * (1 + abs(bound)) + min(float(mixture.rounding.max()), _LARGEST_FALL)
-
-    def run_quasi_newton(
-        self,
-        state: QuasiNewtonState,
-        records: Array,
-        n: int,
-        at_most: int,
-        repair_empty: bool,
-        noise: Noise,
-        outlook: Outlook,
-        unit: float,
-    ) -> int:
-        """Make passes between which `state` chooses the next mixture, as many as one compiled loop is worth.
-
-        Parameters
-        ----------
-        state : QuasiNewtonState
-            For mixtures in the layout of the moments.
-        records : array of shape (m, 5)
-            Of n passes; those of these passes come after them, times `unit`.
-        n, at_most : int
-        repair_empty : bool
-            As in `run_em`.
-        noise : Noise
-            That of the mixtures.
-        outlook : Outlook
-            Where the loop ends early.
-        unit : float
-
-        Returns
-        -------
-        int
-            The number of passes that have records now.
-        """
-        made = n
-        if (loop := self.resident) is not None:
-            at_most = 1 if state.work > PASS_WORTH_THREADS else min(at_most, sys.maxsize)
-            how: Any = {"repair_empty": repair_empty, "outlook": outlook, "unit": unit}
-            with blas_alone(max(loop.largest_product, state.work)):
-                made = loop.run_quasi_newton(state, self.common_scatter, records, n, at_most, **how)
-        if made == n:
-            statistics, rounding = self.rounded(WhitenedMixture(self._moments, *state.next(), noise))
-            with blas_alone(state.work):
-                *values, accepted = state.take(statistics, rounding, repair_empty=repair_empty)
-            records[n, :4] = (*(value * unit for value in values), accepted)
-            made += 1
-        return made
-
-    def first_runs(
-        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, at_most: int, **how: Any
-    ) -> list[tuple[QuasiNewtonState, Array, int]]:
-        """Run starts as `gmm._em.Loop.first_runs`; none if rows are not in memory or an update is worth threads."""
-        if (loop := self.resident) is None or family.work > PASS_WORTH_THREADS:
-            return []
-        with blas_alone(max(loop.largest_product, family.work)):
-            return loop.first_runs(starts, family, self.common_scatter, at_most, **how)
 
     def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
         """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.
@@ -531,7 +473,7 @@ class EStep:
         if (rows := self._source.resident) is None:
             return None
         pass_limit = SLICE if self._n_threads == 1 else PASS_WORTH_THREADS
-        limits = {"pass_limit": pass_limit, "call_limit": SLICE}
+        limits = {"pass_limit": pass_limit, "call_limit": SLICE, "update_limit": PASS_WORTH_THREADS}
         table = _em.RowTable(rows.rows, rows.sample_weight, self._known.codes if self._known else None)
         how: Any = limits | {"single": self._single, "form": self._form, "allowed": self._known.table}
         return _em.Loop(table, self._moments, self._origin, self._reach, **how)

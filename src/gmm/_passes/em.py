@@ -11,21 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from math import inf
-from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from gmm._blas import blas_alone
-from gmm._em import Outlook
+from gmm._em import Ascent, Outlook, Run
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
-from gmm._passes.solver import LOWERED, ROOM, STOPPED, GainBelow, Iteration, SolverResult, Trace
+from gmm._passes.solver import GainBelow, Iteration, SolverResult, Trace
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective, ShareOut, in_turn, positive_counts
 from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
+from gmm._values.whitened import WhitenedMixture
 
 
 class MStep:
@@ -269,7 +270,7 @@ class TextbookEM:
         return True
 
 
-class QuasiNewton:
+class QuasiNewton(Ascent):
     """Solve by passes between which a `QuasiNewtonState` chooses the next mixture.
 
     The run starts from a mixture, or from the one that follows statistics, or continues from `state`, which is of the
@@ -291,34 +292,35 @@ class QuasiNewton:
         state: QuasiNewtonState | None = None,
         is_begun: bool = False,
     ) -> None:
-        self._e_step = e_step
-        self._m_step = m_step
-        self._unit = unit
-        self._current: MixtureParameters | None = None
-        self._is_begun = is_begun
-        self._closing: SufficientStatistics | None = None
         shape = (begin.means if isinstance(begin, MixtureParameters) else begin.first).shape
-        self._state = state or QuasiNewtonState(m_step.family(shape), tolerance, confirm_stop)
-        self.state: QuasiNewtonState | None = self._state
-        self._rule = GainBelow(self._state.tolerance, unit)
+        working = state or QuasiNewtonState(m_step.family(shape), tolerance, confirm_stop)
+        super().__init__(working, e_step.resident, e_step.common_scatter, m_step.repair_empty)
+        self._e_step, self._m_step, self._unit = e_step, m_step, unit
+        self._at_pause: QuasiNewtonState | None = None
+        self._closing: SufficientStatistics | None = None
         if state is None:
             self._begin(begin)
         elif isinstance(begin, MixtureParameters):
-            self._current = begin
+            self.is_begun, self.mixture = is_begun, begin
 
     @property
     def parameters(self) -> MixtureParameters:
         """The current mixture: the last one that was measured and kept."""
-        if self._current is None:
-            self._current = self._m_step.mixture(self._state.measured())
-        return self._current
+        if self.mixture is None:
+            self.mixture = self._m_step.mixture(self.working.measured())
+        return self.mixture
 
     @property
     def statistics(self) -> SufficientStatistics:
         """Statistics from the pass that measured the current mixture; their evidence leaves out a prior."""
         if self._closing is not None:
             return self._closing
-        return SufficientStatistics.from_kernel(self._m_step.objective.model.moments, *self._state.moments())
+        return SufficientStatistics.from_kernel(self._m_step.objective.model.moments, *self.working.moments())
+
+    @property
+    def state(self) -> QuasiNewtonState:
+        """From where the run can continue."""
+        return self._at_pause or self.working
 
     @property
     def repaired(self) -> tuple[int, ...]:
@@ -326,70 +328,70 @@ class QuasiNewton:
         return tuple(self._m_step.repaired)
 
     def successor(self) -> Solver:
-        """Return what makes the next pass: this, with a component in a new place if one has no rows.
+        """Return what goes on where the state is stuck: this, with a component in a new place if one has no rows.
 
         If a covariance needs help instead, that is textbook EM. Such a covariance is singular but for the ridge, which
         rounding eats: no objective can measure its gain.
         """
-        if not self._state.stuck:
-            return self
         before, sums, measured = self.repaired, self.statistics, self.parameters
         parameters = self._m_step(sums, measured)
         if self.repaired == before:
-            bounds = (self._state.lower_bound,)
-            return TextbookEM(measured, self._e_step, self._m_step, self._rule, before=bounds, statistics=sums)
+            bounds, rule = (self.working.lower_bound,), GainBelow(self.working.tolerance, self._unit)
+            return TextbookEM(measured, self._e_step, self._m_step, rule, before=bounds, statistics=sums)
         self._begin(parameters)
         return self
 
-    def advance(self, records: Array, n: int, at_most: int, outlook: Outlook, unit: float) -> int:
-        """Make as many passes as one compiled loop is worth; see `EStep.run_quasi_newton`."""
-        self._current, self._is_begun = None, True
-        repair_empty, noise = self._m_step.repair_empty, self._m_step.objective.noise
-        how = repair_empty, noise, outlook, unit
-        return self._e_step.run_quasi_newton(self._state, records, n, at_most, *how)
+    def pass_elsewhere(self) -> tuple[float, float, float, bool]:
+        """Make one pass, in threads or where the rows are; return what `QuasiNewtonState.take` does."""
+        objective, state = self._m_step.objective, self.working
+        mixture = WhitenedMixture(objective.model.moments, *state.next(), objective.noise)
+        statistics, rounding = self._e_step.rounded(mixture)
+        with blas_alone(state.work):
+            return state.take(statistics, rounding, repair_empty=self.repair_empty)
 
     def why_stop(self) -> str | None:
         """Return why to stop now, or None to continue."""
-        if not self._state.converged:
+        state, unit = self.working, self._unit
+        if not state.converged:
             return None
-        if self._state.fall:
-            return self._rule.after_fall(self._state.fall, self._e_step.slack(self.parameters, self._state.lower_bound))
-        remaining, tolerance = self._state.remaining * self._unit, self._state.tolerance * self._unit
-        return f"projected remaining gain {remaining:.2g} below tol={tolerance:g}"
+        if state.fall:
+            slack = self._e_step.slack(self.parameters, state.lower_bound)
+            return GainBelow(state.tolerance, unit).after_fall(state.fall, slack)
+        return f"projected remaining gain {state.remaining * unit:.2g} below tol={state.tolerance * unit:g}"
 
     def close(self) -> tuple[str, float]:
         """Measure the pending trial and keep it unless it is worse; a run that continues measures it again."""
-        if not self._is_begun:
+        if not self.is_begun:
             self._closing = self._e_step.measure(self.parameters, self._m_step.family(self.parameters.means.shape))
             return "max_iter reached", self._closing.mean_log_evidence
-        if self._state.stuck:
-            return "max_iter reached, before a repair", self._state.lower_bound
-        self.state = copy(self._state)
-        self.advance(np.empty((1, 5)), 0, 1, ANYWHERE, 1.0)
-        return "max_iter reached", self._state.lower_bound
+        if self.working.stuck:
+            return "max_iter reached, before a repair", self.working.lower_bound
+        self._at_pause = copy(self.working)
+        self.pass_once()
+        return "max_iter reached", self.working.lower_bound
 
     def _begin(self, begin: MixtureParameters | SufficientStatistics) -> None:
+        self.repair_empty = self._m_step.repair_empty
         if isinstance(begin, SufficientStatistics):
-            with blas_alone(self._state.work):
-                if self._state.begin_after(begin, repair_empty=self._m_step.repair_empty):
+            with blas_alone(self.working.work):
+                if self.working.begin_after(begin, repair_empty=self.repair_empty):
                     return
             begin = self._m_step(begin)
-        self._current = begin
-        self._state.begin(*begin.as_estimate())
+            self.repair_empty = self._m_step.repair_empty
+        self.mixture = begin
+        self.working.begin(*begin.as_estimate())
 
 
 Solver = TextbookEM | QuasiNewton
-ANYWHERE = Outlook()  # of a run that has nothing to reach
 
 
-class SolverRun:
-    """One run of a solver. It can pause after any pass and continue.
+class SolverRun(Run):
+    """One run of a solver; see `gmm._em.Run`.
 
     Parameters
     ----------
     solver : Solver
     max_iter : int
-        Maximum number of passes.
     start : int
         Index of the start, for the record.
     callback : callable, optional
@@ -397,21 +399,9 @@ class SolverRun:
     before : float, optional
         The last lower bound of an earlier run that this one continues.
     unit : float
-        The solver's numbers are recorded times this: the weight of all rows, for nats in all.
     paused : SolverResult, optional
         What the `result` of this run was when it paused; the solver is the one of that time.
     on_pause : callable, optional
-        Called with the run wherever it could pause: after one or more passes, unless the last met the stopping rule.
-    records : array of shape (m, 5), optional
-        Room for the records of passes, or those that were made, of which `note` tells.
-
-    Attributes
-    ----------
-    n_passes : int
-    lower_bound : float
-        Mean log-likelihood of the current mixture, in nats per unit weight.
-    ended, converged : bool
-        Whether the run is over, and whether the solver's stopping rule ended it.
     """
 
     def __init__(
@@ -425,95 +415,34 @@ class SolverRun:
         unit: float = 1.0,
         paused: SolverResult | None = None,
         on_pause: Callable[[SolverRun], object] | None = None,
-        records: Array | None = None,
     ) -> None:
-        self._solver = solver
-        self._max_iter = max_iter
-        self._start = start
-        self._callback = callback
-        self._before = before
-        self._unit = unit
-        self._on_pause = on_pause
-        self._reason = "not finished"
-        self.ended = self.converged = False
-        self._records = np.empty((min(max_iter, ROOM), 5)) if records is None else records
-        self.n_passes, self.lower_bound = 0, -inf
+        how: dict[str, Any] = {"unit": unit, "is_followed": callback is not None, "on_pause": on_pause}
         if paused is not None:
-            self._records, self.n_passes = paused.trace.records.copy(), len(paused.trace)
-            self.lower_bound = paused.lower_bound
-            self._end_if(solver.why_stop() if self.n_passes else None, stopped=False)
+            how |= {"records": paused.trace.records.copy(), "lower_bound": paused.lower_bound}
+        super().__init__(solver, max_iter, **how)
+        self._start, self._callback, self._before = start, callback, before
 
     @property
     def parameters(self) -> MixtureParameters:
         """The current mixture."""
-        return self._solver.parameters
+        return self.solver.parameters
 
     @property
     def statistics(self) -> SufficientStatistics:
         """Those of the pass that measured it."""
-        return self._solver.statistics
+        return self.solver.statistics
 
     @property
     def result(self) -> SolverResult:
         """The current mixture and the passes so far, as a value."""
-        solver = self._solver
-        trace = Trace(self._records[: self.n_passes].copy(), self._reason, self.converged, self._start)
-        return SolverResult(
-            solver.parameters, solver.statistics, self.lower_bound, trace, solver.repaired, solver.state
-        )
+        solver, trace = self.solver, Trace(self.records, self.why, self.converged, self._start)
+        end = solver.parameters, solver.statistics, self.lower_bound, trace
+        return SolverResult(*end, solver.repaired, solver.state)
 
-    @property
-    def records(self) -> Array:
-        """Those of the passes so far, as in `Trace`; of the moment."""
-        return self._records[: self.n_passes]
-
-    def is_hopeless(self, outlook: Outlook) -> bool:
-        """Tell whether the run will not reach what it has to."""
-        return outlook.is_hopeless(self._records, self.n_passes)
-
-    def go(self, at_most: int | None = None, outlook: Outlook = ANYWHERE) -> SolverRun:
-        """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update.
-
-        The run rests where `outlook` says, at once if it is hopeless.
-        """
-        enough = self._max_iter if at_most is None else min(self.n_passes + at_most, self._max_iter)
-        is_resting = False
-        while not (self.ended or is_resting or self.n_passes >= enough or self.is_hopeless(outlook)):
-            n = self.n_passes
-            if n == len(self._records):
-                more = min(self._max_iter - n, max(n, ROOM))
-                self._records = np.concatenate([self._records, np.empty((more, 5))])
-            at_once = 1 if self._callback is not None else min(enough, len(self._records)) - n
-            began = perf_counter()
-            self._solver = self._solver.successor()
-            made = self._solver.advance(self._records, n, at_once, outlook, self._unit)
-            self.note(made, perf_counter() - began)
-            if self._on_pause is not None and not (self.converged or self._reason.startswith(LOWERED)):
-                self._on_pause(self)
-            is_resting = outlook.asks(made) and min(self.parameters.weights.tolist()) < outlook.fewest
-        if not self.ended and self.n_passes == self._max_iter:
-            self._reason, lower_bound = self._solver.close()
-            self.lower_bound = lower_bound * self._unit
-            self.ended = True
-            bound, _, remaining, *_ = self._records[0].tolist() if self.n_passes == 1 else (-inf, -inf, 0.0)
-            if remaining == inf and bound > -inf:  # no other gain tells what is left
-                self._records[0, 2] = max(0.0, self.lower_bound - bound)
-        return self
-
-    def note(self, n_passes: int, seconds: float) -> None:
-        """Note that there are records of so many passes, of which the new ones took so long in all."""
-        records, first = self._records, self.n_passes
-        records[first:n_passes, 4] = seconds / (n_passes - first)
-        self.n_passes, stopped = n_passes, False
-        self.lower_bound, _, remaining, accepted, of_pass = records[n_passes - 1].tolist()
-        if self._callback is not None:
-            gain = inf if self._before is None else self.lower_bound - self._before
-            told = self._start, n_passes, self.lower_bound, gain, of_pass
-            stopped = bool(self._callback(Iteration(*told, self._solver.parameters, remaining, accepted > 0)))
-        self._before = self.lower_bound
-        self._end_if(self._solver.why_stop(), stopped=stopped)
-
-    def _end_if(self, why: str | None, *, stopped: bool) -> None:
-        if why or stopped:
-            self._reason, self.ended = why or STOPPED, True
-            self.converged = why is not None and not why.startswith(LOWERED)
+    def tell(self, before: float | None) -> bool:
+        """Tell the callback of the last pass; return whether it ends the run."""
+        assert self._callback is not None  # else the run is not followed
+        bound, _, remaining, accepted, seconds = self.records[-1].tolist()
+        before = self._before if before is None else before
+        told = self._start, self.n_passes, bound, inf if before is None else bound - before, seconds
+        return bool(self._callback(Iteration(*told, self.parameters, remaining, accepted > 0)))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
@@ -160,33 +159,6 @@ class Problem(NamedTuple):
             paused=paused,
             on_pause=on_pause,
         )
-
-    def first_runs(
-        self,
-        e_step: EStep,
-        starts: Sequence[SufficientStatistics],
-        settings: SolverSettings,
-        passes: int,
-        lead: float,
-    ) -> list[SolverRun]:
-        """Make some passes from each of the starts in one compiled call, until one needs Python: that run is the last.
-
-        A run pauses after two passes if it is far below a lead, which rises to what runs reach: see `Outlook`. The
-        bounds of `settings` are in nats per unit weight.
-        """
-        if not (self._begins_compiled(settings) and settings.max_iter > passes):
-            return []
-        K = len(starts[0].counts)
-        rule: dict[str, Any] = {"tolerance": settings.tolerance, "confirm_stop": settings.confirm_stop}
-        repair_empty, began = self._m_step(e_step, K).repair_empty, perf_counter()
-        passed = e_step.first_runs(starts, self.family(K), passes, repair_empty=repair_empty, lead=lead, **rule)
-        seconds, runs = (perf_counter() - began) / max(1, len(passed)), []
-        for start, (state, records, n) in zip(starts, passed, strict=False):
-            solver = QuasiNewton(start, e_step, self._m_step(e_step, K), state=state, is_begun=n > 0, **rule)
-            runs.append(SolverRun(solver, max_iter=settings.max_iter, records=records))
-            if n > 0:
-                runs[-1].note(n, seconds)
-        return runs
 
     def _begins_compiled(self, settings: SolverSettings) -> bool:
         return self.objective.model.stored_whole and not self.objective.noise and self._accelerates(settings)

@@ -10,16 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gmm._em import LOWERED
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._public import publish
 from gmm._text.words import counted
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-
-LOWERED = "the last update lowered the objective"  # in the reason of a run that ended there, and has not converged
-STOPPED = "stopped by the callback"  # the reason of a run that its callback ended
-ROOM = 1000  # passes at most that the records of a run have room for at first
 
 
 class PassRecord(NamedTuple):

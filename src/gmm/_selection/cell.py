@@ -107,7 +107,7 @@ class BestScore(NamedTuple):
 
         A mixture without prior is assumed: the bounds of its passes are log-likelihoods.
         """
-        gain = foreseen_gain(records, len(records))
+        gain = foreseen_gain(records)
         if not isfinite(gain):
             return None
         bound, _, remaining, *_ = records[-1].tolist()
@@ -680,7 +680,7 @@ class Cell:
 
     def _lacks_rows(self, run: SolverRun, times: float = 1) -> bool:
         """Tell whether a component has fewer rows than so many times what it needs."""
-        return self._weight * min(run.parameters.weights.tolist()) < times * self._fewest_rows
+        return self._weight * run.least_weight < times * self._fewest_rows
 
 
 def _left(run: SolverRun, reason: str) -> SolverResult:
