@@ -371,7 +371,7 @@ def test_starts_hold_blas_to_one_thread(init_params, monkeypatch):
 
 @quiet
 def test_blas_has_its_threads_while_results_are_handed_out(monkeypatch):
-    monkeypatch.setattr(blas, "_BLAS_STAYS_SINGLE", -1)
+    monkeypatch.setattr(blas, "BLAS_STAYS_SINGLE", -1)
     X, asked = wide_problem()
     mixture = GaussianMixture(2, **asked).fit(X)
     with threadpool_limits(2, user_api="blas"):

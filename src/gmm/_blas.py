@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 # Multiply-adds up to which OpenBLAS uses the calling thread only.
-_BLAS_STAYS_SINGLE = 2e5
+BLAS_STAYS_SINGLE = 2e5
 _OF_EIGENVECTORS = 12  # multiply-adds of those of a d × d matrix, over d³
 
 
@@ -77,7 +77,7 @@ _AS_IT_IS = nullcontext()
 
 def blas_alone(largest_product: float) -> AbstractContextManager[None]:
     """Hold BLAS to one thread if it would use more for so many multiply-adds."""
-    return single_threaded_blas() if largest_product > _BLAS_STAYS_SINGLE else _AS_IT_IS
+    return single_threaded_blas() if largest_product > BLAS_STAYS_SINGLE else _AS_IT_IS
 
 
 def blas_alone_in_fit(n_features: int) -> AbstractContextManager[None]:

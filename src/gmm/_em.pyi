@@ -95,6 +95,7 @@ class CandidateRows:
 LOWERED: str
 STOPPED: str
 ANYWHERE: Outlook
+SLICE: float
 
 def foreseen_gain(records: _Array) -> float: ...
 
@@ -125,7 +126,7 @@ class Loop:
         *,
         single: bool,
         form: int,
-        allowed: Callable[[int], _Array | None],
+        allowed: Callable[[int], _Array | None] | None,
         pass_limit: float,
         call_limit: float,
         update_limit: float,
@@ -163,6 +164,7 @@ class Ascent:
         scatter: Callable[[], _Array] | None,
         repair_empty: bool,
     ) -> None: ...
+    def begins_after(self, statistics: SufficientStatistics) -> bool: ...
     def pass_once(self) -> None: ...
 
 @disjoint_base

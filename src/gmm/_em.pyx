@@ -52,11 +52,13 @@ from time import perf_counter
 
 import numpy as np
 
-from gmm._blas import blas_alone
+from gmm._blas import BLAS_STAYS_SINGLE as AT_MOST, single_threaded_blas
 from gmm._values import statistics
 
 LOWERED = "the last update lowered the objective"    # in the reason of a run that ended there, and has not converged
 STOPPED = "stopped by the callback"                  # the reason of a run that its callback ended
+SLICE = 2e8                                          # multiply-adds between two checks for Ctrl-C: some tens of ms
+cdef double BETWEEN_CHECKS = SLICE, BLAS_STAYS_SINGLE = AT_MOST
 cdef enum:
     ROOM = 1000                                        # passes that the records of a run have room for at first
 
@@ -325,10 +327,15 @@ cdef class Plan:
         They follow those that the scratch has walked before.
         """
         cdef Rows rows = self.rows_of(table)
+        cdef Py_ssize_t step = max(1, <Py_ssize_t>(BETWEEN_CHECKS / work_of(&self.plan, self.plan.lane)))
         self.check_lanes(scratch, rows.n, first, last, rows.first_lane)
-        with nogil:
-            walk(&self.plan, &rows, first, last, &scratch.workspace, self.accumulate)
-        scratch.next_lane = rows.first_lane + last
+        while first < last:
+            with nogil:
+                walk(&self.plan, &rows, first, min(first + step, last), &scratch.workspace, self.accumulate)
+            first = min(first + step, last)
+            scratch.next_lane = rows.first_lane + first
+            PyErr_CheckSignals()
+
 
     def score(self, RowTable table not None):
         """Write what `walk` writes, of rows that need no threads."""
@@ -509,7 +516,7 @@ cdef class Loop:
         Of the second moments, and of the whiteners.
     origin, reach, single, form
         As `Plan` takes them.
-    allowed : callable
+    allowed : callable, optional
         Returns what `Plan` takes for K components.
     pass_limit : float
         A pass of several lanes and more multiply-adds than these is not made.
@@ -548,36 +555,39 @@ cdef class Loop:
     @property
     def largest_product(self):
         """Multiply-adds of the largest single call of BLAS in a pass."""
+        return self.largest_product_in_pass()
+
+    cdef double largest_product_in_pass(self) noexcept:
         if is_twin(kernel_in_use()):
             return INFINITY
-        return self.plan.n_features ** 3 if is_pooled(self.plan.layout) else 0
+        return <double>self.plan.n_features ** 3 if is_pooled(self.plan.layout) else 0
 
     cdef Py_ssize_t ascend(
-        self, QuasiNewtonState state, double work, scatter, double[:, ::1] records, Py_ssize_t n, Py_ssize_t at_most,
-        bint repair_empty, Outlook outlook, double unit,
+        self, Ascent ascent, double[:, ::1] records, Py_ssize_t n, Py_ssize_t at_most, Outlook outlook, double unit,
     ) except -1:
-        """Measure the next mixture of `state`, which takes the pass and chooses another, until this needs Python.
+        """Measure the next mixture of a state, which takes the pass and chooses another, until this needs Python.
 
-        It stops when `state` has converged or is stuck, after `at_most` passes, where the run rests, and when the next
+        It stops when the state has converged or is stuck, after `at_most` passes, where the run rests, and when the next
         mixture needs another form; with `repair_empty`, also before an update in which a component has lost its rows.
         Return how many passes have records now, n before; n where a pass is above the limit.
         """
-        cdef const Family* family = &state.state.family
-        cdef const Estimate* mixture = next_mixture(&state.state)
+        cdef State* state = &ascent.working.state
+        cdef const Family* family = &state.family
+        cdef const Estimate* mixture = next_mixture(state)
         cdef Moments moments
         self.plan.n_all = family.K
         set_noise(&self.plan, log_noise(&family.objective, family.K, mixture.weights))
         set_tails(&self.plan, mixture.tails, family.objective.free_tails == NO_TAILS)
-        if not self.is_ready(family.K, mixture.log_offset, mixture.means, mixture.whiteners, scatter,
-                             min(at_most, records.shape[0] - n), work, self.pass_limit):
+        if not self.is_ready(family.K, mixture.log_offset, mixture.means, mixture.whiteners, ascent.scatter,
+                             min(at_most, records.shape[0] - n), ascent.work, self.pass_limit):
             return n
         if self.buffer is None or self.buffer.shape[0] < moments_size(self.plan.moments, family.K, family.d):
             self.buffer = np.empty(moments_size(self.plan.moments, family.K, family.d))
         moments, self.inputs.unit = moments_in(&self.buffer[0], family.K, family.d), unit
         with nogil:
             walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
-            n = run_quasi_newton(&self.plan, &self.inputs, &self.room[0], repair_empty, &outlook.rule,
-                                 &self.scratch.workspace, &moments, &state.state, &records[0, 0], n)
+            n = run_quasi_newton(&self.plan, &self.inputs, &self.room[0], ascent.repair_empty, &outlook.rule,
+                                 &self.scratch.workspace, &moments, state, &records[0, 0], n)
         return n
 
     def run_em(
@@ -690,7 +700,7 @@ cdef class Loop:
     ) except -1:
         """Prepare the first pass of a call with a mixture whose noise and tails are set; False if it is too long."""
         cdef PassPlan* plan = &self.plan
-        cdef const double[:, ::1] common = None, allowed = self.allowed(K)
+        cdef const double[:, ::1] common = None, allowed = None if self.allowed is None else self.allowed(K)
         cdef double work, others
         cdef Py_ssize_t lanes, needed = prepared_size(plan.layout, plan.moments, K, plan.n_features)
         if at_most < 1:
@@ -761,6 +771,13 @@ cdef class Ascent:
         self.working, self.resident, self.scatter, self.repair_empty = working, resident, scatter, repair_empty
         self.work = working.work
 
+    def begins_after(self, statistics):
+        """Measure the mixture that follows statistics next, if it does not need help; return whether it does not."""
+        if self.work <= BLAS_STAYS_SINGLE:
+            return self.working.begin_after(statistics, repair_empty=self.repair_empty)
+        with single_threaded_blas():
+            return self.working.begin_after(statistics, repair_empty=self.repair_empty)
+
     def pass_once(self):
         """Make a pass that has no record."""
         self.pass_on(np.empty((1, COLUMNS)), 0, 1, ANYWHERE, 1)
@@ -771,10 +788,11 @@ cdef class Ascent:
         """Make as many passes as one loop is worth, or one elsewhere; return how many have records now."""
         cdef Py_ssize_t made = n
         self.mixture, self.is_begun = None, True
-        if self.resident is not None:
-            with blas_alone(max(<double>self.resident.largest_product, self.work)):
-                made = self.resident.ascend(self.working, self.work, self.scatter, records, n, at_most,
-                                            self.repair_empty, outlook, unit)
+        if self.resident is not None and max(self.work, self.resident.largest_product_in_pass()) <= BLAS_STAYS_SINGLE:
+            made = self.resident.ascend(self, records, n, at_most, outlook, unit)
+        elif self.resident is not None:
+            with single_threaded_blas():
+                made = self.resident.ascend(self, records, n, at_most, outlook, unit)
         if made == n:
             bound, objective, remaining, accepted = self.pass_elsewhere()
             records[n, 0], records[n, 1], records[n, 2] = bound * unit, objective * unit, remaining * unit

@@ -108,11 +108,15 @@ class Journal:
         """Where the fit stands now."""
         return self._progress if self._run is None else self._progress._replace(run=self._run.result)
 
-    def pause(self, run: SolverRun) -> None:
-        """Note that a run could be continued from here."""
+    @property
+    def on_pause(self) -> Callable[[SolverRun], object] | None:
+        """What notes that a run could be continued, if it is kept."""
+        return None if self._keep is None else self._pause
+
+    def _pause(self, run: SolverRun) -> None:
+        assert self._keep is not None  # else nobody asks
         self._run = run
-        if self._keep is not None:
-            self._keep(self)
+        self._keep(self)
 
     def drop_run(self) -> None:
         """Forget the run in progress, which has failed."""
@@ -320,7 +324,7 @@ class _Fit(NamedTuple):
 
     def _run(self, begin: Beginning | SufficientStatistics, settings: SolverSettings, start: int) -> SolverRun:
         """Return a run that could be continued from the journal."""
-        how: dict[str, Any] = {"start": start, "callback": self.callback, "on_pause": self.journal.pause}
+        how: dict[str, Any] = {"start": start, "callback": self.callback, "on_pause": self.journal.on_pause}
         return self.problem.run(self.e_step, begin, settings, **how)
 
 

@@ -238,8 +238,7 @@ class _Search:
             if target is not None and run.n_passes % _CHECKED == 0 and self._degenerate(run.parameters).any():
                 break
         self._count(passes=(run.n_passes + (run.n_passes == passes and not run.converged)) * where.share)
-        result = run.result
-        return result if run.ended else result._replace(trace=replace(result.trace, reason=STOPPED))
+        return run.left(STOPPED)
 
     def _count(self, *, runs: int = 0, tried: int = 0, passes: float = 0.0) -> None:
         before = self.tally

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._blas import blas_alone, single_threaded_blas
+from gmm._em import SLICE
 from gmm._kernel.mstep import MixtureFamily
 from gmm._lazy import cached_property
 from gmm._passes.solver import GainBelow
@@ -32,8 +33,6 @@ T = TypeVar("T")
 
 # Multiply-adds. A pass with fewer stays on one thread: starting others costs more than it saves.
 PASS_WORTH_THREADS = 2e6
-# Between two checks for Ctrl-C: some tens of milliseconds.
-SLICE = 2e8
 # A search solves cells one after the other if a pass of the largest has fewer: Python's part would be the larger.
 CELLS_WORTH_THREADS = 5e5
 # Replicates of a bootstrap run side by side if a pass of one is between these: with fewer they wait for each other in
@@ -475,7 +474,8 @@ class EStep:
         pass_limit = SLICE if self._n_threads == 1 else PASS_WORTH_THREADS
         limits = {"pass_limit": pass_limit, "call_limit": SLICE, "update_limit": PASS_WORTH_THREADS}
         table = _em.RowTable(rows.rows, rows.sample_weight, self._known.codes if self._known else None)
-        how: Any = limits | {"single": self._single, "form": self._form, "allowed": self._known.table}
+        how: Any = limits | {"single": self._single, "form": self._form}
+        how |= {"allowed": self._known.table if self._known else None}
         return _em.Loop(table, self._moments, self._origin, self._reach, **how)
 
     def common_scatter(self) -> Array:
@@ -521,6 +521,9 @@ class EStep:
     def _walk_table(self, plan: _em.Plan, scratches: list[_em.Scratch], table: _em.RowTable, n_rows: int) -> None:
         """Walk the lanes of a table; each worker takes a consecutive share, and the first scratch gets all sums."""
         n_lanes, n_workers = -(-n_rows // plan.lane_rows), len(scratches)
+        if n_workers == 1:
+            plan.walk(scratches[0], table, 0, n_lanes)
+            return
         step = max(1, int(SLICE / plan.work))
 
         def walk(worker: int) -> None:

@@ -285,10 +285,10 @@ class QuasiNewton(Ascent):
         begin: MixtureParameters | SufficientStatistics,
         e_step: EStep,
         m_step: MStep,
+        unit: float = 1.0,
         *,
         tolerance: float,
         confirm_stop: bool = True,
-        unit: float = 1.0,
         state: QuasiNewtonState | None = None,
         is_begun: bool = False,
     ) -> None:
@@ -371,14 +371,11 @@ class QuasiNewton(Ascent):
         return "max_iter reached", self.working.lower_bound
 
     def _begin(self, begin: MixtureParameters | SufficientStatistics) -> None:
-        self.repair_empty = self._m_step.repair_empty
         if isinstance(begin, SufficientStatistics):
-            with blas_alone(self.working.work):
-                if self.working.begin_after(begin, repair_empty=self.repair_empty):
-                    return
+            if self.begins_after(begin):
+                return
             begin = self._m_step(begin)
-            self.repair_empty = self._m_step.repair_empty
-        self.mixture = begin
+        self.mixture, self.repair_empty = begin, self._m_step.repair_empty
         self.working.begin(*begin.as_estimate())
 
 
@@ -435,7 +432,12 @@ class SolverRun(Run):
     @property
     def result(self) -> SolverResult:
         """The current mixture and the passes so far, as a value."""
-        solver, trace = self.solver, Trace(self.records, self.why, self.converged, self._start)
+        return self.left(self.why)
+
+    def left(self, why: str) -> SolverResult:
+        """Return the `result` of a run that does not go on, which records `why` unless it has ended before."""
+        solver = self.solver
+        trace = Trace(self.records, self.why if self.ended else why, self.converged, self._start)
         end = solver.parameters, solver.statistics, self.lower_bound, trace
         return SolverResult(*end, solver.repaired, solver.state)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
@@ -146,43 +145,37 @@ class Problem(NamedTuple):
             As in `SolverRun`.
         """
         unit = self.rows.survey.weight if settings.bound_is_total else 1.0
-        if isinstance(begin, SufficientStatistics) and not self._begins_compiled(settings):
+        accelerated = settings.accelerated and self.objective.climbs_by_secants
+        rule: dict[str, Any] = {"tolerance": settings.tolerance / unit, "confirm_stop": settings.confirm_stop}
+        before: tuple[float, ...] = ()
+        paused: SolverResult | None = None
+        solver: Solver
+        if isinstance(begin, SufficientStatistics) and accelerated and self.objective.begins_compiled:
+            solver = QuasiNewton(begin, e_step, self._m_step(e_step, len(begin.counts)), unit, **rule)
+        else:
             begin = self.beginning(e_step, begin)
-        before, paused = ((), None) if isinstance(begin, SufficientStatistics) else (begin.bounds[-1:], begin.paused)
+            before, paused = begin.bounds, begin.paused
+            m_step = self._m_step(e_step, begin.parameters.n_components, begin.repaired)
+            parameters = m_step.adopted(begin.parameters)
+            if accelerated and (paused is None or paused.state is not None):
+                is_begun = paused is not None and len(paused.trace) > 0
+                solver = QuasiNewton(parameters, e_step, m_step, unit, state=begin.state, is_begun=is_begun, **rule)
+            else:
+                measured, bounds = None if paused is None else paused.statistics, tuple(each / unit for each in before)
+                if measured is not None:
+                    bounds = (*bounds[:-1], measured.mean_log_evidence)  # without the rounding of the units
+                stopping = GainBelow(settings.tolerance / unit, unit)
+                solver = TextbookEM(parameters, e_step, m_step, stopping, before=bounds, statistics=measured)
         return SolverRun(
-            self._solver(e_step, begin, settings, unit),
+            solver,
             max_iter=settings.max_iter,
             start=start,
             callback=callback,
-            before=before[0] if before else None,
+            before=before[-1] if before else None,
             unit=unit,
             paused=paused,
             on_pause=on_pause,
         )
-
-    def _begins_compiled(self, settings: SolverSettings) -> bool:
-        return self.objective.model.stored_whole and not self.objective.noise and self._accelerates(settings)
-
-    def _accelerates(self, settings: SolverSettings) -> bool:
-        return settings.accelerated and not self.objective.fixed
-
-    def _solver(
-        self, e_step: EStep, begin: Beginning | SufficientStatistics, settings: SolverSettings, unit: float
-    ) -> Solver:
-        tolerance, confirm_stop = settings.tolerance / unit, settings.confirm_stop
-        accelerated = partial(QuasiNewton, e_step=e_step, tolerance=tolerance, confirm_stop=confirm_stop, unit=unit)
-        if isinstance(begin, SufficientStatistics):
-            return accelerated(begin, m_step=self._m_step(e_step, len(begin.counts)))
-        m_step, paused = self._m_step(e_step, begin.parameters.n_components, begin.repaired), begin.paused
-        parameters, bounds = m_step.adopted(begin.parameters), tuple(bound / unit for bound in begin.bounds)
-        if self._accelerates(settings) and (paused is None or paused.state is not None):
-            is_begun = paused is not None and len(paused.trace) > 0
-            return accelerated(parameters, m_step=m_step, state=begin.state, is_begun=is_begun)
-        measured = None if paused is None else paused.statistics
-        if measured is not None:
-            bounds = (*bounds[:-1], measured.mean_log_evidence)  # without the rounding of the units
-        rule = GainBelow(tolerance, unit)
-        return TextbookEM(parameters, e_step, m_step, rule, before=bounds, statistics=measured)
 
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
         objective, rows = self.objective, self.rows

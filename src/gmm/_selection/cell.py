@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 from math import inf, isfinite
+from operator import attrgetter
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -134,6 +134,7 @@ _LAST_RESORT = 50  # passes of the best of them, where all have degenerate compo
 _CHECKED = 16  # passes before a run is checked for degenerate components
 _GAIN_SAFETY = 3  # a run may gain so many times its projected remaining gain
 _SAME_OPTIMUM = 0.25  # nats in all: a run that ends so near to a solution has found it again
+_LOWER_BOUND = attrgetter("lower_bound")
 _OUT_OF_TIME, _DEGENERATE = "time limit of the search reached", "stopped early: a component is degenerate"
 
 
@@ -449,6 +450,7 @@ class Cell:
         self.refined_solution: Solution | None = None
         self.attempts: Attempts
         self._moments, self._weight = key.model.moments, pool.rows.all_rows.survey.weight
+        self._is_whole = pool.rows.whole  # whether starts race on all rows
 
     @cached_property
     def settings(self) -> FitSettings:
@@ -518,10 +520,10 @@ class Cell:
         best = present if present is not None and not present.is_degenerate else None
         lead = -inf if best is None else best.race_bound
         runs, failure = self._raced(worker, starts, lead)
-        margin = _MARGIN if self.rows.whole else _MARGIN_AFTER
+        margin = _MARGIN if self._is_whole else _MARGIN_AFTER
         last_resort, last_run, finished, n_lacking = (present if best is None else None), None, 0, 0
         for raced in runs:
-            enough = lead + _BETTER if best is present and not self.rows.whole else lead - margin
+            enough = lead + _BETTER if best is present and not self._is_whole else lead - margin
             reached = raced.lower_bound
             if best is not None and (finished == _FINISHED or reached < enough):
                 break
@@ -559,7 +561,7 @@ class Cell:
         (first,) = self._first_runs(worker, [start], _RACE)
         if not isinstance(first, SolverRun):
             return present, False
-        if not self.rows.whole:
+        if not self._is_whole:
             _race_on([first], _RACE_ON_SAMPLE + _LONG_RACE - _RACE)
             if first.lower_bound < present.race_bound + _BETTER:
                 return present, first.lower_bound > present.race_bound - _BETTER
@@ -583,7 +585,7 @@ class Cell:
         if not solution.result.trace.converged or model.for_starts is not model or objective.tails:
             return solution
         where = self.rows.all_rows, self.settings, solution.result, worker.all(self._moments)
-        sample = None if self.rows.whole else self.rows.sample.resident
+        sample = None if self._is_whole else self.rows.sample.resident
         result = split_merged(*where, callback=self._callback, stop_requested=self.is_up, sample=sample)
         end = Solution(result, self._degeneracy.first(result))
         return solution if solution.beats(end) else self._paced(worker, end)
@@ -615,25 +617,25 @@ class Cell:
         A start is left after two passes if it is far below `lead`, which the present solution reaches, or an earlier
         start.
         """
-        begun = self._first_runs(worker, starts, _RACE if self.rows.whole else _RACE_ON_SAMPLE, lead)
-        ranked = sorted((one for one in begun if isinstance(one, SolverRun)), key=lambda one: -one.lower_bound)
+        begun = self._first_runs(worker, starts, _RACE if self._is_whole else _RACE_ON_SAMPLE, lead)
+        ranked = sorted([one for one in begun if isinstance(one, SolverRun)], key=_LOWER_BOUND, reverse=True)
         failure = next((one for one in reversed(begun) if isinstance(one, SingularMatrixError)), None)
-        if self.rows.whole:
+        if self._is_whole:
             return ranked, failure
         runs = [one for one in ranked[:_IN_LONG_RACE] if one.lower_bound >= ranked[0].lower_bound - _MARGIN]
         _race_on(runs, _LONG_RACE)
-        return sorted(runs, key=lambda run: -run.lower_bound), failure
+        return sorted(runs, key=_LOWER_BOUND, reverse=True), failure
 
     def _paced(self, worker: Worker, solution: Solution) -> Solution:
         """Measure what a solution reaches in a race."""
-        if self.rows.whole:
+        if self._is_whole:
             return solution._replace(race_bound=solution.result.lower_bound)
         (begun,) = self._first_runs(worker, [solution.result.parameters], _LONG_RACE)
         return solution._replace(race_bound=begun.lower_bound if isinstance(begun, SolverRun) else -inf)
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
         """Return the run that finishes a start: the one of the race itself if that is over all rows."""
-        if self.rows.whole:
+        if self._is_whole:
             return run
         problem, e_step, begin = self.settings.problem(self.rows.all_rows), worker.all(self._moments), run.parameters
         whole = problem.run(e_step, Beginning(begin), self.settings.solver, callback=self._callback)
@@ -671,22 +673,16 @@ class Cell:
             if run.n_passes >= _CHECKED and self._lacks_rows(run, 2):
                 degenerate = self._degeneracy.first(run)
                 if degenerate >= 0:
-                    return Solution(_left(run, _DEGENERATE), degenerate)
+                    return Solution(run.left(_DEGENERATE), degenerate)
             run.go(outlook=outlook)
         return self._judged(run) if run.lower_bound > target else None
 
     def _judged(self, run: SolverRun, reason: str = _OUT_OF_TIME) -> Solution:
-        return Solution(_left(run, reason), self._degeneracy.first(run))
+        return Solution(run.left(reason), self._degeneracy.first(run))
 
     def _lacks_rows(self, run: SolverRun, times: float = 1) -> bool:
         """Tell whether a component has fewer rows than so many times what it needs."""
         return self._weight * run.least_weight < times * self._fewest_rows
-
-
-def _left(run: SolverRun, reason: str) -> SolverResult:
-    """Return where a run stands; `reason` is the one to record if it could continue."""
-    result = run.result
-    return result if run.ended else result._replace(trace=replace(result.trace, reason=reason))
 
 
 def _race_on(runs: Sequence[SolverRun], passes: int) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gmm._kernel import mstep
 from gmm._kernel.mstep import MixtureFamily
+from gmm._lazy import cached_property
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import NO_NOISE, Noise
@@ -69,7 +70,17 @@ class Objective:
         """Return the fields, without what follows from them."""
         return vars(self) | {"_latest": {}}
 
-    @property
+    @cached_property
+    def climbs_by_secants(self) -> bool:
+        """Whether the accelerated solver may climb: nothing is fixed."""
+        return not self.fixed
+
+    @cached_property
+    def begins_compiled(self) -> bool:
+        """Whether the first mixture after statistics needs no Python."""
+        return self.model.stored_whole and not self.noise
+
+    @cached_property
     def repairable(self) -> bool:
         """Whether a component without rows may get a new place; a variational fit may do without it."""
         return not (self.prior.variational or self.fixed)

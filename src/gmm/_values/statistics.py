@@ -186,11 +186,14 @@ class SufficientStatistics:
             moments[component] = moments[into] = 0.5 * moments[component]
         if offset is not None:
             step = halves.counts[into] * offset
-            # Where all components are empty, the heaviest is the one to fill: it moves alone.
-            for k, sign in {component: -1.0, into: 1.0}.items():
-                halves.first[k] += sign * step
-                if not self.layout.pooled:
-                    halves.second[k] += sign * self.layout.outer(self.first[component, None], offset[None])[0]
+            if into != component:  # else all are empty, and the heaviest, which is the one to fill, moves alone
+                halves.first[component] -= step
+            halves.first[into] += step
+            if not self.layout.pooled:
+                of_step = self.layout.outer(self.first[component, None], offset[None])[0]
+                if into != component:
+                    halves.second[component] -= of_step
+                halves.second[into] += of_step
         return halves
 
 
