@@ -1,14 +1,15 @@
 """One fit: from each promising start a climb; the order of the best, its split–merge moves, and what is left out.
 
-`fit_mixture` reads from top to bottom: it asks `_Fit` for the climbs, one for each start that the screening finds
-promising, then for the order of the components, and `split_merged` for moves. `fit_trimmed` takes turns with it.
+`fit_mixture` reads from top to bottom: a run from each start that the screening finds promising, then the order of the
+components, and `split_merged` for moves. `fit_trimmed` takes turns with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -215,117 +216,92 @@ def ignored(*_: object) -> None:
 _ROWS = 0.1  # by which a component must outweigh the one before it
 
 
-class _Fit(NamedTuple):
-    """A fit while its rows are open: what its runs have in common."""
+def _starts(
+    problem: Problem,
+    e_step: EStep,
+    settings: FitSettings,
+    journal: Journal,
+    beginning: Beginning | None,
+    on_failure: Callable[[int, SingularMatrixError], object],
+    on_skip: OnSkip,
+) -> Iterator[tuple[int, Beginning | SufficientStatistics]]:
+    """Yield the index of each start that is still to be run, and where its run begins or continues.
 
-    problem: Problem
-    e_step: EStep
-    settings: FitSettings
-    journal: Journal
-    callback: Callable[[Iteration], object] | None
-    on_skip: OnSkip
-
-    def climbs(self, beginning: Beginning | None) -> Iterator[SolverResult]:
-        """Yield where the run of each start ended; one whose covariance becomes singular is left out.
-
-        Raises
-        ------
-        SingularMatrixError
-            If all are.
-        """
-        failures: list[SingularMatrixError] = []
-        for number, begin in self._starts(beginning, failures):
-            try:
-                result = self._run(begin, self.settings.solver, number).go().result
-            except SingularMatrixError as error:
-                failures.append(error)
-                self.journal.drop_run()
-                self.on_skip(number, None)
-            else:
-                yield result
-        if failures and self.journal.progress.fit is None:
-            raise failures[0]
-
-    def _starts(
-        self, beginning: Beginning | None, failures: list[SingularMatrixError]
-    ) -> Iterator[tuple[int, Beginning | SufficientStatistics]]:
-        """Yield the index of each start that is still to be run, and where its run begins or continues.
-
-        Starts that were decided before the fit was paused are made again, since later ones are compared with them.
-        Starts that are not promising are run after all while every run has failed.
-        """
-        problem, progress, max_iter = self.problem, self.journal.progress, self.settings.solver.max_iter
-        seeds, paused, n_decided = progress.seeds, progress.run, progress.n_decided
-        at_pause = None if paused is None else Beginning.at_pause(paused)
-        only = beginning or (at_pause if len(seeds) == 1 else None)
-        if only is not None:
-            yield 0, only
-            return
-        sample: Problem | None = None  # on which starts are compared with the first
-        earlier: list[Screened] = []
-        unpromising: list[tuple[int, Beginning]] = []
-        is_first = True
-        for number, seed in enumerate(seeds):
-            try:
-                begin = first_start(problem, self.settings, seed, self.e_step)
-                if len(seeds) == 1 and not problem.objective.tails:  # nobody compares its mixture
-                    if n_decided == 0:
-                        yield 0, begin
-                    return
-                begin = problem.beginning(self.e_step, begin)
-            except SingularMatrixError as error:
-                if number >= n_decided:
-                    failures.append(error)
-                    self.on_skip(number, None)
-                continue
-            if sample is not None:
-                earlier.append(screened(sample, begin.parameters, earlier))
+    Starts that were decided before the fit was paused are made again, since later ones are compared with them.
+    Starts that are not promising are run after all while every run has failed.
+    """
+    progress, max_iter = journal.progress, settings.solver.max_iter
+    seeds, paused, n_decided = progress.seeds, progress.run, progress.n_decided
+    at_pause = None if paused is None else Beginning.at_pause(paused)
+    only = beginning or (at_pause if len(seeds) == 1 else None)
+    if only is not None:
+        yield 0, only
+        return
+    sample: Problem | None = None  # on which starts are compared with the first
+    earlier: list[Screened] = []
+    unpromising: list[tuple[int, Beginning]] = []
+    is_first = True
+    for number, seed in enumerate(seeds):
+        try:
+            begin = first_start(problem, settings, seed, e_step)
+            if len(seeds) == 1 and not problem.objective.tails:  # nobody compares its mixture
+                if n_decided == 0:
+                    yield 0, begin
+                return
+            begin = problem.beginning(e_step, begin)
+        except SingularMatrixError as error:
             if number >= n_decided:
-                if at_pause is not None and paused is not None and paused.trace.start == number:
-                    yield number, at_pause
-                elif sample is None:
-                    yield number, begin
-                elif earlier[-1].promising:
-                    yield number, begin._replace(parameters=earlier[-1].parameters)
-                elif self.journal.progress.fit is None:
-                    unpromising.append((number, begin))
-                else:
-                    self.on_skip(number, earlier[-1])
-            if is_first and number + 1 < len(seeds) and not problem.rows.known and max_iter > SCREENING_PASSES:
-                rows = screening_rows(problem.rows, begin.parameters, seed)
-                if rows is not None:
-                    sample = problem._replace(rows=rows)
-                    earlier.append(screened(sample, begin.parameters, []))
-            is_first = False
-        yield from ((number, begin) for number, begin in unpromising if self.journal.progress.fit is None)
-
-    def ordered(self) -> SolverResult:
-        """Sort the components of the best result, or of each class, by rows; run on as long as the bound rises."""
-        journal, paused = self.journal, self.journal.progress.run
-        result = journal.progress.mixture_fit.result
-        owners = self.problem.rows.known.owner_of_each(result.parameters.n_components)
-        together, last = np.diff(owners) == 0, owners.max() + 1  # components of no class come last
-        while result.trace.converged and (np.diff(result.statistics.counts)[together] > _ROWS).any():
-            n_passes = self.settings.solver.max_iter - len(result.trace)
-            if n_passes <= 0:
-                break
-            if (fit := journal.progress.mixture_fit).result is not result:
-                journal.note(journal.progress._replace(fit=fit._replace(result=result)))
-            if paused is not None:
-                begin, paused = Beginning.at_pause(paused), None
+                on_failure(number, error)
+            continue
+        if sample is not None:
+            earlier.append(screened(sample, begin.parameters, earlier))
+        if number >= n_decided:
+            if at_pause is not None and paused is not None and paused.trace.start == number:
+                yield number, at_pause
+            elif sample is None:
+                yield number, begin
+            elif earlier[-1].promising:
+                yield number, begin._replace(parameters=earlier[-1].parameters)
+            elif journal.progress.fit is None:
+                unpromising.append((number, begin))
             else:
-                order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
-                begin = self.problem.continuation(self.e_step, result.statistics.reordered(order))
-            run = self._run(begin, self.settings.solver._replace(max_iter=n_passes), result.trace.start).go()
-            if not run.lower_bound > result.lower_bound:
-                break
-            result = run.result._replace(trace=run.result.trace.with_earlier(result.trace))
-        return result
+                on_skip(number, earlier[-1])
+        if is_first and number + 1 < len(seeds) and not problem.rows.known and max_iter > SCREENING_PASSES:
+            rows = screening_rows(problem.rows, begin.parameters, seed)
+            if rows is not None:
+                sample = problem._replace(rows=rows)
+                earlier.append(screened(sample, begin.parameters, []))
+        is_first = False
+    yield from ((number, begin) for number, begin in unpromising if journal.progress.fit is None)
 
-    def _run(self, begin: Beginning | SufficientStatistics, settings: SolverSettings, start: int) -> SolverRun:
-        """Return a run that could be continued from the journal."""
-        how: dict[str, Any] = {"start": start, "callback": self.callback, "on_pause": self.journal.on_pause}
-        return self.problem.run(self.e_step, begin, settings, **how)
+
+def _ordered(
+    problem: Problem,
+    e_step: EStep,
+    settings: SolverSettings,
+    journal: Journal,
+    run: Callable[..., SolverRun],
+) -> SolverResult:
+    """Sort the components of the best result, or of each class, by rows; run on as long as the bound rises."""
+    paused, result = journal.progress.run, journal.progress.mixture_fit.result
+    owners = problem.rows.known.owner_of_each(result.parameters.n_components)
+    together, last = np.diff(owners) == 0, owners.max() + 1  # components of no class come last
+    while result.trace.converged and (np.diff(result.statistics.counts)[together] > _ROWS).any():
+        n_passes = settings.max_iter - len(result.trace)
+        if n_passes <= 0:
+            break
+        if (fit := journal.progress.mixture_fit).result is not result:
+            journal.note(journal.progress._replace(fit=fit._replace(result=result)))
+        if paused is not None:
+            begin, paused = Beginning.at_pause(paused), None
+        else:
+            order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
+            begin = problem.continuation(e_step, result.statistics.reordered(order))
+        end = run(begin, settings._replace(max_iter=n_passes), start=result.trace.start).go().result
+        if not end.lower_bound > result.lower_bound:
+            break
+        result = end._replace(trace=end.trace.with_earlier(result.trace))
+    return result
 
 
 def fit_mixture(
@@ -364,18 +340,32 @@ def fit_mixture(
     """
     problem, watch = settings.problem(source), Listener(callback)
     with blas_alone_in_fit(source.n_features), problem.e_step() as e_step:
-        fitting = _Fit(problem, e_step, settings, journal, None if callback is None else watch, on_skip)
+        listener, failures = None if callback is None else watch, list[SingularMatrixError]()
+        run = partial(problem.run, e_step, callback=listener, on_pause=journal.on_pause)
+
+        def on_failure(number: int, error: SingularMatrixError) -> None:
+            failures.append(error)
+            on_skip(number, None)
+
         if journal.progress.stage == "starts":
-            for result in fitting.climbs(beginning):
+            for number, begin in _starts(problem, e_step, settings, journal, beginning, on_failure, on_skip):
+                try:
+                    result = run(begin, settings.solver, start=number).go().result
+                except SingularMatrixError as error:
+                    journal.drop_run()
+                    on_failure(number, error)
+                    continue
                 on_end(result)
                 ended = journal.progress.with_end(result)
                 if watch.stopped:
                     return ended.mixture_fit
                 journal.note(ended)
+            if failures and journal.progress.fit is None:
+                raise failures[0]
             journal.note(journal.progress._replace(stage="order"))
         seeds, stage, fit = (progress := journal.progress).seeds, progress.stage, progress.mixture_fit
         if stage == "order" and settings.objective.prior.ordered and settings.solver.accelerated:
-            fit = fit.improved(fitting.ordered())
+            fit = fit.improved(_ordered(problem, e_step, settings.solver, journal, run))
             if watch.stopped:
                 return fit
             journal.note(journal.progress._replace(fit=fit, stage="refinement"))
@@ -386,7 +376,7 @@ def fit_mixture(
                     settings,
                     fit.result,
                     e_step,
-                    callback=None if callback is None else watch,
+                    callback=listener,
                     stop_requested=lambda: watch.stopped,
                     before=journal.progress.refined,
                     keep=lambda refined: journal.note(journal.progress._replace(refined=refined)),
