@@ -45,6 +45,11 @@ class MStep:
         As in `Objective.update`.
     repaired : sequence of int
         Components that got a new place before; they count towards `repairs`.
+
+    Attributes
+    ----------
+    repair_empty : bool
+        Whether a component without rows is given a new place.
     """
 
     def __init__(
@@ -57,17 +62,9 @@ class MStep:
         share_out: ShareOut = in_turn,
         repaired: Sequence[int] = (),
     ) -> None:
-        self.objective = objective
-        self._repairs = repairs
-        self._weight = weight
-        self._classes = classes
-        self._share_out = share_out
-        self.repaired = list(repaired)
-
-    @property
-    def repair_empty(self) -> bool:
-        """Whether a component without rows is given a new place."""
-        return self._repairs > len(self.repaired)
+        self.objective, self._repairs, self._weight, self._classes = objective, repairs, weight, classes
+        self._share_out, self.repaired = share_out, list(repaired)
+        self.repair_empty = repairs > len(self.repaired)
 
     def family(self, shape: tuple[int, ...]) -> MixtureFamily:
         """Return the mixtures with means of a shape, as the compiled core sees them."""
@@ -93,6 +90,7 @@ class MStep:
         else:
             statistics, repaired = refilled(statistics, model, at_most)
         self.repaired += repaired
+        self.repair_empty = self._repairs > len(self.repaired)
         mixture = self.objective.update(statistics, previous, weight=self._weight, share_out=self._share_out)
         return _parted(mixture, pairs)
 

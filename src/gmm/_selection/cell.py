@@ -39,7 +39,7 @@ from gmm._selection.candidates import Diagnosis, Starts
 from gmm._selection.request import CRITERION_ACCURACY, Key, Request
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import Array, Layout, SingularMatrixError
-from gmm._values.statistics import SufficientStatistics
+from gmm._values.parameters import MixtureParameters
 
 OK = "ok"
 NOT_CONVERGED = "not converged"
@@ -531,7 +531,7 @@ class Cell:
             if lacks and n_lacking == (1 if self.is_settled else _FEW_ROWS):
                 continue
             try:
-                run = self._over_all_rows(worker, raced)
+                run = raced if self._is_whole else self._over_all_rows(worker, raced)
                 end = self._finished(run, -inf if best is None else best.result.lower_bound)
             except SingularMatrixError as error:
                 failure = error
@@ -566,7 +566,8 @@ class Cell:
             if first.lower_bound < present.race_bound + _BETTER:
                 return present, first.lower_bound > present.race_bound - _BETTER
         try:
-            end = self._finished(self._over_all_rows(worker, first), -inf)  # a start left before its end tells nothing
+            run = first if self._is_whole else self._over_all_rows(worker, first)
+            end = self._finished(run, -inf)  # a start left before its end tells nothing
         except SingularMatrixError:
             return present, False
         if end is None or end.is_degenerate:
@@ -634,9 +635,7 @@ class Cell:
         return solution._replace(race_bound=begun.lower_bound if isinstance(begun, SolverRun) else -inf)
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
-        """Return the run that finishes a start: the one of the race itself if that is over all rows."""
-        if self._is_whole:
-            return run
+        """Return a run over all rows from where one on a sample came."""
         problem, e_step, begin = self.settings.problem(self.rows.all_rows), worker.all(self._moments), run.parameters
         whole = problem.run(e_step, Beginning(begin), self.settings.solver, callback=self._callback)
         return whole.go(_PASSES_AT_ONCE)
@@ -644,7 +643,11 @@ class Cell:
     def _first_runs(
         self, worker: Worker, starts: Sequence[Start], passes: int, lead: float = -inf
     ) -> list[SolverRun | SingularMatrixError]:
-        begins = [one.reduced(self._moments) if isinstance(one, SufficientStatistics) else one for one in starts]
+        moments = self._moments
+        begins = [
+            one if isinstance(one, MixtureParameters) or one.layout is moments else one.reduced(moments)
+            for one in starts
+        ]
         problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
         return first_runs(problem, e_step, begins, self.settings.solver, passes, self._callback, lead)
 
@@ -664,7 +667,7 @@ class Cell:
             fewest=fewest,
             checked=checked,
         )
-        while not run.ended and not self.is_up():
+        while not (run.ended or (self.is_timed and self.is_up())):
             if run.is_hopeless(outlook):
                 return None
             reason = best and best.reason_to_leave(run.records, run.parameters.n_parameters)
