@@ -815,8 +815,8 @@ cdef class Run:
     unit : float
         The solver's numbers are recorded times this: the weight of all rows, for nats in all.
     is_followed : bool
-        Whether the method `tell` of a subclass is called after each pass, with the bound before it or None. It returns
-        whether the run ends.
+        Whether the method `tell` of a subclass is called after each pass, with its record and the lower bound before
+        it, if there was one. It returns whether the run ends.
     on_pause : callable, optional
         Called with the run wherever it could pause: after one or more passes, unless the last met the stopping rule.
     records : array of shape (m, 5), optional
@@ -926,7 +926,8 @@ cdef class Run:
         for i in range(before, n_passes):
             self.room[i, 4] = seconds / (n_passes - before)
         self.n_passes, self.lower_bound = n_passes, self.room[n_passes - 1, 0]
-        stopped = self.is_followed and self.tell(self.room[before - 1, 0] if before else None)
+        stopped = self.is_followed and self.tell(np.asarray(self.room[n_passes - 1]).tolist(),
+                                                 self.room[before - 1, 0] if before else None)
         self.end_if_converged()
         if stopped and not self.ended:
             self.ended, self.reason = True, STOPPED

@@ -439,10 +439,10 @@ class SolverRun(Run):
         end = solver.parameters, solver.statistics, self.lower_bound, trace
         return SolverResult(*end, solver.repaired, solver.state)
 
-    def tell(self, before: float | None) -> bool:
+    def tell(self, record: Sequence[float], before: float | None) -> bool:
         """Tell the callback of the last pass; return whether it ends the run."""
         assert self._callback is not None  # else the run is not followed
-        bound, _, remaining, accepted, seconds = self.records[-1].tolist()
+        bound, _, remaining, accepted, seconds = record
         before = self._before if before is None else before
         told = self._start, self.n_passes, bound, inf if before is None else bound - before, seconds
         return bool(self._callback(Iteration(*told, self.parameters, remaining, accepted > 0)))
