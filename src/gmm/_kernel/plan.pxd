@@ -11,7 +11,7 @@ about the data's centre, less B_k c_k, and Σ r y zᵀ from theirs: one product 
 In the linear form products of two features are made where they are used, unless so many components share them that a
 place in the block is worth it.
 """
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, ceil
 from libc.string cimport memcpy
 
 from gmm._kernel.layout cimport (
@@ -257,7 +257,7 @@ cdef inline void measure(PassPlan* plan) noexcept nogil:
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features
     cdef Py_ssize_t item = sizeof(float) if plan.single else sizeof(double)
     cdef bint in_registers = not (is_dense(plan.layout) or is_dense(plan.moments))     # x − c_k and its squares
-    cdef Py_ssize_t group, groups
+    cdef Py_ssize_t group, groups, enough
     plan.n_density = n_terms(plan.layout, d)
     plan.n_moments = n_terms(plan.moments, d)
     plan.packed = plan.linear or is_axis_aligned(plan.moments)
@@ -273,9 +273,8 @@ cdef inline void measure(PassPlan* plan) noexcept nogil:
     plan.block = (min(max(groups, FEWEST_GROUPS), MOST_GROUPS) - 1 | 1) * pad(item)
     plan.n_strips = 1 + (d - 1) * item * plan.block // BLOCK_BYTES
     # Ctrl-C is looked for between lanes: a lane of very large blocks has fewer of them.
-    plan.lane = plan.block
-    while plan.lane + plan.block <= LANE_ROWS and work_of(plan, plan.lane) < LANE_WORK:
-        plan.lane += plan.block
+    enough = <Py_ssize_t>ceil(LANE_WORK / work_of(plan, plan.block))
+    plan.lane = plan.block * max(1, min(LANE_ROWS // plan.block, enough))
 
 
 cdef inline bint same_workspace(const PassPlan* one, const PassPlan* other) noexcept nogil:
