@@ -48,17 +48,18 @@ from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 import functools
-from time import perf_counter
+import time
 
 import numpy as np
 
-from gmm._blas import BLAS_STAYS_SINGLE as AT_MOST, single_threaded_blas
+from gmm import _blas
 from gmm._values import statistics
 
 LOWERED = "the last update lowered the objective"    # in the reason of a run that ended there, and has not converged
 STOPPED = "stopped by the callback"                  # the reason of a run that its callback ended
 SLICE = 2e8                                          # multiply-adds between two checks for Ctrl-C: some tens of ms
-cdef double BETWEEN_CHECKS = SLICE, BLAS_STAYS_SINGLE = AT_MOST
+cdef double BETWEEN_CHECKS = SLICE, BLAS_STAYS_SINGLE = _blas.BLAS_STAYS_SINGLE
+cdef object clock = time.perf_counter
 cdef enum:
     ROOM = 1000                                        # passes that the records of a run have room for at first
 
@@ -336,7 +337,6 @@ cdef class Plan:
             scratch.next_lane = rows.first_lane + first
             PyErr_CheckSignals()
 
-
     def score(self, RowTable table not None):
         """Write what `walk` writes, of rows that need no threads."""
         cdef Scratch scratch = Scratch()
@@ -567,8 +567,8 @@ cdef class Loop:
     ) except -1:
         """Measure the next mixture of a state, which takes the pass and chooses another, until this needs Python.
 
-        It stops when the state has converged or is stuck, after `at_most` passes, where the run rests, and when the next
-        mixture needs another form; with `repair_empty`, also before an update in which a component has lost its rows.
+        It stops when the state has converged or is stuck, after `at_most` passes, where the run rests, and where the
+        next mixture needs another form; with `repair_empty`, also before an update where a component has lost its rows.
         Return how many passes have records now, n before; n where a pass is above the limit.
         """
         cdef State* state = &ascent.working.state
@@ -765,18 +765,18 @@ cdef class Ascent:
 
     def __init__(self, QuasiNewtonState working not None, Loop resident, scatter, bint repair_empty):
         cdef const Family* family = &working.state.family
-        if resident is not None and not working.fits(resident.plan.layout, resident.plan.moments, family.K,
-                                                    resident.plan.n_features):
+        if resident is not None and not working.fits(
+                resident.plan.layout, resident.plan.moments, family.K, resident.plan.n_features):
             raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
         self.working, self.resident, self.scatter, self.repair_empty = working, resident, scatter, repair_empty
         self.work = working.work
 
-    def begins_after(self, statistics):
+    def begins_after(self, moments):
         """Measure the mixture that follows statistics next, if it does not need help; return whether it does not."""
         if self.work <= BLAS_STAYS_SINGLE:
-            return self.working.begin_after(statistics, repair_empty=self.repair_empty)
-        with single_threaded_blas():
-            return self.working.begin_after(statistics, repair_empty=self.repair_empty)
+            return self.working.begin_after(moments, repair_empty=self.repair_empty)
+        with _blas.single_threaded_blas():
+            return self.working.begin_after(moments, repair_empty=self.repair_empty)
 
     def pass_once(self):
         """Make a pass that has no record."""
@@ -791,7 +791,7 @@ cdef class Ascent:
         if self.resident is not None and max(self.work, self.resident.largest_product_in_pass()) <= BLAS_STAYS_SINGLE:
             made = self.resident.ascend(self, records, n, at_most, outlook, unit)
         elif self.resident is not None:
-            with single_threaded_blas():
+            with _blas.single_threaded_blas():
                 made = self.resident.ascend(self, records, n, at_most, outlook, unit)
         if made == n:
             bound, objective, remaining, accepted = self.pass_elsewhere()
@@ -902,9 +902,9 @@ cdef class Run:
                 more = min(self.max_iter - self.n_passes, max(self.n_passes, ROOM))
                 self.room = np.concatenate([self.room, np.empty((more, COLUMNS))])
             at_once = 1 if self.is_followed else min(enough, self.room.shape[0]) - self.n_passes
-            began = perf_counter()
+            began = clock()
             made = self.pass_on(at_once, outlook)
-            self.note(made, perf_counter() - began)
+            self.note(made, clock() - began)
             PyErr_CheckSignals()
             rests = (outlook.rule.fewest > 0 and made >= outlook.rule.checked and loop.is_due(&outlook.rule, made)
                      and self.least_weight < outlook.rule.fewest)

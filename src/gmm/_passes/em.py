@@ -8,6 +8,7 @@ describes them and cites the sources.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from copy import copy
 from math import inf
@@ -414,7 +415,7 @@ class SolverRun(Run):
         how: dict[str, Any] = {"unit": unit, "is_followed": callback is not None, "on_pause": on_pause}
         if paused is not None:
             how |= {"records": paused.trace.records.copy(), "lower_bound": paused.lower_bound}
-        super().__init__(solver, max_iter, **how)
+        super().__init__(solver, min(max_iter, sys.maxsize), **how)
         self._start, self._callback, self._before = start, callback, before
 
     @property
