@@ -87,7 +87,7 @@ PLACES = {
     "gmm._uses.distances": "distances=. reduction=.",
     "gmm._uses.overlap": "combining=. overlap=.",
     "gmm._uses.standard_errors": "standard_errors=.",
-    "gmm._validation.column_notes": "notes_on",
+    "gmm._validation.column_notes": "column_notes=. copies",
     "gmm._validation.combinations": "EXCLUSIONS",
     "gmm._validation.given": "check_labels",
     "gmm._validation.parameters": "OPTIONS",

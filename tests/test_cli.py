@@ -697,6 +697,23 @@ def test_notes_of_a_search_are_told_once(tmp_path):
     assert [done.stderr.count(name) for name in ("'step'", "'site'", "'spend'")] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("how", [(), ("--missing", "em"), ("--bayesian",)])
+def test_each_look_at_columns_is_made_once(how, tmp_path, monkeypatch):
+    """By the command line, which tells some notes before the search, and by the search."""
+    looks = "column_kinds", "few_values", "long_tails", "copies", "error_values", "singular_columns"
+    made = []
+    for name in looks:
+        look = getattr(inside.column_notes, name)
+        told = lambda *of, look=look, name=name: made.append(name) or look(*of)  # noqa: E731
+        monkeypatch.setattr(inside.column_notes, name, told)
+    rows = np.random.default_rng(0).normal(size=(60, 2)).tolist()
+    lines = [f"{x},{'' if how[-1:] == ('em',) and i == 7 else y}" for i, (x, y) in enumerate(rows)]
+    (tmp_path / "d.csv").write_text("\n".join(["a,b", *lines]) + "\n")
+    single = ("--components", "1", "--covariance", "full") if "--bayesian" not in how else ()
+    ok("fit", tmp_path / "d.csv", *single, *how)
+    assert sorted(made) == sorted(looks if single else ["column_kinds", "long_tails", "error_values"])
+
+
 def test_a_column_that_may_be_a_code_is_told(tmp_path):
     rng = np.random.default_rng(0)
     lines = [f"{x:.3f},{code},{n}" for x, code, n in zip(rng.normal(size=100), rng.integers(1, 4, 100),

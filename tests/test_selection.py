@@ -12,7 +12,7 @@ from sklearn.datasets import load_iris
 
 import gmm
 from gmm import NormalInverseWishart, Selection, select
-from inside import CRITERIA, PARSIMONIOUS, notes_on
+from inside import CRITERIA, PARSIMONIOUS, copies
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
@@ -315,11 +315,11 @@ def test_rescalings_that_are_rounded_are_noted(step):
     rows = np.column_stack([x, y, step * np.round(-2 * x / step), y + 0.2 * rng.normal(size=300)])
     for gaps in (0, 20):
         rows[:gaps, [0, 2]] = np.nan
-        (note,) = notes_on(rows, ["a", "b", "c", "d"])
+        (note,) = copies(rows, ["a", "b", "c", "d"])
         assert "'c' (of 'a')" in note
         assert "but for rounding, which can drive the choice" in note
     rows[-1] = 1e6
-    assert notes_on(rows[:, [1, 3]], ["b", "d"]) == ()
+    assert copies(rows[:, [1, 3]], ["b", "d"]) == ()
 
 
 @pytest.mark.parametrize("standardize", [False, True])

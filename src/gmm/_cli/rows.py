@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -271,8 +270,8 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
     messages = (in_options(str(warning.message), options) for warning in caught)
     notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes)
     if rows.in_memory:
-        found = (*column_notes.long_tails(rows.values, rows.names), *column_notes.error_values(rows.values, rows.names))
-        notes = (*notes, *(note.in_options for note in found))
+        looks = column_notes.long_tails, column_notes.error_values
+        notes = (*notes, *(note.in_options for look in looks for note in rows.source.look(look, rows.names)))
     notes = (*notes, *messages)
     screen.notes(notes)
     return replace(rows, notes=notes, table=table if options.keep else None)
@@ -374,32 +373,22 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
     """
     named = options.columns is not None
     names, in_memory = rows.names, rows.in_memory
-    blocks = column_notes.slices(rows.values) if in_memory else (chunk.rows for chunk in rows.source.chunks())
-    kinds = column_notes.ColumnKinds(blocks, rows.n_rows, names)
-    if len(kinds.constants) == len(names):
+    if in_memory:
+        found = rows.source.look(column_notes.column_kinds, names)
+    else:
+        found = column_notes.ColumnKinds((chunk.rows for chunk in rows.source.chunks()), rows.n_rows, names).found
+    if len(found[column_notes.CONSTANT]) == len(names):
         raise CommandError(f"nothing to fit: all columns are constant: {quoted(names, SHOWN)}")
-    suspects = [(column_notes.COPIES, {j: f" (of {names[original]!r})" for j, original in kinds.copies.items()})]
-    if not named:
-        suspects = [
-            (column_notes.NUMBERS, dict.fromkeys(kinds.numbers, "")),
-            (column_notes.CONSTANT, {j: f" ({value:g})" for j, value in kinds.constants.items()}),
-            (column_notes.CODES, {j: f" ({n} distinct values)" for j, n in kinds.codes.items()}),
-            *suspects,
-        ]
+    copies, codes = column_notes.COPIES, column_notes.CODES
     fitted, notes = set(range(len(names))), list[str]()
-    for kind, columns in suspects:
-        fresh = [j for j in columns if j in fitted]
-        texts, n_others = [f"{names[j]!r}{columns[j]}" for j in fresh], len(fitted) - len(fresh)
-        most = inf if kind is not column_notes.CODES else _CODES_EACH * n_others
-        if fresh and (named or not n_others or len(fresh) > most):
-            notes.append(column_notes.Note.of(kind, texts, options=True))
-        elif fresh:
-            what, them = (kind.one, "it") if len(fresh) == 1 else (kind.several, "them")
-            keep = f", and --keep to write {them} beside the labels" if kind is column_notes.NUMBERS else ""
-            notes.append(
-                f"left out: {listed(texts, SHOWN)}, which{what}; use --columns to name the columns to fit{keep}"
-            )
-            fitted -= {*fresh}
+    for kind, columns in ({copies: found[copies]} if named else found).items():
+        if fresh := [j for j in columns if j in fitted]:
+            note, n_others = column_notes.Note(kind, [columns[j] for j in fresh]), len(fitted) - len(fresh)
+            if named or not n_others or (kind is codes and len(fresh) > _CODES_EACH * n_others):
+                notes.append(note.in_options)
+            else:
+                notes.append(note.left_out)
+                fitted -= {*fresh}
     rows = replace(rows, notes=tuple(notes))
     if len(fitted) == len(names):
         return rows

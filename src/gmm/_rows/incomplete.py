@@ -332,7 +332,9 @@ def _common_step(ranges: list[tuple[float, float, float]]) -> float:
 def _contiguous(rows: Source) -> Source:
     """Return rows, those in memory as a contiguous array."""
     resident = rows.resident
-    return rows if resident is None else resident.with_changes(rows=np.ascontiguousarray(resident.rows))
+    if resident is None or (resident is rows and resident.rows.flags.c_contiguous):
+        return rows
+    return resident.with_changes(rows=np.ascontiguousarray(resident.rows))
 
 
 def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from math import ceil, inf
 from operator import attrgetter
 from time import perf_counter
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weights_of
+
+_Found = TypeVar("_Found")
 
 _HASHED_AT_ONCE = 1 << 16  # rows
 _MEASURED = 100_000  # rows that tell the width of a column
@@ -310,6 +312,19 @@ class Source(ABC):
     def steps(self) -> Array:
         """The largest steps of which all differences in a column are multiples, (d,); 0 for continuous columns."""
         return self.survey.steps
+
+    @cached_property
+    def _found(self) -> dict[Any, Any]:
+        return {}
+
+    def look(self, function: Callable[..., _Found], *how: Any) -> _Found:
+        """Return what a function finds in the rows, which are one array: for each `how` it looks once."""
+        found, array = self.read._found, self.one_array
+        assert array is not None  # as callers know
+        if (function, *how) not in found:
+            found[function, *how] = function(array.rows, *how)
+        answer: _Found = found[function, *how]
+        return answer
 
     @cached_property
     def fingerprint(self) -> str:

@@ -64,7 +64,7 @@ from gmm._selection.request import (
 from gmm._selection.result import Entry, Progress, Selection, check_criterion, distinct, html_parts
 from gmm._selection.standard import filled, in_units, note_on_shrinkage, restored, warn_of_constants
 from gmm._text.html import Html
-from gmm._validation.column_notes import error_values, note_on_identifiers, notes_on, singular_columns
+from gmm._validation import column_notes
 from gmm._validation.parameters import check_callback, check_is_fitted, check_labels_of_columns
 from gmm._validation.scalars import check_boolean, check_real
 from gmm._values.covariance import covariance_model
@@ -465,16 +465,17 @@ def select(
             selection = replace(selection, held_out=selection.held_out * share)
             selection = _Finish(selection, request, reports, file).run(clock.is_up)
             selection = replace(selection, n_searched=searched.source.n_rows)
-    rows = next(iter(searched.source.chunks())).rows
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
-    names = [f"x{j}" for j in range(given.n_features)] if features is None else list(map(str, features))
-    whole = None if given.one_array is None else given.one_array.rows
-    in_own_units = rows[:0] if units is not None else rows
+    names = tuple(f"x{j}" for j in range(given.n_features)) if features is None else tuple(map(str, features))
+    some, is_whole = searched.source, given.one_array is not None
+    own = given if is_whole else some if units is None else None
     notes = (
-        *(() if whole is None else note_on_identifiers(whole, names)),
-        *(() if whole is None else singular_columns(whole, names)),
-        *notes_on(rows, names, errors=bool(opened.errors)),
-        *error_values(in_own_units if whole is None else whole, names),
+        *(column_notes.identifiers(given.look(column_notes.column_kinds, names), names) if is_whole else ()),
+        *(given.look(column_notes.singular_columns, names) if is_whole else ()),
+        *some.look(column_notes.few_values, names, bool(opened.errors)),
+        *some.look(column_notes.long_tails, names),
+        *some.look(column_notes.copies, names),
+        *(() if own is None else own.look(column_notes.error_values, names)),
         *note_on_shrinkage(selection.estimators),
     )
     return replace(restored(selection, units, opened), notes=notes)

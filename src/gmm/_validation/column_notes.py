@@ -1,14 +1,15 @@
 """What is noted of columns: that they number the rows, are constant, codes or copies, have long tails or error values.
 
 `ColumnKinds` looks at rows block by block. What it says holds for all rows, or not at all: the first rows suspect a
-column, and later ones clear it. The other functions look at rows in memory.
+column, and later ones clear it. The other functions look at rows in memory, each at one thing. `Source.look` asks them
+once.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ _ENOUGH = 50  # rows that show a tail
 _LEAST_FACTOR, _LEAST_SKEWNESS = 10, 1.25  # from the 5 % to the 95 % quantile; of values that logarithms even out
 _LEAST_ERRORS, _GAP, _MOST_ERRORS = 5, 2, 3  # rows with an error value, interquartile ranges beside it, such values
 _BEGINNING = 1000  # rows that show of most columns that they have more values
-_AT_ONCE = 1 << 16  # values, which show of most columns that they are measurements
+_AT_ONCE = 1 << 20  # values, which show of most columns that they are measurements
 _EXACT = 2.0**53
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")  # of "customer_id" and "customerID", each of two
 _NEAR, _ROUNDING = 1e-5, 16  # in standard deviations; in units of eps
@@ -39,15 +40,24 @@ _CORRELATED, _HALF_STEP = 1 - 4e-3, 0.04  # of columns that differ by rounding; 
 
 
 class Kind(NamedTuple):
-    """What is said of one column and of several, and advice in Python and on the command line, on "it" or "them"."""
+    """What is said of one column and of several, and advice on "it" or "them": in Python, and on the command line.
+
+    There, `option` is for columns that are fitted, and `kept` for those that are left out.
+    """
 
     one: str
     several: str
     advice: str = ""
     option: str = "; use --exclude to leave {} out"
+    kept: str = ""
 
 
-NUMBERS = Kind(" numbers the rows, like an identifier", " number the rows, like identifiers", ": leave {} out")
+NUMBERS = Kind(
+    " numbers the rows, like an identifier",
+    " number the rows, like identifiers",
+    ": leave {} out",
+    kept=", and --keep to write {} beside the labels",
+)
 CONSTANT = Kind(" is constant", " are constant")
 CODES = Kind(" may be a code", " may be codes", ", which can drive the choice: try without {}")
 COPIES = Kind(" is a copy or a rescaling", " are copies or rescalings", ", which makes covariances singular: leave out")
@@ -79,12 +89,11 @@ class Note(str):
     kind: Kind
     columns: Sequence[str]
 
-    @classmethod
-    def of(cls, kind: Kind, columns: Sequence[str], *, options: bool = False) -> Note:
+    def __new__(cls, kind: Kind, columns: Sequence[str], *, options: bool = False) -> Note:
         """Word a note, also for the command line."""
         noun, what, them = ("column", kind.one, "it") if len(columns) == 1 else ("columns", kind.several, "them")
         advice = kind.option if options else kind.advice
-        note = cls(f"{noun} {listed(columns, _SHOWN)}{what}{advice.format(them)}")
+        note = super().__new__(cls, f"{noun} {listed(columns, _SHOWN)}{what}{advice.format(them)}")
         note.kind, note.columns = kind, columns
         return note
 
@@ -95,14 +104,24 @@ class Note(str):
     @property
     def in_options(self) -> Note:
         """The same for the command line."""
-        return Note.of(self.kind, self.columns, options=True)
+        return Note(self.kind, self.columns, options=True)
+
+    @property
+    def left_out(self) -> str:
+        """What the command line says of columns that it leaves out."""
+        kind = self.kind
+        what, them = (kind.one, "it") if len(self.columns) == 1 else (kind.several, "them")
+        return (
+            f"left out: {listed(self.columns, _SHOWN)}, which{what}; use --columns to name the columns to fit"
+            f"{kind.kept.format(them)}"
+        )
 
 
 # --- Rows in memory ------------------------------------------------------------------------------
 
 
-def notes_on(rows: NDArray[Any], names: Sequence[str], *, errors: bool = False) -> tuple[Note, ...]:
-    """Point out columns of few values, which may be codes, of long tails, and copies; beside errors, ties are none.
+def few_values(rows: NDArray[Any], names: Sequence[str], has_errors: bool = False) -> tuple[Note, ...]:
+    """Point out columns of few values, which may be codes; beside errors, ties are none.
 
     As codes of categories they have no distances, and components follow single values. Fractions are among both.
     """
@@ -110,34 +129,30 @@ def notes_on(rows: NDArray[Any], names: Sequence[str], *, errors: bool = False) 
     most, most_ties = min(_MOST_CODES, n // _ROWS_PER_CODE) if d > 1 else 0, min(_MOST_CODES, n // _ROWS_PER_TIE)
     few: dict[Kind, list[str]] = {CODES: [], _TIES: []}
     for name, m in zip(names, map(_n_values, rows.T), strict=True):
-        if 1 < m <= most or (1 < m <= most_ties and not errors):
+        if 1 < m <= most or (1 < m <= most_ties and not has_errors):
             few[CODES if m <= most else _TIES].append(f"{name!r} ({m} distinct values)")
-    notes = (Note.of(kind, columns) for kind, columns in few.items() if columns)
-    return (*notes, *long_tails(rows, names), *_notes_on_copies(rows, names))
+    return _notes(few)
 
 
-def note_on_identifiers(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
-    """Point out columns, beside others, that number the rows; these have to be in their own units."""
-    numbers = ColumnKinds(slices(rows, _AT_ONCE), len(rows), names).numbers
-    return (Note.of(NUMBERS, [repr(names[j]) for j in numbers]),) if 0 < len(numbers) < len(names) else ()
-
-
-def _notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> Iterator[Note]:
+def copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
     """Point out columns that are others in other units, which make covariances singular, also but for rounding."""
     if len(rows) < _FEW_ROWS:
-        return
+        return ()
     floats = rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
     exact = rescalings(floats)
     rounded = [pair for pair in rounded_rescalings(floats) if pair.copy not in {one.copy for one in exact}]
-    for kind, pairs in ((COPIES, exact), (_ROUNDED, rounded)):
-        if pairs:
-            yield Note.of(kind, [f"{names[pair.copy]!r} (of {names[pair.original]!r})" for pair in pairs])
+    return _notes(
+        {kind: [pair.named(names) for pair in pairs] for kind, pairs in ((COPIES, exact), (_ROUNDED, rounded))}
+    )
 
 
 def long_tails(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
     """Point out columns of rows (n, d) that need many components, and whose logarithms need few."""
-    columns = [repr(name) for name, column in zip(names, rows.T, strict=True) if _is_long_tailed(column)]
-    return (Note.of(_TAILS, columns),) if columns else ()
+    return _notes({_TAILS: [repr(name) for name, column in zip(names, rows.T, strict=True) if _is_long_tailed(column)]})
+
+
+def _notes(found: Mapping[Kind, Sequence[str]]) -> tuple[Note, ...]:
+    return tuple(Note(kind, columns) for kind, columns in found.items() if columns)
 
 
 def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
@@ -146,7 +161,7 @@ def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
     for name, column in zip(names, rows.T, strict=True):
         for value, n in _error_values(column):
             found.setdefault(np.format_float_positional(value, trim="-"), {})[repr(name)] = n
-    notes = []
+    notes: dict[Kind, list[str]] = {}
     for value, counts in found.items():
         holds = f" holds {value} in {counted(next(iter(counts.values())), 'row')}, far from all others"
         kind = Kind(
@@ -155,9 +170,8 @@ def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
             "; if it is a code, put numpy.nan in its place and fit with missing='em'",
             f"; if it is a code, use --na {value}",
         )
-        columns = [name if len(counts) == 1 else f"{name} ({counted(n, 'row')})" for name, n in counts.items()]
-        notes.append(Note.of(kind, columns))
-    return tuple(notes)
+        notes[kind] = [name if len(counts) == 1 else f"{name} ({counted(n, 'row')})" for name, n in counts.items()]
+    return _notes(notes)
 
 
 def _error_values(column: NDArray[Any]) -> Iterator[tuple[Any, int]]:
@@ -188,22 +202,17 @@ def _n_values(column: NDArray[Any]) -> int:
     return len(np.unique(there)) if n <= _MOST_CODES < len(there) else n
 
 
-def _most_codes(n_rows: int) -> int:
-    """Return how many distinct values of a column have to be known to say whether they are codes."""
-    return min(_MOST_YEARS, n_rows // _ROWS_PER_CODE)
-
-
-def _is_code(values: NDArray[Any], n_rows: int) -> bool:
-    """Return whether a column of whole numbers with these distinct values may be a code, or a year.
+def _is_code(values: NDArray[Any]) -> bool:
+    """Return whether a column of whole numbers with these few distinct values may be a code, or a year.
 
     Codes are ten or fewer, years thirty or fewer from 1800 to 2100 of which at least every other is there; on each
     come twenty rows or more.
     """
     n = len(values)
-    if not 1 < n <= _most_codes(n_rows):
-        return False
+    if n <= _MOST_CODES:
+        return n > 1
     first, last = values.min(), values.max()
-    return n <= _MOST_CODES or bool(_YEARS[0] <= first and last <= _YEARS[1] and last - first < 2 * n)
+    return bool(_YEARS[0] <= first and last <= _YEARS[1] and last - first < 2 * n)
 
 
 def _is_long_tailed(column: NDArray[Any]) -> bool:
@@ -225,6 +234,20 @@ def _skewness(values: NDArray[np.float64]) -> float:
 # --- Rows block by block -------------------------------------------------------------------------
 
 
+Kinds: TypeAlias = dict[Kind, dict[int, str]]
+
+
+def column_kinds(rows: NDArray[Any], names: Sequence[str]) -> Kinds:
+    """Return the columns of each kind among rows in memory, as `ColumnKinds` finds them."""
+    step = max(1, _AT_ONCE // max(1, len(names)))
+    return ColumnKinds((rows[first : first + step] for first in range(0, len(rows), step)), len(rows), names).found
+
+
+def identifiers(found: Kinds, names: Sequence[str]) -> tuple[Note, ...]:
+    """Point out columns, beside others, that number the rows; these have to be in their own units."""
+    return _notes({NUMBERS: [*found[NUMBERS].values()]}) if len(found[NUMBERS]) < len(names) else ()
+
+
 class ColumnKinds:
     """Kinds of columns, told from rows that are read block by block until nothing is open.
 
@@ -239,18 +262,16 @@ class ColumnKinds:
 
     Attributes
     ----------
-    numbers : list of int
-        Columns of whole numbers, of most rows, that increase beside others, or are distinct and fill most of a range
-        or have the name of an identifier.
-    constants, codes : dict of int to float, dict of int to int
-        Columns of one value, and of few whole ones: the value, and how many.
-    copies : dict of int to int
-        Columns that are others in other units: which.
+    found : Kinds
+        The columns of each kind, and their names with what is said of each alone. `NUMBERS` are whole numbers, of most
+        rows, that increase beside others, or are distinct and fill most of a range or have the name of an identifier;
+        `CONSTANT` are those of one value, `CODES` of few whole ones, and `COPIES` are others in other units.
     """
 
     def __init__(self, blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[str]) -> None:
         d = len(names)
-        self._n_rows, self._span, self._most = n_rows, n_rows + n_rows // 4, _most_codes(n_rows)
+        self._n_rows, self._span = n_rows, n_rows + n_rows // 4
+        self._most = min(_MOST_YEARS, n_rows // _ROWS_PER_CODE)  # distinct values of a code
         self._whole, self._increase = np.full((2, d), d > 0)
         self._low, self._high = np.full(d, np.inf), np.full(d, -np.inf)
         self._n_present, self._last = np.zeros(d, np.int64), np.full(d, np.nan)
@@ -265,11 +286,17 @@ class ColumnKinds:
                 constant = (self._low == self._high).any()
                 if not (constant or self._open.any() or self._pairs or self._seen):
                     break
-        self.numbers = [int(j) for j in np.flatnonzero(self._open) if self._numbers_rows(int(j))]
-        constant = np.flatnonzero((self._low == self._high) & (self._n_present > 1))
-        self.constants = {int(j): float(self._low[j]) for j in constant}
-        self.codes = {j: len(values) for j, values in self._seen.items() if _is_code(values, n_rows)}
-        self.copies = dict(sorted(self._copy(pair) for pair in self._pairs)) if n_rows >= _FEW_ROWS else {}
+        numbers = [j for j in np.flatnonzero(self._open).tolist() if self._numbers_rows(j)]
+        constants = np.flatnonzero((self._low == self._high) & (self._n_present > 1)).tolist()
+        codes = {j: len(values) for j, values in self._seen.items() if _is_code(values)}
+        odd = {*numbers, *codes}
+        pairs = [pair.among(odd) for pair in self._pairs] if n_rows >= _FEW_ROWS else []
+        self.found: Kinds = {
+            NUMBERS: {j: repr(names[j]) for j in numbers},
+            CONSTANT: {j: f"{names[j]!r} ({self._low[j]:g})" for j in constants},
+            CODES: {j: f"{names[j]!r} ({n} distinct values)" for j, n in codes.items()},
+            COPIES: {pair.copy: pair.named(names) for pair in sorted(pairs)},
+        }
 
     @property
     def _open(self) -> NDArray[np.bool_]:
@@ -335,19 +362,6 @@ class ColumnKinds:
             return True
         return j in self._identifiers and len(np.unique(np.concatenate(self._identifiers[j]))) == n
 
-    def _copy(self, pair: Rescaling) -> tuple[int, int]:
-        """Return a copy and its original, which is no number of rows and no code if one of them is none."""
-        odd = {*self.numbers, *self.codes}
-        if pair.copy in odd and pair.original not in odd:
-            return pair.original, pair.copy
-        return pair.copy, pair.original
-
-
-def slices(values: NDArray[Any], size: int = 1 << 20) -> Iterable[NDArray[Any]]:
-    """Return a matrix as blocks of rows, of about so many values each."""
-    step = max(1, size // max(1, values.shape[1]))
-    return (values[first : first + step] for first in range(0, len(values), step))
-
 
 def _is_of_identifier(name: str) -> bool:
     """Return whether a column of this name holds identifiers, if its numbers are whole and distinct."""
@@ -376,6 +390,15 @@ class Rescaling(NamedTuple):
     slope: float
     intercept: float
     tolerance: float
+
+    def named(self, names: Sequence[str]) -> str:
+        """Name the copy, and what it is of."""
+        return f"{names[self.copy]!r} (of {names[self.original]!r})"
+
+    def among(self, odd: Collection[int]) -> Rescaling:
+        """Return the pair with the odd column, a number of rows or a code, as the copy if one alone is odd."""
+        copy, original = self.copy, self.original
+        return self._replace(copy=original, original=copy) if copy in odd and original not in odd else self
 
     def holds(self, rows: NDArray[Any]) -> bool:
         """Return whether it is true of rows (n, d), NaN in both columns or in none."""
@@ -417,13 +440,12 @@ def rounded_rescalings(rows: NDArray[Any]) -> list[Rescaling]:
         starts = range(0, away.shape[1], _TOGETHER)
         near = ((first, np.abs(away[:, first : first + _TOGETHER].T @ away) > _CORRELATED) for first in starts)
         likely = [(first + i, j) for first, alike in near for i, j in np.argwhere(np.triu(alike, first + 1)).tolist()]
-    pairs = {copy: pair for original, copy in likely[::-1] if (pair := _rounded(rows, original, copy))}
+    pairs: dict[int, Rescaling] = {}
+    for original, copy in likely[::-1]:
+        low, high = np.nanpercentile(rows[:, copy], [25, 75])
+        if pair := _rescaling(rows, original, copy, _HALF_STEP * float(high - low)):
+            pairs[copy] = pair
     return [pairs[copy] for copy in sorted(pairs)]
-
-
-def _rounded(rows: NDArray[Any], original: int, copy: int) -> Rescaling | None:
-    low, high = np.nanpercentile(rows[:, copy], [25, 75])
-    return _rescaling(rows, original, copy, _HALF_STEP * float(high - low))
 
 
 def _fingerprints(rows: NDArray[Any]) -> NDArray[np.float64]:
