@@ -278,4 +278,4 @@ def test_every_parameter_of_a_mixture_is_a_row_of_the_options():
     assert {*OPTIONS} == {name for kind in (GaussianMixture, BayesianGaussianMixture) for name in kind().get_params()}
     roles = {role for option in OPTIONS.values() for role in option.roles}
     assert roles == set(re.findall(r'"(\w+)":', type(OPTIONS["tol"]).__doc__)), "each role is explained"
-    assert OPTIONS["init_params"].values.names == tuple(STARTS)
+    assert OPTIONS["init_params"].values[0].names == tuple(STARTS)

@@ -9,7 +9,8 @@ import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,50 +24,33 @@ from gmm._values.priors import NormalInverseWishart
 from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES, OF_EACH
 
 
-class Requirement(NamedTuple):
-    """The values that a parameter may have.
+class Values(NamedTuple):
+    """Values of one kind that a parameter may have.
 
     Attributes
     ----------
-    texts : tuple of str
-        Descriptions of the alternatives.
-    tests : tuple of callable
-        Each returns whether a value is one of the alternatives.
-    names : collection of str
-        Strings among the alternatives, of which a message suggests the nearest.
+    text : str
+    holds : callable
+        Returns whether a value is one of them.
+    names : tuple of str
+        If they are strings: these, of which a message suggests the nearest.
     """
 
-    texts: tuple[str, ...]
-    tests: tuple[Callable[[Any], bool], ...]
+    text: str
+    holds: Callable[[Any], bool]
     names: tuple[str, ...] = ()
 
-    def holds(self, value: Any) -> bool:
-        """Return whether a value is allowed."""
-        for test in self.tests:  # noqa: SIM110  any() makes a generator for each value
-            if test(value):
-                return True
-        return False
 
-    def __str__(self) -> str:
-        """Return the alternatives as one phrase: "a, b or c"."""
-        head = ", ".join(self.texts[:-1])
-        return f"{head} or {self.texts[-1]}" if head else self.texts[-1]
-
-    def __or__(self, other: Requirement) -> Requirement:
-        """Return the requirement that at least one of the two holds."""
-        return Requirement(self.texts + other.texts, self.tests + other.tests, self.names + other.names)
+Kinds: TypeAlias = tuple[Values, ...]
 
 
-def _an_int(least: int, most: float = math.inf) -> Requirement:
-    def holds(value: Any) -> bool:
-        return is_whole(value) and least <= int(value) <= most
-
-    closing = f"{int(most)}]" if most < math.inf else "inf)"
-    return Requirement((f"an int in the range [{least}, {closing}",), (holds,))
+def _an_int(least: int, most: float = math.inf) -> Kinds:
+    text = f"an int in the range [{least}, {f'{int(most)}]' if most < math.inf else 'inf)'}"
+    return (Values(text, lambda value: is_whole(value) and least <= int(value) <= most),)
 
 
-def _a_float(interval: str) -> Requirement:
-    return Requirement((f"a float in the range {interval}",), (lambda value: is_within(as_real(value), interval),))
+def _a_float(interval: str) -> Kinds:
+    return (Values(f"a float in the range {interval}", lambda value: is_within(as_real(value), interval)),)
 
 
 def _is_array_like(value: Any) -> bool:
@@ -74,26 +58,29 @@ def _is_array_like(value: Any) -> bool:
     return sized and not np.isscalar(value) and not hasattr(value, "nnz")
 
 
-def _an_instance(cls: type) -> Requirement:
+def _an_instance(cls: type) -> Kinds:
     place = "gmm" if cls.__module__.startswith("gmm.") else cls.__module__  # public names are the package's
-    text = f"an instance of '{cls.__qualname__ if place == 'builtins' else f'{place}.{cls.__qualname__}'}'"
-    return Requirement((text,), (lambda value: isinstance(value, cls),))
+    name = cls.__qualname__ if place == "builtins" else f"{place}.{cls.__qualname__}"
+    return (Values(f"an instance of '{name}'", lambda value: isinstance(value, cls)),)
 
 
-def _a_str_among(names: Collection[str]) -> Requirement:
-    text = f"a str among {{{', '.join(map(repr, names))}}}"
-    return Requirement((text,), (lambda value: isinstance(value, str) and value in names,), tuple(names))
+def _a_str_among(names: Collection[str], is_other: Callable[[str], bool] = lambda name: False) -> Kinds:
+    def holds(value: Any) -> bool:
+        return isinstance(value, str) and (value in names or is_other(value))
+
+    return (Values(f"a str among {{{', '.join(map(repr, names))}}}", holds, tuple(names)),)
 
 
-_COVARIANCE = _a_str_among(COVARIANCE_CHOICES)
-_NONE = Requirement(("None",), (lambda value: value is None,))
-_BOOLEAN = _an_instance(bool) | _an_instance(np.bool_)
-_CALLABLE = Requirement(("a callable",), (callable,))
-_ARRAY = Requirement(("an array-like",), (_is_array_like,))
+_NONE = (Values("None", lambda value: value is None),)
+_BOOLEAN = _an_instance(bool) + _an_instance(np.bool_)
+_MAPPING = (Values("a mapping of names to masks", lambda value: isinstance(value, Mapping)),)
+_CALLABLE = (Values("a callable", callable),)
+_ARRAY = (Values("an array-like", _is_array_like),)
 _FLOAT, _POSITIVE = _a_float("[0.0, inf)"), _a_float("(0.0, inf)")
 _SHARE, _PART = _a_float("(0.0, 1.0)"), _a_float("[0.0, 1.0)")
 _DEGREES, _RATIO = _a_float(f"[{LEAST_DEGREES:.1f}, {MOST_DEGREES:.1f}]"), _a_float("[1.0, inf]")
-_SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instance(np.random.Generator) | _NONE
+_SEED = _an_int(0, 2**32 - 1) + _an_instance(np.random.RandomState) + _an_instance(np.random.Generator) + _NONE
+_PRIOR = _an_instance(NormalInverseWishart)
 
 
 class Option(NamedTuple):
@@ -101,8 +88,8 @@ class Option(NamedTuple):
 
     Attributes
     ----------
-    values : Requirement
-        What it may be.
+    values : tuple of Values
+        What it may be, kind by kind.
     roles : tuple of str
         "objective": it says what a fit maximises, beside model and ridge. "posterior": of `BayesianGaussianMixture`
         alone. "columns": it has a value for each column. "continuation": a fit that goes on may have another. "single":
@@ -112,58 +99,47 @@ class Option(NamedTuple):
         Why fits in steps have its default alone, and what to do instead; empty if they take it.
     """
 
-    values: Requirement
+    values: Kinds
     roles: tuple[str, ...] = ()
     steps: str = ""
 
 
 STARTS = "kmeans", "k-means++", "random", "random_from_data", "hierarchical"
+_MANY_FITS = "a refinement runs many fits; use GaussianMixture instead"
+_FROM_A_MIXTURE = "to continue from a mixture, pass it as weights_init, means_init and precisions_init"
 _STEPS_ARE_RECORDS = "print the fields of each step instead"
 OPTIONS: Mapping[str, Option] = {
     "n_components": Option(_an_int(1)),
-    "covariance_type": Option(_COVARIANCE._replace(tests=(*_COVARIANCE.tests, names_factors))),
-    "n_factors": Option(_an_int(1, MOST_FACTORS) | _NONE),
+    "covariance_type": Option(_a_str_among(COVARIANCE_CHOICES, names_factors)),
+    "n_factors": Option(_an_int(1, MOST_FACTORS) + _NONE),
     "tol": Option(_FLOAT, ("classes",)),
     "reg_covar": Option(_FLOAT, ("lasting", "classes")),
     "max_iter": Option(_an_int(0), ("classes",)),
     "n_init": Option(_an_int(1), ("classes",), "the steps are those of a single start; call it once per random_state"),
-    "weights_init": Option(_ARRAY | _NONE, ("single",)),
-    "means_init": Option(_ARRAY | _NONE, ("single", "components", "columns")),
-    "precisions_init": Option(_ARRAY | _NONE, ("single", "components", "columns", "whole")),
-    "fixed": Option(
-        Requirement(("a mapping of names to masks",), (lambda value: isinstance(value, Mapping),)) | _NONE,
-        ("single", "components", "whole"),
-    ),
-    "init_params": Option(_a_str_among(STARTS) | _CALLABLE | _ARRAY),
+    "weights_init": Option(_ARRAY + _NONE, ("single",)),
+    "means_init": Option(_ARRAY + _NONE, ("single", "components", "columns")),
+    "precisions_init": Option(_ARRAY + _NONE, ("single", "components", "columns", "whole")),
+    "fixed": Option(_MAPPING + _NONE, ("single", "components", "whole")),
+    "init_params": Option(_a_str_among(STARTS) + _CALLABLE + _ARRAY),
     "random_state": Option(_SEED, ("lasting", "classes")),
-    "refine": Option(
-        _a_str_among(("split-merge",)) | _NONE,
-        ("whole",),
-        "a refinement runs many fits; use GaussianMixture instead",
-    ),
-    "warm_start": Option(
-        _BOOLEAN,
-        ("single", "continuation"),
-        "to continue from a mixture, pass it as weights_init, means_init and precisions_init",
-    ),
+    "refine": Option(_a_str_among(("split-merge",)) + _NONE, ("whole",), _MANY_FITS),
+    "warm_start": Option(_BOOLEAN, ("single", "continuation"), _FROM_A_MIXTURE),
     "trim": Option(_PART, ("single",), "the steps are those of all rows; give sample_weight"),
-    "verbose": Option(_an_int(0) | _BOOLEAN, ("single", "continuation"), _STEPS_ARE_RECORDS),
+    "verbose": Option(_an_int(0) + _BOOLEAN, ("single", "continuation"), _STEPS_ARE_RECORDS),
     "verbose_interval": Option(_an_int(1), ("single", "continuation"), _STEPS_ARE_RECORDS),
-    "n_threads": Option(_an_int(1) | _NONE, ("continuation", "lasting", "classes")),
-    "acceleration": Option(_a_str_among(("auto",)) | _NONE),
-    "prior": Option(
-        _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE, ("objective", "classes")
-    ),
-    "max_ratio": Option(_RATIO | _NONE, ("objective",)),
+    "n_threads": Option(_an_int(1) + _NONE, ("continuation", "lasting", "classes")),
+    "acceleration": Option(_a_str_among(("auto",)) + _NONE),
+    "prior": Option(_a_str_among(("conjugate",)) + _PRIOR + _NONE, ("objective", "classes")),
+    "max_ratio": Option(_RATIO + _NONE, ("objective",)),
     "weight_concentration_prior_type": Option(_a_str_among((DIRICHLET_PROCESS, DIRICHLET)), ("objective", "posterior")),
-    "weight_concentration_prior": Option(_POSITIVE | _NONE, ("objective", "posterior")),
-    "mean_precision_prior": Option(_POSITIVE | _NONE, ("objective", "posterior")),
-    "mean_prior": Option(_ARRAY | _NONE, ("objective", "posterior", "columns")),
-    "degrees_of_freedom_prior": Option(_POSITIVE | _NONE, ("objective", "posterior")),
-    "covariance_prior": Option(_ARRAY | _POSITIVE | _NONE, ("objective", "posterior", "columns")),
-    "noise": Option(_BOOLEAN | _ARRAY | _SHARE, ("objective", "columns")),
+    "weight_concentration_prior": Option(_POSITIVE + _NONE, ("objective", "posterior")),
+    "mean_precision_prior": Option(_POSITIVE + _NONE, ("objective", "posterior")),
+    "mean_prior": Option(_ARRAY + _NONE, ("objective", "posterior", "columns")),
+    "degrees_of_freedom_prior": Option(_POSITIVE + _NONE, ("objective", "posterior")),
+    "covariance_prior": Option(_ARRAY + _POSITIVE + _NONE, ("objective", "posterior", "columns")),
+    "noise": Option(_BOOLEAN + _ARRAY + _SHARE, ("objective", "columns")),
     "tails": Option(_a_str_among(TAILS), ("objective",)),
-    "degrees_of_freedom": Option(_DEGREES | _a_str_among((OF_EACH,)) | _NONE, ("objective",)),
+    "degrees_of_freedom": Option(_DEGREES + _a_str_among((OF_EACH,)) + _NONE, ("objective",)),
     "missing": Option(_a_str_among(("error", "em")), ("lasting", "classes")),
 }
 
@@ -193,11 +169,16 @@ def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> 
         value = getattr(estimator, parameter)
         if value is default or parameter not in only:
             continue
-        values = OPTIONS[parameter].values
-        if not values.holds(value):
+        kinds = OPTIONS[parameter].values
+        for each in kinds:  # any() would make a generator for each value
+            if each.holds(value):
+                break
+        else:
+            *others, last = (each.text for each in kinds)
+            expected = f"{', '.join(others)} or {last}" if others else last
+            near = suggestion(value, [*chain.from_iterable(each.names for each in kinds)]) or "."
             raise raisable(InvalidParameterError)(
-                f"The {parameter!r} parameter of {name_of(estimator)} must be {values}. Got {value!r} instead"
-                f"{suggestion(value, values.names) or '.'}"
+                f"The {parameter!r} parameter of {name_of(estimator)} must be {expected}. Got {value!r} instead{near}"
             )
 
 
@@ -250,11 +231,12 @@ def check_n_samples(n_samples: object) -> int:
     ValueError
         If it is not a positive integer.
     """
-    if not is_whole(n_samples) or int(n_samples) < 1:
-        raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . The sampling requires at least one sample.")
-    if int(n_samples) > sys.maxsize:
-        raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . Expected at most {sys.maxsize}.")
-    return int(n_samples)
+    if is_whole(n_samples) and 1 <= int(n_samples) <= sys.maxsize:
+        return int(n_samples)
+    raise ValueError(
+        f"Invalid value for 'n_samples': {n_samples!r} . The sampling requires at least one sample, at "
+        f"most {sys.maxsize}."
+    )
 
 
 def check_level(level: object, name: str = "level") -> float:
@@ -348,9 +330,8 @@ def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArra
     TypeError
         If one is neither text nor an integer.
     """
-    if isinstance(columns, bytes | bytearray | memoryview):
-        raise TypeError(f"expected the name of a column or its index, or a list of these, got {columns!r:.80}")
-    one = isinstance(columns, str) or not isinstance(columns, Iterable) or getattr(columns, "ndim", 1) == 0
+    text = isinstance(columns, str | bytes | bytearray | memoryview)
+    one = text or not isinstance(columns, Iterable) or getattr(columns, "ndim", 1) == 0
     chosen = [columns] if one else list(columns)
     if not chosen:
         raise ValueError("expected at least one column, got none")
@@ -396,7 +377,7 @@ def _index(column: object, names: Sequence[str], n_features: int) -> int:
         near = suggestion(column, names)
         raise ValueError(f"expected one of the columns {quoted(names)}, each name once, got {column!r}{near}")
     if not is_whole(column):
-        raise TypeError(f"expected the name of a column or its index, got {column!r}")
+        raise TypeError(f"expected the name of a column or its index, got {column!r:.80}: give one, or a list")
     if not -n_features <= int(column) < n_features:
         raise ValueError(f"expected columns from 0 to {n_features - 1}, got {column!r}")
     return int(column) % n_features
