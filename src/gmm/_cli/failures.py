@@ -74,4 +74,4 @@ def check_together(options: argparse.Namespace, **models: str) -> None:
         names["another criterion than BIC and held_out"] = f"--criterion {criterion}"
     for row in EXCLUSIONS:
         if {names.get(row.first, row.first), names.get(row.second, row.second)} <= there:
-            raise UsageError(in_options(row.message_with(names), options))
+            raise UsageError(in_options(row.message(names), options))

@@ -645,7 +645,7 @@ class GaussianMixture(FittedMixture):
         """
         level = None if level is None else check_level(level)
         parameters = checked_without(self, "predict_from", "tails='contaminated'")
-        source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
+        source, names = as_source(X, estimator=self, missing=self.missing)
         of_fit = given_names(self)
         columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
         if known is not None and names is not None and of_fit:

@@ -33,7 +33,6 @@ def as_source(
     feature_names: Names = None,
     min_rows: int = 1,
     missing: str | None = None,
-    fitted: bool | None = None,
     error_covariance: Any = None,
 ) -> tuple[Source, Names]:
     """Return X as a source of finite rows, or of rows with missing values, and its feature names.
@@ -50,8 +49,6 @@ def as_source(
         As in `gmm._validation.rows.check_rows`.
     missing : {"error", "em"}, optional
         What NaN is; None where it is always an error.
-    fitted : bool, optional
-        Whether the mixture is; None says so if there is `n_features`.
     error_covariance : array-like, optional
         As in `gmm._validation.given.check_error_covariance`.
 
@@ -73,8 +70,7 @@ def as_source(
         check_shape((source.n_rows, source.n_features), estimator, n_features, min_rows)
     called = feature_names if names is None else names
     imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
-    fitted = n_features is not None if fitted is None else fitted
-    source = _finite(source, estimator, called, missing, fitted=fitted, imputes=imputes)
+    source = _finite(source, estimator, called, missing, fitted=min_rows < 2, imputes=imputes)  # one row fits nothing
     if error_covariance is not None:
         refuse("error_covariance", {"rows in partitions": not source.is_local})
         check_same_columns(error_covariance, called)

@@ -415,20 +415,15 @@ def rescalings(rows: NDArray[Any]) -> list[Rescaling]:
     A column is compared with those alone that have nearly the same projections on two fixed directions.
     """
     prints = _fingerprints(rows)
-    order = [int(j) for j in np.argsort(prints[0]) if np.isfinite(prints[0, j])]
-    groups: list[list[int]] = []
-    window: list[list[int]] = []  # groups whose columns may be near
-    for j in order:
-        window = [group for group in window if prints[0, j] - prints[0, group[0]] <= 2 * _NEAR]
-        near = (group for group in window if abs(prints[1, j] - prints[1, group[0]]) <= 2 * _NEAR)
-        home = next((group for group in near if _rescaling(rows, group[0], j) is not None), None)
-        if home is None:
-            window.append([j])
-            groups.append(window[-1])
+    found, is_original = list[Rescaling](), np.zeros(rows.shape[1], np.bool_)
+    for j in np.flatnonzero(np.isfinite(prints[0])).tolist():
+        near = is_original & (np.abs(prints - prints[:, j, None]) <= 2 * _NEAR).all(axis=0)
+        pair = next(filter(None, (_rescaling(rows, i, j) for i in np.flatnonzero(near).tolist())), None)
+        if pair is None:
+            is_original[j] = True
         else:
-            home.append(j)
-    pairs = [_rescaling(rows, min(group), j) for group in groups for j in sorted(group) if j != min(group)]
-    return [pair for pair in pairs if pair is not None]
+            found.append(pair)
+    return found
 
 
 def rounded_rescalings(rows: NDArray[Any]) -> list[Rescaling]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -22,13 +23,8 @@ class Exclusion(NamedTuple):
     reason: str
     instead: str
 
-    @property
-    def message(self) -> str:
-        """What is wrong, why, and what to do instead."""
-        return self.message_with({})
-
-    def message_with(self, names: Mapping[str, str]) -> str:
-        """The message, in which some features have other names."""
+    def message(self, names: Mapping[str, str] = MappingProxyType({})) -> str:
+        """Say what is wrong, why, and what to do instead; some features have other names."""
         first, second = (names.get(feature, feature) for feature in (self.first, self.second))
         return f"{first} cannot be combined with {second}: {self.reason}. Instead, {self.instead}."
 
@@ -170,11 +166,11 @@ def check_together(features: Mapping[str, object]) -> None:
     """Raise the error for the first two features that are there, whose values are true, and exclude each other."""
     for pair in combinations([name for name, is_there in features.items() if is_there], 2):
         if exclusion := _BY_PAIR.get(frozenset(pair)):
-            raise CombinationError(exclusion.message)
+            raise CombinationError(exclusion.message())
 
 
 def refuse(feature: str, others: Mapping[str, object]) -> None:
     """Raise the error for a feature and the first of the others that is there, whose value is true."""
     for other, is_there in others.items():
         if is_there:
-            raise CombinationError(_BY_PAIR[frozenset((feature, other))].message)
+            raise CombinationError(_BY_PAIR[frozenset((feature, other))].message())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._text.words import printable
-from gmm._validation.scalars import column_text, name_of, row_and_column
+from gmm._validation.scalars import column_text, excerpt, name_of, row_and_column
 
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Place: TypeAlias = Callable[[Sequence[int]], str]
@@ -89,7 +89,7 @@ def as_array(values: object, name: str) -> NDArray[Any]:
     if array.ndim == 0 and array.dtype.kind == "O":
         convert = "Convert it first, e.g. with list(...) or .collect()."
         raise TypeError(
-            f"Expected an array-like of numbers for {name}, got {type(values).__qualname__}: {_short(values)}. "
+            f"Expected an array-like of numbers for {name}, got {type(values).__qualname__}: {excerpt(values)}. "
             + ("A model has no rows: pass these." if hasattr(values, "get_params") else convert)
         )
     return array
@@ -160,7 +160,7 @@ def _refuse_containers(values: object, name: str) -> None:
     if isinstance(values, str | bytes | PathLike):
         kind = "a path" if isinstance(values, PathLike) else "text"
         raise TypeError(
-            f"Expected an array-like of numbers for {name}, got {kind}: {_short(values)}. "
+            f"Expected an array-like of numbers for {name}, got {kind}: {excerpt(values)}. "
             "To take the rows of a file, open it by gmm.open_rows(path)."
         )
     if hasattr(values, "nnz"):
@@ -204,7 +204,7 @@ def _converted(array: NDArray[Any], convert: Callable[[Any], float], place: Plac
         except (TypeError, ValueError, OverflowError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(
-                f"{error} (at {place(index)}). Expected a number, got {type(value).__qualname__} {_short(value)}. "
+                f"{error} (at {place(index)}). Expected a number, got {type(value).__qualname__} {excerpt(value)}. "
                 "Convert it to a number first, or leave out its row or column."
             ) from None
     return floats
@@ -221,11 +221,6 @@ def _float_of(value: Any) -> float:
     if isinstance(value, np.ndarray) and value.ndim:  # numpy 2.0 takes one of a single number
         raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
     return float(value)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 class Table(NamedTuple):
