@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import InvalidParameterError, raisable, warn
 from gmm._text.words import quoted, suggestion
-from gmm._validation.rows import FloatArray, as_array, as_floats, first_index, place_in
+from gmm._validation.rows import FloatArray, as_array, as_floats, first_index, first_wrong, place
 from gmm._validation.scalars import as_real, is_real, is_whole
 from gmm._values.covariance import CLASSIC, LIMITED, CovarianceModel
 from gmm._values.errors import RowErrors
@@ -165,11 +165,8 @@ def check_weights(value: Any, n_components: int, name: str = "weights") -> Float
 def check_shares(value: Any, n_components: int, name: str = "weights") -> Floats:
     """Check that weights are between 0 and 1 and have the sum 1, without changing a number."""
     array = check_array(value, name, (n_components,))
-    if (index := first_index((array < 0) | (array > 1))) is not None:
-        raise ValueError(
-            f"The parameter {name!r} should be in the range [0, 1], but got {array[index]:.6g} at "
-            f"{place_in(name)(index)}"
-        )
+    if got := first_wrong((array < 0) | (array > 1), array, name):
+        raise ValueError(f"The parameter {name!r} should be in the range [0, 1], but got {got}")
     weights = array.astype(np.float64)
     total = weights.sum()
     # The tolerance allows for weights that were rounded to float32.
@@ -201,23 +198,21 @@ def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
         If the shape is wrong, or a value is not finite or so large that its square overflows.
     """
     means = check_array(value, "means", (n_components, n_features)).astype(np.float64, order="C")
-    check_squares(means, "means", "component")
+    check_squares(means, "means")
     return means
 
 
-def check_squares(values: Floats, name: str, of_row: str) -> None:
-    """Check that squares of values, a matrix whose rows are of one thing each, are finite.
+def check_squares(values: Floats, name: str) -> None:
+    """Check that squares of values are finite.
 
     Raises
     ------
     ValueError
         If a value is too large.
     """
-    if (index := first_index(np.abs(values) > _LARGEST)) is not None:
-        raise ValueError(
-            f"The parameter {name!r} holds a value too large: {values[index]:g} ({of_row} {index[0]}, "
-            f"feature {index[1]}). Expected magnitudes up to {_LARGEST:g}, whose squares are finite."
-        )
+    if got := first_wrong(np.abs(values) > _LARGEST, values, name):
+        finite = f"Expected magnitudes up to {_LARGEST:g}, whose squares are finite."
+        raise ValueError(f"The parameter {name!r} holds a value too large: {got}. {finite}")
 
 
 def check_precisions_init(value: Any, n_components: int, n_features: int, model: CovarianceModel) -> Floats:
@@ -363,7 +358,7 @@ def check_responsibilities(value: Any, n_rows: int, n_components: int, *, beside
 
 
 def _floats(value: Any, name: str) -> FloatArray:
-    return as_floats(as_array(value, name), name, place_in(name))
+    return as_floats(as_array(value, name), name)
 
 
 def check_array(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
@@ -385,16 +380,13 @@ def _check_finite(array: FloatArray, subject: str, name: str) -> None:
     if (index := first_index(~np.isfinite(array))) is not None:
         raise ValueError(
             f"{subject} contains {'NaN' if np.isnan(array[index]) else 'infinity'}. The first is at "
-            f"{place_in(name)(index)}; expected finite numbers."
+            f"{place(index, name)}; expected finite numbers."
         )
 
 
 def _check_not_negative(array: FloatArray, subject: str, name: str) -> None:
-    if (index := first_index(array < 0)) is not None:
-        raise ValueError(
-            f"Negative values in data passed to {subject}. The first is {array[index]!s} at "
-            f"{place_in(name)(index)}; expected no value below 0."
-        )
+    if got := first_wrong(array < 0, array, name):
+        raise ValueError(f"Negative values in data passed to {subject}. The first is {got}; expected no value below 0.")
 
 
 def _check_spread(
@@ -624,7 +616,7 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
 def check_box(box: Any, name: str, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the low and the high corner, (d,), of the box that a parameter gives."""
     corners = check_array(box, name, (2, n_features)).astype(np.float64)
-    check_squares(corners, name, "corner")
+    check_squares(corners, name)
     return _with_volume(corners, name)
 
 

@@ -19,24 +19,24 @@ from gmm._text.words import printable
 from gmm._validation.scalars import column_text, excerpt, name_of, row_and_column
 
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
-Place: TypeAlias = Callable[[Sequence[int]], str]
 _SINGLE: np.dtype[Any] = np.dtype(np.float32)
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 
 
-def place_in(name: str) -> Place:
-    """Return a function that words an index of the array `name`: "row 1, column 2 of X" for a matrix."""
-
-    def place(index: Sequence[int]) -> str:
-        if len(index) == 2:
-            return f"{row_and_column(index[0], index[1], None)} of {name}"
-        position = tuple(map(int, index))
-        return f"index {position[0] if len(position) == 1 else position} of {name}" if position else name
-
-    return place
+def place(index: Sequence[int], name: str, *, is_column: bool = False) -> str:
+    """Word an index of an array: "row 1, column 2 of X" of a matrix, also if `name` is "column 2 of X"."""
+    position = tuple(map(int, index))
+    if is_column:
+        return f"row {position[0]}, {name}"
+    if len(position) == 2:
+        return f"{row_and_column(*position, None)} of {name}"
+    return f"index {position[0] if len(position) == 1 else position} of {name}" if position else name
 
 
-_IN_X = place_in("X")
+def first_wrong(wrong: NDArray[np.bool_], array: NDArray[Any], name: str) -> str:
+    """Word the first value that is wrong and where it is; empty if none is."""
+    index = first_index(wrong)
+    return "" if index is None else f"{array[index]:.6g} at {place(index, name)}"
 
 
 def first_index(wrong: NDArray[np.bool_]) -> tuple[int, ...] | None:
@@ -73,7 +73,7 @@ def as_array(values: object, name: str) -> NDArray[Any]:
         if masked.dtype.names is None and (index := first_index(masked)) is not None:
             raise ValueError(
                 f"{name} is a masked array with {int(masked.sum())} masked value(s), the first at "
-                f"{place_in(name)(index)}; expected no masked values. "
+                f"{place(index, name)}; expected no masked values. "
                 "Drop those rows (np.ma.compress_rows) or fill them (.filled(...))."
             )
         return np.asarray(values.data)
@@ -95,7 +95,7 @@ def as_array(values: object, name: str) -> NDArray[Any]:
     return array
 
 
-def as_floats(array: NDArray[Any], name: str, place: Place) -> FloatArray:
+def as_floats(array: NDArray[Any], name: str, *, is_column: bool = False) -> FloatArray:
     """Convert an array to float32 or float64; an array of these types is returned unchanged.
 
     Parameters
@@ -104,8 +104,8 @@ def as_floats(array: NDArray[Any], name: str, place: Place) -> FloatArray:
         Real numbers of any type. Half precision becomes float32, other types float64.
     name : str
         Name of the array in messages.
-    place : callable
-        Words an index of the array, as `place_in` does.
+    is_column : bool
+        Whether `name` is that of a column of a table.
 
     Returns
     -------
@@ -122,8 +122,8 @@ def as_floats(array: NDArray[Any], name: str, place: Place) -> FloatArray:
     if array.dtype.kind in "biuf":
         return to_kernel_floats(array)
     if array.dtype.kind == "O":
-        return _converted(array, _float_of, place)
-    _refuse_kind(array, name, place)
+        return _converted(array, _float_of, name, is_column)
+    _refuse_kind(array, name, is_column)
 
 
 def to_kernel_floats(array: NDArray[Any]) -> FloatArray:
@@ -172,7 +172,7 @@ def _refuse_containers(values: object, name: str) -> None:
         )
 
 
-def _refuse_kind(array: NDArray[Any], name: str, place: Place) -> NoReturn:
+def _refuse_kind(array: NDArray[Any], name: str, is_column: bool) -> NoReturn:
     kind = array.dtype.kind
     if kind == "c":
         raise ValueError(
@@ -180,7 +180,7 @@ def _refuse_kind(array: NDArray[Any], name: str, place: Place) -> NoReturn:
             f"{array.shape}. Pass the real and imaginary parts as separate columns."
         )
     if kind in "UST":
-        _converted(array.astype(object), float, place)
+        _converted(array.astype(object), float, name, is_column)
         convert = f"Convert it first, e.g. with {name}.astype(float)."
         raise ValueError(f"{name} holds text (dtype {array.dtype}); expected numbers. {convert}")
     if array.dtype.names is not None:
@@ -191,11 +191,11 @@ def _refuse_kind(array: NDArray[Any], name: str, place: Place) -> NoReturn:
     word = {"M": "dates (datetime)", "m": "durations (timedelta)"}.get(kind, "values that are not numbers")
     raise TypeError(
         f"{name} holds {word}: expected real numbers, got dtype {array.dtype}, starting at "
-        f"{place((0,) * array.ndim)}. Convert the values to numbers first, or leave them out."
+        f"{place((0,) * array.ndim, name, is_column=is_column)}. Convert the values first, or leave them out."
     )
 
 
-def _converted(array: NDArray[Any], convert: Callable[[Any], float], place: Place) -> NDArray[np.float64]:
+def _converted(array: NDArray[Any], convert: Callable[[Any], float], name: str, is_column: bool) -> NDArray[np.float64]:
     """Convert values one by one; an error names the first that is no number."""
     floats = np.empty(array.shape)
     for index in np.ndindex(array.shape):
@@ -204,8 +204,8 @@ def _converted(array: NDArray[Any], convert: Callable[[Any], float], place: Plac
         except (TypeError, ValueError, OverflowError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(
-                f"{error} (at {place(index)}). Expected a number, got {type(value).__qualname__} {excerpt(value)}. "
-                "Convert it to a number first, or leave out its row or column."
+                f"{error} (at {place(index, name, is_column=is_column)}). Expected a number, got "
+                f"{type(value).__qualname__} {excerpt(value)}. Convert it first, or leave out its row or column."
             ) from None
     return floats
 
@@ -320,9 +320,6 @@ def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
 
 
 def _column_floats(column: Any, j: int, names: Sequence[object]) -> FloatArray:
-    def place(index: Sequence[int]) -> str:
-        return f"{row_and_column(index[0], j, names)} of X"
-
     dtype: Any = getattr(column, "dtype", None)
     if hasattr(dtype, "na_value") and getattr(dtype, "kind", "O") in "biuf":
         return to_kernel_floats(column.to_numpy(dtype=float_type(dtype), na_value=np.nan))
@@ -332,7 +329,7 @@ def _column_floats(column: Any, j: int, names: Sequence[object]) -> FloatArray:
             f"expected a number in each row of {column_text(j, names)} of X, got {dtype or type(column).__name__} of "
             f"shape {values.shape}: give each of its parts a column"
         )
-    return as_floats(values, f"{column_text(j, names)} of X", place)
+    return as_floats(values, f"{column_text(j, names)} of X", is_column=True)
 
 
 def check_rows(
@@ -381,7 +378,7 @@ def check_rows(
         array = as_array(X, "X")
         if array.dtype.kind in "biufO":
             _check_dimensions(array, X, estimator)
-        rows = as_floats(array, "X", _IN_X)
+        rows = as_floats(array, "X")
     else:
         rows = table.floats()
     check_shape(rows.shape, estimator, n_features, min_rows)
