@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from errno import ENOENT
 from glob import glob
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple, Self
 
 from gmm._text.words import quoted
-from gmm._validation.scalars import check_boolean
+from gmm._validation.scalars import as_list, check_boolean
 
 PARQUET = (".parquet", ".pq")
 ARROW = (".arrow", ".arrows", ".feather", ".ipc")
@@ -173,11 +173,9 @@ class TextFormat(NamedTuple):
             raise ValueError(f"expected '.' or ',' for decimal, got {decimal!r:.60}")
         if isinstance(na_values, str):
             raise TypeError(f"expected a list of texts for na_values, got the string {na_values!r}: [{na_values!r}]")
-        if isinstance(na_values, memoryview) or not isinstance(na_values, Iterable):
-            raise TypeError(f"expected a list of texts for na_values, got {na_values!r:.60}")
-        texts = tuple(na_values)
+        texts = tuple(as_list(na_values))
         if not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"expected texts in na_values, got {texts!r:.60}")
+            raise TypeError(f"expected a list of texts for na_values, got {na_values!r:.60}")
         return cls(header, decimal, texts)
 
     @property

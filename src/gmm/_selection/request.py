@@ -34,7 +34,7 @@ from gmm._validation.given import (
     check_tails,
 )
 from gmm._validation.parameters import STARTS, check_parameters, options_with
-from gmm._validation.scalars import check_whole, excerpt
+from gmm._validation.scalars import as_list, check_whole, excerpt
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
     LIMITED,
@@ -328,9 +328,9 @@ def requested_components(values: int | Iterable[int], name: str = "n_components"
         If one is not a whole number of at least 1.
     """
     try:
-        many = list(values) if isinstance(values, Iterable) else [values]
+        many = as_list(values)
         requested = [index(value) for value in many if not isinstance(value, bool)]
-    except (TypeError, NotImplementedError) as error:  # the second of a memoryview
+    except TypeError as error:
         raise TypeError(f"expected whole numbers in {name}, got {excerpt(values)}") from error
     if len(requested) < len(many):
         raise TypeError(f"expected whole numbers in {name}, not booleans, got {excerpt(values)}")
@@ -352,11 +352,6 @@ def requested_folds(n_splits: int | None, criterion: str) -> int | None:
     return None
 
 
-def _is_iterable(names: Any) -> bool:
-    """Whether names can be taken from it: an array without axes and a memoryview say so and fail."""
-    return isinstance(names, Iterable) and not (isinstance(names, memoryview) or getattr(names, "ndim", 1) == 0)
-
-
 def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: Any, source: Source) -> list[Tails]:
     """Return the tails to try, without duplicates; the degrees of freedom are those of heavy ones.
 
@@ -365,7 +360,7 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
     ValueError
         If one is unknown, or does not go with the other parameters or the rows.
     """
-    names = [tails] if isinstance(tails, str) else list(tails) if _is_iterable(tails) else []
+    names = as_list(tails)
     if not (names and all(isinstance(name, str) for name in names)):
         raise ValueError(f"expected the tails of components by name, such as ('normal', 't'), got {excerpt(tails)}")
     if isinstance(degrees_of_freedom, str):
@@ -401,14 +396,13 @@ def requested_types(
     TypeError, ValueError
         If one is unknown.
     """
-    if not _is_iterable(covariance_type):
+    asked = as_list(covariance_type)
+    if not all(isinstance(name, str) for name in asked):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
     every: tuple[str, ...] = LIMITED if limited else PARSIMONIOUS
     if n_features == 1:
         every = OF_ONE_FEATURE[1:] if limited else OF_ONE_FEATURE
-    asked: Iterable[Any] = [covariance_type] if isinstance(covariance_type, str) else covariance_type
-    parts = ((every if isinstance(name, str) and name == "all" else (name,)) for name in asked)
-    names: list[str] = list(chain.from_iterable(parts))
+    names: list[str] = list(chain.from_iterable(every if name == "all" else (name,) for name in asked))
     if not names:
         raise ValueError(f"expected a covariance type among {COVARIANCE_TYPES}, got none")
     if n_factors is not None:

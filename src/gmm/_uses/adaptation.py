@@ -23,7 +23,7 @@ from gmm._passes.stepwise import implied_statistics
 from gmm._public import publish
 from gmm._text.words import quoted, suggestion
 from gmm._validation.given import check_statistics
-from gmm._validation.scalars import check_real, check_whole
+from gmm._validation.scalars import as_list, check_real, check_whole
 from gmm._values.layouts import DIAGONAL
 from gmm._values.objective import Objective
 from gmm._values.parameters import PARTS, MixtureParameters
@@ -94,9 +94,7 @@ def adapt(
     array([0. , 0.4])
     """
     of_model = checked_without(model, "adapt", "heavy tails")
-    one = isinstance(parameters, str | memoryview) or getattr(parameters, "ndim", 1) == 0
-    one = one or not isinstance(parameters, Collection)
-    parts = frozenset(map(str, [parameters] if one else parameters))
+    parts = frozenset(map(str, as_list(parameters)))
     if not parts or not parts <= set(PARTS):
         near = "".join(suggestion(part, PARTS) for part in sorted(parts - set(PARTS))[:1])
         raise ValueError(f"expected parameters to name some of {quoted(PARTS)}, got {parameters!r:.80}{near}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gmm._exceptions import InvalidParameterError, NotFittedError, answer_of, raisable
 from gmm._text.words import quoted, suggestion
 from gmm._validation.given import DIRICHLET, DIRICHLET_PROCESS, TAILS, check_same_columns
-from gmm._validation.scalars import as_real, check_choice, excerpt, is_whole, is_within, name_of
+from gmm._validation.scalars import as_list, as_real, check_choice, excerpt, is_whole, is_within, name_of
 from gmm._values.covariance import COVARIANCE_CHOICES, MOST_FACTORS, names_factors
 from gmm._values.priors import NormalInverseWishart
 from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES, OF_EACH
@@ -330,10 +330,7 @@ def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArra
     TypeError
         If one is neither text nor an integer.
     """
-    text = isinstance(columns, str | bytes | bytearray | memoryview)
-    one = text or not isinstance(columns, Iterable) or getattr(columns, "ndim", 1) == 0
-    chosen = [columns] if one else list(columns)
-    if not chosen:
+    if not (chosen := as_list(columns)):
         raise ValueError("expected at least one column, got none")
     indices = [_index(column, names, n_features) for column in chosen]
     repeated = [column for i, column in enumerate(chosen) if indices[i] in indices[:i]]

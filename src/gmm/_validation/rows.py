@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._text.words import printable
-from gmm._validation.scalars import column_text, excerpt, name_of, row_and_column
+from gmm._validation.scalars import as_list, column_text, excerpt, name_of, row_and_column
 
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 _SINGLE: np.dtype[Any] = np.dtype(np.float32)
@@ -473,12 +473,10 @@ def check_feature_names(feature_names: Iterable[str] | None, n_features: int) ->
     """
     if feature_names is None:
         return None
-    if isinstance(feature_names, memoryview) or not isinstance(feature_names, Iterable):
-        raise TypeError(f"Feature names must be text, got {feature_names!r:.80}.")
-    names = [feature_names] if isinstance(feature_names, str) else list(feature_names)
+    names = as_list(feature_names)
     for index, name in enumerate(names):
         if not isinstance(name, str):
-            raise TypeError(f"Feature names must be text, got {name!r} at index {index}.")
+            raise TypeError(f"Feature names must be text, got {name!r:.80} at index {index}.")
     if len(names) != n_features:
         raise ValueError(f"Expected {n_features} feature names, one per feature, got {len(names)}.")
     return np.array([str(name) for name in names], dtype=object)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import nan
 from numbers import Integral, Real
 from typing import Any, TypeGuard
@@ -38,6 +38,12 @@ def as_real(value: Any) -> float:
         return float(value) if is_real(value) else nan
     except OverflowError:
         return nan
+
+
+def as_list(values: Any) -> list[Any]:
+    """Return several values as a list, and one as a list of it: a text, or what only says that it can be iterated."""
+    one = isinstance(values, str | bytes | bytearray | memoryview) or getattr(values, "ndim", 1) == 0
+    return [values] if one or not isinstance(values, Iterable) else list(values)
 
 
 def check_whole(value: Any, name: str, least: int = 1, most: int | None = None) -> int:
