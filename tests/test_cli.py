@@ -700,7 +700,7 @@ def test_notes_of_a_search_are_told_once(tmp_path):
 @pytest.mark.parametrize("how", [(), ("--missing", "em"), ("--bayesian",)])
 def test_each_look_at_columns_is_made_once(how, tmp_path, monkeypatch):
     """By the command line, which tells some notes before the search, and by the search."""
-    looks = "column_kinds", "few_values", "long_tails", "copies", "error_values", "singular_columns"
+    looks = "kinds_in_memory", "few_values", "long_tails", "copies", "error_values", "singular_columns"
     made = []
     for name in looks:
         look = getattr(inside.column_notes, name)
@@ -711,7 +711,7 @@ def test_each_look_at_columns_is_made_once(how, tmp_path, monkeypatch):
     (tmp_path / "d.csv").write_text("\n".join(["a,b", *lines]) + "\n")
     single = ("--components", "1", "--covariance", "full") if "--bayesian" not in how else ()
     ok("fit", tmp_path / "d.csv", *single, *how)
-    assert sorted(made) == sorted(looks if single else ["column_kinds", "long_tails", "error_values"])
+    assert sorted(made) == sorted(looks if single else ["kinds_in_memory", "long_tails", "error_values"])
 
 
 def test_a_column_that_may_be_a_code_is_told(tmp_path):

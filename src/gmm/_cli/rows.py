@@ -374,9 +374,9 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
     named = options.columns is not None
     names, in_memory = rows.names, rows.in_memory
     if in_memory:
-        found = rows.source.look(column_notes.column_kinds, names)
+        found = rows.source.look(column_notes.kinds_in_memory, names)
     else:
-        found = column_notes.ColumnKinds((chunk.rows for chunk in rows.source.chunks()), rows.n_rows, names).found
+        found = column_notes.column_kinds((chunk.rows for chunk in rows.source.chunks()), rows.n_rows, names)
     if len(found[column_notes.CONSTANT]) == len(names):
         raise CommandError(f"nothing to fit: all columns are constant: {quoted(names, SHOWN)}")
     copies, codes = column_notes.COPIES, column_notes.CODES

@@ -470,7 +470,7 @@ def select(
     some, is_whole = searched.source, given.one_array is not None
     own = given if is_whole else some if units is None else None
     notes = (
-        *(column_notes.identifiers(given.look(column_notes.column_kinds, names), names) if is_whole else ()),
+        *(column_notes.identifiers(given.look(column_notes.kinds_in_memory, names), names) if is_whole else ()),
         *(given.look(column_notes.singular_columns, names) if is_whole else ()),
         *some.look(column_notes.few_values, names, bool(opened.errors)),
         *some.look(column_notes.long_tails, names),

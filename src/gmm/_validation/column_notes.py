@@ -1,6 +1,6 @@
 """What is noted of columns: that they number the rows, are constant, codes or copies, have long tails or error values.
 
-`ColumnKinds` looks at rows block by block. What it says holds for all rows, or not at all: the first rows suspect a
+`column_kinds` looks at rows block by block. What it says holds for all rows, or not at all: the first rows suspect a
 column, and later ones clear it. The other functions look at rows in memory, each at one thing. `Source.look` asks them
 once.
 """
@@ -237,10 +237,10 @@ def _skewness(values: NDArray[np.float64]) -> float:
 Kinds: TypeAlias = dict[Kind, dict[int, str]]
 
 
-def column_kinds(rows: NDArray[Any], names: Sequence[str]) -> Kinds:
-    """Return the columns of each kind among rows in memory, as `ColumnKinds` finds them."""
+def kinds_in_memory(rows: NDArray[Any], names: Sequence[str]) -> Kinds:
+    """Return the columns of each kind among rows (n, d), as `column_kinds` does."""
     step = max(1, _AT_ONCE // max(1, len(names)))
-    return ColumnKinds((rows[first : first + step] for first in range(0, len(rows), step)), len(rows), names).found
+    return column_kinds((rows[first : first + step] for first in range(0, len(rows), step)), len(rows), names)
 
 
 def identifiers(found: Kinds, names: Sequence[str]) -> tuple[Note, ...]:
@@ -248,8 +248,8 @@ def identifiers(found: Kinds, names: Sequence[str]) -> tuple[Note, ...]:
     return _notes({NUMBERS: [*found[NUMBERS].values()]}) if len(found[NUMBERS]) < len(names) else ()
 
 
-class ColumnKinds:
-    """Kinds of columns, told from rows that are read block by block until nothing is open.
+def column_kinds(blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[str]) -> Kinds:
+    """Return the columns of each kind, told from rows that are read block by block until nothing is open.
 
     Parameters
     ----------
@@ -260,107 +260,96 @@ class ColumnKinds:
     names : sequence of str
         Those of the d columns.
 
-    Attributes
-    ----------
-    found : Kinds
-        The columns of each kind, and their names with what is said of each alone. `NUMBERS` are whole numbers, of most
-        rows, that increase beside others, or are distinct and fill most of a range or have the name of an identifier;
-        `CONSTANT` are those of one value, `CODES` of few whole ones, and `COPIES` are others in other units.
+    Returns
+    -------
+    Kinds
+        The columns, and their names with what is said of each alone. `NUMBERS` are whole numbers, of most rows, that
+        increase beside others, or are distinct and fill most of a range or have the name of an identifier; `CONSTANT`
+        are those of one value, `CODES` of few whole ones, and `COPIES` are others in other units.
+    """
+    d, pairs = len(names), list[Rescaling]()
+    low, high, n_present = np.full(d, np.inf), np.full(d, -np.inf), np.zeros(d, np.int64)
+    whole = {j: _WholeNumbers(n_rows, name, is_alone=d == 1) for j, name in enumerate(names)}
+    with np.errstate(all="ignore"):  # of infinite values, which are an error later
+        for block in blocks:
+            rows = block if np.issubdtype(block.dtype, np.floating) else block.astype(np.float64)
+            there, constant = ~np.isnan(rows), ~(low < high)
+            before = np.where(constant & np.isfinite(low), low, np.nan).astype(rows.dtype)
+            low, high = np.fmin(low, np.fmin.reduce(rows)), np.fmax(high, np.fmax.reduce(rows))
+            n_present += there.sum(axis=0)
+            pairs = [pair for pair in pairs if pair.holds(rows)]
+            fresh = np.flatnonzero(constant & (low < high)).tolist()
+            if len(fresh) > 1:
+                found = rescalings(np.concatenate([before[None, fresh], rows[:, fresh]]))
+                pairs += [pair._replace(copy=fresh[pair.copy], original=fresh[pair.original]) for pair in found]
+            are_whole = ((rows == np.floor(rows)) | ~there).all(axis=0) & (low > -_EXACT) & (high < _EXACT)
+            whole = {j: column for j, column in whole.items() if are_whole[j]}
+            for j, column in whole.items():
+                if column.is_open and there[:, j].any():
+                    column.look(rows[there[:, j], j].astype(np.float64), high[j] - low[j])
+            if not (pairs or (low == high).any() or any(column.is_open for column in whole.values())):
+                break
+    numbers = [j for j, column in whole.items() if column.numbers_rows(n_present[j], high[j] - low[j])]
+    constants = np.flatnonzero((low == high) & (n_present > 1)).tolist()
+    codes = {j: len(column.values) for j, column in whole.items() if _is_code(column.values)}
+    pairs = sorted(pair.among({*numbers, *codes}) for pair in pairs) if n_rows >= _FEW_ROWS else []
+    return {
+        NUMBERS: {j: repr(names[j]) for j in numbers},
+        CONSTANT: {j: f"{names[j]!r} ({low[j]:g})" for j in constants},
+        CODES: {j: f"{names[j]!r} ({n} distinct values)" for j, n in codes.items()},
+        COPIES: {pair.copy: pair.named(names) for pair in pairs},
+    }
+
+
+class _WholeNumbers:
+    """A column of whole numbers, as far as it is read, which may number the rows or be a code.
+
+    `values` are the distinct ones, while they may be codes.
     """
 
-    def __init__(self, blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[str]) -> None:
-        d = len(names)
-        self._n_rows, self._span = n_rows, n_rows + n_rows // 4
-        self._most = min(_MOST_YEARS, n_rows // _ROWS_PER_CODE)  # distinct values of a code
-        self._whole, self._increase = np.full((2, d), d > 0)
-        self._low, self._high = np.full(d, np.inf), np.full(d, -np.inf)
-        self._n_present, self._last = np.zeros(d, np.int64), np.full(d, np.nan)
-        # Columns of distinct numbers so far: the least number with a place, and the places, once some are marked.
-        self._distinct: dict[int, tuple[float, NDArray[np.bool_]] | None] = dict.fromkeys(range(d))
-        self._identifiers: dict[int, list[NDArray[Any]]] = {j: [] for j in range(d) if _is_of_identifier(names[j])}
-        self._seen: dict[int, NDArray[Any]] = {j: np.empty(0) for j in range(d)} if d > 1 else {}
-        self._pairs: list[Rescaling] = []
-        with np.errstate(all="ignore"):  # of infinite values, which are an error later
-            for block in blocks:
-                self._look(block if np.issubdtype(block.dtype, np.floating) else block.astype(np.float64))
-                constant = (self._low == self._high).any()
-                if not (constant or self._open.any() or self._pairs or self._seen):
-                    break
-        numbers = [j for j in np.flatnonzero(self._open).tolist() if self._numbers_rows(j)]
-        constants = np.flatnonzero((self._low == self._high) & (self._n_present > 1)).tolist()
-        codes = {j: len(values) for j, values in self._seen.items() if _is_code(values)}
-        odd = {*numbers, *codes}
-        pairs = [pair.among(odd) for pair in self._pairs] if n_rows >= _FEW_ROWS else []
-        self.found: Kinds = {
-            NUMBERS: {j: repr(names[j]) for j in numbers},
-            CONSTANT: {j: f"{names[j]!r} ({self._low[j]:g})" for j in constants},
-            CODES: {j: f"{names[j]!r} ({n} distinct values)" for j, n in codes.items()},
-            COPIES: {pair.copy: pair.named(names) for pair in sorted(pairs)},
-        }
+    def __init__(self, n_rows: int, name: str, *, is_alone: bool) -> None:
+        self._n_rows, self._is_alone, self._span = n_rows, is_alone, n_rows + n_rows // 4
+        self._increases, self._is_distinct, self._may_be_code = True, True, not is_alone
+        self._is_identifier = _is_of_identifier(name)
+        self._last, self._least, self.values = np.nan, np.nan, np.empty(0)
+        self._places = np.zeros(0, np.bool_)  # of the numbers from the least on, once some are marked
+        self._parts: list[NDArray[Any]] = []  # the numbers of an identifier
 
     @property
-    def _open(self) -> NDArray[np.bool_]:
-        """Which columns may still number the rows."""
-        distinct = np.isin(np.arange(len(self._whole)), [*self._distinct, *self._identifiers])
-        return np.asarray(self._whole & (self._increase | distinct))
+    def is_open(self) -> bool:
+        """Whether further rows may tell more."""
+        return self._increases or self._is_distinct or self._is_identifier or self._may_be_code
 
-    def _look(self, rows: NDArray[Any]) -> None:
-        constant = ~(self._low < self._high)
-        before = np.where(constant & np.isfinite(self._low), self._low, np.nan).astype(rows.dtype)
-        low, high = np.fmin(self._low, np.fmin.reduce(rows)), np.fmax(self._high, np.fmax.reduce(rows))
-        self._pairs = [pair for pair in self._pairs if pair.holds(rows)]
-        fresh = np.flatnonzero(constant & (low < high))
-        if len(fresh) > 1:
-            both = np.concatenate([before[None, fresh], rows[:, fresh]])
-            columns = fresh.tolist()
-            pairs = rescalings(both)
-            self._pairs += [pair._replace(copy=columns[pair.copy], original=columns[pair.original]) for pair in pairs]
-        self._low, self._high = low, high
-        self._n_present += (~np.isnan(rows)).sum(axis=0)
-        self._whole &= ((rows == np.floor(rows)) | np.isnan(rows)).all(axis=0) & (low > -_EXACT) & (high < _EXACT)
-        self._seen = {j: values for j, values in self._seen.items() if self._whole[j]}
-        self._identifiers = {j: parts for j, parts in self._identifiers.items() if self._whole[j]}
-        for j in np.flatnonzero(high - low >= self._span).tolist():
-            self._distinct.pop(j, None)
-        still = self._open
-        for j in map(int, np.flatnonzero(self._whole)):
-            if still[j] or j in self._seen:
-                self._look_at_whole(j, rows[:, j])
-
-    def _look_at_whole(self, j: int, column: NDArray[Any]) -> None:
-        column = column[~np.isnan(column)].astype(np.float64)
-        if not len(column):
-            return
-        self._increase[j] &= not (column[0] <= self._last[j]) and bool((np.diff(column) > 0).all())
-        self._last[j] = column[-1]
+    def look(self, column: NDArray[Any], width: float) -> None:
+        """Look at further numbers; all so far have a range of this width."""
         values = np.unique(column)
-        if j in self._distinct and not (len(values) == len(column) and self._mark(j, values)):
-            del self._distinct[j]
-        if j in self._identifiers:
-            self._identifiers[j].append(values)
-            if len(values) < len(column):
-                del self._identifiers[j]
-        if j in self._seen:
-            self._seen[j] = np.union1d(self._seen[j], values)
-            if len(self._seen[j]) > self._most:
-                del self._seen[j]
+        are_distinct = len(values) == len(column)
+        self._increases &= not (column[0] <= self._last) and bool((np.diff(column) > 0).all())
+        self._last = column[-1]
+        self._is_distinct &= are_distinct and bool(width < self._span) and self._mark(values)
+        self._is_identifier &= are_distinct
+        self._parts = [*self._parts, values] if self._is_identifier else []
+        if self._may_be_code:
+            self.values = np.union1d(self.values, values)
+            self._may_be_code = len(self.values) <= min(_MOST_YEARS, self._n_rows // _ROWS_PER_CODE)
+            self.values = self.values if self._may_be_code else self.values[:0]
 
-    def _mark(self, j: int, values: NDArray[Any]) -> bool:
+    def _mark(self, values: NDArray[Any]) -> bool:
         """Mark the places of values, and return whether all were free."""
-        least, places = self._distinct[j] or (values[0] - self._span, np.zeros(2 * self._span + 1, np.bool_))
-        marked = (values - least).astype(np.intp)
-        free = not places[marked].any()
-        places[marked] = True
-        self._distinct[j] = least, places
-        return free
+        if not len(self._places):
+            self._least, self._places = values[0] - self._span, np.zeros(2 * self._span + 1, np.bool_)
+        marked = (values - self._least).astype(np.intp)
+        is_free = not self._places[marked].any()
+        self._places[marked] = True
+        return is_free
 
-    def _numbers_rows(self, j: int) -> bool:
-        n, width = self._n_present[j], self._high[j] - self._low[j] + 1
+    def numbers_rows(self, n: int, width: float) -> bool:
+        """Return whether the n numbers, in a range of this width, number the rows."""
         if not 2 * n > self._n_rows >= _FEW_ROWS:
             return False
-        if (j in self._distinct and width <= n + n // 4) or (self._increase[j] and len(self._whole) > 1):
+        if (self._is_distinct and width < n + n // 4) or (self._increases and not self._is_alone):
             return True
-        return j in self._identifiers and len(np.unique(np.concatenate(self._identifiers[j]))) == n
+        return self._is_identifier and len(np.unique(np.concatenate(self._parts))) == n
 
 
 def _is_of_identifier(name: str) -> bool:

@@ -344,12 +344,10 @@ def check_responsibilities(value: Any, n_rows: int, n_components: int, *, beside
     array = check_array(value, name, (n_rows, n_components))
     _check_not_negative(array, name, name)
     sums = array.sum(axis=1, dtype=np.float64)
-    tolerance = 1e-5 if array.dtype == np.float32 else 1e-6
-    too_much = sums - 1.0
-    off = np.flatnonzero((too_much if beside_noise else np.abs(too_much)) > tolerance)
+    too_much = sums - 1.0 if beside_noise else np.abs(sums - 1.0)
+    off = np.flatnonzero(too_much > (1e-5 if array.dtype == np.float32 else 1e-6))
     if off.size:
-        row = int(off[0])
-        most = "at most 1" if beside_noise else "1"
+        most, row = "at most 1" if beside_noise else "1", int(off[0])
         raise ValueError(
             f"Each row of {name} should sum to {most}, but the sum of row {row} is {sums[row]:.6g} "
             f"({off.size} such row(s)). Divide each row by its sum."
@@ -918,8 +916,7 @@ def check_prior(
             raise ValueError(f"expected prior.scale above 0, got {number:g}")
         scale = np.full(d, number) if has_variances(model.layout) else number * np.eye(d)
     else:
-        matrix = check_array(prior.scale, "prior.scale", (d, d)).astype(np.float64)
-        check_matrices(matrix[None], "prior.scale", ["the matrix"])
+        matrix = _check_scale(prior.scale, "prior.scale", (d, d))
         scale = np.diagonal(matrix) if has_variances(model.layout) else matrix
     return ConjugatePrior(centre, shrinkage, dof, scale)
 
@@ -952,6 +949,16 @@ def _check_mean(value: Any, name: str, mean: Floats) -> Floats:
             f"{centre[index]:g} for feature {index[0]}, whose mean is {mean[index]:g}"
         )
     return centre
+
+
+def _check_scale(value: Any, name: str, shape: tuple[int, ...]) -> Floats:
+    """Check the scale of a prior, a matrix or variances."""
+    scale = check_array(value, name, shape).astype(np.float64)
+    if scale.ndim == 2:
+        check_matrices(scale[None], name, ["the matrix"])
+    elif not (scale > 0).all():
+        raise ValueError(f"'{name}' should be positive, but got {value!r}")
+    return scale
 
 
 def _number(value: Any, name: str) -> float:
@@ -1045,12 +1052,8 @@ def check_variational_prior(
     if values["covariance_prior"] is None:
         scale = _proper(covariance, model, ridge)
     else:
-        value, name, shape = values["covariance_prior"], f"{model.type_name} covariance_prior", model.layout.shape(1, d)
-        scale = check_array(value, name, shape if model.layout.pooled else shape[1:]).astype(np.float64)
-        if scale.ndim == 2:
-            check_matrices(scale[None], name, ["the matrix"])
-        elif not (scale > 0).all():
-            raise ValueError(f"'{name}' should be positive, but got {value!r}")
+        shape = model.layout.shape(1, d) if model.layout.pooled else model.layout.shape(1, d)[1:]
+        scale = _check_scale(values["covariance_prior"], f"{model.type_name} covariance_prior", shape)
     return VariationalPrior(
         mean if centre is None else _check_mean(centre, "mean_prior", mean),
         1.0 if precision is None else float(precision),

@@ -41,15 +41,15 @@ class Values(NamedTuple):
     names: tuple[str, ...] = ()
 
 
-Kinds: TypeAlias = tuple[Values, ...]
+Alternatives: TypeAlias = tuple[Values, ...]
 
 
-def _an_int(least: int, most: float = math.inf) -> Kinds:
+def _an_int(least: int, most: float = math.inf) -> Alternatives:
     text = f"an int in the range [{least}, {f'{int(most)}]' if most < math.inf else 'inf)'}"
     return (Values(text, lambda value: is_whole(value) and least <= int(value) <= most),)
 
 
-def _a_float(interval: str) -> Kinds:
+def _a_float(interval: str) -> Alternatives:
     return (Values(f"a float in the range {interval}", lambda value: is_within(as_real(value), interval)),)
 
 
@@ -58,13 +58,13 @@ def _is_array_like(value: Any) -> bool:
     return sized and not np.isscalar(value) and not hasattr(value, "nnz")
 
 
-def _an_instance(cls: type) -> Kinds:
+def _an_instance(cls: type) -> Alternatives:
     place = "gmm" if cls.__module__.startswith("gmm.") else cls.__module__  # public names are the package's
     name = cls.__qualname__ if place == "builtins" else f"{place}.{cls.__qualname__}"
     return (Values(f"an instance of '{name}'", lambda value: isinstance(value, cls)),)
 
 
-def _a_str_among(names: Collection[str], is_other: Callable[[str], bool] = lambda name: False) -> Kinds:
+def _a_str_among(names: Collection[str], is_other: Callable[[str], bool] = lambda name: False) -> Alternatives:
     def holds(value: Any) -> bool:
         return isinstance(value, str) and (value in names or is_other(value))
 
@@ -99,7 +99,7 @@ class Option(NamedTuple):
         Why fits in steps have its default alone, and what to do instead; empty if they take it.
     """
 
-    values: Kinds
+    values: Alternatives
     roles: tuple[str, ...] = ()
     steps: str = ""
 
@@ -169,14 +169,14 @@ def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> 
         value = getattr(estimator, parameter)
         if value is default or parameter not in only:
             continue
-        kinds = OPTIONS[parameter].values
-        for each in kinds:  # any() would make a generator for each value
+        alternatives = OPTIONS[parameter].values
+        for each in alternatives:  # any() would make a generator for each value
             if each.holds(value):
                 break
         else:
-            *others, last = (each.text for each in kinds)
+            *others, last = (each.text for each in alternatives)
             expected = f"{', '.join(others)} or {last}" if others else last
-            near = suggestion(value, [*chain.from_iterable(each.names for each in kinds)]) or "."
+            near = suggestion(value, [*chain.from_iterable(each.names for each in alternatives)]) or "."
             raise raisable(InvalidParameterError)(
                 f"The {parameter!r} parameter of {name_of(estimator)} must be {expected}. Got {value!r} instead{near}"
             )
