@@ -277,8 +277,7 @@ class Table(NamedTuple):
         if self.columns and all(hasattr(dtype, "fill_value") for dtype in dtypes):  # pandas' SparseDtype
             refuse_sparse("X")
         columns = [_column_floats(c, j, self.names) for j, c in enumerate(self.columns)]
-        side_by_side = _as_one(columns)
-        if side_by_side is not None:
+        if (side_by_side := _as_one(columns)) is not None:
             return side_by_side
         dtype = np.result_type(*(column.dtype for column in columns), np.float32)
         matrix = np.empty((len(self.frame), len(columns)), dtype, order="F")
@@ -292,10 +291,9 @@ def as_table(X: Any) -> Table | None:
     if hasattr(X, "iloc") and hasattr(X, "columns"):
         return Table(X, tuple(X.columns), tuple(X.iloc[:, j] for j in range(len(X.columns))))
     if hasattr(X, "get_column") and hasattr(X, "columns"):
-        return Table(X, tuple(X.columns), tuple(X.get_column(name) for name in X.columns))
+        return Table(X, tuple(X.columns), tuple(map(X.get_column, X.columns)))
     if hasattr(X, "column_names") and hasattr(X, "column"):
-        names = tuple(X.column_names)
-        return Table(X, names, tuple(X.column(j) for j in range(len(names))))
+        return Table(X, tuple(X.column_names), tuple(map(X.column, range(len(X.column_names)))))
     return None
 
 
@@ -309,13 +307,8 @@ def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
     step = steps.pop()
     if not alike or steps or step == 0 or step % first.itemsize or first.ndim != 1:
         return None
-    interface = {  # numpy's array protocol
-        "version": 3,
-        "typestr": first.dtype.str,
-        "shape": (len(first), len(columns)),
-        "strides": (*first.strides, step),
-        "data": (places[0], True),
-    }
+    whole = {"shape": (len(first), len(columns)), "strides": (*first.strides, step), "data": (places[0], True)}
+    interface = first.__array_interface__ | whole  # numpy's array protocol
     return np.asarray(SimpleNamespace(__array_interface__=interface, kept_alive=columns))
 
 
