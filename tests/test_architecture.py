@@ -65,7 +65,7 @@ ROOMS = {
         | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,
-    "_text": "frames html | words",
+    "_text": "frames table | html | words",
     "_log": "",
     "_exceptions": "",
     "_lazy": "",

@@ -21,6 +21,7 @@ from inside import (
     PARSIMONIOUS,
     Cell,
     Html,
+    Table,
     block,
     choice,
     details,
@@ -29,7 +30,6 @@ from inside import (
     sparkline,
     style,
     summary_of,
-    table,
 )
 
 WICKED = "<b>&\"x'"
@@ -55,7 +55,7 @@ def shown(estimator):
 
 def test_texts_are_escaped_wherever_they_stand():
     cells = [[WICKED, Cell(WICKED, title=WICKED, kind="best", bar=0.5, shade=0.5)]]
-    page = parsed(block(line(WICKED), table([WICKED, 1], cells, caption=WICKED), details(WICKED, WICKED)))
+    page = parsed(block(line(WICKED), Table.of([WICKED, "1"], cells, WICKED), details(WICKED, WICKED)))
     for tag in ("p", "caption", "summary"):
         assert texts(page, tag) == [WICKED]
     assert texts(page, "th") == [WICKED, "1"]
@@ -74,17 +74,17 @@ def test_what_is_html_already_is_not_escaped_again():
 
 
 def test_a_table_says_which_columns_are_numbers_and_which_row_is_best():
-    rows = parsed(table(["name", "many"], [["a", 1], ["b", 2]], best=1)).findall(".//tr")
+    rows = parsed(escaped(Table.of(["name", "many"], [["a", 1], ["b", 2]], best=1))).findall(".//tr")
     assert [row.get("class") for row in rows] == [None, None, "gmm-best"]
     assert [[cell.get("class") for cell in row] for row in rows] == [[None, "gmm-number"]] * 3
-    bare = parsed(table([], [["a", "b"]], numeric=()))
+    bare = parsed(escaped(Table.of([], [["a", "b"]], kinds=["text", "text"])))
     assert not bare.findall(".//th")
     assert all(cell.get("class") is None for cell in bare.iter("td"))
 
 
 def test_the_bar_and_the_shade_stay_within_their_bounds():
     cells = [[Cell("", bar=share, shade=share)] for share in (-1, 0.25, 7)]
-    page = parsed(table(["share"], cells))
+    page = parsed(escaped(Table.of(["share"], cells)))
     assert [bar[0].get("style") for bar in page.iter("span") if bar.get("class")] == [
         "width: 0.0%",
         "width: 25.0%",
@@ -353,7 +353,7 @@ def test_the_notebook_the_text_and_the_terminal_show_one_grid(found):
     entries = {cell.text for cell in grid_of(shown(found)).values()}
     console = Console(width=1000, color_system=None)
     with console.capture() as terminal:
-        console.print(*choice(found, 80))
+        console.print(*choice(found, 80), sep="\n")
     for text in (repr(found), terminal.get()):
         assert entries <= set(text.split())
 

@@ -28,6 +28,7 @@ from gmm import plotting
 from gmm.plotting import plot_clusters
 from inside import (
     Html,
+    Table,
     column_statistics,
     covariance_model,
     criteria,
@@ -36,7 +37,6 @@ from inside import (
     inline_svg,
     main,
     render,
-    table,
     title,
     wording,
     write_text,
@@ -337,7 +337,7 @@ def test_templates_escape_text_and_leave_html():
     page = Page(picture(NASTY))
     assert page.said() == NASTY
     assert [tag for tag, _ in page.tags] == ["figure", "div", "svg", "figcaption"]
-    page = Page(picture(table([], [[NASTY]], caption="one")))
+    page = Page(picture(Table.of([], [[NASTY]], "one")))
     assert page.table("one") == [[NASTY]]
 
 

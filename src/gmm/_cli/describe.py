@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,8 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of
 from gmm._lazy import cached_property
 from gmm._rows.delimited import is_missing
 from gmm._selection import MixtureClassifier, Selection
-from gmm._text.words import counted
+from gmm._text.table import TEXT, Cell, Column, Table
+from gmm._text.words import counted, omissions
 from gmm._values.covariance import Factors
 
 _WHOLE = re.compile(r"-?\d+\.0+")
@@ -84,6 +85,16 @@ class Agreement(NamedTuple):
     counts: NDArray[np.int64]
     adjusted_rand_index: float
     n_unlabelled: int
+
+    def table(self, name: str, columns: Mapping[int, str], most: int, caption: str = "") -> Table:
+        """Tabulate the first labels, the more rows the deeper; `name` is theirs, `columns` are numbers and headings."""
+        largest, labels = max(1, int(self.counts.max(initial=0))), self.labels[:most]
+        table = [Column(name, labels, TEXT)]
+        for j, heading in columns.items():
+            counts = self.counts[:most, j].tolist()
+            cells = [Cell(str(n), shade=n / largest) if n else Cell("·", kind="zero") for n in counts]
+            table.append(Column(heading, cells))
+        return Table(table, caption, notes=omissions(label=len(self.labels) - most))
 
 
 def compare(labels: Labels, components: Iterable[NDArray[np.integer[Any]]], K: int) -> Agreement:

@@ -6,7 +6,7 @@ import argparse
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from math import nan
 from threading import Timer
@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from gmm import _selection as selection
@@ -28,18 +26,20 @@ from gmm._cli.failures import in_options
 from gmm._estimators.criteria import title
 from gmm._estimators.fitted import FittedMixture
 from gmm._selection import Selection
-from gmm._selection.result import Grid, advice, certainty, distinct, failures, incomplete, legend, ranking
-from gmm._text.words import counted, duration, form_of, plus_minus, printable, printable_lines
+from gmm._selection.result import advice, certainty, distinct, failures, grids, incomplete, legend, ranking
+from gmm._text.table import NUMBER, TEXT, Cell, Column, Table
+from gmm._text.words import counted, duration, form_of, omissions, plus_minus, printable, printable_lines
 from gmm._values.covariance import Factors
 
 _TOP = 10  # cells listed below the grid
 _FEW = 12  # up to this many cells, all are listed and there is no grid
 _GAPS = (3, 2)  # between two columns of the list; the first that fits is used
-_BEST, _PROBLEM, _FAINT, _DOUBT = "bold green", "red", "dim", "bold yellow"
+_FAINT, _DOUBT, _PROBLEM = "dim", "bold yellow", "red"
+_STYLES = {"best": "bold green", "failed": _PROBLEM, "zero": _FAINT}  # of cells, by their kinds
 
 
-def choice(search: Selection, width: int) -> Iterator[Text | Table]:
-    """Lay out a search as tables and lines of text, from top to bottom.
+def choice(search: Selection, width: int) -> Iterator[Text]:
+    """Lay out a search as lines, from top to bottom.
 
     Parameters
     ----------
@@ -49,77 +49,48 @@ def choice(search: Selection, width: int) -> Iterator[Text | Table]:
 
     Yields
     ------
-    Text or Table
+    Text
     """
     many = len(search.status) > _FEW
-    if many:
-        yield from _grid(Grid.of(search, width))
+    for grid in grids(search, width) if many else ():
+        yield from drawn(grid, 1)
         yield Text()
-    best, omitted = _ranking(search, distinct(search)[:_TOP] if many else search.ranked(), width)
-    yield best
+    best = ranking(search, distinct(search)[:_TOP] if many else search.ranked())
+    columns, omitted = list(best.columns), list[str]()
+    gap = next((gap for gap in _GAPS if _width(columns, gap) <= width), _GAPS[-1])
+    while _width(columns, gap) > width and columns[-1].heading != f"Δ{title(search.criterion)}":
+        omitted.insert(0, columns.pop().heading)
+    yield from drawn(best._replace(columns=columns, caption=""), gap)
     marks = [*legend(search, of_grid=many), *certainty(search)]
     if omitted:
         marks.append(f"too narrow to show {', '.join(omitted)} (see --json)")
     together = "   ".join(marks)
     yield from (Text(line, _FAINT) for line in ([together] if 0 < len(together) <= width else marks))
-    yield from (Text(in_options(line), _DOUBT) for line in advice(search))
-    yield from (Text(line, _PROBLEM) for line in failures(search))
+    yield from (Text(printable_lines(in_options(line)), _DOUBT) for line in advice(search))
+    yield from (Text(printable_lines(line), _PROBLEM) for line in failures(search))
     if not search.complete:
         yield Text(incomplete(search), _DOUBT)
 
 
-def _table(
-    columns: Iterable[Sequence[str | Text]], left: Collection[int] = (), *, gap: int = _GAPS[0], best: int | None = None
-) -> Table:
-    """Lay out columns, each a heading and its entries, with a rule below the headings.
-
-    Parameters
-    ----------
-    columns : iterable of sequences
-    left : collection of int
-        Columns that stand to the left.
-    gap : int
-        Characters between two columns, 1 to 3.
-    best : int, optional
-        The row to highlight.
-    """
-    table = Table(box=SIMPLE_HEAD, padding=(0, gap // 2, 0, (gap - 1) // 2), pad_edge=False, show_edge=False)
-    texts = [[Text(printable(entry)) if isinstance(entry, str) else entry for entry in column] for column in columns]
-    for j, (heading, *_) in enumerate(texts):
-        table.add_column(heading, justify="left" if j in left else "right")
-    for i, row in enumerate(zip(*(entries for _, *entries in texts), strict=True)):
-        table.add_row(*row, style=_BEST if i == best else None)
-    return table
+def drawn(table: Table, gap: int = _GAPS[0]) -> Iterator[Text]:
+    """Yield the lines of a table, with a rule below the headings and `gap` characters between two columns."""
+    if table.caption:
+        yield Text(table.caption, "italic")
+    for number, cells in enumerate(zip(*(column.padded(cell_len) for column in table.columns), strict=True), -1):
+        style = "bold" if number < 0 else _STYLES["best"] if number == table.best else ""
+        yield Text(" " * gap, style).join(map(_text, cells))
+        if number < 0:
+            yield Text("─" * _width(table.columns, gap))
+    yield from map(Text, table.notes)
 
 
-def _grid(grid: Grid) -> Iterator[Text | Table]:
-    yield Text(grid.caption, "italic")
-    for first in range(0, len(grid.headings), grid.many):
-        if first:
-            yield Text()
-        columns: list[list[str | Text]] = [[grid.corner, *grid.names]]
-        for j, heading in enumerate(grid.headings[first : first + grid.many], first):
-            cells = (row[j] for row in grid.rows)
-            texts = (Text(cell.text, _BEST if cell.best else _PROBLEM * cell.failed) for cell in cells)
-            columns.append([heading.rjust(grid.size - 1), *texts])
-        yield _table(columns, [0] if grid.models_down else (), gap=1)
+def _text(cell: Cell) -> Text:
+    return Text(cell.text, next((_STYLES[kind] for kind in cell.kind.split() if kind in _STYLES), ""))
 
 
-def _ranking(search: Selection, cells: Sequence[int], width: int) -> tuple[Table, list[str]]:
-    """Tabulate cells; also return the criteria for which there is no room."""
-    columns = ranking(search, cells)
-    omitted: list[str] = []
-    gap = next((gap for gap in _GAPS if _width(columns, gap) <= width), _GAPS[-1])
-    while _width(columns, gap) > width and columns[-1][0] != f"Δ{title(search.criterion)}":
-        omitted.insert(0, columns.pop()[0])
-    left = [j for j, (name, *_) in enumerate(columns) if name == "model"]
-    best = cells.index(search.best_index) if search.best_index in cells else None
-    return _table(columns, left, gap=gap, best=best), omitted
-
-
-def _width(columns: Iterable[Sequence[str]], gap: int = _GAPS[0]) -> int:
+def _width(columns: Sequence[Column], gap: int = _GAPS[0]) -> int:
     """Characters of a line of columns, with a gap behind each but the last."""
-    return sum(max(map(cell_len, column)) + gap for column in columns) - gap
+    return sum(column.width(cell_len) + gap for column in columns) - gap
 
 
 _COLUMNS_SHOWN = 24
@@ -258,8 +229,7 @@ class Screen:
 
     def cells(self, search: selection.Selection) -> None:
         """Print the cells of a search: a grid of the criterion if there are many, and the best cells."""
-        for part in choice(search, self._width):
-            self._show(part)
+        self._show(choice(search, self._width))
 
     def mixture(
         self, model: FittedMixture, counts: NDArray[np.int64] | None = None, shown: Sequence[int] | None = None
@@ -276,72 +246,64 @@ class Screen:
         """
         facts = MixtureFacts(model)
         shown = range(model.n_components) if shown is None else shown
-        columns = [["weight", *(f"{model.weights_[k]:.4f}" for k in shown)]]
-        columns += [] if counts is None else [["rows", *(str(counts[k]) for k in shown)]]
-        labels = [["component", *map(str, shown)], *columns]
+        labels = [Column("component", shown), Column("weight", [f"{model.weights_[k]:.4f}" for k in shown])]
+        labels += [] if counts is None else [Column("rows", [str(counts[k]) for k in shown])]
+        columns = list[Column]()
         for j, name in enumerate(facts.names[:_COLUMNS_SHOWN]):
             entries = plus_minus(model.means_[:, j], facts.spreads[:, j])
-            columns.append([printable(name), *(entries[k] for k in shown)])
+            columns.append(Column(name, [entries[k] for k in shown]))
         correlations = [_correlation(facts, facts.strongest_correlations[k]) for k in shown]
         title = "correlation" if len(facts.names) == 2 else "strongest correlation"
-        beside = [[title, *correlations]] if any(correlations) else []
-        tables = _tables(labels, [*columns[len(labels) - 1 :], *beside], self._width)
-        names, *rows = zip(*columns, strict=True)
-        down = _tables(
-            [["component", *names]], [[str(k), *row] for k, row in zip(shown, rows, strict=True)], self._width
-        )
+        beside = [Column(title, correlations, TEXT)] * any(correlations)
+        tables = _tables(labels, [*columns, *beside], self._width)
+        rows = [[column.heading, *column.entries] for column in (*labels[1:], *columns)]
+        names, *of_components = Table.of(["component", *map(str, shown)], rows, kinds=[TEXT]).columns
+        down = _tables([names], of_components, self._width)
         turned = len(down) < len(tables)
-        for number, table in enumerate(down if turned else tables):
-            if number:
-                self.line()
-            self._show(table)
-        for k, text in zip(shown, correlations if turned else (), strict=False):
-            self.line(f"{title} of component {k}: {text}" if text else "")
-        hidden = len(facts.names) - _COLUMNS_SHOWN
-        if hidden > 0:
-            self.line(f"… and {counted(hidden, 'more column')} (--json prints all)")
+        notes = [f"{title} of component {k}: {text}" for k, text in zip(shown, correlations, strict=True) if text]
+        notes = notes if turned else []
+        if hidden := omissions(column=len(facts.names) - _COLUMNS_SHOWN):
+            notes.append(f"{hidden[0]} (--json prints all)")
+        self._below_each_other(down if turned else tables, notes)
         if facts.factors is not None:
+            self.line()
             self._factors(facts, facts.factors, shown)
 
     def _factors(self, facts: MixtureFacts, factors: Factors, shown: Sequence[int]) -> None:
         """Print the loadings, and the standard deviations of the noise beside them."""
-        labels, values = [["component"], ["loadings"]], list[NDArray[np.float64]]()
+        labels, values = list[tuple[int, str]](), list[NDArray[np.float64]]()
         for k in shown:
             loadings = factors.loadings[k].T
-            labels[0] += [str(k)] * (len(loadings) + 1)
-            labels[1] += [*(f"factor {j}" for j in range(len(loadings))), "noise ±"]
+            labels += [(k, name) for name in (*(f"factor {j}" for j in range(len(loadings))), "noise ±")]
             values += [*loadings, np.sqrt(factors.noise[k])]
         table = np.array(values[:_LOADINGS_SHOWN])
-        columns = [[name, *_in_decimals(table[:, j])] for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])]
-        for part in _tables([label[: len(table) + 1] for label in labels], columns, self._width):
-            self.line()
-            self._show(part)
-        if len(values) > _LOADINGS_SHOWN:
-            self.line(f"… and {counted(len(values) - _LOADINGS_SHOWN, 'more row')} of loadings (--json prints all)")
+        of = Table.of(["component", "loadings"], labels[:_LOADINGS_SHOWN], kinds=[NUMBER, TEXT])
+        columns = [Column(name, _in_decimals(table[:, j])) for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])]
+        hidden = omissions(row=len(values) - _LOADINGS_SHOWN)
+        notes = [f"{note} of loadings (--json prints all)" for note in hidden]
+        self._below_each_other(_tables(of.columns, columns, self._width), notes)
 
     def agreement(self, agreement: Agreement, name: str, columns: Mapping[int, str]) -> None:
         """Print the cross-table of labels and some columns, by their headings; `name` is that of the label column."""
-        named: list[list[str | Text]] = [[name, *agreement.labels[:_LABELS_SHOWN]]]
-        for j, heading in columns.items():
-            counts = agreement.counts[:_LABELS_SHOWN, j]
-            named.append([Text(heading), *(Text(str(n)) if n else Text("·", _FAINT) for n in counts)])
-        wide = len(columns) > _COLUMNS_SHOWN
-        if wide:
+        if len(columns) > _COLUMNS_SHOWN:
             self.line(f"table of labels with {counted(len(columns), 'column')} left out (--json prints all)")
         else:
-            self._show(_table(named, [0]))
-        hidden = 0 if wide else len(agreement.labels) - _LABELS_SHOWN
-        if hidden > 0:
-            self.line(f"… and {counted(hidden, 'more label')}")
+            self._show(drawn(agreement.table(name, columns, _LABELS_SHOWN)))
         n = agreement.n_unlabelled
         apart = f" of the labelled rows; {counted(n, 'row')} {'has' if n == 1 else 'have'} no label" if n else ""
         self.line(f"adjusted Rand index {agreement.adjusted_rand_index:.4f}{apart}")
 
-    def _show(self, part: Table | Text) -> None:
-        """Print a table or a line without trailing spaces."""
-        with self._out.capture() as printed:
-            self._out.print(Text(printable_lines(part.plain), part.style) if isinstance(part, Text) else part)
-        for line in Text.from_ansi(printed.get().rstrip("\n")).split("\n"):
+    def _below_each_other(self, tables: Sequence[Table], notes: Sequence[str]) -> None:
+        for number, table in enumerate(tables):
+            if number:
+                self.line()
+            self._show(drawn(table))
+        for note in notes:
+            self.line(note)
+
+    def _show(self, lines: Iterable[Text]) -> None:
+        """Print lines without trailing spaces."""
+        for line in lines:
             line.rstrip()
             self._out.print(line, soft_wrap=True)
 
@@ -359,19 +321,14 @@ def _in_decimals(values: NDArray[np.float64]) -> list[str]:
     return [f"{value:{form_of(largest, largest)}}" for value in values]
 
 
-def _tables(labels: Sequence[list[str]], columns: Sequence[list[str]], width: int) -> list[Table]:
+def _tables(labels: Sequence[Column], columns: Sequence[Column], width: int) -> list[Table]:
     """Lay out columns beside those that label the rows, in as many tables below each other as the width needs."""
-    parts: list[list[list[str]]] = [[]]
+    parts: list[list[Column]] = [[]]
     for column in columns:
         if parts[-1] and _width([*labels, *parts[-1], column]) + _GAPS[0] > width:
             parts.append([])
         parts[-1].append(column)
-    tables = []
-    for part in parts:
-        together = [*labels, *part]
-        is_text = [any("correlation" in text or text in ("loadings", "weight") for text in each) for each in together]
-        tables.append(_table(together, np.flatnonzero(is_text)))
-    return tables
+    return [Table([*labels, *part]) for part in parts]
 
 
 def _pace(state: selection.Progress, seconds: list[float]) -> str:

@@ -21,7 +21,8 @@ from gmm._public import publish
 from gmm._rows.entrance import is_dask
 from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
-from gmm._text.words import aligned, counted, form_of, percent
+from gmm._text.table import Table
+from gmm._text.words import counted, form_of, omissions, percent
 from gmm._validation.given import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
 from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state, options_with
 from gmm._values.completion import Gaps
@@ -95,15 +96,14 @@ class CredibleIntervals:
     def __repr__(self) -> str:
         """Return a table of the intervals."""
         names = self.feature_names[:_FEATURES_SHOWN]
-        cells, ends = [["", "weight", *names]], self.means[:, : len(names)]
+        rows, ends = [], self.means[:, : len(names)]
         widths, largest = np.median(np.ptp(ends, axis=2), axis=0), np.abs(ends).max(axis=(0, 2))
         forms = [form_of(float(width) / 4, float(most), 2) for width, most in zip(widths, largest, strict=True)]
         for k, (weight, means) in enumerate(zip(self.weights, ends, strict=True)):
             spans = [f"{low:{form}} to {high:{form}}" for (low, high), form in zip(means, forms, strict=True)]
-            cells.append([str(k), f"{weight[0]:.4f} to {weight[1]:.4f}", *spans])
-        more = len(self.feature_names) - len(names)
-        notes = [f"  … and {counted(more, 'more feature')}"] * (more > 0)
-        return "\n".join([f"CredibleIntervals of {percent(self.level)}", *aligned(cells), *notes])
+            rows.append([k, f"{weight[0]:.4f} to {weight[1]:.4f}", *spans])
+        notes = omissions(feature=len(self.feature_names) - len(names))
+        return str(Table.of(["", "weight", *names], rows, f"CredibleIntervals of {percent(self.level)}", notes=notes))
 
 
 def log_predictive(posterior: MixturePosterior, source: Source) -> Array:

@@ -15,7 +15,8 @@ from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.frames import data_frame
-from gmm._text.words import amount, beginning, counted, form_of, percent, plus_minus
+from gmm._text.table import Table
+from gmm._text.words import amount, counted, form_of, percent, plus_minus
 from gmm._validation.rows import first_index
 from gmm._values.completion import Columns, Completion, Gaps, Regression, marginal
 from gmm._values.layouts import Array
@@ -74,7 +75,7 @@ class ConditionalPrediction(NamedTuple):
         more = f", {len(shown)} of {len(self.columns)} columns" if len(shown) < len(self.columns) else ""
         rows = ([self._cell(i, j) for j in range(len(shown))] for i in range(n))
         title = f"ConditionalPrediction of {counted(n, 'row')}{more}, mean ± standard deviation"
-        return "\n".join([title, *beginning(shown, rows, n)])
+        return str(Table.beginning(shown, rows, n, title))
 
     def _cell(self, i: int, j: int) -> str:
         (text,) = plus_minus([self.means[i, j]], [self.deviations[i, j]], 2)

@@ -10,16 +10,13 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._text.words import suggestion
 from gmm._values.layouts import Array
-
-if TYPE_CHECKING:
-    from gmm._text.html import Html
 
 _Self = TypeVar("_Self", bound="Estimator")
 _ROUTED = ("fit", "score")
@@ -142,16 +139,17 @@ class Estimator:
 
     def _repr_html_(self) -> str:
         """Return HTML for notebooks: the constructor call, the fitted result, and all parameters in a fold."""
-        from gmm._text.html import Cell, Html, block, details, escaped, line, table
+        from gmm._text.html import Html, block, details, escaped, line
+        from gmm._text.table import TEXT, Cell, Table
 
         call, rows = line(Html(f"<code>{escaped(_shortened(repr(self)))}</code>")), []
         for name, default in _defaults(type(self)).items():
             value = getattr(self, name)
             kind = "" if _is_default(value, default) else "strong"
             rows.append([Cell(name, kind=kind), Cell(_shortened(_value_text(value)), kind=f"long {kind}".rstrip())])
-        return block(call, *self._html_parts(), details("parameters", table((), rows, numeric=())))
+        return block(call, *self._html_parts(), details("parameters", Table.of((), rows, kinds=(TEXT, TEXT))))
 
-    def _html_parts(self) -> Sequence[Html]:
+    def _html_parts(self) -> Sequence[object]:
         """The fitted result as parts of a page; none before a fit."""
         return ()
 

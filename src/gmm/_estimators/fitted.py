@@ -43,7 +43,6 @@ from gmm._values.tails import ContaminatedTails
 if TYPE_CHECKING:
     from gmm._estimators.summary import Figures, Summary
     from gmm._frozen_mixture import FrozenMixture
-    from gmm._text.html import Html
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
@@ -371,7 +370,7 @@ class FittedMixture(Estimator):
         """Return the constructor call and, once fitted, a summary of the mixture below it."""
         return super().__str__() if self._parameters is None else f"{self!r}\n{summary_of(self)}"
 
-    def _html_parts(self) -> list[Html]:
+    def _html_parts(self) -> list[object]:
         return [] if self._parameters is None else summary_of(self).html()
 
     def _model(self) -> CovarianceModel:

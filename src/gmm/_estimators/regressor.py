@@ -16,7 +16,6 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import ArraySource, relative_ridge
-from gmm._text.html import Html
 from gmm._validation.given import check_sample_weight, check_targets
 from gmm._validation.parameters import check_is_fitted, check_level, check_parameters
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
@@ -219,7 +218,7 @@ class MixtureRegressor(Estimator):
         called = tuple(f"y{j}" for j in range(self.n_targets_))
         return predicted(parameters, source, features, targets, called, level, weight, self.n_threads)
 
-    def _html_parts(self) -> Sequence[Html]:
+    def _html_parts(self) -> Sequence[object]:
         return summary_of(self.mixture_).html() if "mixture_" in vars(self) else ()
 
     def __sklearn_tags__(self) -> Any:

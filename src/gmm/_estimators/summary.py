@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from gmm import _fitting as fitting
 from gmm._estimators.criteria import aic, bic, surplus, title
 from gmm._estimators.outcome import SHRUNK, FitRecord, doubt_of_ridge, doubt_of_shapes
-from gmm._text.html import Cell, Html, escaped, line, sparkline, table
-from gmm._text.words import aligned, amount, counted, listed, noise_of_weight, percent, plus_minus
+from gmm._text.html import Html, escaped, line, sparkline
+from gmm._text.table import LABEL, Cell, Column, Table
+from gmm._text.words import amount, counted, listed, noise_of_weight, omissions, percent, plus_minus
 from gmm._values.covariance import FactorModel
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import MixturePosterior
@@ -117,17 +118,13 @@ def log_likelihood_of(loglik: float, weight: float, unit: str = "row", about: st
 class Summary:
     """Weights, means and standard deviations of the components, and how the fit ended.
 
-    The table, `headings` and `rows`, has the first components and features only; `notes` stand below it, and say how
-    many are missing. `weights` are those of the components in the table, for bars if there are any. `ending` is empty
-    if there is nothing to say of the fit, `figures` and `verdict` where nothing is known of rows.
+    The table has the first components and features only; its notes say how many are missing. `ending` is empty if
+    there is nothing to say of the fit, `figures` where nothing is known of rows.
     """
 
     headline: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...]
+    table: Table
     ending: str = ""
-    weights: tuple[float, ...] = ()
     objective: str = ""
     lower_bounds: tuple[float, ...] = ()
     figures: str = ""
@@ -150,9 +147,9 @@ class Summary:
         objective = SHRUNK.get(record.shrunk, bound_name)
         if figures is None and own.get("prior") is None:
             figures = Figures.of_fit(parameters, record, lower_bound, ridge, feature_names)
-        counts = None if figures is None else figures.counts
         meaning = "mean ± scale" if parameters.tails else _MEANING
-        notes = [_omissions(K - n_rows, d - n_columns), _noise_share(parameters, n_rows, ridge), meaning]
+        notes = omissions(component=K - n_rows, feature=d - n_columns)
+        notes += [_noise_share(parameters, n_rows, ridge), meaning]
         if record.shrunk_by is not None:
             n, *spread = (f"{number:.3g}" for number in record.shrunk_by[: 1 + n_columns].tolist())
             notes.append(
@@ -160,26 +157,24 @@ class Summary:
                 f"{', '.join(spread)}{', …' * (d > n_columns)}; set prior= for another, acceleration=None for none"
             )
         notes.append(doubt_of_shapes(parameters, feature_names))
+        columns, verdict = [Column("", range(n_rows), LABEL)], ""
         if figures is not None:
+            verdict = figures.verdict
             notes += [figures.doubt(parameters), doubt_of_ridge(parameters, ridge, feature_names)]
-        if figures is not None and own.get("trim"):
-            notes.append(_OF_ROWS_LEFT if figures.n_rows is None else _OF_ROWS_PASSED)
+            notes += [_OF_ROWS_LEFT if figures.n_rows is None else _OF_ROWS_PASSED] * bool(own.get("trim"))
+            if figures.counts is not None:
+                columns.append(Column("rows", [f"{count:,}" for count in figures.counts[:n_rows]]))
+        columns += _columns([parameters], feature_names[:n_columns], n_rows, has_bars=True)
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
             + _extent(parameters, own.get("max_ratio") or inf)
             + (f", {percent(own['trim'])} of the rows trimmed" if own.get("trim") else ""),
-            headings=("", *["rows"] * (counts is not None), "weight", *feature_names[:n_columns]),
-            rows=tuple(
-                (str(k), *([] if counts is None else [f"{counts[k]:,}"]), *cells)
-                for k, cells in enumerate(_rows([parameters], n_columns)[:n_rows])
-            ),
-            notes=tuple(filter(None, notes)),
+            table=Table(columns, notes=list(filter(None, [*notes, verdict]))),
             ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
-            weights=tuple(parameters.weights[:n_rows].tolist()),
             objective=objective,
             lower_bounds=fit.lower_bounds if fit else (),
             figures="" if figures is None else figures.line,
-            verdict="" if figures is None else figures.verdict,
+            verdict=verdict,
         )
 
     @classmethod
@@ -194,39 +189,27 @@ class Summary:
         bic: float,
     ) -> Summary:
         """Summarise the mixtures of classes, which have prior probabilities."""
-        d = len(feature_names)
-        rows, n_columns = [], min(d, _MAX_FEATURES)
-        cells = iter(_rows(mixtures, n_columns))
+        d, openings = len(feature_names), list[tuple[str, ...]]()
         for label, prior, parameters in zip(labels, priors, mixtures, strict=True):
-            opening = (str(label), f"{prior:.4f}", parameters.model.printed(d))
-            openings = [opening, *[("", "", "")] * (parameters.n_components - 1)]
-            rows += [(*texts, *next(cells)) for texts in openings]
-        sizes = counted(len(mixtures), "class", "classes"), counted(len(rows), "component"), counted(d, "feature")
+            openings.append((str(label), f"{prior:.4f}", parameters.model.printed(d)))
+            openings += [("", "", "")] * (parameters.n_components - 1)
+        n, n_rows, names = len(openings), min(len(openings), _MAX_COMPONENTS), feature_names[:_MAX_FEATURES]
+        first = Table.of(("class", "prior", "covariance"), openings[:n_rows]).columns
+        notes = [*omissions(component=n - n_rows, feature=d - len(names)), _MEANING]
+        sizes = counted(len(mixtures), "class", "classes"), counted(n, "component"), counted(d, "feature")
         return cls(
             headline=f"{', '.join(sizes)}, log-likelihood {loglik:.6g} nats, BIC {bic:.6g}",
-            headings=("class", "prior", "covariance", "weight", *feature_names[:n_columns]),
-            rows=tuple(rows[:_MAX_COMPONENTS]),
-            notes=(*filter(None, [_omissions(len(rows) - _MAX_COMPONENTS, d - n_columns)]), _MEANING),
+            table=Table([*first, *_columns(mixtures, names, n_rows)], notes=notes),
         )
 
     def __str__(self) -> str:
         """Return the summary as lines of text."""
-        notes = (f"  {note}" for note in (*self.notes, self.verdict) if note)
-        opening = filter(None, (self.headline, self.figures, self.ending))
-        return "\n".join([*opening, *aligned([self.headings, *self.rows]), *notes])
+        return "\n".join([*filter(None, (self.headline, self.figures, self.ending)), str(self.table)])
 
-    def html(self) -> list[Html]:
+    def html(self) -> list[object]:
         """Return the summary as parts of a page, with a bar for each weight and a sparkline of the lower bounds."""
-        at = self.headings.index("weight")
-        rows: Sequence[Sequence[Cell | str]] = [
-            [*row[:at], Cell(row[at], bar=share), *row[at + 1 :]]
-            for row, share in zip(self.rows, self.weights, strict=False)
-        ]
-        parts = [line(self.headline, "title"), *[line(self.figures)] * bool(self.figures)]
-        parts += [
-            table(self.headings, rows or self.rows),
-            line("; ".join(filter(None, (*self.notes, self.verdict))), "faint"),
-        ]
+        parts: list[object] = [line(self.headline, "title"), *[line(self.figures)] * bool(self.figures)]
+        parts += [self.table._replace(notes=()), line("; ".join(self.table.notes), "faint")]
         if self.ending:
             curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
             parts.append(line(Html(f"{curve}<span>{escaped(self.ending)}</span>"), "beside"))
@@ -248,13 +231,6 @@ def _extent(parameters: MixtureParameters, max_ratio: float) -> str:
     return extent
 
 
-def _omissions(n_components: int, n_features: int) -> str:
-    """Tell how many components and features the table leaves out."""
-    numbers = {"more component": n_components, "more feature": n_features}
-    missing = [counted(number, what) for what, number in numbers.items() if number > 0]
-    return f"… and {', '.join(missing)}" if missing else ""
-
-
 def _noise_share(parameters: MixtureParameters, n_rows: int, least: float) -> str:
     """Tell what the factors of each component leave as noise: the mean share of the columns' variances."""
     if not isinstance(parameters.model, FactorModel):
@@ -267,9 +243,12 @@ def _noise_share(parameters: MixtureParameters, n_rows: int, least: float) -> st
     return f"{counted(parameters.model.n_factors, 'factor')}; noise is {each} of {of}"
 
 
-def _rows(mixtures: Sequence[MixtureParameters], n_columns: int) -> list[tuple[str, ...]]:
-    """Return weights, and means with standard deviations, of the components of some mixtures, each column alike."""
+def _columns(
+    mixtures: Sequence[MixtureParameters], names: Sequence[str], n_rows: int, *, has_bars: bool = False
+) -> list[Column]:
+    """Return weights, and means with standard deviations, of the first components of some mixtures."""
     means = np.concatenate([each.means for each in mixtures])
     spreads = np.sqrt(np.concatenate([each.column_variances for each in mixtures]))
-    weights = [f"{weight:.4f}" for each in mixtures for weight in each.weights]
-    return list(zip(weights, *(plus_minus(means[:, j], spreads[:, j]) for j in range(n_columns)), strict=True))
+    weights = np.concatenate([each.weights for each in mixtures])[:n_rows]
+    columns = [Column("weight", [Cell(f"{weight:.4f}", bar=weight if has_bars else None) for weight in weights])]
+    return columns + [Column(name, plus_minus(means[:, j], spreads[:, j])[:n_rows]) for j, name in enumerate(names)]

@@ -43,8 +43,9 @@ from gmm._selection.result import Selection, check_criterion, distinct, statuses
 from gmm._selection.search import select
 from gmm._selection.standard import filled, in_other_units, in_units, log_volume
 from gmm._text.frames import data_frame
-from gmm._text.html import Html, block, line, table
-from gmm._text.words import aligned, percent, quoted
+from gmm._text.html import block, line
+from gmm._text.table import LABEL, Column, Table
+from gmm._text.words import percent, quoted
 from gmm._validation.given import (
     check_components_per_class,
     check_labels,
@@ -294,13 +295,11 @@ class ClassifierSummary:
 
     def __repr__(self) -> str:
         """Return the classes, their mixtures and the confusion matrix as lines of text."""
-        headings, rows = self._matrix
-        lines = [str(summary_of(self.classifier)), "predicted, of rows of each class:", *aligned([headings, *rows])]
-        return "\n".join([*lines, self._verdict])
+        matrix = self._matrix._replace(caption="predicted, of rows of each class:")
+        return f"{summary_of(self.classifier)}\n{matrix}\n{self._verdict}"
 
     def _repr_html_(self) -> str:
-        parts = *summary_of(self.classifier).html(), table(*self._matrix, caption="Predicted, of rows of each class")
-        return block(*parts, line(self._verdict, "faint"))
+        return block(*summary_of(self.classifier).html(), self._matrix, line(self._verdict, "faint"))
 
     @property
     def _verdict(self) -> str:
@@ -308,10 +307,11 @@ class ClassifierSummary:
         return accuracy_line(self.accuracy, float(of_each.max() / of_each.sum()))
 
     @property
-    def _matrix(self) -> tuple[list[str], list[list[str]]]:
-        cells = [[f"{count:.6g}" for count in row] for row in self.confusion]
-        rows = [[str(label), *row] for label, row in zip(self.labels.tolist(), cells, strict=True)]
-        return ["", *map(str, self.classifier.classes_.tolist())], rows
+    def _matrix(self) -> Table:
+        columns = [Column("", self.labels.tolist(), LABEL)]
+        for label, counts in zip(self.classifier.classes_.tolist(), self.confusion.T, strict=True):
+            columns.append(Column(str(label), [f"{count:.6g}" for count in counts]))
+        return Table(columns, "Predicted, of rows of each class")
 
 
 def summary_of(classifier: Any) -> Summary:
@@ -641,7 +641,7 @@ class MixtureClassifier(Estimator):
         """Return the constructor call and, once fitted, a summary of the classes below it."""
         return f"{self!r}\n{summary_of(self)}" if "classes_" in vars(self) else super().__str__()
 
-    def _html_parts(self) -> Sequence[Html]:
+    def _html_parts(self) -> Sequence[object]:
         return summary_of(self).html() if "classes_" in vars(self) else ()
 
     def __sklearn_tags__(self) -> Any:

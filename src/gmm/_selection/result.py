@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import ceil, isnan, nan
+from math import ceil, nan
 from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -27,7 +27,8 @@ from gmm._persistence import Readable, Writable, build_object, item, load_object
 from gmm._selection.cell import DEGENERATE, FAILED, KINDS, LEFT, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK, Status
 from gmm._selection.request import kind_of
 from gmm._text.frames import data_frame
-from gmm._text.html import Cell, Html, block, details, joined, line, table
+from gmm._text.html import block, details, joined, line
+from gmm._text.table import LABEL, TEXT, Cell, Column, Table
 from gmm._text.words import counted, printable, with_minus
 from gmm._validation.column_notes import LONG_TAIL
 from gmm._validation.scalars import check_choice
@@ -388,10 +389,10 @@ class Selection:
 
     def __repr__(self) -> str:
         """Return the criterion as a grid, with a star at the best cell, and the distances of the next ones."""
-        grid = Grid.of(self, _WIDTH)
-        lines = list(grid.lines())
-        together = "   ".join(grid.legend)
-        lines += [together] * bool(together) if len(together) <= _WIDTH else grid.legend
+        lines = "\n\n".join("\n".join(grid.lines("", 1, ruled=True)) for grid in grids(self, _WIDTH)).split("\n")
+        marks = list(legend(self))
+        together = "   ".join(marks)
+        lines += [together] * bool(together) if len(together) <= _WIDTH else marks
         nearest = [f"{self.n_components[n]} {self.kinds[n]} +{gap_text(self, n)}" for n in self._nearest()]
         lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
         notes = ("; ".join(certainty(self)), *advice(self), *failures(self), incomplete(self), *self.notes)
@@ -453,17 +454,13 @@ def _texts(header: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(map(printable, texts))
 
 
-def html_parts(selection: Selection) -> list[Html]:
+def html_parts(selection: Selection) -> list[object]:
     """Return a selection as parts of a page."""
-    grid = Grid.of(selection)
-    parts = [line(selection._headline(), "title"), grid.html()]
-    if grid.legend:
-        parts.append(line(" · ".join(grid.legend), "faint"))
-    headings, *rows = zip(*ranking(selection, [selection.best_index, *selection._nearest()]), strict=True)
-    if len(rows) > 1:
-        numbers = [j for j, name in enumerate(headings) if name not in ("", "model")]
-        caption = f"Best cells by {title(selection.criterion)}"
-        parts.append(table(headings, rows, caption=caption, best=0, numeric=numbers))
+    parts: list[object] = [line(selection._headline(), "title"), *grids(selection)]
+    if marks := list(legend(selection)):
+        parts.append(line(" · ".join(marks), "faint"))
+    if nearest := selection._nearest():
+        parts.append(ranking(selection, [selection.best_index, *nearest]))
     parts.append(line("; ".join(certainty(selection)), "faint"))
     parts += [line(note) for note in advice(selection)]
     notes = (*failures(selection), incomplete(selection), *selection.notes)
@@ -487,102 +484,41 @@ def check_criterion(criterion: object, among: tuple[str, ...] = CRITERIA) -> str
     return check_choice(criterion, "a criterion", among)
 
 
-class GridCell(NamedTuple):
-    """A cell of the grid.
+def grids(selection: Selection, width: int | None = None, word: str = "component") -> list[Table]:
+    """Return the criterion by model and number of components; the rows are whichever of the two are more numerous.
 
-    `text` is the criterion with the marks that the legend explains, or "failed" or "–". `details` gives the model,
-    log-likelihood, number of parameters, distance to the best, and status. `is_candidate` says if the cell was a
-    candidate for the best; `gap` is its distance to the best, NaN if there is no fit.
+    Cells closer to the best have a deeper colour.
+
+    Parameters
+    ----------
+    selection : Selection
+    width : int, optional
+        Characters of a line: decimals are dropped if all columns then fit side by side, else further ones make a table
+        of their own. None makes one table.
+    word : str, default="component"
+        What a component is called.
     """
-
-    text: str = ""
-    details: str = ""
-    best: bool = False
-    failed: bool = False
-    is_candidate: bool = False
-    gap: float = nan
-
-
-class Grid(NamedTuple):
-    """The criterion by model and number of components; the rows are whichever of the two are more numerous.
-
-    `names` are the headings of the rows, with `corner` above them, and `headings` those of the columns. A column is
-    `size` characters wide, including the gap before it; `many` columns stand side by side, further ones below. A cell
-    at the distance `far` from the best has half the shade.
-    """
-
-    caption: str
-    corner: str
-    names: tuple[str, ...]
-    headings: tuple[str, ...]
-    rows: tuple[tuple[GridCell, ...], ...]
-    models_down: bool
-    size: int
-    many: int
-    legend: tuple[str, ...]
-    far: float
-
-    @classmethod
-    def of(cls, selection: Selection, width: int | None = None, word: str = "component") -> Grid:
-        """Lay out a search.
-
-        Parameters
-        ----------
-        selection : Selection
-        width : int, optional
-            Characters of a line; decimals are dropped if all columns then fit side by side.
-        word : str, default="component"
-            What a component is called.
-        """
-        kinds, sizes = selection.kinds, selection.n_components.tolist()
-        tried = {K for K, status in zip(sizes, selection.status, strict=True) if status != NOT_TRIED}
-        counts, types = [str(K) for K in sorted(tried)], list(dict.fromkeys(kinds))
-        models_down = len(types) > len(counts)
-        corner, names, columns = ("model", types, counts) if models_down else ("K", counts, types)
-        headings = [f"K={column}" for column in columns] if models_down else columns
-        room = None if width is None else width - max(map(len, (corner, *names)))
-        texts, size = _fitting(selection, headings, room)
-        parts = 1 if room is None else ceil(len(columns) / max(1, room // size))
-        numbered = enumerate(zip(map(str, sizes), kinds, strict=True))
-        cells = {place: _cell(selection, number, texts[number], word) for number, place in numbered}
-        places = [[(column, name) if models_down else (name, column) for column in columns] for name in names]
-        return cls(
-            caption=f"{title(selection.criterion)} by covariance model and number of {word}s",
-            corner=corner,
-            names=tuple(names),
-            headings=tuple(headings),
-            rows=tuple(tuple(cells.get(place, GridCell()) for place in row) for row in places),
-            models_down=models_down,
-            size=size,
-            many=ceil(len(columns) / parts),
-            legend=tuple(legend(selection)),
-            far=CRITERION[selection.criterion].near,
-        )
-
-    def lines(self) -> Iterator[str]:
-        """Yield the lines of the grid as text."""
-        margin = max(map(len, (self.corner, *self.names)))
-        for first in range(0, len(self.headings), self.many):
-            if first:
-                yield ""
-            within = slice(first, first + self.many)
-            heading = self.corner.ljust(margin) + "".join(name.rjust(self.size) for name in self.headings[within])
-            yield heading
-            yield "─" * len(heading)
-            for name, row in zip(self.names, self.rows, strict=True):
-                label = name.ljust(margin) if self.models_down else name.rjust(margin)
-                yield label + "".join(cell.text.rjust(self.size) for cell in row[within])
-
-    def html(self) -> Html:
-        """Return the grid as an HTML table; cells closer to the best have a deeper colour."""
-
-        def shaded(cell: GridCell) -> Cell:
-            kind = "best" if cell.best else "" if cell.is_candidate else "muted"
-            shade = 1 / (1 + max(cell.gap, 0.0) / self.far) if cell.is_candidate and not isnan(cell.gap) else 0.0
-            return Cell(cell.text, title=cell.details, kind=kind, shade=shade)
-
-        rows = [[name, *map(shaded, row)] for name, row in zip(self.names, self.rows, strict=True)]
-        return table([self.corner, *self.headings], rows, caption=self.caption)
+    kinds, sizes = selection.kinds, selection.n_components.tolist()
+    tried = {K for K, status in zip(sizes, selection.status, strict=True) if status != NOT_TRIED}
+    counts, types = [str(K) for K in sorted(tried)], list(dict.fromkeys(kinds))
+    models_down = len(types) > len(counts)
+    corner, names, over = ("model", types, counts) if models_down else ("K", counts, types)
+    headings = [f"K={count}" for count in counts] if models_down else types
+    room = None if width is None else width - max(map(len, (corner, *names)))
+    texts, size = _fitting(selection, headings, room)
+    numbered = enumerate(zip(map(str, sizes), kinds, strict=True))
+    cells = {place: _cell(selection, number, texts[number], word) for number, place in numbered}
+    columns = []
+    for heading, column in zip(headings, over, strict=True):
+        places = [(column, name) if models_down else (name, column) for name in names]
+        columns.append(Column(heading, [cells.get(place, Cell("", kind="muted")) for place in places], least=size - 1))
+    many = ceil(len(columns) / (1 if room is None else ceil(len(columns) / max(1, room // size))))
+    down = Column(corner, names, TEXT if models_down else LABEL)
+    caption = f"{title(selection.criterion)} by covariance model and number of {word}s"
+    return [
+        Table([down, *columns[first : first + many]], "" if first else caption)
+        for first in range(0, len(columns), many)
+    ]
 
 
 def _fitting(selection: Selection, headings: Sequence[str], room: int | None) -> tuple[list[str], int]:
@@ -604,21 +540,21 @@ def _text(selection: Selection, number: int, decimals: int) -> str:
     return "failed" if status.kind == FAILED else "–"
 
 
-def _cell(selection: Selection, number: int, text: str, word: str) -> GridCell:
-    status = Status.of(selection.status[number])
+def _cell(selection: Selection, number: int, text: str, word: str) -> Cell:
+    status, distance = Status.of(selection.status[number]), gap(selection, number)
     details = [f"{counted(int(selection.n_components[number]), word)}, {selection.kinds[number]}"]
     if status.is_solved:
         details += [
             f"log-likelihood {selection.loglik[number]:.2f}, {selection.n_parameters[number]} free parameters",
             f"Δ{title(selection.criterion)} {gap_text(selection, number)}",
         ]
-    return GridCell(
-        text=text,
-        details="; ".join(details + [str(status)] * (status.kind != OK)),
-        best=number == selection.best_index,
-        failed=status.kind == FAILED,
-        is_candidate=status.is_solved and status.is_eligible(selection.criterion),
-        gap=gap(selection, number),
+    is_candidate = status.is_solved and status.is_eligible(selection.criterion)
+    kind = "best" if number == selection.best_index else "" if is_candidate else "muted"
+    return Cell(
+        text,
+        title="; ".join(details + [str(status)] * (status.kind != OK)),
+        kind="muted failed" if status.kind == FAILED else kind,
+        shade=1 / (1 + max(distance, 0.0) / CRITERION[selection.criterion].near) if is_candidate else 0.0,
     )
 
 
@@ -676,23 +612,25 @@ def certainty(selection: Selection) -> Iterator[str]:
         yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
 
 
-def ranking(selection: Selection, cells: Sequence[int]) -> list[list[str]]:
-    """Return the columns of a table of cells, headings first; the criterion that chose comes before the others."""
+def ranking(selection: Selection, cells: Sequence[int]) -> Table:
+    """Tabulate cells; the criterion that chose comes before the others."""
 
-    def column(name: str) -> list[str]:
+    def column(name: str) -> Column:
         decimals = CRITERION[name].decimals
-        return [title(name), *(f"{getattr(selection, name)[n]:.{decimals}f}" for n in cells)]
+        return Column(title(name), [f"{getattr(selection, name)[n]:.{decimals}f}" for n in cells])
 
-    return [
-        ["", *(_mark(selection, n) for n in cells)],
-        ["K", *(str(selection.n_components[n]) for n in cells)],
-        ["model", *(selection.kinds[n] for n in cells)],
-        ["loglik", *(f"{selection.loglik[n]:.2f}" for n in cells)],
-        ["df", *(str(selection.n_parameters[n]) for n in cells)],
+    columns = [
+        Column("", [Cell(_mark(selection, n), kind="mark") for n in cells], LABEL),
+        Column("K", [str(selection.n_components[n]) for n in cells]),
+        Column("model", [selection.kinds[n] for n in cells], TEXT),
+        Column("loglik", [f"{selection.loglik[n]:.2f}" for n in cells]),
+        Column("df", [str(selection.n_parameters[n]) for n in cells]),
         column(selection.criterion),
-        [f"Δ{title(selection.criterion)}", *(gap_text(selection, n) for n in cells)],
+        Column(f"Δ{title(selection.criterion)}", [gap_text(selection, n) for n in cells]),
         *(column(name) for name in selection.criteria if name != selection.criterion),
     ]
+    best = cells.index(selection.best_index) if selection.best_index in cells else None
+    return Table(columns, f"Best cells by {title(selection.criterion)}", best)
 
 
 def legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:

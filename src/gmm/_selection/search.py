@@ -63,7 +63,6 @@ from gmm._selection.request import (
 )
 from gmm._selection.result import Entry, Progress, Selection, check_criterion, distinct, html_parts
 from gmm._selection.standard import filled, in_units, note_on_shrinkage, restored, warn_of_constants
-from gmm._text.html import Html
 from gmm._validation import column_notes
 from gmm._validation.parameters import check_callback, check_is_fitted, check_labels_of_columns
 from gmm._validation.scalars import check_boolean, check_real
@@ -717,7 +716,7 @@ class GaussianMixtureSearch(Estimator):
         """Return the constructor call and, once fitted, the table of the search below it."""
         return f"{self!r}\n{self.selection_!r}" if "selection_" in vars(self) else super().__str__()
 
-    def _html_parts(self) -> Sequence[Html]:
+    def _html_parts(self) -> Sequence[object]:
         return html_parts(self.selection_) if "selection_" in vars(self) else ()
 
     def _best(self) -> GaussianMixture:

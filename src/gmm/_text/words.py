@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from math import floor, isfinite, log10
 from typing import Any
 from unicodedata import category
@@ -92,7 +92,6 @@ def with_minus(text: str) -> str:
 
 
 _LISTED = 20
-_ROWS_SHOWN = 6
 
 
 def quoted(names: Iterable[str], most: int = _LISTED) -> str:
@@ -134,17 +133,7 @@ def _differing(one: str, other: str) -> int:
     return sum(a != b for a, b in zip_longest(one, other))
 
 
-def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Return the rows of a table as lines, each column as wide as its longest cell, which stands to the right."""
-    cells = [[printable(cell) for cell in row] for row in cells]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
-    ]
-
-
-def beginning(headings: Sequence[str], rows: Iterable[Sequence[str]], n_rows: int) -> list[str]:
-    """Return a table of the first rows, numbered, as lines; the last says how many there are beside these."""
-    first = [[str(i), *row] for i, row in enumerate(islice(rows, _ROWS_SHOWN))]
-    more = n_rows - len(first)
-    return aligned([["", *headings], *first]) + [f"  … and {more:,} more row{'s' * (more > 1)}"] * (more > 0)
+def omissions(**numbers: int) -> list[str]:
+    """Tell in a note how many more of each there are than a table shows; there is none if these are all."""
+    more = [counted(number, f"more {name}") for name, number in numbers.items() if number > 0]
+    return [f"… and {', '.join(more)}"] if more else []

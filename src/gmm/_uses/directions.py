@@ -13,7 +13,8 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
 from gmm._public import publish
 from gmm._rows.entrance import as_source, check_any
-from gmm._text.words import aligned, counted
+from gmm._text.table import Table
+from gmm._text.words import counted, omissions
 from gmm._validation.scalars import check_real, check_whole
 from gmm._values.coordinates import differences, leading, projected_mixture
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
@@ -68,10 +69,8 @@ class Directions:
         d, shown = self.matrix.shape[1], self.unit_vectors[:_DIRECTIONS_SHOWN]
         names = self.feature_names or tuple(f"x{j}" for j in range(d))
         rows = [[names[j], *(f"{value:.3f}" for value in shown[:, j])] for j in range(min(d, _FEATURES_SHOWN))]
-        more = [f"  … and {counted(d - len(rows), 'more feature')}"] * (d > len(rows))
-        return "\n".join(
-            [repr(self)[1:-1], *aligned([["", *self.get_feature_names_out()[: len(shown)]], *rows]), *more]
-        )
+        headings, notes = ["", *self.get_feature_names_out()[: len(shown)]], omissions(feature=d - len(rows))
+        return str(Table.of(headings, rows, repr(self)[1:-1], notes=notes))
 
     @property
     def unit_vectors(self) -> NDArray[np.float64]:

@@ -21,7 +21,8 @@ from gmm._public import publish
 from gmm._rows.entrance import as_source, check_any
 from gmm._rows.sources import ArraySource
 from gmm._text.frames import data_frame
-from gmm._text.words import beginning, counted
+from gmm._text.table import Table
+from gmm._text.words import counted
 from gmm._validation.parameters import check_n_samples, check_random_state
 from gmm._validation.scalars import check_whole
 from gmm._values.layouts import Array
@@ -64,7 +65,7 @@ class ColumnOverlap:
         shown, d = self.feature_names[:_COLUMNS_SHOWN], len(self.feature_names)
         more = f", {len(shown)} of {d} columns" if len(shown) < d else ""
         title = f"ColumnOverlap{more}, 0 (apart) to 1 (alike)"
-        return "\n".join([title, *beginning(shown, rows, len(self.areas))])
+        return str(Table.beginning(shown, rows, len(self.areas), title))
 
 
 def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int | Rng | None = 0) -> Array:

@@ -25,7 +25,8 @@ from gmm._public import publish
 from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
-from gmm._text.words import aligned, counted, plus_minus
+from gmm._text.table import Column, Table
+from gmm._text.words import counted, omissions, plus_minus
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_is_fitted, check_level
 from gmm._validation.scalars import MOST_REPLICATES, check_choice, check_whole
@@ -166,23 +167,21 @@ class StandardErrors:
     def __repr__(self) -> str:
         """Return a table of weights and means with their standard errors."""
         mixture, names = fitted_parameters(self.model), names_of_features(self.model)[:_FEATURES_SHOWN]
-        cells = [["", "weight", *names]]
-        columns = [plus_minus(mixture.means[:, j], self.means[:, j], 2) for j in range(len(names))]
-        for k in range(mixture.n_components):
-            weight = f"{mixture.weights[k]:.4f} ± {self.weights[k]:.4f}"
-            cells.append([str(k), weight, *(column[k] for column in columns)])
-        lines = [f"StandardErrors by {_METHODS[self.method]}", *aligned(cells)]
-        if (more := mixture.n_features - len(names)) > 0:
-            lines.append(f"  … and {counted(more, 'more feature')}")
+        columns = [Column("", range(mixture.n_components))]
+        weights = zip(mixture.weights, self.weights, strict=True)
+        columns.append(Column("weight", [f"{weight:.4f} ± {error:.4f}" for weight, error in weights]))
+        for j, name in enumerate(names):
+            columns.append(Column(name, plus_minus(mixture.means[:, j], self.means[:, j], 2)))
+        notes = omissions(feature=mixture.n_features - len(names))
         if self.adjusted_rand is not None:
             low, high = np.quantile(self.adjusted_rand, [0.025, 0.975])
-            omissions = f", {self.n_left_out} left out" if self.n_left_out else ""
-            lines.append(
-                f"  clustering: adjusted Rand index {self.adjusted_rand.mean():.3f} ({low:.3f} to {high:.3f}) over "
+            left_out = f", {self.n_left_out} left out" if self.n_left_out else ""
+            notes.append(
+                f"clustering: adjusted Rand index {self.adjusted_rand.mean():.3f} ({low:.3f} to {high:.3f}) over "
                 + counted(len(self.adjusted_rand), "refit")
-                + omissions
+                + left_out
             )
-        return "\n".join(lines)
+        return str(Table(columns, f"StandardErrors by {_METHODS[self.method]}", notes=notes))
 
 
 def standard_errors(

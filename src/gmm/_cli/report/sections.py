@@ -23,8 +23,9 @@ from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._selection import Selection
 from gmm._selection import result as of_search
-from gmm._text.html import Cell, Html, escaped, table
-from gmm._text.words import counted, form_of, percent, with_minus
+from gmm._text.html import Html, escaped
+from gmm._text.table import NUMBER, Cell, Column, Table
+from gmm._text.words import counted, form_of, omissions, percent, with_minus
 from gmm._uses.overlap import overlap
 from gmm._uses.standard_errors import StandardErrors, standard_errors
 from gmm._validation.column_notes import LONG_TAIL
@@ -394,8 +395,7 @@ def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
         correlation="" if several else correlation_sentence(facts.names, strongest[0], "Over all rows"),
         table=_table_of_groups(result, facts),
         outside=_table_of_rows_outside(result),
-        n_columns_hidden=len(facts.names) - COLUMNS_SHOWN,
-        loadings=Html() if facts.factors is None else _table_of_loadings(result, facts, facts.factors),
+        loadings="" if facts.factors is None else _table_of_loadings(result, facts, facts.factors),
     )
 
 
@@ -413,20 +413,10 @@ def agreement(result: MixtureOutcome) -> Html:
     """Compare the groups with the label column."""
     labels = result.agreement
     assert labels is not None  # the section exists only if there are labels
-    largest = max(1, int(labels.counts.max(initial=0)))
-    outside = range(result.model.n_components, labels.counts.shape[1])
-    columns = [*result.shown, *outside]
-    body = [
-        [label, *(Cell(str(count) if count else "·", shade=count / largest) for count in counts[columns])]
-        for label, counts in zip(labels.labels[:_LABELS_SHOWN], labels.counts, strict=False)
-    ]
-    headings = [result.options.label_column, *(f"group {k}" for k in result.shown), *(result.outside for _ in outside)]
-    return render(
-        "labels",
-        agreement=labels,
-        table=table(headings, body, caption="Rows by label and group."),
-        n_labels_hidden=len(labels.labels) - _LABELS_SHOWN,
-    )
+    columns = {k: f"group {k}" for k in result.shown}
+    columns |= dict.fromkeys(range(result.model.n_components, labels.counts.shape[1]), result.outside)
+    table = labels.table(result.options.label_column, columns, _LABELS_SHOWN, "Rows by label and group.")
+    return render("labels", agreement=labels, table=_ended(table))
 
 
 def data(result: MixtureOutcome) -> Html:
@@ -439,19 +429,23 @@ def data(result: MixtureOutcome) -> Html:
         [name, *(format_value(float(value), numbers[-1]) for value in numbers)]
         for name, numbers in zip(rows.names, statistics, strict=False)
     ]
-    caption = "The fitted columns (sd: standard deviation)."
+    table = Table.of(headings, body, "The fitted columns (sd: standard deviation).")
     if n_missing.any():
-        headings.append("missing")
-        body = [[*line, f"{missing:,}"] for line, missing in zip(body, n_missing, strict=True)]
+        columns = [*table.columns, Column("missing", [f"{missing:,}" for missing in n_missing])]
         caption = "The values that are there in the fitted columns, and how many are missing (sd: standard deviation)."
+        table = Table(columns, caption)
     return render(
         "data",
         weight_column=result.options.weight_column,
         total_weight=f"{result.total_weight:,.6g}",
         notes=[note.partition("; use --")[0] for note in rows.notes if LONG_TAIL not in note],
-        table=table(headings, body, caption=caption),
-        n_columns_hidden=len(rows.names) - COLUMNS_SHOWN,
+        table=_ended(table._replace(notes=omissions(column=len(rows.names) - COLUMNS_SHOWN))),
     )
+
+
+def _ended(table: Table) -> Table:
+    """End the notes as sentences."""
+    return table._replace(notes=[f"{note}." for note in table.notes])
 
 
 def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Picture]) -> Html:
@@ -480,7 +474,7 @@ def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> l
     ]
 
 
-def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts) -> Html:
+def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts) -> Table:
     """Tabulate means and standard deviations: a row per column of the data, columns for groups, all groups, noise."""
     shown, noise, model = result.shown, result.n_outside if result.options.noise else None, result.model
     several, all_means = len(shown) > 1, np.asarray(model.means_)[shown]
@@ -510,12 +504,13 @@ def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts) -> Html:
 
 def _by_group(
     result: MixtureOutcome, body: Sequence[Sequence[object]], caption: str, headings: Iterable[str] = ()
-) -> Html:
+) -> Table:
     """Tabulate rows of a name and an entry for each group, and for what further headings name."""
-    return table(["", *(f"group {k}" for k in result.shown), *headings], body, caption=caption)
+    hidden = omissions(column=len(result.rows.names) - COLUMNS_SHOWN)
+    return _ended(Table.of(["", *(f"group {k}" for k in result.shown), *headings], body, caption, notes=hidden))
 
 
-def _table_of_rows_outside(result: MixtureOutcome) -> Html:
+def _table_of_rows_outside(result: MixtureOutcome) -> Table | str:
     """Tabulate the first rows that are noise or left out; empty if none is."""
     first = np.flatnonzero(result.labels < 0)[:_MOST_OUTSIDE]
     which = "The rows" if len(first) == result.n_outside else f"The first {len(first)} of {result.n_outside:,} rows"
@@ -523,7 +518,7 @@ def _table_of_rows_outside(result: MixtureOutcome) -> Html:
     return _table_of_rows(result, first, f"{which} {of}")
 
 
-def _table_of_uncertain(result: MixtureOutcome) -> Html:
+def _table_of_uncertain(result: MixtureOutcome) -> Table | str:
     """Tabulate the least certain rows; empty if every row is certain."""
     of_groups = np.flatnonzero(result.labels >= 0)
     order = of_groups[np.argsort(result.certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
@@ -543,7 +538,7 @@ def _table_of_rows(
     caption: str,
     headings: Sequence[str] = (),
     entries: Iterable[Sequence[object]] = repeat(()),
-) -> Html:
+) -> Table | str:
     """Tabulate rows with further entries and their first values; empty if none is chosen."""
     rows, body = result.rows, []
     for i, more in zip(chosen, entries, strict=False):
@@ -551,10 +546,10 @@ def _table_of_rows(
         body.append([rows.numbers(i, i + 1)[0], *more, *values])
     headings = ["row", *headings, *rows.names[:_VALUES_SHOWN]]
     caption += ", numbered as in the file, not counting the header."
-    return table(headings, body, caption=caption, numeric=range(len(headings))) if body else Html()
+    return Table.of(headings, body, caption, kinds=[NUMBER]) if body else ""
 
 
-def _table_of_loadings(result: MixtureOutcome, facts: MixtureFacts, factors: Factors) -> Html:
+def _table_of_loadings(result: MixtureOutcome, facts: MixtureFacts, factors: Factors) -> Table:
     """Tabulate loadings and the standard deviations of the noise: a row per column, columns for each group."""
     shown = result.shown
     headings = [f"{k}: {what}" for k in shown for what in (*map(str, range(factors.loadings.shape[2])), "noise ±")]
@@ -566,7 +561,7 @@ def _table_of_loadings(result: MixtureOutcome, facts: MixtureFacts, factors: Fac
         )
     ]
     caption = "Loadings of each group's factors: by how much a column rises with a factor; and the noise beside them."
-    return table(["", *headings], body, caption=caption)
+    return Table.of(["", *headings], body, caption)
 
 
 def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
@@ -588,8 +583,7 @@ def trust(result: MixtureOutcome) -> Html | None:
     patterns = _PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0
     if len(absent) * model.n_components * d * d + patterns > _MOST_WORK:
         return None
-    values: dict[str, Any] = {"why": "", "stability": None, "n_refits": 0, "table": "", "n_columns_hidden": 0}
-    values |= {"alike": "", "overlapping": False}
+    values: dict[str, Any] = dict.fromkeys(("why", "stability", "n_refits", "table", "alike", "overlapping"), "")
     if model.n_components > 1:
         values["alike"], values["overlapping"] = _alike(overlap(model, n_samples=_DRAWN))
     if result.total_weight < model.n_parameters_:
@@ -599,14 +593,14 @@ def trust(result: MixtureOutcome) -> Html | None:
         errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=seed)
     except SingularMatrixError:
         return render("trust", **values | {"why": COLLAPSED})
-    values |= {"n_refits": _REFITS - errors.n_left_out, "n_columns_hidden": d - COLUMNS_SHOWN}
+    values["n_refits"] = _REFITS - errors.n_left_out
     if model.n_components > 1:
         assert errors.adjusted_rand is not None  # there were refits
         values["stability"] = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
     return render("trust", **values | {"table": _table_of_errors(result, errors)})
 
 
-def _table_of_errors(result: MixtureOutcome, errors: StandardErrors) -> Html:
+def _table_of_errors(result: MixtureOutcome, errors: StandardErrors) -> Table:
     mixture, names = fitted_parameters(result.model), names_of_features(result.model)[:COLUMNS_SHOWN]
     rows = [["weight", *(f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True))]]
     for name, means, of_means in zip(names, mixture.means.T, errors.means.T, strict=False):
@@ -677,26 +671,25 @@ def _choice(result: Result, rivals: Sequence[tuple[int, str, float]], pictures: 
         scale=CRITERION[search.criterion].scale,
         picture=pictures.get("selection"),
         ranking=_table_of_best(search),
-        grid=of_search.Grid.of(search, word="group"),
+        grids=of_search.grids(search, word="group"),
+        legend=of_search.legend(search),
         failures=list(of_search.failures(search)),
     )
 
 
-def _table_of_best(search: Selection) -> Html:
+def _table_of_best(search: Selection) -> Table:
     """Tabulate the best cells, with the most important columns first for narrow screens."""
-    mark, K, model, loglik, df, score, distances, *others = of_search.ranking(search, of_search.distinct(search)[:_TOP])
-    columns = [mark, K, model, score, distances, loglik, df, *others]
-    _, _, *headings = (heading for heading, *_ in columns)
-    rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)
+    best = of_search.ranking(search, of_search.distinct(search)[:_TOP])
+    mark, K, model, loglik, df, score, distances, *others = best.columns
+    columns = [mark, K._replace(heading="groups"), model, score, distances, loglik, df, *others]
     caption = (
         f"The best by {title(search.criterion)} (loglik: log-likelihood in nats; df: free parameters; Δ: distance from "
         "the best). Smaller is better, except for the log-likelihood."
     )
-    if any("inf" in column for column in columns):
+    if any("inf" in column.entries for column in columns):
+        columns = [each._replace(entries=["∞" if text == "inf" else text for text in each.entries]) for each in columns]
         caption += " AICc is infinite (∞) where there are about as many parameters as rows."
-    numeric = [1, *range(3, len(columns))]
-    marked = [[Cell(star, kind="mark"), *texts] for star, *texts in rows]
-    return table(["", "groups", *headings], marked, caption=caption, best=0, numeric=numeric)
+    return Table(columns, caption, best=0)
 
 
 _LEVEL = 0.95
@@ -717,7 +710,6 @@ def posterior_narrative(result: Posterior) -> Narrative:
         several=n > 1,
         level=f"{100 * _LEVEL:g} %",
         table=_table_of_intervals(result, counts),
-        n_columns_hidden=len(rows.names) - COLUMNS_SHOWN,
     )
     return Narrative(
         summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
@@ -728,7 +720,7 @@ def posterior_narrative(result: Posterior) -> Narrative:
     )
 
 
-def _table_of_intervals(result: Posterior, counts: np.ndarray) -> Html:
+def _table_of_intervals(result: Posterior, counts: np.ndarray) -> Table:
     """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
     model, shown = result.model, result.shown
     names, intervals = MixtureFacts(model).names, model.credible_intervals(_LEVEL)
