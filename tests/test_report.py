@@ -33,6 +33,7 @@ from inside import (
     covariance_model,
     criteria,
     encoded,
+    escaped,
     figures,
     inline_svg,
     main,
@@ -330,20 +331,27 @@ def test_names_are_text_and_never_markup(reports):
     assert "total weight" in page.said()
 
 
-def test_templates_escape_text_and_leave_html():
+def test_figures_escape_text_and_leave_html():
     def picture(caption):
-        return render("picture", clusters={"svg": Html("<svg></svg>"), "caption": caption}, pairs=None)
+        return escaped(figures.Picture(Html("<svg></svg>"), caption))
 
     page = Page(picture(NASTY))
     assert page.said() == NASTY
     assert [tag for tag, _ in page.tags] == ["figure", "div", "svg", "figcaption"]
-    page = Page(picture(Table.of([], [[NASTY]], "one")))
+    page = Page(picture(escaped(Table.of([], [[NASTY]], "one"))))
     assert page.table("one") == [[NASTY]]
 
 
+def test_a_template_escapes_text():
+    group = {"number": 0, "colour": '"red"', "size": NASTY, "sentences": [NASTY]}
+    page = Page(render("groups", groups=[group]))
+    assert page.said() == f"Group 0 {NASTY} {NASTY}"
+    assert page.tags[1] == ("li", {"style": '--own: "red"'})
+
+
 def test_a_template_that_lacks_a_value_is_an_error():
-    with pytest.raises(jinja2.UndefinedError, match="'pairs' is undefined"):
-        render("picture", clusters={"svg": "", "caption": ""})
+    with pytest.raises(jinja2.UndefinedError, match="'kind' is undefined"):
+        render("terms", weighted=False, labelled=False)
 
 
 def test_it_says_how_to_make_it_again(reports):

@@ -131,7 +131,7 @@ class Table(NamedTuple):
         return "\n".join([*[self.caption] * bool(self.caption), *self.lines(), *(f"  {note}" for note in self.notes)])
 
     def __html__(self) -> Html:
-        """Return a table that scrolls horizontally if it is wider than the page, and its notes.
+        """Return a table that scrolls horizontally if it is wider than the page, and its notes as sentences.
 
         One too wide for a telephone has the class ``gmm-stacked``, and its cells their headings, so that a page can put
         each row in lines of its own.
@@ -147,7 +147,7 @@ class Table(NamedTuple):
         body = (_row("td", row, right, labels, ' class="gmm-best"' * (i == self.best)) for i, row in enumerate(rows))
         kind = ' class="gmm-stacked"' if stacked else ""
         table = f'<div class="gmm-wide"><table{kind}>{"".join(parts)}<tbody>{"".join(body)}</tbody></table></div>'
-        return Html("".join([table, *map(line, self.notes)]))
+        return Html("".join([table, *(line(f"{note}.") for note in self.notes)]))
 
     @property
     def _is_wide(self) -> bool:

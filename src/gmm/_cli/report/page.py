@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gmm._text.html import Html, escaped, style
-from gmm._text.words import counted
+from gmm._text.html import Html, escaped, joined, line, style
 from gmm._versions import __version__
 
 _PACKAGES = ("numpy", "scipy", "pyarrow", "matplotlib")
@@ -92,16 +91,42 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters["counted"] = counted
-_TEMPLATES.filters["with_options"] = lambda text: Html(_OPTION.sub(r"<code>\g<0></code>", escaped(text)))
 
 
 class Section(NamedTuple):
-    """A section of the page: its id, its title and its body."""
+    """A section of the page: its id, its title and its parts.
+
+    A part is a paragraph, as text, or what has HTML of its own; empty ones are left out.
+    """
 
     name: str
     title: str
-    body: Html
+    parts: Sequence[object]
+
+    @property
+    def body(self) -> Html:
+        """The parts below each other."""
+        return joined(*(part if hasattr(part, "__html__") else line(part) for part in self.parts if part))
+
+
+def keys(values: Mapping[str, object]) -> Html:
+    """Return a list of names and their values."""
+    return joined(
+        Html('<dl class="keys">'),
+        *(Html(f"<dt>{escaped(name)}</dt><dd>{escaped(value)}</dd>") for name, value in values.items()),
+        Html("</dl>"),
+    )
+
+
+def notice(texts: Sequence[str]) -> Html:
+    """Return a framed list of texts, with options of the command line as code; empty if there are none."""
+    items = [_OPTION.sub(r"<code>\g<0></code>", escaped(text)) for text in texts]
+    return Html(f'<div class="notice"><ul>{"".join(f"<li>{item}</li>" for item in items)}</ul></div>' * bool(items))
+
+
+def beneath(text: str) -> Html:
+    """Return what is said below a table, in small letters."""
+    return Html(f'<p class="beneath">{escaped(text)}</p>')
 
 
 def render(template: str, **values: object) -> Html:
@@ -115,13 +140,12 @@ def render(template: str, **values: object) -> Html:
     return Html(_NEGATIVE.sub("\N{MINUS SIGN}", _TEMPLATES.get_template(f"{template}.html").render(values)))
 
 
-def render_page(opening: Html, sections: Sequence[Section], **values: object) -> str:
+def render_page(sections: Sequence[Section], **values: object) -> str:
     """Render the whole page as one self-contained document."""
-    bodies = "".join(section.body for section in sections)
-    colours = sorted(set(re.findall(r"var\(--on-([0-9a-f]{6})", bodies)))
+    bodies = [(section, section.body) for section in sections]
+    colours = sorted(set(re.findall(r"var\(--on-([0-9a-f]{6})", "".join(body for _, body in bodies))))
     on_dark = {colour: _for_dark(colour) for colour in colours}
-    styles = {"shared_style": Html(style()), "on_dark": on_dark}
-    document = render("page", opening=opening, sections=sections, **styles, **values)
+    document = render("page", bodies=bodies, shared_style=Html(style()), on_dark=on_dark, **values)
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", document)
 
 

@@ -1,7 +1,8 @@
-"""The sections of a report: values, their pictures, and sentences that interpret them, each rendered by a template."""
+"""The sections of a report: tables, pictures, and sentences that interpret them."""
 
 from __future__ import annotations
 
+import argparse
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -12,18 +13,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
+from gmm._cli.describe import Agreement, MixtureFacts, clusters_sentence, ending
 from gmm._cli.failures import in_options
 from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result, Trimmed
 from gmm._cli.output import drawing
-from gmm._cli.report.page import Origin, Section, render, render_page
+from gmm._cli.report.page import Origin, Section, beneath, keys, notice, render, render_page
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERION, title
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._selection import Selection
 from gmm._selection import result as of_search
-from gmm._text.html import Html, escaped
+from gmm._text.html import Html, details, escaped, joined, line
 from gmm._text.table import NUMBER, Cell, Column, Table
 from gmm._text.words import counted, form_of, omissions, percent, with_minus
 from gmm._uses.overlap import overlap
@@ -40,6 +41,11 @@ class Picture(NamedTuple):
 
     svg: Html
     caption: str
+
+    def __html__(self) -> Html:
+        """Return a figure."""
+        caption = f"<figcaption>{escaped(self.caption)}</figcaption>"
+        return Html(f'<figure><div class="view">{self.svg}</div>{caption}</figure>')
 
 
 def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
@@ -310,7 +316,7 @@ class Narrative(NamedTuple):
         Why this mixture.
     objective : str
         What the fit maximises, and its duration, as sentences.
-    terms : Html
+    terms : {"search", "posterior", "trimmed"}
         Entries of the glossary.
     remark : str
         The last sentence of the opening; may be empty.
@@ -322,7 +328,7 @@ class Narrative(NamedTuple):
     warnings: Sequence[str]
     section: Section
     objective: str
-    terms: Html
+    terms: str
     remark: str = ""
     subject: str = "The fit"
 
@@ -371,57 +377,62 @@ _VALUES_SHOWN = 4
 _LABELS_SHOWN = 50
 
 
-def opening(result: MixtureOutcome, story: Narrative) -> Html:
-    """Render the summary: two or three sentences, tiles in plain words, and warnings."""
+def opening(result: MixtureOutcome, story: Narrative) -> dict[str, object]:
+    """Return the summary: two or three sentences, tiles in plain words, and warnings."""
     are_separate = len(result.shown) > 1 and result.n_outside < result.rows.n_rows
     separation = separation_sentence(result) if are_separate else ""
     sentences = [story.summary, separation, outside_sentence(result), story.remark]
     long_tails = [f"{note[0].upper()}{note[1:]}." for note in result.rows.notes if LONG_TAIL in note]
-    warnings = [*long_tails, *story.warnings, *result.warnings]
-    return render("opening", sentences=sentences, numbers=headline_numbers(result), warnings=warnings)
+    warnings = notice([*long_tails, *story.warnings, *result.warnings])
+    return {"sentences": sentences, "numbers": headline_numbers(result), "warnings": warnings}
 
 
-def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
+def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> list[object]:
     """Describe each group in sentences, and all groups in a table."""
-    facts = MixtureFacts(result.model)
-    several, strongest = len(result.shown) > 1, [facts.strongest_correlations[k] for k in result.shown]
-    shared = shared_sentence(facts.names, strongest) if several else ""
-    return render(
-        "groups",
-        groups=_cards(result, facts, is_shared=bool(shared)) if several else [],
-        shared=shared,
-        overlap="" if result.combined is None else clusters_sentence(result.combined.clusters(), result.shown, "group"),
-        picture=pictures.get("combined"),
-        correlation="" if several else correlation_sentence(facts.names, strongest[0], "Over all rows"),
-        table=_table_of_groups(result, facts),
-        outside=_table_of_rows_outside(result),
-        loadings="" if facts.factors is None else _table_of_loadings(result, facts, facts.factors),
-    )
+    facts, parts = MixtureFacts(result.model), list[object]()
+    strongest = [facts.strongest_correlations[k] for k in result.shown]
+    if len(result.shown) > 1:
+        shared = shared_sentence(facts.names, strongest)
+        parts += [f"{_COMPARED} {shared}".rstrip(), _cards(result, facts, is_shared=bool(shared))]
+    else:
+        parts.append(correlation_sentence(facts.names, strongest[0], "Over all rows"))
+    parts.append(_table_of_groups(result, facts))
+    if facts.factors is not None:
+        parts.append(_table_of_loadings(result, facts, facts.factors))
+    parts.append(_table_of_rows_outside(result))
+    if result.combined is not None:
+        parts += [clusters_sentence(result.combined.clusters(), result.shown, "group"), pictures["combined"]]
+    return parts
 
 
-def certainty(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
+_COMPARED = (
+    "How the means of each group compare with those of the whole mixture, which are the means of all groups by weight."
+)
+
+
+def certainty(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> list[object]:
     """Say how many rows are uncertain, and list the least certain ones."""
-    return render(
-        "certainty",
-        sentence=certainty_sentence(result),
-        pictures=[pictures[name] for name in ("boundaries", "uncertainty") if name in pictures],
-        table=_table_of_uncertain(result),
-    )
+    beside = joined(*(pictures[name] for name in ("boundaries", "uncertainty") if name in pictures))
+    return [certainty_sentence(result), Html(f'<div class="beside">{beside}</div>'), _table_of_uncertain(result)]
 
 
-def agreement(result: MixtureOutcome) -> Html:
+def agreement(result: MixtureOutcome, labels: Agreement) -> list[object]:
     """Compare the groups with the label column."""
-    labels = result.agreement
-    assert labels is not None  # the section exists only if there are labels
     columns = {k: f"group {k}" for k in result.shown}
     columns |= dict.fromkeys(range(result.model.n_components, labels.counts.shape[1]), result.outside)
-    table = labels.table(result.options.label_column, columns, _LABELS_SHOWN, "Rows by label and group.")
-    return render("labels", agreement=labels, table=_ended(table))
+    n, index = labels.n_unlabelled, labels.adjusted_rand_index
+    has, are = ("has", "is") if n == 1 else ("have", "are")
+    unlabelled = f" {counted(n, 'row')} {has} no label, and {are} not compared." if n else ""
+    return [
+        f"The adjusted Rand index of groups and labels is {index:.4f} (1: identical, 0: by chance).{unlabelled} "
+        "The labels were not used in the fit.",
+        labels.table(result.options.label_column, columns, _LABELS_SHOWN, "Rows by label and group."),
+    ]
 
 
-def data(result: MixtureOutcome) -> Html:
+def data(result: MixtureOutcome) -> list[object]:
     """Summarise the fitted columns, and say what was left out."""
-    rows = result.rows
+    rows, weight = result.rows, result.options.weight_column
     values = rows.values[:, :COLUMNS_SHOWN]
     statistics, n_missing = column_statistics(values, rows.weights), np.isnan(values).sum(axis=0)
     headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
@@ -429,49 +440,69 @@ def data(result: MixtureOutcome) -> Html:
         [name, *(format_value(float(value), numbers[-1]) for value in numbers)]
         for name, numbers in zip(rows.names, statistics, strict=False)
     ]
-    table = Table.of(headings, body, "The fitted columns (sd: standard deviation).")
+    columns, caption = [*Table.of(headings, body).columns], "The fitted columns (sd: standard deviation)."
     if n_missing.any():
-        columns = [*table.columns, Column("missing", [f"{missing:,}" for missing in n_missing])]
+        columns.append(Column("missing", [f"{missing:,}" for missing in n_missing]))
         caption = "The values that are there in the fitted columns, and how many are missing (sd: standard deviation)."
-        table = Table(columns, caption)
-    return render(
-        "data",
-        weight_column=result.options.weight_column,
-        total_weight=f"{result.total_weight:,.6g}",
-        notes=[note.partition("; use --")[0] for note in rows.notes if LONG_TAIL not in note],
-        table=_ended(table._replace(notes=omissions(column=len(rows.names) - COLUMNS_SHOWN))),
-    )
+    total = f"Rows are weighted by {weight} (total weight {result.total_weight:,.6g})"
+    return [
+        f"{total}; quartiles, means and standard deviations (sd) use these weights." if weight else "",
+        notice([note.partition("; use --")[0] for note in rows.notes if LONG_TAIL not in note]),
+        Table(columns, caption, notes=omissions(column=len(rows.names) - COLUMNS_SHOWN)),
+    ]
 
 
-def _ended(table: Table) -> Table:
-    """End the notes as sentences."""
-    return table._replace(notes=[f"{note}." for note in table.notes])
-
-
-def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Picture]) -> Html:
+def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Picture]) -> list[object]:
     """Say how the fit of the chosen mixture went, and give its settings."""
-    settings = {name: value for name, value in result.model.get_params().items() if value is not None}
+    model = result.model
+    settings = {name: value for name, value in model.get_params().items() if value is not None}
     if result.options.tol is None and isinstance(result, Result):
         del settings["tol"]  # a search chooses it by the rows, and the reason for the end says it
-    how = {"ending": ending(result.model), "story": story, "settings": settings}
-    return render("fit", model=result.model, picture=pictures.get("convergence"), **how)
+    had = "" if model.converged_ else "had "
+    return [
+        f"{story.subject} {had}{ending(model)} ({model.history_.reason}). {story.objective}",
+        pictures.get("convergence"),
+        details("Settings of the fit", keys(settings)),
+    ]
 
 
-def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> list[dict[str, object]]:
-    """Return what the card of each group says, but for a correlation that is shared by all."""
+def reproduction(origin: Origin, options: argparse.Namespace) -> list[object]:
+    """Say how to make the report again."""
+    limit = "" if options.time_limit is None else ", unless the time limit stops the search at a different point"
+    size = "unknown" if origin.sha256 is None else f"{origin.size:,} bytes"
+    came = "unknown: the data came through a pipe"
+    return [
+        f"The same command on the same file gives the same numbers, with any number of threads{limit}.",
+        Html(f"<pre><code>{escaped(origin.command)}</code></pre>"),
+        keys(
+            {
+                "data": origin.file,
+                "size": size,
+                "SHA-256": came if origin.sha256 is None else Html(f"<code>{origin.sha256}</code>"),
+                "seed": options.random_state,
+                "versions": ", ".join(map(" ".join, origin.versions.items())),
+                "machine": origin.machine,
+                "made": origin.when,
+            }
+        ),
+    ]
+
+
+def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> Html:
+    """Render a card of each group, without a correlation that is shared by all."""
     model, palette = result.model, colours(result.model.n_components)
     means = np.asarray(model.means_, dtype=np.float64)
     strongest = [None] * model.n_components if is_shared else facts.strongest_correlations
-    return [
+    cards = [
         {
             "number": k,
             "colour": f"var(--on-{palette[k][1:]}, {palette[k]})",
-            "share": format_share(result.counts[k] / result.rows.n_rows),
-            "n_rows": result.counts[k],
+            "size": f"{counted(result.counts[k], 'row')}, {format_share(result.counts[k] / result.rows.n_rows)}",
             "sentences": component_sentences(facts.names, means[k], facts.overall, strongest[k]),
         }
         for k in result.shown
     ]
+    return render("groups", groups=cards)
 
 
 def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts) -> Table:
@@ -507,7 +538,7 @@ def _by_group(
 ) -> Table:
     """Tabulate rows of a name and an entry for each group, and for what further headings name."""
     hidden = omissions(column=len(result.rows.names) - COLUMNS_SHOWN)
-    return _ended(Table.of(["", *(f"group {k}" for k in result.shown), *headings], body, caption, notes=hidden))
+    return Table.of(["", *(f"group {k}" for k in result.shown), *headings], body, caption, notes=hidden)
 
 
 def _table_of_rows_outside(result: MixtureOutcome) -> Table | str:
@@ -574,30 +605,41 @@ _DRAWN = 20_000
 _APART = 1e-3  # overlap of two groups that are apart
 
 
-def trust(result: MixtureOutcome) -> Html | None:
-    """Say how far weights and means may be off, and which groups are alike; None where it would take too long."""
+def trust(result: MixtureOutcome) -> list[object]:
+    """Say how far weights and means may be off, and which groups are alike; empty where it would take too long."""
     model, d = result.model, result.rows.values.shape[1]
     if not isinstance(model, GaussianMixture) or model.trim:
-        return None
+        return []
     absent = np.isnan(result.rows.values)
     patterns = _PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0
     if len(absent) * model.n_components * d * d + patterns > _MOST_WORK:
-        return None
-    values: dict[str, Any] = dict.fromkeys(("why", "stability", "n_refits", "table", "alike", "overlapping"), "")
-    if model.n_components > 1:
-        values["alike"], values["overlapping"] = _alike(overlap(model, n_samples=_DRAWN))
+        return []
+    several, seed = model.n_components > 1, result.options.random_state
+    alike, overlapping = _alike(overlap(model, n_samples=_DRAWN)) if several else ("", False)
     if result.total_weight < model.n_parameters_:
-        return render("trust", **values | {"why": "there are fewer rows than free parameters"})
-    seed = result.options.random_state
+        return [f"No standard errors are given: there are fewer rows than free parameters. {alike}".rstrip()]
     try:
         errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=seed)
     except SingularMatrixError:
-        return render("trust", **values | {"why": COLLAPSED})
-    values["n_refits"] = _REFITS - errors.n_left_out
-    if model.n_components > 1:
+        return [f"No standard errors are given: {COLLAPSED}. {alike}".rstrip()]
+    n_refits, stability = _REFITS - errors.n_left_out, ""
+    if several:
         assert errors.adjusted_rand is not None  # there were refits
-        values["stability"] = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
-    return render("trust", **values | {"table": _table_of_errors(result, errors)})
+        low, high = np.quantile(errors.adjusted_rand, [0.025, 0.975])
+        stability = (
+            f"The refits group the rows as above with an adjusted Rand index of {errors.adjusted_rand.mean():.2f} on "
+            f"average (95 % of them: {low:.2f} to {high:.2f}), where 1 is the same grouping."
+        )
+    refitted = (
+        f"The mixture was fitted again to the same rows with random weights, {n_refits} times (the weighted likelihood "
+        "bootstrap)."
+    )
+    caveat = " Where groups overlap, the errors are larger than these." if overlapping else ""
+    return [
+        " ".join(filter(None, [refitted, stability, alike])),
+        _table_of_errors(result, errors),
+        beneath(f"The number of groups and the covariance model are taken as known.{caveat}"),
+    ]
 
 
 def _table_of_errors(result: MixtureOutcome, errors: StandardErrors) -> Table:
@@ -646,35 +688,35 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
         subject="The chosen mixture",
         objective=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
         f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",
-        terms=render("terms_search", weighted=result.rows.weights is not None),
+        terms="search",
     )
 
 
-def _choice(result: Result, rivals: Sequence[tuple[int, str, float]], pictures: Mapping[str, Picture]) -> Html:
-    """Render the section: which mixture was chosen, by which criterion, and among which mixtures."""
-    search, model = result.search, result.model
+def _choice(result: Result, rivals: Sequence[tuple[int, str, float]], pictures: Mapping[str, Picture]) -> list[object]:
+    """Say which mixture was chosen, by which criterion, and among which mixtures."""
+    search, model, name = result.search, result.model, title(result.search.criterion)
     shape, tails = covariance_model(search.covariance_type[search.best_index]), fitted_parameters(model).tails
     heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
     ranked, n_cells = search.ranked(), len(search.status)
     tried, n_kinds = sorted({int(K) for K in search.n_components[ranked]}), len({search.kinds[n] for n in ranked})
-    return render(
-        "choice",
-        criterion=title(search.criterion),
-        score=of_search.text_of(search.criterion, search.scores[search.best_index]),
-        K=model.n_components,
-        model_name=result.model_name,
-        covariances=covariance_sentence(shape, model.n_components, len(result.rows.names)),
-        tails=f"{heavy} than normal ones, so that rows far away count little." if tails else "",
-        compared=compared_sentence(len(ranked), n_cells, tried, n_kinds) if n_cells > 1 else "",
-        runner_up=runner_up_sentence(search.criterion, rivals),
-        certainty=list(of_search.certainty(search)),
-        scale=CRITERION[search.criterion].scale,
-        picture=pictures.get("selection"),
-        ranking=_table_of_best(search),
-        grids=of_search.grids(search, word="group"),
-        legend=of_search.legend(search),
-        failures=list(of_search.failures(search)),
-    )
+    score = of_search.text_of(search.criterion, search.scores[search.best_index])
+    covariances = covariance_sentence(shape, model.n_components, len(result.rows.names))
+    sentences = [
+        compared_sentence(len(ranked), n_cells, tried, n_kinds) if n_cells > 1 else "",
+        f"The smallest {name}, {score}, belongs to {counted(model.n_components, 'group')} with {result.model_name}: "
+        f"{covariances}.",
+        f"{heavy} than normal ones, so that rows far away count little." if tails else "",
+        runner_up_sentence(search.criterion, rivals),
+    ]
+    if certain := "; ".join(of_search.certainty(search)):
+        sentences.append(f"In the search: {certain}.")
+    said = " ".join(filter(None, sentences))
+    if n_cells == 1:
+        return [said, f"No other mixture was tried, so there was nothing for {name} to choose."]
+    legend = beneath(" · ".join(of_search.legend(search)))
+    every = joined(*of_search.grids(search, word="group"), legend, *map(line, of_search.failures(search)))
+    scale, picture = CRITERION[search.criterion].scale, pictures.get("selection")
+    return [said, scale, picture, _table_of_best(search), details(f"{name} of every mixture", every)]
 
 
 def _table_of_best(search: Selection) -> Table:
@@ -703,21 +745,27 @@ def posterior_narrative(result: Posterior) -> Narrative:
     warnings = [] if model.converged_ else [f"The fit had {ending(model)}."]
     if n == model.n_components > 1:
         warnings.append("No component is empty; more may be better (--max-components).")
-    section = render(
-        "posterior",
-        left=empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units),
-        covariances=covariance_sentence(covariance_model(model.covariance_type), n, len(rows.names)),
-        several=n > 1,
-        level=f"{100 * _LEVEL:g} %",
-        table=_table_of_intervals(result, counts),
-    )
+    left = empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units)
+    parts = [f"{left}{_shapes(result, n)}", _CREDIBLE, _table_of_intervals(result, counts)]
     return Narrative(
         summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
         warnings=warnings,
-        section=Section("posterior", "What is left, and how certain it is", section),
+        section=Section("posterior", "What is left, and how certain it is", parts),
         objective=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
-        terms=render("terms_posterior"),
+        terms="posterior",
     )
+
+
+_CREDIBLE = (
+    f"A weight or mean lies in its interval with a posterior probability of {100 * _LEVEL:g} %, each taken by itself "
+    "and for this division into groups. The variational posterior is narrower than the exact one."
+)
+
+
+def _shapes(result: MixtureOutcome, n: int) -> str:
+    d = len(result.rows.names)
+    model = covariance_model(result.model.covariance_type, d)
+    return f" The groups are {covariance_sentence(model, n, d)}." if n > 1 else ""
 
 
 def _table_of_intervals(result: Posterior, counts: np.ndarray) -> Table:
@@ -743,19 +791,18 @@ def trimmed_narrative(result: Trimmed) -> Narrative:
     """Tell of the rows that were left out, and of the likelihood of the others."""
     model, rows, n = result.model, result.rows, result.model.n_components
     figures = "" if result.figures is None else f"Of the rows that are left, {with_minus(result.figures.line)}. "
-    section = render(
-        "trimmed",
-        share=percent(model.trim),
-        units=result.units,
-        several=n > 1,
-        covariances=covariance_sentence(covariance_model(model.covariance_type, len(rows.names)), n, len(rows.names)),
-    )
+    parts = [
+        f"The fit leaves out {percent(model.trim)} of the {result.units}, those of the least density, and maximises "
+        "the likelihood of the others: fits and choices of these rows take turns. Log-likelihood and criteria are of "
+        "the rows that are left, so compare only mixtures that leave out the same share.",
+        f"The mixture is the one that was requested, so there was nothing to choose.{_shapes(result, n)}",
+    ]
     return Narrative(
         summary=summary_sentence(n, [n], rows.n_rows - result.n_outside, rows.names),
         warnings=[*([] if model.converged_ else [f"The fit had {ending(model)}."]), *result.doubts],
-        section=Section("choice", "The rows left out", section),
+        section=Section("choice", "The rows left out", parts),
         objective=f"{figures}The fit took {result.seconds:.2g} s.",
-        terms=render("terms_trimmed"),
+        terms="trimmed",
     )
 
 
@@ -772,26 +819,26 @@ def render_report(result: Result | Posterior | Trimmed, origin: Origin) -> str:
         story = posterior_narrative(result)
     else:
         story = trimmed_narrative(result) if isinstance(result, Trimmed) else search_narrative(result, pictures)
-    K, labelled = len(result.shown), result.agreement is not None
+    K = len(result.shown)
     several = K > 1
-    picture = render("picture", clusters=pictures["clusters"], pairs=pictures.get("pairs"))
     parts = [
-        Section("picture", "What it looks like", picture),
+        Section("picture", "What it looks like", [pictures["clusters"], pictures.get("pairs")]),
         Section("groups", "The groups" if several else "The group", groups(result, pictures)),
         story.section,
     ]
     if several:
         parts.append(Section("certainty", "Certainty", certainty(result, pictures)))
-    if (sure := trust(result)) is not None:
+    if sure := trust(result):
         parts.append(Section("trust", "How sure the numbers are", sure))
-    if labelled:
-        parts.append(Section("labels", "Groups and labels", agreement(result)))
+    if result.agreement is not None:
+        parts.append(Section("labels", "Groups and labels", agreement(result, result.agreement)))
+    terms = {"kind": story.terms, "weighted": result.rows.weights is not None, "labelled": result.agreement is not None}
     parts += [
         Section("data", "The data", data(result)),
         Section("fit", "Convergence", fitting(result, story, pictures)),
-        Section("reproduction", "Reproduce this report", render("reproduction", origin=origin, options=result.options)),
-        Section("terms", "What the terms mean", render("terms", terms=story.terms, labelled=labelled)),
+        Section("reproduction", "Reproduce this report", reproduction(origin, result.options)),
+        Section("terms", "What the terms mean", [render("terms", **terms)]),
     ]
     name = result.source if result.options.file is None else origin.file
     heading = f"{name}: {K} {'groups' if several else 'group'}"
-    return render_page(opening(result, story), parts, name=name, title=heading, origin=origin)
+    return render_page(parts, name=name, title=heading, origin=origin, **opening(result, story))
