@@ -1036,6 +1036,16 @@ def test_info_tells_correlations_of_factors_that_are_stored_as_such(tmp_path, ca
     assert f"strongest correlation of component 0: {expected:+.2f} x0, x1" in capsys.readouterr().out
 
 
+def test_components_without_a_correlation_leave_no_lines_empty(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    X = np.random.default_rng(0).normal(size=(60, 30)) + 6 * (np.arange(60) % 2)[:, None]
+    gmm.GaussianMixture(2, covariance_type="diag", random_state=0).fit(X).save(tmp_path / "m.gmm")
+    main(["info", str(tmp_path / "m.gmm")])
+    *_, last, more = capsys.readouterr().out.splitlines()
+    assert last.split()[0] == "x23"
+    assert more == "… and 6 more columns (--json prints all)"
+
+
 def test_info_of_a_mixture_that_was_given(tmp_path):
     given = gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
     given.save(tmp_path / "given")

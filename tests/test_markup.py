@@ -20,11 +20,13 @@ from inside import (
     CRITERIA,
     PARSIMONIOUS,
     Cell,
+    Column,
     Html,
     Table,
     block,
     choice,
     details,
+    drawn,
     escaped,
     line,
     sparkline,
@@ -80,6 +82,47 @@ def test_a_table_says_which_columns_are_numbers_and_which_row_is_best():
     bare = parsed(escaped(Table.of([], [["a", "b"]], kinds=["text", "text"])))
     assert not bare.findall(".//th")
     assert all(cell.get("class") is None for cell in bare.iter("td"))
+
+
+def test_a_table_is_text_as_well():
+    columns = (
+        Column("", [0, 10], "label"),
+        Column("a\u202e", [Cell("x", kind="best"), "yy"], "text"),
+        Column("n", ["1", "-22"]),
+    )
+    table = Table(columns, "caption", notes=["… and 2 more"])
+    assert str(table).splitlines() == [
+        "caption",
+        "      a\\u202e    n",
+        "   0  x          1",
+        "  10  yy       -22",
+        "  … and 2 more",
+    ]
+    assert list(Table([Column("K", ["7"], least=3)]).lines("", 1, ruled=True)) == ["  K", "───", "  7"]
+    page = parsed(f"<div>{escaped(table)}</div>")
+    assert [[cell.get("class") for cell in row] for row in page.iter("tr")] == [
+        [None, None, "gmm-number"],
+        [None, "gmm-best", "gmm-number"],
+        [None, None, "gmm-number"],
+    ]
+    assert texts(page, "p") == ["… and 2 more."]
+
+
+def test_a_table_without_rows_has_its_headings():
+    assert str(Table.of(["", "size"], [])) == "    size"
+    assert texts(parsed(escaped(Table.of(["", "size"], []))), "th") == ["", "size"]
+
+
+def test_a_terminal_draws_the_same_table_in_colours():
+    table = Table.of(
+        ["", "n"], [["東", 1], ["b", Cell("·", kind="zero")]], "caption", kinds=["text"], best=0, notes=["end"]
+    )
+    caption, heading, rule, best, other, note = drawn(table)
+    assert [str(line) for line in (caption, heading, rule, best, other, note)] == [
+        *("caption", "     n", "──────", "東   1", "b    ·", "end"),
+    ]
+    assert (str(heading.style), str(best.style), str(other.style)) == ("bold", "bold green", "")
+    assert [(span.start, span.style) for span in other.spans if span.style] == [(5, "dim")]
 
 
 def test_the_bar_and_the_shade_stay_within_their_bounds():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import Any, NamedTuple
 
@@ -114,8 +113,7 @@ def log_likelihood_of(loglik: float, weight: float, unit: str = "row", about: st
     return f"log-likelihood {about}{loglik:.2f} ({loglik / weight:.4f} per {unit})"
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """Weights, means and standard deviations of the components, and how the fit ended.
 
     The table has the first components and features only; its notes say how many are missing. `ending` is empty if

@@ -32,48 +32,37 @@ class Origin(NamedTuple):
         The command line, quoted for a shell.
     file : str
         Name of the file, without its directory.
-    size : int or None
-        Size of the file in bytes; None for a folder, a pipe or standard input.
-    sha256 : str or None
-        Hash of the file's content; None for a folder, a pipe or standard input.
-    versions : mapping of str to str
-        Versions of this package, its dependencies and Python.
-    machine : str
-    when : str
-        Date and time, UTC.
+    facts : mapping of str to object
+        The file, its size and its hash, the seed, the versions of this package, its dependencies and Python, the
+        machine, and the time.
     """
 
     command: str
     file: str
-    size: int | None
-    sha256: str | None
-    versions: Mapping[str, str]
-    machine: str
-    when: str
+    facts: Mapping[str, object]
 
     @classmethod
     def from_options(cls, options: argparse.Namespace) -> Origin:
         """Record the file, the versions and the machine, given the options of ``gmm fit``."""
-        size, digest = None, None
+        size, digest = "unknown", "unknown: the data came through a pipe"
         bundled = files("gmm") / "data" / "faithful.csv"
         if options.file is None or Path(options.file).is_file():  # a pipe can be read only once
             with as_file(bundled) if options.file is None else nullcontext(Path(options.file)) as path:
                 with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                size = path.stat().st_size
-        return cls(
-            command=shlex.join(["gmm", *options.words]),
-            file={None: bundled.name, "-": "standard input"}.get(options.file) or Path(options.file).name,
-            size=size,
-            sha256=digest,
-            versions={
-                "gmm-em": __version__,
-                **{name: version(name) for name in _PACKAGES},
-                "Python": platform.python_version(),
-            },
-            machine=f"{platform.system()} {platform.release()}, {platform.machine()}",
-            when=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        )
+                    digest = Html(f"<code>{hashlib.file_digest(file, 'sha256').hexdigest()}</code>")
+                size = f"{path.stat().st_size:,} bytes"
+        name = {None: bundled.name, "-": "standard input"}.get(options.file) or Path(options.file).name
+        versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
+        facts = {
+            "data": name,
+            "size": size,
+            "SHA-256": digest,
+            "seed": options.random_state,
+            "versions": f"gmm-em {__version__}, {versions}, Python {platform.python_version()}",
+            "machine": f"{platform.system()} {platform.release()}, {platform.machine()}",
+            "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        }
+        return cls(shlex.join(["gmm", *options.words]), name, facts)
 
 
 # HTML forbids these characters, and surrogates.
@@ -145,7 +134,7 @@ def render_page(sections: Sequence[Section], **values: object) -> str:
     bodies = [(section, section.body) for section in sections]
     colours = sorted(set(re.findall(r"var\(--on-([0-9a-f]{6})", "".join(body for _, body in bodies))))
     on_dark = {colour: _for_dark(colour) for colour in colours}
-    document = render("page", bodies=bodies, shared_style=Html(style()), on_dark=on_dark, **values)
+    document = render("page", version=__version__, bodies=bodies, shared_style=Html(style()), on_dark=on_dark, **values)
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", document)
 
 

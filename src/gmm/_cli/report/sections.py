@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from itertools import compress, repeat
@@ -18,7 +18,6 @@ from gmm._cli.failures import in_options
 from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result, Trimmed
 from gmm._cli.output import drawing
 from gmm._cli.report.page import Origin, Section, beneath, keys, notice, render, render_page
-from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERION, title
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
@@ -469,22 +468,10 @@ def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Pic
 def reproduction(origin: Origin, options: argparse.Namespace) -> list[object]:
     """Say how to make the report again."""
     limit = "" if options.time_limit is None else ", unless the time limit stops the search at a different point"
-    size = "unknown" if origin.sha256 is None else f"{origin.size:,} bytes"
-    came = "unknown: the data came through a pipe"
     return [
         f"The same command on the same file gives the same numbers, with any number of threads{limit}.",
         Html(f"<pre><code>{escaped(origin.command)}</code></pre>"),
-        keys(
-            {
-                "data": origin.file,
-                "size": size,
-                "SHA-256": came if origin.sha256 is None else Html(f"<code>{origin.sha256}</code>"),
-                "seed": options.random_state,
-                "versions": ", ".join(map(" ".join, origin.versions.items())),
-                "machine": origin.machine,
-                "made": origin.when,
-            }
-        ),
+        keys(origin.facts),
     ]
 
 
@@ -513,32 +500,35 @@ def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts) -> Table:
     summed = [several, noise is not None]  # columns beside those of the groups
     weights = [*model.weights_[shown], *compress(grouped, summed)]
     counts = [*result.counts[shown], *compress((result.counts.sum(), noise), summed)]
-    body: list[list[object]] = [
-        ["weight", *(f"{weight:.4f}" for weight in weights)],
-        ["rows", *(f"{count:,}" for count in counts)],
-    ]
-    for j, name in enumerate(facts.names[:COLUMNS_SHOWN]):
+
+    def entries(j: int) -> Iterator[object]:
         centre, scale = (float(values[j]) for values in facts.overall)
-        means = all_means[:, j]
-        shades = np.abs(means - centre) / scale / 2 if scale > 0 and several else np.zeros(len(shown))
-        cells = [
-            Cell(_mean_and_spread(mean, spread, scale), shade=shade)
-            for mean, spread, shade in zip(means, facts.spreads[shown, j], shades, strict=True)
-        ]
-        body.append([name, *cells, *compress((_mean_and_spread(centre, scale, scale), ""), summed)])
+        for mean, spread in zip(all_means[:, j], facts.spreads[shown, j], strict=True):
+            shade = abs(mean - centre) / scale / 2 if scale > 0 and several else 0.0
+            yield Cell(_mean_and_spread(mean, spread, scale), shade=shade)
+        yield from compress((_mean_and_spread(centre, scale, scale), ""), summed)
+
     spread = "scale" if fitted_parameters(model).tails else "standard deviation"
     caption = f"Mean ± {spread} of each column" + (
         " in each group; the deeper the shade, the further the mean is from that of all groups." if several else "."
     )
-    return _by_group(result, body, caption, compress(("all groups", "noise"), summed))
+    first = {"weight": [f"{weight:.4f}" for weight in weights], "rows": [f"{count:,}" for count in counts]}
+    return _by_group(result, first, entries, caption, compress(("all groups", "noise"), summed))
 
 
 def _by_group(
-    result: MixtureOutcome, body: Sequence[Sequence[object]], caption: str, headings: Iterable[str] = ()
+    result: MixtureOutcome,
+    first: Mapping[str, Iterable[object]],
+    entries: Callable[[int], Iterable[object]],
+    caption: str,
+    headings: Iterable[str] = (),
 ) -> Table:
-    """Tabulate rows of a name and an entry for each group, and for what further headings name."""
-    hidden = omissions(column=len(result.rows.names) - COLUMNS_SHOWN)
-    return Table.of(["", *(f"group {k}" for k in result.shown), *headings], body, caption, notes=hidden)
+    """Tabulate the first rows and, by its number, each column of the data, for the groups and what more is named."""
+    names = result.rows.names
+    body = [[name, *row] for name, row in first.items()]
+    body += [[name, *entries(j)] for j, name in enumerate(names[:COLUMNS_SHOWN])]
+    headings = ["", *(f"group {k}" for k in result.shown), *headings]
+    return Table.of(headings, body, caption, notes=omissions(column=len(names) - COLUMNS_SHOWN))
 
 
 def _table_of_rows_outside(result: MixtureOutcome) -> Table | str:
@@ -643,12 +633,13 @@ def trust(result: MixtureOutcome) -> list[object]:
 
 
 def _table_of_errors(result: MixtureOutcome, errors: StandardErrors) -> Table:
-    mixture, names = fitted_parameters(result.model), names_of_features(result.model)[:COLUMNS_SHOWN]
-    rows = [["weight", *(f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True))]]
-    for name, means, of_means in zip(names, mixture.means.T, errors.means.T, strict=False):
-        pairs = zip(means.tolist(), of_means.tolist(), strict=True)
-        rows.append([name, *(_mean_and_spread(mean, error, error) for mean, error in pairs)])
-    return _by_group(result, rows, "Weights and means ± their standard errors.")
+    mixture, of_means = fitted_parameters(result.model), errors.means.T
+    weights = [f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True)]
+
+    def entries(j: int) -> Iterable[str]:
+        return map(_mean_and_spread, mixture.means[:, j], of_means[j], of_means[j])
+
+    return _by_group(result, {"weight": weights}, entries, "Weights and means ± their standard errors.")
 
 
 def _alike(shares: Array) -> tuple[str, bool]:
@@ -770,15 +761,16 @@ def _shapes(result: MixtureOutcome, n: int) -> str:
 
 def _table_of_intervals(result: Posterior, counts: np.ndarray) -> Table:
     """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
-    model, shown = result.model, result.shown
-    names, intervals = MixtureFacts(model).names, model.credible_intervals(_LEVEL)
-    body: list[list[object]] = [
-        [f"expected {result.units}", *(f"{counts[k]:,.1f}" for k in shown)],
-        ["weight", *(_with_interval(model.weights_[k], *intervals.weights[k]) for k in shown)],
-    ]
-    for j, name in enumerate(names[:COLUMNS_SHOWN]):
-        body.append([name, *(_with_interval(model.means_[k, j], *intervals.means[k, j]) for k in shown)])
-    return _by_group(result, body, f"Weights and means, with their {100 * _LEVEL:g} % credible intervals.")
+    model, shown, intervals = result.model, result.shown, result.model.credible_intervals(_LEVEL)
+    first = {
+        f"expected {result.units}": [f"{counts[k]:,.1f}" for k in shown],
+        "weight": [_with_interval(model.weights_[k], *intervals.weights[k]) for k in shown],
+    }
+
+    def entries(j: int) -> Iterable[str]:
+        return (_with_interval(model.means_[k, j], *intervals.means[k, j]) for k in shown)
+
+    return _by_group(result, first, entries, f"Weights and means, with their {100 * _LEVEL:g} % credible intervals.")
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
