@@ -28,7 +28,7 @@ from gmm._estimators.fitted import FittedMixture
 from gmm._selection import Selection
 from gmm._selection.result import advice, certainty, distinct, failures, grids, incomplete, legend, ranking
 from gmm._text.table import NUMBER, TEXT, Cell, Column, Table
-from gmm._text.words import counted, duration, form_of, omissions, plus_minus, printable, printable_lines
+from gmm._text.words import counted, duration, form_of, in_one_line, omissions, plus_minus, printable, printable_lines
 from gmm._values.covariance import Factors
 
 _TOP = 10  # cells listed below the grid
@@ -64,8 +64,7 @@ def choice(search: Selection, width: int) -> Iterator[Text]:
     marks = [*legend(search, of_grid=many), *certainty(search)]
     if omitted:
         marks.append(f"too narrow to show {', '.join(omitted)} (see --json)")
-    together = "   ".join(marks)
-    yield from (Text(line, _FAINT) for line in ([together] if 0 < len(together) <= width else marks))
+    yield from (Text(line, _FAINT) for line in in_one_line(marks, width))
     yield from (Text(printable_lines(in_options(line)), _DOUBT) for line in advice(search))
     yield from (Text(printable_lines(line), _PROBLEM) for line in failures(search))
     if not search.complete:

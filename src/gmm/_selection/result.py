@@ -29,7 +29,7 @@ from gmm._selection.request import kind_of
 from gmm._text.frames import data_frame
 from gmm._text.html import block, details, joined, line
 from gmm._text.table import LABEL, TEXT, Cell, Column, Table
-from gmm._text.words import counted, printable, with_minus
+from gmm._text.words import counted, in_one_line, printable, with_minus
 from gmm._validation.column_notes import LONG_TAIL
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
@@ -390,9 +390,7 @@ class Selection:
     def __repr__(self) -> str:
         """Return the criterion as a grid, with a star at the best cell, and the distances of the next ones."""
         lines = "\n\n".join("\n".join(grid.lines("", 1, ruled=True)) for grid in grids(self, _WIDTH)).split("\n")
-        marks = list(legend(self))
-        together = "   ".join(marks)
-        lines += [together] * bool(together) if len(together) <= _WIDTH else marks
+        lines += in_one_line(legend(self), _WIDTH)
         nearest = [f"{self.n_components[n]} {self.kinds[n]} +{gap_text(self, n)}" for n in self._nearest()]
         lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
         notes = ("; ".join(certainty(self)), *advice(self), *failures(self), incomplete(self), *self.notes)
@@ -701,10 +699,10 @@ def failures(selection: Selection) -> Iterator[str]:
     for (K, status), names in models.items():
         yield f"{K} {'all models' if len(names) == every > 1 else ', '.join(names)} {status}"
     for reason, numbers in skipped.items():
-        yield f"K = {_range(sorted(set(numbers)))} skipped: {reason}"
+        yield f"K = {span(sorted(set(numbers)))} skipped: {reason}"
 
 
-def _range(numbers: Sequence[int]) -> str:
+def span(numbers: Sequence[int]) -> str:
     """Write ascending numbers: ``5 to 9`` if there are several in a row, else ``2, 5``."""
     first, last = numbers[0], numbers[-1]
     in_a_row = len(numbers) > 1 and last - first == len(numbers) - 1

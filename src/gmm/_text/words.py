@@ -133,6 +133,13 @@ def _differing(one: str, other: str) -> int:
     return sum(a != b for a, b in zip_longest(one, other))
 
 
+def in_one_line(texts: Iterable[str], width: int) -> list[str]:
+    """Return texts beside each other if that is no longer than `width`, else below each other."""
+    items = list(texts)
+    together = "   ".join(items)
+    return [together] if 0 < len(together) <= width else items
+
+
 def omissions(**numbers: int) -> list[str]:
     """Tell in a note how many more of each there are than a table shows; there is none if these are all."""
     more = [counted(number, f"more {name}") for name, number in numbers.items() if number > 0]

@@ -54,24 +54,25 @@ def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
     """
     model, rows, draw = result.model, result.fitted_rows, drawing()
     d, K, note = len(result.rows.names), len(result.shown), result.note_on_pictures
-    plans = {"clusters": (partial(draw.plot_clusters, model, rows), _clusters_caption(d, K))}
-    if 2 < d <= _MOST_PAIRS:
-        plans["pairs"] = partial(draw.plot_clusters, model, rows, view="pairs"), _PAIRS
-    if result.combined is not None:
-        plans["combined"] = partial(draw.plot_clusters, result.combined, rows), _COMBINED
-    if K > 1 and d > 1 and not result.options.noise:
-        plans["boundaries"] = partial(draw.plot_decision_boundaries, model, rows), _BOUNDARIES
-    if K > 1:
-        plans["uncertainty"] = partial(draw.plot_uncertainty, model, rows), _UNCERTAINTY
-    plans = {name: (plan, f"{caption} {note}".rstrip()) for name, (plan, caption) in plans.items()}
+    pairs, boundaries = partial(draw.plot_clusters, view="pairs"), draw.plot_decision_boundaries
+    of_rows = (  # name, what draws it, of which mixture, its caption, and whether it applies
+        ("clusters", draw.plot_clusters, model, _clusters_caption(d, K), True),
+        ("pairs", pairs, model, _PAIRS, 2 < d <= _MOST_PAIRS),
+        ("combined", draw.plot_clusters, result.combined, _COMBINED, result.combined is not None),
+        ("boundaries", boundaries, model, _BOUNDARIES, K > 1 and d > 1 and not result.options.noise),
+        ("uncertainty", draw.plot_uncertainty, model, _UNCERTAINTY, K > 1),
+    )
+    pictures = {
+        name: _picture(name, partial(plot, mixture, rows), f"{caption} {note}".rstrip())
+        for name, plot, mixture, caption, applies in of_rows
+        if applies
+    }
     if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:
-        plans["selection"] = partial(draw.plot_selection, result.search), _SELECTION
+        pictures["selection"] = _picture("selection", partial(draw.plot_selection, result.search), _SELECTION)
     if len(model.history_) > 1:
-        plans["convergence"] = (
-            partial(draw.plot_convergence, model),
-            _BOUND if isinstance(result, Posterior) else _CLIMB,
-        )
-    return {name: _picture(name, plan, caption) for name, (plan, caption) in plans.items()}
+        caption = _BOUND if isinstance(result, Posterior) else _CLIMB
+        pictures["convergence"] = _picture("convergence", partial(draw.plot_convergence, model), caption)
+    return pictures
 
 
 def colours(n: int) -> list[str]:
@@ -141,9 +142,7 @@ def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) 
 def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types: int) -> str:
     """Say how many of the requested mixtures were fitted and compared."""
     many = counted(n_cells, "mixture") if n_ranked == n_cells else f"{n_ranked:,} of {counted(n_cells, 'mixture')}"
-    in_turn = len(tried) > 1 and list(tried) == list(range(tried[0], tried[-1] + 1))
-    numbers = f"{tried[0]} to {tried[-1]}" if in_turn else ", ".join(map(str, tried))
-    return f"Compared: {many}, by groups ({numbers}) and {counted(n_types, 'covariance model')}."
+    return f"Compared: {many}, by groups ({of_search.span(tried)}) and {counted(n_types, 'covariance model')}."
 
 
 def correlation_sentence(
@@ -222,7 +221,7 @@ def component_sentences(
             more = "higher" if scores[j] > 0 else "lower"
             phrases.append(f"{degree}{more} {names[j]} ({value} against {usual})")
     first = _and(phrases) if phrases else "its means are close to those of all groups"
-    return [f"{first[0].upper()}{first[1:]}.", *filter(None, [correlation_sentence(names, strongest)])]
+    return [_sentence(first), *filter(None, [correlation_sentence(names, strongest)])]
 
 
 def shared_sentence(names: Sequence[str], strongest: Sequence[tuple[int, int, float] | None]) -> str:
@@ -297,6 +296,10 @@ def format_share(share: float) -> str:
 def format_value(value: float, spread: float) -> str:
     """Format a value with a number of decimals that suits a standard deviation."""
     return with_minus(f"{value:{form_of(spread, abs(value))}}")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _and(words: Sequence[str]) -> str:
@@ -381,7 +384,7 @@ def opening(result: MixtureOutcome, story: Narrative) -> dict[str, object]:
     are_separate = len(result.shown) > 1 and result.n_outside < result.rows.n_rows
     separation = separation_sentence(result) if are_separate else ""
     sentences = [story.summary, separation, outside_sentence(result), story.remark]
-    long_tails = [f"{note[0].upper()}{note[1:]}." for note in result.rows.notes if LONG_TAIL in note]
+    long_tails = [_sentence(note) for note in result.rows.notes if LONG_TAIL in note]
     warnings = notice([*long_tails, *story.warnings, *result.warnings])
     return {"sentences": sentences, "numbers": headline_numbers(result), "warnings": warnings}
 
@@ -668,7 +671,7 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
         warnings.append(f"The search is {of_search.incomplete(search)}.")
     if not of_search.statuses(search)[search.best_index].is_eligible(search.criterion):
         warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
-    warnings += [f"{text[0].upper()}{text[1:]}." for text in map(in_options, of_search.advice(search, "group"))]
+    warnings += [_sentence(in_options(text)) for text in of_search.advice(search, "group")]
     next_best = of_search.distinct(search)[1 : 1 + _RIVALS]
     rivals = [(int(search.n_components[n]), search.kinds[n], of_search.gap(search, n)) for n in next_best]
     return Narrative(
