@@ -389,8 +389,8 @@ class Selection:
 
     def __repr__(self) -> str:
         """Return the criterion as a grid, with a star at the best cell, and the distances of the next ones."""
-        lines = "\n\n".join("\n".join(grid.lines("", 1, ruled=True)) for grid in grids(self, _WIDTH)).split("\n")
-        lines += in_one_line(legend(self), _WIDTH)
+        grid = "\n\n".join("\n".join(part.lines("", 1, ruled=True)) for part in grids(self, _WIDTH))
+        lines = [grid, *in_one_line(legend(self), _WIDTH)]
         nearest = [f"{self.n_components[n]} {self.kinds[n]} +{gap_text(self, n)}" for n in self._nearest()]
         lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
         notes = ("; ".join(certainty(self)), *advice(self), *failures(self), incomplete(self), *self.notes)
