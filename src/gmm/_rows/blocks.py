@@ -29,7 +29,7 @@ from gmm._kernel.first_look import checksum as checksum_of
 from gmm._lazy import cached_property
 from gmm._public import publish
 from gmm._rows.ahead import read_ahead
-from gmm._rows.sources import ArraySource, Chunk, Source, forwarded
+from gmm._rows.sources import ArraySource, Chunk, Source, forwarded, rows_among
 from gmm._text.words import counted
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows, float_type, to_kernel_floats
@@ -70,9 +70,6 @@ class Block(NamedTuple):
             out[...] = self.rows[start:stop]
 
 
-_Lanes = tuple[Chunk, int]  # whole lanes of rows, in a buffer that is used again, and their checksum
-
-
 class _FirstLook(NamedTuple):
     """What the first reading of all rows finds; later ones are compared with it."""
 
@@ -85,10 +82,12 @@ class _FirstLook(NamedTuple):
 class BlockSource(Source):
     """Rows that come in blocks, and are never in memory together.
 
-    A subclass defines `n_features`, `dtype`, `name` and `blocks`. Weights are read once and kept: 8 bytes a row.
+    A subclass sets `n_features` and `dtype`, and defines `blocks`. Weights are read once and kept: 8 bytes a row.
 
     Attributes
     ----------
+    name : str
+        Name of the source in messages.
     weighted : bool
         Whether blocks have weights.
     row_weights : array of shape (n,), or None
@@ -101,6 +100,7 @@ class BlockSource(Source):
         Whether blocks can be read only once, so that the first reading goes to the end.
     """
 
+    name: str = "the blocks"
     weighted: bool = False
     row_weights: Array | None = None
     feature_major: ClassVar[bool] = False
@@ -109,11 +109,6 @@ class BlockSource(Source):
     n_rows: int = forwarded(
         "_first_look.n_rows", "Number of rows, n; of a source with a value that is not finite, only those up to it."
     )
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """Name of the source in messages."""
 
     @abstractmethod
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
@@ -153,8 +148,8 @@ class BlockSource(Source):
             If there are more, fewer or other rows than the first time.
         """
         before, weight, stop, checksum = self._first_look, self.sample_weight, 0, 0
-        for (first, rows, _), bits in self._whole_lanes(lane_rows):
-            stop, checksum = first + len(rows), checksum + bits
+        for first, rows, _ in self._whole_lanes(lane_rows):
+            stop, checksum = first + len(rows), checksum + checksum_of(rows, first)
             if stop > before.n_rows:
                 raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
             if stop < before.n_rows and len(rows) % lane_rows:
@@ -177,25 +172,17 @@ class BlockSource(Source):
         ValueError
             If the rows end before they did.
         """
-        indices = np.asarray(indices)
-        if indices.dtype.kind not in "iu" or indices.ndim != 1 or (np.diff(indices) < 0).any():
-            raise TypeError("expected an array of row numbers that increase; numpy.sort brings them into order")
-        result, count, read = np.empty((len(indices), self.n_features), self.dtype), 0, 0
-        if not len(indices):
-            return result
-        if indices[0] < 0:
-            raise IndexError(f"expected row numbers from 0 on, got {indices[0]}")
-        with closing(self._whole_lanes(1)) as lanes:  # a destructor would ignore Ctrl-C
-            for (first, rows, _), _ in lanes:
-                read = first + len(rows)
-                stop = int(np.searchsorted(indices, read))
-                result[count:stop] = rows[indices[count:stop] - first]
-                count = stop
-                if count == len(indices):
-                    return result
-        if read == self.n_rows:
-            raise IndexError(f"expected row numbers from 0 to {read - 1}, got {indices[0]} to {indices[-1]}")
-        raise ValueError(self._ended(read))
+
+        def chunks() -> Generator[Chunk, None, None]:
+            stop = 0
+            with closing(self._whole_lanes(1)) as lanes:
+                for chunk in lanes:
+                    stop = chunk.first + len(chunk.rows)
+                    yield chunk
+            if stop != self.n_rows:
+                raise ValueError(self._ended(stop))
+
+        return rows_among(chunks(), indices, self)
 
     @cached_property
     def _first_look(self) -> _FirstLook:
@@ -203,8 +190,8 @@ class BlockSource(Source):
 
         def chunks() -> Iterator[Chunk]:
             nonlocal n_rows, checksum
-            for (first, rows, weight), bits in self._whole_lanes(1, weighted=self.weighted):
-                n_rows, checksum = first + len(rows), checksum + bits
+            for first, rows, weight in self._whole_lanes(1, weighted=self.weighted):
+                n_rows, checksum = first + len(rows), checksum + checksum_of(rows, first)
                 if weight is not None:
                     weights.append(weight)
                 else:
@@ -238,12 +225,12 @@ class BlockSource(Source):
         expected = "the same rows and columns, in the same order, each time"
         return f"{self.name} changed between two readings: {how}; expected {expected}"
 
-    def _whole_lanes(self, lane_rows: int, *, weighted: bool = False) -> Generator[_Lanes, None, None]:
+    def _whole_lanes(self, lane_rows: int, *, weighted: bool = False) -> Generator[Chunk, None, None]:
         """Read all rows; as `read_ahead` needs, what it yields stays valid until the next but one is made."""
         lanes = self._filled(lane_rows, weighted)
         return read_ahead(lanes) if self.reads_ahead else lanes
 
-    def _filled(self, lane_rows: int, weighted: bool) -> Generator[_Lanes, None, None]:
+    def _filled(self, lane_rows: int, weighted: bool) -> Generator[Chunk, None, None]:
         d, order = self.n_features, "F" if self.feature_major else "C"
         lanes = max(_FEWEST_LANES, _CHUNK_BYTES // (lane_rows * max(d, 1) * self.dtype.itemsize))
         size = lane_rows * lanes
@@ -259,29 +246,20 @@ class BlockSource(Source):
                     weight[full : full + step] = block.sample_weight[start : start + step]
                 start, full = start + step, full + step
                 if full == size:
-                    yield Chunk(first, buffer, weight), checksum_of(buffer, first)
+                    yield Chunk(first, buffer, weight)
                     first, full, buffer = first + size, 0, next(buffers)
                     weight = np.empty(size) if weighted else None
         if full:
-            rest = buffer[:full]
-            yield Chunk(first, rest, weights_of(weight, slice(full))), checksum_of(rest, first)
+            yield Chunk(first, buffer[:full], weights_of(weight, slice(full)))
 
 
 publish("gmm.sources", [Block, BlockSource])
 
 
-class NamedSource(BlockSource):
-    """Rows in blocks whose name, width and type are attributes, which a subclass sets."""
-
-    name: str = ""
-    n_features: int = 0
-    dtype: np.dtype[Any] = np.dtype(np.float64)
-
-
 Given = Any  # a block as the caller gives it: rows, or a tuple of rows and weights
 
 
-class FactorySource(NamedSource):
+class FactorySource(BlockSource):
     """Rows from a function that returns an iterable of blocks, each time anew.
 
     The first block, which is read at once, says how many features there are, and their type and names.
@@ -354,7 +332,7 @@ class FactorySource(NamedSource):
 _Move = Callable[[Any, memoryview, int], int]
 
 
-class ScratchSource(NamedSource):
+class ScratchSource(BlockSource):
     """The rows of another source.
 
     The file has no name, so it is gone however the process ends. If it cannot be written, a warning says so, and the
@@ -479,7 +457,7 @@ else:  # Windows has no forks
             return int(file.write(buffer))
 
 
-class SlicedSource(NamedSource):
+class SlicedSource(BlockSource):
     """Rows of an array, some of which are sliced at a time: whole chunks, if it is stored in chunks.
 
     Parameters
@@ -512,7 +490,7 @@ class SlicedSource(NamedSource):
             yield Block(to_kernel_floats(np.asarray(self._array[start : start + step])))
 
 
-class NpySource(NamedSource):
+class NpySource(BlockSource):
     """Rows of a two-dimensional array that lies in a file, .npy or a memory map, as it would in memory.
 
     What is touched of a memory map counts as memory of the process; what is read into a small buffer does not.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from math import ceil, inf
 from operator import attrgetter
 from time import perf_counter
@@ -139,10 +140,17 @@ Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a patte
 class Source(ABC):
     """Rows that can be read any number of times.
 
-    A subclass defines the abstract members and, where rows have weights, sets `sample_weight`.
+    A subclass sets `n_rows`, `n_features` and `dtype`, of rows with weights also `sample_weight`, and defines `chunks`;
+    where single rows can be read, `take` too.
 
     Attributes
     ----------
+    n_rows : int
+        Number of rows, n.
+    n_features : int
+        Number of features, d.
+    dtype : dtype
+        Type of the rows, float32 or float64, and so of results per row.
     sample_weight : array of shape (n,), or None
         Weights of all rows.
     known : KnownClasses
@@ -165,6 +173,9 @@ class Source(ABC):
         Whether they are, and nothing has been chosen to stand in their places.
     """
 
+    n_rows: int
+    n_features: int
+    dtype: np.dtype[Any]
     sample_weight: Array | None = None
     known: KnownClasses = ALL_UNKNOWN
     errors: RowErrors = NO_ERRORS
@@ -231,28 +242,19 @@ class Source(ABC):
         """Return the rows with others in the place of missing values; None fills by the means of the columns."""
         return self
 
-    @property
-    @abstractmethod
-    def n_rows(self) -> int:
-        """Number of rows, n."""
-
-    @property
-    @abstractmethod
-    def n_features(self) -> int:
-        """Number of features, d."""
-
-    @property
-    @abstractmethod
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows, float32 or float64, and so of results per row."""
-
     @abstractmethod
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield all rows in order, in chunks of whole lanes of `lane_rows` rows; the last lane may be shorter."""
 
-    @abstractmethod
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, which increase."""
+        """Return the rows with these indices, which increase, by one reading up to the last of them.
+
+        Raises
+        ------
+        IndexError, TypeError
+            If there are no such rows, or these are no integers that increase.
+        """
+        return rows_among(chunks_in_order(self, 1), indices, self)
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
@@ -342,8 +344,6 @@ class Source(ABC):
 class ArraySource(Source):
     """Rows (n, d) in memory, in any order, float32 or float64, with weights (n,), classes and feature names (d,)."""
 
-    n_rows: int = 0
-    n_features: int = 0
     dtype: np.dtype[Any] = forwarded("rows.dtype", "Type of the rows.")
 
     def __init__(
@@ -484,6 +484,27 @@ def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, No
         yield chunk
     if stop != source.n_rows:
         raise ValueError(f"expected chunks of all {source.n_rows} rows of the source, got the first {stop}")
+
+
+def rows_among(chunks: Generator[Chunk, None, None], indices: NDArray[np.intp], source: Source) -> NDArray[Any]:
+    """Return the rows of a source with these indices, from chunks of all its rows in order; see `Source.take`."""
+    indices = np.asarray(indices)
+    if indices.dtype.kind not in "iu" or indices.ndim != 1 or (np.diff(indices) < 0).any():
+        raise TypeError("expected an array of row numbers that increase; numpy.sort brings them into order")
+    result, count, stop = np.empty((len(indices), source.n_features), source.dtype), 0, 0
+    if not len(indices):
+        return result
+    if indices[0] < 0:
+        raise IndexError(f"expected row numbers from 0 on, got {indices[0]}")
+    with closing(chunks):  # a destructor would ignore Ctrl-C
+        for first, rows, _ in chunks:
+            stop = first + len(rows)
+            end = int(np.searchsorted(indices, stop))
+            result[count:end] = rows[indices[count:end] - first]
+            count = end
+            if count == len(indices):
+                return result
+    raise IndexError(f"expected row numbers from 0 to {stop - 1}, got {indices[0]} to {indices[-1]}")
 
 
 publish("gmm.sources", [Chunk, Source])

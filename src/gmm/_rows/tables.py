@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gmm._rows.blocks import Block, NamedSource
+from gmm._rows.blocks import Block, BlockSource
 from gmm._text.words import listed, quoted
 
 _BATCH_BYTES = 1 << 20
@@ -109,7 +109,7 @@ def is_numeric(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-class TableSource(NamedSource):
+class TableSource(BlockSource):
     """Columns of one or more tables.
 
     Parameters
@@ -162,10 +162,11 @@ class TableSource(NamedSource):
         self.name, self.n_features = first.name + (f" and {n_more:,} more" if n_more else ""), len(self._columns)
         self.once = any(part.once for part in self._parts)
         self.feature_names = np.array(self._columns, dtype=object)
+        self.dtype = np.dtype(np.float64)  # which holds numbers of any type
         for part in self._parts:
             self._check(part.schema, [*self._columns, *self._weights], part.name)
         single = all(_is_single(part.schema.field(name).type) for part in self._parts for name in self._columns)
-        self.dtype = np.dtype(np.float32 if single else np.float64)
+        self.dtype = np.dtype(np.float32) if single else self.dtype
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the tables one after the other."""
@@ -178,11 +179,13 @@ class TableSource(NamedSource):
                     schema = batch.schema
                     self._check(schema, names, part.name)
                 columns = tuple(_as_numpy(batch.column(name)) for name in names)
-                features = tuple(map(self._without_codes, columns[: self.n_features]))
+                features = columns[: self.n_features]
+                if self._codes:
+                    features = tuple(map(self._without_codes, features))
                 yield Block(features, columns[-1] if weighted else None)
 
     def _without_codes(self, column: NDArray[Any]) -> NDArray[Any]:
-        missing = np.isin(column, np.array(self._codes, self.dtype)) if self._codes else np.False_
+        missing = np.isin(column, np.array(self._codes, self.dtype))
         return np.where(missing, self.dtype.type(np.nan), column) if missing.any() else column
 
     def array(self) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
