@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -135,17 +136,6 @@ class IncompleteSource(SameRows):
     def unfilled(self) -> bool:  # type: ignore[override]
         """Whether gaps are filled by the means of the columns alone."""
         return self.filled is None
-
-    def mapped(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> IncompleteSource:
-        """Return rows that a function makes of these, gaps at the same places."""
-
-        def made(rows: Source) -> Source:
-            return rows.mapped(function) or FactorySource(
-                lambda: (function(chunk.rows) for chunk in rows.chunks()), row_weights=self.sample_weight
-            )
-
-        filled = None if self.filled is None else made(self.filled)
-        return self.with_changes(base=made(self.base).with_gaps(), filled=filled, fill=None, feature_names=None)
 
     @property
     def one_array(self) -> ArraySource | None:
@@ -335,6 +325,21 @@ def _contiguous(rows: Source) -> Source:
     if resident is None or (resident is rows and resident.rows.flags.c_contiguous):
         return rows
     return resident.with_changes(rows=np.ascontiguousarray(resident.rows))
+
+
+def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source:
+    """Return rows that a function makes of others, with their weights, and gaps at the same places."""
+    if isinstance(rows, IncompleteSource):
+        filled = None if rows.filled is None else mapped(rows.filled, function)
+        base = mapped(rows.base, function).with_gaps()
+        return rows.with_changes(base=base, filled=filled, fill=None, feature_names=None)
+    if rows.resident is not None:
+        return ArraySource(function(rows.resident.rows), rows.sample_weight)
+    return FactorySource(partial(_mapped_blocks, rows, function), row_weights=rows.sample_weight)
+
+
+def _mapped_blocks(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    return (function(chunk.rows) for chunk in rows.chunks())
 
 
 def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:

@@ -211,11 +211,6 @@ class Source(ABC):
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
         return self.resident
 
-    def mapped(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source | None:
-        """Return rows that a function makes of these, if they are in memory."""
-        resident = self.resident
-        return None if resident is None else ArraySource(function(resident.rows), self.sample_weight)
-
     def summed(self, plan: _em.Plan) -> Array:
         """Make a pass where the rows are, if they cannot be read here, and return its sums."""
         raise NotImplementedError
@@ -289,11 +284,7 @@ class Source(ABC):
 
     def with_classes(self, classes: KnownClasses) -> Self:
         """Return the same rows with other classes."""
-        if classes is self.known:
-            return self
-        other = object.__new__(type(self))
-        vars(other).update(vars(self) | {"known": classes})
-        return other
+        return self if classes is self.known else self.with_changes(**vars(self) | {"known": classes})
 
     @cached_property
     def n_used(self) -> int:

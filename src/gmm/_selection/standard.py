@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -18,7 +17,7 @@ from gmm._estimators.outcome import FitRecord, fit_attributes
 from gmm._exceptions import warn
 from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.moments import completed
-from gmm._rows.blocks import FactorySource
+from gmm._rows.incomplete import mapped
 from gmm._rows.sources import ArraySource, Source, column_widths, relative_ridge
 from gmm._selection.result import Selection
 from gmm._text.words import counted, quoted
@@ -79,7 +78,7 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
         return source, noise, None
     refuse("standardize", {"rows in partitions": not source.is_local})
     units = _standard_deviations(source)
-    scaled = source.mapped(units.from_rows) or FactorySource(partial(_blocks, source, units))
+    scaled = mapped(source, units.from_rows)
     if source.errors:
         scaled = scaled.with_changes(errors=source.errors.scaled(units.scales))
     return scaled, units.from_noise(noise), units
@@ -103,12 +102,6 @@ def _standard_deviations(source: Source) -> Coordinates:
     centre, deviations = about + shift, np.sqrt(np.maximum(squares / total - shift**2, 0))
     rounding = 8 * np.finfo(np.float64).eps * np.abs(centre)  # which a constant column leaves of its mean
     return Coordinates(centre, np.where(deviations > rounding, deviations, 1.0))
-
-
-def _blocks(source: Source, units: Coordinates) -> Iterator[Any]:
-    for _, rows, weights in source.chunks():
-        scaled = units.from_rows(rows)
-        yield scaled if weights is None else (scaled, weights)
 
 
 def comparable_fits(
