@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from gmm import GaussianMixture
+from gmm import GaussianMixture, sources
 from inside import (
     CLASSIC,
     STARTS,
@@ -92,6 +92,48 @@ def test_weighted_rows_in_pieces_are_scored_and_fitted_alike(covariance_type):
         np.testing.assert_array_equal(getattr(whole, name)(in_blocks(ROWS)), getattr(whole, name)(ROWS), err_msg=name)
     for name in ("score", "bic", "criteria"):
         assert getattr(whole, name)(in_blocks(ROWS, WEIGHTS)) == getattr(whole, name)(ROWS, sample_weight=WEIGHTS), name
+
+
+class Listed(Source):
+    """The least that a source needs: rows in chunks of two lanes."""
+
+    def __init__(self, rows, n_rows=N):
+        self.rows, self.n_rows, self.n_features, self.dtype = rows, n_rows, rows.shape[1], rows.dtype
+
+    def chunks(self, lane_rows=1):
+        step = 2 * lane_rows
+        return (Chunk(start, self.rows[start : start + step], None) for start in range(0, len(self.rows), step))
+
+
+def test_a_source_needs_no_more_than_its_size_its_type_and_chunks():
+    source = Listed(ROWS)
+    assert_same(GaussianMixture(K, random_state=0).fit(source), GaussianMixture(K, random_state=0).fit(ROWS))
+    indices = np.array([0, 5, 5, N - 1])
+    np.testing.assert_array_equal(source.take(indices), ROWS[indices])
+    assert source.take(np.array([], dtype=int)).shape == (0, D)
+    for bad, error in [([-1], IndexError), ([0, N], IndexError), ([1, 0], TypeError), ([0.0], TypeError)]:
+        with pytest.raises(error, match="row numbers"):
+            source.take(np.array(bad))
+    with pytest.raises(ValueError, match="expected chunks of all 9000 rows of the source, got the first 8999"):
+        Listed(ROWS[1:]).take(np.array([N - 1]))
+
+
+class Days(sources.BlockSource):
+    """The least that a source in blocks needs."""
+
+    n_features, dtype, n_days = D, ROWS.dtype, 9
+
+    def blocks(self, *, weighted):
+        return (sources.Block(rows) for rows in np.split(ROWS, 9)[: self.n_days])
+
+
+def test_a_source_in_blocks_needs_no_more_than_its_width_its_type_and_blocks():
+    source = Days()
+    assert_same(GaussianMixture(K, random_state=0).fit(source), GaussianMixture(K, random_state=0).fit(ROWS))
+    assert repr(source) == "<rows of the blocks: 3 features, float64>"
+    source.n_days = 8
+    with pytest.raises(ValueError, match="the blocks changed between two readings: 9000 rows the first time, 8000 now"):
+        source.take(np.array([N - 1]))
 
 
 @pytest.mark.parametrize("unit", [1e-40, 1e38])
