@@ -18,7 +18,7 @@ from itertools import chain, cycle
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Lock
-from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
+from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -505,22 +505,19 @@ class NpySource(BlockSource):
     n_rows = 0
 
     def __init__(self, memory_map: np.memmap[Any, Any], row_weights: Array | None = None) -> None:
-        self.memory_map, self.row_weights = memory_map, row_weights
         self.name, self.dtype = os.fspath(memory_map.filename or ""), float_type(memory_map.dtype)
         self.n_rows, self.n_features = memory_map.shape
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle which part of which file it is, not its content."""
-        order = "C" if self.memory_map.flags.c_contiguous else "F"
-        place = (self.name, self.memory_map.dtype, "r", self.memory_map.offset, self.memory_map.shape, order)
-        return _mapped_again, (place, self.row_weights)
+        self.row_weights, self._of_file, self._offset = row_weights, memory_map.dtype, memory_map.offset
+        self._order: Literal["C", "F"] = "C" if memory_map.flags.c_contiguous else "F"
 
     @property
     def one_array(self) -> ArraySource | None:
-        """The map, of which the operating system loads what is touched; None if the numbers need conversion."""
-        if self.memory_map.dtype != self.dtype:
+        """A map, of which the operating system loads what is touched; None if the numbers need conversion."""
+        if self._of_file != self.dtype:
             return None
-        return ArraySource(to_kernel_floats(self.memory_map), self.row_weights)
+        shape = self.n_rows, self.n_features
+        memory_map = np.memmap(self.name, self.dtype, "r", self._offset, shape, self._order)
+        return ArraySource(to_kernel_floats(memory_map), self.row_weights)
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the file from the beginning."""
@@ -528,17 +525,16 @@ class NpySource(BlockSource):
 
     def raw_blocks(self) -> Iterator[NDArray[Any]]:
         """Read the file from the beginning, in its own type; each block is valid until the next is asked for."""
-        n, d = self.memory_map.shape
-        by_column = not self.memory_map.flags.c_contiguous
-        step = max(1, _BLOCK_BYTES // (max(d, 1) * self.memory_map.itemsize))
-        raw = np.empty((step, d), self.memory_map.dtype, order="F" if by_column else "C")
+        n, d, by_column = self.n_rows, self.n_features, self._order == "F"
+        step = max(1, _BLOCK_BYTES // (max(d, 1) * self._of_file.itemsize))
+        raw = np.empty((step, d), self._of_file, order=self._order)
         with open(self.name, "rb") as file:
             for start in range(0, n, step):
                 rows = min(step, n - start)
                 # Parts of the file: (number of the item they begin with, where they go).
                 parts = [(j * n + start, raw[:rows, j]) for j in range(d)] if by_column else [(start * d, raw[:rows])]
                 for item, part in parts:
-                    file.seek(self.memory_map.offset + item * raw.itemsize)
+                    file.seek(self._offset + item * raw.itemsize)
                     if file.readinto(part.data) < part.nbytes:
                         where = f"it ends at byte {file.tell()}, before its last row"
                         raise ValueError(f"{self.name} changed between two readings: {where}")
@@ -564,10 +560,6 @@ def npy_array(file: Path | BinaryIO, name: str) -> Any:
         got = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "an archive of arrays"
         raise ValueError(f"{name}: expected numbers of shape (rows, columns), got {got}")
     return array[:, None] if array.ndim == 1 else array
-
-
-def _mapped_again(place: tuple[Any, ...], row_weights: Array | None) -> NpySource:
-    return NpySource(np.memmap(*place), row_weights)
 
 
 def is_from_file(X: object) -> bool:
