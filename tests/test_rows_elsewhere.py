@@ -48,6 +48,20 @@ def relation(rows, weight, folder):
     return duckdb.connect().sql(f"select * from '{folder / 'a.parquet'}'")
 
 
+class Streamed:
+    """What offers Arrow's C stream, and nothing else."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def streamed(rows, weight, folder):
+    return Streamed(batches_of(rows, weight))
+
+
 def scanner(rows, weight, folder):
     return pa.dataset.dataset(batches_of(rows, weight)).scanner(batch_size=300)
 
@@ -88,7 +102,7 @@ def pattern(rows, weight, folder):
     return str(folder / "*" / "*.parquet")
 
 
-TABLES = [lazy_frame, relation, scanner, opened_file, orc, pattern]
+TABLES = [lazy_frame, relation, streamed, scanner, opened_file, orc, pattern]
 ONCE = [reader, stream, scanner_of_a_stream]
 
 
@@ -121,12 +135,14 @@ def test_a_column_of_text_is_named(make, tmp_path):
         gmm.open_rows(make(ROWS, None, tmp_path), scratch=True)
 
 
-@pytest.mark.parametrize("make", [lazy_frame, relation, scanner])
+@pytest.mark.parametrize("make", [lazy_frame, relation, streamed, scanner])
 def test_a_query_is_rows_for_fit_and_predict_as_it_is(make, tmp_path):
     data = make(ROWS, None, tmp_path)
     chosen = data.project('a, "d"') if make is relation else data
     if make is lazy_frame:
         chosen = data.select(["a", "d"])
+    if make is streamed:
+        chosen = Streamed(data.table.select(["a", "d"]))
     if make is scanner:
         chosen = pa.dataset.dataset(batches_of(ROWS, None)).scanner(columns=["a", "d"])
     mixture = fit(chosen)

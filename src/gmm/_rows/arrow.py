@@ -18,7 +18,6 @@ import pyarrow.orc
 import pyarrow.parquet
 
 from gmm._rows.blocks import NpySource, npy_array
-from gmm._rows.formats import ARROW, NPY, ORC, PARQUET
 from gmm._rows.tables import Batches, Columns, Part, native_file
 
 _BUFFER = 1 << 16  # bytes of each column that are read at once; without a buffer, a row group is in memory twice
@@ -98,6 +97,12 @@ def _stripes(file: pa.orc.ORCFile, columns: Columns, at_once: int) -> Batches:
     return (file.read_stripe(number, columns=present) for number in range(file.nstripes))
 
 
+# What opens a file, from its name in messages, and its path or content.
+parquet_part = partial(_file_part, _Format(_parquet_file, "schema_arrow", _row_groups))
+arrow_part = partial(_file_part, _Format(_arrow_reader, "schema", _batches))
+orc_part = partial(_file_part, _Format(_orc_file, "schema", _stripes))
+
+
 def npy_part(name: str, source: str | bytes) -> Part:
     """Open an .npy file, with columns x0, x1 and so on."""
     array = npy_array(Path(source) if isinstance(source, str) else BytesIO(source), name)
@@ -116,14 +121,6 @@ def _npy_batches(array: Any, dtype: np.dtype[Any], schema: pa.Schema, columns: C
         yield pa.RecordBatch.from_arrays(values, names=list(columns))
 
 
-FILES: dict[str, Callable[[str, str | bytes], Part]] = {  # from the name in messages, and the path or the content
-    **dict.fromkeys(PARQUET, partial(_file_part, _Format(_parquet_file, "schema_arrow", _row_groups))),
-    **dict.fromkeys(ARROW, partial(_file_part, _Format(_arrow_reader, "schema", _batches))),
-    **dict.fromkeys(ORC, partial(_file_part, _Format(_orc_file, "schema", _stripes))),
-    **dict.fromkeys(NPY, npy_part),
-}
-
-
 def reader_part(data: Any) -> Part:
     """Return an object with `schema` and `to_batches`, a stream, or a file that another one opened, as a table."""
     name, once = f"the {type(data).__name__}", isinstance(data, pa.RecordBatchReader)
@@ -137,6 +134,17 @@ def _read(name: str, data: Any, columns: Columns, at_once: int) -> Batches:
     except _FAULTS as error:
         why = " again: give scratch=True, which keeps a copy of what can be read only once" * ("OneShot" in str(error))
         raise ValueError(f"{name} cannot be read{why}: {error}") from error
+
+
+def stream_part(data: Any) -> Part:
+    """Return what gives Arrow's C stream, anew each time it is asked, as a table."""
+    schema = pa.RecordBatchReader.from_stream(data).schema
+    return Part(f"the {type(data).__name__}", schema, partial(_streamed, data))
+
+
+def _streamed(data: Any, columns: Columns, at_once: int) -> Batches:
+    with _worded(f"the {type(data).__name__} cannot be read"):
+        yield from pa.RecordBatchReader.from_stream(data)
 
 
 def lazy_frame_part(frame: Any) -> Part:

@@ -85,7 +85,7 @@ def as_source(
 def _opened(X: Any, sample_weight: Any) -> Source | None:
     """Return the source of rows that are no array in memory; None of others."""
     from gmm._rows.blocks import NpySource, is_from_file
-    from gmm._rows.opening import gives_batches, open_rows
+    from gmm._rows.opening import open_rows, opener_of
 
     if is_from_file(X):
         return NpySource(X, check_sample_weight(sample_weight, len(X)))
@@ -94,7 +94,7 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
 
         return DaskSource(X, sample_weight)
     if not isinstance(X, Source):
-        if not gives_batches(X) or as_table(X) is not None:
+        if not opener_of(X) or as_table(X) is not None:
             return None
         X = open_rows(X)
     refuse("sample_weight", {"a source of rows": sample_weight is not None})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gmm._exceptions import warn
 from gmm._public import publish
 from gmm._rows.blocks import BlockSource, FactorySource, NpySource, ScratchSource, SlicedSource, is_from_file, npy_array
-from gmm._rows.formats import ARROW, NPY, ORC, PARQUET, TEXT, TextFormat, files_of, suffix_of, unknown_type
+from gmm._rows.formats import OPENERS, TEXT, TextFormat, files_of, suffix_of, unknown_type
 from gmm._rows.sources import Source
 from gmm._text.words import printable
 
@@ -46,13 +46,13 @@ def open_rows(
     ----------
     data : path, list of paths, data set, query, array of another package, or callable
         A file, a folder of files, or a pattern such as ``"data/*.parquet"``: Parquet, Arrow or Feather, ORC, delimited
-        text (possibly compressed) or .npy, which the suffix tells; without one, it is text. The files of a
-        folder, and of its folders, are read in the order of their paths; those whose names begin with a dot or an
-        underscore are not, and a warning names those of another kind. A ``pyarrow.dataset.Dataset`` or its ``Scanner``,
-        an Arrow table, any object with `schema` and `to_batches`, a polars ``LazyFrame``, a DuckDB relation; an h5py
-        data set, a zarr array or a memory map of shape (n, d). A function that returns an iterable of blocks, from the
-        beginning each time it is called: arrays or data frames, or tuples of one and the weights of its rows. With
-        `scratch`, also what can be read only once: an iterator of such blocks, or a stream of Arrow.
+        text (possibly compressed) or .npy, which the suffix tells; without one, it is text. The files of a folder, and
+        of its folders, are read in the order of their paths; those whose names begin with a dot or an underscore are
+        not, and a warning names those of another kind. A ``pyarrow.dataset.Dataset`` or its ``Scanner``, an Arrow
+        table, any object with `schema` and `to_batches` or with Arrow's C stream, a polars ``LazyFrame``, a DuckDB
+        relation; an h5py data set, a zarr array or a memory map of shape (n, d). A function that returns an iterable of
+        blocks, from the beginning each time it is called: arrays or data frames, or tuples of one and the weights of
+        its rows. With `scratch`, also what can be read only once: an iterator of such blocks, or a stream of Arrow.
     columns : sequence of str, default=None
         The features, by their names (x0, x1, … of .npy files); all columns but the weight's by default.
     weight : str, default=None
@@ -119,11 +119,10 @@ def _block_source(data: Any, columns: Sequence[str] | None, weight: str | None, 
         raise TypeError(
             f"{text_format.words.all} to delimited text: expected a path with it, got {type(data).__name__}"
         )
-    if gives_batches(data):
+    if opener := opener_of(data):
         from gmm._rows import arrow
         from gmm._rows.tables import TableSource
 
-        opener = next((opener for name, opener in _QUERIES.items() if _is_a(data, name)), "reader_part")
         return TableSource([getattr(arrow, opener)(data)], columns, weight)
     if columns is not None or weight is not None:
         raise TypeError("columns and weight name columns of a table: expected a path or a data set with them")
@@ -150,10 +149,14 @@ def _is_a(data: object, *names: str) -> bool:
     return any(f"{kind.__module__.partition('.')[0]}.{kind.__name__}" in names for kind in type(data).__mro__)
 
 
-def gives_batches(data: object) -> bool:
-    """Return whether an object gives record batches, as Arrow's tables and data sets do, or queries of others."""
-    is_table = hasattr(data, "to_batches") and hasattr(data, "schema") and not isinstance(data, type)
-    return is_table or _is_a(data, *_QUERIES)
+def opener_of(data: object) -> str:
+    """Return the function of `gmm._rows.arrow` that opens what gives record batches; empty for other objects."""
+    if opener := next((opener for name, opener in _QUERIES.items() if _is_a(data, name)), ""):
+        return opener
+    if hasattr(data, "to_batches") and hasattr(data, "schema") and not isinstance(data, type):
+        return "reader_part"
+    is_stream = hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__array__")  # as frames have
+    return "stream_part" if is_stream and not isinstance(data, type) else ""
 
 
 def _file_source(
@@ -163,7 +166,13 @@ def _file_source(
     for note in filter(None, (others for _, others in listed)):
         warn(note, UserWarning)
     files = [file for some, _ in listed for file in some]
-    if len(files) == 1 and suffix_of(files[0]) in NPY and columns is None and weight is None and text_format.is_silent:
+    if (
+        len(files) == 1
+        and suffix_of(files[0]) == ".npy"
+        and columns is None
+        and weight is None
+        and text_format.is_silent
+    ):
         return NpySource(npy_array(files[0], printable(str(files[0]))))  # needs nothing but numpy
     parts = [open_part(file, text_format) for file in files]
     for part in parts:
@@ -190,11 +199,12 @@ def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None 
         return text_part(name, source, text_format, whole=whole)
     if not text_format.is_for_tables:
         raise ValueError(f"{name}: {text_format.words.all} to delimited text, not to a {suffix} file")
-    if suffix not in (*PARQUET, *ARROW, *ORC, *NPY):
+    if suffix not in OPENERS:
         raise ValueError(unknown_type(name, suffix))
-    from gmm._rows.arrow import FILES
+    from gmm._rows import arrow
 
-    return FILES[suffix](name, source)
+    part: Part = getattr(arrow, OPENERS[suffix])(name, source)
+    return part
 
 
 publish("gmm", [open_rows])
