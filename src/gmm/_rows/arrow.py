@@ -84,7 +84,7 @@ def _batches(reader: Any, columns: Columns, at_once: int) -> Batches:
         for i in range(reader.num_record_batches):
             yield reader.get_batch(i)
     else:
-        yield from reader
+        yield from reader if isinstance(reader, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(reader)
 
 
 def _orc_file(name: str, file: pa.NativeFile) -> pa.orc.ORCFile:
@@ -139,12 +139,7 @@ def _read(name: str, data: Any, columns: Columns, at_once: int) -> Batches:
 def stream_part(data: Any) -> Part:
     """Return what gives Arrow's C stream, anew each time it is asked, as a table."""
     schema = pa.RecordBatchReader.from_stream(data).schema
-    return Part(f"the {type(data).__name__}", schema, partial(_streamed, data))
-
-
-def _streamed(data: Any, columns: Columns, at_once: int) -> Batches:
-    with _worded(f"the {type(data).__name__} cannot be read"):
-        yield from pa.RecordBatchReader.from_stream(data)
+    return Part(name := f"the {type(data).__name__}", schema, partial(_read, name, data))
 
 
 def lazy_frame_part(frame: Any) -> Part:

@@ -329,6 +329,7 @@ class FactorySource(BlockSource):
         return Block(floats, check_array(weight, "weights", (len(floats),)) if weighted else None)
 
 
+_FACTS = ("name", "n_features", "dtype", "feature_names", "weighted", "row_weights", "once")
 _Move = Callable[[Any, memoryview, int], int]
 
 
@@ -349,16 +350,13 @@ class ScratchSource(BlockSource):
         if folder is not None and not os.path.isdir(folder):
             raise NotADirectoryError(f"expected a folder for scratch, got {os.fspath(folder)!r}")
         self.base, self._folder = source, folder
-        self.name, self.n_features, self.dtype = source.name, source.n_features, source.dtype
+        vars(self).update({name: getattr(source, name) for name in _FACTS})
         self._file: Any = None
         self._n_copied = 0  # rows, once all are
         self._weights: Array | None = None  # of these, if they came with the blocks
         self._failed = False
         self._copying = Lock()
-        self.weighted, self.row_weights = source.weighted, source.row_weights
-        self.feature_names = source.feature_names
-        if source.once:
-            self.once = True
+        if self.once:
             self.n_rows  # noqa: B018 - which copies all rows
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -377,21 +375,21 @@ class ScratchSource(BlockSource):
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the file, or the other source, which is copied meanwhile."""
-        if self._n_copied and not (weighted and self._weights is None):
-            return self._copied(weighted)
-        if self._n_copied or self._failed or not self._copying.acquire(blocking=False):  # another thread copies
+        if self._n_copied:
+            return self._copied()
+        if self._failed or not self._copying.acquire(blocking=False):  # another thread copies
             return self.base.blocks(weighted=weighted)
-        return self._copied_meanwhile(weighted)
+        return self._copied_meanwhile()
 
-    def _copied_meanwhile(self, weighted: bool) -> Iterator[Block]:
+    def _copied_meanwhile(self) -> Iterator[Block]:
         n_rows, weights = 0, []
         try:
-            for block in self.base.blocks(weighted=weighted):
+            for block in self.base.blocks(weighted=self.weighted):
                 rows = np.empty((len(block), self.n_features), self.dtype)
                 block.copy_to(rows, 0)
                 self._keep(rows, n_rows)
                 n_rows += len(rows)
-                weights += [np.array(block.sample_weight, np.float64)] if weighted else []
+                weights += [np.array(block.sample_weight, np.float64)] if self.weighted else []
                 yield Block(rows, block.sample_weight)
             self._weights = np.concatenate(weights) if weights else None
             self._n_copied = 0 if self._failed else n_rows
@@ -418,12 +416,12 @@ class ScratchSource(BlockSource):
             message = f"Cannot write a scratch file of {self.name} ({error.strerror}), so each pass reads it anew."
             warn(message, RuntimeWarning)
 
-    def _copied(self, weighted: bool) -> Iterator[Block]:
+    def _copied(self) -> Iterator[Block]:
         step = max(1, _BLOCK_BYTES // (self.n_features * self.dtype.itemsize))
         for start in range(0, self._n_copied, step):
             rows = np.empty((min(step, self._n_copied - start), self.n_features), self.dtype)
             self._move(_read_at, rows, start)
-            yield Block(rows, weights_of(self._weights, slice(start, start + step)) if weighted else None)
+            yield Block(rows, weights_of(self._weights, slice(start, start + step)))
 
     def _move(self, move: _Move, rows: NDArray[Any], first: int) -> None:
         """Read or write rows, of which `first` come before these; one call may move less."""
