@@ -111,10 +111,9 @@ def open_rows(
 
 
 def _block_source(data: Any, columns: Sequence[str] | None, weight: str | None, text_format: TextFormat) -> BlockSource:
-    if isinstance(data, str | os.PathLike):
-        return _file_source([data], columns, weight, text_format)
-    if isinstance(data, list | tuple) and data and all(isinstance(item, str | os.PathLike) for item in data):
-        return _file_source(data, columns, weight, text_format)
+    paths = [data] if isinstance(data, str | os.PathLike) else data
+    if isinstance(paths, list | tuple) and paths and all(isinstance(path, str | os.PathLike) for path in paths):
+        return _file_source(paths, columns, weight, text_format)
     if not text_format.is_silent:
         raise TypeError(
             f"{text_format.words.all} to delimited text: expected a path with it, got {type(data).__name__}"
@@ -166,13 +165,8 @@ def _file_source(
     for note in filter(None, (others for _, others in listed)):
         warn(note, UserWarning)
     files = [file for some, _ in listed for file in some]
-    if (
-        len(files) == 1
-        and suffix_of(files[0]) == ".npy"
-        and columns is None
-        and weight is None
-        and text_format.is_silent
-    ):
+    is_whole = columns is None and weight is None and text_format.is_silent
+    if is_whole and list(map(suffix_of, files)) == [".npy"]:
         return NpySource(npy_array(files[0], printable(str(files[0]))))  # needs nothing but numpy
     parts = [open_part(file, text_format) for file in files]
     for part in parts:
