@@ -2,7 +2,7 @@
 
 A Parquet file is made in the temporary folder. Its default fit is compared with the same fit of the rows in memory,
 with reading the file alone, and with scikit-learn on as many rows as fit the same memory. A search finishes several
-cells on the file, of which one reading serves a pass of each.
+cells on the file, one after the other.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class FileSearch:
         self.seconds += [seconds] * (n_rows == self.source.n_rows)
 
     def __call__(self) -> Climbed:
-        """Search; the passes are readings, each for all cells."""
+        """Search; the passes are readings."""
         import gmm
 
         begin = perf_counter()

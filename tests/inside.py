@@ -61,7 +61,7 @@ PLACES = {
     "gmm._plotting.planes": "boundaries highest_density planes=.",
     "gmm._plotting.scene": "check_contents coordinates discriminating ellipse limits scene_of view_of",
     "gmm._plotting.style": "DARKER FAINT INK STYLE axes_of colours",
-    "gmm._rows.ahead": "Ended read_ahead together",
+    "gmm._rows.ahead": "read_ahead",
     "gmm._rows.blocks": "NpySource ScratchSource SlicedSource blocks=. npy=. scratch=. sliced=.",
     "gmm._rows.delimited": "QuotedText delimited=. text_part",
     "gmm._rows.entrance": "as_source entrance=.",

@@ -28,7 +28,6 @@ from inside import (
     read_ahead,
     single_threaded_blas,
     starts,
-    together,
     usable_threads,
     views_of,
 )
@@ -94,14 +93,6 @@ LONG = {
         "print('ready', flush=True); "
         "GaussianMixture(8, max_iter=10**9, tol=0, n_threads={n_threads}).fit(gmm.open_rows(path)); os.remove(path)",
     ),
-    "several fits over a file": (
-        300_000,
-        4,
-        "import gmm, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'X.npy'); np.save(path, X); "
-        "from gmm._rows.ahead import together; model = GaussianMixture(8, max_iter=10**9, tol=0, "
-        "n_threads={n_threads}); print('ready', flush=True); "
-        "together(gmm.open_rows(path), [model.fit] * 3, lambda: False); os.remove(path)",
-    ),
     "a slow reader": (
         1000,
         2,
@@ -157,28 +148,8 @@ def test_no_wait_for_rows_takes_a_lock_between_whose_lines_ctrl_c_may_come(monke
     np.save(tmp_path / "X.npy", X)
     monkeypatch.setattr(threading.Condition, "__enter__", enter_and_note)
     assert list(read_ahead(n for n in range(9))) == list(range(9))
-    fit = GaussianMixture(2, random_state=0, n_threads=1).fit
-    assert all(together(gmm.open_rows(tmp_path / "X.npy"), [fit] * 2, lambda: False))
+    GaussianMixture(2, random_state=0, n_threads=1).fit(gmm.open_rows(tmp_path / "X.npy"))
     assert not [each for each in takers if each.startswith(("Queue", "Semaphore"))]
-
-
-def test_ctrl_c_while_one_task_is_waited_for_lets_all_go(monkeypatch, tmp_path):
-    def interrupted(thread, timeout=None):
-        if thread.name == "gmm-task":
-            raise KeyboardInterrupt
-        join(thread, timeout)  # of a reader
-
-    join = threading.Thread.join
-    np.save(tmp_path / "X.npy", np.random.default_rng(0).normal(size=(5000, 2)))
-    rows, fit = gmm.open_rows(tmp_path / "X.npy"), GaussianMixture(2, random_state=0, n_threads=1).fit
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "join", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            together(rows, [fit, fit, lambda _: 1 / 0], lambda: False)
-    deadline = time.monotonic() + 5
-    while any(thread.name == "gmm-task" for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_ctrl_c_while_a_sample_waits_for_its_reader_is_not_lost(monkeypatch):

@@ -8,7 +8,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from math import nan
 from threading import Timer
 from typing import Any
 
@@ -205,17 +204,16 @@ class Screen:
         labels = [f"K={k}" for k in n_components]
         with nullcontext() if bar.disable else bar:  # rich before 14.3 ends a bar without a terminal by an empty line
             task = bar.add_task("fitting", total=len(labels) * n_models, now=labels[0])
-            seconds = dict[int, float]()  # of each cell that is finished on all rows
+            waiting = set[int]()  # cells to be finished on all rows
 
             def advance(state: selection.Progress) -> None:
-                if state.readings and not seconds:
+                if state.readings and not waiting:
                     self.note(f"the best models are finished on all rows: about {state.readings} readings of the file")
                 if state.readings and state.iteration is None:
-                    seconds[state.cell] = nan
+                    waiting.add(state.cell)
                     return
                 if state.iteration is not None:
-                    seconds[state.cell] = state.seconds_left
-                    bar.update(task, now=_pace(state, list(seconds.values())))
+                    bar.update(task, now=_pace(state))
                     return
                 count = state.cell + 1
                 if state.fold:
@@ -330,8 +328,8 @@ def _tables(labels: Sequence[Column], columns: Sequence[Column], width: int) -> 
     return [Table([*labels, *part]) for part in parts]
 
 
-def _pace(state: selection.Progress, seconds: list[float]) -> str:
-    """Say how far the cells have come on all rows, of which each needs so many seconds more."""
+def _pace(state: selection.Progress) -> str:
+    """Say how far a cell has come on all rows."""
     assert state.iteration is not None  # it is of a pass over all rows
-    pace, longest = f"all rows, pass {state.iteration.n_iter}: {state.rows_per_second:,.0f} rows/s", np.max(seconds)
-    return pace if np.isnan(longest) else f"{pace}, {duration(longest)} left"
+    pace = f"all rows, pass {state.iteration.n_iter}: {state.rows_per_second:,.0f} rows/s"
+    return pace if np.isnan(state.seconds_left) else f"{pace}, {duration(state.seconds_left)} left"

@@ -214,16 +214,11 @@ class SearchCheckpoint(_StateFile):
 
         return build_object(self._name, self._class, build, header, arrays)
 
-    def add(self, results: Mapping[str, tuple[Header, SolverResult | None]]) -> None:
-        """Keep results, and what is beside them, by names, which may have had others; write if it is time.
-
-        The file never has some of them without the others.
-        """
-        states = {name: ({}, {}) if one is None else _result_to_state(one) for name, (_, one) in results.items()}
+    def add(self, name: str, beside: Header, result: SolverResult | None) -> None:
+        """Keep a result, and what is beside it, by a name, which may have had another; write if it is time."""
+        header, arrays = ({}, {}) if result is None else _result_to_state(result)
         with self._lock:
-            for name, (header, arrays) in states.items():
-                self._headers[name] = header | {"beside": results[name][0]}
-                self._arrays[name] = arrays
+            self._headers[name], self._arrays[name] = header | {"beside": beside}, arrays
             self._keep(self.write)
 
     def write(self) -> None:

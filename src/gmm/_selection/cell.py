@@ -84,6 +84,7 @@ class Status(NamedTuple):
 # A run may gain so many times its projected gain. In 1112 passes of slow runs, up to 239 passes before their end, the
 # gain to come exceeded this bound by 20 nats at most, half of `of_interest`: what is left cannot be the best.
 _GAIN_SAFETY_OF_SCORES = 10
+_GAIN_SAFETY_NEAR_THE_END = 30  # times the gain of the first updates
 
 
 class BestScore(NamedTuple):
@@ -102,12 +103,15 @@ class BestScore(NamedTuple):
     score: float
     weight: float
 
-    def reason_to_leave(self, records: Array, n_parameters: int) -> str | None:
+    def reason_to_leave(self, records: Array, n_parameters: int, *, is_near: bool = False) -> str | None:
         """Return the status of a run with these records that will not end near the best; None if it may.
 
-        A mixture without prior is assumed: the bounds of its passes are log-likelihoods.
+        A mixture without prior is assumed: the bounds of its passes are log-likelihoods. A run that began near its end
+        gains most by its first update, and is judged after it.
         """
         gain = foreseen_gain(records)
+        if is_near and not isfinite(gain) and len(records) > 1:
+            gain = _GAIN_SAFETY_NEAR_THE_END * (records[-1, 0] - records[0, 0])
         if not isfinite(gain):
             return None
         bound, _, remaining, *_ = records[-1].tolist()
@@ -485,7 +489,7 @@ class Cell:
                 beside: dict[str, Any] = {"answer": bool(answer), "degenerate": solution.degenerate}
                 beside["race_bound"] = repr(solution.race_bound)
                 result = None if solution is present else solution.result._replace(state=None)
-                self._file.add({name: (beside, result)})
+                self._file.add(name, beside, result)
             return solution, answer
         values, of_run = entry
         answer = item(values, "answer", bool)

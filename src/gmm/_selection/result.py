@@ -68,8 +68,8 @@ class Progress:
     rows_per_second, seconds_left : float
         How fast that pass was, and how long the cell will take from there, projected; NaN where it is not known.
     readings : int
-        About how many readings of all rows it takes to finish the best cells, which share them: as many passes as the
-        best needed on the sample, and those of the criteria. 0 as long as the search is in memory.
+        About how many readings of all rows it takes to finish the best cells: as many passes as the best needed on the
+        sample, a few of each other cell, and those of the criteria. 0 as long as the search is in memory.
     fold : int
         Number of the fold that is left out, from 1, of a search by "held_out"; 0 as the cells are fitted to all rows.
     """

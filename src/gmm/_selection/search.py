@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import partial
 from math import inf, nan
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -33,13 +33,9 @@ from gmm._passes.problem import Beginning
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._persistence import Writable
 from gmm._persistence.checkpoints import SearchCheckpoint
-from gmm._rows.ahead import together
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, relative_ridge
 from gmm._selection.cell import (
-    DEGENERATE,
-    FAILED,
-    LEFT,
     NOT_TRIED,
     BestScore,
     Clock,
@@ -68,13 +64,12 @@ from gmm._validation.parameters import check_callback, check_is_fitted, check_la
 from gmm._validation.scalars import check_boolean, check_real
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import SingularMatrixError
-from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart
 
 SEARCHED = 200_000  # rows
 _FINISHED = 3  # cells, of different models
-_READINGS_OF_CRITERIA = 1
+_READINGS_OF_CELL = 4  # beside the passes that the best needs
 
 
 def rows_to_search(source: Source, seed: int) -> Source:
@@ -87,17 +82,11 @@ def rows_to_search(source: Source, seed: int) -> Source:
     )
 
 
-def name_on_all_rows(begin: MixtureParameters) -> str:
-    """Return the name of the run that finishes a cell on all rows, from there: an ended search begins elsewhere."""
-    digest = hashlib.blake2b(b"".join(part.tobytes() for part in begin.as_estimate()[:-1]), digest_size=8).hexdigest()
-    return f"{begin.n_components} {begin.model.name} on all rows, from {digest}"
-
-
 class _Finish:
     """The best cells of a search on a sample, fitted to all rows from where they ended there.
 
-    They are fitted side by side, and one that cannot come near the best of the others is left. By held-out likelihood,
-    which the sample alone tells, there is one.
+    They are fitted one after the other, the best of the sample first. A later one is left once it cannot come near the
+    best of those before it. By held-out likelihood, which the sample alone tells, there is one.
 
     Parameters
     ----------
@@ -107,170 +96,117 @@ class _Finish:
     file : SearchCheckpoint, optional
         Keeps how far each has come.
     reports : Reports
-        Told of each cell before the first pass, and after each pass, on the thread of its cell, of which one goes on at
-        a time; that the callback ends the search is as if the time were up.
-
-    Attributes
-    ----------
-    cells : dict of int to _FullCell
+        Told of each cell before the first pass, and after each pass; that the callback ends the search is as if the
+        time were up.
     """
 
     def __init__(self, search: Selection, request: Request, reports: Reports, file: SearchCheckpoint | None) -> None:
         self.search, self.request, self.file, self.reports = search, request, file, reports
-        self._unwritten: dict[str, tuple[dict[str, Any], SolverResult]] = {}
         several = search.complete and search.criterion != criteria.HELD_OUT
-        self.cells = {number: _FullCell(self, number) for number in distinct(search)[: _FINISHED if several else 1]}
+        self._numbers = distinct(search)[: _FINISHED if several else 1]
+        self._lowest = inf  # criterion of the cells so far
 
     def run(self, is_up: Callable[[], bool]) -> Selection:
-        """Return the cells; where the time is up, or the search was ended, only the best is finished."""
-        search, entries, complete = self.search, dict[int, Entry](), self.search.complete
-        for number in self.cells:
-            self.report(number)
-        waiting = list(self.cells)
-        while waiting:
-            tasks = [self.cells[number].entry for number in waiting] + self.tasks_of_one(waiting)
-            ended = together(self.request.source, tasks, lambda: self.reports.is_over or is_up(), self.keep)
-            self.keep()
-            ended_now: dict[int, Entry] = {}
-            for number, one in zip(waiting, ended, strict=False):
-                if one is not None:
-                    self.cells[number].seconds += one.seconds
-                    ended_now[number] = one.result._replace(seconds=self.cells[number].seconds)
-            entries |= ended_now
-            complete &= len(ended_now) == len(waiting)
-            # Others may have been left by the score of a cell that then collapses.
-            collapsed = any(one.status.kind in (DEGENERATE, FAILED) for one in ended_now.values())
-            waiting = [number for number, one in ended_now.items() if collapsed and one.status.kind == LEFT]
-        selection = Selection.of([entries[number] for number in sorted(entries)], search.criterion, complete=complete)
-        if sorted(entries)[selection.best_index] != search.best_index:  # of that cell alone, the starts are known
+        """Return the cells; where the time is up, or the search was ended, those that are finished, at least one."""
+        search, entries = self.search, dict[int, Entry]()
+        for number in self._numbers:
+            self._report(number)
+
+        def is_over() -> bool:
+            return bool(entries) and (self.reports.is_over or is_up())
+
+        for number in self._numbers:
+            entry = None if is_over() else self._entry(number, is_over)
+            if entry is None:
+                break
+            entries[number] = entry
+        complete, ordered = search.complete and len(entries) == len(self._numbers), sorted(entries)
+        selection = Selection.of([entries[number] for number in ordered], search.criterion, complete=complete)
+        if ordered[selection.best_index] != search.best_index:  # of that cell alone, the starts are known
             return selection
         return replace(selection, n_fresh_starts=search.n_fresh_starts, n_found_again=search.n_found_again)
 
-    def note(self, name: str, result: SolverResult) -> None:
-        """Note how far a cell has come, for the file."""
-        self._unwritten[name] = {}, result
-        if not self.request.source.is_local:  # one cell after the other, without readings
-            self.keep()
-
-    def keep(self) -> None:
-        """Write how far the cells have come. All wait for the same reading, so that they go on as they would have."""
-        if self.file is not None and self._unwritten:
-            self.file.add(self._unwritten)
-            self._unwritten = {}
-
-    def report(self, number: int, iteration: Iteration | None = None, seconds_left: float = nan) -> None:
+    def _report(self, number: int, iteration: Iteration | None = None, seconds_left: float = nan) -> None:
         """Tell the callback of a cell, and of its last pass."""
         search, speed = self.search, nan if iteration is None else self.request.source.n_rows / iteration.seconds
         kind = int(search.n_components[number]), search.covariance_type[number], search.tails[number]
-        of_pass, readings = (iteration, speed, seconds_left), search.best.n_iter_ + _READINGS_OF_CRITERIA
-        self.reports.tell(Progress(number, len(search.status), *kind, search.status[number], *of_pass, readings))
+        readings = search.best.n_iter_ + _READINGS_OF_CELL * len(self._numbers)
+        of_pass, total = (iteration, speed, seconds_left), len(search.status)
+        self.reports.tell(Progress(number, total, *kind, search.status[number], *of_pass, readings))
 
-    def tasks_of_one(self, numbers: Sequence[int]) -> list[Callable[[Source], float | None]]:
-        """Return tasks that fit one component of each model while the cells are on their way: NEC compares with it."""
-        kinds, mixtures = self.search.kinds, self.search.estimators
-        of_kind = {kinds[number]: mixtures[number] for number in numbers if self.search.n_components[number] > 1}
-        fits = [fitted_parameters(mixture) for mixture in of_kind.values() if mixture]  # ranked cells have one
-        return [partial(self.request.log_likelihood_of_one, fit) for fit in fits]
-
-
-class _FullCell:
-    """A cell on all rows: how far it has come, and when it is left as it cannot come near the best of the others.
-
-    Attributes
-    ----------
-    score : float
-        The criterion that it has reached; ∞ before, and if it is degenerate or has a prior.
-    seconds : float
-        That it has taken, on the sample too.
-    """
-
-    def __init__(self, finish: _Finish, number: int) -> None:
-        self._finish, self._number = finish, number
-        self.seconds, self.score = float(finish.search.seconds[number]), inf
-        self._left: SolverResult | None = None  # where it was left, from which it may go on
-        self._reason_to_leave: str | None = None
-        on_sample = finish.search.estimators[number]
+    def _entry(self, number: int, is_over: Callable[[], bool]) -> Entry | None:
+        """Fit a cell to all rows; None if the search is over before its end."""
+        search, request, source, began = self.search, self.request, self.request.source, perf_counter()
+        on_sample, name = search.estimators[number], search.covariance_type[number]
         assert on_sample is not None  # ranked cells have a fit
-        self._on_sample, self._begin = on_sample, fitted_parameters(on_sample)
-
-    def entry(self, source: Source) -> Entry:
-        """Fit the cell to all rows."""
-        finish, begin = self._finish, self._begin
-        search, request, n_threads = finish.search, finish.request, finish.request.template.n_threads
-        name = search.covariance_type[self._number]
+        begin, n_threads = fitted_parameters(on_sample), request.template.n_threads
         entry = Entry(begin.n_components, name, begin.tails.name, Status(NOT_TRIED), 0.0)
         (tails,) = (each for each in request.tails if each.name == begin.tails.name)
         try:
             settings = request.settings(Key(begin.n_components, begin.model, tails), source, n_threads)
-            result = self._result(source, settings._replace(refine=None))
+            result = self._result(number, begin, settings._replace(refine=None), is_over)
+            if result is None:
+                return None
             totals = Scorer(result.parameters, n_threads).totals(source)
             n_parameters, objective = result.parameters.n_parameters, settings.objective
             of_one = request.log_likelihood_of_one(begin, source)
             scores = criteria.evaluate(totals, n_parameters, source.survey.weight, of_one)
-            scores |= {"loglik": totals.log_likelihood, criteria.HELD_OUT: float(search.held_out[self._number])}
-            estimator = GaussianMixture(**self._on_sample.get_params())
+            scores |= {"loglik": totals.log_likelihood, criteria.HELD_OUT: float(search.held_out[number])}
+            estimator = GaussianMixture(**on_sample.get_params())
             set_fitted(estimator, result, source, request.features, objective)
+            solution = Solution(result, Degeneracy.of_fits(objective, source, request.judge).first(result))
+            if not solution.is_degenerate:
+                self._lowest = min(self._lowest, scores[search.criterion])
+            status = status_of(solution, name)
+            entry = entry._replace(status=status, estimator=estimator, n_parameters=n_parameters, scores=scores)
         except SingularMatrixError as error:
-            self.score = inf
-            return entry._replace(status=status_of(error, name), error=error)
-        status = status_of(self._solution(result, objective), name)
-        return entry._replace(status=status, estimator=estimator, n_parameters=n_parameters, scores=scores)
+            entry = entry._replace(status=status_of(error, name), error=error)
+        return entry._replace(seconds=float(search.seconds[number]) + perf_counter() - began)
 
-    def _result(self, source: Source, settings: FitSettings) -> SolverResult:
-        finish, begin, objective = self._finish, self._begin, settings.objective
-        name = name_on_all_rows(begin)
-        before = finish.file and finish.file.find(name, settings.problem(source), begin.n_components)
-        pause = before[1] if before else None
-        if pause is not None:
-            self.set_score(pause, objective)
-            if Status.of(pause.trace.reason).kind == LEFT and self._left is None:
-                self._left = pause
-                return pause
-        pause, self._left, self._reason_to_leave = self._left or pause, None, None
-        records: list[list[float]] = [] if pause is None else pause.trace.records.tolist()
-
-        def note(result: SolverResult) -> None:
-            self.set_score(result, objective)
-            finish.note(name, result)
+    def _result(
+        self, number: int, begin: MixtureParameters, settings: FitSettings, is_over: Callable[[], bool]
+    ) -> SolverResult | None:
+        criterion, source, file = self.search.criterion, self.request.source, self.file
+        of_begin = hashlib.blake2b(b"".join(part.tobytes() for part in begin.as_estimate()[:-1]), digest_size=8)
+        # A search that was ended begins elsewhere, or compares with others.
+        name = f"{begin.n_components} {begin.model.name} on all rows, from {of_begin.hexdigest()}, after {self._lowest}"
+        beside, kept = (file and file.find(name, settings.problem(source), begin.n_components)) or ({}, None)
+        if beside.get("ended"):
+            return kept
+        has_score = criteria.CRITERION[criterion].by_likelihood and not settings.objective.prior
+        best = BestScore(criterion, self._lowest if has_score else inf, source.survey.weight)
+        records: list[list[float]] = [] if kept is None else kept.trace.records.tolist()
+        reason: str | None = None
+        is_cut = False
 
         def watch(iteration: Iteration) -> bool:
             """Tell of a pass; return whether it is the last."""
+            nonlocal reason, is_cut
             before = records[-1][2] if records else inf
             records.append([iteration.lower_bound, nan, iteration.remaining, iteration.accepted, iteration.seconds])
-            best = None if objective.prior else self.best
-            reason = best and best.reason_to_leave(np.array(records), iteration.parameters.n_parameters)
+            reason = best.reason_to_leave(np.array(records), iteration.parameters.n_parameters, is_near=True)
             most = 0 if reason else settings.solver.max_iter - iteration.n_iter
             left = remaining_passes(iteration.remaining, before, settings.solver.tolerance, most) if most else 0.0
-            finish.report(self._number, iteration, iteration.seconds * left)
-            self._reason_to_leave = reason
-            return reason is not None
+            self._report(number, iteration, iteration.seconds * left)
+            is_cut = reason is None and is_over()
+            return is_cut or reason is not None
 
-        journal = Journal((), lambda of: note(of.progress.run or of.progress.mixture_fit.result))
-        beginning = Beginning.at_pause(pause) if pause else Beginning(begin)
-        result = fit_mixture(source, settings, journal, beginning=beginning, callback=watch).result
-        if self._reason_to_leave is not None and not result.trace.converged:
-            self._left = result = result._replace(trace=replace(result.trace, reason=self._reason_to_leave))
-            note(result)
-        return result
+        def keep(journal: Journal) -> None:
+            run = journal.progress.run
+            if file and run is not None and journal.progress.stage == "starts" and reason is None:
+                file.add(name, {"ended": False}, run)
 
-    def set_score(self, result: SolverResult, objective: Objective) -> None:
-        """Note the criterion that the cell has reached; a degenerate one, or one with a prior, has none."""
-        weight, criterion = self._finish.request.source.survey.weight, self._finish.search.criterion
-        score = criteria.least(criterion, weight * result.lower_bound, result.parameters.n_parameters, weight)
-        self.score = inf if objective.prior or self._solution(result, objective).is_degenerate else score
-
-    def _solution(self, result: SolverResult, objective: Objective) -> Solution:
-        request = self._finish.request
-        return Solution(result, Degeneracy.of_fits(objective, request.source, request.judge).first(result))
-
-    @property
-    def best(self) -> BestScore | None:
-        """What the cell has to come near; None if passes do not tell its criterion."""
-        criterion, others = self._finish.search.criterion, self._finish.cells.values()
-        if not criteria.CRITERION[criterion].by_likelihood:
+        beginning = Beginning(begin) if kept is None else Beginning.at_pause(kept)
+        result = fit_mixture(
+            source, settings, Journal((), None if file is None else keep), beginning=beginning, callback=watch
+        ).result
+        if is_cut:
             return None
-        score = min((other.score for other in others if other is not self), default=inf)
-        return BestScore(criterion, score, self._finish.request.source.survey.weight)
+        if reason is not None and not result.trace.converged:
+            result = result._replace(trace=replace(result.trace, reason=reason))
+        if file is not None:
+            file.add(name, {"ended": True}, result)
+        return result
 
 
 def select(
@@ -317,7 +253,7 @@ def select(
     ----------
     X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         Rows. If they are beyond memory, the search runs on 200,000 of them, drawn at random; the three best cells are
-        then finished on all rows, and are the result.
+        then finished on all rows, one after the other, and are the result.
     n_components : int or iterable of int, default=range(1, 10)
         Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
@@ -354,11 +290,13 @@ def select(
         A true return value ends the search, once all cells with this number of components are fitted, with the fits
         made so far; in a fold, with the folds so far and the first number of components. Of rows beyond
         memory, it is also called before the best cells are finished on all rows, with about how many readings of them
-        that takes, and after each pass over them, on other threads; a true value then ends all cells but the best.
+        that takes, and after each pass over them; a true value then ends all cells but the first, the best of the
+        sample.
     time_limit : float or None, default=None
         Time limit in seconds, after which the search ends with the fits made so far, at least one. See
         ``Selection.complete``. The folds of "held_out" take half of it; those made by then stand for all. Of rows
-        beyond memory, the best cell is finished on all rows in any case, and the others if the time allows.
+        beyond memory, the best cell of the sample is finished on all rows in any case, and the others if the time
+        allows.
     standardize : bool, default=False
         Search in units of each column's standard deviation, so that units do not matter; mixtures, likelihoods and
         criteria are those of the original columns. A `NormalInverseWishart` is in these units about the mean, a box of
