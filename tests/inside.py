@@ -63,7 +63,7 @@ PLACES = {
     "gmm._plotting.style": "DARKER FAINT INK STYLE axes_of colours",
     "gmm._rows.ahead": "read_ahead",
     "gmm._rows.blocks": "NpySource ScratchSource SlicedSource blocks=. npy=. scratch=. sliced=.",
-    "gmm._rows.delimited": "QuotedText delimited=. text_part",
+    "gmm._rows.delimited": "QuotedText=TextStream delimited=. text_part",
     "gmm._rows.entrance": "as_source entrance=.",
     "gmm._rows.file_table": "FileTable",
     "gmm._rows.formats": "TextFormat",

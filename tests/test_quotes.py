@@ -1,6 +1,7 @@
 """Quotes in delimited text: a field that begins with one ends with one, or the text is refused."""
 
 import io
+import threading
 
 import pytest
 
@@ -92,3 +93,30 @@ def test_quotes_are_followed_from_block_to_block(size):
     stream = QuotedText(io.BytesIO(text + b"m"), "text", ",", ["a", "b"])
     with pytest.raises(ValueError, match=r"^text: line 6, column 'a': .* got '\"l\"m'"):
         b"".join(iter(lambda: stream.read(size), b""))
+
+
+def test_a_text_is_not_closed_while_it_is_read():
+    """Its descriptor would be the next file's, and what a reader ahead still reads would be lost there."""
+    events, reading = [], threading.Event()
+
+    class Slow(io.BytesIO):
+        def read(self, size=-1):
+            reading.set()
+            events.append("begin")
+            threading.Event().wait(0.2)
+            events.append("end")
+            return super().read(size)
+
+        def close(self):
+            events.append("close")
+            super().close()
+
+    stream = QuotedText(Slow(b"a,b\n1,2\n"), "text", ",", ["a", "b"])
+    reading.clear()
+    ahead = threading.Thread(target=stream.read, args=(4,))
+    ahead.start()
+    assert reading.wait(10)
+    stream.close()
+    ahead.join(10)
+    assert events[-1] == "close"
+    assert events.count("begin") == events.count("end")

@@ -14,7 +14,7 @@ from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.factors import factors_of
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of
 from gmm._lazy import cached_property
-from gmm._rows.delimited import is_missing
+from gmm._rows.delimited import MISSING
 from gmm._selection import MixtureClassifier, Selection
 from gmm._text.table import TEXT, Cell, Column, Table
 from gmm._text.words import counted, omissions
@@ -48,7 +48,8 @@ class Labels(NamedTuple):
             encoded = block.combine_chunks().dictionary_encode()
             texts = ["" if value is None else str(value) for value in encoded.dictionary.to_pylist()]
             named = [
-                -1 if is_missing(text) or text in absent else numbers.setdefault(text, len(numbers)) for text in texts
+                -1 if text.strip() in MISSING or text in absent else numbers.setdefault(text, len(numbers))
+                for text in texts
             ]
             codes = encoded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
             parts.append(np.array([*named, -1])[codes])

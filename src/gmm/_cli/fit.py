@@ -28,7 +28,6 @@ from gmm._estimators.fitted import fitted_parameters, record_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.summary import Figures, log_likelihood_of
 from gmm._lazy import cached_property
-from gmm._rows.delimited import is_number
 from gmm._rows.sources import relative_ridge, reweighed
 from gmm._selection import MixtureClassifier, Selection
 from gmm._selection.classifier import accuracy_line, summary_of
@@ -553,13 +552,21 @@ def _classes_of(rows: Rows, column: str) -> NDArray[Any]:
     labels = rows.labels
     assert labels is not None  # the column is in the table
     texts = labels.names.tolist()
-    fractions = [text for text in texts if is_number(text) and not float(text).is_integer()]
-    if fractions and all(map(is_number, texts)):
+    fractions = [text for text in texts if _is_number(text) and not float(text).is_integer()]
+    if fractions and all(map(_is_number, texts)):
         raise CommandError(
             f"--class-column {column}: expected classes that are whole numbers or words, got {fractions[0]}"
         )
     classes = [int(text) for text in texts] if all(map(_INTEGER.fullmatch, texts)) else texts
     return np.array([*classes, None], dtype=object)[labels.codes]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _make_directory(path: str | None) -> Path | None:

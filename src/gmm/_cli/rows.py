@@ -23,7 +23,6 @@ from gmm._cli.failures import CommandError, UsageError, in_options
 from gmm._cli.show import Screen
 from gmm._estimators.fitted import FittedMixture
 from gmm._lazy import cached_property
-from gmm._rows.delimited import remedy_of
 from gmm._rows.entrance import as_source, as_source_to_fit
 from gmm._rows.file_table import FileTable
 from gmm._rows.formats import TextFormat, Words
@@ -135,8 +134,8 @@ def _why_not_numeric(column: Column) -> str:
 
 
 def _remedy(column: Column) -> str:
-    remedy = "" if column.obstacle is None else remedy_of(column.obstacle, WORDS)
-    return f"; {remedy}" if remedy else ""
+    obstacle = column.obstacle
+    return f"; {obstacle.remedy}" if obstacle is not None and obstacle.mostly_numbers else ""
 
 
 def further_notes(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:

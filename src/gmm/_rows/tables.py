@@ -28,19 +28,19 @@ class Obstacle(NamedTuple):
     ----------
     reason : str
         The first text that is neither a number nor a missing value, and its row (from 1).
-    texts : tuple of str
-        The first different ones.
+    remedy : str
+        How to read the column in spite of it.
     mostly_numbers : bool
         Whether more than half of the values that are not missing are numbers, with either decimal mark and any sign.
-    decimal, sign : str
-        The decimal mark, and what the first number has beside it, such as $ or %.
+    row, text : int, str
+        The same row (from 0) and text, as it is written.
     """
 
     reason: str
-    texts: tuple[str, ...]
+    remedy: str
     mostly_numbers: bool
-    decimal: str
-    sign: str
+    row: int
+    text: str
 
 
 class Column(NamedTuple):
