@@ -302,9 +302,11 @@ class _Text:
 
     def _refusal(self, error: Exception) -> ValueError:
         """Return the error that says what is wrong with a text, and where."""
-        reason, field = str(error).replace(" in include_columns", ""), _FIELD.search(str(error))
+        reason, field = str(error), _FIELD.search(str(error))
         if field is not None and int(field[1]) < len(columns := self.names or self.head().column_names):
             return self._no_number(columns[int(field[1])], self._line_of(int(field[2])), field[3])
+        if absent := re.search(r"Column (.*) in include_columns does not exist", reason):
+            return ValueError(f"{self._name}: no column {absent[1]} in it any more")
         if uneven := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", reason):
             number, expected, n_fields = map(int, uneven.groups())
             fields = f"line {self._line_of(number)} has {counted(n_fields, 'field')}, expected {expected}"
