@@ -12,13 +12,14 @@ import threading
 from contextlib import suppress
 from functools import partial
 from itertools import islice, pairwise
+from pathlib import PurePath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from gmm._rows.formats import DECIMALS, TextFormat
+from gmm._rows.formats import COMPRESSED, DECIMALS, TextFormat
 from gmm._rows.tables import Batches, Column, Columns, Obstacle, Part, is_text, native_file
 from gmm._text.words import counted, quoted
 
@@ -295,7 +296,7 @@ class _Text:
 
     def _stream(self, delimiter: str = "") -> Any:
         stored = native_file(self._source)
-        compression = _MAGIC.get(stored.read(3))
+        compression = _MAGIC.get(stored.read(3), COMPRESSED.get(PurePath(self._name).suffix.lower()))
         stored.seek(0)
         text = pa.input_stream(stored, compression=compression)
         return TextStream(text, self._name, delimiter, self._fields, self._format.skip, self._format.comment)
@@ -462,10 +463,12 @@ class _Text:
         default = [f"x{j}" for j in range(last + 1)]
         like = [_like_number(field) or field.strip() in self._missing for field in fields]
         numbers = [field for field, is_value in zip(fields, like, strict=True) if is_value and field.strip()]
+        if self._format.header is not None or not numbers:
+            self.names = default if self._format.header is False else None
+            return ""
         pairs = zip(fields, like, head.columns, strict=True)
         verdicts = {_is_name(field, column) for field, is_value, column in pairs if not is_value} - {None}
-        if self._format.header is not None or not numbers or verdicts == {True}:
-            self.names = default if self._format.header is False else None
+        if verdicts == {True}:
             return ""
         values = self._as_numbers(pa.array(numbers))[0].drop_null().to_pylist()
         counts_up = len(values) >= _COUNTING and all(b - a == 1 for a, b in pairwise(values))
