@@ -111,6 +111,32 @@ def test_the_set_of_rows_is_what_numpy_makes_of_it(n, d, weighted):
     np.testing.assert_allclose(mass, np.bincount(which.ravel(), weight), rtol=1e-13)
 
 
+@pytest.mark.parametrize("scale", [5e-324, 1.0, 1e300])
+@pytest.mark.parametrize(("n", "d"), [(0, 1), (1, 1), (2, 3), (7, 1), (64, 2), (1000, 3), (20_000, 2)])
+def test_equal_rows_are_numbered_in_their_order(n, d, scale):
+    rng = np.random.default_rng(n)
+    rows = rng.integers(-2, 3, size=(n, d)) * rng.choice([0.0, -0.0, 1.0], size=d) * scale
+    rows[n // 2 :, -1] += rng.integers(0, 100, n - n // 2)
+    _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    firsts, codes = first_look.equal_rows(rows)
+    np.testing.assert_array_equal(firsts, first[order])
+    np.testing.assert_array_equal(codes, np.argsort(order)[which.ravel()])
+    integers = rows.view(np.uint64)
+    kept, codes = first_look.equal_rows(integers)
+    np.testing.assert_array_equal(integers[kept][codes], integers)
+
+
+def test_rows_of_nan_are_equal_and_rows_without_columns_are_refused():
+    rows = np.full((50_000, 2), np.nan)
+    rows[::2, 1] = 0.0
+    firsts, codes = first_look.equal_rows(rows)
+    assert firsts.tolist() == [0, 1]
+    assert codes[:4].tolist() == [0, 1, 0, 1]
+    with pytest.raises(ValueError, match="one feature at least"):
+        first_look.equal_rows(np.empty((3, 0)))
+
+
 @pytest.mark.parametrize("scale", [5e-324, 1.0, 1e300, 1.7e308])
 @pytest.mark.parametrize("levels", [1, 2, 9, 10**6])
 def test_rows_are_sorted_however_their_values_are_spread(levels, scale):

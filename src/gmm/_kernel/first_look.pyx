@@ -1,5 +1,5 @@
-"""What is asked of rows before the first pass: a survey, the distinct ones."""
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
+"""What is asked of rows before the first pass: a survey, the distinct ones, which are equal."""
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.float cimport DBL_EPSILON, FLT_EPSILON
 from libc.math cimport fabs, isfinite, rint
 from libc.stdint cimport uint32_t, uint64_t
@@ -15,6 +15,14 @@ import numpy as np
 ctypedef fused bits:
     uint32_t
     uint64_t
+
+ctypedef fused number:
+    double
+    uint64_t
+
+cdef struct Place:
+    uint64_t hash
+    Py_ssize_t code  # from 1 on; 0 where none is
 
 # Of a step that values have: how far from a multiple a value may be. A step that is a smaller part of the range than
 # the last says nothing that a ridge does not.
@@ -308,6 +316,71 @@ def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
         sort_by_value(&rows[0, 0], n, d, items, items + n, <Py_ssize_t*>(items + 2 * n))
         m = merge_equal(&rows[0, 0], w, items, n, d, &out[0, 0], &total[0])
     return distinct[:m], mass[:m]
+
+
+def equal_rows(const number[:, ::1] rows):
+    """Return the first of each set of equal rows, (E,), in order, and to which of the sets each row belongs, (n,).
+
+    −0 equals 0, and NaN itself.
+    """
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], size = 16, place, i, code, n_sets = 0
+    cdef uint64_t hashed
+    firsts, codes = np.empty(n, dtype=np.intp), np.empty(n, dtype=np.intp)
+    cdef Py_ssize_t[::1] first_of = firsts, code_of = codes
+    if not d:
+        raise ValueError("expected one feature at least, got none")
+    while size < 2 * n:
+        size *= 2
+    cdef Place* table = <Place*>PyMem_Calloc(size, sizeof(Place))
+    if table == NULL:
+        raise MemoryError
+    with nogil:
+        for i in range(n):
+            hashed = hash_row(&rows[i, 0], d)
+            place = hashed & (size - 1)
+            while True:
+                code = table[place].code - 1
+                if code < 0:
+                    table[place] = Place(hashed, n_sets + 1)
+                    first_of[n_sets], code_of[i] = i, n_sets
+                    n_sets += 1
+                    break
+                if table[place].hash == hashed and are_equal(&rows[i, 0], &rows[first_of[code], 0], d):
+                    code_of[i] = code
+                    break
+                place = (place + 1) & (size - 1)
+    PyMem_Free(table)
+    return firsts[:n_sets].copy(), codes
+
+
+cdef inline uint64_t bits_of(number x) noexcept nogil:
+    cdef uint64_t result
+    if number is double:
+        x = x + 0.0  # −0 becomes 0
+        memcpy(&result, &x, sizeof(double))
+        return result
+    else:
+        return x
+
+
+cdef inline uint64_t hash_row(const number* row, Py_ssize_t d) noexcept nogil:
+    cdef uint64_t total = 0, factor = 1, value
+    cdef Py_ssize_t j
+    for j in range(d):
+        value = bits_of(row[j])
+        factor *= MIXING
+        total += (value ^ value >> 29) * factor  # the low bits of most numbers are 0
+    total ^= total >> 32
+    total *= MIXING
+    return total ^ total >> 29
+
+
+cdef inline bint are_equal(const number* one, const number* other, Py_ssize_t d) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(d):
+        if bits_of(one[j]) != bits_of(other[j]):
+            return False
+    return True
 
 
 def checksum(rows, Py_ssize_t first):

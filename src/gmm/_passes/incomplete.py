@@ -266,7 +266,7 @@ class ElsewhereEStep(_OverGaps):
 
 def _sums_of_partition(
     reader: PartitionReader,
-    by_key: dict[Any, Pattern],
+    by_key: dict[bytes, Pattern],
     moments: Layout,
     origin: Array,
     number: int,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._kernel.first_look import Survey
+from gmm._kernel.first_look import Survey, equal_rows
 from gmm._lazy import cached_property
 from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, SameRows, Source, SourceView, chunks_in_order
@@ -24,7 +24,7 @@ LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass
 WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lanes are walked
 _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
 
-Keyed = tuple[Any, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
+Keyed = tuple[bytes, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 
 
 class IncompleteSource(SameRows):
@@ -228,6 +228,8 @@ class IncompleteSource(SameRows):
     @cached_property
     def survey(self) -> Survey:
         """Survey of the rows, with the means of the columns in their gaps: it says where the given values lie."""
+        if not any(pattern.missing.any() for pattern in self.patterns):
+            return self.base.survey
         means = self.column_means
         chunks = (chunk._replace(rows=np.where(np.isnan(chunk.rows), means, chunk.rows)) for chunk in self.chunks())
         return Survey(chunks, self.n_features)
@@ -257,12 +259,12 @@ class IncompleteSource(SameRows):
 
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
-        return (piece for _, _, piece in split(chunk, self.errors, self._keys))
+        return (piece for _, _, piece in split(chunk, self.errors, self._numbers))
 
     def rows_filled(self, chunk: Chunk, errors: RowErrors, fill: Fill) -> NDArray[Any]:
         """Return rows with these errors, filled."""
         result = chunk.rows.copy()
-        for _, missing, (number, indices, part) in split(chunk, errors, self._keys):
+        for _, missing, (number, indices, part) in split(chunk, errors, self._numbers):
             for start in range(0, part.n_rows if missing.any() else 0, LANES):
                 batch = slice(start, start + LANES)
                 with np.errstate(over="ignore", invalid="ignore"):  # rows that are not finite are refused in words
@@ -270,8 +272,8 @@ class IncompleteSource(SameRows):
         return result
 
     @cached_property
-    def _keys(self) -> NDArray[Any]:
-        return np.array(list(self.by_key))
+    def _numbers(self) -> dict[bytes, int]:
+        return {key: number for number, key in enumerate(self.by_key)}
 
     @cached_property
     def _whole(self) -> list[Keyed]:
@@ -279,13 +281,13 @@ class IncompleteSource(SameRows):
         return list(chain.from_iterable(split(chunk, self.errors) for chunk in self.chunks()))
 
     @cached_property
-    def by_key(self) -> dict[Any, Pattern]:
+    def by_key(self) -> dict[bytes, Pattern]:
         """The patterns by their keys, which increase."""
         in_memory = self.base.resident is not None
         pieces = self._whole if in_memory else chain.from_iterable(split(chunk, self.errors) for chunk in self.chunks())
         return _patterns_of(pieces, self.errors, in_memory=in_memory)
 
-    def among(self, by_key: dict[Any, Pattern]) -> IncompleteSource:
+    def among(self, by_key: dict[bytes, Pattern]) -> IncompleteSource:
         """Return the rows as some of others, with their patterns, which tell the forms of passes."""
         if not self.by_key.keys() <= by_key.keys():
             raise_changed_gaps()
@@ -353,7 +355,7 @@ def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) ->
     )
 
 
-def _patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool) -> dict[Any, Pattern]:
+def _patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool) -> dict[bytes, Pattern]:
     """Return the patterns in rows by their keys, which increase.
 
     Raises
@@ -361,7 +363,7 @@ def _patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool)
     ValueError
         If rows beyond memory have more patterns than memory is for.
     """
-    patterns: dict[Any, Pattern] = {}
+    patterns: dict[bytes, Pattern] = {}
     n_bytes = 0
     for key, missing, (_, indices, rows) in pieces:
         before = patterns.get(key)
@@ -382,45 +384,46 @@ def _n_bytes(pattern: Pattern) -> int:
     return 1000 + 40 * len(pattern.missing) + 8 * len(pattern.observed) * min(pattern.n_rows, WAITING)
 
 
-def split(chunk: Chunk, errors: RowErrors, expected: NDArray[Any] | None = None) -> Iterator[Keyed]:
-    """Yield the rows of each pattern in a chunk, numbered in the order of its keys, which are among those `expected`.
+def split(chunk: Chunk, errors: RowErrors, numbers: dict[bytes, int] | None = None) -> Iterator[Keyed]:
+    """Yield the rows of each pattern in a chunk, in the order of keys, which have these numbers or are counted.
 
     Raises
     ------
     ValueError
         If a row has another key.
     """
-    keys = _keys(chunk.rows, errors.kinds[chunk.first : chunk.first + len(chunk.rows)])
-    if expected is None:
-        expected, which = np.unique(keys, return_inverse=True)
-    else:
-        which = np.searchsorted(expected, keys)
-        others = expected[np.minimum(which, len(expected) - 1)] != keys
-        if others.any():
-            raise_changed_gaps(chunk.first + int(others.argmax()))
-    order = np.argsort(which.astype(np.min_scalar_type(len(expected))), kind="stable")
-    ends = np.bincount(which, minlength=len(expected)).cumsum()
-    # Keys stay numpy's: an array of Python's ints below and above 2**63 is one of float64, which loses their last bits.
-    for number, (key, here) in enumerate(zip(expected, np.split(order, ends[:-1]), strict=True)):
-        if len(here):
-            rows, weight = chunk.rows.take(here, axis=0), weights_of(chunk.sample_weight, here)
-            missing = np.isnan(rows[0])
-            if missing.any():
-                rows = rows.take(np.flatnonzero(~missing), axis=1)
-            yield key, missing, Piece(number, here + chunk.first, ArraySource(rows, weight))
+    words = _words(chunk.rows, errors.kinds[chunk.first : chunk.first + len(chunk.rows)])
+    firsts, which = equal_rows(words.view(np.uint64))
+    keys = [key.tobytes() for key in words[firsts].astype(">u4")]
+    if numbers is not None and (others := [row for key, row in zip(keys, firsts, strict=True) if key not in numbers]):
+        raise_changed_gaps(chunk.first + int(others[0]))
+    in_order = sorted(range(len(keys)), key=keys.__getitem__)
+    which = np.argsort(in_order).astype(np.min_scalar_type(len(keys)))[which]
+    order, ends = np.argsort(which, kind="stable"), np.bincount(which).cumsum().tolist()
+    whole = None
+    if numbers is None:
+        whole = chunk.rows if len(keys) == 1 else chunk.rows.take(order, axis=0)
+    for place, (number, start, end) in enumerate(zip(in_order, [0, *ends], ends, strict=False)):
+        key, here = keys[number], order[start:end]
+        # Rows beyond memory may wait for others of their pattern: a view would keep the whole chunk.
+        rows = chunk.rows.take(here, axis=0) if whole is None else whole[start:end]
+        missing = np.isnan(rows[0])
+        if missing.any():
+            rows = rows.take(np.flatnonzero(~missing), axis=1)
+        pattern = place if numbers is None else numbers[key]
+        yield key, missing, Piece(pattern, here + chunk.first, ArraySource(rows, weights_of(chunk.sample_weight, here)))
 
 
-def _keys(rows: NDArray[Any], errors: NDArray[np.intp]) -> NDArray[Any]:
+def _words(rows: NDArray[Any], errors: NDArray[np.intp]) -> NDArray[np.uint32]:
     """Return a key for the pattern of each row: its 32 first columns decide first, among them the last; then errors."""
     n, d = rows.shape
-    absent, words = np.zeros((n, -(-d // 8) * 8), dtype=bool), np.zeros((n, max(2, -(-d // 32))), "<u4")
+    absent = np.zeros((n, -(-d // 8) * 8), dtype=bool)
     absent[:, :d] = np.isnan(rows)  # not by out=: numpy writes wrong places where strides are not one
+    words = np.zeros((n, 2 * -(-d // 64) + 2 * (len(errors) > 0)), "<u4")
     words.view(np.uint8)[:, : absent.shape[1] // 8] = np.packbits(absent.ravel(), bitorder="little").reshape(n, -1)
     if len(errors):
-        words = np.column_stack([words, errors.astype("<u4")])
-    elif words.shape[1] == 2:
-        return words[:, 0].astype(np.uint64) << np.uint64(32) | words[:, 1]
-    return words.astype(">u4").view(f"S{4 * words.shape[1]}")[:, 0]
+        words[:, -1] = errors
+    return words
 
 
 def joined(pieces: list[Piece]) -> Piece:

@@ -53,7 +53,7 @@ class Look(NamedTuple):
     names: NDArray[np.object_] | None
     weighted: bool
     survey: Survey | None
-    patterns: dict[Any, Pattern]
+    patterns: dict[bytes, Pattern]
 
 
 class PartitionReader(NamedTuple):
@@ -221,7 +221,7 @@ class PartitionedSource(Source):
     dtype: np.dtype[Any] = forwarded("_facts.dtype", "Type of the rows: float64 if some are.")
     feature_names: NDArray[np.object_] | None = forwarded("_facts.names", "Names of the features, if they have any.")
     survey: Survey = forwarded("_facts.survey", "Survey of all rows.")
-    by_key: dict[Any, Pattern] = forwarded("_facts.patterns", "Of rows with gaps: the patterns by their keys.")
+    by_key: dict[bytes, Pattern] = forwarded("_facts.patterns", "Of rows with gaps: the patterns by their keys.")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -281,7 +281,7 @@ class PartitionedSource(Source):
         with_rows = [found for found in self._looks if found.n_rows]
         if not with_rows:
             raise ValueError(f"expected at least one row in the partitions of {self!r}, got none")
-        n_rows, parts, patterns = 0, [], dict[Any, Pattern]()
+        n_rows, parts, patterns = 0, [], dict[bytes, Pattern]()
         for found in with_rows:
             _check_alike(with_rows[0], found)
             parts.append((n_rows, found.survey, None))
@@ -308,7 +308,7 @@ class IncompletePartitions(IncompleteSource):
     filled: PartitionedSource | None
     is_local = False
 
-    by_key: dict[Any, Pattern] = forwarded("base.by_key", "The patterns by their keys, which increase.")
+    by_key: dict[bytes, Pattern] = forwarded("base.by_key", "The patterns by their keys, which increase.")
     fingerprint: str = forwarded("base.fingerprint", "Digest of all rows and weights.")
     survey: Survey = forwarded(
         "without_gaps.survey", "Survey of the rows, with the means of the columns in their gaps."

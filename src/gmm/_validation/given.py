@@ -679,7 +679,7 @@ def check_error_covariance(
         If the values are no numbers.
     """
     name, n, d = "error_covariance", n_rows, n_features
-    array = _floats(values, name).astype(np.float64)
+    array = np.asarray(_floats(values, name), dtype=np.float64)
     if n == d > 1 and array.shape == (n, d):
         raise ValueError(
             f"{name} of shape {(n, d)} may be one covariance of all rows or variances of each: give "
@@ -694,27 +694,32 @@ def check_error_covariance(
         array = array[None]
     elif missing is not None:
         without = missing if array.ndim == 2 else missing[:, :, None] | missing[:, None]
-        array[without & np.isnan(array)] = 0.0  # a copy
-    variances = array if array.ndim == 2 else np.diagonal(array, axis1=1, axis2=2)
-    if (index := first_index(~(np.abs(array) <= _LARGEST_ERROR))) is not None:
-        raise ValueError(
-            f"expected finite numbers up to {_LARGEST_ERROR:g} in {name}, got {array[index]:g} at {index}; "
-            "where the error is unknown, set the value in X to NaN as well, with missing='em'"
-        )
-    if (index := first_index(variances < 0)) is not None:
-        raise ValueError(
-            f"expected variances of 0 or more in {name}, got {variances[index]:g} at {index}; it takes "
-            "squares of standard errors"
-        )
+        array = np.where(without & np.isnan(array), 0.0, array)
     errors = RowErrors.from_values(array, n)
     matrices = errors.covariances
+
+    def place(index: tuple[int, ...]) -> tuple[int, ...]:
+        return int((errors.codes == index[0]).argmax()), *index[1:]
+
+    if (index := first_index(~(np.abs(matrices) <= _LARGEST_ERROR))) is not None:
+        raise ValueError(
+            f"expected finite numbers up to {_LARGEST_ERROR:g} in {name}, got {matrices[index]:g} at {place(index)}; "
+            "where the error is unknown, set the value in X to NaN as well, with missing='em'"
+        )
+    if (index := first_index(errors.variances < 0)) is not None:
+        raise ValueError(
+            f"expected variances of 0 or more in {name}, got {errors.variances[index]:g} at {place(index)}; it takes "
+            "squares of standard errors"
+        )
     if matrices.ndim == 3:
         largest = np.abs(matrices).max(axis=(1, 2))
         uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _UNEVEN * largest
         negative = np.linalg.eigvalsh(matrices)[:, 0] < -_UNEVEN * largest
         for wrong, what in ((uneven, "symmetric"), (negative, "positive semidefinite")):
-            if (index := first_index(wrong[errors.codes])) is not None:
-                raise ValueError(f"expected {name} to hold covariances, and that of row {index[0]} is not {what}")
+            if (index := first_index(wrong)) is not None:
+                raise ValueError(
+                    f"expected {name} to hold covariances, and that of row {place(index)[0]} is not {what}"
+                )
     return errors
 
 

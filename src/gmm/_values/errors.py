@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._kernel.first_look import equal_rows
 from gmm._lazy import cached_property
 from gmm._values.layouts import DIAGONAL, FULL, Array, Layout
 
@@ -35,10 +36,8 @@ class RowErrors:
     @classmethod
     def from_values(cls, values: Array, n_rows: int) -> RowErrors:
         """Return the distinct covariances among those of the rows, (n, …), or of all rows, (1, …), in their order."""
-        _, first, codes = np.unique(values.reshape(len(values), -1), axis=0, return_index=True, return_inverse=True)
-        order = np.argsort(first)  # in which passes look at them
-        codes = np.broadcast_to(np.argsort(order)[codes.ravel()], n_rows)
-        return cls(np.ascontiguousarray(codes), values[first[order]])
+        firsts, codes = equal_rows(np.ascontiguousarray(values.reshape(len(values), -1)))
+        return cls(np.ascontiguousarray(np.broadcast_to(codes, n_rows)), values[firsts])
 
     def for_rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> RowErrors:
         """Return the errors of some rows."""
