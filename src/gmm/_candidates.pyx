@@ -33,8 +33,8 @@ from gmm._kernel.degenerate cimport (
     RIDGES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, total_spread,
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.family cimport Family
-from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_dense, is_layout, matrix_size
+from gmm._kernel.family cimport Family, is_constrained
+from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_dense, is_layout, is_low_rank, matrix_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
@@ -107,26 +107,24 @@ cdef class CandidateView:
 
     @staticmethod
     def scaled(
-        const double[:, ::1] x, weight, Layout layout, const double[::1] whitener, centre, double single_limit,
+        double[:, ::1] y, weight, Layout layout, const double[::1] whitener, centre, double single_limit,
     ):
-        """Return a view whose rows and whitener are these, multiplied by a number: the mean variance is then 1."""
-        cdef Py_ssize_t n = x.shape[0], d = x.shape[1], i, j
+        """Return a view of rows, which it multiplies by a number so that their mean variance is 1, as the whitener."""
+        cdef Py_ssize_t n = y.shape[0], d = y.shape[1], i, j
         cdef double variance, scale
-        passed, of_view, origin, reach = np.empty((n, d)), np.empty(whitener.shape[0]), np.zeros(d), np.zeros(d)
-        cdef double[:, ::1] y = passed
-        cdef double[::1] farthest = reach, wide = of_view
-        squares = passed.reshape(-1)[:n]
+        squares, of_view, origin, reach = np.empty(n), np.empty(whitener.shape[0]), np.zeros(d), np.zeros(d)
+        cdef double[::1] square = squares, farthest = reach, wide = of_view
         for i in range(n):
-            (&y[0, 0])[i] = squared_length(&x[i, 0], d)
+            square[i] = squared_length(&y[i, 0], d)
         variance = (squares.mean() if weight is None else squares @ weight / weight.sum()) / d
         scale = 1 / sqrt(variance) if variance > 0 else 1
         for i in range(n):
             for j in range(d):
-                y[i, j] = x[i, j] * scale
+                y[i, j] *= scale
                 farthest[j] = max(farthest[j], fabs(y[i, j]))
         for i in range(whitener.shape[0]):
             wide[i] = scale * whitener[i]
-        return CandidateView(CandidateRows(passed, weight, origin, reach, single_limit=single_limit), layout, of_view,
+        return CandidateView(CandidateRows(y, weight, origin, reach, single_limit=single_limit), layout, of_view,
                              centre)
 
 
@@ -144,7 +142,6 @@ cdef class Opening:
         That of the partition or the simpler mixture.
     """
 
-    cdef CandidateView view
     cdef Layout simpler
     cdef bint has_simpler
     cdef Py_ssize_t K
@@ -156,7 +153,7 @@ cdef class Opening:
         cdef Layout layout = family.family.covariance_layout, metric = view.metric.layout
         cdef Py_ssize_t K = family.family.K, d = family.family.d
         expect("a row of the view", view.rows.rows.shape[1], d)
-        self.view, self.K, self.simpler, self.has_simpler = view, K, simpler_layout(layout), has_simpler(layout, d)
+        self.K, self.simpler, self.has_simpler = K, simpler_layout(layout), has_simpler(layout, d)
         self.buffer, self.lower_bound = zeros(begin_size(metric, self.simpler, K, d)), -INFINITY
         lay_out_begin(&self.room, self.buffer, metric, self.simpler, K, d)
         self.room.spread = largest_reach(&view.rows.reach[0], d)
@@ -164,9 +161,8 @@ cdef class Opening:
     def __dealloc__(self):
         PyMem_Free(self.buffer)
 
-    cdef int partition(self, Scratch scratch, int n_lloyd, int n_soft) except -1:
+    cdef int partition(self, CandidateView view, Scratch scratch, int n_lloyd, int n_soft) except -1:
         """Move the seeds; fit the simpler mixture, if there is one; and bring either to the coordinates of x."""
-        cdef CandidateView view = self.view
         cdef Layout layout = self.simpler
         cdef Py_ssize_t K = self.K, d = view.centre.shape[0]
         cdef BeginRoom* room = &self.room
@@ -267,7 +263,7 @@ cdef class Candidate:
         cdef Opening opening = Opening(self.family, view)
         expect_matrix("seeds", seeds, opening.K, view.centre.shape[0])
         memcpy(opening.room.centres, &seeds[0, 0], seeds.size * sizeof(double))
-        opening.partition(scratch, n_lloyd, n_soft)
+        opening.partition(view, scratch, n_lloyd, n_soft)
         self.follow(opening)
 
     cdef int follow(self, Opening opening) except -1:
@@ -313,7 +309,8 @@ cdef class Candidate:
                            False, i == n_passes - 1, rows.single_limit, &self.moments)
             self.moments.log_evidence += parameter_term(&family.objective, layout, family.K, family.d, now)
             self.lower_bound = self.moments.log_evidence / self.moments.weight
-            self.current = 1 - self.current
+            if is_constrained(family) or is_low_rank(layout):      # an update begins at the covariances before
+                self.current = 1 - self.current
             self.failed = most_likely(&self.moments, family, 0, now.covariances, self.room,
                                       &self.estimates[self.current]) >= 0
 
@@ -564,6 +561,8 @@ cdef class Race:
         else:
             self.drawn = self.uniforms[number]
             self.each(race, BEGIN, self.part, self.n_lloyd + N_SOFT)
+            if number == len(self.families) - 1:
+                self.views = None             # in which nobody begins any more
             if self.openings is not None:
                 self.openings[number] = [(<Candidate>one).opening for one in race]
         if self.schedule.n_mixtures < n:
@@ -639,7 +638,7 @@ cdef class Race:
             choose_seeds(rows[:self.n_seeding], view.rows.weight, self.drawn[i], seeds, K)
         for k in range(K):
             memcpy(opening.room.centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
-        opening.partition(scratch, self.n_lloyd, N_SOFT)
+        opening.partition(view, scratch, self.n_lloyd, N_SOFT)
         return one.follow(opening)
 
 

@@ -400,25 +400,32 @@ class RaceRows:
         self._rows = _rows(sample, *where, moments, limit if schedule.single_throughout else 0.0)
         self.openings: dict[int, list[Opening]] = {}
 
-    def winner(self, problem: Problem, judge: Judge = Judge.START) -> SufficientStatistics:
-        """Return the statistics of the candidate that is left in the end, of the model of a problem."""
+    def winner(self, problem: Problem, judge: Judge = Judge.START, *, last: bool = False) -> SufficientStatistics:
+        """Return the statistics of the candidate that is left in the end, of the model of a problem.
+
+        The `last` race forgets views and openings when it needs them no more.
+        """
         objective, n_components, sample = problem.objective, self._sizes[0], self._sample
         model, verdict, is_long = objective.model, None, sample.n_rows >= _WORTH_SCRATCH
         if n_components > 1 and not objective.prior.variational:
             verdict = Resolution.from_source(sample, objective.ridge).verdict(model, judge)
         with problem.e_step() if is_long else nullcontext() as e_step:
+            views, openings = self._views, self.openings
+            if last:
+                del self._views, self.openings
             race = Race(
                 self._schedule,
                 [problem.family(K) for K in self._sizes],
                 model.moments,
                 self._uniforms,
-                self._views,
+                views,
                 self._part,
                 self._rows,
                 verdict=verdict,
                 spread=None if e_step is None else partial(_share_out, e_step, problem, n_components),
-                openings=self.openings,
+                openings=None if last else openings,
             )
+            del views
             return race.best().statistics
 
 
@@ -564,7 +571,7 @@ def _kmeans(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientS
     if K == 1:
         return _whole(sample, moments, settings.n_threads)
     problem = settings.start_problem(sample)
-    return RaceRows(sample, moments, K, schedule_for(problem, K), rng).winner(problem)
+    return RaceRows(sample, moments, K, schedule_for(problem, K), rng).winner(problem, last=True)
 
 
 def _whole(sample: ArraySource, moments: Layout, n_threads: int | None) -> SufficientStatistics:

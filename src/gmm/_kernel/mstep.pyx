@@ -542,6 +542,17 @@ cdef class QuasiNewtonState:
         state[0] = read
         self.room[:n] = room
 
+    def __copy__(self):
+        """Return a copy, without what a pickle holds beside it."""
+        cdef State* state = &self.state
+        cdef QuasiNewtonState other = QuasiNewtonState(self.family, state.tolerance, state.confirm_stop)
+        cdef Py_ssize_t n = pickled_size(state, &self.room[0], state.n_pairs)
+        other.state = self.state
+        lay_out(&other.state, &other.room[0])
+        other.state.held.log_evidence, other.state.held.weight = state.held.log_evidence, state.held.weight
+        other.room[:n] = self.room[:n]
+        return other
+
     cdef bint fits(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d):
         return self.family.takes(covariance_layout, moment_layout, K, d)
 
