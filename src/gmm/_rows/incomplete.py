@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -145,15 +145,13 @@ class IncompleteSource(SameRows):
 
     def with_fill(self, fill: Fill | None) -> IncompleteSource:
         """Return the same rows with others in the place of `filled`."""
-        if fill is None:
-            return self._same(filled=None, fill=None)
-        filled: Source = self._filled(fill)
-        if self.base.resident is not None:
-            filled = ArraySource(filled.take(np.arange(self.n_rows)), self.sample_weight)
-        return self._same(filled=filled, fill=fill)
+        return self._same(filled=None if fill is None else self._filled(fill), fill=fill)
 
-    def _filled(self, fill: Fill) -> SourceView:
-        """Return the rows with their gaps filled as they are read."""
+    def _filled(self, fill: Fill) -> Source:
+        """Return the rows with their gaps filled, those beyond memory as they are read."""
+        if self.base.resident is not None:
+            (rows,) = self.chunks()
+            return ArraySource(self.rows_filled(rows, self.errors, fill), self.sample_weight)
 
         def read(lane_rows: int) -> Iterator[Chunk]:
             for chunk in self.chunks(lane_rows):
@@ -216,14 +214,8 @@ class IncompleteSource(SameRows):
     @cached_property
     def without_gaps(self) -> Source:
         """The rows with their gaps filled."""
-        if self.filled is not None:
-            filled = self.filled
-        elif self.base.resident is not None:
-            rows, means = self.base.resident.rows, self.column_means
-            filled = ArraySource(np.where(np.isnan(rows), means, rows), self.sample_weight)
-        else:
-            filled = self._filled(lambda number, rows: self.column_means[self.patterns[number].missing])
-        return filled.with_classes(self.known)
+        by_means = self.filled or self._filled(lambda number, rows: self.column_means[self.patterns[number].missing])
+        return by_means.with_classes(self.known)
 
     @cached_property
     def survey(self) -> Survey:
@@ -278,14 +270,39 @@ class IncompleteSource(SameRows):
     @cached_property
     def _whole(self) -> list[Keyed]:
         """The rows of each pattern, in memory."""
-        return list(chain.from_iterable(split(chunk, self.errors) for chunk in self.chunks()))
+        return list(self._split())
+
+    def _split(self) -> Iterator[Keyed]:
+        """Yield the rows of each pattern, chunk by chunk."""
+        return chain.from_iterable(split(chunk, self.errors) for chunk in self.chunks())
 
     @cached_property
     def by_key(self) -> dict[bytes, Pattern]:
-        """The patterns by their keys, which increase."""
-        in_memory = self.base.resident is not None
-        pieces = self._whole if in_memory else chain.from_iterable(split(chunk, self.errors) for chunk in self.chunks())
-        return _patterns_of(pieces, self.errors, in_memory=in_memory)
+        """The patterns by their keys, which increase.
+
+        Raises
+        ------
+        ValueError
+            If rows beyond memory have more patterns than memory is for.
+        """
+        patterns: dict[bytes, Pattern] = {}
+        n_bytes, in_memory = 0, self.base.resident is not None
+        for key, missing, (_, indices, rows) in self._whole if in_memory else self._split():
+            before = patterns.get(key)
+            if before is None:
+                error = int(self.errors.kinds[indices[0]]) if self.errors else -1
+                before = Pattern(np.flatnonzero(~missing), missing, 0, 0, None, error)
+                n_bytes += 1000 + 40 * len(missing)
+            pattern = patterns[key] = before.with_rows(rows)
+            n_waiting = min(pattern.n_rows, WAITING) - min(before.n_rows, WAITING)
+            n_bytes += 8 * len(pattern.observed) * n_waiting
+            if n_bytes > _MOST_BYTES and not in_memory:
+                raise ValueError(
+                    f"The first {int(indices[-1]) + 1:,} rows have values in {len(patterns):,} different sets of "
+                    "columns, too many to keep rows of each set until they are enough for a pass: leave out columns "
+                    "with few values, fill the gaps of some by an imputer, or pass a sample of the rows as an array."
+                )
+        return dict(sorted(patterns.items()))
 
     def among(self, by_key: dict[bytes, Pattern]) -> IncompleteSource:
         """Return the rows as some of others, with their patterns, which tell the forms of passes."""
@@ -353,35 +370,6 @@ def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) ->
     return FactorySource(
         lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), row_weights=weight
     )
-
-
-def _patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool) -> dict[bytes, Pattern]:
-    """Return the patterns in rows by their keys, which increase.
-
-    Raises
-    ------
-    ValueError
-        If rows beyond memory have more patterns than memory is for.
-    """
-    patterns: dict[bytes, Pattern] = {}
-    n_bytes = 0
-    for key, missing, (_, indices, rows) in pieces:
-        before = patterns.get(key)
-        error = int(errors.kinds[indices[0]]) if errors else -1
-        begun = before or Pattern(np.flatnonzero(~missing), missing, 0, 0, None, error)
-        pattern = patterns[key] = begun.with_rows(rows)
-        n_bytes += _n_bytes(pattern) - (_n_bytes(before) if before else 0)
-        if n_bytes > _MOST_BYTES and not in_memory:
-            raise ValueError(
-                f"The first {int(indices[-1]) + 1:,} rows have values in {len(patterns):,} different sets of columns, "
-                "too many to keep rows of each set until they are enough for a pass: leave out columns with few "
-                "values, fill the gaps of some by an imputer, or pass a sample of the rows as an array."
-            )
-    return dict(sorted(patterns.items()))
-
-
-def _n_bytes(pattern: Pattern) -> int:
-    return 1000 + 40 * len(pattern.missing) + 8 * len(pattern.observed) * min(pattern.n_rows, WAITING)
 
 
 def split(chunk: Chunk, errors: RowErrors, numbers: dict[bytes, int] | None = None) -> Iterator[Keyed]:
