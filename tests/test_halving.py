@@ -196,6 +196,7 @@ def test_models_of_a_layout_begin_alike_and_end_as_alone(names):
         for part in ("counts", "first", "second", "log_evidence"):
             np.testing.assert_array_equal(getattr(together, part), getattr(alone, part))
     assert [len(begun) for begun in course.openings.values()] == [6, 3]
+    np.testing.assert_array_equal(course.winner(Problem(sample, objective, 1), last=True).second, alone.second)
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -406,6 +407,17 @@ def test_a_copy_of_many_features_goes_on_like_the_original(covariance_type, clon
         model = GaussianMixture(3, covariance_type=covariance_type, acceleration=acceleration, **asked).fit(X)
         copied = clone(model)
         assert copied.fit(X).lower_bounds_ == model.fit(X).lower_bounds_
+
+
+def test_a_fit_that_nobody_continues_keeps_no_state_of_its_last_pass():
+    X, peaks = np.random.default_rng(0).normal(size=(300, 50)), {}
+    for warm_start in (False, True):
+        model = GaussianMixture(5, init_params="random", max_iter=3, tol=0, warm_start=warm_start, random_state=0)
+        tracemalloc.start()
+        model.fit(X)
+        peaks[warm_start] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks[False] < 0.85 * peaks[True]
 
 
 def test_rows_that_look_alike_are_told_apart():

@@ -280,6 +280,7 @@ def fit(
     is_followed = self.verbose or callback is not None or follows_passes() or source.resident is None
     settings_for = partial(fit_settings, self, model=stored_beside(self, model_of(self, source.n_features), source))
     settings, share = settings_for(source), float(vars(self).get("trim", 0.0))
+    settings = settings._replace(solver=settings.solver._replace(resumable=self.warm_start))
     refuse("checkpoint", {"trim": share and checkpoint is not None})
     model, beginning = settings.objective.model, beginning_of(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name

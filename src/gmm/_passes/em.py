@@ -288,6 +288,7 @@ class QuasiNewton(Ascent):
         *,
         tolerance: float,
         confirm_stop: bool = True,
+        resumable: bool = True,
         state: QuasiNewtonState | None = None,
         is_begun: bool = False,
     ) -> None:
@@ -295,6 +296,7 @@ class QuasiNewton(Ascent):
         working = state or QuasiNewtonState(m_step.family(shape), tolerance, confirm_stop)
         super().__init__(working, e_step.resident, e_step.common_scatter, m_step.repair_empty)
         self._e_step, self._m_step, self._unit = e_step, m_step, unit
+        self._resumable = resumable
         self._at_pause: QuasiNewtonState | None = None
         self._closing: SufficientStatistics | None = None
         if state is None:
@@ -317,9 +319,9 @@ class QuasiNewton(Ascent):
         return SufficientStatistics.from_kernel(self._m_step.objective.model.moments, *self.working.moments())
 
     @property
-    def state(self) -> QuasiNewtonState:
-        """From where the run can continue."""
-        return self._at_pause or self.working
+    def state(self) -> QuasiNewtonState | None:
+        """From where the run can continue, if it is resumable."""
+        return (self._at_pause or self.working) if self._resumable else None
 
     @property
     def repaired(self) -> tuple[int, ...]:
@@ -365,7 +367,8 @@ class QuasiNewton(Ascent):
             return "max_iter reached", self._closing.mean_log_evidence
         if self.working.stuck:
             return "max_iter reached, before a repair", self.working.lower_bound
-        self._at_pause = copy(self.working)
+        if self._resumable:
+            self._at_pause = copy(self.working)
         self.pass_once()
         return "max_iter reached", self.working.lower_bound
 

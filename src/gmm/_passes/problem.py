@@ -30,7 +30,8 @@ class SolverSettings(NamedTuple):
     """Which solver to use, `QuasiNewton` or `TextbookEM`, and when it ends.
 
     `tolerance` is in nats per unit weight or, if the `bound_is_total`, in nats, as the run's record then is; `max_iter`
-    is in passes; `confirm_stop` is for `QuasiNewton`.
+    is in passes; `confirm_stop` is for `QuasiNewton`. A result that is not `resumable` lacks
+    the solver's state, which is as large as many mixtures.
     """
 
     tolerance: float
@@ -38,6 +39,7 @@ class SolverSettings(NamedTuple):
     accelerated: bool = True
     confirm_stop: bool = True
     bound_is_total: bool = False
+    resumable: bool = True
 
 
 class Beginning(NamedTuple):
@@ -147,6 +149,7 @@ class Problem(NamedTuple):
         unit = self.rows.survey.weight if settings.bound_is_total else 1.0
         accelerated = settings.accelerated and self.objective.climbs_by_secants
         rule: dict[str, Any] = {"tolerance": settings.tolerance / unit, "confirm_stop": settings.confirm_stop}
+        rule["resumable"] = settings.resumable or on_pause is not None
         before: tuple[float, ...] = ()
         paused: SolverResult | None = None
         solver: Solver
