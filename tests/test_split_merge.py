@@ -266,3 +266,17 @@ def test_the_neighbours_take_over_the_rows_of_a_dropped_component(covariance_typ
     left = without(EStep(ArraySource(X), covariance_model(covariance_type).moments), parameters.whitened(), 2)
     assert left.counts[2] == 0
     assert left.counts.sum() == pytest.approx(len(X), rel=1e-12)
+
+
+def test_a_callback_ends_a_refinement_by_one_true_answer():
+    """Moves on a sample begin by a run of their own, which no move follows then."""
+    rng, moves = np.random.default_rng(0), []
+    X = np.concatenate([rng.normal(m, 1, (6000, 2)) for m in ((0, 0), (3, 0), (0, 3), (4, 4), (8, 8))])
+
+    def once(iteration):
+        moves.append(iteration.move)
+        return moves.count(1) == 1 and iteration.move == 1
+
+    GaussianMixture(5, refine="split-merge", init_params="random_from_data", random_state=3).fit(X, callback=once)
+    assert 1 in moves
+    assert len(moves) - moves.index(1) <= 4

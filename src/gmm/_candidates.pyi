@@ -20,7 +20,7 @@ class CandidateView:
     def __new__(cls, rows: CandidateRows, layout: int, whitener: _Array, centre: _Array) -> Self: ...
     @staticmethod
     def scaled(
-        x: _Array,
+        y: _Array,
         weight: _Array | None,
         layout: int,
         whitener: _Array,

@@ -9,7 +9,7 @@ from gmm._kernel.workspace cimport Workspace
 cdef class Scratch:
     cdef Workspace workspace
     cdef PassPlan plan                    # that the workspace is laid out for, …
-    cdef Py_ssize_t n_rows                # … and its number of rows: 0 before `Plan.begin`
+    cdef Py_ssize_t n_rows                # … and its number of rows: 0 before `make_ready`
     cdef Py_ssize_t next_lane             # after those in the sums
     cdef object owner                     # the `CandidateRows` that alone has used the workspace since `make_ready`
     cdef double[::1] buffer

@@ -11,7 +11,8 @@ Two forms compute the density and the moments of a block, a linear and a centred
 A lane is a fixed number of blocks.  Lanes are summed in order and merged two by two like the digits of a binary
 counter, so the sums are the same bit for bit for every number of threads (`lanes.pxd`).  Passes that are not worth
 threads follow each other in a compiled loop (`loop.pxd`), with the same parameter update between two (`update.pxd`).
-This module has what Python sees: workers' scratch, the pass and its results; `mstep.pyx` has the work between passes.
+This module has what Python sees: workers' scratch, the pass and its results, the loop, and the run that it belongs to;
+`mstep.pyx` has the work between passes.
 """
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
@@ -509,6 +510,8 @@ cdef int check_columns(const double[:, ::1] records) except -1:
 cdef class Loop:
     """Passes over rows in memory and updates in turn, by one worker without Python between.
 
+    One thread uses it at a time, as it has one scratch.
+
     Parameters
     ----------
     table : RowTable
@@ -534,6 +537,7 @@ cdef class Loop:
     cdef LoopInputs inputs
     cdef double pass_limit, call_limit, update_limit
     cdef object allowed, moments
+    cdef const double[:, ::1] classes, common      # into which the plan and the inputs point
 
     def __cinit__(
         self, RowTable table not None, moments, const double[::1] origin, const double[::1] reach, *, bint single,
@@ -700,21 +704,22 @@ cdef class Loop:
     ) except -1:
         """Prepare the first pass of a call with a mixture whose noise and tails are set; False if it is too long."""
         cdef PassPlan* plan = &self.plan
-        cdef const double[:, ::1] common = None, allowed = None if self.allowed is None else self.allowed(K)
         cdef double work, others
         cdef Py_ssize_t lanes, needed = prepared_size(plan.layout, plan.moments, K, plan.n_features)
         if at_most < 1:
             raise ValueError(f"expected one pass at least and room for it, got at_most={at_most}")
         if self.room is None or self.room.shape[0] < needed:
             self.room = np.empty(needed)
-        self.inputs.rows = self.table.rows
+        self.inputs.rows, self.classes, self.common = self.table.rows, None, None
+        if self.allowed is not None:
+            self.classes = self.allowed(K)
         plan.n_all, plan.hard, plan.kernel, plan.allowed = K, hard, kernel_in_use(), NULL
-        if allowed is None:
+        if self.classes is None:
             self.inputs.rows.code = NULL
         else:
-            expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
-            plan.allowed, plan.n_codes = &allowed[0, 0], allowed.shape[1]
-        plan.skips_empty = allowed is None and not has_tails(plan) and not plan.hard
+            expect_matrix("allowed", self.classes, K, max(self.classes.shape[1], 1))
+            plan.allowed, plan.n_codes = &self.classes[0, 0], self.classes.shape[1]
+        plan.skips_empty = self.classes is None and not has_tails(plan) and not plan.hard
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.inputs.single,
                 is_pooled(plan.layout), self.inputs.form, &self.room[0])
         lanes = n_lanes(plan, self.table.rows.n)
@@ -722,11 +727,11 @@ cdef class Loop:
         if lanes > 1 and work > pass_limit:
             return False
         if plan.common_scatter:
-            common = scatter()
-            expect_matrix("scatter", common, plan.n_features, plan.n_features)
+            self.common = scatter()
+            expect_matrix("scatter", self.common, plan.n_features, plan.n_features)
         others = 0 if work_between > self.update_limit else self.call_limit / (work + work_between)
         self.inputs.at_most = 1 + <Py_ssize_t>others if others < at_most - 1 else at_most
-        self.inputs.scatter = NULL if common is None else &common[0, 0]
+        self.inputs.scatter = NULL if self.common is None else &self.common[0, 0]
         if self.scratch.n_rows == 0 or not same_workspace(&self.scratch.plan, plan):
             self.scratch.make_ready(plan, self.table.rows.n)
         return True
@@ -751,9 +756,9 @@ cdef class Ascent:
     Attributes
     ----------
     mixture : object
-        For the subclass: None after every pass.
+        For the subclass, which keeps the current mixture here; None as soon as a pass may change it.
     is_begun : bool
-        Whether there was a pass.
+        Whether a pass was begun.
     """
 
     cdef readonly QuasiNewtonState working
@@ -896,7 +901,7 @@ cdef class Run:
         cdef Py_ssize_t enough = self.max_iter, at_once, made
         cdef bint rests = False
         if at_most is not None:
-            enough = min(enough, self.n_passes + max(<Py_ssize_t>at_most, 0))
+            enough = self.n_passes + max(min(<Py_ssize_t>at_most, self.max_iter - self.n_passes), 0)
         while not (self.ended or rests or self.n_passes >= enough or self.is_hopeless(outlook)):
             if self.n_passes == self.room.shape[0]:
                 more = min(self.max_iter - self.n_passes, max(self.n_passes, ROOM))

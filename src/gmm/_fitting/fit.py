@@ -1,7 +1,7 @@
 """One fit: from each promising start a climb; the order of the best, its split–merge moves, and what is left out.
 
 `fit_mixture` reads from top to bottom: a run from each start that the screening finds promising, then the order of the
-components, and `split_merged` for moves. `fit_trimmed` takes turns with it.
+components where a prior has one, and `split_merged` for moves. `fit_trimmed` takes turns with it.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Listener:
 
     def __call__(self, iteration: Iteration) -> bool:
         """Return whether the callback ends the fit after this pass."""
-        self.stopped = self._callback is not None and bool(self._callback(iteration))
+        self.stopped |= self._callback is not None and bool(self._callback(iteration))
         return self.stopped
 
 

@@ -671,7 +671,7 @@ cdef class QuasiNewtonState:
         Returns
         -------
         lower_bound, objective, remaining : float
-            As the records of `gmm._em.Loop.run_quasi_newton` have them.
+            As the records of `run_quasi_newton` in `loop.pxd` have them.
         accepted : bool
         """
         cdef Moments moments

@@ -113,7 +113,7 @@ class _Finish:
             self._report(number)
 
         def is_over() -> bool:
-            return bool(entries) and (self.reports.is_over or is_up())
+            return any(entry.estimator for entry in entries.values()) and (self.reports.is_over or is_up())
 
         for number in self._numbers:
             entry = None if is_over() else self._entry(number, is_over)
@@ -192,15 +192,15 @@ class _Finish:
             return is_cut or reason is not None
 
         def keep(journal: Journal) -> None:
-            run = journal.progress.run
-            if file and run is not None and journal.progress.stage == "starts" and reason is None:
-                file.add(name, {"ended": False}, run)
+            progress = journal.progress
+            if file and progress.run is not None and progress.stage == "starts" and reason is None:
+                file.add(name, {"ended": False}, progress.run)
 
         beginning = Beginning(begin) if kept is None else Beginning.at_pause(kept)
         result = fit_mixture(
             source, settings, Journal((), None if file is None else keep), beginning=beginning, callback=watch
         ).result
-        if is_cut:
+        if is_cut and not result.trace.converged:
             return None
         if reason is not None and not result.trace.converged:
             result = result._replace(trace=replace(result.trace, reason=reason))
