@@ -1,6 +1,7 @@
 """Quotes in delimited text: a field that begins with one ends with one, or the text is refused."""
 
 import io
+import sys
 import threading
 
 import pytest
@@ -120,3 +121,23 @@ def test_a_text_is_not_closed_while_it_is_read():
     ahead.join(10)
     assert events[-1] == "close"
     assert events.count("begin") == events.count("end")
+
+
+def test_a_text_closes_at_the_end_of_the_process_although_its_reader_is_gone(monkeypatch):
+    begun = threading.Event()
+
+    class Gone(io.BytesIO):
+        def read(self, size=-1):
+            if self.tell():  # behind what the stream looks at first
+                begun.set()
+                threading.Event().wait()
+            return super().read(size)
+
+    stream = QuotedText(Gone(b"a,b\n1,2\n"), "text", ",", ["a", "b"])
+    threading.Thread(target=stream.read, args=(4,), daemon=True).start()
+    assert begun.wait(10)
+    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+    closing = threading.Thread(target=stream.close, daemon=True)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive()

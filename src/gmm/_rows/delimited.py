@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+import sys
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from itertools import islice, pairwise
 from pathlib import PurePath
@@ -161,7 +162,8 @@ class TextStream(io.RawIOBase):
 
     def close(self) -> None:
         """Close the stream too."""
-        with self._lock:
+        # At the end of the process a thread that was reading is gone, and its lock stays held.
+        with nullcontext() if sys.is_finalizing() else self._lock:
             self._stream.close()
             self._at_end = True
             super().close()
