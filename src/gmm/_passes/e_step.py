@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -347,7 +346,7 @@ class EStep:
         passed = None
         if (loop := self.resident) is not None:
             # The compiled update does not know fixed parameters.
-            at_most = 1 if parameters.fixed else min(at_most, sys.maxsize)
+            at_most = 1 if parameters.fixed else at_most
             before = bounds[-1] if bounds else np.nan
             how: Any = {"before": before, "tolerance": stopping.tolerance, "doubt": self.doubt}
             with blas_alone(max(loop.largest_product, family.work)):
