@@ -280,7 +280,6 @@ def fit(
     is_followed = self.verbose or callback is not None or follows_passes() or source.resident is None
     settings_for = partial(fit_settings, self, model=stored_beside(self, model_of(self, source.n_features), source))
     settings, share = settings_for(source), float(vars(self).get("trim", 0.0))
-    settings = settings._replace(solver=settings.solver._replace(resumable=self.warm_start))
     refuse("checkpoint", {"trim": share and checkpoint is not None})
     model, beginning = settings.objective.model, beginning_of(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
@@ -518,6 +517,7 @@ def settings_of(
         max_iter=int(mixture.max_iter),
         accelerated=mixture.acceleration is not None,
         bound_is_total=objective.prior.variational,
+        resumable=bool(mixture.warm_start),
     )
     K = int(mixture.n_components)
     return fitting.starts.FitSettings(K, objective, mixture.n_threads, start, solver, vars(mixture).get("refine"))
