@@ -876,18 +876,9 @@ cdef class Run:
     @property
     def least_weight(self):
         """The least weight of a component of the current mixture."""
-        cdef const State* state
-        cdef const Estimate* mixture
-        cdef double least
-        cdef Py_ssize_t k
-        if not isinstance(self.solver, Ascent):
-            return self.solver.parameters.weights.min()
-        state = &(<Ascent>self.solver).working.state
-        mixture = &state.best if state.n_passes else next_mixture(state)
-        least = INFINITY
-        for k in range(state.family.K):
-            least = min(least, mixture.weights[k])
-        return least
+        if isinstance(self.solver, Ascent):
+            return loop.least_weight(&(<Ascent>self.solver).working.state)
+        return self.solver.parameters.weights.min()
 
     def is_hopeless(self, Outlook outlook not None):
         """Return whether the run will not reach what it has to."""
@@ -911,8 +902,7 @@ cdef class Run:
             made = self.pass_on(at_once, outlook)
             self.note(made, clock() - began)
             PyErr_CheckSignals()
-            rests = (outlook.rule.fewest > 0 and made >= outlook.rule.checked and loop.is_due(&outlook.rule, made)
-                     and self.least_weight < outlook.rule.fewest)
+            rests = loop.asks(&outlook.rule, made) and self.least_weight < outlook.rule.fewest
         if not self.ended and self.n_passes == self.max_iter:
             self.close()
         return self

@@ -55,6 +55,21 @@ cdef inline bint is_due(const Outlook* outlook, Py_ssize_t n) noexcept nogil:
     return n >= outlook.first and n % outlook.period == outlook.phase
 
 
+cdef inline bint asks(const Outlook* outlook, Py_ssize_t n) noexcept nogil:
+    """Return whether a run rests after n passes, if a component has less weight than the fewest."""
+    return outlook.fewest > 0 and n >= outlook.checked and is_due(outlook, n)
+
+
+cdef inline double least_weight(const State* state) noexcept nogil:
+    """Return the least weight of a component of the current mixture."""
+    cdef const Estimate* mixture = &state.best if state.n_passes else next_mixture(state)
+    cdef double least = INFINITY
+    cdef Py_ssize_t k
+    for k in range(state.family.K):
+        least = min(least, mixture.weights[k])
+    return least
+
+
 cdef inline bint is_hopeless(const Outlook* outlook, const double* records, Py_ssize_t n) noexcept nogil:
     """Return whether a run of n passes will not reach what it has to."""
     cdef bint highest = outlook.safety == INFINITY
@@ -72,15 +87,7 @@ cdef inline bint rests(
     const Outlook* outlook, const double* records, Py_ssize_t n, const State* state,
 ) noexcept nogil:
     """Return whether Python is asked about a run of n passes."""
-    cdef Py_ssize_t k
-    if is_hopeless(outlook, records, n):
-        return True
-    if not is_due(outlook, n) or n < outlook.checked:
-        return False
-    for k in range(state.family.K):
-        if state.best.weights[k] < outlook.fewest:
-            return True
-    return False
+    return is_hopeless(outlook, records, n) or asks(outlook, n) and least_weight(state) < outlook.fewest
 
 
 cdef struct LoopInputs:
