@@ -23,28 +23,18 @@ TIMED = (
     "imports",
     "memory",
     "fits",
-    "passes",
-    "stops",
     "gaps",
     "optima",
     "search",
     "classes",
-    "compare",
     "bayes",
     "beyond-memory",
     "cluster",
-    "stream",
     "following",
     "how-many",
-    "factors",
-    "embeddings",
-    "wide",
-    "patches",
-    "literature",
     "clusterings",
-    "communities",
 )
-QUESTIONS = (*TIMED, "collapse", "drift", "errors", "falls", "instructions", "tails")
+QUESTIONS = (*TIMED, "falls", "instructions")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -15,7 +15,6 @@ from benchmarks.peers.estimator import fitted
 from benchmarks.problems import Mixture, component_covariance
 from benchmarks.tasks import estimator_peer
 
-TEXTBOOK = {"acceleration": None}  # textbook EM, as in every other estimator
 POLISH = {"tol": 1e-10, "max_iter": 5000}  # continue to the optimum
 
 
@@ -31,11 +30,6 @@ class SolverResult:
     bounds: tuple[float, ...]
     n_passes: float
     score: float
-
-    def passes_to(self, bound: float) -> float:
-        """Return the number of passes until one measured `bound`; infinity if none did."""
-        reached = np.flatnonzero(np.array(self.bounds) >= bound)
-        return float(reached[0] + 1) if reached.size else np.inf
 
 
 class RecordedFit:

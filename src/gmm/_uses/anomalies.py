@@ -332,9 +332,8 @@ def drift(
 
     Of a p-value each week, one in a hundred is below 0.01 without a drift, and weeks that share a reference share its
     luck as well: the rate holds on average over references, of some thousands of rows. At a level of 0.01, 7 to 9 % of
-    weeks gave an alarm beside 100 reference rows, and 1 to 6 % beside 500 (``python -m benchmarks drift --reference
-    100``). Rows that depend on each other, such as those of the same customers, count as fewer than they are, and give
-    false alarms.
+    weeks gave an alarm beside 100 reference rows, and 1 to 6 % beside 500. Rows that depend on each other, such as
+    those of the same customers, count as fewer than they are, and give false alarms.
 
     References
     ----------
