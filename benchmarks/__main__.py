@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.measure import crew, rounds
 from benchmarks.peers import ESTIMATORS, OURS, PEERS
-from benchmarks.report import Report, conditions, described
-from benchmarks.settings import Settings, UsageError, cpus
-from benchmarks.tasks import present
+from benchmarks.report import Report, Settings, UsageError, conditions, cpus, described
 
 # Each question is the name of the module that answers it, with hyphens.
 TIMED = (
@@ -34,7 +34,7 @@ TIMED = (
     "how-many",
     "clusterings",
 )
-QUESTIONS = (*TIMED, "falls", "instructions")
+QUESTIONS = (*TIMED, "instructions")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -107,6 +107,26 @@ def question_module(name: str) -> Any:
 def usual(peers: Sequence[str], smoke: bool) -> Sequence[str]:
     """Return the peers of a question; in a smoke run, only those with scikit-learn's interface."""
     return [name for name in peers if name in ESTIMATORS] if smoke else peers
+
+
+def present(names: Sequence[str], report: Report) -> tuple[str, ...]:
+    """Return the available peers; note their versions, and why the others are missing."""
+    versions, reasons = versions_of(tuple(names))
+    for name, reason in reasons.items():
+        report.skipped(name, reason)
+    for name, version in versions.items():
+        report.note(f"{name} {version}")
+    return tuple(name for name in names if name in versions)
+
+
+@cache
+def versions_of(names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the versions of the available peers, and why the others are missing, each from its own process."""
+    reasons: dict[str, str] = {}
+    jobs = {name: (getattr, PEERS[name], "version") for name in names}
+    with crew(1, jobs, reasons.__setitem__) as workers:
+        versions = rounds(workers, lambda worker, _: str(worker().value), 1, reasons.__setitem__)
+    return {name: version for name, (version,) in versions.items()}, reasons
 
 
 def main() -> int:

@@ -18,11 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.measure import MB, Reading, Worker, WorkerError
-from benchmarks.peers import BASELINE, ESTIMATORS, OURS
-from benchmarks.peers.estimator import EstimatorPeer
-from benchmarks.report import Report, number
-from benchmarks.settings import Settings, cpus
-from benchmarks.tasks import estimator_peer
+from benchmarks.peers import BASELINE, ESTIMATORS, OURS, estimator_peer
+from benchmarks.report import Report, Settings, cpus, number
 
 PEERS, THREADS = ESTIMATORS, (1,)
 ROWS, SMOKE_ROWS, FEATURES, COMPONENTS = 20_000_000, 300_000, 8, 8
@@ -142,7 +139,7 @@ class Fit:
     """The default fit of the first rows, in memory."""
 
     def __init__(self, peer: str, n_threads: int, path: Path, n_rows: int | None) -> None:
-        self.peer: EstimatorPeer = estimator_peer(peer)
+        self.peer = estimator_peer(peer)
         self.peer.version()
         self.n_threads = n_threads
         self.X: Any = first_rows(path, n_rows)

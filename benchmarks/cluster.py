@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import Report, number
-from benchmarks.settings import Settings, cpus
+from benchmarks.report import Report, Settings, cpus, number
 
 PEERS, THREADS = ("gmm",), (1,)
 FEATURES, AT_ONCE = 8, 250_000  # rows of a partition

@@ -8,25 +8,19 @@ methods that draw are means of three seeds.
 
 from __future__ import annotations
 
-import subprocess
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.keel_tables import keel_table
-from benchmarks.peers.mclust_search import installed_version
-from benchmarks.peers.r_tables import whole_r_table
-from benchmarks.report import Report
-from benchmarks.settings import Settings
+from benchmarks.labelled import Labelled, Load, of_keel, of_r, of_scikit_learn
+from benchmarks.mclust import clusters, installed_version
+from benchmarks.report import Report, Settings
 
 PEERS, THREADS = ("gmm", "sklearn"), (1,)
 ROWS, SEEDS = 1000, 3
 WIDE = 30  # columns beyond which mclust would take hours
-CLUSTERS = Path(__file__).parent / "peers" / "mclust_labels.R"
-Labelled = tuple[np.ndarray, np.ndarray]
 Method = Callable[[np.ndarray, int, int], np.ndarray]
 
 OF_SCIKIT_LEARN = ("iris", "wine", "breast_cancer")
@@ -46,30 +40,11 @@ OF_KEEL = (
 )
 
 
-def tables(folder: Path) -> dict[str, Callable[[], Labelled]]:
-    """Return loaders of rows and classes by name."""
-    return {
-        **{name: lambda name=name: of_scikit_learn(name) for name in OF_SCIKIT_LEARN},
-        **{name: lambda name=name, of=of: of_r(name, *of, folder) for name, of in OF_R.items()},
-        **{name: lambda name=name: keel_table(name) for name in OF_KEEL.split()},
-    }
-
-
-def of_scikit_learn(name: str) -> Labelled:
-    """Return a table of scikit-learn."""
-    from sklearn import datasets
-
-    X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
-    return X, y
-
-
-def of_r(name: str, package: str, label: str, folder: Path) -> Labelled:
-    """Return the complete rows of a table of an R package, with the columns that are no texts."""
-    numbers, names = whole_r_table(package, name, folder)
-    whole = numbers[np.isfinite(numbers).all(axis=1)]
-    texts = (label, "island", "sex", "sport", "year")
-    y = np.unique(whole[:, names.index(label)], return_inverse=True)[1]
-    return whole[:, [other not in texts for other in names]], y
+TABLES: dict[str, Load] = {
+    **{name: of_scikit_learn(name) for name in OF_SCIKIT_LEARN},
+    **{name: of_r(name, package, label) for name, (package, label) in OF_R.items()},
+    **{name: of_keel(name) for name in OF_KEEL.split()},
+}
 
 
 def drawn(X: np.ndarray, y: np.ndarray) -> Labelled:
@@ -115,14 +90,6 @@ def by_k_means(X: np.ndarray, K: int, seed: int) -> np.ndarray:
     return np.asarray(KMeans(K, n_init=10, random_state=seed).fit_predict(X))
 
 
-def by_mclust(X: np.ndarray, K: int, seed: int, folder: Path) -> np.ndarray:
-    """Cluster by the model of mclust that BIC chooses."""
-    X.tofile(folder / "rows.bin")
-    command = ["Rscript", "--vanilla", str(CLUSTERS), str(folder), *map(str, (*X.shape, K))]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return np.array(answer.stdout.split(), int)
-
-
 METHODS: dict[str, tuple[Method, int]] = {
     "gmm": (by_default, SEEDS),
     "gmm, select": (by_search, 1),
@@ -142,7 +109,7 @@ def run(settings: Settings, report: Report) -> bool:
     methods = dict(METHODS)
     try:
         report.note(f"mclust {installed_version()}, of tables of {WIDE} columns at most")
-        methods[MCLUST] = (lambda X, K, seed: by_mclust(X, K, seed, settings.folder), 1)
+        methods[MCLUST] = (lambda X, K, seed: clusters(X, K, settings.folder), 1)
     except (OSError, RuntimeError) as reason:
         report.skipped("mclust", str(reason))
     report.header("table", "rows", "classes", *methods)
@@ -171,10 +138,10 @@ def run(settings: Settings, report: Report) -> bool:
 
 def loaded(settings: Settings, report: Report) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield the tables that are there."""
-    for name, load in tables(settings.folder).items():
+    for name, load in TABLES.items():
         if settings.only in name and (not settings.smoke or name == "iris"):
             try:
-                yield name, *drawn(*load())
+                yield name, *drawn(*load(settings.folder))
             except (OSError, RuntimeError) as reason:
                 report.skipped(name, str(reason))
 

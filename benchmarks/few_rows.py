@@ -14,8 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.peers import OURS
-from benchmarks.report import Report, number
-from benchmarks.settings import Settings
+from benchmarks.report import Report, Settings, number
 from gmm import GaussianMixture
 
 PEERS, THREADS = (OURS,), (1,)

@@ -6,24 +6,74 @@ where the time of ours goes. One set of tables is there to tune on, the other on
 
 from __future__ import annotations
 
+import time
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.health import health
+from benchmarks.datasets import bundled, digits_axes, faithful, pixels
 from benchmarks.measure import Worker, WorkerError, crew, rounds
-from benchmarks.peers import BASELINE, ESTIMATORS, OURS
-from benchmarks.problems import mean_log_likelihood, stored
-from benchmarks.report import VS_BASELINE, Report, factor, number, percent
-from benchmarks.settings import Settings
-from benchmarks.tables import JUDGED, TABLES, TUNED, Table
-from benchmarks.tasks import DefaultFit, Shares
+from benchmarks.peers import BASELINE, ESTIMATORS, OURS, estimator_peer
+from benchmarks.problems import TYPES, Problem, generate, health, mean_log_likelihood, stored
+from benchmarks.report import VS_BASELINE, Report, Settings, factor, number, percent
+from benchmarks.synthetic import blobs, four, overlap, rare
+from benchmarks.tasks import DefaultFit
 
 PEERS, THREADS = ESTIMATORS, (1,)
 TOLERANCE = 1e-3  # nats per row that a default fit may lose, in the median over the seeds
+COMPONENTS = (2, 3, 5, 10, 20)
+SEEDS, FEW_SEEDS = 10, 2
+TUNED, JUDGED = "tuned on", "judged on"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows by name, in one of the two sets, and the fits that are asked for."""
+
+    name: str
+    group: str
+    load: Callable[[], np.ndarray]
+    n_components: tuple[int, ...] = COMPONENTS
+    types: tuple[str, ...] = TYPES
+    seeds: int = SEEDS
+
+
+def large(problem: Problem) -> Callable[[], np.ndarray]:
+    """Return a loader of a problem's rows."""
+    return lambda: generate(problem)[0]
+
+
+def unscaled_wine() -> np.ndarray:
+    """Return the wine set in its own units, one column a thousand times as wide as another."""
+    return bundled("wine", scaled=False)()
+
+
+TABLES = (
+    Table("iris", TUNED, bundled("iris")),
+    Table("wine", TUNED, bundled("wine")),
+    Table("breast cancer", TUNED, bundled("breast_cancer")),
+    Table("digits, 10 axes", TUNED, partial(digits_axes, 10)),
+    Table("china, pixels", TUNED, pixels("china")),
+    Table("overlap 5000 × 2", TUNED, partial(overlap, 5000, 2, 5, 0.8, 1.0)),
+    Table("four blobs", TUNED, four),
+    Table("digits, 41 axes", TUNED, partial(digits_axes, 41), (110,), ("full",)),
+    Table("200k × 16", TUNED, large(Problem(200_000, 16, 64, "diag")), (64,), ("diag",), FEW_SEEDS),
+    Table("wine, own units", JUDGED, unscaled_wine),
+    Table("diabetes", JUDGED, bundled("diabetes", slice(2, 8))),
+    Table("Old Faithful", JUDGED, faithful),
+    Table("digits, 30 axes", JUDGED, partial(digits_axes, 30)),
+    Table("flower, pixels", JUDGED, pixels("flower")),
+    Table("overlap 5000 × 8", JUDGED, partial(overlap, 5000, 8, 8, 0.8, 0.5)),
+    Table("blobs 4000 × 8", JUDGED, partial(blobs, 4000, 8, 16, 2.5)),
+    Table("rare 40k × 4", JUDGED, rare, (3, 5, 10), seeds=FEW_SEEDS),
+    Table("overlap 5000 × 60", JUDGED, partial(overlap, 5000, 60, 6, 0.2, 0.5), (3, 10), seeds=FEW_SEEDS),
+    Table("200k × 8", JUDGED, large(Problem(200_000, 8, 16, "full")), (16,), ("full", "tied"), FEW_SEEDS),
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +119,44 @@ class Cell:
     def degenerate(self, peer: str) -> int:
         """Return how many fits end with a degenerate component."""
         return sum(fit.degenerate for fit in self.fits.get(peer, []))
+
+
+class Shares:
+    """Where the time of our default fit goes."""
+
+    SEEDS, LONG = 3, 20
+
+    def __init__(self, rows: Path, n_threads: int) -> None:
+        self.peer, self.n_threads = estimator_peer(OURS), n_threads
+        self.X = np.load(rows)
+
+    def __call__(self, n_components: int, covariance_type: str) -> tuple[float, float, float]:
+        """Return the CPU seconds of the start, of the climb's passes at the price of plain EM's, and of the whole."""
+        how = {"n_components": n_components, "covariance_type": covariance_type}
+        parts = [self.parts(how | {"random_state": seed}) for seed in range(self.SEEDS)]
+        start, passes, whole = np.median(parts, axis=0)
+        return start, passes, whole
+
+    def parts(self, how: dict[str, Any]) -> tuple[float, float, float]:
+        """Return the three for one seed."""
+        whole, estimator = self.timed(how)
+        start, begun = self.timed(how | {"max_iter": 0})
+        given = how | {
+            "weights_init": begun.weights_,
+            "means_init": begun.means_,
+            "precisions_init": begun.precisions_,
+            "acceleration": None,
+            "tol": 0.0,
+        }
+        one, many = (self.timed(given | {"max_iter": n})[0] for n in (1, 1 + self.LONG))
+        return start, estimator.n_iter_ * max(many - one, 0.0) / self.LONG, whole
+
+    def timed(self, how: dict[str, Any]) -> tuple[float, Any]:
+        """Return the CPU seconds of a fit, and the estimator."""
+        estimator = self.peer.estimator(self.n_threads, **how)
+        begin = time.process_time()
+        estimator.fit(self.X)
+        return time.process_time() - begin, estimator
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -136,13 +224,14 @@ def asked(table: Table, settings: Settings) -> Iterator[tuple[int, str]]:
 
 def fitted(X: np.ndarray, n_components: int, covariance_type: str, worker: Worker, seed: int) -> Fit:
     """Fit once; the first of a cell twice, for what is only done once in a process."""
+    parameters = {"n_components": n_components, "random_state": seed}
     try:
         if seed == 0:
-            worker(n_components, covariance_type, seed)
-        reading = worker(n_components, covariance_type, seed)
+            worker(covariance_type, parameters)
+        reading = worker(covariance_type, parameters)
     except WorkerError:
         return Fit(np.nan, np.nan, degenerate=True)
-    mixture = reading.value
+    mixture = reading.value.mixture
     score = mean_log_likelihood(X, mixture, covariance_type)
     return Fit(reading.seconds, score, degenerate=not health(mixture, covariance_type, len(X)).good)
 

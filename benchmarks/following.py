@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from benchmarks.report import Report
-    from benchmarks.settings import Settings
+    from benchmarks.report import Report, Settings
 
 PEERS, THREADS = ("gmm",), (1,)
 BOX = np.array([[0, 0], [100, 60]])

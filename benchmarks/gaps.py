@@ -14,22 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.climbs import RecordedFit, SolverResult
 from benchmarks.datasets import DATASETS, Dataset
-from benchmarks.health import health
 from benchmarks.measure import Worker, WorkerError, crew
 from benchmarks.optima import best_known, loaded
 from benchmarks.peers import BASELINE, ESTIMATORS, OURS
-from benchmarks.plots import COLOURS, MARKERS, NAMES, panels, saved
-from benchmarks.problems import mean_log_likelihood, stored
-from benchmarks.report import Report, number, percent
-from benchmarks.settings import Settings
+from benchmarks.problems import health, mean_log_likelihood, stored
+from benchmarks.report import Report, Settings, number, percent
+from benchmarks.tasks import DefaultFit, Fitted
 
 PEERS, THREADS = ESTIMATORS, (1,)
 SEEDS, FEW_SEEDS = 10, 2
 HIT = 1e-3  # nats per row
 MEAN_GAP, REGULAR_GAP, WITHIN = "mean gap", "mean gap, non-degenerate fits", f"within {HIT:g}"
 DEGENERATE, ABOVE = "degenerate", "above the best known"
+# Colours of Okabe and Ito, distinct for colour-blind readers; markers, and names in the legend.
+STYLES = {BASELINE: ("#E69F00", "o", "scikit-learn"), OURS: ("#000000", "D", OURS)}
 Parameters = Mapping[str, Any]
 
 
@@ -88,7 +87,11 @@ def run(settings: Settings, report: Report) -> bool:
         for variant in variants
     }
     summarise(summaries, report)
-    saved(draw, summaries, settings.arguments.plot, report)
+    if settings.arguments.plot and any(summaries.values()):
+        try:
+            draw(summaries).savefig(settings.arguments.plot, dpi=150)
+        except ImportError as reason:
+            report.skipped("the plot", str(reason))
     return True
 
 
@@ -102,7 +105,7 @@ def measured(
     dataset: Dataset, X: np.ndarray, variants: Sequence[Variant], settings: Settings, report: Report
 ) -> Iterator[tuple[str, float, Cell]]:
     """Yield the title, best known value and outcomes of each type that has a best known value."""
-    jobs = {peer: (RecordedFit, peer, stored(X, settings.folder), 1) for peer in settings.peers}
+    jobs = {peer: (DefaultFit, peer, stored(X, settings.folder), 1) for peer in settings.peers}
     with crew(1, jobs, report.failed) as workers:
         for covariance_type in dataset.types:
             title, best = dataset.title(covariance_type), best_known(dataset, covariance_type, X)
@@ -127,10 +130,10 @@ def outcome(X: np.ndarray, covariance_type: str, parameters: Parameters, best: f
         reading = worker(covariance_type, parameters)
     except WorkerError:
         return Outcome(np.nan, degenerate=True, passes=np.nan, seconds=np.nan)
-    climb: SolverResult = reading.value
-    score = mean_log_likelihood(X, climb.mixture, covariance_type)
-    degenerate = not health(climb.mixture, covariance_type, len(X)).good
-    return Outcome(best - score, degenerate, climb.n_passes, reading.seconds)
+    fitted: Fitted = reading.value
+    score = mean_log_likelihood(X, fitted.mixture, covariance_type)
+    degenerate = not health(fitted.mixture, covariance_type, len(X)).good
+    return Outcome(best - score, degenerate, fitted.n_passes, reading.seconds)
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
@@ -186,35 +189,34 @@ def summarise(summaries: Mapping[str, dict[str, float]], report: Report) -> None
 
 def draw(summaries: Mapping[str, Mapping[str, float]]) -> Any:
     """Draw the mean gap against the mean time of a fit, with a line for each peer."""
-    from matplotlib import ticker
+    import matplotlib as mpl
 
-    figure, (axes,) = panels(1, (5, 4))
-    for peer, colour in COLOURS.items():
+    mpl.use("Agg")
+    from matplotlib import pyplot, ticker
+
+    figure, axes = pyplot.subplots(figsize=(5, 4), layout="constrained")
+    for peer, (colour, marker, label) in STYLES.items():
         of_peer = [variant for variant in VARIANTS if variant.peer == peer and summaries.get(variant.name)]
-        starts = [variant for variant in of_peer if "refine" not in variant.parameters]
-        axes.plot(
-            *places(starts, summaries), f"{MARKERS[peer]}-", color=colour, label=NAMES[peer], markersize=7, linewidth=1
-        )
-        for variant in of_peer:
-            x, y = (values[0] for values in places([variant], summaries))
+        places = [(summaries[variant.name]["seconds"], summaries[variant.name][MEAN_GAP]) for variant in of_peer]
+        starts = [place for variant, place in zip(of_peer, places, strict=True) if "refine" not in variant.parameters]
+        x, y = zip(*starts, strict=True) if starts else ((), ())
+        axes.plot(x, y, f"{marker}-", color=colour, label=label, markersize=7, linewidth=1)
+        for variant, place in zip(of_peer, places, strict=True):
             n_init = variant.parameters.get("n_init", 1)
-            refined = "refine" in variant.parameters
-            if refined:
-                axes.plot(x, y, "*", color=colour, markersize=14, label="gmm, split–merge")
-            text = "split–merge" if refined else f"{n_init} start{'s' * (n_init > 1)}"
-            axes.annotate(text, (x, y), (7, 5), textcoords="offset points", fontsize=9, color=colour)
-    axes.set(xlabel="seconds of a fit, mean over the problems", ylabel="nats per row below the best known, mean")
+            text = f"{n_init} start{'s' * (n_init > 1)}"
+            if "refine" in variant.parameters:
+                axes.plot(*place, "*", color=colour, markersize=14, label="gmm, split–merge")
+                text = "split–merge"
+            axes.annotate(text, place, (7, 5), textcoords="offset points", fontsize=9, color=colour)
+    axes.set(xscale="log", yscale="log")
+    axes.set(xlabel="CPU seconds of a fit, mean over the problems", ylabel="nats per row below the best known, mean")
     axes.margins(x=0.24, y=0.14)  # labels stand to the right of their points
     axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(ticker.NullFormatter())
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(ticker.NullFormatter())
+    axes.grid(which="major", color="#dddddd", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return figure
-
-
-def places(
-    variants: Sequence[Variant], summaries: Mapping[str, Mapping[str, float]]
-) -> tuple[list[float], list[float]]:
-    """Return the mean times and gaps of variants."""
-    chosen = [summaries[variant.name] for variant in variants]
-    return [summary["seconds"] for summary in chosen], [summary[MEAN_GAP] for summary in chosen]

@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import peers
 from benchmarks.limit import Gauge, Rates, absence, limit_seconds, typical
 from benchmarks.measure import Reading, Worker, crew, rounds, slope
 from benchmarks.peers import OURS
+from benchmarks.peers import PEERS as KNOWN
 from benchmarks.problems import GRID, REFEREE_ROWS, Mixture, Problem, generate, mean_log_likelihood, stored
-from benchmarks.report import VS_BASELINE, Report, factor, number, percent, ratios
-from benchmarks.settings import Settings, UsageError
-from benchmarks.tasks import GivenFit
+from benchmarks.report import VS_BASELINE, Report, Settings, UsageError, factor, number, percent, ratios
 
-PEERS = tuple(peers.PEERS)
+PEERS = tuple(KNOWN)
 THREADS = (1, 2)
 # Nats per row by which correct answers may differ: rounding, and the ridge of daal4py.
 AGREEMENT = {"float64": 1e-6, "float32": 1e-3}
@@ -76,6 +74,19 @@ class Cell:
         return dict(zip(RATIOS, values, strict=True))
 
 
+class GivenFit:
+    """A fixed number of iterations from a given start."""
+
+    def __init__(self, peer: str, problem: Problem, rows: Path, start: Mixture, n_threads: int) -> None:
+        self.peer, self.n_threads = KNOWN[peer], n_threads
+        self.peer.version()  # imports what a fit needs
+        self.problem, self.start, self.X = problem, start, np.load(rows)
+
+    def __call__(self, n_iter: int) -> Mixture:
+        """Fit."""
+        return self.peer.fit(self.problem, self.X, self.start, n_iter, self.n_threads)
+
+
 def run(settings: Settings, report: Report) -> bool:
     """Print the grid; return whether all answers agree."""
     report.note("ms per EM iteration (peak MB of the process, + MB added by the fit)")
@@ -118,7 +129,7 @@ def measure(cell: Cell, X: np.ndarray, rows: Path, start: Mixture, settings: Set
     jobs: dict[str, tuple[Any, ...]] = {
         name: (GivenFit, name, problem, rows, start, n_threads)
         for name in settings.peers
-        if peers.load(name).supports(problem)
+        if KNOWN[name].supports(problem)
     }
     beside = {ALONE: (GivenFit, OURS, problem, rows, start, 1)} if n_threads > 1 and OURS in jobs else {}
     if not absence():

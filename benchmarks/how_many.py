@@ -14,8 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 import gmm
-from benchmarks.report import Report
-from benchmarks.settings import Settings
+from benchmarks.report import Report, Settings
 from gmm.inference import bootstrap_lrt, split_lrt, stability
 
 PEERS, THREADS = ("gmm",), (1,)

@@ -1,4 +1,4 @@
-"""How long does ``import gmm`` take, beside numpy and scipy.linalg, which are part of it?
+"""How long does ``import gmm`` take, beside numpy and scipy.linalg, which are part of it, and scikit-learn?
 
 Each is a process of its own, in turn, of files that were read before and of compiled modules; the figure is the median.
 """
@@ -11,22 +11,23 @@ import sys
 from statistics import median
 from time import perf_counter
 
-from benchmarks.report import Report, number
-from benchmarks.settings import Settings
+from benchmarks.peers import BASELINE, ESTIMATORS
+from benchmarks.report import Report, Settings, number
 
-PEERS, THREADS = ("gmm",), (1,)
+PEERS, THREADS = ESTIMATORS, (1,)
 BASIS = "import numpy, scipy.linalg"
 FIT = "import gmm; gmm.GaussianMixture(2, random_state=0).fit([[0.0], [1.0], [5.0], [6.5]])"
 CODES = {BASIS: BASIS, "import gmm": "import gmm", "import gmm, and a first fit": FIT}
+OF_BASELINE = "import sklearn.mixture"
 ROUNDS = 41
 
 
 def run(settings: Settings, report: Report) -> bool:
     """Print milliseconds of each, less an empty process, and their ratios to the basis."""
     n_rounds = 2 if settings.smoke else settings.arguments.repeats or ROUNDS
-    codes = {"": "pass", **CODES}
+    codes = {"": "pass", **CODES, **({OF_BASELINE: OF_BASELINE} if BASELINE in settings.peers else {})}
     rounds = [{name: elapsed(code) for name, code in codes.items()} for _ in range(n_rounds + 1)][1:]
-    times = {name: median(each[name] - each[""] for each in rounds) for name in CODES}
+    times = {name: median(each[name] - each[""] for each in rounds) for name in codes if name}
     report.note(f"milliseconds by the clock, less those of an empty process; medians of {n_rounds} rounds")
     report.header("code", "ms", "× numpy and scipy.linalg")
     for name, seconds in times.items():

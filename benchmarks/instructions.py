@@ -21,11 +21,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compiled import library
-from benchmarks.peers import OURS, load
+from benchmarks.limit import library
+from benchmarks.peers import OURS
+from benchmarks.peers import PEERS as KNOWN
 from benchmarks.problems import Problem, generate
-from benchmarks.report import Report
-from benchmarks.settings import Settings
+from benchmarks.report import Report, Settings
 
 PEERS: tuple[str, ...] = ()
 THREADS = (1,)
@@ -157,7 +157,7 @@ def dumped(folder: Path) -> dict[str, int]:
 
 def count(kernel: str) -> None:
     """Run under valgrind: for each problem a warm-up fit, then a short and a long fit that are counted."""
-    ours, valgrind = load(OURS), bridge()
+    ours, valgrind = KNOWN[OURS], bridge()
     if f"kernel {kernel}" not in ours.version():
         raise RuntimeError(f"expected kernel {kernel}, got {ours.version()}")
     for problem in PROBLEMS:

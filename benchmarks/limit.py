@@ -1,22 +1,29 @@
-"""The limit of the machine: its rates, measured together with the peers, and the shortest pass they allow."""
+"""The limit of the machine: its rates, measured together with the peers, and the shortest pass they allow.
+
+C++ files are compiled for this machine on demand, once per version of the source.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import platform
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from benchmarks.compiled import library
 from benchmarks.problems import Problem
 
 SOURCE = Path(__file__).with_name("limit.cpp")
+BUILD = Path(__file__).parents[1] / "build" / "benchmarks"
+COMPILE = ("g++", "-O3", "-march=native", "-shared", "-fPIC")
 CACHED = 2048  # numbers whose exponentials are computed repeatedly
 STREAMED = 16 * 2**20  # float64 numbers that a thread reads: larger than any cache
 ROUNDS = 500_000  # of multiply-adds
@@ -60,6 +67,21 @@ def typical(rates: Sequence[Rates]) -> Rates:
         median(r.exponentials for r in rates),
         median(r.bytes_read for r in rates),
     )
+
+
+@cache
+def library(source: Path, *flags: str) -> ctypes.CDLL:
+    """Compile `source` with `flags` and load it; an error gives the reason in one line."""
+    identity = repr((source.read_bytes(), flags, platform.node()))
+    built = BUILD / f"{source.stem}-{sha256(identity.encode()).hexdigest()[:12]}.so"
+    if not built.exists():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        command = (*COMPILE, str(source), *flags, "-o", str(built))
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            errors = (line for line in result.stderr.splitlines() if "error" in line or "cannot find" in line)
+            raise RuntimeError(f"compilation failed: {next(errors, result.stderr)}")
+    return ctypes.CDLL(str(built))
 
 
 @cache

@@ -7,8 +7,7 @@ from pathlib import Path
 from benchmarks.measure import MB, Reading, Worker, crew, rounds
 from benchmarks.peers import ESTIMATORS, OURS
 from benchmarks.problems import Problem, generate, stored
-from benchmarks.report import Report, number
-from benchmarks.settings import Settings
+from benchmarks.report import Report, Settings, number
 from benchmarks.tasks import DefaultFit
 
 PEERS, THREADS = ESTIMATORS, (1,)
@@ -45,7 +44,7 @@ def fitted(problem: Problem, rows: Path, n_threads: int, settings: Settings, rep
     """Fit once with each peer, each in its own process."""
 
     def fit(worker: Worker, turn: int) -> Reading:
-        return worker(problem.n_components, problem.covariance_type, turn)
+        return worker(problem.covariance_type, {"n_components": problem.n_components, "random_state": turn})
 
     jobs = {name: (DefaultFit, name, rows, n_threads) for name in settings.peers}
     with crew(n_threads, jobs, report.failed) as workers:

@@ -10,22 +10,20 @@ from __future__ import annotations
 import json
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.climbs import POLISH, LabelledFit, RecordedFit, SolverResult
 from benchmarks.datasets import DATASETS, HARDER, Dataset
-from benchmarks.health import Health, health, rows_needed
-from benchmarks.measure import Reading, Worker, WorkerError, crew
+from benchmarks.measure import Timed, Worker, WorkerError, crew
 from benchmarks.peers import OURS
-from benchmarks.problems import mean_log_likelihood, stored
-from benchmarks.report import Report, conditions
-from benchmarks.settings import Settings
+from benchmarks.problems import Health, Mixture, health, mean_log_likelihood, rows_needed, stored
+from benchmarks.report import Report, Settings, conditions
 from benchmarks.synthetic import SYNTHETIC
+from benchmarks.tasks import DefaultFit, Fitted
 
 PEERS, THREADS = (OURS,), (1,)
 STORED = Path(__file__).with_name("optima.json")
@@ -35,6 +33,7 @@ FINALISTS = 6
 DISTINCT = 1e-5  # nats per row between two finalists
 NEAR = 1e-3  # nats per row within which a fit counts as having reached an optimum
 SCREEN = {"tol": 1e-5, "max_iter": 300}
+POLISH = {"tol": 1e-10, "max_iter": 5000}  # continue to the optimum
 KINDS: dict[str, dict[str, Any]] = {
     "k-means": {"init_params": "kmeans"},
     "k-means++": {"init_params": "k-means++"},
@@ -62,7 +61,7 @@ def run(settings: Settings, report: Report) -> bool:
     answers = []
     for dataset, X in loaded(PROBLEMS, settings, report):
         jobs = {
-            OURS: (RecordedFit, OURS, stored(X, settings.folder), 1),
+            OURS: (DefaultFit, OURS, stored(X, settings.folder), 1),
             LABELLED: (LabelledFit, OURS, stored(X, settings.folder), 1),
         }
         with crew(1, jobs, report.failed) as workers:
@@ -76,6 +75,18 @@ def run(settings: Settings, report: Report) -> bool:
     return settings.smoke or all(answers)
 
 
+class LabelledFit(DefaultFit):
+    """Fits that start from the clusters of scikit-learn's KMeans."""
+
+    def __call__(self, covariance_type: str, parameters: Mapping[str, Any], start: Mixture | None = None) -> Timed:
+        """Fit; `random_state` is the seed of KMeans."""
+        from sklearn.cluster import KMeans
+
+        K = parameters["n_components"]
+        labels = KMeans(K, n_init=1, random_state=parameters["random_state"]).fit(self.X).labels_
+        return super().__call__(covariance_type, {**parameters, "init_params": np.eye(K)[labels]})
+
+
 class Search:
     """One problem and type, and the workers that fit it."""
 
@@ -83,21 +94,21 @@ class Search:
         self.X, self.covariance_type, self.workers = X, covariance_type, workers
         self.n_components, self.title = dataset.n_components, dataset.title(covariance_type)
 
-    def fit(self, kind: str, seed: int, **parameters: Any) -> SolverResult | None:
+    def fit(self, kind: str, seed: int, **parameters: Any) -> Fitted | None:
         """Fit from a start of that kind; return None if the fit fails."""
         options = {"n_components": self.n_components, "random_state": seed, **KINDS[kind], **parameters}
         return climbed(self.workers.get(LABELLED if kind == LABELLED else OURS), self.covariance_type, options)
 
-    def polish(self, climb: SolverResult) -> SolverResult | None:
+    def polish(self, climb: Fitted) -> Fitted | None:
         """Continue a fit until nothing more is gained."""
         options = {"n_components": self.n_components, **POLISH}
         return climbed(self.workers.get(OURS), self.covariance_type, options, climb.mixture)
 
-    def score(self, climb: SolverResult) -> float:
+    def score(self, climb: Fitted) -> float:
         """Return the reference log-likelihood."""
         return mean_log_likelihood(self.X, climb.mixture, self.covariance_type)
 
-    def health(self, climb: SolverResult) -> Health:
+    def health(self, climb: Fitted) -> Health:
         """Return the health of the fitted mixture."""
         return health(climb.mixture, self.covariance_type, len(self.X))
 
@@ -145,16 +156,12 @@ def loaded(problems: Iterable[Dataset], settings: Settings, report: Report) -> I
             report.skipped(dataset.name, str(reason))
 
 
-def climbed(worker: Worker | None, *question: Any) -> SolverResult | None:
+def climbed(worker: Worker | None, *question: Any) -> Fitted | None:
     """Return a worker's fit, or None if there is no worker or the fit fails."""
-    if worker is None:
-        return None
     try:
-        reading: Reading = worker(*question)
+        return None if worker is None else worker(*question).value
     except WorkerError:
         return None
-    climb: SolverResult = reading.value
-    return climb
 
 
 def searched(search: Search, entry: Entry | None, seconds: float) -> Entry | None:
@@ -165,7 +172,7 @@ def searched(search: Search, entry: Entry | None, seconds: float) -> Entry | Non
     for kind, seed, climb in rounds(search, tried, seconds):
         tried[kind] = seed + 1
         if climb is not None and search.health(climb).good:
-            fits.append((climb.score, kind, seed, climb))
+            fits.append((climb.bound, kind, seed, climb))
     best = before
     for _, kind, seed, climb in finalists(fits):
         polished = search.polish(climb)
@@ -183,7 +190,7 @@ def searched(search: Search, entry: Entry | None, seconds: float) -> Entry | Non
     return {**best, "one_component": alone(search.X), "tried": tried, "last": last}
 
 
-def rounds(search: Search, tried: dict[str, int], seconds: float) -> Iterator[tuple[str, int, SolverResult | None]]:
+def rounds(search: Search, tried: dict[str, int], seconds: float) -> Iterator[tuple[str, int, Fitted | None]]:
     """Yield fits from each kind of start in turn, each with its next seed."""
     end = time.monotonic() + seconds
     next_seed = {kind: tried.get(kind, 0) for kind in KINDS}
@@ -193,7 +200,7 @@ def rounds(search: Search, tried: dict[str, int], seconds: float) -> Iterator[tu
             next_seed[kind] += 1
 
 
-def finalists(fits: list[tuple[float, str, int, SolverResult]]) -> Iterator[tuple[float, str, int, SolverResult]]:
+def finalists(fits: list[tuple[float, str, int, Fitted]]) -> Iterator[tuple[float, str, int, Fitted]]:
     """Yield the best distinct fits."""
     last, count = np.inf, 0
     for candidate in sorted(fits, key=lambda fit: fit[0], reverse=True):

@@ -1,22 +1,19 @@
-"""How long does a fitted mixture take to score many rows or a single row, and how long does the import take?"""
+"""How long does a fitted mixture take to score many rows or a single row?"""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from functools import partial
 from itertools import product
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from benchmarks.measure import Reading, Worker, crew, machine_share, rounds
-from benchmarks.peers import ESTIMATORS, OURS, OWN
-from benchmarks.problems import Problem, generate, stored
-from benchmarks.report import VS_BASELINE, Report, factor, number, ratios
-from benchmarks.settings import Settings
-from benchmarks.tasks import FrozenPredictor, Predictor, estimator_peer
+from benchmarks.measure import Reading, Worker, crew, rounds
+from benchmarks.peers import ESTIMATORS, OWN, estimator_peer
+from benchmarks.problems import Mixture, Problem, generate, stored
+from benchmarks.report import VS_BASELINE, Report, Settings, factor, number, ratios
 
 PEERS, THREADS = ESTIMATORS, (1,)
 PROBLEM = Problem(200_000, 8, 16, "full")
@@ -24,8 +21,38 @@ METHODS = ("predict_proba", "score_samples")
 SMALL = Problem(20_000, 4, 4, "full")  # of a service that scores row by row
 SINGLE_CALLS, FROZEN_CALLS = 200, 2000
 AGREEMENT = 1e-6
-FLOOR = "numpy, scipy.linalg"
-IMPORT = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+
+
+class Predictor:
+    """A fitted estimator that scores rows."""
+
+    def __init__(self, peer: str, problem: Problem, rows: Path, start: Mixture, n_threads: int) -> None:
+        self.X = np.load(rows)
+        estimator = estimator_peer(peer).given(problem, start, n_iter=2, n_threads=n_threads)
+        self.estimator = estimator.fit(self.X[: len(self.X) // 10])
+
+    def __call__(self, method: str, n_rows: int, times: int) -> np.ndarray:
+        """Call the method `times` times on the first rows, and return at most 1000 values."""
+        ask, rows = getattr(self.estimator, method), self.X[:n_rows]
+        for _ in range(times):
+            answer = ask(rows)
+        return np.asarray(answer[:1000], float)
+
+
+class FrozenPredictor(Predictor):
+    """Our fitted mixture, frozen, which writes to the same array at each call."""
+
+    def __init__(self, peer: str, problem: Problem, rows: Path, start: Mixture, n_threads: int) -> None:
+        super().__init__(peer, problem, rows, start, n_threads)
+        self.mixture = self.estimator.freeze()
+
+    def __call__(self, method: str, n_rows: int, times: int) -> np.ndarray:
+        """Call the method `times` times on the first rows, and return at most 1000 values."""
+        ask, rows = getattr(self.mixture, method), self.X[:n_rows]
+        out = ask(rows)
+        for _ in range(times):
+            ask(rows, out=out)
+        return np.asarray(out[:1000], float)
 
 
 def run(settings: Settings, report: Report) -> bool:
@@ -37,11 +64,6 @@ def run(settings: Settings, report: Report) -> bool:
         agreed &= compare(many, Predictor, ((many.n_rows, 1), (1, SINGLE_CALLS)), n_threads, settings, report)
         small = SMALL.tiny() if settings.smoke else SMALL
         agreed &= compare(small, FrozenPredictor, ((1, FROZEN_CALLS),), n_threads, settings, report)
-    ms = imports(settings)
-    floor = ms.pop(FLOOR)
-    show("import", 1, ms, 0.0, settings, report)
-    if OURS in ms:
-        report.note(f"import of {FLOOR}, which ours includes: {floor:.0f} ms; ours {ms[OURS] / floor:.2f} times that")
     return agreed
 
 
@@ -68,7 +90,9 @@ def compare(
             ms = {name: per_call(readings, times) for name, readings in results.items()}
             frozen = ", gmm's frozen" if ours is FrozenPredictor else ""
             title = f"{method}{frozen}, {problem.name}, {n_rows} row{'s' * (n_rows > 1)}"
-            show(title, n_threads, ms, difference, settings, report)
+            to_baseline, _ = ratios(ms)
+            figures = (number(ms.get(name, np.nan)) for name in settings.peers)
+            report.row(title, str(n_threads), *figures, factor(to_baseline), f"{difference:.0e}")
     return agreed
 
 
@@ -85,29 +109,3 @@ def per_call(readings: list[Reading], times: int) -> float:
 def spread(answers: list[np.ndarray]) -> float:
     """Return the largest difference of any answer from the first."""
     return max((float(np.abs(answer - answers[0]).max()) for answer in answers), default=np.nan)
-
-
-def imports(settings: Settings) -> dict[str, float]:
-    """Return the milliseconds that the import of each peer, and of the least it needs, takes in a fresh interpreter."""
-    seconds: dict[str, list[float]] = {}
-    modules = {FLOOR: FLOOR} | {name: estimator_peer(name).module for name in settings.peers}
-    for _, (name, module) in product(range(settings.repeats), modules.items()):
-        command = [sys.executable, "-c", IMPORT.format(module)]
-        with machine_share(1):
-            answer = subprocess.run(command, capture_output=True, text=True, check=True)
-        seconds.setdefault(name, []).append(float(answer.stdout))
-    return {name: 1e3 * median(values) for name, values in seconds.items()}
-
-
-def show(
-    title: str,
-    n_threads: int,
-    ms: dict[str, float],
-    difference: float,
-    settings: Settings,
-    report: Report,
-) -> None:
-    """Print one row."""
-    to_baseline, _ = ratios(ms)
-    figures = (number(ms.get(name, np.nan)) for name in settings.peers)
-    report.row(title, str(n_threads), *figures, factor(to_baseline), f"{difference:.0e}")

@@ -1,7 +1,7 @@
 """What is fitted: the named problems of the grid, their seeded data and starts, and one referee.
 
-The referee is a NumPy log-likelihood, which evaluates the answers of all peers alike. Nothing here is timed, and
-nothing here depends on a peer.
+The referee is a NumPy log-likelihood, which evaluates the answers of all peers alike, and says which are degenerate:
+the likelihood is unbounded for components on a few rows or on a plane. Nothing here is timed or depends on a peer.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import scipy.linalg
 
 TYPES = ("full", "tied", "diag", "spherical")
 REFEREE_ROWS = 20_000  # enough to distinguish answers
 SEPARATION = 4.0  # standard deviations between two centres, on average
+THINNEST = 1e-4
 
 
 @dataclass(frozen=True)
@@ -142,3 +144,40 @@ def component_covariance(mixture: Mixture, covariance_type: str, k: int) -> np.n
     if covariance_type == "full":
         return np.asarray(covariances[k])
     return np.asarray(np.eye(mixture.means.shape[1]) * covariances[k])
+
+
+@dataclass(frozen=True)
+class Health:
+    """How close a mixture's worst component is to being degenerate.
+
+    `rows` is the least effective number of rows of a component, and `needed` its lower bound. `thinness` is the least
+    variance of a component relative to the pooled within-component covariance in the same direction. (A bound relative
+    to the larger total covariance of the data would add nothing.)
+    """
+
+    rows: float
+    needed: int
+    thinness: float
+
+    @property
+    def good(self) -> bool:
+        """Whether every component has enough rows, up to half a row, and is not too thin."""
+        return self.rows >= self.needed - 0.5 and self.thinness > THINNEST
+
+
+def health(mixture: Mixture, covariance_type: str, n_rows: int) -> Health:
+    """Return the health of a mixture fitted to `n_rows` rows."""
+    fewest = float(mixture.weights.min()) * n_rows
+    covariances = [component_covariance(mixture, covariance_type, k) for k in range(len(mixture.weights))]
+    within = np.tensordot(np.asarray(mixture.weights, float), np.array(covariances), 1)
+    try:
+        thinnest = min(scipy.linalg.eigh(covariance, within, eigvals_only=True)[0] for covariance in covariances)
+    except np.linalg.LinAlgError:  # the within covariance is singular
+        thinnest = 0.0
+    return Health(fewest, rows_needed(covariance_type, mixture.means.shape[1]), float(thinnest))
+
+
+def rows_needed(covariance_type: str, d: int) -> int:
+    """Return the effective rows that a component must have; more where its axes are its own, with one feature none."""
+    own_axes = covariance_type == "full" or covariance_type.endswith("V")
+    return 2 * (d + 1) if own_axes and d > 1 else d + 2

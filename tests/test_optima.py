@@ -8,16 +8,14 @@ import pytest
 
 pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX tells it")
 
-from benchmarks import climbs, gaps, optima, plots
+from benchmarks import gaps, optima, tasks
 from benchmarks.__main__ import parse
-from benchmarks.climbs import SolverResult
 from benchmarks.gaps import ABOVE, DEGENERATE, MEAN_GAP, REGULAR_GAP, WITHIN, Outcome
-from benchmarks.health import health, rows_needed
 from benchmarks.measure import Reading, WorkerError
-from benchmarks.problems import TYPES, Mixture, component_covariance
-from benchmarks.report import Report
-from benchmarks.settings import Settings
+from benchmarks.problems import TYPES, Mixture, component_covariance, health, rows_needed
+from benchmarks.report import Report, Settings
 from benchmarks.synthetic import SYNTHETIC
+from benchmarks.tasks import Fitted
 
 from gmm import GaussianMixture
 from inside import PARSIMONIOUS, covariance_model
@@ -30,8 +28,8 @@ def mixture(covariances, weights=(0.5, 0.5)):
     return Mixture(np.array(weights), np.zeros((2, 2)), covariances)
 
 
-def climb(score=0.0, bounds=(), fitted=None):
-    return SolverResult(fitted or mixture([np.eye(2), np.eye(2)]), tuple(bounds), 5.0, score)
+def climb(bound=0.0, fitted=None):
+    return Fitted(fitted or mixture([np.eye(2), np.eye(2)]), 5.0, bound)
 
 
 def settings(folder, **changes):
@@ -140,13 +138,13 @@ class FakeSearch:
         return None if found is None else climb(found)
 
     def polish(self, found):
-        return climb(found.score + 0.01)
+        return climb(found.bound + 0.01)
 
     def score(self, found):
-        return found.score
+        return found.bound
 
     def health(self, found):
-        return SimpleNamespace(good=round(found.score, 3) not in self.sick, rows=2.0, thinness=0.5)
+        return SimpleNamespace(good=round(found.bound, 3) not in self.sick, rows=2.0, thinness=0.5)
 
 
 @pytest.fixture
@@ -193,7 +191,7 @@ def test_nothing_is_stored_where_nothing_is_healthy():
 def test_a_start_is_where_a_fit_without_passes_stays(covariance_type):
     fitted = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(ROWS)
     told = Mixture(fitted.weights_, fitted.means_, fitted.covariances_)
-    given = climbs.given_start(told, covariance_type)
+    given = tasks.given_start(told, covariance_type)
     again = GaussianMixture(3, covariance_type=covariance_type, max_iter=0, **given).fit(ROWS)
     assert again.score(ROWS) == pytest.approx(fitted.score(ROWS), abs=1e-12)
     np.testing.assert_allclose(
@@ -205,33 +203,28 @@ def test_a_start_is_where_a_fit_without_passes_stays(covariance_type):
 def test_passes_of_all_starts_and_moves_are_told_or_not_known():
     X = np.random.default_rng(0).normal(size=(300, 2))
     alone = GaussianMixture(3, random_state=0).fit(X)
-    assert climbs.passes_of(alone) == alone.n_iter_
+    assert tasks.passes_of(alone) == alone.n_iter_
     refined = GaussianMixture(3, random_state=0, refine="split-merge").fit(X)
-    assert climbs.passes_of(refined) == refined.history_.refinement.passes > alone.n_iter_
-    assert np.isnan(climbs.passes_of(GaussianMixture(3, random_state=0, n_init=2).fit(X)))
+    assert tasks.passes_of(refined) == refined.history_.refinement.passes > alone.n_iter_
+    assert np.isnan(tasks.passes_of(GaussianMixture(3, random_state=0, n_init=2).fit(X)))
 
 
 @pytest.mark.parametrize("refine", [None, "split-merge"])
 def test_a_fit_of_ours_tells_where_it_ended_and_by_which_way(refine, tmp_path):
-    """By the estimator itself: what it tells of a fit changes, and every benchmark of climbs reads it."""
+    """By the estimator itself: what it tells of a fit changes, and every benchmark of whole fits reads it."""
     np.save(tmp_path / "rows.npy", ROWS)
     asked = {"n_components": 3, "random_state": 0, "refine": refine}
-    told = climbs.RecordedFit("gmm", tmp_path / "rows.npy", 1)("diag", asked).value
+    told = tasks.DefaultFit("gmm", tmp_path / "rows.npy", 1)("diag", asked).value
     again = GaussianMixture(covariance_type="diag", **asked).fit(ROWS)
-    assert told.bounds == tuple(again.lower_bounds_)
-    assert told.score == again.score(ROWS)
+    assert told.bound == again.lower_bound_
     assert told.n_passes == again.n_iter_ if refine is None else told.n_passes > again.n_iter_
 
 
-def drawn_gaps():
-    return {variant.name: {MEAN_GAP: 0.1 / (1 + n), "seconds": 1.0 + n} for n, variant in enumerate(gaps.VARIANTS)}
-
-
-def test_the_picture_is_drawn_where_there_is_something(tmp_path):
+def test_the_picture_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
-    plots.saved(gaps.draw, {}, tmp_path / "nothing.png", Report())
-    assert not list(tmp_path.iterdir())
-    plots.saved(gaps.draw, drawn_gaps(), tmp_path / "picture.png", Report())
+    found = {variant.name: {MEAN_GAP: 0.1 / (1 + n), "seconds": 1.0 + n} for n, variant in enumerate(gaps.VARIANTS)}
+    gaps.draw(found).savefig(tmp_path / "picture.png")
+    gaps.draw({"gmm": found["gmm"]})  # without the other package
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -260,7 +253,7 @@ def test_an_outcome_is_judged_by_the_referee():
     told = Mixture(fitted.weights_, fitted.means_, fitted.covariances_)
 
     def worker(covariance_type, parameters):
-        return Reading(2.0, 0.0, 0.0, climb(score=123.0, fitted=told))
+        return Reading(2.0, 0.0, 0.0, climb(123.0, told))
 
     found = gaps.outcome(ROWS, "full", {}, fitted.score(ROWS) + 0.5, worker)
     assert (found.gap, found.degenerate, found.passes, found.seconds) == (pytest.approx(0.5), False, 5.0, 2.0)

@@ -1,4 +1,4 @@
-"""mclust's own search over components and models, `mclustBIC`, timed in R."""
+"""mclust and tables of packages of R, by scripts in this folder; an OSError or RuntimeError says what is not there."""
 
 from __future__ import annotations
 
@@ -12,29 +12,62 @@ import numpy as np
 from benchmarks.measure import Timed
 from benchmarks.problems import Mixture
 
-SCRIPT = Path(__file__).with_suffix(".R")
+SCRIPTS = Path(__file__).parent
 # Letters as in Celeux and Govaert: volume, shape and orientation, each equal, variable or the identity.
 MODELS = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 
 
+def lines_of_r(*words: object) -> list[str]:
+    """Return the lines that Rscript prints for a script and its arguments."""
+    command = ["Rscript", "--vanilla", *map(str, words)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise RuntimeError(next(iter(answer.stderr.splitlines()), "R ended"))
+    return answer.stdout.splitlines()
+
+
 def installed_version() -> str:
-    """Return the version of mclust; an OSError or RuntimeError says why there is none."""
-    command = ["Rscript", "--vanilla", "-e", 'cat(format(packageVersion("mclust")))']
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    if asked.returncode:
-        raise RuntimeError(next(iter(asked.stderr.splitlines()), "R ended"))
-    return asked.stdout
+    """Return the version of mclust."""
+    return lines_of_r("-e", 'cat(format(packageVersion("mclust")))')[0]
+
+
+def r_table(package: str, name: str, folder: Path) -> tuple[np.ndarray, list[str]]:
+    """Return a data set of a package of R and the names of its columns; texts are numbered in order.
+
+    MASS comes with R, and mlbench is r-cran-mlbench of Debian.
+    """
+    place = folder / f"{name}.bin"
+    sizes, *names = lines_of_r(SCRIPTS / "r_table.R", package, name, place)
+    return np.fromfile(place).reshape(*map(int, sizes.split())), names
+
+
+def clusters(X: np.ndarray, K: int, folder: Path) -> np.ndarray:
+    """Return the cluster of each row by the model that BIC chooses."""
+    X.tofile(folder / "rows.bin")
+    return np.array(" ".join(lines_of_r(SCRIPTS / "mclust_labels.R", folder, *X.shape, K)).split(), int)
+
+
+def wrong_predictions(X: np.ndarray, y: np.ndarray, folds: np.ndarray, folder: Path) -> tuple[float, float]:
+    """Return how many rows `MclustDA` predicts wrong from the other folds, NaN if a fit fails, and the seconds."""
+    for name, values in (("rows", X), ("classes", y), ("folds", folds)):
+        np.asarray(values, float).tofile(folder / f"{name}.bin")
+    answers = lines_of_r(SCRIPTS / "mclust_classes.R", folder, *X.shape)
+    wrong, seconds = np.array([line.replace("NA", "nan").split() for line in answers], float).sum(axis=0)
+    return float(wrong), float(seconds)
 
 
 class MclustSearch:
-    """An R process that holds the rows; `cells` are the last search's largest K, models and BIC."""
+    """An R process that holds the rows and answers with `mclustBIC`, timed in R.
+
+    `cells` are the last search's largest K, models and BIC.
+    """
 
     def __init__(self, rows: Path) -> None:
         X = np.asarray(np.load(rows), float)
         self.place = TemporaryDirectory()
         self.folder, self.n_features = Path(self.place.name), X.shape[1]
         X.tofile(self.folder / "rows.bin")
-        command = ["Rscript", "--vanilla", str(SCRIPT), str(self.folder), *map(str, X.shape)]
+        command = ["Rscript", "--vanilla", str(SCRIPTS / "mclust_search.R"), str(self.folder), *map(str, X.shape)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -1,6 +1,5 @@
 # A data set of an R package as numbers; one without columns has the column "value", and texts are numbered in order.
-#   Rscript r_tables.R PACKAGE NAME FILE COLUMN …: writes these columns, or all (doubles, row by row), and prints
-#     their n and d, and their names.
+#   Rscript r_table.R PACKAGE NAME FILE: writes its columns (doubles, row by row), and prints n and d, and their names.
 given <- commandArgs(trailingOnly = TRUE)
 data(list = given[2], package = given[1])
 table <- get(given[2])
@@ -9,8 +8,7 @@ numbers <- function(column) {
   values <- suppressWarnings(as.numeric(as.character(column)))
   if (all(is.na(values))) as.numeric(factor(as.character(column))) else values
 }
-chosen <- if (length(given) > 3) given[-(1:3)] else names(table)
-rows <- sapply(table[chosen], numbers)
+rows <- sapply(table, numbers)
 writeBin(as.double(t(rows)), given[3])
 cat(dim(rows), "\n")
-cat(chosen, sep = "\n")
+cat(names(table), sep = "\n")
