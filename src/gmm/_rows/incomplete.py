@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from gmm._kernel.first_look import Survey, equal_rows
 from gmm._lazy import cached_property
 from gmm._rows.blocks import FactorySource
-from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, SameRows, Source, SourceView, chunks_in_order
+from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, Source, SourceView, chunks_in_order
 from gmm._validation.rows import raise_changed_gaps
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
@@ -27,7 +26,7 @@ _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pa
 Keyed = tuple[bytes, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 
 
-class IncompleteSource(SameRows):
+class IncompleteSource(SourceView):
     """Rows with NaN where a value is missing. A row without a value has no weight: it says nothing.
 
     Passes go to the rows of each pattern, in lanes of its own, which no chunk or block of the rows changes. Of rows
@@ -45,6 +44,7 @@ class IncompleteSource(SameRows):
     """
 
     in_patterns = True
+    filled: Source | None
     fill: Fill | None = None  # what was chosen to fill the gaps
 
     def __init__(
@@ -54,12 +54,7 @@ class IncompleteSource(SameRows):
         filled: Source | None = None,
         errors: RowErrors = NO_ERRORS,
     ) -> None:
-        self.base, self.sample_weight, self.filled, self.errors = base, sample_weight, filled, errors
-        self.feature_names = base.feature_names
-
-    def __repr__(self) -> str:
-        """Show the rows as they are given."""
-        return repr(self.base)
+        super().__init__(base, sample_weight=sample_weight, filled=filled, errors=errors)
 
     @classmethod
     def from_rows(cls, rows: Source) -> IncompleteSource:
@@ -153,9 +148,8 @@ class IncompleteSource(SameRows):
             (rows,) = self.chunks()
             return ArraySource(self.rows_filled(rows, self.errors, fill), self.sample_weight)
 
-        def read(lane_rows: int) -> Iterator[Chunk]:
-            for chunk in self.chunks(lane_rows):
-                yield chunk._replace(rows=self.rows_filled(chunk, self.errors, fill))
+        def read(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+            return (chunk._replace(rows=self.rows_filled(chunk, self.errors, fill)) for chunk in chunks)
 
         def take(indices: NDArray[np.intp]) -> NDArray[Any]:
             part = Chunk(0, self.take(indices), weights_of(self.sample_weight, indices))
@@ -235,15 +229,6 @@ class IncompleteSource(SameRows):
                 for j, *of_column in zip(pattern.observed, *pattern.survey.box, pattern.survey.steps, strict=True):
                     ranges[j].append(tuple(of_column))
         return np.array(list(map(_common_step, ranges)))
-
-    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, which increase, NaN where a value is missing."""
-        return self.base.take(indices)
-
-    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Yield the rows in order, NaN where a value is missing."""
-        for first, rows, _ in self.base.chunks(lane_rows):
-            yield Chunk(first, rows, weights_of(self.sample_weight, slice(first, first + len(rows))))
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
@@ -350,15 +335,17 @@ def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> So
     """Return rows that a function makes of others, with their weights, and gaps at the same places."""
     if isinstance(rows, IncompleteSource):
         filled = None if rows.filled is None else mapped(rows.filled, function)
-        base = mapped(rows.base, function).with_gaps()
-        return rows.with_changes(base=base, filled=filled, fill=None, feature_names=None)
+        base = mapped(rows.base, function)
+        return rows.with_changes(base=base, dtype=base.dtype, filled=filled, fill=None, feature_names=None)
     if rows.resident is not None:
         return ArraySource(function(rows.resident.rows), rows.sample_weight)
-    return FactorySource(partial(_mapped_blocks, rows, function), row_weights=rows.sample_weight)
-
-
-def _mapped_blocks(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    return (function(chunk.rows) for chunk in rows.chunks())
+    return SourceView(
+        rows,
+        lambda chunks: (chunk._replace(rows=function(chunk.rows)) for chunk in chunks),
+        lambda indices: function(rows.take(indices)),
+        dtype=function(np.ones((1, rows.n_features), rows.dtype)).dtype,
+        feature_names=None,
+    )
 
 
 def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:

@@ -366,25 +366,18 @@ class ArraySource(Source):
         return self.rows.take(indices, axis=0)  # several times faster than an index
 
 
-class SameRows(Source):
-    """The rows of another source, `base`; a subclass tells how `chunks` come to them."""
-
-    base: Source
-    n_rows: int = forwarded("base.n_rows", "Number of rows, n.")
-    n_features: int = forwarded("base.n_features", "Number of features, d.")
-    dtype: np.dtype[Any] = forwarded("base.dtype", "Type of the rows.")
-    reads_ahead: bool = forwarded("base.reads_ahead", "Whether chunks are made on a thread of their own.")
-    steps: Array = forwarded("base.steps", "The steps of the columns.")
+_FACTS = ("n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead")
+Chunks = Iterator[Chunk]
 
 
-class SourceView(SameRows):
-    """The rows of another source, whose chunks are read otherwise.
+class SourceView(Source):
+    """The rows of another source, whose chunks are changed as they are read.
 
     Parameters
     ----------
     base : Source
-    read : callable
-        Begins a reading: from the number of rows in a lane to the chunks.
+    read : callable, optional
+        From the chunks of the other source to those of the view, of as many rows.
     take : callable, optional
         From indices to rows; by default those of the other source.
     **facts : Any
@@ -394,21 +387,25 @@ class SourceView(SameRows):
     def __init__(
         self,
         base: Source,
-        read: Callable[[int], Iterator[Chunk]],
+        read: Callable[[Chunks], Chunks] = iter,
         take: Callable[[NDArray[np.intp]], NDArray[Any]] | None = None,
         **facts: Any,
     ) -> None:
-        self.base, self._read, self._take = base, read, take or base.take
-        self.sample_weight, self.feature_names, self.known = base.sample_weight, base.feature_names, base.known
-        vars(self).update(facts)
+        vars(self).update({name: getattr(base, name) for name in _FACTS} | facts)
+        self.base, self._read, self._take = base, read, take
 
-    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+    def __repr__(self) -> str:
+        """Show the rows as they are given."""
+        return repr(self.base)
+
+    def chunks(self, lane_rows: int = 1) -> Chunks:
         """Begin a reading."""
-        return self._read(lane_rows)
+        for first, rows, _ in self._read(self.base.chunks(lane_rows)):
+            yield Chunk(first, rows, weights_of(self.sample_weight, slice(first, first + len(rows))))
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, by a reading of their own."""
-        return self._take(indices)
+        return (self._take or self.base.take)(indices)
 
 
 def box_of(source: Source) -> NDArray[Any]:
@@ -508,24 +505,18 @@ def followed(source: Source, on_reading: Callable[[int, float], object]) -> Sour
     """
     if not source.is_local or source.without_gaps.resident is not None:
         return source
-    base = source.read
 
-    def read(lane_rows: int) -> Iterator[Chunk]:
+    def read(chunks: Chunks) -> Chunks:
         began = perf_counter()
-        for chunk in base.chunks(lane_rows):
+        for chunk in chunks:
             yield chunk
             on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
 
-    return source.with_reader(SourceView(base, read, survey=base.survey))
+    return source.with_reader(SourceView(source.read, read, survey=source.read.survey))
 
 
 def reweighed(source: Source, weight: Array) -> Source:
     """Return rows, without gaps and read here, with other weights (n,)."""
     if source.resident is not None:
         return source.resident.with_changes(sample_weight=weight, known=source.known)
-
-    def read(lane_rows: int) -> Iterator[Chunk]:
-        for first, rows, _ in source.chunks(lane_rows):
-            yield Chunk(first, rows, weights_of(weight, slice(first, first + len(rows))))
-
-    return SourceView(source, read, sample_weight=weight)
+    return SourceView(source, sample_weight=weight)
