@@ -22,7 +22,7 @@ from gmm._kernel.mstep import MixtureFamily
 from gmm._lazy import cached_property
 from gmm._passes.solver import GainBelow
 from gmm._rows.ahead import LOOK_UP
-from gmm._rows.sources import Chunk, Pattern, Source, chunks_in_order, in_range
+from gmm._rows.sources import Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import TIED, Array, Layout
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -433,7 +433,8 @@ class EStep:
                 for part in chunk._replace(sample_weight=None).pieces(step):
                     results = RowResults.room(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
                     with blas_alone(plan.largest_product):
-                        self.walk(plan, scratches, part, results._asdict())
+                        how: Any = results._asdict() | {"first_lane": part.first // plan.lane_rows}
+                        self.walk(plan, scratches, _em.RowTable(part.rows, **how), len(part.rows))
                     yield part.first, results
 
     def plan(
@@ -500,24 +501,18 @@ class EStep:
         if (resident := self._source.resident) is not None:
             codes = self._known.codes if plan.classified else None
             table = _em.RowTable(resident.rows, resident.sample_weight, codes, **arrays)
-            self._walk_table(plan, scratches, table, resident.n_rows)
+            self.walk(plan, scratches, table, resident.n_rows)
             return scratches[0]
         arrays["code"] = self._known.codes if plan.classified else None
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
-                stop = chunk.first + len(chunk.rows)
-                parts = {name: None if array is None else array[chunk.first : stop] for name, array in arrays.items()}
-                self.walk(plan, scratches, chunk, parts)
+                index = slice(chunk.first, chunk.first + len(chunk.rows))
+                how: Any = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight}
+                how |= {name: array[index] for name, array in arrays.items() if array is not None}
+                self.walk(plan, scratches, _em.RowTable(chunk.rows, **how), len(chunk.rows))
         return scratches[0]
 
-    def walk(
-        self, plan: _em.Plan, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
-    ) -> None:
-        """Walk a chunk of whole lanes; the first scratch has the sums so far."""
-        how: dict[str, Any] = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight} | arrays
-        self._walk_table(plan, scratches, _em.RowTable(chunk.rows, **how), len(chunk.rows))
-
-    def _walk_table(self, plan: _em.Plan, scratches: list[_em.Scratch], table: _em.RowTable, n_rows: int) -> None:
+    def walk(self, plan: Any, scratches: list[_em.Scratch], table: Any, n_rows: int) -> None:
         """Walk the lanes of a table; each worker takes a consecutive share, and the first scratch gets all sums."""
         n_lanes, n_workers = -(-n_rows // plan.lane_rows), len(scratches)
         if n_workers == 1:

@@ -19,11 +19,12 @@ from gmm._lazy import cached_property
 from gmm._passes.e_step import ComponentDiagnostics, EStep, Output, RowResults, Totals
 from gmm._rows.incomplete import LANES, IncompleteSource
 from gmm._rows.partitions import IncompletePartitions, PartitionReader
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, chunks_in_order
+from gmm._rows.sources import ArraySource, Pattern, Piece, chunks_in_order
 from gmm._values.completion import Blur, BlurredMixture, Completion, Deconvolution, Gaps
 from gmm._values.errors import lower_triangle
 from gmm._values.layouts import FULL, TIED, Array, Layout
 from gmm._values.statistics import SufficientStatistics
+from gmm._values.weights import in_full
 from gmm._values.whitened import WhitenedMixture
 
 _NUMBERS_AT_ONCE = 1 << 14  # in the matrices of a component, of all patterns that are prepared together
@@ -43,15 +44,7 @@ class _Prepared(NamedTuple):
     """A mixture as rows of the patterns in a group see it, if a pass needs that, and plans of passes over each."""
 
     completion: Completion | Deconvolution | None
-    plans: list[_em.Plan]
-
-
-class _Sums(NamedTuple):
-    """What a pass adds up over the rows of a pattern."""
-
-    number: int
-    plan: _em.Plan
-    sums: Array
+    plans: list[Any]
 
 
 class _OverGaps(EStep):
@@ -94,9 +87,7 @@ class IncompleteEStep(_OverGaps):
         self._over_all = how | {"origin": origin}
         of_rows = source.errors.layout(moments)
         parts = {
-            number: (OwnErrorsEStep if of.error == source.errors.own else EStep)(
-                source, of_rows, origin=np.ascontiguousarray(origin[of.observed]), pattern=of, **how
-            )
+            number: EStep(source, of_rows, origin=np.ascontiguousarray(origin[of.observed]), pattern=of, **how)
             for number, of in enumerate(source.patterns)
             if len(of.observed)
         }
@@ -117,23 +108,25 @@ class IncompleteEStep(_OverGaps):
         pooled = mixture.layout is TIED and self._moments is TIED and not self._source.errors
         if pooled and not self._scatters:
             passes = self._swept(lambda group: _Prepared(None, [part.scatter_plan() for part in group.parts]))
-            self._scatters = {each.number: each.plan.collect(each.sums).second for _, some in passes for each in some}
+            self._scatters = {number: plan.collect(sums).second for _, some in passes for number, plan, sums in some}
         total, roundings = None, []
         for completion, some in self._swept(self._prepare(mixture, hard=hard, common_scatter=pooled)):
-            scatters = [self._scatters[each.number] if each.plan.common_scatter else None for each in some]
-            statistics = [each.plan.collect(each.sums, scatter) for each, scatter in zip(some, scatters, strict=True)]
+            statistics = [
+                plan.collect(sums, self._scatters[number] if plan.common_scatter else None)
+                for number, plan, sums in some
+            ]
             with self._blas(mixture):
                 expanded = completion.expanded(statistics).reduced(self._moments)
             total = expanded if total is None else total + expanded
-            roundings += [each.plan.rounding for each in some]
+            roundings += [plan.rounding for _, plan, _ in some]
         assert total is not None  # some row weighs something
         return total, max(roundings)
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need."""
         passes = self._swept(self._prepare(mixture, totals=True))
-        sums = np.sum([each.sums for _, some in passes for each in some], axis=0)
-        classification, entropy, log_likelihood, _ = sums.tolist()
+        totals = np.sum([sums for _, some in passes for _, _, sums in some], axis=0)
+        classification, entropy, log_likelihood, _ = totals.tolist()
         return Totals(log_likelihood, classification, entropy)
 
     def rows(self, mixture: WhitenedMixture, **wanted: Output) -> RowResults:
@@ -158,17 +151,25 @@ class IncompleteEStep(_OverGaps):
         def prepare(group: _Group) -> _Prepared:
             with self._blas(mixture):
                 completion = group.gaps.for_mixture(mixture)
-            pairs = zip(group.parts, completion.marginals, strict=True)
-            return _Prepared(completion, [part.plan(marginal, **how) for part, marginal in pairs])
+            allowed = self._known.table(len(mixture.centres))
+            pairs: Any = zip(group.parts, completion.marginals, strict=True)
+            plans = [
+                _Plan(marginal, allowed, how) if isinstance(marginal, BlurredMixture) else part.plan(marginal, **how)
+                for part, marginal in pairs
+            ]
+            return _Prepared(completion, plans)
 
         return prepare
 
-    def _swept(self, prepare: Callable[[_Group], _Prepared]) -> Iterator[tuple[Any, list[_Sums]]]:
-        """Read the rows once; yield groups in order, prepared when their first lane is walked, and their sums."""
+    def _swept(self, prepare: Callable[[_Group], _Prepared]) -> Iterator[tuple[Any, list[tuple[int, Any, Array]]]]:
+        """Read the rows once; yield the completion of each group in order, and numbers, plans and sums of its patterns.
+
+        A group is prepared when its first lane is walked.
+        """
         places = {number: (group, i) for group in self._weighing for i, number in enumerate(group.numbers)}
         prepared: dict[tuple[int, ...], _Prepared] = {}
         heads: dict[int, _em.Scratch] = {}
-        sums: list[_Sums] = []
+        some: list[tuple[int, Any, Array]] = []
 
         def plan_of(number: int) -> _em.Plan:
             group, i = places[number]
@@ -187,23 +188,25 @@ class IncompleteEStep(_OverGaps):
             if not ends:
                 heads[number] = head
                 continue
-            sums.append(_Sums(number, plan, plan.sums(head)))
+            some.append((number, plan, plan.sums(head)))
             if number == group.numbers[-1]:
-                yield prepared.pop(group.numbers).completion, sums
-                sums = []
+                yield prepared.pop(group.numbers).completion, some
+                some = []
 
     def _walk(
         self, part: EStep, plan: _em.Plan, first: int, piece: Piece, head: _em.Scratch | None = None, **arrays: Any
     ) -> _em.Scratch:
         """Walk rows of a pattern; return the scratch that has their sums, or those in `head` with theirs."""
-        n_rows = len(piece.indices) if arrays else self._source.patterns[piece.pattern].n_rows
-        chunk = Chunk(first, piece.rows.rows, piece.rows.sample_weight)
-        arrays["code"] = self._source.known.codes[piece.indices] if plan.classified else None
-        if isinstance(part, OwnErrorsEStep):
-            arrays["error"] = self._source.errors.codes[piece.indices]
+        indices, rows, source = piece.indices, piece.rows.rows, self._source
+        n_rows = len(indices) if arrays else source.patterns[piece.pattern].n_rows
+        code = source.known.codes[indices] if plan.classified else None
+        where: Any = {"first_lane": first // plan.lane_rows, "weight": piece.rows.sample_weight, "code": code}
+        if own := source.patterns[piece.pattern].error == source.errors.own:
+            where |= {"error": source.errors.codes[indices], "outputs": RowResults(**arrays)}
+        table = _Table(rows, **where) if own else _em.RowTable(rows, **where, **arrays)
         with blas_alone(plan.largest_product):
             scratches = part.scratches(plan, n_rows, head)
-            part.walk(plan, scratches, chunk, arrays)
+            part.walk(plan, scratches, table, len(indices))
         return scratches[0]
 
     def _scoring(self, mixture: WhitenedMixture) -> Callable[[Piece, Any, RowResults], None]:
@@ -316,31 +319,53 @@ def _together(source: IncompleteSource, parts: dict[int, EStep], layout: Layout)
 # --- Rows with individual errors -----------------------------------------------------------------
 
 
-class _Lane(NamedTuple):
-    """Rows (n, d) with weights, and which of the errors and codes they have, (n,)."""
+class _Table(NamedTuple):
+    """Rows, and where numbers of each go, as in `gmm._em.RowTable`; `error` says which of the errors each has."""
 
-    rows: Array
-    weights: Array
-    numbers: NDArray[np.intp]
-    codes: NDArray[Any] | None
+    rows: NDArray[Any]
+    first_lane: int
+    weight: Array | None
+    code: NDArray[Any] | None
+    error: NDArray[np.intp]
+    outputs: RowResults
+
+    def lane(self, number: int) -> _Table:
+        """Return the rows of a lane, in float64."""
+        part, first = slice(number * LANES, (number + 1) * LANES), self.first_lane + number
+        arrays: tuple[Any, ...] = self.weight, self.code, *self.outputs
+        weight, code, *outputs = (None if array is None else array[part] for array in arrays)
+        rows = np.ascontiguousarray(self.rows[part], dtype=np.float64)
+        return _Table(rows, first, weight, code, self.error[part], RowResults(*outputs))
 
 
 class _Plan:
-    """How a pass computes, and its sums so far."""
+    """A `gmm._em.Plan` for rows with errors of their own; it keeps the sums of their lanes."""
 
-    common_scatter, largest_product, rounding, lane_rows = False, 0.0, _ROUNDING, LANES
+    common_scatter, rounding, lane_rows = False, _ROUNDING, LANES
 
     def __init__(self, mixture: BlurredMixture, allowed: Array | None, how: dict[str, bool]) -> None:
         self.mixture, self.allowed, self.classified = mixture, allowed, allowed is not None
         self.totals, self.hard = how.get("totals", False), how.get("hard", False)
-        self.total: Array | float = 0.0
+        K, d = mixture.centres.shape
+        self.work = self.largest_product = float(LANES) * K * d**3
+        self._of_lanes: dict[int, Array] = {}
 
-    def begin(self, scratch: _em.Scratch, n_rows: int) -> None:
+    def begin(self, *_: object) -> None:
         """Do nothing: the sums are here."""
 
+    join = begin
+
+    def walk(self, scratch: _em.Scratch, table: _Table, start: int, stop: int) -> None:
+        """Walk some lanes of a table."""
+        for lane in map(table.lane, range(start, stop)):
+            if any(into is not None for into in lane.outputs):
+                self.write(lane)
+            else:
+                self._of_lanes[lane.first_lane] = self.sums_of(lane)
+
     def sums(self, scratch: _em.Scratch) -> Array:
-        """Return the sums over all rows."""
-        return np.asarray(self.total)
+        """Return the sums over all rows, lane by lane in order, for the same bits with any number of threads."""
+        return np.asarray(sum(map(self._of_lanes.__getitem__, sorted(self._of_lanes)), 0.0))
 
     def collect(self, sums: Array, scatter: Array | None = None) -> SufficientStatistics:
         """Return Σ r, Σ r w and Σ r (w wᵀ − T⁻¹) in the place of moments."""
@@ -354,20 +379,20 @@ class _Plan:
             self.mixture.layout, self.mixture.centres, parts[:, 0], parts[:, 1 : 1 + d], second, *sums[-2:].tolist()
         )
 
-    def blocks_of(self, lane: _Lane) -> tuple[Array, Array]:
+    def blocks_of(self, lane: _Table) -> tuple[Array, Array]:
         """Return the joint log densities of the components and of noise, which rows of known class are not."""
-        mixture, of_rows = self.mixture, (lane.rows, lane.numbers)
+        mixture, of_rows = self.mixture, (lane.rows, lane.error)
         joint = _errors.log_densities(
             *of_rows, mixture.errors, mixture.centres, mixture.covariances, mixture.log_offset
         )
         noise = np.full((len(joint), _errors.BLOCK), mixture.log_noise)
-        if self.allowed is not None and lane.codes is not None:
-            codes = np.pad(lane.codes, (0, -len(lane.codes) % _errors.BLOCK), mode="edge").reshape(noise.shape)
+        if self.allowed is not None and lane.code is not None:
+            codes = np.pad(lane.code, (0, -len(lane.code) % _errors.BLOCK), mode="edge").reshape(noise.shape)
             joint += self.allowed[:, codes].swapaxes(0, 1)
             noise[codes > 0] = -np.inf
         return joint, noise
 
-    def densities(self, lane: _Lane) -> tuple[Array, Array, Array]:
+    def densities(self, lane: _Table) -> tuple[Array, Array, Array]:
         """Return joint log densities of the components and, last, of noise, (K + 1, m), responsibilities, and evidence.
 
         A row beyond all densities belongs to each component alike.
@@ -381,17 +406,18 @@ class _Plan:
         r[:-1, ~np.isfinite(most)] = 1.0
         return log_joint, np.asarray(r / r.sum(axis=0)), log_evidence
 
-    def write(self, lane: _Lane, part: slice, outputs: dict[str, NDArray[Any] | None]) -> None:
-        """Write what is asked for of a lane to its place in the outputs."""
+    def write(self, lane: _Table) -> None:
+        """Write what is asked for of a lane to its place."""
         log_joint, r, log_evidence = self.densities(lane)
-        values = RowResults(log_joint.argmax(axis=0), log_evidence, r[:-1].T, r.max(axis=0))
-        for name, value in values._asdict().items():
-            if (into := outputs.get(name)) is not None and value is not None:
-                into[part] = np.where(value == len(r) - 1, -1, value) if name == "labels" else value
+        best = log_joint.argmax(axis=0)
+        labels = np.where(best == len(r) - 1, -1, best)
+        for into, value in zip(lane.outputs, (labels, log_evidence, r[:-1].T, r.max(axis=0)), strict=True):
+            if into is not None:
+                into[...] = value
 
-    def sums_of(self, lane: _Lane) -> Array:
+    def sums_of(self, lane: _Table) -> Array:
         """Return the sums of a lane."""
-        weights = lane.weights
+        weights = in_full(lane.weight, len(lane.rows))
         if self.totals:
             joint, r, log_evidence = self.densities(lane)
             entropy = -weights @ np.where(r > 0, r * np.log(np.maximum(r, 1e-300)), 0.0).sum(axis=0)
@@ -403,41 +429,6 @@ class _Plan:
             shares = ((np.arange(shares.shape[1])[:, None] == best[:, None]) & (most >= noise)[:, None]) * 1.0
         else:
             evidence = _errors.normalise(shares, noise)
-        mixture, of_rows = self.mixture, (lane.rows, lane.numbers)
+        mixture, of_rows = self.mixture, (lane.rows, lane.error)
         sums = _errors.scores(*of_rows, mixture.errors, mixture.centres, mixture.covariances, weights, shares)
         return np.concatenate([sums.ravel(), [weights @ evidence.ravel()[: len(weights)], weights.sum()]])
-
-
-class OwnErrorsEStep(EStep):
-    """Passes over rows of a pattern that have errors of their own; the mixture comes as a `BlurredMixture`."""
-
-    def plan(self, mixture: Any, **how: Any) -> Any:
-        """Prepare a pass."""
-        return _Plan(mixture, self._known.table(len(mixture.centres)), how)
-
-    def scratches(self, plan: _em.Plan, n_rows: int, head: _em.Scratch | None = None) -> list[_em.Scratch]:
-        """Return a scratch, which nobody needs."""
-        return [head or _em.Scratch()]
-
-    def walk(
-        self, plan: Any, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
-    ) -> None:
-        """Walk a chunk of whole lanes."""
-        codes, errors = arrays.pop("code"), arrays.pop("error")
-        assert errors is not None  # as rows have some
-        n, of_lanes = len(chunk.rows), dict[int, Array]()
-
-        def task(start: int, end: int) -> None:
-            for number in range(start, end):
-                part = slice(number * LANES, min((number + 1) * LANES, n))
-                rows = np.ascontiguousarray(chunk.rows[part], dtype=np.float64)
-                lane = _Lane(rows, chunk.weights[part], errors[part], None if codes is None else codes[part])
-                if arrays:
-                    plan.write(lane, part, arrays)
-                else:
-                    of_lanes[number] = plan.sums_of(lane)
-
-        K, d = plan.mixture.centres.shape
-        self.share_out(task, -(-n // LANES), float(n) * K * d**3)
-        for lane in range(len(of_lanes)):  # in order, for the same bits with any number of threads
-            plan.total = plan.total + of_lanes[lane]

@@ -122,9 +122,11 @@ def _npy_batches(array: Any, dtype: np.dtype[Any], schema: pa.Schema, columns: C
 
 
 def reader_part(data: Any) -> Part:
-    """Return an object with `schema` and `to_batches`, a stream, or a file that another one opened, as a table."""
+    """Return what gives record batches or, each time it is asked, Arrow's C stream, as a table."""
     name, once = f"the {type(data).__name__}", isinstance(data, pa.RecordBatchReader)
-    schema = data.projected_schema if hasattr(data, "projected_schema") else data.schema
+    schema = getattr(data, "projected_schema", None) or getattr(data, "schema", None)
+    if not isinstance(schema, pa.Schema):
+        schema = pa.RecordBatchReader.from_stream(data).schema
     return Part(name, schema, partial(_read, name, data), once)
 
 
@@ -134,12 +136,6 @@ def _read(name: str, data: Any, columns: Columns, at_once: int) -> Batches:
     except _FAULTS as error:
         why = " again: give scratch=True, which keeps a copy of what can be read only once" * ("OneShot" in str(error))
         raise ValueError(f"{name} cannot be read{why}: {error}") from error
-
-
-def stream_part(data: Any) -> Part:
-    """Return what gives Arrow's C stream, anew each time it is asked, as a table."""
-    schema = pa.RecordBatchReader.from_stream(data).schema
-    return Part(name := f"the {type(data).__name__}", schema, partial(_read, name, data))
 
 
 def lazy_frame_part(frame: Any) -> Part:

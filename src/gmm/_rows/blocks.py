@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from errno import EIO
-from itertools import chain, cycle
+from itertools import chain, cycle, islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Lock
@@ -199,15 +199,13 @@ class BlockSource(Source):
                 yield Chunk(first, np.where(np.isnan(rows), 0, rows) if self.gaps else rows, weight)
 
         looking = chunks()
-        begin = next(looking, None)
-        if begin is None:
-            return _FirstLook(None, 0, 0, np.empty(0) if self.weighted else None)
-        survey = Survey(chain([begin], looking), self.n_features)
+        begin = list(islice(looking, 1))
+        survey = Survey(chain(begin, looking), self.n_features) if begin else None
         if self.once:
             deque(looking, maxlen=0)  # the survey ends at a value that is not finite
-        weight = np.concatenate(weights) if self.weighted else None
+        weight = np.concatenate([np.empty(0), *weights]) if self.weighted else None
         weights.clear()
-        if survey.nonfinite is None:
+        if survey is not None and survey.nonfinite is None:
             weight = check_sample_weight(weight, n_rows)
         return _FirstLook(survey, n_rows, checksum % 2**64, weight)
 
@@ -293,8 +291,7 @@ class FactorySource(BlockSource):
             raise ValueError(f"expected at least one block of rows from {self.name}, got none")
         self._first_reading: Iterator[Given] | None = chain([first], iterator)
         self.weighted = isinstance(first, tuple)
-        rows, self._names = check_rows(first[0] if self.weighted else first, estimator="block 0", min_rows=0)
-        self.feature_names = self._names  # others, where blocks without names are the rows of a source with names
+        rows, self.feature_names = check_rows(first[0] if self.weighted else first, estimator="block 0", min_rows=0)
         self.n_features, self.dtype = rows.shape[1], rows.dtype
 
     def __getstate__(self) -> dict[str, Any]:
@@ -323,7 +320,8 @@ class FactorySource(BlockSource):
             got = f"a tuple of {len(block)}" if isinstance(block, tuple) else type(block).__name__
             raise ValueError(f"expected {expected}, as in the first block, got {got}")
         rows, weight = block if self.weighted else (block, None)
-        floats, _ = check_rows(rows, estimator="it", n_features=self.n_features, feature_names=self._names, min_rows=0)
+        names = self.feature_names
+        floats, _ = check_rows(rows, estimator="it", n_features=self.n_features, feature_names=names, min_rows=0)
         if floats.dtype != self.dtype:
             raise ValueError(f"expected {self.dtype}, as in the first block, got {floats.dtype}")
         return Block(floats, check_array(weight, "weights", (len(floats),)) if weighted else None)

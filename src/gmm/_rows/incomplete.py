@@ -350,10 +350,8 @@ def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> So
 
 def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:
     """Return the rows that are chosen, with these weights."""
-    resident = rows.resident
-    if resident is not None:
-        chosen = resident.rows[there]
-        return resident.with_changes(rows=chosen, n_rows=len(chosen), sample_weight=weight)
+    if rows.resident is not None:
+        return ArraySource(rows.resident.rows[there], weight)
     return FactorySource(
         lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), row_weights=weight
     )
@@ -375,13 +373,10 @@ def split(chunk: Chunk, errors: RowErrors, numbers: dict[bytes, int] | None = No
     in_order = sorted(range(len(keys)), key=keys.__getitem__)
     which = np.argsort(in_order).astype(np.min_scalar_type(len(keys)))[which]
     order, ends = np.argsort(which, kind="stable"), np.bincount(which).cumsum().tolist()
-    whole = None
-    if numbers is None:
-        whole = chunk.rows if len(keys) == 1 else chunk.rows.take(order, axis=0)
     for place, (number, start, end) in enumerate(zip(in_order, [0, *ends], ends, strict=False)):
         key, here = keys[number], order[start:end]
-        # Rows beyond memory may wait for others of their pattern: a view would keep the whole chunk.
-        rows = chunk.rows.take(here, axis=0) if whole is None else whole[start:end]
+        # Rows beyond memory may wait for others of their pattern, and the next chunk takes the place of this one.
+        rows = chunk.rows if numbers is None and len(keys) == 1 else chunk.rows.take(here, axis=0)
         missing = np.isnan(rows[0])
         if missing.any():
             rows = rows.take(np.flatnonzero(~missing), axis=1)

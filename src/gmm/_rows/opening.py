@@ -152,10 +152,9 @@ def opener_of(data: object) -> str:
     """Return the function of `gmm._rows.arrow` that opens what gives record batches; empty for other objects."""
     if opener := next((opener for name, opener in _QUERIES.items() if _is_a(data, name)), ""):
         return opener
-    if hasattr(data, "to_batches") and hasattr(data, "schema") and not isinstance(data, type):
-        return "reader_part"
+    gives_batches = hasattr(data, "to_batches") and hasattr(data, "schema")
     is_stream = hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__array__")  # as frames have
-    return "stream_part" if is_stream and not isinstance(data, type) else ""
+    return "reader_part" if (gives_batches or is_stream) and not isinstance(data, type) else ""
 
 
 def _file_source(

@@ -186,6 +186,7 @@ class Source(ABC):
     gaps: bool = False
     in_patterns: ClassVar[bool] = False
     unfilled: bool = False
+    steps: Array = forwarded("survey.steps", "Steps of which differences in a column are multiples, (d,); 0 if none.")
 
     @property
     def patterns(self) -> list[Pattern]:
@@ -301,11 +302,6 @@ class Source(ABC):
         """Survey of all rows, made once."""
         return Survey(self.chunks(), self.n_features)
 
-    @property
-    def steps(self) -> Array:
-        """The largest steps of which all differences in a column are multiples, (d,); 0 for continuous columns."""
-        return self.survey.steps
-
     @cached_property
     def _found(self) -> dict[Any, Any]:
         return {}
@@ -347,19 +343,14 @@ class ArraySource(Source):
         self.rows, self.sample_weight, self.known, self.feature_names = rows, sample_weight, known, feature_names
         self.n_rows, self.n_features = rows.shape
 
-    @cached_property
-    def survey(self) -> Survey:
-        """Survey of all rows, made once."""
-        return Survey([(0, self.rows, self.sample_weight)], self.n_features)
-
     @property
     def resident(self) -> ArraySource:  # type: ignore[override]
         """The source itself."""
         return self
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Yield all rows as one chunk."""
-        yield Chunk(0, self.rows, self.sample_weight)
+        """Return all rows as one chunk."""
+        return iter([Chunk(0, self.rows, self.sample_weight)])
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices."""
