@@ -80,7 +80,7 @@ def _arrow_reader(name: str, file: pa.NativeFile) -> Any:
 def _batches(reader: Any, columns: Columns, at_once: int) -> Batches:
     if hasattr(reader, "to_batches"):
         yield from reader.to_batches()
-    elif isinstance(reader, pa.ipc.RecordBatchFileReader):
+    elif hasattr(reader, "get_batch"):
         for i in range(reader.num_record_batches):
             yield reader.get_batch(i)
     else:

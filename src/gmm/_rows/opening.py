@@ -23,7 +23,6 @@ _QUERIES = {  # of other packages, and what opens them in `gmm._rows.arrow`
     "polars.LazyFrame": "lazy_frame_part",
     **dict.fromkeys(("duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation"), "relation_part"),
     "pyarrow.Dataset": "dataset_part",
-    **dict.fromkeys(("pyarrow.Scanner", "pyarrow.RecordBatchReader", "pyarrow.RecordBatchFileReader"), "reader_part"),
 }
 
 
@@ -152,7 +151,8 @@ def opener_of(data: object) -> str:
     """Return the function of `gmm._rows.arrow` that opens what gives record batches; empty for other objects."""
     if opener := next((opener for name, opener in _QUERIES.items() if _is_a(data, name)), ""):
         return opener
-    gives_batches = hasattr(data, "to_batches") and hasattr(data, "schema")
+    is_described = hasattr(data, "schema") or hasattr(data, "projected_schema")
+    gives_batches = is_described and (hasattr(data, "to_batches") or hasattr(data, "get_batch"))
     is_stream = hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__array__")  # as frames have
     return "reader_part" if (gives_batches or is_stream) and not isinstance(data, type) else ""
 
