@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from queue import Empty, SimpleQueue
 from threading import Thread, current_thread
@@ -57,16 +57,14 @@ def read_ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
             yield from items
             return
         places.put(None)
-        while True:
-            came = item_of(ready)
+        coming: Iterator[tuple[T] | BaseException] = iter(lambda: item_of(ready), None)
+        for came in coming:
             places.put(None)
             if isinstance(came, BaseException):
                 try:
                     raise came
                 finally:
                     del came  # it knows this frame, and all would live until the next collection
-            if came is None:
-                return
             yield came[0]
     finally:
         is_stopped = True
