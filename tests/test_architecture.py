@@ -17,8 +17,7 @@ SOURCES = PYTHON + CYTHON
 ROOMS = {
     "__main__": "",
     "_cli": """
-        report | report.sections | apply fit | output | rows | _cli show | failures | arguments describe
-        report.page
+        report | apply fit | output | rows | _cli show | arguments
     """,
     "gmm": "",
     "em": "",
@@ -267,7 +266,7 @@ def test_an_extra_is_imported_in_its_room_alone():
 
     broken(elsewhere, PYTHON, "what an extra installs is imported in one room")
     templates = [path for path in PYTHON if any(name.startswith("jinja2") for _, name in python_imports(path))]
-    assert [module_of(path) for path in templates] == ["_cli.report.page"]
+    assert [module_of(path) for path in templates] == ["_cli.report"]
 
 
 def test_covariance_types_are_objects():

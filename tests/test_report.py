@@ -333,7 +333,7 @@ def test_names_are_text_and_never_markup(reports):
 
 def test_figures_escape_text_and_leave_html():
     def picture(caption):
-        return escaped(figures.Picture(Html("<svg></svg>"), caption))
+        return figures.figure(Html("<svg></svg>"), caption)
 
     page = Page(picture(NASTY))
     assert page.said() == NASTY
@@ -423,7 +423,7 @@ def test_the_edge_of_the_search_is_told(tmp_path, monkeypatch):
 def blank_pictures(monkeypatch):
     """Draw none, where sentences alone are asked for."""
     blank = Html("<svg></svg>")
-    monkeypatch.setattr(figures, "_picture", lambda name, plan, caption: figures.Picture(blank, caption))
+    monkeypatch.setattr(figures, "_picture", lambda name, plan, caption: figures.figure(blank, caption))
 
 
 def said_of(*words):

@@ -12,8 +12,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from gmm._cli.arguments import parse
-from gmm._cli.failures import CommandError, UsageError, in_options
+from gmm._cli.arguments import CommandError, UsageError, in_options, parse
 from gmm._text.words import printable, printable_lines
 from gmm._validation.combinations import CombinationError
 from gmm._versions import EXTRAS, install_line

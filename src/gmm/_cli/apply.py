@@ -10,10 +10,10 @@ from zipfile import is_zipfile
 
 import numpy as np
 
-from gmm._cli import arguments, describe, output
-from gmm._cli.failures import CommandError, UsageError, check_together
+from gmm._cli import arguments, output
+from gmm._cli.arguments import CommandError, UsageError, check_together
 from gmm._cli.rows import Rows, bundled, rows_for
-from gmm._cli.show import Screen
+from gmm._cli.show import Screen, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of
@@ -127,7 +127,7 @@ def info(options: argparse.Namespace) -> None:
     is_classifier = isinstance(model, MixtureClassifier)
     if options.json:
         versions = {key: header.get(key) for key in ("format_version", "gmm_version")}
-        facts = describe.class_json(model) if is_classifier else describe.mixture_json(model) | _left_out(model)
+        facts = output.class_json(model) if is_classifier else output.mixture_json(model) | _left_out(model)
         output.write_json(None, versions | facts)
         return
     screen = Screen(options.quiet)
@@ -147,7 +147,7 @@ def info(options: argparse.Namespace) -> None:
     screen.line(
         f"{counted(len(shown), 'component')}{of_all}, {parameters.model.printed(parameters.n_features)}{apart}, "
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
-        f"{describe.ending(model)}"
+        f"{ending(model)}"
     )
     screen.line(saved_by)
     screen.line()

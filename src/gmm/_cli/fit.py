@@ -6,24 +6,24 @@ import argparse
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm import _selection as selection
-from gmm._cli import describe, output
-from gmm._cli.failures import CommandError, UsageError, check_together
-from gmm._cli.rows import Rows, further_notes, rows_to_fit
-from gmm._cli.show import Screen
+from gmm._cli import output
+from gmm._cli.arguments import CommandError, UsageError, check_together
+from gmm._cli.rows import Labels, Rows, further_notes, rows_to_fit
+from gmm._cli.show import COLUMNS_SHOWN, Screen, clusters_sentence, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.criteria import CRITERIA
+from gmm._estimators.criteria import CRITERIA, adjusted_rand_index
 from gmm._estimators.fitted import fitted_parameters, record_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.summary import Figures, log_likelihood_of
@@ -32,7 +32,8 @@ from gmm._rows.sources import relative_ridge, reweighed
 from gmm._selection import MixtureClassifier, Selection
 from gmm._selection.classifier import accuracy_line, summary_of
 from gmm._selection.request import kind_of, requested_types
-from gmm._text.words import counted, suggestion
+from gmm._text.table import TEXT, Cell, Column, Table
+from gmm._text.words import counted, omissions, suggestion
 from gmm._uses.overlap import CombinedComponents, combine_components
 from gmm._validation.parameters import OPTIONS, options_with
 from gmm._values import covariance
@@ -41,7 +42,74 @@ from gmm._values.tails import NORMAL_TAILS
 _BUNDLED_NAME = "Old Faithful"
 _MOST_COMBINED = 1e8  # rows times squared components: a few seconds
 _LEAST_OVERLAP = 0.02  # nats per row
+_LABELS_SHOWN = 30
 SURE = 0.9  # a row is uncertain if its largest probability is below this
+
+
+class Agreement(NamedTuple):
+    """Agreement of labels and components.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        Distinct labels, sorted.
+    counts : ndarray of int, shape (n_labels, K) or (n_labels, K + 1)
+        Rows of each label in each component and, if there are any, in the noise.
+    adjusted_rand_index : float
+        1 for identical partitions, 0 on average for independent ones.
+    n_unlabelled : int
+        Number of rows without a label, which are not counted above.
+    """
+
+    labels: tuple[str, ...]
+    counts: NDArray[np.int64]
+    adjusted_rand_index: float
+    n_unlabelled: int
+
+    def table(self, name: str, columns: Mapping[int, str], most: int, caption: str = "") -> Table:
+        """Tabulate the first labels, the more rows the deeper; `name` is theirs, `columns` are numbers and headings."""
+        largest, labels = max(1, int(self.counts.max(initial=0))), self.labels[:most]
+        table = [Column(name, labels, TEXT)]
+        for j, heading in columns.items():
+            counts = self.counts[:most, j].tolist()
+            cells = [Cell(str(n), shade=n / largest) if n else Cell("·", kind="zero") for n in counts]
+            table.append(Column(heading, cells))
+        return Table(table, caption, notes=omissions(label=len(self.labels) - most))
+
+    def show(self, screen: Screen, name: str, columns: Mapping[int, str]) -> None:
+        """Print the table of labels and some columns, by their headings; `name` is that of the label column."""
+        if len(columns) > COLUMNS_SHOWN:
+            screen.line(f"table of labels with {counted(len(columns), 'column')} left out (--json prints all)")
+        else:
+            screen.tables([self.table(name, columns, _LABELS_SHOWN)])
+        n = self.n_unlabelled
+        apart = f" of the labelled rows; {counted(n, 'row')} {'has' if n == 1 else 'have'} no label" if n else ""
+        screen.line(f"adjusted Rand index {self.adjusted_rand_index:.4f}{apart}")
+
+
+def compare(labels: Labels, components: Iterable[NDArray[np.integer[Any]]], K: int) -> Agreement:
+    """Compare labels with components.
+
+    Parameters
+    ----------
+    labels : Labels
+    components : iterable of arrays of int
+        Component of each row, block by block, from 0; −1 for noise, which is the last column.
+    K : int
+        Number of components.
+    """
+    counts, first, noise = np.zeros((len(labels.names), K + 1), dtype=np.int64), 0, False
+    for block in components:
+        codes = labels.codes[first : first + len(block)]
+        first, noise = first + len(block), noise or bool((block < 0).any())
+        np.add.at(counts, (codes[codes >= 0], block[codes >= 0]), 1)
+    counts = counts if noise else counts[:, :K]
+    return Agreement(
+        labels=tuple(labels.names.tolist()),
+        counts=counts,
+        adjusted_rand_index=adjusted_rand_index(counts),
+        n_unlabelled=int((labels.codes < 0).sum()),
+    )
 
 
 class Outcome(ABC):
@@ -60,6 +128,8 @@ class Outcome(ABC):
     model : GaussianMixture, BayesianGaussianMixture or MixtureClassifier
     """
 
+    agreement: Agreement | None  # of predictions with labels, if there are any
+
     def __init__(
         self, rows: Rows, options: argparse.Namespace, warnings: Sequence[str], seconds: float, model: Any
     ) -> None:
@@ -76,17 +146,16 @@ class Outcome(ABC):
         weights = self.rows.weights
         return float(self.rows.n_rows if weights is None else weights.sum())
 
-    @property
-    @abstractmethod
-    def agreement(self) -> describe.Agreement | None:
-        """Agreement of the predictions with the labels, if there are any."""
-
     @abstractmethod
     def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
         """Return what is predicted of the rows, as blocks of columns of a table that is written to this path."""
 
+    @abstractmethod
+    def best(self) -> dict[str, Any]:
+        """Convert what was fitted to JSON values."""
+
     def document(self) -> dict[str, Any]:
-        """Convert the result to JSON values: the data, and the agreement with labels."""
+        """Convert the result to JSON values: the data, what was fitted, and its agreement with labels."""
         data = {
             "file": self.source,
             "n_rows": self.rows.n_rows,
@@ -95,7 +164,7 @@ class Outcome(ABC):
             "notes": list(self.rows.notes),
         }
         agreement = self.agreement and self.agreement._asdict() | {"counts": self.agreement.counts.tolist()}
-        return {"data": data, "seed": self.options.random_state, "agreement": agreement}
+        return {"data": data, "seed": self.options.random_state, "best": self.best(), "agreement": agreement}
 
     def write(self, out: Path) -> list[str]:
         """Write the model, the predictions for the rows, and JSON to a directory; return the names of the files."""
@@ -115,33 +184,24 @@ class Outcome(ABC):
 class Classes(Outcome):
     """A classifier with its rows and options."""
 
-    @cached_property
-    def proba(self) -> NDArray[Any]:
-        """Probabilities of the classes for each row."""
-        return self.model.predict_proba(self.rows.source)
+    agreement: Agreement
 
-    @cached_property
-    def agreement(self) -> describe.Agreement:
-        """Agreement of the predicted classes with the known ones."""
-        return describe.compare(self._known, iter([self.proba.argmax(axis=1)]), len(self._names))
-
-    @property
-    def _names(self) -> list[str]:
-        return [str(label) for label in self.model.classes_.tolist()]
-
-    @cached_property
-    def _known(self) -> describe.Labels:
-        assert self.rows.labels is not None  # the column is in the table
-        return self.rows.labels.with_names(self._names)
+    def __init__(self, rows: Rows, *about: Any) -> None:
+        super().__init__(rows, *about)
+        assert rows.labels is not None  # the column is in the table
+        self._names = [str(label) for label in self.model.classes_.tolist()]
+        self._known, self.proba = rows.labels.with_names(self._names), self.model.predict_proba(rows.source)
+        self._predicted = self.proba.argmax(axis=1)
+        self.agreement = compare(self._known, iter([self._predicted]), len(self._names))
 
     @cached_property
     def accuracy(self) -> tuple[float, float]:
         """Share of labelled rows that are predicted correctly, and the share of the largest class."""
         known, weight = self._known, self.rows.weights
         labelled = known.codes >= 0
-        predicted = np.array(self._names, object)[self.proba.argmax(axis=1)[labelled]]
         weights, codes = None if weight is None else weight[labelled], known.codes[labelled]
         of_each = np.bincount(codes, weights)
+        predicted = np.array(self._names, object)[self._predicted[labelled]]
         right = np.average(predicted == known.names[codes], weights=weights)
         return float(right), float(of_each.max() / of_each.sum())
 
@@ -149,22 +209,20 @@ class Classes(Outcome):
         """Return the class of each row, and probabilities."""
         return output.class_predictions(self.model, self.rows, self.options, path, self.proba)
 
+    def best(self) -> dict[str, Any]:
+        """Convert the classifier to JSON values."""
+        return output.class_json(self.model)
+
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values."""
-        document = super().document()
-        agreement = document.pop("agreement")
-        return document | {
-            "best": describe.class_json(self.model),
-            "accuracy": self.accuracy[0],
-            "agreement": agreement,
-        }
+        return super().document() | {"accuracy": self.accuracy[0]}
 
     def show(self, screen: Screen) -> None:
         """Print the classes, and how the fitted rows are predicted."""
         super().show(screen)
         for line in (*str(summary_of(self.model)).splitlines(), ""):
             screen.line(line)
-        screen.agreement(self.agreement, self.options.class_column, dict(enumerate(self._names)))
+        self.agreement.show(screen, self.options.class_column, dict(enumerate(self._names)))
         screen.line(accuracy_line(*self.accuracy))
 
 
@@ -172,6 +230,7 @@ class MixtureOutcome(Outcome):
     """A fitted mixture with its rows and options."""
 
     model: GaussianMixture | BayesianGaussianMixture
+    search: Selection | None = None  # which chose the mixture
 
     @property
     def converged(self) -> bool:
@@ -215,11 +274,11 @@ class MixtureOutcome(Outcome):
         return int((self.certainty[self.labels >= 0] < SURE).sum())
 
     @cached_property
-    def agreement(self) -> describe.Agreement | None:
+    def agreement(self) -> Agreement | None:
         """Agreement of the components with the label column, if there is one."""
         if self.rows.labels is None:
             return None
-        return describe.compare(self.rows.labels, self._labels_by_blocks(), self.model.n_components)
+        return compare(self.rows.labels, self._labels_by_blocks(), self.model.n_components)
 
     @cached_property
     def combined(self) -> CombinedComponents | None:
@@ -293,7 +352,7 @@ class MixtureOutcome(Outcome):
             parts.append(f", {counted(self.n_outside, 'row')} left out")
         elif options.noise:
             parts.append(f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_outside, 'row')}")
-        return "".join([*parts, f": {describe.ending(model)}", self.objective])
+        return "".join([*parts, f": {ending(model)}", self.objective])
 
     @property
     @abstractmethod
@@ -304,31 +363,28 @@ class MixtureOutcome(Outcome):
         """Return the component of each row, and probabilities."""
         return output.mixture_predictions(self.model, self.rows, self.options, path, self.left_out)
 
-    def document(self) -> dict[str, Any]:
-        """Convert the result to JSON values: the data, the mixture, the agreement with labels."""
-        document, clusters = super().document(), None if self.combined is None else self.combined.clusters().tolist()
-        agreement = document.pop("agreement")
-        best = {**describe.mixture_json(self.model), "rows_per_component": self.counts.tolist(), "clusters": clusters}
-        return document | {"best": best, "agreement": agreement}
+    def best(self) -> dict[str, Any]:
+        """Convert the mixture to JSON values."""
+        clusters = None if self.combined is None else self.combined.clusters().tolist()
+        return {**output.mixture_json(self.model), "rows_per_component": self.counts.tolist(), "clusters": clusters}
 
     def show(self, screen: Screen) -> None:
         """Print the size of the data, the mixture and its agreement with labels, if there are any."""
         super().show(screen)
-        self._show_search(screen)
+        if self.search is not None:
+            screen.cells(self.search)
+            screen.line()
         screen.line(self.headline)
         screen.line()
         screen.mixture(self.model, self.counts, self.shown)
         if self.combined is not None:
             screen.line()
-            screen.line(describe.clusters_sentence(self.combined.clusters(), self.shown, "component"))
+            screen.line(clusters_sentence(self.combined.clusters(), self.shown, "component"))
         if self.agreement is not None:
             screen.line()
             columns = {k: str(k) for k in self.shown}
             columns |= {self.model.n_components: self.outside} if self.n_outside else {}
-            screen.agreement(self.agreement, self.options.label_column, columns)
-
-    def _show_search(self, screen: Screen) -> None:
-        """Print how the mixture was chosen, if it was."""
+            self.agreement.show(screen, self.options.label_column, columns)
 
 
 class Result(MixtureOutcome):
@@ -340,6 +396,8 @@ class Result(MixtureOutcome):
         The chosen mixture.
     search : Selection
     """
+
+    search: Selection
 
     def __init__(
         self, rows: Rows, options: argparse.Namespace, warnings: Sequence[str], seconds: float, search: Selection
@@ -377,30 +435,25 @@ class Result(MixtureOutcome):
         names = super().write(out)
         cells = [
             {name: value for name, value in cell.items() if name not in ("seconds", "best")}
-            for cell in describe.cells_json(self.search)
+            for cell in output.cells_json(self.search)
         ]
         table = pa.Table.from_pylist(cells)
         output.write_table(out / "criteria.csv", [dict(zip(table.column_names, table.columns, strict=True))])
         return [*names[:2], "criteria.csv", *names[2:]]
 
+    def best(self) -> dict[str, Any]:
+        """Convert the mixture, and what the search says of its cell, to JSON values."""
+        search, best = self.search, self.search.best_index
+        numbers = {name: output.finite_or_none(getattr(search, name)[best]) for name in ("loglik", *search.criteria)}
+        return super().best() | {"n_parameters": self.n_parameters, **numbers, "status": search.status[best]}
+
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values: beside the mixture, all cells and what the search was for."""
         search, document = self.search, super().document()
-        best = search.best_index
-        document["best"] |= {
-            "n_parameters": self.n_parameters,
-            "loglik": describe.finite_or_none(search.loglik[best]),
-            **{name: describe.finite_or_none(getattr(search, name)[best]) for name in search.criteria},
-            "status": search.status[best],
-        }
         facts = ("criterion", "standardized", "complete", "n_fresh_starts", "n_found_again", "n_searched")
         document |= {name: getattr(search, name) for name in facts}
         document |= {name: vars(self.options)[name] for name in ("prior", "max_ratio", "noise")}
-        return document | {"cells": describe.cells_json(search)}
-
-    def _show_search(self, screen: Screen) -> None:
-        screen.cells(self.search)
-        screen.line()
+        return document | {"cells": output.cells_json(search)}
 
 
 class Posterior(MixtureOutcome):
@@ -418,11 +471,13 @@ class Posterior(MixtureOutcome):
         """The bound."""
         return f", lower bound of the log evidence {self.model.lower_bound_:.2f}"
 
-    def document(self) -> dict[str, Any]:
-        """Convert the result to JSON values."""
-        document, expected = super().document(), np.asarray(self.model.counts_, dtype=np.float64).tolist()
-        document["best"] |= {"n_effective_components": self.model.n_effective_components_, "expected_rows": expected}
-        return document
+    def best(self) -> dict[str, Any]:
+        """Convert the mixture to JSON values."""
+        expected = np.asarray(self.model.counts_, dtype=np.float64).tolist()
+        return super().best() | {
+            "n_effective_components": self.model.n_effective_components_,
+            "expected_rows": expected,
+        }
 
 
 class Trimmed(MixtureOutcome):
@@ -449,14 +504,15 @@ class Trimmed(MixtureOutcome):
         """Log-likelihood and criteria of the rows that are left."""
         return "" if self.figures is None else f"; of the rows that are left, {self.figures.line}"
 
+    def best(self) -> dict[str, Any]:
+        """Convert the mixture to JSON values, with figures of the rows that are left."""
+        numbers = {} if self.figures is None else {"loglik": self.figures.loglik, **self.figures.criteria}
+        return super().best() | {name: output.finite_or_none(value) for name, value in numbers.items()}
+
     def document(self) -> dict[str, Any]:
-        """Convert the result to JSON values: beside the mixture, what was left out, and figures of the others."""
-        document, figures = super().document(), self.figures
-        if figures is not None:
-            numbers = {"loglik": figures.loglik, **figures.criteria}
-            document["best"] |= {name: describe.finite_or_none(value) for name, value in numbers.items()}
+        """Convert the result to JSON values: beside the mixture, what was left out."""
         request = {name: vars(self.options)[name] for name in ("prior", "max_ratio", "trim")}
-        return {**document, **request, "n_left_out": self.n_outside}
+        return {**super().document(), **request, "n_left_out": self.n_outside}
 
 
 _COMPONENTS = range(1, 10)
@@ -485,7 +541,7 @@ def fit(options: argparse.Namespace) -> None:
     classes = None if options.class_column is None else _classes_of(rows, options.class_column)
     out = _make_directory(options.out)
     report = _place_of_report(options, out)
-    origin = None if report is None else _report_module().Origin.from_options(options)
+    origin = None if report is None else _report_module().provenance(options)
     result = _outcome(screen, rows, classes, types, options)
     try:
         files = []

@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._cli.failures import UsageError
+from gmm._cli.arguments import UsageError
 from gmm._cli.rows import Rows
+from gmm._cli.show import MixtureFacts
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._persistence import places
 from gmm._persistence.places import replaceable, suffix_to_write, write_atomically
 from gmm._rows.writing import in_step, prediction_columns, write_blocks
-from gmm._selection import MixtureClassifier
+from gmm._selection import MixtureClassifier, Selection
 from gmm._text.words import printable_lines
 
 PICTURES = (".png", ".svg", ".pdf")
@@ -228,3 +229,72 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def _encoded(text: str) -> bytes:
     """Encode as UTF-8; undecodable bytes of a file name become escapes, which JSON can read."""
     return text.encode("utf-8", "backslashreplace")
+
+
+def mixture_json(model: FittedMixture) -> dict[str, Any]:
+    """Convert a mixture to JSON values.
+
+    Returns
+    -------
+    dict
+        Sizes, convergence, columns, weights, means, covariances (in the shape of ``covariances_``; None where factors
+        and noise are stored, of many columns), standard deviations and, if there are factors, loadings and noise.
+    """
+    facts = MixtureFacts(model)
+    parts, parameters, fitted = facts.factors, facts.parameters, hasattr(model, "history_")
+    tails = parameters.tails
+    of_factors = {} if parts is None else {"loadings": parts.loadings.tolist(), "noise_variances": parts.noise.tolist()}
+    return {
+        "n_components": int(model.n_components),
+        "covariance_type": model.covariance_type,
+        "n_parameters": int(model.n_parameters_),
+        "converged": bool(model.converged_) if fitted else None,
+        "n_iter": int(model.n_iter_) if fitted else None,
+        "lower_bound": finite_or_none(model.lower_bound_) if fitted else None,
+        "columns": list(facts.names),
+        "weights": model.weights_.tolist(),
+        "noise_weight": model.noise_weight_,
+        "tails": tails.name,
+        **{name: np.asarray(values).tolist() for name, values in tails.described.items()},
+        "means": model.means_.tolist(),
+        "covariances": model.covariances_.tolist() if parameters.model.stored_whole else None,
+        "standard_deviations": facts.spreads.tolist(),
+        **of_factors,
+    }
+
+
+def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
+    """Convert a classifier to JSON values; how a class was fitted is there only where that was by itself."""
+    parts: Any = zip(classifier.classes_.tolist(), classifier.class_prior_.tolist(), classifier.mixtures_, strict=True)
+    return {
+        "loglik": classifier.log_likelihood_,
+        "bic": classifier.bic_,
+        "n_iter": classifier.n_iter_,
+        "classes": [
+            {"class": label, "prior": prior}
+            | {name: value for name, value in mixture_json(mixture).items() if value is not None}
+            for label, prior, mixture in parts
+        ],
+    }
+
+
+def cells_json(search: Selection) -> list[dict[str, Any]]:
+    """Convert the cells of a search to JSON values, in order; numbers of cells without a fit are null."""
+    numbers = ("loglik", *search.criteria, "seconds")
+    return [
+        {
+            "n_components": int(search.n_components[i]),
+            "covariance_type": search.covariance_type[i],
+            "tails": search.tails[i],
+            "n_parameters": None if search.estimators[i] is None else int(search.n_parameters[i]),
+            **{name: finite_or_none(getattr(search, name)[i]) for name in numbers},
+            "status": search.status[i],
+            "best": i == search.best_index,
+        }
+        for i in range(len(search.status))
+    ]
+
+
+def finite_or_none(value: float) -> float | None:
+    """Return the number, or None for NaN and infinities, which JSON cannot hold."""
+    return float(value) if np.isfinite(value) else None

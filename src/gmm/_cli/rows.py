@@ -6,23 +6,24 @@ Messages give column names, and row numbers as in the file (from 1, without the 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gmm._cli.describe import Labels
-from gmm._cli.failures import CommandError, UsageError, in_options
+from gmm._cli.arguments import CommandError, UsageError, in_options
 from gmm._cli.show import Screen
 from gmm._estimators.fitted import FittedMixture
 from gmm._lazy import cached_property
+from gmm._rows.delimited import MISSING
 from gmm._rows.entrance import as_source, as_source_to_fit
 from gmm._rows.file_table import FileTable
 from gmm._rows.formats import TextFormat, Words
@@ -45,6 +46,53 @@ WORDS = Words(
     lines="--skip leaves out lines above the table, --comment those that begin with a mark; --delimiter splits fields",
     all="--header, --decimal, --na, --delimiter, --skip and --comment apply",
 )
+
+
+_WHOLE = re.compile(r"-?\d+\.0+")
+
+
+class Labels(NamedTuple):
+    """Labels of rows.
+
+    Attributes
+    ----------
+    names : ndarray of str
+        The distinct ones, sorted.
+    codes : ndarray of int, shape (n,)
+        Which of them each row has, −1 without a label.
+    """
+
+    names: NDArray[np.object_]
+    codes: NDArray[np.intp]
+
+    @classmethod
+    def from_column(cls, column: Iterable[Any], missing: Iterable[str], rows: NDArray[np.intp] | None) -> Labels:
+        """Read blocks of a column of any type; `rows` are those that are wanted, counted from 0, None if all are.
+
+        Whole numbers lose the .0 that a column with gaps often has.
+        """
+        absent, numbers, parts = {*missing}, dict[str, int](), []
+        for block in column:
+            encoded = block.combine_chunks().dictionary_encode()
+            texts = ["" if value is None else str(value) for value in encoded.dictionary.to_pylist()]
+            named = [
+                -1 if text.strip() in MISSING or text in absent else numbers.setdefault(text, len(numbers))
+                for text in texts
+            ]
+            codes = encoded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
+            parts.append(np.array([*named, -1])[codes])
+        texts = [text.partition(".")[0] for text in numbers] if all(map(_WHOLE.fullmatch, numbers)) else list(numbers)
+        codes = np.concatenate([np.empty(0, np.intp), *parts])
+        codes = codes if rows is None else codes[rows]
+        every, places = np.unique([*texts, ""], return_inverse=True)
+        return cls(every.astype(object), np.append(places[:-1], -1)[codes]).with_names(
+            texts[code] for code in np.unique(codes[codes >= 0])
+        )
+
+    def with_names(self, names: Iterable[str]) -> Labels:
+        """Return the labels with these names; other rows have none."""
+        there = np.isin(self.names, list(names))
+        return Labels(self.names[there], np.append(np.where(there, np.cumsum(there) - 1, -1), -1)[self.codes])
 
 
 def _columns_to_read(

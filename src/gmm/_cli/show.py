@@ -6,7 +6,7 @@ import argparse
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from threading import Timer
 from typing import Any
@@ -20,10 +20,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from gmm import _selection as selection
-from gmm._cli.describe import Agreement, MixtureFacts
-from gmm._cli.failures import in_options
+from gmm._cli.arguments import in_options
+from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import title
-from gmm._estimators.fitted import FittedMixture
+from gmm._estimators.factors import factors_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of
+from gmm._lazy import cached_property
 from gmm._selection import Selection
 from gmm._selection.result import advice, certainty, distinct, failures, grids, incomplete, legend, ranking
 from gmm._text.table import NUMBER, TEXT, Cell, Column, Table
@@ -91,10 +93,9 @@ def _width(columns: Sequence[Column], gap: int = _GAPS[0]) -> int:
     return sum(column.width(cell_len) + gap for column in columns) - gap
 
 
-_COLUMNS_SHOWN = 24
+COLUMNS_SHOWN = 24
 _PATIENCE = 1.0  # seconds without a word
 _UNCUT = 10_000
-_LABELS_SHOWN = 30
 _LOADINGS_SHOWN = 30
 
 
@@ -246,7 +247,7 @@ class Screen:
         labels = [Column("component", shown), Column("weight", [f"{model.weights_[k]:.4f}" for k in shown])]
         labels += [] if counts is None else [Column("rows", [str(counts[k]) for k in shown])]
         columns = list[Column]()
-        for j, name in enumerate(facts.names[:_COLUMNS_SHOWN]):
+        for j, name in enumerate(facts.names[:COLUMNS_SHOWN]):
             entries = plus_minus(model.means_[:, j], facts.spreads[:, j])
             columns.append(Column(name, [entries[k] for k in shown]))
         correlations = [_correlation(facts, facts.strongest_correlations[k]) for k in shown]
@@ -259,9 +260,9 @@ class Screen:
         turned = len(down) < len(tables)
         notes = [f"{title} of component {k}: {text}" for k, text in zip(shown, correlations, strict=True) if text]
         notes = notes if turned else []
-        if hidden := omissions(column=len(facts.names) - _COLUMNS_SHOWN):
+        if hidden := omissions(column=len(facts.names) - COLUMNS_SHOWN):
             notes.append(f"{hidden[0]} (--json prints all)")
-        self._below_each_other(down if turned else tables, notes)
+        self.tables(down if turned else tables, notes)
         if facts.factors is not None:
             self.line()
             self._factors(facts, facts.factors, shown)
@@ -275,26 +276,15 @@ class Screen:
             values += [*loadings, np.sqrt(factors.noise[k])]
         table = np.array(values[:_LOADINGS_SHOWN])
         of = Table.of(["component", "loadings"], labels[:_LOADINGS_SHOWN], kinds=[NUMBER, TEXT])
-        columns = [Column(name, _in_decimals(table[:, j])) for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])]
+        columns = [Column(name, _in_decimals(table[:, j])) for j, name in enumerate(facts.names[:COLUMNS_SHOWN])]
         hidden = omissions(row=len(values) - _LOADINGS_SHOWN)
         notes = [f"{note} of loadings (--json prints all)" for note in hidden]
-        self._below_each_other(_tables(of.columns, columns, self._width), notes)
+        self.tables(_tables(of.columns, columns, self._width), notes)
 
-    def agreement(self, agreement: Agreement, name: str, columns: Mapping[int, str]) -> None:
-        """Print the cross-table of labels and some columns, by their headings; `name` is that of the label column."""
-        if len(columns) > _COLUMNS_SHOWN:
-            self.line(f"table of labels with {counted(len(columns), 'column')} left out (--json prints all)")
-        else:
-            self._show(drawn(agreement.table(name, columns, _LABELS_SHOWN)))
-        n = agreement.n_unlabelled
-        apart = f" of the labelled rows; {counted(n, 'row')} {'has' if n == 1 else 'have'} no label" if n else ""
-        self.line(f"adjusted Rand index {agreement.adjusted_rand_index:.4f}{apart}")
-
-    def _below_each_other(self, tables: Sequence[Table], notes: Sequence[str]) -> None:
+    def tables(self, tables: Sequence[Table], notes: Sequence[str] = ()) -> None:
+        """Print tables below each other, and notes below them."""
         for number, table in enumerate(tables):
-            if number:
-                self.line()
-            self._show(drawn(table))
+            self._show([*[Text()] * bool(number), *drawn(table)])
         for note in notes:
             self.line(note)
 
@@ -333,3 +323,74 @@ def _pace(state: selection.Progress) -> str:
     assert state.iteration is not None  # it is of a pass over all rows
     pace = f"all rows, pass {state.iteration.n_iter}: {state.rows_per_second:,.0f} rows/s"
     return pace if np.isnan(state.seconds_left) else f"{pace}, {duration(state.seconds_left)} left"
+
+
+class MixtureFacts:
+    """A fitted mixture with its column names and standard deviations.
+
+    Attributes
+    ----------
+    model : FittedMixture
+    parameters : MixtureParameters
+    names : tuple of str
+        Names of the d columns, by default ``x0``, ``x1``, ...
+    spreads : ndarray of float64, shape (K, d)
+        Standard deviation per component and column.
+    """
+
+    def __init__(self, model: FittedMixture) -> None:
+        self.model, self.parameters, self.names = model, fitted_parameters(model), names_of_features(model)
+        self.spreads = np.sqrt(self.parameters.column_variances)
+
+    @cached_property
+    def overall(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Means and standard deviations of all components together, without noise, each of shape (d,)."""
+        means, weights = np.asarray(self.model.means_, dtype=np.float64), np.asarray(self.model.weights_)
+        centre = np.average(means, axis=0, weights=weights)
+        return centre, np.sqrt(np.average(self.spreads**2 + (means - centre) ** 2, axis=0, weights=weights))
+
+    @cached_property
+    def factors(self) -> Factors | None:
+        """Loadings and noise; None where the covariance model has none."""
+        return factors_of(self.model, "loadings_") if self.parameters.model.n_factors else None
+
+    @cached_property
+    def strongest_correlations(self) -> list[tuple[int, int, float] | None]:
+        """The strongest correlation of each component, as (column, column, value); None if it has none."""
+        layout, (K, d) = self.parameters.model.whole.layout, self.spreads.shape  # as `covariances_` are written out
+        if layout.axis_aligned:
+            return [None] * K
+        dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
+        strongest = [_strongest_correlation(*each) for each in zip(dense, self.spreads, strict=False)]
+        return strongest * (K // len(strongest))  # a common covariance is one
+
+
+def _strongest_correlation(
+    covariance: NDArray[np.float64], spreads: NDArray[np.float64]
+) -> tuple[int, int, float] | None:
+    correlations = covariance / np.outer(spreads, spreads)
+    size = np.abs(np.triu(correlations, k=1))
+    if not size.any():
+        return None
+    i, j = np.unravel_index(int(size.argmax()), size.shape)
+    return int(i), int(j), float(correlations[i, j])
+
+
+def ending(model: FittedMixture) -> str:
+    """Say how the fit of a mixture ended, for example ``converged after 12 passes``."""
+    if not hasattr(model, "history_"):
+        return "parameters given, not fitted"
+    shrunk = ", noise and means shrunk (few rows for each component)" if record_of(model).shrunk == "rows" else ""
+    tails = fitted_parameters(model).tails
+    heavy = f", {tails.kind} components with {tails.text}, ± their scale" if tails else ""
+    return model.history_.ending + shrunk + heavy
+
+
+def clusters_sentence(clusters: NDArray[np.intp], shown: Sequence[int], word: str) -> str:
+    """Say which components may be one cluster, given the cluster of each; `word` is what a component is called."""
+    members = [[k for k in shown if clusters[k] == c] for c in dict.fromkeys(clusters[list(shown)])]
+    merged = ", ".join(" + ".join(map(str, each)) for each in members if len(each) > 1)
+    return (
+        f"Overlapping {word}s that may be one cluster: {merged}. That makes {counted(len(members), 'cluster')} of "
+        f"{counted(len(shown), word)}, merged by entropy."
+    )

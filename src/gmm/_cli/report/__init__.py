@@ -1,9 +1,946 @@
 """The HTML report of a fit: one file that includes its pictures, for readers who did not run the fit.
 
-`sections.py` computes the values of each section, its sentences and its pictures; `page.py` puts them into
-`templates/`, which hold the layout and the glossary. What differs between a search, a trimmed fit and a variational one
-is a `Narrative`.
+Tables, pictures and sentences are made here, and put into `templates/`, which hold the layout and the glossary. What
+differs between a search, a trimmed fit and a variational one is a `Narrative`.
 """
 
-from gmm._cli.report.page import Origin as Origin
-from gmm._cli.report.sections import render_report as render_report
+from __future__ import annotations
+
+import argparse
+import hashlib
+import platform
+import re
+import shlex
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from functools import partial
+from importlib import import_module
+from importlib.metadata import version
+from importlib.resources import as_file, files
+from itertools import compress, repeat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
+
+from gmm._cli.arguments import in_options
+from gmm._cli.fit import SURE, Agreement, MixtureOutcome, Posterior, Result, Trimmed
+from gmm._cli.output import drawing
+from gmm._cli.show import MixtureFacts, clusters_sentence, ending
+from gmm._estimators.criteria import CRITERION, title
+from gmm._estimators.fitted import fitted_parameters
+from gmm._estimators.mixture import GaussianMixture
+from gmm._selection import Selection
+from gmm._selection import result as of_search
+from gmm._text.html import Html, details, escaped, joined, line, style
+from gmm._text.table import NUMBER, Cell, Column, Table
+from gmm._text.words import counted, form_of, omissions, percent, with_minus
+from gmm._uses.overlap import overlap
+from gmm._uses.standard_errors import standard_errors
+from gmm._validation.column_notes import LONG_TAIL
+from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel, Factors, covariance_model
+from gmm._values.layouts import Array, SingularMatrixError
+from gmm._versions import __version__
+
+_PACKAGES = ("numpy", "scipy", "pyarrow", "matplotlib")
+
+
+def provenance(options: argparse.Namespace) -> dict[str, object]:
+    """Return what is needed to reproduce a result: the file, its hash, the versions and the machine, by their names."""
+    size, digest = "unknown", "unknown: the data came through a pipe"
+    bundled = files("gmm") / "data" / "faithful.csv"
+    if options.file is None or Path(options.file).is_file():  # a pipe can be read only once
+        with as_file(bundled) if options.file is None else nullcontext(Path(options.file)) as path:
+            with path.open("rb") as file:
+                digest = Html(f"<code>{hashlib.file_digest(file, 'sha256').hexdigest()}</code>")
+            size = f"{path.stat().st_size:,} bytes"
+    versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
+    return {
+        "data": {None: bundled.name, "-": "standard input"}.get(options.file) or Path(options.file).name,
+        "size": size,
+        "SHA-256": digest,
+        "seed": options.random_state,
+        "versions": f"gmm-em {__version__}, {versions}, Python {platform.python_version()}",
+        "machine": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+# HTML forbids these characters, and surrogates.
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+_NEGATIVE = re.compile(r'(?<=gmm-number">)-(?=[\d.])')  # at the start of a cell of a table
+_COLOUR = re.compile(r"var\(--on-([0-9a-f]{6})")
+_OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*(=\S*\w)?")
+_LIGHT, _GREY = 190, 24  # a light grey: the minimum of its RGB values, and their largest difference
+_FAINT_ON_DARK = "#39424c"
+_VISIBLE = 0.22  # luminance, for a contrast above 4:1 on the dark background
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("gmm._cli.report"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class Section(NamedTuple):
+    """A section of the page: its id, its title and its parts.
+
+    A part is a paragraph, as text, or what has HTML of its own; empty ones are left out.
+    """
+
+    name: str
+    title: str
+    parts: Sequence[object]
+
+
+def keys(values: Mapping[str, object]) -> Html:
+    """Return a list of names and their values."""
+    return joined(
+        Html('<dl class="keys">'),
+        *(Html(f"<dt>{escaped(name)}</dt><dd>{escaped(value)}</dd>") for name, value in values.items()),
+        Html("</dl>"),
+    )
+
+
+def notice(texts: Sequence[str]) -> Html:
+    """Return a framed list of texts, with options of the command line as code; empty if there are none."""
+    items = [_OPTION.sub(r"<code>\g<0></code>", escaped(text)) for text in texts]
+    return Html(f'<div class="notice"><ul>{"".join(f"<li>{item}</li>" for item in items)}</ul></div>' * bool(items))
+
+
+def beneath(text: str) -> Html:
+    """Return what is said below a table, in small letters."""
+    return Html(f'<p class="beneath">{escaped(text)}</p>')
+
+
+def render(template: str, **values: object) -> Html:
+    """Render a template; text values are escaped, `Html` values are not. Numbers in tables get minus signs.
+
+    Raises
+    ------
+    jinja2.UndefinedError
+        If the template uses a value that was not given.
+    """
+    return Html(_NEGATIVE.sub("\N{MINUS SIGN}", _TEMPLATES.get_template(f"{template}.html").render(values)))
+
+
+def _for_dark(colour: str) -> str:
+    """Lighten a colour until it is visible on dark; light greys, which are faint on white, become faint on dark."""
+    parts = [int(colour[i : i + 2], 16) for i in (0, 2, 4)]
+    if min(parts) > _LIGHT and max(parts) - min(parts) < _GREY:
+        return _FAINT_ON_DARK
+    mixed, share = parts, 0.0
+    while _luminance(mixed) < _VISIBLE and share < 1:
+        share += 0.05
+        mixed = [round(part + share * (255 - part)) for part in parts]
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def _luminance(parts: Sequence[int]) -> float:
+    """Relative luminance as defined by WCAG 2, from 0 to 1."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in parts)]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+_MOST_PAIRS = 5  # columns in the grid of pairs
+
+
+def figure(svg: Html, caption: str) -> Html:
+    """Return a picture and the caption below it."""
+    caption = f"<figcaption>{escaped(caption)}</figcaption>"
+    return Html(f'<figure><div class="view">{svg}</div>{caption}</figure>')
+
+
+def draw_pictures(result: MixtureOutcome) -> dict[str, Html]:
+    """Draw the pictures of a result: ``clusters`` always, the others only where they apply.
+
+    The others are ``pairs``, ``combined``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.
+    """
+    model, rows, draw = result.model, result.fitted_rows, drawing()
+    d, K, note = len(result.rows.names), len(result.shown), result.note_on_pictures
+    pairs, boundaries = partial(draw.plot_clusters, view="pairs"), draw.plot_decision_boundaries
+    of_rows = (  # name, what draws it, of which mixture, its caption, and whether it applies
+        ("clusters", draw.plot_clusters, model, _clusters_caption(d, K), True),
+        ("pairs", pairs, model, _PAIRS, 2 < d <= _MOST_PAIRS),
+        ("combined", draw.plot_clusters, result.combined, _COMBINED, result.combined is not None),
+        ("boundaries", boundaries, model, _BOUNDARIES, K > 1 and d > 1 and not result.options.noise),
+        ("uncertainty", draw.plot_uncertainty, model, _UNCERTAINTY, K > 1),
+    )
+    pictures = {
+        name: _picture(name, partial(plot, mixture, rows), f"{caption} {note}".rstrip())
+        for name, plot, mixture, caption, applies in of_rows
+        if applies
+    }
+    if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:
+        pictures["selection"] = _picture("selection", partial(draw.plot_selection, result.search), _SELECTION)
+    if len(model.history_) > 1:
+        caption = _BOUND if isinstance(result, Posterior) else _CLIMB
+        pictures["convergence"] = _picture("convergence", partial(draw.plot_convergence, model), caption)
+    return pictures
+
+
+def colours(n: int) -> list[str]:
+    """Return the colours of `n` components in the pictures, as ``#rrggbb``."""
+    palette = import_module("gmm._plotting.style").colours(n)
+    return ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in palette]
+
+
+def _picture(name: str, plan: Callable[[], Any], caption: str) -> Html:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # the browser's fonts have glyphs that matplotlib's lack
+        svg = import_module("gmm._plotting.files").inline_svg(plan(), name, escaped(caption.partition(".")[0]))
+    return figure(Html(svg), caption)
+
+
+def _clusters_caption(d: int, K: int) -> str:
+    if d == 1:
+        return "The values, the density of each group and their sum. The bars show the share of rows in each bin."
+    subject = "The rows and the groups" if K > 1 else "The rows and the group"
+    if d > 2:
+        what = "groups" if K > 1 else "rows"
+        subject += (
+            f", projected onto the plane in which the {what} differ most; each axis combines several columns, mostly "
+            "those that it names, with + if they grow along it and − if they fall"
+        )
+    mixed = " The colour of a row mixes the colours of the groups by their probabilities." if K > 1 else ""
+    return f"{subject}.{mixed} The inner ellipse contains 50 % of {'a' if K > 1 else 'the'} group, the outer one 95 %."
+
+
+_PAIRS = (
+    "The rows and the groups for every pair of columns. The diagonal shows the values of one column and the density of "
+    "each group."
+)
+_COMBINED = "The same rows in the colours of the clusters. The ellipses are those of the groups."
+_BOUNDARIES = "The most probable group at each point. The fainter the colour, the less certain."
+_UNCERTAINTY = "The uncertainty of each row. The larger the mark, the less certain the row's group."
+_SELECTION = "The criterion against the number of groups, one line per covariance model. Smaller is better."
+_CLIMB = "The log-likelihood per row after each pass of the chosen fit."
+_BOUND = "The lower bound of the log evidence after each pass."
+
+
+_NAMED = 3  # at most this many columns are named in a sentence
+_DIFFERENT, _MUCH = 0.25, 1.75  # differences of a mean, in standard deviations of all groups together
+_CORRELATED = 0.1
+_OPEN = 2.0  # smaller differences of a criterion are inconclusive
+_MOST_DECIMALS = 9
+COLLAPSED = "a group lies on so few rows, or on rows so alike, that it does not outlive a change of the rows"
+INSIDE = {"noise": " outside the noise", "left out": " not left out"}
+_SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly separated"))  # by shares of sure rows
+
+
+def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: Sequence[str]) -> str:
+    """Say how many groups describe which rows; "as requested" if only one number was tried."""
+    request = ", as requested," if len(set(tried)) == 1 else ""
+    verb = "describes" if n_components == 1 else "describe"
+    columns = counted(len(names), "column") if len(names) > _NAMED else _and(names)
+    return f"{counted(n_components, 'group')}{request} {verb} {counted(n_rows, 'row')} of {columns}."
+
+
+def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) -> str:
+    """Say what a variational fit began with, and what its empty components expect; `unit` is rows in the plural."""
+    little = f"{expected:.2g}" if expected >= 1e-3 else "less than 0.001"
+    empty = f"{n_empty} empty, with {little} expected {unit} in all" if n_empty else "none empty"
+    return f"The fit began with {counted(n_components, 'component')} and left {empty}."
+
+
+def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types: int) -> str:
+    """Say how many of the requested mixtures were fitted and compared."""
+    many = counted(n_cells, "mixture") if n_ranked == n_cells else f"{n_ranked:,} of {counted(n_cells, 'mixture')}"
+    return f"Compared: {many}, by groups ({of_search.span(tried)}) and {counted(n_types, 'covariance model')}."
+
+
+def correlation_sentence(
+    names: Sequence[str], strongest: tuple[int, int, float] | None, where: str = "Within the group,"
+) -> str:
+    """Say which two columns are most strongly correlated; empty if `strongest` is None."""
+    if strongest is None:
+        return ""
+    i, j, value = strongest
+    signed = with_minus(f"{round(value, 2) + 0.0:+.2f}")  # never -0.00
+    if abs(value) < _CORRELATED:
+        return f"{where} no two columns are correlated (strongest correlation {signed})."
+    change = f"{names[i]} and {names[j]} rise together" if value > 0 else f"{names[i]} falls as {names[j]} rises"
+    return f"{where} {change} (correlation {signed})."
+
+
+def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: int) -> str:
+    """Describe the shapes of groups under a covariance model."""
+    one, many = n_components == 1, n_columns > 2
+    if n_columns == 1:
+        return "one variance for all" if one or model.common else "a separate variance for each"
+    round_, long = ("sphere", "ellipsoid") if many else ("circle", "ellipse")
+    axes = ", with axes along the columns" if model.orientation == IDENTITY else ""
+    if model.n_factors:
+        shapes = f"an {long}" if one else f"{long}s, each"
+        beside = "noise that is the same in all columns" if model.for_scaled_columns is not model else "noise"
+        return f"{shapes} of {counted(model.n_factors, 'factor')} and {beside}"
+    if one:
+        return f"a {round_}" if model.shape == IDENTITY else f"an {long}{axes}"
+    if model.shape == IDENTITY:
+        return f"{round_}s of {'equal' if model.volume == COMMON else 'different'} size"
+    letters = {"volume": model.volume, "shape": model.shape, "orientation": model.orientation}
+    equal = [what for what, letter in letters.items() if letter == COMMON]
+    different = [what for what, letter in letters.items() if letter not in (COMMON, IDENTITY)]
+    parts = [f"of {how} {_and(whats)}" for how, whats in (("equal", equal), ("different", different)) if whats]
+    return f"{long}s {' and '.join(parts)}{axes}"
+
+
+def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]]) -> str:
+    """Say how close the next best cells are; empty if there are none.
+
+    `rivals` are (n_components, covariance model, distance to the best), best first.
+    """
+    if not rivals:
+        return ""
+    K, name, distance = rivals[0]
+    near = sum(distance < _OPEN for *_, distance in rivals) if CRITERION[criterion].has_scale else 0
+    within = f" In all, {near:,} mixtures are within {_OPEN:g} of the best {title(criterion)}: too close to decide."
+    others, away = within if near > 1 else "", of_search.text_of(criterion, distance)
+    return f"The runner-up, {counted(K, 'group')} with {name}, is {away} behind.{others}"
+
+
+def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
+    """Say which other number of groups fits almost as well; empty if none does or the criterion has no scale."""
+    others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
+    if not others or not CRITERION[criterion].has_scale:
+        return ""
+    K = others[0][0]
+    return f"{counted(K, 'group')} {'fits' if K == 1 else 'fit'} almost as well: how many there are is not certain."
+
+
+def component_sentences(
+    names: Sequence[str],
+    means: NDArray[np.float64],
+    overall: tuple[NDArray[np.float64], NDArray[np.float64]],
+    strongest: tuple[int, int, float] | None,
+) -> list[str]:
+    """Compare a component with the means and standard deviations of all together, in one or two sentences."""
+    centre, scale = overall
+    scores, phrases = np.divide(means - centre, scale, out=np.zeros(len(means)), where=scale > 0), []
+    for j in np.argsort(-np.abs(scores), kind="stable")[:_NAMED]:
+        size = abs(scores[j])
+        if size >= _DIFFERENT:
+            degree = "much " if size >= _MUCH else ""
+            value, usual = format_value(means[j], scale[j]), format_value(centre[j], scale[j])
+            more = "higher" if scores[j] > 0 else "lower"
+            phrases.append(f"{degree}{more} {names[j]} ({value} against {usual})")
+    first = _and(phrases) if phrases else "its means are close to those of all groups"
+    return [_sentence(first), *filter(None, [correlation_sentence(names, strongest)])]
+
+
+def shared_sentence(names: Sequence[str], strongest: Sequence[tuple[int, int, float] | None]) -> str:
+    """Say which columns are most strongly correlated in every group; empty where groups differ."""
+    same = len({each and (*each[:2], round(each[2], 2)) for each in strongest}) == 1
+    return correlation_sentence(names, strongest[0], "In every group,") if same else ""
+
+
+def certainty_sentence(result: MixtureOutcome) -> str:
+    """Say for how many rows no group reaches a probability that is sure."""
+    n, limit = int(result.counts.sum()), percent(SURE, 0)
+    which = INSIDE[result.outside] if result.n_outside else ""
+    if result.n_uncertain == 0:
+        return f"Every row{which} belongs to its group with a probability of at least {limit}."
+    return (
+        f"For {result.n_uncertain:,} of {counted(n, 'row')}{which} ({format_share(result.n_uncertain / n)}), no group "
+        f"reaches a probability of {limit}: treat these labels with caution."
+    )
+
+
+def separation_sentence(result: MixtureOutcome) -> str:
+    """Say how well the groups are separated, and how many clusters the overlapping ones make."""
+    n = result.n_clusters
+    joined = "" if n is None else f" Joined where they overlap, they make {counted(n, 'cluster')}."
+    return f"They {_separation(result)}.{joined}"
+
+
+def headline_numbers(result: MixtureOutcome) -> dict[str, str]:
+    """Return what a page says first, in plain words: how many groups, how well apart, how sure their rows are.
+
+    Shares are those of all rows, also of no group.
+    """
+    counts, n_outside = result.counts[result.shown], result.n_outside
+    n_grouped, n_rows, several = int(counts.sum()), int(counts.sum()) + n_outside, len(counts) > 1
+    numbers = {"groups" if several else "group": f"{len(counts)}"}
+    if result.n_clusters is not None:
+        numbers["clusters of overlapping groups"] = f"{result.n_clusters}"
+    if several and n_grouped:
+        numbers |= {
+            "the groups": _separation(result),
+            "rows clearly of one group": format_share((n_grouped - result.n_uncertain) / n_rows),
+            "rows of the largest group": format_share(counts.max() / n_rows),
+        }
+    return numbers | ({f"rows of no group ({result.outside})": format_share(n_outside / n_rows)} if n_outside else {})
+
+
+def _separation(result: MixtureOutcome) -> str:
+    share = 1 - result.n_uncertain / result.counts.sum()
+    return next((words for limit, words in _SEPARATION if share < limit), "are well separated")
+
+
+def outside_sentence(result: MixtureOutcome) -> str:
+    """Say how many rows belong to no group; empty if none does."""
+    n = result.n_outside
+    belong, are = ("belongs", "is") if n == 1 else ("belong", "are")
+    rows = f"{counted(n, 'row')} ({format_share(n / result.rows.n_rows)})"
+    sentences = {
+        "noise": f"{rows} {belong} to no group, but to noise that is spread evenly over the box of the rows.",
+        "left out": f"{rows} of the least density {are} left out.",
+    }
+    return sentences[result.outside] if n else ""
+
+
+def format_share(share: float) -> str:
+    """Format a share in per cent with one decimal, or with more if it would wrongly round to 0 or 100."""
+    digits = 1
+    while 0 < share < 1 and round(100 * share, digits) in (0, 100) and digits < _MOST_DECIMALS:
+        digits += 1
+    return percent(share, digits)
+
+
+def format_value(value: float, spread: float) -> str:
+    """Format a value with a number of decimals that suits a standard deviation."""
+    return with_minus(f"{value:{form_of(spread, abs(value))}}")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), words[-1]])
+
+
+class Narrative(NamedTuple):
+    """The parts of a report that the other sections leave open.
+
+    Attributes
+    ----------
+    summary : str
+        The first sentence of the opening.
+    warnings : sequence of str
+    section : Section
+        Why this mixture.
+    objective : str
+        What the fit maximises, and its duration, as sentences.
+    terms : {"search", "posterior", "trimmed"}
+        Entries of the glossary.
+    remark : str
+        The last sentence of the opening; may be empty.
+    subject : str
+        What has converged.
+    """
+
+    summary: str
+    warnings: Sequence[str]
+    section: Section
+    objective: str
+    terms: str
+    remark: str = ""
+    subject: str = "The fit"
+
+
+COLUMNS_SHOWN = 60  # in a table of a report
+_QUARTILES = (0.25, 0.5, 0.75)
+
+
+def column_statistics(X: NDArray[np.floating], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Return minimum, quartiles, maximum, mean and standard deviation of columns, weighted if the rows are.
+
+    Parameters
+    ----------
+    X : ndarray of float, shape (n, d)
+        NaN where a value is missing.
+    weights : ndarray of float64, shape (n,), or None
+        The standard deviation divides by their sum, or by the number of rows.
+
+    Returns
+    -------
+    ndarray of float64, shape (d, 7)
+    """
+    statistics = []
+    for column in X.T:
+        there = ~np.isnan(column)
+        values, of_values = column[there].astype(np.float64), None if weights is None else weights[there]
+        mean = np.average(values, weights=of_values)
+        spread = np.sqrt(np.average((values - mean) ** 2, weights=of_values))
+        statistics.append([*_quantiles(values, of_values), mean, spread])
+    return np.array(statistics)
+
+
+def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    if weights is None:
+        return np.quantile(values, (0.0, *_QUARTILES, 1.0))
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(weights[order])
+    positions = np.searchsorted(cumulative, np.array(_QUARTILES) * cumulative[-1])
+    weighted = values[weights > 0]
+    return np.array([weighted.min(), *values[order][positions], weighted.max()])
+
+
+_MOST_UNCERTAIN = 10
+_MOST_OUTSIDE = 10
+_VALUES_SHOWN = 4
+_LABELS_SHOWN = 50
+
+
+def groups(result: MixtureOutcome, pictures: Mapping[str, Html]) -> list[object]:
+    """Describe each group in sentences, and all groups in a table."""
+    facts, parts = MixtureFacts(result.model), list[object]()
+    strongest = [facts.strongest_correlations[k] for k in result.shown]
+    if len(result.shown) > 1:
+        shared = shared_sentence(facts.names, strongest)
+        parts += [f"{_COMPARED} {shared}".rstrip(), _cards(result, facts, is_shared=bool(shared))]
+    else:
+        parts.append(correlation_sentence(facts.names, strongest[0], "Over all rows"))
+    parts.append(_table_of_groups(result, facts))
+    if facts.factors is not None:
+        parts.append(_table_of_loadings(result, facts, facts.factors))
+    parts.append(_table_of_rows_outside(result))
+    if result.combined is not None:
+        parts += [clusters_sentence(result.combined.clusters(), result.shown, "group"), pictures["combined"]]
+    return parts
+
+
+_COMPARED = (
+    "How the means of each group compare with those of the whole mixture, which are the means of all groups by weight."
+)
+
+
+def agreement(result: MixtureOutcome, labels: Agreement) -> list[object]:
+    """Compare the groups with the label column."""
+    columns = {k: f"group {k}" for k in result.shown}
+    columns |= dict.fromkeys(range(result.model.n_components, labels.counts.shape[1]), result.outside)
+    n, index = labels.n_unlabelled, labels.adjusted_rand_index
+    has, are = ("has", "is") if n == 1 else ("have", "are")
+    unlabelled = f" {counted(n, 'row')} {has} no label, and {are} not compared." if n else ""
+    return [
+        f"The adjusted Rand index of groups and labels is {index:.4f} (1: identical, 0: by chance).{unlabelled} "
+        "The labels were not used in the fit.",
+        labels.table(result.options.label_column, columns, _LABELS_SHOWN, "Rows by label and group."),
+    ]
+
+
+def data(result: MixtureOutcome) -> list[object]:
+    """Summarise the fitted columns, and say what was left out."""
+    rows, weight = result.rows, result.options.weight_column
+    values = rows.values[:, :COLUMNS_SHOWN]
+    statistics, n_missing = column_statistics(values, rows.weights), np.isnan(values).sum(axis=0)
+    headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
+    body = [
+        [name, *(format_value(float(value), numbers[-1]) for value in numbers)]
+        for name, numbers in zip(rows.names, statistics, strict=False)
+    ]
+    columns, caption = [*Table.of(headings, body).columns], "The fitted columns (sd: standard deviation)."
+    if n_missing.any():
+        columns.append(Column("missing", [f"{missing:,}" for missing in n_missing]))
+        caption = "The values that are there in the fitted columns, and how many are missing (sd: standard deviation)."
+    total = f"Rows are weighted by {weight} (total weight {result.total_weight:,.6g})"
+    return [
+        f"{total}; quartiles, means and standard deviations (sd) use these weights." if weight else "",
+        notice([note.partition("; use --")[0] for note in rows.notes if LONG_TAIL not in note]),
+        Table(columns, caption, notes=omissions(column=len(rows.names) - COLUMNS_SHOWN)),
+    ]
+
+
+def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Html]) -> list[object]:
+    """Say how the fit of the chosen mixture went, and give its settings."""
+    model = result.model
+    settings = {name: value for name, value in model.get_params().items() if value is not None}
+    if result.options.tol is None and isinstance(result, Result):
+        del settings["tol"]  # a search chooses it by the rows, and the reason for the end says it
+    had = "" if model.converged_ else "had "
+    return [
+        f"{story.subject} {had}{ending(model)} ({model.history_.reason}). {story.objective}",
+        pictures.get("convergence"),
+        details("Settings of the fit", keys(settings)),
+    ]
+
+
+def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> Html:
+    """Render a card of each group, without a correlation that is shared by all."""
+    model, palette = result.model, colours(result.model.n_components)
+    means = np.asarray(model.means_, dtype=np.float64)
+    strongest = [None] * model.n_components if is_shared else facts.strongest_correlations
+    cards = [
+        {
+            "number": k,
+            "colour": f"var(--on-{palette[k][1:]}, {palette[k]})",
+            "size": f"{counted(result.counts[k], 'row')}, {format_share(result.counts[k] / result.rows.n_rows)}",
+            "sentences": component_sentences(facts.names, means[k], facts.overall, strongest[k]),
+        }
+        for k in result.shown
+    ]
+    return render("groups", groups=cards)
+
+
+def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts) -> Table:
+    """Tabulate means and standard deviations: a row per column of the data, columns for groups, all groups, noise."""
+    shown, noise, model = result.shown, result.n_outside if result.options.noise else None, result.model
+    several, all_means = len(shown) > 1, np.asarray(model.means_)[shown]
+    grouped = [float(sum(model.weights_)), float(model.noise_weight_ or 0)]
+    summed = [several, noise is not None]  # columns beside those of the groups
+    weights = [*model.weights_[shown], *compress(grouped, summed)]
+    counts = [*result.counts[shown], *compress((result.counts.sum(), noise), summed)]
+
+    def entries(j: int) -> Iterator[object]:
+        centre, scale = (float(values[j]) for values in facts.overall)
+        for mean, spread in zip(all_means[:, j], facts.spreads[shown, j], strict=True):
+            shade = abs(mean - centre) / scale / 2 if scale > 0 and several else 0.0
+            yield Cell(_mean_and_spread(mean, spread, scale), shade=shade)
+        yield from compress((_mean_and_spread(centre, scale, scale), ""), summed)
+
+    spread = "scale" if fitted_parameters(model).tails else "standard deviation"
+    caption = f"Mean ± {spread} of each column" + (
+        " in each group; the deeper the shade, the further the mean is from that of all groups." if several else "."
+    )
+    first = {"weight": [f"{weight:.4f}" for weight in weights], "rows": [f"{count:,}" for count in counts]}
+    return _by_group(result, first, entries, caption, compress(("all groups", "noise"), summed))
+
+
+def _by_group(
+    result: MixtureOutcome,
+    first: Mapping[str, Iterable[object]],
+    entries: Callable[[int], Iterable[object]],
+    caption: str,
+    headings: Iterable[str] = (),
+) -> Table:
+    """Tabulate the first rows and, by its number, each column of the data, for the groups and what more is named."""
+    names = result.rows.names
+    body = [[name, *row] for name, row in first.items()]
+    body += [[name, *entries(j)] for j, name in enumerate(names[:COLUMNS_SHOWN])]
+    headings = ["", *(f"group {k}" for k in result.shown), *headings]
+    return Table.of(headings, body, caption, notes=omissions(column=len(names) - COLUMNS_SHOWN))
+
+
+def _table_of_rows_outside(result: MixtureOutcome) -> Table | str:
+    """Tabulate the first rows that are noise or left out; empty if none is."""
+    first = np.flatnonzero(result.labels < 0)[:_MOST_OUTSIDE]
+    which = "The rows" if len(first) == result.n_outside else f"The first {len(first)} of {result.n_outside:,} rows"
+    of = {"noise": "of the noise", "left out": "left out"}[result.outside]
+    return _table_of_rows(result, first, f"{which} {of}")
+
+
+def _table_of_uncertain(result: MixtureOutcome) -> Table | str:
+    """Tabulate the least certain rows; empty if every row is certain."""
+    of_groups = np.flatnonzero(result.labels >= 0)
+    order = of_groups[np.argsort(result.certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
+    uncertain = order[result.certainty[order] < SURE]
+    probabilities = result.model.predict_proba(result.rows.subset(uncertain)) if len(uncertain) else ()
+    likely = [
+        [entry for k in np.argsort(-shares, kind="stable")[:2] for entry in (k, percent(shares[k], 1))]
+        for shares in probabilities
+    ]
+    headings = ["group", "probability", "next group", "probability"]
+    return _table_of_rows(result, uncertain, "The least certain rows", headings, likely)
+
+
+def _table_of_rows(
+    result: MixtureOutcome,
+    chosen: NDArray[np.intp],
+    caption: str,
+    headings: Sequence[str] = (),
+    entries: Iterable[Sequence[object]] = repeat(()),
+) -> Table | str:
+    """Tabulate rows with further entries and their first values; empty if none is chosen."""
+    rows, body = result.rows, []
+    for i, more in zip(chosen, entries, strict=False):
+        values = ("missing" if np.isnan(value) else f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN])
+        body.append([rows.numbers(i, i + 1)[0], *more, *values])
+    headings = ["row", *headings, *rows.names[:_VALUES_SHOWN]]
+    caption += ", numbered as in the file, not counting the header."
+    return Table.of(headings, body, caption, kinds=[NUMBER]) if body else ""
+
+
+def _table_of_loadings(result: MixtureOutcome, facts: MixtureFacts, factors: Factors) -> Table:
+    """Tabulate loadings and the standard deviations of the noise: a row per column, columns for each group."""
+    shown = result.shown
+    headings = [f"{k}: {what}" for k in shown for what in (*map(str, range(factors.loadings.shape[2])), "noise ±")]
+    values = np.concatenate([np.c_[factors.loadings[k], np.sqrt(factors.noise[k])] for k in shown], axis=1)
+    body = [
+        [name, *(format_value(value, scale) for value in row)]
+        for name, row, scale in zip(
+            facts.names[:COLUMNS_SHOWN], values, facts.spreads[shown].mean(axis=0), strict=False
+        )
+    ]
+    caption = "Loadings of each group's factors: by how much a column rises with a factor; and the noise beside them."
+    return Table.of(["", *headings], body, caption)
+
+
+def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
+    return f"{format_value(mean, scale)} ± {format_value(spread, scale)}"
+
+
+_REFITS, _MOST_WORK = 100, 1e6  # multiply-adds of a pass: of more, refits would take longer than some seconds
+_PATTERN_WORK = 4e4  # of rows that have the same columns, beside theirs
+_DRAWN = 20_000
+_APART = 1e-3  # overlap of two groups that are apart
+
+
+def trust(result: MixtureOutcome) -> list[object]:
+    """Say how far weights and means may be off, and which groups are alike; empty where it would take too long."""
+    model, d = result.model, result.rows.values.shape[1]
+    if not isinstance(model, GaussianMixture) or model.trim:
+        return []
+    absent = np.isnan(result.rows.values)
+    patterns = _PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0
+    if len(absent) * model.n_components * d * d + patterns > _MOST_WORK:
+        return []
+    several, seed = model.n_components > 1, result.options.random_state
+    alike, overlapping = _alike(overlap(model, n_samples=_DRAWN)) if several else ("", False)
+    if result.total_weight < model.n_parameters_:
+        return [f"No standard errors are given: there are fewer rows than free parameters. {alike}".rstrip()]
+    try:
+        errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=seed)
+    except SingularMatrixError:
+        return [f"No standard errors are given: {COLLAPSED}. {alike}".rstrip()]
+    n_refits, stability = _REFITS - errors.n_left_out, ""
+    if several:
+        assert errors.adjusted_rand is not None  # there were refits
+        low, high = np.quantile(errors.adjusted_rand, [0.025, 0.975])
+        stability = (
+            f"The refits group the rows as above with an adjusted Rand index of {errors.adjusted_rand.mean():.2f} on "
+            f"average (95 % of them: {low:.2f} to {high:.2f}), where 1 is the same grouping."
+        )
+    refitted = (
+        f"The mixture was fitted again to the same rows with random weights, {n_refits} times (the weighted likelihood "
+        "bootstrap)."
+    )
+    caveat = " Where groups overlap, the errors are larger than these." if overlapping else ""
+    mixture, of_means = fitted_parameters(model), errors.means.T
+    weights = [f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True)]
+
+    def entries(j: int) -> Iterable[str]:
+        return map(_mean_and_spread, mixture.means[:, j], of_means[j], of_means[j])
+
+    return [
+        " ".join(filter(None, [refitted, stability, alike])),
+        _by_group(result, {"weight": weights}, entries, "Weights and means ± their standard errors."),
+        beneath(f"The number of groups and the covariance model are taken as known.{caveat}"),
+    ]
+
+
+def _alike(shares: Array) -> tuple[str, bool]:
+    """Name the two groups that are most alike, given the `overlap` of all; also return whether they overlap."""
+    both = shares + shares.T
+    i, j = (int(k) for k in np.unravel_index(both.argmax(), both.shape))
+    if both[i, j] < _APART:
+        return "No two groups overlap: less than one row in a thousand looks more like one of another group.", False
+    return (
+        f"The two groups most alike are {i} and {j}: {percent(shares[i, j])} of the rows of group {i} look more like "
+        f"those of group {j}, and {percent(shares[j, i])} the other way round.",
+        True,
+    )
+
+
+_TOP = 10
+_RIVALS = 25  # at most this many cells are compared with the best
+
+
+def search_narrative(result: Result, pictures: Mapping[str, Html]) -> Narrative:
+    """Tell of the search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
+    search, K = result.search, result.model.n_components
+    loglik, warnings = search.loglik[search.best_index], []
+    per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
+    if not search.complete:
+        warnings.append(f"The search is {of_search.incomplete(search)}.")
+    if not of_search.statuses(search)[search.best_index].is_eligible(search.criterion):
+        warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
+    warnings += [_sentence(in_options(text)) for text in of_search.advice(search, "group")]
+    next_best = of_search.distinct(search)[1 : 1 + _RIVALS]
+    rivals = [(int(search.n_components[n]), search.kinds[n], of_search.gap(search, n)) for n in next_best]
+    return Narrative(
+        summary=summary_sentence(K, result.options.n_components, result.rows.n_rows, result.rows.names),
+        remark=rival_sentence(search.criterion, K, rivals),
+        warnings=warnings,
+        section=Section("choice", "Why this mixture", _choice(result, rivals, pictures)),
+        subject="The chosen mixture",
+        objective=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
+        f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",
+        terms="search",
+    )
+
+
+def _choice(result: Result, rivals: Sequence[tuple[int, str, float]], pictures: Mapping[str, Html]) -> list[object]:
+    """Say which mixture was chosen, by which criterion, and among which mixtures."""
+    search, model, name = result.search, result.model, title(result.search.criterion)
+    shape, tails = covariance_model(search.covariance_type[search.best_index]), fitted_parameters(model).tails
+    heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
+    ranked, n_cells = search.ranked(), len(search.status)
+    tried, n_kinds = sorted({int(K) for K in search.n_components[ranked]}), len({search.kinds[n] for n in ranked})
+    score = of_search.text_of(search.criterion, search.scores[search.best_index])
+    covariances = covariance_sentence(shape, model.n_components, len(result.rows.names))
+    sentences = [
+        compared_sentence(len(ranked), n_cells, tried, n_kinds) if n_cells > 1 else "",
+        f"The smallest {name}, {score}, belongs to {counted(model.n_components, 'group')} with {result.model_name}: "
+        f"{covariances}.",
+        f"{heavy} than normal ones, so that rows far away count little." if tails else "",
+        runner_up_sentence(search.criterion, rivals),
+    ]
+    if certain := "; ".join(of_search.certainty(search)):
+        sentences.append(f"In the search: {certain}.")
+    said = " ".join(filter(None, sentences))
+    if n_cells == 1:
+        return [said, f"No other mixture was tried, so there was nothing for {name} to choose."]
+    legend = beneath(" · ".join(of_search.legend(search)))
+    every = joined(*of_search.grids(search, word="group"), legend, *map(line, of_search.failures(search)))
+    scale, picture = CRITERION[search.criterion].scale, pictures.get("selection")
+    return [said, scale, picture, _table_of_best(search), details(f"{name} of every mixture", every)]
+
+
+def _table_of_best(search: Selection) -> Table:
+    """Tabulate the best cells, with the most important columns first for narrow screens."""
+    best = of_search.ranking(search, of_search.distinct(search)[:_TOP])
+    mark, K, model, loglik, df, score, distances, *others = best.columns
+    columns = [mark, K._replace(heading="groups"), model, score, distances, loglik, df, *others]
+    caption = (
+        f"The best by {title(search.criterion)} (loglik: log-likelihood in nats; df: free parameters; Δ: distance from "
+        "the best). Smaller is better, except for the log-likelihood."
+    )
+    if any("inf" in column.entries for column in columns):
+        columns = [each._replace(entries=["∞" if text == "inf" else text for text in each.entries]) for each in columns]
+        caption += " AICc is infinite (∞) where there are about as many parameters as rows."
+    return Table(columns, caption, best=0)
+
+
+_LEVEL = 0.95
+
+
+def posterior_narrative(result: Posterior) -> Narrative:
+    """Tell of the components that are left, their intervals and the bound."""
+    model, rows, n = result.model, result.rows, len(result.shown)
+    counts = np.asarray(model.counts_, dtype=np.float64)
+    empty, bound = np.delete(counts, result.shown), with_minus(f"{model.lower_bound_:.2f}")
+    warnings = [] if model.converged_ else [f"The fit had {ending(model)}."]
+    if n == model.n_components > 1:
+        warnings.append("No component is empty; more may be better (--max-components).")
+    left = empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units)
+    parts = [f"{left}{_shapes(result, n)}", _CREDIBLE, _table_of_intervals(result, counts)]
+    return Narrative(
+        summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
+        warnings=warnings,
+        section=Section("posterior", "What is left, and how certain it is", parts),
+        objective=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
+        terms="posterior",
+    )
+
+
+_CREDIBLE = (
+    f"A weight or mean lies in its interval with a posterior probability of {100 * _LEVEL:g} %, each taken by itself "
+    "and for this division into groups. The variational posterior is narrower than the exact one."
+)
+
+
+def _shapes(result: MixtureOutcome, n: int) -> str:
+    d = len(result.rows.names)
+    model = covariance_model(result.model.covariance_type, d)
+    return f" The groups are {covariance_sentence(model, n, d)}." if n > 1 else ""
+
+
+def _table_of_intervals(result: Posterior, counts: np.ndarray) -> Table:
+    """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
+    model, shown, intervals = result.model, result.shown, result.model.credible_intervals(_LEVEL)
+    first = {
+        f"expected {result.units}": [f"{counts[k]:,.1f}" for k in shown],
+        "weight": [_with_interval(model.weights_[k], *intervals.weights[k]) for k in shown],
+    }
+
+    def entries(j: int) -> Iterable[str]:
+        return (_with_interval(model.means_[k, j], *intervals.means[k, j]) for k in shown)
+
+    return _by_group(result, first, entries, f"Weights and means, with their {100 * _LEVEL:g} % credible intervals.")
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    width = 5 * (high - low)  # of which the interval shows two digits or so
+    mean, least, most = (format_value(float(number), width) for number in (value, low, high))
+    return f"{mean} ({least} to {most})"
+
+
+def trimmed_narrative(result: Trimmed) -> Narrative:
+    """Tell of the rows that were left out, and of the likelihood of the others."""
+    model, rows, n = result.model, result.rows, result.model.n_components
+    figures = "" if result.figures is None else f"Of the rows that are left, {with_minus(result.figures.line)}. "
+    parts = [
+        f"The fit leaves out {percent(model.trim)} of the {result.units}, those of the least density, and maximises "
+        "the likelihood of the others: fits and choices of these rows take turns. Log-likelihood and criteria are of "
+        "the rows that are left, so compare only mixtures that leave out the same share.",
+        f"The mixture is the one that was requested, so there was nothing to choose.{_shapes(result, n)}",
+    ]
+    return Narrative(
+        summary=summary_sentence(n, [n], rows.n_rows - result.n_outside, rows.names),
+        warnings=[*([] if model.converged_ else [f"The fit had {ending(model)}."]), *result.doubts],
+        section=Section("choice", "The rows left out", parts),
+        objective=f"{figures}The fit took {result.seconds:.2g} s.",
+        terms="trimmed",
+    )
+
+
+def render_report(result: Result | Posterior | Trimmed, origin: Mapping[str, object]) -> str:
+    """Render a result, and its `provenance`, as a self-contained HTML document.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    """
+    pictures, options = draw_pictures(result), result.options
+    if isinstance(result, Posterior):
+        story = posterior_narrative(result)
+    else:
+        story = trimmed_narrative(result) if isinstance(result, Trimmed) else search_narrative(result, pictures)
+    K = len(result.shown)
+    several = K > 1
+    sections = [
+        Section("picture", "What it looks like", [pictures["clusters"], pictures.get("pairs")]),
+        Section("groups", "The groups" if several else "The group", groups(result, pictures)),
+        story.section,
+    ]
+    if several:
+        beside = joined(*(pictures[name] for name in ("boundaries", "uncertainty") if name in pictures))
+        beside = Html(f'<div class="beside">{beside}</div>')
+        sure = [certainty_sentence(result), beside, _table_of_uncertain(result)]
+        sections.append(Section("certainty", "Certainty", sure))
+    if trusted := trust(result):
+        sections.append(Section("trust", "How sure the numbers are", trusted))
+    if result.agreement is not None:
+        sections.append(Section("labels", "Groups and labels", agreement(result, result.agreement)))
+    terms = {"kind": story.terms, "weighted": result.rows.weights is not None, "labelled": result.agreement is not None}
+    limit = "" if options.time_limit is None else ", unless the time limit stops the search at a different point"
+    again = [
+        f"The same command on the same file gives the same numbers, with any number of threads{limit}.",
+        Html(f"<pre><code>{escaped(shlex.join(['gmm', *options.words]))}</code></pre>"),
+        keys(origin),
+    ]
+    sections += [
+        Section("data", "The data", data(result)),
+        Section("fit", "Convergence", fitting(result, story, pictures)),
+        Section("reproduction", "Reproduce this report", again),
+        Section("terms", "What the terms mean", [render("terms", **terms)]),
+    ]
+    separation = separation_sentence(result) if several and result.n_outside < result.rows.n_rows else ""
+    long_tails = [_sentence(note) for note in result.rows.notes if LONG_TAIL in note]
+    bodies = [
+        joined(*(part if hasattr(part, "__html__") else line(part) for part in section.parts if part))
+        for section in sections
+    ]
+    name = result.source if options.file is None else origin["data"]
+    document = render(
+        "page",
+        name=name,
+        title=f"{name}: {K} {'groups' if several else 'group'}",
+        sentences=[story.summary, separation, outside_sentence(result), story.remark],
+        numbers=headline_numbers(result),
+        warnings=notice([*long_tails, *story.warnings, *result.warnings]),
+        bodies=list(zip(sections, bodies, strict=True)),
+        shared_style=Html(style()),
+        on_dark={colour: _for_dark(colour) for colour in sorted(set(_COLOUR.findall("".join(bodies))))},
+        version=__version__,
+        made=origin["made"],
+    )
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", document)
