@@ -227,41 +227,86 @@ class Classes(Outcome):
 
 
 class MixtureOutcome(Outcome):
-    """A fitted mixture with its rows and options."""
+    """A fitted mixture with its rows and options.
+
+    Attributes
+    ----------
+    converged : bool
+        Whether a fit converged.
+    model_name : str
+        The covariance model, as it was fitted.
+    objective : str
+        What the fit maximises, as it is told behind how it ended.
+    unit, units : str
+        Of a mean log-likelihood, and what responsibilities add up to: rows, or units of weight.
+    left_out : ndarray of bool, shape (n,), or None
+        Which rows the fit left out; None if it takes all.
+    outside : str
+        What a row without a component is.
+    fitted_rows : Source
+        The rows; those that the fit left out have no weight.
+    counts : ndarray of int, shape (K,)
+        Number of rows per component, by most probable component.
+    n_outside : int
+        Number of rows that are noise, or left out, rather than any component's.
+    shown : list of int
+        Components that tables and reports show.
+    combined : CombinedComponents or None
+        Clusters of several components, where components overlap and merging ends that.
+    n_clusters : int or None
+        Their number.
+    agreement : Agreement or None
+        Agreement of the components with the label column, if there is one.
+    search : Selection or None
+        Which chose the mixture.
+    """
 
     model: GaussianMixture | BayesianGaussianMixture
-    search: Selection | None = None  # which chose the mixture
+    search: Selection | None = None
+    objective = ""
 
-    @property
-    def converged(self) -> bool:
-        """Whether a fit converged."""
-        return self.model.converged_
+    def __init__(self, rows: Rows, *about: Any) -> None:
+        super().__init__(rows, *about)
+        model, source, weighted = self.model, rows.source, rows.weights is not None
+        self.converged, self.left_out = model.converged_, record_of(model).trimmed
+        self.model_name = fitted_parameters(model).model.printed(len(rows.names))
+        self.unit, self.units = ("unit weight", "units of weight") if weighted else ("row", "rows")
+        self.outside, self.fitted_rows = "noise", source
+        if self.left_out is not None:
+            self.outside, self.fitted_rows = "left out", reweighed(source, np.where(self.left_out, 0.0, source.weights))
+        each = [np.bincount(labels + 1, minlength=1 + model.n_components) for labels in self._labels_by_blocks()]
+        self.counts: NDArray[np.int64] = np.sum(each, axis=0)[1:]  # the first are those with the label −1
+        self.n_outside, self.shown = rows.n_rows - int(self.counts.sum()), self._shown()
+        self.combined = self._combined()
+        clusters = None if self.combined is None else self.combined.clusters()[self.shown]
+        self.n_clusters = None if clusters is None else len(set(clusters))
+        self.agreement = None
+        if rows.labels is not None:
+            self.agreement = compare(rows.labels, self._labels_by_blocks(), model.n_components)
 
-    @property
-    def model_name(self) -> str:
-        """The covariance model, as it was fitted."""
-        return fitted_parameters(self.model).model.printed(len(self.rows.names))
+    def _labels_by_blocks(self) -> Iterator[NDArray[np.int64]]:
+        """Yield the most probable component of each row, −1 for none."""
+        return (
+            labels for _, labels, _ in output.predicted(self.model, self.rows, self.left_out, responsibilities=False)
+        )
+
+    def _shown(self) -> list[int]:
+        return list(range(self.model.n_components))
+
+    def _combined(self) -> CombinedComponents | None:
+        """Combine components, but not few, of which the rule says 2 if any overlap, nor where it takes seconds."""
+        K = len(self.shown)
+        if K < 4 or not self.rows.in_memory or self.rows.n_rows * K**2 > _MOST_COMBINED:
+            return None
+        combined = combine_components(self.model, self.fitted_rows)
+        before, after = combined.entropies[combined.n_present - 1], combined.entropies[combined.n_clusters - 1]
+        overlap = before > _LEAST_OVERLAP * self.fitted_rows.weights.sum() and after < before / 2
+        return combined if overlap and combined.n_clusters < combined.n_present else None
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
         """Most probable component of each row in memory, −1 for none, shape (n,)."""
         return np.concatenate([*self._labels_by_blocks()])
-
-    def _labels_by_blocks(self) -> Iterator[NDArray[np.int64]]:
-        return (
-            labels for _, labels, _ in output.predicted(self.model, self.rows, self.left_out, responsibilities=False)
-        )
-
-    @property
-    def left_out(self) -> NDArray[np.bool_] | None:
-        """Which rows the fit left out, shape (n,); None if it takes all."""
-        return record_of(self.model).trimmed
-
-    @cached_property
-    def fitted_rows(self) -> Any:
-        """The rows; those that the fit left out have no weight."""
-        source = self.rows.source
-        return source if self.left_out is None else reweighed(source, np.where(self.left_out, 0.0, source.weights))
 
     @cached_property
     def certainty(self) -> NDArray[np.float64]:
@@ -273,70 +318,10 @@ class MixtureOutcome(Outcome):
         """Number of rows in components of which none is sure."""
         return int((self.certainty[self.labels >= 0] < SURE).sum())
 
-    @cached_property
-    def agreement(self) -> Agreement | None:
-        """Agreement of the components with the label column, if there is one."""
-        if self.rows.labels is None:
-            return None
-        return compare(self.rows.labels, self._labels_by_blocks(), self.model.n_components)
-
-    @cached_property
-    def combined(self) -> CombinedComponents | None:
-        """Clusters of several components, where components overlap and merging ends that; None elsewhere.
-
-        Not looked for among fewer than four components, of which the rule says 2 wherever some overlap, nor where it
-        takes seconds.
-        """
-        K = len(self.shown)
-        if K < 4 or not self.rows.in_memory or self.rows.n_rows * K**2 > _MOST_COMBINED:
-            return None
-        combined = combine_components(self.model, self.fitted_rows)
-        before, after = combined.entropies[combined.n_present - 1], combined.entropies[combined.n_clusters - 1]
-        overlap = before > _LEAST_OVERLAP * self.fitted_rows.weights.sum() and after < before / 2
-        return combined if overlap and combined.n_clusters < combined.n_present else None
-
-    @property
-    def n_clusters(self) -> int | None:
-        """Number of clusters if overlapping components are joined; None if none are."""
-        return None if self.combined is None else len(set(self.combined.clusters()[self.shown]))
-
-    @property
-    def unit(self) -> str:
-        """Unit of a mean log-likelihood: the row, or the unit of weight if rows have weights."""
-        return "row" if self.rows.weights is None else "unit weight"
-
-    @property
-    def units(self) -> str:
-        """What responsibilities add up to, in the plural."""
-        return "rows" if self.rows.weights is None else "units of weight"
-
-    @cached_property
-    def shown(self) -> list[int]:
-        """Components that tables and reports show: all."""
-        return list(range(self.model.n_components))
-
     @property
     def note_on_pictures(self) -> str:
         """What to say of pictures of the rows; empty if they show all as they are."""
         return self.rows.filled_note if self.left_out is None else "Rows left out are not drawn."
-
-    @cached_property
-    def counts(self) -> NDArray[np.int64]:
-        """Number of rows per component, by most probable component, shape (K,)."""
-        size = 1 + self.model.n_components
-        each = [np.bincount(labels + 1, minlength=size) for labels in self._labels_by_blocks()]
-        counts: NDArray[np.int64] = np.sum(each, axis=0)
-        return counts[1:]  # the first are those with the label −1
-
-    @property
-    def n_outside(self) -> int:
-        """Number of rows that are noise, or left out, rather than any component's."""
-        return self.rows.n_rows - int(self.counts.sum())
-
-    @property
-    def outside(self) -> str:
-        """What a row without a component is."""
-        return "noise" if self.left_out is None else "left out"
 
     @property
     def headline(self) -> str:
@@ -353,11 +338,6 @@ class MixtureOutcome(Outcome):
         elif options.noise:
             parts.append(f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_outside, 'row')}")
         return "".join([*parts, f": {ending(model)}", self.objective])
-
-    @property
-    @abstractmethod
-    def objective(self) -> str:
-        """What the fit maximises, as it is told behind how it ended."""
 
     def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
         """Return the component of each row, and probabilities."""
@@ -388,13 +368,15 @@ class MixtureOutcome(Outcome):
 
 
 class Result(MixtureOutcome):
-    """A finished search with its rows and options.
+    """A finished search with its rows and options; `model` is the chosen mixture.
 
     Attributes
     ----------
-    model : GaussianMixture
-        The chosen mixture.
     search : Selection
+    n_parameters : int
+        Number of free parameters of the chosen cell.
+    loglik : float
+        Its log-likelihood, in nats.
     """
 
     search: Selection
@@ -403,32 +385,12 @@ class Result(MixtureOutcome):
         self, rows: Rows, options: argparse.Namespace, warnings: Sequence[str], seconds: float, search: Selection
     ) -> None:
         super().__init__(rows, options, warnings, seconds, search.best)
-        self.search = search
-
-    @property
-    def model_name(self) -> str:
-        """The chosen covariance model, and whether it is one of standardised columns."""
-        best, d = self.search.best_index, len(self.rows.names)
-        name = kind_of(
-            covariance.covariance_model(self.search.covariance_type[best]).printed(d), self.search.tails[best]
-        )
-        return f"{name} of standardised columns" if self.search.standardized else name
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of free parameters of the chosen cell."""
-        return int(self.search.n_parameters[self.search.best_index])
-
-    @property
-    def converged(self) -> bool:
-        """Whether the fit of a cell converged."""
-        return any(mixture is not None and mixture.converged_ for mixture in self.search.estimators)
-
-    @property
-    def objective(self) -> str:
-        """The log-likelihood."""
-        loglik = self.search.loglik[self.search.best_index]
-        return f", {log_likelihood_of(loglik, self.total_weight, self.unit)}"
+        best = search.best_index
+        self.search, self.n_parameters, self.loglik = search, int(search.n_parameters[best]), float(search.loglik[best])
+        self.converged = any(mixture is not None and mixture.converged_ for mixture in search.estimators)
+        printed = covariance.covariance_model(search.covariance_type[best]).printed(len(rows.names))
+        self.model_name = kind_of(printed, search.tails[best]) + " of standardised columns" * search.standardized
+        self.objective = f", {log_likelihood_of(self.loglik, self.total_weight, self.unit)}"
 
     def write(self, out: Path) -> list[str]:
         """Write the model, labels, criteria and JSON."""
@@ -449,11 +411,10 @@ class Result(MixtureOutcome):
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values: beside the mixture, all cells and what the search was for."""
-        search, document = self.search, super().document()
         facts = ("criterion", "standardized", "complete", "n_fresh_starts", "n_found_again", "n_searched")
-        document |= {name: getattr(search, name) for name in facts}
+        document = super().document() | {name: getattr(self.search, name) for name in facts}
         document |= {name: vars(self.options)[name] for name in ("prior", "max_ratio", "noise")}
-        return document | {"cells": output.cells_json(search)}
+        return document | {"cells": output.cells_json(self.search)}
 
 
 class Posterior(MixtureOutcome):
@@ -461,15 +422,13 @@ class Posterior(MixtureOutcome):
 
     model: BayesianGaussianMixture
 
-    @cached_property
-    def shown(self) -> list[int]:
-        """Components that expect a row or more, and those that rows belong to."""
-        return ((np.asarray(self.model.counts_) >= 1) | (self.counts > 0)).nonzero()[0].tolist()
+    def __init__(self, *about: Any) -> None:
+        super().__init__(*about)
+        self.objective = f", lower bound of the log evidence {self.model.lower_bound_:.2f}"
 
-    @property
-    def objective(self) -> str:
-        """The bound."""
-        return f", lower bound of the log evidence {self.model.lower_bound_:.2f}"
+    def _shown(self) -> list[int]:
+        """Return components that expect a row or more, and those that rows belong to."""
+        return ((np.asarray(self.model.counts_) >= 1) | (self.counts > 0)).nonzero()[0].tolist()
 
     def best(self) -> dict[str, Any]:
         """Convert the mixture to JSON values."""
@@ -481,28 +440,27 @@ class Posterior(MixtureOutcome):
 
 
 class Trimmed(MixtureOutcome):
-    """A trimmed fit with its rows and options."""
+    """A trimmed fit with its rows and options.
+
+    Attributes
+    ----------
+    figures : Figures or None
+        Log-likelihood and criteria of the rows that are left; None with a prior.
+    doubts : list of str
+        Which components are degenerate, and why, if any is.
+    """
 
     model: GaussianMixture
 
-    @cached_property
-    def figures(self) -> Figures | None:
-        """Log-likelihood and criteria of the rows that are left; None with a prior."""
-        model = self.model
-        if model.prior is not None:
-            return None
-        of_fit = model.lower_bound_, model.reg_covar, names_of_features(model)
-        return Figures.of_fit(fitted_parameters(model), record_of(model), *of_fit)
-
-    @property
-    def doubts(self) -> list[str]:
-        """Which components are degenerate, and why, if any is."""
-        return [self.figures.verdict] if self.figures is not None and self.figures.verdict else []
-
-    @property
-    def objective(self) -> str:
-        """Log-likelihood and criteria of the rows that are left."""
-        return "" if self.figures is None else f"; of the rows that are left, {self.figures.line}"
+    def __init__(self, *about: Any) -> None:
+        super().__init__(*about)
+        model, self.figures, self.doubts = self.model, None, list[str]()
+        if model.prior is None:
+            of_fit = model.lower_bound_, model.reg_covar, names_of_features(model)
+            self.figures = Figures.of_fit(fitted_parameters(model), record_of(model), *of_fit)
+        if self.figures is not None:
+            self.objective = f"; of the rows that are left, {self.figures.line}"
+            self.doubts = [self.figures.verdict] * bool(self.figures.verdict)
 
     def best(self) -> dict[str, Any]:
         """Convert the mixture to JSON values, with figures of the rows that are left."""
@@ -534,14 +492,19 @@ def fit(options: argparse.Namespace) -> None:
     if options.keep and options.out is None:
         raise UsageError("--keep: expected with --out DIR, whose table of labels the columns go to")
     types = _covariance_types(options)
-    _check_single(types, options)
-    _check_drawings(options)
+    reports = _check_drawings(options)
     options.proba = True  # the labels in DIR have probabilities beside them
     rows = rows_to_fit(screen, options)
     classes = None if options.class_column is None else _classes_of(rows, options.class_column)
-    out = _make_directory(options.out)
-    report = _place_of_report(options, out)
-    origin = None if report is None else _report_module().provenance(options)
+    out, report, origin = None if options.out is None else Path(options.out), Path(), {}
+    if out is not None:
+        if out.is_file():
+            raise CommandError(f"--out {options.out}: expected a directory, got a file")
+        out.mkdir(parents=True, exist_ok=True)
+    if reports is not None:
+        report = Path(options.report) if isinstance(options.report, str) else (out or Path()) / "report.html"
+        output.check_writable(report)
+        origin = reports.provenance(options)
     result = _outcome(screen, rows, classes, types, options)
     try:
         files = []
@@ -556,7 +519,17 @@ def fit(options: argparse.Namespace) -> None:
                 screen.line(line)
     finally:  # also for a reader that has gone, as head -1 has
         if isinstance(result, MixtureOutcome):
-            _draw(result, screen, report, origin)
+            written = []
+            if options.plot is not None:
+                output.save_picture(output.drawing().plot_clusters(result.model, result.fitted_rows), options.plot)
+                written.append(f"picture written to {options.plot}")
+                if note := result.note_on_pictures:
+                    screen.note(f"in the picture, {note[0].lower()}{note[1:].rstrip('.')}")
+            if reports is not None:
+                output.write_text(report, reports.render_report(result, origin))
+                written.append(f"report written to {report}")
+            for line in written:
+                (screen.note if options.json else screen.line)(line)
     if isinstance(result, MixtureOutcome) and not result.converged:
         raise CommandError(
             f"no fit converged in {counted(options.max_iter, 'pass', 'passes')}; the results are those of the last "
@@ -582,19 +555,14 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
     if not of_factors and options.n_factors is not None:
         either = " or ".join(covariance.OF_FACTORS)
         raise UsageError(f"--n-factors: expected with --covariance {either}, whose factors it counts")
-    return (
-        None if names == ["all"] else covariance.model_names(sorted(names, key="all".__ne__), options.n_factors or ())
-    )
-
-
-def _check_single(names: Sequence[str] | None, options: argparse.Namespace) -> None:
-    """Check that --trim has one mixture to fit."""
-    single = len(options.n_components or ()) == len(names or ()) == 1 and len(options.tails or [""]) == 1
-    if options.trim is not None and (not single or names == ["all"]):
+    types = covariance.model_names(sorted(names, key="all".__ne__), options.n_factors or ())
+    single = len(options.n_components or ()) == len(types) == 1 and len(options.tails or [""]) == 1
+    if options.trim is not None and (not single or types == ["all"]):
         raise UsageError(
             "--trim: expected one mixture to fit, such as --components 3 --covariance full, got a search: mixtures "
             "that leave out other rows cannot be compared; fit each by itself"
         )
+    return None if types == ["all"] else types
 
 
 def _classes_of(rows: Rows, column: str) -> NDArray[Any]:
@@ -608,8 +576,11 @@ def _classes_of(rows: Rows, column: str) -> NDArray[Any]:
     labels = rows.labels
     assert labels is not None  # the column is in the table
     texts = labels.names.tolist()
-    fractions = [text for text in texts if _is_number(text) and not float(text).is_integer()]
-    if fractions and all(map(_is_number, texts)):
+    try:
+        fractions = [text for text, number in zip(texts, map(float, texts), strict=True) if not number.is_integer()]
+    except ValueError:
+        fractions = []  # some are words
+    if fractions:
         raise CommandError(
             f"--class-column {column}: expected classes that are whole numbers or words, got {fractions[0]}"
         )
@@ -617,27 +588,11 @@ def _classes_of(rows: Rows, column: str) -> NDArray[Any]:
     return np.array([*classes, None], dtype=object)[labels.codes]
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _check_drawings(options: argparse.Namespace) -> Any:
+    """Reject paths that cannot be written and options whose packages are not installed, before the work.
 
-
-def _make_directory(path: str | None) -> Path | None:
-    """Make the directory of the results, if there is one."""
-    if path is None:
-        return None
-    out = Path(path)
-    if out.is_file():
-        raise CommandError(f"--out {path}: expected a directory, got a file")
-    out.mkdir(parents=True, exist_ok=True)
-    return out
-
-
-def _check_drawings(options: argparse.Namespace) -> None:
-    """Reject paths that cannot be written and options whose packages are not installed, before the work."""
+    Returns the module of reports if one is asked for, because nothing else needs Jinja2.
+    """
     if isinstance(options.report, str) and Path(options.report).suffix.lower() not in (".html", ".htm"):
         raise UsageError(
             f"--report {options.report}: expected a name ending in .html; if it is the table to fit, put it first: "
@@ -646,37 +601,7 @@ def _check_drawings(options: argparse.Namespace) -> None:
     output.check_place("--plot", options.plot, output.PICTURES)
     if options.plot is not None or options.report is not None:
         output.drawing()
-    if options.report is not None:
-        _report_module()
-
-
-def _report_module() -> Any:
-    """Import `gmm._cli.report` only for a report, because nothing else needs Jinja2."""
-    return import_module("gmm._cli.report")
-
-
-def _place_of_report(options: argparse.Namespace, out: Path | None) -> Path | None:
-    """Return where the report is to be written, which can be; `out` is the directory of the results."""
-    if options.report is None:
-        return None
-    place = Path(options.report) if isinstance(options.report, str) else (out or Path()) / "report.html"
-    output.check_writable(place)
-    return place
-
-
-def _draw(result: MixtureOutcome, screen: Screen, report: Path | None, origin: Any) -> None:
-    """Write the picture and the report that the options ask for, and say so."""
-    written = []
-    if (plot := result.options.plot) is not None:
-        output.save_picture(output.drawing().plot_clusters(result.model, result.fitted_rows), plot)
-        written.append(f"picture written to {plot}")
-        if note := result.note_on_pictures:
-            screen.note(f"in the picture, {note[0].lower()}{note[1:].rstrip('.')}")
-    if report is not None:
-        output.write_text(report, _report_module().render_report(result, origin))
-        written.append(f"report written to {report}")
-    for line in written:
-        (screen.note if result.options.json else screen.line)(line)
+    return None if options.report is None else import_module("gmm._cli.report")
 
 
 def _outcome(
@@ -695,7 +620,7 @@ def _outcome(
                 kind, model = _single_fit(rows, classes, types, options)
             result = kind(rows, options, warned, time.perf_counter() - started, model)
             doubts = tuple(result.doubts) if isinstance(result, Trimmed) else ()
-        screen.notes(doubts)
+        screen.note(*doubts)
         return result
 
 
@@ -738,7 +663,7 @@ def _single_fit(
         covariance_type = (types or [covariance.DEFAULT_COVARIANCE_TYPE])[0]
         posterior = BayesianGaussianMixture(n_components=n_components, covariance_type=covariance_type, **parameters)
         return Posterior, posterior.fit(rows.source, checkpoint=options.checkpoint, resume=options.resume)
-    assert types is not None  # as `_check_single` says
+    assert types is not None  # as `_covariance_types` says
     parameters |= {"tol": _TOL if options.tol is None else options.tol}
     tails = (options.tails or [NORMAL_TAILS.name])[0]
     model = GaussianMixture(options.n_components[0], covariance_type=types[0], tails=tails, **parameters)

@@ -280,8 +280,8 @@ class Rows:
     def filled_note(self) -> str:
         """What to say of a picture of the rows without gaps; empty if there are none."""
         n = int(np.isnan(self.values).any(axis=1).sum())
-        what = "has missing values, drawn at their" if n == 1 else "have missing values, drawn at their"
-        return f"{counted(n, 'row')} {what} conditional means." if n else ""
+        have = "has" if n == 1 else "have"
+        return f"{counted(n, 'row')} {have} missing values, drawn at their conditional means." if n else ""
 
 
 def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
@@ -320,7 +320,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         looks = column_notes.long_tails, column_notes.error_values
         notes = (*notes, *(note.in_options for look in looks for note in rows.source.look(look, rows.names)))
     notes = (*notes, *messages)
-    screen.notes(notes)
+    screen.note(*notes)
     return replace(rows, notes=notes, table=table if options.keep else None)
 
 
@@ -363,7 +363,7 @@ def rows_for(
         rows = _with_values(replace(rows, source=source))
     unused = [] if names is None else [name for name in table.fields if name not in {*names, *predicted, *errors}]
     unused_note = (f"columns not used by the model: {quoted(unused)}",) if unused else ()
-    screen.notes((*table.notes(columns), *unused_note, *omissions, *rows.notes))
+    screen.note(*table.notes(columns), *unused_note, *omissions, *rows.notes)
     return replace(rows, table=table if options.keep else None)
 
 

@@ -129,15 +129,11 @@ class Screen:
         self._out = _Console(quiet=quiet, highlight=False, emoji=False, width=_UNCUT)
         self._err = _Console(quiet=quiet, highlight=False, emoji=False, stderr=True)
 
-    def note(self, text: str) -> None:
-        """Print a note on standard error; a sentence loses its capital letter and its full stop."""
-        first = text[:1].lower() if text[1:2].islower() else text[:1]
-        self._err.print(f"[dim]note:[/] {escape((first + text[1:]).removesuffix('.'))}", soft_wrap=True)
-
-    def notes(self, texts: Iterable[str]) -> None:
-        """Print several notes."""
+    def note(self, *texts: str) -> None:
+        """Print notes on standard error; a sentence loses its capital letter and its full stop."""
         for text in texts:
-            self.note(text)
+            first = text[:1].lower() if text[1:2].islower() else text[:1]
+            self._err.print(f"[dim]note:[/] {escape((first + text[1:]).removesuffix('.'))}", soft_wrap=True)
 
     def line(self, text: str = "") -> None:
         """Print a line of the results."""
@@ -153,7 +149,7 @@ class Screen:
         for text, times in Counter(str(warning.message) for warning in caught).items():
             text = in_options(text, options)
             texts.append(text if times == 1 else f"{text} ({times} times)")
-        self.notes(texts)
+        self.note(*texts)
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:

@@ -31,10 +31,10 @@ from gmm._cli.arguments import in_options
 from gmm._cli.fit import SURE, Agreement, MixtureOutcome, Posterior, Result, Trimmed
 from gmm._cli.output import drawing
 from gmm._cli.show import MixtureFacts, clusters_sentence, ending
+from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.criteria import CRITERION, title
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
-from gmm._selection import Selection
 from gmm._selection import result as of_search
 from gmm._text.html import Html, details, escaped, joined, line, style
 from gmm._text.table import NUMBER, Cell, Column, Table
@@ -128,6 +128,19 @@ def render(template: str, **values: object) -> Html:
         If the template uses a value that was not given.
     """
     return Html(_NEGATIVE.sub("\N{MINUS SIGN}", _TEMPLATES.get_template(f"{template}.html").render(values)))
+
+
+def render_page(sections: Sequence[Section], **values: object) -> str:
+    """Render the whole page as one self-contained document."""
+    bodies = [
+        (section, joined(*(part if hasattr(part, "__html__") else line(part) for part in section.parts if part)))
+        for section in sections
+    ]
+    on_dark = {
+        colour: _for_dark(colour) for colour in sorted(set(_COLOUR.findall("".join(body for _, body in bodies))))
+    }
+    document = render("page", version=__version__, bodies=bodies, shared_style=Html(style()), on_dark=on_dark, **values)
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", document)
 
 
 def _for_dark(colour: str) -> str:
@@ -416,36 +429,16 @@ def _and(words: Sequence[str]) -> str:
     return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), words[-1]])
 
 
-class Narrative(NamedTuple):
-    """The parts of a report that the other sections leave open.
-
-    Attributes
-    ----------
-    summary : str
-        The first sentence of the opening.
-    warnings : sequence of str
-    section : Section
-        Why this mixture.
-    objective : str
-        What the fit maximises, and its duration, as sentences.
-    terms : {"search", "posterior", "trimmed"}
-        Entries of the glossary.
-    remark : str
-        The last sentence of the opening; may be empty.
-    subject : str
-        What has converged.
-    """
-
-    summary: str
-    warnings: Sequence[str]
-    section: Section
-    objective: str
-    terms: str
-    remark: str = ""
-    subject: str = "The fit"
+def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
+    return f"{format_value(mean, scale)} ± {format_value(spread, scale)}"
 
 
-COLUMNS_SHOWN = 60  # in a table of a report
+def _with_interval(value: float, low: float, high: float) -> str:
+    width = 5 * (high - low)  # of which the interval shows two digits or so
+    mean, least, most = (format_value(float(number), width) for number in (value, low, high))
+    return f"{mean} ({least} to {most})"
+
+
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
@@ -483,246 +476,314 @@ def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64] | None)
     return np.array([weighted.min(), *values[order][positions], weighted.max()])
 
 
+COLUMNS_SHOWN = 60  # in a table of a report
 _MOST_UNCERTAIN = 10
 _MOST_OUTSIDE = 10
 _VALUES_SHOWN = 4
 _LABELS_SHOWN = 50
-
-
-def groups(result: MixtureOutcome, pictures: Mapping[str, Html]) -> list[object]:
-    """Describe each group in sentences, and all groups in a table."""
-    facts, parts = MixtureFacts(result.model), list[object]()
-    strongest = [facts.strongest_correlations[k] for k in result.shown]
-    if len(result.shown) > 1:
-        shared = shared_sentence(facts.names, strongest)
-        parts += [f"{_COMPARED} {shared}".rstrip(), _cards(result, facts, is_shared=bool(shared))]
-    else:
-        parts.append(correlation_sentence(facts.names, strongest[0], "Over all rows"))
-    parts.append(_table_of_groups(result, facts))
-    if facts.factors is not None:
-        parts.append(_table_of_loadings(result, facts, facts.factors))
-    parts.append(_table_of_rows_outside(result))
-    if result.combined is not None:
-        parts += [clusters_sentence(result.combined.clusters(), result.shown, "group"), pictures["combined"]]
-    return parts
-
-
-_COMPARED = (
-    "How the means of each group compare with those of the whole mixture, which are the means of all groups by weight."
-)
-
-
-def agreement(result: MixtureOutcome, labels: Agreement) -> list[object]:
-    """Compare the groups with the label column."""
-    columns = {k: f"group {k}" for k in result.shown}
-    columns |= dict.fromkeys(range(result.model.n_components, labels.counts.shape[1]), result.outside)
-    n, index = labels.n_unlabelled, labels.adjusted_rand_index
-    has, are = ("has", "is") if n == 1 else ("have", "are")
-    unlabelled = f" {counted(n, 'row')} {has} no label, and {are} not compared." if n else ""
-    return [
-        f"The adjusted Rand index of groups and labels is {index:.4f} (1: identical, 0: by chance).{unlabelled} "
-        "The labels were not used in the fit.",
-        labels.table(result.options.label_column, columns, _LABELS_SHOWN, "Rows by label and group."),
-    ]
-
-
-def data(result: MixtureOutcome) -> list[object]:
-    """Summarise the fitted columns, and say what was left out."""
-    rows, weight = result.rows, result.options.weight_column
-    values = rows.values[:, :COLUMNS_SHOWN]
-    statistics, n_missing = column_statistics(values, rows.weights), np.isnan(values).sum(axis=0)
-    headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
-    body = [
-        [name, *(format_value(float(value), numbers[-1]) for value in numbers)]
-        for name, numbers in zip(rows.names, statistics, strict=False)
-    ]
-    columns, caption = [*Table.of(headings, body).columns], "The fitted columns (sd: standard deviation)."
-    if n_missing.any():
-        columns.append(Column("missing", [f"{missing:,}" for missing in n_missing]))
-        caption = "The values that are there in the fitted columns, and how many are missing (sd: standard deviation)."
-    total = f"Rows are weighted by {weight} (total weight {result.total_weight:,.6g})"
-    return [
-        f"{total}; quartiles, means and standard deviations (sd) use these weights." if weight else "",
-        notice([note.partition("; use --")[0] for note in rows.notes if LONG_TAIL not in note]),
-        Table(columns, caption, notes=omissions(column=len(rows.names) - COLUMNS_SHOWN)),
-    ]
-
-
-def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Html]) -> list[object]:
-    """Say how the fit of the chosen mixture went, and give its settings."""
-    model = result.model
-    settings = {name: value for name, value in model.get_params().items() if value is not None}
-    if result.options.tol is None and isinstance(result, Result):
-        del settings["tol"]  # a search chooses it by the rows, and the reason for the end says it
-    had = "" if model.converged_ else "had "
-    return [
-        f"{story.subject} {had}{ending(model)} ({model.history_.reason}). {story.objective}",
-        pictures.get("convergence"),
-        details("Settings of the fit", keys(settings)),
-    ]
-
-
-def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> Html:
-    """Render a card of each group, without a correlation that is shared by all."""
-    model, palette = result.model, colours(result.model.n_components)
-    means = np.asarray(model.means_, dtype=np.float64)
-    strongest = [None] * model.n_components if is_shared else facts.strongest_correlations
-    cards = [
-        {
-            "number": k,
-            "colour": f"var(--on-{palette[k][1:]}, {palette[k]})",
-            "size": f"{counted(result.counts[k], 'row')}, {format_share(result.counts[k] / result.rows.n_rows)}",
-            "sentences": component_sentences(facts.names, means[k], facts.overall, strongest[k]),
-        }
-        for k in result.shown
-    ]
-    return render("groups", groups=cards)
-
-
-def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts) -> Table:
-    """Tabulate means and standard deviations: a row per column of the data, columns for groups, all groups, noise."""
-    shown, noise, model = result.shown, result.n_outside if result.options.noise else None, result.model
-    several, all_means = len(shown) > 1, np.asarray(model.means_)[shown]
-    grouped = [float(sum(model.weights_)), float(model.noise_weight_ or 0)]
-    summed = [several, noise is not None]  # columns beside those of the groups
-    weights = [*model.weights_[shown], *compress(grouped, summed)]
-    counts = [*result.counts[shown], *compress((result.counts.sum(), noise), summed)]
-
-    def entries(j: int) -> Iterator[object]:
-        centre, scale = (float(values[j]) for values in facts.overall)
-        for mean, spread in zip(all_means[:, j], facts.spreads[shown, j], strict=True):
-            shade = abs(mean - centre) / scale / 2 if scale > 0 and several else 0.0
-            yield Cell(_mean_and_spread(mean, spread, scale), shade=shade)
-        yield from compress((_mean_and_spread(centre, scale, scale), ""), summed)
-
-    spread = "scale" if fitted_parameters(model).tails else "standard deviation"
-    caption = f"Mean ± {spread} of each column" + (
-        " in each group; the deeper the shade, the further the mean is from that of all groups." if several else "."
-    )
-    first = {"weight": [f"{weight:.4f}" for weight in weights], "rows": [f"{count:,}" for count in counts]}
-    return _by_group(result, first, entries, caption, compress(("all groups", "noise"), summed))
-
-
-def _by_group(
-    result: MixtureOutcome,
-    first: Mapping[str, Iterable[object]],
-    entries: Callable[[int], Iterable[object]],
-    caption: str,
-    headings: Iterable[str] = (),
-) -> Table:
-    """Tabulate the first rows and, by its number, each column of the data, for the groups and what more is named."""
-    names = result.rows.names
-    body = [[name, *row] for name, row in first.items()]
-    body += [[name, *entries(j)] for j, name in enumerate(names[:COLUMNS_SHOWN])]
-    headings = ["", *(f"group {k}" for k in result.shown), *headings]
-    return Table.of(headings, body, caption, notes=omissions(column=len(names) - COLUMNS_SHOWN))
-
-
-def _table_of_rows_outside(result: MixtureOutcome) -> Table | str:
-    """Tabulate the first rows that are noise or left out; empty if none is."""
-    first = np.flatnonzero(result.labels < 0)[:_MOST_OUTSIDE]
-    which = "The rows" if len(first) == result.n_outside else f"The first {len(first)} of {result.n_outside:,} rows"
-    of = {"noise": "of the noise", "left out": "left out"}[result.outside]
-    return _table_of_rows(result, first, f"{which} {of}")
-
-
-def _table_of_uncertain(result: MixtureOutcome) -> Table | str:
-    """Tabulate the least certain rows; empty if every row is certain."""
-    of_groups = np.flatnonzero(result.labels >= 0)
-    order = of_groups[np.argsort(result.certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
-    uncertain = order[result.certainty[order] < SURE]
-    probabilities = result.model.predict_proba(result.rows.subset(uncertain)) if len(uncertain) else ()
-    likely = [
-        [entry for k in np.argsort(-shares, kind="stable")[:2] for entry in (k, percent(shares[k], 1))]
-        for shares in probabilities
-    ]
-    headings = ["group", "probability", "next group", "probability"]
-    return _table_of_rows(result, uncertain, "The least certain rows", headings, likely)
-
-
-def _table_of_rows(
-    result: MixtureOutcome,
-    chosen: NDArray[np.intp],
-    caption: str,
-    headings: Sequence[str] = (),
-    entries: Iterable[Sequence[object]] = repeat(()),
-) -> Table | str:
-    """Tabulate rows with further entries and their first values; empty if none is chosen."""
-    rows, body = result.rows, []
-    for i, more in zip(chosen, entries, strict=False):
-        values = ("missing" if np.isnan(value) else f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN])
-        body.append([rows.numbers(i, i + 1)[0], *more, *values])
-    headings = ["row", *headings, *rows.names[:_VALUES_SHOWN]]
-    caption += ", numbered as in the file, not counting the header."
-    return Table.of(headings, body, caption, kinds=[NUMBER]) if body else ""
-
-
-def _table_of_loadings(result: MixtureOutcome, facts: MixtureFacts, factors: Factors) -> Table:
-    """Tabulate loadings and the standard deviations of the noise: a row per column, columns for each group."""
-    shown = result.shown
-    headings = [f"{k}: {what}" for k in shown for what in (*map(str, range(factors.loadings.shape[2])), "noise ±")]
-    values = np.concatenate([np.c_[factors.loadings[k], np.sqrt(factors.noise[k])] for k in shown], axis=1)
-    body = [
-        [name, *(format_value(value, scale) for value in row)]
-        for name, row, scale in zip(
-            facts.names[:COLUMNS_SHOWN], values, facts.spreads[shown].mean(axis=0), strict=False
-        )
-    ]
-    caption = "Loadings of each group's factors: by how much a column rises with a factor; and the noise beside them."
-    return Table.of(["", *headings], body, caption)
-
-
-def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
-    return f"{format_value(mean, scale)} ± {format_value(spread, scale)}"
-
-
+_TOP = 10
+_RIVALS = 25  # at most this many cells are compared with the best
+_LEVEL = 0.95
 _REFITS, _MOST_WORK = 100, 1e6  # multiply-adds of a pass: of more, refits would take longer than some seconds
 _PATTERN_WORK = 4e4  # of rows that have the same columns, beside theirs
 _DRAWN = 20_000
 _APART = 1e-3  # overlap of two groups that are apart
+_COMPARED = (
+    "How the means of each group compare with those of the whole mixture, which are the means of all groups by weight."
+)
+_CREDIBLE = (
+    f"A weight or mean lies in its interval with a posterior probability of {100 * _LEVEL:g} %, each taken by itself "
+    "and for this division into groups. The variational posterior is narrower than the exact one."
+)
 
 
-def trust(result: MixtureOutcome) -> list[object]:
-    """Say how far weights and means may be off, and which groups are alike; empty where it would take too long."""
-    model, d = result.model, result.rows.values.shape[1]
-    if not isinstance(model, GaussianMixture) or model.trim:
-        return []
-    absent = np.isnan(result.rows.values)
-    patterns = _PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0
-    if len(absent) * model.n_components * d * d + patterns > _MOST_WORK:
-        return []
-    several, seed = model.n_components > 1, result.options.random_state
-    alike, overlapping = _alike(overlap(model, n_samples=_DRAWN)) if several else ("", False)
-    if result.total_weight < model.n_parameters_:
-        return [f"No standard errors are given: there are fewer rows than free parameters. {alike}".rstrip()]
-    try:
-        errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=seed)
-    except SingularMatrixError:
-        return [f"No standard errors are given: {COLLAPSED}. {alike}".rstrip()]
-    n_refits, stability = _REFITS - errors.n_left_out, ""
-    if several:
-        assert errors.adjusted_rand is not None  # there were refits
-        low, high = np.quantile(errors.adjusted_rand, [0.025, 0.975])
-        stability = (
-            f"The refits group the rows as above with an adjusted Rand index of {errors.adjusted_rand.mean():.2f} on "
-            f"average (95 % of them: {low:.2f} to {high:.2f}), where 1 is the same grouping."
+class Report:
+    """A report of a result, section by section; what depends on the kind of fit is told by a subclass.
+
+    Attributes
+    ----------
+    summary, remark : str
+        The first sentence of the opening, and the last, which may be empty.
+    warnings : list of str
+    chosen : Section
+        Why this mixture.
+    subject, objective : str
+        What has converged; what the fit maximises, and its duration, as sentences.
+    terms : {"search", "posterior", "trimmed"}
+        Entries of the glossary.
+    """
+
+    summary: str
+    chosen: Section
+    objective: str
+    terms: str
+    remark = ""
+    subject = "The fit"
+
+    def __init__(self, result: MixtureOutcome) -> None:
+        self.result, self.model, self.rows, self.options = result, result.model, result.rows, result.options
+        self.names, self.shown, self.several = result.rows.names, result.shown, len(result.shown) > 1
+        self.warnings = [] if result.model.converged_ else [f"The fit had {ending(result.model)}."]
+        self.facts, self.pictures = MixtureFacts(result.model), draw_pictures(result)
+
+    def document(self, origin: Mapping[str, object]) -> str:
+        """Lay out the page, given its `provenance`."""
+        result, options, K = self.result, self.options, len(self.shown)
+        picture, pairs = self.pictures["clusters"], self.pictures.get("pairs")
+        sections = [
+            Section("picture", "What it looks like", [picture, pairs]),
+            Section("groups", "The groups" if self.several else "The group", self._groups()),
+            self.chosen,
+        ]
+        if self.several:
+            beside = joined(*(self.pictures[name] for name in ("boundaries", "uncertainty") if name in self.pictures))
+            uncertain = Html(f'<div class="beside">{beside}</div>'), self._table_of_uncertain()
+            sections.append(Section("certainty", "Certainty", [certainty_sentence(result), *uncertain]))
+        if sure := self._trust():
+            sections.append(Section("trust", "How sure the numbers are", sure))
+        labelled, weighted = result.agreement is not None, self.rows.weights is not None
+        if result.agreement is not None:
+            sections.append(Section("labels", "Groups and labels", self._agreement(result.agreement)))
+        limit = "" if options.time_limit is None else ", unless the time limit stops the search at a different point"
+        again = [
+            f"The same command on the same file gives the same numbers, with any number of threads{limit}.",
+            Html(f"<pre><code>{escaped(shlex.join(['gmm', *options.words]))}</code></pre>"),
+            keys(origin),
+        ]
+        sections += [
+            Section("data", "The data", self._data()),
+            Section("fit", "Convergence", self._fitting()),
+            Section("reproduction", "Reproduce this report", again),
+            Section(
+                "terms", "What the terms mean", [render("terms", kind=self.terms, weighted=weighted, labelled=labelled)]
+            ),
+        ]
+        separation = separation_sentence(result) if self.several and result.n_outside < self.rows.n_rows else ""
+        long_tails = [_sentence(note) for note in self.rows.notes if LONG_TAIL in note]
+        name = result.source if options.file is None else origin["data"]
+        return render_page(
+            sections,
+            name=name,
+            title=f"{name}: {K} {'groups' if self.several else 'group'}",
+            sentences=[self.summary, separation, outside_sentence(result), self.remark],
+            numbers=headline_numbers(result),
+            warnings=notice([*long_tails, *self.warnings, *result.warnings]),
+            made=origin["made"],
         )
-    refitted = (
-        f"The mixture was fitted again to the same rows with random weights, {n_refits} times (the weighted likelihood "
-        "bootstrap)."
-    )
-    caveat = " Where groups overlap, the errors are larger than these." if overlapping else ""
-    mixture, of_means = fitted_parameters(model), errors.means.T
-    weights = [f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True)]
 
-    def entries(j: int) -> Iterable[str]:
-        return map(_mean_and_spread, mixture.means[:, j], of_means[j], of_means[j])
+    def _groups(self) -> list[object]:
+        """Describe each group in sentences, and all groups in a table."""
+        facts, result, parts = self.facts, self.result, list[object]()
+        strongest = [facts.strongest_correlations[k] for k in self.shown]
+        if self.several:
+            shared = shared_sentence(facts.names, strongest)
+            parts += [f"{_COMPARED} {shared}".rstrip(), self._cards(is_shared=bool(shared))]
+        else:
+            parts.append(correlation_sentence(facts.names, strongest[0], "Over all rows"))
+        parts.append(self._table_of_groups())
+        if facts.factors is not None:
+            parts.append(self._table_of_loadings(facts.factors))
+        first = np.flatnonzero(result.labels < 0)[:_MOST_OUTSIDE]
+        which = "The rows" if len(first) == result.n_outside else f"The first {len(first)} of {result.n_outside:,} rows"
+        of = {"noise": "of the noise", "left out": "left out"}[result.outside]
+        parts.append(self._table_of_rows(first, f"{which} {of}"))
+        if result.combined is not None:
+            clusters = clusters_sentence(result.combined.clusters(), self.shown, "group")
+            parts += [clusters, self.pictures["combined"]]
+        return parts
 
-    return [
-        " ".join(filter(None, [refitted, stability, alike])),
-        _by_group(result, {"weight": weights}, entries, "Weights and means ± their standard errors."),
-        beneath(f"The number of groups and the covariance model are taken as known.{caveat}"),
-    ]
+    def _cards(self, *, is_shared: bool) -> Html:
+        """Render a card of each group, without a correlation that is shared by all."""
+        facts, palette = self.facts, colours(self.model.n_components)
+        means, counts = np.asarray(self.model.means_, dtype=np.float64), self.result.counts
+        cards = [
+            {
+                "number": k,
+                "colour": f"var(--on-{palette[k][1:]}, {palette[k]})",
+                "size": f"{counted(counts[k], 'row')}, {format_share(counts[k] / self.rows.n_rows)}",
+                "sentences": component_sentences(
+                    facts.names, means[k], facts.overall, None if is_shared else facts.strongest_correlations[k]
+                ),
+            }
+            for k in self.shown
+        ]
+        return render("groups", groups=cards)
+
+    def _by_group(
+        self,
+        first: Mapping[str, Iterable[object]],
+        entries: Callable[[int], Iterable[object]],
+        caption: str,
+        headings: Iterable[str] = (),
+    ) -> Table:
+        """Tabulate the first rows and, by its number, each column of the data, for the groups and further headings."""
+        body = [[name, *row] for name, row in first.items()]
+        body += [[name, *entries(j)] for j, name in enumerate(self.names[:COLUMNS_SHOWN])]
+        headings = ["", *(f"group {k}" for k in self.shown), *headings]
+        return Table.of(headings, body, caption, notes=omissions(column=len(self.names) - COLUMNS_SHOWN))
+
+    def _table_of_groups(self) -> Table:
+        """Tabulate means and standard deviations: a row per column of the data, columns for groups, all, noise."""
+        model, shown, several, facts, counts = self.model, self.shown, self.several, self.facts, self.result.counts
+        noise = self.result.n_outside if self.options.noise else None
+        all_means = np.asarray(model.means_)[shown]
+        grouped = [float(sum(model.weights_)), float(model.noise_weight_ or 0)]
+        summed = [several, noise is not None]  # columns beside those of the groups
+        weights = [*model.weights_[shown], *compress(grouped, summed)]
+        sizes = [*counts[shown], *compress((counts.sum(), noise), summed)]
+
+        def entries(j: int) -> Iterator[object]:
+            centre, scale = (float(values[j]) for values in facts.overall)
+            for mean, spread in zip(all_means[:, j], facts.spreads[shown, j], strict=True):
+                shade = abs(mean - centre) / scale / 2 if scale > 0 and several else 0.0
+                yield Cell(_mean_and_spread(mean, spread, scale), shade=shade)
+            yield from compress((_mean_and_spread(centre, scale, scale), ""), summed)
+
+        spread = "scale" if fitted_parameters(model).tails else "standard deviation"
+        caption = f"Mean ± {spread} of each column" + (
+            " in each group; the deeper the shade, the further the mean is from that of all groups." if several else "."
+        )
+        first = {"weight": [f"{weight:.4f}" for weight in weights], "rows": [f"{count:,}" for count in sizes]}
+        return self._by_group(first, entries, caption, compress(("all groups", "noise"), summed))
+
+    def _table_of_loadings(self, factors: Factors) -> Table:
+        """Tabulate loadings and the standard deviations of the noise: a row per column, columns for each group."""
+        shown, of_each = self.shown, (*map(str, range(factors.loadings.shape[2])), "noise ±")
+        values = np.concatenate([np.c_[factors.loadings[k], np.sqrt(factors.noise[k])] for k in shown], axis=1)
+        scales = self.facts.spreads[shown].mean(axis=0)
+        body = [
+            [name, *(format_value(value, scale) for value in row)]
+            for name, row, scale in zip(self.facts.names[:COLUMNS_SHOWN], values, scales, strict=False)
+        ]
+        caption = (
+            "Loadings of each group's factors: by how much a column rises with a factor; and the noise beside them."
+        )
+        return Table.of(["", *(f"{k}: {what}" for k in shown for what in of_each)], body, caption)
+
+    def _table_of_rows(
+        self,
+        chosen: NDArray[np.intp],
+        caption: str,
+        headings: Sequence[str] = (),
+        entries: Iterable[Sequence[object]] = repeat(()),
+    ) -> Table | str:
+        """Tabulate rows with further entries and their first values; empty if none is chosen."""
+        rows, body = self.rows, []
+        for i, more in zip(chosen, entries, strict=False):
+            values = ("missing" if np.isnan(value) else f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN])
+            body.append([rows.numbers(i, i + 1)[0], *more, *values])
+        headings = ["row", *headings, *rows.names[:_VALUES_SHOWN]]
+        caption += ", numbered as in the file, not counting the header."
+        return Table.of(headings, body, caption, kinds=[NUMBER]) if body else ""
+
+    def _table_of_uncertain(self) -> Table | str:
+        """Tabulate the least certain rows; empty if every row is certain."""
+        certainty, of_groups = self.result.certainty, np.flatnonzero(self.result.labels >= 0)
+        order = of_groups[np.argsort(certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
+        uncertain = order[certainty[order] < SURE]
+        probabilities = self.model.predict_proba(self.rows.subset(uncertain)) if len(uncertain) else ()
+        likely = [
+            [entry for k in np.argsort(-shares, kind="stable")[:2] for entry in (k, percent(shares[k], 1))]
+            for shares in probabilities
+        ]
+        headings = ["group", "probability", "next group", "probability"]
+        return self._table_of_rows(uncertain, "The least certain rows", headings, likely)
+
+    def _agreement(self, labels: Agreement) -> list[object]:
+        """Compare the groups with the label column."""
+        columns = {k: f"group {k}" for k in self.shown}
+        columns |= dict.fromkeys(range(self.model.n_components, labels.counts.shape[1]), self.result.outside)
+        n, index = labels.n_unlabelled, labels.adjusted_rand_index
+        has, are = ("has", "is") if n == 1 else ("have", "are")
+        unlabelled = f" {counted(n, 'row')} {has} no label, and {are} not compared." if n else ""
+        return [
+            f"The adjusted Rand index of groups and labels is {index:.4f} (1: identical, 0: by chance).{unlabelled} "
+            "The labels were not used in the fit.",
+            labels.table(self.options.label_column, columns, _LABELS_SHOWN, "Rows by label and group."),
+        ]
+
+    def _data(self) -> list[object]:
+        """Summarise the fitted columns, and say what was left out."""
+        rows, weight = self.rows, self.options.weight_column
+        values = rows.values[:, :COLUMNS_SHOWN]
+        statistics, n_missing = column_statistics(values, rows.weights), np.isnan(values).sum(axis=0)
+        headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
+        body = [
+            [name, *(format_value(float(value), numbers[-1]) for value in numbers)]
+            for name, numbers in zip(self.names, statistics, strict=False)
+        ]
+        columns, caption = [*Table.of(headings, body).columns], "The fitted columns (sd: standard deviation)."
+        if n_missing.any():
+            columns.append(Column("missing", [f"{missing:,}" for missing in n_missing]))
+            caption = (
+                "The values that are there in the fitted columns, and how many are missing (sd: standard deviation)."
+            )
+        total = f"Rows are weighted by {weight} (total weight {self.result.total_weight:,.6g})"
+        return [
+            f"{total}; quartiles, means and standard deviations (sd) use these weights." if weight else "",
+            notice([note.partition("; use --")[0] for note in rows.notes if LONG_TAIL not in note]),
+            Table(columns, caption, notes=omissions(column=len(self.names) - COLUMNS_SHOWN)),
+        ]
+
+    def _fitting(self) -> list[object]:
+        """Say how the fit of the chosen mixture went, and give its settings."""
+        model = self.model
+        settings = {name: value for name, value in model.get_params().items() if value is not None}
+        if self.options.tol is None and self.result.search is not None:
+            del settings["tol"]  # a search chooses it by the rows, and the reason for the end says it
+        had = "" if model.converged_ else "had "
+        return [
+            f"{self.subject} {had}{ending(model)} ({model.history_.reason}). {self.objective}",
+            self.pictures.get("convergence"),
+            details("Settings of the fit", keys(settings)),
+        ]
+
+    def _trust(self) -> list[object]:
+        """Say how far weights and means may be off, and which groups are alike; empty where it would take too long."""
+        model, d = self.model, self.rows.values.shape[1]
+        if not isinstance(model, GaussianMixture) or model.trim:
+            return []
+        absent = np.isnan(self.rows.values)
+        patterns = _PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0
+        if len(absent) * model.n_components * d * d + patterns > _MOST_WORK:
+            return []
+        several, seed = model.n_components > 1, self.options.random_state
+        alike, overlapping = _alike(overlap(model, n_samples=_DRAWN)) if several else ("", False)
+        if self.result.total_weight < model.n_parameters_:
+            return [f"No standard errors are given: there are fewer rows than free parameters. {alike}".rstrip()]
+        try:
+            errors = standard_errors(model, self.rows.source, n_replicates=_REFITS, random_state=seed)
+        except SingularMatrixError:
+            return [f"No standard errors are given: {COLLAPSED}. {alike}".rstrip()]
+        n_refits, stability = _REFITS - errors.n_left_out, ""
+        if several:
+            assert errors.adjusted_rand is not None  # there were refits
+            low, high = np.quantile(errors.adjusted_rand, [0.025, 0.975])
+            stability = (
+                f"The refits group the rows as above with an adjusted Rand index of {errors.adjusted_rand.mean():.2f} "
+                f"on average (95 % of them: {low:.2f} to {high:.2f}), where 1 is the same grouping."
+            )
+        refitted = (
+            f"The mixture was fitted again to the same rows with random weights, {n_refits} times (the weighted "
+            "likelihood bootstrap)."
+        )
+        caveat = " Where groups overlap, the errors are larger than these." if overlapping else ""
+        mixture, of_means = fitted_parameters(model), errors.means.T
+        weights = [f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True)]
+
+        def entries(j: int) -> Iterable[str]:
+            return map(_mean_and_spread, mixture.means[:, j], of_means[j], of_means[j])
+
+        return [
+            " ".join(filter(None, [refitted, stability, alike])),
+            self._by_group({"weight": weights}, entries, "Weights and means ± their standard errors."),
+            beneath(f"The number of groups and the covariance model are taken as known.{caveat}"),
+        ]
+
+    def _shapes(self) -> str:
+        d, n = len(self.names), len(self.shown)
+        model = covariance_model(self.model.covariance_type, d)
+        return f" The groups are {covariance_sentence(model, n, d)}." if self.several else ""
 
 
 def _alike(shares: Array) -> tuple[str, bool]:
@@ -738,150 +799,128 @@ def _alike(shares: Array) -> tuple[str, bool]:
     )
 
 
-_TOP = 10
-_RIVALS = 25  # at most this many cells are compared with the best
+class SearchReport(Report):
+    """Of a search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
+
+    terms, subject = "search", "The chosen mixture"
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result)
+        search, K = result.search, result.model.n_components
+        self.search, self.warnings = search, []
+        if not search.complete:
+            self.warnings.append(f"The search is {of_search.incomplete(search)}.")
+        if not of_search.statuses(search)[search.best_index].is_eligible(search.criterion):
+            self.warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
+        self.warnings += [_sentence(in_options(text)) for text in of_search.advice(search, "group")]
+        next_best = of_search.distinct(search)[1 : 1 + _RIVALS]
+        rivals = [(int(search.n_components[n]), search.kinds[n], of_search.gap(search, n)) for n in next_best]
+        self.summary = summary_sentence(K, self.options.n_components, self.rows.n_rows, self.names)
+        self.remark = rival_sentence(search.criterion, K, rivals)
+        self.chosen = Section("choice", "Why this mixture", self._choice(result.model_name, rivals))
+        per_unit = with_minus(f"{result.loglik / result.total_weight:.4f}")
+        self.objective = (
+            f"Its log-likelihood is {with_minus(f'{result.loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
+            f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s."
+        )
+
+    def _choice(self, model_name: str, rivals: Sequence[tuple[int, str, float]]) -> list[object]:
+        """Say which mixture was chosen, by which criterion, and among which mixtures."""
+        search, K, name = self.search, self.model.n_components, title(self.search.criterion)
+        shape, tails = covariance_model(search.covariance_type[search.best_index]), fitted_parameters(self.model).tails
+        heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
+        ranked, n_cells = search.ranked(), len(search.status)
+        tried, n_kinds = sorted({int(K) for K in search.n_components[ranked]}), len({search.kinds[n] for n in ranked})
+        score = of_search.text_of(search.criterion, search.scores[search.best_index])
+        covariances = covariance_sentence(shape, K, len(self.names))
+        sentences = [
+            compared_sentence(len(ranked), n_cells, tried, n_kinds) if n_cells > 1 else "",
+            f"The smallest {name}, {score}, belongs to {counted(K, 'group')} with {model_name}: {covariances}.",
+            f"{heavy} than normal ones, so that rows far away count little." if tails else "",
+            runner_up_sentence(search.criterion, rivals),
+        ]
+        if certain := "; ".join(of_search.certainty(search)):
+            sentences.append(f"In the search: {certain}.")
+        said = " ".join(filter(None, sentences))
+        if n_cells == 1:
+            return [said, f"No other mixture was tried, so there was nothing for {name} to choose."]
+        legend = beneath(" · ".join(of_search.legend(search)))
+        every = joined(*of_search.grids(search, word="group"), legend, *map(line, of_search.failures(search)))
+        scale, picture = CRITERION[search.criterion].scale, self.pictures.get("selection")
+        return [said, scale, picture, self._table_of_best(), details(f"{name} of every mixture", every)]
+
+    def _table_of_best(self) -> Table:
+        """Tabulate the best cells, with the most important columns first for narrow screens."""
+        best = of_search.ranking(self.search, of_search.distinct(self.search)[:_TOP])
+        mark, K, model, loglik, df, score, distances, *others = best.columns
+        columns = [mark, K._replace(heading="groups"), model, score, distances, loglik, df, *others]
+        caption = (
+            f"The best by {title(self.search.criterion)} (loglik: log-likelihood in nats; df: free parameters; Δ: "
+            "distance from the best). Smaller is better, except for the log-likelihood."
+        )
+        if any("inf" in column.entries for column in columns):
+            columns = [of._replace(entries=["∞" if text == "inf" else text for text in of.entries]) for of in columns]
+            caption += " AICc is infinite (∞) where there are about as many parameters as rows."
+        return Table(columns, caption, best=0)
 
 
-def search_narrative(result: Result, pictures: Mapping[str, Html]) -> Narrative:
-    """Tell of the search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
-    search, K = result.search, result.model.n_components
-    loglik, warnings = search.loglik[search.best_index], []
-    per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
-    if not search.complete:
-        warnings.append(f"The search is {of_search.incomplete(search)}.")
-    if not of_search.statuses(search)[search.best_index].is_eligible(search.criterion):
-        warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
-    warnings += [_sentence(in_options(text)) for text in of_search.advice(search, "group")]
-    next_best = of_search.distinct(search)[1 : 1 + _RIVALS]
-    rivals = [(int(search.n_components[n]), search.kinds[n], of_search.gap(search, n)) for n in next_best]
-    return Narrative(
-        summary=summary_sentence(K, result.options.n_components, result.rows.n_rows, result.rows.names),
-        remark=rival_sentence(search.criterion, K, rivals),
-        warnings=warnings,
-        section=Section("choice", "Why this mixture", _choice(result, rivals, pictures)),
-        subject="The chosen mixture",
-        objective=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
-        f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",
-        terms="search",
-    )
+class PosteriorReport(Report):
+    """Of a variational fit: the components that are left, their intervals and the bound."""
+
+    terms = "posterior"
+
+    def __init__(self, result: Posterior) -> None:
+        super().__init__(result)
+        model, n = result.model, len(self.shown)
+        counts = np.asarray(model.counts_, dtype=np.float64)
+        empty, bound = np.delete(counts, self.shown), with_minus(f"{model.lower_bound_:.2f}")
+        if n == model.n_components > 1:
+            self.warnings.append("No component is empty; more may be better (--max-components).")
+        left = empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units)
+        parts = [f"{left}{self._shapes()}", _CREDIBLE, self._table_of_intervals(model, counts, result.units)]
+        self.summary = summary_sentence(n, range(2), self.rows.n_rows, self.names)
+        self.chosen = Section("posterior", "What is left, and how certain it is", parts)
+        self.objective = f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s."
+
+    def _table_of_intervals(self, model: BayesianGaussianMixture, counts: NDArray[np.float64], units: str) -> Table:
+        """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
+        shown, intervals = self.shown, model.credible_intervals(_LEVEL)
+        first = {
+            f"expected {units}": [f"{counts[k]:,.1f}" for k in shown],
+            "weight": [_with_interval(model.weights_[k], *intervals.weights[k]) for k in shown],
+        }
+
+        def entries(j: int) -> Iterable[str]:
+            return (_with_interval(model.means_[k, j], *intervals.means[k, j]) for k in shown)
+
+        return self._by_group(first, entries, f"Weights and means, with their {100 * _LEVEL:g} % credible intervals.")
 
 
-def _choice(result: Result, rivals: Sequence[tuple[int, str, float]], pictures: Mapping[str, Html]) -> list[object]:
-    """Say which mixture was chosen, by which criterion, and among which mixtures."""
-    search, model, name = result.search, result.model, title(result.search.criterion)
-    shape, tails = covariance_model(search.covariance_type[search.best_index]), fitted_parameters(model).tails
-    heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
-    ranked, n_cells = search.ranked(), len(search.status)
-    tried, n_kinds = sorted({int(K) for K in search.n_components[ranked]}), len({search.kinds[n] for n in ranked})
-    score = of_search.text_of(search.criterion, search.scores[search.best_index])
-    covariances = covariance_sentence(shape, model.n_components, len(result.rows.names))
-    sentences = [
-        compared_sentence(len(ranked), n_cells, tried, n_kinds) if n_cells > 1 else "",
-        f"The smallest {name}, {score}, belongs to {counted(model.n_components, 'group')} with {result.model_name}: "
-        f"{covariances}.",
-        f"{heavy} than normal ones, so that rows far away count little." if tails else "",
-        runner_up_sentence(search.criterion, rivals),
-    ]
-    if certain := "; ".join(of_search.certainty(search)):
-        sentences.append(f"In the search: {certain}.")
-    said = " ".join(filter(None, sentences))
-    if n_cells == 1:
-        return [said, f"No other mixture was tried, so there was nothing for {name} to choose."]
-    legend = beneath(" · ".join(of_search.legend(search)))
-    every = joined(*of_search.grids(search, word="group"), legend, *map(line, of_search.failures(search)))
-    scale, picture = CRITERION[search.criterion].scale, pictures.get("selection")
-    return [said, scale, picture, _table_of_best(search), details(f"{name} of every mixture", every)]
+class TrimmedReport(Report):
+    """Of a trimmed fit: the rows that were left out, and the likelihood of the others."""
+
+    terms = "trimmed"
+
+    def __init__(self, result: Trimmed) -> None:
+        super().__init__(result)
+        model, n = result.model, result.model.n_components
+        figures = "" if result.figures is None else f"Of the rows that are left, {with_minus(result.figures.line)}. "
+        parts = [
+            f"The fit leaves out {percent(model.trim)} of the {result.units}, those of the least density, and "
+            "maximises the likelihood of the others: fits and choices of these rows take turns. Log-likelihood and "
+            "criteria are of the rows that are left, so compare only mixtures that leave out the same share.",
+            f"The mixture is the one that was requested, so there was nothing to choose.{self._shapes()}",
+        ]
+        self.summary = summary_sentence(n, [n], self.rows.n_rows - result.n_outside, self.names)
+        self.warnings += result.doubts
+        self.chosen = Section("choice", "The rows left out", parts)
+        self.objective = f"{figures}The fit took {result.seconds:.2g} s."
 
 
-def _table_of_best(search: Selection) -> Table:
-    """Tabulate the best cells, with the most important columns first for narrow screens."""
-    best = of_search.ranking(search, of_search.distinct(search)[:_TOP])
-    mark, K, model, loglik, df, score, distances, *others = best.columns
-    columns = [mark, K._replace(heading="groups"), model, score, distances, loglik, df, *others]
-    caption = (
-        f"The best by {title(search.criterion)} (loglik: log-likelihood in nats; df: free parameters; Δ: distance from "
-        "the best). Smaller is better, except for the log-likelihood."
-    )
-    if any("inf" in column.entries for column in columns):
-        columns = [each._replace(entries=["∞" if text == "inf" else text for text in each.entries]) for each in columns]
-        caption += " AICc is infinite (∞) where there are about as many parameters as rows."
-    return Table(columns, caption, best=0)
+_REPORTS = {Result: SearchReport, Posterior: PosteriorReport, Trimmed: TrimmedReport}
 
 
-_LEVEL = 0.95
-
-
-def posterior_narrative(result: Posterior) -> Narrative:
-    """Tell of the components that are left, their intervals and the bound."""
-    model, rows, n = result.model, result.rows, len(result.shown)
-    counts = np.asarray(model.counts_, dtype=np.float64)
-    empty, bound = np.delete(counts, result.shown), with_minus(f"{model.lower_bound_:.2f}")
-    warnings = [] if model.converged_ else [f"The fit had {ending(model)}."]
-    if n == model.n_components > 1:
-        warnings.append("No component is empty; more may be better (--max-components).")
-    left = empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units)
-    parts = [f"{left}{_shapes(result, n)}", _CREDIBLE, _table_of_intervals(result, counts)]
-    return Narrative(
-        summary=summary_sentence(n, range(2), rows.n_rows, rows.names),
-        warnings=warnings,
-        section=Section("posterior", "What is left, and how certain it is", parts),
-        objective=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
-        terms="posterior",
-    )
-
-
-_CREDIBLE = (
-    f"A weight or mean lies in its interval with a posterior probability of {100 * _LEVEL:g} %, each taken by itself "
-    "and for this division into groups. The variational posterior is narrower than the exact one."
-)
-
-
-def _shapes(result: MixtureOutcome, n: int) -> str:
-    d = len(result.rows.names)
-    model = covariance_model(result.model.covariance_type, d)
-    return f" The groups are {covariance_sentence(model, n, d)}." if n > 1 else ""
-
-
-def _table_of_intervals(result: Posterior, counts: np.ndarray) -> Table:
-    """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
-    model, shown, intervals = result.model, result.shown, result.model.credible_intervals(_LEVEL)
-    first = {
-        f"expected {result.units}": [f"{counts[k]:,.1f}" for k in shown],
-        "weight": [_with_interval(model.weights_[k], *intervals.weights[k]) for k in shown],
-    }
-
-    def entries(j: int) -> Iterable[str]:
-        return (_with_interval(model.means_[k, j], *intervals.means[k, j]) for k in shown)
-
-    return _by_group(result, first, entries, f"Weights and means, with their {100 * _LEVEL:g} % credible intervals.")
-
-
-def _with_interval(value: float, low: float, high: float) -> str:
-    width = 5 * (high - low)  # of which the interval shows two digits or so
-    mean, least, most = (format_value(float(number), width) for number in (value, low, high))
-    return f"{mean} ({least} to {most})"
-
-
-def trimmed_narrative(result: Trimmed) -> Narrative:
-    """Tell of the rows that were left out, and of the likelihood of the others."""
-    model, rows, n = result.model, result.rows, result.model.n_components
-    figures = "" if result.figures is None else f"Of the rows that are left, {with_minus(result.figures.line)}. "
-    parts = [
-        f"The fit leaves out {percent(model.trim)} of the {result.units}, those of the least density, and maximises "
-        "the likelihood of the others: fits and choices of these rows take turns. Log-likelihood and criteria are of "
-        "the rows that are left, so compare only mixtures that leave out the same share.",
-        f"The mixture is the one that was requested, so there was nothing to choose.{_shapes(result, n)}",
-    ]
-    return Narrative(
-        summary=summary_sentence(n, [n], rows.n_rows - result.n_outside, rows.names),
-        warnings=[*([] if model.converged_ else [f"The fit had {ending(model)}."]), *result.doubts],
-        section=Section("choice", "The rows left out", parts),
-        objective=f"{figures}The fit took {result.seconds:.2g} s.",
-        terms="trimmed",
-    )
-
-
-def render_report(result: Result | Posterior | Trimmed, origin: Mapping[str, object]) -> str:
+def render_report(result: MixtureOutcome, origin: Mapping[str, object]) -> str:
     """Render a result, and its `provenance`, as a self-contained HTML document.
 
     Raises
@@ -889,58 +928,4 @@ def render_report(result: Result | Posterior | Trimmed, origin: Mapping[str, obj
     ModuleNotFoundError
         If matplotlib is not installed.
     """
-    pictures, options = draw_pictures(result), result.options
-    if isinstance(result, Posterior):
-        story = posterior_narrative(result)
-    else:
-        story = trimmed_narrative(result) if isinstance(result, Trimmed) else search_narrative(result, pictures)
-    K = len(result.shown)
-    several = K > 1
-    sections = [
-        Section("picture", "What it looks like", [pictures["clusters"], pictures.get("pairs")]),
-        Section("groups", "The groups" if several else "The group", groups(result, pictures)),
-        story.section,
-    ]
-    if several:
-        beside = joined(*(pictures[name] for name in ("boundaries", "uncertainty") if name in pictures))
-        beside = Html(f'<div class="beside">{beside}</div>')
-        sure = [certainty_sentence(result), beside, _table_of_uncertain(result)]
-        sections.append(Section("certainty", "Certainty", sure))
-    if trusted := trust(result):
-        sections.append(Section("trust", "How sure the numbers are", trusted))
-    if result.agreement is not None:
-        sections.append(Section("labels", "Groups and labels", agreement(result, result.agreement)))
-    terms = {"kind": story.terms, "weighted": result.rows.weights is not None, "labelled": result.agreement is not None}
-    limit = "" if options.time_limit is None else ", unless the time limit stops the search at a different point"
-    again = [
-        f"The same command on the same file gives the same numbers, with any number of threads{limit}.",
-        Html(f"<pre><code>{escaped(shlex.join(['gmm', *options.words]))}</code></pre>"),
-        keys(origin),
-    ]
-    sections += [
-        Section("data", "The data", data(result)),
-        Section("fit", "Convergence", fitting(result, story, pictures)),
-        Section("reproduction", "Reproduce this report", again),
-        Section("terms", "What the terms mean", [render("terms", **terms)]),
-    ]
-    separation = separation_sentence(result) if several and result.n_outside < result.rows.n_rows else ""
-    long_tails = [_sentence(note) for note in result.rows.notes if LONG_TAIL in note]
-    bodies = [
-        joined(*(part if hasattr(part, "__html__") else line(part) for part in section.parts if part))
-        for section in sections
-    ]
-    name = result.source if options.file is None else origin["data"]
-    document = render(
-        "page",
-        name=name,
-        title=f"{name}: {K} {'groups' if several else 'group'}",
-        sentences=[story.summary, separation, outside_sentence(result), story.remark],
-        numbers=headline_numbers(result),
-        warnings=notice([*long_tails, *story.warnings, *result.warnings]),
-        bodies=list(zip(sections, bodies, strict=True)),
-        shared_style=Html(style()),
-        on_dark={colour: _for_dark(colour) for colour in sorted(set(_COLOUR.findall("".join(bodies))))},
-        version=__version__,
-        made=origin["made"],
-    )
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", document)
+    return _REPORTS[type(result)](result).document(origin)
