@@ -884,12 +884,18 @@ def test_pictures_call_components_groups(reports):
         )  # the page counts those in use
 
 
+def test_a_long_name_breaks_its_line_before_numbers_leave_the_page(reports):
+    text = re.sub(r"@media[^{]*\{.*?\n\}", "", reports("iris")[0].text, flags=re.DOTALL)
+    assert re.search(r"table tr > :first-child \{ white-space: normal", text), "on wide pages too"
+
+
 def test_in_print_folds_are_open_and_captions_stay_with_their_tables(reports):
     text = reports("iris")[0].text
     printed = " ".join(re.findall(r"@media print \{(.*?)\n\}", text, re.DOTALL))
     assert re.search(r"details::details-content \{[^}]*content-visibility: visible", printed)
     assert re.search(r"caption, thead[^{]*\{ break-after: avoid", printed)
     assert re.search(r"table[^{]*\{ break-inside: avoid", printed)
+    assert re.search(r"p:has\(\+ \.groups\)[^{]*\{ break-after: avoid", printed), "no sentence is alone above its cards"
     assert re.search(r"gmm-wide \{ overflow: visible", printed)
 
 
