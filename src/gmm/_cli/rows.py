@@ -450,7 +450,10 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
 
 
 def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
-    """Return the rows with values and weights that can be used: with missing values, or without rows that have any."""
+    """Return the rows with values and weights that can be used: with missing values, or without rows that have any.
+
+    No value is infinite or, of rows read block by block, missing.
+    """
     weight, with_gaps = options.weight_column, options.missing == "em"
     if rows.in_memory:
         if with_gaps and rows.weights is not None and np.isnan(rows.weights).any():
@@ -461,7 +464,15 @@ def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
             raise CommandError("no rows are left: all have missing values")
         if rows.weights is not None:
             _check_weights(rows.weights, weight, rows.indices)
-    _check_finite(rows, options)
+    infinite: Any = np.argwhere(np.isinf(rows.values)) if rows.in_memory else [rows.source.survey.nonfinite]
+    if (place := next(iter(infinite), None)) is not None:
+        row, column = map(int, place)
+        what, instead = "an infinite", ""
+        if np.isnan(rows.source.take(np.array([row]))[0, column]):
+            what = "a missing"
+            instead = f", or use --drop-missing in place of --blocks; {_INSTEAD[options.command]}"
+        where = f"row {rows.numbers(row, row + 1)[0]}, column {rows.names[column]!r}"
+        raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead}")
     return rows
 
 
@@ -521,35 +532,17 @@ def _without_missing(rows: Rows, options: argparse.Namespace) -> Rows:
     columns = listed((f"{name}: {n}" for name, n in zip(names, missing.sum(axis=0), strict=True) if n), LEFT_OUT_SHOWN)
     share = f"{bad.sum()} of {counted(len(bad), 'row')}"
     if not options.drop_missing:
+        empty = {i + 1: [names[j] for j in np.flatnonzero(missing[i])] for i in np.flatnonzero(bad)[:SHOWN].tolist()}
+        first = listed((f"row {number} ({listed(where, SHOWN)})" for number, where in empty.items()), SHOWN)
+        more = ", …" if bad.sum() > SHOWN else ""
         raise CommandError(
-            f"missing values in {share} ({columns}): {_positions(missing, names)}; use --drop-missing to leave these "
-            f"rows out; {_INSTEAD[options.command]}"
+            f"missing values in {share} ({columns}): {first}{more}; use --drop-missing to leave these rows out; "
+            f"{_INSTEAD[options.command]}"
         )
     weights = None if rows.weights is None else rows.weights[~bad]
     source = ArraySource(rows.values[~bad], weights, feature_names=rows.source.feature_names)
     notes = *rows.notes, f"{share} left out because of missing values ({columns})"
     return replace(rows, source=source, indices=np.flatnonzero(~bad), notes=notes)
-
-
-def _positions(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
-    """List the first rows and their columns: ``row 3 (waiting), row 9 (waiting), …``."""
-    numbers = np.flatnonzero(bad.any(axis=1))
-    first = [f"row {i + 1} ({listed((names[int(j)] for j in np.flatnonzero(bad[i])), SHOWN)})" for i in numbers[:SHOWN]]
-    return ", ".join(first) + (", …" if len(numbers) > SHOWN else "")
-
-
-def _check_finite(rows: Rows, options: argparse.Namespace) -> None:
-    """Check that no value is infinite or, of rows read block by block, missing."""
-    infinite: Any = np.argwhere(np.isinf(rows.values)) if rows.in_memory else [rows.source.survey.nonfinite]
-    place = next(iter(infinite), None)
-    if place is not None:
-        row, column = map(int, place)
-        what, instead = "an infinite", ""
-        if np.isnan(rows.source.take(np.array([row]))[0, column]):
-            what = "a missing"
-            instead = f", or use --drop-missing in place of --blocks; {_INSTEAD[options.command]}"
-        where = f"row {rows.numbers(row, row + 1)[0]}, column {rows.names[column]!r}"
-        raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead}")
 
 
 def _check_weights(weights: NDArray[np.floating], column: str, indices: NDArray[np.intp] | None) -> None:

@@ -186,18 +186,10 @@ class Screen:
         callable
             The callback for the search, called after each cell.
         """
-        bar = Progress(
-            SpinnerColumn(),
-            TextColumn("fitting"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[now]}"),
-            console=self._err,
-            transient=True,
-            expand=True,
-            disable=self._quiet or not sys.stderr.isatty(),
-        )
+        columns = SpinnerColumn(), TextColumn("fitting"), BarColumn(bar_width=None), MofNCompleteColumn()
+        now, is_silent = TextColumn("{task.fields[now]}"), self._quiet or not sys.stderr.isatty()
+        how: dict[str, Any] = {"console": self._err, "transient": True, "expand": True, "disable": is_silent}
+        bar = Progress(*columns, TimeElapsedColumn(), now, **how)
         labels = [f"K={k}" for k in n_components]
         with nullcontext() if bar.disable else bar:  # rich before 14.3 ends a bar without a terminal by an empty line
             task = bar.add_task("fitting", total=len(labels) * n_models, now=labels[0])
@@ -213,10 +205,8 @@ class Screen:
                     bar.update(task, now=_pace(state))
                     return
                 count = state.cell + 1
-                if state.fold:
-                    bar.update(task, completed=count, now=f"fold {state.fold}, K={state.n_components}")
-                    return
                 now = labels[count // n_models] if count < state.n_cells else "improving the best"
+                now = f"fold {state.fold}, K={state.n_components}" if state.fold else now
                 bar.update(task, completed=count, now=now)
 
             yield advance
