@@ -67,24 +67,20 @@ def predict(options: argparse.Namespace) -> None:
         raise UsageError("--density: expected without --known, and of a mixture rather than a classifier")
     if isinstance(model, BayesianGaussianMixture):
         check_together(options, BayesianGaussianMixture="a mixture of --bayesian")
-    blocks: Iterable[Mapping[str, Any]]
     if isinstance(model, MixtureClassifier):
         check_together(options, MixtureClassifier="a classifier")
-        rows = rows_for(model, options, screen)
-        blocks = output.class_predictions(model, rows, options, options.out, model.predict_proba(rows.source))
-    elif options.known:
-        rows, columns = _predicted_columns(screen, model, options)
-        blocks = [columns]
+    if options.known:
+        rows, blocks = _predicted_columns(screen, model, options)
     else:
         rows = rows_for(model, options, screen)
-        blocks = output.mixture_predictions(model, rows, options, options.out)
+        blocks = output.predictions(model, rows, options, options.out)
     with Screen(options.quiet or options.out is None).working("writing"):
         output.write_beside(options.out, rows, options, blocks)
 
 
 def _predicted_columns(
     screen: Screen, model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace
-) -> tuple[Rows, dict[str, Any]]:
+) -> tuple[Rows, Iterable[Mapping[str, Any]]]:
     mixture = _plug_in(model)
     names = names_of_features(mixture)
     unknown = [name for name in options.known if name not in names]
@@ -102,7 +98,7 @@ def _predicted_columns(
         columns[name] = prediction.means[:, j]
         spread = {f"{name}_sd": prediction.deviations[:, j]} | {f"{name}_{end}": values for end, values in ends}
         columns |= beside(others, spread)
-    return rows, columns
+    return rows, [columns]
 
 
 def _plug_in(model: GaussianMixture | BayesianGaussianMixture) -> GaussianMixture:
@@ -134,8 +130,8 @@ def info(options: argparse.Namespace) -> None:
     saved_by = f"saved by gmm {header['gmm_version']}, " if "gmm_version" in header else ""
     saved_by += f"format {header['format_version']}"
     if is_classifier:
-        headline, *table = str(summary_of(model)).splitlines()
-        for line in (headline, saved_by, "", *table):
+        headline, table = str(summary_of(model)).split("\n", 1)
+        for line in (headline, saved_by, "", table):
             screen.line(line)
         return
     counts = model.counts_ if isinstance(model, BayesianGaussianMixture) else np.ones(model.n_components)

@@ -129,6 +129,7 @@ class Outcome(ABC):
     """
 
     agreement: Agreement | None  # of predictions with labels, if there are any
+    left_out: NDArray[np.bool_] | None = None
 
     def __init__(
         self, rows: Rows, options: argparse.Namespace, warnings: Sequence[str], seconds: float, model: Any
@@ -145,10 +146,6 @@ class Outcome(ABC):
         """Sum of the weights, or the number of rows if there are none."""
         weights = self.rows.weights
         return float(self.rows.n_rows if weights is None else weights.sum())
-
-    @abstractmethod
-    def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Return what is predicted of the rows, as blocks of columns of a table that is written to this path."""
 
     @abstractmethod
     def best(self) -> dict[str, Any]:
@@ -170,7 +167,8 @@ class Outcome(ABC):
         """Write the model, the predictions for the rows, and JSON to a directory; return the names of the files."""
         labels = f"labels.{self.options.format}"
         self.model.save(out / "model.gmm")
-        output.write_beside(out / labels, self.rows, self.options, self.predictions(out / labels))
+        predictions = output.predictions(self.model, self.rows, self.options, out / labels, self.left_out)
+        output.write_beside(out / labels, self.rows, self.options, predictions)
         output.write_json(out / "result.json", self.document())
         return ["model.gmm", labels, "result.json"]
 
@@ -190,8 +188,8 @@ class Classes(Outcome):
         super().__init__(rows, *about)
         assert rows.labels is not None  # the column is in the table
         self._names = [str(label) for label in self.model.classes_.tolist()]
-        self._known, self.proba = rows.labels.with_names(self._names), self.model.predict_proba(rows.source)
-        self._predicted = self.proba.argmax(axis=1)
+        self._known = rows.labels.with_names(self._names)
+        self._predicted = self.model.predict_proba(rows.source).argmax(axis=1)
         self.agreement = compare(self._known, iter([self._predicted]), len(self._names))
 
     @cached_property
@@ -204,10 +202,6 @@ class Classes(Outcome):
         predicted = np.array(self._names, object)[self._predicted[labelled]]
         right = np.average(predicted == known.names[codes], weights=weights)
         return float(right), float(of_each.max() / of_each.sum())
-
-    def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Return the class of each row, and probabilities."""
-        return output.class_predictions(self.model, self.rows, self.options, path, self.proba)
 
     def best(self) -> dict[str, Any]:
         """Convert the classifier to JSON values."""
@@ -338,10 +332,6 @@ class MixtureOutcome(Outcome):
         elif options.noise:
             parts.append(f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_outside, 'row')}")
         return "".join([*parts, f": {ending(model)}", self.objective])
-
-    def predictions(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Return the component of each row, and probabilities."""
-        return output.mixture_predictions(self.model, self.rows, self.options, path, self.left_out)
 
     def best(self) -> dict[str, Any]:
         """Convert the mixture to JSON values."""

@@ -155,24 +155,24 @@ def predicted(
         yield first, np.where(outside, -1, labels), soft
 
 
-def mixture_predictions(
-    model: FittedMixture, rows: Rows, options: argparse.Namespace, path: Path | str | None, left_out: Any = None
+def predictions(
+    model: FittedMixture | MixtureClassifier,
+    rows: Rows,
+    options: argparse.Namespace,
+    path: Path | str | None,
+    left_out: NDArray[np.bool_] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield blocks of columns for a table at a path: the component of each row, and what the options ask for."""
+    """Yield blocks of columns for a table at a path: component or class of each row, and what the options ask for."""
+    if isinstance(model, MixtureClassifier):
+        proba = model.predict_proba(rows.source)
+        labels, shown = model.classes_[proba.argmax(axis=1)], _written(proba if options.proba else None, path, options)
+        yield prediction_columns(rows.numbers(0, rows.n_rows), labels, shown, model.classes_)
+        return
     densities = {"log_density": model.score_samples(rows.source)} if options.density else {}
     for first, labels, soft in predicted(model, rows, left_out, responsibilities=options.proba):
         stop = first + len(labels)
         columns = prediction_columns(rows.numbers(first, stop), labels, _written(soft, path, options))
         yield columns | {name: values[first:stop] for name, values in densities.items()}
-
-
-def class_predictions(
-    classifier: MixtureClassifier, rows: Rows, options: argparse.Namespace, path: Path | str | None, proba: NDArray[Any]
-) -> Iterator[dict[str, Any]]:
-    """Yield columns for a table at a path: the class of each row and, if the options ask for them, probabilities."""
-    numbers, labels = rows.numbers(0, rows.n_rows), classifier.classes_[proba.argmax(axis=1)]
-    shown = _written(proba if options.proba else None, path, options)
-    yield prediction_columns(numbers, labels, shown, classifier.classes_)
 
 
 def _written(proba: NDArray[Any] | None, path: Path | str | None, options: argparse.Namespace) -> NDArray[Any] | None:
