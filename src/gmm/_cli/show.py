@@ -202,7 +202,9 @@ class Screen:
                     waiting.add(state.cell)
                     return
                 if state.iteration is not None:
-                    bar.update(task, now=_pace(state))
+                    now = f"all rows, pass {state.iteration.n_iter}: {state.rows_per_second:,.0f} rows/s"
+                    left = "" if np.isnan(state.seconds_left) else f", {duration(state.seconds_left)} left"
+                    bar.update(task, now=f"{now}{left}")
                     return
                 count = state.cell + 1
                 now = labels[count // n_models] if count < state.n_cells else "improving the best"
@@ -262,7 +264,10 @@ class Screen:
             values += [*loadings, np.sqrt(factors.noise[k])]
         table = np.array(values[:_LOADINGS_SHOWN])
         of = Table.of(["component", "loadings"], labels[:_LOADINGS_SHOWN], kinds=[NUMBER, TEXT])
-        columns = [Column(name, _in_decimals(table[:, j])) for j, name in enumerate(facts.names[:COLUMNS_SHOWN])]
+        columns = list[Column]()
+        for name, column in zip(facts.names[:COLUMNS_SHOWN], table.T, strict=False):
+            form = form_of(largest := float(np.abs(column).max()), largest)
+            columns.append(Column(name, [f"{value:{form}}" for value in column]))
         hidden = omissions(row=len(values) - _LOADINGS_SHOWN)
         notes = [f"{note} of loadings (--json prints all)" for note in hidden]
         self.tables(_tables(of.columns, columns, self._width), notes)
@@ -289,11 +294,6 @@ def _correlation(facts: MixtureFacts, pair: tuple[int, int, float] | None) -> st
     return f"{value:+.2f}{between}"
 
 
-def _in_decimals(values: NDArray[np.float64]) -> list[str]:
-    largest = float(np.abs(values).max())
-    return [f"{value:{form_of(largest, largest)}}" for value in values]
-
-
 def _tables(labels: Sequence[Column], columns: Sequence[Column], width: int) -> list[Table]:
     """Lay out columns beside those that label the rows, in as many tables below each other as the width needs."""
     parts: list[list[Column]] = [[]]
@@ -302,13 +302,6 @@ def _tables(labels: Sequence[Column], columns: Sequence[Column], width: int) -> 
             parts.append([])
         parts[-1].append(column)
     return [Table([*labels, *part]) for part in parts]
-
-
-def _pace(state: selection.Progress) -> str:
-    """Say how far a cell has come on all rows."""
-    assert state.iteration is not None  # it is of a pass over all rows
-    pace = f"all rows, pass {state.iteration.n_iter}: {state.rows_per_second:,.0f} rows/s"
-    return pace if np.isnan(state.seconds_left) else f"{pace}, {duration(state.seconds_left)} left"
 
 
 class MixtureFacts:
@@ -347,19 +340,13 @@ class MixtureFacts:
         if layout.axis_aligned:
             return [None] * K
         dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
-        strongest = [_strongest_correlation(*each) for each in zip(dense, self.spreads, strict=False)]
+        strongest = list[tuple[int, int, float] | None]()
+        for covariance, spreads in zip(dense, self.spreads, strict=False):
+            correlations = covariance / np.outer(spreads, spreads)
+            size = np.abs(np.triu(correlations, k=1))
+            i, j = divmod(int(size.argmax()), d)
+            strongest.append((i, j, float(correlations[i, j])) if size.any() else None)
         return strongest * (K // len(strongest))  # a common covariance is one
-
-
-def _strongest_correlation(
-    covariance: NDArray[np.float64], spreads: NDArray[np.float64]
-) -> tuple[int, int, float] | None:
-    correlations = covariance / np.outer(spreads, spreads)
-    size = np.abs(np.triu(correlations, k=1))
-    if not size.any():
-        return None
-    i, j = np.unravel_index(int(size.argmax()), size.shape)
-    return int(i), int(j), float(correlations[i, j])
 
 
 def ending(model: FittedMixture) -> str:
