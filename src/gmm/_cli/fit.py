@@ -209,7 +209,9 @@ class Classes(Outcome):
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values."""
-        return super().document() | {"accuracy": self.accuracy[0]}
+        document = super().document()
+        agreement = document.pop("agreement")
+        return document | {"accuracy": self.accuracy[0], "agreement": agreement}
 
     def show(self, screen: Screen) -> None:
         """Print the classes, and how the fitted rows are predicted."""
