@@ -176,7 +176,17 @@ def test_up_to_two_features_are_seen_as_they_are():
     assert view(GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]), "discriminating").labels == ("x0",)
 
 
-@pytest.mark.parametrize("wanted", ["lenght", 4, -1, True, (0, 1, 2), (), (1, "width"), 1.5, ("width", None)], ids=str)
+def test_three_features_and_more_are_a_grid_of_pairs():
+    model = four_features()
+    assert view(model, (3, 0, 2)).of_pairs
+    assert view(model, (3, 0, 2)).labels == ("x3", "x0", "x2")
+    assert view(model, "pairs").labels == ("x0", "x1", "x2", "x3")
+    assert not view(model, (3, 0)).of_pairs
+
+
+@pytest.mark.parametrize(
+    "wanted", ["lenght", 4, -1, True, tuple(range(7)), (0, 1, 9), (), (1, "width"), 1.5, ("width", None)], ids=str
+)
 def test_a_view_that_cannot_be_is_refused_with_what_there_is(wanted):
     model = GaussianMixture.from_parameters([1.0], [[1.0, 2, 3, 4]], np.eye(4)[None], feature_names=NAMES)
     with pytest.raises(InvalidParameterError, match=r"The features are 0 to 3: 'length', 'width', 'height', 'depth'"):

@@ -26,8 +26,8 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.steps import SteppedFit, prepare_stepped_fit
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._fitting.sampling import kmeans_plusplus
-from gmm._plotting.planes import Panel, curve, notes, row_colours
-from gmm._plotting.scene import Scene, View, content_label, ellipse, is_of_pairs, limits, scored, view_of
+from gmm._plotting.planes import Panel, content_label, curve, ellipse, notes, row_colours
+from gmm._plotting.scene import Scene, View, scored, view_of
 from gmm._plotting.style import FAINT, INK, own_figure
 from gmm._public import publish
 from gmm._text.words import counted
@@ -55,7 +55,7 @@ class Film(NamedTuple):
 
     scene: Scene
     view: View
-    passes: tuple[Pass, ...]
+    passes: Sequence[Pass]
     objective: str
     label: str
     reason: str
@@ -63,11 +63,6 @@ class Film(NamedTuple):
 
 def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     """Run a fit to its end, and project each pass onto a view."""
-    if is_of_pairs(requested_view):
-        raise raisable(InvalidParameterError)(
-            "an animation has a single view: expected a feature, a pair of features, 'discriminating', directions or "
-            f"None as view; got {requested_view!r:.80}"
-        )
     steps = list(climb)
     if not steps:
         raise raisable(InvalidParameterError)(
@@ -76,24 +71,22 @@ def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     source, last, n_threads = climb.source, steps[-1], climb.settings.n_threads
     names = [f"x{j}" for j in range(source.n_features)] if climb.feature_names is None else climb.feature_names.tolist()
     seed = random_state if isinstance(random_state, int | None) else 0  # a generator was used for the start
-    mixture = last.iteration.parameters
-    scene = Scene(mixture, tuple(names), source, n_threads, max_points=_MOST_ROWS, random_state=seed)
-    view = view_of(mixture, scene.names, requested_view)
-    passes = tuple(
-        Pass(
-            view.marginal(step.iteration.parameters),
-            scored(step.iteration.parameters, scene.sample_rows, n_threads)[0],
-            step.iteration.lower_bound,
-            step.iteration.accepted,
+    scene = Scene(last.iteration.parameters, tuple(names), source, n_threads, _MOST_ROWS, seed)
+    view = view_of(scene.mixture, scene.names, requested_view)
+    if view.of_pairs:
+        raise raisable(InvalidParameterError)(
+            "an animation has a single view: expected a feature, a pair of features, 'discriminating', directions or "
+            f"None as view; got {requested_view!r:.80}"
         )
-        for step in steps
-    )
+    passes = []
+    for iteration in (step.iteration for step in steps):
+        responsibilities, _ = scored(iteration.parameters, scene.sample_rows, n_threads)
+        seen = view.marginal(iteration.parameters)
+        passes.append(Pass(seen, responsibilities, iteration.lower_bound, iteration.accepted))
     assert last.reason is not None  # the last pass has one
     prior = climb.settings.objective.prior
-    objective = "log-likelihood and prior" if prior else "log-likelihood"
-    label = f"mean {objective} (nats per row)"
-    if prior.variational:
-        objective, label = "lower bound", "lower bound of the log evidence (nats)"
+    objective = "lower bound" if prior.variational else "log-likelihood and prior" if prior else "log-likelihood"
+    label = f"{objective} of the log evidence (nats)" if prior.variational else f"mean {objective} (nats per row)"
     return Film(scene, view, passes, objective, label, last.reason)
 
 
@@ -101,7 +94,7 @@ def canvas_of(film: Film) -> tuple[Figure, Callable[[int], list[Any]]]:
     """Make the figure of an animation, and draw the first frame; return what draws one, given its number, as well."""
     with own_figure(2, 1, figsize=(5.0, 6.4), height_ratios=(1.8, 1)) as axes:
         upper, lower = axes[:, 0]
-        panel = Panel(upper, film.scene, film.view, limits(film.scene, film.view))
+        panel = Panel(upper, film.scene, film.view)
         draw_components = _histogram(panel, film) if film.view.n_axes == 1 else _plane(panel, film)
         draw_curve = _curve(lower, film)
 
@@ -129,10 +122,8 @@ def _title(film: Film, number: int) -> str:
     n, K = len(film.passes), film.scene.n_components
     if number == 0:
         return f"Start: {counted(K, 'component')}"
-    title = f"Pass {number} of {n}"
-    if number == n:
-        return f"{title}: {film.reason}"
-    return title if film.passes[number - 1].accepted else f"{title}, step rejected"
+    rejected = "" if film.passes[number - 1].accepted else ", step rejected"
+    return f"Pass {number} of {n}{f': {film.reason}' if number == n else rejected}"
 
 
 def _plane(panel: Panel, film: Film) -> Callable[[int], None]:
@@ -201,7 +192,7 @@ _FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".webp", ".apng", ".a
 _OF_ONE = ("covariance_type", "n_factors", "reg_covar", "n_threads")
 _STARTS = ("init_params", "weights_init", "means_init", "precisions_init")
 # Keep the size and colours of frames equal, whatever the user's settings for saving files.
-AS_DRAWN: Any = {"savefig.bbox": None, "savefig.facecolor": "auto", "savefig.transparent": False}
+_AS_DRAWN: Any = {"savefig.bbox": None, "savefig.facecolor": "auto", "savefig.transparent": False}
 _NEARLY_WHITE = 30  # summed distance from white over the three channels, of 255 each
 
 
@@ -344,7 +335,9 @@ class FitAnimation(FuncAnimation):
         OSError
             If the file cannot be written.
         """
-        _check_rates(fps, dpi)
+        for name, value, others in (("fps", fps, "or"), ("dpi", None if dpi == "figure" else dpi, "'figure' or")):
+            if value is not None and not 0 < as_real(value) < np.inf:
+                raise ValueError(f"{name} must be a finite number above 0, {others} None; got {value!r}")
         path = Path(filename)
         if path.is_dir() and path.suffix:
             raise IsADirectoryError(f"expected the name of a file, got {str(path)!r}, which is a folder")
@@ -355,11 +348,11 @@ class FitAnimation(FuncAnimation):
         if writer is None:
             _check_kind(path)
         if writer is None and path.suffix.lower() == ".gif" and not args and not kwargs:
-            path.write_bytes(self._gif(fps, None if dpi == "figure" else dpi))
+            path.write_bytes(self._gif(fps, dpi or "figure"))
         else:
-            others: tuple[Any, ...] = (fps, dpi, *args)
-            with mpl.rc_context(AS_DRAWN):
-                super().save(os.fspath(filename), writer, *others, **kwargs)
+            rates: tuple[Any, ...] = (fps, dpi)
+            with mpl.rc_context(_AS_DRAWN):
+                super().save(os.fspath(filename), writer, *rates, *args, **kwargs)
         if getattr(self._figure.canvas, "required_interactive_framework", None) is None:
             plt.close(self._figure)
 
@@ -369,23 +362,32 @@ class FitAnimation(FuncAnimation):
         text = f"Animation of a fit: its start and {counted(self.n_frames - 1, 'pass', 'passes')}"
         return f'<img alt="{text}" style="max-width:100%" src="data:image/gif;base64,{encoded}">'
 
-    def _gif(self, fps: float | None = None, dpi: Any = None) -> bytes:
-        wait = self._frame_interval if fps is None else round(1000 / fps)
+    def _gif(self, fps: float | None = None, dpi: Any = "figure") -> bytes:
+        """Return the bytes of a GIF, which stores only the differences between frames, in the colours of three."""
+        from PIL import Image
+
+        wait, n = self._frame_interval if fps is None else round(1000 / fps), self.n_frames
         if wait > _LONGEST:
             raise ValueError(
                 f"fps is too low for a .gif, whose frames last at most {_LONGEST // 1000} s; got fps={fps!r}"
             )
-        waits = [max(wait, _FIRST), *[wait] * (self.n_frames - 2), max(wait, _LAST)]
-        return gif(self._figure, self._draw_pass, waits, dpi)
 
+        def picture(number: int) -> Image.Image:
+            self._draw_pass(number)
+            file = BytesIO()
+            with mpl.rc_context(_AS_DRAWN):
+                self._figure.savefig(file, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
+            return Image.open(file).convert("RGB")
 
-def _check_rates(fps: Any, dpi: Any) -> None:
-    for name, value, keywords in (("fps", fps, ()), ("dpi", dpi, ("figure",))):
-        if value is None or value in keywords:
-            continue
-        if not 0 < as_real(value) < np.inf:
-            others = ", 'figure' or None" if keywords else ", or None"
-            raise ValueError(f"{name} must be a finite number above 0{others}; got {value!r}")
+        samples = [np.asarray(picture(number)) for number in sorted({0, n // 2, n - 1})]
+        palette = Image.fromarray(np.concatenate(samples)).quantize(256, method=Image.Quantize.MEDIANCUT)
+        colours = np.array(palette.getpalette()).reshape(-1, 3)
+        colours[np.abs(255 - colours).sum(axis=1) <= _NEARLY_WHITE] = 255  # the background
+        palette.putpalette(colours.ravel().tolist())
+        first, *others = (picture(number).quantize(palette=palette, dither=Image.Dither.NONE) for number in range(n))
+        file, waits = BytesIO(), [max(wait, _FIRST), *[wait] * (n - 2), max(wait, _LAST)]
+        first.save(file, "GIF", save_all=True, append_images=others, duration=waits, loop=0)
+        return file.getvalue()
 
 
 def _check_kind(path: Path) -> None:
@@ -403,40 +405,3 @@ def _check_kind(path: Path) -> None:
 
 
 publish("gmm.plotting", [FitAnimation, animate_fit])
-
-
-# --- The file ------------------------------------------------------------------------------------
-
-
-def gif(figure: Figure, draw: Callable[[int], Any], waits: Sequence[int], dpi: float | None = None) -> bytes:
-    """Encode frames as the bytes of a GIF that stores only the differences between them.
-
-    Parameters
-    ----------
-    figure : Figure
-    draw : callable
-        Draws a frame on the figure, given its number from 0.
-    waits : sequence of int
-        Duration of each frame, in milliseconds.
-    dpi : float, optional
-        Dots per inch; the figure's own if None.
-    """
-    from PIL import Image
-
-    def picture(number: int) -> Image.Image:
-        draw(number)
-        file = BytesIO()
-        with mpl.rc_context(AS_DRAWN):
-            figure.savefig(file, format="png", dpi=dpi or figure.dpi, pil_kwargs={"compress_level": 1})
-        return Image.open(file).convert("RGB")
-
-    samples = [picture(number) for number in sorted({0, len(waits) // 2, len(waits) - 1})]
-    sheet = Image.fromarray(np.concatenate([np.asarray(sample) for sample in samples]))
-    palette = sheet.quantize(256, method=Image.Quantize.MEDIANCUT)
-    colours = np.array(palette.getpalette()).reshape(-1, 3)
-    colours[np.abs(255 - colours).sum(axis=1) <= _NEARLY_WHITE] = 255  # the background
-    palette.putpalette(colours.ravel().tolist())
-    frames = [picture(number).quantize(palette=palette, dither=Image.Dither.NONE) for number in range(len(waits))]
-    file = BytesIO()
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=list(waits), loop=0)
-    return file.getvalue()

@@ -24,38 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
 from gmm._exceptions import InvalidParameterError, raisable
-from gmm._plotting.scene import (
-    MOST_PAIRED,
-    Scene,
-    View,
-    axis_deviations,
-    certainty,
-    check_contents,
-    columns_of,
-    content_label,
-    coordinates,
-    ellipse,
-    grid,
-    is_of_pairs,
-    limits,
-    literal,
-    scene_of,
-    scored,
-    view_of,
-)
-from gmm._plotting.style import (
-    FONT,
-    NOISE,
-    Entries,
-    Inks,
-    axes_of,
-    colours,
-    dot,
-    inks_of,
-    legend_below,
-    note,
-    own_figure,
-)
+from gmm._plotting.scene import LONGEST_OF_SEVERAL, Scene, View, columns_of, literal, scene_of, scored, view_of
+from gmm._plotting.style import LEGEND, NOISE, Entries, axes_of, colours, dot, inks_of, legend_below, note, own_figure
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._text.words import amount, counted, percent
@@ -63,15 +33,21 @@ from gmm._uses.overlap import shares_of
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_labels
 from gmm._validation.parameters import check_random_state
-from gmm._validation.scalars import check_whole
-from gmm._values.coordinates import projected_mixture, telling
+from gmm._validation.scalars import check_real, check_whole
+from gmm._values.coordinates import projected_mixture
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
 _MOST_LISTED = 8  # components in a legend
 _FEWEST_BINS, _MOST_BINS = 10, 100
 _FEW_ROWS = 200  # most rows that are also drawn as ticks below the histogram
-_LONGEST_OF_PAIRS = 18  # characters of a feature's name in a grid of pairs
+
+_REACH = 3.0  # standard deviations of a component that should fit into the axes
+_OUTERMOST = 0.95  # share of a component in the ellipse that should fit into the axes, also of heavy tails
+_CORE = 0.9  # the heaviest components that reach this total weight set the scale of the axes
+_BEYOND = 2.0  # the axes may extend on either side by this multiple of the core's width
+_FINE = 4  # grid points per standard deviation around a component that an even grid would miss
+_MOST_POINTS = 1_000_000  # in a grid; fewer for many components
 
 
 class Panel:
@@ -93,13 +69,11 @@ class Panel:
     inks : Inks
     """
 
-    def __init__(self, ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool = False) -> None:
-        self.ax, self.scene, self.view, self.edges, self.small = ax, scene, view, edges, small
+    def __init__(self, ax: Axes, scene: Scene, view: View, *, small: bool = False) -> None:
+        self.ax, self.scene, self.view, self.edges, self.small = ax, scene, view, limits(scene, view), small
         self.mixture, self.points = view.marginal(scene.mixture), view.project(scene.sample_rows)
         self.inks = inks_of(ax)
-        ax.set_xlim(*edges[0])
-        if view.n_axes == 2:
-            ax.set_ylim(*edges[1])
+        ax.set(**dict(zip(("xlim", "ylim"), self.edges, strict=False)))
 
     def rows(self, shades: Any, area: Any = 1.0, order: Any = slice(None)) -> PathCollection:
         """Draw rows as points in colours (s, 4); `area` scales the size that suits their number and weights."""
@@ -172,21 +146,23 @@ Filling = Callable[[Panel], list[Entries]]  # draws the inside of a panel, and r
 
 def draw(scene: Scene, view: Any, ax: Axes | None, fill: Filling, title: str) -> Any:
     """Draw one panel on `ax` or in a new figure, or a grid of panels; return the Axes or an array of Axes."""
-    if is_of_pairs(view):
-        return _draw_pairs(scene, view, ax, fill, title)
     projection = view_of(scene.mixture, scene.names, view)
+    if projection.of_pairs:
+        if ax is not None:
+            raise raisable(InvalidParameterError)(
+                "view='pairs' draws a grid of its own: give it no ax, or another view"
+            )
+        return _draw_pairs(scene, projection, fill, title, chosen=isinstance(view, str))
     with axes_of(ax) as target:
         if scales := {target.get_xscale(), target.get_yscale()} - {"linear"}:
             raise raisable(InvalidParameterError)(
                 "ax must have linear scales, because components are ellipses only there; got "
                 f"{', '.join(sorted(scales))}"
             )
-        panel = Panel(target, scene, projection, limits(scene, projection))
+        panel = Panel(target, scene, projection)
         legend = fill(panel)
         legend[-1].extend(map(note, notes(scene, projection, panel.edges)))
-        for axis, label in zip((target.xaxis, target.yaxis), projection.labels, strict=False):
-            axis.set_label_text(label)
-        target.set_title(title)
+        target.set(title=title, **dict(zip(("xlabel", "ylabel"), projection.labels, strict=False)))
         if ax is None:
             legend_below(target, legend)
         else:
@@ -197,27 +173,16 @@ def draw(scene: Scene, view: Any, ax: Axes | None, fill: Filling, title: str) ->
     return target
 
 
-def _draw_pairs(scene: Scene, pairs: Any, ax: Axes | None, fill: Filling, title: str) -> NDArray[np.object_]:
-    captions = []
-    if isinstance(pairs, str):
-        columns = sorted(np.argsort(-telling(scene.mixture), kind="stable")[:MOST_PAIRED].tolist())
-        if len(columns) < len(scene.names):
-            captions = [f"{len(columns)} of {len(scene.names)} features, in which", "components differ most"]
-    else:
-        columns = columns_of(pairs, scene.names)
-    if ax is not None:
-        raise raisable(InvalidParameterError)("view='pairs' draws a grid of its own: give it no ax, or another view")
-    names = tuple(literal(scene.names[j], _LONGEST_OF_PAIRS, scene.names) for j in columns)
-    features = View(np.eye(len(scene.names))[columns], np.zeros(len(scene.names)), names, of_features=True)
-    edges = limits(scene, features)
-    captions += notes(scene, features, edges)
+def _draw_pairs(scene: Scene, features: View, fill: Filling, title: str, *, chosen: bool) -> NDArray[np.object_]:
+    m, d = features.n_axes, len(scene.names)
+    captions = [f"{m} of {d} features, in which", "components differ most"] if chosen and m < d else []
+    captions += notes(scene, features, limits(scene, features))
 
-    def fill_pair(pair_ax: Axes, i: int, j: int) -> Entries:
-        shown = [j] if i == j else [j, i]
-        view = view_of(scene.mixture, scene.names, [columns[k] for k in shown])
-        return [*chain(*fill(Panel(pair_ax, scene, view, edges[shown], small=True))), *map(note, captions)]
+    def fill_pair(ax: Axes, i: int, j: int) -> Entries:
+        panel = Panel(ax, scene, features.of_axes([j] if i == j else [j, i]), small=True)
+        return [*chain(*fill(panel)), *map(note, captions)]
 
-    return grid_of_pairs(names, title, fill_pair)
+    return grid_of_pairs(features.labels, title, fill_pair)
 
 
 def grid_of_pairs(names: Sequence[str], title: str, fill: Callable[[Axes, int, int], Entries]) -> NDArray[np.object_]:
@@ -245,15 +210,13 @@ def grid_of_pairs(names: Sequence[str], title: str, fill: Callable[[Axes, int, i
         figure: Any = axes[0, 0].figure
         figure.suptitle(title, fontsize=11)
         if legend:
-            where: Any = {"loc": "upper right", "bbox_to_anchor": (0.99, 0.95)}
-            figure.legend(*zip(*legend, strict=True), fontsize=FONT, handlelength=1.4, **where)
+            figure.legend(*zip(*legend, strict=True), loc="upper right", bbox_to_anchor=(0.99, 0.95), **LEGEND)
     return axes
 
 
 def component_entries(scene: Scene) -> Entries:
     """Make legend entries with the weight and rows of each component or cluster; of the heaviest if there are many."""
-    what = "class" if scene.classes else "cluster" if scene.combined else "component"
-    n_noise, *counts = scene.counts
+    (what, several), (n_noise, *counts) = scene.kind, scene.counts
     weights, listed = np.bincount(scene.clusters, scene.mixture.weights), np.unique(scene.clusters[scene.present])
     kind = "empty"
     if len(listed) > _MOST_LISTED:
@@ -263,14 +226,13 @@ def component_entries(scene: Scene) -> Entries:
     entries: Entries = [note(f"{what + ' (components)' * scene.combined}: weight, {word}")]
     for c in listed:
         members = f" ({' + '.join(map(str, np.flatnonzero(scene.clusters == c)))})" if scene.combined else ""
-        name = literal(scene.classes[c], _LONGEST_OF_PAIRS, scene.classes) if scene.classes else str(c)
+        name = literal(scene.classes[c], LONGEST_OF_SEVERAL, scene.classes) if scene.classes else str(c)
         text = f"{name}{members}:  {percent(weights[c])},  {amount(counts[c])}"
         entries.append((dot(scene.cluster_shades[c]), text))
     if scene.mixture.noise:
         entries.append((dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
     if n_others := len(weights) - len(listed):
-        others = counted(n_others, f"{kind} {what}", f"{kind} classes" if scene.classes else None)
-        entries.append(note(f"and {others}"))
+        entries.append(note(f"and {counted(n_others, f'{kind} {what}', f'{kind} {several}')}"))
     return entries
 
 
@@ -278,8 +240,7 @@ def heading(scene: Scene) -> str:
     """Return the number of components, in words, and how many are not empty or how many clusters they are."""
     n_present, components = len(scene.present), counted(scene.n_components, "component")
     if scene.classes or scene.combined:
-        kind = ("class", "classes") if scene.classes else ("cluster",)
-        clusters = counted(scene.n_clusters, *kind)
+        clusters = counted(scene.n_clusters, *scene.kind)
         return f"{clusters} of {components}" if scene.combined else clusters
     return f"{n_present} of {components}" if n_present < scene.n_components else components
 
@@ -307,14 +268,90 @@ def notes(scene: Scene, view: View, edges: Array) -> list[str]:
     return lines
 
 
+def limits(scene: Scene, view: View) -> Array:
+    """Compute the limits of each axis, (m, 2).
+
+    The axes cover all rows and components, but extend on either side by at most twice the width of the heaviest
+    components, so that outliers do not squeeze everything else. The legend counts what lies outside.
+    """
+    points, mixture = view.project(scene.used.rows), view.marginal(scene.mixture)
+    radii = [mixture.tails.for_components(k).radius(_OUTERMOST) for k in range(mixture.n_components)]
+    reach = np.maximum(radii, _REACH)[:, None] * axis_deviations(mixture)
+    low, high = mixture.means - reach, mixture.means + reach
+    order = np.argsort(-mixture.weights, kind="stable")
+    heavier = np.cumsum(mixture.weights[order]) - mixture.weights[order]
+    core = order[heavier < _CORE - 1e-9]
+    core_low, core_high = low[core].min(axis=0), high[core].max(axis=0)
+    room, margin = _BEYOND * (core_high - core_low), 0.02 * (core_high - core_low)
+    least, most = core_low - room, core_high + room
+    points = np.concatenate([points, low[scene.present], high[scene.present]])
+    # Points outside do not stretch the axes at all: the limits are those of the points inside.
+    near = (points >= least) & (points <= most)
+    low, high = points.min(axis=0, initial=np.inf, where=near), points.max(axis=0, initial=-np.inf, where=near)
+    return np.stack([low - margin, high + margin], axis=1)
+
+
+def coordinates(mixture: MixtureParameters, edges: Array, n: int = 240) -> list[Array]:
+    """Choose coordinates along each axis at which to evaluate a mixture of full covariances.
+
+    They are evenly spaced from edge to edge, with extra points around components that are narrow compared with the
+    spacing. If these would be too many, only the heaviest narrow components get extra points.
+    """
+    spreads = axis_deviations(mixture)
+    offsets = np.linspace(-6, 6, 12 * _FINE + 1)
+    most = n + (_MOST_POINTS / max(1, len(spreads) / 8)) ** (1 / len(edges)) / 2
+    axes = []
+    for j, (low, high) in enumerate(edges):
+        thin = np.flatnonzero((spreads[:, j] < 4 * (high - low) / n) & (mixture.weights > 0))
+        thin = thin[np.argsort(-mixture.weights[thin], kind="stable")][: int(most / len(offsets))]
+        about = (mixture.means[thin, j, None] + offsets * spreads[thin, j, None]).ravel()
+        axes.append(np.unique(np.concatenate([np.linspace(low, high, n), about[(about > low) & (about < high)]])))
+    return axes
+
+
+def grid(axes: list[Array]) -> Array:
+    """Return all points of a grid, (n_0 · n_1 …, m); the first axis varies fastest."""
+    return np.stack([part.ravel() for part in np.meshgrid(*axes)], axis=1)
+
+
+def axis_deviations(mixture: MixtureParameters) -> Array:
+    """Return the standard deviation of each component along each axis, (K, m), for full covariances."""
+    return np.asarray(np.sqrt(np.einsum("kjj->kj", mixture.covariances)))
+
+
+def ellipse(mixture: MixtureParameters, k: int | np.intp, content: float) -> Array:
+    """Return the ellipse that holds the share `content` of component k in a plane, as a polygon (181, 2)."""
+    angles = np.linspace(0, 2 * np.pi, 181)
+    variances, axes = np.linalg.eigh(mixture.covariances[k])
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    radius = mixture.tails.for_components(k).radius(content)
+    return np.asarray(mixture.means[k] + radius * circle * np.sqrt(np.maximum(variances, 0)) @ axes.T)
+
+
+def check_contents(content: Any) -> list[float]:
+    """Check one share or several; return them without duplicates, in ascending order."""
+    return sorted({check_real(part, "content", "(0, 1)") for part in np.atleast_1d(np.asarray(content, dtype=object))})
+
+
+def content_label(content: float) -> str:
+    """Format the content of a region in per cent, with all digits given: ``50 %``, ``99.5 %``."""
+    return f"{100 * content:.6g}\N{NO-BREAK SPACE}%"
+
+
+def certainty(shares: Array) -> Array:
+    """Rescale the largest of the K probabilities of each row, of clusters or noise, from [1/K, 1] to [0, 1]."""
+    K = shares.shape[-1]
+    largest = shares.max(axis=-1)
+    return np.ones_like(largest) if K == 1 else np.clip((largest - 1 / K) / (1 - 1 / K), 0, 1)
+
+
 def _emptiest_corner(panel: Panel) -> str:
-    """Return the corner with the fewest drawn rows; in a view of one axis, an upper corner."""
+    """Return the corner with the fewest drawn rows, the first of several; so it is an upper one along an axis."""
     low, high = panel.edges.T
-    right, *above = ((panel.points - low) / (high - low) > 0.5).T
-    upper = above[0] if above else np.ones(len(right), dtype=bool)
-    corners = {"upper right": right & upper, "upper left": ~right & upper}
-    if above:
-        corners |= {"lower left": ~right & ~upper, "lower right": right & ~upper}
+    right, *upper = ((panel.points - low) / (high - low) > 0.5).T
+    above, below = (upper[0], ~upper[0]) if upper else (True, True)
+    corners = {"upper right": right & above, "upper left": ~right & above}
+    corners |= {"lower left": ~right & below, "lower right": right & below}
     return min(corners, key=lambda corner: np.count_nonzero(corners[corner]))
 
 
@@ -535,11 +572,9 @@ def _draw_regions(panel: Panel, uncertainty: bool) -> list[Entries]:
     panel.numbers(draw_panel(panel, mixture, uncertainty), scene.present)
     entries = marginal_note("regions in", panel)
     if scene.n_clusters > 1:
-        what = "classes" if scene.classes else "clusters" if scene.combined else "components"
-        entries.append((Line2D([], [], color=inks.ink, linewidth=1), f"two {what} equally probable"))
-    if scene.n_clusters > 1 and uncertainty:
-        patch = Patch(facecolor=inks.pale, edgecolor=inks.pale_edge)
-        entries.append((patch, f"{'dark' if inks.dark else 'pale'}: uncertain"))
+        line, patch = Line2D([], [], color=inks.ink, linewidth=1), Patch(facecolor=inks.pale, edgecolor=inks.pale_edge)
+        entries.append((line, f"two {scene.kind[1]} equally probable"))
+        entries += [(patch, f"{'dark' if inks.dark else 'pale'}: uncertain")] * uncertainty
     return [component_entries(scene), entries]
 
 
@@ -589,16 +624,11 @@ def _boundary_lines(mixture: MixtureParameters, edges: Array, clusters: NDArray[
 
     Two components share a boundary; only that of the first of them is kept.
     """
-    contours = list(_contours(mixture, coordinates(mixture, edges), clusters))
-    if not contours:
-        return []
-    ends = np.cumsum([len(line) for _, line in contours])
-    points = np.concatenate([line for _, line in contours])
-    if np.array_equal(clusters, np.arange(mixture.n_components)):
-        points = _refined(mixture, points, (edges[:, 1] - edges[:, 0]) / 100)
-    lower = _best_two(_shares(mixture, clusters, points)).min(axis=1)
-    parts = zip(np.split(points, ends[:-1]), np.split(lower, ends[:-1]), contours, strict=True)
-    return [segment for line, first, (k, _) in parts for segment in _segments(first == k, line)]
+    segments, is_exact = list[Array](), np.array_equal(clusters, np.arange(mixture.n_components))
+    for k, contour in _contours(mixture, coordinates(mixture, edges), clusters):
+        line = _refined(mixture, contour, (edges[:, 1] - edges[:, 0]) / 100) if is_exact else contour
+        segments += _segments(_best_two(_shares(mixture, clusters, line)).min(axis=1) == k, line)
+    return segments
 
 
 def _contours(mixture: MixtureParameters, axes: list[Array], clusters: NDArray[np.intp]) -> Iterator[tuple[int, Array]]:
@@ -727,28 +757,25 @@ def plot_uncertainty(
 
 
 def _draw_uncertainty(panel: Panel) -> list[Entries]:
-    scene, inks = panel.scene, panel.inks
+    scene = panel.scene
     uncertainty = 1 - scene.shares_of(scene.responsibilities).max(axis=1)
     largest = 1 - 1 / scene.n_clusters
     if panel.view.n_axes == 1:
         (x,) = coordinates(panel.mixture, panel.edges, n=800)
         shares = scene.shares_of(scored(panel.mixture, x[:, None])[0])
-        panel.ax.plot(x, 1 - shares.max(axis=1), color=inks.faint, linewidth=1.4, zorder=1)
-        size, shades = 10 * np.sqrt(_area(uncertainty)), _ink(uncertainty, inks)
+        panel.ax.plot(x, 1 - shares.max(axis=1), color=panel.inks.faint, linewidth=1.4, zorder=1)
+        size, shades = 10 * np.sqrt(_area(uncertainty)), _ink(uncertainty, panel)
         panel.ax.scatter(panel.points[:, 0], uncertainty, s=size, c=shades, linewidths=0, zorder=2)
         panel.ax.set(ylim=(-0.04, max(0.55, 1.1 * largest)), ylabel="uncertainty")
         places = np.column_stack([panel.mixture.means[:, 0], np.zeros(scene.n_components)])
     else:
         order = np.argsort(uncertainty, kind="stable")  # the uncertain ones on top
-        panel.rows(_ink(uncertainty[order], inks), _area(uncertainty[order]), order)
+        panel.rows(_ink(uncertainty[order], panel), _area(uncertainty[order]), order)
         places = panel.mixture.means
     panel.numbers(places, scene.present)
     examples = np.array([value for value in _EXAMPLES if value < largest + 1e-9])
-    marks = zip(examples, _ink(examples, inks), 4 * np.sqrt(_area(examples)), strict=True)
-    sizes: Entries = [
-        (Line2D([], [], marker="o", linestyle="", color=ink, markersize=size), f"uncertainty {value:g}")
-        for value, ink, size in marks
-    ]
+    marks = zip(examples, _ink(examples, panel), 4 * np.sqrt(_area(examples)), strict=True)
+    sizes: Entries = [(dot(ink, size=size), f"uncertainty {value:g}") for value, ink, size in marks]
     every, weight = scene.uncertainty_of_all, scene.source.sample_weight
     part, mean = (float(np.average(values, weights=weight)) for values in (every > _NOTED, every))
     summary = [f"mean {mean:.2g}", f"above {_NOTED:g}: {percent(part) + ' of' if part else 'no'} rows"]
@@ -759,14 +786,13 @@ def _area(uncertainty: Array) -> Array:
     return _LEAST + _MORE * np.clip(2 * uncertainty, 0, 1)
 
 
-def _ink(uncertainty: Array, inks: Inks) -> Array:
-    depth = np.clip(2 * uncertainty, 0, 1)[:, None] ** 0.5
-    shades = (1 - depth) * np.array(to_rgb(inks.faint)) + depth * np.array(to_rgb(inks.ink))
-    return np.column_stack([shades, 0.35 + 0.5 * depth])
+def _ink(uncertainty: Array, panel: Panel) -> Array:
+    depth = np.clip(2 * uncertainty, 0, 1) ** 0.5
+    return np.column_stack([panel.inks.mixed(depth), 0.35 + 0.5 * depth])
 
 
 _THIN = 0.06  # in standard deviations of the mixture, and of the component along an axis
-_REACH = 6.0  # standard deviations of each component that the surface covers
+_COVERED = 6.0  # standard deviations of each component that the surface covers
 _LABEL = 8  # font size in points
 _BADGE, _ROOM = 2.5, 2.5  # label heights needed by the number in the middle, and by each line around it
 _SAMPLE = 50_000  # rows sampled from a mixture: enough for the content of a region to some tenths of a per cent
@@ -855,20 +881,14 @@ def _draw_density(panel: Panel, contents: list[float]) -> list[Entries]:
         panel.rug(panel.points[:, 0], 0.015, alpha=0.25)
         marker, keys = "|", [Patch(color=tint) for tint in tints]
     else:
-        widths = [max(1.8 - 0.5 * i, 0.8) for i in range(n)]
-        labels = {level: content_label(part) for level, part in zip(levels, contents, strict=True)}
-        shaded = np.unique(shaded)
-        _contours_in_plane(
-            panel, labels, widths[::-1], dict(zip(shaded, shades(np.linspace(0, 1, len(shaded))), strict=True))
-        )
+        widths, shaded = [max(1.8 - 0.5 * i, 0.8) for i in range(n)], np.unique(shaded)
+        labels = dict(zip(levels, map(content_label, contents), strict=True))
+        filled = dict(zip(shaded, shades(np.linspace(0, 1, len(shaded))), strict=True))
+        _contours_in_plane(panel, labels, widths[::-1], filled)
         marker, keys = "o", [Line2D([], [], color=inks.ink, linewidth=width) for width in widths]
-    above = [f"above log density {level:.3g}".replace("-", "−") for level in levels]
-    lines: Entries = [
-        (key, f"{content_label(part)} {'within' if panel.small else text}")
-        for key, part, text in zip(keys, contents, above, strict=True)
-    ]
-    dots = Line2D([], [], color=inks.faint, marker=marker, linestyle="", markersize=4)
-    return [lines, [(dots, "rows"), *marginal_note("density in", panel)]]
+    above = ["within" if panel.small else f"above log density {level:.3g}".replace("-", "−") for level in levels]
+    lines = [(key, f"{content_label(part)} {text}") for key, part, text in zip(keys, contents, above, strict=True)]
+    return [lines, [(dot(inks.faint, marker, 4), "rows"), *marginal_note("density in", panel)]]
 
 
 def _contours_in_plane(panel: Panel, labels: dict[float, str], widths: list[float], tints: dict[float, Any]) -> None:
@@ -888,7 +908,7 @@ def _contours_in_plane(panel: Panel, labels: dict[float, str], widths: list[floa
     if present.any():
         # A grid in the coordinates in which the mixture's covariance is 1 covers the other components.
         part = whitened.for_components(present)
-        reach = _REACH * axis_deviations(part)
+        reach = _COVERED * axis_deviations(part)
         axes = coordinates(part, np.stack([(part.means - reach).min(axis=0), (part.means + reach).max(axis=0)], axis=1))
         points = grid(axes)
         heights = scored(part, points)[1] + np.log(whitened.weights[present].sum()) - np.log(np.diag(factor)).sum()
@@ -1000,7 +1020,7 @@ def plot_pairs(
         if whole.shape != rows.shape:
             raise ValueError(f"expected filled of shape {rows.shape}, as X has, got {whole.shape}")
     names = tuple(f"x{j}" for j in range(rows.shape[1])) if named is None else tuple(map(str, named))
-    chosen = list(range(min(len(names), MOST_PAIRED))) if columns is None else columns_of(columns, names)
+    chosen = columns_of(columns, names)
     classes, codes = check_labels([None] * len(rows) if labels is None else labels, len(rows), unknown=None)
     n_drawn = min(check_whole(max_points, "max_points"), len(rows))
     drawn = np.sort(check_random_state(random_state).choice(len(rows), n_drawn, replace=False))
@@ -1008,7 +1028,7 @@ def plot_pairs(
 
     def fill(ax: Axes, i: int, j: int) -> Entries:
         entries: Entries = [
-            (dot(shade), literal(name, _LONGEST_OF_PAIRS, called)) for shade, name in zip(shades, called, strict=True)
+            (dot(shade), literal(name, LONGEST_OF_SEVERAL, called)) for shade, name in zip(shades, called, strict=True)
         ]
         if filled is not None:
             entries.append((dot(inks_of(ax).ink, "x"), "filled"))
@@ -1022,7 +1042,7 @@ def plot_pairs(
     title = counted(len(rows), "row") if n_drawn == len(rows) else f"{n_drawn:,} of {counted(len(rows), 'row')}"
     if len(chosen) < len(names):
         title += f", {len(chosen)} of {counted(len(names), 'column')}"
-    return grid_of_pairs([literal(names[j], _LONGEST_OF_PAIRS, names) for j in chosen], title, fill)
+    return grid_of_pairs([literal(names[j], LONGEST_OF_SEVERAL, names) for j in chosen], title, fill)
 
 
 def _draw_column(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], shades: Array) -> None:

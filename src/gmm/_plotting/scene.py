@@ -28,14 +28,14 @@ from gmm._text.words import counted
 from gmm._uses.directions import Directions
 from gmm._uses.overlap import CombinedComponents, shares_of
 from gmm._validation.parameters import check_is_fitted, check_random_state
-from gmm._validation.scalars import check_real, check_whole, is_whole
-from gmm._values.coordinates import Coordinates, complement, differences, leading, projected_mixture
+from gmm._validation.scalars import check_whole, is_whole
+from gmm._values.coordinates import Coordinates, complement, differences, leading, projected_mixture, telling
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
-MOST_PAIRED = 6  # features in a grid of pairs
+_MOST_PAIRED = 6  # features in a grid of pairs
 _LONGEST = 40  # characters in a line of a label
-_LONGEST_OF_SEVERAL = 18  # characters of a feature's name in a label of several
+LONGEST_OF_SEVERAL = 18  # characters of a name beside others
 _MIN_BETWEEN = 0.05  # least share of a direction's variance between the means, for it to separate the components
 _MIN_EIGENVALUE = 1e-10  # of the kernel: below it, components differ only by rounding
 
@@ -46,19 +46,22 @@ class View(NamedTuple):
     Attributes
     ----------
     matrix : array of shape (m, d)
-        A; m is 1 or 2.
+        A; m is 1 or 2, or up to 6 of a grid of pairs.
     centre : array of shape (d,)
         c; zeros if the axes are features, so that the axes show the features' own values.
     labels : tuple of str
         One for each axis, escaped for matplotlib (`literal`).
     of_features : bool
         Whether each axis is a feature. Otherwise both are directions.
+    of_pairs : bool
+        Whether the axes are those of a grid of pairs.
     """
 
     matrix: Array
     centre: Array
     labels: tuple[str, ...]
     of_features: bool
+    of_pairs: bool = False
 
     @property
     def n_axes(self) -> int:
@@ -69,6 +72,10 @@ class View(NamedTuple):
     def whole(self) -> bool:
         """Whether the view has as many axes as there are features."""
         return self.n_axes == self.matrix.shape[1]
+
+    def of_axes(self, axes: list[int]) -> View:
+        """Return the view along some of the axes."""
+        return View(self.matrix[axes], self.centre, tuple(self.labels[i] for i in axes), self.of_features)
 
     def project(self, rows: NDArray[Any]) -> Array:
         """Project rows (n, d) onto the axes, (n, m), in float64."""
@@ -83,11 +90,6 @@ class View(NamedTuple):
         return projected_mixture(mixture.weights, means, covariances).with_other(tails=mixture.tails)
 
 
-def axis_deviations(mixture: MixtureParameters) -> Array:
-    """Return the standard deviation of each component along each axis, (K, m), for full covariances."""
-    return np.asarray(np.sqrt(np.einsum("kjj->kj", mixture.covariances)))
-
-
 def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) -> View:
     """Return the view that a caller requested.
 
@@ -96,9 +98,9 @@ def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) 
     mixture : MixtureParameters
     names : sequence of str
         Names of the d features.
-    view : None, int, str, pair of int or str, "discriminating" or Directions
+    view : None, int, str, sequence of int or str, "discriminating", "pairs" or Directions
         None selects the features if there are at most two, else the discriminating plane. A feature is given by
-        index or name. Of directions, the first two are seen.
+        index or name; three and more are a grid of pairs. Of directions, the first two are seen.
 
     Raises
     ------
@@ -115,14 +117,11 @@ def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) 
         view = "discriminating" if len(names) > 2 else tuple(range(len(names)))
     if isinstance(view, str) and view == "discriminating":
         return discriminating(mixture, names)
-    return _view_of_features(view, names)
-
-
-def is_of_pairs(view: Any) -> bool:
-    """Return whether a view is a grid of pairs: all of them, or those of three and more features."""
-    if isinstance(view, str | bytes):
-        return view == "pairs"
-    return isinstance(view, Sequence | np.ndarray) and len(view) > 2
+    if isinstance(view, str) and view == "pairs":
+        most = np.argsort(-telling(mixture), kind="stable")[:_MOST_PAIRED]
+        return _feature_view(sorted(most.tolist()), names, of_pairs=True)
+    columns = columns_of(view, names)
+    return _feature_view(columns, names, of_pairs=len(columns) > 2)
 
 
 def discriminating(mixture: MixtureParameters, names: Sequence[str]) -> View:
@@ -145,7 +144,7 @@ def discriminating(mixture: MixtureParameters, names: Sequence[str]) -> View:
     Classification* 8, 147-165.
     """
     if mixture.n_features == 1:
-        return _view_of_features(0, names)
+        return _feature_view([0], names)
     apart = differences(mixture)
     separating = leading(apart.between, _MIN_BETWEEN)[1][:, :2]
     rest = complement(separating)
@@ -159,25 +158,6 @@ def discriminating(mixture: MixtureParameters, names: Sequence[str]) -> View:
     kinds = ["discriminating" if i < telling.shape[1] else "principal" for i in range(2)]
     labels = tuple(_label(matrix[i] * apart.scales, f"{kinds[i]} direction {i + 1}", names) for i in range(2))
     return View(matrix, apart.centre, labels, of_features=False)
-
-
-def ellipse(mixture: MixtureParameters, k: int | np.intp, content: float) -> Array:
-    """Return the ellipse that holds the share `content` of component k in a plane, as a polygon (181, 2)."""
-    angles = np.linspace(0, 2 * np.pi, 181)
-    variances, axes = np.linalg.eigh(mixture.covariances[k])
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    radius = mixture.tails.for_components(k).radius(content)
-    return np.asarray(mixture.means[k] + radius * circle * np.sqrt(np.maximum(variances, 0)) @ axes.T)
-
-
-def check_contents(content: Any) -> list[float]:
-    """Check one share or several; return them without duplicates, in ascending order."""
-    return sorted({check_real(part, "content", "(0, 1)") for part in np.atleast_1d(np.asarray(content, dtype=object))})
-
-
-def content_label(content: float) -> str:
-    """Format the content of a region in per cent, with all digits given: ``50 %``, ``99.5 %``."""
-    return f"{100 * content:.6g}\N{NO-BREAK SPACE}%"
 
 
 def literal(name: str, longest: int = _LONGEST, among: Iterable[str] = ()) -> str:
@@ -200,16 +180,18 @@ def _shortened(name: str, longest: int) -> str:
 
 
 def columns_of(view: Any, names: Sequence[str]) -> list[int]:
-    """Return the indices of a feature, or of several different ones.
+    """Return the indices of a feature, or of several different ones; of None, of the first six.
 
     Raises
     ------
     InvalidParameterError
         If one does not exist or is given twice, or they are none or more than six.
     """
+    if view is None:
+        return list(range(min(len(names), _MOST_PAIRED)))
     several = isinstance(view, Sequence | np.ndarray) and not isinstance(view, str | bytes | bytearray)
     features = list(view) if several else [view]
-    if not 1 <= len(features) <= MOST_PAIRED:
+    if not 1 <= len(features) <= _MOST_PAIRED:
         raise _view_error(f"{len(features)} features", names)
     columns, missing = list[int](), list[str]()
     for feature in features:
@@ -228,20 +210,17 @@ def columns_of(view: Any, names: Sequence[str]) -> list[int]:
     return columns
 
 
-def _view_of_features(view: Any, names: Sequence[str]) -> View:
-    columns = columns_of(view, names)
-    if len(columns) > 2:
-        raise _view_error(f"{len(columns)} features", names)
-    labels = tuple(literal(names[j], among=names) for j in columns)
+def _feature_view(columns: list[int], names: Sequence[str], *, of_pairs: bool = False) -> View:
+    labels = tuple(literal(names[j], LONGEST_OF_SEVERAL if of_pairs else _LONGEST, names) for j in columns)
     matrix = np.zeros((len(columns), len(names)))
     matrix[np.arange(len(columns)), columns] = 1
-    return View(matrix, np.zeros(len(names)), labels, of_features=True)
+    return View(matrix, np.zeros(len(names)), labels, of_features=True, of_pairs=of_pairs)
 
 
 def _view_error(got: str, names: Sequence[str]) -> InvalidParameterError:
     listed = ", ".join(map(repr, names[:12])) + (", …" if len(names) > 12 else "")
     return raisable(InvalidParameterError)(
-        f"view must be None, a feature, two to {MOST_PAIRED} features, 'discriminating', directions or 'pairs'; got "
+        f"view must be None, a feature, two to {_MOST_PAIRED} features, 'discriminating', directions or 'pairs'; got "
         f"{got}. The features are 0 to {len(names) - 1}: {listed}"
     )
 
@@ -249,7 +228,7 @@ def _view_error(got: str, names: Sequence[str]) -> InvalidParameterError:
 def _label(loadings: Array, heading: str, names: Sequence[str]) -> str:
     size = np.abs(loadings)
     heaviest = [j for j in np.argsort(-size, kind="stable")[:3] if size[j] >= 0.3 * size.max()]
-    signed = [f"{'−' if loadings[j] < 0 else '+'}{literal(names[j], _LONGEST_OF_SEVERAL, names)}" for j in heaviest]
+    signed = [f"{'−' if loadings[j] < 0 else '+'}{literal(names[j], LONGEST_OF_SEVERAL, names)}" for j in heaviest]
     lines = [signed[0]]
     for part in signed[1:]:
         fits = len(lines[-1]) + len(part) <= _LONGEST
@@ -351,14 +330,6 @@ def _tried(step: Any, rows: Any, points: Array) -> Array:
         return np.asarray(step.transform(table), dtype=np.float64)
 
 
-_REACH = 3.0  # standard deviations of a component that should fit into the axes
-_OUTERMOST = 0.95  # share of a component in the ellipse that should fit into the axes, also of heavy tails
-_CORE = 0.9  # the heaviest components that reach this total weight set the scale of the axes
-_BEYOND = 2.0  # the axes may extend on either side by this multiple of the core's width
-_FINE = 4  # grid points per standard deviation around a component that an even grid would miss
-_MOST_POINTS = 1_000_000  # in a grid; fewer for many components
-
-
 class Scene:
     """A fitted mixture and the checked rows to draw with it, of which at most `max_points` are drawn as points.
 
@@ -367,12 +338,12 @@ class Scene:
     mixture : MixtureParameters
     names : tuple of str
         Feature names.
+    given : Source
+        All rows, which say how probable components are.
     source : ArraySource
-        All rows (n, d), missing values filled, and their weights (n,) or None.
+        The same as an array (n, d), missing values filled, and their weights (n,) or None.
     used : ArraySource
         The rows of positive weight.
-    given : Source
-        All rows as they were given, which say how probable components are.
     scorer : Scorer
         Of the mixture.
     present : array of int
@@ -384,6 +355,8 @@ class Scene:
     n_components, n_clusters : int
     combined : bool
         Whether there are clusters of several components.
+    kind : pair of str
+        What a cluster is, a component, a cluster or a class, and the plural.
     cluster_shades : array of shape (n_clusters, 3)
         Colours of the clusters: that of the first component of each; of classes, in their order.
     shades : array of shape (K, 3)
@@ -400,40 +373,44 @@ class Scene:
         self,
         mixture: MixtureParameters,
         names: tuple[str, ...],
-        source: ArraySource,
+        given: Source,
         n_threads: int | None,
-        *,
         max_points: int,
         random_state: Any,
-        given: Source | None = None,
         clusters: NDArray[np.intp] | None = None,
         classes: tuple[str, ...] = (),
     ) -> None:
+        if given.in_patterns:
+            source = ArraySource(imputed(mixture, given, n_threads), given.sample_weight)
+        else:
+            given = source = as_one_array(given, "a picture")
         sample = np.flatnonzero(source.weights)
         if not len(sample):
             raise ValueError(
                 f"expected rows to draw, got {counted(source.n_rows, 'row')} without a value or a weight: pass others"
             )
         self.mixture, self.names, self.source, self.used = mixture, names, source, source.subset(sample)
-        self.given, self.scorer = source if given is None else given, Scorer(mixture, n_threads)
+        self.given, self.scorer = given, Scorer(mixture, n_threads)
         self.present, self.n_components, self.classes = mixture.present, mixture.n_components, classes
         self.clusters = np.arange(self.n_components) if clusters is None else clusters
         self.n_clusters = int(self.clusters.max()) + 1
         self.combined = self.n_clusters < self.n_components
+        several = ("cluster", "clusters") if self.combined else ("component", "components")
+        self.kind = ("class", "classes") if classes else several
         firsts = np.arange(self.n_clusters) if classes else np.unique(self.clusters, return_index=True)[1]
         self.cluster_shades = colours(self.n_components)[firsts]
         self.shades = self.cluster_shades[self.clusters]
         if len(sample) > max_points:
             sample = np.sort(check_random_state(random_state).choice(sample, max_points, replace=False))
         self.sample_index, self.sample_rows = sample, np.ascontiguousarray(source.rows[sample])
-        if self.given.in_patterns:
-            self.responsibilities = self.scorer.responsibilities(self.given)[sample].astype(np.float64)
+        if given.in_patterns:
+            self.responsibilities = self.scorer.responsibilities(given)[sample].astype(np.float64)
         else:
             self.responsibilities = scored(mixture, self.sample_rows, n_threads)[0]
 
     def shares_of(self, responsibilities: Array) -> Array:
         """Return the probabilities of the clusters, and of noise if there is any, by responsibilities (n, K)."""
-        merged = shares_of(self.clusters, responsibilities)
+        merged = shares_of(self.clusters, responsibilities) if self.combined else responsibilities
         if not self.mixture.noise:
             return merged
         return np.column_stack([merged, np.maximum(0, 1 - responsibilities.sum(axis=1))])
@@ -457,7 +434,7 @@ class Scene:
 
 
 def scene_of(
-    model: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None, max_points: int = 5000, random_state: Any = 0
+    model: Any, X: ArrayLike, sample_weight: ArrayLike | None = None, max_points: int = 5000, random_state: Any = 0
 ) -> Scene:
     """Check a model and rows, and make a scene of them.
 
@@ -481,8 +458,7 @@ def scene_of(
         If the mixture cannot score the rows, `max_points` is below 1, or a step of a pipeline is not affine.
     """
     steps, last = split_pipeline(model)
-    clusters: NDArray[np.intp] | None = None
-    classes: tuple[str, ...] = ()
+    clusters, classes = None, tuple[str, ...]()
     if isinstance(last, CombinedComponents):
         clusters, last = last.clusters(), last.model
     elif isinstance(last, MixtureClassifier):
@@ -498,20 +474,7 @@ def scene_of(
         names = feature_names or tuple(numbered if of_rows is None else map(str, of_rows))
     else:
         given = source_of(mixture, X, sample_weight)
-    source = given
-    if given.in_patterns:
-        source = ArraySource(imputed(parameters, given, mixture.n_threads), given.sample_weight)
-    return Scene(
-        parameters,
-        names,
-        as_one_array(source, "a picture"),
-        mixture.n_threads,
-        max_points=max_points,
-        random_state=random_state,
-        given=given if given.in_patterns else None,
-        clusters=clusters,
-        classes=classes,
-    )
+    return Scene(parameters, names, given, mixture.n_threads, max_points, random_state, clusters, classes)
 
 
 def fitted_mixture(model: Any) -> FittedMixture:
@@ -553,56 +516,3 @@ def scored(mixture: MixtureParameters, rows: NDArray[Any], n_threads: int | None
     assert scores.responsibilities is not None  # requested above
     assert scores.log_evidence is not None
     return scores.responsibilities.astype(np.float64, copy=False), scores.log_evidence
-
-
-def certainty(shares: Array) -> Array:
-    """Rescale the largest of the K probabilities of each row, of clusters or noise, from [1/K, 1] to [0, 1]."""
-    K = shares.shape[-1]
-    largest = shares.max(axis=-1)
-    return np.ones_like(largest) if K == 1 else np.clip((largest - 1 / K) / (1 - 1 / K), 0, 1)
-
-
-def limits(scene: Scene, view: View) -> Array:
-    """Compute the limits of each axis, (m, 2).
-
-    The axes cover all rows and components, but extend on either side by at most twice the width of the heaviest
-    components, so that outliers do not squeeze everything else. The legend counts what lies outside.
-    """
-    points, mixture = view.project(scene.used.rows), view.marginal(scene.mixture)
-    radii = [mixture.tails.for_components(k).radius(_OUTERMOST) for k in range(mixture.n_components)]
-    reach = np.maximum(radii, _REACH)[:, None] * axis_deviations(mixture)
-    low, high = mixture.means - reach, mixture.means + reach
-    order = np.argsort(-mixture.weights, kind="stable")
-    heavier = np.cumsum(mixture.weights[order]) - mixture.weights[order]
-    core = order[heavier < _CORE - 1e-9]
-    core_low, core_high = low[core].min(axis=0), high[core].max(axis=0)
-    room, margin = _BEYOND * (core_high - core_low), 0.02 * (core_high - core_low)
-    least, most = core_low - room, core_high + room
-    points = np.concatenate([points, low[scene.present], high[scene.present]])
-    # Points outside do not stretch the axes at all: the limits are those of the points inside.
-    near = (points >= least) & (points <= most)
-    low, high = points.min(axis=0, initial=np.inf, where=near), points.max(axis=0, initial=-np.inf, where=near)
-    return np.stack([low - margin, high + margin], axis=1)
-
-
-def coordinates(mixture: MixtureParameters, edges: Array, n: int = 240) -> list[Array]:
-    """Choose coordinates along each axis at which to evaluate a mixture of full covariances.
-
-    They are evenly spaced from edge to edge, with extra points around components that are narrow compared with the
-    spacing. If these would be too many, only the heaviest narrow components get extra points.
-    """
-    spreads = axis_deviations(mixture)
-    offsets = np.linspace(-6, 6, 12 * _FINE + 1)
-    most = n + (_MOST_POINTS / max(1, len(spreads) / 8)) ** (1 / len(edges)) / 2
-    axes = []
-    for j, (low, high) in enumerate(edges):
-        thin = np.flatnonzero((spreads[:, j] < 4 * (high - low) / n) & (mixture.weights > 0))
-        thin = thin[np.argsort(-mixture.weights[thin], kind="stable")][: int(most / len(offsets))]
-        about = (mixture.means[thin, j, None] + offsets * spreads[thin, j, None]).ravel()
-        axes.append(np.unique(np.concatenate([np.linspace(low, high, n), about[(about > low) & (about < high)]])))
-    return axes
-
-
-def grid(axes: list[Array]) -> Array:
-    """Return all points of a grid, (n_0 · n_1 …, m); the first axis varies fastest."""
-    return np.stack([part.ravel() for part in np.meshgrid(*axes)], axis=1)

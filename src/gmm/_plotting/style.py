@@ -27,7 +27,7 @@ NOISE = "black"  # of rows that belong to no component
 _PALETTE = ("#486ca6", "#e0af0f", "#02725c", "#d08dad", "#983519", "#22b3f0", "#4a2e93", "#a99233")
 _WIDEST = 58  # characters of texts beside each other
 _LINE = 0.19  # inches
-FONT = 9.0  # points, of legends
+LEGEND: Any = {"fontsize": 9.0, "handlelength": 1.4}  # of a figure of our own
 Entries = list[tuple[Artist, str]]
 
 
@@ -46,6 +46,10 @@ class Inks(NamedTuple):
     def strong(self, shades: NDArray[np.float64]) -> NDArray[np.float64]:
         """Increase the contrast of components' colours (n, 3), for lines on their rows."""
         return 1 - DARKER * (1 - shades) if self.dark else DARKER * shades
+
+    def mixed(self, depth: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return colours (n, 3) from the faint one at a depth of 0 to ink at 1."""
+        return (1 - depth[:, None]) * np.array(to_rgb(self.faint)) + depth[:, None] * np.array(to_rgb(self.ink))
 
 
 STYLE: Any = {
@@ -133,9 +137,9 @@ def inks_of(ax: Axes) -> Inks:
     return Inks(True, "#e6edf3", "#8c959f", tone, "#b1bac4", "#4a525b", tone, "#6e7681")
 
 
-def dot(colour: Any, marker: str = "o") -> Line2D:
+def dot(colour: Any, marker: str = "o", size: float = 7) -> Line2D:
     """Make the mark of a legend entry: a dot, or another marker."""
-    return Line2D([], [], marker=marker, linestyle="", color=colour, markersize=7)
+    return Line2D([], [], marker=marker, linestyle="", color=colour, markersize=size)
 
 
 def note(text: str) -> tuple[Artist, str]:
@@ -151,8 +155,8 @@ def legend_below(ax: Axes, columns: list[Entries]) -> None:
         columns = [list(chain(*columns))]
     n_lines = max(map(len, columns))
     padded = [[*column, *[note("")] * (n_lines - len(column))] for column in columns]
-    style: Any = {"fontsize": FONT, "handlelength": 1.4, "labelspacing": 0.3}
-    figure.legend(*zip(*chain(*padded), strict=True), loc="outside lower center", ncols=len(columns), **style)
+    style: Any = {"loc": "outside lower center", "ncols": len(columns), "labelspacing": 0.3}
+    figure.legend(*zip(*chain(*padded), strict=True), **LEGEND, **style)
     figure.set_figheight(figure.get_figheight() + _LINE * n_lines)
 
 
