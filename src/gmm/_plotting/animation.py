@@ -63,6 +63,11 @@ class Film(NamedTuple):
 
 def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     """Run a fit to its end, and project each pass onto a view."""
+    if str(requested_view) == "pairs" or np.asarray(requested_view, dtype=object).size > 2:
+        raise raisable(InvalidParameterError)(
+            "an animation has a single view: expected a feature, a pair of features, 'discriminating', directions or "
+            f"None as view; got {requested_view!r:.80}"
+        )
     steps = list(climb)
     if not steps:
         raise raisable(InvalidParameterError)(
@@ -73,11 +78,7 @@ def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     seed = random_state if isinstance(random_state, int | None) else 0  # a generator was used for the start
     scene = Scene(last.iteration.parameters, tuple(names), source, n_threads, _MOST_ROWS, seed)
     view = view_of(scene.mixture, scene.names, requested_view)
-    if view.of_pairs:
-        raise raisable(InvalidParameterError)(
-            "an animation has a single view: expected a feature, a pair of features, 'discriminating', directions or "
-            f"None as view; got {requested_view!r:.80}"
-        )
+
     passes = []
     for iteration in (step.iteration for step in steps):
         responsibilities, _ = scored(iteration.parameters, scene.sample_rows, n_threads)
