@@ -344,15 +344,20 @@ def plot_criteria(
         )
     if isinstance(models, Selection | GaussianMixtureSearch):
         _check_omitted("fitted mixtures; a search has its criteria already", X=X, sample_weight=sample_weight)
-        counts, values, suffix = _of_type(table_of(models), names, covariance_type)
+        table = table_of(models)
+        kind = table.kinds[table.best_index] if covariance_type is None else covariance_type
+        counts, values = _criteria_of_type(table, kind, names)
+        suffix = f"\ncovariance type {kind}"
+        absent = f"no non-degenerate cell of covariance_type {kind!r} has a finite %s: draw other criteria"
     else:
         _check_omitted("a search, to choose the type to draw", covariance_type=covariance_type)
-        counts, values = _of_mixtures(models, X, sample_weight, names)
-        suffix = ""
-    lines = [
-        Line((title(name),), counts, of_name, colour)
-        for name, of_name, colour in zip(names, values, colours(len(names)), strict=True)
-    ]
+        counts, values = _criteria_of_mixtures(models, X, sample_weight, names)
+        suffix, absent = "", "%s is not finite for any of these mixtures: draw other criteria"
+    lines = list[Line]()
+    for name, of_name, colour in zip(names, values, colours(len(names)), strict=True):
+        if not np.isfinite(of_name).any():
+            raise raisable(InvalidParameterError)(absent % title(name))
+        lines.append(Line((title(name),), counts, np.where(np.isfinite(of_name), of_name, np.nan), colour))
     chosen = list[str]()
     with axes_of(ax) as target:
         for line in lines:
@@ -375,26 +380,19 @@ def _check_omitted(meant_for: str, **arguments: Any) -> None:
             raise raisable(InvalidParameterError)(f"{name} is only for {meant_for}")
 
 
-def _of_type(
-    selection: Selection, names: Sequence[str], covariance_type: str | None
-) -> tuple[NDArray[np.int64], list[NDArray[np.float64]], str]:
-    kind = selection.kinds[selection.best_index] if covariance_type is None else covariance_type
-    of_type = indices_of(selection, kind)
+def _criteria_of_type(
+    table: Selection, kind: str, names: Sequence[str]
+) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
+    of_type = indices_of(table, kind)
     if not len(of_type):
-        listed = ", ".join(dict.fromkeys(selection.kinds))
+        listed = ", ".join(dict.fromkeys(table.kinds))
         raise raisable(InvalidParameterError)(
             f"this selection has no cell of covariance_type {kind!r}; it has {listed}"
         )
-    values = [cells_of(selection, name).values[of_type] for name in names]
-    for name, of_name in zip(names, values, strict=True):
-        if np.isnan(of_name).all():
-            raise raisable(InvalidParameterError)(
-                f"no non-degenerate cell of covariance_type {kind!r} has a finite {title(name)}: draw other criteria"
-            )
-    return selection.n_components[of_type], values, f"\ncovariance type {kind}"
+    return table.n_components[of_type], [cells_of(table, name).values[of_type] for name in names]
 
 
-def _of_mixtures(
+def _criteria_of_mixtures(
     models: Any, X: ArrayLike | None, sample_weight: ArrayLike | None, names: Sequence[str]
 ) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
     expected = "expected a Selection, a fitted GaussianMixtureSearch, or a list of fitted mixtures; got "
@@ -420,13 +418,7 @@ def _of_mixtures(
             f"expected fitted mixtures, one for each number of components; got these numbers: {counts.tolist()}"
         )
     scores = [model.criteria(X, sample_weight) for model in mixtures]
-    values = [np.array([of_model[name] for of_model in scores]) for name in names]
-    for name, of_name in zip(names, values, strict=True):
-        if not np.isfinite(of_name).any():
-            raise raisable(InvalidParameterError)(
-                f"{title(name)} is not finite for any of these mixtures: draw other criteria"
-            )
-    return counts, [np.where(np.isfinite(of_name), of_name, np.nan) for of_name in values]
+    return counts, [np.array([of_model[name] for of_model in scores]) for name in names]
 
 
 def _check_answer(answer: object, kind: type, function: str) -> None:
