@@ -361,6 +361,7 @@ def topics(names):
     assert sum(told.startswith("special") for told in names["table"]["subpackage"]) >= 3
 
 
+CARD = 320, 224  # pixels that a card of the gallery shows
 CLAIMS = {
     "first_look/plot_1_round_and_stretched": round_and_stretched,
     "first_look/plot_2_soft_assignments": soft,
@@ -401,7 +402,11 @@ def test_what_a_page_claims_is_so(page, monkeypatch, capsys):
     names = runpy.run_path(str(GALLERY / f"{page}.py"))
     try:
         CLAIMS[page](types.MappingProxyType(names))
-        assert plt.get_fignums()
+        number = re.search(r"^# sphinx_gallery_thumbnail_number = (\d+)", (GALLERY / f"{page}.py").read_text(), re.M)
+        figure = plt.figure(plt.get_fignums()[int(number[1]) - 1 if number else 0])
+        width, height = figure.get_size_inches()
+        inch = min(CARD[0] / width, CARD[1] / height)  # pixels
+        assert 9 / 72 * inch >= 4.5, "a legend of 9 points cannot be read on the page's card: show a picture less tall"
     finally:
         plt.close("all")
     assert capsys.readouterr().out

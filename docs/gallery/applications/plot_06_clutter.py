@@ -7,7 +7,6 @@ mixture has to explain them too, with components that are too broad or useless.
 ``noise=True`` gives them a uniform density of their own, as in mclust.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.cluster import HDBSCAN
 from sklearn.datasets import make_moons
@@ -38,17 +37,17 @@ noisy = select(rows, range(1, 6), noise=True, random_state=0).best
 print(noisy)
 
 # %%
-# Black rows are noise, with the label −1. Without noise, the best mixture needs
-# broad components for the clutter, which is not an ellipse.
+# Black rows are noise, with the label −1.
 
-fig, axes = plt.subplots(2, 1, figsize=(5, 8.4), layout="constrained")
-pairs = {"with noise": noisy, "without": plain}
-for ax, (title, mixture) in zip(axes, pairs.items(), strict=True):
-    plot_clusters(mixture, rows, ax=ax)
-    ax.set_title(f"{mixture.n_components} components, {title}")
-    legend = ax.get_legend()
-    legend.set_loc("upper center")
-    legend.set_bbox_to_anchor((0.5, -0.12))
+ax = plot_clusters(noisy, rows)
+ax.set_title(f"{noisy.n_components} components, with noise")
+
+# %%
+# Without noise, the best mixture needs broad components for the clutter, which
+# is not an ellipse.
+
+ax = plot_clusters(plain, rows)
+ax.set_title(f"{plain.n_components} components, without")
 
 # %%
 # How close are the labels to the truth? The adjusted Rand index is 1 for the

@@ -18,7 +18,7 @@ from gmm.plotting import plot_clusters, plot_selection
 iris = load_iris(as_frame=True)
 flowers = iris.data.rename(columns=lambda name: name.removesuffix(" (cm)"))
 species = iris.target_names[iris.target]
-# sphinx_gallery_thumbnail_number = 3
+# sphinx_gallery_thumbnail_number = 2
 
 # %%
 # Search one to six components with each of the 14 models.

@@ -565,9 +565,8 @@ def _shares(mixture: MixtureParameters, clusters: NDArray[np.intp], points: Arra
 
 def _draw_regions(panel: Panel, uncertainty: bool) -> list[Entries]:
     scene, inks = panel.scene, panel.inks
-    weights = np.zeros(scene.n_components)
-    weights[scene.present] = panel.mixture.weights[scene.present]  # components without rows have no region
-    mixture = panel.mixture.with_other(weights=weights)
+    is_present = np.isin(np.arange(scene.n_components), scene.present)  # components without rows have no region
+    mixture = panel.mixture.with_other(weights=np.where(is_present, panel.mixture.weights, 0))
     draw_panel = _regions_along_axis if panel.view.n_axes == 1 else _regions_in_plane
     panel.numbers(draw_panel(panel, mixture, uncertainty), scene.present)
     entries = marginal_note("regions in", panel)
@@ -633,21 +632,14 @@ def _boundary_lines(mixture: MixtureParameters, edges: Array, clusters: NDArray[
 
 def _contours(mixture: MixtureParameters, axes: list[Array], clusters: NDArray[np.intp]) -> Iterator[tuple[int, Array]]:
     """Yield clusters, each with a line (n, 2) around a part of the grid in which it is the most probable."""
-    shape = len(axes[1]), len(axes[0])
-    flat = _shares(mixture, clusters, grid(axes))
-    each, best = np.arange(len(flat)), flat.argmax(axis=1)
-    largest = flat[each, best]
-    flat[each, best] = -1  # for a moment, to avoid a copy of up to a hundred megabytes
-    second = flat.max(axis=1).reshape(shape)
-    flat[each, best] = largest
-    responsibilities, largest, best = flat.reshape(*shape, -1), largest.reshape(shape), best.reshape(shape)
+    shares = _shares(mixture, clusters, grid(axes)).reshape(len(axes[1]), len(axes[0]), -1)
     scratch = Figure().subplots()
-    for k, region in enumerate(find_objects(best + 1, max_label=int(clusters.max()))):
+    for k, region in enumerate(find_objects(shares.argmax(axis=2) + 1, max_label=int(clusters.max()))):
         if region is None:
             continue
-        window = down, across = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in region)
-        others = np.where(best[window] == k, second[window], largest[window])
-        ahead = _log(responsibilities[down, across, k]) - _log(others)
+        down, across = (slice(max(side.start - 1, 0), side.stop + 1) for side in region)
+        inside = shares[down, across]
+        ahead = _log(inside[..., k]) - _log(np.delete(inside, k, axis=2).max(axis=2, initial=0))
         if ahead.min() < 0 < ahead.max():
             contour = scratch.contour(axes[0][across], axes[1][down], ahead, levels=[0.0])
             yield from ((k, line) for line in contour.allsegs[0])
