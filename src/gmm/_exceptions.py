@@ -63,6 +63,11 @@ def raisable(own: type[_E]) -> type[_E]:
     return own if peer is None else cast(type[_E], _joined(cast(Any, own), peer))
 
 
+def invalid(message: str) -> InvalidParameterError:
+    """Return the error of an invalid parameter, to be raised."""
+    return raisable(InvalidParameterError)(message)
+
+
 @functools.cache
 def _joined(own: type[Exception], peer: type[Exception]) -> type[Exception]:
     def reduced(self: Exception) -> tuple[Any, ...]:

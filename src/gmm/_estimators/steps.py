@@ -27,7 +27,7 @@ from gmm._estimators.fitted import (
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import ill_defined, warn_of_repairs
 from gmm._estimators.scorer import Scorer
-from gmm._exceptions import InvalidParameterError, raisable
+from gmm._exceptions import invalid
 from gmm._fitting.fit import SteppedPass, iter_passes
 from gmm._fitting.starts import FitSettings
 from gmm._public import publish
@@ -208,7 +208,7 @@ def prepare_stepped_fit(
     for name, value in parameters.items():
         if OPTIONS[name].steps and not _is_default(value, defaults[name]):
             message = f"{caller} takes no {name}: {OPTIONS[name].steps}. Got {name}={value!r}."
-            raise raisable(InvalidParameterError)(message)
+            raise invalid(message)
     estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)
     check_parameters(estimator)
     how: dict[str, Any] = {"n_components": n_components, "missing": estimator.missing}

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.steps import SteppedFit, prepare_stepped_fit
-from gmm._exceptions import InvalidParameterError, raisable
+from gmm._exceptions import invalid
 from gmm._fitting.sampling import kmeans_plusplus
 from gmm._plotting.planes import Panel, content_label, curve, ellipse, notes, row_colours
 from gmm._plotting.scene import Scene, View, scored, view_of
@@ -64,15 +64,13 @@ class Film(NamedTuple):
 def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     """Run a fit to its end, and project each pass onto a view."""
     if str(requested_view) == "pairs" or np.asarray(requested_view, dtype=object).size > 2:
-        raise raisable(InvalidParameterError)(
+        raise invalid(
             "an animation has a single view: expected a feature, a pair of features, 'discriminating', directions or "
             f"None as view; got {requested_view!r:.80}"
         )
     steps = list(climb)
     if not steps:
-        raise raisable(InvalidParameterError)(
-            "expected max_iter of 1 or more, got max_iter=0: a fit without a pass cannot be animated"
-        )
+        raise invalid("expected max_iter of 1 or more, got max_iter=0: a fit without a pass cannot be animated")
     source, last, n_threads = climb.source, steps[-1], climb.settings.n_threads
     names = [f"x{j}" for j in range(source.n_features)] if climb.feature_names is None else climb.feature_names.tolist()
     seed = random_state if isinstance(random_state, int | None) else 0  # a generator was used for the start

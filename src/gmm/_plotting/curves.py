@@ -18,7 +18,7 @@ from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA, title
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
-from gmm._exceptions import InvalidParameterError, raisable
+from gmm._exceptions import invalid
 from gmm._fitting.sampling import sampled
 from gmm._fitting.starts import hierarchy_of, views_of
 from gmm._passes.solver import Trace
@@ -221,9 +221,7 @@ def cells_of(table: Selection, name: str) -> Cells:
     values[~np.isfinite(values)] = np.nan
     degenerate = np.array([not status.is_eligible(name) for status in statuses(table)])
     if np.isnan(values).all():
-        raise raisable(InvalidParameterError)(
-            f"{title(name)} is not finite for any cell of this selection: draw another criterion"
-        )
+        raise invalid(f"{title(name)} is not finite for any cell of this selection: draw another criterion")
     if np.isnan(values[~degenerate]).all():  # draw the degenerate cells as lines if there are no others
         degenerate[:] = False
     usable = np.where(degenerate, np.nan, values)
@@ -337,9 +335,9 @@ def plot_criteria(
     if not isinstance(listed, Iterable):
         raise TypeError(f"criteria must be one or more of {CRITERIA}, got {type(criteria).__name__}")
     if not (names := [check_criterion(name) for name in listed]):
-        raise raisable(InvalidParameterError)(f"criteria must be one or more of {CRITERIA}, got none")
+        raise invalid(f"criteria must be one or more of {CRITERIA}, got none")
     if isinstance(X, str) or (isinstance(X, list | tuple) and X and all(isinstance(name, str) for name in X)):
-        raise raisable(InvalidParameterError)(
+        raise invalid(
             f"X must be the rows on which to evaluate fitted mixtures, got {X!r}; did you mean criteria={X!r}?"
         )
     if isinstance(models, Selection | GaussianMixtureSearch):
@@ -356,7 +354,7 @@ def plot_criteria(
     lines = list[Line]()
     for name, of_name, colour in zip(names, values, colours(len(names)), strict=True):
         if not np.isfinite(of_name).any():
-            raise raisable(InvalidParameterError)(absent % title(name))
+            raise invalid(absent % title(name))
         lines.append(Line((title(name),), counts, np.where(np.isfinite(of_name), of_name, np.nan), colour))
     chosen = list[str]()
     with axes_of(ax) as target:
@@ -377,7 +375,7 @@ def plot_criteria(
 def _check_omitted(meant_for: str, **arguments: Any) -> None:
     for name, value in arguments.items():
         if value is not None:
-            raise raisable(InvalidParameterError)(f"{name} is only for {meant_for}")
+            raise invalid(f"{name} is only for {meant_for}")
 
 
 def _criteria_of_type(
@@ -386,9 +384,7 @@ def _criteria_of_type(
     of_type = indices_of(table, kind)
     if not len(of_type):
         listed = ", ".join(dict.fromkeys(table.kinds))
-        raise raisable(InvalidParameterError)(
-            f"this selection has no cell of covariance_type {kind!r}; it has {listed}"
-        )
+        raise invalid(f"this selection has no cell of covariance_type {kind!r}; it has {listed}")
     return table.n_components[of_type], [cells_of(table, name).values[of_type] for name in names]
 
 
@@ -408,13 +404,11 @@ def _criteria_of_mixtures(
             raise TypeError(f"{expected}{type(mixture).__name__}, whose number of components has no criterion")
         mixtures.append(mixture)
     if X is None:
-        raise raisable(InvalidParameterError)(
-            "fitted mixtures are evaluated on rows: pass X, or a Selection, which has its criteria already"
-        )
+        raise invalid("fitted mixtures are evaluated on rows: pass X, or a Selection, which has its criteria already")
     mixtures.sort(key=lambda model: len(model.weights_))
     counts = np.array([len(model.weights_) for model in mixtures], dtype=np.int64)
     if not len(counts) or (np.diff(counts) == 0).any():
-        raise raisable(InvalidParameterError)(
+        raise invalid(
             f"expected fitted mixtures, one for each number of components; got these numbers: {counts.tolist()}"
         )
     scores = [model.criteria(X, sample_weight) for model in mixtures]
@@ -781,12 +775,12 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
 def _histories(model: FittedMixture) -> tuple[Trace, list[Trace]]:
     """Return the trace of the best start, and those of the others."""
     if not hasattr(model, "histories_"):
-        raise raisable(InvalidParameterError)(
+        raise invalid(
             f"expected a mixture fitted by `fit`, with histories_ to draw; this {type(model).__name__} has none, "
             "because its parameters were given or set by hand: call fit(X) first"
         )
     if len(model.history_) == 0:
-        raise raisable(InvalidParameterError)(
+        raise invalid(
             "expected a fit with at least one pass to draw; this one made none: fit it with max_iter of 1 or more"
         )
     return model.history_, [trace for trace in model.histories_ if trace is not model.history_]

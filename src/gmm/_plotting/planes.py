@@ -23,7 +23,7 @@ from matplotlib.text import Annotation
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
-from gmm._exceptions import InvalidParameterError, raisable
+from gmm._exceptions import invalid
 from gmm._plotting.scene import LONGEST_OF_SEVERAL, Scene, View, columns_of, literal, scene_of, scored, view_of
 from gmm._plotting.style import LEGEND, NOISE, Entries, axes_of, colours, dot, inks_of, legend_below, note, own_figure
 from gmm._public import publish
@@ -149,13 +149,11 @@ def draw(scene: Scene, view: Any, ax: Axes | None, fill: Filling, title: str) ->
     projection = view_of(scene.mixture, scene.names, view)
     if projection.of_pairs:
         if ax is not None:
-            raise raisable(InvalidParameterError)(
-                "view='pairs' draws a grid of its own: give it no ax, or another view"
-            )
+            raise invalid("view='pairs' draws a grid of its own: give it no ax, or another view")
         return _draw_pairs(scene, projection, fill, title, chosen=isinstance(view, str))
     with axes_of(ax) as target:
         if scales := {target.get_xscale(), target.get_yscale()} - {"linear"}:
-            raise raisable(InvalidParameterError)(
+            raise invalid(
                 "ax must have linear scales, because components are ellipses only there; got "
                 f"{', '.join(sorted(scales))}"
             )
@@ -836,7 +834,7 @@ def plot_density(
     """
     contents = check_contents(content)
     if not contents:
-        raise raisable(InvalidParameterError)("content must be one share or several, as in (0.5, 0.9); got none")
+        raise invalid("content must be one share or several, as in (0.5, 0.9); got none")
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
     if scene.combined:
         raise ValueError("plot_density shows components only: pass combined.model, or classifier.as_mixture()")

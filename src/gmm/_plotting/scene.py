@@ -18,7 +18,7 @@ from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
-from gmm._exceptions import InvalidParameterError, raisable
+from gmm._exceptions import InvalidParameterError, invalid
 from gmm._lazy import cached_property
 from gmm._plotting.style import colours
 from gmm._rows.entrance import as_one_array, as_source
@@ -219,7 +219,7 @@ def _feature_view(columns: list[int], names: Sequence[str], *, of_pairs: bool = 
 
 def _view_error(got: str, names: Sequence[str]) -> InvalidParameterError:
     listed = ", ".join(map(repr, names[:12])) + (", …" if len(names) > 12 else "")
-    return raisable(InvalidParameterError)(
+    return invalid(
         f"view must be None, a feature, two to {_MOST_PAIRED} features, 'discriminating', directions or 'pairs'; got "
         f"{got}. The features are 0 to {len(names) - 1}: {listed}"
     )

@@ -17,7 +17,7 @@ from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from gmm._exceptions import InvalidParameterError, raisable
+from gmm._exceptions import invalid
 
 INK, FAINT, PAPER = "#24292f", "#8c959f", "#ffffff"  # text and lines that carry information; what is behind; nothing
 DARKER = 0.75  # factor on a component's colour, for lines on its rows
@@ -99,9 +99,7 @@ def axes_of(ax: Axes | None) -> Iterator[Axes]:
             hint = ": pass one of its Axes, such as figure.subplots()" if isinstance(ax, FigureBase) else several
             raise TypeError(f"ax must be one matplotlib Axes or None, got {type(ax).__name__}{hint}")
         if ax.name != "rectilinear":
-            raise raisable(InvalidParameterError)(
-                f"ax must be two-dimensional rectangular Axes, got Axes of projection {ax.name!r}"
-            )
+            raise invalid(f"ax must be two-dimensional rectangular Axes, got Axes of projection {ax.name!r}")
         yield ax
         return
     with own_figure(1, 1) as axes:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._exceptions import InvalidParameterError, raisable, warn
+from gmm._exceptions import invalid, warn
 from gmm._text.words import quoted, suggestion
 from gmm._validation.rows import FloatArray, as_array, as_floats, first_index, first_wrong, place
 from gmm._validation.scalars import as_real, is_real, is_whole
@@ -605,9 +605,7 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
     if share is False:
         return NO_NOISE
     if share is not True and not (is_real(share) and 0 < share < 1):
-        raise raisable(InvalidParameterError)(
-            f"expected noise to be True, False, a share between 0 and 1 or a box, got {noise!r:.80}"
-        )
+        raise invalid(f"expected noise to be True, False, a share between 0 and 1 or a box, got {noise!r:.80}")
     return Noise(*_with_volume(box_of_rows(), "the rows"), _SHARE if share is True else float(share))
 
 
@@ -1013,7 +1011,7 @@ def check_has_posterior(model: CovarianceModel, name: str) -> None:
         If it is not.
     """
     if model.alias not in CLASSIC:
-        raise raisable(InvalidParameterError)(
+        raise invalid(
             f"{name} has no posterior for covariance_type={model.name!r}: a Wishart prior is conjugate to "
             f"{', '.join(map(repr, CLASSIC))} alone. Choose one of these, or fit {model.name} by GaussianMixture, with "
             "prior='conjugate' for the mode of its posterior."

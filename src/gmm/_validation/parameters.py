@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._exceptions import InvalidParameterError, NotFittedError, answer_of, raisable
+from gmm._exceptions import NotFittedError, answer_of, invalid, raisable
 from gmm._text.words import quoted, suggestion
 from gmm._validation.given import DIRICHLET, DIRICHLET_PROCESS, TAILS, check_same_columns
 from gmm._validation.scalars import as_list, as_real, check_choice, excerpt, is_whole, is_within, name_of
@@ -177,7 +177,7 @@ def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> 
             *others, last = (each.text for each in alternatives)
             expected = f"{', '.join(others)} or {last}" if others else last
             near = suggestion(value, [*chain.from_iterable(each.names for each in alternatives)]) or "."
-            raise raisable(InvalidParameterError)(
+            raise invalid(
                 f"The {parameter!r} parameter of {name_of(estimator)} must be {expected}. Got {value!r} instead{near}"
             )
 

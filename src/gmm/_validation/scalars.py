@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._exceptions import InvalidParameterError, raisable
+from gmm._exceptions import invalid
 from gmm._text.words import quoted, suggestion
 
 MOST_REPLICATES = 10**9  # whose seeds are drawn at once
@@ -57,7 +57,7 @@ def check_whole(value: Any, name: str, least: int = 1, most: int | None = None) 
     if is_whole(value) and least <= int(value) and (most is None or int(value) <= most):
         return int(value)
     interval = f"a whole number from {least}" + ("" if most is None else f" to {most}")
-    raise raisable(InvalidParameterError)(f"expected {name} to be {interval}, got {excerpt(value)}")
+    raise invalid(f"expected {name} to be {interval}, got {excerpt(value)}")
 
 
 def check_boolean(value: Any, name: str) -> bool:
@@ -83,9 +83,7 @@ def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
     """
     if isinstance(value, str) and value in choices:
         return value
-    raise raisable(InvalidParameterError)(
-        f"expected {name} among {quoted(choices)}, got {excerpt(value)}{suggestion(value, choices)}"
-    )
+    raise invalid(f"expected {name} among {quoted(choices)}, got {excerpt(value)}{suggestion(value, choices)}")
 
 
 def check_real(value: Any, name: str, interval: str) -> float:
@@ -99,7 +97,7 @@ def check_real(value: Any, name: str, interval: str) -> float:
     number = as_real(value)
     if is_within(number, interval):
         return number
-    raise raisable(InvalidParameterError)(f"expected {name} to be a number in {interval}, got {excerpt(value)}")
+    raise invalid(f"expected {name} to be a number in {interval}, got {excerpt(value)}")
 
 
 def is_within(number: float, interval: str) -> bool:
