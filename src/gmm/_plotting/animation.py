@@ -76,7 +76,6 @@ def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     seed = random_state if isinstance(random_state, int | None) else 0  # a generator was used for the start
     scene = Scene(last.iteration.parameters, tuple(names), source, n_threads, _MOST_ROWS, seed)
     view = view_of(scene.mixture, scene.names, requested_view)
-
     passes = []
     for iteration in (step.iteration for step in steps):
         responsibilities, _ = scored(iteration.parameters, scene.sample_rows, n_threads)
@@ -93,14 +92,16 @@ def canvas_of(film: Film) -> tuple[Figure, Callable[[int], list[Any]]]:
     """Make the figure of an animation, and draw the first frame; return what draws one, given its number, as well."""
     with own_figure(2, 1, figsize=(5.0, 6.4), height_ratios=(1.8, 1)) as axes:
         upper, lower = axes[:, 0]
-        panel = Panel(upper, film.scene, film.view)
+        panel, n = Panel(upper, film.scene, film.view), len(film.passes)
         draw_components = _histogram(panel, film) if film.view.n_axes == 1 else _plane(panel, film)
         draw_curve = _curve(lower, film)
 
         def draw(number: int) -> list[Any]:
             draw_components(number)
             draw_curve(number)
-            upper.set_title(_title(film, number), loc="left")
+            rejected = "" if film.passes[number - 1].accepted else ", step rejected"
+            title = f"Pass {number} of {n}{f': {film.reason}' if number == n else rejected}"
+            upper.set_title(title if number else f"Start: {counted(film.scene.n_components, 'component')}", loc="left")
             return []
 
         captions = notes(film.scene, film.view, panel.edges)
@@ -109,20 +110,11 @@ def canvas_of(film: Film) -> tuple[Figure, Callable[[int], list[Any]]]:
         figure: Figure = upper.figure
         if captions:
             figure.supxlabel("\n".join(captions), x=0.01, ha="left", fontsize=9, color=INK)
-        draw(len(film.passes))
+        draw(n)
         figure.draw_without_rendering()  # computes the layout, once for all frames
-        with mpl.rc_context({"figure.constrained_layout.use": False}):
-            figure.set_layout_engine(None)
+        figure.set_layout_engine("none")
         draw(0)
     return figure, draw
-
-
-def _title(film: Film, number: int) -> str:
-    n, K = len(film.passes), film.scene.n_components
-    if number == 0:
-        return f"Start: {counted(K, 'component')}"
-    rejected = "" if film.passes[number - 1].accepted else ", step rejected"
-    return f"Pass {number} of {n}{f': {film.reason}' if number == n else rejected}"
 
 
 def _plane(panel: Panel, film: Film) -> Callable[[int], None]:
@@ -132,7 +124,6 @@ def _plane(panel: Panel, film: Film) -> Callable[[int], None]:
     outlines, badges = panel.ellipses(start, _CONTENTS, present), panel.numbers(start.means, present)
     trails = [panel.ax.plot([], [], color=shade, lw=1.2, alpha=0.9, zorder=4)[0] for shade in scene.shades]
     means = np.stack([each.mixture.means for each in film.passes])
-    panel.ax.set(xlabel=film.view.labels[0], ylabel=film.view.labels[1])
 
     def draw(number: int) -> None:
         mixture, responsibilities, *_ = film.passes[max(number, 1) - 1]
@@ -155,7 +146,7 @@ def _histogram(panel: Panel, film: Film) -> Callable[[int], None]:
     for area in areas:
         ax.add_patch(area)
     (total,) = ax.plot([], [], color=INK, lw=1.6, zorder=3)
-    ax.set(ylim=(0, top), xlabel=film.view.labels[0], ylabel="density", yticks=[])
+    ax.set(ylim=(0, top), ylabel="density", yticks=[])
 
     def draw(number: int) -> None:
         x, density, parts = curves[max(number, 1) - 1]

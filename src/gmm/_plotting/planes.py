@@ -74,6 +74,7 @@ class Panel:
         self.mixture, self.points = view.marginal(scene.mixture), view.project(scene.sample_rows)
         self.inks = inks_of(ax)
         ax.set(**dict(zip(("xlim", "ylim"), self.edges, strict=False)))
+        ax.set(**dict(zip(("xlabel", "ylabel"), view.labels, strict=False)))
 
     def rows(self, shades: Any, area: Any = 1.0, order: Any = slice(None)) -> PathCollection:
         """Draw rows as points in colours (s, 4); `area` scales the size that suits their number and weights."""
@@ -102,10 +103,9 @@ class Panel:
         visible = (self.mixture.weights > 0) & (means >= edge[0]) & (means <= edge[1])
         narrowest = np.sqrt(variances[visible].min(initial=(high - low) ** 2))
         preferred = _bin_width(values[inside], weight[inside]) if inside.any() else 0.0
-        n_bins = np.ceil((high - low) / min(width for width in (preferred, narrowest) if width > 0))
-        counts, bins = np.histogram(
-            values, bins=int(np.clip(n_bins, _FEWEST_BINS, _MOST_BINS)), range=(low, high), weights=weight
-        )
+        width = min(each for each in (preferred, narrowest) if each > 0)
+        n_bins = int(np.clip(np.ceil((high - low) / width), _FEWEST_BINS, _MOST_BINS))
+        counts, bins = np.histogram(values, n_bins, (low, high), weights=weight)
         heights = counts / (weight.sum() * np.diff(bins))
         self.ax.stairs(heights, bins, fill=True, color=self.inks.bars, zorder=1)
         if len(values) <= _FEW_ROWS:
@@ -160,7 +160,7 @@ def draw(scene: Scene, view: Any, ax: Axes | None, fill: Filling, title: str) ->
         panel = Panel(target, scene, projection)
         legend = fill(panel)
         legend[-1].extend(map(note, notes(scene, projection, panel.edges)))
-        target.set(title=title, **dict(zip(("xlabel", "ylabel"), projection.labels, strict=False)))
+        target.set_title(title)
         if ax is None:
             legend_below(target, legend)
         else:
