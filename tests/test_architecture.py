@@ -22,7 +22,7 @@ ROOMS = {
     "gmm": "",
     "em": "",
     "plotting": "",
-    "_plotting": "animation | curves planes | files scene | _plotting style",
+    "_plotting": "animation | curves planes | scene | _plotting style",
     "analysis": "",
     "inference": "",
     "sources": "",

@@ -138,7 +138,7 @@ def test_films():
 @pytest.mark.needs("jinja2", "pyarrow", "rich")
 def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
     # What makes a page's SVG of a picture sees no feature, and takes most of the time.
-    monkeypatch.setattr(inside.files, "inline_svg", lambda *asked: "<svg></svg>")
+    monkeypatch.setattr(inside.plot_style, "inline_svg", lambda *asked: "<svg></svg>")
 
     def told(d):
         table = tmp_path / f"{d}.csv"

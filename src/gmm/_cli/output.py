@@ -64,7 +64,7 @@ def save_picture(picture: Any, path: str) -> None:
     OSError
         If the path cannot be written.
     """
-    content = import_module("gmm._plotting.files").encoded(picture, suffix_to_write(path, ".png").lstrip("."))
+    content = import_module("gmm._plotting.style").encoded(picture, suffix_to_write(path, ".png").lstrip("."))
     write_atomically(path, lambda file: file.write(content))
 
 

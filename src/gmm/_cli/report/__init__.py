@@ -207,7 +207,7 @@ def colours(n: int) -> list[str]:
 def _picture(name: str, plan: Callable[[], Any], caption: str) -> Html:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the browser's fonts have glyphs that matplotlib's lack
-        svg = import_module("gmm._plotting.files").inline_svg(plan(), name, escaped(caption.partition(".")[0]))
+        svg = import_module("gmm._plotting.style").inline_svg(plan(), name, escaped(caption.partition(".")[0]))
     return figure(Html(svg), caption)
 
 
