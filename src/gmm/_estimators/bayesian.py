@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from gmm import _fitting as fitting
 from gmm._estimators import estimated, mixture_summary, saved
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, lasting_settings, source_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._estimators.labelled import copy_classes
-from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.mixture import GaussianMixture, mixture_like
 from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm._passes.e_step import Output
 from gmm._public import publish
@@ -479,8 +479,7 @@ class BayesianGaussianMixture(FittedMixture):
         -------
         GaussianMixture
         """
-        names, how = vars(self).get("feature_names_in_"), lasting_settings(self)
-        mixture = estimator_of(GaussianMixture, posterior_of(self).plugged_in(), names, self._dtype, **how)
+        mixture = mixture_like(self, posterior_of(self).plugged_in())
         copy_classes(self, mixture)
         return mixture
 

@@ -771,3 +771,9 @@ def _number(column: Any, value: Any) -> float:
     if not np.isfinite(number):
         raise ValueError(f"expected a finite number for column {column!r}, got {value!r:.80}; name known columns alone")
     return number
+
+
+def mixture_like(model: FittedMixture, parameters: MixtureParameters) -> GaussianMixture:
+    """Return a mixture with these parameters, and the feature names, the dtype and the lasting settings of a model."""
+    names, how = vars(model).get("feature_names_in_"), lasting_settings(model)
+    return estimator_of(GaussianMixture, parameters, names, model.means_.dtype, **how)

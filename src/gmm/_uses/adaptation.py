@@ -8,16 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import (
-    FittedMixture,
-    checked_without,
-    estimator_of,
-    fitted_parameters,
-    lasting_settings,
-    source_of,
-)
+from gmm._estimators.fitted import FittedMixture, checked_without, fitted_parameters, source_of
 from gmm._estimators.labelled import copy_classes
-from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.mixture import GaussianMixture, mixture_like
 from gmm._estimators.scorer import Scorer
 from gmm._passes.stepwise import implied_statistics
 from gmm._public import publish
@@ -108,8 +101,7 @@ def adapt(
         source, adapted = source_of(model, X, sample_weight), before
         for _ in range(n_iter):
             adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), relevance, parts)
-    names, how = vars(model).get("feature_names_in_"), lasting_settings(model)
-    mixture = estimator_of(GaussianMixture, adapted, names, model.means_.dtype, **how)
+    mixture = mixture_like(model, adapted)
     copy_classes(model, mixture)
     return mixture
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import FittedMixture, checked_without, estimator_of, fitted_parameters, lasting_settings
-from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.fitted import FittedMixture, checked_without, fitted_parameters
+from gmm._estimators.mixture import GaussianMixture, mixture_like
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._fitting.sampling import Rng
 from gmm._public import publish
@@ -532,9 +532,7 @@ def reduce(
             "expected components whose groups have covariances of full rank, got some so narrow and far apart that a "
             "group is flat to rounding: fit with a larger reg_covar, or reduce to more components"
         ) from None
-    first = models[0]
-    names, how = vars(first).get("feature_names_in_"), lasting_settings(first)
-    return estimator_of(GaussianMixture, mixture, names, first.means_.dtype, **how)
+    return mixture_like(models[0], mixture)
 
 
 def _shares(weights: ArrayLike | None, n: int) -> Array:
