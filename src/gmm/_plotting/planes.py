@@ -1,6 +1,7 @@
 """Pictures of rows in a plane: clusters, the regions of components, density, uncertainty, and pairs of columns.
 
-A `Panel` is one Axes in one view, and has what these pictures and films share; `draw` is everything around panels.
+A `Panel` is one Axes in one view, and has what these pictures and films share; `draw` is everything around panels, and
+limits of axes and the grids for curves and contours are functions of a view.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ class Panel:
         self.ax, self.scene, self.view, self.edges, self.small = ax, scene, view, limits(scene, view), small
         self.mixture, self.points = view.marginal(scene.mixture), view.project(scene.sample_rows)
         self.inks = inks_of(ax)
-        ax.set(**dict(zip(("xlim", "ylim"), self.edges, strict=False)))
-        ax.set(**dict(zip(("xlabel", "ylabel"), view.labels, strict=False)))
+        for axis, edges, label in zip("xy", self.edges, view.labels, strict=False):
+            ax.set(**{f"{axis}lim": edges, f"{axis}label": label})
 
     def rows(self, shades: Any, area: Any = 1.0, order: Any = slice(None)) -> PathCollection:
         """Draw rows as points in colours (s, 4); `area` scales the size that suits their number and weights."""

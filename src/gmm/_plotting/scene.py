@@ -1,7 +1,7 @@
 """What pictures show, without drawing it: a `Scene`, the fitted mixture and checked rows, and a `View` of it.
 
-A `View` is a linear map onto one or two axes, in which the marginal of a mixture of d features is exact. Pictures of
-pipelines are in the units of the rows. Limits of axes and the grids for curves and contours are here as well.
+A `View` is a linear map onto few axes, in which the marginal of a mixture of d features is exact. Pictures of pipelines
+are in the units of the rows.
 """
 
 from __future__ import annotations
