@@ -19,7 +19,7 @@ from gmm._estimators.contract import Estimator
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
     FittedMixture,
-    checked_without,
+    checked_for,
     model_of,
     objective_of,
     record_of,
@@ -52,7 +52,14 @@ from gmm._validation.given import (
     check_ridge,
     check_weights_init,
 )
-from gmm._validation.parameters import check_callback, check_parameters, check_random_state, options_with
+from gmm._validation.parameters import (
+    check_callback,
+    check_parameters,
+    check_random_state,
+    features_of,
+    is_default,
+    options_with,
+)
 from gmm._validation.scalars import check_boolean
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
@@ -61,7 +68,6 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import NOTHING_FIXED, Fixed, MixtureParameters
 from gmm._values.priors import ConjugatePrior, NormalInverseWishart, parts
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.tails import NORMAL_TAILS
 
 
 @contextmanager
@@ -131,11 +137,6 @@ def _described(value: Any) -> Any:
     return f"an array of shape {array.shape}, {hashlib.blake2b(array.data, digest_size=8).hexdigest()}"
 
 
-def is_noisy(mixture: FittedMixture) -> bool:
-    """Whether the parameters ask for noise."""
-    return mixture.noise is not False and (np.ndim(mixture.noise) > 0 or bool(mixture.noise))
-
-
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
     """Return the parameters that describe prior, noise, tails and limit, as values that compare equal."""
     raw = [vars(mixture)[name] for name in options_with("objective") if name in vars(mixture)]
@@ -147,7 +148,7 @@ def check_same(
 ) -> None:
     """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
     expected = (previous.n_components, previous.model.type_name, previous.n_features, bool(previous.noise))
-    requested = (mixture.n_components, model.type_name, source.n_features, is_noisy(mixture))
+    requested = (mixture.n_components, model.type_name, source.n_features, not is_default(mixture.noise, False))
     if requested != expected:
         raise ValueError(
             f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
@@ -280,7 +281,7 @@ def fit(
     is_followed = self.verbose or callback is not None or follows_passes() or source.resident is None
     settings_for = partial(fit_settings, self, model=stored_beside(self, model_of(self, source.n_features), source))
     settings, share = settings_for(source), float(vars(self).get("trim", 0.0))
-    refuse("checkpoint", {"trim": share and checkpoint is not None})
+    refuse("checkpoint", features_of(self) if checkpoint is not None else {})
     model, beginning = settings.objective.model, beginning_of(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
     LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
@@ -374,7 +375,7 @@ def impute(
 
     from gmm._estimators.conditional import imputed
 
-    return framed_like(rows, imputed(checked_without(self, "impute", "heavy tails"), source, self.n_threads, rng))
+    return framed_like(rows, imputed(checked_for(self, "impute"), source, self.n_threads, rng))
 
 
 def _report(mixture: FittedMixture, loss: LostClusterError, printer: ProgressPrinter, names: Names) -> LostClusterError:
@@ -402,7 +403,8 @@ def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int],
             hint = f"expected responsibilities of shape {(source.n_rows, mixture.n_components)}"
             arguments = resident.rows, mixture.n_components, make_rng(seed)
             values = answer_of(start, *arguments, name="init_params", hint=hint)
-        return check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=is_noisy(mixture))
+        beside_noise = not is_default(mixture.noise, False)
+        return check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=beside_noise)
 
     return responsibilities
 
@@ -414,18 +416,11 @@ def noise_of(mixture: FittedMixture, source: Source) -> Noise:
 
 def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHING_FIXED) -> None:
     """Raise a `CombinationError` if two features of a fit to the rows exclude each other."""
-    own, start = vars(mixture), mixture.init_params
-    features = {
-        "BayesianGaussianMixture": "mean_prior" in own,
-        "trim": own.get("trim"),
-        "heavy tails": own.get("tails", NORMAL_TAILS.name) != NORMAL_TAILS.name,
-        "fixed parameters": own.get("fixed") is not None,
+    start = mixture.init_params
+    features = features_of(mixture) | {
+        "BayesianGaussianMixture": "mean_prior" in vars(mixture),
         "fixed weights": "weights" in fixed.masks,
         "fixed covariances": "covariances" in fixed.masks,
-        "a prior": own.get("prior") is not None,
-        "refine": own.get("refine") is not None,
-        "max_ratio": own.get("max_ratio") is not None,
-        "noise": is_noisy(mixture),
         "a callable init_params": callable(start),
         "responsibilities as init_params": not isinstance(start, str),
         "error_covariance": source.errors,

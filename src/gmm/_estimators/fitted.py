@@ -581,21 +581,17 @@ def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summar
     return Summary.of(vars(mixture), *of_mixture, figures)
 
 
-def checked_without(mixture: FittedMixture, feature: str, *excluded: str) -> MixtureParameters:
-    """Return the parameters of a fitted mixture, for a feature that excludes others.
+def checked_for(mixture: FittedMixture, use: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a use that may exclude features of it.
 
     Raises
     ------
     NotFittedError
         If the mixture has no parameters yet.
     CombinationError
-        If it was fitted with one of the others.
+        If it has one of these.
     """
     parameters = fitted_parameters(mixture)
-    has = {
-        "noise": parameters.noise,
-        "heavy tails": parameters.tails,
-        "tails='contaminated'": parameters.tails.name == ContaminatedTails.name,
-    }
-    refuse(feature, {other: has[other] for other in excluded})
+    noise, tails = parameters.noise, parameters.tails
+    refuse(use, {"noise": noise, "heavy tails": tails, "tails='contaminated'": tails.name == ContaminatedTails.name})
     return parameters

@@ -26,7 +26,7 @@ from gmm._estimators.estimated import (
 from gmm._estimators.factors import OfFactors, factors_of, fit_transform, get_feature_names_out, set_output, transform
 from gmm._estimators.fitted import (
     FittedMixture,
-    checked_without,
+    checked_for,
     estimator_of,
     fitted_parameters,
     lasting_settings,
@@ -44,7 +44,7 @@ from gmm._rows.entrance import as_source, check_any
 from gmm._rows.sources import ArraySource, Source, chunks_in_order
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_fixed, check_limits, check_tails, check_user_mixture
-from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters
+from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters, features_of
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
@@ -432,8 +432,7 @@ class GaussianMixture(FittedMixture):
 
         decay = check_real(decay, "decay", "[0, 1)")
         record = record_of(self)
-        others = {"heavy tails": self.tails != "normal", "trim": self.trim, "error_covariance": record.beside_errors}
-        refuse("partial_fit", others)
+        refuse("partial_fit", features_of(self) | {"error_covariance": record.beside_errors})
         if record.parameters is None:
             source, names = source_to_fit(self, X, sample_weight)
         else:
@@ -593,7 +592,7 @@ class GaussianMixture(FittedMixture):
         """
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
-        parameters = checked_without(self, "condition", "tails='contaminated'")
+        parameters = checked_for(self, "condition")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
         inputs, others = check_known_columns(list(numbers), None, given_names(self), parameters.n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
@@ -644,7 +643,7 @@ class GaussianMixture(FittedMixture):
                [-0.9]])
         """
         level = None if level is None else check_level(level)
-        parameters = checked_without(self, "predict_from", "tails='contaminated'")
+        parameters = checked_for(self, "predict_from")
         source, names = as_source(X, estimator=self, missing=self.missing)
         of_fit = given_names(self)
         columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
     FittedMixture,
     check_is_mixture,
-    checked_without,
+    checked_for,
     estimator_of,
     fitted_parameters,
     model_of,
@@ -35,7 +34,7 @@ from gmm._rows.entrance import as_one_array, as_source_to_fit
 from gmm._rows.sources import ArraySource
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_fixed, check_limits, check_statistics
-from gmm._validation.parameters import OPTIONS, check_parameters
+from gmm._validation.parameters import OPTIONS, check_parameters, features_of, is_default
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.noise import NO_NOISE
 from gmm._values.objective import Objective
@@ -206,7 +205,7 @@ def prepare_stepped_fit(
         supported = ", ".join(sorted(name for name in defaults.keys() - {"n_components"} if not OPTIONS[name].steps))
         raise TypeError(f"{caller} has no parameter {unknown[0]!r}; expected some of {supported}")
     for name, value in parameters.items():
-        if OPTIONS[name].steps and not _is_default(value, defaults[name]):
+        if OPTIONS[name].steps and not is_default(value, defaults[name]):
             message = f"{caller} takes no {name}: {OPTIONS[name].steps}. Got {name}={value!r}."
             raise raisable(InvalidParameterError)(message)
     estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)
@@ -222,11 +221,6 @@ def prepare_stepped_fit(
         start = settings.start.responsibilities(0).copy()
         settings = settings._replace(start=settings.start._replace(responsibilities=lambda seed: start))
     return SteppedFit(source, names, settings, *seeds_of(estimator))
-
-
-def _is_default(value: object, default: object) -> bool:
-    """Whether a value is the default; an array never is, even if it equals it element by element."""
-    return value is default or (isinstance(value, numbers.Number | np.bool_) and bool(value == default))
 
 
 def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, None]:
@@ -287,7 +281,7 @@ def e_step(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None =
     (np.float64(1000.0), 0.0)
     """
     source = source_of(model, X, sample_weight)
-    return Scorer(checked_without(model, "e_step", "heavy tails"), model.n_threads).statistics(source)
+    return Scorer(checked_for(model, "e_step"), model.n_threads).statistics(source)
 
 
 def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> GaussianMixture:
@@ -331,8 +325,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     check_parameters(model)
     if not isinstance(statistics, SufficientStatistics):
         raise TypeError(f"expected SufficientStatistics, from em.e_step, got {type(statistics).__name__}")
-    has_prior = getattr(model, "prior", model) is not None  # a posterior is no mixture to update
-    refuse("m_step", {"a prior": has_prior, "heavy tails": getattr(model, "tails", "normal") != "normal"})
+    refuse("m_step", {"a prior": isinstance(model, BayesianGaussianMixture)} | features_of(model))
     before = fitted_parameters(model).whole() if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
     covariance = model_of(model, d)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.fitted import (
     FittedMixture,
-    checked_without,
+    checked_for,
     estimator_of,
     fitted_parameters,
     lasting_settings,
@@ -93,7 +93,7 @@ def adapt(
     >>> (somebody.means_ - everybody.means_).ravel().round(1)
     array([0. , 0.4])
     """
-    of_model = checked_without(model, "adapt", "heavy tails")
+    of_model = checked_for(model, "adapt")
     parts = frozenset(map(str, as_list(parameters)))
     if not parts or not parts <= set(PARTS):
         near = "".join(suggestion(part, PARTS) for part in sorted(parts - set(PARTS))[:1])
@@ -159,7 +159,7 @@ def fisher_vector(
     >>> gmm.analysis.fisher_vector(mixture, rng.normal(size=(50, 2)) + 1).shape
     (15,)
     """
-    mixture = checked_without(model, "fisher_vector", "heavy tails")
+    mixture = checked_for(model, "fisher_vector")
     if mixture.model.moments is not DIAGONAL:
         raise ValueError(
             f'fisher_vector needs diagonal covariances: expected covariance_type="diag", got {mixture.model.type_name}'
