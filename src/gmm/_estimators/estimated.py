@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -70,45 +70,30 @@ from gmm._values.priors import ConjugatePrior, NormalInverseWishart, parts
 from gmm._values.statistics import SufficientStatistics
 
 
-@contextmanager
-def opened(
+def kept_journal(
     estimator: Estimator,
     source: Source,
     settings: fitting.starts.FitSettings,
     seeds: tuple[int, ...],
-    *,
     checkpoint: str | os.PathLike[str] | None,
     resume: bool,
-) -> Iterator[fitting.fit.Journal]:
-    """Open the journal of a fit, at its beginning or where it had come, which a file keeps; close it at the fit's end.
+) -> tuple[fitting.fit.Journal, AbstractContextManager[None]]:
+    """Return the journal of a fit, at its beginning or where it had come, and the context in which a file keeps it.
 
     Raises
     ------
     ValueError
         If the file is damaged or of another fit.
-    OSError
-        If the file cannot be written.
     """
-    resume = check_boolean(resume, "resume")
-    if checkpoint is None:
-        if resume:
-            raise ValueError("resume=True continues a fit from a file: expected its path as checkpoint, got None")
-        yield fitting.fit.Journal(seeds)
-        return
-    refuse("warm_start of a fitted mixture", {"checkpoint": not seeds})
     from gmm._persistence.checkpoints import Checkpoint
 
     same = what_must_be_same(estimator, source)
     same |= {"a digest of the labels": source.known.fingerprint} if source.known else {}
-    file = Checkpoint(checkpoint, same)
-    before = None
-    if resume:
-        before = file.read(settings.problem(source), settings.n_components)
-    else:
-        file.check_place()
+    file = Checkpoint(checkpoint, same, resume)
+    refuse("warm_start of a fitted mixture", {"checkpoint": not seeds})
+    before = file.begin(settings.problem(source), settings.n_components)
     journal = fitting.fit.Journal(seeds if before is None else before, file.keep)
-    with file.during_work(lambda: file.write(journal.progress)):
-        yield journal
+    return journal, file.during_work(lambda: file.write(journal.progress))
 
 
 def what_must_be_same(estimator: Estimator, source: Source) -> dict[str, Any]:
@@ -189,6 +174,7 @@ def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -
 
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
+_NOT_KEPT: AbstractContextManager[None] = nullcontext()
 
 
 def fit(
@@ -286,8 +272,11 @@ def fit(
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
     LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
     seeds = () if beginning else seeds_of(self, self.n_init)
+    journal, keeping = fitting.fit.Journal(seeds), _NOT_KEPT
+    if checkpoint is not None or resume is not False:
+        journal, keeping = kept_journal(self, source, settings, seeds, checkpoint, resume)
     try:
-        with opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume) as journal:
+        with keeping:
             rows = followed(source, printer.reading) if self.verbose else source
             how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "beginning": beginning}
             how["callback"] = watched if is_followed else None
