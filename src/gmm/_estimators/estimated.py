@@ -45,11 +45,11 @@ from gmm._rows.sources import Source, box_of, followed
 from gmm._text.frames import framed_like
 from gmm._validation.combinations import check_together, refuse
 from gmm._validation.given import (
-    check_means_init,
+    check_coordinates,
     check_noise,
-    check_precisions_init,
     check_responsibilities,
     check_ridge,
+    check_spread,
     check_weights_init,
 )
 from gmm._validation.parameters import (
@@ -482,9 +482,9 @@ def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel)
     if (weights := given.get("weights_init")) is not None:
         parts["weights"] = check_weights_init(weights, K)
     if (means := given.get("means_init")) is not None:
-        parts["means"] = check_means_init(means, K, d)
+        parts["means"] = check_coordinates(means, "means", (K, d))
     if (precisions := given.get("precisions_init")) is not None:
-        parts["precisions"] = check_precisions_init(precisions, K, d, model)
+        parts["precisions"] = check_spread(precisions, "precision", K, d, model)[0]
     if isinstance(mixture.init_params, str):
         start = fitting.starts.StartSettings(str(mixture.init_params), parts)
     else:

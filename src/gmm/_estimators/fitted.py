@@ -31,7 +31,7 @@ from gmm._persistence.places import write_predictions
 from gmm._rows.entrance import as_source, is_dask
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_array, check_precision_factors, check_precisions_init, check_user_mixture
+from gmm._validation.given import check_array, check_precision_factors, check_spread, check_user_mixture
 from gmm._validation.parameters import check_is_fitted, check_n_samples, check_random_state, options_with
 from gmm._validation.scalars import check_whole
 from gmm._values.covariance import CovarianceModel, covariance_model, with_factors
@@ -341,7 +341,7 @@ class FittedMixture(Estimator):
     def precisions_(self, values: ArrayLike) -> None:
         model = self._model()
         K, d = self._shape_for(values)
-        precisions = check_precisions_init(values, K, d, model)
+        precisions, _ = check_spread(values, "precision", K, d, model)
         self._assign(covariances=model.layout.inverse(precisions, d))
 
     @property

@@ -24,7 +24,7 @@ from gmm._persistence import (
     save_object,
     to_json_values,
 )
-from gmm._validation.given import check_array
+from gmm._validation.given import check_numbers
 from gmm._validation.parameters import check_parameters
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_choice
@@ -168,7 +168,7 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     d, ridge, of_fit = parameters.n_features, estimator.reg_covar, dict[str, Any]()
     read: dict[str, Callable[[], Any]] = {
         "shrunk": lambda: check_choice(item(header, "shrunk", str), "shrunk", tuple(SHRUNK)),
-        "shrunk_by": lambda: check_array(arrays["shrunk_by"], "shrunk_by", (1 + d,)).astype(np.float64),
+        "shrunk_by": lambda: check_numbers(arrays["shrunk_by"], "shrunk_by", (1 + d,)),
         "beside_errors": lambda: item(header, "beside_errors", bool),
         "weight_seen": lambda: positive(header, "weight_seen"),
         "steps": lambda: _steps(arrays["steps"], d),

@@ -29,7 +29,7 @@ from gmm._persistence.values import (
     traces_from_state,
     traces_to_state,
 )
-from gmm._validation.given import check_array
+from gmm._validation.given import check_numbers
 from gmm._validation.scalars import check_boolean
 from gmm._versions import __version__
 
@@ -312,7 +312,7 @@ def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int)
     shapes = {"weights": (K,), "means": (K, d), "log_determinants": (1 if model.layout.pooled else K,)}
     shapes |= {"tails": (2, K), "precision": (2, K)}
     shapes |= dict.fromkeys(("covariances", "whiteners"), (prod(model.layout.shape(K, d)),))
-    checked = {name: check_array(arrays[name], name, shape).astype(np.float64) for name, shape in shapes.items()}
+    checked = {name: check_numbers(arrays[name], name, shape) for name, shape in shapes.items()}
     estimate: Any = tuple(checked[name] for name in _ESTIMATE)
     objective = problem.objective
     parameters = objective.prior.mixture(estimate, objective, problem.rows.survey.weight)

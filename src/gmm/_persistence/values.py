@@ -20,6 +20,7 @@ from gmm._validation.given import (
     check_has_posterior,
     check_mixture,
     check_noise,
+    check_numbers,
     check_shares,
     check_variational_prior,
 )
@@ -103,7 +104,7 @@ def sum_beside_noise(shares: NDArray[Any], name: str) -> float:
 
 def _tails(arrays: Arrays, n_components: int) -> Tails:
     if "contamination" in arrays:
-        numbers = check_array(arrays["contamination"], "contamination", (2, n_components)).astype(np.float64)
+        numbers = check_numbers(arrays["contamination"], "contamination", (2, n_components))
         if not is_contamination(numbers):
             raise ValueError(f"expected {CONTAMINATION} in 'contamination', got {arrays['contamination']!r:.80}")
         return ContaminatedTails(*numbers)
@@ -139,8 +140,7 @@ def statistics_from_arrays(
     """
     shapes = {"origins": shape, "counts": shape[:1], "first": shape, "second": layout.shape(*shape)}
     origins, counts, first, second = (
-        check_array(arrays[prefix + name], prefix + name, expected).astype(np.float64)
-        for name, expected in shapes.items()
+        check_numbers(arrays[prefix + name], prefix + name, expected) for name, expected in shapes.items()
     )
     return SufficientStatistics(layout, origins, counts, first, second, log_evidence, weight)
 
@@ -216,8 +216,8 @@ def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParamet
     if "prior" in header:
         saved = item(header, "prior", dict)
         shape = (d,) if parameters.model.layout.axis_aligned else (d, d)
-        mean = check_array(arrays["stream/prior_mean"], "stream/prior_mean", (d,)).astype(np.float64)
-        scale = check_array(arrays["stream/prior_scale"], "stream/prior_scale", shape).astype(np.float64)
+        mean = check_numbers(arrays["stream/prior_mean"], "stream/prior_mean", (d,))
+        scale = check_numbers(arrays["stream/prior_scale"], "stream/prior_scale", shape)
         prior = ConjugatePrior(mean, item(saved, "shrinkage", float), positive(saved, "dof"), scale)
     objective = Objective(parameters.model, ridge, prior).for_mixture(parameters)
     return Stream(parameters, statistics, positive(header, "weight"), objective)
