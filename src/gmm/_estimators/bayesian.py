@@ -10,10 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import estimated, mixture_summary, saved
+from gmm._estimators import mixture_summary, saved
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, lasting_settings, source_of
-from gmm._estimators.labelled import copy_classes
+from gmm._estimators.fitted import (
+    FittedMixture,
+    check_features,
+    copy_classes,
+    estimator_of,
+    fitted_parameters,
+    lasting_settings,
+    noise_of,
+    source_of,
+)
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm._passes.e_step import Output
@@ -365,7 +373,6 @@ class BayesianGaussianMixture(FittedMixture):
     noise: bool | float | ArrayLike = False
     missing: str = "error"
 
-    fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
     save, summary = saved.save, mixture_summary.summary
     load = classmethod(saved.load)  # type: ignore[var-annotated]
 
@@ -558,11 +565,11 @@ class BayesianGaussianMixture(FittedMixture):
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
-        estimated.check_features(self, source)
+        check_features(self, source)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
         values = {name: getattr(self, name) for name in options_with("posterior")}
         prior = check_variational_prior(values, model, int(self.n_components), mean, covariance, self.reg_covar)
-        return Objective(model, self.reg_covar, prior, estimated.noise_of(self, source))
+        return Objective(model, self.reg_covar, prior, noise_of(self, source))
 
 
 def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:

@@ -12,31 +12,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import criteria, estimated, mixture_summary, saved
+from gmm._estimators import criteria, mixture_summary, saved
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.estimated import (
-    check_features,
-    check_same,
-    fit_settings,
-    noise_of,
-    prior_parts,
-    seeds_of,
-    source_to_fit,
-)
 from gmm._estimators.factors import OfFactors, factors_of, fit_transform, get_feature_names_out, set_output, transform
 from gmm._estimators.fitted import (
     FittedMixture,
+    check_features,
+    check_same,
     checked_for,
+    copy_classes,
     estimator_of,
+    fit_settings,
     fitted_parameters,
     lasting_settings,
     model_of,
+    noise_of,
+    prior_parts,
     record_of,
     rows_of_fit,
+    seeds_of,
     set_mixture,
     source_of,
+    source_to_fit,
 )
-from gmm._estimators.labelled import copy_classes
 from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, warn_of_repairs
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.solver import Trace, plain_records
@@ -307,7 +305,6 @@ class GaussianMixture(FittedMixture):
 
     transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
     set_output, get_feature_names_out = OfFactors(set_output), OfFactors(get_feature_names_out)
-    fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
     save, summary = saved.save, mixture_summary.summary
     load = classmethod(saved.load)  # type: ignore[var-annotated]
 

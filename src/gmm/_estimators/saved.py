@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of, set_mixture
-from gmm._estimators.labelled import classes_of, sorted_classes
+from gmm._estimators.fitted import FittedMixture, classes_of, fitted_parameters, record_of, set_mixture, sorted_classes
 from gmm._estimators.outcome import SHRUNK, FitRecord, fit_attributes
 from gmm._persistence import (
     Readable,

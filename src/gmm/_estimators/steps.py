@@ -12,16 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import as_public_array
-from gmm._estimators.estimated import fit_settings, seeds_of
-from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
     FittedMixture,
     check_is_mixture,
     checked_for,
     estimator_of,
+    fit_settings,
     fitted_parameters,
     model_of,
+    seeds_of,
     source_of,
+    source_to_fit,
+    stored_beside,
 )
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import ill_defined, warn_of_repairs
@@ -30,7 +32,7 @@ from gmm._exceptions import InvalidParameterError, raisable
 from gmm._fitting.fit import SteppedPass, iter_passes
 from gmm._fitting.starts import FitSettings
 from gmm._public import publish
-from gmm._rows.entrance import as_one_array, as_source_to_fit
+from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import ArraySource
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_fixed, check_limits, check_statistics
@@ -210,8 +212,7 @@ def prepare_stepped_fit(
             raise raisable(InvalidParameterError)(message)
     estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)
     check_parameters(estimator)
-    how: dict[str, Any] = {"n_components": n_components, "missing": estimator.missing}
-    checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, **how)
+    checked, names = source_to_fit(estimator, X, sample_weight)
     resident = as_one_array(checked, caller)
     source = resident.with_changes(rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
     model = stored_beside(estimator, model_of(estimator, source.n_features), source)

@@ -13,9 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm._estimators.criteria import HELD_OUT, bic
-from gmm._estimators.estimated import fit_settings
-from gmm._estimators.fitted import estimator_of, fitted_parameters, lasting_settings, source_of
-from gmm._estimators.labelled import sorted_classes
+from gmm._estimators.fitted import (
+    estimator_of,
+    fit_settings,
+    fitted_parameters,
+    lasting_settings,
+    sorted_classes,
+    source_of,
+)
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, states_of
 from gmm._estimators.scorer import Scorer, log_evidence_of

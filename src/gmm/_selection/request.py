@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.criteria import HELD_OUT
-from gmm._estimators.estimated import check_features, settings_of
-from gmm._estimators.factors import stored_beside
+from gmm._estimators.fitted import check_features, settings_of, stored_beside
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Judge

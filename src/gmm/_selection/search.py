@@ -19,8 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators import criteria
 from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.estimated import noise_of, set_fitted, what_must_be_same
-from gmm._estimators.fitted import fitted_parameters
+from gmm._estimators.fitted import fitted_parameters, noise_of, set_fitted, what_must_be_same
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import remaining_passes, warn_of_light_rows
 from gmm._estimators.scorer import Scorer

@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.fitted import (
     FittedMixture,
     checked_for,
+    copy_classes,
     estimator_of,
     fitted_parameters,
     lasting_settings,
     source_of,
 )
-from gmm._estimators.labelled import copy_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._passes.stepwise import implied_statistics

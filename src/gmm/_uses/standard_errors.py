@@ -12,9 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
-from gmm._estimators.estimated import fit_settings
-from gmm._estimators.fitted import fitted_parameters, record_of, rows_of_fit
-from gmm._estimators.labelled import known_again
+from gmm._estimators.fitted import fit_settings, fitted_parameters, known_again, record_of, rows_of_fit
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Degeneracy

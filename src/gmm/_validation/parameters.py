@@ -191,10 +191,11 @@ def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> 
         For the first invalid parameter, in order of names.
     """
     kind: Any = type(estimator)
-    for parameter, default, (alternatives, *_) in _options_of(kind):
+    for parameter, default, option in _options_of(kind):
         value = getattr(estimator, parameter)
         if value is default or parameter not in only:
             continue
+        alternatives = option.values
         for each in alternatives:  # any() would make a generator for each value
             if each.holds(value):
                 break
