@@ -863,10 +863,9 @@ def check_prior(
     prior = NormalInverseWishart() if isinstance(prior, str) else prior
     d = len(mean)
     shrinkage = _number(prior.shrinkage, "shrinkage")
-    if shrinkage < 0:
-        raise ValueError(f"expected prior.shrinkage of at least 0, got {shrinkage:g}")
-    if 0 < shrinkage < _LEAST_SHRINKAGE:
-        raise ValueError(f"expected prior.shrinkage of 0, or of at least {_LEAST_SHRINKAGE:g}, got {shrinkage:g}")
+    if shrinkage < _LEAST_SHRINKAGE and shrinkage != 0:
+        bound = "of at least 0" if shrinkage < 0 else f"of 0, or of at least {_LEAST_SHRINKAGE:g}"
+        raise ValueError(f"expected prior.shrinkage {bound}, got {shrinkage:g}")
     of_noise = not model.stored_whole
     least, default = (0, _NOISE_DOF) if of_noise else (d - 1, d + 2.0)
     dof = default if prior.dof is None else _number(prior.dof, "dof")
