@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
+from gmm._estimators import outcome
 from gmm._estimators.contract import (
     Estimator,
     as_dtype,
@@ -27,15 +28,7 @@ from gmm._estimators.contract import (
     names_of_features,
     record_features,
 )
-from gmm._estimators.outcome import (
-    FitRecord,
-    ProgressPrinter,
-    fit_attributes,
-    ill_defined,
-    warn_about,
-    warn_of_light_rows,
-    warn_of_units,
-)
+from gmm._estimators.outcome import FitRecord, ProgressPrinter
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._exceptions import LostClusterError, answer_of, warn
 from gmm._log import LOGGER, follows_passes
@@ -46,21 +39,8 @@ from gmm._persistence.places import write_predictions
 from gmm._rows.entrance import Names, as_source, as_source_to_fit, is_dask
 from gmm._rows.sources import Source, box_of, followed
 from gmm._text.frames import framed_like
+from gmm._validation import given
 from gmm._validation.combinations import check_together, refuse
-from gmm._validation.given import (
-    check_array,
-    check_components_per_class,
-    check_coordinates,
-    check_labels,
-    check_noise,
-    check_precision_factors,
-    check_responsibilities,
-    check_ridge,
-    check_spread,
-    check_user_mixture,
-    check_weights_init,
-    classes_with_weight,
-)
 from gmm._validation.parameters import (
     check_callback,
     check_is_fitted,
@@ -259,7 +239,7 @@ class FittedMixture(Estimator):
                 else:
                     best, rows = fitting.fit.fit_mixture(rows, settings, journal, **how), source
         except SingularMatrixError as error:
-            raise ill_defined(error, model) from None
+            raise outcome.ill_defined(error, model) from None
         except LostClusterError as error:
             raise _report(self, error, printer, names) from error
         printer.refined(best.result)
@@ -268,10 +248,10 @@ class FittedMixture(Estimator):
         problem = problem_of(self, rows, objective.model) if self.warm_start else None
         set_fitted(self, best.result, rows, names, objective, traces=best.traces, problem=problem, trimmed=outside)
         record_classes(self, classes, rows.known)
-        warn_about(best, self.max_iter, self.tol, objective.prior)
-        warn_of_units(source, best.result.parameters, objective.ridge, self)
+        outcome.warn_about(best, self.max_iter, self.tol, objective.prior)
+        outcome.warn_of_units(source, best.result.parameters, objective.ridge, self)
         if objective.prior.variational:
-            warn_of_light_rows(source, best.result.parameters.n_parameters)
+            outcome.warn_of_light_rows(source, best.result.parameters.n_parameters)
         return self
 
     def fit_predict(
@@ -573,7 +553,7 @@ class FittedMixture(Estimator):
     def precisions_(self, values: ArrayLike) -> None:
         model = self._model()
         K, d = self._shape_for(values)
-        precisions, _ = check_spread(values, "precision", K, d, model)
+        precisions, _ = given.check_spread(values, "precision", K, d, model)
         self._assign(covariances=model.layout.inverse(precisions, d))
 
     @property
@@ -584,7 +564,7 @@ class FittedMixture(Estimator):
 
     @precisions_cholesky_.setter
     def precisions_cholesky_(self, values: ArrayLike) -> None:
-        self.precisions_ = check_precision_factors(values, *self._shape_for(values), self._model().layout)
+        self.precisions_ = given.check_precision_factors(values, *self._shape_for(values), self._model().layout)
 
     @property
     def n_parameters_(self) -> int:
@@ -618,18 +598,18 @@ class FittedMixture(Estimator):
     def _public(self, values: Array) -> NDArray[Any]:
         return as_public_array(values, self._dtype)
 
-    def _assign(self, **given: ArrayLike) -> None:
+    def _assign(self, **values: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         before, parts = self._parameters and self._parameters.whole(), dict(vars(self).get("_assigned", {}))
         if before is not None:
             refuse("noise", {"assigned parameters": before.noise})
             parts = {name: getattr(before, name) for name in PARTS}
-            given = {name: check_array(values, f"{name}_", parts[name].shape) for name, values in given.items()}
-        parts |= given
+            values = {name: given.check_array(value, f"{name}_", parts[name].shape) for name, value in values.items()}
+        parts |= values
         if len(parts) < len(PARTS):
             self._assigned = parts
             return
-        checked = check_user_mixture(**parts, model=self._model())
+        checked = given.check_user_mixture(**parts, model=self._model())
         if before is None and len(checked.means) != (K := check_whole(self.n_components, "n_components")):
             raise ValueError(f"expected means_ of {K} components, got {len(checked.means)}")
         self._parameters = checked if before is None else checked.with_other(tails=before.tails)
@@ -960,14 +940,14 @@ def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int],
             arguments = resident.rows, mixture.n_components, make_rng(seed)
             values = answer_of(start, *arguments, name="init_params", hint=hint)
         beside_noise = not is_default(mixture.noise, False)
-        return check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=beside_noise)
+        return given.check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=beside_noise)
 
     return responsibilities
 
 
 def noise_of(mixture: FittedMixture, source: Source) -> Noise:
     """Return the noise that the parameters ask for, in the box of the rows unless they give one."""
-    return check_noise(mixture.noise, source.n_features, partial(box_of, source))
+    return given.check_noise(mixture.noise, source.n_features, partial(box_of, source))
 
 
 def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHING_FIXED) -> None:
@@ -990,8 +970,9 @@ def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHIN
 def seeds_of(mixture: FittedMixture, n_init: int = 1) -> tuple[int, ...]:
     """Return the seeds of starts. One that is given draws nothing, so that None leaves numpy's generator as it is."""
     drawn = isinstance(mixture.init_params, str) or callable(mixture.init_params)
-    given = not drawn or vars(mixture).get("means_init") is not None
-    return fitting.sampling.start_seeds(0 if given and mixture.random_state is None else mixture.random_state, n_init)
+    is_given = not drawn or vars(mixture).get("means_init") is not None
+    seed = 0 if is_given and mixture.random_state is None else mixture.random_state
+    return fitting.sampling.start_seeds(seed, n_init)
 
 
 def source_to_fit(
@@ -1037,21 +1018,21 @@ def set_fitted(
         if vars(mixture).get("prior") is None:
             shrunk_by = prior.as_rows(parameters.model) if source.errors and isinstance(prior, ConjugatePrior) else None
             record = record._replace(shrunk="rows" if shrunk_by is None else "errors", shrunk_by=shrunk_by)
-    of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
+    of_fit = outcome.fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=record, **of_fit)
 
 
 def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.starts.FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
-    check_ridge(mixture.reg_covar, source.survey.weight)
+    given.check_ridge(mixture.reg_covar, source.survey.weight)
     objective, K, d = mixture._objective_of(source, model), int(mixture.n_components), source.n_features
-    given, parts = vars(mixture), dict[str, Array]()
-    if (weights := given.get("weights_init")) is not None:
-        parts["weights"] = check_weights_init(weights, K)
-    if (means := given.get("means_init")) is not None:
-        parts["means"] = check_coordinates(means, "means", (K, d))
-    if (precisions := given.get("precisions_init")) is not None:
-        parts["precisions"] = check_spread(precisions, "precision", K, d, model)[0]
+    options, parts = vars(mixture), dict[str, Array]()
+    if (weights := options.get("weights_init")) is not None:
+        parts["weights"] = given.check_weights_init(weights, K)
+    if (means := options.get("means_init")) is not None:
+        parts["means"] = given.check_coordinates(means, "means", (K, d))
+    if (precisions := options.get("precisions_init")) is not None:
+        parts["precisions"] = given.check_spread(precisions, "precision", K, d, model)[0]
     if isinstance(mixture.init_params, str):
         start = fitting.starts.StartSettings(str(mixture.init_params), parts)
     else:
@@ -1089,12 +1070,12 @@ def known_classes(
             raise ValueError("components_per_class needs rows of known class: expected labels, got None")
         return None, ALL_UNKNOWN
     refuse("labels", {"rows in partitions": not source.is_local})
-    classes, codes = check_labels(labels, source.n_rows)
+    classes, codes = given.check_labels(labels, source.n_rows)
     if source.n_used < source.n_rows:
-        classes, codes = classes_with_weight(classes, codes, source.weights > 0)
+        classes, codes = given.classes_with_weight(classes, codes, source.weights > 0)
     if not len(classes):
         return classes, ALL_UNKNOWN
-    owners = check_components_per_class(components_per_class, classes, codes[source.weights > 0], n_components)
+    owners = given.check_components_per_class(components_per_class, classes, codes[source.weights > 0], n_components)
     return classes, KnownClasses((codes + 1).astype(np.intc), owners)
 
 
@@ -1113,7 +1094,7 @@ def known_again(mixture: FittedMixture, labels: Any, source: Source) -> KnownCla
     if fitted is None:
         return ALL_UNKNOWN
     owners, others = mixture.component_classes_.tolist(), f"expected the labels of the fit, of classes {fitted}"
-    if not np.isin(fitted, check_labels(labels, source.n_rows)[0]).all():
+    if not np.isin(fitted, given.check_labels(labels, source.n_rows)[0]).all():
         raise ValueError(others)
     per_class = {label: owners.count(label) for label in fitted.tolist()}
     classes, restriction = known_classes(labels, per_class, mixture.n_components, source)
@@ -1145,7 +1126,7 @@ def sorted_classes(labels: list[Any]) -> NDArray[Any]:
     ValueError
         If they are none, or not sorted.
     """
-    classes, codes = check_labels(labels, len(labels), "classes", unknown=None)
+    classes, codes = given.check_labels(labels, len(labels), "classes", unknown=None)
     if not np.array_equal(codes, np.arange(len(codes))):
         raise ValueError(f"expected sorted classes in 'classes' in its header, got {labels!r:.60}")
     return classes
