@@ -10,18 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import mixture_summary, saved
+from gmm._estimators import fitted, mixture_summary, saved
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import (
-    FittedMixture,
-    check_features,
-    copy_classes,
-    estimator_of,
-    fitted_parameters,
-    lasting_settings,
-    noise_of,
-    source_of,
-)
+from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm._passes.e_step import Output
@@ -401,7 +392,7 @@ class BayesianGaussianMixture(FittedMixture):
         """
         if is_dask(X) and error_covariance is None:
             return self._lazily("score_samples", X, out, density=density)
-        source = source_of(self, X, error_covariance=error_covariance)
+        source = fitted.source_of(self, X, error_covariance=error_covariance)
         values = self._log_density(source, density, place(out, source))
         return values if out is None else out
 
@@ -430,7 +421,7 @@ class BayesianGaussianMixture(FittedMixture):
         float
             In nats per unit weight.
         """
-        source = source_of(self, X, sample_weight, error_covariance=error_covariance)
+        source = fitted.source_of(self, X, sample_weight, error_covariance=error_covariance)
         if check_density(density) == "predictive":
             return mean_of(self._log_density(source, density), source.sample_weight)
         return self._scorer_of(density).score(source)
@@ -486,10 +477,7 @@ class BayesianGaussianMixture(FittedMixture):
         -------
         GaussianMixture
         """
-        names, how = vars(self).get("feature_names_in_"), lasting_settings(self)
-        mixture = estimator_of(GaussianMixture, posterior_of(self).plugged_in(), names, self._dtype, **how)
-        copy_classes(self, mixture)
-        return mixture
+        return fitted.with_mixture(self, GaussianMixture, posterior_of(self).plugged_in())
 
     @property
     def weight_concentration_(self) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
@@ -565,11 +553,11 @@ class BayesianGaussianMixture(FittedMixture):
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
-        check_features(self, source)
+        fitted.check_features(self, source)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
         values = {name: getattr(self, name) for name in options_with("posterior")}
         prior = check_variational_prior(values, model, int(self.n_components), mean, covariance, self.reg_covar)
-        return Objective(model, self.reg_covar, prior, noise_of(self, source))
+        return Objective(model, self.reg_covar, prior, fitted.noise_of(self, source))
 
 
 def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:

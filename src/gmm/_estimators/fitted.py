@@ -1113,9 +1113,18 @@ def record_classes(mixture: FittedMixture, classes: NDArray[Any] | None, of_rows
         mixture.classes_, mixture.component_classes_ = classes, classes_of(classes, owners)
 
 
-def copy_classes(mixture: FittedMixture, other: FittedMixture) -> None:
-    """Let another mixture of the same components know their classes."""
+def with_mixture(
+    mixture: FittedMixture, kind: type[_Mixture], parameters: MixtureParameters, columns: Any = slice(None), **how: Any
+) -> _Mixture:
+    """Return an estimator of another mixture of the same components and columns, or of some, which knows their classes.
+
+    Like `lasting_settings`, the parameters in `how` are not those that follow from the mixture.
+    """
+    names = given_names(mixture)
+    of_columns = np.array(names, object)[columns] if names else None
+    other = estimator_of(kind, parameters, of_columns, mixture._dtype, **lasting_settings(mixture) | how)
     vars(other).update({name: vars(mixture)[name] for name in _OF_CLASSES if name in vars(mixture)})
+    return other
 
 
 def sorted_classes(labels: list[Any]) -> NDArray[Any]:

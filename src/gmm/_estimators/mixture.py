@@ -671,14 +671,9 @@ class GaussianMixture(FittedMixture):
 
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""
-        of_fit = given_names(self)
-        names = np.array(of_fit, object)[columns] if of_fit else None
-        how = fitted.lasting_settings(self)
-        if fitted.model_of(self) is parameters.model:
-            how |= {name: getattr(self, name) for name in ("covariance_type", "n_factors")}
-        mixture = fitted.estimator_of(type(self), parameters, names, self._dtype, **how)
-        fitted.copy_classes(self, mixture)
-        return mixture
+        is_same = fitted.model_of(self) is parameters.model
+        how = {"covariance_type": self.covariance_type, "n_factors": self.n_factors} if is_same else {}
+        return fitted.with_mixture(self, type(self), parameters, columns, **how)
 
     def _begun(self, source: Source, model: CovarianceModel, record: FitRecord) -> Stream:
         """Return the stream so far; of a first call, the start, and of a mixture from elsewhere, the mixture."""

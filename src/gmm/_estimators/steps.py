@@ -10,21 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._estimators import fitted
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import as_public_array
-from gmm._estimators.fitted import (
-    FittedMixture,
-    check_is_mixture,
-    checked_for,
-    estimator_of,
-    fit_settings,
-    fitted_parameters,
-    model_of,
-    seeds_of,
-    source_of,
-    source_to_fit,
-    stored_beside,
-)
+from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import ill_defined, warn_of_repairs
 from gmm._estimators.scorer import Scorer
@@ -212,16 +201,16 @@ def prepare_stepped_fit(
             raise raisable(InvalidParameterError)(message)
     estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)
     check_parameters(estimator)
-    checked, names = source_to_fit(estimator, X, sample_weight)
+    checked, names = fitted.source_to_fit(estimator, X, sample_weight)
     resident = as_one_array(checked, caller)
     source = resident.with_changes(rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
-    model = stored_beside(estimator, model_of(estimator, source.n_features), source)
-    settings = fit_settings(estimator, source, model)
+    model = fitted.stored_beside(estimator, fitted.model_of(estimator, source.n_features), source)
+    settings = fitted.fit_settings(estimator, source, model)
     if settings.start.responsibilities is not None and not callable(estimator.init_params):
         # An array is validated and copied now; the result of a callable, when it is called.
         start = settings.start.responsibilities(0).copy()
         settings = settings._replace(start=settings.start._replace(responsibilities=lambda seed: start))
-    return SteppedFit(source, names, settings, *seeds_of(estimator))
+    return SteppedFit(source, names, settings, *fitted.seeds_of(estimator))
 
 
 def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, None]:
@@ -281,8 +270,8 @@ def e_step(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None =
     >>> both.counts.sum().round(6), round(abs(both.mean_log_evidence - mixture.score(X)), 12)
     (np.float64(1000.0), 0.0)
     """
-    source = source_of(model, X, sample_weight)
-    return Scorer(checked_for(model, "e_step"), model.n_threads).statistics(source)
+    source = fitted.source_of(model, X, sample_weight)
+    return Scorer(fitted.checked_for(model, "e_step"), model.n_threads).statistics(source)
 
 
 def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> GaussianMixture:
@@ -322,14 +311,14 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     >>> mixture.score(X) > statistics.mean_log_evidence
     True
     """
-    check_is_mixture(model)
+    fitted.check_is_mixture(model)
     check_parameters(model)
     if not isinstance(statistics, SufficientStatistics):
         raise TypeError(f"expected SufficientStatistics, from em.e_step, got {type(statistics).__name__}")
     refuse("m_step", {"a prior": isinstance(model, BayesianGaussianMixture)} | features_of(model))
     before = fitted_parameters(model).whole() if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
-    covariance = model_of(model, d)
+    covariance = fitted.model_of(model, d)
     check_statistics(statistics, (model.n_components, d), covariance.moments)
     fixed = check_fixed(model.fixed, model.n_components, covariance)
     if before is None and (fixed or model.noise is not False):
@@ -341,8 +330,8 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
         parameters = objective.update(statistics.reduced(covariance.moments), before)
     except SingularMatrixError as error:
         raise ill_defined(error, covariance) from None
-    dtype = np.dtype(np.float64) if before is None else model.means_.dtype
-    return estimator_of(type(model), parameters, vars(model).get("feature_names_in_"), dtype, **model.get_params())
+    names, dtype = vars(model).get("feature_names_in_"), np.dtype(np.float64) if before is None else model.means_.dtype
+    return fitted.estimator_of(type(model), parameters, names, dtype, **model.get_params())
 
 
 publish("gmm.em", [e_step, m_step])

@@ -11,11 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.fitted import (
     FittedMixture,
     checked_for,
-    copy_classes,
-    estimator_of,
     fitted_parameters,
-    lasting_settings,
     source_of,
+    with_mixture,
 )
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
@@ -108,10 +106,7 @@ def adapt(
         source, adapted = source_of(model, X, sample_weight), before
         for _ in range(n_iter):
             adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), relevance, parts)
-    names, how = vars(model).get("feature_names_in_"), lasting_settings(model)
-    mixture = estimator_of(GaussianMixture, adapted, names, model.means_.dtype, **how)
-    copy_classes(model, mixture)
-    return mixture
+    return with_mixture(model, GaussianMixture, adapted)
 
 
 def fisher_vector(
