@@ -221,7 +221,6 @@ class FittedMixture(Estimator):
         is_followed = self.verbose or callback is not None or follows_passes() or source.resident is None
         settings_for = partial(fit_settings, self, model=stored_beside(self, model_of(self, source.n_features), source))
         settings, share = settings_for(source), float(vars(self).get("trim", 0.0))
-        refuse("checkpoint", features_of(self) if checkpoint is not None else {})
         model, beginning = settings.objective.model, beginning_of(self, settings.objective, source)
         of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
         LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
@@ -831,7 +830,7 @@ def kept_journal(
     same = what_must_be_same(estimator, source)
     same |= {"a digest of the labels": source.known.fingerprint} if source.known else {}
     file = Checkpoint(checkpoint, same, resume)
-    refuse("warm_start of a fitted mixture", {"checkpoint": not seeds})
+    refuse("checkpoint", {"warm_start of a fitted mixture": not seeds} | features_of(estimator))
     before = file.begin(settings.problem(source), settings.n_components)
     journal = fitting.fit.Journal(seeds if before is None else before, file.keep)
     return journal, file.during_work(lambda: file.write(journal.progress))
@@ -865,8 +864,7 @@ def _described(value: Any) -> Any:
 
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
     """Return the parameters that describe prior, noise, tails and limit, as values that compare equal."""
-    raw = [vars(mixture)[name] for name in options_with("objective") if name in vars(mixture)]
-    return tuple(np.asarray(parts(each)).tolist() for each in raw)
+    return tuple(_described(vars(mixture)[name]) for name in options_with("objective") if name in vars(mixture))
 
 
 def check_same(
