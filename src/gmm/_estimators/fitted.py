@@ -1114,9 +1114,9 @@ def record_classes(mixture: FittedMixture, classes: NDArray[Any] | None, of_rows
 def with_mixture(
     mixture: FittedMixture, kind: type[_Mixture], parameters: MixtureParameters, columns: Any = slice(None), **how: Any
 ) -> _Mixture:
-    """Return an estimator of another mixture of the same components and columns, or of some, which knows their classes.
+    """Return an estimator of another mixture of the same components, and of the same columns or some of them.
 
-    Like `lasting_settings`, the parameters in `how` are not those that follow from the mixture.
+    It has their classes and names, the parameters that last, and others in `how`.
     """
     names = given_names(mixture)
     of_columns = np.array(names, object)[columns] if names else None
