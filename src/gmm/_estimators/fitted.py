@@ -726,7 +726,8 @@ def source_of(
         If the rows or weights are invalid, or do not have the features that the mixture was fitted on.
     """
     fitted_parameters(mixture)
-    refuse("error_covariance", {"BayesianGaussianMixture": error_covariance is not None and mixture._variational})
+    if error_covariance is not None:
+        refuse("error_covariance", {"BayesianGaussianMixture": mixture._variational})
     missing, names = mixture.missing if missing is None else missing, vars(mixture).get("feature_names_in_")
     how: dict[str, Any] = {"feature_names": names, "missing": missing, "error_covariance": error_covariance}
     return as_source(X, sample_weight, estimator=mixture, n_features=mixture.n_features_in_, **how)[0]
