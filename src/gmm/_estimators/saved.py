@@ -15,6 +15,7 @@ from gmm._estimators.outcome import SHRUNK, FitRecord, fit_attributes
 from gmm._persistence import (
     Readable,
     Writable,
+    bundle,
     from_json_values,
     item,
     load_object,
@@ -131,8 +132,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
 def states_of(mixtures: Iterable[FittedMixture | None]) -> tuple[list[Any], dict[str, NDArray[Any]]]:
     """Return the states of several mixtures, None without one; names of arrays begin with the number of theirs."""
     states = [(None, {}) if mixture is None else state_of(mixture) for mixture in mixtures]
-    arrays = {f"{n}/{name}": values for n, (_, own) in enumerate(states) for name, values in own.items()}
-    return [header for header, _ in states], arrays
+    return [header for header, _ in states], bundle({number: arrays for number, (_, arrays) in enumerate(states)})
 
 
 def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Mixture:

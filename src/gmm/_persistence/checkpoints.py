@@ -21,7 +21,7 @@ from gmm._fitting.split_merge import Refined, Tally
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.problem import Problem
 from gmm._passes.solver import SolverResult, Trace
-from gmm._persistence import Arrays, Header, build_object, item, load_state, save_state
+from gmm._persistence import Arrays, Header, build_object, bundle, item, load_state, parts_of, save_state
 from gmm._persistence.places import name_of_source, replaceable
 from gmm._persistence.values import (
     statistics_from_arrays,
@@ -185,9 +185,7 @@ class SearchCheckpoint(_StateFile):
 
         def build(header: Header, arrays: Arrays) -> None:
             self.seed, self._headers = item(header, "seed", int), item(header, "results", dict)
-            for place, values in arrays.items():
-                name, _, key = place.rpartition("/")
-                self._arrays.setdefault(name, {})[key] = values
+            self._arrays = parts_of(arrays)
 
         self._begin(build)
 
@@ -219,8 +217,7 @@ class SearchCheckpoint(_StateFile):
         OSError
             If it cannot be written; the file that was there stays.
         """
-        arrays = {f"{name}/{key}": values for name, each in self._arrays.items() for key, values in each.items()}
-        self._write({"seed": self.seed, "results": self._headers}, arrays)
+        self._write({"seed": self.seed, "results": self._headers}, bundle(self._arrays))
 
 
 def _digest(state: Header, arrays: Arrays) -> str:
@@ -235,11 +232,10 @@ def _digest(state: Header, arrays: Arrays) -> str:
 
 def _to_state(progress: FitProgress) -> tuple[Header, Arrays]:
     header: Header = {"seeds": list(progress.seeds), "stage": progress.stage}
-    arrays: Arrays = {}
+    parts: dict[str, Arrays] = {}
 
     def add(name: str, result: SolverResult, traces: Sequence[Trace] = ()) -> Header:
-        of_result, its_arrays = _result_to_state(result, traces)
-        arrays.update({f"{name}/{key}": values for key, values in its_arrays.items()})
+        of_result, parts[name] = _result_to_state(result, traces)
         return of_result
 
     if (fit := progress.fit) is not None:
@@ -250,18 +246,20 @@ def _to_state(progress: FitProgress) -> tuple[Header, Arrays]:
         refined, tally = progress.refined, progress.refined.tally
         counted = {"failed": refined.failed, "runs": tally.runs, "tried": tally.tried, "all_passes": tally.passes}
         header["refined"] = add("refined", refined.best) | counted | {"moves": list(refined.moves)}
-    return header, arrays
+    return header, bundle(parts)
 
 
 def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: int) -> FitProgress:
+    parts = parts_of(arrays)
+
     def result(name: str) -> SolverResult:
-        return _result_from_state(item(header, name, dict), _under(arrays, name), problem, n_components)
+        return _result_from_state(item(header, name, dict), parts[name], problem, n_components)
 
     stage, fit, refined = item(header, "stage", str), None, None
     if stage not in get_args(Stage):
         raise ValueError(f"expected a stage of a fit in its header, got {stage!r:.60}")
     if "fit" in header:
-        best, (trace, traces) = result("fit"), traces_from_state(header["fit"], _under(arrays, "fit"))
+        best, (trace, traces) = result("fit"), traces_from_state(header["fit"], parts["fit"])
         traces = tuple(best.trace if each is trace else each for each in traces)
         fit = MixtureFit(best, _integers(header["fit"], "starts_repaired"), traces)
     if "refined" in header:
@@ -275,10 +273,6 @@ def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: 
     if not seeds:
         raise ValueError("expected at least one seed in 'seeds' in its header, got none")
     return FitProgress(seeds, stage, fit, run, refined)  # type: ignore[arg-type]
-
-
-def _under(arrays: Arrays, name: str) -> Arrays:
-    return {key.removeprefix(f"{name}/"): values for key, values in arrays.items() if key.startswith(f"{name}/")}
 
 
 def _integers(header: Header, name: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gmm._passes.solver import Refinement, Trace, plain_records
 from gmm._passes.stepwise import Stream
-from gmm._persistence import Arrays, Header, item, positive
+from gmm._persistence import Arrays, Header, bundle, item, positive
 from gmm._text.words import printable
 from gmm._validation import given
 from gmm._validation.given import DIRICHLET, DIRICHLET_PROCESS
@@ -220,9 +220,7 @@ def traces_to_state(best: Trace, traces: Sequence[Trace]) -> tuple[Header, Array
     others = [_trace_to_state(trace) for trace in traces if trace is not best]
     if others:
         header["others"] = [other for other, _ in others]
-    for number, (_, passes) in enumerate(others):
-        arrays |= {f"others/{number}/{name}": values for name, values in passes.items()}
-    return header, arrays
+    return header, arrays | bundle({f"others/{number}": passes for number, (_, passes) in enumerate(others)})
 
 
 def traces_from_state(header: Header, arrays: Arrays) -> tuple[Trace, tuple[Trace, ...]]:
