@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -159,10 +158,9 @@ def options_with(role: str) -> tuple[str, ...]:
 
 
 @cache
-def _options_of(kind: Any, role: str = "") -> tuple[tuple[str, Any, Option], ...]:
-    """Return the options of a class of estimators, of all or a role, in the order of names, with their defaults."""
-    parameters = sorted(inspect.signature(kind).parameters.values(), key=lambda parameter: parameter.name)
-    named = ((each.name, each.default, OPTIONS[each.name]) for each in parameters if each.name in OPTIONS)
+def _options_of(cls: Any, role: str = "") -> tuple[tuple[str, Any, Option], ...]:
+    """Return the options of a class of estimators, of all or a role, with their defaults, or the class without one."""
+    named = ((name, getattr(cls, name, cls), OPTIONS[name]) for name in cls._get_param_names() if name in OPTIONS)
     return tuple(each for each in named if not role or role in each[2].roles)
 
 
