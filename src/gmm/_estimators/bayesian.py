@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import estimated, mixture_summary, saved
+from gmm._estimators import fitted, mixture_summary, saved
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
-from gmm._estimators.labelled import copy_classes
-from gmm._estimators.mixture import GaussianMixture, mixture_like
+from gmm._estimators.fitted import FittedMixture, fitted_parameters
+from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm._passes.e_step import Output
 from gmm._public import publish
@@ -365,7 +364,6 @@ class BayesianGaussianMixture(FittedMixture):
     noise: bool | float | ArrayLike = False
     missing: str = "error"
 
-    fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
     save, summary = saved.save, mixture_summary.summary
     load = classmethod(saved.load)  # type: ignore[var-annotated]
 
@@ -394,7 +392,7 @@ class BayesianGaussianMixture(FittedMixture):
         """
         if is_dask(X) and error_covariance is None:
             return self._lazily("score_samples", X, out, density=density)
-        source = source_of(self, X, error_covariance=error_covariance)
+        source = fitted.source_of(self, X, error_covariance=error_covariance)
         values = self._log_density(source, density, place(out, source))
         return values if out is None else out
 
@@ -423,7 +421,7 @@ class BayesianGaussianMixture(FittedMixture):
         float
             In nats per unit weight.
         """
-        source = source_of(self, X, sample_weight, error_covariance=error_covariance)
+        source = fitted.source_of(self, X, sample_weight, error_covariance=error_covariance)
         if check_density(density) == "predictive":
             return mean_of(self._log_density(source, density), source.sample_weight)
         return self._scorer_of(density).score(source)
@@ -479,9 +477,7 @@ class BayesianGaussianMixture(FittedMixture):
         -------
         GaussianMixture
         """
-        mixture = mixture_like(self, posterior_of(self).plugged_in())
-        copy_classes(self, mixture)
-        return mixture
+        return fitted.with_mixture(self, GaussianMixture, posterior_of(self).plugged_in())
 
     @property
     def weight_concentration_(self) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
@@ -557,11 +553,11 @@ class BayesianGaussianMixture(FittedMixture):
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
-        estimated.check_features(self, source)
+        fitted.check_features(self, source)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
         values = {name: getattr(self, name) for name in options_with("posterior")}
         prior = check_variational_prior(values, model, int(self.n_components), mean, covariance, self.reg_covar)
-        return Objective(model, self.reg_covar, prior, estimated.noise_of(self, source))
+        return Objective(model, self.reg_covar, prior, fitted.noise_of(self, source))
 
 
 def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:

@@ -13,11 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import as_dtype
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
-from gmm._rows.sources import Source
 from gmm._text.frames import frame_of
-from gmm._validation.parameters import options_with
 from gmm._validation.scalars import check_choice
-from gmm._values.covariance import OF_FACTORS, CovarianceModel, FactorModel, Factors, names_factors, stored_for
+from gmm._values.covariance import OF_FACTORS, FactorModel, Factors, names_factors
 
 _CONTAINERS = "default", "pandas", "polars"
 _OUTPUT = "_sklearn_output_config"  # scikit-learn's name, which its `clone` copies
@@ -139,14 +137,3 @@ def _check_has_factors(mixture: FittedMixture, name: str) -> None:
         raise AttributeError(
             f"{type(mixture).__name__} has {name} only with covariance_type {' or '.join(map(repr, OF_FACTORS))}"
         )
-
-
-def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
-    """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
-    given = vars(mixture)
-    if not model.n_factors:
-        return model
-    needs_whole = source.in_patterns or given.get("tails", "normal") != "normal"
-    if needs_whole or any(given.get(name) is not None for name in options_with("whole")):
-        return model
-    return stored_for(model, source.n_features, has_prior=given.get("prior") is not None)

@@ -12,31 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import criteria, estimated, mixture_summary, saved
+from gmm._estimators import criteria, fitted, mixture_summary, saved
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.estimated import (
-    check_features,
-    check_same,
-    fit_settings,
-    noise_of,
-    prior_parts,
-    seeds_of,
-    source_to_fit,
-)
 from gmm._estimators.factors import OfFactors, factors_of, fit_transform, get_feature_names_out, set_output, transform
-from gmm._estimators.fitted import (
-    FittedMixture,
-    checked_without,
-    estimator_of,
-    fitted_parameters,
-    lasting_settings,
-    model_of,
-    record_of,
-    rows_of_fit,
-    set_mixture,
-    source_of,
-)
-from gmm._estimators.labelled import copy_classes
+from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, warn_of_repairs
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.solver import Trace, plain_records
@@ -44,7 +23,7 @@ from gmm._rows.entrance import as_source, check_any
 from gmm._rows.sources import ArraySource, Source, chunks_in_order
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_fixed, check_limits, check_tails, check_user_mixture
-from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters
+from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters, features_of
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
@@ -307,7 +286,6 @@ class GaussianMixture(FittedMixture):
 
     transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
     set_output, get_feature_names_out = OfFactors(set_output), OfFactors(get_feature_names_out)
-    fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
     save, summary = saved.save, mixture_summary.summary
     load = classmethod(saved.load)  # type: ignore[var-annotated]
 
@@ -359,7 +337,7 @@ class GaussianMixture(FittedMixture):
         if degrees_of_freedom is not None:
             degrees = check_real(degrees_of_freedom, "degrees_of_freedom", f"[{LEAST_DEGREES}, {MOST_DEGREES}]")
             parameters = parameters.with_other(tails=check_tails("t", degrees))
-        return estimator_of(cls, parameters, names, covariance_type=covariance_type)
+        return fitted.estimator_of(cls, parameters, names, covariance_type=covariance_type)
 
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, decay: float = 0.0
@@ -431,17 +409,18 @@ class GaussianMixture(FittedMixture):
         from gmm._rows.incomplete import IncompleteSource
 
         decay = check_real(decay, "decay", "[0, 1)")
-        record = record_of(self)
-        others = {"heavy tails": self.tails != "normal", "trim": self.trim, "error_covariance": record.beside_errors}
-        refuse("partial_fit", others)
+        record = fitted.record_of(self)
+        refuse("partial_fit", features_of(self) | {"error_covariance": record.beside_errors})
         if record.parameters is None:
-            source, names = source_to_fit(self, X, sample_weight)
+            source, names = fitted.source_to_fit(self, X, sample_weight)
         else:
-            source, names = source_of(self, X, sample_weight), vars(self).get("feature_names_in_")
+            source, names = fitted.source_of(self, X, sample_weight), vars(self).get("feature_names_in_")
             check_any(source)
-            check_same(self, record.parameters, model_of(self), source, "partial_fit", "Clone the estimator")
+            model = fitted.model_of(self)
+            fitted.check_same(self, record.parameters, model, source, "partial_fit", "Clone the estimator")
             _check_near(record.parameters.means, source)
-        model, bounds, seconds, repaired = model_of(self, source.n_features), list[float](), list[float](), list[int]()
+        model = fitted.model_of(self, source.n_features)
+        bounds, seconds, repaired = list[float](), list[float](), list[int]()
         try:
             stream = self._begun(source, model, record)
             with closing(chunks_in_order(source, 1)) as chunks:
@@ -456,9 +435,9 @@ class GaussianMixture(FittedMixture):
         except SingularMatrixError as error:
             raise ill_defined(error, model) from None
         trace = Trace(plain_records(bounds, seconds), _ENDED, False)
-        record = FitRecord(stream.parameters, trace, stream=stream, prior_parts=prior_parts(self))
+        record = FitRecord(stream.parameters, trace, stream=stream, prior_parts=fitted.prior_parts(self))
         of_fit = fit_attributes(trace, bounds[-1], (trace,))
-        set_mixture(self, stream.parameters, names, source.dtype, _last_fit=record, **of_fit)
+        fitted.set_mixture(self, stream.parameters, names, source.dtype, _last_fit=record, **of_fit)
         warn_of_repairs(tuple(repaired))
         return self
 
@@ -480,14 +459,14 @@ class GaussianMixture(FittedMixture):
         float
             On the scale of −2 log-likelihood: a difference of 2 is one nat.
         """
-        source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
+        source, scorer = fitted.rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         return criteria.bic(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
 
     def aic(
         self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: ArrayLike | None = None
     ) -> float:
         """Compute Akaike's information criterion (AIC), with the parameters of `bic`; smaller is better."""
-        source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
+        source, scorer = fitted.rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         return criteria.aic(scorer.log_likelihood(source), scorer.parameters.n_parameters)
 
     def criteria(
@@ -524,7 +503,7 @@ class GaussianMixture(FittedMixture):
         >>> {name: round(value, 2) for name, value in mixture.criteria([[-3.0], [-1.0], [1.0], [3.0]] * 2).items()}
         {'bic': 44.05, 'aic': 43.65, 'aicc': 73.65, 'icl': 44.19, 'nec': 0.37}
         """
-        source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
+        source, scorer = fitted.rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         limits, totals = check_limits(self, scorer.parameters.model, 1), scorer.totals(source)
         one = scorer.log_likelihood_of_one(source, self.reg_covar, **limits)
         return criteria.evaluate(totals, scorer.parameters.n_parameters, source.survey.weight, one)
@@ -593,7 +572,7 @@ class GaussianMixture(FittedMixture):
         """
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
-        parameters = checked_without(self, "condition", "tails='contaminated'")
+        parameters = fitted.checked_for(self, "condition")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
         inputs, others = check_known_columns(list(numbers), None, given_names(self), parameters.n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
@@ -644,7 +623,7 @@ class GaussianMixture(FittedMixture):
                [-0.9]])
         """
         level = None if level is None else check_level(level)
-        parameters = checked_without(self, "predict_from", "tails='contaminated'")
+        parameters, weight = fitted.checked_for(self, "predict_from"), fitted.record_of(self).weight
         source, names = as_source(X, estimator=self, missing=self.missing)
         of_fit = given_names(self)
         columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
@@ -655,7 +634,7 @@ class GaussianMixture(FittedMixture):
         called = tuple(names_of_features(self)[j] for j in targets)
         from gmm._estimators.conditional import predicted
 
-        return predicted(parameters, source, columns, targets, called, level, record_of(self).weight, self.n_threads)
+        return predicted(parameters, source, columns, targets, called, level, weight, self.n_threads)
 
     @property
     def degrees_of_freedom_(self) -> float | NDArray[Any]:
@@ -675,7 +654,7 @@ class GaussianMixture(FittedMixture):
     @property
     def trimmed_(self) -> NDArray[np.bool_]:
         """Rows that the last fit with `trim` left out, as a mask (n,)."""
-        trimmed = record_of(self).trimmed
+        trimmed = fitted.record_of(self).trimmed
         if trimmed is None:
             raise AttributeError(f"{type(self).__name__} has trimmed_ only after a fit with trim")
         return trimmed
@@ -692,21 +671,16 @@ class GaussianMixture(FittedMixture):
 
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""
-        of_fit = given_names(self)
-        names = np.array(of_fit, object)[columns] if of_fit else None
-        how = lasting_settings(self)
-        if model_of(self) is parameters.model:
-            how |= {name: getattr(self, name) for name in ("covariance_type", "n_factors")}
-        mixture = estimator_of(type(self), parameters, names, self._dtype, **how)
-        copy_classes(self, mixture)
-        return mixture
+        is_same = fitted.model_of(self) is parameters.model
+        how = {"covariance_type": self.covariance_type, "n_factors": self.n_factors} if is_same else {}
+        return fitted.with_mixture(self, type(self), parameters, columns, **how)
 
     def _begun(self, source: Source, model: CovarianceModel, record: FitRecord) -> Stream:
         """Return the stream so far; of a first call, the start, and of a mixture from elsewhere, the mixture."""
         from gmm._passes.stepwise import Stream
 
         if record.stream is not None:
-            if record.prior_parts not in ((), prior_parts(self)):
+            if record.prior_parts not in ((), fitted.prior_parts(self)):
                 raise ValueError(
                     "partial_fit continues a stream with the prior, noise and max_ratio that it began with, and these "
                     "differ. Clone the estimator to start over."
@@ -717,15 +691,15 @@ class GaussianMixture(FittedMixture):
             prior, noise = self._prior(source, model), record.parameters.noise
             objective = Objective(model, self.reg_covar, prior, noise, **self._restrictions(source, model))
             return Stream.from_mixture(record.parameters.whole(), record.weight, objective)
-        settings = fit_settings(self, source, model)
-        start, prior = fitting.fit.first_mixture(source, settings, *seeds_of(self)), settings.objective.prior
+        settings = fitted.fit_settings(self, source, model)
+        start, prior = fitting.fit.first_mixture(source, settings, *fitted.seeds_of(self)), settings.objective.prior
         if source.n_used < start.n_parameters and "precisions" not in settings.start.parts and not prior:
             warn(_FEW_ROWS.format(source.n_used, start.n_parameters), raisable(ConvergenceWarning))
         return Stream.from_mixture(start, 0.0, settings.objective)
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         restrictions = self._restrictions(source, model)
-        noise, tails = noise_of(self, source), check_tails(self.tails, self.degrees_of_freedom)
+        noise, tails = fitted.noise_of(self, source), check_tails(self.tails, self.degrees_of_freedom)
         prior = self._prior(source, model)
         if not (prior or noise or tails or restrictions["fixed"]):
             return log_likelihood(model, self.reg_covar, restrictions["max_ratio"])
@@ -738,7 +712,7 @@ class GaussianMixture(FittedMixture):
     def _restrictions(self, source: Source, model: CovarianceModel) -> dict[str, Any]:
         """Return what the parameters fix and limit, as arguments of an `Objective`."""
         fixed = check_fixed(self.fixed, self.n_components, model)
-        check_features(self, source, fixed)
+        fitted.check_features(self, source, fixed)
         return {"fixed": fixed} | check_limits(self, model, int(self.n_components))
 
 
@@ -771,9 +745,3 @@ def _number(column: Any, value: Any) -> float:
     if not np.isfinite(number):
         raise ValueError(f"expected a finite number for column {column!r}, got {value!r:.80}; name known columns alone")
     return number
-
-
-def mixture_like(model: FittedMixture, parameters: MixtureParameters) -> GaussianMixture:
-    """Return a mixture with these parameters, and the feature names, the dtype and the lasting settings of a model."""
-    names, how = vars(model).get("feature_names_in_"), lasting_settings(model)
-    return estimator_of(GaussianMixture, parameters, names, model.means_.dtype, **how)

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of, set_mixture
-from gmm._estimators.labelled import classes_of, sorted_classes
+from gmm._estimators.fitted import FittedMixture, classes_of, fitted_parameters, record_of, set_mixture, sorted_classes
 from gmm._estimators.outcome import SHRUNK, FitRecord, fit_attributes
 from gmm._persistence import (
     Readable,
     Writable,
+    bundle,
     from_json_values,
     item,
     load_object,
@@ -24,7 +24,7 @@ from gmm._persistence import (
     save_object,
     to_json_values,
 )
-from gmm._validation.given import check_array
+from gmm._validation.given import check_numbers
 from gmm._validation.parameters import check_parameters
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_choice
@@ -132,8 +132,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
 def states_of(mixtures: Iterable[FittedMixture | None]) -> tuple[list[Any], dict[str, NDArray[Any]]]:
     """Return the states of several mixtures, None without one; names of arrays begin with the number of theirs."""
     states = [(None, {}) if mixture is None else state_of(mixture) for mixture in mixtures]
-    arrays = {f"{n}/{name}": values for n, (_, own) in enumerate(states) for name, values in own.items()}
-    return [header for header, _ in states], arrays
+    return [header for header, _ in states], bundle({number: arrays for number, (_, arrays) in enumerate(states)})
 
 
 def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Mixture:
@@ -168,7 +167,7 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     d, ridge, of_fit = parameters.n_features, estimator.reg_covar, dict[str, Any]()
     read: dict[str, Callable[[], Any]] = {
         "shrunk": lambda: check_choice(item(header, "shrunk", str), "shrunk", tuple(SHRUNK)),
-        "shrunk_by": lambda: check_array(arrays["shrunk_by"], "shrunk_by", (1 + d,)).astype(np.float64),
+        "shrunk_by": lambda: check_numbers(arrays["shrunk_by"], "shrunk_by", (1 + d,)),
         "beside_errors": lambda: item(header, "beside_errors", bool),
         "weight_seen": lambda: positive(header, "weight_seen"),
         "steps": lambda: _steps(arrays["steps"], d),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,19 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._estimators import fitted
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import as_public_array
-from gmm._estimators.estimated import fit_settings, seeds_of
-from gmm._estimators.factors import stored_beside
-from gmm._estimators.fitted import (
-    FittedMixture,
-    check_is_mixture,
-    checked_without,
-    estimator_of,
-    fitted_parameters,
-    model_of,
-    source_of,
-)
+from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import ill_defined, warn_of_repairs
 from gmm._estimators.scorer import Scorer
@@ -31,11 +21,11 @@ from gmm._exceptions import invalid
 from gmm._fitting.fit import SteppedPass, iter_passes
 from gmm._fitting.starts import FitSettings
 from gmm._public import publish
-from gmm._rows.entrance import as_one_array, as_source_to_fit
+from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import ArraySource
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_fixed, check_limits, check_statistics
-from gmm._validation.parameters import OPTIONS, check_parameters
+from gmm._validation.parameters import OPTIONS, check_parameters, features_of, is_default
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.noise import NO_NOISE
 from gmm._values.objective import Objective
@@ -206,27 +196,21 @@ def prepare_stepped_fit(
         supported = ", ".join(sorted(name for name in defaults.keys() - {"n_components"} if not OPTIONS[name].steps))
         raise TypeError(f"{caller} has no parameter {unknown[0]!r}; expected some of {supported}")
     for name, value in parameters.items():
-        if OPTIONS[name].steps and not _is_default(value, defaults[name]):
+        if OPTIONS[name].steps and not is_default(value, defaults[name]):
             message = f"{caller} takes no {name}: {OPTIONS[name].steps}. Got {name}={value!r}."
             raise invalid(message)
     estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)
     check_parameters(estimator)
-    how: dict[str, Any] = {"n_components": n_components, "missing": estimator.missing}
-    checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, **how)
+    checked, names = fitted.source_to_fit(estimator, X, sample_weight)
     resident = as_one_array(checked, caller)
     source = resident.with_changes(rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
-    model = stored_beside(estimator, model_of(estimator, source.n_features), source)
-    settings = fit_settings(estimator, source, model)
+    model = fitted.stored_beside(estimator, fitted.model_of(estimator, source.n_features), source)
+    settings = fitted.fit_settings(estimator, source, model)
     if settings.start.responsibilities is not None and not callable(estimator.init_params):
         # An array is validated and copied now; the result of a callable, when it is called.
         start = settings.start.responsibilities(0).copy()
         settings = settings._replace(start=settings.start._replace(responsibilities=lambda seed: start))
-    return SteppedFit(source, names, settings, *seeds_of(estimator))
-
-
-def _is_default(value: object, default: object) -> bool:
-    """Whether a value is the default; an array never is, even if it equals it element by element."""
-    return value is default or (isinstance(value, numbers.Number | np.bool_) and bool(value == default))
+    return SteppedFit(source, names, settings, *fitted.seeds_of(estimator))
 
 
 def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, None]:
@@ -286,8 +270,8 @@ def e_step(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None =
     >>> both.counts.sum().round(6), round(abs(both.mean_log_evidence - mixture.score(X)), 12)
     (np.float64(1000.0), 0.0)
     """
-    source = source_of(model, X, sample_weight)
-    return Scorer(checked_without(model, "e_step", "heavy tails"), model.n_threads).statistics(source)
+    source = fitted.source_of(model, X, sample_weight)
+    return Scorer(fitted.checked_for(model, "e_step"), model.n_threads).statistics(source)
 
 
 def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> GaussianMixture:
@@ -327,15 +311,14 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     >>> mixture.score(X) > statistics.mean_log_evidence
     True
     """
-    check_is_mixture(model)
+    fitted.check_is_mixture(model)
     check_parameters(model)
     if not isinstance(statistics, SufficientStatistics):
         raise TypeError(f"expected SufficientStatistics, from em.e_step, got {type(statistics).__name__}")
-    has_prior = getattr(model, "prior", model) is not None  # a posterior is no mixture to update
-    refuse("m_step", {"a prior": has_prior, "heavy tails": getattr(model, "tails", "normal") != "normal"})
+    refuse("m_step", {"a prior": isinstance(model, BayesianGaussianMixture)} | features_of(model))
     before = fitted_parameters(model).whole() if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
-    covariance = model_of(model, d)
+    covariance = fitted.model_of(model, d)
     check_statistics(statistics, (model.n_components, d), covariance.moments)
     fixed = check_fixed(model.fixed, model.n_components, covariance)
     if before is None and (fixed or model.noise is not False):
@@ -347,8 +330,8 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
         parameters = objective.update(statistics.reduced(covariance.moments), before)
     except SingularMatrixError as error:
         raise ill_defined(error, covariance) from None
-    dtype = np.dtype(np.float64) if before is None else model.means_.dtype
-    return estimator_of(type(model), parameters, vars(model).get("feature_names_in_"), dtype, **model.get_params())
+    names, dtype = vars(model).get("feature_names_in_"), np.dtype(np.float64) if before is None else model.means_.dtype
+    return fitted.estimator_of(type(model), parameters, names, dtype, **model.get_params())
 
 
 publish("gmm.em", [e_step, m_step])

@@ -9,6 +9,7 @@ import json
 import os
 import struct
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -221,6 +222,20 @@ def mask(arrays: Arrays, name: str) -> NDArray[np.bool_]:
     if values.ndim != 1 or values.dtype != bool:
         raise ValueError(f"expected a vector of booleans in {name!r}, got {values.dtype} of shape {values.shape}")
     return values
+
+
+def bundle(parts: Mapping[Any, Arrays]) -> Arrays:
+    """Return the arrays of several things as those of one: their names begin with that of the thing."""
+    return {f"{thing}/{name}": values for thing, arrays in parts.items() for name, values in arrays.items()}
+
+
+def parts_of(arrays: Arrays) -> defaultdict[str, Arrays]:
+    """Return the arrays of each thing in a bundle."""
+    parts = defaultdict[str, Arrays](dict)
+    for path, values in arrays.items():
+        thing, _, name = path.partition("/")
+        parts[thing][name] = values
+    return parts
 
 
 def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import prod
 from threading import Lock
@@ -20,8 +20,8 @@ from gmm._fitting.fit import FitProgress, Journal, MixtureFit, Stage
 from gmm._fitting.split_merge import Refined, Tally
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.problem import Problem
-from gmm._passes.solver import SolverResult
-from gmm._persistence import Arrays, Header, build_object, item, load_state, save_state
+from gmm._passes.solver import SolverResult, Trace
+from gmm._persistence import Arrays, Header, build_object, bundle, item, load_state, parts_of, save_state
 from gmm._persistence.places import name_of_source, replaceable
 from gmm._persistence.values import (
     statistics_from_arrays,
@@ -29,7 +29,8 @@ from gmm._persistence.values import (
     traces_from_state,
     traces_to_state,
 )
-from gmm._validation.given import check_array
+from gmm._validation.given import check_numbers
+from gmm._validation.scalars import check_boolean
 from gmm._versions import __version__
 
 T = TypeVar("T")
@@ -46,12 +47,19 @@ class _StateFile:
     path : str or os.PathLike
     same : mapping of str to JSON values
         What must be the same to continue, by the names that a message has for it.
+    resume : bool
+        Whether to continue what the file holds, if there is one. Otherwise it may replace nothing but a checkpoint.
     """
 
     _class: ClassVar[str]
     _what: ClassVar[str]
 
-    def __init__(self, path: str | os.PathLike[str], same: Mapping[str, Any]) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None, same: Mapping[str, Any], resume: bool) -> None:
+        self._resume = check_boolean(resume, "resume")
+        if resume and path is None:
+            raise ValueError(
+                f"resume=True continues a {self._what} from a file: expected its path as checkpoint, got None"
+            )
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"expected a path or None for checkpoint, got {type(path).__name__}: {path!r:.60}")
         if not replaceable(path):
@@ -61,9 +69,22 @@ class _StateFile:
         self._next_write = 0.0
         self._failed = False
 
-    def _read(self, build: Callable[[Header, Arrays], T]) -> T | None:
-        """Return what is built of the state in the file; None if there is no file."""
+    def _begin(self, build: Callable[[Header, Arrays], T]) -> T | None:
+        """Return what is built of the state in the file; None at the beginning.
+
+        Raises
+        ------
+        ValueError
+            If the file is not a checkpoint, is damaged, or is of something else; the message says what differs.
+        """
         if not os.path.exists(self._path):
+            return None
+        if not self._resume:
+            kind = None
+            with suppress(ValueError):
+                kind = load_state(self._path)[0].get("class")
+            if kind != self._class and os.path.getsize(self._path) > 0:
+                raise ValueError(f"{self._name} is not a checkpoint: expected one, or a path without a file")
             return None
         header, arrays = load_state(self._path)
         if header.get("class") != self._class:
@@ -88,22 +109,6 @@ class _StateFile:
         if header.get("digest") != _digest(state, arrays):
             raise ValueError(f"{self._name} is damaged: its content has changed. Start the {self._what} anew")
         return build_object(self._name, self._class, build, state, arrays)
-
-    def check_place(self) -> None:
-        """Check that the file to be written replaces nothing but a checkpoint.
-
-        Raises
-        ------
-        ValueError
-            If there is another file.
-        """
-        if os.path.exists(self._path) and os.path.getsize(self._path) > 0:
-            try:
-                kind = load_state(self._path)[0].get("class")
-            except ValueError:
-                kind = None
-            if kind != self._class:
-                raise ValueError(f"{self._name} is not a checkpoint: expected one, or a path without a file")
 
     @contextmanager
     def during_work(self, write: Callable[[], object]) -> Iterator[None]:
@@ -147,15 +152,9 @@ class Checkpoint(_StateFile):
 
     _class, _what = "Checkpoint", "fit"
 
-    def read(self, problem: Problem, n_components: int) -> FitProgress | None:
-        """Return how far the fit had come; None if there is no file.
-
-        Raises
-        ------
-        ValueError
-            If the file is not a checkpoint, is damaged, or is of another fit; the message says what differs.
-        """
-        return self._read(lambda header, arrays: _from_state(header, arrays, problem, n_components))
+    def begin(self, problem: Problem, n_components: int) -> FitProgress | None:
+        """Return how far the fit had come, as `_begin`."""
+        return self._begin(lambda header, arrays: _from_state(header, arrays, problem, n_components))
 
     def write(self, progress: FitProgress) -> None:
         """Replace the file, once the new one is complete.
@@ -173,33 +172,22 @@ class Checkpoint(_StateFile):
 
 
 class SearchCheckpoint(_StateFile):
-    """The file of one search: its seed, and results that its order of work leads to, by names of their own."""
+    """The file of one search: its seed, which the file tells, and results that its order of work leads to, by names."""
 
     _class, _what = "SearchCheckpoint", "search"
 
-    def __init__(self, path: str | os.PathLike[str], same: Mapping[str, Any], seed: int) -> None:
-        super().__init__(path, same)
-        self.seed = seed
-        self._headers: dict[str, Header] = {}
-        self._arrays: dict[str, Arrays] = {}
+    def __init__(
+        self, path: str | os.PathLike[str] | None, same: Mapping[str, Any], seed: int, *, resume: bool
+    ) -> None:
+        super().__init__(path, same, resume)
+        self.seed, self._headers, self._arrays = seed, dict[str, Header](), dict[str, Arrays]()
         self._lock = Lock()  # cells are solved on several threads
-
-    def resume(self) -> None:
-        """Take the seed and the results of the file, if there is one.
-
-        Raises
-        ------
-        ValueError
-            If the file is not a checkpoint, is damaged, or is of another search; the message says what differs.
-        """
 
         def build(header: Header, arrays: Arrays) -> None:
             self.seed, self._headers = item(header, "seed", int), item(header, "results", dict)
-            for path, values in arrays.items():
-                name, _, key = path.rpartition("/")
-                self._arrays.setdefault(name, {})[key] = values
+            self._arrays = parts_of(arrays)
 
-        self._read(build)
+        self._begin(build)
 
     def find(self, name: str, problem: Problem, n_components: int) -> tuple[Header, SolverResult | None] | None:
         """Return what was added by this name; None if nothing was."""
@@ -229,8 +217,7 @@ class SearchCheckpoint(_StateFile):
         OSError
             If it cannot be written; the file that was there stays.
         """
-        arrays = {f"{name}/{key}": values for name, each in self._arrays.items() for key, values in each.items()}
-        self._write({"seed": self.seed, "results": self._headers}, arrays)
+        self._write({"seed": self.seed, "results": self._headers}, bundle(self._arrays))
 
 
 def _digest(state: Header, arrays: Arrays) -> str:
@@ -245,45 +232,36 @@ def _digest(state: Header, arrays: Arrays) -> str:
 
 def _to_state(progress: FitProgress) -> tuple[Header, Arrays]:
     header: Header = {"seeds": list(progress.seeds), "stage": progress.stage}
-    arrays: Arrays = {}
+    parts: dict[str, Arrays] = {}
 
-    def add(name: str, result: SolverResult) -> Header:
-        of_result, its_arrays = _result_to_state(result)
-        arrays.update({f"{name}/{key}": values for key, values in its_arrays.items()})
+    def add(name: str, result: SolverResult, traces: Sequence[Trace] = ()) -> Header:
+        of_result, parts[name] = _result_to_state(result, traces)
         return of_result
 
-    if progress.fit is not None:
-        header["fit"] = add("fit", progress.fit.result) | {"starts_repaired": list(progress.fit.repaired), "traces": []}
-        for number, trace in enumerate(progress.fit.traces):
-            of_trace, passes = traces_to_state(trace, (trace,))
-            header["fit"]["traces"].append(of_trace)
-            arrays.update({f"traces/{number}/{key}": values for key, values in passes.items()})
+    if (fit := progress.fit) is not None:
+        header["fit"] = add("fit", fit.result, fit.traces) | {"starts_repaired": list(fit.repaired)}
     if progress.run is not None:
         header["run"] = add("run", progress.run)
     if progress.refined is not None:
         refined, tally = progress.refined, progress.refined.tally
         counted = {"failed": refined.failed, "runs": tally.runs, "tried": tally.tried, "all_passes": tally.passes}
         header["refined"] = add("refined", refined.best) | counted | {"moves": list(refined.moves)}
-    return header, arrays
+    return header, bundle(parts)
 
 
 def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: int) -> FitProgress:
+    parts = parts_of(arrays)
+
     def result(name: str) -> SolverResult:
-        return _result_from_state(item(header, name, dict), _under(arrays, name), problem, n_components)
+        return _result_from_state(item(header, name, dict), parts[name], problem, n_components)
 
     stage, fit, refined = item(header, "stage", str), None, None
     if stage not in get_args(Stage):
         raise ValueError(f"expected a stage of a fit in its header, got {stage!r:.60}")
     if "fit" in header:
-        best, saved = result("fit"), header["fit"]
-        traces = [
-            traces_from_state(each, _under(arrays, f"traces/{number}"))[0]
-            for number, each in enumerate(item(saved, "traces", list))
-        ]
-        traces = [best.trace if trace == best.trace else trace for trace in traces]
-        if not traces:
-            raise ValueError("expected at least one trace in 'traces' in its header, got none")
-        fit = MixtureFit(best, _integers(saved, "starts_repaired"), tuple(traces))
+        best, (trace, traces) = result("fit"), traces_from_state(header["fit"], parts["fit"])
+        traces = tuple(best.trace if each is trace else each for each in traces)
+        fit = MixtureFit(best, _integers(header["fit"], "starts_repaired"), traces)
     if "refined" in header:
         saved = header["refined"]
         moves = tuple((int(dropped), int(split), float(gain)) for dropped, split, gain in item(saved, "moves", list))
@@ -297,16 +275,12 @@ def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: 
     return FitProgress(seeds, stage, fit, run, refined)  # type: ignore[arg-type]
 
 
-def _under(arrays: Arrays, name: str) -> Arrays:
-    return {key.removeprefix(f"{name}/"): values for key, values in arrays.items() if key.startswith(f"{name}/")}
-
-
 def _integers(header: Header, name: str) -> tuple[int, ...]:
     return tuple(item({name: value}, name, int) for value in item(header, name, list))
 
 
-def _result_to_state(result: SolverResult) -> tuple[Header, Arrays]:
-    header, arrays = traces_to_state(result.trace, (result.trace,))
+def _result_to_state(result: SolverResult, traces: Sequence[Trace] = ()) -> tuple[Header, Arrays]:
+    header, arrays = traces_to_state(result.trace, traces)
     statistics = result.statistics
     header |= {
         "lower_bound": result.lower_bound,
@@ -332,7 +306,7 @@ def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int)
     shapes = {"weights": (K,), "means": (K, d), "log_determinants": (1 if model.layout.pooled else K,)}
     shapes |= {"tails": (2, K), "precision": (2, K)}
     shapes |= dict.fromkeys(("covariances", "whiteners"), (prod(model.layout.shape(K, d)),))
-    checked = {name: check_array(arrays[name], name, shape).astype(np.float64) for name, shape in shapes.items()}
+    checked = {name: check_numbers(arrays[name], name, shape) for name, shape in shapes.items()}
     estimate: Any = tuple(checked[name] for name in _ESTIMATE)
     objective = problem.objective
     parameters = objective.prior.mixture(estimate, objective, problem.rows.survey.weight)

@@ -10,19 +10,10 @@ from numpy.typing import NDArray
 
 from gmm._passes.solver import Refinement, Trace, plain_records
 from gmm._passes.stepwise import Stream
-from gmm._persistence import Arrays, Header, item, positive
+from gmm._persistence import Arrays, Header, bundle, item, positive
 from gmm._text.words import printable
-from gmm._validation.given import (
-    DIRICHLET,
-    DIRICHLET_PROCESS,
-    check_array,
-    check_fixed_table,
-    check_has_posterior,
-    check_mixture,
-    check_noise,
-    check_shares,
-    check_variational_prior,
-)
+from gmm._validation import given
+from gmm._validation.given import DIRICHLET, DIRICHLET_PROCESS
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Layout
 from gmm._values.objective import Objective
@@ -74,16 +65,16 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     """
     weights, means, covariances = (arrays[name] for name in PARTS)
     shares = weights / sum_beside_noise(weights, "weights") if "noise" in arrays else weights
-    mixture = check_mixture(shares, means, covariances, model)
+    mixture = given.check_mixture(shares, means, covariances, model)
     fixed = NOTHING_FIXED
     if "fixed" in arrays:
-        table = check_array(arrays["fixed"], "fixed", (len(PARTS), mixture.n_components))
+        table = given.check_array(arrays["fixed"], "fixed", (len(PARTS), mixture.n_components))
         if not np.isin(table, (0, 1)).all():
             raise ValueError("expected 0 or 1 in 'fixed' (1 if a parameter was fixed)")
-        fixed = check_fixed_table(table == 1, model)
+        fixed = given.check_fixed_table(table == 1, model)
     if "noise" not in arrays:
         return mixture.with_other(fixed=fixed, tails=_tails(arrays, mixture.n_components))
-    noise = check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
+    noise = given.check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
     return mixture.with_other(weights=np.ascontiguousarray(weights, np.float64), noise=noise, fixed=fixed)
 
 
@@ -103,7 +94,7 @@ def sum_beside_noise(shares: NDArray[Any], name: str) -> float:
 
 def _tails(arrays: Arrays, n_components: int) -> Tails:
     if "contamination" in arrays:
-        numbers = check_array(arrays["contamination"], "contamination", (2, n_components)).astype(np.float64)
+        numbers = given.check_numbers(arrays["contamination"], "contamination", (2, n_components))
         if not is_contamination(numbers):
             raise ValueError(f"expected {CONTAMINATION} in 'contamination', got {arrays['contamination']!r:.80}")
         return ContaminatedTails(*numbers)
@@ -111,7 +102,7 @@ def _tails(arrays: Arrays, n_components: int) -> Tails:
         return NORMAL_TAILS
     stored = arrays["degrees_of_freedom"]
     of_each = stored.size > 0 and stored.flat[-1] == 2
-    *degrees, kind = check_array(stored, "degrees_of_freedom", (1 + n_components if of_each else 2,)).tolist()
+    *degrees, kind = given.check_array(stored, "degrees_of_freedom", (1 + n_components if of_each else 2,)).tolist()
     if not (all(LEAST_DEGREES <= each <= MOST_DEGREES for each in degrees) and kind in (0, 1, 2)):
         raise ValueError(
             f"expected degrees of freedom from {LEAST_DEGREES} to {MOST_DEGREES} in 'degrees_of_freedom', and 0, 1 or "
@@ -139,8 +130,7 @@ def statistics_from_arrays(
     """
     shapes = {"origins": shape, "counts": shape[:1], "first": shape, "second": layout.shape(*shape)}
     origins, counts, first, second = (
-        check_array(arrays[prefix + name], prefix + name, expected).astype(np.float64)
-        for name, expected in shapes.items()
+        given.check_numbers(arrays[prefix + name], prefix + name, expected) for name, expected in shapes.items()
     )
     return SufficientStatistics(layout, origins, counts, first, second, log_evidence, weight)
 
@@ -171,16 +161,17 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
         If an entry is invalid; the message names it.
     """
     saved, model, d = item(header, "posterior", dict), parameters.model, parameters.n_features
-    check_has_posterior(model, "a saved posterior")
+    given.check_has_posterior(model, "a saved posterior")
     numbers = {name: positive(saved, name) for name in (*_PRIOR_NUMBERS, "weight")}
     if saved[_KIND] not in (DIRICHLET_PROCESS, DIRICHLET):
         raise ValueError(f"expected a prior of weights for {_KIND!r} in its header, got {saved[_KIND]!r:.60}")
     hyperparameters = numbers | {name: arrays[name] for name in _PRIOR_ARRAYS} | {_KIND: saved[_KIND]}
     shares, noise = arrays["shares"], parameters.noise
-    check_shares(shares / sum_beside_noise(shares, "shares") if noise else shares, parameters.n_components, "shares")
+    whole = sum_beside_noise(shares, "shares") if noise else 1.0
+    given.check_shares(shares / whole, parameters.n_components, "shares")
     shares = shares.astype(np.float64)
     rows_mean = np.resize(arrays["mean_prior"], d)  # the distance from theirs was checked when they were there
-    prior = check_variational_prior(hyperparameters, model, len(shares), rows_mean, np.ones(d), 0.0)
+    prior = given.check_variational_prior(hyperparameters, model, len(shares), rows_mean, np.ones(d), 0.0)
     estimate = shares, *parameters.as_estimate()[1:]
     posterior = MixturePosterior.from_shares(estimate, parameters, prior, numbers["weight"])
     if not np.allclose(posterior.weights, parameters.weights, rtol=1e-6, atol=1e-9):
@@ -216,8 +207,8 @@ def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParamet
     if "prior" in header:
         saved = item(header, "prior", dict)
         shape = (d,) if parameters.model.layout.axis_aligned else (d, d)
-        mean = check_array(arrays["stream/prior_mean"], "stream/prior_mean", (d,)).astype(np.float64)
-        scale = check_array(arrays["stream/prior_scale"], "stream/prior_scale", shape).astype(np.float64)
+        mean = given.check_numbers(arrays["stream/prior_mean"], "stream/prior_mean", (d,))
+        scale = given.check_numbers(arrays["stream/prior_scale"], "stream/prior_scale", shape)
         prior = ConjugatePrior(mean, item(saved, "shrinkage", float), positive(saved, "dof"), scale)
     objective = Objective(parameters.model, ridge, prior).for_mixture(parameters)
     return Stream(parameters, statistics, positive(header, "weight"), objective)
@@ -229,9 +220,7 @@ def traces_to_state(best: Trace, traces: Sequence[Trace]) -> tuple[Header, Array
     others = [_trace_to_state(trace) for trace in traces if trace is not best]
     if others:
         header["others"] = [other for other, _ in others]
-    for number, (_, passes) in enumerate(others):
-        arrays |= {f"others/{number}/{name}": values for name, values in passes.items()}
-    return header, arrays
+    return header, arrays | bundle({f"others/{number}": passes for number, (_, passes) in enumerate(others)})
 
 
 def traces_from_state(header: Header, arrays: Arrays) -> tuple[Trace, tuple[Trace, ...]]:

@@ -13,9 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm._estimators.criteria import HELD_OUT, bic
-from gmm._estimators.estimated import fit_settings
-from gmm._estimators.fitted import estimator_of, fitted_parameters, lasting_settings, source_of
-from gmm._estimators.labelled import sorted_classes
+from gmm._estimators.fitted import (
+    estimator_of,
+    fit_settings,
+    fitted_parameters,
+    lasting_settings,
+    sorted_classes,
+    source_of,
+)
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, states_of
 from gmm._estimators.scorer import Scorer, log_evidence_of
@@ -31,6 +36,7 @@ from gmm._persistence import (
     item,
     load_object,
     metadata_of,
+    parts_of,
     save_object,
     to_json_values,
 )
@@ -624,10 +630,8 @@ class MixtureClassifier(Estimator):
         classifier = cls(**{name: every[name] for name in every.keys() & {*cls._get_param_names()}})
         check_shares(arrays["class_prior"], len(classes), "class_prior")
         classifier.classes_, classifier.class_prior_ = classes, arrays["class_prior"].astype(np.float64)
-        headers, mixtures = item(header, "mixtures", list), []
-        for number, of_mixture in enumerate(headers):
-            own = {name.partition("/")[2]: a for name, a in arrays.items() if name.startswith(f"{number}/")}
-            mixtures.append(from_state(GaussianMixture, of_mixture, own))
+        headers, parts = item(header, "mixtures", list), parts_of(arrays)
+        mixtures = [from_state(GaussianMixture, each, parts[str(number)]) for number, each in enumerate(headers)]
         if len(mixtures) != len(classes) or len({mixture.n_features_in_ for mixture in mixtures}) != 1:
             raise ValueError("expected a mixture for each class, all of the same features")
         classifier.mixtures_, d = tuple(mixtures), mixtures[0].n_features_in_

@@ -19,7 +19,7 @@ import numpy as np
 
 from gmm._blas import blas_alone_in_fit
 from gmm._estimators import criteria
-from gmm._estimators.estimated import set_fitted
+from gmm._estimators.fitted import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import start_seeds

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.criteria import HELD_OUT
-from gmm._estimators.estimated import check_features, settings_of
-from gmm._estimators.factors import stored_beside
+from gmm._estimators.fitted import check_features, settings_of, stored_beside
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Judge
@@ -23,14 +22,14 @@ from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import suggestion
 from gmm._validation.combinations import check_together, refuse
 from gmm._validation.given import (
+    check_coordinates,
     check_fixed,
     check_fixed_start,
     check_fixed_table,
     check_given_prior,
     check_limits,
-    check_means_init,
-    check_precisions_init,
     check_ridge,
+    check_spread,
     check_tails,
 )
 from gmm._validation.parameters import STARTS, check_parameters, options_with
@@ -161,13 +160,13 @@ def fixed_components(
         )
     if min(counts) < n:
         raise ValueError(f"expected n_components of {n} or more, the fixed components in means_init, got {min(counts)}")
-    weights, means = np.full(n, 1 / n), check_means_init(means_init, n, d)
+    weights, means = np.full(n, 1 / n), check_coordinates(means_init, "means", (n, d))
     if not fixed.covariances.any():
         unit = np.tile(np.eye(d), (n, 1, 1))
         return FixedComponents(MixtureParameters(weights, means, unit, stored_as(FULL), fixed=fixed))
     for model in models:
         check_fixed_table(fixed.with_others(max(counts) - n).table, model)
-    precisions, *_ = [check_precisions_init(template.precisions_init, n, d, model) for model in models]
+    (precisions, _), *_ = [check_spread(template.precisions_init, "precision", n, d, model) for model in models]
     stored = stored_as(models[0].layout)
     covariances = stored.layout.inverse(precisions, d)
     return FixedComponents(MixtureParameters(weights, means, covariances, stored, fixed=fixed), precisions)

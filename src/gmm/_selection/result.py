@@ -6,7 +6,6 @@ reports each render in their own way.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +22,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import doubt_of_shapes
 from gmm._estimators.saved import from_state, states_of
 from gmm._passes.solver import Iteration
-from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, save_object
+from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, parts_of, save_object
 from gmm._selection.cell import DEGENERATE, FAILED, KINDS, LEFT, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK, Status
 from gmm._selection.request import kind_of
 from gmm._text.frames import data_frame
@@ -430,10 +429,7 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
         if name in _COUNTS and arrays[name].dtype.kind not in "iu":
             raise ValueError(f"expected whole numbers in {name!r}, got {arrays[name].dtype}")
         columns[name] = _frozen(arrays[name], np.int64 if name in _COUNTS else np.float64)
-    estimators, parts = list[GaussianMixture | None](), defaultdict[str, dict[str, NDArray[Any]]](dict)
-    for path, values in arrays.items():
-        cell, _, part = path.partition("/")
-        parts[cell][part] = values
+    estimators, parts = list[GaussianMixture | None](), parts_of(arrays)
     for number, saved in enumerate(header["mixtures"]):
         if not (saved is None or isinstance(saved, dict)):
             raise ValueError(f"expected a header or null for cell {number} in 'mixtures', got {saved!r:.60}")

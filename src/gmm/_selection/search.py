@@ -19,8 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators import criteria
 from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.estimated import noise_of, set_fitted, what_must_be_same
-from gmm._estimators.fitted import fitted_parameters
+from gmm._estimators.fitted import fitted_parameters, noise_of, set_fitted, what_must_be_same
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import remaining_passes, warn_of_light_rows
 from gmm._estimators.scorer import Scorer
@@ -61,7 +60,7 @@ from gmm._selection.result import Entry, Progress, Selection, check_criterion, d
 from gmm._selection.standard import filled, in_units, note_on_shrinkage, restored, warn_of_constants
 from gmm._validation import column_notes
 from gmm._validation.parameters import check_callback, check_is_fitted, check_labels_of_columns
-from gmm._validation.scalars import check_boolean, check_real
+from gmm._validation.scalars import check_real
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.parameters import MixtureParameters
@@ -379,16 +378,11 @@ def select(
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
     request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
-    file, must_resume = None, check_boolean(resume, "resume")
-    if checkpoint is not None:
-        file = SearchCheckpoint(checkpoint, what_must_be_same(template, opened) | request.facts, seed)
-        if must_resume:
-            file.resume()
-            seed = file.seed
-        else:
-            file.check_place()
-    elif must_resume:
-        raise ValueError("resume=True continues a search from a file: expected its path as checkpoint, got None")
+    file = None
+    if checkpoint is not None or resume is not False:
+        same = what_must_be_same(template, opened) | request.facts
+        file = SearchCheckpoint(checkpoint, same, seed, resume=resume)
+        seed = file.seed
     with nullcontext() if file is None else file.during_work(file.write):
         template.random_state = seed
         reports = Reports(request, callback)

@@ -8,9 +8,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import FittedMixture, checked_without, fitted_parameters, source_of
-from gmm._estimators.labelled import copy_classes
-from gmm._estimators.mixture import GaussianMixture, mixture_like
+from gmm._estimators.fitted import (
+    FittedMixture,
+    checked_for,
+    fitted_parameters,
+    source_of,
+    with_mixture,
+)
+from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._passes.stepwise import implied_statistics
 from gmm._public import publish
@@ -86,7 +91,7 @@ def adapt(
     >>> (somebody.means_ - everybody.means_).ravel().round(1)
     array([0. , 0.4])
     """
-    of_model = checked_without(model, "adapt", "heavy tails")
+    of_model = checked_for(model, "adapt")
     parts = frozenset(map(str, as_list(parameters)))
     if not parts or not parts <= set(PARTS):
         near = "".join(suggestion(part, PARTS) for part in sorted(parts - set(PARTS))[:1])
@@ -101,9 +106,7 @@ def adapt(
         source, adapted = source_of(model, X, sample_weight), before
         for _ in range(n_iter):
             adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), relevance, parts)
-    mixture = mixture_like(model, adapted)
-    copy_classes(model, mixture)
-    return mixture
+    return with_mixture(model, GaussianMixture, adapted)
 
 
 def fisher_vector(
@@ -151,7 +154,7 @@ def fisher_vector(
     >>> gmm.analysis.fisher_vector(mixture, rng.normal(size=(50, 2)) + 1).shape
     (15,)
     """
-    mixture = checked_without(model, "fisher_vector", "heavy tails")
+    mixture = checked_for(model, "fisher_vector")
     if mixture.model.moments is not DIAGONAL:
         raise ValueError(
             f'fisher_vector needs diagonal covariances: expected covariance_type="diag", got {mixture.model.type_name}'

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, checked_without, fitted_parameters, source_of
+from gmm._estimators.fitted import FittedMixture, checked_for, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._public import publish
@@ -121,7 +121,7 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     from scipy.special import betaincinv
 
     rate = check_real(rate, "rate", "(0, 1)")
-    checked_without(model, "anomaly_threshold", "noise")
+    checked_for(model, "anomaly_threshold")
     scores, columns = _scores(model, X)
     scores, n = np.sort(scores), len(scores)
     up = rate * (1 + 1e-12)  # 1/k times k may be less than 1

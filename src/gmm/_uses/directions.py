@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, checked_without, estimator_of, source_of
+from gmm._estimators.fitted import FittedMixture, checked_for, estimator_of, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
 from gmm._public import publish
@@ -191,7 +191,7 @@ def directions(
     >>> bool((plane.mixture.predict(plane.transform(X)) == mixture.predict(X)).all())
     True
     """
-    parameters = checked_without(model, "directions", "heavy tails")
+    parameters = checked_for(model, "directions")
     balance = check_real(balance, "balance", "[0, 1]")
     if n_directions is not None:
         check_whole(n_directions, "n_directions")

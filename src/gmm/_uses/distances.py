@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import FittedMixture, checked_without, fitted_parameters
-from gmm._estimators.mixture import GaussianMixture, mixture_like
+from gmm._estimators.fitted import FittedMixture, checked_for, estimator_of, fitted_parameters, lasting_settings
+from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._fitting.sampling import Rng
 from gmm._public import publish
@@ -139,7 +139,7 @@ def distance(
     <Distance: 0.1266 ± 0.0016, between 0 and 0.2216>
     """
     check_choice(kind, "kind", KINDS)
-    f, g = (checked_without(each, "distance", "noise", "heavy tails").plugged_in() for each in (model, other))
+    f, g = (checked_for(each, "distance").plugged_in() for each in (model, other))
     check_same_names(model, other)
     n_samples, rng = check_n_samples(n_samples), check_random_state(random_state)
     a, b, unit = _in_one_unit(f, g)
@@ -516,7 +516,7 @@ def reduce(
     array([ 1.,  9., 20.])
     """
     models = model if isinstance(model, list | tuple) else [model]
-    mixtures = [checked_without(each, "reduce", "noise", "heavy tails").plugged_in().whole() for each in models]
+    mixtures = [checked_for(each, "reduce").plugged_in().whole() for each in models]
     if not mixtures:
         raise ValueError("expected at least one mixture, got none")
     for each in models[1:]:
@@ -532,7 +532,9 @@ def reduce(
             "expected components whose groups have covariances of full rank, got some so narrow and far apart that a "
             "group is flat to rounding: fit with a larger reg_covar, or reduce to more components"
         ) from None
-    return mixture_like(models[0], mixture)
+    first = models[0]
+    names, how = vars(first).get("feature_names_in_"), lasting_settings(first)
+    return estimator_of(GaussianMixture, mixture, names, first.means_.dtype, **how)
 
 
 def _shares(weights: ArrayLike | None, n: int) -> Array:

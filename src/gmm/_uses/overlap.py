@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, check_is_mixture, checked_without, fitted_parameters, source_of
+from gmm._estimators.fitted import FittedMixture, check_is_mixture, checked_for, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._frozen_mixture import FrozenMixture, predicted_blocks
@@ -149,7 +149,7 @@ def column_overlap(model: FittedMixture) -> ColumnOverlap:
       0  0.317  1.000
       1  0.317  1.000
     """
-    mixture = checked_without(model, "column_overlap", "heavy tails")
+    mixture = checked_for(model, "column_overlap")
     K = mixture.n_components
     if K < 2:
         raise ValueError("expected a mixture of two components or more")

@@ -12,9 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
-from gmm._estimators.estimated import fit_settings
-from gmm._estimators.fitted import fitted_parameters, record_of, rows_of_fit
-from gmm._estimators.labelled import known_again
+from gmm._estimators.fitted import fit_settings, fitted_parameters, known_again, record_of, rows_of_fit
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Degeneracy
@@ -28,7 +26,7 @@ from gmm._text.frames import data_frame
 from gmm._text.table import Column, Table
 from gmm._text.words import counted, omissions, plus_minus
 from gmm._validation.combinations import refuse
-from gmm._validation.parameters import check_callback, check_is_fitted, check_level
+from gmm._validation.parameters import check_callback, check_is_fitted, check_level, features_of
 from gmm._validation.scalars import MOST_REPLICATES, check_choice, check_whole
 from gmm._values.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm._values.objective import Objective
@@ -273,18 +271,14 @@ def standard_errors(
     callback = check_callback(callback)
     check_choice(method, "a method", tuple(_METHODS))
     n_replicates = check_whole(n_replicates, "n_replicates", 2, MOST_REPLICATES)
-    refuse("standard_errors", {"trim": model.trim})
+    features = features_of(model)
+    refuse("standard_errors", features)
     source, mixture = rows_of_fit(model, X, sample_weight, error_covariance), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)
     labelled = source.with_classes(known_again(model, labels, source))
     if method == "information":
-        others = {
-            "a prior": model.prior is not None or record_of(model).shrunk,
-            "max_ratio": model.max_ratio is not None,
-            "fixed parameters": mixture.fixed,
-            "heavy tails": mixture.tails,
-        }
-        refuse("method='information'", others)
+        others = {"a prior": record_of(model).shrunk} | features
+        refuse("method='information'", others | {"fixed parameters": mixture.fixed, "heavy tails": mixture.tails})
         errors = deviations_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)
         return StandardErrors(model, method, *errors, _tails(mixture))
     array = as_one_array(source, standard_errors.__name__, gaps=True)

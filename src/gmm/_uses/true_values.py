@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import FittedMixture, checked_without, source_of
+from gmm._estimators.fitted import FittedMixture, checked_for, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._public import publish
 from gmm._text.table import Table
@@ -76,7 +76,7 @@ def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike)
     >>> means.ravel(), covariances.ravel()
     (array([1., 2.]), array([0.5, 0. ]))
     """
-    parameters = checked_without(model, "true_values", "noise")
+    parameters = checked_for(model, "true_values")
     if error_covariance is None:
         raise ValueError("expected an error_covariance, got None: without errors, the rows are their true values")
     source = source_of(model, X, error_covariance=error_covariance)

@@ -6,7 +6,7 @@ The one table from which the error messages, the refusals of the command line an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
+from itertools import combinations, compress
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -164,13 +164,13 @@ _BY_PAIR = {frozenset((row.first, row.second)): row for row in EXCLUSIONS}
 
 def check_together(features: Mapping[str, object]) -> None:
     """Raise the error for the first two features that are there, whose values are true, and exclude each other."""
-    for pair in combinations([name for name, is_there in features.items() if is_there], 2):
+    for pair in combinations(compress(features, features.values()), 2):
         if exclusion := _BY_PAIR.get(frozenset(pair)):
             raise CombinationError(exclusion.message())
 
 
 def refuse(feature: str, others: Mapping[str, object]) -> None:
-    """Raise the error for a feature and the first of the others that is there, whose value is true."""
+    """Raise the error for a feature and the first of the others that is there, whose value is true, and excludes it."""
     for other, is_there in others.items():
-        if is_there:
-            raise CombinationError(_BY_PAIR[frozenset((feature, other))].message())
+        if is_there and (exclusion := _BY_PAIR.get(frozenset((feature, other)))):
+            raise CombinationError(exclusion.message())

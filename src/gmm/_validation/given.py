@@ -178,68 +178,6 @@ def check_shares(value: Any, n_components: int, name: str = "weights") -> Floats
     return weights
 
 
-def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
-    """Check the means of the components.
-
-    Parameters
-    ----------
-    value : array-like of shape (n_components, n_features)
-        Finite numbers.
-    n_components, n_features : int
-        K and d.
-
-    Returns
-    -------
-    ndarray of shape (n_components, n_features), float64
-
-    Raises
-    ------
-    ValueError
-        If the shape is wrong, or a value is not finite or so large that its square overflows.
-    """
-    means = check_array(value, "means", (n_components, n_features)).astype(np.float64, order="C")
-    check_squares(means, "means")
-    return means
-
-
-def check_squares(values: Floats, name: str) -> None:
-    """Check that squares of values are finite.
-
-    Raises
-    ------
-    ValueError
-        If a value is too large.
-    """
-    if got := first_wrong(np.abs(values) > _LARGEST, values, name):
-        finite = f"Expected magnitudes up to {_LARGEST:g}, whose squares are finite."
-        raise ValueError(f"The parameter {name!r} holds a value too large: {got}. {finite}")
-
-
-def check_precisions_init(value: Any, n_components: int, n_features: int, model: CovarianceModel) -> Floats:
-    """Check the precisions (inverse covariances) of the components.
-
-    Parameters
-    ----------
-    value : array-like of shape model.layout.shape(n_components, n_features)
-        Symmetric positive-definite matrices, or positive numbers.
-    n_components, n_features : int
-        K and d.
-    model : CovarianceModel
-        Gives the expected shape, and its name for messages.
-
-    Returns
-    -------
-    ndarray of the same shape, float64
-
-    Raises
-    ------
-    ValueError
-        If the shape is wrong, a value is not finite, or a matrix is not symmetric and positive-definite; the message
-        gives the component.
-    """
-    return _check_spread(value, f"{model.type_name} precision", n_components, n_features, model)[0]
-
-
 def check_precision_factors(value: Any, n_components: int, n_features: int, layout: Layout) -> Floats:
     """Check the triangular factors of precisions, or 1/σ; return their products, the precisions.
 
@@ -248,7 +186,7 @@ def check_precision_factors(value: Any, n_components: int, n_features: int, layo
     TypeError, ValueError
         If the shape is wrong, or a factor or a product is not finite.
     """
-    factors = check_array(value, "precisions_cholesky_", layout.shape(n_components, n_features)).astype(np.float64)
+    factors = check_numbers(value, "precisions_cholesky_", layout.shape(n_components, n_features))
     with np.errstate(over="ignore", invalid="ignore"):
         precisions = layout.gram(layout.transposed(factors))
     if not np.isfinite(precisions).all():
@@ -274,10 +212,10 @@ def check_user_mixture(weights: Any, means: Any, covariances: Any, model: Covari
     Raises
     ------
     ValueError
-        As for `check_mixture`, `check_weights` and `check_means_init`.
+        As for `check_mixture`, `check_weights` and `check_coordinates`.
     """
     mixture = check_mixture(weights, means, covariances, model)
-    check_means_init(mixture.means, *mixture.means.shape)
+    check_coordinates(mixture.means, "means", mixture.means.shape)
     return mixture.with_other(weights=check_weights(mixture.weights, mixture.n_components))
 
 
@@ -311,8 +249,8 @@ def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceM
         )
     n_components, n_features = centres.shape
     shares = check_shares(weights, n_components)
-    centres = check_array(centres, "means", centres.shape).astype(np.float64, order="C")
-    spread, factors = _check_spread(covariances, f"{model.type_name} covariance", n_components, n_features, model)
+    centres = check_numbers(centres, "means", centres.shape)
+    spread, factors = check_spread(covariances, "covariance", n_components, n_features, model)
     mixture = MixtureParameters(shares, centres, spread, model, factors)
     check_constraint(mixture)
     return mixture
@@ -374,6 +312,20 @@ def check_array(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
     return array
 
 
+def check_numbers(value: Any, name: str, shape: tuple[int, ...]) -> Floats:
+    """Return a copy in float64 of what `check_array` checks."""
+    return check_array(value, name, shape).astype(np.float64, order="C")
+
+
+def check_coordinates(value: Any, name: str, shape: tuple[int, ...]) -> Floats:
+    """Return a copy of what `check_array` checks, also that squares are finite."""
+    values = check_numbers(value, name, shape)
+    if got := first_wrong(np.abs(values) > _LARGEST, values, name):
+        finite = f"Expected magnitudes up to {_LARGEST:g}, whose squares are finite."
+        raise ValueError(f"The parameter {name!r} holds a value too large: {got}. {finite}")
+    return values
+
+
 def _check_finite(array: FloatArray, subject: str, name: str) -> None:
     if (index := first_index(~np.isfinite(array))) is not None:
         raise ValueError(
@@ -387,11 +339,25 @@ def _check_not_negative(array: FloatArray, subject: str, name: str) -> None:
         raise ValueError(f"Negative values in data passed to {subject}. The first is {got}; expected no value below 0.")
 
 
-def _check_spread(
-    value: Any, name: str, n_components: int, n_features: int, model: CovarianceModel
+def check_spread(
+    value: Any, noun: str, n_components: int, n_features: int, model: CovarianceModel
 ) -> tuple[Floats, tuple[Floats, Floats] | None]:
-    """Return the matrices, and, of dense ones, the whiteners and log determinants that show them to be definite."""
-    spread = check_array(value, name, model.layout.shape(n_components, n_features)).astype(np.float64, order="C")
+    """Check covariances or precisions, which a noun says, in the storage of a model.
+
+    Returns
+    -------
+    matrices : ndarray of shape model.layout.shape(n_components, n_features)
+    factors : tuple of whiteners and log determinants, or None
+        Of dense matrices: they show that all are definite.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, a value is not finite, or a matrix is not symmetric and positive-definite; the message
+        gives the component.
+    """
+    name = f"{model.type_name} {noun}"
+    spread = check_numbers(value, name, model.layout.shape(n_components, n_features))
     # The layout's shape for K = 2 and d = 3 tells matrices from variances, and pooled from per-component layouts.
     shape = model.layout.shape(2, 3)
     if model.stored_whole and shape[-2:] == (3, 3):
@@ -592,8 +558,6 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
 
     Raises
     ------
-    InvalidParameterError
-        If it is none of these.
     ValueError
         If the box is none: wrong shape, numbers that are not finite or too large, or no volume.
     """
@@ -611,9 +575,7 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
 
 def check_box(box: Any, name: str, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the low and the high corner, (d,), of the box that a parameter gives."""
-    corners = check_array(box, name, (2, n_features)).astype(np.float64)
-    check_squares(corners, name)
-    return _with_volume(corners, name)
+    return _with_volume(check_coordinates(box, name, (2, n_features)), name)
 
 
 def _with_volume(box: NDArray[np.float64], name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -899,10 +861,9 @@ def check_prior(
     prior = NormalInverseWishart() if isinstance(prior, str) else prior
     d = len(mean)
     shrinkage = _number(prior.shrinkage, "shrinkage")
-    if shrinkage < 0:
-        raise ValueError(f"expected prior.shrinkage of at least 0, got {shrinkage:g}")
-    if 0 < shrinkage < _LEAST_SHRINKAGE:
-        raise ValueError(f"expected prior.shrinkage of 0, or of at least {_LEAST_SHRINKAGE:g}, got {shrinkage:g}")
+    if shrinkage < _LEAST_SHRINKAGE and shrinkage != 0:
+        bound = "of at least 0" if shrinkage < 0 else f"of 0, or of at least {_LEAST_SHRINKAGE:g}"
+        raise ValueError(f"expected prior.shrinkage {bound}, got {shrinkage:g}")
     of_noise = not model.stored_whole
     least, default = (0, _NOISE_DOF) if of_noise else (d - 1, d + 2.0)
     dof = default if prior.dof is None else _number(prior.dof, "dof")
@@ -944,7 +905,7 @@ def check_given_prior(
 
 def _check_mean(value: Any, name: str, mean: Floats) -> Floats:
     """Check the mean of a prior, given that of the rows."""
-    centre = check_array(value, name, mean.shape).astype(np.float64)
+    centre = check_numbers(value, name, mean.shape)
     far = np.abs(centre / 2 - mean / 2) > _FARTHEST / 2  # halves: their difference is finite
     if (index := first_index(far)) is not None:
         raise ValueError(
@@ -956,7 +917,7 @@ def _check_mean(value: Any, name: str, mean: Floats) -> Floats:
 
 def _check_scale(value: Any, name: str, shape: tuple[int, ...]) -> Floats:
     """Check the scale of a prior, a matrix or variances."""
-    scale = check_array(value, name, shape).astype(np.float64)
+    scale = check_numbers(value, name, shape)
     if scale.ndim == 2:
         check_matrices(scale[None], name, ["the matrix"])
     elif not (scale > 0).all():

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from itertools import chain
+from numbers import Number
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -95,13 +96,17 @@ class Option(NamedTuple):
         alone. "columns": it has a value for each column. "continuation": a fit that goes on may have another. "single":
         of one fit, not of those of a search. "components": a search takes it for its first components. "whole": it
         needs whole covariances. "lasting": of a fitted mixture too. "classes": of each class of a classifier.
+        "feature": it does not go with everything.
     steps : str
         Why fits in steps have its default alone, and what to do instead; empty if they take it.
+    feature : str
+        What `combinations` calls it, unless it has its default.
     """
 
     values: Alternatives
     roles: tuple[str, ...] = ()
     steps: str = ""
+    feature: str = ""
 
 
 STARTS = "kmeans", "k-means++", "random", "random_from_data", "hierarchical"
@@ -119,26 +124,28 @@ OPTIONS: Mapping[str, Option] = {
     "weights_init": Option(_ARRAY + _NONE, ("single",)),
     "means_init": Option(_ARRAY + _NONE, ("single", "components", "columns")),
     "precisions_init": Option(_ARRAY + _NONE, ("single", "components", "columns", "whole")),
-    "fixed": Option(_MAPPING + _NONE, ("single", "components", "whole")),
+    "fixed": Option(_MAPPING + _NONE, ("single", "components", "whole", "feature"), feature="fixed parameters"),
     "init_params": Option(_a_str_among(STARTS) + _CALLABLE + _ARRAY),
     "random_state": Option(_SEED, ("lasting", "classes")),
-    "refine": Option(_a_str_among(("split-merge",)) + _NONE, ("whole",), _MANY_FITS),
+    "refine": Option(_a_str_among(("split-merge",)) + _NONE, ("whole", "feature"), _MANY_FITS, "refine"),
     "warm_start": Option(_BOOLEAN, ("single", "continuation"), _FROM_A_MIXTURE),
-    "trim": Option(_PART, ("single",), "the steps are those of all rows; give sample_weight"),
+    "trim": Option(_PART, ("single", "feature"), "the steps are those of all rows; give sample_weight", "trim"),
     "verbose": Option(_an_int(0) + _BOOLEAN, ("single", "continuation"), _STEPS_ARE_RECORDS),
     "verbose_interval": Option(_an_int(1), ("single", "continuation"), _STEPS_ARE_RECORDS),
     "n_threads": Option(_an_int(1) + _NONE, ("continuation", "lasting", "classes")),
     "acceleration": Option(_a_str_among(("auto",)) + _NONE),
-    "prior": Option(_a_str_among(("conjugate",)) + _PRIOR + _NONE, ("objective", "classes")),
-    "max_ratio": Option(_RATIO + _NONE, ("objective",)),
+    "prior": Option(
+        _a_str_among(("conjugate",)) + _PRIOR + _NONE, ("objective", "classes", "feature"), feature="a prior"
+    ),
+    "max_ratio": Option(_RATIO + _NONE, ("objective", "feature"), feature="max_ratio"),
     "weight_concentration_prior_type": Option(_a_str_among((DIRICHLET_PROCESS, DIRICHLET)), ("objective", "posterior")),
     "weight_concentration_prior": Option(_POSITIVE + _NONE, ("objective", "posterior")),
     "mean_precision_prior": Option(_POSITIVE + _NONE, ("objective", "posterior")),
     "mean_prior": Option(_ARRAY + _NONE, ("objective", "posterior", "columns")),
     "degrees_of_freedom_prior": Option(_POSITIVE + _NONE, ("objective", "posterior")),
     "covariance_prior": Option(_ARRAY + _POSITIVE + _NONE, ("objective", "posterior", "columns")),
-    "noise": Option(_BOOLEAN + _ARRAY + _SHARE, ("objective", "columns")),
-    "tails": Option(_a_str_among(TAILS), ("objective",)),
+    "noise": Option(_BOOLEAN + _ARRAY + _SHARE, ("objective", "columns", "feature"), feature="noise"),
+    "tails": Option(_a_str_among(TAILS), ("objective", "whole", "feature"), feature="heavy tails"),
     "degrees_of_freedom": Option(_DEGREES + _a_str_among((OF_EACH,)) + _NONE, ("objective",)),
     "missing": Option(_a_str_among(("error", "em")), ("lasting", "classes")),
 }
@@ -150,7 +157,27 @@ def options_with(role: str) -> tuple[str, ...]:
     return tuple(name for name, option in OPTIONS.items() if role in option.roles)
 
 
-_FIELDS: dict[type, list[tuple[str, Any]]] = {}  # of estimators, the options that each has, and their defaults
+@cache
+def _options_of(cls: Any, role: str = "") -> tuple[tuple[str, Any, Option], ...]:
+    """Return the options of a class of estimators, of all or a role, with their defaults, or the class without one."""
+    named = ((name, getattr(cls, name, cls), OPTIONS[name]) for name in cls._get_param_names() if name in OPTIONS)
+    return tuple(each for each in named if not role or role in each[2].roles)
+
+
+def is_default(value: object, default: object) -> bool:
+    """Return whether an option has its default; an array never has it, even if it equals it element by element."""
+    return value is default or (isinstance(value, Number | np.bool_ | str) and bool(value == default))
+
+
+def features_of(estimator: Any, role: str = "feature") -> dict[str, Any]:
+    """Return the features, as `combinations` names them, of the options with a role that are not their defaults."""
+    kind: Any = type(estimator)
+    features = {}
+    for name, default, option in _options_of(kind, role):
+        value = getattr(estimator, name)
+        if value is not default and not is_default(value, default):
+            features[option.feature] = True
+    return features
 
 
 def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> None:
@@ -161,15 +188,12 @@ def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> 
     InvalidParameterError
         For the first invalid parameter, in order of names.
     """
-    kind = type(estimator)
-    if kind not in _FIELDS:
-        names = estimator.get_params(deep=False)
-        _FIELDS[kind] = [(name, getattr(kind, name, kind)) for name in names if name in OPTIONS]
-    for parameter, default in _FIELDS[kind]:
+    kind: Any = type(estimator)
+    for parameter, default, option in _options_of(kind):
         value = getattr(estimator, parameter)
         if value is default or parameter not in only:
             continue
-        alternatives = OPTIONS[parameter].values
+        alternatives = option.values
         for each in alternatives:  # any() would make a generator for each value
             if each.holds(value):
                 break

@@ -368,9 +368,9 @@ def check_rows(
     if n_features is not None:
         check_names(names, feature_names, estimator)
     if table is None:
-        array = as_array(X, "X")
-        if array.dtype.kind in "biufO":
-            _check_dimensions(array, X, estimator)
+        array = X if type(X) is np.ndarray and X.ndim == 2 else as_array(X, "X")
+        if array.ndim != 2 and array.dtype.kind in "biufO":
+            _refuse_dimensions(array, X, estimator)
         rows = as_floats(array, "X")
     else:
         rows = table.floats()
@@ -490,9 +490,7 @@ def raise_changed_gaps(row: int | None = None) -> NoReturn:
     )
 
 
-def _check_dimensions(array: NDArray[Any], X: object, estimator: object) -> None:
-    if array.ndim == 2:
-        return
+def _refuse_dimensions(array: NDArray[Any], X: object, estimator: object) -> NoReturn:
     if array.ndim > 2:
         raise ValueError(f"Found array with dim {array.ndim}, while dim <= 2 is required by {name_of(estimator)}.")
     if hasattr(X, "to_frame") and not hasattr(X, "columns"):  # a column or an index of a data frame

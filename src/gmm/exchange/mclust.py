@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import given_names
 from gmm._estimators.criteria import bic
-from gmm._estimators.fitted import checked_without, rows_of_fit
+from gmm._estimators.fitted import checked_for, rows_of_fit
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._estimators.scorer import Scorer
@@ -43,7 +43,7 @@ def to_json(model: GaussianMixture, file: Writable, X: ArrayLike | None = None) 
         The rows, for ``n``, which is the sum of their weights, ``loglik`` and ``bic``, which has mclust's sign: largest
         is best. None leaves them out.
     """
-    parameters, fit, noise = checked_without(model, "mclust", "heavy tails"), {}, {}
+    parameters, fit, noise = checked_for(model, "mclust"), {}, {}
     if X is not None:
         source = rows_of_fit(model, X, None, None)
         loglik, n = Scorer(parameters, model.n_threads).log_likelihood(source), source.survey.weight

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.bayesian import BayesianGaussianMixture
-from gmm._estimators.fitted import checked_without, set_mixture
+from gmm._estimators.fitted import checked_for, set_mixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._exceptions import NotFittedError, raisable
@@ -60,7 +60,7 @@ def to_sklearn(model: GaussianMixture | BayesianGaussianMixture) -> Any:
     >>> to_sklearn(mixture).predict([[-3.0], [2.0]])
     array([0, 1])
     """
-    parameters = checked_without(model, "scikit-learn's estimators", "noise", "heavy tails")
+    parameters = checked_for(model, "scikit-learn's estimators")
     mixture: Any = copy(model)
     set_mixture(mixture, parameters, vars(model).get("feature_names_in_"), np.dtype(np.float64))
     estimator = getattr(imported("sklearn.mixture", "sklearn"), type(mixture).__name__)()
