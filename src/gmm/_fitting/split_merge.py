@@ -198,11 +198,7 @@ class _Search:
             end = self._followed(statistics, base.lower_bound, least, where)
             if self._stop_requested():
                 return None
-            if (
-                end is not None
-                and end.lower_bound > least
-                and not self._degenerate(end.parameters, end.statistics).any()
-            ):
+            if end is not None and end.lower_bound > least and self._degenerate.first(end) < 0:
                 kept = move.dropped, move.split, end.lower_bound - best.lower_bound
                 return Refined(end, (*before.moves, kept), 0, self.tally)
             if number < len(promising):
@@ -235,7 +231,8 @@ class _Search:
         outlook = ANYWHERE if target is None else Outlook(target=target, first=_FIRST_JUDGED)
         while not run.ended and not run.is_hopeless(outlook):
             run.go(_CHECKED - run.n_passes % _CHECKED, outlook)
-            if target is not None and run.n_passes % _CHECKED == 0 and self._degenerate(run.parameters).any():
+            is_checked = target is not None and run.n_passes % _CHECKED == 0
+            if is_checked and self._degenerate.first(run, of_mixture=True) >= 0:
                 break
         self._count(passes=(run.n_passes + (run.n_passes == passes and not run.converged)) * where.share)
         return run.left(STOPPED)
