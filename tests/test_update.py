@@ -245,6 +245,8 @@ class Counting(EStep):
 class OnePass(EStep):
     """An E-step without the compiled loop."""
 
+    resident = None
+
     def run_em(self, parameters, stopping, bounds, at_most, *, family, repair_empty):
         statistics = self(parameters.whitened())
         return PassBatch([statistics.mean_log_evidence], statistics, parameters)

@@ -133,6 +133,9 @@ class Loop:
     ) -> Self: ...
     @property
     def largest_product(self) -> float: ...
+    def measure(
+        self, mixture: WhitenedMixture, scatter: Callable[[], _Array] | None
+    ) -> tuple[SufficientStatistics, float] | None: ...
     def run_em(
         self,
         mixture: WhitenedMixture,

@@ -594,6 +594,36 @@ cdef class Loop:
                                  &self.scratch.workspace, &moments, state, &records[0, 0], n)
         return n
 
+    def measure(self, mixture, scatter):
+        """Pass over the rows once; return the statistics, and by how much rounding may put off the mean log evidence.
+
+        None where a pass is above the limit. The mixture is a `WhitenedMixture` in the layout of the moments.
+        """
+        cdef const double[::1] log_offset = mixture.log_offset
+        cdef const double[::1] whiteners = np.ascontiguousarray(mixture.whiteners).reshape(-1)
+        cdef const double[:, ::1] centres = np.ascontiguousarray(mixture.centres), tails = mixture.tails
+        cdef Py_ssize_t K = log_offset.shape[0], d = self.plan.n_features
+        cdef Moments moments
+        expect_matrix("centres", centres, K, d)
+        expect("whiteners", whiteners.shape[0], total_size(self.plan.layout, K, d))
+        self.plan.n_all = K
+        set_noise(&self.plan, mixture.log_noise)
+        if tails is None:
+            self.plan.tails, self.plan.power = NULL, 0
+        else:
+            expect_matrix("tails", tails, 2, K)
+            set_tails(&self.plan, &tails[0, 0], not mixture.fits_tails)
+        if not self.is_ready(K, &log_offset[0], &centres[0, 0], &whiteners[0], scatter, 1, 0, self.pass_limit):
+            return None
+        buffer = np.empty(moments_size(self.plan.moments, K, d))
+        cdef double[::1] sums = buffer
+        moments = moments_in(&sums[0], K, d)
+        with nogil:
+            walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
+            unpack_moments(&self.plan, self.scratch.workspace.node, &whiteners[0], self.inputs.scatter, &moments)
+        found = statistics.SufficientStatistics.from_kernel(self.moments, *moments_arrays(buffer, K, d, &moments))
+        return found, rounding_of(&self.plan)
+
     def run_em(
         self, mixture, tuple estimate not None, MixtureFamily family not None, scatter, Py_ssize_t at_most, *,
         double before, double tolerance, bint repair_empty, double doubt=INFINITY,
