@@ -138,7 +138,7 @@ def an_ascent(layout=FULL):
 def ascend(*, ascent=None, layout=FULL, scatter=None, at_most=2, records=None, lead=-np.inf, **of_loop):
     e_step = SimpleNamespace(resident=a_loop(layout=layout, **of_loop), common_scatter=scatter)
     paused = records is not None and SimpleNamespace(trace=SimpleNamespace(records=records), lower_bound=-1.0)
-    ascent = _em.Ascent(ascent or an_ascent(layout), e_step, SimpleNamespace(repair_empty=False))
+    ascent = _em.Ascent(ascent or an_ascent(layout), e_step, None)
     return _em.Run(ascent, 9, paused=paused or None).go(at_most, _em.Outlook(lead=lead)).n_passes
 
 
@@ -488,7 +488,7 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: a_loop().run_em(None, (), None, None, 1, before=0.0, tolerance=0.0, repair_empty=False),
         lambda: a_loop(layout=SPHERICAL).lloyd(None, 1.0, np.inf, 1e3, 0.0, 1),
-        lambda: _em.Ascent(None, SimpleNamespace(resident=a_loop()), SimpleNamespace(repair_empty=False)),
+        lambda: _em.Ascent(None, SimpleNamespace(resident=a_loop()), None),
         lambda: _em.Run(None, 2).go(2, None),
         lambda: _em.Loop(None, layout_with_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),

@@ -779,12 +779,14 @@ cdef class Ascent:
     working : QuasiNewtonState
     e_step : EStep
         Its `resident` is the loop, if there is one.
-    m_step : MStep
-        Its `repair_empty` says whether a component without rows makes the state stuck.
+    problem : Problem
+        For the subclass.
     unit : float
         Of what the subclass says of the run.
     resumable : bool
         For the subclass: whether the run may be asked for its state.
+    repair_empty : bool
+        Whether a component without rows makes the state stuck.
 
     Attributes
     ----------
@@ -795,7 +797,7 @@ cdef class Ascent:
     """
 
     cdef readonly QuasiNewtonState working
-    cdef readonly object e_step, m_step
+    cdef readonly object e_step, problem
     cdef readonly double unit
     cdef readonly bint resumable
     cdef public object mixture
@@ -803,14 +805,17 @@ cdef class Ascent:
     cdef Loop resident
     cdef double work
 
-    def __init__(self, QuasiNewtonState working not None, e_step, m_step, *, double unit=1, bint resumable=True):
+    def __init__(
+        self, QuasiNewtonState working not None, e_step, problem, *, double unit=1, bint resumable=True,
+        bint repair_empty=False,
+    ):
         cdef const Family* family = &working.state.family
         cdef Loop resident = e_step.resident
         if resident is not None and not working.fits(
                 resident.plan.layout, resident.plan.moments, family.K, resident.plan.n_features):
             raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
-        self.working, self.e_step, self.m_step, self.unit, self.resumable = working, e_step, m_step, unit, resumable
-        self.resident, self.repair_empty, self.work = resident, m_step.repair_empty, working.work
+        self.working, self.e_step, self.problem, self.unit, self.resumable = working, e_step, problem, unit, resumable
+        self.resident, self.repair_empty, self.work = resident, repair_empty, working.work
 
     def begins_after(self, moments):
         """Measure the mixture that follows statistics next, if it does not need help; return whether it does not."""

@@ -119,7 +119,7 @@ class Degeneracy:
         """
         of_pass = self._of_moments and not of_mixture
         if isinstance(fit, SolverRun) and isinstance(fit.solver, QuasiNewton) and fit.n_passes:  # nothing is fixed
-            return self._verdict.first(fit.solver.working, fit.solver.m_step.objective.noise, of_pass=of_pass)
+            return self._verdict.first(fit.solver.working, fit.solver.problem.objective.noise, of_pass=of_pass)
         degenerate = self(fit.parameters, fit.statistics if of_pass else None)
         first = int(degenerate.argmax())
         return first if degenerate[first] else -1

@@ -22,7 +22,7 @@ from gmm._passes.solver import GainBelow, Iteration, SolverResult, Trace
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective, ShareOut, in_turn, positive_counts
-from gmm._values.parameters import Estimate, MixtureParameters
+from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 from gmm._values.whitened import WhitenedMixture
@@ -68,14 +68,6 @@ class MStep:
     def family(self, shape: tuple[int, ...]) -> MixtureFamily:
         """Return the mixtures with means of a shape, as the compiled core sees them."""
         return self.objective.family(shape, self._weight, self._classes)
-
-    def mixture(self, estimate: Estimate) -> MixtureParameters:
-        """Return the result of a compiled update."""
-        return self.objective.prior.mixture(estimate, self.objective, self._weight)
-
-    def adopted(self, parameters: MixtureParameters) -> MixtureParameters:
-        """Return a mixture, which may be of another fit, as one of this."""
-        return self.objective.adopted(parameters, self._weight)
 
     def __call__(
         self, statistics: SufficientStatistics, previous: MixtureParameters | None = None
@@ -270,12 +262,14 @@ class TextbookEM:
 class QuasiNewton(Ascent):
     """Solve by passes between which a `QuasiNewtonState` chooses the next mixture.
 
-    A run starts where it is told to `begin`, or continues from its state, which then has a mixture. It stops when five
+    A run starts where it is told to `begin`, or continues from its state, which then has a mixture. The `problem` is a
+    `Problem`; `repaired` are the components that were given a new place. It stops when five
     accepted passes in a row project a remaining gain below the state's tolerance, in nats per unit weight, or three
     passes of which the last projects less than a hundredth of it; if the state need not confirm that, after the first
     such pass. It says why in units of `unit` nats.
     """
 
+    repaired: tuple[int, ...] = ()
     _at_pause: QuasiNewtonState | None = None
     _closing: SufficientStatistics | None = None
 
@@ -283,7 +277,8 @@ class QuasiNewton(Ascent):
     def parameters(self) -> MixtureParameters:
         """The current mixture: the last one that was measured and kept."""
         if self.mixture is None:
-            self.mixture = self.m_step.mixture(self.working.measured())
+            objective, weight = self.problem.objective, self.problem.rows.survey.weight
+            self.mixture = objective.prior.mixture(self.working.measured(), objective, weight)
         return self.mixture
 
     @property
@@ -291,17 +286,12 @@ class QuasiNewton(Ascent):
         """Statistics from the pass that measured the current mixture; their evidence leaves out a prior."""
         if self._closing is not None:
             return self._closing
-        return SufficientStatistics.from_kernel(self.m_step.objective.model.moments, *self.working.moments())
+        return SufficientStatistics.from_kernel(self.problem.objective.model.moments, *self.working.moments())
 
     @property
     def state(self) -> QuasiNewtonState | None:
         """From where the run can continue, if it is resumable."""
         return (self._at_pause or self.working) if self.resumable else None
-
-    @property
-    def repaired(self) -> tuple[int, ...]:
-        """Components that were given a new place."""
-        return tuple(self.m_step.repaired)
 
     def successor(self) -> Solver:
         """Return what goes on where the state is stuck: this, with a component in a new place if one has no rows.
@@ -309,17 +299,18 @@ class QuasiNewton(Ascent):
         If a covariance needs help instead, that is textbook EM. Such a covariance is singular but for the ridge, which
         rounding eats: no objective can measure its gain.
         """
-        before, sums, measured = self.repaired, self.statistics, self.parameters
-        parameters = self.m_step(sums, measured)
-        if self.repaired == before:
+        sums, measured = self.statistics, self.parameters
+        m_step = self.problem.m_step(self.e_step, len(sums.counts), self.repaired)
+        parameters = m_step(sums, measured)
+        if len(m_step.repaired) == len(self.repaired):
             bounds, rule = (self.working.lower_bound,), GainBelow(self.working.tolerance, self.unit)
-            return TextbookEM(measured, self.e_step, self.m_step, rule, before=bounds, statistics=sums)
-        self.begin(parameters)
+            return TextbookEM(measured, self.e_step, m_step, rule, before=bounds, statistics=sums)
+        self.begin(parameters, m_step)
         return self
 
     def pass_elsewhere(self) -> tuple[float, float, float, bool]:
         """Make one pass, in threads or where the rows are; return what `QuasiNewtonState.take` does."""
-        objective, state = self.m_step.objective, self.working
+        objective, state = self.problem.objective, self.working
         mixture = WhitenedMixture(objective.model.moments, *state.next(), objective.noise)
         statistics, rounding = self.e_step.rounded(mixture)
         with blas_alone(state.work):
@@ -338,7 +329,7 @@ class QuasiNewton(Ascent):
     def close(self) -> tuple[str, float]:
         """Measure the pending trial and keep it unless it is worse; a run that continues measures it again."""
         if not self.is_begun:
-            self._closing = self.e_step.measure(self.parameters, self.m_step.family(self.parameters.means.shape))
+            self._closing = self.e_step.measure(self.parameters, self.working.family)
             return "max_iter reached", self._closing.mean_log_evidence
         if self.working.stuck:
             return "max_iter reached, before a repair", self.working.lower_bound
@@ -347,9 +338,9 @@ class QuasiNewton(Ascent):
         self.pass_once()
         return "max_iter reached", self.working.lower_bound
 
-    def begin(self, parameters: MixtureParameters) -> None:
-        """Forget all passes, and measure this mixture next."""
-        self.mixture, self.repair_empty = parameters, self.m_step.repair_empty
+    def begin(self, parameters: MixtureParameters, m_step: MStep) -> None:
+        """Forget all passes, and measure this mixture next, after the repairs of an M-step."""
+        self.mixture, self.repaired, self.repair_empty = parameters, tuple(m_step.repaired), m_step.repair_empty
         self.working.begin(*parameters.as_estimate())
 
 

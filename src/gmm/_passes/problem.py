@@ -117,7 +117,7 @@ class Problem(NamedTuple):
 
     def continuation(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:
         """Make the M-step that follows a pass; it raises as `beginning` does."""
-        m_step = self._m_step(e_step, len(statistics.counts))
+        m_step = self.m_step(e_step, len(statistics.counts))
         return Beginning(m_step(statistics), repaired=tuple(m_step.repaired))
 
     def run(
@@ -158,24 +158,26 @@ class Problem(NamedTuple):
         paused: SolverResult | None = None
         solver: Solver
         if isinstance(begin, SufficientStatistics) and accelerated and objective.begins_compiled:
-            m_step = self._m_step(e_step, len(begin.counts))
             working = QuasiNewtonState(objective.family(begin.first.shape, weight, known), tolerance, confirm)
-            solver = QuasiNewton(working, e_step, m_step, unit=unit, resumable=resumable)
+            repair_empty = self.repair_empty and objective.repairable
+            solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable, repair_empty=repair_empty)
             if not solver.begins_after(begin):
-                solver.begin(m_step(begin))
+                m_step = self.m_step(e_step, len(begin.counts))
+                solver.begin(m_step(begin), m_step)
         else:
             begin = self.beginning(e_step, begin)
             before, paused = begin.bounds, begin.paused
-            m_step = self._m_step(e_step, begin.parameters.n_components, begin.repaired)
-            parameters = m_step.adopted(begin.parameters)
+            parameters = objective.adopted(begin.parameters, weight)
+            m_step = self.m_step(e_step, parameters.n_components, begin.repaired)
             if accelerated and (paused is None or paused.state is not None):
                 family = objective.family(parameters.means.shape, weight, known)
                 working = begin.state or QuasiNewtonState(family, tolerance, confirm)
-                solver = QuasiNewton(working, e_step, m_step, unit=unit, resumable=resumable)
+                solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable)
                 if begin.state is None:
-                    solver.begin(parameters)
+                    solver.begin(parameters, m_step)
                 else:
                     solver.mixture, solver.is_begun = parameters, paused is not None and len(paused.trace) > 0
+                    solver.repaired, solver.repair_empty = begin.repaired, m_step.repair_empty
             else:
                 measured, bounds = None if paused is None else paused.statistics, tuple(each / unit for each in before)
                 if measured is not None:
@@ -193,7 +195,8 @@ class Problem(NamedTuple):
             on_pause=on_pause,
         )
 
-    def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
+    def m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
+        """Open the M-step of a run, which has repaired some components before."""
         objective, rows = self.objective, self.rows
         repairs, weight = n_components if self.repair_empty and objective.repairable else 0, rows.survey.weight
         return MStep(

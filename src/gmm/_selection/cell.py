@@ -530,7 +530,7 @@ class Cell:
         return self._recall(lambda: (self._solved(worker, starts, present), False), present)[0]
 
     def _solved(self, worker: Worker, starts: Sequence[Start], present: Solution | None) -> Solution:
-        sound = present if present is not None and not present.is_degenerate else None
+        sound = present if present is not None and present.degenerate < 0 else None
         best: Solution | End | None = sound
         lead, bound = (-inf, -inf) if sound is None else (sound.race_bound, sound.result.lower_bound)
         runs, failure = self._raced(worker, starts, lead)

@@ -65,18 +65,17 @@ class Reports:
 
     def begin(self, fold: int) -> None:
         """Begin with all cells of a fold, from 1, or of all rows, 0."""
-        self._left = [] if self._callback is None else list(enumerate(self._request.cells))
-        self._fold = fold
+        self._left, self._fold = defaultdict[Key, list[tuple[int, str]]](list), fold
+        for number, (K, name, tails) in enumerate(self._request.cells if self._callback is not None else []):
+            self._left[self._request.key(K, name, tails)].append((number, name))
 
     def __call__(self, cell: Cell, outcome: Solution | Exception | None) -> None:
         """Tell of the requested cells that share an outcome."""
-        request = self._request
-        for requested in [one for one in self._left if request.key(*one[1]) == cell.key]:
-            self._left.remove(requested)
-            number, (K, name, tails) = requested
+        K, _, tails = cell.key
+        for number, name in self._left.pop(cell.key, ()):
             status = str(status_of(outcome, name))
             if not self.is_over:
-                self.tell(Progress(number, len(request.cells), K, name, tails.name, status, fold=self._fold))
+                self.tell(Progress(number, len(self._request.cells), K, name, tails.name, status, fold=self._fold))
 
     def tell(self, progress: Progress) -> None:
         """Call the callback, which may end the search."""
