@@ -222,17 +222,12 @@ class Solution(NamedTuple):
 
     def __str__(self) -> str:
         """Return a line for the log."""
-        end = f", component {self.degenerate} is degenerate" if self.is_degenerate else ""
+        end = f", component {self.degenerate} is degenerate" if self.degenerate >= 0 else ""
         return f"log-likelihood {self.result.lower_bound:.6f} nats per unit weight{end}"
-
-    @property
-    def is_degenerate(self) -> bool:
-        """Whether a component is degenerate."""
-        return self.degenerate >= 0
 
     def beats(self, other: Solution) -> bool:
         """Whether it is the better of two: first without degenerate components, then higher."""
-        return (not self.is_degenerate, self.result.lower_bound) > (not other.is_degenerate, other.result.lower_bound)
+        return (self.degenerate < 0, self.result.lower_bound) > (other.degenerate < 0, other.result.lower_bound)
 
 
 class End(NamedTuple):
@@ -264,7 +259,7 @@ def status_of(outcome: Solution | Exception | None, covariance_type: str) -> Sta
     if isinstance(outcome, Solution):
         trace = outcome.result.trace
         ended = Status.of(trace.reason)
-        if outcome.is_degenerate:
+        if outcome.degenerate >= 0:
             return Status(DEGENERATE, f"component {outcome.degenerate}")
         return ended if ended.kind == LEFT else Status(OK if trace.converged else NOT_CONVERGED)
     model, error = covariance_model(covariance_type), outcome
@@ -349,7 +344,7 @@ class TaskPool:
         return results
 
     def _run(self, cell: Cell, task: Task, *, in_any_case: bool) -> tuple[Any, bool]:
-        if self.clock.is_up() and not in_any_case:
+        if not in_any_case and self.clock.is_up():
             return None, False
         worker, began = self._workers.get(), time.perf_counter()
         try:
@@ -437,6 +432,8 @@ class Cell:
         Log-likelihood and criteria by name, of the solution `scored`.
     begun_from : dict of Key to Solution
         Of other cells, from which this one has started.
+    moments : Layout
+        Of the second moments of its statistics.
     attempts : Attempts
         What is known of fresh starts since the solution was found; there are none without one.
     refined_solution : Solution or None
@@ -457,7 +454,7 @@ class Cell:
         self.begun_from: dict[Key, Solution] = {}  # not by cells, which would hold each other
         self.refined_solution: Solution | None = None
         self.attempts: Attempts
-        self._moments, self._weight = key.model.moments, pool.rows.all_rows.survey.weight
+        self.moments, self._weight = key.model.moments, pool.rows.all_rows.survey.weight
         self._is_whole = pool.rows.whole  # whether starts race on all rows
 
     @cached_property
@@ -480,7 +477,7 @@ class Cell:
             return
         if isinstance(result, Solution):
             self.attempts = Attempts(result, n_starts=self.attempts.n_starts if self.solution else 0)
-            self.solution, self.sound = result, None if result.is_degenerate else result
+            self.solution, self.sound = result, result if result.degenerate < 0 else None
         self.outcome = result
         text = result if isinstance(result, Solution) else f"failed: {result}"
         LOGGER.info("search: components %d, %s  %s", self.key.n_components, self.key.kind, text)
@@ -591,7 +588,7 @@ class Cell:
             return present, False
         gain = end.lower_bound - present.result.lower_bound
         same = abs(gain) < _SAME_OPTIMUM / self._weight
-        return self._paced(worker, end.solution()) if gain > 0 or present.is_degenerate else present, same
+        return self._paced(worker, end.solution()) if gain > 0 or present.degenerate >= 0 else present, same
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
         """Improve a solution by split–merge moves."""
@@ -602,7 +599,7 @@ class Cell:
         # Moves need moments about any origin, of normal components.
         if not solution.result.trace.converged or model.for_starts is not model or objective.tails:
             return solution
-        where = self.rows.all_rows, self.settings, solution.result, worker.e_step(self.rows.all_rows, self._moments)
+        where = self.rows.all_rows, self.settings, solution.result, worker.e_step(self.rows.all_rows, self.moments)
         sample = None if self._is_whole else self.rows.sample.resident
         result = split_merged(*where, callback=self._callback, stop_requested=self.is_up, sample=sample)
         end = Solution(result, self._degeneracy.first(result))
@@ -620,7 +617,7 @@ class Cell:
                 start = starts.fresh(self.settings, number, worker.n_threads)
             else:
                 moments, statistics = objective.model.for_starts.moments, solution.result.statistics
-                if moments is not self._moments:
+                if moments is not self.moments:
                     statistics = worker.e_step(self.rows.sample, moments)(solution.result.parameters.whitened())
                 start = starts.halfway(statistics, number, worker.n_threads)
             end, same = self.retried(worker, start, solution)
@@ -653,19 +650,15 @@ class Cell:
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
         """Return a run over all rows from where one on a sample came."""
-        problem, e_step = self.settings.problem(self.rows.all_rows), worker.e_step(self.rows.all_rows, self._moments)
+        problem, e_step = self.settings.problem(self.rows.all_rows), worker.e_step(self.rows.all_rows, self.moments)
         whole = problem.run(e_step, Beginning(run.parameters), self.settings.solver, callback=self._callback)
         return whole.go(_PASSES_AT_ONCE)
 
     def _first_runs(
         self, worker: Worker, starts: Sequence[Start], passes: int, lead: float = -inf
     ) -> list[SolverRun | SingularMatrixError]:
-        moments = self._moments
-        begins = [
-            one if isinstance(one, MixtureParameters) or one.layout is moments else one.reduced(moments)
-            for one in starts
-        ]
-        e_step = worker.e_step(self.rows.sample, self._moments)
+        begins = [one if isinstance(one, MixtureParameters) else one.reduced(self.moments) for one in starts]
+        e_step = worker.e_step(self.rows.sample, self.moments)
         return first_runs(self._problem, e_step, begins, self.settings.solver, passes, self._callback, lead)
 
     def _finished(self, run: SolverRun, target: float) -> End | None:

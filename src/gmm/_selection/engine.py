@@ -143,9 +143,12 @@ class Engine:
                     cell.outcome = ValueError(f"{MORE_THAN_ROWS} ({n_rows:,})")
             else:
                 self._set_best()
-                sources, shared = {cell: self._near(cell, -1) for cell in cells}, self._starts.of(K, number)
-                new = self._new_solutions(sources)
-                self._improve({cell: partial(self._first, cell, new[cell], shared, number) for cell in cells}, reports)
+                shared = self._starts.of(K, number)
+                layouts = {cell.moments for cell in cells}
+                starts = {layout: [one.reduced(layout) for one in shared] for layout in layouts}
+                new = self._new_solutions({cell: self._near(cell, -1) for cell in cells})
+                first = {cell: partial(self._first, cell, new[cell], starts[cell.moments], number) for cell in cells}
+                self._improve(first, reports)
                 self._share(cells)
                 self.unstick(cells)
             for cell in cells:
