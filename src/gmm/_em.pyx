@@ -604,7 +604,7 @@ cdef class Loop:
         cdef const double[:, ::1] centres = np.ascontiguousarray(mixture.centres), tails = mixture.tails
         cdef Py_ssize_t K = log_offset.shape[0], d = self.plan.n_features
         cdef Moments moments
-        expect_matrix("centres", centres, K, d)
+        expect_matrix("centres", centres, max(K, 1), d)
         expect("whiteners", whiteners.shape[0], total_size(self.plan.layout, K, d))
         self.plan.n_all = K
         set_noise(&self.plan, mixture.log_noise)

@@ -500,16 +500,17 @@ def halved(statistics, Py_ssize_t component, Py_ssize_t into, offset=None):
     cdef const double[:, :] origins = statistics.origins, first = statistics.first, precision = statistics.precisions
     cdef const double[::1] counts = statistics.counts, second = statistics.second.reshape(-1), step, of_step
     cdef Layout layout = statistics.layout.code
-    cdef Py_ssize_t before = counts.shape[0], d = origins.shape[1], K = max(before, into + 1), j, k, source
-    cdef Py_ssize_t size = second.shape[0] // n_matrices(layout, before)
+    cdef Py_ssize_t before = counts.shape[0], d = origins.shape[1], K = max(before, into + 1), size, j, k, source
     cdef bint pooled = is_pooled(layout)
     cdef Moments out
     cdef double share
+    if not (0 <= component < before and 0 <= into <= before):
+        raise ValueError(f"expected two of {before} components, or one and a new one, got {component} and {into}")
+    expect_matrix("origins", origins, before, d)
     expect_matrix("first", first, before, d)
     expect_matrix("precision", precision, 2, before)
     expect("second", second.shape[0], total_size(layout, before, d))
-    if not (0 <= component < before and 0 <= into <= before):
-        raise ValueError(f"expected two of {before} components, or one and a new one, got {component} and {into}")
+    size = second.shape[0] // n_matrices(layout, before)
     buffer = np.empty(moments_size(layout, K, d))
     cdef double[::1] room = buffer
     out = moments_in(&room[0], K, d)
@@ -526,8 +527,8 @@ def halved(statistics, Py_ssize_t component, Py_ssize_t into, offset=None):
         memcpy(out.second, &second[0], size * sizeof(double))
     if offset is not None:
         step = offset
-        of_step = statistics.layout.outer(statistics.first[component, None], offset[None]).reshape(-1)
         expect("offset", step.shape[0], d)
+        of_step = statistics.layout.outer(statistics.first[component, None], offset[None]).reshape(-1)
         for k in range(K):
             # Where both are one, all are empty, and the heaviest, which is the one to fill, moves alone.
             share = 1 if k == into else -1 if k == component else 0
