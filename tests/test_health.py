@@ -8,21 +8,26 @@ import reference
 from inside import (
     COVARIANCE_TYPES,
     FULL,
+    NO_NOISE,
     PARSIMONIOUS,
     TIED,
+    ArraySource,
     Degeneracy,
     Judge,
     MixtureParameters,
     Noise,
     Objective,
+    Problem,
     Resolution,
     SingularMatrixError,
+    SolverSettings,
     StudentTails,
     SufficientStatistics,
     covariance_model,
     degenerate,
     factor_model,
     fitted_parameters,
+    from_responsibilities,
 )
 
 RIDGE = 1e-6
@@ -283,3 +288,28 @@ def test_components_without_rows_are_named(distinct):
     assert np.count_nonzero(mixture.weights_ > 1e-12) == distinct
     same = gmm.GaussianMixture(distinct).fit(rows)
     np.testing.assert_allclose(mixture.score_samples(rows), same.score_samples(rows))
+
+
+@pytest.mark.parametrize("with_noise", [False, True])
+@pytest.mark.parametrize("name", [*PARSIMONIOUS, "factor1"])
+def test_a_run_is_judged_as_the_result_it_would_leave(name, with_noise):
+    rng, model = np.random.default_rng(3), covariance_model(name)
+    rows = np.concatenate([rng.normal(size=(60, 3)), rng.normal(4, 1, (60, 3)), np.full((3, 3), 9.0)])
+    rows[:60, 2] = 0.5
+    source, shares = ArraySource(rows), np.repeat(np.eye(3), [60, 60, 3], axis=0)
+    objective = Objective(
+        model, RIDGE, noise=Noise(rows.min(axis=0), rows.max(axis=0), 0.01) if with_noise else NO_NOISE
+    )
+    problem, found = Problem(source, objective, 1), set()
+    for judge in Judge:
+        degeneracy = Degeneracy.of_fits(objective, source, judge)
+        for start in (shares, rng.permutation(shares), rng.dirichlet(np.ones(3), len(rows))):
+            begin = from_responsibilities(source, start, model.moments)
+            with problem.e_step() as e_step:
+                run = problem.run(e_step, begin, SolverSettings(1e-9, 100)).go(3)
+                result = run.result
+                alone = Degeneracy.of_fits(objective, source, judge)(result.parameters)
+                assert degeneracy.first(run) == degeneracy.first(result)
+                assert degeneracy.first(run, of_mixture=True) == (alone.argmax() if alone.any() else -1)
+                found.add(degeneracy.first(run))
+    assert len(found) > 1

@@ -106,6 +106,38 @@ def climb(*, at_most=2, of=None, log_offset=None, **changed):
     return loop.run_em(mixture, an_estimate(**changed), of or family(), None, at_most, **how)
 
 
+def measured(layout=FULL, scatter=None, **changed):
+    mixture = {
+        "log_offset": np.zeros(K),
+        "centres": np.arange(6.0).reshape(K, D),
+        "whiteners": whiteners(layout),
+        "log_noise": -np.inf,
+        "tails": None,
+        "fits_tails": False,
+    }
+    loop = _em.Loop(_em.RowTable(ROWS), layout_with_code(layout), np.zeros(D), np.full(D, 10.0), **OF_LOOP)
+    return loop.measure(SimpleNamespace(**mixture | changed), scatter)
+
+
+def halved(component=0, into=1, offset=None, layout=FULL, **changed):
+    right = {
+        "origins": np.zeros((K, D)),
+        "counts": np.ones(K),
+        "first": np.zeros((K, D)),
+        "second": whiteners(layout),
+        "precisions": np.zeros((2, K)),
+        "log_evidence": 0.0,
+        "weight": float(K),
+        "layout": layout_with_code(layout),
+    }
+    return mstep.halved(SimpleNamespace(**right | changed), component, into, offset)
+
+
+def first_of(state, layout=FULL):
+    rules = layout, D, 4.5, 6.0, False, False, False, False
+    return _candidates.Verdict(rules, float(N), np.ones(D), 1e-6, 1).first(state, None, of_pass=False)
+
+
 def begin(ascent, **changed):
     ascent.begin(*an_estimate(**changed))
     return ascent
@@ -136,8 +168,10 @@ def an_ascent(layout=FULL):
 
 
 def ascend(*, ascent=None, layout=FULL, scatter=None, at_most=2, records=None, lead=-np.inf, **of_loop):
-    ascent = _em.Ascent(ascent or an_ascent(layout), a_loop(layout=layout, **of_loop), scatter, repair_empty=False)
-    return _em.Run(ascent, 9, records=records).go(at_most, _em.Outlook(lead=lead)).n_passes
+    e_step = SimpleNamespace(resident=a_loop(layout=layout, **of_loop), common_scatter=scatter)
+    paused = records is not None and SimpleNamespace(trace=SimpleNamespace(records=records), lower_bound=-1.0)
+    ascent = _em.Ascent(ascent or an_ascent(layout), e_step, None)
+    return _em.Run(ascent, 9, paused=paused or None).go(at_most, _em.Outlook(lead=lead)).n_passes
 
 
 def lloyd(*, at_most=2, centres=None, layout=SPHERICAL):
@@ -240,6 +274,21 @@ OF_WHAT_IS_MERGED = [
     *cases("scatter unasked", lambda v: (lambda p: p.collect(p.sums(walked(p)), v))(a_plan()), tables(D, D)),
 ]
 OF_A_CLIMB = [
+    *cases("measure, log_offset", lambda v: measured(log_offset=v), optional(flat(K))),
+    *cases("measure, no components", lambda v: measured(log_offset=v[:, 0], centres=v, whiteners=v), [np.ones((0, D))]),
+    *cases("measure, centres", lambda v: measured(centres=v), tables(K, D)),
+    *cases("measure, whiteners", lambda v: measured(whiteners=v), optional(flat(SIZES[FULL]))),
+    *cases("measure, tails", lambda v: measured(tails=v), tables(2, K)),
+    *cases("measure, scatter", lambda v: measured(TIED, lambda: v), tables(D, D)),
+    *cases("halves, components", lambda v: halved(*v), [(-1, 0), (K, 0), (0, -1), (0, K + 1)]),
+    *cases("halves, origins", lambda v: halved(origins=v), tables(K, D)),
+    *cases("halves, counts", lambda v: halved(counts=v), optional(flat(K))),
+    *cases("halves, first", lambda v: halved(first=v), tables(K, D)),
+    *cases("halves, second", lambda v: halved(second=v), optional(flat(SIZES[FULL]))),
+    *cases("halves, precisions", lambda v: halved(precisions=v), tables(2, K)),
+    *cases("halves, offset", lambda v: halved(offset=v), optional(flat(D))),
+    *cases("a verdict of a state", first_of, [an_ascent()]),
+    *cases("a verdict of another model", lambda v: first_of(an_ascent(), v), [DIAGONAL]),
     *cases("climb, at_most", lambda v: climb(at_most=v), [0, -1]),
     *cases("lloyd, at_most", lambda v: lloyd(at_most=v), [0, -1]),
     *cases("climb, log_offset", lambda v: climb(log_offset=v), optional(flat(K))),
@@ -486,7 +535,7 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: a_loop().run_em(None, (), None, None, 1, before=0.0, tolerance=0.0, repair_empty=False),
         lambda: a_loop(layout=SPHERICAL).lloyd(None, 1.0, np.inf, 1e3, 0.0, 1),
-        lambda: _em.Ascent(None, a_loop(), None, False),
+        lambda: _em.Ascent(None, SimpleNamespace(resident=a_loop()), None),
         lambda: _em.Run(None, 2).go(2, None),
         lambda: _em.Loop(None, layout_with_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
@@ -516,6 +565,9 @@ def test_uniforms_out_of_range_seed_some_row(uniform):
 
 
 def test_right_lengths_are_taken():
+    assert measured()[0].weight == measured(TIED, lambda: ROWS.T @ ROWS, tails=np.zeros((2, K)))[0].weight == N
+    assert halved(offset=np.ones(D))[1].tolist() == [0.5, 0.5, 1.0]
+    assert halved(into=K)[1].tolist() == [0.5, 1.0, 1.0, 0.5]
     assert climb()[0]
     assert ascend() == 2
     assert ascend(layout=TIED, scatter=lambda: ROWS.T @ ROWS) == 2

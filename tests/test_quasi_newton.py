@@ -535,4 +535,4 @@ def test_an_ascent_refuses_another_shape():
     ascent.begin(*begin.as_estimate())
     for rows, moments in ((X, DIAGONAL), (X[:, :1], FULL)):
         with EStep(ArraySource(rows), moments) as e_step, pytest.raises(ValueError, match="expected moments"):
-            Ascent(ascent, e_step.resident, e_step.common_scatter, repair_empty=False)
+            Ascent(ascent, e_step, None)

@@ -44,7 +44,8 @@ def problem(rows=ROWS, ridge=1e-6, model="diag"):
 
 def is_hopeless(records, **asked):
     still = SimpleNamespace(why_stop=lambda: None)
-    return Run(still, 99, records=records).is_hopeless(Outlook(**asked))
+    paused = SimpleNamespace(trace=SimpleNamespace(records=records), lower_bound=-inf)
+    return Run(still, 99, paused=paused).is_hopeless(Outlook(**asked))
 
 
 @pytest.mark.parametrize(

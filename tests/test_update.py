@@ -22,6 +22,7 @@ from inside import (
     PassBatch,
     SingularMatrixError,
     SolverRun,
+    StudentTails,
     SufficientStatistics,
     TextbookEM,
     covariance_model,
@@ -245,6 +246,8 @@ class Counting(EStep):
 class OnePass(EStep):
     """An E-step without the compiled loop."""
 
+    resident = None
+
     def run_em(self, parameters, stopping, bounds, at_most, *, family, repair_empty):
         statistics = self(parameters.whitened())
         return PassBatch([statistics.mean_log_evidence], statistics, parameters)
@@ -325,6 +328,20 @@ def test_whatever_the_shape(covariance_type, n, d, K, layout):
     _, bursts = both_ways(ArraySource(rows), parameters, max_iter=6)
     # An update that is worth threads ends the loop.
     assert bursts == ([1] * 6 if Objective(parameters.model, 1e-6).family(means.shape).work > 2e6 else [6])
+
+
+@pytest.mark.parametrize("tails", [None, StudentTails(5.0)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@every_type
+def test_a_single_pass_is_the_same_by_the_loop_and_by_a_plan(covariance_type, dtype, tails):
+    rows = blobs(5000, dtype=dtype)
+    mixture = begin(rows, covariance_type, [*rows[:3], rows[0] + 1e6])
+    mixture = (mixture if tails is None else mixture.with_other(tails=tails)).whitened()
+    with EStep(ArraySource(rows), mixture.layout) as loop, OnePass(ArraySource(rows), mixture.layout) as plan:
+        (ours, our_rounding), (theirs, their_rounding) = loop.rounded(mixture), plan.rounded(mixture)
+    assert our_rounding == their_rounding
+    for name in ("origins", "counts", "first", "second", "log_evidence", "weight", "precision"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
 
 
 @pytest.mark.parametrize("max_iter", [0, 1, 2, 3, 500])

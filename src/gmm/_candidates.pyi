@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from gmm._em import CandidateRows, Scratch
-from gmm._kernel.mstep import MixtureFamily
+from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._values.layouts import Layout
 from gmm._values.statistics import SufficientStatistics
 
@@ -56,6 +56,7 @@ class Verdict:
     def causes(
         self, estimate: _Estimate, noise: _Array | None = None, of_pass: SufficientStatistics | None = None
     ) -> NDArray[np.uint8]: ...
+    def first(self, state: QuasiNewtonState, noise: object, *, of_pass: bool) -> int: ...
 
 @disjoint_base
 class Race:

@@ -33,16 +33,18 @@ from gmm._kernel.degenerate cimport (
     RIDGES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, total_spread,
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.family cimport Family, is_constrained
+from gmm._kernel.family cimport Family, has_noise, is_constrained
 from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_dense, is_layout, is_low_rank, matrix_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
     MixtureFamily,
+    QuasiNewtonState,
     most_likely,
     parameter_term,
     update_workspace_size,
 )
+from gmm._kernel.objective cimport is_bound
 from gmm._kernel.seeding cimport (
     Seeding,
     first_seed,
@@ -51,6 +53,7 @@ from gmm._kernel.seeding cimport (
     next_seed,
     seeding_buffer_size,
 )
+from gmm._kernel.state cimport State
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport aligned
 
@@ -417,20 +420,46 @@ cdef class Verdict:
         """
         cdef Case case = self.case
         cdef Family family
-        cdef Estimate free
         cdef Moments moments
-        cdef double[::1] room
         set_mixture(&case, estimate, noise)
-        if of_pass is not None:
-            family = simpler_family(case.layout, case.K, case.d)
-            family.ridge = case.ridge / RIDGES
-            n = moments_size(case.layout, case.K, case.d)
-            room = np.empty(n + estimate_size(case.layout, case.K, case.d))
-            copy_statistics(of_pass, &family, room, &moments)
-            free = estimate_in(&room[n], case.layout, case.K, case.d)
-            if most_likely(&moments, &family, 0, NULL, NULL, &free) < 0:
-                case.free = free.whiteners
-        return self.judged(&case)
+        if of_pass is None:
+            return self.judged(&case)
+        family = simpler_family(case.layout, case.K, case.d)
+        cdef double[::1] room = np.empty(moments_size(case.layout, case.K, case.d))
+        copy_statistics(of_pass, &family, room, &moments)
+        return self.judged_by(&case, &moments)
+
+    def first(self, QuasiNewtonState state not None, noise, *, bint of_pass):
+        """Return the first component of the state's accepted mixture for which `causes` tells one, or −1.
+
+        `noise` is the `Noise` of its family; the statistics of the pass are looked at if they are asked for. A
+        posterior has no such component.
+        """
+        cdef Case case = self.case
+        cdef const State* held = &state.state
+        cdef const unsigned char[::1] causes
+        cdef Py_ssize_t k
+        if held.family.covariance_layout != case.layout or held.family.d != case.d or held.n_passes == 0:
+            raise ValueError("expected a mixture of the model of a verdict, from a pass that was accepted")
+        if is_bound(&held.family.objective):
+            return -1
+        case.K, case.mixture = held.family.K, held.best
+        set_noise(&case, noise.variances if has_noise(&held.family.objective) else None)
+        causes = self.judged_by(&case, &held.held) if of_pass else self.judged(&case)
+        for k in range(case.K):
+            if causes[k] > 0:
+                return k
+        return -1
+
+    cdef judged_by(self, Case* case, const Moments* moments):
+        """Judge a mixture with the moments of its pass."""
+        cdef Family family = simpler_family(case.layout, case.K, case.d)
+        cdef double[::1] room = np.empty(estimate_size(case.layout, case.K, case.d))
+        cdef Estimate free = estimate_in(&room[0], case.layout, case.K, case.d)
+        family.ridge = case.ridge / RIDGES
+        if most_likely(moments, &family, 0, NULL, NULL, &free) < 0:
+            case.free = free.whiteners
+        return self.judged(case)
 
     cdef bint rejects(self, const Family* family, const Estimate* mixture) except -1:
         """Return whether a component of a mixture without noise is degenerate, if a bound does not rule that out."""
@@ -466,11 +495,15 @@ def total_variances(Layout layout, estimate, const double[::1] noise=None):
 cdef int set_mixture(Case* case, estimate, const double[::1] noise) except -1:
     given, *_ = estimate
     cdef const double[::1] weights = given
-    cdef Py_ssize_t k
     case.K = weights.shape[0]
     if not is_layout(case.layout) or case.K < 1 or case.d < 1:
         raise ValueError(f"expected a layout, components and features, got {(case.layout, case.K, case.d)}")
     case.mixture = view_estimate(estimate, case.layout, case.K, case.d)
+    return set_noise(case, noise)
+
+
+cdef int set_noise(Case* case, const double[::1] noise) except -1:
+    cdef Py_ssize_t k
     if noise is not None:
         expect("noise", noise.shape[0], case.d)
     case.free, case.noise = case.mixture.whiteners, NULL if noise is None else &noise[0]

@@ -133,6 +133,9 @@ class Loop:
     ) -> Self: ...
     @property
     def largest_product(self) -> float: ...
+    def measure(
+        self, mixture: WhitenedMixture, scatter: Callable[[], _Array] | None
+    ) -> tuple[SufficientStatistics, float] | None: ...
     def run_em(
         self,
         mixture: WhitenedMixture,
@@ -157,12 +160,23 @@ class Ascent:
     repair_empty: bool
     @property
     def working(self) -> QuasiNewtonState: ...
+    @property
+    def e_step(self) -> Any: ...
+    @property
+    def problem(self) -> Any: ...
+    @property
+    def unit(self) -> float: ...
+    @property
+    def resumable(self) -> bool: ...
     def __init__(
         self,
         working: QuasiNewtonState,
-        resident: Loop | None,
-        scatter: Callable[[], _Array] | None,
-        repair_empty: bool,
+        e_step: Any,
+        problem: Any,
+        *,
+        unit: float = 1,
+        resumable: bool = True,
+        repair_empty: bool = False,
     ) -> None: ...
     def begins_after(self, moments: SufficientStatistics) -> bool: ...
     def pass_once(self) -> None: ...
@@ -180,6 +194,10 @@ class Run:
     @property
     def converged(self) -> bool: ...
     @property
+    def start(self) -> int: ...
+    @property
+    def callback(self) -> Callable[[Any], object] | None: ...
+    @property
     def records(self) -> _Array: ...
     @property
     def why(self) -> str: ...
@@ -190,11 +208,12 @@ class Run:
         solver: Any,
         max_iter: int,
         *,
+        start: int = 0,
+        callback: Callable[[Any], object] | None = None,
+        before: float | None = None,
         unit: float = 1,
-        is_followed: bool = False,
+        paused: Any = None,
         on_pause: Callable[[Any], object] | None = None,
-        records: _Array | None = None,
-        lower_bound: float = ...,
     ) -> None: ...
     def is_hopeless(self, outlook: Outlook) -> bool: ...
     def go(self, at_most: int | None = None, outlook: Outlook = ...) -> Self: ...

@@ -582,7 +582,7 @@ cdef class Loop:
         self.plan.n_all = family.K
         set_noise(&self.plan, log_noise(&family.objective, family.K, mixture.weights))
         set_tails(&self.plan, mixture.tails, family.objective.free_tails == NO_TAILS)
-        if not self.is_ready(family.K, mixture.log_offset, mixture.means, mixture.whiteners, ascent.scatter,
+        if not self.is_ready(family.K, mixture.log_offset, mixture.means, mixture.whiteners, ascent.e_step.common_scatter,
                              min(at_most, records.shape[0] - n), ascent.work, self.pass_limit):
             return n
         if self.buffer is None or self.buffer.shape[0] < moments_size(self.plan.moments, family.K, family.d):
@@ -593,6 +593,36 @@ cdef class Loop:
             n = run_quasi_newton(&self.plan, &self.inputs, &self.room[0], ascent.repair_empty, &outlook.rule,
                                  &self.scratch.workspace, &moments, state, &records[0, 0], n)
         return n
+
+    def measure(self, mixture, scatter):
+        """Pass over the rows once; return the statistics, and by how much rounding may put off the mean log evidence.
+
+        None where a pass is above the limit. The mixture is a `WhitenedMixture` in the layout of the moments.
+        """
+        cdef const double[::1] log_offset = mixture.log_offset
+        cdef const double[::1] whiteners = np.ascontiguousarray(mixture.whiteners).reshape(-1)
+        cdef const double[:, ::1] centres = np.ascontiguousarray(mixture.centres), tails = mixture.tails
+        cdef Py_ssize_t K = log_offset.shape[0], d = self.plan.n_features
+        cdef Moments moments
+        expect_matrix("centres", centres, max(K, 1), d)
+        expect("whiteners", whiteners.shape[0], total_size(self.plan.layout, K, d))
+        self.plan.n_all = K
+        set_noise(&self.plan, mixture.log_noise)
+        if tails is None:
+            self.plan.tails, self.plan.power = NULL, 0
+        else:
+            expect_matrix("tails", tails, 2, K)
+            set_tails(&self.plan, &tails[0, 0], not mixture.fits_tails)
+        if not self.is_ready(K, &log_offset[0], &centres[0, 0], &whiteners[0], scatter, 1, 0, self.pass_limit):
+            return None
+        buffer = np.empty(moments_size(self.plan.moments, K, d))
+        cdef double[::1] sums = buffer
+        moments = moments_in(&sums[0], K, d)
+        with nogil:
+            walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
+            unpack_moments(&self.plan, self.scratch.workspace.node, &whiteners[0], self.inputs.scatter, &moments)
+        found = statistics.SufficientStatistics.from_kernel(self.moments, *moments_arrays(buffer, K, d, &moments))
+        return found, rounding_of(&self.plan)
 
     def run_em(
         self, mixture, tuple estimate not None, MixtureFamily family not None, scatter, Py_ssize_t at_most, *,
@@ -747,9 +777,14 @@ cdef class Ascent:
     Parameters
     ----------
     working : QuasiNewtonState
-    resident : Loop or None
-    scatter : callable
-        Returns the rows' scatter about the origin of the loop; called where tied moments need it.
+    e_step : EStep
+        Its `resident` is the loop, if there is one.
+    problem : Problem
+        For the subclass.
+    unit : float
+        Of what the subclass says of the run.
+    resumable : bool
+        For the subclass: whether the run may be asked for its state.
     repair_empty : bool
         Whether a component without rows makes the state stuck.
 
@@ -762,19 +797,25 @@ cdef class Ascent:
     """
 
     cdef readonly QuasiNewtonState working
+    cdef readonly object e_step, problem
+    cdef readonly double unit
+    cdef readonly bint resumable
     cdef public object mixture
     cdef public bint is_begun, repair_empty
     cdef Loop resident
-    cdef object scatter
     cdef double work
 
-    def __init__(self, QuasiNewtonState working not None, Loop resident, scatter, bint repair_empty):
+    def __init__(
+        self, QuasiNewtonState working not None, e_step, problem, *, double unit=1, bint resumable=True,
+        bint repair_empty=False,
+    ):
         cdef const Family* family = &working.state.family
+        cdef Loop resident = e_step.resident
         if resident is not None and not working.fits(
                 resident.plan.layout, resident.plan.moments, family.K, resident.plan.n_features):
             raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
-        self.working, self.resident, self.scatter, self.repair_empty = working, resident, scatter, repair_empty
-        self.work = working.work
+        self.working, self.e_step, self.problem, self.unit, self.resumable = working, e_step, problem, unit, resumable
+        self.resident, self.repair_empty, self.work = resident, repair_empty, working.work
 
     def begins_after(self, moments):
         """Measure the mixture that follows statistics next, if it does not need help; return whether it does not."""
@@ -817,15 +858,19 @@ cdef class Run:
     solver : Ascent, or another solver
     max_iter : int
         Maximum number of passes.
+    start : int
+        Index of the start, for the record.
+    callback : callable, optional
+        With one, the method `tell` of a subclass is called after each pass, with its record and the lower bound before
+        it, if there was one. It returns whether the run ends.
+    before : float, optional
+        The last lower bound of an earlier run that this one continues.
     unit : float
         The solver's numbers are recorded times this: the weight of all rows, for nats in all.
-    is_followed : bool
-        Whether the method `tell` of a subclass is called after each pass, with its record and the lower bound before
-        it, if there was one. It returns whether the run ends.
+    paused : SolverResult, optional
+        What the `result` of this run was when it paused; the solver is the one of that time.
     on_pause : callable, optional
         Called with the run wherever it could pause: after one or more passes, unless the last met the stopping rule.
-    records : array of shape (m, 5), optional
-        Of passes that were made before, after which the lower bound was `lower_bound`.
 
     Attributes
     ----------
@@ -842,22 +887,25 @@ cdef class Run:
     cdef readonly Py_ssize_t n_passes
     cdef readonly double lower_bound
     cdef readonly bint ended, converged
+    cdef readonly object start, callback, before
     cdef Py_ssize_t max_iter
     cdef double unit
-    cdef bint is_followed
     cdef object on_pause, reason
     cdef double[:, ::1] room
 
     def __init__(
-        self, solver, Py_ssize_t max_iter, *, double unit=1, bint is_followed=False, on_pause=None,
-        double[:, ::1] records=None, double lower_bound=-INFINITY,
+        self, solver, max_iter, *, start=0, callback=None, before=None, double unit=1, paused=None, on_pause=None,
     ):
-        self.solver, self.max_iter, self.unit, self.is_followed = solver, max_iter, unit, is_followed
-        self.on_pause, self.reason = on_pause, None
+        self.solver, self.max_iter, self.unit = solver, min(max_iter, PY_SSIZE_T_MAX), unit
+        self.start, self.callback, self.before, self.on_pause, self.reason = start, callback, before, on_pause, None
         self.ended = self.converged = False
-        self.room = np.empty((min(max_iter, ROOM), COLUMNS)) if records is None else records
-        self.n_passes, self.lower_bound = 0 if records is None else records.shape[0], lower_bound
+        self.n_passes, self.lower_bound = 0, -INFINITY
+        if paused is None:
+            self.room = np.empty((min(self.max_iter, ROOM), COLUMNS))
+            return
+        self.room, self.lower_bound = paused.trace.records.copy(), paused.lower_bound
         check_columns(self.room)
+        self.n_passes = self.room.shape[0]
         if self.n_passes > 0:
             self.end_if_converged()
 
@@ -897,7 +945,7 @@ cdef class Run:
             if self.n_passes == self.room.shape[0]:
                 more = min(self.max_iter - self.n_passes, max(self.n_passes, ROOM))
                 self.room = np.concatenate([self.room, np.empty((more, COLUMNS))])
-            at_once = 1 if self.is_followed else min(enough, self.room.shape[0]) - self.n_passes
+            at_once = 1 if self.callback is not None else min(enough, self.room.shape[0]) - self.n_passes
             began = clock()
             made = self.pass_on(at_once, outlook)
             self.note(made, clock() - began)
@@ -921,8 +969,8 @@ cdef class Run:
         for i in range(before, n_passes):
             self.room[i, 4] = seconds / (n_passes - before)
         self.n_passes, self.lower_bound = n_passes, self.room[n_passes - 1, 0]
-        stopped = self.is_followed and self.tell(np.asarray(self.room[n_passes - 1]).tolist(),
-                                                 self.room[before - 1, 0] if before else None)
+        stopped = self.callback is not None and self.tell(
+            np.asarray(self.room[n_passes - 1]).tolist(), self.room[before - 1, 0] if before else self.before)
         self.end_if_converged()
         if stopped and not self.ended:
             self.ended, self.reason = True, STOPPED

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gmm import _candidates
 from gmm._candidates import Verdict
-from gmm._passes.em import SolverRun
+from gmm._passes.em import QuasiNewton, SolverRun
 from gmm._passes.solver import SolverResult
 from gmm._rows.sources import Source
 from gmm._text.words import printable
@@ -112,9 +112,15 @@ class Degeneracy:
         degenerate = self.causes(parameters, statistics) > 0
         return degenerate & ~self._fixed.covariances if self._fixed else degenerate
 
-    def first(self, fit: SolverRun | SolverResult) -> int:
-        """Return the first degenerate component of a fit, or of a run so far; −1 if there is none."""
-        degenerate = self(fit.parameters, fit.statistics if self._of_moments else None)
+    def first(self, fit: SolverRun | SolverResult, *, of_mixture: bool = False) -> int:
+        """Return the first degenerate component of a fit, or of a run so far; −1 if there is none.
+
+        Of the mixture alone, it is without the statistics.
+        """
+        of_pass = self._of_moments and not of_mixture
+        if isinstance(fit, SolverRun) and isinstance(fit.solver, QuasiNewton) and fit.n_passes:  # nothing is fixed
+            return self._verdict.first(fit.solver.working, fit.solver.problem.objective.noise, of_pass=of_pass)
+        degenerate = self(fit.parameters, fit.statistics if of_pass else None)
         first = int(degenerate.argmax())
         return first if degenerate[first] else -1
 

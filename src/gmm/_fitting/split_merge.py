@@ -19,6 +19,7 @@ from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._fitting.starts import FitSettings, sampled_by_class
 from gmm._passes.e_step import ComponentDiagnostics, EStep
+from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem
 from gmm._passes.solver import Iteration, Refinement, SolverResult
 from gmm._rows.sources import ArraySource, Source
@@ -192,27 +193,23 @@ class _Search:
             if number <= before.failed:
                 self.tally = before.tally  # which counts the passes up to here, that were made again
                 continue
-            step = OFFSET * layout.deviation(principal, move.split, move.axis, best.parameters.n_features)
+            step = OFFSET * layout.deviation(principal, move.split, move.axis, where.problem.rows.n_features)
             statistics = sums_without[move.dropped].split(move.split, move.dropped, step)
             self._count(tried=1)
             end = self._followed(statistics, base.lower_bound, least, where)
             if self._stop_requested():
                 return None
-            if (
-                end is not None
-                and end.lower_bound > least
-                and not self._degenerate(end.parameters, end.statistics).any()
-            ):
+            if end is not None and end.lower_bound > least and self._degenerate.first(end) < 0:
                 kept = move.dropped, move.split, end.lower_bound - best.lower_bound
-                return Refined(end, (*before.moves, kept), 0, self.tally)
+                return Refined(end.left(STOPPED), (*before.moves, kept), 0, self.tally)
             if number < len(promising):
                 self._keep(before._replace(failed=number, tally=self.tally))
         return None
 
     def _followed(
         self, statistics: SufficientStatistics, base: float, least: float, where: MoveContext
-    ) -> SolverResult | None:
-        """Return where a move leads; on a sample it has to pass `base` first."""
+    ) -> SolverRun | None:
+        """Return the run to which a move leads; on a sample it has to pass `base` first."""
         try:
             begin: Beginning | SufficientStatistics = statistics
             if self._screen is not None:
@@ -226,7 +223,7 @@ class _Search:
 
     def _run(
         self, where: MoveContext, begin: Beginning | SufficientStatistics, passes: int, target: float | None = None
-    ) -> SolverResult:
+    ) -> SolverRun:
         """Make a run, which is left if it will not reach a target, or reaches it by a degenerate component."""
         self._count(runs=1)
         number, listener, settings = self.tally.runs, self._callback, self._solver._replace(max_iter=passes)
@@ -235,10 +232,11 @@ class _Search:
         outlook = ANYWHERE if target is None else Outlook(target=target, first=_FIRST_JUDGED)
         while not run.ended and not run.is_hopeless(outlook):
             run.go(_CHECKED - run.n_passes % _CHECKED, outlook)
-            if target is not None and run.n_passes % _CHECKED == 0 and self._degenerate(run.parameters).any():
+            is_checked = target is not None and run.n_passes % _CHECKED == 0
+            if is_checked and self._degenerate.first(run, of_mixture=True) >= 0:
                 break
         self._count(passes=(run.n_passes + (run.n_passes == passes and not run.converged)) * where.share)
-        return run.left(STOPPED)
+        return run
 
     def _count(self, *, runs: int = 0, tried: int = 0, passes: float = 0.0) -> None:
         before = self.tally

@@ -62,24 +62,27 @@ cdef inline moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* mo
 
 cdef inline copy_statistics(statistics, const Family* family, double[::1] room, Moments* out):
     """Copy `SufficientStatistics` into room for moments."""
-    cdef const double[:, ::1] origins = statistics.origins.copy(), first = statistics.first.copy()
     cdef const double[::1] counts = statistics.counts, second = statistics.second.reshape(-1)
-    cdef const double[:, ::1] precision
     cdef Py_ssize_t K = family.K, d = family.d, i
-    expect_matrix("origins", origins, K, d)
-    expect_matrix("first", first, K, d)
     expect("counts", counts.shape[0], K)
     expect("second", second.shape[0], total_size(family.moment_layout, K, d))
     out[0] = moments_in(&room[0], K, d)
-    memcpy(out.origins, &origins[0, 0], K * d * sizeof(double))
+    copy_rows("origins", statistics.origins, K, d, out.origins)
     memcpy(out.counts, &counts[0], K * sizeof(double))
-    memcpy(out.first, &first[0, 0], K * d * sizeof(double))
+    copy_rows("first", statistics.first, K, d, out.first)
     memcpy(out.second, &second[0], second.shape[0] * sizeof(double))
     out.log_evidence, out.weight = statistics.log_evidence, statistics.weight
     if isinstance(statistics.precision, float):
         for i in range(2 * K):
             out.precision[i] = statistics.precision
-        return
-    precision = statistics.precisions
-    expect_matrix("precision", precision, 2, K)
-    memcpy(out.precision, &precision[0, 0], 2 * K * sizeof(double))
+    else:
+        copy_rows("precision", statistics.precision, 2, K, out.precision)
+
+
+cdef inline int copy_rows(str name, const double[:, :] rows, Py_ssize_t n, Py_ssize_t m, double* out) except -1:
+    cdef Py_ssize_t i, j
+    expect_matrix(name, rows, n, m)
+    for i in range(n):
+        for j in range(m):
+            out[i * m + j] = rows[i, j]
+    return 0

@@ -8,7 +8,7 @@ cdef inline int expect(str name, Py_ssize_t length, Py_ssize_t wanted) except -1
     return 0
 
 
-cdef inline int expect_matrix(str name, const double[:, ::1] matrix, Py_ssize_t rows, Py_ssize_t columns) except -1:
+cdef inline int expect_matrix(str name, const double[:, :] matrix, Py_ssize_t rows, Py_ssize_t columns) except -1:
     """Raise ValueError unless the matrix called `name` is (rows, columns)."""
     if matrix.shape[0] != rows or matrix.shape[1] != columns:
         raise ValueError(f"expected {name} of shape {(rows, columns)}, as the other arguments have it, "

@@ -20,7 +20,7 @@ cdef class MixtureFamily:
 
 
 cdef class QuasiNewtonState:
-    cdef MixtureFamily family             # whose prior `state` points into
+    cdef readonly MixtureFamily family    # whose prior `state` points into
     cdef State state
     cdef double[::1] room
 

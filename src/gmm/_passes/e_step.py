@@ -304,6 +304,11 @@ class EStep:
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
     ) -> tuple[SufficientStatistics, float]:
         """Return the statistics of a pass, and how far the mean log evidence may be off by rounding, relatively."""
+        if mixture.layout is self._moments and not hard and given is None and (loop := self.resident) is not None:
+            with blas_alone(loop.largest_product):
+                measured = loop.measure(mixture, self.common_scatter)
+            if measured is not None:
+                return measured
         plan, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
         with blas_alone(plan.largest_product):
             self._source.check_unchanged(statistics := plan.collect(self._sums(plan, given=given), scatter))

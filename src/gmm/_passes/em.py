@@ -8,11 +8,9 @@ describes them and cites the sources.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from math import inf
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +22,7 @@ from gmm._passes.solver import GainBelow, Iteration, SolverResult, Trace
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective, ShareOut, in_turn, positive_counts
-from gmm._values.parameters import Estimate, MixtureParameters
+from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 from gmm._values.whitened import WhitenedMixture
@@ -70,14 +68,6 @@ class MStep:
     def family(self, shape: tuple[int, ...]) -> MixtureFamily:
         """Return the mixtures with means of a shape, as the compiled core sees them."""
         return self.objective.family(shape, self._weight, self._classes)
-
-    def mixture(self, estimate: Estimate) -> MixtureParameters:
-        """Return the result of a compiled update."""
-        return self.objective.prior.mixture(estimate, self.objective, self._weight)
-
-    def adopted(self, parameters: MixtureParameters) -> MixtureParameters:
-        """Return a mixture, which may be of another fit, as one of this."""
-        return self.objective.adopted(parameters, self._weight)
 
     def __call__(
         self, statistics: SufficientStatistics, previous: MixtureParameters | None = None
@@ -272,43 +262,23 @@ class TextbookEM:
 class QuasiNewton(Ascent):
     """Solve by passes between which a `QuasiNewtonState` chooses the next mixture.
 
-    The run starts from a mixture, or from the one that follows statistics, or continues from `state`, which is of the
-    same `family`; `is_begun` tells whether its last pass was one of this run. It stops when five
-    accepted passes in a row project a remaining gain below `tolerance`, in nats per unit weight, or three passes of
-    which the last projects less than a hundredth of it; without `confirm_stop`, after the first such pass. It says why
-    in units of `unit` nats.
+    A run starts where it is told to `begin`, or continues from its state, which then has a mixture. The `problem` is a
+    `Problem`; `repaired` are the components that were given a new place. It stops when five
+    accepted passes in a row project a remaining gain below the state's tolerance, in nats per unit weight, or three
+    passes of which the last projects less than a hundredth of it; if the state need not confirm that, after the first
+    such pass. It says why in units of `unit` nats.
     """
 
-    def __init__(
-        self,
-        begin: MixtureParameters | SufficientStatistics,
-        e_step: EStep,
-        m_step: MStep,
-        unit: float = 1.0,
-        *,
-        tolerance: float,
-        confirm_stop: bool = True,
-        resumable: bool = True,
-        state: QuasiNewtonState | None = None,
-        is_begun: bool = False,
-    ) -> None:
-        shape = (begin.means if isinstance(begin, MixtureParameters) else begin.first).shape
-        working = state or QuasiNewtonState(m_step.family(shape), tolerance, confirm_stop)
-        super().__init__(working, e_step.resident, e_step.common_scatter, m_step.repair_empty)
-        self._e_step, self._m_step, self._unit = e_step, m_step, unit
-        self._resumable = resumable
-        self._at_pause: QuasiNewtonState | None = None
-        self._closing: SufficientStatistics | None = None
-        if state is None:
-            self._begin(begin)
-        elif isinstance(begin, MixtureParameters):
-            self.is_begun, self.mixture = is_begun, begin
+    repaired: tuple[int, ...] = ()
+    _at_pause: QuasiNewtonState | None = None
+    _closing: SufficientStatistics | None = None
 
     @property
     def parameters(self) -> MixtureParameters:
         """The current mixture: the last one that was measured and kept."""
         if self.mixture is None:
-            self.mixture = self._m_step.mixture(self.working.measured())
+            objective, weight = self.problem.objective, self.problem.rows.survey.weight
+            self.mixture = objective.prior.mixture(self.working.measured(), objective, weight)
         return self.mixture
 
     @property
@@ -316,17 +286,12 @@ class QuasiNewton(Ascent):
         """Statistics from the pass that measured the current mixture; their evidence leaves out a prior."""
         if self._closing is not None:
             return self._closing
-        return SufficientStatistics.from_kernel(self._m_step.objective.model.moments, *self.working.moments())
+        return SufficientStatistics.from_kernel(self.problem.objective.model.moments, *self.working.moments())
 
     @property
     def state(self) -> QuasiNewtonState | None:
         """From where the run can continue, if it is resumable."""
-        return (self._at_pause or self.working) if self._resumable else None
-
-    @property
-    def repaired(self) -> tuple[int, ...]:
-        """Components that were given a new place."""
-        return tuple(self._m_step.repaired)
+        return (self._at_pause or self.working) if self.resumable else None
 
     def successor(self) -> Solver:
         """Return what goes on where the state is stuck: this, with a component in a new place if one has no rows.
@@ -334,92 +299,56 @@ class QuasiNewton(Ascent):
         If a covariance needs help instead, that is textbook EM. Such a covariance is singular but for the ridge, which
         rounding eats: no objective can measure its gain.
         """
-        before, sums, measured = self.repaired, self.statistics, self.parameters
-        parameters = self._m_step(sums, measured)
-        if self.repaired == before:
-            bounds, rule = (self.working.lower_bound,), GainBelow(self.working.tolerance, self._unit)
-            return TextbookEM(measured, self._e_step, self._m_step, rule, before=bounds, statistics=sums)
-        self._begin(parameters)
+        sums, measured = self.statistics, self.parameters
+        m_step = self.problem.m_step(self.e_step, len(sums.counts), self.repaired)
+        parameters = m_step(sums, measured)
+        if len(m_step.repaired) == len(self.repaired):
+            bounds, rule = (self.working.lower_bound,), GainBelow(self.working.tolerance, self.unit)
+            return TextbookEM(measured, self.e_step, m_step, rule, before=bounds, statistics=sums)
+        self.begin(parameters, m_step)
         return self
 
     def pass_elsewhere(self) -> tuple[float, float, float, bool]:
         """Make one pass, in threads or where the rows are; return what `QuasiNewtonState.take` does."""
-        objective, state = self._m_step.objective, self.working
+        objective, state = self.problem.objective, self.working
         mixture = WhitenedMixture(objective.model.moments, *state.next(), objective.noise)
-        statistics, rounding = self._e_step.rounded(mixture)
+        statistics, rounding = self.e_step.rounded(mixture)
         with blas_alone(state.work):
             return state.take(statistics, rounding, repair_empty=self.repair_empty)
 
     def why_stop(self) -> str | None:
         """Return why to stop now, or None to continue."""
-        state, unit = self.working, self._unit
+        state, unit = self.working, self.unit
         if not state.converged:
             return None
         if state.fall:
-            slack = self._e_step.slack(self.parameters, state.lower_bound)
+            slack = self.e_step.slack(self.parameters, state.lower_bound)
             return GainBelow(state.tolerance, unit).after_fall(state.fall, slack)
         return f"projected remaining gain {state.remaining * unit:.2g} below tol={state.tolerance * unit:g}"
 
     def close(self) -> tuple[str, float]:
         """Measure the pending trial and keep it unless it is worse; a run that continues measures it again."""
         if not self.is_begun:
-            self._closing = self._e_step.measure(self.parameters, self._m_step.family(self.parameters.means.shape))
+            self._closing = self.e_step.measure(self.parameters, self.working.family)
             return "max_iter reached", self._closing.mean_log_evidence
         if self.working.stuck:
             return "max_iter reached, before a repair", self.working.lower_bound
-        if self._resumable:
+        if self.resumable:
             self._at_pause = copy(self.working)
         self.pass_once()
         return "max_iter reached", self.working.lower_bound
 
-    def _begin(self, begin: MixtureParameters | SufficientStatistics) -> None:
-        if isinstance(begin, SufficientStatistics):
-            if self.begins_after(begin):
-                return
-            begin = self._m_step(begin)
-        self.mixture, self.repair_empty = begin, self._m_step.repair_empty
-        self.working.begin(*begin.as_estimate())
+    def begin(self, parameters: MixtureParameters, m_step: MStep) -> None:
+        """Forget all passes, and measure this mixture next, after the repairs of an M-step."""
+        self.mixture, self.repaired, self.repair_empty = parameters, tuple(m_step.repaired), m_step.repair_empty
+        self.working.begin(*parameters.as_estimate())
 
 
 Solver = TextbookEM | QuasiNewton
 
 
 class SolverRun(Run):
-    """One run of a solver; see `gmm._em.Run`.
-
-    Parameters
-    ----------
-    solver : Solver
-    max_iter : int
-    start : int
-        Index of the start, for the record.
-    callback : callable, optional
-        Called with an `Iteration` after each pass; a truthy return value ends the run.
-    before : float, optional
-        The last lower bound of an earlier run that this one continues.
-    unit : float
-    paused : SolverResult, optional
-        What the `result` of this run was when it paused; the solver is the one of that time.
-    on_pause : callable, optional
-    """
-
-    def __init__(
-        self,
-        solver: Solver,
-        *,
-        max_iter: int,
-        start: int = 0,
-        callback: Callable[[Iteration], object] | None = None,
-        before: float | None = None,
-        unit: float = 1.0,
-        paused: SolverResult | None = None,
-        on_pause: Callable[[SolverRun], object] | None = None,
-    ) -> None:
-        how: dict[str, Any] = {"unit": unit, "is_followed": callback is not None, "on_pause": on_pause}
-        if paused is not None:
-            how |= {"records": paused.trace.records.copy(), "lower_bound": paused.lower_bound}
-        super().__init__(solver, min(max_iter, sys.maxsize), **how)
-        self._start, self._callback, self._before = start, callback, before
+    """One run of a `Solver`; see `gmm._em.Run`. The callback is called with an `Iteration` after each pass."""
 
     @property
     def parameters(self) -> MixtureParameters:
@@ -439,14 +368,13 @@ class SolverRun(Run):
     def left(self, why: str) -> SolverResult:
         """Return the `result` of a run that does not go on, which records `why` unless it has ended before."""
         solver = self.solver
-        trace = Trace(self.records, self.why if self.ended else why, self.converged, self._start)
+        trace = Trace(self.records, self.why if self.ended else why, self.converged, self.start)
         end = solver.parameters, solver.statistics, self.lower_bound, trace
         return SolverResult(*end, solver.repaired, solver.state)
 
     def tell(self, record: Sequence[float], before: float | None) -> bool:
         """Tell the callback of the last pass; return whether it ends the run."""
-        assert self._callback is not None  # else the run is not followed
+        assert self.callback is not None  # else nobody is told
         bound, _, remaining, accepted, seconds = record
-        before = self._before if before is None else before
-        told = self._start, self.n_passes, bound, inf if before is None else bound - before, seconds
-        return bool(self._callback(Iteration(*told, self.parameters, remaining, accepted > 0)))
+        told = self.start, self.n_passes, bound, inf if before is None else bound - before, seconds
+        return bool(self.callback(Iteration(*told, self.parameters, remaining, accepted > 0)))

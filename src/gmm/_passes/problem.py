@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
@@ -117,7 +117,7 @@ class Problem(NamedTuple):
 
     def continuation(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:
         """Make the M-step that follows a pass; it raises as `beginning` does."""
-        m_step = self._m_step(e_step, len(statistics.counts))
+        m_step = self.m_step(e_step, len(statistics.counts))
         return Beginning(m_step(statistics), repaired=tuple(m_step.repaired))
 
     def run(
@@ -146,28 +146,43 @@ class Problem(NamedTuple):
         on_pause : callable, optional
             As in `SolverRun`.
         """
-        unit = self.rows.survey.weight if settings.bound_is_total else 1.0
-        accelerated = settings.accelerated and self.objective.climbs_by_secants
-        rule: dict[str, Any] = {"tolerance": settings.tolerance / unit, "confirm_stop": settings.confirm_stop}
-        rule["resumable"] = settings.resumable or on_pause is not None
+        objective, weight, known = self.objective, self.rows.survey.weight, self.rows.known
+        unit = weight if settings.bound_is_total else 1.0
+        tolerance, confirm, resumable = (
+            settings.tolerance / unit,
+            settings.confirm_stop,
+            settings.resumable or on_pause is not None,
+        )
+        accelerated = settings.accelerated and objective.climbs_by_secants
         before: tuple[float, ...] = ()
         paused: SolverResult | None = None
         solver: Solver
-        if isinstance(begin, SufficientStatistics) and accelerated and self.objective.begins_compiled:
-            solver = QuasiNewton(begin, e_step, self._m_step(e_step, len(begin.counts)), unit, **rule)
+        if isinstance(begin, SufficientStatistics) and accelerated and objective.begins_compiled:
+            working = QuasiNewtonState(objective.family(begin.first.shape, weight, known), tolerance, confirm)
+            repair_empty = self.repair_empty and objective.repairable
+            solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable, repair_empty=repair_empty)
+            if not solver.begins_after(begin):
+                m_step = self.m_step(e_step, len(begin.counts))
+                solver.begin(m_step(begin), m_step)
         else:
             begin = self.beginning(e_step, begin)
             before, paused = begin.bounds, begin.paused
-            m_step = self._m_step(e_step, begin.parameters.n_components, begin.repaired)
-            parameters = m_step.adopted(begin.parameters)
+            parameters = objective.adopted(begin.parameters, weight)
+            m_step = self.m_step(e_step, parameters.n_components, begin.repaired)
             if accelerated and (paused is None or paused.state is not None):
-                is_begun = paused is not None and len(paused.trace) > 0
-                solver = QuasiNewton(parameters, e_step, m_step, unit, state=begin.state, is_begun=is_begun, **rule)
+                family = objective.family(parameters.means.shape, weight, known)
+                working = begin.state or QuasiNewtonState(family, tolerance, confirm)
+                solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable)
+                if begin.state is None:
+                    solver.begin(parameters, m_step)
+                else:
+                    solver.mixture, solver.is_begun = parameters, paused is not None and len(paused.trace) > 0
+                    solver.repaired, solver.repair_empty = begin.repaired, m_step.repair_empty
             else:
                 measured, bounds = None if paused is None else paused.statistics, tuple(each / unit for each in before)
                 if measured is not None:
                     bounds = (*bounds[:-1], measured.mean_log_evidence)  # without the rounding of the units
-                stopping = GainBelow(settings.tolerance / unit, unit)
+                stopping = GainBelow(tolerance, unit)
                 solver = TextbookEM(parameters, e_step, m_step, stopping, before=bounds, statistics=measured)
         return SolverRun(
             solver,
@@ -180,7 +195,8 @@ class Problem(NamedTuple):
             on_pause=on_pause,
         )
 
-    def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
+    def m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
+        """Open the M-step of a run, which has repaired some components before."""
         objective, rows = self.objective, self.rows
         repairs, weight = n_components if self.repair_empty and objective.repairable else 0, rows.survey.weight
         return MStep(

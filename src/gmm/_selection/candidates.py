@@ -191,8 +191,8 @@ def splits(diagnosis: Diagnosis, parameters: MixtureParameters, offset: float = 
         gains = split_gains(diagnosis.diagnostics)
     axes = gains.argmax(axis=1)
     worst = (-gains.max(axis=1)).argsort(kind="stable")[:_SPLITS].tolist()
-    steps = (offset * layout.deviation(principal, k, int(axes[k]), parameters.n_features) for k in worst)
-    return [statistics.split(k, K, step) for k, step in zip(worst, steps, strict=True)]
+    d = parameters.n_features
+    return [statistics.split(k, K, offset * layout.deviation(principal, k, int(axes[k]), d)) for k in worst]
 
 
 def drops(e_step: EStep, diagnosis: Diagnosis, parameters: MixtureParameters) -> Sequence[Start]:

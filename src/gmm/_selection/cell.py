@@ -30,7 +30,7 @@ from gmm._lazy import cached_property
 from gmm._log import LOGGER
 from gmm._passes.e_step import EStep, result_of, submitted
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Beginning, e_step_over
+from gmm._passes.problem import Beginning, Problem, e_step_over
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._persistence import item
 from gmm._persistence.checkpoints import SearchCheckpoint
@@ -184,27 +184,20 @@ def _drawn(source: Source, n_components: int, rng: Rng, size: int | None = None)
 class Worker:
     """One thread of a search, with its E-steps; their passes have `n_threads`."""
 
-    def __init__(self, search_rows: SearchRows, n_threads: int | None) -> None:
-        self.search_rows = search_rows
+    def __init__(self, rows: SearchRows, n_threads: int | None) -> None:
+        self._rows = rows
         self.n_threads = n_threads
         self._open = ExitStack()
         self._e_steps: dict[tuple[bool, int], EStep] = {}
-
-    def all(self, moments: Layout) -> EStep:
-        """Return passes over all rows."""
-        return self._e_step(self.search_rows.all_rows, moments)
-
-    def sample(self, moments: Layout) -> EStep:
-        """Return passes over the rows on which starts race."""
-        return self._e_step(self.search_rows.sample, moments)
 
     def close(self) -> None:
         """Release threads and memory."""
         self._open.close()
         self._e_steps.clear()
 
-    def _e_step(self, source: Source, moments: Layout) -> EStep:
-        key = (source is self.search_rows.all_rows, moments.code)
+    def e_step(self, source: Source, moments: Layout) -> EStep:
+        """Return passes over all rows, or over those on which starts race."""
+        key = (source is self._rows.all_rows, moments.code)
         if key not in self._e_steps:
             e_step = e_step_over(source, moments, n_threads=self.n_threads)
             self._e_steps[key] = self._open.enter_context(e_step)
@@ -229,19 +222,25 @@ class Solution(NamedTuple):
 
     def __str__(self) -> str:
         """Return a line for the log."""
-        end = f", component {self.degenerate} is degenerate" if self.is_degenerate else ""
+        end = f", component {self.degenerate} is degenerate" if self.degenerate >= 0 else ""
         return f"log-likelihood {self.result.lower_bound:.6f} nats per unit weight{end}"
 
-    @property
-    def is_degenerate(self) -> bool:
-        """Whether a component is degenerate."""
-        return self.degenerate >= 0
-
-    def beats(self, other: Solution | None) -> bool:
+    def beats(self, other: Solution) -> bool:
         """Whether it is the better of two: first without degenerate components, then higher."""
-        if other is None:
-            return True
-        return (not self.is_degenerate, self.result.lower_bound) > (not other.is_degenerate, other.result.lower_bound)
+        return (self.degenerate < 0, self.result.lower_bound) > (other.degenerate < 0, other.result.lower_bound)
+
+
+class End(NamedTuple):
+    """Where a run of a cell was left: why, its first degenerate component or −1, and its lower bound there."""
+
+    run: SolverRun
+    reason: str
+    degenerate: int
+    lower_bound: float
+
+    def solution(self) -> Solution:
+        """Return the end as a value, before the run goes on."""
+        return Solution(self.run.left(self.reason), self.degenerate)
 
 
 # What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
@@ -260,7 +259,7 @@ def status_of(outcome: Solution | Exception | None, covariance_type: str) -> Sta
     if isinstance(outcome, Solution):
         trace = outcome.result.trace
         ended = Status.of(trace.reason)
-        if outcome.is_degenerate:
+        if outcome.degenerate >= 0:
             return Status(DEGENERATE, f"component {outcome.degenerate}")
         return ended if ended.kind == LEFT else Status(OK if trace.converged else NOT_CONVERGED)
     model, error = covariance_model(covariance_type), outcome
@@ -345,7 +344,7 @@ class TaskPool:
         return results
 
     def _run(self, cell: Cell, task: Task, *, in_any_case: bool) -> tuple[Any, bool]:
-        if self.clock.is_up() and not in_any_case:
+        if not in_any_case and self.clock.is_up():
             return None, False
         worker, began = self._workers.get(), time.perf_counter()
         try:
@@ -433,6 +432,8 @@ class Cell:
         Log-likelihood and criteria by name, of the solution `scored`.
     begun_from : dict of Key to Solution
         Of other cells, from which this one has started.
+    moments : Layout
+        Of the second moments of its statistics.
     attempts : Attempts
         What is known of fresh starts since the solution was found; there are none without one.
     refined_solution : Solution or None
@@ -453,13 +454,18 @@ class Cell:
         self.begun_from: dict[Key, Solution] = {}  # not by cells, which would hold each other
         self.refined_solution: Solution | None = None
         self.attempts: Attempts
-        self._moments, self._weight = key.model.moments, pool.rows.all_rows.survey.weight
+        self.moments, self._weight = key.model.moments, pool.rows.all_rows.survey.weight
         self._is_whole = pool.rows.whole  # whether starts race on all rows
 
     @cached_property
     def settings(self) -> FitSettings:
         """How the cell is fitted."""
         return self._request.settings(self.key, self.rows.all_rows)
+
+    @cached_property
+    def _problem(self) -> Problem:
+        """Where starts race."""
+        return self.settings.problem(self.rows.sample)
 
     @cached_property
     def _degeneracy(self) -> Degeneracy:
@@ -471,7 +477,7 @@ class Cell:
             return
         if isinstance(result, Solution):
             self.attempts = Attempts(result, n_starts=self.attempts.n_starts if self.solution else 0)
-            self.solution, self.sound = result, None if result.is_degenerate else result
+            self.solution, self.sound = result, result if result.degenerate < 0 else None
         self.outcome = result
         text = result if isinstance(result, Solution) else f"failed: {result}"
         LOGGER.info("search: components %d, %s  %s", self.key.n_components, self.key.kind, text)
@@ -521,11 +527,13 @@ class Cell:
         return self._recall(lambda: (self._solved(worker, starts, present), False), present)[0]
 
     def _solved(self, worker: Worker, starts: Sequence[Start], present: Solution | None) -> Solution:
-        best = present if present is not None and not present.is_degenerate else None
-        lead = -inf if best is None else best.race_bound
+        sound = present if present is not None and present.degenerate < 0 else None
+        best: Solution | End | None = sound
+        lead, bound = (-inf, -inf) if sound is None else (sound.race_bound, sound.result.lower_bound)
         runs, failure = self._raced(worker, starts, lead)
         margin = _MARGIN if self._is_whole else _MARGIN_AFTER
-        last_resort, last_run, finished, n_lacking = (present if best is None else None), None, 0, 0
+        last_resort: End | None = None
+        finished = n_lacking = 0
         for raced in runs:
             enough = lead + _BETTER if best is present and not self._is_whole else lead - margin
             reached = raced.lower_bound
@@ -536,7 +544,7 @@ class Cell:
                 continue
             try:
                 run = raced if self._is_whole else self._over_all_rows(worker, raced)
-                end = self._finished(run, -inf if best is None else best.result.lower_bound)
+                end = self._finished(run, bound)
             except SingularMatrixError as error:
                 failure = error
                 continue
@@ -544,18 +552,20 @@ class Cell:
             n_lacking += lacks
             if end is None:
                 continue
-            if not end.is_degenerate and end.beats(best):
-                best, lead = end, max(lead, reached)
-            elif end.is_degenerate and end.beats(last_resort):
-                last_resort, last_run = end, run
+            if end.degenerate < 0:
+                best, lead, bound = end, max(lead, reached), end.lower_bound
+            elif last_resort is None or end.lower_bound > last_resort.lower_bound:
+                last_resort = end
         if best is not None:
-            return best if best is present else self._paced(worker, best)
+            return best if isinstance(best, Solution) else self._paced(worker, best.solution())
+        if present is not None and (last_resort is None or not last_resort.lower_bound > present.result.lower_bound):
+            return present
         if last_resort is None:
             raise failure or ValueError("no start came to a finite likelihood: are rows very far from the others?")
-        if last_run is not None:
-            with suppress(SingularMatrixError):
-                return self._judged(last_run.go(_LAST_RESORT), _DEGENERATE)
-        return last_resort
+        solution = last_resort.solution()
+        with suppress(SingularMatrixError):
+            return self._judged(last_resort.run.go(_LAST_RESORT), _DEGENERATE).solution()
+        return solution
 
     def retried(self, worker: Worker, start: Start, present: Solution) -> tuple[Solution, bool]:
         """Return the better of the present solution and of what a start leads to; and whether both are the same."""
@@ -574,11 +584,11 @@ class Cell:
             end = self._finished(run, -inf)  # a start left before its end tells nothing
         except SingularMatrixError:
             return present, False
-        if end is None or end.is_degenerate:
+        if end is None or end.degenerate >= 0:
             return present, False
-        gain = end.result.lower_bound - present.result.lower_bound
+        gain = end.lower_bound - present.result.lower_bound
         same = abs(gain) < _SAME_OPTIMUM / self._weight
-        return self._paced(worker, end) if end.beats(present) else present, same
+        return self._paced(worker, end.solution()) if gain > 0 or present.degenerate >= 0 else present, same
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
         """Improve a solution by split–merge moves."""
@@ -589,7 +599,7 @@ class Cell:
         # Moves need moments about any origin, of normal components.
         if not solution.result.trace.converged or model.for_starts is not model or objective.tails:
             return solution
-        where = self.rows.all_rows, self.settings, solution.result, worker.all(self._moments)
+        where = self.rows.all_rows, self.settings, solution.result, worker.e_step(self.rows.all_rows, self.moments)
         sample = None if self._is_whole else self.rows.sample.resident
         result = split_merged(*where, callback=self._callback, stop_requested=self.is_up, sample=sample)
         end = Solution(result, self._degeneracy.first(result))
@@ -607,8 +617,8 @@ class Cell:
                 start = starts.fresh(self.settings, number, worker.n_threads)
             else:
                 moments, statistics = objective.model.for_starts.moments, solution.result.statistics
-                if moments is not self._moments:
-                    statistics = worker.sample(moments)(solution.result.parameters.whitened())
+                if moments is not self.moments:
+                    statistics = worker.e_step(self.rows.sample, moments)(solution.result.parameters.whitened())
                 start = starts.halfway(statistics, number, worker.n_threads)
             end, same = self.retried(worker, start, solution)
             attempts = attempts.after(end, fresh=fresh, same=same)
@@ -640,22 +650,18 @@ class Cell:
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
         """Return a run over all rows from where one on a sample came."""
-        problem, e_step, begin = self.settings.problem(self.rows.all_rows), worker.all(self._moments), run.parameters
-        whole = problem.run(e_step, Beginning(begin), self.settings.solver, callback=self._callback)
+        problem, e_step = self.settings.problem(self.rows.all_rows), worker.e_step(self.rows.all_rows, self.moments)
+        whole = problem.run(e_step, Beginning(run.parameters), self.settings.solver, callback=self._callback)
         return whole.go(_PASSES_AT_ONCE)
 
     def _first_runs(
         self, worker: Worker, starts: Sequence[Start], passes: int, lead: float = -inf
     ) -> list[SolverRun | SingularMatrixError]:
-        moments = self._moments
-        begins = [
-            one if isinstance(one, MixtureParameters) or one.layout is moments else one.reduced(moments)
-            for one in starts
-        ]
-        problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
-        return first_runs(problem, e_step, begins, self.settings.solver, passes, self._callback, lead)
+        begins = [one if isinstance(one, MixtureParameters) else one.reduced(self.moments) for one in starts]
+        e_step = worker.e_step(self.rows.sample, self.moments)
+        return first_runs(self._problem, e_step, begins, self.settings.solver, passes, self._callback, lead)
 
-    def _finished(self, run: SolverRun, target: float) -> Solution | None:
+    def _finished(self, run: SolverRun, target: float) -> End | None:
         """Return the end of a run, early if a component is degenerate or the best far off; None if below `target`."""
         # A prior is no part of the criteria.
         best = None if self.best is None or self.settings.objective.prior else self.best
@@ -671,21 +677,22 @@ class Cell:
             fewest=fewest,
             checked=checked,
         )
+        reason: str | None = None
         while not (run.ended or (self.is_timed and self.is_up())):
             if run.is_hopeless(outlook):
                 return None
             reason = best and best.reason_to_leave(run.records, run.parameters.n_parameters)
             if reason:
-                return self._judged(run, reason) if run.lower_bound > target else None
+                break
             if run.n_passes >= _CHECKED and self._lacks_rows(run, 2):
                 degenerate = self._degeneracy.first(run)
                 if degenerate >= 0:
-                    return Solution(run.left(_DEGENERATE), degenerate)
+                    return End(run, _DEGENERATE, degenerate, run.lower_bound)
             run.go(outlook=outlook)
-        return self._judged(run) if run.lower_bound > target else None
+        return self._judged(run, reason or _OUT_OF_TIME) if run.lower_bound > target else None
 
-    def _judged(self, run: SolverRun, reason: str = _OUT_OF_TIME) -> Solution:
-        return Solution(run.left(reason), self._degeneracy.first(run))
+    def _judged(self, run: SolverRun, reason: str) -> End:
+        return End(run, reason, self._degeneracy.first(run), run.lower_bound)
 
     def _lacks_rows(self, run: SolverRun, times: float = 1) -> bool:
         """Tell whether a component has fewer rows than so many times what it needs."""

@@ -65,18 +65,17 @@ class Reports:
 
     def begin(self, fold: int) -> None:
         """Begin with all cells of a fold, from 1, or of all rows, 0."""
-        self._left = [] if self._callback is None else list(enumerate(self._request.cells))
-        self._fold = fold
+        self._left, self._fold = defaultdict[Key, list[tuple[int, str]]](list), fold
+        for number, (K, name, tails) in enumerate(self._request.cells if self._callback is not None else []):
+            self._left[self._request.key(K, name, tails)].append((number, name))
 
     def __call__(self, cell: Cell, outcome: Solution | Exception | None) -> None:
         """Tell of the requested cells that share an outcome."""
-        request = self._request
-        for requested in [one for one in self._left if request.key(*one[1]) == cell.key]:
-            self._left.remove(requested)
-            number, (K, name, tails) = requested
+        K, _, tails = cell.key
+        for number, name in self._left.pop(cell.key, ()):
             status = str(status_of(outcome, name))
             if not self.is_over:
-                self.tell(Progress(number, len(request.cells), K, name, tails.name, status, fold=self._fold))
+                self.tell(Progress(number, len(self._request.cells), K, name, tails.name, status, fold=self._fold))
 
     def tell(self, progress: Progress) -> None:
         """Call the callback, which may end the search."""
@@ -144,9 +143,12 @@ class Engine:
                     cell.outcome = ValueError(f"{MORE_THAN_ROWS} ({n_rows:,})")
             else:
                 self._set_best()
-                sources, shared = {cell: self._near(cell, -1) for cell in cells}, self._starts.of(K, number)
-                new = self._new_solutions(sources)
-                self._improve({cell: partial(self._first, cell, new[cell], shared, number) for cell in cells}, reports)
+                shared = self._starts.of(K, number)
+                layouts = {cell.moments for cell in cells}
+                starts = {layout: [one.reduced(layout) for one in shared] for layout in layouts}
+                new = self._new_solutions({cell: self._near(cell, -1) for cell in cells})
+                first = {cell: partial(self._first, cell, new[cell], starts[cell.moments], number) for cell in cells}
+                self._improve(first, reports)
                 self._share(cells)
                 self.unstick(cells)
             for cell in cells:
@@ -219,14 +221,15 @@ class Engine:
         split–merge.
         """
         for cell in cells:
-            below = self._below.get(cell) or self._below.setdefault(cell, self._all_below(cell))
+            below, was_stuck = self._below.get(cell) or self._below.setdefault(cell, self._all_below(cell)), False
             for lower in below:
                 if self._stuck(cell, lower):
+                    was_stuck = True
                     self._diagnose([lower])
                     if lower.diagnosed is not None:  # there was time for the pass
                         begin = partial(self._beginning, cell, [lower.diagnosed], offset=_NEAR_MEAN)
                         self._improve({cell: begin})
-            if any(self._stuck(cell, lower) for lower in below):
+            if was_stuck and any(self._stuck(cell, lower) for lower in below):
                 self.refine([cell])
 
     def refine(self, cells: Iterable[Cell]) -> None:
@@ -248,13 +251,14 @@ class Engine:
         """Start cells of one number of components from each other's solutions, special cases first."""
         if cells[0].key.n_components == 1 or len(cells) == 1:
             return
-        for tails in dict.fromkeys(cell.key.tails for cell in cells):
+        for tails in self._request.tails:
             by_model = {cell.key.model: cell for cell in cells if cell.key.tails is tails}
             models, others = tuple(by_model), [cell for cell in cells if cell.key.tails is not tails]
             for level in candidates.levels(models):
                 sources: dict[Cell, list[Cell]] = {}
-                for cell in (by_model[model] for model in level):
-                    sources[cell] = [by_model[model] for model in candidates.neighbours(cell.key.model, models)]
+                for model in level:
+                    cell = by_model[model]
+                    sources[cell] = list(map(by_model.__getitem__, candidates.neighbours(model, models)))
                     sources[cell] += [other for other in others if other.key.has_other_tails(cell.key)]
                 self._improve_by(sources)
 
@@ -290,13 +294,15 @@ class Engine:
         """Return starts made from solutions of other cells; halves of a component are at this offset."""
         model, begins = cell.key.model, list[Start]()
         for solution, diagnosis in new:
-            more = cell.key.n_components - solution.result.parameters.n_components
+            parameters = solution.result.parameters
+            more = cell.key.n_components - len(parameters.weights)
             if more > 0:
-                begins += candidates.splits(diagnosis, as_model(solution.result.parameters, model), offset)
+                begins += candidates.splits(diagnosis, as_model(parameters, model), offset)
             elif more < 0:
-                begins += candidates.drops(worker.sample(model.moments), diagnosis, solution.result.parameters)
+                e_step = worker.e_step(self._rows.sample, model.moments)
+                begins += candidates.drops(e_step, diagnosis, parameters)
             else:
-                begins.append(candidates.of_other_model(solution.result.parameters, diagnosis.statistics, model))
+                begins.append(candidates.of_other_model(parameters, diagnosis.statistics, model))
         return begins
 
     def _improve(self, begins: Mapping[Cell, Begin], report: Reports | None = None) -> None:
@@ -316,7 +322,7 @@ class Engine:
         """Make the pass that other cells need, over solutions that are new."""
 
         def diagnosed(parameters: MixtureParameters, worker: Worker) -> candidates.Diagnosis:
-            return candidates.diagnosed(worker.sample(self._starts.moments), parameters)
+            return candidates.diagnosed(worker.e_step(self._rows.sample, self._starts.moments), parameters)
 
         tasks: dict[Cell, Task] = {}
         for cell in cells:
@@ -340,10 +346,11 @@ class Engine:
         return self._near(cell, -1) + [other for other in of_tails if special_case(other.key.model, model)]
 
     def _stuck(self, cell: Cell, lower: Cell) -> bool:
-        # With a prior, each cell has its own objective.
-        if cell.sound is None or lower.sound is None or cell.settings.objective.prior:
+        if cell.sound is None or lower.sound is None:
             return False
-        return cell.sound.result.lower_bound < lower.sound.result.lower_bound - cell.settings.solver.tolerance
+        behind = lower.sound.result.lower_bound - cell.settings.solver.tolerance
+        # With a prior, each cell has its own objective.
+        return cell.sound.result.lower_bound < behind and not cell.settings.objective.prior
 
     def _scores(self) -> dict[Cell, float]:
         """Return the criterion of cells with a solution without degenerate components."""

@@ -154,7 +154,7 @@ class _Finish:
             estimator = GaussianMixture(**on_sample.get_params())
             set_fitted(estimator, result, source, request.features, objective)
             solution = Solution(result, Degeneracy.of_fits(objective, source, request.judge).first(result))
-            if not solution.is_degenerate:
+            if solution.degenerate < 0:
                 self._lowest = min(self._lowest, scores[search.criterion])
             status = status_of(solution, name)
             entry = entry._replace(status=status, estimator=estimator, n_parameters=n_parameters, scores=scores)

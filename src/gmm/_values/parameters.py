@@ -155,7 +155,7 @@ class MixtureParameters:
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads."""
         means, matrices = np.ascontiguousarray(self.means), (self.covariances.reshape(-1), self.whiteners.reshape(-1))
-        return self.weights, means, *matrices, self.log_determinants, self.tails.numbers(self.n_components)
+        return self.weights, means, *matrices, self.log_determinants, self.tails.numbers(len(means))
 
     @property
     def column_variances(self) -> Array:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._kernel import mstep
 from gmm._public import publish
 from gmm._values.layouts import Array, Layout
 
@@ -177,24 +178,7 @@ class SufficientStatistics:
         That is an empty component, or a new one where it is the number of components. With an `offset`, (d,), the two
         means are 2·`offset` apart instead, and the zeroth, first and second moments of the two together stay the same.
         """
-        order = np.arange(max(len(self.counts), into + 1))
-        order[into] = component
-        halves = self.reordered(order)  # whose arrays are new, but for second moments that are pooled
-        shared = [halves.counts, halves.first, *([] if self.layout.pooled else [halves.second])]
-        shared += [halves.precision.T] if isinstance(halves.precision, np.ndarray) else []
-        for moments in shared:
-            moments[component] = moments[into] = 0.5 * moments[component]
-        if offset is not None:
-            step = halves.counts[into] * offset
-            if into != component:  # else all are empty, and the heaviest, which is the one to fill, moves alone
-                halves.first[component] -= step
-            halves.first[into] += step
-            if not self.layout.pooled:
-                of_step = self.layout.outer(self.first[component, None], offset[None])[0]
-                if into != component:
-                    halves.second[component] -= of_step
-                halves.second[into] += of_step
-        return halves
+        return self.from_kernel(self.layout, *mstep.halved(self, component, into, offset))
 
 
 publish("gmm.em", [SufficientStatistics])
