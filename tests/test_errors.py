@@ -395,6 +395,7 @@ def test_an_error_that_columns_share_spoils_no_other_column(large, small):
     np.testing.assert_allclose(got.covariances[0], V - slopes @ A @ V, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 def test_true_values_of_components_that_are_nearly_flat_are_finite():
     draws = np.random.default_rng(0)
     X = draws.normal(size=(60, 2)) @ draws.normal(size=(2, 4))

@@ -273,7 +273,7 @@ def test_the_unit_changes_nothing_of_a_default_fit(covariance_type, init_params,
     asked = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 3}
     here = GaussianMixture(K, reg_covar=2.0**-20, **asked).fit(X)
     there = GaussianMixture(K, reg_covar=2.0**-20 * scale**2, **asked).fit(X * scale)
-    assert abs(there.n_iter_ - here.n_iter_) <= 1  # where it ends, gains are rounding
+    assert abs(there.n_iter_ - here.n_iter_) <= 2  # where it ends, gains are rounding
     np.testing.assert_allclose(there.means_ / scale, here.means_, rtol=1e-6)
     largest = np.abs(here.covariances_).max()  # of correlations near 0 no digits are sure
     np.testing.assert_allclose(there.covariances_ / scale**2, here.covariances_, rtol=1e-6, atol=1e-7 * largest)

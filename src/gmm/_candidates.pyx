@@ -12,19 +12,25 @@ from gmm._em cimport CandidateRows, Scratch
 from gmm._kernel.arrays cimport copy_statistics, estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.candidate cimport (
     BeginRoom,
+    Growth,
     ViewMetric,
     begin_size,
     drop_losses,
     fill_whiteners,
+    find_axes,
+    find_splits,
+    growth_size,
     has_simpler,
     largest_reach,
     lay_out_begin,
+    lay_out_growth,
     layout_of_rows,
     log_volume,
     points_to_rows,
     scaled_metric,
     simpler_family,
     simpler_layout,
+    split_component,
     squared_length,
     take_components,
     whiteners_to_rows,
@@ -34,7 +40,9 @@ from gmm._kernel.degenerate cimport (
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Family, has_noise, is_constrained
-from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_dense, is_layout, is_low_rank, matrix_size
+from gmm._kernel.layout cimport (
+    FULL, SPHERICAL, Layout, is_dense, is_layout, is_low_rank, matrix_size, total_size,
+)
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
@@ -67,8 +75,10 @@ from gmm._values import statistics
 cdef double SAME_LIKELIHOOD = 1e-6        # nats per row
 cdef enum:
     N_SOFT = 3                            # passes of each candidate with a simpler mixture
-    N_LAST_DROPS = 3                      # ways in which the winner of a second race drops the last of its surplus
-    N_FINAL = 3                           # passes that compare what is left then with the winner of the first race
+    N_LARGER = 6                          # passes of a candidate with more components
+    N_LAST_DROPS = 4                      # ways in which it drops the last of its surplus
+    N_FINAL = 3                           # passes that compare what is left then with what there was
+    N_LAST = 2                            # passes of the winner over all rows
 
 
 cdef double* zeros(Py_ssize_t n) except NULL:
@@ -201,9 +211,9 @@ cdef class Opening:
         return 0
 
 
-cdef Py_ssize_t cheapest(const double[::1] losses) noexcept:
+cdef Py_ssize_t cheapest(const double[::1] losses, Py_ssize_t n) noexcept:
     cdef Py_ssize_t best = 0, k
-    for k in range(1, losses.shape[0]):
+    for k in range(1, n):
         best = k if losses[k] < losses[best] else best
     return best
 
@@ -317,6 +327,41 @@ cdef class Candidate:
             self.failed = most_likely(&self.moments, family, 0, now.covariances, self.room,
                                       &self.estimates[self.current]) >= 0
 
+    def grown(self, Scratch scratch not None, CandidateRows rows not None, MixtureFamily family not None):
+        """Return a candidate of a family with more components: it splits those of this one's that gain most by it.
+
+        None where the axes of a covariance cannot be found.
+        """
+        cdef const Family* f = &self.family.family
+        cdef const Estimate* now = &self.estimates[self.current]
+        cdef Py_ssize_t K = f.K, d = f.d, more = family.family.K - K, best, k, i
+        cdef Candidate one = Candidate(family, self.layout)
+        cdef Moments* moments = &one.moments
+        cdef Growth growth
+        if not 0 < more <= K:
+            raise ValueError(f"expected a family of {K + 1} to {2 * K} components, got {K + more}")
+        expect("a row", rows.rows.shape[1], d)
+        cdef double[::1] room = np.empty(growth_size(f.covariance_layout, f.moment_layout, K, d))
+        lay_out_growth(&growth, &room[0], f.covariance_layout, f.moment_layout, K, d)
+        if not find_axes(&growth, f.covariance_layout, K, d, now.covariances, &rows.reach[0]):
+            return None
+        rows.diagnose(scratch, K, f.covariance_layout, f.moment_layout, now.log_offset, now.means, now.whiteners,
+                      growth.axes, &growth.moments, growth.powers)
+        find_splits(&growth, f.covariance_layout, K, d, now.covariances)
+        memcpy(moments.origins, growth.moments.origins, K * d * sizeof(double))
+        memcpy(moments.counts, growth.moments.counts, K * sizeof(double))
+        memcpy(moments.first, growth.moments.first, K * d * sizeof(double))
+        memcpy(moments.second, growth.moments.second, total_size(f.moment_layout, K, d) * sizeof(double))
+        moments.log_evidence, moments.weight = growth.moments.log_evidence, growth.moments.weight
+        for i in range(more):
+            best = 0
+            for k in range(1, K):
+                best = k if growth.gains[k] > growth.gains[best] else best
+            growth.gains[best] = -INFINITY
+            split_component(f.moment_layout, d, best, K + i, growth.steps + best * d, moments)
+        one.failed = most_likely(moments, &family.family, 0, NULL, one.room, &one.estimates[0]) >= 0
+        return one
+
     def without(self, Scratch scratch not None, CandidateRows rows not None, MixtureFamily family not None, int n):
         """Return candidates of a family with fewer components: of this one's mixture, without those cheapest to drop.
 
@@ -331,16 +376,16 @@ cdef class Candidate:
             raise ValueError(f"expected a family of fewer components than {K}, got {fewer}")
         expect("a row", rows.rows.shape[1], f.d)
         cdef double[:, ::1] responsibility = np.empty((rows.n_rows, K))
-        cdef double[::1] losses = np.empty(K), shares = np.array(<double[:K]>now.weights)
+        cdef double[::1] losses = np.empty(2 * K), shares = np.array(<double[:K]>now.weights)
         rows.write_responsibilities(scratch, K, f.covariance_layout, now.log_offset, now.means, now.whiteners,
                                     &responsibility[0, 0])
         self.measure_losses(rows, responsibility, shares, losses)
         for _ in range(K - fewer - 1):
-            shares[cheapest(losses)] = 0
+            shares[cheapest(losses, K)] = 0
             self.measure_losses(rows, responsibility, shares, losses)
         candidates = []
         for _ in range(min(n, fewer + 1)):
-            last = cheapest(losses)
+            last = cheapest(losses, K)
             share, shares[last], losses[last] = shares[last], 0, INFINITY
             one = Candidate(family, self.layout)
             one.take(scratch, rows, now, shares, K)
@@ -353,7 +398,7 @@ cdef class Candidate:
     ) except -1:
         with nogil:
             drop_losses(&responsibility[0, 0], NULL if rows.weight is None else &rows.weight[0], rows.n_rows,
-                        shares.shape[0], &shares[0], &losses[0])
+                        shares.shape[0], &shares[0], &losses[shares.shape[0]], &losses[0])
         return 0
 
     cdef int take(
@@ -518,103 +563,103 @@ cdef enum:
 
 
 cdef class Race:
-    """Successive halving of candidates, of one family or of two, of which the second has components to drop.
+    """Successive halving of candidates. What is left splits some components and drops others, as long as that helps.
 
     Parameters
     ----------
     schedule : Schedule
     families : sequence of MixtureFamily
-        All with the same number of features.
+        That of the candidates and, unless nothing is split, one with more components.
     moments : Layout
         Layout of the families' moments.
-    uniforms : sequence of array
-        For each family what `kmeans_seeds` draws the seeds of its candidates by, a row for each that needs them.
+    uniforms : array
+        What `kmeans_seeds` draws the seeds of candidates by, a row for each that needs them.
     views : sequence of CandidateView
         Of the rows that candidates begin on; they take turns in them.
     part, rows : CandidateRows
-        The rows that candidates begin on, and all of them.
+        The rows that candidates are compared on, and all of them.
     verdict : Verdict, optional
         Of the model of the families. None if no candidate is degenerate.
     spread : callable, optional
         Runs a task for so many candidates in threads, given the rows that each passes over.
-    openings : dict of int to list of Opening, optional
+    openings : list of Opening, optional
         How candidates began in an earlier race over the same rows, of families of the same layout; empty before it.
     """
 
-    cdef object schedule, families, moments, uniforms, views, spread
+    cdef object schedule, families, moments, views, spread, openings
     cdef Verdict verdict
-    cdef dict openings
     cdef CandidateRows part, rows
     cdef list scratches
-    cdef const double[:, ::1] drawn       # of `uniforms`, for the family whose candidates begin
+    cdef const double[:, ::1] uniforms
     cdef bint random_seeds
     cdef int n_lloyd
     cdef Py_ssize_t n_seeding
-    cdef double disagreement              # nats per row between the best and the third best, in the last cut of three
 
     def __cinit__(
-        self, schedule, families, moments, uniforms, views, CandidateRows part not None, CandidateRows rows not None, *,
-        Verdict verdict=None, spread=None, dict openings=None,
+        self, schedule, families, moments, const double[:, ::1] uniforms, views, CandidateRows part not None,
+        CandidateRows rows not None, *, Verdict verdict=None, spread=None, list openings=None,
     ):
         self.schedule, self.families, self.moments = schedule, families, moments
         self.uniforms, self.views, self.part, self.rows = uniforms, views, part, rows
         self.verdict, self.openings = verdict, openings
         self.random_seeds, self.n_lloyd, self.n_seeding = schedule.random_seeds, schedule.n_lloyd, schedule.n_seeding
-        self.spread, self.scratches, self.disagreement = spread, [], INFINITY
+        self.spread, self.scratches = spread, []
 
     def best(self):
         """Return the candidate that is left in the end."""
-        cdef list race = self.winner(0), finalists = race
-        cdef Candidate larger
-        if len(self.families) > 1 and self.disagreement > self.schedule.agreement:
-            larger = self.winner(1)[0]
+        cdef list race = self.field()
+        cdef Candidate winner
+        cdef bint splits = len(self.families) > 1
+        *cuts, last = self.schedule.cuts
+        for cut in cuts:
+            race = self.survivors_of_cut(race, cut, self.part)
+        race = self.survivors_of_cut(race, last, self.part if splits else self.rows)
+        winner = race[0]
+        if splits:
+            winner = self.survivors([self.improved(one) for one in race], 1)[0]
+            if winner not in race:
+                winner = self.improved(winner)
+            self.each([winner], RUN, self.rows, N_LAST)    # from sums of a part, a climb takes longer
+        return winner
+
+    cdef list survivors_of_cut(self, list race, cut, CandidateRows rows):
+        """Run candidates for the passes of a cut, and keep the best."""
+        self.each(race, RUN, rows, cut.passes)
+        return self.survivors(race, cut.n_survivors)
+
+    cdef Candidate improved(self, Candidate one):
+        """Return a candidate whose components split, and of which as many were dropped, if it is higher."""
+        cdef Candidate larger = None if one.failed else one.grown(self.scratches[0], self.part, self.families[1])
+        cdef list finalists = [one]
+        if larger is not None:
+            self.each([larger], RUN, self.part, N_LARGER)
             if not larger.failed:
-                finalists = race + larger.without(self.scratches[0], self.part, self.families[0], N_LAST_DROPS)
-        if len(finalists) > 1:
-            self.each(finalists, RUN, self.rows, N_FINAL)
-            finalists = self.survivors(finalists, 1)
-        return finalists[0]
+                finalists += larger.without(self.scratches[0], self.part, self.families[0], N_LAST_DROPS)
+        self.each(finalists, RUN, self.part, N_FINAL)
+        return self.survivors(finalists, 1)[0]
 
-    cdef list winner(self, int number):
-        """Return the winner among the candidates of a family, in a list."""
-        cdef list race = self.field(number)
-        for cut in self.schedule.cuts:
-            if cut.all_rows or len(race) > 1:
-                race = self.survivors_of_cut(race, cut)
-        return race
-
-    cdef list field(self, int number):
-        """Let the candidates of a family begin; those of the likeliest simpler mixtures estimate their first one."""
-        cdef int n = self.schedule.n_larger if number else self.schedule.n_candidates
-        cdef list race = [Candidate(self.families[number], self.moments) for _ in range(n)]
+    cdef list field(self):
+        """Let the candidates begin; those of the likeliest simpler mixtures estimate their family's first one."""
+        cdef list race = [Candidate(self.families[0], self.moments) for _ in range(self.schedule.n_candidates)]
         cdef Candidate one
-        if self.openings is not None and number in self.openings:
-            for one, opening in zip(race, self.openings[number]):
+        if self.openings:
+            for one, opening in zip(race, self.openings):
                 one.follow(opening)
         else:
-            self.drawn = self.uniforms[number]
             self.each(race, BEGIN, self.part, self.n_lloyd + N_SOFT)
-            if number == len(self.families) - 1:
-                self.views = None             # in which nobody begins any more
+            self.views = None             # in which nobody begins any more
             if self.openings is not None:
-                self.openings[number] = [(<Candidate>one).opening for one in race]
-        if self.schedule.n_mixtures < n:
+                self.openings.extend([(<Candidate>one).opening for one in race])
+        if self.schedule.n_mixtures < len(race):
             race = sorted(race, key=attrgetter("lower_bound"), reverse=True)[:self.schedule.n_mixtures]
         self.each(race, LEAVE, self.part, 1)
         return race
-
-    cdef list survivors_of_cut(self, list race, cut):
-        """Run candidates for the passes of a cut, and keep the best."""
-        self.each(race, RUN, self.rows if cut.all_rows else self.part, cut.passes)
-        return self.survivors(race, cut.n_survivors)
 
     def survivors(self, list race, Py_ssize_t n):
         """Return the n highest, degenerate ones last, and one of those that have the same likelihood."""
         cdef Candidate one, last
         cdef list order, left
         order = sorted([(self.is_degenerate(one), -one.lower_bound, i) for i, one in enumerate(race)])
-        if len(order) > 2:
-            self.disagreement = INFINITY if order[2][0] else order[2][1] - order[0][1]
         last = race[order[0][2]]
         left = [last]
         for _, _, i in order[1:n]:
@@ -668,7 +713,7 @@ cdef class Race:
                 seeds[k] = (i // 2 * K + k) % rows.shape[0]
         else:
             i = i // 4 * 2 + i % 2 if self.random_seeds else i
-            choose_seeds(rows[:self.n_seeding], view.rows.weight, self.drawn[i], seeds, K)
+            choose_seeds(rows[:self.n_seeding], view.rows.weight, self.uniforms[i], seeds, K)
         for k in range(K):
             memcpy(opening.room.centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
         opening.partition(view, scratch, self.n_lloyd, N_SOFT)

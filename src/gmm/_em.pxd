@@ -42,6 +42,13 @@ cdef class CandidateRows:
         const double* centres, const double* whiteners, bint hard, bint measured, double single_limit, Moments* out,
     ) except -1
 
+    cdef int diagnose(
+        self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
+        const double* centres, const double* whiteners, const double* axes, Moments* out, double* powers,
+    ) except -1
+
+    cdef int add_up(self, const PassPlan* plan, Scratch scratch, const double* whiteners, Moments* out) except -1
+
     cdef int write_responsibilities(
         self, Scratch scratch, Py_ssize_t K, Layout layout, const double* log_offset, const double* centres,
         const double* whiteners, double* out,
@@ -49,7 +56,7 @@ cdef class CandidateRows:
 
     cdef int prepare_plan(
         self, PassPlan* plan, Scratch scratch, const double* log_offset, const double* centres,
-        const double* whiteners, double single_limit,
+        const double* whiteners, const double* axes, double single_limit,
     ) except -1
 
 

@@ -39,8 +39,8 @@ from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.mstep cimport MixtureFamily, QuasiNewtonState, update_workspace_size
 from gmm._kernel.objective cimport log_noise
 from gmm._kernel.plan cimport (
-    PassPlan, choose_form, has_tails, least_limit, may_be_far, n_lanes, prepare, prepared_size, same_workspace,
-    set_noise, set_tails, work_of,
+    N_POWERS, PassPlan, choose_form, has_tails, least_limit, may_be_far, n_lanes, prepare, prepared_size,
+    same_workspace, set_noise, set_tails, work_of,
 )
 from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.state cimport State, next_mixture
@@ -1042,16 +1042,32 @@ cdef class CandidateRows:
     ) except -1:
         """Pass over the rows with a mixture; its moments go into `out`, with the log evidence if that is measured."""
         cdef PassPlan plan
-        cdef Rows table = describe_rows[double](self.rows, self.weight)
         plan.n_all, plan.layout, plan.moments, plan.hard, plan.skips_evidence = K, layout, moments, hard, not measured
-        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, single_limit)
-        if scratch.owner is not self or not same_workspace(&scratch.plan, &plan):
-            scratch.make_ready(&plan, table.n)
+        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, NULL, single_limit)
+        return self.add_up(&plan, scratch, whiteners, out)
+
+    cdef int diagnose(
+        self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
+        const double* centres, const double* whiteners, const double* axes, Moments* out, double* powers,
+    ) except -1:
+        """Pass over the rows in float64, and add up powers of their coordinates along axes too, (K, `N_POWERS`, d)."""
+        cdef PassPlan plan
+        cdef Py_ssize_t size = K * N_POWERS * self.rows.shape[1]
+        plan.n_all, plan.layout, plan.moments, plan.hard, plan.skips_evidence = K, layout, moments, False, False
+        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, axes, 0)
+        self.add_up(&plan, scratch, whiteners, out)
+        memcpy(powers, scratch.workspace.node + plan.n_sums - 2 - size, size * sizeof(double))
+        return 0
+
+    cdef int add_up(self, const PassPlan* plan, Scratch scratch, const double* whiteners, Moments* out) except -1:
+        cdef Rows table = describe_rows[double](self.rows, self.weight)
+        if scratch.owner is not self or not same_workspace(&scratch.plan, plan):
+            scratch.make_ready(plan, table.n)
         scratch.workspace.n_nodes = 0
         with nogil:
-            walk(&plan, &table, 0, n_lanes(&plan, table.n), &scratch.workspace, True)
+            walk(plan, &table, 0, n_lanes(plan, table.n), &scratch.workspace, True)
             merge_siblings(&scratch.workspace, plan.n_sums, True)
-            unpack_moments(&plan, scratch.workspace.node, whiteners,
+            unpack_moments(plan, scratch.workspace.node, whiteners,
                            &self.scatter[0, 0] if plan.common_scatter else NULL, out)
         scratch.owner, scratch.workspace.loaded = self, table.n <= plan.block
         return 0
@@ -1064,7 +1080,7 @@ cdef class CandidateRows:
         cdef PassPlan plan
         cdef Rows table = describe_rows[double](self.rows, None)
         plan.n_all, plan.layout, plan.moments, plan.hard, plan.skips_evidence = K, layout, layout, False, False
-        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, self.single_limit)
+        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, NULL, self.single_limit)
         scratch.make_ready(&plan, table.n)
         table.responsibility = out
         with nogil:
@@ -1074,11 +1090,11 @@ cdef class CandidateRows:
 
     cdef int prepare_plan(
         self, PassPlan* plan, Scratch scratch, const double* log_offset, const double* centres,
-        const double* whiteners, double single_limit,
+        const double* whiteners, const double* axes, double single_limit,
     ) except -1:
         cdef Py_ssize_t d = self.rows.shape[1], needed = prepared_size(plan.layout, plan.moments, plan.n_all, d)
         cdef bint pooled = self.scatter is not None and is_pooled(plan.layout) and is_pooled(plan.moments)
-        plan.n_features, plan.kernel, plan.axes = d, kernel_in_use(), NULL
+        plan.n_features, plan.kernel, plan.axes = d, kernel_in_use(), axes
         plan.given = plan.totals = plan.skips_empty = plan.noisy = False
         plan.tails, plan.power = NULL, 0
         if scratch.room is None or scratch.room.shape[0] < needed:

@@ -1,9 +1,9 @@
 """Starts: each looks at a sample of the rows and returns statistics, like an E-step.
 
 Rows are compared in metrics (`views_of`): their own units, and those of their covariance. `RaceRows` is successive
-halving: all candidates begin on part of the rows, and those that lag behind drop out. Some have more components than
-asked for. The best of these drops the ones that cost least, and what is left is compared with the best of the others:
-two components on one cluster, and one on two, are rare among mixtures made like this. `Hierarchy` is Ward's.
+halving: all candidates begin on part of the rows, and those that lag behind drop out. What is left splits some of its
+components, those that gain most by it, and then drops those that cost least: two components on one cluster, and one on
+two, are rare among mixtures made like this. `Hierarchy` is Ward's.
 """
 
 from __future__ import annotations
@@ -240,15 +240,16 @@ def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverR
 
 # --- A race of candidates --------------------------------------------------------------------------
 
-# Measured on the tables of `python -m benchmarks fits` (docs/measurements.md): more candidates end higher, more passes
-# for each do not.
+# Measured on tables of R packages, digits and drawn rows (docs/measurements.md): more candidates, passes or turns of
+# splits and drops end hardly higher.
 _CANDIDATES = 12
-_SURPLUS = 2  # components that are dropped in the end
-_LARGER = 6  # candidates with so many more: twelve end hardly higher
-_AGREEMENT = 0.005  # nats per row between the three best: where they agree, more candidates seldom end higher
-_ROWS_FOR_SURPLUS = 5  # fewest rows of each component: with fewer, what is left overfits more often
-_FEWEST_ROWS = 400
-_ROWS_PER_COMPONENT = 50
+_CANDIDATES_ALONG_COLUMNS = 6  # of diagonal and spherical models, whose ends differ less, where components split
+_FEWEST_MORE, _MOST_MORE = 3, 10  # components that split and are dropped again: half of all, within these limits
+_MOST_SHARES = 4e6  # of rows in components, while these are dropped
+_FEWEST_ROWS = 800
+_ROWS_PER_COMPONENT = 100
+_ROWS_PER_COMPONENT_OF_MANY = 200  # as a start that overfits makes a longer climb, …
+_MOST_PART, _FEWEST_PER_COMPONENT = 10_000, 50  # … but at most so many, or a few for each of very many components
 _ROWS_PER_FEATURE = 10  # of a component with a full covariance: with fewer, the candidate that overfits most wins
 _SEEDING_ROWS = 100
 _SEEDING_ROWS_PER_COMPONENT = 50
@@ -269,15 +270,14 @@ Task = Callable[[int, int], None]
 
 
 class Cut(NamedTuple):
-    """Keep the `n_survivors` best candidates after `passes` more passes of each, over part of the rows or over all."""
+    """Keep the `n_survivors` best candidates after `passes` more passes of each."""
 
     n_survivors: int
     passes: int
-    all_rows: bool = False
 
 
-_CUTS = Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)
-_CUTS_OF_FEW = Cut(6, 4), Cut(3, 6), Cut(1, 10, all_rows=True)
+_CUTS = Cut(6, 1), Cut(2, 3), Cut(1, 2)
+_CUTS_OF_FEW = Cut(6, 4), Cut(3, 6), Cut(1, 10)
 
 
 class Schedule(NamedTuple):
@@ -301,10 +301,8 @@ class Schedule(NamedTuple):
         Whether passes over the part may be in float32: not where covariances are singular but for the ridge.
     single_throughout : bool
         Whether passes over all rows may be as well. Of few rows, a climb from rounded sums would take more passes.
-    n_larger : int
-        Candidates of the second race, with a surplus of components; 0 for no such race.
-    agreement : float
-        Nats per row between the best and the third best of the first race, up to which there is no second.
+    n_more : int
+        Components of what the cuts leave that split, and are dropped again; 0 for none.
     """
 
     n_candidates: int
@@ -316,8 +314,7 @@ class Schedule(NamedTuple):
     random_seeds: bool = True
     single: bool = True
     single_throughout: bool = False
-    n_larger: int = 0
-    agreement: float = 0.0
+    n_more: int = 0
 
     def n_greedy(self, n: int) -> int:
         """Number of candidates of n that begin from seeds of k-means++: the second two of every four, or all."""
@@ -337,21 +334,25 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     if full and n < K * model.fewest_rows(d):
         # Too few rows for so many covariances: any fit overfits them, and passes are dear.
         return Schedule(4, 2 if K <= _MANY_COMPONENTS else 1, n, (Cut(1, 1),), n_seeding=n_seeding, single=False)
-    n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(K, d)))))
+    along_columns = without_prior and (model.moments.axis_aligned or d == 1)
+    most = _CANDIDATES_ALONG_COLUMNS if along_columns else _CANDIDATES
+    n_candidates = min(most, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(K, d)))))
     n_mixtures = _FEW_MIXTURES if full and K >= _SEVERAL and n >= _MANY_OF_EACH * K else n_candidates
-    # What a drop costs is likelihood, and says nothing of a prior.
-    worthwhile = (
-        without_prior and n_candidates == _CANDIDATES and n >= _ROWS_FOR_SURPLUS * (K + _SURPLUS) * model.fewest_rows(d)
-    )
     schedule = Schedule(
-        n_candidates, n_mixtures, n, _CUTS, n_seeding=n_seeding, n_larger=worthwhile * _LARGER, agreement=_AGREEMENT
+        n_candidates, n_mixtures, n, _CUTS_OF_FEW if n * d <= _FEW_NUMBERS else _CUTS, n_seeding=n_seeding
     )
-    if n * d <= _FEW_NUMBERS:
-        return schedule._replace(cuts=_CUTS_OF_FEW)
-    rows_of_component = max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if full else 0)
-    if without_prior:
-        schedule = schedule._replace(part=min(n, max(_FEWEST_ROWS, rows_of_component * K)))
-    if n < _MANY_ROWS:
+    is_many = n >= _MANY_ROWS
+    if without_prior and n * d > _FEW_NUMBERS:
+        part = K * (_ROWS_PER_COMPONENT_OF_MANY if is_many else _ROWS_PER_COMPONENT)
+        part = min(part, max(_MOST_PART, K * _FEWEST_PER_COMPONENT))
+        part = max(part, _FEWEST_ROWS, K * d * _ROWS_PER_FEATURE if full else 0)
+        schedule = schedule._replace(part=min(n, part))
+    n_more = min(max(_FEWEST_MORE, min(K // 2, _MOST_MORE)), K)
+    # What a drop costs is likelihood, and says nothing of a prior.
+    worthwhile = without_prior and model.stored_whole and n_candidates == most
+    if worthwhile and n >= (K + n_more) * model.fewest_rows(d) and schedule.part * (K + n_more) <= _MOST_SHARES:
+        schedule = schedule._replace(n_more=n_more)
+    if not is_many:
         return schedule
     n_seeding = _SEEDING_ROWS_OF_MANY * K
     return schedule._replace(
@@ -374,19 +375,16 @@ class RaceRows:
 
     Attributes
     ----------
-    openings : dict of int to list of Opening
+    openings : list of Opening
         How candidates began in a race before.
     """
 
     def __init__(self, sample: ArraySource, moments: Layout, n_components: int, schedule: Schedule, rng: Rng) -> None:
-        sizes = {n_components: schedule.n_candidates}
-        if schedule.n_larger:
-            sizes[n_components + _SURPLUS] = schedule.n_larger
         part = sample.subset(rng.permutation(sample.n_rows)[: schedule.part])
         limit = _ROUGHLY if in_range(part.survey.heaviest) else 0.0
-        self._sample, self._schedule, self._sizes = sample, schedule, tuple(sizes)
+        self._sample, self._schedule, self._n_components = sample, schedule, n_components
         # Views take turns, and in each view random rows and seeds of k-means++: see `Race.begin`.
-        self._uniforms = [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()]
+        self._uniforms = seeding_uniforms(schedule.n_greedy(schedule.n_candidates), n_components, rng)
         # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
         centre, views = part.survey.centre, views_of(part, moments)
         self._views = [
@@ -398,14 +396,14 @@ class RaceRows:
         where = sample.survey.centre, sample.survey.reach(sample.survey.centre)
         self._part = _rows(part, *where, moments, limit if schedule.single else 0.0)
         self._rows = _rows(sample, *where, moments, limit if schedule.single_throughout else 0.0)
-        self.openings: dict[int, list[Opening]] = {}
+        self.openings: list[Opening] = []
 
     def winner(self, problem: Problem, judge: Judge = Judge.START, *, last: bool = False) -> SufficientStatistics:
         """Return the statistics of the candidate that is left in the end, of the model of a problem.
 
         The `last` race forgets views and openings when it needs them no more.
         """
-        objective, n_components, sample = problem.objective, self._sizes[0], self._sample
+        objective, n_components, sample = problem.objective, self._n_components, self._sample
         model, verdict, is_long = objective.model, None, sample.n_rows >= _WORTH_SCRATCH
         if n_components > 1 and not objective.prior.variational:
             verdict = Resolution.from_source(sample, objective.ridge).verdict(model, judge)
@@ -415,7 +413,7 @@ class RaceRows:
                 del self._views, self.openings
             race = Race(
                 self._schedule,
-                [problem.family(K) for K in self._sizes],
+                [problem.family(n_components + more) for more in dict.fromkeys((0, self._schedule.n_more))],
                 model.moments,
                 self._uniforms,
                 views,

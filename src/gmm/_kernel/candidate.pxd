@@ -1,14 +1,14 @@
-"""Candidates for a start: how they begin in a view of the rows, how they leave it, and which components they drop.
+"""Candidates for a start: how they begin in a view of the rows, how they leave it, what they split and what they drop.
 
 A view has the coordinates y = V (x − centre) of a metric V, in which the variance of the rows is about 1. There k-means
 moves the seeds. For families with diagonal or full covariances, a few passes of EM then fit a simpler mixture, with
 spherical or diagonal ones. Its responsibilities give the family its first mixture, in the coordinates of x.
 """
-from libc.float cimport DBL_MIN
-from libc.math cimport INFINITY, log, log1p
+from libc.float cimport DBL_EPSILON, DBL_MIN
+from libc.math cimport INFINITY, log, log1p, sqrt
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.diagnostics cimport log_rest
+from gmm._kernel.axes cimport axes_workspace_size, principal_axes
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Family, likelihood
 from gmm._kernel.layout cimport (
@@ -26,6 +26,7 @@ from gmm._kernel.layout cimport (
     total_size,
 )
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
+from gmm._kernel.plan cimport N_POWERS
 from gmm._kernel.whitener cimport half_trace_of_product
 
 
@@ -188,36 +189,192 @@ cdef inline void scaled_metric(
             out[k * size + i] = scale * metric.whitener[i]
 
 
+# ----------------------------------------------------------------------------------- more components
+
+cdef inline Py_ssize_t growth_size(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    """Numbers in the room of a growth."""
+    return (total_size(layout, K, d) + moments_size(moments, K, d) + K * (N_POWERS * d + 1 + d)
+            + axes_workspace_size(d) + 2 * d)
+
+
+cdef struct Growth:
+    # What tells which components to split.
+    double* axes                # whiteners along the principal axes, as the layout stores them
+    double* powers              # (K, N_POWERS, d) of the coordinates along them
+    double* gains               # (K,) in nats per unit weight
+    double* steps               # (K, d) from the mean to that of a half
+    double* room
+    Moments moments
+
+
+cdef inline void lay_out_growth(
+    Growth* growth, double* room, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d,
+) noexcept nogil:
+    growth.moments = moments_in(room, K, d)
+    growth.axes = room + moments_size(moments, K, d)
+    growth.powers = growth.axes + total_size(layout, K, d)
+    growth.gains = growth.powers + K * N_POWERS * d
+    growth.steps = growth.gains + K
+    growth.room = growth.steps + K * d
+
+
+cdef inline bint find_axes(
+    Growth* growth, Layout layout, Py_ssize_t K, Py_ssize_t d, const double* covariances, const double* reach,
+) noexcept nogil:
+    """Return whether the principal axes of all matrices were found, in units of the rows' reach, which is no unit's.
+
+    Coordinates along each axis have variance 1.
+    """
+    cdef Py_ssize_t size = matrix_size(layout, d), m, i, j
+    cdef double* values = growth.room
+    cdef double* axes = growth.axes
+    cdef double scale
+    for m in range(n_matrices(layout, K)):
+        memcpy(axes, covariances + m * size, size * sizeof(double))
+        if not is_dense(layout):
+            for j in range(size):
+                axes[j] = 1 / sqrt(axes[j])
+            axes += size
+            continue
+        for i in range(d):
+            for j in range(d):
+                axes[i * d + j] /= max(reach[i], DBL_MIN) * max(reach[j], DBL_MIN)
+        if not principal_axes(axes, d, values, values + d):
+            return False
+        for i in range(d):
+            scale = 1 / sqrt(max(values[i], DBL_EPSILON * values[d - 1]))
+            for j in range(d):
+                axes[i * d + j] *= scale / max(reach[j], DBL_MIN)
+        axes += size
+    return True
+
+
+cdef inline double split_gain(const double* powers, Py_ssize_t d, Py_ssize_t axis, double count) noexcept nogil:
+    """Estimate what a row gains by a split of its component: by Hermite moments, to leading order."""
+    cdef double second = powers[axis] / count, third = powers[d + axis] / count, fourth = powers[2 * d + axis] / count
+    cdef double wide = max(second - 1, 0), heavy = fourth - 6 * second + 3
+    return min(wide * wide / 4 + third * third / 12 + heavy * heavy / 48, 1e300)
+
+
+cdef inline void find_splits(
+    Growth* growth, Layout layout, Py_ssize_t K, Py_ssize_t d, const double* covariances,
+) noexcept nogil:
+    """Write the gain and the step of each component, along the axis that gains most."""
+    cdef Py_ssize_t k, i, j, axis, stride = component_stride(layout, d)
+    cdef const double* powers
+    cdef const double* row
+    cdef double* step
+    cdef double count, best, gain
+    cdef double offset = 0.8    # standard deviations between the mean of the whole and that of each half
+    for k in range(K):
+        powers, count, best, axis = growth.powers + k * N_POWERS * d, growth.moments.counts[k], -1, 0
+        for j in range(d):
+            gain = split_gain(powers, d, j, max(count, DBL_MIN))
+            if gain > best:
+                best, axis = gain, j
+        growth.gains[k] = best * count / growth.moments.weight
+        row, step = growth.axes + k * stride, growth.steps + k * d
+        memset(step, 0, d * sizeof(double))
+        if not is_dense(layout):
+            step[axis] = offset / row[axis * axis_stride(layout)]
+            continue
+        row += axis * d                            # whose coordinate the step Σ · row changes by 1
+        for i in range(d):
+            for j in range(d):
+                step[i] += offset * covariances[k * stride + i * d + j] * row[j]
+
+
+cdef inline void split_component(
+    Layout layout, Py_ssize_t d, Py_ssize_t k, Py_ssize_t into, const double* step,
+    Moments* moments,                              # IN with k, OUT with two halves of it, a step before and behind
+) noexcept nogil:
+    """Make two halves of a component, with the same mean and spread together."""
+    cdef Py_ssize_t stride = component_stride(layout, d), size = matrix_size(layout, d), i, j
+    cdef double* first = moments.first + k * d
+    cdef double* second = moments.second + k * stride
+    cdef double product, half
+    memcpy(moments.origins + into * d, moments.origins + k * d, d * sizeof(double))
+    moments.counts[k] /= 2
+    moments.counts[into], half = moments.counts[k], moments.counts[k]
+    if stride > 0:
+        for i in range(size):
+            second[i] /= 2
+        memcpy(moments.second + into * stride, second, size * sizeof(double))
+        shift_by_product(layout, d, first, step, -0.5, second)
+        shift_by_product(layout, d, first, step, 0.5, moments.second + into * stride)
+    for j in range(d):
+        product = first[j] / 2
+        first[j], moments.first[into * d + j] = product - half * step[j], product + half * step[j]
+
+
+cdef inline void shift_by_product(
+    Layout layout, Py_ssize_t d, const double* a, const double* b, double share,       # IN (d,)
+    double* matrix,                                # IN, OUT += share · (a bᵀ + b aᵀ)
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef double total = 0
+    if is_dense(layout):
+        for i in range(d):
+            for j in range(d):
+                matrix[i * d + j] += share * (a[i] * b[j] + b[i] * a[j])
+    elif layout == DIAGONAL:
+        for i in range(d):
+            matrix[i] += 2 * share * a[i] * b[i]
+    else:
+        for i in range(d):
+            total += a[i] * b[i]
+        matrix[0] += 2 * share * total / d
+
+
 # ---------------------------------------------------------------------------------- fewer components
 
 cdef inline void drop_losses(
     const double* responsibility, const double* weight,     # IN (n, K), (n,) or NULL
     Py_ssize_t n, Py_ssize_t K,
     const double* shares,                          # IN (K,) the mixture's weights, 0 for a component dropped before
+    double* products,                              # scratch (K,)
     double* losses,                                # OUT (K,) nats
 ) noexcept nogil:
-    """Write what it costs to drop each component, Σ w [log(1 − π_k) − log(1 − r_k)], among those with a share."""
+    """Write what it costs to drop each component, Σ w [log(1 − π_k) − log(1 − r_k)], among those with a share.
+
+    Logarithms of rows of weight 1 are taken of products of a few hundred.
+    """
     cdef Py_ssize_t i, k, best
     cdef const double* r
-    cdef double total, rest, w, mass = 0, share = 0
+    cdef double total, rest, left, w = 1, mass = 0, share = 0
     for k in range(K):
-        losses[k] = 0 if shares[k] > 0 else INFINITY
+        losses[k], products[k] = 0 if shares[k] > 0 else INFINITY, 1
         share += shares[k]
     for i in range(n):
         r, best, total, rest = responsibility + i * K, -1, 0, 0
-        w = 1 if weight == NULL else weight[i]
+        if weight != NULL:
+            w = weight[i]
         mass += w
         for k in range(K):
             if shares[k] > 0:
                 total += r[k]
                 best = k if best < 0 or r[k] > r[best] else best
+        total = 1 / max(total, DBL_MIN)
         for k in range(K):
             if shares[k] > 0 and k != best:
                 rest += r[k]
-                losses[k] -= w * log_rest(min(r[k] / max(total, DBL_MIN), 0.5))
-        losses[best] -= w * log(max(rest, DBL_MIN) / max(total, DBL_MIN))
+                left = 1 - min(r[k] * total, 0.5)
+                if w == 1:
+                    products[k] *= left
+                else:
+                    losses[k] -= w * log(left)
+        left = max(rest * total, 1e-300)
+        if w == 1 and left > 1e-30:
+            products[best] *= left
+        else:
+            losses[best] -= w * log(left)
+        if i % 8 == 7:                             # at most 1e-240
+            for k in range(K):
+                if products[k] < 1e-60:
+                    losses[k] -= log(products[k])
+                    products[k] = 1
     for k in range(K):
-        losses[k] += mass * log1p(-min(shares[k] / share, 1 - 1e-16))
+        losses[k] += mass * log1p(-min(shares[k] / share, 1 - 1e-16)) - log(products[k])
 
 
 cdef inline void take_components(

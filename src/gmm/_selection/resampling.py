@@ -306,7 +306,8 @@ def bootstrap_lrt(
     n_replicates : int, default=99
         Number of tables to draw; the smallest possible p-value is 1 / (1 + n_replicates).
     n_init : int, default=3
-        Number of starts of each fit, and up to ten more until one is sound. Fits of K + 1 components also start from
+        Number of starts of each fit, and up to ten more until one is sound, which begin at random rows instead of
+        the default start. Fits of K + 1 components also start from
         the mixture of K with one component split; on replicates, fits of K also start from the mixture that the table
         was drawn from.
     random_state : int, RandomState, Generator or None, default=None
@@ -474,8 +475,15 @@ class _Fits(NamedTuple):
                 yield GaussianMixture(n_components, **single | given)
             elif begin is not None:  # weights that leave noise a share, and factors, are no starting values
                 yield estimator_of(GaussianMixture, begin, **single | {"warm_start": True})
-            for each in start_seeds(seed, n_init + _MORE_STARTS):
-                yield GaussianMixture(n_components, **single | {"random_state": each})
+            first = [single] * n_init
+            # Default starts are so good that they lead to the same degenerate mixture again and again.
+            others = single | (
+                {"init_params": "random_from_data"} if single.get("init_params", "kmeans") == "kmeans" else {}
+            )
+            for each, how in zip(
+                start_seeds(seed, n_init + _MORE_STARTS), first + [others] * _MORE_STARTS, strict=True
+            ):
+                yield GaussianMixture(n_components, **how | {"random_state": each})
 
         best, highest, n_asked = None, -inf, n_init + (begin is not None)
         for number, start in enumerate(starts()):
