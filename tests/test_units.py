@@ -190,7 +190,12 @@ def answers(found):
 
 
 @pytest.mark.parametrize(
-    "how", [["--components", "1:4"], ["--bayesian"], ["--components", "3", "--covariance", "VVV", "--trim", "0.02", "--seed", "5"]]
+    "how",
+    [
+        ["--components", "1:4"],
+        ["--bayesian"],
+        ["--components", "3", "--covariance", "VVV", "--trim", "0.02", "--seed", "5"],
+    ],
 )
 def test_units_change_no_labels_on_the_command_line(how, tmp_path):
     found = []

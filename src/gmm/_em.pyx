@@ -582,8 +582,9 @@ cdef class Loop:
         self.plan.n_all = family.K
         set_noise(&self.plan, log_noise(&family.objective, family.K, mixture.weights))
         set_tails(&self.plan, mixture.tails, family.objective.free_tails == NO_TAILS)
-        if not self.is_ready(family.K, mixture.log_offset, mixture.means, mixture.whiteners, ascent.e_step.common_scatter,
-                             min(at_most, records.shape[0] - n), ascent.work, self.pass_limit):
+        if not self.is_ready(family.K, mixture.log_offset, mixture.means, mixture.whiteners,
+                             ascent.e_step.common_scatter, min(at_most, records.shape[0] - n), ascent.work,
+                             self.pass_limit):
             return n
         if self.buffer is None or self.buffer.shape[0] < moments_size(self.plan.moments, family.K, family.d):
             self.buffer = np.empty(moments_size(self.plan.moments, family.K, family.d))
