@@ -758,6 +758,13 @@ def without_components(X, parameters, covariance_type, n_left, n_tries, *, weigh
     return [m_step(X, responsibilities(joint[:, others(k)]), weight, covariance_type, reg_covar) for k in last]
 
 
+def split_gains(powers, counts):
+    """The gains of splits along each axis, (K, d), by second to fourth powers of coordinates along it, (3, K, d)."""
+    second, third, fourth = powers / counts[:, None]
+    gains = np.maximum(second - 1, 0) ** 2 / 4 + third**2 / 12 + (fourth - 3 * second**2) ** 2 / 48
+    return gains * (counts / counts.sum())[:, None]
+
+
 def within_ratio(free, counts, max_ratio):
     """The covariances with the axes of the free ones, (K, d, d), and their eigenvalues between m and max_ratio · m.
 

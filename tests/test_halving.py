@@ -32,7 +32,6 @@ from inside import (
     covariance_model,
     halving,
     schedule_for,
-    split_gains,
     tiles,
 )
 
@@ -167,13 +166,13 @@ def test_components_are_dropped_as_in_the_twin(covariance_type, weighted, n_left
 @pytest.mark.parametrize("n_more", [1, 3])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
-def test_components_split_as_in_split_merge(covariance_type, weighted, n_more):
+def test_components_split_as_in_the_twin(covariance_type, weighted, n_more):
     model, weight, centre = covariance_model(covariance_type), WEIGHT if weighted else None, X.mean(axis=0)
     one, _ = candidate(covariance_type, weight=weight, n_passes=2)
     weighed = X - centre if weight is None else (X - centre) * weight[:, None]
     how = {"scatter": weighed.T @ (X - centre)}
     rows = _em.CandidateRows(X, weight, centre, np.abs(X - centre).max(axis=0), **how)
-    larger = one.grown(_em.Scratch(), rows, Objective(model, RIDGE).family((K + n_more, D)))
+    larger = one.with_splits(_em.Scratch(), rows, Objective(model, RIDGE).family((K + n_more, D)))
     mixture = MixtureParameters.from_estimate(one.estimate, Objective(model))
     problem = Problem(ArraySource(X, weight), Objective(model, RIDGE), 1)
     with problem.e_step() as e_step:
@@ -183,7 +182,7 @@ def test_components_split_as_in_split_merge(covariance_type, weighted, n_more):
         if not model.layout.axis_aligned:
             principal = model.layout.principal(mixture.covariances / np.outer(units, units)) / units
         look = e_step.diagnostics(mixture.whitened(), principal)
-        gains, expected = split_gains(look), look.statistics
+        gains, expected = reference.split_gains(look.powers, look.statistics.counts), look.statistics
         for k in np.argsort(-gains.max(axis=1))[:n_more]:
             step = OFFSET * model.layout.deviation(principal, k, gains[k].argmax(), D)
             if not model.layout.axis_aligned:
@@ -203,12 +202,32 @@ def test_components_split_as_in_split_merge(covariance_type, weighted, n_more):
     np.testing.assert_allclose(ours.covariances, theirs.covariances, rtol=exact, atol=exact)
 
 
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+@pytest.mark.parametrize("size", [0.0, 1e-200])
+def test_a_column_without_spread_changes_no_split(covariance_type, size):
+    """The axes of splits are in units of the reach of the rows, which is 0 there, or next to it."""
+    model, means = covariance_model(covariance_type), []
+    for rows in (X, np.column_stack([X, size * X[:, 0]])):
+        centre, (_, d) = rows.mean(axis=0), rows.shape
+        z = rows - centre
+        passed = _em.CandidateRows(rows, None, centre, np.abs(z).max(axis=0), scatter=z.T @ z)
+        view = _em.CandidateRows(z, None, np.zeros(d), np.abs(z).max(axis=0))
+        one, scratch = Candidate(Objective(model, RIDGE).family((K, d)), model.moments), _em.Scratch()
+        one.begin(scratch, CandidateView(view, SPHERICAL.code, np.ones(1), centre), z[:K].copy(), n_lloyd=2, n_soft=0)
+        one.leave_view(scratch, passed)
+        one.run(scratch, passed, 3)
+        larger = one.with_splits(scratch, passed, Objective(model, RIDGE).family((K + 2, d)))
+        means.append(MixtureParameters.from_estimate(larger.estimate, Objective(model)).means)
+    ours, theirs = (each[np.argsort(each[:, 0]), :D] for each in means)
+    np.testing.assert_allclose(theirs, ours, rtol=1e-6)
+
+
 def test_a_family_of_other_numbers_of_components_is_refused():
     one, _ = candidate("full")
     rows = _em.CandidateRows(X, None, np.zeros(D), np.abs(X).max(axis=0))
     for n_components in (K, 2 * K + 1):
         with pytest.raises(ValueError, match="of 4 to 6 components, got"):
-            one.grown(_em.Scratch(), rows, Objective(covariance_model("full"), RIDGE).family((n_components, D)))
+            one.with_splits(_em.Scratch(), rows, Objective(covariance_model("full"), RIDGE).family((n_components, D)))
     with pytest.raises(ValueError, match="fewer components than 3, got 3"):
         one.without(_em.Scratch(), rows, Objective(covariance_model("full"), RIDGE).family((K, D)), 1)
 

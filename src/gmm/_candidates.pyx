@@ -12,18 +12,17 @@ from gmm._em cimport CandidateRows, Scratch
 from gmm._kernel.arrays cimport copy_statistics, estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.candidate cimport (
     BeginRoom,
-    Growth,
+    Splits,
     ViewMetric,
     begin_size,
     drop_losses,
     fill_whiteners,
     find_axes,
     find_splits,
-    growth_size,
     has_simpler,
     largest_reach,
     lay_out_begin,
-    lay_out_growth,
+    lay_out_splits,
     layout_of_rows,
     log_volume,
     points_to_rows,
@@ -31,6 +30,7 @@ from gmm._kernel.candidate cimport (
     simpler_family,
     simpler_layout,
     split_component,
+    splits_size,
     squared_length,
     take_components,
     whiteners_to_rows,
@@ -327,7 +327,7 @@ cdef class Candidate:
             self.failed = most_likely(&self.moments, family, 0, now.covariances, self.room,
                                       &self.estimates[self.current]) >= 0
 
-    def grown(self, Scratch scratch not None, CandidateRows rows not None, MixtureFamily family not None):
+    def with_splits(self, Scratch scratch not None, CandidateRows rows not None, MixtureFamily family not None):
         """Return a candidate of a family with more components: it splits those of this one's that gain most by it.
 
         None where the axes of a covariance cannot be found.
@@ -337,28 +337,28 @@ cdef class Candidate:
         cdef Py_ssize_t K = f.K, d = f.d, more = family.family.K - K, best, k, i
         cdef Candidate one = Candidate(family, self.layout)
         cdef Moments* moments = &one.moments
-        cdef Growth growth
+        cdef Splits splits
         if not 0 < more <= K:
             raise ValueError(f"expected a family of {K + 1} to {2 * K} components, got {K + more}")
         expect("a row", rows.rows.shape[1], d)
-        cdef double[::1] room = np.empty(growth_size(f.covariance_layout, f.moment_layout, K, d))
-        lay_out_growth(&growth, &room[0], f.covariance_layout, f.moment_layout, K, d)
-        if not find_axes(&growth, f.covariance_layout, K, d, now.covariances, &rows.reach[0]):
+        cdef double[::1] room = np.empty(splits_size(f.covariance_layout, f.moment_layout, K, d))
+        lay_out_splits(&splits, &room[0], f.covariance_layout, f.moment_layout, K, d)
+        if not find_axes(&splits, f.covariance_layout, K, d, now.covariances, &rows.reach[0]):
             return None
         rows.diagnose(scratch, K, f.covariance_layout, f.moment_layout, now.log_offset, now.means, now.whiteners,
-                      growth.axes, &growth.moments, growth.powers)
-        find_splits(&growth, f.covariance_layout, K, d, now.covariances)
-        memcpy(moments.origins, growth.moments.origins, K * d * sizeof(double))
-        memcpy(moments.counts, growth.moments.counts, K * sizeof(double))
-        memcpy(moments.first, growth.moments.first, K * d * sizeof(double))
-        memcpy(moments.second, growth.moments.second, total_size(f.moment_layout, K, d) * sizeof(double))
-        moments.log_evidence, moments.weight = growth.moments.log_evidence, growth.moments.weight
+                      splits.axes, &splits.moments, splits.powers)
+        find_splits(&splits, f.covariance_layout, K, d, now.covariances)
+        memcpy(moments.origins, splits.moments.origins, K * d * sizeof(double))
+        memcpy(moments.counts, splits.moments.counts, K * sizeof(double))
+        memcpy(moments.first, splits.moments.first, K * d * sizeof(double))
+        memcpy(moments.second, splits.moments.second, total_size(f.moment_layout, K, d) * sizeof(double))
+        moments.log_evidence, moments.weight = splits.moments.log_evidence, splits.moments.weight
         for i in range(more):
             best = 0
             for k in range(1, K):
-                best = k if growth.gains[k] > growth.gains[best] else best
-            growth.gains[best] = -INFINITY
-            split_component(f.moment_layout, d, best, K + i, growth.steps + best * d, moments)
+                best = k if splits.gains[k] > splits.gains[best] else best
+            splits.gains[best] = -INFINITY
+            split_component(f.moment_layout, d, best, K + i, splits.steps + best * d, moments)
         one.failed = most_likely(moments, &family.family, 0, NULL, one.room, &one.estimates[0]) >= 0
         return one
 
@@ -629,7 +629,7 @@ cdef class Race:
 
     cdef Candidate improved(self, Candidate one):
         """Return a candidate whose components split, and of which as many were dropped, if it is higher."""
-        cdef Candidate larger = None if one.failed else one.grown(self.scratches[0], self.part, self.families[1])
+        cdef Candidate larger = None if one.failed else one.with_splits(self.scratches[0], self.part, self.families[1])
         cdef list finalists = [one]
         if larger is not None:
             self.each([larger], RUN, self.part, N_LARGER)

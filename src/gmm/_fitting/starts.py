@@ -350,7 +350,10 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     n_more = min(max(_FEWEST_MORE, min(K // 2, _MOST_MORE)), K)
     # What a drop costs is likelihood, and says nothing of a prior.
     worthwhile = without_prior and model.stored_whole and n_candidates == most
-    if worthwhile and n >= (K + n_more) * model.fewest_rows(d) and schedule.part * (K + n_more) <= _MOST_SHARES:
+    of_one = max(
+        model.fewest_rows(d), d * (d + 1) / 2 if full else 0
+    )  # with fewer rows than parameters, any fit overfits
+    if worthwhile and n >= (K + n_more) * of_one and schedule.part * (K + n_more) <= _MOST_SHARES:
         schedule = schedule._replace(n_more=n_more)
     if not is_many:
         return schedule

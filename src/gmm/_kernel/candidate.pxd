@@ -191,13 +191,13 @@ cdef inline void scaled_metric(
 
 # ----------------------------------------------------------------------------------- more components
 
-cdef inline Py_ssize_t growth_size(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    """Numbers in the room of a growth."""
+cdef inline Py_ssize_t splits_size(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    """Numbers in the room of splits."""
     return (total_size(layout, K, d) + moments_size(moments, K, d) + K * (N_POWERS * d + 1 + d)
             + axes_workspace_size(d) + 2 * d)
 
 
-cdef struct Growth:
+cdef struct Splits:
     # What tells which components to split.
     double* axes                # whiteners along the principal axes, as the layout stores them
     double* powers              # (K, N_POWERS, d) of the coordinates along them
@@ -207,57 +207,65 @@ cdef struct Growth:
     Moments moments
 
 
-cdef inline void lay_out_growth(
-    Growth* growth, double* room, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d,
+cdef inline void lay_out_splits(
+    Splits* splits, double* room, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d,
 ) noexcept nogil:
-    growth.moments = moments_in(room, K, d)
-    growth.axes = room + moments_size(moments, K, d)
-    growth.powers = growth.axes + total_size(layout, K, d)
-    growth.gains = growth.powers + K * N_POWERS * d
-    growth.steps = growth.gains + K
-    growth.room = growth.steps + K * d
+    splits.moments = moments_in(room, K, d)
+    splits.axes = room + moments_size(moments, K, d)
+    splits.powers = splits.axes + total_size(layout, K, d)
+    splits.gains = splits.powers + K * N_POWERS * d
+    splits.steps = splits.gains + K
+    splits.room = splits.steps + K * d
 
 
 cdef inline bint find_axes(
-    Growth* growth, Layout layout, Py_ssize_t K, Py_ssize_t d, const double* covariances, const double* reach,
+    Splits* splits, Layout layout, Py_ssize_t K, Py_ssize_t d, const double* covariances, const double* reach,
 ) noexcept nogil:
-    """Return whether the principal axes of all matrices were found, in units of the rows' reach, which is no unit's.
+    """Find the principal axes of all matrices, and return whether that converged.
 
-    Coordinates along each axis have variance 1.
+    They are those of columns in units of the rows' reach, so that the units of the columns do not matter. Coordinates
+    along each axis have variance 1.
     """
     cdef Py_ssize_t size = matrix_size(layout, d), m, i, j
-    cdef double* values = growth.room
-    cdef double* axes = growth.axes
+    cdef const double* matrix = covariances
+    cdef double* axes = splits.axes
+    cdef double* units = splits.room
+    cdef double* values = units + d
     cdef double scale
     for m in range(n_matrices(layout, K)):
-        memcpy(axes, covariances + m * size, size * sizeof(double))
-        if not is_dense(layout):
+        memcpy(axes, matrix, size * sizeof(double))
+        if is_dense(layout):
+            for j in range(d):
+                units[j] = max(reach[j], sqrt(matrix[j * d + j]))      # the ridge alone in a constant column
+            for i in range(d):
+                for j in range(d):
+                    axes[i * d + j] = axes[i * d + j] / units[i] / units[j]
+            if not principal_axes(axes, d, values, values + d):
+                return False
+            for i in range(d):
+                scale = 1 / sqrt(max(values[i], DBL_EPSILON * values[d - 1]))
+                for j in range(d):
+                    axes[i * d + j] = scale * axes[i * d + j] / units[j]
+        else:
             for j in range(size):
                 axes[j] = 1 / sqrt(axes[j])
-            axes += size
-            continue
-        for i in range(d):
-            for j in range(d):
-                axes[i * d + j] /= max(reach[i], DBL_MIN) * max(reach[j], DBL_MIN)
-        if not principal_axes(axes, d, values, values + d):
-            return False
-        for i in range(d):
-            scale = 1 / sqrt(max(values[i], DBL_EPSILON * values[d - 1]))
-            for j in range(d):
-                axes[i * d + j] *= scale / max(reach[j], DBL_MIN)
         axes += size
+        matrix += size
     return True
 
 
 cdef inline double split_gain(const double* powers, Py_ssize_t d, Py_ssize_t axis, double count) noexcept nogil:
-    """Estimate what a row gains by a split of its component: by Hermite moments, to leading order."""
+    """Estimate what a row gains by a split of its component: by its cumulants, to leading order.
+
+    They tell nothing of a column of one value, which only the ridge makes wide.
+    """
     cdef double second = powers[axis] / count, third = powers[d + axis] / count, fourth = powers[2 * d + axis] / count
-    cdef double wide = max(second - 1, 0), heavy = fourth - 6 * second + 3
+    cdef double wide = max(second - 1, 0), heavy = fourth - 3 * second * second
     return min(wide * wide / 4 + third * third / 12 + heavy * heavy / 48, 1e300)
 
 
 cdef inline void find_splits(
-    Growth* growth, Layout layout, Py_ssize_t K, Py_ssize_t d, const double* covariances,
+    Splits* splits, Layout layout, Py_ssize_t K, Py_ssize_t d, const double* covariances,
 ) noexcept nogil:
     """Write the gain and the step of each component, along the axis that gains most."""
     cdef Py_ssize_t k, i, j, axis, stride = component_stride(layout, d)
@@ -267,13 +275,13 @@ cdef inline void find_splits(
     cdef double count, best, gain
     cdef double offset = 0.8    # standard deviations between the mean of the whole and that of each half
     for k in range(K):
-        powers, count, best, axis = growth.powers + k * N_POWERS * d, growth.moments.counts[k], -1, 0
+        powers, count, best, axis = splits.powers + k * N_POWERS * d, splits.moments.counts[k], -1, 0
         for j in range(d):
             gain = split_gain(powers, d, j, max(count, DBL_MIN))
             if gain > best:
                 best, axis = gain, j
-        growth.gains[k] = best * count / growth.moments.weight
-        row, step = growth.axes + k * stride, growth.steps + k * d
+        splits.gains[k] = best * count / splits.moments.weight
+        row, step = splits.axes + k * stride, splits.steps + k * d
         memset(step, 0, d * sizeof(double))
         if not is_dense(layout):
             step[axis] = offset / row[axis * axis_stride(layout)]
