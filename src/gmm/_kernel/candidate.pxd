@@ -226,13 +226,13 @@ cdef inline bint find_axes(
     They are those of columns in units of the rows' reach, so that the units of the columns do not matter. Coordinates
     along each axis have variance 1.
     """
-    cdef Py_ssize_t size = matrix_size(layout, d), m, i, j
+    cdef Py_ssize_t size = matrix_size(layout, d), i, j, _
     cdef const double* matrix = covariances
     cdef double* axes = splits.axes
     cdef double* units = splits.room
     cdef double* values = units + d
     cdef double scale
-    for m in range(n_matrices(layout, K)):
+    for _ in range(n_matrices(layout, K)):
         memcpy(axes, matrix, size * sizeof(double))
         if is_dense(layout):
             for j in range(d):
