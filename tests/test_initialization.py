@@ -189,7 +189,7 @@ def test_components_of_one_weight_come_by_falling_means():
     """Though the last digits of their weights differ."""
     for seed in range(20):
         shares = np.random.default_rng(seed).dirichlet(np.ones(7))
-        rows = np.array([-9.0, 9.0])[:, None] + np.linspace(-1, 1, 7)
+        rows = np.array([-90.0, 90.0])[:, None] + np.linspace(-1, 1, 7)
         weight = np.concatenate([shares, shares[::-1]])
         assert (np.diff(started(rows.reshape(-1, 1), weight=weight, K=2).means[:, 0]) < 0).all()
 
