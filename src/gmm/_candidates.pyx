@@ -40,9 +40,7 @@ from gmm._kernel.degenerate cimport (
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Family, has_noise, is_constrained
-from gmm._kernel.layout cimport (
-    FULL, SPHERICAL, Layout, is_dense, is_layout, is_low_rank, matrix_size, total_size,
-)
+from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_dense, is_layout, is_low_rank, matrix_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
@@ -345,20 +343,16 @@ cdef class Candidate:
         lay_out_splits(&splits, &room[0], f.covariance_layout, f.moment_layout, K, d)
         if not find_axes(&splits, f.covariance_layout, K, d, now.covariances, &rows.reach[0]):
             return None
+        # Each of its arrays begins with what belongs to these components.
         rows.diagnose(scratch, K, f.covariance_layout, f.moment_layout, now.log_offset, now.means, now.whiteners,
-                      splits.axes, &splits.moments, splits.powers)
-        find_splits(&splits, f.covariance_layout, K, d, now.covariances)
-        memcpy(moments.origins, splits.moments.origins, K * d * sizeof(double))
-        memcpy(moments.counts, splits.moments.counts, K * sizeof(double))
-        memcpy(moments.first, splits.moments.first, K * d * sizeof(double))
-        memcpy(moments.second, splits.moments.second, total_size(f.moment_layout, K, d) * sizeof(double))
-        moments.log_evidence, moments.weight = splits.moments.log_evidence, splits.moments.weight
+                      splits.axes, moments, splits.powers)
+        find_splits(&splits, f.covariance_layout, K, d, now.covariances, moments)
         for i in range(more):
             best = 0
             for k in range(1, K):
                 best = k if splits.gains[k] > splits.gains[best] else best
             splits.gains[best] = -INFINITY
-            split_component(f.moment_layout, d, best, K + i, splits.steps + best * d, moments)
+            split_component(&splits, f.moment_layout, K + more, d, best, K + i, moments)
         one.failed = most_likely(moments, &family.family, 0, NULL, one.room, &one.estimates[0]) >= 0
         return one
 

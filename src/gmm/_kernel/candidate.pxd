@@ -25,7 +25,7 @@ from gmm._kernel.layout cimport (
     n_matrices,
     total_size,
 )
-from gmm._kernel.moments cimport Moments, moments_in, moments_size
+from gmm._kernel.moments cimport Moments, halve, moments_in, moments_size
 from gmm._kernel.plan cimport N_POWERS
 from gmm._kernel.whitener cimport half_trace_of_product
 
@@ -193,8 +193,8 @@ cdef inline void scaled_metric(
 
 cdef inline Py_ssize_t splits_size(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Numbers in the room of splits."""
-    return (total_size(layout, K, d) + moments_size(moments, K, d) + K * (N_POWERS * d + 1 + d)
-            + axes_workspace_size(d) + 2 * d)
+    return (total_size(layout, K, d) + K * (N_POWERS * d + 1 + d) + matrix_size(moments, d)
+            + (axes_workspace_size(d) + 2 * d if is_dense(layout) else 0))
 
 
 cdef struct Splits:
@@ -203,19 +203,19 @@ cdef struct Splits:
     double* powers              # (K, N_POWERS, d) of the coordinates along them
     double* gains               # (K,) in nats per unit weight
     double* steps               # (K, d) from the mean to that of a half
-    double* room
-    Moments moments
+    double* product             # scratch, one matrix of moments
+    double* room                # of `find_axes`
 
 
 cdef inline void lay_out_splits(
     Splits* splits, double* room, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d,
 ) noexcept nogil:
-    splits.moments = moments_in(room, K, d)
-    splits.axes = room + moments_size(moments, K, d)
+    splits.axes = room
     splits.powers = splits.axes + total_size(layout, K, d)
     splits.gains = splits.powers + K * N_POWERS * d
     splits.steps = splits.gains + K
-    splits.room = splits.steps + K * d
+    splits.product = splits.steps + K * d
+    splits.room = splits.product + matrix_size(moments, d)
 
 
 cdef inline bint find_axes(
@@ -265,7 +265,7 @@ cdef inline double split_gain(const double* powers, Py_ssize_t d, Py_ssize_t axi
 
 
 cdef inline void find_splits(
-    Splits* splits, Layout layout, Py_ssize_t K, Py_ssize_t d, const double* covariances,
+    Splits* splits, Layout layout, Py_ssize_t K, Py_ssize_t d, const double* covariances, const Moments* moments,
 ) noexcept nogil:
     """Write the gain and the step of each component, along the axis that gains most."""
     cdef Py_ssize_t k, i, j, axis, stride = component_stride(layout, d)
@@ -275,12 +275,12 @@ cdef inline void find_splits(
     cdef double count, best, gain
     cdef double offset = 0.8    # standard deviations between the mean of the whole and that of each half
     for k in range(K):
-        powers, count, best, axis = splits.powers + k * N_POWERS * d, splits.moments.counts[k], -1, 0
+        powers, count, best, axis = splits.powers + k * N_POWERS * d, moments.counts[k], -1, 0
         for j in range(d):
             gain = split_gain(powers, d, j, max(count, DBL_MIN))
             if gain > best:
                 best, axis = gain, j
-        splits.gains[k] = best * count / splits.moments.weight
+        splits.gains[k] = best * count / moments.weight
         row, step = splits.axes + k * stride, splits.steps + k * d
         memset(step, 0, d * sizeof(double))
         if not is_dense(layout):
@@ -293,45 +293,26 @@ cdef inline void find_splits(
 
 
 cdef inline void split_component(
-    Layout layout, Py_ssize_t d, Py_ssize_t k, Py_ssize_t into, const double* step,
+    Splits* splits, Layout layout, Py_ssize_t K, Py_ssize_t d, Py_ssize_t k, Py_ssize_t into,
     Moments* moments,                              # IN with k, OUT with two halves of it, a step before and behind
 ) noexcept nogil:
-    """Make two halves of a component, with the same mean and spread together."""
-    cdef Py_ssize_t stride = component_stride(layout, d), size = matrix_size(layout, d), i, j
-    cdef double* first = moments.first + k * d
-    cdef double* second = moments.second + k * stride
-    cdef double product, half
-    memcpy(moments.origins + into * d, moments.origins + k * d, d * sizeof(double))
-    moments.counts[k] /= 2
-    moments.counts[into], half = moments.counts[k], moments.counts[k]
-    if stride > 0:
-        for i in range(size):
-            second[i] /= 2
-        memcpy(moments.second + into * stride, second, size * sizeof(double))
-        shift_by_product(layout, d, first, step, -0.5, second)
-        shift_by_product(layout, d, first, step, 0.5, moments.second + into * stride)
-    for j in range(d):
-        product = first[j] / 2
-        first[j], moments.first[into * d + j] = product - half * step[j], product + half * step[j]
-
-
-cdef inline void shift_by_product(
-    Layout layout, Py_ssize_t d, const double* a, const double* b, double share,       # IN (d,)
-    double* matrix,                                # IN, OUT += share · (a bᵀ + b aᵀ)
-) noexcept nogil:
+    """Split one of what will be K components, with the same mean and spread of both together."""
+    cdef const double* a = moments.first + k * d
+    cdef const double* b = splits.steps + k * d
     cdef Py_ssize_t i, j
-    cdef double total = 0
+    splits.product[0] = 0
     if is_dense(layout):
         for i in range(d):
             for j in range(d):
-                matrix[i * d + j] += share * (a[i] * b[j] + b[i] * a[j])
+                splits.product[i * d + j] = 0.5 * (a[i] * b[j] + b[i] * a[j])
     elif layout == DIAGONAL:
         for i in range(d):
-            matrix[i] += 2 * share * a[i] * b[i]
+            splits.product[i] = a[i] * b[i]
     else:
         for i in range(d):
-            total += a[i] * b[i]
-        matrix[0] += 2 * share * total / d
+            splits.product[0] += a[i] * b[i]
+        splits.product[0] /= d
+    halve(layout, K, d, k, into, b, splits.product, moments)
 
 
 # ---------------------------------------------------------------------------------- fewer components

@@ -1,7 +1,9 @@
 """Moments, what `SufficientStatistics` holds, in one buffer."""
 from libc.float cimport DBL_EPSILON, DBL_MIN
 
-from gmm._kernel.layout cimport Layout, total_size
+from libc.string cimport memcpy
+
+from gmm._kernel.layout cimport Layout, component_stride, total_size
 
 
 cdef struct Moments:
@@ -54,3 +56,41 @@ cdef inline void move_to_means(const Moments* moments, Py_ssize_t K, Py_ssize_t 
         if moments.counts[k] > 0:
             for j in range(d):
                 centres[k * d + j] = moments.origins[k * d + j] + step_of(moments, k, j, d)
+
+
+cdef inline void halve(
+    Layout layout, Py_ssize_t K, Py_ssize_t d, Py_ssize_t k, Py_ssize_t into,
+    const double* step, const double* product,     # IN (d,) or NULL; ½ (f stepᵀ + step fᵀ), f the first moments of k
+    Moments* moments,                              # IN, OUT of K components
+) noexcept nogil:
+    """Move half of the rows of component k to another, with the same mean and spread, or with means two steps apart.
+
+    Then the zeroth, first and second moments of both together stay the same. Where k is the other one itself, all
+    components are empty, and k, the heaviest, moves alone.
+    """
+    cdef Py_ssize_t stride = component_stride(layout, d), j
+    cdef double* first = moments.first
+    cdef double* second = moments.second
+    moments.counts[k] *= 0.5
+    moments.precision[k] *= 0.5
+    moments.precision[K + k] *= 0.5
+    for j in range(d):
+        first[k * d + j] *= 0.5
+    for j in range(stride):
+        second[k * stride + j] *= 0.5
+    if into != k:
+        moments.counts[into] = moments.counts[k]
+        moments.precision[into], moments.precision[K + into] = moments.precision[k], moments.precision[K + k]
+        memcpy(moments.origins + into * d, moments.origins + k * d, d * sizeof(double))
+        memcpy(first + into * d, first + k * d, d * sizeof(double))
+        memcpy(second + into * stride, second + k * stride, stride * sizeof(double))
+    if step == NULL:
+        return
+    for j in range(d):
+        if into != k:
+            first[k * d + j] -= moments.counts[k] * step[j]
+        first[into * d + j] += moments.counts[into] * step[j]
+    for j in range(stride):
+        if into != k:
+            second[k * stride + j] -= product[j]
+        second[into * stride + j] += product[j]

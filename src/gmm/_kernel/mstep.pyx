@@ -19,12 +19,11 @@ from gmm._kernel.family cimport (
     NO_TAILS, Constraint, Family, FreeTails, NoisePrior, Objective, likelihood, rest_of,
 )
 from gmm._kernel.layout cimport (
-    DIAGONAL, FULL, LOW_RANK, SPHERICAL, Layout, is_layout, is_low_rank, is_pooled, matrix_size, n_matrices,
-    total_size,
+    DIAGONAL, FULL, LOW_RANK, SPHERICAL, Layout, is_layout, is_low_rank, matrix_size, n_matrices, total_size,
 )
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
-from gmm._kernel.moments cimport Moments, any_empty, moments_in, moments_size
+from gmm._kernel.moments cimport Moments, any_empty, halve, moments_in, moments_size
 from gmm._kernel.objective cimport evidence_bound, is_bound, log_offsets, posterior
 from gmm._kernel.quasi_newton cimport plain_bound, set_weight, start_anew
 from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
@@ -498,44 +497,31 @@ def halved(statistics, Py_ssize_t component, Py_ssize_t into, offset=None):
     See `SufficientStatistics.split`; as `moments_arrays` returns them, with a component more if `into` is a new one.
     """
     cdef const double[:, :] origins = statistics.origins, first = statistics.first, precision = statistics.precisions
-    cdef const double[::1] counts = statistics.counts, second = statistics.second.reshape(-1), step, of_step
+    cdef const double[::1] counts = statistics.counts, second = statistics.second.reshape(-1), step, product
     cdef Layout layout = statistics.layout.code
-    cdef Py_ssize_t before = counts.shape[0], d = origins.shape[1], K = max(before, into + 1), size, j, k, source
-    cdef bint pooled = is_pooled(layout)
+    cdef Py_ssize_t before = counts.shape[0], d = origins.shape[1], K = max(before, into + 1), j, k
     cdef Moments out
-    cdef double share
     if not (0 <= component < before and 0 <= into <= before):
         raise ValueError(f"expected two of {before} components, or one and a new one, got {component} and {into}")
     expect_matrix("origins", origins, before, d)
     expect_matrix("first", first, before, d)
     expect_matrix("precision", precision, 2, before)
     expect("second", second.shape[0], total_size(layout, before, d))
-    size = second.shape[0] // n_matrices(layout, before)
     buffer = np.empty(moments_size(layout, K, d))
     cdef double[::1] room = buffer
     out = moments_in(&room[0], K, d)
-    for k in range(K):
-        source = component if k == into else k
-        share = 0.5 if source == component else 1
-        out.counts[k] = share * counts[source]
-        out.precision[k], out.precision[K + k] = share * precision[0, source], share * precision[1, source]
+    for k in range(before):
+        out.counts[k], out.precision[k], out.precision[K + k] = counts[k], precision[0, k], precision[1, k]
         for j in range(d):
-            out.origins[k * d + j], out.first[k * d + j] = origins[source, j], share * first[source, j]
-        for j in range(0 if pooled else size):
-            out.second[k * size + j] = share * second[source * size + j]
-    if pooled:
-        memcpy(out.second, &second[0], size * sizeof(double))
+            out.origins[k * d + j], out.first[k * d + j] = origins[k, j], first[k, j]
+    memcpy(out.second, &second[0], second.shape[0] * sizeof(double))
     if offset is not None:
         step = offset
         expect("offset", step.shape[0], d)
-        of_step = statistics.layout.outer(statistics.first[component, None], offset[None]).reshape(-1)
-        for k in range(K):
-            # Where both are one, all are empty, and the heaviest, which is the one to fill, moves alone.
-            share = 1 if k == into else -1 if k == component else 0
-            for j in range(d if share else 0):
-                out.first[k * d + j] += share * (out.counts[into] * step[j])
-            for j in range(size if share and not pooled else 0):
-                out.second[k * size + j] += share * of_step[j]
+        product = statistics.layout.outer(statistics.first[component, None], offset[None]).reshape(-1)
+        halve(layout, K, d, component, into, &step[0], &product[0], &out)
+    else:
+        halve(layout, K, d, component, into, NULL, NULL, &out)
     out.log_evidence, out.weight = statistics.log_evidence, statistics.weight
     return moments_arrays(buffer, K, d, &out)
 

@@ -148,11 +148,8 @@ class Problem(NamedTuple):
         """
         objective, weight, known = self.objective, self.rows.survey.weight, self.rows.known
         unit = weight if settings.bound_is_total else 1.0
-        tolerance, confirm, resumable = (
-            settings.tolerance / unit,
-            settings.confirm_stop,
-            settings.resumable or on_pause is not None,
-        )
+        tolerance, confirm = settings.tolerance / unit, settings.confirm_stop
+        resumable = settings.resumable or on_pause is not None
         accelerated = settings.accelerated and objective.climbs_by_secants
         before: tuple[float, ...] = ()
         paused: SolverResult | None = None
