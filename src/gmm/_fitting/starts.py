@@ -350,9 +350,8 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     n_more = min(max(_FEWEST_MORE, min(K // 2, _MOST_MORE)), K)
     # What a drop costs is likelihood, and says nothing of a prior.
     worthwhile = without_prior and model.stored_whole and n_candidates == most
-    of_one = max(
-        model.fewest_rows(d), d * (d + 1) / 2 if full else 0
-    )  # with fewer rows than parameters, any fit overfits
+    # With fewer rows than parameters, any fit overfits.
+    of_one = max(model.fewest_rows(d), d * (d + 1) / 2 if full else 0)
     if worthwhile and n >= (K + n_more) * of_one and schedule.part * (K + n_more) <= _MOST_SHARES:
         schedule = schedule._replace(n_more=n_more)
     if not is_many:
