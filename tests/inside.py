@@ -71,7 +71,7 @@ PLACES = {
     "gmm._selection.cell": ("Attempts BestScore Clock NOT_CONVERGED SearchRows Solution Worker cell_Cell=Cell clock=."),
     "gmm._selection.classifier": "classifier=. predictive_cells",
     "gmm._selection.engine": "engine=.",
-    "gmm._selection.request": "as_model folds_of template_of",
+    "gmm._selection.request": "CRITERION_ACCURACY as_model folds_of template_of",
     "gmm._selection.resampling": "_disagreement _log_ratios resampling=.",
     "gmm._selection.result": "selection_table=.",
     "gmm._selection.search": "finishing=. search=.",

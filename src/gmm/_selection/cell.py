@@ -225,10 +225,6 @@ class Solution(NamedTuple):
         end = f", component {self.degenerate} is degenerate" if self.degenerate >= 0 else ""
         return f"log-likelihood {self.result.lower_bound:.6f} nats per unit weight{end}"
 
-    def beats(self, other: Solution) -> bool:
-        """Whether it is the better of two: first without degenerate components, then higher."""
-        return (self.degenerate < 0, self.result.lower_bound) > (other.degenerate < 0, other.result.lower_bound)
-
 
 class End(NamedTuple):
     """Where a run of a cell was left: why, its first degenerate component or −1, and its lower bound there."""
@@ -455,6 +451,7 @@ class Cell:
         self.refined_solution: Solution | None = None
         self.attempts: Attempts
         self.moments, self._weight = key.model.moments, pool.rows.all_rows.survey.weight
+        self._accuracy = CRITERION_ACCURACY / self._weight  # of a lower bound
         self._is_whole = pool.rows.whole  # whether starts race on all rows
 
     @cached_property
@@ -588,7 +585,12 @@ class Cell:
             return present, False
         gain = end.lower_bound - present.result.lower_bound
         same = abs(gain) < _SAME_OPTIMUM / self._weight
-        return self._paced(worker, end.solution()) if gain > 0 or present.degenerate >= 0 else present, same
+        better = present.degenerate >= 0 or self._is_higher(end.lower_bound, present)
+        return self._paced(worker, end.solution()) if better else present, same
+
+    def _is_higher(self, lower_bound: float, solution: Solution) -> bool:
+        """Tell whether a bound is higher than a solution's by more than two ends of one optimum differ."""
+        return lower_bound > solution.result.lower_bound + self._accuracy
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
         """Improve a solution by split–merge moves."""
@@ -602,8 +604,9 @@ class Cell:
         where = self.rows.all_rows, self.settings, solution.result, worker.e_step(self.rows.all_rows, self.moments)
         sample = None if self._is_whole else self.rows.sample.resident
         result = split_merged(*where, callback=self._callback, stop_requested=self.is_up, sample=sample)
-        end = Solution(result, self._degeneracy.first(result))
-        return solution if solution.beats(end) else self._paced(worker, end)
+        if not self._is_higher(result.lower_bound, solution) or self._degeneracy.first(result) >= 0:
+            return solution
+        return self._paced(worker, Solution(result, -1))
 
     def retry(self, starts: Starts, enough: tuple[int, int], worker: Worker) -> Attempts:
         """Solve the cell again from some fresh starts, and from halfway to them while none led to its solution."""
@@ -670,7 +673,7 @@ class Cell:
         if best is not None or self.is_timed:
             fewest, checked = inf, 0
         outlook = Outlook(
-            target=target + CRITERION_ACCURACY / self._weight,
+            target=target + self._accuracy,
             safety=_GAIN_SAFETY,
             period=_PASSES_AT_ONCE,
             since=run.n_passes,
@@ -689,7 +692,7 @@ class Cell:
                 if degenerate >= 0:
                     return End(run, _DEGENERATE, degenerate, run.lower_bound)
             run.go(outlook=outlook)
-        return self._judged(run, reason or _OUT_OF_TIME) if run.lower_bound > target else None
+        return self._judged(run, reason or _OUT_OF_TIME) if run.lower_bound > target + self._accuracy else None
 
     def _judged(self, run: SolverRun, reason: str) -> End:
         return End(run, reason, self._degeneracy.first(run), run.lower_bound)

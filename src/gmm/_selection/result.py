@@ -599,7 +599,8 @@ def certainty(selection: Selection) -> Iterator[str]:
     if selection.n_fresh_starts:
         again, starts = selection.n_found_again, counted(selection.n_fresh_starts, "fresh start")
         none_better = ", bettered by none" * (again < selection.n_fresh_starts)
-        yield f"found again by {again} of {starts}{none_better}" if again else f"none of {starts} found as good a fit"
+        lower = f"all of {starts} ended lower than the search, which goes on from cell to cell"
+        yield f"found again by {again} of {starts}{none_better}" if again else lower
     if len(distinct(selection)) > 1:
         n = len(selection.contested)
         limit = f"{CRITERION[selection.criterion].near:g} {title(selection.criterion)}"
