@@ -214,6 +214,13 @@ def test_a_stream_has_the_bits_of_memory(kind):
     np.testing.assert_array_equal(densities, one.score_samples(X, error_covariance=errors))
 
 
+def test_a_few_rows_of_a_stream_are_filled_although_few_of_them_share_an_error():
+    X, errors = blurred(kind="shared", gaps=True)
+    how = {"estimator": "x", "missing": "em", "error_covariance": errors}
+    array, stream = (as_source(rows, **how)[0].subset(np.arange(3)) for rows in (X, gmm.open_rows(lambda: [X])))
+    np.testing.assert_array_equal(stream.rows, array.rows)
+
+
 def test_errors_are_taken_out():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(4000, 2)) * [1, 0.3] + 4 * (rng.uniform(size=(4000, 1)) < 0.5)

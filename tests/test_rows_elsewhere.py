@@ -11,7 +11,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
-from inside import NpySource, ScratchSource, SlicedSource, blocks, npy, scratch, sliced
+from inside import NpySource, ScratchSource, SlicedSource, blocks, npy, sliced
 
 RNG = np.random.default_rng(3)
 N, D, K = 9000, 3, 3
@@ -179,15 +179,6 @@ def test_rows_that_come_once_are_copied_beyond_a_value_that_is_not_finite():
     with pytest.raises(ValueError, match=r"NaN[^$]*row 100, column 1"):
         fit(source)
     np.testing.assert_array_equal(source.take(np.arange(N)), rows)
-
-
-def test_without_room_for_a_copy_of_what_comes_once_there_is_an_error(monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(scratch, "_write_at", full)
-    with pytest.raises(OSError, match="copy of the list_iterator: No"):
-        gmm.open_rows(iter([ROWS]), scratch=True)
 
 
 def hdf5(rows, folder):

@@ -148,22 +148,28 @@ def test_the_only_copy_of_a_stream_is_not_copied(copied):
     assert bits(fit(source)) == bits(fit(ROWS))
 
 
-class Full:
-    """Writes to a disk that fills up."""
+def fill_disk(monkeypatch, room):
+    """Let files of scratch have so many bytes."""
+    move = ScratchSource._move
 
-    def __init__(self, room):
-        self.room, self.write = room, scratch._write_at
-
-    def __call__(self, file, buffer, place):
-        self.room -= len(buffer)
-        if self.room < 0:
+    def moved(self, at_place, in_turn, rows, first):
+        if in_turn == "write" and (first * rows.shape[1] * rows.itemsize + rows.nbytes) > room:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return self.write(file, buffer, place)
+        move(self, at_place, in_turn, rows, first)
+
+    monkeypatch.setattr(ScratchSource, "_move", moved)
+
+
+def test_where_files_have_no_reading_at_a_place_they_are_read_in_turn(monkeypatch):
+    """As on Windows."""
+    for name in ("preadv", "pwritev"):
+        monkeypatch.delattr(os, name, raising=False)
+    assert bits(fit(gmm.open_rows(Counted(), scratch=True))) == bits(fit(ROWS))
 
 
 @pytest.mark.parametrize("room", [0, 100_000])
 def test_without_room_each_pass_reads_the_data(room, monkeypatch):
-    monkeypatch.setattr(scratch, "_write_at", Full(room))
+    fill_disk(monkeypatch, room)
     data = Counted()
     source = gmm.open_rows(data, scratch=True)
     with pytest.warns(RuntimeWarning, match="Cannot write a scratch file of .*No space left on device"):
@@ -172,6 +178,8 @@ def test_without_room_each_pass_reads_the_data(room, monkeypatch):
     assert bits(mixture) == bits(fit(ROWS))
     assert data.calls > mixture.n_iter_
     assert "0.0 MB of scratch>" in repr(source)
+    with pytest.raises(OSError, match="copy of the list_iterator: No"):
+        gmm.open_rows(iter([ROWS]), scratch=True)
 
 
 def test_a_folder_that_is_none_is_told(tmp_path):
