@@ -168,7 +168,7 @@ class PartitionedSource(Source):
     """
 
     is_local = False
-    first_reader = PartitionReader()
+    means: NDArray[Any] | None = None  # in the places of missing values
 
     @abstractmethod
     def total(self, task: Task) -> Any:
@@ -212,7 +212,7 @@ class PartitionedSource(Source):
 
     def with_gaps(self) -> PartitionedSource:
         """Return the source as one whose first look takes NaN for a missing value."""
-        return self.with_changes(first_reader=PartitionReader(gaps=True), gaps=True)
+        return self.with_changes(gaps=True)
 
     n_rows: int = forwarded("_facts.n_rows", "Number of rows, n.")
     n_used: int = forwarded("_facts.n_rows", "Number of rows with a positive weight.")
@@ -268,7 +268,8 @@ class PartitionedSource(Source):
 
     @cached_property
     def _looks(self) -> list[Look]:
-        looks = sorted(self._collected(partial(look, self.first_reader), Look), key=lambda found: found.number)
+        task = partial(look, PartitionReader(self.gaps, self.means))
+        looks = sorted(self._collected(task, Look), key=lambda found: found.number)
         numbers = [found.number for found in looks]
         if numbers != list(range(len(looks))):
             raise ValueError(f"expected partitions numbered from 0, each once, got {listed(map(str, numbers), 10)}")
@@ -297,7 +298,7 @@ class PartitionedSource(Source):
     @property
     def reader(self) -> PartitionReader:
         """How the rows are read after the first look."""
-        return self.first_reader._replace(n_rows=tuple(found.n_rows for found in self._looks), dtype=self.dtype)
+        return PartitionReader(self.gaps, self.means, tuple(found.n_rows for found in self._looks), self.dtype)
 
 
 class IncompletePartitions(IncompleteSource):
@@ -316,8 +317,7 @@ class IncompletePartitions(IncompleteSource):
     @property
     def infinite(self) -> tuple[int, int]:
         """Row and column of the first infinite value, where there is one; rows without a value count."""
-        reader = PartitionReader(means=np.zeros(self.n_features))
-        place = self.base.with_changes(first_reader=reader, gaps=False).survey.nonfinite
+        place = self.base.with_changes(means=np.zeros(self.n_features), gaps=False).survey.nonfinite
         assert place is not None
         return place
 
@@ -334,7 +334,7 @@ class IncompletePartitions(IncompleteSource):
     @cached_property
     def without_gaps(self) -> PartitionedSource:
         """The rows with the means of the columns in their gaps."""
-        return self.base.with_changes(first_reader=PartitionReader(gaps=True, means=self.column_means))
+        return self.base.with_changes(means=self.column_means)
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
