@@ -43,7 +43,13 @@ from origins import ROWS, WEIGHTS, D, K, N, assert_same, fitted, in_blocks, stre
 
 pytestmark = pytest.mark.usefixtures("_small_chunks")
 posix = pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
+samples = pytest.mark.usefixtures("_few_searched")
 NAMES = ["a", "b", "c"]
+
+
+@pytest.fixture
+def _few_searched(monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 3000)
 
 
 def written_to(path):
@@ -424,26 +430,29 @@ def test_columns_are_checked(tmp_path):
     table = table_of(ROWS, WEIGHTS).append_column("species", pa.array(["setosa"] * N))
     pa.parquet.write_table(table, tmp_path / "a.parquet")
     path = tmp_path / "a.parquet"
-    with pytest.raises(ValueError, match=r"no column 'd' in .*a\.parquet, which has 'a', 'b', 'c', 'w', 'species'"):
-        gmm.open_rows(path, columns=["a", "d"])
-    with pytest.raises(ValueError, match=r"column 'species' of .* holds string, expected numbers"):
-        gmm.open_rows(path)
-    with pytest.raises(ValueError, match="expected distinct columns"):
-        gmm.open_rows(path, columns=["a", "w"], weight="w")
     (tmp_path / "a.sav").touch()
-    with pytest.raises(ValueError, match=r"unknown file type '\.sav'"):
-        gmm.open_rows(tmp_path / "a.sav")
-    with pytest.raises(TypeError, match="frame is passed to fit"):
-        gmm.open_rows(ROWS)
+    for data, how, error, words in (
+        (
+            path,
+            {"columns": ["a", "d"]},
+            ValueError,
+            "no column 'd' in .*parquet, which has 'a', 'b', 'c', 'w', 'species'",
+        ),
+        (path, {}, ValueError, r"column 'species' of .* holds string, expected numbers"),
+        (path, {"columns": ["a", "w"], "weight": "w"}, ValueError, "expected distinct columns"),
+        (tmp_path / "a.sav", {}, ValueError, r"unknown file type '\.sav'"),
+        (ROWS, {}, TypeError, "frame is passed to fit"),
+    ):
+        with pytest.raises(error, match=words):
+            gmm.open_rows(data, **how)
     for absent in ("b.parquet", "b.csv", "b.npy", "b"):
         with pytest.raises(FileNotFoundError, match=f"No such file or directory: .*{absent}"):
             gmm.open_rows(tmp_path / absent)
-    chosen = gmm.open_rows(path, columns=["c", "a"], weight="w")
-    fitted_ = fitted(chosen)
-    assert list(fitted_.feature_names_in_) == ["c", "a"]
-    assert_same(fitted_, fitted(ROWS[:, [2, 0]], WEIGHTS))
+    chosen = fitted(gmm.open_rows(path, columns=["c", "a"], weight="w"))
+    assert list(chosen.feature_names_in_) == ["c", "a"]
+    assert_same(chosen, fitted(ROWS[:, [2, 0]], WEIGHTS))
     with pytest.raises(ValueError, match="must be in the same order"):
-        fitted_.predict(gmm.open_rows(path, columns=["a", "c"]))
+        chosen.predict(gmm.open_rows(path, columns=["a", "c"]))
 
 
 def test_integers_and_missing_values_of_columns():
@@ -519,12 +528,14 @@ def test_a_search_of_few_rows_is_that_in_memory(weight):
     assert_same(one.best, other.best)
 
 
+@samples
 @pytest.mark.parametrize("prior", [None, "conjugate"])
-def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, monkeypatch, tmp_path):
-    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, tmp_path):
     how = {"random_state": 0, "prior": prior}
     counts, types = range(1, 5), ["full", "EII", "VVI"]
-    many = gmm.select(gmm.open_rows(lambda: np.split(ROWS, 9)), counts, types, **how)
+    np.save(tmp_path / "rows.npy", ROWS)
+    source = gmm.open_rows(tmp_path / "rows.npy") if prior else stream()
+    many = gmm.select(source, counts, types, **how)
     whole = gmm.select(ROWS, counts, types, **how)
     assert len(many.scores) == 3
     assert (many.n_searched, whole.n_searched) == (3000, 0)
@@ -583,27 +594,17 @@ def test_only_text_has_a_first_line_and_one_that_may_be_either_is_asked_about(tm
             gmm.open_rows(data, header=False)
 
 
-def test_a_search_of_a_long_npy_file_is_one_of_a_sample(monkeypatch, tmp_path):
-    monkeypatch.setattr(finishing, "SEARCHED", 3000)
-    np.save(tmp_path / "a.npy", ROWS)
-    how = {"random_state": 0, "prior": None}
-    found = gmm.select(gmm.open_rows(tmp_path / "a.npy"), range(1, 4), ["full", "EII"], **how)
-    same = gmm.select(gmm.open_rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], **how)
-    assert len(found.scores) == 3
-    np.testing.assert_array_equal(found.scores, same.scores)
-
-
+@samples
 @pytest.mark.parametrize("how", [{"time_limit": 0}, {"callback": lambda progress: progress.n_components == 2}])
-def test_a_search_that_was_ended_finishes_its_best_cell_alone(how, monkeypatch):
-    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+def test_a_search_that_was_ended_finishes_its_best_cell_alone(how):
     found = gmm.select(gmm.open_rows(lambda: [ROWS]), range(1, 4), ["full", "EII", "VVI"], random_state=0, **how)
     assert len(found.scores) == 1
     assert not found.complete
 
 
+@samples
 @pytest.mark.parametrize("ends", [False, True])
-def test_each_pass_over_all_rows_is_told_and_may_end_all_cells_but_the_best(ends, monkeypatch):
-    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+def test_each_pass_over_all_rows_is_told_and_may_end_all_cells_but_the_best(ends):
     source, how = gmm.open_rows(lambda: [ROWS]), {"n_components": [2, 3], "covariance_type": ["full", "EII"]}
     whole, passes = gmm.select(source, **how, random_state=0), []
 
@@ -626,8 +627,8 @@ def test_each_pass_over_all_rows_is_told_and_may_end_all_cells_but_the_best(ends
         assert of_cell[-1].seconds_left == 0
 
 
+@samples
 def test_the_time_limit_reaches_the_finish(monkeypatch):
-    monkeypatch.setattr(finishing, "SEARCHED", 3000)
     finished_cells = []
 
     def fit_mixture(*args, **how):
@@ -853,13 +854,3 @@ def test_a_file_of_names_alone_has_no_rows(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n")
     with pytest.raises(ValueError, match="0 sample"):
         gmm.GaussianMixture(1).fit(gmm.open_rows(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("indices", "error"),
-    [([2, 0], TypeError), ([-1], IndexError), ([0, 3], IndexError), ([True, False, True], TypeError)],
-)
-def test_rows_that_are_not_there_cannot_be_taken(indices, error):
-    source = gmm.open_rows(lambda: [np.arange(6.0).reshape(3, 2)])
-    with pytest.raises(error, match="row numbers"):
-        source.take(indices)
