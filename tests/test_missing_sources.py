@@ -103,12 +103,8 @@ def test_files_are_arrays(kind, tmp_path):
         np.testing.assert_equal(of_rows, of_file, err_msg=method)
     predicted, others = (file.predict_from(rows, [0, 2]) for rows in (ROWS[:, [0, 2]], stream(ROWS[:, [0, 2]])))
     np.testing.assert_array_equal(predicted.means, others.means)
-
-
-def test_predictions_go_to_a_file_by_blocks(tmp_path):
-    fit = in_memory()
-    for name, rows in (("one", ROWS), ("other", stream(ROWS))):
-        fit.predict_to(rows, tmp_path / f"{name}.csv")
+    for name, rows in (("one", ROWS), ("other", written(kind, tmp_path))):
+        array.predict_to(rows, tmp_path / f"{name}.csv")
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
 
 
@@ -137,7 +133,8 @@ def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, how):
     rows = with_gaps(n=500) + 20 * (np.arange(500) % 2)[:, None]
     rows[7] = np.nan
     how, there = {"covariance_type": covariance_type, "missing": "em", "tol": 1e-7, **how}, partitions(rows)
-    one, other = fitted(rows, None, 2, **how), fitted(there, None, 2, **how)
+    one, other, again = (fitted(X, None, 2, **how) for X in (rows, there, partitions(rows)))
+    assert_same(other, again)
     np.testing.assert_allclose(one.means_, other.means_, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(one.covariances_, other.covariances_, rtol=1e-2, atol=1e-3)
     assert other.bic(there) == pytest.approx(other.bic(rows), rel=1e-10)
@@ -205,31 +202,15 @@ def test_a_row_of_a_dask_collection_without_a_value_is_no_anomaly_nor_normal():
         threshold.predict(da.from_array(np.vstack([rows, rows[:1] * np.nan]), chunks=(200, 4)))
 
 
-def test_the_same_partitions_give_the_same_bits():
-    one, other = (fitted(partitions(ROWS), missing="em", max_iter=5) for _ in range(2))
+def test_posteriors_and_searches_of_blocks_are_those_of_an_array():
+    how = {"missing": "em", "random_state": 0}
+    one, other = (BayesianGaussianMixture(n_components=4, **how).fit(rows) for rows in (ROWS, stream(ROWS)))
     assert_same(one, other)
-
-
-def test_a_posterior_is_fitted_to_blocks():
-    how = {"n_components": 4, "missing": "em", "random_state": 0}
-    one, other = (BayesianGaussianMixture(**how).fit(rows) for rows in (ROWS, stream(ROWS)))
-    assert_same(one, other)
-
-
-def test_labels_go_with_blocks():
-    rows = with_gaps(n=20_000, share=0.04)
-    labels = np.where(np.arange(len(rows)) % 3, -1, (np.nan_to_num(rows[:, 0]) > 2).astype(int))
-    how = {"missing": "em", "random_state": 0, "max_iter": 8}
-    one, other = (GaussianMixture(3, **how).fit(X, labels=labels) for X in (rows, stream(rows)))
-    assert_same(one, other)
-
-
-@pytest.mark.parametrize("standardize", [False, True])
-def test_a_search_over_blocks_is_the_search_in_memory(standardize):
-    how = {"missing": "em", "random_state": 0, "standardize": standardize}
-    one, other = (gmm.select(rows, [1, 2], ["VVV", "EEE", "VVI"], **how) for rows in (ROWS, stream(ROWS)))
-    np.testing.assert_array_equal(one.bic, other.bic)
-    np.testing.assert_array_equal(one.best.means_, other.best.means_)
+    for standardize in (False, True):
+        how["standardize"] = standardize
+        one, other = (gmm.select(rows, [1, 2], ["VVV", "EEE", "VVI"], **how) for rows in (ROWS, stream(ROWS)))
+        np.testing.assert_array_equal(one.bic, other.bic)
+        assert_same(one.best, other.best)
 
 
 def test_a_search_on_a_sample_with_gaps_is_finished_on_all_rows(monkeypatch):

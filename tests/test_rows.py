@@ -304,23 +304,17 @@ def test_a_value_that_is_not_finite_is_named():
             GaussianMixture(K).fit(source)
 
 
-@pytest.mark.parametrize("at", [100, 0.5, -1, -9])
-def test_a_truncated_parquet_file_is_named(at, tmp_path):
-    parquet(ROWS, None, tmp_path, 1000)
-    content = (tmp_path / "a.parquet").read_bytes()
-    (tmp_path / "a.parquet").write_bytes(content[: int(at * len(content)) if isinstance(at, float) else at])
-    with pytest.raises(ValueError, match=r"a\.parquet is not .* Parquet file"):
-        gmm.open_rows(tmp_path / "a.parquet")
-
-
-def test_a_parquet_file_that_is_damaged_inside_is_named(tmp_path):
-    source = parquet(ROWS, None, tmp_path, 1000)
-    content = bytearray((tmp_path / "a.parquet").read_bytes())
+def test_a_parquet_file_that_is_truncated_or_damaged_inside_is_named(tmp_path):
+    source, path = parquet(ROWS, None, tmp_path, 1000), tmp_path / "a.parquet"
+    content = path.read_bytes()
     half = len(content) // 2
-    content[half : half + 2000] = bytes(2000)
-    (tmp_path / "a.parquet").write_bytes(content)
+    path.write_bytes(content[:half] + bytes(2000) + content[half + 2000 :])
     with pytest.raises(ValueError, match=r"a\.parquet"):
         GaussianMixture(K).fit(source)
+    for at in (100, half, -1, -9):
+        path.write_bytes(content[:at])
+        with pytest.raises(ValueError, match=r"a\.parquet is not .* Parquet file"):
+            gmm.open_rows(path)
 
 
 def damaged_inside(path):
