@@ -34,23 +34,20 @@ def _worded(what: str, kinds: tuple[type[Exception], ...] = _FAULTS) -> Iterator
 
 
 _Open = Callable[[str, pa.NativeFile], Any]  # a file, whose name is for messages
-_Read = Callable[[Any, Columns, int], Batches]
 
 
-def _file_part(open_file: _Open, schema: str, read: _Read, name: str, source: str | bytes) -> Part:
+def _file_part(open_file: _Open, schema: str, read: Callable[..., Batches], name: str, source: str | bytes) -> Part:
     """Open a file of a kind, whose reader has its schema in this attribute."""
     with native_file(source) as file:
         batches = partial(_read_file, open_file, read, name, source)
         return Part(name, getattr(open_file(name, file), schema), batches)
 
 
-def _read_file(
-    open_file: _Open, read: _Read, name: str, source: str | bytes, columns: Columns, at_once: int
-) -> Batches:
+def _read_file(open_file: _Open, read: Callable[..., Batches], name: str, source: str | bytes, *how: Any) -> Batches:
     with native_file(source) as file:
         reader = open_file(name, file)
         with _worded(f"{name} is damaged"):
-            yield from read(reader, columns, at_once)
+            yield from read(reader, *how)
 
 
 def _parquet_file(name: str, file: pa.NativeFile, **limits: int) -> pa.parquet.ParquetFile:
