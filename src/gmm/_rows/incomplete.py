@@ -64,10 +64,7 @@ class IncompleteSource(SourceView):
         source = cls(rows, rows.sample_weight)
         if all(len(pattern.observed) for pattern in source.patterns):
             return source
-        weight = np.array(rows.weights)
-        for piece in source.pieces():
-            weight[piece.indices] *= piece.rows.n_features > 0
-        return cls(rows, weight)
+        return cls(rows, np.where(source.empty, 0.0, rows.weights))
 
     @classmethod
     def with_errors(cls, rows: Source, errors: RowErrors) -> IncompleteSource:
@@ -162,9 +159,10 @@ class IncompleteSource(SourceView):
     @property
     def informative(self) -> IncompleteSource:
         """The rows of weight above 0, so that others, among which sums are rounded otherwise, change no bit."""
-        if self.n_used == self.n_rows:
-            return self
-        there = self.weights > 0
+        return self if self.n_used == self.n_rows else self.where(self.weights > 0)
+
+    def where(self, there: NDArray[np.bool_]) -> IncompleteSource:
+        """Return some of the rows."""
         ones = (self.weights[there] == 1).all()
         weight = None if ones else weights_of(self.sample_weight, there)
         filled = None if self.filled is None else _rows_where(self.without_gaps, there, weight)
@@ -172,6 +170,14 @@ class IncompleteSource(SourceView):
         other = IncompleteSource(base, weight, filled, errors=self.errors.for_rows(there))
         other.feature_names = self.feature_names
         return other
+
+    @property
+    def empty(self) -> NDArray[np.bool_]:
+        """Whether rows have no value, (n,)."""
+        empty = np.zeros(self.n_rows, dtype=bool)
+        for piece in self.pieces():
+            empty[piece.indices] = not piece.rows.n_features
+        return empty
 
     def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
         """Return the rows with these indices, which increase, in memory, with their gaps."""
