@@ -459,6 +459,7 @@ def test_a_large_memory_map_is_read_and_not_touched(tmp_path, monkeypatch):
     monkeypatch.setattr(npy_module, "_WORTH_READING", 1000)
     npy(ROWS, None, tmp_path, 1)
     mapped = np.load(tmp_path / "0.npy", mmap_mode="r")
+    assert isinstance(gmm.open_rows(mapped), NpySource)
     assert isinstance(as_source(mapped, estimator="a test")[0], NpySource)
     assert not isinstance(as_source(mapped[1:], estimator="a test")[0], NpySource), "a part begins elsewhere"
     assert_same(fitted(mapped), in_memory())
