@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 # The benchmarks are at hand in the repository and in the source distribution, beside the tests.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from inside import checkpoints, tiles
+from inside import blocks, checkpoints, tiles
 
 # `ci` draws the same examples in every run, so that a failure there is the failure at home. By hand:
 # pytest --hypothesis-profile=random
@@ -112,6 +112,14 @@ def _always_due(monkeypatch):
     """Let checkpoints be written whenever they may be."""
     monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
     monkeypatch.setattr(checkpoints, "_SHARE", 0.0)
+
+
+@pytest.fixture
+def _small_chunks(monkeypatch):
+    """A pass reads a few lanes at a time, so that it has many chunks; a file is read in pieces."""
+    monkeypatch.setattr(blocks, "_CHUNK_BYTES", 1 << 12)
+    monkeypatch.setattr(blocks, "_FEWEST_LANES", 1)
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 1 << 12)
 
 
 @pytest.fixture

@@ -9,15 +9,14 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, LostClusterError
+from origins import ROWS, K, N, assert_near, fitted
+from origins import WEIGHTS as POSITIVE
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
 
-rng = np.random.default_rng(5)
-N, D, K = 9000, 3, 3
-ROWS = rng.normal(size=(N, D)) + 4 * rng.integers(K, size=(N, 1)) + 100
-WEIGHTS = np.where(rng.uniform(size=N) < 0.1, 0, rng.uniform(0.2, 3, N))
+WEIGHTS = np.where(np.arange(N) % 10 == 3, 0, POSITIVE)
 
 
 @pytest.fixture(scope="module")
@@ -36,28 +35,21 @@ def in_chunks(rows=ROWS, size=2000):
     return da.from_array(rows, chunks=(size, 2)).persist()
 
 
-def assert_near(one, other, rtol=1e-10):
-    assert one.n_iter_ == other.n_iter_
-    for name in ("weights_", "means_", "covariances_", "lower_bound_"):
-        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=rtol, atol=rtol, err_msg=name)
-
-
 def test_a_fit_on_a_cluster_is_the_fit_in_memory(client):
     for weight in (None, WEIGHTS):
-        mixture = GaussianMixture(K, random_state=0)
-        there, here = mixture.fit(in_chunks(), sample_weight=weight), GaussianMixture(K, random_state=0)
-        assert_near(there, here.fit(ROWS, sample_weight=weight))
+        there, here = fitted(in_chunks(), weight), fitted(ROWS, weight)
+        assert_near(there, here)
         for size in (2000, 200):  # added in one task, and in a tree of them
             assert there.score(in_chunks(size=size), sample_weight=weight) == pytest.approx(
                 here.score(ROWS, sample_weight=weight), rel=1e-10
             )
-    again = GaussianMixture(K, random_state=0).fit(in_chunks(), sample_weight=da.from_array(WEIGHTS, chunks=500))
+    again = fitted(in_chunks(), da.from_array(WEIGHTS, chunks=500))
     np.testing.assert_array_equal(again.means_, there.means_)
 
 
 def test_a_worker_that_is_killed_costs_time_not_the_fit(client):
     X, killed = in_chunks(), []
-    expected = GaussianMixture(K, random_state=0, tol=1e-7).fit(X)
+    expected = fitted(X, tol=1e-7)
 
     def kill(iteration):
         if iteration.n_iter == 3:
@@ -85,15 +77,15 @@ def test_a_cluster_that_is_lost_leaves_the_last_parameters():
         GaussianMixture(K, random_state=0, tol=1e-7).fit(in_chunks(), callback=lose)
     mixture = caught.value.mixture
     assert mixture.set_params(warm_start=True).fit(ROWS).converged_
-    assert mixture.score(ROWS) == pytest.approx(GaussianMixture(K, random_state=0, tol=1e-7).fit(ROWS).score(ROWS))
+    assert mixture.score(ROWS) == pytest.approx(fitted(ROWS, tol=1e-7).score(ROWS))
 
 
 def test_rows_that_a_living_scheduler_gave_up_are_dasks_own_error(client):
     X = in_chunks()
     client.cancel(X, force=True)
     with pytest.raises(distributed.CancelledError, match="lost dependencies"):
-        GaussianMixture(K, random_state=0).fit(X)
-    assert GaussianMixture(K, random_state=0).fit(in_chunks()).converged_, "the cluster is there"
+        fitted(X)
+    assert fitted(in_chunks()).converged_, "the cluster is there"
 
 
 @pytest.mark.parametrize("kind", [GaussianMixture, BayesianGaussianMixture])
@@ -118,18 +110,18 @@ def test_data_frames_have_names_and_may_have_empty_partitions():
     X = dd.from_pandas(frame, npartitions=5)
     X = X[X.a > X.a.min().compute()]
     frame = frame[frame.a > frame.a.min()]
-    mixture = GaussianMixture(K, random_state=0).fit(X)
+    mixture = fitted(X)
     assert list(mixture.feature_names_in_) == list("abc")
-    assert_near(mixture, GaussianMixture(K, random_state=0).fit(frame))
+    assert_near(mixture, fitted(frame))
     np.testing.assert_array_equal(mixture.predict(X).compute(), mixture.predict(frame))
-    empty = X[X.a > 0].map_partitions(lambda part: part[part.a > 104])
+    empty = X[X.a > 0].map_partitions(lambda part: part[part.a > 54])
     assert len(mixture.predict(empty).compute()) == len(empty)
     with pytest.raises(ValueError, match="feature names"):
         mixture.score(X.rename(columns={"a": "z"}))
     with pytest.raises(TypeError, match="sizes are unknown"):
         GaussianMixture(K).fit(X, sample_weight=np.ones(len(frame)))
     weights = X.a - X.a + 2
-    assert_near(GaussianMixture(K, random_state=0).fit(X, sample_weight=weights), mixture, 1e-6)
+    assert_near(fitted(X, weights), mixture, 1e-6)
 
 
 def test_what_is_wrong_with_a_collection_is_said():
@@ -138,13 +130,13 @@ def test_what_is_wrong_with_a_collection_is_said():
         gmm.select(X, 2, "full", standardize=True)
     broken = ROWS.copy()
     broken[8000, 1] = np.nan
-    with pytest.raises(ValueError, match="row 8000, column 1"):
-        GaussianMixture(K).fit(da.from_array(broken, chunks=(2000, 3)))
-    with pytest.raises(ValueError, match="Expected 2D array, got 1D"):
-        GaussianMixture(K).fit(X[:, 0])
-    with pytest.raises(TypeError, match="got a Dask Delayed"):
-        GaussianMixture(K).fit(dask.delayed(1))
-    with pytest.raises(ValueError, match=r"sample_weight.shape == \(3,\), expected \(9000,\)"):
-        GaussianMixture(K).fit(X, sample_weight=np.ones(3))
+    for rows, weight, error, words in (
+        (da.from_array(broken, chunks=(2000, 3)), None, ValueError, "row 8000, column 1"),
+        (X[:, 0], None, ValueError, "Expected 2D array, got 1D"),
+        (dask.delayed(1), None, TypeError, "got a Dask Delayed"),
+        (X, np.ones(3), ValueError, r"sample_weight.shape == \(3,\), expected \(9000,\)"),
+    ):
+        with pytest.raises(error, match=words):
+            fitted(rows, weight)
     with pytest.raises(TypeError, match=r"needs its rows in memory"):
         gmm.em.steps(X, 2)

@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -24,8 +25,8 @@ from inside import (
 )
 from test_missing import mixture, written_out
 
-every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
-kinds = pytest.mark.parametrize("kind", ["shared", "own", "both"])
+TYPES, KINDS = (*PARSIMONIOUS, *reference.OF_FACTORS), ("shared", "own", "both")
+kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 def blurred(n=400, d=4, seed=0, kind="both", matrices=True, gaps=False):
@@ -44,6 +45,10 @@ def blurred(n=400, d=4, seed=0, kind="both", matrices=True, gaps=False):
     return X, errors if matrices else np.einsum("nii->ni", errors).copy()
 
 
+def as_mixture(parameters):
+    return GaussianMixture.from_parameters(parameters.weights, parameters.means, parameters.covariances)
+
+
 def uncertain(X, errors, weight=None):
     return IncompleteSource.with_errors(
         IncompleteSource.from_rows(ArraySource(X, weight)) if np.isnan(X).any() else ArraySource(X, weight),
@@ -53,6 +58,10 @@ def uncertain(X, errors, weight=None):
 
 def as_matrices(errors):
     return errors if errors.ndim == 3 else errors[:, :, None] * np.eye(errors.shape[1])
+
+
+def joint_of(X, errors, parameters):
+    return reference.log_joint_blurred(X, as_matrices(errors), *written_out(parameters))
 
 
 def start(K=2, **how):
@@ -65,16 +74,17 @@ def start(K=2, **how):
 # --- A pass ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hard", [False, True])
-@pytest.mark.parametrize("gaps", [False, True])
-@pytest.mark.parametrize("matrices", [False, True])
-@kinds
-def test_a_pass_is_the_twins(kind, matrices, gaps, hard):
-    (X, errors), parameters = blurred(150, kind=kind, matrices=matrices, gaps=gaps), mixture("full")
+PASSES = [("full", *way) for way in product(KINDS, *[(False, True)] * 3)]
+PASSES += [(name, "both", matrices, True, False) for name in TYPES for matrices in (False, True)]
+
+
+@pytest.mark.parametrize(("covariance_type", "kind", "matrices", "gaps", "hard"), PASSES)
+def test_a_pass_is_the_twins(covariance_type, kind, matrices, gaps, hard):
+    (X, errors), parameters = blurred(150, kind=kind, matrices=matrices, gaps=gaps), mixture(covariance_type)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
     with e_step_over(uncertain(X, errors, weight), parameters.model.moments) as e_step:
         got = e_step(parameters.whitened(), hard=hard)
-    joint = reference.log_joint_blurred(X, as_matrices(errors), *written_out(parameters))
+    joint = joint_of(X, errors, parameters)
     r = reference.hard_responsibilities(joint) if hard else reference.responsibilities(joint)
     evidence = joint.max(axis=1) if hard else reference.log_evidence(joint)
     counts, first, second = reference.statistics_blurred(
@@ -84,29 +94,14 @@ def test_a_pass_is_the_twins(kind, matrices, gaps, hard):
     assert got.weight == pytest.approx(weight.sum(), rel=1e-14)
     np.testing.assert_allclose(got.counts, counts, rtol=1e-10)
     np.testing.assert_allclose(got.first, first, rtol=1e-9, atol=1e-8)
-    np.testing.assert_allclose(got.second, second, rtol=1e-9, atol=1e-7)
-
-
-@pytest.mark.parametrize("matrices", [False, True])
-@every_type
-def test_every_type_has_the_twins_pass(covariance_type, matrices):
-    (X, errors), parameters = blurred(150, matrices=matrices, gaps=True), mixture(covariance_type)
-    with e_step_over(uncertain(X, errors), parameters.model.moments) as e_step:
-        got = e_step(parameters.whitened())
-    joint = reference.log_joint_blurred(X, as_matrices(errors), *written_out(parameters))
-    moments = reference.statistics_blurred(
-        X, as_matrices(errors), reference.responsibilities(joint), np.ones(len(X)), written_out(parameters), got.origins
-    )
-    assert got.log_evidence == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-12)
-    np.testing.assert_allclose(got.second, reference.in_layout(moments[2], covariance_type), rtol=1e-9, atol=1e-7)
+    np.testing.assert_allclose(got.second, reference.in_layout(second, covariance_type), rtol=1e-9, atol=1e-7)
 
 
 @kinds
 def test_rows_get_what_the_twin_says(kind):
     (X, errors), parameters = blurred(kind=kind, gaps=True), mixture("full")
-    model = GaussianMixture.from_parameters(parameters.weights, parameters.means, parameters.covariances)
-    model.set_params(missing="em")
-    joint = reference.log_joint_blurred(X, errors, *written_out(parameters))
+    model = as_mixture(parameters).set_params(missing="em")
+    joint = joint_of(X, errors, parameters)
     log_evidence, r = reference.log_evidence(joint), reference.responsibilities(joint)
     np.testing.assert_allclose(model.score_samples(X, error_covariance=errors), log_evidence, rtol=1e-11)
     np.testing.assert_allclose(model.predict_proba(X, error_covariance=errors), r, atol=1e-10)
@@ -124,7 +119,7 @@ def test_labels_keep_rows_to_their_components(kind):
     source = uncertain(X, errors).with_classes(KnownClasses((labels + 1).astype(np.intc), owners))
     with e_step_over(source, parameters.model.moments) as e_step:
         got = e_step(parameters.whitened())
-    joint = reference.log_joint_blurred(X, errors, *written_out(parameters))
+    joint = joint_of(X, errors, parameters)
     joint[np.ix_(labels == 1, owners == 0)] = -np.inf
     assert got.log_evidence == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-12)
     np.testing.assert_allclose(got.counts, reference.responsibilities(joint).sum(axis=0), rtol=1e-11)
@@ -175,7 +170,7 @@ def test_no_error_is_the_ordinary_fit(covariance_type, shape):
 def test_a_large_error_is_a_missing_value():
     X, errors = blurred(matrices=False, gaps=True)
     gaps, parameters = np.isnan(X), mixture("full")
-    model = GaussianMixture.from_parameters(parameters.weights, parameters.means, parameters.covariances)
+    model = as_mixture(parameters)
     far = np.where(gaps, 1e12, errors)
     densities = model.score_samples(np.where(gaps, 0, X), error_covariance=far)
     densities += 0.5 * (gaps * np.log(2 * np.pi * 1e12)).sum(axis=1)
@@ -186,32 +181,34 @@ def test_a_large_error_is_a_missing_value():
 @kinds
 def test_neither_order_nor_repeats_nor_threads_matter(kind):
     X, errors = blurred(kind=kind)
-    fits, order = [], np.random.default_rng(2).permutation(len(X))
-    for rows, weight, n_threads in ((order, None, 1), (slice(None), None, 2), (slice(None), None, 1)):
-        model = start(n_threads=n_threads, tol=1e-9).fit(X[rows], error_covariance=errors[rows], sample_weight=weight)
-        fits.append(model)
-    np.testing.assert_allclose(fits[0].covariances_, fits[2].covariances_, rtol=1e-5)
-    np.testing.assert_array_equal(fits[1].covariances_, fits[2].covariances_)
-    heavy = np.arange(len(X)) % 3 == 0
-    rows = np.concatenate([np.arange(len(X)), np.flatnonzero(heavy)])
-    repeated, weighed = start(tol=1e-9), start(tol=1e-9)
-    repeated.fit(X[rows], error_covariance=errors[rows])
-    weighed.fit(X, error_covariance=errors, sample_weight=1.0 + heavy)
-    np.testing.assert_allclose(repeated.means_, weighed.means_, rtol=1e-3)
+    order, heavy = np.random.default_rng(2).permutation(len(X)), np.arange(len(X)) % 3 == 0
+
+    def fit_of(rows=slice(None), weight=None, n_threads=1):
+        return start(n_threads=n_threads, tol=1e-9).fit(X[rows], error_covariance=errors[rows], sample_weight=weight)
+
+    plain = fit_of()
+    np.testing.assert_allclose(fit_of(order).covariances_, plain.covariances_, rtol=1e-5)
+    np.testing.assert_array_equal(fit_of(n_threads=2).covariances_, plain.covariances_)
+    repeated = fit_of(np.concatenate([np.arange(len(X)), np.flatnonzero(heavy)]))
+    np.testing.assert_allclose(repeated.means_, fit_of(weight=1.0 + heavy).means_, rtol=1e-3)
 
 
 @kinds
 def test_a_stream_has_the_bits_of_memory(kind):
     X, errors = blurred(n=9000, kind=kind)
     stream = gmm.open_rows(lambda: [X[:5000], X[5000:]])
-    one, other = (start(max_iter=5, tol=1e-9) for _ in range(2))
     with pytest.warns(gmm.ConvergenceWarning):
-        one.fit(X, error_covariance=errors)
-    with pytest.warns(gmm.ConvergenceWarning):
-        other.fit(stream, error_covariance=errors)
+        one, other = (start(max_iter=5, tol=1e-9).fit(rows, error_covariance=errors) for rows in (X, stream))
     np.testing.assert_array_equal(one.covariances_, other.covariances_)
     densities = one.score_samples(stream, error_covariance=errors)
     np.testing.assert_array_equal(densities, one.score_samples(X, error_covariance=errors))
+
+
+def test_a_few_rows_of_a_stream_are_filled_although_few_of_them_share_an_error():
+    X, errors = blurred(kind="shared", gaps=True)
+    how = {"estimator": "x", "missing": "em", "error_covariance": errors}
+    array, stream = (as_source(rows, **how)[0].subset(np.arange(3)) for rows in (X, gmm.open_rows(lambda: [X])))
+    np.testing.assert_array_equal(stream.rows, array.rows)
 
 
 def test_errors_are_taken_out():
@@ -282,7 +279,7 @@ def test_criteria_are_those_of_the_blurred_rows(kind):
     X, errors = blurred(kind=kind, gaps=True)
     model = start(missing="em").fit(X, error_covariance=errors)
     fitted, p = fitted_parameters(model), model.n_parameters_
-    joint = reference.log_joint_blurred(X, errors, *written_out(fitted))
+    joint = joint_of(X, errors, fitted)
     loglik, r = reference.log_evidence(joint).sum(), reference.responsibilities(joint)
     got = model.criteria(X, error_covariance=errors)
     assert got["bic"] == pytest.approx(-2 * loglik + p * np.log(len(X)), rel=1e-12)
@@ -353,9 +350,8 @@ def test_a_prior_beside_gaps_is_the_same_in_any_order_and_without_errors(covaria
 @kinds
 def test_true_values_are_conditional(kind):
     (X, errors), parameters = blurred(n=80, kind=kind, gaps=True), mixture("full")
-    model = GaussianMixture.from_parameters(parameters.weights, parameters.means, parameters.covariances)
-    got = gmm.analysis.true_values(model.set_params(missing="em"), X, errors)
-    joint = reference.log_joint_blurred(X, errors, *written_out(parameters))
+    got = gmm.analysis.true_values(as_mixture(parameters).set_params(missing="em"), X, errors)
+    joint = joint_of(X, errors, parameters)
     for i, r in enumerate(reference.responsibilities(joint)):
         means, covariances = reference.true_values(X[i], errors[i], parameters.means, parameters.covariances)
         mean = r @ means
@@ -462,17 +458,14 @@ def test_errors_that_are_none_are_refused(errors, says):
     X, _ = blurred()
     with pytest.raises((ValueError, TypeError), match=says):
         start().fit(X, error_covariance=errors)
+    with pytest.raises(ValueError, match=r"shape \(4, 4\) may be"):  # of rows or of columns
+        GaussianMixture().fit(np.arange(16.0).reshape(4, 4) ** 2, error_covariance=np.eye(4))
 
 
 def test_a_single_row_of_a_single_column_is_no_ambiguity():
     fit = GaussianMixture(1).fit(np.arange(9.0)[:, None])
     one, two = (fit.score_samples([[0.5]] * n, error_covariance=[[0.1]] * n) for n in (1, 2))
     np.testing.assert_array_equal(one, two[:1])
-
-
-def test_a_square_of_variances_is_ambiguous():
-    with pytest.raises(ValueError, match=r"shape \(4, 4\) may be"):
-        GaussianMixture().fit(np.arange(16.0).reshape(4, 4) ** 2, error_covariance=np.eye(4))
 
 
 def test_float32_rows_have_errors_too():
@@ -549,38 +542,32 @@ def test_every_instruction_set_computes_the_same(diagonal, d, kernel):
     np.testing.assert_allclose(r, np.exp(expected - total), atol=1e-12)
 
 
-def wrong_shapes():
-    """Arguments of both functions, (rows, numbers, errors, centres, covariances), of which one is wrong."""
-    right = [np.ones((8, 2)), np.zeros(8, dtype=np.intp), np.ones((5, 3)), np.ones((4, 2)), np.ones((4, 3))]
-    wrong = [np.ones((8, 3)), np.zeros(7, dtype=np.intp), np.ones((5, 4)), np.ones((4, 3)), np.ones((3, 3))]
-    return [[*right[:i], part, *right[i + 1 :]] for i, part in enumerate(wrong)]
-
-
-@pytest.mark.parametrize("arrays", wrong_shapes())
-def test_wrong_lengths_are_refused(arrays):
-    got = ".*".join(str(part.shape[0]) for part in arrays)
-    with pytest.raises(ValueError, match=f"expected rows.*got.*{got}"):
-        _errors.log_densities(*arrays, np.zeros(4))
-    with pytest.raises(ValueError, match=f"expected rows.*got.*{got}"):
-        _errors.scores(*arrays, np.ones(8), np.zeros((1, 4, 64)))
-
-
-def test_wrong_numbers_of_components_are_refused():
-    numbers = np.zeros(8, dtype=np.intp)
-    right = np.ones((8, 2)), numbers, np.ones((5, 3)), np.ones((4, 2)), np.ones((4, 3))
-    with pytest.raises(ValueError, match="4 offsets, got 3"):
-        _errors.log_densities(*right, np.zeros(3))
-    with pytest.raises(ValueError, match=r"responsibilities \(1, 4, 64\), got \(2, 4, 64\)"):
-        _errors.scores(*right, np.ones(8), np.zeros((2, 4, 64)))
-    with pytest.raises(ValueError, match="8 weights, got 7"):
-        _errors.scores(*right, np.ones(7), np.zeros((1, 4, 64)))
-    with pytest.raises(ValueError, match="from 0 to 4, got 5 of row 3"):
-        _errors.log_densities(right[0], np.where(np.arange(8) == 3, 5, numbers), *right[2:], np.zeros(4))
-    with pytest.raises(ValueError, match="blocks of 64 rows, got 7 in 4"):
-        _errors.normalise(np.zeros((1, 4, 7)), np.zeros((1, 7)))
-    for shape in ((2, 64), (1, 63)):
-        with pytest.raises(ValueError, match=rf"of noise \(1, 64\), got \({shape[0]}, {shape[1]}\)"):
-            _errors.normalise(np.zeros((1, 4, 64)), np.zeros(shape))
+def test_wrong_sizes_are_refused():
+    rows, numbers, errors, centres, covariances = right = [
+        *(np.ones((8, 2)), np.zeros(8, dtype=np.intp), np.ones((5, 3)), np.ones((4, 2)), np.ones((4, 3)))
+    ]
+    wrong = np.ones((8, 3)), np.zeros(7, dtype=np.intp), np.ones((5, 4)), np.ones((4, 3)), np.ones((3, 3))
+    offsets, weights, shares, blocks = np.zeros(4), np.ones(8), np.zeros((1, 4, 64)), np.zeros((1, 64))
+    beyond = rows, np.where(np.arange(8) == 3, 5, numbers), errors, centres, covariances
+    cases = [
+        (_errors.log_densities, (*right, np.zeros(3)), "4 offsets, got 3"),
+        (_errors.log_densities, (*beyond, offsets), "from 0 to 4, got 5 of row 3"),
+        (_errors.scores, (*right, weights, np.zeros((2, 4, 64))), r"responsibilities \(1, 4, 64\), got \(2, 4, 64\)"),
+        (_errors.scores, (*right, np.ones(7), shares), "8 weights, got 7"),
+        (_errors.normalise, (np.zeros((1, 4, 7)), blocks[:, :7]), "blocks of 64 rows, got 7 in 4"),
+        (_errors.normalise, (shares, np.zeros((2, 64))), r"of noise \(1, 64\), got \(2, 64\)"),
+        (_errors.normalise, (shares, blocks[:, :63]), r"of noise \(1, 64\), got \(1, 63\)"),
+    ]
+    for i, part in enumerate(wrong):
+        arrays = [*right[:i], part, *right[i + 1 :]]
+        words = "expected rows.*got.*" + ".*".join(str(len(array)) for array in arrays)
+        cases += [
+            (_errors.log_densities, (*arrays, offsets), words),
+            (_errors.scores, (*arrays, weights, shares), words),
+        ]
+    for function, arguments, words in cases:
+        with pytest.raises(ValueError, match=words):
+            function(*arguments)
 
 
 def test_rows_without_weight_say_nothing():

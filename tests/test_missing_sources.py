@@ -1,12 +1,12 @@
 """Rows with missing values from files, streams and partitions: the fit, and the bits, are those of rows in memory."""
 
-import pickle
 from functools import cache, reduce
 from operator import add
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
@@ -18,66 +18,33 @@ from inside import (
     PARSIMONIOUS,
     MixtureParameters,
     as_source,
-    blocks,
     covariance_model,
     e_step_over,
     finishing,
     source_to_fit,
 )
 from inside import rows_incomplete as incomplete
+from origins import assert_same, fitted, partitions, stream
 from test_missing import mixture, with_gaps, written_out
 
-pytestmark = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning"), pytest.mark.usefixtures("_small_chunks")]
 
-N, CUTS = 3000, (10, 700, 701, 2900)
+N = 3000
 ROWS = with_gaps(n=N, share=0.15)
 ROWS[[3, 1500, 2999]] = np.nan
 WEIGHTS = np.random.default_rng(1).uniform(0.5, 2, N)
 
 
-@pytest.fixture(autouse=True)
-def _small_pieces(monkeypatch):
-    """Chunks of some hundred rows, and lanes that are walked long before the last row."""
-    monkeypatch.setattr(blocks, "_CHUNK_BYTES", 1 << 12)
-    monkeypatch.setattr(blocks, "_FEWEST_LANES", 1)
-
-
-def stream(rows=ROWS, cuts=CUTS, weight=None):
-    parts = np.split(rows, cuts)
-    return gmm.open_rows(lambda: parts if weight is None else zip(parts, np.split(weight, cuts), strict=True))
-
-
-def npy(folder, rows=ROWS):
-    np.save(folder / "rows.npy", rows)
-    return gmm.open_rows(folder / "rows.npy")
-
-
-def parquet(folder, rows=ROWS):
-    columns = {name: pa.array(x, mask=np.isnan(x)) for name, x in zip("abcd", rows.T, strict=True)}
-    pa.parquet.write_table(pa.table(columns), folder / "rows.parquet", row_group_size=400)
-    return gmm.open_rows(folder / "rows.parquet")
-
-
-def csv(folder, rows=ROWS):
-    lines = (",".join("" if np.isnan(value) else repr(float(value)) for value in row) for row in rows)
-    (folder / "rows.csv").write_text("a,b,c,d\n" + "\n".join(lines) + "\n")
-    return gmm.open_rows(folder / "rows.csv")
-
-
-def partitions(rows=ROWS, cuts=(*CUTS, 2900), weight=None):
-    parts = np.split(rows, cuts)
-    if weight is not None:
-        parts = list(zip(parts, np.split(weight, cuts), strict=True))
-
-    def total(task):
-        return reduce(add, (pickle.loads(pickle.dumps(task))(number, part) for number, part in enumerate(parts)))
-
-    return gmm.sources.partitioned_rows(total)
-
-
-def assert_same(one, other):
-    for name in ("weights_", "means_", "covariances_", "lower_bounds_"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+def written(kind, folder):
+    columns = {name: pa.array(x, mask=np.isnan(x)) for name, x in zip("abcd", ROWS.T, strict=True)}
+    path, table = folder / f"rows.{kind}", pa.table(columns)
+    if kind == "npy":
+        np.save(path, ROWS)
+    elif kind == "parquet":
+        pa.parquet.write_table(table, path, row_group_size=400)
+    else:
+        pa.csv.write_csv(table, path)
+    return gmm.open_rows(path)
 
 
 HOW = [{"covariance_type": name} for name in PARSIMONIOUS] + [
@@ -99,8 +66,8 @@ def name_of(how):
 
 @pytest.mark.parametrize("how", HOW, ids=name_of)
 def test_a_fit_from_blocks_is_the_fit_from_an_array(how):
-    how = {"missing": "em", "random_state": 0, "max_iter": 12} | how
-    assert_same(GaussianMixture(3, **how).fit(ROWS), GaussianMixture(3, **how).fit(stream()))
+    how = {"missing": "em", "max_iter": 12} | how
+    assert_same(fitted(ROWS, **how), fitted(stream(ROWS), **how))
 
 
 @pytest.mark.parametrize(
@@ -111,15 +78,15 @@ def test_weighted_rows_and_lanes_that_fill_up(covariance_type, dtype, monkeypatc
     """With a waiting room of 300 rows, patterns are walked while the file is read."""
     rows = with_gaps(n=8000, share=0.04).astype(dtype)
     weight = np.random.default_rng(0).uniform(0.1, 3, len(rows))
-    how = {"covariance_type": covariance_type, "missing": "em", "random_state": 0, "max_iter": 8}
-    one = GaussianMixture(3, **how).fit(rows, sample_weight=weight)
+    how = {"covariance_type": covariance_type, "missing": "em", "max_iter": 8}
+    one = fitted(rows, weight, **how)
     for waiting, cuts, n_threads in ((1 << 12, (7, 3600), 1), (1 << 12, (7999,), 3), (1 << 30, (500,), 2)):
         monkeypatch.setattr(incomplete, "WAITING", waiting)
-        assert_same(one, GaussianMixture(3, n_threads=n_threads, **how).fit(stream(rows, cuts, weight)))
+        assert_same(one, fitted(stream(rows, weight, cuts), n_threads=n_threads, **how))
 
 
 def fit_of(rows):
-    return GaussianMixture(3, missing="em", random_state=0, max_iter=20).fit(rows)
+    return fitted(rows, missing="em", max_iter=20)
 
 
 @cache
@@ -127,21 +94,17 @@ def in_memory():
     return fit_of(ROWS)
 
 
-@pytest.mark.parametrize("source", [npy, parquet, csv])
-def test_files_are_arrays(source, tmp_path):
-    array, file = in_memory(), fit_of(source(tmp_path))
+@pytest.mark.parametrize("kind", ["npy", "parquet", "csv"])
+def test_files_are_arrays(kind, tmp_path):
+    array, file = in_memory(), fit_of(written(kind, tmp_path))
     assert_same(array, file)
     for method in ("predict", "predict_proba", "score_samples", "score", "bic", "criteria", "impute"):
-        of_rows, of_file = getattr(array, method)(ROWS), getattr(file, method)(source(tmp_path))
+        of_rows, of_file = getattr(array, method)(ROWS), getattr(file, method)(written(kind, tmp_path))
         np.testing.assert_equal(of_rows, of_file, err_msg=method)
     predicted, others = (file.predict_from(rows, [0, 2]) for rows in (ROWS[:, [0, 2]], stream(ROWS[:, [0, 2]])))
     np.testing.assert_array_equal(predicted.means, others.means)
-
-
-def test_predictions_go_to_a_file_by_blocks(tmp_path):
-    fit = in_memory()
-    for name, rows in (("one", ROWS), ("other", stream())):
-        fit.predict_to(rows, tmp_path / f"{name}.csv")
+    array.predict_to(ROWS, tmp_path / "one.csv")
+    file.predict_to(written(kind, tmp_path), tmp_path / "other.csv")
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
 
 
@@ -150,7 +113,7 @@ def test_a_pass_over_blocks_and_partitions_is_the_twins(covariance_type):
     X, parameters = with_gaps(), mixture(covariance_type)
     joint = reference.log_joint_given(X, *written_out(parameters))
     responsibilities = reference.responsibilities(joint)
-    for rows in (stream(X, (50, 51)), partitions(X, (50, 51, 51))):
+    for rows in (stream(X, cuts=(50, 51)), partitions(X, cuts=(50, 51, 51))):
         source, _ = as_source(rows, estimator="x", missing="em")
         with e_step_over(source, FULL) as e_step:
             got, totals = e_step(parameters.whitened()), e_step.totals(parameters.whitened())
@@ -169,11 +132,12 @@ def test_a_pass_over_blocks_and_partitions_is_the_twins(covariance_type):
 def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, how):
     rows = with_gaps(n=500) + 20 * (np.arange(500) % 2)[:, None]
     rows[7] = np.nan
-    how, cuts = {"covariance_type": covariance_type, "missing": "em", "random_state": 0, "tol": 1e-7, **how}, (10, 300)
-    one, other = GaussianMixture(2, **how).fit(rows), GaussianMixture(2, **how).fit(partitions(rows, cuts))
+    how, there = {"covariance_type": covariance_type, "missing": "em", "tol": 1e-7, **how}, partitions(rows)
+    one, other, again = (fitted(X, None, 2, **how) for X in (rows, there, partitions(rows)))
+    assert_same(other, again)
     np.testing.assert_allclose(one.means_, other.means_, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(one.covariances_, other.covariances_, rtol=1e-2, atol=1e-3)
-    assert other.bic(partitions(rows, cuts)) == pytest.approx(other.bic(rows), rel=1e-10)
+    assert other.bic(there) == pytest.approx(other.bic(rows), rel=1e-10)
     assert np.diff(other.history_.objective).min() > -1e-10
 
 
@@ -225,7 +189,7 @@ def test_rows_of_dask_collections_are_filled_with_those_without_a_value(draw):
     named = fit_of(table).impute(frames.from_pandas(table, npartitions=3), draw=draw, random_state=0)
     pd.testing.assert_frame_equal(named, pd.DataFrame(filled, columns=table.columns))
     with pytest.raises(TypeError, match="stay where they are"):
-        fit.impute(partitions(), draw=draw)
+        fit.impute(partitions(ROWS), draw=draw)
 
 
 def test_a_row_of_a_dask_collection_without_a_value_is_no_anomaly_nor_normal():
@@ -238,38 +202,22 @@ def test_a_row_of_a_dask_collection_without_a_value_is_no_anomaly_nor_normal():
         threshold.predict(da.from_array(np.vstack([rows, rows[:1] * np.nan]), chunks=(200, 4)))
 
 
-def test_the_same_partitions_give_the_same_bits():
-    how = {"missing": "em", "random_state": 0, "max_iter": 5}
-    assert_same(GaussianMixture(3, **how).fit(partitions()), GaussianMixture(3, **how).fit(partitions()))
-
-
-def test_a_posterior_is_fitted_to_blocks():
-    how = {"n_components": 4, "missing": "em", "random_state": 0}
-    one, other = (BayesianGaussianMixture(**how).fit(rows) for rows in (ROWS, stream()))
+def test_posteriors_and_searches_of_blocks_are_those_of_an_array():
+    how = {"missing": "em", "random_state": 0}
+    one, other = (BayesianGaussianMixture(n_components=4, **how).fit(rows) for rows in (ROWS, stream(ROWS)))
     assert_same(one, other)
-
-
-def test_labels_go_with_blocks():
-    rows = with_gaps(n=20_000, share=0.04)
-    labels = np.where(np.arange(len(rows)) % 3, -1, (np.nan_to_num(rows[:, 0]) > 2).astype(int))
-    how = {"missing": "em", "random_state": 0, "max_iter": 8}
-    one, other = (GaussianMixture(3, **how).fit(X, labels=labels) for X in (rows, stream(rows)))
-    assert_same(one, other)
-
-
-@pytest.mark.parametrize("standardize", [False, True])
-def test_a_search_over_blocks_is_the_search_in_memory(standardize):
-    how = {"missing": "em", "random_state": 0, "standardize": standardize}
-    one, other = (gmm.select(rows, [1, 2], ["VVV", "EEE", "VVI"], **how) for rows in (ROWS, stream()))
-    np.testing.assert_array_equal(one.bic, other.bic)
-    np.testing.assert_array_equal(one.best.means_, other.best.means_)
+    for standardize in (False, True):
+        how["standardize"] = standardize
+        one, other = (gmm.select(rows, [1, 2], ["VVV", "EEE", "VVI"], **how) for rows in (ROWS, stream(ROWS)))
+        np.testing.assert_array_equal(one.bic, other.bic)
+        assert_same(one.best, other.best)
 
 
 def test_a_search_on_a_sample_with_gaps_is_finished_on_all_rows(monkeypatch):
     """The sample keeps its gaps, so that its criteria do not count filled values."""
     whole = gmm.select(ROWS, [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
     monkeypatch.setattr(finishing, "SEARCHED", 1500)
-    for rows in (stream(), partitions()):
+    for rows in (stream(ROWS), partitions(ROWS)):
         source, _ = as_source(rows, estimator="x", missing="em")
         assert np.isnan(finishing.rows_to_search(source, 0).one_array.rows).any()
         found = gmm.select(rows, [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
@@ -295,7 +243,7 @@ def test_a_stream_with_gaps_is_learnt_block_by_block():
 
 def test_rows_without_gaps_are_the_ordinary_fit():
     X = with_gaps(n=N, share=0.0)
-    one, other = (GaussianMixture(2, missing=missing, random_state=0).fit(stream(X)) for missing in ("error", "em"))
+    one, other = (fitted(stream(X), missing=missing) for missing in ("error", "em"))
     assert_same(one, other)
 
 
@@ -304,8 +252,8 @@ def test_a_weight_is_so_many_rows():
     start = {"weights_init": np.full(3, 1 / 3), "precisions_init": np.stack([np.eye(4)] * 3)}
     start |= {"means_init": np.nan_to_num(X[[0, 40, 80]]), "missing": "em", "tol": 1e-8}
     repeated = np.repeat(X, weight, axis=0)
-    one = GaussianMixture(3, **start).fit(stream(X, (50,), weight.astype(float)))
-    other = GaussianMixture(3, **start).fit(stream(repeated, (50,)))
+    one = GaussianMixture(3, **start).fit(stream(X, weight.astype(float), (50,)))
+    other = GaussianMixture(3, **start).fit(stream(repeated))
     np.testing.assert_allclose(one.means_, other.means_, rtol=1e-6)
 
 
@@ -313,30 +261,18 @@ def test_a_fit_continues_from_its_checkpoint(tmp_path):
     passes = []
     fit = GaussianMixture(3, missing="em", random_state=0, tol=1e-9, max_iter=40)
     whole = GaussianMixture(3, missing="em", random_state=0, tol=1e-9, max_iter=40).fit(ROWS)
-    fit.fit(stream(), checkpoint=tmp_path / "fit", callback=lambda one: passes.append(one) or len(passes) == 4)
-    assert_same(whole, fit.fit(stream(), checkpoint=tmp_path / "fit", resume=True))
+    fit.fit(stream(ROWS), checkpoint=tmp_path / "fit", callback=lambda one: passes.append(one) or len(passes) == 4)
+    assert_same(whole, fit.fit(stream(ROWS), checkpoint=tmp_path / "fit", resume=True))
 
 
-def test_infinity_is_refused_where_it_is():
-    rows = ROWS.copy()
-    rows[1234, 2] = -np.inf
-    for X in (rows, stream(rows)):
-        with pytest.raises(ValueError, match=r"infinity(.|\n)*row 1234, column 2"):
-            GaussianMixture(2, missing="em").fit(X)
-    with pytest.raises(ValueError, match="infinity"):
-        GaussianMixture(2, missing="em").fit(partitions(rows))
-    for X in (stream(), partitions()):
-        with pytest.raises(ValueError, match="NaN"):
-            GaussianMixture(2).fit(X)
-
-
-def test_rows_without_a_value_do_not_shift_the_place_of_infinity():
+def test_infinity_is_refused_where_it_is_whatever_rows_have_no_value():
     rows = ROWS[:400].copy()
-    rows[[3, 120]] = np.nan
-    rows[250, 2] = -np.inf
-    for X in (rows, stream(rows, [100]), partitions(rows, [100, 200])):
+    rows[120], rows[250, 2] = np.nan, -np.inf
+    for X in (rows, stream(rows), partitions(rows)):
         with pytest.raises(ValueError, match=r"contains infinity(.|\n)*row 250, column 2"):
             GaussianMixture(2, missing="em").fit(X)
+        with pytest.raises(ValueError, match="NaN"):
+            GaussianMixture(2).fit(X)
 
 
 def test_gaps_that_change_between_readings_are_noticed():
@@ -356,7 +292,7 @@ def test_more_patterns_than_memory_is_for_are_an_error(monkeypatch):
     rows = with_gaps(n=600, d=12, share=0.5)
     monkeypatch.setattr(incomplete, "_MOST_BYTES", 100_000)
     with pytest.raises(ValueError, match=r"different sets of columns(.|\n)*few values(.|\n)*sample"):
-        GaussianMixture(1, missing="em").fit(stream(rows, (100,)))
+        GaussianMixture(1, missing="em").fit(stream(rows))
     with pytest.warns(UserWarning, match="different sets of columns"):
         GaussianMixture(1, missing="em", covariance_type="diag").fit(rows)
 
@@ -366,7 +302,7 @@ def test_patterns_are_those_of_an_array(d):
     rng = np.random.default_rng(d)
     kinds = rng.uniform(size=(7, d)) < 0.4
     X = np.where(kinds[rng.integers(7, size=500)], np.nan, rng.normal(size=(500, d)))
-    one, other = (as_source(rows, estimator="x", missing="em")[0] for rows in (X, stream(X, (3, 400))))
+    one, other = (as_source(rows, estimator="x", missing="em")[0] for rows in (X, stream(X, cuts=(3, 400))))
     assert [of.n_rows for of in one.patterns] == [of.n_rows for of in other.patterns]
     for mine, its in zip(one.patterns, other.patterns, strict=True):
         np.testing.assert_array_equal(mine.missing, its.missing)
@@ -380,24 +316,24 @@ def test_patterns_that_differ_behind_column_31_stay_apart_in_blocks(d):
     X = rng.normal(size=(300, d))
     X[::2, 31] = np.nan
     X[np.arange(1, 300, 3), rng.integers(32, d, 100)] = np.nan
-    one, other = (GaussianMixture(covariance_type="diag", missing="em").fit(rows) for rows in (X, stream(X, (100,))))
+    one, other = (GaussianMixture(covariance_type="diag", missing="em").fit(rows) for rows in (X, stream(X)))
     assert_same(one, other)
-    np.testing.assert_array_equal(one.score_samples(stream(X, (100,))), one.score_samples(X))
+    np.testing.assert_array_equal(one.score_samples(stream(X)), one.score_samples(X))
 
 
 def test_two_columns_that_no_row_has_together_are_told_of_blocks():
     X = with_gaps(n=200, d=3, share=0.0)
     X[:100, 0], X[100:, 1] = np.nan, np.nan
     with pytest.warns(UserWarning, match="'x0' and 'x1'"):
-        GaussianMixture(2, missing="em", random_state=0).fit(stream(X, (50,)))
+        GaussianMixture(2, missing="em", random_state=0).fit(stream(X))
 
 
 def test_a_mixture_of_blocks_has_the_likelihood_of_the_twin():
-    fit = fit_of(stream())
+    fit = fit_of(stream(ROWS))
     kept = ROWS[~np.isnan(ROWS).all(axis=1)]
     parameters = MixtureParameters(fit.weights_, fit.means_, fit.covariances_, covariance_model("full"))
     joint = reference.log_joint_given(kept, *written_out(parameters))
-    assert fit.log_likelihood(stream()) == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-11)
+    assert fit.log_likelihood(stream(ROWS)) == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-11)
 
 
 @pytest.mark.parametrize("weight", [None, np.arange(len(ROWS)) % 3.0])
@@ -405,9 +341,8 @@ def test_rows_of_partitions_without_any_value_are_left_out(weight):
     """What is left may have no gaps."""
     rows = ROWS[:, :1].copy()
     rows[5::7] = np.nan
-    parts = partitions(rows, weight=weight)
-    here = GaussianMixture(2, missing="em", random_state=0).fit(rows, sample_weight=weight)
-    there = GaussianMixture(2, missing="em", random_state=0).fit(parts)
+    parts = partitions(rows, weight)
+    here, there = (fitted(X, w, 2, missing="em") for X, w in ((rows, weight), (parts, None)))
     np.testing.assert_allclose(there.means_, here.means_, rtol=1e-6)
     assert there.score(parts) == pytest.approx(here.score(rows, sample_weight=weight), rel=1e-12)
 
@@ -437,5 +372,5 @@ def test_fits_begin_alike_whatever_rows_of_no_weight_are_among_them(covariance_t
         return GaussianMixture(3, covariance_type=covariance_type, **how).fit(X, sample_weight=weight)
 
     some, memory = weight > 0, begin(ROWS, weight)
-    for other in (begin(ROWS[some], weight[some]), begin(partitions(weight=weight)), begin(stream(weight=weight))):
+    for other in (begin(ROWS[some], weight[some]), begin(partitions(ROWS, weight)), begin(stream(ROWS, weight))):
         np.testing.assert_allclose(other.means_, memory.means_, rtol=1e-9, atol=1e-9)

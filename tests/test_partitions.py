@@ -13,43 +13,19 @@ from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em import e_step, m_step
 from gmm.sources import partitioned_rows
 from inside import CLASSIC, ArraySource, EStep, SufficientStatistics, Survey
+from origins import CUTS, ROWS, D, K, N, assert_near, engine, fitted, partitions
+from origins import WEIGHTS as POSITIVE
 
-rng = np.random.default_rng(5)
-N, D, K = 9000, 3, 3
-ROWS = rng.normal(size=(N, D)) + 4 * rng.integers(K, size=(N, 1)) + 100
-WEIGHTS = np.where(rng.uniform(size=N) < 0.1, 0, rng.uniform(0.2, 3, N))
-CUTS = [10, 2500, 2500, 7000]
-
-
-def engine(rows, weight=None, cuts=CUTS):
-    """Return a function that adds up a task over partitions, one of them empty; everything is pickled on its way."""
-    partitions = np.split(rows, cuts)
-    if weight is not None:
-        partitions = list(zip(partitions, np.split(weight, cuts), strict=True))
-
-    def total(task):
-        given = pickle.dumps(task)
-        results = [pickle.loads(given)(number, part) for number, part in enumerate(partitions)]
-        return reduce(add, pickle.loads(pickle.dumps(results)))
-
-    return total
-
-
-def assert_near(one, other, rtol=1e-10):
-    assert one.n_iter_ == other.n_iter_
-    for name in ("weights_", "means_", "covariances_", "lower_bound_"):
-        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=rtol, atol=rtol, err_msg=name)
+WEIGHTS = np.where(np.arange(N) % 10 == 3, 0, POSITIVE)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("covariance_type", [*CLASSIC, "VEV"])
 def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, weighted):
     weight = WEIGHTS if weighted else None
-    how = {"covariance_type": covariance_type, "random_state": 0, "n_init": 2}
-    whole = GaussianMixture(K, **how).fit(ROWS, sample_weight=weight)
-    X = partitioned_rows(engine(ROWS, weight))
-    parts = GaussianMixture(K, **how).fit(X)
-    assert_near(parts, whole)
+    how, X = {"covariance_type": covariance_type, "n_init": 2}, partitions(ROWS, weight)
+    whole = fitted(ROWS, weight, **how)
+    assert_near(fitted(X, **how), whole)
     for name in ("score", "log_likelihood", "bic", "aic", "criteria"):
         expected = getattr(whole, name)(ROWS, sample_weight=weight)
         assert getattr(whole, name)(X) == pytest.approx(expected, rel=1e-10), name
@@ -61,18 +37,17 @@ def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, weighted):
         {"acceleration": None},
         {"prior": "conjugate"},
         {"refine": "split-merge"},
-        {"means_init": [[100.0] * D, [104.0] * D, [108.0] * D]},
+        {"means_init": [[50.0] * D, [54.0] * D, [58.0] * D]},
         {"init_params": "k-means++"},
     ],
     ids=lambda how: next(iter(how)),
 )
 def test_every_way_to_fit_takes_partitions(how):
-    whole, parts = (GaussianMixture(K, random_state=0, **how).fit(X) for X in (ROWS, partitioned_rows(engine(ROWS))))
-    assert_near(parts, whole, 1e-9)
+    assert_near(fitted(partitions(), **how), fitted(ROWS, **how), 1e-9)
 
 
 def test_a_posterior_is_fitted_over_partitions():
-    X = partitioned_rows(engine(ROWS))
+    X = partitions()
     whole, parts = (BayesianGaussianMixture(n_components=4, random_state=0).fit(rows) for rows in (ROWS, X))
     assert_near(parts, whole, 1e-8)
     for density in ("variational", "plug-in"):
@@ -83,26 +58,26 @@ def test_a_posterior_is_fitted_over_partitions():
 
 def test_float32_rows_stay_in_float32():
     rows = ROWS.astype(np.float32)
-    whole, parts = (GaussianMixture(K, random_state=0).fit(X) for X in (rows, partitioned_rows(engine(rows))))
+    whole, parts = fitted(rows), fitted(partitions(rows))
     assert parts.means_.dtype == np.float32
     np.testing.assert_allclose(parts.means_, whole.means_, rtol=1e-5)
     mixed = partitioned_rows(lambda task: task(0, rows[:4000]) + task(1, ROWS[4000:]))
-    assert GaussianMixture(K, random_state=0).fit(mixed).means_.dtype == np.float64
+    assert fitted(mixed).means_.dtype == np.float64
 
 
 def test_the_same_partitions_give_the_same_bits_and_a_warm_start_knows_them_again():
-    one, other = (GaussianMixture(K, random_state=0).fit(partitioned_rows(engine(ROWS))) for _ in range(2))
+    one, other = (fitted(partitions()) for _ in range(2))
     np.testing.assert_array_equal(one.means_, other.means_)
     warm, cold = (GaussianMixture(K, random_state=0, warm_start=True, max_iter=m) for m in (2, 4))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", gmm.ConvergenceWarning)
         for mixture in (warm, warm, cold):
-            mixture.fit(partitioned_rows(engine(ROWS)))
+            mixture.fit(partitions())
     np.testing.assert_array_equal(warm.means_, cold.means_)
 
 
 def test_a_search_runs_on_a_sample_and_finishes_on_all_rows():
-    found = gmm.select(partitioned_rows(engine(ROWS, WEIGHTS)), [2, 3], covariance_type="full", random_state=0)
+    found = gmm.select(partitions(ROWS, WEIGHTS), [2, 3], covariance_type="full", random_state=0)
     whole = gmm.select(ROWS, [2, 3], covariance_type="full", sample_weight=WEIGHTS, random_state=0)
     assert found.best.n_components == whole.best.n_components == K
 
@@ -113,21 +88,14 @@ def test_the_order_in_which_results_are_added_does_not_matter():
 
     X = partitioned_rows(total)
     np.testing.assert_array_equal(X.take(np.array([0, 1, 2250])), ROWS[[0, 4, 1]])
-    mixture = GaussianMixture(K, random_state=0).fit(X)
+    mixture = fitted(X)
     assert mixture.score(X) == pytest.approx(mixture.score(ROWS), rel=1e-12)
 
 
 def test_surveys_add_up():
-    parts = np.split(ROWS, CUTS)
-    starts = np.cumsum([0, *map(len, parts)])[:-1]
-    joined = Survey(
-        [
-            (s, pickle.loads(pickle.dumps(ArraySource(part).survey)), None)
-            for s, part in zip(starts, parts, strict=True)
-            if len(part)
-        ],
-        D,
-    )
+    starts, parts = (0, *CUTS), np.split(ROWS, CUTS)
+    surveys = [pickle.loads(pickle.dumps(ArraySource(part).survey)) if len(part) else None for part in parts]
+    joined = Survey([(start, of, None) for start, of in zip(starts, surveys, strict=True) if of is not None], D)
     whole = ArraySource(ROWS).survey
     assert joined.weight == whole.weight
     np.testing.assert_allclose(joined.centre, whole.centre, rtol=1e-14)
@@ -137,7 +105,7 @@ def test_surveys_add_up():
 
 
 def test_weights_count_as_kish_has_it():
-    whole, parts = ArraySource(ROWS, WEIGHTS), partitioned_rows(engine(ROWS, 1e200 * WEIGHTS))
+    whole, parts = ArraySource(ROWS, WEIGHTS), partitions(ROWS, 1e200 * WEIGHTS)
     np.testing.assert_array_equal(parts.steps, whole.steps)
     assert parts.n_rows == parts.n_used == np.count_nonzero(WEIGHTS)
 
@@ -145,22 +113,21 @@ def test_weights_count_as_kish_has_it():
 def test_what_is_wrong_with_a_partition_is_said():
     broken = ROWS.copy()
     broken[8000, 1] = np.nan
-    with pytest.raises(ValueError, match="row 8000, column 1"):
-        GaussianMixture(K).fit(partitioned_rows(engine(broken)))
-    with pytest.raises(ValueError, match=r"got 3 in partition 0"):
-        GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, ROWS) + task(1, ROWS[:, :2])))
-    with pytest.raises(ValueError, match="same weights in all partitions"):
-        GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, ROWS) + task(1, (ROWS, np.ones(N)))))
-    with pytest.raises(ValueError, match=r"partition 0: .*Negative"):
-        GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, (ROWS, -np.ones(N)))))
-    with pytest.raises(ValueError, match="at least one row"):
-        GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, ROWS[:0])))
+    for total, words in (
+        (engine(broken), "row 8000, column 1"),
+        (lambda task: task(0, ROWS) + task(1, ROWS[:, :2]), "got 3 in partition 0"),
+        (lambda task: task(0, ROWS) + task(1, (ROWS, np.ones(N))), "same weights in all partitions"),
+        (lambda task: task(0, (ROWS, -np.ones(N))), r"partition 0: .*Negative"),
+        (lambda task: task(0, ROWS[:0]), "at least one row"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            GaussianMixture(K).fit(partitioned_rows(total))
     with pytest.raises(TypeError, match="a function that adds up"):
         partitioned_rows([ROWS])
-    fitted, X = GaussianMixture(K, random_state=0).fit(ROWS), partitioned_rows(engine(ROWS))
+    mixture, X = fitted(ROWS), partitions()
     for name in ("predict", "predict_proba", "score_samples"):
         with pytest.raises(TypeError, match=r"rows of the engine total.*freeze"):
-            getattr(fitted, name)(X)
+            getattr(mixture, name)(X)
 
 
 def test_rows_that_change_between_passes_are_noticed():
@@ -182,7 +149,7 @@ def test_rows_that_change_between_passes_are_noticed():
 
 @pytest.mark.parametrize("covariance_type", [*CLASSIC, "EVE"])
 def test_statistics_of_any_partition_add_up_to_the_whole(covariance_type):
-    mixture = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(ROWS)
+    mixture = fitted(ROWS, covariance_type=covariance_type)
     whole = e_step(mixture, ROWS, WEIGHTS)
     blocks = zip(np.split(ROWS, [1, 5, 2500]), np.split(WEIGHTS + 1e-9, [1, 5, 2500]), strict=True)
     parts = [pickle.loads(pickle.dumps(e_step(mixture, rows, weight))) for rows, weight in blocks]
@@ -192,7 +159,7 @@ def test_statistics_of_any_partition_add_up_to_the_whole(covariance_type):
             scale = np.abs(getattr(exact, name)).max()
             np.testing.assert_allclose(getattr(some, name), getattr(exact, name), rtol=1e-12, atol=1e-12 * scale)
     np.testing.assert_array_equal(whole.origins, mixture.means_)
-    remote = e_step(mixture, partitioned_rows(engine(ROWS, WEIGHTS)))
+    remote = e_step(mixture, partitions(ROWS, WEIGHTS))
     np.testing.assert_allclose(remote.second, whole.second, rtol=1e-12, atol=1e-9)
 
 
@@ -212,16 +179,20 @@ def test_the_two_halves_make_the_iterations_of_em(covariance_type):
 
 
 def test_the_m_step_says_what_it_does_not_take():
-    mixture = GaussianMixture(K, random_state=0).fit(ROWS)
-    statistics = e_step(mixture, ROWS)
-    with pytest.raises(ValueError, match="cannot be combined with m_step"):
-        m_step(GaussianMixture(K, prior="conjugate"), statistics)
-    with pytest.raises(ValueError, match=r"of \(4, 3\).*got \(3, 3\)"):
-        m_step(GaussianMixture(4), statistics)
-    with pytest.raises(ValueError, match="moments"):
-        m_step(GaussianMixture(K), e_step(GaussianMixture(K, covariance_type="diag").fit(ROWS), ROWS))
-    with pytest.raises(ValueError, match="component 0 is singular"):
-        m_step(GaussianMixture(K, reg_covar=0), e_step(mixture, ROWS[:1]))
+    mixture, conjugate = fitted(ROWS), fitted(ROWS, prior="conjugate")
+    statistics, of_variances = (e_step(fitted(ROWS, covariance_type=name), ROWS) for name in ("full", "diag"))
+    narrow = e_step(fitted(ROWS[:, :2]), ROWS[:, :2])
+    for other, given, words in (
+        (GaussianMixture(K, prior="conjugate"), statistics, "cannot be combined with m_step"),
+        (conjugate, statistics, "cannot be combined with m_step"),
+        (GaussianMixture(4), statistics, r"of \(4, 3\).*got \(3, 3\)"),
+        (mixture, narrow, r"of \(3, 3\).*got \(3, 2\)"),
+        (GaussianMixture(K), of_variances, "moments"),
+        (mixture, of_variances, r"second moments \(3, 3, 3\), got \(3, 3\)"),
+        (GaussianMixture(K, reg_covar=0), e_step(mixture, ROWS[:1]), "component 0 is singular"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            m_step(other, given)
     assert m_step(GaussianMixture(K, covariance_type="diag"), statistics).covariances_.shape == (K, D)
 
 
@@ -231,12 +202,12 @@ def parts_of(record):
 
 
 def test_a_plan_is_a_value_that_can_be_sent():
-    mixture = GaussianMixture(K, random_state=0).fit(ROWS)
+    mixture = fitted(ROWS)
     whitened = mixture._parameters.whitened()
     axes = mixture._parameters.model.layout.principal(mixture.covariances_)
     with (
         EStep(ArraySource(ROWS), whitened.layout) as here,
-        EStep(partitioned_rows(engine(ROWS)), whitened.layout) as there,
+        EStep(partitions(), whitened.layout) as there,
     ):
         for name, args in {"__call__": (whitened,), "totals": (whitened,), "diagnostics": (whitened, axes)}.items():
             one, other = (getattr(e_step, name)(*args) for e_step in (here, there))
@@ -245,21 +216,9 @@ def test_a_plan_is_a_value_that_can_be_sent():
                     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-7)
 
 
-def test_statistics_of_another_mixture_are_refused():
-    mixture = GaussianMixture(K, random_state=0).fit(ROWS)
-    narrow = e_step(GaussianMixture(K, random_state=0).fit(ROWS[:, :2]), ROWS[:, :2])
-    with pytest.raises(ValueError, match=r"of \(3, 3\).*got \(3, 2\)"):
-        m_step(mixture, narrow)
-    of_variances = e_step(GaussianMixture(K, covariance_type="diag", random_state=0).fit(ROWS), ROWS)
-    with pytest.raises(ValueError, match=r"second moments \(3, 3, 3\), got \(3, 3\)"):
-        m_step(mixture, of_variances)
-    with pytest.raises(ValueError, match="cannot be combined with m_step"):
-        m_step(GaussianMixture(K, prior="conjugate").fit(ROWS), e_step(mixture, ROWS))
-
-
 def test_what_is_made_of_a_float32_mixture_is_float32():
     X = ROWS.astype(np.float32)
-    mixture = GaussianMixture(K, random_state=0).fit(X)
+    mixture = fitted(X)
     for made in (m_step(mixture, e_step(mixture, X)), gmm.analysis.adapt(mixture, X), mixture.marginal([0, 1])):
         assert made.means_.dtype == np.float32
 

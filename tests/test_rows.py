@@ -33,28 +33,23 @@ from inside import (
     NpySource,
     TextFormat,
     as_source,
-    blocks,
     checksum,
     finishing,
     progress,
 )
 from inside import delimited as delimited_module
 from inside import npy as npy_module
+from origins import ROWS, WEIGHTS, D, K, N, assert_same, fitted, in_blocks, stream
 
+pytestmark = pytest.mark.usefixtures("_small_chunks")
 posix = pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
-rng = np.random.default_rng(3)
-N, D, K = 9000, 3, 3
-ROWS = rng.normal(size=(N, D)) + 4 * rng.integers(K, size=(N, 1)) + 50
-WEIGHTS = rng.uniform(0.2, 3, N)
+samples = pytest.mark.usefixtures("_few_searched")
 NAMES = ["a", "b", "c"]
-PARTS = ("weights_", "means_", "covariances_", "lower_bounds_", "converged_")
 
 
-@pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch):
-    """A pass reads a few lanes at a time, so that it has many chunks."""
-    monkeypatch.setattr(blocks, "_CHUNK_BYTES", 1 << 12)
-    monkeypatch.setattr(blocks, "_FEWEST_LANES", 1)
+@pytest.fixture
+def _few_searched(monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 3000)
 
 
 def written_to(path):
@@ -69,9 +64,13 @@ def table_of(rows, weight=None):
     return pa.table(columns if weight is None else columns | {"w": weight})
 
 
+def opened(data, weight):
+    return gmm.open_rows(data, weight=None if weight is None else "w")
+
+
 def parquet(rows, weight, folder, size):
     pa.parquet.write_table(table_of(rows, weight), folder / "a.parquet", row_group_size=max(size, 100))
-    return gmm.open_rows(folder / "a.parquet", weight=None if weight is None else "w")
+    return opened(folder / "a.parquet", weight)
 
 
 def folder_of_parquet(rows, weight, folder, size):
@@ -80,7 +79,7 @@ def folder_of_parquet(rows, weight, folder, size):
     for name, part in zip(("a", "b/a", "b/b"), np.split(np.arange(len(rows)), [1, len(rows) // 2]), strict=True):
         table = table_of(rows[part], None if weight is None else weight[part])
         pa.parquet.write_table(table, folder / "part" / f"{name}.parquet", row_group_size=max(size, 100))
-    return gmm.open_rows(folder / "part", weight=None if weight is None else "w")
+    return opened(folder / "part", weight)
 
 
 def arrow(rows, weight, folder, size):
@@ -92,7 +91,7 @@ def arrow_stream(rows, weight, folder, size):
     table = table_of(rows, weight)
     with pa.ipc.new_stream(folder / "a.arrows", table.schema) as writer:
         writer.write_table(table, max_chunksize=size)
-    return gmm.open_rows(folder / "a.arrows", weight=None if weight is None else "w")
+    return opened(folder / "a.arrows", weight)
 
 
 def delimited(rows, weight, folder, size):
@@ -101,7 +100,7 @@ def delimited(rows, weight, folder, size):
         ";".join(map(repr, map(float, row))) for row in zip(*columns, strict=True)
     ]
     (folder / "a.csv").write_text("\n".join(lines) + "\n")
-    return gmm.open_rows(folder / "a.csv", weight=None if weight is None else "w")
+    return opened(folder / "a.csv", weight)
 
 
 def npy(rows, weight, folder, size):
@@ -111,21 +110,13 @@ def npy(rows, weight, folder, size):
 
 
 def factory(rows, weight, folder, size):
-    def made():
-        for start in range(0, len(rows), size):
-            block = rows[start : start + size]
-            yield block if weight is None else (block, weight[start : start + size])
-
-    return gmm.open_rows(made)
+    return gmm.open_rows(lambda: in_blocks(rows, weight, range(size, len(rows), size)))
 
 
 def factory_of_frames(rows, weight, folder, size):
-    def made():
-        for start in range(0, len(rows), max(size, 300)):
-            block = pd.DataFrame(rows[start : start + max(size, 300)], columns=NAMES)
-            yield block if weight is None else (block, weight[start : start + max(size, 300)])
-
-    return gmm.open_rows(made)
+    cuts = range(300, len(rows), max(size, 300))
+    frames = [pd.DataFrame(block, columns=NAMES) for block in np.split(rows, cuts)]
+    return gmm.open_rows(lambda: frames if weight is None else zip(frames, np.split(weight, cuts), strict=True))
 
 
 def dataset(rows, weight, folder, size):
@@ -136,7 +127,7 @@ def dataset(rows, weight, folder, size):
 
 def table(rows, weight, folder, size):
     batches = table_of(rows, weight).to_batches(max_chunksize=size)
-    return gmm.open_rows(pa.Table.from_batches(batches), weight=None if weight is None else "w")
+    return opened(pa.Table.from_batches(batches), weight)
 
 
 SOURCES = [parquet, folder_of_parquet, arrow, arrow_stream, delimited, npy, factory, factory_of_frames, dataset, table]
@@ -145,21 +136,12 @@ FEWER = 2100  # rows: more than each size of blocks but the last, and a dozen ch
 
 
 @functools.cache
-def in_memory(covariance_type, dtype, weighted, given, n=N):
-    rows = ROWS[:n].astype(dtype)
-    return fitted(rows, WEIGHTS[:n] if weighted else None, covariance_type, given)
+def in_memory(covariance_type="full", dtype=np.float64, *, weighted=False, given=False, n=N):
+    return fitted(ROWS[:n].astype(dtype), WEIGHTS[:n] if weighted else None, **start_of(covariance_type, given=given))
 
 
-def fitted(X, weight, covariance_type, given, **how):
-    start = {"means_init": ROWS[[0, 10, 20]]} if given else {}
-    return GaussianMixture(K, covariance_type=covariance_type, random_state=0, **start, **how).fit(
-        X, sample_weight=weight
-    )
-
-
-def assert_same(one, other):
-    for name in PARTS:
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+def start_of(covariance_type, *, given):
+    return {"covariance_type": covariance_type} | ({"means_init": ROWS[[0, 10, 20]]} if given else {})
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
@@ -176,58 +158,37 @@ def test_a_fit_has_the_bits_of_one_in_memory(covariance_type, make, tmp_path):
             continue
         dtype = np.float64 if make is delimited else dtype
         source = make(ROWS[:FEWER].astype(dtype), WEIGHTS[:FEWER] if weighted else None, tmp_path, size)
-        one = fitted(source, None, covariance_type, given, n_threads=n_threads)
-        assert_same(one, in_memory(covariance_type, dtype, weighted, given, FEWER))
+        one = fitted(source, n_threads=n_threads, **start_of(covariance_type, given=given))
+        assert_same(one, in_memory(covariance_type, dtype, weighted=weighted, given=given, n=FEWER))
 
 
 @pytest.mark.parametrize("make", SOURCES)
 def test_rows_are_scored_alike(make, tmp_path):
-    whole = in_memory("full", np.float64, False, False)
     source = make(ROWS, WEIGHTS, tmp_path, 1000)
-    model = fitted(source, None, "full", False)
-    known = in_memory("full", np.float64, True, False)
+    model, known = fitted(source), in_memory(weighted=True)
     for name in ("predict", "predict_proba", "score_samples"):
         np.testing.assert_array_equal(getattr(model, name)(source), getattr(known, name)(ROWS), err_msg=name)
     for name in ("score", "bic", "aic", "criteria"):
         assert getattr(model, name)(source) == getattr(known, name)(ROWS, sample_weight=WEIGHTS), name
     assert source.n_rows == N
-    assert source.fingerprint == as_source(ROWS, WEIGHTS, estimator="a test")[0].fingerprint
-    assert whole.n_features_in_ == D
+    assert source.fingerprint == ArraySource(ROWS, WEIGHTS).fingerprint
 
 
-class Looks:
-    """A source's rows are asked for; counts how often from the beginning."""
-
-    def __init__(self, blocks):
-        self.blocks, self.count = blocks, 0
-
-    def __call__(self):
-        self.count += 1
-        return iter(self.blocks)
-
-
-def looks_before_the_first_pass(**how):
-    looks = Looks([ROWS[:100], ROWS[100:]])
-    seen = []
-    GaussianMixture(K, random_state=0, **how).fit(
-        gmm.open_rows(looks), callback=lambda _: seen.append(looks.count) or True
-    )
-    return seen[0] - 1
-
-
-@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
-def test_there_are_two_looks_before_the_first_pass_of_a_default_fit(covariance_type):
-    assert looks_before_the_first_pass(covariance_type=covariance_type) == 2, "the survey and the sample"
-
-
-def test_a_given_start_needs_one_look_before_the_first_pass():
-    start = {"means_init": ROWS[:K], "weights_init": [1 / K] * K, "precisions_init": [np.eye(D)] * K}
-    assert looks_before_the_first_pass(**start) == 1
+def test_there_are_two_looks_before_the_first_pass_of_a_default_fit_and_one_of_a_given_start():
+    """The survey and the sample."""
+    given = {"means_init": ROWS[:K], "weights_init": [1 / K] * K, "precisions_init": [np.eye(D)] * K}
+    ways = [(2, {"covariance_type": name}) for name in ("full", "diag", "spherical")]
+    for expected, how in [*ways, (1, given)]:
+        looks, seen = [], []
+        source = gmm.open_rows(lambda looks=looks: looks.append(1) or [ROWS[:100], ROWS[100:]])
+        mixture = GaussianMixture(K, random_state=0, **how)
+        mixture.fit(source, callback=lambda _, looks=looks, seen=seen: seen.append(len(looks)) or True)
+        assert seen[0] - 1 == expected
 
 
 def test_empty_blocks_are_fine():
     some = [ROWS[:0], ROWS[:4000], ROWS[:0], ROWS[:0], ROWS[4000:], ROWS[:0]]
-    assert_same(fitted(gmm.open_rows(lambda: some), None, "full", False), in_memory("full", np.float64, False, False))
+    assert_same(fitted(gmm.open_rows(lambda: some)), in_memory())
     with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 3\)\)"):
         GaussianMixture(K).fit(gmm.open_rows(lambda: [ROWS[:0]]))
     with pytest.raises(ValueError, match="one block of rows"):
@@ -343,24 +304,17 @@ def test_a_value_that_is_not_finite_is_named():
             GaussianMixture(K).fit(source)
 
 
-@pytest.mark.parametrize("at", [100, 0.5, -1, -9])
-def test_a_truncated_parquet_file_is_named(at, tmp_path):
-    parquet(ROWS, None, tmp_path, 1000)
-    content = (tmp_path / "a.parquet").read_bytes()
-    (tmp_path / "a.parquet").write_bytes(content[: int(at * len(content)) if isinstance(at, float) else at])
-    with pytest.raises(ValueError, match=r"a\.parquet is not .* Parquet file"):
-        gmm.open_rows(tmp_path / "a.parquet")
-
-
-def test_a_parquet_file_that_is_damaged_inside_is_named(tmp_path):
-    source = parquet(ROWS, None, tmp_path, 1000)
-    content = bytearray((tmp_path / "a.parquet").read_bytes())
-    content[len(content) // 2 :][:2000] = b""
+def test_a_parquet_file_that_is_truncated_or_damaged_inside_is_named(tmp_path):
+    source, path = parquet(ROWS, None, tmp_path, 1000), tmp_path / "a.parquet"
+    content = path.read_bytes()
     half = len(content) // 2
-    content[half : half + 2000] = bytes(2000)
-    (tmp_path / "a.parquet").write_bytes(content)
+    path.write_bytes(content[:half] + bytes(2000) + content[half + 2000 :])
     with pytest.raises(ValueError, match=r"a\.parquet"):
         GaussianMixture(K).fit(source)
+    for at in (100, half, -1, -9):
+        path.write_bytes(content[:at])
+        with pytest.raises(ValueError, match=r"a\.parquet is not .* Parquet file"):
+            gmm.open_rows(path)
 
 
 def damaged_inside(path):
@@ -458,42 +412,41 @@ def test_data_sets_may_be_filtered_or_in_parts_by_folders(tmp_path):
         partitioning=pa.dataset.partitioning(pa.schema([("w", pa.int64())]), flavor="hive"),
     )
     data = pa.dataset.dataset(tmp_path / "parts", partitioning="hive")
-    assert_same(
-        fitted(gmm.open_rows(data, columns=NAMES), None, "full", False), in_memory("full", np.float64, False, False)
-    )
-    with_part = fitted(gmm.open_rows(data, columns=["a", "w"]), None, "diag", False)
-    assert_same(with_part, fitted(np.column_stack([ROWS[:, 0], np.arange(N) // 3000]), None, "diag", False))
+    assert_same(fitted(gmm.open_rows(data, columns=NAMES)), in_memory())
+    with_part = fitted(gmm.open_rows(data, columns=["a", "w"]), covariance_type="diag")
+    assert_same(with_part, fitted(np.column_stack([ROWS[:, 0], np.arange(N) // 3000]), covariance_type="diag"))
     some = data.filter(pa.dataset.field("w") != 1)
     kept = np.arange(N) // 3000 != 1
-    assert_same(
-        fitted(gmm.open_rows(some, columns=NAMES), None, "full", False), fitted(ROWS[kept], None, "full", False)
-    )
+    assert_same(fitted(gmm.open_rows(some, columns=NAMES)), fitted(ROWS[kept]))
 
 
 def test_columns_are_checked(tmp_path):
     table = table_of(ROWS, WEIGHTS).append_column("species", pa.array(["setosa"] * N))
     pa.parquet.write_table(table, tmp_path / "a.parquet")
     path = tmp_path / "a.parquet"
-    with pytest.raises(ValueError, match=r"no column 'd' in .*a\.parquet, which has 'a', 'b', 'c', 'w', 'species'"):
-        gmm.open_rows(path, columns=["a", "d"])
-    with pytest.raises(ValueError, match=r"column 'species' of .* holds string, expected numbers"):
-        gmm.open_rows(path)
-    with pytest.raises(ValueError, match="expected distinct columns"):
-        gmm.open_rows(path, columns=["a", "w"], weight="w")
     (tmp_path / "a.sav").touch()
-    with pytest.raises(ValueError, match=r"unknown file type '\.sav'"):
-        gmm.open_rows(tmp_path / "a.sav")
-    with pytest.raises(TypeError, match="frame is passed to fit"):
-        gmm.open_rows(ROWS)
+    for data, how, error, words in (
+        (
+            path,
+            {"columns": ["a", "d"]},
+            ValueError,
+            "no column 'd' in .*parquet, which has 'a', 'b', 'c', 'w', 'species'",
+        ),
+        (path, {}, ValueError, r"column 'species' of .* holds string, expected numbers"),
+        (path, {"columns": ["a", "w"], "weight": "w"}, ValueError, "expected distinct columns"),
+        (tmp_path / "a.sav", {}, ValueError, r"unknown file type '\.sav'"),
+        (ROWS, {}, TypeError, "frame is passed to fit"),
+    ):
+        with pytest.raises(error, match=words):
+            gmm.open_rows(data, **how)
     for absent in ("b.parquet", "b.csv", "b.npy", "b"):
         with pytest.raises(FileNotFoundError, match=f"No such file or directory: .*{absent}"):
             gmm.open_rows(tmp_path / absent)
-    chosen = gmm.open_rows(path, columns=["c", "a"], weight="w")
-    fitted_ = fitted(chosen, None, "full", False)
-    assert list(fitted_.feature_names_in_) == ["c", "a"]
-    assert_same(fitted_, fitted(ROWS[:, [2, 0]], WEIGHTS, "full", False))
+    chosen = fitted(gmm.open_rows(path, columns=["c", "a"], weight="w"))
+    assert list(chosen.feature_names_in_) == ["c", "a"]
+    assert_same(chosen, fitted(ROWS[:, [2, 0]], WEIGHTS))
     with pytest.raises(ValueError, match="must be in the same order"):
-        fitted_.predict(gmm.open_rows(path, columns=["a", "c"]))
+        chosen.predict(gmm.open_rows(path, columns=["a", "c"]))
 
 
 def test_integers_and_missing_values_of_columns():
@@ -506,10 +459,11 @@ def test_a_large_memory_map_is_read_and_not_touched(tmp_path, monkeypatch):
     monkeypatch.setattr(npy_module, "_WORTH_READING", 1000)
     npy(ROWS, None, tmp_path, 1)
     mapped = np.load(tmp_path / "0.npy", mmap_mode="r")
+    assert isinstance(gmm.open_rows(mapped), NpySource)
     assert isinstance(as_source(mapped, estimator="a test")[0], NpySource)
     assert not isinstance(as_source(mapped[1:], estimator="a test")[0], NpySource), "a part begins elsewhere"
-    assert_same(fitted(mapped, None, "full", False), in_memory("full", np.float64, False, False))
-    assert_same(fitted(mapped, WEIGHTS, "full", False), in_memory("full", np.float64, True, False))
+    assert_same(fitted(mapped), in_memory())
+    assert_same(fitted(mapped, WEIGHTS), in_memory(weighted=True))
     found = gmm.select(mapped, [2], ["full"], random_state=0).best
     np.testing.assert_array_equal(found.means_, gmm.select(ROWS, [2], ["full"], random_state=0).best.means_)
     changed = np.load(tmp_path / "0.npy", mmap_mode="c")
@@ -527,7 +481,7 @@ def test_a_memory_map_whose_file_is_gone_or_another_is_an_array(tmp_path, monkey
     (tmp_path / "b.npy").replace(tmp_path / "0.npy")
     assert not isinstance(as_source(mapped, estimator="a test")[0], NpySource)
     (tmp_path / "0.npy").unlink()
-    assert_same(fitted(mapped, None, "full", False), in_memory("full", np.float64, False, False))
+    assert_same(fitted(mapped), in_memory())
 
 
 def test_numbers_of_any_type_in_a_file(tmp_path):
@@ -545,8 +499,8 @@ def test_numbers_of_any_type_in_a_file(tmp_path):
 @pytest.mark.parametrize("weight", [None, WEIGHTS], ids=["", "weighted"])
 def test_an_array_may_come_as_a_source(weight):
     source = ArraySource(ROWS, weight)
-    mixture = fitted(source, None, "full", False)
-    assert_same(mixture, in_memory("full", np.float64, weight is not None, False))
+    mixture = fitted(source)
+    assert_same(mixture, in_memory(weighted=weight is not None))
     np.testing.assert_array_equal(mixture.predict(source), mixture.predict(ROWS))
     with pytest.raises(ValueError, match="3 features"):
         mixture.predict(ArraySource(ROWS[:, :2]))
@@ -569,12 +523,14 @@ def test_a_search_of_few_rows_is_that_in_memory(weight):
     assert_same(one.best, other.best)
 
 
+@samples
 @pytest.mark.parametrize("prior", [None, "conjugate"])
-def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, monkeypatch, tmp_path):
-    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, tmp_path):
     how = {"random_state": 0, "prior": prior}
     counts, types = range(1, 5), ["full", "EII", "VVI"]
-    many = gmm.select(gmm.open_rows(lambda: np.split(ROWS, 9)), counts, types, **how)
+    np.save(tmp_path / "rows.npy", ROWS)
+    source = gmm.open_rows(tmp_path / "rows.npy") if prior else stream()
+    many = gmm.select(source, counts, types, **how)
     whole = gmm.select(ROWS, counts, types, **how)
     assert len(many.scores) == 3
     assert (many.n_searched, whole.n_searched) == (3000, 0)
@@ -619,13 +575,10 @@ def test_a_guess_about_the_first_line_is_a_warning(text, said, read_as, tmp_path
     assert [gmm.open_rows(path, header=header).n_rows for header in (True, False)] == [lines - 1, lines]
 
 
-def test_a_first_line_that_may_be_either_is_asked_about(tmp_path):
+def test_only_text_has_a_first_line_and_one_that_may_be_either_is_asked_about(tmp_path):
     (tmp_path / "a.csv").write_text("1,2,3\n4,5,6\n")
     with pytest.raises(ValueError, match=r"use header=True.*header=False"):
         gmm.open_rows(tmp_path / "a.csv")
-
-
-def test_only_text_has_a_first_line(tmp_path):
     np.save(tmp_path / "a.npy", ROWS)
     parquet(ROWS, None, tmp_path, 1000)
     for name in ("a.npy", "a.parquet"):
@@ -636,27 +589,17 @@ def test_only_text_has_a_first_line(tmp_path):
             gmm.open_rows(data, header=False)
 
 
-def test_a_search_of_a_long_npy_file_is_one_of_a_sample(monkeypatch, tmp_path):
-    monkeypatch.setattr(finishing, "SEARCHED", 3000)
-    np.save(tmp_path / "a.npy", ROWS)
-    how = {"random_state": 0, "prior": None}
-    found = gmm.select(gmm.open_rows(tmp_path / "a.npy"), range(1, 4), ["full", "EII"], **how)
-    same = gmm.select(gmm.open_rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], **how)
-    assert len(found.scores) == 3
-    np.testing.assert_array_equal(found.scores, same.scores)
-
-
+@samples
 @pytest.mark.parametrize("how", [{"time_limit": 0}, {"callback": lambda progress: progress.n_components == 2}])
-def test_a_search_that_was_ended_finishes_its_best_cell_alone(how, monkeypatch):
-    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+def test_a_search_that_was_ended_finishes_its_best_cell_alone(how):
     found = gmm.select(gmm.open_rows(lambda: [ROWS]), range(1, 4), ["full", "EII", "VVI"], random_state=0, **how)
     assert len(found.scores) == 1
     assert not found.complete
 
 
+@samples
 @pytest.mark.parametrize("ends", [False, True])
-def test_each_pass_over_all_rows_is_told_and_may_end_all_cells_but_the_best(ends, monkeypatch):
-    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+def test_each_pass_over_all_rows_is_told_and_may_end_all_cells_but_the_best(ends):
     source, how = gmm.open_rows(lambda: [ROWS]), {"n_components": [2, 3], "covariance_type": ["full", "EII"]}
     whole, passes = gmm.select(source, **how, random_state=0), []
 
@@ -679,8 +622,8 @@ def test_each_pass_over_all_rows_is_told_and_may_end_all_cells_but_the_best(ends
         assert of_cell[-1].seconds_left == 0
 
 
+@samples
 def test_the_time_limit_reaches_the_finish(monkeypatch):
-    monkeypatch.setattr(finishing, "SEARCHED", 3000)
     finished_cells = []
 
     def fit_mixture(*args, **how):
@@ -711,73 +654,53 @@ def test_an_npy_file_is_one_array_only_where_none_of_it_is_converted(tmp_path):
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "tsv"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_predictions_are_written_in_pieces(suffix, dtype, tmp_path, monkeypatch):
-    monkeypatch.setattr(inside.e_step, "_ROWS_AT_ONCE", 3000)
-    model, rows, path = in_memory("full", dtype, False, False), ROWS.astype(dtype), tmp_path / f"a.{suffix}"
-    for X in (rows, gmm.open_rows(lambda: [rows[:10], rows[10:]])):
-        model.predict_to(X, path)
-        written = written_to(path).to_pandas()
-        assert list(written) == ["row", "component", "p_0", "p_1", "p_2"]
-        np.testing.assert_array_equal(written["row"], np.arange(N) + 1)
-        np.testing.assert_array_equal(written["component"], model.predict(rows))
-        exact = 0 if dtype == np.float64 or suffix in ("parquet", "arrow") else 1e-6
-        np.testing.assert_allclose(written.iloc[:, 2:], model.predict_proba(rows), rtol=exact)
-    model.predict_to(rows, path, responsibilities=False)
-    assert written_to(path).column_names == ["row", "component"]
+    for module in (inside.e_step, inside._frozen_mixture):
+        monkeypatch.setattr(module, "_ROWS_AT_ONCE", 3000)
+    model, rows, path = in_memory("full", dtype), ROWS.astype(dtype), tmp_path / f"a.{suffix}"
+    exact = 0 if dtype == np.float64 or suffix in ("parquet", "arrow") else 1e-6
+    for mixture, near in ((model, {"rtol": exact}), (model.freeze(), {"atol": 1e-11 if dtype == np.float64 else 1e-5})):
+        for X in (rows, stream(rows)):
+            mixture.predict_to(X, path)
+            written = written_to(path).to_pandas()
+            assert list(written) == ["row", "component", "p_0", "p_1", "p_2"]
+            np.testing.assert_array_equal(written["row"], np.arange(N) + 1)
+            np.testing.assert_array_equal(written["component"], model.predict(rows))
+            np.testing.assert_allclose(written.iloc[:, 2:], model.predict_proba(rows), **near)
+        mixture.predict_to(rows, path, responsibilities=False)
+        assert written_to(path).column_names == ["row", "component"]
 
 
 def test_only_labels_have_a_dictionary_in_parquet(tmp_path):
     path = tmp_path / "a.parquet"
-    in_memory("full", np.float64, False, False).predict_to(ROWS, path)
+    in_memory().predict_to(ROWS, path)
     group = pa.parquet.read_metadata(path).row_group(0)
     columns = [group.column(j) for j in range(group.num_columns)]
     assert [column.path_in_schema for column in columns if column.has_dictionary_page] == ["component"]
 
 
 def blocks_of_rows():
-    return [(ROWS[:10], WEIGHTS[:10]), (ROWS[10:], WEIGHTS[10:])]
+    return in_blocks(ROWS, WEIGHTS)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "npy", "map", "blocks"])
 def test_what_was_read_can_be_pickled(kind, tmp_path):
-    path = tmp_path / f"a.{kind}"
-    if kind == "parquet":
-        pa.parquet.write_table(table_of(ROWS, WEIGHTS), path)
-        source = gmm.open_rows(path, weight="w")
-    elif kind == "csv":
-        pa.csv.write_csv(table_of(ROWS), path)
-        source = gmm.open_rows(path)
-    elif kind == "blocks":
-        source = gmm.open_rows(blocks_of_rows)
-    else:
-        np.save(path.with_suffix(".npy"), np.asfortranarray(ROWS))
-        source = gmm.open_rows(path.with_suffix(".npy"))
-        if kind == "map":
-            source = NpySource(np.load(path.with_suffix(".npy"), mmap_mode="r"), WEIGHTS)
-    for expected in (
-        source,
-        GaussianMixture(2, random_state=0).fit(source) and source,
-    ):  # before a reading and after it
-        content = pickle.dumps(expected)
+    make = {"parquet": parquet, "csv": delimited}.get(kind, npy)
+    weight = WEIGHTS if kind in ("parquet", "map") else None
+    source = gmm.open_rows(blocks_of_rows) if kind == "blocks" else make(ROWS, weight, tmp_path, 1000)
+    for _ in range(2):  # before a reading and after it
+        content = pickle.dumps(source)
         assert len(content) < (1.5 * WEIGHTS.nbytes if kind == "map" else 10_000)
         again = pickle.loads(content)
         assert repr(again) == repr(source)
         assert again.fingerprint == source.fingerprint
         if source.sample_weight is not None:
             np.testing.assert_array_equal(again.sample_weight, source.sample_weight)
+        fitted(source)
 
 
-def test_a_frozen_mixture_writes_its_predictions(tmp_path, monkeypatch):
-    monkeypatch.setattr(inside._frozen_mixture, "_ROWS_AT_ONCE", 3000)
-    model, path = in_memory("full", np.float64, False, False), tmp_path / "a.parquet"
-    frozen = model.freeze()
-    for X in (ROWS, gmm.open_rows(lambda: [ROWS[:10], ROWS[10:]])):
-        frozen.predict_to(X, path)
-        written = written_to(path).to_pandas()
-        np.testing.assert_array_equal(written["row"], np.arange(N) + 1)
-        np.testing.assert_array_equal(written["component"], model.predict(ROWS))
-        np.testing.assert_allclose(written.iloc[:, 2:], model.predict_proba(ROWS), atol=1e-11)
-    frozen.predict_to(ROWS, path, responsibilities=False)
-    assert written_to(path).column_names == ["row", "component"]
+def test_a_frozen_mixture_refuses_what_it_cannot_write(tmp_path):
+    frozen, path = in_memory().freeze(), tmp_path / "a.parquet"
+    frozen.predict_to(ROWS, path)
     with pytest.raises(ValueError, match=f"X has {D + 1} features, but FrozenMixture is expecting {D} features"):
         frozen.predict_to(np.ones((2, D + 1)), path)
     with pytest.raises(ValueError, match="NaN"):
@@ -786,7 +709,7 @@ def test_a_frozen_mixture_writes_its_predictions(tmp_path, monkeypatch):
 
 
 def test_predictions_that_fail_leave_the_file_as_it_was(tmp_path):
-    model, path = in_memory("full", np.float64, False, False), tmp_path / "a.csv"
+    model, path = in_memory(), tmp_path / "a.csv"
     path.write_text("before")
     turns = itertools.chain([ROWS], itertools.repeat(ROWS[:5000]))
     with pytest.raises(ValueError, match="changed between two readings"):
@@ -843,7 +766,7 @@ def test_frames_whose_columns_lie_at_equal_distances_are_not_copied(order, dtype
         assert list(names) == NAMES
         if not isinstance(frame, pl.DataFrame):
             assert np.shares_memory(source.rows, rows) or isinstance(frame, pd.DataFrame)
-        assert_same(fitted(frame, None, "full", False), fitted(rows, None, "full", False))
+        assert_same(fitted(frame), fitted(rows))
 
 
 def test_columns_that_lie_elsewhere_are_kept_alive():
@@ -878,7 +801,7 @@ def test_compressed_text_without_names(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
     source = gmm.open_rows(tmp_path / "a.csv.gz", header=False)
     assert list(source.feature_names) == ["x0", "x1", "x2"]
-    assert_same(fitted(source, None, "full", False), in_memory("full", np.float64, False, False))
+    assert_same(fitted(source), in_memory())
 
 
 @pytest.mark.parametrize(
@@ -907,7 +830,7 @@ def test_a_line_may_be_longer_than_a_block(at, tmp_path, monkeypatch):
     lines[at] = lines[at].replace("t", "long " * 100_000)
     (tmp_path / "a.csv").write_text("\n".join(lines))
     source = gmm.open_rows(tmp_path / "a.csv", columns=NAMES)
-    assert_same(fitted(source, None, "full", False), in_memory("full", np.float64, False, False))
+    assert_same(fitted(source), in_memory())
     whole = FileTable(tmp_path / "a.csv", TextFormat(), whole=True)
     np.testing.assert_array_equal(whole.numbers(["c"]).array()[0], ROWS[:, 2:])
 
@@ -926,13 +849,3 @@ def test_a_file_of_names_alone_has_no_rows(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n")
     with pytest.raises(ValueError, match="0 sample"):
         gmm.GaussianMixture(1).fit(gmm.open_rows(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("indices", "error"),
-    [([2, 0], TypeError), ([-1], IndexError), ([0, 3], IndexError), ([True, False, True], TypeError)],
-)
-def test_rows_that_are_not_there_cannot_be_taken(indices, error):
-    source = gmm.open_rows(lambda: [np.arange(6.0).reshape(3, 2)])
-    with pytest.raises(error, match="row numbers"):
-        source.take(indices)

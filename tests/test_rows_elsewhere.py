@@ -10,21 +10,11 @@ import pyarrow.parquet
 import pytest
 
 import gmm
-from gmm import GaussianMixture
-from inside import NpySource, ScratchSource, SlicedSource, blocks, npy, scratch, sliced
+from inside import ScratchSource, SlicedSource
+from origins import ROWS, WEIGHTS, N, assert_same, fitted, in_blocks
 
-RNG = np.random.default_rng(3)
-N, D, K = 9000, 3, 3
-ROWS = RNG.normal(size=(N, D)) + 4 * RNG.integers(K, size=(N, 1)) + 50
-WEIGHTS = RNG.uniform(0.2, 3, N)
+pytestmark = pytest.mark.usefixtures("_small_chunks")
 NAMES = ["a", 'b "of" c', "d"]
-
-
-@pytest.fixture(autouse=True)
-def _small_pieces(monkeypatch):
-    monkeypatch.setattr(blocks, "_CHUNK_BYTES", 1 << 12)
-    monkeypatch.setattr(blocks, "_FEWEST_LANES", 1)
-    monkeypatch.setattr(sliced, "_BLOCK_BYTES", 1 << 12)
 
 
 def table_of(rows, weight=None):
@@ -106,15 +96,6 @@ TABLES = [lazy_frame, relation, streamed, scanner, opened_file, orc, pattern]
 ONCE = [reader, stream, scanner_of_a_stream]
 
 
-def bits(mixture):
-    parts = (mixture.weights_, mixture.means_, mixture.covariances_)
-    return [part.tobytes() for part in parts], mixture.lower_bounds_
-
-
-def fit(rows, weight=None):
-    return GaussianMixture(K, random_state=0).fit(rows, sample_weight=weight)
-
-
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("make", [*TABLES, *ONCE])
@@ -123,8 +104,8 @@ def test_a_table_of_another_package_has_the_bits_of_the_array(make, dtype, weigh
     data = make(rows, weight, tmp_path)
     how = {"columns": NAMES[::-1], "weight": "w" if weighted else None}
     source = gmm.open_rows(data, scratch=make in ONCE, **how)
-    mixture = fit(source)
-    assert bits(mixture) == bits(fit(np.ascontiguousarray(rows[:, ::-1]), weight))
+    mixture = fitted(source)
+    assert_same(mixture, fitted(np.ascontiguousarray(rows[:, ::-1]), weight))
     assert list(mixture.feature_names_in_) == NAMES[::-1]
     np.testing.assert_array_equal(source.take(np.arange(N)), rows[:, ::-1])
 
@@ -145,8 +126,8 @@ def test_a_query_is_rows_for_fit_and_predict_as_it_is(make, tmp_path):
         chosen = Streamed(data.table.select(["a", "d"]))
     if make is scanner:
         chosen = pa.dataset.dataset(batches_of(ROWS, None)).scanner(columns=["a", "d"])
-    mixture = fit(chosen)
-    assert bits(mixture) == bits(fit(np.ascontiguousarray(ROWS[:, [0, 2]])))
+    mixture = fitted(chosen)
+    assert_same(mixture, fitted(np.ascontiguousarray(ROWS[:, [0, 2]])))
     assert len(mixture.predict(chosen)) == N
 
 
@@ -155,49 +136,33 @@ def test_what_can_be_read_once_says_so(make, tmp_path):
     with pytest.raises(TypeError, match=r"RecordBatch\w*Reader.*scratch=True"):
         gmm.open_rows(make(ROWS, None, tmp_path))
     with pytest.raises(TypeError, match="scratch=True keeps a copy"):
-        fit(make(ROWS, None, tmp_path))
+        fitted(make(ROWS, None, tmp_path))
     with pytest.raises(ValueError, match="read again: give scratch=True"):
-        fit(gmm.open_rows(scanner_of_a_stream(ROWS, None, tmp_path), columns=NAMES))
+        fitted(gmm.open_rows(scanner_of_a_stream(ROWS, None, tmp_path), columns=NAMES))
 
 
 def test_blocks_that_come_once_are_copied():
-    def made():
-        for start in range(0, N, 700):
-            yield ROWS[start : start + 700], WEIGHTS[start : start + 700]
-
-    source = gmm.open_rows(made(), scratch=True)
+    source = gmm.open_rows((block for block in in_blocks(ROWS, WEIGHTS)), scratch=True)
     assert isinstance(source, ScratchSource)
     assert repr(source).startswith("<rows of the generator: 3 features, float64")
     assert ": 1 feature, " in repr(gmm.open_rows(iter([ROWS[:, :1]]), scratch=True))
-    assert bits(fit(source)) == bits(fit(ROWS, WEIGHTS))
-
-
-def test_rows_that_come_once_are_copied_beyond_a_value_that_is_not_finite():
-    rows = ROWS.copy()
+    assert_same(fitted(source), fitted(ROWS, WEIGHTS))
+    rows = ROWS.copy()  # also beyond a value that is not finite
     rows[100, 1] = np.nan
     source = gmm.open_rows(iter(np.array_split(rows, 20)), scratch=True)
     with pytest.raises(ValueError, match=r"NaN[^$]*row 100, column 1"):
-        fit(source)
+        fitted(source)
     np.testing.assert_array_equal(source.take(np.arange(N)), rows)
 
 
-def test_without_room_for_a_copy_of_what_comes_once_there_is_an_error(monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(scratch, "_write_at", full)
-    with pytest.raises(OSError, match="copy of the list_iterator: No"):
-        gmm.open_rows(iter([ROWS]), scratch=True)
-
-
 def hdf5(rows, folder):
-    h5py = pytest.importorskip("h5py")
-    return h5py.File(folder / "a.h5", "w").create_dataset("X", data=rows, chunks=(1000, 2), compression="gzip")
+    file, chunks = pytest.importorskip("h5py").File(folder / "a.h5", "w"), (1000, 2, 1)[: rows.ndim]
+    return file.create_dataset("X", data=rows, chunks=chunks, compression="gzip")
 
 
 def zarr_array(rows, folder):
-    zarr = pytest.importorskip("zarr")
-    array = zarr.create_array(str(folder / "a.zarr"), shape=rows.shape, dtype=rows.dtype, chunks=(1000, 2))
+    zarr, chunks = pytest.importorskip("zarr"), (1000, 2, 1)[: rows.ndim]
+    array = zarr.create_array(str(folder / "a.zarr"), shape=rows.shape, dtype=rows.dtype, chunks=chunks)
     array[:] = rows
     return array
 
@@ -220,31 +185,22 @@ ARRAYS = [hdf5, zarr_array, memory_map, part_of_a_memory_map]
 @pytest.mark.parametrize("make", ARRAYS)
 def test_an_array_of_another_package_has_the_bits_of_the_array(make, dtype, tmp_path):
     rows = (10 * ROWS).astype(dtype)
-    source = gmm.open_rows(make(rows, tmp_path))
+    array = make(rows, tmp_path)
+    source = gmm.open_rows(array)
     assert isinstance(source, SlicedSource)
-    mixture = fit(source)
-    assert bits(mixture) == bits(fit(rows))
+    mixture = fitted(source)
+    assert_same(mixture, fitted(rows))
     np.testing.assert_array_equal(mixture.predict_proba(source), mixture.predict_proba(rows))
     np.testing.assert_array_equal(source.take(np.array([0, 8999])), rows[[0, 8999]])
+    with pytest.raises(TypeError, match="weight name columns of a"):
+        gmm.open_rows(array, columns=["a"])
 
 
-def test_a_large_memory_map_is_read_from_its_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(npy, "_WORTH_READING", 1000)
-    assert isinstance(gmm.open_rows(memory_map(ROWS, tmp_path)), NpySource)
-
-
+@pytest.mark.filterwarnings("ignore:.*:ResourceWarning")
 @pytest.mark.parametrize("make", ARRAYS)
 def test_what_is_no_table_of_numbers_is_refused(make, tmp_path):
     with pytest.raises(ValueError, match=r"shape \(rows, columns\), got float64 of shape \(9000, 3, 1\)"):
-        gmm.open_rows(make(ROWS[:, :, None], tmp_path) if make not in (hdf5, zarr_array) else three(make, tmp_path))
-    with pytest.raises(TypeError, match="weight name columns of a"):
-        gmm.open_rows(make(ROWS, tmp_path / "again" if (tmp_path / "again").mkdir() else tmp_path), columns=["a"])
-
-
-def three(make, folder):
-    if make is hdf5:
-        return pytest.importorskip("h5py").File(folder / "three.h5", "w").create_dataset("X", data=ROWS[:, :, None])
-    return pytest.importorskip("zarr").array(ROWS[:, :, None])
+        gmm.open_rows(make(ROWS[:, :, None], tmp_path))
 
 
 def test_groups_of_arrays_say_what_to_pass(tmp_path):
@@ -258,14 +214,11 @@ def test_groups_of_arrays_say_what_to_pass(tmp_path):
             gmm.open_rows(tmp_path / name)
 
 
-@pytest.mark.parametrize("path", ["s3://bucket/x.parquet", "https://example.org/x.csv", "gs://bucket/*.parquet"])
-def test_a_url_says_how(path):
-    for data in (path, [path]):
-        with pytest.raises(ValueError, match=r"a URL.*pyarrow\.dataset.*fsspec"):
-            gmm.open_rows(data)
-
-
-def test_a_pattern_that_matches_nothing_is_named(tmp_path):
+def test_urls_and_patterns_without_files_are_told(tmp_path):
+    for path in ("s3://bucket/x.parquet", "https://example.org/x.csv", "gs://bucket/*.parquet"):
+        for data in (path, [path]):
+            with pytest.raises(ValueError, match=r"a URL.*pyarrow\.dataset.*fsspec"):
+                gmm.open_rows(data)
     with pytest.raises(FileNotFoundError, match=r"No file matches: .*\*\.parquet"):
         gmm.open_rows(tmp_path / "*.parquet")
 
@@ -289,7 +242,7 @@ def test_files_of_another_kind_in_a_folder_are_told(as_pattern, tmp_path):
         UserWarning, match=r"of another kind are not read: 'README\.md', 'a\.parquet\.crc', 'notes\.txt'$"
     ):
         source = gmm.open_rows(path)
-    assert bits(fit(source)) == bits(fit(ROWS))
+    assert_same(fitted(source), fitted(ROWS))
     for file in tmp_path.glob("*.parquet"):
         file.unlink()
     (tmp_path / "notes.txt").unlink()

@@ -508,7 +508,7 @@ def _variances(rows: Rows, options: argparse.Namespace) -> NDArray[np.float64] |
     distinct = list(dict.fromkeys(names))
     errors = rows.table.numbers(distinct).array()[0].astype(np.float64)[:, [distinct.index(name) for name in names]]
     errors = errors if rows.indices is None else errors[rows.indices]
-    unused = rows.source.missing_values() & np.isnan(errors)
+    unused = np.concatenate([np.isnan(chunk.rows) for chunk in rows.source.chunks()]) & np.isnan(errors)
     with np.errstate(over="ignore"):
         variances = np.square(errors)
     bad = ~((errors >= 0) & np.isfinite(variances)) & ~unused

@@ -8,7 +8,7 @@ from copy import copy
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,24 +33,21 @@ def _worded(what: str, kinds: tuple[type[Exception], ...] = _FAULTS) -> Iterator
         raise ValueError(f"{what}: {error}") from error
 
 
-class _Format(NamedTuple):
-    """How files of a kind are read, by what pyarrow makes of an open one."""
-
-    open: Callable[[str, pa.NativeFile], Any]  # from the name for messages
-    schema: str  # the attribute that holds it
-    read: Callable[[Any, Columns, int], Batches]
+_Open = Callable[[str, pa.NativeFile], Any]  # a file, whose name is for messages
 
 
-def _file_part(kind: _Format, name: str, source: str | bytes) -> Part:
+def _file_part(open_file: _Open, schema: str, read: Callable[..., Batches], name: str, source: str | bytes) -> Part:
+    """Open a file of a kind, whose reader has its schema in this attribute."""
     with native_file(source) as file:
-        return Part(name, getattr(kind.open(name, file), kind.schema), partial(_read_file, kind, name, source))
+        batches = partial(_read_file, open_file, read, name, source)
+        return Part(name, getattr(open_file(name, file), schema), batches)
 
 
-def _read_file(kind: _Format, name: str, source: str | bytes, columns: Columns, at_once: int) -> Batches:
+def _read_file(open_file: _Open, read: Callable[..., Batches], name: str, source: str | bytes, *how: Any) -> Batches:
     with native_file(source) as file:
-        reader = kind.open(name, file)
+        reader = open_file(name, file)
         with _worded(f"{name} is damaged"):
-            yield from kind.read(reader, columns, at_once)
+            yield from read(reader, *how)
 
 
 def _parquet_file(name: str, file: pa.NativeFile, **limits: int) -> pa.parquet.ParquetFile:
@@ -98,9 +95,9 @@ def _stripes(file: pa.orc.ORCFile, columns: Columns, at_once: int) -> Batches:
 
 
 # What opens a file, from its name in messages, and its path or content.
-parquet_part = partial(_file_part, _Format(_parquet_file, "schema_arrow", _row_groups))
-arrow_part = partial(_file_part, _Format(_arrow_reader, "schema", _batches))
-orc_part = partial(_file_part, _Format(_orc_file, "schema", _stripes))
+parquet_part = partial(_file_part, _parquet_file, "schema_arrow", _row_groups)
+arrow_part = partial(_file_part, _arrow_reader, "schema", _batches)
+orc_part = partial(_file_part, _orc_file, "schema", _stripes)
 
 
 def npy_part(name: str, source: str | bytes) -> Part:

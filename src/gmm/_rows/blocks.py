@@ -328,7 +328,7 @@ class FactorySource(BlockSource):
 
 
 _FACTS = ("name", "n_features", "dtype", "feature_names", "weighted", "row_weights", "once")
-_Move = Callable[[Any, memoryview, int], int]
+_moving = Lock()
 
 
 class ScratchSource(BlockSource):
@@ -404,7 +404,7 @@ class ScratchSource(BlockSource):
                     self._file.close()
                 self._file = TemporaryFile(dir=self._folder, prefix="gmm-", buffering=0)  # noqa: SIM115
                 weakref.finalize(self, self._file.close)
-            self._move(_write_at, rows, first)
+            self._move("pwritev", "write", rows, first)
         except OSError as error:
             self._failed = True
             if self._file is not None:
@@ -418,39 +418,22 @@ class ScratchSource(BlockSource):
         step = max(1, _BLOCK_BYTES // (self.n_features * self.dtype.itemsize))
         for start in range(0, self._n_copied, step):
             rows = np.empty((min(step, self._n_copied - start), self.n_features), self.dtype)
-            self._move(_read_at, rows, start)
+            self._move("preadv", "readinto", rows, start)
             yield Block(rows, weights_of(self._weights, slice(start, start + step)))
 
-    def _move(self, move: _Move, rows: NDArray[Any], first: int) -> None:
+    def _move(self, at_place: str, in_turn: str, rows: NDArray[Any], first: int) -> None:
         """Read or write rows, of which `first` come before these; one call may move less."""
         buffer, place = rows.view(np.uint8).reshape(-1).data, first * self.n_features * self.dtype.itemsize
         while len(buffer):
-            n_bytes = move(self._file, buffer, place)
+            if hasattr(os, at_place):  # threads and forks share a file's position, so nothing moves it
+                n_bytes = getattr(os, at_place)(self._file.fileno(), [buffer], place)
+            else:  # Windows has no forks
+                with _moving:
+                    self._file.seek(place)
+                    n_bytes = getattr(self._file, in_turn)(buffer)
             if not n_bytes:
                 raise OSError(EIO, f"the scratch file of {self.name} ends before its last row")
             buffer, place = buffer[n_bytes:], place + n_bytes
-
-
-if hasattr(os, "preadv"):  # threads and forks share a file's position, so nothing moves it
-
-    def _read_at(file: Any, buffer: memoryview, place: int) -> int:
-        return os.preadv(file.fileno(), [buffer], place)
-
-    def _write_at(file: Any, buffer: memoryview, place: int) -> int:
-        return os.pwritev(file.fileno(), [buffer], place)
-
-else:  # Windows has no forks
-    _moving = Lock()
-
-    def _read_at(file: Any, buffer: memoryview, place: int) -> int:
-        with _moving:
-            file.seek(place)
-            return int(file.readinto(buffer))
-
-    def _write_at(file: Any, buffer: memoryview, place: int) -> int:
-        with _moving:
-            file.seek(place)
-            return int(file.write(buffer))
 
 
 class SlicedSource(BlockSource):

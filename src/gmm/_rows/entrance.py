@@ -74,7 +74,7 @@ def as_source(
     if error_covariance is not None:
         refuse("error_covariance", {"rows in partitions": not source.is_local})
         check_same_columns(error_covariance, called)
-        gaps = source.missing_values() if source.in_patterns else None
+        gaps = np.concatenate([np.isnan(chunk.rows) for chunk in source.chunks()]) if source.in_patterns else None
         errors = check_error_covariance(error_covariance, source.n_rows, source.n_features, gaps)
         from gmm._rows.incomplete import IncompleteSource
 

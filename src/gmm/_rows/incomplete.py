@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, Source, 
 from gmm._validation.rows import raise_changed_gaps
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
-from gmm._values.weights import KnownClasses, in_full, weights_of
+from gmm._values.weights import KnownClasses, weights_of
 from gmm._values.weights import joined as joined_weights
 
 LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass has more
@@ -38,20 +38,21 @@ class IncompleteSource(SourceView):
     base : Source
         The rows; their weights are not asked for.
     sample_weight : array of shape (n,), optional
-    filled : Source, optional
-        The rows with their gaps filled; by default, with the means of the columns.
+    filled : Source or Fill, optional
+        The rows with their gaps filled, or what fills them; by default, the means of the columns.
     errors : RowErrors
     """
 
     in_patterns = True
-    filled: Source | None
-    fill: Fill | None = None  # what was chosen to fill the gaps
+    filled: Source | Fill | None
+    # What is known of the same rows that are filled or read otherwise.
+    _kept: ClassVar[tuple[str, ...]] = ("by_key", "_whole", "survey", "column_means")
 
     def __init__(
         self,
         base: Source,
         sample_weight: Array | None = None,
-        filled: Source | None = None,
+        filled: Source | Fill | None = None,
         errors: RowErrors = NO_ERRORS,
     ) -> None:
         super().__init__(base, sample_weight=sample_weight, filled=filled, errors=errors)
@@ -63,7 +64,7 @@ class IncompleteSource(SourceView):
         source = cls(rows, rows.sample_weight)
         if all(len(pattern.observed) for pattern in source.patterns):
             return source
-        return cls(rows, np.where(source.empty, 0.0, in_full(rows.sample_weight, rows.n_rows)))
+        return cls(rows, np.where(source.empty, 0.0, rows.weights))
 
     @classmethod
     def with_errors(cls, rows: Source, errors: RowErrors) -> IncompleteSource:
@@ -123,8 +124,8 @@ class IncompleteSource(SourceView):
     def with_classes(self, classes: KnownClasses) -> IncompleteSource:
         """Return the same rows with other classes."""
         other = super().with_classes(classes)
-        if other is not self:
-            vars(other).pop("without_gaps", None)
+        if "without_gaps" in vars(self):
+            other.without_gaps = self.without_gaps.with_classes(classes)
         return other
 
     @property
@@ -140,22 +141,7 @@ class IncompleteSource(SourceView):
 
     def with_fill(self, fill: Fill | None) -> IncompleteSource:
         """Return the same rows with others in the place of `filled`."""
-        return self._same(filled=None if fill is None else self._filled(fill), fill=fill)
-
-    def _filled(self, fill: Fill) -> Source:
-        """Return the rows with their gaps filled, those beyond memory as they are read."""
-        if self.base.resident is not None:
-            (rows,) = self.chunks()
-            return ArraySource(self.rows_filled(rows, self.errors, fill), self.sample_weight)
-
-        def read(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-            return (chunk._replace(rows=self.rows_filled(chunk, self.errors, fill)) for chunk in chunks)
-
-        def take(indices: NDArray[np.intp]) -> NDArray[Any]:
-            part = Chunk(0, self.take(indices), weights_of(self.sample_weight, indices))
-            return self.rows_filled(part, self.errors.for_rows(indices), fill)
-
-        return SourceView(self, read, take)
+        return self._same(filled=fill)
 
     @property
     def read(self) -> Source:
@@ -164,13 +150,11 @@ class IncompleteSource(SourceView):
 
     def with_reader(self, reader: Source) -> IncompleteSource:
         """Return the rows as another source reads them."""
-        other = self._same(base=reader)
-        return other if self.fill is None else other.with_fill(self.fill)
+        return self._same(base=reader)
 
     def _same(self, **parts: Any) -> IncompleteSource:
         """Return the same rows from or filled by other sources, with what is known of them."""
-        computed = ("by_key", "_whole", "survey", "column_means")
-        return self.with_changes(**{name: vars(self)[name] for name in computed if name in vars(self)} | parts)
+        return self.with_changes(**{name: vars(self)[name] for name in self._kept if name in vars(self)} | parts)
 
     @property
     def informative(self) -> IncompleteSource:
@@ -181,7 +165,7 @@ class IncompleteSource(SourceView):
         """Return some of the rows."""
         ones = (self.weights[there] == 1).all()
         weight = None if ones else weights_of(self.sample_weight, there)
-        filled = None if self.filled is None else _rows_where(self.filled, there, weight)
+        filled = None if self.filled is None else _rows_where(self.without_gaps, there, weight)
         base = _rows_where(self.base, there, weight).with_gaps()
         other = IncompleteSource(base, weight, filled, errors=self.errors.for_rows(there))
         other.feature_names = self.feature_names
@@ -197,9 +181,9 @@ class IncompleteSource(SourceView):
 
     def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
         """Return the rows with these indices, which increase, in memory, with their gaps."""
-        weight = weights_of(self.sample_weight, indices)
-        rows = ArraySource(self.take(indices), weight)
-        return IncompleteSource(rows, weight, self.subset(indices), errors=self.errors.for_rows(indices))
+        filled = self.subset(indices)
+        rows = ArraySource(self.take(indices), filled.sample_weight)
+        return IncompleteSource(rows, filled.sample_weight, filled, errors=self.errors.for_rows(indices))
 
     def without_errors(self) -> IncompleteSource:
         """Return the rows as they were measured, without their errors."""
@@ -208,8 +192,8 @@ class IncompleteSource(SourceView):
     @cached_property
     def without_gaps(self) -> Source:
         """The rows with their gaps filled."""
-        by_means = self.filled or self._filled(lambda number, rows: self.column_means[self.patterns[number].missing])
-        return by_means.with_classes(self.known)
+        rows = self.filled if isinstance(self.filled, Source) else _changed(self, self.rows_filled)
+        return rows.with_classes(self.known)
 
     @cached_property
     def survey(self) -> Survey:
@@ -236,16 +220,21 @@ class IncompleteSource(SourceView):
 
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
-        return (piece for _, _, piece in split(chunk, self.errors, self._numbers))
+        return (piece for _, _, piece in split(chunk, self._kinds(chunk), self._numbers))
 
-    def rows_filled(self, chunk: Chunk, errors: RowErrors, fill: Fill) -> NDArray[Any]:
-        """Return rows with these errors, filled."""
-        result = chunk.rows.copy()
-        for _, missing, (number, indices, part) in split(chunk, errors, self._numbers):
+    def _kinds(self, chunk: Chunk) -> NDArray[np.intp]:
+        return self.errors.kinds[chunk.first : chunk.first + len(chunk.rows)]
+
+    def rows_filled(self, chunk: Chunk, index: Any) -> NDArray[Any]:
+        """Return the rows with this index in the source, filled."""
+        fill: Any = self.filled
+        result, kinds = chunk.rows.copy(), self.errors.kinds
+        for _, missing, (number, indices, part) in split(chunk, kinds[index] if self.errors else kinds, self._numbers):
             for start in range(0, part.n_rows if missing.any() else 0, LANES):
                 batch = slice(start, start + LANES)
                 with np.errstate(over="ignore", invalid="ignore"):  # rows that are not finite are refused in words
-                    result[np.ix_(indices[batch] - chunk.first, missing)] = fill(number, part.rows[batch])
+                    values = self.column_means[missing] if fill is None else fill(number, part.rows[batch])
+                    result[np.ix_(indices[batch] - chunk.first, missing)] = values
         return result
 
     @cached_property
@@ -259,7 +248,7 @@ class IncompleteSource(SourceView):
 
     def _split(self) -> Iterator[Keyed]:
         """Yield the rows of each pattern, chunk by chunk."""
-        return chain.from_iterable(split(chunk, self.errors) for chunk in self.chunks())
+        return chain.from_iterable(split(chunk, self._kinds(chunk)) for chunk in self.chunks())
 
     @cached_property
     def by_key(self) -> dict[bytes, Pattern]:
@@ -334,17 +323,25 @@ def _contiguous(rows: Source) -> Source:
 def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source:
     """Return rows that a function makes of others, with their weights, and gaps at the same places."""
     if isinstance(rows, IncompleteSource):
-        filled = None if rows.filled is None else mapped(rows.filled, function)
+        filled = None if rows.filled is None else mapped(rows.without_gaps, function)
         base = mapped(rows.base, function)
-        return rows.with_changes(base=base, dtype=base.dtype, filled=filled, fill=None, feature_names=None)
-    if rows.resident is not None:
-        return ArraySource(function(rows.resident.rows), rows.sample_weight)
+        return rows.with_changes(base=base, dtype=base.dtype, filled=filled, feature_names=None)
+    dtype = function(np.ones((1, rows.n_features), rows.dtype)).dtype
+    return _changed(rows, lambda chunk, _: function(chunk.rows), dtype=dtype, feature_names=None)
+
+
+def _changed(rows: Source, function: Callable[[Chunk, Any], NDArray[Any]], **facts: Any) -> Source:
+    """Return rows that a function makes of others and their index, those beyond memory as they are read."""
+    if rows.read.resident is not None:
+        (chunk,) = rows.chunks()
+        return ArraySource(function(chunk, slice(None)), rows.sample_weight)
     return SourceView(
         rows,
-        lambda chunks: (chunk._replace(rows=function(chunk.rows)) for chunk in chunks),
-        lambda indices: function(rows.take(indices)),
-        dtype=function(np.ones((1, rows.n_features), rows.dtype)).dtype,
-        feature_names=None,
+        lambda chunks: (
+            chunk._replace(rows=function(chunk, slice(chunk.first, chunk.first + len(chunk.rows)))) for chunk in chunks
+        ),
+        lambda indices: function(Chunk(0, rows.take(indices), None), indices),
+        **facts,
     )
 
 
@@ -357,15 +354,17 @@ def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) ->
     )
 
 
-def split(chunk: Chunk, errors: RowErrors, numbers: dict[bytes, int] | None = None) -> Iterator[Keyed]:
+def split(chunk: Chunk, kinds: NDArray[np.intp], numbers: dict[bytes, int] | None = None) -> Iterator[Keyed]:
     """Yield the rows of each pattern in a chunk, in the order of keys, which have these numbers or are counted.
+
+    `kinds` are those of their errors; of rows without errors there are none.
 
     Raises
     ------
     ValueError
         If a row has another key.
     """
-    words = _words(chunk.rows, errors.kinds[chunk.first : chunk.first + len(chunk.rows)])
+    words = _words(chunk.rows, kinds)
     firsts, which = equal_rows(words.view(np.uint64))
     keys = [key.tobytes() for key in words[firsts].astype(">u4")]
     if numbers is not None and (others := [row for key, row in zip(keys, firsts, strict=True) if key not in numbers]):
@@ -384,15 +383,15 @@ def split(chunk: Chunk, errors: RowErrors, numbers: dict[bytes, int] | None = No
         yield key, missing, Piece(pattern, here + chunk.first, ArraySource(rows, weights_of(chunk.sample_weight, here)))
 
 
-def _words(rows: NDArray[Any], errors: NDArray[np.intp]) -> NDArray[np.uint32]:
+def _words(rows: NDArray[Any], kinds: NDArray[np.intp]) -> NDArray[np.uint32]:
     """Return a key for the pattern of each row: its 32 first columns decide first, among them the last; then errors."""
     n, d = rows.shape
     absent = np.zeros((n, -(-d // 8) * 8), dtype=bool)
     absent[:, :d] = np.isnan(rows)  # not by out=: numpy writes wrong places where strides are not one
-    words = np.zeros((n, 2 * -(-d // 64) + 2 * (len(errors) > 0)), "<u4")
+    words = np.zeros((n, 2 * -(-d // 64) + 2 * (len(kinds) > 0)), "<u4")
     words.view(np.uint8)[:, : absent.shape[1] // 8] = np.packbits(absent.ravel(), bitorder="little").reshape(n, -1)
-    if len(errors):
-        words[:, -1] = errors
+    if len(kinds):
+        words[:, -1] = kinds
     return words
 
 

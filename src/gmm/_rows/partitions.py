@@ -16,11 +16,10 @@ from gmm._kernel.first_look import Survey
 from gmm._lazy import cached_property
 from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Source, forwarded
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, forwarded
 from gmm._text.words import listed
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows
-from gmm._values.errors import NO_ERRORS
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import in_full, joined, weights_of
@@ -169,7 +168,7 @@ class PartitionedSource(Source):
     """
 
     is_local = False
-    first_reader = PartitionReader()
+    means: NDArray[Any] | None = None  # in the places of missing values
 
     @abstractmethod
     def total(self, task: Task) -> Any:
@@ -213,7 +212,7 @@ class PartitionedSource(Source):
 
     def with_gaps(self) -> PartitionedSource:
         """Return the source as one whose first look takes NaN for a missing value."""
-        return self.with_changes(first_reader=PartitionReader(gaps=True), gaps=True)
+        return self.with_changes(gaps=True)
 
     n_rows: int = forwarded("_facts.n_rows", "Number of rows, n.")
     n_used: int = forwarded("_facts.n_rows", "Number of rows with a positive weight.")
@@ -269,7 +268,8 @@ class PartitionedSource(Source):
 
     @cached_property
     def _looks(self) -> list[Look]:
-        looks = sorted(self._collected(partial(look, self.first_reader), Look), key=lambda found: found.number)
+        task = partial(look, PartitionReader(self.gaps, self.means))
+        looks = sorted(self._collected(task, Look), key=lambda found: found.number)
         numbers = [found.number for found in looks]
         if numbers != list(range(len(looks))):
             raise ValueError(f"expected partitions numbered from 0, each once, got {listed(map(str, numbers), 10)}")
@@ -298,15 +298,15 @@ class PartitionedSource(Source):
     @property
     def reader(self) -> PartitionReader:
         """How the rows are read after the first look."""
-        return self.first_reader._replace(n_rows=tuple(found.n_rows for found in self._looks), dtype=self.dtype)
+        return PartitionReader(self.gaps, self.means, tuple(found.n_rows for found in self._looks), self.dtype)
 
 
 class IncompletePartitions(IncompleteSource):
-    """Rows in partitions elsewhere, of which some values are missing."""
+    """Rows in partitions elsewhere, of which some values are missing. What fills them goes to samples alone."""
 
     base: PartitionedSource
-    filled: PartitionedSource | None
     is_local = False
+    _kept = ("without_gaps", "column_means")
 
     by_key: dict[bytes, Pattern] = forwarded("base.by_key", "The patterns by their keys, which increase.")
     fingerprint: str = forwarded("base.fingerprint", "Digest of all rows and weights.")
@@ -317,39 +317,29 @@ class IncompletePartitions(IncompleteSource):
     @property
     def infinite(self) -> tuple[int, int]:
         """Row and column of the first infinite value, where there is one; rows without a value count."""
-        reader = PartitionReader(means=np.zeros(self.n_features))
-        place = self.base.with_changes(first_reader=reader, gaps=False).survey.nonfinite
+        place = self.base.with_changes(means=np.zeros(self.n_features), gaps=False).survey.nonfinite
         assert place is not None
         return place
 
     @cached_property
-    def without_gaps(self) -> PartitionedSource:
-        """The rows with the means of the columns in their gaps."""
-        if self.filled is not None:
-            return self.filled
+    def column_means(self) -> NDArray[Any]:
+        """The mean of each column over the rows that have it."""
         sums, weights = np.zeros((2, self.n_features))
         for pattern in self.patterns:
             if pattern.survey is not None:
                 sums[pattern.observed] += pattern.weight * pattern.survey.centre
                 weights[pattern.observed] += pattern.weight
-        means = sums / np.maximum(weights, np.finfo(np.float64).tiny)
-        return self.base.with_changes(first_reader=PartitionReader(gaps=True, means=means))
+        return np.asarray(sums / np.maximum(weights, np.finfo(np.float64).tiny))
+
+    @cached_property
+    def without_gaps(self) -> PartitionedSource:
+        """The rows with the means of the columns in their gaps."""
+        return self.base.with_changes(means=self.column_means)
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
-        if self.fill is None:
-            return self.without_gaps.subset(indices)
         part = self.base.subset(indices)
-        return part.with_changes(rows=self.rows_filled(Chunk(0, part.rows, part.sample_weight), NO_ERRORS, self.fill))
-
-    def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
-        """Return the rows with these indices, which increase, here, with their gaps."""
-        part = self.base.subset(indices)
-        return IncompleteSource(part, part.sample_weight, self.subset(indices))
-
-    def with_fill(self, fill: Fill | None) -> IncompletePartitions:
-        """Return the same rows, of which samples are filled otherwise."""
-        return self.with_changes(filled=None if fill is None else self.without_gaps, fill=fill)
+        return part.with_changes(rows=self.rows_filled(Chunk(0, part.rows, None), indices))
 
     def check_unchanged(self, statistics: SufficientStatistics) -> None:
         """Check the weight of the rows of a pass.

@@ -199,10 +199,6 @@ class Source(ABC):
         for first, rows, weight in self.chunks():
             yield Piece(0, np.arange(first, first + len(rows)), ArraySource(rows, weight))
 
-    def missing_values(self) -> NDArray[np.bool_]:
-        """Return which values are NaN, (n, d)."""
-        return np.concatenate([np.isnan(rows) for _, rows, _ in self.chunks()])
-
     def with_gaps(self) -> Source:
         """Return the source as one whose first look takes NaN for a missing value."""
         return self
