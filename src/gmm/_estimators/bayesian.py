@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import fitted, mixture_summary, saved
+from gmm._estimators import fitted, mixture_summary
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
@@ -364,8 +364,7 @@ class BayesianGaussianMixture(FittedMixture):
     noise: bool | float | ArrayLike = False
     missing: str = "error"
 
-    save, summary = saved.save, mixture_summary.summary
-    load = classmethod(saved.load)  # type: ignore[var-annotated]
+    summary = mixture_summary.summary
 
     def score_samples(
         self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None, density: str = "variational"

@@ -1,14 +1,14 @@
 """`FittedMixture`: what mixtures do, however they are estimated: fits, parameters as attributes, scores, samples.
 
-Subclasses say what a fit maximises; their methods for files are the functions of `saved`. Below the class: how its fits
-begin, which settings they have, and what they leave.
+Subclasses say what a fit maximises. Below the class: how its fits begin, which settings they have, what they leave, and
+how they go to files and come from them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
@@ -28,13 +28,26 @@ from gmm._estimators.contract import (
     names_of_features,
     record_features,
 )
-from gmm._estimators.outcome import FitRecord, ProgressPrinter
+from gmm._estimators.outcome import SHRUNK, FitRecord, ProgressPrinter, fit_attributes
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._exceptions import LostClusterError, answer_of, warn
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Beginning, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
-from gmm._persistence import describe, metadata_of
+from gmm._persistence import (
+    Readable,
+    Writable,
+    bundle,
+    describe,
+    from_json_values,
+    item,
+    load_object,
+    mask,
+    metadata_of,
+    positive,
+    save_object,
+    to_json_values,
+)
 from gmm._persistence.places import write_predictions
 from gmm._rows.entrance import Names, as_source, as_source_to_fit, is_dask
 from gmm._rows.sources import Source, box_of, followed
@@ -51,13 +64,14 @@ from gmm._validation.parameters import (
     is_default,
     options_with,
 )
-from gmm._validation.scalars import check_boolean, check_whole
-from gmm._values.covariance import CovarianceModel, covariance_model, stored_for, with_factors
+from gmm._validation.rows import check_feature_names
+from gmm._validation.scalars import check_boolean, check_choice, check_whole
+from gmm._values.covariance import CovarianceModel, covariance_model, of_low_rank, stored_for, with_factors
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import NOTHING_FIXED, PARTS, Fixed, MixtureParameters
-from gmm._values.priors import ConjugatePrior, NormalInverseWishart, parts
+from gmm._values.priors import ConjugatePrior, MixturePosterior, NormalInverseWishart, parts
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import ContaminatedTails
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
@@ -514,6 +528,52 @@ class FittedMixture(Estimator):
         """
         names = given_names(self)
         return describe(self._scorer().frozen(), ({"feature_names": names} if names else {}) | self.metadata)
+
+    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
+        """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
+
+        Constructor parameters are saved if they are numbers, names or a prior. Generators, callables and arrays that
+        describe a start are not saved.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
+        metadata : dict of JSON values, optional
+            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
+            those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
+
+        Raises
+        ------
+        TypeError
+            If `metadata` holds something that JSON has no form for; the message says where.
+        ValueError
+            If a constructor parameter is invalid, so that `load` would refuse the file, or a number of `metadata` is
+            not finite.
+        """
+        save_object(self, file, metadata, *state_of(self))
+
+    @classmethod
+    def load(cls, file: Readable) -> Self:
+        """Read a mixture that `save` wrote; *beyond*.
+
+        Parameters
+        ----------
+        file : str, os.PathLike, binary file or bytes
+            A path, a file open for reading, which is read to its end, or the content of such a file.
+
+        Returns
+        -------
+        GaussianMixture or BayesianGaussianMixture
+            Of the class that it is called on.
+
+        Raises
+        ------
+        ValueError
+            If the file is not a saved model, was written by a newer version, or does not hold a valid mixture; the
+            message says which. Loading runs no code from the file, so files from others are safe to open.
+        """
+        return load_object(file, {cls.__name__: partial(from_state, cls)})
 
     @property
     def weights_(self) -> NDArray[Any]:
@@ -1017,7 +1077,7 @@ def set_fitted(
         if vars(mixture).get("prior") is None:
             shrunk_by = prior.as_rows(parameters.model) if source.errors and isinstance(prior, ConjugatePrior) else None
             record = record._replace(shrunk="rows" if shrunk_by is None else "errors", shrunk_by=shrunk_by)
-    of_fit = outcome.fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
+    of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=record, **of_fit)
 
 
@@ -1145,3 +1205,120 @@ def classes_of(classes: NDArray[Any], owners: NDArray[np.intp]) -> NDArray[Any]:
     none = -1 if classes.dtype.kind in "if" else None
     labels = [*classes.tolist(), none]
     return np.array([labels[owner] for owner in owners], dtype=object if none is None and -1 in owners else None)
+
+
+def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return what `save` writes: a header of JSON values, and arrays by their names.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If a parameter of the estimator is invalid.
+    """
+    parameters = fitted_parameters(self)
+    # They may have been set after the fit, and `load` refuses invalid ones.
+    check_parameters(self)
+    from gmm._persistence import values
+    from gmm._versions import __version__
+
+    header: dict[str, Any] = {
+        "gmm_version": __version__,
+        "class": type(self).__name__,
+        "parameters": to_json_values(self.get_params()),
+        "covariance_model": parameters.model.name,
+        "dtype": self._dtype.name,
+        "feature_names": given_names(self),
+    }
+    header |= {} if parameters.model.stored_whole else {"low_rank": True}
+    arrays = values.mixture_to_state(parameters)
+    if isinstance(parameters, MixturePosterior):
+        posterior, of_posterior = values.posterior_to_state(parameters)
+        header, arrays = header | posterior, arrays | of_posterior
+    if "history_" in vars(self):
+        traces, passes = values.traces_to_state(self.history_, self.histories_)
+        header |= {**traces, "lower_bound": self.lower_bound_}
+        arrays |= passes
+    if "classes_" in vars(self):
+        classes = header["classes"] = self.classes_.tolist()
+        owners = [classes.index(label) if label in classes else -1 for label in self.component_classes_.tolist()]
+        header["owners"] = owners
+    record = record_of(self)
+    known = {"weight_seen": record.weight, "shrunk": record.shrunk, "beside_errors": record.beside_errors}
+    header |= {name: value for name, value in known.items() if value}
+    of_rows = {"shrunk_by": record.shrunk_by, "trimmed": record.trimmed, "steps": record.steps}
+    arrays |= {name: values for name, values in of_rows.items() if values is not None}
+    if record.stream is not None:
+        header["stream"], of_stream = values.stream_to_state(record.stream)
+        arrays |= of_stream
+    return header, arrays
+
+
+def states_of(mixtures: Iterable[FittedMixture | None]) -> tuple[list[Any], dict[str, NDArray[Any]]]:
+    """Return the states of several mixtures, None without one; names of arrays begin with the number of theirs."""
+    states = [(None, {}) if mixture is None else state_of(mixture) for mixture in mixtures]
+    return [header for header, _ in states], bundle({number: arrays for number, (_, arrays) in enumerate(states)})
+
+
+def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Mixture:
+    """Make the estimator whose `state_of` this is.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If something is missing or invalid.
+    """
+    from gmm._persistence import values
+
+    model = covariance_model(item(header, "covariance_model", str))
+    if "low_rank" in header and item(header, "low_rank", bool):
+        model = of_low_rank(model)
+    parameters = values.mixture_from_state(arrays, model)
+    # Arrays among the parameters are not saved.
+    arguments = from_json_values(item(header, "parameters", dict))
+    implied: dict[str, Any] = {"noise": parameters.noise.parameter}
+    if cls._variational:
+        parameters = values.posterior_from_state(header, arrays, parameters)
+        implied |= {"mean_prior": parameters.prior.mean, "covariance_prior": parameters.prior.scale}
+    implied |= parameters.tails.parameters
+    if parameters.fixed:
+        implied["fixed"] = parameters.fixed.masks
+    own = cls._get_param_names()  # those of a subclass may be others
+    estimator = cls(**{name: value for name, value in implied.items() if name in own} | arguments)
+    names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
+    if header["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
+    check_parameters(estimator)
+    d, ridge, of_fit = parameters.n_features, estimator.reg_covar, dict[str, Any]()
+    read: dict[str, Callable[[], Any]] = {
+        "shrunk": lambda: check_choice(item(header, "shrunk", str), "shrunk", tuple(SHRUNK)),
+        "shrunk_by": lambda: given.check_numbers(arrays["shrunk_by"], "shrunk_by", (1 + d,)),
+        "beside_errors": lambda: item(header, "beside_errors", bool),
+        "weight_seen": lambda: positive(header, "weight_seen"),
+        "steps": lambda: _steps(arrays["steps"], d),
+        "trimmed": lambda: mask(arrays, "trimmed"),
+        "stream": lambda: values.stream_from_state(item(header, "stream", dict), arrays, parameters, ridge),
+    }
+    kept = {name: read_it() for name, read_it in read.items() if name in header or name in arrays}
+    record = FitRecord(parameters, weight=kept.pop("weight_seen", 0.0), **kept)
+    if "lower_bound" in header:
+        best, traces = values.traces_from_state(header, arrays)
+        of_fit, record = fit_attributes(best, item(header, "lower_bound", float), traces), record._replace(trace=best)
+    set_mixture(estimator, parameters, names, np.dtype(header["dtype"]), _last_fit=record, **of_fit)
+    if "classes" in header:
+        classes, owners = sorted_classes(item(header, "classes", list)), item(header, "owners", list)
+        n = len(classes)
+        if len(owners) != parameters.n_components or not all(type(one) is int and -1 <= one < n for one in owners):
+            raise ValueError(f"expected the index of a class, or -1, for each component, got {owners!r:.80}")
+        estimator.classes_ = classes
+        estimator.component_classes_ = classes_of(classes, np.array(owners, dtype=np.intp))
+    return estimator
+
+
+def _steps(values: NDArray[Any], n_features: int) -> NDArray[np.float64]:
+    if values.shape != (n_features,) or values.dtype != np.float64 or not (values >= 0).all() or np.isinf(values).any():
+        raise ValueError(
+            f"expected {n_features} numbers of at least 0 in 'steps', got {values.dtype} of {values.shape}"
+        )
+    return values

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import criteria, fitted, mixture_summary, saved
+from gmm._estimators import criteria, fitted, mixture_summary
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.factors import OfFactors, factors_of, fit_transform, get_feature_names_out, set_output, transform
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
@@ -286,8 +286,7 @@ class GaussianMixture(FittedMixture):
 
     transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
     set_output, get_feature_names_out = OfFactors(set_output), OfFactors(get_feature_names_out)
-    save, summary = saved.save, mixture_summary.summary
-    load = classmethod(saved.load)  # type: ignore[var-annotated]
+    summary = mixture_summary.summary
 
     @classmethod
     def from_parameters(
