@@ -392,6 +392,7 @@ REFUSED = [  # a call, and what is told of it
     (prior(dof=LONG), "finite number for prior.dof"),
     (prior(scale=LONG), "finite number for prior.scale"),
     (lambda: select(ROWS, 1, time_limit=LONG), "time_limit, in seconds, to be a number"),
+    (lambda: select(ROWS, standardize=1), "expected standardize to be True or False, got 1"),
     (lambda: FITTED.predict_from(ROWS[:, :1], [0], level=LONG), "level between 0 and 1"),
     (lambda: FITTED.condition({0: LONG}), "a finite number for column 0"),
     (lambda: GaussianMixture(2).fit("rows.csv"), r"for X, got .*rows.csv.*gmm\.open_rows\("),

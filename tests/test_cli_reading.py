@@ -22,6 +22,10 @@ FAITHFUL = files("gmm") / "data" / "faithful.csv"
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes with names, of POSIX")
 
 
+blocks_too = pytest.mark.parametrize("how", [(), ("--blocks",)])
+ONE = ("--components", 1, "--covariance", "EEE")
+
+
 def read(path, **says):
     """The columns of a file as they are, and the notes on it."""
     table = FileTable(path, TextFormat(**says, words=WORDS), whole=True)
@@ -31,6 +35,18 @@ def read(path, **says):
 def numbers(path, **says):
     table = FileTable(path, TextFormat(**says, words=WORDS), whole=True)
     return table.numbers(list(table.fields)).array()[0]
+
+
+def fitted(*words):
+    """What one component fitted to a table is, as the document says, and the notes on the table."""
+    done = ok("fit", *words, *ONE, "--json")
+    document = json.loads(done.stdout)
+    return document["data"]["columns"], document["best"]["means"], done.stderr, document
+
+
+def written(path, names, rows):
+    path.write_text("\n".join([names, *rows]) + "\n", encoding="utf-8")
+    return path
 
 
 def read_text(folder, text, header=None, name="a.csv"):
@@ -108,27 +124,23 @@ def test_a_first_line_that_may_be_either_is_asked_about(text, tmp_path):
     assert [read_text(tmp_path, text, header)[0].num_rows for header in (True, False)] == [rows - 1, rows]
 
 
-def test_every_row_of_a_headerless_file_is_fitted(tmp_path, capsys):
+def test_every_row_of_a_headerless_file_is_fitted(tmp_path):
     (tmp_path / "iris.data").write_text(IRIS)
-    words = ["--components", "1", "--covariance", "EII", "--json", "--label-column", "x4"]
-    assert main(["fit", str(tmp_path / "iris.data"), *words]) == 0
-    shown = capsys.readouterr()
-    document = json.loads(shown.out)
+    done = ok("fit", tmp_path / "iris.data", "--components", 1, "--covariance", "EII", "--json", "--label-column", "x4")
+    document = json.loads(done.stdout)
     assert document["data"]["n_rows"] == 3
     assert document["agreement"]["counts"] == [[2], [1]]
-    assert shown.err.startswith(
+    assert done.stderr.startswith(
         "note: the first line holds numbers ('5.1', '3.5', '1.4' and 1 more), so it is read as a row and the columns "
         "are named x0 to x4; use --header if it holds column names\n"
     )
 
 
-def test_predict_takes_the_same_options(tmp_path, capsys):
+def test_predict_takes_the_same_options(tmp_path):
     (tmp_path / "years.csv").write_text("2001,2002\n1.5,2\n2,3.5\n4,4\n")
-    model = tmp_path / "out" / "model.gmm"
-    words = ["--components", "1", "--covariance", "EII", "--quiet", "--out", str(model.parent)]
-    assert main(["fit", str(tmp_path / "years.csv"), "--header", *words]) == 0
-    assert main(["predict", str(model), str(tmp_path / "years.csv"), "--header"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1 + 3
+    ok("fit", tmp_path / "years.csv", "--header", "--components", 1, "--covariance", "EII", "--out", tmp_path)
+    predicted = ok("predict", tmp_path / "model.gmm", tmp_path / "years.csv", "--header").stdout
+    assert len(predicted.splitlines()) == 1 + 3
 
 
 def test_what_has_no_lines_has_no_header(tmp_path):
@@ -166,28 +178,28 @@ def contents():
     }
 
 
-@posix
-@pytest.mark.parametrize("name", contents())
-def test_a_pipe_is_read_whole(name, tmp_path):
-    path, content = tmp_path / name, contents()[name]
+def piped(path, content):
+    """Let a thread write what is read from a pipe."""
     os.mkfifo(path)
     writer = threading.Thread(target=path.write_bytes, args=(content,), daemon=True)
     writer.start()
-    found = numbers(path)
+    return writer
+
+
+@posix
+@pytest.mark.parametrize("name", contents())
+def test_a_pipe_is_read_whole(name, tmp_path):
+    writer = piped(tmp_path / name, contents()[name])
+    found = numbers(tmp_path / name)
     writer.join(10)
     np.testing.assert_array_equal(found, numbers(FAITHFUL))
 
 
 @posix
-def test_a_report_of_what_came_through_a_pipe(tmp_path, capsys):
-    path, report = tmp_path / "a.csv", tmp_path / "a.html"
-    os.mkfifo(path)
-    writer = threading.Thread(target=path.write_bytes, args=(FAITHFUL.read_bytes(),), daemon=True)
-    writer.start()
-    words = ["--components", "1", "--covariance", "EII", "--report", str(report)]
-    assert main(["fit", str(path), *words]) == 0
-    assert "272 rows, 2 columns" in capsys.readouterr().out
-    assert "came through a pipe" in report.read_text(encoding="utf-8")
+def test_a_report_of_what_came_through_a_pipe(tmp_path):
+    piped(tmp_path / "a.csv", FAITHFUL.read_bytes())
+    assert "272 rows, 2 columns" in ok("fit", tmp_path / "a.csv", *ONE, "--report", tmp_path / "a.html").stdout
+    assert "came through a pipe" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 def test_compressed_standard_input(capsys, monkeypatch):
@@ -247,62 +259,58 @@ def exported(place, mark=",", text="-", n=60, **more):
     return place / "export.csv"
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 @pytest.mark.parametrize("mark", [",", "."])
 def test_either_decimal_mark_is_recognised(mark, how, tmp_path):
-    path, fit = exported(tmp_path, mark, "188" + mark + "25"), ("--components", 1, "--covariance", "EEE", "--json")
-    done = ok("fit", path, *fit, *how)
-    document = json.loads(done.stdout)
-    assert document["data"]["columns"] == ["Länge", "Breite", "Masse"]
-    np.testing.assert_allclose(document["best"]["means"], [[17, 190, 4200]], rtol=0.1)
-    assert ("commas are read as decimal" in done.stderr) == (mark == ",")
+    path = exported(tmp_path, mark, "188" + mark + "25")
+    columns, means, notes, _ = fitted(path, *how)
+    assert columns == ["Länge", "Breite", "Masse"]
+    np.testing.assert_allclose(means, [[17, 190, 4200]], rtol=0.1)
+    assert ("commas are read as decimal" in notes) == (mark == ",")
     first = path.read_text(encoding="utf-8").splitlines()[1].split(";")[2]
     value = first.replace("." if mark == "," else ",", "").replace(",", ".")
-    assert f"{first!r} of column 'Masse' as {value}" in done.stderr
-    assert "which may be a code" in done.stderr
-    assert "'Jahr' (3 distinct values)" in done.stderr
-    assert json.loads(ok("fit", path, *fit, *how, "--decimal", mark).stdout)["best"] == document["best"]
+    for what in (f"{first!r} of column 'Masse' as {value}", "which may be a code", "'Jahr' (3 distinct values)"):
+        assert what in notes
+    assert fitted(path, *how, "--decimal", mark)[1] == means
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 @pytest.mark.parametrize("text", ["-", ".", "k.A.", "<0,5"])
 def test_a_column_of_numbers_and_a_text_is_not_lost(text, how, tmp_path):
     path = exported(tmp_path, text=text)
-    told = fails(1, "fit", path, *how)
-    for what in ("'Breite'", repr(text), "row 6", f"--na {text!r}", "--exclude 'Breite'", "--columns"):
+    told, again = (fails(1, "fit", path, *how, *more) for more in ((), ("--columns", "Breite")))
+    for what in ("'Breite'", repr(text), "row 6", f"--na {text!r}"):
         assert what in told
-    again = ok("fit", path, *how, "--exclude", "Breite", "--components", 1, "--covariance", "EEE", "--json")
-    assert json.loads(again.stdout)["data"]["columns"] == ["Länge", "Masse"]
-    told = fails(1, "fit", path, *how, "--columns", "Breite")
-    assert all(what in told for what in ("'Breite'", repr(text), "row 6", f"--na {text!r}"))
+        assert what in again
+    assert "--exclude 'Breite'" in told
+    assert "--columns" in told
+    assert fitted(path, *how, "--exclude", "Breite")[0] == ["Länge", "Masse"]
     gaps = fails(1, "fit", path, *how, "--na", text)
     assert "row 6" in gaps
     assert "Breite" in gaps
     if not how:
-        kept = ok("fit", path, "--na", text, "--drop-missing", "--components", 1, "--covariance", "EEE", "--json")
-        assert json.loads(kept.stdout)["data"]["n_rows"] == 59
+        assert fitted(path, "--na", text, "--drop-missing")[3]["data"]["n_rows"] == 59
 
 
 def test_a_blank_and_what_stands_for_nothing_are_no_text(tmp_path):
     path = exported(tmp_path, text="   ")
     text = path.read_text(encoding="utf-8").replace("\n16", "\n NA ;1;1;2007\n16", 1)
     path.write_text(text, encoding="utf-8")
-    done = ok("fit", path, "--drop-missing", "--components", 1, "--covariance", "EEE", "--json")
-    assert json.loads(done.stdout)["data"]["columns"] == ["Länge", "Breite", "Masse"]
-    assert "2 of 61 rows" in done.stderr
+    columns, _, notes, _ = fitted(path, "--drop-missing")
+    assert columns == ["Länge", "Breite", "Masse"]
+    assert "2 of 61 rows" in notes
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 def test_what_a_comma_means_is_asked_where_it_may_be_either(how, tmp_path):
-    path, fit = tmp_path / "a.csv", ("--components", 1, "--covariance", "EEE", "--json", "--columns", "b", *how)
-    path.write_text("b;c\n" + "".join(f"{3 + i % 4},{(i * 7) % 10}50;{i % 9}\n" for i in range(30)))
-    told = fails(1, "fit", path, *fit)
+    path = written(tmp_path / "a.csv", "b;c", (f"{3 + i % 4},{(i * 7) % 10}50;{i % 9}" for i in range(30)))
+    told = fails(1, "fit", path, "--columns", "b", *how)
     for what in ("'3,050'", "row 1", "'b'", "--decimal ,", "--decimal ."):
         assert what in told
-    small, large = (json.loads(ok("fit", path, *fit, "--decimal", mark).stdout)["best"]["means"] for mark in ",.")
+    small, large = (fitted(path, "--columns", "b", *how, "--decimal", mark)[1] for mark in ",.")
     np.testing.assert_allclose(np.multiply(small, 1000), large)
     path.write_text(path.read_text().replace("c\n", "c\n1,5;2.5\n"))
-    told = fails(1, "fit", path, *fit)
+    told = fails(1, "fit", path, "--columns", "b", *how)
     assert "'1,5' in row 1, column 'b'" in told
     assert "'2.5' in row 1, column 'c'" in told
 
@@ -314,18 +322,17 @@ def test_the_value_that_is_really_unreadable_is_named(tmp_path):
     assert "NA" not in told.replace("--na", "")
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 def test_text_in_latin_1_is_read_with_a_note(how, tmp_path):
     path = exported(tmp_path, text="188,25", encoding="latin-1")
-    done = ok("fit", path, "--components", 1, "--covariance", "EEE", "--json", *how)
-    assert json.loads(done.stdout)["data"]["columns"] == ["Länge", "Breite", "Masse"]
-    assert "read as Latin-1" in done.stderr
+    columns, _, notes, _ = fitted(path, *how)
+    assert columns == ["Länge", "Breite", "Masse"]
+    assert "read as Latin-1" in notes
     late = tmp_path / "late.csv"
     late.write_bytes(
         b"a,b,t\n" + b"".join(b"%d.5,%d.25,x\n" % (i * i % 97, i % 61) for i in range(100_000)) + b"1,2,\xe4\n"
     )
-    done = ok("fit", late, "--components", 1, "--covariance", "EEE", "--label-column", "t", *how)
-    assert "100,001 rows, 2 columns" in done.stdout
+    assert "100,001 rows, 2 columns" in ok("fit", late, *ONE, "--label-column", "t", *how).stdout
 
 
 def test_a_spreadsheet_is_told_how_to_become_a_table(tmp_path):
@@ -369,7 +376,7 @@ def columns_of(*columns, how=(), tmp_path):
     return "".join(json.loads(done.stdout)["data"]["columns"]), done.stderr
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 def test_copies_and_rescalings_are_left_out(how, tmp_path):
     rng, n = np.random.default_rng(0), 3000
     x, y = rng.normal(size=(2, n))
@@ -386,7 +393,7 @@ def test_copies_and_rescalings_are_left_out(how, tmp_path):
     assert fitted == "ac"
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 def test_codes_are_left_out_and_measurements_of_few_values_are_not(how, tmp_path):
     rng, n = np.random.default_rng(0), 2000
     x, y = rng.normal(size=(2, n))
@@ -405,73 +412,64 @@ def test_codes_are_left_out_and_measurements_of_few_values_are_not(how, tmp_path
     assert columns_of(x, y, year * 37, how=how, tmp_path=tmp_path)[0] == "abc"
 
 
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        ("a;b\n1.077;63.336\n950;12.001\n", ["1.077", "row 1", "'a'", "decimal"]),  # thousands or thousandths
-        ("a;b\n1,077;63,336\n950;12,001\n", ["1,077", "row 1", "'a'", "decimal"]),
-    ],
-)
-def test_points_and_commas_that_may_group_are_asked_about(text, named, tmp_path):
-    (tmp_path / "table.csv").write_text(text)
+@pytest.mark.parametrize("first", ["1.077;63.336", "1,077;63,336"])  # thousands or thousandths
+def test_points_and_commas_that_may_group_are_asked_about(first, tmp_path):
+    mark = first[1]
+    path = written(tmp_path / "table.csv", "a;b", [first, f"950;12{mark}001"])
     with pytest.raises(ValueError, match="decimal mark or separate thousands") as caught:
-        gmm.open_rows(tmp_path / "table.csv")
-    assert all(each in str(caught.value) for each in named)
+        gmm.open_rows(path)
+    assert all(each in str(caught.value) for each in (f"1{mark}077", "row 1", "'a'", "decimal"))
     with pytest.warns(UserWarning, match="without the marks in them: '1[.,]077' of column 'a' as 1077"):
-        whole = gmm.open_rows(tmp_path / "table.csv", decimal="," if "." in text else ".")
+        whole = gmm.open_rows(path, decimal="," if mark == "." else ".")
     np.testing.assert_array_equal(next(iter(whole.chunks())).rows[:, 0], [1077, 950])
 
 
 def test_two_points_in_a_number_separate_thousands(tmp_path):
-    (tmp_path / "table.csv").write_text("a;b\n1.077;1.263.336\n950;12.001\n")
+    path = written(tmp_path / "table.csv", "a;b", ["1.077;1.263.336", "950;12.001"])
     with pytest.warns(UserWarning, match="commas are read as decimal|without the marks in them"):
-        rows = next(iter(gmm.open_rows(tmp_path / "table.csv").chunks())).rows
+        rows = next(iter(gmm.open_rows(path).chunks())).rows
     np.testing.assert_array_equal(rows, [[1077, 1263336], [950, 12001]])
 
 
-def test_a_wrong_decimal_mark_is_named_and_no_missing_value(tmp_path):
-    (tmp_path / "table.csv").write_text("a;b\n1.25;2.5\n3.75;4.5\n")
-    with pytest.raises(ValueError, match=r"line 2, column 'a'.*'1.25'; use decimal='.' if points are decimal"):
-        list(gmm.open_rows(tmp_path / "table.csv", decimal=",").chunks())
-
-
-@pytest.mark.parametrize("na_values", [None, -999])
-def test_values_for_missing_ones_are_a_list(na_values, tmp_path):
-    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(TypeError, match="list of texts for na_values"):
-        gmm.open_rows(tmp_path / "table.csv", na_values=na_values)
-
-
-@pytest.mark.parametrize("header", [0, 1, "no"])
-def test_whether_there_are_names_is_true_or_false(header, tmp_path):
-    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(TypeError, match="header to be True or False"):
-        gmm.open_rows(tmp_path / "table.csv", header=header)
-    assert gmm.open_rows(tmp_path / "table.csv", header=np.True_).n_rows == 1
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ({"decimal": ","}, r"line 2, column 'a'.*'1.25'; use decimal='.' if points are decimal"),
+        ({"na_values": None}, "list of texts for na_values"),
+        ({"na_values": -999}, "list of texts for na_values"),
+        ({"header": 0}, "header to be True or False"),
+        ({"header": 1}, "header to be True or False"),
+        ({"header": "no"}, "header to be True or False"),
+    ],
+)
+def test_what_is_said_of_a_text_is_refused_where_it_is_wrong(says, told, tmp_path):
+    path = written(tmp_path / "table.csv", "a;b", ["1.25;2.5"])
+    with pytest.raises((TypeError, ValueError), match=told):
+        list(gmm.open_rows(path, **says).chunks())
+    assert gmm.open_rows(path, header=np.True_).n_rows == 1
 
 
 PRICES = [(1273.92, 68.8), (539.57, 38.9), (81.95, 13.5), (1033.06, 72.1)] * 10
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 @pytest.mark.parametrize(
-    ("written", "mark", "first"),
+    ("form", "mark", "first"),
     [
         ('"${:,.2f}";{:.1f}%', ".", "'$1,273.92' of column 'price' as 1273.92, '68.8%' of column 'share' as 68.8"),
         ("{:.2f} €;{:.1f}\N{NO-BREAK SPACE}%", ",", "'1273,92 €' of column 'price' as 1273.92"),
         ("-£{:.2f};{:.1f}", ".", "'-£1273.92' of column 'price' as -1273.92"),
     ],
 )
-def test_signs_of_currencies_and_percentages_are_read(written, mark, first, how, tmp_path):
-    lines = [written.format(*row).translate(str.maketrans(".,", ",." if mark == "," else ".,")) for row in PRICES]
-    (tmp_path / "a.csv").write_text("\n".join(["price;share", *lines]) + "\n", encoding="utf-8")
-    done = ok("fit", tmp_path / "a.csv", "--components", 1, "--covariance", "EEE", "--json", *how)
-    means = np.mean(PRICES, axis=0) * [-1 if "-" in written else 1, 1]
-    np.testing.assert_allclose(json.loads(done.stdout)["best"]["means"], [means])
-    assert f"numbers are read without the marks in them: {first}" in done.stderr
+def test_signs_of_currencies_and_percentages_are_read(form, mark, first, how, tmp_path):
+    lines = [form.format(*row).translate(str.maketrans(".,", ",." if mark == "," else ".,")) for row in PRICES]
+    written(tmp_path / "a.csv", "price;share", lines)
+    _, means, notes, _ = fitted(tmp_path / "a.csv", *how)
+    np.testing.assert_allclose(means, [np.mean(PRICES, axis=0) * [-1 if "-" in form else 1, 1]])
+    assert f"numbers are read without the marks in them: {first}" in notes
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 @pytest.mark.parametrize(
     ("sign", "other", "remedy"),
     [
@@ -481,8 +479,7 @@ def test_signs_of_currencies_and_percentages_are_read(written, mark, first, how,
     ],
 )
 def test_numbers_with_different_signs_are_not_mixed(sign, other, remedy, how, tmp_path):
-    lines = [*(f"{sign}{a},{b}" for a, b in PRICES), f"{other},1"]
-    (tmp_path / "a.csv").write_text("\n".join(["price,share", *lines]) + "\n", encoding="utf-8")
+    written(tmp_path / "a.csv", "price,share", [*(f"{sign}{a},{b}" for a, b in PRICES), f"{other},1"])
     told = fails(1, "fit", tmp_path / "a.csv", *how)
     assert f"column 'price' holds numbers, and text {other!r} in row 41; {remedy}; --exclude 'price'" in told
 
@@ -492,21 +489,19 @@ def test_all_texts_among_numbers_are_named_at_once(late, tmp_path):
     words = ["oops", "-", "", "oops", "k.A."]
     lines = [f"{a},{b}" for a, b in PRICES] * (4000 if late else 1)
     lines += [f"{word},{i}" for i, word in enumerate(words)] + ["1,x", "2,y"] * (not late)
-    (tmp_path / "a.csv").write_text("\n".join(["a,b", *lines]) + "\n")
-    advice = "use --na 'oops' --na '-' --na 'k.A.' if these stand for missing values"
+    written(tmp_path / "a.csv", "a,b", lines)
     told = fails(1, "fit", tmp_path / "a.csv", *(("--blocks",) if late else ()))
-    assert advice in told
+    assert "use --na 'oops' --na '-' --na 'k.A.' if these stand for missing values" in told
     if not late:
         assert "column 'b' holds numbers, and text 'x' in row 46; use --na 'x' --na 'y' if" in told
         assert "--exclude 'a,b'" in told
     with pytest.raises(ValueError, match=r"na_values=\['oops', '-', 'k\.A\.'\] if these stand for missing values"):
         gmm.GaussianMixture(1).fit(gmm.open_rows(tmp_path / "a.csv"))
-    many = [f"w{i},1" for i in range(20)]
-    (tmp_path / "a.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in PRICES), *many]) + "\n")
+    written(tmp_path / "a.csv", "a,b", [*(f"{a},{b}" for a, b in PRICES), *(f"w{i},1" for i in range(20))])
     assert "--na 'w11' and more if these stand" in fails(1, "fit", tmp_path / "a.csv")
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(
     ("above", "words"),
@@ -520,38 +515,25 @@ def test_all_texts_among_numbers_are_named_at_once(late, tmp_path):
 def test_lines_that_are_no_part_of_a_table_are_left_out(above, words, end, how, tmp_path):
     lines = [*above, "a:b", *(f"{a}:{b}" for a, b in PRICES), "#%% the end"[words[-1] == "%%" :]]
     lines = lines if "--comment" in words else lines[:-1]
-    fit = (
-        "fit",
-        tmp_path / "a.csv",
-        *words,
-        "--delimiter",
-        ":",
-        "--components",
-        1,
-        "--covariance",
-        "EEE",
-        *how,
-        "--json",
-    )
+    fit = (tmp_path / "a.csv", *words, "--delimiter", ":", *how)
     (tmp_path / "a.csv").write_bytes((end.join(lines) + end).encode())
-    document = json.loads(ok(*fit).stdout)
-    assert document["data"]["columns"] == ["a", "b"]
-    np.testing.assert_allclose(document["best"]["means"], [np.mean(PRICES, axis=0)])
+    columns, means, *_ = fitted(*fit)
+    assert columns == ["a", "b"]
+    np.testing.assert_allclose(means, [np.mean(PRICES, axis=0)])
     (tmp_path / "a.csv").write_bytes((end.join([*lines, "", "1:2:3"]) + end).encode())
-    told = fails(1, *fit)
+    told = fails(1, "fit", *fit)
     assert f"line {len(lines) + 2} has 3 fields, expected 2: --skip leaves out lines above the table" in told
     (tmp_path / "a.csv").write_bytes((end.join([*lines[:-1], "", "1:x"]) + end).encode())
-    assert "text 'x' in row" in fails(1, *fit)
+    assert "text 'x' in row" in fails(1, "fit", *fit)
 
 
 @pytest.mark.parametrize("names", ["a (x, y, z);b (x, y, z)", "weight, kg;height, cm"])
 @pytest.mark.parametrize("mark", [".", ","])
 def test_names_may_have_more_commas_than_delimiters(names, mark, tmp_path):
     lines = [f"{a:.2f};{b:.1f}".replace(".", mark) for a, b in PRICES]
-    (tmp_path / "a.csv").write_text("\n".join([names, *lines]) + "\n")
-    document = json.loads(ok("fit", tmp_path / "a.csv", "--components", 1, "--covariance", "EEE", "--json").stdout)
-    assert document["data"]["columns"] == names.split(";")
-    np.testing.assert_allclose(document["best"]["means"], [np.mean(PRICES, axis=0)])
+    columns, means, *_ = fitted(written(tmp_path / "a.csv", names, lines))
+    assert columns == names.split(";")
+    np.testing.assert_allclose(means, [np.mean(PRICES, axis=0)])
 
 
 @pytest.mark.parametrize("mark", ["ab", "", '"', "é"])
@@ -559,7 +541,7 @@ def test_a_delimiter_is_one_character(mark):
     assert "expected one character, tab or space" in fails(2, "fit", "a.csv", "--delimiter", mark)
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, how, tmp_path):
     rng = np.random.default_rng(1)
@@ -583,6 +565,6 @@ def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, h
 
 
 def test_a_left_out_identifier_points_to_keep(tmp_path):
-    (tmp_path / "a.csv").write_text("id,b\n" + "".join(f"{i},{b}\n" for i, (_, b) in enumerate(PRICES)))
+    written(tmp_path / "a.csv", "id,b", (f"{i},{b}" for i, (_, b) in enumerate(PRICES)))
     told = ok("fit", tmp_path / "a.csv", "--components", 1, "--covariance", "E").stderr
     assert "use --columns to name the columns to fit, and --keep to write it beside the labels" in told

@@ -108,21 +108,14 @@ def test_copies_are_fitted(copied):
 
 
 @pytest.mark.parametrize("family", [gmm.NotFittedError, sklearn.exceptions.NotFittedError, ValueError, AttributeError])
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "bic"])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "bic", "sample", "save"])
 def test_not_fitted(family, method):
     message = (
         "This GaussianMixture instance is not fitted yet. Call 'fit' with appropriate arguments "
         "before using this estimator."
     )
     with pytest.raises(family, match=message):
-        getattr(mixture(), method)(ROWS)
-
-
-@pytest.mark.parametrize("method", ["sample", "save"])
-def test_not_fitted_without_data(method, tmp_path):
-    argument = {"sample": 1, "save": tmp_path / "model"}[method]
-    with pytest.raises(gmm.NotFittedError, match="not fitted yet"):
-        getattr(mixture(), method)(argument)
+        getattr(mixture(), method)({"sample": 1, "save": "model"}.get(method, ROWS))
 
 
 @pytest.mark.parametrize("family", [gmm.ConvergenceWarning, sklearn.exceptions.ConvergenceWarning])
@@ -160,13 +153,8 @@ def test_a_subclass_is_told_of_private_methods_that_nothing_calls(kind):
 # --- Meta-estimators ----------------------------------------------------------------------------
 
 
-def test_tags():
-    tags = sklearn.utils.get_tags(mixture())
-    theirs = sklearn.utils.get_tags(sklearn.mixture.GaussianMixture())
-    assert tags == theirs
-
-
 def test_pipeline():
+    assert sklearn.utils.get_tags(mixture()) == sklearn.utils.get_tags(sklearn.mixture.GaussianMixture())
     pipeline = make_pipeline(StandardScaler(), mixture()).fit(ROWS)
     labels = pipeline.predict(ROWS)
     assert sorted(np.bincount(labels)) == [40, 40]

@@ -19,51 +19,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import outcome
-from gmm._estimators.contract import (
-    Estimator,
-    as_dtype,
-    as_public_array,
-    given_names,
-    names_of_features,
-    record_features,
-)
+from gmm import _persistence as archive
+from gmm._estimators import contract, outcome
+from gmm._estimators.contract import Estimator, given_names, names_of_features
 from gmm._estimators.outcome import SHRUNK, FitRecord, ProgressPrinter, fit_attributes
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._exceptions import LostClusterError, answer_of, warn
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Beginning, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
-from gmm._persistence import (
-    Readable,
-    Writable,
-    bundle,
-    describe,
-    from_json_values,
-    item,
-    load_object,
-    mask,
-    metadata_of,
-    positive,
-    save_object,
-    to_json_values,
-)
 from gmm._persistence.places import write_predictions
 from gmm._rows.entrance import Names, as_source, as_source_to_fit, is_dask
 from gmm._rows.sources import Source, box_of, followed
 from gmm._text.frames import framed_like
 from gmm._validation import given
+from gmm._validation import parameters as options
 from gmm._validation.combinations import check_together, refuse
-from gmm._validation.parameters import (
-    check_callback,
-    check_is_fitted,
-    check_n_samples,
-    check_parameters,
-    check_random_state,
-    features_of,
-    is_default,
-    options_with,
-)
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_boolean, check_choice, check_whole
 from gmm._values.covariance import CovarianceModel, covariance_model, of_low_rank, stored_for, with_factors
@@ -126,7 +97,7 @@ class FittedMixture(Estimator):
     lower_bounds_: list[float]
     history_: Trace
     histories_: tuple[Trace, ...]
-    metadata = property(metadata_of)
+    metadata = property(archive.metadata_of)
 
     _variational: ClassVar[bool] = False  # whether a posterior is fitted; its bounds and `tol` are nats in all
     _bound_name: ClassVar[str] = "mean log-likelihood"
@@ -221,8 +192,8 @@ class FittedMixture(Estimator):
         UserWarning
             If no row of a class has a positive weight, so that it is left out.
         """
-        check_parameters(self)
-        callback = check_callback(callback)
+        options.check_parameters(self)
+        callback = options.check_callback(callback)
         source, names = source_to_fit(self, X, sample_weight, error_covariance)
         classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
         source = source.with_classes(restriction)
@@ -325,7 +296,7 @@ class FittedMixture(Estimator):
         if is_dask(X):
             rows = rows.compute()  # passes over a collection leave out rows without a value
         source = source_of(self, rows, missing="em")
-        rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
+        rng = options.check_random_state(self.random_state if random_state is None else random_state) if draw else None
 
         from gmm._estimators.conditional import imputed
 
@@ -511,10 +482,10 @@ class FittedMixture(Estimator):
             The component that each row was drawn from.
         """
         parameters = fitted_parameters(self)
-        n = check_n_samples(n_samples)
-        rng = check_random_state(self.random_state if random_state is None else random_state)
+        n = options.check_n_samples(n_samples)
+        rng = options.check_random_state(self.random_state if random_state is None else random_state)
         rows, labels = parameters.sample(n, rng)
-        return as_dtype(rows, self._dtype), labels
+        return contract.as_dtype(rows, self._dtype), labels
 
     def freeze(self) -> FrozenMixture:
         """Make an immutable copy that scores rows in a service, in microseconds; *beyond*.
@@ -527,9 +498,9 @@ class FittedMixture(Estimator):
             "feature_names" if the estimator knows them.
         """
         names = given_names(self)
-        return describe(self._scorer().frozen(), ({"feature_names": names} if names else {}) | self.metadata)
+        return archive.describe(self._scorer().frozen(), ({"feature_names": names} if names else {}) | self.metadata)
 
-    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
+    def save(self, file: archive.Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
 
         Constructor parameters are saved if they are numbers, names or a prior. Generators, callables and arrays that
@@ -551,10 +522,10 @@ class FittedMixture(Estimator):
             If a constructor parameter is invalid, so that `load` would refuse the file, or a number of `metadata` is
             not finite.
         """
-        save_object(self, file, metadata, *state_of(self))
+        archive.save_object(self, file, metadata, *state_of(self))
 
     @classmethod
-    def load(cls, file: Readable) -> Self:
+    def load(cls, file: archive.Readable) -> Self:
         """Read a mixture that `save` wrote; *beyond*.
 
         Parameters
@@ -573,7 +544,7 @@ class FittedMixture(Estimator):
             If the file is not a saved model, was written by a newer version, or does not hold a valid mixture; the
             message says which. Loading runs no code from the file, so files from others are safe to open.
         """
-        return load_object(file, {cls.__name__: partial(from_state, cls)})
+        return archive.load_object(file, {cls.__name__: partial(from_state, cls)})
 
     @property
     def weights_(self) -> NDArray[Any]:
@@ -655,7 +626,7 @@ class FittedMixture(Estimator):
         return check_whole(self.n_components, "n_components"), shape[-1] if len(shape) > 1 else 1
 
     def _public(self, values: Array) -> NDArray[Any]:
-        return as_public_array(values, self._dtype)
+        return contract.as_public_array(values, self._dtype)
 
     def _assign(self, **values: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
@@ -676,7 +647,7 @@ class FittedMixture(Estimator):
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "_metadata"):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
-            record_features(self, checked.n_features, None)
+            contract.record_features(self, checked.n_features, None)
 
     @property
     def noise_weight_(self) -> float:
@@ -712,9 +683,9 @@ def model_of(mixture: FittedMixture, n_features: int | None = None) -> Covarianc
 
 def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
     """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
-    if not model.n_factors or source.in_patterns or features_of(mixture, "whole"):
+    if not model.n_factors or source.in_patterns or options.features_of(mixture, "whole"):
         return model
-    return stored_for(model, source.n_features, has_prior="a prior" in features_of(mixture))
+    return stored_for(model, source.n_features, has_prior="a prior" in options.features_of(mixture))
 
 
 def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
@@ -726,7 +697,7 @@ def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
         If the mixture has no parameters yet.
     """
     check_is_mixture(mixture)
-    check_is_fitted(mixture)
+    options.check_is_fitted(mixture)
     assert mixture._parameters is not None  # this is what was checked
     return mixture._parameters
 
@@ -823,7 +794,7 @@ def set_mixture(
     """
     vars(mixture).pop("_metadata", None)  # of other parameters
     vars(mixture).update(fit | {"_parameters": parameters, "_dtype": dtype})
-    record_features(mixture, parameters.n_features, names)
+    contract.record_features(mixture, parameters.n_features, names)
 
 
 def estimator_of(
@@ -844,7 +815,7 @@ def estimator_of(
 
 def lasting_settings(model: Estimator) -> dict[str, Any]:
     """Return the parameters that do not end with a fit: a mixture that is made of this one has them too."""
-    return {name: getattr(model, name) for name in options_with("lasting")}
+    return {name: getattr(model, name) for name in options.options_with("lasting")}
 
 
 def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summary:
@@ -891,7 +862,7 @@ def kept_journal(
     same = what_must_be_same(estimator, source)
     same |= {"a digest of the labels": source.known.fingerprint} if source.known else {}
     file = Checkpoint(checkpoint, same, resume)
-    refuse("checkpoint", {"warm_start of a fitted mixture": not seeds} | features_of(estimator))
+    refuse("checkpoint", {"warm_start of a fitted mixture": not seeds} | options.features_of(estimator))
     before = file.begin(settings.problem(source), settings.n_components)
     journal = fitting.fit.Journal(seeds if before is None else before, file.keep)
     return journal, file.during_work(lambda: file.write(journal.progress))
@@ -901,7 +872,7 @@ def what_must_be_same(estimator: Estimator, source: Source) -> dict[str, Any]:
     """Return the facts about an estimator and its rows on which the bits of a fit depend, as JSON values."""
     rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
     same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
-    free = options_with("continuation")
+    free = options.options_with("continuation")
     return same | {name: _described(value) for name, value in estimator.get_params().items() if name not in free}
 
 
@@ -925,7 +896,7 @@ def _described(value: Any) -> Any:
 
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
     """Return the parameters that describe prior, noise, tails and limit, as values that compare equal."""
-    return tuple(_described(vars(mixture)[name]) for name in options_with("objective") if name in vars(mixture))
+    return tuple(_described(vars(mixture)[name]) for name in options.options_with("objective") if name in vars(mixture))
 
 
 def check_same(
@@ -933,7 +904,7 @@ def check_same(
 ) -> None:
     """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
     expected = (previous.n_components, previous.model.type_name, previous.n_features, bool(previous.noise))
-    requested = (mixture.n_components, model.type_name, source.n_features, not is_default(mixture.noise, False))
+    requested = (mixture.n_components, model.type_name, source.n_features, not options.is_default(mixture.noise, False))
     if requested != expected:
         raise ValueError(
             f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
@@ -998,7 +969,7 @@ def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int],
             hint = f"expected responsibilities of shape {(source.n_rows, mixture.n_components)}"
             arguments = resident.rows, mixture.n_components, make_rng(seed)
             values = answer_of(start, *arguments, name="init_params", hint=hint)
-        beside_noise = not is_default(mixture.noise, False)
+        beside_noise = not options.is_default(mixture.noise, False)
         return given.check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=beside_noise)
 
     return responsibilities
@@ -1012,7 +983,7 @@ def noise_of(mixture: FittedMixture, source: Source) -> Noise:
 def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHING_FIXED) -> None:
     """Raise a `CombinationError` if two features of a fit to the rows exclude each other."""
     start = mixture.init_params
-    features = features_of(mixture) | {
+    features = options.features_of(mixture) | {
         "BayesianGaussianMixture": "mean_prior" in vars(mixture),
         "fixed weights": "weights" in fixed.masks,
         "fixed covariances": "covariances" in fixed.masks,
@@ -1085,12 +1056,12 @@ def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel)
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     given.check_ridge(mixture.reg_covar, source.survey.weight)
     objective, K, d = mixture._objective_of(source, model), int(mixture.n_components), source.n_features
-    options, parts = vars(mixture), dict[str, Array]()
-    if (weights := options.get("weights_init")) is not None:
+    asked, parts = vars(mixture), dict[str, Array]()
+    if (weights := asked.get("weights_init")) is not None:
         parts["weights"] = given.check_weights_init(weights, K)
-    if (means := options.get("means_init")) is not None:
+    if (means := asked.get("means_init")) is not None:
         parts["means"] = given.check_coordinates(means, "means", (K, d))
-    if (precisions := options.get("precisions_init")) is not None:
+    if (precisions := asked.get("precisions_init")) is not None:
         parts["precisions"] = given.check_spread(precisions, "precision", K, d, model)[0]
     if isinstance(mixture.init_params, str):
         start = fitting.starts.StartSettings(str(mixture.init_params), parts)
@@ -1219,14 +1190,14 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     """
     parameters = fitted_parameters(self)
     # They may have been set after the fit, and `load` refuses invalid ones.
-    check_parameters(self)
+    options.check_parameters(self)
     from gmm._persistence import values
     from gmm._versions import __version__
 
     header: dict[str, Any] = {
         "gmm_version": __version__,
         "class": type(self).__name__,
-        "parameters": to_json_values(self.get_params()),
+        "parameters": archive.to_json_values(self.get_params()),
         "covariance_model": parameters.model.name,
         "dtype": self._dtype.name,
         "feature_names": given_names(self),
@@ -1258,7 +1229,8 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
 def states_of(mixtures: Iterable[FittedMixture | None]) -> tuple[list[Any], dict[str, NDArray[Any]]]:
     """Return the states of several mixtures, None without one; names of arrays begin with the number of theirs."""
     states = [(None, {}) if mixture is None else state_of(mixture) for mixture in mixtures]
-    return [header for header, _ in states], bundle({number: arrays for number, (_, arrays) in enumerate(states)})
+    arrays = archive.bundle({number: of_one for number, (_, of_one) in enumerate(states)})
+    return [header for header, _ in states], arrays
 
 
 def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Mixture:
@@ -1271,12 +1243,12 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     """
     from gmm._persistence import values
 
-    model = covariance_model(item(header, "covariance_model", str))
-    if "low_rank" in header and item(header, "low_rank", bool):
+    model = covariance_model(archive.item(header, "covariance_model", str))
+    if "low_rank" in header and archive.item(header, "low_rank", bool):
         model = of_low_rank(model)
     parameters = values.mixture_from_state(arrays, model)
     # Arrays among the parameters are not saved.
-    arguments = from_json_values(item(header, "parameters", dict))
+    arguments = archive.from_json_values(archive.item(header, "parameters", dict))
     implied: dict[str, Any] = {"noise": parameters.noise.parameter}
     if cls._variational:
         parameters = values.posterior_from_state(header, arrays, parameters)
@@ -1286,28 +1258,29 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         implied["fixed"] = parameters.fixed.masks
     own = cls._get_param_names()  # those of a subclass may be others
     estimator = cls(**{name: value for name, value in implied.items() if name in own} | arguments)
-    names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
+    names = check_feature_names(archive.item(header, "feature_names", list) or None, parameters.n_features)
     if header["dtype"] not in ("float32", "float64"):
         raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
-    check_parameters(estimator)
+    options.check_parameters(estimator)
     d, ridge, of_fit = parameters.n_features, estimator.reg_covar, dict[str, Any]()
     read: dict[str, Callable[[], Any]] = {
-        "shrunk": lambda: check_choice(item(header, "shrunk", str), "shrunk", tuple(SHRUNK)),
+        "shrunk": lambda: check_choice(archive.item(header, "shrunk", str), "shrunk", tuple(SHRUNK)),
         "shrunk_by": lambda: given.check_numbers(arrays["shrunk_by"], "shrunk_by", (1 + d,)),
-        "beside_errors": lambda: item(header, "beside_errors", bool),
-        "weight_seen": lambda: positive(header, "weight_seen"),
+        "beside_errors": lambda: archive.item(header, "beside_errors", bool),
+        "weight_seen": lambda: archive.positive(header, "weight_seen"),
         "steps": lambda: _steps(arrays["steps"], d),
-        "trimmed": lambda: mask(arrays, "trimmed"),
-        "stream": lambda: values.stream_from_state(item(header, "stream", dict), arrays, parameters, ridge),
+        "trimmed": lambda: archive.mask(arrays, "trimmed"),
+        "stream": lambda: values.stream_from_state(archive.item(header, "stream", dict), arrays, parameters, ridge),
     }
     kept = {name: read_it() for name, read_it in read.items() if name in header or name in arrays}
     record = FitRecord(parameters, weight=kept.pop("weight_seen", 0.0), **kept)
     if "lower_bound" in header:
         best, traces = values.traces_from_state(header, arrays)
-        of_fit, record = fit_attributes(best, item(header, "lower_bound", float), traces), record._replace(trace=best)
+        record = record._replace(trace=best)
+        of_fit = fit_attributes(best, archive.item(header, "lower_bound", float), traces)
     set_mixture(estimator, parameters, names, np.dtype(header["dtype"]), _last_fit=record, **of_fit)
     if "classes" in header:
-        classes, owners = sorted_classes(item(header, "classes", list)), item(header, "owners", list)
+        classes, owners = sorted_classes(archive.item(header, "classes", list)), archive.item(header, "owners", list)
         n = len(classes)
         if len(owners) != parameters.n_components or not all(type(one) is int and -1 <= one < n for one in owners):
             raise ValueError(f"expected the index of a class, or -1, for each component, got {owners!r:.80}")

@@ -22,13 +22,8 @@ from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.problem import Problem
 from gmm._passes.solver import SolverResult, Trace
 from gmm._persistence import Arrays, Header, build_object, bundle, item, load_state, parts_of, save_state
+from gmm._persistence import values as states
 from gmm._persistence.places import name_of_source, replaceable
-from gmm._persistence.values import (
-    statistics_from_arrays,
-    statistics_to_arrays,
-    traces_from_state,
-    traces_to_state,
-)
 from gmm._validation.given import check_numbers
 from gmm._validation.scalars import check_boolean
 from gmm._versions import __version__
@@ -259,7 +254,7 @@ def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: 
     if stage not in get_args(Stage):
         raise ValueError(f"expected a stage of a fit in its header, got {stage!r:.60}")
     if "fit" in header:
-        best, (trace, traces) = result("fit"), traces_from_state(header["fit"], parts["fit"])
+        best, (trace, traces) = result("fit"), states.traces_from_state(header["fit"], parts["fit"])
         traces = tuple(best.trace if each is trace else each for each in traces)
         fit = MixtureFit(best, _integers(header["fit"], "starts_repaired"), traces)
     if "refined" in header:
@@ -280,7 +275,7 @@ def _integers(header: Header, name: str) -> tuple[int, ...]:
 
 
 def _result_to_state(result: SolverResult, traces: Sequence[Trace] = ()) -> tuple[Header, Arrays]:
-    header, arrays = traces_to_state(result.trace, traces)
+    header, arrays = states.traces_to_state(result.trace, traces)
     statistics = result.statistics
     header |= {
         "lower_bound": result.lower_bound,
@@ -290,7 +285,7 @@ def _result_to_state(result: SolverResult, traces: Sequence[Trace] = ()) -> tupl
     }
     arrays |= dict(zip(_ESTIMATE, result.parameters.as_estimate(), strict=True))
     arrays["precision"] = statistics.precisions
-    arrays |= statistics_to_arrays(statistics)
+    arrays |= states.statistics_to_arrays(statistics)
     if result.state is not None:
         _, (_, *settings), (scalars, arrays["state"]) = result.state.__reduce__()
         header["state"] = [*settings, scalars]
@@ -311,9 +306,9 @@ def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int)
     objective = problem.objective
     parameters = objective.prior.mixture(estimate, objective, problem.rows.survey.weight)
     evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
-    statistics = statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
+    statistics = states.statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
     statistics = replace(statistics, precision=checked["precision"])
-    trace, _ = traces_from_state(header, arrays)
+    trace, _ = states.traces_from_state(header, arrays)
     state = None
     if "state" in header:
         tolerance, confirm_stop, scalars = item(header, "state", list)
