@@ -306,19 +306,36 @@ def outcome(content):
     return f"a valid {type(found).__name__}"
 
 
-def use_mixture(mixture):
-    d = mixture.n_features_in_
-    X = np.arange(3.0 * d).reshape(3, d)
-    proba = mixture.predict_proba(X)
-    assert proba.shape == (3, mixture.weights_.size)
+def are_shares(proba, mixture):
+    """Responsibilities sum to one or, beside noise, to less."""
+    assert proba.shape[1] == mixture.weights_.size
     assert np.isfinite(proba).all()
-    assert np.abs(proba.sum(axis=1) - 1).max() < 1e-5
-    assert mixture.score(X) < np.inf  # −∞ for rows very far away, and never NaN
+    assert (proba >= 0).all()
+    totals = proba.sum(axis=1)
+    assert (totals < 1 + 1e-3).all()
+    assert mixture.noise_weight_ or (totals > 1 - 1e-3).all()
+
+
+def scores(mixture, X):
+    """The responsibilities of rows that are accepted, all of whose numbers are checked."""
+    are_shares(proba := mixture.predict_proba(X), mixture)
+    labels = mixture.predict(X)
+    assert proba.shape[0] == len(labels) == len(X)
+    assert ((labels >= (-1 if mixture.noise_weight_ else 0)) & (labels < mixture.weights_.size)).all()
+    for values in (mixture.score_samples(X), mixture.score(X)):
+        assert np.all(values < np.inf)  # −∞ for rows very far away, and never NaN
+    return proba
+
+
+def use_mixture(mixture):
+    """A fitted mixture is one of finite numbers, which is printed, scores rows, and is sampled."""
+    for name in ("weights_", "means_", "covariances_"):
+        assert np.isfinite(getattr(mixture, name)).all(), name
+    assert (mixture.weights_ >= 0).all()
+    assert abs(mixture.weights_.sum() + mixture.noise_weight_ - 1) < 1e-5
+    assert all(map(str, (mixture, repr(mixture), mixture._repr_html_())))
+    scores(mixture, np.arange(3.0 * mixture.n_features_in_).reshape(3, -1))
     assert np.isfinite(mixture.sample(3, random_state=0)[0]).all()
-    assert np.isfinite(mixture.means_).all()
-    assert str(mixture)
-    assert repr(mixture)
-    assert mixture._repr_html_()
 
 
 def use_classifier(classifier):

@@ -34,7 +34,7 @@ ROOMS = {
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "exchange": "exchange | mclust onnx sklearn",
     "_estimators": """
-        steps | bayesian regressor | mixture | factors mixture_summary
+        steps | bayesian regressor | mixture
         | fitted | conditional summary | criteria outcome scorer | contract
     """,
     "_frozen_mixture": "",

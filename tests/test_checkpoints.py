@@ -320,12 +320,6 @@ def test_a_short_fit_is_written_at_its_beginning_and_its_end(tmp_path, monkeypat
     assert written == ["starts", "ended"]
 
 
-def test_a_pipeline_hands_it_on(tmp_path):
-    steps = pytest.importorskip("sklearn.pipeline").make_pipeline(fit()())
-    fit_of(steps, gaussianmixture__checkpoint=tmp_path / "fit.ckpt")
-    assert (tmp_path / "fit.ckpt").exists()
-
-
 COMMAND = """
     import sys, time
     from gmm._cli import main

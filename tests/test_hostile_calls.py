@@ -4,7 +4,6 @@ No other exception, none of Python's or numpy's own, no warning but the package'
 draws the same 20 times so many inputs as `EACH` says; ``nox -s fuzz`` draws others, and as many as one likes.
 """
 
-import io
 import pickle
 import traceback
 import warnings
@@ -15,6 +14,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 import gmm
+from fuzz_files import saved, scores, use_mixture
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
 from inside import COVARIANCE_TYPES
 
@@ -223,37 +223,17 @@ def finite(values):
 
 
 def is_right(mixture):
-    """A fitted mixture is one: of finite numbers, which it is saved, pickled and frozen with."""
-    d = mixture.means_.shape[1]
-    for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
-        assert finite(getattr(mixture, name)), name
-    assert (mixture.weights_ >= 0).all()
-    assert abs(mixture.weights_.sum() - 1) < 1e-6
-    assert finite(mixture.sample(3, random_state=0)[0])
-    assert str(mixture)
-    assert mixture._repr_html_()
-    X = np.concatenate([mixture.means_, np.zeros((1, d)), mixture.means_[:1] + 1.0])
+    """A fitted mixture is one, also where its numbers are, and its copies give the same."""
+    use_mixture(mixture)
+    assert finite(mixture.precisions_cholesky_)
+    X = np.concatenate([mixture.means_, np.zeros((1, mixture.n_features_in_)), mixture.means_[:1] + 1.0])
     proba = scores(mixture, X)
     for again in (reloaded(mixture), pickle.loads(pickle.dumps(mixture)), mixture.freeze()):
         np.testing.assert_array_equal(again.predict_proba(X), proba)
 
 
 def reloaded(what):
-    what.save(file := io.BytesIO())
-    return gmm.load(file.getvalue())
-
-
-def scores(mixture, X):
-    """The responsibilities of rows that are accepted, all of whose numbers are checked."""
-    proba = mixture.predict_proba(X)
-    assert proba.shape == (len(X), len(mixture.weights_))
-    assert finite(proba)
-    assert np.abs(proba.sum(axis=1) - 1).max(initial=0) < 1e-3
-    labels = mixture.predict(X)
-    assert ((labels >= 0) & (labels < len(mixture.weights_))).all()
-    for values in (mixture.score_samples(X), mixture.score(X)):
-        assert np.all(values < np.inf)  # −∞ very far away, and never NaN
-    return proba
+    return gmm.load(saved(what))
 
 
 # --- Each call ----------------------------------------------------------------------------------

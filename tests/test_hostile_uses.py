@@ -13,6 +13,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 import gmm
+from fuzz_files import are_shares, scores, use_mixture
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.exchange.mclust import from_json
 from inside import CLASSIC
@@ -113,69 +114,16 @@ def length(X):
 
 
 def is_mixture(mixture, X):
-    """A fitted mixture of any kind: of finite numbers; it scores, is printed, and comes back from file and pickle."""
-    for name in ("weights_", "means_", "covariances_"):
-        assert finite(getattr(mixture, name)), name
-    assert (mixture.weights_ >= 0).all()
-    assert abs(mixture.weights_.sum() + mixture.noise_weight_ - 1) < 1e-6
-    assert str(mixture)
-    assert mixture._repr_html_()
-    others = [reloaded(mixture), pickle.loads(pickle.dumps(mixture))]
+    """A fitted mixture of any kind is one, and so are its copies, whatever its rows."""
     answer(mixture.freeze)
-    proba = answer(mixture.predict_proba, X)
-    if proba is not None:
-        are_shares(proba, mixture)
-        values = mixture.score_samples(X)
-        assert np.all(values < np.inf)
-        assert ((mixture.predict(X) >= -1) & (mixture.predict(X) < len(mixture.weights_))).all()
-        for other in others:
+    answer(use_mixture, mixture)
+    proba = answer(scores, mixture, X)
+    for other in (reloaded(mixture), pickle.loads(pickle.dumps(mixture))):
+        if proba is not None:
             np.testing.assert_array_equal(other.predict_proba(X), proba)
 
 
-def are_shares(proba, mixture):
-    assert proba.shape[1] == len(mixture.weights_)
-    assert finite(proba)
-    assert (proba >= 0).all()
-    totals = proba.sum(axis=1)
-    assert (totals < 1 + 1e-3).all()
-    assert mixture.noise_weight_ > 0 or (totals > 1 - 1e-3).all()
-
-
 # --- What fits take -----------------------------------------------------------------------------
-
-
-@given(data=st.data())
-def test_noise(data):
-    X = data.draw(mainly(groups(), any_rows))
-    mixture = GaussianMixture(**data.draw(modest(GaussianMixture)) | {"noise": data.draw(mainly(noise, junk))})
-    fitted = answer(mixture.fit, X, sample_weight=data.draw(weights_of(length(X))))
-    event("refused" if fitted is None else "fitted")
-    if fitted is not None:
-        is_mixture(fitted, X)
-        assert not np.isnan(fitted.bic(X))
-        answer(fitted.freeze)
-        sampled = answer(fitted.sample, 5)
-        assert sampled is None or finite(sampled[0])
-        used(fitted, X, data)
-
-
-@each_class
-@given(data=st.data())
-def test_gaps(cls, data):
-    X = data.draw(mainly(with_gaps(), any_rows))
-    parameters = data.draw(modest(cls)) | {"missing": data.draw(mainly(missing, junk))}
-    if cls is GaussianMixture and data.draw(st.integers(0, 4)) == 4:
-        parameters["noise"] = True
-    weight = data.draw(weights_of(length(X)))
-    fitted = answer(cls(**parameters).fit, X, sample_weight=weight)
-    event("refused" if fitted is None else "fitted")
-    if fitted is not None:
-        is_mixture(fitted, X)
-        filled = answer(fitted.impute, X, draw=data.draw(mainly(st.booleans(), junk)), random_state=0)
-        assert filled is None or finite(filled)
-        if cls is GaussianMixture:
-            assert not np.isnan([*fitted.criteria(X, weight).values()]).any()
-        used(fitted, X, data)
 
 
 @st.composite
@@ -193,47 +141,54 @@ def errors_of(draw, n, d):
     return draw(mainly(st.just(errors), junk))
 
 
-@given(data=st.data())
-def test_known_errors(data):
-    X = data.draw(mainly(groups() | with_gaps(), any_rows))
-    (n, d), weight = np.shape(X) if np.ndim(X) == 2 else (3, 1), data.draw(weights_of(length(X)))
-    errors, labels = data.draw(errors_of(n, d)), data.draw(st.none() | labels_of(n))
-    mixture = GaussianMixture(**data.draw(modest(GaussianMixture)) | {"missing": data.draw(missing)})
-    if data.draw(st.integers(0, 4)) == 4:
-        mixture.noise = True
-    fitted = answer(mixture.fit, X, sample_weight=weight, labels=labels, error_covariance=errors)
-    event("refused" if fitted is None else "fitted")
-    if fitted is not None:
-        is_mixture(fitted, X)
-        far = np.asarray(X, float) * data.draw(st.sampled_from((1.0, 1e6, 1e9, 1e120)))
-        proba = answer(fitted.predict_proba, far, error_covariance=errors)
-        if proba is not None:
-            are_shares(proba, fitted)
-        values = answer(gmm.analysis.true_values, fitted, far, errors)
-        assert values is None or all(finite(each) for each in values)
+EXTRAS = [(GaussianMixture, kind) for kind in ("noise", "gaps", "errors", "classes")]
 
 
+@pytest.mark.parametrize(("cls", "kind"), [*EXTRAS, (BayesianGaussianMixture, "gaps")])
 @given(data=st.data())
-def test_known_classes(data):
-    X = data.draw(mainly(groups(), any_rows))
-    labels = data.draw(labels_of(length(X)))
-    how = {}
-    if data.draw(st.booleans()):
+def test_what_fits_take(cls, kind, data):
+    draw, how, parameters = data.draw, {}, data.draw(modest(cls))
+    has_gaps = kind == "gaps" or (kind != "noise" and draw(st.integers(0, 2)) == 2)
+    if has_gaps:
+        parameters["missing"] = draw(mainly(missing, junk))
+    if kind == "noise" or (cls is GaussianMixture and draw(st.integers(0, 4)) == 4):
+        parameters["noise"] = draw(mainly(noise, junk)) if kind == "noise" else True
+    X = draw(mainly(with_gaps() if has_gaps else groups(), any_rows))
+    n, d = np.shape(X) if np.ndim(X) == 2 else (length(X), 1)
+    weight = draw(weights_of(n))
+    if kind == "errors":
+        how["error_covariance"] = draw(errors_of(n, d))
+    if kind == "classes" or (kind == "errors" and draw(st.booleans())):
+        how["labels"] = draw(labels_of(n))
+    if kind == "classes" and draw(st.booleans()):
         counts = st.dictionaries(st.sampled_from((0, 1, 2, "a", "b", None)), st.integers(0, 3), max_size=3)
-        how["components_per_class"] = data.draw(mainly(st.integers(0, 3) | counts, junk))
-    mixture = GaussianMixture(**data.draw(modest(GaussianMixture)))
-    if data.draw(st.integers(0, 4)) == 4:
-        mixture.noise = True
-    if data.draw(st.integers(0, 4)) == 4:
-        mixture.missing, X = "em", data.draw(with_gaps())
-    weight = data.draw(weights_of(length(X)))
-    fitted = answer(mixture.fit, X, sample_weight=weight, labels=labels, **how)
-    event("refused" if fitted is None else "fitted")
-    if fitted is not None:
-        is_mixture(fitted, X)
-        assert labels is None or len(fitted.component_classes_) == len(fitted.weights_)
-        answer(gmm.inference.standard_errors, fitted, X, weight, labels=labels, n_replicates=2, random_state=0)
-        answer(fitted.fit, X)
+        how["components_per_class"] = draw(mainly(st.integers(0, 3) | counts, junk))
+    mixture = answer(cls(**parameters).fit, X, sample_weight=weight, **how)
+    event("refused" if mixture is None else "fitted")
+    if mixture is None:
+        return
+    is_mixture(mixture, X)
+    if kind in ("noise", "gaps"):
+        filled = answer(mixture.impute, X, draw=draw(mainly(st.booleans(), junk)), random_state=0)
+        assert filled is None or finite(filled)
+        if cls is GaussianMixture:
+            scores = [*mixture.criteria(X, weight).values()] if kind == "gaps" else mixture.bic(X)
+            assert not np.isnan(scores).any()
+        sampled = answer(mixture.sample, 5)
+        assert sampled is None or finite(sampled[0])
+        used(mixture, X, data)
+    elif kind == "errors":
+        errors, far = how["error_covariance"], np.asarray(X, float) * draw(st.sampled_from((1.0, 1e6, 1e9, 1e120)))
+        proba = answer(mixture.predict_proba, far, error_covariance=errors)
+        if proba is not None:
+            are_shares(proba, mixture)
+        values = answer(gmm.analysis.true_values, mixture, far, errors)
+        assert values is None or all(finite(each) for each in values)
+    else:
+        assert how["labels"] is None or len(mixture.component_classes_) == len(mixture.weights_)
+        errors = {"labels": how["labels"], "n_replicates": 2, "random_state": 0}
+        answer(gmm.inference.standard_errors, mixture, X, weight, **errors)
+        answer(mixture.fit, X)
 
 
 @given(data=st.data())

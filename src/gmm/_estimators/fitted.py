@@ -1,7 +1,7 @@
 """`FittedMixture`: what mixtures do, however they are estimated: fits, parameters as attributes, scores, samples.
 
-Subclasses say what a fit maximises. Below the class: how its fits begin, which settings they have, what they leave, and
-how they go to files and come from them.
+Subclasses say what a fit maximises. Below the class: the summary of rows under a mixture, how its fits begin, which
+settings they have, what they leave, and how they go to files and come from them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm import _persistence as archive
-from gmm._estimators import contract, outcome
+from gmm._estimators import contract, criteria, outcome
 from gmm._estimators.contract import Estimator, given_names, names_of_features
 from gmm._estimators.outcome import SHRUNK, FitRecord, ProgressPrinter, fit_attributes
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
@@ -29,9 +29,10 @@ from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Beginning, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._persistence.places import write_predictions
+from gmm._public import publish
 from gmm._rows.entrance import Names, as_source, as_source_to_fit, is_dask
 from gmm._rows.sources import Source, box_of, followed
-from gmm._text.frames import framed_like
+from gmm._text.frames import data_frame, framed_like
 from gmm._validation import given
 from gmm._validation import parameters as options
 from gmm._validation.combinations import check_together, refuse
@@ -487,6 +488,59 @@ class FittedMixture(Estimator):
         rows, labels = parameters.sample(n, rng)
         return contract.as_dtype(rows, self._dtype), labels
 
+    def summary(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: Any = None
+    ) -> MixtureSummary:
+        """Summarise rows under the mixture: likelihood, criteria, rows of each component; *beyond*.
+
+        ``print(mixture)`` knows the number of rows and the log-likelihood of the fit; this reads the rows.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+            Rows, usually those of the fit.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows; the criteria use their sum as the sample size.
+        error_covariance : array-like, default=None
+            Of the rows' measurement errors, as in `fit`; needed where the rows of the fit had some.
+
+        Returns
+        -------
+        MixtureSummary
+            It prints, and has its numbers as attributes and as a data frame.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import GaussianMixture
+        >>> rng = np.random.default_rng(0)
+        >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (50, 1))])
+        >>> mixture = GaussianMixture(2, random_state=0).fit(X)
+        >>> mixture.summary(X)
+        2 components, 1 feature, V (full) covariance, 5 free parameters
+        150 rows, log-likelihood -301.92 (-2.0128 per row), BIC 628.90, ICL 628.90, AIC 613.85
+        converged after 1 pass (projected remaining gain 0 below tol=0.001), mean log-likelihood -2.01283 nats
+             rows  weight              x0
+          0   100  0.6667  -3.919 ± 0.962
+          1    50  0.3333   4.027 ± 0.951
+          mean ± standard deviation
+          no component is degenerate
+        """
+        source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
+        parameters, weight, totals = scorer.parameters, source.survey.weight, scorer.totals(source)
+        scores = criteria.evaluate(totals, parameters.n_parameters, weight, None)
+        shown = () if self._variational else ("bic", "icl", "aic")
+        counts = np.zeros(parameters.n_components + 1, np.int64)
+        for _, results in scorer.blocks(source, labels=True):
+            assert results.labels is not None  # they were requested
+            counts += np.bincount(results.labels + 1, minlength=len(counts))
+        verdict, is_plain = fitting.degenerate, not (source.errors or vars(self).get("prior"))
+        of_pass = scorer.statistics(source) if is_plain and verdict.depends_on_moments(parameters.model) else None
+        rows = verdict.Resolution.from_source(source, self.reg_covar)
+        reasons = verdict.reasons_of(parameters, rows, names_of_features(self), of_pass)
+        numbers = source.n_rows, weight, totals.log_likelihood, {name: scores[name] for name in shown}
+        return MixtureSummary(self, *numbers, counts[1:], int(counts[0]), reasons)
+
     def freeze(self) -> FrozenMixture:
         """Make an immutable copy that scores rows in a service, in microseconds; *beyond*.
 
@@ -668,6 +722,80 @@ class FittedMixture(Estimator):
 
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixtureSummary:
+    """Rows under a fitted mixture: how well it describes them, and how many belong to each component.
+
+    Attributes
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+        The mixture.
+    n_rows : int
+        Number of rows.
+    total_weight : float
+        Sum of their weights; without weights, their number.
+    log_likelihood : float
+        Of all rows, in nats.
+    criteria : dict of str to float
+        "bic", "icl" and "aic", smaller is better; empty for a `BayesianGaussianMixture`.
+    counts : ndarray of int, shape (K,)
+        Rows of each component, by the most probable one.
+    n_noise : int
+        Rows that are noise.
+    degenerate : dict of int to str
+        Components that have collapsed, and why; their likelihood means nothing.
+    """
+
+    model: FittedMixture
+    n_rows: int
+    total_weight: float
+    log_likelihood: float
+    criteria: dict[str, float]
+    counts: NDArray[np.int64]
+    n_noise: int
+    degenerate: dict[int, str]
+
+    def to_frame(self) -> Any:
+        """Return one row for each component.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            Columns ``component``, ``rows``, ``weight``, ``degenerate`` (why; empty if it is not) and, for each feature,
+            its mean and standard deviation, such as ``waiting mean`` and ``waiting sd``; with heavy tails ``waiting
+            scale`` in place of the latter.
+        """
+        mixture = fitted_parameters(self.model)
+        K, spreads = mixture.n_components, np.sqrt(mixture.column_variances)
+        spread = "scale" if mixture.tails else "sd"
+        columns = {"component": np.arange(K), "rows": self.counts, "weight": mixture.weights}
+        columns["degenerate"] = np.array([self.degenerate.get(k, "") for k in range(K)], object)
+        for j, name in enumerate(names_of_features(self.model)):
+            columns |= {f"{name} mean": mixture.means[:, j], f"{name} {spread}": spreads[:, j]}
+        return data_frame(columns)
+
+    def __repr__(self) -> str:
+        """Return the summary as lines of text."""
+        return str(self._summary)
+
+    def _repr_html_(self) -> str:
+        from gmm._text.html import block
+
+        return block(*self._summary.html())
+
+    @property
+    def _summary(self) -> Summary:
+        from gmm._estimators.summary import Figures
+
+        numbers = self.total_weight, self.log_likelihood, self.criteria, self.degenerate
+        n_noise = self.n_noise if fitted_parameters(self.model).noise else None
+        figures = Figures(*numbers, self.total_weight != self.n_rows, self.n_rows, self.counts, n_noise)
+        return summary_of(self.model, figures)
+
+
+publish("gmm.analysis", [MixtureSummary])
 
 
 def model_of(mixture: FittedMixture, n_features: int | None = None) -> CovarianceModel:
