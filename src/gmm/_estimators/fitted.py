@@ -28,7 +28,6 @@ from gmm._exceptions import LostClusterError, answer_of, warn
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Beginning, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
-from gmm._persistence.places import write_predictions
 from gmm._public import publish
 from gmm._rows.entrance import Names, as_source, as_source_to_fit, is_dask
 from gmm._rows.sources import Source, box_of, followed
@@ -364,7 +363,7 @@ class FittedMixture(Estimator):
         3,0
         4,1
         """
-        write_predictions(path, self._scorer().predicted(source_of(self, X), responsibilities=responsibilities))
+        archive.write_predictions(path, self._scorer().predicted(source_of(self, X), responsibilities=responsibilities))
 
     def predict_proba(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[Any]:
         """Compute the responsibilities: the probability of each component given each row.
