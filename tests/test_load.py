@@ -413,6 +413,8 @@ def test_a_subclass_loads_its_own_and_its_own_parameters():
     assert saved(back) == saved(mixture)
     with pytest.raises(ValueError, match="holds 'Mine'"):
         gmm.load(saved(mixture))
+    plain = type("Plain", (GaussianMixture,), {})
+    assert type(plain.load(saved(plain.from_parameters([1.0], [[0.0]], [[[1.0]]])))) is plain
 
 
 @pytest.mark.parametrize(("base", "own"), [(GaussianMixture, {"noise": True}), (BayesianGaussianMixture, {})])
@@ -475,8 +477,10 @@ def test_a_worker_that_dies_is_told_with_its_number(monkeypatch, tmp_path):
     assert len(found) == 5
 
 
-@pytest.mark.parametrize("way", ["load", "from_parameters", "noise", "posterior"])
-@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+FACTORED = [(way, name) for way in ("load", "from_parameters", "noise") for name in ("full", "tied", "VEV")]
+
+
+@pytest.mark.parametrize(("way", "covariance_type"), [*FACTORED, ("posterior", "full"), ("posterior", "tied")])
 def test_covariances_are_factored_once_and_by_one_thread(way, covariance_type, monkeypatch):
     K, d = 2, 70  # wide enough for threads of BLAS
     wide = np.random.default_rng(0).normal(size=(400, d)) + 5 * (np.arange(400) % K)[:, None]
