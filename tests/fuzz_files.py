@@ -34,14 +34,17 @@ MEMORY = 1 << 30  # bytes beyond what a worker has when it begins
 # --- What is damaged ----------------------------------------------------------------------------
 
 
+def groups(d):
+    rng = np.random.default_rng(0)
+    return np.concatenate([rng.normal(size=(30, d)), rng.normal(4, 0.5, size=(30, d))])
+
+
 def corpus():
     """Saved files of every kind, as bytes."""
     import gmm
     from inside import PARSIMONIOUS
 
-    rng = np.random.default_rng(0)
-    X = np.concatenate([rng.normal(size=(30, 3)), rng.normal(4, 0.5, size=(30, 3))])
-    how = {"random_state": 0, "max_iter": 5}
+    X, how = groups(3), {"random_state": 0, "max_iter": 5}
     fits = [gmm.GaussianMixture(2, covariance_type=name, **how).fit(X) for name in PARSIMONIOUS]
     fits += [
         gmm.GaussianMixture(3, n_init=3, init_params="random_from_data", **how).fit(X),
@@ -60,8 +63,7 @@ def checkpoints():
     """Checkpoints of a fit and of a search, as bytes, each with the function that goes on from the file of a path."""
     import gmm
 
-    rng = np.random.default_rng(0)
-    X = np.concatenate([rng.normal(size=(30, 2)), rng.normal(4, 0.5, size=(30, 2))])
+    X = groups(2)
 
     def fit(path, **how):
         return gmm.GaussianMixture(3, tol=1e-8, n_init=2, random_state=0).fit(X, checkpoint=path, resume=True, **how)
@@ -82,12 +84,9 @@ def prepared():
     """Files of frozen mixtures that can be mapped, as bytes."""
     import gmm
 
-    rng, files = np.random.default_rng(0), []
-    X = np.concatenate([rng.normal(size=(30, 3)), rng.normal(4, 0.5, size=(30, 3))])
-    for name in ("full", "tied", "diag", "spherical"):
-        frozen = gmm.GaussianMixture(2, covariance_type=name, random_state=0, max_iter=5).fit(X).freeze()
-        files.append(saved(frozen, prepared=True))
-    return files
+    types = ("full", "tied", "diag", "spherical")
+    fits = (gmm.GaussianMixture(2, covariance_type=name, random_state=0, max_iter=5).fit(groups(3)) for name in types)
+    return [saved(fit.freeze(), prepared=True) for fit in fits]
 
 
 def scored(content):
@@ -187,19 +186,8 @@ def damaged(content, rng):
 # --- Values -------------------------------------------------------------------------------------
 
 NUMBERS = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 5.0, 1e308, -1e308, 1e200, 1e-310, 5e-324, 1e16, 2.0**63)
-WORDS = (
-    "",
-    "x",
-    "full",
-    "float32",
-    "bic",
-    "ok",
-    "degenerate: component 0",
-    "failed: x",
-    "not tried",
-    "conjugate",
-    "kmeans",
-)
+WORDS = ("", "x", "full", "float32", "bic", "ok", "degenerate: component 0", "failed: x", "not tried", "conjugate")
+WORDS += ("kmeans",)
 OTHERS = (None, True, False, 0, 1, -1, -5, 2, 10**9, 10**40, 1.5, [], {}, [[]], [1, 2, 3], {"x": 1}, {"mean": "x"})
 TYPES = ("c16", "?", "i1", "u8", "f2", "f4", ">f8", "f16", "M8[s]", "m8[s]", "S0", "S3", "V0", "V8", "U0", "U2", "2f8")
 SHAPES = ((), (0,), (1,), (3, 0), (0, 3), (3, 1000), (10**10,), (10**30,), (-1, -6), (2, -3), (1,) * 70, (True,))
@@ -318,19 +306,36 @@ def outcome(content):
     return f"a valid {type(found).__name__}"
 
 
-def use_mixture(mixture):
-    d = mixture.n_features_in_
-    X = np.arange(3.0 * d).reshape(3, d)
-    proba = mixture.predict_proba(X)
-    assert proba.shape == (3, mixture.weights_.size)
+def are_shares(proba, mixture):
+    """Responsibilities sum to one or, beside noise, to less."""
+    assert proba.shape[1] == mixture.weights_.size
     assert np.isfinite(proba).all()
-    assert np.abs(proba.sum(axis=1) - 1).max() < 1e-5
-    assert mixture.score(X) < np.inf  # −∞ for rows very far away, and never NaN
+    assert (proba >= 0).all()
+    totals = proba.sum(axis=1)
+    assert (totals < 1 + 1e-3).all()
+    assert mixture.noise_weight_ or (totals > 1 - 1e-3).all()
+
+
+def scores(mixture, X):
+    """The responsibilities of rows that are accepted, all of whose numbers are checked."""
+    are_shares(proba := mixture.predict_proba(X), mixture)
+    labels = mixture.predict(X)
+    assert proba.shape[0] == len(labels) == len(X)
+    assert ((labels >= (-1 if mixture.noise_weight_ else 0)) & (labels < mixture.weights_.size)).all()
+    for values in (mixture.score_samples(X), mixture.score(X)):
+        assert np.all(values < np.inf)  # −∞ for rows very far away, and never NaN
+    return proba
+
+
+def use_mixture(mixture):
+    """A fitted mixture is one of finite numbers, which is printed, scores rows, and is sampled."""
+    for name in ("weights_", "means_", "covariances_"):
+        assert np.isfinite(getattr(mixture, name)).all(), name
+    assert (mixture.weights_ >= 0).all()
+    assert abs(mixture.weights_.sum() + mixture.noise_weight_ - 1) < 1e-5
+    assert all(map(str, (mixture, repr(mixture), mixture._repr_html_())))
+    scores(mixture, np.arange(3.0 * mixture.n_features_in_).reshape(3, -1))
     assert np.isfinite(mixture.sample(3, random_state=0)[0]).all()
-    assert np.isfinite(mixture.means_).all()
-    assert str(mixture)
-    assert repr(mixture)
-    assert mixture._repr_html_()
 
 
 def use_classifier(classifier):

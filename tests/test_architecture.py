@@ -34,11 +34,11 @@ ROOMS = {
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "exchange": "exchange | mclust onnx sklearn",
     "_estimators": """
-        steps | bayesian regressor | mixture | factors mixture_summary saved
+        steps | bayesian regressor | mixture
         | fitted | conditional summary | criteria outcome scorer | contract
     """,
     "_frozen_mixture": "",
-    "_persistence": "checkpoints | values | _persistence | places",
+    "_persistence": "checkpoints | values | _persistence",
     "_versions": "",
     "_fitting": "_fitting | fit | moments split_merge | starts | degenerate sampling",
     "_passes": "stepwise | problem | em incomplete | e_step | solver",

@@ -1,7 +1,6 @@
 """Input of every kind: what is wrong is refused, telling where; what is only unusual works."""
 
 import re
-import warnings
 from fractions import Fraction
 from pathlib import Path
 
@@ -45,40 +44,47 @@ def fitted(X=ROWS):
 
 # --- What cannot be rows ------------------------------------------------------------------------
 
-# Every word must stand in the message.
-BAD_ROWS = {
-    "nothing": (None, ["None"]),
-    "a file's name": ("data.csv", ["text", "data.csv"]),
+# Every word must stand in the message. The first are refused by scikit-learn too, in sentences that readers search for.
+SHARED = {
     "a number": (5.0, ["Expected 2D array, got scalar array"]),
-    "an object": (object(), ["Expected", "object"]),
-    "a dict": ({"a": [1, 2]}, ["Expected", "dict"]),
-    "a generator": ((row for row in ROWS), ["Expected", "generator"]),
     "one dimension": (ROWS[0], ["Expected 2D array, got 1D array", "Reshape your data"]),
-    "long rows of one dimension": (ROWS.ravel(), ["Expected 2D array, got 1D array", " ... "]),
     "a pandas column": (frame()["width"], ["Expected a 2-dimensional container", "Series", "df[['width']]"]),
-    "a polars column": (pl.Series([1.0, 2.0]), ["Expected a 2-dimensional container", "Series"]),
     "three dimensions": (ROWS[None], ["dim 3", "dim <= 2 is required by GaussianMixture"]),
     "no rows": (ROWS[:0], ["0 sample(s) (shape=(0, 3))", "GaussianMixture"]),
     "no columns": (ROWS[:, :0], ["0 feature(s) (shape=(60, 0))"]),
-    "an empty frame": (pd.DataFrame(), ["0 sample(s) (shape=(0, 0))"]),
     "one row": (ROWS[:1], ["1 sample", "a minimum of 2 is required"]),
     "sparse": (scipy.sparse.csr_array(ROWS), ["Sparse data was passed", "toarray"]),
-    "a sparse frame": (frame().astype(pd.SparseDtype(float)), ["Sparse data was passed"]),
     "a numpy.matrix": (np.array([[1.0, 2.0], [3.0, 4.0]]).view(np.matrix), ["np.matrix is not supported"]),
     "complex": (ROWS + 1j, ["Complex data not supported", "complex128 of shape (60, 3)"]),
-    "a complex object": (with_value(2j, rows=ROWS.astype(object)), ["Complex", "row 7, column 1"]),
     "rows of unequal length": ([[1.0, 2.0], [3.0]], ["inhomogeneous", "row 1 has 1"]),
+    "text among numbers": (with_value("tall"), ["string", "'tall'", "row 7, column 1"]),
+    "a dict among numbers": (with_value({"a": 1}), ["argument must be a string", "row 7, column 1"]),
+    "names of two kinds": (
+        pd.DataFrame(ROWS, columns=["a", 1, "c"]),
+        ["Feature names are only supported if all", "['int', 'str']"],
+    ),
+    "NaN": (with_value(np.nan), ["Input X contains NaN", "row 7, column 1"]),
+    "infinity": (with_value(-np.inf), ["Input X contains infinity", "-inf", "row 7, column 1"]),
+    "a missing whole number": (pd.DataFrame({"a": pd.array([1, None], "Int64")}), ["NaN", "row 1, column 0 ('a')"]),
+    "null in polars": (pl.DataFrame({"a": [1, None]}), ["NaN", "row 1, column 0 ('a')"]),
+}
+BAD_ROWS = SHARED | {
+    "nothing": (None, ["None"]),
+    "a file's name": ("data.csv", ["text", "data.csv"]),
+    "an object": (object(), ["Expected", "object"]),
+    "a dict": ({"a": [1, 2]}, ["Expected", "dict"]),
+    "a generator": ((row for row in ROWS), ["Expected", "generator"]),
+    "long rows of one dimension": (ROWS.ravel(), ["Expected 2D array, got 1D array", " ... "]),
+    "a polars column": (pl.Series([1.0, 2.0]), ["Expected a 2-dimensional container", "Series"]),
+    "an empty frame": (pd.DataFrame(), ["0 sample(s) (shape=(0, 0))"]),
+    "a sparse frame": (frame().astype(pd.SparseDtype(float)), ["Sparse data was passed"]),
+    "a complex object": (with_value(2j, rows=ROWS.astype(object)), ["Complex", "row 7, column 1"]),
     "masked": (np.ma.masked_greater(ROWS, 10), ["masked", "row ", "column "]),
     "structured": (np.array([(1, 2.0)], dtype=[("a", int), ("b", float)]), ["structured", "'b'"]),
     "dates": (np.array([["2020-01-01"]], dtype="M8[D]"), ["dates", "datetime64"]),
     "durations": (np.array([[1], [2]], dtype="m8[s]"), ["durations", "timedelta64"]),
     "text": (np.array([["1", "a"], ["2", "b"]]), ["could not convert string", "row 0, column 1"]),
     "digits as text": (np.array([["1", "2"], ["3", "4"]]), ["text", "astype(float)"]),
-    "text among numbers": (with_value("tall"), ["string", "'tall'", "row 7, column 1"]),
-    "a dict among numbers": (
-        with_value({"a": 1}),
-        ["argument must be a string", "row 7, column 1"],
-    ),
     "too large an int": ([[10**400, 1], [1, 2]], ["too large", "row 0, column 0"]),
     "text in a frame": (frame(width="x"), ["string", "'x'", "column 1 ('width')"]),
     "dates in a frame": (frame(width=pd.Timestamp(0)), ["dates", "column 1 ('width')"]),
@@ -86,81 +92,34 @@ BAD_ROWS = {
     "text in polars": (pl.DataFrame({"a": [1.0], "b": ["x"]}), ["string", "column 1 ('b')"]),
     "lists in polars": (pl.DataFrame({"a": [[1.0], [2.0]]}), ["row 0, column 0 ('a')"]),
     "text in Arrow": (pa.table({"a": [1.0], "b": ["x"]}), ["string", "column 1 ('b')"]),
-    "names of two kinds": (
-        pd.DataFrame(ROWS, columns=["a", 1, "c"]),
-        ["Feature names are only supported if all", "['int', 'str']"],
-    ),
-    "NaN": (with_value(np.nan), ["Input X contains NaN", "row 7, column 1"]),
-    "infinity": (with_value(-np.inf), ["Input X contains infinity", "-inf", "row 7, column 1"]),
     "NaN in float32": (with_value(np.nan, rows=ROWS.astype("f4")), ["NaN", "row 7, column 1"]),
     "None among numbers": ([[1.0, None], [2.0, 3.0]], ["NaN", "row 0, column 1"]),
     "NaN in a frame": (frame(with_value(np.nan)), ["NaN", "row 7, column 1 ('width')"]),
-    "a missing whole number": (
-        pd.DataFrame({"a": pd.array([1, None, 3], dtype="Int64")}),
-        ["NaN", "row 1, column 0 ('a')"],
-    ),
-    "null in polars": (pl.DataFrame({"a": [1, None]}), ["NaN", "row 1, column 0 ('a')"]),
     "null in Arrow": (pa.table({"a": [True, None]}), ["NaN", "row 1, column 0 ('a')"]),
     "too large to square": (with_value(1e200), ["too large", "row 7, column 1", "1e+200"]),
 }
 
 
+FITS_ALONE = {"one row", "no columns", "too large to square"}  # which a fitted mixture scores, or has another word for
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
 @pytest.mark.parametrize("name", BAD_ROWS)
 def test_what_cannot_be_rows_is_refused_with_the_word_and_the_place(name):
     X, words = BAD_ROWS[name]
     with pytest.raises((TypeError, ValueError)) as caught:
         mixture().fit(X)
-    missing = [word for word in words if word not in str(caught.value)]
-    assert not missing, f"{caught.value!r} does not say {missing}"
-    assert len(str(caught.value)) < 500
-
-
-@pytest.mark.parametrize(
-    "name",
-    [name for name in BAD_ROWS if name not in {"one row", "no columns", "too large to square"}],
-)
-def test_a_fitted_mixture_refuses_the_same(name):
-    X, _ = BAD_ROWS[name]
-    model = fitted()
-    for method in (model.predict, model.predict_proba, model.score_samples, model.score):
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "X has feature names", UserWarning)
-            with pytest.raises((TypeError, ValueError)):
-                method(X)
-
-
-# What scikit-learn refuses too, in sentences that readers may search for.
-SHARED = [
-    "a number",
-    "one dimension",
-    "a pandas column",
-    "three dimensions",
-    "no rows",
-    "no columns",
-    "one row",
-    "sparse",
-    "a numpy.matrix",
-    "complex",
-    "rows of unequal length",
-    "text among numbers",
-    "a dict among numbers",
-    "names of two kinds",
-    "NaN",
-    "infinity",
-    "a missing whole number",
-    "null in polars",
-]
-
-
-@pytest.mark.parametrize("name", SHARED)
-def test_messages_begin_as_those_of_scikit_learn(name):
-    X, _ = BAD_ROWS[name]
-    with pytest.raises((TypeError, ValueError)) as theirs:
-        Peer(2).fit(X)
-    with pytest.raises(type(theirs.value)) as ours:
-        mixture().fit(X)
-    first_line = str(theirs.value).splitlines()[0]
-    assert str(ours.value).startswith(first_line)
+    told = str(caught.value)
+    assert not [word for word in words if word not in told], told
+    assert len(told) < 500
+    for method in ("predict", "predict_proba", "score_samples", "score") * (name not in FITS_ALONE):
+        with pytest.raises((TypeError, ValueError)):
+            getattr(FITTED, method)(X)
+    if name in SHARED:
+        with pytest.raises((TypeError, ValueError)) as theirs:
+            Peer(2).fit(X)
+        assert isinstance(caught.value, type(theirs.value))
+        assert told.startswith(str(theirs.value).splitlines()[0])
 
 
 def test_a_refused_fit_leaves_the_last_one_as_it_was():
@@ -171,18 +130,6 @@ def test_a_refused_fit_leaves_the_last_one_as_it_was():
     assert model.n_features_in_ == 3
     np.testing.assert_array_equal(model.means_, means)
     np.testing.assert_array_equal(model.score_samples(ROWS), scores)
-
-
-def test_fewer_rows_than_components():
-    message = "Expected n_samples >= n_components but got n_components = 5, n_samples = 4"
-    with pytest.raises(ValueError, match=message):
-        mixture(n_components=5).fit(ROWS[:4])
-
-
-def test_wrong_number_of_features():
-    message = "X has 2 features, but GaussianMixture is expecting 3 features as input."
-    with pytest.raises(ValueError, match=message):
-        fitted().predict(ROWS[:, :2])
 
 
 # --- Feature names ------------------------------------------------------------------------------
@@ -225,11 +172,6 @@ def arrow(rows=ROWS):
     return pa.table(dict(zip(NAMES, rows.T, strict=True)))
 
 
-def unaligned(rows):
-    raw = np.frombuffer(b"x" + rows.tobytes(), dtype=np.uint8)[1:]
-    return raw.view(rows.dtype).reshape(rows.shape)
-
-
 def read_only(rows):
     rows = rows.copy()
     rows.flags.writeable = False
@@ -243,13 +185,10 @@ def strided(rows):
 
 
 SAME_ROWS = {
-    "byte order": lambda rows: rows.astype(rows.dtype.newbyteorder()),
     "column order": np.asfortranarray,
     "negative strides": lambda rows: rows[::-1, ::-1].copy()[::-1, ::-1],
     "wide strides": strided,
     "read-only": read_only,
-    "unaligned": unaligned,
-    "nested lists": lambda rows: rows.tolist(),
     "objects": lambda rows: rows.astype(object),
     "long double": lambda rows: rows.astype(np.longdouble),
     "nothing masked": np.ma.asarray,
@@ -288,9 +227,8 @@ def test_types_of_numbers(dtype):
 @each_type
 def test_zero_strides(covariance_type):
     X = np.broadcast_to(ROWS[:, :1], (60, 3))  # three equal columns: only the ridge parts them
-    model = mixture(covariance_type=covariance_type).fit(X)
-    same = mixture(covariance_type=covariance_type).fit(X.copy())
-    np.testing.assert_array_equal(model.means_, same.means_)
+    one, other = (mixture(covariance_type=covariance_type).fit(rows) for rows in (X, X.copy()))
+    np.testing.assert_array_equal(one.means_, other.means_)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -300,17 +238,6 @@ def test_arrays_are_not_copied(name, dtype):
     rows, _ = check_rows(X, estimator="GaussianMixture")
     assert np.shares_memory(rows, X)
     assert rows.strides == X.strides
-
-
-def test_input_is_never_written_to():
-    X, weights = ROWS.copy(), np.linspace(1, 2, 60)
-    start = {"weights_init": [0.4, 0.6], "means_init": ROWS[[0, -1]].tolist()}
-    model = mixture(**start).fit(X, sample_weight=weights)
-    model.predict(X)
-    np.testing.assert_array_equal(X, ROWS)
-    np.testing.assert_array_equal(weights, np.linspace(1, 2, 60))
-    assert model.weights_init == [0.4, 0.6]
-    assert model.means_init == ROWS[[0, -1]].tolist()
 
 
 # --- Weights ------------------------------------------------------------------------------------
@@ -332,12 +259,10 @@ BAD_WEIGHTS = {
 @pytest.mark.parametrize("name", BAD_WEIGHTS)
 def test_weights_that_are_none(name):
     weights, words = BAD_WEIGHTS[name]
-    model = fitted()
-    for method in (mixture().fit, model.score, model.bic, model.aic):
+    for method in (mixture().fit, FITTED.score, FITTED.bic, FITTED.aic):
         with pytest.raises((TypeError, ValueError)) as caught:
             method(ROWS, sample_weight=weights)
-        missing = [word for word in words if word not in str(caught.value)]
-        assert not missing, f"{caught.value!r} does not say {missing}"
+        assert not [word for word in words if word not in str(caught.value)], caught.value
 
 
 @pytest.mark.parametrize(
@@ -352,38 +277,41 @@ def test_weights_in_other_clothes(make):
 
 # --- Parameters ---------------------------------------------------------------------------------
 
-BAD_PARAMETERS = [
-    ("n_components", 0, "an int in the range [1, inf)"),
-    ("n_components", 1.5, "an int in the range [1, inf)"),
-    ("n_components", True, "an int in the range [1, inf)"),
-    ("covariance_type", "round", "a str among {'full', 'tied', 'diag', 'spherical', 'EII', "),
-    ("tol", -1.0, "a float in the range [0.0, inf)"),
-    ("tol", np.nan, "a float in the range [0.0, inf)"),
-    ("reg_covar", -1e-9, "a float in the range [0.0, inf)"),
-    ("reg_covar", np.inf, "a float in the range [0.0, inf)"),
-    ("max_iter", -1, "an int in the range [0, inf)"),
-    ("n_init", 0, "an int in the range [1, inf)"),
-    ("init_params", "best", "a callable or an array-like"),
-    ("weights_init", 3, "an array-like or None"),
-    ("means_init", "centre", "an array-like or None"),
-    ("precisions_init", 1.0, "an array-like or None"),
-    ("random_state", "seed", "an int in the range [0, 4294967295]"),
-    ("random_state", -1, "an int in the range [0, 4294967295]"),
-    ("warm_start", 1, "an instance of 'bool' or an instance of 'numpy.bool'"),
-    ("verbose", -1, "an int in the range [0, inf)"),
-    ("verbose_interval", 0, "an int in the range [1, inf)"),
-    ("n_threads", 0, "an int in the range [1, inf) or None"),
-]
+LONG = 10**400  # more than any float
+BAD_PARAMETERS = {
+    "n_components": ((0, 1.5, True), "an int in the range [1, inf)"),
+    "covariance_type": (("round",), "a str among {'full', 'tied', 'diag', 'spherical', 'EII', "),
+    "tol": ((-1.0, np.nan, LONG), "a float in the range [0.0, inf)"),
+    "reg_covar": ((-1e-9, np.inf, LONG), "a float in the range [0.0, inf)"),
+    "max_iter": ((-1,), "an int in the range [0, inf)"),
+    "n_init": ((0,), "an int in the range [1, inf)"),
+    "init_params": (("best",), "a callable or an array-like"),
+    "weights_init": ((3,), "an array-like or None"),
+    "means_init": (("centre",), "an array-like or None"),
+    "precisions_init": ((1.0,), "an array-like or None"),
+    "random_state": (("seed", -1), "an int in the range [0, 4294967295]"),
+    "warm_start": ((1,), "an instance of 'bool' or an instance of 'numpy.bool'"),
+    "verbose": ((-1,), "an int in the range [0, inf)"),
+    "verbose_interval": ((0,), "an int in the range [1, inf)"),
+    "n_threads": ((0,), "an int in the range [1, inf) or None"),
+    "max_ratio": ((LONG,), "a float in the range [1.0, inf] or None"),
+    "degrees_of_freedom": ((LONG,), "a float in the range ["),
+    "noise": ((LONG,), "a float in the range (0.0, 1.0)"),
+    "trim": ((LONG,), "a float in the range [0.0, 1.0)"),
+}
 
 
-@pytest.mark.parametrize(("parameter", "value", "expected"), BAD_PARAMETERS)
-def test_parameters_are_judged_in_fit(parameter, value, expected):
-    model = mixture(**{parameter: value})  # neither here nor in set_params
-    with pytest.raises(ValueError, match=f"The '{parameter}' parameter of Gaussian") as caught:
-        model.fit(ROWS)
-    assert isinstance(caught.value, TypeError)  # both, as scikit-learn's
-    assert f"must be {expected}" in str(caught.value) or expected in str(caught.value)
-    assert str(caught.value).endswith(f"Got {value!r} instead.")
+@pytest.mark.parametrize("parameter", BAD_PARAMETERS)
+def test_parameters_are_judged_in_fit(parameter):
+    values, expected = BAD_PARAMETERS[parameter]
+    assert issubclass(InvalidParameterError, ValueError)
+    assert issubclass(InvalidParameterError, TypeError)  # both, as scikit-learn's
+    for value in values:
+        model = mixture(**{parameter: value})  # neither here nor in set_params
+        with pytest.raises(InvalidParameterError, match=f"The '{parameter}' parameter of Gaussian") as caught:
+            model.fit(ROWS)
+        assert expected in str(caught.value)
+        assert str(caught.value).endswith(f"Got {value!r} instead.")
 
 
 def test_parameters_of_numpys_types():
@@ -391,147 +319,109 @@ def test_parameters_of_numpys_types():
     np.testing.assert_allclose(model.fit(ROWS).means_, fitted().means_)
 
 
-START = {"weights_init": [0.4, 0.6], "means_init": ROWS[[0, -1]]}
-BAD_STARTS = [
-    ({"weights_init": [1.0]}, "'weights' should have the shape of (2,), but got (1,)"),
-    ({"weights_init": [1.5, -0.5]}, "'weights' should be in the range [0, 1]"),
-    ({"weights_init": [0.5, 0.6]}, "'weights' should be normalized, but got sum(weights) = 1.10"),
-    ({"weights_init": [np.nan, 0.5]}, "NaN. The first is at index 0"),
-    ({"means_init": ROWS[:1]}, "'means' should have the shape of (2, 3), but got (1, 3)"),
-    ({"means_init": [[1, 2, 3], [4, np.inf, 6]]}, "infinity. The first is at row 1, column 1"),
+def shares(row=None, column=0, value=0.0):
+    """Responsibilities, of which one may be wrong."""
+    whole = np.repeat(np.eye(2), 30, axis=0)
+    return whole if row is None else with_value(value, row, column, whole)
+
+
+def start(**given):
+    return lambda: mixture(**{"weights_init": [0.4, 0.6], "means_init": ROWS[[0, -1]]} | given).fit(ROWS)
+
+
+def numbers(**given):
+    right = {"weights": [0.5, 0.5], "means": np.zeros((2, 3)), "covariances": [np.eye(3)] * 2}
+    return lambda: GaussianMixture.from_parameters(**right | given)
+
+
+def prior(**given):
+    return lambda: GaussianMixture(2, prior=NormalInverseWishart(**given)).fit(ROWS)
+
+
+REFUSED = [  # a call, and what is told of it
+    (lambda: mixture(n_components=5).fit(ROWS[:4]), "Expected n_samples >= n_components but got n_components = 5, n_s"),
+    (lambda: FITTED.predict(ROWS[:, :2]), "X has 2 features, but GaussianMixture is expecting 3 features as input."),
+    (start(weights_init=[1.0]), r"'weights' should have the shape of \(2,\), but got \(1,\)"),
+    (start(weights_init=[1.5, -0.5]), r"'weights' should be in the range \[0, 1\]"),
+    (start(weights_init=[0.5, 0.6]), r"'weights' should be normalized, but got sum\(weights\) = 1\.10"),
+    (start(weights_init=[np.nan, 0.5]), r"parameter.*NaN\. The first is at index 0"),
+    (start(means_init=ROWS[:1]), r"'means' should have the shape of \(2, 3\), but got \(1, 3\)"),
+    (start(means_init=[[1, 2, 3], [4, np.inf, 6]]), r"parameter.*infinity\. The first is at row 1, column 1"),
+    (start(precisions_init=[np.eye(3), -np.eye(3)]), "component 1 is not positive-definite"),
+    (
+        start(precisions_init=[np.eye(3), [[2, 1, 0], [0, 2, 0], [0, 0, 2]]]),
+        r"component 1 has 1 at \(0, 1\) and 0 at \(1, 0\)",
+    ),
+    (numbers(weights=[1.5, -0.5]), r"'weights' should be in the range \[0, 1\], but got 1.5 at index 0 of weights"),
+    (numbers(weights=[0.5, 0.4]), r"sum\(weights\) = 0\.90000"),
+    (numbers(means=np.zeros(2)), r"shape of \(n_components, n_features\), but got \(2,\)"),
+    (numbers(means=with_value(np.nan, 1, 2, np.zeros((2, 3)))), r"NaN\. The first is at row 1, column 2"),
+    (numbers(feature_names=["a", "b"]), "Expected 3 feature names, .* got 2"),
+    (numbers(covariances=np.eye(3)), r"shape of \(2, 3, 3\), but got \(3, 3\)"),
+    (numbers(covariances=[np.eye(3), np.zeros((3, 3))]), "component 1 is not positive-definite"),
+    (
+        lambda: MixtureClassifier(1, "full", class_prior=[-0.1, 1.1]).fit(ROWS, np.arange(len(ROWS)) % 2),
+        r"but got -0\.1 at index 0 of class_prior",
+    ),
+    (lambda: mixture().fit(ROWS, callback=3), "callback must be a callable"),
+    *((lambda n=n: FITTED.sample(n), "Invalid value for 'n_samples'") for n in (0, -1, 1.5, "many")),
+    (prior(dof=LONG), "finite number for prior.dof"),
+    (prior(scale=LONG), "finite number for prior.scale"),
+    (lambda: select(ROWS, 1, time_limit=LONG), "time_limit, in seconds, to be a number"),
+    (lambda: select(ROWS, standardize=1), "expected standardize to be True or False, got 1"),
+    (lambda: FITTED.predict_from(ROWS[:, :1], [0], level=LONG), "level between 0 and 1"),
+    (lambda: FITTED.condition({0: LONG}), "a finite number for column 0"),
+    (lambda: GaussianMixture(2).fit("rows.csv"), r"for X, got .*rows.csv.*gmm\.open_rows\("),
+    (lambda: GaussianMixture(2).fit(Path("rows.parquet")), r"for X, got .*rows.parquet.*gmm\.open_rows\("),
+    (lambda: plot_pairs(FITTED, ROWS), r"for X, got GaussianMixture.*A model has no rows"),
+    (lambda: stability(FITTED, ROWS), r"in n_components, got ndarray of shape \(60, 3\)$"),
+    (lambda: check_whole(ROWS, "n_init"), r"from 1, got ndarray of shape \(60, 3\)$"),
 ]
 
 
-@pytest.mark.parametrize(("start", "message"), BAD_STARTS)
-def test_starting_values(start, message):
-    with pytest.raises(ValueError, match="parameter") as caught:
-        mixture(**START | start).fit(ROWS)
-    assert message in str(caught.value)
-
-
-def test_weights_outside_of_their_range():
-    message = r"'weights' should be in the range \[0, 1\], but got 1.5 at index 0 of weights"
-    with pytest.raises(ValueError, match=message):
-        GaussianMixture.from_parameters([1.5, -0.5], [[0.0], [1.0]], [1, 1], covariance_type="spherical")
-    with pytest.raises(ValueError, match=r"but got -0\.1 at index 0 of class_prior"):
-        MixtureClassifier(1, "full", class_prior=[-0.1, 1.1]).fit(ROWS, np.arange(len(ROWS)) % 2)
+@pytest.mark.parametrize(("call", "told"), REFUSED, ids=[told for _, told in REFUSED])
+def test_a_value_is_refused_in_words(call, told):
+    numbers()()
+    with pytest.raises((TypeError, ValueError), match=told):
+        call()
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("wrong", "message"),
     [
-        (np.ones((3, 2)), "The parameter 'init_params' should have the shape"),
-        (np.ones((len(ROWS), 2)), "Each row of init_params should sum to 1"),
+        (shares()[:, :1], r"The parameter 'init_params' should have the shape of \(60, 2\), but got \(60, 1\)"),
+        (shares(5, 0, -1), "row 5, column 0"),
+        (shares(5, 1, 0.5), r"Each row of init_params should sum to 1, but the sum of row 5 is 1\.5"),
+        (shares(5, 1, np.nan), "NaN.*row 5, column 1"),
     ],
+    ids=["shape", "negative", "sum", "NaN"],
 )
-def test_responsibilities_are_called_by_their_parameter(values, message):
-    for init_params in (values, lambda X, n_components, rng: values):
-        with pytest.raises(ValueError, match=message):
-            mixture(init_params=init_params).fit(ROWS)
-
-
-def precisions(covariance_type, n_components=2, n_features=3):
-    """Return precisions that are right, by fitting."""
-    X = rng.normal(size=(50, n_features))
-    return mixture(n_components=n_components, covariance_type=covariance_type).fit(X).precisions_
+@pytest.mark.parametrize("called", [False, True], ids=["array", "callable"])
+def test_responsibilities_to_begin_with(wrong, message, called):
+    with pytest.raises(ValueError, match=message):
+        mixture(init_params=(lambda X, n_components, rng: wrong) if called else wrong).fit(ROWS)
 
 
 @each_type
-def test_precisions_of_the_wrong_shape(covariance_type):
-    wrong = precisions(covariance_type)[:-1]
-    model = mixture(covariance_type=covariance_type, precisions_init=wrong)
-    message = f"'{covariance_type} precision' should have the shape of"
-    with pytest.raises(ValueError, match=message) as caught:
-        model.fit(ROWS)
-    assert str(caught.value).endswith(f"but got {wrong.shape}")
-
-
-@each_type
-def test_precisions_that_are_not_positive(covariance_type):
-    wrong = precisions(covariance_type).copy()
+def test_matrices_that_have_no_inverse_or_another_shape(covariance_type):
+    how, X = {"covariance_type": covariance_type}, rng.normal(size=(50, 3))
+    right = mixture(**how).fit(X).precisions_
+    with pytest.raises(ValueError, match=f"'{covariance_type} precision' should have the shape of") as caught:
+        mixture(precisions_init=right[:-1], **how).fit(ROWS)
+    assert str(caught.value).endswith(f"but got {right[:-1].shape}")
+    wrong = right.copy()
     wrong[-1] *= -1
-    model = mixture(covariance_type=covariance_type, precisions_init=wrong)
     with pytest.raises(ValueError, match=f"'{covariance_type} precision' should be .*positive"):
-        model.fit(ROWS)
-
-
-@each_type
-def test_variances_whose_inverse_is_infinite_are_refused(covariance_type):
+        mixture(precisions_init=wrong, **how).fit(ROWS)
     one = {"full": [np.eye(2)], "tied": np.eye(2), "diag": [[1.0, 1.0]], "spherical": [1.0]}[covariance_type]
     with pytest.raises(ValueError, match=r"covariance' should be .*positive.*1e-310"):
-        GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], np.multiply(one, 1e-310), covariance_type=covariance_type)
-
-
-@each_type
-def test_a_fit_to_variances_whose_inverse_is_infinite_fails(covariance_type):
+        GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], np.multiply(one, 1e-310), **how)
     with pytest.raises(ValueError, match="ill-defined"):
-        mixture(covariance_type=covariance_type, reg_covar=0).fit(ROWS * 1e-156)
-    assert np.isfinite(mixture(covariance_type=covariance_type, reg_covar=0).fit(ROWS * 1e-152).precisions_).all()
+        mixture(reg_covar=0, **how).fit(ROWS * 1e-156)
+    assert np.isfinite(mixture(reg_covar=0, **how).fit(ROWS * 1e-152).precisions_).all()
 
 
-def test_the_component_that_is_not_positive_definite_is_named():
-    wrong = np.array([np.eye(3), -np.eye(3)])
-    with pytest.raises(ValueError, match="component 1 is not positive-definite"):
-        mixture(precisions_init=wrong).fit(ROWS)
-    wrong[1] = [[2, 1, 0], [0, 2, 0], [0, 0, 2]]
-    with pytest.raises(ValueError, match=r"component 1 has 1 at \(0, 1\) and 0 at \(1, 0\)"):
-        mixture(precisions_init=wrong).fit(ROWS)
-
-
-def responsibilities():
-    return np.repeat(np.eye(2), 30, axis=0)
-
-
-BAD_RESPONSIBILITIES = {
-    "shape": (responsibilities()[:, :1], r"shape of \(60, 2\), but got \(60, 1\)"),
-    "negative": (with_value(-1, 5, 0, responsibilities()), "row 5, column 0"),
-    "sum": (with_value(0.5, 5, 1, responsibilities()), r"sum of row 5 is 1\.5"),
-    "NaN": (with_value(np.nan, 5, 1, responsibilities()), "NaN.*row 5, column 1"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_RESPONSIBILITIES)
-@pytest.mark.parametrize("called", [False, True], ids=["array", "callable"])
-def test_responsibilities_to_begin_with(name, called):
-    wrong, message = BAD_RESPONSIBILITIES[name]
-    start = (lambda X, n_components, rng: wrong) if called else wrong
-    with pytest.raises(ValueError, match=message):
-        mixture(init_params=start).fit(ROWS)
-
-
-def test_a_callback_that_cannot_be_called():
-    with pytest.raises(TypeError, match="callback must be a callable"):
-        mixture().fit(ROWS, callback=3)
-
-
-@pytest.mark.parametrize("n_samples", [0, -1, 1.5, "many"])
-def test_a_number_of_rows_that_cannot_be_sampled(n_samples):
-    with pytest.raises(ValueError, match="Invalid value for 'n_samples'"):
-        fitted().sample(n_samples)
-
-
-# --- A mixture from its numbers -----------------------------------------------------------------
-
-
-def numbers():
-    return {"weights": [0.5, 0.5], "means": np.zeros((2, 3)), "covariances": [np.eye(3)] * 2}
-
-
-BAD_NUMBERS = [
-    ({"weights": [0.5, 0.4]}, r"sum\(weights\) = 0\.90000"),
-    ({"means": np.zeros(2)}, r"shape of \(n_components, n_features\), but got \(2,\)"),
-    ({"means": with_value(np.nan, 1, 2, np.zeros((2, 3)))}, "NaN. The first is at row 1, column 2"),
-    ({"feature_names": ["a", "b"]}, "Expected 3 feature names, .* got 2"),
-    ({"covariances": np.eye(3)}, r"shape of \(2, 3, 3\), but got \(3, 3\)"),
-    ({"covariances": [np.eye(3), np.zeros((3, 3))]}, "component 1 is not positive-definite"),
-]
-
-
-@pytest.mark.parametrize(("wrong", "message"), BAD_NUMBERS)
-def test_numbers_that_make_no_mixture(wrong, message):
-    GaussianMixture.from_parameters(**numbers())
-    with pytest.raises(ValueError, match=message):
-        GaussianMixture.from_parameters(**numbers() | wrong)
+# --- Single numbers -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("interval", ["(0, 1)", "[0, 1)", "(0, 1]", "[0, 1]"])
@@ -544,49 +434,9 @@ def test_single_numbers_of_an_interval(interval):
             check_real(value, "x", interval)
 
 
-LONG = 10**400  # more than any float
-
-
-@pytest.mark.parametrize("parameter", ["tol", "reg_covar", "max_ratio", "degrees_of_freedom", "noise", "trim"])
-def test_parameters_are_not_beyond_all_floats(parameter):
-    tails = {"tails": "t"} if parameter == "degrees_of_freedom" else {}
-    with pytest.raises(InvalidParameterError, match=f"The '{parameter}' parameter"):
-        GaussianMixture(2, **tails, **{parameter: LONG}).fit(ROWS)
-
-
-@pytest.mark.parametrize(
-    ("call", "told"),
-    [
-        (lambda: GaussianMixture(2, prior=NormalInverseWishart(dof=LONG)).fit(ROWS), "finite number for prior.dof"),
-        (lambda: GaussianMixture(2, prior=NormalInverseWishart(scale=LONG)).fit(ROWS), "finite number for prior.scale"),
-        (lambda: select(ROWS, 1, time_limit=LONG), "time_limit, in seconds, to be a number"),
-        (lambda: FITTED.predict_from(ROWS[:, :1], [0], level=LONG), "level between 0 and 1"),
-        (lambda: FITTED.condition({0: LONG}), "a finite number for column 0"),
-    ],
-)
-def test_numbers_beyond_all_floats_are_refused_by_name(call, told):
-    with pytest.raises(ValueError, match=told):
-        call()
-
-
 def test_single_whole_numbers():
     assert [check_whole(value, "n", 2, 5) for value in (2, np.int8(5))] == [2, 5]
     assert check_whole(10**30, "n") == 10**30
     for value in (1, 6, 2.0, True, "3", None, np.bool_(True)):
         with pytest.raises(InvalidParameterError, match="from 2 to 5, got"):
             check_whole(value, "n", 2, 5)
-
-
-@pytest.mark.parametrize("place", ["rows.csv", Path("rows.parquet")], ids=str)
-def test_a_path_is_told_how_to_be_opened(place):
-    with pytest.raises(TypeError, match=rf"for X, got .*{place}.*gmm\.open_rows\("):
-        GaussianMixture(2).fit(place)
-
-
-def test_a_model_in_the_place_of_rows_and_rows_in_that_of_a_number():
-    with pytest.raises(TypeError, match=r"for X, got GaussianMixture.*A model has no rows"):
-        plot_pairs(fitted(), ROWS)
-    with pytest.raises(TypeError, match=r"in n_components, got ndarray of shape \(60, 3\)$"):
-        stability(fitted(), ROWS)
-    with pytest.raises(InvalidParameterError, match=r"from 1, got ndarray of shape \(60, 3\)$"):
-        check_whole(ROWS, "n_init")

@@ -62,61 +62,44 @@ def each_pass(iteration):
     return False
 
 
+def fit(K=4, cls=GaussianMixture, **how):
+    return lambda: cls(n_components=K, **TIGHT | how)
+
+
+REFINED = {"refine": "split-merge", "init_params": "random", "tol": 1e-3}
+FEW = {"rows": np.random.default_rng(14).normal(size=(20, 2))}
+TWINS = {"rows": 1e3 * np.concatenate([X[:, [0, 1, 1]], np.repeat(X[:3, [0, 1, 1]] + 20, 40, axis=0)])}
+DISTRIBUTION = {"weight_concentration_prior_type": "dirichlet_distribution", "covariance_type": "tied"}
+CASES = {
+    "starts": (fit(5, n_init=4), {}),
+    "screened starts": (fit(3, n_init=5), {"rows": clusters(9000)}),
+    "starts that fail": (fit(3, n_init=4, reg_covar=0, tol=1e-8, random_state=14), FEW),
+    "weights": (fit(), {"sample_weight": WEIGHT}),
+    "float32": (fit(), {"rows": clusters(dtype=np.float32)}),
+    "source": (fit(), {"rows": gmm.open_rows(blocks)}),
+    "prior": (fit(prior=NormalInverseWishart(dof=6), reg_covar=0), {}),
+    "noise": (fit(noise=0.1), {}),
+    "noise, tied": (fit(noise=True, covariance_type="tied", n_init=2), {}),
+    "to the last pass": (fit(max_iter=7), {}),
+    "textbook, to the last pass": (fit(acceleration=None, max_iter=7), {}),
+    "repairs": (fit(3, means_init=[[0.0] * 3, [5.0] * 3, [1e3] * 3], reg_covar=1e-3), {}),
+    "rounding eats the ridge": (fit(5, reg_covar=1e-14, warm_start=True), TWINS),
+    "split-merge": (fit(6, max_iter=500, **REFINED), {}),
+    "split-merge on a sample": (fit(6, max_iter=300, **REFINED), {"rows": clusters(40_000, 2)}),
+    "Dirichlet process": (fit(6, BayesianGaussianMixture, max_iter=300), {}),
+    "Dirichlet process, textbook": (fit(4, BayesianGaussianMixture, acceleration=None), {}),
+    "Dirichlet distribution": (fit(4, BayesianGaussianMixture, **DISTRIBUTION), {"rows": gmm.open_rows(blocks)}),
+}
+
+
 @pytest.mark.parametrize("acceleration", ["auto", None])
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_a_fit_that_dies_after_every_pass_has_the_same_bits(covariance_type, acceleration, tmp_path):
-    def make():
-        return GaussianMixture(4, covariance_type=covariance_type, acceleration=acceleration, **TIGHT)
-
+    make = fit(covariance_type=covariance_type, acceleration=acceleration)
     expected = fit_of(make())
     mixture, lives = killed_at_every_write(make, tmp_path / "fit.ckpt", callback=each_pass)
     assert facts(mixture) == facts(expected)
     assert lives >= expected.n_iter_
-
-
-CASES = {
-    "starts": (lambda: GaussianMixture(5, n_init=4, **TIGHT), {}),
-    "screened starts": (lambda: GaussianMixture(3, n_init=5, **TIGHT), {"rows": clusters(9000)}),
-    "starts that fail": (
-        lambda: GaussianMixture(3, n_init=4, reg_covar=0, tol=1e-8, max_iter=60, random_state=14),
-        {"rows": np.random.default_rng(14).normal(size=(20, 2))},
-    ),
-    "weights": (lambda: GaussianMixture(4, **TIGHT), {"sample_weight": WEIGHT}),
-    "float32": (lambda: GaussianMixture(4, **TIGHT), {"rows": clusters(dtype=np.float32)}),
-    "source": (lambda: GaussianMixture(4, **TIGHT), {"rows": gmm.open_rows(blocks)}),
-    "prior": (lambda: GaussianMixture(4, prior=NormalInverseWishart(dof=6), reg_covar=0, **TIGHT), {}),
-    "noise": (lambda: GaussianMixture(4, noise=0.1, **TIGHT), {}),
-    "noise, tied": (lambda: GaussianMixture(4, noise=True, covariance_type="tied", n_init=2, **TIGHT), {}),
-    "to the last pass": (lambda: GaussianMixture(4, **TIGHT | {"max_iter": 7}), {}),
-    "textbook, to the last pass": (lambda: GaussianMixture(4, acceleration=None, **TIGHT | {"max_iter": 7}), {}),
-    "repairs": (
-        lambda: GaussianMixture(3, means_init=[[0.0] * 3, [5.0] * 3, [1e3] * 3], reg_covar=1e-3, **TIGHT),
-        {},
-    ),
-    "rounding eats the ridge": (
-        lambda: GaussianMixture(5, reg_covar=1e-14, warm_start=True, **TIGHT),
-        {"rows": 1e3 * np.concatenate([X[:, [0, 1, 1]], np.repeat(X[:3, [0, 1, 1]] + 20, 40, axis=0)])},
-    ),
-    "split-merge": (
-        lambda: GaussianMixture(6, refine="split-merge", init_params="random", max_iter=500, random_state=1),
-        {},
-    ),
-    "split-merge on a sample": (
-        lambda: GaussianMixture(6, refine="split-merge", init_params="random", max_iter=300, random_state=1),
-        {"rows": clusters(40_000, 2)},
-    ),
-    "Dirichlet process": (lambda: BayesianGaussianMixture(n_components=6, **TIGHT | {"max_iter": 300}), {}),
-    "Dirichlet process, textbook": (
-        lambda: BayesianGaussianMixture(n_components=4, acceleration=None, **TIGHT),
-        {},
-    ),
-    "Dirichlet distribution": (
-        lambda: BayesianGaussianMixture(
-            n_components=4, weight_concentration_prior_type="dirichlet_distribution", covariance_type="tied", **TIGHT
-        ),
-        {"rows": gmm.open_rows(blocks)},
-    ),
-}
 
 
 @pytest.mark.parametrize("watched", [True, False])
@@ -135,12 +118,12 @@ def test_whatever_a_fit_consists_of(case, watched, tmp_path):
 
 def test_a_fit_continues_on_other_threads_and_from_another_kind_of_source(tmp_path):
     path, large = tmp_path / "fit.ckpt", clusters(60_000, 4)
-    expected = fit_of(GaussianMixture(6, n_threads=1, **TIGHT), large)
-    ended = fit_of(GaussianMixture(6, n_threads=2, **TIGHT), large, callback=lambda i: i.n_iter == 4, checkpoint=path)
+    expected = fit_of(fit(6, n_threads=1)(), large)
+    ended = fit_of(fit(6, n_threads=2)(), large, callback=lambda i: i.n_iter == 4, checkpoint=path)
     assert ended.n_iter_ == 4
     np.save(tmp_path / "X.npy", large)
-    again = GaussianMixture(6, n_threads=1, verbose=0, **TIGHT)
-    assert facts(fit_of(again, gmm.open_rows(tmp_path / "X.npy"), checkpoint=path, resume=True)) == facts(expected)
+    again = fit_of(fit(6, n_threads=1)(), gmm.open_rows(tmp_path / "X.npy"), checkpoint=path, resume=True)
+    assert facts(again) == facts(expected)
 
 
 SCRIPT = """
@@ -183,10 +166,9 @@ def test_a_process_that_is_killed_at_any_pass(tmp_path):
     assert len(printed.split()) < sum(map(len, expected.histories_))
 
 
-def paused(path, **changed):
+def paused(path):
     """Leave the checkpoint of a fit that was interrupted."""
-    mixture = GaussianMixture(4, **TIGHT | changed)
-    return fit_of(mixture, callback=lambda iteration: iteration.n_iter == 3, checkpoint=path)
+    return fit_of(fit()(), callback=lambda iteration: iteration.n_iter == 3, checkpoint=path)
 
 
 @pytest.mark.parametrize(
@@ -215,27 +197,28 @@ def test_another_fit_is_refused_with_what_differs(change, words, tmp_path):
     assert path.read_bytes() == before
 
 
-def test_another_version_is_refused(tmp_path, monkeypatch):
-    path = tmp_path / "fit.ckpt"
-    paused(path)
+def test_another_version_another_estimator_and_other_files_are_refused(tmp_path, monkeypatch):
+    path, model, table = tmp_path / "fit.ckpt", tmp_path / "model.gmm", tmp_path / "rows.csv"
+    paused(path).save(model)
+    table.write_text("a,b\n1,2\n")
+    resume = {"checkpoint": path, "resume": True}
+    for call, told in {
+        lambda: fit_of(fit(cls=BayesianGaussianMixture)(), **resume): r"was 'GaussianMixture'.*is 'BayesianGaussianM",
+        lambda: fit_of(fit()(), checkpoint=model, resume=True): r"model\.gmm.*holds 'GaussianMixture'",
+        lambda: gmm.load(path): "holds 'Checkpoint', expected",
+        lambda: GaussianMixture(4).fit(X, resume=True): "path as checkpoint, got None",
+        lambda: GaussianMixture(4).fit(X, checkpoint=3): "path or None for checkpoint",
+        lambda: GaussianMixture(2).fit(X, checkpoint=table): r"rows\.csv is not a checkpoint",
+        lambda: GaussianMixture(2).fit(X, checkpoint=model): r"model\.gmm is not a checkpoint",
+    }.items():
+        with pytest.raises((TypeError, ValueError), match=told):
+            call()
+    assert table.read_text() == "a,b\n1,2\n"
+    for _ in range(2):  # without resume, a fit replaces its own file
+        GaussianMixture(2, random_state=0).fit(X, checkpoint=tmp_path / "own")
     monkeypatch.setattr(checkpoints, "__version__", "99.0")
     with pytest.raises(ValueError, match=f"was written by version '{gmm.__version__}' of gmm, this is 99.0"):
-        fit_of(GaussianMixture(4, **TIGHT), checkpoint=path, resume=True)
-
-
-def test_another_estimator_and_other_files_are_refused(tmp_path):
-    path = tmp_path / "fit.ckpt"
-    paused(path).save(tmp_path / "model.gmm")
-    with pytest.raises(ValueError, match=r"was 'GaussianMixture'.*is 'BayesianGaussianMixture'"):
-        fit_of(BayesianGaussianMixture(n_components=4, **TIGHT), checkpoint=path, resume=True)
-    with pytest.raises(ValueError, match=r"model\.gmm.*holds 'GaussianMixture'"):
-        fit_of(GaussianMixture(4, **TIGHT), checkpoint=tmp_path / "model.gmm", resume=True)
-    with pytest.raises(ValueError, match="holds 'Checkpoint', expected"):
-        gmm.load(path)
-    with pytest.raises(ValueError, match="path as checkpoint, got None"):
-        GaussianMixture(4).fit(X, resume=True)
-    with pytest.raises(TypeError, match="path or None for checkpoint"):
-        GaussianMixture(4).fit(X, checkpoint=3)
+        fit_of(fit()(), **resume)
 
 
 def test_a_damaged_file_is_refused(tmp_path):
@@ -268,14 +251,9 @@ def test_a_damaged_file_is_refused(tmp_path):
 def test_a_file_with_wrong_values_is_refused(name, value, words, tmp_path, monkeypatch):
     path = tmp_path / "fit.ckpt"
     state_of = checkpoints._to_state
-
-    def changed(progress):
-        header, arrays = state_of(progress)
-        return header | {name: value}, arrays
-
-    monkeypatch.setattr(checkpoints, "_to_state", changed)
-    paused(path)
-    monkeypatch.setattr(checkpoints, "_to_state", state_of)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "_to_state", lambda it: (state_of(it)[0] | {name: value}, state_of(it)[1]))
+        paused(path)
     with pytest.raises(ValueError, match=r"fit\.ckpt") as caught:
         fit_of(GaussianMixture(4, **TIGHT), checkpoint=path, resume=True)
     assert words in str(caught.value)
@@ -296,49 +274,37 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_the_fit_goes_on(tmp_path, mo
 
 
 def test_a_place_that_cannot_be_written_is_an_error_before_the_first_pass(tmp_path):
-    mixture = GaussianMixture(4, **TIGHT)
+    mixture = fit()()
     with pytest.raises(FileNotFoundError, match="nowhere"):
         fit_of(mixture, callback=pytest.fail, checkpoint=tmp_path / "nowhere" / "fit.ckpt")
     assert not hasattr(mixture, "means_")
 
 
-def test_a_fit_that_ended_is_returned_without_a_pass(tmp_path):
-    path = tmp_path / "fit.ckpt"
-    mixture = fit_of(GaussianMixture(6, n_init=2, refine="split-merge", **TIGHT), checkpoint=path)
-    again = GaussianMixture(6, n_init=2, refine="split-merge", **TIGHT)
-    assert facts(fit_of(again, callback=pytest.fail, checkpoint=path, resume=True)) == facts(mixture)
-
-
-def test_without_resume_a_fit_begins_anew(tmp_path):
-    path, seen = tmp_path / "fit.ckpt", []
-    paused(path)
-    mixture = fit_of(GaussianMixture(4, **TIGHT), callback=lambda i: seen.append(i.n_iter), checkpoint=path)
-    assert seen == list(range(1, mixture.n_iter_ + 1))
+def test_a_fit_that_ended_is_returned_without_a_pass_and_without_resume_it_begins_anew(tmp_path):
+    path, make, seen = tmp_path / "fit.ckpt", fit(6, n_init=2, refine="split-merge"), []
+    mixture = fit_of(make(), checkpoint=path)
+    assert facts(fit_of(make(), callback=pytest.fail, checkpoint=path, resume=True)) == facts(mixture)
+    anew = fit_of(fit()(), callback=lambda i: seen.append(i.n_iter), checkpoint=path)
+    assert seen == list(range(1, anew.n_iter_ + 1))
 
 
 @pytest.mark.parametrize("make", [lambda: None, lambda: np.random.default_rng(3), lambda: np.random.RandomState(3)])
 def test_starts_by_chance_are_those_of_the_interrupted_fit(make, tmp_path):
-    path, how = tmp_path / "fit.ckpt", TIGHT | {"n_init": 3}
-    stop = {"callback": lambda i: (i.start, i.n_iter) == (1, 2)}
-    first = fit_of(GaussianMixture(6, **how | {"random_state": make()}), checkpoint=path, **stop)
-    whole = fit_of(GaussianMixture(6, **how | {"random_state": make()}), checkpoint=path, resume=True)
+    path, stop = tmp_path / "fit.ckpt", {"callback": lambda i: (i.start, i.n_iter) == (1, 2)}
+    first = fit_of(fit(6, n_init=3, random_state=make())(), checkpoint=path, **stop)
+    whole = fit_of(fit(6, n_init=3, random_state=make())(), checkpoint=path, resume=True)
     assert whole.histories_[0].passes == first.histories_[0].passes
     assert whole.histories_[1].passes[:2] == first.histories_[1].passes
     assert len(whole.histories_) == 3
 
 
-def test_a_warm_start_is_told_that_it_has_no_checkpoint(tmp_path):
-    mixture = fit_of(GaussianMixture(4, warm_start=True, **TIGHT), checkpoint=tmp_path / "fit.ckpt")
-    with pytest.raises(ValueError, match="cannot be combined with checkpoint"):
-        mixture.fit(X, checkpoint=tmp_path / "fit.ckpt")
-
-
-def test_a_resumed_fit_is_as_warm_as_another(tmp_path):
-    path, how = tmp_path / "fit.ckpt", TIGHT | {"warm_start": True, "tol": 1e-12}
-    fit_of(GaussianMixture(4, **how), callback=lambda i: i.n_iter == 9, checkpoint=path)
-    warm = fit_of(GaussianMixture(4, **how), checkpoint=path, resume=True)
-    other = fit_of(GaussianMixture(4, **how))
+def test_a_resumed_fit_is_as_warm_as_another_which_has_no_checkpoint(tmp_path):
+    path, make = tmp_path / "fit.ckpt", fit(warm_start=True, tol=1e-12)
+    fit_of(make(), callback=lambda i: i.n_iter == 9, checkpoint=path)
+    warm, other = fit_of(make(), checkpoint=path, resume=True), fit_of(make())
     assert facts(fit_of(warm)) == facts(fit_of(other))
+    with pytest.raises(ValueError, match="cannot be combined with checkpoint"):
+        warm.fit(X, checkpoint=path)
 
 
 def test_a_short_fit_is_written_at_its_beginning_and_its_end(tmp_path, monkeypatch):
@@ -352,15 +318,6 @@ def test_a_short_fit_is_written_at_its_beginning_and_its_end(tmp_path, monkeypat
     monkeypatch.setattr(Checkpoint, "write", counted)
     fit_of(GaussianMixture(4, n_init=3, **TIGHT), callback=each_pass, checkpoint=tmp_path / "fit.ckpt")
     assert written == ["starts", "ended"]
-
-
-def test_a_pipeline_hands_it_on(tmp_path):
-    pipeline = pytest.importorskip("sklearn.pipeline")
-    steps = pipeline.make_pipeline(GaussianMixture(4, **TIGHT))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        steps.fit(X, gaussianmixture__checkpoint=tmp_path / "fit.ckpt")
-    assert (tmp_path / "fit.ckpt").exists()
 
 
 COMMAND = """
@@ -423,19 +380,3 @@ def test_the_command_says_where_a_checkpoint_belongs(tmp_path, capsys):
     for words in (("--resume",), ("--bayesian", "--resume")):
         assert main(["fit", str(tmp_path / "X.npy"), *words]) == 2
         assert "--resume: expected with --checkpoint FILE" in capsys.readouterr().err
-
-
-def test_a_checkpoint_replaces_no_other_file(tmp_path):
-    table = tmp_path / "rows.csv"
-    table.write_text("a,b\n1,2\n")
-    rows = np.random.default_rng(0).normal(size=(50, 2))
-    with pytest.raises(ValueError, match=r"rows\.csv is not a checkpoint"):
-        GaussianMixture(2).fit(rows, checkpoint=table)
-    model = tmp_path / "model.gmm"
-    GaussianMixture(2, random_state=0).fit(rows).save(model)
-    with pytest.raises(ValueError, match=r"model\.gmm is not a checkpoint"):
-        GaussianMixture(2).fit(rows, checkpoint=model)
-    assert table.read_text() == "a,b\n1,2\n"
-    own = tmp_path / "own"
-    for _ in range(2):
-        GaussianMixture(2, random_state=0).fit(rows, checkpoint=own)

@@ -22,6 +22,10 @@ FAITHFUL = files("gmm") / "data" / "faithful.csv"
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes with names, of POSIX")
 
 
+blocks_too = pytest.mark.parametrize("how", [(), ("--blocks",)])
+ONE = ("--components", 1, "--covariance", "EEE")
+
+
 def read(path, **says):
     """The columns of a file as they are, and the notes on it."""
     table = FileTable(path, TextFormat(**says, words=WORDS), whole=True)
@@ -33,102 +37,96 @@ def numbers(path, **says):
     return table.numbers(list(table.fields)).array()[0]
 
 
+def fitted(*words):
+    """What one component fitted to a table is, as the document says, and the notes on the table."""
+    done = ok("fit", *words, *ONE, "--json")
+    document = json.loads(done.stdout)
+    return document["data"]["columns"], document["best"]["means"], done.stderr, document
+
+
+def refused(*words, tells):
+    """Check that the one line which tells why a table is not fitted names all of these; return it."""
+    told = fails(1, "fit", *words)
+    assert not [what for what in tells if what not in told], told
+    return told
+
+
+def written(path, names, rows):
+    path.write_text("\n".join([names, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
 def read_text(folder, text, header=None, name="a.csv"):
     path = folder / name
     path.write_bytes(text.encode())
     return read(path, header=header)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        IRIS,
-        IRIS.replace(",", "\t"),
-        IRIS.replace("Iris-setosa", '"Iris, setosa"'),
-        IRIS.replace("5.1", '"5.1"').replace("4.9", '"4.9"'),
-        IRIS.replace("\n", "\r\n"),
-        "\n\n" + IRIS,
-        "\ufeff" + IRIS,
-        "M,0.45,0.36\nF,0.53,0.42\nM,0.44,0.36\n",
-        "2024-01-01,1.5,2\n2024-01-02,2.5,3\n2024-01-03,0.5,9\n",
-        "?,3.5,1\n4.9,3.0,2\n5.0,3.1,2\n",
-        "1,2\n3,4\n5,7\n",
-        "NaN\n1\n2\n",
-        "Smith,London,12\nSmith,Paris,9\nJones,Rome,7\n",
-    ],
-    ids=["iris.data", "tabs", "quoted label", "quoted number", "CRLF", "blank lines", "byte order mark", "label first",
-         "date", "missing", "numbers alone", "NaN alone", "mostly text"],
-)  # fmt: skip
-def test_a_first_line_that_is_a_row_is_kept_and_told(text, tmp_path):
+ROW, NAMES, NOTED, ASKED = "a row", "names", "names, with a note", "a question"
+FIRST_LINES = {
+    "iris.data": (IRIS, ROW),
+    "tabs": (IRIS.replace(",", "\t"), ROW),
+    "quoted label": (IRIS.replace("Iris-setosa", '"Iris, setosa"'), ROW),
+    "quoted number": (IRIS.replace("5.1", '"5.1"').replace("4.9", '"4.9"'), ROW),
+    "CRLF": (IRIS.replace("\n", "\r\n"), ROW),
+    "blank lines": ("\n\n" + IRIS, ROW),
+    "byte order mark": ("\ufeff" + IRIS, ROW),
+    "label first": ("M,0.45,0.36\nF,0.53,0.42\nM,0.44,0.36\n", ROW),
+    "date": ("2024-01-01,1.5,2\n2024-01-02,2.5,3\n2024-01-03,0.5,9\n", ROW),
+    "missing": ("?,3.5,1\n4.9,3.0,2\n5.0,3.1,2\n", ROW),
+    "numbers alone": ("1,2\n3,4\n5,7\n", ROW),
+    "NaN alone": ("NaN\n1\n2\n", ROW),
+    "mostly text in rows": ("Smith,London,12\nSmith,Paris,9\nJones,Rome,7\n", ROW),
+    "plain": ("a,b\n1,2\n3,4\n", NAMES),
+    "wavelengths": ("octane,900,902\n88.1,0.1,0.2\n88.3,0.2,0.1\n", NAMES),
+    "one year": ("id,2020,name\n1,5.5,x\n2,6.5,y\n", NAMES),
+    "numbers of columns": ("0,1,2,3\n5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2\n", NOTED),
+    "pandas with its index": (",0,1,2\n0,5,3,1\n1,4,3,1\n", NOTED),
+    "years": ("country,1990,1991,1992\nChad,5,6,7\nPeru,9,8,7\n", NOTED),
+    "mostly text": ("city,region,2020\nBath,west,5\nYork,north,6\n", NOTED),
+    "two years": ("country,2001,2002\nChad,5,6\nPeru,9,8\n", ASKED),
+    "numbers that count": ("1,2,3\n4,5,6\n", ASKED),
+    "contradiction": ("n.a.,3.5,x\n5.1,3.0,x\n4.9,3.1,x\n", ASKED),
+    "a name for each row": ("a1,5.5,6\na2,5,6\n", ASKED),
+}
+
+
+@pytest.mark.parametrize("name", FIRST_LINES)
+def test_a_first_line_is_a_row_or_names_or_is_asked_about(name, tmp_path):
+    text, verdict = FIRST_LINES[name]
+    (named, _), (unnamed, silent) = (read_text(tmp_path, text, header=header) for header in (True, False))
+    n = len([line for line in text.splitlines() if line])
+    assert (named.num_rows, unnamed.num_rows, silent) == (n - 1, n, ())
+    if verdict == ASKED:
+        with pytest.raises(ValueError, match="--no-header if it is"):
+            read_text(tmp_path, text)
+        return
     table, notes = read_text(tmp_path, text)
-    assert table.num_rows == 3
-    assert table.column_names == [f"x{j}" for j in range(table.num_columns)]
-    (note,) = notes
-    assert "read as a row" in note
-    assert "--header" in note
-    assert read_text(tmp_path, text, header=True)[0].num_rows == 2
-    assert read_text(tmp_path, text, header=False) == (table, ())
+    assert table == (unnamed if verdict == ROW else named)
+    names = [f"x{j}" for j in range(table.num_columns)] if verdict == ROW else text.splitlines()[0].split(",")
+    assert table.column_names == names
+    said = {ROW: ("read as a row", "--header"), NOTED: ("read as column names", "--no-header"), NAMES: ()}[verdict]
+    assert len(notes) == (verdict != NAMES)
+    assert all(what in note for note in notes for what in said)
 
 
-@pytest.mark.parametrize(
-    ("text", "noted"),
-    [
-        ("a,b\n1,2\n3,4\n", False),
-        ("octane,900,902\n88.1,0.1,0.2\n88.3,0.2,0.1\n", False),
-        ("id,2020,name\n1,5.5,x\n2,6.5,y\n", False),
-        ("0,1,2,3\n5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2\n", True),
-        (",0,1,2\n0,5,3,1\n1,4,3,1\n", True),
-        ("country,1990,1991,1992\nChad,5,6,7\nPeru,9,8,7\n", True),
-        ("city,region,2020\nBath,west,5\nYork,north,6\n", True),
-    ],
-    ids=["plain", "wavelengths", "one year", "numbers of columns", "pandas with its index", "years", "mostly text"],
-)
-def test_a_first_line_that_names_columns_is_no_row(text, noted, tmp_path):
-    first = text.splitlines()[0].split(",")
-    table, notes = read_text(tmp_path, text)
-    assert (table.column_names, table.num_rows) == (first, 2)
-    assert [("read as column names" in note, "--no-header" in note) for note in notes] == [(True, True)] * noted
-    assert read_text(tmp_path, text, header=False)[0].num_rows == 3
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "country,2001,2002\nChad,5,6\nPeru,9,8\n",
-        "1,2,3\n4,5,6\n",
-        "n.a.,3.5,x\n5.1,3.0,x\n4.9,3.1,x\n",
-        "a1,5.5,6\na2,5,6\n",
-    ],
-    ids=["two years", "numbers that count", "contradiction", "a name for each row"],
-)
-def test_a_first_line_that_may_be_either_is_asked_about(text, tmp_path):
-    with pytest.raises(ValueError, match="--no-header if it is"):
-        read_text(tmp_path, text)
-    rows = len(text.splitlines())
-    assert [read_text(tmp_path, text, header)[0].num_rows for header in (True, False)] == [rows - 1, rows]
-
-
-def test_every_row_of_a_headerless_file_is_fitted(tmp_path, capsys):
+def test_every_row_of_a_headerless_file_is_fitted(tmp_path):
     (tmp_path / "iris.data").write_text(IRIS)
-    words = ["--components", "1", "--covariance", "EII", "--json", "--label-column", "x4"]
-    assert main(["fit", str(tmp_path / "iris.data"), *words]) == 0
-    shown = capsys.readouterr()
-    document = json.loads(shown.out)
+    done = ok("fit", tmp_path / "iris.data", "--components", 1, "--covariance", "EII", "--json", "--label-column", "x4")
+    document = json.loads(done.stdout)
     assert document["data"]["n_rows"] == 3
     assert document["agreement"]["counts"] == [[2], [1]]
-    assert shown.err.startswith(
+    assert done.stderr.startswith(
         "note: the first line holds numbers ('5.1', '3.5', '1.4' and 1 more), so it is read as a row and the columns "
         "are named x0 to x4; use --header if it holds column names\n"
     )
 
 
-def test_predict_takes_the_same_options(tmp_path, capsys):
+def test_predict_takes_the_same_options(tmp_path):
     (tmp_path / "years.csv").write_text("2001,2002\n1.5,2\n2,3.5\n4,4\n")
-    model = tmp_path / "out" / "model.gmm"
-    words = ["--components", "1", "--covariance", "EII", "--quiet", "--out", str(model.parent)]
-    assert main(["fit", str(tmp_path / "years.csv"), "--header", *words]) == 0
-    assert main(["predict", str(model), str(tmp_path / "years.csv"), "--header"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1 + 3
+    ok("fit", tmp_path / "years.csv", "--header", "--components", 1, "--covariance", "EII", "--out", tmp_path)
+    predicted = ok("predict", tmp_path / "model.gmm", tmp_path / "years.csv", "--header").stdout
+    assert len(predicted.splitlines()) == 1 + 3
 
 
 def test_what_has_no_lines_has_no_header(tmp_path):
@@ -166,34 +164,33 @@ def contents():
     }
 
 
-@posix
-@pytest.mark.parametrize("name", contents())
-def test_a_pipe_is_read_whole(name, tmp_path):
-    path, content = tmp_path / name, contents()[name]
+def piped(path, content):
+    """Let a thread write what is read from a pipe."""
     os.mkfifo(path)
     writer = threading.Thread(target=path.write_bytes, args=(content,), daemon=True)
     writer.start()
-    found = numbers(path)
+    return writer
+
+
+@posix
+@pytest.mark.parametrize("name", contents())
+def test_a_pipe_is_read_whole(name, tmp_path):
+    writer = piped(tmp_path / name, contents()[name])
+    found = numbers(tmp_path / name)
     writer.join(10)
     np.testing.assert_array_equal(found, numbers(FAITHFUL))
 
 
 @posix
-def test_a_report_of_what_came_through_a_pipe(tmp_path, capsys):
-    path, report = tmp_path / "a.csv", tmp_path / "a.html"
-    os.mkfifo(path)
-    writer = threading.Thread(target=path.write_bytes, args=(FAITHFUL.read_bytes(),), daemon=True)
-    writer.start()
-    words = ["--components", "1", "--covariance", "EII", "--report", str(report)]
-    assert main(["fit", str(path), *words]) == 0
-    assert "272 rows, 2 columns" in capsys.readouterr().out
-    assert "came through a pipe" in report.read_text(encoding="utf-8")
+def test_a_report_of_what_came_through_a_pipe(tmp_path):
+    piped(tmp_path / "a.csv", FAITHFUL.read_bytes())
+    assert "272 rows, 2 columns" in ok("fit", tmp_path / "a.csv", *ONE, "--report", tmp_path / "a.html").stdout
+    assert "came through a pipe" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 def test_compressed_standard_input(capsys, monkeypatch):
-    monkeypatch.setattr(
-        "sys.stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(FAITHFUL.read_bytes())), encoding="utf-8")
-    )
+    content = io.BytesIO(gzip.compress(FAITHFUL.read_bytes()))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content, encoding="utf-8"))
     assert main(["fit", "-", "--components", "1", "--covariance", "EII"]) == 0
     assert "272 rows" in capsys.readouterr().out
 
@@ -225,12 +222,9 @@ def test_one_note_on_all_columns_of_a_kind(tmp_path):
 def test_messages_on_many_columns_stay_short(tmp_path):
     path = tmp_path / "a.feather"
     pa.feather.write_feather(pa.table({f"c{j}": pa.array([None, 1.0]) for j in range(3000)}), path)
-    told = fails(1, "fit", path)
-    assert "c0: 1, " in told
-    assert "and 2,992 more" in told
-    assert len(told) < 500
+    assert len(refused(path, tells=["c0: 1, ", "and 2,992 more"])) < 500
     pa.feather.write_feather(pa.table({f"c{j}": ["x", "y"] for j in range(3000)}), path)
-    assert "and 2,992 more" in fails(1, "fit", path)
+    refused(path, tells=["and 2,992 more"])
 
 
 def exported(place, mark=",", text="-", n=60, **more):
@@ -247,94 +241,76 @@ def exported(place, mark=",", text="-", n=60, **more):
     return place / "export.csv"
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 @pytest.mark.parametrize("mark", [",", "."])
 def test_either_decimal_mark_is_recognised(mark, how, tmp_path):
-    path, fit = exported(tmp_path, mark, "188" + mark + "25"), ("--components", 1, "--covariance", "EEE", "--json")
-    done = ok("fit", path, *fit, *how)
-    document = json.loads(done.stdout)
-    assert document["data"]["columns"] == ["Länge", "Breite", "Masse"]
-    np.testing.assert_allclose(document["best"]["means"], [[17, 190, 4200]], rtol=0.1)
-    assert ("commas are read as decimal" in done.stderr) == (mark == ",")
+    path = exported(tmp_path, mark, "188" + mark + "25")
+    columns, means, notes, _ = fitted(path, *how)
+    assert columns == ["Länge", "Breite", "Masse"]
+    np.testing.assert_allclose(means, [[17, 190, 4200]], rtol=0.1)
+    assert ("commas are read as decimal" in notes) == (mark == ",")
     first = path.read_text(encoding="utf-8").splitlines()[1].split(";")[2]
     value = first.replace("." if mark == "," else ",", "").replace(",", ".")
-    assert f"{first!r} of column 'Masse' as {value}" in done.stderr
-    assert "which may be a code" in done.stderr
-    assert "'Jahr' (3 distinct values)" in done.stderr
-    assert json.loads(ok("fit", path, *fit, *how, "--decimal", mark).stdout)["best"] == document["best"]
+    for what in (f"{first!r} of column 'Masse' as {value}", "which may be a code", "'Jahr' (3 distinct values)"):
+        assert what in notes
+    assert fitted(path, *how, "--decimal", mark)[1] == means
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 @pytest.mark.parametrize("text", ["-", ".", "k.A.", "<0,5"])
 def test_a_column_of_numbers_and_a_text_is_not_lost(text, how, tmp_path):
     path = exported(tmp_path, text=text)
-    told = fails(1, "fit", path, *how)
-    for what in ("'Breite'", repr(text), "row 6", f"--na {text!r}", "--exclude 'Breite'", "--columns"):
-        assert what in told
-    again = ok("fit", path, *how, "--exclude", "Breite", "--components", 1, "--covariance", "EEE", "--json")
-    assert json.loads(again.stdout)["data"]["columns"] == ["Länge", "Masse"]
-    told = fails(1, "fit", path, *how, "--columns", "Breite")
-    assert all(what in told for what in ("'Breite'", repr(text), "row 6", f"--na {text!r}"))
-    gaps = fails(1, "fit", path, *how, "--na", text)
-    assert "row 6" in gaps
-    assert "Breite" in gaps
+    what = ["'Breite'", repr(text), "row 6", f"--na {text!r}"]
+    refused(path, *how, tells=[*what, "--exclude 'Breite'", "--columns"])
+    refused(path, *how, "--columns", "Breite", tells=what)
+    refused(path, *how, "--na", text, tells=["row 6", "Breite"])
+    assert fitted(path, *how, "--exclude", "Breite")[0] == ["Länge", "Masse"]
     if not how:
-        kept = ok("fit", path, "--na", text, "--drop-missing", "--components", 1, "--covariance", "EEE", "--json")
-        assert json.loads(kept.stdout)["data"]["n_rows"] == 59
+        assert fitted(path, "--na", text, "--drop-missing")[3]["data"]["n_rows"] == 59
 
 
 def test_a_blank_and_what_stands_for_nothing_are_no_text(tmp_path):
     path = exported(tmp_path, text="   ")
     text = path.read_text(encoding="utf-8").replace("\n16", "\n NA ;1;1;2007\n16", 1)
     path.write_text(text, encoding="utf-8")
-    done = ok("fit", path, "--drop-missing", "--components", 1, "--covariance", "EEE", "--json")
-    assert json.loads(done.stdout)["data"]["columns"] == ["Länge", "Breite", "Masse"]
-    assert "2 of 61 rows" in done.stderr
+    columns, _, notes, _ = fitted(path, "--drop-missing")
+    assert columns == ["Länge", "Breite", "Masse"]
+    assert "2 of 61 rows" in notes
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 def test_what_a_comma_means_is_asked_where_it_may_be_either(how, tmp_path):
-    path, fit = tmp_path / "a.csv", ("--components", 1, "--covariance", "EEE", "--json", "--columns", "b", *how)
-    path.write_text("b;c\n" + "".join(f"{3 + i % 4},{(i * 7) % 10}50;{i % 9}\n" for i in range(30)))
-    told = fails(1, "fit", path, *fit)
-    for what in ("'3,050'", "row 1", "'b'", "--decimal ,", "--decimal ."):
-        assert what in told
-    small, large = (json.loads(ok("fit", path, *fit, "--decimal", mark).stdout)["best"]["means"] for mark in ",.")
+    path = written(tmp_path / "a.csv", "b;c", (f"{3 + i % 4},{(i * 7) % 10}50;{i % 9}" for i in range(30)))
+    refused(path, "--columns", "b", *how, tells=["'3,050'", "row 1", "'b'", "--decimal ,", "--decimal ."])
+    small, large = (fitted(path, "--columns", "b", *how, "--decimal", mark)[1] for mark in ",.")
     np.testing.assert_allclose(np.multiply(small, 1000), large)
     path.write_text(path.read_text().replace("c\n", "c\n1,5;2.5\n"))
-    told = fails(1, "fit", path, *fit)
-    assert "'1,5' in row 1, column 'b'" in told
-    assert "'2.5' in row 1, column 'c'" in told
+    refused(path, "--columns", "b", *how, tells=["'1,5' in row 1, column 'b'", "'2.5' in row 1, column 'c'"])
 
 
 def test_the_value_that_is_really_unreadable_is_named(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1,2\n2,NA\n3,5\n4,6\n5,-\n6,7\n")
-    told = fails(1, "fit", tmp_path / "a.csv")
-    assert "text '-' in row 5" in told
-    assert "NA" not in told.replace("--na", "")
+    assert "NA" not in refused(tmp_path / "a.csv", tells=["text '-' in row 5"]).replace("--na", "")
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 def test_text_in_latin_1_is_read_with_a_note(how, tmp_path):
     path = exported(tmp_path, text="188,25", encoding="latin-1")
-    done = ok("fit", path, "--components", 1, "--covariance", "EEE", "--json", *how)
-    assert json.loads(done.stdout)["data"]["columns"] == ["Länge", "Breite", "Masse"]
-    assert "read as Latin-1" in done.stderr
-    late = tmp_path / "late.csv"
-    late.write_bytes(
-        b"a,b,t\n" + b"".join(b"%d.5,%d.25,x\n" % (i * i % 97, i % 61) for i in range(100_000)) + b"1,2,\xe4\n"
-    )
-    done = ok("fit", late, "--components", 1, "--covariance", "EEE", "--label-column", "t", *how)
-    assert "100,001 rows, 2 columns" in done.stdout
+    columns, _, notes, _ = fitted(path, *how)
+    assert columns == ["Länge", "Breite", "Masse"]
+    assert "read as Latin-1" in notes
+    late, lines = tmp_path / "late.csv", [b"%d.5,%d.25,x\n" % (i * i % 97, i % 61) for i in range(100_000)]
+    late.write_bytes(b"".join([b"a,b,t\n", *lines, b"1,2,\xe4\n"]))
+    assert "100,001 rows, 2 columns" in ok("fit", late, *ONE, "--label-column", "t", *how).stdout
 
 
 def test_a_spreadsheet_is_told_how_to_become_a_table(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"PK\x03\x04\x14\x00\x00\x00")
-    assert "save the table as CSV" in fails(1, "fit", tmp_path / "a.csv")
+    refused(tmp_path / "a.csv", tells=["save the table as CSV"])
     for suffix, reader in {".xlsx": "read_excel", ".xls": "read_excel", ".sav": "read_spss"}.items():
         (tmp_path / f"a{suffix}").touch()
         for how in ((), ("--blocks",)):
-            assert f"pandas.{reader}" in fails(1, "fit", tmp_path / f"a{suffix}", *how)
+            refused(tmp_path / f"a{suffix}", *how, tells=[f"pandas.{reader}"])
 
 
 def test_a_folder_is_read_as_one_table(tmp_path):
@@ -353,125 +329,105 @@ def test_a_folder_is_read_as_one_table(tmp_path):
     told = ok("fit", folder, *fit).stderr
     assert "a.csv lacks columns that files after it have, and so they are left out: 'z'" in told
     (folder / "b.csv").write_text("x,z\n1,2\n")
-    told = fails(1, "fit", folder, *fit)
-    assert "b.csv: no column 'y'" in told
-    assert f"{folder} is read as one table, so name one file" in told
+    refused(folder, *fit, tells=["b.csv: no column 'y'", f"{folder} is read as one table, so name one file"])
     (folder / "b.csv").write_text("x,y\n1,2\n2,-\n3,3\n")
-    told = fails(1, "fit", folder, *fit)
-    assert all(what in told for what in ("'y'", "text '-' in row 2", "b.csv"))
+    refused(folder, *fit, tells=["'y'", "text '-' in row 2", "b.csv"])
 
 
-def columns_of(*columns, how=(), tmp_path):
-    """The columns that are fitted, and the notes."""
+def columns_of(folder, *columns, how=(), tells=()):
+    """The columns that are fitted; the notes tell all of these."""
     names = [chr(ord("a") + j) for j in range(len(columns))]
-    pa.parquet.write_table(pa.table(dict(zip(names, columns, strict=True))), tmp_path / "t.parquet")
-    done = ok("fit", tmp_path / "t.parquet", "--components", 1, "--covariance", "EEI", "--json", *how)
-    return "".join(json.loads(done.stdout)["data"]["columns"]), done.stderr
+    pa.parquet.write_table(pa.table(dict(zip(names, columns, strict=True))), folder / "t.parquet")
+    done = ok("fit", folder / "t.parquet", "--components", 1, "--covariance", "EEI", "--json", *how)
+    assert not [what for what in tells if what not in done.stderr], done.stderr
+    assert "try without" not in done.stderr, "the search's words for the same"
+    return "".join(json.loads(done.stdout)["data"]["columns"])
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 def test_copies_and_rescalings_are_left_out(how, tmp_path):
     rng, n = np.random.default_rng(0), 3000
     x, y = rng.normal(size=(2, n))
-    fahrenheit, near = 1.8 * x + 32, x + 1e-3 * y
-    fitted, notes = columns_of(x, y, x, fahrenheit, -y / 1000, near, how=how, tmp_path=tmp_path)
-    assert fitted == "abf"
-    assert "'c' (of 'a'), 'd' (of 'a'), 'e' (of 'b')" in notes
-    assert "--columns" in notes
-    fitted, notes = columns_of(x, y, x, how=(*how, "--columns", "a,c"), tmp_path=tmp_path)
-    assert fitted == "ac"
-    assert "'c' (of 'a') is a copy" in notes
-    late = np.where(np.arange(n) < n - 20, 4.0, x)
-    fitted, notes = columns_of(late, 3 * late, y, how=how, tmp_path=tmp_path)
-    assert fitted == "ac"
+    fahrenheit, near, late = 1.8 * x + 32, x + 1e-3 * y, np.where(np.arange(n) < n - 20, 4.0, x)
+    tells = ["'c' (of 'a'), 'd' (of 'a'), 'e' (of 'b')", "--columns"]
+    assert columns_of(tmp_path, x, y, x, fahrenheit, -y / 1000, near, how=how, tells=tells) == "abf"
+    asked, tells = (*how, "--columns", "a,c"), ["'c' (of 'a') is a copy"]
+    assert columns_of(tmp_path, x, y, x, how=asked, tells=tells) == "ac"
+    assert columns_of(tmp_path, late, 3 * late, y, how=how) == "ac"
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 def test_codes_are_left_out_and_measurements_of_few_values_are_not(how, tmp_path):
     rng, n = np.random.default_rng(0), 2000
     x, y = rng.normal(size=(2, n))
     sex, site, year, count = (rng.integers(low, high, n) for low, high in ((0, 2), (1, 5), (1998, 2016), (0, 60)))
-    fitted, notes = columns_of(x, y, sex, site, year, count, how=how, tmp_path=tmp_path)
-    assert fitted == "abf"
-    assert "'c' (2 distinct values), 'd' (4 distinct values), 'e' (18 distinct values), which may be codes" in notes
-    assert columns_of(sex, site, year, how=how, tmp_path=tmp_path)[0] == "abc"
-    ratings = rng.integers(1, 6, (8, n))
-    fitted, notes = columns_of(x, *ratings, how=how, tmp_path=tmp_path)
-    assert fitted == "abcdefghi"
-    assert "and 4 more may be codes; use --exclude to leave them out" in notes
-    assert "try without" not in notes  # the search's words for the same
-    late = np.where(np.arange(n) < n - 100, sex, x)
-    assert columns_of(x, y, late, how=how, tmp_path=tmp_path)[0] == "abc"
-    assert columns_of(x, y, year * 37, how=how, tmp_path=tmp_path)[0] == "abc"
+    tells = ["'c' (2 distinct values), 'd' (4 distinct values), 'e' (18 distinct values), which may be codes"]
+    assert columns_of(tmp_path, x, y, sex, site, year, count, how=how, tells=tells) == "abf"
+    assert columns_of(tmp_path, sex, site, year, how=how) == "abc"
+    tells = ["and 4 more may be codes; use --exclude to leave them out"]
+    assert columns_of(tmp_path, x, *rng.integers(1, 6, (8, n)), how=how, tells=tells) == "abcdefghi"
+    for third in (np.where(np.arange(n) < n - 100, sex, x), year * 37):
+        assert columns_of(tmp_path, x, y, third, how=how) == "abc"
 
 
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        ("a;b\n1.077;63.336\n950;12.001\n", ["1.077", "row 1", "'a'", "decimal"]),  # thousands or thousandths
-        ("a;b\n1,077;63,336\n950;12,001\n", ["1,077", "row 1", "'a'", "decimal"]),
-    ],
-)
-def test_points_and_commas_that_may_group_are_asked_about(text, named, tmp_path):
-    (tmp_path / "table.csv").write_text(text)
+@pytest.mark.parametrize("first", ["1.077;63.336", "1,077;63,336"])  # thousands or thousandths
+def test_points_and_commas_that_may_group_are_asked_about(first, tmp_path):
+    mark = first[1]
+    path = written(tmp_path / "table.csv", "a;b", [first, f"950;12{mark}001"])
     with pytest.raises(ValueError, match="decimal mark or separate thousands") as caught:
-        gmm.open_rows(tmp_path / "table.csv")
-    assert all(each in str(caught.value) for each in named)
+        gmm.open_rows(path)
+    assert all(each in str(caught.value) for each in (f"1{mark}077", "row 1", "'a'", "decimal"))
     with pytest.warns(UserWarning, match="without the marks in them: '1[.,]077' of column 'a' as 1077"):
-        whole = gmm.open_rows(tmp_path / "table.csv", decimal="," if "." in text else ".")
+        whole = gmm.open_rows(path, decimal="," if mark == "." else ".")
     np.testing.assert_array_equal(next(iter(whole.chunks())).rows[:, 0], [1077, 950])
 
 
 def test_two_points_in_a_number_separate_thousands(tmp_path):
-    (tmp_path / "table.csv").write_text("a;b\n1.077;1.263.336\n950;12.001\n")
+    path = written(tmp_path / "table.csv", "a;b", ["1.077;1.263.336", "950;12.001"])
     with pytest.warns(UserWarning, match="commas are read as decimal|without the marks in them"):
-        rows = next(iter(gmm.open_rows(tmp_path / "table.csv").chunks())).rows
+        rows = next(iter(gmm.open_rows(path).chunks())).rows
     np.testing.assert_array_equal(rows, [[1077, 1263336], [950, 12001]])
 
 
-def test_a_wrong_decimal_mark_is_named_and_no_missing_value(tmp_path):
-    (tmp_path / "table.csv").write_text("a;b\n1.25;2.5\n3.75;4.5\n")
-    with pytest.raises(ValueError, match=r"line 2, column 'a'.*'1.25'; use decimal='.' if points are decimal"):
-        list(gmm.open_rows(tmp_path / "table.csv", decimal=",").chunks())
-
-
-@pytest.mark.parametrize("na_values", [None, -999])
-def test_values_for_missing_ones_are_a_list(na_values, tmp_path):
-    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(TypeError, match="list of texts for na_values"):
-        gmm.open_rows(tmp_path / "table.csv", na_values=na_values)
-
-
-@pytest.mark.parametrize("header", [0, 1, "no"])
-def test_whether_there_are_names_is_true_or_false(header, tmp_path):
-    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(TypeError, match="header to be True or False"):
-        gmm.open_rows(tmp_path / "table.csv", header=header)
-    assert gmm.open_rows(tmp_path / "table.csv", header=np.True_).n_rows == 1
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ({"decimal": ","}, r"line 2, column 'a'.*'1.25'; use decimal='.' if points are decimal"),
+        ({"na_values": None}, "list of texts for na_values"),
+        ({"na_values": -999}, "list of texts for na_values"),
+        ({"header": 0}, "header to be True or False"),
+        ({"header": 1}, "header to be True or False"),
+        ({"header": "no"}, "header to be True or False"),
+    ],
+)
+def test_what_is_said_of_a_text_is_refused_where_it_is_wrong(says, told, tmp_path):
+    path = written(tmp_path / "table.csv", "a;b", ["1.25;2.5"])
+    with pytest.raises((TypeError, ValueError), match=told):
+        list(gmm.open_rows(path, **says).chunks())
+    assert gmm.open_rows(path, header=np.True_).n_rows == 1
 
 
 PRICES = [(1273.92, 68.8), (539.57, 38.9), (81.95, 13.5), (1033.06, 72.1)] * 10
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 @pytest.mark.parametrize(
-    ("written", "mark", "first"),
+    ("form", "mark", "first"),
     [
         ('"${:,.2f}";{:.1f}%', ".", "'$1,273.92' of column 'price' as 1273.92, '68.8%' of column 'share' as 68.8"),
         ("{:.2f} €;{:.1f}\N{NO-BREAK SPACE}%", ",", "'1273,92 €' of column 'price' as 1273.92"),
         ("-£{:.2f};{:.1f}", ".", "'-£1273.92' of column 'price' as -1273.92"),
     ],
 )
-def test_signs_of_currencies_and_percentages_are_read(written, mark, first, how, tmp_path):
-    lines = [written.format(*row).translate(str.maketrans(".,", ",." if mark == "," else ".,")) for row in PRICES]
-    (tmp_path / "a.csv").write_text("\n".join(["price;share", *lines]) + "\n", encoding="utf-8")
-    done = ok("fit", tmp_path / "a.csv", "--components", 1, "--covariance", "EEE", "--json", *how)
-    means = np.mean(PRICES, axis=0) * [-1 if "-" in written else 1, 1]
-    np.testing.assert_allclose(json.loads(done.stdout)["best"]["means"], [means])
-    assert f"numbers are read without the marks in them: {first}" in done.stderr
+def test_signs_of_currencies_and_percentages_are_read(form, mark, first, how, tmp_path):
+    lines = [form.format(*row).translate(str.maketrans(".,", ",." if mark == "," else ".,")) for row in PRICES]
+    written(tmp_path / "a.csv", "price;share", lines)
+    _, means, notes, _ = fitted(tmp_path / "a.csv", *how)
+    np.testing.assert_allclose(means, [np.mean(PRICES, axis=0) * [-1 if "-" in form else 1, 1]])
+    assert f"numbers are read without the marks in them: {first}" in notes
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 @pytest.mark.parametrize(
     ("sign", "other", "remedy"),
     [
@@ -481,10 +437,9 @@ def test_signs_of_currencies_and_percentages_are_read(written, mark, first, how,
     ],
 )
 def test_numbers_with_different_signs_are_not_mixed(sign, other, remedy, how, tmp_path):
-    lines = [*(f"{sign}{a},{b}" for a, b in PRICES), f"{other},1"]
-    (tmp_path / "a.csv").write_text("\n".join(["price,share", *lines]) + "\n", encoding="utf-8")
-    told = fails(1, "fit", tmp_path / "a.csv", *how)
-    assert f"column 'price' holds numbers, and text {other!r} in row 41; {remedy}; --exclude 'price'" in told
+    written(tmp_path / "a.csv", "price,share", [*(f"{sign}{a},{b}" for a, b in PRICES), f"{other},1"])
+    told = f"column 'price' holds numbers, and text {other!r} in row 41; {remedy}; --exclude 'price'"
+    refused(tmp_path / "a.csv", *how, tells=[told])
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in the first block", "later"])
@@ -492,21 +447,18 @@ def test_all_texts_among_numbers_are_named_at_once(late, tmp_path):
     words = ["oops", "-", "", "oops", "k.A."]
     lines = [f"{a},{b}" for a, b in PRICES] * (4000 if late else 1)
     lines += [f"{word},{i}" for i, word in enumerate(words)] + ["1,x", "2,y"] * (not late)
-    (tmp_path / "a.csv").write_text("\n".join(["a,b", *lines]) + "\n")
-    advice = "use --na 'oops' --na '-' --na 'k.A.' if these stand for missing values"
-    told = fails(1, "fit", tmp_path / "a.csv", *(("--blocks",) if late else ()))
-    assert advice in told
+    written(tmp_path / "a.csv", "a,b", lines)
+    tells = ["use --na 'oops' --na '-' --na 'k.A.' if these stand for missing values"]
     if not late:
-        assert "column 'b' holds numbers, and text 'x' in row 46; use --na 'x' --na 'y' if" in told
-        assert "--exclude 'a,b'" in told
+        tells += ["column 'b' holds numbers, and text 'x' in row 46; use --na 'x' --na 'y' if", "--exclude 'a,b'"]
+    refused(tmp_path / "a.csv", *(("--blocks",) if late else ()), tells=tells)
     with pytest.raises(ValueError, match=r"na_values=\['oops', '-', 'k\.A\.'\] if these stand for missing values"):
         gmm.GaussianMixture(1).fit(gmm.open_rows(tmp_path / "a.csv"))
-    many = [f"w{i},1" for i in range(20)]
-    (tmp_path / "a.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in PRICES), *many]) + "\n")
-    assert "--na 'w11' and more if these stand" in fails(1, "fit", tmp_path / "a.csv")
+    written(tmp_path / "a.csv", "a,b", [*(f"{a},{b}" for a, b in PRICES), *(f"w{i},1" for i in range(20))])
+    refused(tmp_path / "a.csv", tells=["--na 'w11' and more if these stand"])
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(
     ("above", "words"),
@@ -520,38 +472,24 @@ def test_all_texts_among_numbers_are_named_at_once(late, tmp_path):
 def test_lines_that_are_no_part_of_a_table_are_left_out(above, words, end, how, tmp_path):
     lines = [*above, "a:b", *(f"{a}:{b}" for a, b in PRICES), "#%% the end"[words[-1] == "%%" :]]
     lines = lines if "--comment" in words else lines[:-1]
-    fit = (
-        "fit",
-        tmp_path / "a.csv",
-        *words,
-        "--delimiter",
-        ":",
-        "--components",
-        1,
-        "--covariance",
-        "EEE",
-        *how,
-        "--json",
-    )
+    fit = (tmp_path / "a.csv", *words, "--delimiter", ":", *how)
     (tmp_path / "a.csv").write_bytes((end.join(lines) + end).encode())
-    document = json.loads(ok(*fit).stdout)
-    assert document["data"]["columns"] == ["a", "b"]
-    np.testing.assert_allclose(document["best"]["means"], [np.mean(PRICES, axis=0)])
+    columns, means, *_ = fitted(*fit)
+    assert columns == ["a", "b"]
+    np.testing.assert_allclose(means, [np.mean(PRICES, axis=0)])
     (tmp_path / "a.csv").write_bytes((end.join([*lines, "", "1:2:3"]) + end).encode())
-    told = fails(1, *fit)
-    assert f"line {len(lines) + 2} has 3 fields, expected 2: --skip leaves out lines above the table" in told
+    refused(*fit, tells=[f"line {len(lines) + 2} has 3 fields, expected 2: --skip leaves out lines above the table"])
     (tmp_path / "a.csv").write_bytes((end.join([*lines[:-1], "", "1:x"]) + end).encode())
-    assert "text 'x' in row" in fails(1, *fit)
+    refused(*fit, tells=["text 'x' in row"])
 
 
 @pytest.mark.parametrize("names", ["a (x, y, z);b (x, y, z)", "weight, kg;height, cm"])
 @pytest.mark.parametrize("mark", [".", ","])
 def test_names_may_have_more_commas_than_delimiters(names, mark, tmp_path):
     lines = [f"{a:.2f};{b:.1f}".replace(".", mark) for a, b in PRICES]
-    (tmp_path / "a.csv").write_text("\n".join([names, *lines]) + "\n")
-    document = json.loads(ok("fit", tmp_path / "a.csv", "--components", 1, "--covariance", "EEE", "--json").stdout)
-    assert document["data"]["columns"] == names.split(";")
-    np.testing.assert_allclose(document["best"]["means"], [np.mean(PRICES, axis=0)])
+    columns, means, *_ = fitted(written(tmp_path / "a.csv", names, lines))
+    assert columns == names.split(";")
+    np.testing.assert_allclose(means, [np.mean(PRICES, axis=0)])
 
 
 @pytest.mark.parametrize("mark", ["ab", "", '"', "é"])
@@ -559,7 +497,7 @@ def test_a_delimiter_is_one_character(mark):
     assert "expected one character, tab or space" in fails(2, "fit", "a.csv", "--delimiter", mark)
 
 
-@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@blocks_too
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, how, tmp_path):
     rng = np.random.default_rng(1)
@@ -583,6 +521,6 @@ def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, h
 
 
 def test_a_left_out_identifier_points_to_keep(tmp_path):
-    (tmp_path / "a.csv").write_text("id,b\n" + "".join(f"{i},{b}\n" for i, (_, b) in enumerate(PRICES)))
+    written(tmp_path / "a.csv", "id,b", (f"{i},{b}" for i, (_, b) in enumerate(PRICES)))
     told = ok("fit", tmp_path / "a.csv", "--components", 1, "--covariance", "E").stderr
     assert "use --columns to name the columns to fit, and --keep to write it beside the labels" in told

@@ -74,13 +74,8 @@ RIGHT = {
     "coverage": 0.9,
 }
 WRONG = (None, 5, "x", b"x", object(), [], {}, memoryview(b""), memoryview(np.zeros((2, 2))), np.datetime64("2020"))
-FOREIGN = (
-    *OBJECTS.values(),
-    GaussianMixture,
-    GaussianMixture(),
-    make_pipeline(GaussianMixture()),
-    LogisticRegression(),
-)
+ESTIMATORS = GaussianMixture, GaussianMixture(), make_pipeline(GaussianMixture()), LogisticRegression()
+FOREIGN = (*OBJECTS.values(), *ESTIMATORS)
 NOT_OF_ONE = ("get_include", "show_versions")  # have no argument
 MAKERS = ("from_state", "from_mapped", "from_arrays", "from_kernel", "of")  # are called by others of the package
 OF_OTHERS = ("get_params", "set_params", "get_metadata_routing", *MAKERS)  # are not called so
@@ -118,9 +113,8 @@ def test_an_argument_is_right_or_refused_in_words(of, name, tmp_path, monkeypatc
         right["covariance_type"] = "full"
     for argument in names:
         for wrong in WRONG + FOREIGN * (argument in ("model", "estimator", "statistics")):
-            function = (
-                getattr(copy.deepcopy(OBJECTS[of]), name) if of else PUBLIC[name]
-            )  # a method may change its object
+            owner = copy.deepcopy(OBJECTS[of])  # a method may change its object
+            function = getattr(owner, name) if of else PUBLIC[name]
             try:
                 found = answer(function, **right | {argument: wrong})
             except OSError:  # of a path without a file
@@ -140,9 +134,10 @@ def test_a_parameter_is_right_or_refused_by_fit(name):
                 answer(lambda: cls(**usual | {parameter: wrong}).fit(X, Y))  # noqa: B023
 
 
-@pytest.mark.parametrize(
-    "cls", [GaussianMixture, BayesianGaussianMixture, MixtureClassifier, gmm.GaussianMixtureSearch]
-)
+KINDS = GaussianMixture, BayesianGaussianMixture, MixtureClassifier, gmm.GaussianMixtureSearch
+
+
+@pytest.mark.parametrize("cls", KINDS)
 def test_a_subclass_names_its_parameters(cls):
     """As scikit-learn asks: what is not named would be lost by a copy."""
 
@@ -167,12 +162,13 @@ def test_a_subclass_names_its_parameters(cls):
 def test_containers_of_no_numbers_are_refused_in_words():
     dask_bag, pl = pytest.importorskip("dask.bag"), pytest.importorskip("polars")
     pairs = pl.Series("a", X.tolist(), dtype=pl.Array(pl.Float64, 2))
-    with pytest.raises(TypeError, match="got a Dask Bag"):
-        GaussianMixture().fit(dask_bag.from_sequence([1, 2, 3]))
-    with pytest.raises(ValueError, match=r"column 0 \('a'\).*got Array.*give"):
-        GaussianMixture().fit(pl.DataFrame({"a": pairs}))
-    with pytest.raises(ValueError, match=r"column 1 \('b'\).*got"):
-        GaussianMixture().fit(pl.DataFrame({"a": [1.0] * 3, "b": [{"x": 1.0, "y": 2.0}] * 3}))
+    for rows, told in (
+        (dask_bag.from_sequence([1, 2, 3]), "got a Dask Bag"),
+        (pl.DataFrame({"a": pairs}), r"column 0 \('a'\).*got Array.*give"),
+        (pl.DataFrame({"a": [1.0] * 3, "b": [{"x": 1.0, "y": 2.0}] * 3}), r"column 1 \('b'\).*got"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=told):
+            GaussianMixture().fit(rows)
 
 
 @pytest.mark.parametrize("columns", [5, [5], ["a", None], object()])

@@ -4,7 +4,6 @@ No other exception, none of Python's or numpy's own, no warning but the package'
 draws the same 20 times so many inputs as `EACH` says; ``nox -s fuzz`` draws others, and as many as one likes.
 """
 
-import io
 import pickle
 import traceback
 import warnings
@@ -15,63 +14,20 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 import gmm
+from fuzz_files import saved, scores, use_mixture
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
 from inside import COVARIANCE_TYPES
 
 EACH = 3  # times the examples of hypothesis' profile
 often = settings(max_examples=EACH * settings.default.max_examples)
-DOCUMENTED = (ValueError, TypeError)
 
 # --- What is passed -----------------------------------------------------------------------------
 
 EXTREMES = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e308, -1e308, 1e200, 1e154, 1e-154, 1e-200, 5e-324, 1e16, -1e38, 3e38)
-DTYPES = (
-    "f8",
-    "f8",
-    "f8",
-    "f8",
-    "f4",
-    "f4",
-    "f2",
-    "g",
-    "i8",
-    "i1",
-    "u1",
-    "u8",
-    "?",
-    ">f8",
-    ">f4",
-    "O",
-    "c16",
-    "U8",
-    "M8[s]",
-)
+DTYPES = ("f8",) * 4 + ("f4", "f4", "f2", "g", "i8", "i1", "u1", "u8", "?", ">f8", ">f4", "O", "c16", "U8", "M8[s]")
 SCALES = (1.0, 1.0, 1.0, 1e-3, 1e3, 1e8, 1e-8, 1e-30, 1e30, 1e-160, 1e150, 0.0)
-JUNK = (
-    None,
-    True,
-    -1,
-    0,
-    1,
-    2,
-    3,
-    10**30,
-    0.5,
-    -0.5,
-    np.nan,
-    np.inf,
-    "x",
-    "",
-    "full",
-    b"x",
-    (),
-    [],
-    {},
-    [1],
-    object(),
-    1j,
-)
-JUNK += (np.int8(2), np.float32(1), np.array(2), np.array([1, 2]), np.zeros((0, 2)), np.ma.masked, print)
+JUNK = (None, True, -1, 0, 1, 2, 3, 10**30, 0.5, -0.5, np.nan, np.inf, "x", "", "full", b"x", (), [], {}, [1], object())
+JUNK += (1j, np.int8(2), np.float32(1), np.array(2), np.array([1, 2]), np.zeros((0, 2)), np.ma.masked, print)
 VIEWS = {
     "C": lambda X: X,
     "Fortran": np.asfortranarray,
@@ -160,8 +116,9 @@ fragments = tables(range(1, 5), range(1, 5))  # for what is given: of the right 
 priors = st.builds(
     NormalInverseWishart, mean=st.none() | fragments.map(np.ravel), shrinkage=small, dof=small, scale=small | fragments,
 )  # fmt: skip
+types = st.sampled_from(COVARIANCE_TYPES)
 COMMON = {
-    "covariance_type": st.sampled_from(COVARIANCE_TYPES),
+    "covariance_type": types,
     "tol": positive,
     "reg_covar": st.sampled_from((0.0, 1e-6, 1e-6, 1e-3, 1.0, 1e-300, 1e300)),
     "max_iter": st.integers(0, 12),
@@ -229,6 +186,10 @@ def some_calls_are_answered(request):
 
 
 ANSWERED = []  # whether each call of a test was
+EXPECTED = (
+    "(class|classes) .* no row|No row has values in both|(All columns|Column.s. .*) are constant|X (has|does)|"
+    "A column-vector y|The weights add up|reg_covar=.* hides|.*[Cc]omponents?"
+)
 
 
 def answer(call, *given, **named):
@@ -236,18 +197,12 @@ def answer(call, *given, **named):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", category=gmm.ConvergenceWarning)
-        warnings.filterwarnings("ignore", "(class|classes) .* no row|No row has values in both", UserWarning)
-        warnings.filterwarnings("ignore", r"(All columns|Column\(s\) .*) are constant", UserWarning)
-        warnings.filterwarnings(
-            "ignore",
-            "(X (has|does)|A column-vector y|The weights add up|reg_covar=.* hides)|.*[Cc]omponents?",
-            UserWarning,
-        )
+        warnings.filterwarnings("ignore", EXPECTED, UserWarning)
         try:
             result = call(*given, **named)
             ANSWERED.append(result is not None)
             return result
-        except DOCUMENTED as error:
+        except (ValueError, TypeError) as error:
             ANSWERED.append(False)
             place = traceback.extract_tb(error.__traceback__)[-1]
             said = place.filename.endswith(".pyx") or place.line.startswith("raise ")
@@ -268,34 +223,17 @@ def finite(values):
 
 
 def is_right(mixture):
-    """A fitted mixture is one: of finite numbers, which it is saved, pickled and frozen with."""
-    d = mixture.means_.shape[1]
-    for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
-        assert finite(getattr(mixture, name)), name
-    assert (mixture.weights_ >= 0).all()
-    assert abs(mixture.weights_.sum() - 1) < 1e-6
-    assert finite(mixture.sample(3, random_state=0)[0])
-    assert str(mixture)
-    assert mixture._repr_html_()
-    X = np.concatenate([mixture.means_, np.zeros((1, d)), mixture.means_[:1] + 1.0])
+    """A fitted mixture is one, also where its numbers are, and its copies give the same."""
+    use_mixture(mixture)
+    assert finite(mixture.precisions_cholesky_)
+    X = np.concatenate([mixture.means_, np.zeros((1, mixture.n_features_in_)), mixture.means_[:1] + 1.0])
     proba = scores(mixture, X)
-    file = io.BytesIO()
-    mixture.save(file)
-    for again in (gmm.load(file.getvalue()), pickle.loads(pickle.dumps(mixture)), mixture.freeze()):
+    for again in (reloaded(mixture), pickle.loads(pickle.dumps(mixture)), mixture.freeze()):
         np.testing.assert_array_equal(again.predict_proba(X), proba)
 
 
-def scores(mixture, X):
-    """The responsibilities of rows that are accepted, all of whose numbers are checked."""
-    proba = mixture.predict_proba(X)
-    assert proba.shape == (len(X), len(mixture.weights_))
-    assert finite(proba)
-    assert np.abs(proba.sum(axis=1) - 1).max(initial=0) < 1e-3
-    labels = mixture.predict(X)
-    assert ((labels >= 0) & (labels < len(mixture.weights_))).all()
-    for values in (mixture.score_samples(X), mixture.score(X)):
-        assert np.all(values < np.inf)  # −∞ very far away, and never NaN
-    return proba
+def reloaded(what):
+    return gmm.load(saved(what))
 
 
 # --- Each call ----------------------------------------------------------------------------------
@@ -358,27 +296,24 @@ def test_a_life(cls, data):
         is_right(mixture.set_params(**cls().get_params()))  # a file holds the parameters, which must be right
 
 
-@given(
-    fragments.map(np.ravel),
-    fragments,
-    tables(range(1, 4), range(1, 5)),
-    st.sampled_from(COVARIANCE_TYPES),
-    st.booleans(),
-)
+@given(fragments.map(np.ravel), fragments, tables(range(1, 4), range(1, 5)), types, st.booleans())
 @often
 def test_from_parameters(weights, means, covariances, name, right):
     if right:  # of the right shapes, with whatever numbers
         K, d = np.shape(means) if np.ndim(means) == 2 else (1, 1)
         weights = np.full(K, 1 / K)
-        covariances = GaussianMixture(covariance_type=name).fit(np.eye(d + 1, d) + 1).covariances_ if d else covariances
-        covariances = (
-            np.resize(covariances, (K, *covariances.shape[1:])) if covariances.shape[:1] == (1,) else covariances
-        )
+        covariances = covariances_of(name, np.eye(d + 1, d) + 1, K) if d else covariances
     mixture = answer(GaussianMixture.from_parameters, weights, means, covariances, covariance_type=name)
     event("refused" if mixture is None else "made")
     if mixture is not None:
         is_right(mixture)
         answer(scores, mixture, means)
+
+
+def covariances_of(name, X, K):
+    """The covariance of some rows, K times where components have one each."""
+    covariances = GaussianMixture(covariance_type=name).fit(X).covariances_
+    return np.concatenate([covariances] * K) if len(covariances) == 1 else covariances
 
 
 columns = st.sampled_from((0, [1], [2, 0], (0, 1), "a", ["a"], range(3), [0, 0], [3], -1, *JUNK))
@@ -387,12 +322,11 @@ known = st.dictionaries(
 )
 
 
-@given(st.sampled_from(COVARIANCE_TYPES), columns, known, st.one_of(tables(columns=[1, 2]), any_rows))
+@given(types, columns, known, st.one_of(tables(columns=[1, 2]), any_rows))
 @often
 def test_some_columns(name, columns, values, X):
     means = np.array([[0.0, 1.0, -2.0], [5.0, 1.0, 1e6]])
-    covariances = GaussianMixture(covariance_type=name).fit([[0, 0, 0], [1, 0, 0], [1, 2, 1], [0, 2, 4]]).covariances_
-    covariances = np.concatenate([covariances] * 2) if len(covariances) == 1 else covariances
+    covariances = covariances_of(name, [[0, 0, 0], [1, 0, 0], [1, 2, 1], [0, 2, 4]], 2)
     mixture = GaussianMixture.from_parameters([0.5, 0.5], means, covariances, covariance_type=name)
     for part in (answer(mixture.marginal, columns), answer(mixture.condition, values)):
         event("refused" if part is None else "made")
@@ -409,9 +343,8 @@ outputs = st.one_of(st.none(), st.none(), tables(), st.sampled_from(JUNK))
 @given(st.one_of(tables(columns=[3]), any_rows), outputs, st.sampled_from((1, 1, 2, None, 0, -1, 1.5, "x")))
 @often
 def test_a_frozen_mixture(X, out, n_threads):
-    frozen = GaussianMixture.from_parameters(
-        [0.5, 0.5], np.eye(2, 3), [[1, 1, 1], [2, 2, 2]], covariance_type="diag"
-    ).freeze()
+    covariances = [[1, 1, 1], [2, 2, 2]]
+    frozen = GaussianMixture.from_parameters([0.5, 0.5], np.eye(2, 3), covariances, covariance_type="diag").freeze()
     for method in (frozen.predict, frozen.predict_proba, frozen.score_samples, frozen.log_joint):
         found = answer(method, X, out=out, n_threads=n_threads)
         if found is not None:
@@ -425,26 +358,19 @@ def test_a_frozen_mixture(X, out, n_threads):
 def test_select(data):
     X = data.draw(st.one_of(plain, any_rows))
     counts = data.draw(mostly(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.sampled_from(JUNK)))
-    types = data.draw(
-        mostly(st.lists(st.sampled_from(COVARIANCE_TYPES), min_size=1, max_size=3), st.sampled_from(JUNK))
-    )
+    names = data.draw(mostly(st.lists(types, min_size=1, max_size=3), st.sampled_from(JUNK)))
     criterion = data.draw(mostly(st.sampled_from(("bic", "aic", "aicc", "icl", "nec")), st.sampled_from(JUNK)))
-    names = ("reg_covar", "prior", "tol", "acceleration", "refine", "max_iter", "init_params")
-    how = {
-        name: data.draw(PARAMETERS[GaussianMixture][name])
-        for name in data.draw(st.sets(st.sampled_from(names), max_size=2))
-    }
+    asked = st.sampled_from(("reg_covar", "prior", "tol", "acceleration", "refine", "max_iter", "init_params"))
+    how = {name: data.draw(PARAMETERS[GaussianMixture][name]) for name in data.draw(st.sets(asked, max_size=2))}
     how["max_iter"] = min(how.get("max_iter", 12), 12)
     weight = data.draw(weights_of(len(X) if np.ndim(X) else 3))
-    found = answer(gmm.select, X, counts, types, criterion=criterion, random_state=0, sample_weight=weight, **how)
+    found = answer(gmm.select, X, counts, names, criterion=criterion, random_state=0, sample_weight=weight, **how)
     event("refused" if found is None else "found")
     if found is not None:
         assert not np.isnan(found.columns()[criterion][found.best_index])
         is_right(found.best)
         assert found._repr_html_()
-        file = io.BytesIO()
-        found.save(file)
-        assert gmm.load(file.getvalue()).best_index == found.best_index
+        assert reloaded(found).best_index == found.best_index
 
 
 @given(data=st.data())
@@ -452,18 +378,14 @@ def test_select(data):
 def test_what_refits(data):
     parameters, X, weight = data.draw(fits(GaussianMixture))
     mixture = GaussianMixture(**parameters)
-    held_out = answer(
-        gmm.inference.held_out_log_likelihood, mixture, X, n_splits=data.draw(st.integers(0, 4)), sample_weight=weight
-    )
+    n = data.draw(st.integers(0, 4))
+    held_out = answer(gmm.inference.held_out_log_likelihood, mixture, X, n_splits=n, sample_weight=weight)
     assert held_out is None or not np.isnan(held_out.mean)
     test = answer(gmm.inference.bootstrap_lrt, X, data.draw(st.integers(0, 3)), n_replicates=2, random_state=0)
     assert test is None or 0 <= test.p_value <= 1
-    method = data.draw(
-        mostly(st.sampled_from(("weighted-bootstrap", "bootstrap", "information")), st.sampled_from(JUNK))
-    )
-    errors = answer(
-        lambda: gmm.inference.standard_errors(mixture.fit(X), X, weight, method=method, n_replicates=3, random_state=0)
-    )
+    methods = st.sampled_from(("weighted-bootstrap", "bootstrap", "information"))
+    how = {"method": data.draw(mostly(methods, st.sampled_from(JUNK))), "n_replicates": 3, "random_state": 0}
+    errors = answer(lambda: gmm.inference.standard_errors(mixture.fit(X), X, weight, **how))
     assert errors is None or all(finite(part) for part in (errors.weights, errors.means, errors.covariances))
     steps = answer(lambda: list(gmm.em.steps(X, data.draw(st.integers(0, 3)), max_iter=4, random_state=0)))
     assert steps is None or all(finite(step.responsibilities) for step in steps if step.responsibilities is not None)

@@ -99,13 +99,8 @@ def test_a_mixture_is_pickled_as_values(cls, covariance_type):
     assert pickle.dumps(mixture, protocol=2) == before
     own = {name for name in classes_in(before) if name.startswith("gmm.")}
     values = {name for name in own if name.startswith("gmm._values.")}
-    assert own - values == {
-        f"gmm.{cls.__name__}",
-        "gmm.em.Trace",
-        "gmm._estimators.outcome.FitRecord",
-    }
-    file = io.BytesIO()
-    mixture.save(file)
+    assert own - values == {f"gmm.{cls.__name__}", "gmm.em.Trace", "gmm._estimators.outcome.FitRecord"}
+    mixture.save(file := io.BytesIO())
     # Besides what a file has, the whiteners: they have the bits of the fit's last update.
     assert len(pickle.dumps(mixture)) < 2 * len(file.getvalue())
 
@@ -114,8 +109,7 @@ def test_a_mixture_is_pickled_as_values(cls, covariance_type):
 @of_every_kind
 def test_a_warm_start_goes_on_from_a_pickle_with_the_same_bits(cls, covariance_type):
     asked = {"n_components": 3, "random_state": 0, "warm_start": True, "max_iter": 1, "tol": 0.0}
-    alone = cls(covariance_type=covariance_type, **asked)
-    carried = cls(covariance_type=covariance_type, **asked)
+    alone, carried = (cls(covariance_type=covariance_type, **asked) for _ in range(2))
     for _ in range(12):
         alone.fit(X)
         carried = pickle.loads(pickle.dumps(carried)).fit(X)

@@ -38,17 +38,7 @@ BEGIN, MIDDLE = b"a,note,b\n", b"1,x,2\n" * MANY
         (b'1,2\n"3,4\n', 2, "x0", '"3,4'),
         (b'"a","b\n1,2\n3,4\n', 1, "b", '"b'),
     ],
-    ids=[
-        "digit behind",
-        "to the end",
-        "to the next quote",
-        "doubled",
-        "in a record",
-        "far",
-        "long",
-        "no names",
-        "names",
-    ],
+    ids=["digit behind", "to the end", "to the next quote", "doubled", "record", "far", "long", "no names", "names"],
 )
 def test_a_field_that_does_not_end_with_its_quote_is_refused(text, line, column, field, tmp_path):
     messages = []

@@ -12,15 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fuzz_files
 import gmm
-from gmm import (
-    BayesianGaussianMixture,
-    FrozenMixture,
-    GaussianMixture,
-    MixtureClassifier,
-    NormalInverseWishart,
-    Selection,
-)
+from gmm import BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier, Selection
 from inside import FORMAT_VERSION, load_state
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
@@ -43,14 +37,11 @@ def told(saved):
         facts |= {f"mixture {n}": told(each) for n, each in enumerate(saved.estimators) if each is not None}
         return plain(facts | {"ranked": saved.ranked()})
     if isinstance(saved, MixtureClassifier):
-        facts = {
-            name: getattr(saved, name) for name in ("classes_", "class_prior_", "log_likelihood_", "bic_", "n_iter_")
-        }
+        names = ("classes_", "class_prior_", "log_likelihood_", "bic_", "n_iter_")
+        facts = {name: getattr(saved, name) for name in names}
         facts |= {f"mixture {n}": told(each) for n, each in enumerate(saved.mixtures_)}
-        facts |= {
-            "feature_names": list(saved.feature_names_in_),
-            "request": (saved.n_components, saved.covariance_type),
-        }
+        facts["feature_names"] = list(saved.feature_names_in_)
+        facts["request"] = saved.n_components, saved.covariance_type
         return plain(facts | {"predict": saved.predict(ROWS), "predict_proba": saved.predict_proba(ROWS)})
     facts = {name: getattr(saved, name)(ROWS) for name in ("predict", "predict_proba", "score_samples")}
     if isinstance(saved, FrozenMixture):
@@ -61,7 +52,7 @@ def told(saved):
     facts["passes"] = [(list(trace.passes), trace.seconds) for trace in saved.histories_]
     facts["refinement"] = saved.history_.refinement and saved.history_.refinement._asdict()
     prior = saved.get_params().get("prior")
-    facts["prior"] = vars(prior) if isinstance(prior, NormalInverseWishart) else prior
+    facts["prior"] = vars(prior) if isinstance(prior, gmm.NormalInverseWishart) else prior
     numbers = (str, int, float)
     facts["parameters"] = {name: value for name, value in saved.get_params().items() if isinstance(value, numbers)}
     return plain(facts)
@@ -108,7 +99,7 @@ def examples():
     pandas = pytest.importorskip("pandas")
     faithful = np.loadtxt(ROOT / "src" / "gmm" / "data" / "faithful.csv", delimiter=",", skiprows=1)
     table = pandas.DataFrame(faithful, columns=["eruptions", "waiting"])
-    prior = NormalInverseWishart(mean=[3.0, 70.0], shrinkage=0.5, scale=[[0.2, 0.0], [0.0, 30.0]])
+    prior = gmm.NormalInverseWishart(mean=[3.0, 70.0], shrinkage=0.5, scale=[[0.2, 0.0], [0.0, 30.0]])
     mixture = GaussianMixture(3, covariance_type="VVE", n_init=3, refine="split-merge", prior=prior, random_state=0)
     posterior = BayesianGaussianMixture(
         n_components=4, covariance_type="diag", mean_prior=[3.5, 70.0], mean_precision_prior=0.5, random_state=0
@@ -124,16 +115,10 @@ def examples():
     )
 
 
-def content_of(saved):
-    file = io.BytesIO()
-    saved.save(file)
-    return file.getvalue()
-
-
 @pytest.fixture(scope="module")
 def saved_now():
     with np.errstate(all="ignore"):
-        return [content_of(each) for each in examples()]
+        return [fuzz_files.saved(each) for each in examples()]
 
 
 def names_in(content):

@@ -7,18 +7,11 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import COVARIANCE_TYPES, OF_ONE_FEATURE, TableSource, counted, suggestion, template_of
+from inside import COVARIANCE_TYPES, OPTIONS, TableSource, counted, suggestion, template_of
 
 X = np.random.default_rng(0).normal(size=(30, 2))
-CHOICES = {
-    "covariance_type": (*COVARIANCE_TYPES, *OF_ONE_FEATURE),
-    "init_params": ("kmeans", "k-means++", "random", "random_from_data", "hierarchical"),
-    "acceleration": ("auto",),
-    "refine": ("split-merge",),
-    "missing": ("error", "em"),
-    "prior": ("conjugate",),
-}
-OF_A_POSTERIOR = {"weight_concentration_prior_type": ("dirichlet_process", "dirichlet_distribution")}
+NAMES = {option: [name for values in row.values for name in values.names] for option, row in OPTIONS.items()}
+ESTIMATORS = GaussianMixture, BayesianGaussianMixture
 
 
 def told(call):
@@ -34,8 +27,7 @@ def misspelt(name):
 
 @pytest.mark.parametrize(
     ("cls", "parameter", "name"),
-    [(GaussianMixture, parameter, name) for parameter, names in CHOICES.items() for name in names]
-    + [(BayesianGaussianMixture, parameter, name) for parameter, names in OF_A_POSTERIOR.items() for name in names],
+    [(cls, option, name) for cls in ESTIMATORS for option in sorted(cls().get_params()) for name in NAMES[option]],
 )
 def test_an_estimator_suggests_the_nearest_name(cls, parameter, name):
     for wrong in misspelt(name):

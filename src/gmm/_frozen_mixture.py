@@ -10,9 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm import _persistence as archive
 from gmm._frozen import CompiledMixture, prepare
-from gmm._persistence import Readable, Writable, describe, item, load_object, metadata_of, save_object
-from gmm._persistence.places import Predicted, write_predictions
+from gmm._persistence import Readable, Writable
 from gmm._public import publish
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
@@ -62,7 +62,7 @@ class FrozenMixture(CompiledMixture):
 
     __slots__ = ("__weakref__", "_metadata")
 
-    metadata = property(metadata_of)
+    metadata = property(archive.metadata_of)
 
     def __repr__(self) -> str:
         """Return the sizes."""
@@ -74,7 +74,7 @@ class FrozenMixture(CompiledMixture):
 
     def __setstate__(self, metadata: dict[str, Any]) -> None:
         """Take the metadata of a pickle."""
-        describe(self, metadata)
+        archive.describe(self, metadata)
 
     def save(self, file: Writable, *, prepared: bool = False, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the mixture to a file that holds only numbers and text.
@@ -102,7 +102,7 @@ class FrozenMixture(CompiledMixture):
         members |= {_TAILS: tails} if tails.any() else {}
         if prepared:
             header["prepared"], members["prepared"] = _PREPARED_VERSION, self.prepared
-        save_object(self, file, metadata, header, members)
+        archive.save_object(self, file, metadata, header, members)
 
     def predict_to(self, X: ArrayLike, path: str | os.PathLike[str], *, responsibilities: bool = True) -> None:
         """Write the most probable component of each row to a file, as `GaussianMixture.predict_to`, on this thread.
@@ -117,7 +117,7 @@ class FrozenMixture(CompiledMixture):
             Whether to write them.
         """
         source, _ = as_source(X, estimator=self, n_features=self.n_features)
-        write_predictions(path, predicted_blocks(self, source, responsibilities=responsibilities))
+        archive.write_predictions(path, predicted_blocks(self, source, responsibilities=responsibilities))
 
     @classmethod
     def load(cls, file: Readable, *, mmap: bool = False) -> Self:
@@ -142,7 +142,8 @@ class FrozenMixture(CompiledMixture):
             If the file is not a saved frozen mixture, or does not hold a valid one; the message says what is wrong.
             Loading runs no code from the file.
         """
-        return load_object(file, {FrozenMixture.__name__: cls.from_mapped if mmap else cls.from_state}, mmap=mmap)
+        maker = cls.from_mapped if mmap else cls.from_state
+        return archive.load_object(file, {FrozenMixture.__name__: maker}, mmap=mmap)
 
     @classmethod
     def from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
@@ -205,7 +206,7 @@ class FrozenMixture(CompiledMixture):
 
 
 def _layout_in(header: dict[str, Any]) -> int:
-    code = item(header, "layout", int)
+    code = archive.item(header, "layout", int)
     if not 0 <= code <= 4 + MOST_FACTORS or code == 4:
         raise ValueError(f"expected the code of a layout in its header, got {code}")
     return code
@@ -243,7 +244,7 @@ def _check_numbers(log_offset: _Array, log_noise: float, *finite: _Array) -> Non
         raise ValueError(f"expected a log density of noise below infinity, got {log_noise}")
 
 
-def predicted_blocks(model: FrozenMixture, source: Source, *, responsibilities: bool) -> Iterator[Predicted]:
+def predicted_blocks(model: FrozenMixture, source: Source, *, responsibilities: bool) -> Iterator[archive.Predicted]:
     """Yield the number of a row, and labels and responsibilities of the rows from there on."""
     for chunk in source.chunks():
         for first, rows, _ in chunk.pieces(_ROWS_AT_ONCE):

@@ -1,6 +1,6 @@
 """Uses of fitted mixtures: clusters, directions, anomalies, drift, true values, few rows, mixtures beside others."""
 
-from gmm._estimators.mixture_summary import MixtureSummary
+from gmm._estimators.fitted import MixtureSummary
 from gmm._selection.classifier import ClassifierSummary
 from gmm._uses.adaptation import adapt, fisher_vector
 from gmm._uses.anomalies import AnomalyThreshold, Drift, anomaly_threshold, drift, outliers

@@ -19,8 +19,7 @@ from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._loading import load
-from gmm._persistence import load_state
-from gmm._persistence.places import replaceable
+from gmm._persistence import load_state, replaceable
 from gmm._rows.writing import WRITERS, beside
 from gmm._selection import MixtureClassifier
 from gmm._selection.classifier import summary_of

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm import _persistence as archive
 from gmm._cli.arguments import UsageError
 from gmm._cli.rows import Rows
 from gmm._cli.show import MixtureFacts
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
-from gmm._persistence import places
-from gmm._persistence.places import replaceable, suffix_to_write, write_atomically
+from gmm._persistence import replaceable, suffix_to_write, write_atomically
 from gmm._rows.writing import in_step, prediction_columns, write_blocks
 from gmm._selection import MixtureClassifier, Selection
 from gmm._text.words import printable_lines
@@ -129,7 +129,7 @@ def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[st
         out: Any = _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
         write_blocks(out, ".csv", blocks)
         return
-    places.write_table(path, blocks)
+    archive.write_table(path, blocks)
 
 
 class _Terminal(RawIOBase):

@@ -23,8 +23,8 @@ from gmm import _selection as selection
 from gmm._cli.arguments import in_options
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import title
-from gmm._estimators.factors import factors_of
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of
+from gmm._estimators.mixture import factors_of
 from gmm._lazy import cached_property
 from gmm._selection import Selection
 from gmm._selection.result import advice, certainty, distinct, failures, grids, incomplete, legend, ranking

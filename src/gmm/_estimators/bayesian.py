@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import fitted, mixture_summary, saved
+from gmm._estimators import fitted
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
@@ -363,9 +363,6 @@ class BayesianGaussianMixture(FittedMixture):
     acceleration: str | None = "auto"
     noise: bool | float | ArrayLike = False
     missing: str = "error"
-
-    save, summary = saved.save, mixture_summary.summary
-    load = classmethod(saved.load)  # type: ignore[var-annotated]
 
     def score_samples(
         self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None, density: str = "variational"

@@ -1,17 +1,17 @@
 """`FittedMixture`: what mixtures do, however they are estimated: fits, parameters as attributes, scores, samples.
 
-Subclasses say what a fit maximises; their methods for files are the functions of `saved`. Below the class: how its fits
-begin, which settings they have, and what they leave.
+Subclasses say what a fit maximises. Below the class: the summary of rows under a mixture, how its fits begin, which
+settings they have, what they leave, and how they go to files and come from them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -19,45 +19,30 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import outcome
-from gmm._estimators.contract import (
-    Estimator,
-    as_dtype,
-    as_public_array,
-    given_names,
-    names_of_features,
-    record_features,
-)
-from gmm._estimators.outcome import FitRecord, ProgressPrinter
+from gmm import _persistence as archive
+from gmm._estimators import contract, criteria, outcome
+from gmm._estimators.contract import Estimator, given_names, names_of_features
+from gmm._estimators.outcome import SHRUNK, FitRecord, ProgressPrinter, fit_attributes
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._exceptions import LostClusterError, answer_of, warn
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Beginning, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
-from gmm._persistence import describe, metadata_of
-from gmm._persistence.places import write_predictions
+from gmm._public import publish
 from gmm._rows.entrance import Names, as_source, as_source_to_fit, is_dask
 from gmm._rows.sources import Source, box_of, followed
-from gmm._text.frames import framed_like
+from gmm._text.frames import data_frame, framed_like
 from gmm._validation import given
+from gmm._validation import parameters as options
 from gmm._validation.combinations import check_together, refuse
-from gmm._validation.parameters import (
-    check_callback,
-    check_is_fitted,
-    check_n_samples,
-    check_parameters,
-    check_random_state,
-    features_of,
-    is_default,
-    options_with,
-)
-from gmm._validation.scalars import check_boolean, check_whole
-from gmm._values.covariance import CovarianceModel, covariance_model, stored_for, with_factors
+from gmm._validation.rows import check_feature_names
+from gmm._validation.scalars import check_boolean, check_choice, check_whole
+from gmm._values.covariance import CovarianceModel, covariance_model, of_low_rank, stored_for, with_factors
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import NOTHING_FIXED, PARTS, Fixed, MixtureParameters
-from gmm._values.priors import ConjugatePrior, NormalInverseWishart, parts
+from gmm._values.priors import ConjugatePrior, MixturePosterior, NormalInverseWishart, parts
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import ContaminatedTails
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
@@ -112,7 +97,7 @@ class FittedMixture(Estimator):
     lower_bounds_: list[float]
     history_: Trace
     histories_: tuple[Trace, ...]
-    metadata = property(metadata_of)
+    metadata = property(archive.metadata_of)
 
     _variational: ClassVar[bool] = False  # whether a posterior is fitted; its bounds and `tol` are nats in all
     _bound_name: ClassVar[str] = "mean log-likelihood"
@@ -207,8 +192,8 @@ class FittedMixture(Estimator):
         UserWarning
             If no row of a class has a positive weight, so that it is left out.
         """
-        check_parameters(self)
-        callback = check_callback(callback)
+        options.check_parameters(self)
+        callback = options.check_callback(callback)
         source, names = source_to_fit(self, X, sample_weight, error_covariance)
         classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
         source = source.with_classes(restriction)
@@ -311,7 +296,7 @@ class FittedMixture(Estimator):
         if is_dask(X):
             rows = rows.compute()  # passes over a collection leave out rows without a value
         source = source_of(self, rows, missing="em")
-        rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
+        rng = options.check_random_state(self.random_state if random_state is None else random_state) if draw else None
 
         from gmm._estimators.conditional import imputed
 
@@ -378,7 +363,7 @@ class FittedMixture(Estimator):
         3,0
         4,1
         """
-        write_predictions(path, self._scorer().predicted(source_of(self, X), responsibilities=responsibilities))
+        archive.write_predictions(path, self._scorer().predicted(source_of(self, X), responsibilities=responsibilities))
 
     def predict_proba(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[Any]:
         """Compute the responsibilities: the probability of each component given each row.
@@ -497,10 +482,63 @@ class FittedMixture(Estimator):
             The component that each row was drawn from.
         """
         parameters = fitted_parameters(self)
-        n = check_n_samples(n_samples)
-        rng = check_random_state(self.random_state if random_state is None else random_state)
+        n = options.check_n_samples(n_samples)
+        rng = options.check_random_state(self.random_state if random_state is None else random_state)
         rows, labels = parameters.sample(n, rng)
-        return as_dtype(rows, self._dtype), labels
+        return contract.as_dtype(rows, self._dtype), labels
+
+    def summary(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: Any = None
+    ) -> MixtureSummary:
+        """Summarise rows under the mixture: likelihood, criteria, rows of each component; *beyond*.
+
+        ``print(mixture)`` knows the number of rows and the log-likelihood of the fit; this reads the rows.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+            Rows, usually those of the fit.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows; the criteria use their sum as the sample size.
+        error_covariance : array-like, default=None
+            Of the rows' measurement errors, as in `fit`; needed where the rows of the fit had some.
+
+        Returns
+        -------
+        MixtureSummary
+            It prints, and has its numbers as attributes and as a data frame.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import GaussianMixture
+        >>> rng = np.random.default_rng(0)
+        >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (50, 1))])
+        >>> mixture = GaussianMixture(2, random_state=0).fit(X)
+        >>> mixture.summary(X)
+        2 components, 1 feature, V (full) covariance, 5 free parameters
+        150 rows, log-likelihood -301.92 (-2.0128 per row), BIC 628.90, ICL 628.90, AIC 613.85
+        converged after 1 pass (projected remaining gain 0 below tol=0.001), mean log-likelihood -2.01283 nats
+             rows  weight              x0
+          0   100  0.6667  -3.919 ± 0.962
+          1    50  0.3333   4.027 ± 0.951
+          mean ± standard deviation
+          no component is degenerate
+        """
+        source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
+        parameters, weight, totals = scorer.parameters, source.survey.weight, scorer.totals(source)
+        scores = criteria.evaluate(totals, parameters.n_parameters, weight, None)
+        shown = () if self._variational else ("bic", "icl", "aic")
+        counts = np.zeros(parameters.n_components + 1, np.int64)
+        for _, results in scorer.blocks(source, labels=True):
+            assert results.labels is not None  # they were requested
+            counts += np.bincount(results.labels + 1, minlength=len(counts))
+        verdict, is_plain = fitting.degenerate, not (source.errors or vars(self).get("prior"))
+        of_pass = scorer.statistics(source) if is_plain and verdict.depends_on_moments(parameters.model) else None
+        rows = verdict.Resolution.from_source(source, self.reg_covar)
+        reasons = verdict.reasons_of(parameters, rows, names_of_features(self), of_pass)
+        numbers = source.n_rows, weight, totals.log_likelihood, {name: scores[name] for name in shown}
+        return MixtureSummary(self, *numbers, counts[1:], int(counts[0]), reasons)
 
     def freeze(self) -> FrozenMixture:
         """Make an immutable copy that scores rows in a service, in microseconds; *beyond*.
@@ -513,7 +551,53 @@ class FittedMixture(Estimator):
             "feature_names" if the estimator knows them.
         """
         names = given_names(self)
-        return describe(self._scorer().frozen(), ({"feature_names": names} if names else {}) | self.metadata)
+        return archive.describe(self._scorer().frozen(), ({"feature_names": names} if names else {}) | self.metadata)
+
+    def save(self, file: archive.Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
+        """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
+
+        Constructor parameters are saved if they are numbers, names or a prior. Generators, callables and arrays that
+        describe a start are not saved.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
+        metadata : dict of JSON values, optional
+            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
+            those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
+
+        Raises
+        ------
+        TypeError
+            If `metadata` holds something that JSON has no form for; the message says where.
+        ValueError
+            If a constructor parameter is invalid, so that `load` would refuse the file, or a number of `metadata` is
+            not finite.
+        """
+        archive.save_object(self, file, metadata, *state_of(self))
+
+    @classmethod
+    def load(cls, file: archive.Readable) -> Self:
+        """Read a mixture that `save` wrote; *beyond*.
+
+        Parameters
+        ----------
+        file : str, os.PathLike, binary file or bytes
+            A path, a file open for reading, which is read to its end, or the content of such a file.
+
+        Returns
+        -------
+        GaussianMixture or BayesianGaussianMixture
+            Of the class that it is called on.
+
+        Raises
+        ------
+        ValueError
+            If the file is not a saved model, was written by a newer version, or does not hold a valid mixture; the
+            message says which. Loading runs no code from the file, so files from others are safe to open.
+        """
+        return archive.load_object(file, {cls.__name__: partial(from_state, cls)})
 
     @property
     def weights_(self) -> NDArray[Any]:
@@ -595,7 +679,7 @@ class FittedMixture(Estimator):
         return check_whole(self.n_components, "n_components"), shape[-1] if len(shape) > 1 else 1
 
     def _public(self, values: Array) -> NDArray[Any]:
-        return as_public_array(values, self._dtype)
+        return contract.as_public_array(values, self._dtype)
 
     def _assign(self, **values: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
@@ -616,7 +700,7 @@ class FittedMixture(Estimator):
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "_metadata"):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
-            record_features(self, checked.n_features, None)
+            contract.record_features(self, checked.n_features, None)
 
     @property
     def noise_weight_(self) -> float:
@@ -639,6 +723,80 @@ class FittedMixture(Estimator):
         return Scorer(fitted_parameters(self), self.n_threads)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class MixtureSummary:
+    """Rows under a fitted mixture: how well it describes them, and how many belong to each component.
+
+    Attributes
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+        The mixture.
+    n_rows : int
+        Number of rows.
+    total_weight : float
+        Sum of their weights; without weights, their number.
+    log_likelihood : float
+        Of all rows, in nats.
+    criteria : dict of str to float
+        "bic", "icl" and "aic", smaller is better; empty for a `BayesianGaussianMixture`.
+    counts : ndarray of int, shape (K,)
+        Rows of each component, by the most probable one.
+    n_noise : int
+        Rows that are noise.
+    degenerate : dict of int to str
+        Components that have collapsed, and why; their likelihood means nothing.
+    """
+
+    model: FittedMixture
+    n_rows: int
+    total_weight: float
+    log_likelihood: float
+    criteria: dict[str, float]
+    counts: NDArray[np.int64]
+    n_noise: int
+    degenerate: dict[int, str]
+
+    def to_frame(self) -> Any:
+        """Return one row for each component.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            Columns ``component``, ``rows``, ``weight``, ``degenerate`` (why; empty if it is not) and, for each feature,
+            its mean and standard deviation, such as ``waiting mean`` and ``waiting sd``; with heavy tails ``waiting
+            scale`` in place of the latter.
+        """
+        mixture = fitted_parameters(self.model)
+        K, spreads = mixture.n_components, np.sqrt(mixture.column_variances)
+        spread = "scale" if mixture.tails else "sd"
+        columns = {"component": np.arange(K), "rows": self.counts, "weight": mixture.weights}
+        columns["degenerate"] = np.array([self.degenerate.get(k, "") for k in range(K)], object)
+        for j, name in enumerate(names_of_features(self.model)):
+            columns |= {f"{name} mean": mixture.means[:, j], f"{name} {spread}": spreads[:, j]}
+        return data_frame(columns)
+
+    def __repr__(self) -> str:
+        """Return the summary as lines of text."""
+        return str(self._summary)
+
+    def _repr_html_(self) -> str:
+        from gmm._text.html import block
+
+        return block(*self._summary.html())
+
+    @property
+    def _summary(self) -> Summary:
+        from gmm._estimators.summary import Figures
+
+        numbers = self.total_weight, self.log_likelihood, self.criteria, self.degenerate
+        n_noise = self.n_noise if fitted_parameters(self.model).noise else None
+        figures = Figures(*numbers, self.total_weight != self.n_rows, self.n_rows, self.counts, n_noise)
+        return summary_of(self.model, figures)
+
+
+publish("gmm.analysis", [MixtureSummary])
+
+
 def model_of(mixture: FittedMixture, n_features: int | None = None) -> CovarianceModel:
     """Return the covariance model that the parameters of an estimator ask for, checked for rows of so many features.
 
@@ -652,9 +810,9 @@ def model_of(mixture: FittedMixture, n_features: int | None = None) -> Covarianc
 
 def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
     """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
-    if not model.n_factors or source.in_patterns or features_of(mixture, "whole"):
+    if not model.n_factors or source.in_patterns or options.features_of(mixture, "whole"):
         return model
-    return stored_for(model, source.n_features, has_prior="a prior" in features_of(mixture))
+    return stored_for(model, source.n_features, has_prior="a prior" in options.features_of(mixture))
 
 
 def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
@@ -666,7 +824,7 @@ def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
         If the mixture has no parameters yet.
     """
     check_is_mixture(mixture)
-    check_is_fitted(mixture)
+    options.check_is_fitted(mixture)
     assert mixture._parameters is not None  # this is what was checked
     return mixture._parameters
 
@@ -763,7 +921,7 @@ def set_mixture(
     """
     vars(mixture).pop("_metadata", None)  # of other parameters
     vars(mixture).update(fit | {"_parameters": parameters, "_dtype": dtype})
-    record_features(mixture, parameters.n_features, names)
+    contract.record_features(mixture, parameters.n_features, names)
 
 
 def estimator_of(
@@ -784,7 +942,7 @@ def estimator_of(
 
 def lasting_settings(model: Estimator) -> dict[str, Any]:
     """Return the parameters that do not end with a fit: a mixture that is made of this one has them too."""
-    return {name: getattr(model, name) for name in options_with("lasting")}
+    return {name: getattr(model, name) for name in options.options_with("lasting")}
 
 
 def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summary:
@@ -831,7 +989,7 @@ def kept_journal(
     same = what_must_be_same(estimator, source)
     same |= {"a digest of the labels": source.known.fingerprint} if source.known else {}
     file = Checkpoint(checkpoint, same, resume)
-    refuse("checkpoint", {"warm_start of a fitted mixture": not seeds} | features_of(estimator))
+    refuse("checkpoint", {"warm_start of a fitted mixture": not seeds} | options.features_of(estimator))
     before = file.begin(settings.problem(source), settings.n_components)
     journal = fitting.fit.Journal(seeds if before is None else before, file.keep)
     return journal, file.during_work(lambda: file.write(journal.progress))
@@ -841,7 +999,7 @@ def what_must_be_same(estimator: Estimator, source: Source) -> dict[str, Any]:
     """Return the facts about an estimator and its rows on which the bits of a fit depend, as JSON values."""
     rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
     same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
-    free = options_with("continuation")
+    free = options.options_with("continuation")
     return same | {name: _described(value) for name, value in estimator.get_params().items() if name not in free}
 
 
@@ -865,7 +1023,7 @@ def _described(value: Any) -> Any:
 
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
     """Return the parameters that describe prior, noise, tails and limit, as values that compare equal."""
-    return tuple(_described(vars(mixture)[name]) for name in options_with("objective") if name in vars(mixture))
+    return tuple(_described(vars(mixture)[name]) for name in options.options_with("objective") if name in vars(mixture))
 
 
 def check_same(
@@ -873,7 +1031,7 @@ def check_same(
 ) -> None:
     """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
     expected = (previous.n_components, previous.model.type_name, previous.n_features, bool(previous.noise))
-    requested = (mixture.n_components, model.type_name, source.n_features, not is_default(mixture.noise, False))
+    requested = (mixture.n_components, model.type_name, source.n_features, not options.is_default(mixture.noise, False))
     if requested != expected:
         raise ValueError(
             f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
@@ -938,7 +1096,7 @@ def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int],
             hint = f"expected responsibilities of shape {(source.n_rows, mixture.n_components)}"
             arguments = resident.rows, mixture.n_components, make_rng(seed)
             values = answer_of(start, *arguments, name="init_params", hint=hint)
-        beside_noise = not is_default(mixture.noise, False)
+        beside_noise = not options.is_default(mixture.noise, False)
         return given.check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=beside_noise)
 
     return responsibilities
@@ -952,7 +1110,7 @@ def noise_of(mixture: FittedMixture, source: Source) -> Noise:
 def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHING_FIXED) -> None:
     """Raise a `CombinationError` if two features of a fit to the rows exclude each other."""
     start = mixture.init_params
-    features = features_of(mixture) | {
+    features = options.features_of(mixture) | {
         "BayesianGaussianMixture": "mean_prior" in vars(mixture),
         "fixed weights": "weights" in fixed.masks,
         "fixed covariances": "covariances" in fixed.masks,
@@ -1017,7 +1175,7 @@ def set_fitted(
         if vars(mixture).get("prior") is None:
             shrunk_by = prior.as_rows(parameters.model) if source.errors and isinstance(prior, ConjugatePrior) else None
             record = record._replace(shrunk="rows" if shrunk_by is None else "errors", shrunk_by=shrunk_by)
-    of_fit = outcome.fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
+    of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=record, **of_fit)
 
 
@@ -1025,12 +1183,12 @@ def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel)
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     given.check_ridge(mixture.reg_covar, source.survey.weight)
     objective, K, d = mixture._objective_of(source, model), int(mixture.n_components), source.n_features
-    options, parts = vars(mixture), dict[str, Array]()
-    if (weights := options.get("weights_init")) is not None:
+    asked, parts = vars(mixture), dict[str, Array]()
+    if (weights := asked.get("weights_init")) is not None:
         parts["weights"] = given.check_weights_init(weights, K)
-    if (means := options.get("means_init")) is not None:
+    if (means := asked.get("means_init")) is not None:
         parts["means"] = given.check_coordinates(means, "means", (K, d))
-    if (precisions := options.get("precisions_init")) is not None:
+    if (precisions := asked.get("precisions_init")) is not None:
         parts["precisions"] = given.check_spread(precisions, "precision", K, d, model)[0]
     if isinstance(mixture.init_params, str):
         start = fitting.starts.StartSettings(str(mixture.init_params), parts)
@@ -1145,3 +1303,122 @@ def classes_of(classes: NDArray[Any], owners: NDArray[np.intp]) -> NDArray[Any]:
     none = -1 if classes.dtype.kind in "if" else None
     labels = [*classes.tolist(), none]
     return np.array([labels[owner] for owner in owners], dtype=object if none is None and -1 in owners else None)
+
+
+def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return what `save` writes: a header of JSON values, and arrays by their names.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If a parameter of the estimator is invalid.
+    """
+    parameters = fitted_parameters(self)
+    # They may have been set after the fit, and `load` refuses invalid ones.
+    options.check_parameters(self)
+    from gmm._persistence import values
+    from gmm._versions import __version__
+
+    header: dict[str, Any] = {
+        "gmm_version": __version__,
+        "class": type(self).__name__,
+        "parameters": archive.to_json_values(self.get_params()),
+        "covariance_model": parameters.model.name,
+        "dtype": self._dtype.name,
+        "feature_names": given_names(self),
+    }
+    header |= {} if parameters.model.stored_whole else {"low_rank": True}
+    arrays = values.mixture_to_state(parameters)
+    if isinstance(parameters, MixturePosterior):
+        posterior, of_posterior = values.posterior_to_state(parameters)
+        header, arrays = header | posterior, arrays | of_posterior
+    if "history_" in vars(self):
+        traces, passes = values.traces_to_state(self.history_, self.histories_)
+        header |= {**traces, "lower_bound": self.lower_bound_}
+        arrays |= passes
+    if "classes_" in vars(self):
+        classes = header["classes"] = self.classes_.tolist()
+        owners = [classes.index(label) if label in classes else -1 for label in self.component_classes_.tolist()]
+        header["owners"] = owners
+    record = record_of(self)
+    known = {"weight_seen": record.weight, "shrunk": record.shrunk, "beside_errors": record.beside_errors}
+    header |= {name: value for name, value in known.items() if value}
+    of_rows = {"shrunk_by": record.shrunk_by, "trimmed": record.trimmed, "steps": record.steps}
+    arrays |= {name: values for name, values in of_rows.items() if values is not None}
+    if record.stream is not None:
+        header["stream"], of_stream = values.stream_to_state(record.stream)
+        arrays |= of_stream
+    return header, arrays
+
+
+def states_of(mixtures: Iterable[FittedMixture | None]) -> tuple[list[Any], dict[str, NDArray[Any]]]:
+    """Return the states of several mixtures, None without one; names of arrays begin with the number of theirs."""
+    states = [(None, {}) if mixture is None else state_of(mixture) for mixture in mixtures]
+    arrays = archive.bundle({number: of_one for number, (_, of_one) in enumerate(states)})
+    return [header for header, _ in states], arrays
+
+
+def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Mixture:
+    """Make the estimator whose `state_of` this is.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If something is missing or invalid.
+    """
+    from gmm._persistence import values
+
+    model = covariance_model(archive.item(header, "covariance_model", str))
+    if "low_rank" in header and archive.item(header, "low_rank", bool):
+        model = of_low_rank(model)
+    parameters = values.mixture_from_state(arrays, model)
+    # Arrays among the parameters are not saved.
+    arguments = archive.from_json_values(archive.item(header, "parameters", dict))
+    implied: dict[str, Any] = {"noise": parameters.noise.parameter}
+    if cls._variational:
+        parameters = values.posterior_from_state(header, arrays, parameters)
+        implied |= {"mean_prior": parameters.prior.mean, "covariance_prior": parameters.prior.scale}
+    implied |= parameters.tails.parameters
+    if parameters.fixed:
+        implied["fixed"] = parameters.fixed.masks
+    own = cls._get_param_names()  # those of a subclass may be others
+    estimator = cls(**{name: value for name, value in implied.items() if name in own} | arguments)
+    names = check_feature_names(archive.item(header, "feature_names", list) or None, parameters.n_features)
+    if header["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
+    options.check_parameters(estimator)
+    d, ridge, of_fit = parameters.n_features, estimator.reg_covar, dict[str, Any]()
+    read: dict[str, Callable[[], Any]] = {
+        "shrunk": lambda: check_choice(archive.item(header, "shrunk", str), "shrunk", tuple(SHRUNK)),
+        "shrunk_by": lambda: given.check_numbers(arrays["shrunk_by"], "shrunk_by", (1 + d,)),
+        "beside_errors": lambda: archive.item(header, "beside_errors", bool),
+        "weight_seen": lambda: archive.positive(header, "weight_seen"),
+        "steps": lambda: _steps(arrays["steps"], d),
+        "trimmed": lambda: archive.mask(arrays, "trimmed"),
+        "stream": lambda: values.stream_from_state(archive.item(header, "stream", dict), arrays, parameters, ridge),
+    }
+    kept = {name: read_it() for name, read_it in read.items() if name in header or name in arrays}
+    record = FitRecord(parameters, weight=kept.pop("weight_seen", 0.0), **kept)
+    if "lower_bound" in header:
+        best, traces = values.traces_from_state(header, arrays)
+        record = record._replace(trace=best)
+        of_fit = fit_attributes(best, archive.item(header, "lower_bound", float), traces)
+    set_mixture(estimator, parameters, names, np.dtype(header["dtype"]), _last_fit=record, **of_fit)
+    if "classes" in header:
+        classes, owners = sorted_classes(archive.item(header, "classes", list)), archive.item(header, "owners", list)
+        n = len(classes)
+        if len(owners) != parameters.n_components or not all(type(one) is int and -1 <= one < n for one in owners):
+            raise ValueError(f"expected the index of a class, or -1, for each component, got {owners!r:.80}")
+        estimator.classes_ = classes
+        estimator.component_classes_ = classes_of(classes, np.array(owners, dtype=np.intp))
+    return estimator
+
+
+def _steps(values: NDArray[Any], n_features: int) -> NDArray[np.float64]:
+    if values.shape != (n_features,) or values.dtype != np.float64 or not (values >= 0).all() or np.isinf(values).any():
+        raise ValueError(
+            f"expected {n_features} numbers of at least 0 in 'steps', got {values.dtype} of {values.shape}"
+        )
+    return values

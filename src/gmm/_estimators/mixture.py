@@ -1,31 +1,34 @@
-"""`GaussianMixture`: the estimator, with the interface of scikit-learn's."""
+"""`GaussianMixture`: the estimator, with the interface of scikit-learn's, and the factors of those that have some."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import KW_ONLY, dataclass, replace
 from time import perf_counter
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import criteria, fitted, mixture_summary, saved
-from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.factors import OfFactors, factors_of, fit_transform, get_feature_names_out, set_output, transform
+from gmm._estimators import criteria, fitted
+from gmm._estimators.contract import as_dtype, given_names, names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, warn_of_repairs
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.solver import Trace, plain_records
 from gmm._rows.entrance import as_source, check_any
 from gmm._rows.sources import ArraySource, Source, chunks_in_order
+from gmm._text.frames import frame_of
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_fixed, check_limits, check_tails, check_user_mixture
 from gmm._validation.parameters import check_columns, check_known_columns, check_level, check_parameters, features_of
 from gmm._validation.rows import check_feature_names, check_names
-from gmm._validation.scalars import check_real
+from gmm._validation.scalars import check_choice, check_real
+from gmm._values import covariance
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective, log_likelihood
@@ -39,10 +42,25 @@ if TYPE_CHECKING:
 
 _ENDED = "one step for each block"
 _LARGEST_SQUARES = 1e300
+_CONTAINERS = "default", "pandas", "polars"
+_OUTPUT = "_sklearn_output_config"  # scikit-learn's name, which its `clone` copies
 _FEW_ROWS = (
     "The first block has {} rows for {} free parameters, so the start fits these rows alone, and the stream may not "
     "recover. Begin with more rows, with given parameters or with a prior."
 )
+
+
+class OfFactors:
+    """Descriptor of a method that only mixtures with factors have, as scikit-learn's ``available_if`` makes them."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.__doc__ = function, function.__doc__
+
+    def __get__(self, instance: FittedMixture | None, owner: type[FittedMixture]) -> Callable[..., Any]:
+        if instance is None:
+            return self.function
+        _check_has_factors(instance, self.function.__name__)
+        return MethodType(self.function, instance)
 
 
 @dataclass(eq=False, repr=False)
@@ -283,11 +301,6 @@ class GaussianMixture(FittedMixture):
     tails: str = "normal"
     degrees_of_freedom: float | str | None = None
     trim: float = 0.0
-
-    transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
-    set_output, get_feature_names_out = OfFactors(set_output), OfFactors(get_feature_names_out)
-    save, summary = saved.save, mixture_summary.summary
-    load = classmethod(saved.load)  # type: ignore[var-annotated]
 
     @classmethod
     def from_parameters(
@@ -636,6 +649,88 @@ class GaussianMixture(FittedMixture):
 
         return predicted(parameters, source, columns, targets, called, level, weight, self.n_threads)
 
+    @OfFactors
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Compute the expected factors of each row, weighted by the responsibilities; *beyond*.
+
+        With "factor" or "ppca", component k draws a row as x = μ_k + Λ_k u + ε from q factors u ~ N(0, I) and noise ε ~
+        N(0, Ψ_k). The factors that are expected of a row are Σ_k r_ik Λ_kᵀ Σ_k⁻¹ (x_i − μ_k). Each component has
+        factors of its own, so compare rows of one component. Where values are missing (``missing="em"``), x_i, μ_k, Σ_k
+        and Λ_k are those of the others. With other covariance types there is no such method.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d)
+
+        Returns
+        -------
+        ndarray of shape (n, q)
+            float32 for float32 rows, else float64; a data frame if `set_output` or scikit-learn's configuration says
+            so.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> covariances = [[[2.0, 1.0], [1.0, 2.0]]]
+        >>> mixture = GaussianMixture.from_parameters([1.0], [[0, 0]], covariances, covariance_type="ppca1")
+        >>> mixture.transform([[3.0, 3.0], [1.0, 0.0]]).round(2)
+        array([[2.  ],
+               [0.33]])
+        """
+        source = fitted.source_of(self, X)
+        mixture, loadings = fitted_parameters(self), factors_of(self, "transform").loadings
+        responsibilities = self._scorer().responsibilities(source)
+        factors, maps = np.zeros((source.n_rows, loadings.shape[2])), dict[int, NDArray[Any]]()
+        for number, here, part in source.pieces():
+            there = source.patterns[number].observed
+            if number not in maps:
+                of_columns = mixture.model.layout.for_columns(mixture.covariances, there)
+                slopes = np.linalg.solve(of_columns, loadings[:, there])
+                maps[number] = np.ascontiguousarray(slopes.swapaxes(1, 2))
+            for share, mean, map_ in zip(responsibilities[here].T, mixture.means[:, there], maps[number], strict=True):
+                # A sum in one order; BLAS has one for each number of rows.
+                apart = np.subtract(part.rows, mean, order="C")
+                factors[here] += share[:, None] * np.einsum("ij,kj->ik", apart, map_)
+        factors = as_dtype(factors, source.dtype)
+        common = sys.modules["sklearn"].get_config()["transform_output"] if "sklearn" in sys.modules else "default"
+        container = vars(self).get(_OUTPUT, {}).get("transform", common)
+        if container == "default":
+            return factors
+        names = self.get_feature_names_out().tolist()
+        framed: Any = frame_of(container, factors, names, X)  # of pandas, with the index of X
+        return framed
+
+    @OfFactors
+    def fit_transform(self, X: ArrayLike, y: object = None, **how: Any) -> NDArray[Any]:
+        """Return ``fit(X, …).transform(X)`` for the same arguments, the factors of each row; *beyond*."""
+        estimator: Any = self  # whose `fit` may be a subclass's
+        factors: NDArray[Any] = estimator.fit(X, y, **how).transform(X)
+        return factors
+
+    @OfFactors
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
+        """Return the names of what `transform` returns: factor0, factor1, …; *beyond*."""
+        n_factors = fitted_parameters(self).model.n_factors
+        return np.array([f"factor{j}" for j in range(n_factors)], dtype=object)
+
+    @OfFactors
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Choose what `transform` returns, as scikit-learn's transformers do; *beyond*.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"} or None, default=None
+            An array, or a data frame of one of these packages; None leaves it as it is.
+
+        Returns
+        -------
+        GaussianMixture
+            The estimator itself.
+        """
+        if transform is not None:
+            vars(self)[_OUTPUT] = {"transform": check_choice(transform, "transform", _CONTAINERS)}
+        return self
+
     @property
     def degrees_of_freedom_(self) -> float | NDArray[Any]:
         """Degrees of freedom ν, one number or one of each component; infinite without Student's t."""
@@ -745,3 +840,26 @@ def _number(column: Any, value: Any) -> float:
     if not np.isfinite(number):
         raise ValueError(f"expected a finite number for column {column!r}, got {value!r:.80}; name known columns alone")
     return number
+
+
+def factors_of(mixture: FittedMixture, name: str) -> covariance.Factors:
+    """Return the loadings and the noise of a fitted mixture, for an attribute or a method of this name.
+
+    Raises
+    ------
+    AttributeError
+        If its covariances have no factors, or it is not fitted.
+    """
+    _check_has_factors(mixture, name)
+    parameters = fitted_parameters(mixture)
+    assert isinstance(parameters.model, covariance.FactorModel)  # this is what was checked
+    return parameters.model.factors(parameters.covariances, mixture.reg_covar)
+
+
+def _check_has_factors(mixture: FittedMixture, name: str) -> None:
+    requested = mixture.covariance_type
+    if mixture.__sklearn_is_fitted__():
+        requested = fitted_parameters(mixture).model.name
+    if requested not in covariance.OF_FACTORS and not covariance.names_factors(requested):
+        types = " or ".join(map(repr, covariance.OF_FACTORS))
+        raise AttributeError(f"{type(mixture).__name__} has {name} only with covariance_type {types}")

@@ -16,7 +16,7 @@ from gmm import _fitting as fitting
 from gmm._frozen import check_place
 from gmm._passes.e_step import PASS_WORTH_THREADS, EStep, Output, RowResults, Totals
 from gmm._passes.problem import Problem, e_step_over
-from gmm._persistence.places import Predicted
+from gmm._persistence import Predicted
 from gmm._rows.entrance import check_any
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse

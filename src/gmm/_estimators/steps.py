@@ -214,7 +214,6 @@ def prepare_stepped_fit(
 
 
 def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, None]:
-    dtype = fit.source.dtype
     with closing(iter(fit)) as passes:
         for each in passes:
             iteration, parameters, of_rows = each.iteration, each.iteration.parameters, None
@@ -223,17 +222,10 @@ def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, N
                 of_rows.flags.writeable = False
             counts = np.array(each.statistics.counts)
             counts.flags.writeable = False
-            yield EMStep(
-                iteration.n_iter,
-                as_public_array(parameters.weights, dtype),
-                as_public_array(parameters.means, dtype),
-                as_public_array(parameters.written_out, dtype),
-                counts,
-                iteration.lower_bound,
-                of_rows,
-                iteration.accepted,
-                each.reason,
-            )
+            of_mixture = parameters.weights, parameters.means, parameters.written_out
+            weights, means, covariances = (as_public_array(values, fit.source.dtype) for values in of_mixture)
+            how = iteration.lower_bound, of_rows, iteration.accepted, each.reason
+            yield EMStep(iteration.n_iter, weights, means, covariances, counts, *how)
 
 
 publish("gmm.em", [EMStep, steps])

@@ -15,20 +15,15 @@ from typing import Any, ClassVar, TypeVar, get_args
 
 import numpy as np
 
+from gmm import _persistence as archive
 from gmm._exceptions import warn
 from gmm._fitting.fit import FitProgress, Journal, MixtureFit, Stage
 from gmm._fitting.split_merge import Refined, Tally
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.problem import Problem
 from gmm._passes.solver import SolverResult, Trace
-from gmm._persistence import Arrays, Header, build_object, bundle, item, load_state, parts_of, save_state
-from gmm._persistence.places import name_of_source, replaceable
-from gmm._persistence.values import (
-    statistics_from_arrays,
-    statistics_to_arrays,
-    traces_from_state,
-    traces_to_state,
-)
+from gmm._persistence import Arrays, Header, item
+from gmm._persistence import values as states
 from gmm._validation.given import check_numbers
 from gmm._validation.scalars import check_boolean
 from gmm._versions import __version__
@@ -62,9 +57,9 @@ class _StateFile:
             )
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"expected a path or None for checkpoint, got {type(path).__name__}: {path!r:.60}")
-        if not replaceable(path):
+        if not archive.replaceable(path):
             raise ValueError(f"expected a file for checkpoint, which is read again, got {os.fspath(path)!r}")
-        self._path, self._name = path, name_of_source(path)
+        self._path, self._name = path, archive.name_of_source(path)
         self._same = dict(same)
         self._next_write = 0.0
         self._failed = False
@@ -82,11 +77,11 @@ class _StateFile:
         if not self._resume:
             kind = None
             with suppress(ValueError):
-                kind = load_state(self._path)[0].get("class")
+                kind = archive.load_state(self._path)[0].get("class")
             if kind != self._class and os.path.getsize(self._path) > 0:
                 raise ValueError(f"{self._name} is not a checkpoint: expected one, or a path without a file")
             return None
-        header, arrays = load_state(self._path)
+        header, arrays = archive.load_state(self._path)
         if header.get("class") != self._class:
             raise ValueError(
                 f"{self._name} is not a checkpoint of a {self._what}: it holds {header.get('class')!r:.60}"
@@ -96,7 +91,7 @@ class _StateFile:
                 f"{self._name} was written by version {header.get('gmm_version')!r:.60} of gmm, this is {__version__}, "
                 f"which may give other bits: finish the {self._what} with that version, or start over"
             )
-        before, state = build_object(
+        before, state = archive.build_object(
             self._name, self._class, lambda h, _: (item(h, "fit", dict), item(h, "progress", dict)), header, arrays
         )
         differences = [
@@ -108,7 +103,7 @@ class _StateFile:
             raise ValueError(f"{self._name} is a checkpoint of another {self._what}: {'; '.join(differences)}")
         if header.get("digest") != _digest(state, arrays):
             raise ValueError(f"{self._name} is damaged: its content has changed. Start the {self._what} anew")
-        return build_object(self._name, self._class, build, state, arrays)
+        return archive.build_object(self._name, self._class, build, state, arrays)
 
     @contextmanager
     def during_work(self, write: Callable[[], object]) -> Iterator[None]:
@@ -126,7 +121,7 @@ class _StateFile:
         header = {"gmm_version": __version__, "class": self._class, "fit": self._same, "progress": state}
         header["digest"] = _digest(state, arrays)
         try:
-            save_state(self._path, header, arrays)
+            archive.save_state(self._path, header, arrays)
         finally:
             now = perf_counter()
             self._next_write = now + max(SECONDS, _SHARE * (now - began))
@@ -185,7 +180,7 @@ class SearchCheckpoint(_StateFile):
 
         def build(header: Header, arrays: Arrays) -> None:
             self.seed, self._headers = item(header, "seed", int), item(header, "results", dict)
-            self._arrays = parts_of(arrays)
+            self._arrays = archive.parts_of(arrays)
 
         self._begin(build)
 
@@ -200,7 +195,7 @@ class SearchCheckpoint(_StateFile):
             result = _result_from_state(header, arrays, problem, n_components) if arrays else None
             return item(header, "beside", dict), result
 
-        return build_object(self._name, self._class, build, header, arrays)
+        return archive.build_object(self._name, self._class, build, header, arrays)
 
     def add(self, name: str, beside: Header, result: SolverResult | None) -> None:
         """Keep a result, and what is beside it, by a name, which may have had another; write if it is time."""
@@ -217,7 +212,7 @@ class SearchCheckpoint(_StateFile):
         OSError
             If it cannot be written; the file that was there stays.
         """
-        self._write({"seed": self.seed, "results": self._headers}, bundle(self._arrays))
+        self._write({"seed": self.seed, "results": self._headers}, archive.bundle(self._arrays))
 
 
 def _digest(state: Header, arrays: Arrays) -> str:
@@ -246,11 +241,11 @@ def _to_state(progress: FitProgress) -> tuple[Header, Arrays]:
         refined, tally = progress.refined, progress.refined.tally
         counted = {"failed": refined.failed, "runs": tally.runs, "tried": tally.tried, "all_passes": tally.passes}
         header["refined"] = add("refined", refined.best) | counted | {"moves": list(refined.moves)}
-    return header, bundle(parts)
+    return header, archive.bundle(parts)
 
 
 def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: int) -> FitProgress:
-    parts = parts_of(arrays)
+    parts = archive.parts_of(arrays)
 
     def result(name: str) -> SolverResult:
         return _result_from_state(item(header, name, dict), parts[name], problem, n_components)
@@ -259,7 +254,7 @@ def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: 
     if stage not in get_args(Stage):
         raise ValueError(f"expected a stage of a fit in its header, got {stage!r:.60}")
     if "fit" in header:
-        best, (trace, traces) = result("fit"), traces_from_state(header["fit"], parts["fit"])
+        best, (trace, traces) = result("fit"), states.traces_from_state(header["fit"], parts["fit"])
         traces = tuple(best.trace if each is trace else each for each in traces)
         fit = MixtureFit(best, _integers(header["fit"], "starts_repaired"), traces)
     if "refined" in header:
@@ -280,7 +275,7 @@ def _integers(header: Header, name: str) -> tuple[int, ...]:
 
 
 def _result_to_state(result: SolverResult, traces: Sequence[Trace] = ()) -> tuple[Header, Arrays]:
-    header, arrays = traces_to_state(result.trace, traces)
+    header, arrays = states.traces_to_state(result.trace, traces)
     statistics = result.statistics
     header |= {
         "lower_bound": result.lower_bound,
@@ -290,7 +285,7 @@ def _result_to_state(result: SolverResult, traces: Sequence[Trace] = ()) -> tupl
     }
     arrays |= dict(zip(_ESTIMATE, result.parameters.as_estimate(), strict=True))
     arrays["precision"] = statistics.precisions
-    arrays |= statistics_to_arrays(statistics)
+    arrays |= states.statistics_to_arrays(statistics)
     if result.state is not None:
         _, (_, *settings), (scalars, arrays["state"]) = result.state.__reduce__()
         header["state"] = [*settings, scalars]
@@ -311,9 +306,9 @@ def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int)
     objective = problem.objective
     parameters = objective.prior.mixture(estimate, objective, problem.rows.survey.weight)
     evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
-    statistics = statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
+    statistics = states.statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
     statistics = replace(statistics, precision=checked["precision"])
-    trace, _ = traces_from_state(header, arrays)
+    trace, _ = states.traces_from_state(header, arrays)
     state = None
     if "state" in header:
         tolerance, confirm_stop, scalars = item(header, "state", list)

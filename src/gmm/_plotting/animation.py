@@ -31,7 +31,7 @@ from gmm._plotting.scene import Scene, View, scored, view_of
 from gmm._plotting.style import FAINT, INK, own_figure
 from gmm._public import publish
 from gmm._text.words import counted
-from gmm._validation.parameters import check_random_state
+from gmm._validation.parameters import check_random_state, options_with
 from gmm._validation.scalars import as_real, check_whole
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
@@ -179,8 +179,6 @@ def _curve(ax: Axes, film: Film) -> Callable[[int], None]:
 _FIRST, _LAST = 1000, 2500  # least duration of these frames in a GIF, in milliseconds
 _LONGEST = 655_350  # milliseconds: a GIF stores hundredths of a second in 16 bits
 _FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".webp", ".apng", ".avif")
-_OF_ONE = ("covariance_type", "n_factors", "reg_covar", "n_threads")
-_STARTS = ("init_params", "weights_init", "means_init", "precisions_init")
 # Keep the size and colours of frames equal, whatever the user's settings for saving files.
 _AS_DRAWN: Any = {"savefig.bbox": None, "savefig.facecolor": "auto", "savefig.transparent": False}
 _NEARLY_WHITE = 30  # summed distance from white over the three channels, of 255 each
@@ -254,23 +252,24 @@ def animate_fit(
     rows = X, n_components, sample_weight
     prepare = partial(prepare_stepped_fit, *rows, caller=animate_fit.__name__, bayesian=bayesian)
     climb = prepare(fit_parameters)
-    if not bayesian and not any(parameters.get(name) is not None for name in _STARTS):
-        climb = prepare(fit_parameters | _poor_start(climb, fit_parameters))
+    if not bayesian and not any(parameters.get(name) is not None for name in options_with("start")):
+        climb = prepare(fit_parameters | _poor_start(climb, random_state))
     film = film_of(climb, random_state, view)
     return FitAnimation(film, int(interval))
 
 
-def _poor_start(climb: SteppedFit, parameters: dict[str, Any]) -> dict[str, Array]:
+def _poor_start(climb: SteppedFit, random_state: Any) -> dict[str, Array]:
     """Choose random rows as means, equal weights, and for each component the covariance of all rows.
 
     The rows are far from each other: from close ones, EM needs many passes until components differ.
     """
-    K, model, source = climb.settings.n_components, climb.settings.objective.model, climb.source
-    settings = {name: parameters[name] for name in _OF_ONE if name in parameters}
-    one = GaussianMixture(1, **settings).fit(source.rows, sample_weight=source.sample_weight)
+    (K, objective, n_threads, *_), source = climb.settings, climb.source
+    model = objective.model
+    one = GaussianMixture(1, covariance_type=model.type_name, reg_covar=objective.ridge, n_threads=n_threads)
+    one.fit(source.rows, sample_weight=source.sample_weight)
     precisions = one.precisions_ if model.layout.pooled else np.repeat(one.precisions_, K, axis=0)
     rows, scale = source.rows.astype(np.float64), np.sqrt(fitted_parameters(one).column_variances[0])
-    rng = check_random_state(parameters["random_state"])
+    rng = check_random_state(random_state)
     means = scale * kmeans_plusplus((rows - one.means_) / scale, source.weights, K, rng) + one.means_
     return {"weights_init": np.full(K, 1 / K), "means_init": means, "precisions_init": precisions}
 

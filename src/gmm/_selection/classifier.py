@@ -17,12 +17,13 @@ from gmm._estimators.fitted import (
     estimator_of,
     fit_settings,
     fitted_parameters,
+    from_state,
     lasting_settings,
     sorted_classes,
     source_of,
+    states_of,
 )
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.saved import from_state, states_of
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import Summary
 from gmm._exceptions import warn

@@ -44,7 +44,7 @@ from gmm._selection.standard import comparable_fits, in_other_units, log_volume
 from gmm._text.words import counted
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_limits
-from gmm._validation.parameters import check_callback, check_random_state
+from gmm._validation.parameters import check_callback, check_random_state, features_of
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_real, check_whole, is_whole
 from gmm._values.coordinates import Coordinates
@@ -360,8 +360,7 @@ def bootstrap_lrt(
     n_components = check_whole(n_components, "n_components")
     n_init, n_replicates = check_whole(n_init, "n_init"), check_whole(n_replicates, "n_replicates", 1, MOST_REPLICATES)
     check_comparable(parameters, bootstrap_lrt.__name__)
-    tails, prior = parameters.get("tails", "normal"), parameters.get("prior")
-    refuse("bootstrap_lrt", {"a prior": prior is not None, "heavy tails": tails != "normal"})
+    refuse("bootstrap_lrt", features_of(GaussianMixture(**parameters)))
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
     rows, names, settings, units = _rows_to_fit(X, sample_weight, bootstrap_lrt.__name__, n_components + 1, parameters)
     rng = np.random.default_rng(common_seed(random_state))
@@ -721,8 +720,7 @@ def split_lrt(
     """
     callback = check_callback(callback)
     check_comparable(parameters, split_lrt.__name__)
-    noise, prior = parameters.get("noise", False), parameters.get("prior")
-    refuse("split_lrt", {"a prior": prior is not None, "noise": noise is not False})
+    refuse("split_lrt", features_of(GaussianMixture(**parameters)))
     numbers = _numbers(n_components, 1)
     all_numbers = sorted({*numbers, *range(numbers[0] + 1, numbers[-1] + 2)})
     parameters |= {"covariance_type": covariance_type, "n_init": n_init}

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA, CRITERION, HELD_OUT, OF_SEARCHES, surplus, title
-from gmm._estimators.fitted import fitted_parameters, record_of, summary_of
+from gmm._estimators.fitted import fitted_parameters, from_state, record_of, states_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import doubt_of_shapes
-from gmm._estimators.saved import from_state, states_of
 from gmm._passes.solver import Iteration
 from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, parts_of, save_object
 from gmm._selection.cell import DEGENERATE, FAILED, KINDS, LEFT, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK, Status

@@ -16,7 +16,7 @@ from gmm._estimators.fitted import FittedMixture, check_is_mixture, checked_for,
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._frozen_mixture import FrozenMixture, predicted_blocks
-from gmm._persistence.places import Predicted
+from gmm._persistence import Predicted
 from gmm._public import publish
 from gmm._rows.entrance import as_source, check_any
 from gmm._rows.sources import ArraySource

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gmm._exceptions import invalid, warn
 from gmm._text.words import quoted, suggestion
 from gmm._validation.rows import FloatArray, as_array, as_floats, first_index, first_wrong, place
-from gmm._validation.scalars import as_real, is_real, is_whole
+from gmm._validation.scalars import as_real, is_whole
 from gmm._values.covariance import CLASSIC, LIMITED, CovarianceModel
 from gmm._values.errors import RowErrors
 from gmm._values.layouts import FULL, SPHERICAL, Layout, SingularMatrixError, determines
@@ -561,14 +561,12 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
     ValueError
         If the box is none: wrong shape, numbers that are not finite or too large, or no volume.
     """
-    if noise is False:
-        return NO_NOISE
     if np.ndim(noise) > 0:
         return Noise(*check_box(noise, "noise", n_features), _SHARE)
     share = np.asarray(noise).item()
     if share is False:
         return NO_NOISE
-    if share is not True and not (is_real(share) and 0 < share < 1):
+    if share is not True and not 0 < as_real(share) < 1:
         raise invalid(f"expected noise to be True, False, a share between 0 and 1 or a box, got {noise!r:.80}")
     return Noise(*_with_volume(box_of_rows(), "the rows"), _SHARE if share is True else float(share))
 
@@ -897,7 +895,7 @@ def check_given_prior(
     """
     if prior is None:
         return
-    for model in {(has_variances(model.layout), model.stored_whole): model for model in models}.values():
+    for model in models:
         # In the place of the rows' covariance, which a prior without a scale is completed by later.
         spread = np.ones(len(centre)) if has_variances(model.layout) else np.eye(len(centre))
         check_prior(prior, model, 1, mean=centre, covariance=spread)

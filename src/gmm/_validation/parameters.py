@@ -94,9 +94,9 @@ class Option(NamedTuple):
     roles : tuple of str
         "objective": it says what a fit maximises, beside model and ridge. "posterior": of `BayesianGaussianMixture`
         alone. "columns": it has a value for each column. "continuation": a fit that goes on may have another. "single":
-        of one fit, not of those of a search. "components": a search takes it for its first components. "whole": it
-        needs whole covariances. "lasting": of a fitted mixture too. "classes": of each class of a classifier.
-        "feature": it does not go with everything.
+        of one fit, not of those of a search. "start": where a fit begins. "components": a search takes it for its first
+        components. "whole": it needs whole covariances. "lasting": of a fitted mixture too. "classes": of each class of
+        a classifier. "feature": it does not go with everything.
     steps : str
         Why fits in steps have its default alone, and what to do instead; empty if they take it.
     feature : str
@@ -121,11 +121,11 @@ OPTIONS: Mapping[str, Option] = {
     "reg_covar": Option(_FLOAT, ("lasting", "classes")),
     "max_iter": Option(_an_int(0), ("classes",)),
     "n_init": Option(_an_int(1), ("classes",), "the steps are those of a single start; call it once per random_state"),
-    "weights_init": Option(_ARRAY + _NONE, ("single",)),
-    "means_init": Option(_ARRAY + _NONE, ("single", "components", "columns")),
-    "precisions_init": Option(_ARRAY + _NONE, ("single", "components", "columns", "whole")),
+    "weights_init": Option(_ARRAY + _NONE, ("single", "start")),
+    "means_init": Option(_ARRAY + _NONE, ("single", "start", "components", "columns")),
+    "precisions_init": Option(_ARRAY + _NONE, ("single", "start", "components", "columns", "whole")),
     "fixed": Option(_MAPPING + _NONE, ("single", "components", "whole", "feature"), feature="fixed parameters"),
-    "init_params": Option(_a_str_among(STARTS) + _CALLABLE + _ARRAY),
+    "init_params": Option(_a_str_among(STARTS) + _CALLABLE + _ARRAY, ("start",)),
     "random_state": Option(_SEED, ("lasting", "classes")),
     "refine": Option(_a_str_among(("split-merge",)) + _NONE, ("whole", "feature"), _MANY_FITS, "refine"),
     "warm_start": Option(_BOOLEAN, ("single", "continuation"), _FROM_A_MIXTURE),

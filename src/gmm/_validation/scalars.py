@@ -27,15 +27,11 @@ def is_whole(value: Any) -> TypeGuard[int]:
     return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
 
 
-def is_real(value: Any) -> TypeGuard[float]:
-    """Return whether a value is a real number, which a boolean is not."""
-    return type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
-
-
 def as_real(value: Any) -> float:
-    """Return a real number as a float; NaN for what is none, and for one beyond all floats, as an int may be."""
+    """Return a real number as a float; NaN for what is none, as a boolean, and for one beyond all floats."""
+    is_real = type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
     try:
-        return float(value) if is_real(value) else nan
+        return float(value) if is_real else nan
     except OverflowError:
         return nan
 

@@ -14,7 +14,7 @@ from gmm._estimators.contract import given_names
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._frozen_mixture import FrozenMixture
-from gmm._persistence.places import Writable, write_to
+from gmm._persistence import Writable, write_to
 from gmm._validation.combinations import refuse
 from gmm._validation.scalars import check_choice
 from gmm._values.layouts import Array, layout_with_code
