@@ -5,6 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 import gmm
 from gmm import (
@@ -16,34 +19,19 @@ from gmm import (
     select,
 )
 from gmm.analysis import combine_components
-from inside import NOT_CONVERGED, PARSIMONIOUS, Trace, plain_records
+from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection
+from inside import FAINT, NOT_CONVERGED, PARSIMONIOUS, Trace, plain_records, spaced
+from pictures import legend
 
-plt = pytest.importorskip("matplotlib.pyplot")
-
-from matplotlib.colors import to_hex  # noqa: E402
-from matplotlib.text import Text  # noqa: E402
-
-from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection  # noqa: E402
-from inside import FAINT, spaced  # noqa: E402
+pytestmark = pytest.mark.usefixtures("figures")
 
 RNG = np.random.default_rng(0)
 ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    plt.close("all")  # what others left open
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def found():
     return select(ROWS, range(1, 6), random_state=0)
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.figure.legends[0].get_texts()]
 
 
 def line_data(ax):
@@ -295,18 +283,14 @@ def test_cells_that_did_not_converge_are_open_and_those_without_a_fit_are_told(f
 
 def test_what_lies_above_the_axes_is_marked_at_the_top():
     X = np.repeat([[0.0], [300.0]], 50, axis=0) + np.random.default_rng(0).normal(size=(100, 1))
-    ax = plot_selection(select(X, range(1, 5), ["VVV"], random_state=0))
+    found = select(X, range(1, 5), ["VVV"], random_state=0)
+    ax = plot_selection(found)
     assert ax.get_ylim()[1] < ax.lines[0].get_ydata()[0]
     assert markers(ax, "^") == [(1, 1)]
     assert "above the picture" in legend(ax)
-
-
-def test_several_lines_share_a_grey_triangle_at_the_top():
-    X = np.repeat([[0.0], [300.0]], 50, axis=0) + np.random.default_rng(0).normal(size=(100, 1))
-    ax = plot_criteria(select(X, range(1, 5), ["VVV"], random_state=0), criteria=["bic", "aic", "icl"])
+    ax = plot_criteria(found, criteria=["bic", "aic", "icl"])  # several lines share a grey triangle
     assert markers(ax, "^") == [(1, 1)]
-    (triangle,) = [line for line in ax.lines if line.get_marker() == "^"]
-    assert triangle.get_color() == FAINT
+    assert [line.get_color() for line in ax.lines if line.get_marker() == "^"] == [FAINT]
     assert legend(ax) == ["above the picture"]
 
 
@@ -362,17 +346,21 @@ def test_of_mixtures_the_rows_decide():
 
 def test_criteria_of_what_cannot_be_compared_are_refused(found):
     one = GaussianMixture(1).fit(ROWS)
-    with pytest.raises(InvalidParameterError, match="pass X, or a Selection"):
-        plot_criteria([one])
-    with pytest.raises(InvalidParameterError, match=r"of components.*\[1, 1\]"):
-        plot_criteria([one, one], ROWS)
-    with pytest.raises(NotFittedError, match="GaussianMixture instance is not fitted"):
-        plot_criteria([one, GaussianMixture(2)], ROWS)
-    with pytest.raises(InvalidParameterError, match=r"of covariance_type 'full'.*has EII, VII"):
-        plot_criteria(found, covariance_type="full")
-    nec = np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec)
-    with pytest.raises(InvalidParameterError, match=r"of covariance_type 'EII'.*finite NEC"):
-        plot_criteria(replace(found, nec=nec), criteria=("bic", "nec"), covariance_type="EII")
+    nec = replace(found, nec=np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec))
+    for given, how, error, told in (
+        (([one],), {}, InvalidParameterError, "pass X, or a Selection"),
+        (([one, one], ROWS), {}, InvalidParameterError, r"of components.*\[1, 1\]"),
+        (([one, GaussianMixture(2)], ROWS), {}, NotFittedError, "GaussianMixture instance is not fitted"),
+        ((found,), {"covariance_type": "full"}, InvalidParameterError, "of covariance_type 'full'.*has EII, VII"),
+        (
+            (nec,),
+            {"criteria": ("bic", "nec"), "covariance_type": "EII"},
+            InvalidParameterError,
+            "of covariance_type 'EII'.*finite NEC",
+        ),
+    ):
+        with pytest.raises(error, match=told):
+            plot_criteria(*given, **how)
 
 
 def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(found):
@@ -394,17 +382,9 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
         ({"models": found, "X": "icl"}, ValueError, r"X must be .*; did you mean criteria='icl'\?"),
         ({"models": [one], "X": ["icl"]}, ValueError, r"X must be .*; did you mean criteria=\['icl'\]\?"),
         ({"models": found, "X": ROWS}, ValueError, "X is only for fitted mixtures; a search has its criteria already$"),
-        (
-            {"models": found, "sample_weight": weight},
-            ValueError,
-            "sample_weight is only for fitted mixtures; a search has",
-        ),
+        ({"models": found, "sample_weight": weight}, ValueError, "sample_weight is only for fitted mixtures; a search"),
         ({"models": [one], "X": ROWS, "covariance_type": "EII"}, ValueError, "covariance_type is only for a search"),
-        (
-            {"models": [few], "X": ROWS[:5], "criteria": "aicc"},
-            ValueError,
-            "AICc is not finite for any of these mixtures",
-        ),
+        ({"models": [few], "X": ROWS[:5], "criteria": "aicc"}, ValueError, "AICc is not finite for any of these"),
     ]:
         with pytest.raises(error, match=told):
             plot_criteria(**given)
