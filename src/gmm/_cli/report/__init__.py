@@ -13,12 +13,11 @@ import re
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
-from importlib.resources import as_file, files
+from importlib.resources import files
 from itertools import compress, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,15 +51,14 @@ _PACKAGES = ("numpy", "scipy", "pyarrow", "matplotlib")
 def provenance(options: argparse.Namespace) -> dict[str, object]:
     """Return what is needed to reproduce a result: the file, its hash, the versions and the machine, by their names."""
     size, digest = "unknown", "unknown: the data came through a pipe"
-    bundled = files("gmm") / "data" / "faithful.csv"
-    if options.file is None or Path(options.file).is_file():  # a pipe can be read only once
-        with as_file(bundled) if options.file is None else nullcontext(Path(options.file)) as path:
-            with path.open("rb") as file:
-                digest = Html(f"<code>{hashlib.file_digest(file, 'sha256').hexdigest()}</code>")
-            size = f"{path.stat().st_size:,} bytes"
+    path: Any = files("gmm") / "data" / "faithful.csv" if options.file is None else Path(options.file)
+    if path.is_file():  # a pipe can be read only once
+        with path.open("rb") as file:
+            digest = Html(f"<code>{hashlib.file_digest(file, 'sha256').hexdigest()}</code>")
+            size = f"{file.tell():,} bytes"
     versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
     return {
-        "data": {None: bundled.name, "-": "standard input"}.get(options.file) or Path(options.file).name,
+        "data": "standard input" if options.file == "-" else path.name,
         "size": size,
         "SHA-256": digest,
         "seed": options.random_state,
