@@ -522,24 +522,19 @@ def test_predict_columns_from_known_ones(model, iris):
         assert told in fails(code, "predict", model, iris, *words)
 
 
-def test_predict_notes_that_intervals_of_few_rows_are_too_narrow(tmp_path):
-    X = np.random.default_rng(0).normal(size=(25, 2))
-    np.save(tmp_path / "rows.npy", X[:, :1])
-    gmm.GaussianMixture(2, random_state=0).fit(X).save(tmp_path / "model.gmm")
-    words = "predict", tmp_path / "model.gmm", tmp_path / "rows.npy", "--known", "x0", "--out", tmp_path / "out.csv"
-    assert "note" not in ok(*words).stderr
-    assert "note: 6 parameters for 25 rows say how" in ok(*words, "--level", "0.9").stderr
-
-
-def test_predict_columns_of_a_posterior_without_names(tmp_path):
-    X = np.random.default_rng(0).normal(size=(60, 2))
-    X[:, 1] += X[:, 0]
+def test_predict_columns_of_models_without_names(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2)) @ [[1, 1], [0, 1]]
     gmm.BayesianGaussianMixture(n_components=1).fit(X).save(tmp_path / "m")
-    (tmp_path / "d.csv").write_text("p\n1\n2\n")
-    found = table(ok("predict", tmp_path / "m", tmp_path / "d.csv", "--known", "x1").stdout)
+    found = table(ok("predict", tmp_path / "m", write(tmp_path / "d.csv", "p", [1, 2]), "--known", "x1").stdout)
     assert list(found) == ["row", "x0", "x0_sd"]
     expected = gmm.load(tmp_path / "m").plug_in().predict_from([[1.0], [2.0]], [1])
-    np.testing.assert_allclose(np.array(found["x0"], float), expected.means[:, 0])
+    np.testing.assert_allclose(np.float64(found["x0"]), expected.means[:, 0])
+    np.save(tmp_path / "rows.npy", X[:25, :1])
+    gmm.GaussianMixture(2, random_state=0).fit(rng.normal(size=(25, 2))).save(tmp_path / "few.gmm")
+    words = "predict", tmp_path / "few.gmm", tmp_path / "rows.npy", "--known", "x0", "--out", tmp_path / "out.csv"
+    assert "note" not in ok(*words).stderr
+    assert "note: 6 parameters for 25 rows say how" in ok(*words, "--level", "0.9").stderr
 
 
 def test_errors_and_long_tails_are_told(tmp_path):
@@ -836,12 +831,14 @@ def test_names_of_files_may_be_as_long_as_they_can(model, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [long.name]
 
 
-def test_info_shows_what_the_model_holds(model):
-    shown = ok("info", model).stdout
+def test_info_shows_what_the_model_holds(model, tmp_path):
+    shown, document = ok("info", model).stdout, json_of("info", model)
     assert all(told in shown for told in ("3 components", "converged after", "petal width"))
-    document = json_of("info", model)
     np.testing.assert_array_equal(document["means"], gmm.load(model).means_)
     assert document["format_version"] == 1
+    gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).save(tmp_path / "given")
+    assert "given, not fitted" in ok("info", tmp_path / "given").stdout
+    assert json_of("info", tmp_path / "given")["converged"] is None
 
 
 @pytest.mark.parametrize("how", [("--covariance", "VVV", "--components", "2"), ("--bayesian", "--max-components", "2")])
@@ -864,29 +861,20 @@ def test_info_leaves_out_the_empty_components_of_a_posterior(tmp_path):
     assert [line.split()[0] for line in lines if "±" in line] == ["0", "1"]
 
 
-def test_info_tells_correlations_of_factors_that_are_stored_as_such(tmp_path):
+def test_info_tells_correlations_where_there_are_some(tmp_path):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(300, 1)) @ [[1.0, 2.0, 0.5]] + 0.3 * rng.normal(size=(300, 3))
     mixture = gmm.GaussianMixture(covariance_type="factor1", prior="conjugate", random_state=0).fit(rows)
-    mixture.save(tmp_path / "model.gmm")
+    mixture.save(tmp_path / "factors.gmm")  # which are stored as such
     covariance = mixture.covariances_[0]
     expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
-    shown = ok("info", tmp_path / "model.gmm", COLUMNS="80").stdout
+    shown = ok("info", tmp_path / "factors.gmm", COLUMNS="80").stdout
     assert f"strongest correlation of component 0: {expected:+.2f} x0, x1" in shown
-
-
-def test_components_without_a_correlation_leave_no_lines_empty(tmp_path):
     X = np.random.default_rng(0).normal(size=(60, 30)) + 6 * (np.arange(60) % 2)[:, None]
     gmm.GaussianMixture(2, covariance_type="diag", random_state=0).fit(X).save(tmp_path / "m.gmm")
     *_, last, more = ok("info", tmp_path / "m.gmm", COLUMNS="60").stdout.splitlines()
-    assert last.split()[0] == "x23"
+    assert last.split()[0] == "x23"  # and no line is empty
     assert more == "… and 6 more columns (--json prints all)"
-
-
-def test_info_of_a_mixture_that_was_given(tmp_path):
-    gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).save(tmp_path / "given")
-    assert "given, not fitted" in ok("info", tmp_path / "given").stdout
-    assert json_of("info", tmp_path / "given")["converged"] is None
 
 
 def test_a_model_is_exported_by_the_suffix(model, tmp_path, monkeypatch):

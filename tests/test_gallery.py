@@ -1,6 +1,7 @@
 """The gallery: its pages name what is public, show what README.md links, and what they claim is so."""
 
 import ast
+import operator
 import os
 import re
 import runpy
@@ -35,15 +36,12 @@ def flat(text):
     return re.sub(r"\s+", " ", text)
 
 
-def test_every_page_is_in_a_group():
+def test_every_page_is_in_a_group_which_are_numbered_in_turn():
     assert sorted(GALLERY.rglob("plot_*.py")) == sorted(PAGES)
     assert sorted(header.parent.name for header in GALLERY.glob("*/GALLERY_HEADER.rst")) == sorted(GROUPS)
-
-
-@pytest.mark.parametrize("group", GROUPS)
-def test_pages_of_a_group_are_numbered_in_turn(group):
-    numbers = [int(page.stem.split("_")[1]) for page in PAGES if page.parent.name == group]
-    assert numbers == list(range(1, len(numbers) + 1))
+    for group in GROUPS:
+        numbers = [int(page.stem.split("_")[1]) for page in PAGES if page.parent.name == group]
+        assert numbers == list(range(1, len(numbers) + 1)), group
 
 
 @every_page
@@ -56,33 +54,25 @@ def test_a_page_imports_public_names_alone(page):
     assert ours
     for module, name in ours:
         assert name in (*FACES[module].__all__, *MODULES), f"{module}.{name}"
-    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    for node in attributes:
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.Attribute)):
         if isinstance(node.value, ast.Name) and node.value.id == "gmm":
             assert node.attr in (*gmm.__all__, *MODULES), f"gmm.{node.attr}"
         assert not node.attr.startswith("_"), node.attr
 
 
 @every_page
-def test_what_a_page_speaks_of_is_there(page):
-    named = re.findall(r"(?<!`)`(gmm(?:\.\w+)+)`(?!`)", source(page))
+def test_what_a_page_speaks_of_is_there_and_it_tells_what_to_try_next(page):
+    text = source(page)
+    named = re.findall(r"(?<!`)`(gmm(?:\.\w+)+)`(?!`)", text)
     assert named
     for name in named:
-        value = gmm
-        for part in name.split(".")[1:]:
-            value = getattr(value, part)
-    for group, other in re.findall(r":ref:`sphx_glr_auto_gallery_(\w+?)_(plot_\w+)\.py`", source(page)):
+        operator.attrgetter(name.removeprefix("gmm."))(gmm)
+    for group, other in re.findall(r":ref:`sphx_glr_auto_gallery_(\w+?)_(plot_\w+)\.py`", text):
         assert (GALLERY / group / f"{other}.py").exists(), other
-
-
-@every_page
-def test_a_page_tells_what_to_try_next_and_what_it_used(page):
-    text = source(page)
     assert "\n# %%\n# What to try next\n# ----------------\n" in text
     assert text.count("# %%") == text.count("\n\n# %%\n")  # else it is read as a word
     told = flat(text[text.index("# Used here:") :])
-    drawn = set(re.findall(r"\b(plot_\w+|animate_fit)\(", text))
-    for name in drawn:
+    for name in set(re.findall(r"\b(plot_\w+|animate_fit)\(", text)):
         assert f"`gmm.plotting.{name}`" in told, name
 
 
@@ -277,8 +267,7 @@ def by_hand(names):
 
 
 def many_columns(names):
-    best = names["found"].best
-    found = names["found"]
+    found, best = names["found"], names["found"].best
     assert (best.n_components, best.covariance_type) == (3, "VVE")
     four = next(n for n, K in enumerate(found.n_components) if (K, found.covariance_type[n]) == (4, "VVE"))
     assert found.status[four].startswith("degenerate")

@@ -18,7 +18,7 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from importlib.resources import files
-from itertools import compress, repeat
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +36,7 @@ from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._selection import result as of_search
 from gmm._text.html import Html, details, escaped, joined, line, style
-from gmm._text.table import NUMBER, Cell, Column, Table
+from gmm._text.table import LABEL, NUMBER, Cell, Column, Table
 from gmm._text.words import counted, form_of, omissions, percent, with_minus
 from gmm._uses.overlap import overlap
 from gmm._uses.standard_errors import standard_errors
@@ -574,56 +574,48 @@ class Report:
         ]
         return render("groups", groups=cards)
 
-    def _by_group(
-        self,
-        first: Mapping[str, Iterable[object]],
-        entries: Callable[[int], Iterable[object]],
-        caption: str,
-        headings: Iterable[str] = (),
-    ) -> Table:
-        """Tabulate the first rows and, by its number, each column of the data, for the groups and further headings."""
-        body = [[name, *row] for name, row in first.items()]
-        body += [[name, *entries(j)] for j, name in enumerate(self.names[:COLUMNS_SHOWN])]
-        headings = ["", *(f"group {k}" for k in self.shown), *headings]
-        return Table.of(headings, body, caption, notes=omissions(column=len(self.names) - COLUMNS_SHOWN))
+    def _by_group(self, first: Sequence[str], columns: Mapping[str, Iterable[object]], caption: str) -> Table:
+        """Tabulate groups by their headings: entries of these first names, and one for each column of the data."""
+        n = len(first) + COLUMNS_SHOWN
+        entries = [Column(heading, list(values)[:n]) for heading, values in columns.items()]
+        notes = omissions(column=len(self.names) - COLUMNS_SHOWN)
+        return Table([Column("", [*first, *self.names][:n], LABEL), *entries], caption, notes=notes)
 
     def _table_of_groups(self) -> Table:
-        """Tabulate means and standard deviations: a row per column of the data, columns for groups, all, noise."""
-        model, shown, several, facts, counts = self.model, self.shown, self.several, self.facts, self.result.counts
-        noise = self.result.n_outside if self.options.noise else None
-        all_means = np.asarray(model.means_)[shown]
-        grouped = [float(sum(model.weights_)), float(model.noise_weight_ or 0)]
-        summed = [several, noise is not None]  # columns beside those of the groups
-        weights = [*model.weights_[shown], *compress(grouped, summed)]
-        sizes = [*counts[shown], *compress((counts.sum(), noise), summed)]
+        """Tabulate means and standard deviations of groups, all of them together, and an empty column of noise."""
+        model, several, counts, (centre, scale) = self.model, self.several, self.result.counts, self.facts.overall
 
-        def entries(j: int) -> Iterator[object]:
-            centre, scale = (float(values[j]) for values in facts.overall)
-            for mean, spread in zip(all_means[:, j], facts.spreads[shown, j], strict=True):
-                shade = abs(mean - centre) / scale / 2 if scale > 0 and several else 0.0
-                yield Cell(_mean_and_spread(mean, spread, scale), shade=shade)
-            yield from compress((_mean_and_spread(centre, scale, scale), ""), summed)
+        def entries(k: int) -> Iterator[object]:
+            yield from (f"{model.weights_[k]:.4f}", f"{counts[k]:,}")
+            for mean, spread, middle, width in zip(model.means_[k], self.facts.spreads[k], centre, scale, strict=True):
+                shade = abs(mean - middle) / width / 2 if width > 0 and several else 0.0
+                yield Cell(_mean_and_spread(mean, spread, width), shade=shade)
 
+        columns = {f"group {k}": entries(k) for k in self.shown}
+        if several:
+            size = f"{sum(model.weights_):.4f}", f"{counts.sum():,}"
+            columns["all groups"] = iter([*size, *map(_mean_and_spread, centre, scale, scale)])
+        if self.options.noise:
+            size = f"{model.noise_weight_:.4f}", f"{self.result.n_outside:,}"
+            columns["noise"] = iter([*size, *[""] * len(centre)])
         spread = "scale" if fitted_parameters(model).tails else "standard deviation"
         caption = f"Mean ± {spread} of each column" + (
             " in each group; the deeper the shade, the further the mean is from that of all groups." if several else "."
         )
-        first = {"weight": [f"{weight:.4f}" for weight in weights], "rows": [f"{count:,}" for count in sizes]}
-        return self._by_group(first, entries, caption, compress(("all groups", "noise"), summed))
+        return self._by_group(["weight", "rows"], columns, caption)
 
     def _table_of_loadings(self, factors: Factors) -> Table:
         """Tabulate loadings and the standard deviations of the noise: a row per column, columns for each group."""
-        shown, of_each = self.shown, (*map(str, range(factors.loadings.shape[2])), "noise ±")
-        values = np.concatenate([np.c_[factors.loadings[k], np.sqrt(factors.noise[k])] for k in shown], axis=1)
-        scales = self.facts.spreads[shown].mean(axis=0)
-        body = [
-            [name, *(format_value(value, scale) for value in row)]
-            for name, row, scale in zip(self.facts.names[:COLUMNS_SHOWN], values, scales, strict=False)
-        ]
+        scales = self.facts.spreads[self.shown].mean(axis=0)
+        columns = {
+            f"{k}: {what}": map(format_value, values, scales)
+            for k in self.shown
+            for what, values in (*enumerate(factors.loadings[k].T), ("noise ±", np.sqrt(factors.noise[k])))
+        }
         caption = (
             "Loadings of each group's factors: by how much a column rises with a factor; and the noise beside them."
         )
-        return Table.of(["", *(f"{k}: {what}" for k in shown for what in of_each)], body, caption)
+        return self._by_group([], columns, caption)
 
     def _table_of_rows(
         self,
@@ -740,15 +732,15 @@ class Report:
             "likelihood bootstrap)."
         )
         caveat = " Where groups overlap, the errors are larger than these." if overlapping else ""
-        mixture, of_means = fitted_parameters(model), errors.means.T
-        weights = [f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True)]
-
-        def entries(j: int) -> Iterable[str]:
-            return map(_mean_and_spread, mixture.means[:, j], of_means[j], of_means[j])
-
+        columns = {
+            f"group {k}": [f"{weight:.4f} ± {of_weight:.4f}", *map(_mean_and_spread, means, of_means, of_means)]
+            for k, weight, of_weight, means, of_means in zip(
+                self.shown, model.weights_, errors.weights, model.means_, errors.means, strict=True
+            )
+        }
         return [
             " ".join(filter(None, [refitted, stability, alike])),
-            self._by_group({"weight": weights}, entries, "Weights and means ± their standard errors."),
+            self._by_group(["weight"], columns, "Weights and means ± their standard errors."),
             line(f"The number of groups and the covariance model are taken as known.{caveat}", "beneath"),
         ]
 
@@ -856,16 +848,17 @@ class PosteriorReport(Report):
 
     def _table_of_intervals(self, model: BayesianGaussianMixture, counts: NDArray[np.float64], units: str) -> Table:
         """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
-        shown, intervals = self.shown, model.credible_intervals(_LEVEL)
-        first = {
-            f"expected {units}": [f"{counts[k]:,.1f}" for k in shown],
-            "weight": [_with_interval(model.weights_[k], *intervals.weights[k]) for k in shown],
+        intervals = model.credible_intervals(_LEVEL)
+        columns = {
+            f"group {k}": [
+                f"{counts[k]:,.1f}",
+                _with_interval(model.weights_[k], *intervals.weights[k]),
+                *map(_with_interval, model.means_[k], *intervals.means[k].T),
+            ]
+            for k in self.shown
         }
-
-        def entries(j: int) -> Iterable[str]:
-            return (_with_interval(model.means_[k, j], *intervals.means[k, j]) for k in shown)
-
-        return self._by_group(first, entries, f"Weights and means, with their {100 * _LEVEL:g} % credible intervals.")
+        caption = f"Weights and means, with their {100 * _LEVEL:g} % credible intervals."
+        return self._by_group([f"expected {units}", "weight"], columns, caption)
 
 
 class TrimmedReport(Report):
