@@ -120,7 +120,7 @@ def round_and_stretched(names):
     from_right_to_left(names["mixture"])
 
 
-def soft(names):
+def soft_assignments(names):
     from_right_to_left(names["mixture"])
     assert (names["largest"] > 0.99).mean() > 0.9
     assert names["wrong"].sum() < 2 * (1 - names["largest"]).sum()
@@ -351,36 +351,17 @@ def topics(names):
 
 
 CARD = 320, 224  # pixels that a card of the gallery shows
-CLAIMS = {
-    "first_look/plot_1_round_and_stretched": round_and_stretched,
-    "first_look/plot_2_soft_assignments": soft,
-    "first_look/plot_3_full_and_spherical": full_and_spherical,
-    "first_look/plot_4_old_faithful": old_faithful,
-    "choosing/plot_1_how_many": how_many,
-    "choosing/plot_2_shared_shape": shared_shape,
-    "choosing/plot_3_galaxies": galaxies,
-    "choosing/plot_4_iris": iris,
-    "choosing/plot_5_many_columns": many_columns,
-    "choosing/plot_6_fading": fading,
-    "choosing/plot_7_directions": directions,
-    "choosing/plot_8_combining": combining,
-    "choosing/plot_9_how_sure": how_sure,
-    "applications/plot_02_anomalies": anomalies,
-    "applications/plot_03_colours": colours,
-    "applications/plot_04_weights": weights,
-    "applications/plot_05_prediction": prediction,
-    "applications/plot_06_clutter": clutter,
-    "applications/plot_08_few_labels": few_labels,
-    "applications/plot_09_gaps": gaps,
-    "applications/plot_10_following": following,
-    "applications/plot_11_topics": topics,
-    "inside/plot_1_by_hand": by_hand,
-    "inside/plot_3_convergence": convergence,
-}
+# Pages and the functions above that have their names.
+CLAIMS = {page: claim for page in PAGES if (claim := globals().get(page.stem.split("_", 2)[2]))}
+
+
+def test_no_other_page_has_lost_its_claims():
+    without = [page.stem.split("_", 2)[2] for page in PAGES if page not in CLAIMS]
+    assert without == ["customers", "speakers", "errors", "learning"]
 
 
 @pytest.mark.filterwarnings("ignore:Best performing initialization:gmm.ConvergenceWarning")
-@pytest.mark.parametrize("page", CLAIMS)
+@pytest.mark.parametrize("page", CLAIMS, ids=lambda page: page.stem)
 def test_what_a_page_claims_is_so(page, monkeypatch, capsys):
     """Except for the animation and the command line, which the build of the documentation runs."""
     from matplotlib import pyplot as plt
@@ -388,10 +369,10 @@ def test_what_a_page_claims_is_so(page, monkeypatch, capsys):
     monkeypatch.chdir(GALLERY)
     monkeypatch.syspath_prepend(ROOT)  # for a page's benchmark
     plt.close("all")
-    names = runpy.run_path(str(GALLERY / f"{page}.py"))
+    names = runpy.run_path(str(page))
     try:
         CLAIMS[page](types.MappingProxyType(names))
-        number = re.search(r"^# sphinx_gallery_thumbnail_number = (\d+)", (GALLERY / f"{page}.py").read_text(), re.M)
+        number = re.search(r"^# sphinx_gallery_thumbnail_number = (\d+)", source(page), re.M)
         figure = plt.figure(plt.get_fignums()[int(number[1]) - 1 if number else 0])
         width, height = figure.get_size_inches()
         inch = min(CARD[0] / width, CARD[1] / height)  # pixels
