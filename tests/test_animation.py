@@ -44,6 +44,12 @@ def film_of_two_passes():
     return animate_fit(PLANE, 2, max_iter=2)
 
 
+@pytest.fixture
+def fitted():
+    """A film, and the passes that it shows."""
+    return animate_fit(PLANE, 2, **GIVEN), list(em.steps(PLANE, 2, responsibilities=True, **GIVEN))
+
+
 def shown(film, number):
     """Draw a frame, and return its two Axes."""
     film._draw_pass(number)
@@ -69,8 +75,8 @@ def test_there_is_a_frame_for_the_start_and_for_each_pass(asked, tmp_path):
     assert gif(film, tmp_path).n_frames == film.n_frames
 
 
-def test_frames_are_the_passes():
-    film, steps = animate_fit(PLANE, 2, **GIVEN), list(em.steps(PLANE, 2, responsibilities=True, **GIVEN))
+def test_frames_are_the_passes(fitted):
+    film, steps = fitted
     for number, step in enumerate(steps, 1):
         left, right = shown(film, number)
         assert left.get_title(loc="left").startswith(f"Pass {number} of {len(steps)}")
@@ -85,9 +91,8 @@ def test_frames_are_the_passes():
     assert left.get_title(loc="left").endswith(steps[-1].reason)
 
 
-def test_ellipses_hold_what_they_say():
-    film = animate_fit(PLANE, 2, **GIVEN)
-    steps = list(em.steps(PLANE, 2, **GIVEN))
+def test_ellipses_hold_what_they_say(fitted):
+    film, steps = fitted
     for number in (0, 1, len(steps)):
         left, _ = shown(film, number)
         step = steps[max(number, 1) - 1]
@@ -99,8 +104,8 @@ def test_ellipses_hold_what_they_say():
     assert len(left.patches) == 4
 
 
-def test_the_first_frame_is_the_start_in_grey():
-    film = animate_fit(PLANE, 2, **GIVEN)
+def test_the_first_frame_is_the_start_in_grey(fitted):
+    film, _ = fitted
     left, right = shown(film, 0)
     red, green, blue, _ = left.collections[0].get_facecolor().T
     assert np.ptp([red, green, blue]) < 0.1
@@ -127,14 +132,11 @@ def test_the_start_is_poor_unless_it_is_given(name, passes_of):
     assert last.lower_bound > first.lower_bound + 0.3
 
 
-def test_the_seed_chooses_the_start(passes_of):
+def test_the_seed_chooses_the_start_and_weights_count_as_rows(passes_of):
     one, same, other = (passes_of(PLANE, 2, random_state=seed, max_iter=2)[0].mixture.means for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
     passes_of(PLANE, 2, random_state=np.random.default_rng(0), max_iter=2)
-
-
-def test_weights_count_as_rows(passes_of):
     weight = np.random.default_rng(0).integers(0, 3, len(PLANE))
     weighted = passes_of(PLANE, 2, sample_weight=weight, **GIVEN)
     repeated = passes_of(np.repeat(PLANE, weight, axis=0), 2, **GIVEN)
@@ -161,7 +163,7 @@ def test_one_feature_is_a_histogram_with_densities():
     assert left.get_xlabel() == "x0"
 
 
-def test_more_features_are_seen_in_the_plane_that_tells_the_last_components_apart(tmp_path):
+def test_more_features_are_seen_in_the_plane_that_tells_the_last_components_apart():
     X = np.hstack([PLANE, np.random.default_rng(1).normal(size=(len(PLANE), 2))])
     film = animate_fit(X, 2, max_iter=4)
     assert "discriminating direction 1" in film._figure.axes[0].get_xlabel()
@@ -171,11 +173,7 @@ def test_more_features_are_seen_in_the_plane_that_tells_the_last_components_apar
     assert (left.get_xlabel(), left.get_ylabel()) == ("x2", "x0")
     np.testing.assert_allclose([text.get_position() for text in left.texts[:2]], steps[2].means[:, [2, 0]])
     assert animate_fit(X, 2, max_iter=2, view=3)._figure.axes[0].get_xlabel() == "x3"
-
-
-def test_columns_give_names():
-    frame = pd.DataFrame(PLANE, columns=["length", "width"])
-    left = animate_fit(frame, 2, max_iter=2)._figure.axes[0]
+    left = animate_fit(pd.DataFrame(PLANE, columns=["length", "width"]), 2, max_iter=2)._figure.axes[0]
     assert (left.get_xlabel(), left.get_ylabel()) == ("length", "width")
 
 
@@ -198,17 +196,13 @@ def test_the_curve_is_named_as_what_grows():
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-def test_what_is_beyond_the_edges_is_told():
+def test_what_is_beyond_the_edges_is_told_outside_of_the_axes():
     X = np.append(PLANE, [[4e3, 0.0]], axis=0)
     film = animate_fit(X, 2, max_iter=2, means_init=[[0.0, 0.0], [4e3, 0.0]], weights_init=[0.99, 0.01], tol=0)
-    told = film._figure.get_supxlabel().split("\n")
-    assert told == [ELLIPSES, "outside the axes: 1 row", "outside the axes: component 1"]
-
-
-def test_a_caption_is_outside_of_the_axes():
-    film = animate_fit(PLANE, 2, max_iter=2)
     shown(film, 2)
     figure = film._figure
+    told = figure.get_supxlabel().split("\n")
+    assert told == [ELLIPSES, "outside the axes: 1 row", "outside the axes: component 1"]
     figure.draw_without_rendering()
     box = figure._supxlabel.get_window_extent()
     assert box.y0 >= 0
