@@ -74,8 +74,8 @@ class Labels(NamedTuple):
         blocks = pa.chunked_array([block.combine_chunks().dictionary_encode() for block in column])
         encoded = blocks.unify_dictionaries().combine_chunks()
         texts = ["" if value is None else str(value) for value in encoded.dictionary.to_pylist()]
-        absent = {*MISSING, *missing}
-        texts = ["" if {text, text.strip()} & absent else text for text in texts]
+        absent = {*missing}
+        texts = ["" if text.strip() in MISSING or text in absent else text for text in texts]
         if all(map(_WHOLE.fullmatch, filter(None, texts))):
             texts = [text.partition(".")[0] for text in texts]
         names, places = np.unique(["", *texts], return_inverse=True)
