@@ -41,6 +41,11 @@ def classifier():
     return MixtureClassifier(range(1, 3), "VVV", random_state=0).fit(TABLE, WORDS)
 
 
+@pytest.fixture(scope="module")
+def combined():
+    return combine_components(GaussianMixture(6, random_state=0).fit(X), X)
+
+
 def test_the_mixture_of_all_classes_is_that_of_each_by_its_probability(classifier):
     mixture = classifier.as_mixture()
     densities = np.stack([part.score_samples(TABLE) for part in classifier.mixtures_], axis=1)
@@ -82,8 +87,7 @@ def test_regions_of_a_classifier_are_those_that_it_predicts(classifier):
     np.testing.assert_allclose(proba[:, 0], 0.5, atol=0.15)
 
 
-def test_boundaries_of_clusters_part_them():
-    combined = combine_components(GaussianMixture(6, random_state=0).fit(X), X)
+def test_boundaries_of_clusters_part_them(combined):
     ax = plot_decision_boundaries(combined, X)
     assert f"{combined.n_clusters} clusters of 6 components" in ax.get_title()
     assert "two clusters equally probable" in legend(ax)
@@ -91,12 +95,9 @@ def test_boundaries_of_clusters_part_them():
     assert (shares[:, -1] - shares[:, -2] < 0.15).mean() > 0.8  # but for corners
 
 
-def test_a_cluster_has_the_colour_of_its_first_component():
-    mixture = GaussianMixture(6, random_state=0).fit(X)
-    combined = combine_components(mixture, X)
-    ax = plot_clusters(combined, X)
+def test_a_cluster_has_the_colour_of_its_first_component(combined):
     whose = combined.clusters()
-    drawn = [patch.get_edgecolor()[:3] for patch in ax.patches[::2]]
+    drawn = [patch.get_edgecolor()[:3] for patch in plot_clusters(combined, X).patches[::2]]
     expected = DARKER * colours(6)[[int(np.argmax(whose == cluster)) for cluster in whose]]
     np.testing.assert_allclose(drawn, expected)
 
@@ -212,8 +213,7 @@ def test_the_tree_of_many_rows_has_its_last_clusters():
     assert plot_hierarchy(rows[:1]).get_title() == "1 row"
 
 
-def test_the_tree_of_combined_components_counts_clusters():
-    combined = combine_components(GaussianMixture(6, random_state=0).fit(X), X)
+def test_the_tree_of_combined_components_counts_clusters(combined):
     ax = plot_hierarchy(combined)
     assert heights_of(ax) == [1, 2, 3, 4, 5]
     leaves = [int(text.get_text()) for text in ax.get_xticklabels()]
