@@ -161,7 +161,7 @@ def test_a_model_without_names_is_given_all_columns(tmp_path):
 def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
     rows = folder / "rows.parquet"
     np.save(tmp_path / "one.npy", np.ones((1, 2)))
-    broken = parquet(tmp_path / "broken.parquet", a=[1.0, None, 3.0], b=[1.0, 2.0, 3.0])
+    broken = parquet(tmp_path / "broken.parquet", a=[1.0, None, 3.0], b=[1.0, 2.0, 3.0], w=[1.0, 1.0, None])
     for code, words, told in (
         (2, (), "expected a file"),
         (2, ("-",), "expected a file"),
@@ -171,7 +171,8 @@ def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
         (1, (rows, "--exclude", "id,a,b,c,k,w,t"), "by options: 'a', 'b'"),
         (1, (rows, "--columns", "a,t"), "column 't'"),
         (1, (tmp_path / "one.npy",), "1 row"),
-        (1, (broken,), "row 2, column 'a'"),
+        (1, (broken, "--exclude", "w"), "row 2, column 'a'"),
+        (1, (broken, "--weight-column", "w"), "row 2, column 'a'"),
     ):
         assert told in fails(code, "fit", *words, "--blocks", stdin="a\n1\n2\n")
 

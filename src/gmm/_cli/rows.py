@@ -421,7 +421,7 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
         found = rows.source.look(column_notes.kinds_in_memory, names)
     else:
         # The first look at rows ends at a gap, which a column that is left out may have.
-        whole = rows.source if rows.source.survey.nonfinite is None else rows.source.with_gaps()
+        whole = rows.source if rows.source.survey.nonfinite is None else rows.table.numbers(names).with_gaps()
         found = column_notes.column_kinds((chunk.rows for chunk in whole.chunks()), whole.n_rows, names)
     if len(found[column_notes.CONSTANT]) == len(names):
         raise CommandError(f"nothing to fit: all columns are constant: {quoted(names, SHOWN)}")
