@@ -523,6 +523,7 @@ def saved(tmp_path_factory):
     ok("fit", rows, *FAST, "--columns", "a,b,c", "--out", path)
     gmm.GaussianMixture(2, random_state=0).fit(X[:, :2]).save(path / "bare.gmm")
     gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).save(path / "given.gmm")
+    gmm.GaussianMixture(1).fit(rng.normal(size=(20, 7))).save(path / "seven.gmm")
     return path
 
 
@@ -604,6 +605,11 @@ def test_what_cannot_be_drawn_is_told(saved):
             2,
             ("model.gmm", "rows.csv", "--features", "a,d"),
             "--features a,d: expected one of the columns 'a', 'b', 'c'",
+        ),
+        (
+            2,
+            ("seven.gmm", "a.csv", "--features", "x0,x1,x2,x3,x4,x5,x6"),
+            "--features: expected one to 6 columns, got 7",
         ),
         (2, ("model.gmm", "absent.csv", *of_fit[1:]), "--kind convergence cannot be combined with FILE"),
         (2, (*of_fit, "--features", "zzz"), "cannot be combined with --features"),
