@@ -123,6 +123,25 @@ def _small_chunks(monkeypatch):
 
 
 @pytest.fixture
+def figures(monkeypatch):
+    """Draw coarsely, show no window, and leave no figure behind."""
+    import matplotlib as mpl
+    from matplotlib import pyplot as plt
+
+    from inside import STYLE
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a function of gmm.plotting called show")
+
+    monkeypatch.setitem(STYLE, "figure.dpi", 30)
+    monkeypatch.setattr(plt, "show", refuse)
+    monkeypatch.setattr(mpl.figure.Figure, "show", refuse)
+    plt.close("all")  # what others left open
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
 def full_disk(monkeypatch):
     """Let the disk be full after four files, until `monkeypatch.undo()`; return a list of all that were tried."""
     sync, tried = os.fsync, []

@@ -10,6 +10,7 @@ PLACES = {
     "gmm._blas": "_blas=. single_threaded_blas",
     "gmm._candidates": "Candidate CandidateView Race Verdict _candidates=.",
     "gmm._cli": "main",
+    "gmm._cli.arguments": "PICTURES",
     "gmm._cli.output": "output=. write_json write_table write_text",
     "gmm._cli.report": "column_statistics figures=. format_share render report=. wording=.",
     "gmm._cli.rows": "WORDS",

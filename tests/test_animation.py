@@ -6,22 +6,18 @@ import io
 import re
 import warnings
 
+import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib import animation as films
+from matplotlib import pyplot as plt
+from matplotlib.path import Path
+from PIL import Image
 
 from gmm import GaussianMixture, em
-from inside import PARSIMONIOUS
-
-plt = pytest.importorskip("matplotlib.pyplot")
-Image = pytest.importorskip("PIL.Image")
-
-import matplotlib as mpl  # noqa: E402
-from matplotlib import animation as films  # noqa: E402
-from matplotlib.path import Path  # noqa: E402
-
-from gmm.plotting import FitAnimation, animate_fit  # noqa: E402
-from inside import animation  # noqa: E402
-from inside import colours as colours_of  # noqa: E402
+from gmm.plotting import FitAnimation, animate_fit
+from inside import PARSIMONIOUS, animation, colours
 
 RNG = np.random.default_rng(0)
 PLANE = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
@@ -46,6 +42,12 @@ def passes_of(monkeypatch):
 @pytest.fixture(scope="module")
 def film_of_two_passes():
     return animate_fit(PLANE, 2, max_iter=2)
+
+
+@pytest.fixture
+def fitted():
+    """A film, and the passes that it shows."""
+    return animate_fit(PLANE, 2, **GIVEN), list(em.steps(PLANE, 2, responsibilities=True, **GIVEN))
 
 
 def shown(film, number):
@@ -73,18 +75,14 @@ def test_there_is_a_frame_for_the_start_and_for_each_pass(asked, tmp_path):
     assert gif(film, tmp_path).n_frames == film.n_frames
 
 
-def test_frames_are_the_passes():
-    film, steps = animate_fit(PLANE, 2, **GIVEN), list(em.steps(PLANE, 2, responsibilities=True, **GIVEN))
+def test_frames_are_the_passes(fitted):
+    film, steps = fitted
     for number, step in enumerate(steps, 1):
         left, right = shown(film, number)
         assert left.get_title(loc="left").startswith(f"Pass {number} of {len(steps)}")
         np.testing.assert_allclose([text.get_position() for text in left.texts[:2]], step.means)
-        colours = left.collections[0].get_facecolor()
-        np.testing.assert_allclose(
-            colours[:, :3],
-            np.clip(step.responsibilities @ colours_of(step.responsibilities.shape[1]), 0, 1),
-            atol=1e-12,
-        )
+        shades = np.clip(step.responsibilities @ colours(2), 0, 1)
+        np.testing.assert_allclose(left.collections[0].get_facecolor()[:, :3], shades, atol=1e-12)
         np.testing.assert_allclose(right.lines[0].get_ydata(), [one.lower_bound for one in steps[:number]])
         assert list(right.lines[0].get_xdata()) == list(range(1, number + 1))
         assert right.get_title(loc="left") == f"Log-likelihood −{abs(step.lower_bound):.4f}"
@@ -93,9 +91,8 @@ def test_frames_are_the_passes():
     assert left.get_title(loc="left").endswith(steps[-1].reason)
 
 
-def test_ellipses_hold_what_they_say():
-    film = animate_fit(PLANE, 2, **GIVEN)
-    steps = list(em.steps(PLANE, 2, **GIVEN))
+def test_ellipses_hold_what_they_say(fitted):
+    film, steps = fitted
     for number in (0, 1, len(steps)):
         left, _ = shown(film, number)
         step = steps[max(number, 1) - 1]
@@ -107,8 +104,8 @@ def test_ellipses_hold_what_they_say():
     assert len(left.patches) == 4
 
 
-def test_the_first_frame_is_the_start_in_grey():
-    film = animate_fit(PLANE, 2, **GIVEN)
+def test_the_first_frame_is_the_start_in_grey(fitted):
+    film, _ = fitted
     left, right = shown(film, 0)
     red, green, blue, _ = left.collections[0].get_facecolor().T
     assert np.ptp([red, green, blue]) < 0.1
@@ -135,14 +132,11 @@ def test_the_start_is_poor_unless_it_is_given(name, passes_of):
     assert last.lower_bound > first.lower_bound + 0.3
 
 
-def test_the_seed_chooses_the_start(passes_of):
+def test_the_seed_chooses_the_start_and_weights_count_as_rows(passes_of):
     one, same, other = (passes_of(PLANE, 2, random_state=seed, max_iter=2)[0].mixture.means for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
     passes_of(PLANE, 2, random_state=np.random.default_rng(0), max_iter=2)
-
-
-def test_weights_count_as_rows(passes_of):
     weight = np.random.default_rng(0).integers(0, 3, len(PLANE))
     weighted = passes_of(PLANE, 2, sample_weight=weight, **GIVEN)
     repeated = passes_of(np.repeat(PLANE, weight, axis=0), 2, **GIVEN)
@@ -153,16 +147,14 @@ def test_weights_count_as_rows(passes_of):
 
 def test_one_feature_is_a_histogram_with_densities():
     X = PLANE[:, :1]
-    film, steps = animate_fit(X, 2, max_iter=5, tol=0, means_init=[[-1.0], [1.0]]), None
-    steps = list(em.steps(X, 2, max_iter=5, tol=0, means_init=[[-1.0], [1.0]]))
+    how = {"max_iter": 5, "tol": 0, "means_init": [[-1.0], [1.0]]}
+    film, steps = animate_fit(X, 2, **how), list(em.steps(X, 2, **how))
     for number, step in enumerate(steps, 1):
         left, _ = shown(film, number)
         x, total = left.lines[-1].get_data()  # above the marks of the rows
         variances = step.covariances.ravel()
         parts = (
-            step.weights
-            * np.exp(-((x[:, None] - step.means.T) ** 2) / (2 * variances))
-            / np.sqrt(2 * np.pi * variances)
+            step.weights / np.sqrt(2 * np.pi * variances) * np.exp(-((x[:, None] - step.means.T) ** 2) / 2 / variances)
         )
         np.testing.assert_allclose(total, parts.sum(axis=1), rtol=1e-6)
         drawn = [patch for patch in left.patches if patch.get_zorder() == 2]
@@ -171,7 +163,7 @@ def test_one_feature_is_a_histogram_with_densities():
     assert left.get_xlabel() == "x0"
 
 
-def test_more_features_are_seen_in_the_plane_that_tells_the_last_components_apart(tmp_path):
+def test_more_features_are_seen_in_the_plane_that_tells_the_last_components_apart():
     X = np.hstack([PLANE, np.random.default_rng(1).normal(size=(len(PLANE), 2))])
     film = animate_fit(X, 2, max_iter=4)
     assert "discriminating direction 1" in film._figure.axes[0].get_xlabel()
@@ -181,12 +173,7 @@ def test_more_features_are_seen_in_the_plane_that_tells_the_last_components_apar
     assert (left.get_xlabel(), left.get_ylabel()) == ("x2", "x0")
     np.testing.assert_allclose([text.get_position() for text in left.texts[:2]], steps[2].means[:, [2, 0]])
     assert animate_fit(X, 2, max_iter=2, view=3)._figure.axes[0].get_xlabel() == "x3"
-
-
-def test_columns_give_names():
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(PLANE, columns=["length", "width"])
-    left = animate_fit(frame, 2, max_iter=2)._figure.axes[0]
+    left = animate_fit(pd.DataFrame(PLANE, columns=["length", "width"]), 2, max_iter=2)._figure.axes[0]
     assert (left.get_xlabel(), left.get_ylabel()) == ("length", "width")
 
 
@@ -209,17 +196,13 @@ def test_the_curve_is_named_as_what_grows():
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-def test_what_is_beyond_the_edges_is_told():
+def test_what_is_beyond_the_edges_is_told_outside_of_the_axes():
     X = np.append(PLANE, [[4e3, 0.0]], axis=0)
     film = animate_fit(X, 2, max_iter=2, means_init=[[0.0, 0.0], [4e3, 0.0]], weights_init=[0.99, 0.01], tol=0)
-    told = film._figure.get_supxlabel().split("\n")
-    assert told == [ELLIPSES, "outside the axes: 1 row", "outside the axes: component 1"]
-
-
-def test_a_caption_is_outside_of_the_axes():
-    film = animate_fit(PLANE, 2, max_iter=2)
     shown(film, 2)
     figure = film._figure
+    told = figure.get_supxlabel().split("\n")
+    assert told == [ELLIPSES, "outside the axes: 1 row", "outside the axes: component 1"]
     figure.draw_without_rendering()
     box = figure._supxlabel.get_window_extent()
     assert box.y0 >= 0
@@ -241,8 +224,6 @@ def test_a_gif_waits_on_its_first_and_last_frame(tmp_path):
 
 
 def test_a_gif_has_the_colours_of_the_components(tmp_path):
-    from inside import colours
-
     picture = gif(animate_fit(PLANE, 2, **MEANS, tol=1e-2), tmp_path)
     picture.seek(picture.n_frames - 1)
     pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3).astype(float)
@@ -269,9 +250,14 @@ def test_one_that_is_made_and_dropped_is_no_warning():
         gc.collect()
 
 
-def test_matplotlib_can_save_it_too(tmp_path):
+def test_matplotlib_can_save_it_too_by_any_writer(tmp_path):
     film = animate_fit(PLANE, 2, max_iter=2)
     assert gif(film, tmp_path, writer=films.PillowWriter(fps=5)).n_frames == 3
+    film.save(tmp_path / "film.html", writer="html", dpi=30)
+    assert "<img" in (tmp_path / "film.html").read_text(encoding="utf-8")
+    with mpl.rc_context({"animation.writer": "html"}):
+        animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "other.html", dpi=30)
+    assert (tmp_path / "other.html").exists()
 
 
 def test_without_ffmpeg_a_film_is_refused_in_words(tmp_path, monkeypatch):
@@ -330,34 +316,18 @@ def test_how_a_film_is_saved_is_judged_before_it_is_drawn(how, match, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["film", "film.xyz", "folder", "folder.gif/film", "film.tar"])
-def test_a_name_that_tells_no_kind_of_film_is_refused(name, tmp_path, film_of_two_passes):
+def test_a_place_where_no_film_can_be_is_told_before_it_is_drawn(tmp_path, monkeypatch, film_of_two_passes):
+    monkeypatch.setattr(film_of_two_passes._figure, "savefig", None)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.gif").mkdir()
-    told = (
-        r"expected a file name that ends in \.gif, which Pillow writes, or in \.mp4, .*which ffmpeg writes; got '.*"
-        + name
-    )
-    with pytest.raises(ValueError, match=told):
-        film_of_two_passes.save(tmp_path / name)
-
-
-def test_where_no_file_can_be_is_told_before_a_film_is_drawn(tmp_path, monkeypatch):
-    film = animate_fit(PLANE, 2, max_iter=2)
-    monkeypatch.setattr(film._figure, "savefig", None)
-    (tmp_path / "folder.gif").mkdir()
-    with pytest.raises(IsADirectoryError, match=r"folder\.gif', which is a folder"):
-        film.save(tmp_path / "folder.gif")
-    with pytest.raises(FileNotFoundError, match=r"there is no folder '.*nowhere'"):
-        film.save(tmp_path / "nowhere" / "film.gif")
-
-
-def test_other_names_are_matplotlibs_where_a_writer_is_given(tmp_path):
-    animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "film.html", writer="html", dpi=30)
-    assert "<img" in (tmp_path / "film.html").read_text(encoding="utf-8")
-    with mpl.rc_context({"animation.writer": "html"}):
-        animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "other.html", dpi=30)
-    assert (tmp_path / "other.html").exists()
+    kinds = r"expected a file name that ends in \.gif, which Pillow writes, or in \.mp4, .*which ffmpeg writes; got '.*"
+    for name, error, told in (
+        *((name, ValueError, kinds + name) for name in ("film", "film.xyz", "folder", "folder.gif/film", "film.tar")),
+        ("folder.gif", IsADirectoryError, r"folder\.gif', which is a folder"),
+        ("nowhere/film.gif", FileNotFoundError, "there is no folder '.*nowhere'"),
+    ):
+        with pytest.raises(error, match=told):
+            film_of_two_passes.save(tmp_path / name)
 
 
 def test_a_film_that_was_saved_is_closed_and_may_be_saved_and_shown_again(tmp_path):

@@ -12,15 +12,7 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 
 import benchmarks
 from benchmarks import __main__ as command
-from benchmarks import (
-    bayes,
-    clusterings,
-    fits,
-    following,
-    instructions,
-    report,
-    search,
-)
+from benchmarks import bayes, clusterings, fits, following, instructions, report, search
 from benchmarks.grid import Cell, Measurement, cells
 from benchmarks.labelled import of_keel
 from benchmarks.limit import Rates, limit_seconds, multiply_adds, typical
@@ -66,15 +58,10 @@ def test_limit_of_published_cells(name, ms):
     assert 1e3 * limit_seconds(problem(name), PUBLISHED) == pytest.approx(ms, rel=0.02)
 
 
-def test_limit_is_reading_where_arithmetic_is_free():
-    free = Rates(1e30, 1e30, 1e9)
+def test_limit_is_reading_where_arithmetic_is_free_and_rates_are_medians():
     asked = Problem(1000, 50, 2, "diag", dtype="float32")
-    assert limit_seconds(asked, free) == pytest.approx(1000 * 50 * 4 / 1e9)
-
-
-def test_typical_rates_are_medians():
-    rates = [Rates(1, 30, 5), Rates(2, 10, 6), Rates(3, 20, 70)]
-    assert typical(rates) == Rates(2, 20, 6)
+    assert limit_seconds(asked, Rates(1e30, 1e30, 1e9)) == pytest.approx(1000 * 50 * 4 / 1e9)
+    assert typical([Rates(1, 30, 5), Rates(2, 10, 6), Rates(3, 20, 70)]) == Rates(2, 20, 6)
 
 
 def test_ratios_leave_our_twin_out():
@@ -101,13 +88,10 @@ def test_figures_of_a_cell():
     assert figures["of limit"] == pytest.approx(0.476, rel=0.02)
 
 
-def test_smoke_cells_are_tiny_and_of_each_type(tmp_path):
+def test_smoke_cells_are_tiny_of_each_type_and_known(tmp_path):
     chosen = list(cells(settings(tmp_path)))
     assert {p.covariance_type for p in chosen} == {"full", "tied", "diag", "spherical"}
     assert max(p.n_rows for p in chosen) <= 2000
-
-
-def test_unknown_cell_is_refused(tmp_path):
     with pytest.raises(ValueError, match="expected a part of one of full-1M-2-4"):
         next(cells(settings(tmp_path, only="cubic")))
 
@@ -126,29 +110,22 @@ def test_referee_knows_no_singular_covariance():
     assert np.isnan(mean_log_likelihood(np.zeros((3, 2)), mixture, "full"))
 
 
-@pytest.mark.parametrize(
-    ("count", "before", "expected"),
-    [(100, 100, "same"), (104, 100, "more"), (96, 100, "fewer: run --update"), (5, None, "not stored")],
-)
-def test_instruction_counts_are_judged(count, before, expected):
-    assert instructions.judge(count, before, 0.03) == expected
-
-
-def test_stored_instruction_counts_are_of_the_problems():
+def test_instruction_counts_are_judged_stored_and_read(tmp_path):
+    for count, before, told in (
+        (100, 100, "same"),
+        (104, 100, "more"),
+        (96, 100, "fewer: run --update"),
+        (5, None, "not stored"),
+    ):
+        assert instructions.judge(count, before, 0.03) == told
     stored = json.loads(instructions.STORED.read_text())
     assert set(stored["circumstances"]) == {"compiler", "blas", "python"}
     for kernel in instructions.KERNELS:
         assert set(stored["counts"][kernel]) == {problem.name for problem in instructions.PROBLEMS}
-
-
-def test_callgrind_totals_by_name(tmp_path):
     (tmp_path / "out.1").write_text("desc: Trigger: Client Request: full short\ntotals: 120\n")
     (tmp_path / "out.2").write_text("desc: Trigger: Client Request: full long\nsummary: 920\n")
     (tmp_path / "out.3").write_text("desc: Trigger: Program termination\ntotals: 7\n")
     assert instructions.dumped(tmp_path) == {"full short": 120, "full long": 920}
-
-
-def test_compiler_leaves_its_name():
     assert instructions.compiler(b"\0GCC: (Debian 12.2.0-14) 12.2.0\0") == "GCC: (Debian 12.2.0-14) 12.2.0"
     assert instructions.compiler(b"nothing") == "unknown"
 
@@ -169,22 +146,16 @@ def test_conditions_are_one_line():
     assert "\n" not in line
 
 
-@pytest.mark.parametrize(
-    ("argv", "question", "everything"),
-    [
+def test_command_line():
+    for argv, question, everything in (
         ([], "grid", False),
         (["--smoke"], "grid", True),
         (["grid", "--smoke"], "grid", False),
         (["--only", "tied"], "grid", False),
         (["gaps", "--repeats", "2"], "gaps", False),
-    ],
-)
-def test_command_line(argv, question, everything):
-    given = command.parse(argv)
-    assert (given.question, given.everything) == (question, everything)
-
-
-def test_command_line_of_questions_with_arguments():
+    ):
+        given = command.parse(argv)
+        assert (given.question, given.everything) == (question, everything)
     given = command.parse(["search", "--stability", "--only", "iris", "--threads", "1,2"])
     assert (given.stability, given.only, given.threads) == (True, "iris", (1, 2))
     assert command.parse(["instructions", "--update"]).update
@@ -246,12 +217,9 @@ def test_a_cell_of_fits_compares_medians():
     assert not cell.lost
 
 
-@pytest.mark.parametrize(("degenerate", "lost"), [(False, True), (True, False)])
-def test_a_lower_fit_is_lost_unless_the_other_is_degenerate(degenerate, lost):
-    assert fits_cell([a_fit(1, -1.0)], [a_fit(1, -0.9, degenerate=degenerate)]).lost is lost
-
-
-def test_a_fit_that_raised_is_lost():
+def test_a_fit_is_lost_if_it_raised_or_is_lower_unless_the_other_is_degenerate():
+    for degenerate in (False, True):
+        assert fits_cell([a_fit(1, -1.0)], [a_fit(1, -0.9, degenerate=degenerate)]).lost is not degenerate
     assert fits_cell([a_fit(np.nan, np.nan)], [a_fit(1, -5.0)]).lost
 
 

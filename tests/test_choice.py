@@ -28,22 +28,23 @@ def lines(found, width=80):
 
 def marked(found, **statuses):
     """With other statuses, by the cell's components and type."""
-    told = list(found.status)
-    for cell, status in statuses.items():
-        name, K = cell.split("_")
-        told[next(n for n, k in enumerate(found.n_components) if (k, found.covariance_type[n]) == (int(K), name))] = (
-            status
-        )
+    cells = (f"{name}_{K}" for name, K in zip(found.covariance_type, found.n_components, strict=True))
+    told = (statuses.get(cell, status) for cell, status in zip(cells, found.status, strict=True))
     return replace(found, status=tuple(told))
+
+
+def listed(shown, n):
+    """The first mixtures of the list, and the line behind them."""
+    first = next(number for number, line in enumerate(shown) if "loglik" in line) + 2
+    return [line.replace("★", "").split() for line in shown[first : first + n]], shown[first + n]
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_no_line_is_longer_than_the_terminal(found, criterion, width):
     turned = replace(found, criterion=criterion, scores=getattr(found, criterion))
-    assert max(map(len, lines(turned, width))) <= max(
-        width, 52
-    )  # the title, and the list's columns that are never left out
+    least = 52  # of the title, and the list's columns that are never left out
+    assert max(map(len, lines(turned, width))) <= max(width, least)
 
 
 def test_criteria_without_room_are_named(found):
@@ -79,55 +80,34 @@ def test_what_is_more_numerous_goes_down():
 
 
 def test_ten_are_listed_from_the_best_on_each_mixture_once(found):
-    shown = lines(found)
-    first = next(n for n, line in enumerate(shown) if "loglik" in line) + 2
-    listed = [line.replace("★", "").split() for line in shown[first : first + 10]]
-    deltas = [float(words[5]) for words in listed]
+    rows, behind = listed(lines(found), 10)
+    deltas = [float(words[5]) for words in rows]
     assert deltas == sorted(deltas)
     assert deltas[0] == 0
-    assert len({tuple(words[:2]) for words in listed}) == 10
-    assert shown[first + 10].startswith("★ best (smallest)")
-    ones = lines(select(X[:, :1], [1, 2], random_state=0), 100)
-    first = next(n for n, line in enumerate(ones) if "loglik" in line) + 2
-    ones = ones[first : first + 3]
-    assert {tuple(line.split()[-10:-8]) for line in ones} == {
-        ("2", "V"),
-        ("2", "E"),
-        ("1", "E"),
-    }
+    assert len({tuple(words[:2]) for words in rows}) == 10
+    assert behind.startswith("★ best (smallest)")
+    ones, _ = listed(lines(select(X[:, :1], [1, 2], random_state=0), 100), 3)
+    assert {tuple(words[:2]) for words in ones} == {("2", "V"), ("2", "E"), ("1", "E")}
 
 
 def test_what_was_not_chosen_is_marked(found):
     told = {"EEE_2": "degenerate: component 1", "VVV_3": "failed: no more rows", "EVV_3": "failed: no more rows"}
-    turned = marked(found, **told, EII_5="not tried", VII_5="not converged")
-    shown = "\n".join(lines(turned, 100))
-    assert "^2325.22" in shown
-    assert "~3129.05" in shown
+    shown = "\n".join(lines(marked(found, **told, EII_5="not tried", VII_5="not converged"), 100))
+    signs = "^2325.22", "~3129.05", "3 EVV, VVV failed: no more rows", "^ a component is degenerate"
+    assert all(sign in shown for sign in (*signs, "~ not converged", "– not tried"))
     assert shown.count("failed") == 3
-    assert "3 EVV, VVV failed: no more rows" in shown
-    assert "^ a component is degenerate" in shown
-    assert "~ not converged" in shown
-    assert "– not tried" in shown
-    listed = shown[shown.index("loglik") : shown.index("★ best")]
-    assert "^" not in listed
+    assert "^" not in shown[shown.index("loglik") : shown.index("★ best")]
     failed = marked(found, **{f"{name}_2": "failed: no" for name in PARSIMONIOUS})
     assert [line for line in lines(failed) if "failed:" in line] == ["2 all models failed: no"]
 
 
 def test_spikes_are_listed_only_where_there_is_nothing_else(found):
-    sound = {"EEE_3", "EEE_4", "VVE_2"}
+    sound, spike = {"EEE_3", "EEE_4", "VVE_2"}, "degenerate: component 0"
     cells = [f"{name}_{K}" for name, K in zip(found.covariance_type, found.n_components, strict=True)]
-    spiked = dict.fromkeys([cell for cell in cells if cell not in sound], "degenerate: component 0")
-    shown = lines(marked(found, **spiked), 100)
-    first = next(n for n, line in enumerate(shown) if "loglik" in line) + 2
-    listed = shown[first : first + 3]
-    assert [line.replace("★", "").split()[:2] for line in listed] == [
-        ["3", "EEE"],
-        ["4", "EEE"],
-        ["2", "VVE"],
-    ]
-    shown = lines(marked(found, **dict.fromkeys(cells, "degenerate: component 0")), 100)
-    assert all("^" in line for line in shown[first : first + 10])
+    rows, _ = listed(lines(marked(found, **dict.fromkeys({*cells} - sound, spike)), 100), 3)
+    assert [words[:2] for words in rows] == [["3", "EEE"], ["4", "EEE"], ["2", "VVE"]]
+    rows, _ = listed(lines(marked(found, **dict.fromkeys(cells, spike)), 100), 10)
+    assert all("^" in "".join(words) for words in rows)
 
 
 def test_a_number_of_components_that_was_not_tried_takes_no_room(found):

@@ -1,7 +1,6 @@
 """The command line: what it prints, what it writes, how it ends."""
 
 import contextlib
-import csv
 import io
 import json
 import os
@@ -9,8 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-import threading
-from importlib.resources import files
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -23,73 +21,34 @@ from sklearn.metrics import adjusted_rand_score
 
 import gmm
 import inside
+from command import (
+    fails,
+    json_of,
+    labels_in,
+    ok,
+    on_terminal,
+    process,
+    result_in,
+    run,
+    table,
+    text_in,
+    write,
+)
 from gmm.exchange.mclust import from_json
 from inside import format_share, main, write_json, write_table
 
 FAST = ("--components", "1:3", "--n-init", "1", "--covariance", "full,diag")
-
-
-def run(*words, cwd=None, stdin=None, **environment):
-    """Run the command line in this process, its streams being pipes, 100 columns wide."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n") for _ in range(2))
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"COLUMNS": "100", **environment}.items():
-            patch.setenv(name, value)
-        if cwd is not None:
-            patch.chdir(cwd)
-        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((stdin or "").encode()), encoding="utf-8"))
-        patch.setattr(sys, "stdout", out)
-        patch.setattr(sys, "stderr", err)
-        try:
-            code = main([*map(str, words)])
-        except SystemExit as leaving:
-            code = leaving.code
-    shown = [stream.detach().getvalue().decode() for stream in (out, err) if not stream.flush()]
-    return subprocess.CompletedProcess(words, code, *shown)
-
-
-def process(*words, cwd=None, stdin=None, **environment):
-    """Run the command line as a user does."""
-    return subprocess.run(
-        [sys.executable, "-m", "gmm", *map(str, words)],
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        encoding="utf-8",
-        env={**os.environ, "COLUMNS": "100", "PYTHONUTF8": "1", **environment},
-        timeout=120,
-        check=False,
-    )
-
-
-def ok(*words, by=run, **options):
-    done = by(*words, **options)
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def fails(code, *words, by=run, **options):
-    """Run what must fail; return its one line on standard error."""
-    done = by(*words, **options)
-    assert done.returncode == code, (done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("note:")]
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("gmm")
-    return lines[0]
+ONE = ("--components", 1, "--covariance", "EEE")
+NAMES = "sepal length", "sepal width", "petal length", "petal width"
+X_IRIS = load_iris().data
 
 
 @pytest.fixture(scope="module")
 def iris(tmp_path_factory):
     """Iris with its species as text, the file every test may read."""
-    path = tmp_path_factory.mktemp("data") / "iris.csv"
     data = load_iris()
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["sepal length", "sepal width", "petal length", "petal width", "species"])
-        for row, target in zip(data.data, data.target, strict=True):
-            writer.writerow([*row, data.target_names[target]])
-    return path
+    species = data.target_names[data.target]
+    return write(tmp_path_factory.mktemp("data") / "iris.csv", [*NAMES, "species"], *data.data.T.tolist(), species)
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +64,12 @@ def model(result):
     return result[0] / "model.gmm"
 
 
-def table(text):
-    rows = list(csv.DictReader(io.StringIO(text)))
-    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+@pytest.fixture(autouse=True)
+def _names_are_fitted():
+    """Numbers without names are scored on purpose here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        yield
 
 
 def test_the_main_job_on_the_data_inside():
@@ -154,177 +116,121 @@ def near(word, printed):
     )
 
 
-def test_every_file_of_a_result(result, iris):
+def test_every_file_of_a_result(result):
     out, shown = result
-    names = ["criteria.csv", "labels.csv", "model.gmm", "result.json"]
-    assert sorted(path.name for path in out.iterdir()) == names
+    assert sorted(path.name for path in out.iterdir()) == ["criteria.csv", "labels.csv", "model.gmm", "result.json"]
     assert f"written to {out}" in shown.replace("\n", "")
-    document = json.loads((out / "result.json").read_text(encoding="utf-8"))
-    loaded = gmm.load(out / "model.gmm")
-    labels = table((out / "labels.csv").read_text(encoding="utf-8"))
-    X = load_iris().data
-    assert [int(k) for k in labels["component"]] == loaded.predict(X[:, :]).tolist()
+    document, labels, cells = result_in(out), labels_in(out), table(text_in(out / "criteria.csv"))
+    loaded, best, agreement = gmm.load(out / "model.gmm"), document["best"], document["agreement"]
+    assert [int(k) for k in labels["component"]] == loaded.predict(X_IRIS).tolist()
     proba = np.column_stack([np.float64(labels[f"p_{k}"]) for k in range(3)])
-    np.testing.assert_array_equal(proba, loaded.predict_proba(X).round(6))
+    np.testing.assert_array_equal(proba, loaded.predict_proba(X_IRIS).round(6))
     assert [int(row) for row in labels["row"]] == list(range(1, 151))
-    cells = table((out / "criteria.csv").read_text(encoding="utf-8"))
     assert cells["covariance_type"] == list(inside.PARSIMONIOUS)
-    best = document["best"]
-    assert best["columns"] == list(loaded.feature_names_in_)
+    assert document["data"]["columns"] == best["columns"] == list(loaded.feature_names_in_) == list(NAMES)
     np.testing.assert_array_equal(best["means"], loaded.means_)
-    assert best["bic"] == min(cell["bic"] for cell in document["cells"])
-    assert float(min(cells["bic"], key=float)) == best["bic"]
-
-
-@pytest.fixture(autouse=True)
-def _names_are_fitted():
-    """Numbers without names are scored on purpose here."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "X does not have valid feature names")
-        yield
-
-
-def test_labels_are_compared_and_not_fitted(result):
-    out, shown = result
-    document = json.loads((out / "result.json").read_text(encoding="utf-8"))
-    agreement = document["agreement"]
+    assert best["bic"] == min(cell["bic"] for cell in document["cells"]) == float(min(cells["bic"], key=float))
     assert agreement["labels"] == ["setosa", "versicolor", "virginica"]
     assert np.sum(agreement["counts"], axis=1).tolist() == [50, 50, 50]
-    labels = [int(k) for k in table((out / "labels.csv").read_text(encoding="utf-8"))["component"]]
-    expected = adjusted_rand_score(load_iris().target, labels)
+    expected = adjusted_rand_score(load_iris().target, labels["component"])
     assert agreement["adjusted_rand_index"] == pytest.approx(expected)
-    assert "species" not in document["data"]["columns"]
     assert f"adjusted Rand index {expected:.4f}" in shown
+    for text in (shown, ok("fit", "--components", "2:3", "--covariance", "EEE,VVV").stdout):
+        assert [line for line in text.splitlines() if line != line.rstrip()] == []
+
+
+def cells(*words):
+    """The cells of a fit by their names."""
+    return json_of("fit", *words)["cells"]
 
 
 def test_a_run_is_reproducible_and_seeded(iris):
-    words = ("fit", iris, "--exclude", "species", *FAST, "--json")
-    documents = [json.loads(ok(*words, "--seed", seed).stdout) for seed in (0, 0, 3)]
-    for document in documents:
-        for cell in document["cells"]:
-            del cell["seconds"]
+    documents = [json_of("fit", iris, "--exclude", "species", *FAST, "--seed", seed) for seed in (0, 0, 3)]
     assert documents[0] == documents[1]
     assert documents[2]["seed"] == 3
 
 
 @pytest.mark.parametrize("criterion", inside.CRITERIA)
 def test_the_criterion_chooses(criterion, iris):
-    done = ok("fit", iris, "--exclude", "species", *FAST, "--json", "--criterion", criterion)
-    document = json.loads(done.stdout)
+    document = json_of("fit", iris, "--exclude", "species", *FAST, "--criterion", criterion)
     best = next(cell for cell in document["cells"] if cell["best"])
     assert best[criterion] == min(cell[criterion] for cell in document["cells"])
     assert document["criterion"] == criterion
 
 
-def cells(*words):
-    """The cells of a fit by their names, without their seconds."""
-    found = json.loads(ok("fit", *words, "--json").stdout)["cells"]
-    return [{name: value for name, value in cell.items() if name != "seconds"} for cell in found]
-
-
-def test_covariance_names_models(iris):
-    few = (iris, "--exclude", "species", "--components", "1:2")
-    assert [cell["covariance_type"] for cell in cells(*few, "--covariance", "EEE,diag")] == ["EEE", "diag"] * 2
-    names = cells(*few, "--covariance", "VII", "--covariance", "all")
-    assert [cell["covariance_type"] for cell in names] == list(inside.PARSIMONIOUS) * 2
-
-
-def test_factors_are_searched_by_their_number(iris):
-    few = (iris, "--exclude", "species", "--components", 2)
-    by_option = cells(*few, "--covariance", "factor,diag", "--n-factors", "1:2")
-    by_name = cells(*few, "--covariance", "factor1,factor2,diag")
-    assert by_option == by_name
-    assert [cell["covariance_type"] for cell in by_name] == ["factor1", "factor2", "diag"]
+def test_covariance_names_models_and_factors_their_number(iris, tmp_path):
+    np.save(tmp_path / "one.npy", X_IRIS[:, :1])
+    for words, expected in {
+        ("--components", "1:2", "--covariance", "EEE,diag"): ["EEE", "diag"] * 2,
+        ("--components", "1:2", "--covariance", "VII", "--covariance", "all"): [*inside.PARSIMONIOUS] * 2,
+        ("--components", 2, "--covariance", "factor,diag", "--n-factors", "1:2"): ["factor1", "factor2", "diag"],
+    }.items():
+        assert [cell["covariance_type"] for cell in cells(iris, "--exclude", "species", *words)] == expected
+    by_name = cells(iris, "--exclude", "species", "--components", 2, "--covariance", "factor1,factor2,diag")
+    assert by_name == cells(iris, "--exclude", "species", *words)
+    assert [cell["covariance_type"] for cell in cells(tmp_path / "one.npy", "--components", "1:3")] == ["E", "V"] * 3
 
 
 def test_many_columns_say_that_few_rows_shrink_and_write_no_whole_covariances(tmp_path):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "rows.npy", rng.normal(size=(60, 2)) @ rng.normal(size=(2, 64)) + rng.normal(size=(60, 64)))
     words = ("fit", tmp_path / "rows.npy", "--covariance", "factor2", "--components", 1)
-    best = json.loads(ok(*words, "--json").stdout)["best"]
+    best = json_of(*words)["best"]
     assert best["covariances"] is None
     assert np.shape(best["loadings"]) == (1, 64, 2)
     assert "noise and means shrunk" in ok(*words).stdout
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (("--covariance", "factor"), "--covariance factor: expected --n-factors"),
-        (("--covariance", "full", "--n-factors", 2), "--n-factors: expected with --covariance factor or ppca"),
-        (("--bayesian", "--n-factors", 2), "--bayesian cannot be combined with --n-factors"),
-        (("--bayesian", "--covariance", "factor2"), "expected one of full, tied, diag, spherical"),
-    ],
-)
-def test_numbers_of_factors_that_say_nothing_are_refused(words, expected, iris):
-    assert expected in fails(2, "fit", iris, "--exclude", "species", *words)
-
-
-def test_one_column_has_two_models(tmp_path):
-    np.save(tmp_path / "one.npy", np.random.default_rng(0).normal(size=60))
-    found = cells(tmp_path / "one.npy", "--components", "1:3")
-    assert [cell["covariance_type"] for cell in found] == ["E", "V"] * 3
-
-
 def test_time_that_is_up_is_told(iris):
     words = ("fit", iris, "--exclude", "species", "--time-limit", "1e-9")
-    shown = ok(*words).stdout
+    shown, document = ok(*words).stdout, json_of(*words)
     assert re.search(r"incomplete \(ended early\): \d+ of 126 models tried", shown)
     assert "– not tried" in shown
-    document = json.loads(ok(*words, "--json").stdout)
     assert document["complete"] is False
     left = [cell for cell in document["cells"] if cell["status"] == "not tried"]
     assert len(document["cells"]) == 9 * 14 > len(left) > 0
     assert all(cell[name] is None for cell in left for name in ("bic", "loglik", "n_parameters"))
-    assert json.loads(ok("fit", "--components", "2", "--time-limit", "60", "--json").stdout)["complete"] is True
+    assert json_of("fit", "--components", "2", "--time-limit", "60")["complete"] is True
 
 
 def test_a_prior_is_believed():
     few = ("--components", "3", "--covariance", "VVV")
-    document = json.loads(ok("fit", *few, "--prior", "conjugate", "--json").stdout)
+    document = json_of("fit", *few, "--prior", "conjugate")
     assert document["prior"] == "conjugate"
     assert document["best"]["loglik"] < cells(*few)[0]["loglik"] - 1
     assert "3 components, VVV (full), conjugate prior: converged" in ok("fit", *few, "--prior", "conjugate").stdout
 
 
-def test_contaminated_components_are_searched_shown_and_kept(tmp_path):
+def test_tails_are_searched_shown_and_kept(tmp_path):
     rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.standard_t(3, (200, 2)), 7 + rng.standard_t(3, (150, 2))])
+    words = ("fit", write(tmp_path / "t.csv", "ab", *rows.T), "--components", "1:2", "--covariance", "EEE")
+    both = ok(*words, "--tails", "normal,t", "--out", tmp_path / "out").stdout
+    best = result_in(tmp_path / "out")["best"]
+    assert "2 components, EEE (tied) t: converged" in both
+    assert "degrees of freedom" in both
+    assert best["tails"] == "t"
+    assert 1 < best["degrees_of_freedom"] < 10
+    assert table(text_in(tmp_path / "out" / "criteria.csv"))["tails"] == ["normal", "t"] * 2
+    assert f"{best['degrees_of_freedom']:.4g} degrees of freedom" in ok("info", tmp_path / "out" / "model.gmm").stdout
+    given = json_of(*words, "--tails", "t", "--degrees-of-freedom", "4")
+    assert given["best"]["degrees_of_freedom"] == 4
+    assert [cell["tails"] for cell in given["cells"]] == ["t", "t"]
+    assert json_of(*words)["best"]["tails"] == "normal"
     rows = np.concatenate([rng.normal(0, 1, (200, 2)), rng.normal(0, 6, (12, 2)), 9 + rng.normal(0, 1, (150, 2))])
-    np.savetxt(tmp_path / "rows.csv", rows, delimiter=",", header="a,b", comments="")
-    words = ("fit", tmp_path / "rows.csv", "--components", "2", "--covariance", "EII")
+    words = ("fit", write(tmp_path / "c.csv", "ab", *rows.T), "--components", "2", "--covariance", "EII")
     text = ok(*words, "--tails", "normal,contaminated", "--out", tmp_path / "out").stdout
+    best = result_in(tmp_path / "out")["best"]
     assert "2 components, EII contaminated: converged" in text
-    best = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["best"]
     assert best["tails"] == "contaminated"
     assert all(0.5 <= share < 1 for share in best["good_shares"])
     assert all(inflation >= 5 for inflation in best["inflations"])
     assert "% outliers" in ok("info", tmp_path / "out" / "model.gmm").stdout
 
 
-def test_tails_are_searched_shown_and_kept(tmp_path):
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.standard_t(3, (200, 2)), 7 + rng.standard_t(3, (150, 2))])
-    np.savetxt(tmp_path / "t.csv", rows, delimiter=",", header="a,b", comments="")
-    words = ("fit", tmp_path / "t.csv", "--components", "1:2", "--covariance", "EEE")
-    both = ok(*words, "--tails", "normal,t", "--out", tmp_path / "out").stdout
-    assert "2 components, EEE (tied) t: converged" in both
-    assert "degrees of freedom" in both
-    best = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["best"]
-    assert best["tails"] == "t"
-    assert 1 < best["degrees_of_freedom"] < 10
-    assert table((tmp_path / "out" / "criteria.csv").read_text(encoding="utf-8"))["tails"] == ["normal", "t"] * 2
-    assert f"{best['degrees_of_freedom']:.4g} degrees of freedom" in ok("info", tmp_path / "out" / "model.gmm").stdout
-    given = json.loads(ok(*words, "--tails", "t", "--degrees-of-freedom", "4", "--json").stdout)
-    assert given["best"]["degrees_of_freedom"] == 4
-    assert [cell["tails"] for cell in given["cells"]] == ["t", "t"]
-    assert json.loads(ok(*words, "--json").stdout)["best"]["tails"] == "normal"
-
-
 def test_a_limit_on_eigenvalues_is_for_three_models():
     words = ("fit", "--components", "2", "--max-ratio", "50")
-    document = json.loads(ok(*words, "--json").stdout)
+    document = json_of(*words)
     assert document["max_ratio"] == 50
     assert {cell["covariance_type"] for cell in document["cells"]} == {"full", "diag", "spherical"}
     values = np.linalg.eigvalsh(document["best"]["covariances"])
@@ -335,10 +241,12 @@ def test_a_limit_on_eigenvalues_is_for_three_models():
 
 def test_columns_are_chosen(iris):
     words = ("fit", iris, "--components", 2, "--covariance", "full", "--json")
-    done = ok(*words, "--columns", "petal width, sepal width")
-    assert json.loads(done.stdout)["data"]["columns"] == ["petal width", "sepal width"]
-    done = ok(*words, "--exclude", "petal width", "--exclude", "sepal width")
-    assert json.loads(done.stdout)["data"]["columns"] == ["sepal length", "petal length"]
+    for how, expected in {
+        ("--columns", "petal width, sepal width"): ["petal width", "sepal width"],
+        ("--exclude", "petal width", "--exclude", "sepal width"): ["sepal length", "petal length"],
+    }.items():
+        done = ok(*words, *how)
+        assert json.loads(done.stdout)["data"]["columns"] == expected
     assert done.stderr == "note: left out: 'species' (text 'setosa' in row 1)\n"
 
 
@@ -348,9 +256,9 @@ def test_weights_equal_repeated_rows(tmp_path):
     pa.parquet.write_table(pa.table({"a": X[:, 0], "b": X[:, 1], "w": weights}), tmp_path / "w.parquet")
     repeated = np.repeat(X, weights, axis=0)
     pa.feather.write_feather(pa.table({"a": repeated[:, 0], "b": repeated[:, 1]}), str(tmp_path / "r.feather"))
-    words = ("--components", "1,2", "--covariance", "full", "--json")
-    weighted = json.loads(ok("fit", tmp_path / "w.parquet", "--weight-column", "w", *words).stdout)
-    plain = json.loads(ok("fit", tmp_path / "r.feather", *words).stdout)
+    words = ("--components", "1,2", "--covariance", "full")
+    weighted = json_of("fit", tmp_path / "w.parquet", "--weight-column", "w", *words)
+    plain = json_of("fit", tmp_path / "r.feather", *words)
     assert weighted["data"]["total_weight"] == plain["data"]["n_rows"] == weights.sum()
     for one, other in zip(weighted["cells"], plain["cells"], strict=True):
         assert one["bic"] == pytest.approx(other["bic"], rel=1e-6)
@@ -385,23 +293,19 @@ def test_every_kind_of_file_says_the_same(kind, tmp_path):
         pa.feather.write_feather(columns, str(path))
     else:
         path.write_text(text)
-    words = ("--components", 1, "--covariance", "full", "--json")
-    document = json.loads(ok("fit", path, *words, stdin=stdin).stdout)
+    document = json_of("fit", path, "--components", 1, "--covariance", "full", stdin=stdin)
     assert document["data"]["columns"] == ["x0", "x1"]
     np.testing.assert_allclose(document["best"]["means"], [X.mean(axis=0)], atol=1e-12)
 
 
-def test_a_file_without_a_header_keeps_its_first_row(tmp_path):
-    path = tmp_path / "bare.csv"
-    path.write_text("\ufeff1,2\n3,4\n5,7\n", encoding="utf-8")
-    done = ok("fit", path, "--components", 1, "--json")
-    assert json.loads(done.stdout)["data"]["n_rows"] == 3
-    assert "the first line holds numbers" in done.stderr
-
-
-def test_lines_end_without_blanks(result):
-    for shown in (result[1], ok("fit", "--components", "2:3", "--covariance", "EEE,VVV").stdout):
-        assert [line for line in shown.splitlines() if line != line.rstrip()] == []
+def test_a_file_without_a_header_keeps_its_first_row_and_the_result_every_note(tmp_path):
+    (tmp_path / "bare.csv").write_text("\ufeff1,2\n3,4\n5,7\n", encoding="utf-8")
+    done = ok("fit", tmp_path / "bare.csv", "--components", 1, "--out", tmp_path)
+    (note,) = result_in(tmp_path)["data"]["notes"]
+    assert result_in(tmp_path)["data"]["n_rows"] == 3
+    assert "the first line holds numbers (" in done.stderr
+    assert "the first line holds numbers (" in note
+    assert "use --header if" in note
 
 
 def test_unused_columns_are_told(tmp_path):
@@ -421,60 +325,56 @@ MISSING = "a,b,label\n1,2,p\n,3,q\n4,NA,\n5,7,p\n6,1,q\n?,,p\n2,5,q\n"
 
 
 def test_columns_that_number_the_rows_are_left_out(tmp_path):
-    x = np.random.default_rng(0).normal(size=30).round(3)
-    fast = ("--components", 1, "--covariance", "EEE", "--quiet")
+    rng, x = np.random.default_rng(1), np.random.default_rng(0).normal(size=30).round(3)
 
     def noted(names, *columns, words=()):
-        lines = [",".join(names), *(",".join(map(str, row)) for row in zip(*columns, strict=True))]
-        (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
-        document = json.loads(ok("fit", tmp_path / "rows.csv", *fast, "--json", *words).stdout)
-        return document["data"]["notes"]
+        path = write(tmp_path / "rows.csv", names, *columns)
+        return json_of("fit", path, *ONE, "--quiet", *words)["data"]["notes"]
 
-    told = [
+    told = (
         "left out: 'id', which numbers the rows, like an identifier; use --columns to name the columns to fit, "
         "and --keep to write it beside the labels"
-    ]
-    assert noted(["id", "x"], range(1, 31), x) == told
-    assert noted(["id", "x"], np.arange(30) ** 2, x) == told
-    assert noted(["id", "x"], np.random.default_rng(1).permutation(30), x) == told
-    some = np.random.default_rng(1).permutation(1000)[:30] + 1
+    )
+    for numbers in (range(1, 31), np.arange(30) ** 2, rng.permutation(30), np.arange(30.0)):
+        assert noted(["id", "x"], numbers, x) == [told]
+    some = rng.permutation(1000)[:30] + 1
     for name in ("id", "ID", "customer_id", "Customer ID", "PassengerId", "customerID", "id_row", "index", "row.key"):
-        (note,) = noted([name, "x"], some, x)
-        assert note == told[0].replace("'id'", repr(name))
+        assert noted([name, "x"], some, x) == [told.replace("'id'", repr(name))]
     for name in ("income", "grid", "humid", "number", "body_mass_index", "idle"):
         assert noted([name, "x"], some, x) == []
-    assert noted(["id", "x"], [*some[:-1], some[0]], x) == []
-    assert noted(["id", "x"], some / 8, x) == []
+    for name, numbers in {
+        "id": [*some[:-1], some[0]],
+        "ID": some / 8,
+        "nr": np.arange(30) // 2,
+        "t": x.cumsum(),
+    }.items():
+        assert noted([name, "x"], numbers, x) == []
+    for words in (("--columns", "id,x"), ("--exclude", "id")):
+        assert noted(["id", "x"], range(1, 31), x, words=words) == []
     (both,) = noted(["id", "x", "row"], range(1, 31), x, range(30))
     assert "left out: 'id', 'row', which number the rows" in both
     (alone,) = noted(["id"], range(7, 37))
     assert "column 'id' numbers the rows" in alone
     assert "--exclude" in alone
     assert noted(["speed"], np.arange(30) ** 2) == []
-    assert noted(["id", "x"], np.arange(30) // 2, x) == []
-    assert noted(["time", "x"], np.arange(30) / 4, x) == []
-    assert noted(["id", "x"], np.arange(30.0), x) == told
-    assert noted(["id", "x"], range(1, 31), x, words=("--columns", "id,x")) == []
-    assert noted(["id", "x"], range(1, 31), x, words=("--exclude", "id")) == []
     gaps, numbers = ["" if i % 5 == 2 else value for i, value in enumerate(x)], ["", *range(2, 31)]
     missing = noted(["id", "x", "y"], numbers, gaps, x**2, words=("--missing", "em"))
-    assert missing == [*told, "missing values in 6 of 30 rows, 10\N{NO-BREAK SPACE}% of all values"]
+    assert missing == [told, "missing values in 6 of 30 rows, 10\N{NO-BREAK SPACE}% of all values"]
     nothing = noted(["id", "x"], numbers, gaps, words=("--missing", "em"))
     assert nothing[-1].startswith("6 rows without a value")
 
 
 def test_missing_values_are_an_error_that_says_where(tmp_path):
-    path = tmp_path / "missing.csv"
+    path, weighed = tmp_path / "missing.csv", tmp_path / "weighed.csv"
     path.write_text(MISSING)
     line = fails(1, "fit", path)
-    assert "3 of 7 rows (a: 2, b: 2)" in line
-    assert "row 2 (a), row 3 (b), row 6 (a, b)" in line
-    assert "use --drop-missing" in line
-    weighed = tmp_path / "weighed.csv"
+    for told in ("3 of 7 rows (a: 2, b: 2)", "row 2 (a), row 3 (b), row 6 (a, b)", "use --drop-missing"):
+        assert told in line
     weighed.write_text("a,b,w\n1,2,1\n3,,1\n4,5,\n")
     how = ("fit", weighed, "--weight-column", "w")
     assert "(b: 1, w: 1)" in fails(1, *how)
-    assert "missing values in column 'w'" in fails(1, *how, "--missing", "em")
+    told = fails(1, *how, "--missing", "em")
+    assert "weights in column 'w', got nan in row 3: leave such rows out, or weigh them 0" in told
 
 
 def test_a_saved_model_says_how_it_would_take_gaps(model, tmp_path):
@@ -495,32 +395,28 @@ def test_a_saved_model_says_how_it_would_take_gaps(model, tmp_path):
 
 
 def test_missing_values_may_be_dropped(tmp_path):
-    path = tmp_path / "missing.csv"
-    path.write_text(MISSING)
-    done = ok("fit", path, "--drop-missing", "--label-column", "label", "--components", 1,
-              "--covariance", "diag", "--out", tmp_path / "out", "--json")  # fmt: skip
+    (tmp_path / "missing.csv").write_text(MISSING)
+    how = ("--drop-missing", "--label-column", "label", "--components", 1, "--covariance", "diag", "--out", tmp_path)
+    done = ok("fit", tmp_path / "missing.csv", *how, "--json")
     assert "3 of 7 rows left out" in done.stderr
-    assert table((tmp_path / "out" / "labels.csv").read_text(encoding="utf-8"))["row"] == ["1", "4", "5", "7"]
+    assert labels_in(tmp_path)["row"] == ["1", "4", "5", "7"]
     assert json.loads(done.stdout)["agreement"]["counts"] == [[2], [2]]
 
 
 def test_missing_values_may_be_integrated_out(tmp_path):
-    path, out, rng = tmp_path / "gaps.csv", tmp_path / "out", np.random.default_rng(0)
-    X = rng.normal(size=(60, 2)) + 8 * (np.arange(60) % 2)[:, None]
-    lines = [",".join("" if gap else f"{value:.3f}" for value, gap in zip(row, gaps, strict=True))
-             for row, gaps in zip(X, rng.uniform(size=(60, 2)) < 0.2, strict=True)]  # fmt: skip
-    lines[5] = ","
-    path.write_text("a,b\n" + "\n".join(lines) + "\n")
+    out, rng = tmp_path / "out", np.random.default_rng(0)
+    X = (rng.normal(size=(60, 2)) + 8 * (np.arange(60) % 2)[:, None]).round(3).astype(str)
+    X[rng.uniform(size=(60, 2)) < 0.2], X[5] = "", ""
+    path = write(tmp_path / "gaps.csv", "ab", *X.T)
     how = ("--components", 2, "--covariance", "full", "--missing", "em")
     done = ok("fit", path, *how, "--out", out, "--plot", tmp_path / "p.png", "--report", tmp_path / "r.html")
-    assert "2 rows without a value" in done.stderr
-    assert "58 rows, 2 columns" in done.stdout
-    fit = gmm.load(out / "model.gmm")
-    assert fit.missing == "em"
+    n_empty = int((X == "").all(axis=1).sum())
+    assert f"{n_empty} row" in done.stderr
+    assert "without a value" in done.stderr
+    assert f"{60 - n_empty} rows, 2 columns" in done.stdout
+    assert gmm.load(out / "model.gmm").missing == "em"
     again = ok("predict", out / "model.gmm", path).stdout
-    assert again == "".join(
-        line.rsplit(",", 2)[0] + "\n" for line in (out / "labels.csv").read_text(encoding="utf-8").splitlines()
-    )
+    assert again == "".join(line.rsplit(",", 2)[0] + "\n" for line in text_in(out / "labels.csv").splitlines())
     ok("plot", out / "model.gmm", path, "--out", tmp_path / "q.png")
     assert "--missing em" in fails(2, "fit", path, *how, "--drop-missing")
     ok("fit", path, *how, "--blocks", "--out", tmp_path / "blocks")
@@ -538,54 +434,35 @@ def test_rows_without_a_label_are_fitted(tmp_path):
 
 def test_files_are_written_whole(tmp_path, monkeypatch):
     """What was there stays where the new one cannot be put in its place."""
-    (tmp_path / "a.csv").write_text("old")
-    (tmp_path / "a.json").write_text("old")
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
-        write_table(tmp_path / "a.csv", [{"a": [1]}])
-    with pytest.raises(OSError, match="No space"):
-        write_json(tmp_path / "a.json", {"a": 1})
-    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == {
-        "a.csv": "old",
-        "a.json": "old",
-    }
+    for name, write_it, content in (("a.csv", write_table, [{"a": [1]}]), ("a.json", write_json, {"a": 1})):
+        (tmp_path / name).write_text("old")
+        with pytest.raises(OSError, match="No space"):
+            write_it(tmp_path / name, content)
+    assert {path.name: text_in(path) for path in tmp_path.iterdir()} == {"a.csv": "old", "a.json": "old"}
 
 
 def test_a_file_name_that_is_no_text_is_told(tmp_path, capsys):
     document = {"file": "n\udcff.npy"}
     write_json(tmp_path / "a.json", document)
     write_json(None, document)
-    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == document
+    assert json.loads(text_in(tmp_path / "a.json")) == document
     assert json.loads(capsys.readouterr().out) == document
 
 
 @pytest.mark.parametrize("words", [("predict", "absent.gmm", "a.csv"), ("sample", "absent.gmm", "-n", "2")])
-def test_a_bad_place_is_refused_before_the_work(words, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert main([*words, "--out", "nowhere/out.csv"]) == 1
-    assert "nowhere/out.csv: No such file" in capsys.readouterr().err
+def test_a_bad_place_is_refused_before_the_work(words, tmp_path):
+    assert "nowhere/out.csv: No such file" in fails(1, *words, "--out", "nowhere/out.csv", cwd=tmp_path)
 
 
-def test_the_result_holds_every_note(tmp_path):
-    np.savetxt(tmp_path / "bare.csv", np.random.default_rng(0).normal(size=(30, 2)), delimiter=",")
-    assert main(["fit", str(tmp_path / "bare.csv"), "--components", "1", "--out", str(tmp_path), "--quiet"]) == 0
-    notes = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["data"]["notes"]
-    (note,) = notes
-    assert "first line holds numbers (" in note
-    assert "use --header if" in note
-
-
-def test_labels_as_parquet(iris, tmp_path):
-    ok("fit", iris, "--components", 2, "--covariance", "diag", "--out", tmp_path,
-       "--format", "parquet", "--quiet")  # fmt: skip
+def test_quiet_is_silent_and_labels_may_be_parquet(iris, tmp_path):
+    done = ok(
+        "fit", iris, "--components", 2, "--covariance", "diag", "--out", tmp_path, "--format", "parquet", "--quiet"
+    )
+    assert done.stdout == done.stderr == ""
     found = pa.parquet.read_table(tmp_path / "labels.parquet")
     assert found.column_names == ["row", "component", "p_0", "p_1"]
     assert found.num_rows == 150
-
-
-def test_quiet_is_silent(iris):
-    done = ok("fit", iris, "--components", 1, "--quiet")
-    assert done.stdout == done.stderr == ""
 
 
 def test_failed_cells_are_shown_and_do_not_fail_the_run(tmp_path):
@@ -597,13 +474,13 @@ def test_failed_cells_are_shown_and_do_not_fail_the_run(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
 def test_probabilities_have_six_decimals_in_text_unless_asked(suffix, model, iris, tmp_path):
-    expected = gmm.load(model).predict_proba(load_iris().data)
+    expected = gmm.load(model).predict_proba(X_IRIS)
     for how in ((), ("--all-digits",)):
         ok("predict", model, iris, "--proba", "--quiet", *how, "--out", tmp_path / f"p.{suffix}")
         if suffix == "parquet":
             columns = pa.parquet.read_table(tmp_path / "p.parquet").to_pydict()
         else:
-            text = (tmp_path / f"p.{suffix}").read_text(encoding="utf-8").replace("\t", ",")
+            text = text_in(tmp_path / f"p.{suffix}").replace("\t", ",")
             columns = table(text)
             assert (max(map(len, ",".join(columns["p_0"]).split(","))) <= 8) == (not how)
         found = np.column_stack([np.float64(columns[f"p_{k}"]) for k in range(3)])
@@ -611,72 +488,60 @@ def test_probabilities_have_six_decimals_in_text_unless_asked(suffix, model, iri
 
 
 def test_predict_by_name(model, iris, tmp_path):
-    done = ok("predict", model, iris, "--proba")
+    done, loaded = ok("predict", model, iris, "--proba"), gmm.load(model)
+    found, expected = table(done.stdout), loaded.predict(X_IRIS).tolist()
     assert done.stderr == "note: columns not used by the model: 'species'\n"
-    expected = gmm.load(model).predict(load_iris().data)
-    assert [int(k) for k in table(done.stdout)["component"]] == expected.tolist()
-    assert list(table(done.stdout)) == ["row", "component", "p_0", "p_1", "p_2"]
-    rows = list(csv.reader(iris.read_text(encoding="utf-8").splitlines()))
+    assert [int(k) for k in found["component"]] == expected
+    assert list(found) == ["row", "component", "p_0", "p_1", "p_2"]
     turned = tmp_path / "turned.tsv"
-    turned.write_text("".join("\t".join(row[::-1]) + "\n" for row in rows))
+    turned.write_text("".join("\t".join(line.split(",")[::-1]) + "\n" for line in text_in(iris).splitlines()))
     assert ok("predict", model, turned, "--proba", "--quiet").stdout == done.stdout
     densities = table(ok("predict", model, iris, "--density", "--quiet").stdout)
     assert list(densities) == ["row", "component", "log_density"]
-    np.testing.assert_array_equal(
-        np.array(densities["log_density"], float), gmm.load(model).score_samples(load_iris().data)
-    )
-    assert "--density: expected without --known" in fails(2, "predict", model, iris, "--density", "--known", "species")
+    np.testing.assert_array_equal(np.float64(densities["log_density"]), loaded.score_samples(X_IRIS))
     ok("predict", model, iris, "--out", tmp_path / "labels.parquet", "--quiet")
-    found = pa.parquet.read_table(tmp_path / "labels.parquet")
-    assert found["component"].to_pylist() == expected.tolist()
+    assert pa.parquet.read_table(tmp_path / "labels.parquet")["component"].to_pylist() == expected
 
 
-def test_predict_columns_from_known_ones(model, iris, tmp_path):
+def test_predict_columns_from_known_ones(model, iris):
     done = ok("predict", model, iris, "--known", "petal width,sepal length", "--level", "0.9")
-    X = load_iris().data
-    expected = gmm.load(model).predict_from(X[:, [3, 0]].tolist(), [3, 0], level=0.9)
-    found = table(done.stdout)
-    assert list(found) == ["row", *(f"{name}{end}" for name in ("sepal width", "petal length")
-                                    for end in ("", "_sd", "_low", "_high"))]  # fmt: skip
-    np.testing.assert_allclose(np.array(found["petal length"], float), expected.means[:, 1])
-    np.testing.assert_allclose(np.array(found["sepal width_high"], float), expected.intervals[:, 0, 1])
-    line = fails(1, "predict", model, iris, "--known", "petal length,species")
-    assert "no column 'species'; its columns are 'sepal length'" in line
-    line = fails(1, "predict", model, iris, "--known", "petal lenght")
-    assert "no column 'petal lenght'" in line
-    assert line.rstrip().endswith("; did you mean 'petal length'?")
-    assert "--level: expected with --known" in fails(2, "predict", model, iris, "--level", "0.9")
-    assert "got all 4 columns" in fails(
-        1, "predict", model, iris, "--known", "sepal length,sepal width,petal length,petal width"
-    )
+    expected, found = gmm.load(model).predict_from(X_IRIS[:, [3, 0]].tolist(), [3, 0], level=0.9), table(done.stdout)
+    assert done.stderr == "note: columns not used by the model: 'species'\n"  # those that are predicted are of use
+    ends = "", "_sd", "_low", "_high"
+    assert list(found) == ["row", *(f"{name}{end}" for name in ("sepal width", "petal length") for end in ends)]
+    np.testing.assert_allclose(np.float64(found["petal length"]), expected.means[:, 1])
+    np.testing.assert_allclose(np.float64(found["sepal width_high"]), expected.intervals[:, 0, 1])
+    for code, words, told in (
+        (1, ("--known", "petal length,species"), "expected one of the columns 'sepal length', 'sepal width'"),
+        (1, ("--known", "petal lenght"), "--known: expected one of the columns"),
+        (1, ("--known", "petal lenght"), "got 'petal lenght'; did you mean 'petal length'?"),
+        (1, ("--known", ",".join(NAMES)), "got all 4 columns"),
+        (2, ("--level", "0.9"), "--level: expected with --known"),
+        (2, ("--density", "--known", "species"), "--density: expected without --known"),
+    ):
+        assert told in fails(code, "predict", model, iris, *words)
 
 
-def test_predict_notes_that_intervals_of_few_rows_are_too_narrow(tmp_path):
-    X = np.random.default_rng(0).normal(size=(25, 2))
-    np.save(tmp_path / "rows.npy", X[:, :1])
-    gmm.GaussianMixture(2, random_state=0).fit(X).save(tmp_path / "model.gmm")
-    words = "predict", tmp_path / "model.gmm", tmp_path / "rows.npy", "--known", "x0", "--out", tmp_path / "out.csv"
-    assert "note" not in ok(*words).stderr
-    assert "note: 6 parameters for 25 rows say how" in ok(*words, "--level", "0.9").stderr
-
-
-def test_predict_columns_of_a_posterior_without_names(tmp_path):
-    X = np.random.default_rng(0).normal(size=(60, 2))
-    X[:, 1] += X[:, 0]
+def test_predict_columns_of_models_without_names(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2)) @ [[1, 1], [0, 1]]
     gmm.BayesianGaussianMixture(n_components=1).fit(X).save(tmp_path / "m")
-    (tmp_path / "d.csv").write_text("p\n1\n2\n")
-    found = table(ok("predict", tmp_path / "m", tmp_path / "d.csv", "--known", "x1").stdout)
+    found = table(ok("predict", tmp_path / "m", write(tmp_path / "d.csv", "p", [1, 2]), "--known", "x1").stdout)
     assert list(found) == ["row", "x0", "x0_sd"]
     expected = gmm.load(tmp_path / "m").plug_in().predict_from([[1.0], [2.0]], [1])
-    np.testing.assert_allclose(np.array(found["x0"], float), expected.means[:, 0])
+    np.testing.assert_allclose(np.float64(found["x0"]), expected.means[:, 0])
+    np.save(tmp_path / "rows.npy", X[:25, :1])
+    gmm.GaussianMixture(2, random_state=0).fit(rng.normal(size=(25, 2))).save(tmp_path / "few.gmm")
+    words = "predict", tmp_path / "few.gmm", tmp_path / "rows.npy", "--known", "x0", "--out", tmp_path / "out.csv"
+    assert "note" not in ok(*words).stderr
+    assert "note: 6 parameters for 25 rows say how" in ok(*words, "--level", "0.9").stderr
 
 
 def test_errors_and_long_tails_are_told(tmp_path):
     rng = np.random.default_rng(0)
     heat = np.concatenate([rng.normal(60, 1.5, 200), rng.normal(75, 2, 200), np.linspace(-999, 400, 8)])
-    lines = [f"{x:.3f},{y:.3f}" for x, y in zip(heat, rng.lognormal(2, 1, 408), strict=True)]
-    (tmp_path / "d.csv").write_text("\n".join(["heat,spend", *lines]) + "\n")
-    done = ok("fit", tmp_path / "d.csv", "--components", "3", "--covariance", "diag")
+    path = write(tmp_path / "d.csv", ["heat", "spend"], heat.round(3), rng.lognormal(2, 1, 408).round(3))
+    done = ok("fit", path, "--components", "3", "--covariance", "diag")
     assert re.search(r"component \d, of weight 0.0.*'heat'.*try --noise", done.stdout)
     assert "note: column 'spend' is positive with a long tail" in done.stderr
 
@@ -684,14 +549,10 @@ def test_errors_and_long_tails_are_told(tmp_path):
 def test_notes_of_a_search_are_told_once(tmp_path):
     """Those on codes and copies are the command's own; others are the search's, also in JSON."""
     rng = np.random.default_rng(0)
-    lines = [f"{x:.3f},{tie / 10},{code},{y:.3f}" for x, tie, code, y in zip(
-        rng.normal(size=100), rng.integers(1, 9, 100), rng.integers(1, 4, 100), rng.lognormal(2, 1, 100), strict=True,
-    )]  # fmt: skip
-    (tmp_path / "d.csv").write_text("\n".join(["size,step,site,spend", *lines]) + "\n")
-    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--covariance", "EEE", "--json")
-    ties = (
-        "column 'step' (8 distinct values): components with less spread there than rounding leaves, and far less than"
-    )
+    x, y, tie, code = rng.normal(size=100), rng.lognormal(2, 1, 100), rng.integers(1, 9, 100), rng.integers(1, 4, 100)
+    path = write(tmp_path / "d.csv", ["size", "step", "site", "spend"], x.round(3), tie / 10, code, y.round(3))
+    done = ok("fit", path, *ONE, "--json")
+    ties = "column 'step' (8 distinct values): components with less spread there than rounding leaves, and far less"
     assert f"note: {ties}" in done.stderr
     assert any(note.startswith(ties) for note in json.loads(done.stdout)["data"]["notes"])
     assert [done.stderr.count(name) for name in ("'step'", "'site'", "'spend'")] == [1, 1, 1]
@@ -706,9 +567,9 @@ def test_each_look_at_columns_is_made_once(how, tmp_path, monkeypatch):
         look = getattr(inside.column_notes, name)
         told = lambda *of, look=look, name=name: made.append(name) or look(*of)  # noqa: E731
         monkeypatch.setattr(inside.column_notes, name, told)
-    rows = np.random.default_rng(0).normal(size=(60, 2)).tolist()
-    lines = [f"{x},{'' if how[-1:] == ('em',) and i == 7 else y}" for i, (x, y) in enumerate(rows)]
-    (tmp_path / "d.csv").write_text("\n".join(["a,b", *lines]) + "\n")
+    X = np.random.default_rng(0).normal(size=(60, 2)).astype(str)
+    X[7, 1] = "" if how[-1:] == ("em",) else X[7, 1]
+    write(tmp_path / "d.csv", "ab", *X.T)
     single = ("--components", "1", "--covariance", "full") if "--bayesian" not in how else ()
     ok("fit", tmp_path / "d.csv", *single, *how)
     assert sorted(made) == sorted(looks if single else ["kinds_in_memory", "long_tails", "error_values"])
@@ -716,62 +577,57 @@ def test_each_look_at_columns_is_made_once(how, tmp_path, monkeypatch):
 
 def test_a_column_that_may_be_a_code_is_told(tmp_path):
     rng = np.random.default_rng(0)
-    lines = [f"{x:.3f},{code},{n}" for x, code, n in zip(rng.normal(size=100), rng.integers(1, 4, 100),
-                                                         rng.integers(0, 60, 100), strict=True)]  # fmt: skip
-    (tmp_path / "d.csv").write_text("\n".join(["size,site,count", *lines]) + "\n")
-    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--covariance", "EEE")
+    columns = rng.normal(size=100), rng.integers(1, 4, 100), rng.integers(0, 60, 100)
+    path = write(tmp_path / "d.csv", ["size", "site", "count"], *columns)
+    done, named = ok("fit", path, *ONE), ok("fit", path, *ONE, "--columns", "size,site")
     assert "left out: 'site' (3 distinct values), which may be a code; use --columns" in done.stderr
+    assert "site" not in named.stderr
     assert "100 rows, 2 columns" in done.stdout
-    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--covariance", "EEE", "--columns", "size,site")
-    assert "site" not in done.stderr
-    assert "100 rows, 2 columns" in done.stdout
+    assert "100 rows, 2 columns" in named.stdout
 
 
 def test_components_that_may_be_one_cluster_are_told(tmp_path):
-    rows = json.loads((Path(__file__).parent / "data" / "mclust_combi.json").read_text(encoding="utf-8"))["ex4.1"]["X"]
-    (tmp_path / "d.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in rows)]) + "\n")
-    how = ("fit", tmp_path / "d.csv", "--covariance", "EEV", "--seed", "0")
+    rows = json.loads(text_in(Path(__file__).parent / "data" / "mclust_combi.json"))["ex4.1"]["X"]
+    how = ("fit", write(tmp_path / "d.csv", "ab", *zip(*rows, strict=True)), "--covariance", "EEV", "--seed", "0")
     done = ok(*how, "--components", "6", "--out", tmp_path / "r", "--report")
-    clusters = json.loads((tmp_path / "r" / "result.json").read_text(encoding="utf-8"))["best"]["clusters"]
+    clusters = result_in(tmp_path / "r")["best"]["clusters"]
     expected = gmm.analysis.combine_components(gmm.load(tmp_path / "r" / "model.gmm"), rows).clusters()
     assert clusters == expected.tolist()
     assert max(clusters) == 3
     first, second = (" + ".join(map(str, np.flatnonzero(expected == c))) for c in range(4) if (expected == c).sum() > 1)
     words = f"may be one cluster: {first}, {second}. That makes 4 clusters of 6"
     assert f"{words} components" in " ".join(done.stdout.split())
-    report = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
+    report = text_in(tmp_path / "r" / "report.html")
     assert f"{words} groups" in report
     assert 'class="picture combined"' in report
     alone = ok(*how, "--components", "3", "--out", tmp_path / "s")
     assert "one cluster" not in alone.stdout
-    assert json.loads((tmp_path / "s" / "result.json").read_text(encoding="utf-8"))["best"]["clusters"] is None
+    assert result_in(tmp_path / "s")["best"]["clusters"] is None
 
 
 def test_fit_with_noise(tmp_path):
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(0, 0.3, (60, 2)), rng.normal(5, 0.3, (60, 2)), rng.uniform(-10, 10, (40, 2))])
-    kinds = ["left"] * 60 + ["right"] * 60 + ["noise"] * 40
-    lines = [f"{a},{b},{kind}" for (a, b), kind in zip(rows.tolist(), kinds, strict=True)]
-    (tmp_path / "d.csv").write_text("\n".join(["a,b,kind", *lines]) + "\n")
+    path = write(tmp_path / "d.csv", ["a", "b", "kind"], *rows.T, ["left"] * 60 + ["right"] * 60 + ["noise"] * 40)
     how = ("--components", "2", "--covariance", "VII,VVV", "--label-column", "kind", "--noise")
-    done = ok("fit", tmp_path / "d.csv", *how, "--out", tmp_path / "r", "--report")
+    done = ok("fit", path, *how, "--out", tmp_path / "r", "--report")
     model = gmm.load(tmp_path / "r" / "model.gmm")
     assert model.noise_weight_ == pytest.approx(0.25, abs=0.03)
-    labels = np.array(table((tmp_path / "r" / "labels.csv").read_text(encoding="utf-8"))["component"], int)
+    labels = np.array(labels_in(tmp_path / "r")["component"], int)
     n_noise = int((labels == -1).sum())
     assert f"noise of weight {model.noise_weight_:.4f} with {n_noise} rows" in done.stdout
     assert "kind     0    1   noise" in done.stdout
-    result = json.loads((tmp_path / "r" / "result.json").read_text(encoding="utf-8"))
+    result = result_in(tmp_path / "r")
     assert (result["noise"], result["best"]["noise_weight"]) == (True, model.noise_weight_)
     assert sum(result["best"]["rows_per_component"]) + n_noise == len(rows)
-    report = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
+    report = text_in(tmp_path / "r" / "report.html")
     assert f"{n_noise} rows" in report
     assert "to noise that is spread" in report
     sure = model.predict_proba(rows)[labels >= 0].max(axis=1) >= 0.9
     assert "outside the noise" in report
     assert f"<dt>rows clearly of one group</dt><dd>{format_share(sure.sum() / len(rows))}</dd>" in report
     assert f"noise of weight {model.noise_weight_:.4f}" in ok("info", tmp_path / "r" / "model.gmm").stdout
-    posterior = ok("fit", tmp_path / "d.csv", "--noise", "--bayesian", "--out", tmp_path / "b", "--report")
+    posterior = ok("fit", path, "--noise", "--bayesian", "--out", tmp_path / "b", "--report")
     model = gmm.load(tmp_path / "b" / "model.gmm")
     assert f"noise of weight {model.noise_weight_:.4f} with {(model.predict(rows) < 0).sum()} rows" in posterior.stdout
 
@@ -779,36 +635,32 @@ def test_fit_with_noise(tmp_path):
 def test_fit_with_trim(tmp_path):
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(0, 0.3, (60, 2)), rng.normal(5, 0.3, (60, 2)), rng.uniform(-90, 90, (10, 2))])
-    lines = [f"{a},{b},{kind}" for (a, b), kind in zip(rows.tolist(), 60 * "l" + 60 * "r" + 10 * "s", strict=True)]
-    (tmp_path / "d.csv").write_text("\n".join(["a,b,kind", *lines]) + "\n")
-    how = ("fit", tmp_path / "d.csv", "--components", "2", "--covariance", "full", "--trim", "0.08")
+    path = write(tmp_path / "d.csv", ["a", "b", "kind"], *rows.T, 60 * "l" + 60 * "r" + 10 * "s")
+    how = ("fit", path, "--components", "2", "--covariance", "full", "--trim", "0.08")
     done = ok(*how, "--label-column", "kind", "--out", tmp_path / "r", "--report")
     model = gmm.load(tmp_path / "r" / "model.gmm")
     np.testing.assert_array_equal(np.flatnonzero(model.trimmed_), np.arange(120, 130))
-    labels = np.array(table((tmp_path / "r" / "labels.csv").read_text(encoding="utf-8"))["component"], int)
+    labels = np.array(labels_in(tmp_path / "r")["component"], int)
     np.testing.assert_array_equal(labels == -1, model.trimmed_)
     assert "10 rows left out: converged" in done.stdout
     assert "of the rows that are left, n = 119.6, log-likelihood" in done.stdout
     assert "kind    0    1   left out" in done.stdout
-    result = json.loads((tmp_path / "r" / "result.json").read_text(encoding="utf-8"))
+    result = result_in(tmp_path / "r")
     assert (result["trim"], result["n_left_out"]) == (0.08, 10)
     assert result["best"]["loglik"] == pytest.approx(model.lower_bound_ * 130 * (1 - 0.08))
     assert sum(result["best"]["rows_per_component"]) == 120
     assert result["agreement"]["adjusted_rand_index"] == 1
-    report = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
+    report = text_in(tmp_path / "r" / "report.html")
     assert "2 groups, as requested, describe 120 rows of a and b. " in report
     assert "10 rows (7.7\N{NO-BREAK SPACE}%) of the least density are left out." in report
     assert "The rows left out, numbered as in the file" in report
     assert "<dt>rows of no group (left out)</dt><dd>7.7" in report
     assert "noise" not in done.stdout
     assert "VVV (full), 10 rows left out, 2 columns, " in ok("info", tmp_path / "r" / "model.gmm").stdout
-    assert json.loads(ok("info", tmp_path / "r" / "model.gmm", "--json").stdout)["n_left_out"] == 10
+    assert json_of("info", tmp_path / "r" / "model.gmm")["n_left_out"] == 10
     ok(*how, "--blocks", "--columns", "a,b", "--out", tmp_path / "b")
-    assert (tmp_path / "b" / "labels.csv").read_text(encoding="utf-8") == (tmp_path / "r" / "labels.csv").read_text(
-        encoding="utf-8"
-    )
-    with_prior = ok(*how, "--prior", "conjugate", "--json")
-    assert "bic" not in json.loads(with_prior.stdout)["best"]
+    assert text_in(tmp_path / "b" / "labels.csv") == text_in(tmp_path / "r" / "labels.csv")
+    assert "bic" not in json_of(*how, "--prior", "conjugate")["best"]
 
 
 def test_clusters_and_pictures_of_a_trimmed_fit_are_those_of_the_rows_that_are_left(tmp_path, monkeypatch):
@@ -825,23 +677,21 @@ def test_clusters_and_pictures_of_a_trimmed_fit_are_those_of_the_rows_that_are_l
     watched(places[1], gmm.plotting.plot_clusters)
     rng = np.random.default_rng(0)
     rows = np.concatenate([*(rng.normal(6 * (k // 2), 0.5, (50, 2)) for k in range(4)), rng.uniform(-90, 90, (10, 2))])
-    (tmp_path / "d.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in rows.tolist())]) + "\n")
     words = ("--components", "4", "--covariance", "spherical", "--trim", "0.05", "--plot", tmp_path / "p.svg")
-    done = ok("fit", tmp_path / "d.csv", *words, "--report", tmp_path / "r.html")
+    done = ok("fit", write(tmp_path / "d.csv", "ab", *rows.T), *words, "--report", tmp_path / "r.html")
     assert weights == {places[0]: [200], places[1]: 3 * [200]}
     assert "note: in the picture, rows left out are not drawn" in done.stderr
-    assert (tmp_path / "r.html").read_text(encoding="utf-8").count("Rows left out are not drawn.") == 4
+    assert text_in(tmp_path / "r.html").count("Rows left out are not drawn.") == 4
 
 
 def test_fit_with_trim_says_which_components_are_degenerate(tmp_path):
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(0, 1, (100, 2)), rng.uniform(-60, 60, (10, 2))])
-    (tmp_path / "d.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in rows.tolist())]) + "\n")
     words = ("--components", "2", "--covariance", "full", "--trim", "0.09", "--report", tmp_path / "r.html")
-    done = ok("fit", tmp_path / "d.csv", *words)
+    done = ok("fit", write(tmp_path / "d.csv", "ab", *rows.T), *words)
     told = "degenerate: component 1 (fewer rows than its covariance needs)"
     assert f"note: {told}" in done.stderr
-    assert told in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert told in text_in(tmp_path / "r.html")
 
 
 @pytest.mark.parametrize(
@@ -861,23 +711,13 @@ def test_trim_is_for_one_mixture(how):
     assert "--trim: expected one mixture to fit, such as --components 3 --covariance full, got a search" in error
 
 
-def test_predict_without_names_takes_columns_in_order(tmp_path):
-    X = np.random.default_rng(0).normal(size=(25, 2))
-    gmm.GaussianMixture(1).fit(X).save(tmp_path / "m")
-    (tmp_path / "d.csv").write_text("p,q\n1,2\n3,4\n")
-    assert table(ok("predict", tmp_path / "m", tmp_path / "d.csv").stdout)["component"] == [
-        "0",
-        "0",
-    ]
-    (tmp_path / "d.csv").write_text("p,q,r\n1,2,3\n")
-    line = fails(1, "predict", tmp_path / "m", tmp_path / "d.csv")
-    assert "expects 2 numeric columns" in line
-
-
-def test_predict_names_the_columns_it_misses(model, tmp_path):
-    (tmp_path / "d.csv").write_text("sepal length,petal length\n1,2\n")
-    line = fails(1, "predict", model, tmp_path / "d.csv")
-    assert "'sepal width', 'petal width'" in line
+def test_predict_without_names_takes_columns_in_order_and_names_those_it_misses(model, tmp_path):
+    gmm.GaussianMixture(1).fit(np.random.default_rng(0).normal(size=(25, 2))).save(tmp_path / "m")
+    two, three = write(tmp_path / "two.csv", "pq", [1, 3], [2, 4]), write(tmp_path / "three.csv", "pqr", [1], [2], [3])
+    assert table(ok("predict", tmp_path / "m", two).stdout)["component"] == ["0", "0"]
+    assert "expects 2 numeric columns" in fails(1, "predict", tmp_path / "m", three)
+    some = write(tmp_path / "some.csv", ["sepal length", "petal length"], [1], [2])
+    assert "'sepal width', 'petal width'" in fails(1, "predict", model, some)
 
 
 def test_rows_without_room_in_memory_are_an_error_that_helps(model):
@@ -895,15 +735,10 @@ def test_sample_is_seeded_and_can_be_fitted_again(model, tmp_path):
     np.testing.assert_allclose(np.float64(table(first)["sepal width"]), found["sepal width"])
 
 
-def named_mixture(path, names, n=60):
-    rows = np.random.default_rng(0).normal(size=(n, len(names)))
-    columns = pa.table(dict(zip(names, rows.T, strict=True)))
-    gmm.GaussianMixture(1, random_state=0).fit(columns).save(path)
-    return columns
-
-
 def test_what_is_added_to_columns_replaces_none(tmp_path):
-    columns = named_mixture(tmp_path / "m", ["component", "row", "b", "b_sd"])
+    rows = np.random.default_rng(0).normal(size=(60, 4))
+    columns = pa.table(dict(zip(["component", "row", "b", "b_sd"], rows.T, strict=True)))
+    gmm.GaussianMixture(1, random_state=0).fit(columns).save(tmp_path / "m")
     pa.csv.write_csv(columns, tmp_path / "d.csv")
     drawn = table(ok("sample", tmp_path / "m", "-n", 4, "--component").stdout)
     assert list(drawn) == ["component", "row", "b", "b_sd", "component_"]
@@ -915,35 +750,30 @@ def test_what_is_added_to_columns_replaces_none(tmp_path):
     assert done.stderr == ""
 
 
-def test_columns_that_are_predicted_are_not_called_unused(model, iris):
-    told = ok("predict", model, iris, "--known", "petal width,sepal length").stderr
-    assert told == "note: columns not used by the model: 'species'\n"
-
-
 def test_no_control_character_reaches_the_terminal(tmp_path):
     name, label = "a\x1b[31mb", "\u202elabel"
     escape = "\x1b" if os.name == "posix" else ""  # Windows has no control characters in names of files
-    lines = [
-        f"{x:.3f},{y:.3f},\x1b]0;{i % 2}" for i, (x, y) in enumerate(np.random.default_rng(0).normal(size=(60, 2)))
-    ]
+    X = np.random.default_rng(0).normal(size=(60, 2)).round(3)
     path, out = tmp_path / f"d{escape}d.csv", tmp_path / f"o{escape}o"
-    path.write_text("\n".join([f"{name},c,{label}", *lines]) + "\n", encoding="utf-8")
-    fit = ("fit", path, "--covariance", "EEE", "--components", "1:2")
-    shown = [ok(*fit, "--label-column", label, "--out", out), ok("info", out / "model.gmm")]
-    shown += [ok("fit", path, "--class-column", label), run("fit", path, "--columns", label)]
+    write(path, [name, "c", label], *X.T, [f"\x1b]0;{i % 2}" for i in range(60)])
+    few = ("--covariance", "EEE", "--components", "1:2")
+    shown = [ok("fit", path, *few, "--label-column", label, "--out", out), ok("info", out / "model.gmm")]
+    shown += [ok("fit", path, "--class-column", label)]
     shown += [
-        run("fit", path, "--blocks", "--columns", label),
-        run("fit", tmp_path / "no\x1b.csv"),
-        run("fit", "--\x1b"),
-    ]
-    shown += [
-        run("predict", out / "model.gmm", path, "--known", "\x1b"),
-        run("fit", path, *fit[2:], "--weight-column", "c"),
+        run(*words)
+        for words in (
+            ("fit", path, "--columns", label),
+            ("fit", path, "--blocks", "--columns", label),
+            ("fit", tmp_path / "no\x1b.csv"),
+            ("fit", "--\x1b"),
+            ("predict", out / "model.gmm", path, "--known", "\x1b"),
+            ("fit", path, *few, "--weight-column", "c"),
+        )
     ]
     said = "".join(done.stdout + done.stderr for done in shown) + str(gmm.load(out / "model.gmm"))
     assert not {"\x1b", "\u202e"} & set(said)
     assert "a\\x1b[31mb" in shown[0].stdout
-    assert json.loads((out / "result.json").read_text(encoding="utf-8"))["best"]["columns"] == [name, "c"]
+    assert result_in(out)["best"]["columns"] == [name, "c"]
 
 
 def test_ranges_and_criteria_as_people_write_them(iris):
@@ -951,10 +781,16 @@ def test_ranges_and_criteria_as_people_write_them(iris):
     assert written == ok("fit", iris, "--components", "1:2", "--covariance", "EEE").stdout
 
 
-def test_a_folder_of_results_says_which_file_is_the_model(tmp_path, iris):
-    out = tmp_path / "out"
-    ok("fit", iris, "--components", "1", "--covariance", "EII", "--out", out)
-    assert f"{out} is a folder: expected a saved model, {out / 'model.gmm'}" in run("info", out).stderr
+def test_what_is_no_model_is_refused(model, iris, tmp_path):
+    out = model.parent
+    assert f"{out} is a folder: expected a saved model, {model}" in fails(1, "info", out)
+    for command in (("predict", iris, iris), ("info", iris), ("sample", iris, "-n", "2")):
+        assert "is not a saved model" in fails(1, *command)
+    for command in ("predict", "plot"):
+        told = fails(2, command, iris, model)
+        assert "iris.csv is no saved model" in told
+        assert "expected the model first" in told
+    assert "No such file" in fails(1, "info", tmp_path / "absent.gmm")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -995,14 +831,14 @@ def test_names_of_files_may_be_as_long_as_they_can(model, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [long.name]
 
 
-def test_info_shows_what_the_model_holds(model):
-    shown = ok("info", model).stdout
-    assert "3 components" in shown
-    assert "converged after" in shown
-    assert "petal width" in shown
-    document = json.loads(ok("info", model, "--json").stdout)
+def test_info_shows_what_the_model_holds(model, tmp_path):
+    shown, document = ok("info", model).stdout, json_of("info", model)
+    assert all(told in shown for told in ("3 components", "converged after", "petal width"))
     np.testing.assert_array_equal(document["means"], gmm.load(model).means_)
     assert document["format_version"] == 1
+    gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).save(tmp_path / "given")
+    assert "given, not fitted" in ok("info", tmp_path / "given").stdout
+    assert json_of("info", tmp_path / "given")["converged"] is None
 
 
 @pytest.mark.parametrize("how", [("--covariance", "VVV", "--components", "2"), ("--bayesian", "--max-components", "2")])
@@ -1025,43 +861,27 @@ def test_info_leaves_out_the_empty_components_of_a_posterior(tmp_path):
     assert [line.split()[0] for line in lines if "±" in line] == ["0", "1"]
 
 
-def test_info_tells_correlations_of_factors_that_are_stored_as_such(tmp_path, capsys):
+def test_info_tells_correlations_where_there_are_some(tmp_path):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(300, 1)) @ [[1.0, 2.0, 0.5]] + 0.3 * rng.normal(size=(300, 3))
     mixture = gmm.GaussianMixture(covariance_type="factor1", prior="conjugate", random_state=0).fit(rows)
-    mixture.save(tmp_path / "model.gmm")
-    assert main(["info", str(tmp_path / "model.gmm")]) == 0
+    mixture.save(tmp_path / "factors.gmm")  # which are stored as such
     covariance = mixture.covariances_[0]
     expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
-    assert f"strongest correlation of component 0: {expected:+.2f} x0, x1" in capsys.readouterr().out
-
-
-def test_components_without_a_correlation_leave_no_lines_empty(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "60")
+    shown = ok("info", tmp_path / "factors.gmm", COLUMNS="80").stdout
+    assert f"strongest correlation of component 0: {expected:+.2f} x0, x1" in shown
     X = np.random.default_rng(0).normal(size=(60, 30)) + 6 * (np.arange(60) % 2)[:, None]
     gmm.GaussianMixture(2, covariance_type="diag", random_state=0).fit(X).save(tmp_path / "m.gmm")
-    main(["info", str(tmp_path / "m.gmm")])
-    *_, last, more = capsys.readouterr().out.splitlines()
-    assert last.split()[0] == "x23"
+    *_, last, more = ok("info", tmp_path / "m.gmm", COLUMNS="60").stdout.splitlines()
+    assert last.split()[0] == "x23"  # and no line is empty
     assert more == "… and 6 more columns (--json prints all)"
 
 
-def test_info_of_a_mixture_that_was_given(tmp_path):
-    given = gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
-    given.save(tmp_path / "given")
-    assert "given, not fitted" in ok("info", tmp_path / "given").stdout
-    assert json.loads(ok("info", tmp_path / "given", "--json").stdout)["converged"] is None
-
-
-def test_a_model_is_exported_by_the_suffix(model, tmp_path):
+def test_a_model_is_exported_by_the_suffix(model, tmp_path, monkeypatch):
     assert ok("export", model, "--out", tmp_path / "m.json").stdout == f"written to {tmp_path / 'm.json'}\n"
-    again = from_json(tmp_path / "m.json")
-    np.testing.assert_array_equal(again.means_, gmm.load(model).means_)
-    wrong = run("export", model, "--out", tmp_path / "m.pmml")
-    assert (wrong.returncode, wrong.stderr) == (
-        2,
-        f"gmm export: error: --out {tmp_path / 'm.pmml'}: expected a name ending in one of .json, .onnx\n",
-    )
+    np.testing.assert_array_equal(from_json(tmp_path / "m.json").means_, gmm.load(model).means_)
+    told = f"gmm export: error: --out {tmp_path / 'm.pmml'}: expected a name ending in one of .json, .onnx"
+    assert fails(2, "export", model, "--out", tmp_path / "m.pmml") == told
     rows = np.random.default_rng(0).normal(size=(30, 2))
     frame = pa.table({"a": rows[:, 0], "b": rows[:, 1]})
     gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(frame).save(tmp_path / "posterior.gmm")
@@ -1069,17 +889,14 @@ def test_a_model_is_exported_by_the_suffix(model, tmp_path):
     posterior, written = gmm.load(tmp_path / "posterior.gmm"), from_json(tmp_path / "p.json")
     assert written.feature_names_in_.tolist() == posterior.feature_names_in_.tolist() == ["a", "b"]
     np.testing.assert_array_equal(written.covariances_, posterior.plug_in().covariances_)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "onnx", None)
+        told = "gmm export: error: onnx is not installed: python -m pip install onnx"
+        assert fails(1, "export", model, "--out", tmp_path / "m.onnx") == told
     onnx = pytest.importorskip("onnx")
     for name in (model, tmp_path / "posterior.gmm"):
         assert ok("export", name, "--out", tmp_path / "m.onnx", "--quiet").stdout == ""
         onnx.checker.check_model(onnx.load(tmp_path / "m.onnx"))
-
-
-def test_exporting_without_onnx_says_how_to_install_it(model, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    refused = run("export", model, "--out", tmp_path / "m.onnx")
-    assert refused.returncode == 1
-    assert refused.stderr == "gmm export: error: onnx is not installed: python -m pip install onnx\n"
 
 
 def test_version_and_help_need_nothing():
@@ -1102,8 +919,26 @@ def test_version_and_help_need_nothing():
         (("fit", "--components", "a"), "expected 3, 2,4,6 or 1:9, got 'a'"),
         (("fit", "--columns", "a,b,a"), "--columns: expected each name once, got 'a' again"),
         (("plot", "model.gmm", "--features", "a,a"), "--features: expected each name once, got 'a' again"),
-        (("fit", "--covariance", "full,round"), "--covariance round: expected all, or names among"),
-        (("fit", "--covariance", "EEE,EEX"), "--covariance EEX: expected all, or names among full,tied"),
+        (
+            ("fit", "--covariance", "full,round"),
+            "--covariance full,round: expected a covariance type among 'full', 'tied'",
+        ),
+        (("fit", "--covariance", "EEE,EEX"), "got 'EEX'; did you mean 'EEE' or 'EEI' or 'EEV'?"),
+        (("fit", "--covariance", "vvx"), "did you mean 'VVE' or 'VVI' or 'VVV'?"),
+        (
+            ("fit", "--covariance", "factor"),
+            "'factor' needs its number of factors: expected it after the name, as in 'factor2'",
+        ),
+        (
+            ("fit", "--covariance", "full", "--n-factors", "2"),
+            "--n-factors goes with 'factor' or 'ppca' in --covariance",
+        ),
+        (("fit", "--bayesian", "--n-factors", "2"), "--bayesian cannot be combined with --n-factors"),
+        (
+            ("fit", "--bayesian", "--covariance", "factor2"),
+            "expected one of full, tied, diag, spherical with --bayesian",
+        ),
+        (("fit", "--plot"), "--plot: expected one argument"),
         (("fit", "--covariance", ""), "names separated by commas"),
         (("fit", "--models", "EEE"), "unrecognized arguments: --models"),
         (("fit", "--criterion", "dic"), "invalid choice: 'dic'"),
@@ -1205,35 +1040,20 @@ def test_bad_data_ends_with_1(name, content, words, told, tmp_path):
     assert told in fails(1, "fit", name, *fast, *words, cwd=tmp_path)
 
 
-@pytest.mark.parametrize(
-    "array",
-    [np.zeros((2, 2, 2)), np.array(["a"]), np.zeros(3, complex)],
-    ids=["3d", "text", "complex"],
-)
-def test_arrays_that_are_no_table_are_refused(array, tmp_path):
-    np.save(tmp_path / "a.npy", array)
-    assert "numbers of shape (rows, columns)" in fails(1, "fit", tmp_path / "a.npy")
-
-
-@pytest.mark.parametrize(
-    "header", ["{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,)}", "(((", "-" * 9000, '"""']
-)
-def test_no_header_of_an_array_takes_memory_or_breaks_its_reader(header, tmp_path):
-    size = len(header).to_bytes(2, "little")
-    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + size + header.encode() + bytes(48))
-    assert "not an array of numbers" in fails(1, "fit", tmp_path / "a.npy")
-
-
-def test_what_is_no_model_is_refused(iris, tmp_path):
-    for command in (("predict", iris, iris), ("info", iris), ("sample", iris, "-n", "2")):
-        assert "is not a saved model" in fails(1, *command)
-    assert "No such file" in fails(1, "info", tmp_path / "absent.gmm")
+def test_arrays_that_are_no_table_are_refused_and_their_headers_take_no_memory(tmp_path):
+    for array in (np.zeros((2, 2, 2)), np.array(["a"]), np.zeros(3, complex)):
+        np.save(tmp_path / "a.npy", array)
+        assert "numbers of shape (rows, columns)" in fails(1, "fit", tmp_path / "a.npy")
+    huge = "{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,)}"
+    for header in (huge, "(((", "-" * 9000, '"""'):
+        size = len(header).to_bytes(2, "little")
+        (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + size + header.encode() + bytes(48))
+        assert "not an array of numbers" in fails(1, "fit", tmp_path / "a.npy")
 
 
 def test_nothing_converged_is_a_failure_told_after_the_results(iris, tmp_path):
-    words = ("fit", iris, "--components", 3, "--covariance", "full", "--max-iter", 1)
-    line = fails(1, *words, "--out", tmp_path)
-    assert "no fit converged" in line
+    words = ("fit", iris, "--components", 3, "--covariance", "full", "--max-iter", 1, "--out", tmp_path)
+    assert "no fit converged" in fails(1, *words)
     assert (tmp_path / "result.json").exists()
 
 
@@ -1259,36 +1079,21 @@ def test_a_table_of_numbers_is_fitted_without_pandas():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_output_that_is_not_unicode(iris):
-    done = subprocess.run(
-        [sys.executable, "-m", "gmm", "fit", iris, *FAST],
-        capture_output=True,
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        check=True,
-    )
-    assert b"best (smallest)" in done.stdout
+def test_output_is_of_any_encoding_and_json_utf_8(iris, tmp_path):
+    """Windows' pipes and files are of its code page, before Python 3.15; a notebook's stream has no bytes beneath."""
+    path = write(tmp_path / "data.csv", ["Länge", "длина"], [1, 2, 4, 3], [2, 3, 5, 1])
 
+    def bytes_of(encoding, *words):
+        command, environment = [sys.executable, "-m", "gmm", "fit", *map(str, words)], {"PYTHONIOENCODING": encoding}
+        return subprocess.run(command, capture_output=True, env={**os.environ, **environment}, check=True).stdout
 
-def test_json_is_utf_8_whatever_the_output_is(tmp_path):
-    """Windows' pipes and files are of its code page, before Python 3.15."""
-    path = tmp_path / "data.csv"
-    path.write_text("Länge,длина\n1,2\n2,3\n4,5\n3,1\n", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "gmm", "fit", path, "--components", "1", "--covariance", "EII", "--json"],
-        capture_output=True,
-        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
-        check=True,
-    )
-    assert json.loads(done.stdout.decode("utf-8"))["data"]["columns"] == ["Länge", "длина"]
-    assert b"\r" not in done.stdout
-
-
-def test_json_goes_to_a_stream_of_text_alone(tmp_path):
-    """A notebook's has no bytes beneath."""
-    (tmp_path / "data.csv").write_text("a,b\n1,2\n2,3\n4,5\n3,1\n", encoding="utf-8")
+    assert b"best (smallest)" in bytes_of("ascii", iris, *FAST)
+    written = bytes_of("cp1252", path, *ONE, "--json")
+    assert b"\r" not in written
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        main(["fit", str(tmp_path / "data.csv"), "--components", "1", "--covariance", "EII", "--json"])
-    assert json.loads(out.getvalue())["data"]["columns"] == ["a", "b"]
+        main(["fit", str(path), *map(str, ONE), "--json"])
+    for text in (written.decode("utf-8"), out.getvalue()):
+        assert json.loads(text)["data"]["columns"] == ["Länge", "длина"]
 
 
 def test_piped_output_has_no_colours_and_no_progress(iris):
@@ -1312,31 +1117,6 @@ sys.exit(main())
 """
 
 
-def on_terminal(*command):
-    """Run a command whose standard error is a terminal; return all that it writes there."""
-    import pty
-
-    main, terminal = pty.openpty()
-    shown = bytearray()
-
-    def drain():
-        with contextlib.suppress(OSError):  # which ends a terminal that nobody holds
-            while part := os.read(main, 1 << 16):
-                shown.extend(part)
-
-    reader = threading.Thread(target=drain)
-    reader.start()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
-    done = subprocess.run(
-        command, stdout=subprocess.DEVNULL, stderr=terminal, env=environment, timeout=120, check=False
-    )
-    os.close(terminal)
-    reader.join(10)
-    os.close(main)
-    assert done.returncode == 0, shown
-    return shown.decode()
-
-
 @pytest.mark.skipif(os.name != "posix", reason="terminals and signals of POSIX")
 class TestOnATerminal:
     def test_progress_is_live(self, iris):
@@ -1355,7 +1135,7 @@ class TestOnATerminal:
         shown = on_terminal("bash", "-c", slow)
         assert "reading" in shown
         assert "writing" in shown
-        assert len((tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()) == 151
+        assert len(text_in(tmp_path / "p.csv").splitlines()) == 151
 
     def test_passes_over_all_rows_are_told(self, iris):
         script = "import gmm._selection.search as f, sys; f.SEARCHED = 100; from gmm._cli import main; sys.exit(main())"
@@ -1390,26 +1170,13 @@ class TestOnATerminal:
         assert (done.returncode, done.stdout, done.stderr) == (130, "", "gmm fit: interrupted\n")
 
 
-@pytest.mark.parametrize("command", ["predict", "plot"])
-def test_a_model_and_a_table_in_the_wrong_order(command, tmp_path):
-    table = tmp_path / "d.csv"
-    table.write_text("x\n1\n2\n4\n9\n")
-    ok("fit", table, "--components", "1", "--out", tmp_path)
-    told = fails(2, command, table, tmp_path / "model.gmm")
-    assert "d.csv is no saved model" in told
-    assert "expected the model first" in told
-
-
 @pytest.mark.parametrize("how", [[], ["--blocks"], ["--class-column", "kind"]])
 def test_a_fit_keeps_columns_beside_labels(how, tmp_path):
-    rng = np.random.default_rng(0)
-    x = (rng.normal(size=40) + np.repeat([0, 9], 20)).round(3)
+    x = (np.random.default_rng(0).normal(size=40) + np.repeat([0, 9], 20)).round(3)
     names = [f"n{i}" for i in range(40)]
-    lines = [f"{name},{value},{value > 4}" for name, value in zip(names, x, strict=True)]
-    (tmp_path / "d.csv").write_text("\n".join(["name,x,kind", *lines]) + "\n")
-    fit = ("fit", tmp_path / "d.csv", "--components", "1", *how)
+    fit = ("fit", write(tmp_path / "d.csv", ["name", "x", "kind"], names, x, x > 4), "--components", "1", *how)
     ok(*fit, "--keep", "name", "--out", tmp_path)
-    found = table((tmp_path / "labels.csv").read_text(encoding="utf-8"))
+    found = labels_in(tmp_path)
     assert next(iter(found)) == "name"
     assert found["name"] == names
     assert found["row"] == [str(i) for i in range(1, 41)]
@@ -1417,12 +1184,8 @@ def test_a_fit_keeps_columns_beside_labels(how, tmp_path):
     assert "--keep: expected with --out" in fails(2, *fit, "--keep", "name")
 
 
-def test_predictions_do_not_replace_their_table(tmp_path):
-    table = tmp_path / "d.csv"
-    table.write_bytes((files("gmm") / "data" / "faithful.csv").read_bytes())
-    ok("fit", table, "--components", "2", "--covariance", "EEE", "--out", tmp_path / "r")
-    before = table.read_bytes()
+def test_predictions_do_not_replace_their_table(model, iris):
+    before = iris.read_bytes()
     for more in ([], ["--blocks"], ["--keep", "all"]):
-        error = fails(2, "predict", tmp_path / "r" / "model.gmm", table, *more, "--out", table)
-        assert "this is the table itself" in error
-    assert table.read_bytes() == before
+        assert "this is the table itself" in fails(2, "predict", model, iris, *more, "--out", iris)
+    assert iris.read_bytes() == before

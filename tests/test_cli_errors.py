@@ -1,134 +1,103 @@
 """`--errors`: columns of standard errors on the command line."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from command import fails, labels_in, ok, result_in, table, text_in, write
 from gmm import GaussianMixture, load, select
-from inside import main
 
 pytestmark = pytest.mark.needs("pyarrow", "rich")
 SEARCH = ("--components", "1:3", "--covariance", "EEE,VVV")
+BOTH = ("--errors", "sx,sy")
 
 
 @pytest.fixture
-def table(tmp_path, monkeypatch):
+def rows(tmp_path, monkeypatch):
     """Rows of two groups with their errors, in the working directory as table.csv."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(300, 2)) * [1, 0.3] + 4 * (rng.uniform(size=(300, 1)) < 0.5)
     errors = rng.uniform(0.1, 1.5, size=values.shape)
     monkeypatch.chdir(tmp_path)
     X = values + errors * rng.normal(size=values.shape)
-    write("table.csv", np.hstack([X, errors]))
-    return X, errors
+    written(tmp_path, X, errors)
+    return tmp_path, X, errors
 
 
-def write(path, numbers, names="x,y,sx,sy"):
-    np.savetxt(path, numbers, delimiter=",", header=names, comments="", fmt="%.17g")
+def written(place, X, errors):
+    write(place / "table.csv", ["x", "y", "sx", "sy"], *X.T.tolist(), *errors.T.tolist())
 
 
 def fit(*words):
-    return main(["fit", "table.csv", *SEARCH, "--quiet", "--out", "out", *words])
+    ok("fit", "table.csv", *SEARCH, "--quiet", "--out", ".", *words)
+    return load("model.gmm")
+
+
+def found(X, errors, **how):
+    return select(X, (1, 2, 3), ["EEE", "VVV"], error_covariance=errors**2, random_state=0, **how).best
 
 
 @pytest.mark.parametrize("how", [(), ("--blocks",), ("--columns", "x,y"), ("--scale",)], ids=" ".join)
-def test_the_search_is_that_of_python(table, how):
-    X, errors = table
-    assert fit("--errors", "sx,sy", *how) == 0
-    scale = "--scale" in how
-    found = select(X, (1, 2, 3), ["EEE", "VVV"], error_covariance=errors**2, random_state=0, standardize=scale)
-    model = load("out/model.gmm")
-    np.testing.assert_array_equal(model.means_, found.best.means_)
-    labels = np.loadtxt("out/labels.csv", delimiter=",", skiprows=1, usecols=1)
-    np.testing.assert_array_equal(labels, found.best.predict(X, error_covariance=errors**2))
-    document = json.loads(Path("out/result.json").read_text(encoding="utf-8"))
-    assert document["data"]["columns"] == ["x", "y"]
-    assert not [note for note in document["data"]["notes"] if "missing" in note or "factors" in note]
+def test_the_search_is_that_of_python(rows, how):
+    place, X, errors = rows
+    best = found(X, errors, standardize="--scale" in how)
+    np.testing.assert_array_equal(fit(*BOTH, *how).means_, best.means_)
+    np.testing.assert_array_equal(np.int64(labels_in(place)["component"]), best.predict(X, error_covariance=errors**2))
+    data = result_in(place)["data"]
+    assert data["columns"] == ["x", "y"]
+    assert not [note for note in data["notes"] if "missing" in note or "factors" in note]
 
 
-def test_columns_are_matched_in_the_order_of_the_names(table):
-    X, errors = table
-    assert fit("--columns", "y,x", "--errors", "sy,sx") == 0
-    found = select(X[:, ::-1], (1, 2, 3), ["EEE", "VVV"], error_covariance=errors[:, ::-1] ** 2, random_state=0)
-    np.testing.assert_allclose(load("out/model.gmm").means_, found.best.means_)
-
-
-def test_predictions_are_beside_errors(table, capsys):
-    X, errors = table
-    mixture = GaussianMixture(2, random_state=0).fit(X, error_covariance=errors**2)
-    mixture.save("model.gmm")
-    assert main(["predict", "model.gmm", "table.csv", "--errors", "sx,sy", "--out", "labels.csv"]) == 0
-    assert not capsys.readouterr().err, "the columns of errors are of use"
-    labels = np.loadtxt("labels.csv", delimiter=",", skiprows=1, usecols=1)
-    np.testing.assert_array_equal(labels, mixture.predict(X, error_covariance=errors**2))
-
-
-def test_rows_that_are_left_out_take_their_errors_along(table):
-    X, errors = table
+def test_columns_are_matched_in_the_order_of_the_names_and_rows_keep_their_errors(rows):
+    place, X, errors = rows
+    turned = fit("--columns", "y,x", "--errors", "sy,sx").means_
+    np.testing.assert_allclose(turned, found(X[:, ::-1], errors[:, ::-1]).means_)
     X[::7, 0] = np.nan
-    write("table.csv", np.hstack([X, errors]))
+    written(place, X, errors)
     left = ~np.isnan(X).any(axis=1)
-    assert fit("--errors", "sx,sy", "--drop-missing") == 0
-    found = select(X[left], (1, 2, 3), ["EEE", "VVV"], error_covariance=errors[left] ** 2, random_state=0)
-    np.testing.assert_allclose(load("out/model.gmm").means_, found.best.means_)
-    assert fit("--errors", "sx,sy", "--missing", "em") == 0
-    found = select(X, (1, 2, 3), ["EEE", "VVV"], error_covariance=errors**2, missing="em", random_state=0)
-    np.testing.assert_allclose(load("out/model.gmm").means_, found.best.means_)
+    np.testing.assert_allclose(fit(*BOTH, "--drop-missing").means_, found(X[left], errors[left]).means_)
+    np.testing.assert_allclose(fit(*BOTH, "--missing", "em").means_, found(X, errors, missing="em").means_)
 
 
-@pytest.mark.parametrize(
-    ("words", "parts"),
-    [
-        (("--errors", "sx"), ["--errors sx", "'x', 'y', 'sy'", "got 1", "--columns"]),
-        (("--errors", "sx,nothing"), ["'nothing'", "'sx'"]),
-        (("--errors", "sx,sy", "--bayesian"), ["--bayesian", "--errors"]),
-        (("--errors", "sx,sy", "--tails", "t"), ["--tails", "--errors"]),
-    ],
-    ids=lambda value: " ".join(value),
-)
-def test_what_does_not_go_is_refused(table, capsys, words, parts):
-    bayesian = "--bayesian" in words
-    assert main(["fit", "table.csv", *(() if bayesian else SEARCH), *words]) in (1, 2)
-    error = capsys.readouterr().err
-    assert all(part in error for part in parts), error
-
-
-def test_a_missing_value_needs_no_error(table):
-    X, errors = table
+def test_predictions_are_beside_errors_which_missing_values_do_not_need(rows):
+    place, X, errors = rows
+    GaussianMixture(2, random_state=0).fit(X, error_covariance=errors**2).save("of_python.gmm")
+    predict = ("predict", "of_python.gmm", "table.csv", *BOTH, "--out", "p.csv")
+    assert not ok(*predict).stderr, "the columns of errors are of use"
+    labels = np.int64(table(text_in(place / "p.csv"))["component"])
+    np.testing.assert_array_equal(labels, load("of_python.gmm").predict(X, error_covariance=errors**2))
     X[::7, 0] = errors[::7, 0] = np.nan
-    write("table.csv", np.hstack([X, errors]))
-    assert fit("--errors", "sx,sy", "--missing", "em") == 0
-    assert main(["predict", "out/model.gmm", "table.csv", "--errors", "sx,sy", "--out", "labels.csv"]) == 0
-    labels, frame = np.loadtxt("labels.csv", delimiter=",", skiprows=1, usecols=1), pd.DataFrame(X, columns=["x", "y"])
-    np.testing.assert_array_equal(labels, load("out/model.gmm").predict(frame, error_covariance=errors**2))
+    written(place, X, errors)
+    model = fit(*BOTH, "--missing", "em")
+    ok("predict", "model.gmm", *predict[2:])
+    labels, frame = np.int64(table(text_in(place / "p.csv"))["component"]), pd.DataFrame(X, columns=["x", "y"])
+    np.testing.assert_array_equal(labels, model.predict(frame, error_covariance=errors**2))
 
 
-def test_a_variational_mixture_predicts_without_errors(table, capsys):
-    assert main(["fit", "table.csv", "--columns", "x,y", "--bayesian", "--max-components", "2", "--out", "out"]) == 0
-    capsys.readouterr()
-    assert main(["predict", "out/model.gmm", "table.csv", "--errors", "sx,sy"]) == 2
-    assert "--errors cannot be combined with a mixture of --bayesian" in capsys.readouterr().err
+@pytest.mark.usefixtures("rows")
+def test_what_does_not_go_is_refused():
+    for code, words, parts in (
+        (2, ("--errors", "sx"), ["--errors sx", "'x', 'y', 'sy'", "got 1", "--columns"]),
+        (1, ("--errors", "sx,nothing"), ["'nothing'", "'sx'"]),
+        (2, (*BOTH, "--tails", "t"), ["--tails", "--errors"]),
+        (1, ("--columns", "x,y", "--errors", "sx,y"), ["--errors names column 'y', which is fitted"]),
+    ):
+        told = fails(code, "fit", "table.csv", *SEARCH, *words)
+        assert all(part in told for part in parts), told
+    told = fails(2, "fit", "table.csv", *BOTH, "--bayesian")
+    assert all(part in told for part in ("--bayesian", "--errors"))
+    ok("fit", "table.csv", "--columns", "x,y", "--bayesian", "--max-components", "2", "--out", ".")
+    told = fails(2, "predict", "model.gmm", "table.csv", *BOTH)
+    assert "--errors cannot be combined with a mixture of --bayesian" in told
+    ok("fit", "table.csv", "--columns", "x,y", *SEARCH, "--out", ".")
+    told = fails(1, "predict", "model.gmm", "table.csv", "--errors", "sx,y")
+    assert "--errors names column 'y', which is fitted" in told
 
 
 @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf, 1e200])
-def test_a_wrong_error_is_named_by_column_and_row(table, capsys, value):
-    X, errors = table
+def test_a_wrong_error_is_named_by_column_and_row(rows, value):
+    place, X, errors = rows
     errors[4, 1] = value
-    write("table.csv", np.hstack([X, errors]))
-    assert fit("--errors", "sx,sy") == 1
-    error = capsys.readouterr().err
-    assert "'sy'" in error
-    assert "row 5" in error
-    assert "--missing em" in error
-
-
-def test_the_errors_are_other_columns_than_those_of_the_model(table, capsys):
-    X, _ = table
-    GaussianMixture(2, random_state=0).fit(pd.DataFrame(X, columns=["x", "y"])).save("model.gmm")
-    assert main(["predict", "model.gmm", "table.csv", "--errors", "sx,y"]) == 1
-    assert "--errors names column 'y', which is fitted" in capsys.readouterr().err
-    assert fit("--columns", "x,y", "--errors", "sx,y") == 1
-    assert "--errors names column 'y', which is fitted" in capsys.readouterr().err
+    written(place, X, errors)
+    told = fails(1, "fit", "table.csv", *SEARCH, *BOTH)
+    assert all(part in told for part in ("'sy'", "row 5", "--missing em"))

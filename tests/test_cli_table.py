@@ -1,18 +1,18 @@
 """One table for both ways to read it: what `gmm` prints and writes is the same in memory and block by block."""
 
-import csv
 import json
 import re
 from importlib.resources import files
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
 import gmm
-from inside import blocks, entrance
-from test_cli import fails, ok
+from command import fails, json_of, labels_in, ok, result_in, table, text_in, write
+from inside import blocks, entrance, finishing
 
 BOTH = pytest.mark.parametrize("how", [(), ("--blocks",)], ids=["memory", "blocks"])
 ONE = ("--components", 1, "--covariance", "EII")
@@ -29,29 +29,180 @@ def measured(n=N):
     return rng.normal(size=(n, 2)) + 6 * rng.integers(2, size=(n, 1))
 
 
-def kept(place, table, names, how):
+def parquet(path, **columns):
+    pa.parquet.write_table(pa.table(columns), path, row_group_size=700)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The same rows as text, Parquet and .npy: an identifier, two features, a constant, a text, a code, and weights."""
+    place, n = tmp_path_factory.mktemp("blocks"), 4000
+    X, rng = measured(n), np.random.default_rng(1)
+    columns = {"id": np.arange(n) + 5, "a": X[:, 0], "b": X[:, 1], "c": np.full(n, 2.5), "t": ["x"] * n}
+    columns |= {"k": np.arange(n) // 10 % 3, "w": rng.uniform(0.5, 2, n)}
+    parquet(place / "rows.parquet", **columns)
+    pa.csv.write_csv(pa.table(columns), place / "rows.csv")
+    np.save(place / "rows.npy", X)
+    return place
+
+
+def both(*words):
+    """What a command prints, which is the same in memory and block by block."""
+    whole, parts = ok(*words), ok(*words, "--blocks")
+    assert (parts.stdout, parts.stderr) == (whole.stdout, whole.stderr)
+    return whole
+
+
+def both_written(place, *words):
+    """What a command writes and says, likewise."""
+    told = [ok(*words, "--out", place / name, *how).stderr for name, how in (("m.csv", ()), ("b.csv", ("--blocks",)))]
+    assert told[0] == told[1]
+    assert (place / "m.csv").read_bytes() == (place / "b.csv").read_bytes()
+    return table(text_in(place / "m.csv"))
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.npy"])
+def test_predict_writes_the_bytes_of_the_table_in_memory(folder, tmp_path, name):
+    how = () if name == "rows.npy" else ("--columns", "b,a")
+    ok("fit", folder / name, *how, "--components", 2, "--covariance", "full", "--out", tmp_path)
+    predict = ("predict", tmp_path / "model.gmm", folder / name)
+    for more in ((), ("--proba",), ("--density",), ("--known", "b", "--level", "0.9", "--keep", "k")):
+        if name != "rows.npy" or "--known" not in more:
+            both_written(tmp_path, *predict, *more)
+    if name == "rows.npy":
+        return
+    own = table(text_in(folder / "rows.csv"))
+    for keep, names in {"t,id": ["t", "id"], "all": [*own]}.items():
+        written = both_written(tmp_path, *predict, "--keep", keep, "--proba")
+        assert list(written) == [*names, "row", "component", "p_0", "p_1"]
+        assert all(written[column] == own[column] for column in names)
+    for how in ((), ("--blocks",)):
+        assert "no column 'z'" in fails(1, *predict, "--keep", "z", *how)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.npy"])
+def test_fit_finds_and_writes_what_it_does_in_memory(folder, tmp_path, name, monkeypatch):
+    how = () if name == "rows.npy" else ("--exclude", "id,c,k", "--weight-column", "w")
+    how = (folder / name, *how, "--components", "1:3", "--covariance", "full,EEE")
+    told, models, labels, data = [], [], [], []
+    for label, more in {"whole": (), "parts": ("--blocks",)}.items():
+        done = ok("fit", *how, "--out", tmp_path / label, *more)
+        told.append([line for line in done.stderr.splitlines() if "left out" not in line])
+        models.append(gmm.load(tmp_path / label / "model.gmm"))
+        labels.append(labels_in(tmp_path / label)["component"])
+        data.append(result_in(tmp_path / label)["data"] | {"notes": []})
+    for one, other in (told, labels, data):
+        assert one == other
+    np.testing.assert_allclose(models[1].means_, models[0].means_, atol=1e-3)
+    assert list(models[1].feature_names_in_) == list(models[0].feature_names_in_)
+    monkeypatch.setattr(finishing, "SEARCHED", 1000)
+    assert json_of("fit", *how, "--blocks", "--quiet")["best"]["n_components"] == 2
+
+
+def test_no_array_of_all_labels_is_made(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(gmm.GaussianMixture, "predict", None)
+    how = ("--columns", "a,b", "--components", 2, "--covariance", "full", "--noise", "--out", tmp_path)
+    found = json_of("fit", folder / "rows.csv", *how, "--blocks")["best"]
+    labels = np.int64(labels_in(tmp_path)["component"])
+    assert found["rows_per_component"] == np.bincount(labels[labels >= 0]).tolist()
+
+
+def test_fit_tells_of_columns_as_in_memory(folder):
+    how = ("fit", folder / "rows.parquet", "--components", 1, "--covariance", "diag")
+    told = both(*how).stderr
+    assert "left out: 't' (type string)" in told
+    for column, what in (
+        ("'id'", "numbers the rows"),
+        ("'c' (2.5)", "is constant"),
+        ("'k' (3 distinct values)", "code"),
+    ):
+        assert any(column in line and what in line and "--columns" in line for line in told.splitlines())
+    assert json_of(*how, "--blocks")["data"]["columns"] == ["a", "b", "w"]
+    assert "id" in json_of(*how, "--blocks", "--columns", "a,id")["data"]["columns"]
+    posterior = ("fit", folder / "rows.parquet", "--columns", "a,b", "--bayesian", "--max-components", 4)
+    assert json_of(*posterior)["best"] == json_of(*posterior, "--blocks")["best"]
+
+
+def test_columns_of_no_use_are_left_out_as_in_memory(tmp_path):
+    """With a gap in an identifier; with no name."""
+    rows = np.random.default_rng(0).normal(size=(200, 2)).T
+    ids = [i if i != 7 else "" for i in range(200)]
+    how = ("--components", 1, "--covariance", "full")
+    assert "left out: 'id'" in both("fit", write(tmp_path / "i.csv", ["id", "a", "b"], ids, *rows), *how).stderr
+    done = both("fit", write(tmp_path / "n.csv", ["", "a", "b"], range(200), *rows), *how)
+    assert "200 rows, 2 columns" in done.stdout
+    assert "no name, as for row numbers" in done.stderr
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_columns_that_number_the_rows_in_any_order_are_left_out(alone, tmp_path):
+    rng, n = np.random.default_rng(0), 2000
+    columns = {"id": rng.permutation(n) - 7, "a": rng.normal(size=n), "same": rng.permutation(n)}
+    columns["same"][columns["same"] == 5] = 6  # as wide, but not distinct
+    columns["count"] = rng.integers(0, n + n // 5, n)
+    how = ("--components", 1, "--covariance", "diag", *(("--exclude", "a,same,count") if alone else ()))
+    told = both("fit", parquet(tmp_path / "rows.parquet", **columns), *how).stderr
+    single = "column 'id' numbers the rows, like an identifier; use --exclude to leave it out"
+    beside = "left out: 'id', which numbers the rows, like an identifier; use --columns"
+    assert (single if alone else beside) in told
+    assert "same" not in told
+    assert "count" not in told
+
+
+def test_a_model_without_names_is_given_all_columns(tmp_path):
+    values = np.column_stack([np.arange(40), np.sin(np.arange(40.0))])
+    path = parquet(tmp_path / "rows.parquet", id=values[:, 0], a=values[:, 1])
+    gmm.GaussianMixture(2, random_state=0).fit(values).save(tmp_path / "m")
+    found = both_written(tmp_path, "predict", tmp_path / "m", path)
+    np.testing.assert_array_equal(np.int64(found["component"]), gmm.load(tmp_path / "m").predict(values))
+
+
+def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
+    rows = folder / "rows.parquet"
+    np.save(tmp_path / "one.npy", np.ones((1, 2)))
+    broken = parquet(tmp_path / "broken.parquet", a=[1.0, None, 3.0], b=[1.0, 2.0, 3.0], w=[1.0, 1.0, None])
+    for code, words, told in (
+        (2, (), "expected a file"),
+        (2, ("-",), "expected a file"),
+        (1, (rows, "--columns", "a,z"), "no column 'z'"),
+        (1, (rows, "--columns", "a", "--exclude", "a"), "both fitted and left out: 'a'"),
+        (1, (rows, "--exclude", "id,a,b,c,k,w"), "no numeric columns"),
+        (1, (rows, "--exclude", "id,a,b,c,k,w,t"), "by options: 'a', 'b'"),
+        (1, (rows, "--columns", "a,t"), "column 't'"),
+        (1, (tmp_path / "one.npy",), "1 row"),
+        (1, (broken, "--exclude", "w"), "row 2, column 'a'"),
+        (1, (broken, "--weight-column", "w"), "row 2, column 'a'"),
+    ):
+        assert told in fails(code, "fit", *words, "--blocks", stdin="a\n1\n2\n")
+
+
+def test_kept_columns_are_those_of_the_rows_that_are_left(tmp_path):
+    i = np.arange(20)
+    gap = ["" if j == 3 else j * j % 7 for j in range(20)]
+    path = write(tmp_path / "rows.csv", ["a", "b", "who", "component"], i + 0.5, gap, [f"name {j}" for j in i], i)
+    ok("fit", path, "--columns", "a,b", "--drop-missing", "--components", 1, "--covariance", "full", "--out", tmp_path)
+    how = ("predict", tmp_path / "model.gmm", path, "--drop-missing", "--keep", "who,component")
+    found = table(ok(*how).stdout)
+    assert list(found) == ["who", "component", "row", "component_"]
+    assert [column[3] for column in found.values()] == ["name 4", "4", "5", "0"]
+    assert list(table(ok(*how, "--known", "a").stdout)) == ["who", "component", "row", "b", "b_sd"]
+
+
+def kept(place, path, names, how):
     """The columns that are carried to the predictions of a model of a and b."""
-    ok("fit", table, "--columns", "a,b", *ONE, "--out", place)
-    done = ok("predict", place / "model.gmm", table, "--keep", names, "--out", place / "p.csv", *how)
+    ok("fit", path, "--columns", "a,b", *ONE, "--out", place)
+    done = ok("predict", place / "model.gmm", path, "--keep", names, "--out", place / "p.csv", *how)
     assert "left out" not in done.stderr
-    return rows_of(place / "p.csv")
-
-
-def rows_of(path):
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return table(text_in(place / "p.csv"))
 
 
 @BOTH
 def test_columns_of_text_are_kept_as_they_are_written(how, tmp_path):
-    zips = [f"{7 * i % 100_000:05}" for i in range(N)]
-    notes = ["", "NA", " a", "1e3", "x,y"]
-    lines = [f'{a:.3f},{b:.3f},{zips[i]},"{notes[i % 5]}"' for i, (a, b) in enumerate(measured())]
-    (tmp_path / "t.csv").write_text("\n".join(["a,b,zip,note", *lines]) + "\n")
-    found = kept(tmp_path, tmp_path / "t.csv", "zip,note,a", how)
-    assert [row["zip"] for row in found] == zips
-    assert [row["note"] for row in found] == [notes[i % 5] for i in range(N)]
-    assert [row["a"] for row in found] == [line.partition(",")[0] for line in lines]
+    a, b = measured().round(3).T
+    zips, notes = [f"{7 * i % 100_000:05}" for i in range(N)], [["", "NA", " a", "1e3", "x,y"][i % 5] for i in range(N)]
+    found = kept(tmp_path, write(tmp_path / "t.csv", ["a", "b", "zip", "note"], a, b, zips, notes), "zip,note,a", how)
+    assert (found["zip"], found["note"], found["a"]) == (zips, notes, list(map(str, a)))
 
 
 @BOTH
@@ -61,70 +212,57 @@ def test_numbers_of_a_german_export_are_kept_as_they_are_written(how, tmp_path):
     ]
     (tmp_path / "t.csv").write_text("\n".join(["a;b;c", *lines]) + "\n")
     found = kept(tmp_path, tmp_path / "t.csv", "c,a", how)
-    assert [row["c"] for row in found] == [line.rpartition(";")[2] for line in lines]
-    assert [row["a"] for row in found] == [line.partition(";")[0] for line in lines]
+    assert found["c"] == [line.rpartition(";")[2] for line in lines]
+    assert found["a"] == [line.partition(";")[0] for line in lines]
 
 
 @BOTH
-@pytest.mark.parametrize("kind", ["parquet", "npy"])
-def test_whole_numbers_are_kept_to_the_last_digit(how, kind, tmp_path):
-    numbers = (np.arange(N) * 7 + 2**62 + 1).astype(np.int64)
-    X = measured()
-    if kind == "parquet":
-        table = pa.table({"a": X[:, 0], "b": X[:, 1], "n": pa.array([None, *numbers[1:]], pa.int64())})
-        pa.parquet.write_table(table, tmp_path / "t.parquet")
-        found = kept(tmp_path, tmp_path / "t.parquet", "n", how)
-        assert [row["n"] for row in found] == ["", *map(str, numbers[1:])]
-        return
+def test_whole_numbers_are_kept_to_the_last_digit(how, tmp_path):
+    numbers, (a, b) = (np.arange(N) * 7 + 2**62 + 1).astype(np.int64), measured().T
+    path = parquet(tmp_path / "t.parquet", a=a, b=b, n=pa.array([None, *numbers[1:]], pa.int64()))
+    assert kept(tmp_path, path, "n", how)["n"] == ["", *map(str, numbers[1:])]
     np.save(tmp_path / "t.npy", np.column_stack([numbers, numbers[::-1]]))
-    gmm.GaussianMixture(1).fit(np.column_stack([numbers, numbers[::-1]])).save(tmp_path / "m.gmm")
+    gmm.GaussianMixture(1).fit(np.load(tmp_path / "t.npy")).save(tmp_path / "m.gmm")
     ok("predict", tmp_path / "m.gmm", tmp_path / "t.npy", "--keep", "x1", "--out", tmp_path / "p.csv", *how)
-    assert [row["x1"] for row in rows_of(tmp_path / "p.csv")] == [str(number) for number in numbers[::-1]]
+    assert table(text_in(tmp_path / "p.csv"))["x1"] == list(map(str, numbers[::-1]))
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_every_byte_is_the_same(kind, tmp_path):
     X = measured()
     columns = {"a": X[:, 0], "b": X[:, 1], "who": [("x", "y", None)[i % 3] for i in range(N)], "w": np.ones(N) / 3}
-    table = pa.table(columns)
     path = tmp_path / f"t.{kind}"
-    (pa.parquet.write_table if kind == "parquet" else pa.csv.write_csv)(table, path)
+    (pa.parquet.write_table if kind == "parquet" else pa.csv.write_csv)(pa.table(columns), path)
     fit = ("fit", path, "--components", "1:3", "--covariance", "EEE,VVV", "--label-column", "who")
-    fit = (*fit, "--weight-column", "w")
+    fit, found = (*fit, "--weight-column", "w", "--format", "parquet"), []
     for name, how in {"whole": (), "parts": ("--blocks",)}.items():
-        done = ok(*fit, "--format", "parquet", "--out", tmp_path / name, *how)
-        told = done.stderr + done.stdout.replace(str(tmp_path / name), "")
-        (tmp_path / f"{name}.txt").write_text(told, encoding="utf-8")
-        document = json.loads((tmp_path / name / "result.json").read_text(encoding="utf-8"))
+        place = tmp_path / name
+        done = ok(*fit, "--out", place, *how)
+        document = result_in(place)
         for cell in document["cells"]:
             del cell["seconds"]
-        (tmp_path / name / "result.json").write_text(json.dumps(document))
-        model = tmp_path / name / "model.gmm"
-        ok("predict", model, path, "--proba", "--keep", "all", "--out", tmp_path / name / "p.parquet", *how)
-        (tmp_path / name / "p.csv").write_text(ok("predict", model, path, *how).stdout)
+        model = place / "model.gmm"
+        ok("predict", model, path, "--proba", "--keep", "all", "--out", place / "p.parquet", *how)
+        written = [(place / file).read_bytes() for file in ("labels.parquet", "criteria.csv", "p.parquet")]
+        told = done.stderr + done.stdout.replace(str(place), "")
+        found.append((told, document, ok("predict", model, path, *how).stdout, written))
+    assert found[0] == found[1]
     assert document["agreement"]["labels"] == ["x", "y"]
-    assert (tmp_path / "whole.txt").read_text(encoding="utf-8") == (tmp_path / "parts.txt").read_text(encoding="utf-8")
-    for file in ("labels.parquet", "criteria.csv", "result.json", "p.parquet", "p.csv"):
-        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "parts" / file).read_bytes(), file
 
 
 @BOTH
 def test_names_have_no_blanks_and_files_need_no_suffix(how, tmp_path):
-    lines = [f"{a:.3f},{b:.3f},{'xy'[i % 2]}" for i, (a, b) in enumerate(measured())]
-    (tmp_path / "rows").write_text("\n".join([" a, b ,who", *lines]) + "\n")
-    words = ("--columns", "b,a", "--label-column", "who", *ONE, "--json")
-    document = json.loads(ok("fit", tmp_path / "rows", *words, *how).stdout)
+    path = write(tmp_path / "rows", [" a", " b ", "who"], *measured().round(3).T, "xy" * (N // 2))
+    document = json_of("fit", path, "--columns", "b,a", "--label-column", "who", *ONE, *how)
     assert document["data"]["columns"] == ["b", "a"]
     assert document["agreement"]["counts"] == [[N // 2], [N // 2]]
-    twice = " a,a\n1,2\n3,5\n"
-    (tmp_path / "twice").write_text(twice)
-    assert "more than once: 'a'" in fails(1, "fit", tmp_path / "twice", *how)
+    assert "more than once: 'a'" in fails(1, "fit", write(tmp_path / "twice", [" a", "a"], [1, 3], [2, 5]), *how)
 
 
 @BOTH
 def test_text_beside_tables_is_told(how, tmp_path):
     X = measured()
-    pa.parquet.write_table(pa.table({"a": X[:, 0], "b": X[:, 1]}), tmp_path / "part-1.parquet")
+    parquet(tmp_path / "part-1.parquet", a=X[:, 0], b=X[:, 1])
     (tmp_path / "readings.csv").write_text("a,b\n1,2\n")
     done = ok("fit", tmp_path, *ONE, "--json", *how)
     assert json.loads(done.stdout)["data"]["n_rows"] == N
@@ -135,119 +273,75 @@ def test_text_beside_tables_is_told(how, tmp_path):
 def test_notes_are_on_the_columns_that_were_asked_for(how, tmp_path):
     lines = [f"{a:.3f};{b:.2f};{1 + i % 9},{i % 1000:03}.5;7;x" for i, (a, b) in enumerate(measured())]
     (tmp_path / "t.csv").write_text("\n".join(["a;b;c;d;e", *lines]) + "\n")
-    fit = ("fit", tmp_path / "t.csv", *ONE, "--quiet", "--decimal", ".")
-    document = json.loads(ok(*fit, "--columns", "a,b", "--json", *how).stdout)
-    assert document["data"]["notes"] == []
-    (told,) = json.loads(ok(*fit, "--columns", "a,c", "--json", *how).stdout)["data"]["notes"]
+    fit = ("fit", tmp_path / "t.csv", *ONE, "--quiet", "--decimal", ".", *how)
+    assert json_of(*fit, "--columns", "a,b")["data"]["notes"] == []
+    (told,) = json_of(*fit, "--columns", "a,c")["data"]["notes"]
     assert "'c'" in told
 
 
 @BOTH
-def test_numbers_of_rows_in_any_order_are_no_measurements(how, tmp_path):
-    rng, X = np.random.default_rng(1), measured()
-    some = rng.permutation(N + N // 5)[:N] + 1000
-    counts = rng.integers(0, N + N // 5, N)
-    pa.parquet.write_table(pa.table({"id": some, "a": X[:, 0], "count": counts}), tmp_path / "t.parquet")
-    done = ok("fit", tmp_path / "t.parquet", *ONE, "--json", *how)
-    assert json.loads(done.stdout)["data"]["columns"] == ["a", "count"]
-    assert "'id'" in done.stderr
-    assert "identifier" in done.stderr
-
-
-@BOTH
-@pytest.mark.parametrize("named", [(), ("--columns", "a,b")])
-def test_a_table_of_constants_is_told(how, named, tmp_path):
-    pa.parquet.write_table(pa.table({"a": np.full(50, 2.5), "b": np.full(50, 3)}), tmp_path / "t.parquet")
-    told = fails(1, "fit", tmp_path / "t.parquet", *named, *how)
-    assert all(each in told for each in ("constant", "'a'", "'b'"))
-
-
-@BOTH
-def test_a_weight_that_is_none_is_named(how, tmp_path):
-    (tmp_path / "t.csv").write_text("a,w\n1,1\n2,1\n4,-2\n5,1\n")
-    told = fails(1, "fit", tmp_path / "t.csv", "--weight-column", "w", *ONE, *how)
+def test_constants_and_weights_that_are_none_are_named(how, tmp_path):
+    path = parquet(tmp_path / "t.parquet", a=np.full(50, 2.5), b=np.full(50, 3))
+    for named in ((), ("--columns", "a,b")):
+        told = fails(1, "fit", path, *named, *how)
+        assert all(each in told for each in ("constant", "'a'", "'b'"))
+    weighed = write(tmp_path / "t.csv", "aw", [1, 2, 4, 5], [1, 1, -2, 1])
+    told = fails(1, "fit", weighed, "--weight-column", "w", *ONE, *how)
     assert all(each in told for each in ("'w'", "-2", "row 3"))
 
 
 def test_a_constant_that_was_asked_for_is_told_once(tmp_path):
-    pa.parquet.write_table(pa.table({"a": measured()[:, 0], "b": np.full(N, 3)}), tmp_path / "t.parquet")
-    told = ok("fit", tmp_path / "t.parquet", *ONE, "--columns", "a,b").stderr
+    path = parquet(tmp_path / "t.parquet", a=measured()[:, 0], b=np.full(N, 3))
+    told = ok("fit", path, *ONE, "--columns", "a,b").stderr
     assert told.count("'b'") == told.count("constant") == 1
 
 
-@pytest.mark.parametrize(("name", "near"), [("EEX", ["EEE", "EEI", "EEV"]), ("vvx", ["VVI", "VVE", "VVV"])])
-def test_a_wrong_covariance_model_is_told_its_neighbours(name, near):
-    told = fails(2, "fit", "--covariance", name).partition("did you mean")[2]
-    assert all(each in told for each in near)
-
-
-def test_a_plot_needs_a_name(tmp_path):
-    told = fails(2, "fit", "--plot", cwd=tmp_path)
-    assert "--plot: expected one argument" in told
-
-
 def test_the_table_may_stand_behind_options(tmp_path):
-    np.savetxt(tmp_path / "t.csv", measured(), delimiter=",", header="a,b", comments="")
-    ok("fit", tmp_path / "t.csv", *ONE, "--out", tmp_path)
-    how = ("plot", tmp_path / "model.gmm", "--kind", "pairs", tmp_path / "t.csv", "--out", tmp_path / "p.png")
+    path = write(tmp_path / "t.csv", "ab", *measured().T)
+    ok("fit", path, *ONE, "--out", tmp_path)
+    how = ("plot", tmp_path / "model.gmm", "--kind", "pairs", path, "--out", tmp_path / "p.png")
     ok(*how)
     assert "t2.csv" in fails(2, *how, tmp_path / "t2.csv")
 
 
-@pytest.mark.parametrize("kind", ["density", "boundaries"])
-def test_pictures_without_noise_are_refused_in_the_words_of_the_command_line(tmp_path, kind):
-    np.savetxt(tmp_path / "t.csv", measured(), delimiter=",", header="a,b", comments="")
-    ok("fit", tmp_path / "t.csv", *ONE, "--noise", "--out", tmp_path)
-    how = ("plot", tmp_path / "model.gmm", tmp_path / "t.csv", "--kind")
-    told = fails(2, *how, kind, cwd=tmp_path)
-    assert f"--kind {kind}" in told
-    assert "noise=" not in told
-    for other in ("clusters", "uncertainty"):
-        assert other in told
+def test_pictures_without_noise_are_refused_in_the_words_of_the_command_line(tmp_path):
+    path = write(tmp_path / "t.csv", "ab", *measured().T)
+    ok("fit", path, *ONE, "--noise", "--out", tmp_path)
+    how, others = ("plot", tmp_path / "model.gmm", path, "--kind"), ("clusters", "uncertainty")
+    for kind in ("density", "boundaries"):
+        told = fails(2, *how, kind, cwd=tmp_path)
+        assert all(each in told for each in (f"--kind {kind}", *others))
+        assert "noise=" not in told
+    for other in others:
         ok(*how, other, cwd=tmp_path)
 
 
 @BOTH
 def test_rows_without_a_value_leave_the_names_to_the_others(tmp_path, how):
     X = measured()
-    X[::7] = np.nan
-    X[::11, 0] = np.nan
-    pa.parquet.write_table(pa.table({"a": X[:, 0], "b": X[:, 1]}), tmp_path / "t.parquet")
-    ok("fit", tmp_path / "t.parquet", *ONE, "--missing", "em", "--out", tmp_path)
-    told = ok("predict", tmp_path / "model.gmm", tmp_path / "t.parquet", "--out", tmp_path / "p.csv", *how).stderr
+    X[::7], X[::11, 0] = np.nan, np.nan
+    path = parquet(tmp_path / "t.parquet", a=X[:, 0], b=X[:, 1])
+    for more in (ONE, ("--bayesian",)):
+        assert json_of("fit", path, *more, "--missing", "em", "--out", tmp_path, *how)["best"]["columns"] == ["a", "b"]
+    told = ok("predict", tmp_path / "model.gmm", path, "--out", tmp_path / "p.csv", *how).stderr
     assert "feature names" not in told
-    assert len(rows_of(tmp_path / "p.csv")) == np.isfinite(X).any(axis=1).sum()
+    assert len(table(text_in(tmp_path / "p.csv"))["row"]) == np.isfinite(X).any(axis=1).sum()
 
 
-@pytest.mark.parametrize("command", [("fit",), ("predict", "model.gmm")], ids=lambda words: words[0])
-def test_missing_values_in_blocks_are_told_what_helps(tmp_path, command):
+def test_missing_values_in_blocks_are_told_what_helps(tmp_path):
     X = measured()
-    np.savetxt(tmp_path / "t.csv", X, delimiter=",", header="a,b", comments="")
-    ok("fit", tmp_path / "t.csv", *ONE, "--out", tmp_path)
+    ok("fit", write(tmp_path / "t.csv", "ab", *X.T), *ONE, "--out", tmp_path)
     X[3, 1] = np.nan
-    np.savetxt(tmp_path / "t.csv", X, delimiter=",", header="a,b", comments="")
-    told = fails(1, *command, "t.csv", "--blocks", cwd=tmp_path)
-    for part in ("row 4, column 'b'", "--drop-missing in place of --blocks", "--missing em"):
-        assert part in told
-    assert ("gmm fit --missing em" in told) == (command[0] == "predict")
-
-
-def test_a_classifier_is_fitted_in_standard_deviations(tmp_path):
-    X = measured() * [1, 1000]
-    table = pa.table({"a": X[:, 0], "b": X[:, 1], "kind": ["pq"[int(a > 3)] for a in X[:, 0]]})
-    pa.parquet.write_table(table, tmp_path / "t.parquet")
-    fit = ("fit", tmp_path / "t.parquet", "--class-column", "kind", "--covariance", "VII", "--json")
-    own, scaled = (json.loads(ok(*fit, *more).stdout)["best"]["classes"][0] for more in ((), ("--scale",)))
-    (of_own,), (of_scaled,) = (of["standard_deviations"] for of in (own, scaled))
-    assert of_own[0] == pytest.approx(of_own[1])
-    assert of_scaled[1] > 100 * of_scaled[0]
+    write(tmp_path / "t.csv", "ab", *X.T)
+    for command in (("fit",), ("predict", "model.gmm")):
+        told = fails(1, *command, "t.csv", "--blocks", cwd=tmp_path)
+        for part in ("row 4, column 'b'", "--drop-missing in place of --blocks", "--missing em"):
+            assert part in told
+        assert ("gmm fit --missing em" in told) == (command[0] == "predict")
 
 
 def test_rows_are_validated_once_in_a_report(monkeypatch, tmp_path):
-    def never(*_, **__):
-        raise AssertionError("the rows of the table are checked again")
-
-    monkeypatch.setattr(entrance, "check_rows", never)
+    monkeypatch.setattr(entrance, "check_rows", lambda *_, **__: pytest.fail("the rows are checked again"))
     ok("fit", files("gmm") / "data" / "faithful.csv", "--components", "2:4", "--report", tmp_path / "r.html")
 
 
@@ -256,13 +350,11 @@ def test_rows_are_validated_once_in_a_report(monkeypatch, tmp_path):
 )
 def test_wide_tables_are_printed_in_the_direction_that_needs_fewer(d, K, n_tables, by_name, tmp_path):
     rng = np.random.default_rng(0)
-    X = np.concatenate([rng.normal(9 * k, 1, (40, d)) for k in range(K)])
-    path = tmp_path / "t.csv"
-    path.write_text("\n".join([",".join(f"c{j}" for j in range(d)), *(",".join(f"{x:.2f}" for x in row) for row in X)]))
-    fit = ("fit", path, "--components", K, "--covariance", "EEE", "--out", tmp_path, "--quiet")
-    ok(*fit)
-    for words in (fit[:-3], ("info", tmp_path / "model.gmm")):
-        shown = ok(*words, COLUMNS="80").stdout
+    X = np.concatenate([rng.normal(9 * k, 1, (40, d)) for k in range(K)]).round(2)
+    path = write(tmp_path / "t.csv", [f"c{j}" for j in range(d)], *X.T)
+    fit = ("fit", path, "--components", K, "--covariance", "EEE", "--out", tmp_path)
+    for words in (fit, ("info", tmp_path / "model.gmm")):
+        shown = ok(*words, COLUMNS="80").stdout.partition("\nwritten to")[0]
         assert shown.count("\ncomponent  ") == n_tables
         assert ("\nc0  " in shown) == by_name
         assert {f"c{j}" for j in range(d)} <= {*re.findall(r"\bc\d+\b", shown.partition("\ncomponent  ")[2])}

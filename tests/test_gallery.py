@@ -1,6 +1,7 @@
 """The gallery: its pages name what is public, show what README.md links, and what they claim is so."""
 
 import ast
+import operator
 import os
 import re
 import runpy
@@ -35,15 +36,12 @@ def flat(text):
     return re.sub(r"\s+", " ", text)
 
 
-def test_every_page_is_in_a_group():
+def test_every_page_is_in_a_group_which_are_numbered_in_turn():
     assert sorted(GALLERY.rglob("plot_*.py")) == sorted(PAGES)
     assert sorted(header.parent.name for header in GALLERY.glob("*/GALLERY_HEADER.rst")) == sorted(GROUPS)
-
-
-@pytest.mark.parametrize("group", GROUPS)
-def test_pages_of_a_group_are_numbered_in_turn(group):
-    numbers = [int(page.stem.split("_")[1]) for page in PAGES if page.parent.name == group]
-    assert numbers == list(range(1, len(numbers) + 1))
+    for group in GROUPS:
+        numbers = [int(page.stem.split("_")[1]) for page in PAGES if page.parent.name == group]
+        assert numbers == list(range(1, len(numbers) + 1)), group
 
 
 @every_page
@@ -56,33 +54,25 @@ def test_a_page_imports_public_names_alone(page):
     assert ours
     for module, name in ours:
         assert name in (*FACES[module].__all__, *MODULES), f"{module}.{name}"
-    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    for node in attributes:
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.Attribute)):
         if isinstance(node.value, ast.Name) and node.value.id == "gmm":
             assert node.attr in (*gmm.__all__, *MODULES), f"gmm.{node.attr}"
         assert not node.attr.startswith("_"), node.attr
 
 
 @every_page
-def test_what_a_page_speaks_of_is_there(page):
-    named = re.findall(r"(?<!`)`(gmm(?:\.\w+)+)`(?!`)", source(page))
+def test_what_a_page_speaks_of_is_there_and_it_tells_what_to_try_next(page):
+    text = source(page)
+    named = re.findall(r"(?<!`)`(gmm(?:\.\w+)+)`(?!`)", text)
     assert named
     for name in named:
-        value = gmm
-        for part in name.split(".")[1:]:
-            value = getattr(value, part)
-    for group, other in re.findall(r":ref:`sphx_glr_auto_gallery_(\w+?)_(plot_\w+)\.py`", source(page)):
+        operator.attrgetter(name.removeprefix("gmm."))(gmm)
+    for group, other in re.findall(r":ref:`sphx_glr_auto_gallery_(\w+?)_(plot_\w+)\.py`", text):
         assert (GALLERY / group / f"{other}.py").exists(), other
-
-
-@every_page
-def test_a_page_tells_what_to_try_next_and_what_it_used(page):
-    text = source(page)
     assert "\n# %%\n# What to try next\n# ----------------\n" in text
     assert text.count("# %%") == text.count("\n\n# %%\n")  # else it is read as a word
     told = flat(text[text.index("# Used here:") :])
-    drawn = set(re.findall(r"\b(plot_\w+|animate_fit)\(", text))
-    for name in drawn:
+    for name in set(re.findall(r"\b(plot_\w+|animate_fit)\(", text)):
         assert f"`gmm.plotting.{name}`" in told, name
 
 
@@ -130,7 +120,7 @@ def round_and_stretched(names):
     from_right_to_left(names["mixture"])
 
 
-def soft(names):
+def soft_assignments(names):
     from_right_to_left(names["mixture"])
     assert (names["largest"] > 0.99).mean() > 0.9
     assert names["wrong"].sum() < 2 * (1 - names["largest"]).sum()
@@ -277,8 +267,7 @@ def by_hand(names):
 
 
 def many_columns(names):
-    best = names["found"].best
-    found = names["found"]
+    found, best = names["found"], names["found"].best
     assert (best.n_components, best.covariance_type) == (3, "VVE")
     four = next(n for n, K in enumerate(found.n_components) if (K, found.covariance_type[n]) == (4, "VVE"))
     assert found.status[four].startswith("degenerate")
@@ -362,36 +351,17 @@ def topics(names):
 
 
 CARD = 320, 224  # pixels that a card of the gallery shows
-CLAIMS = {
-    "first_look/plot_1_round_and_stretched": round_and_stretched,
-    "first_look/plot_2_soft_assignments": soft,
-    "first_look/plot_3_full_and_spherical": full_and_spherical,
-    "first_look/plot_4_old_faithful": old_faithful,
-    "choosing/plot_1_how_many": how_many,
-    "choosing/plot_2_shared_shape": shared_shape,
-    "choosing/plot_3_galaxies": galaxies,
-    "choosing/plot_4_iris": iris,
-    "choosing/plot_5_many_columns": many_columns,
-    "choosing/plot_6_fading": fading,
-    "choosing/plot_7_directions": directions,
-    "choosing/plot_8_combining": combining,
-    "choosing/plot_9_how_sure": how_sure,
-    "applications/plot_02_anomalies": anomalies,
-    "applications/plot_03_colours": colours,
-    "applications/plot_04_weights": weights,
-    "applications/plot_05_prediction": prediction,
-    "applications/plot_06_clutter": clutter,
-    "applications/plot_08_few_labels": few_labels,
-    "applications/plot_09_gaps": gaps,
-    "applications/plot_10_following": following,
-    "applications/plot_11_topics": topics,
-    "inside/plot_1_by_hand": by_hand,
-    "inside/plot_3_convergence": convergence,
-}
+# Pages and the functions above that have their names.
+CLAIMS = {page: claim for page in PAGES if (claim := globals().get(page.stem.split("_", 2)[2]))}
+
+
+def test_no_other_page_has_lost_its_claims():
+    without = [page.stem.split("_", 2)[2] for page in PAGES if page not in CLAIMS]
+    assert without == ["customers", "speakers", "errors", "learning"]
 
 
 @pytest.mark.filterwarnings("ignore:Best performing initialization:gmm.ConvergenceWarning")
-@pytest.mark.parametrize("page", CLAIMS)
+@pytest.mark.parametrize("page", CLAIMS, ids=lambda page: page.stem)
 def test_what_a_page_claims_is_so(page, monkeypatch, capsys):
     """Except for the animation and the command line, which the build of the documentation runs."""
     from matplotlib import pyplot as plt
@@ -399,10 +369,10 @@ def test_what_a_page_claims_is_so(page, monkeypatch, capsys):
     monkeypatch.chdir(GALLERY)
     monkeypatch.syspath_prepend(ROOT)  # for a page's benchmark
     plt.close("all")
-    names = runpy.run_path(str(GALLERY / f"{page}.py"))
+    names = runpy.run_path(str(page))
     try:
         CLAIMS[page](types.MappingProxyType(names))
-        number = re.search(r"^# sphinx_gallery_thumbnail_number = (\d+)", (GALLERY / f"{page}.py").read_text(), re.M)
+        number = re.search(r"^# sphinx_gallery_thumbnail_number = (\d+)", source(page), re.M)
         figure = plt.figure(plt.get_fignums()[int(number[1]) - 1 if number else 0])
         width, height = figure.get_size_inches()
         inch = min(CARD[0] / width, CARD[1] / height)  # pixels

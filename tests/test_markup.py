@@ -66,9 +66,6 @@ def test_texts_are_escaped_wherever_they_stand():
     picture = parsed(sparkline([0, 1], label=WICKED))
     assert picture.get("aria-label") == picture[0].text == WICKED
     assert not page.findall(".//b")
-
-
-def test_what_is_html_already_is_not_escaped_again():
     once = escaped(WICKED)
     assert isinstance(once, Html)
     assert escaped(once) == once
@@ -106,33 +103,22 @@ def test_a_table_is_text_as_well():
         [None, None, "gmm-number"],
     ]
     assert texts(page, "p") == ["… and 2 more."]
-
-
-def test_a_table_without_rows_has_its_headings():
     assert str(Table.of(["", "size"], [])) == "    size"
     assert texts(parsed(escaped(Table.of(["", "size"], []))), "th") == ["", "size"]
 
 
 def test_a_terminal_draws_the_same_table_in_colours():
-    table = Table.of(
-        ["", "n"], [["東", 1], ["b", Cell("·", kind="zero")]], "caption", kinds=["text"], best=0, notes=["end"]
-    )
-    caption, heading, rule, best, other, note = drawn(table)
-    assert [str(line) for line in (caption, heading, rule, best, other, note)] == [
-        *("caption", "     n", "──────", "東   1", "b    ·", "end"),
-    ]
-    assert (str(heading.style), str(best.style), str(other.style)) == ("bold", "bold green", "")
-    assert [(span.start, span.style) for span in other.spans if span.style] == [(5, "dim")]
+    rows = [["東", 1], ["b", Cell("·", kind="zero")]]
+    shown = list(drawn(Table.of(["", "n"], rows, "caption", kinds=["text"], best=0, notes=["end"])))
+    assert list(map(str, shown)) == ["caption", "     n", "──────", "東   1", "b    ·", "end"]
+    assert [str(shown[line].style) for line in (1, 3, 4)] == ["bold", "bold green", ""]
+    assert [(span.start, span.style) for span in shown[4].spans if span.style] == [(5, "dim")]
 
 
 def test_the_bar_and_the_shade_stay_within_their_bounds():
-    cells = [[Cell("", bar=share, shade=share)] for share in (-1, 0.25, 7)]
-    page = parsed(escaped(Table.of(["share"], cells)))
-    assert [bar[0].get("style") for bar in page.iter("span") if bar.get("class")] == [
-        "width: 0.0%",
-        "width: 25.0%",
-        "width: 100.0%",
-    ]
+    page = parsed(escaped(Table.of(["share"], [[Cell("", bar=share, shade=share)] for share in (-1, 0.25, 7)])))
+    widths = [bar[0].get("style") for bar in page.iter("span") if bar.get("class")]
+    assert widths == ["width: 0.0%", "width: 25.0%", "width: 100.0%"]
     assert [cell.get("style", "")[-7:] for cell in page.iter("td")] == ["", " 0.080)", " 0.320)"]
 
 
@@ -150,23 +136,17 @@ def points(values):
     return np.array([]) if found is None else np.array([p.split(",") for p in found.get("points").split()], dtype=float)
 
 
-def test_a_sparkline_rises_where_the_values_do():
+def test_a_sparkline_rises_where_the_values_do_and_leaves_out_what_is_not_finite():
     places = points([0.0, 1.0, 3.0, 2.0])
     assert (np.diff(places[:, 0]) > 0).all()
     assert np.argsort(-places[:, 1]).tolist() == [0, 1, 3, 2]  # y points down
     np.testing.assert_allclose(places[1, 1] - places[2, 1], 2 * (places[0, 1] - places[1, 1]), atol=0.11)
-
-
-@pytest.mark.parametrize("values", [[], [1.0], [math.nan], [math.inf, -math.inf]])
-def test_a_sparkline_of_less_than_two_values_is_no_line(values):
-    assert not points(values).size
-    drawn = parsed(sparkline(values, label="values")).findall("{*}circle")
-    assert len(drawn) == sum(map(math.isfinite, values))
-
-
-def test_a_sparkline_leaves_out_what_is_not_finite_at_its_place():
     whole, holed = points([0, 1, 2, 3, 4]), points([0, math.nan, 2, -math.inf, 4])
     np.testing.assert_array_equal(holed, whole[::2])
+    for values in ([], [1.0], [math.nan], [math.inf, -math.inf]):  # less than two are no line
+        assert not points(values).size
+        circles = parsed(sparkline(values, label="values")).findall("{*}circle")
+        assert len(circles) == sum(map(math.isfinite, values))
 
 
 @pytest.mark.parametrize("values", [[2.0, 2.0, 2.0], [1e308, -1e308, 0.0], [1e-300, 0.0]])
@@ -185,8 +165,7 @@ def test_a_long_sparkline_is_thinned_and_keeps_its_extremes():
     assert len(places) <= 200
     assert places[:, 0].tolist() == sorted(places[:, 0])
     whole = points(values[[0, 7777, 12_345, -1]])[:, 1]
-    assert places[:, 1].min() == whole.min()
-    assert places[:, 1].max() == whole.max()
+    assert (places[:, 1].min(), places[:, 1].max()) == (whole.min(), whole.max())
     assert (places[0, 1], places[-1, 1]) == (whole[0], whole[-1])
 
 
@@ -235,13 +214,13 @@ def test_the_text_and_the_page_say_the_same():
 
 
 def test_many_components_and_features_are_cut_and_it_is_told():
-    mixture = GaussianMixture.from_parameters(
-        np.full(15, 1 / 15), np.zeros((15, 9)), np.ones(15), covariance_type="VII"
-    )
-    page = shown(mixture)
+    parts = np.full(15, 1 / 15), np.zeros((15, 9)), np.ones(15)
+    page = shown(GaussianMixture.from_parameters(*parts, covariance_type="VII"))
     assert len(page.find(".//tbody")) == 12
     assert texts(page, "th") == ["", "weight", *(f"x{j}" for j in range(6))]
     assert "… and 3 more components, 3 more features" in " ".join(texts(page, "p"))
+    page = shown(GaussianMixture(1000, means_init=np.ones((1000, 2)).tolist()))
+    assert max(map(len, texts(page, "td") + texts(page, "code"))) < 500
 
 
 @pytest.mark.parametrize("name", COVARIANCE_TYPES)
@@ -275,11 +254,6 @@ def test_parameters_set_after_a_fit_are_shown_without_it(name):
     page = shown(mixture)
     assert texts(page, "td")[1::4][:2] == ["0.2500", "0.7500"]
     assert page.find(".//{*}svg") is None
-
-
-def test_a_very_long_parameter_is_cut_on_the_page():
-    page = shown(GaussianMixture(1000, means_init=np.ones((1000, 2)).tolist()))
-    assert max(map(len, texts(page, "td") + texts(page, "code"))) < 500
 
 
 @pytest.mark.parametrize("display", ["diagram", "text"])
@@ -319,9 +293,8 @@ def test_a_search_shows_every_cell_and_marks_the_best(found):
     grid = grid_of(page)
     best = {cell for cell, entry in grid.items() if "gmm-best" in entry.get("class")}
     assert best == {(found.best.covariance_type, f"K={found.best.n_components}")}
-    for name, K, score, loglik in zip(
-        found.covariance_type, found.n_components, found.scores, found.loglik, strict=True
-    ):
+    numbers = found.n_components, found.scores, found.loglik
+    for name, K, score, loglik in zip(found.covariance_type, *numbers, strict=True):
         cell = grid[name, f"K={K}"]
         assert float(cell.text.lstrip("★^")) == pytest.approx(score, abs=0.005)
         assert f"log-likelihood {loglik:.2f}" in cell.get("title")
@@ -335,9 +308,7 @@ def test_the_nearer_to_the_best_the_deeper_is_the_colour(found):
 
     grid = grid_of(shown(found))
     shades = [shade(grid[name, f"K={K}"]) for name, K in zip(found.covariance_type, found.n_components, strict=True)]
-    ranked = np.array(
-        [shades[number] for number in found.ranked() if not found.status[number].startswith("degenerate")]
-    )
+    ranked = [shades[number] for number in found.ranked() if not found.status[number].startswith("degenerate")]
     assert (np.diff(ranked) <= 0).all()
     assert ranked[0] > ranked[-1] > 0
 
@@ -373,14 +344,8 @@ def test_what_failed_is_muted_and_says_why(found):
         assert ("gmm-muted" in cell.get("class")) == (status != "not converged")
         assert (cell.get("style") is None) == (status != "not converged")
     paragraphs = " ".join(texts(page, "p"))
-    for sign in (
-        "★ best",
-        "~ not converged",
-        "^ a component is degenerate",
-        "– not tried",
-        "incomplete (ended early)",
-    ):
-        assert sign in paragraphs
+    signs = "★ best", "~ not converged", "^ a component is degenerate", "– not tried", "incomplete (ended early)"
+    assert all(sign in paragraphs for sign in signs)
     assert f"1 {found.covariance_type[2]} failed: {WICKED}" in paragraphs
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import LineCollection
 from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
@@ -19,7 +19,6 @@ from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch,
 from gmm.analysis import combine_components, directions
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from inside import (
-    STYLE,
     InvalidParameterError,
     boundaries,
     colours,
@@ -32,29 +31,9 @@ from inside import (
     scene_of,
     view_of,
 )
+from pictures import bars, dots, draw, each_plot, legend, legend_of, numbers
 
-PLOTS = [plot_clusters, plot_density, plot_decision_boundaries, plot_uncertainty]
-each_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
-
-
-@pytest.fixture(autouse=True)
-def _figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture(autouse=True)
-def _coarse(monkeypatch):
-    monkeypatch.setitem(STYLE, "figure.dpi", 30)
-
-
-@pytest.fixture(autouse=True)
-def _no_show(monkeypatch):
-    def refuse(*args, **kwargs):
-        raise AssertionError("a function of gmm.plotting called show")
-
-    monkeypatch.setattr(plt, "show", refuse)
-    monkeypatch.setattr(mpl.figure.Figure, "show", refuse)
+pytestmark = pytest.mark.usefixtures("figures")
 
 
 def mixture(K=3, d=2, seed=0, apart=4.0):
@@ -64,27 +43,9 @@ def mixture(K=3, d=2, seed=0, apart=4.0):
     return GaussianMixture.from_parameters(rng.dirichlet(np.full(K, 5.0)), rng.normal(0, apart, (K, d)), covariances)
 
 
-def draw(ax):
-    """Draw everything; where it is laid out makes no difference to what is asked, and takes longest."""
-    ax.figure.set_layout_engine("none")
-    ax.figure.canvas.draw()
-
-
 def with_rows(K=3, d=2, n=400, **more):
     model = mixture(K, d, **more)
     return model, model.sample(n, random_state=1)[0]
-
-
-def legend_of(ax):
-    return ax.get_legend() or ax.figure.legends[0]
-
-
-def legend(ax):
-    return [text.get_text() for text in legend_of(ax).get_texts() if text.get_text()]
-
-
-def dots(ax):
-    return next(item for item in ax.collections if isinstance(item, PathCollection))
 
 
 def lines_between(ax):
@@ -114,10 +75,11 @@ def test_drawn_ellipses_hold_what_the_legend_says(d, view):
     assert legend(ax)[-2:] == ["30\N{NO-BREAK SPACE}% of a component", "90\N{NO-BREAK SPACE}% of a component"]
 
 
-def test_rows_stand_where_they_are_in_mixed_colours():
-    model, X = with_rows()
-    drawn = dots(plot_clusters(model, X))
-    np.testing.assert_array_equal(drawn.get_offsets(), X)
+@pytest.mark.parametrize(("d", "view"), [(2, None), (4, None), (4, (0, 1))])
+def test_rows_stand_where_they_are_in_mixed_colours_of_all_features(d, view):
+    model, X = with_rows(d=d)
+    drawn = dots(plot_clusters(model, X, view=view))
+    assert d > 2 or (drawn.get_offsets() == X).all()
     np.testing.assert_allclose(drawn.get_facecolor()[:, :3], model.predict_proba(X) @ colours(3), atol=1e-12)
 
 
@@ -128,13 +90,6 @@ def test_certain_rows_have_their_components_colour_and_uncertain_ones_are_paler(
     np.testing.assert_allclose(shades[:2, :3], colours(2), atol=1e-12)
     np.testing.assert_allclose(shades[2, :3], colours(2).mean(axis=0), atol=1e-12)
     assert shades[2, 3] < shades[0, 3] == shades[1, 3]
-
-
-def test_colours_are_of_all_features_whatever_the_view():
-    model, X = with_rows(d=4)
-    shades = model.predict_proba(X) @ colours(3)
-    for view in (None, (0, 1)):
-        np.testing.assert_allclose(dots(plot_clusters(model, X, view=view)).get_facecolor()[:, :3], shades, atol=1e-12)
 
 
 def test_means_are_numbered():
@@ -148,8 +103,7 @@ def test_means_are_numbered():
 def test_a_histogram_is_a_density_and_its_curves_add_up():
     model, X = with_rows(d=1, n=3000)
     ax = plot_clusters(model, X)
-    (stairs,) = (patch for patch in ax.patches if hasattr(patch, "get_data"))
-    heights, bins, _ = stairs.get_data()
+    heights, bins, _ = bars(ax)
     assert heights @ np.diff(bins) == pytest.approx(1)
     total, *parts = ax.lines
     x, density = total.get_data()
@@ -161,28 +115,24 @@ def test_a_histogram_is_a_density_and_its_curves_add_up():
 
 def test_a_histogram_of_weights_is_that_of_repeated_rows():
     model, X = with_rows(K=1, d=1, n=2000)  # whose quartiles settle the bins
-    weight = np.where(X[:, 0] > model.means_[0, 0], 5, 1) * (np.arange(2000) % 5 > 0)
+    weight = np.append(np.where(X[:, 0] > model.means_[0, 0], 5, 1) * (np.arange(2000) % 5 > 0), [0, 0])
     X = np.append(X, [[X.max() + 1.0], [1e6]], axis=0)  # of weight 0, one near and one far
-    weight = np.append(weight, [0, 0])
-    drawn, legends = [], []
-    for rows, weights in ((X, weight), (np.repeat(X, weight, axis=0), None)):
-        ax = plot_clusters(model, rows, sample_weight=weights)
-        heights, bins, _ = next(patch for patch in ax.patches if hasattr(patch, "get_data")).get_data()
-        drawn.append((heights, bins, ax.get_xlim(), ax.get_ylim()))
-        legends.append(legend(ax)[1:2])
-    for ours, theirs in zip(*drawn, strict=True):
+    weighted, repeated = (
+        plot_clusters(model, X, sample_weight=weight),
+        plot_clusters(model, np.repeat(X, weight, axis=0)),
+    )
+    for ours, theirs in zip(bars(weighted)[:2], bars(repeated)[:2], strict=True):
         np.testing.assert_allclose(ours, theirs)
-    assert legends[0] == legends[1]
+    np.testing.assert_allclose(
+        [*weighted.get_xlim(), *weighted.get_ylim()], [*repeated.get_xlim(), *repeated.get_ylim()]
+    )
+    assert legend(weighted)[1:2] == legend(repeated)[1:2]
 
 
 def test_a_spike_out_of_sight_makes_no_bins_narrow():
     model, X = with_rows(K=1, d=1)
     spiked = GaussianMixture.from_parameters([0.99, 0.01], [*model.means_, [5e3]], [*model.covariances_, [[1e-6]]])
-    n_bins = []
-    for fit in (model, spiked):
-        stairs = next(patch for patch in plot_clusters(fit, X).patches if hasattr(patch, "get_data"))
-        n_bins.append(len(stairs.get_data().values))
-    assert n_bins[0] == n_bins[1]
+    assert len({len(bars(plot_clusters(fit, X)).values) for fit in (model, spiked)}) == 1
 
 
 @each_plot
@@ -383,22 +333,17 @@ def test_a_share_is_told_as_it_was_given():
     assert [text.split()[0] for text in told] == ["33.3333", "50", "99.5"]
 
 
-def test_the_legend_counts():
+def test_the_legend_counts_rows_or_sums_their_weights():
     model, X = with_rows()
-    counts = np.bincount(model.predict(X), minlength=3)
+    labels, weight = model.predict(X), np.full(len(X), 0.25)
+    counts = np.bincount(labels, minlength=3)
     expected = [f"{k}:  {100 * model.weights_[k]:.0f}\N{NO-BREAK SPACE}%,  {counts[k]}" for k in range(3)]
     assert legend(plot_clusters(model, X))[:4] == ["component: weight, rows", *expected]
-
-
-def test_the_legend_sums_weights():
-    model, X = with_rows()
-    weight = np.full(len(X), 0.25)
     weight[:10] = 0
-    sums = np.bincount(model.predict(X), weight, minlength=3)
     ax = plot_clusters(model, X, sample_weight=weight)
     assert legend(ax)[0] == "component: weight, weight of rows"
-    for k in range(3):
-        assert float(legend(ax)[1 + k].split(",  ")[1]) == pytest.approx(sums[k], rel=5e-3)
+    told = [float(text.split(",  ")[1]) for text in legend(ax)[1:4]]
+    np.testing.assert_allclose(told, np.bincount(labels, weight, minlength=3), rtol=5e-3)
     assert len(dots(ax).get_offsets()) == len(X) - 10
 
 
@@ -446,34 +391,25 @@ def test_axes_are_named_after_columns(plot):
     assert plane.get_title()
 
 
-def written(label):
-    """What matplotlib writes of a label: None where it is taken for a formula."""
-    text, parsed = label._preprocess_math(label.get_text())
-    return None if parsed else text
-
-
 @each_plot
 @pytest.mark.parametrize("view", [None, (0, 1), 2, "pairs"], ids=str)
-def test_names_of_columns_are_no_formulas(plot, view):
-    names = ["price ($)", "cost ($)", r"$\foo$ and \$"]
-    X = with_rows(d=3, n=40)[1]
-    frame = pd.DataFrame(X, columns=names)
-    axes = np.ravel(plot(GaussianMixture(2, random_state=0).fit(frame), frame, view=view))
-    told = [written(label) for ax in axes for label in (ax.xaxis.label, ax.yaxis.label)]
-    assert None not in told
-    assert any(name in text for name in names for text in told)
-    draw(axes[0])
+def test_names_of_columns_are_no_formulas_and_long_ones_stay_within_the_figure(plot, view):
+    def labels(names):
+        frame = pd.DataFrame(X, columns=names)
+        figure = np.ravel(plot(GaussianMixture(2, random_state=0).fit(frame), frame, view=view))[0].figure
+        return figure, [label for ax in figure.axes for label in (ax.xaxis.label, ax.yaxis.label) if label.get_text()]
 
-
-@each_plot
-@pytest.mark.parametrize("view", [None, (0, 1), "pairs"], ids=str)
-def test_long_names_stay_within_the_figure(plot, view):
-    X = with_rows(d=3, n=40)[1]
-    frame = pd.DataFrame(X, columns=[f"{name} of the thing" * 20 for name in ("length", "width", "temperature")])
-    figure = np.ravel(plot(GaussianMixture(2, random_state=0).fit(frame), frame, view=view))[0].figure
+    X, names = with_rows(d=3, n=40)[1], ["price ($)", "cost ($)", r"$\foo$ and \$"]
+    figure, told = labels(names)
+    texts = [label._preprocess_math(label.get_text()) for label in told]  # what matplotlib writes
+    assert not any(parsed for _, parsed in texts)
+    assert any(name in text for name in names for text, _ in texts)
+    draw(figure.axes[0])
+    if view == 2:
+        return
+    figure, told = labels([f"{name} of the thing" * 20 for name in ("length", "width", "temperature")])
     figure.canvas.draw()
-    for label in (label for ax in figure.axes for label in (ax.xaxis.label, ax.yaxis.label) if label.get_text()):
-        box = label.get_window_extent()
+    for box in (label.get_window_extent() for label in told):
         assert figure.bbox.x0 - 1 <= box.x0 < box.x1 <= figure.bbox.x1 + 1
         assert figure.bbox.y0 - 1 <= box.y0 < box.y1 <= figure.bbox.y1 + 1
 
@@ -493,14 +429,6 @@ def test_a_figure_is_narrow_and_its_legend_covers_nothing(plot, K):
     assert ax.figure.get_figwidth() <= 5
     assert legend_of(ax).get_window_extent().y1 <= ax.xaxis.get_tightbbox().y0
     assert min(text.get_fontsize() for text in legend_of(ax).get_texts()) >= 9
-
-
-@pytest.mark.parametrize("degrees", [1.5, 4.0])
-def test_ellipses_of_heavy_tails_lie_within_the_frame(degrees):
-    X = np.random.default_rng(0).standard_t(degrees, size=(300, 2))
-    ax = plot_clusters(GaussianMixture(1, tails="t", degrees_of_freedom=degrees).fit(X), X)
-    corners = outlines(ax)["component 0 content 0.95"].get_xy()
-    assert ((corners > [ax.get_xlim()[0], ax.get_ylim()[0]]) & (corners < [ax.get_xlim()[1], ax.get_ylim()[1]])).all()
 
 
 # ---- pairs
@@ -525,14 +453,15 @@ def test_pairs_are_a_grid_with_one_legend(plot):
 @each_plot
 def test_pairs_of_one_feature_and_of_chosen_ones(plot):
     assert plot(*with_rows(d=1), view="pairs").shape == (1, 1)
-    grid = plot(*with_rows(d=7), view=(6, "x2", 3))
-    assert [ax.get_xlabel() for ax in grid[2]] == ["x6", "x2", "x3"]
-    with pytest.raises(InvalidParameterError, match="got 7 features"):
-        plot(*with_rows(d=7), view=range(7))
-    with pytest.raises(InvalidParameterError, match="'x1' twice"):
-        plot(*with_rows(d=7), view=(0, 1, "x1"))
-    with pytest.raises(InvalidParameterError, match="give it no ax"):
-        plot(*with_rows(), view="pairs", ax=plt.figure().subplots())
+    seven, ax = with_rows(d=7), plt.figure().subplots()
+    assert [ax.get_xlabel() for ax in plot(*seven, view=(6, "x2", 3))[2]] == ["x6", "x2", "x3"]
+    for how, told in (
+        ({"view": range(7)}, "got 7 features"),
+        ({"view": (0, 1, "x1")}, "'x1' twice"),
+        ({"view": "pairs", "ax": ax}, "give it no ax"),
+    ):
+        with pytest.raises(InvalidParameterError, match=told):
+            plot(*seven, **how)
 
 
 @each_plot
@@ -579,12 +508,15 @@ def test_far_rows_and_spikes_do_not_squeeze_the_rest(plot):
 
 
 def test_what_is_near_is_seen_whole():
-    model, X = with_rows()
-    ax = plot_clusters(model, X)
-    low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
-    assert ((low < X) & (high > X)).all()
-    for outline in outlines(ax).values():
-        assert ((outline.get_xy() > low) & (outline.get_xy() < high)).all()
+    """Rows and ellipses, also those of heavy tails."""
+    heavy = {degrees: np.random.default_rng(0).standard_t(degrees, size=(300, 2)) for degrees in (1.5, 4.0)}
+    fits = [(GaussianMixture(1, tails="t", degrees_of_freedom=degrees).fit(X), X) for degrees, X in heavy.items()]
+    for model, X in (with_rows(), *fits):
+        ax = plot_clusters(model, X)
+        low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
+        assert ((low < X) & (high > X)).all() or model.n_components == 1
+        for name, outline in outlines(ax).items():
+            assert ((outline.get_xy() > low) & (outline.get_xy() < high)).all(), name
 
 
 @each_plot
@@ -602,15 +534,14 @@ def test_any_place_and_scale_is_drawn_alike(plot, d, offset, scale):
     draw(axes[1])
 
 
-def test_components_without_weight_are_not_drawn():
+@each_plot
+def test_components_without_weight_are_not_drawn(plot):
     model = GaussianMixture.from_parameters([0.5, 0.5, 0.0], [[0.0, 0], [4, 0], [99, 99]], np.array([np.eye(2)] * 3))
-    X = model.sample(100, random_state=0)[0]
-    for plot in PLOTS:
-        ax = plot(model, X)
-        assert {text.get_text() for text in ax.texts} >= {"0", "1"}
-        assert "2" not in {text.get_text() for text in ax.texts}
-        assert ax.get_xlim()[1] < 20
-        ax.figure.canvas.draw()
+    ax = plot(model, model.sample(100, random_state=0)[0])
+    assert numbers(ax) >= {"0", "1"}
+    assert "2" not in numbers(ax)
+    assert ax.get_xlim()[1] < 20
+    ax.figure.canvas.draw()
 
 
 # ---- what may come, and what is left alone
@@ -643,53 +574,42 @@ def test_a_search_is_drawn_as_its_best(plot):
 
 
 @each_plot
-def test_what_cannot_be_drawn_is_refused(plot):
-    model, X = with_rows()
-    with pytest.raises(NotFittedError):
-        plot(GaussianMixture(2), X)
-    with pytest.raises(NotFittedError):
-        plot(GaussianMixtureSearch(), X)
-    with pytest.raises(TypeError, match="needs its rows in memory"):
-        plot(GaussianMixture().fit(np.eye(3)), gmm.open_rows(lambda: [np.eye(3)]))
-    with pytest.raises(TypeError, match="expected a fitted GaussianMixture"):
-        plot("model.gmm", X)
-    with pytest.raises(ValueError, match=r"3.*but GaussianMixture.*expecting 2"):
-        plot(model, np.zeros((5, 3)))
-    with pytest.raises(ValueError, match="NaN"):
-        plot(model, [[0.0, np.nan]])
-    with pytest.raises(InvalidParameterError, match=r"expected max_points.*from 1, got 0"):
-        plot(model, X, max_points=0)
-    with pytest.raises(InvalidParameterError, match="are 0 to 1"):
-        plot(model, X, view="x7")
-    assert not plt.get_fignums()
-
-
-@each_plot
-def test_what_is_not_a_mixture_is_told_and_what_to_do(plot):
-    _, X = with_rows(n=60)
-    with pytest.raises(TypeError, match="got the class GaussianMixture: create an instance and fit it"):
-        plot(GaussianMixture, X)
-    with pytest.raises(TypeError, match=r"pass its best mixture"):
-        plot(select(X, [1], ["full"], random_state=0), X)
+def test_what_cannot_be_drawn_is_refused_and_what_to_do_told(plot):
+    model, X = with_rows(n=60)
     other = type("GaussianMixture", (), {"__module__": "sklearn.mixture"})()
-    with pytest.raises(TypeError, match=r"import it from gmm instead"):
-        plot(other, X)
+    elsewhere, best = gmm.open_rows(lambda: [np.eye(3)]), select(X, [1], ["full"], random_state=0)
+    for what, rows, how, error, told in (
+        (GaussianMixture(2), X, {}, NotFittedError, "is not fitted"),
+        (GaussianMixtureSearch(), X, {}, NotFittedError, "is not fitted"),
+        (GaussianMixture().fit(np.eye(3)), elsewhere, {}, TypeError, "needs its rows in memory"),
+        ("model.gmm", X, {}, TypeError, "expected a fitted GaussianMixture"),
+        (GaussianMixture, X, {}, TypeError, "got the class GaussianMixture: create an instance and fit it"),
+        (best, X, {}, TypeError, "pass its best mixture"),
+        (other, X, {}, TypeError, "import it from gmm instead"),
+        (model, np.zeros((5, 3)), {}, ValueError, "3.*but GaussianMixture.*expecting 2"),
+        (model, [[0.0, np.nan]], {}, ValueError, "NaN"),
+        (model, X, {"max_points": 0}, InvalidParameterError, "expected max_points.*from 1, got 0"),
+        (model, X, {"view": "x7"}, InvalidParameterError, "are 0 to 1"),
+    ):
+        with pytest.raises(error, match=told):
+            plot(what, rows, **how)
+    assert not plt.get_fignums()
 
 
 @each_plot
 def test_axes_that_cannot_be_are_refused(plot):
     model, X = with_rows(n=20)
     figure, pair = plt.subplots(1, 2)
-    with pytest.raises(TypeError, match="ax must be one matplotlib Axes or None, got ndarray of Axes: pass one"):
-        plot(model, X, ax=pair)
-    with pytest.raises(TypeError, match="got Figure: pass one of its Axes"):
-        plot(model, X, ax=figure)
-    for projection in ("3d", "polar"):
-        with pytest.raises(InvalidParameterError, match=f"got Axes of projection '{projection}'"):
-            plot(model, X, ax=plt.figure().add_subplot(projection=projection))
     pair[0].set_xscale("log")
-    with pytest.raises(InvalidParameterError, match=r"ax must have linear scales, .* got log"):
-        plot(model, X, ax=pair[0])
+    for ax, error, told in (
+        (pair, TypeError, "ax must be one matplotlib Axes or None, got ndarray of Axes: pass one"),
+        (figure, TypeError, "got Figure: pass one of its Axes"),
+        (plt.figure().add_subplot(projection="3d"), InvalidParameterError, "got Axes of projection '3d'"),
+        (plt.figure().add_subplot(projection="polar"), InvalidParameterError, "got Axes of projection 'polar'"),
+        (pair[0], InvalidParameterError, "ax must have linear scales, .* got log"),
+    ):
+        with pytest.raises(error, match=told):
+            plot(model, X, ax=ax)
 
 
 @each_plot
@@ -745,14 +665,8 @@ def test_text_is_legible_in_dark_surroundings(plot):
         ax.figure.canvas.draw()
         ax.set_xlim(0, 1e9)  # other ticks, made in the style that holds now
         assert mpl.colors.to_hex(ax.figure.get_facecolor()) == "#ffffff"
-        texts = [
-            ax.title,
-            ax.xaxis.label,
-            *ax.get_xticklabels(),
-            *ax.get_xticklabels(minor=True),
-            ax.xaxis.get_offset_text(),
-            *legend_of(ax).get_texts(),
-        ]
+        texts = [ax.title, ax.xaxis.label, *ax.get_xticklabels(), *ax.get_xticklabels(minor=True)]
+        texts += [ax.xaxis.get_offset_text(), *legend_of(ax).get_texts()]
         assert all(sum(mpl.colors.to_rgb(text.get_color())) < 1.2 for text in texts)
 
 
@@ -792,7 +706,7 @@ def test_rows_that_do_not_vary_are_drawn(plot):
         ax.figure.canvas.draw()
         low, high = ax.get_xlim()
         assert low < 1 < high
-        assert (d == 1 and plot is plot_density) or {"0", "1", "2"} <= {text.get_text() for text in ax.texts}
+        assert (d == 1 and plot is plot_density) or {"0", "1", "2"} <= numbers(ax)
 
 
 @pytest.mark.parametrize("thin", [0.3, 1e-2, 1e-4])
@@ -865,10 +779,8 @@ def test_rows_with_gaps_are_counted_as_they_are_predicted():
     fit = GaussianMixture(3, missing="em", random_state=0).fit(X)
     there = ~np.isnan(X).all(axis=1)
     labels, soft = fit.predict(X[there]), fit.predict_proba(X[there])
-    assert (
-        labels
-        != GaussianMixture.from_parameters(fit.weights_, fit.means_, fit.covariances_).predict(fit.impute(X[there]))
-    ).any()
+    filled = GaussianMixture.from_parameters(fit.weights_, fit.means_, fit.covariances_).predict(fit.impute(X[there]))
+    assert (labels != filled).any()
     scene = scene_of(fit, X)
     np.testing.assert_array_equal(scene.counts, [0, *np.bincount(labels, minlength=3)])
     np.testing.assert_allclose(scene.responsibilities, soft)
@@ -894,13 +806,13 @@ def test_missing_values_are_drawn_at_their_conditional_means(plot):
         plot(GaussianMixture(2, random_state=0).fit(whole), gaps)
 
 
-@pytest.mark.parametrize("picture", [plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty])
-def test_rows_without_a_value_alone_are_no_picture(picture):
+@each_plot
+def test_rows_without_a_value_alone_are_no_picture(plot):
     rows = np.random.default_rng(0).normal(size=(60, 2))
     rows[::7, 1] = np.nan
     fit = GaussianMixture(2, missing="em", random_state=0).fit(rows)
     with pytest.raises(ValueError, match="rows to draw, got 5 rows without a value"):
-        picture(fit, np.full((5, 2), np.nan))
+        plot(fit, np.full((5, 2), np.nan))
 
 
 @pytest.mark.parametrize("view", [None, "pairs", (0, 1)])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.pipeline import make_pipeline
@@ -26,19 +26,14 @@ from gmm.plotting import (
     plot_standard_errors,
     plot_uncertainty,
 )
-from inside import DARKER, STYLE, colours
+from inside import DARKER, colours
+from pictures import dots, legend, lines
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(mean, 1, (60, 2)) for mean in ([-5, 0], [5, 0], [0, 6])])
 WORDS = np.repeat(["out", "out", "in"], 60)
 TABLE = pd.DataFrame(X, columns=["size", "age"])
-
-
-@pytest.fixture(autouse=True)
-def _figures(monkeypatch):
-    monkeypatch.setitem(STYLE, "figure.dpi", 30)
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("figures")
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +41,9 @@ def classifier():
     return MixtureClassifier(range(1, 3), "VVV", random_state=0).fit(TABLE, WORDS)
 
 
-def legend(ax):
-    return [text.get_text() for text in (ax.get_legend() or ax.figure.legends[0]).get_texts() if text.get_text()]
+@pytest.fixture(scope="module")
+def combined():
+    return combine_components(GaussianMixture(6, random_state=0).fit(X), X)
 
 
 def test_the_mixture_of_all_classes_is_that_of_each_by_its_probability(classifier):
@@ -87,27 +83,21 @@ def test_regions_of_a_classifier_are_those_that_it_predicts(classifier):
     points = pd.DataFrame({"size": x.ravel(), "age": y.ravel()})
     predicted = np.searchsorted(classifier.classes_, classifier.predict(points))
     np.testing.assert_allclose(tints[rows, columns].reshape(-1, 3), colours(2)[predicted], atol=0.01)
-    (lines,) = [each for each in ax.collections if isinstance(each, LineCollection)]
-    proba = classifier.predict_proba(pd.DataFrame(np.concatenate(lines.get_segments()), columns=TABLE.columns))
+    proba = classifier.predict_proba(pd.DataFrame(np.concatenate(lines(ax).get_segments()), columns=TABLE.columns))
     np.testing.assert_allclose(proba[:, 0], 0.5, atol=0.15)
 
 
-def test_boundaries_of_clusters_part_them():
-    combined = combine_components(GaussianMixture(6, random_state=0).fit(X), X)
+def test_boundaries_of_clusters_part_them(combined):
     ax = plot_decision_boundaries(combined, X)
     assert f"{combined.n_clusters} clusters of 6 components" in ax.get_title()
     assert "two clusters equally probable" in legend(ax)
-    (lines,) = [each for each in ax.collections if isinstance(each, LineCollection)]
-    shares = np.sort(combined.predict_proba(np.concatenate(lines.get_segments())), axis=1)
+    shares = np.sort(combined.predict_proba(np.concatenate(lines(ax).get_segments())), axis=1)
     assert (shares[:, -1] - shares[:, -2] < 0.15).mean() > 0.8  # but for corners
 
 
-def test_a_cluster_has_the_colour_of_its_first_component():
-    mixture = GaussianMixture(6, random_state=0).fit(X)
-    combined = combine_components(mixture, X)
-    ax = plot_clusters(combined, X)
+def test_a_cluster_has_the_colour_of_its_first_component(combined):
     whose = combined.clusters()
-    drawn = [patch.get_edgecolor()[:3] for patch in ax.patches[::2]]
+    drawn = [patch.get_edgecolor()[:3] for patch in plot_clusters(combined, X).patches[::2]]
     expected = DARKER * colours(6)[[int(np.argmax(whose == cluster)) for cluster in whose]]
     np.testing.assert_allclose(drawn, expected)
 
@@ -129,7 +119,7 @@ def test_pairs_before_a_fit():
     grid = plot_pairs(table, WORDS, max_points=50)
     assert grid.shape == (3, 3)
     assert [ax.get_xlabel() for ax in grid[2]] == ["size", "age", "weight"]
-    (points,) = [each for each in grid[1, 0].collections if isinstance(each, PathCollection)]
+    points = dots(grid[1, 0])
     assert len(points.get_offsets()) == 50
     assert {tuple(shade[:3]) for shade in points.get_facecolors()} == {tuple(shade) for shade in colours(2)}
     assert "50 of 180 rows" in grid[0, 0].figure.get_suptitle()
@@ -152,9 +142,6 @@ def test_standard_errors_are_bars():
     for k in range(3):
         np.testing.assert_allclose(axes[2].lines[2 * k].get_xdata(), ends.means[k, 1])
         np.testing.assert_allclose(axes[0].lines[2 * k].get_xdata(), ends.weights[k])
-
-
-def test_standard_errors_of_many_columns_say_how_many_are_shown():
     wide = RNG.normal(size=(100, 14))
     errors = standard_errors(GaussianMixture(1, covariance_type="diag").fit(wide), wide, method="information")
     axes = plot_standard_errors(errors)
@@ -192,21 +179,16 @@ def test_eigenvalues_are_bars():
 def test_what_is_something_else_is_refused(plot):
     with pytest.raises(TypeError, match=r"expected what gmm\.\w+\.\w+ returns, got int"):
         plot(1)
-
-
-def test_a_classifier_that_is_not_fitted_is_refused():
     with pytest.raises(gmm.NotFittedError):
         plot_clusters(MixtureClassifier(), X)
 
 
 def heights_of(ax):
-    (lines,) = [each for each in ax.collections if isinstance(each, LineCollection)]
-    return [segment[1, 1] for segment in lines.get_segments()]
+    return [segment[1, 1] for segment in lines(ax).get_segments()]
 
 
 def shades_of(ax):
-    (points,) = [each for each in ax.collections if isinstance(each, PathCollection)]
-    return [tuple(shade[:3]) for shade in points.get_facecolors()]
+    return [tuple(shade[:3]) for shade in dots(ax).get_facecolors()]
 
 
 def test_the_tree_of_rows_is_wards():
@@ -231,8 +213,7 @@ def test_the_tree_of_many_rows_has_its_last_clusters():
     assert plot_hierarchy(rows[:1]).get_title() == "1 row"
 
 
-def test_the_tree_of_combined_components_counts_clusters():
-    combined = combine_components(GaussianMixture(6, random_state=0).fit(X), X)
+def test_the_tree_of_combined_components_counts_clusters(combined):
     ax = plot_hierarchy(combined)
     assert heights_of(ax) == [1, 2, 3, 4, 5]
     leaves = [int(text.get_text()) for text in ax.get_xticklabels()]

@@ -5,6 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 import gmm
 from gmm import (
@@ -16,34 +19,19 @@ from gmm import (
     select,
 )
 from gmm.analysis import combine_components
-from inside import NOT_CONVERGED, PARSIMONIOUS, Trace, plain_records
+from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection
+from inside import FAINT, NOT_CONVERGED, PARSIMONIOUS, Trace, plain_records, spaced
+from pictures import legend
 
-plt = pytest.importorskip("matplotlib.pyplot")
-
-from matplotlib.colors import to_hex  # noqa: E402
-from matplotlib.text import Text  # noqa: E402
-
-from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection  # noqa: E402
-from inside import FAINT, spaced  # noqa: E402
+pytestmark = pytest.mark.usefixtures("figures")
 
 RNG = np.random.default_rng(0)
 ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    plt.close("all")  # what others left open
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def found():
     return select(ROWS, range(1, 6), random_state=0)
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.figure.legends[0].get_texts()]
 
 
 def line_data(ax):
@@ -192,17 +180,16 @@ def test_a_refinement_is_told():
     assert figure.x0 <= title.x0 < title.x1 <= figure.x1
 
 
-def test_it_draws_where_it_is_told_to():
+def test_it_draws_where_it_is_told_to_what_has_a_history():
     _, axes = plt.subplots(1, 2)
     assert plot_convergence(GaussianMixture(2, random_state=0).fit(ROWS), ax=axes[1]) is axes[1]
     assert not axes[0].lines
-
-
-def test_a_mixture_without_a_history_is_refused():
-    with pytest.raises(InvalidParameterError, match="parameters were given or set"):
-        plot_convergence(GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]))
-    with pytest.raises(InvalidParameterError, match=r"one pass.*max_iter of 1"):
-        plot_convergence(GaussianMixture(2, max_iter=0).fit(ROWS))
+    for model, told in (
+        (GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]), "parameters were given or set"),
+        (GaussianMixture(2, max_iter=0).fit(ROWS), "one pass.*max_iter of 1"),
+    ):
+        with pytest.raises(InvalidParameterError, match=told):
+            plot_convergence(model)
 
 
 # --- plot_selection -----------------------------------------------------------------------------
@@ -254,30 +241,24 @@ def test_names_do_not_overlap(found):
     ax.figure.draw_without_rendering()
     boxes = sorted(Text.get_window_extent(text).intervaly.tolist() for text in ax.texts)
     assert all(upper[0] >= lower[1] - 3 for lower, upper in pairwise(boxes))
+    for places, gap, moved in (  # as little as keeps them apart
+        ([0.0, 10.0, 10.5, 30.0], 2.0, [0, 9.25, 11.25, 30]),
+        ([5.0, 5.0, 5.0], 1.0, [4, 5, 6]),
+        ([3.0, 0.0], 1.0, [3, 0]),
+    ):
+        np.testing.assert_allclose(spaced(places, gap), moved)
 
 
-def test_labels_move_as_little_as_keeps_them_apart():
-    np.testing.assert_allclose(spaced([0.0, 10.0, 10.5, 30.0], 2.0), [0, 9.25, 11.25, 30])
-    np.testing.assert_allclose(spaced([5.0, 5.0, 5.0], 1.0), [4, 5, 6])
-    np.testing.assert_allclose(spaced([3.0, 0.0], 1.0), [3, 0])
-
-
-def test_a_spike_is_no_point_of_a_line(found):
+def test_a_spike_is_no_point_of_a_line_unless_all_are(found):
     number = 20  # of 3 components, some type
-    status = [*found.status]
-    status[number] = "degenerate: component 1"
-    bic = np.array(found.bic)
-    bic[number] = -1e6
+    status, bic = [*found.status], np.array(found.bic)
+    status[number], bic[number] = "degenerate: component 1", -1e6
     ax = plot_selection(replace(found, status=tuple(status), bic=bic))
     assert [x for x, _ in markers(ax, "v")] == [found.n_components[number]]
     low, high = ax.get_ylim()
-    assert low < markers(ax, "v")[0][1] < high
-    assert low > 0
+    assert 0 < low < markers(ax, "v")[0][1] < high
     assert all(-1e6 not in values for _, values in line_data(ax))
     assert "degenerate: criterion is meaningless" in legend(ax)
-
-
-def test_where_all_are_spikes_they_are_drawn_and_the_title_says_so(found):
     ax = plot_selection(replace(found, status=("degenerate: component 0",) * len(found.status)))
     assert ax.get_title().endswith(", degenerate")
     assert len(line_data(ax)) == 14
@@ -295,18 +276,14 @@ def test_cells_that_did_not_converge_are_open_and_those_without_a_fit_are_told(f
 
 def test_what_lies_above_the_axes_is_marked_at_the_top():
     X = np.repeat([[0.0], [300.0]], 50, axis=0) + np.random.default_rng(0).normal(size=(100, 1))
-    ax = plot_selection(select(X, range(1, 5), ["VVV"], random_state=0))
+    found = select(X, range(1, 5), ["VVV"], random_state=0)
+    ax = plot_selection(found)
     assert ax.get_ylim()[1] < ax.lines[0].get_ydata()[0]
     assert markers(ax, "^") == [(1, 1)]
     assert "above the picture" in legend(ax)
-
-
-def test_several_lines_share_a_grey_triangle_at_the_top():
-    X = np.repeat([[0.0], [300.0]], 50, axis=0) + np.random.default_rng(0).normal(size=(100, 1))
-    ax = plot_criteria(select(X, range(1, 5), ["VVV"], random_state=0), criteria=["bic", "aic", "icl"])
+    ax = plot_criteria(found, criteria=["bic", "aic", "icl"])  # several lines share a grey triangle
     assert markers(ax, "^") == [(1, 1)]
-    (triangle,) = [line for line in ax.lines if line.get_marker() == "^"]
-    assert triangle.get_color() == FAINT
+    assert [line.get_color() for line in ax.lines if line.get_marker() == "^"] == [FAINT]
     assert legend(ax) == ["above the picture"]
 
 
@@ -362,17 +339,21 @@ def test_of_mixtures_the_rows_decide():
 
 def test_criteria_of_what_cannot_be_compared_are_refused(found):
     one = GaussianMixture(1).fit(ROWS)
-    with pytest.raises(InvalidParameterError, match="pass X, or a Selection"):
-        plot_criteria([one])
-    with pytest.raises(InvalidParameterError, match=r"of components.*\[1, 1\]"):
-        plot_criteria([one, one], ROWS)
-    with pytest.raises(NotFittedError, match="GaussianMixture instance is not fitted"):
-        plot_criteria([one, GaussianMixture(2)], ROWS)
-    with pytest.raises(InvalidParameterError, match=r"of covariance_type 'full'.*has EII, VII"):
-        plot_criteria(found, covariance_type="full")
-    nec = np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec)
-    with pytest.raises(InvalidParameterError, match=r"of covariance_type 'EII'.*finite NEC"):
-        plot_criteria(replace(found, nec=nec), criteria=("bic", "nec"), covariance_type="EII")
+    nec = replace(found, nec=np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec))
+    for given, how, error, told in (
+        (([one],), {}, InvalidParameterError, "pass X, or a Selection"),
+        (([one, one], ROWS), {}, InvalidParameterError, r"of components.*\[1, 1\]"),
+        (([one, GaussianMixture(2)], ROWS), {}, NotFittedError, "GaussianMixture instance is not fitted"),
+        ((found,), {"covariance_type": "full"}, InvalidParameterError, "of covariance_type 'full'.*has EII, VII"),
+        (
+            (nec,),
+            {"criteria": ("bic", "nec"), "covariance_type": "EII"},
+            InvalidParameterError,
+            "of covariance_type 'EII'.*finite NEC",
+        ),
+    ):
+        with pytest.raises(error, match=told):
+            plot_criteria(*given, **how)
 
 
 def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(found):
@@ -394,17 +375,9 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
         ({"models": found, "X": "icl"}, ValueError, r"X must be .*; did you mean criteria='icl'\?"),
         ({"models": [one], "X": ["icl"]}, ValueError, r"X must be .*; did you mean criteria=\['icl'\]\?"),
         ({"models": found, "X": ROWS}, ValueError, "X is only for fitted mixtures; a search has its criteria already$"),
-        (
-            {"models": found, "sample_weight": weight},
-            ValueError,
-            "sample_weight is only for fitted mixtures; a search has",
-        ),
+        ({"models": found, "sample_weight": weight}, ValueError, "sample_weight is only for fitted mixtures; a search"),
         ({"models": [one], "X": ROWS, "covariance_type": "EII"}, ValueError, "covariance_type is only for a search"),
-        (
-            {"models": [few], "X": ROWS[:5], "criteria": "aicc"},
-            ValueError,
-            "AICc is not finite for any of these mixtures",
-        ),
+        ({"models": [few], "X": ROWS[:5], "criteria": "aicc"}, ValueError, "AICc is not finite for any of these"),
     ]:
         with pytest.raises(error, match=told):
             plot_criteria(**given)
@@ -428,17 +401,14 @@ def test_on_dark_axes_marks_are_light():
             ax = draw(found, ax=plt.subplots()[1])
         stars = [line for line in ax.lines if line.get_marker() == "*"]
         assert all(star.get_markerfacecolor() == "none" for star in stars)  # points inside are seen
-    with plt.style.context("dark_background"):
-        ax = plot_selection(found, ax=plt.subplots()[1])
-    (star,) = [line for line in ax.lines if line.get_marker() == "*"]
-    assert sum(int(to_hex(star.get_markeredgecolor())[i : i + 2], 16) for i in (1, 3, 5)) > 600
+        if draw is plot_selection:
+            (edge,) = (to_hex(star.get_markeredgecolor()) for star in stars)
+            assert sum(int(edge[i : i + 2], 16) for i in (1, 3, 5)) > 600
 
 
-def test_the_lowest_line_lies_on_top():
-    found = select(ROWS, [1, 2, 3], ["full", "diag", "EEE"], random_state=0)
-    ax = plot_selection(found)
-    on_top = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 3][-1]
-    assert min(on_top.get_ydata()) == found.bic[found.best_index]
+def test_the_lowest_line_lies_on_top(found):
+    on_top = [line for line in plot_selection(found).lines if line.get_marker() == "o" and len(line.get_xdata()) == 5]
+    assert min(on_top[-1].get_ydata()) == found.bic[found.best_index]
 
 
 @pytest.fixture(scope="module")

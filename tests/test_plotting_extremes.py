@@ -2,22 +2,13 @@
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 
 from gmm import GaussianMixture
-from gmm.plotting import animate_fit, plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
-from inside import STYLE
+from gmm.plotting import animate_fit, plot_clusters
+from pictures import PLOTS, draw, each_plot
 
-PLOTS = [plot_clusters, plot_density, plot_decision_boundaries, plot_uncertainty]
-each_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
+pytestmark = pytest.mark.usefixtures("figures")
 THIN = np.array([[1.0, 1 - 1e-9], [1 - 1e-9, 1.0]])
-
-
-@pytest.fixture(autouse=True)
-def _coarse(monkeypatch):
-    monkeypatch.setitem(STYLE, "figure.dpi", 30)
-    yield
-    plt.close("all")
 
 
 def spread_out(first, second, apart, weight):
@@ -52,10 +43,8 @@ CASES = {
 def test_whatever_the_numbers_there_is_a_picture(plot, case):
     """Each case is seen in both views, and so is each plot."""
     view = 0 if (list(CASES).index(case) + PLOTS.index(plot)) % 2 else None
-    figure = plot(*spread_out(*CASES[case]), view=view).figure
-    if view == 0:
-        figure.set_layout_engine("none")  # it takes half of the time, and sees the same numbers in two features
-    figure.canvas.draw()
+    ax = plot(*spread_out(*CASES[case]), view=view)
+    draw(ax) if view == 0 else ax.figure.canvas.draw()  # a layout sees the same numbers in two features
 
 
 @each_plot

@@ -1,11 +1,9 @@
 """Pictures of pipelines: the mixture in the units of the rows in front of affine steps."""
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from matplotlib import pyplot as plt
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
@@ -20,12 +18,14 @@ from sklearn.preprocessing import (
 )
 
 from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, NotFittedError
-from gmm.plotting import plot_clusters, plot_convergence, plot_decision_boundaries, plot_density, plot_uncertainty
+from gmm.plotting import plot_clusters, plot_convergence
 from inside import Scorer, scene_of
+from pictures import each_plot
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(m, 1, (60, 3)) @ np.diag([1, 5, 0.2]) for m in (-3, 0, 4)]) + np.array([0, 1000, 3])
 FRAME = pd.DataFrame(X, columns=["width", "height", "depth"])
+pytestmark = pytest.mark.usefixtures("figures")
 AFFINE = {
     "standard": [StandardScaler()],
     "min and max": [MinMaxScaler()],
@@ -35,13 +35,6 @@ AFFINE = {
     "reflected": [FunctionTransformer(lambda rows: 2 - rows)],
     "nested": [make_pipeline(StandardScaler(), MinMaxScaler())],
 }
-
-
-@pytest.fixture(autouse=True)
-def _figures():
-    with mpl.rc_context({"figure.dpi": 30}):
-        yield
-    plt.close("all")
 
 
 def piped(steps, covariance_type="full", X=X):
@@ -62,7 +55,7 @@ def test_the_mixture_in_front_of_the_steps_has_the_same_responsibilities(steps, 
     np.testing.assert_allclose(jacobian, np.linalg.slogdet(moved[1:] - moved[0])[1], atol=1e-7)
 
 
-@pytest.mark.parametrize("plot", [plot_clusters, plot_density, plot_decision_boundaries, plot_uncertainty])
+@each_plot
 def test_every_plot_is_in_the_units_of_the_rows(plot):
     pipeline = piped([StandardScaler()], X=X[:, :2])
     ax = plot(pipeline, X[:, :2])

@@ -117,19 +117,15 @@ def test_two_components_that_share_a_covariance_have_one_discriminating_directio
     assert abs(apart[0, 1] - apart[1, 1]) < 1e-9
 
 
-def test_means_are_told_apart_before_spreads():
-    covariances = [np.diag([1.0, 1, 1, 1]), np.diag([1.0, 1, 1, 1]), np.diag([1.0, 1, 400, 1])]
-    means = np.array([[0.0, 0, 0, 0], [4, 0, 0, 0], [0, 4, 0, 0]])
+def test_means_are_told_apart_before_spreads_which_tell_the_rest():
+    wide = np.diag([1.0, 1, 400, 1])
+    means, covariances = np.array([[0.0, 0, 0, 0], [4, 0, 0, 0], [0, 4, 0, 0]]), [np.eye(4), np.eye(4), wide]
     seen = view(GaussianMixture.from_parameters([0.3, 0.3, 0.4], means, covariances))
     assert np.abs(seen.matrix[:, 2:]).max() < 1e-12
     alike = view(GaussianMixture.from_parameters([0.3, 0.3, 0.4], means * [1, 0, 0, 0], covariances))
     assert [label.split("\n")[1] for label in alike.labels] == ["+x0", "+x2"]
-
-
-def test_covariances_that_differ_are_discriminating_too():
-    covariances = [np.diag([1.0, 1, 1, 1]), np.diag([1.0, 1, 40, 1])]
-    model = GaussianMixture.from_parameters([0.5, 0.5], np.zeros((2, 4)), covariances)
-    assert view(model).labels[0] == "discriminating direction 1\n+x2"
+    spreads = view(GaussianMixture.from_parameters([0.5, 0.5], np.zeros((2, 4)), covariances[1:]))
+    assert spreads.labels[0] == "discriminating direction 1\n+x2"
 
 
 def test_one_component_is_seen_in_its_principal_plane():
@@ -162,26 +158,21 @@ def test_a_thin_component_has_a_marginal(scale):
 
 def test_features_come_by_number_and_name():
     model = GaussianMixture.from_parameters([1.0], [[1.0, 2, 3, 4]], np.eye(4)[None], feature_names=NAMES)
-    assert view(model, "height").labels == ("height",)
-    assert view(model, np.int64(1)).labels == ("width",)
-    assert view(model, ("depth", 0)).labels == ("depth", "length")
+    for wanted, labels in (
+        ("height", ("height",)),
+        (np.int64(1), ("width",)),
+        (("depth", 0), ("depth", "length")),
+        ((3, 0, 2), ("depth", "length", "height")),
+        ("pairs", NAMES),
+    ):
+        assert view(model, wanted).labels == labels
+        assert view(model, wanted).of_pairs == (len(labels) > 2)
     assert view(model, ["depth", "width"]).project(np.array([[5.0, 6, 7, 8]])).tolist() == [[8, 6]]
-
-
-def test_up_to_two_features_are_seen_as_they_are():
     for d in (1, 2):
-        model = GaussianMixture.from_parameters([1.0], np.zeros((1, d)), np.eye(d)[None])
-        assert view(model).whole
-        assert view(model).labels == ("x0", "x1")[:d]
+        few = GaussianMixture.from_parameters([1.0], np.zeros((1, d)), np.eye(d)[None])
+        assert view(few).whole
+        assert view(few).labels == ("x0", "x1")[:d]
     assert view(GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]), "discriminating").labels == ("x0",)
-
-
-def test_three_features_and_more_are_a_grid_of_pairs():
-    model = four_features()
-    assert view(model, (3, 0, 2)).of_pairs
-    assert view(model, (3, 0, 2)).labels == ("x3", "x0", "x2")
-    assert view(model, "pairs").labels == ("x0", "x1", "x2", "x3")
-    assert not view(model, (3, 0)).of_pairs
 
 
 @pytest.mark.parametrize(
@@ -194,13 +185,9 @@ def test_a_view_that_cannot_be_is_refused_with_what_there_is(wanted):
 
 
 def test_of_a_pair_both_are_told():
-    model = four_features()
-    with pytest.raises(InvalidParameterError, match=r"got \('a', 'b'\).*no 'a'.*no 'b'\."):
-        view(model, ("a", "b"))
-    with pytest.raises(InvalidParameterError, match=r"got \(0, 9\).*no 9\."):
-        view(model, (0, 9))
-    with pytest.raises(InvalidParameterError, match=r"got b'x0'\."):
-        view(model, b"x0")
+    for wanted, told in ((("a", "b"), r"\('a', 'b'\).*no 'a'.*no 'b'"), ((0, 9), r"\(0, 9\).*no 9"), (b"x0", "b'x0'")):
+        with pytest.raises(InvalidParameterError, match=rf"got {told}\."):
+            view(four_features(), wanted)
 
 
 @pytest.mark.parametrize("content", [0, 1, -0.5, 95, np.nan, "0.5", None])

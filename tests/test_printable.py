@@ -13,6 +13,7 @@ import pytest
 
 import fuzz_files
 import gmm
+from command import ok, result_in
 from gmm import GaussianMixture, MixtureClassifier, open_rows, select
 from inside import main
 
@@ -185,20 +186,15 @@ def test_no_table_and_no_traceback_is_obeyed_in_a_terminal(tmp_path, monkeypatch
     path.write_text('"a\x9b",b\u202e,"c\x1b"\n' + BODY.replace("\n", ",u\x1b\n"), encoding="utf-8")
     fit = ("fit", path, "--components", 1, "--covariance", "EEE", "--out", tmp_path, "--quiet")
     predict = ("predict", tmp_path / "model.gmm", path, "--keep", "all")
-    for words in (
-        fit,
-        predict,
-        (*fit, "--json"),
-        ("sample", predict[1], "-n", 2),
-        (*predict, "--known", "x", "--debug"),
-    ):
+    sample = ("sample", predict[1], "-n", 2)
+    for words in (fit, predict, (*fit, "--json"), sample, (*predict, "--known", "x", "--debug")):
         shown = Terminal()
         monkeypatch.setattr(sys, "stdout", shown)
         monkeypatch.setattr(sys, "stderr", shown)
         main([*map(str, words)])
         assert not obeyed(shown.getvalue().replace("\x1b[2m", "").replace("\x1b[0m", "")), words
         assert ("a\\x9b" in shown.getvalue()) == (words[0] in ("predict", "sample") or "--debug" in words)
-    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["data"]["columns"] == ["a\x9b", "b\u202e"]
+    assert result_in(tmp_path)["data"]["columns"] == ["a\x9b", "b\u202e"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others name files in Unicode")
@@ -215,18 +211,6 @@ def test_names_of_files_need_not_be_utf_8(tmp_path):
         found = GaussianMixture(1).fit(open_rows(named(end)))
         np.testing.assert_allclose(found.means_[:, :2], expected[:, :2], atol=digits, rtol=1e-12)
         for how in ((), ("--blocks",)):
-            words = (
-                "fit",
-                named(end),
-                *how,
-                "--components",
-                1,
-                "--covariance",
-                "EEE",
-                "--out",
-                named(b"out"),
-                "--quiet",
-            )
-            assert main([*map(str, words)]) == 0
+            ok("fit", named(end), *how, "--components", 1, "--covariance", "EEE", "--out", named(b"out"), "--quiet")
     found.save(named(b".gmm"))
     assert not obeyed(told(lambda: gmm.load(named(b".gmm"))))

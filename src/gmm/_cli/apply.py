@@ -11,7 +11,7 @@ from zipfile import is_zipfile
 import numpy as np
 
 from gmm._cli import arguments, output
-from gmm._cli.arguments import CommandError, UsageError, check_together
+from gmm._cli.arguments import CommandError, UsageError, check_together, checked
 from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.show import Screen, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
@@ -23,8 +23,9 @@ from gmm._persistence import load_state, replaceable
 from gmm._rows.writing import WRITERS, beside
 from gmm._selection import MixtureClassifier
 from gmm._selection.classifier import summary_of
-from gmm._text.words import counted, noise_of_weight, quoted, suggestion
+from gmm._text.words import counted, noise_of_weight
 from gmm._uses.overlap import combine_components
+from gmm._validation.parameters import check_columns
 from gmm.exchange.mclust import to_json
 from gmm.exchange.onnx import to_onnx
 
@@ -82,11 +83,8 @@ def _predicted_columns(
 ) -> tuple[Rows, Iterable[Mapping[str, Any]]]:
     mixture = _plug_in(model)
     names = names_of_features(mixture)
-    unknown = [name for name in options.known if name not in names]
-    if unknown:
-        near = suggestion(unknown[0], names)
-        raise CommandError(f"--known: the model has no column {unknown[0]!r}; its columns are {quoted(names)}{near}")
-    indices = [names.index(name) for name in options.known]
+    with checked("--known", CommandError):
+        indices = check_columns(options.known, names, len(names)).tolist()
     rows = rows_for(mixture.marginal(indices), options, screen, names)
     with screen.warnings(options):
         prediction = mixture.predict_from(rows.source, indices, level=options.level)
@@ -207,11 +205,8 @@ def _view(model: FittedMixture, options: argparse.Namespace) -> Any:
     if options.features is None:
         return "pairs" if options.kind == "pairs" else None
     names = names_of_features(model)
-    unknown = [name for name in options.features if name not in names]
-    if unknown or not 1 <= len(set(options.features)) == len(options.features) <= _MOST_FEATURES:
-        features = ",".join(options.features)
-        raise UsageError(
-            f"--features {features}: expected one to {_MOST_FEATURES} different columns among {quoted(names)}"
-        )
-    columns = [names.index(name) for name in options.features]
+    with checked(f"--features {','.join(options.features)}"):
+        columns = check_columns(options.features, names, len(names)).tolist()
+    if len(columns) > _MOST_FEATURES:
+        raise UsageError(f"--features: expected one to {_MOST_FEATURES} columns, got {len(columns)}")
     return columns[0] if len(columns) == 1 else tuple(columns)

@@ -6,7 +6,8 @@ import argparse
 import csv
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from math import inf, nan
 from types import MappingProxyType
@@ -359,6 +360,7 @@ OPTIONS = {
     for _, options in command.groups
     for option in options
 }
+PARAMETERS = tuple(name for name, option in OPTIONS.items() if option.parameter)  # of Python
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -467,6 +469,21 @@ def in_options(text: str, options: argparse.Namespace | None = None) -> str:
     is_bayesian = options is not None and bool(options.bayesian)
     names = _OPTIONS | ({"n_components": "--max-components"} if is_bayesian else {})
     return _IN_TEXT.sub(lambda name: names[name[0]], text)
+
+
+@contextmanager
+def checked(place: str, error: type[CommandError] = UsageError) -> Iterator[None]:
+    """Name the place on the command line before what is wrong there.
+
+    Raises
+    ------
+    CommandError
+        For a ValueError.
+    """
+    try:
+        yield
+    except ValueError as reason:
+        raise error(in_options(f"{place}: {reason}")) from reason
 
 
 def check_together(options: argparse.Namespace, **models: str) -> None:

@@ -18,24 +18,23 @@ from numpy.typing import NDArray
 
 from gmm import _selection as selection
 from gmm._cli import output
-from gmm._cli.arguments import CommandError, UsageError, check_together
+from gmm._cli.arguments import PARAMETERS, CommandError, UsageError, check_together, checked
 from gmm._cli.rows import Labels, Rows, further_notes, rows_to_fit
 from gmm._cli.show import COLUMNS_SHOWN, Screen, clusters_sentence, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.criteria import CRITERIA, adjusted_rand_index
+from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.fitted import fitted_parameters, record_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.summary import Figures, log_likelihood_of
 from gmm._lazy import cached_property
 from gmm._rows.sources import relative_ridge, reweighed
 from gmm._selection import MixtureClassifier, Selection
-from gmm._selection.classifier import accuracy_line, summary_of
+from gmm._selection.classifier import summary_of
 from gmm._selection.request import kind_of, requested_types
 from gmm._text.table import TEXT, Cell, Column, Table
-from gmm._text.words import counted, omissions, suggestion
+from gmm._text.words import counted, omissions
 from gmm._uses.overlap import CombinedComponents, combine_components
-from gmm._validation.parameters import OPTIONS, options_with
 from gmm._values import covariance
 from gmm._values.tails import NORMAL_TAILS
 
@@ -87,28 +86,25 @@ class Agreement(NamedTuple):
         screen.line(f"adjusted Rand index {self.adjusted_rand_index:.4f}{apart}")
 
 
-def compare(labels: Labels, components: Iterable[NDArray[np.integer[Any]]], K: int) -> Agreement:
+def compare(labels: Labels, components: NDArray[np.integer[Any]], K: int) -> Agreement:
     """Compare labels with components.
 
     Parameters
     ----------
     labels : Labels
-    components : iterable of arrays of int
-        Component of each row, block by block, from 0; −1 for noise, which is the last column.
+    components : ndarray of int, shape (n,)
+        Component of each row, from 0; −1 for noise, which is the last column.
     K : int
         Number of components.
     """
-    counts, first, noise = np.zeros((len(labels.names), K + 1), dtype=np.int64), 0, False
-    for block in components:
-        codes = labels.codes[first : first + len(block)]
-        first, noise = first + len(block), noise or bool((block < 0).any())
-        np.add.at(counts, (codes[codes >= 0], block[codes >= 0]), 1)
-    counts = counts if noise else counts[:, :K]
+    counts, there = np.zeros((len(labels.names), K + 1), dtype=np.int64), labels.codes >= 0
+    np.add.at(counts, (labels.codes[there], components[there]), 1)
+    counts = counts if (components < 0).any() else counts[:, :K]
     return Agreement(
         labels=tuple(labels.names.tolist()),
         counts=counts,
         adjusted_rand_index=adjusted_rand_index(counts),
-        n_unlabelled=int((labels.codes < 0).sum()),
+        n_unlabelled=int((~there).sum()),
     )
 
 
@@ -187,21 +183,11 @@ class Classes(Outcome):
     def __init__(self, rows: Rows, *about: Any) -> None:
         super().__init__(rows, *about)
         assert rows.labels is not None  # the column is in the table
+        classes = _classes_of(rows, self.options.class_column)
+        self.summary = self.model.summary(rows.source, classes, rows.weights)
         self._names = [str(label) for label in self.model.classes_.tolist()]
-        self._known = rows.labels.with_names(self._names)
-        self._predicted = self.model.predict_proba(rows.source).argmax(axis=1)
-        self.agreement = compare(self._known, iter([self._predicted]), len(self._names))
-
-    @cached_property
-    def accuracy(self) -> tuple[float, float]:
-        """Share of labelled rows that are predicted correctly, and the share of the largest class."""
-        known, weight = self._known, self.rows.weights
-        labelled = known.codes >= 0
-        weights, codes = None if weight is None else weight[labelled], known.codes[labelled]
-        of_each = np.bincount(codes, weights)
-        predicted = np.array(self._names, object)[self._predicted[labelled]]
-        right = np.average(predicted == known.names[codes], weights=weights)
-        return float(right), float(of_each.max() / of_each.sum())
+        predicted = self.model.predict_proba(rows.source).argmax(axis=1)
+        self.agreement = compare(rows.labels.with_names(self._names), predicted, len(self._names))
 
     def best(self) -> dict[str, Any]:
         """Convert the classifier to JSON values."""
@@ -211,7 +197,7 @@ class Classes(Outcome):
         """Convert the result to JSON values."""
         document = super().document()
         agreement = document.pop("agreement")
-        return document | {"accuracy": self.accuracy[0], "agreement": agreement}
+        return document | {"accuracy": self.summary.accuracy, "agreement": agreement}
 
     def show(self, screen: Screen) -> None:
         """Print the classes, and how the fitted rows are predicted."""
@@ -219,7 +205,7 @@ class Classes(Outcome):
         for line in (*str(summary_of(self.model)).splitlines(), ""):
             screen.line(line)
         self.agreement.show(screen, self.options.class_column, dict(enumerate(self._names)))
-        screen.line(accuracy_line(*self.accuracy))
+        screen.line(str(self.summary).splitlines()[-1])
 
 
 class MixtureOutcome(Outcome):
@@ -276,9 +262,7 @@ class MixtureOutcome(Outcome):
         self.combined = self._combined()
         clusters = None if self.combined is None else self.combined.clusters()[self.shown]
         self.n_clusters = None if clusters is None else len(set(clusters))
-        self.agreement = None
-        if rows.labels is not None:
-            self.agreement = compare(rows.labels, self._labels_by_blocks(), model.n_components)
+        self.agreement = None if rows.labels is None else compare(rows.labels, self.labels, model.n_components)
 
     def _labels_by_blocks(self) -> Iterator[NDArray[np.int64]]:
         """Yield the most probable component of each row, −1 for none."""
@@ -301,7 +285,7 @@ class MixtureOutcome(Outcome):
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """Most probable component of each row in memory, −1 for none, shape (n,)."""
+        """Most probable component of each row, −1 for none, shape (n,)."""
         return np.concatenate([*self._labels_by_blocks()])
 
     @cached_property
@@ -387,19 +371,16 @@ class Result(MixtureOutcome):
     def write(self, out: Path) -> list[str]:
         """Write the model, labels, criteria and JSON."""
         names = super().write(out)
-        cells = [
-            {name: value for name, value in cell.items() if name not in ("seconds", "best")}
-            for cell in output.cells_json(self.search)
-        ]
-        table = pa.Table.from_pylist(cells)
-        output.write_table(out / "criteria.csv", [dict(zip(table.column_names, table.columns, strict=True))])
+        cells = pa.Table.from_pylist(output.cells_json(self.search)).drop_columns(["seconds", "best"])
+        output.write_table(out / "criteria.csv", [{name: cells[name] for name in cells.column_names}])
         return [*names[:2], "criteria.csv", *names[2:]]
 
     def best(self) -> dict[str, Any]:
         """Convert the mixture, and what the search says of its cell, to JSON values."""
-        search, best = self.search, self.search.best_index
-        numbers = {name: output.finite_or_none(getattr(search, name)[best]) for name in ("loglik", *search.criteria)}
-        return super().best() | {"n_parameters": self.n_parameters, **numbers, "status": search.status[best]}
+        cell = output.cells_json(self.search)[self.search.best_index]
+        return super().best() | {
+            name: cell[name] for name in ("n_parameters", "loglik", *self.search.criteria, "status")
+        }
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values: beside the mixture, all cells and what the search was for."""
@@ -466,9 +447,11 @@ class Trimmed(MixtureOutcome):
 
 
 _COMPONENTS = range(1, 10)
-_MAX_COMPONENTS, _BOUND_TOL = 20, 1e-3  # of a variational fit
+_MAX_COMPONENTS = 20  # of a variational fit
 _TOL = 1e-5  # of a trimmed one, in nats per row
 _INTEGER = re.compile(r"0|-?[1-9]\d*")  # as it is printed again
+# Parameters of which a search has several.
+_SEVERAL = "n_components", "covariance_type", "n_factors", "tails"
 
 
 def fit(options: argparse.Namespace) -> None:
@@ -480,10 +463,7 @@ def fit(options: argparse.Namespace) -> None:
         If no fit converged, after everything has been written and printed; and if the table or an option is invalid.
     """
     screen = Screen(options.quiet)
-    check_together(options)
-    if options.keep and options.out is None:
-        raise UsageError("--keep: expected with --out DIR, whose table of labels the columns go to")
-    types = _covariance_types(options)
+    _check(options)
     reports = _check_drawings(options)
     options.proba = True  # the labels in DIR have probabilities beside them
     rows = rows_to_fit(screen, options)
@@ -497,7 +477,7 @@ def fit(options: argparse.Namespace) -> None:
         report = Path(options.report) if isinstance(options.report, str) else (out or Path()) / "report.html"
         output.check_writable(report)
         origin = reports.provenance(options)
-    result = _outcome(screen, rows, classes, types, options)
+    result = _outcome(screen, rows, classes, options)
     try:
         files = []
         if out is not None:
@@ -514,9 +494,9 @@ def fit(options: argparse.Namespace) -> None:
             written = []
             if options.plot is not None:
                 output.save_picture(output.drawing().plot_clusters(result.model, result.fitted_rows), options.plot)
-                written.append(f"picture written to {options.plot}")
                 if note := result.note_on_pictures:
                     screen.note(f"in the picture, {note[0].lower()}{note[1:].rstrip('.')}")
+                written.append(f"picture written to {options.plot}")
             if reports is not None:
                 output.write_text(report, reports.render_report(result, origin))
                 written.append(f"report written to {report}")
@@ -529,32 +509,29 @@ def fit(options: argparse.Namespace) -> None:
         )
 
 
-def _covariance_types(options: argparse.Namespace) -> list[str] | None:
-    """Return the covariance models by their names, among which "all" may be; None is the default."""
-    names, known = options.covariance_type or ["all"], covariance.COVARIANCE_CHOICES
+def _check(options: argparse.Namespace) -> None:
+    """Check, before the work, that options go together, and that there are such covariance models."""
+    check_together(options)
+    if options.keep and options.out is None:
+        raise UsageError("--keep: expected with --out DIR, whose table of labels the columns go to")
+    names = options.covariance_type or ["all"]
     if options.bayesian and options.covariance_type and (len(names) > 1 or names[0] not in covariance.CLASSIC):
         classic = ", ".join(covariance.CLASSIC)
         raise UsageError(f"--covariance {','.join(names)}: expected one of {classic} with --bayesian")
-    unknown = [name for name in names if name not in (*known, "all") and not covariance.names_factors(name)]
-    if unknown:
-        near = suggestion(unknown[0], known)
-        raise UsageError(f"--covariance {','.join(unknown)}: expected all, or names among {','.join(known)}{near}")
-    of_factors = [name for name in names if name in covariance.OF_FACTORS]
-    if of_factors and options.n_factors is None:
-        raise UsageError(
-            f"--covariance {of_factors[0]}: expected --n-factors, or their number in the name: {of_factors[0]}2"
-        )
-    if not of_factors and options.n_factors is not None:
-        either = " or ".join(covariance.OF_FACTORS)
-        raise UsageError(f"--n-factors: expected with --covariance {either}, whose factors it counts")
-    types = covariance.model_names(sorted(names, key="all".__ne__), options.n_factors or ())
-    single = len(options.n_components or ()) == len(types) == 1 and len(options.tails or [""]) == 1
-    if options.trim is not None and (not single or types == ["all"]):
+    with checked(f"--covariance {','.join(names)}"):
+        types = _types(options)
+    single = len(options.n_components or ()) == len(types) == len(options.tails or [""]) == 1
+    if options.trim is not None and not single:
         raise UsageError(
             "--trim: expected one mixture to fit, such as --components 3 --covariance full, got a search: mixtures "
             "that leave out other rows cannot be compared; fit each by itself"
         )
-    return None if types == ["all"] else types
+
+
+def _types(options: argparse.Namespace, n_features: int | None = None) -> list[str]:
+    """Return the covariance models, of rows with so many columns, that the options ask for."""
+    names = sorted(options.covariance_type or ["all"], key="all".__ne__)
+    return requested_types(names, n_features, options.n_factors, limited=options.max_ratio is not None)
 
 
 def _classes_of(rows: Rows, column: str) -> NDArray[Any]:
@@ -596,67 +573,53 @@ def _check_drawings(options: argparse.Namespace) -> Any:
     return None if options.report is None else import_module("gmm._cli.report")
 
 
-def _outcome(
-    screen: Screen, rows: Rows, classes: NDArray[Any] | None, types: Sequence[str] | None, options: argparse.Namespace
-) -> Outcome:
+def _outcome(screen: Screen, rows: Rows, classes: NDArray[Any] | None, options: argparse.Namespace) -> Outcome:
     """Fit what the options ask for."""
     started = time.perf_counter()
+    doubts: Iterable[str] = ()
     with screen.warnings(options) as warned:
         if classes is None and not options.bayesian and options.trim is None:
-            search = _search(screen, rows, types, options)
+            search = _search(screen, rows, options)
             doubts = further_notes(search.notes, rows.notes, named=options.columns is not None)
             rows = replace(rows, notes=(*rows.notes, *doubts))
             result: Outcome = Result(rows, options, warned, time.perf_counter() - started, search)
         else:
             with screen.working("fitting"):
-                kind, model = _single_fit(rows, classes, types, options)
+                kind, model = _single_fit(rows, classes, options)
             result = kind(rows, options, warned, time.perf_counter() - started, model)
-            doubts = tuple(result.doubts) if isinstance(result, Trimmed) else ()
+            doubts = result.doubts if isinstance(result, Trimmed) else ()
         screen.note(*doubts)
         return result
 
 
 def _parameters(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     """Return the parameters of these names that the options have, but for those of which they may have several."""
-    several = "n_components", "covariance_type", "n_factors", "tails"
-    return {name: vars(options)[name] for name in names if name in vars(options) and name not in several}
+    given = {name: vars(options).get(name) for name in names if name not in _SEVERAL}
+    return {name: value for name, value in given.items() if value is not None}
 
 
-def _search(
-    screen: Screen, rows: Rows, types: Sequence[str] | None, options: argparse.Namespace
-) -> selection.Selection:
-    options.n_components, options.criterion = (
-        options.n_components or list(_COMPONENTS),
-        options.criterion or CRITERIA[0],
-    )
-    types = requested_types(types or "all", len(rows.names), limited=options.max_ratio is not None)
-    tails = options.tails or [NORMAL_TAILS.name]
-    of_search = "criterion", "time_limit", "checkpoint", "resume", "standardize"
-    names = (name for name in OPTIONS if name not in options_with("single"))
-    parameters = _parameters(options, (*names, *of_search))
+def _search(screen: Screen, rows: Rows, options: argparse.Namespace) -> selection.Selection:
+    options.n_components = options.n_components or list(_COMPONENTS)
+    types, tails = _types(options, len(rows.names)), options.tails or [NORMAL_TAILS.name]
+    parameters = _parameters(options, PARAMETERS)
     with screen.progress(options.n_components, len(types) * len(tails)) as advance:
         return selection.select(rows.source, options.n_components, types, tails=tails, callback=advance, **parameters)
 
 
-def _single_fit(
-    rows: Rows, classes: NDArray[Any] | None, types: Sequence[str] | None, options: argparse.Namespace
-) -> tuple[type[Outcome], Any]:
+def _single_fit(rows: Rows, classes: NDArray[Any] | None, options: argparse.Namespace) -> tuple[type[Outcome], Any]:
     """Fit a classifier, a variational mixture or a trimmed one; the ridge of mixtures is in the units of the rows."""
     if classes is not None:
-        parameters = _parameters(options, (*options_with("classes"), "criterion", "standardize"))
-        classifier = MixtureClassifier(options.n_components or 1, types or "all", **parameters)
-        return Classes, classifier.fit(rows.source, classes)
+        types = _types(options, len(rows.names)) if options.covariance_type else "all"
+        parameters = _parameters(options, MixtureClassifier().get_params())
+        return Classes, MixtureClassifier(options.n_components or 1, types, **parameters).fit(rows.source, classes)
     kind = BayesianGaussianMixture if options.bayesian else GaussianMixture
     parameters = _parameters(options, kind().get_params())
     parameters["reg_covar"] = relative_ridge(rows.source, options.reg_covar)
     if options.bayesian:
-        parameters |= {"tol": _BOUND_TOL if options.tol is None else options.tol}
         n_components = min(options.max_components or _MAX_COMPONENTS, rows.n_rows)
-        covariance_type = (types or [covariance.DEFAULT_COVARIANCE_TYPE])[0]
-        posterior = BayesianGaussianMixture(n_components=n_components, covariance_type=covariance_type, **parameters)
+        parameters["covariance_type"] = (options.covariance_type or [covariance.DEFAULT_COVARIANCE_TYPE])[0]
+        posterior = BayesianGaussianMixture(n_components=n_components, **parameters)
         return Posterior, posterior.fit(rows.source, checkpoint=options.checkpoint, resume=options.resume)
-    assert types is not None  # as `_covariance_types` says
-    parameters |= {"tol": _TOL if options.tol is None else options.tol}
     tails = (options.tails or [NORMAL_TAILS.name])[0]
-    model = GaussianMixture(options.n_components[0], covariance_type=types[0], tails=tails, **parameters)
-    return Trimmed, model.fit(rows.source)
+    parameters |= {"covariance_type": _types(options, len(rows.names))[0], "tails": tails}
+    return Trimmed, GaussianMixture(options.n_components[0], **{"tol": _TOL} | parameters).fit(rows.source)

@@ -280,18 +280,18 @@ def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
 
 def cells_json(search: Selection) -> list[dict[str, Any]]:
     """Convert the cells of a search to JSON values, in order; numbers of cells without a fit are null."""
-    numbers = ("loglik", *search.criteria, "seconds")
+    columns, first = search.columns(), ("n_components", "covariance_type", "tails", "n_parameters", "loglik")
+    cells = {name: columns[name].tolist() for name in (*first, *search.criteria, "seconds", "status")}
+    cells["n_parameters"] = [
+        n if mixture else None for n, mixture in zip(cells["n_parameters"], search.estimators, strict=True)
+    ]
+    cells["best"] = [number == search.best_index for number in range(len(search.status))]
     return [
         {
-            "n_components": int(search.n_components[i]),
-            "covariance_type": search.covariance_type[i],
-            "tails": search.tails[i],
-            "n_parameters": None if search.estimators[i] is None else int(search.n_parameters[i]),
-            **{name: finite_or_none(getattr(search, name)[i]) for name in numbers},
-            "status": search.status[i],
-            "best": i == search.best_index,
+            name: finite_or_none(value) if isinstance(value, float) else value
+            for name, value in zip(cells, cell, strict=True)
         }
-        for i in range(len(search.status))
+        for cell in zip(*cells.values(), strict=True)
     ]
 
 

@@ -71,23 +71,18 @@ class Labels(NamedTuple):
 
         Whole numbers lose the .0 that a column with gaps often has.
         """
-        absent, numbers, parts = {*missing}, dict[str, int](), []
-        for block in column:
-            encoded = block.combine_chunks().dictionary_encode()
-            texts = ["" if value is None else str(value) for value in encoded.dictionary.to_pylist()]
-            named = [
-                -1 if text.strip() in MISSING or text in absent else numbers.setdefault(text, len(numbers))
-                for text in texts
-            ]
-            codes = encoded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
-            parts.append(np.array([*named, -1])[codes])
-        texts = [text.partition(".")[0] for text in numbers] if all(map(_WHOLE.fullmatch, numbers)) else list(numbers)
-        codes = np.concatenate([np.empty(0, np.intp), *parts])
+        blocks = pa.chunked_array([block.combine_chunks().dictionary_encode() for block in column])
+        encoded = blocks.unify_dictionaries().combine_chunks()
+        texts = ["" if value is None else str(value) for value in encoded.dictionary.to_pylist()]
+        absent = {*missing}
+        texts = ["" if text.strip() in MISSING or text in absent else text for text in texts]
+        if all(map(_WHOLE.fullmatch, filter(None, texts))):
+            texts = [text.partition(".")[0] for text in texts]
+        names, places = np.unique(["", *texts], return_inverse=True)
+        codes = places[encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy() + 1] - 1
         codes = codes if rows is None else codes[rows]
-        every, places = np.unique([*texts, ""], return_inverse=True)
-        return cls(every.astype(object), np.append(places[:-1], -1)[codes]).with_names(
-            texts[code] for code in np.unique(codes[codes >= 0])
-        )
+        labels = cls(names[1:].astype(object), codes)
+        return labels.with_names(labels.names[np.unique(codes[codes >= 0])])
 
     def with_names(self, names: Iterable[str]) -> Labels:
         """Return the labels with these names; other rows have none."""
@@ -298,7 +293,8 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
     with screen.working("reading"):
         table = _open(options)
         others = dict.fromkeys(options.errors or (), "--errors")
-        others |= {name: option for name, option in ((label, "--label-column"), (weight, "--weight-column")) if name}
+        flag = "--label-column" if options.class_column is None else "--class-column"
+        others |= {name: option for name, option in ((label, flag), (weight, "--weight-column")) if name}
         columns, notes = _columns_to_read(table.fields, options.columns, options.exclude or (), others)
         _check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
@@ -357,7 +353,10 @@ def rows_for(
             expected = counted(model.n_features_in_, "numeric column")
             raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
         options.missing = "error" if options.drop_missing else model.missing
-        rows = _checked(_rows(table, columns, options, named=names is not None), options)
+        rows = _rows(table, columns, options)
+        if names is None:
+            rows.source.feature_names = None
+        rows = _checked(rows, options)
         how: dict[str, Any] = {"n_features": model.n_features_in_, "feature_names": names, "missing": model.missing}
         source, _ = as_source(rows.source, estimator=model, error_covariance=_variances(rows, options), **how)
         rows = _with_values(replace(rows, source=source))
@@ -390,12 +389,10 @@ def _open(options: argparse.Namespace) -> FileTable:
     return FileTable(options.file, TextFormat(*reading, WORDS), whole=not options.blocks, content=content)
 
 
-def _rows(table: FileTable, names: Sequence[str], options: argparse.Namespace, *, named: bool = True) -> Rows:
+def _rows(table: FileTable, names: Sequence[str], options: argparse.Namespace) -> Rows:
     """Return columns of numbers, and the weights, as they are in the table."""
     weight = options.weight_column
     numbers = table.numbers(names, weight)
-    if not named:
-        numbers.feature_names = None
     source: Source = numbers.with_gaps() if options.missing == "em" else numbers
     if not options.blocks:
         source = ArraySource(*numbers.array(), feature_names=numbers.feature_names)
@@ -423,7 +420,9 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
     if in_memory:
         found = rows.source.look(column_notes.kinds_in_memory, names)
     else:
-        found = column_notes.column_kinds((chunk.rows for chunk in rows.source.chunks()), rows.n_rows, names)
+        # The first look at rows ends at a gap, which a column that is left out may have.
+        whole = rows.source if rows.source.survey.nonfinite is None else rows.table.numbers(names).with_gaps()
+        found = column_notes.column_kinds((chunk.rows for chunk in whole.chunks()), whole.n_rows, names)
     if len(found[column_notes.CONSTANT]) == len(names):
         raise CommandError(f"nothing to fit: all columns are constant: {quoted(names, SHOWN)}")
     copies, codes = column_notes.COPIES, column_notes.CODES
@@ -441,12 +440,10 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
         return rows
     measured = sorted(fitted)
     names = tuple(names[j] for j in measured)
-    source: Source = rows.table.numbers(names, options.weight_column)
-    source = source.with_gaps() if rows.source.gaps else source
-    if in_memory:
-        values = np.ascontiguousarray(rows.values[:, measured])
-        source = ArraySource(values, rows.weights, feature_names=source.feature_names)
-    return replace(rows, names=names, source=source)
+    if not in_memory:
+        return replace(_rows(rows.table, names, options), notes=rows.notes)
+    values, feature_names = np.ascontiguousarray(rows.values[:, measured]), np.array(names, dtype=object)
+    return replace(rows, names=names, source=ArraySource(values, rows.weights, feature_names=feature_names))
 
 
 def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
@@ -454,16 +451,13 @@ def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
 
     No value is infinite or, of rows read block by block, missing.
     """
-    weight, with_gaps = options.weight_column, options.missing == "em"
     if rows.in_memory:
-        if with_gaps and rows.weights is not None and np.isnan(rows.weights).any():
-            raise CommandError(f"missing values in column {weight!r}: leave out rows without a weight, or weigh them 0")
-        if not with_gaps:
+        if options.missing != "em":
             rows = _without_missing(rows, options)
         if rows.n_rows == 0:
             raise CommandError("no rows are left: all have missing values")
         if rows.weights is not None:
-            _check_weights(rows.weights, weight, rows.indices)
+            _check_weights(rows.weights, options.weight_column, rows.indices)
     infinite: Any = np.argwhere(np.isinf(rows.values)) if rows.in_memory else [rows.source.survey.nonfinite]
     if (place := next(iter(infinite), None)) is not None:
         row, column = map(int, place)
@@ -551,5 +545,6 @@ def _check_weights(weights: NDArray[np.floating], column: str, indices: NDArray[
         first = int(np.argmax(bad))
         row = 1 + int(first if indices is None else indices[first])
         raise CommandError(
-            f"expected finite, non-negative weights in column {column!r}, got {weights[first]:g} in row {row}"
+            f"expected finite, non-negative weights in column {column!r}, got {weights[first]:g} in row {row}: leave "
+            "such rows out, or weigh them 0"
         )

@@ -380,15 +380,15 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
 
 def requested_types(
     covariance_type: str | Iterable[str],
-    n_features: int,
+    n_features: int | None,
     n_factors: int | Iterable[int] | None = None,
     *,
     limited: bool = False,
 ) -> list[str]:
     """Return the covariance types as a list of names without duplicates.
 
-    "all" is every model of so many features, or each that may be `limited` by a ratio of eigenvalues; "factor" and
-    "ppca" stand for a model with each number of factors.
+    "all" is every model of so many features, of several where their number is None, or each that may be `limited` by a
+    ratio of eigenvalues; "factor" and "ppca" stand for a model with each number of factors.
 
     Raises
     ------

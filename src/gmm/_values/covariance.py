@@ -330,7 +330,7 @@ def _named(name: str) -> CovarianceModel | None:
     if name in OF_FACTORS:
         raise ValueError(
             f"covariance type {name!r} needs its number of factors: expected it after the name, as in '{name}2', or "
-            "as n_factors of GaussianMixture or select"
+            "as n_factors"
         )
     found = _BY_FACTORS.fullmatch(name)
     return factor_model(found[1], int(found[2])) if found else None

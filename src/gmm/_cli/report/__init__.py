@@ -13,13 +13,12 @@ import re
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
-from importlib.resources import as_file, files
-from itertools import compress, repeat
+from importlib.resources import files
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +27,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from gmm._cli.arguments import in_options
-from gmm._cli.fit import SURE, Agreement, MixtureOutcome, Posterior, Result, Trimmed
+from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result, Trimmed
 from gmm._cli.output import drawing
 from gmm._cli.show import MixtureFacts, clusters_sentence, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
@@ -37,7 +36,7 @@ from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._selection import result as of_search
 from gmm._text.html import Html, details, escaped, joined, line, style
-from gmm._text.table import NUMBER, Cell, Column, Table
+from gmm._text.table import LABEL, NUMBER, Cell, Column, Table
 from gmm._text.words import counted, form_of, omissions, percent, with_minus
 from gmm._uses.overlap import overlap
 from gmm._uses.standard_errors import standard_errors
@@ -52,15 +51,14 @@ _PACKAGES = ("numpy", "scipy", "pyarrow", "matplotlib")
 def provenance(options: argparse.Namespace) -> dict[str, object]:
     """Return what is needed to reproduce a result: the file, its hash, the versions and the machine, by their names."""
     size, digest = "unknown", "unknown: the data came through a pipe"
-    bundled = files("gmm") / "data" / "faithful.csv"
-    if options.file is None or Path(options.file).is_file():  # a pipe can be read only once
-        with as_file(bundled) if options.file is None else nullcontext(Path(options.file)) as path:
-            with path.open("rb") as file:
-                digest = Html(f"<code>{hashlib.file_digest(file, 'sha256').hexdigest()}</code>")
-            size = f"{path.stat().st_size:,} bytes"
+    path: Any = files("gmm") / "data" / "faithful.csv" if options.file is None else Path(options.file)
+    if path.is_file():  # a pipe can be read only once
+        with path.open("rb") as file:
+            digest = Html(f"<code>{hashlib.file_digest(file, 'sha256').hexdigest()}</code>")
+            size = f"{file.tell():,} bytes"
     versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
     return {
-        "data": {None: bundled.name, "-": "standard input"}.get(options.file) or Path(options.file).name,
+        "data": "standard input" if options.file == "-" else path.name,
         "size": size,
         "SHA-256": digest,
         "seed": options.random_state,
@@ -101,22 +99,14 @@ class Section(NamedTuple):
 
 def keys(values: Mapping[str, object]) -> Html:
     """Return a list of names and their values."""
-    return joined(
-        Html('<dl class="keys">'),
-        *(Html(f"<dt>{escaped(name)}</dt><dd>{escaped(value)}</dd>") for name, value in values.items()),
-        Html("</dl>"),
-    )
+    items = (f"<dt>{escaped(name)}</dt><dd>{escaped(value)}</dd>" for name, value in values.items())
+    return Html(f'<dl class="keys">{"".join(items)}</dl>')
 
 
 def notice(texts: Sequence[str]) -> Html:
     """Return a framed list of texts, with options of the command line as code; empty if there are none."""
     items = [_OPTION.sub(r"<code>\g<0></code>", escaped(text)) for text in texts]
     return Html(f'<div class="notice"><ul>{"".join(f"<li>{item}</li>" for item in items)}</ul></div>' * bool(items))
-
-
-def beneath(text: str) -> Html:
-    """Return what is said below a table, in small letters."""
-    return Html(f'<p class="beneath">{escaped(text)}</p>')
 
 
 def render(template: str, **values: object) -> Html:
@@ -175,33 +165,25 @@ def draw_pictures(result: MixtureOutcome) -> dict[str, Html]:
 
     The others are ``pairs``, ``combined``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.
     """
-    model, rows, draw = result.model, result.fitted_rows, drawing()
+    model, rows, search, draw = result.model, result.fitted_rows, result.search, drawing()
     d, K, note = len(result.rows.names), len(result.shown), result.note_on_pictures
     pairs, boundaries = partial(draw.plot_clusters, view="pairs"), draw.plot_decision_boundaries
-    of_rows = (  # name, what draws it, of which mixture, its caption, and whether it applies
-        ("clusters", draw.plot_clusters, model, _clusters_caption(d, K), True),
-        ("pairs", pairs, model, _PAIRS, 2 < d <= _MOST_PAIRS),
-        ("combined", draw.plot_clusters, result.combined, _COMBINED, result.combined is not None),
-        ("boundaries", boundaries, model, _BOUNDARIES, K > 1 and d > 1 and not result.options.noise),
-        ("uncertainty", draw.plot_uncertainty, model, _UNCERTAINTY, K > 1),
+    numbers = () if search is None else set(search.n_components[search.ranked()])
+    climb = _BOUND if isinstance(result, Posterior) else _CLIMB
+    pictures = (  # name, what draws it, of what, its caption, and whether it applies
+        ("clusters", draw.plot_clusters, (model, rows), _clusters_caption(d, K), True),
+        ("pairs", pairs, (model, rows), _PAIRS, 2 < d <= _MOST_PAIRS),
+        ("combined", draw.plot_clusters, (result.combined, rows), _COMBINED, result.combined is not None),
+        ("boundaries", boundaries, (model, rows), _BOUNDARIES, K > 1 and d > 1 and not result.options.noise),
+        ("uncertainty", draw.plot_uncertainty, (model, rows), _UNCERTAINTY, K > 1),
+        ("selection", draw.plot_selection, (search,), _SELECTION, len(numbers) > 1),
+        ("convergence", draw.plot_convergence, (model,), climb, len(model.history_) > 1),
     )
-    pictures = {
-        name: _picture(name, partial(plot, mixture, rows), f"{caption} {note}".rstrip())
-        for name, plot, mixture, caption, applies in of_rows
+    return {
+        name: _picture(name, partial(plot, *of), f"{caption} {note if of[-1] is rows else ''}".rstrip())
+        for name, plot, of, caption, applies in pictures
         if applies
     }
-    if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:
-        pictures["selection"] = _picture("selection", partial(draw.plot_selection, result.search), _SELECTION)
-    if len(model.history_) > 1:
-        caption = _BOUND if isinstance(result, Posterior) else _CLIMB
-        pictures["convergence"] = _picture("convergence", partial(draw.plot_convergence, model), caption)
-    return pictures
-
-
-def colours(n: int) -> list[str]:
-    """Return the colours of `n` components in the pictures, as ``#rrggbb``."""
-    palette = import_module("gmm._plotting.style").colours(n)
-    return ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in palette]
 
 
 def _picture(name: str, plan: Callable[[], Any], caption: str) -> Html:
@@ -439,7 +421,7 @@ def _with_interval(value: float, low: float, high: float) -> str:
     return f"{mean} ({least} to {most})"
 
 
-_QUARTILES = (0.25, 0.5, 0.75)
+_QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def column_statistics(X: NDArray[np.floating], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
@@ -458,27 +440,18 @@ def column_statistics(X: NDArray[np.floating], weights: NDArray[np.float64] | No
     """
     statistics = []
     for column in X.T:
-        there = ~np.isnan(column)
-        values, of_values = column[there].astype(np.float64), None if weights is None else weights[there]
-        mean = np.average(values, weights=of_values)
-        spread = np.sqrt(np.average((values - mean) ** 2, weights=of_values))
-        statistics.append([*_quantiles(values, of_values), mean, spread])
+        there = ~np.isnan(column) if weights is None else ~np.isnan(column) & (weights > 0)
+        values = column[there].astype(np.float64)
+        of: Any = None if weights is None else weights[there]
+        mean = np.average(values, weights=of)
+        spread = np.sqrt(np.average((values - mean) ** 2, weights=of))
+        quantiles = np.quantile(values, _QUARTILES, weights=of, method="linear" if of is None else "inverted_cdf")
+        statistics.append([*quantiles, mean, spread])
     return np.array(statistics)
 
 
-def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    if weights is None:
-        return np.quantile(values, (0.0, *_QUARTILES, 1.0))
-    order = np.argsort(values, kind="stable")
-    cumulative = np.cumsum(weights[order])
-    positions = np.searchsorted(cumulative, np.array(_QUARTILES) * cumulative[-1])
-    weighted = values[weights > 0]
-    return np.array([weighted.min(), *values[order][positions], weighted.max()])
-
-
 COLUMNS_SHOWN = 60  # in a table of a report
-_MOST_UNCERTAIN = 10
-_MOST_OUTSIDE = 10
+_ROWS_SHOWN = 10
 _VALUES_SHOWN = 4
 _LABELS_SHOWN = 50
 _TOP = 10
@@ -529,40 +502,31 @@ class Report:
     def document(self, origin: Mapping[str, object]) -> str:
         """Lay out the page, given its `provenance`."""
         result, options, K = self.result, self.options, len(self.shown)
-        picture, pairs = self.pictures["clusters"], self.pictures.get("pairs")
-        sections = [
-            Section("picture", "What it looks like", [picture, pairs]),
-            Section("groups", "The groups" if self.several else "The group", self._groups()),
-            self.chosen,
-        ]
-        if self.several:
-            beside = joined(*(self.pictures[name] for name in ("boundaries", "uncertainty") if name in self.pictures))
-            uncertain = Html(f'<div class="beside">{beside}</div>'), self._table_of_uncertain()
-            sections.append(Section("certainty", "Certainty", [certainty_sentence(result), *uncertain]))
-        if sure := self._trust():
-            sections.append(Section("trust", "How sure the numbers are", sure))
         labelled, weighted = result.agreement is not None, self.rows.weights is not None
-        if result.agreement is not None:
-            sections.append(Section("labels", "Groups and labels", self._agreement(result.agreement)))
         limit = "" if options.time_limit is None else ", unless the time limit stops the search at a different point"
         again = [
             f"The same command on the same file gives the same numbers, with any number of threads{limit}.",
             Html(f"<pre><code>{escaped(shlex.join(['gmm', *options.words]))}</code></pre>"),
             keys(origin),
         ]
-        sections += [
+        terms = render("terms", kind=self.terms, weighted=weighted, labelled=labelled)
+        sections = [
+            Section("picture", "What it looks like", [self.pictures["clusters"], self.pictures.get("pairs")]),
+            Section("groups", "The groups" if self.several else "The group", self._groups()),
+            self.chosen,
+            Section("certainty", "Certainty", self._certainty()),
+            Section("trust", "How sure the numbers are", self._trust()),
+            Section("labels", "Groups and labels", self._agreement()),
             Section("data", "The data", self._data()),
             Section("fit", "Convergence", self._fitting()),
             Section("reproduction", "Reproduce this report", again),
-            Section(
-                "terms", "What the terms mean", [render("terms", kind=self.terms, weighted=weighted, labelled=labelled)]
-            ),
+            Section("terms", "What the terms mean", [terms]),
         ]
         separation = separation_sentence(result) if self.several and result.n_outside < self.rows.n_rows else ""
         long_tails = [_sentence(note) for note in self.rows.notes if LONG_TAIL in note]
         name = result.source if options.file is None else origin["data"]
         return render_page(
-            sections,
+            [section for section in sections if section.parts],
             name=name,
             title=f"{name}: {K} {'groups' if self.several else 'group'}",
             sentences=[self.summary, separation, outside_sentence(result), self.remark],
@@ -583,7 +547,7 @@ class Report:
         parts.append(self._table_of_groups())
         if facts.factors is not None:
             parts.append(self._table_of_loadings(facts.factors))
-        first = np.flatnonzero(result.labels < 0)[:_MOST_OUTSIDE]
+        first = np.flatnonzero(result.labels < 0)[:_ROWS_SHOWN]
         which = "The rows" if len(first) == result.n_outside else f"The first {len(first)} of {result.n_outside:,} rows"
         of = {"noise": "of the noise", "left out": "left out"}[result.outside]
         parts.append(self._table_of_rows(first, f"{which} {of}"))
@@ -594,12 +558,13 @@ class Report:
 
     def _cards(self, *, is_shared: bool) -> Html:
         """Render a card of each group, without a correlation that is shared by all."""
-        facts, palette = self.facts, colours(self.model.n_components)
+        facts, palette = self.facts, import_module("gmm._plotting.style").colours(self.model.n_components)
+        colours = ["".join(f"{round(255 * part):02x}" for part in colour) for colour in palette]
         means, counts = np.asarray(self.model.means_, dtype=np.float64), self.result.counts
         cards = [
             {
                 "number": k,
-                "colour": f"var(--on-{palette[k][1:]}, {palette[k]})",
+                "colour": f"var(--on-{colours[k]}, #{colours[k]})",
                 "size": f"{counted(counts[k], 'row')}, {format_share(counts[k] / self.rows.n_rows)}",
                 "sentences": component_sentences(
                     facts.names, means[k], facts.overall, None if is_shared else facts.strongest_correlations[k]
@@ -609,56 +574,48 @@ class Report:
         ]
         return render("groups", groups=cards)
 
-    def _by_group(
-        self,
-        first: Mapping[str, Iterable[object]],
-        entries: Callable[[int], Iterable[object]],
-        caption: str,
-        headings: Iterable[str] = (),
-    ) -> Table:
-        """Tabulate the first rows and, by its number, each column of the data, for the groups and further headings."""
-        body = [[name, *row] for name, row in first.items()]
-        body += [[name, *entries(j)] for j, name in enumerate(self.names[:COLUMNS_SHOWN])]
-        headings = ["", *(f"group {k}" for k in self.shown), *headings]
-        return Table.of(headings, body, caption, notes=omissions(column=len(self.names) - COLUMNS_SHOWN))
+    def _by_group(self, first: Sequence[str], columns: Mapping[str, Iterable[object]], caption: str) -> Table:
+        """Tabulate groups by their headings: entries of these first names, and one for each column of the data."""
+        n = len(first) + COLUMNS_SHOWN
+        entries = [Column(heading, list(values)[:n]) for heading, values in columns.items()]
+        notes = omissions(column=len(self.names) - COLUMNS_SHOWN)
+        return Table([Column("", [*first, *self.names][:n], LABEL), *entries], caption, notes=notes)
 
     def _table_of_groups(self) -> Table:
-        """Tabulate means and standard deviations: a row per column of the data, columns for groups, all, noise."""
-        model, shown, several, facts, counts = self.model, self.shown, self.several, self.facts, self.result.counts
-        noise = self.result.n_outside if self.options.noise else None
-        all_means = np.asarray(model.means_)[shown]
-        grouped = [float(sum(model.weights_)), float(model.noise_weight_ or 0)]
-        summed = [several, noise is not None]  # columns beside those of the groups
-        weights = [*model.weights_[shown], *compress(grouped, summed)]
-        sizes = [*counts[shown], *compress((counts.sum(), noise), summed)]
+        """Tabulate means and standard deviations of groups, all of them together, and an empty column of noise."""
+        model, several, counts, (centre, scale) = self.model, self.several, self.result.counts, self.facts.overall
 
-        def entries(j: int) -> Iterator[object]:
-            centre, scale = (float(values[j]) for values in facts.overall)
-            for mean, spread in zip(all_means[:, j], facts.spreads[shown, j], strict=True):
-                shade = abs(mean - centre) / scale / 2 if scale > 0 and several else 0.0
-                yield Cell(_mean_and_spread(mean, spread, scale), shade=shade)
-            yield from compress((_mean_and_spread(centre, scale, scale), ""), summed)
+        def entries(k: int) -> Iterator[object]:
+            yield from (f"{model.weights_[k]:.4f}", f"{counts[k]:,}")
+            for mean, spread, middle, width in zip(model.means_[k], self.facts.spreads[k], centre, scale, strict=True):
+                shade = abs(mean - middle) / width / 2 if width > 0 and several else 0.0
+                yield Cell(_mean_and_spread(mean, spread, width), shade=shade)
 
+        columns = {f"group {k}": entries(k) for k in self.shown}
+        if several:
+            size = f"{sum(model.weights_):.4f}", f"{counts.sum():,}"
+            columns["all groups"] = iter([*size, *map(_mean_and_spread, centre, scale, scale)])
+        if self.options.noise:
+            size = f"{model.noise_weight_:.4f}", f"{self.result.n_outside:,}"
+            columns["noise"] = iter([*size, *[""] * len(centre)])
         spread = "scale" if fitted_parameters(model).tails else "standard deviation"
         caption = f"Mean ± {spread} of each column" + (
             " in each group; the deeper the shade, the further the mean is from that of all groups." if several else "."
         )
-        first = {"weight": [f"{weight:.4f}" for weight in weights], "rows": [f"{count:,}" for count in sizes]}
-        return self._by_group(first, entries, caption, compress(("all groups", "noise"), summed))
+        return self._by_group(["weight", "rows"], columns, caption)
 
     def _table_of_loadings(self, factors: Factors) -> Table:
         """Tabulate loadings and the standard deviations of the noise: a row per column, columns for each group."""
-        shown, of_each = self.shown, (*map(str, range(factors.loadings.shape[2])), "noise ±")
-        values = np.concatenate([np.c_[factors.loadings[k], np.sqrt(factors.noise[k])] for k in shown], axis=1)
-        scales = self.facts.spreads[shown].mean(axis=0)
-        body = [
-            [name, *(format_value(value, scale) for value in row)]
-            for name, row, scale in zip(self.facts.names[:COLUMNS_SHOWN], values, scales, strict=False)
-        ]
+        scales = self.facts.spreads[self.shown].mean(axis=0)
+        columns = {
+            f"{k}: {what}": map(format_value, values, scales)
+            for k in self.shown
+            for what, values in (*enumerate(factors.loadings[k].T), ("noise ±", np.sqrt(factors.noise[k])))
+        }
         caption = (
             "Loadings of each group's factors: by how much a column rises with a factor; and the noise beside them."
         )
-        return Table.of(["", *(f"{k}: {what}" for k in shown for what in of_each)], body, caption)
+        return self._by_group([], columns, caption)
 
     def _table_of_rows(
         self,
@@ -676,10 +633,13 @@ class Report:
         caption += ", numbered as in the file, not counting the header."
         return Table.of(headings, body, caption, kinds=[NUMBER]) if body else ""
 
-    def _table_of_uncertain(self) -> Table | str:
-        """Tabulate the least certain rows; empty if every row is certain."""
+    def _certainty(self) -> list[object]:
+        """Say how certain the groups of the rows are, and tabulate the least certain rows, if any is uncertain."""
+        if not self.several:
+            return []
+        beside = joined(*(self.pictures[name] for name in ("boundaries", "uncertainty") if name in self.pictures))
         certainty, of_groups = self.result.certainty, np.flatnonzero(self.result.labels >= 0)
-        order = of_groups[np.argsort(certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
+        order = of_groups[np.argsort(certainty[of_groups], kind="stable")[:_ROWS_SHOWN]]
         uncertain = order[certainty[order] < SURE]
         probabilities = self.model.predict_proba(self.rows.subset(uncertain)) if len(uncertain) else ()
         likely = [
@@ -687,10 +647,14 @@ class Report:
             for shares in probabilities
         ]
         headings = ["group", "probability", "next group", "probability"]
-        return self._table_of_rows(uncertain, "The least certain rows", headings, likely)
+        table = self._table_of_rows(uncertain, "The least certain rows", headings, likely)
+        return [certainty_sentence(self.result), Html(f'<div class="beside">{beside}</div>'), table]
 
-    def _agreement(self, labels: Agreement) -> list[object]:
-        """Compare the groups with the label column."""
+    def _agreement(self) -> list[object]:
+        """Compare the groups with the label column, if there is one."""
+        labels = self.result.agreement
+        if labels is None:
+            return []
         columns = {k: f"group {k}" for k in self.shown}
         columns |= dict.fromkeys(range(self.model.n_components, labels.counts.shape[1]), self.result.outside)
         n, index = labels.n_unlabelled, labels.adjusted_rand_index
@@ -768,16 +732,16 @@ class Report:
             "likelihood bootstrap)."
         )
         caveat = " Where groups overlap, the errors are larger than these." if overlapping else ""
-        mixture, of_means = fitted_parameters(model), errors.means.T
-        weights = [f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True)]
-
-        def entries(j: int) -> Iterable[str]:
-            return map(_mean_and_spread, mixture.means[:, j], of_means[j], of_means[j])
-
+        columns = {
+            f"group {k}": [f"{weight:.4f} ± {of_weight:.4f}", *map(_mean_and_spread, means, of_means, of_means)]
+            for k, weight, of_weight, means, of_means in zip(
+                self.shown, model.weights_, errors.weights, model.means_, errors.means, strict=True
+            )
+        }
         return [
             " ".join(filter(None, [refitted, stability, alike])),
-            self._by_group({"weight": weights}, entries, "Weights and means ± their standard errors."),
-            beneath(f"The number of groups and the covariance model are taken as known.{caveat}"),
+            self._by_group(["weight"], columns, "Weights and means ± their standard errors."),
+            line(f"The number of groups and the covariance model are taken as known.{caveat}", "beneath"),
         ]
 
     def _shapes(self) -> str:
@@ -844,7 +808,7 @@ class SearchReport(Report):
         said = " ".join(filter(None, sentences))
         if n_cells == 1:
             return [said, f"No other mixture was tried, so there was nothing for {name} to choose."]
-        legend = beneath(" · ".join(of_search.legend(search)))
+        legend = line(" · ".join(of_search.legend(search)), "beneath")
         every = joined(*of_search.grids(search, word="group"), legend, *map(line, of_search.failures(search)))
         scale, picture = CRITERION[search.criterion].scale, self.pictures.get("selection")
         return [said, scale, picture, self._table_of_best(), details(f"{name} of every mixture", every)]
@@ -884,16 +848,17 @@ class PosteriorReport(Report):
 
     def _table_of_intervals(self, model: BayesianGaussianMixture, counts: NDArray[np.float64], units: str) -> Table:
         """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
-        shown, intervals = self.shown, model.credible_intervals(_LEVEL)
-        first = {
-            f"expected {units}": [f"{counts[k]:,.1f}" for k in shown],
-            "weight": [_with_interval(model.weights_[k], *intervals.weights[k]) for k in shown],
+        intervals = model.credible_intervals(_LEVEL)
+        columns = {
+            f"group {k}": [
+                f"{counts[k]:,.1f}",
+                _with_interval(model.weights_[k], *intervals.weights[k]),
+                *map(_with_interval, model.means_[k], *intervals.means[k].T),
+            ]
+            for k in self.shown
         }
-
-        def entries(j: int) -> Iterable[str]:
-            return (_with_interval(model.means_[k, j], *intervals.means[k, j]) for k in shown)
-
-        return self._by_group(first, entries, f"Weights and means, with their {100 * _LEVEL:g} % credible intervals.")
+        caption = f"Weights and means, with their {100 * _LEVEL:g} % credible intervals."
+        return self._by_group([f"expected {units}", "weight"], columns, caption)
 
 
 class TrimmedReport(Report):
