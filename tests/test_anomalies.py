@@ -8,59 +8,50 @@ import gmm
 from gmm import GaussianMixture
 from gmm.analysis import anomaly_threshold
 
+ONE = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
+
 
 def test_the_rate_of_false_alarms_is_beta_distributed():
-    mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
     rng, n, rate = np.random.default_rng(0), 199, 0.05
-    many = mixture.score_samples(rng.normal(size=(20_000, 1)))
+    many = ONE.score_samples(rng.normal(size=(20_000, 1)))
     rates, inside = [], 0
     for _ in range(300):
-        threshold = anomaly_threshold(mixture, rng.normal(size=(n, 1)), rate)
+        threshold = anomaly_threshold(ONE, rng.normal(size=(n, 1)), rate)
         rates.append((many < threshold.log_density).mean())
         inside += threshold.low < rates[-1] < threshold.high
     expected = beta(10, 190)
     assert np.mean(rates) == pytest.approx(rate, abs=0.003)
     assert np.std(rates) == pytest.approx(expected.std(), rel=0.15)
     assert 0.9 < inside / 300 < 0.99
-    assert (threshold.low, threshold.high) == (
-        pytest.approx(expected.ppf(0.025), rel=1e-9),
-        pytest.approx(expected.ppf(0.975), rel=1e-9),
-    )
+    assert (threshold.low, threshold.high) == pytest.approx(tuple(expected.ppf([0.025, 0.975])), rel=1e-9)
+
+
+@pytest.mark.parametrize("rate", [0, 1, -0.1, "x", None, True, np.nan])
+def test_rates_that_are_none(rate):
+    with pytest.raises(ValueError, match=r"number in .0, 1."):
+        anomaly_threshold(ONE, [[0.0]], rate)
 
 
 def test_it_is_a_score_of_the_rows():
     X = np.random.default_rng(0).normal(size=(99, 2))
     mixture = GaussianMixture(2, random_state=0).fit(X)
     scores = np.sort(mixture.score_samples(X))
-    assert anomaly_threshold(mixture, X, 0.01).log_density == scores[0]
-    assert anomaly_threshold(mixture, X, 0.05).log_density == scores[4]
-    assert anomaly_threshold(mixture, X, 0.5).log_density == scores[49]
-
-
-@pytest.mark.parametrize("rate", [0, 1, -0.1, "x", None, True, np.nan])
-def test_rates_that_are_none(rate):
-    mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
-    with pytest.raises(ValueError, match=r"number in .0, 1."):
-        anomaly_threshold(mixture, [[0.0]], rate)
-
-
-def test_too_few_rows_and_no_mixture():
-    mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
+    for rate, place in ((0.01, 0), (0.05, 4), (0.5, 49)):
+        assert anomaly_threshold(mixture, X, rate).log_density == scores[place]
     with pytest.raises(ValueError, match=r"least 99.*of 0\.01, got 98"):
-        anomaly_threshold(mixture, np.zeros((98, 1)), 0.01)
+        anomaly_threshold(mixture, X[:98], 0.01)
     with pytest.raises(gmm.NotFittedError):
-        anomaly_threshold(GaussianMixture(), np.zeros((98, 1)), 0.5)
+        anomaly_threshold(GaussianMixture(), X, 0.5)
 
 
 @pytest.mark.parametrize("rate", [0.5, 0.3, 1 / 3, 0.07, 0.05, 0.01, np.nextafter(0.01, 0), 0.0099])
 def test_the_fewest_rows_of_a_rate_are_those_that_the_message_says(rate):
     """The lowest of n scores is below a new one with a probability of 1 / (n + 1)."""
-    mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
     least = next(n for n in range(1, 200) if rate * (n + 1) > 1 - 1e-9)
-    anomaly_threshold(mixture, np.zeros((least, 1)), rate)
+    anomaly_threshold(ONE, np.zeros((least, 1)), rate)
     if least > 1:
         with pytest.raises(ValueError, match=f"at least {least} rows"):
-            anomaly_threshold(mixture, np.zeros((least - 1, 1)), rate)
+            anomaly_threshold(ONE, np.zeros((least - 1, 1)), rate)
 
 
 def test_rows_that_lack_the_same_columns_are_those_of_the_marginal_mixture():

@@ -20,6 +20,10 @@ def mixture(weights, means, covariances):
     return GaussianMixture.from_parameters(weights, means, covariances)
 
 
+def one_column(weights, means, variances):
+    return mixture(weights, np.reshape(means, (-1, 1)), np.reshape(variances, (-1, 1, 1)))
+
+
 def dense(fit):
     K, d = fit.means_.shape
     return fit.weights_, fit.means_, reference.dense(fit.covariances_, fit.covariance_type, K, d)
@@ -132,13 +136,10 @@ def test_a_metric_between_mixtures():
     assert a <= b + c
     doubled = mixture([0.18, 0.18, 0.64], A.means_[[0, 0, 1]], A.covariances_[[0, 0, 1]])
     assert distance(A, doubled).value < 1e-7
-
-
-def test_near_components_find_theirs_beside_a_far_one():
-    places = np.array([[0.0], [1e-4], [2e-4], [1.0]])
-    a, b = (mixture(np.full(4, 0.25), each, np.full((4, 1, 1), 1e-12)) for each in (places, places[::-1] + 1e-6))
-    assert distance(a, b).value == pytest.approx(1e-6, rel=1e-6)
-    np.testing.assert_allclose(distance(a, b).plan, 0.25 * np.eye(4)[::-1], atol=1e-12)
+    places = np.array([0.0, 1e-4, 2e-4, 1.0])  # near components find theirs beside a far one
+    one, other = (one_column(np.full(4, 0.25), each, np.full(4, 1e-12)) for each in (places, places[::-1] + 1e-6))
+    assert distance(one, other).value == pytest.approx(1e-6, rel=1e-6)
+    np.testing.assert_allclose(distance(one, other).plan, 0.25 * np.eye(4)[::-1], atol=1e-12)
 
 
 @pytest.mark.parametrize("far", [1e4, 1e5, 1e6, 1e9])
@@ -178,20 +179,23 @@ def test_it_prints_itself():
 @pytest.mark.parametrize("name", COVARIANCE_TYPES)
 def test_components_of_a_refit_find_theirs(name):
     fit = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
-    order = np.array([2, 0, 1])
-    w, m, S = (values[order] for values in dense(fit))
-    other = mixture(w, m + 1e-3, S)
-    np.testing.assert_array_equal(order[match(fit, other)], range(3))
-    scaled = mixture(w, (m + 1e-3) * [1, 1e4, 1e-3], S * np.outer([1, 1e4, 1e-3], [1, 1e4, 1e-3]))
-    own = mixture(fit.weights_, fit.means_ * [1, 1e4, 1e-3], dense(fit)[2] * np.outer([1, 1e4, 1e-3], [1, 1e4, 1e-3]))
-    np.testing.assert_array_equal(match(own, scaled), match(fit, other))
+    order, units = np.array([2, 0, 1]), np.array([1, 1e4, 1e-3])
+    w, m, S = dense(fit)
+    for unit in (np.ones(3), units):
+        own = mixture(w, m * unit, S * np.outer(unit, unit))
+        other = mixture(w[order], (m[order] + 1e-3) * unit, S[order] * np.outer(unit, unit))
+        np.testing.assert_array_equal(order[match(own, other)], range(3))
 
 
-def test_components_without_a_partner_are_minus_one():
+def test_components_without_a_partner_are_minus_one_and_one_that_jumped_leaves_the_others_theirs():
     assert match(A, mixture([1], [A.means_[1]], [A.covariances_[1]])).tolist() == [-1, 0]
     assert match(mixture([1], [B.means_[2]], [B.covariances_[2]]), B).tolist() == [2]
     far = mixture([0.5, 0.5], [[0, 0], [1e150, 0]], [np.eye(2)] * 2)
     assert match(far, far).tolist() == [0, 1]
+    before = one_column(np.full(4, 0.25), [0, 20, 40, 60], np.ones(4))
+    for jumped in (1e3, 1e6):
+        after = one_column(np.full(4, 0.25), [jumped, 20, 40, 60], np.ones(4))
+        assert match(before, after).tolist() == match(after, before).tolist() == [0, 1, 2, 3]
 
 
 def test_a_bayesian_mixture_is_compared_by_its_expectations():
@@ -211,10 +215,6 @@ def test_what_is_refused():
             function(A, X)
 
 
-def one_column(weights, means, variances):
-    return mixture(weights, np.reshape(means, (-1, 1)), np.reshape(variances, (-1, 1, 1)))
-
-
 def test_names_of_columns_are_compared():
     pandas = pytest.importorskip("pandas")
     one, other, third = (
@@ -227,15 +227,6 @@ def test_names_of_columns_are_compared():
         with pytest.raises(ValueError, match="unseen at fit time:\n- w"):
             function(one, third)
         function(one, GaussianMixture(2, random_state=0).fit(X[:, :2]))
-
-
-def test_a_value_is_between_its_bounds_and_its_error_says_how_far_it_was_off():
-    rare = one_column([1 - 1e-7, 1e-7], [0, 1e6], [1, 1])
-    found = distance(rare, one_column([1], [0], [1]), kind="kullback-leibler")
-    assert found.low <= found.value <= found.high
-    assert found.standard_error >= found.low
-    apart = distance(one_column([1], [0], [1]), one_column([1], [20], [1]), kind="bhattacharyya")
-    assert (apart.value, apart.standard_error) == (pytest.approx(50, rel=1e-12), 0)
 
 
 def test_components_without_weight_leave_the_bounds():
@@ -262,34 +253,21 @@ def test_of_any_ratio_the_bounds_are_numbers(variance, d):
     assert match(narrow, narrow).tolist() == [0, 1]
 
 
-def test_a_component_that_jumped_leaves_the_others_their_partners():
-    for far in (1e3, 1e6):
-        places = np.array([0.0, 20, 40, 60])
-        before, after = (
-            one_column(np.full(4, 0.25), each, np.ones(4)) for each in (places, places + np.array([far, 0, 0, 0]))
-        )
-        assert match(before, after).tolist() == [0, 1, 2, 3]
-        assert match(after, before).tolist() == [0, 1, 2, 3]
-
-
-@pytest.mark.parametrize("apart", [70.0, 78.0, 1e5, 1e150])
-def test_bhattacharyya_of_single_components_is_exact_beyond_all_exponentials(apart):
-    one, other = (mixture([1.0], [[place]], [[[1.0]]]) for place in (0.0, apart))
-    got = distance(one, other, kind="bhattacharyya", n_samples=10)
-    assert got.value == pytest.approx(apart * (apart / 8), rel=1e-12)
-    assert got.standard_error == 0
-
-
-def test_no_bound_is_below_zero():
-    draws = np.random.default_rng(0)
-    for _ in range(60):
-        one, other = (mixture([0.4, 0.6], draws.normal(size=(2, 2)), [np.eye(2) * v for v in (1, 2)]) for _ in range(2))
-        assert distance(one, other, kind="bhattacharyya", n_samples=10).low >= 0
-
-
-def test_bhattacharyya_of_mixtures_far_apart_is_between_finite_bounds():
-    one, other = (mixture([0.4, 0.6], [[place], [place + 5]], [[[1.0]]] * 2) for place in (0.0, 90.0))
+def test_values_are_between_their_bounds_and_exact_where_these_meet():
+    rare = one_column([1 - 1e-7, 1e-7], [0, 1e6], [1, 1])
+    found = distance(rare, one_column([1], [0], [1]), kind="kullback-leibler")
+    assert found.low <= found.value <= found.high
+    assert found.standard_error >= found.low
+    for apart in (20.0, 70.0, 78.0, 1e5, 1e150):  # beyond all exponentials
+        got = distance(one_column([1], [0], [1]), one_column([1], [apart], [1]), kind="bhattacharyya", n_samples=10)
+        assert got.value == pytest.approx(apart * (apart / 8), rel=1e-12)
+        assert got.standard_error == 0
+    one, other = (one_column([0.4, 0.6], [place, place + 5], [1, 1]) for place in (0.0, 90.0))
     got = distance(one, other, kind="bhattacharyya", n_samples=100)
     exact = 85**2 / 8 - 0.5 * np.log(0.4 * 0.6)  # of the nearest pair; the others have e^-100 of it
     assert got.low - 1e-9 <= exact <= got.high + 1e-9
     assert got.high - got.low < 0.1
+    draws = np.random.default_rng(0)
+    for _ in range(60):
+        one, other = (mixture([0.4, 0.6], draws.normal(size=(2, 2)), [np.eye(2) * v for v in (1, 2)]) for _ in range(2))
+        assert distance(one, other, kind="bhattacharyya", n_samples=10).low >= 0
