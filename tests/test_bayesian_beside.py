@@ -110,31 +110,6 @@ def test_threads_and_sources_change_no_bit(tmp_path, covariance_type, accelerati
 
 @every_type
 @every_prior
-@every_way
-@every_feature
-def test_pauses_change_no_bit(covariance_type, weights, acceleration, beside):
-    X, mixture, how = case(beside, covariance_type, weights, acceleration=acceleration, max_iter=14, tol=0)
-    whole = copy.copy(mixture).fit(X, **how)
-    parts = mixture.set_params(max_iter=1, warm_start=True)
-    for _ in range(14):
-        parts = pickle.loads(pickle.dumps(parts)).fit(X, **how)
-    np.testing.assert_array_equal(parts.means_, whole.means_)
-    assert parts.lower_bound_ == whole.lower_bound_
-
-
-@every_feature
-def test_a_fit_goes_on_from_a_checkpoint(tmp_path, beside):
-    X, mixture, how = case(beside, tol=1e-8)
-    plain, passes = copy.copy(mixture).fit(X, **how), []
-    path = tmp_path / "fit"
-    copy.copy(mixture).fit(X, **how, checkpoint=path, callback=lambda step: passes.append(step) or len(passes) == 3)
-    resumed = mixture.fit(X, **how, checkpoint=path, resume=True)
-    np.testing.assert_array_equal(resumed.means_, plain.means_)
-    assert resumed.lower_bounds_ == plain.lower_bounds_
-
-
-@every_type
-@every_prior
 @every_feature
 def test_what_is_saved_comes_back(covariance_type, weights, beside):
     X, mixture, how = case(beside, covariance_type, weights)
@@ -279,8 +254,7 @@ def test_draws_leave_noise_its_share(weights):
     X, *_ = table()
     mixture = mixture_of("full", weights, noise=True, n_components=3).fit(X)
     drawn = mixture.sample_posterior(20_000, random_state=0).weights
-    left = 1 - drawn.sum(axis=1)
-    rows = len(X) - mixture.counts_.sum()
+    left, rows = 1 - drawn.sum(axis=1), len(X) - mixture.counts_.sum()
     exact = (1 + rows) * (1 + len(X) - rows) / (2 + len(X)) ** 2 / (3 + len(X))
     assert left.mean() == pytest.approx(mixture.noise_weight_, abs=5 * np.sqrt(exact / 20_000))
     assert left.var() == pytest.approx(exact, rel=0.1)
@@ -324,11 +298,14 @@ def test_shares_that_leave_noise_nothing_are_damage(shares):
 # --- Labels -------------------------------------------------------------------------------------
 
 
-def test_rows_of_a_class_are_counted_in_its_components():
+def test_rows_of_a_class_are_counted_in_its_components_and_unknown_ones_change_no_bit():
     X, group, _ = table(n_noise=0)
     mixture = mixture_of().fit(X, labels=group, components_per_class=2)
     assert mixture.component_classes_.tolist() == [0, 0, 1, 1, 2, 2]
     np.testing.assert_allclose(np.add.reduceat(mixture.counts_, [0, 2, 4]), np.bincount(group))
+    one, other = mixture_of().fit(X), mixture_of().fit(X, labels=np.full(len(X), -1))
+    np.testing.assert_array_equal(one.means_, other.means_)
+    assert one.lower_bounds_ == other.lower_bounds_
 
 
 @every_type
@@ -355,13 +332,6 @@ def test_components_of_a_dirichlet_process_are_sorted_within_their_class():
     mixture = mixture_of(init_params=np.eye(6)[place], **sharp).fit(X, labels=labels, components_per_class=3)
     assert mixture.counts_.round().tolist() == [90, 50, 20, 120, 60, 30]
     np.testing.assert_allclose(mixture.component_classes_[mixture.predict(X)], labels)
-
-
-def test_unknown_labels_change_no_bit():
-    X, *_ = table()
-    one, other = mixture_of().fit(X), mixture_of().fit(X, labels=np.full(len(X), -1))
-    np.testing.assert_array_equal(one.means_, other.means_)
-    assert one.lower_bounds_ == other.lower_bounds_
 
 
 @every_prior

@@ -33,9 +33,8 @@ def test_of_every_type_it_is_nearly_what_a_fit_of_so_many_is(name):
     fit = GaussianMixture(4, covariance_type=name, random_state=0).fit(X)
     assert covariance_model(few.covariance_type) is covariance_model(name)
     assert few.score(X) > fit.score(X) - 0.06
-    (mean, covariance), (few_mean, few_covariance) = (
-        reference.moments_of_mixture(*dense(each)) for each in (many, few)
-    )
+    mean, covariance = reference.moments_of_mixture(*dense(many))
+    few_mean, few_covariance = reference.moments_of_mixture(*dense(few))
     np.testing.assert_allclose(few_mean, mean, atol=1e-12)
     if not covariance_model(name).constraint:
         shape = reference.shape_of(name)
@@ -99,20 +98,16 @@ def test_several_are_one_mixture_of_all_their_rows():
     assert reduce(tied, 3).covariances_.shape == (3, 3)
 
 
-def test_components_without_weight_are_left_out():
+def test_components_without_weight_are_left_out_and_equal_ones_are_merged():
     mixture = GaussianMixture.from_parameters([0.5, 0, 0.5], [[0.0], [5.0], [9.0]], [[[1.0]]] * 3)
     assert reduce(mixture, 2).means_.ravel().tolist() == [0, 9]
     with pytest.raises(ValueError, match="from 1 to 2"):
         reduce(mixture, 3)
-
-
-def test_equal_components_are_merged_into_one():
     mixture = GaussianMixture.from_parameters(np.full(40, 1 / 40), np.zeros((40, 2)), [np.eye(2)] * 40)
-    one = reduce(mixture, 1)
-    np.testing.assert_allclose(one.covariances_, [np.eye(2)])
-    three = reduce(mixture, 3)
-    assert three.weights_.sum() == pytest.approx(1)
-    np.testing.assert_allclose(three.covariances_, [np.eye(2)] * 3)
+    for n in (1, 3):
+        few = reduce(mixture, n)
+        assert few.weights_.sum() == pytest.approx(1)
+        np.testing.assert_allclose(few.covariances_, [np.eye(2)] * n)
 
 
 def test_names_types_and_settings_stay():
@@ -145,22 +140,17 @@ def test_what_is_refused():
             reduce([fit, other], 1)
 
 
-def test_small_components_far_apart_are_merged_or_refused_in_words():
+def test_components_and_weights_of_any_size_are_reduced_or_refused_in_words():
     places = np.array([[0, 0], [1e-8, 1e-8], [10, 10], [11, 11.0]])
-    narrow = GaussianMixture.from_parameters([0.25] * 4, places, [np.eye(2) * 1e-16] * 4)
+    narrow, narrower = (
+        GaussianMixture.from_parameters([0.25] * 4, each, [np.eye(2) * 1e-16] * 4) for each in (places, places * 7)
+    )
     assert sorted(reduce(narrow, 3).means_[:, 0].round()) == [0, 10, 11]
     with pytest.raises(ValueError, match="larger reg_covar") as raised:
-        reduce(GaussianMixture.from_parameters([0.25] * 4, places * 7, [np.eye(2) * 1e-16] * 4), 2)
+        reduce(narrower, 2)
     assert type(raised.value) is ValueError
-
-
-def test_weights_of_any_size_are_shares():
-    fits = [GaussianMixture(1).fit(part) for part in (X[:100], X[100:])]
-    few = reduce(fits, 2, weights=[1e308, 1e308])
-    np.testing.assert_allclose(few.weights_, [0.5, 0.5])
-
-
-def test_means_beyond_all_distances_are_kept_apart():
-    places = [[0, 0], [5e149, 5e149]]
+    places = [[0, 0], [5e149, 5e149]]  # beyond all distances
     far, narrow = (GaussianMixture.from_parameters([0.5, 0.5], places, [np.eye(2) * v] * 2) for v in (1, 1e-20))
     np.testing.assert_allclose(sorted(reduce([far, narrow], 2).means_[:, 0]), [0, 5e149])
+    few = reduce([GaussianMixture(1).fit(part) for part in (X[:100], X[100:])], 2, weights=[1e308, 1e308])
+    np.testing.assert_allclose(few.weights_, [0.5, 0.5])
