@@ -205,7 +205,9 @@ def test_held_out_rows_prefer_the_true_number_and_it_is_told_in_a_line():
     [
         (X, 1, "n_splits to be a whole number from 2, got 1"),
         (X, 2.5, "n_splits to be a whole number from 2, got 2.5"),
+        (X[:1], 2, "1 sample.*a minimum of 2"),
         (X[:4], 5, "as many rows as folds, n_splits=5, got 4"),
+        (X[:2], 2, "2 rows in n_splits=2 folds leave 1 to fit, expected at least 3"),
         (X[:5], 2, "5 rows in n_splits=2 folds leave 2 to fit, expected at least 3"),
         (np.where(np.arange(len(X))[:, None] == 17, np.nan, X), 5, "row 17"),
     ],

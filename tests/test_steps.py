@@ -2,7 +2,7 @@
 
 import pickle
 import threading
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -270,7 +270,7 @@ def test_what_means_nothing_may_be_said_with_its_default():
         overlapping(5).astype(np.float32),
         np.asfortranarray(overlapping(5)),
         overlapping(5)[::-2, ::-1],
-        overlapping(5).tolist(),
+        list(overlapping(5)),
     ],
     ids=["plain", "single", "by columns", "reversed", "list"],
 )
@@ -281,23 +281,23 @@ def test_what_becomes_of_the_rows_after_the_call_changes_no_step(rows):
         def __array__(self, dtype=None, copy=None):
             return rows
 
-    asked = {"random_state": 0, "max_iter": 5, "tol": 0.0}
-    starts = ["kmeans", lambda X, K, rng: np.where(np.argsort(np.argsort(X[:, :1], 0), 0) % K == np.arange(K), 1.0, 0)]
-    for X in (rows, Held()) if isinstance(rows, np.ndarray) else (rows,):
-        for start in starts:
-            expected = [step.lower_bound for step in em.steps(X, 3, init_params=start, **asked)]
-            kept = np.array(rows)
-            steps = em.steps(X, 3, init_params=start, **asked)
-            found = []
-            for step in steps:
-                found.append(step.lower_bound)
-                rows[0] = rows[-1] = rows[1]
-            rows[:] = kept if isinstance(rows, np.ndarray) else kept.tolist()
-            assert found == expected
-            steps = em.steps(X, 3, init_params=start, **asked)
-            rows[:] = rows[::-1] if isinstance(rows, list) else 0 * kept
-            assert [step.lower_bound for step in steps] == expected
-            rows[:] = kept if isinstance(rows, np.ndarray) else kept.tolist()
+    def steps(X, start):
+        return em.steps(X, 3, init_params=start, random_state=0, max_iter=5, tol=0.0)
+
+    kept = np.array(rows)
+    starts = "kmeans", lambda X, K, rng: np.where(np.argsort(np.argsort(X[:, :1], 0), 0) % K == np.arange(K), 1.0, 0)
+    for X, start in product([rows, Held()] if isinstance(rows, np.ndarray) else [rows], starts):
+        expected = [step.lower_bound for step in steps(X, start)]
+        found = []
+        for step in steps(X, start):
+            found.append(step.lower_bound)
+            rows[0] = rows[-1] = rows[1] + 0
+        rows[:] = list(kept)
+        assert found == expected
+        begun = steps(X, start)
+        rows[:] = list(0 * kept)
+        assert [step.lower_bound for step in begun] == expected
+        rows[:] = list(kept)
 
 
 @pytest.mark.parametrize(
