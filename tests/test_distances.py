@@ -1,4 +1,4 @@
-"""Distances, matched components and mixtures of fewer: against closed forms, quadrature, other software and the twin."""
+"""Distances, matched components and mixtures of fewer: against closed forms, quadrature, published code, the twin."""
 
 import numpy as np
 import pytest

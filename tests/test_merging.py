@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from gmm import BayesianGaussianMixture
+from test_bayesian import every_prior, every_type
 
 DATA = Path(__file__).parent / "data"
-PRIORS = ("dirichlet_process", "dirichlet_distribution")
-every_prior = pytest.mark.parametrize("weights", PRIORS)
-every_type = pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 
 
 def flowers():
