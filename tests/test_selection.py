@@ -282,7 +282,7 @@ def test_cells_that_are_all_infinitely_bad_are_equally_bad():
 def test_columns_that_do_not_vary_are_told(columns, told):
     table = pd.DataFrame(columns)
     with pytest.warns(UserWarning, match=told):
-        select(table if "a" in columns else table.to_numpy(), 1, "diag")
+        select(table if "a" in columns else table.to_numpy().copy(), 1, "diag")
 
 
 @pytest.mark.parametrize("standardize", [False, True])
