@@ -2,19 +2,18 @@
 
 import copy
 import io
+import json
 import pickle
 from functools import partial
 
 import numpy as np
 import pytest
 import sklearn.mixture
-from scipy.special import logsumexp
-from scipy.stats import multivariate_normal, multivariate_t
 
 import gmm
 import reference
 from gmm import BayesianGaussianMixture
-from inside import CLASSIC, PARSIMONIOUS, Objective
+from inside import CLASSIC, PARSIMONIOUS, load_state, main, save_state
 from test_variational import a_case, a_prior, rows, written_out
 
 every_type = pytest.mark.parametrize("covariance_type", CLASSIC)
@@ -63,9 +62,8 @@ def by_scikit_learn(X, r, n_passes, **parameters):
 
 
 def fitted(X, r, acceleration=None, **parameters):
-    return BayesianGaussianMixture(
-        n_components=r.shape[1], init_params=r, acceleration=acceleration, **{"tol": 0} | parameters
-    ).fit(X)
+    how = {"n_components": r.shape[1], "init_params": r, "acceleration": acceleration, "tol": 0} | parameters
+    return BayesianGaussianMixture(**how).fit(X)
 
 
 @pytest.mark.parametrize("given", [False, True], ids=["default priors", "given priors"])
@@ -76,14 +74,10 @@ def fitted(X, r, acceleration=None, **parameters):
 def test_every_attribute_is_scikit_learns_after_so_many_passes(covariance_type, weights, n_passes, reg_covar, given):
     rng = np.random.default_rng(n_passes)
     X, r = rows(rng, 200, 3, 4), rng.dirichlet(np.full(5, 0.2), 200)
-    parameters = {
-        "covariance_type": covariance_type,
-        "weight_concentration_prior_type": weights,
-        "reg_covar": reg_covar,
-    } | (
-        hyperparameters(covariance_type, *a_prior(np.random.default_rng(3), covariance_type, 3, True)) if given else {}
-    )
-    theirs, ours = by_scikit_learn(X, r, n_passes, **parameters), fitted(X, r, max_iter=n_passes, **parameters)
+    prior = hyperparameters(covariance_type, *a_prior(np.random.default_rng(3), covariance_type, 3, True))
+    how = {"covariance_type": covariance_type, "weight_concentration_prior_type": weights, "reg_covar": reg_covar}
+    how |= prior if given else {}
+    theirs, ours = by_scikit_learn(X, r, n_passes, **how), fitted(X, r, max_iter=n_passes, **how)
     assert ours.n_iter_ == n_passes
     for name in FITTED:
         got, expected = getattr(ours, name), getattr(theirs, name)
@@ -110,68 +104,31 @@ def test_the_default_prior_does_not_depend_on_the_scale_of_weights_that_are_shar
 
 @every_type
 @every_prior
-def test_scikit_learns_bound_is_the_exact_one_less_a_constant(covariance_type, weights):
+@every_way
+def test_the_bound_is_the_exact_one_in_nats_in_all_and_scikit_learns_less_a_constant(
+    covariance_type, weights, acceleration
+):
     X, _, r, twin, prior = a_case(5, covariance_type, weights == "dirichlet_process", weighted=False)
-    parameters = hyperparameters(covariance_type, twin, prior)
     how = {"covariance_type": covariance_type, "weight_concentration_prior_type": weights, "reg_covar": 0}
-    theirs = by_scikit_learn(X, r, 20, **how, **parameters)
+    how |= hyperparameters(covariance_type, twin, prior)
     apart = []
-    for log_resp, bound in theirs.bounds:
+    for log_resp, bound in by_scikit_learn(X, r, 20, **how).bounds:
         given = np.exp(log_resp)
         posterior = reference.variational_posterior(X, given, 1.0, covariance_type, twin)
         apart.append(reference.evidence_bound(X, given, 1.0, posterior, twin) - bound)
     assert np.ptp(apart) < 1e-8
-
-
-@every_type
-@every_prior
-@every_way
-def test_the_bound_is_in_nats_in_all_and_the_twins(covariance_type, weights, acceleration):
-    rng = np.random.default_rng(8)
-    X, r = rows(rng, 150, 2), rng.dirichlet(np.full(4, 0.3), 150)
-    asked = hyperparameters(covariance_type, *a_prior(np.random.default_rng(3), covariance_type, 2, True))
-    how = {"covariance_type": covariance_type, "weight_concentration_prior_type": weights, "reg_covar": 0}
-    ours = fitted(X, r, acceleration, max_iter=7, **how, **asked)
-    C = reference.dense(
-        asked["covariance_prior"] if covariance_type in ("tied", "full") else np.array([asked["covariance_prior"]]),
-        "tied" if covariance_type in ("tied", "full") else covariance_type,
-        1,
-        2,
-    )[0]
-    prior = reference.VariationalPrior(
-        asked["mean_prior"],
-        asked["mean_precision_prior"],
-        asked["degrees_of_freedom_prior"],
-        C,
-        asked["weight_concentration_prior"],
-        weights == "dirichlet_process",
-    )
+    ours = fitted(X, r, acceleration, max_iter=7, **how)
     posterior = written_out(ours._parameters)
-    best = reference.responsibilities(reference.expected_log_joint(X, posterior, prior))
+    best = reference.responsibilities(reference.expected_log_joint(X, posterior, twin))
     assert type(ours.lower_bound_) is float
-    assert ours.lower_bound_ == pytest.approx(reference.evidence_bound(X, best, 1.0, posterior, prior), rel=1e-9)
-
-
-@every_type
-@every_prior
-def test_both_ways_end_at_one_bound(covariance_type, weights):
-    rng = np.random.default_rng(8)
-    group = rng.integers(2, size=300)
-    X, r = 3 * group[:, None] + rng.normal(size=(300, 2)), np.eye(2)[group]
-    how = {"covariance_type": covariance_type, "weight_concentration_prior_type": weights, "max_iter": 5000}
-    ends = [fitted(X, r, way, tol=1e-9, **how).lower_bound_ for way in ("auto", None)]
-    assert ends[0] >= ends[1] - 1e-5
+    assert ours.lower_bound_ == pytest.approx(reference.evidence_bound(X, best, 1.0, posterior, twin), rel=1e-9)
 
 
 @every_prior
 @pytest.mark.parametrize("seed", range(10))
 def test_four_clusters_leave_four_of_twenty_components(weights, seed):
-    rng = np.random.default_rng(seed)
-    centres = np.array([[0, 0], [8, 0], [0, 8], [8, 8]])
-    X = centres[rng.integers(4, size=800)] + rng.normal(size=(800, 2))
-    mixture = BayesianGaussianMixture(
-        n_components=20, weight_concentration_prior_type=weights, random_state=seed, max_iter=2000
-    ).fit(X)
+    how = {"weight_concentration_prior_type": weights, "random_state": seed, "max_iter": 2000}
+    mixture = BayesianGaussianMixture(n_components=20, **how).fit(groups_of(800, seed, 8))
     assert mixture.converged_
     assert mixture.n_effective_components_ == 4
 
@@ -195,39 +152,6 @@ def some(covariance_type="full", weights="dirichlet_process", n=200, **asked):
 
 @every_type
 @every_prior
-@every_way
-def test_weights_are_repeats(covariance_type, weights, acceleration):
-    X, mixture = some(covariance_type, weights, acceleration=acceleration, tol=1e-7, max_iter=1000)
-    repeats = np.random.default_rng(2).integers(1, 4, len(X))
-    one, other = copy.copy(mixture).fit(X, sample_weight=repeats), mixture.fit(np.repeat(X, repeats, axis=0))
-    assert one.lower_bound_ == pytest.approx(other.lower_bound_, abs=1e-5)
-    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-3, atol=1e-3)
-
-
-@every_type
-@every_prior
-@every_way
-def test_warm_fits_of_one_pass_are_one_fit(covariance_type, weights, acceleration):
-    X, mixture = some(covariance_type, weights, acceleration=acceleration, max_iter=12, tol=0)
-    whole = copy.copy(mixture).fit(X)
-    parts = mixture.set_params(max_iter=1, warm_start=True)
-    for _ in range(12):
-        parts.fit(X)
-    np.testing.assert_array_equal(parts.means_, whole.means_)
-    assert parts.lower_bound_ == whole.lower_bound_
-
-
-@every_type
-@every_way
-def test_the_number_of_threads_changes_no_bit(covariance_type, acceleration):
-    X, mixture = some(covariance_type, n=40_000, acceleration=acceleration, max_iter=5)
-    one, two = copy.copy(mixture).set_params(n_threads=1).fit(X), mixture.set_params(n_threads=2).fit(X)
-    np.testing.assert_array_equal(one.covariances_, two.covariances_)
-    assert one.lower_bounds_ == two.lower_bounds_
-
-
-@every_type
-@every_prior
 def test_float32_rows_give_nearly_the_same_in_float32(covariance_type, weights):
     X, mixture = some(covariance_type, weights)
     double, single = copy.copy(mixture).fit(X.astype(np.float32).astype(float)), mixture.fit(X.astype(np.float32))
@@ -241,14 +165,9 @@ def test_float32_rows_give_nearly_the_same_in_float32(covariance_type, weights):
 @every_prior
 def test_a_saved_posterior_comes_back(covariance_type, weights):
     X, mixture = some(covariance_type, weights, mean_prior=[0.5, 0, 1])
-    mixture.fit(X)
-    file = io.BytesIO()
-    mixture.save(file)
-    for other in (
-        gmm.load(file.getvalue()),
-        BayesianGaussianMixture.load(file.getvalue()),
-        pickle.loads(pickle.dumps(mixture)),
-    ):
+    mixture.fit(X).save(file := io.BytesIO())
+    loaded = gmm.load(file.getvalue()), BayesianGaussianMixture.load(file.getvalue())
+    for other in (*loaded, pickle.loads(pickle.dumps(mixture))):
         for name in (*FITTED, "lower_bound_", "lower_bounds_", "counts_"):
             np.testing.assert_array_equal(getattr(other, name), getattr(mixture, name))
         np.testing.assert_array_equal(other.predict_proba(X), mixture.predict_proba(X))
@@ -258,55 +177,16 @@ def test_a_saved_posterior_comes_back(covariance_type, weights):
 
 
 @every_type
-@every_prior
-def test_densities_are_scipys(covariance_type, weights):
-    X, mixture = some(covariance_type, weights)
-    posterior = written_out(mixture.fit(X)._parameters)
-    d, log_weights = 3, np.log(mixture.weights_)
-    plugged = [multivariate_normal(m, S).logpdf(X) for m, S in zip(posterior.means, posterior.covariances, strict=True)]
-    np.testing.assert_allclose(
-        mixture.score_samples(X, density="plug-in"), logsumexp(np.array(plugged).T + log_weights, axis=1), rtol=1e-8
-    )
-    predicted = []
-    for mean, beta, nu, inverse in zip(
-        posterior.means, posterior.beta, posterior.dof, posterior.inverse_scales, strict=True
-    ):
-        free = nu + 1 - d
-        predicted.append(multivariate_t(mean, inverse * (1 + beta) / (free * beta), free).logpdf(X))
-    np.testing.assert_allclose(
-        mixture.score_samples(X, density="predictive"),
-        logsumexp(np.array(predicted).T + log_weights, axis=1),
-        rtol=1e-8,
-    )
-    with pytest.raises(ValueError, match="expected density"):
-        mixture.score(X, density="exact")
-
-
-@every_type
-@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
-def test_the_predictive_density_of_far_rows_is_that_of_the_power_of_their_distance(covariance_type, scale):
-    X, mixture = some(covariance_type, n_components=3)
-    mixture.set_params(reg_covar=0).fit(scale * X)
-    directions = np.random.default_rng(3).normal(size=(5, 3))
-    steps = [directions * 10.0**power for power in (20, 60, 140, 155, 200, 300, 307)]
-    with np.errstate(over="ignore"):
-        got = np.array([mixture.score_samples(step, density="predictive") for step in steps if np.isfinite(step).all()])
-    assert np.isfinite(got).all()
-    # Far from all, log p = constant − (ν + 1) log ‖x‖ of the component with the heaviest tail, ν + 1 = ν_k + 1.
-    falls = (
-        -np.diff(got[-4:], axis=0) / np.diff([140, 155, 200, 300] if len(steps) == 6 else [155, 200, 300, 307])[:, None]
-    )
-    np.testing.assert_allclose(falls / np.log(10), np.broadcast_to(falls[0] / np.log(10), falls.shape), rtol=1e-6)
-
-
-@every_type
 @pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
 def test_the_predictive_density_falls_by_a_power_of_the_distance_however_far(covariance_type, scale):
+    """Far from all rows it is that of the component with the heaviest tail: log p = constant − (ν_k + 1) log ‖x‖."""
     X, mixture = some(covariance_type, n_components=3)
     posterior = mixture.set_params(reg_covar=0).fit(scale * X)._parameters
-    direction, powers = np.array([[0.3, -1.0, 0.5]]), np.array([150, 154, 155, 200, 300, 308])
-    got = [mixture.score_samples(direction * 10.0**power, density="predictive")[0] for power in powers]
-    slopes = np.diff(got) / np.diff(powers * np.log(10))
+    directions = np.random.default_rng(3).uniform(-1, 1, (5, 3))
+    powers = np.array([20, 60, 150, 154, 155, 200, 300, 308])
+    got = np.array([mixture.score_samples(directions * 10.0**power, density="predictive") for power in powers])
+    assert np.isfinite(got).all()
+    slopes = np.diff(got[2:], axis=0) / np.diff(powers[2:] * np.log(10))[:, None]
     np.testing.assert_allclose(slopes, -(1 + posterior.dof.min()), rtol=1e-9)
 
 
@@ -327,51 +207,10 @@ def test_draws_have_the_moments_and_intervals_of_the_posterior(covariance_type, 
         assert np.abs(inside - 0.9).max() < 5 * np.sqrt(0.09 / n) + 0.01
 
 
-@every_type
-@every_prior
-def test_a_monte_carlo_estimate_agrees_with_the_bound(covariance_type, weights):
-    """E_q ln p(X, θ) − ln q(θ), labels summed out: above the bound of labels and parameters apart, and near it."""
-    X, mixture = some(covariance_type, weights, n_components=2, n=60)
-    mixture.fit(X + 0)
-    posterior, drawn = mixture._parameters, mixture.sample_posterior(4000, random_state=1)
-    log_weights = np.log(drawn.weights)
-    if posterior.prior.sticks:  # whose weights are drawn renormalised; the bound's leave a rest to no component
-        parts = np.random.default_rng(2).beta(*mixture.weight_concentration_, (4000, 2))
-        log_weights = np.log(np.column_stack([parts[:, 0], (1 - parts[:, 0]) * parts[:, 1]]))
-    joint = np.stack(
-        [
-            log_weights[:, k][:, None]
-            + np.array(
-                [
-                    reference.log_gaussian(X, m, S)
-                    for m, S in zip(drawn.means[:, k], drawn.covariances[:, k], strict=True)
-                ]
-            )
-            for k in range(2)
-        ]
-    )
-    r = mixture.predict_proba(X).T[:, None]
-    per_draw = (r * (joint - np.log(np.maximum(r, 1e-300)))).sum(axis=(0, 2))
-    family = Objective(posterior.model, prior=posterior.prior).family(posterior.means.shape, posterior.weight)
-    shares, means, _, *factors, _ = posterior.as_estimate()
-    estimate = per_draw.mean() + family.parameter_term(shares, means, *factors)
-    assert abs(estimate - mixture.lower_bound_) < 5 * per_draw.std() / np.sqrt(4000) + 0.05
-
-
 def test_what_follows_from_the_posterior_cannot_be_assigned():
     X, mixture = some()
     with pytest.raises(AttributeError, match="cannot assign weights_"):
         mixture.fit(X).weights_ = np.full(5, 0.2)
-
-
-@every_way
-@every_prior
-def test_steps_are_the_passes_of_a_fit(acceleration, weights):
-    X, mixture = some(weights=weights, acceleration=acceleration, max_iter=9, tol=0)
-    asked = {"weight_concentration_prior_type": weights, "acceleration": acceleration, "max_iter": 9, "tol": 0}
-    steps = list(gmm.em.steps(X, 5, bayesian=True, random_state=0, **asked))
-    assert [step.lower_bound for step in steps] == mixture.fit(X).lower_bounds_
-    assert steps[-1].counts.sum() == pytest.approx(len(X))
 
 
 def test_a_dirichlet_process_is_sorted_where_that_raises_the_bound():
@@ -392,12 +231,15 @@ def test_a_dirichlet_process_is_sorted_where_that_raises_the_bound():
         ({"degrees_of_freedom_prior": 1.5}, "should be greater than 2"),
         ({"mean_prior": [0.0, 1.0]}, "'mean_prior' should have the shape"),
         ({"mean_prior": [0.0, 1e155, 0.0]}, r"expected mean_prior within 1e\+150 of the mean .* for feature 1"),
-        ({"mean_prior": [0.0, 1e155, 0.0]}, "expected mean_prior within 1e.150 of the mean of the rows.* feature 1"),
         ({"mean_precision_prior": 0.0}, "'mean_precision_prior' parameter"),
         ({"weight_concentration_prior": -1.0}, "'weight_concentration_prior' parameter"),
         ({"weight_concentration_prior_type": "flat"}, "'weight_concentration_prior_type' parameter"),
         ({"covariance_prior": np.eye(2)}, "covariance_prior' should have the shape"),
         ({"covariance_prior": -np.eye(3)}, "symmetric, positive-definite"),
+        # by which the bound would be lost to rounding
+        ({"weight_concentration_prior": 1e12}, r"expected weight_concentration_prior of at most 1e\+10, got 1e\+12"),
+        ({"mean_precision_prior": 1e12}, r"expected mean_precision_prior of at most 1e\+10, got 1e\+12"),
+        ({"degrees_of_freedom_prior": 1e12}, r"expected degrees_of_freedom_prior of at most 1e\+10, got 1e\+12"),
     ],
 )
 def test_a_prior_that_cannot_be_is_refused_by_name(wrong, message):
@@ -445,58 +287,40 @@ def test_a_column_with_gaps_that_follows_from_another_gives_one_bound_in_any_ord
 
 
 @every_prior
-def test_far_rows_and_components_without_rows_leave_finite_numbers(weights):
+@every_way
+def test_far_rows_and_components_without_rows_leave_finite_numbers(weights, acceleration):
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(size=(30, 2)), 1e6 + rng.normal(size=(3, 2))])
-    for acceleration in ("auto", None):
-        mixture = BayesianGaussianMixture(
-            n_components=30, weight_concentration_prior_type=weights, random_state=0, acceleration=acceleration
-        ).fit(X)
-        for name in ("weights_", "means_", "covariances_", "precisions_", "counts_"):
-            assert np.isfinite(getattr(mixture, name)).all()
+    how = {"weight_concentration_prior_type": weights, "random_state": 0, "acceleration": acceleration}
+    mixture = BayesianGaussianMixture(n_components=30, **how).fit(X)
+    for name in ("weights_", "means_", "covariances_", "precisions_", "counts_"):
+        assert np.isfinite(getattr(mixture, name)).all()
 
 
 @pytest.mark.parametrize("name", ["shares", "mean_prior", "covariance_prior"])
 def test_a_damaged_posterior_is_a_value_error(name):
-    from inside import load_state, save_state
-
     X, mixture = some()
-    file = io.BytesIO()
-    mixture.fit(X).save(file)
+    mixture.fit(X).save(file := io.BytesIO())
     header, arrays = load_state(file.getvalue())
     header = {key: value for key, value in header.items() if key not in ("format", "format_version")}
-    for wrong in (arrays[name][:-1], np.full_like(arrays[name], np.nan), -arrays[name]):
-        damaged = io.BytesIO()
-        save_state(damaged, header, arrays | {name: wrong})
-        if name == "mean_prior" and (wrong.shape == arrays[name].shape and np.isfinite(wrong).all()):
-            continue  # another prior
-        with pytest.raises(ValueError, match=r"should|expected"):
-            gmm.load(damaged.getvalue())
-    for key, value in [
-        ("weight", -1.0),
-        ("degrees_of_freedom_prior", 1.0),
-        ("weight_concentration_prior_type", "flat"),
-    ]:
-        damaged = io.BytesIO()
-        save_state(damaged, header | {"posterior": header["posterior"] | {key: value}}, arrays)
+    wrong = [(header, arrays | {name: each}) for each in (arrays[name][:-1], np.full_like(arrays[name], np.nan))]
+    if name != "mean_prior":  # of which the negative is another prior
+        wrong.append((header, arrays | {name: -arrays[name]}))
+    parts = {"weight": -1.0}, {"degrees_of_freedom_prior": 1.0}, {"weight_concentration_prior_type": "flat"}
+    for state in (*wrong, *((header | {"posterior": header["posterior"] | part}, arrays) for part in parts)):
+        save_state(damaged := io.BytesIO(), *state)
         with pytest.raises(ValueError, match=r"should|expected"):
             gmm.load(damaged.getvalue())
 
 
 @pytest.mark.needs("pyarrow", "rich")
 def test_the_command_line_fits_one(tmp_path, capsys):
-    import json
-
-    from inside import main
-
     rng = np.random.default_rng(0)
-    centres = np.array([[0, 0], [8, 0], [0, 8]])
-    X = centres[rng.integers(3, size=300)] + rng.normal(size=(300, 2))
+    X = np.array([[0, 0], [8, 0], [0, 8]])[rng.integers(3, size=300)] + rng.normal(size=(300, 2))
     table, out = tmp_path / "rows.csv", tmp_path / "out"
     np.savetxt(table, X, delimiter=",", header="a,b", comments="")
-    main(
-        ["fit", str(table), "--bayesian", "--max-components", "7", "--covariance", "diag", "--out", str(out), "--json"]
-    )
+    words = ["fit", str(table), "--bayesian"]
+    main([*words, "--max-components", "7", "--covariance", "diag", "--out", str(out), "--json"])
     told, saved = json.loads(capsys.readouterr().out), json.loads((out / "result.json").read_text(encoding="utf-8"))
     assert told == saved
     assert told["best"]["n_effective_components"] == 3
@@ -505,32 +329,19 @@ def test_the_command_line_fits_one(tmp_path, capsys):
     assert isinstance(mixture, BayesianGaussianMixture)
     assert told["best"]["lower_bound"] == mixture.lower_bound_
     assert sum(told["best"]["rows_per_component"]) == 300
-    main(["fit", str(table), "--bayesian"])
+    main(words)
     assert "3 components of 20 in use, VVV (full): converged" in capsys.readouterr().out
     main(["info", str(out / "model.gmm")])
     assert "components of 7 in use, VVI (diag)" in capsys.readouterr().out
-    for wrong in (
-        ["--bayesian", "--prior", "conjugate"],
-        ["--bayesian", "--covariance", "VEE"],
-        ["--bayesian", "--components", "3"],
-        ["--bayesian", "--criterion", "icl"],
-        ["--max-components", "3"],
-    ):
-        assert main(["fit", str(table), *wrong]) == 2
+    for wrong in ([*words, "--covariance", "VEE"], ["fit", str(table), "--max-components", "3"]):
+        assert main(wrong) == 2
         assert "bayesian" in capsys.readouterr().err
-
-
-@pytest.mark.needs("pyarrow", "rich")
-def test_the_command_compares_labels_with_components_in_use(tmp_path, capsys):
-    from inside import main
-
-    table = tmp_path / "rows.csv"
     table.write_text("a,kind\n" + "".join(f"{10 * (i % 2) + i / 100},{'xy'[i % 2]}\n" for i in range(100)))
-    main(["fit", str(table), "--bayesian", "--label-column", "kind"])
+    main([*words, "--label-column", "kind"])
     said = capsys.readouterr().out
     assert "2 components of 20" in said
     heading = next(line for line in said.splitlines() if line.strip().startswith("kind"))
-    assert len(heading.split()) == 3
+    assert len(heading.split()) == 3  # those in use alone are compared with labels
 
 
 @every_prior
@@ -540,34 +351,12 @@ def test_starts_of_many_rows_are_screened_and_more_never_end_lower(weights):
     assert mixture.set_params(n_init=4).fit(X).lower_bound_ >= one - mixture.tol
 
 
-def test_what_verbose_prints_names_the_bound(capsys):
-    X, mixture = some(verbose=1, verbose_interval=1)
-    mixture.fit(X)
+def test_what_is_printed_names_the_bound_and_says_how_many_components_are_left(capsys):
+    X, mixture = some(n_components=8, max_iter=1000, verbose=1, verbose_interval=1)
+    left = mixture.fit(X).n_effective_components_
     assert "lower bound -" in capsys.readouterr().out
     assert "the log evidence -" in str(mixture)
-
-
-def test_what_is_printed_says_how_many_components_are_left():
-    X, mixture = some(n_components=8, max_iter=1000)
-    left = mixture.fit(X).n_effective_components_
     assert f"8 components, 3 features, VVV (full) covariance, {left} components not empty\n" in str(mixture)
-
-
-@pytest.mark.parametrize("name", ["weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior"])
-def test_a_prior_that_would_lose_the_bound_to_rounding_is_refused(name):
-    X, mixture = some(**{name: 1e12})
-    with pytest.raises(ValueError, match=rf"expected {name} of at most 1e\+10, got 1e\+12"):
-        mixture.fit(X)
-
-
-def test_the_predictive_density_falls_off_as_a_power_however_far_a_row_lies():
-    mixture = BayesianGaussianMixture(n_components=2, random_state=0).fit(np.random.default_rng(0).normal(size=(50, 2)))
-    rows = np.array([[0.0, 1.0], [3.0, -1.0]])
-    by_power = [
-        mixture.score_samples(10.0**power * rows, density="predictive") for power in (90, 99, 120, 200, 300, 307)
-    ]
-    slopes = np.diff(by_power, axis=0) / np.diff((90, 99, 120, 200, 300, 307))[:, None]
-    np.testing.assert_allclose(slopes, np.broadcast_to(slopes[0], slopes.shape), rtol=1e-9)
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "log_likelihood"])
@@ -592,9 +381,9 @@ def test_a_picture_leaves_out_the_components_that_are_empty(monkeypatch):
     assert ax.get_title() == f"{len(left)} of 8 components"
 
 
-def groups_of(n, seed=0):
+def groups_of(n, seed=0, apart=6):
     rng = np.random.default_rng(seed)
-    return np.array([[0.0, 0], [6, 0], [0, 6], [6, 6]])[rng.integers(4, size=n)] + rng.normal(size=(n, 2))
+    return apart * np.array([[0, 0], [1, 0], [0, 1], [1, 1]])[rng.integers(4, size=n)] + rng.normal(size=(n, 2))
 
 
 def test_faded_components_are_left_out_of_passes_until_the_last_looks_at_all():

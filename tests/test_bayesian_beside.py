@@ -1,4 +1,4 @@
-"""`BayesianGaussianMixture` beside noise, and of rows with labels: what holds of any fit holds of these."""
+"""`BayesianGaussianMixture` alone, beside noise, and of rows with labels: what holds of any fit."""
 
 import copy
 import io
@@ -24,10 +24,8 @@ def table(seed=0, n=450, n_noise=150, share=0.3):
     """Rows of three groups, then of noise; the group of each, −1 of noise; and labels, −1 where they are unknown."""
     rng = np.random.default_rng(seed)
     group = np.append(rng.integers(3, size=n), np.full(n_noise, -1))
-    X = np.where(
-        group[:, None] < 0, rng.uniform(-12, 12, (n + n_noise, 2)), CENTRES[group] + rng.normal(size=(n + n_noise, 2))
-    )
-    return X, group, np.where(rng.random(len(X)) < share, group, -1)
+    uniform, normal = rng.uniform(-12, 12, (len(group), 2)), CENTRES[group] + rng.normal(size=(len(group), 2))
+    return np.where(group[:, None] < 0, uniform, normal), group, np.where(rng.random(len(group)) < share, group, -1)
 
 
 def mixture_of(covariance_type="full", weights="dirichlet_process", **asked):
@@ -35,7 +33,12 @@ def mixture_of(covariance_type="full", weights="dirichlet_process", **asked):
     return BayesianGaussianMixture(covariance_type=covariance_type, weight_concentration_prior_type=weights, **how)
 
 
-BESIDE = {"noise": ({"noise": True}, False), "labels": ({}, True), "both": ({"noise": True}, True)}
+BESIDE = {
+    "nothing": ({}, False),
+    "noise": ({"noise": True}, False),
+    "labels": ({}, True),
+    "both": ({"noise": True}, True),
+}
 every_feature = pytest.mark.parametrize("beside", BESIDE)
 
 
@@ -64,20 +67,20 @@ def test_the_bound_never_falls(covariance_type, weights, acceleration, beside):
 
 def test_components_are_sorted_beside_little_noise_without_a_fall():
     X, *_ = table(n=300, n_noise=0)
+    how = {"noise": True, "init_params": "random_from_data", "reg_covar": 0, "tol": 1e-8}
     for seed in range(8):
-        mixture = mixture_of(
-            "diag", noise=True, init_params="random_from_data", random_state=seed, reg_covar=0, tol=1e-8
-        )
+        mixture = mixture_of("diag", random_state=seed, **how)
         objective = np.array(mixture.fit(X).history_.objective)
         assert (np.diff(objective) >= -1e-12 * np.abs(objective[1:])).all()
         assert mixture.noise_weight_ < 0.02  # fits begin with more
 
 
+@every_type
 @every_prior
 @every_way
 @every_feature
-def test_weights_are_repeats(weights, acceleration, beside):
-    X, mixture, how = case(beside, "full", weights, acceleration=acceleration, tol=1e-7, max_iter=1000)
+def test_weights_are_repeats(covariance_type, weights, acceleration, beside):
+    X, mixture, how = case(beside, covariance_type, weights, acceleration=acceleration, tol=1e-7, max_iter=1000)
     repeats = np.random.default_rng(2).integers(1, 4, len(X))
     index = np.repeat(np.arange(len(X)), repeats)
     one = copy.copy(mixture).fit(X, sample_weight=repeats, **how)
@@ -87,10 +90,12 @@ def test_weights_are_repeats(weights, acceleration, beside):
     assert one.noise_weight_ == pytest.approx(other.noise_weight_, abs=1e-5)
 
 
+@every_type
+@every_way
 @every_feature
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_threads_and_sources_change_no_bit(tmp_path, beside, dtype):
-    X, mixture, how = case(beside, max_iter=30)
+def test_threads_and_sources_change_no_bit(tmp_path, covariance_type, acceleration, beside, dtype):
+    X, mixture, how = case(beside, covariance_type, acceleration=acceleration, max_iter=30)
     index = np.resize(np.arange(len(X)), 9000)
     X = (X[index] + np.random.default_rng(0).normal(size=(9000, 2)) / 10).astype(dtype)
     np.save(tmp_path / "X.npy", X)
@@ -101,29 +106,6 @@ def test_threads_and_sources_change_no_bit(tmp_path, beside, dtype):
     assert len({fit.means_.tobytes() for fit in fits[:4]}) == 1
     assert len({tuple(fit.lower_bounds_) for fit in fits[:4]}) == 1
     assert fits[-1].lower_bound_ == pytest.approx(fits[0].lower_bound_, rel=1e-6)
-
-
-@every_prior
-@every_feature
-def test_pauses_change_no_bit(weights, beside):
-    X, mixture, how = case(beside, "full", weights, max_iter=14, tol=0)
-    whole = copy.copy(mixture).fit(X, **how)
-    parts = mixture.set_params(max_iter=1, warm_start=True)
-    for _ in range(14):
-        parts = pickle.loads(pickle.dumps(parts)).fit(X, **how)
-    np.testing.assert_array_equal(parts.means_, whole.means_)
-    assert parts.lower_bound_ == whole.lower_bound_
-
-
-@every_feature
-def test_a_fit_goes_on_from_a_checkpoint(tmp_path, beside):
-    X, mixture, how = case(beside, tol=1e-8)
-    plain, passes = copy.copy(mixture).fit(X, **how), []
-    path = tmp_path / "fit"
-    copy.copy(mixture).fit(X, **how, checkpoint=path, callback=lambda step: passes.append(step) or len(passes) == 3)
-    resumed = mixture.fit(X, **how, checkpoint=path, resume=True)
-    np.testing.assert_array_equal(resumed.means_, plain.means_)
-    assert resumed.lower_bounds_ == plain.lower_bounds_
 
 
 @every_type
@@ -140,7 +122,7 @@ def test_what_is_saved_comes_back(covariance_type, weights, beside):
         np.testing.assert_array_equal(other.score_samples(X), mixture.score_samples(X))
         assert getattr(other, "component_classes_", None) is None or how
     np.testing.assert_array_equal(mixture.freeze().predict(X), mixture.predict(X))
-    assert mixture.noise_weight_ > 0.1 or beside == "labels"
+    assert (mixture.noise_weight_ > 0.1) == ("noise" in BESIDE[beside][0])
 
 
 @every_feature
@@ -243,24 +225,28 @@ def test_rows_of_noise_put_no_distance_between_components(seed):
     assert mixture.fit(np.concatenate([group, rng.uniform(-30, 30, (800, 2))])).n_effective_components_ == 1
 
 
+@pytest.mark.parametrize("noise", [False, [[-13, -13], [13, 13]]], ids=["alone", "noise"])
 @every_type
 @every_prior
-def test_densities_include_noise(covariance_type, weights):
+def test_densities_are_scipys(covariance_type, weights, noise):
     X, *_ = table()
-    mixture = mixture_of(covariance_type, weights, noise=[[-13, -13], [13, 13]]).fit(X)
+    mixture = mixture_of(covariance_type, weights, noise=noise).fit(X)
     posterior = posterior_of(mixture)
     dense = posterior.model.layout.dense(posterior.covariances, *posterior.means.shape)
-    noise = mixture.noise_weight_ / 26**2
+    uniform = mixture.noise_weight_ / 26**2
     parts = zip(mixture.weights_, mixture.means_, dense, strict=True)
-    expected = sum(w * multivariate_normal.pdf(X, m, S) for w, m, S in parts)
-    np.testing.assert_allclose(mixture.score_samples(X, density="plug-in"), np.log(expected + noise))
-    np.testing.assert_allclose(mixture.plug_in().score_samples(X), np.log(expected + noise))
+    expected = np.log(sum(w * multivariate_normal.pdf(X, m, S) for w, m, S in parts) + uniform)
+    np.testing.assert_allclose(mixture.score_samples(X, density="plug-in"), expected, rtol=1e-8)
+    np.testing.assert_allclose(mixture.plug_in().score_samples(X), expected, rtol=1e-8)
     assert np.isfinite([*mixture.plug_in().criteria(X).values()]).all()
-    expected = [np.full(len(X), np.log(noise))]
+    expected = [np.full(len(X), np.log(uniform))] if noise else []
     for k, (nu, beta) in enumerate(zip(posterior.dof, posterior.mean_precisions, strict=True)):
         shape = dense[k] * nu / (nu - 1) * (1 + beta) / beta
         expected.append(np.log(mixture.weights_[k]) + multivariate_t.logpdf(X, mixture.means_[k], shape, nu - 1))
-    np.testing.assert_allclose(mixture.score_samples(X, density="predictive"), logsumexp(expected, axis=0))
+    got = mixture.score_samples(X, density="predictive")
+    np.testing.assert_allclose(got, logsumexp(expected, axis=0), rtol=1e-8)
+    with pytest.raises(ValueError, match="expected density"):
+        mixture.score(X, density="exact")
 
 
 @every_prior
@@ -268,8 +254,7 @@ def test_draws_leave_noise_its_share(weights):
     X, *_ = table()
     mixture = mixture_of("full", weights, noise=True, n_components=3).fit(X)
     drawn = mixture.sample_posterior(20_000, random_state=0).weights
-    left = 1 - drawn.sum(axis=1)
-    rows = len(X) - mixture.counts_.sum()
+    left, rows = 1 - drawn.sum(axis=1), len(X) - mixture.counts_.sum()
     exact = (1 + rows) * (1 + len(X) - rows) / (2 + len(X)) ** 2 / (3 + len(X))
     assert left.mean() == pytest.approx(mixture.noise_weight_, abs=5 * np.sqrt(exact / 20_000))
     assert left.var() == pytest.approx(exact, rel=0.1)
@@ -286,12 +271,17 @@ def test_what_responsibilities_leave_is_noise_at_the_start():
     assert full.counts_.sum() == pytest.approx(0.8 * len(X))
 
 
-def test_steps_are_the_passes_of_a_fit_beside_noise():
+@pytest.mark.parametrize("noise", [False, True])
+@every_prior
+@every_way
+def test_steps_are_the_passes_of_a_fit(weights, acceleration, noise):
     X, *_ = table()
-    how = {"noise": True, "random_state": 0, "max_iter": 60}
-    mixture = mixture_of(acceleration=None, **how).fit(X)
-    passes = list(gmm.em.steps(X, 6, bayesian=True, **how))
+    how = {"noise": noise, "acceleration": acceleration, "random_state": 0, "max_iter": 60}
+    mixture = mixture_of("full", weights, **how).fit(X)
+    passes = list(gmm.em.steps(X, 6, bayesian=True, weight_concentration_prior_type=weights, **how))
     assert [step.lower_bound for step in passes] == mixture.lower_bounds_
+    if not noise:
+        assert passes[-1].counts.sum() == pytest.approx(len(X))
 
 
 @pytest.mark.parametrize("shares", [[0.9, 0.4], [-0.1, 0.5], [0.0, 0.0]])
@@ -308,11 +298,14 @@ def test_shares_that_leave_noise_nothing_are_damage(shares):
 # --- Labels -------------------------------------------------------------------------------------
 
 
-def test_rows_of_a_class_are_counted_in_its_components():
+def test_rows_of_a_class_are_counted_in_its_components_and_unknown_ones_change_no_bit():
     X, group, _ = table(n_noise=0)
     mixture = mixture_of().fit(X, labels=group, components_per_class=2)
     assert mixture.component_classes_.tolist() == [0, 0, 1, 1, 2, 2]
     np.testing.assert_allclose(np.add.reduceat(mixture.counts_, [0, 2, 4]), np.bincount(group))
+    one, other = mixture_of().fit(X), mixture_of().fit(X, labels=np.full(len(X), -1))
+    np.testing.assert_array_equal(one.means_, other.means_)
+    assert one.lower_bounds_ == other.lower_bounds_
 
 
 @every_type
@@ -339,13 +332,6 @@ def test_components_of_a_dirichlet_process_are_sorted_within_their_class():
     mixture = mixture_of(init_params=np.eye(6)[place], **sharp).fit(X, labels=labels, components_per_class=3)
     assert mixture.counts_.round().tolist() == [90, 50, 20, 120, 60, 30]
     np.testing.assert_allclose(mixture.component_classes_[mixture.predict(X)], labels)
-
-
-def test_unknown_labels_change_no_bit():
-    X, *_ = table()
-    one, other = mixture_of().fit(X), mixture_of().fit(X, labels=np.full(len(X), -1))
-    np.testing.assert_array_equal(one.means_, other.means_)
-    assert one.lower_bounds_ == other.lower_bounds_
 
 
 @every_prior

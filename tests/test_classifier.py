@@ -17,7 +17,6 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_estimator
 
 import gmm
 import inside
@@ -38,24 +37,23 @@ def table(name):
     return StandardScaler().fit_transform(X[:, -8:]), y  # of 30 columns some nearly depend on others
 
 
+@pytest.mark.parametrize(
+    ("model", "theirs"),
+    [
+        # Of its solvers, "lsqr" has the covariance of maximum likelihood, with the divisor n; "svd" divides by n - C.
+        ("EEE", LinearDiscriminantAnalysis(solver="lsqr")),
+        ("VVV", QuadraticDiscriminantAnalysis()),
+    ],
+)
 @pytest.mark.parametrize("name", TABLES)
-def test_all_labels_and_one_component_are_linear_discriminant_analysis(name):
+def test_all_labels_and_one_component_are_discriminant_analysis(name, model, theirs):
     X, y = table(name)
-    ours = MixtureClassifier(covariance_type="EEE", reg_covar=0).fit(X, y)
-    # Of its solvers, "lsqr" has the covariance of maximum likelihood, with the divisor n; "svd" divides by n - C.
-    theirs = LinearDiscriminantAnalysis(solver="lsqr").fit(X, y)
+    ours = MixtureClassifier(covariance_type=model, reg_covar=0).fit(X, y)
+    theirs.fit(X, y)
     np.testing.assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), atol=1e-9)
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-10)
-    np.testing.assert_allclose(ours.mixtures_[0].covariances_, theirs.covariance_, atol=1e-10)
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_all_labels_and_one_component_are_quadratic_discriminant_analysis(name):
-    X, y = table(name)
-    ours = MixtureClassifier(covariance_type="VVV", reg_covar=0).fit(X, y)
-    theirs = QuadraticDiscriminantAnalysis().fit(X, y)
-    np.testing.assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), atol=1e-9)
-    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-10)
+    if model == "EEE":
+        np.testing.assert_allclose(ours.mixtures_[0].covariances_, theirs.covariance_, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", MCLUST["edda"])
@@ -109,6 +107,13 @@ def test_several_components_separate_what_one_cannot():
     assert semi.score(X, y) > 0.97
 
 
+def joint_of(fit, X):
+    """The log joint density of rows and each class."""
+    parts = zip(fit.class_prior_, fit.mixtures_, strict=True)
+    with np.errstate(divide="ignore"):
+        return np.column_stack([np.log(prior) + mixture.score_samples(X) for prior, mixture in parts])
+
+
 def test_several_components_are_a_cell_of_the_search_of_each_class():
     X, y = interleaved()
     fit = MixtureClassifier([1, 2], ["EII", "VVI"], random_state=0).fit(X, y)
@@ -116,9 +121,7 @@ def test_several_components_are_a_cell_of_the_search_of_each_class():
         found = gmm.select(X[y == label], [1, 2], ["EII", "VVI"], random_state=0)
         (cell,) = (one for one in found.estimators if one.get_params() == mixture.get_params())
         np.testing.assert_array_equal(mixture.means_, cell.means_)
-    joint = np.column_stack(
-        [np.log(p) + m.score_samples(X) for p, m in zip(fit.class_prior_, fit.mixtures_, strict=True)]
-    )
+    joint = joint_of(fit, X)
     np.testing.assert_allclose(fit.predict_proba(X), reference.responsibilities(joint), atol=1e-12)
     assert fit.log_likelihood_ == pytest.approx(joint[np.arange(len(X)), (y == "odd").astype(int)].sum())
 
@@ -137,6 +140,8 @@ def test_what_stands_for_unknown():
         assert fit.log_likelihood_ == MixtureClassifier(covariance_type="EEE").fit(X, FEW).log_likelihood_
     signs = np.where(SPECIES == 0, -1, 1)  # beside one other class, −1 is a class
     assert list(MixtureClassifier(covariance_type="EEE").fit(X, signs).classes_) == [-1, 1]
+    names = [("a" if label else "b") if number % 3 else float("nan") for number, label in enumerate(SPECIES)]
+    assert list(MixtureClassifier(covariance_type="EEE").fit(X, names).classes_) == ["a", "b"]
 
 
 def test_priors_are_those_given():
@@ -148,38 +153,29 @@ def test_priors_are_those_given():
     for wrong in ([0.5, 0.5], [0.5, 0.5, 0.5]):
         with pytest.raises(ValueError, match="The parameter 'class_prior'"):
             MixtureClassifier(class_prior=wrong).fit(X, y)
+    without = MixtureClassifier([1, 2], "VVI", class_prior=[0.5, 0.5, 0], random_state=0).fit(X, y)
+    assert set(without.predict(X)) == {0, 1}
 
 
-def test_a_class_may_have_no_prior():
-    X, y = table("wine")
-    fit = MixtureClassifier([1, 2], "VVI", class_prior=[0.5, 0.5, 0], random_state=0).fit(X, y)
-    assert set(fit.predict(X)) == {0, 1}
-
-
-def test_rows_far_from_all_classes_have_the_priors():
+def test_probabilities_of_far_rows_add_up_to_one_and_farther_ones_have_the_priors():
+    fit = MixtureClassifier(covariance_type="EII").fit(FLOWERS, SPECIES)
+    for far in (1e15, 1e17, 1e149):
+        np.testing.assert_allclose(fit.predict_proba([[far, -far, 3, 1], [-far, 3, 1, 2]]).sum(axis=1), 1)
     fit = MixtureClassifier(covariance_type="VVV").fit(FLOWERS, SPECIES)
     np.testing.assert_allclose(fit.predict_proba(np.full((1, 4), 1e300)), [[1 / 3] * 3])
 
 
-@pytest.mark.parametrize("far", [1e15, 1e17, 1e149])
-def test_probabilities_of_far_rows_add_up_to_one(far):
-    fit = MixtureClassifier(covariance_type="EII").fit(FLOWERS, SPECIES)
-    np.testing.assert_allclose(fit.predict_proba([[far, -far, 3, 1], [-far, 3, 1, 2]]).sum(axis=1), 1)
-
-
 def test_the_score_is_of_rows_of_known_class_alone():
     fit = MixtureClassifier(covariance_type="EEE").fit(FLOWERS, SPECIES)
-    accuracy = (fit.predict(FLOWERS) == SPECIES).mean()
-    assert fit.score(FLOWERS, SPECIES) == pytest.approx(accuracy)
+    right = fit.predict(FLOWERS) == SPECIES
+    assert fit.score(FLOWERS, SPECIES) == pytest.approx(right.mean())
     with pytest.warns(UserWarning, match="column-vector"):
-        assert fit.score(FLOWERS, SPECIES[:, None]) == pytest.approx(accuracy)
-    some = np.where(np.arange(150) % 3 == 0, SPECIES, np.nan)
-    right = fit.predict(FLOWERS)[::3] == SPECIES[::3]
-    assert fit.score(FLOWERS, some) == pytest.approx(right.mean())
-    assert fit.score(FLOWERS, some, sample_weight=np.arange(150)) == pytest.approx(
-        np.average(right, weights=np.arange(0, 150, 3))
-    )
-    assert fit.score(FLOWERS, np.where(np.arange(150) % 3 == 0, SPECIES, -1)) == pytest.approx(right.mean())
+        assert fit.score(FLOWERS, SPECIES[:, None]) == pytest.approx(right.mean())
+    for unknown in (np.nan, -1):
+        some, weight = np.where(np.arange(150) % 3 == 0, SPECIES, unknown), np.arange(150)
+        assert fit.score(FLOWERS, some) == pytest.approx(right[::3].mean())
+        expected = np.average(right[::3], weights=weight[::3])
+        assert fit.score(FLOWERS, some, sample_weight=weight) == pytest.approx(expected)
     for y, weight in ((SPECIES[:10], None), ([1], None), (np.full(150, np.nan), None), (SPECIES, np.ones(3))):
         with pytest.raises(ValueError, match="expected"):
             fit.score(FLOWERS, y, sample_weight=weight)
@@ -196,22 +192,14 @@ def test_missing_values_are_integrated_out(n_components, unknown):
     X, y = with_gaps(FLOWERS[:, 1:]), np.where(np.arange(150) % 4, SPECIES, -1) if unknown else SPECIES
     how = {"prior": "conjugate", "missing": "em", "random_state": 0}
     fit = MixtureClassifier(n_components, ["EEE", "VVV"], **how).fit(X, y)
-    joint = np.array(
-        [
-            np.concatenate(
-                [
-                    [np.log(prior) + reference.log_evidence(reference.log_joint(row[None, there], *seen))[0]]
-                    for prior, mixture in zip(fit.class_prior_, fit.mixtures_, strict=True)
-                    for part in [mixture.marginal(np.flatnonzero(there).tolist())]
-                    for dense in [
-                        reference.dense(part.covariances_, part.covariance_type, part.n_components, sum(there))
-                    ]
-                    for seen in [(part.weights_, part.means_, dense)]
-                ]
-            )
-            for row, there in zip(X, ~np.isnan(X), strict=True)
-        ]
-    )
+
+    def density(mixture, row):
+        there = np.flatnonzero(~np.isnan(row))
+        part = mixture.marginal(there.tolist())
+        dense = reference.dense(part.covariances_, part.covariance_type, part.n_components, len(there))
+        return reference.log_evidence(reference.log_joint(row[None, there], part.weights_, part.means_, dense))[0]
+
+    joint = np.log(fit.class_prior_) + np.array([[density(mixture, row) for mixture in fit.mixtures_] for row in X])
     np.testing.assert_allclose(fit.predict_proba(X), reference.responsibilities(joint), atol=1e-9)
     loglik = np.where(y < 0, reference.log_evidence(joint), joint[np.arange(150), SPECIES]).sum()
     assert fit.log_likelihood_ == pytest.approx(loglik, abs=1e-7)
@@ -293,17 +281,23 @@ def test_of_two_cells_the_one_that_predicts_is_taken():
     assert found.n_components[chosen] == 1
 
 
+def folds(y):
+    """Which of five folds each row is in: of each class so many, in the order of a seed for all of them."""
+    fold = np.empty(len(y), int)
+    for label in np.unique(y):
+        own = np.random.default_rng(0).permutation(np.flatnonzero(y == label))
+        for number, part in enumerate(np.array_split(own, 5)):
+            fold[part] = number
+    return fold
+
+
 def test_no_other_cell_of_a_class_makes_the_classes_of_held_out_rows_more_probable():
     X, y = load_wine(return_X_y=True)
     X, y = X[y < 2][:, [0, 3, 9]], y[y < 2]
     parts, prior = [X[y == 0], X[y == 1]], np.bincount(y) / len(y)
     searches = [gmm.select(part, [1, 2, 3], ["EII", "VVI", "VVV"], random_state=0) for part in parts]
     chosen = predictive_cells(searches, [ArraySource(part) for part in parts], None, {"random_state": 0})
-    fold = np.empty(len(X), int)
-    for own in (np.flatnonzero(y == 0), np.flatnonzero(y == 1)):
-        for number, part in enumerate(np.array_split(np.random.default_rng(0).permutation(own), 5)):
-            fold[part] = number
-    joint = np.full((2, 9, len(X)), -np.inf)
+    fold, joint = folds(y), np.full((2, 9, len(X)), -np.inf)
     for label, cell, number in itertools.product(range(2), range(9), range(5)):
         K, name = searches[label].n_components[cell], searches[label].covariance_type[cell]
         fit = gmm.GaussianMixture(int(K), covariance_type=name, random_state=0).fit(X[(y == label) & (fold != number)])
@@ -332,17 +326,12 @@ def test_classes_share_a_model_where_that_finds_held_out_classes_as_well():
     shared = MixtureClassifier([1, 2], random_state=0).fit(X, y)
     assert len({mixture.covariances_.tobytes() for mixture in shared.mixtures_}) == 1
     apart = MixtureClassifier([1, 2], criterion="bic", random_state=0).fit(X, y)
+    for label, mixture in enumerate(apart.mixtures_):  # each the best of its own search
+        best = gmm.select(X[y == label], [1, 2], random_state=0).best
+        np.testing.assert_array_equal(mixture.covariances_, best.covariances_)
     losses = [-fit.predict_log_proba(new)[np.arange(3000), truth].mean() for fit in (shared, apart)]
     assert losses[0] < losses[1] - 0.1
     assert [m.n_components for m in MixtureClassifier([1, 2], random_state=0).fit(*interleaved()).mixtures_] == [2, 2]
-
-
-def test_by_bic_each_class_is_the_best_of_its_own_search():
-    X, y = of_one_shape(90, 0)
-    fit = MixtureClassifier([1, 2], criterion="bic", random_state=0).fit(X, y)
-    for label, mixture in enumerate(fit.mixtures_):
-        best = gmm.select(X[y == label], [1, 2], random_state=0).best
-        np.testing.assert_array_equal(mixture.covariances_, best.covariances_)
 
 
 @pytest.mark.parametrize("criterion", ["bic", "held_out"])
@@ -356,13 +345,7 @@ def test_a_class_alone_is_chosen_for_too(n_components, chosen, criterion):
 @pytest.mark.parametrize("prior", [None, [0.6, 0.3, 0.1]])
 def test_one_component_of_each_class_may_be_chosen_by_held_out_rows(prior):
     X, y = of_one_shape(90, 2)
-    fold = np.empty(90, int)
-    for label in range(3):
-        for number, part in enumerate(
-            np.array_split(np.random.default_rng(0).permutation(np.flatnonzero(y == label)), 5)
-        ):
-            fold[part] = number
-    names, values = ["EII", "EEE", "VVV"], []
+    fold, names, values = folds(y), ["EII", "EEE", "VVV"], []
     for name in names:
         told = np.empty(90)
         for number in range(5):
@@ -388,9 +371,7 @@ def test_standardized_columns_have_no_units(n_components, sparse):
     assert other.log_likelihood_ == pytest.approx(one.log_likelihood_ - shift, rel=1e-9)
     assert other.bic_ == pytest.approx(one.bic_ + 2 * shift, rel=1e-9)
     if not sparse:
-        joint = np.column_stack(
-            [np.log(p) + m.score_samples(X) for p, m in zip(one.class_prior_, one.mixtures_, strict=True)]
-        )
+        joint = joint_of(one, X)
         assert one.log_likelihood_ == pytest.approx(joint[np.arange(len(X)), (y == "odd").astype(int)].sum())
 
 
@@ -405,10 +386,12 @@ def test_fits_of_standardized_columns_with_gaps_are_those_of_the_columns():
 
 
 @pytest.mark.parametrize("n_components", [1, [1, 2]])
-def test_mixtures_of_a_classifier_have_its_settings(n_components):
+def test_mixtures_of_a_classifier_are_fitted_ones_with_its_settings(n_components):
     settings = {"missing": "em", "n_threads": 1, "random_state": 0}
     fit = MixtureClassifier(n_components, "VVI", reg_covar=1e-3, **settings).fit(FLOWERS, SPECIES)
     for mixture in (*fit.mixtures_, fit.as_mixture()):
+        assert isinstance(mixture, GaussianMixture)
+        assert fitted_parameters(mixture).n_components == mixture.n_components
         assert mixture.get_params().items() >= settings.items()
         assert 1e-5 < mixture.reg_covar < 1e-3  # in the units of the narrowest column
 
@@ -417,17 +400,15 @@ def test_mixtures_of_a_classifier_have_its_settings(n_components):
 def test_a_classifier_is_saved(n_components):
     X, y = interleaved()
     fit = MixtureClassifier(n_components, ["EEE", "VVI"], random_state=0).fit(X, y)
-    file = io.BytesIO()
-    fit.save(file)
+    fit.save(file := io.BytesIO())
     loaded = MixtureClassifier.load(file.getvalue())
     assert type(gmm.load(file.getvalue())) is MixtureClassifier
     for other in (loaded, pickle.loads(pickle.dumps(fit))):
         np.testing.assert_array_equal(other.predict(X), fit.predict(X))
         np.testing.assert_array_equal(other.predict_proba(X), fit.predict_proba(X))
         assert (other.bic_, other.log_likelihood_) == (fit.bic_, fit.log_likelihood_)
-    other = io.BytesIO()
-    loaded.save(other)
-    assert other.getvalue() == file.getvalue()
+    loaded.save(again := io.BytesIO())
+    assert again.getvalue() == file.getvalue()
     assert (loaded.n_components, loaded.covariance_type, loaded.n_iter_) == (n_components, ["EEE", "VVI"], fit.n_iter_)
     assert loaded.class_prior is loaded.criterion is None
     header, arrays = load_state(file.getvalue())
@@ -440,13 +421,13 @@ def test_a_classifier_is_saved(n_components):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("n_components", 2.5),
-        ("covariance_type", ["typo"]),
-        ("class_prior", [1.0]),
-        ("criterion", "icl"),
-        ("standardize", "yes"),
-    ],
+    {
+        "n_components": 2.5,
+        "covariance_type": ["typo"],
+        "class_prior": [1.0],
+        "criterion": "icl",
+        "standardize": "yes",
+    }.items(),
 )
 def test_no_file_has_another_request(name, value, monkeypatch):
     fit = MixtureClassifier(2, "EEE", random_state=0).fit(*interleaved()).set_params(**{name: value})
@@ -461,9 +442,8 @@ def test_no_file_has_another_request(name, value, monkeypatch):
 
 
 def test_pipelines_and_cross_validation():
-    X, y = load_wine(return_X_y=True)
     pipe = make_pipeline(StandardScaler(), MixtureClassifier(covariance_type=["EEE", "VEV"]))
-    assert cross_val_score(clone(pipe), X, y, cv=3).mean() > 0.95
+    assert cross_val_score(clone(pipe), *load_wine(return_X_y=True), cv=3).mean() > 0.95
 
 
 def test_what_it_cannot_do_is_said():
@@ -502,34 +482,12 @@ def test_of_one_column_there_are_two_models(monkeypatch):
     assert [mixture.covariance_type for mixture in tried] == ["E", "V"]
 
 
-def test_scikit_learns_checks():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        told = check_estimator(MixtureClassifier(covariance_type=["EEE", "VVI"], max_iter=50), on_fail=None)
-    failed = {check["check_name"]: check["exception"] for check in told if check["status"] == "failed"}
-    assert not failed
-
-
-def test_mixtures_are_fitted_ones():
-    fit = MixtureClassifier(covariance_type="VEV").fit(FLOWERS, SPECIES)
-    for mixture in fit.mixtures_:
-        assert isinstance(mixture, GaussianMixture)
-        assert fitted_parameters(mixture).n_components == 1
-
-
-def test_missing_classes_in_a_list_of_names_are_unknown():
-    y = [("a" if label else "b") if number % 3 else float("nan") for number, label in enumerate(SPECIES)]
-    assert MixtureClassifier(covariance_type="EEE").fit(FLOWERS, y).classes_.tolist() == ["a", "b"]
-
-
 def test_a_row_without_weight_changes_nothing():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(120, 2)) + 4 * (np.arange(120)[:, None] % 2), np.arange(120) % 2
     alone = MixtureClassifier([1, 2], random_state=0).fit(X, y)
-    weight = np.append(np.ones(120), 0)
-    beside = MixtureClassifier([1, 2], random_state=0).fit(
-        np.vstack([X, [[9, 9]]]), np.append(y, 0), sample_weight=weight
-    )
+    rows, labels, weight = np.vstack([X, [[9, 9]]]), np.append(y, 0), np.append(np.ones(120), 0)
+    beside = MixtureClassifier([1, 2], random_state=0).fit(rows, labels, sample_weight=weight)
     assert [m.covariance_type for m in beside.mixtures_] == [m.covariance_type for m in alone.mixtures_]
     assert beside.bic_ == pytest.approx(alone.bic_, rel=1e-9)
 

@@ -37,19 +37,9 @@ def test_the_papers_example_is_that_of_mclust():
         np.testing.assert_array_equal(got.predict(X, n), np.array(list(labels), dtype=int))
 
 
-def passes_of(monkeypatch):
-    made = []
-
-    def counted(*arguments, real=combining._removed):
-        made.append(1)
-        return real(*arguments)
-
-    monkeypatch.setattr(combining, "_removed", counted)
-    return made
-
-
 def test_looking_ahead_spares_passes(monkeypatch):
-    made = passes_of(monkeypatch)
+    made, removed = [], combining._removed
+    monkeypatch.setattr(combining, "_removed", lambda *arguments: made.append(1) or removed(*arguments))
     apart = GaussianMixture.from_parameters(np.full(8, 1 / 8), 50.0 * np.arange(8)[:, None], np.ones((8, 1, 1)))
     for mixture, rows, most in ((apart, apart.sample(200, random_state=0)[0], 2), (EXAMPLE, X, 4)):
         made.clear()
@@ -103,7 +93,7 @@ def test_weights_count_rows_and_rows_may_be_streamed():
     assert (small.merges.tolist(), small.n_clusters_by_rows) == (got.merges.tolist(), got.n_clusters_by_rows)
 
 
-def test_other_mixtures_have_clusters():
+def test_other_mixtures_and_rows_have_clusters():
     frozen = combine_components(EXAMPLE.freeze(), X)
     assert_same(frozen, combine_components(EXAMPLE, X))
     np.testing.assert_array_equal(frozen.predict(X), combine_components(EXAMPLE, X).predict(X))
@@ -112,6 +102,10 @@ def test_other_mixtures_have_clusters():
     assert repr(frozen) == "<CombinedComponents: 4 clusters of components 0 + 5, 1, 2 + 3, 4>"
     again = pickle.loads(pickle.dumps(frozen))
     np.testing.assert_array_equal(again.predict(X), frozen.predict(X))
+    one, two = (combine_components(GaussianMixture(K, random_state=0).fit(X), X) for K in (1, 2))
+    assert (one.n_clusters, one.n_clusters_by_rows, len(one.merges)) == (1, 1, 0)
+    assert (one.predict(X) == 0).all()
+    assert (two.n_clusters, two.merges.tolist()) == (2, [[0, 1]])
 
 
 def test_dask_collections_are_predicted_lazily():
@@ -145,13 +139,6 @@ def test_a_component_without_rows_joins_no_groups(share, place, variance):
         np.testing.assert_array_equal(np.unique(got.clusters()[:4]), np.arange(4))
 
 
-def test_rows_that_are_all_noise_have_no_clusters():
-    noisy = GaussianMixture(2, noise=[[-99, -99], [99, 99]], random_state=0).fit(X)
-    with pytest.raises(ValueError, match=r"3 rows.*noise.*rows of the fit"):
-        combine_components(noisy, [[90, 90], [-90, 90], [90, -90]])
-    assert combine_components(noisy, np.vstack([X[:50], [[90, 90]]])).n_clusters == 2
-
-
 def test_noise_stays_noise():
     rng = np.random.default_rng(0)
     clutter = np.concatenate([X, rng.uniform(X.min(0) - 20, X.max(0) + 20, (100, 2))])
@@ -162,14 +149,10 @@ def test_noise_stays_noise():
     # Rows between two components may become the cluster's; no other does.
     assert ((noisy.predict(clutter) == -1) >= (labels == -1)).all()
     assert (labels == -1).sum() > 20
-
-
-def test_few_components():
-    one = combine_components(GaussianMixture().fit(X), X)
-    assert (one.n_clusters, one.n_clusters_by_rows, len(one.merges)) == (1, 1, 0)
-    assert (one.predict(X) == 0).all()
-    two = combine_components(GaussianMixture(2, random_state=0).fit(X), X)
-    assert (two.n_clusters, two.merges.tolist()) == (2, [[0, 1]])
+    noisy = GaussianMixture(2, noise=[[-99, -99], [99, 99]], random_state=0).fit(X)
+    with pytest.raises(ValueError, match=r"3 rows.*noise.*rows of the fit"):
+        combine_components(noisy, [[90, 90], [-90, 90], [90, -90]])
+    assert combine_components(noisy, np.vstack([X[:50], [[90, 90]]])).n_clusters == 2
 
 
 def test_what_cannot_be_is_told():

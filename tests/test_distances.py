@@ -1,4 +1,4 @@
-"""Distances between mixtures and matched components, against closed forms, quadrature, published code and the twin."""
+"""Distances, matched components and mixtures of fewer: against closed forms, quadrature, published code, the twin."""
 
 import numpy as np
 import pytest
@@ -8,16 +8,22 @@ import gmm
 import inside
 import reference
 from gmm import GaussianMixture
-from gmm.analysis import distance, match
-from inside import COVARIANCE_TYPES
+from gmm.analysis import distance, match, reduce
+from inside import COVARIANCE_TYPES, covariance_model, fitted_parameters
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal([-2, 0, 0], [1, 2, 1], (120, 3)), rng.normal([2, 1, 0], [2, 1, 1], (80, 3))])
+DRAWS = np.random.default_rng(0)
+MANY = DRAWS.normal(size=(600, 3)) + 3 * DRAWS.integers(0, 4, size=(600, 1))
 KINDS = ("wasserstein", "kullback-leibler", "bhattacharyya")
 
 
 def mixture(weights, means, covariances):
     return GaussianMixture.from_parameters(weights, means, covariances)
+
+
+def one_column(weights, means, variances):
+    return mixture(weights, np.reshape(means, (-1, 1)), np.reshape(variances, (-1, 1, 1)))
 
 
 def dense(fit):
@@ -132,13 +138,10 @@ def test_a_metric_between_mixtures():
     assert a <= b + c
     doubled = mixture([0.18, 0.18, 0.64], A.means_[[0, 0, 1]], A.covariances_[[0, 0, 1]])
     assert distance(A, doubled).value < 1e-7
-
-
-def test_near_components_find_theirs_beside_a_far_one():
-    places = np.array([[0.0], [1e-4], [2e-4], [1.0]])
-    a, b = (mixture(np.full(4, 0.25), each, np.full((4, 1, 1), 1e-12)) for each in (places, places[::-1] + 1e-6))
-    assert distance(a, b).value == pytest.approx(1e-6, rel=1e-6)
-    np.testing.assert_allclose(distance(a, b).plan, 0.25 * np.eye(4)[::-1], atol=1e-12)
+    places = np.array([0.0, 1e-4, 2e-4, 1.0])  # near components find theirs beside a far one
+    one, other = (one_column(np.full(4, 0.25), each, np.full(4, 1e-12)) for each in (places, places[::-1] + 1e-6))
+    assert distance(one, other).value == pytest.approx(1e-6, rel=1e-6)
+    np.testing.assert_allclose(distance(one, other).plan, 0.25 * np.eye(4)[::-1], atol=1e-12)
 
 
 @pytest.mark.parametrize("far", [1e4, 1e5, 1e6, 1e9])
@@ -178,20 +181,23 @@ def test_it_prints_itself():
 @pytest.mark.parametrize("name", COVARIANCE_TYPES)
 def test_components_of_a_refit_find_theirs(name):
     fit = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
-    order = np.array([2, 0, 1])
-    w, m, S = (values[order] for values in dense(fit))
-    other = mixture(w, m + 1e-3, S)
-    np.testing.assert_array_equal(order[match(fit, other)], range(3))
-    scaled = mixture(w, (m + 1e-3) * [1, 1e4, 1e-3], S * np.outer([1, 1e4, 1e-3], [1, 1e4, 1e-3]))
-    own = mixture(fit.weights_, fit.means_ * [1, 1e4, 1e-3], dense(fit)[2] * np.outer([1, 1e4, 1e-3], [1, 1e4, 1e-3]))
-    np.testing.assert_array_equal(match(own, scaled), match(fit, other))
+    order, units = np.array([2, 0, 1]), np.array([1, 1e4, 1e-3])
+    w, m, S = dense(fit)
+    for unit in (np.ones(3), units):
+        own = mixture(w, m * unit, S * np.outer(unit, unit))
+        other = mixture(w[order], (m[order] + 1e-3) * unit, S[order] * np.outer(unit, unit))
+        np.testing.assert_array_equal(order[match(own, other)], range(3))
 
 
-def test_components_without_a_partner_are_minus_one():
+def test_components_without_a_partner_are_minus_one_and_one_that_jumped_leaves_the_others_theirs():
     assert match(A, mixture([1], [A.means_[1]], [A.covariances_[1]])).tolist() == [-1, 0]
     assert match(mixture([1], [B.means_[2]], [B.covariances_[2]]), B).tolist() == [2]
     far = mixture([0.5, 0.5], [[0, 0], [1e150, 0]], [np.eye(2)] * 2)
     assert match(far, far).tolist() == [0, 1]
+    before = one_column(np.full(4, 0.25), [0, 20, 40, 60], np.ones(4))
+    for jumped in (1e3, 1e6):
+        after = one_column(np.full(4, 0.25), [jumped, 20, 40, 60], np.ones(4))
+        assert match(before, after).tolist() == match(after, before).tolist() == [0, 1, 2, 3]
 
 
 def test_a_bayesian_mixture_is_compared_by_its_expectations():
@@ -211,31 +217,18 @@ def test_what_is_refused():
             function(A, X)
 
 
-def one_column(weights, means, variances):
-    return mixture(weights, np.reshape(means, (-1, 1)), np.reshape(variances, (-1, 1, 1)))
-
-
 def test_names_of_columns_are_compared():
     pandas = pytest.importorskip("pandas")
     one, other, third = (
         GaussianMixture(2, random_state=0).fit(pandas.DataFrame(X[:, :2], columns=list(names)))
         for names in ("uv", "vu", "uw")
     )
-    for function in (distance, match, lambda *pair: gmm.analysis.reduce(pair, 2)):
+    for function in (distance, match, lambda *pair: reduce(pair, 2)):
         with pytest.raises(ValueError, match="same order"):
             function(one, other)
         with pytest.raises(ValueError, match="unseen at fit time:\n- w"):
             function(one, third)
         function(one, GaussianMixture(2, random_state=0).fit(X[:, :2]))
-
-
-def test_a_value_is_between_its_bounds_and_its_error_says_how_far_it_was_off():
-    rare = one_column([1 - 1e-7, 1e-7], [0, 1e6], [1, 1])
-    found = distance(rare, one_column([1], [0], [1]), kind="kullback-leibler")
-    assert found.low <= found.value <= found.high
-    assert found.standard_error >= found.low
-    apart = distance(one_column([1], [0], [1]), one_column([1], [20], [1]), kind="bhattacharyya")
-    assert (apart.value, apart.standard_error) == (pytest.approx(50, rel=1e-12), 0)
 
 
 def test_components_without_weight_leave_the_bounds():
@@ -262,34 +255,164 @@ def test_of_any_ratio_the_bounds_are_numbers(variance, d):
     assert match(narrow, narrow).tolist() == [0, 1]
 
 
-def test_a_component_that_jumped_leaves_the_others_their_partners():
-    for far in (1e3, 1e6):
-        places = np.array([0.0, 20, 40, 60])
-        before, after = (
-            one_column(np.full(4, 0.25), each, np.ones(4)) for each in (places, places + np.array([far, 0, 0, 0]))
-        )
-        assert match(before, after).tolist() == [0, 1, 2, 3]
-        assert match(after, before).tolist() == [0, 1, 2, 3]
-
-
-@pytest.mark.parametrize("apart", [70.0, 78.0, 1e5, 1e150])
-def test_bhattacharyya_of_single_components_is_exact_beyond_all_exponentials(apart):
-    one, other = (mixture([1.0], [[place]], [[[1.0]]]) for place in (0.0, apart))
-    got = distance(one, other, kind="bhattacharyya", n_samples=10)
-    assert got.value == pytest.approx(apart * (apart / 8), rel=1e-12)
-    assert got.standard_error == 0
-
-
-def test_no_bound_is_below_zero():
+def test_values_are_between_their_bounds_and_exact_where_these_meet():
+    rare = one_column([1 - 1e-7, 1e-7], [0, 1e6], [1, 1])
+    found = distance(rare, one_column([1], [0], [1]), kind="kullback-leibler")
+    assert found.low <= found.value <= found.high
+    assert found.standard_error >= found.low
+    for apart in (20.0, 70.0, 78.0, 1e5, 1e150):  # beyond all exponentials
+        got = distance(one_column([1], [0], [1]), one_column([1], [apart], [1]), kind="bhattacharyya", n_samples=10)
+        assert got.value == pytest.approx(apart * (apart / 8), rel=1e-12)
+        assert got.standard_error == 0
+    one, other = (one_column([0.4, 0.6], [place, place + 5], [1, 1]) for place in (0.0, 90.0))
+    got = distance(one, other, kind="bhattacharyya", n_samples=100)
+    exact = 85**2 / 8 - 0.5 * np.log(0.4 * 0.6)  # of the nearest pair; the others have e^-100 of it
+    assert got.low - 1e-9 <= exact <= got.high + 1e-9
+    assert got.high - got.low < 0.1
     draws = np.random.default_rng(0)
     for _ in range(60):
         one, other = (mixture([0.4, 0.6], draws.normal(size=(2, 2)), [np.eye(2) * v for v in (1, 2)]) for _ in range(2))
         assert distance(one, other, kind="bhattacharyya", n_samples=10).low >= 0
 
 
-def test_bhattacharyya_of_mixtures_far_apart_is_between_finite_bounds():
-    one, other = (mixture([0.4, 0.6], [[place], [place + 5]], [[[1.0]]] * 2) for place in (0.0, 90.0))
-    got = distance(one, other, kind="bhattacharyya", n_samples=100)
-    exact = 85**2 / 8 - 0.5 * np.log(0.4 * 0.6)  # of the nearest pair; the others have e^-100 of it
-    assert got.low - 1e-9 <= exact <= got.high + 1e-9
-    assert got.high - got.low < 0.1
+# --- Mixtures of fewer components ---------------------------------------------------------------
+
+
+def random_mixture(K, d, seed=0):
+    draws = np.random.default_rng(seed)
+    roots = draws.normal(size=(K, d, d + 2))
+    covariances = roots @ roots.transpose(0, 2, 1) / (d + 2)
+    return GaussianMixture.from_parameters(draws.dirichlet(np.ones(K)), 10 * draws.normal(size=(K, d)), covariances)
+
+
+@pytest.mark.parametrize("name", [*COVARIANCE_TYPES, "factor1", "ppca1"])
+def test_of_every_type_it_is_nearly_what_a_fit_of_so_many_is(name):
+    many = GaussianMixture(12, covariance_type=name, random_state=0).fit(MANY)
+    few = reduce(many, 4)
+    fit = GaussianMixture(4, covariance_type=name, random_state=0).fit(MANY)
+    assert covariance_model(few.covariance_type) is covariance_model(name)
+    assert few.score(MANY) > fit.score(MANY) - 0.06
+    mean, covariance = reference.moments_of_mixture(*dense(many))
+    few_mean, few_covariance = reference.moments_of_mixture(*dense(few))
+    np.testing.assert_allclose(few_mean, mean, atol=1e-12)
+    if not covariance_model(name).constraint:
+        shape = reference.shape_of(name)
+        project = {"diag": np.diag, "spherical": np.trace}.get(shape, np.asarray)
+        np.testing.assert_allclose(project(few_covariance), project(covariance), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+def test_as_many_components_are_the_same_mixture(name):
+    fit = GaussianMixture(5, covariance_type=name, random_state=0).fit(MANY)
+    assert distance(fit, reduce(fit, 5)).value < 1e-6
+
+
+@pytest.mark.parametrize("name", ["factor1", "ppca2"])
+def test_factors_stored_in_low_rank_are_reduced_as_whole_covariances_are(name):
+    fit = GaussianMixture(8, covariance_type=name, prior="conjugate", random_state=0).fit(MANY)
+    assert not fitted_parameters(fit).model.stored_whole
+    whole = GaussianMixture.from_parameters(fit.weights_, fit.means_, fit.covariances_, covariance_type=name)
+    assert distance(reduce(fit, 3), reduce(whole, 3)).value < 1e-6
+    assert distance(reduce([fit, fit], 3), reduce(whole, 3)).value < 1e-6
+
+
+def test_few_components_are_merged_as_one_after_the_other(monkeypatch):
+    """With one merger in a round and all as neighbours, it is greedy; and hard EM then costs nothing."""
+    monkeypatch.setattr(inside.reduction, "_MOST_AT_ONCE", 0.0)
+    for seed in range(5):
+        mixture = random_mixture(9, 2, seed)
+        greedy = GaussianMixture.from_parameters(*reference.reduced_greedily(dense(mixture), 4))
+        with monkeypatch.context() as patch:
+            patch.setattr(inside.reduction, "_REDUCTION_MOST_ROUNDS", 1)
+            assert distance(reduce(mixture, 4), greedy).value < 1e-6
+        rows, _ = mixture.sample(20_000, random_state=0)
+        assert reduce(mixture, 4).score(rows) > greedy.score(rows) - 0.02
+
+
+def test_thousands_of_components_lose_little():
+    mixture = random_mixture(3000, 2)
+    few = reduce(mixture, 300)
+    assert few.n_components == 300
+    assert (few.weights_ > 0).all()
+    rows, _ = mixture.sample(5000, random_state=0)
+    assert mixture.score(rows) - few.score(rows) < 0.08
+
+
+def test_units_of_columns_change_nothing():
+    mixture, units = random_mixture(200, 3), np.array([1.0, 1e5, 1e-4])
+    w, m, S = dense(mixture)
+    scaled = reduce(GaussianMixture.from_parameters(w, m * units + 7 * units, S * np.outer(units, units)), 20)
+    few = reduce(mixture, 20)
+    np.testing.assert_allclose(scaled.means_ / units - 7, few.means_, rtol=1e-6, atol=1e-6)
+
+
+def test_several_are_one_mixture_of_all_their_rows():
+    parts = [MANY[:100], MANY[100:]]
+    fits = [GaussianMixture(4, random_state=0).fit(part) for part in parts]
+    together = reduce(fits, 8, weights=[100, 500])
+    expected = (fits[0].score_samples(MANY) + np.log(1 / 6), fits[1].score_samples(MANY) + np.log(5 / 6))
+    np.testing.assert_allclose(together.score_samples(MANY), np.logaddexp(*expected), rtol=1e-9)
+    assert (
+        reduce(fits, 4, weights=[100, 500]).score(MANY)
+        > GaussianMixture(4, random_state=0).fit(MANY).score(MANY) - 0.05
+    )
+    tied = [GaussianMixture(3, covariance_type="tied", random_state=0).fit(part) for part in parts]
+    assert reduce(tied, 3).covariances_.shape == (3, 3)
+
+
+def test_components_without_weight_are_left_out_and_equal_ones_are_merged():
+    mixture = GaussianMixture.from_parameters([0.5, 0, 0.5], [[0.0], [5.0], [9.0]], [[[1.0]]] * 3)
+    assert reduce(mixture, 2).means_.ravel().tolist() == [0, 9]
+    with pytest.raises(ValueError, match="from 1 to 2"):
+        reduce(mixture, 3)
+    mixture = GaussianMixture.from_parameters(np.full(40, 1 / 40), np.zeros((40, 2)), [np.eye(2)] * 40)
+    for n in (1, 3):
+        few = reduce(mixture, n)
+        assert few.weights_.sum() == pytest.approx(1)
+        np.testing.assert_allclose(few.covariances_, [np.eye(2)] * n)
+
+
+def test_names_types_and_settings_stay():
+    pandas = pytest.importorskip("pandas")
+    settings = {"missing": "em", "reg_covar": 1e-3, "n_threads": 1, "random_state": 0}
+    fit = GaussianMixture(4, **settings).fit(pandas.DataFrame(MANY.astype(np.float32), columns=["a", "b", "c"]))
+    few = reduce(fit, 2)
+    assert few.get_params().items() >= settings.items()
+    assert few.feature_names_in_.tolist() == ["a", "b", "c"]
+    assert few.means_.dtype == np.float32
+    bayesian = gmm.BayesianGaussianMixture(n_components=4, random_state=0).fit(MANY)
+    assert type(reduce(bayesian, 2)) is GaussianMixture
+    assert not fitted_parameters(few).fixed
+
+
+def test_what_cannot_be_reduced_is_refused():
+    fit = GaussianMixture(2, random_state=0).fit(MANY)
+    for n in (0, 3, 1.5, True):
+        with pytest.raises(ValueError, match="n_components"):
+            reduce(fit, n)
+    with pytest.raises(ValueError, match="got none"):
+        reduce([], 1)
+    with pytest.raises(TypeError, match="expected weights=None"):
+        reduce(fit, 1, weights=[1])
+    for weights in ([1], [1, -1], [0, 0], [1, np.nan], [1, np.inf], np.ma.masked_equal([1, 2], 1)):
+        with pytest.raises(ValueError, match="a weight from 0 on"):
+            reduce([fit, fit], 1, weights=weights)
+    for other in (GaussianMixture(2, covariance_type="diag").fit(MANY), GaussianMixture(2).fit(MANY[:, :2])):
+        with pytest.raises(ValueError, match="same covariance type and columns"):
+            reduce([fit, other], 1)
+
+
+def test_components_and_weights_of_any_size_are_reduced_or_refused_in_words():
+    places = np.array([[0, 0], [1e-8, 1e-8], [10, 10], [11, 11.0]])
+    narrow, narrower = (
+        GaussianMixture.from_parameters([0.25] * 4, each, [np.eye(2) * 1e-16] * 4) for each in (places, places * 7)
+    )
+    assert sorted(reduce(narrow, 3).means_[:, 0].round()) == [0, 10, 11]
+    with pytest.raises(ValueError, match="larger reg_covar") as raised:
+        reduce(narrower, 2)
+    assert type(raised.value) is ValueError
+    places = [[0, 0], [5e149, 5e149]]  # beyond all distances
+    far, narrow = (GaussianMixture.from_parameters([0.5, 0.5], places, [np.eye(2) * v] * 2) for v in (1, 1e-20))
+    np.testing.assert_allclose(sorted(reduce([far, narrow], 2).means_[:, 0]), [0, 5e149])
+    few = reduce([GaussianMixture(1).fit(part) for part in (MANY[:100], MANY[100:])], 2, weights=[1e308, 1e308])
+    np.testing.assert_allclose(few.weights_, [0.5, 0.5])

@@ -77,7 +77,8 @@ BESIDE = {
 }
 FITS = [(GaussianMixture, model, beside) for model in PARSIMONIOUS for beside in ("alone", "noise")]
 FITS += [(GaussianMixture, model, beside) for model in CLASSIC for beside in BESIDE if beside not in ("alone", "noise")]
-FITS += [(BayesianGaussianMixture, model, beside) for model in CLASSIC for beside in ("alone", "weights", "gaps")]
+BAYESIAN = [beside for beside in BESIDE if beside not in ("prior", "fixed")]
+FITS += [(BayesianGaussianMixture, model, beside) for model in CLASSIC for beside in BAYESIAN]
 # Of each fit two columns, of every other one column as well, and of both each solver.
 SOLVERS = ("auto", None)
 WAYS = [(*fit, 2, SOLVERS[number % 2]) for number, fit in enumerate(FITS)]

@@ -68,15 +68,10 @@ def test_ours_score_theirs_as_they_do(cls, covariance_type, prior):
     assert_same_attributes(to_sklearn(ours), theirs)
     assert {name: getattr(ours, name) for name in theirs.get_params()} == theirs.get_params()
     assert ours.history_.reason == "fitted by scikit-learn"
-    loaded = gmm.load(saved(ours))
+    ours.save(file := io.BytesIO())
+    loaded = gmm.load(file.getvalue())
     np.testing.assert_array_equal(loaded.score_samples(X), ours.score_samples(X))
     assert loaded.n_iter_ == theirs.n_iter_
-
-
-def saved(mixture):
-    file = io.BytesIO()
-    mixture.save(file)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize("cls", CLASSES)
@@ -128,29 +123,23 @@ def test_names_of_features_go_along():
         theirs.predict(table[["b", "a", "c"]])
 
 
-def test_what_scikit_learn_lacks_becomes_its_default():
-    ours = GaussianMixture(
-        2, covariance_type="VVE", init_params="hierarchical", random_state=np.random.default_rng(0), prior="conjugate"
-    ).fit(X)
+def test_what_scikit_learn_lacks_becomes_its_default_and_theirs_is_their_own(monkeypatch):
+    how = {"init_params": "hierarchical", "random_state": np.random.default_rng(0), "prior": "conjugate"}
+    ours = GaussianMixture(2, covariance_type="VVE", warm_start=True, **how).fit(X)
     theirs = to_sklearn(ours)
     assert (theirs.init_params, theirs.random_state, theirs.covariance_type) == ("kmeans", None, "full")
-    theirs.fit(X)
-
-
-def test_a_mixture_without_a_fit_has_no_record_of_one():
-    theirs = to_sklearn(GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]]))
-    assert not hasattr(theirs, "n_iter_")
-    assert not hasattr(from_sklearn(theirs), "history_")
-    assert theirs.predict([[-3.0], [3.0]]).tolist() == [0, 1]
-
-
-def test_theirs_is_their_own():
-    ours = GaussianMixture(2, random_state=0, warm_start=True).fit(X)
-    theirs = to_sklearn(ours)
     assert b"gmm" not in pickle.dumps(theirs)
     theirs.means_[0] = 0.0
     assert (ours.means_[0] != 0).all()
     theirs.fit(X)
+    made = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+    theirs = to_sklearn(made)  # without a record of a fit
+    assert not hasattr(theirs, "n_iter_")
+    assert not hasattr(from_sklearn(theirs), "history_")
+    assert theirs.predict([[-3.0], [3.0]]).tolist() == [0, 1]
+    monkeypatch.setitem(sys.modules, "sklearn.mixture", None)
+    with pytest.raises(ModuleNotFoundError, match="python -m pip install scikit-learn"):
+        to_sklearn(made)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
@@ -185,9 +174,3 @@ def test_what_is_no_mixture_is_refused(changed, message):
     vars(theirs).update(changed)
     with pytest.raises(ValueError, match=message):
         from_sklearn(theirs)
-
-
-def test_without_scikit_learn_it_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.mixture", None)
-    with pytest.raises(ModuleNotFoundError, match="python -m pip install scikit-learn"):
-        to_sklearn(GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]))

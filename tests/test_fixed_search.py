@@ -32,7 +32,10 @@ def rows(seed=0, n=90):
 X = rows()
 
 
-def searched(data=X, n_components=range(2, 6), covariance_type=("full", "EEI", "VVE"), **how):
+TYPES = "full", "EEI", "VVE"
+
+
+def searched(data=X, n_components=range(2, 6), covariance_type=TYPES, **how):
     how = {"fixed": {"means": True}, "means_init": MEANS, "random_state": 0} | how
     return select(data, n_components, covariance_type, **how)
 
@@ -40,11 +43,6 @@ def searched(data=X, n_components=range(2, 6), covariance_type=("full", "EEI", "
 @functools.cache
 def usual():
     return searched()
-
-
-@functools.cache
-def few_types():
-    return searched(covariance_type=("full", "EEI"))
 
 
 def fits(found):
@@ -75,11 +73,11 @@ def test_fixed_means_stay_in_every_cell_of_all_models():
     found = searched(covariance_type="all", n_components=range(2, 5))
     assert found.status.count("ok") >= 40
     assert_known(found)
-    for K, name, n, mixture in zip(
-        found.n_components, found.covariance_type, found.n_parameters, found.estimators, strict=True
-    ):
+    cells = zip(found.n_components, found.covariance_type, found.n_parameters, found.estimators, strict=True)
+    for K, name, n, mixture in cells:
         if mixture is not None:
             assert n == K - 1 + 2 * (K - 2) + covariance_model(name).n_parameters(K, 2) == mixture.n_parameters_
+            assert mixture.covariance_type in PARSIMONIOUS
     np.testing.assert_allclose(found.bic, -2 * found.loglik + found.n_parameters * np.log(len(X)), rtol=1e-12)
 
 
@@ -123,24 +121,22 @@ def test_a_search_among_the_known_alone(name):
         np.testing.assert_array_equal(best.partial_fit(X[:, columns]).covariances_, found.best.covariances_)
 
 
-@pytest.mark.parametrize("data", ["float32", "weights", "gaps", "noise", "prior"])
-def test_known_components_go_with_all_kinds_of_rows(data):
-    how, table = {}, X
-    if data == "float32":
-        table = X.astype(np.float32)
-    elif data == "weights":
-        how["sample_weight"] = np.random.default_rng(1).uniform(0, 2, len(X))
-    elif data == "gaps":
-        table, how["missing"] = X.copy(), "em"
-        table[::7, 0] = np.nan
-    elif data == "noise":
-        how["noise"] = [[-9, -9], [12, 9]]
-    else:
-        how["prior"] = NormalInverseWishart()
+KINDS = {
+    "float32": (X.astype(np.float32), {}),
+    "weights": (X, {"sample_weight": np.random.default_rng(1).uniform(0, 2, len(X))}),
+    "gaps": (np.where(np.arange(2 * len(X)).reshape(-1, 2) % 14 == 0, np.nan, X), {"missing": "em"}),
+    "noise": (X, {"noise": [[-9, -9], [12, 9]]}),
+    "prior": (X, {"prior": NormalInverseWishart()}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_known_components_go_with_all_kinds_of_rows(kind):
+    table, how = KINDS[kind]
     found = searched(table, n_components=[2, 3, 4], **how)
     assert_known(found)
     assert found.best.n_components == 4
-    if data == "noise":
+    if kind == "noise":
         assert all(mixture.noise_weight_ > 0 for mixture in fits(found))
 
 
@@ -177,15 +173,11 @@ def test_a_further_fit_of_a_cell_stays_where_it_is():
         assert mixture.partial_fit(X).means_[:2].tolist() == MEANS.tolist()
 
 
-def test_the_best_cell_has_the_new_classes():
-    found = usual()
+def test_known_classes_and_new_ones_are_found_where_they_are_in_any_order():
+    found, turned = usual(), searched(means_init=MEANS[::-1])
     assert found.best.n_components == 4
     new = found.best.means_[2:][np.argsort(found.best.means_[2:, 0])]
     np.testing.assert_allclose(new, [[-3, -5], [2, 5]], atol=0.5)
-
-
-def test_known_classes_are_found_where_they_are_in_any_order():
-    found, turned = usual(), searched(means_init=MEANS[::-1])
     np.testing.assert_allclose(turned.bic, found.bic, atol=0.1)
     np.testing.assert_array_equal(turned.best.means_[:2], MEANS[::-1])
 
@@ -200,12 +192,6 @@ def test_other_starts_have_known_components_first(init_params):
 # --- The same bits ------------------------------------------------------------------------------
 
 
-def test_bits_do_not_depend_on_threads(monkeypatch):
-    alone = usual()
-    monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
-    same_bits(alone, searched(n_threads=3))
-
-
 def test_weights_are_repeats():
     times = np.random.default_rng(2).integers(1, 4, len(X))
     weighted, repeated = searched(sample_weight=times), searched(np.repeat(X, times, axis=0))
@@ -213,10 +199,17 @@ def test_weights_are_repeats():
     np.testing.assert_allclose(weighted.bic, repeated.bic, rtol=1e-7)
 
 
-def test_rows_in_a_file_give_the_same_bits(tmp_path):
+def test_rows_in_a_file_threads_and_the_estimator_give_the_same_bits(tmp_path, monkeypatch):
     np.save(tmp_path / "rows.npy", X)
-    for source in (gmm.open_rows(tmp_path / "rows.npy"), gmm.open_rows(lambda: [X[:50], X[50:]])):
-        same_bits(searched(source, covariance_type=("full", "EEI")), few_types())
+    monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
+    for source in (X, gmm.open_rows(tmp_path / "rows.npy"), gmm.open_rows(lambda: [X[:50], X[50:]])):
+        same_bits(searched(source, n_threads=3), usual())
+    search = GaussianMixtureSearch(range(2, 6), TYPES, fixed={"means": True}, means_init=MEANS, random_state=0).fit(X)
+    same_bits(search.selection_, usual())
+    search.selection_.save(file := io.BytesIO())
+    again = gmm.load(file.getvalue())
+    assert again.best.fixed == usual().best.fixed == {"means": [True, True, False, False]}
+    assert again.best.n_parameters_ == usual().best.n_parameters_
 
 
 def test_rows_beyond_memory_are_finished_with_what_is_known(monkeypatch, tmp_path):
@@ -229,28 +222,6 @@ def test_rows_beyond_memory_are_finished_with_what_is_known(monkeypatch, tmp_pat
     assert found.best.n_components == 4
     here = searched(many, **how)
     assert found.bic[found.best_index] == pytest.approx(here.bic[here.best_index], abs=0.1)
-
-
-def test_a_checkpoint_continues_to_the_same_bits(tmp_path):
-    path = tmp_path / "search"
-    whole = usual()
-    searched(checkpoint=path, callback=lambda progress: progress.n_components == 3)
-    same_bits(searched(checkpoint=path, resume=True), whole)
-    with pytest.raises(ValueError, match="means_init was"):
-        searched(checkpoint=path, resume=True, means_init=MEANS + 1)
-
-
-def test_a_table_is_saved_with_what_is_fixed():
-    found, file = usual(), io.BytesIO()
-    found.save(file)
-    again = gmm.load(file.getvalue())
-    assert again.best.fixed == found.best.fixed == {"means": [True, True, False, False]}
-    assert again.best.n_parameters_ == found.best.n_parameters_
-
-
-def test_the_estimator_searches_likewise():
-    search = GaussianMixtureSearch(range(2, 6), "full", fixed={"means": True}, means_init=MEANS, random_state=0).fit(X)
-    same_bits(search.selection_, searched(covariance_type="full"))
 
 
 def test_no_start_drops_a_known_component(monkeypatch):
@@ -274,11 +245,8 @@ def test_moves_leave_fixed_parameters_and_improve():
     assert refined.lower_bound_ > plain.lower_bound_ + 0.01
     np.testing.assert_array_equal(refined.means_[:2], MEANS)
     assert fitted_parameters(refined).fixed
-
-
-def test_there_is_no_move_where_all_components_are_known():
-    mixture = GaussianMixture(2, refine="split-merge", fixed={"means": True}, means_init=MEANS).fit(X)
-    assert mixture.history_.refinement.tried == 0
+    known = GaussianMixture(2, refine="split-merge", fixed={"means": True}, means_init=MEANS).fit(X)
+    assert known.history_.refinement.tried == 0  # there is no move where all components are known
 
 
 # --- What is refused ----------------------------------------------------------------------------
@@ -309,15 +277,3 @@ def test_what_no_cell_can_have_is_refused(name):
     how, words = REFUSED[name]
     with pytest.raises(ValueError, match=words):
         searched(**how)
-
-
-@pytest.mark.parametrize("how", [{"means_init": MEANS}, {"precisions_init": [1.0]}, {"weights_init": [0.5, 0.5]}])
-def test_starts_of_a_single_fit_are_refused(how):
-    with pytest.raises(TypeError, match="applies to a single fit"):
-        select(X, 2, **how)
-
-
-def test_all_models_are_named():
-    assert {mixture.covariance_type for mixture in fits(searched(covariance_type="all", n_components=2))} <= set(
-        PARSIMONIOUS
-    )

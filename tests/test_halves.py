@@ -38,6 +38,11 @@ def test_two_groups_are_no_single_component():
     assert test.p_values[0] < 1e-6
     np.testing.assert_array_equal(test.p_values[1:], 1)
     np.testing.assert_array_equal(test.confidence_set(), [2, 3])
+    holed = GROUPS.copy()
+    holed[::7, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        split_lrt(holed, 1, **FEW)
+    assert split_lrt(holed, 1, **FEW, missing="em").p_values[0] < 1e-6
 
 
 def test_e_values_are_at_most_one_on_average_where_components_suffice():
@@ -56,30 +61,11 @@ def test_means_are_over_splits_and_do_not_overflow():
     assert "at most  1 component : e = 2, p ≤ 0.5" in repr(test)
 
 
-@pytest.mark.parametrize("n_threads", [2, 3])
-def test_threads_change_nothing(n_threads):
-    one, several = (split_lrt(GROUPS, 1, **FEW, n_threads=n).splits for n in (1, n_threads))
-    np.testing.assert_array_equal(one, several)
-
-
-def test_units_change_nothing():
-    plain, scaled = (split_lrt(rows, 1, **FEW, reg_covar=0) for rows in (GROUPS, GROUPS * 1024 + 4096))
-    np.testing.assert_allclose(plain.splits, scaled.splits, rtol=1e-6)
-
-
 def test_the_callback_sees_the_splits_so_far_and_ends_the_test():
     seen = []
     test = split_lrt(GROUPS, 1, **FEW, callback=lambda so_far: seen.append(so_far) or len(seen) == 2)
     assert [each.splits.shape for each in seen] == [(1, 1), (1, 2)]
     assert "2 of 4 splits" in repr(test)
-
-
-def test_rows_with_gaps():
-    holed = GROUPS.copy()
-    holed[::7, 0] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
-        split_lrt(holed, 1, **FEW)
-    assert split_lrt(holed, 1, **FEW, missing="em").p_values[0] < 1e-6
 
 
 @pytest.mark.parametrize("K", [2, 3, 5])
@@ -99,11 +85,9 @@ def test_the_groups_that_are_there_come_back():
     assert result.curve[1] == 0
     assert result.curve[2] > 0.1
     assert "★  3 components: 0.000 ± 0.000" in repr(result)
-
-
-def test_partitions_of_one_gaussian_do_not_come_back():
-    result = stability(np.random.default_rng(0).normal(size=(200, 2)), 4, **FEW)
-    assert 0.3 < result.curve[0] < 1.2
+    assert Stability(np.array([2, 3, 4]), np.array([[0.0], [0.0], [0.2]]), 1).best == 3  # the largest of equal ones
+    of_one = stability(np.random.default_rng(0).normal(size=(200, 2)), 4, **FEW)
+    assert 0.3 < of_one.curve[0] < 1.2
 
 
 def test_noise_is_a_label_of_its_own():
@@ -114,20 +98,15 @@ def test_noise_is_a_label_of_its_own():
     assert stability(GROUPS, 2, **FEW, noise=True).curve[0] < 0.2
 
 
-def test_the_largest_of_equally_stable_numbers_is_best():
-    assert Stability(np.array([2, 3, 4]), np.array([[0.0], [0.0], [0.2]]), 1).best == 3
-
-
-def test_stability_is_the_same_for_every_number_of_threads_and_unit():
-    one, several = (stability(GROUPS, [2, 3], **FEW, n_threads=n).splits for n in (1, 2))
-    np.testing.assert_array_equal(one, several)
+def test_neither_threads_nor_units_nor_other_numbers_change_anything():
+    for call, counts in ((split_lrt, 1), (stability, [2, 3])):
+        one, *several = (call(GROUPS, counts, **FEW, n_threads=n).splits for n in (1, 2, 3))
+        for other in several:
+            np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(stability(GROUPS * 1024, 2, **FEW).splits, one[:1])
-
-
-def test_stability_of_a_number_does_not_depend_on_the_others():
-    both = stability(GROUPS, [2, 3], **FEW).splits
-    for row, K in zip(both, (2, 3), strict=True):
-        np.testing.assert_array_equal(stability(GROUPS, K, **FEW).splits, [row])
+    np.testing.assert_array_equal(stability(GROUPS, 3, **FEW).splits, one[1:])
+    plain, scaled = (split_lrt(rows, 1, **FEW, reg_covar=0) for rows in (GROUPS, GROUPS * 1024 + 4096))
+    np.testing.assert_allclose(plain.splits, scaled.splits, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

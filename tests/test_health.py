@@ -1,5 +1,7 @@
 """Which components are degenerate: on few rows, narrower than rounding or the ridge, or no better than chance."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -103,12 +105,16 @@ OF_ONE_COVARIANCE = ("EII", "EEI", "EEE")
 
 
 @every_type
-def test_few_rows_are_a_spike(name):
+def test_few_rows_are_a_spike_or_strays_where_all_share_one_covariance(name):
     fewest = 6 if name in ("EEV", "VEV", "EVV", "VVV") else 4  # whose components have axes of their own
     for rows, expected in ((fewest - 0.49, False), (fewest - 0.51, True)):
         far = 1e9 if name in ("EVE", "VVE") else 1.0  # see the test of chance
         parameters = mixture(name, [1 - rows / 100, rows / 100], [1.0, 1.0], far)
         assert degenerate_of(parameters, 100, RIDGE).tolist() == [False, expected]
+    few = mixture(name, [0.98, 0.02], [1.0, 1.0])
+    (reason,) = degenerate.reasons_of(few, Resolution(100.0, np.zeros(2), RIDGE), ["x", "y"]).values()
+    assert ("strays" in reason) == (name in OF_ONE_COVARIANCE)
+    assert ("its covariance needs" in reason) == (name not in OF_ONE_COVARIANCE)
 
 
 @pytest.mark.parametrize(
@@ -137,14 +143,6 @@ def test_bic_takes_more_than_chance_gives_to_a_component_with_rows_enough(d):
         assert m * r / (m - r) <= p / 2
 
 
-@every_type
-def test_a_component_of_strays_is_told_where_all_share_one_covariance(name):
-    few = mixture(name, [0.98, 0.02], [1.0, 1.0])
-    (reason,) = degenerate.reasons_of(few, Resolution(100.0, np.zeros(2), RIDGE), ["x", "y"]).values()
-    assert ("strays" in reason) == (name in OF_ONE_COVARIANCE)
-    assert ("its covariance needs" in reason) == (name not in OF_ONE_COVARIANCE)
-
-
 @pytest.mark.parametrize("name", ["full", "tied", "diag"])
 @pytest.mark.parametrize(("share", "expected"), [(0.9, True), (1.1, False)])
 def test_a_component_with_less_variance_than_rounding_leaves_is_degenerate(name, share, expected):
@@ -156,30 +154,30 @@ def test_a_component_with_less_variance_than_rounding_leaves_is_degenerate(name,
     assert not degenerate_of(parameters, 10_000, 0.0).any()  # of continuous columns
 
 
-def test_a_component_is_narrow_in_any_direction():
+def test_a_component_is_narrow_or_on_the_ridge_in_any_direction():
     """Rows of whole numbers on a plane have two values or more in every column, and no spread across the plane."""
     turn = np.array([[1.0, 1.0], [1.0, -1.0]]) / np.sqrt(2)
-    plane = turn @ np.diag([3.0, 0.05]) @ turn
-    model = covariance_model("full")
+    plane, model = turn @ np.diag([3.0, 0.05]) @ turn, covariance_model("full")
     parameters = MixtureParameters(np.full(2, 0.5), np.zeros((2, 2)), np.stack([plane, 3 * np.eye(2)]), model)
     assert degenerate_of(parameters, 1000, 0.0, steps=1.0).tolist() == [True, False]
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    covariances = np.array([turn @ np.diag([1, 1, v]) @ turn.T for v in (RIDGE, 3e-4)])
+    parameters = MixtureParameters(np.array([0.5, 0.5]), np.zeros((2, 3)), covariances, model)
+    assert degenerate_of(parameters, 10_000, RIDGE).tolist() == [True, False]
 
 
-def test_no_component_is_narrow_where_all_rows_are():
+def test_components_far_apart_are_judged_by_their_own_widths_and_none_where_all_rows_are_narrow():
     """Columns that add up to 1 but for rounding, or a column in steps wider than it is."""
-    parameters = with_column("diag", [0.02, 0.03], [0.0, 0.1], [0.5, 0.5])
-    assert not degenerate_of(parameters, 1000, 0.0, steps=[0.0, 1.0]).any()
-    assert degenerate_of(with_column("diag", [0.005, 0.05], [0.0, 0.1], [0.5, 0.5]), 1000, 0.0, steps=[0, 1]).any()
+    assert not degenerate_of(mixture("full", [0.5, 0.5], [1e-8, 1e-8]), 100, 0).any()
+    for variances, expected in (([0.02, 0.03], False), ([0.005, 0.05], True)):
+        parameters = with_column("diag", variances, [0.0, 0.1], [0.5, 0.5])
+        assert degenerate_of(parameters, 1000, 0.0, steps=[0.0, 1.0]).any() == expected
 
 
 @every_type
-def test_the_only_component_is_no_spike(name):
-    assert not degenerate_of(mixture(name, [1.0], [1e-9]), 100, RIDGE).any()
-
-
-@every_type
-def test_the_only_component_has_rows_for_all_its_directions(name):
+def test_the_only_component_is_no_spike_but_has_rows_for_all_its_directions(name):
     """Of no more rows than features a matrix is singular but for the ridge."""
+    assert not degenerate_of(mixture(name, [1.0], [1e-9]), 100, RIDGE).any()
     dense = covariance_model(name).layout in (FULL, TIED)
     assert degenerate_of(mixture(name, [1.0], [RIDGE]), 2, RIDGE).any() == dense
     assert not degenerate_of(mixture(name, [1.0], [RIDGE]), 3, RIDGE).any()
@@ -207,13 +205,6 @@ def test_a_component_on_the_ridge_is_a_spike_however_many_rows_it_has(name):
         assert not degenerate_of(parameters, 10_000, RIDGE / 1000).any()
     near = with_column(name, [RIDGE, 5 * RIDGE], [0.0, 0.0], [0.5, 0.5])  # a column in units so small varies no more
     assert not degenerate_of(near, 10_000, RIDGE).any()
-
-
-def test_a_component_on_the_ridge_is_one_in_any_direction():
-    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
-    covariances = np.array([turn @ np.diag([1, 1, v]) @ turn.T for v in (RIDGE, 3e-4)])
-    parameters = MixtureParameters(np.array([0.5, 0.5]), np.zeros((2, 3)), covariances, covariance_model("full"))
-    assert degenerate_of(parameters, 10_000, RIDGE).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("name", [name for name in PARSIMONIOUS if name[1] != "I"])
@@ -250,18 +241,11 @@ def _moments(X, shares):
     return shares.sum(axis=0), shares.T @ X, np.einsum("ik,ij,il->kjl", shares, X, X)
 
 
-def test_components_far_apart_are_judged_by_their_own_widths():
-    parameters = mixture("full", [0.5, 0.5], [1e-8, 1e-8])
-    assert not degenerate_of(parameters, 100, 0).any()
-
-
 @pytest.mark.parametrize("covariance_type", ["EEE", "EVE", "VVE", "VVV"])
-@pytest.mark.parametrize("scale", [(1, 1e8), (1e8, 1), (1e-8, 1)])
-def test_units_and_the_order_of_columns_make_no_correlation_singular(covariance_type, scale):
-    rng = np.random.default_rng(0)
-    rows = rng.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], 200)
+def test_units_and_the_order_of_columns_make_no_correlation_singular(covariance_type):
+    rows = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], 200)
     rows[100:] += 9
-    for K in (1, 2):
+    for scale, K in itertools.product([(1, 1e8), (1e8, 1), (1e-8, 1)], (1, 2)):
         fit = gmm.GaussianMixture(K, covariance_type=covariance_type, reg_covar=0, random_state=0).fit(rows * scale)
         assert not degenerate_of(fitted_parameters(fit), len(rows), 0.0).any()
 
@@ -313,3 +297,73 @@ def test_a_run_is_judged_as_the_result_it_would_leave(name, with_noise):
                 assert degeneracy.first(run, of_mixture=True) == (alone.argmax() if alone.any() else -1)
                 found.add(degeneracy.first(run))
     assert len(found) > 1
+
+
+# --- Few rows far from the others, where all components share one covariance: a group or strays ------
+
+N = 200
+of_one_covariance = pytest.mark.parametrize("name", OF_ONE_COVARIANCE)
+
+
+def with_far(name, n_far, distance, **beside):
+    """Round components at 0 and 5, and one of few rows at a distance."""
+    weights = np.array([100.0, N - 100 - n_far, n_far]) / N
+    means = np.array([[0.0, 0.0], [5.0, 0.0], [0.0, -distance]])
+    model = covariance_model(name)
+    covariances = {"EII": np.ones(3), "EEI": np.ones((3, 2)), "EEE": np.eye(2)}[name]
+    return MixtureParameters(weights, means, covariances, model, **beside)
+
+
+def table(n_far, seed=0):
+    """Two groups, and few rows near (20, −20)."""
+    rng = np.random.default_rng(seed)
+    groups = [rng.normal(mean, 1, (100, 2)) for mean in ((0, 0), (6, 0))]
+    return np.concatenate([*groups, rng.normal((20, -20), 0.3, (n_far, 2))])
+
+
+@of_one_covariance
+@pytest.mark.parametrize(
+    ("n_far", "distance", "strays"),
+    [
+        (3, 30, False),
+        (2, 30, False),
+        (3, 5, True),  # as near as the tail of some group
+        (1, 1000, True),  # one row is not a group
+        (4, 5, False),  # rows enough for the model
+    ],
+)
+def test_rows_nearer_to_each_other_than_chance_puts_them_are_a_group(name, n_far, distance, strays):
+    assert degenerate_of(with_far(name, n_far, distance), N, RIDGE).tolist() == [False, False, strays]
+
+
+@of_one_covariance
+def test_two_groups_of_few_rows_beside_each_other_are_strays(name):
+    far = with_far(name, 3, 30)
+    weights, means = np.append(far.weights, 2 / N), np.append(far.means, [[0, -31.0]], axis=0)
+    covariances = np.ones((4, *far.covariances.shape[1:])) if name != "EEE" else far.covariances
+    told = degenerate_of(MixtureParameters(weights, means, covariances, far.model), N, RIDGE)
+    assert told.tolist() == [False, False, True, True]
+
+
+@of_one_covariance
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "hierarchical"])
+def test_a_fit_gives_a_group_of_three_rows_a_component(name, init_params):
+    fit = gmm.GaussianMixture(3, covariance_type=name, init_params=init_params, random_state=0).fit(table(3))
+    assert fit.weights_.min() * 203 == pytest.approx(3, abs=0.01)
+
+
+@pytest.mark.parametrize("n_far", [2, 3])
+@pytest.mark.parametrize("criterion", ["bic", "held_out"])
+def test_a_search_gives_a_far_group_of_few_rows_a_component(n_far, criterion):
+    found = gmm.select(table(n_far), range(1, 5), [*OF_ONE_COVARIANCE], criterion=criterion, random_state=0)
+    assert (found.best.n_components, found.status[found.best_index]) == (3, "ok")
+    assert found.best.weights_.min() * (200 + n_far) == pytest.approx(n_far, abs=0.01)
+
+
+BOX = Noise(np.full(2, -40.0), np.full(2, 40.0), 0.01)
+
+
+@of_one_covariance
+@pytest.mark.parametrize("beside", [{"noise": BOX}, {"tails": StudentTails(4.0)}])
+def test_far_rows_beside_noise_or_with_heavy_tails_are_strays(name, beside):
+    assert degenerate_of(with_far(name, 3, 30, **beside), N, RIDGE).tolist() == [False, False, True]

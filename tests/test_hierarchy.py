@@ -31,32 +31,34 @@ def test_without_weights_the_clusters_are_scipys(n, d):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_weight_is_so_many_equal_rows(seed):
+def test_a_weight_is_so_many_equal_rows_and_its_unit_is_nothing(seed):
     rng = np.random.default_rng(seed)
-    weight = rng.integers(1, 6, 80)
-    rows = centred(rng.normal(size=(80, 2)), weight)
-    repeated = ward(np.repeat(rows, weight, axis=0), np.ones(weight.sum()), 6)
-    np.testing.assert_array_equal(np.repeat(ward(rows, weight.astype(float), 6), weight), repeated)
-    assert not same_clusters(ward(rows, np.ones(80), 6), ward(rows, weight.astype(float), 6))
+    times = rng.integers(1, 6, 80)
+    rows, weight = centred(rng.normal(size=(80, 2)), times), times.astype(float)
+    repeated = ward(np.repeat(rows, times, axis=0), np.ones(times.sum()), 6)
+    for unit in (1e-150, 1, 1e150):
+        np.testing.assert_array_equal(np.repeat(ward(rows, weight * unit, 6), times), repeated)
+    assert not same_clusters(ward(rows, np.ones(80), 6), ward(rows, weight, 6))
 
 
-@pytest.mark.parametrize("scale", [1e-150, 1e150])
-def test_the_unit_of_the_weights_is_nothing_to_clusters(scale):
-    rng = np.random.default_rng(0)
-    weight = rng.uniform(size=60)
-    rows = centred(rng.normal(size=(60, 3)), weight)
-    np.testing.assert_array_equal(ward(rows, weight * scale, 4), ward(rows, weight, 4))
-
-
-def test_weights_that_vanish_beside_others_come_to_an_end():
-    weight = np.array([1e-250, 1e-250, 1e90, 1e90, 1e90, 1e90])
-    rows = centred(np.array([[0.0], [0.1], [5.0], [5.1], [9.0], [9.1]]), weight)
-    np.testing.assert_array_equal(ward(rows, weight, 2), [0, 0, 0, 0, 1, 1])
-
-
-def test_light_rows_whose_weights_have_no_product_are_still_apart():
-    rows, weight = np.array([[0.0], [10.0], [11.0], [1000.0]]), np.array([1e-200, 1e-200, 1e-200, 1.0])
-    np.testing.assert_array_equal(ward(centred(rows, weight), weight, 3), [0, 1, 1, 2])
+@pytest.mark.parametrize(
+    ("rows", "weight", "n_clusters", "expected"),
+    [
+        (
+            [0, 0.1, 5, 5.1, 9, 9.1],
+            [1e-250] * 2 + [1e90] * 4,
+            2,
+            [0, 0, 0, 0, 1, 1],
+        ),  # they come to an end
+        ([0, 10, 11, 1000], [1e-200] * 3 + [1], 3, [0, 1, 1, 2]),  # those without a product are still apart
+        ([5, -5, 5.1, -5.1], [1] * 4, 2, [0, 1, 0, 1]),  # numbers are those of the first rows
+        ([-1, 1], [1] * 2, 5, [0, 1]),  # there are no more clusters than rows
+        ([0], [1], 5, [0]),
+    ],
+)
+def test_of_few_rows_clusters_are_these(rows, weight, n_clusters, expected):
+    rows, weight = np.array(rows, float)[:, None], np.array(weight, float)
+    np.testing.assert_array_equal(ward(centred(rows, weight), weight, n_clusters), expected)
 
 
 def test_ties_go_to_the_first_row_whatever_rounding_says():
@@ -73,12 +75,3 @@ def test_equal_rows_and_rows_that_nearly_are_come_to_an_end():
     clusters = ward(centred(near, np.ones(43)), np.ones(43), 4)
     assert len(set(clusters[:40])) == 1
     assert len(set(clusters)) == 4
-
-
-def test_clusters_are_numbered_by_their_first_rows():
-    np.testing.assert_array_equal(ward(np.array([[5.0], [-5.0], [5.1], [-5.1]]), np.ones(4), 2), [0, 1, 0, 1])
-
-
-def test_there_are_no_more_clusters_than_rows():
-    np.testing.assert_array_equal(ward(np.array([[-1.0], [1.0]]), np.ones(2), 5), [0, 1])
-    np.testing.assert_array_equal(ward(np.zeros((1, 2)), np.ones(1), 5), [0])

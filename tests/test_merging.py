@@ -4,15 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gmm import BayesianGaussianMixture
+from test_bayesian import every_prior, every_type
 
 DATA = Path(__file__).parent / "data"
-PRIORS = ("dirichlet_process", "dirichlet_distribution")
-every_prior = pytest.mark.parametrize("weights", PRIORS)
-every_type = pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 
 
 def flowers():
@@ -106,12 +102,3 @@ def test_four_groups_of_many_rows_stay_four_components():
     assert fit.n_effective_components_ == 4
     assert fit.n_iter_ < 60
     assert (np.bincount(4 * fit.predict(X) + group) > 20_000).sum() == 4
-
-
-@given(seed=st.integers(0, 2**32 - 1), K=st.integers(2, 8), d=st.integers(1, 4))
-def test_a_fit_that_merges_has_the_same_bits_with_every_number_of_threads(seed, K, d):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(3, d))[rng.integers(3, size=90)] * 2 + rng.normal(size=(90, d))
-    one, more = (fitted(X, K, PRIORS[seed % 2], n_threads=n, random_state=seed % 7) for n in (1, 3))
-    assert one.lower_bounds_ == more.lower_bounds_
-    np.testing.assert_array_equal(one.means_, more.means_)

@@ -40,16 +40,10 @@ def test_the_information_is_that_of_the_values_that_are_there():
         return model.set_params(missing="em").log_likelihood(APPLES)
 
     steps = np.diag(1e-3 * np.sqrt([S[0, 0], S[1, 1], S[0, 0] ** 2, S[0, 0] * S[1, 1], S[1, 1] ** 2]))
-    hessian = np.array(
-        [
-            [
-                sum(i * j * log_likelihood(at + i * a + j * b) for i in (1, -1) for j in (1, -1))
-                / (4 * a.sum() * b.sum())
-                for b in steps
-            ]
-            for a in steps
-        ]
-    )
+    hessian, signs = np.zeros((5, 5)), [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+    for p, q in np.ndindex(5, 5):
+        apart = sum(i * j * log_likelihood(at + i * steps[p] + j * steps[q]) for i, j in signs)
+        hessian[p, q] = apart / (4 * steps[p, p] * steps[q, q])
     expected = np.sqrt(np.diag(np.linalg.inv(-hessian)))
     np.testing.assert_allclose(errors.means[0], expected[:2], rtol=1e-3)
     np.testing.assert_allclose(errors.covariances[0][np.triu_indices(2)], expected[2:], rtol=1e-3)
@@ -81,20 +75,8 @@ def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are_and_what_is_mi
     X = with_gaps(n=150, d=3)
     np.savetxt(tmp_path / "gaps.csv", X, delimiter=",", header="a,b,c", comments="")
     monkeypatch.chdir(tmp_path)
-    words = [
-        "fit",
-        "gaps.csv",
-        "--components",
-        "2",
-        "--covariance",
-        "VVV",
-        "--missing",
-        "em",
-        "--report",
-        "--plot",
-        "p.png",
-    ]
-    assert main(words) == 0
+    words = "fit gaps.csv --components 2 --covariance VVV --missing em --report --plot p.png"
+    assert main(words.split()) == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Weights and means ± their standard errors" in page
     assert "groups overlap" in page or "The two groups most alike" in page
@@ -118,8 +100,10 @@ def test_clusters_of_components_are_drawn_of_rows_with_gaps(tmp_path, monkeypatc
     X[rng.uniform(size=600) < 0.2, 1] = np.nan
     np.savetxt(tmp_path / "gaps.csv", X, delimiter=",", header="a,b", comments="")
     monkeypatch.chdir(tmp_path)
-    words = ["fit", "gaps.csv", "--components", "6", "--covariance", "EII", "--missing", "em", "--report", "--quiet"]
-    assert main(words) == 0
+    assert (
+        main(["fit", "gaps.csv", "--components", "6", "--covariance", "EII", "--missing", "em", "--report", "--quiet"])
+        == 0
+    )
     assert "colours of the clusters" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -128,9 +112,8 @@ def test_a_report_without_refits_says_why_and_keeps_the_overlap(tmp_path, monkey
     X = with_gaps(n=200, share=0.0)
     np.save(tmp_path / "light.npy", np.column_stack([X, np.full(200, 0.01)]))
     monkeypatch.chdir(tmp_path)
-    two = ["--components", "2", "--covariance", "VVV"]
-    words = ["fit", "light.npy", "--weight-column", "x4", *two, "--report", "--quiet"]
-    assert main(words) == 0
+    words = "fit light.npy --weight-column x4 --components 2 --covariance VVV --report --quiet"
+    assert main(words.split()) == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Weights and means ± their standard errors" not in page
     assert "No standard errors are given" in page
@@ -150,9 +133,8 @@ def test_directions_are_of_the_values_that_are_there():
     found = gmm.analysis.directions(fit, holed)
     np.testing.assert_allclose(found.centre, one.means_[0], rtol=1e-5)
     np.testing.assert_allclose(found.scales, np.sqrt(np.diag(one.covariances_[0])), rtol=1e-4)
-    np.testing.assert_allclose(
-        found.matrix @ one.covariances_[0] @ found.matrix.T, np.eye(len(found.matrix)), atol=1e-4
-    )
+    unit = found.matrix @ one.covariances_[0] @ found.matrix.T
+    np.testing.assert_allclose(unit, np.eye(len(unit)), atol=1e-4)
     np.testing.assert_allclose(found.scales, gmm.analysis.directions(fit, X).scales, rtol=0.05)
 
 
@@ -219,37 +201,27 @@ def test_filled_values_are_read_by_that_name_alone():
     source, some = incomplete(X, None, np.nan_to_num(X)), np.array([2, 5, 9])
     np.testing.assert_array_equal(source.take(some), X[some])
     np.testing.assert_array_equal(source.subset(some).rows, np.nan_to_num(X[some]))
-
-
-def test_columns_of_one_value_keep_their_unit():
-    X = np.column_stack([with_gaps(n=100, d=2), np.full(100, 1e6)])
-    X[::3, 2] = np.nan
-    units = in_units(incomplete(X), NO_NOISE, standardize=True)[2]
-    assert units.scales[2] == 1
-
-
-def test_a_prior_of_gaps_without_variance_is_that_of_filled_rows():
-    X = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 1.0], [3.0, 1.0], [np.nan, 1.0]])
-    mean, covariance = mean_and_covariance(covariance_model("full"), incomplete(X))
-    assert np.isfinite(mean).all()
-    assert np.isfinite(covariance).all()
-
-
-def test_blocks_of_rows_are_of_the_values_that_are_there():
-    X = with_gaps()
     fit = GaussianMixture(2, missing="em", random_state=0).fit(X)
-    parameters, source = fitted_parameters(fit), incomplete(X, None, np.nan_to_num(X))
+    parameters = fitted_parameters(fit)
     with e_step_over(source, parameters.model.moments) as e_step:
         ((first, found),) = e_step.row_blocks(parameters.whitened(), log_evidence=True)
     assert first == 0
     np.testing.assert_allclose(found.log_evidence, fit.score_samples(X), rtol=1e-12)
 
 
+def test_a_prior_of_gaps_without_variance_is_that_of_filled_rows_and_such_columns_keep_their_unit():
+    X = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 1.0], [3.0, 1.0], [np.nan, 1.0]])
+    for part in mean_and_covariance(covariance_model("full"), incomplete(X)):
+        assert np.isfinite(part).all()
+    X = np.column_stack([with_gaps(n=100, d=2), np.full(100, 1e6)])
+    X[::3, 2] = np.nan
+    assert in_units(incomplete(X), NO_NOISE, standardize=True)[2].scales[2] == 1
+
+
 @pytest.mark.parametrize("weight", [None, np.repeat([0.0, 1.0], [3, 2])])
 def test_rows_that_say_nothing_are_refused_wherever_rows_are_summed(weight):
-    X = np.random.default_rng(0).normal(size=(60, 2))
+    X, rows = np.random.default_rng(0).normal(size=(60, 2)), np.full((5, 2), np.nan)
     mixture = GaussianMixture(2, missing="em", random_state=0).fit(X)
-    rows = np.full((5, 2), np.nan)
     if weight is not None:
         rows[:3] = 1.0
     uses = (partial(use, mixture) for use in (gmm.analysis.combine_components, gmm.analysis.directions))
@@ -259,10 +231,6 @@ def test_rows_that_say_nothing_are_refused_wherever_rows_are_summed(weight):
     if weight is None:
         with pytest.raises(ValueError, match="at least one row with a value"):
             mixture.partial_fit(gmm.open_rows(lambda: iter([rows])))
-
-
-def test_a_column_whose_values_weigh_nothing_is_called_so():
-    X = np.random.default_rng(0).normal(size=(60, 2))
     X[1:, 1] = np.nan
     with pytest.raises(ValueError, match="column 1 of X in rows of positive weight are missing"):
         GaussianMixture(2, missing="em").fit(X, sample_weight=np.arange(60.0))

@@ -98,20 +98,22 @@ def test_the_common_area_in_a_column_is_that_of_quadrature(name):
 
 
 def test_the_common_area_of_two_densities_is_that_of_the_closed_form():
-    """Inman & Bradley (1989), equal variances: 2 Φ(−δ / 2), however far apart and in whatever units."""
+    """Inman & Bradley (1989), equal variances: 2 Φ(−δ / 2), however far apart and in whatever units; and others."""
     for unit in (1e-100, 1.0, 1e100):
         for apart in (0.0, 0.3, 2.0, 5.0, 9.0, 40.0):
             mixture = GaussianMixture.from_parameters([0.3, 0.7], [[0.0], [apart * unit]], [[[unit**2]]] * 2)
             np.testing.assert_allclose(column_overlap(mixture).areas, 2 * ndtr(-apart / 2), rtol=0, atol=1e-14)
-
-
-def test_the_common_area_of_a_thin_and_a_wide_density_is_exact():
     for thin in (0.5, 1e-2, 1e-6):
         mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1.0]], [[[1.0]], [[thin**2]]])
         a, b, c = 1 - thin**2, -2.0, 1 + 2 * thin**2 * np.log(thin)
         low, high = sorted(np.roots([a, b, c]).real)
         inside = [ndtr(high) - ndtr(low), ndtr((high - 1) / thin) - ndtr((low - 1) / thin)]
         np.testing.assert_allclose(column_overlap(mixture).areas, inside[0] + 1 - inside[1], rtol=0, atol=1e-12)
+    # A group between others has its column.
+    parts = [0.3, 0.4, 0.3], [[-1, 0], [0, 0], [1, 0]], np.full(3, 0.01)
+    found = column_overlap(GaussianMixture.from_parameters(*parts, covariance_type="spherical")).areas
+    assert found[:, 0].max() < 1e-5
+    np.testing.assert_allclose(found[:, 1], 1, atol=1e-6)
 
 
 def test_many_rows_are_drawn_in_parts(monkeypatch):
@@ -122,16 +124,6 @@ def test_many_rows_are_drawn_in_parts(monkeypatch):
     np.testing.assert_array_equal(parts, overlap(mixture, n_samples=10_500))
 
 
-def test_a_group_between_others_has_its_column():
-    covariances = np.full(3, 0.01)
-    mixture = GaussianMixture.from_parameters(
-        [0.3, 0.4, 0.3], [[-1, 0], [0, 0], [1, 0]], covariances, covariance_type="spherical"
-    )
-    found = column_overlap(mixture).areas
-    assert found[:, 0].max() < 1e-5
-    np.testing.assert_allclose(found[:, 1], 1, atol=1e-6)
-
-
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("rest", [0.0, 1e-30])
 def test_components_of_hardly_any_weight_have_a_density_all_the_same(rest):
@@ -139,6 +131,10 @@ def test_components_of_hardly_any_weight_have_a_density_all_the_same(rest):
     common = 2 * ndtr(-2.5)
     expected = [[common if rest else 0.0], [common]]
     np.testing.assert_allclose(column_overlap(mixture).areas, expected, atol=2e-4)
+    # Found by fuzzing: an infinite density times a weight of zero.
+    means, covariances = [[0.0, 1.0], [5.0, 1.0], [0.0, 1.0]], [1e-6 * np.eye(2)] * 3
+    mixture = GaussianMixture.from_parameters([1.0, 0.0, 0.0], means, covariances)
+    np.testing.assert_allclose(column_overlap(mixture).areas, [[0, 0], [0, 1], [1, 1]], atol=1e-10)
 
 
 def test_what_is_refused():
@@ -160,10 +156,3 @@ def test_the_overlap_of_columns_has_their_names():
     lines = repr(common).splitlines()
     assert lines[1].split() == ["size", "age", "weight"]
     assert lines[3].split() == ["1", *(f"{area:.3f}" for area in common.areas[1])]
-
-
-def test_components_without_weight_do_not_overflow_beside_one_with_all():
-    """Found by fuzzing: an infinite density times a weight of zero."""
-    means, covariances = [[0.0, 1.0], [5.0, 1.0], [0.0, 1.0]], [1e-6 * np.eye(2)] * 3
-    mixture = GaussianMixture.from_parameters([1.0, 0.0, 0.0], means, covariances)
-    np.testing.assert_allclose(column_overlap(mixture).areas, [[0, 0], [0, 1], [1, 1]], atol=1e-10)

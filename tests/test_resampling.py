@@ -94,53 +94,78 @@ def is_table(rows, table=X):
     return np.array_equal(rows.argsort(axis=0), table.argsort(axis=0))
 
 
-def test_tables_to_which_nothing_can_be_fitted_are_left_out(monkeypatch):
-    fit, seen, told = GaussianMixture.fit, [], []
+@pytest.fixture
+def fits(monkeypatch):
+    """Return what lets a function of the estimator and its rows run before each fit, and another after it."""
+    fit = GaussianMixture.fit
 
-    def collapsing(self, rows, *args, **how):
-        if self.n_components == 2 and not is_table(rows) and zlib.crc32(rows.tobytes()) % 3 == 0:
-            seen.append(rows.tobytes())
+    def watched(before=lambda mixture, rows: None, after=lambda mixture, rows: None):
+        def both(self, rows, *args, **how):
+            before(self, rows)
+            fitted = fit(self, rows, *args, **how)
+            after(self, rows)
+            return fitted
+
+        monkeypatch.setattr(GaussianMixture, "fit", both)
+
+    return watched
+
+
+@pytest.fixture
+def pairs(monkeypatch):
+    """The rows of each pair of fits, the mixture that they were drawn from, and the thread."""
+    seen, pair = [], resampling._Fits.pair
+
+    def watched(self, rows, seed, truth=None):
+        seen.append((rows, truth, threading.get_ident()))
+        return pair(self, rows, seed, truth)
+
+    monkeypatch.setattr(resampling._Fits, "pair", watched)
+    return seen
+
+
+def test_tables_to_which_nothing_can_be_fitted_are_left_out(fits):
+    seen, told, parts = set(), [], 3
+
+    def collapsing(mixture, rows):
+        if mixture.n_components == 2 and not is_table(rows) and zlib.crc32(rows.tobytes()) % parts == 0:
+            seen.add(rows.tobytes())
             raise SingularMatrixError(0)
-        return fit(self, rows, *args, **how)
 
-    monkeypatch.setattr(GaussianMixture, "fit", collapsing)
+    fits(collapsing)
     how = {"n_replicates": 15, "n_init": 1, "random_state": 0, "n_threads": 1}
     test = bootstrap_lrt(X, 2, callback=told.append, **how)
-    assert test.n_left_out == len(set(seen)) > 0
+    assert test.n_left_out == len(seen) > 0
     assert [np.isnan(replicate.statistic) for replicate in told].count(True) == test.n_left_out
     assert len(test.replicates) == 15 - test.n_left_out
-    assert (
-        test.p_value == told[-1].p_value == (1 + (test.replicates >= test.statistic).sum()) / (1 + len(test.replicates))
-    )
+    expected = (1 + (test.replicates >= test.statistic).sum()) / (1 + len(test.replicates))
+    assert test.p_value == told[-1].p_value == expected
     assert f"{test.n_left_out} more could not be fitted" in repr(test)
+    parts = 1  # none can be fitted
+    with pytest.raises(ValueError, match=r"of 9.*tables .* larger reg_covar"):
+        bootstrap_lrt(X, 2, **FEW)
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_what_goes_wrong_is_not_taken_for_a_singular_covariance(monkeypatch, first):
-    fit = GaussianMixture.fit
-
-    def broken(self, rows, *args, **how):
-        if self.n_components == 3 and is_table(rows) is first:
+def test_what_goes_wrong_is_not_taken_for_a_singular_covariance(fits, first):
+    def broken(mixture, rows):
+        if mixture.n_components == 3 and is_table(rows) is first:
             raise ValueError("a request that cannot be")
-        return fit(self, rows, *args, **how)
 
-    monkeypatch.setattr(GaussianMixture, "fit", broken)
+    fits(broken)
     with pytest.raises(ValueError, match="a request that cannot be"):
         bootstrap_lrt(X, 2, **FEW)
 
 
 @pytest.mark.parametrize("noise", [False, True])
-def test_fits_begin_at_splits_and_at_the_mixture_drawn_from(monkeypatch, noise):
-    fit, ended = GaussianMixture.fit, []
-
-    def counted(self, rows, *args, **how):
-        fitted = fit(self, rows, *args, **how)
-        ended.append((self.n_components, is_table(rows)))
-        return fitted
-
-    monkeypatch.setattr(GaussianMixture, "fit", counted)
-    bootstrap_lrt(X, 2, noise=noise, **FEW | {"n_replicates": 3, "n_threads": 1})
+def test_fits_begin_at_splits_and_at_the_mixture_drawn_from(fits, pairs, noise):
+    ended = []
+    fits(after=lambda mixture, rows: ended.append((mixture.n_components, is_table(rows))))
+    found = bootstrap_lrt(X, 2, noise=noise, **FEW | {"n_replicates": 3, "n_threads": 1})
     assert [ended.count(each) for each in ((2, True), (3, True), (2, False), (3, False))] == [1, 2, 6, 6]
+    truths = [truth for _, truth, _ in pairs]
+    assert truths == [None] + truths[1:2] * 3
+    np.testing.assert_allclose(truths[1].weights, found.null.weights_)
 
 
 def test_many_columns_of_factors_are_compared():
@@ -158,19 +183,6 @@ def test_many_columns_of_factors_are_compared():
     assert again.p_value > 0.05
 
 
-def test_where_no_table_can_be_fitted_there_is_no_p_value(monkeypatch):
-    fit = GaussianMixture.fit
-
-    def collapsing(self, rows, *args, **how):
-        if not is_table(rows) and self.n_components == 2:
-            raise SingularMatrixError(0)
-        return fit(self, rows, *args, **how)
-
-    monkeypatch.setattr(GaussianMixture, "fit", collapsing)
-    with pytest.raises(ValueError, match=r"of 9.*tables .* larger reg_covar"):
-        bootstrap_lrt(X, 2, **FEW)
-
-
 def test_rows_of_no_weight_are_no_rows():
     weights = np.where(np.arange(len(X)) % 3, 2.0, 0.0)
     kept = weights > 0
@@ -180,13 +192,10 @@ def test_rows_of_no_weight_are_no_rows():
     np.testing.assert_array_equal(weighted.folds, without.folds)
 
 
-def test_held_out_rows_prefer_the_true_number():
-    means = [held_out_log_likelihood(GaussianMixture(k, random_state=0), X, random_state=0).mean for k in (1, 2, 8)]
-    assert np.argmax(means) == 1
-
-
-def test_what_is_held_out_is_told_in_a_line():
-    found = held_out_log_likelihood(GaussianMixture(2, random_state=0), X, random_state=0)
+def test_held_out_rows_prefer_the_true_number_and_it_is_told_in_a_line():
+    founds = [held_out_log_likelihood(GaussianMixture(k, random_state=0), X, random_state=0) for k in (1, 2, 8)]
+    assert np.argmax([found.mean for found in founds]) == 1
+    found = founds[1]
     assert repr(found) == f"HeldOut({found.mean:.4f} ± {found.standard_error:.4f} nats per row, 5 folds)"
     assert found.standard_error == pytest.approx(np.std(found.folds, ddof=1) / 5**0.5)
 
@@ -196,7 +205,9 @@ def test_what_is_held_out_is_told_in_a_line():
     [
         (X, 1, "n_splits to be a whole number from 2, got 1"),
         (X, 2.5, "n_splits to be a whole number from 2, got 2.5"),
+        (X[:1], 2, "1 sample.*a minimum of 2"),
         (X[:4], 5, "as many rows as folds, n_splits=5, got 4"),
+        (X[:2], 2, "2 rows in n_splits=2 folds leave 1 to fit, expected at least 3"),
         (X[:5], 2, "5 rows in n_splits=2 folds leave 2 to fit, expected at least 3"),
         (np.where(np.arange(len(X))[:, None] == 17, np.nan, X), 5, "row 17"),
     ],
@@ -204,9 +215,6 @@ def test_what_is_held_out_is_told_in_a_line():
 def test_folds_that_cannot_be_are_refused(rows, n_splits, told):
     with pytest.raises(ValueError, match=told):
         held_out_log_likelihood(GaussianMixture(3), rows, n_splits=n_splits)
-
-
-def test_a_fit_that_fails_tells_its_fold():
     with pytest.raises(InvalidParameterError, match="'tol' parameter") as failure:
         held_out_log_likelihood(GaussianMixture(2, tol=-1.0), X)
     assert failure.value.__notes__ == ["In fold 1 of 5, fitted to 80 rows."]
@@ -250,35 +258,14 @@ def test_under_the_null_p_values_are_uniform():
     assert np.sum(np.array(p_values) <= 0.1) <= 13
 
 
-def test_threads_change_nothing(monkeypatch):
+def test_threads_change_nothing(monkeypatch, pairs):
     alone = bootstrap_lrt(X, 2, n_threads=1, **FEW)
-    used = set()
-    pair = resampling._Fits.pair
-
-    def seen(*args, **kwargs):
-        used.add(threading.get_ident())
-        return pair(*args, **kwargs)
-
+    pairs.clear()
     monkeypatch.setattr(threads, "REPLICATES_WORTH_THREADS", 0)
-    monkeypatch.setattr(resampling._Fits, "pair", seen)
     together = bootstrap_lrt(X, 2, n_threads=3, **FEW)
-    assert len(used) > 1
+    assert len({thread for *_, thread in pairs}) > 1
     np.testing.assert_array_equal(together.replicates, alone.replicates)
     assert together.statistic == alone.statistic
-
-
-def test_replicates_are_fitted_from_where_they_were_drawn(monkeypatch):
-    truths = []
-    pair = resampling._Fits.pair
-
-    def seen(fits, rows, seed, truth=None):
-        truths.append(truth)
-        return pair(fits, rows, seed, truth)
-
-    monkeypatch.setattr(resampling._Fits, "pair", seen)
-    found = bootstrap_lrt(X, 2, n_threads=1, **FEW)
-    assert truths == [None] + truths[1:2] * 9
-    np.testing.assert_allclose(truths[1].weights, found.null.weights_)
 
 
 def test_a_good_beginning_saves_a_poor_start():
@@ -308,7 +295,7 @@ def test_more_replicates_keep_the_first():
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_callback_sees_each_replicate_and_ends_the_test(n_threads, monkeypatch):
     monkeypatch.setattr(threads, "REPLICATES_WORTH_THREADS", 0)
-    told = []
+    told, before = [], threading.active_count()
 
     def three(replicate):
         told.append(replicate)
@@ -321,12 +308,6 @@ def test_a_callback_sees_each_replicate_and_ends_the_test(n_threads, monkeypatch
     assert told[0].n_replicates == found.n_replicates == 9
     assert "of 3 of 9 tables drawn from 2 components" in repr(found)
 
-
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_an_interrupt_goes_through_and_leaves_no_thread(n_threads, monkeypatch):
-    monkeypatch.setattr(threads, "REPLICATES_WORTH_THREADS", 0)
-    before = threading.active_count()
-
     def interrupted(replicate):
         raise KeyboardInterrupt
 
@@ -336,32 +317,26 @@ def test_an_interrupt_goes_through_and_leaves_no_thread(n_threads, monkeypatch):
 
 
 @pytest.mark.parametrize("name", COVARIANCE_TYPES)
-def test_a_component_in_two_halves_is_the_same_density(name):
-    null = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
-    twice = resampling._Fits(3, {})._with_halves(null)
+def test_a_split_keeps_the_density_or_the_moments_of_the_whole(name):
+    fitted = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
+    twice = resampling._Fits(3, {})._with_halves(fitted)
     assert (twice.n_components, twice.covariance_type) == (4, name)
-    np.testing.assert_allclose(twice.score_samples(X), null.score_samples(X), rtol=1e-12)
-
-
-@pytest.mark.parametrize("name", COVARIANCE_TYPES)
-def test_a_split_keeps_the_moments_of_the_whole(name):
-    null = fitted_parameters(GaussianMixture(3, covariance_type=name, random_state=0).fit(X))
+    np.testing.assert_allclose(twice.score_samples(X), fitted.score_samples(X), rtol=1e-12)
+    null = fitted_parameters(fitted)
     with EStep(ArraySource(X), null.model.moments) as e_step:
         statistics = e_step(null.whitened())
     layout = null.model.layout
     for k in range(3):
         split = statistics.split(k, 3, OFFSET * layout.widest(null.covariances, k, 2))
         apart = split.means[3] - split.means[k]
-        step = np.zeros(2)
-        variances, axes = np.linalg.eigh(null.model.layout.dense(null.covariances, 3, 2)[k])
+        variances, axes = np.linalg.eigh(layout.dense(null.covariances, 3, 2)[k])
         step = 1.6 * np.sqrt(variances[-1])
         assert np.linalg.norm(apart) == pytest.approx(step, rel=1e-6)
         if variances[1] > 1.01 * variances[0]:
             assert abs(apart @ axes[:, -1]) == pytest.approx(step, rel=1e-6)
         np.testing.assert_allclose(split.counts[[k, 3]].sum(), statistics.counts[k])
-        np.testing.assert_allclose(
-            split.means[[k, 3]].mean(axis=0), statistics.means[k], rtol=1e-9, atol=1e-9 * np.abs(X).max()
-        )
+        near = {"rtol": 1e-9, "atol": 1e-9 * np.abs(X).max()}
+        np.testing.assert_allclose(split.means[[k, 3]].mean(axis=0), statistics.means[k], **near)
 
 
 def test_fits_that_collapse_on_ties_are_not_compared():
@@ -389,15 +364,9 @@ def test_a_degenerate_start_does_not_hide_a_sound_one(n_init):
     assert found.p_value == 0.05
 
 
-def test_drawn_tables_have_the_steps_of_the_data(monkeypatch):
-    fit, tables = GaussianMixture.fit, []
-
-    def seen(self, rows, *args, **how):
-        tables.append(rows)
-        return fit(self, rows, *args, **how)
-
-    rows = np.column_stack([np.round(X[:, 0] / 0.25) * 0.25, X[:, 1]])
-    monkeypatch.setattr(GaussianMixture, "fit", seen)
+def test_drawn_tables_have_the_steps_of_the_data(fits):
+    tables, rows = [], np.column_stack([np.round(X[:, 0] / 0.25) * 0.25, X[:, 1]])
+    fits(lambda mixture, rows: tables.append(rows))
     bootstrap_lrt(rows, 2, **FEW | {"n_threads": 1})
     drawn = [each for each in tables if not np.array_equal(each, tables[0])]
     assert len(drawn) > 9
@@ -423,10 +392,11 @@ def test_weights_are_numbers_of_rows():
     ("weight", "got"), [(0.5, r"0\.5 in row 3, and 99\.5 in all"), (1e8, r"1 in row 0, and 1e\+08")]
 )
 def test_weights_of_rows_that_are_drawn_say_how_often(call, weight, got):
-    weights = np.where(np.arange(len(X)) == 3, weight, 1.0)
-    with pytest.raises(
-        ValueError, match=f"{call.__name__} draws from the rows: expected in sample_weight whole.*{got}"
-    ):
+    weights, told = (
+        np.where(np.arange(len(X)) == 3, weight, 1.0),
+        "draws from the rows: expected in sample_weight whole",
+    )
+    with pytest.raises(ValueError, match=f"{call.__name__} {told}.*{got}"):
         call(X, 2, sample_weight=weights)
 
 
@@ -449,55 +419,37 @@ def test_a_generator_is_drawn_from_once():
     [
         ({"n_components": 0}, "n_components to be a whole number from 1, got 0"),
         ({"n_components": 1.5}, "n_components to be a whole number from 1, got 1.5"),
-        ({"n_components": 1, "n_replicates": 0}, "n_replicates to be a whole number from 1 to 1000000000, got 0"),
+        ({"n_replicates": 0}, "n_replicates to be a whole number from 1 to 1000000000, got 0"),
         ({"n_components": 100}, "n_components = 101, n_samples = 100"),
-        ({"n_components": 1, "covariance_type": "square"}, "'covariance_type' parameter"),
+        ({"covariance_type": "square"}, "'covariance_type' parameter"),
+        ({"patience": 3}, "bootstrap_lrt has no parameter 'patience'; it takes those of Gauss"),
+        ({"standardize": 3}, "bootstrap_lrt has no parameter 'standardize'; it takes those of Gauss"),
+        ({"fixed": {"weights": True}}, "^fixed applies to a single fit"),
+        ({"means_init": [[0.0, 0.0]]}, "^means_init applies to a single fit"),
+        ({"warm_start": True}, "^warm_start applies to a single fit"),
     ],
 )
 def test_a_test_that_cannot_be_is_refused(given, told):
-    with pytest.raises(ValueError, match=told):
-        bootstrap_lrt(X, **given)
+    with pytest.raises(TypeError if "parameter '" in told or "single" in told else ValueError, match=told):
+        bootstrap_lrt(X, **{"n_components": 1} | given)
 
 
-def test_an_unknown_parameter_is_refused():
-    for name in ("patience", "standardize"):
-        with pytest.raises(TypeError, match=f"bootstrap_lrt has no parameter '{name}'; it takes those of Gauss"):
-            bootstrap_lrt(X, 1, **{name: 3})
-
-
-@pytest.mark.parametrize("given", [{"fixed": {"weights": True}}, {"means_init": [[0.0, 0.0]]}, {"warm_start": True}])
-def test_what_is_for_a_single_fit_is_refused(given):
-    with pytest.raises(TypeError, match=f"^{next(iter(given))} applies to a single fit"):
-        bootstrap_lrt(X, 1, **given)
-
-
-def with_gaps():
+def test_rows_with_gaps_are_compared_with_tables_with_the_same_gaps(pairs):
     gaps = np.random.default_rng(1).uniform(size=X.shape) < 0.3
     gaps[gaps.all(axis=1), 0] = False
-    return np.where(gaps, np.nan, X), gaps
-
-
-def test_rows_with_gaps_are_compared_with_tables_with_the_same_gaps(monkeypatch):
-    holed, gaps = with_gaps()
+    holed = np.where(gaps, np.nan, X)
     with pytest.raises(ValueError, match="missing='em'"):
         bootstrap_lrt(holed, 1)
-    seen, pair = [], resampling._Fits.pair
-
-    def watched(self, rows, seed, truth=None):
-        seen.append(rows)
-        return pair(self, rows, seed, truth)
-
-    monkeypatch.setattr(resampling._Fits, "pair", watched)
     one = bootstrap_lrt(holed, 1, missing="em", n_threads=1, **FEW)
     assert one.p_value == 0.1
     fits = [GaussianMixture(K, missing="em", random_state=0, tol=1e-5, max_iter=1000).fit(holed) for K in (1, 2)]
     assert one.statistic == pytest.approx(2 * np.diff([fit.log_likelihood(holed) for fit in fits])[0], rel=1e-3)
-    assert len(seen) == 10
-    for rows in seen:
+    assert len(pairs) == 10
+    for rows, *_ in pairs:
         np.testing.assert_array_equal(np.isnan(rows), gaps)
     two = bootstrap_lrt(holed, 2, missing="em", n_threads=1, **FEW)
     # Drawn rows are in no order of their components, so gaps come in each alike.
-    assert all(abs(np.nanmean(rows[:50, 0]) - np.nanmean(rows[50:, 0])) < 4 for rows in seen[-9:])
+    assert all(abs(np.nanmean(rows[:50, 0]) - np.nanmean(rows[50:, 0])) < 4 for rows, *_ in pairs[-9:])
     assert two.p_value > 0.1
     together = bootstrap_lrt(holed, 2, missing="em", n_threads=2, **FEW)
     np.testing.assert_array_equal(two.replicates, together.replicates)

@@ -103,13 +103,10 @@ def test_a_callback_that_says_stop_ends_all_starts():
 # --- Where there is nothing to screen -----------------------------------------------------------
 
 
-def test_few_rows_are_climbed_from_every_start():
+@quiet
+def test_of_few_rows_or_passes_every_start_is_climbed():
     assert fitted(ROWS[:3999])[1] == list(range(N_INIT))
     assert fitted(ROWS[:4000])[1] != list(range(N_INIT))
-
-
-@quiet
-def test_few_passes_are_made_of_every_start():
     assert fitted(max_iter=SCREENING_PASSES, tol=0)[1] == list(range(N_INIT))
 
 
@@ -156,17 +153,15 @@ def one_after_another(problem, starts):
     return results
 
 
-def test_a_start_is_promising_near_the_record_or_beyond_it():
+def test_a_start_is_promising_near_the_record_of_all_earlier_ones_or_beyond_it():
     two = np.array([[-3.0, 0.0], [3.0, 0.0]])
-    good, bad = mixture_of(np.full(K, 1 / K), CENTRES), mixture_of(np.full(K, 1 / K), np.resize(two, (K, 2)))
+    good, bad, worst, poor = (
+        mixture_of(np.full(K, 1 / K), np.resize(means, (K, 2))) for means in (CENTRES, two, CENTRES[:1], CENTRES[:3])
+    )
     results = screened_in_turn(bad, good, bad)
     assert [result.promising for result in results] == [True, True, False]
     assert [result.record for result in results] == [-np.inf, results[0].lower_bound, results[1].lower_bound]
     assert results[1].lower_bound > results[0].lower_bound + 0.1
-
-
-def test_the_record_is_the_highest_of_all_earlier_starts():
-    good, worst, poor = (mixture_of(np.full(K, 1 / K), np.resize(CENTRES[:n], (K, 2))) for n in (K, 1, 3))
     results = screened_in_turn(good, worst, poor)
     assert results[1].lower_bound < results[2].lower_bound - 0.1 < results[0].lower_bound - 0.2
     assert [result.record for result in results[1:]] == [results[0].lower_bound] * 2
@@ -236,30 +231,20 @@ def test_more_starts_fail_no_more_often_than_one(covariance_type, acceleration):
             failed[seed, number] = True
     assert not (failed[:, 1] & ~failed[:, 0]).any()
     assert failed[:, 1].sum() < max(failed[:, 0].sum(), 1)
+    with pytest.raises(ValueError, match="increase reg_covar"):
+        GaussianMixture(2, **asked).fit(np.zeros((9, 2)))
 
 
-def test_a_fit_fails_where_every_start_does():
-    rows = np.zeros((9, 2))
-    for how in ({"n_init": 1}, {"n_init": 3}, {"n_init": 3, "init_params": "random"}):
-        with pytest.raises(ValueError, match="increase reg_covar"):
-            GaussianMixture(2, reg_covar=0, random_state=0, **how).fit(rows)
-
-
-def test_a_start_that_fails_is_told(capsys):
+def test_a_start_that_fails_or_is_left_is_told(capsys):
     rows = np.random.default_rng(14).normal(size=(20, 2))
     GaussianMixture(3, n_init=4, reg_covar=0, random_state=14, max_iter=500, verbose=1).fit(rows)
-    lines = capsys.readouterr().out.splitlines()
-    dropped = [line for line in lines if "dropped" in line]
+    dropped = [line for line in capsys.readouterr().out.splitlines() if "dropped" in line]
     assert 1 <= len(dropped) <= 3
     assert all(re.fullmatch(r"start [1-4]/4  dropped: a covariance became singular", line) for line in dropped)
-
-
-def test_the_starts_that_are_left_are_told(capsys):
     _, climbed = fitted(verbose=1)
     lines = capsys.readouterr().out.splitlines()
     left = [line for line in lines if "dropped" in line]
-    assert [int(line.split("/")[0].removeprefix("start ")) - 1 for line in left] == sorted(
-        set(range(N_INIT)) - set(climbed)
-    )
+    numbers = [int(line.split("/")[0].removeprefix("start ")) - 1 for line in left]
+    assert numbers == sorted(set(range(N_INIT)) - set(climbed))
     assert all(f"/{N_INIT}  dropped: log-likelihood -" in line for line in left)
     assert sum("converged after" in line for line in lines) == len(climbed)

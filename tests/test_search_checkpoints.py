@@ -18,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("_always_due")
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(700, 2)) + 3 * RNG.integers(0, 3, (700, 1))
 WEIGHT = RNG.integers(0, 3, 700).astype(float)
+WIDE = RNG.normal(size=(150, 2)) @ RNG.normal(size=(2, 64)) + RNG.normal(size=(150, 64))
 COUNTS, TYPES = [1, 2, 3, 4], ["full", "EEI", "VEV"]
 
 
@@ -44,6 +45,9 @@ CASES = {
     "with weights": {"sample_weight": WEIGHT},
     "of textbook EM": {"acceleration": None},
     "with cells that fail": {"reg_covar": 0.0, "X": np.repeat(X[:12], 9, axis=0)},
+    "with tails": {"tails": ("normal", "t")},
+    "with known components": {"fixed": {"means": True}, "means_init": [[0.0, 0.0], [3.0, 3.0]], "n_components": [2, 3]},
+    "of factors": {"X": WIDE, "covariance_type": ["diag", "factor"], "n_factors": [1, 2], "n_init": 2},
     "of rows beyond memory": {"X": gmm.open_rows(blocks)},
     "of rows beyond memory, with a prior": {"X": gmm.open_rows(blocks), "prior": "conjugate"},
 }
@@ -114,6 +118,8 @@ def test_a_search_that_its_callback_ended_goes_on(rows, tmp_path, monkeypatch):
         ({"n_init": 3, "tol": 1e-4}, "n_init was 1 and is 3"),
         ({"random_state": 2}, "random_state was 1 and is 2"),
         ({"noise": 0.1}, "noise was False and is 0.1"),
+        ({"tails": "t"}, "tails was ['normal'] and is ['t']"),
+        ({"fixed": {"means": True}, "means_init": [[0.0, 0.0]]}, "means_init was None and is"),
     ],
 )
 def test_another_search_is_refused_with_what_differs(change, words, tmp_path):

@@ -90,10 +90,7 @@ def test_losers_cost_fewer_readings_than_the_best(monkeypatch):
     assert readings == passes + 4 < more  # the first look, the sample and two of a single component
     for n_components in (K - 1, K + 1):
         check_left(left, whole, n_components)
-
-
-@pytest.mark.usefixtures("_beyond_memory")
-def test_a_cell_far_behind_is_left_after_its_first_update():
+    # A cell far behind is left after its first update.
     found = gmm.select(gmm.open_rows(Counted()), K, ["VVV", "EII", "VII"], random_state=0, n_threads=1)
     assert found.best.covariance_type == "VVV"
     assert [one.n_iter_ for one in found.estimators[1:]] == [2, 2]
@@ -109,11 +106,14 @@ def test_a_cell_far_behind_is_left_after_its_first_update():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_finished_cell_is_the_warm_started_fit_of_all_rows(how, dtype, monkeypatch):
     """The fit begins from the mixture of the sample, and has the same bits."""
-    of_sample, run = [], finishing._Finish.run
+    of_sample, run = {}, finishing._Finish.run
+
+    def watched(self, is_up):
+        of_sample.update(((one.n_components, one.covariance_type), one) for one in self.search.estimators)
+        return run(self, is_up)
+
     monkeypatch.setattr(BestScore, "reason_to_leave", lambda *_, **how: None)
-    monkeypatch.setattr(
-        finishing._Finish, "run", lambda self, is_up: of_sample.extend(self.search.estimators) or run(self, is_up)
-    )
+    monkeypatch.setattr(finishing._Finish, "run", watched)
 
     def source():
         rows, weights = ROWS.astype(dtype), np.where(np.arange(N) % 5, 1.5, 0.0)
@@ -123,11 +123,7 @@ def test_a_finished_cell_is_the_warm_started_fit_of_all_rows(how, dtype, monkeyp
     found = gmm.select(source(), **how, n_threads=1)
     assert found.n_searched == 10_000
     for one in found.estimators:
-        (begin,) = (
-            each
-            for each in of_sample
-            if (each.n_components, each.covariance_type) == (one.n_components, one.covariance_type)
-        )
+        begin = of_sample[one.n_components, one.covariance_type]
         alone = begin.set_params(warm_start=True).fit(source())
         assert one.lower_bounds_ == alone.lower_bounds_
         np.testing.assert_array_equal(one.covariances_, alone.covariances_)
@@ -197,9 +193,6 @@ def test_losers_in_memory_are_left_as_well(monkeypatch):
     assert of_left
     assert all(left.scores[number] >= whole.scores[number] - 0.05 for number in of_left)
     assert sum(one.n_iter_ for one in left.estimators) < sum(one.n_iter_ for one in whole.estimators)
-
-
-def test_few_rows_are_searched_to_the_end():
     few = gmm.select(ROWS[:5000], [1, K, K + 1], ["EII", "VVV"], random_state=0)
     assert set(few.status) == {"ok"}
 

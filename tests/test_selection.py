@@ -28,8 +28,7 @@ def test_another_criterion_chooses_from_the_same_search():
     X = np.random.default_rng(0).normal(size=(80, 2)) * [1, 3]
     found = select(X, (1, 2), ["EII", "VVV"], random_state=0)
     for criterion in ("bic", "icl", "aic"):
-        scores = getattr(found, criterion)
-        assert found.best_by(criterion) is found.estimators[int(np.argmin(scores))]
+        assert found.best_by(criterion) is found.estimators[int(np.argmin(getattr(found, criterion)))]
     worst = int(np.argmin(found.aic))
     status = tuple("degenerate: component 0" if n == worst else text for n, text in enumerate(found.status))
     assert replace(found, status=status).best_by("aic") is not found.estimators[worst]
@@ -42,6 +41,8 @@ def test_cells_are_ordered_by_components_then_types(found):
     assert found.covariance_type == PARSIMONIOUS * 3
     assert {status.partition(":")[0] for status in found.status} <= {"ok", "not converged", "degenerate"}
     assert (found.seconds > 0).all()
+    alone = select(X, 2, "diag", random_state=0)
+    assert (alone.n_components.tolist(), alone.covariance_type) == ([2], ("diag",))
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
@@ -69,32 +70,15 @@ def test_the_best_has_the_smallest_criterion(criterion):
         assert found.best.n_components == 2
 
 
-def test_weights_equal_repeats():
-    repeated = select(np.repeat(X, WEIGHTS, axis=0), [1, 2], random_state=0)
-    weighted = select(X, [1, 2], sample_weight=WEIGHTS, random_state=0)
-    for name in ("loglik", *CRITERIA):
-        np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), rtol=1e-6)
-
-
-@pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng], ids=["RandomState", "Generator"])
+@pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng, np.random.seed])
 def test_a_generator_is_drawn_from_once(make):
+    """Without a random state, the global one."""
     first, second = (select(X, [3], "full", random_state=make(1)) for _ in range(2))
     np.testing.assert_array_equal(first.best.means_, second.best.means_)
-    used, fresh = make(1), make(1)
-    select(X, [1, 2], random_state=used)
-    assert used.random() != fresh.random()
-
-
-def test_none_follows_the_global_state():
-    np.random.seed(7)
-    first = select(X, [3], "full")
-    np.random.seed(7)
-    np.testing.assert_array_equal(select(X, [3], "full").best.means_, first.best.means_)
-
-
-def test_one_cell_may_be_asked_for():
-    found = select(X, 2, "diag", random_state=0)
-    assert (found.n_components.tolist(), found.covariance_type) == ([2], ("diag",))
+    if make is not np.random.seed:
+        used, fresh = make(1), make(1)
+        select(X, [1, 2], random_state=used)
+        assert used.random() != fresh.random()
 
 
 def test_a_failed_cell_is_told_and_the_rest_goes_on():
@@ -106,11 +90,12 @@ def test_a_failed_cell_is_told_and_the_rest_goes_on():
     assert "K = 9 skipped: more components" in repr(found)
 
 
-def test_no_cell_at_all_is_an_error():
+@pytest.mark.parametrize("how", [{}, {"time_limit": 0}], ids=str)
+def test_no_cell_at_all_is_an_error(how):
     with pytest.raises(ValueError, match=r"9.*least 9.*has 5$"):
-        select(X[:5], [9])
+        select(X[:5], [9, 10], **how)
     with pytest.raises(ValueError, match=r"the table has 2 with a positive weight$"):
-        select(X[:5], [3], sample_weight=[1, 0, 0, 1, 0])
+        select(X[:5], [3], sample_weight=[1, 0, 0, 1, 0], **how)
 
 
 def test_a_cell_that_did_not_converge_is_marked_without_a_warning():
@@ -119,12 +104,16 @@ def test_a_cell_that_did_not_converge_is_marked_without_a_warning():
     assert repr(found).count("~") == 3
 
 
-def test_a_degenerate_fit_is_marked_and_not_chosen():
-    found = select(np.repeat(X[:3], 30, axis=0), [1, 3], "full", n_init=5, random_state=0)
+def test_a_degenerate_fit_is_marked_and_not_chosen_unless_it_is_alone():
+    rows, how = np.repeat(X[:3], 30, axis=0), {"n_init": 5, "random_state": 0}
+    found = select(rows, [1, 3], "full", **how)
     assert found.status[1].startswith("degenerate: component")
     assert found.best_index == 0
     assert found.bic[1] < found.bic[0]
     assert "^ a component is degenerate (few rows or thin): not chosen" in repr(found)
+    alone = select(rows, [3], "full", **how)
+    assert alone.status[0].startswith("degenerate: component")
+    assert alone.best.n_components == 3
 
 
 def test_ties_in_a_table_hide_no_sound_mixture():
@@ -134,21 +123,12 @@ def test_ties_in_a_table_hide_no_sound_mixture():
     assert np.linalg.eigvalsh(found.best.covariances_).min() > 0.1
 
 
-def test_a_degenerate_fit_is_better_than_nothing():
-    found = select(np.repeat(X[:3], 30, axis=0), [3], "full", n_init=5, random_state=0)
-    assert found.status[0].startswith("degenerate: component")
-    assert found.best.n_components == 3
-
-
 def test_progress_is_reported_after_each_cell():
     records = []
     found = select(X, [1, 2], ["full", "tied"], callback=records.append, random_state=0)
-    assert [(r.cell, r.n_cells, r.n_components, r.covariance_type) for r in records] == [
-        (0, 4, 1, "full"),
-        (1, 4, 1, "tied"),
-        (2, 4, 2, "full"),
-        (3, 4, 2, "tied"),
-    ]
+    assert [(r.cell, r.n_cells) for r in records] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert [r.n_components for r in records] == [1, 1, 2, 2]
+    assert [r.covariance_type for r in records] == ["full", "tied"] * 2
     assert tuple(r.status for r in records) == found.status
 
 
@@ -200,27 +180,28 @@ def test_the_repr_is_a_table_with_the_best_marked(found):
     assert max(map(len, lines)) <= 80
 
 
+def of_cells(found, cells, **changed):
+    """A table of some of the cells of another."""
+    names = ("n_components", "n_parameters", "loglik", "scores", "seconds", *CRITERIA)
+    told = ("covariance_type", "tails", "status", "estimators")
+    arrays = {name: getattr(found, name)[cells] for name in names}
+    return replace(found, **arrays | {name: tuple(getattr(found, name)[n] for n in cells) for name in told} | changed)
+
+
 def test_decimals_are_left_away_before_the_repr_is_wider_than_a_terminal(found):
-    names = ("n_components", "n_parameters", "loglik", "scores", *CRITERIA)
-    arrays = {name: np.tile(getattr(found, name), 3) for name in names}
-    told = {name: getattr(found, name) * 3 for name in ("covariance_type", "tails", "status", "estimators")}
-    arrays |= {"n_components": np.repeat(np.arange(1, 10), 14), "scores": arrays["scores"] + 10_000}
-    lines = repr(replace(found, **arrays, **told)).splitlines()
+    cells, scores = [*range(42)] * 3, np.tile(found.scores, 3) + 10_000
+    lines = repr(of_cells(found, cells, n_components=np.repeat(np.arange(1, 10), 14), scores=scores)).splitlines()
     assert lines[1].split()[-1] == "K=9"
     assert max(map(len, lines[1:17])) <= 80
-    assert lines[3].split()[1] == f"{found.scores[0] + 10_000:.0f}"
+    assert lines[3].split()[1] == f"{scores[0]:.0f}"
+    lines = repr(of_cells(found, [14, 1, 2, 3] * 25, n_components=np.repeat(np.arange(1, 26), 4))).splitlines()
+    assert [line.split()[0] for line in lines[3:28]] == [str(K) for K in range(1, 26)]
+    assert sum(text.count(".") for text in lines[3:28]) == 100
 
 
 def test_cells_that_were_not_asked_for_are_empty(found):
     cells = [n for n, K in enumerate(found.n_components) if K < 3 or found.covariance_type[n] != "VVV"]
-    arrays = {
-        name: getattr(found, name)[cells] for name in ("n_components", "n_parameters", "loglik", "scores", *CRITERIA)
-    }
-    told = {
-        name: tuple(getattr(found, name)[n] for n in cells)
-        for name in ("covariance_type", "tails", "status", "estimators")
-    }
-    part = replace(found, **arrays, **told, best_index=cells.index(found.best_index))
+    part = of_cells(found, cells, best_index=cells.index(found.best_index))
     row = next(line for line in repr(part).splitlines() if line.startswith("VVV"))
     assert len(row.split()) == 3
     part._repr_html_()
@@ -254,6 +235,19 @@ def test_a_selection_is_frozen(found):
         ((X, 2), {"criterion": "dic"}, ValueError, "among .*'bic'.*got 'dic'"),
         ((X, 2), {"tol": -1.0}, ValueError, "tol"),
         ((X, 2), {"tolerance": 1.0}, TypeError, "tolerance"),
+        ((X, 2), {"models": ["EII"]}, TypeError, "parameter 'models'; use covariance_type"),
+        ((X, 2, None), {}, TypeError, "covariance types by name"),
+        ((X, 1), {"time_limit": -1}, ValueError, "time_limit"),
+        ((X, 1), {"time_limit": np.nan}, ValueError, "time_limit"),
+        ((X, 1), {"time_limit": "1"}, TypeError, "time_limit"),
+        ((X, 1), {"time_limit": True}, TypeError, "time_limit"),
+        ((X, 2), {"weights_init": [1.0]}, TypeError, "weights_init applies to a single fit"),
+        ((X, 2), {"means_init": [[0.0]]}, TypeError, "means_init applies to a single fit"),
+        ((X, 2), {"precisions_init": [1.0]}, TypeError, "precisions_init applies to a single fit"),
+        ((X, 2), {"warm_start": True}, TypeError, "warm_start applies to a single fit"),
+        ((X, 2), {"verbose": 1}, TypeError, "verbose applies to a single fit"),
+        ((X, 2), {"init_params": lambda X, K, rng: None}, TypeError, "a start in init_params"),
+        ((X, 2), {"init_params": np.ones((len(X), 1))}, TypeError, "a start in init_params"),
         ((X, 2), {"callback": 3}, TypeError, "callable"),
         ((X, 2), {"random_state": "x"}, ValueError, "'random_state' parameter"),
         ((X, 2), {"sample_weight": [1.0]}, ValueError, "sample_weight"),
@@ -275,20 +269,20 @@ def test_cells_that_are_all_infinitely_bad_are_equally_bad():
     assert "nan" not in f"{few}{few!r}{few._repr_html_()}".lower()
 
 
-def test_two_columns_that_do_not_vary_are_told_once():
-    with pytest.warns(UserWarning, match=r"^Column\(s\) 'x0', 'x1' are constant"):
-        select(np.column_stack([np.full(len(X), 0.1), np.full(len(X), 0.11), X[:, 0]]), 1, "diag")
-
-
-def test_columns_that_do_not_vary_are_told():
-    with pytest.warns(
-        UserWarning, match=r"^Column\(s\) 'x1' are constant: likelihoods and criteria depend on reg_covar"
-    ):
-        select(np.column_stack([X[:, 0], np.full(len(X), 3.0)]), 1, "diag")
-    with pytest.warns(UserWarning, match=r"^Column\(s\) 'b' are constant"):
-        select(pd.DataFrame({"a": X[:, 0], "b": 0.1}), 1, "diag")
-    with pytest.warns(UserWarning, match=r"^All columns are constant"):
-        select(np.ones((20, 2)), 1, "diag")
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"x0": X[:, 0], "x1": 3.0}, r"^Column\(s\) 'x1' are constant: likelihoods and criteria depend on reg_covar"),
+        ({"x0": 0.1, "x1": 0.11, "x2": X[:, 0]}, r"^Column\(s\) 'x0', 'x1' are constant"),
+        ({"a": X[:, 0], "b": 0.1}, r"^Column\(s\) 'b' are constant"),
+        ({"x0": np.ones(20), "x1": 1.0}, r"^All columns are constant"),
+    ],
+    ids=["one", "two", "names", "all"],
+)
+def test_columns_that_do_not_vary_are_told(columns, told):
+    table = pd.DataFrame(columns)
+    with pytest.warns(UserWarning, match=told):
+        select(table if "a" in columns else table.to_numpy().copy(), 1, "diag")
 
 
 @pytest.mark.parametrize("standardize", [False, True])

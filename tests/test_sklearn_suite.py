@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gmm import BayesianGaussianMixture, GaussianMixture, MixtureRegressor
+from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, MixtureClassifier, MixtureRegressor
 from inside import CLASSIC
 
 SUITE = Path(__file__).parent / "sklearn_suite"
@@ -39,7 +39,9 @@ def estimators():
     kinds += [(GaussianMixture, "ppca1")]  # with a transform, which "factor" has as well
     kinds += [(MixtureRegressor, name) for name in ("full", "tied")]  # others predict the means of few components
     # With one component predict() of a mixture is constant, which hides much.
-    return [estimator(n_components=n, covariance_type=name) for estimator, name in kinds for n in (1, 2)]
+    fits = [estimator(n_components=n, covariance_type=name) for estimator, name in kinds for n in (1, 2)]
+    classifier = MixtureClassifier(covariance_type=["EEE", "VVI"], max_iter=50)
+    return [*fits, classifier, GaussianMixtureSearch(range(1, 3), ["full", "diag"], max_iter=50)]
 
 
 with warnings.catch_warnings():
@@ -50,6 +52,8 @@ with warnings.catch_warnings():
 
 @pytest.mark.filterwarnings("ignore:.*does not inherit from.*BaseEstimator:UserWarning")
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")  # of one group of rows the posterior of two is flat
+@pytest.mark.filterwarnings("ignore:class . has no row with a positive weight:UserWarning")
+@pytest.mark.filterwarnings("ignore:A component of class:UserWarning")
 @checks
 def test_estimator_checks_of_scikit_learn_pass(estimator, check):
     check(estimator)

@@ -31,19 +31,20 @@ def fit(X, K=2, weight=None, **how):
 
 # Standard errors of mclust 6.0.0 on R 4.2.2 for Old Faithful's two components in falling order of their weights:
 # f <- Mclust(faithful, G=2, modelNames=name); summary(MclustBootstrap(f, nboot=2000, type=type), what="se"), seed 1.
+WEIGHTED, DRAWN = "weighted-bootstrap", "bootstrap"
 MCLUST = {
-    ("VVV", "weighted-bootstrap"): (
+    ("VVV", WEIGHTED): (
         0.02872,
         [[0.032072, 0.465329], [0.029707, 0.593999]],
         [0.020117, 0.27566, 4.35289],
     ),
-    ("VVV", "bootstrap"): (0.029156, [[0.031994, 0.465081], [0.029007, 0.582930]], [0.01961, 0.26123, 4.21241]),
-    ("EEE", "weighted-bootstrap"): (
+    ("VVV", DRAWN): (0.029156, [[0.031994, 0.465081], [0.029007, 0.582930]], [0.01961, 0.26123, 4.21241]),
+    ("EEE", WEIGHTED): (
         0.028945,
         [[0.031289, 0.456668], [0.029494, 0.594416]],
         [0.012164, 0.15831, 2.92123],
     ),
-    ("EEE", "bootstrap"): (0.029085, [[0.03105, 0.45781], [0.028185, 0.611470]], [0.012192, 0.15864, 2.96516]),
+    ("EEE", DRAWN): (0.029085, [[0.03105, 0.45781], [0.028185, 0.611470]], [0.012192, 0.15864, 2.96516]),
 }
 
 
@@ -178,15 +179,20 @@ def test_intervals_cover_the_truth(method):
     assert 0.82 < np.mean(covered) < 0.96
 
 
-def test_threads_change_nothing(monkeypatch):
-    errors = []
-    for n in (1, 2):
-        mixture = fit(BLOBS).set_params(n_threads=n)
-        errors.append(standard_errors(mixture, BLOBS, n_replicates=12, random_state=0))
-        monkeypatch.setattr(threads, "REPLICATES_WORTH_THREADS", 0)
-    for one, other in zip(errors[0].replicates, errors[1].replicates, strict=True):
-        np.testing.assert_array_equal(one, other)
-    np.testing.assert_array_equal(errors[0].adjusted_rand, errors[1].adjusted_rand)
+def test_threads_change_nothing_and_an_interrupt_leaves_none_at_work(monkeypatch):
+    one = standard_errors(fit(BLOBS).set_params(n_threads=1), BLOBS, n_replicates=12, random_state=0)
+    monkeypatch.setattr(threads, "REPLICATES_WORTH_THREADS", 0)
+    mixture = fit(BLOBS).set_params(n_threads=2)
+    two = standard_errors(mixture, BLOBS, n_replicates=12, random_state=0)
+    for a, b in zip((*one.replicates, one.adjusted_rand), (*two.replicates, two.adjusted_rand), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+    def interrupted(number, of):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        standard_errors(mixture, BLOBS, n_replicates=5000, random_state=0, callback=interrupted)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("gmm")]
 
 
 def test_a_callback_sees_each_refit_and_may_end_them():
@@ -203,29 +209,13 @@ def test_a_callback_sees_each_refit_and_may_end_them():
     np.testing.assert_allclose(whole.replicates.means.std(axis=0, ddof=1), whole.means)
 
 
-def test_an_interrupt_leaves_no_thread_at_work(monkeypatch):
-    monkeypatch.setattr(threads, "REPLICATES_WORTH_THREADS", 0)
-    mixture = fit(BLOBS).set_params(n_threads=2)
-
-    def interrupted(number, of):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        standard_errors(mixture, BLOBS, n_replicates=5000, random_state=0, callback=interrupted)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("gmm")]
-
-
 def test_components_that_are_exchanged_are_matched():
-    mixture = fit(BLOBS, 3)
-    order = [2, 0, 1]
+    mixture, order = fit(BLOBS, 3), [2, 0, 1]
     exchanged = GaussianMixture.from_parameters(*(getattr(mixture, f"{part}_")[order] for part in PARTS))
-    labels = [each.predict(BLOBS) for each in (exchanged, mixture)]
-    found, adjusted_rand = module._matched(
-        fitted_parameters(exchanged), *labels, np.ones(len(BLOBS)), ArraySource(BLOBS).known
-    )
+    labels, known = [each.predict(BLOBS) for each in (exchanged, mixture)], ArraySource(BLOBS).known
+    found, adjusted_rand = module._matched(fitted_parameters(exchanged), *labels, np.ones(len(BLOBS)), known)
     for part in PARTS:
-        back = getattr(exchanged, f"{part}_")[np.argsort(order)]
-        np.testing.assert_array_equal(getattr(found, part), back)
+        np.testing.assert_array_equal(getattr(found, part), getattr(exchanged, f"{part}_")[np.argsort(order)])
     assert adjusted_rand == 1
 
 
@@ -289,7 +279,7 @@ def test_what_is_refused(how, told):
         standard_errors(mixture, **{"X": BLOBS} | how)
 
 
-def test_errors_of_huge_covariances_do_not_overflow():
+def test_errors_of_huge_covariances_do_not_overflow_and_an_interval_may_have_no_end():
     X, scale = np.random.default_rng(6).normal(size=(50, 1)), 2.0**400
     exact, huge = (
         standard_errors(GaussianMixture(1, reg_covar=0).fit(factor * X), factor * X, method="information")
@@ -297,9 +287,6 @@ def test_errors_of_huge_covariances_do_not_overflow():
     )
     np.testing.assert_allclose(huge.means / scale, exact.means, rtol=1e-6)
     np.testing.assert_allclose(huge.covariances / scale / scale, exact.covariances, rtol=1e-6)
-
-
-def test_an_interval_of_a_variance_may_have_no_end():
     mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [9.0]], [[[1.0]], [[1.0]]])
     deviations = np.full(2, 0.1), np.full((2, 1), 0.1), np.full((2, 1, 1), 1e3), np.empty((0, 2))
     covariances = StandardErrors(mixture, "information", *deviations).intervals().covariances
@@ -307,19 +294,18 @@ def test_an_interval_of_a_variance_may_have_no_end():
 
 
 def test_what_cannot_be_computed_says_why():
-    wide = np.random.default_rng(6).normal(size=(3000, 70))
-    with pytest.raises(ValueError, match=r"up to 2,000 numbers .* got 2,556"):
-        standard_errors(fit(wide, 1), wide, method="information")
-    twins = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [0.0]], [[[1.0]], [[1.0]]])
-    X = np.random.default_rng(7).normal(size=(100, 1))
-    with pytest.raises(ValueError, match="no maximum here"):
-        standard_errors(twins, X, method="information")
-    empty = GaussianMixture.from_parameters([1.0, 0.0], [[0.0], [9.0]], [[[1.0]], [[1.0]]])
-    with pytest.raises(ValueError, match="component 1 has no rows"):
-        standard_errors(empty, X, method="information")
-    far = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1e9]], [[[1.0]], [[1.0]]])
-    with pytest.raises(ValueError, match="component 1 has no rows"):
-        standard_errors(far, X, method="information")
+    def of_two(weights, places):
+        return GaussianMixture.from_parameters(weights, np.array(places)[:, None], [[[1.0]], [[1.0]]])
+
+    wide, X = np.random.default_rng(6).normal(size=(3000, 70)), np.random.default_rng(7).normal(size=(100, 1))
+    for mixture, rows, told in (
+        (fit(wide, 1), wide, r"up to 2,000 numbers .* got 2,556"),
+        (of_two([0.5, 0.5], [0.0, 0.0]), X, "no maximum here"),
+        (of_two([1.0, 0.0], [0.0, 9.0]), X, "component 1 has no rows"),
+        (of_two([0.5, 0.5], [0.0, 1e9]), X, "component 1 has no rows"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            standard_errors(mixture, rows, method="information")
     with pytest.raises(TypeError, match="credible_intervals"):
         standard_errors(BayesianGaussianMixture(n_components=2, random_state=0).fit(X), X)
     with pytest.raises(gmm.NotFittedError):

@@ -17,9 +17,8 @@ K, D = 3, 3
 
 def mixture_of(weights, means, covariances, degrees, kind="full"):
     """A mixture of Student's t distributions."""
-    return GaussianMixture.from_parameters(
-        weights, means, covariances, covariance_type=kind, degrees_of_freedom=degrees
-    )
+    how = {"covariance_type": kind, "degrees_of_freedom": degrees}
+    return GaussianMixture.from_parameters(weights, means, covariances, **how)
 
 
 def test_a_mixture_of_given_parameters_has_their_tails():
@@ -32,11 +31,8 @@ def test_a_mixture_of_given_parameters_has_their_tails():
         mixture_of([1.0], [[1.0, 2]], [[[2.0, 1], [1, 2]]], "each")
     with pytest.raises(ValueError, match="degrees_of_freedom"):
         mixture_of([1.0], [[0.0]], [1.0], 0.5, "spherical")
-
-
-def test_the_overlap_is_that_of_draws():
     two = mixture_of([0.5, 0.5], [[0.0], [2.0]], [1.0, 1.0], 3, "spherical")
-    beyond = stats.t.sf(1, 3)
+    beyond = stats.t.sf(1, 3)  # the overlap is that of draws
     np.testing.assert_allclose(gmm.analysis.overlap(two), [[0, beyond], [beyond, 0]], atol=0.005)
 
 
@@ -84,12 +80,16 @@ def test_predictions_are_moments_of_the_conditional_mixture(fitted):
     np.testing.assert_allclose(found.deviations[0] ** 2, given.weights_ @ variances, rtol=1e-10)
 
 
-def test_many_degrees_of_freedom_condition_as_normal_components():
+def test_many_degrees_of_freedom_condition_as_normal_components_and_one_leaves_no_variance():
     parts = [0.4, 0.6], [[0.0, 0], [3, 4]], [[[2.0, 1], [1, 2]], [[1.0, 0], [0, 3]]]
     t, normal = mixture_of(*parts, 200), GaussianMixture.from_parameters(*parts)
     of_t, of_normal = (each.predict_from([[1.0], [2.5]], known=0, level=0.9) for each in (t, normal))
     np.testing.assert_allclose(of_t.means, of_normal.means, rtol=0.01)
     np.testing.assert_allclose(of_t.intervals, of_normal.intervals, rtol=0.02, atol=0.02)
+    found = mixture_of([1.0], [[0.0, 0]], [[[1.0, 0.5], [0.5, 1]]], 1).predict_from([[3.0]], known=0, level=0.5)
+    assert found.means[0, 0] == pytest.approx(1.5)
+    assert found.deviations[0, 0] == np.inf
+    assert np.isfinite(found.intervals).all()
 
 
 @pytest.mark.parametrize("degrees", [4.5, 190.0, 200.0])
@@ -106,9 +106,8 @@ def test_many_known_columns_add_to_the_degrees_of_freedom(degrees, tmp_path):
     np.testing.assert_allclose(given.score_samples(rows), expected, rtol=1e-10)
     predicted = t.predict_from([known], known=list(range(q)), level=0.9).intervals[0]
     marginal = [given.marginal([j]) for j in range(2)]
-    ends = [
-        each.means_[0, 0] + stats.t(degrees + q).ppf([0.05, 0.95]) * each.covariances_[0, 0] ** 0.5 for each in marginal
-    ]
+    quantiles = stats.t(degrees + q).ppf([0.05, 0.95])
+    ends = [each.means_[0, 0] + quantiles * each.covariances_[0, 0] ** 0.5 for each in marginal]
     np.testing.assert_allclose(predicted, np.ravel(ends).reshape(predicted.shape), rtol=1e-6)
     given.save(tmp_path / "given.gmm")
     np.testing.assert_array_equal(gmm.load(tmp_path / "given.gmm").score_samples(rows), given.score_samples(rows))
@@ -122,25 +121,15 @@ def test_a_conditional_mixture_is_one_like_others(tmp_path):
     rows, labels = given.sample(20_000, random_state=0)
     scale = np.sqrt(given.covariances_[1, 0, 0])
     assert stats.kstest((rows[labels == 1, 0] - given.means_[1, 0]) / scale, "t", (4,)).pvalue > 1e-3
-
-
-def test_a_conditional_mixture_keeps_the_degrees_of_each_component(tmp_path):
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.standard_t(3, (150, 2)), 7 + rng.standard_t(9, (100, 2))])
-    fitted = gmm.GaussianMixture(2, tails="t", degrees_of_freedom="each", random_state=0).fit(X)
+    fitted = GaussianMixture(2, tails="t", degrees_of_freedom="each", random_state=0).fit(X)
     given = fitted.condition({0: 0.5})
     np.testing.assert_array_equal(given.degrees_of_freedom_, fitted.degrees_of_freedom_ + 1)
     given.save(tmp_path / "given.gmm")
     again = gmm.load(tmp_path / "given.gmm")
     np.testing.assert_array_equal(again.degrees_of_freedom_, given.degrees_of_freedom_)
     assert again.fit(X[:, :1]).degrees_of_freedom_.shape == (2,)
-
-
-def test_without_a_variance_the_deviation_is_infinite():
-    found = mixture_of([1.0], [[0.0, 0]], [[[1.0, 0.5], [0.5, 1]]], 1).predict_from([[3.0]], known=0, level=0.5)
-    assert found.means[0, 0] == pytest.approx(1.5)
-    assert found.deviations[0, 0] == np.inf
-    assert np.isfinite(found.intervals).all()
 
 
 def test_rows_with_gaps_predict_from_what_they_have():
@@ -214,21 +203,16 @@ def watched():
     return mixture, drawn(4000, rng)
 
 
-def test_a_drift_is_noticed(watched):
-    rng = np.random.default_rng(1)
-    grown = gmm.analysis.drift(watched[0], drawn(500, rng, share=0.65), watched[1], random_state=0)
+def test_a_drift_is_noticed_and_without_one_alarms_are_as_rare_as_asked_for(watched):
+    rng, drift = np.random.default_rng(1), gmm.analysis.drift
+    grown = drift(watched[0], drawn(500, rng, share=0.65), watched[1], random_state=0)
     assert grown.alarm
     assert grown.growth[1] > 4
-    moved = gmm.analysis.drift(watched[0], drawn(500, rng, shift=0.3), watched[1], random_state=0)
+    moved = drift(watched[0], drawn(500, rng, shift=0.3), watched[1], random_state=0)
     assert moved.alarm
     assert (moved.movement > 3).all()
-
-
-def test_without_a_drift_alarms_are_as_rare_as_asked_for(watched):
-    weeks = [drawn(300, np.random.default_rng(10 + week)) for week in range(60)]
-    values = [
-        gmm.analysis.drift(watched[0], rows, watched[1], n_replicates=99, random_state=0).p_value for rows in weeks
-    ]
+    weeks, how = (drawn(300, np.random.default_rng(10 + week)) for week in range(60)), {"n_replicates": 99}
+    values = [drift(watched[0], rows, watched[1], random_state=0, **how).p_value for rows in weeks]
     assert np.mean(np.array(values) <= 0.1) < 0.25
 
 

@@ -54,14 +54,16 @@ def test_two_that_cross_keep_their_numbers(covariance_type):
     assert tracks.n_rows.mean() == pytest.approx(20, rel=0.1)
 
 
-def test_objects_come_and_go():
+def test_objects_come_and_go_and_what_is_hidden_for_a_moment_is_the_same_after():
     late = lambda t: None if t < 12 else (20 + t, 50)  # noqa: E731
     early = lambda t: None if t > 24 else (80, 45 - t)  # noqa: E731
     tracks = followed(frames_of([right, late, early], seed=2)).tracks()
-    spans = sorted(
-        (tracks.frame[tracks.track == k].min(), tracks.frame[tracks.track == k].max()) for k in {*tracks.track}
-    )
-    assert spans == [(0, 24), (0, 39), (12, 39)]
+    frames = [tracks.frame[tracks.track == k] for k in {*tracks.track}]
+    assert sorted((each.min(), each.max()) for each in frames) == [(0, 24), (0, 39), (12, 39)]
+    hidden = lambda t: None if t in (14, 15) else right(t)  # noqa: E731
+    tracks = followed(frames_of([hidden], seed=5)).tracks()
+    assert len(set(tracks.track)) == 1
+    assert not {14, 15} & set(tracks.frame)
 
 
 def test_clutter_alone_is_no_object():
@@ -99,13 +101,6 @@ def test_rows_of_two_objects_move_neither(seed):
     np.testing.assert_allclose(last - 30, 30 - first, atol=2.5)
 
 
-def test_what_is_hidden_for_a_moment_is_the_same_after():
-    hidden = lambda t: None if t in (14, 15) else right(t)  # noqa: E731
-    tracker = followed(frames_of([hidden], seed=5))
-    assert len(set(tracker.tracks().track)) == 1
-    assert not {14, 15} & set(tracker.tracks().frame)
-
-
 def test_a_frame_may_be_empty():
     tracker = followed(frames_of([right], seed=6, n=10))
     assert tracker.update(np.empty((0, 2))).shape == (0,)
@@ -126,25 +121,19 @@ def test_motion_of_any_size_has_a_gain(motion):
     np.testing.assert_allclose(tracks.position - tracks.position[0], expected, atol=0.1)
 
 
-def test_it_can_be_pickled_between_frames():
+def test_neither_pickles_between_frames_nor_units_matter():
     frames = list(frames_of([right, left], seed=7))
-    whole = followed(frames)
-    half = followed(frames[:20])
-    again = pickle.loads(pickle.dumps(half))
+    whole = followed(frames).tracks()
+    again = pickle.loads(pickle.dumps(followed(frames[:20])))
     for frame in frames[20:]:
         again.update(frame)
-    for one, other in zip(again.tracks(), whole.tracks(), strict=True):
+    for one, other in zip(again.tracks(), whole, strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_units_do_not_matter():
-    frames = list(frames_of([right, left], seed=5))
-    one = followed(frames).tracks()
-    other = Tracker(np.array(BOX) * 64.0, motion=64.0, reg_covar=1e-6 * 64**2)
+    scaled = Tracker(np.array(BOX) * 64.0, motion=64.0, reg_covar=1e-6 * 64**2)
     for frame in frames:
-        other.update(frame * 64.0)
-    np.testing.assert_array_equal(one.track, other.tracks().track)
-    np.testing.assert_allclose(one.position * 64, other.tracks().position, rtol=1e-6)
+        scaled.update(frame * 64.0)
+    np.testing.assert_array_equal(whole.track, scaled.tracks().track)
+    np.testing.assert_allclose(whole.position * 64, scaled.tracks().position, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
