@@ -180,6 +180,14 @@ def test_no_pass_lowers_the_likelihood(covariance_type, acceleration, seed, K, m
     assert mixture.lower_bound_ == pytest.approx(mixture.score(X, sample_weight=weight), abs=1e-9)
 
 
+@every_type
+def test_a_ratio_beyond_the_fits_own_changes_no_bit(covariance_type):
+    X, weight = table(3)
+    free = GaussianMixture(2, covariance_type=covariance_type, random_state=0, tol=1e-9).fit(X, sample_weight=weight)
+    loose = GaussianMixture(2, covariance_type=covariance_type, random_state=0, tol=1e-9, max_ratio=1e12)
+    np.testing.assert_array_equal(free.covariances_, loose.fit(X, sample_weight=weight).covariances_)
+
+
 @pytest.mark.parametrize("acceleration", ["auto", None])
 @every_type
 def test_shifts_scales_rotations_and_orders_move_the_mixture_along(covariance_type, acceleration):
