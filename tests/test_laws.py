@@ -564,6 +564,32 @@ def test_a_saved_mixture_comes_back_bit_for_bit(feature, max_iter, tmp_path):
         assert again.bic(X) == fitted.bic(X)
 
 
+OTHER_CLIMBS = {"float32", "moves", "trimming", "starts", "EM"}  # of which other laws say when they fall
+CLIMBS = [
+    (feature, name)
+    for feature in FEATURES
+    for name in (LIMITED if feature == "a limit" else PARSIMONIOUS)
+    if feature not in OTHER_CLIMBS and ("covariance_type" not in FEATURES[feature] or name == "VVV")
+]
+
+
+@pytest.mark.parametrize(("feature", "covariance_type"), CLIMBS)
+def test_no_pass_beside_a_feature_falls_and_both_solvers_end_alike(feature, covariance_type):
+    X, how, ends = crowded(feature), {"max_iter": 20_000, "reg_covar": 0}, []
+    how |= {"covariance_type": covariance_type} if "covariance_type" not in FEATURES[feature] else {}
+    for acceleration, tol in (("auto", 1e-10), (None, 1e-12)):
+        fit = of_feature(feature, X, acceleration=acceleration, tol=tol, **how)
+        assert fit.converged_
+        assert np.diff(fit.history_.objective).min(initial=0) > -1e-10
+        ends.append(fit)
+    fast, slow = ends
+    assert fast.lower_bound_ > slow.lower_bound_ - 1e-5
+    if fast.lower_bound_ < slow.lower_bound_ + 1e-9:
+        assert fast.n_iter_ <= max(slow.n_iter_, 20)
+        for ours, theirs in zip(tails_of(fast), tails_of(slow), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=3e-2)
+
+
 NOTHING = [{"missing": "em"}, {"noise": False}, {"prior": None}, {"tails": "normal"}, {"trim": 0.0}]
 NOTHING += [{"fixed": {"weights": False, "means": [False] * K}}, {"max_ratio": np.inf}]
 

@@ -206,15 +206,6 @@ def test_shifts_scales_rotations_and_orders_move_the_mixture_along(covariance_ty
     np.testing.assert_allclose(eigenvalues(got), 0.25 * eigenvalues(expected)[[2, 0, 1]], rtol=1e-3)
 
 
-def test_both_solvers_end_at_one_maximum():
-    X, weight = table(8)
-    how = {"covariance_type": "full", "reg_covar": 0, "max_ratio": 5, "tol": 1e-10, "max_iter": 5000}
-    how |= {"init_params": np.random.default_rng(2).dirichlet(np.ones(2), size=len(X))}
-    ends = [GaussianMixture(2, acceleration=solver, **how).fit(X, sample_weight=weight) for solver in ("auto", None)]
-    assert ends[0].lower_bound_ == pytest.approx(ends[1].lower_bound_, abs=1e-7)
-    np.testing.assert_allclose(ends[0].covariances_, ends[1].covariances_, rtol=1e-3, atol=1e-4)
-
-
 def within_by_numbers(values, K, d, max_ratio):
     """Any numbers as weights, means and covariances (K, 2, 2) within the limit: twice as many as it takes."""
     parts = np.split(values, np.cumsum([K, K * d, K * d, K]))

@@ -124,37 +124,6 @@ def test_a_pass_gives_the_twins_moments_and_density(covariance_type, dtype, form
         np.testing.assert_allclose(got.precision, precision, rtol=100 * tolerance)
 
 
-@every_dtype
-@pytest.mark.parametrize("degrees", [1.0, 4.0, 5.0, 200.0])
-def test_powers_are_the_density_that_logarithms_give_wherever_rows_lie(degrees, dtype):
-    rng = np.random.default_rng(0)
-    away = 10.0 ** rng.uniform(-3, 15 if dtype == np.float32 else 140, (400, 1))
-    rows = (rng.normal(size=(400, D)) * away).astype(dtype)
-    covariances = np.array([1e-12, 1.0, 1e12])[:, None, None] * np.eye(D)
-    weights = np.array([1e-200, 1 - 1e-9, 1e-9])
-    given, estimated = (
-        MixtureParameters(weights, np.zeros((K, D)), covariances, covariance_model("full"), tails=tails).whitened()
-        for tails in (StudentTails(degrees), StudentTails(degrees, True))
-    )
-    with EStep(ArraySource(rows), covariance_model("full").moments, form=0) as e_step:
-        powers, logarithms = e_step(given), e_step(estimated)
-    tolerance = 1e-11 if dtype == np.float64 else 1e-4
-    assert powers.log_evidence == pytest.approx(logarithms.log_evidence, rel=tolerance)
-    np.testing.assert_allclose(powers.counts, logarithms.counts, rtol=100 * tolerance, atol=1e-25)
-    for part in ("first", "second"):
-        one, other = getattr(powers, part), getattr(logarithms, part)
-        np.testing.assert_allclose(one, other, rtol=0, atol=100 * tolerance * np.abs(other).max())
-
-
-def test_given_degrees_of_freedom_end_where_whatever_is_near_them_ends():
-    near, whole = (
-        GaussianMixture(2, tails="t", degrees_of_freedom=degrees, random_state=0, tol=1e-9).fit(groups())
-        for degrees in (4 + 1e-12, 4)
-    )
-    np.testing.assert_allclose(whole.means_, near.means_, atol=1e-6)
-    assert whole.lower_bound_ == pytest.approx(near.lower_bound_, rel=1e-9)
-
-
 @pytest.mark.parametrize("max_iter", [0, 1])
 @pytest.mark.parametrize("init_params", ["kmeans", "random"])
 @estimated
@@ -204,32 +173,6 @@ def test_each_pass_is_the_textbooks(covariance_type, degrees, ridge):
     np.testing.assert_allclose(written_out(ours), covariances, rtol=0, atol=1e-9)
     expected = np.broadcast_to(numbers, (len(numbers), K))
     np.testing.assert_allclose(ours.tails.numbers(K)[: len(numbers)], expected, rtol=1e-8)
-
-
-@every_type
-@estimated
-@pytest.mark.parametrize("accelerated", [False, True])
-def test_no_pass_lowers_the_objective(covariance_type, degrees, accelerated):
-    for ridge in (0.0, 0.05):
-        begin = mixture_near(covariance_type, degrees)
-        result = run(groups(), begin, degrees, accelerated=accelerated, ridge=ridge)
-        if accelerated or ridge == 0:
-            assert (np.diff([each.objective for each in result.trace.passes]) > -1e-11).all()
-        if ridge == 0 or covariance_type not in reference.OF_FACTORS:  # whose noise has the ridge as its least
-            assert "rounding" not in result.trace.reason
-
-
-@every_type
-@estimated
-def test_both_solvers_end_in_the_same_place_the_accelerated_one_sooner(covariance_type, degrees):
-    begin, rows = mixture_near(covariance_type, degrees), groups(degrees=CONTAMINATED if degrees == CONTAMINATED else 4)
-    slow = run(rows, begin, degrees, accelerated=False, n_passes=5000, ridge=0.0, tolerance=1e-13)
-    fast = run(rows, begin, degrees, accelerated=True, ridge=0.0, tolerance=1e-11)
-    assert fast.lower_bound > slow.lower_bound - 1e-8
-    if fast.lower_bound < slow.lower_bound + 1e-8:
-        ends = (each.parameters.tails.numbers(K) for each in (fast, slow))
-        np.testing.assert_allclose(*ends, rtol=3e-2)
-        assert len(fast.trace.lower_bounds) < len(slow.trace.lower_bounds)
 
 
 @pytest.mark.parametrize(
