@@ -168,15 +168,6 @@ def test_one_component_is_scikit_learns_factor_analysis():
     np.testing.assert_allclose(np.abs(ours.transform(X)), np.abs(theirs.transform(X)), atol=1e-4)
 
 
-@every_kind
-def test_more_factors_are_more_likely_up_to_full_covariances(kind):
-    X = rows(d=5)
-    scores = [fitted(X, kind, q, K=1).score(X) for q in range(1, 5)]
-    full = GaussianMixture(1).fit(X).score(X)
-    assert (np.diff(scores) > -1e-9).all()
-    assert scores[-1] == pytest.approx(full, abs=1e-9)
-
-
 @pytest.mark.parametrize("acceleration", ["auto", None])
 @every_kind
 def test_the_objective_never_falls_in_random_fits(kind, acceleration):

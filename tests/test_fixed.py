@@ -208,13 +208,6 @@ def test_fixed_parameters_are_not_counted(name):
     }
 
 
-def test_free_weights_keep_their_proportions_to_counts():
-    mixture = beginning("full", {"weights": [True, False, False]}, max_iter=1, tol=0).fit(rows())
-    free = beginning("full", None, max_iter=1, tol=0, acceleration=None).fit(rows())
-    assert mixture.weights_.sum() == pytest.approx(1, abs=1e-15)
-    assert mixture.weights_[1] / mixture.weights_[2] == pytest.approx(free.weights_[1] / free.weights_[2], rel=1e-12)
-
-
 def test_a_component_that_loses_its_rows_stays():
     weights, means, covariances = start("full")
     mixture = GaussianMixture.from_parameters(weights, means + np.array([[0, 0], [1e4, 0], [0, 0]]), covariances)

@@ -85,15 +85,6 @@ def test_a_sample_takes_no_row_of_weight_zero_and_keeps_the_weights():
     assert not (got.rows % 2).any()
 
 
-@quiet
-def test_a_fit_of_many_rows_begins_with_a_sample_and_ends_with_all():
-    rows = np.repeat(ROWS, 200, axis=0) + np.random.default_rng(1).normal(size=(30_000, 2)) / 9
-    fitted = GaussianMixture(3, random_state=0).fit(rows)
-    assert fitted.converged_
-    order = np.argsort(fitted.means_[:, 0])
-    np.testing.assert_allclose(fitted.means_[order], CENTRES[[0, 2, 1]], atol=0.5)
-
-
 @pytest.mark.parametrize("scale", [5e-324, 1.0, 1e300, 1.7e308])
 @pytest.mark.parametrize("levels", [1, 2, 9, 10**6])
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (2, 3), (7, 1), (64, 2), (1000, 3)])

@@ -24,7 +24,6 @@ from inside import (
     ConvergenceWarning,
     EStep,
     MixtureParameters,
-    MStep,
     Objective,
     Problem,
     SolverSettings,
@@ -212,14 +211,6 @@ def test_the_bound_is_below_the_likelihood_by_the_square_of_the_ridge(covariance
 # --- Fixed points, and the stop -----------------------------------------------------------------
 
 
-def through_noise(parameters, noise):
-    """The mixture as a pass reads it through noise in every feature: log offsets less ½ noise tr Σ_k⁻¹."""
-    dense = parameters.model.layout.dense(parameters.covariances, *parameters.means.shape)
-    whitened = parameters.whitened()
-    lower = noise / 2 * np.trace(np.linalg.inv(dense), axis1=1, axis2=2)
-    return whitened._replace(log_offset=whitened.log_offset - lower)
-
-
 @every_type
 def test_a_run_begins_with_the_update_of_statistics(covariance_type):
     source, model = ArraySource(overlapping(2)), covariance_model(covariance_type)
@@ -237,19 +228,6 @@ def test_a_run_begins_with_the_update_of_statistics(covariance_type):
         run = problem.run(e_step, statistics, settings)
         assert run.result.repaired == (empty,)
         assert run.go().lower_bound > statistics.mean_log_evidence
-
-
-@every_type
-def test_where_it_ends_em_stands_still(covariance_type):
-    X = overlapping(2)
-    with EStep(ArraySource(X), covariance_model(covariance_type).moments) as e_step:
-        ended = climbed(X, begun(X, covariance_type), ridge=1e-3, tolerance=1e-13, max_iter=3000)
-        assert ended.trace.converged
-        statistics = e_step(through_noise(ended.parameters, 1e-3))
-        again = MStep(Objective(ended.parameters.model, 1e-3), 0)(statistics, ended.parameters)
-    np.testing.assert_allclose(again.weights, ended.parameters.weights, atol=1e-5)
-    np.testing.assert_allclose(again.means, ended.parameters.means, atol=1e-5)
-    np.testing.assert_allclose(again.covariances, ended.parameters.covariances, atol=1e-5)
 
 
 @every_type
