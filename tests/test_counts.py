@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gmm
-from gmm import GaussianMixture, select
+from gmm import select
 from gmm.inference import split_lrt, stability
 
 rng = np.random.default_rng(3)
@@ -58,15 +58,6 @@ def test_tables_of_few_distinct_rows_take_weights_for_counts():
     how = {"n_components": range(1, 6), "random_state": 0}
     for rows, counts in (ties, (np.array([0.0, 1.0, 2.5]), [10, 20, 15])):
         assert_same(select(rows[:, None], sample_weight=counts, **how), select(np.repeat(rows, counts)[:, None], **how))
-
-
-@pytest.mark.parametrize("refine", [None, "split-merge"])
-@pytest.mark.parametrize("covariance_type", FOUR)
-def test_a_fit_with_moves_takes_weights_for_counts(covariance_type, refine):
-    how = {"covariance_type": covariance_type, "refine": refine, "random_state": 0}
-    weighted = GaussianMixture(3, **how).fit(X, sample_weight=COUNTS)
-    repeated = GaussianMixture(3, **how).fit(np.repeat(X, COUNTS, axis=0))
-    assert weighted.lower_bound_ == pytest.approx(repeated.lower_bound_, rel=1e-9)
 
 
 def test_halves_and_classes_take_weights_for_counts():

@@ -202,18 +202,6 @@ def test_of_one_component_or_one_feature_a_model_is_the_first_that_is_the_same(n
 
 
 @every_model
-def test_the_fits_of_models_that_are_the_same_are_equally_likely(name):
-    line = np.concatenate([rows(1)[:, :1], rows(2)[:, :1] + 7])
-    for K, X in ((1, rows(1)), (3, line), (1, line)):
-        same = same_as(covariance_model(name), K, X.shape[1])
-        asked = {"random_state": 0, "max_iter": 500}
-        got, expected = (GaussianMixture(K, covariance_type=of, **asked).fit(X) for of in (name, same.name))
-        assert got.n_iter_ == expected.n_iter_
-        assert got.lower_bound_ == pytest.approx(expected.lower_bound_, rel=1e-9)
-        assert got.bic(X) == pytest.approx(expected.bic(X), rel=1e-9)
-
-
-@every_model
 def test_parameters_of_a_model_are_taken_as_they_are_given_and_some_components_alone(name):
     model, means, kept = covariance_model(name), np.eye(3), np.array([2, 0])
     given, free = (np.ascontiguousarray(reference.in_layout(drawn(one, 4), name)) for one in (name, "VVV"))

@@ -137,6 +137,14 @@ def test_a_singular_covariance_makes_a_candidate_fail():
     assert one.statistics.weight == N, "which tell a caller with a ridge where it was"
 
 
+@pytest.mark.parametrize("d", [1, 3, 8, 11])
+def test_a_view_is_in_units_in_which_its_mean_variance_is_one(d):
+    for weight in (None, WEIGHT):
+        y = np.random.default_rng(d).normal(size=(N, d)) * np.arange(1, d + 1)
+        CandidateView.scaled(y, weight, SPHERICAL.code, np.ones(1), np.zeros(d), 0.0)
+        assert np.average(np.square(y).mean(axis=1), weights=weight) == pytest.approx(1, rel=1e-12)
+
+
 def test_a_candidate_leaves_a_view_that_it_has_begun_in():
     model = covariance_model("diag")
     one = Candidate(Objective(model, RIDGE).family((K, D)), model.moments)
@@ -348,6 +356,11 @@ def test_candidates_begin_on_part_of_many_rows(n, d, n_components, part):
     assert schedule_for(problem, n_components).part == part
     diagonal = schedule_for(problem._replace(objective=Objective(covariance_model("diag"), RIDGE)), n_components)
     assert diagonal.part <= part
+    many = Problem(ArraySource(np.ones((10_000, d))), problem.objective)  # random rows among which k-means finds all
+    assert (schedule_for(many, n_components).n_seeding, schedule_for(many, n_components).random_seeds) == (
+        300 * n_components,
+        False,
+    )
     wide = Problem(ArraySource(np.ones((500, 30))), problem.objective)  # where mixtures are dear
     assert schedule_for(wide, 20).n_candidates < schedule_for(wide, 2).n_candidates
 

@@ -16,9 +16,13 @@ from inside import (
     EStep,
     FitSettings,
     Hierarchy,
+    IncompleteSource,
+    MixtureParameters,
     Objective,
     Portfolio,
+    Problem,
     RoughRows,
+    RowErrors,
     StartSettings,
     WhitenedMixture,
     _candidates,
@@ -338,6 +342,17 @@ def test_means_alone_give_each_row_to_the_nearest(covariance_type):
     fitted = GaussianMixture(3, covariance_type=covariance_type, means_init=CENTRES + 0.5, max_iter=0).fit(ROWS)
     np.testing.assert_allclose(fitted.weights_, np.bincount(nearest) / len(ROWS))
     np.testing.assert_array_equal(fitted.means_, CENTRES + 0.5)
+
+
+def test_a_start_of_rows_with_errors_has_their_weight_without_the_errors():
+    weight = np.random.default_rng(7).uniform(0.5, 2, len(ROWS))
+    errors = RowErrors.from_values(np.full((len(ROWS), 2), 0.25), len(ROWS))
+    source, model = IncompleteSource.with_errors(ArraySource(ROWS, weight), errors), covariance_model("full")
+    mixture = MixtureParameters(np.array([0.2, 0.3, 0.5]), CENTRES, 1.25 * np.stack([np.eye(2)] * 3), model)
+    got = initialization.without_errors(Problem(source, Objective(model, 1e-6)), source, mixture)
+    np.testing.assert_allclose(got.counts, mixture.weights * weight.sum(), rtol=1e-12)
+    np.testing.assert_allclose(got.means, CENTRES)
+    np.testing.assert_allclose(got.scatter, got.counts[:, None, None] * np.eye(2), atol=1e-9)
 
 
 @quiet

@@ -168,6 +168,17 @@ def test_without_a_mixture_before_variances_stay_and_factors_begin():
     assert (np.linalg.svd(covariances[:, 1:], compute_uv=False) > 0.1 * variances.min() ** 0.5).all()
 
 
+@every_kind
+def test_noise_is_no_less_than_a_hundred_millionth_of_the_variance(kind):
+    rng = np.random.default_rng(0)
+    loadings, ones = rng.normal(size=(1, 5, 1)), np.ones(200)
+    X = rng.normal(size=(200, 1)) @ loadings[0].T
+    before = np.ones(1), np.zeros((1, 5)), loadings, np.full((1, 5), 1e-14)
+    ours, _ = compiled(kind, X, ones[:, None], ones, before)
+    least = 1e-8 * X.var(axis=0)
+    np.testing.assert_allclose(ours[3][0], least.mean() if kind == "ppca" else least, rtol=1e-5)
+
+
 @pytest.mark.parametrize("constraint", [0, 11, 13])
 def test_a_family_takes_its_own_layout_alone(constraint):
     with pytest.raises(ValueError, match="a constraint on it"):

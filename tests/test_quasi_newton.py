@@ -421,6 +421,19 @@ def test_a_component_without_rows_is_given_a_new_place(covariance_type):
     assert (model.weights_ > 0.01).all()
 
 
+@pytest.mark.parametrize("share", [1e-13, 1e-14])
+def test_a_component_of_hardly_any_rows_keeps_them(share):
+    """Only a posterior leaves such components out of a pass."""
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(150, 2)) + np.repeat([[0.0], [20]], [100, 50], axis=0), np.ones(150)
+    weight[100:] = share
+    means, covariances = np.array([[0.0, 0], [20, 20]]), np.stack([np.eye(2)] * 2)
+    begin = MixtureParameters(np.full(2, 0.5), means, covariances, covariance_model("full"))
+    end = climbed(X, begin, weight=weight, max_iter=9).parameters
+    assert end.weights[1] == pytest.approx(share / 2, rel=1e-9)
+    np.testing.assert_allclose(end.means[1], X[100:].mean(axis=0), rtol=1e-9)
+
+
 @every_type
 @pytest.mark.parametrize("how", [{}, {"acceleration": None}, {"fixed": {"weights": True}}], ids=str)
 def test_a_ridge_that_rounding_eats_lowers_no_mixture_that_is_kept(covariance_type, how):
