@@ -321,7 +321,30 @@ def test_no_stop_leaves_a_component_with_few_rows_that_grows(seed):
     assert growth.max() < mixture.tol
 
 
+@every_way
+@every_model
+def test_a_strong_prior_has_its_way(name, acceleration):
+    believed = np.diag([1.0, 2.0, 3.0])
+    strong = NormalInverseWishart([1.0, 2.0, 3.0], 1e12, 1e10, 1e10 * believed)
+    mixture = fitted(name, rows(), strong, acceleration=acceleration)
+    dense = reference.dense(mixture.covariances_, name, K, D)
+    np.testing.assert_allclose(mixture.means_, np.tile([1.0, 2.0, 3.0], (K, 1)), atol=1e-6)
+    expected = 2 * np.eye(D) if name.endswith("II") else believed
+    np.testing.assert_allclose(dense, np.tile(expected, (K, 1, 1)), rtol=1e-6, atol=1e-6)
+
+
+@every_model
+def test_a_prior_is_forgotten_where_there_are_many_rows(name):
+    X = rows(2)
+    asked = {"tol": 1e-10, "max_iter": 5000, "init_params": "k-means++"}
+    many = fitted(name, X, "conjugate", sample_weight=1e9, **asked)
+    none = fitted(name, X, None, **asked)
+    assert many.lower_bound_ == pytest.approx(none.lower_bound_, abs=1e-6)
+    np.testing.assert_allclose(many.covariances_, none.covariances_, atol=1e-3)
+
+
 # --- Against degeneracy -------------------------------------------------------------------------
+
 
 DEGENERATE = {
     "tied rows": np.concatenate([rows(0, 40), np.tile([[9.0, 9.0, 9.0]], (20, 1))]),
