@@ -121,17 +121,14 @@ def pi(dtype):
 
 def log_joint(X, weights, means, covariances):
     """ln π_k N(x_i | μ_k, Σ_k), the logarithms of the summands of (9.14): (n, K)."""
-    columns = [np.log(weights[k]) + log_gaussian(X, means[k], covariances[k]) for k in range(len(weights))]
-    return np.stack(columns, axis=1)
+    parts = zip(weights, means, covariances, strict=True)
+    return np.stack([np.log(weight) + log_gaussian(X, mean, S) for weight, mean, S in parts], axis=1)
 
 
 def whitened_log_joint(X, log_offset, centres, whiteners):
     """log_offset_k − ½‖W_k (x_i − c_k)‖², what a pass reads of any mixture: (n, K)."""
-    columns = []
-    for k in range(len(log_offset)):
-        y = (X - centres[k]) @ whiteners[k].T
-        columns.append(log_offset[k] - (y**2).sum(axis=1) / 2)
-    return np.stack(columns, axis=1)
+    parts = zip(log_offset, centres, whiteners, strict=True)
+    return np.stack([offset - (((X - c) @ W.T) ** 2).sum(axis=1) / 2 for offset, c, W in parts], axis=1)
 
 
 def log_evidence(log_joint):
@@ -193,14 +190,8 @@ def log_rest(log_joint):
 
 def power_sums(X, responsibilities, weight, centres, axes):
     """Σ_i γ_ik y^p for p = 2, 3, 4, with y = A_k (x_i − c_k), rows being weighed: (3, K, d)."""
-    sums = []
-    for p in (2, 3, 4):
-        of_p = []
-        for k, centre in enumerate(centres):
-            y = (X - centre) @ axes[k].T
-            of_p.append((weight * responsibilities[:, k]) @ y**p)
-        sums.append(of_p)
-    return np.array(sums)
+    parts = [(weight * r, (X - c) @ A.T) for r, c, A in zip(responsibilities.T, centres, axes, strict=True)]
+    return np.array([[mass @ y**p for mass, y in parts] for p in (2, 3, 4)])
 
 
 # --- Missing values -----------------------------------------------------------------------------
@@ -216,19 +207,9 @@ def log_joint_given(X, weights, means, covariances):
 
 
 def statistics_given(X, responsibilities, weight, parameters, origins):
-    """The same as `statistics`, in expectation (Ghahramani & Jordan 1994, section 3.2)."""
-    K, d = parameters[1].shape
-    counts, first, second = np.zeros(K), np.zeros((K, d)), np.zeros((K, d, d))
-    for row, r, w in zip(X, responsibilities, weight, strict=True):
-        o, m = np.flatnonzero(~np.isnan(row)), np.flatnonzero(np.isnan(row))
-        _, means, covariances = conditional(*parameters, o, m, row[o])
-        z, spread = np.empty((K, d)), np.zeros((K, d, d))
-        z[:, o], z[:, m], spread[:, m[:, None], m] = row[o], means, covariances
-        z -= origins
-        counts += w * r
-        first += w * r[:, None] * z
-        second += w * r[:, None, None] * (z[:, :, None] * z[:, None] + spread)
-    return counts, first, second
+    """The same as `statistics`, in expectation (Ghahramani & Jordan 1994, section 3.2): rows without errors."""
+    errors = np.zeros((len(X), *parameters[2].shape[1:]))
+    return statistics_blurred(X, errors, responsibilities, weight, parameters, origins)
 
 
 # --- Known errors: Bovy, Hogg & Roweis (2011) -----------------------------------------------------
@@ -246,12 +227,8 @@ def true_values(row, error, means, covariances):
 
 def log_joint_blurred(X, errors, weights, means, covariances):
     """ln π_k N(x_o | m_o, T_oo), T = V + S (14): (n, K)."""
-    return np.array(
-        [
-            log_joint_given(row[None], weights, means, covariances + error)[0]
-            for row, error in zip(X, errors, strict=True)
-        ]
-    )
+    each = zip(X[:, None], errors, strict=True)
+    return np.concatenate([log_joint_given(row, weights, means, covariances + error) for row, error in each])
 
 
 def statistics_blurred(X, errors, responsibilities, weight, parameters, origins):
@@ -274,11 +251,9 @@ def extreme_deconvolution(X, errors, parameters, n_passes):
         joint = log_joint_blurred(X, errors, *parameters)
         bounds.append(log_evidence(joint).mean())
         if i < n_passes:
-            origins, r = parameters[1], responsibilities(joint)
-            counts, first, second = statistics_blurred(X, errors, r, np.ones(len(X)), parameters, origins)
-            steps = first / counts[:, None]
-            scatter = second / counts[:, None, None] - steps[:, :, None] * steps[:, None]
-            parameters = counts / len(X), origins + steps, scatter
+            given = responsibilities(joint), np.ones(len(X)), parameters, np.zeros_like(parameters[1])
+            moments = statistics_blurred(X, errors, *given)
+            parameters = moments[0] / len(X), *weighed_update(*moments, "full", 0.0)
     return bounds, parameters
 
 
@@ -828,19 +803,10 @@ def factor_maximum(free, n_factors, least=1e-12, n_starts=5, seed=0):
     starts += [np.diag(free) * rng.uniform(0.05, 0.95, d) for _ in range(n_starts)]
     floor = np.log(np.maximum(least, 1e-8 * np.diag(free)))
     bounds = list(zip(floor, np.maximum(floor, np.log(np.diag(free))), strict=True))
-    found = [
-        minimize(
-            factor_objective,
-            np.clip(np.log(start), *np.transpose(bounds)),
-            (free, n_factors),
-            method="L-BFGS-B",
-            jac=True,
-            bounds=bounds,
-            options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000},
-        )
-        for start in starts
-    ]
-    return min(each.fun for each in found)
+    how = {"method": "L-BFGS-B", "jac": True, "bounds": bounds, "args": (free, n_factors)}
+    how["options"] = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000}
+    logs = (np.clip(np.log(start), *np.transpose(bounds)) for start in starts)
+    return min(minimize(factor_objective, start, **how).fun for start in logs)
 
 
 def principal_analysis(free, n_factors):
@@ -1226,21 +1192,17 @@ def log_wishart_normaliser(W, nu):
 def kernel_of_directions(weights, means, covariances, balance, whole=None):
     """M of Scrucca 2010, its two parts weighed as mclust's `MclustDR` does."""
     centre, covariance = whole or moments_of_mixture(weights, means, covariances)
-    precision = np.linalg.inv(covariance)
-    away = means - centre
-    between = sum(w * np.outer(a, a) for w, a in zip(weights, away, strict=True))
-    within = sum(w * S for w, S in zip(weights, covariances, strict=True))
+    precision, within = np.linalg.inv(covariance), np.tensordot(weights, covariances, 1)
+    between = sum(w * np.outer(a, a) for w, a in zip(weights, means - centre, strict=True))
     spread = sum(w * (S - within) @ precision @ (S - within) for w, S in zip(weights, covariances, strict=True))
     return 2 * balance * between @ precision @ between + 2 * (1 - balance) * spread
 
 
 def directions(weights, means, covariances, balance, whole=None):
     """Eigenvalues, largest first, vectors in columns of unit variance, and that covariance."""
-    import scipy.linalg
-
     covariance = (whole or moments_of_mixture(weights, means, covariances))[1]
     kernel = kernel_of_directions(weights, means, covariances, balance, whole)
-    values, vectors = scipy.linalg.eigh(kernel, covariance)
+    values, vectors = eigh(kernel, covariance)
     return values[::-1], vectors[:, ::-1], covariance
 
 
@@ -1451,11 +1413,16 @@ def student_log_joint(X, weights, means, scales, nu):
     return np.stack([np.log(w) + multivariate_t(m, (S + S.T) / 2, df=f).logpdf(X) for w, m, S, f in parts], axis=1)
 
 
+def squares_of(X, means, scales):
+    """δ_ik = (x_i − μ_k)ᵀ Σ_k⁻¹ (x_i − μ_k): (n, K)."""
+    each = ((X - m, S) for m, S in zip(means, scales, strict=True))
+    return np.stack([np.einsum("ni,ni->n", z, np.linalg.solve(S, z.T).T) for z, S in each], axis=1)
+
+
 def student_precisions(X, means, scales, nu):
     """E[u_ik] = (ν + d) / (ν + δ_ik) and E[ln u_ik] of the precisions of rows, given the rows: (n, K) each."""
     d = X.shape[1]
-    away = [np.einsum("ni,ni->n", X - m, np.linalg.solve(S, (X - m).T).T) for m, S in zip(means, scales, strict=True)]
-    u = (nu + d) / (nu + np.stack(away, axis=1))
+    u = (nu + d) / (nu + squares_of(X, means, scales))
     return u, np.log(u) + digamma((nu + d) / 2) - np.log((nu + d) / 2)
 
 
@@ -1497,17 +1464,24 @@ def likeliest_degrees(mean):
 
 def student_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.0, estimated=None):
     """EM with weights, means, scale matrices and ν, "shared" or of "each", by the root of its equation: as `em`."""
-    bounds, path = [], [parameters]
-    for _ in range(n_passes):
-        weights, means, scales, nu = path[-1]
-        bounds.append(weight @ log_evidence(student_log_joint(X, weights, means, scales, nu)) / weight.sum())
-        counts, first, second, (precision, _) = student_statistics(X, *path[-1], weight, np.zeros_like(means))
-        new_means, new_scales = weighed_update(counts, first, second, covariance_type, reg_covar)
+
+    def degrees(counts, sums, nu):
         if estimated == "shared":
-            nu = likeliest_degrees(precision.sum() / counts.sum())
-        elif estimated == "each":
-            nu = np.array([likeliest_degrees(mean) for mean in precision / counts])
-        path.append((counts / weight.sum(), new_means, new_scales, nu))
+            return (likeliest_degrees(sums[0].sum() / counts.sum()),)
+        return (np.array([likeliest_degrees(mean) for mean in sums[0] / counts]) if estimated == "each" else nu,)
+
+    twins = student_log_joint, student_statistics, degrees
+    return heavy_em(X, parameters, covariance_type, n_passes, twins, weight, reg_covar)
+
+
+def heavy_em(X, parameters, covariance_type, n_passes, twins, weight, reg_covar):
+    """The passes of `em` by densities and moments of their own, and the numbers of tails that follow from the last."""
+    (log_joint_of, statistics_of, numbers_of), bounds, path = twins, [], [parameters]
+    for _ in range(n_passes):
+        bounds.append(weight @ log_evidence(log_joint_of(X, *path[-1])) / weight.sum())
+        *moments, sums = statistics_of(X, *path[-1], weight, np.zeros_like(path[-1][1]))
+        update = weighed_update(*moments, covariance_type, reg_covar)
+        path.append((moments[0] / weight.sum(), *update, *numbers_of(moments[0], sums, *path[-1][3:])))
     return np.array(bounds), path
 
 
@@ -1529,26 +1503,18 @@ def contaminated(squares, good_share, inflation, d):
 
 def contaminated_log_joint(X, weights, means, scales, good_shares, inflations):
     """ln π_k (α_k N(x_i; μ_k, Σ_k) + (1 − α_k) N(x_i; μ_k, η_k Σ_k)), by scipy's normal densities: (n, K)."""
-    parts = zip(weights, means, scales, good_shares, inflations, strict=True)
-    return np.stack(
-        [
-            np.log(w)
-            + np.logaddexp(
-                np.log(a) + multivariate_normal(m, S).logpdf(X), np.log1p(-a) + multivariate_normal(m, f * S).logpdf(X)
-            )
-            for w, m, S, a, f in parts
-        ],
-        axis=1,
-    )
+    columns = []
+    for w, m, S, a, f in zip(weights, means, scales, good_shares, inflations, strict=True):
+        good, bad = multivariate_normal(m, S).logpdf(X), multivariate_normal(m, f * S).logpdf(X)
+        columns.append(np.log(w) + np.logaddexp(np.log(a) + good, np.log1p(-a) + bad))
+    return np.stack(columns, axis=1)
 
 
 def contaminated_statistics(X, weights, means, scales, good_shares, inflations, weight, origins):
     """As `student_statistics`, with Σ r v, of which CM-step 1 makes α, and what gives η half of CM-step 2, (2, K)."""
     joint = contaminated_log_joint(X, weights, means, scales, good_shares, inflations)
     r = responsibilities(joint) * weight[:, None]
-    away = [np.einsum("ni,ni->n", X - m, np.linalg.solve(S, (X - m).T).T) for m, S in zip(means, scales, strict=True)]
-    squares = np.stack(away, axis=1)
-    u, bad_squares, _ = contaminated(squares, good_shares, inflations, X.shape[1])
+    u, bad_squares, _ = contaminated(squares_of(X, means, scales), good_shares, inflations, X.shape[1])
     v = (u - 1 / inflations) / (1 - 1 / inflations)
     expected = X.shape[1] * inflations * (r * (1 - v)).sum(axis=0)
     halfway = (expected + (r * bad_squares).sum(axis=0)) / 2  # of η: see `contaminated_em`
@@ -1561,14 +1527,10 @@ def contaminated_em(X, parameters, covariance_type, n_passes, *, weight, reg_cov
     Their CM-step 2, for η, has δ about the new means; here δ are about the old ones, and η goes half of its way.
     α is in [.5, .999], η in [5, 1e8].
     """
-    bounds, path = [], [parameters]
-    for _ in range(n_passes):
-        joint = contaminated_log_joint(X, *path[-1])
-        bounds.append(weight @ log_evidence(joint) / weight.sum())
-        zero = np.zeros_like(path[-1][1])
-        counts, first, second, (good, squares) = contaminated_statistics(X, *path[-1], weight, zero)
-        new_means, new_scales = weighed_update(counts, first, second, covariance_type, reg_covar)
-        alpha = np.clip(good / counts, 0.5, 0.999)
-        eta = np.clip(squares / (X.shape[1] * (counts - good)), 5, 1e8)
-        path.append((counts / weight.sum(), new_means, new_scales, alpha, eta))
-    return np.array(bounds), path
+
+    def numbers(counts, sums, alpha, eta):
+        good, squares = sums
+        return np.clip(good / counts, 0.5, 0.999), np.clip(squares / (X.shape[1] * (counts - good)), 5, 1e8)
+
+    twins = contaminated_log_joint, contaminated_statistics, numbers
+    return heavy_em(X, parameters, covariance_type, n_passes, twins, weight, reg_covar)

@@ -2,14 +2,12 @@
 
 import numpy as np
 import pytest
-from matplotlib.path import Path
 from scipy.stats import chi2, multivariate_normal
 
 import gmm
 import reference
 from gmm import GaussianMixture, select
 from gmm.analysis import outliers
-from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from inside import (
     FULL,
     PARSIMONIOUS,
@@ -23,9 +21,7 @@ from inside import (
     Scorer,
     SolverSettings,
     covariance_model,
-    ellipse,
     fitted_parameters,
-    mixture_from_state,
 )
 
 CENTRES = np.array([[0.0, 0, 0], [9, 1, 0], [1, 9, 3]])
@@ -71,13 +67,6 @@ def test_a_constant_column_leaves_a_fit_resistant(tails):
     rows = np.column_stack([np.concatenate([groups, rng.uniform(-60, 60, (25, 2))]), np.ones(525)])
     mixture = GaussianMixture(2, tails=tails, random_state=0).fit(rows)
     np.testing.assert_allclose(np.sort(mixture.means_[:, 0]), [0, 6], atol=0.2)
-
-
-def test_the_density_is_that_of_two_normal_ones(fitted):
-    far = np.concatenate([ROWS[:50], 10 * ROWS[:5]])
-    np.testing.assert_allclose(fitted.score_samples(far), np.log(density(fitted, far)), rtol=1e-11)
-    one = fitted.score_samples(far[:1])
-    np.testing.assert_allclose(one, np.log(density(fitted, far[:1])), rtol=1e-11)
 
 
 def test_marginals_are_contaminated_too(fitted):
@@ -207,25 +196,6 @@ def test_samples_have_their_share_of_outliers(fitted):
             assert (squares > least).mean() == pytest.approx(beyond, abs=4 * (beyond / len(squares)) ** 0.5)
 
 
-def test_ellipses_and_levels_hold_their_share_of_the_rows(fitted):
-    two = fitted.marginal([0, 1])
-    rows, labels = two.sample(60_000, random_state=0)
-    tails, rows = two._parameters.tails.for_components(0), rows[labels == 0]
-    for content in (0.5, 0.95):
-        outline = ellipse(two._parameters, 0, content)
-        assert Path(outline).contains_points(rows).mean() == pytest.approx(content, abs=0.01)
-    alone = GaussianMixture.from_parameters([1.0], two.means_[:1], two.covariances_[:1])
-    alone._parameters = alone._parameters.with_other(tails=two._parameters.tails.for_components([0]))
-    fall = alone.score_samples(rows) - alone.score_samples(two.means_[:1])
-    for least in (-1, -3, -6):
-        assert tails.content(least) == pytest.approx((fall > least).mean(), abs=0.01)
-
-
-@pytest.mark.parametrize("picture", [plot_clusters, plot_density, plot_uncertainty, plot_decision_boundaries])
-def test_pictures_show_them(fitted, picture):
-    assert picture(fitted, ROWS).get_title()
-
-
 def test_a_search_chooses_the_tails_of_the_truth():
     every = ("normal", "t", "contaminated")
     assert select(ROWS, 3, "EII", tails=every, random_state=0).best.tails == "contaminated"
@@ -240,27 +210,6 @@ def test_given_degrees_of_freedom_are_those_of_t_cells_alone():
     for wrong in ({"tails": "contaminated"}, {"tails": ("normal", "contaminated")}):
         with pytest.raises(ValueError, match="degrees_of_freedom"):
             select(ROWS, 3, "EII", degrees_of_freedom=4, **wrong)
-
-
-@pytest.mark.parametrize("wrong", [[[0.4], [9]], [[1.0], [9]], [[0.9], [2]], [[0.9], [np.inf]], [[0.9, 0.9], [9, 9]]])
-def test_files_with_other_numbers_are_refused(wrong):
-    one = {"weights": np.ones(1), "means": np.zeros((1, 2)), "covariances": np.eye(2)[None]}
-    with pytest.raises(ValueError, match="contamination"):
-        mixture_from_state(one | {"contamination": np.array(wrong, float)}, covariance_model("full"))
-
-
-def test_scales_units_and_the_order_of_rows_change_nothing(fitted):
-    order = np.random.default_rng(1).permutation(len(ROWS))
-    other = GaussianMixture(3, tails="contaminated", random_state=0, reg_covar=0).fit(5 * ROWS[order] - 100)
-    mine = GaussianMixture(3, tails="contaminated", random_state=0, reg_covar=0).fit(ROWS)
-    match = [np.linalg.norm(other.means_ - (5 * mean - 100), axis=1).argmin() for mean in mine.means_]
-    np.testing.assert_allclose(other.means_[match], 5 * mine.means_ - 100, atol=2e-2)
-    np.testing.assert_allclose(other.inflations_[match], mine.inflations_, rtol=1e-2)
-
-
-def test_the_summary_tells_the_outliers(fitted):
-    assert "% outliers with" in str(fitted)
-    assert "mean ± scale" in str(fitted)
 
 
 @pytest.mark.parametrize(

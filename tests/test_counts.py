@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gmm
-from gmm import GaussianMixture, select
+from gmm import select
 from gmm.inference import split_lrt, stability
 
 rng = np.random.default_rng(3)
@@ -51,34 +51,25 @@ def test_a_search_of_rows_with_gaps_takes_weights_for_counts(how):
     assert_same(select(GAPS, sample_weight=counts, **how), select(np.repeat(GAPS, counts, axis=0), **how))
 
 
-def test_few_rows_of_large_weight_are_many_rows():
-    rows, counts = np.array([[0.0], [1.0], [2.5]]), [10, 20, 15]
-    how = {"n_components": range(1, 6), "random_state": 0}
-    assert_same(select(rows, sample_weight=counts, **how), select(np.repeat(rows, counts, axis=0), **how))
-
-
-def test_a_table_of_ties_takes_weights_for_counts():
+def test_tables_of_few_distinct_rows_take_weights_for_counts():
     """Cells differed by 42 of BIC, since the effective number of rows was less than their weight."""
     draws = [np.random.default_rng(0).normal(0, 1, 700), np.random.default_rng(1).normal(6, 1.5, 500)]
-    rows, counts = np.unique(np.round(np.concatenate(draws) * 5) / 5, return_counts=True)
-    how = {"n_components": range(1, 6), "covariance_type": ["E", "V"], "random_state": 0}
-    assert_same(select(rows[:, None], sample_weight=counts, **how), select(np.repeat(rows, counts)[:, None], **how))
+    ties = np.unique(np.round(np.concatenate(draws) * 5) / 5, return_counts=True)
+    how = {"n_components": range(1, 6), "random_state": 0}
+    for rows, counts in (ties, (np.array([0.0, 1.0, 2.5]), [10, 20, 15])):
+        assert_same(select(rows[:, None], sample_weight=counts, **how), select(np.repeat(rows, counts)[:, None], **how))
 
 
-@pytest.mark.parametrize("refine", [None, "split-merge"])
-@pytest.mark.parametrize("covariance_type", FOUR)
-def test_a_fit_with_moves_takes_weights_for_counts(covariance_type, refine):
-    how = {"covariance_type": covariance_type, "refine": refine, "random_state": 0}
-    weighted = GaussianMixture(3, **how).fit(X, sample_weight=COUNTS)
-    repeated = GaussianMixture(3, **how).fit(np.repeat(X, COUNTS, axis=0))
-    assert weighted.lower_bound_ == pytest.approx(repeated.lower_bound_, rel=1e-9)
-
-
-@pytest.mark.parametrize("call", [split_lrt, stability])
-def test_halves_take_weights_for_counts(call):
-    how = {"n_splits": 3, "random_state": 0}
-    weighted, repeated = call(X, [2, 3], sample_weight=COUNTS, **how), call(np.repeat(X, COUNTS, axis=0), [2, 3], **how)
-    np.testing.assert_array_equal(weighted.splits, repeated.splits)
+def test_halves_and_classes_take_weights_for_counts():
+    repeated, y = np.repeat(X, COUNTS, axis=0), np.repeat([0, 1], [40, 30])
+    for call in (split_lrt, stability):
+        how = {"n_splits": 3, "random_state": 0}
+        one, other = call(X, [2, 3], sample_weight=COUNTS, **how), call(repeated, [2, 3], **how)
+        np.testing.assert_array_equal(one.splits, other.splits)
+    how = {"random_state": 0, "covariance_type": FOUR, "criterion": "bic"}
+    one = gmm.MixtureClassifier([1, 2], **how).fit(X, y, sample_weight=COUNTS)
+    other = gmm.MixtureClassifier([1, 2], **how).fit(repeated, np.repeat(y, COUNTS))
+    assert one.bic_ == pytest.approx(other.bic_, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +84,3 @@ def test_weights_that_sum_to_one_are_told_to_be_one_row(fit):
     told = r"weights add up to 1, fewer than the \d+ free parameters .* multiply them by 70, so that their mean is 1"
     with pytest.warns(UserWarning, match=told):
         fit(np.full(len(X), 1 / len(X)))
-
-
-def test_classes_take_weights_for_counts():
-    y = np.repeat([0, 1], [40, 30])
-    how = {"random_state": 0, "covariance_type": FOUR, "criterion": "bic"}
-    weighted = gmm.MixtureClassifier([1, 2], **how).fit(X, y, sample_weight=COUNTS)
-    repeated = gmm.MixtureClassifier([1, 2], **how).fit(np.repeat(X, COUNTS, axis=0), np.repeat(y, COUNTS))
-    assert weighted.bic_ == pytest.approx(repeated.bic_, rel=1e-9)

@@ -9,7 +9,7 @@ import pytest
 import gmm
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import CLASSIC, PARSIMONIOUS, Checkpoint
+from inside import CLASSIC, LIMITED, PARSIMONIOUS, Checkpoint
 
 pytestmark = pytest.mark.usefixtures("_always_due")
 
@@ -31,7 +31,9 @@ def fit_of(mixture, rows, **how):
 
 def numbers(mixture):
     """The parameters, as values that are equal only if all their bits are."""
-    return [getattr(mixture, name).tobytes() for name in ("weights_", "means_", "covariances_", "precisions_cholesky_")]
+    names = ["weights_", "means_", "covariances_", "precisions_cholesky_", "noise_weight_"]
+    names += ["degrees_of_freedom_", "good_shares_", "inflations_"]
+    return [np.asarray(getattr(mixture, name, 0)).tobytes() for name in names]
 
 
 def facts(mixture):
@@ -74,10 +76,19 @@ BESIDE = {
     "fixed": lambda d: ({"fixed": {"means": [True, False, False]}, "means_init": table(d)[[9, 10, 11]]}, {}),
     "weights": lambda d: ({}, {"sample_weight": np.random.default_rng(4).random(N)}),
     "gaps": lambda d: ({"missing": "em"}, {}),
+    "t": lambda d: ({"tails": "t"}, {}),
+    "t of each": lambda d: ({"tails": "t", "degrees_of_freedom": "each"}, {}),
+    "contaminated": lambda d: ({"tails": "contaminated"}, {}),
+    "limit": lambda d: ({"max_ratio": 9}, {}),
 }
+BAYESIAN = ("alone", "noise", "labels", "weights", "gaps")
 FITS = [(GaussianMixture, model, beside) for model in PARSIMONIOUS for beside in ("alone", "noise")]
-FITS += [(GaussianMixture, model, beside) for model in CLASSIC for beside in BESIDE if beside not in ("alone", "noise")]
-BAYESIAN = [beside for beside in BESIDE if beside not in ("prior", "fixed")]
+FITS += [
+    (GaussianMixture, model, beside)
+    for model in CLASSIC
+    for beside in BESIDE
+    if beside not in ("alone", "noise") and (beside != "limit" or model in LIMITED)
+]
 FITS += [(BayesianGaussianMixture, model, beside) for model in CLASSIC for beside in BAYESIAN]
 # Of each fit two columns, of every other one column as well, and of both each solver.
 SOLVERS = ("auto", None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import gmm
 import reference
-from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, inference, select
+from gmm import BayesianGaussianMixture, GaussianMixture, inference, select
 from inside import SingularMatrixError, covariance_model, mstep, special_case
 
 KINDS = ("factor", "ppca")
@@ -141,17 +141,6 @@ def test_factors_are_found_at_any_scale(kind, scale):
 
 
 @every_kind
-def test_the_least_variance_bounds_the_noise(kind):
-    """Duplicated columns leave none but the ridge."""
-    free = scatter(0, 4)
-    free[3], free[:, 3] = free[2], free[:, 2]
-    ridged = free + 1e-3 * np.eye(4)
-    found = analysed(kind, ridged, 2, 1e-3)
-    noise = covariance_model(f"{kind}2").factors(found[None]).noise
-    assert noise.min() > 1e-3 * (1 - 1e-6)
-
-
-@every_kind
 def test_a_singular_covariance_is_refused(kind):
     axis = np.ones((4, 1))
     with pytest.raises(SingularMatrixError):
@@ -177,22 +166,6 @@ def test_one_component_is_scikit_learns_factor_analysis():
     assert ours.score(X) == pytest.approx(theirs.score(X), abs=1e-8)
     np.testing.assert_allclose(ours.noise_variance_[0], theirs.noise_variance_, rtol=1e-4)
     np.testing.assert_allclose(np.abs(ours.transform(X)), np.abs(theirs.transform(X)), atol=1e-4)
-
-
-def test_one_component_of_principal_factors_is_the_closed_form():
-    X = rows(K=1)
-    found = fitted(X, "ppca", K=1, reg_covar=0).covariances_[0]
-    expected = reference.principal_analysis(np.cov(X.T, bias=True), 2)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
-
-
-@every_kind
-def test_more_factors_are_more_likely_up_to_full_covariances(kind):
-    X = rows(d=5)
-    scores = [fitted(X, kind, q, K=1).score(X) for q in range(1, 5)]
-    full = GaussianMixture(1).fit(X).score(X)
-    assert (np.diff(scores) > -1e-9).all()
-    assert scores[-1] == pytest.approx(full, abs=1e-9)
 
 
 @pytest.mark.parametrize("acceleration", ["auto", None])
@@ -237,14 +210,6 @@ def test_a_fit_to_few_rows_climbs_at_any_scale(how, copied):
         np.testing.assert_allclose(scores[1:], scores[-1], rtol=0, atol=0.2)
 
 
-@every_kind
-def test_both_solvers_end_alike(kind):
-    X = rows(3)
-    asked = {"tol": 1e-12, "max_iter": 5000, "means_init": [[0.0] * 6, [4.0] * 6]}
-    fast, slow = (fitted(X, kind, acceleration=acceleration, **asked) for acceleration in ("auto", None))
-    assert fast.score(X) == pytest.approx(slow.score(X), abs=1e-8)
-
-
 def test_numbers_of_parameters():
     for K, d, q in ((1, 5, 1), (3, 8, 2), (2, 10, 4)):
         loadings = d * q - q * (q - 1) // 2
@@ -270,15 +235,6 @@ def test_models_with_factors_lie_between_others():
     }
 
 
-def test_factors_do_not_depend_on_units():
-    X, units = rows(), np.array([1e-3, 1, 20, 1e4, 5, 0.1])
-    start = {"means_init": np.array([[0.0] * 6, [4.0] * 6]), "reg_covar": 0, "tol": 1e-10}
-    here = fitted(X, **start)
-    there = fitted(X * units, **start | {"means_init": start["means_init"] * units})
-    np.testing.assert_allclose(there.loadings_ / units[:, None], here.loadings_, atol=1e-4)
-    np.testing.assert_allclose(there.noise_variance_ / units**2, here.noise_variance_, rtol=1e-4)
-
-
 # --- What they have beside others ---------------------------------------------------------------
 
 
@@ -286,8 +242,7 @@ def test_factors_do_not_depend_on_units():
 def test_loadings_and_noise_make_the_covariances(kind):
     mixture = fitted(rows(), kind)
     loadings, noise = mixture.loadings_, mixture.noise_variance_
-    assert loadings.shape == (2, 6, 2)
-    assert noise.shape == (2, 6)
+    assert (loadings.shape, noise.shape) == ((2, 6, 2), (2, 6))
     made = loadings @ loadings.transpose(0, 2, 1) + noise[:, :, None] * np.eye(6)
     np.testing.assert_allclose(made, mixture.covariances_, atol=1e-7)
     assert (np.ptp(noise, axis=1) == 0).all() == (kind == "ppca")
@@ -304,14 +259,6 @@ def test_the_factors_of_rows_are_their_conditional_means(kind):
     np.testing.assert_allclose(mixture.transform(X), expected, atol=1e-9)
     single = fitted(X.astype(np.float32), kind)
     assert single.transform(X.astype(np.float32)).dtype == single.loadings_.dtype == np.float32
-
-
-def test_other_mixtures_have_neither():
-    for mixture in (GaussianMixture(2), GaussianMixture(2).fit(rows())):
-        for name in ("transform", "set_output", "get_feature_names_out", "loadings_", "noise_variance_"):
-            assert not hasattr(mixture, name)
-    assert hasattr(GaussianMixture(2, covariance_type="factor", n_factors=1), "transform")
-    assert not hasattr(GaussianMixture(2, covariance_type="factor", n_factors=1), "loadings_")
 
 
 @every_kind
@@ -382,6 +329,11 @@ def test_pipelines_choose_the_container_and_pandas_keeps_the_index():
     assert isinstance(again.transform(X), pandas.DataFrame)
     with sklearn.config_context(transform_output="pandas"):
         assert isinstance(fitted(X).transform(X), pandas.DataFrame)
+    for mixture in (GaussianMixture(2), GaussianMixture(2).fit(X)):
+        for name in ("transform", "set_output", "get_feature_names_out", "loadings_", "noise_variance_"):
+            assert not hasattr(mixture, name)
+    assert hasattr(GaussianMixture(2, covariance_type="factor", n_factors=1), "transform")
+    assert not hasattr(GaussianMixture(2, covariance_type="factor", n_factors=1), "loadings_")
 
 
 @every_kind
@@ -408,27 +360,15 @@ def test_a_name_with_its_number_is_the_type_with_n_factors(kind):
         ({"covariance_type": "factor", "n_factors": 1.5}, "'n_factors'"),
         ({"covariance_type": "factor0"}, "'factor0'"),
         ({"covariance_type": "factors"}, "'factors'.*did you mean 'factor'"),
+        ({"covariance_type": "factor1", "rows": rows()[:, :1]}, "1 factor and n_features=1"),
+        ({"covariance_type": "factor", "kind": BayesianGaussianMixture}, "'factor'"),
+        ({"covariance_type": "factor2", "kind": BayesianGaussianMixture}, "factor2"),
     ],
 )
 def test_what_does_not_go_together_is_refused(asked, expected):
+    given, kind = asked.pop("rows", rows()), asked.pop("kind", GaussianMixture)
     with pytest.raises(ValueError, match=expected):
-        GaussianMixture(2, **asked).fit(rows())
-
-
-def test_one_column_has_no_factors():
-    with pytest.raises(ValueError, match="1 factor and n_features=1"):
-        GaussianMixture(2, covariance_type="factor1").fit(rows()[:, :1])
-
-
-@pytest.mark.parametrize("name", ["factor", "factor2"])
-def test_a_variational_posterior_has_no_factors(name):
-    with pytest.raises(ValueError, match=name):
-        BayesianGaussianMixture(n_components=2, covariance_type=name).fit(rows())
-
-
-def test_covariances_of_other_models_are_refused():
-    with pytest.raises(ValueError, match="do not satisfy the model factor1"):
-        GaussianMixture.from_parameters([1.0], np.zeros((1, 5)), scatter(0, 5)[None], covariance_type="factor1")
+        kind(n_components=2, **asked).fit(given)
 
 
 # --- Searches -----------------------------------------------------------------------------------
@@ -449,21 +389,19 @@ def test_a_search_compares_numbers_of_factors_beside_other_models():
     assert gmm.load(file.getvalue()).covariance_type == found.covariance_type
 
 
-def test_a_search_refuses_numbers_of_factors_without_a_type_that_has_them():
-    with pytest.raises(ValueError, match="n_factors goes with 'factor' or 'ppca'"):
-        select(rows(), 2, ["full"], n_factors=[1, 2])
-    with pytest.raises(ValueError, match="at least 1"):
-        select(rows(), 2, "factor", n_factors=0)
-    with pytest.raises(TypeError, match="whole numbers in n_factors"):
-        select(rows(), 2, "factor", n_factors="two")
-    with pytest.raises(ValueError, match="fewer factors than columns"):
-        select(rows(), 2, "factor", n_factors=[1, 6])
-
-
-def test_classes_may_have_factors():
-    X, y = rows(), np.repeat([0, 1], 200)
-    classifier = MixtureClassifier(covariance_type=["factor1", "ppca1", "diag"], random_state=0).fit(X, y)
-    assert classifier.score(X, y) > 0.9
+@pytest.mark.parametrize(
+    ("covariance_type", "n_factors", "error", "expected"),
+    [
+        ("full", [1, 2], ValueError, "n_factors goes with 'factor' or 'ppca'"),
+        ("factor", 0, ValueError, "at least 1"),
+        ("factor", "two", TypeError, "whole numbers in n_factors"),
+        ("factor", [1, 6], ValueError, "fewer factors than columns"),
+        *(("factor", number, TypeError, "n_factors.*booleans") for number in (True, [1, True], False)),
+    ],
+)
+def test_a_search_refuses_numbers_of_factors_that_no_type_has(covariance_type, n_factors, error, expected):
+    with pytest.raises(error, match=expected):
+        select(rows(), 2, covariance_type, n_factors=n_factors)
 
 
 def test_standard_errors_of_factors():
@@ -485,18 +423,3 @@ def test_what_is_saved_is_loaded_where_noise_is_at_its_least(tmp_path):
         np.testing.assert_array_equal(gmm.load(tmp_path / "model.gmm").covariances_, mixture.covariances_)
         (loadings,), (noise,) = mixture.loadings_, mixture.noise_variance_
         np.testing.assert_allclose(loadings @ loadings.T + np.diag(noise), mixture.covariances_[0], atol=1e-8)
-
-
-def test_em_goes_on_from_the_noise_before():
-    rng = np.random.default_rng(1)
-    rows = [
-        rng.normal(size=(150, 2)) @ rng.normal(size=(2, 6)) + rng.normal(size=(150, 6)) * 0.5 + 4 * k for k in (0, 1)
-    ]
-    how = {
-        "covariance_type": "factor2",
-        "means_init": np.repeat([[0.0], [4.0], [2.0]], 6, axis=1),
-        "acceleration": None,
-    }
-    mixture = GaussianMixture(3, tol=1e-9, max_iter=300, **how).fit(np.concatenate(rows))
-    assert mixture.converged_
-    assert np.diff(mixture.lower_bounds_).min() > -1e-7

@@ -64,25 +64,6 @@ def test_noise_is_at_least_the_ridge_where_it_can_be():
                                covariance, atol=1e-6)  # fmt: skip
 
 
-@every_kind
-def test_rows_of_weight_0_are_not_there(kind):
-    X = rows()
-    weight = np.r_[np.ones(len(X)), np.zeros(20)]
-    beside = fitted(np.r_[X, np.full((20, 6), 1e3)], kind, sample_weight=weight)
-    np.testing.assert_allclose(beside.covariances_, fitted(X, kind).covariances_, atol=1e-7)
-    twice = fitted(X, kind, sample_weight=np.full(len(X), 2.0))
-    np.testing.assert_allclose(twice.covariances_, fitted(X, kind).covariances_, atol=1e-7)
-
-
-@every_kind
-def test_float32_rows(kind):
-    X = rows().astype(np.float32)
-    mixture = fitted(X, kind)
-    check_parts(mixture, atol=1e-5)
-    np.testing.assert_allclose(mixture.loadings_, fitted(X.astype(float), kind).loadings_, atol=1e-2)
-    assert mixture.transform(X).dtype == np.float32
-
-
 # --- Other features -----------------------------------------------------------------------------
 
 
@@ -179,31 +160,21 @@ def test_all_is_a_name_among_others():
     found = select(X, [1, 2], ["all", "factor", "full"], n_factors=[1, 2], random_state=0)
     names = found.covariance_type[: len(found.covariance_type) // 2]
     assert names[-3:] == ("factor1", "factor2", "full")
-    assert names.count("VVV") == 1
-    assert len(names) == 17
+    assert (names.count("VVV"), len(names)) == (1, 17)
     assert select(X[:, :1], [1], ["all", "diag"], random_state=0).covariance_type == ("E", "V", "diag")
-
-
-@pytest.mark.parametrize("number", [True, [1, True], False])
-@pytest.mark.parametrize("name", ["n_factors", "n_components"])
-def test_a_boolean_is_no_number(name, number):
-    asked = {"n_components": 1, "covariance_type": "factor", "n_factors": 1} | {name: number}
-    with pytest.raises(TypeError, match=f"{name}.*booleans"):
-        select(rows(), **asked)
-
-
-def test_the_estimator_of_a_search_counts_factors():
-    search = GaussianMixtureSearch([1, 2], ["diag", "factor"], n_factors=[1, 2], random_state=0).fit(rows())
+    search = GaussianMixtureSearch([1, 2], ["diag", "factor"], n_factors=[1, 2], random_state=0).fit(X)
     assert search.covariance_type_ == "factor2"
     assert search.best_estimator_.loadings_.shape == (2, 6, 2)
     assert search.get_params()["n_factors"] == [1, 2]
-
-
-def test_the_bootstrap_counts_factors():
-    X = rows(K=1)
-    test = inference.bootstrap_lrt(X, 1, covariance_type="factor", n_factors=2, n_replicates=3, random_state=0)
+    test = inference.bootstrap_lrt(rows(K=1), 1, covariance_type="factor", n_factors=2, n_replicates=3, random_state=0)
     assert test.null.loadings_.shape == (1, 6, 2)
     assert "factor2: p" in repr(test)
+
+
+@pytest.mark.parametrize("number", [True, [1, True], False])
+def test_a_boolean_is_no_number(number):
+    with pytest.raises(TypeError, match=r"n_components.*booleans"):
+        select(rows(), number, "factor", n_factors=1)
 
 
 def test_printed_mixtures_and_reports_show_what_factors_leave():

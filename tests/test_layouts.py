@@ -26,33 +26,34 @@ def written_out(values, name):
 
 
 @every_layout
-def test_the_shape_is_that_of_its_arrays(name):
+def test_arrays_have_its_shape_and_are_written_out(name):
+    values, layout = covariances(name), LAYOUTS[name]
     shapes = {"full": (3, 4, 4), "tied": (4, 4), "diag": (3, 4), "spherical": (3,)}
-    assert LAYOUTS[name].shape(3, 4) == shapes[name]
-    assert LAYOUTS[name].pooled == (name == "tied")
-
-
-def test_the_codes_are_those_of_the_compiled_pass():
-    assert [layout.code for layout in (FULL, TIED, DIAGONAL, SPHERICAL)] == [0, 1, 2, 3]
-
-
-@every_layout
-def test_dense_writes_the_matrices_out(name):
-    values = covariances(name)
-    np.testing.assert_array_equal(LAYOUTS[name].dense(values, K, D), written_out(values, name))
+    assert layout.shape(3, 4) == shapes[name]
+    assert layout.pooled == (name == "tied")
+    assert layout.code == [*LAYOUTS].index(name)
+    dense = written_out(values, name)
+    np.testing.assert_array_equal(layout.dense(values, K, D), dense)
+    expected = np.einsum("kii->ki", dense)
+    np.testing.assert_array_equal(layout.diagonal(values, D), expected[:1] if name == "tied" else expected)
 
 
 @every_layout
 def test_whiteners_are_lower_triangular_and_whiten(name):
-    values = covariances(name)
-    whiteners, log_determinants = LAYOUTS[name].whiten(values, D)
+    values, layout = covariances(name), LAYOUTS[name]
+    whiteners, log_determinants = layout.whiten(values, D)
+    turned = layout.transposed(whiteners)
     assert whiteners.shape == values.shape
+    np.testing.assert_array_equal(layout.transposed(turned), whiteners)
     for k, (W, Sigma) in enumerate(zip(written_out(whiteners, name), written_out(values, name), strict=True)):
         np.testing.assert_array_equal(W, np.tril(W))
+        np.testing.assert_array_equal(written_out(turned, name)[k], W.T)
         np.testing.assert_allclose(W @ Sigma @ W.T, np.eye(D), atol=1e-12)
         expected = -0.5 * np.linalg.slogdet(Sigma)[1]
-        got = log_determinants[0 if name == "tied" else k]
-        assert got == pytest.approx(expected, rel=1e-12)
+        assert log_determinants[0 if name == "tied" else k] == pytest.approx(expected, rel=1e-12)
+        # The images of the unit vectors are the columns of a root of the covariance.
+        root = layout.coloured(whiteners, k, np.eye(D))
+        np.testing.assert_allclose(root.T @ root, Sigma, rtol=1e-9)
 
 
 @every_layout
@@ -62,34 +63,6 @@ def test_gram_and_inverse_are_the_precisions(name):
     for got in (layout.gram(layout.whiten(values, D)[0]), layout.inverse(values, D)):
         assert got.shape == values.shape
         np.testing.assert_allclose(written_out(got, name), precisions, rtol=1e-9, atol=1e-12)
-
-
-@every_layout
-def test_transposed_is_upper_triangular_and_its_own_inverse(name):
-    layout = LAYOUTS[name]
-    whiteners, _ = layout.whiten(covariances(name), D)
-    turned = layout.transposed(whiteners)
-    for matrix in written_out(turned, name):
-        np.testing.assert_array_equal(matrix, np.triu(matrix))
-    np.testing.assert_array_equal(layout.transposed(turned), whiteners)
-
-
-@every_layout
-def test_coloured_noise_has_the_covariance(name):
-    values, layout = covariances(name), LAYOUTS[name]
-    whiteners, _ = layout.whiten(values, D)
-    for k in range(K):
-        # The images of the unit vectors are the columns of a root of the covariance.
-        root = layout.coloured(whiteners, k, np.eye(D))
-        np.testing.assert_allclose(root.T @ root, written_out(values, name)[k], rtol=1e-9)
-
-
-@every_layout
-def test_diagonal_is_that_of_the_matrices(name):
-    values = covariances(name)
-    got = LAYOUTS[name].diagonal(values, D)
-    expected = np.einsum("kii->ki", written_out(values, name))
-    np.testing.assert_array_equal(got, expected[:1] if name == "tied" else expected)
 
 
 @every_layout
@@ -127,18 +100,14 @@ def test_a_matrix_that_is_not_positive_definite_is_named(name, bad):
     assert caught.value.component == (0 if name == "tied" else 1)
 
 
-@pytest.mark.parametrize("layout", [FULL, TIED, DIAGONAL, SPHERICAL])
-def test_principal_axes_whiten_and_their_deviations_are_the_matrix(layout):
-    rng = np.random.default_rng(0)
-    K, d = 3, 4
-    factors = rng.normal(size=(K, d, d))
-    grams = factors @ factors.transpose(0, 2, 1)
-    matrices = {FULL: grams, TIED: grams[0], DIAGONAL: grams[:, 0] ** 2, SPHERICAL: grams[:, 0, 0]}[layout]
+@every_layout
+def test_principal_axes_whiten_and_their_deviations_are_the_matrix(name):
+    matrices, layout = covariances(name), LAYOUTS[name]
     principal = layout.principal(matrices)
     assert principal.shape == matrices.shape
-    for k, dense in enumerate(layout.dense(matrices, K, d)):
-        deviations = np.stack([layout.deviation(principal, k, axis, d) for axis in range(d)])
+    for k, dense in enumerate(layout.dense(matrices, K, D)):
+        deviations = np.stack([layout.deviation(principal, k, axis, D) for axis in range(D)])
         np.testing.assert_allclose(deviations.T @ deviations, dense, rtol=1e-10, atol=1e-12)
-        if layout in (FULL, TIED):
-            axes = principal[k] if layout is FULL else principal
-            np.testing.assert_allclose(axes @ deviations.T, np.eye(d), atol=1e-10)
+        if name in ("full", "tied"):
+            axes = written_out(principal, name)[k]
+            np.testing.assert_allclose(axes @ deviations.T, np.eye(D), atol=1e-10)

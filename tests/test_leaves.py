@@ -24,7 +24,7 @@ GROUPS = (1, 2, 3)
 OFFSET = -1.25
 
 
-def guarded(values, dtype, order=slice(None)):
+def guarded(values, dtype):
     """A copy of (rows, columns) numbers on 64 bytes, each row between NaNs, and the distance of two rows in items."""
     values = np.atleast_2d(np.asarray(values, dtype))
     item, (m, n) = values.itemsize, values.shape
@@ -52,11 +52,26 @@ class Call:
             self.written.append((table, room, np.count_nonzero(np.isnan(room))))
         return table
 
+    def vectors(self, *values, **how):
+        for each in values:
+            self.table(each, ld=False, **how)
+
+    def tile(self, values, **how):
+        """A table, its height and width, and the distance of two rows."""
+        table = self.table(values, ld=False, **how)
+        self.sizes(*table.shape, table.strides[0] // table.itemsize)
+        return table
+
+    def sizes(self, *values):
+        for value in values:
+            self.add(value)
+
     def add(self, value, kind=c_ssize_t):
         self.arguments.append(value)
         self.types.append(kind)
 
-    def run(self, address):
+    def run(self, address, *sizes):
+        self.sizes(*sizes)
         ctypes.CFUNCTYPE(None, *self.types)(address)(*self.arguments)
         for table, room, n_around in self.written:
             assert np.isfinite(table).all()
@@ -79,9 +94,7 @@ def multiply(call, address, rng, size, n):
     call.table(a)
     call.table(b)
     c = call.table(np.zeros((size, n)), out=True)
-    for value in (size, n, k):
-        call.add(value)
-    call.run(address)
+    call.run(address, size, n, k)
     near(c, a @ b, np.abs(a) @ np.abs(b), call.dtype, k)
 
 
@@ -91,9 +104,7 @@ def add_products(call, address, rng, size, n):
     call.table(a)
     call.table(b)
     c = call.table(before, dtype=np.float64, out=True)
-    for value in (m, k, n):
-        call.add(value)
-    call.run(address)
+    call.run(address, m, k, n)
     near(c, before + a @ b.T, np.abs(a) @ np.abs(b).T + np.abs(before), call.dtype, n)
 
 
@@ -110,9 +121,7 @@ def quadratic(call, address, rng, size, n):
     call.table(a)
     call.table(x)
     c = call.table(np.zeros((K, n)), out=True, ld=False)
-    for value in (K, size, n):
-        call.add(value)
-    call.run(address)
+    call.run(address, K, size, n)
     near(c, a @ terms, np.abs(a) @ np.abs(terms), call.dtype, len(terms))
 
 
@@ -123,9 +132,7 @@ def add_quadratic(call, address, rng, size, n):
     call.table(mass, ld=False)
     call.table(np.vstack([np.ones(n), x]))
     sums = call.table(before, dtype=np.float64, out=True)
-    for value in (K, size, n):
-        call.add(value)
-    call.run(address)
+    call.run(address, K, size, n)
     near(sums, before + mass @ terms.T, np.abs(before) + mass @ np.abs(terms).T, call.dtype, n)
 
 
@@ -143,9 +150,7 @@ def triangular(call, address, rng, size, n):
         again.add(OFFSET, c_double)
         again.table(np.zeros(size * PAD // call.dtype.itemsize), ld=False)
         out = again.table(np.zeros(n), ld=False, out=True)
-        for value in (size, n):
-            again.add(value)
-        again.run(address)
+        again.run(address, size, n)
         z, far = x - c[:, None], np.abs(x) + np.abs(c[:, None])
         bound = 1.25 + ((np.abs(w) @ far) ** 2).sum(axis=0)
         near(out[0], OFFSET - ((w @ z) ** 2).sum(axis=0) / 2, bound, call.dtype, 3 * size)
@@ -160,14 +165,10 @@ def add_scatter(call, address, rng, size, n):
     moments, before = rng.normal(size=1 + size), rng.normal(size=(size, size))
     call.table(np.pad(x, ((0, 0), (0, ld - size))).ravel(), ld=False)
     call.add(ld)
-    call.table(c, ld=False)
-    call.table(mass, ld=False)
-    call.table(np.full((PAD // item + size + 3) * ld, 7.0), ld=False)
+    call.vectors(c, mass, np.full((PAD // item + size + 3) * ld, 7.0))
     row = call.table(moments, ld=False, dtype=np.float64, out=True)
     second = call.table(before.ravel(), ld=False, dtype=np.float64, out=True)
-    for value in (size, n):
-        call.add(value)
-    call.run(address)
+    call.run(address, size, n)
     z, far = np.column_stack([np.ones(n), x - c]), np.column_stack([np.ones(n), np.abs(x) + np.abs(c)])
     near(row[0], moments + mass @ z, np.abs(moments) + mass @ far, call.dtype, n)
     lower = np.tri(size, dtype=bool)
@@ -188,9 +189,7 @@ def diagonal(call, address, rng, size, n):
         again.table(c, ld=False)
         again.add(OFFSET, c_double)
         out = again.table(np.zeros(n), ld=False, out=True)
-        for value in (size, n):
-            again.add(value)
-        again.run(address)
+        again.run(address, size, n)
         y = w[:, None] * (x - c[:, None])
         bound = 1.25 + ((np.abs(w[:, None]) * (np.abs(x) + np.abs(c[:, None]))) ** 2).sum(axis=0)
         near(out[0], OFFSET - (y**2).sum(axis=0) / 2, bound, call.dtype, size)
@@ -203,13 +202,10 @@ def add_axis_moments(call, address, rng, size, n):
         mass = np.abs(numbers(rng, call.dtype, n))
         before, squares = rng.normal(size=size), rng.normal(size=size if stride else 1)
         again.table(x)
-        again.table(c, ld=False)
-        again.table(mass, ld=False)
+        again.vectors(c, mass)
         first = again.table(before, ld=False, dtype=np.float64, out=True)
         second = again.table(squares, ld=False, dtype=np.float64, out=True)
-        for value in (stride, size, n):
-            again.add(value)
-        again.run(address)
+        again.run(address, stride, size, n)
         z = x - c[:, None]
         far = np.abs(x) + np.abs(c[:, None])
         sums = (mass * z**2).sum(axis=1)
@@ -224,27 +220,21 @@ def subtract(call, address, rng, size, n):
     call.table(x, ld=False)
     call.add(c, np.ctypeslib.as_ctypes_type(call.dtype))
     out = call.table(np.zeros(n), ld=False, out=True)
-    call.add(n)
-    call.run(address)
+    call.run(address, n)
     np.testing.assert_array_equal(out[0], (x - c).astype(call.dtype))
 
 
 def times(call, address, rng, size, n):
     x, y = numbers(rng, call.dtype, n), numbers(rng, call.dtype, n)
-    call.table(x, ld=False)
-    call.table(y, ld=False)
+    call.vectors(x, y)
     out = call.table(np.zeros(n), ld=False, out=True)
-    call.add(n)
-    call.run(address)
+    call.run(address, n)
     np.testing.assert_array_equal(out[0], (x * y).astype(call.dtype))
 
 
 def choose(call, address, rng, size, n):
     tile = np.round(2 * numbers(rng, call.dtype, size, n))  # some are equal
-    _, ld, _ = guarded(tile, call.dtype)
-    call.table(tile, ld=False)
-    for value in (size, n, ld):
-        call.add(value)
+    call.tile(tile)
     peak = call.table(np.zeros(n), ld=False, out=True)
     best = call.table(np.zeros(n), ld=False, out=True)
     call.run(address)
@@ -255,10 +245,7 @@ def choose(call, address, rng, size, n):
 def normalise(call, address, rng, size, n):
     tile = (20 * rng.normal(size=(size, n))).astype(call.dtype)
     mass = np.abs(rng.normal(size=n)).astype(call.dtype)
-    _, ld, _ = guarded(tile, call.dtype)
-    own = call.table(tile, ld=False, out=True)
-    for value in (size, n, ld):
-        call.add(value)
+    own = call.tile(tile, out=True)
     call.table(mass, ld=False)
     evidence = call.table(np.zeros(n), ld=False, out=True)
     call.run(address)
@@ -280,12 +267,8 @@ def heavy_tails(call, address, rng, size, n):
     d, offset = 1 + size % 5, rng.normal(size=size)
     square = rng.chisquare(d, (size, n)) * 10.0 ** rng.uniform(-3, 3, (size, n))
     tile = (offset[:, None] - square / 2).astype(call.dtype)
-    _, ld, _ = guarded(tile, call.dtype)
-    own = call.table(tile, ld=False, out=True)
-    for value in (size, n, ld):
-        call.add(value)
-    call.table(offset, ld=False, dtype=np.float64)
-    call.table(np.append(first, second), ld=False, dtype=np.float64)
+    own = call.tile(tile, out=True)
+    call.vectors(offset, np.append(first, second), dtype=np.float64)
     call.add(float(d), c_double)
     precision = call.table(np.zeros((2 * size, n)), ld=False, out=True)
     call.run(address)
@@ -305,10 +288,7 @@ def heavy_tails(call, address, rng, size, n):
 def weigh_by_precision(call, address, rng, size, n):
     share, u = rng.uniform(size=(size, n)).astype(call.dtype), rng.uniform(0.1, 2, (size, n)).astype(call.dtype)
     before = rng.normal(size=2 * size)
-    _, ld, _ = guarded(share, call.dtype)
-    own = call.table(share, ld=False, out=True)
-    for value in (size, n, ld):
-        call.add(value)
+    own = call.tile(share, out=True)
     excess = np.log(u) - u
     call.table(np.vstack([u, excess]), ld=False)
     sums = call.table(before, ld=False, dtype=np.float64, out=True)
@@ -325,10 +305,7 @@ def share_by_powers(call, address, rng, size, n):
     square[:, : n // 8] = rng.uniform(0.1, 1) * (1e36 if call.dtype == np.float32 else 1e299)
     tile = (offset[:, None] - square / 2).astype(call.dtype)
     mass, before = np.abs(rng.normal(size=n)).astype(call.dtype), rng.normal(size=size)
-    _, ld, _ = guarded(tile, call.dtype)
-    own = call.table(tile, ld=False, out=True)
-    for value in (size, n, ld):
-        call.add(value)
+    own = call.tile(tile, out=True)
     call.table(offset, ld=False, dtype=np.float64)
     call.add(nu, c_double)
     call.add(int(nu) + d)
@@ -356,12 +333,8 @@ def share_contaminated(call, address, rng, size, n):
     tile = (offset[:, None] - square / 2).astype(call.dtype)
     tile[: size // 2, -2:] = -np.inf
     mass, before = np.abs(rng.normal(size=n)).astype(call.dtype), rng.normal(size=2 * size)
-    _, ld, _ = guarded(tile, call.dtype)
-    own = call.table(tile, ld=False, out=True)
-    for value in (size, n, ld):
-        call.add(value)
-    call.table(offset, ld=False, dtype=np.float64)
-    call.table(np.append(good, inflation), ld=False, dtype=np.float64)
+    own = call.tile(tile, out=True)
+    call.vectors(offset, np.append(good, inflation), dtype=np.float64)
     call.add(float(d), c_double)
     call.table(mass, ld=False)
     evidence = call.table(np.zeros(n), ld=False, out=True)
@@ -391,16 +364,13 @@ def low_rank(call, address, rng, size, n):
     K, q, d = 1 + size % 3, size, 1 + size % 7
     w, maps, shifts = numbers(rng, call.dtype, K, d), numbers(rng, call.dtype, K, q, d), numbers(rng, call.dtype, K, q)
     c, x, offset = numbers(rng, call.dtype, K, d), numbers(rng, call.dtype, d, n), rng.normal(size=K)
-    call.table(np.concatenate([w.ravel(), maps.ravel(), shifts.ravel()]), ld=False)
-    call.table(c.ravel(), ld=False)
+    call.vectors(np.concatenate([w.ravel(), maps.ravel(), shifts.ravel()]), c.ravel())
     call.table(offset, ld=False, dtype=np.float64)
     call.table(x)
     call.table(np.zeros(d * n), ld=False)
     y = call.table(np.zeros((K * q, n)), ld=False, out=True)
     out = call.table(np.zeros((K, n)), ld=False, out=True)
-    for value in (K, q, d, n):
-        call.add(value)
-    call.run(address)
+    call.run(address, K, q, d, n)
     factors, far = maps @ x - shifts[..., None], np.abs(maps) @ np.abs(x) + np.abs(shifts[..., None])
     near(y, factors.reshape(K * q, n), far.reshape(K * q, n), call.dtype, d + 1)
     noise, width = w[..., None] * (x - c[..., None]), np.abs(w[..., None]) * (np.abs(x) + np.abs(c[..., None]))
@@ -430,9 +400,7 @@ def few_multiply(call, address, rng, size, n):
     call.table(in_panels(a, call.dtype), ld=False)
     call.table(b)
     c = call.table(np.zeros((3 * size, n)), out=True)
-    for value in (3 * size, n, k):
-        call.add(value)
-    call.run(address)
+    call.run(address, 3 * size, n, k)
     near(c, a @ b.T, np.abs(a) @ np.abs(b).T, call.dtype, k)
 
 
@@ -444,9 +412,7 @@ def few_quadratic(call, address, rng, size, n):
     call.table(in_panels(a, call.dtype), ld=False)
     call.table(x)
     c = call.table(np.zeros((K, n)), out=True)
-    for value in (K, n, d):
-        call.add(value)
-    call.run(address)
+    call.run(address, K, n, d)
     near(c, a @ terms, np.abs(a) @ np.abs(terms), call.dtype, len(terms))
 
 
@@ -457,9 +423,7 @@ def few_triangular(call, address, rng, size, n):
     call.table(z)
     call.add(OFFSET, c_double)
     out = call.table(np.zeros(n), ld=False, out=True)
-    for value in (d, n):
-        call.add(value)
-    call.run(address)
+    call.run(address, d, n)
     bound = 1.25 + ((np.abs(z) @ np.abs(w).T) ** 2).sum(axis=1)
     near(out[0], OFFSET - ((z @ w.T) ** 2).sum(axis=1) / 2, bound, call.dtype, 3 * d)
 
@@ -476,9 +440,7 @@ def few_diagonal(call, address, rng, size, n):
     call.table(x)
     call.table(offset, ld=False, dtype=np.float64)
     tile = call.table(np.zeros((K, n)), out=True)
-    for value in (K, n, d):
-        call.add(value)
-    call.run(address)
+    call.run(address, K, n, d)
     y = w[:, None] * (x - c[:, None])
     bound = 2 * np.abs(offset)[:, None] + ((np.abs(w[:, None]) * (np.abs(x) + np.abs(c[:, None]))) ** 2).sum(axis=2)
     near(tile, offset[:, None] - (y**2).sum(axis=2) / 2, bound, call.dtype, d)
@@ -497,6 +459,9 @@ def test_each_function_has_a_case():
     sets = [tiles.leaf_addresses(level, single) for level in LEVELS for single in (False, True)]
     assert {len(addresses) for addresses in sets} <= {len(LEAVES)}
     assert len({address for addresses in sets for address in addresses}) == len(sets) * len(LEAVES)
+    for name in ("blas", "sse5"):
+        with pytest.raises(ValueError, match="not in list"):
+            tiles.leaf_addresses(name, False)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["double", "float"])
@@ -514,9 +479,3 @@ def test_they_are_compiled_in_one_module_from_which_all_others_have_them():
     source = Path(__file__).parents[1] / "src" / "gmm"
     files = [*source.rglob("*.pyx"), *source.rglob("*.pxd")]
     assert [path.name for path in files if 'extern from "tile.h"' in path.read_text(encoding="utf-8")] == ["tiles.pyx"]
-
-
-@pytest.mark.parametrize("name", ["blas", "sse5"])
-def test_another_kernel_has_no_such_functions(name):
-    with pytest.raises(ValueError, match="not in list"):
-        tiles.leaf_addresses(name, False)

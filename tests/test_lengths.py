@@ -18,8 +18,8 @@ def whiteners(layout):
     return {FULL: np.tile(eye, K), TIED: eye, DIAGONAL: np.ones(K * D), SPHERICAL: np.ones(K)}[layout]
 
 
-def a_plan(layout=FULL, moments=None, code=None, **changed):
-    mixture = {
+def mixture(layout=FULL, code=None, **changed):
+    right = {
         "log_offset": np.zeros(K),
         "centres": np.arange(6.0).reshape(K, D),
         "whiteners": whiteners(layout),
@@ -28,14 +28,21 @@ def a_plan(layout=FULL, moments=None, code=None, **changed):
         "tails": np.zeros((2, K)),
         "fits_tails": False,
     }
-    mixture |= {name: changed.pop(name) for name in mixture.keys() & changed.keys()}
+    return SimpleNamespace(**right | changed)
+
+
+OF_MIXTURES = ("log_offset", "centres", "whiteners", "tails", "code")
+
+
+def a_plan(layout=FULL, moments=None, **changed):
+    of_mixture = {name: changed.pop(name) for name in OF_MIXTURES if name in changed}
     given = {
         "moments": layout_with_code(layout) if moments is None else SimpleNamespace(code=moments),
         "origin": np.zeros(D),
         "reach": np.full(D, 10.0),
         "single": False,
     }
-    return _em.Plan(SimpleNamespace(**mixture), **given | changed)
+    return _em.Plan(mixture(layout, **of_mixture), **given | changed)
 
 
 def begun(plan, n_rows=N):
@@ -86,6 +93,24 @@ def cases(name, call, values):
     return [pytest.param(call, value, id=f"{name}-{number}") for number, value in enumerate(values)]
 
 
+def arguments(call, **wrong):
+    """Cases of each argument of a call, all others being right."""
+    return [
+        case
+        for name, values in wrong.items()
+        for case in cases(f"{call.__name__}, {name}", lambda v, name=name: call(**{name: v}), values)
+    ]
+
+
+def by_layout(name, call, sizes=None):
+    """Cases of an array whose length depends on the layout."""
+    return [
+        case
+        for layout, size in (sizes or SIZES).items()
+        for case in cases(f"{name} of {layout}", lambda v, layout=layout: call(layout, v), flat(size))
+    ]
+
+
 def an_estimate(**changed):
     right = {
         "weights": np.full(K, 1 / K),
@@ -100,23 +125,13 @@ def an_estimate(**changed):
 
 def climb(*, at_most=2, of=None, log_offset=None, **changed):
     log_offset = np.zeros(K) if log_offset is None else log_offset
-    mixture = SimpleNamespace(log_offset=log_offset, log_noise=-np.inf, fits_tails=False)
     how = {"before": np.nan, "tolerance": 0.0, "repair_empty": False}
-    loop = _em.Loop(_em.RowTable(ROWS), layout_with_code(FULL), np.zeros(D), np.full(D, 10.0), **OF_LOOP)
-    return loop.run_em(mixture, an_estimate(**changed), of or family(), None, at_most, **how)
+    loop = a_loop()
+    return loop.run_em(mixture(log_offset=log_offset), an_estimate(**changed), of or family(), None, at_most, **how)
 
 
 def measured(layout=FULL, scatter=None, **changed):
-    mixture = {
-        "log_offset": np.zeros(K),
-        "centres": np.arange(6.0).reshape(K, D),
-        "whiteners": whiteners(layout),
-        "log_noise": -np.inf,
-        "tails": None,
-        "fits_tails": False,
-    }
-    loop = _em.Loop(_em.RowTable(ROWS), layout_with_code(layout), np.zeros(D), np.full(D, 10.0), **OF_LOOP)
-    return loop.measure(SimpleNamespace(**mixture | changed), scatter)
+    return a_loop(layout=layout).measure(mixture(layout, **{"tails": None} | changed), scatter)
 
 
 def halved(component=0, into=1, offset=None, layout=FULL, **changed):
@@ -157,7 +172,8 @@ OF_LOOP |= {"pass_limit": np.inf, "call_limit": np.inf, "update_limit": np.inf}
 
 def a_loop(rows=ROWS, weight=None, layout=FULL, **changed):
     given = {"origin": np.zeros(D), "reach": np.full(D, 10.0)} | OF_LOOP | changed
-    return _em.Loop(_em.RowTable(rows, weight), SimpleNamespace(code=layout), **given)
+    layout = layout_with_code(layout) if layout in SIZES else SimpleNamespace(code=layout)
+    return _em.Loop(_em.RowTable(rows, weight), layout, **given)
 
 
 def an_ascent(layout=FULL):
@@ -192,7 +208,7 @@ def update(layout=FULL, **changed):
 
 def restored(index=None, value=None, room=None):
     """An ascent from a pickle, with one number of its state, or its room, changed."""
-    ascent = begin(mstep.QuasiNewtonState(family(), 1e-3, True))
+    ascent = quasi_newton()
     _, _, (told, kept) = ascent.__reduce__()
     told = list(told)
     if index is not None:
@@ -224,106 +240,6 @@ def survey(rows=ROWS, weight=None, before=(), n_features=D):
     return first_look.Survey([*before, (0, rows, weight)], n_features)
 
 
-OF_A_PASS = [
-    *(
-        case
-        for layout in SIZES
-        for case in cases(
-            f"whiteners of {layout}", lambda v, layout=layout: a_plan(layout, whiteners=v), flat(SIZES[layout])
-        )
-    ),
-    *cases("log_offset", lambda v: a_plan(log_offset=v), flat(K)),
-    *cases("tails", lambda v: a_plan(tails=v), tables(2, K)),
-    *cases("centres", lambda v: a_plan(centres=v), [*tables(K, D), np.ones((0, D)), np.ones((K, 0)), None]),
-    *cases("layout", lambda v: a_plan(code=v), [4, 99]),
-    *cases("moments", lambda v: a_plan(moments=v), [4, 2**31 - 1]),
-    *cases("origin", lambda v: a_plan(origin=v), flat(D)),
-    *cases("reach", lambda v: a_plan(reach=v), flat(D)),
-    *cases("axes", lambda v: a_plan(axes=v), optional(flat(SIZES[FULL]))),
-    *cases("given and hard", lambda v: a_plan(given=True, **v), [{"hard": True}, {"rows_only": True}]),
-    *cases("n_rows", lambda v: a_plan().begin(_em.Scratch(), v), [0, -1]),
-]
-OF_A_WALK = [
-    *cases("features", lambda v: walk(rows=v), [np.ones((N, D - 1)), np.ones((N, D + 1))]),
-    *cases("rows", lambda v: walk(rows=v), [np.ones((N - 1, D)), np.ones((N + 1, D)), np.ones((0, D))]),
-    *cases("weight", lambda v: walk(weight=v), optional(flat(N))),
-    *cases("lanes", lambda v: walk(first=v[0], last=v[1]), [(-1, 1), (0, 2), (1, 0), (5, 6)]),
-    *cases("lanes again", lambda v: walk_twice(*v), [(0, 1), (0, 0)]),
-    *cases("given", lambda v: walk(plan=a_plan(given=True), given=v), [*tables(N, K), None]),
-    *cases("no scratch begun", lambda v: walk(scratch=v), [_em.Scratch()]),
-    *cases(
-        "scratch of another pass",
-        lambda v: walk(scratch=begun(v)),
-        [a_plan(DIAGONAL), a_plan(FULL, SPHERICAL), a_plan(form=0), a_plan(axes=whiteners(FULL))],
-    ),
-    *cases("labels", lambda v: rows_pass(labels=np.zeros(v, np.intp)), [0, N - 1, N + 1]),
-    *cases("log_evidence", lambda v: rows_pass(log_evidence=v), optional(flat(N))),
-    *cases("responsibilities", lambda v: rows_pass(responsibilities=v), tables(N, K)),
-]
-OF_WHAT_IS_MERGED = [
-    *cases("scratches to sums", lambda v: a_plan().sums(v), [_em.Scratch(), begun(a_plan()), walked(a_plan(DIAGONAL))]),
-    *cases("a scratch twice", a_plan().join, [[walked(a_plan())] * 2]),
-    *cases("a scratch never begun", a_plan().join, [[_em.Scratch()], [walked(a_plan()), _em.Scratch()]]),
-    *cases("sums", lambda v: a_plan().collect(v), flat(a_plan().sums(walked(a_plan())).size)[:3]),
-    *cases("sums of totals", lambda v: (lambda p: p.collect(p.sums(walked(p))))(a_plan(totals=v)), [True]),
-    *cases(
-        "scatter",
-        lambda v: (lambda p: p.collect(p.sums(walked(p)), v))(a_plan(TIED, common_scatter=True)),
-        [*tables(D, D), None],
-    ),
-    *cases("scatter unasked", lambda v: (lambda p: p.collect(p.sums(walked(p)), v))(a_plan()), tables(D, D)),
-]
-OF_A_CLIMB = [
-    *cases("measure, log_offset", lambda v: measured(log_offset=v), optional(flat(K))),
-    *cases("measure, no components", lambda v: measured(log_offset=v[:, 0], centres=v, whiteners=v), [np.ones((0, D))]),
-    *cases("measure, centres", lambda v: measured(centres=v), tables(K, D)),
-    *cases("measure, whiteners", lambda v: measured(whiteners=v), optional(flat(SIZES[FULL]))),
-    *cases("measure, tails", lambda v: measured(tails=v), tables(2, K)),
-    *cases("measure, scatter", lambda v: measured(TIED, lambda: v), tables(D, D)),
-    *cases("halves, components", lambda v: halved(*v), [(-1, 0), (K, 0), (0, -1), (0, K + 1)]),
-    *cases("halves, origins", lambda v: halved(origins=v), tables(K, D)),
-    *cases("halves, counts", lambda v: halved(counts=v), optional(flat(K))),
-    *cases("halves, first", lambda v: halved(first=v), tables(K, D)),
-    *cases("halves, second", lambda v: halved(second=v), optional(flat(SIZES[FULL]))),
-    *cases("halves, precisions", lambda v: halved(precisions=v), tables(2, K)),
-    *cases("halves, offset", lambda v: halved(offset=v), optional(flat(D))),
-    *cases("a verdict of a state", first_of, [an_ascent()]),
-    *cases("a verdict of another model", lambda v: first_of(an_ascent(), v), [DIAGONAL]),
-    *cases("climb, at_most", lambda v: climb(at_most=v), [0, -1]),
-    *cases("lloyd, at_most", lambda v: lloyd(at_most=v), [0, -1]),
-    *cases("climb, log_offset", lambda v: climb(log_offset=v), optional(flat(K))),
-    *cases("climb, whiteners", lambda v: climb(whiteners=v), flat(SIZES[FULL])),
-    *cases("climb, tails", lambda v: climb(tails=v), tables(2, K)),
-    *cases("climb, weights", lambda v: climb(weights=v), flat(K)),
-    *cases("climb, means", lambda v: climb(means=v), [*tables(K, D), None]),
-    *cases("climb, covariances", lambda v: climb(covariances=v), flat(SIZES[FULL])),
-    *cases("climb, log_determinants", lambda v: climb(log_determinants=v), flat(K)),
-    *cases("climb, family", lambda v: climb(of=v), [family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
-    *cases("loop, rows", lambda v: a_loop(rows=v), [*tables(N, D)[2:], np.ones((0, D))]),
-    *cases("loop, weight", lambda v: a_loop(weight=v), optional(flat(N))),
-    *cases("loop, layout", lambda v: a_loop(layout=v), [4, 2**31 - 1]),
-    *cases("loop, origin", lambda v: a_loop(origin=v), flat(D)),
-    *cases("loop, reach", lambda v: a_loop(reach=v), flat(D)),
-    *cases("ascend, records", lambda v: ascend(records=v), tables(6, 5)[2:]),
-    *cases("an outlook", lambda v: _em.Outlook(**v), [{"period": 0}, {"since": -1}]),
-    *cases("foreseen gain", lambda v: _em.foreseen_gain(np.empty((3, v))), [4, 6]),
-    *cases(
-        "Ward's costs", lambda v: _candidates.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]
-    ),
-    *cases(
-        "falling order",
-        lambda v: _candidates.falling_order(np.ones(K), 1.0, *v),
-        [(one, np.ones((K, D))) for one in tables(K, D)] + [(np.ones((K, D)), one) for one in tables(K, D)],
-    ),
-    *cases("total variances", lambda v: _candidates.total_variances(FULL, v), [(np.ones(K),) * 6]),
-    *cases("ascend, state", lambda v: ascend(ascent=v), [an_ascent(DIAGONAL), an_ascent(TIED)]),
-    *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), optional(tables(K, 2)[:2])),
-    *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
-    *cases("lloyd, centres", lambda v: lloyd(centres=v), [*tables(K, D)[2:], np.ones((0, D))]),
-    *cases("lloyd, layout", lambda v: lloyd(layout=v), [FULL, DIAGONAL]),
-]
-
-
 def candidate_rows(rows=ROWS, weight=None, **changed):
     given = {"origin": np.zeros(D), "reach": np.full(D, 10.0)} | changed
     return _em.CandidateRows(rows, weight, **given)
@@ -342,18 +258,84 @@ def candidate(seeds=None, view=None, leave=None, run=None, family_=None, moments
     return one
 
 
+def quasi_newton(**changed):
+    return begin(mstep.QuasiNewtonState(family(), 1e-3, True), **changed)
+
+
+def prior(mean=np.ones(D), scale=np.ones(4)):  # noqa: B008
+    return mstep.MixtureFamily(FULL, 0, K, D, 0.0, (mean, scale, 1.0, 1.0, 0.0))
+
+
+def of_joined(plan, *given):
+    return plan.collect(plan.sums(walked(plan)), *given)
+
+
 NARROW = {"rows": ROWS[:, :1].copy(), "origin": np.zeros(1), "reach": np.ones(1)}
-OF_A_CANDIDATE = [
-    *cases("candidate rows", lambda v: candidate_rows(v), [np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))]),
-    *cases("candidate rows, weight", lambda v: candidate_rows(weight=v), optional(flat(N))),
-    *cases("candidate rows, origin", lambda v: candidate_rows(origin=v), flat(D)),
-    *cases("candidate rows, reach", lambda v: candidate_rows(reach=v), flat(D)),
-    *cases("candidate rows, scatter", lambda v: candidate_rows(scatter=v), tables(D, D)),
-    *cases("candidate view, layout", lambda v: candidate_view(layout=v), [FULL, 4, DIAGONAL, SPHERICAL]),
-    *cases("candidate view, whitener", lambda v: candidate_view(whitener=v), optional(flat(D * D))),
-    *cases("candidate view, centre", lambda v: candidate_view(centre=v), optional(flat(D))),
-    *cases("candidate, seeds", lambda v: candidate(seeds=v), tables(K, D)),
-    *cases("candidate, moments", lambda v: candidate(moments=v), [TIED, DIAGONAL, SPHERICAL]),
+OF_PARAMETERS = {"weights": flat(K), "means": tables(K, D), "whiteners": flat(SIZES[FULL]), "log_determinants": flat(K)}
+OF_ESTIMATES = OF_PARAMETERS | {"covariances": flat(SIZES[FULL])}
+OF_MOMENTS = {"origins": tables(K, D), "first": tables(K, D)}
+ALL = [
+    # A pass, its walk over rows, and what is merged.
+    *by_layout("whiteners", lambda layout, v: a_plan(layout, whiteners=v)),
+    *arguments(a_plan, log_offset=flat(K), tails=tables(2, K), code=[4, 99], moments=[4, 2**31 - 1]),
+    *arguments(a_plan, centres=[*tables(K, D), np.ones((0, D)), np.ones((K, 0)), None]),
+    *arguments(a_plan, origin=flat(D), reach=flat(D), axes=optional(flat(SIZES[FULL]))),
+    *cases("given and hard", lambda v: a_plan(given=True, **v), [{"hard": True}, {"rows_only": True}]),
+    *cases("n_rows", lambda v: a_plan().begin(_em.Scratch(), v), [0, -1]),
+    *arguments(walk, rows=[*tables(N, D), np.ones((0, D))], weight=optional(flat(N)), scratch=[_em.Scratch()]),
+    *cases("lanes", lambda v: walk(first=v[0], last=v[1]), [(-1, 1), (0, 2), (1, 0), (5, 6)]),
+    *cases("lanes again", lambda v: walk_twice(*v), [(0, 1), (0, 0)]),
+    *cases("given", lambda v: walk(plan=a_plan(given=True), given=v), [*tables(N, K), None]),
+    *cases(
+        "scratch of another pass",
+        lambda v: walk(scratch=begun(v)),
+        [a_plan(DIAGONAL), a_plan(FULL, SPHERICAL), a_plan(form=0), a_plan(axes=whiteners(FULL))],
+    ),
+    *arguments(rows_pass, labels=[np.zeros(n, np.intp) for n in (0, N - 1, N + 1)]),
+    *arguments(rows_pass, log_evidence=optional(flat(N)), responsibilities=tables(N, K)),
+    *cases("scratches to sums", lambda v: a_plan().sums(v), [_em.Scratch(), begun(a_plan()), walked(a_plan(DIAGONAL))]),
+    *cases("a scratch twice", a_plan().join, [[walked(a_plan())] * 2]),
+    *cases("a scratch never begun", a_plan().join, [[_em.Scratch()], [walked(a_plan()), _em.Scratch()]]),
+    *cases("sums", lambda v: a_plan().collect(v), flat(a_plan().sums(walked(a_plan())).size)[:3]),
+    *cases("sums of totals", lambda v: of_joined(a_plan(totals=v)), [True]),
+    *cases("scatter", lambda v: of_joined(a_plan(TIED, common_scatter=True), v), [*tables(D, D), None]),
+    *cases("scatter unasked", lambda v: of_joined(a_plan(), v), tables(D, D)),
+    # A climb.
+    *arguments(measured, log_offset=optional(flat(K)), centres=tables(K, D), tails=tables(2, K)),
+    *arguments(measured, whiteners=optional(flat(SIZES[FULL]))),
+    *cases("measure, no components", lambda v: measured(log_offset=v[:, 0], centres=v, whiteners=v), [np.ones((0, D))]),
+    *cases("measure, scatter", lambda v: measured(TIED, lambda: v), tables(D, D)),
+    *cases("halves, components", lambda v: halved(*v), [(-1, 0), (K, 0), (0, -1), (0, K + 1)]),
+    *arguments(halved, **OF_MOMENTS, counts=optional(flat(K)), second=optional(flat(SIZES[FULL]))),
+    *arguments(halved, precisions=tables(2, K), offset=optional(flat(D))),
+    *cases("a verdict of a state", first_of, [an_ascent()]),
+    *cases("a verdict of another model", lambda v: first_of(an_ascent(), v), [DIAGONAL]),
+    *arguments(climb, **OF_ESTIMATES, log_offset=optional(flat(K)), tails=tables(2, K), at_most=[0, -1]),
+    *arguments(climb, of=[family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
+    *cases("climb, no means", lambda v: climb(means=v), [None]),
+    *arguments(a_loop, rows=[*tables(N, D)[2:], np.ones((0, D))], weight=optional(flat(N)), layout=[4, 2**31 - 1]),
+    *arguments(a_loop, origin=flat(D), reach=flat(D)),
+    *arguments(ascend, records=tables(6, 5)[2:], ascent=[an_ascent(DIAGONAL), an_ascent(TIED)]),
+    *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), optional(tables(K, 2)[:2])),
+    *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
+    *arguments(lloyd, at_most=[0, -1], centres=[*tables(K, D)[2:], np.ones((0, D))], layout=[FULL, DIAGONAL]),
+    *cases("an outlook", lambda v: _em.Outlook(**v), [{"period": 0}, {"since": -1}]),
+    *cases("foreseen gain", lambda v: _em.foreseen_gain(np.empty((3, v))), [4, 6]),
+    *cases(
+        "Ward's costs", lambda v: _candidates.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]
+    ),
+    *cases(
+        "falling order",
+        lambda v: _candidates.falling_order(np.ones(K), 1.0, *v),
+        [(one, np.ones((K, D))) for one in tables(K, D)] + [(np.ones((K, D)), one) for one in tables(K, D)],
+    ),
+    *cases("total variances", lambda v: _candidates.total_variances(FULL, v), [(np.ones(K),) * 6]),
+    # A candidate for a start.
+    *arguments(candidate_rows, rows=[np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))], weight=optional(flat(N))),
+    *arguments(candidate_rows, origin=flat(D), reach=flat(D), scatter=tables(D, D)),
+    *arguments(candidate_view, layout=[FULL, 4, DIAGONAL, SPHERICAL], whitener=optional(flat(D * D))),
+    *arguments(candidate_view, centre=optional(flat(D))),
+    *arguments(candidate, seeds=tables(K, D), moments=[TIED, DIAGONAL, SPHERICAL]),
     *cases("candidate, leave", lambda v: candidate(leave=candidate_rows(**v)), [NARROW]),
     *cases("candidate, run", lambda v: candidate(run=candidate_rows(**v)), [NARROW]),
     *cases(
@@ -361,163 +343,77 @@ OF_A_CANDIDATE = [
         lambda v: candidate(view=candidate_view(candidate_rows(**v), SPHERICAL, np.ones(1), np.zeros(1))),
         [NARROW],
     ),
-]
-AROUND_A_PASS = [
-    *cases("survey", lambda v: survey(rows=v), [np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))]),
-    *cases("survey, weight", lambda v: survey(weight=v), optional(flat(N))),
-    *cases("survey, features", lambda v: survey(n_features=v), [-1, 0, D - 1, D + 1]),
+    # Around a pass.
+    *arguments(survey, rows=[np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))], weight=optional(flat(N))),
+    *arguments(survey, n_features=[-1, 0, D - 1, D + 1]),
     *cases("survey, a later chunk", lambda v: survey(v, before=[(0, ROWS, None)]), [ROWS[:0], ROWS[:, :1]]),
     *cases("survey, no chunk", lambda v: first_look.Survey(v, D), [[]]),
     *cases("distinct_rows", first_look.distinct_rows, [np.ones((0, 2)), np.ones((2, 0))]),
     *cases("distinct_rows, weight", lambda v: first_look.distinct_rows(ROWS, v), optional(flat(N))),
-    *cases(
-        "seeds",
-        lambda v: seeds(**v),
-        [
-            {"rows": np.ones((0, 2))},
-            {"rows": np.ones((3, 0))},
-            {"weight": np.ones(N - 1)},
-            {"n_uniforms": 6},
-            {"n_uniforms": 0},
-            {"n_seeds": 0, "n_uniforms": 0},
-            {"n_seeds": -1},
-            {"n_seeds": 1, "n_uniforms": 2},
-            {"n_seeds": 2, "n_uniforms": 1},
-            {"n_seeds": 9, "n_uniforms": 8},
-        ],
+    *arguments(
+        seeds, rows=[np.ones((0, 2)), np.ones((3, 0))], weight=[np.ones(N - 1)], n_uniforms=[6, 0], n_seeds=[-1]
     ),
+    *cases("seeds, uniforms", lambda v: seeds(n_seeds=v[0], n_uniforms=v[1]), [(0, 0), (1, 2), (2, 1), (9, 8)]),
     *cases("reach", survey().reach, flat(D)),
     *cases("suits", lambda v: a_plan(rows_only=True).suits(v, False), [survey(ROWS[:, :1], n_features=1)]),
-]
-OF_AN_UPDATE = [
+    # An update.
     *cases(
         "family",
-        lambda v: mstep.MixtureFamily(*v),
+        lambda v: mstep.MixtureFamily(*v, 0.0),
         [
-            (4, 0, 1, 1, 0.0),
-            (FULL, 11, 1, 1, 0.0),
-            (FULL, 1, 1, 1, 0.0),
-            (FULL, 0, 0, 1, 0.0),
-            (FULL, 0, 1, 0, 0.0),
-            (FULL, 0, 2**31, 2**31, 0.0),
-            (SPHERICAL, 0, 2**62, 1, 0.0),
+            *((4, 0, 1, 1), (FULL, 11, 1, 1), (FULL, 1, 1, 1), (FULL, 0, 0, 1), (FULL, 0, 1, 0)),
+            *((FULL, 0, 2**31, 2**31), (SPHERICAL, 0, 2**62, 1)),
         ],
     ),
-    *cases("prior, mean", lambda v: mstep.MixtureFamily(FULL, 0, K, D, 0.0, (v, np.ones(4), 1.0, 1.0, 0.0)), flat(D)),
-    *cases("prior, scale", lambda v: mstep.MixtureFamily(FULL, 0, K, D, 0.0, (np.ones(D), v, 1.0, 1.0, 0.0)), flat(4)),
-    *cases("parameter_term, weights", lambda v: term(weights=v), flat(K)),
-    *cases("parameter_term, means", lambda v: term(means=v), tables(K, D)),
-    *cases("parameter_term, whiteners", lambda v: term(whiteners=v), flat(SIZES[FULL])),
-    *cases("parameter_term, rest", lambda v: term(log_determinants=v), flat(K)),
-    *cases("update, origins", lambda v: update(origins=v), [*tables(K, D), None]),
-    *cases("update, counts", lambda v: update(counts=v), flat(K)),
-    *cases("update, first", lambda v: update(first=v), [*tables(K, D), None]),
-    *(
-        case
-        for layout in SIZES
-        for case in cases(
-            f"update, second of {layout}", lambda v, layout=layout: update(layout, second=v), flat(SIZES[layout])
-        )
-    ),
-    *cases("update, previous", lambda v: update(previous=v), optional(flat(SIZES[FULL]))),
+    *arguments(prior, mean=flat(D), scale=flat(4)),
+    *arguments(term, **OF_PARAMETERS),
+    *arguments(update, **OF_MOMENTS, counts=flat(K), previous=optional(flat(SIZES[FULL]))),
+    *cases("update, no origins or means", lambda v: update(**v), [{"origins": None}, {"first": None}]),
+    *by_layout("update, second", lambda layout, v: update(layout, second=v)),
     *cases("update, range", lambda v: update().covariances(*v), [(-1, 1), (0, K + 1), (2, 1), (-2, -1)]),
-]
-OF_MATRICES = [
     *cases(
         "whiten",
         lambda v: mstep.whiten(*v),
         [
-            (FULL, np.ones(5), 2),
-            (FULL, np.ones(0), 2),
-            (FULL, np.ones(4), 0),
-            (FULL, np.ones(4), -2),
-            (FULL, np.ones(4), 3),
-            (TIED, np.ones(8), 2),
-            (DIAGONAL, np.ones(5), 2),
-            (SPHERICAL, np.ones(0), 2),
-            (4, np.ones(4), 2),
-            (FULL, None, 2),
+            *((FULL, np.ones(n), d) for n, d in ((5, 2), (0, 2), (4, 0), (4, -2), (4, 3))),
+            *((TIED, np.ones(8), 2), (DIAGONAL, np.ones(5), 2), (SPHERICAL, np.ones(0), 2)),
+            *((4, np.ones(4), 2), (FULL, None, 2)),
         ],
     ),
-    *(
-        case
-        for layout in SIZES
-        for case in [
-            *cases(
-                f"log_offset, whiteners of {layout}",
-                lambda v, layout=layout: mstep.log_offset(
-                    layout, np.ones(K), v, np.ones(1 if layout == TIED else K), D
-                ),
-                flat(SIZES[layout]),
-            ),
-            *cases(
-                f"log_offset, rest of {layout}",
-                lambda v, layout=layout: mstep.log_offset(layout, np.ones(K), whiteners(layout), v, D),
-                flat(1 if layout == TIED else K),
-            ),
-        ]
+    *by_layout(
+        "log_offset, whiteners",
+        lambda layout, v: mstep.log_offset(layout, np.ones(K), v, np.ones(1 if layout == TIED else K), D),
+    ),
+    *by_layout(
+        "log_offset, rest",
+        lambda layout, v: mstep.log_offset(layout, np.ones(K), whiteners(layout), v, D),
+        {layout: 1 if layout == TIED else K for layout in SIZES},
     ),
     *cases(
         "log_offset",
         lambda v: mstep.log_offset(*v),
         [
-            (FULL, np.ones(0), np.ones(0), np.ones(0), 2),
-            (FULL, np.ones(1), np.ones(0), np.ones(1), 0),
-            (4, np.ones(1), np.ones(1), np.ones(1), 1),
-            (FULL, None, np.ones(0), np.ones(0), 2),
+            *((FULL, np.ones(0), np.ones(0), np.ones(0), 2), (FULL, np.ones(1), np.ones(0), np.ones(1), 0)),
+            *((4, np.ones(1), np.ones(1), np.ones(1), 1), (FULL, None, np.ones(0), np.ones(0), 2)),
         ],
     ),
     *cases(
         "constrained",
         lambda v: mstep.constrained(*v),
         [
-            (0, np.ones(8), np.ones(2), None, 2),
-            (11, np.ones(8), np.ones(2), None, 2),
-            (5, np.ones(7), np.ones(2), None, 2),
-            (5, np.ones(8), np.ones(2), np.ones(7), 2),
-            (5, np.ones(0), np.ones(0), None, 2),
-            (5, np.ones(0), np.ones(2), None, 0),
-            (1, np.ones(2), np.ones(2), None, 0),
-            (1, np.ones(2), np.ones(3), None, 1),
-            (5, None, np.ones(2), None, 2),
+            *((constraint, np.ones(n), np.ones(2), None, 2) for constraint, n in ((0, 8), (11, 8), (5, 7))),
+            *((5, np.ones(8), np.ones(2), np.ones(7), 2), (5, np.ones(0), np.ones(0), None, 2)),
+            *((constraint, np.ones(n), np.ones(2), None, 0) for constraint, n in ((5, 0), (1, 2))),
+            *((1, np.ones(2), np.ones(3), None, 1), (5, None, np.ones(2), None, 2)),
         ],
     ),
-]
-OF_AN_ASCENT = [
-    *cases("weights", lambda v: begin(mstep.QuasiNewtonState(family(), 1e-3, True), weights=v), flat(K)),
-    *cases("means", lambda v: begin(mstep.QuasiNewtonState(family(), 1e-3, True), means=v), [*tables(K, D), None]),
-    *cases(
-        "covariances", lambda v: begin(mstep.QuasiNewtonState(family(), 1e-3, True), covariances=v), flat(SIZES[FULL])
-    ),
-    *cases("whiteners", lambda v: begin(mstep.QuasiNewtonState(family(), 1e-3, True), whiteners=v), flat(SIZES[FULL])),
-    *cases(
-        "log_determinants", lambda v: begin(mstep.QuasiNewtonState(family(), 1e-3, True), log_determinants=v), flat(K)
-    ),
+    # What is kept of a climb, and a verdict on components.
+    *arguments(quasi_newton, **OF_ESTIMATES),
+    *cases("no means", lambda v: quasi_newton(means=v), [None]),
     *cases("secants", lambda v: restored(1, v), [-1, 6, 10**6]),
-    *cases("room", lambda v: restored(room=v), [np.ones(3), np.ones(0)]),
-]
-OF_A_VERDICT = [
-    *cases("layout", lambda v: verdict(v), [4, 99, DIAGONAL]),
-    *cases("variances", lambda v: verdict(variances=v), flat(D)),
-    *cases("noise", lambda v: verdict(noise=v), optional(flat(D))),
-    *cases("weights", lambda v: verdict(weights=v), flat(K)),
-    *cases("means", lambda v: verdict(means=v), tables(K, D)),
-    *cases("covariances", lambda v: verdict(covariances=v), flat(SIZES[FULL])),
-    *cases("whiteners", lambda v: verdict(whiteners=v), flat(SIZES[FULL])),
-    *cases("log_determinants", lambda v: verdict(log_determinants=v), flat(K)),
-    *cases("tails", lambda v: verdict(tails=v), tables(2, K)),
-]
-ALL = [
-    *OF_A_PASS,
-    *OF_A_WALK,
-    *OF_WHAT_IS_MERGED,
-    *OF_A_CLIMB,
-    *OF_A_CANDIDATE,
-    *AROUND_A_PASS,
-    *OF_AN_UPDATE,
-    *OF_MATRICES,
-    *OF_AN_ASCENT,
-    *OF_A_VERDICT,
+    *arguments(restored, room=[np.ones(3), np.ones(0)]),
+    *arguments(verdict, **OF_ESTIMATES, layout=[4, 99, DIAGONAL], variances=flat(D), noise=optional(flat(D))),
+    *arguments(verdict, tails=tables(2, K)),
 ]
 
 
@@ -551,7 +447,7 @@ def test_none_is_no_object_of_the_kernel(call):
 
 
 def test_a_state_that_is_refused_changes_nothing():
-    ascent = begin(mstep.QuasiNewtonState(family(), 1e-3, True))
+    ascent = quasi_newton()
     before = ascent.__reduce__()[2]
     with pytest.raises(ValueError, match="secants"):
         ascent.__setstate__(((*before[0][:1], 99, *before[0][2:]), before[1]))

@@ -132,16 +132,8 @@ def test_a_file_has_the_bits_of_its_rows(tmp_path):
     one, other = (GaussianMixture(4, **how).fit(rows) for rows in (X, open_rows(tmp_path / "rows.npy")))
     assert one.history_.objective == other.history_.objective
     np.testing.assert_array_equal(one.loadings_, other.loadings_)
-
-
-def test_a_component_without_rows_gets_a_new_place():
-    X = embedded(400, 20, 2, 2, apart=3.0)
-    mixture = begun(X, 3, 2, "factor", 0)
-    means = mixture.means.copy()
-    means[2] = 1e5
-    result = climbed(problem_of(X, 3, 2), 3, 40, begin=Beginning(mixture.with_other(means=means)))
-    assert result.repaired == (2,)
-    assert result.parameters.weights.min() > 0.01
+    assert one.converged_
+    assert "projected remaining gain" in repr(one.history_)
 
 
 @every_kind
@@ -153,11 +145,3 @@ def test_noise_at_its_least_stays_there(kind):
     assert (result.parameters.covariances[:, 0] >= 1e-3).all()
     objective = np.array(result.trace.objective)
     assert np.diff(objective).min() >= -1e-12 * np.abs(objective).max()
-
-
-def test_a_fit_stops_where_little_is_left():
-    X = embedded(2000, 80, 4, 3)
-    how = {"covariance_type": "factor", "n_factors": 3, "random_state": 0}
-    fit = GaussianMixture(4, **how).fit(X)
-    assert fit.converged_
-    assert "projected remaining gain" in repr(fit.history_)

@@ -1,5 +1,7 @@
 """The compiled update of factors without d × d matrices against its twin, and its laws."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,21 +14,17 @@ from inside import (
     ArraySource,
     Degeneracy,
     EStep,
-    FitSettings,
     MixtureParameters,
     MStep,
     Objective,
-    Problem,
     Resolution,
-    SolverSettings,
-    StartSettings,
     covariance_model,
     factor_model,
     low_rank,
     mstep,
     prior_of,
-    start_statistics,
 )
+from test_low_rank_climb import climbed, embedded, problem_of
 
 CODES = {"factor": 13, "ppca": 14}
 every_kind = pytest.mark.parametrize("kind", CODES)
@@ -170,6 +168,17 @@ def test_without_a_mixture_before_variances_stay_and_factors_begin():
     assert (np.linalg.svd(covariances[:, 1:], compute_uv=False) > 0.1 * variances.min() ** 0.5).all()
 
 
+@every_kind
+def test_noise_is_no_less_than_a_hundred_millionth_of_the_variance(kind):
+    rng = np.random.default_rng(0)
+    loadings, ones = rng.normal(size=(1, 5, 1)), np.ones(200)
+    X = rng.normal(size=(200, 1)) @ loadings[0].T
+    before = np.ones(1), np.zeros((1, 5)), loadings, np.full((1, 5), 1e-14)
+    ours, _ = compiled(kind, X, ones[:, None], ones, before)
+    least = 1e-8 * X.var(axis=0)
+    np.testing.assert_allclose(ours[3][0], least.mean() if kind == "ppca" else least, rtol=1e-5)
+
+
 @pytest.mark.parametrize("constraint", [0, 11, 13])
 def test_a_family_takes_its_own_layout_alone(constraint):
     with pytest.raises(ValueError, match="a constraint on it"):
@@ -179,88 +188,48 @@ def test_a_family_takes_its_own_layout_alone(constraint):
 # --- Fits ---------------------------------------------------------------------------------------
 
 
-def embedded(n, d, K, q, seed=0, apart=0.5):
-    """Rows of clusters with factors, and their clusters."""
-    rng = np.random.default_rng(seed)
-    places, factors = rng.normal(size=(K, d)) * apart, rng.normal(size=(K, q, d))
-    clusters = np.arange(n) % K
-    X = np.stack([places[k] + rng.normal(size=q) @ factors[k] + rng.normal(size=d) for k in clusters])
-    return X, clusters
-
-
-def climb(X, K, q, kind="factor", prior=None, ridge=1e-6, passes=15):
-    """Return the objective and the result of a run from a start of k-means."""
-    model, source = factor_model(kind, q, False), ArraySource(X)
-    objective = Objective(model, ridge, prior_of(prior, model, K, source, 1))
-    problem = Problem(source, objective, 1)
-    asked = FitSettings(K, objective, 1, StartSettings("kmeans"))
-    statistics = start_statistics(source, asked, np.random.RandomState(0))
-    with problem.e_step() as e_step:
-        run = problem.run(e_step, problem.beginning(e_step, statistics), SolverSettings(-np.inf, passes))
-        return objective, run.go(passes).result
-
-
-@every_kind
-@pytest.mark.parametrize("prior", [None, "conjugate"])
-@pytest.mark.parametrize(("n", "d", "K", "q"), [(60, 70, 4, 2), (900, 12, 3, 2)])
-def test_a_fit_climbs(kind, prior, n, d, K, q):
-    X, _ = embedded(n, d, K, q)
-    objective, result = climb(X, K, q, kind, prior)
-    bounds = np.array(result.trace.lower_bounds)
-    assert bool(objective.prior) == (prior is not None or n < 900)
-    assert np.diff(bounds).min() > -1e-6 * d  # a ridge is in no pass of EM
-    assert bounds[-1] > bounds[0]
-
-
 def test_few_rows_have_a_prior_by_default_and_many_have_none():
-    model, few_rows = factor_model("factor", 3, False), ArraySource(embedded(200, 70, 8, 3)[0])
+    model, few_rows = factor_model("factor", 3, False), ArraySource(embedded(200, 70, 8, 3))
     prior = prior_of(None, model, 8, few_rows, 1)
     assert (prior.shrinkage, prior.dof, prior.scale.shape) == (3.0, 18.0, (70,))
     assert prior_of(None, model, 1, few_rows, 1) is FLAT
     assert prior_of(None, covariance_model("full"), 8, few_rows, 1) is FLAT
+    X = embedded(200, 80, 4, 2)
+    few_rows, many = (GaussianMixture(K, covariance_type="factor", n_factors=2, random_state=0) for K in (4, 1))
+    assert "shrunk" in str(few_rows.fit(X))
+    assert "shrunk" not in str(many.fit(X))
 
 
 def test_the_default_prior_has_the_variances_within_clusters():
-    X, clusters = embedded(300, 40, 3, 1, apart=8.0)
+    X, clusters = embedded(300, 40, 3, 1, apart=8.0), np.arange(300) % 3
     prior = prior_of("conjugate", factor_model("factor", 1, False), 3, ArraySource(X), 1)
     within = sum(X[clusters == k].var(axis=0) * (clusters == k).sum() for k in range(3)) / (len(X) - 3)
     np.testing.assert_allclose(prior.scale, 20 * within, rtol=1e-9)
 
 
-def test_a_constant_column_has_a_proper_prior():
-    X = embedded(100, 30, 2, 1)[0]
-    X[:, 4] = 3.0
-    prior = prior_of("conjugate", factor_model("factor", 1, False), 2, ArraySource(X), 1)
-    assert (prior.scale > 0).all()
-
-
 @pytest.mark.parametrize(("asked", "column"), [({"dof": 0.0}, "dof"), ({"scale": -1.0}, "scale")])
-def test_a_prior_of_noise_is_checked(asked, column):
-    source, model = ArraySource(embedded(100, 30, 2, 1)[0]), factor_model("factor", 1, False)
+def test_a_prior_of_noise_is_proper_and_checked(asked, column):
+    X, model = embedded(100, 30, 2, 1), factor_model("factor", 1, False)
     with pytest.raises(ValueError, match=column):
-        prior_of(NormalInverseWishart(**asked), model, 2, source, 1)
-    assert prior_of(NormalInverseWishart(dof=1.0, scale=2.0), model, 2, source, 1).scale.tolist() == [2.0] * 30
+        prior_of(NormalInverseWishart(**asked), model, 2, ArraySource(X), 1)
+    assert prior_of(NormalInverseWishart(dof=1.0, scale=2.0), model, 2, ArraySource(X), 1).scale.tolist() == [2.0] * 30
+    X[:, 4] = 3.0
+    assert (prior_of("conjugate", model, 2, ArraySource(X), 1).scale > 0).all()
 
 
 def test_with_few_rows_the_default_is_better_than_the_highest_likelihood():
-    X, _ = embedded(400, 120, 10, 3)
-    rows, rest = X[:200], X[200:]
-    model = factor_model("factor", 3, False)
-    fits = [climb(rows, 10, 3, passes=40)[1].parameters]
-    objective = Objective(model, 1e-6)
-    problem = Problem(ArraySource(rows), objective, 1)
-    asked = FitSettings(10, objective, 1, StartSettings("kmeans"))
-    start = start_statistics(problem.rows, asked, np.random.RandomState(0))
-    with problem.e_step() as e_step:
-        run = problem.run(e_step, problem.beginning(e_step, start), SolverSettings(-np.inf, 40))
-        fits.append(run.go(40).result.parameters)
-    with EStep(ArraySource(rest), model.moments, n_threads=1) as e_step:
+    rows, rest = np.split(embedded(400, 120, 10, 3), [200])
+    problem = problem_of(rows, 10, 3)
+    assert problem.objective.prior
+    without = problem._replace(objective=replace(problem.objective, prior=FLAT))
+    fits = [climbed(one, 10, 40).parameters for one in (problem, without)]
+    with EStep(ArraySource(rest), problem.objective.model.moments, n_threads=1) as e_step:
         scores = [e_step(fit.whitened()).mean_log_evidence for fit in fits]
     assert scores[0] > scores[1] + 10
 
 
 def test_a_component_without_rows_gets_half_of_the_heaviest():
-    X, _ = embedded(600, 20, 2, 2, apart=3.0)
+    X = embedded(600, 20, 2, 2, apart=3.0)
     model = factor_model("factor", 2, False)
     covariances = np.concatenate([np.ones((3, 1, 20)), np.full((3, 2, 20), 0.1) * [[1], [-1]]], axis=1)
     covariances[:, 2, ::2] *= -1
@@ -291,15 +260,8 @@ def test_degenerate_factors():
     assert told.tolist() == [False, True, False, True]
 
 
-def test_print_says_that_few_rows_were_shrunk():
-    X, _ = embedded(200, 80, 4, 2)
-    few_rows, many = (GaussianMixture(K, covariance_type="factor", n_factors=2, random_state=0) for K in (4, 1))
-    assert "shrunk" in str(few_rows.fit(X))
-    assert "shrunk" not in str(many.fit(X))
-
-
 def test_a_prior_of_a_user_reaches_the_noise():
-    X, rest = np.split(embedded(300, 80, 6, 2)[0], [150])
+    X, rest = np.split(embedded(300, 80, 6, 2), [150])
     scores = [
         GaussianMixture(6, covariance_type="factor", n_factors=2, random_state=0, prior=prior).fit(X).score(rest)
         for prior in (NormalInverseWishart(dof=1e-3, scale=1e-6), NormalInverseWishart(), "conjugate")

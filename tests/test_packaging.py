@@ -23,6 +23,7 @@ import inside
 from inside import EXTRAS
 
 ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SOURCES = ROOT / "src" / "gmm"
 INSTALLED = Path(gmm.__file__).parent
 PUBLIC = [
@@ -76,7 +77,7 @@ def python(*arguments, **options):
 
 
 def test_messages_name_what_the_extras_install():
-    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    told = PROJECT["project"]["optional-dependencies"]
     assert {extra: tuple(re.match(r"[\w-]+", each)[0] for each in needed) for extra, needed in told.items()} == EXTRAS
 
 
@@ -93,47 +94,32 @@ def test_nothing_is_installed_from_where_it_is_not(folder):
 
 
 def test_what_is_tested_is_what_is_in_the_tree():
+    kinds = ("*.py", "*.html", "*.css")
     here, there = (
-        {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.py")}
+        {str(path.relative_to(folder)): path.read_bytes() for kind in kinds for path in folder.rglob(kind)}
         for folder in (SOURCES, INSTALLED)
     )
     differing = sorted(name for name in here | there if here.get(name) != there.get(name))
     assert not differing, f"{differing} in {INSTALLED} are not the tree's: rm -rf build, install"
-
-
-def test_templates_and_style_sheets_ship_inside():
-    here, there = (
-        {path.relative_to(folder): path.read_bytes() for kind in ("html", "css") for path in folder.rglob(f"*.{kind}")}
-        for folder in (SOURCES, INSTALLED)
-    )
-    assert Path("_cli/report/templates/page.html") in here
-    assert here == there
-
-
-@pytest.mark.parametrize("name", ["_kernel/twin.pxd", "_kernel/blas.pxd", "_em.pyi", "_candidates.pyi", "py.typed"])
-def test_others_can_compile_and_type_against_it(name):
-    assert (INSTALLED / name).read_bytes() == (SOURCES / name).read_bytes()
-
-
-def test_old_faithful_ships_inside():
-    header, *rows = (files("gmm") / "data" / "faithful.csv").read_text().splitlines()
-    assert header == "eruptions,waiting"
-    assert len(rows) == 272
+    assert str(Path("_cli/report/templates/page.html")) in here
+    # What others compile and type against.
+    for name in ("api.pxd", "include/gmm_api.h", "_kernel/twin.pxd", "_kernel/blas.pxd", "_em.pyi", "_candidates.pyi"):
+        assert (INSTALLED / name).read_bytes() == (SOURCES / name).read_bytes()
+    assert (INSTALLED / "py.typed").is_file()
+    assert Path(gmm.get_include(), "gmm_api.h").is_file()
 
 
 def test_all_data_inside_have_a_source():
     told = (ROOT / "LICENSE-DATA").read_text(encoding="utf-8")
+    header, *rows = (files("gmm") / "data" / "faithful.csv").read_text().splitlines()
+    assert (header, len(rows)) == ("eruptions,waiting", 272)
     names = [path.name for path in (SOURCES / "data").iterdir()]
-    assert names
     assert all(f"gmm/data/{name} " in told for name in names)
     patterns = re.findall(r"tests/data/([\w*.]+)", told)
     for path in (ROOT / "tests" / "data").iterdir():
         if path.suffix in (".csv", ".npy") or path.name.startswith("mclust"):
             assert any(path.match(pattern) for pattern in patterns), path
-    assert (
-        "LICENSE-DATA"
-        in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["license-files"]
-    )
+    assert "LICENSE-DATA" in PROJECT["project"]["license-files"]
 
 
 def test_one_version_everywhere():
@@ -211,12 +197,6 @@ def test_the_example_package_scores_from_four_threads(tmp_path):
     python("use.py", cwd=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["api.pxd", "include/gmm_api.h"])
-def test_the_interface_for_compiled_code_ships_inside(name):
-    assert (INSTALLED / name).read_bytes() == (SOURCES / name).read_bytes()
-    assert Path(gmm.get_include(), "gmm_api.h").is_file()
-
-
 @pytest.mark.needs("Cython")
 def test_a_foreign_package_calls_the_kernel_without_the_gil(tmp_path):
     (tmp_path / "foreign.pyx").write_text(FOREIGN)
@@ -225,9 +205,8 @@ def test_a_foreign_package_calls_the_kernel_without_the_gil(tmp_path):
 
 
 def test_what_builds_a_release_is_named_by_version_and_hash():
-    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    asked = [Requirement(each) for each in metadata["build-system"]["requires"]]
-    assert metadata["dependency-groups"]["build"] == metadata["build-system"]["requires"]
+    asked = [Requirement(each) for each in PROJECT["build-system"]["requires"]]
+    assert PROJECT["dependency-groups"]["build"] == PROJECT["build-system"]["requires"]
     for name in ("build", "tools"):
         folder = ROOT / ".github" / "requirements"
         wanted = (folder / f"{name}.in").read_text(encoding="utf-8").lower().split()
@@ -244,7 +223,7 @@ def test_what_builds_a_release_is_named_by_version_and_hash():
 def test_the_description_for_the_index_has_no_relative_link():
     text = metadata("gmm-em")["Description"]  # no payload once importlib_metadata, dask's, has replaced Python's own
     targets = re.findall(r"\]\(([^)]+)\)|(?:href|src)=\"([^\"]+)\"", text)
-    source = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
+    source = PROJECT["project"]["urls"]["Source"]
     ours = re.compile(rf"{re.escape(source)}/(?:blob|raw)/v{re.escape(gmm.__version__)}/([^#]+)(?:#.*)?")
     assert len(targets) > 20
     for target in map("".join, targets):
@@ -280,7 +259,7 @@ def test_without_a_package_its_tests_are_skipped_where_that_is_asked_for(options
 
 def test_a_tag_publishes_what_the_sources_say_and_from_no_other_repository():
     faults = runpy.run_path(str(ROOT / "tools" / "check_release.py"))["faults"]
-    ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
+    ours = PROJECT["project"]["urls"]["Source"]
     unreleased = f"CHANGELOG.md gives {gmm.__version__} no date"
     assert faults(f"v{gmm.__version__}", ours) in ([], [unreleased])
     found = " ".join(faults("v999", f"{ours}-of-others"))

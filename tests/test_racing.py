@@ -59,22 +59,18 @@ def is_hopeless(records, **asked):
         ([-9.0], 0.0, 10.0, False),
         ([-1.0, -1.0, -1.0, -1.5], -1.2, inf, True),  # a fall is not extrapolated
         ([-9.0, -9.0, -9.0, -9.0], -inf, inf, False),
+        # Without a projection the highest bounds count: a move may be lower than before, if the ridge's term grows.
+        ([-1.0, -1.0, -1.0, -1.5], -1.2, None, False),
+        ([-1.0, -1.0, -1.0, -1.5], -0.9, None, True),
+        ([-2.0, -1.9, -1.6, -1.8], 2.3, None, False),  # 30 times 0.4 / 3 are foreseen from -1.6
+        ([-2.0, -1.9, -1.6, -1.8], 2.5, None, True),
     ],
 )
 def test_a_run_is_given_up_where_its_gains_do_not_reach_the_target(bounds, target, remaining, hopeless):
-    records = plain_records(bounds, 0.0)
-    records[:, 2] = remaining
-    assert is_hopeless(records, target=target, safety=1.0) is hopeless
-
-
-def test_without_a_projection_the_highest_bounds_count():
-    """A move may be lower than before, if the ridge's term grows: the last bound alone would give it up."""
-    records = plain_records([-1.0, -1.0, -1.0, -1.5], 0.0)
-    assert not is_hopeless(records, target=-1.2)
-    assert is_hopeless(records, target=-0.9)
-    records = plain_records([-2.0, -1.9, -1.6, -1.8], 0.0)  # 30 times 0.4 / 3 are foreseen from -1.6
-    assert not is_hopeless(records, target=2.3)
-    assert is_hopeless(records, target=2.5)
+    records, asked = plain_records(bounds, 0.0), {} if remaining is None else {"safety": 1.0}
+    if remaining is not None:
+        records[:, 2] = remaining
+    assert is_hopeless(records, target=target, **asked) is hopeless
 
 
 def test_short_runs_share_passes_and_are_those_of_each_start_alone():
@@ -189,24 +185,16 @@ def test_a_run_asks_no_more_of_what_it_improves_than_that_a_pass_can_read_it():
 
 
 @pytest.mark.parametrize("accelerated", [True, False])
-def test_a_run_that_is_left_below_a_lead_goes_on_where_it_paused(accelerated):
+def test_a_run_that_is_left_below_a_lead_goes_on_where_it_paused_and_another_is_compiled(accelerated):
     rows = np.random.default_rng(1).normal(size=(500, 3))
     begin, settings = Beginning(mixture(rows[:4])), SolverSettings(1e-9, 100, accelerated=accelerated)
-    one = problem(rows)
+    one, pauses = problem(rows), []
     with one.e_step() as e_step:
         run, whole = (one.run(e_step, begin, settings) for _ in range(2))
         assert run.go(6, Outlook(lead=1e9)).n_passes == 2
         assert not run.ended
         assert run.go(6).n_passes == 8
         assert run.result.trace.lower_bounds == whole.go(8).result.trace.lower_bounds
-
-
-@pytest.mark.parametrize("accelerated", [True, False])
-def test_a_leg_that_a_lead_does_not_end_is_compiled(accelerated):
-    rows = np.random.default_rng(1).normal(size=(500, 3))
-    begin, settings = Beginning(mixture(rows[:4])), SolverSettings(1e-9, 100, accelerated=accelerated)
-    one, pauses = problem(rows), []
-    with one.e_step() as e_step:
         run = one.run(e_step, begin, settings, on_pause=lambda run: pauses.append(run.n_passes))
         assert run.go(30, Outlook(lead=-1e9)).n_passes == 30
     assert len(pauses) <= 2

@@ -61,26 +61,17 @@ def best_of(rows=X, **how):
     return use
 
 
-def mixture_of(scale):
+def mixture_of(scale, covariance_type="VVV"):
     """The mixture of three components, in the order of the first column."""
-    best = select(X * scale, 3, "VVV", random_state=0).best
+    best = select(X * scale, 3, covariance_type, random_state=0).best
     order = np.argsort(best.means_[:, 0])
     parts = best.weights_[order], best.means_[order], best.covariances_[order]
-    return GaussianMixture.from_parameters(*parts).set_params(reg_covar=best.reg_covar)
+    fixed = GaussianMixture.from_parameters(*parts, covariance_type=best.covariance_type)
+    return fixed.set_params(reg_covar=best.reg_covar)
 
 
-def of_mixture(use):
-    return lambda scale: use(mixture_of(scale), scale)
-
-
-def of_diagonal(use):
-    def used(scale):
-        mixture = select(X * scale, 3, "VVI", random_state=0).best
-        order = np.argsort(mixture.means_[:, 0])
-        parts = mixture.weights_[order], mixture.means_[order], mixture.covariances_[order]
-        return use(GaussianMixture.from_parameters(*parts, covariance_type="diag"), scale)
-
-    return used
+def of_mixture(use, covariance_type="VVV"):
+    return lambda scale: use(mixture_of(scale, covariance_type), scale)
 
 
 def regression(scale, of_target):
@@ -96,21 +87,17 @@ def classes(*given, **how):
     return use
 
 
-def test_of_likelihoods(scale):
+def bootstrap(scale):
     test = inference.bootstrap_lrt(X * scale, 2, **FEW)
     means = np.sort(test.alternative.means_[:, 0]) / scale[0]
     return test.statistic, test.p_value, test.replicates, means, labels(test.alternative, X * scale)
 
 
-test_of_likelihoods.__test__ = False
-
 USES = {
     "select": best_of(),
     "select with noise": best_of(noise=True),
     "select with tails": best_of(tails="t"),
-    "select with a prior": best_of(
-        prior="conjugate", covariance_type=["VVV", "EEE"]
-    ),  # mclust's is isotropic for others
+    "select with a prior": best_of(prior="conjugate", covariance_type=["VVV", "EEE"]),  # isotropic for others
     "select with gaps": best_of(GAPS, missing="em"),
     "select with errors": best_of(error_covariance=lambda scale: (0.1 * scale) ** 2, covariance_type="VVV"),
     "select by held-out rows": best_of(criterion="held_out"),
@@ -119,14 +106,11 @@ USES = {
     "GaussianMixtureSearch": lambda scale: labels(
         GaussianMixtureSearch(range(1, 5), MODELS, random_state=0).fit(X * scale).best_estimator_, X * scale
     ),
-    "bootstrap_lrt": test_of_likelihoods,
+    "bootstrap_lrt": bootstrap,
     "split_lrt": lambda scale: inference.split_lrt(X * scale, [1, 2, 3], n_splits=3, random_state=0).splits,
     "stability": lambda scale: inference.stability(X * scale, [2, 3, 4], n_splits=3, random_state=0).splits,
     "held_out_log_likelihood": lambda scale: (
-        inference.held_out_log_likelihood(
-            GaussianMixtureSearch(3, MODELS, random_state=0), X * scale, random_state=0
-        ).mean
-        + np.log(scale).sum()
+        inference.held_out_log_likelihood(SEARCH, X * scale, random_state=0).mean + np.log(scale).sum()
     ),
     "MixtureRegressor": lambda scale: regression(scale, 1.0),
     "MixtureRegressor of tiny targets": lambda scale: regression(scale, 1e-9),
@@ -151,7 +135,7 @@ USES = {
         lambda model, scale: analysis.distance(model, analysis.adapt(model, NEW * scale), kind="bhattacharyya").value
     ),
     "drift": of_mixture(lambda model, scale: analysis.drift(model, MANY * scale, X * scale, n_replicates=99).p_value),
-    "fisher_vector": of_diagonal(lambda model, scale: analysis.fisher_vector(model, NEW * scale)),
+    "fisher_vector": of_mixture(lambda model, scale: analysis.fisher_vector(model, NEW * scale), "VVI"),
     "match": of_mixture(lambda model, scale: analysis.match(model, analysis.adapt(model, NEW * scale))),
     "outliers": lambda scale: analysis.outliers(
         select(X * scale, 3, "VVV", tails="contaminated", random_state=0).best, X * scale

@@ -116,22 +116,20 @@ def test_resampling():
         bootstrap_lrt(X, 1, covariance_type="spherical", n_replicates=2, n_init=1, random_state=0)
 
 
-@pytest.mark.parametrize(
-    ("plot", "view"),
-    [(plot_clusters, None), (plot_decision_boundaries, 5), (plot_density, None), (plot_uncertainty, (0, D - 1))],
-)
 @pytest.mark.parametrize("name", ["spherical", "diag"])
-def test_pictures(name, plot, view):
+def test_pictures_films_and_directions(name):
     fitted = GaussianMixture(K, covariance_type=name, random_state=0).fit(X)
     with no_matrix_of_all_features():
-        plot(fitted, X, view=view)
-    plt.close("all")
-
-
-def test_films():
-    with no_matrix_of_all_features():
-        animate_fit(X, 2, covariance_type="diag", max_iter=3, random_state=0)
-        plot_convergence(GaussianMixture(2, covariance_type="diag", random_state=0).fit(X))
+        for plot, view in (
+            *((plot_clusters, None), (plot_decision_boundaries, 5), (plot_density, None)),
+            (plot_uncertainty, (0, D - 1)),
+        ):
+            plot(fitted, X, view=view)
+            plt.close("all")
+        animate_fit(X, 2, covariance_type=name, max_iter=3, random_state=0)
+        plot_convergence(fitted)
+        found = gmm.analysis.directions(fitted, n_directions=2)
+        assert found.transform(X).shape == (N, 2)
     plt.close("all")
 
 
@@ -150,13 +148,6 @@ def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
     with no_matrix_of_all_features():
         assert told(D) == 0
     plt.close("all")
-
-
-def test_directions_hold_no_matrix_of_all_features():
-    mixture = GaussianMixture(K, covariance_type="diag", random_state=0).fit(X)
-    with no_matrix_of_all_features():
-        found = gmm.analysis.directions(mixture, n_directions=2)
-        assert found.transform(X).shape == (N, 2)
 
 
 # --- The plane of a picture -------------------------------------------------------------------------
