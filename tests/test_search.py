@@ -33,6 +33,7 @@ from inside import (
     Degeneracy,
     Judge,
     MixtureParameters,
+    Problem,
     Solution,
     as_model,
     candidates,
@@ -125,11 +126,14 @@ def test_a_search_ends_with_a_constraint_that_does_not_maximise(monkeypatch, acc
 def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, n_threads, small):
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     monkeypatch.setattr(engine, "usable_threads", lambda: 4)
-    seen = set()
-    solved = Cell.solved
+    seen, asked = set(), set()
+    solved, opened = Cell.solved, Problem.e_step
     monkeypatch.setattr(Cell, "solved", lambda *args, **how: (seen.add(threading.get_ident()), solved(*args, **how))[1])
+    monkeypatch.setattr(Problem, "e_step", lambda self: (asked.add(self.n_threads), opened(self))[1])
+    monkeypatch.setattr("gmm._fitting.split_merge.LARGEST_SHARE", 2)  # screens moves
     same_table(select(ROWS, range(1, 6), CLASSIC, random_state=0, n_threads=n_threads), small)
     assert (len(seen) > 1) == (n_threads != 1)
+    assert asked == {1}
 
 
 def test_weights_are_repeats():

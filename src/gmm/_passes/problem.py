@@ -146,7 +146,7 @@ class Problem(NamedTuple):
         on_pause : callable, optional
             As in `SolverRun`.
         """
-        objective, weight, known = self.objective, self.rows.survey.weight, self.rows.known
+        objective, weight = self.objective, self.rows.survey.weight
         unit = weight if settings.bound_is_total else 1.0
         tolerance, confirm = settings.tolerance / unit, settings.confirm_stop
         resumable = settings.resumable or on_pause is not None
@@ -155,7 +155,7 @@ class Problem(NamedTuple):
         paused: SolverResult | None = None
         solver: Solver
         if isinstance(begin, SufficientStatistics) and accelerated and objective.begins_compiled:
-            working = QuasiNewtonState(objective.family(begin.first.shape, weight, known), tolerance, confirm)
+            working = QuasiNewtonState(self.family(len(begin.counts)), tolerance, confirm)
             repair_empty = self.repair_empty and objective.repairable
             solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable, repair_empty=repair_empty)
             if not solver.begins_after(begin):
@@ -167,7 +167,7 @@ class Problem(NamedTuple):
             parameters = objective.adopted(begin.parameters, weight)
             m_step = self.m_step(e_step, parameters.n_components, begin.repaired)
             if accelerated and (paused is None or paused.state is not None):
-                family = objective.family(parameters.means.shape, weight, known)
+                family = self.family(parameters.n_components)
                 working = begin.state or QuasiNewtonState(family, tolerance, confirm)
                 solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable)
                 if begin.state is None:

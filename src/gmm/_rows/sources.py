@@ -280,7 +280,7 @@ class Source(ABC):
         return other
 
     def with_classes(self, classes: KnownClasses) -> Self:
-        """Return the same rows with other classes."""
+        """Return the same rows with other classes; what was seen of them stays."""
         return self if classes is self.known else self.with_changes(**vars(self) | {"known": classes})
 
     @cached_property

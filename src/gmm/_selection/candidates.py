@@ -82,7 +82,6 @@ class Starts:
         self._start = STARTS[str(template.init_params)]
         self._several = template.init_params == "kmeans"
         self._seeds, self._places = seeds, None if request.fixed is None else request.fixed.mixture.means
-        sample = sample.with_changes(rows=np.ascontiguousarray(sample.rows, dtype=np.float64))
         low, high = sample.survey.box
         self._extent = np.where(high > low, high - low, 1.0)
         layouts = list(dict.fromkeys(model.for_starts.moments for model in request.models))

@@ -601,7 +601,8 @@ class Cell:
         # Moves need moments about any origin, of normal components.
         if not solution.result.trace.converged or model.for_starts is not model or objective.tails:
             return solution
-        where = self.rows.all_rows, self.settings, solution.result, worker.e_step(self.rows.all_rows, self.moments)
+        settings = self.settings._replace(n_threads=worker.n_threads)
+        where = self.rows.all_rows, settings, solution.result, worker.e_step(self.rows.all_rows, self.moments)
         sample = None if self._is_whole else self.rows.sample.resident
         result = split_merged(*where, callback=self._callback, stop_requested=self.is_up, sample=sample)
         if not self._is_higher(result.lower_bound, solution) or self._degeneracy.first(result) >= 0:

@@ -266,7 +266,7 @@ class Request(NamedTuple):
         if tol is None:
             tol = min(settings.solver.tolerance, max(CRITERION_ACCURACY / self.source.survey.weight, _SMALLEST_TOL))
         solver = settings.solver._replace(tolerance=float(tol))
-        return settings._replace(n_components=K, solver=solver, refine="split-merge")
+        return settings._replace(n_components=K, solver=solver, refine=None)
 
     def keys(self, n_components: int) -> list[Key]:
         """The cells to fit for a number of components."""

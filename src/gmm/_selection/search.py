@@ -143,7 +143,7 @@ class _Finish:
         (tails,) = (each for each in request.tails if each.name == begin.tails.name)
         try:
             settings = request.settings(Key(begin.n_components, begin.model, tails), source, n_threads)
-            result = self._result(number, begin, settings._replace(refine=None), is_over)
+            result = self._result(number, begin, settings, is_over)
             if result is None:
                 return None
             totals = Scorer(result.parameters, n_threads).totals(source)
