@@ -125,20 +125,3 @@ def test_a_matrix_that_is_not_positive_definite_is_named(name, bad):
     with pytest.raises(SingularMatrixError, match="not positive definite") as caught:
         LAYOUTS[name].whiten(values, D)
     assert caught.value.component == (0 if name == "tied" else 1)
-
-
-@pytest.mark.parametrize("layout", [FULL, TIED, DIAGONAL, SPHERICAL])
-def test_principal_axes_whiten_and_their_deviations_are_the_matrix(layout):
-    rng = np.random.default_rng(0)
-    K, d = 3, 4
-    factors = rng.normal(size=(K, d, d))
-    grams = factors @ factors.transpose(0, 2, 1)
-    matrices = {FULL: grams, TIED: grams[0], DIAGONAL: grams[:, 0] ** 2, SPHERICAL: grams[:, 0, 0]}[layout]
-    principal = layout.principal(matrices)
-    assert principal.shape == matrices.shape
-    for k, dense in enumerate(layout.dense(matrices, K, d)):
-        deviations = np.stack([layout.deviation(principal, k, axis, d) for axis in range(d)])
-        np.testing.assert_allclose(deviations.T @ deviations, dense, rtol=1e-10, atol=1e-12)
-        if layout in (FULL, TIED):
-            axes = principal[k] if layout is FULL else principal
-            np.testing.assert_allclose(axes @ deviations.T, np.eye(d), atol=1e-10)
