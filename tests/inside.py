@@ -8,7 +8,7 @@ from importlib import import_module
 # A name, name=other where it is another one there, or name=. for the module itself.
 PLACES = {
     "gmm._blas": "_blas=. single_threaded_blas",
-    "gmm._candidates": "Candidate CandidateView Race Verdict _candidates=.",
+    "gmm._candidates": "Candidate CandidateView OFFSET Race Verdict _candidates=. split_axes split_step",
     "gmm._cli": "main",
     "gmm._cli.arguments": "PICTURES",
     "gmm._cli.output": "output=. write_json write_table write_text",
@@ -31,7 +31,7 @@ PLACES = {
     "gmm._fitting.fit": "SCREENING_PASSES fitting_fit=. screened screening=. screening_rows",
     "gmm._fitting.moments": "mean_and_covariance prior_of",
     "gmm._fitting.sampling": "RoughRows common_seed kmeans_plusplus sample_indices sampled seeds=. start_seeds",
-    "gmm._fitting.split_merge": "OFFSET drop_losses moves split_gains without",
+    "gmm._fitting.split_merge": "ComponentDiagnosis moves without",
     "gmm._fitting.starts": (
         "Cut FitSettings Hierarchy Portfolio RaceRows STARTS Schedule StartSettings best_of first_runs from_means "
         "from_responsibilities halving=. lloyd precise_half schedule_for short_runs start_statistics "

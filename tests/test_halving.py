@@ -32,6 +32,8 @@ from inside import (
     covariance_model,
     halving,
     schedule_for,
+    split_axes,
+    split_step,
     tiles,
 )
 
@@ -188,18 +190,12 @@ def test_components_split_as_in_the_twin(covariance_type, weighted, n_more):
     problem = Problem(ArraySource(X, weight), Objective(model, RIDGE), 1)
     with problem.e_step() as e_step:
         # In units of the rows' reach, so that the axes do not depend on those of the columns.
-        units = np.abs(X - centre).max(axis=0)
-        principal = model.layout.principal(mixture.covariances)
-        if not model.layout.axis_aligned:
-            principal = model.layout.principal(mixture.covariances / np.outer(units, units)) / units
-        look = e_step.diagnostics(mixture.whitened(), principal)
+        reach, stored = np.abs(X - centre).max(axis=0), (model.layout.code, mixture.covariances)
+        axes = split_axes(*stored, reach)
+        look = e_step.diagnostics(mixture.whitened(), axes)
         gains, expected = reference.split_gains(look.powers, look.statistics.counts), look.statistics
         for k in np.argsort(-gains.max(axis=1))[:n_more]:
-            step = OFFSET * model.layout.deviation(principal, k, gains[k].argmax(), D)
-            if not model.layout.axis_aligned:
-                of_one = mixture.covariances if model.layout.pooled else mixture.covariances[k]
-                axes = principal if model.layout.pooled else principal[k]
-                step = OFFSET * of_one @ axes[gains[k].argmax()]
+            step = split_step(*stored, axes, k, gains[k].argmax(), D, OFFSET)
             expected = expected.split(k, len(expected.counts), step)
         if larger.failed:  # narrower along the axis than the model has it
             assert np.linalg.eigvalsh(expected.scatter).min() < 0

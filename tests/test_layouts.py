@@ -98,16 +98,3 @@ def test_a_matrix_that_is_not_positive_definite_is_named(name, bad):
     with pytest.raises(SingularMatrixError, match="not positive definite") as caught:
         LAYOUTS[name].whiten(values, D)
     assert caught.value.component == (0 if name == "tied" else 1)
-
-
-@every_layout
-def test_principal_axes_whiten_and_their_deviations_are_the_matrix(name):
-    matrices, layout = covariances(name), LAYOUTS[name]
-    principal = layout.principal(matrices)
-    assert principal.shape == matrices.shape
-    for k, dense in enumerate(layout.dense(matrices, K, D)):
-        deviations = np.stack([layout.deviation(principal, k, axis, D) for axis in range(D)])
-        np.testing.assert_allclose(deviations.T @ deviations, dense, rtol=1e-10, atol=1e-12)
-        if name in ("full", "tied"):
-            axes = written_out(principal, name)[k]
-            np.testing.assert_allclose(axes @ deviations.T, np.eye(D), atol=1e-10)

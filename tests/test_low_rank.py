@@ -100,7 +100,6 @@ def test_there_is_one_layout_of_each_number_of_factors():
 def test_what_needs_whole_matrices_says_so():
     whiteners, _ = LAYOUT.whiten(covariances(), D)
     for call in (
-        lambda: LAYOUT.principal(covariances()),
         lambda: LAYOUT.outer(np.zeros((K, D)), np.zeros((K, D))),
         lambda: LAYOUT.inverse(whiteners, D),
     ):

@@ -58,6 +58,17 @@ def test_a_default_fit_ends_no_lower_than_plain_passes(table, covariance_type, w
         assert fitted(part, 12, weights, **options).lower_bound_ >= plain.lower_bound_ - 0.1, seed
 
 
+@pytest.mark.parametrize(
+    ("covariance_type", "weights", "seed"),
+    [("tied", "dirichlet_process", 4), ("tied", "dirichlet_distribution", 4), ("diag", "dirichlet_distribution", 6)],
+)
+def test_no_merge_takes_a_component_that_is_about_to_part(covariance_type, weights, seed):
+    """Passes gain little for a while, then much more than the merge of two components that still overlap."""
+    options = {"covariance_type": covariance_type, "init_params": "random_from_data", "random_state": seed}
+    plain = fitted(flowers(), 4, weights, acceleration=None, **options)
+    assert fitted(flowers(), 4, weights, **options).lower_bound_ >= plain.lower_bound_ - 0.1
+
+
 def merged(shares, j, k):
     """Responsibilities in which k has joined j and the last component is empty."""
     both = shares.copy()

@@ -204,7 +204,7 @@ def parts_of(record):
 def test_a_plan_is_a_value_that_can_be_sent():
     mixture = fitted(ROWS)
     whitened = mixture._parameters.whitened()
-    axes = mixture._parameters.model.layout.principal(mixture.covariances_)
+    axes = whitened.whiteners
     with (
         EStep(ArraySource(ROWS), whitened.layout) as here,
         EStep(partitions(), whitened.layout) as there,

@@ -369,8 +369,8 @@ def test_a_split_is_of_the_component_that_fits_worst():
     mixture = GaussianMixture(2, random_state=0).fit(rows)
     worst = int(np.argmin(mixture.means_[:, 0]))
     with inside.EStep(ArraySource(rows), FULL) as e_step:
-        diagnostics = candidates.diagnosed(e_step, mixture._parameters)
-    first = candidates.splits(diagnostics, mixture._parameters)[0]
+        diagnosis = candidates.diagnosed(ArraySource(rows), e_step, mixture._parameters)
+    first = candidates.splits(diagnosis, mixture._parameters)[0]
     np.testing.assert_allclose(first.counts[[worst, 2]], 200, rtol=1e-3)
     assert np.abs(first.means[worst] - first.means[2])[0] > 2
 

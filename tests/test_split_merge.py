@@ -9,16 +9,20 @@ import reference
 from gmm import GaussianMixture
 from inside import (
     DIAGONAL,
+    FULL,
     PARSIMONIOUS,
+    SPHERICAL,
+    TIED,
     ArraySource,
+    ComponentDiagnosis,
     Degeneracy,
     EStep,
     MixtureParameters,
     Resolution,
     covariance_model,
-    drop_losses,
     moves,
-    split_gains,
+    split_axes,
+    split_step,
     without,
 )
 from test_published import IRIS, IRIS_BIC
@@ -63,6 +67,20 @@ def test_a_component_between_two_blobs_and_a_blob_shared_by_two_are_put_right(co
     assert refinement.moves[0][2] == pytest.approx(refined.lower_bound_ - plain.lower_bound_, abs=1e-9)
     assert refinement.passes > refinement.tried
     assert plain.history_.refinement is None
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_columns_of_one_value_hide_no_move(covariance_type):
+    """Only the ridge makes them wide, and rows that do not vary seem to have many moments that are no Gaussian's."""
+    X, beside = blobs(), np.full((400, 2), 7.0)
+    plain, refined = (
+        stuck(covariance_type, refine=refine)
+        .set_params(means_init=np.hstack([STUCK, beside[:4]]))
+        .fit(np.hstack([X, beside]))
+        for refine in (None, "split-merge")
+    )
+    gain = stuck(covariance_type).fit(X).lower_bound_ - stuck(covariance_type, refine=None).fit(X).lower_bound_
+    assert refined.lower_bound_ - plain.lower_bound_ == pytest.approx(gain, abs=1e-3)
 
 
 def test_many_rows_are_searched_on_a_sample():
@@ -110,16 +128,6 @@ def test_never_lower_and_no_new_spike(covariance_type, seed):
         np.testing.assert_array_equal(refined.means_, plain.means_)
 
 
-def test_a_spike_gives_way_only_to_what_is_higher():
-    """What a fit began with is returned unless a move leads higher, though a spike makes its likelihood meaningless."""
-    X = np.concatenate([blobs(), np.tile([[0.0, 30.0]], (12, 1))])
-    asked = {"means_init": [[0.0, 30.0], *CORNERS[:3]]} | PRECISE
-    spiked = GaussianMixture(4, **asked).fit(X)
-    refined = GaussianMixture(4, refine="split-merge", **asked).fit(X)
-    assert collapsed(spiked, X)
-    assert refined.lower_bound_ == spiked.lower_bound_
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_columns_with_one_value_for_most_rows_do_not_lead_lower(seed):
     """Components settle on that value: nothing that is healthy comes near their likelihood."""
@@ -131,13 +139,20 @@ def test_columns_with_one_value_for_most_rows_do_not_lead_lower(seed):
     assert refined.lower_bound_ >= plain.lower_bound_
 
 
-def test_no_move_collapses_a_component_on_ties():
+def test_a_spike_gives_way_only_to_what_is_higher_and_no_move_leads_to_one():
+    """What a fit began with is returned unless a move leads higher, though a spike makes its likelihood meaningless."""
     X = np.concatenate([blobs(), np.tile([[0.0, 30.0]], (12, 1))])
-    refined = GaussianMixture(4, means_init=CORNERS, refine="split-merge", **PRECISE).fit(X)
-    assert not collapsed(refined, X)
-    spiked = GaussianMixture(4, means_init=[[0.0, 30.0], *CORNERS[:3]], **PRECISE).fit(X)
+    spiked, still, refined = (
+        GaussianMixture(4, means_init=means, refine=refine, **PRECISE).fit(X)
+        for means, refine in (
+            ([[0.0, 30.0], *CORNERS[:3]], None),
+            ([[0.0, 30.0], *CORNERS[:3]], "split-merge"),
+            (CORNERS, "split-merge"),
+        )
+    )
     assert collapsed(spiked, X)
-    assert spiked.lower_bound_ > refined.lower_bound_  # there was something to resist
+    assert still.lower_bound_ == spiked.lower_bound_ > refined.lower_bound_  # there was something to resist
+    assert not collapsed(refined, X)
 
 
 @every_type
@@ -184,12 +199,17 @@ def test_the_order_of_rows_where_they_stand_and_repeats_do_not_matter(covariance
         assert move[2] == pytest.approx(expected[2], rel=1e-6)
 
 
-@pytest.mark.parametrize("asked", [{"n_components": 1}, {"max_iter": 0}, {"max_iter": 1}])
+@pytest.mark.parametrize("asked", [{"n_components": 1}, {"max_iter": 0}, {"max_iter": 1}, {"callback": 3}])
 def test_where_there_is_nothing_to_refine_nothing_is_done(asked):
+    """A callback that ends the fit ends it."""
     asked = {"n_components": 3, "random_state": 0} | asked
+    last = asked.pop("callback", None)
     with pytest.warns() if asked.get("max_iter") == 1 else nullcontext():
-        refined = GaussianMixture(refine="split-merge", **asked).fit(cloud(0, n=50))
+        refined = GaussianMixture(refine="split-merge", **asked).fit(
+            cloud(0, n=50), callback=lambda it: it.n_iter == last
+        )
     assert refined.history_.refinement is None
+    assert last is None or refined.n_iter_ == last
 
 
 @pytest.mark.parametrize("acceleration", ["auto", None])
@@ -205,12 +225,6 @@ def test_a_refinement_is_the_same_in_one_loop_and_pass_by_pass(covariance_type, 
     assert {iteration.move for iteration in seen} >= {0, 1}
 
 
-def test_a_callback_that_ends_the_fit_ends_it():
-    refined = stuck().fit(blobs(), callback=lambda iteration: iteration.n_iter == 3)
-    assert refined.n_iter_ == 3
-    assert refined.history_.refinement is None
-
-
 def test_another_refinement_is_refused():
     with pytest.raises(ValueError, match=r"'refine' parameter .* \{'split-merge'\}"):
         GaussianMixture(2, refine="merge").fit(blobs(50))
@@ -219,41 +233,81 @@ def test_another_refinement_is_refused():
 # --- Which moves --------------------------------------------------------------------------------
 
 
+def diagnosis(parameters, X):
+    rows = ArraySource(X)
+    return ComponentDiagnosis.of(parameters, rows, EStep(rows, parameters.model.moments))
+
+
+def diagonal_mixture(means, variances):
+    K = len(means)
+    return MixtureParameters(np.full(K, 1 / K), np.c_[means], np.c_[variances], covariance_model("diag"))
+
+
 @stuck_types
 def test_the_first_move_drops_the_superfluous_and_splits_the_stretched_along_its_length(covariance_type):
     X = blobs()
-    parameters = stuck(covariance_type, refine=None).fit(X)._parameters
-    layout = covariance_model(covariance_type).layout
-    principal = layout.principal(parameters.covariances)
-    look = EStep(ArraySource(X), layout).diagnostics(parameters.whitened(), principal)
+    look = diagnosis(stuck(covariance_type, refine=None).fit(X)._parameters, X)
     first = moves(look, NONE, np.zeros(4, int), NONE)[0]
     assert first.dropped in (2, 3)
     assert first.split == 0
-    direction = layout.deviation(principal, first.split, first.axis, 2)
+    direction = look.step(first.split, first.axis)
     assert abs(direction[1]) > 10 * abs(direction[0])
     # Where there is a spike, it is what has to go.
     assert {move.dropped for move in moves(look, np.array([False, True, False, False]), np.zeros(4, int), NONE)} == {1}
 
 
-def test_the_promise_of_rows_very_far_away_is_a_number():
-    X = np.array([[0.0], [1.0], [1e60]])
-    mixture = MixtureParameters(
-        np.array([0.5, 0.5]), np.array([[0.0], [1.0]]), np.ones((2, 1)), covariance_model("diag")
-    )
-    look = EStep(ArraySource(X), DIAGONAL).diagnostics(mixture.whitened(), DIAGONAL.principal(mixture.covariances))
-    assert np.isfinite(split_gains(look)).all()
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+def test_a_column_of_one_value_promises_nothing_and_units_do_not_matter(covariance_type):
+    """Only the ridge makes it wide: its fourth power is 0, not 3, but that tells nothing of the rows."""
+    X, units = cloud(0), np.array([1e-3, 1.0, 1e3, 1.0])
+    constant = np.insert(X, 3, 7.0, axis=1)
+    fitted = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(constant)
+    mixture = fitted._parameters
+    gains = diagnosis(mixture, constant).gains
+    assert (gains >= 1e-9).sum(axis=1).max() == 3
+    squares = units**2 if covariance_type == "diag" else np.outer(units, units)
+    scaled = mixture.with_other(means=mixture.means * units, covariances=mixture.covariances * squares)
+    np.testing.assert_allclose(diagnosis(scaled, constant * units).gains, gains, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("layout", [FULL, TIED, DIAGONAL, SPHERICAL])
+def test_axes_whiten_and_the_steps_along_them_are_the_matrix(layout):
+    rng, (K, d) = np.random.default_rng(0), (3, 4)
+    factors, reach = rng.normal(size=(K, d, d)), rng.uniform(10, 100, d)
+    grams = factors @ factors.transpose(0, 2, 1)
+    matrices = {FULL: grams, TIED: grams[0], DIAGONAL: grams[:, 0] ** 2, SPHERICAL: grams[:, 0, 0]}[layout]
+    axes = split_axes(layout.code, matrices, reach)
+    assert axes.shape == matrices.shape
+    for k, dense in enumerate(layout.dense(matrices, K, d)):
+        steps = np.stack([split_step(layout.code, matrices, axes, k, axis, d, 1.0) for axis in range(d)])
+        np.testing.assert_allclose(steps.T @ steps, dense, rtol=1e-10, atol=1e-12)
+        if layout in (FULL, TIED):
+            rows = axes[k] if layout is FULL else axes
+            np.testing.assert_allclose(rows @ steps.T, np.eye(d), atol=1e-10)
+            products = (rows * reach) @ (rows * reach).T  # of orthogonal axes in units of the reach
+            np.testing.assert_allclose(products, np.diag(np.diag(products)), atol=1e-8 * products.max())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: split_axes(100_000, np.ones((2, 3)), np.ones(3)), "layout of whole matrices"),
+        (lambda: split_axes(DIAGONAL.code, np.ones((2, 4)), np.ones(3)), "covariances of 3 features"),
+        (lambda: split_step(DIAGONAL.code, np.ones((2, 3)), np.ones((2, 3)), 2, 0, 3, 1.0), "axis of a component"),
+        (lambda: split_step(DIAGONAL.code, np.ones((2, 3)), np.ones((1, 3)), 0, 0, 3, 1.0), "axes"),
+    ],
+)
+def test_axes_of_other_shapes_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 def test_no_move_drops_the_component_that_it_splits():
-    """Not even where that promises most: the component is no loss, and bimodal."""
-    X = blobs()[:, 1:]
-    parameters = MixtureParameters(
-        np.full(3, 1 / 3), np.array([[0.0], [0.1], [0.2]]), np.array([[80.0], [80.0], [81.0]]), covariance_model("diag")
-    )
-    look = EStep(ArraySource(X), DIAGONAL).diagnostics(
-        parameters.whitened(), DIAGONAL.principal(parameters.covariances)
-    )
-    assert (split_gains(look).max(axis=1) > drop_losses(look)).all()
+    """Not even where that promises most: the component is no loss, and bimodal. A promise is a number in any case."""
+    look = diagnosis(diagonal_mixture([0.0, 1.0], [1.0, 1.0]), np.array([[0.0], [1.0], [1e60]]))
+    assert np.isfinite(look.gains).all()
+    look = diagnosis(diagonal_mixture([0.0, 0.1, 0.2], [80.0, 80.0, 81.0]), blobs()[:, 1:])
+    assert (look.gains.max(axis=1) > look.losses).all()
     tried = moves(look, NONE[:3], np.zeros(3, int), NONE[:3])
     assert tried
     assert all(move.dropped != move.split for move in tried)

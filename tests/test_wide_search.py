@@ -115,7 +115,7 @@ def test_whole_and_stored_factors_go_together():
 def test_a_solution_has_moments_about_any_origin(mixture):
     rows = SearchRows.of(ArraySource(X), K, 0)
     worker = Worker(rows, 1)
-    diagnostics = candidates.diagnosed(worker.e_step(rows.sample, DIAGONAL), mixture)
+    diagnostics = candidates.diagnosed(rows.sample, worker.e_step(rows.sample, DIAGONAL), mixture)
     statistics = candidates.of_other_model(mixture, diagnostics.statistics, stored_as(DIAGONAL))
     worker.close()
     assert statistics.layout is DIAGONAL

@@ -14,6 +14,7 @@ from gmm._kernel.candidate cimport (
     BeginRoom,
     Splits,
     ViewMetric,
+    axes_room,
     begin_size,
     drop_losses,
     fill_whiteners,
@@ -30,8 +31,10 @@ from gmm._kernel.candidate cimport (
     simpler_family,
     simpler_layout,
     split_component,
+    split_gain,
     splits_size,
     squared_length,
+    step_along_axis,
     take_components,
     whiteners_to_rows,
 )
@@ -40,7 +43,7 @@ from gmm._kernel.degenerate cimport (
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Family, has_noise, is_constrained
-from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_dense, is_layout, is_low_rank, matrix_size
+from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, component_stride, is_dense, is_layout, is_low_rank, matrix_size, n_matrices
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
@@ -51,6 +54,7 @@ from gmm._kernel.mstep cimport (
     update_workspace_size,
 )
 from gmm._kernel.objective cimport is_bound
+from gmm._kernel.plan cimport N_POWERS
 from gmm._kernel.seeding cimport (
     Seeding,
     first_seed,
@@ -71,6 +75,8 @@ import numpy as np
 from gmm._values import statistics
 
 cdef double SAME_LIKELIHOOD = 1e-6        # nats per row
+cdef double APART = 0.8                   # standard deviations between the mean of a component and that of each half
+OFFSET = APART
 cdef enum:
     N_SOFT = 3                            # passes of each candidate with a simpler mixture
     N_LARGER = 6                          # passes of a candidate with more components
@@ -341,12 +347,13 @@ cdef class Candidate:
         expect("a row", rows.rows.shape[1], d)
         cdef double[::1] room = np.empty(splits_size(f.covariance_layout, f.moment_layout, K, d))
         lay_out_splits(&splits, &room[0], f.covariance_layout, f.moment_layout, K, d)
-        if not find_axes(&splits, f.covariance_layout, K, d, now.covariances, &rows.reach[0]):
+        if not find_axes(f.covariance_layout, n_matrices(f.covariance_layout, K), d, now.covariances, &rows.reach[0],
+                         splits.axes, splits.room):
             return None
         # Each of its arrays begins with what belongs to these components.
         rows.diagnose(scratch, K, f.covariance_layout, f.moment_layout, now.log_offset, now.means, now.whiteners,
                       splits.axes, moments, splits.powers)
-        find_splits(&splits, f.covariance_layout, K, d, now.covariances, moments)
+        find_splits(&splits, f.covariance_layout, K, d, now.covariances, moments, APART)
         for i in range(more):
             best = 0
             for k in range(1, K):
@@ -712,6 +719,61 @@ cdef class Race:
             memcpy(opening.room.centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
         opening.partition(view, scratch, self.n_lloyd, N_SOFT)
         return one.follow(opening)
+
+
+cdef int expect_whole(Layout layout) except -1:
+    if not is_layout(layout) or is_low_rank(layout):
+        raise ValueError(f"expected the layout of whole matrices, got {layout}")
+    return 0
+
+
+def split_axes(Layout layout, covariances, const double[::1] reach):
+    """Return the principal axes of covariances that a layout stores, in their shape: see `find_axes`.
+
+    `reach`, (d,), are the units of the columns. Rows of a matrix are axes, or its numbers lie on those of the columns.
+    """
+    cdef Py_ssize_t d = reach.shape[0], size
+    expect_whole(layout)
+    cdef const double[::1] matrices = np.ravel(covariances)
+    cdef double[::1] room = np.empty(axes_room(layout, d) + 1)
+    size = matrix_size(layout, d)
+    axes = np.empty(np.shape(covariances))
+    cdef double[::1] out = axes.reshape(-1)
+    if matrices.shape[0] == 0 or matrices.shape[0] % size:
+        raise ValueError(f"expected covariances of {d} features, got {matrices.shape[0]} numbers")
+    if not find_axes(layout, matrices.shape[0] // size, d, &matrices[0], &reach[0], &out[0], &room[0]):
+        raise np.linalg.LinAlgError("the axes of a covariance were not found")
+    return axes
+
+
+def split_step(Layout layout, covariances, axes, Py_ssize_t component, Py_ssize_t axis, Py_ssize_t d, double offset):
+    """Return the step from a component's mean that is `offset` standard deviations along one of its axes, (d,)."""
+    cdef const double[::1] matrices = np.ravel(covariances), rows = np.ravel(axes)
+    cdef Py_ssize_t first = component * component_stride(layout, d)
+    expect_whole(layout)
+    expect("axes", rows.shape[0], matrices.shape[0])
+    if not (0 <= axis < d and 0 <= component and first + matrix_size(layout, d) <= matrices.shape[0]):
+        raise ValueError(f"expected an axis of a component, got {axis} of {component}")
+    step = np.empty(d)
+    cdef double[::1] out = step
+    step_along_axis(layout, d, &matrices[first], &rows[first], axis, offset, &out[0])
+    return step
+
+
+def split_gains(const double[:, :, ::1] powers, const double[::1] counts, double weight):
+    """Return what splits of each component along each axis gain, (K, d), in nats per unit weight: see `split_gain`.
+
+    `powers`, (K, 3, d), are as of a pass with `split_axes`.
+    """
+    cdef Py_ssize_t K = powers.shape[0], d = powers.shape[2], k, j
+    expect("powers", powers.shape[1], N_POWERS)
+    expect("counts", counts.shape[0], K)
+    gains = np.empty((K, d))
+    cdef double[:, ::1] out = gains
+    for k in range(K):
+        for j in range(d):
+            out[k, j] = split_gain(&powers[k, 0, 0], d, j, max(counts[k], DBL_MIN)) * counts[k] / weight
+    return gains
 
 
 def falling_order(

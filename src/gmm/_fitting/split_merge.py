@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._candidates import OFFSET, split_axes, split_gains, split_step
 from gmm._em import ANYWHERE, STOPPED, Outlook
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
@@ -24,6 +25,7 @@ from gmm._passes.problem import Beginning, Problem
 from gmm._passes.solver import Iteration, Refinement, SolverResult
 from gmm._rows.sources import ArraySource, Source
 from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
@@ -31,15 +33,13 @@ from gmm._values.whitened import WhitenedMixture
 _TRIES = 8  # moves that fail in a row, before the search ends
 _FIRST_JUDGED = 5  # passes of a move before it may be given up
 _SCREENING = 30  # passes on a sample
-_EACH_DROPPED, _EACH_SPLIT = 2, 3  # how often a component is tried in one round; more often if there are few components
+_EACH_DROPPED, _EACH_SPLIT = 4, 3  # how often a component is tried in one round; more often if there are few components
 _AXES = 3  # along which a component may be split
-OFFSET = 0.8  # standard deviations between the mean of the whole and that of each half
 _CHECKED = 8  # passes between two checks for degenerate components
 _MOST_ROUNDS = 50
 _LEAST_GAIN = 1e-5  # nats per unit weight
 
-_EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
-_MOST_GAIN = 1e300  # nats: whatever is added to it is a number
+_EPS = float(np.finfo(np.float64).eps)
 
 Watch = Callable[[Iteration], object]
 
@@ -53,6 +53,52 @@ class MoveContext(NamedTuple):
     problem: Problem
     e_step: EStep
     share: float = 1.0
+
+
+class ComponentDiagnosis(NamedTuple):
+    """How far from Gaussian the components of a mixture are, and what follows for splits and drops.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+        Of at least two components whose covariances are stored whole.
+    axes : array
+        The principal axes of its covariances, as `split_axes` returns them.
+    diagnostics : ComponentDiagnostics
+        From a pass along them.
+    """
+
+    parameters: MixtureParameters
+    axes: Array
+    diagnostics: ComponentDiagnostics
+
+    @classmethod
+    def of(cls, parameters: MixtureParameters, rows: Source, e_step: EStep) -> Self:
+        """Make the pass over rows."""
+        reach = rows.survey.reach(rows.survey.centre)
+        axes = split_axes(parameters.model.layout.code, parameters.covariances, reach)
+        return cls(parameters, axes, e_step.diagnostics(parameters.whitened(), axes))
+
+    @property
+    def gains(self) -> Array:
+        """Estimates of what splitting each component along each of its axes gains, (K, d), in nats per unit weight."""
+        statistics = self.diagnostics.statistics
+        powers = np.ascontiguousarray(self.diagnostics.powers.transpose(1, 0, 2))
+        return split_gains(powers, statistics.counts, statistics.weight)
+
+    @property
+    def losses(self) -> Array:
+        """Losses of dropping each component, whose rows go to the others, (K,), in nats per unit weight.
+
+        They are exactly the mean over rows of log(1 − π_j) − log(1 − r_ij).
+        """
+        counts, weight = self.diagnostics.statistics.counts, self.diagnostics.statistics.weight
+        return np.asarray(np.log1p(-np.minimum(counts / weight, 1 - _EPS)) - self.diagnostics.log_rest / weight)
+
+    def step(self, component: int, axis: int, offset: float = OFFSET) -> Array:
+        """Return the step from a component's mean to that of a half, along one of its axes, (d,)."""
+        covariances, d = self.parameters.covariances, self.parameters.n_features
+        return split_step(self.parameters.model.layout.code, covariances, self.axes, component, axis, d, offset)
 
 
 class Move(NamedTuple):
@@ -176,16 +222,14 @@ class _Search:
         best = before.best
         where = self._screen or self._context
         base = best if self._screen is None else self._run(where, Beginning(best.parameters), _SCREENING)
-        layout = base.parameters.model.layout
-        principal = layout.principal(base.parameters.covariances)
+        diagnosis = ComponentDiagnosis.of(base.parameters, where.problem.rows, where.e_step)
         whitened = base.parameters.whitened()
-        diagnostics = where.e_step.diagnostics(whitened, principal)
         self._count(passes=where.share)
         sums_without: dict[int, SufficientStatistics] = {}
         degenerate = self._degenerate(best.parameters, best.statistics)
         least = best.lower_bound + max(self._solver.tolerance, _LEAST_GAIN)
         owners = where.problem.rows.known.owner_of_each(best.parameters.n_components)
-        promising = moves(diagnostics, degenerate, owners, best.parameters.fixed.components)
+        promising = moves(diagnosis, degenerate, owners, best.parameters.fixed.components)
         for number, move in enumerate(promising, start=1):
             if move.dropped not in sums_without:
                 sums_without[move.dropped] = without(where.e_step, whitened, move.dropped)
@@ -193,7 +237,7 @@ class _Search:
             if number <= before.failed:
                 self.tally = before.tally  # which counts the passes up to here, that were made again
                 continue
-            step = OFFSET * layout.deviation(principal, move.split, move.axis, where.problem.rows.n_features)
+            step = diagnosis.step(move.split, move.axis)
             statistics = sums_without[move.dropped].split(move.split, move.dropped, step)
             self._count(tried=1)
             end = self._followed(statistics, base.lower_bound, least, where)
@@ -244,7 +288,7 @@ class _Search:
 
 
 def moves(
-    diagnostics: ComponentDiagnostics,
+    diagnosis: ComponentDiagnosis,
     degenerate: NDArray[np.bool_],
     owners: NDArray[np.intp],
     fixed: NDArray[np.bool_],
@@ -252,9 +296,9 @@ def moves(
     """Return the moves worth trying, by falling promise; if there are degenerate components, each drops one of them.
 
     Components are dropped and split within the class of their `owners`, (K,), and none comes up often; those of which
-    something is `fixed` are not dropped. See `drop_losses` and `split_gains`.
+    something is `fixed` are not dropped.
     """
-    K, loss, gain = len(owners), drop_losses(diagnostics), split_gains(diagnostics)
+    K, loss, gain = len(owners), diagnosis.losses, diagnosis.gains
     axes = (-gain).argsort(axis=1, kind="stable")[:, :_AXES]
     promise = gain[np.arange(K)[:, None], axes] - loss[:, None, None]
     forbidden = np.eye(K, dtype=bool) | (owners[:, None] != owners) | fixed[:, None]
@@ -276,29 +320,8 @@ def moves(
     return ranked
 
 
-def drop_losses(diagnostics: ComponentDiagnostics) -> Array:
-    """Return the loss of dropping each component, whose rows go to the others, (K,), in nats per unit weight.
-
-    It is exactly the mean over rows of log(1 − π_j) − log(1 − r_ij).
-    """
-    counts, weight = diagnostics.statistics.counts, diagnostics.statistics.weight
-    return np.asarray(np.log1p(-np.minimum(counts / weight, 1 - _EPS)) - diagnostics.log_rest / weight)
-
-
 def without(e_step: EStep, mixture: WhitenedMixture, component: int) -> SufficientStatistics:
     """Return the statistics of the rows once a component is dropped and the others take over its rows."""
     log_offset = mixture.log_offset.copy()
     log_offset[component] = -np.inf
     return e_step(mixture._replace(log_offset=log_offset))
-
-
-def split_gains(diagnostics: ComponentDiagnostics) -> Array:
-    """Estimate the gain of splitting each component along each of its axes, (K, d), in nats per unit weight.
-
-    To leading order it follows from how far the component's Hermite moments along the axis are from a Gaussian's.
-    """
-    counts, weight = diagnostics.statistics.counts, diagnostics.statistics.weight
-    second, third, fourth = diagnostics.powers / np.maximum(counts, _TINY)[:, None]
-    with np.errstate(over="ignore"):  # of rows very far away
-        gain = np.maximum(second - 1, 0) ** 2 / 4 + third**2 / 12 + (fourth - 6 * second + 3) ** 2 / 48
-    return np.asarray(np.minimum(gain, _MOST_GAIN) * (counts / weight)[:, None])

@@ -191,10 +191,14 @@ cdef inline void scaled_metric(
 
 # ----------------------------------------------------------------------------------- more components
 
+cdef inline Py_ssize_t axes_room(Layout layout, Py_ssize_t d) noexcept nogil:
+    """Numbers in the room of `find_axes`."""
+    return axes_workspace_size(d) + 2 * d if is_dense(layout) else 0
+
+
 cdef inline Py_ssize_t splits_size(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Numbers in the room of splits."""
-    return (total_size(layout, K, d) + K * (N_POWERS * d + 1 + d) + matrix_size(moments, d)
-            + (axes_workspace_size(d) + 2 * d if is_dense(layout) else 0))
+    return (total_size(layout, K, d) + K * (N_POWERS * d + 1 + d) + matrix_size(moments, d) + axes_room(layout, d))
 
 
 cdef struct Splits:
@@ -219,7 +223,9 @@ cdef inline void lay_out_splits(
 
 
 cdef inline bint find_axes(
-    Splits* splits, Layout layout, Py_ssize_t K, Py_ssize_t d, const double* covariances, const double* reach,
+    Layout layout, Py_ssize_t n, Py_ssize_t d, const double* covariances, const double* reach,     # IN n matrices
+    double* axes,                                  # OUT in the same layout
+    double* room,                                  # scratch of `axes_room`
 ) noexcept nogil:
     """Find the principal axes of all matrices, and return whether that converged.
 
@@ -228,11 +234,10 @@ cdef inline bint find_axes(
     """
     cdef Py_ssize_t size = matrix_size(layout, d), i, j, _
     cdef const double* matrix = covariances
-    cdef double* axes = splits.axes
-    cdef double* units = splits.room
+    cdef double* units = room
     cdef double* values = units + d
     cdef double scale
-    for _ in range(n_matrices(layout, K)):
+    for _ in range(n):
         memcpy(axes, matrix, size * sizeof(double))
         if is_dense(layout):
             for j in range(d):
@@ -264,16 +269,29 @@ cdef inline double split_gain(const double* powers, Py_ssize_t d, Py_ssize_t axi
     return min(wide * wide / 4 + third * third / 12 + heavy * heavy / 48, 1e300)
 
 
+cdef inline void step_along_axis(
+    Layout layout, Py_ssize_t d, const double* covariance, const double* axes, Py_ssize_t axis, double offset,     # IN
+    double* step,                                  # OUT (d,) `offset` standard deviations along an axis of a component
+) noexcept nogil:
+    cdef const double* row = axes + axis * d
+    cdef Py_ssize_t i, j
+    memset(step, 0, d * sizeof(double))
+    if not is_dense(layout):
+        step[axis] = offset / axes[axis * axis_stride(layout)]
+        return
+    for i in range(d):                             # Σ · row changes the coordinate along the axis by 1
+        for j in range(d):
+            step[i] += offset * covariance[i * d + j] * row[j]
+
+
 cdef inline void find_splits(
     Splits* splits, Layout layout, Py_ssize_t K, Py_ssize_t d, const double* covariances, const Moments* moments,
+    double offset,
 ) noexcept nogil:
     """Write the gain and the step of each component, along the axis that gains most."""
-    cdef Py_ssize_t k, i, j, axis, stride = component_stride(layout, d)
+    cdef Py_ssize_t k, j, axis, stride = component_stride(layout, d)
     cdef const double* powers
-    cdef const double* row
-    cdef double* step
     cdef double count, best, gain
-    cdef double offset = 0.8    # standard deviations between the mean of the whole and that of each half
     for k in range(K):
         powers, count, best, axis = splits.powers + k * N_POWERS * d, moments.counts[k], -1, 0
         for j in range(d):
@@ -281,15 +299,8 @@ cdef inline void find_splits(
             if gain > best:
                 best, axis = gain, j
         splits.gains[k] = best * count / moments.weight
-        row, step = splits.axes + k * stride, splits.steps + k * d
-        memset(step, 0, d * sizeof(double))
-        if not is_dense(layout):
-            step[axis] = offset / row[axis * axis_stride(layout)]
-            continue
-        row += axis * d                            # whose coordinate the step Σ · row changes by 1
-        for i in range(d):
-            for j in range(d):
-                step[i] += offset * covariances[k * stride + i * d + j] * row[j]
+        step_along_axis(layout, d, covariances + k * stride, splits.axes + k * stride, axis, offset,
+                        splits.steps + k * d)
 
 
 cdef inline void split_component(

@@ -6,8 +6,9 @@ of passes, more with more rows.  With few rows for the features it may not rise 
 The statistics of two components add up to those of one, and what the bound is with it follows from them without a pass,
 but for the entropy of the rows' shares in the two.  That entropy is lost, so a merge promises what the rest gains: a
 limit of what it gains at once.  Pairs are tried by falling promise.  A trial is a pass of EM, or some, and is accepted
-as soon as the bound is higher.  Merges are tried while passes gain less than a component may cost, after each failure
-with a longer wait, and when the run has converged, without one.
+as soon as the bound is higher than the run foresees without it.  Merges are tried while passes gain little, after each
+failure with a longer wait, and when the run has converged, without one.  Earlier ones would take components that would
+part: what a merge gains at once may be much less than what the passes to come do.
 
 Components whose means lie apart are left alone: with few rows for the features, the prior may make the bound prefer
 one for several groups.  So are components of different classes, where rows have classes.
@@ -43,6 +44,8 @@ from gmm._kernel.whitener cimport half_square, whiten
 
 cdef enum:
     FIRST_MERGE = 5           # passes before it
+    SETTLED = 3               # nats: the last pass before it gains less
+    TIMES_PROJECTED = 2       # the gain that the quasi-Newton step projects: it must gain more
     LONGEST_WAIT = 10         # doublings
     APART = 16                # squared standard deviations, between the means of two groups at least, …
     TIMES_CHANCE = 8          # … and so many times what chance puts between means: components are no random rows
@@ -56,9 +59,9 @@ cdef inline double cost_of_component(const State* state) noexcept nogil:
 
 
 cdef inline bint merge_is_due(const State* state) noexcept nogil:
-    """Return whether the last pass gained less than a component may cost, and no merge was tried lately."""
+    """Return whether the last pass gained little, and no merge was tried lately."""
     return (is_bound(&state.family.objective) and state.n_passes >= FIRST_MERGE and state.merge_wait == 0
-            and state.n_gains > 0 and state.gains[0] * state.held.weight < cost_of_component(state))
+            and state.n_gains > 0 and state.gains[0] * state.held.weight < SETTLED)
 
 
 cdef inline void forget_merges(State* state) noexcept nogil:
@@ -74,7 +77,8 @@ cdef inline double what_may_be_left(const State* state) noexcept nogil:
 
 cdef inline double merge_must_reach(const State* state) noexcept nogil:
     """What the run would come to without the merge that is tried or, if it has converged, what it may leave as well."""
-    return state.objective + (what_may_be_left(state) if state.last_merges else max(0, state.gains[0]))
+    cdef double foreseen = max(0, max(state.gains[0], TIMES_PROJECTED * state.newton))
+    return state.objective + (what_may_be_left(state) if state.last_merges else foreseen)
 
 
 cdef inline bint merge_may_rise(State* state, double objective) noexcept nogil:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gmm._candidates import OFFSET
 from gmm._fitting.degenerate import Judge
-from gmm._fitting.split_merge import OFFSET, drop_losses, split_gains, without
+from gmm._fitting.split_merge import ComponentDiagnosis, without
 from gmm._fitting.starts import (
     STARTS,
     FitSettings,
@@ -21,11 +22,11 @@ from gmm._fitting.starts import (
     schedule_for,
     start_of_heavy_tails,
 )
-from gmm._passes.e_step import ComponentDiagnostics, EStep
-from gmm._rows.sources import ArraySource
+from gmm._passes.e_step import EStep
+from gmm._rows.sources import ArraySource, Source
 from gmm._selection.request import Request
 from gmm._values.covariance import CovarianceModel, special_case, stored_as
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -158,20 +159,18 @@ class Starts:
 
 
 class Diagnosis(NamedTuple):
-    """The pass that other cells need to begin from a mixture; if it has several normal components, along which axes."""
+    """The pass that other cells need to begin from a mixture, and what it tells of several normal components."""
 
     statistics: SufficientStatistics
-    diagnostics: ComponentDiagnostics | None = None
-    principal: Array | None = None
+    components: ComponentDiagnosis | None = None
 
 
-def diagnosed(e_step: EStep, parameters: MixtureParameters) -> Diagnosis:
-    """Make the pass that other cells need to begin from a solution."""
+def diagnosed(rows: Source, e_step: EStep, parameters: MixtureParameters) -> Diagnosis:
+    """Make the pass over rows that other cells need to begin from a solution."""
     if parameters.n_components == 1 or not parameters.model.stored_whole or parameters.tails:
         return Diagnosis(e_step(parameters.whitened()))
-    principal = parameters.model.layout.principal(parameters.covariances)
-    diagnostics = e_step.diagnostics(parameters.whitened(), principal)
-    return Diagnosis(diagnostics.statistics, diagnostics, principal)
+    components = ComponentDiagnosis.of(parameters, rows, e_step)
+    return Diagnosis(components.diagnostics.statistics, components)
 
 
 def splits(diagnosis: Diagnosis, parameters: MixtureParameters, offset: float = OFFSET) -> Sequence[Start]:
@@ -179,19 +178,16 @@ def splits(diagnosis: Diagnosis, parameters: MixtureParameters, offset: float = 
 
     The diagnosis is that of `parameters`, from `diagnosed`.
     """
-    layout, K = parameters.model.layout, parameters.n_components
-    if not layout.whole:
+    if not parameters.model.layout.whole:
         return splits_of_widest(parameters, offset)[:_SPLITS]
-    statistics, principal = diagnosis.statistics.reduced(parameters.model.moments), diagnosis.principal
-    if diagnosis.diagnostics is None or principal is None:
-        principal = layout.principal(parameters.covariances)
-        gains = _widths(parameters, layout, principal)
+    if diagnosis.components is None:
+        steps = _widest(parameters, offset)
     else:
-        gains = split_gains(diagnosis.diagnostics)
-    axes = gains.argmax(axis=1)
-    worst = (-gains.max(axis=1)).argsort(kind="stable")[:_SPLITS].tolist()
-    d = parameters.n_features
-    return [statistics.split(k, K, offset * layout.deviation(principal, k, int(axes[k]), d)) for k in worst]
+        gains = diagnosis.components.gains
+        axes, worst = gains.argmax(axis=1), (-gains.max(axis=1)).argsort(kind="stable").tolist()
+        steps = [(k, diagnosis.components.step(k, int(axes[k]), offset)) for k in worst]
+    statistics, K = diagnosis.statistics.reduced(parameters.model.moments), parameters.n_components
+    return [statistics.split(k, K, step) for k, step in steps[:_SPLITS]]
 
 
 def drops(e_step: EStep, diagnosis: Diagnosis, parameters: MixtureParameters) -> Sequence[Start]:
@@ -199,11 +195,11 @@ def drops(e_step: EStep, diagnosis: Diagnosis, parameters: MixtureParameters) ->
 
     Of low rank or with heavy tails, where nothing is fixed, they are the lightest.
     """
-    if diagnosis.diagnostics is None:
+    if diagnosis.components is None:
         lightest = np.argsort(parameters.weights, kind="stable")[:_DROPS]
         others = (parameters.for_components(np.arange(parameters.n_components) != j) for j in lightest)
         return [each.with_noise(parameters.noise, parameters.noise_weight) for each in others]
-    losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnosis.diagnostics))
+    losses = np.where(parameters.fixed.components, np.inf, diagnosis.components.losses)
     least = [j for j in losses.argsort(kind="stable")[:_DROPS].tolist() if losses[j] < np.inf]
     components, mixture = np.arange(parameters.n_components), parameters.whitened()
     return [without(e_step, mixture, j).reordered(components[components != j]) for j in least]
@@ -211,10 +207,15 @@ def drops(e_step: EStep, diagnosis: Diagnosis, parameters: MixtureParameters) ->
 
 def splits_of_widest(parameters: MixtureParameters, offset: float) -> list[MixtureParameters]:
     """Return mixtures that split a component along its widest direction, first of many rows and much variance."""
+    return [halved(parameters, k, step) for k, step in _widest(parameters, offset)]
+
+
+def _widest(parameters: MixtureParameters, offset: float) -> list[tuple[int, Array]]:
+    """Return components and steps along their widest directions, first those of many rows and much variance."""
     K, d, layout = parameters.n_components, parameters.n_features, parameters.model.layout
     steps = offset * np.stack([layout.widest(parameters.covariances, k, d) for k in range(K)])
     promising = np.argsort(-parameters.weights * np.square(steps).sum(axis=1), kind="stable")
-    return [halved(parameters, int(k), steps[k]) for k in promising]
+    return [(int(k), steps[k]) for k in promising]
 
 
 def halved(parameters: MixtureParameters, component: int, step: Array | float = 0.0) -> MixtureParameters:
@@ -224,10 +225,3 @@ def halved(parameters: MixtureParameters, component: int, step: Array | float = 
     weights[[component, -1]] /= 2
     means[component], means[-1] = means[component] - step, means[component] + step
     return parameters.with_other(weights=weights, means=means, covariances=parameters.covariances_of(order))
-
-
-def _widths(parameters: MixtureParameters, layout: Layout, principal: Array) -> Array:
-    """Return the variances of the components along their axes, by weight, (K, d)."""
-    d = parameters.n_features
-    lengths = layout.diagonal(principal, d) ** 2 if layout.axis_aligned else (principal**2).sum(axis=-1).reshape(-1, d)
-    return np.asarray(parameters.weights[:, None] / lengths)

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from gmm._blas import blas_alone_in_fit
+from gmm._candidates import OFFSET
 from gmm._estimators import criteria
 from gmm._estimators.fitted import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import start_seeds
-from gmm._fitting.split_merge import OFFSET
 from gmm._fitting.starts import Start
 from gmm._kernel.first_look import distinct_rows
 from gmm._passes.e_step import CELLS_WORTH_THREADS, Totals, usable_threads
@@ -322,7 +322,8 @@ class Engine:
         """Make the pass that other cells need, over solutions that are new."""
 
         def diagnosed(parameters: MixtureParameters, worker: Worker) -> candidates.Diagnosis:
-            return candidates.diagnosed(worker.e_step(self._rows.sample, self._starts.moments), parameters)
+            rows = self._rows.sample
+            return candidates.diagnosed(rows, worker.e_step(rows, self._starts.moments), parameters)
 
         tasks: dict[Cell, Task] = {}
         for cell in cells:

@@ -17,13 +17,13 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._candidates import OFFSET
 from gmm._estimators.contract import record_features
 from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import ConvergenceWarning, warn
 from gmm._fitting.degenerate import Degeneracy, Resolution
 from gmm._fitting.sampling import common_seed, start_seeds
-from gmm._fitting.split_merge import OFFSET
 from gmm._fitting.starts import Start, best_of, short_runs
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Problem

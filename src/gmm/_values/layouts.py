@@ -89,21 +89,6 @@ class Layout:
         """The matrix of a component."""
         return matrices if self.pooled else matrices[component]
 
-    def principal(self, matrices: Array) -> Array:
-        """Whiteners along the principal axes: rows u_jᵀ/s_j with Σ = Σ_j s_j² u_j u_jᵀ.
-
-        If the axes are those of the features, only the numbers 1/s_j, in the shape of the layout.
-        """
-        variances, axes = np.linalg.eigh(matrices)
-        # A matrix that passes Cholesky factorisation may still get a negative eigenvalue by rounding.
-        variances = np.maximum(variances, np.finfo(np.float64).eps * variances[..., -1:])
-        return np.asarray(axes.swapaxes(-1, -2) / np.sqrt(variances)[..., None], dtype=np.float64)
-
-    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
-        """One standard deviation along an axis of `principal`, (d,)."""
-        row = self._one(principal, component)[axis]
-        return row / (row @ row)
-
     def widest(self, matrices: Array, component: int, n_features: int) -> Array:
         """One standard deviation of `component` along its widest direction, (d,)."""
         variances, axes = np.linalg.eigh(self._one(matrices, component))
@@ -190,14 +175,6 @@ class _Variances(Layout):
 
     def outer(self, a: Array, b: Array) -> Array:
         return np.einsum("kj,kj->k", a, b) / a.shape[1] if self is SPHERICAL else a * b
-
-    def principal(self, matrices: Array) -> Array:
-        return 1 / np.sqrt(matrices)
-
-    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
-        step = np.zeros(n_features)
-        step[axis] = 1 / (principal[component] if self is SPHERICAL else principal[component, axis])
-        return step
 
     def widest(self, matrices: Array, component: int, n_features: int) -> Array:
         variances, step = self.diagonal(matrices, n_features)[component], np.zeros(n_features)
@@ -344,7 +321,7 @@ class LowRank(Layout):
             f"got {self.n_factors} factors and noise: use fewer columns or another covariance type"
         )
 
-    outer = principal = deviation = inverse = per_count = _refused
+    outer = inverse = per_count = _refused
 
 
 def _stretched(whitener: Array, rows: Array, power: float) -> Array:
