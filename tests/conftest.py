@@ -122,6 +122,14 @@ def _small_chunks(monkeypatch):
     monkeypatch.setattr(blocks, "_BLOCK_BYTES", 1 << 12)
 
 
+@pytest.fixture(autouse=True)
+def _no_figure_left():
+    """Close what a test has drawn: matplotlib warns of many open figures."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
 @pytest.fixture
 def figures(monkeypatch):
     """Draw coarsely, show no window, and leave no figure behind."""

@@ -8,7 +8,6 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -34,7 +33,6 @@ from inside import (
     Judge,
     MixtureParameters,
     Problem,
-    Solution,
     as_model,
     candidates,
     clock,
@@ -295,12 +293,7 @@ def test_a_cell_whose_ends_are_all_alike_is_solved_once(monkeypatch):
     assert found.status[cell(found, 6, "full")].startswith("degenerate: ")
 
 
-def test_a_solution_without_degenerate_components_beats_a_higher_one_with_them():
-    ends = ((-3.0, -1), (-2.0, -1), (-1.0, 0))
-    low, high, collapsed = (Solution(SimpleNamespace(lower_bound=bound), spike) for bound, spike in ends)
-    assert high.beats(low)
-    assert low.beats(collapsed)
-    assert not any((low.beats(low), low.beats(high), collapsed.beats(low)))
+def test_a_value_that_rows_share_is_no_component_of_a_cell():
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2)), np.tile([[0.0, 9.0]], (12, 1))])
     assert select(rows, [2], "full", random_state=0).status == ("ok",)

@@ -43,7 +43,9 @@ from gmm._kernel.degenerate cimport (
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Family, has_noise, is_constrained
-from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, component_stride, is_dense, is_layout, is_low_rank, matrix_size, n_matrices
+from gmm._kernel.layout cimport (
+    FULL, SPHERICAL, Layout, component_stride, is_dense, is_layout, is_low_rank, matrix_size, n_matrices,
+)
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (

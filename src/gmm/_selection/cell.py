@@ -585,12 +585,8 @@ class Cell:
             return present, False
         gain = end.lower_bound - present.result.lower_bound
         same = abs(gain) < _SAME_OPTIMUM / self._weight
-        better = present.degenerate >= 0 or self._is_higher(end.lower_bound, present)
+        better = present.degenerate >= 0 or gain > self._accuracy
         return self._paced(worker, end.solution()) if better else present, same
-
-    def _is_higher(self, lower_bound: float, solution: Solution) -> bool:
-        """Tell whether a bound is higher than a solution's by more than two ends of one optimum differ."""
-        return lower_bound > solution.result.lower_bound + self._accuracy
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
         """Improve a solution by split–merge moves."""
@@ -605,8 +601,8 @@ class Cell:
         where = self.rows.all_rows, settings, solution.result, worker.e_step(self.rows.all_rows, self.moments)
         sample = None if self._is_whole else self.rows.sample.resident
         result = split_merged(*where, callback=self._callback, stop_requested=self.is_up, sample=sample)
-        if not self._is_higher(result.lower_bound, solution) or self._degeneracy.first(result) >= 0:
-            return solution
+        if result.lower_bound < solution.result.lower_bound or self._degeneracy.first(result) >= 0:
+            return solution  # else its trace tells of the moves
         return self._paced(worker, Solution(result, -1))
 
     def retry(self, starts: Starts, enough: tuple[int, int], worker: Worker) -> Attempts:
