@@ -18,7 +18,7 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from importlib.resources import files
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -577,7 +577,7 @@ class Report:
     def _by_group(self, first: Sequence[str], columns: Mapping[str, Iterable[object]], caption: str) -> Table:
         """Tabulate groups by their headings: entries of these first names, and one for each column of the data."""
         n = len(first) + COLUMNS_SHOWN
-        entries = [Column(heading, list(values)[:n]) for heading, values in columns.items()]
+        entries = [Column(heading, list(islice(values, n))) for heading, values in columns.items()]
         notes = omissions(column=len(self.names) - COLUMNS_SHOWN)
         return Table([Column("", [*first, *self.names][:n], LABEL), *entries], caption, notes=notes)
 
