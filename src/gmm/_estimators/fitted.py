@@ -1305,7 +1305,7 @@ def classes_of(classes: NDArray[Any], owners: NDArray[np.intp]) -> NDArray[Any]:
     return np.array([labels[owner] for owner in owners], dtype=object if none is None and -1 in owners else None)
 
 
-def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what `save` writes: a header of JSON values, and arrays by their names.
 
     Raises
@@ -1315,34 +1315,34 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     ValueError
         If a parameter of the estimator is invalid.
     """
-    parameters = fitted_parameters(self)
+    parameters = fitted_parameters(mixture)
     # They may have been set after the fit, and `load` refuses invalid ones.
-    options.check_parameters(self)
+    options.check_parameters(mixture)
     from gmm._persistence import values
     from gmm._versions import __version__
 
     header: dict[str, Any] = {
         "gmm_version": __version__,
-        "class": type(self).__name__,
-        "parameters": archive.to_json_values(self.get_params()),
+        "class": type(mixture).__name__,
+        "parameters": archive.to_json_values(mixture.get_params()),
         "covariance_model": parameters.model.name,
-        "dtype": self._dtype.name,
-        "feature_names": given_names(self),
+        "dtype": mixture._dtype.name,
+        "feature_names": given_names(mixture),
     }
     header |= {} if parameters.model.stored_whole else {"low_rank": True}
     arrays = values.mixture_to_state(parameters)
     if isinstance(parameters, MixturePosterior):
         posterior, of_posterior = values.posterior_to_state(parameters)
         header, arrays = header | posterior, arrays | of_posterior
-    if "history_" in vars(self):
-        traces, passes = values.traces_to_state(self.history_, self.histories_)
-        header |= {**traces, "lower_bound": self.lower_bound_}
+    if "history_" in vars(mixture):
+        traces, passes = values.traces_to_state(mixture.history_, mixture.histories_)
+        header |= {**traces, "lower_bound": mixture.lower_bound_}
         arrays |= passes
-    if "classes_" in vars(self):
-        classes = header["classes"] = self.classes_.tolist()
-        owners = [classes.index(label) if label in classes else -1 for label in self.component_classes_.tolist()]
+    if "classes_" in vars(mixture):
+        classes = header["classes"] = mixture.classes_.tolist()
+        owners = [classes.index(label) if label in classes else -1 for label in mixture.component_classes_.tolist()]
         header["owners"] = owners
-    record = record_of(self)
+    record = record_of(mixture)
     known = {"weight_seen": record.weight, "shrunk": record.shrunk, "beside_errors": record.beside_errors}
     header |= {name: value for name, value in known.items() if value}
     of_rows = {"shrunk_by": record.shrunk_by, "trimmed": record.trimmed, "steps": record.steps}
