@@ -132,7 +132,7 @@ def _no_figure_left():
 
 @pytest.fixture
 def figures(monkeypatch):
-    """Draw coarsely, show no window, and leave no figure behind."""
+    """Draw coarsely, and show no window."""
     import matplotlib as mpl
     from matplotlib import pyplot as plt
 
@@ -144,9 +144,6 @@ def figures(monkeypatch):
     monkeypatch.setitem(STYLE, "figure.dpi", 30)
     monkeypatch.setattr(plt, "show", refuse)
     monkeypatch.setattr(mpl.figure.Figure, "show", refuse)
-    plt.close("all")  # what others left open
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ from inside import (
     finishing,
     fitted_parameters,
     search,
+    split_merge,
 )
 from inside import cell_Cell as Cell
 from inside import selection_table as table
@@ -128,7 +129,7 @@ def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, n_threads, sm
     solved, opened = Cell.solved, Problem.e_step
     monkeypatch.setattr(Cell, "solved", lambda *args, **how: (seen.add(threading.get_ident()), solved(*args, **how))[1])
     monkeypatch.setattr(Problem, "e_step", lambda self: (asked.add(self.n_threads), opened(self))[1])
-    monkeypatch.setattr("gmm._fitting.split_merge.LARGEST_SHARE", 2)  # screens moves
+    monkeypatch.setattr(split_merge, "LARGEST_SHARE", 2)  # screens moves
     same_table(select(ROWS, range(1, 6), CLASSIC, random_state=0, n_threads=n_threads), small)
     assert (len(seen) > 1) == (n_threads != 1)
     assert asked == {1}
