@@ -465,7 +465,8 @@ class _Fits(NamedTuple):
         self, rows: NDArray[Any], n_components: int, seed: int, begin: MixtureParameters | None
     ) -> tuple[GaussianMixture, float]:
         """Return the fit of the highest likelihood without degenerate components, and its value."""
-        single, n_init, source = self.parameters | {"n_init": 1}, self.parameters["n_init"], _source(rows)
+        single, source = self.parameters | {"n_init": 1}, _source(rows)
+        n_init = self.parameters["n_init"] if n_components > 1 else 1  # all starts of one component are the same
 
         def starts() -> Iterator[GaussianMixture]:
             if begin is not None and begin.model.stored_whole and not begin.noise:
