@@ -270,7 +270,7 @@ def test_models_of_a_layout_begin_alike_and_end_as_alone(names):
 def test_splits_and_drops_end_no_lower(covariance_type):
     rows = np.random.default_rng(4).standard_t(4, size=(600, 3))
     schedule = schedule_for(Problem(ArraySource(rows), Objective(covariance_model(covariance_type), RIDGE)), 4)
-    assert schedule.n_more == 3
+    assert schedule.n_more == 2
     gains = []
     for seed in range(5):
         without = best(rows, covariance_type, 4, seed=seed, schedule=schedule._replace(n_more=0))
@@ -285,9 +285,18 @@ def test_components_split_only_where_rows_suffice_and_no_prior_is_there():
         return schedule_for(Problem(ArraySource(np.ones((n, 2))), objective), K).n_more
 
     plain = Objective(covariance_model("full"), RIDGE)
-    assert [n_more(1000, K, plain) for K in (1, 2, 3, 8, 9, 20)] == [1, 2, 3, 4, 4, 10]
+    assert [n_more(1000, K, plain) for K in (1, 2, 3, 8, 9, 20)] == [1, 2, 2, 4, 4, 10]
     assert n_more(30, 2, plain) > 0 == n_more(30, 5, plain)
     assert n_more(1000, 3, replace(plain, prior=ConjugatePrior(np.zeros(2), 0.01, 4.0, np.eye(2)))) == 0
+
+
+def test_more_candidates_split_in_a_fit_that_is_alone_and_of_few_rows():
+    def n_grown(n, **alone):
+        problem = Problem(ArraySource(np.ones((n, 2))), Objective(covariance_model("full"), RIDGE))
+        return schedule_for(problem, K, **alone).cuts[-1].n_survivors
+
+    assert [n_grown(n) for n in (500, 501, 9_999, 10_000)] == [3, 2, 2, 1]
+    assert [n_grown(n, alone=False) for n in (500, 501, 10_000)] == [1, 1, 1]
 
 
 def test_more_components_find_a_cluster_that_none_begins_in():

@@ -81,9 +81,7 @@ cdef double APART = 0.8                   # standard deviations between the mean
 OFFSET = APART
 cdef enum:
     N_SOFT = 3                            # passes of each candidate with a simpler mixture
-    N_LARGER = 6                          # passes of a candidate with more components
     N_LAST_DROPS = 4                      # ways in which it drops the last of its surplus
-    N_FINAL = 3                           # passes that compare what is left then with what there was
     N_LAST = 2                            # passes of the winner over all rows
 
 
@@ -595,7 +593,7 @@ cdef class Race:
     cdef list scratches
     cdef const double[:, ::1] uniforms
     cdef bint random_seeds
-    cdef int n_lloyd
+    cdef int n_lloyd, n_larger, n_final
     cdef Py_ssize_t n_seeding
 
     def __cinit__(
@@ -606,6 +604,7 @@ cdef class Race:
         self.uniforms, self.views, self.part, self.rows = uniforms, views, part, rows
         self.verdict, self.openings = verdict, openings
         self.random_seeds, self.n_lloyd, self.n_seeding = schedule.random_seeds, schedule.n_lloyd, schedule.n_seeding
+        self.n_larger, self.n_final = schedule.n_larger, schedule.n_final
         self.spread, self.scratches = spread, []
 
     def best(self):
@@ -635,10 +634,10 @@ cdef class Race:
         cdef Candidate larger = None if one.failed else one.with_splits(self.scratches[0], self.part, self.families[1])
         cdef list finalists = [one]
         if larger is not None:
-            self.each([larger], RUN, self.part, N_LARGER)
+            self.each([larger], RUN, self.part, self.n_larger)
             if not larger.failed:
                 finalists += larger.without(self.scratches[0], self.part, self.families[0], N_LAST_DROPS)
-        self.each(finalists, RUN, self.part, N_FINAL)
+        self.each(finalists, RUN, self.part, self.n_final)
         return self.survivors(finalists, 1)[0]
 
     cdef list field(self):

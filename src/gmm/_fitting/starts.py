@@ -244,7 +244,7 @@ def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverR
 # splits and drops end hardly higher.
 _CANDIDATES = 12
 _CANDIDATES_ALONG_COLUMNS = 6  # of diagonal and spherical models, whose ends differ less, where components split
-_FEWEST_MORE, _MOST_MORE = 3, 10  # components that split and are dropped again: half of all, within these limits
+_FEWEST_MORE, _MOST_MORE = 2, 10  # components that split and are dropped again: half of all, within these limits
 _MOST_SHARES = 4e6  # of rows in components, while these are dropped
 _FEWEST_ROWS = 800
 _ROWS_PER_COMPONENT = 100
@@ -261,7 +261,8 @@ _SEEDING_ROWS_OF_MANY = 300  # per component
 _MANY_COMPONENTS = 50  # whose covariances all overfit
 # Of so many components with so many rows each, diagonal mixtures tell which candidates are worth full covariances.
 _SEVERAL, _MANY_OF_EACH, _FEW_MIXTURES = 10, 50, 2
-_FEW_NUMBERS = 1000  # in the rows: passes take little time beside the rest of a fit, so there may be more
+_FEW_NUMBERS = 1000  # in the rows: passes take little time beside the rest of a fit, so there may be more …
+_LARGER_OF_FEW, _FINAL_OF_FEW = 10, 6  # … around splits and drops, too
 _MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
 _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than it loses
@@ -278,6 +279,9 @@ class Cut(NamedTuple):
 
 _CUTS = Cut(6, 1), Cut(2, 3), Cut(1, 2)
 _CUTS_OF_FEW = Cut(6, 4), Cut(3, 6), Cut(1, 10)
+# Candidates whose components split, in a fit that is alone: cells of a search begin from each other instead. With many
+# rows, what that takes is better spent on the climb.
+_GROWN, _GROWN_OF_FEW = 2, 3
 
 
 class Schedule(NamedTuple):
@@ -303,6 +307,10 @@ class Schedule(NamedTuple):
         Whether passes over all rows may be as well. Of few rows, a climb from rounded sums would take more passes.
     n_more : int
         Components of what the cuts leave that split, and are dropped again; 0 for none.
+    n_larger : int
+        Passes between the splits and the drops.
+    n_final : int
+        Passes after the drops, which compare what is left with what there was.
     """
 
     n_candidates: int
@@ -315,20 +323,22 @@ class Schedule(NamedTuple):
     single: bool = True
     single_throughout: bool = False
     n_more: int = 0
+    n_larger: int = 6
+    n_final: int = 3
 
     def n_greedy(self, n: int) -> int:
         """Number of candidates of n that begin from seeds of k-means++: the second two of every four, or all."""
         return n // 4 * 2 + max(n % 4 - 2, 0) if self.random_seeds else n
 
 
-def schedule_for(problem: Problem, n_components: int) -> Schedule:
-    """Choose a schedule by the shape of the rows and by the model."""
+def schedule_for(problem: Problem, n_components: int, *, alone: bool = True) -> Schedule:
+    """Choose a schedule by the shape of the rows and by the model, for a fit that is alone or a cell of a search."""
     objective, rows = problem.objective, problem.rows
-    return _schedule(objective.model, rows.n_rows, rows.n_features, n_components, not objective.prior)
+    return _schedule(objective.model, rows.n_rows, rows.n_features, n_components, not objective.prior, alone)
 
 
 @lru_cache
-def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: bool) -> Schedule:
+def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: bool, alone: bool) -> Schedule:
     full = model.moments is FULL and d > 1
     n_seeding = max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * K)
     if full and n < K * model.fewest_rows(d):
@@ -338,10 +348,13 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     most = _CANDIDATES_ALONG_COLUMNS if along_columns else _CANDIDATES
     n_candidates = min(most, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(K, d)))))
     n_mixtures = _FEW_MIXTURES if full and K >= _SEVERAL and n >= _MANY_OF_EACH * K else n_candidates
-    schedule = Schedule(
-        n_candidates, n_mixtures, n, _CUTS_OF_FEW if n * d <= _FEW_NUMBERS else _CUTS, n_seeding=n_seeding
-    )
-    is_many = n >= _MANY_ROWS
+    is_few, is_many = n * d <= _FEW_NUMBERS, n >= _MANY_ROWS
+    *cuts, last = _CUTS_OF_FEW if is_few else _CUTS
+    if alone and not is_many:
+        last = last._replace(n_survivors=_GROWN_OF_FEW if is_few else _GROWN)
+    schedule = Schedule(n_candidates, n_mixtures, n, (*cuts, last), n_seeding=n_seeding)
+    if alone and is_few:
+        schedule = schedule._replace(n_larger=_LARGER_OF_FEW, n_final=_FINAL_OF_FEW)
     if without_prior and n * d > _FEW_NUMBERS:
         part = K * (_ROWS_PER_COMPONENT_OF_MANY if is_many else _ROWS_PER_COMPONENT)
         part = min(part, max(_MOST_PART, K * _FEWEST_PER_COMPONENT))

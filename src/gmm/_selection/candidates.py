@@ -134,7 +134,7 @@ class Starts:
         if self._several:
             problem = settings.start_problem(sample)
             free = stored_as(problem.objective.model.moments)
-            partitions = self._partitions(K, number, free, schedule_for(problem, K))
+            partitions = self._partitions(K, number, free, schedule_for(problem, K, alone=False))
             return self._in_places(partitions.winner(problem, Judge.LIKELIHOOD))
         return self._in_places(self._start(sample, settings, self._rng(K, number)))
 
