@@ -61,8 +61,15 @@ def unfit_results(commit: str, sessions: list[str]) -> list[str]:
     """Sessions without a row in docs/results.md, rows of another commit, and sessions that failed."""
     rows = re.findall(r"^\| `(.+?)` \| `(\w+)` \|.*\| (.*) \|$", text("docs/results.md"), re.MULTILINE)
     named = {name for name, _, _ in rows}  # with arguments, it may be a part of a session
+    others: dict[str, list[str]] = {}
+    for name, of, _ in rows:
+        if of != commit[:10]:
+            others.setdefault(of, []).append(name)
     return [
-        *(f"docs/results.md has {name} of {of}, expected {commit:.10}" for name, of, _ in rows if of != commit[:10]),
+        *(
+            f"docs/results.md has {', '.join(group)} of {of}, expected {commit:.10}: python tools/results.py"
+            for of, group in others.items()
+        ),
         *(f"docs/results.md: {name} failed" for name, _, outcome in rows if "**failed**" in outcome),
         *(f"docs/results.md has no row of {name} as a whole" for name in sessions if name not in named),
     ]
