@@ -21,6 +21,7 @@ from inside import (
     same_as,
     special_case,
 )
+from tables import groups as rows
 
 every_model = pytest.mark.parametrize("name", PARSIMONIOUS)
 MODELS = [covariance_model(name) for name in PARSIMONIOUS]
@@ -92,14 +93,6 @@ def test_covariances_have_the_shape_of_their_layout(name):
         other = fitted(model.alias, X)
         np.testing.assert_array_equal(other.covariances_, mixture.covariances_)
         assert other.lower_bounds_ == mixture.lower_bounds_
-
-
-def rows(seed, n=200, d=3):
-    """Three groups that overlap."""
-    rng = np.random.default_rng(seed)
-    group = rng.integers(3, size=n)
-    turn = rng.normal(size=(3, d, d)) / 2 + np.eye(d)
-    return 2 * rng.normal(size=(3, d))[group] + np.einsum("nij,nj->ni", turn[group], rng.normal(size=(n, d)))
 
 
 def fitted(name, X, **asked):

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-import reference
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
 from gmm.exchange.onnx import to_onnx
 from inside import CLASSIC, PARSIMONIOUS
+from tables import a_mixture
 
 onnx = pytest.importorskip("onnx")
 evaluator = pytest.importorskip("onnx.reference")
@@ -41,12 +41,8 @@ def by_onnx(content, X):
 RUNTIMES = pytest.mark.parametrize("run", [by_onnxruntime, by_onnx], ids=["onnxruntime", "onnx"])
 
 
-def mixture(covariance_type="full", shift=0.0, K=4, d=5):
-    rng = np.random.default_rng(0)
-    factors = rng.normal(size=(K, d, d))
-    covariances = reference.in_layout(factors @ factors.transpose(0, 2, 1) + np.eye(d), covariance_type)
-    parts = rng.normal(scale=3.0, size=(K, d)) + shift, covariances
-    return GaussianMixture.from_parameters(rng.dirichlet(np.full(K, 3.0)), *parts, covariance_type=covariance_type)
+def mixture(covariance_type="full", shift=0.0, **how):
+    return a_mixture(covariance_type, shift=shift, **{"d": 5, "apart": 3.0} | how)
 
 
 def assert_scored_alike(found, estimator, X, tolerance, **of_small_ones):

@@ -16,19 +16,12 @@ import gmm
 import reference
 from gmm import FrozenMixture, GaussianMixture
 from inside import _frozen, load_state, save_state, tiles
+from tables import a_mixture as mixture
 
 METHODS = ("predict", "predict_proba", "score_samples")
 LAYOUTS = "full", "tied", "diag", "spherical"
 FLOATS = (np.float32, np.float64)
 EDGES = 0, 1, 2, 31, 2048, 5000
-
-
-def mixture(covariance_type="full", K=4, d=4):
-    rng = np.random.default_rng(0)
-    factors = rng.normal(size=(K, d, d))
-    covariances = reference.in_layout(factors @ factors.transpose(0, 2, 1) + np.eye(d), covariance_type)
-    weights, means = rng.dirichlet(np.full(K, 3.0)), rng.normal(scale=4.0, size=(K, d))
-    return GaussianMixture.from_parameters(weights, means, covariances, covariance_type=covariance_type)
 
 
 def rows_of(estimator, n=5000, seed=1):
