@@ -166,9 +166,12 @@ def test_a_process_that_is_killed_at_any_pass(tmp_path):
     assert len(printed.split()) < sum(map(len, expected.histories_))
 
 
-def paused(path):
+def paused(path, **how):
     """Leave the checkpoint of a fit that was interrupted."""
-    return fit_of(fit()(), callback=lambda iteration: iteration.n_iter == 3, checkpoint=path)
+    return fit_of(fit()(), callback=lambda iteration: iteration.n_iter == 3, checkpoint=path, **how)
+
+
+BESIDE = {"labels": np.resize([0, -1, 1, -1], len(X)), "error_covariance": np.full(X.shape, 0.1)}
 
 
 @pytest.mark.parametrize(
@@ -184,13 +187,16 @@ def paused(path):
         ({"means_init": X[:4]}, "means_init was None and is 'an array of shape (4, 3)"),
         ({"init_params": lambda X, K, rng: np.eye(K)[np.arange(len(X)) % K]}, "init_params was 'kmeans' and is"),
         ({"prior": NormalInverseWishart()}, "prior was None and is {'mean': None"),
+        ({"fixed": {"means": True}, "means_init": X[:4]}, "fixed was None and is {'means': True}"),
+        ({"labels": np.roll(BESIDE["labels"], 1)}, "a digest of the labels was"),
+        ({"error_covariance": 2 * BESIDE["error_covariance"]}, "a digest of X was"),
     ],
 )
 def test_another_fit_is_refused_with_what_differs(change, words, tmp_path):
     path = tmp_path / "fit.ckpt"
-    paused(path)
+    how = {name: change.pop(name) for name in ("rows", "sample_weight", *BESIDE) if name in change}
+    paused(path, **{name: BESIDE[name] for name in how if name in BESIDE})
     before = path.read_bytes()
-    how = {name: change.pop(name) for name in ("rows", "sample_weight") if name in change}
     with pytest.raises(ValueError, match="checkpoint of another fit") as caught:
         fit_of(GaussianMixture(4, **TIGHT | change), checkpoint=path, resume=True, **how)
     assert words in str(caught.value)

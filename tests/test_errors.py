@@ -178,32 +178,6 @@ def test_a_large_error_is_a_missing_value():
     np.testing.assert_allclose(densities, known, rtol=1e-8)
 
 
-@kinds
-def test_neither_order_nor_repeats_nor_threads_matter(kind):
-    X, errors = blurred(kind=kind)
-    order, heavy = np.random.default_rng(2).permutation(len(X)), np.arange(len(X)) % 3 == 0
-
-    def fit_of(rows=slice(None), weight=None, n_threads=1):
-        return start(n_threads=n_threads, tol=1e-9).fit(X[rows], error_covariance=errors[rows], sample_weight=weight)
-
-    plain = fit_of()
-    np.testing.assert_allclose(fit_of(order).covariances_, plain.covariances_, rtol=1e-5)
-    np.testing.assert_array_equal(fit_of(n_threads=2).covariances_, plain.covariances_)
-    repeated = fit_of(np.concatenate([np.arange(len(X)), np.flatnonzero(heavy)]))
-    np.testing.assert_allclose(repeated.means_, fit_of(weight=1.0 + heavy).means_, rtol=1e-3)
-
-
-@kinds
-def test_a_stream_has_the_bits_of_memory(kind):
-    X, errors = blurred(n=9000, kind=kind)
-    stream = gmm.open_rows(lambda: [X[:5000], X[5000:]])
-    with pytest.warns(gmm.ConvergenceWarning):
-        one, other = (start(max_iter=5, tol=1e-9).fit(rows, error_covariance=errors) for rows in (X, stream))
-    np.testing.assert_array_equal(one.covariances_, other.covariances_)
-    densities = one.score_samples(stream, error_covariance=errors)
-    np.testing.assert_array_equal(densities, one.score_samples(X, error_covariance=errors))
-
-
 def test_a_few_rows_of_a_stream_are_filled_although_few_of_them_share_an_error():
     X, errors = blurred(kind="shared", gaps=True)
     how = {"estimator": "x", "missing": "em", "error_covariance": errors}
@@ -253,22 +227,6 @@ def test_a_fit_beside_errors_says_how_strong_its_prior_was(covariance_type, tmp_
     fit.save(tmp_path / "fit.gmm")
     assert told[0] in str(gmm.load(tmp_path / "fit.gmm"))
     assert "worth" not in str(fit.set_params(acceleration=None).fit(X, error_covariance=[0.2, 20.0]))
-
-
-def test_a_checkpoint_and_a_file_keep_the_fit(tmp_path):
-    X, errors = blurred()
-    whole = start(tol=1e-7).fit(X, error_covariance=errors)
-    path = tmp_path / "fit.gmm"
-    start(tol=1e-7).fit(X, error_covariance=errors, checkpoint=path, callback=lambda iteration: iteration.n_iter == 3)
-    resumed = start(tol=1e-7).fit(X, error_covariance=errors, checkpoint=path, resume=True)
-    np.testing.assert_array_equal(resumed.covariances_, whole.covariances_)
-    with pytest.raises(ValueError, match="digest of X"):
-        start(tol=1e-7).fit(X, error_covariance=2 * errors, checkpoint=path, resume=True)
-    whole.save(tmp_path / "mixture.gmm")
-    loaded = gmm.load(tmp_path / "mixture.gmm")
-    np.testing.assert_array_equal(
-        loaded.score_samples(X, error_covariance=errors), whole.score_samples(X, error_covariance=errors)
-    )
 
 
 # --- What looks at the rows of a fit again --------------------------------------------------------
@@ -568,15 +526,6 @@ def test_wrong_sizes_are_refused():
     for function, arguments, words in cases:
         with pytest.raises(ValueError, match=words):
             function(*arguments)
-
-
-def test_rows_without_weight_say_nothing():
-    X, errors = blurred()
-    weight = np.where(np.arange(len(X)) % 5 == 0, 0.0, 1.0)
-    some = start(tol=1e-9).fit(X[weight > 0], error_covariance=errors[weight > 0])
-    X[weight == 0], errors[weight == 0] = 1e3, 1e-3 * np.eye(4)
-    weighed = start(tol=1e-9).fit(X, error_covariance=errors, sample_weight=weight)
-    np.testing.assert_allclose(weighed.means_, some.means_, rtol=1e-3, atol=1e-3)
 
 
 def test_noise_takes_rows_beside_errors():

@@ -330,18 +330,6 @@ def test_what_is_fixed_may_change_between_fits(acceleration):
     np.testing.assert_array_equal(mixture.means_, fixed)
 
 
-def test_a_checkpoint_knows_what_is_fixed(tmp_path):
-    X, parts = rows(), dict(zip(("weights_init", "means_init"), start("full"), strict=False))
-    how = {"fixed": MASKS["all means"], "tol": 0, "max_iter": 9, **parts}
-    whole = GaussianMixture(K, **how).fit(X)
-    GaussianMixture(K, **how).fit(X, callback=lambda each: each.n_iter == 4, checkpoint=tmp_path / "fit")
-    for _ in range(2):  # which ends it, and reads what ended
-        rest = GaussianMixture(K, **how).fit(X, checkpoint=tmp_path / "fit", resume=True)
-        assert (rest.lower_bounds_, rest.n_parameters_) == (whole.lower_bounds_, whole.n_parameters_)
-    with pytest.raises(ValueError, match="fixed was"):
-        GaussianMixture(K, **how | {"fixed": {"means": True}}).fit(X, checkpoint=tmp_path / "fit", resume=True)
-
-
 def test_what_is_fixed_stays_so_after_files_and_pickles():
     mixture, file = beginning("full", MASKS["all means"]).fit(rows()), io.BytesIO()
     mixture.save(file)

@@ -203,16 +203,6 @@ def test_labels_of_all_rows_leave_nothing_to_iterate(covariance_type, accelerati
         np.testing.assert_allclose(own, free, rtol=1e-9, atol=1e-12)
 
 
-def test_rows_in_any_order_and_repeats_for_weights():
-    X, labels, *_ = table(share=0.1)
-    how, rng = TIGHT | {"tol": 1e-9}, np.random.default_rng(1)
-    order, weight = rng.permutation(len(X)), np.random.default_rng(2).integers(0, 3, len(X))
-    again = fit(X[order], labels[order], **how)
-    np.testing.assert_allclose(again.means_, fit(X, labels, **how).means_, atol=1e-6)
-    repeated = fit(np.repeat(X, weight, axis=0), np.repeat(labels, weight), **how)
-    np.testing.assert_allclose(fit(X, labels, sample_weight=weight, **how).means_, repeated.means_, atol=1e-6)
-
-
 def test_names_of_classes_do_not_matter():
     X, labels, *_ = table()
     numbers = fit(X, labels, per_class=None)
@@ -238,46 +228,6 @@ def test_labels_come_as_columns_of_tables(kind):
     assert mixture.means_.tobytes() == fit(X, labels, K=2).means_.tobytes()
     expected = {"categorical": str, "arrow": str, "bool": bool}.get(kind, int)
     assert {type(one) for one in mixture.classes_.tolist()} == {expected}
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("noise", [False, True])
-def test_threads_and_files_change_no_bit(tmp_path, dtype, noise):
-    rng = np.random.default_rng(0)
-    X, labels, *_ = table(n=40_000, d=4, share=0.05)
-    X = np.concatenate([X, rng.uniform(-12, 12, (2000, 4))]).astype(dtype)
-    labels = np.append(labels, np.full(2000, -1))
-    np.save(tmp_path / "rows.npy", X)
-    fits, mapped = [], np.load(tmp_path / "rows.npy", mmap_mode="r")
-    streamed = gmm.open_rows(lambda: iter([X[:9999], X[9999:]]))
-    for rows, n_threads in [(X, 1), (X, 3), (mapped, 2), (streamed, 1)]:
-        fits.append(fit(rows, labels, per_class=None, n_threads=n_threads, noise=noise))
-    assert len({(each.means_.tobytes(), tuple(each.lower_bounds_)) for each in fits}) == 1
-    assert fits[0].noise_weight_ > 0.01 or not noise
-
-
-def test_a_fit_goes_on_from_a_checkpoint(tmp_path):
-    X, labels, *_ = table()
-    path, passes = tmp_path / "fit", []
-    stopped, resumed = (GaussianMixture(K, random_state=0, tol=1e-8) for _ in range(2))
-    stopped.fit(X, labels=labels, callback=lambda step: passes.append(step) or len(passes) == 3, checkpoint=path)
-    assert stopped.n_iter_ == 3
-    resumed.fit(X, labels=labels, checkpoint=path, resume=True)
-    assert resumed.means_.tobytes() == fit(X, labels, tol=1e-8).means_.tobytes()
-    with pytest.raises(ValueError, match="checkpoint of another fit: a digest of the labels"):
-        resumed.fit(X, labels=-1 - labels, checkpoint=path, resume=True)
-
-
-def test_warm_starts_continue():
-    X, labels, *_ = table()
-    once = GaussianMixture(K, random_state=0, tol=0, max_iter=12)
-    steps = GaussianMixture(K, random_state=0, tol=0, max_iter=3, warm_start=True)
-    with pytest.warns(gmm.ConvergenceWarning):
-        once.fit(X, labels=labels)
-    for _ in range(4):
-        with pytest.warns(gmm.ConvergenceWarning):
-            steps.fit(X, labels=labels)
-    assert steps.means_.tobytes() == once.means_.tobytes()
 
 
 def test_a_component_without_class_finds_a_new_group():
