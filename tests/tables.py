@@ -1,8 +1,13 @@
-"""What many tests begin with: rows of groups, rows with gaps, mixtures; and what they end with, equal mixtures."""
+"""What many tests begin with: rows of groups, rows with gaps, mixtures; and what they end with: equal ones, errors."""
+
+import pickle
 
 import numpy as np
+import pytest
 
+import gmm
 import reference
+from fuzz_files import saved
 from gmm import GaussianMixture
 
 PARAMETERS = "weights_", "means_", "covariances_"
@@ -57,3 +62,18 @@ def assert_same(one, other, rtol=0.0, names=PARAMETERS):
     """Two fits have the same parameters: to the last bit, or nearly."""
     for name in names:
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=rtol, atol=rtol, err_msg=name)
+
+
+def reloaded(what):
+    return gmm.load(saved(what))
+
+
+def copies(what):
+    """The same again, from a file and from a pickle."""
+    return reloaded(what), pickle.loads(pickle.dumps(what))
+
+
+def refused(told, call, *arguments, error=ValueError, **how):
+    """Check that a call is an error that tells this."""
+    with pytest.raises(error, match=told):
+        call(*arguments, **how)

@@ -17,6 +17,7 @@ import inside
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
 from inside import COVARIANCE_TYPES, Checkpoint, checkpoints, main, record_of
+from tables import refused
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Best performing initialization"),
@@ -217,14 +218,12 @@ def test_another_version_another_estimator_and_other_files_are_refused(tmp_path,
         lambda: GaussianMixture(2).fit(X, checkpoint=table): r"rows\.csv is not a checkpoint",
         lambda: GaussianMixture(2).fit(X, checkpoint=model): r"model\.gmm is not a checkpoint",
     }.items():
-        with pytest.raises((TypeError, ValueError), match=told):
-            call()
+        refused(told, call, error=(TypeError, ValueError))
     assert table.read_text() == "a,b\n1,2\n"
     for _ in range(2):  # without resume, a fit replaces its own file
         GaussianMixture(2, random_state=0).fit(X, checkpoint=tmp_path / "own")
     monkeypatch.setattr(checkpoints, "__version__", "99.0")
-    with pytest.raises(ValueError, match=f"was written by version '{gmm.__version__}' of gmm, this is 99.0"):
-        fit_of(fit()(), **resume)
+    refused(f"was written by version '{gmm.__version__}' of gmm, this is 99.0", fit_of, fit()(), **resume)
 
 
 def test_a_damaged_file_is_refused(tmp_path):
@@ -309,8 +308,7 @@ def test_a_resumed_fit_is_as_warm_as_another_which_has_no_checkpoint(tmp_path):
     fit_of(make(), callback=lambda i: i.n_iter == 9, checkpoint=path)
     warm, other = fit_of(make(), checkpoint=path, resume=True), fit_of(make())
     assert facts(fit_of(warm)) == facts(fit_of(other))
-    with pytest.raises(ValueError, match="cannot be combined with checkpoint"):
-        warm.fit(X, checkpoint=path)
+    refused("cannot be combined with checkpoint", warm.fit, X, checkpoint=path)
 
 
 def test_a_short_fit_is_written_at_its_beginning_and_its_end(tmp_path, monkeypatch):

@@ -21,21 +21,10 @@ from sklearn.metrics import adjusted_rand_score
 
 import gmm
 import inside
-from command import (
-    fails,
-    json_of,
-    labels_in,
-    ok,
-    on_terminal,
-    process,
-    result_in,
-    run,
-    table,
-    text_in,
-    write,
-)
+from command import fails, json_of, labels_in, ok, on_terminal, process, result_in, run, table, text_in, write
 from gmm.exchange.mclust import from_json
 from inside import format_share, main, write_json, write_table
+from tables import refused
 
 FAST = ("--components", "1:3", "--n-init", "1", "--covariance", "full,diag")
 ONE = ("--components", 1, "--covariance", "EEE")
@@ -437,8 +426,7 @@ def test_files_are_written_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     for name, write_it, content in (("a.csv", write_table, [{"a": [1]}]), ("a.json", write_json, {"a": 1})):
         (tmp_path / name).write_text("old")
-        with pytest.raises(OSError, match="No space"):
-            write_it(tmp_path / name, content)
+        refused("No space", write_it, tmp_path / name, content, error=OSError)
     assert {path.name: text_in(path) for path in tmp_path.iterdir()} == {"a.csv": "old", "a.json": "old"}
 
 
@@ -820,8 +808,7 @@ def test_outputs_go_to_pipes_and_devices(model, tmp_path):
     (tmp_path / "m").write_bytes(bash(f'{sys.executable} -c "{script}" | cat'))
     assert gmm.load(tmp_path / "m").means_.tolist() == gmm.load(model).means_.tolist()
     ok("sample", model, "-n", 3, "--out", "/dev/null")
-    with pytest.raises(ValueError, match="expected a file for checkpoint"):
-        gmm.GaussianMixture(1).fit(np.eye(3), checkpoint="/dev/null")
+    refused("expected a file for checkpoint", gmm.GaussianMixture(1).fit, np.eye(3), checkpoint="/dev/null")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows may end a path at 260 characters")

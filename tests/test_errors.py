@@ -23,6 +23,7 @@ from inside import (
     precise_half,
     tiles,
 )
+from tables import refused
 from test_missing import mixture, written_out
 
 TYPES, KINDS = (*PARSIMONIOUS, *reference.OF_FACTORS), ("shared", "own", "both")
@@ -257,8 +258,7 @@ def test_rows_of_a_fit_beside_errors_need_them_again(again, tmp_path):
     fit.save(tmp_path / "fit.gmm")
     for model in (fit, gmm.load(tmp_path / "fit.gmm")):
         call = getattr(model, again, partial(gmm.inference.standard_errors, model, n_replicates=2))
-        with pytest.raises(ValueError, match=r"expected the error_covariance of these rows, got None.*zeros"):
-            call(X)
+        refused(r"expected the error_covariance of these rows, got None.*zeros", call, X)
         call(X, error_covariance=errors)
         model.means_ = model.means_ + 1  # by hand, of whatever
         call(X)
@@ -274,8 +274,7 @@ def test_refits_for_standard_errors_know_the_errors(method):
     expected = np.sqrt(1 / (1 / (fit.covariances_[0] + errors)).sum())  # of a weighted mean
     np.testing.assert_allclose(of.means, expected, rtol=0.2)
     assert abs(of.replicates.covariances.mean() - fit.covariances_).max() < 0.1
-    with pytest.raises(ValueError, match="a prior"):
-        gmm.inference.standard_errors(fit, X, error_covariance=errors, method="information")
+    refused("a prior", gmm.inference.standard_errors, fit, X, error_covariance=errors, method="information")
 
 
 def test_the_information_knows_the_errors():
@@ -380,8 +379,7 @@ def test_a_value_that_is_missing_needs_no_error():
         np.testing.assert_allclose(mixture.fit(X, error_covariance=each).covariances_, expected, atol=1e-7)
     assert np.isnan(without[::4, 1]).all(), "what was given stays as it is"
     without[1, 2] = np.nan
-    with pytest.raises(ValueError, match=r"got nan at \(1, 2\); where the error is unknown"):
-        mixture.fit(X, error_covariance=without)
+    refused(r"got nan at \(1, 2\); where the error is unknown", mixture.fit, X, error_covariance=without)
 
 
 def test_starts_look_at_the_rows_with_the_smallest_errors_whatever_is_constant():
@@ -414,8 +412,7 @@ def test_starts_look_at_the_rows_with_the_smallest_errors_whatever_is_constant()
 )
 def test_errors_that_are_none_are_refused(errors, says):
     X, _ = blurred()
-    with pytest.raises((ValueError, TypeError), match=says):
-        start().fit(X, error_covariance=errors)
+    refused(says, start().fit, X, error_covariance=errors, error=(ValueError, TypeError))
     with pytest.raises(ValueError, match=r"shape \(4, 4\) may be"):  # of rows or of columns
         GaussianMixture().fit(np.arange(16.0).reshape(4, 4) ** 2, error_covariance=np.eye(4))
 
@@ -524,8 +521,7 @@ def test_wrong_sizes_are_refused():
             (_errors.scores, (*arrays, weights, shares), words),
         ]
     for function, arguments, words in cases:
-        with pytest.raises(ValueError, match=words):
-            function(*arguments)
+        refused(words, function, *arguments)
 
 
 def test_noise_takes_rows_beside_errors():
@@ -589,13 +585,11 @@ def test_a_data_frame_of_errors_has_the_columns_of_the_rows():
     pandas = pytest.importorskip("pandas")
     rows = pandas.DataFrame(np.random.default_rng(0).normal(size=(80, 2)), columns=["a", "b"])
     errors = pandas.DataFrame(np.full((80, 2), 0.1), columns=["b", "a"])
-    with pytest.raises(ValueError, match="'b' instead of 'a' as column 0"):
-        GaussianMixture(1).fit(rows, error_covariance=errors)
+    refused("'b' instead of 'a' as column 0", GaussianMixture(1).fit, rows, error_covariance=errors)
     GaussianMixture(1).fit(rows, error_covariance=errors[["a", "b"]])
     matrix = pandas.DataFrame([[1.0, 0.5], [0.5, 2.0]], index=["a", "b"], columns=["a", "b"])
     for swapped, side in ((pandas.Series([1.0, 2.0], ["b", "a"]), "value"), (matrix.iloc[::-1], "row")):
-        with pytest.raises(ValueError, match=f"'b' instead of 'a' as {side} 0"):
-            GaussianMixture(1).fit(rows, error_covariance=swapped)
+        refused(f"'b' instead of 'a' as {side} 0", GaussianMixture(1).fit, rows, error_covariance=swapped)
     for plain in (pandas.Series([1.0, 2.0]), pandas.Series([1.0, 2.0], ["a", "b"]), matrix):
         np.testing.assert_array_equal(
             GaussianMixture(1).fit(rows, error_covariance=plain).means_,
@@ -615,8 +609,7 @@ def test_labelled_parameters_have_the_columns_of_the_rows():
         lambda: GaussianMixture(2, prior=prior).fit(rows),
         lambda: gmm.BayesianGaussianMixture(n_components=2, mean_prior=swapped.loc[0]).fit(rows),
     ):
-        with pytest.raises(ValueError, match="with the columns of X, got 'b' instead of 'a' as"):
-            fit()
+        refused("with the columns of X, got 'b' instead of 'a' as", fit)
     GaussianMixture(2, means_init=swapped[["a", "b"]]).fit(rows)
 
 

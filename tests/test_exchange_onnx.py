@@ -10,7 +10,7 @@ import pytest
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
 from gmm.exchange.onnx import to_onnx
 from inside import CLASSIC, PARSIMONIOUS
-from tables import a_mixture
+from tables import a_mixture, refused
 
 onnx = pytest.importorskip("onnx")
 evaluator = pytest.importorskip("onnx.reference")
@@ -154,8 +154,7 @@ def test_the_file_is_valid_and_says_what_it_is(tmp_path):
 )
 def test_other_types_are_refused_in_words(how, message):
     tiny = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1e-90]]])
-    with pytest.raises(ValueError, match=message):
-        written(tiny, **how)
+    refused(message, written, tiny, **how)
     X = np.array([[1e-45]])
     assert_scored_alike(by_onnx(written(tiny, dtype="float64"), X), tiny, X, 1e-12)
 
@@ -163,11 +162,9 @@ def test_other_types_are_refused_in_words(how, message):
 def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(NotFittedError):
         to_onnx(GaussianMixture(), tmp_path / "model.onnx")
-    with pytest.raises(TypeError, match="binary mode"):
-        to_onnx(mixture(), io.StringIO())
+    refused("binary mode", to_onnx, mixture(), io.StringIO(), error=TypeError)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ModuleNotFoundError, match="python -m pip install onnx"):
-        to_onnx(mixture(), tmp_path / "model.onnx")
+    refused("python -m pip install onnx", to_onnx, mixture(), tmp_path / "model.onnx", error=ModuleNotFoundError)
     assert not list(tmp_path.iterdir())
 
 

@@ -9,6 +9,7 @@ import pytest
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, exchange, inference, select
 from inside import covariance_model, mstep, percent
+from tables import refused
 from test_factors import every_kind, fitted, rows
 
 
@@ -173,8 +174,7 @@ def test_all_is_a_name_among_others():
 
 @pytest.mark.parametrize("number", [True, [1, True], False])
 def test_a_boolean_is_no_number(number):
-    with pytest.raises(TypeError, match=r"n_components.*booleans"):
-        select(rows(), number, "factor", n_factors=1)
+    refused(r"n_components.*booleans", select, rows(), number, "factor", n_factors=1, error=TypeError)
 
 
 def test_printed_mixtures_and_reports_show_what_factors_leave():
@@ -245,5 +245,4 @@ def test_the_command_line_shows_loadings_and_noise(table, capsys, tmp_path):
 def test_the_noise_of_a_matrix_that_is_not_positive_definite_is_an_error():
     good = np.array([[[2.0, 1.0, 0.5], [1.0, 3.0, 0.5], [0.5, 0.5, 1.0]]])
     bad = -np.eye(3)[None]
-    with pytest.raises(ValueError, match="component 1 is not positive definite"):
-        mstep.noise_of_factors(np.concatenate([good, bad]), 1)
+    refused("component 1 is not positive definite", mstep.noise_of_factors, np.concatenate([good, bad]), 1)

@@ -26,6 +26,7 @@ from inside import (
     check_labels,
     covariance_model,
 )
+from tables import refused
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
@@ -287,8 +288,7 @@ def test_what_does_not_go_with_labels_is_refused():
         ([0, 2**70] * 50, f"{large}1180591620717411303424"),
         (np.arange(100) % 2, r"1 of 3.*are 0"),
     ]:
-        with pytest.raises(ValueError, match=match):
-            fit(X, wrong, K=3)
+        refused(match, fit, X, wrong, K=3)
     for given, per_class, match in [
         (labels, {7: 2}, r"components_per_class names 7: expected classes among \[0, 1\]"),
         (labels, 0, "components_per_class of 1 or more, got 0 for class 0"),
@@ -296,14 +296,11 @@ def test_what_does_not_go_with_labels_is_refused():
         (labels, {1: 90}, "class 1 has .* labelled rows for 90 components"),
         (None, 2, "components_per_class needs rows of known class: expected labels, got None"),
     ]:
-        with pytest.raises(ValueError, match=match):
-            fit(X, given, K=3, per_class=per_class)
-    with pytest.raises(ValueError, match="labels cannot be combined"):
-        fit(gmm.sources.partitioned_rows(lambda task: task(0, X)), labels)
+        refused(match, fit, X, given, K=3, per_class=per_class)
+    refused("labels cannot be combined", fit, gmm.sources.partitioned_rows(lambda task: task(0, X)), labels)
     plan = _em.Plan(mixture_near("full", X), FULL, np.zeros(D), np.ones(D), single=False)
     plan.begin(scratch := _em.Scratch(), 100)
-    with pytest.raises(ValueError, match="plan that knows which components"):
-        plan.walk(scratch, _em.RowTable(X, code=np.zeros(100, np.intc)), 0, 1)
+    refused("plan that knows which components", plan.walk, scratch, _em.RowTable(X, code=np.zeros(100, np.intc)), 0, 1)
 
 
 @pytest.mark.parametrize("start", ["means", "array", "callable"])
@@ -356,8 +353,7 @@ def test_labels_reach_other_ways_to_fit_or_are_refused_in_words():
     mixture = GaussianMixture(2, random_state=0)
     np.testing.assert_array_equal(mixture.fit_predict(X, labels=labels), np.repeat([1, 0], 30))
     assert mixture.component_classes_.tolist() == ["a", "b"]
-    with pytest.raises(TypeError, match=r"parameter 'labels'; GaussianMixture\.fit"):
-        gmm.select(X, 2, labels=labels)
+    refused(r"parameter 'labels'; GaussianMixture\.fit", gmm.select, X, 2, labels=labels, error=TypeError)
 
 
 def five_groups(n=600):
