@@ -5,10 +5,12 @@ import pytest
 
 import gmm
 import reference
+import tables
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
 from gmm.analysis import adapt, fisher_vector
 from gmm.em import e_step
 from inside import PARSIMONIOUS
+from tables import parameters as numbers
 from tables import refused
 
 every_model = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
@@ -27,14 +29,8 @@ def fitted(covariance_type="full", **asked):
     return GaussianMixture(K, covariance_type=covariance_type, random_state=0, **asked).fit(OLD)
 
 
-def numbers(mixture):
-    dense = reference.dense(mixture.covariances_, mixture.covariance_type, K, D)
-    return mixture.weights_, mixture.means_, dense
-
-
 def assert_same(one, other, rtol=1e-10):
-    for name in ("weights_", "means_", "covariances_"):
-        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=rtol, atol=rtol, err_msg=name)
+    tables.assert_same(one, other, rtol)
 
 
 # --- Adaptation ---------------------------------------------------------------------------------

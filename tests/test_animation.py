@@ -27,12 +27,6 @@ MEANS = {"means_init": [[-1.0, 0.0], [1.0, 0.0]]}
 GIVEN = {"tol": 1e-4, **MEANS}
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def passes_of(monkeypatch):
     """The passes of a film that is not drawn."""

@@ -3,7 +3,6 @@
 import io
 import itertools
 import json
-import pickle
 import warnings
 from pathlib import Path
 
@@ -21,9 +20,10 @@ from sklearn.preprocessing import StandardScaler
 import gmm
 import inside
 import reference
+from fuzz_files import saved
 from gmm import GaussianMixture, MixtureClassifier
 from inside import ArraySource, covariance_model, fitted_parameters, load_state, predictive_cells
-from tables import refused
+from tables import copies, refused, reloaded, with_gaps
 
 TABLES = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
 DATA = Path(__file__).parent / "data"
@@ -180,12 +180,6 @@ def test_the_score_is_of_rows_of_known_class_alone():
         refused("expected", fit.score, FLOWERS, y, sample_weight=weight)
 
 
-def with_gaps(X, share=0.2, seed=0):
-    gaps = np.random.default_rng(seed).uniform(size=X.shape) < share
-    gaps[:, 0] &= ~gaps[:, 1:].all(axis=1)
-    return np.where(gaps, np.nan, X)
-
-
 @pytest.mark.parametrize(("n_components", "unknown"), [([1, 2], True), (1, False)])
 def test_missing_values_are_integrated_out(n_components, unknown):
     X, y = with_gaps(FLOWERS[:, 1:]), np.where(np.arange(150) % 4, SPECIES, -1) if unknown else SPECIES
@@ -203,8 +197,7 @@ def test_missing_values_are_integrated_out(n_components, unknown):
     loglik = np.where(y < 0, reference.log_evidence(joint), joint[np.arange(150), SPECIES]).sum()
     assert fit.log_likelihood_ == pytest.approx(loglik, abs=1e-7)
     assert fit.score(X, SPECIES) > 0.93
-    fit.save(file := io.BytesIO())
-    np.testing.assert_array_equal(gmm.load(file.getvalue()).predict(X), fit.predict(X))
+    np.testing.assert_array_equal(reloaded(fit).predict(X), fit.predict(X))
     refused("NaN", MixtureClassifier(n_components).fit, X, y)
 
 
@@ -398,23 +391,20 @@ def test_mixtures_of_a_classifier_are_fitted_ones_with_its_settings(n_components
 def test_a_classifier_is_saved(n_components):
     X, y = interleaved()
     fit = MixtureClassifier(n_components, ["EEE", "VVI"], random_state=0).fit(X, y)
-    fit.save(file := io.BytesIO())
-    loaded = MixtureClassifier.load(file.getvalue())
-    assert type(gmm.load(file.getvalue())) is MixtureClassifier
-    for other in (loaded, pickle.loads(pickle.dumps(fit))):
+    for other in copies(fit):
+        assert type(other) is MixtureClassifier
         np.testing.assert_array_equal(other.predict(X), fit.predict(X))
         np.testing.assert_array_equal(other.predict_proba(X), fit.predict_proba(X))
         assert (other.bic_, other.log_likelihood_) == (fit.bic_, fit.log_likelihood_)
-    loaded.save(again := io.BytesIO())
-    assert again.getvalue() == file.getvalue()
+    loaded = MixtureClassifier.load(saved(fit))
+    assert saved(loaded) == saved(fit)
     assert (loaded.n_components, loaded.covariance_type, loaded.n_iter_) == (n_components, ["EEE", "VVI"], fit.n_iter_)
     assert loaded.class_prior is loaded.criterion is None
-    header, arrays = load_state(file.getvalue())
+    header, arrays = load_state(saved(fit))
     del header["request"]["criterion"]  # as files of earlier versions
     assert MixtureClassifier.from_state(header, arrays).criterion is None
     with_prior = MixtureClassifier(covariance_type="EEE", prior=gmm.NormalInverseWishart(shrinkage=0.1)).fit(X, y)
-    with_prior.save(again := io.BytesIO())
-    assert gmm.load(again.getvalue()).prior.shrinkage == 0.1
+    assert reloaded(with_prior).prior.shrinkage == 0.1
 
 
 @pytest.mark.parametrize(
@@ -433,8 +423,8 @@ def test_no_file_has_another_request(name, value, monkeypatch):
     with monkeypatch.context() as careless:
         careless.setattr(MixtureClassifier, "_request", lambda *_: None)
         careless.setattr(inside.classifier, "_listed", lambda value: value)
-        fit.save(file := io.BytesIO())
-    refused(name.replace("_", "."), gmm.load, file.getvalue())
+        content = saved(fit)
+    refused(name.replace("_", "."), gmm.load, content)
 
 
 def test_pipelines_and_cross_validation():

@@ -1,6 +1,5 @@
 """Marginals, conditionals and mixture regression: equal to the twin, and consistent with each other."""
 
-import io
 from importlib.resources import files
 
 import numpy as np
@@ -13,7 +12,8 @@ import inside
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
 from inside import PARSIMONIOUS, covariance_model, layout_with_code
-from tables import refused
+from tables import dense as written_out
+from tables import groups, refused, reloaded
 
 K, D = 3, 5
 KNOWN, OTHERS = [3, 0], [1, 2, 4]
@@ -22,12 +22,8 @@ every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *referen
 FAITHFUL = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
 
 
-def table(seed=0, n=300, shift=0.0):
-    rng = np.random.default_rng(seed)
-    group = rng.integers(K, size=n)
-    mixing = rng.normal(size=(K, D, D))
-    rows = np.einsum("ni,nij->nj", rng.normal(size=(n, D)), mixing[group])
-    return rows + 4 * rng.normal(size=(K, D))[group] + shift
+def table(shift=0.0):
+    return groups(300, D, K, apart=4) + shift
 
 
 def fitted(covariance_type, names=None, **how):
@@ -37,11 +33,6 @@ def fitted(covariance_type, names=None, **how):
         parts = mixture.weights_, mixture.means_, mixture.covariances_
         mixture = GaussianMixture.from_parameters(*parts, covariance_type=covariance_type, feature_names=names)
     return mixture, X
-
-
-def written_out(mixture):
-    d = mixture.n_features_in_
-    return reference.dense(mixture.covariances_, mixture.covariance_type, K, d)
 
 
 @every_type
@@ -178,10 +169,7 @@ def test_results_are_fitted_mixtures():
         rows, _ = part.sample(50, random_state=0)
         assert rows.shape == (50, 2)
         assert np.isfinite(part.bic(rows))
-        file = io.BytesIO()
-        part.save(file)
-        again = gmm.load(file.getvalue())
-        np.testing.assert_array_equal(again.predict_proba(rows), part.predict_proba(rows))
+        np.testing.assert_array_equal(reloaded(part).predict_proba(rows), part.predict_proba(rows))
         np.testing.assert_array_equal(part.freeze().predict(rows), part.predict(rows))
         assert "2 features" in str(part)
 

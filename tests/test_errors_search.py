@@ -8,7 +8,7 @@ import pytest
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, select
 from inside import finishing
-from tables import refused
+from tables import refused, with_gaps
 
 TYPES = ["EEE", "VVV"]
 
@@ -97,10 +97,6 @@ def test_starts_race_on_a_sample_with_its_errors(monkeypatch):
     beyond = search(gmm.open_rows(lambda: [X[:9000], X[9000:]]), variances, [3], ["VVV"])
     assert beyond.n_searched == 3000
     assert beyond.bic[0] == pytest.approx(found.bic[0], abs=0.5)
-
-
-def with_gaps(X):
-    return np.where(np.arange(X.size).reshape(X.shape) % 9 == 0, np.nan, X)
 
 
 @pytest.mark.parametrize(
