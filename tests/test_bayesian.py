@@ -162,20 +162,6 @@ def test_float32_rows_give_nearly_the_same_in_float32(covariance_type, weights):
 
 
 @every_type
-@every_prior
-def test_a_saved_posterior_comes_back(covariance_type, weights):
-    X, mixture = some(covariance_type, weights, mean_prior=[0.5, 0, 1])
-    mixture.fit(X).save(file := io.BytesIO())
-    loaded = gmm.load(file.getvalue()), BayesianGaussianMixture.load(file.getvalue())
-    for other in (*loaded, pickle.loads(pickle.dumps(mixture))):
-        for name in (*FITTED, "lower_bound_", "lower_bounds_", "counts_"):
-            np.testing.assert_array_equal(getattr(other, name), getattr(mixture, name))
-        np.testing.assert_array_equal(other.predict_proba(X), mixture.predict_proba(X))
-        np.testing.assert_array_equal(other.mean_prior, [0.5, 0, 1])
-    refused("GaussianMixture", gmm.GaussianMixture.load, file.getvalue())
-
-
-@every_type
 @pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
 def test_the_predictive_density_falls_by_a_power_of_the_distance_however_far(covariance_type, scale):
     """Far from all rows it is that of the component with the heaviest tail: log p = constant − (ν_k + 1) log ‖x‖."""

@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from inside import (
     special_case,
 )
 from tables import groups as rows
-from tables import refused
+from tables import refused, reloaded
 
 every_model = pytest.mark.parametrize("name", PARSIMONIOUS)
 MODELS = [covariance_model(name) for name in PARSIMONIOUS]
@@ -258,9 +257,7 @@ def test_one_feature_has_the_two_models_that_mclust_names():
         np.testing.assert_array_equal(one.covariances_, other.covariances_)
         assert f"1 feature, {name} covariance" in str(one)
         assert f"1 feature, {name} covariance" in str(other)
-        file = BytesIO()
-        one.save(file)
-        assert GaussianMixture.load(file.getvalue()).covariance_type == name
+        assert reloaded(one).covariance_type == name
     found = select(X, [1, 2], random_state=0)
     assert found.covariance_type == ("E", "V") * 2
     assert found.best.covariance_type == "V"

@@ -10,6 +10,7 @@ import reference
 from gmm import GaussianMixture
 from gmm.analysis import distance, match, reduce
 from inside import COVARIANCE_TYPES, covariance_model, fitted_parameters
+from tables import parameters as dense
 from tables import refused
 
 rng = np.random.default_rng(0)
@@ -25,11 +26,6 @@ def mixture(weights, means, covariances):
 
 def one_column(weights, means, variances):
     return mixture(weights, np.reshape(means, (-1, 1)), np.reshape(variances, (-1, 1, 1)))
-
-
-def dense(fit):
-    K, d = fit.means_.shape
-    return fit.weights_, fit.means_, reference.dense(fit.covariances_, fit.covariance_type, K, d)
 
 
 # Drawn once, rounded.

@@ -1,17 +1,15 @@
 """To scikit-learn's estimators and back: the same numbers, attributes and parameters, or an error in words."""
 
-import io
 import pickle
 import sys
 
 import numpy as np
 import pytest
 
-import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
 from gmm.exchange.sklearn import from_sklearn, to_sklearn
 from inside import CLASSIC, PARSIMONIOUS, covariance_model
-from tables import refused
+from tables import refused, reloaded
 
 peers, preprocessing = pytest.importorskip("sklearn.mixture"), pytest.importorskip("sklearn.preprocessing")
 RNG = np.random.default_rng(0)
@@ -69,8 +67,7 @@ def test_ours_score_theirs_as_they_do(cls, covariance_type, prior):
     assert_same_attributes(to_sklearn(ours), theirs)
     assert {name: getattr(ours, name) for name in theirs.get_params()} == theirs.get_params()
     assert ours.history_.reason == "fitted by scikit-learn"
-    ours.save(file := io.BytesIO())
-    loaded = gmm.load(file.getvalue())
+    loaded = reloaded(ours)
     np.testing.assert_array_equal(loaded.score_samples(X), ours.score_samples(X))
     assert loaded.n_iter_ == theirs.n_iter_
 

@@ -1,6 +1,5 @@
 """Mixtures of factor analysers, against the slow twin, scikit-learn and closed forms."""
 
-import io
 import itertools
 import warnings
 
@@ -13,7 +12,7 @@ import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture, inference, select
 from inside import SingularMatrixError, covariance_model, mstep, special_case
-from tables import refused
+from tables import refused, reloaded
 
 KINDS = ("factor", "ppca")
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -338,9 +337,7 @@ def test_a_name_with_its_number_is_the_type_with_n_factors(kind):
     X = rows()
     one, other = fitted(X, kind), GaussianMixture(2, covariance_type=f"{kind}2", random_state=0).fit(X)
     np.testing.assert_array_equal(one.covariances_, other.covariances_)
-    file = io.BytesIO()
-    one.save(file)
-    loaded = gmm.load(file.getvalue())
+    loaded = reloaded(one)
     assert (loaded.covariance_type, loaded.n_factors) == (kind, 2)
     np.testing.assert_array_equal(loaded.loadings_, one.loadings_)
     assert f"{kind}2 covariance" in str(loaded)
@@ -380,9 +377,7 @@ def test_a_search_compares_numbers_of_factors_beside_other_models():
     }
     for K in (1, 2, 3):
         assert np.diff([loglik[K, name] for name in found.covariance_type[:5]]).min() > -1e-3
-    file = io.BytesIO()
-    found.save(file)
-    assert gmm.load(file.getvalue()).covariance_type == found.covariance_type
+    assert reloaded(found).covariance_type == found.covariance_type
 
 
 @pytest.mark.parametrize(

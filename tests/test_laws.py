@@ -1,5 +1,6 @@
 """Laws of a whole fit, over the registry of covariance types: what may not change it, and what must."""
 
+import copy
 import pickle
 import warnings
 
@@ -224,21 +225,6 @@ def test_the_unit_changes_nothing_of_a_default_fit(covariance_type, init_params,
 # --- Order, repeats and weights -----------------------------------------------------------------
 
 
-@every_start
-@every_type
-def test_the_order_of_the_rows_changes_nothing_of_a_default_fit(covariance_type, init_params):
-    X = blobs()
-    order = np.random.default_rng(1).permutation(len(X))
-    here, there = (
-        GaussianMixture(K, covariance_type=covariance_type, init_params=init_params, random_state=2).fit(rows)
-        for rows in (X, X[order])
-    )
-    assert there.n_iter_ == here.n_iter_
-    # A factor model's end is flat in some directions, along which an accelerated climb enlarges rounding.
-    assert_same_mixture(there, here, rtol=1e-6 if covariance_type.startswith("factor") else 1e-9)
-    np.testing.assert_array_equal(there.predict(X), here.predict(X))
-
-
 @every_type
 def test_the_order_of_the_components_is_that_of_the_start(covariance_type):
     X, first, order = blobs(), start(covariance_type), [2, 0, 1]
@@ -255,32 +241,21 @@ def test_the_order_of_the_components_is_that_of_the_start(covariance_type):
 
 @every_start
 @every_type
-def test_weights_are_repeats_for_a_default_fit(covariance_type, init_params):
-    X = blobs()
-    weight = np.random.default_rng(8).integers(0, 4, len(X))
-    asked = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 6}
-    weighted = GaussianMixture(K, **asked).fit(X, sample_weight=weight)
-    repeated = np.repeat(X, weight, axis=0)
-    expected = GaussianMixture(K, **asked).fit(repeated)
-    assert weighted.n_iter_ == expected.n_iter_
-    assert_same_mixture(weighted, expected, rtol=1e-7)
+def test_weights_are_repeats_in_any_order_for_a_default_fit(covariance_type, init_params):
+    X, rng = blobs(), np.random.default_rng(8)
+    weight = rng.integers(0, 4, len(X))
+    fitting = GaussianMixture(K, covariance_type=covariance_type, init_params=init_params, random_state=6)
+    repeated = rng.permutation(np.repeat(X, weight, axis=0))
+    expected = copy.copy(fitting).fit(repeated)
+    for moved in (0, 40):  # what weighs nothing would be seen there
+        X[weight == 0] += moved
+        weighted = copy.copy(fitting).fit(X, sample_weight=weight)
+        assert abs(weighted.n_iter_ - expected.n_iter_) <= 2 * (moved > 0)  # where it ends, gains are rounding
+        assert_same_mixture(weighted, expected, rtol=1e-7)
+    np.testing.assert_array_equal(weighted.predict(repeated), expected.predict(repeated))
     for name in ("score", "bic", "aic", "criteria"):
         ours = getattr(weighted, name)(X, sample_weight=weight)
         assert ours == pytest.approx(getattr(expected, name)(repeated), rel=1e-9)
-
-
-@every_start
-@every_type
-def test_a_row_of_weight_zero_is_absent_from_a_default_fit(covariance_type, init_params):
-    X, weight = blobs(), np.random.default_rng(8).uniform(0.5, 2, 240)
-    weight[::3] = 0
-    X[::3] += 40  # would be seen
-    fit = GaussianMixture(K, covariance_type=covariance_type, init_params=init_params, random_state=6).fit
-    got, kept = parameters_of(fit(X, sample_weight=weight)), weight > 0
-    # One factor of two columns is any covariance, and Newton's method ends within the rounding of its objective.
-    near = 1e-7 if covariance_type == "factor1" else 1e-9
-    for ours, expected in zip(got, parameters_of(fit(X[kept], sample_weight=weight[kept])), strict=True):
-        np.testing.assert_allclose(ours, expected, rtol=near, atol=40 * near)
 
 
 @every_type
