@@ -74,6 +74,7 @@ def copies(what):
 
 
 def refused(told, call, *arguments, error=ValueError, **how):
-    """Check that a call is an error that tells this."""
-    with pytest.raises(error, match=told):
+    """Check that a call is an error that tells this, or whatever for None; return it."""
+    with pytest.raises(error, match=told) as caught:
         call(*arguments, **how)
+    return caught.value

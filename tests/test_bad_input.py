@@ -108,9 +108,8 @@ FITS_ALONE = {"one row", "no columns", "too large to square"}  # which a fitted 
 @pytest.mark.parametrize("name", BAD_ROWS)
 def test_what_cannot_be_rows_is_refused_with_the_word_and_the_place(name):
     X, words = BAD_ROWS[name]
-    with pytest.raises((TypeError, ValueError)) as caught:
-        mixture().fit(X)
-    told = str(caught.value)
+    error = refused(None, mixture().fit, X, error=(TypeError, ValueError))
+    told = str(error)
     assert not [word for word in words if word not in told], told
     assert len(told) < 500
     for method in ("predict", "predict_proba", "score_samples", "score") * (name not in FITS_ALONE):
@@ -119,7 +118,7 @@ def test_what_cannot_be_rows_is_refused_with_the_word_and_the_place(name):
     if name in SHARED:
         with pytest.raises((TypeError, ValueError)) as theirs:
             Peer(2).fit(X)
-        assert isinstance(caught.value, type(theirs.value))
+        assert isinstance(error, type(theirs.value))
         assert told.startswith(str(theirs.value).splitlines()[0])
 
 
@@ -137,9 +136,7 @@ def test_a_refused_fit_leaves_the_last_one_as_it_was():
 
 def test_names_that_differ_are_listed():
     model = fitted(frame())
-    with pytest.raises(ValueError, match="names should match") as caught:
-        model.predict(frame().rename(columns={"width": "depth"}))
-    assert str(caught.value) == (
+    assert str(refused("names should match", model.predict, frame().rename(columns={"width": "depth"}))) == (
         "The feature names should match those that were passed during fit.\n"
         "Feature names unseen at fit time:\n- depth\n"
         "Feature names seen at fit time, yet now missing:\n- width\n"
@@ -259,9 +256,8 @@ BAD_WEIGHTS = {
 def test_weights_that_are_none(name):
     weights, words = BAD_WEIGHTS[name]
     for method in (mixture().fit, FITTED.score, FITTED.bic, FITTED.aic):
-        with pytest.raises((TypeError, ValueError)) as caught:
-            method(ROWS, sample_weight=weights)
-        assert not [word for word in words if word not in str(caught.value)], caught.value
+        told = str(refused(None, method, ROWS, sample_weight=weights, error=(TypeError, ValueError)))
+        assert not [word for word in words if word not in told], told
 
 
 @pytest.mark.parametrize(
@@ -307,10 +303,9 @@ def test_parameters_are_judged_in_fit(parameter):
     assert issubclass(InvalidParameterError, TypeError)  # both, as scikit-learn's
     for value in values:
         model = mixture(**{parameter: value})  # neither here nor in set_params
-        with pytest.raises(InvalidParameterError, match=f"The '{parameter}' parameter of Gaussian") as caught:
-            model.fit(ROWS)
-        assert expected in str(caught.value)
-        assert str(caught.value).endswith(f"Got {value!r} instead.")
+        told = str(refused(f"The '{parameter}' parameter of Gaussian", model.fit, ROWS, error=InvalidParameterError))
+        assert expected in told
+        assert told.endswith(f"Got {value!r} instead.")
 
 
 def test_parameters_of_numpys_types():
@@ -403,9 +398,8 @@ def test_responsibilities_to_begin_with(wrong, message, called):
 def test_matrices_that_have_no_inverse_or_another_shape(covariance_type):
     how, X = {"covariance_type": covariance_type}, rng.normal(size=(50, 3))
     right = mixture(**how).fit(X).precisions_
-    with pytest.raises(ValueError, match=f"'{covariance_type} precision' should have the shape of") as caught:
-        mixture(precisions_init=right[:-1], **how).fit(ROWS)
-    assert str(caught.value).endswith(f"but got {right[:-1].shape}")
+    told = f"'{covariance_type} precision' should have the shape of.*{re.escape(f'but got {right[:-1].shape}')}$"
+    refused(told, mixture(precisions_init=right[:-1], **how).fit, ROWS)
     wrong = right.copy()
     wrong[-1] *= -1
     refused(f"'{covariance_type} precision' should be .*positive", mixture(precisions_init=wrong, **how).fit, ROWS)

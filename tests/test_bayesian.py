@@ -2,7 +2,6 @@
 
 import copy
 import io
-import json
 import pickle
 from functools import partial
 
@@ -12,8 +11,9 @@ import sklearn.mixture
 
 import gmm
 import reference
+from command import fails, json_of, ok, result_in
 from gmm import BayesianGaussianMixture
-from inside import CLASSIC, PARSIMONIOUS, load_state, main, save_state
+from inside import CLASSIC, PARSIMONIOUS, load_state, save_state
 from tables import refused
 from test_variational import a_case, a_prior, rows, written_out
 
@@ -296,31 +296,26 @@ def test_a_damaged_posterior_is_a_value_error(name):
 
 
 @pytest.mark.needs("pyarrow", "rich")
-def test_the_command_line_fits_one(tmp_path, capsys):
+def test_the_command_line_fits_one(tmp_path):
     rng = np.random.default_rng(0)
     X = np.array([[0, 0], [8, 0], [0, 8]])[rng.integers(3, size=300)] + rng.normal(size=(300, 2))
     table, out = tmp_path / "rows.csv", tmp_path / "out"
     np.savetxt(table, X, delimiter=",", header="a,b", comments="")
-    words = ["fit", str(table), "--bayesian"]
-    main([*words, "--max-components", "7", "--covariance", "diag", "--out", str(out), "--json"])
-    told, saved = json.loads(capsys.readouterr().out), json.loads((out / "result.json").read_text(encoding="utf-8"))
-    assert told == saved
+    words = ("fit", table, "--bayesian")
+    told = json_of(*words, "--max-components", 7, "--covariance", "diag", "--out", out)
+    assert told == result_in(out)
     assert told["best"]["n_effective_components"] == 3
     assert told["best"]["covariance_type"] == "diag"
     mixture = gmm.load(out / "model.gmm")
     assert isinstance(mixture, BayesianGaussianMixture)
     assert told["best"]["lower_bound"] == mixture.lower_bound_
     assert sum(told["best"]["rows_per_component"]) == 300
-    main(words)
-    assert "3 components of 20 in use, VVV (full): converged" in capsys.readouterr().out
-    main(["info", str(out / "model.gmm")])
-    assert "components of 7 in use, VVI (diag)" in capsys.readouterr().out
-    for wrong in ([*words, "--covariance", "VEE"], ["fit", str(table), "--max-components", "3"]):
-        assert main(wrong) == 2
-        assert "bayesian" in capsys.readouterr().err
+    assert "3 components of 20 in use, VVV (full): converged" in ok(*words).stdout
+    assert "components of 7 in use, VVI (diag)" in ok("info", out / "model.gmm").stdout
+    for wrong in ((*words, "--covariance", "VEE"), ("fit", table, "--max-components", 3)):
+        assert "bayesian" in fails(2, *wrong)
     table.write_text("a,kind\n" + "".join(f"{10 * (i % 2) + i / 100},{'xy'[i % 2]}\n" for i in range(100)))
-    main([*words, "--label-column", "kind"])
-    said = capsys.readouterr().out
+    said = ok(*words, "--label-column", "kind").stdout
     assert "2 components of 20" in said
     heading = next(line for line in said.splitlines() if line.strip().startswith("kind"))
     assert len(heading.split()) == 3  # those in use alone are compared with labels

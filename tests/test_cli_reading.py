@@ -14,8 +14,8 @@ import pyarrow.parquet
 import pytest
 
 import gmm
+from command import fails, ok
 from inside import WORDS, FileTable, TextFormat, main
-from test_cli import fails, ok
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
 FAITHFUL = files("gmm") / "data" / "faithful.csv"

@@ -1,12 +1,12 @@
 """Mixtures of factor analysers beside everything else: awkward rows, other features, other software, searches."""
 
-import json
 import warnings
 
 import numpy as np
 import pytest
 
 import gmm
+from command import json_of, ok
 from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, exchange, inference, select
 from inside import covariance_model, mstep, percent
 from tables import refused
@@ -213,30 +213,22 @@ def table(tmp_path):
     return place
 
 
-def printed(capsys, *words):
-    cli = pytest.importorskip("gmm._cli")
-    assert cli.main([*map(str, words)]) in (0, None)
-    return capsys.readouterr().out
-
-
 @pytest.mark.needs("jinja2", "pyarrow", "rich")
-def test_the_command_line_searches_all_and_more(table, capsys):
-    out = printed(capsys, "fit", table, "--components", 1, "--covariance", "factor2,all", "--json")
-    names = [cell["covariance_type"] for cell in json.loads(out)["cells"]]
+def test_the_command_line_searches_all_and_more(table):
+    cells = json_of("fit", table, "--components", 1, "--covariance", "factor2,all")["cells"]
+    names = [cell["covariance_type"] for cell in cells]
     assert (len(names), names[-1]) == (15, "factor2")
 
 
 @pytest.mark.needs("jinja2", "pyarrow", "rich")
-def test_the_command_line_shows_loadings_and_noise(table, capsys, tmp_path):
+def test_the_command_line_shows_loadings_and_noise(table, tmp_path):
     how = ("--components", 2, "--covariance", "factor2", "--out", tmp_path / "out", "--report", tmp_path / "page.html")
-    shown = printed(capsys, "fit", table, *how)
     file = tmp_path / "out" / "model.gmm"
-    described = printed(capsys, "info", file)
+    shown, described = ok("fit", table, *how).stdout, ok("info", file).stdout
     for text in (shown, described):
         assert text.count("factor 1") == text.count("noise ±") >= 2
     assert "factor2, " in described
-    document = json.loads(printed(capsys, "info", file, "--json"))
-    mixture = gmm.load(file)
+    document, mixture = json_of("info", file), gmm.load(file)
     np.testing.assert_allclose(document["loadings"], mixture.loadings_)
     np.testing.assert_allclose(document["noise_variances"], mixture.noise_variance_)
     assert "Loadings of each group" in (tmp_path / "page.html").read_text(encoding="utf-8")
