@@ -260,7 +260,16 @@ def has_r():
     return asked.returncode == 0
 
 
-@pytest.mark.skipif(not has_r(), reason="needs R with mclust and jsonlite")
+def in_r(place, script):
+    (place / "script.R").write_text("\n".join(script), encoding="utf-8")
+    done = subprocess.run(["Rscript", str(place / "script.R")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+with_r = pytest.mark.skipif(not has_r(), reason="needs R with mclust and jsonlite")
+
+
+@with_r
 def test_r_reads_and_writes_the_same(tmp_path):
     np.savetxt(tmp_path / "X.csv", IRIS, fmt="%.17g", delimiter=",")
     cases = {name: (fitted(name), 3) for name in PARSIMONIOUS} | {
@@ -280,9 +289,7 @@ def test_r_reads_and_writes_the_same(tmp_path):
             f'write_gmm(fit, "{tmp_path}/{name}-again.json")',
             *(USES_IN_R if name in ("V", "one", "VEV") else ()),
         ]
-    (tmp_path / "script.R").write_text("\n".join(script), encoding="utf-8")
-    done = subprocess.run(["Rscript", str(tmp_path / "script.R")], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    in_r(tmp_path, script)
     for name, (mixture, d) in cases.items():
         theirs = np.loadtxt(tmp_path / f"{name}.csv", delimiter=",", ndmin=2).reshape(150, -1)
         np.testing.assert_allclose(mixture.predict_proba(IRIS[:, :d]), theirs, atol=1e-12)
@@ -307,7 +314,7 @@ def test_noise_has_the_last_proportion_and_mclusts_density(covariance_type):
     refused(r"'Vinv'.*add 'noise'", from_json, json.dumps(json.loads(content) | {"parameters": without_box}).encode())
 
 
-@pytest.mark.skipif(not has_r(), reason="needs R with mclust and jsonlite")
+@with_r
 def test_r_knows_noise_again(tmp_path):
     np.savetxt(tmp_path / "X.csv", IRIS, fmt="%.17g", delimiter=",")
     mixture = GaussianMixture(2, noise=True, random_state=0).fit(IRIS)
@@ -320,9 +327,7 @@ def test_r_knows_noise_again(tmp_path):
         *USES_IN_R,
         f"stopifnot(abs(fit$icl - {-mixture.criteria(IRIS)['icl']!r}) < 1e-8, fit$n == 150)",
     ]
-    (tmp_path / "script.R").write_text("\n".join(script), encoding="utf-8")
-    done = subprocess.run(["Rscript", str(tmp_path / "script.R")], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    in_r(tmp_path, script)
     shares = np.loadtxt(tmp_path / "z.csv", delimiter=",")
     np.testing.assert_allclose(shares[:, :2], mixture.predict_proba(IRIS), atol=1e-10)
     np.testing.assert_allclose(shares[:, 2], 1 - mixture.predict_proba(IRIS).sum(axis=1), atol=1e-10)
