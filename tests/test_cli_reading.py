@@ -518,9 +518,3 @@ def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, h
     assert "missing value" in fails(1, *fit, "--na", "-999")
     if kind == "parquet":
         assert "apply to delimited text" in fails(1, *fit, "--na", "none")
-
-
-def test_a_left_out_identifier_points_to_keep(tmp_path):
-    written(tmp_path / "a.csv", "id,b", (f"{i},{b}" for i, (_, b) in enumerate(PRICES)))
-    told = ok("fit", tmp_path / "a.csv", "--components", 1, "--covariance", "E").stderr
-    assert "use --columns to name the columns to fit, and --keep to write it beside the labels" in told
