@@ -371,18 +371,6 @@ def test_folds_and_pipelines_keep_their_gaps():
     assert fit.fit(X).score(X) - 1 < folds.mean < fit.score(X)
 
 
-@pytest.mark.parametrize("package", ["pandas", "polars"])
-def test_data_frames_have_gaps_of_their_own(package):
-    frames = pytest.importorskip(package)
-    X = with_gaps()
-    columns = {
-        name: [None if np.isnan(value) else float(value) for value in x] for name, x in zip("abcd", X.T, strict=True)
-    }
-    fit = GaussianMixture(2, missing="em", random_state=0)
-    by_frame, by_array = fit.fit(frames.DataFrame(columns)).means_, fit.fit(X).means_
-    np.testing.assert_array_equal(by_frame, by_array)
-
-
 def test_what_cannot_be_learnt_from_is_an_error():
     X, fit = with_gaps(), GaussianMixture(2, missing="em")
     with pytest.raises(ValueError, match=r"missing='em'"):
@@ -438,6 +426,7 @@ def test_columns_that_no_row_has_together_are_told():
         GaussianMixture(2, covariance_type="EVE", **how).fit,
         BayesianGaussianMixture(n_components=2, max_iter=500, **how).fit,
         lambda X, sample_weight: gmm.select(X, [1, 2], ["VVI", "VVV"], sample_weight=sample_weight, **how),
+        lambda X, sample_weight: GaussianMixture(2, **how).fit(gmm.open_rows(lambda: [(X, sample_weight)])),
     ):
         with pytest.warns(UserWarning, match="these columns: 'x0' and 'x1'. Nothing"):
             fit(X, sample_weight=weight)

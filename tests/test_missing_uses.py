@@ -166,19 +166,21 @@ def test_units_of_a_search_are_those_of_the_values_that_are_there(weighted):
 
 
 @pytest.mark.parametrize("package", ["pandas", "polars"])
-def test_a_data_frame_is_filled_as_one(package):
+def test_a_data_frame_has_gaps_of_its_own_and_is_filled_as_one(package):
     package = pytest.importorskip(package)
     holed = with_gaps()
     names = [f"column {j}" for j in range(holed.shape[1])]
-    frame = package.DataFrame(dict(zip(names, holed.T, strict=True)))
+    columns = [[None if np.isnan(value) else value for value in x] for x in holed.T.tolist()]
+    frame = package.DataFrame(dict(zip(names, columns, strict=True)))
     if hasattr(frame, "index"):
         frame.index += 5
-    fit = GaussianMixture(1, missing="em").fit(frame)
+    fit, of_array = (GaussianMixture(2, missing="em", random_state=0).fit(rows) for rows in (frame, holed))
+    np.testing.assert_array_equal(fit.means_, of_array.means_)
     filled = fit.impute(frame)
     assert type(filled) is type(frame)
     assert list(filled.columns) == names
     assert next(iter(getattr(filled, "index", [5]))) == 5
-    np.testing.assert_array_equal(filled.to_numpy(), GaussianMixture(1, missing="em").fit(holed).impute(holed))
+    np.testing.assert_array_equal(filled.to_numpy(), of_array.impute(holed))
     fit.predict(filled)  # without a warning of names
 
 

@@ -234,6 +234,8 @@ def test_the_lowest_five_are_named_at_their_ends_in_their_colours(found):
         (line,) = [line for line in ax.lines if tuple(line.get_ydata()) == values_of(found, kind, "bic")[1]]
         assert tuple(line.get_color()) == tuple(colour)
     assert legend(ax)[0] == "9 other types"
+    on_top = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 5][-1]
+    assert min(on_top.get_ydata()) == found.bic[found.best_index]
 
 
 def test_names_do_not_overlap(found):
@@ -302,13 +304,6 @@ def test_a_search_is_its_selection_and_its_best_mixture():
     assert line_data(plot_convergence(search)) == line_data(plot_convergence(search.best_estimator_))
 
 
-def test_what_is_no_selection_is_refused(found):
-    with pytest.raises(InvalidParameterError, match=r"expected a criterion among .*got 'gini'"):
-        plot_selection(found, criterion="gini")
-    with pytest.raises(InvalidParameterError, match="NEC is not finite"):
-        plot_selection(replace(found, nec=np.full(len(found.status), np.inf)), criterion="nec")
-
-
 # --- plot_criteria ------------------------------------------------------------------------------
 
 
@@ -337,29 +332,11 @@ def test_of_mixtures_the_rows_decide():
     assert whole_ticks(ax.xaxis)
 
 
-def test_criteria_of_what_cannot_be_compared_are_refused(found):
-    one = GaussianMixture(1).fit(ROWS)
-    nec = replace(found, nec=np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec))
-    for given, how, error, told in (
-        (([one],), {}, InvalidParameterError, "pass X, or a Selection"),
-        (([one, one], ROWS), {}, InvalidParameterError, r"of components.*\[1, 1\]"),
-        (([one, GaussianMixture(2)], ROWS), {}, NotFittedError, "GaussianMixture instance is not fitted"),
-        ((found,), {"covariance_type": "full"}, InvalidParameterError, "of covariance_type 'full'.*has EII, VII"),
-        (
-            (nec,),
-            {"criteria": ("bic", "nec"), "covariance_type": "EII"},
-            InvalidParameterError,
-            "of covariance_type 'EII'.*finite NEC",
-        ),
-    ):
-        with pytest.raises(error, match=told):
-            plot_criteria(*given, **how)
-
-
 def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(found):
     one, few = GaussianMixture(1).fit(ROWS), GaussianMixture(1).fit(ROWS[:5])
     kinds = "expected a Selection, a fitted GaussianMixtureSearch, or a list of fitted mixtures"
-    weight = np.ones(len(ROWS))
+    nec, weight = replace(found, nec=np.full(len(found.status), np.inf)), np.ones(len(ROWS))
+    some = replace(found, nec=np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec))
     for given, error, told in [
         ({"models": found, "criteria": []}, ValueError, "criteria must be one or more of .*'bic'.*, got none"),
         ({"models": found, "criteria": None}, TypeError, "criteria must be one or more of .*, got NoneType"),
@@ -378,9 +355,16 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
         ({"models": found, "sample_weight": weight}, ValueError, "sample_weight is only for fitted mixtures; a search"),
         ({"models": [one], "X": ROWS, "covariance_type": "EII"}, ValueError, "covariance_type is only for a search"),
         ({"models": [few], "X": ROWS[:5], "criteria": "aicc"}, ValueError, "AICc is not finite for any of these"),
+        ({"models": [one]}, InvalidParameterError, "pass X, or a Selection"),
+        ({"models": [one, one], "X": ROWS}, InvalidParameterError, r"of components.*\[1, 1\]"),
+        ({"models": [one, GaussianMixture(2)], "X": ROWS}, NotFittedError, "GaussianMixture instance is not fitted"),
+        ({"models": found, "covariance_type": "full"}, InvalidParameterError, "'full'.*has EII, VII"),
+        ({"models": some, "criteria": "nec", "covariance_type": "EII"}, InvalidParameterError, "'EII'.*finite NEC"),
+        ({"selection": found, "criterion": "gini"}, InvalidParameterError, "a criterion among .*got 'gini'"),
+        ({"selection": nec, "criterion": "nec"}, InvalidParameterError, "NEC is not finite"),
     ]:
         with pytest.raises(error, match=told):
-            plot_criteria(**given)
+            (plot_criteria if "models" in given else plot_selection)(**given)
         assert not plt.get_fignums()
 
 
@@ -404,11 +388,6 @@ def test_on_dark_axes_marks_are_light():
         if draw is plot_selection:
             (edge,) = (to_hex(star.get_markeredgecolor()) for star in stars)
             assert sum(int(edge[i : i + 2], 16) for i in (1, 3, 5)) > 600
-
-
-def test_the_lowest_line_lies_on_top(found):
-    on_top = [line for line in plot_selection(found).lines if line.get_marker() == "o" and len(line.get_xdata()) == 5]
-    assert min(on_top[-1].get_ydata()) == found.bic[found.best_index]
 
 
 @pytest.fixture(scope="module")

@@ -393,15 +393,6 @@ def test_time_ends_between_fits(monkeypatch):
     assert not few.complete
 
 
-def test_more_components_than_rows_fail_whatever_is_found_for_fewer():
-    found = select(ROWS[:5], range(1, 8), ["EII", "full"], random_state=0)
-    told = {
-        (int(K), status == "failed: more components than rows (5)")
-        for K, status in zip(found.n_components, found.status, strict=True)
-    }
-    assert told == {(K, K > 5) for K in range(1, 8)}
-
-
 def test_a_direction_without_variance_loses_cells_and_not_the_search():
     """One component has no likelihood there, which NEC compares with; rounding is no variance, nor are few rows."""
     found = select(np.c_[ROWS, ROWS[:, 0]], [1, 2], ["EII", "VVI", "VVV"], reg_covar=0, random_state=0)

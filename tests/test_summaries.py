@@ -1,6 +1,7 @@
 """What objects say of themselves: summaries of mixtures and classifiers, named tables, first rows of predictions."""
 
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -228,11 +229,12 @@ def test_a_classifier_has_a_confusion_matrix():
 
 
 def test_a_table_needs_a_library(mixture, monkeypatch):
-    summary = mixture.summary(TABLE)
+    tables = mixture.summary(TABLE), gmm.select(TABLE, 1, "diag")
     for name in ("pandas", "polars"):
-        monkeypatch.setitem(__import__("sys").modules, name, None)
-    with pytest.raises(ImportError, match="pandas or polars"):
-        summary.to_frame()
+        monkeypatch.setitem(sys.modules, name, None)
+    for table in tables:
+        with pytest.raises(ImportError, match="pandas or polars"):
+            table.to_frame()
 
 
 def test_a_search_is_saved_and_goes_to_scikit_learn(tmp_path):
