@@ -21,6 +21,16 @@ def groups(n=200, d=3, K=3, seed=0, apart=2.0):
     return apart * rng.normal(size=(K, d))[group] + np.einsum("nij,nj->ni", turn[group], rng.normal(size=(n, d)))
 
 
+def factor_groups(n=200, d=20, q=2, K=2, seed=0, truth=None, apart=2.0):
+    """Rows of q factors and noise about K places; another seed draws others of the same `truth`."""
+    rng = np.random.default_rng(seed)
+    places = rng if truth is None else np.random.default_rng(truth)
+    loadings, centres = places.normal(size=(K, q, d)), apart * places.normal(size=(K, d))
+    group = rng.integers(K, size=n)
+    latent = np.einsum("nqd,nq->nd", loadings[group], rng.normal(size=(n, q)))
+    return centres[group] + latent + rng.normal(size=(n, d))
+
+
 def with_gaps(X, share=0.2, seed=0):
     """The rows without some of their values, at random; one at least is left in each row."""
     rng = np.random.default_rng(seed)

@@ -73,15 +73,10 @@ def test_it_has_the_same_bits(covariance_type, K, d, dtype, tmp_path):
     assert pickle.dumps(mapped) == pickle.dumps(frozen)
 
 
-@pytest.mark.parametrize("name", tiles.kernels())
-def test_every_kernel_has_the_same_bits(name, tmp_path):
-    before = tiles.kernel()
-    tiles.use_kernel(name)
-    try:
-        test_it_has_the_same_bits("tied", 4, 4, np.float32, tmp_path)
-        test_it_has_the_same_bits("full", 4, 4, np.float64, tmp_path)
-    finally:
-        tiles.use_kernel(before)
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize(("covariance_type", "dtype"), [("tied", np.float32), ("full", np.float64)])
+def test_every_kernel_has_the_same_bits(covariance_type, dtype, tmp_path):
+    test_it_has_the_same_bits(covariance_type, 4, 4, dtype, tmp_path)
 
 
 def test_copies_pickles_and_the_whole_file_are_the_same(path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import gmm
+from command import ok, text_in
 from gmm import GaussianMixture
 from inside import (
     NO_NOISE,
@@ -17,7 +18,6 @@ from inside import (
     e_step_over,
     fitted_parameters,
     in_units,
-    main,
     mean_and_covariance,
 )
 from test_missing import APPLES, with_gaps
@@ -71,18 +71,16 @@ def test_refits_to_rows_with_gaps_agree_with_the_information(how):
 
 
 @pytest.mark.needs("jinja2", "matplotlib", "pyarrow", "rich")
-def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are_and_what_is_missing(tmp_path, monkeypatch, capsys):
+def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are_and_what_is_missing(tmp_path):
     X = with_gaps(n=150, d=3)
     np.savetxt(tmp_path / "gaps.csv", X, delimiter=",", header="a,b,c", comments="")
-    monkeypatch.chdir(tmp_path)
     words = "fit gaps.csv --components 2 --covariance VVV --missing em --report --plot p.png"
-    assert main(words.split()) == 0
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    done, page = ok(*words.split(), cwd=tmp_path), text_in(tmp_path / "report.html")
     assert "Weights and means ± their standard errors" in page
     assert "groups overlap" in page or "The two groups most alike" in page
     told = f"{np.isnan(X).any(axis=1).sum()} rows have missing values, drawn at their conditional means"
     assert page.count(f"{told}.") == 4
-    assert told in capsys.readouterr().err
+    assert told in done.stderr
     text = re.sub(r"<(style|script|svg).*?</\1>", "", page, flags=re.DOTALL)
     assert "nan" not in re.sub(r"<[^>]+>", " ", text).split()
     assert ">missing</td>" in text  # a value of an uncertain row
@@ -94,27 +92,23 @@ def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are_and_what_is_mi
 
 
 @pytest.mark.needs("jinja2", "matplotlib", "pyarrow", "rich")
-def test_clusters_of_components_are_drawn_of_rows_with_gaps(tmp_path, monkeypatch):
+def test_clusters_of_components_are_drawn_of_rows_with_gaps(tmp_path):
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.uniform(-1, 1, (300, 2)) + at for at in ([0, 0], [8, 0])])
     X[rng.uniform(size=600) < 0.2, 1] = np.nan
     np.savetxt(tmp_path / "gaps.csv", X, delimiter=",", header="a,b", comments="")
-    monkeypatch.chdir(tmp_path)
-    assert (
-        main(["fit", "gaps.csv", "--components", "6", "--covariance", "EII", "--missing", "em", "--report", "--quiet"])
-        == 0
-    )
-    assert "colours of the clusters" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    words = "fit gaps.csv --components 6 --covariance EII --missing em --report --quiet"
+    ok(*words.split(), cwd=tmp_path)
+    assert "colours of the clusters" in text_in(tmp_path / "report.html")
 
 
 @pytest.mark.needs("jinja2", "matplotlib", "pyarrow", "rich")
-def test_a_report_without_refits_says_why_and_keeps_the_overlap(tmp_path, monkeypatch):
+def test_a_report_without_refits_says_why_and_keeps_the_overlap(tmp_path):
     X = with_gaps(n=200, share=0.0)
     np.save(tmp_path / "light.npy", np.column_stack([X, np.full(200, 0.01)]))
-    monkeypatch.chdir(tmp_path)
     words = "fit light.npy --weight-column x4 --components 2 --covariance VVV --report --quiet"
-    assert main(words.split()) == 0
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    ok(*words.split(), cwd=tmp_path)
+    page = text_in(tmp_path / "report.html")
     assert "Weights and means ± their standard errors" not in page
     assert "No standard errors are given" in page
     assert "fewer rows than free parameters" in page

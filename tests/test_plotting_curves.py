@@ -138,7 +138,6 @@ def test_the_objective_is_named_as_it_is_where_it_is_not_the_log_likelihood():
         assert ax.get_ylabel() == told
         highest = max(y for _, values in line_data(ax) for y in values)
         assert (highest == pytest.approx(model.lower_bound_, rel=1e-4)) == told.startswith(plain)
-        plt.close("all")
 
 
 def test_an_objective_that_differs_in_one_start_alone_is_named():

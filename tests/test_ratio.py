@@ -12,6 +12,7 @@ from scipy.stats import ortho_group
 
 import gmm
 import reference
+import tables
 from gmm import GaussianMixture
 from inside import LIMITED, covariance_model, mstep
 
@@ -47,8 +48,7 @@ def cost(covariances, free, counts):
 
 
 def eigenvalues(mixture):
-    dense = reference.dense(mixture.covariances_, mixture.covariance_type, *mixture.means_.shape)
-    return np.linalg.eigvalsh(dense)
+    return np.linalg.eigvalsh(tables.dense(mixture))
 
 
 def ratio_of(mixture):
@@ -158,7 +158,7 @@ def test_each_pass_is_the_textbooks(covariance_type, reg_covar, weighted):
     how |= {"tol": 0, "max_iter": 10, "reg_covar": reg_covar, "acceleration": None, "max_ratio": 20}
     got = GaussianMixture(3, covariance_type=covariance_type, **how).fit(X, sample_weight=weight)
     np.testing.assert_allclose(got.lower_bounds_, bounds, rtol=1e-6)
-    dense = reference.dense(got.covariances_, covariance_type, 3, 3)
+    dense = tables.dense(got)
     np.testing.assert_allclose(dense, path[-1][2], rtol=0, atol=1e-5 * np.abs(dense).max())
 
 

@@ -29,7 +29,6 @@ from inside import (
     lloyd,
     mstep,
     single_threaded_blas,
-    tiles,
 )
 
 NEVER = GainBelow(0.0)
@@ -283,12 +282,11 @@ def assert_same_bits(got, expected):
         assert ours.shape == theirs.shape
 
 
-@pytest.mark.parametrize("kernel", tiles.kernels())
+@pytest.mark.usefixtures("kernel")
 @pytest.mark.parametrize(("dtype", "weighted"), [(np.float64, True), (np.float32, False)])
 @pytest.mark.parametrize("form", [-1, 0, 1])
 @every_type
-def test_a_compiled_climb_is_the_same_pass_by_pass(covariance_type, form, dtype, weighted, kernel):
-    tiles.use_kernel(kernel)
+def test_a_compiled_climb_is_the_same_pass_by_pass(covariance_type, form, dtype, weighted):
     rows = blobs(dtype=dtype)
     source = ArraySource(rows, np.random.default_rng(1).uniform(size=len(rows)) if weighted else None)
     _, bursts = both_ways(source, begin(rows, covariance_type, rows[:3]), form=form)

@@ -130,7 +130,6 @@ def test_pictures_films_and_directions(name):
         plot_convergence(fitted)
         found = gmm.analysis.directions(fitted, n_directions=2)
         assert found.transform(X).shape == (N, 2)
-    plt.close("all")
 
 
 @pytest.mark.needs("jinja2", "pyarrow", "rich")
@@ -147,7 +146,6 @@ def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
     assert told(3) == 0  # which loads what both need
     with no_matrix_of_all_features():
         assert told(D) == 0
-    plt.close("all")
 
 
 # --- The plane of a picture -------------------------------------------------------------------------

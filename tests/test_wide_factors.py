@@ -9,6 +9,7 @@ import pytest
 import gmm
 from gmm import GaussianMixture
 from inside import LowRank, fitted_parameters, save_state, state_of
+from tables import factor_groups
 
 # A fit cut short by max_iter is what these tests want.
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -16,15 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 N, D, K, Q = 600, 66, 3, 2
 
 
-def rows(seed=0, n=N, d=D):
-    rng = np.random.default_rng(seed)
-    loadings, centres = rng.normal(size=(K, Q, d)), 2 * rng.normal(size=(K, d))
-    group = rng.integers(K, size=n)
-    latent = np.einsum("nqd,nq->nd", loadings[group], rng.normal(size=(n, Q)))
-    return centres[group] + latent + rng.normal(size=(n, d))
-
-
-X = rows()
+X = factor_groups(N, D, Q, K)
 
 
 def estimator(**how):
