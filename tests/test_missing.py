@@ -13,20 +13,7 @@ import inside
 import reference
 import test_variational
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import (
-    FULL,
-    NO_NOISE,
-    PARSIMONIOUS,
-    STARTS,
-    ArraySource,
-    IncompleteSource,
-    MixtureParameters,
-    Noise,
-    covariance_model,
-    e_step_over,
-    posterior_of,
-    source_to_fit,
-)
+from inside import FULL, NO_NOISE, PARSIMONIOUS, STARTS, ArraySource, Noise, e_step_over, posterior_of, source_to_fit
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 
@@ -42,16 +29,16 @@ def with_gaps(n=120, d=4, share=0.3, seed=0, scale=1.0, offset=0.0):
 
 
 def mixture(covariance_type, d=4, K=3, seed=0, noise=NO_NOISE):
-    rng, model = np.random.default_rng(seed), covariance_model(covariance_type)
+    rng, model = np.random.default_rng(seed), inside.covariance_model(covariance_type)
     A = rng.normal(size=(K, d, 2 * d))
     free = A @ A.transpose(0, 2, 1) / d
     covariances = model.constrained(model.layout.reduced(free, FULL, d) / (K if model.layout.pooled else 1), np.ones(K))
     weights = rng.dirichlet(np.full(K, 5.0)) * (0.8 if noise else 1)
-    return MixtureParameters(weights, rng.normal(size=(K, d)) * 3, covariances, model, noise=noise)
+    return inside.MixtureParameters(weights, rng.normal(size=(K, d)) * 3, covariances, model, noise=noise)
 
 
 def incomplete(X, weight=None):
-    return IncompleteSource.from_rows(ArraySource(X, weight))
+    return inside.IncompleteSource.from_rows(ArraySource(X, weight))
 
 
 def written_out(parameters):

@@ -13,14 +13,7 @@ import pytest
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import (
-    FULL,
-    PARSIMONIOUS,
-    as_source,
-    e_step_over,
-    finishing,
-    source_to_fit,
-)
+from inside import FULL, PARSIMONIOUS, as_source, e_step_over, finishing, source_to_fit
 from inside import rows_incomplete as incomplete
 from origins import assert_same, fitted, partitions, stream
 from test_missing import mixture, with_gaps, written_out

@@ -7,19 +7,10 @@ import numpy as np
 import pytest
 
 import gmm
+import inside
 from command import ok, text_in
 from gmm import GaussianMixture
-from inside import (
-    NO_NOISE,
-    ArraySource,
-    IncompleteSource,
-    box_of,
-    covariance_model,
-    e_step_over,
-    fitted_parameters,
-    in_units,
-    mean_and_covariance,
-)
+from inside import NO_NOISE, ArraySource, IncompleteSource, box_of, covariance_model, e_step_over, in_units
 from test_missing import APPLES, with_gaps
 
 
@@ -198,7 +189,7 @@ def test_filled_values_are_read_by_that_name_alone():
     np.testing.assert_array_equal(source.take(some), X[some])
     np.testing.assert_array_equal(source.subset(some).rows, np.nan_to_num(X[some]))
     fit = GaussianMixture(2, missing="em", random_state=0).fit(X)
-    parameters = fitted_parameters(fit)
+    parameters = inside.fitted_parameters(fit)
     with e_step_over(source, parameters.model.moments) as e_step:
         ((first, found),) = e_step.row_blocks(parameters.whitened(), log_evidence=True)
     assert first == 0
@@ -207,7 +198,7 @@ def test_filled_values_are_read_by_that_name_alone():
 
 def test_a_prior_of_gaps_without_variance_is_that_of_filled_rows_and_such_columns_keep_their_unit():
     X = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 1.0], [3.0, 1.0], [np.nan, 1.0]])
-    for part in mean_and_covariance(covariance_model("full"), incomplete(X)):
+    for part in inside.mean_and_covariance(covariance_model("full"), incomplete(X)):
         assert np.isfinite(part).all()
     X = np.column_stack([with_gaps(n=100, d=2), np.full(100, 1e6)])
     X[::3, 2] = np.nan

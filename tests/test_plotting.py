@@ -18,19 +18,7 @@ import inside
 from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, NotFittedError, select
 from gmm.analysis import combine_components, directions
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
-from inside import (
-    InvalidParameterError,
-    boundaries,
-    colours,
-    coordinates,
-    fitted_parameters,
-    highest_density,
-    limits,
-    names_of_features,
-    percent,
-    scene_of,
-    view_of,
-)
+from inside import InvalidParameterError, colours, fitted_parameters, names_of_features, percent, scene_of, view_of
 from pictures import bars, dots, draw, each_plot, legend, legend_of, numbers
 
 pytestmark = pytest.mark.usefixtures("figures")
@@ -159,8 +147,8 @@ def test_boundaries_are_where_two_responsibilities_are_equal(K, d, view):
 def test_boundaries_part_the_regions():
     """Between neighbours on a fine grid with different labels there is a line, and nowhere else."""
     model, X = with_rows(K=4, apart=2.0)
-    edges = limits(scene_of(model, X), view_of(fitted_parameters(model), ("x0", "x1")))
-    points = np.concatenate(boundaries(fitted_parameters(model), edges))
+    edges = inside.limits(scene_of(model, X), view_of(fitted_parameters(model), ("x0", "x1")))
+    points = np.concatenate(inside.boundaries(fitted_parameters(model), edges))
     x, y = (np.linspace(*edge, 120) for edge in edges)
     labels = model.predict(np.stack(np.meshgrid(x, y), axis=2).reshape(-1, 2)).reshape(120, 120)
     steps = (edges[:, 1] - edges[:, 0]) / 119
@@ -173,8 +161,8 @@ def test_boundaries_part_the_regions():
 @pytest.mark.parametrize("K", [2, 3, 5])
 def test_no_boundary_is_drawn_twice(K):
     model, X = with_rows(K=K, apart=2.0)
-    edges = limits(scene_of(model, X), view_of(fitted_parameters(model), ("x0", "x1")))
-    lines = boundaries(fitted_parameters(model), edges)
+    edges = inside.limits(scene_of(model, X), view_of(fitted_parameters(model), ("x0", "x1")))
+    lines = inside.boundaries(fitted_parameters(model), edges)
     number = np.repeat(np.arange(len(lines)), [len(line) - 1 for line in lines])
     middles = np.concatenate([(line[1:] + line[:-1]) / 2 for line in lines]) / (edges[:, 1] - edges[:, 0])
     away = np.abs(middles[:, None] - middles[None]).max(axis=2)
@@ -187,9 +175,9 @@ def test_boundaries_of_many_components_need_little_memory():
     means, covariances = rng.normal(0, 10, (K, 2)), np.repeat(0.04 * np.eye(2)[None], K, axis=0)
     model = GaussianMixture.from_parameters(np.full(K, 1 / K), means, covariances)
     edges = np.array([[-30.0, 30.0], [-30.0, 30.0]])
-    n_points = np.prod([len(axis) for axis in coordinates(fitted_parameters(model), edges)])
+    n_points = np.prod([len(axis) for axis in inside.coordinates(fitted_parameters(model), edges)])
     tracemalloc.start()
-    lines = boundaries(fitted_parameters(model), edges)
+    lines = inside.boundaries(fitted_parameters(model), edges)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.6 * 8 * K * n_points  # the responsibilities on the grid once, and no copy of them
@@ -255,7 +243,7 @@ def test_components_without_rows_have_no_regions(d):
 @pytest.mark.parametrize("d", [1, 2])
 def test_regions_of_highest_density_hold_their_share(d):
     model = mixture(d=d)
-    levels = highest_density(fitted_parameters(model), (0.5, 0.9, 0.99))
+    levels = inside.highest_density(fitted_parameters(model), (0.5, 0.9, 0.99))
     scores = model.score_samples(model.sample(100_000, random_state=9)[0])
     np.testing.assert_allclose([(scores >= level).mean() for level in levels], (0.5, 0.9, 0.99), atol=0.012)
 
@@ -264,7 +252,7 @@ def test_contours_of_density_are_at_the_levels_of_the_legend():
     model, X = with_rows()
     ax = plot_density(model, X)
     told = [float(text.split()[-1].replace("−", "-")) for text in legend(ax)[:3]]
-    levels = highest_density(fitted_parameters(model), (0.5, 0.9, 0.99))
+    levels = inside.highest_density(fitted_parameters(model), (0.5, 0.9, 0.99))
     np.testing.assert_allclose(told, levels, rtol=5e-3)
     lines = next(item for item in ax.collections if not getattr(item, "filled", True))
     np.testing.assert_allclose(np.sort(lines.levels), np.sort(levels))

@@ -15,22 +15,10 @@ from scipy.stats import invgamma, invwishart, multivariate_normal
 from sklearn.base import clone
 
 import gmm
+import inside
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from inside import (
-    PARSIMONIOUS,
-    ArraySource,
-    Beginning,
-    ConjugatePrior,
-    Degeneracy,
-    MixtureParameters,
-    Objective,
-    Problem,
-    Resolution,
-    SolverSettings,
-    SufficientStatistics,
-    covariance_model,
-)
+from inside import Beginning, Degeneracy, Objective, Problem, Resolution, SufficientStatistics, covariance_model
 from inside import starts as initialization
 from tables import groups
 
@@ -40,7 +28,7 @@ PARTITIONS = np.loadtxt(HERE / "iris_partitions.csv", delimiter=",", skiprows=1,
 MCLUST = json.loads((HERE / "mclust_prior.json").read_text())
 
 K, D = 3, 3
-every_model = pytest.mark.parametrize("name", PARSIMONIOUS)
+every_model = pytest.mark.parametrize("name", inside.PARSIMONIOUS)
 every_way = pytest.mark.parametrize("acceleration", ["auto", None])
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 seeds = st.integers(0, 2**32 - 1)
@@ -59,7 +47,7 @@ def known(prior, name):
     """The prior as a fit takes it, for one that leaves nothing open."""
     scale = np.asarray(prior.scale)
     scale = np.diag(scale) if name.endswith("I") else scale
-    return ConjugatePrior(np.asarray(prior.mean), prior.shrinkage, prior.dof, scale)
+    return inside.ConjugatePrior(np.asarray(prior.mean), prior.shrinkage, prior.dof, scale)
 
 
 def log_density(name, means, covariances, prior):
@@ -87,7 +75,7 @@ def a_mixture(name, seed=0, d=D):
     roots = rng.normal(size=(K, d, d)) + np.eye(d)
     free = np.ascontiguousarray(reference.in_layout(roots @ roots.transpose(0, 2, 1), name))
     weights = rng.dirichlet(np.full(K, 5.0))
-    return MixtureParameters(weights, rng.normal(size=(K, d)), model.constrained(free, weights), model)
+    return inside.MixtureParameters(weights, rng.normal(size=(K, d)), model.constrained(free, weights), model)
 
 
 def fitted(name, X, prior, sample_weight=None, n_components=K, **asked):
@@ -239,9 +227,9 @@ def test_each_pass_is_the_twins(name, ridge, shrinkage):
     family = reference.WholeCovariances(reference.shape_of(name), ridge, believed(name, prior, weight.sum()))
     told = reference.accelerated_em(X, written_out, family, 12, weight=weight)
     objective = Objective(begin.model, ridge, known(prior, name))
-    problem = Problem(ArraySource(X, weight), objective, repair_empty=False)
+    problem = Problem(inside.ArraySource(X, weight), objective, repair_empty=False)
     with problem.e_step() as e_step:
-        run = problem.run(e_step, Beginning(begin), SolverSettings(tolerance=0, max_iter=12))
+        run = problem.run(e_step, Beginning(begin), inside.SolverSettings(tolerance=0, max_iter=12))
         trace = run.go().result.trace
     kept = np.maximum.accumulate([objective for objective, _ in told])
     np.testing.assert_allclose(trace.objective, kept, rtol=1e-7)

@@ -26,21 +26,7 @@ import inside
 from command import fails, labels_in, ok, process, result_in, run, text_in, write
 from gmm import plotting
 from gmm.plotting import plot_clusters
-from inside import (
-    Html,
-    Table,
-    column_statistics,
-    covariance_model,
-    criteria,
-    encoded,
-    escaped,
-    figures,
-    inline_svg,
-    render,
-    title,
-    wording,
-    write_text,
-)
+from inside import Html, Table, column_statistics, encoded, escaped, figures, inline_svg, render, title, wording
 
 DATA = Path(__file__).parent / "data"
 NASTY = '<script>alert("&amp;")</script>'
@@ -508,7 +494,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
     (tmp_path / "report.html").write_text("old")
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
-        write_text(tmp_path / "report.html", "new")
+        inside.write_text(tmp_path / "report.html", "new")
     assert list(map(text_in, tmp_path.iterdir())) == ["old"]
 
 
@@ -784,7 +770,7 @@ def test_pages_are_laid_out_for_paper_and_telephones(reports):
 def test_every_criterion_has_a_scale_and_a_term(reports):
     glossary = reports("one group")[0].text.partition('<dl class="glossary">')[2]
     for criterion in inside.CRITERIA:
-        assert title(criterion) in criteria.CRITERION[criterion].scale
+        assert title(criterion) in inside.criteria.CRITERION[criterion].scale
         term = re.search(rf"<dt>{title(criterion)}</dt>\s*<dd>(.*?)</dd>", glossary)
         assert term[1].endswith("Smaller is better.")
 
@@ -848,7 +834,7 @@ LOOKS = {
         ("certainty", (outcome([9], 0),), ["Every row"]),
         ("certainty", (outcome([9], 1),), ["For 1 of 9 rows (11.1\u00a0%)"]),
         *(("compared", (3, 3, tried, 1), [told]) for tried, told in TRIED.items()),
-        *(("covariance", (covariance_model(name), *sizes), told) for (name, *sizes), told in LOOKS.items()),
+        *(("covariance", (inside.covariance_model(name), *sizes), told) for (name, *sizes), told in LOOKS.items()),
         ("shared", (["a", "b"], [(0, 1, 0.8), (0, 1, 0.6)]), ""),
         ("shared", (["a", "b"], [None, None]), ""),
         (

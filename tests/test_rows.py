@@ -26,18 +26,7 @@ import inside
 import reference
 from gmm import GaussianMixture
 from gmm.em import Iteration
-from inside import (
-    CLASSIC,
-    ArraySource,
-    Clock,
-    FileTable,
-    NpySource,
-    TextFormat,
-    as_source,
-    checksum,
-    finishing,
-    progress,
-)
+from inside import CLASSIC, ArraySource, FileTable, NpySource, TextFormat, as_source, checksum, finishing, progress
 from inside import delimited as delimited_module
 from inside import npy as npy_module
 from origins import ROWS, WEIGHTS, D, K, N, assert_same, fitted, in_blocks, stream
@@ -615,7 +604,7 @@ def test_the_time_limit_reaches_the_finish(monkeypatch):
     finishing_fit = finishing.fit_mixture
     whole = gmm.select(gmm.open_rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], random_state=0)
     monkeypatch.setattr(finishing, "fit_mixture", fit_mixture)
-    monkeypatch.setattr(Clock, "is_up", lambda clock: bool(finished_cells))
+    monkeypatch.setattr(inside.Clock, "is_up", lambda clock: bool(finished_cells))
     found = gmm.select(gmm.open_rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], random_state=0, time_limit=600)
     assert len(finished_cells) == len(found.scores) == 1
     assert (whole.complete, found.complete) == (True, False)

@@ -19,31 +19,7 @@ from sklearn.preprocessing import StandardScaler
 import gmm
 import inside
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
-from inside import (
-    CRITERIA,
-    CRITERION_ACCURACY,
-    DIAGONAL,
-    FULL,
-    PARSIMONIOUS,
-    SPHERICAL,
-    TIED,
-    ArraySource,
-    Attempts,
-    Degeneracy,
-    Judge,
-    MixtureParameters,
-    Problem,
-    as_model,
-    candidates,
-    clock,
-    covariance,
-    covariance_model,
-    engine,
-    finishing,
-    fitted_parameters,
-    search,
-    split_merge,
-)
+from inside import CRITERIA, DIAGONAL, FULL, TIED, ArraySource, candidates, clock, covariance_model, engine, search
 from inside import cell_Cell as Cell
 from inside import selection_table as table
 
@@ -112,10 +88,10 @@ def test_no_cell_is_below_one_whose_mixtures_are_all_its_own(data, seed):
 @pytest.mark.parametrize("acceleration", ["auto", None])
 def test_a_search_ends_with_a_constraint_that_does_not_maximise(monkeypatch, acceleration):
     """A new model, VFI, is as free as VEI, and its update is that of EVI; such a search once never ended."""
-    new = covariance.CovarianceModel("VFI", DIAGONAL, covariance_model("EVI").constraint)
-    monkeypatch.setitem(covariance._FREEDOM, "F", 1)
+    new = inside.covariance.CovarianceModel("VFI", DIAGONAL, covariance_model("EVI").constraint)
+    monkeypatch.setitem(inside.covariance._FREEDOM, "F", 1)
     for name, model in {"VFI": new, "EFI": covariance_model("EEI")}.items():
-        monkeypatch.setitem(covariance._MODELS, name, model)
+        monkeypatch.setitem(inside.covariance._MODELS, name, model)
     found = select(ROWS, range(1, 5), ["VEI", "VFI", "VVI"], acceleration=acceleration, random_state=0)
     assert len(found.status) == 12
     assert max(len(mixture.history_) for mixture in found.estimators if mixture) <= 1000
@@ -126,10 +102,10 @@ def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, n_threads, sm
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     monkeypatch.setattr(engine, "usable_threads", lambda: 4)
     seen, asked = set(), set()
-    solved, opened = Cell.solved, Problem.e_step
+    solved, opened = Cell.solved, inside.Problem.e_step
     monkeypatch.setattr(Cell, "solved", lambda *args, **how: (seen.add(threading.get_ident()), solved(*args, **how))[1])
-    monkeypatch.setattr(Problem, "e_step", lambda self: (asked.add(self.n_threads), opened(self))[1])
-    monkeypatch.setattr(split_merge, "LARGEST_SHARE", 2)  # screens moves
+    monkeypatch.setattr(inside.Problem, "e_step", lambda self: (asked.add(self.n_threads), opened(self))[1])
+    monkeypatch.setattr(inside.split_merge, "LARGEST_SHARE", 2)  # screens moves
     same_table(select(ROWS, range(1, 6), CLASSIC, random_state=0, n_threads=n_threads), small)
     assert (len(seen) > 1) == (n_threads != 1)
     assert asked == {1}
@@ -303,9 +279,9 @@ def test_a_value_that_rows_share_is_no_component_of_a_cell():
 @pytest.mark.parametrize("name", ["tied", "full", "diag"])
 def test_in_one_feature_a_mixture_is_the_same_under_another_model(name):
     means, variances = np.array([[-3.0], [0.0], [3.0]]), np.full(3, 2.0)
-    one = MixtureParameters(np.full(3, 1 / 3), means, variances, covariance_model("spherical"))
+    one = inside.MixtureParameters(np.full(3, 1 / 3), means, variances, covariance_model("spherical"))
     model = covariance_model(name)
-    other = as_model(one, model)
+    other = inside.as_model(one, model)
     np.testing.assert_array_equal(other.covariances, np.full(model.layout.shape(3, 1), 2.0))
 
 
@@ -328,7 +304,7 @@ def test_no_cell_ends_lower_with_more_work(rows, more):
 # --- What is shared -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("layout", [FULL, TIED, DIAGONAL, SPHERICAL])
+@pytest.mark.parametrize("layout", [FULL, TIED, DIAGONAL, inside.SPHERICAL])
 def test_full_moments_tell_the_others_and_a_split_adds_a_component(layout):
     source = ArraySource(ROWS)
     responsibilities = np.random.default_rng(0).dirichlet(np.ones(3), len(ROWS))
@@ -343,13 +319,13 @@ def test_full_moments_tell_the_others_and_a_split_adds_a_component(layout):
 
 
 def test_poorer_moments_do_not_tell_richer_ones_and_models_come_after_their_special_cases():
-    for have, want in ((TIED, DIAGONAL), (SPHERICAL, DIAGONAL), (DIAGONAL, FULL), (DIAGONAL, TIED)):
+    for have, want in ((TIED, DIAGONAL), (inside.SPHERICAL, DIAGONAL), (DIAGONAL, FULL), (DIAGONAL, TIED)):
         statistics = inside.from_responsibilities(ArraySource(ROWS), np.ones((len(ROWS), 1)), have)
         with pytest.raises(ValueError, match="expected moments that determine"):
             statistics.reduced(want)
-    models = tuple(covariance_model(name) for name in PARSIMONIOUS)
+    models = tuple(covariance_model(name) for name in inside.PARSIMONIOUS)
     order, before = candidates.levels(models), []
-    assert sorted(model.name for level in order for model in level) == sorted(PARSIMONIOUS)
+    assert sorted(model.name for level in order for model in level) == sorted(inside.PARSIMONIOUS)
     for level in order:
         for model in level:
             assert all(other in before for other in models if candidates.special_case(other, model))
@@ -462,7 +438,7 @@ def test_time_may_be_up_anywhere(monkeypatch):
         assert found.bic[found.best_index] >= whole.bic.min() - 1e-6
 
 
-@pytest.mark.parametrize("name", [*PARSIMONIOUS, *CLASSIC])
+@pytest.mark.parametrize("name", [*inside.PARSIMONIOUS, *CLASSIC])
 def test_one_column_is_searched_with_every_model_alone(name):
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(0, 1, 40), rng.normal(9, 1, 40)])[:, None]
@@ -699,7 +675,9 @@ def lower_bound_of_single_fit(X, settings, start):
         begin = settings.problem(source).beginning(e_step, start.reduced(model.moments)).parameters
     mixture = GaussianMixture.from_parameters(begin.weights, begin.means, begin.covariances, covariance_type=model.name)
     mixture.set_params(warm_start=True, tol=1e-7, max_iter=5000).fit(X)
-    degenerate = Degeneracy.of_fits(settings.objective, source, Judge.CRITERION)(fitted_parameters(mixture))
+    degenerate = inside.Degeneracy.of_fits(settings.objective, source, inside.Judge.CRITERION)(
+        inside.fitted_parameters(mixture)
+    )
     return -np.inf if degenerate.any() else mixture.lower_bound_
 
 
@@ -713,7 +691,7 @@ def test_a_fresh_start_that_ends_higher_is_kept_though_it_has_not_converged(monk
     def compared(self, worker, start, present):
         ends.clear()
         kept = retried(self, worker, start, present)
-        least = kept[0].result.lower_bound + CRITERION_ACCURACY / len(X)
+        least = kept[0].result.lower_bound + inside.CRITERION_ACCURACY / len(X)
         lower.extend(least < end.lower_bound for end in ends if end and end.degenerate < 0)
         return kept
 
@@ -728,7 +706,7 @@ def test_a_fresh_start_that_ends_higher_is_kept_though_it_has_not_converged(monk
 
 def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
     """All rows choose 3 EEI, where the sample chose 2 VEV, found again by 3 of 3."""
-    monkeypatch.setattr(finishing, "SEARCHED", 300)
+    monkeypatch.setattr(inside.finishing, "SEARCHED", 300)
     rng, of_sample = np.random.default_rng(9), []
     X = rng.normal(size=(1200, 2)) + 1.8 * rng.integers(0, 3, (1200, 1))
     run = search._Finish.run
@@ -741,7 +719,7 @@ def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
 
 def test_attempts_are_counted_from_where_a_solution_was_found():
     one, other = object(), object()
-    attempts = Attempts(one)
+    attempts = inside.Attempts(one)
     for same in (False, True, True):
         attempts = attempts.after(one, fresh=True, same=same)
     assert (attempts.n_fresh, attempts.n_again, attempts.n_starts) == (3, 2, 3)
@@ -813,7 +791,7 @@ def test_what_is_no_matter_of_a_cell_or_is_that_of_all_ends_the_search(error, mo
         assert caught.value is error
 
 
-@pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+@pytest.mark.parametrize("covariance_type", inside.PARSIMONIOUS)
 @pytest.mark.parametrize("d", [1, 3])
 def test_a_search_with_a_prior_finds_what_a_fit_with_it_finds(covariance_type, d):
     """Of one column and of one component, models coincide: the search solves another one of them."""

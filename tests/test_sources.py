@@ -5,21 +5,9 @@ import multiprocessing
 import numpy as np
 import pytest
 
+import inside
 from gmm import GaussianMixture, sources
-from inside import (
-    CLASSIC,
-    STARTS,
-    ArraySource,
-    Chunk,
-    EStep,
-    MixtureParameters,
-    Objective,
-    Source,
-    WhitenedMixture,
-    covariance_model,
-    mstep,
-    sample_indices,
-)
+from inside import CLASSIC, STARTS, ArraySource, Chunk, EStep, Source, WhitenedMixture, covariance_model, mstep
 from origins import ROWS, WEIGHTS, D, K, N, assert_same, fitted
 
 
@@ -211,12 +199,12 @@ def statistics_elsewhere(connection, rows, model_name):
 def test_the_solver_climbs_with_statistics_of_another_process(name):
     model, start = covariance_model(name), np.tile([[50.0], [54.0], [58.0]], D)
     spread = np.broadcast_to(model.layout.with_ridge(np.zeros(model.layout.shape(K, D)), 9.0), model.layout.shape(K, D))
-    begin = MixtureParameters(np.full(K, 1 / K), start, np.array(spread), model)
+    begin = inside.MixtureParameters(np.full(K, 1 / K), start, np.array(spread), model)
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=statistics_elsewhere, args=(there, ROWS, name), daemon=True)
     process.start()
-    state = mstep.QuasiNewtonState(Objective(model, 1e-6).family(start.shape), 1e-6, True)
+    state = mstep.QuasiNewtonState(inside.Objective(model, 1e-6).family(start.shape), 1e-6, True)
     state.begin(*begin.as_estimate())
     objectives = []
     while not state.converged and len(objectives) < 200:
@@ -236,6 +224,6 @@ def test_the_solver_climbs_with_statistics_of_another_process(name):
 def test_rows_without_weight_are_in_no_sample():
     weight = np.where(np.arange(N) % 3 == 0, 0.0, 1.0)
     for source in (ArraySource(ROWS, weight), Pieces(ROWS, weight)):
-        chosen = sample_indices(source, 1000, np.random.default_rng(0))
+        chosen = inside.sample_indices(source, 1000, np.random.default_rng(0))
         assert source.n_used == np.count_nonzero(weight)
         assert weight[chosen].all()
