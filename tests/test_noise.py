@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import inside
 import reference
 from gmm import GaussianMixture, select
 from inside import DIAGONAL, FULL, SPHERICAL, STARTS, TIED, ArraySource, EStep, Noise, Scorer, fitted_parameters
+from test_published import FAITHFUL
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
@@ -135,9 +135,8 @@ MCLUST = {
 
 
 def with_noise():
-    faithful = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
     noise = np.loadtxt(Path(__file__).parent / "data" / "noise_for_faithful.csv", delimiter=",", skiprows=1)
-    return np.concatenate([faithful, noise])
+    return np.concatenate([FAITHFUL, noise])
 
 
 @pytest.mark.parametrize(("cell", "expected"), MCLUST.items(), ids=str)

@@ -1,7 +1,6 @@
 """The conjugate prior: what it says, that fits climb the posterior and end at its modes, and what is refused."""
 
 import copy
-import io
 import json
 import pickle
 import warnings
@@ -17,6 +16,7 @@ from sklearn.base import clone
 import gmm
 import inside
 import reference
+from fuzz_files import saved
 from gmm import GaussianMixture, NormalInverseWishart
 from inside import Beginning, Degeneracy, Objective, Problem, Resolution, SufficientStatistics, covariance_model
 from inside import starts as initialization
@@ -546,8 +546,7 @@ def test_a_prior_may_be_said_in_several_ways(one, other):
 
 
 def reloaded(mixture):
-    mixture.save(file := io.BytesIO())
-    return gmm.load(file.getvalue())
+    return gmm.load(saved(mixture))
 
 
 @pytest.mark.parametrize("prior", [None, "conjugate", NormalInverseWishart(dof=np.float64(7)), a_prior()])

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,14 +18,11 @@ from sklearn.preprocessing import StandardScaler
 import gmm
 import inside
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
-from inside import CRITERIA, DIAGONAL, FULL, TIED, ArraySource, candidates, clock, covariance_model, engine, search
+from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, TIED, ArraySource, candidates, clock, covariance_model, engine
 from inside import cell_Cell as Cell
 from inside import selection_table as table
+from test_published import BLOBS, IRIS, IRIS_BIC
 
-HERE = Path(__file__).parent / "data"
-IRIS = np.loadtxt(HERE / "iris.csv", delimiter=",", skiprows=1)
-BLOBS = np.load(HERE / "blobs.npy")
-CLASSIC = ("full", "tied", "diag", "spherical")
 ROUNDING = 1e-6  # nats in all
 
 
@@ -152,14 +148,8 @@ def test_more_rows_than_the_sample_are_searched_on_it_and_finished_on_all(monkey
 @pytest.mark.parametrize("seed", range(4))
 def test_iris_is_at_its_best(seed, iris):
     """Up to three components as published, and at four, where the cells of a large search help each other."""
-    published = {
-        "full": (829.9782, 574.0178, 580.8389, 621.75),
-        "tied": (829.9782, 688.0972, 632.9633, 591.41),
-        "diag": (1522.1202, 857.5515, 744.6317, 705.07),
-        "spherical": (1804.0854, 1012.2352, 853.8090, 783.82),
-    }
     found = iris if seed == 0 else select(IRIS, range(1, 4), CLASSIC, random_state=seed)
-    for name, values in published.items():
+    for name, values in IRIS_BIC.items():
         for K, value in enumerate(values[: found.n_components.max()], 1):
             assert found.bic[cell(found, K, name)] <= value + 0.01, (K, name)
             assert found.status[cell(found, K, name)] == "ok"
@@ -709,8 +699,10 @@ def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
     monkeypatch.setattr(inside.finishing, "SEARCHED", 300)
     rng, of_sample = np.random.default_rng(9), []
     X = rng.normal(size=(1200, 2)) + 1.8 * rng.integers(0, 3, (1200, 1))
-    run = search._Finish.run
-    monkeypatch.setattr(search._Finish, "run", lambda self, is_up: of_sample.append(self.search) or run(self, is_up))
+    run = inside.search._Finish.run
+    monkeypatch.setattr(
+        inside.search._Finish, "run", lambda self, is_up: of_sample.append(self.search) or run(self, is_up)
+    )
     found = select(gmm.open_rows(lambda: np.array_split(X, 3)), range(1, 5), ["EEI", "VEV"], random_state=0)
     assert found.best.covariance_type != of_sample[0].best.covariance_type
     assert of_sample[0].n_fresh_starts > 0

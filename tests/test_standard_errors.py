@@ -2,7 +2,6 @@
 
 import pickle
 import threading
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -13,8 +12,8 @@ from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.inference import StandardErrors, standard_errors
 from inside import PARSIMONIOUS, ArraySource, fitted_parameters, threads
 from inside import standard_errors as module
+from test_published import FAITHFUL
 
-FAITHFUL = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
 PARTS = ("weights", "means", "covariances")
 CLOSE = {"tol": 1e-8, "max_iter": 2000, "random_state": 0}
 rng = np.random.default_rng(0)

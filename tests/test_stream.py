@@ -4,10 +4,10 @@ import copy
 import os
 import pickle
 import warnings
-from importlib import resources
 
 import numpy as np
 import pytest
+from benchmarks.datasets import bundled, faithful
 
 import gmm
 import reference
@@ -366,14 +366,9 @@ def test_a_component_that_all_rows_left_is_reseeded():
 # --- How good it is -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["Old Faithful", "breast cancer"])
-def test_two_passes_by_blocks_come_near_the_fit_from_the_same_start(name):
-    if name == "Old Faithful":
-        path = resources.files("gmm").joinpath("data/faithful.csv")
-        rows, n_components = np.loadtxt(path.read_text().splitlines(), delimiter=",", skiprows=1), 3
-    else:
-        rows, n_components = pytest.importorskip("sklearn.datasets").load_breast_cancer().data, 2
-        rows = rows / rows.std(axis=0)
+@pytest.mark.parametrize(("load", "n_components"), [(faithful, 3), (bundled("breast_cancer"), 2)])
+def test_two_passes_by_blocks_come_near_the_fit_from_the_same_start(load, n_components):
+    rows = load()
     start = GaussianMixture(n_components, max_iter=0, random_state=0).fit(rows)
     given = {"weights_init": start.weights_, "means_init": start.means_, "precisions_init": start.precisions_}
     fitted = GaussianMixture(n_components, max_iter=1000, **given).fit(rows)

@@ -1,12 +1,12 @@
 """Mixtures of factors of many columns, which store factors and noise: the estimator from fit to file."""
 
-import io
 import pickle
 
 import numpy as np
 import pytest
 
 import gmm
+from fuzz_files import saved
 from gmm import GaussianMixture
 from inside import LowRank, fitted_parameters, save_state, state_of
 from tables import factor_groups
@@ -96,13 +96,9 @@ def test_files_of_noise_and_factors_that_fill_a_square_matrix():
     search = gmm.select(some, [1, K], covariance_type=["factor2"], **how)
     classes = gmm.MixtureClassifier(n_components=1, covariance_type="factor2", **how).fit(some, np.arange(200) % 2)
     for each in (mixture, mixture.freeze(), search.best, classes):
-        file = io.BytesIO()
-        each.save(file)
-        again = gmm.load(file.getvalue())
+        again = gmm.load(saved(each))
         np.testing.assert_array_equal(again.predict_proba(some), each.predict_proba(some))
-    file = io.BytesIO()
-    search.save(file)
-    np.testing.assert_array_equal(gmm.load(file.getvalue()).best.score_samples(some), search.best.score_samples(some))
+    np.testing.assert_array_equal(gmm.load(saved(search)).best.score_samples(some), search.best.score_samples(some))
 
 
 def test_gaps_are_scored_and_filled(fitted):
