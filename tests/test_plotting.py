@@ -20,6 +20,7 @@ from gmm.analysis import combine_components, directions
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from inside import InvalidParameterError, colours, fitted_parameters, names_of_features, percent, scene_of, view_of
 from pictures import bars, dots, draw, each_plot, legend, legend_of, numbers
+from tables import refused
 
 pytestmark = pytest.mark.usefixtures("figures")
 
@@ -584,8 +585,7 @@ def test_what_cannot_be_drawn_is_refused_and_what_to_do_told(plot):
         (model, X, {"ax": polar}, InvalidParameterError, "got Axes of projection 'polar'"),
         (model, X, {"ax": pair[0]}, InvalidParameterError, "ax must have linear scales, .* got log"),
     ):
-        with pytest.raises(error, match=told):
-            plot(what, rows, **how)
+        refused(told, plot, what, rows, error=error, **how)
     assert plt.get_fignums() == ours
 
 
@@ -603,8 +603,7 @@ def test_a_figure_of_ours_is_closed_where_drawing_fails(plot, view, monkeypatch)
 def test_no_content_at_all():
     model, X = with_rows(n=20)
     assert not outlines(plot_clusters(model, X, content=[]))
-    with pytest.raises(InvalidParameterError, match="content must be one share"):
-        plot_density(model, X, content=[])
+    refused("content must be one share", plot_density, model, X, content=[], error=InvalidParameterError)
 
 
 def test_each_of_several_outlines_is_told_apart():
@@ -734,8 +733,7 @@ def test_components_of_a_cluster_have_its_colour(cross):
     assert rows_of_cross[:, 3].min() > 0.79  # between its two components none is uncertain
     certain = plot_uncertainty(combined, X, view=(0, 1))
     assert "above 0.1: no rows" in legend(certain)
-    with pytest.raises(ValueError, match=r"shows components only: pass combined\.model"):
-        plot_density(combined, X)
+    refused(r"shows components only: pass combined\.model", plot_density, combined, X)
 
 
 def test_rows_with_gaps_are_counted_as_they_are_predicted():

@@ -28,6 +28,7 @@ from gmm.plotting import (
 )
 from inside import DARKER, colours
 from pictures import dots, legend, lines
+from tables import refused
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(mean, 1, (60, 2)) for mean in ([-5, 0], [5, 0], [0, 6])])
@@ -177,8 +178,7 @@ def test_eigenvalues_are_bars():
 
 @pytest.mark.parametrize("plot", [plot_standard_errors, plot_bootstrap_lrt, plot_stability, plot_eigenvalues])
 def test_what_is_something_else_is_refused(plot):
-    with pytest.raises(TypeError, match=r"expected what gmm\.\w+\.\w+ returns, got int"):
-        plot(1)
+    refused(r"expected what gmm\.\w+\.\w+ returns, got int", plot, 1, error=TypeError)
     with pytest.raises(gmm.NotFittedError):
         plot_clusters(MixtureClassifier(), X)
 
@@ -224,10 +224,8 @@ def test_the_tree_of_combined_components_counts_clusters(combined):
     assert 6 - combined.n_clusters < line.get_ydata()[0] < 7 - combined.n_clusters
     ax.figure.canvas.draw()
     assert [text.get_text() for text in ax.get_yticklabels()][::5] == ["6", "1"]
-    with pytest.raises(ValueError, match="n_clusters to be a whole number from 1 to 6, got 7"):
-        plot_hierarchy(combined, 7)
-    with pytest.raises(ValueError, match="NaN"):
-        plot_hierarchy([[1.0], [np.nan]])
+    refused("n_clusters to be a whole number from 1 to 6, got 7", plot_hierarchy, combined, 7)
+    refused("NaN", plot_hierarchy, [[1.0], [np.nan]])
 
 
 def test_filled_values_are_marked_in_pairs():
@@ -240,5 +238,4 @@ def test_filled_values_are_marked_in_pairs():
     assert [text.get_text() for text in grid[0, 0].figure.legends[0].get_texts()] == ["in", "out", "filled"]
     inside = grid[0, 0].patches[1].get_data().values.sum()
     assert 25 <= inside <= 30  # of the filled values, those within the range of the others
-    with pytest.raises(ValueError, match=r"filled of shape \(180, 2\), as X has, got \(180, 1\)"):
-        plot_pairs(gaps, filled=whole[:, :1])
+    refused(r"filled of shape \(180, 2\), as X has, got \(180, 1\)", plot_pairs, gaps, filled=whole[:, :1])

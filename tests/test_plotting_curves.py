@@ -22,6 +22,7 @@ from gmm.analysis import combine_components
 from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection
 from inside import FAINT, NOT_CONVERGED, PARSIMONIOUS, Trace, plain_records, spaced
 from pictures import legend
+from tables import refused
 
 pytestmark = pytest.mark.usefixtures("figures")
 
@@ -61,8 +62,7 @@ def test_what_is_of_the_wrong_kind_or_not_fitted_is_refused_alike(plot):
         with pytest.raises(TypeError, match=rf"expected .* got {type(what).__name__}") as caught:
             plot(what)
         assert not isinstance(caught.value, ValueError)
-    with pytest.raises(NotFittedError, match="GaussianMixtureSearch instance is not fitted yet"):
-        plot(GaussianMixtureSearch())
+    refused("GaussianMixtureSearch instance is not fitted yet", plot, GaussianMixtureSearch(), error=NotFittedError)
     assert not plt.get_fignums()
 
 
@@ -187,8 +187,7 @@ def test_it_draws_where_it_is_told_to_what_has_a_history():
         (GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]), "parameters were given or set"),
         (GaussianMixture(2, max_iter=0).fit(ROWS), "one pass.*max_iter of 1"),
     ):
-        with pytest.raises(InvalidParameterError, match=told):
-            plot_convergence(model)
+        refused(told, plot_convergence, model, error=InvalidParameterError)
 
 
 # --- plot_selection -----------------------------------------------------------------------------
@@ -362,8 +361,7 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
         ({"selection": found, "criterion": "gini"}, InvalidParameterError, "a criterion among .*got 'gini'"),
         ({"selection": nec, "criterion": "nec"}, InvalidParameterError, "NEC is not finite"),
     ]:
-        with pytest.raises(error, match=told):
-            (plot_criteria if "models" in given else plot_selection)(**given)
+        refused(told, plot_criteria if "models" in given else plot_selection, error=error, **given)
         assert not plt.get_fignums()
 
 
@@ -412,10 +410,8 @@ def test_entropies_are_drawn_with_their_bend(combined, by):
 def test_entropies_of_one_component_and_of_what_has_none():
     one = combine_components(GaussianMixture().fit(ROWS), ROWS)
     assert plot_entropies(one).get_title() == "1 cluster suggested of 1 component"
-    with pytest.raises(TypeError, match="got GaussianMixture"):
-        plot_entropies(one.model)
-    with pytest.raises(InvalidParameterError, match="'clusters', 'rows', got 'x'"):
-        plot_entropies(one, by="x")
+    refused("got GaussianMixture", plot_entropies, one.model, error=TypeError)
+    refused("'clusters', 'rows', got 'x'", plot_entropies, one, by="x", error=InvalidParameterError)
 
 
 def test_the_changes_of_a_drift_are_bars_beside_what_chance_does():
@@ -431,5 +427,4 @@ def test_the_changes_of_a_drift_are_bars_beside_what_chance_does():
     assert "alarm at level 0.01" in ax.get_title()
     assert "grew or rose →" in ax.get_xlabel()
     assert len(found.changes()) == sum(abs(bar.get_width()) > found.limit for bar in ax.patches)
-    with pytest.raises(TypeError, match=r"gmm\.analysis\.drift"):
-        plot_drift(rows)
+    refused(r"gmm\.analysis\.drift", plot_drift, rows, error=TypeError)

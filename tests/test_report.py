@@ -27,6 +27,7 @@ from command import fails, labels_in, ok, process, result_in, run, text_in, writ
 from gmm import plotting
 from gmm.plotting import plot_clusters
 from inside import Html, Table, column_statistics, encoded, escaped, figures, inline_svg, render, title, wording
+from tables import refused
 
 DATA = Path(__file__).parent / "data"
 NASTY = '<script>alert("&amp;")</script>'
@@ -330,8 +331,7 @@ def test_templates_escape_text_and_leave_html():
     page = Page(render("groups", groups=[{"number": 0, "colour": '"red"', "size": NASTY, "sentences": [NASTY]}]))
     assert page.said() == f"Group 0 {NASTY} {NASTY}"
     assert page.tags[1] == ("li", {"style": '--own: "red"'})
-    with pytest.raises(jinja2.UndefinedError, match="'kind' is undefined"):
-        render("terms", weighted=False, labelled=False)
+    refused("'kind' is undefined", render, "terms", weighted=False, labelled=False, error=jinja2.UndefinedError)
 
 
 def test_it_says_how_to_make_it_again(reports):
@@ -493,8 +493,7 @@ def test_pictures_need_no_display(tmp_path, monkeypatch):
 def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     (tmp_path / "report.html").write_text("old")
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
-        inside.write_text(tmp_path / "report.html", "new")
+    refused("No space", inside.write_text, tmp_path / "report.html", "new", error=OSError)
     assert list(map(text_in, tmp_path.iterdir())) == ["old"]
 
 
@@ -792,6 +791,8 @@ def test_as_many_parameters_as_rows_are_told(tmp_path):
 
 
 RIVALS = [(2, "VEV", 0.8), (4, "EEE", 1.5), (3, "VVV", 7.0)]
+SEPARATION = {29: "are well separated", 31: "are mostly separated", 199: "are mostly separated"}  # by unsure rows
+SEPARATION |= {201: "overlap", 499: "overlap", 501: "overlap heavily"}
 TRIED = {(1, 2, 3): "(1 to 3)", (2, 5): "(2, 5)", (1,): "(1)"}
 LOOKS = {
     ("EII", 3, 2): "circles of equal size",
@@ -825,10 +826,7 @@ LOOKS = {
         ("rival", ("bic", 3, RIVALS), ["2 groups fit almost as well"]),
         ("rival", ("bic", 3, [(3, "VVV", 0.1), (1, "EEE", 3.0)]), ""),
         ("rival", ("nec", 3, RIVALS), ""),
-        ("separation", (outcome([1000], 0),), ["well"]),
-        ("separation", (outcome([1000], 50),), ["mostly"]),
-        ("separation", (outcome([1000], 210),), ["overlap"]),
-        ("separation", (outcome([1000], 590),), ["overlap heavily"]),
+        *(("separation", (outcome([1000], n),), f"They {told}.") for n, told in SEPARATION.items()),
         ("separation", (outcome([1000], 500, n_clusters=3),), ["they make 3 clusters"]),
         ("certainty", (outcome([99_999], 1),), ["For 1 of 99,999 rows (0.001\u00a0%)"]),
         ("certainty", (outcome([9], 0),), ["Every row"]),

@@ -12,6 +12,7 @@ import pytest
 import gmm
 from inside import ScratchSource, SlicedSource
 from origins import ROWS, WEIGHTS, N, assert_same, fitted, in_blocks
+from tables import refused
 
 pytestmark = pytest.mark.usefixtures("_small_chunks")
 NAMES = ["a", 'b "of" c', "d"]
@@ -48,18 +49,14 @@ class Streamed:
         return self.table.__arrow_c_stream__(requested_schema)
 
 
-def stream(rows, weight, folder):
-    table, content = batches_of(rows, weight), io.BytesIO()
-    with pa.ipc.new_stream(content, table.schema) as writer:
-        writer.write_table(table)
-    return pa.ipc.open_stream(content.getvalue())
+def of_ipc(new, opened):
+    def make(rows, weight, folder):
+        table, content = batches_of(rows, weight), io.BytesIO()
+        with new(content, table.schema) as writer:
+            writer.write_table(table)
+        return opened(content.getvalue())
 
-
-def opened_file(rows, weight, folder):
-    table, content = batches_of(rows, weight), io.BytesIO()
-    with pa.ipc.new_file(content, table.schema) as writer:
-        writer.write_table(table)
-    return pa.ipc.open_file(content.getvalue())
+    return make
 
 
 def orc(rows, weight, folder):
@@ -81,13 +78,13 @@ TABLES = {
     "relation": relation,
     "streamed": lambda rows, weight, folder: Streamed(batches_of(rows, weight)),
     "scanner": lambda rows, weight, folder: pa.dataset.dataset(batches_of(rows, weight)).scanner(batch_size=300),
-    "opened file": opened_file,
+    "opened file": of_ipc(pa.ipc.new_file, pa.ipc.open_file),
     "orc": orc,
     "pattern": pattern,
 }
 ONCE = {
     "reader": lambda rows, weight, folder: batches_of(rows, weight).to_reader(),
-    "stream": stream,
+    "stream": of_ipc(pa.ipc.new_stream, pa.ipc.open_stream),
     "scanner of a stream": lambda rows, weight, folder: pa.dataset.Scanner.from_batches(
         batches_of(rows, weight).to_reader()
     ),
@@ -150,8 +147,7 @@ def test_blocks_that_come_once_are_copied():
     rows = ROWS.copy()  # also beyond a value that is not finite
     rows[100, 1] = np.nan
     source = gmm.open_rows(iter(np.array_split(rows, 20)), scratch=True)
-    with pytest.raises(ValueError, match=r"NaN[^$]*row 100, column 1"):
-        fitted(source)
+    refused(r"NaN[^$]*row 100, column 1", fitted, source)
     np.testing.assert_array_equal(source.take(np.arange(N)), rows)
 
 
@@ -192,8 +188,7 @@ def test_an_array_of_another_package_has_the_bits_of_the_array(make, dtype, tmp_
     assert_same(mixture, fitted(rows))
     np.testing.assert_array_equal(mixture.predict_proba(source), mixture.predict_proba(rows))
     np.testing.assert_array_equal(source.take(np.array([0, 8999])), rows[[0, 8999]])
-    with pytest.raises(TypeError, match="weight name columns of a"):
-        gmm.open_rows(array, columns=["a"])
+    refused("weight name columns of a", gmm.open_rows, array, columns=["a"], error=TypeError)
 
 
 @pytest.mark.filterwarnings("ignore:.*:ResourceWarning")
@@ -205,22 +200,18 @@ def test_what_is_no_table_of_numbers_is_refused(make, tmp_path):
 
 def test_groups_of_arrays_say_what_to_pass(tmp_path):
     array = hdf5(ROWS, tmp_path)
-    with pytest.raises(TypeError, match=r"got File; pass one of its arrays: data\['X'\]"):
-        gmm.open_rows(array.file)
+    refused(r"got File; pass one of its arrays: data\['X'\]", gmm.open_rows, array.file, error=TypeError)
     array.file.close()
     for name, advice in (("a.h5", r"gmm\.open_rows\(h5py\.File"), ("a.xlsx", "read_excel"), ("a.jsonl", "scan_ndjson")):
         (tmp_path / name).touch()
-        with pytest.raises(ValueError, match=rf"{name}: unknown file type .*{advice}"):
-            gmm.open_rows(tmp_path / name)
+        refused(rf"{name}: unknown file type .*{advice}", gmm.open_rows, tmp_path / name)
 
 
 def test_urls_and_patterns_without_files_are_told(tmp_path):
     for path in ("s3://bucket/x.parquet", "https://example.org/x.csv", "gs://bucket/*.parquet"):
         for data in (path, [path]):
-            with pytest.raises(ValueError, match=r"a URL.*pyarrow\.dataset.*fsspec"):
-                gmm.open_rows(data)
-    with pytest.raises(FileNotFoundError, match=r"No file matches: .*\*\.parquet"):
-        gmm.open_rows(tmp_path / "*.parquet")
+            refused(r"a URL.*pyarrow\.dataset.*fsspec", gmm.open_rows, data)
+    refused(r"No file matches: .*\*\.parquet", gmm.open_rows, tmp_path / "*.parquet", error=FileNotFoundError)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no file is named so on Windows")
@@ -246,5 +237,4 @@ def test_files_of_another_kind_in_a_folder_are_told(as_pattern, tmp_path):
     for file in tmp_path.glob("*.parquet"):
         file.unlink()
     (tmp_path / "notes.txt").unlink()
-    with pytest.raises(ValueError, match=r"but 'README\.md', 'a\.parquet\.crc'"):
-        gmm.open_rows(path)
+    refused(r"but 'README\.md', 'a\.parquet\.crc'", gmm.open_rows, path)

@@ -12,6 +12,7 @@ from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier
 from gmm.analysis import anomaly_threshold
 from gmm.inference import standard_errors
 from inside import StudentTails
+from tables import refused
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-4, 1, (60, 2)), RNG.normal(4, 1, (40, 2))])
@@ -143,8 +144,7 @@ def test_noise_and_posteriors_are_summarised():
 
 def test_rows_with_errors_are_summarised_with_them():
     fitted = GaussianMixture(2, random_state=0).fit(X, error_covariance=np.eye(2) / 10)
-    with pytest.raises(ValueError, match="expected the error_covariance"):
-        fitted.summary(X)
+    refused("expected the error_covariance", fitted.summary, X)
     summary = fitted.summary(X, error_covariance=np.eye(2) / 10)
     assert summary.log_likelihood == pytest.approx(fitted.log_likelihood(X, error_covariance=np.eye(2) / 10))
 
@@ -233,8 +233,7 @@ def test_a_table_needs_a_library(mixture, monkeypatch):
     for name in ("pandas", "polars"):
         monkeypatch.setitem(sys.modules, name, None)
     for table in tables:
-        with pytest.raises(ImportError, match="pandas or polars"):
-            table.to_frame()
+        refused("pandas or polars", table.to_frame, error=ImportError)
 
 
 def test_a_search_is_saved_and_goes_to_scikit_learn(tmp_path):

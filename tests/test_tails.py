@@ -12,6 +12,7 @@ import reference
 from gmm import GaussianMixture
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from inside import MOST_GOOD, ArraySource, Beginning, EStep, Objective, Problem, StudentTails, covariance_model, ellipse
+from tables import refused
 
 EVERY_TYPE = [*inside.PARSIMONIOUS, *reference.OF_FACTORS]
 every_type = pytest.mark.parametrize("covariance_type", EVERY_TYPE)
@@ -288,10 +289,8 @@ def test_a_marginal_is_a_students_t_too_and_assigned_parameters_leave_the_tails(
 
 @pytest.mark.parametrize("wrong", [0.5, 1e7, "4", "all", [4, 5], True, np.nan])
 def test_other_degrees_of_freedom_are_refused(wrong):
-    with pytest.raises(ValueError, match="degrees_of_freedom"):
-        GaussianMixture(tails="t", degrees_of_freedom=wrong).fit(groups())
-    with pytest.raises(ValueError, match="tails='t'"):
-        GaussianMixture(degrees_of_freedom=4).fit(groups())
+    refused("degrees_of_freedom", GaussianMixture(tails="t", degrees_of_freedom=wrong).fit, groups())
+    refused("tails='t'", GaussianMixture(degrees_of_freedom=4).fit, groups())
 
 
 @pytest.mark.parametrize("degrees", [None, CONTAMINATED], ids=["t", CONTAMINATED])
@@ -340,10 +339,8 @@ def test_rows_with_gaps_or_errors_are_not_scored():
     X = np.random.default_rng(0).normal(size=(100, 2))
     mixture = GaussianMixture(2, tails="t", missing="em", random_state=0).fit(X)
     gaps = np.where(X.mean() < X, np.nan, X)
-    with pytest.raises(ValueError, match=r"heavy tails.*missing values"):
-        mixture.score_samples(gaps)
-    with pytest.raises(ValueError, match=r"heavy tails.*error_covariance"):
-        mixture.predict_proba(X, error_covariance=np.ones(X.shape[1]))
+    refused(r"heavy tails.*missing values", mixture.score_samples, gaps)
+    refused(r"heavy tails.*error_covariance", mixture.predict_proba, X, error_covariance=np.ones(X.shape[1]))
 
 
 LIMIT = "at the limit of what a fit takes: "
