@@ -131,6 +131,11 @@ def test_progress_is_reported_after_each_cell():
     assert [r.covariance_type for r in records] == ["full", "tied"] * 2
     assert tuple(r.status for r in records) == found.status
 
+    def interrupt(record):
+        raise KeyboardInterrupt
+
+    refused(None, select, X, [1, 2], callback=interrupt, error=KeyboardInterrupt)  # it is no failed cell
+
 
 @pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
 def test_names_reach_the_estimators(library):
