@@ -10,14 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 import gmm
-from gmm import (
-    BayesianGaussianMixture,
-    GaussianMixture,
-    GaussianMixtureSearch,
-    InvalidParameterError,
-    NotFittedError,
-    select,
-)
+from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
 from gmm.analysis import combine_components
 from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection
 from inside import FAINT, NOT_CONVERGED, PARSIMONIOUS, Trace, plain_records, spaced
@@ -345,7 +338,11 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
         ({"models": [1, 2], "X": ROWS}, TypeError, f"{kinds}; got list with int"),
         ({"models": [one, None], "X": ROWS}, TypeError, f"{kinds}; got list with NoneType"),
         ({"models": ROWS}, TypeError, f"{kinds}; got ndarray with ndarray"),
-        ({"models": [BayesianGaussianMixture().fit(ROWS)], "X": ROWS}, TypeError, "got BayesianGaussianMixture, whose"),
+        (
+            {"models": [gmm.BayesianGaussianMixture().fit(ROWS)], "X": ROWS},
+            TypeError,
+            "got BayesianGaussianMixture, whose",
+        ),
         ({"models": found, "X": ["bic", "aic"]}, ValueError, r"X must be .*; did you mean criteria=\['bic', 'aic'\]\?"),
         ({"models": found, "X": "icl"}, ValueError, r"X must be .*; did you mean criteria='icl'\?"),
         ({"models": [one], "X": ["icl"]}, ValueError, r"X must be .*; did you mean criteria=\['icl'\]\?"),
