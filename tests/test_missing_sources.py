@@ -90,7 +90,7 @@ def in_memory():
 def test_files_are_arrays(kind, tmp_path):
     array, file = in_memory(), fit_of(written(kind, tmp_path))
     assert_same(array, file)
-    for method in ("predict", "predict_proba", "score_samples", "score", "bic", "criteria", "impute"):
+    for method in ("predict", "predict_proba", "score_samples", "score", "log_likelihood", "bic", "criteria", "impute"):
         of_rows, of_file = getattr(array, method)(ROWS), getattr(file, method)(written(kind, tmp_path))
         np.testing.assert_equal(of_rows, of_file, err_msg=method)
     predicted, others = (file.predict_from(rows, [0, 2]) for rows in (ROWS[:, [0, 2]], stream(ROWS[:, [0, 2]])))
