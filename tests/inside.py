@@ -48,7 +48,7 @@ PLACES = {
     "gmm._passes.em": "MStep SolverRun TextbookEM refilled",
     "gmm._passes.incomplete": "incomplete=.",
     "gmm._passes.problem": "Beginning Problem SolverSettings e_step_over",
-    "gmm._passes.solver": "GainBelow PassRecord Trace plain_records",
+    "gmm._passes.solver": "GainBelow Trace plain_records",
     "gmm._persistence": "FORMAT FORMAT_VERSION _persistence=. load_state save_state",
     "gmm._persistence.checkpoints": "Checkpoint SearchCheckpoint checkpoints=.",
     "gmm._persistence.values": "mixture_from_state",
@@ -58,7 +58,7 @@ PLACES = {
     "gmm._plotting.scene": "discriminating scene_of view_of",
     "gmm._plotting.style": "DARKER FAINT INK STYLE axes_of colours encoded inline_svg plot_style=.",
     "gmm._rows.ahead": "read_ahead",
-    "gmm._rows.blocks": "NpySource ScratchSource SlicedSource blocks=. npy=. scratch=. sliced=.",
+    "gmm._rows.blocks": "NpySource ScratchSource SlicedSource blocks=. npy=. scratch=.",
     "gmm._rows.delimited": "QuotedText=TextStream delimited=. text_part",
     "gmm._rows.entrance": "as_source entrance=.",
     "gmm._rows.file_table": "FileTable",
@@ -68,7 +68,7 @@ PLACES = {
     "gmm._rows.tables": "TableSource",
     "gmm._selection": "_selection=.",
     "gmm._selection.candidates": "candidates=.",
-    "gmm._selection.cell": ("Attempts BestScore Clock NOT_CONVERGED SearchRows Solution Worker cell_Cell=Cell clock=."),
+    "gmm._selection.cell": ("Attempts BestScore Clock NOT_CONVERGED SearchRows Worker cell_Cell=Cell clock=."),
     "gmm._selection.classifier": "classifier=. predictive_cells",
     "gmm._selection.engine": "engine=.",
     "gmm._selection.request": "CRITERION_ACCURACY as_model folds_of template_of",
@@ -93,7 +93,7 @@ PLACES = {
     "gmm._values": "_values=.",
     "gmm._values.coordinates": "Coordinates directions=.",
     "gmm._values.covariance": (
-        "CLASSIC COVARIANCE_TYPES LIMITED OF_ONE_FEATURE PARSIMONIOUS covariance=. covariance_model factor_model "
+        "CLASSIC COVARIANCE_TYPES LIMITED PARSIMONIOUS covariance=. covariance_model factor_model "
         "same_as special_case stored_as with_other_factors"
     ),
     "gmm._values.errors": "RowErrors",

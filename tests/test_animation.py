@@ -18,18 +18,13 @@ from PIL import Image
 from gmm import GaussianMixture, em
 from gmm.plotting import FitAnimation, animate_fit
 from inside import PARSIMONIOUS, animation, colours
+from tables import refused
 
 RNG = np.random.default_rng(0)
 PLANE = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
 ELLIPSES = "ellipses hold 50\N{NO-BREAK SPACE}% and 95\N{NO-BREAK SPACE}% of each component"
 MEANS = {"means_init": [[-1.0, 0.0], [1.0, 0.0]]}
 GIVEN = {"tol": 1e-4, **MEANS}
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture
@@ -262,8 +257,7 @@ def test_matplotlib_can_save_it_too_by_any_writer(tmp_path):
 
 def test_without_ffmpeg_a_film_is_refused_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr(films.FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
-    with pytest.raises(ValueError, match=r"film\.mp4'.*a \.gif"):
-        animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "film.mp4")
+    refused(r"film\.mp4'.*a \.gif", animate_fit(PLANE, 2, max_iter=2).save, tmp_path / "film.mp4")
 
 
 def test_a_gif_is_the_same_whatever_matplotlib_saves_by(tmp_path):
@@ -311,8 +305,7 @@ def test_with_ffmpeg_a_film_is_saved(tmp_path):
 def test_how_a_film_is_saved_is_judged_before_it_is_drawn(how, match, tmp_path, monkeypatch, film_of_two_passes):
     film = film_of_two_passes
     monkeypatch.setattr(film._figure, "savefig", None)
-    with pytest.raises(ValueError, match=match):
-        film.save(tmp_path / "film.gif", **how)
+    refused(match, film.save, tmp_path / "film.gif", **how)
     assert not list(tmp_path.iterdir())
 
 
@@ -326,8 +319,7 @@ def test_a_place_where_no_film_can_be_is_told_before_it_is_drawn(tmp_path, monke
         ("folder.gif", IsADirectoryError, r"folder\.gif', which is a folder"),
         ("nowhere/film.gif", FileNotFoundError, "there is no folder '.*nowhere'"),
     ):
-        with pytest.raises(error, match=told):
-            film_of_two_passes.save(tmp_path / name)
+        refused(told, film_of_two_passes.save, tmp_path / name, error=error)
 
 
 def test_a_film_that_was_saved_is_closed_and_may_be_saved_and_shown_again(tmp_path):
@@ -371,8 +363,7 @@ def test_a_film_in_a_window_stays_there_when_it_is_saved(tmp_path, monkeypatch):
     ],
 )
 def test_what_cannot_be_shown_is_refused(asked, error, match):
-    with pytest.raises(error, match=match):
-        animate_fit(**{"X": PLANE, "n_components": 2} | asked)
+    refused(match, animate_fit, **{"X": PLANE, "n_components": 2} | asked, error=error)
     assert not plt.get_fignums()
 
 

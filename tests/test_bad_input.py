@@ -16,6 +16,7 @@ from gmm import GaussianMixture, MixtureClassifier, NormalInverseWishart, select
 from gmm.inference import stability
 from gmm.plotting import plot_pairs
 from inside import CLASSIC, InvalidParameterError, check_real, check_rows, check_whole
+from tables import refused
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(30, 3)), rng.normal(8.0, 2.0, size=(30, 3))])
@@ -107,9 +108,8 @@ FITS_ALONE = {"one row", "no columns", "too large to square"}  # which a fitted 
 @pytest.mark.parametrize("name", BAD_ROWS)
 def test_what_cannot_be_rows_is_refused_with_the_word_and_the_place(name):
     X, words = BAD_ROWS[name]
-    with pytest.raises((TypeError, ValueError)) as caught:
-        mixture().fit(X)
-    told = str(caught.value)
+    error = refused(None, mixture().fit, X, error=(TypeError, ValueError))
+    told = str(error)
     assert not [word for word in words if word not in told], told
     assert len(told) < 500
     for method in ("predict", "predict_proba", "score_samples", "score") * (name not in FITS_ALONE):
@@ -118,15 +118,14 @@ def test_what_cannot_be_rows_is_refused_with_the_word_and_the_place(name):
     if name in SHARED:
         with pytest.raises((TypeError, ValueError)) as theirs:
             Peer(2).fit(X)
-        assert isinstance(caught.value, type(theirs.value))
+        assert isinstance(error, type(theirs.value))
         assert told.startswith(str(theirs.value).splitlines()[0])
 
 
 def test_a_refused_fit_leaves_the_last_one_as_it_was():
     model = fitted()
     means, scores = model.means_.copy(), model.score_samples(ROWS)
-    with pytest.raises(ValueError, match="NaN"):
-        model.fit(with_value(np.nan)[:, :2])
+    refused("NaN", model.fit, with_value(np.nan)[:, :2])
     assert model.n_features_in_ == 3
     np.testing.assert_array_equal(model.means_, means)
     np.testing.assert_array_equal(model.score_samples(ROWS), scores)
@@ -137,15 +136,12 @@ def test_a_refused_fit_leaves_the_last_one_as_it_was():
 
 def test_names_that_differ_are_listed():
     model = fitted(frame())
-    with pytest.raises(ValueError, match="names should match") as caught:
-        model.predict(frame().rename(columns={"width": "depth"}))
-    assert str(caught.value) == (
+    assert str(refused("names should match", model.predict, frame().rename(columns={"width": "depth"}))) == (
         "The feature names should match those that were passed during fit.\n"
         "Feature names unseen at fit time:\n- depth\n"
         "Feature names seen at fit time, yet now missing:\n- width\n"
     )
-    with pytest.raises(ValueError, match="must be in the same order"):
-        model.predict(frame()[NAMES[::-1]])
+    refused("must be in the same order", model.predict, frame()[NAMES[::-1]])
 
 
 def test_names_that_come_or_go_warn():
@@ -260,9 +256,8 @@ BAD_WEIGHTS = {
 def test_weights_that_are_none(name):
     weights, words = BAD_WEIGHTS[name]
     for method in (mixture().fit, FITTED.score, FITTED.bic, FITTED.aic):
-        with pytest.raises((TypeError, ValueError)) as caught:
-            method(ROWS, sample_weight=weights)
-        assert not [word for word in words if word not in str(caught.value)], caught.value
+        told = str(refused(None, method, ROWS, sample_weight=weights, error=(TypeError, ValueError)))
+        assert not [word for word in words if word not in told], told
 
 
 @pytest.mark.parametrize(
@@ -308,10 +303,9 @@ def test_parameters_are_judged_in_fit(parameter):
     assert issubclass(InvalidParameterError, TypeError)  # both, as scikit-learn's
     for value in values:
         model = mixture(**{parameter: value})  # neither here nor in set_params
-        with pytest.raises(InvalidParameterError, match=f"The '{parameter}' parameter of Gaussian") as caught:
-            model.fit(ROWS)
-        assert expected in str(caught.value)
-        assert str(caught.value).endswith(f"Got {value!r} instead.")
+        told = str(refused(f"The '{parameter}' parameter of Gaussian", model.fit, ROWS, error=InvalidParameterError))
+        assert expected in told
+        assert told.endswith(f"Got {value!r} instead.")
 
 
 def test_parameters_of_numpys_types():
@@ -382,8 +376,7 @@ REFUSED = [  # a call, and what is told of it
 @pytest.mark.parametrize(("call", "told"), REFUSED, ids=[told for _, told in REFUSED])
 def test_a_value_is_refused_in_words(call, told):
     numbers()()
-    with pytest.raises((TypeError, ValueError), match=told):
-        call()
+    refused(told, call, error=(TypeError, ValueError))
 
 
 @pytest.mark.parametrize(
@@ -398,26 +391,22 @@ def test_a_value_is_refused_in_words(call, told):
 )
 @pytest.mark.parametrize("called", [False, True], ids=["array", "callable"])
 def test_responsibilities_to_begin_with(wrong, message, called):
-    with pytest.raises(ValueError, match=message):
-        mixture(init_params=(lambda X, n_components, rng: wrong) if called else wrong).fit(ROWS)
+    refused(message, mixture(init_params=(lambda X, n_components, rng: wrong) if called else wrong).fit, ROWS)
 
 
 @each_type
 def test_matrices_that_have_no_inverse_or_another_shape(covariance_type):
     how, X = {"covariance_type": covariance_type}, rng.normal(size=(50, 3))
     right = mixture(**how).fit(X).precisions_
-    with pytest.raises(ValueError, match=f"'{covariance_type} precision' should have the shape of") as caught:
-        mixture(precisions_init=right[:-1], **how).fit(ROWS)
-    assert str(caught.value).endswith(f"but got {right[:-1].shape}")
+    told = f"'{covariance_type} precision' should have the shape of.*{re.escape(f'but got {right[:-1].shape}')}$"
+    refused(told, mixture(precisions_init=right[:-1], **how).fit, ROWS)
     wrong = right.copy()
     wrong[-1] *= -1
-    with pytest.raises(ValueError, match=f"'{covariance_type} precision' should be .*positive"):
-        mixture(precisions_init=wrong, **how).fit(ROWS)
+    refused(f"'{covariance_type} precision' should be .*positive", mixture(precisions_init=wrong, **how).fit, ROWS)
     one = {"full": [np.eye(2)], "tied": np.eye(2), "diag": [[1.0, 1.0]], "spherical": [1.0]}[covariance_type]
     with pytest.raises(ValueError, match=r"covariance' should be .*positive.*1e-310"):
         GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], np.multiply(one, 1e-310), **how)
-    with pytest.raises(ValueError, match="ill-defined"):
-        mixture(reg_covar=0, **how).fit(ROWS * 1e-156)
+    refused("ill-defined", mixture(reg_covar=0, **how).fit, ROWS * 1e-156)
     assert np.isfinite(mixture(reg_covar=0, **how).fit(ROWS * 1e-152).precisions_).all()
 
 
@@ -438,5 +427,4 @@ def test_single_whole_numbers():
     assert [check_whole(value, "n", 2, 5) for value in (2, np.int8(5))] == [2, 5]
     assert check_whole(10**30, "n") == 10**30
     for value in (1, 6, 2.0, True, "3", None, np.bool_(True)):
-        with pytest.raises(InvalidParameterError, match="from 2 to 5, got"):
-            check_whole(value, "n", 2, 5)
+        refused("from 2 to 5, got", check_whole, value, "n", 2, 5, error=InvalidParameterError)

@@ -14,8 +14,8 @@ import pyarrow.parquet
 import pytest
 
 import gmm
+from command import fails, ok
 from inside import WORDS, FileTable, TextFormat, main
-from test_cli import fails, ok
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
 FAITHFUL = files("gmm") / "data" / "faithful.csv"
@@ -518,9 +518,3 @@ def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, h
     assert "missing value" in fails(1, *fit, "--na", "-999")
     if kind == "parquet":
         assert "apply to delimited text" in fails(1, *fit, "--na", "none")
-
-
-def test_a_left_out_identifier_points_to_keep(tmp_path):
-    written(tmp_path / "a.csv", "id,b", (f"{i},{b}" for i, (_, b) in enumerate(PRICES)))
-    told = ok("fit", tmp_path / "a.csv", "--components", 1, "--covariance", "E").stderr
-    assert "use --columns to name the columns to fit, and --keep to write it beside the labels" in told

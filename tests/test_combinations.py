@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 import gmm
+from command import fails
 from gmm import GaussianMixture
 from gmm.exchange.mclust import to_json
 from gmm.exchange.onnx import to_onnx
 from gmm.exchange.sklearn import to_sklearn
 from gmm.plotting import plot_decision_boundaries, plot_density
-from inside import EXCLUSIONS, main
+from inside import EXCLUSIONS
+from tables import refused
 
 PAGE = Path(__file__).parents[1] / "docs" / "what-goes-with-what.md"
 rng = np.random.default_rng(0)
@@ -187,19 +189,16 @@ def pair_of(row):
 
 @pytest.mark.parametrize("row", IN_PYTHON, ids=pair_of)
 def test_each_exclusion_is_reached(row):
-    with pytest.raises(ValueError, match=re.escape(row.message())):
-        REACHED[row.first, row.second]()
+    refused(re.escape(row.message()), REACHED[row.first, row.second])
 
 
 @pytest.mark.needs("pyarrow", "rich")
 @pytest.mark.parametrize("row", ON_THE_LINE, ids=pair_of)
-def test_each_exclusion_of_the_command_line_names_the_options(row, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    np.save("rows.npy", X)
-    gmm.MixtureClassifier().fit(X, HALVES[:, 0].astype(int)).save("classifier.gmm")
+def test_each_exclusion_of_the_command_line_names_the_options(row, tmp_path):
+    np.save(tmp_path / "rows.npy", X)
+    gmm.MixtureClassifier().fit(X, HALVES[:, 0].astype(int)).save(tmp_path / "classifier.gmm")
     words = COMMANDS[row.first, row.second]
-    assert main(words) == 2
-    error = capsys.readouterr().err
+    error = fails(2, *words, cwd=tmp_path)
     for option in (word for word in words if word.startswith("--")):
         assert option in error
     assert row.reason in error
@@ -210,12 +209,10 @@ def test_each_exclusion_of_the_command_line_names_the_options(row, tmp_path, mon
 
 @pytest.mark.needs("pyarrow", "rich")
 @pytest.mark.parametrize(("kind", "instead"), [("density", "clusters"), ("boundaries", "clusters")])
-def test_the_command_line_says_what_python_refuses_in_its_options(kind, instead, tmp_path, capsys):
+def test_the_command_line_says_what_python_refuses_in_its_options(kind, instead, tmp_path):
     noisy().save(tmp_path / "model.gmm")
     np.save(tmp_path / "rows.npy", X)
-    words = ["plot", "model.gmm", "rows.npy", "--kind", kind, "--out", "a.png"]
-    assert main([str(tmp_path / word) if "." in word else word for word in words]) == 2
-    error = capsys.readouterr().err
+    error = fails(2, "plot", "model.gmm", "rows.npy", "--kind", kind, "--out", "a.png", cwd=tmp_path)
     assert f"noise cannot be combined with --kind {kind}" in error
     assert f"--kind {instead}" in error
 

@@ -14,6 +14,7 @@ import reference
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
 from gmm.analysis import combine_components
 from inside import PARSIMONIOUS, combining
+from tables import refused
 
 MCLUST = json.loads((Path(__file__).parent / "data" / "mclust_combi.json").read_text(encoding="utf-8"))["ex4.1"]
 X = np.array(MCLUST["X"])
@@ -150,8 +151,7 @@ def test_noise_stays_noise():
     assert ((noisy.predict(clutter) == -1) >= (labels == -1)).all()
     assert (labels == -1).sum() > 20
     noisy = GaussianMixture(2, noise=[[-99, -99], [99, 99]], random_state=0).fit(X)
-    with pytest.raises(ValueError, match=r"3 rows.*noise.*rows of the fit"):
-        combine_components(noisy, [[90, 90], [-90, 90], [90, -90]])
+    refused(r"3 rows.*noise.*rows of the fit", combine_components, noisy, [[90, 90], [-90, 90], [90, -90]])
     assert combine_components(noisy, np.vstack([X[:50], [[90, 90]]])).n_clusters == 2
 
 
@@ -162,8 +162,6 @@ def test_what_cannot_be_is_told():
         combine_components(gmm.select(X, n_components=2, covariance_type="EII"), X)
     got = combine_components(EXAMPLE, X)
     for wrong in (0, 7, 1.5, True, "2"):
-        with pytest.raises(ValueError, match=r"n_clusters.*from 1 to 6"):
-            got.predict(X, wrong)
+        refused(r"n_clusters.*from 1 to 6", got.predict, X, wrong)
     partitions = gmm.sources.partitioned_rows(lambda task: task(0, X))
-    with pytest.raises(TypeError, match="stay where they are"):
-        combine_components(EXAMPLE, partitions)
+    refused("stay where they are", combine_components, EXAMPLE, partitions, error=TypeError)

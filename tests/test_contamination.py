@@ -23,6 +23,7 @@ from inside import (
     covariance_model,
     fitted_parameters,
 )
+from tables import refused
 
 CENTRES = np.array([[0.0, 0, 0], [9, 1, 0], [1, 9, 3]])
 
@@ -208,8 +209,7 @@ def test_given_degrees_of_freedom_are_those_of_t_cells_alone():
     cells = select(ROWS, 3, "EII", tails=("t", "contaminated"), degrees_of_freedom=4, random_state=0).estimators
     assert [cell.degrees_of_freedom_ for cell in cells] == [4, np.inf]
     for wrong in ({"tails": "contaminated"}, {"tails": ("normal", "contaminated")}):
-        with pytest.raises(ValueError, match="degrees_of_freedom"):
-            select(ROWS, 3, "EII", degrees_of_freedom=4, **wrong)
+        refused("degrees_of_freedom", select, ROWS, 3, "EII", degrees_of_freedom=4, **wrong)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, LostClusterError
 from origins import ROWS, K, N, assert_near, fitted
 from origins import WEIGHTS as POSITIVE
+from tables import refused
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -83,8 +84,7 @@ def test_a_cluster_that_is_lost_leaves_the_last_parameters():
 def test_rows_that_a_living_scheduler_gave_up_are_dasks_own_error(client):
     X = in_chunks()
     client.cancel(X, force=True)
-    with pytest.raises(distributed.CancelledError, match="lost dependencies"):
-        fitted(X)
+    refused("lost dependencies", fitted, X, error=distributed.CancelledError)
     assert fitted(in_chunks()).converged_, "the cluster is there"
 
 
@@ -99,8 +99,7 @@ def test_what_each_row_gets_is_a_dask_array(kind):
             # A partition may be computed in another form than the whole.
             near = 1e-5 if rows.dtype == np.float32 else 1e-12
             np.testing.assert_allclose(there.compute(), here, rtol=near, atol=near, err_msg=name)
-            with pytest.raises(TypeError, match="out=None with a Dask collection"):
-                getattr(mixture, name)(X, out=here)
+            refused("out=None with a Dask collection", getattr(mixture, name), X, out=here, error=TypeError)
     assert isinstance(kind(n_components=K, random_state=0).fit_predict(X), da.Array)
 
 
@@ -116,18 +115,15 @@ def test_data_frames_have_names_and_may_have_empty_partitions():
     np.testing.assert_array_equal(mixture.predict(X).compute(), mixture.predict(frame))
     empty = X[X.a > 0].map_partitions(lambda part: part[part.a > 54])
     assert len(mixture.predict(empty).compute()) == len(empty)
-    with pytest.raises(ValueError, match="feature names"):
-        mixture.score(X.rename(columns={"a": "z"}))
-    with pytest.raises(TypeError, match="sizes are unknown"):
-        GaussianMixture(K).fit(X, sample_weight=np.ones(len(frame)))
+    refused("feature names", mixture.score, X.rename(columns={"a": "z"}))
+    refused("sizes are unknown", GaussianMixture(K).fit, X, sample_weight=np.ones(len(frame)), error=TypeError)
     weights = X.a - X.a + 2
     assert_near(fitted(X, weights), mixture, 1e-6)
 
 
 def test_what_is_wrong_with_a_collection_is_said():
     X = da.from_array(ROWS, chunks=2000)
-    with pytest.raises(ValueError, match="standardize cannot be combined"):
-        gmm.select(X, 2, "full", standardize=True)
+    refused("standardize cannot be combined", gmm.select, X, 2, "full", standardize=True)
     broken = ROWS.copy()
     broken[8000, 1] = np.nan
     for rows, weight, error, words in (
@@ -136,7 +132,5 @@ def test_what_is_wrong_with_a_collection_is_said():
         (dask.delayed(1), None, TypeError, "got a Dask Delayed"),
         (X, np.ones(3), ValueError, r"sample_weight.shape == \(3,\), expected \(9000,\)"),
     ):
-        with pytest.raises(error, match=words):
-            fitted(rows, weight)
-    with pytest.raises(TypeError, match=r"needs its rows in memory"):
-        gmm.em.steps(X, 2)
+        refused(words, fitted, rows, weight, error=error)
+    refused(r"needs its rows in memory", gmm.em.steps, X, 2, error=TypeError)

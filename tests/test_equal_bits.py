@@ -38,7 +38,8 @@ def numbers(mixture):
 
 def facts(mixture):
     """All that a fit came to."""
-    return numbers(mixture), mixture.lower_bound_, mixture.lower_bounds_, repr(mixture.history_.passes)
+    counted = getattr(mixture, "n_parameters_", None)
+    return numbers(mixture), mixture.lower_bound_, mixture.lower_bounds_, repr(mixture.history_.passes), counted
 
 
 def watched(make, rows, how, tmp_path):
@@ -80,6 +81,7 @@ BESIDE = {
     "t of each": lambda d: ({"tails": "t", "degrees_of_freedom": "each"}, {}),
     "contaminated": lambda d: ({"tails": "contaminated"}, {}),
     "limit": lambda d: ({"max_ratio": 9}, {}),
+    "errors": lambda d: ({}, {"error_covariance": np.random.default_rng(5).random((N, d))}),
 }
 BAYESIAN = ("alone", "noise", "labels", "weights", "gaps")
 FITS = [(GaussianMixture, model, beside) for model in PARSIMONIOUS for beside in ("alone", "noise")]

@@ -20,6 +20,7 @@ import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em import steps
 from inside import OPTIONS, STARTS, InvalidParameterError, raisable
+from tables import refused
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(40, 2)), rng.normal(7.0, 2.0, size=(40, 2))])
@@ -74,8 +75,7 @@ def test_parameters_are_set_by_name():
     model = GaussianMixture()
     assert model.set_params(n_components=3, tol=0.1) is model
     assert (model.get_params()["n_components"], model.tol) == (3, 0.1)
-    with pytest.raises(ValueError, match="Invalid parameter 'components' for estimator Gaussian"):
-        model.set_params(components=3)
+    refused("Invalid parameter 'components' for estimator Gaussian", model.set_params, components=3)
 
 
 def test_repr_before_the_fit_is_the_call_that_makes_it():
@@ -114,8 +114,7 @@ def test_not_fitted(family, method):
         "This GaussianMixture instance is not fitted yet. Call 'fit' with appropriate arguments "
         "before using this estimator."
     )
-    with pytest.raises(family, match=message):
-        getattr(mixture(), method)({"sample": 1, "save": "model"}.get(method, ROWS))
+    refused(message, getattr(mixture(), method), {"sample": 1, "save": "model"}.get(method, ROWS), error=family)
 
 
 @pytest.mark.parametrize("family", [gmm.ConvergenceWarning, sklearn.exceptions.ConvergenceWarning])
@@ -196,10 +195,8 @@ def test_weights_are_routed_on_request():
 def test_weights_are_not_routed_unasked():
     with sklearn.config_context(enable_metadata_routing=True):
         search = GridSearchCV(mixture(), {"n_components": [1]}, cv=2)
-        with pytest.raises(ValueError, match="not explicitly set as requested or not requested"):
-            search.fit(ROWS, sample_weight=np.ones(80))
-        with pytest.raises(TypeError, match=r"Unexpected args: \{'weights'\} in fit"):
-            mixture().set_fit_request(weights=True)
+        refused("not explicitly set as requested or not requested", search.fit, ROWS, sample_weight=np.ones(80))
+        refused(r"Unexpected args: \{'weights'\} in fit", mixture().set_fit_request, weights=True, error=TypeError)
     with pytest.raises(RuntimeError, match="only available when metadata routing is enabled"):
         mixture().set_fit_request(sample_weight=True)
 

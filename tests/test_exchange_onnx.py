@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-import reference
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
 from gmm.exchange.onnx import to_onnx
 from inside import CLASSIC, PARSIMONIOUS
+from tables import a_mixture, refused
 
 onnx = pytest.importorskip("onnx")
 evaluator = pytest.importorskip("onnx.reference")
@@ -41,12 +41,8 @@ def by_onnx(content, X):
 RUNTIMES = pytest.mark.parametrize("run", [by_onnxruntime, by_onnx], ids=["onnxruntime", "onnx"])
 
 
-def mixture(covariance_type="full", shift=0.0, K=4, d=5):
-    rng = np.random.default_rng(0)
-    factors = rng.normal(size=(K, d, d))
-    covariances = reference.in_layout(factors @ factors.transpose(0, 2, 1) + np.eye(d), covariance_type)
-    parts = rng.normal(scale=3.0, size=(K, d)) + shift, covariances
-    return GaussianMixture.from_parameters(rng.dirichlet(np.full(K, 3.0)), *parts, covariance_type=covariance_type)
+def mixture(covariance_type="full", shift=0.0, **how):
+    return a_mixture(covariance_type, shift=shift, **{"d": 5, "apart": 3.0} | how)
 
 
 def assert_scored_alike(found, estimator, X, tolerance, **of_small_ones):
@@ -158,8 +154,7 @@ def test_the_file_is_valid_and_says_what_it_is(tmp_path):
 )
 def test_other_types_are_refused_in_words(how, message):
     tiny = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1e-90]]])
-    with pytest.raises(ValueError, match=message):
-        written(tiny, **how)
+    refused(message, written, tiny, **how)
     X = np.array([[1e-45]])
     assert_scored_alike(by_onnx(written(tiny, dtype="float64"), X), tiny, X, 1e-12)
 
@@ -167,11 +162,9 @@ def test_other_types_are_refused_in_words(how, message):
 def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(NotFittedError):
         to_onnx(GaussianMixture(), tmp_path / "model.onnx")
-    with pytest.raises(TypeError, match="binary mode"):
-        to_onnx(mixture(), io.StringIO())
+    refused("binary mode", to_onnx, mixture(), io.StringIO(), error=TypeError)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ModuleNotFoundError, match="python -m pip install onnx"):
-        to_onnx(mixture(), tmp_path / "model.onnx")
+    refused("python -m pip install onnx", to_onnx, mixture(), tmp_path / "model.onnx", error=ModuleNotFoundError)
     assert not list(tmp_path.iterdir())
 
 

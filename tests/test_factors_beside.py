@@ -1,14 +1,15 @@
 """Mixtures of factor analysers beside everything else: awkward rows, other features, other software, searches."""
 
-import json
 import warnings
 
 import numpy as np
 import pytest
 
 import gmm
+from command import json_of, ok
 from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, exchange, inference, select
 from inside import covariance_model, mstep, percent
+from tables import refused
 from test_factors import every_kind, fitted, rows
 
 
@@ -173,8 +174,7 @@ def test_all_is_a_name_among_others():
 
 @pytest.mark.parametrize("number", [True, [1, True], False])
 def test_a_boolean_is_no_number(number):
-    with pytest.raises(TypeError, match=r"n_components.*booleans"):
-        select(rows(), number, "factor", n_factors=1)
+    refused(r"n_components.*booleans", select, rows(), number, "factor", n_factors=1, error=TypeError)
 
 
 def test_printed_mixtures_and_reports_show_what_factors_leave():
@@ -213,30 +213,22 @@ def table(tmp_path):
     return place
 
 
-def printed(capsys, *words):
-    cli = pytest.importorskip("gmm._cli")
-    assert cli.main([*map(str, words)]) in (0, None)
-    return capsys.readouterr().out
-
-
 @pytest.mark.needs("jinja2", "pyarrow", "rich")
-def test_the_command_line_searches_all_and_more(table, capsys):
-    out = printed(capsys, "fit", table, "--components", 1, "--covariance", "factor2,all", "--json")
-    names = [cell["covariance_type"] for cell in json.loads(out)["cells"]]
+def test_the_command_line_searches_all_and_more(table):
+    cells = json_of("fit", table, "--components", 1, "--covariance", "factor2,all")["cells"]
+    names = [cell["covariance_type"] for cell in cells]
     assert (len(names), names[-1]) == (15, "factor2")
 
 
 @pytest.mark.needs("jinja2", "pyarrow", "rich")
-def test_the_command_line_shows_loadings_and_noise(table, capsys, tmp_path):
+def test_the_command_line_shows_loadings_and_noise(table, tmp_path):
     how = ("--components", 2, "--covariance", "factor2", "--out", tmp_path / "out", "--report", tmp_path / "page.html")
-    shown = printed(capsys, "fit", table, *how)
     file = tmp_path / "out" / "model.gmm"
-    described = printed(capsys, "info", file)
+    shown, described = ok("fit", table, *how).stdout, ok("info", file).stdout
     for text in (shown, described):
         assert text.count("factor 1") == text.count("noise ±") >= 2
     assert "factor2, " in described
-    document = json.loads(printed(capsys, "info", file, "--json"))
-    mixture = gmm.load(file)
+    document, mixture = json_of("info", file), gmm.load(file)
     np.testing.assert_allclose(document["loadings"], mixture.loadings_)
     np.testing.assert_allclose(document["noise_variances"], mixture.noise_variance_)
     assert "Loadings of each group" in (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -245,5 +237,4 @@ def test_the_command_line_shows_loadings_and_noise(table, capsys, tmp_path):
 def test_the_noise_of_a_matrix_that_is_not_positive_definite_is_an_error():
     good = np.array([[[2.0, 1.0, 0.5], [1.0, 3.0, 0.5], [0.5, 0.5, 1.0]]])
     bad = -np.eye(3)[None]
-    with pytest.raises(ValueError, match="component 1 is not positive definite"):
-        mstep.noise_of_factors(np.concatenate([good, bad]), 1)
+    refused("component 1 is not positive definite", mstep.noise_of_factors, np.concatenate([good, bad]), 1)

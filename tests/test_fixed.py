@@ -1,8 +1,5 @@
 """Fixed parameters: against the twin and scipy's optimum, what must not move, and what is refused."""
 
-import io
-import pickle
-
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -13,6 +10,7 @@ import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
 from inside import PARSIMONIOUS, covariance_model
+from tables import copies, refused
 
 K, D = 3, 2
 SEPARATE = "VVV", "VVI", "VII"  # covariances that do not depend on each other
@@ -291,8 +289,7 @@ def test_blocks_from_a_start_leave_fixed_parameters(tmp_path):
     np.testing.assert_array_equal(again.partial_fit(X).covariances_, mixture.partial_fit(X).covariances_)
     mixture.set_params(fixed=None).partial_fit(X)
     assert (mixture.means_ != means).all()
-    with pytest.raises(ValueError, match="expected means_init"):
-        GaussianMixture(K, fixed=fixed).partial_fit(X)
+    refused("expected means_init", GaussianMixture(K, fixed=fixed).partial_fit, X)
 
 
 def test_blocks_give_no_new_place_to_a_component_without_rows():
@@ -330,22 +327,9 @@ def test_what_is_fixed_may_change_between_fits(acceleration):
     np.testing.assert_array_equal(mixture.means_, fixed)
 
 
-def test_a_checkpoint_knows_what_is_fixed(tmp_path):
-    X, parts = rows(), dict(zip(("weights_init", "means_init"), start("full"), strict=False))
-    how = {"fixed": MASKS["all means"], "tol": 0, "max_iter": 9, **parts}
-    whole = GaussianMixture(K, **how).fit(X)
-    GaussianMixture(K, **how).fit(X, callback=lambda each: each.n_iter == 4, checkpoint=tmp_path / "fit")
-    for _ in range(2):  # which ends it, and reads what ended
-        rest = GaussianMixture(K, **how).fit(X, checkpoint=tmp_path / "fit", resume=True)
-        assert (rest.lower_bounds_, rest.n_parameters_) == (whole.lower_bounds_, whole.n_parameters_)
-    with pytest.raises(ValueError, match="fixed was"):
-        GaussianMixture(K, **how | {"fixed": {"means": True}}).fit(X, checkpoint=tmp_path / "fit", resume=True)
-
-
 def test_what_is_fixed_stays_so_after_files_and_pickles():
-    mixture, file = beginning("full", MASKS["all means"]).fit(rows()), io.BytesIO()
-    mixture.save(file)
-    for again in (GaussianMixture.load(file.getvalue()), pickle.loads(pickle.dumps(mixture))):
+    mixture = beginning("full", MASKS["all means"]).fit(rows())
+    for again in copies(mixture):
         again.set_params(warm_start=True).fit(rows(seed=3))
         np.testing.assert_array_equal(again.means_, mixture.means_)
     assert clone(mixture).get_params()["fixed"] == MASKS["all means"]
@@ -403,8 +387,7 @@ def test_standard_errors_of_what_is_fixed_are_none():
 )
 def test_what_cannot_be_fixed_is_refused(message, given):
     for labels in (None, np.arange(180) % 3):  # which give no means
-        with pytest.raises(ValueError, match=message):
-            GaussianMixture(K, **given).fit(rows(), labels=labels)
+        refused(message, GaussianMixture(K, **given).fit, rows(), labels=labels)
 
 
 @pytest.mark.parametrize("covariance_type", ["factor1", "ppca1", "VEE", "EVE"])

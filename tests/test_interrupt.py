@@ -63,45 +63,42 @@ LONG_FIT = """
 """
 SOON = 8  # seconds: some tenths of one, but on a busy machine
 # One pass of the first takes longer, so that it must look up in between.
-LONG = {
+ENDLESS = "8, max_iter=10**9, tol=0"
+LONG = {  # rows, columns, what is made before, parameters of a mixture, and what it is fitted to
     "one long pass": (
         300_000,
         64,
-        "print('ready', flush=True); GaussianMixture(20_000, covariance_type='diag', means_init=X[:20_000], "
-        "weights_init=np.full(20_000, 5e-5), precisions_init=np.ones((20_000, 64)), max_iter=99, tol=0, "
-        "n_threads={n_threads}).fit(X)",
+        "n = 20_000; how = {'weights_init': np.full(n, 1 / n), 'precisions_init': np.ones((n, 64))}",
+        "n, covariance_type='diag', means_init=X[:n], max_iter=99, tol=0, **how",
+        "X",
     ),
-    "many short passes": (
-        20_000,
-        4,
-        "print('ready', flush=True); GaussianMixture(8, max_iter=10**9, tol=0, n_threads={n_threads}).fit(X)",
-    ),
-    "one compiled climb": (
-        300,
-        2,
-        "print('ready', flush=True); GaussianMixture(3, max_iter=10**9, tol=0, n_threads={n_threads}).fit(X)",
-    ),
-    "many starts": (
-        5_000,
-        4,
-        "print('ready', flush=True); GaussianMixture(8, n_init=10**6, n_threads={n_threads}).fit(X)",
-    ),
+    "many short passes": (20_000, 4, "", ENDLESS, "X"),
+    "one compiled climb": (300, 2, "", ENDLESS.replace("8", "3"), "X"),
+    "many starts": (5_000, 4, "", "8, n_init=10**6", "X"),
     "passes over a file": (
         300_000,
         4,
-        "import gmm, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'X.npy'); np.save(path, X); "
-        "print('ready', flush=True); "
-        "GaussianMixture(8, max_iter=10**9, tol=0, n_threads={n_threads}).fit(gmm.open_rows(path)); os.remove(path)",
+        "import gmm, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'X.npy'); np.save(path, X)",
+        ENDLESS,
+        "gmm.open_rows(path)",
     ),
     "a slow reader": (
         1000,
         2,
         "import gmm, pyarrow as pa; table = pa.table(dict(a=X[:, 0], b=X[:, 1])); "
         "slow = type('Slow', (), dict(schema=table.schema, to_batches=lambda _: (time.sleep(3) or "
-        "print('read', flush=True) or batch for batch in table.to_batches()))); print('ready', flush=True); "
-        "GaussianMixture(2, n_threads={n_threads}).fit(slow())",
+        "print('read', flush=True) or batch for batch in table.to_batches())))",
+        "2",
+        "slow()",
     ),
 }
+
+
+def long_fit(kind, n_threads):
+    """Numbers of rows and columns, and a line of Python that says when it is ready for an interrupt."""
+    n, d, before, asked, rows = LONG[kind]
+    fit = f"GaussianMixture({asked}, n_threads={n_threads}).fit({rows})"
+    return n, d, "; ".join([*filter(None, [before]), "print('ready', flush=True)", fit])
 
 
 def python(code, **how):
@@ -113,15 +110,15 @@ def python(code, **how):
 @pytest.mark.parametrize(
     ("kind", "n_threads"),
     [
-        pytest.param(kind, n, marks=[pytest.mark.needs("pyarrow")] if "pyarrow" in LONG[kind][-1] else [])
+        pytest.param(kind, n, marks=[pytest.mark.needs("pyarrow")] if "pyarrow" in LONG[kind][2] else [])
         for kind in LONG
         for n in (1, 2)
         if (kind, n) != ("one compiled climb", 2)  # not worth threads
     ],
 )
 def test_ctrl_c_stops_a_fit_in_between_and_leaves_the_process_intact(kind, n_threads):
-    n, d, what = LONG[kind]
-    code = LONG_FIT.format(n=n, d=d, what=what.format(n_threads=n_threads))
+    n, d, what = long_fit(kind, n_threads)
+    code = LONG_FIT.format(n=n, d=d, what=what)
     with python(code) as process:
         assert process.stdout.readline().strip() == "ready"
         time.sleep(0.4)
@@ -238,18 +235,13 @@ INTERRUPTED_START = """from concurrent.futures import ThreadPoolExecutor as Pool
 @pytest.mark.parametrize(
     ("pool", "n", "d", "what"),
     [
-        ("gmm", *LONG["one long pass"]),
-        (
-            "gmm-cell",
-            200_000,
-            4,
-            "import gmm; gmm.select(X, 8, ['full', 'diag'], tol=0, max_iter=10**6, n_threads={n_threads})",
-        ),
+        ("gmm", *long_fit("one long pass", 2)),
+        ("gmm-cell", 200_000, 4, "import gmm; gmm.select(X, 8, ['full', 'diag'], tol=0, max_iter=10**6, n_threads=2)"),
     ],
     ids=["pass", "search"],
 )
 def test_ctrl_c_while_a_thread_starts_ends_its_work_too(pool, n, d, what):
-    what = INTERRUPTED_START.format(pool=pool, what=what.format(n_threads=2))
+    what = INTERRUPTED_START.format(pool=pool, what=what)
     with python(LONG_FIT.format(n=n, d=d, what=what)) as process:
         try:
             answer, errors = process.communicate(timeout=6 * SOON)

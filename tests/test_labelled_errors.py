@@ -5,6 +5,7 @@ import pytest
 
 from gmm import GaussianMixture
 from gmm.inference import standard_errors
+from tables import refused
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-1, 1, (300, 1)), rng.normal(1, 1, (200, 1))])
@@ -40,9 +41,7 @@ def test_of_half_the_labels_refits_agree_with_the_information(gaps):
 def test_the_labels_are_those_of_the_fit():
     fit, without = GaussianMixture(2, **CLOSE).fit(X, labels=HALF), GaussianMixture(2, random_state=0).fit(X)
     for method in ("information", "weighted-bootstrap"):
-        with pytest.raises(ValueError, match="fitted with labels"):
-            standard_errors(fit, X, method=method)
-        with pytest.raises(ValueError, match="fitted without labels"):
-            standard_errors(without, X, labels=HALF, method=method)
+        refused("fitted with labels", standard_errors, fit, X, method=method)
+        refused("fitted without labels", standard_errors, without, X, labels=HALF, method=method)
         with pytest.raises(ValueError, match="labels of the fit"):
             standard_errors(fit, X, labels=np.where(HALF == "a", "a", np.where(HALF == "b", "c", None)), method=method)

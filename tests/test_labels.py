@@ -1,7 +1,5 @@
 """Rows of known class: the pass and the fit against the twin, and what labels do to starts, files and messages."""
 
-import io
-import pickle
 import warnings
 
 import numpy as np
@@ -26,6 +24,7 @@ from inside import (
     check_labels,
     covariance_model,
 )
+from tables import copies, refused
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
@@ -203,16 +202,6 @@ def test_labels_of_all_rows_leave_nothing_to_iterate(covariance_type, accelerati
         np.testing.assert_allclose(own, free, rtol=1e-9, atol=1e-12)
 
 
-def test_rows_in_any_order_and_repeats_for_weights():
-    X, labels, *_ = table(share=0.1)
-    how, rng = TIGHT | {"tol": 1e-9}, np.random.default_rng(1)
-    order, weight = rng.permutation(len(X)), np.random.default_rng(2).integers(0, 3, len(X))
-    again = fit(X[order], labels[order], **how)
-    np.testing.assert_allclose(again.means_, fit(X, labels, **how).means_, atol=1e-6)
-    repeated = fit(np.repeat(X, weight, axis=0), np.repeat(labels, weight), **how)
-    np.testing.assert_allclose(fit(X, labels, sample_weight=weight, **how).means_, repeated.means_, atol=1e-6)
-
-
 def test_names_of_classes_do_not_matter():
     X, labels, *_ = table()
     numbers = fit(X, labels, per_class=None)
@@ -240,46 +229,6 @@ def test_labels_come_as_columns_of_tables(kind):
     assert {type(one) for one in mixture.classes_.tolist()} == {expected}
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("noise", [False, True])
-def test_threads_and_files_change_no_bit(tmp_path, dtype, noise):
-    rng = np.random.default_rng(0)
-    X, labels, *_ = table(n=40_000, d=4, share=0.05)
-    X = np.concatenate([X, rng.uniform(-12, 12, (2000, 4))]).astype(dtype)
-    labels = np.append(labels, np.full(2000, -1))
-    np.save(tmp_path / "rows.npy", X)
-    fits, mapped = [], np.load(tmp_path / "rows.npy", mmap_mode="r")
-    streamed = gmm.open_rows(lambda: iter([X[:9999], X[9999:]]))
-    for rows, n_threads in [(X, 1), (X, 3), (mapped, 2), (streamed, 1)]:
-        fits.append(fit(rows, labels, per_class=None, n_threads=n_threads, noise=noise))
-    assert len({(each.means_.tobytes(), tuple(each.lower_bounds_)) for each in fits}) == 1
-    assert fits[0].noise_weight_ > 0.01 or not noise
-
-
-def test_a_fit_goes_on_from_a_checkpoint(tmp_path):
-    X, labels, *_ = table()
-    path, passes = tmp_path / "fit", []
-    stopped, resumed = (GaussianMixture(K, random_state=0, tol=1e-8) for _ in range(2))
-    stopped.fit(X, labels=labels, callback=lambda step: passes.append(step) or len(passes) == 3, checkpoint=path)
-    assert stopped.n_iter_ == 3
-    resumed.fit(X, labels=labels, checkpoint=path, resume=True)
-    assert resumed.means_.tobytes() == fit(X, labels, tol=1e-8).means_.tobytes()
-    with pytest.raises(ValueError, match="checkpoint of another fit: a digest of the labels"):
-        resumed.fit(X, labels=-1 - labels, checkpoint=path, resume=True)
-
-
-def test_warm_starts_continue():
-    X, labels, *_ = table()
-    once = GaussianMixture(K, random_state=0, tol=0, max_iter=12)
-    steps = GaussianMixture(K, random_state=0, tol=0, max_iter=3, warm_start=True)
-    with pytest.warns(gmm.ConvergenceWarning):
-        once.fit(X, labels=labels)
-    for _ in range(4):
-        with pytest.warns(gmm.ConvergenceWarning):
-            steps.fit(X, labels=labels)
-    assert steps.means_.tobytes() == once.means_.tobytes()
-
-
 def test_a_component_without_class_finds_a_new_group():
     X, labels, group, _ = table(seed=3)
     mixture = fit(X, np.where(group < 3, np.where(labels < 0, -1, group), -1))
@@ -291,9 +240,7 @@ def test_a_component_without_class_finds_a_new_group():
 def test_classes_stay_with_a_mixture():
     X, labels, *_ = table()
     mixture = fit(X, np.array(["ash", "birch", None], dtype=object)[labels])
-    mixture.save(file := io.BytesIO())
-    others = pickle.loads(pickle.dumps(mixture)), gmm.load(file.getvalue())
-    for other in (*others, mixture.marginal([1]), mixture.condition({0: 1.0})):
+    for other in (*copies(mixture), mixture.marginal([1]), mixture.condition({0: 1.0})):
         assert list(other.classes_) == ["ash", "birch"]
         assert list(other.component_classes_) == ["ash", "birch", None, None]
     assert not hasattr(mixture.fit(X), "classes_")
@@ -337,8 +284,7 @@ def test_what_does_not_go_with_labels_is_refused():
         ([0, 2**70] * 50, f"{large}1180591620717411303424"),
         (np.arange(100) % 2, r"1 of 3.*are 0"),
     ]:
-        with pytest.raises(ValueError, match=match):
-            fit(X, wrong, K=3)
+        refused(match, fit, X, wrong, K=3)
     for given, per_class, match in [
         (labels, {7: 2}, r"components_per_class names 7: expected classes among \[0, 1\]"),
         (labels, 0, "components_per_class of 1 or more, got 0 for class 0"),
@@ -346,14 +292,11 @@ def test_what_does_not_go_with_labels_is_refused():
         (labels, {1: 90}, "class 1 has .* labelled rows for 90 components"),
         (None, 2, "components_per_class needs rows of known class: expected labels, got None"),
     ]:
-        with pytest.raises(ValueError, match=match):
-            fit(X, given, K=3, per_class=per_class)
-    with pytest.raises(ValueError, match="labels cannot be combined"):
-        fit(gmm.sources.partitioned_rows(lambda task: task(0, X)), labels)
+        refused(match, fit, X, given, K=3, per_class=per_class)
+    refused("labels cannot be combined", fit, gmm.sources.partitioned_rows(lambda task: task(0, X)), labels)
     plan = _em.Plan(mixture_near("full", X), FULL, np.zeros(D), np.ones(D), single=False)
     plan.begin(scratch := _em.Scratch(), 100)
-    with pytest.raises(ValueError, match="plan that knows which components"):
-        plan.walk(scratch, _em.RowTable(X, code=np.zeros(100, np.intc)), 0, 1)
+    refused("plan that knows which components", plan.walk, scratch, _em.RowTable(X, code=np.zeros(100, np.intc)), 0, 1)
 
 
 @pytest.mark.parametrize("start", ["means", "array", "callable"])
@@ -406,8 +349,7 @@ def test_labels_reach_other_ways_to_fit_or_are_refused_in_words():
     mixture = GaussianMixture(2, random_state=0)
     np.testing.assert_array_equal(mixture.fit_predict(X, labels=labels), np.repeat([1, 0], 30))
     assert mixture.component_classes_.tolist() == ["a", "b"]
-    with pytest.raises(TypeError, match=r"parameter 'labels'; GaussianMixture\.fit"):
-        gmm.select(X, 2, labels=labels)
+    refused(r"parameter 'labels'; GaussianMixture\.fit", gmm.select, X, 2, labels=labels, error=TypeError)
 
 
 def five_groups(n=600):

@@ -19,6 +19,7 @@ import gmm
 import inside
 from gmm import FrozenMixture
 from inside import _frozen, tiles
+from tables import refused
 from test_frozen import FLOATS, LAYOUTS, METHODS, mixture, rows_of
 
 ALL = (*METHODS, "log_joint")
@@ -73,15 +74,10 @@ def test_it_has_the_same_bits(covariance_type, K, d, dtype, tmp_path):
     assert pickle.dumps(mapped) == pickle.dumps(frozen)
 
 
-@pytest.mark.parametrize("name", tiles.kernels())
-def test_every_kernel_has_the_same_bits(name, tmp_path):
-    before = tiles.kernel()
-    tiles.use_kernel(name)
-    try:
-        test_it_has_the_same_bits("tied", 4, 4, np.float32, tmp_path)
-        test_it_has_the_same_bits("full", 4, 4, np.float64, tmp_path)
-    finally:
-        tiles.use_kernel(before)
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize(("covariance_type", "dtype"), [("tied", np.float32), ("full", np.float64)])
+def test_every_kernel_has_the_same_bits(covariance_type, dtype, tmp_path):
+    test_it_has_the_same_bits(covariance_type, 4, 4, dtype, tmp_path)
 
 
 def test_copies_pickles_and_the_whole_file_are_the_same(path):
@@ -162,23 +158,17 @@ def test_a_file_that_is_replaced_leaves_those_who_use_it_what_it_was(path):
 def test_other_files_are_refused_with_a_remedy(path, tmp_path):
     mixture().freeze().save(tmp_path / "plain")
     for load in (gmm.load, FrozenMixture.load):
-        with pytest.raises(ValueError, match=r"plain .*'prepared'.*save .*prepared=True"):
-            load(tmp_path / "plain", mmap=True)
+        refused(r"plain .*'prepared'.*save .*prepared=True", load, tmp_path / "plain", mmap=True)
     mixture().save(tmp_path / "estimator")
-    with pytest.raises(ValueError, match=r"GaussianMixture.*freeze.*prepared=True"):
-        gmm.load(tmp_path / "estimator", mmap=True)
+    refused(r"GaussianMixture.*freeze.*prepared=True", gmm.load, tmp_path / "estimator", mmap=True)
     gmm.select(np.random.default_rng(0).normal(size=(50, 1)), [1], random_state=0).save(tmp_path / "selection")
-    with pytest.raises(ValueError, match="Selection"):
-        gmm.load(tmp_path / "selection", mmap=True)
+    refused("Selection", gmm.load, tmp_path / "selection", mmap=True)
     for content in (path.read_bytes(), io.BytesIO(path.read_bytes()), None):
-        with pytest.raises(TypeError, match=r"path.*mmap=True"):
-            gmm.load(content, mmap=True)
-    with pytest.raises(OSError, match="absent"):
-        gmm.load(tmp_path / "absent", mmap=True)
+        refused(r"path.*mmap=True", gmm.load, content, mmap=True, error=TypeError)
+    refused("absent", gmm.load, tmp_path / "absent", mmap=True, error=OSError)
     for content in (b"", b"x", path.read_bytes()[:-30], path.read_bytes()[30:]):
         (tmp_path / "cut").write_bytes(content)
-        with pytest.raises(ValueError, match=r"cut .*damaged"):
-            gmm.load(tmp_path / "cut", mmap=True)
+        refused(r"cut .*damaged", gmm.load, tmp_path / "cut", mmap=True)
 
 
 @pytest.mark.parametrize(
@@ -198,15 +188,13 @@ def test_other_files_are_refused_with_a_remedy(path, tmp_path):
     ],
 )
 def test_numbers_of_another_kernel_or_size_are_refused(parts, match, path):
-    with pytest.raises(ValueError, match=match):
-        gmm.load(changed(path, **parts), mmap=True)
+    refused(match, gmm.load, changed(path, **parts), mmap=True)
 
 
 @pytest.mark.parametrize(("K", "d"), [(2**62, 1), (1, 2**62), (2**31, 2**31), (2**20, 2**22), (2**32, 2**31)])
 @pytest.mark.parametrize("layout", range(4))
 def test_no_sizes_reach_beyond_the_numbers(layout, K, d):
-    with pytest.raises(ValueError, match="expected the prepared numbers"):
-        FrozenMixture(layout, K, d, np.zeros(1000), -np.inf, np.zeros((2, 1)))
+    refused("expected the prepared numbers", FrozenMixture, layout, K, d, np.zeros(1000), -np.inf, np.zeros((2, 1)))
 
 
 def test_numbers_are_not_taken_from_any_address():
@@ -214,8 +202,7 @@ def test_numbers_are_not_taken_from_any_address():
     room = np.empty(numbers.size + 8)
     start = (-room.ctypes.data % 64 // 8) + 1
     room[start : start + numbers.size] = numbers
-    with pytest.raises(ValueError, match="64 bytes"):
-        FrozenMixture(0, 4, 4, room[start : start + numbers.size], -np.inf, np.zeros((2, 4)))
+    refused("64 bytes", FrozenMixture, 0, 4, 4, room[start : start + numbers.size], -np.inf, np.zeros((2, 4)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -224,11 +211,9 @@ def test_what_is_small_is_checked(value, path):
     for index in (4, 4 + 16 + 64):  # a centre, the origin
         damaged = numbers.copy()
         damaged[index] = value
-        with pytest.raises(ValueError, match="finite"):
-            gmm.load(changed(path, prepared=damaged), mmap=True)
+        refused("finite", gmm.load, changed(path, prepared=damaged), mmap=True)
     numbers[:4] = value
-    with pytest.raises(ValueError, match="log offsets"):
-        gmm.load(changed(path, prepared=numbers), mmap=True)
+    refused("log offsets", gmm.load, changed(path, prepared=numbers), mmap=True)
 
 
 @pytest.mark.parametrize("covariance_type", LAYOUTS)

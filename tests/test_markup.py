@@ -14,25 +14,9 @@ from rich.console import Console
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+import inside
 from gmm import GaussianMixture, GaussianMixtureSearch, select
-from inside import (
-    COVARIANCE_TYPES,
-    CRITERIA,
-    PARSIMONIOUS,
-    Cell,
-    Column,
-    Html,
-    Table,
-    block,
-    choice,
-    details,
-    drawn,
-    escaped,
-    line,
-    sparkline,
-    style,
-    summary_of,
-)
+from inside import CRITERIA, Cell, Column, Html, Table, block, choice, details, drawn, escaped, line, sparkline, style
 
 WICKED = "<b>&\"x'"
 RNG = np.random.default_rng(0)
@@ -223,7 +207,7 @@ def test_many_components_and_features_are_cut_and_it_is_told():
     assert max(map(len, texts(page, "td") + texts(page, "code"))) < 500
 
 
-@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+@pytest.mark.parametrize("name", inside.COVARIANCE_TYPES)
 @pytest.mark.parametrize(
     ("K", "d", "dtype"), [(1, 1, np.float64), (2, 1, np.float32), (1, 3, np.float32), (3, 2, float)]
 )
@@ -247,7 +231,7 @@ def test_every_mixture_can_be_shown(name, K, d, dtype, tmp_path):
         assert ("mean log-likelihood" in told) == ("mean log-likelihood" in str(each)) == fitted
 
 
-@pytest.mark.parametrize("name", PARSIMONIOUS)
+@pytest.mark.parametrize("name", inside.PARSIMONIOUS)
 def test_parameters_set_after_a_fit_are_shown_without_it(name):
     mixture = GaussianMixture(2, covariance_type=name, random_state=0).fit(X)
     mixture.weights_ = [0.25, 0.75]
@@ -299,7 +283,7 @@ def test_a_search_shows_every_cell_and_marks_the_best(found):
         assert float(cell.text.lstrip("★^")) == pytest.approx(score, abs=0.005)
         assert f"log-likelihood {loglik:.2f}" in cell.get("title")
     assert page.find(".//summary").text == "the best mixture"
-    assert summary_of(found.best).headline in " ".join(texts(page, "p"))
+    assert inside.summary_of(found.best).headline in " ".join(texts(page, "p"))
 
 
 def test_the_nearer_to_the_best_the_deeper_is_the_colour(found):

@@ -1,18 +1,11 @@
 """Merges of a variational fit: where fits end, beside plain passes and beside every merge that is left."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from gmm import BayesianGaussianMixture
 from test_bayesian import every_prior, every_type
-
-DATA = Path(__file__).parent / "data"
-
-
-def flowers():
-    return np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1)[:, :4]
+from test_published import IRIS
 
 
 def notes(seed=0, n=160):
@@ -37,7 +30,7 @@ def clouds(seed=0, n=300):
     return (1.5 * rng.normal(size=(5, 3)))[rng.integers(5, size=n)] + rng.normal(size=(n, 3))
 
 
-TABLES = {"flowers": flowers, "notes": notes, "clouds": clouds, "corners": lambda: corners(200, 4)[0]}
+TABLES = {"flowers": lambda: IRIS, "notes": notes, "clouds": clouds, "corners": lambda: corners(200, 4)[0]}
 every_table = pytest.mark.parametrize("table", TABLES)
 
 
@@ -65,8 +58,8 @@ def test_a_default_fit_ends_no_lower_than_plain_passes(table, covariance_type, w
 def test_no_merge_takes_a_component_that_is_about_to_part(covariance_type, weights, seed):
     """Passes gain little for a while, then much more than the merge of two components that still overlap."""
     options = {"covariance_type": covariance_type, "init_params": "random_from_data", "random_state": seed}
-    plain = fitted(flowers(), 4, weights, acceleration=None, **options)
-    assert fitted(flowers(), 4, weights, **options).lower_bound_ >= plain.lower_bound_ - 0.1
+    plain = fitted(IRIS, 4, weights, acceleration=None, **options)
+    assert fitted(IRIS, 4, weights, **options).lower_bound_ >= plain.lower_bound_ - 0.1
 
 
 def merged(shares, j, k):

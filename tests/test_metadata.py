@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gmm
+from fuzz_files import saved as content
 from gmm import BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier
 from inside import load_state, save_state
 
@@ -31,11 +32,6 @@ OBJECTS = {
     "classifier": MixtureClassifier(1).fit(X, np.arange(120) % 2),
     "selection": gmm.select(X, 1, ["EEE", "VVV"]),
 }
-
-
-def content(saved, **how):
-    saved.save(file := io.BytesIO(), **how)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize("name", OBJECTS)

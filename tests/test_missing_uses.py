@@ -7,19 +7,10 @@ import numpy as np
 import pytest
 
 import gmm
+import inside
+from command import ok, text_in
 from gmm import GaussianMixture
-from inside import (
-    NO_NOISE,
-    ArraySource,
-    IncompleteSource,
-    box_of,
-    covariance_model,
-    e_step_over,
-    fitted_parameters,
-    in_units,
-    main,
-    mean_and_covariance,
-)
+from inside import NO_NOISE, ArraySource, IncompleteSource, box_of, covariance_model, e_step_over, in_units
 from test_missing import APPLES, with_gaps
 
 
@@ -71,18 +62,16 @@ def test_refits_to_rows_with_gaps_agree_with_the_information(how):
 
 
 @pytest.mark.needs("jinja2", "matplotlib", "pyarrow", "rich")
-def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are_and_what_is_missing(tmp_path, monkeypatch, capsys):
+def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are_and_what_is_missing(tmp_path):
     X = with_gaps(n=150, d=3)
     np.savetxt(tmp_path / "gaps.csv", X, delimiter=",", header="a,b,c", comments="")
-    monkeypatch.chdir(tmp_path)
     words = "fit gaps.csv --components 2 --covariance VVV --missing em --report --plot p.png"
-    assert main(words.split()) == 0
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    done, page = ok(*words.split(), cwd=tmp_path), text_in(tmp_path / "report.html")
     assert "Weights and means ± their standard errors" in page
     assert "groups overlap" in page or "The two groups most alike" in page
     told = f"{np.isnan(X).any(axis=1).sum()} rows have missing values, drawn at their conditional means"
     assert page.count(f"{told}.") == 4
-    assert told in capsys.readouterr().err
+    assert told in done.stderr
     text = re.sub(r"<(style|script|svg).*?</\1>", "", page, flags=re.DOTALL)
     assert "nan" not in re.sub(r"<[^>]+>", " ", text).split()
     assert ">missing</td>" in text  # a value of an uncertain row
@@ -94,27 +83,23 @@ def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are_and_what_is_mi
 
 
 @pytest.mark.needs("jinja2", "matplotlib", "pyarrow", "rich")
-def test_clusters_of_components_are_drawn_of_rows_with_gaps(tmp_path, monkeypatch):
+def test_clusters_of_components_are_drawn_of_rows_with_gaps(tmp_path):
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.uniform(-1, 1, (300, 2)) + at for at in ([0, 0], [8, 0])])
     X[rng.uniform(size=600) < 0.2, 1] = np.nan
     np.savetxt(tmp_path / "gaps.csv", X, delimiter=",", header="a,b", comments="")
-    monkeypatch.chdir(tmp_path)
-    assert (
-        main(["fit", "gaps.csv", "--components", "6", "--covariance", "EII", "--missing", "em", "--report", "--quiet"])
-        == 0
-    )
-    assert "colours of the clusters" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    words = "fit gaps.csv --components 6 --covariance EII --missing em --report --quiet"
+    ok(*words.split(), cwd=tmp_path)
+    assert "colours of the clusters" in text_in(tmp_path / "report.html")
 
 
 @pytest.mark.needs("jinja2", "matplotlib", "pyarrow", "rich")
-def test_a_report_without_refits_says_why_and_keeps_the_overlap(tmp_path, monkeypatch):
+def test_a_report_without_refits_says_why_and_keeps_the_overlap(tmp_path):
     X = with_gaps(n=200, share=0.0)
     np.save(tmp_path / "light.npy", np.column_stack([X, np.full(200, 0.01)]))
-    monkeypatch.chdir(tmp_path)
     words = "fit light.npy --weight-column x4 --components 2 --covariance VVV --report --quiet"
-    assert main(words.split()) == 0
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    ok(*words.split(), cwd=tmp_path)
+    page = text_in(tmp_path / "report.html")
     assert "Weights and means ± their standard errors" not in page
     assert "No standard errors are given" in page
     assert "fewer rows than free parameters" in page
@@ -166,19 +151,21 @@ def test_units_of_a_search_are_those_of_the_values_that_are_there(weighted):
 
 
 @pytest.mark.parametrize("package", ["pandas", "polars"])
-def test_a_data_frame_is_filled_as_one(package):
+def test_a_data_frame_has_gaps_of_its_own_and_is_filled_as_one(package):
     package = pytest.importorskip(package)
     holed = with_gaps()
     names = [f"column {j}" for j in range(holed.shape[1])]
-    frame = package.DataFrame(dict(zip(names, holed.T, strict=True)))
+    columns = [[None if np.isnan(value) else value for value in x] for x in holed.T.tolist()]
+    frame = package.DataFrame(dict(zip(names, columns, strict=True)))
     if hasattr(frame, "index"):
         frame.index += 5
-    fit = GaussianMixture(1, missing="em").fit(frame)
+    fit, of_array = (GaussianMixture(2, missing="em", random_state=0).fit(rows) for rows in (frame, holed))
+    np.testing.assert_array_equal(fit.means_, of_array.means_)
     filled = fit.impute(frame)
     assert type(filled) is type(frame)
     assert list(filled.columns) == names
     assert next(iter(getattr(filled, "index", [5]))) == 5
-    np.testing.assert_array_equal(filled.to_numpy(), GaussianMixture(1, missing="em").fit(holed).impute(holed))
+    np.testing.assert_array_equal(filled.to_numpy(), of_array.impute(holed))
     fit.predict(filled)  # without a warning of names
 
 
@@ -202,7 +189,7 @@ def test_filled_values_are_read_by_that_name_alone():
     np.testing.assert_array_equal(source.take(some), X[some])
     np.testing.assert_array_equal(source.subset(some).rows, np.nan_to_num(X[some]))
     fit = GaussianMixture(2, missing="em", random_state=0).fit(X)
-    parameters = fitted_parameters(fit)
+    parameters = inside.fitted_parameters(fit)
     with e_step_over(source, parameters.model.moments) as e_step:
         ((first, found),) = e_step.row_blocks(parameters.whitened(), log_evidence=True)
     assert first == 0
@@ -211,7 +198,7 @@ def test_filled_values_are_read_by_that_name_alone():
 
 def test_a_prior_of_gaps_without_variance_is_that_of_filled_rows_and_such_columns_keep_their_unit():
     X = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 1.0], [3.0, 1.0], [np.nan, 1.0]])
-    for part in mean_and_covariance(covariance_model("full"), incomplete(X)):
+    for part in inside.mean_and_covariance(covariance_model("full"), incomplete(X)):
         assert np.isfinite(part).all()
     X = np.column_stack([with_gaps(n=100, d=2), np.full(100, 1e6)])
     X[::3, 2] = np.nan

@@ -6,7 +6,6 @@ Every public value leaves the process that made it, and the same one is the same
 import copy
 import importlib
 import inspect
-import io
 import os
 import pickle
 import pickletools
@@ -21,6 +20,7 @@ import pytest
 from sklearn.model_selection import cross_validate
 
 import leavers
+from fuzz_files import saved
 from gmm import BayesianGaussianMixture, GaussianMixture
 from inside import CLASSIC, COVARIANCE_TYPES, covariance_model, record_of
 
@@ -80,8 +80,7 @@ def test_a_pickle_leaves_times_out_and_a_file_keeps_them():
     again = pickle.loads(pickle.dumps(mixture)).history_
     assert again == mixture.history_
     assert len(again) == len(again.seconds) == np.isnan(again.seconds).sum()
-    mixture.save(file := io.BytesIO())
-    assert GaussianMixture.load(file.getvalue()).history_.seconds == mixture.history_.seconds
+    assert GaussianMixture.load(saved(mixture)).history_.seconds == mixture.history_.seconds
 
 
 def classes_in(content):
@@ -100,9 +99,8 @@ def test_a_mixture_is_pickled_as_values(cls, covariance_type):
     own = {name for name in classes_in(before) if name.startswith("gmm.")}
     values = {name for name in own if name.startswith("gmm._values.")}
     assert own - values == {f"gmm.{cls.__name__}", "gmm.em.Trace", "gmm._estimators.outcome.FitRecord"}
-    mixture.save(file := io.BytesIO())
     # Besides what a file has, the whiteners: they have the bits of the fit's last update.
-    assert len(pickle.dumps(mixture)) < 2 * len(file.getvalue())
+    assert len(pickle.dumps(mixture)) < 2 * len(saved(mixture))
 
 
 @pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -122,8 +120,7 @@ def test_a_warm_start_goes_on_from_a_pickle_with_the_same_bits(cls, covariance_t
 def test_a_warm_start_of_em_goes_on_from_a_file_as_from_memory(cls, covariance_type):
     asked = {"n_components": 3, "random_state": 0, "warm_start": True, "tol": 1e-3, "acceleration": None}
     alone = cls(covariance_type=covariance_type, **asked).fit(X)
-    alone.save(file := io.BytesIO())
-    carried = cls.load(file.getvalue())
+    carried = cls.load(saved(alone))
     assert record_of(carried).bounds == record_of(alone).bounds
     assert carried.fit(X).lower_bounds_ == alone.fit(X).lower_bounds_
     np.testing.assert_array_equal(carried.means_, alone.means_)

@@ -10,18 +10,12 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 import gmm
-from gmm import (
-    BayesianGaussianMixture,
-    GaussianMixture,
-    GaussianMixtureSearch,
-    InvalidParameterError,
-    NotFittedError,
-    select,
-)
+from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
 from gmm.analysis import combine_components
 from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection
 from inside import FAINT, NOT_CONVERGED, PARSIMONIOUS, Trace, plain_records, spaced
 from pictures import legend
+from tables import refused
 
 pytestmark = pytest.mark.usefixtures("figures")
 
@@ -61,8 +55,7 @@ def test_what_is_of_the_wrong_kind_or_not_fitted_is_refused_alike(plot):
         with pytest.raises(TypeError, match=rf"expected .* got {type(what).__name__}") as caught:
             plot(what)
         assert not isinstance(caught.value, ValueError)
-    with pytest.raises(NotFittedError, match="GaussianMixtureSearch instance is not fitted yet"):
-        plot(GaussianMixtureSearch())
+    refused("GaussianMixtureSearch instance is not fitted yet", plot, GaussianMixtureSearch(), error=NotFittedError)
     assert not plt.get_fignums()
 
 
@@ -138,7 +131,6 @@ def test_the_objective_is_named_as_it_is_where_it_is_not_the_log_likelihood():
         assert ax.get_ylabel() == told
         highest = max(y for _, values in line_data(ax) for y in values)
         assert (highest == pytest.approx(model.lower_bound_, rel=1e-4)) == told.startswith(plain)
-        plt.close("all")
 
 
 def test_an_objective_that_differs_in_one_start_alone_is_named():
@@ -188,8 +180,7 @@ def test_it_draws_where_it_is_told_to_what_has_a_history():
         (GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]), "parameters were given or set"),
         (GaussianMixture(2, max_iter=0).fit(ROWS), "one pass.*max_iter of 1"),
     ):
-        with pytest.raises(InvalidParameterError, match=told):
-            plot_convergence(model)
+        refused(told, plot_convergence, model, error=InvalidParameterError)
 
 
 # --- plot_selection -----------------------------------------------------------------------------
@@ -234,6 +225,8 @@ def test_the_lowest_five_are_named_at_their_ends_in_their_colours(found):
         (line,) = [line for line in ax.lines if tuple(line.get_ydata()) == values_of(found, kind, "bic")[1]]
         assert tuple(line.get_color()) == tuple(colour)
     assert legend(ax)[0] == "9 other types"
+    on_top = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 5][-1]
+    assert min(on_top.get_ydata()) == found.bic[found.best_index]
 
 
 def test_names_do_not_overlap(found):
@@ -302,13 +295,6 @@ def test_a_search_is_its_selection_and_its_best_mixture():
     assert line_data(plot_convergence(search)) == line_data(plot_convergence(search.best_estimator_))
 
 
-def test_what_is_no_selection_is_refused(found):
-    with pytest.raises(InvalidParameterError, match=r"expected a criterion among .*got 'gini'"):
-        plot_selection(found, criterion="gini")
-    with pytest.raises(InvalidParameterError, match="NEC is not finite"):
-        plot_selection(replace(found, nec=np.full(len(found.status), np.inf)), criterion="nec")
-
-
 # --- plot_criteria ------------------------------------------------------------------------------
 
 
@@ -337,29 +323,11 @@ def test_of_mixtures_the_rows_decide():
     assert whole_ticks(ax.xaxis)
 
 
-def test_criteria_of_what_cannot_be_compared_are_refused(found):
-    one = GaussianMixture(1).fit(ROWS)
-    nec = replace(found, nec=np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec))
-    for given, how, error, told in (
-        (([one],), {}, InvalidParameterError, "pass X, or a Selection"),
-        (([one, one], ROWS), {}, InvalidParameterError, r"of components.*\[1, 1\]"),
-        (([one, GaussianMixture(2)], ROWS), {}, NotFittedError, "GaussianMixture instance is not fitted"),
-        ((found,), {"covariance_type": "full"}, InvalidParameterError, "of covariance_type 'full'.*has EII, VII"),
-        (
-            (nec,),
-            {"criteria": ("bic", "nec"), "covariance_type": "EII"},
-            InvalidParameterError,
-            "of covariance_type 'EII'.*finite NEC",
-        ),
-    ):
-        with pytest.raises(error, match=told):
-            plot_criteria(*given, **how)
-
-
 def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(found):
     one, few = GaussianMixture(1).fit(ROWS), GaussianMixture(1).fit(ROWS[:5])
     kinds = "expected a Selection, a fitted GaussianMixtureSearch, or a list of fitted mixtures"
-    weight = np.ones(len(ROWS))
+    nec, weight = replace(found, nec=np.full(len(found.status), np.inf)), np.ones(len(ROWS))
+    some = replace(found, nec=np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec))
     for given, error, told in [
         ({"models": found, "criteria": []}, ValueError, "criteria must be one or more of .*'bic'.*, got none"),
         ({"models": found, "criteria": None}, TypeError, "criteria must be one or more of .*, got NoneType"),
@@ -370,7 +338,11 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
         ({"models": [1, 2], "X": ROWS}, TypeError, f"{kinds}; got list with int"),
         ({"models": [one, None], "X": ROWS}, TypeError, f"{kinds}; got list with NoneType"),
         ({"models": ROWS}, TypeError, f"{kinds}; got ndarray with ndarray"),
-        ({"models": [BayesianGaussianMixture().fit(ROWS)], "X": ROWS}, TypeError, "got BayesianGaussianMixture, whose"),
+        (
+            {"models": [gmm.BayesianGaussianMixture().fit(ROWS)], "X": ROWS},
+            TypeError,
+            "got BayesianGaussianMixture, whose",
+        ),
         ({"models": found, "X": ["bic", "aic"]}, ValueError, r"X must be .*; did you mean criteria=\['bic', 'aic'\]\?"),
         ({"models": found, "X": "icl"}, ValueError, r"X must be .*; did you mean criteria='icl'\?"),
         ({"models": [one], "X": ["icl"]}, ValueError, r"X must be .*; did you mean criteria=\['icl'\]\?"),
@@ -378,9 +350,15 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
         ({"models": found, "sample_weight": weight}, ValueError, "sample_weight is only for fitted mixtures; a search"),
         ({"models": [one], "X": ROWS, "covariance_type": "EII"}, ValueError, "covariance_type is only for a search"),
         ({"models": [few], "X": ROWS[:5], "criteria": "aicc"}, ValueError, "AICc is not finite for any of these"),
+        ({"models": [one]}, InvalidParameterError, "pass X, or a Selection"),
+        ({"models": [one, one], "X": ROWS}, InvalidParameterError, r"of components.*\[1, 1\]"),
+        ({"models": [one, GaussianMixture(2)], "X": ROWS}, NotFittedError, "GaussianMixture instance is not fitted"),
+        ({"models": found, "covariance_type": "full"}, InvalidParameterError, "'full'.*has EII, VII"),
+        ({"models": some, "criteria": "nec", "covariance_type": "EII"}, InvalidParameterError, "'EII'.*finite NEC"),
+        ({"selection": found, "criterion": "gini"}, InvalidParameterError, "a criterion among .*got 'gini'"),
+        ({"selection": nec, "criterion": "nec"}, InvalidParameterError, "NEC is not finite"),
     ]:
-        with pytest.raises(error, match=told):
-            plot_criteria(**given)
+        refused(told, plot_criteria if "models" in given else plot_selection, error=error, **given)
         assert not plt.get_fignums()
 
 
@@ -406,11 +384,6 @@ def test_on_dark_axes_marks_are_light():
             assert sum(int(edge[i : i + 2], 16) for i in (1, 3, 5)) > 600
 
 
-def test_the_lowest_line_lies_on_top(found):
-    on_top = [line for line in plot_selection(found).lines if line.get_marker() == "o" and len(line.get_xdata()) == 5]
-    assert min(on_top[-1].get_ydata()) == found.bic[found.best_index]
-
-
 @pytest.fixture(scope="module")
 def combined():
     rng = np.random.default_rng(0)
@@ -434,10 +407,8 @@ def test_entropies_are_drawn_with_their_bend(combined, by):
 def test_entropies_of_one_component_and_of_what_has_none():
     one = combine_components(GaussianMixture().fit(ROWS), ROWS)
     assert plot_entropies(one).get_title() == "1 cluster suggested of 1 component"
-    with pytest.raises(TypeError, match="got GaussianMixture"):
-        plot_entropies(one.model)
-    with pytest.raises(InvalidParameterError, match="'clusters', 'rows', got 'x'"):
-        plot_entropies(one, by="x")
+    refused("got GaussianMixture", plot_entropies, one.model, error=TypeError)
+    refused("'clusters', 'rows', got 'x'", plot_entropies, one, by="x", error=InvalidParameterError)
 
 
 def test_the_changes_of_a_drift_are_bars_beside_what_chance_does():
@@ -453,5 +424,4 @@ def test_the_changes_of_a_drift_are_bars_beside_what_chance_does():
     assert "alarm at level 0.01" in ax.get_title()
     assert "grew or rose →" in ax.get_xlabel()
     assert len(found.changes()) == sum(abs(bar.get_width()) > found.limit for bar in ax.patches)
-    with pytest.raises(TypeError, match=r"gmm\.analysis\.drift"):
-        plot_drift(rows)
+    refused(r"gmm\.analysis\.drift", plot_drift, rows, error=TypeError)

@@ -4,18 +4,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn import preprocessing
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import (
-    FunctionTransformer,
-    MinMaxScaler,
-    OneHotEncoder,
-    PolynomialFeatures,
-    RobustScaler,
-    StandardScaler,
-)
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, PolynomialFeatures, StandardScaler
 
 from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, NotFittedError
 from gmm.plotting import plot_clusters, plot_convergence
@@ -29,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("figures")
 AFFINE = {
     "standard": [StandardScaler()],
     "min and max": [MinMaxScaler()],
-    "robust, rotated": [RobustScaler(), PCA(random_state=0)],
+    "robust, rotated": [preprocessing.RobustScaler(), PCA(random_state=0)],
     "whitened": [PCA(whiten=True, random_state=0), "passthrough"],
     "permuted": [ColumnTransformer([("last", StandardScaler(), [2]), ("first", "passthrough", [1, 0])])],
     "reflected": [FunctionTransformer(lambda rows: 2 - rows)],
@@ -96,7 +90,7 @@ def test_steps_that_are_not_affine_are_refused(step):
     with pytest.raises(ValueError, match=r"step '\w+' \(\w+\).*rows pipeline\[:-1\].transform\(X\)"):
         plot_clusters(piped([StandardScaler(), step]), X)
     words = pd.DataFrame({"a": X[:, 0], "b": ["x", "y", "z"] * 60})
-    coded = ColumnTransformer([("a", "passthrough", ["a"]), ("b", OneHotEncoder(), ["b"])])
+    coded = ColumnTransformer([("a", "passthrough", ["a"]), ("b", preprocessing.OneHotEncoder(), ["b"])])
     with pytest.raises(ValueError, match="step 'columntransformer'"):
         plot_clusters(piped([coded], X=words), words)
 

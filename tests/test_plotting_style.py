@@ -50,7 +50,6 @@ def test_axes_of_ours_keep_their_colours_in_dark_surroundings():
         texts = [*ax.get_xticklabels(), *ax.get_yticklabels(), ax.xaxis.get_offset_text(), ax.xaxis.label, ax.title]
         assert {mpl.colors.to_hex(text.get_color()) for text in texts} == {INK}
         assert mpl.colors.to_hex(ax.figure.get_facecolor()) == "#ffffff"
-    plt.close("all")
 
 
 def test_axes_of_a_caller_keep_the_callers_style():
@@ -58,4 +57,3 @@ def test_axes_of_a_caller_keep_the_callers_style():
     with axes_of(mine) as ax:
         assert ax is mine
         assert dict(mpl.rcParams) == before
-    plt.close("all")

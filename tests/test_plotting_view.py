@@ -5,19 +5,11 @@ import pytest
 from matplotlib.path import Path
 from scipy import stats
 
+import inside
 from gmm import GaussianMixture
-from inside import (
-    COVARIANCE_TYPES,
-    InvalidParameterError,
-    check_contents,
-    discriminating,
-    ellipse,
-    fitted_parameters,
-    names_of_features,
-    view_of,
-)
+from inside import InvalidParameterError, check_contents, discriminating, ellipse, fitted_parameters, view_of
 
-MODELS = [name for name in COVARIANCE_TYPES if name.isupper()]
+MODELS = [name for name in inside.COVARIANCE_TYPES if name.isupper()]
 NAMES = ("length", "width", "height", "depth")
 
 
@@ -28,7 +20,7 @@ def four_features(covariance_type="full", K=3, seed=0):
 
 
 def view(model, wanted=None):
-    return view_of(fitted_parameters(model), names_of_features(model), wanted)
+    return view_of(fitted_parameters(model), inside.names_of_features(model), wanted)
 
 
 @pytest.mark.parametrize("covariance_type", MODELS)

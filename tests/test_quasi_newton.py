@@ -11,29 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 
+import inside
 import reference
 from gmm import GaussianMixture
-from inside import (
-    CLASSIC,
-    DIAGONAL,
-    FULL,
-    PARSIMONIOUS,
-    ArraySource,
-    Ascent,
-    Beginning,
-    ConvergenceWarning,
-    EStep,
-    MixtureParameters,
-    Objective,
-    Problem,
-    SolverSettings,
-    covariance_model,
-    fitted_parameters,
-    mstep,
-)
+from inside import FULL, PARSIMONIOUS, ArraySource, MixtureParameters, Objective, Problem, covariance_model, mstep
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
-classic = pytest.mark.parametrize("covariance_type", CLASSIC)
+classic = pytest.mark.parametrize("covariance_type", inside.CLASSIC)
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 IRIS = load_iris().data
 
@@ -58,9 +42,9 @@ def begun(X, covariance_type, K=3):
 
 def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30, n_threads=1, state=None, **how):
     problem = Problem(ArraySource(X, weight), Objective(parameters.model, ridge), n_threads)
-    settings = SolverSettings(tolerance=tolerance, max_iter=max_iter)
+    settings = inside.SolverSettings(tolerance=tolerance, max_iter=max_iter)
     with problem.e_step() as e_step:
-        return problem.run(e_step, Beginning(parameters, state=state), settings, **how).go().result
+        return problem.run(e_step, inside.Beginning(parameters, state=state), settings, **how).go().result
 
 
 # --- Its steps ----------------------------------------------------------------------------------
@@ -133,7 +117,7 @@ def test_the_objective_never_falls(covariance_type, seed, K, d, ridge, single, w
     if any("lost all rows" in str(warning.message) for warning in told):
         return  # a repair begins anew
     objective = np.array(model.history_.objective)
-    covariances = fitted_parameters(model).covariances  # in float64, where a ridge is no nothing
+    covariances = inside.fitted_parameters(model).covariances  # in float64, where a ridge is no nothing
     variances = np.linalg.eigvalsh(reference.dense(covariances, covariance_type, K, d))
     condition = (variances[:, -1] / variances[:, 0]).max()
     rounding = (1e-5 if single else 1e-10) * (1 + np.abs(objective).max()) + np.finfo(float).eps * condition
@@ -214,7 +198,7 @@ def test_the_bound_is_below_the_likelihood_by_the_square_of_the_ridge(covariance
 @every_type
 def test_a_run_begins_with_the_update_of_statistics(covariance_type):
     source, model = ArraySource(overlapping(2)), covariance_model(covariance_type)
-    problem, settings = Problem(source, Objective(model, 1e-3)), SolverSettings(1e-9, 100)
+    problem, settings = Problem(source, Objective(model, 1e-3)), inside.SolverSettings(1e-9, 100)
     with problem.e_step() as e_step:
         statistics = e_step(begun(source.rows, covariance_type).whitened())
         given, updated = problem.run(e_step, statistics, settings), problem.beginning(e_step, statistics)
@@ -415,7 +399,7 @@ def test_a_component_without_rows_is_given_a_new_place(covariance_type):
     asked = {"means_init": [[0, 0, 0], [60, 60, 60], [1e4, 1e4, 1e4]], "weights_init": [0.4, 0.4, 0.2]}
     asked["precisions_init"] = layout.with_ridge(np.zeros(layout.shape(3, 3)), 1.0)
     model = GaussianMixture(3, covariance_type=covariance_type, **asked)
-    with pytest.warns(ConvergenceWarning, match=r"Component\(s\) 2 lost all rows"):
+    with pytest.warns(inside.ConvergenceWarning, match=r"Component\(s\) 2 lost all rows"):
         model.fit(X)
     assert model.converged_
     assert (model.weights_ > 0.01).all()
@@ -466,7 +450,7 @@ def test_a_singular_covariance_is_named():
 
 
 def test_copies_of_a_point_are_no_thinner_than_the_ridge():
-    with pytest.warns(ConvergenceWarning, match="n_components=1 gives the same density"):
+    with pytest.warns(inside.ConvergenceWarning, match="n_components=1 gives the same density"):
         model = GaussianMixture(10, max_iter=1, random_state=0).fit(np.full((20, 1), 7.0))
     assert (model.covariances_ >= 0.99 * model.reg_covar).all()
 
@@ -478,6 +462,6 @@ def test_an_ascent_refuses_another_shape():
     with pytest.raises(ValueError, match=r"expected weights of length 4, .* got"):
         other.begin(*begin.as_estimate())
     ascent.begin(*begin.as_estimate())
-    for rows, moments in ((X, DIAGONAL), (X[:, :1], FULL)):
-        with EStep(ArraySource(rows), moments) as e_step, pytest.raises(ValueError, match="expected moments"):
-            Ascent(ascent, e_step, None)
+    for rows, moments in ((X, inside.DIAGONAL), (X[:, :1], FULL)):
+        with inside.EStep(ArraySource(rows), moments) as e_step, pytest.raises(ValueError, match="expected moments"):
+            inside.Ascent(ascent, e_step, None)

@@ -7,39 +7,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from inside import (
-    FULL,
-    SPHERICAL,
-    ArraySource,
-    Beginning,
-    MixtureParameters,
-    Objective,
-    Outlook,
-    Problem,
-    Run,
-    SolverRun,
-    SolverSettings,
-    SufficientStatistics,
-    WhitenedMixture,
-    best_of,
-    covariance_model,
-    first_runs,
-    plain_records,
-    short_runs,
-)
+import inside
+from inside import Beginning, Outlook, Run, SolverRun, SolverSettings, best_of, first_runs, plain_records, short_runs
 
 ROWS = np.random.default_rng(0).normal(size=(200, 2)) + 6.0 * (np.arange(200) % 2)[:, None]
 
 
 def mixture(means, covariance_type="diag"):
-    model = covariance_model(covariance_type)
+    model = inside.covariance_model(covariance_type)
     means = np.asarray(means, dtype=float)
     covariances = model.layout.with_ridge(np.zeros(model.layout.shape(*means.shape)), 1.0)
-    return MixtureParameters(np.full(len(means), 1 / len(means)), means, covariances, model)
+    return inside.MixtureParameters(np.full(len(means), 1 / len(means)), means, covariances, model)
 
 
 def problem(rows=ROWS, ridge=1e-6, model="diag"):
-    return Problem(ArraySource(rows), Objective(covariance_model(model), ridge), 1)
+    return inside.Problem(inside.ArraySource(rows), inside.Objective(inside.covariance_model(model), ridge), 1)
 
 
 def is_hopeless(records, **asked):
@@ -141,7 +123,7 @@ def moments(rows, responsibilities):
     r = responsibilities
     second = np.einsum("ik,ij,il->kjl", r, rows, rows)
     origins = np.zeros((r.shape[1], rows.shape[1]))
-    return SufficientStatistics(FULL, origins, r.sum(axis=0), r.T @ rows, second, 0.0, float(len(rows)))
+    return inside.SufficientStatistics(inside.FULL, origins, r.sum(axis=0), r.T @ rows, second, 0.0, float(len(rows)))
 
 
 @dataclass(frozen=True)
@@ -151,7 +133,7 @@ class Posterior:
     centre: float
 
     def whitened(self):
-        return WhitenedMixture(SPHERICAL, np.zeros(1), np.full((1, 1), self.centre), np.ones(1))
+        return inside.WhitenedMixture(inside.SPHERICAL, np.zeros(1), np.full((1, 1), self.centre), np.ones(1))
 
 
 class Halving:

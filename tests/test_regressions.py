@@ -8,18 +8,10 @@ import numpy as np
 import pytest
 
 import gmm
+import inside
 from gmm import BayesianGaussianMixture, GaussianMixture, select
-from inside import (
-    FULL,
-    SPHERICAL,
-    ArraySource,
-    EStep,
-    SingularMatrixError,
-    WhitenedMixture,
-    covariance_model,
-    ridged,
-    single_threaded_blas,
-)
+from inside import FULL, SPHERICAL, ArraySource, EStep, WhitenedMixture, covariance_model, ridged, single_threaded_blas
+from tables import refused
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (60, 2))])
@@ -49,8 +41,7 @@ def test_means_of_another_width_and_other_numbers_of_components_are_refused():
 def test_assigned_parameters_of_no_number_of_components_are_refused(n_components, last):
     mixture = GaussianMixture(n_components, covariance_type="diag")
     mixture.weights_, mixture.means_ = [1.0], [[0.0]]
-    with pytest.raises(ValueError, match="expected n_components to be a whole number from 1"):
-        setattr(mixture, last, [[1.0]])
+    refused("expected n_components to be a whole number from 1", setattr, mixture, last, [[1.0]])
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
@@ -87,8 +78,7 @@ def test_numpy_scalars_among_the_parameters_are_saved(tmp_path):
 @pytest.mark.parametrize("invalid", [{"max_iter": "many"}, {"tol": np.nan}, {"prior": "flat"}, {"n_threads": 0}])
 def test_a_file_that_load_would_refuse_is_not_written(tmp_path, invalid):
     mixture = GaussianMixture(2, random_state=0).fit(X).set_params(**invalid)
-    with pytest.raises(ValueError, match=f"The '{next(iter(invalid))}' parameter of GaussianMixture must be"):
-        mixture.save(tmp_path / "m.gmm")
+    refused(f"The '{next(iter(invalid))}' parameter of GaussianMixture must be", mixture.save, tmp_path / "m.gmm")
     assert not list(tmp_path.iterdir())
 
 
@@ -138,8 +128,7 @@ def test_float32_attributes_that_float32_cannot_hold_are_float64():
     ],
 )
 def test_what_overflows_or_lies_otherwise_in_memory_is_refused(call, told):
-    with pytest.raises(ValueError, match=told):
-        call()
+    refused(told, call)
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
@@ -196,7 +185,7 @@ def test_float32_rows_take_weights_that_float32_cannot_hold(weight):
 
 def test_an_infinite_covariance_is_refused_and_not_ridged_for_ever():
     model = covariance_model("diag")
-    with pytest.raises(SingularMatrixError):
+    with pytest.raises(inside.SingularMatrixError):
         ridged(np.ones(1), np.zeros((1, 2)), np.array([[np.inf, 1.0]]), model, 1e-6)
 
 
@@ -263,8 +252,7 @@ def test_memory_order_of_given_means_changes_no_bits():
 def test_a_ridge_whose_sum_over_the_rows_overflows_is_refused():
     rows, heavy = np.random.default_rng(0).normal(size=(9, 2)), np.r_[np.ones(8), 1e200]
     for call in (GaussianMixture(reg_covar=1e300).fit, lambda X, **how: select(X, [1, 2], reg_covar=1e300, **how)):
-        with pytest.raises(ValueError, match=r"reg_covar.*1e[+]300.*weight 1e[+]200"):
-            call(rows, sample_weight=heavy)
+        refused(r"reg_covar.*1e[+]300.*weight 1e[+]200", call, rows, sample_weight=heavy)
     GaussianMixture(reg_covar=1e300).fit(rows)
 
 

@@ -12,6 +12,7 @@ import pytest
 import gmm
 from inside import ScratchSource, SlicedSource
 from origins import ROWS, WEIGHTS, N, assert_same, fitted, in_blocks
+from tables import refused
 
 pytestmark = pytest.mark.usefixtures("_small_chunks")
 NAMES = ["a", 'b "of" c', "d"]
@@ -48,34 +49,14 @@ class Streamed:
         return self.table.__arrow_c_stream__(requested_schema)
 
 
-def streamed(rows, weight, folder):
-    return Streamed(batches_of(rows, weight))
+def of_ipc(new, opened):
+    def make(rows, weight, folder):
+        table, content = batches_of(rows, weight), io.BytesIO()
+        with new(content, table.schema) as writer:
+            writer.write_table(table)
+        return opened(content.getvalue())
 
-
-def scanner(rows, weight, folder):
-    return pa.dataset.dataset(batches_of(rows, weight)).scanner(batch_size=300)
-
-
-def scanner_of_a_stream(rows, weight, folder):
-    return pa.dataset.Scanner.from_batches(batches_of(rows, weight).to_reader())
-
-
-def reader(rows, weight, folder):
-    return batches_of(rows, weight).to_reader()
-
-
-def stream(rows, weight, folder):
-    table, content = batches_of(rows, weight), io.BytesIO()
-    with pa.ipc.new_stream(content, table.schema) as writer:
-        writer.write_table(table)
-    return pa.ipc.open_stream(content.getvalue())
-
-
-def opened_file(rows, weight, folder):
-    table, content = batches_of(rows, weight), io.BytesIO()
-    with pa.ipc.new_file(content, table.schema) as writer:
-        writer.write_table(table)
-    return pa.ipc.open_file(content.getvalue())
+    return make
 
 
 def orc(rows, weight, folder):
@@ -92,53 +73,69 @@ def pattern(rows, weight, folder):
     return str(folder / "*" / "*.parquet")
 
 
-TABLES = [lazy_frame, relation, streamed, scanner, opened_file, orc, pattern]
-ONCE = [reader, stream, scanner_of_a_stream]
+TABLES = {
+    "lazy frame": lazy_frame,
+    "relation": relation,
+    "streamed": lambda rows, weight, folder: Streamed(batches_of(rows, weight)),
+    "scanner": lambda rows, weight, folder: pa.dataset.dataset(batches_of(rows, weight)).scanner(batch_size=300),
+    "opened file": of_ipc(pa.ipc.new_file, pa.ipc.open_file),
+    "orc": orc,
+    "pattern": pattern,
+}
+ONCE = {
+    "reader": lambda rows, weight, folder: batches_of(rows, weight).to_reader(),
+    "stream": of_ipc(pa.ipc.new_stream, pa.ipc.open_stream),
+    "scanner of a stream": lambda rows, weight, folder: pa.dataset.Scanner.from_batches(
+        batches_of(rows, weight).to_reader()
+    ),
+}
+MAKERS = TABLES | ONCE
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("make", [*TABLES, *ONCE])
-def test_a_table_of_another_package_has_the_bits_of_the_array(make, dtype, weighted, tmp_path):
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_table_of_another_package_has_the_bits_of_the_array(name, dtype, weighted, tmp_path):
     rows, weight = ROWS.astype(dtype), WEIGHTS if weighted else None
-    data = make(rows, weight, tmp_path)
-    how = {"columns": NAMES[::-1], "weight": "w" if weighted else None}
-    source = gmm.open_rows(data, scratch=make in ONCE, **how)
+    how = {"columns": NAMES[::-1], "weight": "w" if weighted else None, "scratch": name in ONCE}
+    source = gmm.open_rows(MAKERS[name](rows, weight, tmp_path), **how)
     mixture = fitted(source)
     assert_same(mixture, fitted(np.ascontiguousarray(rows[:, ::-1]), weight))
     assert list(mixture.feature_names_in_) == NAMES[::-1]
     np.testing.assert_array_equal(source.take(np.arange(N)), rows[:, ::-1])
 
 
-@pytest.mark.parametrize("make", [*TABLES, *ONCE])
-def test_a_column_of_text_is_named(make, tmp_path):
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_column_of_text_is_named(name, tmp_path):
     with pytest.raises(ValueError, match=r"column 'text' of .* holds .*(string|large|view).*, expected numbers"):
-        gmm.open_rows(make(ROWS, None, tmp_path), scratch=True)
+        gmm.open_rows(MAKERS[name](ROWS, None, tmp_path), scratch=True)
 
 
-@pytest.mark.parametrize("make", [lazy_frame, relation, streamed, scanner])
-def test_a_query_is_rows_for_fit_and_predict_as_it_is(make, tmp_path):
-    data = make(ROWS, None, tmp_path)
-    chosen = data.project('a, "d"') if make is relation else data
-    if make is lazy_frame:
-        chosen = data.select(["a", "d"])
-    if make is streamed:
-        chosen = Streamed(data.table.select(["a", "d"]))
-    if make is scanner:
-        chosen = pa.dataset.dataset(batches_of(ROWS, None)).scanner(columns=["a", "d"])
-    mixture = fitted(chosen)
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [
+        ("lazy frame", lambda data: data.select(["a", "d"])),
+        ("relation", lambda data: data.project('a, "d"')),
+        ("streamed", lambda data: Streamed(data.table.select(["a", "d"]))),
+        ("scanner", lambda data: pa.dataset.dataset(batches_of(ROWS, None)).scanner(columns=["a", "d"])),
+    ],
+)
+def test_a_query_is_rows_for_fit_and_predict_as_it_is(name, chosen, tmp_path):
+    data = chosen(TABLES[name](ROWS, None, tmp_path))
+    mixture = fitted(data)
     assert_same(mixture, fitted(np.ascontiguousarray(ROWS[:, [0, 2]])))
-    assert len(mixture.predict(chosen)) == N
+    assert len(mixture.predict(data)) == N
 
 
-@pytest.mark.parametrize("make", [reader, stream])
-def test_what_can_be_read_once_says_so(make, tmp_path):
+@pytest.mark.parametrize("name", ["reader", "stream"])
+def test_what_can_be_read_once_says_so(name, tmp_path):
+    make = ONCE[name]
     with pytest.raises(TypeError, match=r"RecordBatch\w*Reader.*scratch=True"):
         gmm.open_rows(make(ROWS, None, tmp_path))
     with pytest.raises(TypeError, match="scratch=True keeps a copy"):
         fitted(make(ROWS, None, tmp_path))
     with pytest.raises(ValueError, match="read again: give scratch=True"):
-        fitted(gmm.open_rows(scanner_of_a_stream(ROWS, None, tmp_path), columns=NAMES))
+        fitted(gmm.open_rows(ONCE["scanner of a stream"](ROWS, None, tmp_path), columns=NAMES))
 
 
 def test_blocks_that_come_once_are_copied():
@@ -150,8 +147,7 @@ def test_blocks_that_come_once_are_copied():
     rows = ROWS.copy()  # also beyond a value that is not finite
     rows[100, 1] = np.nan
     source = gmm.open_rows(iter(np.array_split(rows, 20)), scratch=True)
-    with pytest.raises(ValueError, match=r"NaN[^$]*row 100, column 1"):
-        fitted(source)
+    refused(r"NaN[^$]*row 100, column 1", fitted, source)
     np.testing.assert_array_equal(source.take(np.arange(N)), rows)
 
 
@@ -192,8 +188,7 @@ def test_an_array_of_another_package_has_the_bits_of_the_array(make, dtype, tmp_
     assert_same(mixture, fitted(rows))
     np.testing.assert_array_equal(mixture.predict_proba(source), mixture.predict_proba(rows))
     np.testing.assert_array_equal(source.take(np.array([0, 8999])), rows[[0, 8999]])
-    with pytest.raises(TypeError, match="weight name columns of a"):
-        gmm.open_rows(array, columns=["a"])
+    refused("weight name columns of a", gmm.open_rows, array, columns=["a"], error=TypeError)
 
 
 @pytest.mark.filterwarnings("ignore:.*:ResourceWarning")
@@ -205,22 +200,18 @@ def test_what_is_no_table_of_numbers_is_refused(make, tmp_path):
 
 def test_groups_of_arrays_say_what_to_pass(tmp_path):
     array = hdf5(ROWS, tmp_path)
-    with pytest.raises(TypeError, match=r"got File; pass one of its arrays: data\['X'\]"):
-        gmm.open_rows(array.file)
+    refused(r"got File; pass one of its arrays: data\['X'\]", gmm.open_rows, array.file, error=TypeError)
     array.file.close()
     for name, advice in (("a.h5", r"gmm\.open_rows\(h5py\.File"), ("a.xlsx", "read_excel"), ("a.jsonl", "scan_ndjson")):
         (tmp_path / name).touch()
-        with pytest.raises(ValueError, match=rf"{name}: unknown file type .*{advice}"):
-            gmm.open_rows(tmp_path / name)
+        refused(rf"{name}: unknown file type .*{advice}", gmm.open_rows, tmp_path / name)
 
 
 def test_urls_and_patterns_without_files_are_told(tmp_path):
     for path in ("s3://bucket/x.parquet", "https://example.org/x.csv", "gs://bucket/*.parquet"):
         for data in (path, [path]):
-            with pytest.raises(ValueError, match=r"a URL.*pyarrow\.dataset.*fsspec"):
-                gmm.open_rows(data)
-    with pytest.raises(FileNotFoundError, match=r"No file matches: .*\*\.parquet"):
-        gmm.open_rows(tmp_path / "*.parquet")
+            refused(r"a URL.*pyarrow\.dataset.*fsspec", gmm.open_rows, data)
+    refused(r"No file matches: .*\*\.parquet", gmm.open_rows, tmp_path / "*.parquet", error=FileNotFoundError)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no file is named so on Windows")
@@ -246,5 +237,4 @@ def test_files_of_another_kind_in_a_folder_are_told(as_pattern, tmp_path):
     for file in tmp_path.glob("*.parquet"):
         file.unlink()
     (tmp_path / "notes.txt").unlink()
-    with pytest.raises(ValueError, match=r"but 'README\.md', 'a\.parquet\.crc'"):
-        gmm.open_rows(path)
+    refused(r"but 'README\.md', 'a\.parquet\.crc'", gmm.open_rows, path)

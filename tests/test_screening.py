@@ -5,22 +5,9 @@ import re
 import numpy as np
 import pytest
 
+import inside
 from gmm import GaussianMixture
-from inside import (
-    PARSIMONIOUS,
-    SCREENING_PASSES,
-    STARTS,
-    ArraySource,
-    ConjugatePrior,
-    MixtureParameters,
-    Objective,
-    Problem,
-    SingularMatrixError,
-    covariance_model,
-    screened,
-    screening,
-    screening_rows,
-)
+from inside import PARSIMONIOUS, STARTS, ArraySource, Objective, Problem, screened, screening, screening_rows
 from inside import fitting_fit as fitting
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
@@ -43,10 +30,10 @@ def fitted(X=ROWS, n_init=N_INIT, **asked):
 
 
 def mixture_of(weights, means, covariance_type="spherical"):
-    model = covariance_model(covariance_type)
+    model = inside.covariance_model(covariance_type)
     means = np.asarray(means, dtype=float)
     covariances = model.layout.with_ridge(np.zeros(model.layout.shape(*means.shape)), 1.0)
-    return MixtureParameters(np.asarray(weights, dtype=float), means, covariances, model)
+    return inside.MixtureParameters(np.asarray(weights, dtype=float), means, covariances, model)
 
 
 # --- Laws ---------------------------------------------------------------------------------------
@@ -107,7 +94,7 @@ def test_a_callback_that_says_stop_ends_all_starts():
 def test_of_few_rows_or_passes_every_start_is_climbed():
     assert fitted(ROWS[:3999])[1] == list(range(N_INIT))
     assert fitted(ROWS[:4000])[1] != list(range(N_INIT))
-    assert fitted(max_iter=SCREENING_PASSES, tol=0)[1] == list(range(N_INIT))
+    assert fitted(max_iter=inside.SCREENING_PASSES, tol=0)[1] == list(range(N_INIT))
 
 
 def test_the_rows_of_the_screening_are_a_part_of_them_with_their_weights():
@@ -191,7 +178,7 @@ def test_a_start_that_ends_in_a_singular_covariance_is_left():
     assert np.isfinite(first.lower_bound)
     assert not second.promising
     assert second.lower_bound == -np.inf
-    prior = ConjugatePrior(np.zeros(2), 0.01, 4.0, np.ones(2))
+    prior = inside.ConjugatePrior(np.zeros(2), 0.01, 4.0, np.ones(2))
     problem = Problem(ArraySource(rows), Objective(sound.model, prior=prior))
     assert np.isfinite([result.lower_bound for result in one_after_another(problem, [sound, spike])]).all()
 
@@ -204,7 +191,7 @@ def test_starts_that_are_not_promising_are_climbed_where_the_others_fail(monkeyp
     def run(problem, e_step, begin, settings, *, start=0, **how):
         if problem.rows.n_rows == len(ROWS) and start in {trace.start for trace in expected}:
             failing.append(start)
-            raise SingularMatrixError(0)
+            raise inside.SingularMatrixError(0)
         return problem_run(problem, e_step, begin, settings, start=start, **how)
 
     monkeypatch.setattr(Problem, "run", run)

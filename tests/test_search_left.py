@@ -7,25 +7,9 @@ import numpy as np
 import pytest
 
 import gmm
+import inside
 from deaths import many_lives
-from inside import (
-    ArraySource,
-    BestScore,
-    Degeneracy,
-    Judge,
-    Objective,
-    Problem,
-    SearchCheckpoint,
-    SingularMatrixError,
-    Totals,
-    common_seed,
-    covariance_model,
-    criteria,
-    engine,
-    finishing,
-    sample_indices,
-    short_runs,
-)
+from inside import BestScore, Judge, Problem, SearchCheckpoint, SingularMatrixError, Totals, criteria, engine, finishing
 from test_racing import moments
 
 RNG = np.random.default_rng(1)
@@ -134,7 +118,7 @@ def rows_with_ties():
     rng = np.random.default_rng(1)
     X = rng.normal(size=(40_000, 2)) + np.repeat([[3, 0], [0, 0]], 20_000, axis=0)
     source = gmm.open_rows(lambda: iter(np.array_split(X, 4)))
-    sample = sample_indices(source, 10_000, np.random.default_rng(common_seed(0)))
+    sample = inside.sample_indices(source, 10_000, np.random.default_rng(inside.common_seed(0)))
     X[rng.choice(np.setdiff1d(np.arange(len(X)), sample), len(X) // 2, replace=False), 1] = 0.25
     return gmm.open_rows(lambda: iter(np.array_split(X, 4)))
 
@@ -271,8 +255,8 @@ def test_a_cell_with_a_component_on_ties_is_degenerate(name):
     """Equal volumes lift the component's variances: the statistics alone tell that it is on ties, as it is finished."""
     rows = np.random.default_rng(0).normal(size=(400, 3))
     rows[:200, 2] = 0.5
-    of_rows = Problem(ArraySource(rows), Objective(covariance_model(name), 1e-6), 1)
-    degeneracy = Degeneracy.of_fits(of_rows.objective, of_rows.rows, Judge.CRITERION)
+    of_rows = Problem(inside.ArraySource(rows), inside.Objective(inside.covariance_model(name), 1e-6), 1)
+    degeneracy = inside.Degeneracy.of_fits(of_rows.objective, of_rows.rows, Judge.CRITERION)
     for shares, on_ties in ((np.repeat(np.eye(2), 200, axis=0), True), (np.tile(np.eye(2), (200, 1)), False)):
-        (result,) = short_runs(of_rows, [moments(rows, shares).reduced(of_rows.objective.model.moments)], 5)
+        (result,) = inside.short_runs(of_rows, [moments(rows, shares).reduced(of_rows.objective.model.moments)], 5)
         assert (degeneracy.first(result) >= 0) == on_ties

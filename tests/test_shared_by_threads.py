@@ -1,6 +1,5 @@
 """One estimator in the hands of many threads: reading it is safe, and a fit replaces all that it found at once."""
 
-import io
 import pickle
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 import gmm
+from fuzz_files import saved
 from gmm import BayesianGaussianMixture, GaussianMixture
 
 N_THREADS, ROUNDS = 8, 12
@@ -27,12 +27,6 @@ def _threads_take_turns_quickly():
     sys.setswitchinterval(1e-5)
     yield
     sys.setswitchinterval(before)
-
-
-def saved(mixture):
-    file = io.BytesIO()
-    mixture.save(file)
-    return file.getvalue()
 
 
 def bits(mixture):

@@ -8,6 +8,7 @@ import pytest
 import gmm
 from gmm import GaussianMixture, analysis, em, exchange, inference, plotting, tracking
 from inside import fitted_parameters
+from tables import PARAMETERS, factor_groups
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 
@@ -15,15 +16,7 @@ N, D, K, Q = 900, 70, 3, 2
 HOW = {"covariance_type": "factor", "n_factors": Q, "random_state": 0}
 
 
-def drawn(seed, n=N):
-    rng = np.random.default_rng(seed)
-    truth = np.random.default_rng(0)
-    loadings, centres = truth.normal(size=(K, Q, D)), truth.normal(size=(K, D))
-    group = rng.integers(K, size=n)
-    return centres[group] + np.einsum("nqd,nq->nd", loadings[group], rng.normal(size=(n, Q))) + rng.normal(size=(n, D))
-
-
-X, OTHER = drawn(1), drawn(2)
+X, OTHER = (factor_groups(N, D, Q, K, seed, truth=0, apart=1.0) for seed in (1, 2))
 HOLED = np.where(np.random.default_rng(3).uniform(size=X.shape) < 0.02, np.nan, X)
 COLUMNS, VALUES = [0, 5, 60, 2], {1: 0.5, 40: -1.0}
 ERRORS = np.full(D, 0.1)
@@ -98,12 +91,12 @@ def errors_of(mixture):
 
 
 # What each public name does with a mixture, another one and a file, as numbers.
-METHODS = {
-    "aic": lambda m, o, f: m.aic(X),
-    "bic": lambda m, o, f: m.bic(X),
+OF_ROWS = ("aic", "bic", "criteria", "predict", "predict_proba", "score")
+ATTRIBUTES = ("n_parameters_", "noise_variance_", "noise_weight_", "precisions_", "precisions_cholesky_", *PARAMETERS)
+METHODS = {name: lambda m, o, f, name=name: getattr(m, name)(X) for name in OF_ROWS}
+METHODS |= {name: lambda m, o, f, name=name: getattr(m, name) for name in ATTRIBUTES}
+METHODS |= {
     "condition": lambda m, o, f: numbers_of(m.condition(VALUES)),
-    "covariances_": lambda m, o, f: m.covariances_,
-    "criteria": lambda m, o, f: m.criteria(X),
     "fit": lambda m, o, f: numbers_of(copied(m, warm_start=True, max_iter=100, tol=1e-9).fit(X)),
     "fit_predict": lambda m, o, f: copied(m, warm_start=True).fit_predict(X),
     "fit_transform": lambda m, o, f: np.abs(copied(m, warm_start=True, max_iter=100, tol=1e-9).fit_transform(X)),
@@ -115,24 +108,14 @@ METHODS = {
     "loadings_": lambda m, o, f: m.loadings_ @ m.loadings_.transpose(0, 2, 1),
     "log_likelihood": lambda m, o, f: (m.log_likelihood(X), m.log_likelihood(X, classified=True)),
     "marginal": lambda m, o, f: numbers_of(m.marginal(COLUMNS)),
-    "means_": lambda m, o, f: m.means_,
-    "n_parameters_": lambda m, o, f: m.n_parameters_,
-    "noise_variance_": lambda m, o, f: m.noise_variance_,
-    "noise_weight_": lambda m, o, f: m.noise_weight_,
     "partial_fit": lambda m, o, f: copied(m).partial_fit(OTHER).score_samples(X),
-    "precisions_": lambda m, o, f: m.precisions_,
-    "precisions_cholesky_": lambda m, o, f: m.precisions_cholesky_,
-    "predict": lambda m, o, f: m.predict(X),
     "predict_from": lambda m, o, f: m.predict_from(X[:9, :60], list(range(60)), level=0.9),
-    "predict_proba": lambda m, o, f: m.predict_proba(X),
     "predict_to": lambda m, o, f: predicted_to(m, f.with_suffix(".csv")),
     "sample": lambda m, o, f: m.sample(20_000, random_state=0)[0].mean(axis=0),
     "save": lambda m, o, f: saved(m, f),
-    "score": lambda m, o, f: m.score(X),
     "score_samples": lambda m, o, f: (m.score_samples(X), copied(m, missing="em").score_samples(HOLED)),
     "summary": lambda m, o, f: (m.summary(X).criteria, m.summary(X).counts),
     "transform": lambda m, o, f: np.abs(m.transform(X)),
-    "weights_": lambda m, o, f: m.weights_,
 }
 # Parameters and what has to do with them, and what other kinds of mixtures have.
 NO_USES = {"degrees_of_freedom_", "good_shares_", "inflations_", "trimmed_", "metadata", "get_metadata_routing"}

@@ -1,6 +1,7 @@
 """What objects say of themselves: summaries of mixtures and classifiers, named tables, first rows of predictions."""
 
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier
 from gmm.analysis import anomaly_threshold
 from gmm.inference import standard_errors
 from inside import StudentTails
+from tables import refused
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-4, 1, (60, 2)), RNG.normal(4, 1, (40, 2))])
@@ -142,8 +144,7 @@ def test_noise_and_posteriors_are_summarised():
 
 def test_rows_with_errors_are_summarised_with_them():
     fitted = GaussianMixture(2, random_state=0).fit(X, error_covariance=np.eye(2) / 10)
-    with pytest.raises(ValueError, match="expected the error_covariance"):
-        fitted.summary(X)
+    refused("expected the error_covariance", fitted.summary, X)
     summary = fitted.summary(X, error_covariance=np.eye(2) / 10)
     assert summary.log_likelihood == pytest.approx(fitted.log_likelihood(X, error_covariance=np.eye(2) / 10))
 
@@ -228,11 +229,11 @@ def test_a_classifier_has_a_confusion_matrix():
 
 
 def test_a_table_needs_a_library(mixture, monkeypatch):
-    summary = mixture.summary(TABLE)
+    tables = mixture.summary(TABLE), gmm.select(TABLE, 1, "diag")
     for name in ("pandas", "polars"):
-        monkeypatch.setitem(__import__("sys").modules, name, None)
-    with pytest.raises(ImportError, match="pandas or polars"):
-        summary.to_frame()
+        monkeypatch.setitem(sys.modules, name, None)
+    for table in tables:
+        refused("pandas or polars", table.to_frame, error=ImportError)
 
 
 def test_a_search_is_saved_and_goes_to_scikit_learn(tmp_path):

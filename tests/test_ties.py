@@ -5,9 +5,9 @@ import pytest
 from sklearn.datasets import load_iris, load_wine
 from sklearn.metrics import adjusted_rand_score
 
-import reference
 from gmm import GaussianMixture, select
 from inside import PARSIMONIOUS
+from tables import dense
 
 IRIS, SPECIES = load_iris(return_X_y=True)
 WINE, KINDS = load_wine(return_X_y=True)
@@ -54,8 +54,7 @@ def test_no_winner_breaks_what_is_noted_of_ties(seed, criterion):
     X, kinds = np.column_stack([rng.normal(size=n), rounded]), ["VVV", "EEE", "EEI", "VVI", "VEI"]
     found = select(X, range(1, 8), kinds, criterion=criterion, random_state=seed)
     assert any("components with less spread there than rounding leaves" in note for note in found.notes)
-    K, kind = found.best.n_components, found.best.covariance_type
-    spread = reference.dense(found.best.covariances_, kind, K, 2)[:, 1, 1]
+    spread = dense(found.best)[:, 1, 1]
     assert found.status[found.best_index] == "ok"
     assert ((spread > step**2 / 12) | (4 * spread > rounded.var())).all()
 
@@ -69,8 +68,7 @@ def test_ties_beside_errors_are_not_noted():
 
 def least_variance(mixture):
     """Of all components in all directions."""
-    K, d = mixture.means_.shape
-    return np.linalg.eigvalsh(reference.dense(mixture.covariances_, mixture.covariance_type, K, d)).min()
+    return np.linalg.eigvalsh(dense(mixture)).min()
 
 
 @pytest.mark.parametrize("kind", PARSIMONIOUS)

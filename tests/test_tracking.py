@@ -8,6 +8,7 @@ import pytest
 
 import gmm
 from gmm.tracking import Tracker
+from tables import refused
 
 BOX = [[0, 0], [100, 60]]
 
@@ -150,16 +151,14 @@ def test_neither_pickles_between_frames_nor_units_matter():
     ],
 )
 def test_what_cannot_be_followed_is_refused(how, told):
-    with pytest.raises(ValueError, match=told):
-        Tracker(**{"box": BOX, "motion": 1.0} | how)
+    refused(told, Tracker, **{"box": BOX, "motion": 1.0} | how)
 
 
 def test_a_frame_that_is_refused_changes_nothing():
     tracker = followed(frames_of([right], seed=9, n=5))
     before = copy.deepcopy(tracker.tracks())
     for rows in ([[1.0, np.nan]], [[1.0]], [[1.0, 2.0, 3.0]]):
-        with pytest.raises(ValueError, match=r"NaN|features"):
-            tracker.update(rows)
+        refused(r"NaN|features", tracker.update, rows)
     assert tracker.n_frames == 5
     np.testing.assert_array_equal(tracker.tracks().position, before.position)
 

@@ -11,6 +11,7 @@ import inside
 from gmm import GaussianMixture
 from inside import save_state, state_of, trimmed
 from inside import start_seeds as seeds_of
+from tables import refused
 
 rng = np.random.default_rng(0)
 CLEAN = np.concatenate([rng.normal(0, 1, (60, 2)), rng.normal([8, 0], 1, (40, 2))])
@@ -241,31 +242,22 @@ def test_a_file_marks_each_row(tmp_path, wrong):
     mixture, file = fit(), tmp_path / "damaged.gmm"
     header, arrays = state_of(mixture)
     save_state(file, header, arrays | {"trimmed": wrong})
-    with pytest.raises(ValueError, match="expected a vector of booleans in 'trimmed', got"):
-        gmm.load(file)
+    refused("expected a vector of booleans in 'trimmed', got", gmm.load, file)
 
 
-@pytest.mark.parametrize("trim", [-0.1, 1.0, np.nan, "5 %", None, [0.1]])
-def test_what_is_no_share_is_refused(trim):
-    with pytest.raises(ValueError, match=r"'trim'.*\[0.0, 1.0\)"):
-        fit(trim=trim)
-
-
-def test_enough_rows_have_to_be_left():
-    with pytest.raises(ValueError, match=r"n_components = 3, n_samples = [12]"):
-        fit(CLEAN[:10], 3, 0.95)
-
-
-@pytest.mark.parametrize("call", [
-    lambda: gmm.select(ROWS, 2, trim=0.1),
-    lambda: gmm.inference.bootstrap_lrt(ROWS, 1, trim=0.1),
-    lambda: gmm.inference.split_lrt(ROWS, 1, trim=0.1),
-])  # fmt: skip
-def test_searches_and_tests_say_that_it_is_for_single_fits(call):
-    with pytest.raises(TypeError, match=r"trim applies to a single fit.*leave it out"):
-        call()
-
-
-def test_steps_refuse_it():
-    with pytest.raises(ValueError, match=r"no trim.*sample_weight"):
-        gmm.em.steps(ROWS, 2, trim=0.1)
+@pytest.mark.parametrize(
+    ("call", "error", "told"),
+    [
+        *(
+            (lambda trim=trim: fit(trim=trim), ValueError, r"'trim'.*\[0.0, 1.0\)")
+            for trim in (-0.1, 1.0, np.nan, "5 %", None, [0.1])
+        ),
+        (lambda: fit(CLEAN[:10], 3, 0.95), ValueError, r"n_components = 3, n_samples = [12]"),
+        (lambda: gmm.select(ROWS, 2, trim=0.1), TypeError, "trim applies to a single fit.*leave it out"),
+        (lambda: gmm.inference.bootstrap_lrt(ROWS, 1, trim=0.1), TypeError, "trim applies to a single fit.*leave it"),
+        (lambda: gmm.inference.split_lrt(ROWS, 1, trim=0.1), TypeError, "trim applies to a single fit.*leave it out"),
+        (lambda: gmm.em.steps(ROWS, 2, trim=0.1), ValueError, "no trim.*sample_weight"),
+    ],
+)
+def test_what_cannot_be_trimmed_is_refused(call, error, told):
+    refused(told, call, error=error)

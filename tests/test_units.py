@@ -7,17 +7,7 @@ import numpy as np
 import pytest
 
 import gmm
-from gmm import (
-    BayesianGaussianMixture,
-    GaussianMixture,
-    GaussianMixtureSearch,
-    MixtureClassifier,
-    MixtureRegressor,
-    analysis,
-    em,
-    inference,
-    select,
-)
+from gmm import GaussianMixture, analysis, em, inference, select
 from inside import main
 
 MODELS = ["VVV", "EEE", "VVI", "EEI"]
@@ -39,7 +29,7 @@ NEW, _ = groups(1, (8, 8, 8))
 MANY, _ = groups(1, (30, 30, 30))
 TARGET = X[:, 0] * np.array([1, -1, 0.5])[GROUP] + 0.2 * np.random.default_rng(2).normal(size=len(X))
 GAPS = np.where(np.arange(X.size).reshape(X.shape) % 11 == 0, np.nan, X)
-SEARCH = GaussianMixtureSearch(3, MODELS, random_state=0)
+SEARCH = gmm.GaussianMixtureSearch(3, MODELS, random_state=0)
 FEW = {"n_replicates": 9, "random_state": 0}
 
 
@@ -75,13 +65,13 @@ def of_mixture(use, covariance_type="VVV"):
 
 
 def regression(scale, of_target):
-    model = MixtureRegressor(3, random_state=0).fit(X * scale, TARGET * of_target)
+    model = gmm.MixtureRegressor(3, random_state=0).fit(X * scale, TARGET * of_target)
     return model.predict(NEW * scale) / of_target, model.predict_interval(NEW * scale) / of_target
 
 
 def classes(*given, **how):
     def use(scale):
-        model = MixtureClassifier(*given, covariance_type=MODELS, random_state=0, **how).fit(X * scale, GROUP % 2)
+        model = gmm.MixtureClassifier(*given, covariance_type=MODELS, random_state=0, **how).fit(X * scale, GROUP % 2)
         return model.predict(NEW * scale), model.bic_ - 2 * len(X) * np.log(scale).sum()
 
     return use
@@ -104,7 +94,7 @@ USES = {
     "select in standard units": best_of(standardize=True),
     "select factors": best_of(covariance_type="factor1"),
     "GaussianMixtureSearch": lambda scale: labels(
-        GaussianMixtureSearch(range(1, 5), MODELS, random_state=0).fit(X * scale).best_estimator_, X * scale
+        gmm.GaussianMixtureSearch(range(1, 5), MODELS, random_state=0).fit(X * scale).best_estimator_, X * scale
     ),
     "bootstrap_lrt": bootstrap,
     "split_lrt": lambda scale: inference.split_lrt(X * scale, [1, 2, 3], n_splits=3, random_state=0).splits,
@@ -195,7 +185,7 @@ def test_units_change_no_labels_on_the_command_line(how, tmp_path):
 # --- The ridge of scikit-learn's classes is absolute, and told ------------------------------------
 
 
-@pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+@pytest.mark.parametrize("cls", [GaussianMixture, gmm.BayesianGaussianMixture])
 def test_a_ridge_that_hides_groups_is_told_once(cls):
     rows = X * [1e-5, 1, 1e-12]
     with pytest.warns(UserWarning, match="reg_covar=1e-06 hides groups in columns") as told:
@@ -205,7 +195,7 @@ def test_a_ridge_that_hides_groups_is_told_once(cls):
     assert "x1" not in message
 
 
-@pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+@pytest.mark.parametrize("cls", [GaussianMixture, gmm.BayesianGaussianMixture])
 def test_columns_that_are_wide_or_constant_are_no_such(cls):
     cls(n_components=2, random_state=0, max_iter=300).fit(X * [1e-2, 1, 0])
     cls(n_components=2, random_state=0, max_iter=300, reg_covar=1e-16).fit(X * [1e-5, 1, 1e5])

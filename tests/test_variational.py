@@ -8,21 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import xlogy
 
+import inside
 import reference
-from inside import (
-    ALL_UNKNOWN,
-    CLASSIC,
-    NO_NOISE,
-    ArraySource,
-    KnownClasses,
-    Noise,
-    Objective,
-    Problem,
-    SolverSettings,
-    VariationalPrior,
-    covariance_model,
-    from_responsibilities,
-)
+from inside import ALL_UNKNOWN, CLASSIC, NO_NOISE, KnownClasses, Noise, Problem, SolverSettings, from_responsibilities
 
 every_type = pytest.mark.parametrize("name", CLASSIC)
 every_prior = pytest.mark.parametrize("sticks", [False, True])
@@ -47,7 +35,7 @@ def a_prior(rng, name, d, sticks, log_noise=None):
     alpha = 10 ** rng.uniform(-2, 1)
     scale = {"full": C, "tied": C, "diag": np.diag(C), "spherical": C[0, 0]}[name]
     twin = reference.VariationalPrior(mean, beta, dof, C, alpha, sticks, log_noise)
-    return twin, VariationalPrior(mean, beta, dof, np.asarray(scale), alpha, sticks)
+    return twin, inside.VariationalPrior(mean, beta, dof, np.asarray(scale), alpha, sticks)
 
 
 def a_case(seed, name, sticks, *, K=4, n=120, d=3, weighted=True, noisy=False):
@@ -68,11 +56,11 @@ def of_components(r, noisy):
 
 
 def objective_of(X, name, prior, ridge, noisy, noise=NO_NOISE):
-    return Objective(covariance_model(name), ridge, prior, noise_of(X) if noisy else noise)
+    return inside.Objective(inside.covariance_model(name), ridge, prior, noise_of(X) if noisy else noise)
 
 
 def in_source(X, weight):
-    return ArraySource(np.asfortranarray(X), weight)
+    return inside.ArraySource(np.asfortranarray(X), weight)
 
 
 def some_classes(seed, K, n, together=()):
@@ -245,7 +233,7 @@ def test_a_merge_within_a_class_leaves_its_last_component_to_be_looked_at():
     rng, codes = np.random.default_rng(0), np.repeat([1, 2], 150).astype(np.intc)
     X, halves = rng.normal(size=(300, 2)) + 6 * (codes == 2)[:, None], rng.dirichlet([5, 5], 300)
     r = np.hstack([halves * (codes == 1)[:, None], halves * (codes == 2)[:, None]])
-    prior = VariationalPrior(np.zeros(2), 1.0, 2.0, np.eye(2), 0.25, False)
+    prior = inside.VariationalPrior(np.zeros(2), 1.0, 2.0, np.eye(2), 0.25, False)
     objective, trials = objective_of(X, "full", prior, 0.0, False), []
     rows = in_source(X, None).with_classes(KnownClasses(codes, np.array([0, 0, 1, 1])))
     problem = Problem(rows, objective, repair_empty=False)

@@ -11,14 +11,6 @@ import gmm
 import inside
 from gmm import GaussianMixture, NormalInverseWishart, em, load, select
 from gmm.inference import bootstrap_lrt, held_out_log_likelihood
-from gmm.plotting import (
-    animate_fit,
-    plot_clusters,
-    plot_convergence,
-    plot_decision_boundaries,
-    plot_density,
-    plot_uncertainty,
-)
 from inside import MixtureParameters, covariance_model, directions, discriminating, main
 
 AXIS_ALIGNED = ["EII", "VII", "EEI", "VEI", "EVI", "VVI"]
@@ -121,16 +113,19 @@ def test_pictures_films_and_directions(name):
     fitted = GaussianMixture(K, covariance_type=name, random_state=0).fit(X)
     with no_matrix_of_all_features():
         for plot, view in (
-            *((plot_clusters, None), (plot_decision_boundaries, 5), (plot_density, None)),
-            (plot_uncertainty, (0, D - 1)),
+            *(
+                (gmm.plotting.plot_clusters, None),
+                (gmm.plotting.plot_decision_boundaries, 5),
+                (gmm.plotting.plot_density, None),
+            ),
+            (gmm.plotting.plot_uncertainty, (0, D - 1)),
         ):
             plot(fitted, X, view=view)
             plt.close("all")
-        animate_fit(X, 2, covariance_type=name, max_iter=3, random_state=0)
-        plot_convergence(fitted)
+        gmm.plotting.animate_fit(X, 2, covariance_type=name, max_iter=3, random_state=0)
+        gmm.plotting.plot_convergence(fitted)
         found = gmm.analysis.directions(fitted, n_directions=2)
         assert found.transform(X).shape == (N, 2)
-    plt.close("all")
 
 
 @pytest.mark.needs("jinja2", "pyarrow", "rich")
@@ -147,7 +142,6 @@ def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
     assert told(3) == 0  # which loads what both need
     with no_matrix_of_all_features():
         assert told(D) == 0
-    plt.close("all")
 
 
 # --- The plane of a picture -------------------------------------------------------------------------

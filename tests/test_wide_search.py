@@ -4,20 +4,9 @@ import numpy as np
 import pytest
 
 import gmm
+import inside
 from gmm import GaussianMixture, select
-from inside import (
-    DIAGONAL,
-    FULL,
-    ArraySource,
-    LowRank,
-    SearchRows,
-    Worker,
-    candidates,
-    factor_model,
-    fitted_parameters,
-    stored_as,
-    with_other_factors,
-)
+from inside import DIAGONAL, FULL, LowRank, Worker, candidates, factor_model, fitted_parameters, with_other_factors
 from test_wide_factors import D, K, Q, X, is_low_rank
 
 TYPES = ["diag", "factor", "ppca"]
@@ -113,10 +102,10 @@ def test_whole_and_stored_factors_go_together():
 
 
 def test_a_solution_has_moments_about_any_origin(mixture):
-    rows = SearchRows.of(ArraySource(X), K, 0)
+    rows = inside.SearchRows.of(inside.ArraySource(X), K, 0)
     worker = Worker(rows, 1)
     diagnostics = candidates.diagnosed(rows.sample, worker.e_step(rows.sample, DIAGONAL), mixture)
-    statistics = candidates.of_other_model(mixture, diagnostics.statistics, stored_as(DIAGONAL))
+    statistics = candidates.of_other_model(mixture, diagnostics.statistics, inside.stored_as(DIAGONAL))
     worker.close()
     assert statistics.layout is DIAGONAL
     np.testing.assert_allclose(statistics.counts.sum(), len(X))
