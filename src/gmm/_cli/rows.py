@@ -133,12 +133,14 @@ def _columns_to_read(
     if columns is not None:
         for name in columns:
             if why := _why_not_numeric(fields[name]):
-                raise CommandError(f"expected numbers in column {name!r}, got {why}{_remedy(fields[name])}")
+                obstacle = fields[name].obstacle
+                remedy = f"; {obstacle.remedy}" if obstacle is not None and obstacle.mostly_numbers else ""
+                raise CommandError(f"expected numbers in column {name!r}, got {why}{remedy}")
         return list(dict.fromkeys(columns)), ()
     reasons = {name: _why_not_numeric(field) for name, field in fields.items() if name not in out}
-    obstacles = {name: obstacle for name in reasons if (obstacle := fields[name].obstacle) is not None}
-    if mixed := [name for name, obstacle in obstacles.items() if obstacle.mostly_numbers]:
-        each = (f"column {name!r} holds numbers, and {obstacles[name].reason}{_remedy(fields[name])}" for name in mixed)
+    obstacles = {name: fields[name].obstacle for name in reasons}
+    if mixed := {name: of for name, of in obstacles.items() if of is not None and of.mostly_numbers}:
+        each = (f"column {name!r} holds numbers, and {of.reason}; {of.remedy}" for name, of in mixed.items())
         them = "it" if len(mixed) == 1 else "them"
         raise CommandError(
             f"{listed(each, SHOWN)}; --exclude {','.join(mixed)!r} leaves {them} out, and --columns names those to fit"
@@ -174,11 +176,6 @@ def _why_not_numeric(column: Column) -> str:
     if column.obstacle is not None:
         return column.obstacle.reason
     return "no values" if pa.types.is_null(column.type) else f"type {column.type}"
-
-
-def _remedy(column: Column) -> str:
-    obstacle = column.obstacle
-    return f"; {obstacle.remedy}" if obstacle is not None and obstacle.mostly_numbers else ""
 
 
 def further_notes(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:
