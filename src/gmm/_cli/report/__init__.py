@@ -452,9 +452,10 @@ class Report:
         result, options, K = self.result, self.options, len(self.shown)
         labelled, weighted = result.agreement is not None, self.rows.weights is not None
         limit = "" if options.time_limit is None else ", unless the time limit stops the search at a different point"
+        command = (f"<span>{escaped(shlex.quote(word))}</span>" for word in ("gmm", *options.words))
         again = [
             f"The same command on the same file gives the same numbers, with any number of threads{limit}.",
-            Html(f"<pre><code>{escaped(shlex.join(['gmm', *options.words]))}</code></pre>"),
+            Html(f"<pre><code>{' '.join(command)}</code></pre>"),
             keys(origin),
         ]
         terms = render("terms", kind=self.terms, weighted=weighted, labelled=labelled)
@@ -502,7 +503,8 @@ class Report:
             shared = shared_sentence(facts.names, strongest)
             parts += [f"{_COMPARED} {shared}".rstrip(), self._cards(is_shared=bool(shared))]
         else:
-            parts.append(correlation_sentence(facts.names, strongest[0], "Over all rows"))
+            where = "Within the group," if result.n_outside else "Over all rows"
+            parts.append(correlation_sentence(facts.names, strongest[0], where))
         parts.append(self._table_of_groups())
         if facts.factors is not None:
             parts.append(self._table_of_loadings(facts.factors))
