@@ -682,7 +682,7 @@ class Report:
             low, high = np.quantile(errors.adjusted_rand, [0.025, 0.975])
             stability = (
                 f"The refits group the rows as above with an adjusted Rand index of {errors.adjusted_rand.mean():.2f} "
-                f"on average (95 % of them: {low:.2f} to {high:.2f}), where 1 is the same grouping."
+                f"on average (95 % of them: {with_minus(f'{low:.2f}')} to {high:.2f}), where 1 is the same grouping."
             )
         refitted = (
             f"The mixture was fitted again to the same rows with random weights, {n_refits} times (the weighted "
