@@ -190,7 +190,9 @@ class Classes(Outcome):
         self.summary = self.model.summary(rows.source, classes, rows.weights)
         self._names = [str(label) for label in self.model.classes_.tolist()]
         predicted = self.model.predict_proba(rows.source).argmax(axis=1)
-        self.agreement = compare(rows.labels.with_names(self._names), predicted, len(self._names))
+        places = {name: code for code, name in enumerate(self._names)}
+        codes = np.array([*(places.get(name, -1) for name in rows.labels.names), -1])[rows.labels.codes]
+        self.agreement = compare(Labels(np.array(self._names, dtype=object), codes), predicted, len(places))
 
     def best(self) -> dict[str, Any]:
         """Convert the classifier to JSON values."""
@@ -492,17 +494,15 @@ def fit(options: argparse.Namespace) -> None:
                 screen.line(line)
     finally:  # also for a reader that has gone, as head -1 has
         if isinstance(result, MixtureOutcome):
-            written = []
+            tell = screen.note if options.json else screen.line
             if options.plot is not None:
                 output.save_picture(output.drawing().plot_clusters(result.model, result.fitted_rows), options.plot)
                 if note := result.note_on_pictures:
                     screen.note(f"in the picture, {note[0].lower()}{note[1:].rstrip('.')}")
-                written.append(f"picture written to {options.plot}")
+                tell(f"picture written to {options.plot}")
             if reports is not None:
                 output.write_text(report, reports.render_report(result, origin))
-                written.append(f"report written to {report}")
-            for line in written:
-                (screen.note if options.json else screen.line)(line)
+                tell(f"report written to {report}")
     if isinstance(result, MixtureOutcome) and not result.converged:
         raise CommandError(
             f"no fit converged in {counted(options.max_iter, 'pass', 'passes')}; the results are those of the last "
