@@ -494,15 +494,17 @@ def fit(options: argparse.Namespace) -> None:
                 screen.line(line)
     finally:  # also for a reader that has gone, as head -1 has
         if isinstance(result, MixtureOutcome):
-            tell = screen.note if options.json else screen.line
+            written = []  # is told last: a reader that has gone shall not keep a file from being written
             if options.plot is not None:
                 output.save_picture(output.drawing().plot_clusters(result.model, result.fitted_rows), options.plot)
                 if note := result.note_on_pictures:
                     screen.note(f"in the picture, {note[0].lower()}{note[1:].rstrip('.')}")
-                tell(f"picture written to {options.plot}")
+                written.append(f"picture written to {options.plot}")
             if reports is not None:
                 output.write_text(report, reports.render_report(result, origin))
-                tell(f"report written to {report}")
+                written.append(f"report written to {report}")
+            for line in written:
+                (screen.note if options.json else screen.line)(line)
     if isinstance(result, MixtureOutcome) and not result.converged:
         raise CommandError(
             f"no fit converged in {counted(options.max_iter, 'pass', 'passes')}; the results are those of the last "
