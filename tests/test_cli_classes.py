@@ -161,3 +161,12 @@ def test_the_table_of_many_classes_is_left_out(tmp_path):
         assert any(line.split()[:3] == ["kind", "c0", "c1"] for line in done.stdout.splitlines()) == there
         assert ("25 columns left out" in done.stdout) != there
         assert "adjusted Rand index 1.0000" in done.stdout
+
+
+def test_labels_that_are_numbers_are_in_their_order(tmp_path):
+    k = np.repeat(np.arange(1, 13), 3)
+    path = write(tmp_path / "t.csv", ["a", "kind"], 10 * k + np.arange(36) % 3, k)
+    how = ("fit", path, "--columns", "a", "--covariance", "EEE", "--components", "1")
+    classes, compared = (json_of(*how, option, "kind")["agreement"] for option in ("--class-column", "--label-column"))
+    assert classes["labels"] == compared["labels"] == [str(n) for n in range(1, 13)]
+    np.testing.assert_array_equal(classes["counts"], 3 * np.eye(12))

@@ -114,6 +114,23 @@ def test_small_gains_are_read_off_without_an_offset():
     assert ax.yaxis.get_offset_text().get_text() == ""
 
 
+def test_differences_that_count_as_ties_are_not_magnified():
+    model = GaussianMixture(2, random_state=0).fit(ROWS)
+    model.histories_ = (Trace(plain_records([-1.4382098088061, -1.438209808806], 0.1), "tol", True, 0),)
+    model.history_ = model.histories_[0]
+    ax = plot_convergence(model)
+    ax.figure.canvas.draw()
+    assert max(len(label.get_text()) for label in ax.get_yticklabels()) <= len("-1.438210")
+
+
+def test_a_long_title_is_broken_rather_than_cut():
+    ax = plot_convergence(GaussianMixture(2, random_state=0).fit(ROWS))
+    ax.set_title("projected remaining gain below tol, " * 4)
+    ax.figure.canvas.draw()
+    title, figure = ax.title.get_window_extent(), ax.figure.bbox
+    assert figure.x0 <= title.x0 < title.x1 <= figure.x1
+
+
 def test_the_objective_is_named_as_it_is_where_it_is_not_the_log_likelihood():
     """Of small rows the ridge, which is 1e-6 whatever their scale, is a part that is seen."""
     asked = {"random_state": 0, "init_params": "random_from_data"}

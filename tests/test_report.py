@@ -378,7 +378,7 @@ def test_where_a_report_goes(tmp_path, monkeypatch):
 def said_of(monkeypatch, tmp_path):
     """What the page of a fit says, without pictures."""
     blank = Html("<svg></svg>")
-    monkeypatch.setattr(figures, "_picture", lambda name, plan, caption: figures.figure(blank, caption))
+    monkeypatch.setattr(figures, "_picture", lambda name, caption, *_: figures.figure(blank, caption))
 
     def said_of(*words):
         run("fit", *words, "--out", tmp_path, "--report", "--quiet")

@@ -29,6 +29,9 @@ from gmm._validation.parameters import check_columns
 from gmm.exchange.mclust import to_json
 from gmm.exchange.onnx import to_onnx
 
+_CALLED = {"BayesianGaussianMixture": "a mixture of --bayesian", "MixtureClassifier": "a classifier"}
+_MOST_FEATURES = 6
+
 
 def _load(path: str, table: str | None = None, *, mixture: bool = True) -> Any:
     """Load a mixture of either kind or, unless that is wanted, a classifier; `table` is the file named behind it.
@@ -61,14 +64,10 @@ def predict(options: argparse.Namespace) -> None:
     there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
     if len(there) == 2 and os.path.samefile(*there):
         raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
-    check_together(options)
     model, screen = _load(options.model, options.file, mixture=False), Screen(options.quiet)
+    check_together(options, **{name: called for name, called in _CALLED.items() if name == type(model).__name__})
     if options.density and (options.known or isinstance(model, MixtureClassifier)):
         raise UsageError("--density: expected without --known, and of a mixture rather than a classifier")
-    if isinstance(model, BayesianGaussianMixture):
-        check_together(options, BayesianGaussianMixture="a mixture of --bayesian")
-    if isinstance(model, MixtureClassifier):
-        check_together(options, MixtureClassifier="a classifier")
     if options.known:
         rows, blocks = _predicted_columns(screen, model, options)
     else:
@@ -163,9 +162,6 @@ def export(options: argparse.Namespace) -> None:
         to_json(_plug_in(model), options.out)
     if replaceable(options.out):  # else it may be the terminal
         Screen(options.quiet).line(f"written to {options.out}")
-
-
-_MOST_FEATURES = 6
 
 
 def plot(options: argparse.Namespace) -> None:

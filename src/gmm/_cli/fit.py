@@ -121,11 +121,14 @@ class Outcome(ABC):
         Warnings issued during the fit.
     seconds : float
         Duration of the fit, in seconds.
+    doubts : sequence of str
+        What is noted of the fit.
     model : GaussianMixture, BayesianGaussianMixture or MixtureClassifier
     """
 
     agreement: Agreement | None  # of predictions with labels, if there are any
     left_out: NDArray[np.bool_] | None = None
+    doubts: Sequence[str] = ()
 
     def __init__(
         self, rows: Rows, options: argparse.Namespace, warnings: Sequence[str], seconds: float, model: Any
@@ -187,7 +190,9 @@ class Classes(Outcome):
         self.summary = self.model.summary(rows.source, classes, rows.weights)
         self._names = [str(label) for label in self.model.classes_.tolist()]
         predicted = self.model.predict_proba(rows.source).argmax(axis=1)
-        self.agreement = compare(rows.labels.with_names(self._names), predicted, len(self._names))
+        places = {name: code for code, name in enumerate(self._names)}
+        codes = np.array([*(places.get(name, -1) for name in rows.labels.names), -1])[rows.labels.codes]
+        self.agreement = compare(Labels(np.array(self._names, dtype=object), codes), predicted, len(places))
 
     def best(self) -> dict[str, Any]:
         """Convert the classifier to JSON values."""
@@ -357,11 +362,11 @@ class Result(MixtureOutcome):
 
     search: Selection
 
-    def __init__(
-        self, rows: Rows, options: argparse.Namespace, warnings: Sequence[str], seconds: float, search: Selection
-    ) -> None:
-        super().__init__(rows, options, warnings, seconds, search.best)
-        best = search.best_index
+    def __init__(self, rows: Rows, options: argparse.Namespace, *about: Any) -> None:
+        *about_fit, search = about
+        doubts = further_notes(search.notes, rows.notes, named=options.columns is not None)
+        super().__init__(replace(rows, notes=(*rows.notes, *doubts)), options, *about_fit, search.best)
+        self.doubts, best = doubts, search.best_index
         self.search, self.n_parameters, self.loglik = search, int(search.n_parameters[best]), float(search.loglik[best])
         self.converged = any(mixture is not None and mixture.converged_ for mixture in search.estimators)
         printed = covariance.covariance_model(search.covariance_type[best]).printed(len(rows.names))
@@ -419,15 +424,13 @@ class Trimmed(MixtureOutcome):
     ----------
     figures : Figures or None
         Log-likelihood and criteria of the rows that are left; None with a prior.
-    doubts : list of str
-        Which components are degenerate, and why, if any is.
     """
 
     model: GaussianMixture
 
     def __init__(self, *about: Any) -> None:
         super().__init__(*about)
-        model, self.figures, self.doubts = self.model, None, list[str]()
+        model, self.figures = self.model, None
         if model.prior is None:
             of_fit = model.lower_bound_, model.reg_covar, names_of_features(model)
             self.figures = Figures.of_fit(fitted_parameters(model), record_of(model), *of_fit)
@@ -491,7 +494,7 @@ def fit(options: argparse.Namespace) -> None:
                 screen.line(line)
     finally:  # also for a reader that has gone, as head -1 has
         if isinstance(result, MixtureOutcome):
-            written = []
+            written = []  # is told last: a reader that has gone shall not keep a file from being written
             if options.plot is not None:
                 output.save_picture(output.drawing().plot_clusters(result.model, result.fitted_rows), options.plot)
                 if note := result.note_on_pictures:
@@ -576,19 +579,15 @@ def _check_drawings(options: argparse.Namespace) -> Any:
 def _outcome(screen: Screen, rows: Rows, classes: NDArray[Any] | None, options: argparse.Namespace) -> Outcome:
     """Fit what the options ask for."""
     started = time.perf_counter()
-    doubts: Iterable[str] = ()
+    kind: type[Outcome]
     with screen.warnings(options) as warned:
         if classes is None and not options.bayesian and options.trim is None:
-            search = _search(screen, rows, options)
-            doubts = further_notes(search.notes, rows.notes, named=options.columns is not None)
-            rows = replace(rows, notes=(*rows.notes, *doubts))
-            result: Outcome = Result(rows, options, warned, time.perf_counter() - started, search)
+            kind, fitted = Result, _search(screen, rows, options)
         else:
             with screen.working("fitting"):
-                kind, model = _single_fit(rows, classes, options)
-            result = kind(rows, options, warned, time.perf_counter() - started, model)
-            doubts = result.doubts if isinstance(result, Trimmed) else ()
-        screen.note(*doubts)
+                kind, fitted = _single_fit(rows, classes, options)
+        result = kind(rows, options, warned, time.perf_counter() - started, fitted)
+        screen.note(*result.doubts)
         return result
 
 

@@ -281,20 +281,17 @@ def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
 def cells_json(search: Selection) -> list[dict[str, Any]]:
     """Convert the cells of a search to JSON values, in order; numbers of cells without a fit are null."""
     columns, first = search.columns(), ("n_components", "covariance_type", "tails", "n_parameters", "loglik")
-    cells = {name: columns[name].tolist() for name in (*first, *search.criteria, "seconds", "status")}
+    cells = {
+        name: list(map(finite_or_none, columns[name].tolist()))
+        for name in (*first, *search.criteria, "seconds", "status")
+    }
     cells["n_parameters"] = [
         n if mixture else None for n, mixture in zip(cells["n_parameters"], search.estimators, strict=True)
     ]
     cells["best"] = [number == search.best_index for number in range(len(search.status))]
-    return [
-        {
-            name: finite_or_none(value) if isinstance(value, float) else value
-            for name, value in zip(cells, cell, strict=True)
-        }
-        for cell in zip(*cells.values(), strict=True)
-    ]
+    return [dict(zip(cells, cell, strict=True)) for cell in zip(*cells.values(), strict=True)]
 
 
-def finite_or_none(value: float) -> float | None:
-    """Return the number, or None for NaN and infinities, which JSON cannot hold."""
-    return float(value) if np.isfinite(value) else None
+def finite_or_none(value: Any) -> Any:
+    """Return a value, or None for NaN and infinities, which JSON cannot hold."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -10,6 +10,7 @@ import re
 import sys
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from types import MappingProxyType
@@ -57,7 +58,7 @@ class Labels(NamedTuple):
     Attributes
     ----------
     names : ndarray of str
-        The distinct ones, sorted.
+        The distinct ones, sorted; as numbers if all are.
     codes : ndarray of int, shape (n,)
         Which of them each row has, −1 without a label.
     """
@@ -78,16 +79,14 @@ class Labels(NamedTuple):
         texts = ["" if text.strip() in MISSING or text in absent else text for text in texts]
         if all(map(_WHOLE.fullmatch, filter(None, texts))):
             texts = [text.partition(".")[0] for text in texts]
-        names, places = np.unique(["", *texts], return_inverse=True)
-        codes = places[encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy() + 1] - 1
-        codes = codes if rows is None else codes[rows]
-        labels = cls(names[1:].astype(object), codes)
-        return labels.with_names(labels.names[np.unique(codes[codes >= 0])])
-
-    def with_names(self, names: Iterable[str]) -> Labels:
-        """Return the labels with these names; other rows have none."""
-        there = np.isin(self.names, list(names))
-        return Labels(self.names[there], np.append(np.where(there, np.cumsum(there) - 1, -1), -1)[self.codes])
+        indices = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy() + 1
+        used, codes = np.unique(indices if rows is None else indices[rows], return_inverse=True)
+        present = ["" if i == 0 else texts[i - 1] for i in used]
+        names = sorted({*present} - {""})
+        with suppress(ValueError):  # of words
+            names.sort(key=float)
+        places = {name: code for code, name in enumerate(names)}
+        return cls(np.array(names, dtype=object), np.array([places.get(text, -1) for text in present])[codes])
 
 
 def _columns_to_read(
@@ -133,12 +132,14 @@ def _columns_to_read(
     if columns is not None:
         for name in columns:
             if why := _why_not_numeric(fields[name]):
-                raise CommandError(f"expected numbers in column {name!r}, got {why}{_remedy(fields[name])}")
+                obstacle = fields[name].obstacle
+                remedy = f"; {obstacle.remedy}" if obstacle is not None and obstacle.mostly_numbers else ""
+                raise CommandError(f"expected numbers in column {name!r}, got {why}{remedy}")
         return list(dict.fromkeys(columns)), ()
     reasons = {name: _why_not_numeric(field) for name, field in fields.items() if name not in out}
-    obstacles = {name: obstacle for name in reasons if (obstacle := fields[name].obstacle) is not None}
-    if mixed := [name for name, obstacle in obstacles.items() if obstacle.mostly_numbers]:
-        each = (f"column {name!r} holds numbers, and {obstacles[name].reason}{_remedy(fields[name])}" for name in mixed)
+    obstacles = {name: fields[name].obstacle for name in reasons}
+    if mixed := {name: of for name, of in obstacles.items() if of is not None and of.mostly_numbers}:
+        each = (f"column {name!r} holds numbers, and {of.reason}; {of.remedy}" for name, of in mixed.items())
         them = "it" if len(mixed) == 1 else "them"
         raise CommandError(
             f"{listed(each, SHOWN)}; --exclude {','.join(mixed)!r} leaves {them} out, and --columns names those to fit"
@@ -174,11 +175,6 @@ def _why_not_numeric(column: Column) -> str:
     if column.obstacle is not None:
         return column.obstacle.reason
     return "no values" if pa.types.is_null(column.type) else f"type {column.type}"
-
-
-def _remedy(column: Column) -> str:
-    obstacle = column.obstacle
-    return f"; {obstacle.remedy}" if obstacle is not None and obstacle.mostly_numbers else ""
 
 
 def further_notes(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:

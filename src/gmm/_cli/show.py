@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from threading import Timer
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ _TOP = 10  # cells listed below the grid
 _FEW = 12  # up to this many cells, all are listed and there is no grid
 _GAPS = (3, 2)  # between two columns of the list; the first that fits is used
 _FAINT, _DOUBT, _PROBLEM = "dim", "bold yellow", "red"
+Correlation: TypeAlias = tuple[int, int, float]  # of a column with another
 _STYLES = {"best": "bold green", "failed": _PROBLEM, "zero": _FAINT}  # of cells, by their kinds
 
 
@@ -286,7 +287,7 @@ class Screen:
             self._out.print(line, soft_wrap=True)
 
 
-def _correlation(facts: MixtureFacts, pair: tuple[int, int, float] | None) -> str:
+def _correlation(facts: MixtureFacts, pair: Correlation | None) -> str:
     if pair is None:
         return ""
     i, j, value = pair
@@ -334,13 +335,13 @@ class MixtureFacts:
         return factors_of(self.model, "loadings_") if self.parameters.model.n_factors else None
 
     @cached_property
-    def strongest_correlations(self) -> list[tuple[int, int, float] | None]:
+    def strongest_correlations(self) -> list[Correlation | None]:
         """The strongest correlation of each component, as (column, column, value); None if it has none."""
         layout, (K, d) = self.parameters.model.whole.layout, self.spreads.shape  # as `covariances_` are written out
         if layout.axis_aligned:
             return [None] * K
         dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
-        strongest = list[tuple[int, int, float] | None]()
+        strongest = list[Correlation | None]()
         for covariance, spreads in zip(dense, self.spreads, strict=False):
             correlations = covariance / np.outer(spreads, spreads)
             size = np.abs(np.triu(correlations, k=1))

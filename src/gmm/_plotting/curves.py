@@ -706,6 +706,7 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
 
 
 _FEW_PASSES = 60  # most passes that are drawn with a dot each
+_FLAT = 5e-6  # relative: a curve that rises less is drawn flat, since its ends count as ties
 
 
 def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes | None = None) -> Axes:
@@ -762,6 +763,8 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
             target.plot(passes, values, "x", color=inks_of(target).ink, ms=6, label="rejected step", zorder=4)
         target.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         target.ticklabel_format(axis="y", useOffset=False)  # an offset such as 1e−6−6.84487 is hard to read
+        end = best.objective[-1]
+        target.update_datalim([(1, (1 - _FLAT) * end), (1, (1 + _FLAT) * end)])
         longest = max(map(len, (best, *others)))
         target.set_xlim(1 - 0.02 * longest, longest + 0.03 * longest)
         target.set(xlabel="pass", ylabel=_objective(fitted, [best, *others]))

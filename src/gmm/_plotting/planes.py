@@ -124,7 +124,8 @@ class Panel:
                 outline, style = ellipse(mixture, k, content), stroke(order)
                 patch = Polygon(outline, closed=True, fill=False, edgecolor=shades[k], zorder=3, **style)
                 patch.set_gid(f"component {k} content {content:g}")
-                self.ax.add_patch(patch)
+                self.ax.add_artist(patch)  # add_patch would take each of its lines for a curve
+                self.ax.update_datalim(outline)
                 patches[int(k), content] = patch
         return patches
 
@@ -194,6 +195,7 @@ def grid_of_pairs(names: Sequence[str], title: str, fill: Callable[[Axes, int, i
     with own_figure(m, m, figsize=(size, size)) as axes:
         for (i, j), ax in np.ndenumerate(axes):
             if j > i:
+                ax.set(xticks=[], yticks=[])
                 ax.set_axis_off()
                 continue
             entries = fill(ax, i, j)

@@ -122,6 +122,7 @@ def own_figure(n_rows: int, n_columns: int, **how: Any) -> Iterator[NDArray[np.o
         figure, axes = plt.subplots(n_rows, n_columns, squeeze=False, **how)
         # Matplotlib makes ticks only when it draws, in the style active then.
         for ax in axes.ravel():
+            ax.title.set_wrap(True)
             ax.tick_params(colors=INK)
             for axis in (ax.xaxis, ax.yaxis):
                 axis.get_offset_text().set_color(INK)

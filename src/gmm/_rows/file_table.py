@@ -50,7 +50,8 @@ class FileTable:
             open_part(file, text_format, content=_content(file) if content is None else content, whole=whole)
             for file in files
         )
-        self._parts, self._codes = list(map(_stripped, list(opened))), text_format.codes
+        self._parts = [_stripped(part, text_format.words.lines) for part in list(opened)]
+        self._codes = text_format.codes
         columns = [part.columns for part in self._parts]
         for part, present in zip(self._parts, columns, strict=True):
             if absent := [name for name in columns[0] if name not in present]:
@@ -83,12 +84,13 @@ class FileTable:
                 yield table.cast(schema) if part.texts is None else table
 
 
-def _stripped(part: Part) -> Part:
-    """Return a table without the blanks around the names of its columns."""
+def _stripped(part: Part, lines: str) -> Part:
+    """Return a table without blanks around the names of its columns; `lines` says how to leave lines of text out."""
     names = [name.strip() for name in part.schema.names]
     if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
+        remedy = "give each its own name" + ("" if part.texts is None else f"; {lines}")
         raise ValueError(
-            f"{part.name}: column names must be unique, but these occur more than once: {quoted(repeated)}"
+            f"{part.name}: column names must be unique, but these occur more than once: {quoted(repeated)}: {remedy}"
         )
     given = dict(zip(names, part.schema.names, strict=True))
 

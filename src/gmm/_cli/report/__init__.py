@@ -15,28 +15,28 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from importlib import import_module
 from importlib.metadata import version
 from importlib.resources import files
-from itertools import islice, repeat
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
+from gmm import plotting
 from gmm._cli.arguments import in_options
 from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result, Trimmed
-from gmm._cli.output import drawing
-from gmm._cli.show import MixtureFacts, clusters_sentence, ending
+from gmm._cli.show import Correlation, MixtureFacts, clusters_sentence, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.criteria import CRITERION, title
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
+from gmm._plotting.style import colours, inline_svg
 from gmm._selection import result as of_search
 from gmm._text.html import Html, details, escaped, joined, line, style
-from gmm._text.table import LABEL, NUMBER, Cell, Column, Table
+from gmm._text.table import LABEL, Cell, Column, Table
 from gmm._text.words import counted, form_of, omissions, percent, with_minus
 from gmm._uses.overlap import overlap
 from gmm._uses.standard_errors import standard_errors
@@ -77,6 +77,7 @@ _LIGHT, _GREY = 190, 24  # a light grey: the minimum of its RGB values, and thei
 _FAINT_ON_DARK = "#39424c"
 _VISIBLE = 0.22  # luminance, for a contrast above 4:1 on the dark background
 
+_Section: TypeAlias = tuple[str, str, Sequence[object]]
 _TEMPLATES = Environment(
     loader=PackageLoader("gmm._cli.report"),
     autoescape=True,
@@ -84,17 +85,6 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-
-
-class Section(NamedTuple):
-    """A section of the page: its id, its title and its parts.
-
-    A part is a paragraph, as text, or what has HTML of its own; empty ones are left out.
-    """
-
-    name: str
-    title: str
-    parts: Sequence[object]
 
 
 def keys(values: Mapping[str, object]) -> Html:
@@ -120,38 +110,19 @@ def render(template: str, **values: object) -> Html:
     return Html(_NEGATIVE.sub("\N{MINUS SIGN}", _TEMPLATES.get_template(f"{template}.html").render(values)))
 
 
-def render_page(sections: Sequence[Section], **values: object) -> str:
-    """Render the whole page as one self-contained document."""
-    bodies = [
-        (section, joined(*(part if hasattr(part, "__html__") else line(part) for part in section.parts if part)))
-        for section in sections
-    ]
-    on_dark = {
-        colour: _for_dark(colour) for colour in sorted(set(_COLOUR.findall("".join(body for _, body in bodies))))
-    }
-    document = render("page", version=__version__, bodies=bodies, shared_style=Html(style()), on_dark=on_dark, **values)
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", document)
-
-
 def _for_dark(colour: str) -> str:
     """Lighten a colour until it is visible on dark; light greys, which are faint on white, become faint on dark."""
-    parts = [int(colour[i : i + 2], 16) for i in (0, 2, 4)]
-    if min(parts) > _LIGHT and max(parts) - min(parts) < _GREY:
+    parts = np.array([int(colour[i : i + 2], 16) for i in (0, 2, 4)])
+    if parts.min() > _LIGHT and np.ptp(parts) < _GREY:
         return _FAINT_ON_DARK
-    mixed, share = parts, 0.0
-    while _luminance(mixed) < _VISIBLE and share < 1:
-        share += 0.05
-        mixed = [round(part + share * (255 - part)) for part in parts]
-    return "#" + "".join(f"{part:02x}" for part in mixed)
+    mixed = (np.rint(parts + share * (255 - parts)).astype(int) for share in np.linspace(0, 1, 21))
+    return "#" + "".join(f"{part:02x}" for part in next(each for each in mixed if _luminance(each) >= _VISIBLE))
 
 
-def _luminance(parts: Sequence[int]) -> float:
+def _luminance(parts: NDArray[Any]) -> float:
     """Relative luminance as defined by WCAG 2, from 0 to 1."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in parts)]
-    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-_MOST_PAIRS = 5  # columns in the grid of pairs
+    linear = np.where(parts <= 10, parts / (255 * 12.92), ((parts / 255 + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
 def figure(svg: Html, caption: str) -> Html:
@@ -160,36 +131,11 @@ def figure(svg: Html, caption: str) -> Html:
     return Html(f'<figure><div class="view">{svg}</div>{caption}</figure>')
 
 
-def draw_pictures(result: MixtureOutcome) -> dict[str, Html]:
-    """Draw the pictures of a result: ``clusters`` always, the others only where they apply.
-
-    The others are ``pairs``, ``combined``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.
-    """
-    model, rows, search, draw = result.model, result.fitted_rows, result.search, drawing()
-    d, K, note = len(result.rows.names), len(result.shown), result.note_on_pictures
-    pairs, boundaries = partial(draw.plot_clusters, view="pairs"), draw.plot_decision_boundaries
-    numbers = () if search is None else set(search.n_components[search.ranked()])
-    climb = _BOUND if isinstance(result, Posterior) else _CLIMB
-    pictures = (  # name, what draws it, of what, its caption, and whether it applies
-        ("clusters", draw.plot_clusters, (model, rows), _clusters_caption(d, K), True),
-        ("pairs", pairs, (model, rows), _PAIRS, 2 < d <= _MOST_PAIRS),
-        ("combined", draw.plot_clusters, (result.combined, rows), _COMBINED, result.combined is not None),
-        ("boundaries", boundaries, (model, rows), _BOUNDARIES, K > 1 and d > 1 and not result.options.noise),
-        ("uncertainty", draw.plot_uncertainty, (model, rows), _UNCERTAINTY, K > 1),
-        ("selection", draw.plot_selection, (search,), _SELECTION, len(numbers) > 1),
-        ("convergence", draw.plot_convergence, (model,), climb, len(model.history_) > 1),
-    )
-    return {
-        name: _picture(name, partial(plot, *of), f"{caption} {note if of[-1] is rows else ''}".rstrip())
-        for name, plot, of, caption, applies in pictures
-        if applies
-    }
-
-
-def _picture(name: str, plan: Callable[[], Any], caption: str) -> Html:
+def _picture(name: str, caption: str, plot: Callable[..., Any], *of: object) -> Html:
+    """Draw a picture, which has a name, of something."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the browser's fonts have glyphs that matplotlib's lack
-        svg = import_module("gmm._plotting.style").inline_svg(plan(), name, escaped(caption.partition(".")[0]))
+        svg = inline_svg(plot(*of), name, escaped(caption.partition(".")[0]))
     return figure(Html(svg), caption)
 
 
@@ -207,18 +153,7 @@ def _clusters_caption(d: int, K: int) -> str:
     return f"{subject}.{mixed} The inner ellipse contains 50 % of {'a' if K > 1 else 'the'} group, the outer one 95 %."
 
 
-_PAIRS = (
-    "The rows and the groups for every pair of columns. The diagonal shows the values of one column and the density of "
-    "each group."
-)
-_COMBINED = "The same rows in the colours of the clusters. The ellipses are those of the groups."
-_BOUNDARIES = "The most probable group at each point. The fainter the colour, the less certain."
-_UNCERTAINTY = "The uncertainty of each row. The larger the mark, the less certain the row's group."
-_SELECTION = "The criterion against the number of groups, one line per covariance model. Smaller is better."
-_CLIMB = "The log-likelihood per row after each pass of the chosen fit."
-_BOUND = "The lower bound of the log evidence after each pass."
-
-
+_MOST_PAIRS = 5  # columns in the grid of pairs
 _NAMED = 3  # at most this many columns are named in a sentence
 _DIFFERENT, _MUCH = 0.25, 1.75  # differences of a mean, in standard deviations of all groups together
 _CORRELATED = 0.1
@@ -250,9 +185,7 @@ def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types
     return f"Compared: {many}, by groups ({of_search.span(tried)}) and {counted(n_types, 'covariance model')}."
 
 
-def correlation_sentence(
-    names: Sequence[str], strongest: tuple[int, int, float] | None, where: str = "Within the group,"
-) -> str:
+def correlation_sentence(names: Sequence[str], strongest: Correlation | None, where: str = "Within the group,") -> str:
     """Say which two columns are most strongly correlated; empty if `strongest` is None."""
     if strongest is None:
         return ""
@@ -310,10 +243,7 @@ def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int
 
 
 def component_sentences(
-    names: Sequence[str],
-    means: NDArray[np.float64],
-    overall: tuple[NDArray[np.float64], NDArray[np.float64]],
-    strongest: tuple[int, int, float] | None,
+    names: Sequence[str], means: Array, overall: tuple[Array, Array], strongest: Correlation | None
 ) -> list[str]:
     """Compare a component with the means and standard deviations of all together, in one or two sentences."""
     centre, scale = overall
@@ -329,7 +259,7 @@ def component_sentences(
     return [_sentence(first), *filter(None, [correlation_sentence(names, strongest)])]
 
 
-def shared_sentence(names: Sequence[str], strongest: Sequence[tuple[int, int, float] | None]) -> str:
+def shared_sentence(names: Sequence[str], strongest: Sequence[Correlation | None]) -> str:
     """Say which columns are most strongly correlated in every group; empty where groups differ."""
     same = len({each and (*each[:2], round(each[2], 2)) for each in strongest}) == 1
     return correlation_sentence(names, strongest[0], "In every group,") if same else ""
@@ -424,7 +354,7 @@ def _with_interval(value: float, low: float, high: float) -> str:
 _QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def column_statistics(X: NDArray[np.floating], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+def column_statistics(X: NDArray[np.floating], weights: Array | None) -> Array:
     """Return minimum, quartiles, maximum, mean and standard deviation of columns, weighted if the rows are.
 
     Parameters
@@ -478,62 +408,92 @@ class Report:
     summary, remark : str
         The first sentence of the opening, and the last, which may be empty.
     warnings : list of str
-    chosen : Section
-        Why this mixture.
-    subject, objective : str
-        What has converged; what the fit maximises, and its duration, as sentences.
+    chosen : tuple
+        The section on why this mixture.
+    subject, climb, objective : str
+        What has converged; the caption of its passes; what it maximises, and its duration, as sentences.
     terms : {"search", "posterior", "trimmed"}
         Entries of the glossary.
     """
 
     summary: str
-    chosen: Section
+    chosen: _Section
     objective: str
     terms: str
     remark = ""
     subject = "The fit"
+    climb = "The log-likelihood per row after each pass of the chosen fit."
 
     def __init__(self, result: MixtureOutcome) -> None:
         self.result, self.model, self.rows, self.options = result, result.model, result.rows, result.options
         self.names, self.shown, self.several = result.rows.names, result.shown, len(result.shown) > 1
         self.warnings = [] if result.model.converged_ else [f"The fit had {ending(result.model)}."]
-        self.facts, self.pictures = MixtureFacts(result.model), draw_pictures(result)
+        self.facts = MixtureFacts(result.model)
+
+    def _drawn(self, name: str, caption: str, plot: Callable[..., Any], mixture: object) -> Html:
+        """Draw a picture of the rows and a mixture."""
+        caption = f"{caption} {self.result.note_on_pictures}".rstrip()
+        return _picture(name, caption, plot, mixture, self.result.fitted_rows)
+
+    def _overview(self) -> list[Html]:
+        """Draw the rows and the groups, in a plane and by pairs of columns."""
+        d = len(self.names)
+        parts = [self._drawn("clusters", _clusters_caption(d, len(self.shown)), plotting.plot_clusters, self.model)]
+        if 2 < d <= _MOST_PAIRS:
+            caption = (
+                "The rows and the groups for every pair of columns. The diagonal shows the values of one column and "
+                "the density of each group."
+            )
+            parts.append(self._drawn("pairs", caption, partial(plotting.plot_clusters, view="pairs"), self.model))
+        return parts
 
     def document(self, origin: Mapping[str, object]) -> str:
         """Lay out the page, given its `provenance`."""
         result, options, K = self.result, self.options, len(self.shown)
         labelled, weighted = result.agreement is not None, self.rows.weights is not None
         limit = "" if options.time_limit is None else ", unless the time limit stops the search at a different point"
+        command = (f"<span>{escaped(shlex.quote(word))}</span>" for word in ("gmm", *options.words))
         again = [
             f"The same command on the same file gives the same numbers, with any number of threads{limit}.",
-            Html(f"<pre><code>{escaped(shlex.join(['gmm', *options.words]))}</code></pre>"),
+            Html(f"<pre><code>{' '.join(command)}</code></pre>"),
             keys(origin),
         ]
         terms = render("terms", kind=self.terms, weighted=weighted, labelled=labelled)
-        sections = [
-            Section("picture", "What it looks like", [self.pictures["clusters"], self.pictures.get("pairs")]),
-            Section("groups", "The groups" if self.several else "The group", self._groups()),
+        # names, titles and parts: paragraphs as text, what has HTML of its own, and empty ones
+        sections: list[_Section] = [
+            ("picture", "What it looks like", self._overview()),
+            ("groups", "The groups" if self.several else "The group", self._groups()),
             self.chosen,
-            Section("certainty", "Certainty", self._certainty()),
-            Section("trust", "How sure the numbers are", self._trust()),
-            Section("labels", "Groups and labels", self._agreement()),
-            Section("data", "The data", self._data()),
-            Section("fit", "Convergence", self._fitting()),
-            Section("reproduction", "Reproduce this report", again),
-            Section("terms", "What the terms mean", [terms]),
+            ("certainty", "Certainty", self._certainty()),
+            ("trust", "How sure the numbers are", self._trust()),
+            ("labels", "Groups and labels", self._agreement()),
+            ("data", "The data", self._data()),
+            ("fit", "Convergence", self._fitting()),
+            ("reproduction", "Reproduce this report", again),
+            ("terms", "What the terms mean", [terms]),
+        ]
+        bodies = [
+            (section, heading, joined(*(part if hasattr(part, "__html__") else line(part) for part in parts if part)))
+            for section, heading, parts in sections
+            if parts
         ]
         separation = separation_sentence(result) if self.several and result.n_outside < self.rows.n_rows else ""
         long_tails = [_sentence(note) for note in self.rows.notes if LONG_TAIL in note]
         name = result.source if options.file is None else origin["data"]
-        return render_page(
-            [section for section in sections if section.parts],
+        page = render(
+            "page",
             name=name,
             title=f"{name}: {K} {'groups' if self.several else 'group'}",
             sentences=[self.summary, separation, outside_sentence(result), self.remark],
             numbers=headline_numbers(result),
             warnings=notice([*long_tails, *self.warnings, *result.warnings]),
+            bodies=bodies,
+            shared_style=Html(style()),
+            on_dark={colour: _for_dark(colour) for colour in sorted(set(_COLOUR.findall(str(bodies))))},
+            version=__version__,
             made=origin["made"],
         )
+        return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", page)
 
     def _groups(self) -> list[object]:
         """Describe each group in sentences, and all groups in a table."""
@@ -543,7 +503,8 @@ class Report:
             shared = shared_sentence(facts.names, strongest)
             parts += [f"{_COMPARED} {shared}".rstrip(), self._cards(is_shared=bool(shared))]
         else:
-            parts.append(correlation_sentence(facts.names, strongest[0], "Over all rows"))
+            where = "Within the group," if result.n_outside else "Over all rows"
+            parts.append(correlation_sentence(facts.names, strongest[0], where))
         parts.append(self._table_of_groups())
         if facts.factors is not None:
             parts.append(self._table_of_loadings(facts.factors))
@@ -553,18 +514,19 @@ class Report:
         parts.append(self._table_of_rows(first, f"{which} {of}"))
         if result.combined is not None:
             clusters = clusters_sentence(result.combined.clusters(), self.shown, "group")
-            parts += [clusters, self.pictures["combined"]]
+            caption = "The same rows in the colours of the clusters. The ellipses are those of the groups."
+            parts += [clusters, self._drawn("combined", caption, plotting.plot_clusters, result.combined)]
         return parts
 
     def _cards(self, *, is_shared: bool) -> Html:
         """Render a card of each group, without a correlation that is shared by all."""
-        facts, palette = self.facts, import_module("gmm._plotting.style").colours(self.model.n_components)
-        colours = ["".join(f"{round(255 * part):02x}" for part in colour) for colour in palette]
+        facts, palette = self.facts, colours(self.model.n_components)
+        codes = ["".join(f"{round(255 * part):02x}" for part in colour) for colour in palette]
         means, counts = np.asarray(self.model.means_, dtype=np.float64), self.result.counts
         cards = [
             {
                 "number": k,
-                "colour": f"var(--on-{colours[k]}, #{colours[k]})",
+                "colour": f"var(--on-{codes[k]}, #{codes[k]})",
                 "size": f"{counted(counts[k], 'row')}, {format_share(counts[k] / self.rows.n_rows)}",
                 "sentences": component_sentences(
                     facts.names, means[k], facts.overall, None if is_shared else facts.strongest_correlations[k]
@@ -617,38 +579,33 @@ class Report:
         )
         return self._by_group([], columns, caption)
 
-    def _table_of_rows(
-        self,
-        chosen: NDArray[np.intp],
-        caption: str,
-        headings: Sequence[str] = (),
-        entries: Iterable[Sequence[object]] = repeat(()),
-    ) -> Table | str:
-        """Tabulate rows with further entries and their first values; empty if none is chosen."""
-        rows, body = self.rows, []
-        for i, more in zip(chosen, entries, strict=False):
-            values = ("missing" if np.isnan(value) else f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN])
-            body.append([rows.numbers(i, i + 1)[0], *more, *values])
-        headings = ["row", *headings, *rows.names[:_VALUES_SHOWN]]
-        caption += ", numbered as in the file, not counting the header."
-        return Table.of(headings, body, caption, kinds=[NUMBER]) if body else ""
+    def _table_of_rows(self, chosen: NDArray[np.intp], caption: str, *beside: Column) -> Table | str:
+        """Tabulate the first values of rows, behind further columns; empty if none is chosen."""
+        columns = [Column("row", [self.rows.numbers(i, i + 1)[0] for i in chosen]), *beside]
+        for name, values in zip(self.names, self.rows.values[chosen, :_VALUES_SHOWN].T, strict=False):
+            columns.append(Column(name, ["missing" if np.isnan(value) else f"{value:.6g}" for value in values]))
+        return Table(columns, f"{caption}, numbered as in the file, not counting the header.") if len(chosen) else ""
 
     def _certainty(self) -> list[object]:
         """Say how certain the groups of the rows are, and tabulate the least certain rows, if any is uncertain."""
         if not self.several:
             return []
-        beside = joined(*(self.pictures[name] for name in ("boundaries", "uncertainty") if name in self.pictures))
+        pictures = []
+        if len(self.names) > 1 and not self.options.noise:
+            caption = "The most probable group at each point. The fainter the colour, the less certain."
+            pictures.append(self._drawn("boundaries", caption, plotting.plot_decision_boundaries, self.model))
+        caption = "The uncertainty of each row. The larger the mark, the less certain the row's group."
+        pictures.append(self._drawn("uncertainty", caption, plotting.plot_uncertainty, self.model))
         certainty, of_groups = self.result.certainty, np.flatnonzero(self.result.labels >= 0)
         order = of_groups[np.argsort(certainty[of_groups], kind="stable")[:_ROWS_SHOWN]]
         uncertain = order[certainty[order] < SURE]
-        probabilities = self.model.predict_proba(self.rows.subset(uncertain)) if len(uncertain) else ()
-        likely = [
-            [entry for k in np.argsort(-shares, kind="stable")[:2] for entry in (k, percent(shares[k], 1))]
-            for shares in probabilities
-        ]
-        headings = ["group", "probability", "next group", "probability"]
-        table = self._table_of_rows(uncertain, "The least certain rows", headings, likely)
-        return [certainty_sentence(self.result), Html(f'<div class="beside">{beside}</div>'), table]
+        shares = self.model.predict_proba(self.rows.subset(uncertain)) if len(uncertain) else np.empty((0, 2))
+        ranked, columns = np.argsort(-shares, axis=1, kind="stable")[:, :2], list[Column]()
+        likely = np.take_along_axis(shares, ranked, axis=1)
+        for heading, groups, values in zip(("group", "next group"), ranked.T, likely.T, strict=True):
+            columns += [Column(heading, groups), Column("probability", [percent(value, 1) for value in values])]
+        table = self._table_of_rows(uncertain, "The least certain rows", *columns)
+        return [certainty_sentence(self.result), Html(f'<div class="beside">{joined(*pictures)}</div>'), table]
 
     def _agreement(self) -> list[object]:
         """Compare the groups with the label column, if there is one."""
@@ -698,7 +655,7 @@ class Report:
         had = "" if model.converged_ else "had "
         return [
             f"{self.subject} {had}{ending(model)} ({model.history_.reason}). {self.objective}",
-            self.pictures.get("convergence"),
+            _picture("convergence", self.climb, plotting.plot_convergence, model) if len(model.history_) > 1 else "",
             details("Settings of the fit", keys(settings)),
         ]
 
@@ -725,7 +682,7 @@ class Report:
             low, high = np.quantile(errors.adjusted_rand, [0.025, 0.975])
             stability = (
                 f"The refits group the rows as above with an adjusted Rand index of {errors.adjusted_rand.mean():.2f} "
-                f"on average (95 % of them: {low:.2f} to {high:.2f}), where 1 is the same grouping."
+                f"on average (95 % of them: {with_minus(f'{low:.2f}')} to {high:.2f}), where 1 is the same grouping."
             )
         refitted = (
             f"The mixture was fitted again to the same rows with random weights, {n_refits} times (the weighted "
@@ -781,7 +738,7 @@ class SearchReport(Report):
         rivals = [(int(search.n_components[n]), search.kinds[n], of_search.gap(search, n)) for n in next_best]
         self.summary = summary_sentence(K, self.options.n_components, self.rows.n_rows, self.names)
         self.remark = rival_sentence(search.criterion, K, rivals)
-        self.chosen = Section("choice", "Why this mixture", self._choice(result.model_name, rivals))
+        self.chosen = ("choice", "Why this mixture", self._choice(result.model_name, rivals))
         per_unit = with_minus(f"{result.loglik / result.total_weight:.4f}")
         self.objective = (
             f"Its log-likelihood is {with_minus(f'{result.loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
@@ -810,8 +767,10 @@ class SearchReport(Report):
             return [said, f"No other mixture was tried, so there was nothing for {name} to choose."]
         legend = line(" · ".join(of_search.legend(search)), "beneath")
         every = joined(*of_search.grids(search, word="group"), legend, *map(line, of_search.failures(search)))
-        scale, picture = CRITERION[search.criterion].scale, self.pictures.get("selection")
-        return [said, scale, picture, self._table_of_best(), details(f"{name} of every mixture", every)]
+        caption = "The criterion against the number of groups, one line per covariance model. Smaller is better."
+        picture = _picture("selection", caption, plotting.plot_selection, search) if len(tried) > 1 else ""
+        folded = details(f"{name} of every mixture", every)
+        return [said, CRITERION[search.criterion].scale, picture, self._table_of_best(), folded]
 
     def _table_of_best(self) -> Table:
         """Tabulate the best cells, with the most important columns first for narrow screens."""
@@ -831,7 +790,7 @@ class SearchReport(Report):
 class PosteriorReport(Report):
     """Of a variational fit: the components that are left, their intervals and the bound."""
 
-    terms = "posterior"
+    terms, climb = "posterior", "The lower bound of the log evidence after each pass."
 
     def __init__(self, result: Posterior) -> None:
         super().__init__(result)
@@ -843,10 +802,10 @@ class PosteriorReport(Report):
         left = empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units)
         parts = [f"{left}{self._shapes()}", _CREDIBLE, self._table_of_intervals(model, counts, result.units)]
         self.summary = summary_sentence(n, range(2), self.rows.n_rows, self.names)
-        self.chosen = Section("posterior", "What is left, and how certain it is", parts)
+        self.chosen = ("posterior", "What is left, and how certain it is", parts)
         self.objective = f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s."
 
-    def _table_of_intervals(self, model: BayesianGaussianMixture, counts: NDArray[np.float64], units: str) -> Table:
+    def _table_of_intervals(self, model: BayesianGaussianMixture, counts: Array, units: str) -> Table:
         """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
         intervals = model.credible_intervals(_LEVEL)
         columns = {
@@ -878,7 +837,7 @@ class TrimmedReport(Report):
         ]
         self.summary = summary_sentence(n, [n], self.rows.n_rows - result.n_outside, self.names)
         self.warnings += result.doubts
-        self.chosen = Section("choice", "The rows left out", parts)
+        self.chosen = ("choice", "The rows left out", parts)
         self.objective = f"{figures}The fit took {result.seconds:.2g} s."
 
 
