@@ -109,6 +109,7 @@ class BlockSource(Source):
     n_rows: int = forwarded(
         "_first_look.n_rows", "Number of rows, n; of a source with a value that is not finite, only those up to it."
     )
+    survey: Survey = forwarded("_first_look.survey", "Survey of all rows, made once.")
 
     @abstractmethod
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
@@ -127,19 +128,11 @@ class BlockSource(Source):
         return self.with_changes(gaps=True)
 
     @property
-    def survey(self) -> Survey:
-        """Survey of all rows, made once."""
-        survey = self._first_look.survey
-        if survey is None:
-            raise ValueError(f"expected at least one row, got none from {self.name}")
-        return survey
-
-    @property
     def sample_weight(self) -> Array | None:  # type: ignore[override]
         """Weights of all rows."""
         return self._first_look.sample_weight if self.weighted else self.row_weights
 
-    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+    def chunks(self, lane_rows: int = 1) -> Generator[Chunk, None, None]:
         """Read all rows, in chunks of whole lanes; each is valid until the next is asked for.
 
         Raises
@@ -148,15 +141,21 @@ class BlockSource(Source):
             If there are more, fewer or other rows than the first time.
         """
         before, weight, stop, checksum = self._first_look, self.sample_weight, 0, 0
-        for first, rows, _ in self._whole_lanes(lane_rows):
-            stop, checksum = first + len(rows), checksum + checksum_of(rows, first)
-            if stop > before.n_rows:
-                raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
-            if stop < before.n_rows and len(rows) % lane_rows:
-                break
-            yield Chunk(first, rows, weights_of(weight, slice(first, stop)))
+        with closing(self._whole_lanes(lane_rows)) as lanes:
+            for first, rows, _ in lanes:
+                stop, checksum = first + len(rows), checksum + checksum_of(rows, first)
+                if stop > before.n_rows:
+                    raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
+                if stop < before.n_rows and len(rows) % lane_rows:
+                    break
+                yield Chunk(first, rows, weights_of(weight, slice(first, stop)))
+        if stop != before.n_rows and not stop:
+            raise ValueError(
+                f"{self.name} gave {before.n_rows} rows the first time and none now: expected the same rows each time "
+                "that they are read, as often as there are passes"
+            )
         if stop != before.n_rows:
-            raise ValueError(self._ended(stop))
+            raise ValueError(self._changed(f"{before.n_rows} rows the first time, {stop} now"))
         if checksum % 2**64 != before.checksum:
             raise ValueError(
                 self._changed(f"{stop} rows each time, but other values, or in another order of rows or columns")
@@ -172,17 +171,7 @@ class BlockSource(Source):
         ValueError
             If the rows end before they did.
         """
-
-        def chunks() -> Generator[Chunk, None, None]:
-            stop = 0
-            with closing(self._whole_lanes(1)) as lanes:
-                for chunk in lanes:
-                    stop = chunk.first + len(chunk.rows)
-                    yield chunk
-            if stop != self.n_rows:
-                raise ValueError(self._ended(stop))
-
-        return rows_among(chunks(), indices, self)
+        return rows_among(self.chunks(), indices, self)
 
     @cached_property
     def _first_look(self) -> _FirstLook:
@@ -208,16 +197,6 @@ class BlockSource(Source):
         if survey is not None and survey.nonfinite is None:
             weight = check_sample_weight(weight, n_rows)
         return _FirstLook(survey, n_rows, checksum % 2**64, weight)
-
-    def _ended(self, n_rows: int) -> str:
-        """Word the error for rows that end after `n_rows`."""
-        before = self._first_look.n_rows
-        if n_rows > 0:
-            return self._changed(f"{before} rows the first time, {n_rows} now")
-        return (
-            f"{self.name} gave {before} rows the first time and none now: expected the same rows each time that they "
-            "are read, as often as there are passes"
-        )
 
     def _changed(self, how: str) -> str:
         expected = "the same rows and columns, in the same order, each time"

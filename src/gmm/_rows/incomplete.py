@@ -265,7 +265,7 @@ class IncompleteSource(SourceView):
             before = patterns.get(key)
             if before is None:
                 error = int(self.errors.kinds[indices[0]]) if self.errors else -1
-                before = Pattern(np.flatnonzero(~missing), missing, 0, 0, None, error)
+                before = Pattern(np.flatnonzero(~missing), missing, 0, None, error)
                 n_bytes += 1000 + 40 * len(missing)
             pattern = patterns[key] = before.with_rows(rows)
             n_waiting = min(pattern.n_rows, WAITING) - min(before.n_rows, WAITING)

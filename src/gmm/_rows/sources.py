@@ -77,8 +77,6 @@ class Pattern(NamedTuple):
         Whether a column is another.
     n_rows : int
         How many rows there are.
-    n_used : int
-        How many of them have a positive weight.
     survey : Survey, optional
         Of their observed columns, if there are any.
     error : int
@@ -88,7 +86,6 @@ class Pattern(NamedTuple):
     observed: NDArray[np.intp]
     missing: NDArray[np.bool_]
     n_rows: int
-    n_used: int
     survey: Survey | None
     error: int = -1
 
@@ -98,7 +95,7 @@ class Pattern(NamedTuple):
         if len(self.observed):
             part: Any = (n, more.survey, None) if isinstance(more, Pattern) else (n, more.rows, more.sample_weight)
             survey = more.survey if survey is None else Survey([(0, survey, None), part], len(self.observed))
-        return self._replace(n_rows=n + more.n_rows, n_used=self.n_used + more.n_used, survey=survey)
+        return self._replace(n_rows=n + more.n_rows, survey=survey)
 
     @property
     def weight(self) -> float:
@@ -192,7 +189,7 @@ class Source(ABC):
     def patterns(self) -> list[Pattern]:
         """The sets of columns that rows have."""
         d = self.n_features
-        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.n_used, self.survey)]
+        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.survey)]
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows by pattern, chunk by chunk."""
