@@ -774,7 +774,7 @@ def start_within_classes(problem: Problem, settings: FitSettings, rng: Rng) -> S
         return from_responsibilities(sample, shares / shares.sum(axis=1, keepdims=True), moments, n_threads=n_threads)
     means = []
     for owner in dict.fromkeys(classes.owners.tolist()):
-        rows = sample.subset(np.flatnonzero(classes.codes == owner + 1)).with_classes(ALL_UNKNOWN)
+        rows = sample.subset(np.flatnonzero(classes.codes == owner + 1))
         own = settings._replace(n_components=int((classes.owners == owner).sum()))
         means.append(STARTS[settings.start.method](rows, own, rng).means)
     return from_means(sample, np.concatenate(means), moments, n_threads=n_threads)
@@ -794,7 +794,7 @@ def sampled_by_class(source: Source, rng: Rng) -> ArraySource:
     coded = np.column_stack([part.rows.astype(np.float64), classes.codes[indices]])
     merged, weight = distinct_rows(coded, part.sample_weight)
     codes = merged[:, -1].astype(np.intc)
-    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight, KnownClasses(codes, classes.owners))
+    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight).with_classes(KnownClasses(codes, classes.owners))
 
 
 def _class_views(sample: ArraySource, moments: Layout) -> tuple[View, View, View]:

@@ -55,7 +55,8 @@ class IncompleteSource(SourceView):
         filled: Source | Fill | None = None,
         errors: RowErrors = NO_ERRORS,
     ) -> None:
-        super().__init__(base, sample_weight=sample_weight, filled=filled, errors=errors)
+        unfilled = filled is None
+        super().__init__(base, sample_weight=sample_weight, filled=filled, unfilled=unfilled, errors=errors)
 
     @classmethod
     def from_rows(cls, rows: Source) -> IncompleteSource:
@@ -129,11 +130,6 @@ class IncompleteSource(SourceView):
         return other
 
     @property
-    def unfilled(self) -> bool:  # type: ignore[override]
-        """Whether gaps are filled by the means of the columns alone."""
-        return self.filled is None
-
-    @property
     def one_array(self) -> ArraySource | None:
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
         base = self.base.one_array
@@ -141,7 +137,7 @@ class IncompleteSource(SourceView):
 
     def with_fill(self, fill: Fill | None) -> IncompleteSource:
         """Return the same rows with others in the place of `filled`."""
-        return self._same(filled=fill)
+        return self._same(filled=fill, unfilled=fill is None)
 
     @property
     def read(self) -> Source:
