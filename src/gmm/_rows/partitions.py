@@ -191,8 +191,8 @@ class PartitionedSource(Source):
             raise TypeError(self._no_total(sums, "an array of one dimension"))
         return sums
 
-    def check_unchanged(self, statistics: SufficientStatistics) -> None:
-        """Check the weight of the rows of a pass and, unless some are noise or have precisions, their mean.
+    def check_unchanged(self, statistics: SufficientStatistics, *, are_whole: bool = True) -> None:
+        """Check the weight of the rows of a pass and, unless some are noise or have gaps or precisions, their mean.
 
         Raises
         ------
@@ -201,13 +201,14 @@ class PartitionedSource(Source):
         """
         survey, weight = self.survey, statistics.weight
         moments = statistics.first + statistics.counts[:, None] * (statistics.origins - survey.centre)
-        has_mean = statistics.counts.sum() > (1 - 1e-9) * weight and not np.any(statistics.precision)
+        has_mean = are_whole and statistics.counts.sum() > (1 - 1e-9) * weight and not np.any(statistics.precision)
         moment = moments.sum(axis=0) * has_mean
         far = np.abs(moment) > _DRIFT * weight * survey.reach(survey.centre)
         if abs(weight - survey.weight) > 1e-9 * survey.weight or far.any():
+            moved = f", and their mean moved by {moment / weight}" if has_mean else ""
             raise ValueError(
-                f"{self!r} changed between two passes: their weight was {survey.weight:.10g} and is {weight:.10g}, and "
-                f"their mean moved by {moment / weight}; expected the same rows each time"
+                f"{self!r} changed between two passes: their weight was {survey.weight:.10g} and is {weight:.10g}"
+                f"{moved}; expected the same rows each time"
             )
 
     def with_gaps(self) -> PartitionedSource:
@@ -342,19 +343,8 @@ class IncompletePartitions(IncompleteSource):
         return part.with_changes(rows=self.rows_filled(Chunk(0, part.rows, None), indices))
 
     def check_unchanged(self, statistics: SufficientStatistics) -> None:
-        """Check the weight of the rows of a pass.
-
-        Raises
-        ------
-        ValueError
-            If it is not that of the first look.
-        """
-        weight = self.survey.weight
-        if abs(statistics.weight - weight) > 1e-9 * weight:
-            raise ValueError(
-                f"{self.base!r} changed between two passes: their weight was {weight:.10g} and is "
-                f"{statistics.weight:.10g}; expected the same rows each time"
-            )
+        """Check the weight of the rows of a pass; see `PartitionedSource.check_unchanged`."""
+        self.base.check_unchanged(statistics, are_whole=False)
 
 
 class EngineSource(PartitionedSource):
