@@ -29,7 +29,7 @@ from gmm._kernel.first_look import Survey
 from gmm._kernel.first_look import checksum as checksum_of
 from gmm._lazy import cached_property
 from gmm._public import publish
-from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, forwarded, rows_among
+from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, forwarded, rows_among
 from gmm._text.words import counted
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows, float_type, to_kernel_floats
@@ -205,7 +205,7 @@ class BlockSource(Source):
             for first, rows, _ in lanes:
                 stop, checksum = first + len(rows), checksum + checksum_of(rows, first)
                 if stop > before.n_rows:
-                    raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
+                    raise self._changed(f"{before.n_rows} rows the first time, and more than that now")
                 if stop < before.n_rows and len(rows) % lane_rows:
                     break
                 yield Chunk(first, rows, weights_of(weight, slice(first, stop)))
@@ -215,11 +215,9 @@ class BlockSource(Source):
                 "that they are read, as often as there are passes"
             )
         if stop != before.n_rows:
-            raise ValueError(self._changed(f"{before.n_rows} rows the first time, {stop} now"))
+            raise self._changed(f"{before.n_rows} rows the first time, {stop} now")
         if checksum % 2**64 != before.checksum:
-            raise ValueError(
-                self._changed(f"{stop} rows each time, but other values, or in another order of rows or columns")
-            )
+            raise self._changed(f"{stop} rows each time, but other values, or in another order of rows or columns")
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, which increase, by one reading up to the last of them.
@@ -258,9 +256,8 @@ class BlockSource(Source):
             weight = check_sample_weight(weight, n_rows)
         return _FirstLook(survey, n_rows, checksum % 2**64, weight)
 
-    def _changed(self, how: str) -> str:
-        expected = "the same rows and columns, in the same order, each time"
-        return f"{self.name} changed between two readings: {how}; expected {expected}"
+    def _changed(self, how: str) -> ValueError:
+        return changed(self.name, how, "the same rows and columns, in the same order, each time")
 
     def _whole_lanes(self, lane_rows: int, *, weighted: bool = False) -> Generator[Chunk, None, None]:
         """Read all rows; as `read_ahead` needs, what it yields stays valid until the next but one is made."""

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from gmm._kernel.first_look import Survey, equal_rows
 from gmm._lazy import cached_property
 from gmm._rows.blocks import FactorySource
-from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, Source, SourceView, chunks_in_order
-from gmm._validation.rows import raise_changed_gaps
+from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, Source, SourceView, changed, chunks_in_order
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.weights import KnownClasses, weights_of
@@ -22,6 +21,7 @@ from gmm._values.weights import joined as joined_weights
 LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass has more
 WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lanes are walked
 _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
+_OTHERS = "values in other columns than the first time"
 
 Keyed = tuple[bytes, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 
@@ -119,7 +119,7 @@ class IncompleteSource(SourceView):
                 n_waiting[number] -= whole
         for number in order:
             if n_before[number] + n_waiting[number] != self.patterns[number].n_rows:
-                raise_changed_gaps()
+                raise changed("the rows", f"rows have {_OTHERS}")
             yield n_before[number], joined(waiting.pop(number))
 
     def with_classes(self, classes: KnownClasses) -> IncompleteSource:
@@ -277,7 +277,7 @@ class IncompleteSource(SourceView):
     def among(self, by_key: dict[bytes, Pattern]) -> IncompleteSource:
         """Return the rows as some of others, with their patterns, which tell the forms of passes."""
         if not self.by_key.keys() <= by_key.keys():
-            raise_changed_gaps()
+            raise changed("the rows", f"rows have {_OTHERS}")
         patterns = {key: by_key[key]._replace(n_rows=of.n_rows) for key, of in self.by_key.items()}
         return self._same(by_key=patterns)
 
@@ -364,7 +364,7 @@ def split(chunk: Chunk, kinds: NDArray[np.intp], numbers: dict[bytes, int] | Non
     firsts, which = equal_rows(words.view(np.uint64))
     keys = [key.tobytes() for key in words[firsts].astype(">u4")]
     if numbers is not None and (others := [row for key, row in zip(keys, firsts, strict=True) if key not in numbers]):
-        raise_changed_gaps(chunk.first + int(others[0]))
+        raise changed("the rows", f"row {chunk.first + int(others[0])} has {_OTHERS}")
     in_order = sorted(range(len(keys)), key=keys.__getitem__)
     which = np.argsort(in_order).astype(np.min_scalar_type(len(keys)))[which]
     order, ends = np.argsort(which, kind="stable"), np.bincount(which).cumsum().tolist()

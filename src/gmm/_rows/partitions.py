@@ -16,7 +16,7 @@ from gmm._kernel.first_look import Survey
 from gmm._lazy import cached_property
 from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, forwarded
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, changed, forwarded
 from gmm._text.words import listed
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows
@@ -101,10 +101,7 @@ class PartitionReader(NamedTuple):
         if self.means is not None:
             floats = np.where(np.isnan(floats), self.means.astype(floats.dtype), floats)
         if self.n_rows and len(floats) != self.n_rows[number]:
-            raise ValueError(
-                f"{name} changed between two readings: {self.n_rows[number]} rows the first time, {len(floats)} now; "
-                "expected the same rows each time"
-            )
+            raise changed(name, f"{self.n_rows[number]} rows the first time, {len(floats)} now")
         floats = floats if self.dtype is None else floats.astype(self.dtype, copy=False)
         return ArraySource(floats, weight, feature_names=names)
 

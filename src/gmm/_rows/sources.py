@@ -435,6 +435,11 @@ def in_range(heaviest: float) -> bool:
     return bool(1e-6 < heaviest < 1e6)
 
 
+def changed(what: str, how: str, expected: str = "the same rows each time") -> ValueError:
+    """Return the error for rows of which another reading gives others."""
+    return ValueError(f"{what} changed between two readings: {how}; expected {expected}")
+
+
 def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, None]:
     """Yield the chunks of a source, checked to be all of its rows in order.
 
