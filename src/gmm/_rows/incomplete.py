@@ -36,11 +36,12 @@ class IncompleteSource(SourceView):
     Parameters
     ----------
     base : Source
-        The rows; their weights are not asked for.
-    sample_weight : array of shape (n,), optional
+        The rows.
     filled : Source or Fill, optional
         The rows with their gaps filled, or what fills them; by default, the means of the columns.
     errors : RowErrors
+    **facts : Any
+        As of `SourceView`.
     """
 
     in_patterns = True
@@ -49,31 +50,26 @@ class IncompleteSource(SourceView):
     _kept: ClassVar[tuple[str, ...]] = ("by_key", "_whole", "survey", "column_means")
 
     def __init__(
-        self,
-        base: Source,
-        sample_weight: Array | None = None,
-        filled: Source | Fill | None = None,
-        errors: RowErrors = NO_ERRORS,
+        self, base: Source, filled: Source | Fill | None = None, errors: RowErrors = NO_ERRORS, **facts: Any
     ) -> None:
-        unfilled = filled is None
-        super().__init__(base, sample_weight=sample_weight, filled=filled, unfilled=unfilled, errors=errors)
+        super().__init__(base, filled=filled, unfilled=filled is None, errors=errors, **facts)
 
     @classmethod
     def from_rows(cls, rows: Source) -> IncompleteSource:
         """Take the weight from rows without a value."""
         rows = _contiguous(rows)
-        source = cls(rows, rows.sample_weight)
+        source = cls(rows)
         if all(len(pattern.observed) for pattern in source.patterns):
             return source
-        return cls(rows, np.where(source.empty, 0.0, rows.weights))
+        return cls(rows, sample_weight=np.where(source.empty, 0.0, rows.weights))
 
     @classmethod
     def with_errors(cls, rows: Source, errors: RowErrors) -> IncompleteSource:
         """Return rows, with gaps or not, whose errors are known."""
         if isinstance(rows, IncompleteSource):
-            return cls(rows.base, rows.sample_weight, errors=errors)
+            return cls(rows.base, errors=errors, sample_weight=rows.sample_weight)
         rows = _contiguous(rows)
-        return cls(rows, rows.sample_weight, rows, errors=errors)
+        return cls(rows, rows, errors)
 
     @cached_property
     def patterns(self) -> list[Pattern]:
@@ -163,9 +159,7 @@ class IncompleteSource(SourceView):
         weight = None if ones else weights_of(self.sample_weight, there)
         filled = None if self.filled is None else _rows_where(self.without_gaps, there, weight)
         base = _rows_where(self.base, there, weight).with_gaps()
-        other = IncompleteSource(base, weight, filled, errors=self.errors.for_rows(there))
-        other.feature_names = self.feature_names
-        return other
+        return IncompleteSource(base, filled, self.errors.for_rows(there), feature_names=self.feature_names)
 
     @property
     def empty(self) -> NDArray[np.bool_]:
@@ -179,11 +173,11 @@ class IncompleteSource(SourceView):
         """Return the rows with these indices, which increase, in memory, with their gaps."""
         filled = self.subset(indices)
         rows = ArraySource(self.take(indices), filled.sample_weight)
-        return IncompleteSource(rows, filled.sample_weight, filled, errors=self.errors.for_rows(indices))
+        return IncompleteSource(rows, filled, self.errors.for_rows(indices))
 
     def without_errors(self) -> IncompleteSource:
         """Return the rows as they were measured, without their errors."""
-        return IncompleteSource(self.base, self.sample_weight) if self.errors else self
+        return IncompleteSource(self.base, sample_weight=self.sample_weight) if self.errors else self
 
     @cached_property
     def without_gaps(self) -> Source:

@@ -118,7 +118,7 @@ def look(reader: PartitionReader, number: int, partition: Any) -> list[Look]:
         return [found]
     patterns, whole = {}, source
     if reader.gaps and reader.means is None:
-        patterns = IncompleteSource(source, source.sample_weight).by_key
+        patterns = IncompleteSource(source).by_key
         whole = source.with_changes(rows=np.where(np.isnan(source.rows), 0, source.rows))
     return [found._replace(survey=whole.survey, patterns=patterns)]
 
