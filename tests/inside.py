@@ -30,7 +30,7 @@ PLACES = {
     "gmm._fitting.degenerate": "Degeneracy Judge Resolution degenerate=.",
     "gmm._fitting.fit": "SCREENING_PASSES fitting_fit=. screened screening=. screening_rows",
     "gmm._fitting.moments": "mean_and_covariance prior_of",
-    "gmm._fitting.sampling": "RoughRows common_seed kmeans_plusplus sample_indices sampled seeds=. start_seeds",
+    "gmm._fitting.sampling": "common_seed kmeans_plusplus sample_indices sampled seeds=. start_seeds",
     "gmm._fitting.split_merge": "ComponentDiagnosis moves without split_merge=.",
     "gmm._fitting.starts": (
         "Cut FitSettings Hierarchy Portfolio RaceRows STARTS Schedule StartSettings best_of first_runs from_means "

@@ -24,12 +24,6 @@ _ROWS_PER_COMPONENT = 1000
 _FEWEST_ROWS = 10_000
 
 
-class RoughRows(ArraySource):
-    """Rows that passes may compute with in float32, whatever their type."""
-
-    is_rough = True
-
-
 def sample_size(n_components: int) -> int:
     """Return how many rows `sampled` takes."""
     return max(_FEWEST_ROWS, _ROWS_PER_COMPONENT * n_components)

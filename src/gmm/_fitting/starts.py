@@ -26,7 +26,6 @@ from gmm._em import CandidateRows, Outlook
 from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
 from gmm._fitting.sampling import (
     Rng,
-    RoughRows,
     generator,
     kmeans_plusplus,
     sample_size,
@@ -697,7 +696,7 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         statistics = STARTS[method](sample, settings, rng)
         if method == "kmeans" and K > 1 and sampled_share(source, K) <= _SMALL_SAMPLE:
-            rough = settings.start_problem(RoughRows(sample.rows, sample.sample_weight))
+            rough = settings.start_problem(sample.with_changes(is_rough=True))
             (result,) = short_runs(rough, [statistics], _SAMPLE_PASSES)
             statistics = statistics if result is None else result.statistics
         statistics = statistics.reduced(settings.objective.model.moments)

@@ -246,10 +246,8 @@ class PartitionedSource(Source):
         """Return the rows with these indices, which increase, and their weights."""
         task = partial(_chosen, np.asarray(indices), self.reader)
         parts = sorted(self._collected(task, tuple), key=lambda part: part[0])
-        if not parts:
-            return ArraySource(np.empty((0, self.n_features), self.dtype))
-        _, rows, weights = zip(*parts, strict=True)
-        return ArraySource(np.concatenate(rows), joined(weights))
+        rows = [np.empty((0, self.n_features), self.dtype), *(rows for _, rows, _ in parts)]
+        return ArraySource(np.concatenate(rows), joined(weight for _, _, weight in parts))
 
     def _collected(self, task: Task, kind: type[T]) -> list[T]:
         """Return what a task whose results are lists returns of all partitions."""

@@ -186,7 +186,7 @@ class Source(ABC):
     gaps: bool = False
     in_patterns: ClassVar[bool] = False
     unfilled: bool = False
-    is_rough: ClassVar[bool] = False
+    is_rough: bool = False
     steps: Array = forwarded("survey.steps", "Steps of which differences in a column are multiples, (d,); 0 if none.")
 
     @property
@@ -323,10 +323,7 @@ class ArraySource(Source):
     dtype: np.dtype[Any] = forwarded("rows.dtype", "Type of the rows.")
 
     def __init__(
-        self,
-        rows: NDArray[Any],
-        sample_weight: Array | None = None,
-        feature_names: NDArray[np.object_] | None = None,
+        self, rows: NDArray[Any], sample_weight: Array | None = None, feature_names: NDArray[np.object_] | None = None
     ) -> None:
         self.rows, self.sample_weight, self.feature_names = rows, sample_weight, feature_names
         self.n_rows, self.n_features = rows.shape
