@@ -273,6 +273,7 @@ def test_infinity_is_refused_where_it_is_whatever_rows_have_no_value():
             GaussianMixture(2, missing="em").fit(X)
         with pytest.raises(ValueError, match="NaN"):
             GaussianMixture(2).fit(X)
+    np.testing.assert_array_equal(stream(rows).take(np.array([250])), rows[[250]])  # the first look ends before
 
 
 def test_gaps_that_change_between_readings_are_noticed():

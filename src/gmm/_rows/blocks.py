@@ -192,7 +192,7 @@ class BlockSource(Source):
         """Weights of all rows."""
         return self._first_look.sample_weight if self.weighted else self.row_weights
 
-    def chunks(self, lane_rows: int = 1) -> Generator[Chunk, None, None]:
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Read all rows, in chunks of whole lanes; each is valid until the next is asked for.
 
         Raises
@@ -201,21 +201,15 @@ class BlockSource(Source):
             If there are more, fewer or other rows than the first time.
         """
         before, weight, stop, checksum = self._first_look, self.sample_weight, 0, 0
-        with closing(self._whole_lanes(lane_rows)) as lanes:
-            for first, rows, _ in lanes:
-                stop, checksum = first + len(rows), checksum + checksum_of(rows, first)
-                if stop > before.n_rows:
-                    raise self._changed(f"{before.n_rows} rows the first time, and more than that now")
-                if stop < before.n_rows and len(rows) % lane_rows:
-                    break
-                yield Chunk(first, rows, weights_of(weight, slice(first, stop)))
-        if stop != before.n_rows and not stop:
-            raise ValueError(
-                f"{self.name} gave {before.n_rows} rows the first time and none now: expected the same rows each time "
-                "that they are read, as often as there are passes"
-            )
+        for first, rows, _ in self._whole_lanes(lane_rows):
+            stop, checksum = first + len(rows), checksum + checksum_of(rows, first)
+            if stop > before.n_rows:
+                raise self._changed(f"{before.n_rows} rows the first time, and more than that now")
+            if stop < before.n_rows and len(rows) % lane_rows:
+                break
+            yield Chunk(first, rows, weights_of(weight, slice(first, stop)))
         if stop != before.n_rows:
-            raise self._changed(f"{before.n_rows} rows the first time, {stop} now")
+            raise self._ended(stop)
         if checksum % 2**64 != before.checksum:
             raise self._changed(f"{stop} rows each time, but other values, or in another order of rows or columns")
 
@@ -229,7 +223,17 @@ class BlockSource(Source):
         ValueError
             If the rows end before they did.
         """
-        return rows_among(self.chunks(), indices, self)
+
+        def chunks() -> Generator[Chunk, None, None]:
+            stop = 0
+            with closing(self._whole_lanes(1)) as lanes:
+                for chunk in lanes:
+                    stop = chunk.first + len(chunk.rows)
+                    yield chunk
+            if stop != self.n_rows:
+                raise self._ended(stop)
+
+        return rows_among(chunks(), indices, self)  # also beyond a value that is not finite
 
     @cached_property
     def _first_look(self) -> _FirstLook:
@@ -255,6 +259,16 @@ class BlockSource(Source):
         if survey is not None and survey.nonfinite is None:
             weight = check_sample_weight(weight, n_rows)
         return _FirstLook(survey, n_rows, checksum % 2**64, weight)
+
+    def _ended(self, n_rows: int) -> ValueError:
+        """Return the error for rows that end after `n_rows`."""
+        before = self._first_look.n_rows
+        if n_rows > 0:
+            return self._changed(f"{before} rows the first time, {n_rows} now")
+        return ValueError(
+            f"{self.name} gave {before} rows the first time and none now: expected the same rows each time that they "
+            "are read, as often as there are passes"
+        )
 
     def _changed(self, how: str) -> ValueError:
         return changed(self.name, how, "the same rows and columns, in the same order, each time")

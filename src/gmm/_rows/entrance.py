@@ -121,7 +121,6 @@ def _finite(
         from gmm._rows.partitions import IncompletePartitions
 
         gappy = source.with_gaps()
-        source = gappy if source.is_local else source  # elsewhere, rows without a value count
         nonfinite = gappy.survey.nonfinite if gappy.gaps and source.is_local else None
         if nonfinite is None:
             incomplete = IncompleteSource.from_rows(gappy) if source.is_local else IncompletePartitions(gappy)
