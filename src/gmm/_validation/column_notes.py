@@ -325,7 +325,8 @@ class _WholeNumbers:
         self._last = column[-1]
         self._is_dense &= bool(width < self._n_rows + self._n_rows // 4)
         self._is_distinct &= len(values) == len(column) and (self._is_dense or self._is_identifier)
-        self._parts = [*self._parts, values] if self._is_distinct else []
+        kind = np.int32 if np.abs(values).max() < 2**31 else np.int64  # there may be billions
+        self._parts = [*self._parts, values.astype(kind)] if self._is_distinct else []
         if self._may_be_code:
             self.values = np.union1d(self.values, values)
             self._may_be_code = len(self.values) <= min(_MOST_YEARS, self._n_rows // _ROWS_PER_CODE)
