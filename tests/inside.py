@@ -30,7 +30,7 @@ PLACES = {
     "gmm._fitting.degenerate": "Degeneracy Judge Resolution degenerate=.",
     "gmm._fitting.fit": "SCREENING_PASSES fitting_fit=. screened screening=. screening_rows",
     "gmm._fitting.moments": "mean_and_covariance prior_of",
-    "gmm._fitting.sampling": "RoughRows common_seed kmeans_plusplus sample_indices sampled seeds=. start_seeds",
+    "gmm._fitting.sampling": "common_seed kmeans_plusplus sample_indices sampled seeds=. start_seeds",
     "gmm._fitting.split_merge": "ComponentDiagnosis moves without split_merge=.",
     "gmm._fitting.starts": (
         "Cut FitSettings Hierarchy Portfolio RaceRows STARTS Schedule StartSettings best_of first_runs from_means "
@@ -57,8 +57,7 @@ PLACES = {
     "gmm._plotting.planes": "boundaries check_contents coordinates ellipse highest_density limits planes=.",
     "gmm._plotting.scene": "discriminating scene_of view_of",
     "gmm._plotting.style": "DARKER FAINT INK STYLE axes_of colours encoded inline_svg plot_style=.",
-    "gmm._rows.ahead": "read_ahead",
-    "gmm._rows.blocks": "NpySource ScratchSource SlicedSource blocks=. npy=. scratch=.",
+    "gmm._rows.blocks": "NpySource ScratchSource SlicedSource blocks=. npy=. read_ahead scratch=.",
     "gmm._rows.delimited": "QuotedText=TextStream delimited=. text_part",
     "gmm._rows.entrance": "as_source entrance=.",
     "gmm._rows.file_table": "FileTable",

@@ -43,7 +43,7 @@ ROOMS = {
     "_fitting": "_fitting | fit | moments split_merge | starts | degenerate sampling",
     "_passes": "stepwise | problem | em incomplete | e_step | solver",
     "_rows": """
-        entrance file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks | ahead |
+        entrance file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks |
         formats sources writing
     """,
     "_validation": "parameters | given | rows | _validation column_notes combinations scalars",

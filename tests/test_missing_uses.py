@@ -15,7 +15,7 @@ from test_missing import APPLES, with_gaps
 
 
 def incomplete(X, weight=None, filled=None):
-    return IncompleteSource(ArraySource(X), weight, None if filled is None else ArraySource(filled, weight))
+    return IncompleteSource(ArraySource(X, weight), None if filled is None else ArraySource(filled, weight))
 
 
 def test_the_information_is_that_of_the_values_that_are_there():

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from gmm import _candidates
 from gmm._kernel.first_look import distinct_rows
-from gmm._lazy import cached_property
-from gmm._rows.sources import ArraySource, Source, in_range
+from gmm._rows.sources import ArraySource, Source
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import is_whole
 from gmm._values.layouts import Array
@@ -23,15 +22,6 @@ Rng = np.random.RandomState | np.random.Generator
 LARGEST_SHARE = 0.5  # of the rows: a larger sample saves too little
 _ROWS_PER_COMPONENT = 1000
 _FEWEST_ROWS = 10_000
-
-
-class RoughRows(ArraySource):
-    """Rows that passes may compute with in float32, whatever their type."""
-
-    @cached_property
-    def single(self) -> bool:
-        """Whether sums of their weights stay in its range."""
-        return in_range(self.survey.heaviest)
 
 
 def sample_size(n_components: int) -> int:

@@ -26,7 +26,6 @@ from gmm._em import CandidateRows, Outlook
 from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
 from gmm._fitting.sampling import (
     Rng,
-    RoughRows,
     generator,
     kmeans_plusplus,
     sample_size,
@@ -710,7 +709,7 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         statistics = STARTS[method](sample, settings, rng)
         if method == "kmeans" and K > 1 and sampled_share(source, K) <= _SMALL_SAMPLE:
-            rough = settings.start_problem(RoughRows(sample.rows, sample.sample_weight))
+            rough = settings.start_problem(sample.with_changes(is_rough=True))
             (result,) = short_runs(rough, [statistics], _SAMPLE_PASSES)
             statistics = statistics if result is None else result.statistics
         statistics = statistics.reduced(settings.objective.model.moments)
@@ -787,7 +786,7 @@ def start_within_classes(problem: Problem, settings: FitSettings, rng: Rng) -> S
         return from_responsibilities(sample, shares / shares.sum(axis=1, keepdims=True), moments, n_threads=n_threads)
     means = []
     for owner in dict.fromkeys(classes.owners.tolist()):
-        rows = sample.subset(np.flatnonzero(classes.codes == owner + 1)).with_classes(ALL_UNKNOWN)
+        rows = sample.subset(np.flatnonzero(classes.codes == owner + 1))
         own = settings._replace(n_components=int((classes.owners == owner).sum()))
         means.append(STARTS[settings.start.method](rows, own, rng).means)
     return from_means(sample, np.concatenate(means), moments, n_threads=n_threads)
@@ -807,7 +806,7 @@ def sampled_by_class(source: Source, rng: Rng) -> ArraySource:
     coded = np.column_stack([part.rows.astype(np.float64), classes.codes[indices]])
     merged, weight = distinct_rows(coded, part.sample_weight)
     codes = merged[:, -1].astype(np.intc)
-    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight, KnownClasses(codes, classes.owners))
+    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight).with_classes(KnownClasses(codes, classes.owners))
 
 
 def _class_views(sample: ArraySource, moments: Layout) -> tuple[View, View, View]:

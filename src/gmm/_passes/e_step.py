@@ -21,8 +21,7 @@ from gmm._em import SLICE
 from gmm._kernel.mstep import MixtureFamily
 from gmm._lazy import cached_property
 from gmm._passes.solver import GainBelow
-from gmm._rows.ahead import LOOK_UP
-from gmm._rows.sources import Pattern, Source, chunks_in_order, in_range
+from gmm._rows.sources import LOOK_UP, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import TIED, Array, Layout
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -261,7 +260,7 @@ class EStep:
         assert survey is not None  # a pattern without columns has no passes
         self._origin = survey.centre if origin is None else origin
         self._reach = survey.reach(self._origin)
-        self._single = source.single if pattern is None else source.dtype == np.float32 and in_range(survey.heaviest)
+        self._single = (source.is_rough or source.dtype == np.float32) and in_range(survey.heaviest)
         self._moments = moments
         self._n_threads = n_threads
         self._form = form

@@ -283,7 +283,7 @@ def _sums_of_partition(
     rows = reader.rows(number, partition)
     if not rows.n_rows:
         return 0.0
-    source = IncompleteSource(rows, rows.sample_weight).among(by_key)
+    source = IncompleteSource(rows).among(by_key)
     with IncompleteEStep(source, moments, n_threads=1, origin=origin) as e_step:
         if totals:
             return np.array(e_step.totals(mixture))

@@ -1,7 +1,7 @@
 """Rows that come in blocks of any size, put together to whole lanes: `BlockSource`.
 
 Blocks come from functions (`FactorySource`), slices of an array elsewhere (`SlicedSource`) or a file (`NpySource`), and
-are copied to a scratch file (`ScratchSource`).
+are copied to a scratch file (`ScratchSource`). A thread reads them ahead of their use.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import weakref
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from errno import EIO
 from itertools import chain, cycle, islice
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from tempfile import TemporaryFile
-from threading import Lock
-from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, Self
+from threading import Lock, Thread, current_thread
+from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,7 @@ from gmm._kernel.first_look import Survey
 from gmm._kernel.first_look import checksum as checksum_of
 from gmm._lazy import cached_property
 from gmm._public import publish
-from gmm._rows.ahead import read_ahead
-from gmm._rows.sources import ArraySource, Chunk, Source, forwarded, rows_among
+from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, forwarded, rows_among
 from gmm._text.words import counted
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows, float_type, to_kernel_floats
@@ -41,6 +41,66 @@ _FEWEST_LANES = 8  # of a chunk, so that several workers have something to do
 _BLOCK_BYTES = 1 << 20  # of what is read at a time of an array elsewhere or a scratch file
 _WORTH_READING = 1 << 26  # bytes: smaller maps are arrays like others, over which compiled loops make many passes
 _BUFFERS = 3  # a chunk is walked, one waits, one is being filled: see `read_ahead`
+_LAST_WAIT = 0.5  # seconds for a thread whose items are not wanted any more
+
+T = TypeVar("T")
+
+
+def _item_of(queue: SimpleQueue[T]) -> T:
+    """Wait for the next item; look for Ctrl-C meanwhile.
+
+    The queue is C. `Queue` and `Semaphore` are Python code, whose lock Ctrl-C may leave taken.
+    """
+    while True:
+        with suppress(Empty):
+            return queue.get(timeout=LOOK_UP)
+
+
+def read_ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
+    """Yield the items: one is used, one waits and one is being made at a time.
+
+    An exception of `items` is raised here. If the caller stops early, the thread ends with the item that it is making,
+    and is not waited for longer than half a second.
+    """
+    ready: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
+    places: SimpleQueue[None] = SimpleQueue()  # for items that wait
+    is_stopped = False
+
+    def read() -> None:
+        try:
+            with closing(items):
+                for item in items:
+                    places.get()
+                    if is_stopped:
+                        return
+                    ready.put((item,))
+        except BaseException as error:
+            ready.put(error)  # in no variable of this frame, which the error holds
+        else:
+            ready.put(None)
+
+    thread = Thread(target=read, name="gmm-reader", daemon=True)
+    try:
+        try:
+            thread.start()  # Ctrl-C may come while it waits for the thread to begin
+        except RuntimeError:  # there is no memory for it
+            yield from items
+            return
+        places.put(None)
+        coming: Iterator[tuple[T] | BaseException] = iter(lambda: _item_of(ready), None)
+        for came in coming:
+            places.put(None)
+            if isinstance(came, BaseException):
+                try:
+                    raise came
+                finally:
+                    del came  # it knows this frame, and all would live until the next collection
+            yield came[0]
+    finally:
+        is_stopped = True
+        places.put(None)  # a thread that waits for a place goes on, and sees that it is to stop
+        if thread is not current_thread() and thread.is_alive():  # which the collector may run on
+            thread.join(_LAST_WAIT)
 
 
 class Block(NamedTuple):
@@ -109,6 +169,7 @@ class BlockSource(Source):
     n_rows: int = forwarded(
         "_first_look.n_rows", "Number of rows, n; of a source with a value that is not finite, only those up to it."
     )
+    survey: Survey = forwarded("_first_look.survey", "Survey of all rows, made once.")
 
     @abstractmethod
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
@@ -127,14 +188,6 @@ class BlockSource(Source):
         return self.with_changes(gaps=True)
 
     @property
-    def survey(self) -> Survey:
-        """Survey of all rows, made once."""
-        survey = self._first_look.survey
-        if survey is None:
-            raise ValueError(f"expected at least one row, got none from {self.name}")
-        return survey
-
-    @property
     def sample_weight(self) -> Array | None:  # type: ignore[override]
         """Weights of all rows."""
         return self._first_look.sample_weight if self.weighted else self.row_weights
@@ -151,16 +204,14 @@ class BlockSource(Source):
         for first, rows, _ in self._whole_lanes(lane_rows):
             stop, checksum = first + len(rows), checksum + checksum_of(rows, first)
             if stop > before.n_rows:
-                raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
+                raise self._changed(f"{before.n_rows} rows the first time, and more than that now")
             if stop < before.n_rows and len(rows) % lane_rows:
                 break
             yield Chunk(first, rows, weights_of(weight, slice(first, stop)))
         if stop != before.n_rows:
-            raise ValueError(self._ended(stop))
+            raise self._ended(stop)
         if checksum % 2**64 != before.checksum:
-            raise ValueError(
-                self._changed(f"{stop} rows each time, but other values, or in another order of rows or columns")
-            )
+            raise self._changed(f"{stop} rows each time, but other values, or in another order of rows or columns")
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, which increase, by one reading up to the last of them.
@@ -180,9 +231,9 @@ class BlockSource(Source):
                     stop = chunk.first + len(chunk.rows)
                     yield chunk
             if stop != self.n_rows:
-                raise ValueError(self._ended(stop))
+                raise self._ended(stop)
 
-        return rows_among(chunks(), indices, self)
+        return rows_among(chunks(), indices, self)  # also beyond a value that is not finite
 
     @cached_property
     def _first_look(self) -> _FirstLook:
@@ -209,19 +260,18 @@ class BlockSource(Source):
             weight = check_sample_weight(weight, n_rows)
         return _FirstLook(survey, n_rows, checksum % 2**64, weight)
 
-    def _ended(self, n_rows: int) -> str:
-        """Word the error for rows that end after `n_rows`."""
+    def _ended(self, n_rows: int) -> ValueError:
+        """Return the error for rows that end after `n_rows`."""
         before = self._first_look.n_rows
         if n_rows > 0:
             return self._changed(f"{before} rows the first time, {n_rows} now")
-        return (
+        return ValueError(
             f"{self.name} gave {before} rows the first time and none now: expected the same rows each time that they "
             "are read, as often as there are passes"
         )
 
-    def _changed(self, how: str) -> str:
-        expected = "the same rows and columns, in the same order, each time"
-        return f"{self.name} changed between two readings: {how}; expected {expected}"
+    def _changed(self, how: str) -> ValueError:
+        return changed(self.name, how, "the same rows and columns, in the same order, each time")
 
     def _whole_lanes(self, lane_rows: int, *, weighted: bool = False) -> Generator[Chunk, None, None]:
         """Read all rows; as `read_ahead` needs, what it yields stays valid until the next but one is made."""

@@ -131,28 +131,23 @@ def _finite(
                 return source if source.is_local else incomplete.without_gaps
             nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
-    instead = _instead_of_gaps(missing, fitted=fitted, imputes=imputes)
     place, name = row_and_column(nonfinite[0], nonfinite[1], names), name_of(estimator)
     if np.isnan(value):
+        instead = "Fit the values that are there, with missing='em', fill the others with an imputer"
+        if missing is None:  # the caller could not say what NaN is
+            instead = "Fill the gaps, as the method impute of a mixture does"
+        elif fitted:
+            fill = ", fill the others by impute(X)" if imputes else ""
+            instead = f"Take the values that are there, by set_params(missing='em'){fill}"
         raise ValueError(
-            f"Input X contains NaN.\n{name} expects a number everywhere, got NaN first at {place}. {instead}"
+            f"Input X contains NaN.\n{name} expects a number everywhere, got NaN first at {place}. {instead}, or drop "
+            "the rows with missing values (X[~np.isnan(X).any(axis=1)])."
         )
     raise ValueError(
         f"Input X contains infinity or a value too large for {value.dtype!r}.\n"
         f"{name} expects finite numbers, got {value} at {place}. Drop the rows that are not finite "
         "(X[np.isfinite(X).all(axis=1)]), or correct them."
     )
-
-
-def _instead_of_gaps(missing: str | None, *, fitted: bool, imputes: bool) -> str:
-    """Say what to do about NaN, given what the caller was told it is, None if it could not be told."""
-    drop = "drop the rows with missing values (X[~np.isnan(X).any(axis=1)])"
-    if missing is None:
-        return f"Fill the gaps, as the method impute of a mixture does, or {drop}."
-    if fitted:
-        fill = "fill the others by impute(X), " if imputes else ""
-        return f"Take the values that are there, by set_params(missing='em'), {fill}or {drop}."
-    return f"Fit the values that are there, with missing='em', fill the others with an imputer, or {drop}."
 
 
 def is_dask(X: object) -> bool:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from gmm._kernel.first_look import Survey, equal_rows
 from gmm._lazy import cached_property
 from gmm._rows.blocks import FactorySource
-from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, Source, SourceView, chunks_in_order
-from gmm._validation.rows import raise_changed_gaps
+from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, Source, SourceView, changed, chunks_in_order
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.weights import KnownClasses, weights_of
@@ -22,6 +21,7 @@ from gmm._values.weights import joined as joined_weights
 LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass has more
 WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lanes are walked
 _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
+_OTHERS = "values in other columns than the first time"
 
 Keyed = tuple[bytes, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 
@@ -36,11 +36,12 @@ class IncompleteSource(SourceView):
     Parameters
     ----------
     base : Source
-        The rows; their weights are not asked for.
-    sample_weight : array of shape (n,), optional
+        The rows.
     filled : Source or Fill, optional
         The rows with their gaps filled, or what fills them; by default, the means of the columns.
     errors : RowErrors
+    **facts : Any
+        As of `SourceView`.
     """
 
     in_patterns = True
@@ -49,30 +50,26 @@ class IncompleteSource(SourceView):
     _kept: ClassVar[tuple[str, ...]] = ("by_key", "_whole", "survey", "column_means")
 
     def __init__(
-        self,
-        base: Source,
-        sample_weight: Array | None = None,
-        filled: Source | Fill | None = None,
-        errors: RowErrors = NO_ERRORS,
+        self, base: Source, filled: Source | Fill | None = None, errors: RowErrors = NO_ERRORS, **facts: Any
     ) -> None:
-        super().__init__(base, sample_weight=sample_weight, filled=filled, errors=errors)
+        super().__init__(base, filled=filled, unfilled=filled is None, errors=errors, **facts)
 
     @classmethod
     def from_rows(cls, rows: Source) -> IncompleteSource:
         """Take the weight from rows without a value."""
         rows = _contiguous(rows)
-        source = cls(rows, rows.sample_weight)
+        source = cls(rows)
         if all(len(pattern.observed) for pattern in source.patterns):
             return source
-        return cls(rows, np.where(source.empty, 0.0, rows.weights))
+        return cls(rows, sample_weight=np.where(source.empty, 0.0, rows.weights))
 
     @classmethod
     def with_errors(cls, rows: Source, errors: RowErrors) -> IncompleteSource:
         """Return rows, with gaps or not, whose errors are known."""
         if isinstance(rows, IncompleteSource):
-            return cls(rows.base, rows.sample_weight, errors=errors)
+            return cls(rows.base, errors=errors, sample_weight=rows.sample_weight)
         rows = _contiguous(rows)
-        return cls(rows, rows.sample_weight, rows, errors=errors)
+        return cls(rows, rows, errors)
 
     @cached_property
     def patterns(self) -> list[Pattern]:
@@ -118,7 +115,7 @@ class IncompleteSource(SourceView):
                 n_waiting[number] -= whole
         for number in order:
             if n_before[number] + n_waiting[number] != self.patterns[number].n_rows:
-                raise_changed_gaps()
+                raise changed("the rows", f"rows have {_OTHERS}")
             yield n_before[number], joined(waiting.pop(number))
 
     def with_classes(self, classes: KnownClasses) -> IncompleteSource:
@@ -129,11 +126,6 @@ class IncompleteSource(SourceView):
         return other
 
     @property
-    def unfilled(self) -> bool:  # type: ignore[override]
-        """Whether gaps are filled by the means of the columns alone."""
-        return self.filled is None
-
-    @property
     def one_array(self) -> ArraySource | None:
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
         base = self.base.one_array
@@ -141,7 +133,7 @@ class IncompleteSource(SourceView):
 
     def with_fill(self, fill: Fill | None) -> IncompleteSource:
         """Return the same rows with others in the place of `filled`."""
-        return self._same(filled=fill)
+        return self._same(filled=fill, unfilled=fill is None)
 
     @property
     def read(self) -> Source:
@@ -167,9 +159,7 @@ class IncompleteSource(SourceView):
         weight = None if ones else weights_of(self.sample_weight, there)
         filled = None if self.filled is None else _rows_where(self.without_gaps, there, weight)
         base = _rows_where(self.base, there, weight).with_gaps()
-        other = IncompleteSource(base, weight, filled, errors=self.errors.for_rows(there))
-        other.feature_names = self.feature_names
-        return other
+        return IncompleteSource(base, filled, self.errors.for_rows(there), feature_names=self.feature_names)
 
     @property
     def empty(self) -> NDArray[np.bool_]:
@@ -183,11 +173,11 @@ class IncompleteSource(SourceView):
         """Return the rows with these indices, which increase, in memory, with their gaps."""
         filled = self.subset(indices)
         rows = ArraySource(self.take(indices), filled.sample_weight)
-        return IncompleteSource(rows, filled.sample_weight, filled, errors=self.errors.for_rows(indices))
+        return IncompleteSource(rows, filled, self.errors.for_rows(indices))
 
     def without_errors(self) -> IncompleteSource:
         """Return the rows as they were measured, without their errors."""
-        return IncompleteSource(self.base, self.sample_weight) if self.errors else self
+        return IncompleteSource(self.base, sample_weight=self.sample_weight) if self.errors else self
 
     @cached_property
     def without_gaps(self) -> Source:
@@ -265,7 +255,7 @@ class IncompleteSource(SourceView):
             before = patterns.get(key)
             if before is None:
                 error = int(self.errors.kinds[indices[0]]) if self.errors else -1
-                before = Pattern(np.flatnonzero(~missing), missing, 0, 0, None, error)
+                before = Pattern(np.flatnonzero(~missing), missing, 0, None, error)
                 n_bytes += 1000 + 40 * len(missing)
             pattern = patterns[key] = before.with_rows(rows)
             n_waiting = min(pattern.n_rows, WAITING) - min(before.n_rows, WAITING)
@@ -281,7 +271,7 @@ class IncompleteSource(SourceView):
     def among(self, by_key: dict[bytes, Pattern]) -> IncompleteSource:
         """Return the rows as some of others, with their patterns, which tell the forms of passes."""
         if not self.by_key.keys() <= by_key.keys():
-            raise_changed_gaps()
+            raise changed("the rows", f"rows have {_OTHERS}")
         patterns = {key: by_key[key]._replace(n_rows=of.n_rows) for key, of in self.by_key.items()}
         return self._same(by_key=patterns)
 
@@ -368,7 +358,7 @@ def split(chunk: Chunk, kinds: NDArray[np.intp], numbers: dict[bytes, int] | Non
     firsts, which = equal_rows(words.view(np.uint64))
     keys = [key.tobytes() for key in words[firsts].astype(">u4")]
     if numbers is not None and (others := [row for key, row in zip(keys, firsts, strict=True) if key not in numbers]):
-        raise_changed_gaps(chunk.first + int(others[0]))
+        raise changed("the rows", f"row {chunk.first + int(others[0])} has {_OTHERS}")
     in_order = sorted(range(len(keys)), key=keys.__getitem__)
     which = np.argsort(in_order).astype(np.min_scalar_type(len(keys)))[which]
     order, ends = np.argsort(which, kind="stable"), np.bincount(which).cumsum().tolist()

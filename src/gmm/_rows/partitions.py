@@ -16,7 +16,7 @@ from gmm._kernel.first_look import Survey
 from gmm._lazy import cached_property
 from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, forwarded
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, changed, forwarded
 from gmm._text.words import listed
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows
@@ -101,10 +101,7 @@ class PartitionReader(NamedTuple):
         if self.means is not None:
             floats = np.where(np.isnan(floats), self.means.astype(floats.dtype), floats)
         if self.n_rows and len(floats) != self.n_rows[number]:
-            raise ValueError(
-                f"{name} changed between two readings: {self.n_rows[number]} rows the first time, {len(floats)} now; "
-                "expected the same rows each time"
-            )
+            raise changed(name, f"{self.n_rows[number]} rows the first time, {len(floats)} now")
         floats = floats if self.dtype is None else floats.astype(self.dtype, copy=False)
         return ArraySource(floats, weight, feature_names=names)
 
@@ -121,7 +118,7 @@ def look(reader: PartitionReader, number: int, partition: Any) -> list[Look]:
         return [found]
     patterns, whole = {}, source
     if reader.gaps and reader.means is None:
-        patterns = IncompleteSource(source, source.sample_weight).by_key
+        patterns = IncompleteSource(source).by_key
         whole = source.with_changes(rows=np.where(np.isnan(source.rows), 0, source.rows))
     return [found._replace(survey=whole.survey, patterns=patterns)]
 
@@ -191,8 +188,8 @@ class PartitionedSource(Source):
             raise TypeError(self._no_total(sums, "an array of one dimension"))
         return sums
 
-    def check_unchanged(self, statistics: SufficientStatistics) -> None:
-        """Check the weight of the rows of a pass and, unless some are noise or have precisions, their mean.
+    def check_unchanged(self, statistics: SufficientStatistics, *, are_whole: bool = True) -> None:
+        """Check the weight of the rows of a pass and, unless some are noise or have gaps or precisions, their mean.
 
         Raises
         ------
@@ -201,13 +198,14 @@ class PartitionedSource(Source):
         """
         survey, weight = self.survey, statistics.weight
         moments = statistics.first + statistics.counts[:, None] * (statistics.origins - survey.centre)
-        has_mean = statistics.counts.sum() > (1 - 1e-9) * weight and not np.any(statistics.precision)
+        has_mean = are_whole and statistics.counts.sum() > (1 - 1e-9) * weight and not np.any(statistics.precision)
         moment = moments.sum(axis=0) * has_mean
         far = np.abs(moment) > _DRIFT * weight * survey.reach(survey.centre)
         if abs(weight - survey.weight) > 1e-9 * survey.weight or far.any():
+            moved = f", and their mean moved by {moment / weight}" if has_mean else ""
             raise ValueError(
-                f"{self!r} changed between two passes: their weight was {survey.weight:.10g} and is {weight:.10g}, and "
-                f"their mean moved by {moment / weight}; expected the same rows each time"
+                f"{self!r} changed between two passes: their weight was {survey.weight:.10g} and is {weight:.10g}"
+                f"{moved}; expected the same rows each time"
             )
 
     def with_gaps(self) -> PartitionedSource:
@@ -248,10 +246,8 @@ class PartitionedSource(Source):
         """Return the rows with these indices, which increase, and their weights."""
         task = partial(_chosen, np.asarray(indices), self.reader)
         parts = sorted(self._collected(task, tuple), key=lambda part: part[0])
-        if not parts:
-            return ArraySource(np.empty((0, self.n_features), self.dtype))
-        _, rows, weights = zip(*parts, strict=True)
-        return ArraySource(np.concatenate(rows), joined(weights))
+        rows = [np.empty((0, self.n_features), self.dtype), *(rows for _, rows, _ in parts)]
+        return ArraySource(np.concatenate(rows), joined(weight for _, _, weight in parts))
 
     def _collected(self, task: Task, kind: type[T]) -> list[T]:
         """Return what a task whose results are lists returns of all partitions."""
@@ -342,19 +338,8 @@ class IncompletePartitions(IncompleteSource):
         return part.with_changes(rows=self.rows_filled(Chunk(0, part.rows, None), indices))
 
     def check_unchanged(self, statistics: SufficientStatistics) -> None:
-        """Check the weight of the rows of a pass.
-
-        Raises
-        ------
-        ValueError
-            If it is not that of the first look.
-        """
-        weight = self.survey.weight
-        if abs(statistics.weight - weight) > 1e-9 * weight:
-            raise ValueError(
-                f"{self.base!r} changed between two passes: their weight was {weight:.10g} and is "
-                f"{statistics.weight:.10g}; expected the same rows each time"
-            )
+        """Check the weight of the rows of a pass; see `PartitionedSource.check_unchanged`."""
+        self.base.check_unchanged(statistics, are_whole=False)
 
 
 class EngineSource(PartitionedSource):

@@ -13,7 +13,7 @@ from contextlib import closing
 from math import ceil, inf
 from operator import attrgetter
 from time import perf_counter
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,9 @@ from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weights_of
 
-_Found = TypeVar("_Found")
-
+# Seconds that a thread waits before it looks for Ctrl-C: on Windows a wait is not interrupted, and elsewhere a signal
+# just before a wait is lost to it.
+LOOK_UP = 0.2
 _HASHED_AT_ONCE = 1 << 16  # rows
 _MEASURED = 100_000  # rows that tell the width of a column
 _OF_NORMAL_VALUES = 2.6  # deviations: how many values there are times the median gap between them
@@ -77,8 +78,6 @@ class Pattern(NamedTuple):
         Whether a column is another.
     n_rows : int
         How many rows there are.
-    n_used : int
-        How many of them have a positive weight.
     survey : Survey, optional
         Of their observed columns, if there are any.
     error : int
@@ -88,7 +87,6 @@ class Pattern(NamedTuple):
     observed: NDArray[np.intp]
     missing: NDArray[np.bool_]
     n_rows: int
-    n_used: int
     survey: Survey | None
     error: int = -1
 
@@ -98,7 +96,7 @@ class Pattern(NamedTuple):
         if len(self.observed):
             part: Any = (n, more.survey, None) if isinstance(more, Pattern) else (n, more.rows, more.sample_weight)
             survey = more.survey if survey is None else Survey([(0, survey, None), part], len(self.observed))
-        return self._replace(n_rows=n + more.n_rows, n_used=self.n_used + more.n_used, survey=survey)
+        return self._replace(n_rows=n + more.n_rows, survey=survey)
 
     @property
     def weight(self) -> float:
@@ -171,6 +169,8 @@ class Source(ABC):
         Whether values are missing or have errors, so that passes take the rows pattern by pattern.
     unfilled : bool
         Whether they are, and nothing has been chosen to stand in their places.
+    is_rough : bool
+        Whether passes may compute in float32, whatever the type of the rows.
     """
 
     n_rows: int
@@ -186,13 +186,14 @@ class Source(ABC):
     gaps: bool = False
     in_patterns: ClassVar[bool] = False
     unfilled: bool = False
+    is_rough: bool = False
     steps: Array = forwarded("survey.steps", "Steps of which differences in a column are multiples, (d,); 0 if none.")
 
     @property
     def patterns(self) -> list[Pattern]:
         """The sets of columns that rows have."""
         d = self.n_features
-        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.n_used, self.survey)]
+        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.survey)]
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows by pattern, chunk by chunk."""
@@ -272,11 +273,10 @@ class Source(ABC):
 
     def with_changes(self, **changes: Any) -> Self:
         """Return the source with other attributes, before any look at its rows."""
-        cached = {
-            name for kind in type(self).__mro__ for name, of in vars(kind).items() if isinstance(of, cached_property)
-        }
-        other = object.__new__(type(self))
-        vars(other).update({name: value for name, value in vars(self).items() if name not in cached} | changes)
+        kind, facts = type(self), vars(self).items()
+        given = {name: fact for name, fact in facts if not isinstance(getattr(kind, name, None), cached_property)}
+        other = object.__new__(kind)
+        vars(other).update(given | changes)
         return other
 
     def with_classes(self, classes: KnownClasses) -> Self:
@@ -289,11 +289,6 @@ class Source(ABC):
         return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
 
     @cached_property
-    def single(self) -> bool:
-        """Whether passes may compute in float32: the rows are float32, and sums of their weights stay in its range."""
-        return self.dtype == np.float32 and in_range(self.survey.heaviest)
-
-    @cached_property
     def survey(self) -> Survey:
         """Survey of all rows, made once."""
         return Survey(self.chunks(), self.n_features)
@@ -302,14 +297,12 @@ class Source(ABC):
     def _found(self) -> dict[Any, Any]:
         return {}
 
-    def look(self, function: Callable[..., _Found], *how: Any) -> _Found:
+    def look(self, function: Callable[..., Any], *how: Any) -> Any:
         """Return what a function finds in the rows, which are one array: for each `how` it looks once."""
         found, array = self.read._found, self.one_array
-        assert array is not None  # as callers know
-        if (function, *how) not in found:
+        if (function, *how) not in found and array is not None:  # which it is, as callers know
             found[function, *how] = function(array.rows, *how)
-        answer: _Found = found[function, *how]
-        return answer
+        return found[function, *how]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -325,18 +318,14 @@ class Source(ABC):
 
 
 class ArraySource(Source):
-    """Rows (n, d) in memory, in any order, float32 or float64, with weights (n,), classes and feature names (d,)."""
+    """Rows (n, d) in memory, in any order, float32 or float64, with weights (n,) and feature names (d,)."""
 
     dtype: np.dtype[Any] = forwarded("rows.dtype", "Type of the rows.")
 
     def __init__(
-        self,
-        rows: NDArray[Any],
-        sample_weight: Array | None = None,
-        known: KnownClasses = ALL_UNKNOWN,
-        feature_names: NDArray[np.object_] | None = None,
+        self, rows: NDArray[Any], sample_weight: Array | None = None, feature_names: NDArray[np.object_] | None = None
     ) -> None:
-        self.rows, self.sample_weight, self.known, self.feature_names = rows, sample_weight, known, feature_names
+        self.rows, self.sample_weight, self.feature_names = rows, sample_weight, feature_names
         self.n_rows, self.n_features = rows.shape
 
     @property
@@ -441,6 +430,11 @@ def relative_ridge(source: Source, reg_covar: float) -> float:
 def in_range(heaviest: float) -> bool:
     """Return whether sums with weights, of which this is the largest, stay in the range of float32."""
     return bool(1e-6 < heaviest < 1e6)
+
+
+def changed(what: str, how: str, expected: str = "the same rows each time") -> ValueError:
+    """Return the error for rows of which another reading gives others."""
+    return ValueError(f"{what} changed between two readings: {how}; expected {expected}")
 
 
 def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, None]:

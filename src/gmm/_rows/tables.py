@@ -116,9 +116,9 @@ class TableSource(BlockSource):
     ----------
     parts : sequence of Part
         Their rows follow each other.
-    columns : sequence of str, optional
-        The features; by default all columns but the weight's.
-    weight : str, optional
+    columns : sequence of str, or None
+        The features; None for all columns but the weight's.
+    weight : str or None
         The column of the rows' weights.
     codes : sequence of float
         Numbers that stand for a missing value.
@@ -132,11 +132,7 @@ class TableSource(BlockSource):
     feature_major: ClassVar[bool] = True
 
     def __init__(
-        self,
-        parts: Sequence[Part],
-        columns: Sequence[str] | None = None,
-        weight: str | None = None,
-        codes: Sequence[float] = (),
+        self, parts: Sequence[Part], columns: Columns | None, weight: str | None, codes: Sequence[float] = ()
     ) -> None:
         self._parts, self._codes = tuple(parts), codes
         first = self._parts[0]

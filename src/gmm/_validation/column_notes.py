@@ -308,48 +308,38 @@ class _WholeNumbers:
     """
 
     def __init__(self, n_rows: int, name: str, *, is_alone: bool) -> None:
-        self._n_rows, self._is_alone, self._span = n_rows, is_alone, n_rows + n_rows // 4
-        self._increases, self._is_distinct, self._may_be_code = True, True, not is_alone
-        self._is_identifier = _is_of_identifier(name)
-        self._last, self._least, self.values = np.nan, np.nan, np.empty(0)
-        self._places = np.zeros(0, np.bool_)  # of the numbers from the least on, once some are marked
-        self._parts: list[NDArray[Any]] = []  # the numbers of an identifier
+        self._n_rows, self._is_alone, self._is_identifier = n_rows, is_alone, _is_of_identifier(name)
+        self._increases, self._is_dense, self._is_distinct, self._may_be_code = True, True, True, not is_alone
+        self._last, self.values = np.nan, np.empty(0)
+        self._parts: list[NDArray[Any]] = []  # all numbers, if these may be distinct and number the rows
 
     @property
     def is_open(self) -> bool:
         """Whether further rows may tell more."""
-        return self._increases or self._is_distinct or self._is_identifier or self._may_be_code
+        return self._increases or self._is_distinct or self._may_be_code
 
     def look(self, column: NDArray[Any], width: float) -> None:
         """Look at further numbers; all so far have a range of this width."""
         values = np.unique(column)
-        are_distinct = len(values) == len(column)
         self._increases &= not (column[0] <= self._last) and bool((np.diff(column) > 0).all())
         self._last = column[-1]
-        self._is_distinct &= are_distinct and bool(width < self._span) and self._mark(values)
-        self._is_identifier &= are_distinct
-        self._parts = [*self._parts, values] if self._is_identifier else []
+        self._is_dense &= bool(width < self._n_rows + self._n_rows // 4)
+        self._is_distinct &= len(values) == len(column) and (self._is_dense or self._is_identifier)
+        kind = np.int32 if np.abs(values).max() < 2**31 else np.int64  # there may be billions
+        self._parts = [*self._parts, values.astype(kind)] if self._is_distinct else []
         if self._may_be_code:
             self.values = np.union1d(self.values, values)
             self._may_be_code = len(self.values) <= min(_MOST_YEARS, self._n_rows // _ROWS_PER_CODE)
             self.values = self.values if self._may_be_code else self.values[:0]
 
-    def _mark(self, values: NDArray[Any]) -> bool:
-        """Mark the places of values, and return whether all were free."""
-        if not len(self._places):
-            self._least, self._places = values[0] - self._span, np.zeros(2 * self._span + 1, np.bool_)
-        marked = (values - self._least).astype(np.intp)
-        is_free = not self._places[marked].any()
-        self._places[marked] = True
-        return is_free
-
     def numbers_rows(self, n: int, width: float) -> bool:
         """Return whether the n numbers, in a range of this width, number the rows."""
         if not 2 * n > self._n_rows >= _FEW_ROWS:
             return False
-        if (self._is_distinct and width < n + n // 4) or (self._increases and not self._is_alone):
+        if self._increases and not self._is_alone:
             return True
-        return self._is_identifier and len(np.unique(np.concatenate(self._parts))) == n
+        is_likely = self._is_distinct and (self._is_identifier or width < n + n // 4)
+        return is_likely and len(np.unique(np.concatenate(self._parts))) == n
 
 
 def _is_of_identifier(name: str) -> bool:
@@ -398,12 +388,14 @@ class Rescaling(NamedTuple):
         return bool((np.isnan(scaled) == missing).all() and (near | missing).all())
 
 
+@np.errstate(all="ignore")  # of columns that are constant, empty or infinite
 def rescalings(rows: NDArray[Any]) -> list[Rescaling]:
     """Return which columns of rows (n, d) are copies of earlier ones, or have only another unit and origin.
 
     A column is compared with those alone that have nearly the same projections on two fixed directions.
     """
-    prints = _fingerprints(rows)
+    directions = np.outer(_RATIOS, np.arange(1, len(rows) + 1)) % 1 - 0.5
+    prints = np.abs(directions @ _deviations(rows))
     found, is_original = list[Rescaling](), np.zeros(rows.shape[1], np.bool_)
     for j in np.flatnonzero(np.isfinite(prints[0])).tolist():
         near = is_original & (np.abs(prints - prints[:, j, None]) <= 2 * _NEAR).all(axis=0)
@@ -415,15 +407,13 @@ def rescalings(rows: NDArray[Any]) -> list[Rescaling]:
     return found
 
 
+@np.errstate(all="ignore")
 def rounded_rescalings(rows: NDArray[Any]) -> list[Rescaling]:
     """Return which columns of rows (n, d) are earlier ones in another unit but for some rounding, copies among them."""
     some = rows[:: max(1, len(rows) // _LOOKED_AT)]
-    with np.errstate(all="ignore"):  # of columns that are constant, empty or infinite
-        away = np.nan_to_num(some - _means(some))
-        away /= np.sqrt(np.square(away).sum(axis=0))
-        starts = range(0, away.shape[1], _TOGETHER)
-        near = ((first, np.abs(away[:, first : first + _TOGETHER].T @ away) > _CORRELATED) for first in starts)
-        likely = [(first + i, j) for first, alike in near for i, j in np.argwhere(np.triu(alike, first + 1)).tolist()]
+    away, starts = _deviations(some), range(0, some.shape[1], _TOGETHER)
+    near = ((first, np.abs(away[:, first : first + _TOGETHER].T @ away) > _CORRELATED) for first in starts)
+    likely = [(first + i, j) for first, alike in near for i, j in np.argwhere(np.triu(alike, first + 1)).tolist()]
     pairs: dict[int, Rescaling] = {}
     for original, copy in likely[::-1]:
         low, high = np.nanpercentile(rows[:, copy], [25, 75])
@@ -432,20 +422,13 @@ def rounded_rescalings(rows: NDArray[Any]) -> list[Rescaling]:
     return [pairs[copy] for copy in sorted(pairs)]
 
 
-def _fingerprints(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Return two numbers for each column, the same for its copies in any unit; NaN where it does not vary."""
-    n, missing = len(rows), np.isnan(rows)
-    with np.errstate(all="ignore"):  # of columns that are constant, empty or infinite
-        away = np.where(missing, 0.0, rows - _means(rows))
-        directions = np.outer(_RATIOS, np.arange(1, n + 1)) % 1 - 0.5
-        prints: NDArray[np.float64] = np.abs(directions @ away) / np.sqrt(np.square(away).sum(axis=0))
-    return prints
-
-
-def _means(rows: NDArray[Any]) -> NDArray[np.float64]:
+def _deviations(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Return deviations from the means of columns, 0 for missing values, whose squares add up to 1, or NaN."""
     missing = np.isnan(rows)
-    means: NDArray[np.float64] = np.where(missing, 0.0, rows).sum(axis=0, dtype=np.float64) / (~missing).sum(axis=0)
-    return means
+    means = np.where(missing, 0.0, rows).sum(axis=0, dtype=np.float64) / (~missing).sum(axis=0)
+    away: NDArray[np.float64] = np.where(missing, 0.0, rows - means)
+    away /= np.sqrt(np.square(away).sum(axis=0))
+    return away
 
 
 def _rescaling(rows: NDArray[Any], original: int, copy: int, tolerance: float | None = None) -> Rescaling | None:

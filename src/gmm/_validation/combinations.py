@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations, compress
-from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -23,7 +22,7 @@ class Exclusion(NamedTuple):
     reason: str
     instead: str
 
-    def message(self, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    def message(self, names: Mapping[str, str] = {}) -> str:
         """Say what is wrong, why, and what to do instead; some features have other names."""
         first, second = (names.get(feature, feature) for feature in (self.first, self.second))
         return f"{first} cannot be combined with {second}: {self.reason}. Instead, {self.instead}."

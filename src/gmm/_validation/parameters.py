@@ -172,12 +172,11 @@ def is_default(value: object, default: object) -> bool:
 def features_of(estimator: Any, role: str = "feature") -> dict[str, Any]:
     """Return the features, as `combinations` names them, of the options with a role that are not their defaults."""
     kind: Any = type(estimator)
-    features = {}
-    for name, default, option in _options_of(kind, role):
-        value = getattr(estimator, name)
-        if value is not default and not is_default(value, default):
-            features[option.feature] = True
-    return features
+    return {
+        option.feature: True
+        for name, default, option in _options_of(kind, role)
+        if (value := getattr(estimator, name)) is not default and not is_default(value, default)
+    }
 
 
 def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> None:

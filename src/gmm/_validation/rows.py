@@ -274,7 +274,7 @@ class Table(NamedTuple):
         all_floats = all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in dtypes)
         if all_floats and len(set(dtypes)) == 1 and hasattr(self.frame, "iloc"):  # pandas converts these without a copy
             return to_kernel_floats(np.asarray(self.frame))
-        if self.columns and all(hasattr(dtype, "fill_value") for dtype in dtypes):  # pandas' SparseDtype
+        if dtypes and all(hasattr(dtype, "fill_value") for dtype in dtypes):  # pandas' SparseDtype
             refuse_sparse("X")
         columns = [_column_floats(c, j, self.names) for j, c in enumerate(self.columns)]
         if (side_by_side := _as_one(columns)) is not None:
@@ -473,21 +473,6 @@ def check_feature_names(feature_names: Iterable[str] | None, n_features: int) ->
     if len(names) != n_features:
         raise ValueError(f"Expected {n_features} feature names, one per feature, got {len(names)}.")
     return np.array([str(name) for name in names], dtype=object)
-
-
-def raise_changed_gaps(row: int | None = None) -> NoReturn:
-    """Raise the error for rows that have values in other columns than at the first look.
-
-    Raises
-    ------
-    ValueError
-        Always.
-    """
-    place = "rows have" if row is None else f"row {row} has"
-    raise ValueError(
-        f"the rows changed between two readings: {place} values in other columns than the first time; expected the "
-        "same rows each time"
-    )
 
 
 def _refuse_dimensions(array: NDArray[Any], X: object, estimator: object) -> NoReturn:
