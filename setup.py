@@ -22,7 +22,7 @@ SHARED = Extension("gmm._kernel.cython_types", [])  # memoryviews, functions: a 
 # The compiler may fuse a multiplication with an addition, so instruction sets differ in the last digit. No exception
 # passes through the modules, whose unwind tables would be 4 % of them.
 OPTIMISED = ["-g0", "-fno-math-errno", "-fno-trapping-math", "-fno-asynchronous-unwind-tables"]
-OVER_ROWS = ["gmm._em", "gmm._errors", "gmm._kernel.tiles"]  # -O3 makes a third more of the others, and nothing faster
+OVER_ROWS = ["gmm._kernel.tiles"]  # -O3 makes a third more of the others, and nothing faster
 BETWEEN_PASSES = ["-O2", "-ftree-vectorize"]
 EAGER = "-fvect-cost-model=dynamic"  # gcc's; clang refuses it, and does so without
 CHECKED = ["-O1", "-g", "-Werror=uninitialized"]
@@ -86,7 +86,7 @@ def accepts(compiler, flag):
 
 
 check_compiler()
-NAMES = ("_em", "_errors", "_candidates", "_frozen", "_kernel.mstep", "_kernel.first_look", "_kernel.tiles")
+NAMES = ("_em", "_frozen", "_kernel.mstep", "_kernel.tiles")
 setup(
     long_description=description(),
     long_description_content_type="text/markdown",

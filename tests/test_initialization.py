@@ -25,13 +25,13 @@ from inside import (
     RowErrors,
     StartSettings,
     WhitenedMixture,
-    _candidates,
+    _em,
     covariance_model,
-    first_look,
     from_means,
     from_responsibilities,
     kmeans_plusplus,
     lloyd,
+    mstep,
     sampled,
     start_statistics,
     tiles,
@@ -97,7 +97,7 @@ def test_the_set_of_rows_is_what_numpy_makes_of_it(n, d, levels, scale):
     values = np.where(rng.uniform(size=(n, d)) < 0.7, rng.integers(-levels, levels + 1, (n, d)), levels // 2)
     rows = values / levels * scale * rng.choice([0.0, -0.0, 1.0], size=d)
     for weight in (None, rng.uniform(size=n)):
-        distinct, mass = first_look.distinct_rows(rows, weight)
+        distinct, mass = mstep.distinct_rows(rows, weight)
         expected, which = np.unique(rows + 0.0, axis=0, return_inverse=True)
         np.testing.assert_array_equal(distinct, expected)
         np.testing.assert_allclose(mass, np.bincount(which.ravel(), weight), rtol=1e-13)
@@ -111,22 +111,22 @@ def test_equal_rows_are_numbered_in_their_order(n, d, scale):
     rows[n // 2 :, -1] += rng.integers(0, 100, n - n // 2)
     _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)
-    firsts, codes = first_look.equal_rows(rows)
+    firsts, codes = mstep.equal_rows(rows)
     np.testing.assert_array_equal(firsts, first[order])
     np.testing.assert_array_equal(codes, np.argsort(order)[which.ravel()])
     integers = rows.view(np.uint64)
-    kept, codes = first_look.equal_rows(integers)
+    kept, codes = mstep.equal_rows(integers)
     np.testing.assert_array_equal(integers[kept][codes], integers)
 
 
 def test_rows_of_nan_are_equal_and_rows_without_columns_are_refused():
     rows = np.full((50_000, 2), np.nan)
     rows[::2, 1] = 0.0
-    firsts, codes = first_look.equal_rows(rows)
+    firsts, codes = mstep.equal_rows(rows)
     assert firsts.tolist() == [0, 1]
     assert codes[:4].tolist() == [0, 1, 0, 1]
     with pytest.raises(ValueError, match="one feature at least"):
-        first_look.equal_rows(np.empty((3, 0)))
+        mstep.equal_rows(np.empty((3, 0)))
 
 
 # --- The named starts ---------------------------------------------------------------------------
@@ -279,7 +279,7 @@ def test_seeds_are_those_of_the_textbook_for_the_same_uniforms(kernel, n, d, K, 
     uniforms = rng.uniform(size=(4, 1 + (K - 1) * n_draws))
     tiles.use_kernel(kernel)
     for numbers in uniforms:
-        seeds = _candidates.kmeans_seeds(rows, weight, numbers, K)
+        seeds = _em.kmeans_seeds(rows, weight, numbers, K)
         np.testing.assert_array_equal(seeds, reference.kmeans_seeds(rows, weight, numbers, K, n_draws))
 
 

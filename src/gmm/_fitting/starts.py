@@ -21,8 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._blas import blas_alone, single_threaded_blas
-from gmm._candidates import CandidateView, Opening, Race, centred, falling_order, make_positive, ward_merges
-from gmm._em import CandidateRows, Outlook
+from gmm._em import (
+    CandidateRows,
+    CandidateView,
+    Opening,
+    Outlook,
+    Race,
+    centred,
+    falling_order,
+    make_positive,
+    ward_merges,
+)
 from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
 from gmm._fitting.sampling import (
     Rng,
@@ -34,7 +43,7 @@ from gmm._fitting.sampling import (
     sampled_share,
     seeding_uniforms,
 )
-from gmm._kernel.first_look import distinct_rows
+from gmm._kernel.mstep import distinct_rows
 from gmm._lazy import cached_property
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm._passes.em import SolverRun

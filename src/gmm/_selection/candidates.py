@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmm._candidates import OFFSET
+from gmm._em import OFFSET
 from gmm._fitting.degenerate import Judge
 from gmm._fitting.split_merge import ComponentDiagnosis, without
 from gmm._fitting.starts import (

@@ -450,7 +450,7 @@ class Cell:
         self.begun_from: dict[Key, Solution] = {}  # not by cells, which would hold each other
         self.refined_solution: Solution | None = None
         self.attempts: Attempts
-        self.moments, self._weight = key.model.moments, pool.rows.all_rows.survey.weight
+        self.moments, self._weight = key.model.layout, pool.rows.all_rows.survey.weight
         self._accuracy = CRITERION_ACCURACY / self._weight  # of a lower bound
         self._is_whole = pool.rows.whole  # whether starts race on all rows
 

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from gmm._blas import blas_alone_in_fit
-from gmm._candidates import OFFSET
+from gmm._em import OFFSET
 from gmm._estimators import criteria
 from gmm._estimators.fitted import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import start_seeds
 from gmm._fitting.starts import Start
-from gmm._kernel.first_look import distinct_rows
+from gmm._kernel.mstep import distinct_rows
 from gmm._passes.e_step import CELLS_WORTH_THREADS, Totals, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import ArraySource
