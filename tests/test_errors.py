@@ -81,7 +81,7 @@ PASSES += [(name, "both", matrices, True, False) for name in TYPES for matrices 
 def test_a_pass_is_the_twins(covariance_type, kind, matrices, gaps, hard):
     (X, errors), parameters = blurred(150, kind=kind, matrices=matrices, gaps=gaps), mixture(covariance_type)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
-    with e_step_over(uncertain(X, errors, weight), parameters.model.moments) as e_step:
+    with e_step_over(uncertain(X, errors, weight), parameters.model.layout) as e_step:
         got = e_step(parameters.whitened(), hard=hard)
     joint = joint_of(X, errors, parameters)
     r = reference.hard_responsibilities(joint) if hard else reference.responsibilities(joint)
@@ -116,7 +116,7 @@ def test_labels_keep_rows_to_their_components(kind):
     (X, errors), parameters = blurred(kind=kind), mixture("full")
     labels, owners = np.where(np.arange(len(X)) % 3 == 0, 1, -1), np.array([0, 1, 1])
     source = uncertain(X, errors).with_classes(KnownClasses((labels + 1).astype(np.intc), owners))
-    with e_step_over(source, parameters.model.moments) as e_step:
+    with e_step_over(source, parameters.model.layout) as e_step:
         got = e_step(parameters.whitened())
     joint = joint_of(X, errors, parameters)
     joint[np.ix_(labels == 1, owners == 0)] = -np.inf

@@ -137,7 +137,7 @@ def test_rows_of_nan_are_equal_and_rows_without_columns_are_refused():
 def test_a_start_has_all_the_weight_and_the_layout_of_its_model(covariance_type, init_params):
     weight = np.random.default_rng(3).integers(1, 3, len(ROWS)).astype(float)
     got = started(ROWS, covariance_type, init_params, weight)
-    assert got.layout is covariance_model(covariance_type).moments
+    assert got.layout is covariance_model(covariance_type).layout
     assert got.second.shape == got.layout.shape(3, 2)
     assert got.counts.sum() == pytest.approx(weight.sum())
     mean = got.counts @ got.means / got.counts.sum()
@@ -182,7 +182,7 @@ def test_components_of_one_weight_come_by_falling_means():
 
 def test_partitions_that_agree_are_one_start():
     sample = ArraySource(ROWS)
-    partitions = Portfolio(sample, covariance_model("full").moments, np.random.default_rng(0), None).partitions
+    partitions = Portfolio(sample, covariance_model("full").layout, np.random.default_rng(0), None).partitions
     (of_groups,) = partitions(3, np.random.default_rng(0), first=True)
     assert sorted(of_groups.counts) == sorted(np.bincount(GROUPS))
     assert len(partitions(5, np.random.default_rng(0), first=True)) > 1
@@ -210,7 +210,7 @@ def test_kmeans_in_the_metric_of_the_covariance_gives_each_row_to_its_nearest_th
     partition = initialization.partition
     monkeypatch.setattr(initialization, "partition", watched)
     tiles.use_kernel(kernel)
-    moments = covariance_model("full").moments
+    moments = covariance_model("full").layout
     partitions = Portfolio(ArraySource(rows), moments, np.random.default_rng(0), None).partitions
     partitions(4, np.random.default_rng(0), first=True)
     assert any(tested)
@@ -326,7 +326,7 @@ def test_given_responsibilities_are_the_textbooks_statistics(covariance_type, we
     responsibilities = np.random.default_rng(6).dirichlet(np.ones(3), size=len(ROWS))
     weight = np.random.default_rng(7).uniform(0.5, 2, len(ROWS)) if weighted else None
     source = ArraySource(ROWS, weight)
-    got = from_responsibilities(source, responsibilities, covariance_model(covariance_type).moments)
+    got = from_responsibilities(source, responsibilities, covariance_model(covariance_type).layout)
     mass = np.ones(len(ROWS)) if weight is None else weight
     counts, _, second = reference.statistics(ROWS, responsibilities, mass, got.means)
     np.testing.assert_allclose(got.counts, counts, rtol=1e-12)
@@ -336,7 +336,7 @@ def test_given_responsibilities_are_the_textbooks_statistics(covariance_type, we
 
 @every_type
 def test_means_alone_give_each_row_to_the_nearest(covariance_type):
-    got = from_means(ArraySource(ROWS), CENTRES, covariance_model(covariance_type).moments)
+    got = from_means(ArraySource(ROWS), CENTRES, covariance_model(covariance_type).layout)
     nearest = ((ROWS[:, None] - CENTRES) ** 2).sum(axis=2).argmin(axis=1)
     np.testing.assert_array_equal(got.counts, np.bincount(nearest))
     fitted = GaussianMixture(3, covariance_type=covariance_type, means_init=CENTRES + 0.5, max_iter=0).fit(ROWS)

@@ -235,7 +235,7 @@ def test_another_refinement_is_refused():
 
 def diagnosis(parameters, X):
     rows = ArraySource(X)
-    return ComponentDiagnosis.of(parameters, rows, EStep(rows, parameters.model.moments))
+    return ComponentDiagnosis.of(parameters, rows, EStep(rows, parameters.model.layout))
 
 
 def diagonal_mixture(means, variances):
@@ -317,7 +317,7 @@ def test_no_move_drops_the_component_that_it_splits():
 def test_the_neighbours_take_over_the_rows_of_a_dropped_component(covariance_type):
     X = blobs()
     parameters = stuck(covariance_type, refine=None).fit(X)._parameters
-    left = without(EStep(ArraySource(X), covariance_model(covariance_type).moments), parameters.whitened(), 2)
+    left = without(EStep(ArraySource(X), covariance_model(covariance_type).layout), parameters.whitened(), 2)
     assert left.counts[2] == 0
     assert left.counts.sum() == pytest.approx(len(X), rel=1e-12)
 

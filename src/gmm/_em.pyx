@@ -1262,7 +1262,7 @@ cdef class Opening:
     cdef readonly double lower_bound
 
     def __cinit__(self, MixtureFamily family not None, CandidateView view not None):
-        cdef Layout layout = family.family.covariance_layout, metric = view.metric.layout
+        cdef Layout layout = family.family.layout, metric = view.metric.layout
         cdef Py_ssize_t K = family.family.K, d = family.family.d
         expect("a row of the view", view.rows.rows.shape[1], d)
         self.K, self.simpler, self.has_simpler = K, simpler_layout(layout), has_simpler(layout, d)
@@ -1348,16 +1348,16 @@ cdef class Candidate:
 
     def __cinit__(self, MixtureFamily family not None, moments):
         cdef const Family* f = &family.family
-        cdef Py_ssize_t K = f.K, d = f.d, size = estimate_size(f.covariance_layout, K, d)
-        cdef Py_ssize_t before = moments_size(f.moment_layout, K, d)
-        if moments.code != f.moment_layout:
+        cdef Py_ssize_t K = f.K, d = f.d, size = estimate_size(f.layout, K, d)
+        cdef Py_ssize_t before = moments_size(f.layout, K, d)
+        if moments.code != f.layout:
             raise ValueError(f"expected the layout of the family's moments, got {moments.code}")
         self.family, self.layout = family, moments
         self.failed, self.lower_bound, self.opening = False, -INFINITY, None
-        self.buffer = zeros(before + 2 * size + max(update_workspace_size(f), matrix_size(f.covariance_layout, d)))
+        self.buffer = zeros(before + 2 * size + max(update_workspace_size(f), matrix_size(f.layout, d)))
         self.moments = moments_in(self.buffer, K, d)
-        self.estimates[0] = estimate_in(self.buffer + before, f.covariance_layout, K, d)
-        self.estimates[1] = estimate_in(self.buffer + before + size, f.covariance_layout, K, d)
+        self.estimates[0] = estimate_in(self.buffer + before, f.layout, K, d)
+        self.estimates[1] = estimate_in(self.buffer + before + size, f.layout, K, d)
         self.room = self.buffer + before + 2 * size
 
     def __dealloc__(self):
@@ -1396,7 +1396,7 @@ cdef class Candidate:
             raise ValueError("expected a candidate that has begun in a view, and has not left it")
         room = &self.opening.room
         for limit in (rows.single_limit, 0):
-            rows.pass_over(scratch, family.K, room.layout, family.moment_layout,
+            rows.pass_over(scratch, family.K, room.layout, family.layout,
                            room.simple.log_offset if room.soft else room.zero,
                            room.simple.means if room.soft else room.centres, room.wide, not room.soft, False,
                            limit, &self.moments)
@@ -1408,7 +1408,7 @@ cdef class Candidate:
     def run(self, Scratch scratch not None, CandidateRows rows not None, int n_passes):
         """Make `n_passes` passes of EM over rows, with an update after each, until one fails."""
         cdef const Family* family = &self.family.family
-        cdef Layout layout = family.covariance_layout
+        cdef Layout layout = family.layout
         cdef Estimate* now
         cdef int i
         expect("a row", rows.rows.shape[1], family.d)
@@ -1417,7 +1417,7 @@ cdef class Candidate:
                 self.lower_bound = -INFINITY
                 return
             now = &self.estimates[self.current]
-            rows.pass_over(scratch, family.K, layout, family.moment_layout, now.log_offset, now.means, now.whiteners,
+            rows.pass_over(scratch, family.K, layout, family.layout, now.log_offset, now.means, now.whiteners,
                            False, i == n_passes - 1, rows.single_limit, &self.moments)
             self.moments.log_evidence += parameter_term(&family.objective, layout, family.K, family.d, now)
             self.lower_bound = self.moments.log_evidence / self.moments.weight
@@ -1440,21 +1440,21 @@ cdef class Candidate:
         if not 0 < more <= K:
             raise ValueError(f"expected a family of {K + 1} to {2 * K} components, got {K + more}")
         expect("a row", rows.rows.shape[1], d)
-        cdef double[::1] room = np.empty(splits_size(f.covariance_layout, f.moment_layout, K, d))
-        lay_out_splits(&splits, &room[0], f.covariance_layout, f.moment_layout, K, d)
-        if not find_axes(f.covariance_layout, n_matrices(f.covariance_layout, K), d, now.covariances, &rows.reach[0],
+        cdef double[::1] room = np.empty(splits_size(f.layout, K, d))
+        lay_out_splits(&splits, &room[0], f.layout, K, d)
+        if not find_axes(f.layout, n_matrices(f.layout, K), d, now.covariances, &rows.reach[0],
                          splits.axes, splits.room):
             return None
         # Each of its arrays begins with what belongs to these components.
-        rows.diagnose(scratch, K, f.covariance_layout, f.moment_layout, now.log_offset, now.means, now.whiteners,
+        rows.diagnose(scratch, K, f.layout, f.layout, now.log_offset, now.means, now.whiteners,
                       splits.axes, moments, splits.powers)
-        find_splits(&splits, f.covariance_layout, K, d, now.covariances, moments, APART)
+        find_splits(&splits, f.layout, K, d, now.covariances, moments, APART)
         for i in range(more):
             best = 0
             for k in range(1, K):
                 best = k if splits.gains[k] > splits.gains[best] else best
             splits.gains[best] = -INFINITY
-            split_component(&splits, f.moment_layout, K + more, d, best, K + i, moments)
+            split_component(&splits, f.layout, K + more, d, best, K + i, moments)
         one.failed = most_likely(moments, &family.family, 0, NULL, one.room, &one.estimates[0]) >= 0
         return one
 
@@ -1473,7 +1473,7 @@ cdef class Candidate:
         expect("a row", rows.rows.shape[1], f.d)
         cdef double[:, ::1] responsibility = np.empty((rows.n_rows, K))
         cdef double[::1] losses = np.empty(2 * K), shares = np.array(<double[:K]>now.weights)
-        rows.write_responsibilities(scratch, K, f.covariance_layout, now.log_offset, now.means, now.whiteners,
+        rows.write_responsibilities(scratch, K, f.layout, now.log_offset, now.means, now.whiteners,
                                     &responsibility[0, 0])
         self.measure_losses(rows, responsibility, shares, losses)
         for _ in range(K - fewer - 1):
@@ -1503,8 +1503,8 @@ cdef class Candidate:
         """Pass over rows with those of n components that have a share, and estimate the first mixture."""
         cdef const Family* f = &self.family.family
         cdef Estimate* left = &self.estimates[1]
-        take_components(f.covariance_layout, f.d, mixture, &shares[0], n, left)
-        rows.pass_over(scratch, f.K, f.covariance_layout, f.moment_layout, left.log_offset, left.means, left.whiteners,
+        take_components(f.layout, f.d, mixture, &shares[0], n, left)
+        rows.pass_over(scratch, f.K, f.layout, f.layout, left.log_offset, left.means, left.whiteners,
                        False, False, rows.single_limit, &self.moments)
         self.failed = most_likely(&self.moments, f, 0, left.covariances, self.room, &self.estimates[0]) >= 0
         return 0
@@ -1513,15 +1513,15 @@ cdef class Candidate:
     def estimate(self):
         """The next mixture, as `Update` returns it."""
         cdef const Family* family = &self.family.family
-        cdef Py_ssize_t size = estimate_size(family.covariance_layout, family.K, family.d)
+        cdef Py_ssize_t size = estimate_size(family.layout, family.K, family.d)
         found = np.array(<double[:size]>self.estimates[self.current].weights)
-        return estimate_arrays(found, family.covariance_layout, family.K, family.d)
+        return estimate_arrays(found, family.layout, family.K, family.d)
 
     @property
     def statistics(self):
         """The `SufficientStatistics` of the last pass, from which `estimate` was made."""
         cdef const Family* family = &self.family.family
-        cdef Py_ssize_t size = moments_size(family.moment_layout, family.K, family.d)
+        cdef Py_ssize_t size = moments_size(family.layout, family.K, family.d)
         arrays = moments_arrays(np.array(<double[:size]>self.buffer), family.K, family.d, &self.moments)
         return statistics.SufficientStatistics.from_kernel(self.layout, *arrays)
 

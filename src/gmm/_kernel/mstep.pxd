@@ -17,7 +17,7 @@ cdef class MixtureFamily:
 
     cdef set_prior(self, prior, weights_prior)
 
-    cdef bint takes(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d)
+    cdef bint takes(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d)
 
 
 cdef class QuasiNewtonState:
@@ -25,7 +25,7 @@ cdef class QuasiNewtonState:
     cdef State state
     cdef double[::1] room
 
-    cdef bint fits(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d)
+    cdef bint fits(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d)
 
 
 cdef double parameter_term(

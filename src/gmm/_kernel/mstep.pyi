@@ -19,13 +19,12 @@ class MixtureFamily:
     def work(self) -> float: ...
     def __new__(
         cls,
-        covariance_layout: int,
+        layout: int,
         constraint: int,
         n_components: int,
         n_features: int,
         ridge: float,
         prior: _Prior | None = None,
-        moment_layout: int | None = None,
         weights_prior: tuple[float, bool, float] | None = None,
         log_noise: float = -inf,
         owners: NDArray[np.intc] | None = None,

@@ -103,8 +103,8 @@ cdef class MixtureFamily:
 
     Parameters
     ----------
-    covariance_layout : int
-        The code of the layout that covariances are stored in.
+    layout : int
+        The code of the layout of covariances, and of the second moments that they are estimated from.
     constraint : int
         Its number in `CONSTRAINTS`, from 1 on; 0 for none beyond the layout.
     n_components, n_features : int
@@ -113,9 +113,6 @@ cdef class MixtureFamily:
     prior : PriorMoments, optional
         A conjugate prior: its mean (d,), scale (flat, one covariance), shrinkage, pseudocount and the constant of its
         log density. None maximises the likelihood: see `objective.pxd`.
-    moment_layout : int, optional
-        The code of the layout of the second moments that covariances are estimated from. None is `covariance_layout`,
-        the only one supported yet.
     weights_prior : tuple of (float, bool, float), optional
         With it, the evidence bound of a variational posterior is maximised: the concentration of the weights' prior,
         whether that breaks sticks, and the weight of all rows. A mixture's weights are then the shares of the rows.
@@ -135,38 +132,34 @@ cdef class MixtureFamily:
     Raises
     ------
     ValueError
-        If a code is unknown, the layouts differ, the constraint is on another layout, or the sizes are out of range.
+        If a code is unknown, the constraint is on another layout, or the sizes are out of range.
     """
 
     def __cinit__(
-        self, Layout covariance_layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
-        double ridge, prior=None, moment_layout=None, weights_prior=None, double log_noise=-INFINITY,
-        const int[::1] owners=None, Py_ssize_t n_factors=0, double max_ratio=INFINITY,
-        const double[:, ::1] tails=None, FreeTails free_tails=NO_TAILS,
+        self, Layout layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
+        double ridge, prior=None, weights_prior=None, double log_noise=-INFINITY, const int[::1] owners=None,
+        Py_ssize_t n_factors=0, double max_ratio=INFINITY, const double[:, ::1] tails=None,
+        FreeTails free_tails=NO_TAILS,
     ):
-        cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
         cdef const Constraint* row = constraint_of(constraint)
-        if (not is_layout(covariance_layout) or n_components < 1 or n_features < 1
+        if (not is_layout(layout) or n_components < 1 or n_features < 1
                 or <double>n_components * (n_components + <double>n_features * n_features) > MOST_NUMBERS
-                or row == NULL and is_low_rank(covariance_layout)
-                or row != NULL and covariance_layout != constrained_layout(row, n_factors)):
-            shape = covariance_layout, constraint, n_components, n_features
+                or row == NULL and is_low_rank(layout)
+                or row != NULL and layout != constrained_layout(row, n_factors)):
+            shape = layout, constraint, n_components, n_features
             raise ValueError(f"expected a layout, a constraint on it, components and features, got {shape}")
-        if moments != covariance_layout:
-            raise ValueError(f"expected moments in the layout of the covariances, {covariance_layout}, got {moments}")
         check_factors(row, n_factors, n_features)
-        check_ratio(max_ratio, covariance_layout, n_components, row)
+        check_ratio(max_ratio, layout, n_components, row)
         if owners is not None:
             expect("owners", owners.shape[0], n_components)
         cdef Family* family = &self.family
-        family.covariance_layout, family.moment_layout = covariance_layout, moments
-        family.constraint, family.max_ratio, family.ridge = row, max_ratio, ridge
+        family.layout, family.constraint, family.max_ratio, family.ridge = layout, row, max_ratio, ridge
         family.K, family.d, family.n_factors = n_components, n_features, n_factors
         family.owners = NULL if owners is None else &owners[0]
         family.objective = likelihood()
         self.owners = owners
-        self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
-                          log_noise, None if owners is None else np.asarray(owners), n_factors, max_ratio,
+        self.arguments = (layout, constraint, n_components, n_features, ridge, prior, weights_prior, log_noise,
+                          None if owners is None else np.asarray(owners), n_factors, max_ratio,
                           None if tails is None else np.asarray(tails), free_tails)
         if prior is not None:
             self.set_prior(prior, weights_prior)
@@ -178,7 +171,7 @@ cdef class MixtureFamily:
 
     cdef set_prior(self, prior, weights_prior):
         cdef Family* family = &self.family
-        cdef Layout layout = family.covariance_layout
+        cdef Layout layout = family.layout
         self.mean, self.scale, shrinkage, pseudocount, constant = prior
         expect("a prior's mean", self.mean.shape[0], family.d)
         # In the low-rank layout it is that of the noise.
@@ -209,7 +202,7 @@ cdef class MixtureFamily:
     ):
         """Return what is added to the log evidence: the log density of the prior, or −KL; 0 without a prior."""
         cdef Family* family = &self.family
-        cdef Layout layout = family.covariance_layout
+        cdef Layout layout = family.layout
         cdef Estimate mixture
         expect("weights", weights.shape[0], family.K)
         expect_matrix("means", means, family.K, family.d)
@@ -219,9 +212,9 @@ cdef class MixtureFamily:
         mixture.whiteners, mixture.log_determinants = <double*>&whiteners[0], <double*>&log_determinants[0]
         return parameter_term(&family.objective, layout, family.K, family.d, &mixture)
 
-    cdef bint takes(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d):
+    cdef bint takes(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
         """Return whether mixtures and moments of these layouts and shape are the family's."""
-        return (self.family.covariance_layout == covariance_layout and self.family.moment_layout == moment_layout
+        return (self.family.layout == layout and self.family.layout == moments
                 and self.family.K == K and self.family.d == d)
 
 
@@ -259,12 +252,12 @@ cdef class Update:
         const double[:, ::1] precision=None,
     ):
         cdef Moments* moments = &self.moments
-        cdef Layout layout = family.family.covariance_layout
+        cdef Layout layout = family.family.layout
         cdef Py_ssize_t K = family.family.K, d = family.family.d
         expect_matrix("origins", origins, K, d)
         expect("counts", counts.shape[0], K)
         expect_matrix("first", first, K, d)
-        expect("second", second.shape[0], total_size(family.family.moment_layout, K, d))
+        expect("second", second.shape[0], total_size(family.family.layout, K, d))
         if previous is not None:
             expect("previous", previous.shape[0], total_size(layout, K, d))
         self.family, self.previous = family, previous
@@ -286,7 +279,7 @@ cdef class Update:
     @property
     def n_covariances(self):
         """Number of covariances: K, or 1 for one that all components share."""
-        return n_matrices(self.family.family.covariance_layout, self.family.family.K)
+        return n_matrices(self.family.family.layout, self.family.family.K)
 
     def covariances(self, Py_ssize_t start, Py_ssize_t end):
         """Estimate covariances start … end − 1, free of the constraint; disjoint ranges may run in threads."""
@@ -315,7 +308,7 @@ cdef class Update:
         """
         cdef const Family* family = &self.family.family
         cdef Py_ssize_t failed = finish(&self.moments, family, &self.estimate)
-        arrays = estimate_arrays(self.buffer.base, family.covariance_layout, family.K, family.d)
+        arrays = estimate_arrays(self.buffer.base, family.layout, family.K, family.d)
         return arrays, failed
 
 
@@ -598,8 +591,8 @@ cdef class QuasiNewtonState:
         other.room[:n] = self.room[:n]
         return other
 
-    cdef bint fits(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d):
-        return self.family.takes(covariance_layout, moment_layout, K, d)
+    cdef bint fits(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
+        return self.family.takes(layout, moments, K, d)
 
     @property
     def work(self):
@@ -645,7 +638,7 @@ cdef class QuasiNewtonState:
         """Forget all passes and measure this mixture next, given as `Update` returns it."""
         cdef State* state = &self.state
         cdef Estimate* first = &state.trial
-        cdef Layout layout = state.family.covariance_layout
+        cdef Layout layout = state.family.layout
         cdef Py_ssize_t K = state.family.K, d = state.family.d, size = total_size(layout, K, d)
         cdef Estimate given = view_estimate(estimate, layout, K, d)
         memcpy(first.weights, given.weights, K * sizeof(double))
@@ -665,7 +658,7 @@ cdef class QuasiNewtonState:
         """
         cdef State* state = &self.state
         cdef Moments moments
-        cdef double[::1] room = np.empty(moments_size(state.family.moment_layout, state.family.K, state.family.d))
+        cdef double[::1] room = np.empty(moments_size(state.family.layout, state.family.K, state.family.d))
         copy_statistics(statistics, &state.family, room, &moments)
         cdef bint fails
         with nogil:
@@ -678,7 +671,7 @@ cdef class QuasiNewtonState:
     def measured(self):
         """Return the mixture of the last accepted pass, or before it the first mixture, as `Update` does."""
         cdef const Family* family = &self.state.family
-        cdef Layout layout = family.covariance_layout
+        cdef Layout layout = family.layout
         cdef const Estimate* mixture = &self.state.best if self.state.n_passes else next_mixture(&self.state)
         n = estimate_size(layout, family.K, family.d)
         return estimate_arrays(np.array(<double[:n]>mixture.weights), layout, family.K, family.d)
@@ -689,7 +682,7 @@ cdef class QuasiNewtonState:
         They are the parts of a `WhitenedMixture`, with flat whiteners.
         """
         cdef const Estimate* mixture = next_mixture(&self.state)
-        cdef Layout layout = self.state.family.covariance_layout
+        cdef Layout layout = self.state.family.layout
         cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = total_size(layout, K, d)
         flat = np.empty(3 * K + K * d + size)
         cdef double[::1] into = flat
@@ -722,7 +715,7 @@ cdef class QuasiNewtonState:
         cdef Moments moments
         cdef double[4] record
         cdef Family* family = &self.state.family
-        cdef double[::1] room = np.empty(moments_size(family.moment_layout, family.K, family.d))
+        cdef double[::1] room = np.empty(moments_size(family.layout, family.K, family.d))
         copy_statistics(statistics, family, room, &moments)
         with nogil:
             take_pass(&self.state, &moments, rounding, repair_empty, record)
@@ -743,7 +736,7 @@ cdef class QuasiNewtonState:
     def moments(self):
         """Return the moments of the last accepted pass, as `moments_arrays` does; their evidence is the objective."""
         cdef const Family* family = &self.state.family
-        n = moments_size(family.moment_layout, family.K, family.d)
+        n = moments_size(family.layout, family.K, family.d)
         return moments_arrays(np.array(<double[:n]>self.state.held.origins), family.K, family.d, &self.state.held)
 
 
@@ -798,7 +791,7 @@ cdef class Verdict:
         cdef const State* held = &state.state
         cdef const unsigned char[::1] causes
         cdef Py_ssize_t k
-        if held.family.covariance_layout != case.layout or held.family.d != case.d or held.n_passes == 0:
+        if held.family.layout != case.layout or held.family.d != case.d or held.n_passes == 0:
             raise ValueError("expected a mixture of the model of a verdict, from a pass that was accepted")
         if is_bound(&held.family.objective):
             return -1
@@ -823,7 +816,7 @@ cdef class Verdict:
     cdef bint rejects(self, const Family* family, const Estimate* mixture) except -1:
         """Return whether a component of a mixture without noise is degenerate, if a bound does not rule that out."""
         cdef Case case = self.case
-        if family.covariance_layout != case.layout or family.d != case.d:
+        if family.layout != case.layout or family.d != case.d:
             raise ValueError("expected candidates of the model of a verdict, got the verdict of another model")
         case.K, case.mixture, case.free = family.K, mixture[0], mixture.whiteners
         case.noise, case.explained = NULL, False

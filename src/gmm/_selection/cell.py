@@ -616,7 +616,7 @@ class Cell:
             if fresh:
                 start = starts.fresh(self.settings, number, worker.n_threads)
             else:
-                moments, statistics = objective.model.for_starts.moments, solution.result.statistics
+                moments, statistics = objective.model.for_starts.layout, solution.result.statistics
                 if moments is not self.moments:
                     statistics = worker.e_step(self.rows.sample, moments)(solution.result.parameters.whitened())
                 start = starts.halfway(statistics, number, worker.n_threads)

@@ -299,7 +299,7 @@ class Engine:
             if more > 0:
                 begins += candidates.splits(diagnosis, as_model(parameters, model), offset)
             elif more < 0:
-                e_step = worker.e_step(self._rows.sample, model.moments)
+                e_step = worker.e_step(self._rows.sample, model.layout)
                 begins += candidates.drops(e_step, diagnosis, parameters)
             else:
                 begins.append(candidates.of_other_model(parameters, diagnosis.statistics, model))
