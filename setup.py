@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from multiprocessing import get_start_method
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,14 +17,14 @@ from archives import SourceDistribution, Wheel, description
 from compiler import check_compiler
 
 DEBUG = os.environ.get("GMM_DEBUG", "0") not in ("", "0")
-DIRECTIVES = {"wraparound": False, "cdivision": True, "freethreading_compatible": True}
+DIRECTIVES = {"wraparound": False, "cdivision": True, "freethreading_compatible": True, "auto_pickle": False}
 DIRECTIVES |= {"boundscheck": DEBUG, "initializedcheck": DEBUG}
 SHARED = Extension("gmm._kernel.cython_types", [])  # memoryviews, functions: a copy in each is 0.2 MB of a wheel
 # The compiler may fuse a multiplication with an addition, so instruction sets differ in the last digit. No exception
 # passes through the modules, whose unwind tables would be 4 % of them.
 OPTIMISED = ["-g0", "-fno-math-errno", "-fno-trapping-math", "-fno-asynchronous-unwind-tables"]
-OVER_ROWS = ["gmm._em", "gmm._errors", "gmm._kernel.tiles"]  # -O3 makes a third more of the others, and nothing faster
-BETWEEN_PASSES = ["-O2", "-ftree-vectorize"]
+LEVELS = {"gmm._em": ["-O3"], "gmm._kernel.tiles": ["-O3"], SHARED.name: ["-O2"]}  # of passes; small fits take 3 % less
+OTHERS = ["-O2", "-ftree-vectorize"]  # -O3 makes a quarter more of them, and nothing faster
 EAGER = "-fvect-cost-model=dynamic"  # gcc's; clang refuses it, and does so without
 CHECKED = ["-O1", "-g", "-Werror=uninitialized"]
 
@@ -41,21 +42,21 @@ class BuildExtension(build_ext):
             build_dir="build/cython-debug" if DEBUG else "build/cython",
             include_path=["src"],
             compiler_directives=DIRECTIVES,
+            nthreads=len(self.extensions) if get_start_method() == "fork" else 0,  # others run this file again
             shared_utility_qualified_name=SHARED.name,
             module_name=SHARED.name,  # of that module: the others are named by their extensions
         )
         record, called = Path("build/called"), repr([DEBUG, *map(os.environ.get, ("CC", "CFLAGS", "LDFLAGS"))])
         if not record.exists() or record.read_text(encoding="utf-8") != called:
             record.write_text(called, encoding="utf-8")  # newer than what was compiled by other arguments
-        eager = [EAGER] if self.compiler.compiler_type != "msvc" and accepts(self.compiler, EAGER) else []
+        level = [*OTHERS, EAGER] if self.compiler.compiler_type != "msvc" and accepts(self.compiler, EAGER) else OTHERS
         for extension, c in zip(self.extensions, translated, strict=True):
             extension.sources = c.sources
             extension.depends = [*map(str, Path("src").rglob("*.h")), "setup.py", str(record)]
             if self.compiler.compiler_type == "msvc":
                 extension.extra_compile_args = self.windows_arguments()
                 continue
-            level = ["-O3"] if extension.name in OVER_ROWS else [*BETWEEN_PASSES, *eager]
-            extension.extra_compile_args = CHECKED if DEBUG else [*level, *OPTIMISED]
+            extension.extra_compile_args = CHECKED if DEBUG else [*LEVELS.get(extension.name, level), *OPTIMISED]
             extension.libraries = ["m"]
             self.compiler.linker_so = [each for each in self.compiler.linker_so if not each.startswith("-Wl,-rpath")]
             if sys.platform == "linux" and not DEBUG:
@@ -70,7 +71,7 @@ class BuildExtension(build_ext):
             self.compiler.initialize(self.plat_name)
         cc = os.environ["CC"]
         self.compiler.cc = shutil.which(cc) or sys.exit(f"CC is {cc!r}, which is not on PATH")
-        machine = {"win-amd64": "x86_64", "win-arm64": "aarch64"}[self.plat_name]
+        machine = "aarch64" if self.plat_name == "win-arm64" else "x86_64"
         return ["/O2", "/clang:-O3", "/clang:-fno-math-errno", f"--target={machine}-pc-windows-msvc"]
 
 
@@ -86,14 +87,13 @@ def accepts(compiler, flag):
 
 
 check_compiler()
-NAMES = ("_em", "_errors", "_candidates", "_frozen", "_kernel.mstep", "_kernel.first_look", "_kernel.tiles")
+MODULES = [
+    Extension(f"gmm.{name}", [f"src/gmm/{name.replace('.', '/')}.pyx"], include_dirs=["src/gmm/_kernel"])
+    for name in ("_em", "_frozen", "_kernel.mstep", "_kernel.tiles")
+]
 setup(
     long_description=description(),
     long_description_content_type="text/markdown",
-    ext_modules=[
-        Extension(f"gmm.{name}", [f"src/gmm/{name.replace('.', '/')}.pyx"], include_dirs=["src/gmm/_kernel"])
-        for name in NAMES
-    ]
-    + [SHARED],
+    ext_modules=[*MODULES, SHARED],
     cmdclass={"build_ext": BuildExtension, "bdist_wheel": Wheel, "sdist": SourceDistribution},
 )

@@ -47,18 +47,16 @@ ROOMS = {
         formats sources writing
     """,
     "_validation": "parameters | given | rows | _validation column_notes combinations scalars",
-    "_candidates": "",
     "_frozen": "",
     "api": "",
     "_em": "",
-    "_errors": "",
     "_values": """
         coordinates objective | completion priors | parameters | whitened | covariance errors noise
         statistics tails weights | layouts
     """,
     "_blas": "",
     "_kernel": """
-        loop candidate | mstep first_look tiles | quasi_newton | merging states | factor_frame frame | joint
+        loop | mstep tiles | candidate quasi_newton | merging states | factor_frame frame | joint
         | state | lanes update | arrays objective workspace prepared ratio
         | constraint degenerate diagnostics far few low_rank sums | tails
         | block factors moments orientation plan seeding volumes whitener

@@ -169,7 +169,7 @@ def test_statistics_in_another_order_are_those_of_the_mixture_in_that_order(cova
         scales = free if model.layout.pooled else free[components]
         tails = ContaminatedTails(*numbers[:, components])
         mixture = MixtureParameters(weights[components], CENTRES[components], scales, model, tails=tails)
-        with EStep(ArraySource(ROWS), model.moments) as e_step:
+        with EStep(ArraySource(ROWS), model.layout) as e_step:
             return e_step(mixture.whitened())
 
     one, other = statistics(np.arange(3)).reordered(order), statistics(order)

@@ -128,7 +128,7 @@ def estimated(model, covariances, counts, means=None):
     means = np.zeros((K, d)) if means is None else means
     second = reference.in_layout(covariances * counts[:, None, None], model.name)
     statistics = SufficientStatistics(
-        model.moments, means, counts, np.zeros((K, d)), np.ascontiguousarray(second), 0.0, counts.sum()
+        model.layout, means, counts, np.zeros((K, d)), np.ascontiguousarray(second), 0.0, counts.sum()
     )
     return model.layout.dense(Objective(model).update(statistics).covariances, K, d)
 
@@ -221,7 +221,7 @@ def climbed(X, responsibilities, model, n_passes=4):
         origins = np.tile(X.mean(axis=0), (K, 1))
         counts, first, second = reference.statistics(X, responsibilities, np.ones(len(X)), origins)
         kept = np.ascontiguousarray(reference.in_layout(second, model.name))
-        found = Objective(model).update(SufficientStatistics(model.moments, origins, counts, first, kept, 0.0, len(X)))
+        found = Objective(model).update(SufficientStatistics(model.layout, origins, counts, first, kept, 0.0, len(X)))
         covariances = model.layout.dense(found.covariances, K, d)
         joint = reference.log_joint(X, found.weights, found.means, covariances)
         responsibilities = reference.responsibilities(joint)

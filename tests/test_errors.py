@@ -16,7 +16,6 @@ from inside import (
     IncompleteSource,
     KnownClasses,
     RowErrors,
-    _errors,
     as_source,
     e_step_over,
     fitted_parameters,
@@ -83,7 +82,7 @@ PASSES += [(name, "both", matrices, True, False) for name in TYPES for matrices 
 def test_a_pass_is_the_twins(covariance_type, kind, matrices, gaps, hard):
     (X, errors), parameters = blurred(150, kind=kind, matrices=matrices, gaps=gaps), mixture(covariance_type)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
-    with e_step_over(uncertain(X, errors, weight), parameters.model.moments) as e_step:
+    with e_step_over(uncertain(X, errors, weight), parameters.model.layout) as e_step:
         got = e_step(parameters.whitened(), hard=hard)
     joint = joint_of(X, errors, parameters)
     r = reference.hard_responsibilities(joint) if hard else reference.responsibilities(joint)
@@ -118,7 +117,7 @@ def test_labels_keep_rows_to_their_components(kind):
     (X, errors), parameters = blurred(kind=kind), mixture("full")
     labels, owners = np.where(np.arange(len(X)) % 3 == 0, 1, -1), np.array([0, 1, 1])
     source = uncertain(X, errors).with_classes(KnownClasses((labels + 1).astype(np.intc), owners))
-    with e_step_over(source, parameters.model.moments) as e_step:
+    with e_step_over(source, parameters.model.layout) as e_step:
         got = e_step(parameters.whitened())
     joint = joint_of(X, errors, parameters)
     joint[np.ix_(labels == 1, owners == 0)] = -np.inf
@@ -472,13 +471,13 @@ def test_every_instruction_set_computes_the_same(diagonal, d, kernel):
     if diagonal:
         covariances, errors = covariances * np.eye(d), errors * np.eye(d)
     packed = rows, numbers, errors[:, i, j].copy(), centres, covariances[:, i, j].copy()
-    blocks = np.pad(shares, [(0, 0), (0, -n % _errors.BLOCK)]).reshape(K, -1, _errors.BLOCK).swapaxes(0, 1).copy()
+    blocks = np.pad(shares, [(0, 0), (0, -n % tiles.BLOCK)]).reshape(K, -1, tiles.BLOCK).swapaxes(0, 1).copy()
     before = tiles.kernel()
     try:
         tiles.use_kernel(kernel)
-        log_joint, sums = _errors.log_densities(*packed, np.zeros(K)), _errors.scores(*packed, weights, blocks)
+        log_joint, sums = tiles.log_densities(*packed, np.zeros(K)), tiles.scores(*packed, weights, blocks)
         r = log_joint.copy()
-        evidence = _errors.normalise(r, np.resize(NOISE, (len(r), _errors.BLOCK)))
+        evidence = tiles.normalise(r, np.resize(NOISE, (len(r), tiles.BLOCK)))
     finally:
         tiles.use_kernel(before)
     log_joint, r = (of_blocks.swapaxes(0, 1).reshape(K, -1)[:, :n] for of_blocks in (log_joint, r))
@@ -505,20 +504,20 @@ def test_wrong_sizes_are_refused():
     offsets, weights, shares, blocks = np.zeros(4), np.ones(8), np.zeros((1, 4, 64)), np.zeros((1, 64))
     beyond = rows, np.where(np.arange(8) == 3, 5, numbers), errors, centres, covariances
     cases = [
-        (_errors.log_densities, (*right, np.zeros(3)), "4 offsets, got 3"),
-        (_errors.log_densities, (*beyond, offsets), "from 0 to 4, got 5 of row 3"),
-        (_errors.scores, (*right, weights, np.zeros((2, 4, 64))), r"responsibilities \(1, 4, 64\), got \(2, 4, 64\)"),
-        (_errors.scores, (*right, np.ones(7), shares), "8 weights, got 7"),
-        (_errors.normalise, (np.zeros((1, 4, 7)), blocks[:, :7]), "blocks of 64 rows, got 7 in 4"),
-        (_errors.normalise, (shares, np.zeros((2, 64))), r"of noise \(1, 64\), got \(2, 64\)"),
-        (_errors.normalise, (shares, blocks[:, :63]), r"of noise \(1, 64\), got \(1, 63\)"),
+        (tiles.log_densities, (*right, np.zeros(3)), "4 offsets, got 3"),
+        (tiles.log_densities, (*beyond, offsets), "from 0 to 4, got 5 of row 3"),
+        (tiles.scores, (*right, weights, np.zeros((2, 4, 64))), r"responsibilities \(1, 4, 64\), got \(2, 4, 64\)"),
+        (tiles.scores, (*right, np.ones(7), shares), "8 weights, got 7"),
+        (tiles.normalise, (np.zeros((1, 4, 7)), blocks[:, :7]), "blocks of 64 rows, got 7 in 4"),
+        (tiles.normalise, (shares, np.zeros((2, 64))), r"of noise \(1, 64\), got \(2, 64\)"),
+        (tiles.normalise, (shares, blocks[:, :63]), r"of noise \(1, 64\), got \(1, 63\)"),
     ]
     for i, part in enumerate(wrong):
         arrays = [*right[:i], part, *right[i + 1 :]]
         words = "expected rows.*got.*" + ".*".join(str(len(array)) for array in arrays)
         cases += [
-            (_errors.log_densities, (*arrays, offsets), words),
-            (_errors.scores, (*arrays, weights, shares), words),
+            (tiles.log_densities, (*arrays, offsets), words),
+            (tiles.scores, (*arrays, weights, shares), words),
         ]
     for function, arguments, words in cases:
         refused(words, function, *arguments)

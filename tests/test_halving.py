@@ -60,7 +60,7 @@ def table(rows=X, weight=None, centre=None, **how):
 
 def begun(model, rows, view, seeds, *, ridge=RIDGE, n_lloyd=2, n_soft=2, n_passes=0):
     """Begin from seeds in a view of the rows, leave it, and run for some passes; return also the scratch."""
-    one, scratch = Candidate(Objective(model, ridge).family(seeds.shape), model.moments), _em.Scratch()
+    one, scratch = Candidate(Objective(model, ridge).family(seeds.shape), model.layout), _em.Scratch()
     one.begin(scratch, view, seeds.copy(), n_lloyd=n_lloyd, n_soft=n_soft)
     one.leave_view(scratch, rows)
     one.run(scratch, rows, n_passes)
@@ -146,7 +146,7 @@ def test_a_view_is_in_units_in_which_its_mean_variance_is_one(d):
 
 def test_a_candidate_leaves_a_view_that_it_has_begun_in():
     model = covariance_model("diag")
-    one = Candidate(Objective(model, RIDGE).family((K, D)), model.moments)
+    one = Candidate(Objective(model, RIDGE).family((K, D)), model.layout)
     refused("has begun in a view", one.leave_view, _em.Scratch(), table())
 
 
@@ -234,7 +234,7 @@ def test_a_family_of_other_numbers_of_components_is_refused():
 def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, seed=0, schedule=None, ridge=RIDGE):
     sample = ArraySource(rows, weight)
     problem = Problem(sample, Objective(covariance_model(covariance_type), ridge), n_threads)
-    schedule, moments = schedule or schedule_for(problem, n_components), problem.objective.model.moments
+    schedule, moments = schedule or schedule_for(problem, n_components), problem.objective.model.layout
     return RaceRows(sample, moments, n_components, schedule, np.random.default_rng(seed)).winner(problem)
 
 
@@ -249,7 +249,7 @@ def test_threads_change_no_bit(covariance_type):
 @pytest.mark.parametrize("names", [("full", "VEE", "EEV"), ("diag", "VEI"), ("EII", "spherical")], ids=str)
 def test_models_of_a_layout_begin_alike_and_end_as_alone(names):
     sample, objectives = ArraySource(X, WEIGHT), [Objective(covariance_model(name), RIDGE) for name in names]
-    moments, schedule = objectives[0].model.moments, Schedule(6, 4, N, (Cut(1, 3),), n_more=2)
+    moments, schedule = objectives[0].model.layout, Schedule(6, 4, N, (Cut(1, 3),), n_more=2)
     course = RaceRows(sample, moments, K, schedule, np.random.default_rng(0))
     for name, objective in zip(names, objectives, strict=True):
         together = course.winner(Problem(sample, objective, 1))

@@ -67,7 +67,7 @@ def a_mixture(model, ridge, n, rng):
     X *= 10.0 ** rng.choice([-4, 0, 0, 2], d)
     shares = np.eye(K)[labels] + rng.choice([0, 1e-3])
     moments = _moments(X, shares / shares.sum(axis=1, keepdims=True))
-    statistics = SufficientStatistics(FULL, np.zeros((K, d)), *moments, 0.0, float(n)).reduced(model.moments)
+    statistics = SufficientStatistics(FULL, np.zeros((K, d)), *moments, 0.0, float(n)).reduced(model.layout)
     parameters = Objective(model, ridge).update(statistics)
     if rng.random() < 0.2:
         parameters = parameters.with_noise(Noise(X.min(axis=0) - 1, X.max(axis=0) + 1), 0.1)
@@ -228,7 +228,7 @@ def test_a_component_on_the_ridge_that_is_scaled_to_the_volume_of_the_others(nam
     X[:100, 2] = 0.5
     model, shares = covariance_model(name), np.repeat(np.eye(2), 100, axis=0)
     full = SufficientStatistics(FULL, np.zeros((2, 3)), *_moments(X, shares), 0.0, 200.0)
-    statistics = full.reduced(model.moments)
+    statistics = full.reduced(model.layout)
     free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, statistics.counts), RIDGE)
     covariances = model.constrained(free, statistics.counts)
     parameters = MixtureParameters(np.array([0.5, 0.5]), statistics.means, covariances, model)
@@ -288,7 +288,7 @@ def test_a_run_is_judged_as_the_result_it_would_leave(name, with_noise):
     for judge in Judge:
         degeneracy = Degeneracy.of_fits(objective, source, judge)
         for start in (shares, rng.permutation(shares), rng.dirichlet(np.ones(3), len(rows))):
-            begin = from_responsibilities(source, start, model.moments)
+            begin = from_responsibilities(source, start, model.layout)
             with problem.e_step() as e_step:
                 run = problem.run(e_step, begin, SolverSettings(1e-9, 100)).go(3)
                 result = run.result

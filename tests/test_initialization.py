@@ -24,13 +24,13 @@ from inside import (
     RowErrors,
     StartSettings,
     WhitenedMixture,
-    _candidates,
+    _em,
     covariance_model,
-    first_look,
     from_means,
     from_responsibilities,
     kmeans_plusplus,
     lloyd,
+    mstep,
     sampled,
     start_statistics,
     tiles,
@@ -97,7 +97,7 @@ def test_the_set_of_rows_is_what_numpy_makes_of_it(n, d, levels, scale):
     values = np.where(rng.uniform(size=(n, d)) < 0.7, rng.integers(-levels, levels + 1, (n, d)), levels // 2)
     rows = values / levels * scale * rng.choice([0.0, -0.0, 1.0], size=d)
     for weight in (None, rng.uniform(size=n)):
-        distinct, mass = first_look.distinct_rows(rows, weight)
+        distinct, mass = mstep.distinct_rows(rows, weight)
         expected, which = np.unique(rows + 0.0, axis=0, return_inverse=True)
         np.testing.assert_array_equal(distinct, expected)
         np.testing.assert_allclose(mass, np.bincount(which.ravel(), weight), rtol=1e-13)
@@ -111,21 +111,21 @@ def test_equal_rows_are_numbered_in_their_order(n, d, scale):
     rows[n // 2 :, -1] += rng.integers(0, 100, n - n // 2)
     _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)
-    firsts, codes = first_look.equal_rows(rows)
+    firsts, codes = mstep.equal_rows(rows)
     np.testing.assert_array_equal(firsts, first[order])
     np.testing.assert_array_equal(codes, np.argsort(order)[which.ravel()])
     integers = rows.view(np.uint64)
-    kept, codes = first_look.equal_rows(integers)
+    kept, codes = mstep.equal_rows(integers)
     np.testing.assert_array_equal(integers[kept][codes], integers)
 
 
 def test_rows_of_nan_are_equal_and_rows_without_columns_are_refused():
     rows = np.full((50_000, 2), np.nan)
     rows[::2, 1] = 0.0
-    firsts, codes = first_look.equal_rows(rows)
+    firsts, codes = mstep.equal_rows(rows)
     assert firsts.tolist() == [0, 1]
     assert codes[:4].tolist() == [0, 1, 0, 1]
-    refused("one feature at least", first_look.equal_rows, np.empty((3, 0)))
+    refused("one feature at least", mstep.equal_rows, np.empty((3, 0)))
 
 
 # --- The named starts ---------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_rows_of_nan_are_equal_and_rows_without_columns_are_refused():
 def test_a_start_has_all_the_weight_and_the_layout_of_its_model(covariance_type, init_params):
     weight = np.random.default_rng(3).integers(1, 3, len(ROWS)).astype(float)
     got = started(ROWS, covariance_type, init_params, weight)
-    assert got.layout is covariance_model(covariance_type).moments
+    assert got.layout is covariance_model(covariance_type).layout
     assert got.second.shape == got.layout.shape(3, 2)
     assert got.counts.sum() == pytest.approx(weight.sum())
     mean = got.counts @ got.means / got.counts.sum()
@@ -181,7 +181,7 @@ def test_components_of_one_weight_come_by_falling_means():
 
 def test_partitions_that_agree_are_one_start():
     sample = ArraySource(ROWS)
-    partitions = Portfolio(sample, covariance_model("full").moments, np.random.default_rng(0), None).partitions
+    partitions = Portfolio(sample, covariance_model("full").layout, np.random.default_rng(0), None).partitions
     (of_groups,) = partitions(3, np.random.default_rng(0), first=True)
     assert sorted(of_groups.counts) == sorted(np.bincount(GROUPS))
     assert len(partitions(5, np.random.default_rng(0), first=True)) > 1
@@ -209,7 +209,7 @@ def test_kmeans_in_the_metric_of_the_covariance_gives_each_row_to_its_nearest_th
     partition = initialization.partition
     monkeypatch.setattr(initialization, "partition", watched)
     tiles.use_kernel(kernel)
-    moments = covariance_model("full").moments
+    moments = covariance_model("full").layout
     partitions = Portfolio(ArraySource(rows), moments, np.random.default_rng(0), None).partitions
     partitions(4, np.random.default_rng(0), first=True)
     assert any(tested)
@@ -278,7 +278,7 @@ def test_seeds_are_those_of_the_textbook_for_the_same_uniforms(kernel, n, d, K, 
     uniforms = rng.uniform(size=(4, 1 + (K - 1) * n_draws))
     tiles.use_kernel(kernel)
     for numbers in uniforms:
-        seeds = _candidates.kmeans_seeds(rows, weight, numbers, K)
+        seeds = _em.kmeans_seeds(rows, weight, numbers, K)
         np.testing.assert_array_equal(seeds, reference.kmeans_seeds(rows, weight, numbers, K, n_draws))
 
 
@@ -325,7 +325,7 @@ def test_given_responsibilities_are_the_textbooks_statistics(covariance_type, we
     responsibilities = np.random.default_rng(6).dirichlet(np.ones(3), size=len(ROWS))
     weight = np.random.default_rng(7).uniform(0.5, 2, len(ROWS)) if weighted else None
     source = ArraySource(ROWS, weight)
-    got = from_responsibilities(source, responsibilities, covariance_model(covariance_type).moments)
+    got = from_responsibilities(source, responsibilities, covariance_model(covariance_type).layout)
     mass = np.ones(len(ROWS)) if weight is None else weight
     counts, _, second = reference.statistics(ROWS, responsibilities, mass, got.means)
     np.testing.assert_allclose(got.counts, counts, rtol=1e-12)
@@ -335,7 +335,7 @@ def test_given_responsibilities_are_the_textbooks_statistics(covariance_type, we
 
 @every_type
 def test_means_alone_give_each_row_to_the_nearest(covariance_type):
-    got = from_means(ArraySource(ROWS), CENTRES, covariance_model(covariance_type).moments)
+    got = from_means(ArraySource(ROWS), CENTRES, covariance_model(covariance_type).layout)
     nearest = ((ROWS[:, None] - CENTRES) ** 2).sum(axis=2).argmin(axis=1)
     np.testing.assert_array_equal(got.counts, np.bincount(nearest))
     fitted = GaussianMixture(3, covariance_type=covariance_type, means_init=CENTRES + 0.5, max_iter=0).fit(ROWS)

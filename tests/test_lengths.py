@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from inside import Candidate, CandidateView, _candidates, _em, first_look, layout_with_code, mstep
+from inside import Candidate, CandidateView, _em, layout_with_code, mstep
 from tables import refused
 
 K, D, N = 3, 2, 40
@@ -151,7 +151,7 @@ def halved(component=0, into=1, offset=None, layout=FULL, **changed):
 
 def first_of(state, layout=FULL):
     rules = layout, D, 4.5, 6.0, False, False, False, False
-    return _candidates.Verdict(rules, float(N), np.ones(D), 1e-6, 1).first(state, None, of_pass=False)
+    return mstep.Verdict(rules, float(N), np.ones(D), 1e-6, 1).first(state, None, of_pass=False)
 
 
 def begin(ascent, **changed):
@@ -162,8 +162,8 @@ def begin(ascent, **changed):
 def verdict(layout=FULL, variances=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
     estimate = an_estimate(**changed)
     rules = layout, D, 4.5, 6.0, False, False, False, False
-    found = _candidates.Verdict(rules, float(N), variances, 1e-6, 1).causes(estimate, noise, of_pass)
-    _candidates.total_variances(layout, estimate, noise)
+    found = mstep.Verdict(rules, float(N), variances, 1e-6, 1).causes(estimate, noise, of_pass)
+    mstep.total_variances(layout, estimate, noise)
     return found
 
 
@@ -234,11 +234,11 @@ def walk_twice(first, last):
 
 
 def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3):
-    return _candidates.kmeans_seeds(rows, weight, np.full(n_uniforms, 0.5), n_seeds)
+    return _em.kmeans_seeds(rows, weight, np.full(n_uniforms, 0.5), n_seeds)
 
 
 def survey(rows=ROWS, weight=None, before=(), n_features=D):
-    return first_look.Survey([*before, (0, rows, weight)], n_features)
+    return mstep.Survey([*before, (0, rows, weight)], n_features)
 
 
 def candidate_rows(rows=ROWS, weight=None, **changed):
@@ -322,15 +322,13 @@ ALL = [
     *arguments(lloyd, at_most=[0, -1], centres=[*tables(K, D)[2:], np.ones((0, D))], layout=[FULL, DIAGONAL]),
     *cases("an outlook", lambda v: _em.Outlook(**v), [{"period": 0}, {"since": -1}]),
     *cases("foreseen gain", lambda v: _em.foreseen_gain(np.empty((3, v))), [4, 6]),
-    *cases(
-        "Ward's costs", lambda v: _candidates.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]
-    ),
+    *cases("Ward's costs", lambda v: _em.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]),
     *cases(
         "falling order",
-        lambda v: _candidates.falling_order(np.ones(K), 1.0, *v),
+        lambda v: _em.falling_order(np.ones(K), 1.0, *v),
         [(one, np.ones((K, D))) for one in tables(K, D)] + [(np.ones((K, D)), one) for one in tables(K, D)],
     ),
-    *cases("total variances", lambda v: _candidates.total_variances(FULL, v), [(np.ones(K),) * 6]),
+    *cases("total variances", lambda v: mstep.total_variances(FULL, v), [(np.ones(K),) * 6]),
     # A candidate for a start.
     *arguments(candidate_rows, rows=[np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))], weight=optional(flat(N))),
     *arguments(candidate_rows, origin=flat(D), reach=flat(D), scatter=tables(D, D)),
@@ -348,9 +346,9 @@ ALL = [
     *arguments(survey, rows=[np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))], weight=optional(flat(N))),
     *arguments(survey, n_features=[-1, 0, D - 1, D + 1]),
     *cases("survey, a later chunk", lambda v: survey(v, before=[(0, ROWS, None)]), [ROWS[:0], ROWS[:, :1]]),
-    *cases("survey, no chunk", lambda v: first_look.Survey(v, D), [[]]),
-    *cases("distinct_rows", first_look.distinct_rows, [np.ones((0, 2)), np.ones((2, 0))]),
-    *cases("distinct_rows, weight", lambda v: first_look.distinct_rows(ROWS, v), optional(flat(N))),
+    *cases("survey, no chunk", lambda v: mstep.Survey(v, D), [[]]),
+    *cases("distinct_rows", mstep.distinct_rows, [np.ones((0, 2)), np.ones((2, 0))]),
+    *cases("distinct_rows, weight", lambda v: mstep.distinct_rows(ROWS, v), optional(flat(N))),
     *arguments(
         seeds, rows=[np.ones((0, 2)), np.ones((3, 0))], weight=[np.ones(N - 1)], n_uniforms=[6, 0], n_seeds=[-1]
     ),
@@ -455,7 +453,7 @@ def test_a_state_that_is_refused_changes_nothing():
 
 @pytest.mark.parametrize("uniform", [-5.0, np.nan, 1e300, -1e300])
 def test_uniforms_out_of_range_seed_some_row(uniform):
-    found = _candidates.kmeans_seeds(ROWS, np.zeros(N), np.full(7, uniform), 3)
+    found = _em.kmeans_seeds(ROWS, np.zeros(N), np.full(7, uniform), 3)
     assert ((found >= 0) & (found < N)).all()
 
 

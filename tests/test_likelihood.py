@@ -33,7 +33,7 @@ def statistics(covariance_type, rows, responsibilities):
     origins = np.full((responsibilities.shape[1], rows.shape[1]), 0.5)
     counts, first, second = reference.statistics(rows, responsibilities, np.ones(len(rows)), origins)
     kept = reference.in_layout(second, covariance_type)
-    return SufficientStatistics(model.moments, origins, counts, first, kept, 0.0, len(rows)), model
+    return SufficientStatistics(model.layout, origins, counts, first, kept, 0.0, len(rows)), model
 
 
 def ordinary(n=50, seed=0):

@@ -223,7 +223,7 @@ def test_with_few_rows_the_default_is_better_than_the_highest_likelihood():
     assert problem.objective.prior
     without = problem._replace(objective=replace(problem.objective, prior=FLAT))
     fits = [climbed(one, 10, 40).parameters for one in (problem, without)]
-    with EStep(ArraySource(rest), problem.objective.model.moments, n_threads=1) as e_step:
+    with EStep(ArraySource(rest), problem.objective.model.layout, n_threads=1) as e_step:
         scores = [e_step(fit.whitened()).mean_log_evidence for fit in fits]
     assert scores[0] > scores[1] + 10
 
@@ -236,7 +236,7 @@ def test_a_component_without_rows_gets_half_of_the_heaviest():
     means = np.stack([X[0], X[1], np.full(20, 1e4)])
     before = MixtureParameters(np.full(3, 1 / 3), means, covariances, model)
     m_step = MStep(Objective(model, 1e-6), 3, weight=len(X))
-    with EStep(ArraySource(X), model.moments, n_threads=1) as e_step:
+    with EStep(ArraySource(X), model.layout, n_threads=1) as e_step:
         statistics = e_step(before.whitened())
         after = m_step(statistics, before)
         bounds = [e_step(mixture.whitened()).mean_log_evidence for mixture in (before, after)]

@@ -53,7 +53,7 @@ def written_out(parameters):
 def test_a_pass_is_the_twins(covariance_type, all_moments, hard):
     X, parameters = with_gaps(), mixture(covariance_type)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
-    moments = FULL if all_moments else parameters.model.moments
+    moments = FULL if all_moments else parameters.model.layout
     with e_step_over(incomplete(X, weight), moments) as e_step:
         got = e_step(parameters.whitened(), hard=hard)
     joint = reference.log_joint_given(X, *written_out(parameters))

@@ -190,7 +190,7 @@ def test_filled_values_are_read_by_that_name_alone():
     np.testing.assert_array_equal(source.subset(some).rows, np.nan_to_num(X[some]))
     fit = GaussianMixture(2, missing="em", random_state=0).fit(X)
     parameters = inside.fitted_parameters(fit)
-    with e_step_over(source, parameters.model.moments) as e_step:
+    with e_step_over(source, parameters.model.layout) as e_step:
         ((first, found),) = e_step.row_blocks(parameters.whitened(), log_evidence=True)
     assert first == 0
     np.testing.assert_allclose(found.log_evidence, fit.score_samples(X), rtol=1e-12)

@@ -103,7 +103,7 @@ def test_what_is_tested_is_what_is_in_the_tree():
     assert not differing, f"{differing} in {INSTALLED} are not the tree's: rm -rf build, install"
     assert str(Path("_cli/report/templates/page.html")) in here
     # What others compile and type against.
-    for name in ("api.pxd", "include/gmm_api.h", "_kernel/twin.pxd", "_kernel/blas.pxd", "_em.pyi", "_candidates.pyi"):
+    for name in ("api.pxd", "include/gmm_api.h", "_kernel/twin.pxd", "_kernel/blas.pxd", "_em.pyi"):
         assert (INSTALLED / name).read_bytes() == (SOURCES / name).read_bytes()
     assert (INSTALLED / "py.typed").is_file()
     assert Path(gmm.get_include(), "gmm_api.h").is_file()

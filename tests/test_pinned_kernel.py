@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture
-from inside import DIAGONAL, SPHERICAL, _candidates, _em, mstep, tiles
+from inside import DIAGONAL, SPHERICAL, _em, mstep, tiles
 
 SCRIPT = "from tests.test_pinned_kernel import told; print(told())"
 EACH = "from tests.test_pinned_kernel import *; [print(tiles.use_kernel(name) or told()) for name in tiles.kernels()]"
@@ -65,13 +65,13 @@ def seeds():
     """Of rows that are all there many times: once each is a seed, rounding alone says which the next ones are."""
     rng = np.random.default_rng(3)
     rows = np.repeat(rng.normal(size=(8, 3)), 40, axis=0)
-    return _candidates.kmeans_seeds(rows, np.ones(len(rows)), rng.uniform(size=1 + 49 * 4), 50)
+    return _em.kmeans_seeds(rows, np.ones(len(rows)), rng.uniform(size=1 + 49 * 4), 50)
 
 
 def candidate():
     table = _em.CandidateRows(ROWS, None, np.zeros(3), np.abs(ROWS).max(axis=0))
-    one, scratch = _candidates.Candidate(mstep.MixtureFamily(DIAGONAL.code, 0, 4, 3, 0.0), DIAGONAL), _em.Scratch()
-    view = _candidates.CandidateView(table, SPHERICAL.code, np.ones(1), np.zeros(3))
+    one, scratch = _em.Candidate(mstep.MixtureFamily(DIAGONAL.code, 0, 4, 3, 0.0), DIAGONAL), _em.Scratch()
+    view = _em.CandidateView(table, SPHERICAL.code, np.ones(1), np.zeros(3))
     one.begin(scratch, view, ROWS[:4], n_lloyd=1, n_soft=0)
     one.leave_view(scratch, table)
     one.run(scratch, table, 1)

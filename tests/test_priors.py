@@ -166,7 +166,7 @@ def test_the_update_is_no_worse_than_any_neighbour(name, seed):
     model = covariance_model(name)
     counts, first, second = reference.statistics(X, r, np.ones(40), np.zeros((K, D)))
     kept = np.ascontiguousarray(reference.in_layout(second, name))
-    statistics = SufficientStatistics(model.moments, np.zeros((K, D)), counts, first, kept, 0.0, 40.0)
+    statistics = SufficientStatistics(model.layout, np.zeros((K, D)), counts, first, kept, 0.0, 40.0)
     best = Objective(model, prior=known(prior, name)).update(statistics)
 
     def expected(weights, means, covariances):
@@ -407,7 +407,7 @@ def test_rows_that_move_stretch_mix_and_repeat_take_the_mixture_along(name, acce
 def test_an_update_in_ranges_is_the_update(name):
     mixture = a_mixture(name)
     statistics = SufficientStatistics(
-        mixture.model.moments,
+        mixture.model.layout,
         np.ones((K, D)),
         np.array([9.0, 5.0, 7.0]),
         mixture.means.copy(),

@@ -72,7 +72,7 @@ def test_starts_in_one_call_have_the_first_runs_of_each_alone(name, ridge):
     by_turns, at_random, last = np.arange(n) % 2, rng.integers(2, size=n), np.arange(n) == n - 1
     parts = [at_random, by_turns, last, np.zeros(n), at_random[::-1], np.arange(n) > n // 2]
     of_rows, settings = problem(ridge=ridge, model=name), SolverSettings(1e-6, 1000)
-    layout = of_rows.objective.model.moments
+    layout = of_rows.objective.model.layout
     starts = [moments(ROWS, np.eye(2)[part.astype(int)]).reduced(layout) for part in parts]
     starts.insert(2, mixture([[0, 0], [6, 6]], name))
     with of_rows.e_step() as e_step:
@@ -112,7 +112,7 @@ def test_a_component_on_ties_that_is_scaled_to_the_volume_of_the_other_is_degene
     rows = rng.normal(size=(400, 3))
     rows[:200, 2] = 0.5
     tied, of_rows = np.repeat(np.eye(2), 200, axis=0), problem(rows, model=name)
-    starts = [moments(rows, one).reduced(of_rows.objective.model.moments) for one in (tied, rng.permutation(tied))]
+    starts = [moments(rows, one).reduced(of_rows.objective.model.layout) for one in (tied, rng.permutation(tied))]
     on_ties, good = short_runs(of_rows, starts, 5)
     assert on_ties.lower_bound > good.lower_bound
     assert best_of(of_rows, [on_ties, good]) is good

@@ -311,7 +311,7 @@ def test_a_split_keeps_the_density_or_the_moments_of_the_whole(name):
     assert (twice.n_components, twice.covariance_type) == (4, name)
     np.testing.assert_allclose(twice.score_samples(X), fitted.score_samples(X), rtol=1e-12)
     null = fitted_parameters(fitted)
-    with EStep(ArraySource(X), null.model.moments) as e_step:
+    with EStep(ArraySource(X), null.model.layout) as e_step:
         statistics = e_step(null.whitened())
     layout = null.model.layout
     for k in range(3):

@@ -659,7 +659,7 @@ def lower_bound_of_single_fit(X, settings, start):
     """Fit a mixture from a start of a search; −∞ if a component is degenerate, as searches judge."""
     source, model = ArraySource(X), settings.objective.model
     with settings.problem(source).e_step() as e_step:
-        begin = settings.problem(source).beginning(e_step, start.reduced(model.moments)).parameters
+        begin = settings.problem(source).beginning(e_step, start.reduced(model.layout)).parameters
     mixture = GaussianMixture.from_parameters(begin.weights, begin.means, begin.covariances, covariance_type=model.name)
     mixture.set_params(warm_start=True, tol=1e-7, max_iter=5000).fit(X)
     degenerate = inside.Degeneracy.of_fits(settings.objective, source, inside.Judge.CRITERION)(

@@ -258,5 +258,5 @@ def test_a_cell_with_a_component_on_ties_is_degenerate(name):
     of_rows = Problem(inside.ArraySource(rows), inside.Objective(inside.covariance_model(name), 1e-6), 1)
     degeneracy = inside.Degeneracy.of_fits(of_rows.objective, of_rows.rows, Judge.CRITERION)
     for shares, on_ties in ((np.repeat(np.eye(2), 200, axis=0), True), (np.tile(np.eye(2), (200, 1)), False)):
-        (result,) = inside.short_runs(of_rows, [moments(rows, shares).reduced(of_rows.objective.model.moments)], 5)
+        (result,) = inside.short_runs(of_rows, [moments(rows, shares).reduced(of_rows.objective.model.layout)], 5)
         assert (degeneracy.first(result) >= 0) == on_ties

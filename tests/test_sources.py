@@ -135,7 +135,7 @@ def test_rows_are_looked_at_once_before_the_first_pass_and_once_more_for_a_tied_
         model, source = covariance_model(name), Pieces(ROWS)
         whiteners = np.eye(D).reshape(model.layout.shape(1, D))
         mixture = WhitenedMixture(model.layout, np.zeros(1), source.survey.centre[None], whiteners)
-        with EStep(source, model.moments) as e_step:
+        with EStep(source, model.layout) as e_step:
             for _ in range(n_passes):
                 e_step(mixture)
         assert len(source.looks) == n_looks, "the survey, the total scatter, and passes"
@@ -184,7 +184,7 @@ def test_a_criterion_counts_the_parameters_of_the_mixture_that_it_scored(criteri
 def statistics_elsewhere(connection, rows, model_name):
     """Serve statistics of rows that the asking process does not have."""
     model = covariance_model(model_name)
-    with EStep(ArraySource(rows), model.moments, n_threads=1) as e_step:
+    with EStep(ArraySource(rows), model.layout, n_threads=1) as e_step:
         while (mixture := connection.recv()) is not None:
             connection.send(e_step(mixture))
 

@@ -219,7 +219,7 @@ def test_another_refinement_is_refused():
 
 def diagnosis(parameters, X):
     rows = ArraySource(X)
-    return inside.ComponentDiagnosis.of(parameters, rows, EStep(rows, parameters.model.moments))
+    return inside.ComponentDiagnosis.of(parameters, rows, EStep(rows, parameters.model.layout))
 
 
 def diagonal_mixture(means, variances):

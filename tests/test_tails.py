@@ -83,7 +83,7 @@ def test_a_pass_gives_the_twins_moments_and_density(covariance_type, dtype, form
     weight = np.random.default_rng(2).uniform(0.5, 2, len(rows))
     tolerance = 1e-12 if dtype == np.float64 else 1e-4
     X, parameters = rows.astype(float), (mixture.weights, mixture.means, written_out(mixture))
-    with EStep(ArraySource(rows, weight), mixture.model.moments, form=form) as e_step:
+    with EStep(ArraySource(rows, weight), mixture.model.layout, form=form) as e_step:
         got, scores = e_step(mixture.whitened()), e_step.rows(mixture.whitened(), log_evidence=True)
         totals = e_step.totals(mixture.whitened())
     if degrees == CONTAMINATED:
@@ -169,7 +169,7 @@ def test_an_update_keeps_to_the_limits_that_python_states(degrees, limits):
     for first, second in ((-1e9, -1e9), (1e9, 1e9)):
         sums = np.array([[first], [second if degrees == CONTAMINATED else 0]])
         rows = inside.SufficientStatistics(
-            model.moments, np.zeros((1, 1)), np.ones(1), np.ones((1, 1)), np.full(1, 9.0), 0, 1, sums
+            model.layout, np.zeros((1, 1)), np.ones(1), np.ones((1, 1)), np.full(1, 9.0), 0, 1, sums
         )
         ends.append(Objective(model, tails=tails).update(rows).tails.numbers(1)[:, 0])
     np.testing.assert_allclose(np.transpose(ends), limits, rtol=1e-12)

@@ -1,18 +1,18 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from gmm._kernel.first_look import Survey
-from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState, Survey, Verdict
 from gmm._values.layouts import Layout
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
 _Array = NDArray[np.float64]
 _Estimate = tuple[_Array, _Array, _Array, _Array, _Array, _Array]
+_Task = Callable[[int, int], object]
 
 @disjoint_base
 class Scratch:
@@ -219,3 +219,74 @@ class Run:
     ) -> None: ...
     def is_hopeless(self, outlook: Outlook) -> bool: ...
     def go(self, at_most: int | None = None, outlook: Outlook = ...) -> Self: ...
+
+OFFSET: float
+
+@disjoint_base
+class CandidateView:
+    def __new__(cls, rows: CandidateRows, layout: int, whitener: _Array, centre: _Array) -> Self: ...
+    @staticmethod
+    def scaled(
+        y: _Array,
+        weight: _Array | None,
+        layout: int,
+        whitener: _Array,
+        centre: _Array,
+        single_limit: float,
+    ) -> CandidateView: ...
+
+@disjoint_base
+class Opening:
+    def __new__(cls, family: MixtureFamily, view: CandidateView) -> Self: ...
+    @property
+    def lower_bound(self) -> float: ...
+
+@disjoint_base
+class Candidate:
+    def __new__(cls, family: MixtureFamily, moments: Layout) -> Self: ...
+    @property
+    def lower_bound(self) -> float: ...
+    @property
+    def failed(self) -> bool: ...
+    @property
+    def estimate(self) -> _Estimate: ...
+    @property
+    def statistics(self) -> SufficientStatistics: ...
+    def begin(self, scratch: Scratch, view: CandidateView, seeds: _Array, *, n_lloyd: int, n_soft: int) -> None: ...
+    def leave_view(self, scratch: Scratch, rows: CandidateRows) -> None: ...
+    def with_splits(self, scratch: Scratch, rows: CandidateRows, family: MixtureFamily) -> Candidate | None: ...
+    def without(self, scratch: Scratch, rows: CandidateRows, family: MixtureFamily, n: int) -> list[Candidate]: ...
+    def run(self, scratch: Scratch, rows: CandidateRows, n_passes: int) -> None: ...
+
+@disjoint_base
+class Race:
+    def __new__(
+        cls,
+        schedule: object,
+        families: Sequence[MixtureFamily],
+        moments: Layout,
+        uniforms: _Array,
+        views: Sequence[CandidateView],
+        part: CandidateRows,
+        rows: CandidateRows,
+        *,
+        verdict: Verdict | None = None,
+        spread: Callable[[_Task, int, int], object] | None = None,
+        openings: list[Opening] | None = None,
+    ) -> Self: ...
+    def best(self) -> Candidate: ...
+    def survivors(self, race: list[Candidate], n: int) -> list[Candidate]: ...
+    def advance(
+        self, field: list[Candidate], task: int, rows: CandidateRows, n_passes: int, start: int, end: int
+    ) -> None: ...
+
+def split_axes(layout: int, covariances: _Array, reach: _Array) -> _Array: ...
+def split_step(
+    layout: int, covariances: _Array, axes: _Array, component: int, axis: int, d: int, offset: float
+) -> _Array: ...
+def split_gains(powers: _Array, counts: _Array, weight: float) -> _Array: ...
+def falling_order(counts: _Array, weight: float, origins: _Array, first: _Array) -> NDArray[np.intp]: ...
+def centred(rows: _Array, weight: _Array | None, centre: _Array) -> tuple[_Array, _Array]: ...
+def make_positive(variances: _Array, reach: _Array, least: float, factor: float) -> None: ...
+def kmeans_seeds(rows: _Array, weight: _Array | None, uniforms: _Array, n_seeds: int) -> NDArray[np.intp]: ...
+def ward_merges(costs: _Array, weight: _Array, tie: float) -> tuple[NDArray[np.intp], _Array]: ...

@@ -1065,7 +1065,7 @@ def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -
     solver_state.tolerance = float(mixture.tol) / (source.survey.weight if objective.prior.variational else 1.0)
     ended = None
     if solver_state.converged and record.trace:
-        statistics = SufficientStatistics.from_kernel(objective.model.moments, *solver_state.moments())
+        statistics = SufficientStatistics.from_kernel(objective.model.layout, *solver_state.moments())
         last = replace(record.trace, records=record.trace.records[-1:])
         ended = SolverResult(previous, statistics, record.bounds[-1], last, state=solver_state)
     return Beginning(previous, record.bounds, solver_state, paused=ended)

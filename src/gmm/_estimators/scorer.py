@@ -121,7 +121,7 @@ class Scorer(NamedTuple):
         check_any(source)
         mixture = self._prepared.mixture.whole()
         with (
-            self._e_step(source, self.parameters.model.whole.moments) as e_step,
+            self._e_step(source, self.parameters.model.whole.layout) as e_step,
             np.errstate(over="ignore", invalid="ignore"),
         ):
             statistics = e_step(mixture).recentred(mixture.centres)

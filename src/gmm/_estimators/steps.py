@@ -311,7 +311,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     before = fitted_parameters(model).whole() if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
     covariance = fitted.model_of(model, d)
-    check_statistics(statistics, (model.n_components, d), covariance.moments)
+    check_statistics(statistics, (model.n_components, d), covariance.layout)
     fixed = check_fixed(model.fixed, model.n_components, covariance)
     if before is None and (fixed or model.noise is not False):
         raise ValueError("expected a fitted model, which has a box of noise and fixed parameters")
@@ -319,7 +319,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
         noise = NO_NOISE if before is None else before.noise
         limits = check_limits(model, covariance, model.n_components)
         objective = Objective(covariance, model.reg_covar, noise=noise, fixed=fixed, **limits)
-        parameters = objective.update(statistics.reduced(covariance.moments), before)
+        parameters = objective.update(statistics.reduced(covariance.layout), before)
     except SingularMatrixError as error:
         raise ill_defined(error, covariance) from None
     names, dtype = vars(model).get("feature_names_in_"), np.dtype(np.float64) if before is None else model.means_.dtype

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import _candidates
-from gmm._candidates import Verdict
+from gmm._kernel import mstep
+from gmm._kernel.mstep import Verdict
 from gmm._passes.em import QuasiNewton, SolverRun
 from gmm._passes.solver import SolverResult
 from gmm._rows.sources import Source
@@ -170,7 +170,7 @@ def depends_on_moments(model: CovarianceModel) -> bool:
 def total_variances(parameters: MixtureParameters) -> Array:
     """Return the variances of the whole mixture, (d,)."""
     layout, estimate = parameters.model.layout, parameters.as_estimate()
-    return _candidates.total_variances(layout.code, estimate, _spread_of_noise(parameters))
+    return mstep.total_variances(layout.code, estimate, _spread_of_noise(parameters))
 
 
 def _spread_of_noise(parameters: MixtureParameters) -> Array | None:

@@ -53,7 +53,7 @@ def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> Mixtu
     SingularMatrixError
         If its covariance is singular and there is no ridge.
     """
-    rows, moments = problem.rows, problem.objective.model.moments
+    rows, moments = problem.rows, problem.objective.model.layout
     one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
     with EStep(rows.informative.without_gaps, moments, n_threads=problem.n_threads) as e_step:
         begin = problem.beginning(e_step, e_step(one, hard=True))

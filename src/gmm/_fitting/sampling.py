@@ -10,8 +10,8 @@ import numpy as np
 from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
 
-from gmm import _candidates
-from gmm._kernel.first_look import distinct_rows
+from gmm import _em
+from gmm._kernel.mstep import distinct_rows
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import is_whole
@@ -74,7 +74,7 @@ def generator(seed: int) -> np.random.Generator:
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
     """Choose seeds (K, d) by D² sampling (Arthur & Vassilvitskii 2007)."""
     uniforms = seeding_uniforms(1, n_components, rng)[0]
-    return rows[_candidates.kmeans_seeds(np.ascontiguousarray(rows), weight, uniforms, n_components)]
+    return rows[_em.kmeans_seeds(np.ascontiguousarray(rows), weight, uniforms, n_components)]
 
 
 def seeding_uniforms(n_sets: int, n_components: int, rng: Rng) -> Array:

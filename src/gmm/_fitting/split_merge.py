@@ -14,8 +14,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._candidates import OFFSET, split_axes, split_gains, split_step
-from gmm._em import ANYWHERE, STOPPED, Outlook
+from gmm._em import ANYWHERE, OFFSET, STOPPED, Outlook, split_axes, split_gains, split_step
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._fitting.starts import FitSettings, sampled_by_class

@@ -21,8 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._blas import blas_alone, single_threaded_blas
-from gmm._candidates import CandidateView, Opening, Race, centred, falling_order, make_positive, ward_merges
-from gmm._em import CandidateRows, Outlook
+from gmm._em import (
+    CandidateRows,
+    CandidateView,
+    Opening,
+    Outlook,
+    Race,
+    centred,
+    falling_order,
+    make_positive,
+    ward_merges,
+)
 from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
 from gmm._fitting.sampling import (
     Rng,
@@ -33,7 +42,7 @@ from gmm._fitting.sampling import (
     sampled_share,
     seeding_uniforms,
 )
-from gmm._kernel.first_look import distinct_rows
+from gmm._kernel.mstep import distinct_rows
 from gmm._lazy import cached_property
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm._passes.em import SolverRun
@@ -338,14 +347,14 @@ def schedule_for(problem: Problem, n_components: int, *, alone: bool = True) -> 
 
 @lru_cache
 def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: bool, alone: bool) -> Schedule:
-    full = model.moments is FULL and d > 1
+    full = model.layout is FULL and d > 1
     n_seeding = max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * K)
     if full and n < K * model.fewest_rows(d):
         # Too few rows for so many covariances: any fit overfits them, and passes are dear.
         return Schedule(4, 2 if K <= _MANY_COMPONENTS else 1, n, (Cut(1, 1),), n_seeding=n_seeding, single=False)
-    along_columns = without_prior and (model.moments.axis_aligned or d == 1)
+    along_columns = without_prior and (model.layout.axis_aligned or d == 1)
     most = _CANDIDATES_ALONG_COLUMNS if along_columns else _CANDIDATES
-    n_candidates = min(most, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(K, d)))))
+    n_candidates = min(most, max(4, int(_MOST_NUMBERS / math.prod(model.layout.shape(K, d)))))
     n_mixtures = _FEW_MIXTURES if full and K >= _SEVERAL and n >= _MANY_OF_EACH * K else n_candidates
     is_few, is_many = n * d <= _FEW_NUMBERS, n >= _MANY_ROWS
     *cuts, last = _CUTS_OF_FEW if is_few else _CUTS
@@ -428,7 +437,7 @@ class RaceRows:
             race = Race(
                 self._schedule,
                 [problem.family(n_components + more) for more in dict.fromkeys((0, self._schedule.n_more))],
-                model.moments,
+                model.layout,
                 self._uniforms,
                 views,
                 self._part,
@@ -443,7 +452,7 @@ class RaceRows:
 
 def _share_out(e_step: EStep, problem: Problem, n_components: int, task: Task, n: int, n_rows: int) -> None:
     """Do a task for n candidates, each of which passes over so many rows, in threads if it is worth them."""
-    shape = problem.objective.model.moments.shape(n_components, problem.rows.n_features)
+    shape = problem.objective.model.layout.shape(n_components, problem.rows.n_features)
     work = float(n * n_rows) * (2 * math.prod(shape) + 20 * n_components)
     e_step.share_out(task, n, work, product=problem.family(n_components).work)
 
@@ -493,7 +502,7 @@ class FitSettings(NamedTuple):
     @property
     def start_moments(self) -> Layout:
         """The layout of the second moments that starts return."""
-        return self.objective.model.for_starts.moments
+        return self.objective.model.for_starts.layout
 
     def problem(self, rows: Source) -> Problem:
         """Return the problem of fitting such a mixture to the rows."""
@@ -712,7 +721,7 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
             rough = settings.start_problem(sample.with_changes(is_rough=True))
             (result,) = short_runs(rough, [statistics], _SAMPLE_PASSES)
             statistics = statistics if result is None else result.statistics
-        statistics = statistics.reduced(settings.objective.model.moments)
+        statistics = statistics.reduced(settings.objective.model.layout)
     if K == 1:
         return statistics
     counts, origins, first = statistics.counts, statistics.origins, statistics.first
@@ -764,7 +773,7 @@ def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
     """
     sample = sampled_by_class(problem.rows, rng)
     classes, on_sample = sample.known, problem._replace(rows=sample)
-    labelled, views = classes.codes > 0, _class_views(sample, problem.objective.model.for_starts.moments)
+    labelled, views = classes.codes > 0, _class_views(sample, problem.objective.model.for_starts.layout)
     starts = [] if classes.n_free else [_partitioned(on_sample, sample, labelled, views[0], rng, 0)]
     is_random = len(classes.owners) > classes.owners.max() + 1
     if is_random or not labelled.all():
@@ -780,7 +789,7 @@ def start_within_classes(problem: Problem, settings: FitSettings, rng: Rng) -> S
     Each row then belongs to the nearest mean of its class or, from the start "random", to components by chance.
     """
     sample = sampled_by_class(problem.rows, rng)
-    classes, moments, n_threads = sample.known, problem.objective.model.moments, problem.n_threads
+    classes, moments, n_threads = sample.known, problem.objective.model.layout, problem.n_threads
     if settings.start.method == "random":
         shares = np.exp(classes.allowed).T[classes.codes] * rng.uniform(size=(sample.n_rows, len(classes.owners)))
         return from_responsibilities(sample, shares / shares.sum(axis=1, keepdims=True), moments, n_threads=n_threads)
@@ -822,7 +831,7 @@ def _partitioned(
     problem: Problem, sample: ArraySource, mask: NDArray[np.bool_], view: View, rng: Rng, n_passes: int
 ) -> SufficientStatistics:
     """Return the statistics of assigning the rows of a mask to the nearest centre that they may belong to."""
-    moments = problem.objective.model.moments
+    moments = problem.objective.model.layout
     centres = view.in_own_units(_centres(view.rows, sample.known, rng)) + sample.survey.centre
     rows = sample.subset(np.flatnonzero(mask)).with_classes(sample.known.for_rows(mask))
     for remaining_passes in range(n_passes, -1, -1):
@@ -1008,7 +1017,7 @@ def _start_without_noise(
 
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
-    how, moments, n_threads = settings.start, settings.objective.model.moments, settings.n_threads
+    how, moments, n_threads = settings.start, settings.objective.model.layout, settings.n_threads
     if "means" in how.parts:
         return from_means(source.without_gaps, how.parts["means"], moments, n_threads=n_threads)
     if how.responsibilities is not None:
@@ -1040,7 +1049,7 @@ def without_errors(problem: Problem, start: Source, mixture: MixtureParameters) 
     covariances = _without(mixture.model.layout.dense(mixture.covariances, K, d), mean_errors)
     counts = mixture.weights * problem.rows.survey.weight
     moments = FULL, mixture.means, counts, np.zeros((K, d)), counts[:, None, None] * covariances
-    return SufficientStatistics(*moments, 0.0, float(counts.sum())).reduced(problem.objective.model.moments)
+    return SufficientStatistics(*moments, 0.0, float(counts.sum())).reduced(problem.objective.model.layout)
 
 
 def _without(covariances: Array, errors: Array) -> Array:

@@ -65,7 +65,7 @@ cdef inline copy_statistics(statistics, const Family* family, double[::1] room, 
     cdef const double[::1] counts = statistics.counts, second = statistics.second.reshape(-1)
     cdef Py_ssize_t K = family.K, d = family.d, i
     expect("counts", counts.shape[0], K)
-    expect("second", second.shape[0], total_size(family.moment_layout, K, d))
+    expect("second", second.shape[0], total_size(family.layout, K, d))
     out[0] = moments_in(&room[0], K, d)
     copy_rows("origins", statistics.origins, K, d, out.origins)
     memcpy(out.counts, &counts[0], K * sizeof(double))

@@ -94,7 +94,7 @@ cdef inline Layout simpler_layout(Layout layout) noexcept nogil:
 
 cdef inline Family simpler_family(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     cdef Family family
-    family.covariance_layout = family.moment_layout = layout
+    family.layout = layout
     family.constraint, family.max_ratio, family.K, family.d = NULL, INFINITY, K, d
     family.ridge = 1e-6                     # of the variance of y
     family.objective, family.owners = likelihood(), NULL
@@ -196,9 +196,9 @@ cdef inline Py_ssize_t axes_room(Layout layout, Py_ssize_t d) noexcept nogil:
     return axes_workspace_size(d) + 2 * d if is_dense(layout) else 0
 
 
-cdef inline Py_ssize_t splits_size(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t splits_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Numbers in the room of splits."""
-    return (total_size(layout, K, d) + K * (N_POWERS * d + 1 + d) + matrix_size(moments, d) + axes_room(layout, d))
+    return total_size(layout, K, d) + K * (N_POWERS * d + 1 + d) + matrix_size(layout, d) + axes_room(layout, d)
 
 
 cdef struct Splits:
@@ -212,14 +212,14 @@ cdef struct Splits:
 
 
 cdef inline void lay_out_splits(
-    Splits* splits, double* room, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d,
+    Splits* splits, double* room, Layout layout, Py_ssize_t K, Py_ssize_t d,
 ) noexcept nogil:
     splits.axes = room
     splits.powers = splits.axes + total_size(layout, K, d)
     splits.gains = splits.powers + K * N_POWERS * d
     splits.steps = splits.gains + K
     splits.product = splits.steps + K * d
-    splits.room = splits.product + matrix_size(moments, d)
+    splits.room = splits.product + matrix_size(layout, d)
 
 
 cdef inline bint find_axes(

@@ -51,7 +51,7 @@ cdef inline void state_of_factors(
 
 
 cdef inline void place_factors(State* state, Py_ssize_t k, const Estimate* mixture, double* vector) noexcept nogil:
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(state.family.moment_layout, d), j
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(state.family.layout, d), j
     cdef const NoisePrior* prior = &state.family.objective.factor_noise
     cdef double weight = state.held.weight, rows = prior_rows(state)
     cdef double* root = state.frame.whiteners + k * size           # ψ^-½ before A
@@ -268,9 +268,9 @@ cdef inline bint complete(
     """Return whether all covariances are positive definite."""
     cdef Py_ssize_t K = state.family.K, d = state.family.d
     state.tried.weight = state.held.weight
-    whiten(state.family.covariance_layout, K, d, out.covariances, out.whiteners, out.log_determinants)
+    whiten(state.family.layout, K, d, out.covariances, out.whiteners, out.log_determinants)
     normalise_weights(K, state.held.weight if has_noise(&state.family.objective) else -rest_of(out.weights, K, 0),
                       out.weights)
-    log_offsets(&state.family.objective, state.family.covariance_layout, K, d, out.weights, out.whiteners,
+    log_offsets(&state.family.objective, state.family.layout, K, d, out.weights, out.whiteners,
                 out.log_determinants, state.family.ridge, out.tails, out.log_offset)
     return first_singular(out.log_determinants, K) < 0

@@ -72,8 +72,7 @@ cdef inline Objective likelihood() noexcept nogil:
 
 cdef struct Family:
     # The mixtures to choose from, and what an update maximises over them.
-    Layout covariance_layout
-    Layout moment_layout        # the same as yet: an update divides scatters by counts
+    Layout layout               # of covariances and second moments
     const Constraint* constraint    # on the covariances, beyond their layout; NULL for none
     double max_ratio            # of the eigenvalues of all covariances, in place of the constraint; ∞ for none
     Py_ssize_t K

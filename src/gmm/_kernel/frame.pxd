@@ -106,9 +106,9 @@ cdef inline double unit_of_mean(const State* state, double weight) noexcept nogi
 
 cdef inline double unit_of_matrix(const State* state, const double* weights, Py_ssize_t m) noexcept nogil:
     """Return the unit of what is off the diagonal; on it, it is larger by √2."""
-    cdef double weight = 1 if is_pooled(state.family.moment_layout) else weights[m]
+    cdef double weight = 1 if is_pooled(state.family.layout) else weights[m]
     if has_noise(&state.family.objective):
-        weight = matrix_count(state.family.moment_layout, state.family.K, weights, m)
+        weight = matrix_count(state.family.layout, state.family.K, weights, m)
     return sqrt(weight + state.covariance_rows)
 
 
@@ -123,7 +123,7 @@ cdef inline void load(
     double* vector,                                # IN, OUT counts and first moments without their units
 ) noexcept nogil:
     """Take the components of matrix m out of their units; second moments go to `state.matrices`, whole."""
-    cdef Layout layout = state.family.moment_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, i, j, k
     cdef const double* weights = state.frame.weights
     cdef const double* packed = packed_of(state, vector, m)
@@ -156,7 +156,7 @@ cdef inline void store(
     double* vector,                                # IN, OUT counts and first moments with their units, second moments
 ) noexcept nogil:
     """Undo `load`, in the units of a frame with other weights."""
-    cdef Layout layout = state.family.moment_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, i, j, k
     cdef double* packed = packed_of(state, vector, m)
     cdef const double* second = state.matrices
@@ -188,7 +188,7 @@ cdef inline void transform(
     double* vector,                                # IN, OUT counts, and first moments without units
 ) noexcept nogil:
     """Bring the components of matrix m, as `load` leaves them, into other coordinates."""
-    cdef Layout layout = state.family.moment_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, k
     cdef double* second = state.matrices
     cdef double* turned = second + matrix_size(layout, d)
@@ -211,7 +211,7 @@ cdef inline void whiten_step(
 
 cdef inline void place(State* state, Py_ssize_t m, const Estimate* mixture) noexcept nogil:
     """Make matrix m of a mixture, and the components that have it, their own frame."""
-    cdef Layout layout = state.family.covariance_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t d = state.family.d, size = matrix_size(layout, d), i
     cdef Py_ssize_t start = first_component(layout, m), n = end_component(layout, state.family.K, m + 1) - start
     cdef double* roots = state.frame.roots + m * size
@@ -233,7 +233,7 @@ cdef inline bint is_near(
 
     The divergence of a component from its frame, ½(‖W W_frame⁻¹‖² − d + ‖step‖²) − log|W W_frame⁻¹|, knows no axes.
     """
-    cdef Layout layout = state.family.covariance_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t d = state.family.d, size = matrix_size(layout, d), k
     cdef double near = NEAR / 100.0, limit = near * near * d / 2
     limit -= (product_sum(change, change, size) * features_per_number(layout, d) - d) / 2
@@ -251,7 +251,7 @@ cdef inline void follow(
     double* change,                                # scratch (d, d)
 ) noexcept nogil:
     """Bring the state and the secants into a mixture's frame, matrix by matrix, where it has left the old one."""
-    cdef Layout layout = state.family.covariance_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), k, m, i
     cdef const double* whitener
     cdef const double* root
@@ -390,9 +390,9 @@ cdef inline void from_moments(
     const State* state, const Moments* moments,    # IN moments with the objective's own rows
     double* vector,                                # OUT the state
 ) noexcept nogil:
-    cdef Layout layout = state.family.covariance_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, stride = component_stride(layout, d), k, m, i
-    cdef Py_ssize_t size = matrix_size(layout, d), whole = matrix_size(state.family.moment_layout, d)
+    cdef Py_ssize_t size = matrix_size(layout, d)
     cdef double weight = moments.weight
     store_precision(state, moments, vector)
     for k in range(K):
@@ -401,9 +401,9 @@ cdef inline void from_moments(
                     state.shifts + k * d)
         for i in range(d):
             vector[K + k * d + i] = moments.first[k * d + i] / weight
-    for m in range(n_matrices(state.family.moment_layout, K)):
-        for i in range(whole):
-            state.matrices[i] = moments.second[m * whole + i] / weight
+    for m in range(n_matrices(layout, K)):
+        for i in range(size):
+            state.matrices[i] = moments.second[m * size + i] / weight
         transform(state, m, state.frame.whiteners + m * size, state.shifts, False, vector)
         store(state, m, state.frame.weights, False, vector)
 
@@ -412,21 +412,20 @@ cdef inline void to_moments(
     const State* state, double* vector, double weight,     # IN; counts and first moments OUT without their units
     Moments* moments,                              # OUT about the frame's means, with the objective's own rows
 ) noexcept nogil:
-    cdef Layout layout = state.family.moment_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, j, k, m
-    cdef Py_ssize_t stride = component_stride(state.family.covariance_layout, d)
-    cdef Py_ssize_t size = matrix_size(state.family.covariance_layout, d), whole = matrix_size(layout, d)
+    cdef Py_ssize_t stride = component_stride(layout, d), size = matrix_size(layout, d)
     cdef double* second = moments.second
     memcpy(moments.origins, state.frame.means, K * d * sizeof(double))
     moments.weight = weight
     for m in range(n_matrices(layout, K)):
         load(state, m, False, vector)
-        for j in range(whole):
+        for j in range(size):
             second[j] = weight * state.matrices[j]
         transform_second(layout, d, state.frame.roots + m * size, state.matrices, second)
         if is_dense(layout):
             mirror(second, d)
-        second += whole
+        second += size
     for k in range(K):
         moments.counts[k] = weight * vector[k]
         apply_factor(layout, d, state.frame.roots + k * stride, vector + K + k * d, moments.first + k * d)
@@ -440,7 +439,7 @@ cdef inline void state_of_mixture(
     double* vector,                                # OUT the state that the mixture is the update of
 ) noexcept nogil:
     """Make a mixture the frame; in it, it stands for counts π_k, and covariances without the ridge: H = −π λ W Wᵀ."""
-    cdef Layout layout = state.family.covariance_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), i, j, m
     cdef const double* whitener
     cdef double* second = state.matrices
@@ -470,7 +469,7 @@ cdef inline void moments_of_mixture(
 ) noexcept nogil:
     """First moments by the means, second ones by the covariances without the ridge, with the objective's own rows."""
     cdef const Family* family = &state.family
-    cdef Layout layout = family.moment_layout
+    cdef Layout layout = family.layout
     cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), i, j, k, m
     cdef double own_rows = rows_per_mean(&family.objective), count, rows, factor
     for k in range(K):

@@ -175,7 +175,7 @@ cdef inline Py_ssize_t run_em(
         if n > 0:
             memcpy(counts, moments.counts, K * sizeof(double))
         unpack_moments(plan, workspace.node, measured.whiteners, inputs.scatter, moments)
-        moments.log_evidence += parameter_term(&family.objective, family.covariance_layout, K, family.d, measured)
+        moments.log_evidence += parameter_term(&family.objective, family.layout, K, family.d, measured)
         bounds[n] = moments.log_evidence / moments.weight
         n += 1
         if (n == inputs.at_most or fabs(bounds[n - 1] - before) < tolerance or repair_empty and any_empty(moments, K)

@@ -55,7 +55,7 @@ cdef enum:
 cdef inline double cost_of_component(const State* state) noexcept nogil:
     """What the numbers of a component may cost, in nats."""
     cdef Py_ssize_t d = state.family.d
-    return (1 + d + packed_size(state.family.covariance_layout, d)) * log1p(state.held.weight) / 2
+    return (1 + d + packed_size(state.family.layout, d)) * log1p(state.held.weight) / 2
 
 
 cdef inline bint merge_is_due(const State* state) noexcept nogil:
@@ -142,7 +142,7 @@ cdef inline double promise_of(const State* state, Py_ssize_t into, Py_ssize_t go
     gain += gain_of_merged_means(&state.family.objective, d, counts[into], counts[gone])
     gain += evidence_of(state, state.tried.counts, state.trial.log_determinants, into)
     gain -= evidence_of(state, counts, before, into)
-    if is_pooled(state.family.covariance_layout):
+    if is_pooled(state.family.layout):
         return gain
     return gain + empty - evidence_of(state, counts, before, gone)
 
@@ -151,7 +151,7 @@ cdef inline double evidence_of(
     const State* state, const double* counts, const double* log_determinants, Py_ssize_t k,
 ) noexcept nogil:
     """Evidence of the covariance of a component."""
-    cdef Layout layout = state.family.covariance_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, m = matrix_of(layout, k)
     return covariance_evidence(&state.family.objective, layout, K, state.family.d, matrix_count(layout, K, counts, m),
                                log_determinants[m])
@@ -160,7 +160,7 @@ cdef inline double evidence_of(
 cdef inline double evidence_of_empty(State* state) noexcept nogil:
     """Evidence of the covariance of a component without rows: the first one of `tried` is emptied to see it."""
     copy_moments(state, 0)
-    empty_component(&state.tried, state.family.moment_layout, state.family.d, 0)
+    empty_component(&state.tried, state.family.layout, state.family.d, 0)
     begin(&state.tried, &state.family, &state.trial)
     estimate_covariances(&state.tried, &state.family, NULL, 0, 1, &state.trial)
     return evidence_of(state, state.tried.counts, state.trial.log_determinants, 0)
@@ -181,7 +181,7 @@ cdef inline double squared_distance(State* state, Py_ssize_t of, Py_ssize_t one,
 
     These are of its rows and, as if of d more, of all components' (Friedman 1989): few rows are too near to each other.
     """
-    cdef Layout layout = state.family.moment_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), i, j, k
     cdef const Moments* moments = &state.held
     cdef double* scatter = state.matrices
@@ -219,7 +219,7 @@ cdef inline void combine(State* state, Py_ssize_t into, Py_ssize_t gone) noexcep
 
     The other is without rows; all other counts and means are written as well.
     """
-    cdef Py_ssize_t m = matrix_of(state.family.moment_layout, into)
+    cdef Py_ssize_t m = matrix_of(state.family.layout, into)
     copy_moments(state, into)
     copy_moments(state, gone)
     join(state, into, gone)
@@ -229,8 +229,8 @@ cdef inline void combine(State* state, Py_ssize_t into, Py_ssize_t gone) noexcep
 
 cdef inline void copy_moments(State* state, Py_ssize_t k) noexcept nogil:
     """Copy all accepted counts and first moments to `tried`, and the second ones of one component."""
-    cdef Py_ssize_t d = state.family.d, size = matrix_size(state.family.moment_layout, d)
-    cdef Py_ssize_t m = matrix_of(state.family.moment_layout, k)
+    cdef Py_ssize_t d = state.family.d, size = matrix_size(state.family.layout, d)
+    cdef Py_ssize_t m = matrix_of(state.family.layout, k)
     memcpy(state.tried.origins, state.held.origins, (state.held.second - state.held.origins) * sizeof(double))
     memcpy(state.tried.second + m * size, state.held.second + m * size, size * sizeof(double))
     state.tried.weight = state.held.weight
@@ -238,7 +238,7 @@ cdef inline void copy_moments(State* state, Py_ssize_t k) noexcept nogil:
 
 cdef inline void join(State* state, Py_ssize_t into, Py_ssize_t gone) noexcept nogil:
     """Add the moments of one component of `tried` to another's, and leave it empty; only one triangle is right then."""
-    cdef Layout layout = state.family.moment_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t d = state.family.d, size = component_stride(layout, d), i
     cdef Moments* moments = &state.tried
     cdef double* step = state.shifts
@@ -262,7 +262,7 @@ cdef inline void empty_component(Moments* moments, Layout layout, Py_ssize_t d, 
 
 cdef inline void merge(State* state, Py_ssize_t into, Py_ssize_t gone) noexcept nogil:
     """Write the accepted moments with one component less to `tried`: of its class, those behind move up."""
-    cdef Layout layout = state.family.moment_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d
     cdef Py_ssize_t last = last_of_class(&state.family, gone), after = last - gone
     cdef Py_ssize_t size = component_stride(layout, d)

@@ -1,4 +1,5 @@
-"""What a pass and a start use of `mstep.pyx`, which compiles the work between two passes once for all modules."""
+"""What a pass and a start use of `mstep.pyx`, which compiles the work before and between passes once for all modules."""
+from gmm._kernel.degenerate cimport Case
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport Family, Objective
 from gmm._kernel.layout cimport Layout
@@ -16,7 +17,7 @@ cdef class MixtureFamily:
 
     cdef set_prior(self, prior, weights_prior)
 
-    cdef bint takes(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d)
+    cdef bint takes(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d)
 
 
 cdef class QuasiNewtonState:
@@ -24,7 +25,7 @@ cdef class QuasiNewtonState:
     cdef State state
     cdef double[::1] room
 
-    cdef bint fits(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d)
+    cdef bint fits(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d)
 
 
 cdef double parameter_term(
@@ -40,3 +41,35 @@ cdef Py_ssize_t most_likely(
 cdef void take_pass(
     State* state, const Moments* moments, double rounding, bint repair_empty, double* record,
 ) noexcept nogil
+
+
+cdef class Verdict:
+    cdef Case case
+    cdef const double[::1] variances      # the case points into these
+
+    cdef judged(self, Case* case)
+    cdef judged_by(self, Case* case, const Moments* moments)
+    cdef bint rejects(self, const Family* family, const Estimate* mixture) except -1
+
+
+cdef struct Step:
+    double size                           # of which distances are multiples; 0 of continuous values, −1 of only one
+    double inverse
+    double farthest                       # the greatest multiple that has made it exact
+
+
+cdef class Survey:
+    cdef Py_ssize_t n_features
+    cdef bint begun
+    cdef readonly double weight, heaviest
+    cdef readonly object nonfinite
+    cdef double* first_row                # (d,) the origin of `sums`, and the start of the memory
+    cdef double* sums                     # (d,) Σ w (x − first row)
+    cdef double* low                      # (d,)
+    cdef double* high                     # (d,)
+    cdef Step* steps_so_far               # (d,)
+    cdef Py_ssize_t* columns              # (d,) scratch: those that may have steps
+
+    cdef void join(self, Survey other, Py_ssize_t first) except *
+    cdef void meet(self, Py_ssize_t j, double x, Step step) noexcept
+    cdef void measure_reach(self, const double* origin, double* out) noexcept

@@ -1,5 +1,9 @@
-"""The work between two passes, as Python sees it: parameters from moments, and the accelerated step."""
-from libc.math cimport INFINITY
+"""The work beside passes, as Python sees it: parameters from moments, the accelerated step, the `Verdict` on degenerate components (see `degenerate.pxd`), and first looks at rows.
+"""
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from libc.float cimport DBL_EPSILON, FLT_EPSILON
+from libc.math cimport INFINITY, fabs, isfinite, rint
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 cimport gmm._kernel.belief as belief
@@ -13,19 +17,25 @@ cimport gmm._kernel.update as update
 from gmm._kernel.arrays cimport (
     check_factors, check_ratio, copy_statistics, estimate_arrays, moments_arrays, view_estimate,
 )
+from gmm._kernel.candidate cimport simpler_family
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
+from gmm._kernel.degenerate cimport (
+    RIDGES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, total_spread,
+)
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
-    NO_TAILS, Constraint, Family, FreeTails, NoisePrior, Objective, likelihood, rest_of,
+    NO_TAILS, Constraint, Family, FreeTails, NoisePrior, Objective, has_noise, likelihood, rest_of,
 )
 from gmm._kernel.layout cimport (
-    DIAGONAL, FULL, LOW_RANK, SPHERICAL, Layout, is_layout, is_low_rank, matrix_size, n_matrices, total_size,
+    DIAGONAL, FULL, LOW_RANK, SPHERICAL, Layout, is_dense, is_layout, is_low_rank, matrix_size, n_matrices, total_size,
 )
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
 from gmm._kernel.moments cimport Moments, any_empty, halve, moments_in, moments_size
 from gmm._kernel.objective cimport evidence_bound, is_bound, log_offsets, posterior
 from gmm._kernel.quasi_newton cimport plain_bound, set_weight, start_anew
+from gmm._kernel.rows cimport Rows, data, describe_rows
+from gmm._kernel.seeding cimport Item, merge_equal, sort_by_value
 from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
 from gmm._kernel.update cimport begin, constrain_covariances, estimate_covariances, finish, update_work
 from gmm._kernel.whitener cimport first_singular, whiten as whiten_all
@@ -93,8 +103,8 @@ cdef class MixtureFamily:
 
     Parameters
     ----------
-    covariance_layout : int
-        The code of the layout that covariances are stored in.
+    layout : int
+        The code of the layout of covariances, and of the second moments that they are estimated from.
     constraint : int
         Its number in `CONSTRAINTS`, from 1 on; 0 for none beyond the layout.
     n_components, n_features : int
@@ -103,9 +113,6 @@ cdef class MixtureFamily:
     prior : PriorMoments, optional
         A conjugate prior: its mean (d,), scale (flat, one covariance), shrinkage, pseudocount and the constant of its
         log density. None maximises the likelihood: see `objective.pxd`.
-    moment_layout : int, optional
-        The code of the layout of the second moments that covariances are estimated from. None is `covariance_layout`,
-        the only one supported yet.
     weights_prior : tuple of (float, bool, float), optional
         With it, the evidence bound of a variational posterior is maximised: the concentration of the weights' prior,
         whether that breaks sticks, and the weight of all rows. A mixture's weights are then the shares of the rows.
@@ -125,38 +132,34 @@ cdef class MixtureFamily:
     Raises
     ------
     ValueError
-        If a code is unknown, the layouts differ, the constraint is on another layout, or the sizes are out of range.
+        If a code is unknown, the constraint is on another layout, or the sizes are out of range.
     """
 
     def __cinit__(
-        self, Layout covariance_layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
-        double ridge, prior=None, moment_layout=None, weights_prior=None, double log_noise=-INFINITY,
-        const int[::1] owners=None, Py_ssize_t n_factors=0, double max_ratio=INFINITY,
-        const double[:, ::1] tails=None, FreeTails free_tails=NO_TAILS,
+        self, Layout layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
+        double ridge, prior=None, weights_prior=None, double log_noise=-INFINITY, const int[::1] owners=None,
+        Py_ssize_t n_factors=0, double max_ratio=INFINITY, const double[:, ::1] tails=None,
+        FreeTails free_tails=NO_TAILS,
     ):
-        cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
         cdef const Constraint* row = constraint_of(constraint)
-        if (not is_layout(covariance_layout) or n_components < 1 or n_features < 1
+        if (not is_layout(layout) or n_components < 1 or n_features < 1
                 or <double>n_components * (n_components + <double>n_features * n_features) > MOST_NUMBERS
-                or row == NULL and is_low_rank(covariance_layout)
-                or row != NULL and covariance_layout != constrained_layout(row, n_factors)):
-            shape = covariance_layout, constraint, n_components, n_features
+                or row == NULL and is_low_rank(layout)
+                or row != NULL and layout != constrained_layout(row, n_factors)):
+            shape = layout, constraint, n_components, n_features
             raise ValueError(f"expected a layout, a constraint on it, components and features, got {shape}")
-        if moments != covariance_layout:
-            raise ValueError(f"expected moments in the layout of the covariances, {covariance_layout}, got {moments}")
         check_factors(row, n_factors, n_features)
-        check_ratio(max_ratio, covariance_layout, n_components, row)
+        check_ratio(max_ratio, layout, n_components, row)
         if owners is not None:
             expect("owners", owners.shape[0], n_components)
         cdef Family* family = &self.family
-        family.covariance_layout, family.moment_layout = covariance_layout, moments
-        family.constraint, family.max_ratio, family.ridge = row, max_ratio, ridge
+        family.layout, family.constraint, family.max_ratio, family.ridge = layout, row, max_ratio, ridge
         family.K, family.d, family.n_factors = n_components, n_features, n_factors
         family.owners = NULL if owners is None else &owners[0]
         family.objective = likelihood()
         self.owners = owners
-        self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
-                          log_noise, None if owners is None else np.asarray(owners), n_factors, max_ratio,
+        self.arguments = (layout, constraint, n_components, n_features, ridge, prior, weights_prior, log_noise,
+                          None if owners is None else np.asarray(owners), n_factors, max_ratio,
                           None if tails is None else np.asarray(tails), free_tails)
         if prior is not None:
             self.set_prior(prior, weights_prior)
@@ -168,7 +171,7 @@ cdef class MixtureFamily:
 
     cdef set_prior(self, prior, weights_prior):
         cdef Family* family = &self.family
-        cdef Layout layout = family.covariance_layout
+        cdef Layout layout = family.layout
         self.mean, self.scale, shrinkage, pseudocount, constant = prior
         expect("a prior's mean", self.mean.shape[0], family.d)
         # In the low-rank layout it is that of the noise.
@@ -199,7 +202,7 @@ cdef class MixtureFamily:
     ):
         """Return what is added to the log evidence: the log density of the prior, or −KL; 0 without a prior."""
         cdef Family* family = &self.family
-        cdef Layout layout = family.covariance_layout
+        cdef Layout layout = family.layout
         cdef Estimate mixture
         expect("weights", weights.shape[0], family.K)
         expect_matrix("means", means, family.K, family.d)
@@ -209,9 +212,9 @@ cdef class MixtureFamily:
         mixture.whiteners, mixture.log_determinants = <double*>&whiteners[0], <double*>&log_determinants[0]
         return parameter_term(&family.objective, layout, family.K, family.d, &mixture)
 
-    cdef bint takes(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d):
+    cdef bint takes(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
         """Return whether mixtures and moments of these layouts and shape are the family's."""
-        return (self.family.covariance_layout == covariance_layout and self.family.moment_layout == moment_layout
+        return (self.family.layout == layout and self.family.layout == moments
                 and self.family.K == K and self.family.d == d)
 
 
@@ -249,12 +252,12 @@ cdef class Update:
         const double[:, ::1] precision=None,
     ):
         cdef Moments* moments = &self.moments
-        cdef Layout layout = family.family.covariance_layout
+        cdef Layout layout = family.family.layout
         cdef Py_ssize_t K = family.family.K, d = family.family.d
         expect_matrix("origins", origins, K, d)
         expect("counts", counts.shape[0], K)
         expect_matrix("first", first, K, d)
-        expect("second", second.shape[0], total_size(family.family.moment_layout, K, d))
+        expect("second", second.shape[0], total_size(family.family.layout, K, d))
         if previous is not None:
             expect("previous", previous.shape[0], total_size(layout, K, d))
         self.family, self.previous = family, previous
@@ -276,7 +279,7 @@ cdef class Update:
     @property
     def n_covariances(self):
         """Number of covariances: K, or 1 for one that all components share."""
-        return n_matrices(self.family.family.covariance_layout, self.family.family.K)
+        return n_matrices(self.family.family.layout, self.family.family.K)
 
     def covariances(self, Py_ssize_t start, Py_ssize_t end):
         """Estimate covariances start … end − 1, free of the constraint; disjoint ranges may run in threads."""
@@ -305,7 +308,7 @@ cdef class Update:
         """
         cdef const Family* family = &self.family.family
         cdef Py_ssize_t failed = finish(&self.moments, family, &self.estimate)
-        arrays = estimate_arrays(self.buffer.base, family.covariance_layout, family.K, family.d)
+        arrays = estimate_arrays(self.buffer.base, family.layout, family.K, family.d)
         return arrays, failed
 
 
@@ -588,8 +591,8 @@ cdef class QuasiNewtonState:
         other.room[:n] = self.room[:n]
         return other
 
-    cdef bint fits(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d):
-        return self.family.takes(covariance_layout, moment_layout, K, d)
+    cdef bint fits(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
+        return self.family.takes(layout, moments, K, d)
 
     @property
     def work(self):
@@ -635,7 +638,7 @@ cdef class QuasiNewtonState:
         """Forget all passes and measure this mixture next, given as `Update` returns it."""
         cdef State* state = &self.state
         cdef Estimate* first = &state.trial
-        cdef Layout layout = state.family.covariance_layout
+        cdef Layout layout = state.family.layout
         cdef Py_ssize_t K = state.family.K, d = state.family.d, size = total_size(layout, K, d)
         cdef Estimate given = view_estimate(estimate, layout, K, d)
         memcpy(first.weights, given.weights, K * sizeof(double))
@@ -655,7 +658,7 @@ cdef class QuasiNewtonState:
         """
         cdef State* state = &self.state
         cdef Moments moments
-        cdef double[::1] room = np.empty(moments_size(state.family.moment_layout, state.family.K, state.family.d))
+        cdef double[::1] room = np.empty(moments_size(state.family.layout, state.family.K, state.family.d))
         copy_statistics(statistics, &state.family, room, &moments)
         cdef bint fails
         with nogil:
@@ -668,7 +671,7 @@ cdef class QuasiNewtonState:
     def measured(self):
         """Return the mixture of the last accepted pass, or before it the first mixture, as `Update` does."""
         cdef const Family* family = &self.state.family
-        cdef Layout layout = family.covariance_layout
+        cdef Layout layout = family.layout
         cdef const Estimate* mixture = &self.state.best if self.state.n_passes else next_mixture(&self.state)
         n = estimate_size(layout, family.K, family.d)
         return estimate_arrays(np.array(<double[:n]>mixture.weights), layout, family.K, family.d)
@@ -679,7 +682,7 @@ cdef class QuasiNewtonState:
         They are the parts of a `WhitenedMixture`, with flat whiteners.
         """
         cdef const Estimate* mixture = next_mixture(&self.state)
-        cdef Layout layout = self.state.family.covariance_layout
+        cdef Layout layout = self.state.family.layout
         cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = total_size(layout, K, d)
         flat = np.empty(3 * K + K * d + size)
         cdef double[::1] into = flat
@@ -712,7 +715,7 @@ cdef class QuasiNewtonState:
         cdef Moments moments
         cdef double[4] record
         cdef Family* family = &self.state.family
-        cdef double[::1] room = np.empty(moments_size(family.moment_layout, family.K, family.d))
+        cdef double[::1] room = np.empty(moments_size(family.layout, family.K, family.d))
         copy_statistics(statistics, family, room, &moments)
         with nogil:
             take_pass(&self.state, &moments, rounding, repair_empty, record)
@@ -733,5 +736,583 @@ cdef class QuasiNewtonState:
     def moments(self):
         """Return the moments of the last accepted pass, as `moments_arrays` does; their evidence is the objective."""
         cdef const Family* family = &self.state.family
-        n = moments_size(family.moment_layout, family.K, family.d)
+        n = moments_size(family.layout, family.K, family.d)
         return moments_arrays(np.array(<double[:n]>self.state.held.origins), family.K, family.d, &self.state.held)
+
+
+cdef class Verdict:
+    """Which components of mixtures of a model are degenerate, of the rows of a fit.
+
+    Parameters
+    ----------
+    rules : tuple
+        The first fields of a `Case`, from `layout` on.
+    weight : float
+        Of all rows.
+    variances : array of shape (d,)
+        Up to which a variance is that of rounding and of the ridge.
+    ridge : float
+    judge : int
+        A `Judge`.
+    """
+
+    def __cinit__(self, rules, double weight, const double[::1] variances, double ridge, Judge judge):
+        cdef Case* case = &self.case
+        (case.layout, case.d, case.fewest, case.n_parameters, case.common, case.common_axes, case.own_shapes,
+         case.scales_shapes) = rules
+        expect("variances", variances.shape[0], case.d)
+        self.variances, case.variances = variances, &variances[0]
+        case.weight, case.ridge, case.judge = weight, RIDGES * ridge, judge
+
+    def causes(self, estimate, const double[::1] noise=None, of_pass=None):
+        """Return the first `Cause` by which each component of a mixture is degenerate, (K,); 0 for the others.
+
+        The mixture is as `Update` returns it, and `noise` has the variances of its uniform noise, (d,). Of components
+        that were scaled to one volume, the `SufficientStatistics` of a pass tell the covariances before.
+        """
+        cdef Case case = self.case
+        cdef Family family
+        cdef Moments moments
+        set_mixture(&case, estimate, noise)
+        if of_pass is None:
+            return self.judged(&case)
+        family = simpler_family(case.layout, case.K, case.d)
+        cdef double[::1] room = np.empty(moments_size(case.layout, case.K, case.d))
+        copy_statistics(of_pass, &family, room, &moments)
+        return self.judged_by(&case, &moments)
+
+    def first(self, QuasiNewtonState state not None, noise, *, bint of_pass):
+        """Return the first component of the state's accepted mixture for which `causes` tells one, or −1.
+
+        `noise` is the `Noise` of its family; the statistics of the pass are looked at if they are asked for. A
+        posterior has no such component.
+        """
+        cdef Case case = self.case
+        cdef const State* held = &state.state
+        cdef const unsigned char[::1] causes
+        cdef Py_ssize_t k
+        if held.family.layout != case.layout or held.family.d != case.d or held.n_passes == 0:
+            raise ValueError("expected a mixture of the model of a verdict, from a pass that was accepted")
+        if is_bound(&held.family.objective):
+            return -1
+        case.K, case.mixture = held.family.K, held.best
+        set_noise(&case, noise.variances if has_noise(&held.family.objective) else None)
+        causes = self.judged_by(&case, &held.held) if of_pass else self.judged(&case)
+        for k in range(case.K):
+            if causes[k] > 0:
+                return k
+        return -1
+
+    cdef judged_by(self, Case* case, const Moments* moments):
+        """Judge a mixture with the moments of its pass."""
+        cdef Family family = simpler_family(case.layout, case.K, case.d)
+        cdef double[::1] room = np.empty(estimate_size(case.layout, case.K, case.d))
+        cdef Estimate free = estimate_in(&room[0], case.layout, case.K, case.d)
+        family.ridge = case.ridge / RIDGES
+        if most_likely(moments, &family, 0, NULL, NULL, &free) < 0:
+            case.free = free.whiteners
+        return self.judged(case)
+
+    cdef bint rejects(self, const Family* family, const Estimate* mixture) except -1:
+        """Return whether a component of a mixture without noise is degenerate, if a bound does not rule that out."""
+        cdef Case case = self.case
+        if family.layout != case.layout or family.d != case.d:
+            raise ValueError("expected candidates of the model of a verdict, got the verdict of another model")
+        case.K, case.mixture, case.free = family.K, mixture[0], mixture.whiteners
+        case.noise, case.explained = NULL, False
+        return may_be_degenerate(&case) and self.judged(&case).any()
+
+    cdef judged(self, Case* case):
+        cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
+        cdef unsigned char[::1] causes = np.empty(case.K, np.uint8)
+        lay_out_case(case, &room[0])
+        with nogil:
+            find_causes(case, &causes[0])
+        return causes.base
+
+
+def total_variances(Layout layout, estimate, const double[::1] noise=None):
+    """Return the variances of a whole mixture, (d,), given what `Verdict.causes` takes."""
+    cdef Case case
+    _, means, *_ = estimate
+    cdef const double[:, ::1] of_means = means
+    case.layout, case.d = layout, of_means.shape[1]
+    set_mixture(&case, estimate, noise)
+    cdef double[::1] room = np.empty(case_size(layout, case.K, case.d))
+    lay_out_case(&case, &room[0])
+    total_spread(&case)
+    return room.base[:case.d * case.d:case.d + 1] if is_dense(layout) else room.base[:case.d]
+
+
+cdef int set_mixture(Case* case, estimate, const double[::1] noise) except -1:
+    given, *_ = estimate
+    cdef const double[::1] weights = given
+    case.K = weights.shape[0]
+    if not is_layout(case.layout) or case.K < 1 or case.d < 1:
+        raise ValueError(f"expected a layout, components and features, got {(case.layout, case.K, case.d)}")
+    case.mixture = view_estimate(estimate, case.layout, case.K, case.d)
+    return set_noise(case, noise)
+
+
+cdef int set_noise(Case* case, const double[::1] noise) except -1:
+    cdef Py_ssize_t k
+    if noise is not None:
+        expect("noise", noise.shape[0], case.d)
+    case.free, case.noise = case.mixture.whiteners, NULL if noise is None else &noise[0]
+    case.explained = noise is not None
+    for k in range(case.K):
+        case.explained = case.explained or case.mixture.tails[k] > 0
+    return 0
+
+
+# ------------------------------------------ rows before the first pass: a survey, distinct ones, equal ones
+
+ctypedef fused bits:
+    uint32_t
+    uint64_t
+
+ctypedef fused number:
+    double
+    uint64_t
+
+cdef struct Place:
+    uint64_t hash
+    Py_ssize_t code  # from 1 on; 0 where none is
+
+# Of a step that values have: how far from a multiple a value may be. A step that is a smaller part of the range than
+# the last says nothing that a ridge does not.
+cdef double OFF_STEP = 1e-3, LEAST_STEP = 1e-6
+cdef double NO_STEP_YET = -1
+cdef double WHOLE = 6755399441055744.0    # 1.5 · 2^52
+
+cdef enum:
+    SUMMED = 256  # rows, within which an exchange goes unnoticed
+    AT_ONCE = 32  # numbers, to which as many are added at once
+
+cdef uint64_t MIXING = 0x9E3779B97F4A7C15  # odd
+
+
+cdef bint look_at(
+    const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight, const double* origin,      # IN (d,)
+    double* sums, double* low, double* high,       # IN, OUT (d,) Σ w (x − origin), least, greatest
+) noexcept nogil:
+    """Add a row to the survey; return whether all of it is finite."""
+    cdef Py_ssize_t j
+    cdef double x
+    cdef bint broken = False
+    for j in range(d):
+        x = row[j * column_stride]
+        broken |= x - x != 0
+        sums[j] += weight * (x - origin[j])
+        low[j] = x if x < low[j] else low[j]
+        high[j] = x if x > high[j] else high[j]
+    return not broken
+
+
+cdef double nearest(double x) noexcept nogil:
+    """Return the whole number nearest to one below 2^51."""
+    return (x + WHOLE) - WHOLE
+
+
+cdef Py_ssize_t step_to(
+    const data* row, Py_ssize_t column_stride, double epsilon,
+    const double* origin, const double* low, const double* high,
+    Py_ssize_t* columns, Py_ssize_t n_columns,     # IN, OUT those that may have steps
+    Step* steps,                                   # IN, OUT (d,)
+) noexcept nogil:
+    """Let steps reach a row as well; return how many columns may still have some."""
+    cdef Py_ssize_t i, j, left = 0
+    cdef double x, multiple
+    for i in range(n_columns):
+        j = columns[i]
+        x = row[j * column_stride]
+        multiple = (x - origin[j]) * steps[j].inverse
+        if fabs(multiple - nearest(multiple)) > OFF_STEP or fabs(multiple) > 2 * steps[j].farthest:
+            join_step(&steps[j], fabs(x - origin[j]), 4 * epsilon * max(fabs(x), fabs(origin[j])))
+            if 0 <= steps[j].size <= LEAST_STEP * (high[j] - low[j]):
+                steps[j].size = 0
+                continue
+        columns[left] = j
+        left += 1
+    return left
+
+
+cdef void join_step(Step* step, double distance, double rounding) noexcept nogil:
+    """Let a step be the largest of which the distance is a multiple as well, to rounding (Euclid)."""
+    cdef double size = step.size, rest = distance, larger, multiple
+    if distance <= rounding:
+        return
+    if size == NO_STEP_YET:
+        size = distance
+    while rest > max(rounding, OFF_STEP * size):
+        larger, size = (size, rest) if size > rest else (rest, size)
+        rest = fabs(larger - size * rint(larger / size))
+    multiple = rint(distance / size)
+    if size != step.size or multiple > step.farthest:
+        size, step.farthest = distance / multiple, multiple    # its rounding is the least
+    step.size, step.inverse = size, 1 / size
+
+
+cdef class Survey:
+    """What a first look at rows finds: whether they are finite, what they weigh, where they lie, in which steps.
+
+    It does not change once it is made, and has the same bits, whatever chunks the rows come in.
+
+    Parameters
+    ----------
+    chunks : iterable of (first, rows, weight)
+        The number of the first row, rows (m, d) in float32 or float64, and their weights (m,) or None; in order. Or, in
+        place of rows, their survey, whose sums are added.
+    n_features : int
+
+    Attributes
+    ----------
+    nonfinite : tuple of int, or None
+        Row and column of the first value that is not finite; the other attributes mean nothing then.
+    weight, heaviest : float
+        Σ w, max w.
+
+    Raises
+    ------
+    ValueError
+        For no rows, no features, and arrays of other lengths.
+    """
+
+    def __cinit__(self, chunks, Py_ssize_t n_features):
+        self.n_features = n_features
+        if n_features < 1:
+            raise ValueError(f"expected one feature at least, got n_features={n_features}")
+        self.first_row = <double*>PyMem_Malloc(4 * n_features * sizeof(double))
+        self.steps_so_far = <Step*>PyMem_Malloc(n_features * sizeof(Step))
+        self.columns = <Py_ssize_t*>PyMem_Malloc(n_features * sizeof(Py_ssize_t))
+        if self.first_row == NULL or self.steps_so_far == NULL or self.columns == NULL:
+            raise MemoryError
+        self.sums, self.low = self.first_row + n_features, self.first_row + 2 * n_features
+        self.high = self.first_row + 3 * n_features
+        for first, rows, weight in chunks:
+            if isinstance(rows, Survey):
+                self.join(rows, first)
+            elif rows.itemsize == sizeof(float):
+                look[float](self, rows, weight, first)
+            else:
+                look[double](self, rows, weight, first)
+            if self.nonfinite is not None:
+                break
+        if not self.begun:
+            raise ValueError("expected one row at least, got no chunk of rows")
+
+    def __reduce__(self):
+        cdef const double[::1] numbers = <double[:4 * self.n_features]>self.first_row
+        return restored, (np.array(numbers), self.weight, self.heaviest, self.nonfinite, self.steps)
+
+    cdef void join(self, Survey other, Py_ssize_t first) except *:
+        """Add a survey of rows of which `first` came before."""
+        cdef Py_ssize_t d = self.n_features, j
+        expect("a row", other.n_features, d)
+        if not self.begun:
+            memcpy(self.first_row, other.first_row, 4 * d * sizeof(double))
+            memcpy(self.steps_so_far, other.steps_so_far, d * sizeof(Step))
+        else:
+            for j in range(d):
+                self.meet(j, other.first_row[j], other.steps_so_far[j])
+                self.sums[j] += other.sums[j] + other.weight * (other.first_row[j] - self.first_row[j])
+                self.low[j], self.high[j] = min(self.low[j], other.low[j]), max(self.high[j], other.high[j])
+        self.begun = True
+        self.weight += other.weight
+        self.heaviest = max(self.heaviest, other.heaviest)
+        if other.nonfinite is not None:
+            self.nonfinite = first + other.nonfinite[0], other.nonfinite[1]
+
+    def __dealloc__(self):
+        PyMem_Free(self.first_row)
+        PyMem_Free(self.steps_so_far)
+        PyMem_Free(self.columns)
+
+    cdef void meet(self, Py_ssize_t j, double x, Step step) noexcept:
+        """Let column j have the values of other rows as well, one of which is x, and which have a step."""
+        cdef double first = self.first_row[j], rounding = 4 * DBL_EPSILON * max(fabs(first), fabs(x))
+        if self.steps_so_far[j].size == 0 or step.size == 0:
+            self.steps_so_far[j].size = 0
+            return
+        join_step(&self.steps_so_far[j], fabs(x - first), rounding)
+        if step.size != NO_STEP_YET:
+            join_step(&self.steps_so_far[j], step.size * step.farthest, rounding)
+            join_step(&self.steps_so_far[j], step.size, rounding)
+
+    @property
+    def steps(self):
+        """The largest steps of which all differences in a column are multiples, (d,); 0 for continuous columns."""
+        cdef Py_ssize_t j
+        out = np.zeros(self.n_features)
+        cdef double[::1] steps = out
+        cdef double extent
+        for j in range(self.n_features):
+            extent = self.high[j] - self.low[j]
+            if self.steps_so_far[j].size > LEAST_STEP * extent:
+                # Of the whole range, which has the least rounding.
+                steps[j] = extent / max(rint(extent / self.steps_so_far[j].size), 1)
+        return out
+
+    @property
+    def centre(self):
+        """The weighted mean, (d,)."""
+        cdef Py_ssize_t j
+        out = np.empty(self.n_features)
+        cdef double[::1] centre = out
+        for j in range(self.n_features):
+            centre[j] = self.first_row[j] + self.sums[j] / self.weight
+        return out
+
+    @property
+    def box(self):
+        """The least and the greatest number of each feature, (2, d)."""
+        cdef const double[::1] ends = <double[:2 * self.n_features]>self.low
+        return np.array(ends).reshape(2, self.n_features)
+
+    @property
+    def extent(self):
+        """The greatest distance from the centre in any feature; NaN where weights have made that no number."""
+        cdef Py_ssize_t j
+        cdef double centre, distance, most = 0
+        for j in range(self.n_features):
+            centre = self.first_row[j] + self.sums[j] / self.weight
+            distance = max(self.high[j] - centre, centre - self.low[j])
+            most = most if most >= distance else distance
+            if most != most:
+                break
+        return most
+
+    def reach(self, const double[::1] origin):
+        """Each feature's greatest distance from `origin`, (d,)."""
+        expect("origin", origin.shape[0], self.n_features)
+        out = np.empty(self.n_features)
+        cdef double[::1] distance = out
+        self.measure_reach(&origin[0], &distance[0])
+        return out
+
+    cdef void measure_reach(self, const double* origin, double* out) noexcept:
+        cdef Py_ssize_t j
+        for j in range(self.n_features):
+            out[j] = max(self.high[j] - origin[j], origin[j] - self.low[j])
+
+
+def restored(const double[::1] numbers, double weight, double heaviest, nonfinite, const double[::1] steps):
+    """Return the survey that was pickled."""
+    cdef Py_ssize_t d = numbers.shape[0] // 4, j
+    cdef Survey survey = Survey([(0, np.zeros((1, d)), None)], d)
+    memcpy(survey.first_row, &numbers[0], 4 * d * sizeof(double))
+    for j in range(d):
+        survey.steps_so_far[j] = Step(steps[j], 0, -1)
+    survey.weight, survey.heaviest, survey.nonfinite = weight, heaviest, nonfinite
+    return survey
+
+
+cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py_ssize_t first) except -1:
+    """Add rows to a survey, of which `first` came before these."""
+    cdef Py_ssize_t n = rows.shape[0], d = survey.n_features, i, j
+    cdef Rows table = describe_rows(rows, weight)
+    cdef Py_ssize_t bad_row = -1, bad_column = 0, n_stepped = 0
+    cdef double total = survey.weight, heaviest = survey.heaviest, w
+    cdef double epsilon = FLT_EPSILON if sizeof(data) == sizeof(float) else DBL_EPSILON
+    expect("a row", rows.shape[1], d)
+    if n < 1:
+        raise ValueError(f"expected one row at least in each chunk, got shape {(n, d)}")
+    if not survey.begun:
+        for j in range(d):
+            survey.first_row[j] = survey.low[j] = survey.high[j] = rows[0, j]
+            survey.sums[j] = 0
+            survey.steps_so_far[j] = Step(NO_STEP_YET, 0, -1)
+        survey.begun = True
+    for j in range(d):
+        if survey.steps_so_far[j].size != 0:
+            survey.columns[n_stepped] = j
+            n_stepped += 1
+    with nogil:
+        for i in range(n):
+            w = weight[i] if weight is not None else 1.0
+            total += w
+            heaviest = w if w > heaviest else heaviest
+            if not look_at(&rows[0, 0] + i * table.row_stride, table.column_stride, d, w, survey.first_row,
+                           survey.sums, survey.low, survey.high):
+                bad_row = i
+                while isfinite(<double>rows[i, bad_column]):
+                    bad_column += 1
+                break
+            if n_stepped and w > 0:
+                n_stepped = step_to(&rows[0, 0] + i * table.row_stride, table.column_stride, epsilon, survey.first_row,
+                                    survey.low, survey.high, survey.columns, n_stepped, survey.steps_so_far)
+    survey.weight, survey.heaviest = total, heaviest
+    if bad_row >= 0:
+        survey.nonfinite = first + bad_row, bad_column
+    return 0
+
+
+def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
+    """Return the distinct rows, sorted by value.
+
+    Returns
+    -------
+    distinct : array of shape (m, d)
+    mass : array of shape (m,)
+        The sum of the weights of each, or the number of its copies.
+    """
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], m
+    if n < 1 or d < 1:
+        raise ValueError(f"expected one row and one feature at least, got rows of shape {(n, d)}")
+    if weight is not None:
+        expect("weight", weight.shape[0], n)
+    distinct, mass = np.empty((n, d)), np.empty(n)
+    cdef double[:, ::1] out = distinct
+    cdef double[::1] total = mass
+    cdef char[::1] room = np.empty(2 * n * sizeof(Item) + (n + 1) * sizeof(Py_ssize_t), dtype=np.int8)
+    cdef Item* items = <Item*>&room[0]
+    cdef const double* w = &weight[0] if weight is not None else NULL
+    with nogil:
+        sort_by_value(&rows[0, 0], n, d, items, items + n, <Py_ssize_t*>(items + 2 * n))
+        m = merge_equal(&rows[0, 0], w, items, n, d, &out[0, 0], &total[0])
+    return distinct[:m], mass[:m]
+
+
+def equal_rows(const number[:, ::1] rows):
+    """Return the first of each set of equal rows, (E,), in order, and to which of the sets each row belongs, (n,).
+
+    −0 equals 0, and NaN itself.
+    """
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], size = 16, place, i, code, n_sets = 0
+    cdef uint64_t hashed
+    firsts, codes = np.empty(n, dtype=np.intp), np.empty(n, dtype=np.intp)
+    cdef Py_ssize_t[::1] first_of = firsts, code_of = codes
+    if not d:
+        raise ValueError("expected one feature at least, got none")
+    while size < 2 * n:
+        size *= 2
+    cdef Place* table = <Place*>PyMem_Calloc(size, sizeof(Place))
+    if table == NULL:
+        raise MemoryError
+    with nogil:
+        for i in range(n):
+            hashed = hash_row(&rows[i, 0], d)
+            place = hashed & (size - 1)
+            while True:
+                code = table[place].code - 1
+                if code < 0:
+                    table[place] = Place(hashed, n_sets + 1)
+                    first_of[n_sets], code_of[i] = i, n_sets
+                    n_sets += 1
+                    break
+                if table[place].hash == hashed and are_equal(&rows[i, 0], &rows[first_of[code], 0], d):
+                    code_of[i] = code
+                    break
+                place = (place + 1) & (size - 1)
+    PyMem_Free(table)
+    return firsts[:n_sets].copy(), codes
+
+
+cdef inline uint64_t bits_of(number x) noexcept nogil:
+    cdef uint64_t result
+    if number is double:
+        x = x + 0.0  # −0 becomes 0
+        memcpy(&result, &x, sizeof(double))
+        return result
+    else:
+        return x
+
+
+cdef inline uint64_t hash_row(const number* row, Py_ssize_t d) noexcept nogil:
+    cdef uint64_t total = 0, factor = 1, value
+    cdef Py_ssize_t j
+    for j in range(d):
+        value = bits_of(row[j])
+        factor *= MIXING
+        total += (value ^ value >> 29) * factor  # the low bits of most numbers are 0
+    total ^= total >> 32
+    total *= MIXING
+    return total ^ total >> 29
+
+
+cdef inline bint are_equal(const number* one, const number* other, Py_ssize_t d) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(d):
+        if bits_of(one[j]) != bits_of(other[j]):
+            return False
+    return True
+
+
+def checksum(rows, Py_ssize_t first):
+    """Return what rows, of which `first` come before these, add to the checksum of all.
+
+    It is Σ_s (2s + 1) Σ_j g^j b_sj modulo 2^64, where b_sj is the sum of the bits of column j in the s-th 256 rows of
+    all, as integers, and g is odd: values that change, or change places, give another number.
+
+    Parameters
+    ----------
+    rows : array of shape (m, d), float32 or float64
+        C-contiguous, or each column.
+    """
+    if not rows.size:
+        return 0
+    integers = rows.view(f"u{rows.itemsize}")
+    if rows.flags.c_contiguous and rows.shape[1] > 1:
+        sums = np.empty(max(rows.shape[1], AT_ONCE), np.uint64)
+        if rows.itemsize == sizeof(uint32_t):
+            return checksum_by_rows[uint32_t](integers, first, sums)
+        return checksum_by_rows[uint64_t](integers, first, sums)
+    if rows.itemsize == sizeof(uint32_t):
+        return checksum_by_columns[uint32_t](integers, first)
+    return checksum_by_columns[uint64_t](integers, first)
+
+
+cdef inline Py_ssize_t end_of_group(Py_ssize_t start, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    return min(n, start + SUMMED - (first + start) % SUMMED)
+
+
+cdef inline uint64_t group_weight(Py_ssize_t row) noexcept nogil:
+    return 2 * <uint64_t>(row // SUMMED) + 1
+
+
+cdef uint64_t checksum_by_columns(const bits[:, :] rows, Py_ssize_t first) noexcept:
+    cdef Py_ssize_t n = rows.shape[0], i, j, start, stop
+    cdef const bits* column
+    cdef uint64_t total = 0, column_total, group
+    with nogil:
+        for j in range(rows.shape[1] - 1, -1, -1):
+            column, column_total, start = &rows[0, j], 0, 0
+            while start < n:
+                stop, group = end_of_group(start, first, n), 0
+                for i in range(start, stop):
+                    group += column[i]
+                column_total += group_weight(first + start) * group
+                start = stop
+            total = MIXING * (total + column_total)
+    return total
+
+
+cdef uint64_t checksum_by_rows(const bits[:, ::1] rows, Py_ssize_t first, uint64_t[::1] sums) noexcept:
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], j, start = 0, stop
+    cdef uint64_t total = 0, group
+    with nogil:
+        while start < n:
+            stop, group = end_of_group(start, first, n), 0
+            sum_columns(&rows[start, 0], stop - start, d, &sums[0])
+            for j in range(d - 1, -1, -1):
+                group = MIXING * (group + sums[j])
+            total += group_weight(first + start) * group
+            start = stop
+    return total
+
+
+cdef void sum_columns(const bits* rows, Py_ssize_t n, Py_ssize_t d, uint64_t* sums) noexcept nogil:
+    """Sum each column; of few columns, several rows are added as one, and four of these at once."""
+    cdef Py_ssize_t together = max(1, AT_ONCE // d), length = together * d, whole = n // (4 * together), i, j
+    cdef const bits* four
+    for j in range(length):
+        sums[j] = 0
+    for i in range(whole):
+        four = rows + 4 * i * length
+        for j in range(length):
+            sums[j] += <uint64_t>four[j] + four[length + j] + four[2 * length + j] + four[3 * length + j]
+    for j in range(d, length):
+        sums[j % d] += sums[j]
+    for i in range(4 * whole * together, n):
+        for j in range(d):
+            sums[j] += rows[i * d + j]

@@ -88,7 +88,7 @@ cdef inline void start_anew(State* state) noexcept nogil:
 
 cdef inline double term_of(const State* state, const Estimate* mixture) noexcept nogil:
     """What the objective adds to the log evidence of a mixture."""
-    return parameter_term(&state.family.objective, state.family.covariance_layout, state.family.K, state.family.d,
+    return parameter_term(&state.family.objective, state.family.layout, state.family.K, state.family.d,
                           mixture)
 
 
@@ -159,7 +159,7 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
         add(1, state.move, n, state.here)
         go_to(state, measured)
     memcpy(state.best.weights, measured.weights,
-           estimate_size(state.family.covariance_layout, state.family.K, state.family.d) * sizeof(double))
+           estimate_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
     memcpy(state.work, state.here, n * sizeof(double))
     state.stuck = not after_pass(state, moments, &state.best, state.work, &state.plain)
     add(-1, state.here, n, state.work)
@@ -177,7 +177,7 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
 
 cdef inline void hold(State* state, const Moments* moments) noexcept nogil:
     memcpy(state.held.origins, moments.origins,
-           moments_size(state.family.moment_layout, state.family.K, state.family.d) * sizeof(double))
+           moments_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
     state.held.log_evidence = moments.log_evidence
     set_weight(state, moments.weight)
 
@@ -282,7 +282,7 @@ cdef inline double plain_bound(const State* state) noexcept nogil:
     if state.family.ridge > 0:
         for k in range(state.family.K):
             total += state.held.counts[k] * half_trace_of_precision(
-                state.family.covariance_layout, state.family.d, state.best.whiteners, k)
+                state.family.layout, state.family.d, state.best.whiteners, k)
     return state.objective + state.family.ridge * total / state.held.weight
 
 
@@ -313,7 +313,7 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     A component may lose nine tenths of its rows, or of its variance in a direction, not more; without rows, and without
     a prior's, its mean would be anywhere.  `trial` is the mixture.
     """
-    cdef Layout layout = state.family.covariance_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), i, j, k, m
     cdef Py_ssize_t stride = diagonal_stride(layout, d)
     cdef double fewest = 0

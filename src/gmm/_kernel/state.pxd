@@ -85,7 +85,7 @@ cdef inline Py_ssize_t n_free_tails(const Family* family) noexcept nogil:
 
 
 cdef inline Py_ssize_t state_size(const Family* family) noexcept nogil:
-    cdef Layout layout = family.moment_layout
+    cdef Layout layout = family.layout
     return (family.K * (1 + family.d) + n_matrices(layout, family.K) * packed_size(layout, family.d)
             + n_free_tails(family))
 
@@ -99,11 +99,11 @@ cdef inline Py_ssize_t matrices_workspace_size(Layout layout, Py_ssize_t d) noex
 cdef inline Py_ssize_t mixtures_size(const Family* family) noexcept nogil:
     """Doubles of the mixtures and moments, with which the room begins."""
     cdef Py_ssize_t K = family.K, d = family.d
-    return 3 * estimate_size(family.covariance_layout, K, d) + 2 * moments_size(family.moment_layout, K, d)
+    return 3 * estimate_size(family.layout, K, d) + 2 * moments_size(family.layout, K, d)
 
 
 cdef inline Py_ssize_t frame_size(const Family* family) noexcept nogil:
-    cdef Layout layout = family.covariance_layout
+    cdef Layout layout = family.layout
     cdef Py_ssize_t K = family.K, d = family.d
     return K * (3 + d) + 2 * total_size(layout, K, d) + n_matrices(layout, K)
 
@@ -113,14 +113,14 @@ cdef inline Py_ssize_t state_buffer_size(const Family* family, Py_ssize_t update
     cdef Py_ssize_t K = family.K, d = family.d
     return (mixtures_size(family) + frame_size(family)
             + (5 + 2 * MEMORY) * state_size(family)
-            + matrices_workspace_size(family.moment_layout, d) + K * d + update)
+            + matrices_workspace_size(family.layout, d) + K * d + update)
 
 
 cdef inline void lay_out(State* state, double* room) noexcept nogil:
     """Point into the room; where, depends on layouts and shape alone, as pickles need."""
-    cdef Layout layout = state.family.covariance_layout, moment_layout = state.family.moment_layout
+    cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = state_size(&state.family)
-    cdef Py_ssize_t estimate = estimate_size(layout, K, d), moments = moments_size(moment_layout, K, d)
+    cdef Py_ssize_t estimate = estimate_size(layout, K, d), moments = moments_size(layout, K, d)
     state.size = size
     state.best = estimate_in(room, layout, K, d)
     state.plain = estimate_in(room + estimate, layout, K, d)
@@ -142,7 +142,7 @@ cdef inline void lay_out(State* state, double* room) noexcept nogil:
     state.move = room + 4 * size
     state.secants = room + 5 * size
     state.matrices = state.secants + 2 * MEMORY * size
-    state.shifts = state.matrices + matrices_workspace_size(moment_layout, d)
+    state.shifts = state.matrices + matrices_workspace_size(layout, d)
     state.scratch = state.shifts + K * d
 
 
@@ -168,7 +168,7 @@ cdef inline double* change(const State* state, Py_ssize_t i) noexcept nogil:
 cdef inline double* packed_of(const State* state, double* vector, Py_ssize_t m) noexcept nogil:
     """Return where a state vector holds the second moments of matrix m."""
     cdef Py_ssize_t K = state.family.K, d = state.family.d
-    return vector + K * (1 + d) + m * packed_size(state.family.moment_layout, d)
+    return vector + K * (1 + d) + m * packed_size(state.family.layout, d)
 
 
 cdef inline double* tails_of(const State* state, double* vector) noexcept nogil:
@@ -178,7 +178,7 @@ cdef inline double* tails_of(const State* state, double* vector) noexcept nogil:
 
 cdef inline double count_of(const State* state, const double* vector, Py_ssize_t m) noexcept nogil:
     """Sum the counts of the components of matrix m in a state vector."""
-    return matrix_count(state.family.moment_layout, state.family.K, vector, m)
+    return matrix_count(state.family.layout, state.family.K, vector, m)
 
 
 cdef inline const Estimate* next_mixture(const State* state) noexcept nogil:

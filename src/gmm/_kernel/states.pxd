@@ -19,7 +19,7 @@ from gmm._kernel.update cimport most_likely
 
 cdef inline void begin_at(State* state, const Estimate* mixture) noexcept nogil:
     """Make a mixture the accepted state, and its own frame."""
-    if is_low_rank(state.family.covariance_layout):
+    if is_low_rank(state.family.layout):
         state_of_factors(state, mixture, state.here)
     else:
         state_of_mixture(state, mixture, state.here)
@@ -27,7 +27,7 @@ cdef inline void begin_at(State* state, const Estimate* mixture) noexcept nogil:
 
 cdef inline void go_to(State* state, const Estimate* mixture) noexcept nogil:
     """Bring the accepted state, a mixture's, and the secants into a frame near it; `tried` is scratch."""
-    if is_low_rank(state.family.covariance_layout):
+    if is_low_rank(state.family.layout):
         follow_factors(state, mixture)
     else:
         follow(state, mixture, state.tried.second)
@@ -40,7 +40,7 @@ cdef inline bint after_pass(
 ) noexcept nogil:
     """Return whether the pass has an update; `tried` is scratch."""
     cdef bint solved
-    if is_low_rank(state.family.covariance_layout):
+    if is_low_rank(state.family.layout):
         return after_pass_of_factors(state, moments, measured, vector, update)
     solved = updated(state, moments, update)
     from_moments(state, model_moments(state, moments, update) if solved else moments, vector)
@@ -58,7 +58,7 @@ cdef inline bint mixture_at(
     Estimate* out,                                 # OUT
 ) noexcept nogil:
     """Return whether a state has a mixture; its counts are those of `tried`."""
-    if is_low_rank(state.family.covariance_layout):
+    if is_low_rank(state.family.layout):
         return mixture_of_factors(state, vector, out)
     to_moments(state, vector, state.held.weight, &state.tried)
     add_rows(state, -1, &state.tried)              # the update adds them again
@@ -82,7 +82,7 @@ cdef inline const Moments* model_moments(State* state, const Moments* moments, c
     if not is_constrained(&state.family) and not adds_rows(&state.family.objective):
         return moments
     memcpy(state.tried.origins, moments.origins,
-           moments_size(state.family.moment_layout, state.family.K, state.family.d) * sizeof(double))
+           moments_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
     state.tried.weight = moments.weight
     if is_constrained(&state.family):
         moments_of_mixture(state, update, &state.tried)
@@ -93,5 +93,5 @@ cdef inline const Moments* model_moments(State* state, const Moments* moments, c
 
 cdef inline void add_rows(State* state, double factor, Moments* moments) noexcept nogil:
     """Add the objective's own rows, or subtract them with factor −1."""
-    add_own_rows(&state.family.objective, state.family.moment_layout, state.family.K, state.family.d, factor,
+    add_own_rows(&state.family.objective, state.family.layout, state.family.K, state.family.d, factor,
                  state.shifts, state.matrices, moments)

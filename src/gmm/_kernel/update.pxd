@@ -40,16 +40,16 @@ cdef inline double update_work(const Family* family) noexcept nogil:
     cdef Py_ssize_t K = family.K, d = family.d
     cdef double work = work_of_constraint(family.constraint, K, d, family.n_factors)
     if family.max_ratio < INFINITY:
-        work = work_of_ratio(family.covariance_layout, K, d)
-    if is_dense(family.covariance_layout):
-        return work + <double>K * d * d + n_matrices(family.covariance_layout, K) * <double>d * d * d
+        work = work_of_ratio(family.layout, K, d)
+    if is_dense(family.layout):
+        return work + <double>K * d * d + n_matrices(family.layout, K) * <double>d * d * d
     return work + <double>K * d
 
 
 cdef inline Py_ssize_t update_workspace_size(const Family* family) noexcept nogil:
     """Doubles of scratch."""
     if family.max_ratio < INFINITY:
-        return family.K + ratio_workspace_size(family.covariance_layout, family.K, family.d)
+        return family.K + ratio_workspace_size(family.layout, family.K, family.d)
     return family.K + constraint_workspace_size(family.constraint, family.K, family.d, family.n_factors)
 
 
@@ -61,7 +61,7 @@ cdef inline Py_ssize_t most_likely(
     Estimate* out,                                 # OUT
 ) noexcept nogil:
     """Return the first component whose covariance is not positive definite; −1 where all are."""
-    cdef Layout layout = family.covariance_layout
+    cdef Layout layout = family.layout
     cdef Py_ssize_t failed
     begin(moments, family, out)
     estimate_covariances(moments, family, previous, 0, n_matrices(layout, family.K), out)
@@ -94,7 +94,7 @@ cdef inline void estimate_covariances(
     Estimate* out,                                 # IN what `begin` wrote, OUT free covariances and their factors
 ) noexcept nogil:
     """(S_k − n_k s_k s_kᵀ) / n_k, s_k being the steps from the origins to the means, and the ridge."""
-    cdef Layout layout = family.covariance_layout
+    cdef Layout layout = family.layout
     cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), at = start * size, k, m
     cdef double count, divided_by
     memcpy(out.covariances + at, moments.second + at, (end - start) * size * sizeof(double))
@@ -165,7 +165,7 @@ cdef inline void constrain_covariances(
     Estimate* out,                                 # IN counts and free covariances, OUT covariances and their factors
 ) noexcept nogil:
     """Bring covariances under the family's constraint; the first log determinant is NaN where that is impossible."""
-    cdef Layout layout = family.covariance_layout
+    cdef Layout layout = family.layout
     cdef Py_ssize_t K = family.K, d = family.d, k
     cdef bint solved
     if not is_constrained(family):
@@ -194,4 +194,4 @@ cdef inline Py_ssize_t finish(
             out.means[k * d + j] += moments.origins[k * d + j]
         shrink_mean(&family.objective, d, out.weights[k], out.means + k * d)
     normalise_weights(K, moments.weight if has_noise(&family.objective) else -rest_of(out.weights, K, 0), out.weights)
-    return first_singular(out.log_determinants, n_matrices(family.covariance_layout, K))
+    return first_singular(out.log_determinants, n_matrices(family.layout, K))

@@ -286,7 +286,7 @@ class QuasiNewton(Ascent):
         """Statistics from the pass that measured the current mixture; their evidence leaves out a prior."""
         if self._closing is not None:
             return self._closing
-        return SufficientStatistics.from_kernel(self.problem.objective.model.moments, *self.working.moments())
+        return SufficientStatistics.from_kernel(self.problem.objective.model.layout, *self.working.moments())
 
     @property
     def state(self) -> QuasiNewtonState | None:
@@ -311,7 +311,7 @@ class QuasiNewton(Ascent):
     def pass_elsewhere(self) -> tuple[float, float, float, bool]:
         """Make one pass, in threads or where the rows are; return what `QuasiNewtonState.take` does."""
         objective, state = self.problem.objective, self.working
-        mixture = WhitenedMixture(objective.model.moments, *state.next(), objective.noise)
+        mixture = WhitenedMixture(objective.model.layout, *state.next(), objective.noise)
         statistics, rounding = self.e_step.rounded(mixture)
         with blas_alone(state.work):
             return state.take(statistics, rounding, repair_empty=self.repair_empty)

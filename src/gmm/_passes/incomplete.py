@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import _em, _errors
+from gmm import _em
 from gmm._blas import blas_alone
+from gmm._kernel import tiles
 from gmm._lazy import cached_property
 from gmm._passes.e_step import ComponentDiagnostics, EStep, Output, RowResults, Totals
 from gmm._rows.incomplete import LANES, IncompleteSource
@@ -382,12 +383,10 @@ class _Plan:
     def blocks_of(self, lane: _Table) -> tuple[Array, Array]:
         """Return the joint log densities of the components and of noise, which rows of known class are not."""
         mixture, of_rows = self.mixture, (lane.rows, lane.error)
-        joint = _errors.log_densities(
-            *of_rows, mixture.errors, mixture.centres, mixture.covariances, mixture.log_offset
-        )
-        noise = np.full((len(joint), _errors.BLOCK), mixture.log_noise)
+        joint = tiles.log_densities(*of_rows, mixture.errors, mixture.centres, mixture.covariances, mixture.log_offset)
+        noise = np.full((len(joint), tiles.BLOCK), mixture.log_noise)
         if self.allowed is not None and lane.code is not None:
-            codes = np.pad(lane.code, (0, -len(lane.code) % _errors.BLOCK), mode="edge").reshape(noise.shape)
+            codes = np.pad(lane.code, (0, -len(lane.code) % tiles.BLOCK), mode="edge").reshape(noise.shape)
             joint += self.allowed[:, codes].swapaxes(0, 1)
             noise[codes > 0] = -np.inf
         return joint, noise
@@ -398,7 +397,7 @@ class _Plan:
         A row beyond all densities belongs to each component alike.
         """
         (joint, noise), n = self.blocks_of(lane), len(lane.rows)
-        log_evidence = _errors.normalise(joint.copy(), noise).ravel()[:n]
+        log_evidence = tiles.normalise(joint.copy(), noise).ravel()[:n]
         of_components = joint.swapaxes(0, 1).reshape(joint.shape[1], -1)[:, :n]
         log_joint = np.concatenate([of_components, noise.reshape(1, -1)[:, :n]])
         most = log_joint.max(axis=0)  # not the log evidence, whose rounding is large where densities are tiny
@@ -428,7 +427,7 @@ class _Plan:
             evidence = np.maximum(most, noise)
             shares = ((np.arange(shares.shape[1])[:, None] == best[:, None]) & (most >= noise)[:, None]) * 1.0
         else:
-            evidence = _errors.normalise(shares, noise)
+            evidence = tiles.normalise(shares, noise)
         mixture, of_rows = self.mixture, (lane.rows, lane.error)
-        sums = _errors.scores(*of_rows, mixture.errors, mixture.centres, mixture.covariances, weights, shares)
+        sums = tiles.scores(*of_rows, mixture.errors, mixture.centres, mixture.covariances, weights, shares)
         return np.concatenate([sums.ravel(), [weights @ evidence.ravel()[: len(weights)], weights.sum()]])

@@ -96,7 +96,7 @@ class Problem(NamedTuple):
 
     def e_step(self) -> EStep:
         """Open passes over the rows; close them with a ``with`` statement."""
-        return e_step_over(self.rows, self.objective.model.moments, n_threads=self.n_threads)
+        return e_step_over(self.rows, self.objective.model.layout, n_threads=self.n_threads)
 
     def beginning(self, e_step: EStep, begin: Beginning | SufficientStatistics) -> Beginning:
         """Make the first M-step after statistics, and leave noise the share that it starts with.

@@ -61,7 +61,7 @@ class Stream(NamedTuple):
         before, objective, w = self.parameters, self.objective, block.survey.weight
         past = min(self.weight, _POWER / decay) if decay else self.weight
         retention = (past / (past + w)) ** _POWER
-        with e_step_over(block, before.model.moments, n_threads=n_threads) as e_step:
+        with e_step_over(block, before.model.layout, n_threads=n_threads) as e_step:
             new = e_step(before.whitened()).recentred(before.means)
             mixed = self.statistics.recentred(before.means).scaled(retention) + new.scaled((1 - retention) / w)
             mixed, repaired = refilled(mixed, before.model, before.n_components if objective.repairable else 0)
@@ -102,4 +102,4 @@ def implied_statistics(
             )
     second = layout.with_ridge(parameters.covariances, -objective.ridge * spread)
     second = second * divisors.reshape((-1,) + (1,) * (second.ndim - 1)) - added
-    return SufficientStatistics(model.moments, means, counts, first, second, 0.0, 1.0)
+    return SufficientStatistics(model.layout, means, counts, first, second, 0.0, 1.0)

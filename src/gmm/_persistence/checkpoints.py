@@ -306,7 +306,7 @@ def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int)
     objective = problem.objective
     parameters = objective.prior.mixture(estimate, objective, problem.rows.survey.weight)
     evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
-    statistics = states.statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
+    statistics = states.statistics_from_arrays(arrays, model.layout, (K, d), evidence, weight)
     statistics = replace(statistics, precision=checked["precision"])
     trace, _ = states.traces_from_state(header, arrays)
     state = None

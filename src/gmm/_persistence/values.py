@@ -192,7 +192,7 @@ def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParamet
         If an entry is invalid; the message names it.
     """
     K, d = parameters.means.shape
-    statistics = statistics_from_arrays(arrays, parameters.model.moments, (K, d), 0.0, 1.0, "stream/")
+    statistics = statistics_from_arrays(arrays, parameters.model.layout, (K, d), 0.0, 1.0, "stream/")
     counts, prior = statistics.counts, FLAT
     if (counts < 0).any() or not 0 < counts.sum() < 2 * max(parameters.weights.sum(), 1e-9):
         raise ValueError("expected counts of the sum 1, or less beside noise, in 'stream/counts'")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._kernel.first_look import Survey, equal_rows
+from gmm._kernel.mstep import Survey, equal_rows
 from gmm._lazy import cached_property
 from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, Source, SourceView, changed, chunks_in_order

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
-from gmm._kernel.first_look import Survey
+from gmm._kernel.mstep import Survey
 from gmm._lazy import cached_property
 from gmm._public import publish
 from gmm._values.errors import NO_ERRORS, RowErrors

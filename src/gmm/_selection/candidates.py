@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmm._candidates import OFFSET
+from gmm._em import OFFSET
 from gmm._fitting.degenerate import Judge
 from gmm._fitting.split_merge import ComponentDiagnosis, without
 from gmm._fitting.starts import (
@@ -85,7 +85,7 @@ class Starts:
         self._seeds, self._places = seeds, None if request.fixed is None else request.fixed.mixture.means
         low, high = sample.survey.box
         self._extent = np.where(high > low, high - low, 1.0)
-        layouts = list(dict.fromkeys(model.for_starts.moments for model in request.models))
+        layouts = list(dict.fromkeys(model.for_starts.layout for model in request.models))
         of_diagonals = set(layouts) == {DIAGONAL, SPHERICAL}
         self.moments = layouts[0] if len(layouts) == 1 else DIAGONAL if of_diagonals else FULL
         n_threads = template.n_threads
@@ -133,7 +133,7 @@ class Starts:
                 return begun
         if self._several:
             problem = settings.start_problem(sample)
-            free = stored_as(problem.objective.model.moments)
+            free = stored_as(problem.objective.model.layout)
             partitions = self._partitions(K, number, free, schedule_for(problem, K, alone=False))
             return self._in_places(partitions.winner(problem, Judge.LIKELIHOOD))
         return self._in_places(self._start(sample, settings, self._rng(K, number)))
@@ -149,7 +149,7 @@ class Starts:
 
     def _partitions_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> RaceRows:
         sample, rng = self._sample(n_components, number), self._rng(n_components, number)
-        return RaceRows(sample, free.moments, n_components, schedule, rng)
+        return RaceRows(sample, free.layout, n_components, schedule, rng)
 
     def halfway(self, statistics: SufficientStatistics, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return the mean of a solution's statistics and of those of a random partition."""
@@ -186,7 +186,7 @@ def splits(diagnosis: Diagnosis, parameters: MixtureParameters, offset: float = 
         gains = diagnosis.components.gains
         axes, worst = gains.argmax(axis=1), (-gains.max(axis=1)).argsort(kind="stable").tolist()
         steps = [(k, diagnosis.components.step(k, int(axes[k]), offset)) for k in worst]
-    statistics, K = diagnosis.statistics.reduced(parameters.model.moments), parameters.n_components
+    statistics, K = diagnosis.statistics.reduced(parameters.model.layout), parameters.n_components
     return [statistics.split(k, K, step) for k, step in steps[:_SPLITS]]
 
 

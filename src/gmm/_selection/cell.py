@@ -450,7 +450,7 @@ class Cell:
         self.begun_from: dict[Key, Solution] = {}  # not by cells, which would hold each other
         self.refined_solution: Solution | None = None
         self.attempts: Attempts
-        self.moments, self._weight = key.model.moments, pool.rows.all_rows.survey.weight
+        self.moments, self._weight = key.model.layout, pool.rows.all_rows.survey.weight
         self._accuracy = CRITERION_ACCURACY / self._weight  # of a lower bound
         self._is_whole = pool.rows.whole  # whether starts race on all rows
 
@@ -616,7 +616,7 @@ class Cell:
             if fresh:
                 start = starts.fresh(self.settings, number, worker.n_threads)
             else:
-                moments, statistics = objective.model.for_starts.moments, solution.result.statistics
+                moments, statistics = objective.model.for_starts.layout, solution.result.statistics
                 if moments is not self.moments:
                     statistics = worker.e_step(self.rows.sample, moments)(solution.result.parameters.whitened())
                 start = starts.halfway(statistics, number, worker.n_threads)

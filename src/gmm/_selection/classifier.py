@@ -724,7 +724,7 @@ class MixtureClassifier(Estimator):
                 continue
             parameters = fitted_parameters(mixture)
             source = source_of(mixture, rows).with_classes(restriction)
-            with e_step_over(source, parameters.model.moments, n_threads=self.n_threads) as e_step:
+            with e_step_over(source, parameters.model.layout, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
             objective = fit_settings(mixture, source, parameters.model).objective
             degenerate = Degeneracy.of_fits(objective, rows)(parameters, statistics)

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from gmm._blas import blas_alone_in_fit
-from gmm._candidates import OFFSET
+from gmm._em import OFFSET
 from gmm._estimators import criteria
 from gmm._estimators.fitted import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import start_seeds
 from gmm._fitting.starts import Start
-from gmm._kernel.first_look import distinct_rows
+from gmm._kernel.mstep import distinct_rows
 from gmm._passes.e_step import CELLS_WORTH_THREADS, Totals, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import ArraySource
@@ -299,7 +299,7 @@ class Engine:
             if more > 0:
                 begins += candidates.splits(diagnosis, as_model(parameters, model), offset)
             elif more < 0:
-                e_step = worker.e_step(self._rows.sample, model.moments)
+                e_step = worker.e_step(self._rows.sample, model.layout)
                 begins += candidates.drops(e_step, diagnosis, parameters)
             else:
                 begins.append(candidates.of_other_model(parameters, diagnosis.statistics, model))

@@ -155,7 +155,7 @@ def fisher_vector(
     (15,)
     """
     mixture = checked_for(model, "fisher_vector")
-    if mixture.model.moments is not DIAGONAL:
+    if mixture.model.layout is not DIAGONAL:
         raise ValueError(
             f'fisher_vector needs diagonal covariances: expected covariance_type="diag", got {mixture.model.type_name}'
         )
@@ -186,7 +186,7 @@ def _statistics(
         return Scorer(mixture, model.n_threads).statistics(source_of(model, X, sample_weight))
     if sample_weight is not None:
         raise TypeError("expected no sample_weight with statistics, which have the weights in them")
-    check_statistics(X, mixture.means.shape, mixture.model.moments)
+    check_statistics(X, mixture.means.shape, mixture.model.layout)
     return X
 
 
@@ -195,7 +195,7 @@ def _adapted(
 ) -> MixtureParameters:
     """Return the mixture with the chosen parts updated by the rows, and by `relevance` rows of each component."""
     model, K, objective = before.model, before.n_components, Objective(before.model)
-    rows = statistics.reduced(model.moments).recentred(before.means)
+    rows = statistics.reduced(model.layout).recentred(before.means)
     alike = before.with_other(weights=np.full(K, 1 / K))
     total = 1 + relevance  # without it, a high relevance would be infinite rows
     both = rows.scaled(1 / total) + implied_statistics(alike, objective).scaled(relevance / total * K)

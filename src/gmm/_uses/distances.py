@@ -641,7 +641,7 @@ def _hard_em(components: MixtureParameters, labels: Indices, model: CovarianceMo
     """Return the mixture of K groups after hard EM from some groups, which ends when no component moves."""
     objective, mixture = Objective(model), None
     for _ in range(_REDUCTION_MOST_ROUNDS):
-        mixture = objective.update(_moments(components, labels, K).reduced(model.moments), mixture)
+        mixture = objective.update(_moments(components, labels, K).reduced(model.layout), mixture)
         before, labels = labels, _reassigned(components, mixture, labels)
         if np.array_equal(labels, before):
             break

@@ -264,7 +264,7 @@ class Tracker:
             narrow = _like(before.mixture, before.mixture.weights, expected, before.mixture.covariances)
             return before._replace(mixture=narrow, statistics=past, age=before.age + 1, n_rows=np.zeros(len(expected)))
         step = np.zeros_like(expected)
-        with EStep(rows, self._model.moments, n_threads=1) as e_step:
+        with EStep(rows, self._model.layout, n_threads=1) as e_step:
             for _ in range(_PASSES):
                 new = e_step(mixture.whitened())
                 step = self._gain(mixture, rows, unforeseen) * (new.means - expected)

@@ -32,7 +32,7 @@ class CovarianceModel:
     letters : str
         Of volume, shape and orientation. E: equal in all components; V: variable; I: the identity.
     layout : Layout
-        Of the covariances, and of the second moments that an estimate needs (`moments`).
+        Of the covariances, and of the second moments that an estimate needs.
     constraint : int
         Number of the constraint in the table of `_kernel/mstep.pyx`; 0 if the layout is the only constraint.
     alias : str
@@ -48,7 +48,7 @@ class CovarianceModel:
     ) -> None:
         self.letters = letters
         self.volume, self.shape, self.orientation = list(letters)
-        self.layout = self.moments = layout
+        self.layout = layout
         self.constraint = constraint
         self.alias = alias
         self.name = name or letters

@@ -120,7 +120,6 @@ class Objective:
                 d,
                 self.ridge,
                 self.prior.as_moments(model, K, d),
-                model.moments.code,
                 self.prior.belief(weight),
                 log_noise=self.noise.log_density,
                 owners=classes.owner_codes(K),
