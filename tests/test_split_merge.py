@@ -301,7 +301,7 @@ def test_the_neighbours_take_over_the_rows_of_a_dropped_component(covariance_typ
     X = blobs()
     parameters = stuck(covariance_type, refine=None).fit(X)._parameters
     left = inside.without(
-        EStep(ArraySource(X), inside.covariance_model(covariance_type).moments), parameters.whitened(), 2
+        EStep(ArraySource(X), inside.covariance_model(covariance_type).layout), parameters.whitened(), 2
     )
     assert left.counts[2] == 0
     assert left.counts.sum() == pytest.approx(len(X), rel=1e-12)

@@ -31,7 +31,7 @@ def statistics_of(covariance_type, rows, responsibilities, weight):
     origins = np.full((responsibilities.shape[1], rows.shape[1]), 0.3)
     counts, first, second = reference.statistics(rows, responsibilities, weight, origins)
     kept = np.ascontiguousarray(reference.in_layout(second, covariance_type))
-    layout = covariance_model(covariance_type).moments
+    layout = covariance_model(covariance_type).layout
     return inside.SufficientStatistics(layout, origins, counts, first, kept, 0.0, weight.sum())
 
 

@@ -92,7 +92,6 @@ from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, worksp
 
 import functools
 import time
-from operator import attrgetter
 
 import numpy as np
 
@@ -1618,7 +1617,7 @@ cdef class Race:
             if self.openings is not None:
                 self.openings.extend([(<Candidate>one).opening for one in race])
         if self.schedule.n_mixtures < len(race):
-            race = sorted(race, key=attrgetter("lower_bound"), reverse=True)[:self.schedule.n_mixtures]
+            race = sorted(race, key=lambda one: one.lower_bound, reverse=True)[:self.schedule.n_mixtures]
         self.each(race, LEAVE, self.part, 1)
         return race
 

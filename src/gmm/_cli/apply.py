@@ -64,6 +64,7 @@ def predict(options: argparse.Namespace) -> None:
     there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
     if len(there) == 2 and os.path.samefile(*there):
         raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
+    check_together(options)
     model, screen = _load(options.model, options.file, mixture=False), Screen(options.quiet)
     check_together(options, **{name: called for name, called in _CALLED.items() if name == type(model).__name__})
     if options.density and (options.known or isinstance(model, MixtureClassifier)):

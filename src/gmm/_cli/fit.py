@@ -362,10 +362,11 @@ class Result(MixtureOutcome):
 
     search: Selection
 
-    def __init__(self, rows: Rows, options: argparse.Namespace, *about: Any) -> None:
-        *about_fit, search = about
+    def __init__(
+        self, rows: Rows, options: argparse.Namespace, warnings: Sequence[str], seconds: float, search: Selection
+    ) -> None:
         doubts = further_notes(search.notes, rows.notes, named=options.columns is not None)
-        super().__init__(replace(rows, notes=(*rows.notes, *doubts)), options, *about_fit, search.best)
+        super().__init__(replace(rows, notes=(*rows.notes, *doubts)), options, warnings, seconds, search.best)
         self.doubts, best = doubts, search.best_index
         self.search, self.n_parameters, self.loglik = search, int(search.n_parameters[best]), float(search.loglik[best])
         self.converged = any(mixture is not None and mixture.converged_ for mixture in search.estimators)
