@@ -1643,7 +1643,8 @@ cdef class Race:
         if self.spread is None:
             self.advance(field, task, rows, n_passes, 0, len(field))
         else:
-            self.spread(functools.partial(self.advance, field, task, rows, n_passes), len(field), rows.n_rows * n_passes)
+            advance = functools.partial(self.advance, field, task, rows, n_passes)
+            self.spread(advance, len(field), rows.n_rows * n_passes)
         return 0
 
     def advance(self, list field, int task, CandidateRows rows, int n_passes, Py_ssize_t start, Py_ssize_t end):

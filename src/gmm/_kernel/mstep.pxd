@@ -1,4 +1,4 @@
-"""What a pass and a start use of `mstep.pyx`, which compiles the work before and between passes once for all modules."""
+"""What passes and starts use of `mstep.pyx`, which compiles the work before and between passes once for all."""
 from gmm._kernel.degenerate cimport Case
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport Family, Objective

@@ -1,4 +1,7 @@
-"""The work beside passes, as Python sees it: parameters from moments, the accelerated step, the `Verdict` on degenerate components (see `degenerate.pxd`), and first looks at rows.
+"""The work beside passes, as Python sees it.
+
+These are parameters from moments, the accelerated step, the `Verdict` on degenerate components (see `degenerate.pxd`),
+and first looks at rows.
 """
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.float cimport DBL_EPSILON, FLT_EPSILON
