@@ -13,7 +13,7 @@ from contextlib import closing
 from math import ceil, inf
 from operator import attrgetter
 from time import perf_counter
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weights_of
+
+_Found = TypeVar("_Found")
 
 # Seconds that a thread waits before it looks for Ctrl-C: on Windows a wait is not interrupted, and elsewhere a signal
 # just before a wait is lost to it.
@@ -297,12 +299,14 @@ class Source(ABC):
     def _found(self) -> dict[Any, Any]:
         return {}
 
-    def look(self, function: Callable[..., Any], *how: Any) -> Any:
+    def look(self, function: Callable[..., _Found], *how: Any) -> _Found:
         """Return what a function finds in the rows, which are one array: for each `how` it looks once."""
         found, array = self.read._found, self.one_array
-        if (function, *how) not in found and array is not None:  # which it is, as callers know
+        assert array is not None  # as callers know
+        if (function, *how) not in found:
             found[function, *how] = function(array.rows, *how)
-        return found[function, *how]
+        answer: _Found = found[function, *how]
+        return answer
 
     @cached_property
     def fingerprint(self) -> str:
