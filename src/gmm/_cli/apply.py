@@ -66,7 +66,8 @@ def predict(options: argparse.Namespace) -> None:
         raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
     check_together(options)
     model, screen = _load(options.model, options.file, mixture=False), Screen(options.quiet)
-    check_together(options, **{name: called for name, called in _CALLED.items() if name == type(model).__name__})
+    if (kind := type(model).__name__) in _CALLED:
+        check_together(options, **{kind: _CALLED[kind]})
     if options.density and (options.known or isinstance(model, MixtureClassifier)):
         raise UsageError("--density: expected without --known, and of a mixture rather than a classifier")
     if options.known:

@@ -480,6 +480,7 @@ class Report:
         separation = separation_sentence(result) if self.several and result.n_outside < self.rows.n_rows else ""
         long_tails = [_sentence(note) for note in self.rows.notes if LONG_TAIL in note]
         name = result.source if options.file is None else origin["data"]
+        drawn = set(_COLOUR.findall("".join(body for *_, body in bodies)))
         page = render(
             "page",
             name=name,
@@ -489,7 +490,7 @@ class Report:
             warnings=notice([*long_tails, *self.warnings, *result.warnings]),
             bodies=bodies,
             shared_style=Html(style()),
-            on_dark={colour: _for_dark(colour) for colour in sorted(set(_COLOUR.findall(str(bodies))))},
+            on_dark={colour: _for_dark(colour) for colour in sorted(drawn)},
             version=__version__,
             made=origin["made"],
         )
