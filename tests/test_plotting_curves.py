@@ -105,21 +105,22 @@ def test_the_best_start_is_told_from_those_that_end_as_high(ends, told):
     assert legend(ax)[1] == told
 
 
-def test_small_gains_are_read_off_without_an_offset():
+def climb_drawn(*bounds):
     model = GaussianMixture(2, random_state=0).fit(ROWS)
-    model.histories_ = (Trace(plain_records([-6.844871, -6.84487], 0.1), "tol", True, 0),)
+    model.histories_ = (Trace(plain_records([*bounds], 0.1), "tol", True, 0),)
     model.history_ = model.histories_[0]
     ax = plot_convergence(model)
     ax.figure.canvas.draw()
+    return ax
+
+
+def test_small_gains_are_read_off_without_an_offset():
+    ax = climb_drawn(-6.844871, -6.84487)
     assert ax.yaxis.get_offset_text().get_text() == ""
 
 
 def test_differences_that_count_as_ties_are_not_magnified():
-    model = GaussianMixture(2, random_state=0).fit(ROWS)
-    model.histories_ = (Trace(plain_records([-1.4382098088061, -1.438209808806], 0.1), "tol", True, 0),)
-    model.history_ = model.histories_[0]
-    ax = plot_convergence(model)
-    ax.figure.canvas.draw()
+    ax = climb_drawn(-1.4382098088061, -1.438209808806)
     assert max(len(label.get_text()) for label in ax.get_yticklabels()) <= len("-1.438210")
 
 

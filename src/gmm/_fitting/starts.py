@@ -248,8 +248,8 @@ def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverR
 
 # --- A race of candidates --------------------------------------------------------------------------
 
-# Measured on tables of R packages, digits and drawn rows (docs/measurements.md): more candidates, passes or turns of
-# splits and drops end hardly higher.
+# Measured on tables of R packages, digits and drawn rows (docs/measurements.md): more candidates or turns of splits and
+# drops end hardly higher, nor do longer passes but on few rows.
 _CANDIDATES = 12
 _CANDIDATES_ALONG_COLUMNS = 6  # of diagonal and spherical models, whose ends differ less, where components split
 _FEWEST_MORE, _MOST_MORE = 2, 10  # components that split and are dropped again: half of all, within these limits
@@ -363,7 +363,7 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     schedule = Schedule(n_candidates, n_mixtures, n, (*cuts, last), n_seeding=n_seeding)
     if alone and is_few:
         schedule = schedule._replace(n_larger=_LARGER_OF_FEW, n_final=_FINAL_OF_FEW)
-    if without_prior and n * d > _FEW_NUMBERS:
+    if without_prior and not is_few:
         part = K * (_ROWS_PER_COMPONENT_OF_MANY if is_many else _ROWS_PER_COMPONENT)
         part = min(part, max(_MOST_PART, K * _FEWEST_PER_COMPONENT))
         part = max(part, _FEWEST_ROWS, K * d * _ROWS_PER_FEATURE if full else 0)
