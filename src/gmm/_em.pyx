@@ -52,6 +52,7 @@ from gmm._kernel.candidate cimport (
     step_along_axis,
     take_components,
     whiteners_to_rows,
+    wide_size,
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.few cimport prepare_few, few_panels_size
@@ -821,6 +822,7 @@ cdef class Loop:
         lanes = n_lanes(plan, self.table.rows.n)
         work = lanes * work_of(plan, plan.lane)
         if lanes > 1 and work > pass_limit:
+            self.room = None                       # as large as two mixtures, and of no use
             return False
         if plan.common_scatter:
             self.common = scatter()
@@ -1254,17 +1256,20 @@ cdef class Opening:
     cdef Layout simpler
     cdef bint has_simpler
     cdef Py_ssize_t K
+    cdef const double[::1] whitener, centre
+    cdef ViewMetric metric                # points into these
     cdef double* buffer
     cdef BeginRoom room                   # in `buffer`
     cdef readonly double lower_bound
 
     def __cinit__(self, MixtureFamily family not None, CandidateView view not None):
-        cdef Layout layout = family.family.layout, metric = view.metric.layout
+        cdef Layout layout = family.family.layout
         cdef Py_ssize_t K = family.family.K, d = family.family.d
         expect("a row of the view", view.rows.rows.shape[1], d)
         self.K, self.simpler, self.has_simpler = K, simpler_layout(layout), has_simpler(layout, d)
-        self.buffer, self.lower_bound = zeros(begin_size(metric, self.simpler, K, d)), -INFINITY
-        lay_out_begin(&self.room, self.buffer, metric, self.simpler, K, d)
+        self.whitener, self.centre, self.metric = view.whitener, view.centre, view.metric
+        self.buffer, self.lower_bound = zeros(begin_size(K, d)), -INFINITY
+        lay_out_begin(&self.room, self.buffer, K, d)
         self.room.spread = largest_reach(&view.rows.reach[0], d)
 
     def __dealloc__(self):
@@ -1285,8 +1290,6 @@ cdef class Opening:
             room.spread *= sqrt(max(-2 * room.moments.log_evidence / (d * room.moments.weight), 1e-16))
         room.soft = n_soft > 0 and self.has_simpler
         if not room.soft:
-            room.layout = view.metric.layout
-            scaled_metric(&view.metric, K, d, 1 / room.spread, room.wide)
             points_to_rows(&view.metric, K, d, room.centres)
             self.lower_bound = log_volume(&view.metric, d) - d * log(room.spread)
             return 0
@@ -1301,10 +1304,17 @@ cdef class Opening:
             # The ridge keeps every variance positive.
             most_likely(&room.moments, &simpler, 0, NULL, room.update, now)
         self.lower_bound = room.moments.log_evidence / room.moments.weight + log_volume(&view.metric, d)
-        room.layout = layout_of_rows(view.metric.layout, layout)
-        whiteners_to_rows(&view.metric, layout, now.whiteners, K, d, room.wide)
         points_to_rows(&view.metric, K, d, now.means)
         return 0
+
+    cdef Layout write_whiteners(self, double* out) noexcept:
+        """Write the whiteners in the coordinates of x, of `wide_size` at most; return their layout."""
+        cdef Py_ssize_t d = self.centre.shape[0]
+        if not self.room.soft:
+            scaled_metric(&self.metric, self.K, d, 1 / self.room.spread, out)
+            return self.metric.layout
+        whiteners_to_rows(&self.metric, self.simpler, self.room.simple.whiteners, self.K, d, out)
+        return layout_of_rows(self.metric.layout, self.simpler)
 
 
 cdef Py_ssize_t cheapest(const double[::1] losses, Py_ssize_t n) noexcept:
@@ -1387,15 +1397,24 @@ cdef class Candidate:
         """
         cdef const Family* family = &self.family.family
         cdef const BeginRoom* room
+        cdef double* whiteners = self.estimates[0].covariances         # of the view, until the update
+        cdef double[::1] spare
+        cdef Py_ssize_t needed
+        cdef Layout layout
         cdef double limit
         expect("a row", rows.rows.shape[1], family.d)
         if self.opening is None:
             raise ValueError("expected a candidate that has begun in a view, and has not left it")
         room = &self.opening.room
+        needed = wide_size(self.opening.metric.layout, self.opening.simpler, family.K, family.d)
+        if needed > total_size(family.layout, family.K, family.d):
+            spare = np.empty(needed)
+            whiteners = &spare[0]
         for limit in (rows.single_limit, 0):
-            rows.pass_over(scratch, family.K, room.layout, family.layout,
+            layout = self.opening.write_whiteners(whiteners)
+            rows.pass_over(scratch, family.K, layout, family.layout,
                            room.simple.log_offset if room.soft else room.zero,
-                           room.simple.means if room.soft else room.centres, room.wide, not room.soft, False,
+                           room.simple.means if room.soft else room.centres, whiteners, not room.soft, False,
                            limit, &self.moments)
             self.failed = most_likely(&self.moments, family, 0, NULL, self.room, &self.estimates[0]) >= 0
             if limit == 0 or not self.failed:

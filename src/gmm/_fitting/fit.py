@@ -243,12 +243,11 @@ def _starts(
     is_first = True
     for number, seed in enumerate(seeds):
         try:
-            begin = first_start(problem, settings, seed, e_step)
             if len(seeds) == 1 and not problem.objective.tails:  # nobody compares its mixture
                 if n_decided == 0:
-                    yield 0, begin
+                    yield 0, first_start(problem, settings, seed, e_step)
                 return
-            begin = problem.beginning(e_step, begin)
+            begin = problem.beginning(e_step, first_start(problem, settings, seed, e_step))
         except SingularMatrixError as error:
             if number >= n_decided:
                 on_failure(number, error)
@@ -350,7 +349,9 @@ def fit_mixture(
         if journal.progress.stage == "starts":
             for number, begin in _starts(problem, e_step, settings, journal, beginning, on_failure, on_skip):
                 try:
-                    result = run(begin, settings.solver, start=number).go().result
+                    begun = run(begin, settings.solver, start=number)
+                    del begin  # as large as a mixture, as are many in the state of the solver
+                    result = begun.go().result
                 except SingularMatrixError as error:
                     journal.drop_run()
                     on_failure(number, error)

@@ -41,13 +41,11 @@ cdef struct BeginRoom:
     double* zero                # (K,)
     double* centres             # (K, d) of y, in the end of x
     double* whiteners           # (K, d) at most
-    double* wide                # whiteners of x
     double* update              # scratch of an update of `simple`
     Moments moments             # of y
     Estimate simple             # the simpler mixture
     double spread               # root mean square of a feature of y about the centres
     bint soft                   # leave with the responsibilities of `simple`, else with a partition about `centres`
-    Layout layout               # of `wide`
 
 
 cdef inline Layout layout_of_rows(Layout metric, Layout simpler) noexcept nogil:
@@ -62,21 +60,17 @@ cdef inline Py_ssize_t wide_size(Layout metric, Layout simpler, Py_ssize_t K, Py
     return max(total_size(metric, K, d), total_size(layout_of_rows(metric, simpler), K, d))
 
 
-cdef inline Py_ssize_t begin_size(Layout metric, Layout simpler, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t begin_size(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Doubles that `lay_out_begin` needs."""
-    return (2 * K + 2 * K * d + wide_size(metric, simpler, K, d) + moments_size(DIAGONAL, K, d)
-            + estimate_size(DIAGONAL, K, d))
+    return 2 * K + 2 * K * d + moments_size(DIAGONAL, K, d) + estimate_size(DIAGONAL, K, d)
 
 
-cdef inline void lay_out_begin(
-    BeginRoom* room, double* buffer, Layout metric, Layout simpler, Py_ssize_t K, Py_ssize_t d,
-) noexcept nogil:
+cdef inline void lay_out_begin(BeginRoom* room, double* buffer, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     cdef double* rest
     room.zero, room.update = buffer, buffer + K
     room.centres = buffer + 2 * K
     room.whiteners = room.centres + K * d
-    room.wide = room.whiteners + K * d
-    rest = room.wide + wide_size(metric, simpler, K, d)
+    rest = room.whiteners + K * d
     room.moments = moments_in(rest, K, d)
     room.simple = estimate_in(rest + moments_size(DIAGONAL, K, d), DIAGONAL, K, d)
 
