@@ -280,7 +280,9 @@ class BlockSource(Source):
 
     def _filled(self, lane_rows: int, weighted: bool) -> Generator[Chunk, None, None]:
         d, order = self.n_features, "F" if self.feature_major else "C"
-        lanes = max(_FEWEST_LANES, _CHUNK_BYTES // (lane_rows * max(d, 1) * self.dtype.itemsize))
+        # A pass, which asks for lanes, finds in the cache what the checksum has read.
+        at_once = _CHUNK_BYTES if lane_rows == 1 else _CHUNK_BYTES // 4
+        lanes = max(_FEWEST_LANES, at_once // (lane_rows * max(d, 1) * self.dtype.itemsize))
         size = lane_rows * lanes
         buffers = cycle([np.empty((size, d), self.dtype, order=order) for _ in range(_BUFFERS)])  # type: ignore[call-overload]
         first, full, buffer = 0, 0, next(buffers)
