@@ -71,7 +71,7 @@ def test_losers_cost_fewer_readings_than_the_best(monkeypatch):
     assert left.best.lower_bounds_ == whole.best.lower_bounds_
     assert max(one.n_iter_ for one in left.estimators) == of_best
     passes = sum(one.n_iter_ + 1 for one in left.estimators)  # with those of the criteria
-    assert readings == passes + 4 < more  # the first look, the sample and two of a single component
+    assert readings == passes + 3 < more  # the first look, the sample and one of a single component
     for n_components in (K - 1, K + 1):
         check_left(left, whole, n_components)
     # A cell far behind is left after its first update.

@@ -21,7 +21,7 @@ from gmm._rows.entrance import check_any
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_tails
-from gmm._values.covariance import stored_as
+from gmm._values.covariance import same_as, stored_as
 from gmm._values.layouts import FULL, Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -156,25 +156,27 @@ class Scorer(NamedTuple):
         None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
         ridge. Of contaminated tails, the best of a few beginnings.
         """
-        noise = self.parameters.noise._replace(share=0.0)
+        noise, own = self.parameters.noise._replace(share=0.0), self.parameters.tails
         if self.parameters.n_components == 1:
             return None
+        model = same_as(self.parameters.model, 1, source.n_features)
+        by_moments = model.stored_whole and not (noise or own or source.in_patterns)
         one = fitting.moments.one_beside_noise if noise else fitting.moments.one_component
         highest, starts = -inf, [source]
         if noise and source.in_patterns:  # whatever its gaps are filled with: there may be several optima
             plain = source.with_fill(None)
             starts = [plain, fitting.moments.completed(plain, [stored_as(FULL)], ridge, self.n_threads)]
         # Tails of one component begin as if none were known; contaminated ones have several optima.
-        own = self.parameters.tails
         others = _OTHER_CONTAMINATIONS if isinstance(own, ContaminatedTails) else ()
         beginnings = [check_tails(own.name, own.parameters.get("degrees_of_freedom")), *others]
         for tails, start in product(beginnings, starts):
-            objective = Objective(self.parameters.model, ridge, noise=noise, tails=tails, **limits)
+            problem = Problem(start, Objective(model, ridge, noise=noise, tails=tails, **limits), self.n_threads)
             try:
-                fitted = one(Problem(start, objective, self.n_threads))
+                if by_moments:
+                    return fitting.moments.log_likelihood_of_one(problem)
+                highest = max(highest, Scorer(one(problem), self.n_threads).log_likelihood(source))
             except SingularMatrixError:
                 return inf
-            highest = max(highest, Scorer(fitted, self.n_threads).log_likelihood(source))
         return highest
 
     def frozen(self) -> FrozenMixture:

@@ -53,14 +53,35 @@ def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> Mixtu
     SingularMatrixError
         If its covariance is singular and there is no ridge.
     """
+    mixture, _ = _by_moments(problem)
+    if not (problem.rows.in_patterns or problem.objective.tails):
+        return mixture
+    with problem.e_step() as e_step:
+        return problem.run(e_step, Beginning(mixture), settings).go().result.parameters
+
+
+def log_likelihood_of_one(problem: Problem) -> float:
+    """Log-likelihood of a single component, normal and stored whole, of rows without gaps and errors, by one reading.
+
+    Raises
+    ------
+    SingularMatrixError
+        As `one_component`.
+    """
+    mixture, moments = _by_moments(problem)
+    layout, d = mixture.model.layout, mixture.n_features
+    squares = layout.inverse(mixture.covariances, d) * moments.recentred(mixture.means).second
+    n_squares = d if layout is SPHERICAL else 1  # of each of which it stores the mean
+    return float(moments.counts @ mixture.whitened().log_offset) - n_squares * float(squares.sum()) / 2
+
+
+def _by_moments(problem: Problem) -> tuple[MixtureParameters, SufficientStatistics]:
+    """Return the component that the moments of all rows make, and these."""
     rows, moments = problem.rows, problem.objective.model.layout
     one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
     with EStep(rows.informative.without_gaps, moments, n_threads=problem.n_threads) as e_step:
-        begin = problem.beginning(e_step, e_step(one, hard=True))
-    if not (rows.in_patterns or problem.objective.tails):
-        return begin.parameters
-    with problem.e_step() as e_step:
-        return problem.run(e_step, begin, settings).go().result.parameters
+        statistics = e_step(one, hard=True)
+        return problem.beginning(e_step, statistics).parameters, statistics
 
 
 def one_beside_noise(problem: Problem) -> MixtureParameters:

@@ -222,7 +222,8 @@ class Request(NamedTuple):
 
     def log_likelihood_of_one(self, parameters: MixtureParameters, rows: Source) -> float | None:
         """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""
-        template, kind = self.template, (parameters.model, parameters.tails.name, parameters.n_components > 1)
+        template, model = self.template, same_as(parameters.model, 1, rows.n_features)
+        kind = model, parameters.tails.name, parameters.n_components > 1
         if kind not in self.of_one:
             scorer = Scorer(parameters, template.n_threads)
             limits = check_limits(template, parameters.model, 1)
