@@ -27,11 +27,13 @@ cimport gmm._kernel.loop as loop
 from gmm._kernel.arrays cimport estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.candidate cimport (
     BeginRoom,
+    Drops,
     Splits,
     ViewMetric,
     axes_room,
     begin_size,
-    drop_losses,
+    cheapest,
+    drop,
     fill_whiteners,
     find_axes,
     find_splits,
@@ -1128,7 +1130,7 @@ cdef class CandidateRows:
         """Pass over the rows in float64, and add up powers of their coordinates along axes too, (K, `N_POWERS`, d)."""
         cdef PassPlan plan
         cdef Py_ssize_t size = K * N_POWERS * self.rows.shape[1]
-        plan.n_all, plan.layout, plan.moments, plan.hard, plan.skips_evidence = K, layout, moments, False, False
+        plan.n_all, plan.layout, plan.moments, plan.hard, plan.skips_evidence = K, layout, moments, False, True
         self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, axes, 0)
         self.add_up(&plan, scratch, whiteners, out)
         memcpy(powers, scratch.workspace.node + plan.n_sums - 2 - size, size * sizeof(double))
@@ -1317,13 +1319,6 @@ cdef class Opening:
         return layout_of_rows(self.metric.layout, self.simpler)
 
 
-cdef Py_ssize_t cheapest(const double[::1] losses, Py_ssize_t n) noexcept:
-    cdef Py_ssize_t best = 0, k
-    for k in range(1, n):
-        best = k if losses[k] < losses[best] else best
-    return best
-
-
 cdef class Candidate:
     """A start: `begin` in a view, `leave_view`, then passes of EM by `run`.
 
@@ -1481,37 +1476,34 @@ cdef class Candidate:
         """
         cdef const Family* f = &self.family.family
         cdef const Estimate* now = &self.estimates[self.current]
-        cdef Py_ssize_t K = f.K, fewer = family.family.K, last
+        cdef Py_ssize_t K = f.K, fewer = family.family.K, n_rows = rows.n_rows, last, i
         cdef double share
+        cdef Drops drops
         cdef Candidate one
         if not 0 < fewer < K:
             raise ValueError(f"expected a family of fewer components than {K}, got {fewer}")
         expect("a row", rows.rows.shape[1], f.d)
-        cdef double[:, ::1] responsibility = np.empty((rows.n_rows, K))
-        cdef double[::1] losses = np.empty(2 * K), shares = np.array(<double[:K]>now.weights)
+        cdef double[:, ::1] responsibility = np.empty((n_rows, K))
+        cdef double[::1] shares = np.array(<double[:K]>now.weights), totals = np.ones(n_rows), losses = np.zeros(K)
+        cdef int[::1] known = np.zeros(K, dtype=np.intc)
         rows.write_responsibilities(scratch, K, f.layout, now.log_offset, now.means, now.whiteners,
                                     &responsibility[0, 0])
-        self.measure_losses(rows, responsibility, shares, losses)
-        for _ in range(K - fewer - 1):
-            shares[cheapest(losses, K)] = 0
-            self.measure_losses(rows, responsibility, shares, losses)
+        drops.n, drops.K, drops.weight = n_rows, K, NULL if rows.weight is None else &rows.weight[0]
+        drops.responsibility, drops.totals = &responsibility[0, 0], &totals[0]
+        drops.shares, drops.losses, drops.known = &shares[0], &losses[0], &known[0]
+        with nogil:
+            for i in range(K - fewer - 1):
+                drop(&drops, cheapest(&drops))
         candidates = []
         for _ in range(min(n, fewer + 1)):
-            last = cheapest(losses, K)
+            with nogil:
+                last = cheapest(&drops)
             share, shares[last], losses[last] = shares[last], 0, INFINITY
             one = Candidate(family, self.layout)
             one.take(scratch, rows, now, shares, K)
             shares[last] = share
             candidates.append(one)
         return candidates
-
-    cdef int measure_losses(
-        self, CandidateRows rows, const double[:, ::1] responsibility, const double[::1] shares, double[::1] losses,
-    ) except -1:
-        with nogil:
-            drop_losses(&responsibility[0, 0], NULL if rows.weight is None else &rows.weight[0], rows.n_rows,
-                        shares.shape[0], &shares[0], &losses[shares.shape[0]], &losses[0])
-        return 0
 
     cdef int take(
         self, Scratch scratch, CandidateRows rows, const Estimate* mixture, const double[::1] shares, Py_ssize_t n,

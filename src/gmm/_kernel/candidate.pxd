@@ -322,53 +322,82 @@ cdef inline void split_component(
 
 # ---------------------------------------------------------------------------------- fewer components
 
-cdef inline void drop_losses(
-    const double* responsibility, const double* weight,     # IN (n, K), (n,) or NULL
-    Py_ssize_t n, Py_ssize_t K,
-    const double* shares,                          # IN (K,) the mixture's weights, 0 for a component dropped before
-    double* products,                              # scratch (K,)
-    double* losses,                                # OUT (K,) nats
-) noexcept nogil:
-    """Write what it costs to drop each component, Σ w [log(1 − π_k) − log(1 − r_k)], among those with a share.
+cdef struct Drops:
+    # Components that are dropped one after the other, and what each of those left would cost.
+    const double* responsibility    # (n, K)
+    const double* weight            # (n,) or NULL
+    Py_ssize_t n, K
+    double* shares                  # (K,) the mixture's weights, 0 for a component that is dropped
+    double* totals                  # (n,) responsibilities of those left
+    double* losses                  # (K,) of rows, in nats; with every drop they rise
+    int* known                      # (K,) whether they have not risen since
 
-    Logarithms of rows of weight 1 are taken of products of a few hundred.
-    """
-    cdef Py_ssize_t i, k, best
-    cdef const double* r
-    cdef double total, rest, left, w = 1, mass = 0, share = 0
-    for k in range(K):
-        losses[k], products[k] = 0 if shares[k] > 0 else INFINITY, 1
-        share += shares[k]
-    for i in range(n):
-        r, best, total, rest = responsibility + i * K, -1, 0, 0
-        if weight != NULL:
-            w = weight[i]
-        mass += w
-        for k in range(K):
-            if shares[k] > 0:
-                total += r[k]
-                best = k if best < 0 or r[k] > r[best] else best
-        total = 1 / max(total, DBL_MIN)
-        for k in range(K):
-            if shares[k] > 0 and k != best:
-                rest += r[k]
-                left = 1 - min(r[k] * total, 0.5)
-                if w == 1:
-                    products[k] *= left
-                else:
-                    losses[k] -= w * log(left)
-        left = max(rest * total, 1e-300)
-        if w == 1 and left > 1e-30:
-            products[best] *= left
+
+cdef inline void drop(Drops* drops, Py_ssize_t component) noexcept nogil:
+    """Drop a component; the totals are not differences, which may be of near numbers."""
+    cdef Py_ssize_t i, k
+    cdef const double* r = drops.responsibility
+    drops.shares[component] = 0
+    for k in range(drops.K):
+        drops.known[k] = False
+    for i in range(drops.n):
+        if 2 * r[component] > drops.totals[i]:
+            drops.totals[i] = others(drops, r, component)
         else:
-            losses[best] -= w * log(left)
-        if i % 8 == 7:                             # at most 1e-240
-            for k in range(K):
-                if products[k] < 1e-60:
-                    losses[k] -= log(products[k])
-                    products[k] = 1
-    for k in range(K):
-        losses[k] += mass * log1p(-min(shares[k] / share, 1 - 1e-16)) - log(products[k])
+            drops.totals[i] -= r[component]
+        r += drops.K
+
+
+cdef inline double others(const Drops* drops, const double* r, Py_ssize_t component) noexcept nogil:
+    """Return the responsibilities of all components of a row that are left, but for this one."""
+    cdef double total = DBL_MIN
+    cdef Py_ssize_t k
+    for k in range(drops.K):
+        total += r[k] if k != component and drops.shares[k] > 0 else 0
+    return total
+
+
+cdef inline double loss_of_rows(const Drops* drops, Py_ssize_t component) noexcept nogil:
+    """Return −Σ w log(1 − r_k) of those left; logarithms of rows of weight 1 are taken of products of a few hundred."""
+    cdef double loss = 0, product = 1, left
+    cdef const double* r = drops.responsibility
+    cdef Py_ssize_t i
+    for i in range(drops.n):
+        left = drops.totals[i] - r[component]
+        if 2 * r[component] > drops.totals[i]:
+            left = others(drops, r, component)
+        left = max(left / drops.totals[i], 1e-300)
+        if (drops.weight == NULL or drops.weight[i] == 1) and left > 1e-30:
+            product *= left
+        else:
+            loss -= log(left) * (1 if drops.weight == NULL else drops.weight[i])
+        if product < 1e-270:
+            loss -= log(product)
+            product = 1
+        r += drops.K
+    return loss - log(product)
+
+
+cdef inline Py_ssize_t cheapest(Drops* drops) noexcept nogil:
+    """Return which component costs least to drop, Σ w [log(1 − π_k) − log(1 − r_k)]: of equals the first.
+
+    What was known before a drop is a lower bound, so few losses are computed anew.
+    """
+    cdef double total = 0, mass = 0, cost, least
+    cdef Py_ssize_t best = -1, i, k
+    for k in range(drops.K):
+        total += drops.shares[k]
+    for i in range(drops.n):
+        mass += 1 if drops.weight == NULL else drops.weight[i]
+    while True:
+        least = INFINITY
+        for k in range(drops.K):
+            cost = drops.losses[k] + mass * log1p(-min(drops.shares[k] / total, 1 - 1e-16))
+            if drops.shares[k] > 0 and (best < 0 or cost < least):
+                best, least = k, cost
+        if drops.known[best]:
+            return best
+        drops.losses[best], drops.known[best], best = loss_of_rows(drops, best), True, -1
 
 
 cdef inline void take_components(

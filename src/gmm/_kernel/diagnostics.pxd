@@ -2,7 +2,7 @@
 
 For a whitened mixture, axes A_k (their rows) and every component k
 
-    Σ w log(1 − r_k)        where 1 − r_k is the others' share, never a difference of near numbers
+    Σ w log(1 − r_k)        where 1 − r_k is the others' share; zero for a plan that skips the evidence
     Σ w r_k y^p             y = A_k (x − c_k), p = 2, 3, 4
 
 in float64 arithmetic alone.
@@ -29,22 +29,53 @@ cdef inline double log_rest(double share) noexcept nogil:
     return log1p(-share)
 
 
-cdef inline void add_diagnostics(
-    const PassPlan* plan, const double* block,     # IN (d, n)
-    const double* tile, const double* mass,        # IN log ρ (K, n), (n,)
+cdef inline void add_log_rest(
+    const PassPlan* plan, const double* tile, const double* mass,     # IN log ρ (K, n), (n,)
     Py_ssize_t n, Py_ssize_t ld,
     double* scratch,                               # (`diagnostic_rows`, ld)
+    double* sums,                                  # IN, OUT a node of the merge tree
+) noexcept nogil:
+    """The others' evidence is summed without the likeliest component, so 1 − r is no difference of near numbers."""
+    cdef Py_ssize_t K = plan.n_components, k, r
+    cdef double* share = scratch                   # of the others, mass × r
+    cdef double* best = scratch + K * ld
+    cdef double* peak = best + ld
+    cdef double* others = peak + ld
+    cdef double* out = sums + plan.n_sums - 2 - n_diagnostics(plan)
+    cdef double total
+    choose(plan.kernel, tile, ld, peak, best, K, n)
+    for k in range(K):
+        for r in range(n):
+            share[k * ld + r] = -INFINITY if best[r] == k else tile[k * ld + r]
+    normalise(plan.kernel, share, ld, mass, others, K, n)
+    if plan.noisy:
+        share_with_noise[double](plan.log_noise, NULL, 0, K, n, ld, others + ld, share, others)
+    for r in range(n):
+        others[r] = log_rest_of_best(peak[r] - others[r])
+        peak[r] = exp(others[r])
+    for k in range(K):
+        total = 0
+        for r in range(n):
+            if mass[r] != 0 and best[r] == k:
+                total += mass[r] * others[r]
+            elif mass[r] != 0 and peak[r] > 0:
+                total += mass[r] * log_rest(share[k * ld + r] * peak[r] / mass[r])
+        out[k] += total
+
+
+cdef inline void add_powers(
+    const PassPlan* plan, const double* block,     # IN (d, n)
+    const double* responsibilities,                # IN mass × r (K, n)
+    Py_ssize_t n, Py_ssize_t ld,
+    double* y,                                     # scratch (`diagnostic_rows`, ld)
     double* block_sums,                            # scratch, as `add_products` asks for
     double* sums,                                  # IN, OUT a node of the merge tree
 ) noexcept nogil:
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features, k
-    cdef double* responsibilities = scratch
-    cdef double* y = scratch + K * ld
     cdef double* common = y + (BUFFERS - 1) * d * ld
-    cdef double* out = sums + plan.n_sums - 2 - n_diagnostics(plan)
+    cdef double* out = sums + plan.n_sums - 2 - n_diagnostics(plan) + K
     # In the linear form rows are near the origin: pooled axes are applied once for all components.
     cdef bint once = is_pooled(plan.layout) and plan.linear
-    weigh_rest(plan, tile, mass, n, ld, responsibilities, y + BUFFERS * d * ld, out)
     if once:
         multiply(plan.kernel, plan.axes, d, block, ld, common, ld, d, n, d)
     for k in range(K):
@@ -54,45 +85,7 @@ cdef inline void add_diagnostics(
             whiten_along_axes(plan, block, k, n, ld, y, y + d * ld)
         raise_to_powers(plan.kernel, d, n, ld, y + d * ld)
         add_products(plan.kernel, responsibilities + k * ld, ld, y + 2 * d * ld, ld, block_sums,
-                     out + K + N_POWERS * d * k, N_POWERS * d, 1, N_POWERS * d, n)
-
-
-cdef inline void weigh_rest(
-    const PassPlan* plan, const double* tile, const double* mass, Py_ssize_t n, Py_ssize_t ld,
-    double* responsibilities,                      # OUT (K, n) mass × r
-    double* rows,                                  # scratch (3, ld)
-    double* out,                                   # IN, OUT (K,) += Σ w log(1 − r)
-) noexcept nogil:
-    """The others' evidence is summed without the likeliest component, so 1 − r is no difference of near numbers."""
-    cdef Py_ssize_t K = plan.n_components, k, r
-    cdef double* best = rows
-    cdef double* peak = rows + ld
-    cdef double* others = rows + 2 * ld
-    cdef double total
-    choose(plan.kernel, tile, ld, peak, best, K, n)
-    for k in range(K):
-        for r in range(n):
-            responsibilities[k * ld + r] = -INFINITY if best[r] == k else tile[k * ld + r]
-    normalise(plan.kernel, responsibilities, ld, mass, others, K, n)
-    if plan.noisy:                                 # the room behind is not in use yet
-        share_with_noise[double](plan.log_noise, NULL, 0, K, n, ld, responsibilities + K * ld, responsibilities, others)
-    for r in range(n):
-        others[r] = log_rest_of_best(peak[r] - others[r])
-        peak[r] = exp(others[r])
-    for k in range(K):
-        total = 0
-        for r in range(n):
-            if mass[r] == 0:
-                responsibilities[k * ld + r] = 0
-            elif best[r] == k:
-                responsibilities[k * ld + r] = mass[r] * (1 - peak[r])
-                total += mass[r] * others[r]
-            elif peak[r] > 0:
-                responsibilities[k * ld + r] *= peak[r]
-                total += mass[r] * log_rest(responsibilities[k * ld + r] / mass[r])
-            else:
-                responsibilities[k * ld + r] = 0
-        out[k] += total
+                     out + N_POWERS * d * k, N_POWERS * d, 1, N_POWERS * d, n)
 
 
 cdef inline void whiten_along_axes(

@@ -22,7 +22,7 @@ from gmm._kernel.block cimport (
     write_components,
     write_rows,
 )
-from gmm._kernel.diagnostics cimport add_diagnostics
+from gmm._kernel.diagnostics cimport add_log_rest, add_powers
 from gmm._kernel.far cimport flag_overflowed_components, flag_overflowed_rows, resolve_overflowed_rows
 from gmm._kernel.few cimport few_features, few_stride, load_few, log_density_few
 from gmm._kernel.leaves cimport (
@@ -291,9 +291,9 @@ cdef inline void one_block(
         if rows.code != NULL:
             keep_to_classes(plan.allowed, plan.n_codes, rows.code + start, K, n, ld, tile)
         if real is double:
-            if plan.axes != NULL:
-                add_diagnostics(plan, block, tile, <const double*>workspace.mass, padded, ld,
-                                <double*>workspace.diagnostics, <double*>workspace.block_sums, sums)
+            if plan.axes != NULL and not plan.skips_evidence:
+                add_log_rest(plan, tile, <const double*>workspace.mass, padded, ld,
+                             <double*>workspace.diagnostics, sums)
             if plan.far:
                 resolve_overflowed_rows(plan, block, n, ld, <double*>scratch, tile)
         if sums == NULL and rows.log_joint != NULL:
@@ -309,6 +309,10 @@ cdef inline void one_block(
                    <data*>rows.responsibility + start * K if rows.responsibility != NULL else NULL,
                    <data*>rows.largest + start if rows.largest != NULL else NULL)
         return
+    if real is double:
+        if plan.axes != NULL:
+            add_powers(plan, block, tile, padded, ld, <double*>workspace.diagnostics, <double*>workspace.block_sums,
+                       sums)
     sums[plan.n_sums - 2] += 0 if plan.totals else evidence
     sums[plan.n_sums - 1] += n if rows.weight == NULL else total_of(rows.weight + start, n)
     if has_tails(plan) and not plan.totals and not at_once:

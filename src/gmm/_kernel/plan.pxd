@@ -213,7 +213,7 @@ cdef inline Py_ssize_t n_diagnostics(const PassPlan* plan) noexcept nogil:
 
 cdef inline Py_ssize_t diagnostic_rows(const PassPlan* plan) noexcept nogil:
     """Rows of scratch for diagnostics."""
-    return plan.n_components + BUFFERS * plan.n_features + 3 if plan.axes != NULL else 0
+    return max(plan.n_components + 4, BUFFERS * plan.n_features) if plan.axes != NULL else 0
 
 
 cdef inline bint fuses(const PassPlan* plan) noexcept nogil:
