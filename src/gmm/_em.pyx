@@ -130,18 +130,18 @@ cdef class Scratch:
     def __cinit__(self):
         self.buffer = self.room = None    # which a debug build asks for before it compares with None
 
-    cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows):
+    cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows, bint again=False):
         cdef Py_ssize_t lanes = n_lanes(plan, n_rows), slots = 3, size
         while (<Py_ssize_t>1 << (slots // 2)) < lanes + 1:
             slots += 2
-        size = slots * (plan.n_sums + 2) + workspace_size(plan, n_rows)
+        size = slots * (plan.n_sums + 2) + workspace_size(plan, n_rows, again)
         if self.buffer is None or self.buffer.shape[0] < size:
             self.buffer = np.empty(size)
         self.workspace.node = &self.buffer[0]
         self.workspace.level = <Py_ssize_t*>(self.workspace.node + slots * plan.n_sums)
         self.workspace.first_lane = self.workspace.level + slots
         self.workspace.n_nodes = 0
-        lay_out_workspace(&self.workspace, plan, n_rows, aligned(<double*>(self.workspace.first_lane + slots)))
+        lay_out_workspace(&self.workspace, plan, n_rows, again, aligned(<double*>(self.workspace.first_lane + slots)))
         self.plan, self.n_rows, self.next_lane, self.owner = plan[0], n_rows, 0, None
 
 
@@ -833,7 +833,7 @@ cdef class Loop:
         self.inputs.at_most = 1 + <Py_ssize_t>others if others < at_most - 1 else at_most
         self.inputs.scatter = NULL if self.common is None else &self.common[0, 0]
         if self.scratch.n_rows == 0 or not same_workspace(&self.scratch.plan, plan):
-            self.scratch.make_ready(plan, self.table.rows.n)
+            self.scratch.make_ready(plan, self.table.rows.n, again=True)
         return True
 
 
@@ -1139,14 +1139,14 @@ cdef class CandidateRows:
     cdef int add_up(self, const PassPlan* plan, Scratch scratch, const double* whiteners, Moments* out) except -1:
         cdef Rows table = describe_rows[double](self.rows, self.weight)
         if scratch.owner is not self or not same_workspace(&scratch.plan, plan):
-            scratch.make_ready(plan, table.n)
+            scratch.make_ready(plan, table.n, again=True)
         scratch.workspace.n_nodes = 0
         with nogil:
             walk(plan, &table, 0, n_lanes(plan, table.n), &scratch.workspace, True)
             merge_siblings(&scratch.workspace, plan.n_sums, True)
             unpack_moments(plan, scratch.workspace.node, whiteners,
                            &self.scatter[0, 0] if plan.common_scatter else NULL, out)
-        scratch.owner, scratch.workspace.loaded = self, table.n <= plan.block
+        scratch.owner, scratch.workspace.loaded = self, table.n <= plan.block * scratch.workspace.n_kept
         return 0
 
     cdef int write_responsibilities(

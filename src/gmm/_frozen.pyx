@@ -171,7 +171,7 @@ cdef size_t scratch_size(const gmm_mixture* opened, Py_ssize_t n_rows) noexcept 
     cdef const Mixture* mixture = <const Mixture*>opened
     cdef Py_ssize_t most = 0, form
     for form in range(N_FORMS):
-        most = max(most, workspace_size(&mixture.plans[form], n_rows))
+        most = max(most, workspace_size(&mixture.plans[form], n_rows, False))
     return <size_t>(mixture.plans[0].n_features + most + 8) * sizeof(double)
 
 
@@ -187,7 +187,7 @@ cdef Py_ssize_t score_rows(
     rows.label, rows.score, rows.responsibility, rows.log_joint = labels, log_likelihood, responsibilities, log_joint
     n_broken = measure_reach(x, &rows, d, mixture.origin, reach)
     plan = plan_for(mixture, rows.single, log_joint != NULL, reach)
-    lay_out_workspace(&workspace, &plan, n, aligned(reach + d))
+    lay_out_workspace(&workspace, &plan, n, False, aligned(reach + d))
     write_lanes(&plan, &rows, 0, n_lanes(&plan, rows.n), &workspace)
     if n_broken > 0:
         mark_broken(x, &rows, d, K)
@@ -360,7 +360,7 @@ cdef class Call:
         cdef Py_ssize_t together = max(1, <Py_ssize_t>(SLICE / work_of(&self.plan, self.plan.lane))), end
         cdef double* scratch = self.mixture.borrow(self.rows.n)
         try:
-            lay_out_workspace(&workspace, &self.plan, self.rows.n, aligned(scratch))
+            lay_out_workspace(&workspace, &self.plan, self.rows.n, False, aligned(scratch))
             while first < last:
                 end = min(first + together, last)
                 with nogil:

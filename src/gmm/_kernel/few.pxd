@@ -19,12 +19,8 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.leaves cimport few_diagonal, few_multiply, few_quadratic, few_triangular, is_twin, pad, panel_width
 from gmm._kernel.linear cimport has_products
-from gmm._kernel.plan cimport PassPlan, fuses, n_stored
+from gmm._kernel.plan cimport PassPlan, fuses, item_size, n_stored
 from gmm._kernel.rows cimport data
-
-
-cdef inline Py_ssize_t item_size(const PassPlan* plan) noexcept nogil:
-    return sizeof(float) if plan.single else sizeof(double)
 
 
 cdef inline Py_ssize_t panels_of(Py_ssize_t results, Py_ssize_t terms, Py_ssize_t width) noexcept nogil:

@@ -52,12 +52,13 @@ from gmm._kernel.plan cimport (
     fuses,
     has_powers,
     has_tails,
+    item_size,
     keeps_rows,
     shares_contaminated,
     tail_sums,
 )
 from gmm._kernel.rows cimport Rows, data
-from gmm._kernel.workspace cimport Workspace
+from gmm._kernel.workspace cimport Workspace, take_block
 
 
 cdef enum:
@@ -244,7 +245,7 @@ cdef inline void load_block(
     else:
         load_rows(x + start * rows.row_stride, rows.row_stride, rows.column_stride, n, padded, plan.n_features,
                   plan.origin, workspace.ld, block)
-    if weight != NULL or workspace.n_ones != n:
+    if weight != NULL or workspace.n_ones != n or workspace.n_kept > 1:
         load_mass(weight, n, padded, <real*>workspace.mass)
         workspace.n_ones = n if weight == NULL else -1
     if plan.linear and not few and not fuses(plan):
@@ -351,7 +352,7 @@ cdef inline void merge_siblings(Workspace* workspace, Py_ssize_t n_sums, bint ev
 cdef inline Py_ssize_t block_rows(const PassPlan* plan, Py_ssize_t left) noexcept nogil:
     """Return how many of the rows left are the next block: few behind whole groups are a block of their own."""
     cdef Py_ssize_t n = min(plan.block, left)
-    cdef Py_ssize_t few = n % pad(sizeof(float) if plan.single else sizeof(double))
+    cdef Py_ssize_t few = n % pad(item_size(plan))
     return n - few if few <= plan.few_rows and few < n else n
 
 
@@ -369,6 +370,8 @@ cdef inline void walk_lanes(
         end = min(start + plan.lane, rows.n)
         while start < end:
             n = block_rows(plan, end - start)
+            if workspace.n_kept > 1:
+                take_block(workspace, plan, start // plan.block)
             one_block(plan, rows, x, start, n, workspace, tile, sums)
             start += n
         if accumulate:

@@ -134,7 +134,7 @@ cdef inline void walk_first(const PassPlan* plan, const LoopInputs* inputs, Work
     workspace.n_nodes = 0
     walk(plan, &inputs.rows, 0, n_lanes(plan, inputs.rows.n), workspace, True)
     merge_siblings(workspace, plan.n_sums, True)
-    workspace.loaded = inputs.rows.n <= plan.block
+    workspace.loaded = inputs.rows.n <= plan.block * workspace.n_kept
 
 
 cdef inline bint walk_again(

@@ -169,6 +169,10 @@ cdef inline bint has_tails(const PassPlan* plan) noexcept nogil:
     return plan.tails != NULL
 
 
+cdef inline Py_ssize_t item_size(const PassPlan* plan) noexcept nogil:
+    return sizeof(float) if plan.single else sizeof(double)
+
+
 cdef inline bint has_powers(const PassPlan* plan) noexcept nogil:
     """Return whether sums over rows need no logarithm for each component: Student-t densities are powers."""
     return plan.power > 0 and not (
@@ -255,7 +259,7 @@ cdef inline Py_ssize_t n_behind(const PassPlan* plan) noexcept nogil:
 cdef inline void measure(PassPlan* plan) noexcept nogil:
     """Set the sizes that follow from the form."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features
-    cdef Py_ssize_t item = sizeof(float) if plan.single else sizeof(double)
+    cdef Py_ssize_t item = item_size(plan)
     cdef bint in_registers = not (is_dense(plan.layout) or is_dense(plan.moments))     # x − c_k and its squares
     cdef Py_ssize_t group, groups, enough
     plan.n_density = n_terms(plan.layout, d)

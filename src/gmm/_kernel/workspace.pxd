@@ -1,7 +1,10 @@
 """What one worker works in: a block of rows and what is made of it, and its stack of partial sums."""
 from gmm._kernel.layout cimport matrix_size, n_factors
 from gmm._kernel.leaves cimport is_twin, pad, padded_row, scatter_room
-from gmm._kernel.plan cimport PassPlan, diagnostic_rows, keeps_rows, n_stored, tail_rows
+from gmm._kernel.plan cimport PassPlan, diagnostic_rows, item_size, keeps_rows, n_stored, tail_rows
+
+cdef enum:
+    KEPT_BYTES = 524288         # of blocks that wait for the next pass: a part of the second cache
 
 
 cdef struct Workspace:
@@ -15,7 +18,9 @@ cdef struct Workspace:
     void* evidence
     void* mass                  # (ld,) the rows' weights, zero behind them
     Py_ssize_t n_ones           # rows for which `mass` is one; −1: other weights
-    bint loaded                 # `block` and `mass` hold all rows, from a pass of the same form before
+    void* kept                  # `block`, `beside` and `mass`, of one block behind the other
+    Py_ssize_t n_kept           # all blocks that the rows have, or 1
+    bint loaded                 # these hold all rows, from a pass of the same form before
     void* best                  # (ld,) the likeliest component
     void* diagnostics           # see `diagnostics.pxd`
     void* square
@@ -33,14 +38,14 @@ cdef inline double* aligned(double* buffer) noexcept nogil:
 
 cdef inline Py_ssize_t row_length(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
     """Items between two features, in blocks of a pass over so many rows."""
-    cdef Py_ssize_t group = pad(sizeof(float) if plan.single else sizeof(double))
+    cdef Py_ssize_t group = pad(item_size(plan))
     return (min(plan.block, n_rows + group - 1) // group | 1) * group
 
 
 cdef inline Py_ssize_t beside_rows(const PassPlan* plan) noexcept nogil:
     """Rows of `ld` items in `beside`."""
     if keeps_rows(plan):
-        return padded_row(plan.n_features, sizeof(float) if plan.single else sizeof(double))
+        return padded_row(plan.n_features, item_size(plan))
     return 0 if plan.linear else 1
 
 
@@ -50,40 +55,58 @@ cdef inline Py_ssize_t scratch_rows(const PassPlan* plan) noexcept nogil:
     return rows + plan.n_components * n_factors(plan.layout)
 
 
-cdef inline Py_ssize_t workspace_size(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
+cdef inline Py_ssize_t kept_rows(const PassPlan* plan) noexcept nogil:
+    """Rows of `ld` items of one block in `kept`."""
+    return n_stored(plan) + beside_rows(plan) + 1
+
+
+cdef inline Py_ssize_t blocks_to_keep(const PassPlan* plan, Py_ssize_t n_rows, bint again) noexcept nogil:
+    """All blocks, if there are to be more passes over them and they fit the cache; else one."""
+    cdef Py_ssize_t n = (n_rows - 1) // plan.block + 1
+    cdef Py_ssize_t size = kept_rows(plan) * row_length(plan, n_rows) * item_size(plan)
+    return n if again and n * size <= KEPT_BYTES else 1
+
+
+cdef inline Py_ssize_t workspace_size(const PassPlan* plan, Py_ssize_t n_rows, bint again) noexcept nogil:
     """Doubles that `lay_out_workspace` lays out, with those lost to `aligned`."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features
-    cdef Py_ssize_t width = n_stored(plan) + K + beside_rows(plan) + scratch_rows(plan) + 4 + diagnostic_rows(plan)
-    width += tail_rows(plan)
+    cdef Py_ssize_t width = kept_rows(plan) * blocks_to_keep(plan, n_rows, again) + K + scratch_rows(plan) + 3
+    width += diagnostic_rows(plan) + tail_rows(plan)
     return (row_length(plan, n_rows) * width + 8 + max(plan.n_moments * K, matrix_size(plan.moments, d))
-            + (scatter_room(d, sizeof(float) if plan.single else sizeof(double)) if keeps_rows(plan) else 0))
+            + (scatter_room(d, item_size(plan)) if keeps_rows(plan) else 0))
 
 
 cdef inline void lay_out_workspace(
-    Workspace* workspace, const PassPlan* plan, Py_ssize_t n_rows,         # OUT but for the nodes, IN
+    Workspace* workspace, const PassPlan* plan, Py_ssize_t n_rows, bint again,     # OUT but for the nodes, IN
     double* work,                                  # scratch at a multiple of 64 bytes
 ) noexcept nogil:
-    cdef Py_ssize_t K = plan.n_components, ld = row_length(plan, n_rows)
-    workspace.ld = ld
-    workspace.block = work
-    work += ld * n_stored(plan)
+    cdef Py_ssize_t K = plan.n_components, ld = row_length(plan, n_rows), i
+    workspace.ld, workspace.kept, workspace.n_kept = ld, work, blocks_to_keep(plan, n_rows, again)
+    work += ld * kept_rows(plan) * workspace.n_kept
     workspace.tile = work
     work += ld * K
     workspace.precisions = work
     work += ld * tail_rows(plan)
-    workspace.beside = work
-    work += ld * beside_rows(plan)
     workspace.scratch = work
     work += ld * scratch_rows(plan)
     workspace.evidence = work
-    workspace.mass = work + ld
-    workspace.square = work + ld * 2
-    workspace.best = work + ld * 3
-    workspace.diagnostics = work + ld * 4
-    workspace.block_sums = work + ld * (4 + diagnostic_rows(plan))
+    workspace.square = work + ld
+    workspace.best = work + ld * 2
+    workspace.diagnostics = work + ld * 3
+    workspace.block_sums = work + ld * (3 + diagnostic_rows(plan))
     workspace.n_ones, workspace.loaded = -1, False
-    if not keeps_rows(plan):
-        fill_ones(plan.single, ld, workspace.block if plan.linear else workspace.beside)
+    for i in range(workspace.n_kept):
+        take_block(workspace, plan, i)
+        if not keeps_rows(plan):
+            fill_ones(plan.single, ld, workspace.block if plan.linear else workspace.beside)
+
+
+cdef inline void take_block(Workspace* workspace, const PassPlan* plan, Py_ssize_t number) noexcept nogil:
+    """Work in a block of those that are kept."""
+    cdef Py_ssize_t row = workspace.ld * item_size(plan)
+    workspace.block = <char*>workspace.kept + number * kept_rows(plan) * row
+    workspace.beside = <char*>workspace.block + n_stored(plan) * row
+    workspace.mass = <char*>workspace.beside + beside_rows(plan) * row
 
 
 cdef inline void fill_ones(bint single, Py_ssize_t n, void* row) noexcept nogil:
