@@ -114,6 +114,10 @@ cdef enum:
     N_SOFT = 3                            # passes of each candidate with a simpler mixture
     N_LAST_DROPS = 4                      # ways in which it drops the last of its surplus
     N_LAST = 2                            # passes of the winner over all rows
+    SPARE = 262144                        # doubles that are kept for the next scratch: two megabytes
+
+cdef double* spare = NULL                 # of a scratch that is gone: new pages take as long as passes over few rows
+cdef Py_ssize_t n_spare = 0
 
 
 cdef class Scratch:
@@ -124,25 +128,43 @@ cdef class Scratch:
     cdef Py_ssize_t n_rows                # … and its number of rows: 0 before `make_ready`
     cdef Py_ssize_t next_lane             # after those in the sums
     cdef object owner                     # the `CandidateRows` that alone has used the workspace since `make_ready`
-    cdef double[::1] buffer
+    cdef double* buffer
+    cdef Py_ssize_t size
     cdef double[::1] room                 # of the plans of `CandidateRows`
 
     def __cinit__(self):
-        self.buffer = self.room = None    # which a debug build asks for before it compares with None
+        self.room = None                  # which a debug build asks for before it compares with None
+
+    def __dealloc__(self):
+        global spare, n_spare
+        if n_spare < self.size <= SPARE:
+            self.buffer, spare, n_spare = spare, self.buffer, self.size
+        PyMem_Free(self.buffer)
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows, bint again=False):
         cdef Py_ssize_t lanes = n_lanes(plan, n_rows), slots = 3, size
         while (<Py_ssize_t>1 << (slots // 2)) < lanes + 1:
             slots += 2
         size = slots * (plan.n_sums + 2) + workspace_size(plan, n_rows, again)
-        if self.buffer is None or self.buffer.shape[0] < size:
-            self.buffer = np.empty(size)
-        self.workspace.node = &self.buffer[0]
+        if self.size < size:
+            self.take_room(size)
+        self.workspace.node = self.buffer
         self.workspace.level = <Py_ssize_t*>(self.workspace.node + slots * plan.n_sums)
         self.workspace.first_lane = self.workspace.level + slots
         self.workspace.n_nodes = 0
         lay_out_workspace(&self.workspace, plan, n_rows, again, aligned(<double*>(self.workspace.first_lane + slots)))
         self.plan, self.n_rows, self.next_lane, self.owner = plan[0], n_rows, 0, None
+
+    cdef int take_room(self, Py_ssize_t size) except -1:
+        global spare, n_spare
+        PyMem_Free(self.buffer)
+        if size <= n_spare:
+            self.buffer, self.size, spare, n_spare = spare, n_spare, NULL, 0
+            return 0
+        self.buffer, self.size = <double*>PyMem_Malloc(size * sizeof(double)), 0
+        if self.buffer == NULL:
+            raise MemoryError
+        self.size = size
 
 
 cdef class RowTable:
