@@ -274,6 +274,21 @@ def test_splits_and_drops_end_no_lower(covariance_type):
     assert max(gains) > 1e-3
 
 
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_another_heat_ends_no_lower_on_all_rows(covariance_type):
+    rng = np.random.default_rng(0)
+    rows = 4 * rng.integers(4, size=(1500, 2)) + rng.normal(size=(1500, 2))
+    schedule, gains = Schedule(4, 4, 200, (Cut(2, 1), Cut(1, 2)), n_more=2), []
+    for seed in range(5):
+        one, two = (
+            best(rows, covariance_type, 12, seed=seed, schedule=schedule._replace(n_heats=n)).mean_log_evidence
+            for n in (1, 2)
+        )
+        gains.append(two - one)
+    assert min(gains) >= 0
+    assert max(gains) > 1e-2
+
+
 def test_components_split_only_where_rows_suffice_and_no_prior_is_there():
     def n_more(n, K, objective):
         return schedule_for(Problem(ArraySource(np.ones((n, 2))), objective), K).n_more
@@ -285,12 +300,14 @@ def test_components_split_only_where_rows_suffice_and_no_prior_is_there():
 
 
 def test_more_candidates_split_in_a_fit_that_is_alone_and_of_few_rows():
-    def n_grown(n, **alone):
+    def grown(n, **alone):
         problem = Problem(ArraySource(np.ones((n, 2))), Objective(covariance_model("full"), RIDGE))
-        return schedule_for(problem, K, **alone).cuts[-1].n_survivors
+        schedule = schedule_for(problem, K, **alone)
+        return schedule.n_heats, schedule.cuts[-1].n_survivors, schedule.n_candidates
 
-    assert [n_grown(n) for n in (500, 501, 9_999, 10_000)] == [3, 2, 2, 1]
-    assert [n_grown(n, alone=False) for n in (500, 501, 10_000)] == [1, 1, 1]
+    assert [grown(n) for n in (500, 501, 800)] == [(1, 3, 12), (1, 2, 12), (1, 2, 12)]
+    assert [grown(n) for n in (801, 9_999, 10_000)] == [(2, 1, 6), (2, 1, 6), (1, 1, 12)]
+    assert [grown(n, alone=False) for n in (500, 501, 801, 10_000)] == [(1, 1, 12)] * 4
 
 
 def test_more_components_find_a_cluster_that_none_begins_in():
@@ -313,7 +330,7 @@ def race(fewest_rows=None):
     if fewest_rows is not None:
         rules = FULL.code, D, fewest_rows, 6, False, False, False, False
         verdict = Verdict(rules, N, np.zeros(D), 0, Judge.LIKELIHOOD)
-    return Race(Schedule(4, 4, N, ()), [], FULL, np.empty((0, 1)), [], rows, rows, verdict=verdict)
+    return Race(Schedule(4, 4, N, ()), [], FULL, [], rows, verdict=verdict)
 
 
 def test_a_degenerate_candidate_loses_to_a_sound_one():

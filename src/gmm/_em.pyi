@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -265,9 +265,7 @@ class Race:
         schedule: object,
         families: Sequence[MixtureFamily],
         moments: Layout,
-        uniforms: _Array,
-        views: Sequence[CandidateView],
-        part: CandidateRows,
+        heats: Iterable[tuple[Sequence[CandidateView], CandidateRows, _Array]],
         rows: CandidateRows,
         *,
         verdict: Verdict | None = None,

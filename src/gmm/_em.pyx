@@ -1415,7 +1415,7 @@ cdef class Candidate:
         cdef const Family* family = &self.family.family
         cdef const BeginRoom* room
         cdef double* whiteners = self.estimates[0].covariances         # of the view, until the update
-        cdef double[::1] spare
+        cdef double[::1] wider
         cdef Py_ssize_t needed
         cdef Layout layout
         cdef double limit
@@ -1425,8 +1425,8 @@ cdef class Candidate:
         room = &self.opening.room
         needed = wide_size(self.opening.metric.layout, self.opening.simpler, family.K, family.d)
         if needed > total_size(family.layout, family.K, family.d):
-            spare = np.empty(needed)
-            whiteners = &spare[0]
+            wider = np.empty(needed)
+            whiteners = &wider[0]
         for limit in (rows.single_limit, 0):
             layout = self.opening.write_whiteners(whiteners)
             rows.pass_over(scratch, family.K, layout, family.layout,
@@ -1570,21 +1570,21 @@ cdef class Race:
         That of the candidates and, unless nothing is split, one with more components.
     moments : Layout
         Layout of the families' moments.
-    uniforms : array
-        What `kmeans_seeds` draws the seeds of candidates by, a row for each that needs them.
-    views : sequence of CandidateView
-        Of the rows that candidates begin on; they take turns in them.
-    part, rows : CandidateRows
-        The rows that candidates are compared on, and all of them.
+    heats : iterable of (views, rows, uniforms)
+        The candidates of each begin in these views by turns, and are compared on these rows. `kmeans_seeds` draws the
+        seeds of those that need them by the uniforms, a row for each.
+    rows : CandidateRows
+        All rows, on which the winners of heats are compared.
     verdict : Verdict, optional
         Of the model of the families. None if no candidate is degenerate.
     spread : callable, optional
         Runs a task for so many candidates in threads, given the rows that each passes over.
     openings : list of Opening, optional
         How candidates began in an earlier race over the same rows, of families of the same layout; empty before it.
+        Of a race of one heat.
     """
 
-    cdef object schedule, families, moments, views, spread, openings
+    cdef object schedule, families, moments, heats, views, spread, openings
     cdef Verdict verdict
     cdef CandidateRows part, rows
     cdef list scratches
@@ -1594,18 +1594,27 @@ cdef class Race:
     cdef Py_ssize_t n_seeding
 
     def __cinit__(
-        self, schedule, families, moments, const double[:, ::1] uniforms, views, CandidateRows part not None,
-        CandidateRows rows not None, *, Verdict verdict=None, spread=None, list openings=None,
+        self, schedule, families, moments, heats, CandidateRows rows not None, *, Verdict verdict=None, spread=None,
+        list openings=None,
     ):
-        self.schedule, self.families, self.moments = schedule, families, moments
-        self.uniforms, self.views, self.part, self.rows = uniforms, views, part, rows
-        self.verdict, self.openings = verdict, openings
+        self.schedule, self.families, self.moments, self.heats = schedule, families, moments, heats
+        self.rows, self.verdict, self.openings = rows, verdict, openings
         self.random_seeds, self.n_lloyd, self.n_seeding = schedule.random_seeds, schedule.n_lloyd, schedule.n_seeding
         self.n_larger, self.n_final = schedule.n_larger, schedule.n_final
         self.spread, self.scratches = spread, []
 
     def best(self):
         """Return the candidate that is left in the end."""
+        cdef list winners = []
+        for views, part, uniforms in self.heats:
+            self.views, self.part, self.uniforms = views, part, uniforms
+            del views
+            winners.append(self.winner_of_heat())
+        if len(self.families) > 1:
+            self.each(winners, RUN, self.rows, N_LAST)         # from sums of a part, a climb takes longer
+        return self.survivors(winners, 1)[0]
+
+    cdef Candidate winner_of_heat(self):
         cdef list race = self.field()
         cdef Candidate winner
         cdef bint splits = len(self.families) > 1
@@ -1618,7 +1627,6 @@ cdef class Race:
             winner = self.survivors([self.improved(one) for one in race], 1)[0]
             if winner not in race:
                 winner = self.improved(winner)
-            self.each([winner], RUN, self.rows, N_LAST)    # from sums of a part, a climb takes longer
         return winner
 
     cdef list survivors_of_cut(self, list race, cut, CandidateRows rows):

@@ -1,9 +1,9 @@
 """Starts: each looks at a sample of the rows and returns statistics, like an E-step.
 
 Rows are compared in metrics (`views_of`): their own units, and those of their covariance. `RaceRows` is successive
-halving: all candidates begin on part of the rows, and those that lag behind drop out. What is left splits some of its
-components, those that gain most by it, and then drops those that cost least: two components on one cluster, and one on
-two, are rare among mixtures made like this. `Hierarchy` is Ward's.
+halving: all candidates of a heat begin on a part of the rows, and those that lag behind drop out. What is left splits
+some of its components, those that gain most by it, and then drops those that cost least: two components on one cluster,
+and one on two, are rare among mixtures made like this. Winners of heats meet on all rows. `Hierarchy` is Ward's.
 """
 
 from __future__ import annotations
@@ -294,6 +294,7 @@ _CUTS_OF_FEW = Cut(6, 4), Cut(3, 6), Cut(1, 10)
 # Candidates whose components split, in a fit that is alone: cells of a search begin from each other instead. With many
 # rows, what that takes is better spent on the climb.
 _GROWN, _GROWN_OF_FEW = 2, 3
+_HEATS = 2  # there, where rows are more than the part: better than two candidates of one heat, as parts differ
 
 
 class Schedule(NamedTuple):
@@ -302,11 +303,15 @@ class Schedule(NamedTuple):
     Parameters
     ----------
     n_candidates : int
+        In each heat.
     n_mixtures : int
-        Candidates of a race that get as far as a mixture of the family: those whose simpler mixtures are likeliest.
+        Candidates of a heat that get as far as a mixture of the family: those whose simpler mixtures are likeliest.
     part : int
         Rows that candidates begin on.
     cuts : tuple of Cut
+    n_heats : int
+        Parts of the rows, each with candidates of its own, whose winners are compared on all rows. What is best on one
+        part may not be best on all.
     n_lloyd : int
         Passes of k-means from the seeds.
     n_seeding : int
@@ -329,6 +334,7 @@ class Schedule(NamedTuple):
     n_mixtures: int
     part: int
     cuts: tuple[Cut, ...]
+    n_heats: int = 1
     n_lloyd: int = 2
     n_seeding: int = _SEEDING_ROWS
     random_seeds: bool = True
@@ -379,12 +385,24 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     of_one = max(model.fewest_rows(d), d * (d + 1) / 2 if full else 0)
     if worthwhile and n >= (K + n_more) * of_one and schedule.part * (K + n_more) <= _MOST_SHARES:
         schedule = schedule._replace(n_more=n_more)
+    if alone and schedule.n_more and schedule.part < n and not is_many:
+        n_candidates //= _HEATS
+        schedule = schedule._replace(n_heats=_HEATS, n_candidates=n_candidates, n_mixtures=min(n_mixtures, n_candidates))
+        return schedule._replace(cuts=(*cuts, last._replace(n_survivors=1)))
     if not is_many:
         return schedule
     n_seeding = _SEEDING_ROWS_OF_MANY * K
     return schedule._replace(
         n_lloyd=_LLOYD_PASSES_OF_MANY, n_seeding=n_seeding, random_seeds=False, single_throughout=True
     )
+
+
+class Heat(NamedTuple):
+    """What some candidates of a race see of the rows: views of a part, the part itself, and what draws their seeds."""
+
+    views: list[CandidateView]
+    rows: CandidateRows
+    uniforms: Array
 
 
 class RaceRows:
@@ -407,23 +425,44 @@ class RaceRows:
     """
 
     def __init__(self, sample: ArraySource, moments: Layout, n_components: int, schedule: Schedule, rng: Rng) -> None:
-        part = sample.subset(rng.permutation(sample.n_rows)[: schedule.part])
-        limit = _ROUGHLY if in_range(part.survey.heaviest) else 0.0
-        self._sample, self._schedule, self._n_components = sample, schedule, n_components
-        # Views take turns, and in each view random rows and seeds of k-means++: see `Race.begin`.
-        self._uniforms = seeding_uniforms(schedule.n_greedy(schedule.n_candidates), n_components, rng)
-        # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
-        centre, views = part.survey.centre, views_of(part, moments)
-        self._views = [
+        self._sample, self._schedule, self._n_components, self._moments = sample, schedule, n_components, moments
+        self._limit = _ROUGHLY if in_range(sample.survey.heaviest) else 0.0
+        self._all_rows = self._rows(sample, single=schedule.single_throughout)
+        order, shape = rng.permutation(sample.n_rows), (schedule.n_greedy(schedule.n_candidates), n_components)
+        # Of few rows, parts overlap.
+        firsts = np.linspace(0, sample.n_rows - schedule.part, schedule.n_heats).astype(np.intp).tolist()
+        self._begun = [(order[i : i + schedule.part], seeding_uniforms(*shape, rng)) for i in firsts]
+        self._heats: dict[int, Heat] = {}
+        self.openings: list[Opening] = []
+
+    def _heat(self, number: int, *, again: bool) -> Heat:
+        """Return a heat, which is kept for races after this one."""
+        if number in self._heats:
+            return self._heats[number] if again else self._heats.pop(number)
+        indices, uniforms = self._begun[number]
+        part = self._sample.subset(indices)
+        # Views take turns, and in each view random rows and seeds of k-means++: see `Race.begin`. In float32 also where
+        # the part may not be: here variances are about 1, and clusters spherical or diagonal.
+        centre, limit = part.survey.centre, self._limit
+        views = [
             CandidateView.scaled(
                 rows.rows, rows.sample_weight, layout.code, whitener.reshape(-1), centre, single_limit=limit
             )
-            for rows, (layout, whitener) in views
+            for rows, (layout, whitener) in views_of(part, self._moments)
         ]
-        where = sample.survey.centre, sample.survey.reach(sample.survey.centre)
-        self._part = _rows(part, *where, moments, limit if schedule.single else 0.0)
-        self._rows = _rows(sample, *where, moments, limit if schedule.single_throughout else 0.0)
-        self.openings: list[Opening] = []
+        heat = Heat(views, self._rows(part, single=self._schedule.single), uniforms)
+        if again:
+            self._heats[number] = heat
+        return heat
+
+    def _rows(self, rows: ArraySource, *, single: bool) -> CandidateRows:
+        """Return rows of the sample, with its centre and reach, as candidates pass over them."""
+        centre, scatter = self._sample.survey.centre, None
+        if self._moments is TIED:
+            z, weighted = centred(rows.rows, rows.sample_weight, centre)
+            scatter = weighted.T @ z
+        reach, limit = self._sample.survey.reach(centre), self._limit if single else 0.0
+        return CandidateRows(rows.rows, rows.sample_weight, centre, reach, scatter=scatter, single_limit=limit)
 
     def winner(self, problem: Problem, judge: Judge = Judge.START, *, last: bool = False) -> SufficientStatistics:
         """Return the statistics of the candidate that is left in the end, of the model of a problem.
@@ -435,22 +474,19 @@ class RaceRows:
         if n_components > 1 and not objective.prior.variational:
             verdict = Resolution.from_source(sample, objective.ridge).verdict(model, judge)
         with problem.e_step() if is_long else nullcontext() as e_step:
-            views, openings = self._views, self.openings
+            openings = self.openings
             if last:
-                del self._views, self.openings
+                del self.openings
             race = Race(
                 self._schedule,
                 [problem.family(n_components + more) for more in dict.fromkeys((0, self._schedule.n_more))],
                 model.layout,
-                self._uniforms,
-                views,
-                self._part,
-                self._rows,
+                (self._heat(number, again=not last) for number in range(self._schedule.n_heats)),
+                self._all_rows,
                 verdict=verdict,
                 spread=None if e_step is None else partial(_share_out, e_step, problem, n_components),
                 openings=None if last else openings,
             )
-            del views
             return race.best().statistics
 
 
@@ -459,15 +495,6 @@ def _share_out(e_step: EStep, problem: Problem, n_components: int, task: Task, n
     shape = problem.objective.model.layout.shape(n_components, problem.rows.n_features)
     work = float(n * n_rows) * (2 * math.prod(shape) + 20 * n_components)
     e_step.share_out(task, n, work, product=problem.family(n_components).work)
-
-
-def _rows(rows: ArraySource, centre: Array, reach: Array, moments: Layout, single_limit: float) -> CandidateRows:
-    """Return rows of a sample, with its centre and reach, as candidates pass over them."""
-    scatter = None
-    if moments is TIED:
-        z, weighted = centred(rows.rows, rows.sample_weight, centre)
-        scatter = weighted.T @ z
-    return CandidateRows(rows.rows, rows.sample_weight, centre, reach, scatter=scatter, single_limit=single_limit)
 
 
 class StartSettings(NamedTuple):
