@@ -501,8 +501,9 @@ def test_other_ways_to_climb_go_through(how):
 
 
 def test_a_cell_is_no_worse_than_a_fit_beside_others_and_with_a_prior(small):
-    alone = GaussianMixture(2, random_state=0).fit(BLOBS).bic(BLOBS)
-    assert select(BLOBS, [2, 3], "full", random_state=0).bic[0] < alone + 0.5
+    alone = GaussianMixture(2, random_state=0).fit(BLOBS).bic(BLOBS)  # other seeds end 240 higher
+    assert max(select(BLOBS, [2], "full", random_state=seed).bic[0] for seed in range(3)) < alone + 0.5
+    assert select(BLOBS, [2, 3], "full", random_state=1).bic[0] < alone + 0.5
     prior = gmm.NormalInverseWishart(shrinkage=1, dof=50)
     found = select(ROWS, [4], ["full"], random_state=0, prior=prior)
     alone = GaussianMixture(4, random_state=0, prior=prior, tol=1e-5, max_iter=1000).fit(ROWS)

@@ -1498,7 +1498,7 @@ cdef class Candidate:
         """
         cdef const Family* f = &self.family.family
         cdef const Estimate* now = &self.estimates[self.current]
-        cdef Py_ssize_t K = f.K, fewer = family.family.K, n_rows = rows.n_rows, last, i
+        cdef Py_ssize_t K = f.K, fewer = family.family.K, n_rows = rows.n_rows, last, _
         cdef double share
         cdef Drops drops
         cdef Candidate one
@@ -1514,7 +1514,7 @@ cdef class Candidate:
         drops.responsibility, drops.totals = &responsibility[0, 0], &totals[0]
         drops.shares, drops.losses, drops.known = &shares[0], &losses[0], &known[0]
         with nogil:
-            for i in range(K - fewer - 1):
+            for _ in range(K - fewer - 1):
                 drop(&drops, cheapest(&drops))
         candidates = []
         for _ in range(min(n, fewer + 1)):

@@ -386,8 +386,8 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     if worthwhile and n >= (K + n_more) * of_one and schedule.part * (K + n_more) <= _MOST_SHARES:
         schedule = schedule._replace(n_more=n_more)
     if alone and schedule.n_more and schedule.part < n and not is_many:
-        n_candidates //= _HEATS
-        schedule = schedule._replace(n_heats=_HEATS, n_candidates=n_candidates, n_mixtures=min(n_mixtures, n_candidates))
+        of_heat = n_candidates // _HEATS
+        schedule = schedule._replace(n_heats=_HEATS, n_candidates=of_heat, n_mixtures=min(n_mixtures, of_heat))
         return schedule._replace(cuts=(*cuts, last._replace(n_survivors=1)))
     if not is_many:
         return schedule
