@@ -395,8 +395,8 @@ cdef inline Py_ssize_t cheapest(Drops* drops) noexcept nogil:
             cost = drops.losses[k] + mass * log1p(-min(drops.shares[k] / total, 1 - 1e-16))
             if drops.shares[k] > 0 and (best < 0 or cost < least):
                 best, least = k, cost
-        if drops.known[best]:
-            return best
+        if best < 0 or drops.known[best]:
+            return max(best, 0)                    # 0: none has a share
         drops.losses[best], drops.known[best], best = loss_of_rows(drops, best), True, -1
 
 
