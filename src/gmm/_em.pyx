@@ -17,7 +17,7 @@ the work between passes.
 """
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_RawFree, PyMem_RawMalloc
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, fabs, log, rint, sqrt
@@ -116,8 +116,10 @@ cdef enum:
     N_LAST = 2                            # passes of the winner over all rows
     SPARE = 262144                        # doubles that are kept for the next scratch: two megabytes
 
-cdef double* spare = NULL                 # of a scratch that is gone: new pages take as long as passes over few rows
-cdef Py_ssize_t n_spare = 0
+cdef extern from "swap.h" nogil:
+    void* swap_pointer(void** place, void* value)
+
+cdef void* spare = NULL                   # of a scratch that is gone: new pages take as long as passes over few rows
 
 
 cdef class Scratch:
@@ -128,27 +130,29 @@ cdef class Scratch:
     cdef Py_ssize_t n_rows                # … and its number of rows: 0 before `make_ready`
     cdef Py_ssize_t next_lane             # after those in the sums
     cdef object owner                     # the `CandidateRows` that alone has used the workspace since `make_ready`
-    cdef double* buffer
-    cdef Py_ssize_t size
+    cdef double* buffer                   # behind its size in doubles
     cdef double[::1] room                 # of the plans of `CandidateRows`
 
     def __cinit__(self):
         self.room = None                  # which a debug build asks for before it compares with None
 
     def __dealloc__(self):
-        global spare, n_spare
-        if n_spare < self.size <= SPARE:
-            self.buffer, spare, n_spare = spare, self.buffer, self.size
-        PyMem_Free(self.buffer)
+        cdef void* other = self.buffer
+        cdef double size = 0 if other == NULL else self.buffer[0]
+        if 0 < size <= SPARE:
+            other = swap_pointer(&spare, other)    # from here on, the buffer may be another thread's
+            if other != NULL and (<double*>other)[0] > size:
+                other = swap_pointer(&spare, other)            # the larger one serves more
+        PyMem_RawFree(other)
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows, bint again=False):
         cdef Py_ssize_t lanes = n_lanes(plan, n_rows), slots = 3, size
         while (<Py_ssize_t>1 << (slots // 2)) < lanes + 1:
             slots += 2
         size = slots * (plan.n_sums + 2) + workspace_size(plan, n_rows, again)
-        if self.size < size:
+        if self.buffer == NULL or self.buffer[0] < size:
             self.take_room(size)
-        self.workspace.node = self.buffer
+        self.workspace.node = self.buffer + 1
         self.workspace.level = <Py_ssize_t*>(self.workspace.node + slots * plan.n_sums)
         self.workspace.first_lane = self.workspace.level + slots
         self.workspace.n_nodes = 0
@@ -156,15 +160,17 @@ cdef class Scratch:
         self.plan, self.n_rows, self.next_lane, self.owner = plan[0], n_rows, 0, None
 
     cdef int take_room(self, Py_ssize_t size) except -1:
-        global spare, n_spare
-        PyMem_Free(self.buffer)
-        if size <= n_spare:
-            self.buffer, self.size, spare, n_spare = spare, n_spare, NULL, 0
-            return 0
-        self.buffer, self.size = <double*>PyMem_Malloc(size * sizeof(double)), 0
-        if self.buffer == NULL:
-            raise MemoryError
-        self.size = size
+        cdef double* found = <double*>swap_pointer(&spare, NULL)
+        if found != NULL and found[0] < size:
+            PyMem_RawFree(found)
+            found = NULL
+        if found == NULL:
+            found = <double*>PyMem_RawMalloc((1 + size) * sizeof(double))
+            if found == NULL:
+                raise MemoryError
+            found[0] = size
+        PyMem_RawFree(self.buffer)
+        self.buffer = found
 
 
 cdef class RowTable:
