@@ -17,7 +17,7 @@ the work between passes.
 """
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_RawFree, PyMem_RawMalloc
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, fabs, log, rint, sqrt
@@ -91,6 +91,7 @@ from gmm._kernel.seeding cimport (
 from gmm._kernel.state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
+from gmm._kernel.spare cimport borrow, take_back
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 import functools
@@ -114,10 +115,7 @@ cdef enum:
     N_SOFT = 3                            # passes of each candidate with a simpler mixture
     N_LAST_DROPS = 4                      # ways in which it drops the last of its surplus
     N_LAST = 2                            # passes of the winner over all rows
-    SPARE = 262144                        # doubles that are kept for the next scratch: two megabytes
-
-cdef extern from "swap.h" nogil:
-    void* swap_pointer(void** place, void* value)
+    SPARE_BYTES = 2097152                 # that are kept for the next scratch
 
 cdef void* spare = NULL                   # of a scratch that is gone: new pages take as long as passes over few rows
 
@@ -130,47 +128,33 @@ cdef class Scratch:
     cdef Py_ssize_t n_rows                # … and its number of rows: 0 before `make_ready`
     cdef Py_ssize_t next_lane             # after those in the sums
     cdef object owner                     # the `CandidateRows` that alone has used the workspace since `make_ready`
-    cdef double* buffer                   # behind its size in doubles
+    cdef double* buffer                   # borrowed, …
+    cdef Py_ssize_t size                  # … for so many doubles
     cdef double[::1] room                 # of the plans of `CandidateRows`
 
     def __cinit__(self):
         self.room = None                  # which a debug build asks for before it compares with None
 
     def __dealloc__(self):
-        cdef void* other = self.buffer
-        cdef double size = 0 if other == NULL else self.buffer[0]
-        if 0 < size <= SPARE:
-            other = swap_pointer(&spare, other)    # from here on, the buffer may be another thread's
-            if other != NULL and (<double*>other)[0] > size:
-                other = swap_pointer(&spare, other)            # the larger one serves more
-        PyMem_RawFree(other)
+        take_back(&spare, 1, SPARE_BYTES, self.buffer)
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows, bint again=False):
         cdef Py_ssize_t lanes = n_lanes(plan, n_rows), slots = 3, size
         while (<Py_ssize_t>1 << (slots // 2)) < lanes + 1:
             slots += 2
         size = slots * (plan.n_sums + 2) + workspace_size(plan, n_rows, again)
-        if self.buffer == NULL or self.buffer[0] < size:
-            self.take_room(size)
-        self.workspace.node = self.buffer + 1
+        if self.size < size:
+            take_back(&spare, 1, SPARE_BYTES, self.buffer)
+            self.buffer, self.size = borrow(&spare, 1, size * sizeof(double)), 0
+            if self.buffer == NULL:
+                raise MemoryError
+            self.size = size
+        self.workspace.node = self.buffer
         self.workspace.level = <Py_ssize_t*>(self.workspace.node + slots * plan.n_sums)
         self.workspace.first_lane = self.workspace.level + slots
         self.workspace.n_nodes = 0
         lay_out_workspace(&self.workspace, plan, n_rows, again, aligned(<double*>(self.workspace.first_lane + slots)))
         self.plan, self.n_rows, self.next_lane, self.owner = plan[0], n_rows, 0, None
-
-    cdef int take_room(self, Py_ssize_t size) except -1:
-        cdef double* found = <double*>swap_pointer(&spare, NULL)
-        if found != NULL and found[0] < size:
-            PyMem_RawFree(found)
-            found = NULL
-        if found == NULL:
-            found = <double*>PyMem_RawMalloc((1 + size) * sizeof(double))
-            if found == NULL:
-                raise MemoryError
-            found[0] = size
-        PyMem_RawFree(self.buffer)
-        self.buffer = found
 
 
 cdef class RowTable:
@@ -1519,6 +1503,7 @@ cdef class Candidate:
         drops.n, drops.K, drops.weight = n_rows, K, NULL if rows.weight is None else &rows.weight[0]
         drops.responsibility, drops.totals = &responsibility[0, 0], &totals[0]
         drops.shares, drops.losses, drops.known = &shares[0], &losses[0], &known[0]
+        drops.mass = n_rows if rows.weight is None else np.sum(rows.weight)
         with nogil:
             for _ in range(K - fewer - 1):
                 drop(&drops, cheapest(&drops))
@@ -1618,7 +1603,7 @@ cdef class Race:
             winners.append(self.winner_of_heat())
         if len(self.families) > 1:
             self.each(winners, RUN, self.rows, N_LAST)         # from sums of a part, a climb takes longer
-        return self.survivors(winners, 1)[0]
+        return winners[0] if len(winners) == 1 else self.survivors(winners, 1)[0]
 
     cdef Candidate winner_of_heat(self):
         cdef list race = self.field()

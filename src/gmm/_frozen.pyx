@@ -15,7 +15,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.mem cimport PyMem_RawFree
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport NAN, fabs
 
@@ -27,6 +27,7 @@ from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, n_
 from gmm._kernel.prepared cimport N_FORMS, Mixture, fill, lay_out
 from gmm._kernel.rows cimport Rows, ask_nothing, data
 from gmm._kernel.tiles cimport kernel_in_use
+from gmm._kernel.spare cimport borrow, take_back
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 from concurrent.futures import ThreadPoolExecutor
@@ -48,9 +49,6 @@ cdef extern from "../include/gmm_api.h":
                             void*) noexcept nogil
         Py_ssize_t (*score_float)(const gmm_mixture*, const float*, Py_ssize_t, Py_ssize_t*, float*, float*, float*,
                                   void*) noexcept nogil
-
-cdef extern from "swap.h" nogil:
-    void* swap_pointer(void** place, void* value)
 
 cdef enum:
     N_SPARE = 4                 # scratch that a mixture keeps, each for a thread,
@@ -358,7 +356,7 @@ cdef class Call:
         """Write lanes first … last − 1."""
         cdef Workspace workspace
         cdef Py_ssize_t together = max(1, <Py_ssize_t>(SLICE / work_of(&self.plan, self.plan.lane))), end
-        cdef double* scratch = self.mixture.borrow(self.rows.n)
+        cdef double* scratch = self.mixture.scratch_for(self.rows.n)
         try:
             lay_out_workspace(&workspace, &self.plan, self.rows.n, False, aligned(scratch))
             while first < last:
@@ -368,7 +366,7 @@ cdef class Call:
                 PyErr_CheckSignals()
                 first = end
         finally:
-            self.mixture.take_back(scratch)
+            self.mixture.return_scratch(scratch)
         return 0
 
     def walk_part(self, Py_ssize_t part):
@@ -460,7 +458,7 @@ cdef class CompiledMixture:
     cdef Mixture mixture
     cdef const double[::1] numbers
     cdef const double[:, ::1] tails
-    cdef void* spare[N_SPARE]             # scratch that no call has: its size in bytes lies before it
+    cdef void* spare[N_SPARE]             # scratch that no call has
 
     def __cinit__(
         self, int layout, Py_ssize_t n_components, Py_ssize_t n_features, const double[::1] numbers,
@@ -487,32 +485,15 @@ cdef class CompiledMixture:
         for place in range(N_SPARE):
             PyMem_RawFree(self.spare[place])
 
-    cdef double* borrow(self, Py_ssize_t n_rows) except NULL:
-        """Return scratch for so many rows, to be taken back."""
-        cdef size_t size = sizeof(double) + scratch_size(<const gmm_mixture*>&self.mixture, n_rows)
-        cdef double* scratch = NULL
-        for place in range(N_SPARE):
-            scratch = <double*>swap_pointer(&self.spare[place], NULL)
-            if scratch != NULL:
-                break
-        if scratch != NULL and scratch[0] < size:
-            PyMem_RawFree(scratch)
-            scratch = NULL
+    cdef double* scratch_for(self, Py_ssize_t n_rows) except NULL:
+        """Return scratch for so many rows, to be returned."""
+        cdef double* scratch = borrow(self.spare, N_SPARE, scratch_size(<const gmm_mixture*>&self.mixture, n_rows))
         if scratch == NULL:
-            scratch = <double*>PyMem_RawMalloc(size)
-            if scratch == NULL:
-                raise MemoryError
-            scratch[0] = size
-        return scratch + 1
+            raise MemoryError
+        return scratch
 
-    cdef void take_back(self, double* borrowed) noexcept:
-        cdef void* scratch = borrowed - 1
-        if (<double*>scratch)[0] <= SPARE_BYTES:
-            for place in range(N_SPARE):
-                scratch = swap_pointer(&self.spare[place], scratch)
-                if scratch == NULL:
-                    return
-        PyMem_RawFree(scratch)
+    cdef void return_scratch(self, double* scratch) noexcept:
+        take_back(self.spare, N_SPARE, SPARE_BYTES, scratch)
 
     @property
     def n_components(self):
@@ -634,7 +615,7 @@ cdef class CompiledMixture:
         cdef Py_ssize_t K = self.mixture.plans[0].n_components, d = self.mixture.plans[0].n_features, n_broken
         cdef Call call = Call.__new__(Call)
         cdef Rows* rows = &call.rows
-        cdef double* reach = self.borrow(x.shape[0])
+        cdef double* reach = self.scratch_for(x.shape[0])
         call.mixture = self
         call.rows = contiguous_rows(x.buf, x.itemsize == sizeof(float), x.shape[0], d)
         rows.row_stride, rows.column_stride = x.strides[0] // x.itemsize, x.strides[1] // x.itemsize
@@ -648,7 +629,7 @@ cdef class CompiledMixture:
             else:
                 n_broken = measure_reach(<const double*>x.buf, rows, d, self.mixture.origin, reach)
             call.plan = plan_for(&self.mixture, rows.single, kind == LOG_JOINT, reach)
-        self.take_back(reach)
+        self.return_scratch(reach)
         call.walk_all(n_threads)
         if n_broken > 0:
             if rows.single:

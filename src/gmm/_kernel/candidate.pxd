@@ -326,6 +326,7 @@ cdef struct Drops:
     # Components that are dropped one after the other, and what each of those left would cost.
     const double* responsibility    # (n, K)
     const double* weight            # (n,) or NULL
+    double mass                     # Σ w
     Py_ssize_t n, K
     double* shares                  # (K,) the mixture's weights, 0 for a component that is dropped
     double* totals                  # (n,) responsibilities of those left
@@ -383,16 +384,14 @@ cdef inline Py_ssize_t cheapest(Drops* drops) noexcept nogil:
 
     What was known before a drop is a lower bound, so few losses are computed anew.
     """
-    cdef double total = 0, mass = 0, cost, least
-    cdef Py_ssize_t best = -1, i, k
+    cdef double total = 0, cost, least
+    cdef Py_ssize_t best = -1, k
     for k in range(drops.K):
         total += drops.shares[k]
-    for i in range(drops.n):
-        mass += 1 if drops.weight == NULL else drops.weight[i]
     while True:
         least = INFINITY
         for k in range(drops.K):
-            cost = drops.losses[k] + mass * log1p(-min(drops.shares[k] / total, 1 - 1e-16))
+            cost = drops.losses[k] + drops.mass * log1p(-min(drops.shares[k] / total, 1 - 1e-16))
             if drops.shares[k] > 0 and (best < 0 or cost < least):
                 best, least = k, cost
         if best < 0 or drops.known[best]:
