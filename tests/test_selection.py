@@ -459,12 +459,24 @@ def test_values_far_from_all_others_that_rows_share_are_noted(code, how):
 
 
 def test_values_that_are_no_codes_are_not_noted():
-    """One that four rows have, or most; an end of what is between; the one of two values; and real tables."""
-    few, most, near = with_codes(-999, 0.005), with_codes(-999, 0.6), with_codes(45)
+    """One that four rows have, or most; an end of what is between; the one of two values; and real tables.
+
+    Of nines, one row is no code.
+    """
+    few, most, near = with_codes(-1000, 0.005), with_codes(-999, 0.6), with_codes(45)
     flag = with_codes(-999).assign(hum=np.resize([0.0] * 9 + [50.0], 800))
     bundled = pd.read_csv(files("gmm") / "data" / "faithful.csv")
-    for table in (few, most, near, flag, bundled, load_iris(as_frame=True).data):
+    for table in (few, with_codes(-999, 1 / 800), most, near, flag, bundled, load_iris(as_frame=True).data):
         assert "far from all others" not in "".join(select(table, 1, "diag").notes)
+
+
+@pytest.mark.parametrize("code", [-999, 999, 99])
+@pytest.mark.parametrize("total", [None, 5e4])
+def test_two_nines_far_from_all_others_are_noted_also_beside_a_total(code, total):
+    table = with_codes(code, 2 / 800)
+    table.loc[799] = [table.loc[799, column] if total is None else total for column in table]
+    (note,) = (note for note in select(table, 1, "diag").notes if "far from all others" in note)
+    assert note.startswith(f"column 'hum' holds {code} in 2 rows, far from all others")
 
 
 def test_two_codes_and_codes_in_a_file_are_noted(tmp_path):

@@ -24,7 +24,12 @@ _ROWS_PER_TIE = 5  # with which a component can follow one value
 _MOST_YEARS, _YEARS = 30, (1800, 2100)
 _ENOUGH = 50  # rows that show a tail
 _LEAST_FACTOR, _LEAST_SKEWNESS = 10, 1.25  # from the 5 % to the 95 % quantile; of values that logarithms even out
-_LEAST_ERRORS, _GAP, _MOST_ERRORS = 5, 2, 3  # rows with an error value, interquartile ranges beside it, such values
+_LEAST_ERRORS, _GAP, _MOST_ERRORS = (
+    5,
+    2,
+    3,
+)  # rows with an error value, interquartile ranges beside it, such values
+_LEAST_NINES, _NINES = 2, re.compile("-?99+")  # rows with a usual code, such as -999
 _BEGINNING = 1000  # rows that show of most columns that they have more values
 _AT_ONCE = 1 << 20  # values, which show of most columns that they are measurements
 _EXACT = 2.0**53
@@ -159,8 +164,10 @@ def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
     """Point out columns, in their own units, in which rows share a value far from all others: a code such as -999."""
     found: dict[str, dict[str, int]] = {}
     for name, column in zip(names, rows.T, strict=True):
-        for value, n in _error_values(column):
-            found.setdefault(np.format_float_positional(value, trim="-"), {})[repr(name)] = n
+        for value, n in _end_values(column):
+            text = np.format_float_positional(value, trim="-")
+            if n >= (_LEAST_NINES if _NINES.fullmatch(text) else _LEAST_ERRORS):
+                found.setdefault(text, {})[repr(name)] = n
     notes: dict[Kind, list[str]] = {}
     for value, counts in found.items():
         holds = f" holds {value} in {counted(next(iter(counts.values())), 'row')}, far from all others"
@@ -174,24 +181,30 @@ def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
     return _notes(notes)
 
 
-def _error_values(column: NDArray[Any]) -> Iterator[tuple[Any, int]]:
-    """Yield values that several rows have at an end of a column, beside a gap of several interquartile ranges."""
+def _end_values(column: NDArray[Any]) -> Iterator[tuple[Any, int]]:
+    """Yield values at an end of a column, beside a gap of several interquartile ranges, and how many rows have each.
+
+    The gap beside a single row, such as a total, is also wider than all others lie apart, which is quick to tell.
+    """
     values = column[~np.isnan(column)]
     for _ in range(_MOST_ERRORS):
+        n_before = len(values)
         for end in (np.min, np.max):
             if not len(values):
                 return
             value = end(values)
             others = values[values != value]
             n = len(values) - len(others)
-            if not _LEAST_ERRORS <= n < len(others) or len(np.unique(others[:_BEGINNING])) <= _MOST_CODES:
+            if n >= len(others) or len(np.unique(others[:_BEGINNING])) <= _MOST_CODES:
+                continue
+            gap = abs(float(end(others)) - float(value))
+            if n == 1 and gap <= float(np.max(others)) - float(np.min(others)):
                 continue
             low, high = np.quantile(others, [0.25, 0.75])
-            if abs(float(end(others)) - float(value)) > _GAP * float(high - low) > 0:
+            if gap > _GAP * float(high - low) > 0:
                 yield value, n
                 values = others
-                break
-        else:
+        if len(values) == n_before:
             return
 
 
