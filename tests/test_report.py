@@ -395,6 +395,30 @@ def test_doubts_are_told_in_whole_sentences(said_of):
     assert "The chosen mixture had not converged after 1 pass (max_iter reached)." in said
 
 
+def test_a_code_is_told_first_and_hides_no_spread_and_what_was_missing_is_named(tmp_path):
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal([0, 5], 0.2, (80, 2)), rng.normal([8, 9], 0.2, (60, 2)), np.full((3, 2), 999)])
+    path = write(tmp_path / "t.csv", ["x", "y"], *values.T)
+    page = page_of(tmp_path, path, "--components", "3", "--covariance", "EEE", "--na", "k.A.", "--na", "-")
+    opening, _, rest = page.said().partition("What it looks like")
+    assert "Columns 'x' (3 rows), 'y' (3 rows) hold 999, far from all others; if it is a code, use --na 999." in opening
+    assert "hold 999" not in rest
+    assert "Also missing, by --na: 'k.A.', '-'." in rest
+    spreads = [entry.partition(" ± ")[2] for row in page.table("Mean ± standard")[3:] for entry in row[1:]]
+    assert all(float(spread) for spread in spreads)
+
+
+def test_rounding_is_no_standard_error(tmp_path):
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal([0, 5], 1, (80, 2)), rng.normal([8, 9], 1, (60, 2)), np.full((4, 2), 99.9)])
+    page = page_of(tmp_path, write(tmp_path / "t.csv", ["x", "y"], *values.T), "--components", "3", "--covariance=EEE")
+    errors = [row[-1] for row in page.table("Weights and means")[2:]]
+    assert errors == ["99.9 ± 0"] * 2
+    model = gmm.load(tmp_path / "model.gmm")
+    values = pd.DataFrame(values, columns=["x", "y"])
+    assert "e-" not in repr(gmm.inference.standard_errors(model, values, n_replicates=20, random_state=0))
+
+
 def test_a_long_tail_is_told_first_and_options_are_left_to_the_terminal(said_of, tmp_path):
     amounts = np.exp(1.5 * np.random.default_rng(0).normal(size=100))
     path = write(tmp_path / "t.csv", ["id", "amount"], range(100), amounts)

@@ -622,7 +622,7 @@ def test_a_best_cell_that_no_fresh_start_finds_again_is_told(monkeypatch):
     monkeypatch.setattr(Cell, "retried", lambda self, worker, start, present: (present, False))
     alone = select(ROWS, [3], "full", random_state=0)
     assert (alone.n_fresh_starts, alone.n_found_again) == (12, 0)
-    assert "all of 12 fresh starts ended lower than the search" in str(alone)
+    assert "all of 12 fresh starts ended lower than the search: single fits would miss this mixture" in str(alone)
     assert "try" not in str(alone)
     assert "found again by 2 of 12 fresh starts, bettered by none" in str(replace(alone, n_found_again=2))
     unsure = replace(alone, status=("not converged",))

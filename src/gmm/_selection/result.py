@@ -598,7 +598,7 @@ def certainty(selection: Selection) -> Iterator[str]:
     if selection.n_fresh_starts:
         again, starts = selection.n_found_again, counted(selection.n_fresh_starts, "fresh start")
         none_better = ", bettered by none" * (again < selection.n_fresh_starts)
-        lower = f"all of {starts} ended lower than the search, which goes on from cell to cell"
+        lower = f"all of {starts} ended lower than the search: single fits would miss this mixture"
         yield f"found again by {again} of {starts}{none_better}" if again else lower
     if len(distinct(selection)) > 1:
         n = len(selection.contested)

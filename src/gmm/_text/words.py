@@ -33,6 +33,7 @@ def printable_lines(text: str) -> str:
 
 Numbers = Sequence[float] | NDArray[Any]
 
+_ROUNDING = 1e-14  # relative
 _HYPHEN = re.compile(r"(?<!\w)-(?=[\d.])")
 
 
@@ -70,12 +71,17 @@ def form_of(spread: float, largest: float, digits: int = 3) -> str:
     return ".6g"
 
 
+def real_spread(spread: float, value: float) -> float:
+    """Return a standard deviation or error, or 0 if it is no more than rounding of equal values."""
+    return spread if spread > _ROUNDING * abs(value) else 0.0
+
+
 def plus_minus(values: Numbers, spreads: Numbers, digits: int = 3) -> list[str]:
     """Format the values of a column and their standard deviations with equal decimals: ``4.27 ± 0.40``."""
     form = form_of(float(np.median(spreads)), float(np.abs(values).max()), digits)
     small = f".{digits}g" if form.endswith("g") else ".2g"
     texts = [
-        (f"{value:{form}}", f"{spread:{form}}", f"{spread:{small}}")
+        (f"{value:{form}}", f"{spread:{form}}", f"{real_spread(spread, value):{small}}")
         for value, spread in zip(map(float, values), map(float, spreads), strict=True)
     ]
     return [f"{value} ± {alike if form != '.6g' and float(alike) else alone}" for value, alike, alone in texts]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gmm._text.words import counted, listed, percent
 
-LONG_TAIL = "positive with a long tail"
+LONG_TAIL, OUTLIER = "positive with a long tail", "far from all others"
 _SHOWN = 4  # columns in a note
 _MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct values, and rows for each of them, that make a code likely
 _FEW_ROWS = 10  # of fewer, little can be said of columns
@@ -170,10 +170,10 @@ def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
                 found.setdefault(text, {})[repr(name)] = n
     notes: dict[Kind, list[str]] = {}
     for value, counts in found.items():
-        holds = f" holds {value} in {counted(next(iter(counts.values())), 'row')}, far from all others"
+        holds = f" holds {value} in {counted(next(iter(counts.values())), 'row')}, {OUTLIER}"
         kind = Kind(
             holds,
-            f" hold {value}, far from all others",
+            f" hold {value}, {OUTLIER}",
             "; if it is a code, put numpy.nan in its place and fit with missing='em'",
             f"; if it is a code, use --na {value}",
         )

@@ -37,10 +37,10 @@ from gmm._plotting.style import colours, inline_svg
 from gmm._selection import result as of_search
 from gmm._text.html import Html, details, escaped, joined, line, style
 from gmm._text.table import LABEL, Cell, Column, Table
-from gmm._text.words import counted, form_of, omissions, percent, with_minus
+from gmm._text.words import counted, form_of, omissions, percent, quoted, real_spread, with_minus
 from gmm._uses.overlap import overlap
 from gmm._uses.standard_errors import standard_errors
-from gmm._validation.column_notes import LONG_TAIL
+from gmm._validation.column_notes import LONG_TAIL, OUTLIER
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel, Factors, covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._versions import __version__
@@ -333,6 +333,11 @@ def format_value(value: float, spread: float) -> str:
     return with_minus(f"{value:{form_of(spread, abs(value))}}")
 
 
+def _is_doubt(note: str) -> bool:
+    """Return whether a note on the rows may question the groups."""
+    return LONG_TAIL in note or OUTLIER in note
+
+
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
@@ -342,6 +347,9 @@ def _and(words: Sequence[str]) -> str:
 
 
 def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
+    spread = real_spread(spread, mean)
+    if float(f"{spread:{form_of(scale, abs(mean))}}") == 0:  # beside a far group, which makes the scale large
+        scale = spread
     return f"{format_value(mean, scale)} ± {format_value(spread, scale)}"
 
 
@@ -478,7 +486,7 @@ class Report:
             if parts
         ]
         separation = separation_sentence(result) if self.several and result.n_outside < self.rows.n_rows else ""
-        long_tails = [_sentence(note) for note in self.rows.notes if LONG_TAIL in note]
+        doubts = [_sentence(note) for note in self.rows.notes if _is_doubt(note)]
         name = result.source if options.file is None else origin["data"]
         drawn = set(_COLOUR.findall("".join(body for *_, body in bodies)))
         page = render(
@@ -487,7 +495,7 @@ class Report:
             title=f"{name}: {K} {'groups' if self.several else 'group'}",
             sentences=[self.summary, separation, outside_sentence(result), self.remark],
             numbers=headline_numbers(result),
-            warnings=notice([*long_tails, *self.warnings, *result.warnings]),
+            warnings=notice([*doubts, *self.warnings, *result.warnings]),
             bodies=bodies,
             shared_style=Html(style()),
             on_dark={colour: _for_dark(colour) for colour in sorted(drawn)},
@@ -585,7 +593,8 @@ class Report:
         columns = [Column("row", [self.rows.numbers(i, i + 1)[0] for i in chosen]), *beside]
         for name, values in zip(self.names, self.rows.values[chosen, :_VALUES_SHOWN].T, strict=False):
             columns.append(Column(name, ["missing" if np.isnan(value) else f"{value:.6g}" for value in values]))
-        return Table(columns, f"{caption}, numbered as in the file, not counting the header.") if len(chosen) else ""
+        caption = f"{caption}, numbered as in the file, not counting the header and lines above it."
+        return Table(columns, caption) if len(chosen) else ""
 
     def _certainty(self) -> list[object]:
         """Say how certain the groups of the rows are, and tabulate the least certain rows, if any is uncertain."""
@@ -643,7 +652,8 @@ class Report:
         total = f"Rows are weighted by {weight} (total weight {self.result.total_weight:,.6g})"
         return [
             f"{total}; quartiles, means and standard deviations (sd) use these weights." if weight else "",
-            notice([note.partition("; use --")[0] for note in rows.notes if LONG_TAIL not in note]),
+            notice([note.partition("; use --")[0] for note in rows.notes if not _is_doubt(note)]),
+            f"Also missing, by --na: {quoted(self.options.na)}." if self.options.na else "",
             Table(columns, caption, notes=omissions(column=len(self.names) - COLUMNS_SHOWN)),
         ]
 
