@@ -350,14 +350,15 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
     missing = noted(["id", "x", "y"], numbers, gaps, x**2, words=("--missing", "em"))
     assert missing == [told, "missing values in 6 of 30 rows, 10\N{NO-BREAK SPACE}% of all values"]
     nothing = noted(["id", "x"], numbers, gaps, words=("--missing", "em"))
-    assert nothing[-1].startswith("6 rows without a value")
+    assert nothing[-1] == "6 rows without a value left out (3, 8, 13, 18 and 2 more)"
 
 
 def test_missing_values_are_an_error_that_says_where(tmp_path):
     path, weighed = tmp_path / "missing.csv", tmp_path / "weighed.csv"
     path.write_text(MISSING)
     line = fails(1, "fit", path)
-    for told in ("3 of 7 rows (a: 2, b: 2)", "row 2 (a), row 3 (b), row 6 (a, b)", "use --drop-missing"):
+    for told in ("3 of 7 rows (a: 2, b: 2)", "row 2 (a), row 3 (b), row 6 (a, b)", "use --drop-missing",
+                 "; rows are counted below the names of columns"):  # fmt: skip
         assert told in line
     weighed.write_text("a,b,w\n1,2,1\n3,,1\n4,5,\n")
     how = ("fit", weighed, "--weight-column", "w")
@@ -959,7 +960,9 @@ def test_bad_usage_ends_with_2(words, told):
         ("four.csv", b"a\n1\n3\n5\n2\n", "--components 10", "10 components need at least 10 rows; the table has 4"),
         ("left.csv", b"a,b\n1,2\n3,\n", "--drop-missing", "the table has 1 row left; at least 2 are needed"),
         ("twice.csv", b"a,a\n1,2\n", "", "unique, but these occur more than once: 'a': give each its own name; "),
-        ("title.csv", b"Run 7;;\na;b;c\n1;2;3\n", "", "more than once: '': give each its own name; --skip leaves out"),
+        ("title.csv", b"Run 7;;\na;b;c\n1;2;3\n", "", "2 of 3 columns have no name: give each its own name; --skip 1"),
+        ("words.csv", b"a,b,c\n1,2,x\nk,3,y\n4,-,z\n", "", "'-' if that stands for a missing value; rows are counted"),
+        ("words.csv", b"a,b,c\n1,2,5\nk,3,6\n4,-,7\n", "", "--exclude 'a,b' leaves them out, and --columns names"),
         ("twins.csv", b"a,b,a,b\n1,2,3,4\n", "", "occur more than once: 'a', 'b'"),
         ("text.csv", b"a\nx\ny\n", "", "no numeric columns to fit; left out: 'a'"),
         ("inf.csv", b"a,b\n1,2\n3,inf\n", "", "an infinite value in row 2, column 'b'"),

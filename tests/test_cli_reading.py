@@ -450,7 +450,7 @@ def test_all_texts_among_numbers_are_named_at_once(late, tmp_path):
     written(tmp_path / "a.csv", "a,b", lines)
     tells = ["use --na 'oops' --na '-' --na 'k.A.' if these stand for missing values"]
     if not late:
-        tells += ["column 'b' holds numbers, and text 'x' in row 46; use --na 'x' --na 'y' if", "--exclude 'a,b'"]
+        tells += ["column 'b' holds numbers, and text 'x' in row 46; use --na 'x' --na 'y' if"]
     refused(tmp_path / "a.csv", *(("--blocks",) if late else ()), tells=tells)
     with pytest.raises(ValueError, match=r"na_values=\['oops', '-', 'k\.A\.'\] if these stand for missing values"):
         gmm.GaussianMixture(1).fit(gmm.open_rows(tmp_path / "a.csv"))
@@ -467,6 +467,7 @@ def test_all_texts_among_numbers_are_named_at_once(late, tmp_path):
         (["\N{ZERO WIDTH NO-BREAK SPACE}# made by x, 2020", "", "#"], ("--comment", "#")),
         (["made by x; 2020", "", "(c)"], ("--skip", 3)),
         (["%%", "made", "%% by"], ("--skip", 2, "--comment", "%%")),
+        (["# made by x, 2020", "! on a Monday"], ("--comment", "!", "--comment", "#")),
     ],
 )
 def test_lines_that_are_no_part_of_a_table_are_left_out(above, words, end, how, tmp_path):
@@ -478,7 +479,7 @@ def test_lines_that_are_no_part_of_a_table_are_left_out(above, words, end, how, 
     assert columns == ["a", "b"]
     np.testing.assert_allclose(means, [np.mean(PRICES, axis=0)])
     (tmp_path / "a.csv").write_bytes((end.join([*lines, "", "1:2:3"]) + end).encode())
-    refused(*fit, tells=[f"line {len(lines) + 2} has 3 fields, expected 2: --skip leaves out lines above the table"])
+    refused(*fit, tells=[f"line {len(lines) + 2} has 3 fields, expected 2: --skip 1 leaves out a line above the table"])
     (tmp_path / "a.csv").write_bytes((end.join([*lines[:-1], "", "1:x"]) + end).encode())
     refused(*fit, tells=["text 'x' in row"])
 

@@ -205,7 +205,8 @@ _READING = (
     Option("--delimiter MARK", delimiter, "what separates fields of delimited text: one character, or tab (default: "
            "decided from its first lines)"),
     Option("--skip N", natural, "number of lines above a table in delimited text", keywords={"default": 0}),
-    Option("--comment TEXT", str, "leave out lines of delimited text that begin with TEXT", keywords={"default": ""}),
+    Option("--comment TEXT", str, "leave out lines of delimited text that begin with TEXT; may be repeated",
+           keywords={"action": "append", "default": []}),
     Option("--drop-missing", True, "leave out rows with missing values"),
 )
 _SEARCH = (

@@ -35,6 +35,7 @@ from gmm._text.words import counted, listed, percent, quoted, suggestion
 from gmm._validation import column_notes
 
 SHOWN, LEFT_OUT_SHOWN = 4, 8
+_COUNTED = "rows are counted below the names of columns"  # not as lines of a file, which may begin with others
 _CODES_EACH = 2  # codes for each other column up to which they are left out
 
 WORDS = Words(
@@ -44,7 +45,8 @@ WORDS = Words(
     missing="{}",
     each="--na {!r} ",
     columns="--columns",
-    lines="--skip leaves out lines above the table, --comment those that begin with a mark; --delimiter splits fields",
+    lines="--skip 1 leaves out a line above the table, such as a title, --comment those that begin with a mark; "
+    "--delimiter splits fields",
     all="--header, --decimal, --na, --delimiter, --skip and --comment apply",
 )
 
@@ -141,9 +143,8 @@ def _columns_to_read(
     if mixed := {name: of for name, of in obstacles.items() if of is not None and of.mostly_numbers}:
         each = (f"column {name!r} holds numbers, and {of.reason}; {of.remedy}" for name, of in mixed.items())
         them = "it" if len(mixed) == 1 else "them"
-        raise CommandError(
-            f"{listed(each, SHOWN)}; --exclude {','.join(mixed)!r} leaves {them} out, and --columns names those to fit"
-        )
+        remedy = f"; --exclude {','.join(mixed)!r} leaves {them} out, and --columns names those to fit"
+        raise CommandError(f"{listed(each, SHOWN)}{'' if all(reasons.values()) else remedy}; {_COUNTED}")
     if reasons.get("") == "":
         reasons[""] = "no name, as for row numbers"
     numeric = [name for name, why in reasons.items() if not why]
@@ -380,9 +381,9 @@ def _open(options: argparse.Namespace) -> FileTable:
         raise UsageError("--blocks reads the table once for each pass: expected a file")
     if options.file is None:
         return bundled()
-    reading = options.header, options.decimal, tuple(options.na), options.delimiter, options.skip, options.comment
+    how = options.header, options.decimal, tuple(options.na), options.delimiter, options.skip, tuple(options.comment)
     content = sys.stdin.buffer.read() if options.file == "-" else None
-    return FileTable(options.file, TextFormat(*reading, WORDS), whole=not options.blocks, content=content)
+    return FileTable(options.file, TextFormat(*how, WORDS), whole=not options.blocks, content=content)
 
 
 def _rows(table: FileTable, names: Sequence[str], options: argparse.Namespace) -> Rows:
@@ -479,7 +480,9 @@ def _with_values(rows: Rows) -> Rows:
     notes = (*rows.notes, missing)
     empty = source.empty
     if empty.any():
-        source, notes = source.where(~empty), (*notes, f"{counted(int(empty.sum()), 'row')} without a value left out")
+        which = listed(map(str, np.flatnonzero(empty) + 1), SHOWN)
+        notes = (*notes, f"{counted(int(empty.sum()), 'row')} without a value left out ({which})")
+        source = source.where(~empty)
         rows = replace(rows, indices=np.flatnonzero(~empty))
     return replace(rows, source=source, notes=notes)
 
@@ -527,7 +530,7 @@ def _without_missing(rows: Rows, options: argparse.Namespace) -> Rows:
         more = ", …" if bad.sum() > SHOWN else ""
         raise CommandError(
             f"missing values in {share} ({columns}): {first}{more}; use --drop-missing to leave these rows out; "
-            f"{_INSTEAD[options.command]}"
+            f"{_INSTEAD[options.command]}; {_COUNTED}"
         )
     weights = None if rows.weights is None else rows.weights[~bad]
     source = ArraySource(rows.values[~bad], weights, feature_names=rows.source.feature_names)

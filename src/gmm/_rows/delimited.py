@@ -128,7 +128,7 @@ class TextStream(io.RawIOBase):
         Of fields whose quotes are checked; empty for no check.
     columns : sequence of str
         For messages.
-    skip, comment : as in `TextFormat`
+    skip, comments : as in `TextFormat`
         These lines become empty; others keep their numbers.
 
     Raises
@@ -138,10 +138,11 @@ class TextStream(io.RawIOBase):
     """
 
     def __init__(
-        self, stream: Any, name: str, delimiter: str, columns: Columns, skip: int = 0, comment: str = ""
+        self, stream: Any, name: str, delimiter: str, columns: Columns, skip: int = 0, comments: Columns = ()
     ) -> None:
         self._stream, self._name, self._columns, self._skip = stream, name, columns, skip
-        self._comment = re.compile(rb"(?<![^\r\n])" + re.escape(comment.encode()) + rb"[^\r\n]*") if comment else None
+        marks = "|".join(map(re.escape, filter(None, comments)))
+        self._comment = re.compile(rf"(?<![^\r\n])(?:{marks})[^\r\n]*".encode()) if marks else None
         mark = re.escape(delimiter)
         end, begin, quoted = rf"[{mark}\r\n]", rf"(?<![^{mark}\r\n])", r'"[^"]*+(?:""[^"]*+)*+"'
         inside = rf'(?<=[^{mark}\r\n])"'  # of a field without quotes around it
@@ -301,7 +302,7 @@ class _Text:
         compression = _MAGIC.get(stored.read(3), COMPRESSED.get(PurePath(self._name).suffix.lower()))
         stored.seek(0)
         text = pa.input_stream(stored, compression=compression)
-        return TextStream(text, self._name, delimiter, self._fields, self._format.skip, self._format.comment)
+        return TextStream(text, self._name, delimiter, self._fields, self._format.skip, self._format.comments)
 
     def _refusal(self, error: Exception) -> ValueError:
         """Return the error that says what is wrong with a text, and where."""

@@ -89,9 +89,10 @@ def _stripped(part: Part, lines: str) -> Part:
     names = [name.strip() for name in part.schema.names]
     if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
         remedy = "give each its own name" + ("" if part.texts is None else f"; {lines}")
-        raise ValueError(
-            f"{part.name}: column names must be unique, but these occur more than once: {quoted(repeated)}: {remedy}"
-        )
+        what = f"column names must be unique, but these occur more than once: {quoted(repeated)}"
+        if repeated == [""]:
+            what = f"{names.count('')} of {len(names)} columns have no name"
+        raise ValueError(f"{part.name}: {what}: {remedy}")
     given = dict(zip(names, part.schema.names, strict=True))
 
     def renamed(read: Callable[..., Batches], columns: Columns, *how: Any) -> Batches:

@@ -148,8 +148,8 @@ class TextFormat(NamedTuple):
         What separates fields.
     skip : int
         How many lines above the table are no part of it.
-    comment : str
-        Lines that begin with this are none either; empty for no such lines.
+    comments : tuple of str
+        Lines that begin with one of these are none either.
     words : Words
         How messages advise to say this.
     """
@@ -159,7 +159,7 @@ class TextFormat(NamedTuple):
     na_values: tuple[str, ...] = ()
     delimiter: str | None = None
     skip: int = 0
-    comment: str = ""
+    comments: tuple[str, ...] = ()
     words: Words = PYTHON
 
     @classmethod
