@@ -296,7 +296,12 @@ def test_the_least_certain_rows_are_named(tmp_path):
 
 SAID = {
     "old faithful": ["random weights, 100 times", "adjusted Rand index of 0.88", "22 % the other way"],
-    "iris": ["× log of the number of rows.", "Adjusted Rand index How similar"],
+    "iris": [
+        "Cell A number of groups and a",
+        "Fresh start A start",
+        "× log of the number of rows.",
+        "Adjusted Rand index How similar",
+    ],
     "nasty names": [
         *(NASTY, NASTY_FILE, "because of missing values", "total weight", "Adjusted Rand index How similar"),
         "× log of the total weight of the rows.",
