@@ -24,11 +24,8 @@ _ROWS_PER_TIE = 5  # with which a component can follow one value
 _MOST_YEARS, _YEARS = 30, (1800, 2100)
 _ENOUGH = 50  # rows that show a tail
 _LEAST_FACTOR, _LEAST_SKEWNESS = 10, 1.25  # from the 5 % to the 95 % quantile; of values that logarithms even out
-_LEAST_ERRORS, _GAP, _MOST_ERRORS = (
-    5,
-    2,
-    3,
-)  # rows with an error value, interquartile ranges beside it, such values
+_LEAST_ERRORS, _GAP = 5, 2  # rows with an error value, interquartile ranges beside it
+_MOST_ERRORS = 3  # such values of a column
 _LEAST_NINES, _NINES = 2, re.compile("-?99+")  # rows with a usual code, such as -999
 _BEGINNING = 1000  # rows that show of most columns that they have more values
 _AT_ONCE = 1 << 20  # values, which show of most columns that they are measurements
@@ -188,23 +185,25 @@ def _end_values(column: NDArray[Any]) -> Iterator[tuple[Any, int]]:
     """
     values = column[~np.isnan(column)]
     for _ in range(_MOST_ERRORS):
-        n_before = len(values)
         for end in (np.min, np.max):
             if not len(values):
                 return
             value = end(values)
             others = values[values != value]
             n = len(values) - len(others)
-            if n >= len(others) or len(np.unique(others[:_BEGINNING])) <= _MOST_CODES:
+            if n >= len(others):
                 continue
             gap = abs(float(end(others)) - float(value))
             if n == 1 and gap <= float(np.max(others)) - float(np.min(others)):
+                continue
+            if len(np.unique(others[:_BEGINNING])) <= _MOST_CODES:
                 continue
             low, high = np.quantile(others, [0.25, 0.75])
             if gap > _GAP * float(high - low) > 0:
                 yield value, n
                 values = others
-        if len(values) == n_before:
+                break
+        else:
             return
 
 
