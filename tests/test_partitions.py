@@ -200,10 +200,7 @@ def test_a_plan_is_a_value_that_can_be_sent():
     mixture = fitted(ROWS)
     whitened = mixture._parameters.whitened()
     axes = whitened.whiteners
-    with (
-        EStep(ArraySource(ROWS), whitened.layout) as here,
-        EStep(partitions(), whitened.layout) as there,
-    ):
+    with EStep(ArraySource(ROWS), whitened.layout) as here, EStep(partitions(), whitened.layout) as there:
         for name, args in {"__call__": (whitened,), "totals": (whitened,), "diagnostics": (whitened, axes)}.items():
             one, other = (getattr(e_step, name)(*args) for e_step in (here, there))
             for a, b in zip(parts_of(one), parts_of(other), strict=True):

@@ -177,8 +177,7 @@ def test_the_best_known_optima_of_iris_are_found(covariance_type, K):
 
 
 @pytest.mark.parametrize(
-    ("K", "bic", "aic"),
-    [(1, 6366.27, 6340.62), (2, 5551.61, 5495.17), (3, 4414.90, 4327.68), (4, 4111.27, 3993.26)],
+    ("K", "bic", "aic"), [(1, 6366.27, 6340.62), (2, 5551.61, 5495.17), (3, 4414.90, 4327.68), (4, 4111.27, 3993.26)]
 )
 def test_four_blobs_are_fitted_no_worse_than_published(K, bic, aic):
     # Of two components on four blobs there are several optima: seed 0 finds one 2 BIC above the published one.

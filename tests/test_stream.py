@@ -240,11 +240,7 @@ def test_a_prior_is_estimated_once_and_weighs_what_it_weighs_in_a_fit():
 
 @pytest.mark.parametrize(
     ("prior", "ridge"),
-    [
-        ("conjugate", 1e-6),
-        ("conjugate", 0.1),
-        (NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D)), 1e-6),
-    ],
+    [("conjugate", 1e-6), ("conjugate", 0.1), (NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D)), 1e-6)],
 )
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 @pytest.mark.filterwarnings("ignore:Component.* lost all rows:gmm.ConvergenceWarning")  # whose weight goes to 0
