@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 import gmm
 import inside
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
-from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, TIED, ArraySource, candidates, clock, covariance_model, engine
+from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, ArraySource, candidates, clock, covariance_model, engine
 from inside import cell_Cell as Cell
 from inside import selection_table as table
 from tables import refused
@@ -267,15 +266,6 @@ def test_a_value_that_rows_share_is_no_component_of_a_cell():
     assert select(rows, [2], "full", random_state=0).status == ("ok",)
 
 
-@pytest.mark.parametrize("name", ["tied", "full", "diag"])
-def test_in_one_feature_a_mixture_is_the_same_under_another_model(name):
-    means, variances = np.array([[-3.0], [0.0], [3.0]]), np.full(3, 2.0)
-    one = inside.MixtureParameters(np.full(3, 1 / 3), means, variances, covariance_model("spherical"))
-    model = covariance_model(name)
-    other = inside.as_model(one, model)
-    np.testing.assert_array_equal(other.covariances, np.full(model.layout.shape(3, 1), 2.0))
-
-
 def test_refine_goes_to_every_cell_if_asked(iris):
     found = select(IRIS, [2, 4], CLASSIC, random_state=0, refine="split-merge")
     assert all(estimator.history_.refinement is not None for estimator in found.estimators)
@@ -295,24 +285,7 @@ def test_no_cell_ends_lower_with_more_work(rows, more):
 # --- What is shared -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("layout", [FULL, TIED, DIAGONAL, inside.SPHERICAL])
-def test_full_moments_tell_the_others_and_a_split_adds_a_component(layout):
-    source = ArraySource(ROWS)
-    responsibilities = np.random.default_rng(0).dirichlet(np.ones(3), len(ROWS))
-    full, own = (inside.from_responsibilities(source, responsibilities, kept) for kept in (FULL, layout))
-    got = full.reduced(layout)
-    np.testing.assert_allclose(got.second, own.second, rtol=1e-10)
-    assert got.layout is layout
-    np.testing.assert_allclose(got.scatter, own.scatter, rtol=1e-10)
-    halves = own.split(0, 3, np.array([0.1, 0.0, 0.0]))
-    np.testing.assert_allclose(halves.counts[[0, 3]], own.counts[0] / 2)
-    np.testing.assert_allclose(halves.first.sum(axis=0), own.first.sum(axis=0), atol=1e-9)
-
-
-def test_poorer_moments_do_not_tell_richer_ones_and_models_come_after_their_special_cases():
-    for have, want in ((TIED, DIAGONAL), (inside.SPHERICAL, DIAGONAL), (DIAGONAL, FULL), (DIAGONAL, TIED)):
-        statistics = inside.from_responsibilities(ArraySource(ROWS), np.ones((len(ROWS), 1)), have)
-        refused("expected moments that determine", statistics.reduced, want)
+def test_models_come_after_their_special_cases():
     models = tuple(covariance_model(name) for name in inside.PARSIMONIOUS)
     order, before = candidates.levels(models), []
     assert sorted(model.name for level in order for model in level) == sorted(inside.PARSIMONIOUS)
@@ -428,7 +401,7 @@ def test_time_may_be_up_anywhere(monkeypatch):
         assert found.bic[found.best_index] >= whole.bic.min() - 1e-6
 
 
-@pytest.mark.parametrize("name", [*inside.PARSIMONIOUS, *CLASSIC])
+@pytest.mark.parametrize("name", inside.PARSIMONIOUS)
 def test_one_column_is_searched_with_every_model_alone(name):
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(0, 1, 40), rng.normal(9, 1, 40)])[:, None]
@@ -547,14 +520,15 @@ def test_a_file_and_a_pickle_hold_all_of_it(small, tmp_path):
 
 
 def test_the_estimator_is_the_search(small):
+    how = {"criterion": "aic", "tol": 1e-4, "n_init": 2, "random_state": 1, "refine": "split-merge"}
+    search = GaussianMixtureSearch([2], "diag", **how).fit(ROWS)
+    same_table(search.selection_, select(ROWS, [2], "diag", init_params="kmeans", **how))
     search = GaussianMixtureSearch(range(1, 6), CLASSIC, random_state=0).fit(ROWS)
     same_table(search.selection_, small)
     assert search.best_estimator_ is search.selection_.best
     assert (search.n_components_, search.covariance_type_) == (search.best_estimator_.n_components, "full")
-    np.testing.assert_array_equal(search.predict(ROWS), small.best.predict(ROWS))
-    np.testing.assert_array_equal(search.predict_proba(ROWS), small.best.predict_proba(ROWS))
-    np.testing.assert_array_equal(search.score_samples(ROWS), small.best.score_samples(ROWS))
-    assert search.score(ROWS) == small.best.score(ROWS)
+    for name in ("predict", "predict_proba", "score_samples", "score"):
+        np.testing.assert_array_equal(getattr(search, name)(ROWS), getattr(small.best, name)(ROWS), err_msg=name)
     np.testing.assert_array_equal(search.fit_predict(ROWS), search.predict(ROWS))
     assert search.results_["rank"][search.best_index_] == 1
     assert set(search.results_["rank"]) == set(range(1, 21))
@@ -569,21 +543,14 @@ def test_the_text_tells_how_far_the_next_cells_are(small):
     assert f"{len(small.contested)} other cell" in repr(small) or not small.contested
 
 
-def test_the_estimator_is_cloned_goes_into_pipelines_and_asks_to_be_fitted():
-    search = GaussianMixtureSearch([1, 2], criterion="icl", random_state=0)
-    assert clone(search).get_params() == search.get_params()
+def test_the_estimator_goes_into_pipelines_and_asks_to_be_fitted():
     for method in ("predict", "predict_proba", "score_samples", "score"):
-        refused("GaussianMixtureSearch instance is not fitted", getattr(search, method), ROWS, error=NotFittedError)
+        predict = getattr(GaussianMixtureSearch([1, 2]), method)
+        refused("GaussianMixtureSearch instance is not fitted", predict, ROWS, error=NotFittedError)
     pipeline = make_pipeline(StandardScaler(), GaussianMixtureSearch(range(1, 5), "full", random_state=0))
     assert len(set(pipeline.fit_predict(ROWS))) == pipeline[-1].n_components_
     pipeline.set_params(gaussianmixturesearch__n_components=[2]).fit(ROWS)
     assert pipeline[-1].n_components_ == 2
-
-
-def test_the_estimators_parameters_are_those_of_the_search():
-    how = {"criterion": "aic", "tol": 1e-4, "n_init": 2, "random_state": 1, "refine": "split-merge"}
-    search = GaussianMixtureSearch([2], "diag", **how).fit(ROWS)
-    same_table(search.selection_, select(ROWS, [2], "diag", init_params="kmeans", **how))
 
 
 def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
@@ -707,18 +674,6 @@ def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
     assert (found.n_fresh_starts, found.n_found_again) == (0, 0)
 
 
-def test_attempts_are_counted_from_where_a_solution_was_found():
-    one, other = object(), object()
-    attempts = inside.Attempts(one)
-    for same in (False, True, True):
-        attempts = attempts.after(one, fresh=True, same=same)
-    assert (attempts.n_fresh, attempts.n_again, attempts.n_starts) == (3, 2, 3)
-    attempts = attempts.after(one, fresh=False, same=True)  # begun from the solution itself: no evidence
-    assert (attempts.n_fresh, attempts.n_again, attempts.n_starts) == (3, 2, 4)
-    attempts = attempts.after(other, fresh=True, same=False)
-    assert (attempts.solution, attempts.n_fresh, attempts.n_again, attempts.n_starts) == (other, 0, 0, 5)
-
-
 def test_a_file_tells_what_was_found_again_and_an_older_one_does_not(small, tmp_path, monkeypatch):
     names = ("n_fresh_starts", "n_found_again")
     replace(small, n_fresh_starts=5, n_found_again=4).save(tmp_path / "found")
@@ -741,9 +696,7 @@ def test_a_file_tells_what_was_found_again_and_an_older_one_does_not(small, tmp_
 # --- Cells that fail ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "error", [AssertionError(), KeyError("means"), RuntimeError("a fault"), RecursionError("deep")]
-)
+@pytest.mark.parametrize("error", [AssertionError(), RecursionError("deep")])
 @pytest.mark.parametrize("task", ["_solved", "_refined", "_retried"])
 def test_a_cell_that_fails_is_a_failed_cell(task, error, monkeypatch):
     """Whatever the error: the other cells stand, and the status or a warning tells what it was."""
