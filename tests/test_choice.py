@@ -72,13 +72,6 @@ def test_every_cell_is_in_the_grid(found, width, decimals):
     assert len(grid) == len(found.scores)
 
 
-def test_what_is_more_numerous_goes_down():
-    few = select(X, range(1, 7), CLASSIC, random_state=0)
-    shown = lines(few)
-    assert shown[1].split() == ["K", *CLASSIC]
-    assert [line.split()[0] for line in shown[3:9]] == list("123456")
-
-
 def test_ten_are_listed_from_the_best_on_each_mixture_once(found):
     rows, behind = listed(lines(found), 10)
     deltas = [float(words[5]) for words in rows]

@@ -156,8 +156,7 @@ def test_noise_stays_noise():
 
 
 def test_what_cannot_be_is_told():
-    with pytest.raises(NotFittedError):
-        combine_components(GaussianMixture(), X)
+    refused(None, combine_components, GaussianMixture(), X, error=NotFittedError)
     with pytest.raises(TypeError, match=r"expected a GaussianMixture or .*, got Selection; .*\.best of a Selection"):
         combine_components(gmm.select(X, n_components=2, covariance_type="EII"), X)
     got = combine_components(EXAMPLE, X)

@@ -73,14 +73,6 @@ def test_converged_returns_what_its_last_pass_measured(max_iter):
     assert result.trace.reason == "gain 0.05 below tol=0.1"
 
 
-def test_every_pass_is_told_to_the_callback():
-    records = []
-    climb([1.0, 2.0, 2.5, 9.0], max_iter=3, start=4, callback=records.append)
-    told = [(r.start, r.n_iter, r.lower_bound, r.gain, r.parameters) for r in records]
-    assert told == [(4, 1, 1.0, float("inf"), 0), (4, 2, 2.0, 1.0, 1), (4, 3, 2.5, 0.5, 2)]
-    assert all(record.seconds >= 0 for record in records)
-
-
 def test_a_true_answer_of_the_callback_stops_at_what_was_measured_but_the_rule_is_the_reason_before_it():
     result, measured = climb([1.0, 2.0, 3.0], max_iter=9, callback=lambda r: r.n_iter == 2)
     assert measured == [0, 1]
@@ -91,14 +83,6 @@ def test_a_true_answer_of_the_callback_stops_at_what_was_measured_but_the_rule_i
     for passes, converged in ((1, False), (2, True)):
         how = {"stopping": GainBelow(0.1), "callback": lambda r, passes=passes: r.n_iter == passes}
         assert climb([1.0, 1.0], max_iter=9, **how)[0].trace.converged is converged
-
-
-def test_a_continued_climb_knows_the_last_gain_and_traces_its_own_passes():
-    result, measured = climb([2.05], stopping=GainBelow(0.1), max_iter=5, before=(1.0, 2.0))
-    assert measured == [0]
-    assert result.trace.converged
-    assert result.trace.lower_bounds == (2.05,)
-    assert len(result.trace.seconds) == 1
 
 
 @pytest.mark.parametrize(
@@ -133,11 +117,3 @@ def test_a_climb_in_legs_is_the_climb(legs):
         assert run.result.parameters == whole.parameters
         assert run.result.trace.passes == whole.trace.passes
         assert (run.result.trace.reason, run.converged) == (whole.trace.reason, whole.trace.converged)
-
-
-def test_a_climb_between_two_legs_says_where_it_stands():
-    run, _ = climbing([1.0, 2.0, 3.0, 4.0], max_iter=4)
-    here = run.go(2).result
-    assert (here.parameters, here.lower_bound, here.trace.reason) == (1, 2.0, "not finished")
-    assert not run.ended
-    assert not here.trace.converged

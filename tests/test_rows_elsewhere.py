@@ -130,10 +130,8 @@ def test_a_query_is_rows_for_fit_and_predict_as_it_is(name, chosen, tmp_path):
 @pytest.mark.parametrize("name", ["reader", "stream"])
 def test_what_can_be_read_once_says_so(name, tmp_path):
     make = ONCE[name]
-    with pytest.raises(TypeError, match=r"RecordBatch\w*Reader.*scratch=True"):
-        gmm.open_rows(make(ROWS, None, tmp_path))
-    with pytest.raises(TypeError, match="scratch=True keeps a copy"):
-        fitted(make(ROWS, None, tmp_path))
+    refused(r"RecordBatch\w*Reader.*scratch=True", gmm.open_rows, make(ROWS, None, tmp_path), error=TypeError)
+    refused("scratch=True keeps a copy", fitted, make(ROWS, None, tmp_path), error=TypeError)
     with pytest.raises(ValueError, match="read again: give scratch=True"):
         fitted(gmm.open_rows(ONCE["scanner of a stream"](ROWS, None, tmp_path), columns=NAMES))
 
