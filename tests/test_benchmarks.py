@@ -12,7 +12,7 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 
 import benchmarks
 from benchmarks import bayes, clusterings, fits, following, instructions, report, search
-from benchmarks.grid import Cell, Measurement, cells
+from benchmarks.grid import Measurement, cells
 from benchmarks.limit import Rates, limit_seconds
 from benchmarks.measure import Reading
 from benchmarks.problems import GRID, TYPES, Mixture, mean_log_likelihood
@@ -53,21 +53,6 @@ def test_limit_of_published_cells(name, ms):
 
 def measurement(ms):
     return Measurement([1e-3 * ms], Reading(1e-3 * ms, 80.0, 4.0, None), -1.0)
-
-
-def test_figures_of_a_cell():
-    cell = Cell(
-        problem("full-200k-8-16"),
-        2,
-        {"sklearn": measurement(300), "daal4py": measurement(30), "gmm": measurement(10)},
-        ms_on_one=19.0,
-        rates=PUBLISHED,
-    )
-    figures = cell.figures()
-    assert figures["vs sklearn"] == pytest.approx(30)
-    assert figures["vs best peer"] == figures["vs daal4py"] == pytest.approx(3)
-    assert figures["1→2"] == pytest.approx(1.9)
-    assert figures["of limit"] == pytest.approx(0.476, rel=0.02)
 
 
 def test_smoke_cells_are_tiny_of_each_type_and_known(tmp_path):

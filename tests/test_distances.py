@@ -65,27 +65,6 @@ def test_types_may_differ_and_give_what_full_covariances_give():
         assert got.value == pytest.approx(expected.value, rel=1e-9)
 
 
-def test_of_one_component_each_all_kinds_are_closed_forms():
-    m, n = np.array([0.5, 1.0, 0.0]), np.array([-0.5, 0.0, 1.0])
-    S, T = np.diag([1.0, 2.0, 0.5]) + 0.3, np.diag([2.0, 1.0, 1.5]) - 0.2
-    a, b = mixture([1], [m], [S]), mixture([1], [n], [T])
-    roots, axes = np.linalg.eigh(S)
-    root = axes * np.sqrt(roots) @ axes.T
-    between = np.sqrt(np.linalg.eigvalsh(root @ T @ root)).sum()
-    step, logs = m - n, [np.linalg.slogdet(each)[1] for each in (S, T, (S + T) / 2)]
-    expected = {
-        "wasserstein": np.sqrt(step @ step + np.trace(S + T) - 2 * between),
-        "kullback-leibler": (np.trace(np.linalg.solve(T, S)) + step @ np.linalg.solve(T, step) - 3 - logs[0] + logs[1])
-        / 2,
-        "bhattacharyya": step @ np.linalg.solve((S + T) / 2, step) / 8 + 0.5 * (logs[2] - (logs[0] + logs[1]) / 2),
-    }
-    for kind, value in expected.items():
-        found = distance(a, b, kind=kind)
-        assert found.value == pytest.approx(value, abs=4 * found.standard_error + 1e-12)
-        assert found.high == pytest.approx(value)
-    assert distance(a, b, kind="bhattacharyya").low == pytest.approx(expected["bhattacharyya"])
-
-
 def test_bounds_enclose_what_quadrature_gives_and_errors_say_how_far_draws_are_off():
     a = GaussianMixture.from_parameters([0.3, 0.7], [[0], [3]], [1, 0.5], covariance_type="spherical")
     b = GaussianMixture.from_parameters([0.5, 0.2, 0.3], [[0.5], [2], [4]], [2, 1, 1], covariance_type="spherical")

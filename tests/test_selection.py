@@ -184,9 +184,6 @@ def test_decimals_are_left_away_before_the_repr_is_wider_than_a_terminal(found):
     assert lines[1].split()[-1] == "K=9"
     assert max(map(len, lines[1:17])) <= 80
     assert lines[3].split()[1] == f"{scores[0]:.0f}"
-    lines = repr(of_cells(found, [14, 1, 2, 3] * 25, n_components=np.repeat(np.arange(1, 26), 4))).splitlines()
-    assert [line.split()[0] for line in lines[3:28]] == [str(K) for K in range(1, 26)]
-    assert sum(text.count(".") for text in lines[3:28]) == 100
 
 
 def test_cells_that_were_not_asked_for_are_empty(found):

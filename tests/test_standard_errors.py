@@ -93,23 +93,6 @@ def test_of_many_rows_both_agree(name):
     assert refits.adjusted_rand.min() > 0.9
 
 
-@pytest.mark.parametrize(("name", "dtype"), [("full", float), ("tied", float), ("diag", float), ("full", np.float32)])
-def test_of_one_gaussian_it_is_the_closed_form(name, dtype):
-    X = (np.random.default_rng(1).normal(size=(500, 3)) @ [[1, 0.5, 0], [0, 1, 0], [0, 0.2, 2]]).astype(dtype)
-    mixture = fit(X, 1, covariance_type=name, reg_covar=0.0)
-    errors = standard_errors(mixture, X, method="information")
-    rtol = 1e-6 if dtype is float else 2e-2
-    S = np.cov(X.T.astype(float), bias=True)
-    variances = np.diag(S)
-    np.testing.assert_allclose(errors.means[0], np.sqrt(variances / 500), rtol=rtol)
-    wishart = np.sqrt((np.outer(variances, variances) + S**2) / 500)
-    expected = np.diag(wishart) if name == "diag" else wishart
-    np.testing.assert_allclose(errors.covariances.reshape(expected.shape), expected, rtol=rtol)
-    assert errors.weights == [0]
-    low, high = errors.intervals().weights[0]
-    assert low == high == 1
-
-
 @pytest.mark.parametrize("name", ["full", "VEI", "EVE"])
 def test_weights_count_as_repeats(name):
     weight = np.random.default_rng(2).integers(0, 4, len(BLOBS)).astype(float)
@@ -235,6 +218,10 @@ def test_errors_of_huge_covariances_do_not_overflow_and_an_interval_may_have_no_
         standard_errors(GaussianMixture(1, reg_covar=0).fit(factor * X), factor * X, method="information")
         for factor in (1, scale)
     )
+    deviation = X.std()
+    np.testing.assert_allclose(exact.means, deviation / np.sqrt(50), rtol=1e-6)
+    np.testing.assert_allclose(exact.covariances, deviation**2 / 5, rtol=1e-6)
+    assert (exact.weights, *exact.intervals().weights[0]) == ([0], 1, 1)
     np.testing.assert_allclose(huge.means / scale, exact.means, rtol=1e-6)
     np.testing.assert_allclose(huge.covariances / scale / scale, exact.covariances, rtol=1e-6)
     mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [9.0]], [[[1.0]], [[1.0]]])
