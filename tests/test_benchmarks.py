@@ -12,13 +12,11 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 
 import benchmarks
 from benchmarks import bayes, clusterings, fits, following, instructions, report, search
-from benchmarks.grid import Measurement, cells
+from benchmarks.grid import Measurement
 from benchmarks.limit import Rates, limit_seconds
 from benchmarks.measure import Reading
-from benchmarks.problems import GRID, TYPES, Mixture, mean_log_likelihood
+from benchmarks.problems import GRID, TYPES, mean_log_likelihood
 from benchmarks.report import Settings
-
-from tables import refused
 
 PUBLISHED = Rates(multiply_adds=134.9e9 / 2, exponentials=1 / 0.183e-9, bytes_read=42e9)
 
@@ -53,18 +51,6 @@ def test_limit_of_published_cells(name, ms):
 
 def measurement(ms):
     return Measurement([1e-3 * ms], Reading(1e-3 * ms, 80.0, 4.0, None), -1.0)
-
-
-def test_smoke_cells_are_tiny_of_each_type_and_known(tmp_path):
-    chosen = list(cells(settings(tmp_path)))
-    assert {p.covariance_type for p in chosen} == {"full", "tied", "diag", "spherical"}
-    assert max(p.n_rows for p in chosen) <= 2000
-    refused("expected a part of one of full-1M-2-4", next, cells(settings(tmp_path, only="cubic")))
-
-
-def test_referee_knows_no_singular_covariance():
-    mixture = Mixture(np.ones(1), np.zeros((1, 2)), np.zeros((1, 2, 2)))
-    assert np.isnan(mean_log_likelihood(np.zeros((3, 2)), mixture, "full"))
 
 
 def test_instruction_counts_are_judged_stored_and_read(tmp_path):

@@ -74,12 +74,3 @@ def test_a_row_of_weight_zero_does_not_count_however_far_it_is():
     with EStep(far, FULL) as with_it, EStep(ArraySource(X, WEIGHTS), FULL) as without:
         got, expected = (e_step.totals(parameters.whitened()) for e_step in (with_it, without))
     assert got == pytest.approx(expected, rel=1e-12)
-
-
-def test_nec_finds_clusters_and_bic_the_density():
-    # Two clusters, one of which is no Gaussian: a density of three components, of which two overlap.
-    heavy = rng.standard_t(3, (300, 1)) * 0.5
-    rows = np.concatenate([heavy, rng.normal(12, 1, (300, 1))])
-    fits = [GaussianMixture(k, random_state=0, n_init=3, tol=1e-6, max_iter=1000).fit(rows) for k in (1, 2, 3)]
-    assert 1 + np.argmin([fit.criteria(rows)["nec"] for fit in fits]) == 2
-    assert 1 + np.argmin([fit.bic(rows) for fit in fits]) == 3

@@ -34,9 +34,6 @@ def run_python(code):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
-# --- Without scikit-learn -----------------------------------------------------------------------
-
-
 def test_a_whole_life_imports_nothing_optional():
     loaded = run_python(
         "import sys, numpy as np, gmm\n"
@@ -57,9 +54,6 @@ def test_errors_are_ours_alone_where_scikit_learn_is_not_loaded():
     assert run_python(code) == ["True"]
 
 
-# --- Parameters ---------------------------------------------------------------------------------
-
-
 def test_defaults_are_scikit_learns():
     theirs = sklearn.mixture.GaussianMixture().get_params()
     ours = GaussianMixture().get_params()
@@ -75,9 +69,6 @@ def test_repr_before_the_fit_is_the_call_that_makes_it():
     assert repr(model) == "GaussianMixture(n_components=3, covariance_type='tied', random_state=5)"
     assert eval(repr(model)).get_params() == model.get_params()
     assert "..." in repr(GaussianMixture(means_init=np.zeros((100, 2))))
-
-
-# --- Errors and warnings ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("family", [gmm.NotFittedError, sklearn.exceptions.NotFittedError, ValueError, AttributeError])
@@ -122,9 +113,6 @@ def test_a_subclass_is_told_of_private_methods_that_nothing_calls(kind):
     type("Other", (kind,), {"fit": lambda self, X: self, "_estimate": None})
 
 
-# --- Meta-estimators ----------------------------------------------------------------------------
-
-
 def test_pipeline():
     assert sklearn.utils.get_tags(mixture()) == sklearn.utils.get_tags(sklearn.mixture.GaussianMixture())
     pipeline = make_pipeline(StandardScaler(), mixture()).fit(ROWS)
@@ -165,9 +153,6 @@ def test_weights_are_not_routed_unasked():
         refused(r"Unexpected args: \{'weights'\} in fit", mixture().set_fit_request, weights=True, error=TypeError)
     with pytest.raises(RuntimeError, match="only available when metadata routing is enabled"):
         mixture().set_fit_request(sample_weight=True)
-
-
-# --- Random numbers -----------------------------------------------------------------------------
 
 
 GIVEN = {"weights_init": [0.5, 0.5], "means_init": ROWS[[0, -1]], "precisions_init": [np.eye(ROWS.shape[1])] * 2}

@@ -72,9 +72,6 @@ def test_a_pass_is_the_twins(covariance_type, all_moments, hard):
     np.testing.assert_allclose(got.second, kept, rtol=1e-10, atol=1e-9)
 
 
-# --- Passes ---------------------------------------------------------------------------------------
-
-
 def test_rows_see_their_columns_of_the_noise():
     X, weight = with_gaps(), np.random.default_rng(1).uniform(0.5, 2, 120)
     noise = Noise(np.nanmin(X, axis=0), np.nanmax(X, axis=0))
@@ -133,9 +130,6 @@ def test_a_closed_pass_is_freed_at_once():
         assert left() is None
     finally:
         gc.enable()
-
-
-# --- Fits -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
@@ -267,9 +261,6 @@ def test_the_predictive_density_of_rows_with_gaps_is_the_marginal_t(covariance_t
     blocks = gmm.open_rows(lambda: np.array_split(X, 3))
     np.testing.assert_array_equal(fit.score_samples(blocks, density="predictive"), scores)
     assert scores[5] == pytest.approx(0, abs=1e-12)
-
-
-# --- What follows from a fit ----------------------------------------------------------------------
 
 
 @every_type

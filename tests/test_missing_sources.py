@@ -38,17 +38,9 @@ def written(kind, folder):
     return gmm.open_rows(path)
 
 
-HOW = [{"covariance_type": name} for name in PARSIMONIOUS] + [
-    {"acceleration": None},
-    {"prior": "conjugate"},
-    {"noise": True},
-    {"n_init": 3},
-    {"refine": "split-merge"},
-    {"init_params": "k-means++"},
-    {"init_params": "random"},
-    {"means_init": np.nan_to_num(ROWS[[0, 1, 2]])},
-    {"verbose": 1},
-]
+HOW = [{"covariance_type": name} for name in PARSIMONIOUS]
+HOW += [{"acceleration": None}, {"prior": "conjugate"}, {"noise": True}, {"n_init": 3}, {"refine": "split-merge"}]
+HOW += [{"init_params": "k-means++"}, {"init_params": "random"}, {"means_init": np.nan_to_num(ROWS[[0, 1, 2]])}]
 
 
 def name_of(how):
@@ -209,18 +201,13 @@ def test_a_stream_with_gaps_is_learnt_block_by_block():
     for block in np.split(rows, 20):
         fit.partial_fit(block)
     assert fit.score(rows) == pytest.approx(whole.score(rows), abs=5e-3)
-    complete = with_gaps(n=2000, share=0.0)
-    one, other = (GaussianMixture(2, missing=how, random_state=0) for how in ("error", "em"))
-    for block in np.split(complete, 4):
-        one.partial_fit(block)
-        other.partial_fit(block)
-    assert_same(one, other)
 
 
 def test_rows_without_gaps_are_the_ordinary_fit():
     X = with_gaps(n=N, share=0.0)
     one, other = (fitted(stream(X), missing=missing) for missing in ("error", "em"))
     assert_same(one, other)
+    assert_same(one.partial_fit(X), other.partial_fit(X))
 
 
 def test_a_fit_continues_from_its_checkpoint(tmp_path):

@@ -170,17 +170,6 @@ def test_a_data_frame_has_gaps_of_its_own_and_is_filled_as_one(package):
     fit.predict(filled)  # without a warning of names
 
 
-def test_a_threshold_of_filled_rows_keeps_its_rate():
-    """Of a mixture with another shape than the rows', so that only like rows keep the rate."""
-    rng = np.random.default_rng(0)
-    rows = rng.standard_t(4, size=(20_000, 3)) @ np.array([[1, 0.8, 0], [0, 1, 0.5], [0, 0, 1]])
-    holed = np.where(rng.random(rows.shape) < [0.3, 0.1, 0], np.nan, rows)
-    fit = GaussianMixture(1, missing="em").fit(holed[:4000])
-    filled = fit.impute(holed, draw=True, random_state=0)
-    threshold = gmm.analysis.anomaly_threshold(fit, filled[4000:8000], 0.05)
-    assert threshold.low < threshold.predict(filled[8000:]).mean() < threshold.high
-
-
 def test_a_prior_of_gaps_without_variance_is_that_of_filled_rows_and_such_columns_keep_their_unit():
     X = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 1.0], [3.0, 1.0], [np.nan, 1.0]])
     for part in inside.mean_and_covariance(covariance_model("full"), incomplete(X)):

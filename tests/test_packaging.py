@@ -32,29 +32,6 @@ PUBLIC = [
     *(f"gmm.exchange.{name}" for name in ("mclust", "onnx", "sklearn")),
 ]
 
-FOREIGN = """
-# cython: language_level=3
-from gmm._kernel.twin cimport normalise_soft
-
-def normalise(double[:, ::1] tile, double[::1] mass, double[::1] log_evidence):
-    cdef Py_ssize_t n_components = tile.shape[0], n = tile.shape[1]
-    with nogil:
-        normalise_soft[double](&tile[0, 0], n, &mass[0], &log_evidence[0], n_components, n)
-"""
-BUILD = """
-from Cython.Build import cythonize
-from setuptools import setup
-setup(ext_modules=cythonize("foreign.pyx"), script_args=["-q", "build_ext", "--inplace"])
-"""
-USE = """
-import foreign
-import numpy as np
-tile, log_evidence = np.log([[0.1, 0.2], [0.3, 0.2]]), np.empty(2)
-foreign.normalise(tile, np.ones(2), log_evidence)
-assert np.allclose(tile, [[0.25, 0.5], [0.75, 0.5]])
-assert np.allclose(log_evidence, np.log(0.4))
-"""
-
 
 def python(*arguments, **options):
     """Run this interpreter; return what it printed, or fail with all that it said."""
@@ -177,13 +154,6 @@ def test_the_example_package_scores_from_four_threads(tmp_path):
     quick = os.environ | {"CFLAGS": "-O0"}  # nobody measures it
     python("-W", "ignore", "setup.py", "-q", "build_ext", "--inplace", cwd=tmp_path, env=quick)
     python("use.py", cwd=tmp_path)
-
-
-@pytest.mark.needs("Cython")
-def test_a_foreign_package_calls_the_kernel_without_the_gil(tmp_path):
-    (tmp_path / "foreign.pyx").write_text(FOREIGN)
-    python("-W", "ignore", "-c", BUILD, cwd=tmp_path, env=os.environ | {"CFLAGS": "-O0"})  # nobody measures it
-    python("-c", USE, cwd=tmp_path)
 
 
 def test_what_builds_a_release_is_named_by_version_and_hash():

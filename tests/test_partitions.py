@@ -1,7 +1,11 @@
 """Rows in partitions elsewhere: tasks go there, sums come back, and the fit is that of the same rows in memory."""
 
+import re
+import shutil
+import warnings
 from functools import reduce
 from operator import add
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +19,7 @@ from origins import ROWS, D, K, N, assert_near, engine, fitted, partitions
 from origins import WEIGHTS as POSITIVE
 from tables import refused
 
+PAGE = Path(__file__).parents[1] / "docs" / "clusters.md"
 WEIGHTS = np.where(np.arange(N) % 10 == 3, 0, POSITIVE)
 
 
@@ -30,18 +35,13 @@ def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, weighted):
         assert getattr(whole, name)(X) == pytest.approx(expected, rel=1e-10), name
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"acceleration": None},
-        {"prior": "conjugate"},
-        {"refine": "split-merge"},
-        {"means_init": [[50.0] * D, [54.0] * D, [58.0] * D]},
-        {"init_params": "k-means++"},
-    ],
-    ids=lambda how: next(iter(how)),
-)
-def test_every_way_to_fit_takes_partitions(how):
+WAYS = {"acceleration": None, "prior": "conjugate", "refine": "split-merge", "init_params": "k-means++"}
+WAYS |= {"means_init": [[50.0] * D, [54.0] * D, [58.0] * D]}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_every_way_to_fit_takes_partitions(name):
+    how = {name: WAYS[name]}
     assert_near(fitted(partitions(), **how), fitted(ROWS, **how), 1e-9)
 
 
@@ -180,3 +180,36 @@ def test_what_is_no_sum_of_the_tasks_is_said(answered, wrong):
     right, left = engine(ROWS), iter([True] * answered)
     source = partitioned_rows(lambda task: right(task) if next(left, False) else wrong)
     refused(r"what the task returned", GaussianMixture(2, random_state=0).fit, source, error=TypeError)
+
+
+@pytest.fixture(scope="module")
+def spark():
+    sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")
+    if shutil.which("java") is None:
+        pytest.skip("there is no Java")
+    with warnings.catch_warnings(action="ignore"):
+        session = sql.SparkSession.builder.master("local[2]").config("spark.ui.enabled", False).getOrCreate()
+        yield session
+        session.stop()
+
+
+def recipe():
+    """The engine for Spark in the documentation."""
+    (text,) = re.findall(r"^```py\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(compile("from functools import reduce\nfrom operator import add\n" + text, PAGE.name, "exec"), names)
+    return names["engine"]
+
+
+def test_a_fit_on_spark_is_the_fit_in_memory(spark):
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(3000, 2)) + 6 * rng.integers(2, size=(3000, 1)), columns=["a", "b"])
+    with warnings.catch_warnings(action="ignore"):
+        rows = spark.createDataFrame(frame).repartition(4).cache()
+        there = GaussianMixture(2, random_state=0).fit(partitioned_rows(recipe()(rows)))
+    here = GaussianMixture(2, random_state=0).fit(frame)
+    order = np.argsort(there.means_[:, 0])
+    np.testing.assert_allclose(there.means_[order], here.means_[np.argsort(here.means_[:, 0])], atol=1e-4)
+    assert there.score(frame) == pytest.approx(here.score(frame), abs=1e-6)
+    assert list(there.feature_names_in_) == ["a", "b"]

@@ -29,9 +29,6 @@ GALAXIES = table(HERE / "galaxies.csv")[:, None] / 1000
 DATA = {"faithful": FAITHFUL, "iris": IRIS}
 
 
-# --- mclust from given starts -------------------------------------------------------------------
-
-
 def name_of(run):
     return f"{run['dataset']} {run['model']},{run['G']} {run['start']}"
 
@@ -120,9 +117,6 @@ def test_common_orientations_end_where_exact_ones_do(run):
     assert bounds[-1] > run["conv"] - lower
 
 
-# --- Published optima ---------------------------------------------------------------------------
-
-
 OPTIMA = {
     "galaxies": (GALAXIES, 3, "full", 8, -203.1792, 1e-4, 441.6122, 2e-4),
     # mclust stops when the log-likelihood changes by less than 1e-5 of itself.
@@ -154,30 +148,11 @@ IRIS_BIC = {
 }
 
 
-# --- Four blobs, stretched ----------------------------------------------------------------------
-
-
 def test_random_responsibilities_do_not_converge_at_once_where_tol_is_small():
     """A small change is not yet an optimum: the default `tol` stops where nothing is found."""
     asked = {"init_params": "random", "tol": 1e-9, "max_iter": 5000}
     mixture = GaussianMixture(4, n_init=3, random_state=0, **asked).fit(BLOBS)
     assert mixture.bic(BLOBS) < 4500
-
-
-# --- scikit-learn's documentation ---------------------------------------------------------------
-
-SIX_ROWS = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_example_of_scikit_learns_documentation(seed):
-    mixture = GaussianMixture(2, random_state=seed).fit(SIX_ROWS)
-    order = np.argsort(-mixture.means_[:, 0])
-    np.testing.assert_allclose(mixture.means_[order], [[10, 2], [1, 2]], atol=1e-6)
-    np.testing.assert_array_equal(order[mixture.predict([[0, 0], [12, 3]])], [1, 0])
-
-
-# --- Traps --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random_from_data"])

@@ -1,7 +1,8 @@
-"""Held-out folds and the bootstrap test, against what their definitions promise."""
+"""Held-out folds, the bootstrap test, the split likelihood ratio and stability, against what they promise."""
 
 import threading
 import zlib
+from itertools import permutations
 from typing import ClassVar
 
 import numpy as np
@@ -9,10 +10,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 import inside
+import reference
 from gmm import GaussianMixture, InvalidParameterError
-from gmm.inference import bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
+from gmm.inference import SplitLRT, Stability, bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
 from inside import COVARIANCE_TYPES, PARSIMONIOUS, resampling, threads
 from tables import refused
 
@@ -20,6 +23,7 @@ rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
 WEIGHTS = rng.integers(1, 4, len(X)).astype(float)
 FEW = {"n_replicates": 9, "n_init": 1, "random_state": 0}
+HALVES = {"n_splits": 4, "n_init": 2, "random_state": 0}
 
 
 class Uniform:
@@ -351,6 +355,117 @@ def test_rows_with_gaps_are_compared_with_tables_with_the_same_gaps(pairs):
     # Drawn rows are in no order of their components, so gaps come in each alike.
     assert all(abs(np.nanmean(rows[:50, 0]) - np.nanmean(rows[50:, 0])) < 4 for rows, *_ in pairs[-9:])
     assert two.p_value > 0.1
-    together = bootstrap_lrt(holed, 2, missing="em", n_threads=2, **FEW)
-    np.testing.assert_array_equal(two.replicates, together.replicates)
     assert bootstrap_lrt(X, 1, missing="em", **FEW).statistic == bootstrap_lrt(X, 1, **FEW).statistic
+
+
+# --- Halves of the rows ---------------------------------------------------------------------------
+
+
+def log_likelihood(rows, mixture):
+    joint = reference.log_joint(rows, mixture.weights_, mixture.means_, mixture.covariances_)
+    return logsumexp(joint, axis=1).sum()
+
+
+def test_log_ratios_are_those_of_the_definition():
+    half, other = X[::2], X[1::2]
+    nulls, alternatives = ([GaussianMixture(K, random_state=0).fit(rows) for K in (1, 2, 3)] for rows in (half, other))
+    ratios = resampling._log_ratios(nulls, alternatives, half, other, [1, 2])
+    parameters = np.array([5, 11, 17])
+    bic = [p * np.log(50) - 2 * log_likelihood(other, each) for p, each in zip(parameters, alternatives, strict=True)]
+    for ratio, K in zip(ratios, (1, 2), strict=True):
+        best = alternatives[K + int(np.argmin(bic[K:]))]
+        highest = max(log_likelihood(half, null) for null in nulls[:K])
+        assert ratio == pytest.approx(log_likelihood(half, best) - highest, abs=1e-8)
+
+
+def test_two_groups_are_no_single_component():
+    test = split_lrt(X, range(1, 4), **HALVES)
+    assert test.p_values[0] < 1e-6
+    np.testing.assert_array_equal(test.p_values[1:], 1)
+    np.testing.assert_array_equal(test.confidence_set(), [2, 3])
+    holed = X.copy()
+    holed[::7, 0] = np.nan
+    refused("NaN", split_lrt, holed, 1, **HALVES)
+    assert split_lrt(holed, 1, **HALVES, missing="em").p_values[0] < 1e-6
+
+
+def test_e_values_are_at_most_one_on_average_where_components_suffice():
+    draws = np.random.default_rng(1)
+    values = [
+        split_lrt(draws.normal(size=(40, 1)), 1, n_splits=2, n_init=1, random_state=0).e_values[0] for _ in range(60)
+    ]
+    assert np.mean(values) < 1
+    assert max(values) < 20
+
+
+def test_means_are_over_splits_and_do_not_overflow():
+    test = SplitLRT(np.array([1, 2]), np.array([[0.0, np.log(3.0)], [2000.0, 0.0]]), 2)
+    np.testing.assert_allclose(test.e_values, [2, np.inf])
+    np.testing.assert_allclose(test.p_values, [0.5, 0])
+    assert "at most  1 component : e = 2, p ≤ 0.5" in repr(test)
+
+
+def test_the_callback_sees_the_splits_so_far_and_ends_the_test():
+    seen = []
+    test = split_lrt(X, 1, **HALVES, callback=lambda so_far: seen.append(so_far) or len(seen) == 2)
+    assert [each.splits.shape for each in seen] == [(1, 1), (1, 2)]
+    assert "2 of 4 splits" in repr(test)
+
+
+@pytest.mark.parametrize("K", [2, 3, 5])
+def test_disagreement_is_that_after_the_best_renumbering(K):
+    draws = np.random.default_rng(K)
+    labels, others = draws.integers(K, size=(2, 40))
+    least = min(np.mean(np.array(order)[labels] != others) for order in permutations(range(K)))
+    assert resampling._disagreement(labels, others, K) == pytest.approx(least)
+    assert resampling._disagreement(labels, (labels + 1) % K, K) == 0
+
+
+def test_the_groups_that_are_there_come_back():
+    draws = np.random.default_rng(0)
+    rows = np.concatenate([draws.normal(centre, 1, (60, 2)) for centre in (-8, 0, 8)])
+    result = stability(rows, [2, 3, 4], **HALVES)
+    assert result.best == 3
+    assert result.curve[1] == 0
+    assert result.curve[2] > 0.1
+    assert "★  3 components: 0.000 ± 0.000" in repr(result)
+    assert Stability(np.array([2, 3, 4]), np.array([[0.0], [0.0], [0.2]]), 1).best == 3  # the largest of equal ones
+    of_one = stability(np.random.default_rng(0).normal(size=(200, 2)), 4, **HALVES)
+    assert 0.3 < of_one.curve[0] < 1.2
+
+
+def test_noise_is_a_label_of_its_own():
+    labels = np.array([-1, 0, 1, 1])
+    assert resampling._disagreement(labels, np.array([-1, 1, 0, 0]), 2) == 0
+    assert resampling._disagreement(labels, np.array([0, 1, -1, -1]), 2) == 0
+    assert resampling._disagreement(labels, np.array([1, 1, 0, 0]), 2) == 0.25
+    assert stability(X, 2, **HALVES, noise=True).curve[0] < 0.2
+
+
+def test_neither_threads_nor_units_nor_other_numbers_change_anything():
+    for call, counts in ((split_lrt, 1), (stability, [2, 3])):
+        one, *several = (call(X, counts, **HALVES, n_threads=n).splits for n in (1, 2, 3))
+        for other in several:
+            np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(stability(X * 1024, 2, **HALVES).splits, one[:1])
+    np.testing.assert_array_equal(stability(X, 3, **HALVES).splits, one[1:])
+    plain, scaled = (split_lrt(rows, 1, **HALVES, reg_covar=0) for rows in (X, X * 1024 + 4096))
+    np.testing.assert_allclose(plain.splits, scaled.splits, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "part"),
+    [
+        (lambda: split_lrt(X, 0), ValueError, "n_components"),
+        (lambda: stability(X, [1, 2]), ValueError, "n_components"),
+        (lambda: stability(X, 2, colour=1), TypeError, "stability has no parameter 'colour'"),
+        (lambda: split_lrt(X, 60), ValueError, "61"),
+        (lambda: split_lrt(X, 1, n_splits=0), ValueError, "n_splits"),
+        (lambda: split_lrt(X, 1, means_init=[[0, 0]]), TypeError, "means_init applies to a single fit.*split_lrt"),
+        (lambda: split_lrt(X, 1, colour=1, prior=1), TypeError, "split_lrt has no parameter 'colour'"),
+        (lambda: split_lrt(None, 1, callback=1), TypeError, "callback"),
+        (lambda: split_lrt(X, 1, **HALVES).confidence_set(1), ValueError, "level"),
+    ],
+)
+def test_what_no_halves_can_be_drawn_for_is_refused(call, error, part):
+    refused(part, call, error=error)

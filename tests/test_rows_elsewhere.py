@@ -227,9 +227,8 @@ def test_files_of_another_kind_in_a_folder_are_told(as_pattern, tmp_path):
         (tmp_path / name).write_text("no table")
     path = tmp_path / "*" if as_pattern else tmp_path
     (tmp_path / "_SUCCESS").unlink()
-    with pytest.warns(
-        UserWarning, match=r"of another kind are not read: 'README\.md', 'a\.parquet\.crc', 'notes\.txt'$"
-    ):
+    told = r"of another kind are not read: 'README\.md', 'a\.parquet\.crc', 'notes\.txt'$"
+    with pytest.warns(UserWarning, match=told):
         source = gmm.open_rows(path)
     assert_same(fitted(source), fitted(ROWS))
     for file in tmp_path.glob("*.parquet"):

@@ -220,21 +220,6 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
         assert found.loglik[cell(found, K, "full")] > found.loglik[others].max()
 
 
-def test_a_cell_whose_ends_are_all_alike_is_solved_once(monkeypatch):
-    tries, original = [], Cell.solved
-
-    def counted(self, worker, starts, present=None):
-        tries.append((self.settings.n_components, self.settings.objective.model.name))
-        return original(self, worker, starts, present)
-
-    monkeypatch.setattr(Cell, "solved", counted)
-    found = select(ROWS[:30], range(1, 7), ["full", "spherical"], random_state=0)
-    assert max(tries.count((K, "VVV")) for K in (2, 3, 4)) > 1
-    # 30 rows are too few for six components that need six each; a single component has one optimum.
-    assert [tries.count(one) for one in set(tries) if one[0] == 1 or one == (6, "VVV")] == [1, 1, 1]
-    assert found.status[cell(found, 6, "full")].startswith("degenerate: ")
-
-
 def test_refine_goes_to_every_cell_if_asked(iris):
     found = select(IRIS, [2, 4], CLASSIC, random_state=0, refine="split-merge")
     assert all(estimator.history_.refinement is not None for estimator in found.estimators)
@@ -458,12 +443,6 @@ def test_a_file_and_a_pickle_hold_all_of_it(small, tmp_path):
     small.best.save(tmp_path / "mixture")
     for kind, holds, name in ((Selection, "GaussianMixture", "mixture"), (GaussianMixture, "Selection", "found")):
         refused(f"holds '{holds}', expected '{kind.__name__}'", kind.load, tmp_path / name)
-    failed = select(ROWS[:5], [1, 9], "diag", random_state=0)
-    failed.save(tmp_path / "failed")
-    again = Selection.load(tmp_path / "failed")
-    assert again.status == failed.status
-    assert again.estimators[1] is None
-    assert np.isnan(again.bic[1])
 
 
 # --- The estimator ------------------------------------------------------------------------------
@@ -521,18 +500,6 @@ def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
 
 
 # --- The cells near the best --------------------------------------------------------------------
-
-
-def test_what_a_fresh_start_finds_is_kept_and_told(monkeypatch):
-    """The starts that all models share put three components in one place."""
-    start_in_one_place(monkeypatch)
-    monkeypatch.setattr(Cell, "refined", lambda self, worker, solution: solution)
-    found = select(ROWS, [3], "full", random_state=0)
-    assert found.n_fresh_starts >= found.n_found_again >= 1
-    monkeypatch.setattr(engine.Engine, "settle", lambda self: None)
-    stuck = select(ROWS, [3], "full", random_state=0)
-    assert (stuck.n_fresh_starts, stuck.n_found_again) == (0, 0)
-    assert found.loglik[0] > stuck.loglik[0] + 1
 
 
 def test_a_best_cell_that_no_fresh_start_finds_again_is_told(monkeypatch):

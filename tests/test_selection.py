@@ -186,14 +186,6 @@ def test_decimals_are_left_away_before_the_repr_is_wider_than_a_terminal(found):
     assert lines[3].split()[1] == f"{scores[0]:.0f}"
 
 
-def test_cells_that_were_not_asked_for_are_empty(found):
-    cells = [n for n, K in enumerate(found.n_components) if K < 3 or found.covariance_type[n] != "VVV"]
-    part = of_cells(found, cells, best_index=cells.index(found.best_index))
-    row = next(line for line in repr(part).splitlines() if line.startswith("VVV"))
-    assert len(row.split()) == 3
-    part._repr_html_()
-
-
 def test_a_selection_is_frozen(found):
     assert isinstance(found, Selection)
     with pytest.raises(ValueError, match="read-only"):

@@ -46,9 +46,6 @@ def in_blocks(rows, size):
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-# --- The twin, and laws ---------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("decay", [0.0, 0.01])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("covariance_type", COMPARED)
@@ -104,9 +101,6 @@ def test_a_source_is_taken_in_blocks_of_its_own(tmp_path):
     assert bits(streamed) == bits(by_hand)
     assert streamed.lower_bounds_[1:] == by_hand.lower_bounds_
     assert bits(GaussianMixture(K, random_state=0).partial_fit(gmm.open_rows(tmp_path / "X.npy"))) != bits(streamed)
-
-
-# --- The state of a stream ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prior", [None, "conjugate"])
@@ -228,8 +222,6 @@ def test_a_prior_counts_once_in_a_cell_that_goes_on(covariance_type, standardize
     np.testing.assert_allclose(cell.covariances_, before[1], rtol=1e-4, atol=1e-4)
 
 
-# --- What is refused ------------------------------------------------------------------------------
-
 BAD = {
     "NaN": (np.where(np.arange(20)[:, None] == 7, np.nan, X[:20]), {}, "Input X contains NaN"),
     "another width": (np.ones((5, 3)), {}, "X has 3 features, but GaussianMixture is expecting 2 features"),
@@ -303,29 +295,6 @@ def test_a_component_that_all_rows_left_is_reseeded():
             mixture.partial_fit(X[:200] + 1e3, decay=0.5)
     assert "lost all rows" in str(caught[0].message)
     assert np.isfinite(mixture.score(X + 1e3))
-
-
-# --- How good it is -------------------------------------------------------------------------------
-
-
-def drift(decay, n_blocks=120, size=200):
-    """How far below the truth a mixture is, in nats per row, at the end of a stream whose means move by 12."""
-    rng, truth = np.random.default_rng(0), None
-    mixture = GaussianMixture(2, random_state=0)
-    for t in range(n_blocks):
-        shift = 12 * t / n_blocks
-        truth = GaussianMixture.from_parameters([0.3, 0.7], [[0.0, shift], [6.0, -shift]], np.stack([np.eye(2)] * 2))
-        mixture.partial_fit(truth.sample(size, rng)[0], decay=decay)
-    rows = truth.sample(20_000, rng)[0]
-    return truth.score(rows) - mixture.score(rows)
-
-
-def test_a_drifting_stream_is_followed():
-    assert drift(decay=1 / 1000) < 0.1
-    assert drift(decay=0) > 1
-
-
-# --- Noise ----------------------------------------------------------------------------------------
 
 
 def scattered(n, seed):

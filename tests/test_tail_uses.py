@@ -35,9 +35,6 @@ def test_a_mixture_of_given_parameters_has_their_tails():
     np.testing.assert_allclose(gmm.analysis.overlap(two), [[0, beyond], [beyond, 0]], atol=0.005)
 
 
-# --- Some columns given the others -------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module", params=EVERY_TYPE)
 def fitted(request):
     """A mixture of any covariance type, fitted with heavy tails."""
@@ -129,9 +126,6 @@ def test_rows_with_gaps_predict_from_what_they_have():
     assert found.deviations[1] == pytest.approx(np.sqrt(1.5 * 5 / 3 + 0.24 * 25))
 
 
-# --- Beside other software ---------------------------------------------------------------------------
-
-
 def heavy_tailed_groups():
     """Three groups that are Student's t with three degrees of freedom."""
     rng = np.random.default_rng(5)
@@ -164,18 +158,6 @@ def test_one_component_is_that_of_r():
     np.testing.assert_allclose(one.means_[0], [3.6109173156, 72.1566295845], rtol=1e-6)
     scale = [[1.16262924121, 12.43809857114], [12.43809857114, 159.7790283004]]
     np.testing.assert_allclose(one.covariances_[0], scale, rtol=1e-5)
-
-
-# --- Other mixtures, and other rows ------------------------------------------------------------------
-
-
-def test_refits_are_matched():
-    parts = [0.4, 0.3, 0.3], np.array([[0.0, 0], [5, 0], [0, 5]]), np.ones((3, 2))
-    one, order = mixture_of(*parts, 3, "diag"), [2, 0, 1]
-    other = mixture_of(np.array(parts[0])[order], parts[1][order] + 0.1, parts[2], 4, "diag")
-    np.testing.assert_array_equal(other.means_[gmm.analysis.match(one, other)], parts[1] + 0.1)
-    normal = GaussianMixture.from_parameters(*parts, covariance_type="diag")
-    assert gmm.analysis.match(one, normal).tolist() == [0, 1, 2]
 
 
 def drawn(n, rng, degrees=3.0, share=0.5, shift=0.0):
