@@ -128,8 +128,6 @@ def test_import_costs_numpy_and_scipy_alone_and_leaves_fits_and_the_search_until
     ("name", "of", "public"),
     [
         ("EMStep", "gmm._estimators.steps", "gmm.em"),
-        ("MixtureRegressor", "gmm._estimators.regressor", "gmm"),
-        ("Replicate", "gmm._selection.resampling", "gmm.inference"),
         ("Selection", "gmm._selection.result", "gmm"),
     ],
 )

@@ -439,15 +439,6 @@ def test_numbers_of_any_type_in_a_file_and_one_array_only_where_none_is_converte
             next(gmm.em.steps(gmm.open_rows(path), 2))
 
 
-@pytest.mark.parametrize("weight", [None, np.where(np.arange(N) % 4, WEIGHTS, 0.0)], ids=["", "weighted"])
-def test_a_search_of_few_rows_is_that_in_memory(weight):
-    source = gmm.open_rows(lambda: [ROWS if weight is None else (ROWS, weight)])
-    one = gmm.select(source, [2, 3], ["full", "EEI"], random_state=0)
-    other = gmm.select(ROWS, [2, 3], ["full", "EEI"], random_state=0, sample_weight=weight)
-    np.testing.assert_array_equal(one.scores, other.scores)
-    assert_same(one.best, other.best)
-
-
 @samples
 @pytest.mark.parametrize("prior", [None, "conjugate"])
 def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, tmp_path):
