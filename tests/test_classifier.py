@@ -374,10 +374,10 @@ def test_a_classifier_is_saved(n_components):
     assert reloaded(with_prior).prior.shrinkage == 0.1
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("n_components", 2.5), ("covariance_type", ["typo"]), ("class_prior", [1.0]), ("criterion", "icl")],
-)
+OTHER = {"n_components": 2.5, "covariance_type": ["typo"], "class_prior": [1.0], "criterion": "icl"}
+
+
+@pytest.mark.parametrize(("name", "value"), [*OTHER.items(), ("standardize", "yes")])
 def test_no_file_has_another_request(name, value, monkeypatch):
     fit = MixtureClassifier(2, "EEE", random_state=0).fit(*interleaved()).set_params(**{name: value})
     refused(name.replace("_", "."), fit.save, io.BytesIO(), error=(TypeError, ValueError))

@@ -85,6 +85,7 @@ ENDLESS["a"] = [ENDLESS]
         ({"a": {2: 3}}, TypeError, r"keys of metadata\['a'\], got 2"),
         ({"a": [0, np.zeros(2)]}, TypeError, r"metadata\['a'\]\[1\].*got ndarray: pass its tolist\(\)"),
         ({"a": datetime.date(2026, 5, 4)}, TypeError, r"got date: pass its isoformat\(\)"),
+        ({"a": (1, 2)}, TypeError, "got tuple: pass a list"),
         ({"a": object()}, TypeError, r"at metadata\['a'\] .*got object"),
         ({"a": [np.nan]}, ValueError, r"expected finite numbers in metadata, got nan at metadata\['a'\]\[0\]"),
     ],

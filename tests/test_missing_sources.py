@@ -41,6 +41,7 @@ def written(kind, folder):
 HOW = [{"covariance_type": name} for name in PARSIMONIOUS]
 HOW += [{"acceleration": None}, {"prior": "conjugate"}, {"noise": True}, {"n_init": 3}, {"refine": "split-merge"}]
 HOW += [{"init_params": "k-means++"}, {"init_params": "random"}, {"means_init": np.nan_to_num(ROWS[[0, 1, 2]])}]
+HOW += [{"verbose": 1}]
 
 
 def name_of(how):
