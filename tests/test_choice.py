@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from gmm import select
-from inside import CLASSIC, CRITERIA, PARSIMONIOUS, choice
+from inside import CRITERIA, PARSIMONIOUS, choice
 
 X = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
 
@@ -47,15 +47,6 @@ def test_no_line_is_longer_than_the_terminal(found, criterion, width):
     assert max(map(len, lines(turned, width))) <= max(width, least)
 
 
-def test_criteria_without_room_are_named(found):
-    headings = next(line for line in lines(found, 60) if line.lstrip().startswith("K  model"))
-    (told,) = [line for line in lines(found, 60) if "too narrow to show" in line]
-    assert [name in headings for name in ("BIC", "NEC")] == [True, False]
-    for criterion in ("AIC", "AICc", "ICL", "NEC"):
-        assert (criterion in headings.split()) != (criterion in told.replace(",", "").split())
-    assert "too narrow" not in "".join(lines(found, 120))
-
-
 @pytest.mark.parametrize(("width", "decimals"), [(120, 2), (50, 2), (45, 1), (40, 0), (30, 2)])
 def test_every_cell_is_in_the_grid(found, width, decimals):
     shown, grid = lines(found, width), {}
@@ -70,13 +61,6 @@ def test_every_cell_is_in_the_grid(found, width, decimals):
         star = "★" if number == found.best_index else ""
         assert grid[name, f"K={K}"] == f"{star}{score:.{decimals}f}"
     assert len(grid) == len(found.scores)
-
-
-def test_what_is_more_numerous_goes_down():
-    few = select(X, range(1, 7), CLASSIC, random_state=0)
-    shown = lines(few)
-    assert shown[1].split() == ["K", *CLASSIC]
-    assert [line.split()[0] for line in shown[3:9]] == list("123456")
 
 
 def test_ten_are_listed_from_the_best_on_each_mixture_once(found):
@@ -117,13 +101,3 @@ def test_a_number_of_components_that_was_not_tried_takes_no_room(found):
     assert "K=5" not in shown[1]
     assert shown[-1].endswith("56 of 70 models tried")
     assert "every model was fitted once" in lines(replace(found, complete=False))[-1]
-
-
-def test_few_cells_are_a_list_alone_and_one_has_no_rival():
-    shown = lines(select(X, [2, 3], CLASSIC, random_state=0))
-    assert shown[10].startswith("★ best (smallest)")
-    assert "found again by" in "".join(shown)
-    assert shown[0].split()[:3] == ["K", "model", "loglik"]
-    alone = lines(select(X, 2, "VVE", random_state=0))
-    assert len(alone) in (3, 4)  # whether fresh starts were made or not
-    assert "★" not in "".join(alone)

@@ -11,6 +11,7 @@ import pytest
 import gmm
 from command import fails
 from gmm import GaussianMixture
+from gmm.analysis import anomaly_threshold as threshold
 from gmm.exchange.mclust import to_json
 from gmm.exchange.onnx import to_onnx
 from gmm.exchange.sklearn import to_sklearn
@@ -25,6 +26,9 @@ HALVES = np.eye(2)[np.repeat([0, 1], 60)]
 LABELS = np.where(np.arange(120) % 3 == 0, -1, np.repeat([0, 1], 60))
 ERRORS = np.where(np.arange(240).reshape(120, 2) < 140, 0.3, rng.uniform(0.1, 0.5, size=(120, 2)))
 FIXED = {"fixed": {"means": True}, "means_init": [[0, 0], [5, 5]]}
+KNOWN = {"how": {"error_covariance": [1.0, 1.0]}}
+FACTORS = {"covariance_type": "factor1", "prior": "conjugate"}
+SHAPES = {"fixed": {"covariances": True}, "precisions_init": [np.eye(2)] * 2}
 
 
 def partitions(rows=X):
@@ -86,26 +90,20 @@ WITH_TAILS = {
 REACHED = {
     ("fixed weights", "noise"): lambda: fit(fixed={"weights": True}, weights_init=[0.5, 0.5], noise=True),
     ("fixed weights", "select"): lambda: gmm.select(X, 2, fixed={"weights": True, "means": True}, means_init=[[0, 0]]),
-    ("a prior of factors", "whole covariances"): lambda: fit(
-        covariance_type="factor1", prior="conjugate", refine="split-merge"
-    ),
+    ("a prior of factors", "whole covariances"): lambda: fit(**FACTORS, refine="split-merge"),
     ("labels", "rows in partitions"): lambda: fit(partitions(), how={"labels": LABELS}),
-    ("error_covariance", "rows in partitions"): lambda: fit(partitions(), how={"error_covariance": [1.0, 1.0]}),
-    ("error_covariance", "BayesianGaussianMixture"): lambda: fit(
-        kind=gmm.BayesianGaussianMixture, how={"error_covariance": [1.0, 1.0]}
-    ),
-    ("error_covariance", "partial_fit"): lambda: fit(how={"error_covariance": [1.0, 1.0]}).partial_fit(X),
+    ("error_covariance", "rows in partitions"): lambda: fit(partitions(), **KNOWN),
+    ("error_covariance", "BayesianGaussianMixture"): lambda: fit(kind=gmm.BayesianGaussianMixture, **KNOWN),
+    ("error_covariance", "partial_fit"): lambda: fit(**KNOWN).partial_fit(X),
     ("a callable init_params", "rows beyond memory"): lambda: fit(stream(), init_params=lambda X, K, rng: HALVES),
     ("responsibilities as init_params", "rows in partitions"): lambda: fit(partitions(), init_params=HALVES),
     ("sample_weight", "a source of rows"): lambda: fit(stream(), sample_weight=np.ones(120)),
     ("warm_start of a fitted mixture", "checkpoint"): lambda: fitted().fit(X, checkpoint="never-written"),
     ("standardize", "rows in partitions"): lambda: gmm.select(partitions(), 2, standardize=True),
     ("fixed parameters", "standardize"): lambda: gmm.select(X, 2, standardize=True, **FIXED),
-    ("fixed covariances", "max_ratio"): lambda: fit(
-        fixed={"covariances": True}, precisions_init=[np.eye(2)] * 2, max_ratio=9
-    ),
+    ("fixed covariances", "max_ratio"): lambda: fit(**SHAPES, max_ratio=9),
     ("max_ratio", "standardize"): lambda: gmm.select(X, 2, standardize=True, max_ratio=9),
-    ("trim", "error_covariance"): lambda: fit(trim=0.1, how={"error_covariance": [1.0, 1.0]}),
+    ("trim", "error_covariance"): lambda: fit(trim=0.1, **KNOWN),
     ("trim", "missing values"): lambda: fit(with_gaps(), trim=0.1, missing="em"),
     ("trim", "noise"): lambda: fit(trim=0.1, noise=True),
     ("trim", "rows in partitions"): lambda: fit(partitions(), trim=0.1),
@@ -114,12 +112,10 @@ REACHED = {
     ("trim", "standard_errors"): lambda: gmm.inference.standard_errors(fit(trim=0.1), X),
     ("noise", "scikit-learn's estimators"): lambda: to_sklearn(noisy()),
     ("noise", "assigned parameters"): lambda: setattr(noisy(), "weights_", [0.5, 0.5]),
-    ("noise", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(noisy(), X, 0.1),
+    ("noise", "anomaly_threshold"): lambda: threshold(noisy(), X, 0.1),
     ("noise", "distance"): lambda: gmm.analysis.distance(fit(), noisy()),
     ("noise", "reduce"): lambda: gmm.analysis.reduce(noisy(), 1),
-    ("missing values", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(
-        fit(missing="em"), with_gaps(), 0.1
-    ),
+    ("missing values", "anomaly_threshold"): lambda: threshold(fit(missing="em"), with_gaps(), 0.1),
     ("noise", "true_values"): lambda: gmm.analysis.true_values(noisy(), X, [1.0, 1.0]),
     ("noise", "plot_density"): lambda: plot_density(noisy(), X),
     ("noise", "plot_decision_boundaries"): lambda: plot_decision_boundaries(noisy(), X),

@@ -38,16 +38,6 @@ def test_the_papers_example_is_that_of_mclust():
         np.testing.assert_array_equal(got.predict(X, n), np.array(list(labels), dtype=int))
 
 
-def test_looking_ahead_spares_passes(monkeypatch):
-    made, removed = [], combining._removed
-    monkeypatch.setattr(combining, "_removed", lambda *arguments: made.append(1) or removed(*arguments))
-    apart = GaussianMixture.from_parameters(np.full(8, 1 / 8), 50.0 * np.arange(8)[:, None], np.ones((8, 1, 1)))
-    for mixture, rows, most in ((apart, apart.sample(200, random_state=0)[0], 2), (EXAMPLE, X, 4)):
-        made.clear()
-        combine_components(mixture, gmm.open_rows(lambda rows=rows: np.array_split(rows, 3)))
-        assert len(made) <= most
-
-
 @given(st.integers(0, 2**32 - 1), st.integers(2, 9), st.floats(0.1, 30), st.booleans())
 def test_merges_are_those_of_trying_every_pair(seed, K, sharpness, weighted):
     rng = np.random.default_rng(seed)
@@ -156,8 +146,7 @@ def test_noise_stays_noise():
 
 
 def test_what_cannot_be_is_told():
-    with pytest.raises(NotFittedError):
-        combine_components(GaussianMixture(), X)
+    refused(None, combine_components, GaussianMixture(), X, error=NotFittedError)
     with pytest.raises(TypeError, match=r"expected a GaussianMixture or .*, got Selection; .*\.best of a Selection"):
         combine_components(gmm.select(X, n_components=2, covariance_type="EII"), X)
     got = combine_components(EXAMPLE, X)

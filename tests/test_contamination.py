@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import chi2, multivariate_normal
 
 import gmm
+import inside
 import reference
 from gmm import GaussianMixture, select
 from gmm.analysis import outliers
@@ -12,14 +13,9 @@ from inside import (
     FULL,
     PARSIMONIOUS,
     ArraySource,
-    Beginning,
     ContaminatedTails,
     EStep,
-    MixtureParameters,
     Objective,
-    Problem,
-    Scorer,
-    SolverSettings,
     covariance_model,
     fitted_parameters,
 )
@@ -132,10 +128,14 @@ def test_no_pass_lowers_the_likelihood_however_far_outliers_lie(covariance_type,
     covariances = model.constrained(model.layout.reduced(free / (2 if model.layout.pooled else 1), FULL, 3), weights)
     for inflation, good in ((5.0, 0.6), (10.0, 0.95), (1e8, 0.95)):
         tails = ContaminatedTails(np.full(2, good), np.full(2, inflation))
-        begin = MixtureParameters(weights, means, covariances, model, tails=tails)
-        problem = Problem(ArraySource(outlying(kind)), Objective(model, 0.0, tails=tails))
+        begin = inside.MixtureParameters(weights, means, covariances, model, tails=tails)
+        problem = inside.Problem(ArraySource(outlying(kind)), Objective(model, 0.0, tails=tails))
         with problem.e_step() as e_step:
-            trace = problem.run(e_step, Beginning(begin), SolverSettings(0, 60, accelerated=False)).go().result.trace
+            trace = (
+                problem.run(e_step, inside.Beginning(begin), inside.SolverSettings(0, 60, accelerated=False))
+                .go()
+                .result.trace
+            )
         bounds = np.asarray(trace.lower_bounds)
         assert (np.diff(bounds) > -1e-12 * (1 + np.abs(bounds[:-1]))).all()
         assert len(bounds) > 20
@@ -168,7 +168,7 @@ def test_statistics_in_another_order_are_those_of_the_mixture_in_that_order(cova
     def statistics(components):
         scales = free if model.layout.pooled else free[components]
         tails = ContaminatedTails(*numbers[:, components])
-        mixture = MixtureParameters(weights[components], CENTRES[components], scales, model, tails=tails)
+        mixture = inside.MixtureParameters(weights[components], CENTRES[components], scales, model, tails=tails)
         with EStep(ArraySource(ROWS), model.layout) as e_step:
             return e_step(mixture.whitened())
 
@@ -241,7 +241,7 @@ def test_nec_does_not_depend_on_the_order_of_components():
         X = draws.standard_cauchy((60, 1)) * np.where(draws.random((60, 1)) < 0.3, 30, 1)
         mixture = fitted_parameters(GaussianMixture(2, tails="contaminated", random_state=0).fit(X))
         of_one = [
-            Scorer(mixture.for_components(np.array(order))).log_likelihood_of_one(ArraySource(X), 1e-6)
+            inside.Scorer(mixture.for_components(np.array(order))).log_likelihood_of_one(ArraySource(X), 1e-6)
             for order in ([0, 1], [1, 0])
         ]
         assert of_one[0] == pytest.approx(of_one[1], abs=1e-6)

@@ -65,27 +65,6 @@ def test_types_may_differ_and_give_what_full_covariances_give():
         assert got.value == pytest.approx(expected.value, rel=1e-9)
 
 
-def test_of_one_component_each_all_kinds_are_closed_forms():
-    m, n = np.array([0.5, 1.0, 0.0]), np.array([-0.5, 0.0, 1.0])
-    S, T = np.diag([1.0, 2.0, 0.5]) + 0.3, np.diag([2.0, 1.0, 1.5]) - 0.2
-    a, b = mixture([1], [m], [S]), mixture([1], [n], [T])
-    roots, axes = np.linalg.eigh(S)
-    root = axes * np.sqrt(roots) @ axes.T
-    between = np.sqrt(np.linalg.eigvalsh(root @ T @ root)).sum()
-    step, logs = m - n, [np.linalg.slogdet(each)[1] for each in (S, T, (S + T) / 2)]
-    expected = {
-        "wasserstein": np.sqrt(step @ step + np.trace(S + T) - 2 * between),
-        "kullback-leibler": 0.5
-        * (np.trace(np.linalg.solve(T, S)) + step @ np.linalg.solve(T, step) - 3 + logs[1] - logs[0]),
-        "bhattacharyya": step @ np.linalg.solve((S + T) / 2, step) / 8 + 0.5 * (logs[2] - (logs[0] + logs[1]) / 2),
-    }
-    for kind, value in expected.items():
-        found = distance(a, b, kind=kind)
-        assert found.value == pytest.approx(value, abs=4 * found.standard_error + 1e-12)
-        assert found.high == pytest.approx(value)
-    assert distance(a, b, kind="bhattacharyya").low == pytest.approx(expected["bhattacharyya"])
-
-
 def test_bounds_enclose_what_quadrature_gives_and_errors_say_how_far_draws_are_off():
     a = GaussianMixture.from_parameters([0.3, 0.7], [[0], [3]], [1, 0.5], covariance_type="spherical")
     b = GaussianMixture.from_parameters([0.5, 0.2, 0.3], [[0.5], [2], [4]], [2, 1, 1], covariance_type="spherical")
@@ -128,11 +107,7 @@ def test_units_scale_the_one_and_leave_the_others(unit):
         assert got.value == pytest.approx(expected.value, rel=1e-6)
 
 
-def test_a_metric_between_mixtures():
-    fits = [GaussianMixture(K, random_state=K).fit(X[K * 9 :]) for K in (1, 2, 3)]
-    a, b, c = (distance(fits[i], fits[j]).value for i, j in ((0, 1), (1, 2), (0, 2)))
-    assert c <= a + b
-    assert a <= b + c
+def test_it_is_between_mixtures_and_not_their_components():
     doubled = mixture([0.18, 0.18, 0.64], A.means_[[0, 0, 1]], A.covariances_[[0, 0, 1]])
     assert distance(A, doubled).value < 1e-7
     places = np.array([0.0, 1e-4, 2e-4, 1.0])  # near components find theirs beside a far one
@@ -168,10 +143,8 @@ def test_many_pairs_are_computed_in_parts(monkeypatch):
 
 def test_it_prints_itself():
     assert repr(distance(A, B)) == "<Distance: 2.32444>"
-    expected = "<Distance: 0.369 ± 0.0014, between 0.1828 and 0.5852>"
-    assert repr(distance(A, B, kind="bhattacharyya")) == expected
-    apart = mixture([0.5, 0.5], [[0.0], [50.0]], [[[4.0]], [[4.0]]])
-    assert repr(distance(apart, apart, kind="bhattacharyya")) == "<Distance: 0 ± 0, between 0 and 0>"
+    told = repr(distance(A, B, kind="bhattacharyya"))
+    assert told == "<Distance: 0.369 ± 0.0014, between 0.1828 and 0.5852>"
     assert float(distance(A, B)) == distance(A, B).value
 
 
@@ -195,13 +168,6 @@ def test_components_without_a_partner_are_minus_one_and_one_that_jumped_leaves_t
     for jumped in (1e3, 1e6):
         after = one_column(np.full(4, 0.25), [jumped, 20, 40, 60], np.ones(4))
         assert match(before, after).tolist() == match(after, before).tolist() == [0, 1, 2, 3]
-
-
-def test_a_bayesian_mixture_is_compared_by_its_expectations():
-    fit = gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(X)
-    same = mixture(*dense(fit))
-    for kind in KINDS:
-        assert distance(fit, same, kind=kind, n_samples=500).value < 1e-9
 
 
 def test_what_is_refused():
@@ -293,12 +259,6 @@ def test_of_every_type_it_is_nearly_what_a_fit_of_so_many_is(name):
         np.testing.assert_allclose(project(few_covariance), project(covariance), rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", COVARIANCE_TYPES)
-def test_as_many_components_are_the_same_mixture(name):
-    fit = GaussianMixture(5, covariance_type=name, random_state=0).fit(MANY)
-    assert distance(fit, reduce(fit, 5)).value < 1e-6
-
-
 @pytest.mark.parametrize("name", ["factor1", "ppca2"])
 def test_factors_stored_in_low_rank_are_reduced_as_whole_covariances_are(name):
     fit = GaussianMixture(8, covariance_type=name, prior="conjugate", random_state=0).fit(MANY)
@@ -330,24 +290,14 @@ def test_thousands_of_components_lose_little():
     assert mixture.score(rows) - few.score(rows) < 0.08
 
 
-def test_units_of_columns_change_nothing():
-    mixture, units = random_mixture(200, 3), np.array([1.0, 1e5, 1e-4])
-    w, m, S = dense(mixture)
-    scaled = reduce(GaussianMixture.from_parameters(w, m * units + 7 * units, S * np.outer(units, units)), 20)
-    few = reduce(mixture, 20)
-    np.testing.assert_allclose(scaled.means_ / units - 7, few.means_, rtol=1e-6, atol=1e-6)
-
-
 def test_several_are_one_mixture_of_all_their_rows():
     parts = [MANY[:100], MANY[100:]]
     fits = [GaussianMixture(4, random_state=0).fit(part) for part in parts]
     together = reduce(fits, 8, weights=[100, 500])
     expected = (fits[0].score_samples(MANY) + np.log(1 / 6), fits[1].score_samples(MANY) + np.log(5 / 6))
     np.testing.assert_allclose(together.score_samples(MANY), np.logaddexp(*expected), rtol=1e-9)
-    assert (
-        reduce(fits, 4, weights=[100, 500]).score(MANY)
-        > GaussianMixture(4, random_state=0).fit(MANY).score(MANY) - 0.05
-    )
+    of_all = GaussianMixture(4, random_state=0).fit(MANY)
+    assert reduce(fits, 4, weights=[100, 500]).score(MANY) > of_all.score(MANY) - 0.05
     tied = [GaussianMixture(3, covariance_type="tied", random_state=0).fit(part) for part in parts]
     assert reduce(tied, 3).covariances_.shape == (3, 3)
 

@@ -44,12 +44,7 @@ def test_a_weight_is_so_many_equal_rows_and_its_unit_is_nothing(seed):
 @pytest.mark.parametrize(
     ("rows", "weight", "n_clusters", "expected"),
     [
-        (
-            [0, 0.1, 5, 5.1, 9, 9.1],
-            [1e-250] * 2 + [1e90] * 4,
-            2,
-            [0, 0, 0, 0, 1, 1],
-        ),  # they come to an end
+        ([0, 0.1, 5, 5.1, 9, 9.1], [1e-250] * 2 + [1e90] * 4, 2, [0, 0, 0, 0, 1, 1]),  # they come to an end
         ([0, 10, 11, 1000], [1e-200] * 3 + [1], 3, [0, 1, 1, 2]),  # those without a product are still apart
         ([5, -5, 5.1, -5.1], [1] * 4, 2, [0, 1, 0, 1]),  # numbers are those of the first rows
         ([-1, 1], [1] * 2, 5, [0, 1]),  # there are no more clusters than rows

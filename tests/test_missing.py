@@ -7,6 +7,10 @@ import weakref
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 
 import gmm
 import inside
@@ -66,27 +70,6 @@ def test_a_pass_is_the_twins(covariance_type, all_moments, hard):
     np.testing.assert_allclose(got.first, first, rtol=1e-10, atol=1e-9)
     kept = second if all_moments else reference.in_layout(second, covariance_type)
     np.testing.assert_allclose(got.second, kept, rtol=1e-10, atol=1e-9)
-
-
-@pytest.mark.parametrize("d", [1, 5, 31, 32, 33, 64, 100])
-def test_patterns_are_the_distinct_ones(d):
-    rng = np.random.default_rng(d)
-    kinds = rng.uniform(size=(7, d)) < 0.4
-    kinds[np.arange(7), rng.integers(d, size=7)] = False
-    gaps = kinds[rng.integers(7, size=300)]
-    X = np.where(gaps, np.nan, rng.normal(size=(300, d)))
-    source = incomplete(X)
-    patterns = source.patterns
-    assert len(patterns) == len(np.unique(gaps, axis=0))
-    pieces = list(source.pieces())
-    assert sorted(np.concatenate([piece.indices for piece in pieces])) == list(range(300))
-    for number, indices, rows in pieces:
-        assert gaps[indices][:, patterns[number].missing].all()
-        assert patterns[number].n_rows == len(indices)
-        np.testing.assert_array_equal(rows.rows, X[np.ix_(indices, patterns[number].observed)])
-
-
-# --- Passes ---------------------------------------------------------------------------------------
 
 
 def test_rows_see_their_columns_of_the_noise():
@@ -149,9 +132,6 @@ def test_a_closed_pass_is_freed_at_once():
         gc.enable()
 
 
-# --- Fits -----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 def test_em_is_the_twins(covariance_type):
     weighted = reference.CLOSED_FORMS.index(covariance_type) % 2 == 1
@@ -175,12 +155,8 @@ def test_em_is_the_twins(covariance_type):
 
 # Snedecor & Cochran's apples, of which R's package mvnmle prints -2 log-likelihood 148.435 without its constant; and
 # Draper & Smith's cement with values knocked out, of which Little & Rubin (1987, example 6.7) print the means.
-APPLES = np.column_stack(
-    [
-        [8, 6, 11, 22, 14, 17, 18, 24, 19, 23, 26, 40, 4, 4, 5, 6, 8, 10],
-        [59, 58, 56, 53, 50, 45, 43, 42, 39, 38, 30, 27, *[np.nan] * 6],
-    ]
-)
+SIZES = [8, 6, 11, 22, 14, 17, 18, 24, 19, 23, 26, 40, 4, 4, 5, 6, 8, 10]
+APPLES = np.column_stack([SIZES, [59, 58, 56, 53, 50, 45, 43, 42, 39, 38, 30, 27, *[np.nan] * 6]])
 CEMENT = np.array(
     [
         [7, 1, 11, 11, 7, 11, 3, 1, 2, *[np.nan] * 4],
@@ -280,16 +256,11 @@ def test_the_predictive_density_of_rows_with_gaps_is_the_marginal_t(covariance_t
     expected = reference.log_predictive(X, fit.weights_, twin, posterior.noise_weight, box)
     scores = fit.score_samples(X, density="predictive")
     np.testing.assert_allclose(scores, expected, rtol=1e-9, atol=1e-12)
-    assert fit.score(X, density="predictive") == pytest.approx(
-        expected.sum() / 79, rel=1e-9
-    )  # a row without a value has no weight
-    np.testing.assert_array_equal(
-        fit.score_samples(gmm.open_rows(lambda: np.array_split(X, 3)), density="predictive"), scores
-    )
+    mean = expected.sum() / 79  # a row without a value has no weight
+    assert fit.score(X, density="predictive") == pytest.approx(mean, rel=1e-9)
+    blocks = gmm.open_rows(lambda: np.array_split(X, 3))
+    np.testing.assert_array_equal(fit.score_samples(blocks, density="predictive"), scores)
     assert scores[5] == pytest.approx(0, abs=1e-12)
-
-
-# --- What follows from a fit ----------------------------------------------------------------------
 
 
 @every_type
@@ -332,28 +303,10 @@ def test_noise_fills_with_the_middle_of_its_box():
     assert 19 < drawn.max() <= 20
 
 
-def test_a_search_takes_gaps():
-    X = with_gaps(n=200, d=3)
-    found = gmm.select(X, [1, 2], ["full", "VVI", "EII"], missing="em", random_state=0)
-    assert found.best.bic(X) == pytest.approx(found.bic[found.best_index], rel=1e-6)
-    fit = GaussianMixture(2, missing="em", covariance_type="full", random_state=0, tol=1e-5, max_iter=1000).fit(X)
-    of_two = list(zip(found.n_components, found.covariance_type, strict=True)).index((2, "full"))
-    assert found.loglik[of_two] > fit.log_likelihood(X) - 0.05
-    search = gmm.GaussianMixtureSearch([1, 2], "full", missing="em", random_state=0).fit(X)
-    np.testing.assert_array_equal(search.predict(X), search.best_estimator_.predict(X))
-    frozen = search.best_estimator_.freeze()
-    np.testing.assert_array_equal(frozen.predict(X) == -1, np.isnan(X).any(axis=1))  # as it says
-
-
 def test_folds_and_pipelines_keep_their_gaps():
-    sklearn = pytest.importorskip("sklearn")
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.utils import get_tags
-
     X, fit = with_gaps(n=200), GaussianMixture(2, missing="em", random_state=0)
     assert (get_tags(fit).input_tags.allow_nan, get_tags(GaussianMixture()).input_tags.allow_nan) == (True, False)
-    scaled = make_pipeline(StandardScaler(), sklearn.clone(fit)).fit(X)
+    scaled = make_pipeline(StandardScaler(), clone(fit)).fit(X)
     assert scaled.predict(X).shape == (200,)
     folds = gmm.inference.held_out_log_likelihood(fit, X, random_state=0)
     assert fit.fit(X).score(X) - 1 < folds.mean < fit.score(X)
@@ -384,12 +337,6 @@ def test_predictions_say_what_to_do_about_gaps():
         refused(rf"by set_params\(missing='em'\){told}, or drop", predict, X)
     for model, method in ((fit, "predict"), (fit, "impute"), (classifier, "predict")):
         assert len(getattr(model.set_params(missing="em"), method)(np.where(first, np.nan, X))) == len(X)
-
-
-def test_many_patterns_are_told():
-    X = with_gaps(n=600, d=12, share=0.5)
-    with pytest.warns(UserWarning, match="different sets of columns"):
-        GaussianMixture(1, missing="em", covariance_type="diag").fit(X)
 
 
 def apart():
@@ -431,9 +378,6 @@ def test_labels_and_gaps_go_together(acceleration):
     joint = reference.log_joint_given(X, mixture.weights_, mixture.means_, mixture.covariances_)
     joint = reference.within_classes(joint, labels, mixture.component_classes_)
     assert mixture.lower_bound_ == pytest.approx(reference.log_evidence(joint).mean(), abs=1e-8)
-    without = GaussianMixture(3, missing="em", random_state=0).fit(X)
-    unknown = GaussianMixture(3, missing="em", random_state=0).fit(X, labels=np.full(len(X), -1))
-    assert np.array_equal(without.means_, unknown.means_)
 
 
 def with_empty_rows(seed=0):

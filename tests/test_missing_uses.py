@@ -10,7 +10,8 @@ import gmm
 import inside
 from command import ok, text_in
 from gmm import GaussianMixture
-from inside import NO_NOISE, ArraySource, IncompleteSource, box_of, covariance_model, e_step_over, in_units
+from inside import NO_NOISE, ArraySource, IncompleteSource, box_of, covariance_model, in_units
+from tables import refused
 from test_missing import APPLES, with_gaps
 
 
@@ -169,33 +170,6 @@ def test_a_data_frame_has_gaps_of_its_own_and_is_filled_as_one(package):
     fit.predict(filled)  # without a warning of names
 
 
-def test_a_threshold_of_filled_rows_keeps_its_rate():
-    """Of a mixture with another shape than the rows', so that only like rows keep the rate."""
-    rng = np.random.default_rng(0)
-    rows = rng.standard_t(4, size=(20_000, 3)) @ np.array([[1, 0.8, 0], [0, 1, 0.5], [0, 0, 1]])
-    holed = np.where(rng.random(rows.shape) < [0.3, 0.1, 0], np.nan, rows)
-    fit = GaussianMixture(1, missing="em").fit(holed[:4000])
-    filled = fit.impute(holed, draw=True, random_state=0)
-    threshold = gmm.analysis.anomaly_threshold(fit, filled[4000:8000], 0.05)
-    assert threshold.low < threshold.predict(filled[8000:]).mean() < threshold.high
-
-
-def test_filled_values_are_read_by_that_name_alone():
-    X = with_gaps()
-    ((first, rows, _),) = incomplete(X, None, np.nan_to_num(X)).chunks()
-    assert first == 0
-    np.testing.assert_array_equal(rows, X)
-    source, some = incomplete(X, None, np.nan_to_num(X)), np.array([2, 5, 9])
-    np.testing.assert_array_equal(source.take(some), X[some])
-    np.testing.assert_array_equal(source.subset(some).rows, np.nan_to_num(X[some]))
-    fit = GaussianMixture(2, missing="em", random_state=0).fit(X)
-    parameters = inside.fitted_parameters(fit)
-    with e_step_over(source, parameters.model.layout) as e_step:
-        ((first, found),) = e_step.row_blocks(parameters.whitened(), log_evidence=True)
-    assert first == 0
-    np.testing.assert_allclose(found.log_evidence, fit.score_samples(X), rtol=1e-12)
-
-
 def test_a_prior_of_gaps_without_variance_is_that_of_filled_rows_and_such_columns_keep_their_unit():
     X = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 1.0], [3.0, 1.0], [np.nan, 1.0]])
     for part in inside.mean_and_covariance(covariance_model("full"), incomplete(X)):
@@ -213,11 +187,9 @@ def test_rows_that_say_nothing_are_refused_wherever_rows_are_summed(weight):
         rows[:3] = 1.0
     uses = (partial(use, mixture) for use in (gmm.analysis.combine_components, gmm.analysis.directions))
     for call in (mixture.partial_fit, mixture.score, *uses):
-        with pytest.raises(ValueError, match="at least one row with a value, got 5 without any, or of weight 0"):
-            call(rows, sample_weight=weight)
+        refused("at least one row with a value, got 5 without any, or of weight 0", call, rows, sample_weight=weight)
     if weight is None:
-        with pytest.raises(ValueError, match="at least one row with a value"):
-            mixture.partial_fit(gmm.open_rows(lambda: iter([rows])))
+        refused("at least one row with a value", mixture.partial_fit, gmm.open_rows(lambda: iter([rows])))
     X[1:, 1] = np.nan
     with pytest.raises(ValueError, match="column 1 of X in rows of positive weight are missing"):
         GaussianMixture(2, missing="em").fit(X, sample_weight=np.arange(60.0))

@@ -1,9 +1,11 @@
 """Rows in partitions elsewhere: tasks go there, sums come back, and the fit is that of the same rows in memory."""
 
-import pickle
+import re
+import shutil
 import warnings
 from functools import reduce
 from operator import add
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em import e_step, m_step
 from gmm.sources import partitioned_rows
-from inside import CLASSIC, ArraySource, EStep, SufficientStatistics, Survey
-from origins import CUTS, ROWS, D, K, N, assert_near, engine, fitted, partitions
+from inside import CLASSIC, ArraySource
+from origins import ROWS, D, K, N, assert_near, engine, fitted, partitions
 from origins import WEIGHTS as POSITIVE
 from tables import refused
 
+PAGE = Path(__file__).parents[1] / "docs" / "clusters.md"
 WEIGHTS = np.where(np.arange(N) % 10 == 3, 0, POSITIVE)
 
 
@@ -32,18 +35,13 @@ def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, weighted):
         assert getattr(whole, name)(X) == pytest.approx(expected, rel=1e-10), name
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"acceleration": None},
-        {"prior": "conjugate"},
-        {"refine": "split-merge"},
-        {"means_init": [[50.0] * D, [54.0] * D, [58.0] * D]},
-        {"init_params": "k-means++"},
-    ],
-    ids=lambda how: next(iter(how)),
-)
-def test_every_way_to_fit_takes_partitions(how):
+WAYS = {"acceleration": None, "prior": "conjugate", "refine": "split-merge", "init_params": "k-means++"}
+WAYS |= {"means_init": [[50.0] * D, [54.0] * D, [58.0] * D]}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_every_way_to_fit_takes_partitions(name):
+    how = {name: WAYS[name]}
     assert_near(fitted(partitions(), **how), fitted(ROWS, **how), 1e-9)
 
 
@@ -65,21 +63,14 @@ def test_float32_rows_stay_in_float32():
     assert fitted(mixed).means_.dtype == np.float64
 
 
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 def test_the_same_partitions_give_the_same_bits_and_a_warm_start_knows_them_again():
     one, other = (fitted(partitions()) for _ in range(2))
     np.testing.assert_array_equal(one.means_, other.means_)
     warm, cold = (GaussianMixture(K, random_state=0, warm_start=True, max_iter=m) for m in (2, 4))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
-        for mixture in (warm, warm, cold):
-            mixture.fit(partitions())
+    for mixture in (warm, warm, cold):
+        mixture.fit(partitions())
     np.testing.assert_array_equal(warm.means_, cold.means_)
-
-
-def test_a_search_runs_on_a_sample_and_finishes_on_all_rows():
-    found = gmm.select(partitions(ROWS, WEIGHTS), [2, 3], covariance_type="full", random_state=0)
-    whole = gmm.select(ROWS, [2, 3], covariance_type="full", sample_weight=WEIGHTS, random_state=0)
-    assert found.best.n_components == whole.best.n_components == K
 
 
 def test_the_order_in_which_results_are_added_does_not_matter():
@@ -90,17 +81,6 @@ def test_the_order_in_which_results_are_added_does_not_matter():
     np.testing.assert_array_equal(X.take(np.array([0, 1, 2250])), ROWS[[0, 4, 1]])
     mixture = fitted(X)
     assert mixture.score(X) == pytest.approx(mixture.score(ROWS), rel=1e-12)
-
-
-def test_surveys_add_up():
-    starts, parts = (0, *CUTS), np.split(ROWS, CUTS)
-    surveys = [pickle.loads(pickle.dumps(ArraySource(part).survey)) if len(part) else None for part in parts]
-    joined = Survey([(start, of, None) for start, of in zip(starts, surveys, strict=True) if of is not None], D)
-    whole = ArraySource(ROWS).survey
-    assert joined.weight == whole.weight
-    np.testing.assert_allclose(joined.centre, whole.centre, rtol=1e-14)
-    np.testing.assert_array_equal(joined.reach(np.zeros(D)), whole.reach(np.zeros(D)))
-    refused("a row", Survey, [(0, whole, None)], D + 1)
 
 
 def test_weights_count_as_kish_has_it():
@@ -137,35 +117,15 @@ def test_rows_that_change_between_passes_are_noticed():
         tasks.clear()
         return partitioned_rows(total)
 
-    with pytest.raises(ValueError, match=r"partition 0.*9000.*8999"):
-        GaussianMixture(K, random_state=0).fit(changing(ROWS[1:]))
-    with pytest.raises(ValueError, match="changed between two passes"):
-        GaussianMixture(K, random_state=0).fit(changing(ROWS + 0.1))
+    refused(r"partition 0.*9000.*8999", GaussianMixture(K, random_state=0).fit, changing(ROWS[1:]))
+    refused("changed between two passes", GaussianMixture(K, random_state=0).fit, changing(ROWS + 0.1))
 
 
-@pytest.mark.parametrize("covariance_type", [*CLASSIC, "EVE"])
-def test_statistics_of_any_partition_add_up_to_the_whole(covariance_type):
-    mixture = fitted(ROWS, covariance_type=covariance_type)
-    whole = e_step(mixture, ROWS, WEIGHTS)
-    blocks = zip(np.split(ROWS, [1, 5, 2500]), np.split(WEIGHTS + 1e-9, [1, 5, 2500]), strict=True)
-    parts = [pickle.loads(pickle.dumps(e_step(mixture, rows, weight))) for rows, weight in blocks]
-    exact = e_step(mixture, ROWS, WEIGHTS + 1e-9)
-    for some in (reduce(add, parts), parts[2] + parts[0] + (parts[3] + parts[1])):
-        for name in ("counts", "first", "second", "log_evidence", "weight"):
-            scale = np.abs(getattr(exact, name)).max()
-            np.testing.assert_allclose(getattr(some, name), getattr(exact, name), rtol=1e-12, atol=1e-12 * scale)
-    np.testing.assert_array_equal(whole.origins, mixture.means_)
-    remote = e_step(mixture, partitions(ROWS, WEIGHTS))
-    np.testing.assert_allclose(remote.second, whole.second, rtol=1e-12, atol=1e-9)
-
-
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 @pytest.mark.parametrize("covariance_type", [*CLASSIC, "VVE"])
 def test_the_two_halves_make_the_iterations_of_em(covariance_type):
     how = {"covariance_type": covariance_type, "random_state": 0, "tol": 0, "acceleration": None}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
-        mixture = GaussianMixture(K, max_iter=0, **how).fit(ROWS)
-        expected = GaussianMixture(K, max_iter=3, **how).fit(ROWS)
+    mixture, expected = (GaussianMixture(K, max_iter=most, **how).fit(ROWS) for most in (0, 3))
     for bound in expected.lower_bounds_:
         statistics = reduce(add, (e_step(mixture, block) for block in np.split(ROWS, [100, 3000])))
         assert statistics.mean_log_evidence == pytest.approx(bound, rel=1e-12)
@@ -189,26 +149,6 @@ def test_the_m_step_says_what_it_does_not_take():
     ):
         refused(words, m_step, other, given)
     assert m_step(GaussianMixture(K, covariance_type="diag"), statistics).covariances_.shape == (K, D)
-
-
-def parts_of(record):
-    for part in record if isinstance(record, tuple) else vars(record).values():
-        yield from parts_of(part) if isinstance(part, tuple | SufficientStatistics) else [part]
-
-
-def test_a_plan_is_a_value_that_can_be_sent():
-    mixture = fitted(ROWS)
-    whitened = mixture._parameters.whitened()
-    axes = whitened.whiteners
-    with (
-        EStep(ArraySource(ROWS), whitened.layout) as here,
-        EStep(partitions(), whitened.layout) as there,
-    ):
-        for name, args in {"__call__": (whitened,), "totals": (whitened,), "diagnostics": (whitened, axes)}.items():
-            one, other = (getattr(e_step, name)(*args) for e_step in (here, there))
-            for a, b in zip(parts_of(one), parts_of(other), strict=True):
-                if isinstance(a, (float, np.ndarray)):
-                    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-7)
 
 
 def test_what_is_made_of_a_float32_mixture_is_float32():
@@ -240,3 +180,36 @@ def test_what_is_no_sum_of_the_tasks_is_said(answered, wrong):
     right, left = engine(ROWS), iter([True] * answered)
     source = partitioned_rows(lambda task: right(task) if next(left, False) else wrong)
     refused(r"what the task returned", GaussianMixture(2, random_state=0).fit, source, error=TypeError)
+
+
+@pytest.fixture(scope="module")
+def spark():
+    sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")
+    if shutil.which("java") is None:
+        pytest.skip("there is no Java")
+    with warnings.catch_warnings(action="ignore"):
+        session = sql.SparkSession.builder.master("local[2]").config("spark.ui.enabled", False).getOrCreate()
+        yield session
+        session.stop()
+
+
+def recipe():
+    """The engine for Spark in the documentation."""
+    (text,) = re.findall(r"^```py\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(compile("from functools import reduce\nfrom operator import add\n" + text, PAGE.name, "exec"), names)
+    return names["engine"]
+
+
+def test_a_fit_on_spark_is_the_fit_in_memory(spark):
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(3000, 2)) + 6 * rng.integers(2, size=(3000, 1)), columns=["a", "b"])
+    with warnings.catch_warnings(action="ignore"):
+        rows = spark.createDataFrame(frame).repartition(4).cache()
+        there = GaussianMixture(2, random_state=0).fit(partitioned_rows(recipe()(rows)))
+    here = GaussianMixture(2, random_state=0).fit(frame)
+    order = np.argsort(there.means_[:, 0])
+    np.testing.assert_allclose(there.means_[order], here.means_[np.argsort(here.means_[:, 0])], atol=1e-4)
+    assert there.score(frame) == pytest.approx(here.score(frame), abs=1e-6)
+    assert list(there.feature_names_in_) == ["a", "b"]

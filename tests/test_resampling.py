@@ -1,7 +1,8 @@
-"""Held-out folds and the bootstrap test, against what their definitions promise."""
+"""Held-out folds, the bootstrap test, the split likelihood ratio and stability, against what they promise."""
 
 import threading
 import zlib
+from itertools import permutations
 from typing import ClassVar
 
 import numpy as np
@@ -9,17 +10,20 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 import inside
+import reference
 from gmm import GaussianMixture, InvalidParameterError
-from gmm.inference import bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
-from inside import COVARIANCE_TYPES, OFFSET, PARSIMONIOUS, ArraySource, EStep, fitted_parameters, resampling, threads
+from gmm.inference import SplitLRT, Stability, bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
+from inside import COVARIANCE_TYPES, PARSIMONIOUS, resampling, threads
 from tables import refused
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
 WEIGHTS = rng.integers(1, 4, len(X)).astype(float)
 FEW = {"n_replicates": 9, "n_init": 1, "random_state": 0}
+HALVES = {"n_splits": 4, "n_init": 2, "random_state": 0}
 
 
 class Uniform:
@@ -68,17 +72,6 @@ def test_a_fold_is_scored_by_a_fit_to_the_others(name):
     assert found.mean == pytest.approx(found.folds @ found.weights / weights.sum())
     assert found.weights[1] == weights[fold].sum()
     assert not estimator.__sklearn_is_fitted__()
-
-
-@pytest.mark.filterwarnings("ignore:The statistic is 0")
-@pytest.mark.parametrize(("n", "K", "seed"), [(160, 1, 0), (80, 1, 5), (80, 2, 2), (40, 2, 0)])
-def test_a_start_that_collapses_does_not_end_the_test(n, K, seed):
-    """Without a ridge some of the fits to some of the tables do."""
-    rows = np.random.default_rng(seed).normal(size=(n, 2))
-    test = bootstrap_lrt(rows, K, n_replicates=39, random_state=1, reg_covar=0)
-    assert len(test.replicates) + test.n_left_out == 39
-    assert np.isfinite(test.replicates).all()
-    assert test.p_value >= 0.05, "there are K groups, or one"
 
 
 def is_table(rows, table=X):
@@ -158,30 +151,6 @@ def test_fits_begin_at_splits_and_at_the_mixture_drawn_from(fits, pairs, noise):
     np.testing.assert_allclose(truths[1].weights, found.null.weights_)
 
 
-def test_many_columns_of_factors_are_compared():
-    """With noise and loadings stored, a second cluster is found as with whole covariances."""
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.normal(size=(80, 64)), rng.normal(size=(80, 64)) + 1.5])
-    how = {"covariance_type": "factor1", "random_state": 0}
-    test = bootstrap_lrt(rows, 1, n_replicates=19, **how)
-    one, two = (GaussianMixture(k, **how).fit(rows).log_likelihood(rows) for k in (1, 2))
-    assert test.statistic == pytest.approx(2 * (two - one), rel=1e-3)
-    assert test.p_value == 0.05
-    assert not test.alternative.warm_start
-    again = bootstrap_lrt(rows, 2, n_replicates=9, **how)
-    assert again.statistic > 0
-    assert again.p_value > 0.05
-
-
-def test_rows_of_no_weight_are_no_rows():
-    weights = np.where(np.arange(len(X)) % 3, 2.0, 0.0)
-    kept = weights > 0
-    estimator = GaussianMixture(2, random_state=0)
-    weighted = held_out_log_likelihood(estimator, X, random_state=0, sample_weight=weights)
-    without = held_out_log_likelihood(estimator, X[kept], random_state=0, sample_weight=weights[kept])
-    np.testing.assert_array_equal(weighted.folds, without.folds)
-
-
 def test_held_out_rows_prefer_the_true_number_and_it_is_told_in_a_line():
     founds = [held_out_log_likelihood(GaussianMixture(k, random_state=0), X, random_state=0) for k in (1, 2, 8)]
     assert np.argmax([found.mean for found in founds]) == 1
@@ -193,7 +162,6 @@ def test_held_out_rows_prefer_the_true_number_and_it_is_told_in_a_line():
 @pytest.mark.parametrize(
     ("rows", "n_splits", "told"),
     [
-        (X, 1, "n_splits to be a whole number from 2, got 1"),
         (X, 2.5, "n_splits to be a whole number from 2, got 2.5"),
         (X[:1], 2, "1 sample.*a minimum of 2"),
         (X[:4], 5, "as many rows as folds, n_splits=5, got 4"),
@@ -257,22 +225,6 @@ def test_threads_change_nothing(monkeypatch, pairs):
     assert together.statistic == alone.statistic
 
 
-def test_a_good_beginning_saves_a_poor_start():
-    truth = fitted_parameters(GaussianMixture(2, random_state=0).fit(X))
-    how = {"init_params": one_and_the_rest, "covariance_type": "full", "n_init": 1, "n_threads": 1}
-    fits = resampling._Fits(2, how)
-    refused("every fit of 2 components, from 11 starts, has one with too few rows", fits.pair, X, 0)
-    np.testing.assert_allclose(fits.pair(X, 0, truth).null.means_, truth.means, atol=0.1)
-
-
-def one_and_the_rest(rows, n_components, rng):
-    """Give one row to each component and the others to the last, a start that leads to poor optima."""
-    shares = np.zeros((len(rows), n_components))
-    shares[:, -1] = 1
-    shares[: n_components - 1] = np.eye(n_components)[: n_components - 1]
-    return shares
-
-
 def test_more_replicates_keep_the_first():
     few, many = (bootstrap_lrt(X, 1, **FEW | {"n_replicates": n}) for n in (3, 6))
     np.testing.assert_array_equal(few.replicates, many.replicates[:3])
@@ -299,32 +251,8 @@ def test_a_callback_sees_each_replicate_and_ends_the_test(n_threads, monkeypatch
     def interrupted(replicate):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        bootstrap_lrt(X, 2, n_threads=n_threads, callback=interrupted, **FEW)
+    refused(None, bootstrap_lrt, X, 2, error=KeyboardInterrupt, n_threads=n_threads, callback=interrupted, **FEW)
     assert threading.active_count() == before
-
-
-@pytest.mark.parametrize("name", COVARIANCE_TYPES)
-def test_a_split_keeps_the_density_or_the_moments_of_the_whole(name):
-    fitted = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
-    twice = resampling._Fits(3, {})._with_halves(fitted)
-    assert (twice.n_components, twice.covariance_type) == (4, name)
-    np.testing.assert_allclose(twice.score_samples(X), fitted.score_samples(X), rtol=1e-12)
-    null = fitted_parameters(fitted)
-    with EStep(ArraySource(X), null.model.layout) as e_step:
-        statistics = e_step(null.whitened())
-    layout = null.model.layout
-    for k in range(3):
-        split = statistics.split(k, 3, OFFSET * layout.widest(null.covariances, k, 2))
-        apart = split.means[3] - split.means[k]
-        variances, axes = np.linalg.eigh(layout.dense(null.covariances, 3, 2)[k])
-        step = 1.6 * np.sqrt(variances[-1])
-        assert np.linalg.norm(apart) == pytest.approx(step, rel=1e-6)
-        if variances[1] > 1.01 * variances[0]:
-            assert abs(apart @ axes[:, -1]) == pytest.approx(step, rel=1e-6)
-        np.testing.assert_allclose(split.counts[[k, 3]].sum(), statistics.counts[k])
-        near = {"rtol": 1e-9, "atol": 1e-9 * np.abs(X).max()}
-        np.testing.assert_allclose(split.means[[k, 3]].mean(axis=0), statistics.means[k], **near)
 
 
 def test_fits_that_collapse_on_ties_are_not_compared():
@@ -364,12 +292,13 @@ def test_drawn_tables_have_the_steps_of_the_data(fits):
 
 
 def test_weights_are_numbers_of_rows():
-    how, repeated = {"n_replicates": 5, "random_state": 0}, np.repeat(X, WEIGHTS.astype(int), axis=0)
-    weighted, plain = bootstrap_lrt(X, 1, sample_weight=WEIGHTS, **how), bootstrap_lrt(repeated, 1, **how)
+    weights = np.where(np.arange(len(X)) % 3, WEIGHTS, 0)
+    how, repeated = {"n_replicates": 5, "random_state": 0}, np.repeat(X, weights.astype(int), axis=0)
+    weighted, plain = bootstrap_lrt(X, 1, sample_weight=weights, **how), bootstrap_lrt(repeated, 1, **how)
     assert weighted.statistic == plain.statistic
     np.testing.assert_array_equal(weighted.replicates, plain.replicates)
     two = GaussianMixture(2, random_state=0)
-    weighted = held_out_log_likelihood(two, X, random_state=0, sample_weight=WEIGHTS)
+    weighted = held_out_log_likelihood(two, X, random_state=0, sample_weight=weights)
     plain = held_out_log_likelihood(two, repeated, random_state=0)
     np.testing.assert_array_equal(weighted.folds, plain.folds)
 
@@ -379,11 +308,9 @@ def test_weights_are_numbers_of_rows():
     ("weight", "got"), [(0.5, r"0\.5 in row 3, and 99\.5 in all"), (1e8, r"1 in row 0, and 1e\+08")]
 )
 def test_weights_of_rows_that_are_drawn_say_how_often(call, weight, got):
-    weights, told = (
-        np.where(np.arange(len(X)) == 3, weight, 1.0),
-        "draws from the rows: expected in sample_weight whole",
-    )
-    refused(f"{call.__name__} {told}.*{got}", call, X, 2, sample_weight=weights)
+    weights = np.where(np.arange(len(X)) == 3, weight, 1.0)
+    told = f"{call.__name__} draws from the rows: expected in sample_weight whole.*{got}"
+    refused(told, call, X, 2, sample_weight=weights)
 
 
 def test_names_of_features_are_kept():
@@ -393,17 +320,9 @@ def test_names_of_features_are_kept():
     found.alternative.predict(table)  # without a warning of names
 
 
-def test_a_generator_is_drawn_from_once():
-    used, fresh = np.random.default_rng(1), np.random.default_rng(1)
-    bootstrap_lrt(X, 1, **FEW | {"random_state": used, "n_replicates": 1})
-    fresh.integers(2**31)
-    assert used.random() == fresh.random()
-
-
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"n_components": 0}, "n_components to be a whole number from 1, got 0"),
         ({"n_components": 1.5}, "n_components to be a whole number from 1, got 1.5"),
         ({"n_replicates": 0}, "n_replicates to be a whole number from 1 to 1000000000, got 0"),
         ({"n_components": 100}, "n_components = 101, n_samples = 100"),
@@ -436,6 +355,117 @@ def test_rows_with_gaps_are_compared_with_tables_with_the_same_gaps(pairs):
     # Drawn rows are in no order of their components, so gaps come in each alike.
     assert all(abs(np.nanmean(rows[:50, 0]) - np.nanmean(rows[50:, 0])) < 4 for rows, *_ in pairs[-9:])
     assert two.p_value > 0.1
-    together = bootstrap_lrt(holed, 2, missing="em", n_threads=2, **FEW)
-    np.testing.assert_array_equal(two.replicates, together.replicates)
     assert bootstrap_lrt(X, 1, missing="em", **FEW).statistic == bootstrap_lrt(X, 1, **FEW).statistic
+
+
+# --- Halves of the rows ---------------------------------------------------------------------------
+
+
+def log_likelihood(rows, mixture):
+    joint = reference.log_joint(rows, mixture.weights_, mixture.means_, mixture.covariances_)
+    return logsumexp(joint, axis=1).sum()
+
+
+def test_log_ratios_are_those_of_the_definition():
+    half, other = X[::2], X[1::2]
+    nulls, alternatives = ([GaussianMixture(K, random_state=0).fit(rows) for K in (1, 2, 3)] for rows in (half, other))
+    ratios = resampling._log_ratios(nulls, alternatives, half, other, [1, 2])
+    parameters = np.array([5, 11, 17])
+    bic = [p * np.log(50) - 2 * log_likelihood(other, each) for p, each in zip(parameters, alternatives, strict=True)]
+    for ratio, K in zip(ratios, (1, 2), strict=True):
+        best = alternatives[K + int(np.argmin(bic[K:]))]
+        highest = max(log_likelihood(half, null) for null in nulls[:K])
+        assert ratio == pytest.approx(log_likelihood(half, best) - highest, abs=1e-8)
+
+
+def test_two_groups_are_no_single_component():
+    test = split_lrt(X, range(1, 4), **HALVES)
+    assert test.p_values[0] < 1e-6
+    np.testing.assert_array_equal(test.p_values[1:], 1)
+    np.testing.assert_array_equal(test.confidence_set(), [2, 3])
+    holed = X.copy()
+    holed[::7, 0] = np.nan
+    refused("NaN", split_lrt, holed, 1, **HALVES)
+    assert split_lrt(holed, 1, **HALVES, missing="em").p_values[0] < 1e-6
+
+
+def test_e_values_are_at_most_one_on_average_where_components_suffice():
+    draws = np.random.default_rng(1)
+    values = [
+        split_lrt(draws.normal(size=(40, 1)), 1, n_splits=2, n_init=1, random_state=0).e_values[0] for _ in range(60)
+    ]
+    assert np.mean(values) < 1
+    assert max(values) < 20
+
+
+def test_means_are_over_splits_and_do_not_overflow():
+    test = SplitLRT(np.array([1, 2]), np.array([[0.0, np.log(3.0)], [2000.0, 0.0]]), 2)
+    np.testing.assert_allclose(test.e_values, [2, np.inf])
+    np.testing.assert_allclose(test.p_values, [0.5, 0])
+    assert "at most  1 component : e = 2, p ≤ 0.5" in repr(test)
+
+
+def test_the_callback_sees_the_splits_so_far_and_ends_the_test():
+    seen = []
+    test = split_lrt(X, 1, **HALVES, callback=lambda so_far: seen.append(so_far) or len(seen) == 2)
+    assert [each.splits.shape for each in seen] == [(1, 1), (1, 2)]
+    assert "2 of 4 splits" in repr(test)
+
+
+@pytest.mark.parametrize("K", [2, 3, 5])
+def test_disagreement_is_that_after_the_best_renumbering(K):
+    draws = np.random.default_rng(K)
+    labels, others = draws.integers(K, size=(2, 40))
+    least = min(np.mean(np.array(order)[labels] != others) for order in permutations(range(K)))
+    assert resampling._disagreement(labels, others, K) == pytest.approx(least)
+    assert resampling._disagreement(labels, (labels + 1) % K, K) == 0
+
+
+def test_the_groups_that_are_there_come_back():
+    draws = np.random.default_rng(0)
+    rows = np.concatenate([draws.normal(centre, 1, (60, 2)) for centre in (-8, 0, 8)])
+    result = stability(rows, [2, 3, 4], **HALVES)
+    assert result.best == 3
+    assert result.curve[1] == 0
+    assert result.curve[2] > 0.1
+    assert "★  3 components: 0.000 ± 0.000" in repr(result)
+    assert Stability(np.array([2, 3, 4]), np.array([[0.0], [0.0], [0.2]]), 1).best == 3  # the largest of equal ones
+    of_one = stability(np.random.default_rng(0).normal(size=(200, 2)), 4, **HALVES)
+    assert 0.3 < of_one.curve[0] < 1.2
+
+
+def test_noise_is_a_label_of_its_own():
+    labels = np.array([-1, 0, 1, 1])
+    assert resampling._disagreement(labels, np.array([-1, 1, 0, 0]), 2) == 0
+    assert resampling._disagreement(labels, np.array([0, 1, -1, -1]), 2) == 0
+    assert resampling._disagreement(labels, np.array([1, 1, 0, 0]), 2) == 0.25
+    assert stability(X, 2, **HALVES, noise=True).curve[0] < 0.2
+
+
+def test_neither_threads_nor_units_nor_other_numbers_change_anything():
+    for call, counts in ((split_lrt, 1), (stability, [2, 3])):
+        one, *several = (call(X, counts, **HALVES, n_threads=n).splits for n in (1, 2, 3))
+        for other in several:
+            np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(stability(X * 1024, 2, **HALVES).splits, one[:1])
+    np.testing.assert_array_equal(stability(X, 3, **HALVES).splits, one[1:])
+    plain, scaled = (split_lrt(rows, 1, **HALVES, reg_covar=0) for rows in (X, X * 1024 + 4096))
+    np.testing.assert_allclose(plain.splits, scaled.splits, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "part"),
+    [
+        (lambda: split_lrt(X, 0), ValueError, "n_components"),
+        (lambda: stability(X, [1, 2]), ValueError, "n_components"),
+        (lambda: stability(X, 2, colour=1), TypeError, "stability has no parameter 'colour'"),
+        (lambda: split_lrt(X, 60), ValueError, "61"),
+        (lambda: split_lrt(X, 1, n_splits=0), ValueError, "n_splits"),
+        (lambda: split_lrt(X, 1, means_init=[[0, 0]]), TypeError, "means_init applies to a single fit.*split_lrt"),
+        (lambda: split_lrt(X, 1, colour=1, prior=1), TypeError, "split_lrt has no parameter 'colour'"),
+        (lambda: split_lrt(None, 1, callback=1), TypeError, "callback"),
+        (lambda: split_lrt(X, 1, **HALVES).confidence_set(1), ValueError, "level"),
+    ],
+)
+def test_what_no_halves_can_be_drawn_for_is_refused(call, error, part):
+    refused(part, call, error=error)

@@ -130,10 +130,8 @@ def test_a_query_is_rows_for_fit_and_predict_as_it_is(name, chosen, tmp_path):
 @pytest.mark.parametrize("name", ["reader", "stream"])
 def test_what_can_be_read_once_says_so(name, tmp_path):
     make = ONCE[name]
-    with pytest.raises(TypeError, match=r"RecordBatch\w*Reader.*scratch=True"):
-        gmm.open_rows(make(ROWS, None, tmp_path))
-    with pytest.raises(TypeError, match="scratch=True keeps a copy"):
-        fitted(make(ROWS, None, tmp_path))
+    refused(r"RecordBatch\w*Reader.*scratch=True", gmm.open_rows, make(ROWS, None, tmp_path), error=TypeError)
+    refused("scratch=True keeps a copy", fitted, make(ROWS, None, tmp_path), error=TypeError)
     with pytest.raises(ValueError, match="read again: give scratch=True"):
         fitted(gmm.open_rows(ONCE["scanner of a stream"](ROWS, None, tmp_path), columns=NAMES))
 
@@ -229,9 +227,8 @@ def test_files_of_another_kind_in_a_folder_are_told(as_pattern, tmp_path):
         (tmp_path / name).write_text("no table")
     path = tmp_path / "*" if as_pattern else tmp_path
     (tmp_path / "_SUCCESS").unlink()
-    with pytest.warns(
-        UserWarning, match=r"of another kind are not read: 'README\.md', 'a\.parquet\.crc', 'notes\.txt'$"
-    ):
+    told = r"of another kind are not read: 'README\.md', 'a\.parquet\.crc', 'notes\.txt'$"
+    with pytest.warns(UserWarning, match=told):
         source = gmm.open_rows(path)
     assert_same(fitted(source), fitted(ROWS))
     for file in tmp_path.glob("*.parquet"):

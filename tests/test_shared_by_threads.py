@@ -4,7 +4,6 @@ import pickle
 import subprocess
 import sys
 import sysconfig
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -15,6 +14,7 @@ import gmm
 from fuzz_files import saved
 from gmm import BayesianGaussianMixture, GaussianMixture
 
+pytestmark = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 N_THREADS, ROUNDS = 8, 12
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(size=(200, 3)), rng.normal(4, 0.5, size=(100, 3))])
@@ -87,21 +87,19 @@ def test_who_reads_during_a_fit_sees_the_mixture_before_it_or_behind_it(cls, war
     mixture = cls(n_components=2, random_state=0, warm_start=warm_start, max_iter=30, tol=0.0)
     right = {name: set() for name in AT_ONCE}
     fits = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
-        for number in range(6):
+    for number in range(6):
+        mixture.fit(OTHER if number % 2 else X)
+        fits.append(bits(mixture))
+        for name, read in AT_ONCE.items():
+            right[name].add(read(mixture))
+    mixture = cls(n_components=2, random_state=0, warm_start=warm_start, max_iter=30, tol=0.0).fit(X)
+
+    def refit():
+        for number in range(1, 6):
             mixture.fit(OTHER if number % 2 else X)
-            fits.append(bits(mixture))
-            for name, read in AT_ONCE.items():
-                right[name].add(read(mixture))
-        mixture = cls(n_components=2, random_state=0, warm_start=warm_start, max_iter=30, tol=0.0).fit(X)
+        return bits(mixture)
 
-        def refit():
-            for number in range(1, 6):
-                mixture.fit(OTHER if number % 2 else X)
-            return bits(mixture)
-
-        found = at_once(refit, *(again(read, mixture) for read in AT_ONCE.values()))
+    found = at_once(refit, *(again(read, mixture) for read in AT_ONCE.values()))
     assert found[0] == fits[-1]
     for (name, answers), given in zip(right.items(), found[1:], strict=True):
         assert set(given) <= answers, name
@@ -112,11 +110,9 @@ def test_who_reads_during_a_fit_sees_the_mixture_before_it_or_behind_it(cls, war
 def test_fits_of_one_estimator_at_once_are_each_a_right_one(cls, warm_start):
     """Who comes last is kept whole; a warm start continues whichever it found, and never falls behind it."""
     mixture = cls(n_components=2, random_state=0, warm_start=warm_start, max_iter=5, tol=0.0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
-        mixture.fit(X)
-        first, first_bits = mixture.lower_bound_, bits(mixture)
-        at_once(*(again(mixture.fit, X) for _ in range(4)))
+    mixture.fit(X)
+    first, first_bits = mixture.lower_bound_, bits(mixture)
+    at_once(*(again(mixture.fit, X) for _ in range(4)))
     if not warm_start:
         assert bits(mixture) == first_bits
     assert mixture.lower_bound_ >= first - 1e-9
@@ -141,11 +137,9 @@ def test_a_warm_start_looks_once_at_what_it_continues(cls):
             return problem
 
     mixture = Overtaken(n_components=2, random_state=0, warm_start=True, max_iter=5, tol=0.0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
-        expected = bits(Overtaken(**mixture.get_params()).fit(X).fit(X))
-        mixture.fit(X).overtaken = True
-        assert bits(mixture.fit(X)) == expected
+    expected = bits(Overtaken(**mixture.get_params()).fit(X).fit(X))
+    mixture.fit(X).overtaken = True
+    assert bits(mixture.fit(X)) == expected
 
 
 def test_threads_may_begin_with_their_first_fit():

@@ -1,13 +1,11 @@
 """A source that serves rows in pieces gives the bits of one array; the accelerated solver needs no rows at all."""
 
-import multiprocessing
-
 import numpy as np
 import pytest
 
 import inside
 from gmm import GaussianMixture, sources
-from inside import CLASSIC, STARTS, ArraySource, Chunk, EStep, Source, WhitenedMixture, covariance_model, mstep
+from inside import CLASSIC, STARTS, ArraySource, Chunk, Source
 from origins import ROWS, WEIGHTS, D, K, N, assert_same, fitted
 from tables import refused
 
@@ -43,16 +41,6 @@ def test_a_fit_from_pieces_is_the_fit_from_one_array(covariance_type, accelerati
         whole = fitted(rows, **how)
         for threads in (1, 2, 5):
             assert_same(fitted(Pieces(rows), n_threads=threads, **how), whole)
-
-
-@pytest.mark.parametrize("covariance_type", CLASSIC)
-def test_weighted_rows_in_pieces_are_scored_and_fitted_alike(covariance_type):
-    whole = fitted(ROWS, WEIGHTS, covariance_type=covariance_type)
-    assert_same(fitted(Pieces(ROWS, WEIGHTS), covariance_type=covariance_type), whole)
-    for name in ("predict", "predict_proba", "score_samples"):
-        np.testing.assert_array_equal(getattr(whole, name)(Pieces(ROWS)), getattr(whole, name)(ROWS), err_msg=name)
-    for name in ("score", "bic", "criteria"):
-        assert getattr(whole, name)(Pieces(ROWS, WEIGHTS)) == getattr(whole, name)(ROWS, sample_weight=WEIGHTS), name
 
 
 class Listed(Source):
@@ -130,17 +118,6 @@ def test_a_warm_start_knows_the_rows_again_in_pieces():
     assert Pieces(ROWS).fingerprint == ArraySource(ROWS).fingerprint
 
 
-def test_rows_are_looked_at_once_before_the_first_pass_and_once_more_for_a_tied_scatter():
-    for name, n_passes, n_looks in (("full", 1, 2), ("tied", 2, 4)):
-        model, source = covariance_model(name), Pieces(ROWS)
-        whiteners = np.eye(D).reshape(model.layout.shape(1, D))
-        mixture = WhitenedMixture(model.layout, np.zeros(1), source.survey.centre[None], whiteners)
-        with EStep(source, model.layout) as e_step:
-            for _ in range(n_passes):
-                e_step(mixture)
-        assert len(source.looks) == n_looks, "the survey, the total scatter, and passes"
-
-
 def test_what_is_wrong_with_a_piece_is_said():
     rows = ROWS.copy()
     rows[8000, 1] = np.nan
@@ -179,40 +156,6 @@ def test_a_criterion_counts_the_parameters_of_the_mixture_that_it_scored(criteri
 
     assert getattr(mixture, criterion)(Pieces(ROWS, arranged=refit)) == expected
     assert mixture.means_.shape == (1, D)
-
-
-def statistics_elsewhere(connection, rows, model_name):
-    """Serve statistics of rows that the asking process does not have."""
-    model = covariance_model(model_name)
-    with EStep(ArraySource(rows), model.layout, n_threads=1) as e_step:
-        while (mixture := connection.recv()) is not None:
-            connection.send(e_step(mixture))
-
-
-@pytest.mark.parametrize("name", CLASSIC)
-def test_the_solver_climbs_with_statistics_of_another_process(name):
-    model, start = covariance_model(name), np.tile([[50.0], [54.0], [58.0]], D)
-    spread = np.broadcast_to(model.layout.with_ridge(np.zeros(model.layout.shape(K, D)), 9.0), model.layout.shape(K, D))
-    begin = inside.MixtureParameters(np.full(K, 1 / K), start, np.array(spread), model)
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=statistics_elsewhere, args=(there, ROWS, name), daemon=True)
-    process.start()
-    state = mstep.QuasiNewtonState(inside.Objective(model, 1e-6).family(start.shape), 1e-6, True)
-    state.begin(*begin.as_estimate())
-    objectives = []
-    while not state.converged and len(objectives) < 200:
-        offsets, centres, whiteners, *_ = state.next()
-        here.send(WhitenedMixture(model.layout, offsets, centres, whiteners.reshape(model.layout.shape(K, D))))
-        _, objective, _, accepted = state.take(here.recv(), 1e-13, repair_empty=True)
-        objectives.append(objective)
-        assert accepted or objective == objectives[-2]
-    here.send(None)
-    process.join()
-    assert state.converged
-    assert (np.diff(objectives) >= -1e-12).all()
-    whole = fitted(ROWS, covariance_type=name, tol=1e-6, means_init=start)
-    assert objectives[-1] == pytest.approx(whole.history_.objective[-1], abs=1e-4)
 
 
 def test_rows_without_weight_are_in_no_sample():

@@ -225,13 +225,6 @@ def test_what_fits_mixtures_itself_finds_the_groups(function):
     assert FITS[function]()
 
 
-def test_the_two_storages_of_a_mixture_are_at_no_distance(pairs):
-    for low_rank, dense in zip(*pairs, strict=True):
-        assert float(analysis.distance(low_rank, dense)) < 1e-4
-        assert float(analysis.distance(low_rank, dense, kind="kullback-leibler", n_samples=9)) < 1e-9
-        np.testing.assert_array_equal(analysis.match(low_rank, dense), range(K))
-
-
 def test_every_public_use_of_a_mixture_is_in_these_lists(pairs):
     attributes = {name for name in dir(pairs[0][0]) if not name.startswith("_")}
     attributes = {name for name in attributes - pairs[0][0].get_params().keys() if name in dir(GaussianMixture)}

@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 import pytest
-from benchmarks.datasets import bundled, faithful
 
 import gmm
 import reference
@@ -45,9 +44,6 @@ def fully(covariance_type="full", rows=X, **parameters):
 
 def in_blocks(rows, size):
     return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
-# --- The twin, and laws ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.01])
@@ -88,29 +84,6 @@ def test_an_optimum_stays_where_it_is(covariance_type):
     np.testing.assert_allclose(mixture.covariances_, covariances, atol=1e-2)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-def test_weights_are_repetitions(covariance_type):
-    times = np.random.default_rng(2).integers(1, 4, 100)
-    one, other = begun(covariance_type), begun(covariance_type)
-    one.partial_fit(X[:100], sample_weight=times)
-    other.partial_fit(np.repeat(X[:100], times, axis=0))
-    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(one.covariances_, other.covariances_, rtol=1e-8, atol=1e-10)
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEE"])
-def test_bits_do_not_depend_on_threads(covariance_type, dtype):
-    rows = drawn(60_000, dtype=dtype)
-    results = []
-    for n_threads in (1, 2, 5):
-        mixture = GaussianMixture(K, covariance_type=covariance_type, n_threads=n_threads, random_state=0)
-        for block in in_blocks(rows, 25_000):
-            mixture.partial_fit(block)
-        results.append(bits(mixture))
-    assert results[0] == results[1] == results[2]
-
-
 def test_a_source_is_taken_in_blocks_of_its_own(tmp_path):
     rows, weight = drawn(3000), np.random.default_rng(1).uniform(0, 2, 3000)
     np.save(tmp_path / "X.npy", rows)
@@ -130,9 +103,6 @@ def test_a_source_is_taken_in_blocks_of_its_own(tmp_path):
     assert bits(GaussianMixture(K, random_state=0).partial_fit(gmm.open_rows(tmp_path / "X.npy"))) != bits(streamed)
 
 
-# --- The state of a stream ------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("prior", [None, "conjugate"])
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_a_stream_goes_on_after_a_file_a_pickle_and_a_copy(covariance_type, prior):
@@ -148,10 +118,8 @@ def test_a_stream_goes_on_after_a_file_a_pickle_and_a_copy(covariance_type, prio
     [
         (lambda h, a: h["stream"].pop("weight"), "'weight' is missing"),
         (lambda h, a: h["stream"].update(weight=-1.0), "expected a positive number for 'weight'"),
-        (lambda h, a: h.update(weight_seen=float("inf")), "expected a positive number for 'weight_seen'"),
         (lambda h, a: a.pop("stream/first"), "'stream/first' is missing"),
         (lambda h, a: a.update({"stream/counts": np.full(K, -1 / K)}), "expected counts of the sum 1"),
-        (lambda h, a: a.update({"stream/second": np.ones(3)}), "stream/second"),
         (lambda h, a: a.update({"stream/prior_mean": np.full(D, np.nan)}), "stream/prior_mean"),
         (lambda h, a: h["stream"]["prior"].update(dof=0.0), "expected a positive number for 'dof'"),
     ],
@@ -203,18 +171,12 @@ def test_a_new_fit_or_new_parameters_end_a_stream():
 
 def test_it_is_a_fitted_mixture_after_each_block():
     mixture = GaussianMixture(K, random_state=0)
-    for block in in_blocks(X, 100):
+    for block in (*in_blocks(X, 100), X[:1]):
         assert mixture.partial_fit(block) is mixture
-        assert mixture.predict(block).shape == (100,)
         np.testing.assert_allclose(mixture.freeze().score_samples(block), mixture.score_samples(block))
-        assert mixture.converged_ is False
-        assert mixture.n_iter_ == 1
+        assert (mixture.converged_, mixture.n_iter_, mixture.n_features_in_) == (False, 1, D)
         assert mixture.lower_bounds_ == [mixture.lower_bound_]
-        assert mixture.n_features_in_ == D
         assert "one step for each block" in str(mixture)
-    assert mixture.bic(X) < GaussianMixture(1).fit(X).bic(X)
-    one_row = mixture.partial_fit(X[:1])
-    assert np.isfinite(one_row.means_).all()
     assert not hasattr(gmm.BayesianGaussianMixture(), "partial_fit")
 
 
@@ -226,25 +188,14 @@ def test_names_are_those_of_the_first_block():
     refused("feature names should match", mixture.partial_fit, frame[["b", "a"]])
 
 
-def test_a_prior_is_estimated_once_and_weighs_what_it_weighs_in_a_fit():
-    prior = NormalInverseWishart(shrinkage=50, dof=60, scale=np.eye(D), mean=np.zeros(D))
-    fitted = fully(prior=prior)
-    means = fitted.means_
-    np.testing.assert_allclose(fitted.partial_fit(X).means_, means, atol=0.6)
-    one, far = begun(prior="conjugate"), begun(prior="conjugate").partial_fit(X + 100)
-    assert record_of(one).stream.objective.prior is not None
-    np.testing.assert_array_equal(
-        record_of(far).stream.objective.prior.mean, record_of(one).stream.objective.prior.mean
-    )
+def test_a_prior_is_estimated_once():
+    streams = begun(prior="conjugate"), begun(prior="conjugate").partial_fit(X + 100)
+    np.testing.assert_array_equal(*(record_of(each).stream.objective.prior.mean for each in streams))
 
 
 @pytest.mark.parametrize(
     ("prior", "ridge"),
-    [
-        ("conjugate", 1e-6),
-        ("conjugate", 0.1),
-        (NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D)), 1e-6),
-    ],
+    [("conjugate", 1e-6), ("conjugate", 0.1), (NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D)), 1e-6)],
 )
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 @pytest.mark.filterwarnings("ignore:Component.* lost all rows:gmm.ConvergenceWarning")  # whose weight goes to 0
@@ -271,19 +222,12 @@ def test_a_prior_counts_once_in_a_cell_that_goes_on(covariance_type, standardize
     np.testing.assert_allclose(cell.covariances_, before[1], rtol=1e-4, atol=1e-4)
 
 
-# --- What is refused ------------------------------------------------------------------------------
-
 BAD = {
     "NaN": (np.where(np.arange(20)[:, None] == 7, np.nan, X[:20]), {}, "Input X contains NaN"),
-    "an infinity": (np.where(np.arange(20)[:, None] == 7, np.inf, X[:20]), {}, "Input X contains infinity"),
-    "no rows": (np.empty((0, D)), {}, "0 sample"),
     "another width": (np.ones((5, 3)), {}, "X has 3 features, but GaussianMixture is expecting 2 features"),
-    "a vector": (np.ones(5), {}, "Expected 2D array"),
     "no weight": (X[:3], {"sample_weight": np.zeros(3)}, "at least one non-zero"),
-    "a negative weight": (X[:3], {"sample_weight": [1, -1, 1]}, "Negative values"),
     "a value too far": (np.full((3, D), 1e200), {}, "too far from the means of the mixture"),
     "all is forgotten": (X, {"decay": 1.0}, "expected decay to be a number in .0, 1., got 1.0"),
-    "a negative decay": (X, {"decay": -0.1}, "expected decay to be a number in .0, 1., got -0.1"),
     "no number": (X, {"decay": "0.1"}, "expected decay to be a number in .0, 1., got '0.1'"),
 }
 
@@ -351,42 +295,6 @@ def test_a_component_that_all_rows_left_is_reseeded():
             mixture.partial_fit(X[:200] + 1e3, decay=0.5)
     assert "lost all rows" in str(caught[0].message)
     assert np.isfinite(mixture.score(X + 1e3))
-
-
-# --- How good it is -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("load", "n_components"), [(faithful, 3), (bundled("breast_cancer"), 2)])
-def test_two_passes_by_blocks_come_near_the_fit_from_the_same_start(load, n_components):
-    rows = load()
-    start = GaussianMixture(n_components, max_iter=0, random_state=0).fit(rows)
-    given = {"weights_init": start.weights_, "means_init": start.means_, "precisions_init": start.precisions_}
-    fitted = GaussianMixture(n_components, max_iter=1000, **given).fit(rows)
-    streamed, rng = GaussianMixture(n_components, **given), np.random.default_rng(0)
-    for _ in range(2):
-        for block in in_blocks(rows[rng.permutation(len(rows))], 30):
-            streamed.partial_fit(block)
-    assert fitted.score(rows) - streamed.score(rows) < 0.01
-
-
-def drift(decay, n_blocks=120, size=200):
-    """How far below the truth a mixture is, in nats per row, at the end of a stream whose means move by 12."""
-    rng, truth = np.random.default_rng(0), None
-    mixture = GaussianMixture(2, random_state=0)
-    for t in range(n_blocks):
-        shift = 12 * t / n_blocks
-        truth = GaussianMixture.from_parameters([0.3, 0.7], [[0.0, shift], [6.0, -shift]], np.stack([np.eye(2)] * 2))
-        mixture.partial_fit(truth.sample(size, rng)[0], decay=decay)
-    rows = truth.sample(20_000, rng)[0]
-    return truth.score(rows) - mixture.score(rows)
-
-
-def test_a_drifting_stream_is_followed():
-    assert drift(decay=1 / 1000) < 0.1
-    assert drift(decay=0) > 1
-
-
-# --- Noise ----------------------------------------------------------------------------------------
 
 
 def scattered(n, seed):

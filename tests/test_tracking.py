@@ -142,12 +142,10 @@ def test_neither_pickles_between_frames_nor_units_matter():
     [
         ({"box": [0, 1]}, "a box of shape \\(2, d\\)"),
         ({"box": [[0, 0], [0, 1]]}, "column 0 of box"),
-        ({"motion": 0}, "motion to be a number in .0, 1e.140., got 0"),
         ({"motion": 1e200}, "motion to be a number in .0, 1e.140., got 1e.200"),
         ({"forgetting": 1.0}, "forgetting to be a number in .0, 1., got 1.0"),
         ({"min_rows": 0}, "min_rows to be a whole number from 1"),
         ({"covariance_type": "tied"}, "a covariance of their own"),
-        ({"box": np.empty((2, 0))}, r"a box of shape \(2, d\).* got shape \(2, 0\)"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(how, told):
