@@ -68,7 +68,7 @@ def test_what_is_tested_is_what_is_in_the_tree():
     assert not differing, f"{differing} in {INSTALLED} are not the tree's: rm -rf build, install"
     assert str(Path("_cli/report/templates/page.html")) in here
     # What others compile and type against.
-    for name in ("api.pxd", "include/gmm_api.h", "_kernel/twin.pxd", "_kernel/blas.pxd", "_em.pyi"):
+    for name in ("api.pxd", "include/gmm_api.h", "_em.pyi"):
         assert (INSTALLED / name).read_bytes() == (SOURCES / name).read_bytes()
     assert (INSTALLED / "py.typed").is_file()
     assert Path(gmm.get_include(), "gmm_api.h").is_file()
@@ -243,6 +243,29 @@ def test_without_a_compiler_the_build_says_at_once_what_to_install(tmp_path):
         assert system in done.stderr
     assert len(done.stderr.splitlines()) < 12
     assert not done.stdout
+
+
+def test_the_release_commit_is_the_last_that_changed_more_than_prose(tmp_path):
+    release_commit = runpy.run_path(str(ROOT / "tools" / "check_release.py"))["release_commit"]
+    release_commit.__globals__["ROOT"] = tmp_path
+    author = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
+
+    def git(*arguments):
+        return subprocess.check_output(["git", *author, *arguments], cwd=tmp_path, text=True).strip()
+
+    git("init", "-q")
+    (tmp_path / "docs").mkdir()
+    for names in (["setup.py", "docs/results.md"], ["docs/results.md"], ["README.md", "CITATION.cff"]):
+        for name in names:
+            with (tmp_path / name).open("a", encoding="utf-8") as file:
+                file.write("more\n")
+        git("add", "-A")
+        git("commit", "-q", "-m", " ".join(names))
+    assert release_commit() == git("rev-parse", "HEAD~2")
+    (tmp_path / "docs" / "conf.py").write_text("other", encoding="utf-8")
+    git("add", "-A")
+    git("commit", "-q", "-m", "docs/conf.py")
+    assert release_commit() == git("rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize(
