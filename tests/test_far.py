@@ -64,7 +64,7 @@ def test_log_densities_are_right_or_infinite_and_the_nearest_component_takes_all
 
 
 @every_kernel
-@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+@every_type
 def test_a_far_row_leaves_the_others_as_they_are(kernel, covariance_type):
     tiles.use_kernel(kernel)
     mixture, near = mixture_of(covariance_type), np.random.default_rng(0).normal(size=(300, 2))
