@@ -5,7 +5,6 @@ import pytest
 
 import reference
 from inside import FULL, TIED, ArraySource, EStep
-from tables import refused
 from test_kernel import CENTRED, LINEAR, NAMES, Twin, every_dtype, every_kernel, every_layout, problem, ways
 
 
@@ -77,8 +76,3 @@ def test_rows_that_one_component_owns_alone_lose_what_is_there_to_lose():
     got = EStep(ArraySource(rows), FULL).diagnostics(moved, some_axes(moved))
     ShapesTwin(rows, moved, some_axes(moved)).assert_told_by(got)
     assert got.log_rest[2] < -30 * 1000
-
-
-def test_axes_of_another_layout_are_refused():
-    rows, mixture = problem("full", 3, 2)
-    refused("axes", EStep(ArraySource(rows), FULL).diagnostics, mixture, np.ones((3, 2)))

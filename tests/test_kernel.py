@@ -176,18 +176,14 @@ def test_float32_rows_may_be_in_any_unit(name, scale):
     assert_statistics_match(EStep(ArraySource(rows), mixture.layout)(scaled), rows, scaled, 2e-4)
 
 
-@pytest.mark.parametrize(
-    ("name", "K", "d", "linear", "least", "most"),
-    [
-        *(("full", 2, 40, True, 0, np.inf), ("full", 2, 41, False, 0, np.inf)),
-        *(("full", 1, 1000, False, 0, 2000), ("diag", 2, 1000, True, 1600, np.inf)),
-    ],
-)
-def test_the_linear_form_is_for_few_features_and_a_lane_of_heavy_blocks_is_short(name, K, d, linear, least, most):
-    rows, mixture = problem(name, K, d, n=400)
-    plan = EStep(ArraySource(rows), LAYOUTS[name]).plan(mixture)
-    assert plan.linear == linear
-    assert least < plan.lane_rows < most
+def test_the_linear_form_is_for_few_features_and_a_lane_of_heavy_blocks_is_short():
+    plans = []
+    for name, K, d in (("full", 2, 40), ("full", 2, 41), ("full", 1, 1000), ("diag", 2, 1000)):
+        rows, mixture = problem(name, K, d, n=400)
+        plans.append(EStep(ArraySource(rows), LAYOUTS[name]).plan(mixture))
+    assert [plan.linear for plan in plans] == [True, False, False, True]
+    assert plans[2].lane_rows < 2000
+    assert plans[3].lane_rows > 1600
 
 
 @every_case

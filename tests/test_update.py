@@ -76,10 +76,6 @@ def test_the_update_is_the_textbooks(covariance_type, K, d, ridge, seed):
         assert of_k == pytest.approx(-0.5 * np.linalg.slogdet(dense[k])[1], rel=1e-9, abs=1e-9)
 
 
-def test_a_weight_of_zero_is_a_density_of_zero():
-    assert mstep.log_offset(0, np.array([1.0, 0.0]), np.ones(2), np.zeros(2), 1)[1] == -np.inf
-
-
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
 @pytest.mark.parametrize("d", [1, 2, 16, 17])
 def test_the_first_singular_component_is_told(covariance_type, d):
