@@ -1,31 +1,16 @@
 """The compiled update of factors without d × d matrices against its twin, and its laws."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import inside
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from inside import (
-    FLAT,
-    ArraySource,
-    Degeneracy,
-    EStep,
-    MixtureParameters,
-    MStep,
-    Objective,
-    Resolution,
-    covariance_model,
-    factor_model,
-    low_rank,
-    mstep,
-    prior_of,
-)
+from inside import ArraySource, EStep, MStep, Objective, covariance_model, factor_model, low_rank, mstep, prior_of
 from tables import refused
-from test_low_rank_climb import climbed, embedded, problem_of
+from test_low_rank_climb import embedded
 
 CODES = {"factor": 13, "ppca": 14}
 every_kind = pytest.mark.parametrize("kind", CODES)
@@ -193,8 +178,8 @@ def test_few_rows_have_a_prior_by_default_and_many_have_none():
     model, few_rows = factor_model("factor", 3, False), ArraySource(embedded(200, 70, 8, 3))
     prior = prior_of(None, model, 8, few_rows, 1)
     assert (prior.shrinkage, prior.dof, prior.scale.shape) == (3.0, 18.0, (70,))
-    assert prior_of(None, model, 1, few_rows, 1) is FLAT
-    assert prior_of(None, covariance_model("full"), 8, few_rows, 1) is FLAT
+    assert prior_of(None, model, 1, few_rows, 1) is inside.FLAT
+    assert prior_of(None, covariance_model("full"), 8, few_rows, 1) is inside.FLAT
     X = embedded(200, 80, 4, 2)
     few_rows, many = (GaussianMixture(K, covariance_type="factor", n_factors=2, random_state=0) for K in (4, 1))
     assert "shrunk" in str(few_rows.fit(X))
@@ -217,24 +202,13 @@ def test_a_prior_of_noise_is_proper_and_checked(asked, column):
     assert (prior_of("conjugate", model, 2, ArraySource(X), 1).scale > 0).all()
 
 
-def test_with_few_rows_the_default_is_better_than_the_highest_likelihood():
-    rows, rest = np.split(embedded(400, 120, 10, 3), [200])
-    problem = problem_of(rows, 10, 3)
-    assert problem.objective.prior
-    without = problem._replace(objective=replace(problem.objective, prior=FLAT))
-    fits = [climbed(one, 10, 40).parameters for one in (problem, without)]
-    with EStep(ArraySource(rest), problem.objective.model.layout, n_threads=1) as e_step:
-        scores = [e_step(fit.whitened()).mean_log_evidence for fit in fits]
-    assert scores[0] > scores[1] + 10
-
-
 def test_a_component_without_rows_gets_half_of_the_heaviest():
     X = embedded(600, 20, 2, 2, apart=3.0)
     model = factor_model("factor", 2, False)
     covariances = np.concatenate([np.ones((3, 1, 20)), np.full((3, 2, 20), 0.1) * [[1], [-1]]], axis=1)
     covariances[:, 2, ::2] *= -1
     means = np.stack([X[0], X[1], np.full(20, 1e4)])
-    before = MixtureParameters(np.full(3, 1 / 3), means, covariances, model)
+    before = inside.MixtureParameters(np.full(3, 1 / 3), means, covariances, model)
     m_step = MStep(Objective(model, 1e-6), 3, weight=len(X))
     with EStep(ArraySource(X), model.layout, n_threads=1) as e_step:
         statistics = e_step(before.whitened())
@@ -246,18 +220,6 @@ def test_a_component_without_rows_gets_half_of_the_heaviest():
     np.testing.assert_array_equal(after.covariances[2], after.covariances[donor])
     np.testing.assert_allclose((after.means[2] + after.means[donor]) / 2, statistics.means[donor], rtol=1e-6, atol=1e-9)
     assert bounds[1] > bounds[0]
-
-
-def test_degenerate_factors():
-    K, d, q = 4, 10, 2
-    rng = np.random.default_rng(0)
-    covariances = np.concatenate([np.ones((K, 1, d)), rng.normal(size=(K, q, d))], axis=1)
-    covariances[1, 0, :3] = 1.5e-6  # narrow: more columns than factors
-    covariances[2, 0, :2] = 1.5e-6  # not narrow, since the factors span the two
-    weights = np.array([0.3, 0.3, 0.37, 0.03])  # the last has too few rows
-    mixture = MixtureParameters(weights, np.zeros((K, d)), covariances, factor_model("factor", q, False))
-    told = Degeneracy(mixture.model, Resolution(100.0, np.zeros(d), 1e-6))(mixture)
-    assert told.tolist() == [False, True, False, True]
 
 
 def test_a_prior_of_a_user_reaches_the_noise():

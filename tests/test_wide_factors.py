@@ -108,33 +108,18 @@ def test_gaps_are_scored_and_filled(fitted):
     np.testing.assert_allclose(mixture.impute(holed), twin.impute(holed), rtol=1e-8, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"refine": "split-merge"},
-        {"precisions_init": np.tile(np.eye(D), (K, 1, 1))},
-        {"fixed": {"weights": True}, "weights_init": np.full(K, 1 / K)},
-    ],
-    ids=["moves", "precisions", "fixed"],
-)
+OF_WHOLE = [{"refine": "split-merge"}, {"precisions_init": np.tile(np.eye(D), (K, 1, 1))}]
+OF_WHOLE += [{"fixed": {"weights": True}, "weights_init": np.full(K, 1 / K)}]
+OF_FACTORS = [{"init_params": name} for name in ("random", "k-means++", "hierarchical")]
+OF_FACTORS += [{"n_init": 2}, {"noise": True}, {"acceleration": None}, {"means_init": X[:K]}, {"n_threads": 2}]
+
+
+@pytest.mark.parametrize("how", OF_WHOLE, ids="".join)
 def test_what_needs_whole_covariances_keeps_them(how):
     assert not is_low_rank(estimator(**how).fit(X))
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"n_init": 2},
-        {"noise": True},
-        {"acceleration": None},
-        {"init_params": "random"},
-        {"init_params": "k-means++"},
-        {"init_params": "hierarchical"},
-        {"means_init": X[:K]},
-        {"n_threads": 2},
-    ],
-    ids=lambda how: "".join(how),
-)
+@pytest.mark.parametrize("how", OF_FACTORS, ids="".join)
 def test_fits_of_all_kinds(how):
     mixture = estimator(**how).fit(X, sample_weight=np.random.default_rng(2).uniform(0.5, 2, N))
     assert is_low_rank(mixture)
@@ -157,14 +142,6 @@ def test_statistics_are_full_moments(fitted):
     statistics = gmm.em.e_step(fitted, X)
     np.testing.assert_allclose(statistics.second, gmm.em.e_step(written_out(fitted), X).second, rtol=1e-8, atol=1e-6)
     assert gmm.em.m_step(fitted, statistics).score(X) > fitted.score(X) - 1e-9
-
-
-def test_steps_are_the_passes_of_a_fit():
-    how = {"covariance_type": "factor2", "random_state": 0}
-    *_, last = gmm.em.steps(X, K, **how, max_iter=12, tol=0)
-    fit = GaussianMixture(K, **how, max_iter=12, tol=0, acceleration=None).fit(X)
-    assert last.covariances.shape == (K, D, D)
-    np.testing.assert_allclose(last.lower_bound, fit.lower_bounds_[last.n_iter - 1], rtol=1e-12)
 
 
 # --- Laws, with the prior of few rows and without ------------------------------------------------
