@@ -13,6 +13,7 @@ import gmm
 import reference
 from gmm import GaussianMixture
 from inside import CLASSIC, LIMITED, PARSIMONIOUS, STARTS, covariance_model
+from tables import PARAMETERS, assert_same
 
 K, D = 3, 2
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
@@ -53,10 +54,6 @@ def start(covariance_type, seed=0, shift=0.0, scale=1.0, d=D):
     }
 
 
-def parameters_of(mixture):
-    return mixture.weights_, mixture.means_, mixture.covariances_
-
-
 def assert_same_mixture(got, expected, rtol=1e-9):
     """Equal parameters, the means on the scale of the mixture's own spread."""
     np.testing.assert_allclose(got.weights_, expected.weights_, rtol=rtol, atol=rtol)
@@ -68,10 +65,7 @@ def assert_same_mixture(got, expected, rtol=1e-9):
 
 
 def assert_same_bits(got, expected):
-    for ours, theirs in zip(parameters_of(got), parameters_of(expected), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    assert got.lower_bounds_ == expected.lower_bounds_
-    assert got.lower_bound_ == expected.lower_bound_
+    assert_same(got, expected, names=(*PARAMETERS, "lower_bounds_", "lower_bound_"))
 
 
 # --- The textbook, pass by pass -----------------------------------------------------------------
