@@ -128,6 +128,8 @@ def test_a_pass_is_that_of_the_dense_twin(d, q, n_components, n, order, weighted
     np.testing.assert_allclose(own.means[some], dense.means[some], rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(own.second, expected_second(mixture, dense), rtol=1e-8, atol=1e-10 * n)
     np.testing.assert_array_equal(own.origins, mixture.centres)
+    if hard or weighted:  # which change no row
+        return
     wanted = {"log_evidence": True, "responsibilities": True, "labels": True}
     own, dense = (EStep(ArraySource(rows), each.layout).rows(each, **wanted) for each in (mixture, twin))
     np.testing.assert_allclose(own.log_evidence, dense.log_evidence, rtol=1e-10)

@@ -102,8 +102,8 @@ def test_resampling():
 def test_pictures_films_and_directions(name):
     fitted = GaussianMixture(K, covariance_type=name, random_state=0).fit(X)
     with no_matrix_of_all_features():
-        for name, view in (("clusters", None), ("decision_boundaries", 5), ("density", None), ("uncertainty", (0, 9))):
-            getattr(gmm.plotting, f"plot_{name}")(fitted, X, view=view)
+        for kind, view in (("clusters", None), ("decision_boundaries", 5), ("density", None), ("uncertainty", (0, 9))):
+            getattr(gmm.plotting, f"plot_{kind}")(fitted, X, view=view)
             plt.close("all")
         gmm.plotting.animate_fit(X, 2, covariance_type=name, max_iter=3, random_state=0)
         gmm.plotting.plot_convergence(fitted)
