@@ -61,9 +61,8 @@ def test_it_has_the_estimators_bits(covariance_type, dtype, order):
 @pytest.mark.parametrize("covariance_type", [*LAYOUTS, "EEI", "VEV"])
 def test_it_has_the_estimators_noise(covariance_type, dtype):
     rng = np.random.default_rng(5)
-    X = np.vstack([rng.normal(size=(200, 4)), rng.normal(size=(200, 4)) + 5, rng.uniform(-8, 12, (150, 4))]).astype(
-        dtype
-    )
+    X = np.vstack([rng.normal(size=(200, 4)), rng.normal(size=(200, 4)) + 5, rng.uniform(-8, 12, (150, 4))])
+    X = X.astype(dtype)
     estimator = GaussianMixture(2, covariance_type=covariance_type, noise=True, random_state=0).fit(X)
     frozen = estimator.freeze()
     assert (frozen.predict(X) == -1).sum() > 20
@@ -73,14 +72,6 @@ def test_it_has_the_estimators_noise(covariance_type, dtype):
                 for method in METHODS:
                     rows = (X[:n] * scale).astype(dtype)
                     np.testing.assert_array_equal(getattr(each, method)(rows), getattr(estimator, method)(rows))
-
-
-@pytest.mark.parametrize("name", tiles.kernels())
-def test_every_kernel_scores(name):
-    tiles.use_kernel(name)
-    estimator = mixture(K=9, d=50)  # too wide for the linear form
-    X = rows_of(estimator)
-    np.testing.assert_array_equal(estimator.freeze().predict_proba(X), estimator.predict_proba(X))
 
 
 @pytest.mark.parametrize("kernel", tiles.kernels())
@@ -98,6 +89,8 @@ def test_a_row_has_the_same_bits_in_a_call_of_any_number(K, d, covariance_type, 
         X[0] = origin + np.abs(X - origin).max(axis=0)  # every call reaches equally far
         for method in (*METHODS, "log_joint"):
             many = getattr(frozen, method)(X)
+            for n in (7, 37, 70) if method in METHODS else ():
+                np.testing.assert_array_equal(getattr(frozen, method)(X[:n]), getattr(estimator, method)(X[:n]))
             for n in (1, 2, 3, 7, 16, 17, 31, 32, 33, 37, 48, 49, 64, 65):
                 few = getattr(frozen, method)(X[:n])
                 if kernel == "blas":
@@ -105,21 +98,6 @@ def test_a_row_has_the_same_bits_in_a_call_of_any_number(K, d, covariance_type, 
                     np.testing.assert_allclose(few, many[:n], **close)
                 else:
                     np.testing.assert_array_equal(few, many[:n], err_msg=f"{method}, {scale}, {n}")
-
-
-@pytest.mark.parametrize("name", tiles.kernels())
-@pytest.mark.parametrize("noise", [False, True])
-def test_an_estimators_row_has_the_same_bits_in_a_call_of_any_number(name, noise):
-    tiles.use_kernel(name)
-    rng = np.random.default_rng(0)
-    X = np.concatenate([rng.normal(size=(200, 3)), rng.normal(8, 1, size=(200, 3)), rng.uniform(-30, 30, (40, 3))])
-    estimator = GaussianMixture(2, noise=noise, random_state=0).fit(X)
-    X = np.concatenate([X[np.abs(X).argmax(axis=0)], X[np.abs(X - X.mean(axis=0)).argmax(axis=0)], X])
-    for method in METHODS:
-        many = getattr(estimator, method)(X)
-        for n in (7, 16, 20, 37):
-            ours = getattr(estimator, method)(X[:n])
-            np.testing.assert_allclose(ours, many[:n], rtol=1e-13 if name == "blas" else 0)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -249,14 +227,9 @@ def test_compiled_code_reads_no_further_than_it_was_told():
     for wrong in ({"log_offset": np.zeros(1)}, {"whiteners": np.ones(3)}, {"origin": np.zeros(2)}):
         with pytest.raises(ValueError, match=f"expected {next(iter(wrong))} of length"):
             FrozenMixture.from_arrays(3, **numbers | wrong, log_noise=-np.inf)
-    for layout, centres in (
-        (4, np.zeros((2, 3))),
-        (-1, np.zeros((2, 3))),
-        (3, np.zeros((0, 3))),
-        (3, np.zeros((2, 0))),
-    ):
+    for layout, shape in ((4, (2, 3)), (-1, (2, 3)), (3, (0, 3)), (3, (2, 0))):
         with pytest.raises(ValueError, match=r"centres \(K, d\)"):
-            FrozenMixture.from_arrays(layout, **numbers | {"centres": centres}, log_noise=-np.inf)
+            FrozenMixture.from_arrays(layout, **numbers | {"centres": np.zeros(shape)}, log_noise=-np.inf)
 
 
 def test_it_starts_no_thread_unless_asked(monkeypatch):

@@ -12,6 +12,7 @@ K, D, N = 3, 2, 40
 ROWS = np.random.default_rng(0).normal(size=(N, D))
 FULL, TIED, DIAGONAL, SPHERICAL = range(4)
 SIZES = {FULL: K * D * D, TIED: D * D, DIAGONAL: K * D, SPHERICAL: K}
+N_FACTORED = {FULL: K, TIED: 1, DIAGONAL: K, SPHERICAL: K}
 
 
 def whiteners(layout):
@@ -37,13 +38,9 @@ OF_MIXTURES = ("log_offset", "centres", "whiteners", "tails", "code")
 
 def a_plan(layout=FULL, moments=None, **changed):
     of_mixture = {name: changed.pop(name) for name in OF_MIXTURES if name in changed}
-    given = {
-        "moments": layout_with_code(layout) if moments is None else SimpleNamespace(code=moments),
-        "origin": np.zeros(D),
-        "reach": np.full(D, 10.0),
-        "single": False,
-    }
-    return _em.Plan(mixture(layout, **of_mixture), **given | changed)
+    moments = layout_with_code(layout) if moments is None else SimpleNamespace(code=moments)
+    given = {"origin": np.zeros(D), "reach": np.full(D, 10.0), "single": False}
+    return _em.Plan(mixture(layout, **of_mixture), moments, **given | changed)
 
 
 def begun(plan, n_rows=N):
@@ -63,13 +60,8 @@ def family(layout=FULL, constraint=0):
 
 
 def term(**given):
-    right = {
-        "weights": np.ones(K),
-        "means": np.ones((K, D)),
-        "whiteners": whiteners(FULL),
-        "log_determinants": np.ones(K),
-    }
-    return family().parameter_term(**right | given)
+    right = {"weights": np.ones(K), "means": np.ones((K, D)), "log_determinants": np.ones(K)}
+    return family().parameter_term(**right | {"whiteners": whiteners(FULL)} | given)
 
 
 def flat(n):
@@ -77,13 +69,8 @@ def flat(n):
     return [np.ones(n - 1), np.ones(n + 1), np.ones(0), None]
 
 
-def tables(n, d, dtype=float):
-    return [
-        np.ones((n - 1, d), dtype),
-        np.ones((n + 1, d), dtype),
-        np.ones((n, d - 1), dtype),
-        np.ones((n, d + 1), dtype),
-    ]
+def tables(n, d):
+    return [np.ones(shape) for shape in ((n - 1, d), (n + 1, d), (n, d - 1), (n, d + 1))]
 
 
 def optional(arrays):
@@ -136,22 +123,18 @@ def measured(layout=FULL, scatter=None, **changed):
 
 
 def halved(component=0, into=1, offset=None, layout=FULL, **changed):
-    right = {
-        "origins": np.zeros((K, D)),
-        "counts": np.ones(K),
-        "first": np.zeros((K, D)),
-        "second": whiteners(layout),
-        "precisions": np.zeros((2, K)),
-        "log_evidence": 0.0,
-        "weight": float(K),
-        "layout": layout_with_code(layout),
-    }
-    return mstep.halved(SimpleNamespace(**right | changed), component, into, offset)
+    right = {"origins": np.zeros((K, D)), "counts": np.ones(K), "first": np.zeros((K, D)), "second": whiteners(layout)}
+    right |= {"precisions": np.zeros((2, K)), "log_evidence": 0.0, "weight": float(K)}
+    statistics = SimpleNamespace(**right | changed, layout=layout_with_code(layout))
+    return mstep.halved(statistics, component, into, offset)
+
+
+def a_verdict(layout=FULL, variances=np.ones(D)):  # noqa: B008
+    return mstep.Verdict((layout, D, 4.5, 6.0, False, False, False, False), float(N), variances, 1e-6, 1)
 
 
 def first_of(state, layout=FULL):
-    rules = layout, D, 4.5, 6.0, False, False, False, False
-    return mstep.Verdict(rules, float(N), np.ones(D), 1e-6, 1).first(state, None, of_pass=False)
+    return a_verdict(layout).first(state, None, of_pass=False)
 
 
 def begin(ascent, **changed):
@@ -161,8 +144,7 @@ def begin(ascent, **changed):
 
 def verdict(layout=FULL, variances=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
     estimate = an_estimate(**changed)
-    rules = layout, D, 4.5, 6.0, False, False, False, False
-    found = mstep.Verdict(rules, float(N), variances, 1e-6, 1).causes(estimate, noise, of_pass)
+    found = a_verdict(layout, variances).causes(estimate, noise, of_pass)
     mstep.total_variances(layout, estimate, noise)
     return found
 
@@ -179,9 +161,8 @@ def a_loop(rows=ROWS, weight=None, layout=FULL, **changed):
 
 def an_ascent(layout=FULL):
     whitening = {"covariances": whiteners(layout), "whiteners": whiteners(layout)}
-    log_determinants = np.zeros(1 if layout == TIED else K)
     ascent = mstep.QuasiNewtonState(family(layout), 1e-3, True)
-    return begin(ascent, **whitening, log_determinants=log_determinants)
+    return begin(ascent, **whitening, log_determinants=np.zeros(N_FACTORED[layout]))
 
 
 def ascend(*, ascent=None, layout=FULL, scatter=None, at_most=2, records=None, lead=-np.inf, **of_loop):
@@ -197,14 +178,8 @@ def lloyd(*, at_most=2, centres=None, layout=SPHERICAL):
 
 
 def update(layout=FULL, **changed):
-    given = {
-        "origins": np.zeros((K, D)),
-        "counts": np.ones(K),
-        "first": np.zeros((K, D)),
-        "second": whiteners(layout),
-        "weight": float(K),
-    }
-    return mstep.Update(family(layout), **given | changed)
+    given = {"origins": np.zeros((K, D)), "counts": np.ones(K), "first": np.zeros((K, D)), "second": whiteners(layout)}
+    return mstep.Update(family(layout), weight=float(K), **given | changed)
 
 
 def restored(index=None, value=None, room=None):
@@ -267,11 +242,26 @@ def prior(mean=np.ones(D), scale=np.ones(4)):  # noqa: B008
     return mstep.MixtureFamily(FULL, 0, K, D, 0.0, (mean, scale, 1.0, 1.0, 0.0))
 
 
+def log_offset(layout, whiteners, log_determinants):
+    return mstep.log_offset(layout, np.ones(K), whiteners, log_determinants, D)
+
+
 def of_joined(plan, *given):
     return plan.collect(plan.sums(walked(plan)), *given)
 
 
-NARROW = {"rows": ROWS[:, :1].copy(), "origin": np.zeros(1), "reach": np.ones(1)}
+NARROW = [candidate_rows(ROWS[:, :1].copy(), origin=np.zeros(1), reach=np.ones(1))]
+OTHER_PLANS = [a_plan(DIAGONAL), a_plan(FULL, SPHERICAL), a_plan(form=0), a_plan(axes=whiteners(FULL))]
+FAMILIES = [(4, 0, 1, 1), (FULL, 11, 1, 1), (FULL, 1, 1, 1), (FULL, 0, 0, 1), (FULL, 0, 1, 0), (TIED, 5, 2, 3)]
+FAMILIES += [(DIAGONAL, 10, 2, 3), (SPHERICAL, 3, 2, 3), (FULL, 0, 2**31, 2**31), (SPHERICAL, 0, 2**62, 1)]
+WHITENED = [(FULL, np.ones(n), d) for n, d in ((5, 2), (0, 2), (4, 0), (4, -2), (4, 3))] + [(FULL, None, 2)]
+WHITENED += [(layout, np.ones(n), 2) for layout, n in ((TIED, 8), (DIAGONAL, 5), (SPHERICAL, 0), (4, 4))]
+OFFSETS = [(FULL, np.ones(0), np.ones(0), np.ones(0), 2), (FULL, np.ones(1), np.ones(0), np.ones(1), 0)]
+OFFSETS += [(4, np.ones(1), np.ones(1), np.ones(1), 1), (FULL, None, np.ones(0), np.ones(0), 2)]
+CONSTRAINED = [(constraint, np.ones(n), np.ones(2), None, 2) for constraint, n in ((0, 8), (11, 8), (5, 7), (5, 0))]
+CONSTRAINED += [(constraint, np.ones(n), np.ones(2), None, 0) for constraint, n in ((5, 0), (1, 2))]
+CONSTRAINED += [(5, np.ones(8), np.ones(2), np.ones(7), 2), (1, np.ones(2), np.ones(3), None, 1)]
+CONSTRAINED += [(5, None, np.ones(2), None, 2)]
 OF_PARAMETERS = {"weights": flat(K), "means": tables(K, D), "whiteners": flat(SIZES[FULL]), "log_determinants": flat(K)}
 OF_ESTIMATES = OF_PARAMETERS | {"covariances": flat(SIZES[FULL])}
 OF_MOMENTS = {"origins": tables(K, D), "first": tables(K, D)}
@@ -287,11 +277,7 @@ ALL = [
     *cases("lanes", lambda v: walk(first=v[0], last=v[1]), [(-1, 1), (0, 2), (1, 0), (5, 6)]),
     *cases("lanes again", lambda v: walk_twice(*v), [(0, 1), (0, 0)]),
     *cases("given", lambda v: walk(plan=a_plan(given=True), given=v), [*tables(N, K), None]),
-    *cases(
-        "scratch of another pass",
-        lambda v: walk(scratch=begun(v)),
-        [a_plan(DIAGONAL), a_plan(FULL, SPHERICAL), a_plan(form=0), a_plan(axes=whiteners(FULL))],
-    ),
+    *cases("scratch of another pass", lambda v: walk(scratch=begun(v)), OTHER_PLANS),
     *arguments(rows_pass, labels=[np.zeros(n, np.intp) for n in (0, N - 1, N + 1)]),
     *arguments(rows_pass, log_evidence=optional(flat(N)), responsibilities=tables(N, K)),
     *cases("scratches to sums", lambda v: a_plan().sums(v), [_em.Scratch(), begun(a_plan()), walked(a_plan(DIAGONAL))]),
@@ -323,11 +309,8 @@ ALL = [
     *cases("an outlook", lambda v: _em.Outlook(**v), [{"period": 0}, {"since": -1}]),
     *cases("foreseen gain", lambda v: _em.foreseen_gain(np.empty((3, v))), [4, 6]),
     *cases("Ward's costs", lambda v: _em.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]),
-    *cases(
-        "falling order",
-        lambda v: _em.falling_order(np.ones(K), 1.0, *v),
-        [(one, np.ones((K, D))) for one in tables(K, D)] + [(np.ones((K, D)), one) for one in tables(K, D)],
-    ),
+    *cases("falling order", lambda v: _em.falling_order(np.ones(K), 1.0, v, np.ones((K, D))), tables(K, D)),
+    *cases("falling order, others", lambda v: _em.falling_order(np.ones(K), 1.0, np.ones((K, D)), v), tables(K, D)),
     *cases("total variances", lambda v: mstep.total_variances(FULL, v), [(np.ones(K),) * 6]),
     # A candidate for a start.
     *arguments(candidate_rows, rows=[np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))], weight=optional(flat(N))),
@@ -335,13 +318,8 @@ ALL = [
     *arguments(candidate_view, layout=[FULL, 4, DIAGONAL, SPHERICAL], whitener=optional(flat(D * D))),
     *arguments(candidate_view, centre=optional(flat(D))),
     *arguments(candidate, seeds=tables(K, D), moments=[TIED, DIAGONAL, SPHERICAL]),
-    *cases("candidate, leave", lambda v: candidate(leave=candidate_rows(**v)), [NARROW]),
-    *cases("candidate, run", lambda v: candidate(run=candidate_rows(**v)), [NARROW]),
-    *cases(
-        "candidate, view",
-        lambda v: candidate(view=candidate_view(candidate_rows(**v), SPHERICAL, np.ones(1), np.zeros(1))),
-        [NARROW],
-    ),
+    *arguments(candidate, leave=NARROW, run=NARROW),
+    *cases("candidate, view", lambda v: candidate(view=candidate_view(v, SPHERICAL, np.ones(1), np.zeros(1))), NARROW),
     # Around a pass.
     *arguments(survey, rows=[np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))], weight=optional(flat(N))),
     *arguments(survey, n_features=[-1, 0, D - 1, D + 1]),
@@ -356,56 +334,18 @@ ALL = [
     *cases("reach", survey().reach, flat(D)),
     *cases("suits", lambda v: a_plan(rows_only=True).suits(v, False), [survey(ROWS[:, :1], n_features=1)]),
     # An update.
-    *cases(
-        "family",
-        lambda v: mstep.MixtureFamily(*v, 0.0),
-        [
-            *((4, 0, 1, 1), (FULL, 11, 1, 1), (FULL, 1, 1, 1), (FULL, 0, 0, 1), (FULL, 0, 1, 0)),
-            *((FULL, 0, 2**31, 2**31), (SPHERICAL, 0, 2**62, 1)),
-        ],
-    ),
+    *cases("family", lambda v: mstep.MixtureFamily(*v, 0.0), FAMILIES),
     *arguments(prior, mean=flat(D), scale=flat(4)),
     *arguments(term, **OF_PARAMETERS),
     *arguments(update, **OF_MOMENTS, counts=flat(K), previous=optional(flat(SIZES[FULL]))),
     *cases("update, no origins or means", lambda v: update(**v), [{"origins": None}, {"first": None}]),
     *by_layout("update, second", lambda layout, v: update(layout, second=v)),
     *cases("update, range", lambda v: update().covariances(*v), [(-1, 1), (0, K + 1), (2, 1), (-2, -1)]),
-    *cases(
-        "whiten",
-        lambda v: mstep.whiten(*v),
-        [
-            *((FULL, np.ones(n), d) for n, d in ((5, 2), (0, 2), (4, 0), (4, -2), (4, 3))),
-            *((TIED, np.ones(8), 2), (DIAGONAL, np.ones(5), 2), (SPHERICAL, np.ones(0), 2)),
-            *((4, np.ones(4), 2), (FULL, None, 2)),
-        ],
-    ),
-    *by_layout(
-        "log_offset, whiteners",
-        lambda layout, v: mstep.log_offset(layout, np.ones(K), v, np.ones(1 if layout == TIED else K), D),
-    ),
-    *by_layout(
-        "log_offset, rest",
-        lambda layout, v: mstep.log_offset(layout, np.ones(K), whiteners(layout), v, D),
-        {layout: 1 if layout == TIED else K for layout in SIZES},
-    ),
-    *cases(
-        "log_offset",
-        lambda v: mstep.log_offset(*v),
-        [
-            *((FULL, np.ones(0), np.ones(0), np.ones(0), 2), (FULL, np.ones(1), np.ones(0), np.ones(1), 0)),
-            *((4, np.ones(1), np.ones(1), np.ones(1), 1), (FULL, None, np.ones(0), np.ones(0), 2)),
-        ],
-    ),
-    *cases(
-        "constrained",
-        lambda v: mstep.constrained(*v),
-        [
-            *((constraint, np.ones(n), np.ones(2), None, 2) for constraint, n in ((0, 8), (11, 8), (5, 7))),
-            *((5, np.ones(8), np.ones(2), np.ones(7), 2), (5, np.ones(0), np.ones(0), None, 2)),
-            *((constraint, np.ones(n), np.ones(2), None, 0) for constraint, n in ((5, 0), (1, 2))),
-            *((1, np.ones(2), np.ones(3), None, 1), (5, None, np.ones(2), None, 2)),
-        ],
-    ),
+    *cases("whiten", lambda v: mstep.whiten(*v), WHITENED),
+    *by_layout("log_offset, whiteners", lambda layout, v: log_offset(layout, v, np.ones(N_FACTORED[layout]))),
+    *by_layout("log_offset, rest", lambda layout, v: log_offset(layout, whiteners(layout), v), N_FACTORED),
+    *cases("log_offset", lambda v: mstep.log_offset(*v), OFFSETS),
+    *cases("constrained", lambda v: mstep.constrained(*v), CONSTRAINED),
     # What is kept of a climb, and a verdict on components.
     *arguments(quasi_newton, **OF_ESTIMATES),
     *cases("no means", lambda v: quasi_newton(means=v), [None]),

@@ -36,14 +36,11 @@ def test_the_same_bits_are_written(mixture, dtype, n):
             np.testing.assert_array_equal(out, expected, err_msg=f"{method} {how}")
 
 
-def test_other_buffers_than_numpys(mixture):
+def test_other_buffers_than_numpys_and_rows_that_are_a_list(mixture):
     room = bytearray(8 * 5)
     out = memoryview(room).cast("d")
     assert mixture.score_samples(ROWS[:5], out=out) is out
     np.testing.assert_array_equal(np.frombuffer(room), mixture.score_samples(ROWS[:5]))
-
-
-def test_lists_and_integers_are_scored_in_float64(mixture):
     out = np.empty((2, 2))
     mixture.predict_proba([[4, 0, 4], [-4, 0, 4]], out=out)
     np.testing.assert_array_equal(out, mixture.predict_proba([[4, 0, 4], [-4, 0, 4]]))
@@ -79,13 +76,10 @@ def test_wrong_places_of_the_other_results(mixture):
     refused(r"shape \(20000, 2\)", mixture.predict_proba, Pieces(ROWS), out=np.zeros((4, 2)))
 
 
-def test_rows_are_not_written_over(mixture):
+def test_rows_are_not_written_over_and_refused_rows_leave_the_place_alone(mixture):
     room = ROWS[:8].copy()
     refused("expected out to share no memory with X", mixture.score_samples, room, out=room.reshape(-1)[:8])
     np.testing.assert_array_equal(room, ROWS[:8])
-
-
-def test_refused_rows_leave_it_alone(mixture):
     out = np.full(2, 7.0)
     refused("NaN", mixture.score_samples, [[0.0, 0, 0], [0, np.nan, 0]], out=out)
     assert (out == 7).all()

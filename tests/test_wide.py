@@ -43,26 +43,16 @@ def test_the_tracer_sees_a_matrix():
         np.eye(D)
 
 
-HOW = {
-    "default": {},
-    "hierarchical": {"init_params": "hierarchical"},
-    "k-means++": {"init_params": "k-means++"},
-    "random": {"init_params": "random"},
-    "several starts": {"n_init": 2},
-    "EM": {"acceleration": None},
-    "split-merge": {"refine": "split-merge"},
-    "prior of the rows": {"prior": "conjugate"},
-    "prior of a number": {"prior": NormalInverseWishart(scale=2.0)},
-    "one component": {"n_components": 1},
-    "many components": {"n_components": 8},
-}
+HOW = [{"init_params": name} for name in ("kmeans", "hierarchical", "k-means++", "random")]
+HOW += [{"n_init": 2}, {"acceleration": None}, {"refine": "split-merge"}, {"n_components": 1}, {"n_components": 8}]
+HOW += [{"prior": "conjugate"}, {"prior": NormalInverseWishart(scale=2.0)}]
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("how", HOW, ids=str)
 @every_model
 def test_a_fit(name, how):
-    asked = {"n_components": K, "covariance_type": name, "random_state": 0, "max_iter": 20} | HOW[how]
+    asked = {"n_components": K, "covariance_type": name, "random_state": 0, "max_iter": 20} | how
     with no_matrix_of_all_features():
         GaussianMixture(**asked).fit(X)
 
@@ -112,15 +102,8 @@ def test_resampling():
 def test_pictures_films_and_directions(name):
     fitted = GaussianMixture(K, covariance_type=name, random_state=0).fit(X)
     with no_matrix_of_all_features():
-        for plot, view in (
-            *(
-                (gmm.plotting.plot_clusters, None),
-                (gmm.plotting.plot_decision_boundaries, 5),
-                (gmm.plotting.plot_density, None),
-            ),
-            (gmm.plotting.plot_uncertainty, (0, D - 1)),
-        ):
-            plot(fitted, X, view=view)
+        for kind, view in (("clusters", None), ("decision_boundaries", 5), ("density", None), ("uncertainty", (0, 9))):
+            getattr(gmm.plotting, f"plot_{kind}")(fitted, X, view=view)
             plt.close("all")
         gmm.plotting.animate_fit(X, 2, covariance_type=name, max_iter=3, random_state=0)
         gmm.plotting.plot_convergence(fitted)

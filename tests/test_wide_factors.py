@@ -1,4 +1,4 @@
-"""Mixtures of factors of many columns, which store factors and noise: the estimator from fit to file."""
+"""Mixtures of factors of many columns, which store factors and noise: fits, files and searches."""
 
 import pickle
 
@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 
 import gmm
+import inside
 from fuzz_files import saved
-from gmm import GaussianMixture
-from inside import LowRank, fitted_parameters, save_state, state_of
+from gmm import GaussianMixture, select
+from inside import DIAGONAL, LowRank, candidates, factor_model, fitted_parameters, with_other_factors
 from tables import factor_groups, refused
 
 # A fit cut short by max_iter is what these tests want.
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 
 N, D, K, Q = 600, 66, 3, 2
-
-
 X = factor_groups(N, D, Q, K)
 
 
@@ -80,10 +79,10 @@ def test_files_and_pickles_keep_the_bits(fitted, tmp_path):
     for other in (again, pickle.loads(pickle.dumps(fitted)), fitted.freeze(), gmm.load(tmp_path / "frozen.gmm")):
         np.testing.assert_array_equal(other.score_samples(X), expected)
         np.testing.assert_array_equal(other.score_samples(X[:3]), expected[:3])
-    header, arrays = state_of(fitted)
+    header, arrays = inside.state_of(fitted)
     arrays["covariances"] = arrays["covariances"].copy()
     arrays["covariances"][1, 0, 2] = -1
-    save_state(tmp_path / "damaged.gmm", header, arrays)
+    inside.save_state(tmp_path / "damaged.gmm", header, arrays)
     refused("covariance", gmm.load, tmp_path / "damaged.gmm")
 
 
@@ -92,7 +91,7 @@ def test_files_of_noise_and_factors_that_fill_a_square_matrix():
     some, how = X[:200, :3], {"prior": "conjugate", "random_state": 0}
     mixture = GaussianMixture(K, covariance_type="factor2", **how).fit(some)
     assert is_low_rank(mixture)
-    search = gmm.select(some, [1, K], covariance_type=["factor2"], **how)
+    search = select(some, [1, K], covariance_type=["factor2"], **how)
     classes = gmm.MixtureClassifier(n_components=1, covariance_type="factor2", **how).fit(some, np.arange(200) % 2)
     for each in (mixture, mixture.freeze(), search.best, classes):
         again = gmm.load(saved(each))
@@ -108,33 +107,18 @@ def test_gaps_are_scored_and_filled(fitted):
     np.testing.assert_allclose(mixture.impute(holed), twin.impute(holed), rtol=1e-8, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"refine": "split-merge"},
-        {"precisions_init": np.tile(np.eye(D), (K, 1, 1))},
-        {"fixed": {"weights": True}, "weights_init": np.full(K, 1 / K)},
-    ],
-    ids=["moves", "precisions", "fixed"],
-)
+OF_WHOLE = [{"refine": "split-merge"}, {"precisions_init": np.tile(np.eye(D), (K, 1, 1))}]
+OF_WHOLE += [{"fixed": {"weights": True}, "weights_init": np.full(K, 1 / K)}]
+OF_FACTORS = [{"init_params": name} for name in ("random", "k-means++", "hierarchical")]
+OF_FACTORS += [{"n_init": 2}, {"noise": True}, {"acceleration": None}, {"means_init": X[:K]}, {"n_threads": 2}]
+
+
+@pytest.mark.parametrize("how", OF_WHOLE, ids="".join)
 def test_what_needs_whole_covariances_keeps_them(how):
     assert not is_low_rank(estimator(**how).fit(X))
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"n_init": 2},
-        {"noise": True},
-        {"acceleration": None},
-        {"init_params": "random"},
-        {"init_params": "k-means++"},
-        {"init_params": "hierarchical"},
-        {"means_init": X[:K]},
-        {"n_threads": 2},
-    ],
-    ids=lambda how: "".join(how),
-)
+@pytest.mark.parametrize("how", OF_FACTORS, ids="".join)
 def test_fits_of_all_kinds(how):
     mixture = estimator(**how).fit(X, sample_weight=np.random.default_rng(2).uniform(0.5, 2, N))
     assert is_low_rank(mixture)
@@ -157,14 +141,6 @@ def test_statistics_are_full_moments(fitted):
     statistics = gmm.em.e_step(fitted, X)
     np.testing.assert_allclose(statistics.second, gmm.em.e_step(written_out(fitted), X).second, rtol=1e-8, atol=1e-6)
     assert gmm.em.m_step(fitted, statistics).score(X) > fitted.score(X) - 1e-9
-
-
-def test_steps_are_the_passes_of_a_fit():
-    how = {"covariance_type": "factor2", "random_state": 0}
-    *_, last = gmm.em.steps(X, K, **how, max_iter=12, tol=0)
-    fit = GaussianMixture(K, **how, max_iter=12, tol=0, acceleration=None).fit(X)
-    assert last.covariances.shape == (K, D, D)
-    np.testing.assert_allclose(last.lower_bound, fit.lower_bounds_[last.n_iter - 1], rtol=1e-12)
 
 
 # --- Laws, with the prior of few rows and without ------------------------------------------------
@@ -205,3 +181,119 @@ def test_a_component_for_each_row_has_no_prior_of_their_spread(rows):
     assert "shrunk" not in str(mixture)
     with pytest.raises(ValueError, match=rf"prior.scale.*{K} clusters.*no spread.*fewer components"):
         GaussianMixture(K, covariance_type="factor4", prior="conjugate").fit(X)
+
+
+# --- Searches -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def found():
+    return select(X, [1, 2, 3, 4], ["diag", "factor", "ppca"], n_factors=[1, 2], random_state=0)
+
+
+@pytest.fixture(scope="module")
+def mixture(fitted):
+    return fitted_parameters(fitted)
+
+
+def test_the_truth_is_chosen_and_cells_with_factors_store_no_whole_covariance(found):
+    assert (found.best.n_components, found.covariance_type[found.best_index]) == (K, "ppca2")
+    for name, each in zip(found.covariance_type, found.estimators, strict=True):
+        assert is_low_rank(each) is (name != "diag")
+    noisy = select(X, [2, 3, 4], ["diag", "factor2"], noise=True, random_state=0)
+    assert noisy.best.n_components == K
+    assert noisy.best.noise_weight_ >= 0
+
+
+def test_no_cell_is_below_a_fit(found):
+    """Of more components than there are, the climbs that go on may be others."""
+    cells = zip(found.n_components, found.covariance_type, found.loglik, strict=True)
+    for K_, name, loglik in (cell for cell in cells if cell[0] <= K):
+        alone = GaussianMixture(int(K_), covariance_type=name, random_state=0, tol=1e-6, max_iter=1000).fit(X)
+        assert loglik > len(X) * alone.score(X) - 1
+
+
+def test_parameters_and_criteria_are_those_of_the_models(found):
+    of_covariance = {"diag": D, "factor1": 2 * D, "factor2": 3 * D - 1, "ppca1": D + 1, "ppca2": 2 * D}
+    cells = zip(found.n_components, found.covariance_type, found.n_parameters, found.bic, found.estimators, strict=True)
+    for K_, name, p, bic, each in cells:
+        assert p == K_ - 1 + K_ * (D + of_covariance[name])
+        np.testing.assert_allclose(bic, each.bic(X), rtol=1e-12)
+
+
+def test_few_rows_shrink_and_the_table_says_so_in_any_unit_and_file(tmp_path, found):
+    few = select(X[:150], [1, 2, 3], ["diag", "factor2"], random_state=0)
+    assert "with factors are shrunk" in repr(few)
+    of_two = few.estimators[[*few.n_components].index(3) + 1]
+    few.save(tmp_path / "few")
+    again = gmm.load(tmp_path / "few").estimators[[*few.n_components].index(3) + 1]
+    assert str(again) == str(of_two)
+    best = select(X[:150], [3], "factor2", standardize=True, random_state=0).best
+    best.save(tmp_path / "best")
+    for each in (of_two, best, gmm.load(tmp_path / "best")):
+        assert "shrunk" in str(each)
+    assert "shrunk" not in repr(found)
+
+
+@pytest.mark.parametrize("other", [factor_model(kind, q, False) for kind in ("factor", "ppca") for q in (1, 2, 3)])
+def test_other_factors_keep_most_of_a_covariance(mixture, other):
+    covariances = with_other_factors(mixture.covariances, mixture.model, other)
+    low_rank = mixture.model.layout
+    before, after = low_rank.diagonal(mixture.covariances, D), other.layout.diagonal(covariances, D)
+    np.testing.assert_allclose(after.sum(axis=1), before.sum(axis=1), rtol=0.05)
+    if other is mixture.model:
+        np.testing.assert_allclose(other.layout.written_out(covariances), low_rank.written_out(mixture.covariances))
+
+
+def test_a_mixture_of_more_factors_begins_no_lower_than_of_fewer(mixture):
+    more = factor_model("factor", Q + 1, False)
+    whole = more.layout.written_out(with_other_factors(mixture.covariances, mixture.model, more))
+    grown = GaussianMixture.from_parameters(mixture.weights, mixture.means, whole, covariance_type="full")
+    assert grown.score(X) > GaussianMixture(K, covariance_type="factor1", random_state=0).fit(X).score(X)
+
+
+def test_one_more_component_is_one_in_two_halves_and_one_less_leaves_noise_its_share(mixture):
+    starts = candidates.splits(None, mixture)
+    assert starts
+    for start in starts:
+        assert start.n_components == K + 1
+        np.testing.assert_allclose(start.weights.sum(), 1)
+        np.testing.assert_allclose(start.weights @ start.means, mixture.weights @ mixture.means)
+    noisy = fitted_parameters(GaussianMixture(K, covariance_type="factor2", noise=True, random_state=0).fit(X))
+    starts = candidates.drops(None, candidates.Diagnosis(None), noisy)
+    assert [start.n_components for start in starts] == [K - 1] * K
+    for start in starts:
+        np.testing.assert_allclose(start.noise_weight, noisy.noise_weight)
+
+
+def test_whole_and_stored_factors_go_together():
+    types = ["full", "tied", "spherical", "factor2", "factor20"]
+    found = select(X, [K], types, random_state=0)
+    layouts = [type(fitted_parameters(each).model.layout) for each in found.estimators]
+    assert found.covariance_type == tuple(types)
+    assert layouts[3:] == [LowRank, type(inside.FULL)]
+    assert found.covariance_type[found.best_index] == "factor2"
+
+
+def test_a_solution_has_moments_about_any_origin(mixture):
+    rows = inside.SearchRows.of(inside.ArraySource(X), K, 0)
+    worker = inside.Worker(rows, 1)
+    diagnostics = candidates.diagnosed(rows.sample, worker.e_step(rows.sample, DIAGONAL), mixture)
+    statistics = candidates.of_other_model(mixture, diagnostics.statistics, inside.stored_as(DIAGONAL))
+    worker.close()
+    assert statistics.layout is DIAGONAL
+    np.testing.assert_allclose(statistics.counts.sum(), len(X))
+
+
+def test_labels_leave_factors_as_they_are_stored():
+    rng = np.random.default_rng(0)
+    truth = GaussianMixture(K, covariance_type="factor2", random_state=0).fit(X).predict(X)
+    labels = np.where(rng.uniform(size=len(X)) < 0.3, truth, -1)
+    how = {"covariance_type": "factor2", "random_state": 0, "tol": 1e-8, "max_iter": 4000}
+    wide = GaussianMixture(K, **how).fit(X, labels=labels)
+    assert is_low_rank(wide)
+    whole = GaussianMixture(K, **how, precisions_init=np.linalg.inv(wide.covariances_)).fit(X, labels=labels)
+    np.testing.assert_allclose(wide.lower_bound_, whole.lower_bound_, atol=1e-5)
+    assert (wide.predict(X) == truth).mean() > 0.95
+    within = GaussianMixture(K + 1, **how, init_params="random").fit(X, labels=labels, components_per_class={0: 2})
+    assert within.component_classes_.tolist() == [0, 0, 1, 2]
