@@ -71,7 +71,7 @@ def test_losers_cost_fewer_readings_than_the_best(monkeypatch):
     assert left.best.lower_bounds_ == whole.best.lower_bounds_
     assert max(one.n_iter_ for one in left.estimators) == of_best
     passes = sum(one.n_iter_ + 1 for one in left.estimators)  # with those of the criteria
-    assert readings == passes + 3 < more  # the first look, the sample and one of a single component
+    assert readings == passes + 2 < more  # the first look and the sample
     for n_components in (K - 1, K + 1):
         check_left(left, whole, n_components)
     # A cell far behind is left after its first update.
@@ -79,6 +79,16 @@ def test_losers_cost_fewer_readings_than_the_best(monkeypatch):
     assert found.best.covariance_type == "VVV"
     assert [one.n_iter_ for one in found.estimators[1:]] == [2, 2]
     assert all(status.startswith("left: at least ") for status in found.status[1:])
+
+
+@pytest.mark.usefixtures("_beyond_memory")
+@pytest.mark.parametrize("names", [["VVV", "EEE", "EVE"], ["VVI", "EII", "VEI"]], ids=str)
+def test_the_table_has_the_criteria_of_each_mixture_whether_left_or_not(names):
+    found = gmm.select(gmm.open_rows(Counted()), K, names, random_state=0, n_threads=1)
+    assert any(status.startswith("left") for status in found.status)
+    for i, one in enumerate(found.estimators):
+        expected = one.criteria(ROWS)
+        assert {name: getattr(found, name)[i] for name in expected} == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.usefixtures("_beyond_memory")

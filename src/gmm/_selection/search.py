@@ -148,7 +148,7 @@ class _Finish:
                 return None
             totals = Scorer(result.parameters, n_threads).totals(source)
             n_parameters, objective = result.parameters.n_parameters, settings.objective
-            of_one = request.log_likelihood_of_one(begin, source)
+            of_one = request.log_likelihood_of_one(begin, source, result.statistics)
             scores = criteria.evaluate(totals, n_parameters, source.survey.weight, of_one)
             scores |= {"loglik": totals.log_likelihood, criteria.HELD_OUT: float(search.held_out[number])}
             estimator = GaussianMixture(**on_sample.get_params())
