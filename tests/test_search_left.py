@@ -123,6 +123,20 @@ def test_a_finished_cell_is_the_warm_started_fit_of_all_rows(how, dtype, monkeyp
         np.testing.assert_array_equal(one.covariances_, alone.covariances_)
 
 
+def test_a_run_from_near_its_end_is_judged_by_what_its_last_update_gained():
+    best = BestScore("bic", 1000.0, 1.0)
+
+    def reason(*passes):
+        records = np.array([[bound, np.nan, inf, accepted, 0.0] for bound, accepted in passes])
+        return best.reason_to_leave(records, 0, is_near=True)
+
+    first, second = (-700.0, True), (-600.0, True)
+    assert reason(first, second) is None  # which may gain 3000 nats more
+    assert reason(first, second, (-599.0, True)) == "left: at least 138 BIC behind the best"
+    assert reason(first, second, (-597.0, True)) is None
+    assert reason(first, second, (-600.0, False)) is None  # a step that was too far tells nothing
+
+
 def rows_with_ties():
     """Return rows of which half are tied in a column, but none of the sample that is searched."""
     rng = np.random.default_rng(1)

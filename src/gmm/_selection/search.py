@@ -68,7 +68,7 @@ from gmm._values.priors import NormalInverseWishart
 
 SEARCHED = 200_000  # rows
 _FINISHED = 3  # cells, of different models
-_READINGS_OF_CELL = 4  # beside the passes that the best needs
+_READINGS_OF_CELL = 3  # beside the passes that the best needs
 
 
 def rows_to_search(source: Source, seed: int) -> Source:
