@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.special import logsumexp
+from scipy.special import entr, logsumexp
 
 import reference
 from inside import tiles
@@ -260,6 +260,22 @@ def normalise(call, address, rng, size, n):
     np.testing.assert_allclose(evidence[0], peak + np.log(joint.sum(axis=0)), rtol=4 * eps, atol=4 * eps)
 
 
+def entropies(call, address, rng, size, n):
+    """Some densities but the last are 0, or too far from the largest for their difference."""
+    tile = numbers(rng, call.dtype, size, n) * 10.0 ** rng.integers(-1, 3, n)
+    tile[:-1][rng.uniform(size=(size - 1, n)) < 0.2] = -np.inf
+    tile[:-1][rng.uniform(size=(size - 1, n)) < 0.1] = -1e37 if call.dtype == np.float32 else -1e300
+    call.tile(tile)
+    evidence, excess, entropy = (call.table(np.zeros(n), ld=False, out=True) for _ in range(3))
+    call.run(address)
+    exact = tile.astype(call.dtype).astype(float)
+    expected = logsumexp(exact, axis=0)
+    share, tolerance = np.exp(exact - expected), 4 * np.finfo(call.dtype).eps
+    np.testing.assert_allclose(evidence[0], expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(excess[0], expected - exact.max(axis=0), rtol=tolerance, atol=200 * tolerance)
+    np.testing.assert_allclose(entropy[0], entr(share).sum(axis=0), rtol=200 * tolerance, atol=200 * tolerance)
+
+
 def heavy_tails(call, address, rng, size, n):
     """Student-t components, or contaminated ones where their number is even."""
     contaminated = size % 2 == 0
@@ -450,7 +466,7 @@ def few_diagonal(call, address, rng, size, n):
 # In the order of `tile_leaves_double`.
 LEAVES = (
     *(multiply, add_products, quadratic, add_quadratic, triangular, add_scatter, diagonal, add_axis_moments),
-    *(subtract, times, choose, normalise, heavy_tails, weigh_by_precision, share_by_powers),
+    *(subtract, times, choose, normalise, entropies, heavy_tails, weigh_by_precision, share_by_powers),
     *(share_contaminated, low_rank),
     *(few_multiply, few_quadratic, few_triangular, few_diagonal),
 )

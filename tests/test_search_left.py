@@ -72,7 +72,7 @@ def test_losers_cost_fewer_readings_than_the_best(monkeypatch):
     assert left.best.lower_bounds_ == whole.best.lower_bounds_
     assert max(one.n_iter_ for one in left.estimators) == of_best
     passes = sum(one.n_iter_ + 1 for one in left.estimators)  # with those of the criteria
-    assert readings == passes + 3 < more  # the first look, the sample and one of a single component
+    assert readings == passes + 2 < more  # the first look and the sample
     for n_components in (K - 1, K + 1):
         check_left(left, whole, n_components)
     # A cell far behind is left after its first update.
@@ -80,6 +80,16 @@ def test_losers_cost_fewer_readings_than_the_best(monkeypatch):
     assert found.best.covariance_type == "VVV"
     assert [one.n_iter_ for one in found.estimators[1:]] == [2, 2]
     assert all(status.startswith("left: at least ") for status in found.status[1:])
+
+
+@pytest.mark.usefixtures("_beyond_memory")
+@pytest.mark.parametrize("names", [["VVV", "EEE", "EVE"], ["VVI", "EII", "VEI"]], ids=str)
+def test_the_table_has_the_criteria_of_each_mixture_whether_left_or_not(names):
+    found = gmm.select(gmm.open_rows(Counted()), K, names, random_state=0, n_threads=1)
+    assert any(status.startswith("left") for status in found.status)
+    for i, one in enumerate(found.estimators):
+        expected = one.criteria(ROWS)
+        assert {name: getattr(found, name)[i] for name in expected} == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.usefixtures("_beyond_memory")
@@ -112,6 +122,20 @@ def test_a_finished_cell_is_the_warm_started_fit_of_all_rows(how, dtype, monkeyp
         alone = begin.set_params(warm_start=True).fit(source())
         assert one.lower_bounds_ == alone.lower_bounds_
         np.testing.assert_array_equal(one.covariances_, alone.covariances_)
+
+
+def test_a_run_from_near_its_end_is_judged_by_what_its_last_update_gained():
+    best = BestScore("bic", 1000.0, 1.0)
+
+    def reason(*passes):
+        records = np.array([[bound, np.nan, inf, accepted, 0.0] for bound, accepted in passes])
+        return best.reason_to_leave(records, 0, is_near=True)
+
+    first, second = (-700.0, True), (-600.0, True)
+    assert reason(first, second) is None  # which may gain 3000 nats more
+    assert reason(first, second, (-599.0, True)) == "left: at least 138 BIC behind the best"
+    assert reason(first, second, (-597.0, True)) is None
+    assert reason(first, second, (-600.0, False)) is None  # a step that was too far tells nothing
 
 
 def rows_with_ties():

@@ -1,8 +1,8 @@
-"""Input and output of one block of a pass: rows and weights in; labels, responsibilities and totals out.
+"""Input and output of one block of a pass: rows and weights in; labels and responsibilities out.
 
 A block is stored feature by feature, a tile component by component; `ld` is the distance between two of either.
 """
-from libc.math cimport INFINITY, exp, fabs, log, log1p
+from libc.math cimport INFINITY, exp, fabs, log1p
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
@@ -222,6 +222,15 @@ cdef inline void share_with_noise(
             tile[k * ld + r] *= share[r]
 
 
+cdef inline void append_noise(
+    double log_noise, const int* code, Py_ssize_t rows, Py_ssize_t n,      # IN codes (rows,) or NULL
+    real* log_density,                             # OUT (n,) as of one more component
+) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(n):
+        log_density[r] = <real>noise_for(log_noise, code, r, rows)
+
+
 cdef inline void prefer_noise(
     double log_noise, const int* code, Py_ssize_t rows, Py_ssize_t n,      # IN codes (rows,) or NULL
     real* peak, real* best,                        # IN, OUT (n,), (n,): −1 where noise is likelier than any component
@@ -295,29 +304,6 @@ cdef inline void write_rows(
         if noisy:
             for r in range(n):
                 largest[r] = max(largest[r], <data>share_of_noise(tile, r, n_components, ld))
-
-
-cdef inline void add_totals(
-    const real* tile, const real* log_evidence,    # IN responsibilities (K, n), (n,)
-    const double* weight,                          # IN (n,) or NULL: 1
-    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld, bint noisy,
-    double* sums,                                  # IN, OUT Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k
-) noexcept nogil:
-    cdef Py_ssize_t k, r
-    cdef double largest, entropy, share, w
-    for r in range(n):
-        largest = entropy = 0
-        for k in range(n_components + noisy):
-            share = tile[k * ld + r] if k < n_components else share_of_noise(tile, r, n_components, ld)
-            largest = max(largest, share)
-            if 0 < share < 1:
-                entropy -= share * log(share)
-        w = 1 if weight == NULL else weight[r]
-        if w == 0:               # its log density may be infinite
-            continue
-        sums[0] += w * (log_evidence[r] + log(largest))
-        sums[1] += w * entropy
-        sums[2] += w * log_evidence[r]
 
 
 cdef inline double total_of(const real* values, Py_ssize_t n) noexcept nogil:

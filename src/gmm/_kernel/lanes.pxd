@@ -5,7 +5,7 @@ from gmm._kernel.blas cimport real
 from gmm._kernel.block cimport (
     add_row_by_row,
     add_to_best,
-    add_totals,
+    append_noise,
     append_products,
     copy_rows,
     drop_negligible,
@@ -31,6 +31,7 @@ from gmm._kernel.leaves cimport (
     add_quadratic,
     add_scatter,
     choose,
+    entropies,
     few_triangular,
     heavy_tails,
     log_density_diagonal,
@@ -106,7 +107,7 @@ cdef inline double responsibilities(
     const PassPlan* plan, const Rows* rows, const Workspace* workspace,
     const real* block, Py_ssize_t start, Py_ssize_t n, Py_ssize_t padded,      # IN
     double* sums,                                  # IN, OUT of tails, NULL where rows are written instead
-    real* tile,                                    # IN log ρ (K, n), OUT mass × responsibilities, unless hard
+    real* tile,                                    # IN log ρ (K, n), OUT mass × responsibilities for soft moments
 ) noexcept nogil:
     """Normalise the tile as the plan asks for; return Σ w log evidence of the block."""
     cdef bint rows_only = sums == NULL
@@ -114,12 +115,20 @@ cdef inline double responsibilities(
     cdef real* evidence = <real*>workspace.evidence
     cdef bint measured = not rows_only or rows.log_evidence != NULL or rows.score != NULL
     cdef const int* code = NULL if rows.code == NULL else rows.code + start
+    cdef const double* weight = NULL if rows.weight == NULL else rows.weight + start
     cdef bint only_labels = plan.hard or not measured and rows.responsibility == NULL and rows.largest == NULL
     if only_labels or rows.label != NULL:
         choose(plan.kernel, tile, ld, evidence, <real*>workspace.best, K, padded)
         if plan.noisy:
             prefer_noise(plan.log_noise, code, n, padded, evidence, <real*>workspace.best)
-    if has_powers(plan) and not rows_only:
+    if plan.totals:
+        if plan.noisy:
+            append_noise(plan.log_noise, code, n, padded, tile + K * ld)
+        entropies(plan.kernel, tile, ld, evidence, <real*>workspace.best, <real*>workspace.square, K + plan.noisy,
+                  padded)
+        sums[0] -= weighted_sum(weight, <const real*>workspace.best, n)
+        sums[1] += weighted_sum(weight, <const real*>workspace.square, n)
+    elif has_powers(plan) and not rows_only:
         share_by_powers(plan.kernel, tile, ld, plan.log_offset, plan.tails[0], plan.power,
                         <const real*>workspace.mass, evidence, <real*>workspace.precisions,
                         tail_sums(plan, sums), K, padded)
@@ -141,7 +150,7 @@ cdef inline double responsibilities(
         add_common_quadratic(plan, block, n, padded, ld, <real*>workspace.scratch, <real*>workspace.square, evidence)
     if rows_only or plan.skips_evidence:
         return 0
-    return weighted_sum(rows.weight + start if rows.weight != NULL else NULL, evidence, n)
+    return weighted_sum(weight, evidence, n)
 
 
 # ---------------------------------------------------------------------------------------- accumulate
@@ -238,7 +247,7 @@ cdef inline void load_block(
     real* features, real* block,                   # OUT
     bint accumulate,
 ) noexcept nogil:
-    cdef const double* weight = NULL if rows.weight == NULL or plan.totals else rows.weight + start
+    cdef const double* weight = NULL if rows.weight == NULL else rows.weight + start
     cdef bint few = n <= plan.few_rows
     if few:
         load_few(plan, x + start * rows.row_stride, rows.row_stride, rows.column_stride, n, features)
@@ -314,14 +323,13 @@ cdef inline void one_block(
         if plan.axes != NULL:
             add_powers(plan, block, tile, padded, ld, <double*>workspace.diagnostics, <double*>workspace.block_sums,
                        sums)
-    sums[plan.n_sums - 2] += 0 if plan.totals else evidence
+    sums[plan.n_sums - 2] += evidence
     sums[plan.n_sums - 1] += n if rows.weight == NULL else total_of(rows.weight + start, n)
     if has_tails(plan) and not plan.totals and not at_once:
         weigh_by_precision(plan.kernel, tile, ld, <const real*>workspace.precisions,
                            tail_sums(plan, sums), K, padded)
     if plan.totals:
-        add_totals(tile, <real*>workspace.evidence, rows.weight + start if rows.weight != NULL else NULL, K, n, ld,
-                   plan.noisy, sums)
+        sums[0] += evidence
     elif plan.linear:
         accumulate_linear(plan, workspace, tile, features, padded, <real*>workspace.block_sums, sums)
     elif is_low_rank(plan.moments):

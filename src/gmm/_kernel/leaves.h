@@ -29,6 +29,7 @@
         void (*times)(const real *, const real *, real *, ptrdiff_t);                                                  \
         void (*choose)(const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *, real *);                                 \
         void (*normalise)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, real *);                              \
+        void (*entropies)(const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *, real *, real *);                      \
         void (*heavy_tails)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, const double *, double, real *);   \
         void (*weigh_by_precision)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, double *);                    \
         void (*share_by_powers)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double, ptrdiff_t,             \

@@ -32,6 +32,7 @@ cdef extern from "leaves.h" nogil:
         void (*times)(const double*, const double*, double*, Py_ssize_t) noexcept nogil
         void (*choose)(const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, double*) noexcept nogil
         void (*normalise)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*) noexcept nogil
+        void (*entropies)(const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, double*, double*) noexcept nogil
         void (*heavy_tails)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, double,
                             double*) noexcept nogil
         void (*weigh_by_precision)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*) noexcept nogil
@@ -70,6 +71,7 @@ cdef extern from "leaves.h" nogil:
         void (*times)(const float*, const float*, float*, Py_ssize_t) noexcept nogil
         void (*choose)(const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, float*) noexcept nogil
         void (*normalise)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, float*) noexcept nogil
+        void (*entropies)(const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, float*, float*) noexcept nogil
         void (*heavy_tails)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, double,
                             float*) noexcept nogil
         void (*weigh_by_precision)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, double*) noexcept nogil
@@ -298,6 +300,21 @@ cdef inline void normalise(
         kernel.doubles.normalise(tile, n_components, n, ld, mass, log_evidence)
     else:
         kernel.floats.normalise(tile, n_components, n, ld, mass, log_evidence)
+
+
+cdef inline void entropies(
+    Kernel kernel,
+    const real* tile, Py_ssize_t ld,               # IN log ρ (K, n)
+    real* log_evidence, real* excess,              # OUT (n,) log Σ_k ρ_k, (n,) that less max_k log ρ_k
+    real* entropy,                                 # OUT (n,) −Σ_k r_k log r_k
+    Py_ssize_t n_components, Py_ssize_t n,
+) noexcept nogil:
+    if is_twin(kernel):
+        twin.entropies(tile, ld, log_evidence, excess, entropy, n_components, n)
+    elif real is double:
+        kernel.doubles.entropies(tile, n_components, n, ld, log_evidence, excess, entropy)
+    else:
+        kernel.floats.entropies(tile, n_components, n, ld, log_evidence, excess, entropy)
 
 
 cdef inline void heavy_tails(

@@ -438,6 +438,7 @@ static void TILE_NAME(normalise)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_
     }
 }
 
+#include "entropies.h"
 #include "tails.h"
 #include "low_rank.h"
 #include "quadratic.h"
@@ -447,6 +448,7 @@ static const TILE_GLUE(tile_leaves, TILE_REAL) TILE_NAME(leaves) = {
     TILE_NAME(multiply),     TILE_NAME(add_products),     TILE_NAME(quadratic),     TILE_NAME(add_quadratic),
     TILE_NAME(triangular),   TILE_NAME(add_scatter),      TILE_NAME(diagonal),      TILE_NAME(add_axis_moments),
     TILE_NAME(subtract),     TILE_NAME(times),            TILE_NAME(choose),        TILE_NAME(normalise),
+    TILE_NAME(entropies),
     TILE_NAME(heavy_tails),  TILE_NAME(weigh_by_precision), TILE_NAME(share_by_powers),
     TILE_NAME(share_contaminated),
     TILE_NAME(low_rank),

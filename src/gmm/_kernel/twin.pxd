@@ -180,6 +180,29 @@ cdef inline void normalise_soft(
             tile[k * ld + r] *= mass[r] / total
 
 
+cdef inline void entropies(
+    const real* tile, Py_ssize_t ld,               # IN log ρ (K, n)
+    real* log_evidence, real* excess,              # OUT (n,) log Σ_k ρ_k, (n,) that less max_k log ρ_k
+    real* entropy,                                 # OUT (n,) −Σ_k r_k log r_k
+    Py_ssize_t n_components, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t k, r
+    cdef real peak, total, below, share
+    for r in range(n):
+        peak = tile[r]
+        for k in range(1, n_components):
+            peak = max(peak, tile[k * ld + r])
+        total = below = 0
+        for k in range(n_components):
+            share = <real>exp(tile[k * ld + r] - peak)
+            total += share
+            if share > 0:
+                below += share * (peak - tile[k * ld + r])
+        excess[r] = <real>log(total)
+        log_evidence[r] = peak + excess[r]
+        entropy[r] = excess[r] + below / total
+
+
 cdef inline void heavy_tails(
     real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT of heavy-tailed ones
     const double* log_offset, const double* tails, Py_ssize_t d,           # IN (K,), (2, K)

@@ -11,7 +11,7 @@ cdef struct Workspace:
     # One worker's scratch and its stack of partial sums; rows are `ld` items long.
     Py_ssize_t ld
     void* block                 # linear [1, x, products], without products where these are fused, else x
-    void* tile                  # (K, ld)
+    void* tile                  # (K, ld), and one row more for noise where criteria are summed
     void* precisions            # (2, K, ld) of tails: see `weigh_by_precision` and `share_contaminated`
     void* beside                # centred: ones, or the rows of `block` row by row: see `keeps_rows`
     void* scratch               # (d, ld), under the twin (1 + 2d, ld); of low rank y of all components before
@@ -70,8 +70,8 @@ cdef inline Py_ssize_t blocks_to_keep(const PassPlan* plan, Py_ssize_t n_rows, b
 cdef inline Py_ssize_t workspace_size(const PassPlan* plan, Py_ssize_t n_rows, bint again) noexcept nogil:
     """Doubles that `lay_out_workspace` lays out, with those lost to `aligned`."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features
-    cdef Py_ssize_t width = kept_rows(plan) * blocks_to_keep(plan, n_rows, again) + K + scratch_rows(plan) + 3
-    width += diagnostic_rows(plan) + tail_rows(plan)
+    cdef Py_ssize_t width = kept_rows(plan) * blocks_to_keep(plan, n_rows, again) + K + plan.totals
+    width += scratch_rows(plan) + 3 + diagnostic_rows(plan) + tail_rows(plan)
     return (row_length(plan, n_rows) * width + 8 + max(plan.n_moments * K, matrix_size(plan.moments, d))
             + (scatter_room(d, item_size(plan)) if keeps_rows(plan) else 0))
 
@@ -84,7 +84,7 @@ cdef inline void lay_out_workspace(
     workspace.ld, workspace.kept, workspace.n_kept = ld, work, blocks_to_keep(plan, n_rows, again)
     work += ld * kept_rows(plan) * workspace.n_kept
     workspace.tile = work
-    work += ld * K
+    work += ld * (K + plan.totals)
     workspace.precisions = work
     work += ld * tail_rows(plan)
     workspace.scratch = work

@@ -50,6 +50,7 @@ from gmm._values.layouts import FULL, Array
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
 
 CRITERION_ACCURACY = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
@@ -220,14 +221,16 @@ class Request(NamedTuple):
             return Judge.HELD_OUT
         return Judge.CRITERION if len(self.n_components) > 1 else Judge.LIKELIHOOD
 
-    def log_likelihood_of_one(self, parameters: MixtureParameters, rows: Source) -> float | None:
+    def log_likelihood_of_one(
+        self, parameters: MixtureParameters, rows: Source, statistics: SufficientStatistics | None = None
+    ) -> float | None:
         """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""
         template, model = self.template, same_as(parameters.model, 1, rows.n_features)
         kind = model, parameters.tails.name, parameters.n_components > 1
         if kind not in self.of_one:
             scorer = Scorer(parameters, template.n_threads)
             limits = check_limits(template, parameters.model, 1)
-            self.of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, **limits)
+            self.of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, statistics, **limits)
         return self.of_one[kind]
 
     @property

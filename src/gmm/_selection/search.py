@@ -68,7 +68,7 @@ from gmm._values.priors import NormalInverseWishart
 
 SEARCHED = 200_000  # rows
 _FINISHED = 3  # cells, of different models
-_READINGS_OF_CELL = 4  # beside the passes that the best needs
+_READINGS_OF_CELL = 3  # beside the passes that the best needs
 
 
 def rows_to_search(source: Source, seed: int) -> Source:
@@ -148,7 +148,7 @@ class _Finish:
                 return None
             totals = Scorer(result.parameters, n_threads).totals(source)
             n_parameters, objective = result.parameters.n_parameters, settings.objective
-            of_one = request.log_likelihood_of_one(begin, source)
+            of_one = request.log_likelihood_of_one(begin, source, result.statistics)
             scores = criteria.evaluate(totals, n_parameters, source.survey.weight, of_one)
             scores |= {"loglik": totals.log_likelihood, criteria.HELD_OUT: float(search.held_out[number])}
             estimator = GaussianMixture(**on_sample.get_params())

@@ -140,6 +140,14 @@ class SufficientStatistics:
         second = self.second + self.layout.outer(2 * self.first + mass, step)
         return replace(self, origins=origins, first=self.first + mass, second=second)
 
+    def united(self) -> SufficientStatistics:
+        """Return the statistics of all components as one, about its mean."""
+        mean = self.counts @ self.means / self.counts.sum()
+        moved = self.recentred(np.broadcast_to(mean, self.first.shape))
+        second = moved.second if self.layout.pooled else moved.second.sum(axis=0, keepdims=True)
+        sums = moved.counts.sum(keepdims=True), moved.first.sum(axis=0, keepdims=True), second
+        return SufficientStatistics(self.layout, mean[None], *sums, self.log_evidence, self.weight)
+
     def reordered(self, order: NDArray[np.intp]) -> SufficientStatistics:
         """Return the components in another `order`, (K,)."""
         second = self.second if self.layout.pooled else self.second.take(order, axis=0)
