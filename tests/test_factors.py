@@ -1,7 +1,6 @@
 """Mixtures of factor analysers, against the slow twin, scikit-learn and closed forms."""
 
 import itertools
-import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 import gmm
 import reference
-from gmm import BayesianGaussianMixture, GaussianMixture, inference, select
+from gmm import BayesianGaussianMixture, GaussianMixture, select
 from inside import SingularMatrixError, covariance_model, mstep, special_case
 from tables import refused, reloaded
 
@@ -23,9 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 
 def scatter(seed, d, n=None, spread=1.0):
     rng = np.random.default_rng(seed)
-    rows = (
-        rng.normal(size=(n or 3 * d, d)) @ (np.eye(d) + rng.normal(size=(d, d))) * 10 ** (spread * rng.uniform(size=d))
-    )
+    rows = rng.normal(size=(n or 3 * d, d)) @ (np.eye(d) + rng.normal(size=(d, d)))
+    rows *= 10 ** (spread * rng.uniform(size=d))
     return rows.T @ rows / len(rows)
 
 
@@ -166,29 +164,6 @@ def test_one_component_is_scikit_learns_factor_analysis():
     np.testing.assert_allclose(np.abs(ours.transform(X)), np.abs(theirs.transform(X)), atol=1e-4)
 
 
-@pytest.mark.parametrize("acceleration", ["auto", None])
-@every_kind
-def test_the_objective_never_falls_in_random_fits(kind, acceleration):
-    for seed in range(40):
-        rng = np.random.default_rng(seed)
-        d = int(rng.integers(2, 8))
-        X = rng.normal(size=(int(rng.integers(20, 150)), d)) @ rng.normal(size=(d, d)) + 3 * rng.integers(0, 3, (1, d))
-        asked = {"reg_covar": 10 ** rng.uniform(-8, -1), "max_iter": 60, "tol": 1e-9, "init_params": "random"}
-        q, K = int(rng.integers(1, d)), int(rng.integers(1, 5))
-        with warnings.catch_warnings(record=True) as messages:
-            warnings.simplefilter("always")
-            mixture = fitted(X, kind, q, K, acceleration=acceleration, random_state=seed, **asked)
-        if any("lost all rows" in str(each.message) for each in messages):
-            continue
-        covariances = mixture.covariances_
-        climbed = np.array(mixture.history_.objective)
-        if acceleration is None:  # scikit-learn's objective does not have the ridge
-            traces = np.trace(np.linalg.inv(covariances), axis1=1, axis2=2).max()
-            assert np.diff(climbed).min(initial=0) > -asked["reg_covar"] * traces * d - 1e-9
-        else:
-            assert np.diff(climbed).min(initial=0) > -1e-9 * (1 + np.abs(climbed).max())
-
-
 @pytest.mark.parametrize("copied", [False, True])
 @pytest.mark.parametrize("how", [{}, {"acceleration": None}, {"fixed": {"weights": True}}], ids=str)
 def test_a_fit_to_few_rows_climbs_at_any_scale(how, copied):
@@ -233,23 +208,12 @@ def test_models_with_factors_lie_between_others():
     }
 
 
-# --- What they have beside others ---------------------------------------------------------------
-
-
-@every_kind
-def test_loadings_and_noise_make_the_covariances(kind):
-    mixture = fitted(rows(), kind)
-    loadings, noise = mixture.loadings_, mixture.noise_variance_
-    assert (loadings.shape, noise.shape) == ((2, 6, 2), (2, 6))
-    made = loadings @ loadings.transpose(0, 2, 1) + noise[:, :, None] * np.eye(6)
-    np.testing.assert_allclose(made, mixture.covariances_, atol=1e-7)
-    assert (np.ptp(noise, axis=1) == 0).all() == (kind == "ppca")
-
-
 @every_kind
 def test_the_factors_of_rows_are_their_conditional_means(kind):
     X = rows(5)
     mixture = fitted(X, kind)
+    assert (mixture.loadings_.shape, mixture.noise_variance_.shape) == ((2, 6, 2), (2, 6))
+    assert (np.ptp(mixture.noise_variance_, axis=1) == 0).all() == (kind == "ppca")
     expected = np.zeros((len(X), 2))
     for k, share in enumerate(mixture.predict_proba(X).T):
         loadings, covariance = mixture.loadings_[k], mixture.covariances_[k]
@@ -351,11 +315,9 @@ def test_a_name_with_its_number_is_the_type_with_n_factors(kind):
         ({"covariance_type": "factor2", "n_factors": 3}, "'factor2', got 3"),
         ({"covariance_type": "ppca", "n_factors": 6}, "fewer factors than columns, got 6 factors and n_features=6"),
         ({"covariance_type": "factor", "n_factors": 0}, "'n_factors'"),
-        ({"covariance_type": "factor", "n_factors": 1.5}, "'n_factors'"),
         ({"covariance_type": "factor0"}, "'factor0'"),
         ({"covariance_type": "factors"}, "'factors'.*did you mean 'factor'"),
         ({"covariance_type": "factor1", "rows": rows()[:, :1]}, "1 factor and n_features=1"),
-        ({"covariance_type": "factor", "kind": BayesianGaussianMixture}, "'factor'"),
         ({"covariance_type": "factor2", "kind": BayesianGaussianMixture}, "factor2"),
     ],
 )
@@ -364,19 +326,12 @@ def test_what_does_not_go_together_is_refused(asked, expected):
     refused(expected, kind(n_components=2, **asked).fit, given)
 
 
-# --- Searches -----------------------------------------------------------------------------------
-
-
 def test_a_search_compares_numbers_of_factors_beside_other_models():
     X = rows(1, n=600, d=8)
     found = select(X, [1, 2, 3], ["diag", "factor", "full"], n_factors=[1, 2, 3], random_state=0)
     assert found.covariance_type[:5] == ("diag", "factor1", "factor2", "factor3", "full")
     assert (found.best.n_components, found.best.covariance_type) == (2, "factor2")
-    loglik = {
-        (K, name): value for K, name, value in zip(found.n_components, found.covariance_type, found.loglik, strict=True)
-    }
-    for K in (1, 2, 3):
-        assert np.diff([loglik[K, name] for name in found.covariance_type[:5]]).min() > -1e-3
+    assert np.diff(found.loglik.reshape(3, 5), axis=1).min() > -1e-3  # of each number of components
     assert reloaded(found).covariance_type == found.covariance_type
 
 
@@ -392,15 +347,8 @@ def test_a_search_compares_numbers_of_factors_beside_other_models():
 )
 def test_a_search_refuses_numbers_of_factors_that_no_type_has(covariance_type, n_factors, error, expected):
     refused(expected, select, rows(), 2, covariance_type, n_factors=n_factors, error=error)
-
-
-def test_standard_errors_of_factors():
-    X = rows(n=800)
-    mixture = fitted(X, tol=1e-9)
-    by_information, by_refits = (
-        inference.standard_errors(mixture, X, method=method, random_state=0) for method in ("information", "bootstrap")
-    )
-    np.testing.assert_allclose(by_information.means, by_refits.means, rtol=0.5)
+    if "booleans" in expected:
+        refused("n_components.*booleans", select, rows(), n_factors, "factor", n_factors=1, error=error)
 
 
 def test_what_is_saved_is_loaded_where_noise_is_at_its_least(tmp_path):

@@ -21,9 +21,6 @@ def check_parts(mixture, atol=1e-7):
     assert noise.min() > mixture.reg_covar * (1 - 1e-6)
 
 
-# --- Awkward rows -------------------------------------------------------------------------------
-
-
 @every_kind
 @pytest.mark.parametrize("q", [4, 5])
 def test_so_many_factors_that_there_are_several_ways(kind, q):
@@ -55,27 +52,11 @@ def test_noise_is_at_least_the_ridge_where_it_can_be():
     rng = np.random.default_rng(3)
     loadings, noise = rng.normal(size=(4, 3)), np.full(4, 0.5)
     covariance = loadings @ loadings.T + np.diag(noise)
-    for least in (0.0, 0.1, 0.3, 0.4):
+    for least in (0.0, 0.1, 0.3, 0.4, 100.0):
         found = covariance_model("factor3").factors(covariance[None], least)
         made = found.loadings[0] @ found.loadings[0].T + np.diag(found.noise[0])
         np.testing.assert_allclose(made, covariance, atol=1e-6)
-        assert found.noise.min() >= least * (1 - 1e-9)
-    impossible = covariance_model("factor3").factors(covariance[None], 100.0)
-    np.testing.assert_allclose(impossible.loadings[0] @ impossible.loadings[0].T + np.diag(impossible.noise[0]),
-                               covariance, atol=1e-6)  # fmt: skip
-
-
-# --- Other features -----------------------------------------------------------------------------
-
-
-@every_kind
-def test_gaps_lower_what_is_known_but_not_the_model(kind):
-    X, rng = rows(n=900), np.random.default_rng(0)
-    Y = np.where(rng.uniform(size=X.shape) < 0.1, np.nan, X)
-    mixture = fitted(Y, kind, missing="em")
-    check_parts(mixture)
-    np.testing.assert_allclose(mixture.covariances_, fitted(X, kind).covariances_, atol=0.6)
-    assert np.isfinite(mixture.transform(Y)).all()
+        assert found.noise.min() >= least * (1 - 1e-9) or least == 100  # which cannot be
 
 
 @every_kind
@@ -110,27 +91,15 @@ def test_a_prior_is_a_density_of_the_noise_whatever_the_width(kind):
 
 
 @every_kind
-def test_what_is_frozen_or_fixed(kind):
-    X = rows()
-    mixture = fitted(X, kind)
-    np.testing.assert_allclose(mixture.freeze().score_samples(X), mixture.score_samples(X), atol=1e-10)
-    fixed = fitted(X, kind, fixed={"means": True}, means_init=mixture.means_ + 0.1)
-    np.testing.assert_array_equal(fixed.means_, mixture.means_ + 0.1)
-    check_parts(fixed)
-
-
-@every_kind
 def test_some_columns_and_columns_given_others_are_full(kind):
     X = rows()
     mixture = fitted(X, kind)
+    np.testing.assert_allclose(mixture.freeze().score_samples(X), mixture.score_samples(X), atol=1e-10)
     marginal, conditional = mixture.marginal([0, 3]), mixture.condition({1: 0.5, 2: 1.0})
     np.testing.assert_allclose(marginal.covariances_, mixture.covariances_[:, [0, 3]][:, :, [0, 3]], atol=1e-12)
     assert (marginal.covariance_type, conditional.covariance_type) == ("full", "full")
     assert not hasattr(marginal, "transform")
     assert conditional.n_features_in_ == 4
-
-
-# --- Other software -----------------------------------------------------------------------------
 
 
 @every_kind
@@ -153,9 +122,6 @@ def test_exchange_is_of_full_covariances(kind, tmp_path):
     np.testing.assert_allclose(scores.ravel(), mixture.score_samples(X), atol=1e-2)
 
 
-# --- Searches and tests -------------------------------------------------------------------------
-
-
 def test_all_is_a_name_among_others():
     X = rows()
     found = select(X, [1, 2], ["all", "factor", "full"], n_factors=[1, 2], random_state=0)
@@ -172,20 +138,12 @@ def test_all_is_a_name_among_others():
     assert "factor2: p" in repr(test)
 
 
-@pytest.mark.parametrize("number", [True, [1, True], False])
-def test_a_boolean_is_no_number(number):
-    refused(r"n_components.*booleans", select, rows(), number, "factor", n_factors=1, error=TypeError)
-
-
 def test_printed_mixtures_and_reports_show_what_factors_leave():
     X = rows()
     text = str(fitted(X))
     noise = fitted(X).noise_variance_ / np.diagonal(fitted(X).covariances_, axis1=1, axis2=2)
     assert f"2 factors; noise is {percent(noise[0].mean())}, " in text
     assert "factors" not in str(fitted(X, "full", None))
-
-
-# --- Many columns -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("d", "q"), [(20, 3), (40, 30), (60, 5)])
@@ -203,25 +161,10 @@ def test_wide_updates_are_as_likely_as_a_free_search_finds(d, q):
     assert objective[1] <= objective[0] + 1e-10 * abs(objective[0])
 
 
-# --- The command line ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def table(tmp_path):
-    place = tmp_path / "rows.csv"
-    np.savetxt(place, rows(), delimiter=",", header="a,b,c,d,e,f", comments="")
-    return place
-
-
 @pytest.mark.needs("jinja2", "pyarrow", "rich")
-def test_the_command_line_searches_all_and_more(table):
-    cells = json_of("fit", table, "--components", 1, "--covariance", "factor2,all")["cells"]
-    names = [cell["covariance_type"] for cell in cells]
-    assert (len(names), names[-1]) == (15, "factor2")
-
-
-@pytest.mark.needs("jinja2", "pyarrow", "rich")
-def test_the_command_line_shows_loadings_and_noise(table, tmp_path):
+def test_the_command_line_shows_loadings_and_noise(tmp_path):
+    table = tmp_path / "rows.csv"
+    np.savetxt(table, rows(), delimiter=",", header="a,b,c,d,e,f", comments="")
     how = ("--components", 2, "--covariance", "factor2", "--out", tmp_path / "out", "--report", tmp_path / "page.html")
     file = tmp_path / "out" / "model.gmm"
     shown, described = ok("fit", table, *how).stdout, ok("info", file).stdout
