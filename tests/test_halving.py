@@ -78,6 +78,16 @@ def candidate(covariance_type, layout=SPHERICAL, *, weight=None, single=False, n
     return begun(covariance_model(covariance_type), rows, view, Y[:K], **how)[0], Y
 
 
+def assert_is(one, covariance_type, expected, exact=1e-9):
+    """A candidate has these weights, means and covariances."""
+    got = MixtureParameters.from_estimate(one.estimate, Objective(covariance_model(covariance_type)))
+    np.testing.assert_allclose(got.weights, expected[0], rtol=exact)
+    np.testing.assert_allclose(got.means, expected[1], rtol=exact, atol=exact)
+    dense = reference.dense(got.covariances, covariance_type, *got.means.shape)
+    np.testing.assert_allclose(dense, expected[2], rtol=10 * exact, atol=10 * exact)
+    assert one.estimate[0].min() == got.weights.min()
+
+
 @pytest.mark.parametrize("kernel", ["blas", tiles.kernels()[-1]])
 @pytest.mark.parametrize("single", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
@@ -91,26 +101,19 @@ def test_a_candidate_is_its_twin(covariance_type, layout, weighted, single, kern
     how = {"n_lloyd": 2, "n_soft": 3, "weight": mass, "reg_covar": RIDGE}
     first = reference.candidate(X, Y, Y[:K], covariance_type, **how)
     bounds, path = reference.em(X, first, covariance_type, 3, weight=mass, reg_covar=RIDGE)
-    expected, exact = path[-1], 1e-4 if single else 1e-9
-    model = covariance_model(covariance_type)
-    got = MixtureParameters.from_estimate(one.estimate, Objective(model))
-    np.testing.assert_allclose(got.weights, expected[0], rtol=exact)
-    np.testing.assert_allclose(got.means, expected[1], rtol=exact, atol=exact)
-    np.testing.assert_allclose(reference.dense(got.covariances, covariance_type, K, D), expected[2], atol=10 * exact)
+    exact = 1e-4 if single else 1e-9
+    assert_is(one, covariance_type, path[-1], exact)
     assert one.lower_bound == pytest.approx(bounds[-1], rel=exact)
-    assert one.estimate[0].min() == got.weights.min()
     assert not one.failed
 
 
 @pytest.mark.parametrize(("n_lloyd", "n_soft"), [(0, 0), (0, 2), (1, 0), (3, 1)])
 @closed_forms
 def test_a_candidate_makes_the_passes_that_it_is_told_to(covariance_type, n_lloyd, n_soft):
-    one, Y = candidate(covariance_type, TIED, n_lloyd=n_lloyd, n_soft=n_soft)
-    expected = reference.candidate(
-        X, Y, Y[:K], covariance_type, n_lloyd=n_lloyd, n_soft=n_soft, weight=np.ones(N), reg_covar=RIDGE
-    )
-    np.testing.assert_allclose(one.estimate[0], expected[0], rtol=1e-9)
-    np.testing.assert_allclose(one.estimate[1], expected[1], rtol=1e-9, atol=1e-9)
+    how = {"n_lloyd": n_lloyd, "n_soft": n_soft}
+    one, Y = candidate(covariance_type, TIED, **how)
+    expected = reference.candidate(X, Y, Y[:K], covariance_type, weight=np.ones(N), reg_covar=RIDGE, **how)
+    assert_is(one, covariance_type, expected)
 
 
 @every_type
@@ -144,12 +147,6 @@ def test_a_view_is_in_units_in_which_its_mean_variance_is_one(d):
         assert np.average(np.square(y).mean(axis=1), weights=weight) == pytest.approx(1, rel=1e-12)
 
 
-def test_a_candidate_leaves_a_view_that_it_has_begun_in():
-    model = covariance_model("diag")
-    one = Candidate(Objective(model, RIDGE).family((K, D)), model.layout)
-    refused("has begun in a view", one.leave_view, _em.Scratch(), table())
-
-
 @pytest.mark.parametrize("n_left", [4, 3, 1])
 @pytest.mark.parametrize("weighted", [False, True])
 @closed_forms
@@ -164,14 +161,10 @@ def test_components_are_dropped_as_in_the_twin(covariance_type, weighted, n_left
     reduced = larger.without(scratch, rows, Objective(model, RIDGE).family((n_left, D)), 2)
     expected = reference.without_components(X, parameters, covariance_type, n_left, 2, **how)
     assert len(reduced) == 2
-    for one, (weights, means, covariances) in zip(reduced, expected, strict=True):
-        got = MixtureParameters.from_estimate(one.estimate, Objective(model))
-        np.testing.assert_allclose(got.weights, weights, rtol=1e-9)
-        np.testing.assert_allclose(got.means, means, rtol=1e-9, atol=1e-9)
-        dense = reference.dense(got.covariances, covariance_type, n_left, D)
-        np.testing.assert_allclose(dense, covariances, rtol=1e-8, atol=1e-8)
+    for one, parameters in zip(reduced, expected, strict=True):
+        assert_is(one, covariance_type, parameters)
         one.run(scratch, rows, 1)
-        bound = reference.mean_log_likelihood(X, (weights, means, covariances), weight)
+        bound = reference.mean_log_likelihood(X, parameters, weight)
         assert one.lower_bound == pytest.approx(bound, rel=1e-9)
 
 
@@ -221,14 +214,13 @@ def test_a_column_without_spread_changes_no_split(covariance_type, size):
     np.testing.assert_allclose(theirs, ours, rtol=1e-6)
 
 
-def test_a_family_of_other_numbers_of_components_is_refused():
+def test_other_numbers_of_components_and_a_view_that_was_not_entered_are_refused():
     one, family, rows = candidate("full")[0], Objective(covariance_model("full"), RIDGE).family, table()
     for n_components in (K, 2 * K + 1):
         refused("of 4 to 6 components, got", one.with_splits, _em.Scratch(), rows, family((n_components, D)))
     refused("fewer components than 3, got 3", one.without, _em.Scratch(), rows, family((K, D)), 1)
-
-
-# --- The comparison -----------------------------------------------------------------------------
+    unbegun = Candidate(family((K, D)), FULL)
+    refused("has begun in a view", unbegun.leave_view, _em.Scratch(), rows)
 
 
 def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, seed=0, schedule=None, ridge=RIDGE):
@@ -236,14 +228,6 @@ def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, see
     problem = Problem(sample, Objective(covariance_model(covariance_type), ridge), n_threads)
     schedule, moments = schedule or schedule_for(problem, n_components), problem.objective.model.layout
     return RaceRows(sample, moments, n_components, schedule, np.random.default_rng(seed)).winner(problem)
-
-
-@every_type
-def test_threads_change_no_bit(covariance_type):
-    rows = np.random.default_rng(1).normal(size=(4000, 4)) * [1, 2, 3, 4]
-    one, three = (best(rows, covariance_type, 8, n_threads=n) for n in (1, 3))
-    for name in ("counts", "first", "second"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
 
 
 @pytest.mark.parametrize("names", [("full", "VEE", "EEV"), ("diag", "VEI"), ("EII", "spherical")], ids=str)
@@ -289,22 +273,19 @@ def test_another_heat_ends_no_lower_on_all_rows(covariance_type):
     assert max(gains) > 1e-2
 
 
-def test_components_split_only_where_rows_suffice_and_no_prior_is_there():
-    def n_more(n, K, objective):
-        return schedule_for(Problem(ArraySource(np.ones((n, 2))), objective), K).n_more
-
+def test_components_split_where_rows_suffice_without_a_prior_and_of_more_candidates_where_a_fit_is_alone():
     plain = Objective(covariance_model("full"), RIDGE)
-    assert [n_more(1000, K, plain) for K in (1, 2, 3, 8, 9, 20)] == [1, 2, 2, 4, 4, 10]
-    assert n_more(30, 2, plain) > 0 == n_more(30, 5, plain)
-    assert n_more(1000, 3, replace(plain, prior=ConjugatePrior(np.zeros(2), 0.01, 4.0, np.eye(2)))) == 0
 
+    def planned(n, n_components=K, objective=plain, **alone):
+        return schedule_for(Problem(ArraySource(np.ones((n, 2))), objective), n_components, **alone)
 
-def test_more_candidates_split_in_a_fit_that_is_alone_and_of_few_rows():
     def grown(n, **alone):
-        problem = Problem(ArraySource(np.ones((n, 2))), Objective(covariance_model("full"), RIDGE))
-        schedule = schedule_for(problem, K, **alone)
+        schedule = planned(n, **alone)
         return schedule.n_heats, schedule.cuts[-1].n_survivors, schedule.n_candidates
 
+    assert [planned(1000, n).n_more for n in (1, 2, 3, 8, 9, 20)] == [1, 2, 2, 4, 4, 10]
+    assert planned(30, 2).n_more > 0 == planned(30, 5).n_more
+    assert planned(1000, 3, replace(plain, prior=ConjugatePrior(np.zeros(2), 0.01, 4.0, np.eye(2)))).n_more == 0
     assert [grown(n) for n in (500, 501, 800)] == [(1, 3, 12), (1, 2, 12), (1, 2, 12)]
     assert [grown(n) for n in (801, 9_999, 10_000)] == [(2, 1, 6), (2, 1, 6), (1, 1, 12)]
     assert [grown(n, alone=False) for n in (500, 501, 801, 10_000)] == [(1, 1, 12)] * 4
@@ -365,17 +346,14 @@ def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):
     assert entered == [7, 2, 2]
 
 
-@pytest.mark.parametrize(("n", "d", "n_components", "part"), [(150, 4, 3, 150), (5000, 2, 3, 800), (5000, 8, 20, 2000)])
-def test_candidates_begin_on_part_of_many_rows(n, d, n_components, part):
+@pytest.mark.parametrize(("n", "d", "K", "part"), [(150, 4, 3, 150), (5000, 2, 3, 800), (5000, 8, 20, 2000)])
+def test_candidates_begin_on_part_of_many_rows(n, d, K, part):
     problem = Problem(ArraySource(np.ones((n, d))), Objective(covariance_model("full"), RIDGE))
-    assert schedule_for(problem, n_components).part == part
-    diagonal = schedule_for(problem._replace(objective=Objective(covariance_model("diag"), RIDGE)), n_components)
+    assert schedule_for(problem, K).part == part
+    diagonal = schedule_for(problem._replace(objective=Objective(covariance_model("diag"), RIDGE)), K)
     assert diagonal.part <= part
-    many = Problem(ArraySource(np.ones((10_000, d))), problem.objective)  # random rows among which k-means finds all
-    assert (schedule_for(many, n_components).n_seeding, schedule_for(many, n_components).random_seeds) == (
-        300 * n_components,
-        False,
-    )
+    many = schedule_for(Problem(ArraySource(np.ones((10_000, d))), problem.objective), K)
+    assert (many.n_seeding, many.random_seeds) == (300 * K, False)  # random rows among which k-means finds all
     wide = Problem(ArraySource(np.ones((500, 30))), problem.objective)  # where mixtures are dear
     assert schedule_for(wide, 20).n_candidates < schedule_for(wide, 2).n_candidates
 

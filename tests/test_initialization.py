@@ -27,7 +27,6 @@ from inside import (
     _em,
     covariance_model,
     from_means,
-    from_responsibilities,
     kmeans_plusplus,
     lloyd,
     mstep,
@@ -57,14 +56,6 @@ def started(rows, covariance_type="full", init_params="kmeans", weight=None, K=3
     return start_statistics(source, settings, state)
 
 
-def assert_close(got, expected):
-    for name in ("counts", "means", "scatter", "weight"):
-        np.testing.assert_allclose(getattr(got, name), getattr(expected, name), rtol=1e-9, atol=1e-9, err_msg=name)
-
-
-# --- The sample ---------------------------------------------------------------------------------
-
-
 def test_few_rows_are_taken_as_a_weighted_set_in_order_of_value():
     rows = np.array([[2.0, 1.0], [1.0, 5.0], [2.0, 1.0], [1.0, 3.0], [2.0, 0.0]])
     got = sampled(ArraySource(rows, np.array([1.0, 2.0, 3.0, 0.0, 5.0])), 2, rng)
@@ -72,17 +63,13 @@ def test_few_rows_are_taken_as_a_weighted_set_in_order_of_value():
     np.testing.assert_array_equal(got.sample_weight, [2.0, 5.0, 4.0])
 
 
-def test_many_rows_are_sampled_without_repeats_and_more_for_more_components():
-    rows = np.arange(60_000.0).reshape(30_000, 2)
-    got = sampled(ArraySource(rows), 3, np.random.RandomState(0))
-    assert len(got.rows) == len(np.unique(got.rows[:, 0])) == 10_000
-    assert np.isin(got.rows[:, 0], rows[:, 0]).all()
-    assert abs(got.rows.mean() - rows.mean()) < 500
-    assert len(sampled(ArraySource(rows), 20, np.random.RandomState(0)).rows) == 20_000
-
-
-def test_a_sample_takes_no_row_of_weight_zero_and_keeps_the_weights():
+def test_many_rows_are_sampled_without_repeats_and_more_for_more_components_but_none_without_weight():
     rows = np.arange(30_000.0)[:, None]
+    got = sampled(ArraySource(rows), 3, np.random.RandomState(0))
+    assert len(got.rows) == len(np.unique(got.rows)) == 10_000
+    assert np.isin(got.rows, rows).all()
+    assert abs(got.rows.mean() - rows.mean()) < 250
+    assert len(sampled(ArraySource(rows), 20, np.random.RandomState(0)).rows) == 20_000
     weight = np.where(rows[:, 0] % 2, 0.0, 1 + rows[:, 0])
     got = sampled(ArraySource(rows, weight), 3, np.random.RandomState(0))
     np.testing.assert_array_equal(got.sample_weight, 1 + got.rows[:, 0])
@@ -128,9 +115,6 @@ def test_rows_of_nan_are_equal_and_rows_without_columns_are_refused():
     refused("one feature at least", mstep.equal_rows, np.empty((3, 0)))
 
 
-# --- The named starts ---------------------------------------------------------------------------
-
-
 @every_start
 @every_type
 def test_a_start_has_all_the_weight_and_the_layout_of_its_model(covariance_type, init_params):
@@ -147,27 +131,6 @@ def test_a_start_has_all_the_weight_and_the_layout_of_its_model(covariance_type,
     if init_params == "random":
         np.testing.assert_allclose(got.counts, weight.sum() / 3, atol=15)
         assert np.abs(got.means - ROWS.mean(axis=0)).max() < 2
-
-
-@every_start
-@every_type
-def test_a_start_depends_on_the_weighted_set_alone(covariance_type, init_params):
-    repeats = np.random.default_rng(4).integers(0, 4, len(ROWS))
-    expected = started(ROWS, covariance_type, init_params, repeats.astype(float))
-    repeated = np.repeat(ROWS, repeats, axis=0)
-    shuffled = np.random.default_rng(5).permutation(repeated)
-    for rows in (repeated, shuffled):
-        assert_close(started(rows, covariance_type, init_params), expected)
-
-
-@every_type
-def test_kmeans_finds_groups_that_lie_apart(covariance_type):
-    got = started(ROWS, covariance_type)
-    counts = np.bincount(GROUPS)
-    order = np.argsort(got.means[:, 0])
-    np.testing.assert_allclose(got.counts[order], counts[[0, 2, 1]], atol=1e-3)
-    means = [ROWS[k == GROUPS].mean(axis=0) for k in (0, 2, 1)]
-    np.testing.assert_allclose(got.means[order], means, atol=1e-2)
 
 
 def test_components_of_one_weight_come_by_falling_means():
@@ -253,9 +216,6 @@ def test_the_hierarchy_is_of_a_thousand_rows_at_most(monkeypatch):
     np.testing.assert_allclose(means[0], means[1], rtol=1e-12)
 
 
-# --- K-means itself -----------------------------------------------------------------------------
-
-
 def test_kmeans_plusplus_spreads_and_takes_no_row_of_weight_zero_or_one_twice():
     rows, weight = np.arange(8.0)[:, None], np.array([1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
     for seed in range(20):
@@ -280,13 +240,6 @@ def test_seeds_are_those_of_the_textbook_for_the_same_uniforms(kernel, n, d, K, 
     for numbers in uniforms:
         seeds = _em.kmeans_seeds(rows, weight, numbers, K)
         np.testing.assert_array_equal(seeds, reference.kmeans_seeds(rows, weight, numbers, K, n_draws))
-
-
-def test_lloyd_ends_where_centres_are_the_means_of_their_rows():
-    centres = lloyd(ArraySource(ROWS), ROWS[:3])
-    nearest = ((ROWS[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
-    means = [ROWS[nearest == k].mean(axis=0) for k in range(3)]
-    np.testing.assert_allclose(centres, means, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -314,23 +267,6 @@ def test_weights_are_repeats_for_lloyd():
 def test_lloyd_leaves_a_centre_without_rows_where_it_is(far):
     centres = lloyd(ArraySource(ROWS), np.array([[0.0, 4.0], [far, far]]))
     np.testing.assert_array_equal(centres[1], [far, far])
-
-
-# --- Given starts -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@every_type
-def test_given_responsibilities_are_the_textbooks_statistics(covariance_type, weighted):
-    responsibilities = np.random.default_rng(6).dirichlet(np.ones(3), size=len(ROWS))
-    weight = np.random.default_rng(7).uniform(0.5, 2, len(ROWS)) if weighted else None
-    source = ArraySource(ROWS, weight)
-    got = from_responsibilities(source, responsibilities, covariance_model(covariance_type).layout)
-    mass = np.ones(len(ROWS)) if weight is None else weight
-    counts, _, second = reference.statistics(ROWS, responsibilities, mass, got.means)
-    np.testing.assert_allclose(got.counts, counts, rtol=1e-12)
-    scatter = reference.in_layout(second, covariance_type)
-    np.testing.assert_allclose(got.scatter, scatter, rtol=1e-9, atol=1e-9)
 
 
 @every_type
@@ -404,9 +340,6 @@ def test_a_function_is_held_to_what_it_promised(values, message):
     refused(message, mixture.fit, ROWS)
 
 
-# --- Poor data ----------------------------------------------------------------------------------
-
-
 @quiet
 @every_start
 @every_type
@@ -424,9 +357,7 @@ def test_there_may_be_fewer_distinct_rows_than_components(covariance_type, init_
 @every_start
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
 @pytest.mark.parametrize("n_features", [1, 2, 80])
-def test_a_feature_in_which_only_a_row_of_hardly_any_weight_differs_has_a_unit(
-    n_features, covariance_type, init_params
-):
+def test_a_feature_in_which_only_a_row_of_no_weight_differs_has_a_unit(n_features, covariance_type, init_params):
     X = np.zeros((8, n_features))
     X[0] = 1
     X[1:5, 1:] = np.random.default_rng(0).normal(size=(4, n_features - 1))
@@ -434,13 +365,6 @@ def test_a_feature_in_which_only_a_row_of_hardly_any_weight_differs_has_a_unit(
     fitted = GaussianMixture(2, covariance_type=covariance_type, init_params=init_params, random_state=0)
     fitted.fit(X, sample_weight=[1e-162, *[1e154] * 7])
     assert np.isfinite(fitted.covariances_).all()
-
-
-def test_one_component_needs_no_luck():
-    for init_params in STARTS:
-        fitted = GaussianMixture(1, init_params=init_params, reg_covar=0, random_state=0).fit(ROWS)
-        np.testing.assert_allclose(fitted.means_[0], ROWS.mean(axis=0), rtol=1e-9)
-        np.testing.assert_allclose(fitted.covariances_[0], np.cov(ROWS.T, bias=True), rtol=1e-9)
 
 
 def test_rough_rows_lose_what_float32_loses_and_no_more():
