@@ -1,7 +1,5 @@
 """The benchmarks of whole fits: the stored optima, what is healthy, and the arithmetic of gaps."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -29,10 +27,6 @@ def mixture(covariances, weights=(0.5, 0.5)):
 
 def climb(bound=0.0, fitted=None):
     return Fitted(fitted or mixture([np.eye(2), np.eye(2)]), 5.0, bound)
-
-
-def settings(folder, **changes):
-    return replace(Settings(folder, ("gmm",), (1,), ("float64",), 1, "", smoke=True), **changes)
 
 
 def test_thinness_is_relative_to_the_pooled_covariance():
@@ -133,7 +127,8 @@ def test_an_outcome_is_judged_by_the_referee():
 def test_questions_are_asked_of_nothing(module, tmp_path, capsys):
     """A name that no data set has: titles alone are printed."""
     name = module.__name__.removeprefix("benchmarks.")
-    assert module.run(settings(tmp_path, only="no such rows", arguments=parse([name])), Report())
+    how = tmp_path, ("gmm",), (1,), ("float64",), 1, "no such rows"
+    assert module.run(Settings(*how, smoke=True, arguments=parse([name])), Report())
     assert "| problem |" in capsys.readouterr().out
 
 
