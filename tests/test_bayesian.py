@@ -21,21 +21,11 @@ every_type = pytest.mark.parametrize("covariance_type", CLASSIC)
 every_prior = pytest.mark.parametrize("weights", ["dirichlet_process", "dirichlet_distribution"])
 every_way = pytest.mark.parametrize("acceleration", ["auto", None])
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
-FITTED = [
-    "weight_concentration_",
-    "weight_concentration_prior_",
-    "mean_precision_",
-    "mean_precision_prior_",
-    "mean_prior_",
-    "degrees_of_freedom_",
-    "degrees_of_freedom_prior_",
-    "covariance_prior_",
-    "weights_",
-    "means_",
-    "covariances_",
-    "precisions_",
-    "precisions_cholesky_",
-]
+
+
+PRIOR = ["weight_concentration_prior_", "mean_precision_prior_", "mean_prior_", "covariance_prior_"]
+FITTED = [*PRIOR, "degrees_of_freedom_prior_", "weight_concentration_", "mean_precision_", "degrees_of_freedom_"]
+FITTED += ["weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"]
 
 
 def hyperparameters(covariance_type, twin, prior):
@@ -93,22 +83,16 @@ def test_every_attribute_is_scikit_learns_after_so_many_passes(covariance_type, 
 @every_type
 def test_the_default_prior_does_not_depend_on_the_scale_of_weights_that_are_shares(covariance_type):
     X, weight = rows(np.random.default_rng(3), 60, 2, 2), np.random.default_rng(4).uniform(0.5, 2, 60)
-    priors = [
-        BayesianGaussianMixture(n_components=2, covariance_type=covariance_type, max_iter=1, random_state=0)
-        .fit(X, sample_weight=weight * (total / weight.sum()))
-        .covariance_prior_
-        for total in (1e-6, 1.0, 2.0)
-    ]
-    for prior in priors[:2]:
-        np.testing.assert_allclose(prior, priors[2], rtol=1e-10)
+    fit = BayesianGaussianMixture(n_components=2, covariance_type=covariance_type, max_iter=1, random_state=0).fit
+    priors = [fit(X, sample_weight=total * weight / weight.sum()).covariance_prior_ for total in (2.0, 1e-6, 1.0)]
+    for prior in priors[1:]:
+        np.testing.assert_allclose(prior, priors[0], rtol=1e-10)
 
 
 @every_type
 @every_prior
 @every_way
-def test_the_bound_is_the_exact_one_in_nats_in_all_and_scikit_learns_less_a_constant(
-    covariance_type, weights, acceleration
-):
+def test_the_bound_is_exact_and_scikit_learns_less_a_constant(covariance_type, weights, acceleration):
     X, _, r, twin, prior = a_case(5, covariance_type, weights == "dirichlet_process", weighted=False)
     how = {"covariance_type": covariance_type, "weight_concentration_prior_type": weights, "reg_covar": 0}
     how |= hyperparameters(covariance_type, twin, prior)
@@ -123,15 +107,6 @@ def test_the_bound_is_the_exact_one_in_nats_in_all_and_scikit_learns_less_a_cons
     best = reference.responsibilities(reference.expected_log_joint(X, posterior, twin))
     assert type(ours.lower_bound_) is float
     assert ours.lower_bound_ == pytest.approx(reference.evidence_bound(X, best, 1.0, posterior, twin), rel=1e-9)
-
-
-@every_prior
-@pytest.mark.parametrize("seed", range(10))
-def test_four_clusters_leave_four_of_twenty_components(weights, seed):
-    how = {"weight_concentration_prior_type": weights, "random_state": seed, "max_iter": 2000}
-    mixture = BayesianGaussianMixture(n_components=20, **how).fit(groups_of(800, seed, 8))
-    assert mixture.converged_
-    assert mixture.n_effective_components_ == 4
 
 
 def test_ten_constrained_models_are_refused_with_a_sentence():
@@ -192,12 +167,6 @@ def test_draws_have_the_moments_and_intervals_of_the_posterior(covariance_type, 
         assert np.abs(inside - 0.9).max() < 5 * np.sqrt(0.09 / n) + 0.01
 
 
-def test_what_follows_from_the_posterior_cannot_be_assigned():
-    X, mixture = some()
-    with pytest.raises(AttributeError, match="cannot assign weights_"):
-        mixture.fit(X).weights_ = np.full(5, 0.2)
-
-
 def test_a_dirichlet_process_is_sorted_where_that_raises_the_bound():
     higher = 0
     for seed in range(10):
@@ -215,10 +184,9 @@ def test_a_dirichlet_process_is_sorted_where_that_raises_the_bound():
     [
         ({"degrees_of_freedom_prior": 1.5}, "should be greater than 2"),
         ({"mean_prior": [0.0, 1.0]}, "'mean_prior' should have the shape"),
-        ({"mean_prior": [0.0, 1e155, 0.0]}, r"expected mean_prior within 1e\+150 of the mean .* for feature 1"),
+        ({"mean_prior": [0.0, 2e150, 0.0]}, r"expected mean_prior within 1e\+150 of the mean .* for feature 1"),
         ({"mean_precision_prior": 0.0}, "'mean_precision_prior' parameter"),
         ({"weight_concentration_prior": -1.0}, "'weight_concentration_prior' parameter"),
-        ({"weight_concentration_prior_type": "flat"}, "'weight_concentration_prior_type' parameter"),
         ({"covariance_prior": np.eye(2)}, "covariance_prior' should have the shape"),
         ({"covariance_prior": -np.eye(3)}, "symmetric, positive-definite"),
         # by which the bound would be lost to rounding
@@ -328,34 +296,22 @@ def test_starts_of_many_rows_are_screened_and_more_never_end_lower(weights):
     assert mixture.set_params(n_init=4).fit(X).lower_bound_ >= one - mixture.tol
 
 
-def test_what_is_printed_names_the_bound_and_says_how_many_components_are_left(capsys):
+def test_what_is_printed_and_drawn_says_how_many_components_are_left(capsys, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    from gmm.plotting import plot_clusters
+
     X, mixture = some(n_components=8, max_iter=1000, verbose=1, verbose_interval=1)
     left = mixture.fit(X).n_effective_components_
     assert "lower bound -" in capsys.readouterr().out
     assert "the log evidence -" in str(mixture)
     assert f"8 components, 3 features, VVV (full) covariance, {left} components not empty\n" in str(mixture)
-
-
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "log_likelihood"])
-def test_errors_of_rows_are_refused_with_a_sentence(method):
-    X = np.random.default_rng(0).normal(size=(30, 2))
-    fit = BayesianGaussianMixture(random_state=0).fit(X)
-    with pytest.raises(ValueError, match="error_covariance cannot be combined with BayesianGaussianMixture: its post"):
-        getattr(fit, method)(X, error_covariance=[1.0, 1.0])
-
-
-def test_a_picture_leaves_out_the_components_that_are_empty(monkeypatch):
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    from gmm.plotting import plot_clusters
-
-    X, mixture = some(n_components=8, max_iter=1000)
-    ax = plot_clusters(mixture.fit(X), X, view=(0, 1))
-    left = np.flatnonzero(mixture.counts_ >= 1)
-    assert 0 < len(left) < 8
-    assert {patch.get_gid() for patch in ax.patches} == {
-        f"component {k} content {c}" for k in left for c in (0.5, 0.95)
-    }
-    assert ax.get_title() == f"{len(left)} of 8 components"
+    ax, kept = plot_clusters(mixture, X, view=(0, 1)), np.flatnonzero(mixture.counts_ >= 1)
+    shown = {f"component {k} content {c}" for k in kept for c in (0.5, 0.95)}
+    assert {patch.get_gid() for patch in ax.patches} == shown
+    assert ax.get_title() == f"{len(kept)} of 8 components"
+    assert 0 < len(kept) == left < 8
+    with pytest.raises(AttributeError, match="cannot assign weights_"):  # which follow from the posterior
+        mixture.weights_ = np.full(8, 1 / 8)
 
 
 def groups_of(n, seed=0, apart=6):

@@ -6,39 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import inside
 import reference
 from gmm import GaussianMixture
-from inside import (
-    DIAGONAL,
-    FULL,
-    OFFSET,
-    PARSIMONIOUS,
-    SPHERICAL,
-    TIED,
-    ArraySource,
-    Candidate,
-    CandidateView,
-    ConjugatePrior,
-    Cut,
-    Judge,
-    MixtureParameters,
-    Objective,
-    Problem,
-    Race,
-    RaceRows,
-    Schedule,
-    Verdict,
-    _em,
-    covariance_model,
-    halving,
-    schedule_for,
-    split_axes,
-    split_step,
-    tiles,
-)
+from inside import SPHERICAL, ArraySource, Cut, MixtureParameters, Objective, Problem, covariance_model, schedule_for
 from tables import refused
 
-every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
+every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 
 K, D, N = 3, 2, 300
@@ -47,7 +21,8 @@ CENTRES = np.array([[-3.0, 0.0], [3.0, 1.0], [0.0, 4.0]])
 X = CENTRES[rng.integers(K, size=N)] + rng.normal(size=(N, D))
 WEIGHT = rng.uniform(0.5, 2, N)
 RIDGE = 1e-3
-SHOWN = {SPHERICAL: np.array([0.4]), DIAGONAL: np.array([[0.3, 0.5]]), TIED: np.array([[0.4, 0.0], [-0.1, 0.5]])}
+SHOWN = {SPHERICAL: np.array([0.4]), inside.DIAGONAL: np.array([[0.3, 0.5]])}
+SHOWN[inside.TIED] = np.array([[0.4, 0.0], [-0.1, 0.5]])
 
 
 def table(rows=X, weight=None, centre=None, **how):
@@ -55,12 +30,12 @@ def table(rows=X, weight=None, centre=None, **how):
     centre = rows.mean(axis=0) if centre is None else centre
     away = rows - centre
     scatter = away.T @ (away if weight is None else away * weight[:, None])
-    return _em.CandidateRows(rows, weight, centre, np.abs(away).max(axis=0), scatter=scatter, **how)
+    return inside._em.CandidateRows(rows, weight, centre, np.abs(away).max(axis=0), scatter=scatter, **how)
 
 
 def begun(model, rows, view, seeds, *, ridge=RIDGE, n_lloyd=2, n_soft=2, n_passes=0):
     """Begin from seeds in a view of the rows, leave it, and run for some passes; return also the scratch."""
-    one, scratch = Candidate(Objective(model, ridge).family(seeds.shape), model.layout), _em.Scratch()
+    one, scratch = inside.Candidate(Objective(model, ridge).family(seeds.shape), model.layout), inside._em.Scratch()
     one.begin(scratch, view, seeds.copy(), n_lloyd=n_lloyd, n_soft=n_soft)
     one.leave_view(scratch, rows)
     one.run(scratch, rows, n_passes)
@@ -72,45 +47,48 @@ def candidate(covariance_type, layout=SPHERICAL, *, weight=None, single=False, n
     centre = X.mean(axis=0)
     Y = np.ascontiguousarray(layout.whitened(SHOWN[layout], 0, X - centre))
     seen = table(Y, weight, np.zeros(D), single_limit=single)
-    view = CandidateView(seen, layout.code, SHOWN[layout].ravel(), centre)
+    view = inside.CandidateView(seen, layout.code, SHOWN[layout].ravel(), centre)
     how = {"n_lloyd": n_lloyd, "n_soft": n_soft, "n_passes": n_passes}
     rows = table(X, weight, single_limit=single)
     return begun(covariance_model(covariance_type), rows, view, Y[:K], **how)[0], Y
 
 
-@pytest.mark.parametrize("kernel", ["blas", tiles.kernels()[-1]])
+def assert_is(one, covariance_type, expected, exact=1e-9):
+    """A candidate has these weights, means and covariances."""
+    got = MixtureParameters.from_estimate(one.estimate, Objective(covariance_model(covariance_type)))
+    np.testing.assert_allclose(got.weights, expected[0], rtol=exact)
+    np.testing.assert_allclose(got.means, expected[1], rtol=exact, atol=exact)
+    dense = reference.dense(got.covariances, covariance_type, *got.means.shape)
+    np.testing.assert_allclose(dense, expected[2], rtol=10 * exact, atol=10 * exact)
+    assert one.estimate[0].min() == got.weights.min()
+
+
+@pytest.mark.parametrize("kernel", ["blas", inside.tiles.kernels()[-1]])
 @pytest.mark.parametrize("single", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("layout", SHOWN)
 @closed_forms
 def test_a_candidate_is_its_twin(covariance_type, layout, weighted, single, kernel):
-    tiles.use_kernel(kernel)
+    inside.tiles.use_kernel(kernel)
     weight = WEIGHT if weighted else None
     one, Y = candidate(covariance_type, layout, weight=weight, single=single, n_passes=3)
     mass = np.ones(N) if weight is None else weight
     how = {"n_lloyd": 2, "n_soft": 3, "weight": mass, "reg_covar": RIDGE}
     first = reference.candidate(X, Y, Y[:K], covariance_type, **how)
     bounds, path = reference.em(X, first, covariance_type, 3, weight=mass, reg_covar=RIDGE)
-    expected, exact = path[-1], 1e-4 if single else 1e-9
-    model = covariance_model(covariance_type)
-    got = MixtureParameters.from_estimate(one.estimate, Objective(model))
-    np.testing.assert_allclose(got.weights, expected[0], rtol=exact)
-    np.testing.assert_allclose(got.means, expected[1], rtol=exact, atol=exact)
-    np.testing.assert_allclose(reference.dense(got.covariances, covariance_type, K, D), expected[2], atol=10 * exact)
+    exact = 1e-4 if single else 1e-9
+    assert_is(one, covariance_type, path[-1], exact)
     assert one.lower_bound == pytest.approx(bounds[-1], rel=exact)
-    assert one.estimate[0].min() == got.weights.min()
     assert not one.failed
 
 
 @pytest.mark.parametrize(("n_lloyd", "n_soft"), [(0, 0), (0, 2), (1, 0), (3, 1)])
 @closed_forms
 def test_a_candidate_makes_the_passes_that_it_is_told_to(covariance_type, n_lloyd, n_soft):
-    one, Y = candidate(covariance_type, TIED, n_lloyd=n_lloyd, n_soft=n_soft)
-    expected = reference.candidate(
-        X, Y, Y[:K], covariance_type, n_lloyd=n_lloyd, n_soft=n_soft, weight=np.ones(N), reg_covar=RIDGE
-    )
-    np.testing.assert_allclose(one.estimate[0], expected[0], rtol=1e-9)
-    np.testing.assert_allclose(one.estimate[1], expected[1], rtol=1e-9, atol=1e-9)
+    how = {"n_lloyd": n_lloyd, "n_soft": n_soft}
+    one, Y = candidate(covariance_type, inside.TIED, **how)
+    expected = reference.candidate(X, Y, Y[:K], covariance_type, weight=np.ones(N), reg_covar=RIDGE, **how)
+    assert_is(one, covariance_type, expected)
 
 
 @every_type
@@ -129,7 +107,7 @@ def test_the_statistics_of_a_candidate_are_those_of_its_mixture(covariance_type)
 def test_a_singular_covariance_makes_a_candidate_fail():
     rows = np.column_stack([X[:, 0], X[:, 0]])
     passed = table(rows, None, np.zeros(D))
-    view = CandidateView(passed, SPHERICAL.code, np.ones(1), np.zeros(D))
+    view = inside.CandidateView(passed, SPHERICAL.code, np.ones(1), np.zeros(D))
     one, _ = begun(covariance_model("full"), passed, view, rows[:K], ridge=0.0, n_lloyd=1, n_passes=1)
     assert one.failed
     assert one.lower_bound == -np.inf
@@ -140,14 +118,8 @@ def test_a_singular_covariance_makes_a_candidate_fail():
 def test_a_view_is_in_units_in_which_its_mean_variance_is_one(d):
     for weight in (None, WEIGHT):
         y = np.random.default_rng(d).normal(size=(N, d)) * np.arange(1, d + 1)
-        CandidateView.scaled(y, weight, SPHERICAL.code, np.ones(1), np.zeros(d), 0.0)
+        inside.CandidateView.scaled(y, weight, SPHERICAL.code, np.ones(1), np.zeros(d), 0.0)
         assert np.average(np.square(y).mean(axis=1), weights=weight) == pytest.approx(1, rel=1e-12)
-
-
-def test_a_candidate_leaves_a_view_that_it_has_begun_in():
-    model = covariance_model("diag")
-    one = Candidate(Objective(model, RIDGE).family((K, D)), model.layout)
-    refused("has begun in a view", one.leave_view, _em.Scratch(), table())
 
 
 @pytest.mark.parametrize("n_left", [4, 3, 1])
@@ -157,41 +129,37 @@ def test_components_are_dropped_as_in_the_twin(covariance_type, weighted, n_left
     model, weight, seeds = covariance_model(covariance_type), WEIGHT if weighted else None, 5
     how = {"weight": np.ones(N) if weight is None else weight, "reg_covar": RIDGE}
     rows = table(X, weight)
-    view = CandidateView(rows, SPHERICAL.code, np.ones(1), np.zeros(D))
+    view = inside.CandidateView(rows, SPHERICAL.code, np.ones(1), np.zeros(D))
     larger, scratch = begun(model, rows, view, X[:seeds], n_passes=2)
     mixture = MixtureParameters.from_estimate(larger.estimate, Objective(model))
     parameters = mixture.weights, mixture.means, reference.dense(mixture.covariances, covariance_type, seeds, D)
     reduced = larger.without(scratch, rows, Objective(model, RIDGE).family((n_left, D)), 2)
     expected = reference.without_components(X, parameters, covariance_type, n_left, 2, **how)
     assert len(reduced) == 2
-    for one, (weights, means, covariances) in zip(reduced, expected, strict=True):
-        got = MixtureParameters.from_estimate(one.estimate, Objective(model))
-        np.testing.assert_allclose(got.weights, weights, rtol=1e-9)
-        np.testing.assert_allclose(got.means, means, rtol=1e-9, atol=1e-9)
-        dense = reference.dense(got.covariances, covariance_type, n_left, D)
-        np.testing.assert_allclose(dense, covariances, rtol=1e-8, atol=1e-8)
+    for one, parameters in zip(reduced, expected, strict=True):
+        assert_is(one, covariance_type, parameters)
         one.run(scratch, rows, 1)
-        bound = reference.mean_log_likelihood(X, (weights, means, covariances), weight)
+        bound = reference.mean_log_likelihood(X, parameters, weight)
         assert one.lower_bound == pytest.approx(bound, rel=1e-9)
 
 
 @pytest.mark.parametrize("n_more", [1, 3])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+@pytest.mark.parametrize("covariance_type", inside.PARSIMONIOUS)
 def test_components_split_as_in_the_twin(covariance_type, weighted, n_more):
     model, weight, centre = covariance_model(covariance_type), WEIGHT if weighted else None, X.mean(axis=0)
     one, _ = candidate(covariance_type, weight=weight, n_passes=2)
-    larger = one.with_splits(_em.Scratch(), table(X, weight), Objective(model, RIDGE).family((K + n_more, D)))
+    larger = one.with_splits(inside._em.Scratch(), table(X, weight), Objective(model, RIDGE).family((K + n_more, D)))
     mixture = MixtureParameters.from_estimate(one.estimate, Objective(model))
     problem = Problem(ArraySource(X, weight), Objective(model, RIDGE), 1)
     with problem.e_step() as e_step:
         # In units of the rows' reach, so that the axes do not depend on those of the columns.
         reach, stored = np.abs(X - centre).max(axis=0), (model.layout.code, mixture.covariances)
-        axes = split_axes(*stored, reach)
+        axes = inside.split_axes(*stored, reach)
         look = e_step.diagnostics(mixture.whitened(), axes)
         gains, expected = reference.split_gains(look.powers, look.statistics.counts), look.statistics
         for k in np.argsort(-gains.max(axis=1))[:n_more]:
-            step = split_step(*stored, axes, k, gains[k].argmax(), D, OFFSET)
+            step = inside.split_step(*stored, axes, k, gains[k].argmax(), D, inside.OFFSET)
             expected = expected.split(k, len(expected.counts), step)
         if larger.failed:  # narrower along the axis than the model has it
             assert np.linalg.eigvalsh(expected.scatter).min() < 0
@@ -213,7 +181,7 @@ def test_a_column_without_spread_changes_no_split(covariance_type, size):
     for rows in (X, np.column_stack([X, size * X[:, 0]])):
         centre, (_, d) = rows.mean(axis=0), rows.shape
         passed, seen = table(rows), table(rows - centre, None, np.zeros(d))
-        view = CandidateView(seen, SPHERICAL.code, np.ones(1), centre)
+        view = inside.CandidateView(seen, SPHERICAL.code, np.ones(1), centre)
         one, scratch = begun(model, passed, view, rows[:K] - centre, n_soft=0, n_passes=3)
         larger = one.with_splits(scratch, passed, Objective(model, RIDGE).family((K + 2, d)))
         means.append(MixtureParameters.from_estimate(larger.estimate, Objective(model)).means)
@@ -221,36 +189,27 @@ def test_a_column_without_spread_changes_no_split(covariance_type, size):
     np.testing.assert_allclose(theirs, ours, rtol=1e-6)
 
 
-def test_a_family_of_other_numbers_of_components_is_refused():
+def test_other_numbers_of_components_and_a_view_that_was_not_entered_are_refused():
     one, family, rows = candidate("full")[0], Objective(covariance_model("full"), RIDGE).family, table()
     for n_components in (K, 2 * K + 1):
-        refused("of 4 to 6 components, got", one.with_splits, _em.Scratch(), rows, family((n_components, D)))
-    refused("fewer components than 3, got 3", one.without, _em.Scratch(), rows, family((K, D)), 1)
-
-
-# --- The comparison -----------------------------------------------------------------------------
+        refused("of 4 to 6 components, got", one.with_splits, inside._em.Scratch(), rows, family((n_components, D)))
+    refused("fewer components than 3, got 3", one.without, inside._em.Scratch(), rows, family((K, D)), 1)
+    unbegun = inside.Candidate(family((K, D)), inside.FULL)
+    refused("has begun in a view", unbegun.leave_view, inside._em.Scratch(), rows)
 
 
 def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, seed=0, schedule=None, ridge=RIDGE):
     sample = ArraySource(rows, weight)
     problem = Problem(sample, Objective(covariance_model(covariance_type), ridge), n_threads)
     schedule, moments = schedule or schedule_for(problem, n_components), problem.objective.model.layout
-    return RaceRows(sample, moments, n_components, schedule, np.random.default_rng(seed)).winner(problem)
-
-
-@every_type
-def test_threads_change_no_bit(covariance_type):
-    rows = np.random.default_rng(1).normal(size=(4000, 4)) * [1, 2, 3, 4]
-    one, three = (best(rows, covariance_type, 8, n_threads=n) for n in (1, 3))
-    for name in ("counts", "first", "second"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
+    return inside.RaceRows(sample, moments, n_components, schedule, np.random.default_rng(seed)).winner(problem)
 
 
 @pytest.mark.parametrize("names", [("full", "VEE", "EEV"), ("diag", "VEI"), ("EII", "spherical")], ids=str)
 def test_models_of_a_layout_begin_alike_and_end_as_alone(names):
     sample, objectives = ArraySource(X, WEIGHT), [Objective(covariance_model(name), RIDGE) for name in names]
-    moments, schedule = objectives[0].model.layout, Schedule(6, 4, N, (Cut(1, 3),), n_more=2)
-    course = RaceRows(sample, moments, K, schedule, np.random.default_rng(0))
+    moments, schedule = objectives[0].model.layout, inside.Schedule(6, 4, N, (Cut(1, 3),), n_more=2)
+    course = inside.RaceRows(sample, moments, K, schedule, np.random.default_rng(0))
     for name, objective in zip(names, objectives, strict=True):
         together = course.winner(Problem(sample, objective, 1))
         alone = best(X, name, weight=WEIGHT, schedule=schedule)
@@ -260,7 +219,7 @@ def test_models_of_a_layout_begin_alike_and_end_as_alone(names):
     np.testing.assert_array_equal(course.winner(Problem(sample, objective, 1), last=True).second, alone.second)
 
 
-@pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+@pytest.mark.parametrize("covariance_type", inside.PARSIMONIOUS)
 def test_splits_and_drops_end_no_lower(covariance_type):
     rows = np.random.default_rng(4).standard_t(4, size=(600, 3))
     schedule = schedule_for(Problem(ArraySource(rows), Objective(covariance_model(covariance_type), RIDGE)), 4)
@@ -278,7 +237,7 @@ def test_splits_and_drops_end_no_lower(covariance_type):
 def test_another_heat_ends_no_lower_on_all_rows(covariance_type):
     rng = np.random.default_rng(0)
     rows = 4 * rng.integers(4, size=(1500, 2)) + rng.normal(size=(1500, 2))
-    schedule, gains = Schedule(4, 4, 200, (Cut(2, 1), Cut(1, 2)), n_more=2), []
+    schedule, gains = inside.Schedule(4, 4, 200, (Cut(2, 1), Cut(1, 2)), n_more=2), []
     for seed in range(5):
         one, two = (
             best(rows, covariance_type, 12, seed=seed, schedule=schedule._replace(n_heats=n)).mean_log_evidence
@@ -289,22 +248,19 @@ def test_another_heat_ends_no_lower_on_all_rows(covariance_type):
     assert max(gains) > 1e-2
 
 
-def test_components_split_only_where_rows_suffice_and_no_prior_is_there():
-    def n_more(n, K, objective):
-        return schedule_for(Problem(ArraySource(np.ones((n, 2))), objective), K).n_more
-
+def test_components_split_where_rows_suffice_without_a_prior_and_of_more_candidates_where_a_fit_is_alone():
     plain = Objective(covariance_model("full"), RIDGE)
-    assert [n_more(1000, K, plain) for K in (1, 2, 3, 8, 9, 20)] == [1, 2, 2, 4, 4, 10]
-    assert n_more(30, 2, plain) > 0 == n_more(30, 5, plain)
-    assert n_more(1000, 3, replace(plain, prior=ConjugatePrior(np.zeros(2), 0.01, 4.0, np.eye(2)))) == 0
 
+    def planned(n, n_components=K, objective=plain, **alone):
+        return schedule_for(Problem(ArraySource(np.ones((n, 2))), objective), n_components, **alone)
 
-def test_more_candidates_split_in_a_fit_that_is_alone_and_of_few_rows():
     def grown(n, **alone):
-        problem = Problem(ArraySource(np.ones((n, 2))), Objective(covariance_model("full"), RIDGE))
-        schedule = schedule_for(problem, K, **alone)
+        schedule = planned(n, **alone)
         return schedule.n_heats, schedule.cuts[-1].n_survivors, schedule.n_candidates
 
+    assert [planned(1000, n).n_more for n in (1, 2, 3, 8, 9, 20)] == [1, 2, 2, 4, 4, 10]
+    assert planned(30, 2).n_more > 0 == planned(30, 5).n_more
+    assert planned(1000, 3, replace(plain, prior=inside.ConjugatePrior(np.zeros(2), 0.01, 4.0, np.eye(2)))).n_more == 0
     assert [grown(n) for n in (500, 501, 800)] == [(1, 3, 12), (1, 2, 12), (1, 2, 12)]
     assert [grown(n) for n in (801, 9_999, 10_000)] == [(2, 1, 6), (2, 1, 6), (1, 1, 12)]
     assert [grown(n, alone=False) for n in (500, 501, 801, 10_000)] == [(1, 1, 12)] * 4
@@ -321,21 +277,21 @@ def test_more_components_find_a_cluster_that_none_begins_in():
 
 def test_the_last_passes_see_all_rows():
     rows = np.random.default_rng(2).normal(size=(3000, 2))
-    got = best(rows, "full", schedule=Schedule(4, 4, 100, (Cut(2, 1), Cut(1, 1))))
+    got = best(rows, "full", schedule=inside.Schedule(4, 4, 100, (Cut(2, 1), Cut(1, 1))))
     assert got.weight == 3000
 
 
 def race(fewest_rows=None):
     rows, verdict = table(), None
     if fewest_rows is not None:
-        rules = FULL.code, D, fewest_rows, 6, False, False, False, False
-        verdict = Verdict(rules, N, np.zeros(D), 0, Judge.LIKELIHOOD)
-    return Race(Schedule(4, 4, N, ()), [], FULL, [], rows, verdict=verdict)
+        rules = inside.FULL.code, D, fewest_rows, 6, False, False, False, False
+        verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.LIKELIHOOD)
+    return inside.Race(inside.Schedule(4, 4, N, ()), [], inside.FULL, [], rows, verdict=verdict)
 
 
 def test_a_degenerate_candidate_loses_to_a_sound_one():
     sound, same, light = (candidate("full", n_passes=n)[0] for n in (1, 1, 5))
-    failed = Candidate(Objective(covariance_model("full"), RIDGE).family((K, D)), FULL)
+    failed = inside.Candidate(Objective(covariance_model("full"), RIDGE).family((K, D)), inside.FULL)
     assert light.lower_bound > sound.lower_bound > failed.lower_bound
     between = N * (sound.estimate[0].min() + light.estimate[0].min()) / 2
     field = [failed, light, sound, same]
@@ -357,25 +313,22 @@ def test_candidates_advance_in_several_threads():
 
 def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):
     entered = []
-    spread = halving._share_out
+    spread = inside.halving._share_out
     seen = lambda *given: (entered.append(given[-2]), spread(*given))[1]  # noqa: E731
-    monkeypatch.setattr(halving, "_share_out", seen)
+    monkeypatch.setattr(inside.halving, "_share_out", seen)
     rows = np.concatenate([X] * 10)
-    best(rows, "full", schedule=Schedule(7, 2, len(rows), (Cut(1, 1),)))
+    best(rows, "full", schedule=inside.Schedule(7, 2, len(rows), (Cut(1, 1),)))
     assert entered == [7, 2, 2]
 
 
-@pytest.mark.parametrize(("n", "d", "n_components", "part"), [(150, 4, 3, 150), (5000, 2, 3, 800), (5000, 8, 20, 2000)])
-def test_candidates_begin_on_part_of_many_rows(n, d, n_components, part):
+@pytest.mark.parametrize(("n", "d", "K", "part"), [(150, 4, 3, 150), (5000, 2, 3, 800), (5000, 8, 20, 2000)])
+def test_candidates_begin_on_part_of_many_rows(n, d, K, part):
     problem = Problem(ArraySource(np.ones((n, d))), Objective(covariance_model("full"), RIDGE))
-    assert schedule_for(problem, n_components).part == part
-    diagonal = schedule_for(problem._replace(objective=Objective(covariance_model("diag"), RIDGE)), n_components)
+    assert schedule_for(problem, K).part == part
+    diagonal = schedule_for(problem._replace(objective=Objective(covariance_model("diag"), RIDGE)), K)
     assert diagonal.part <= part
-    many = Problem(ArraySource(np.ones((10_000, d))), problem.objective)  # random rows among which k-means finds all
-    assert (schedule_for(many, n_components).n_seeding, schedule_for(many, n_components).random_seeds) == (
-        300 * n_components,
-        False,
-    )
+    many = schedule_for(Problem(ArraySource(np.ones((10_000, d))), problem.objective), K)
+    assert (many.n_seeding, many.random_seeds) == (300 * K, False)  # random rows among which k-means finds all
     wide = Problem(ArraySource(np.ones((500, 30))), problem.objective)  # where mixtures are dear
     assert schedule_for(wide, 20).n_candidates < schedule_for(wide, 2).n_candidates
 
@@ -392,14 +345,3 @@ def test_columns_that_nearly_follow_from_others_are_fitted_without_a_ridge(covar
         GaussianMixture(3, covariance_type=covariance_type, reg_covar=0, random_state=0).fit(X) for X in (rows, turned)
     )
     assert other.score(turned) == pytest.approx(one.score(rows) - np.log(thin).sum(), abs=1e-3)
-
-
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
-def test_of_many_rows_the_start_finds_every_cluster(covariance_type):
-    rng = np.random.default_rng(0)
-    labels, centres = rng.integers(20, size=10_000), 3 * rng.normal(size=(20, 8))
-    rows = centres[labels] + rng.normal(size=(10_000, 8))
-    for seed in range(3):
-        got = best(rows, covariance_type, 20, seed=seed)
-        nearest = np.linalg.norm(got.means[:, None] - centres, axis=2).argmin(axis=0)
-        assert len(set(nearest)) == 20

@@ -6,31 +6,9 @@ import numpy as np
 import pytest
 
 import gmm
+import inside
 import reference
-from inside import (
-    COVARIANCE_TYPES,
-    FULL,
-    NO_NOISE,
-    PARSIMONIOUS,
-    TIED,
-    ArraySource,
-    Degeneracy,
-    Judge,
-    MixtureParameters,
-    Noise,
-    Objective,
-    Problem,
-    Resolution,
-    SingularMatrixError,
-    SolverSettings,
-    StudentTails,
-    SufficientStatistics,
-    covariance_model,
-    degenerate,
-    factor_model,
-    fitted_parameters,
-    from_responsibilities,
-)
+from inside import FULL, PARSIMONIOUS, TIED, Degeneracy, Judge, MixtureParameters, Noise, Resolution, covariance_model
 
 RIDGE = 1e-6
 
@@ -67,24 +45,24 @@ def a_mixture(model, ridge, n, rng):
     X *= 10.0 ** rng.choice([-4, 0, 0, 2], d)
     shares = np.eye(K)[labels] + rng.choice([0, 1e-3])
     moments = _moments(X, shares / shares.sum(axis=1, keepdims=True))
-    statistics = SufficientStatistics(FULL, np.zeros((K, d)), *moments, 0.0, float(n)).reduced(model.layout)
-    parameters = Objective(model, ridge).update(statistics)
+    statistics = inside.SufficientStatistics(FULL, np.zeros((K, d)), *moments, 0.0, float(n)).reduced(model.layout)
+    parameters = inside.Objective(model, ridge).update(statistics)
     if rng.random() < 0.2:
         parameters = parameters.with_noise(Noise(X.min(axis=0) - 1, X.max(axis=0) + 1), 0.1)
     elif rng.random() < 0.2:
-        parameters = parameters.with_other(tails=StudentTails(5.0))
+        parameters = parameters.with_other(tails=inside.StudentTails(5.0))
     return parameters, statistics
 
 
-@pytest.mark.parametrize("name", [*COVARIANCE_TYPES, *reference.OF_FACTORS, "few factors"])
+@pytest.mark.parametrize("name", [*inside.COVARIANCE_TYPES, *reference.OF_FACTORS, "few factors"])
 def test_causes_are_those_of_the_twin(name):
     rng, told = np.random.default_rng(0), set()
-    model = factor_model("factor", 1, False) if name == "few factors" else covariance_model(name)
+    model = inside.factor_model("factor", 1, False) if name == "few factors" else covariance_model(name)
     for _ in range(150):
         n, ridge = int(rng.choice([4, 8, 40, 200])), float(rng.choice([1e-9, 1e-6, 1e-2]))
         try:
             parameters, statistics = a_mixture(model, ridge, n, rng)
-        except SingularMatrixError:
+        except inside.SingularMatrixError:
             continue
         K, d = parameters.means.shape
         steps = rng.choice([0.0, 0.0, 1.0, 10.0], d)
@@ -112,7 +90,7 @@ def test_few_rows_are_a_spike_or_strays_where_all_share_one_covariance(name):
         parameters = mixture(name, [1 - rows / 100, rows / 100], [1.0, 1.0], far)
         assert degenerate_of(parameters, 100, RIDGE).tolist() == [False, expected]
     few = mixture(name, [0.98, 0.02], [1.0, 1.0])
-    (reason,) = degenerate.reasons_of(few, Resolution(100.0, np.zeros(2), RIDGE), ["x", "y"]).values()
+    (reason,) = inside.degenerate.reasons_of(few, Resolution(100.0, np.zeros(2), RIDGE), ["x", "y"]).values()
     assert ("strays" in reason) == (name in OF_ONE_COVARIANCE)
     assert ("its covariance needs" in reason) == (name not in OF_ONE_COVARIANCE)
 
@@ -152,26 +130,6 @@ def test_a_component_with_less_variance_than_rounding_leaves_is_degenerate(name,
     told = degenerate_of(parameters, 10_000, 0.0, steps=[0.0, 1.0])
     assert told.tolist() == [expected, expected and name == "tied"]
     assert not degenerate_of(parameters, 10_000, 0.0).any()  # of continuous columns
-
-
-def test_a_component_is_narrow_or_on_the_ridge_in_any_direction():
-    """Rows of whole numbers on a plane have two values or more in every column, and no spread across the plane."""
-    turn = np.array([[1.0, 1.0], [1.0, -1.0]]) / np.sqrt(2)
-    plane, model = turn @ np.diag([3.0, 0.05]) @ turn, covariance_model("full")
-    parameters = MixtureParameters(np.full(2, 0.5), np.zeros((2, 2)), np.stack([plane, 3 * np.eye(2)]), model)
-    assert degenerate_of(parameters, 1000, 0.0, steps=1.0).tolist() == [True, False]
-    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
-    covariances = np.array([turn @ np.diag([1, 1, v]) @ turn.T for v in (RIDGE, 3e-4)])
-    parameters = MixtureParameters(np.array([0.5, 0.5]), np.zeros((2, 3)), covariances, model)
-    assert degenerate_of(parameters, 10_000, RIDGE).tolist() == [True, False]
-
-
-def test_components_far_apart_are_judged_by_their_own_widths_and_none_where_all_rows_are_narrow():
-    """Columns that add up to 1 but for rounding, or a column in steps wider than it is."""
-    assert not degenerate_of(mixture("full", [0.5, 0.5], [1e-8, 1e-8]), 100, 0).any()
-    for variances, expected in (([0.02, 0.03], False), ([0.005, 0.05], True)):
-        parameters = with_column("diag", variances, [0.0, 0.1], [0.5, 0.5])
-        assert degenerate_of(parameters, 1000, 0.0, steps=[0.0, 1.0]).any() == expected
 
 
 @every_type
@@ -220,22 +178,6 @@ def test_one_value_for_each_component_is_a_spike_and_a_tight_cluster_is_not(name
         assert not degenerate_of(parameters, 10_000, RIDGE).any()
 
 
-@pytest.mark.parametrize("name", ["EVI", "EVE", "EVV"])
-def test_a_component_on_the_ridge_that_is_scaled_to_the_volume_of_the_others(name):
-    """Equal volumes lift its variances: its rows have one value all the same, as the statistics tell."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(200, 3))
-    X[:100, 2] = 0.5
-    model, shares = covariance_model(name), np.repeat(np.eye(2), 100, axis=0)
-    full = SufficientStatistics(FULL, np.zeros((2, 3)), *_moments(X, shares), 0.0, 200.0)
-    statistics = full.reduced(model.layout)
-    free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, statistics.counts), RIDGE)
-    covariances = model.constrained(free, statistics.counts)
-    parameters = MixtureParameters(np.array([0.5, 0.5]), statistics.means, covariances, model)
-    assert np.linalg.eigvalsh(model.layout.dense(covariances, 2, 3)).min() > 10 * RIDGE
-    assert degenerate_of(parameters, 10_000, RIDGE, statistics).tolist() == [True, False]
-
-
 def _moments(X, shares):
     """Counts, first and second moments about the origin."""
     return shares.sum(axis=0), shares.T @ X, np.einsum("ik,ij,il->kjl", shares, X, X)
@@ -247,7 +189,7 @@ def test_units_and_the_order_of_columns_make_no_correlation_singular(covariance_
     rows[100:] += 9
     for scale, K in itertools.product([(1, 1e8), (1e8, 1), (1e-8, 1)], (1, 2)):
         fit = gmm.GaussianMixture(K, covariance_type=covariance_type, reg_covar=0, random_state=0).fit(rows * scale)
-        assert not degenerate_of(fitted_parameters(fit), len(rows), 0.0).any()
+        assert not degenerate_of(inside.fitted_parameters(fit), len(rows), 0.0).any()
 
 
 @pytest.mark.parametrize("covariance_type", ["EEE", "VVV"])
@@ -280,17 +222,16 @@ def test_a_run_is_judged_as_the_result_it_would_leave(name, with_noise):
     rng, model = np.random.default_rng(3), covariance_model(name)
     rows = np.concatenate([rng.normal(size=(60, 3)), rng.normal(4, 1, (60, 3)), np.full((3, 3), 9.0)])
     rows[:60, 2] = 0.5
-    source, shares = ArraySource(rows), np.repeat(np.eye(3), [60, 60, 3], axis=0)
-    objective = Objective(
-        model, RIDGE, noise=Noise(rows.min(axis=0), rows.max(axis=0), 0.01) if with_noise else NO_NOISE
-    )
-    problem, found = Problem(source, objective, 1), set()
+    source, shares = inside.ArraySource(rows), np.repeat(np.eye(3), [60, 60, 3], axis=0)
+    noise = Noise(rows.min(axis=0), rows.max(axis=0), 0.01) if with_noise else inside.NO_NOISE
+    objective = inside.Objective(model, RIDGE, noise=noise)
+    problem, found = inside.Problem(source, objective, 1), set()
     for judge in Judge:
         degeneracy = Degeneracy.of_fits(objective, source, judge)
         for start in (shares, rng.permutation(shares), rng.dirichlet(np.ones(3), len(rows))):
-            begin = from_responsibilities(source, start, model.layout)
+            begin = inside.from_responsibilities(source, start, model.layout)
             with problem.e_step() as e_step:
-                run = problem.run(e_step, begin, SolverSettings(1e-9, 100)).go(3)
+                run = problem.run(e_step, begin, inside.SolverSettings(1e-9, 100)).go(3)
                 result = run.result
                 alone = Degeneracy.of_fits(objective, source, judge)(result.parameters)
                 assert degeneracy.first(run) == degeneracy.first(result)
@@ -337,7 +278,10 @@ def test_rows_nearer_to_each_other_than_chance_puts_them_are_a_group(name, n_far
 
 
 @of_one_covariance
-def test_two_groups_of_few_rows_beside_each_other_are_strays(name):
+def test_two_groups_of_few_rows_and_far_rows_beside_noise_or_with_heavy_tails_are_strays(name):
+    box = Noise(np.full(2, -40.0), np.full(2, 40.0), 0.01)
+    for beside in ({"noise": box}, {"tails": inside.StudentTails(4.0)}):
+        assert degenerate_of(with_far(name, 3, 30, **beside), N, RIDGE).tolist() == [False, False, True]
     far = with_far(name, 3, 30)
     weights, means = np.append(far.weights, 2 / N), np.append(far.means, [[0, -31.0]], axis=0)
     covariances = np.ones((4, *far.covariances.shape[1:])) if name != "EEE" else far.covariances
@@ -358,12 +302,3 @@ def test_a_search_gives_a_far_group_of_few_rows_a_component(n_far, criterion):
     found = gmm.select(table(n_far), range(1, 5), [*OF_ONE_COVARIANCE], criterion=criterion, random_state=0)
     assert (found.best.n_components, found.status[found.best_index]) == (3, "ok")
     assert found.best.weights_.min() * (200 + n_far) == pytest.approx(n_far, abs=0.01)
-
-
-BOX = Noise(np.full(2, -40.0), np.full(2, 40.0), 0.01)
-
-
-@of_one_covariance
-@pytest.mark.parametrize("beside", [{"noise": BOX}, {"tails": StudentTails(4.0)}])
-def test_far_rows_beside_noise_or_with_heavy_tails_are_strays(name, beside):
-    assert degenerate_of(with_far(name, 3, 30, **beside), N, RIDGE).tolist() == [False, False, True]

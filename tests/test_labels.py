@@ -1,4 +1,4 @@
-"""Rows of known class: the pass and the fit against the twin, and what labels do to starts, files and messages."""
+"""Rows of known class, and noise beside them: pass and fit against the twin; what labels do to starts and files."""
 
 import warnings
 
@@ -10,23 +10,10 @@ import gmm
 import inside
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import (
-    DIAGONAL,
-    FULL,
-    PARSIMONIOUS,
-    SPHERICAL,
-    TIED,
-    ArraySource,
-    EStep,
-    KnownClasses,
-    WhitenedMixture,
-    _em,
-    check_labels,
-    covariance_model,
-)
+from inside import DIAGONAL, FULL, PARSIMONIOUS, SPHERICAL, ArraySource, EStep, WhitenedMixture, _em, check_labels
 from tables import copies, refused
 
-LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
+LAYOUTS = {"full": FULL, "tied": inside.TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 every_layout = pytest.mark.parametrize("name", LAYOUTS)
 K, D = 4, 2
@@ -75,45 +62,62 @@ def joint_of(rows, mixture, labels):
 
 
 def known(labels, owners=OWNERS):
-    return KnownClasses((labels + 1).astype(np.intc), np.asarray(owners))
+    return inside.KnownClasses((labels + 1).astype(np.intc), np.asarray(owners))
+
+
+BESIDE = {"labels": (True, -np.inf), "labels and noise": (True, -6.0), "noise": (False, -6.0)}
+every_kind = pytest.mark.parametrize("kind", BESIDE)
+
+
+def case(name, kind, dtype=np.float64, weight=None):
+    """Rows, which may have labels, a mixture, which may have noise, and what the twin knows of them."""
+    (X, labels, *_), (labelled, log_noise) = table(n=1500), BESIDE[kind]
+    source, mixture = ArraySource(X.astype(dtype), weight), mixture_near(name, X.astype(dtype), log_noise)
+    if not labelled:
+        return source, mixture, joint_of(source.rows, mixture, np.full(len(X), -1))
+    return source.with_classes(known(labels)), mixture, joint_of(source.rows, mixture, labels)
 
 
 @every_layout
 @every_kernel
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("hard", [False, True])
-@pytest.mark.parametrize("log_noise", [-np.inf, -6.0])
-def test_a_pass_keeps_rows_to_their_classes(name, dtype, hard, log_noise):
-    X, labels, *_ = table(n=1500)
-    rows, weight = X.astype(dtype), np.random.default_rng(2).uniform(0.5, 2, len(X))
-    mixture = mixture_near(name, rows, log_noise)
-    joint = joint_of(rows, mixture, labels)
+@every_kind
+def test_a_pass_keeps_rows_to_their_classes_and_gives_noise_its_share(name, dtype, hard, kind):
+    weight = np.random.default_rng(2).uniform(0.5, 2, 1500)
+    source, mixture, joint = case(name, kind, dtype, weight)
     shares = reference.hard_responsibilities(joint) if hard else reference.responsibilities(joint)
     evidence = joint.max(axis=1) if hard else reference.log_evidence(joint)
     tolerance = 1e-12 if dtype == np.float64 else 3e-5
     for form in (-1, 0, 1, 3):
-        with EStep(ArraySource(rows, weight).with_classes(known(labels)), mixture.layout, form=form) as e_step:
+        with EStep(source, mixture.layout, form=form) as e_step:
             got = e_step(mixture, hard=hard)
-        reference.check_statistics(got, rows, shares[:, :K], weight, name, 400 * tolerance)
+        reference.check_statistics(got, source.rows, shares[:, :K], weight, name, 400 * tolerance)
         assert got.log_evidence == pytest.approx(float(weight @ evidence), rel=tolerance * 10)
+        assert got.weight == pytest.approx(weight.sum())
 
 
 @every_layout
 @every_kernel
-def test_results_of_rows_keep_to_their_classes(name):
-    X, labels, *_ = table()
-    mixture = mixture_near(name, X)
-    joint = joint_of(X, mixture, labels)
+@every_kind
+def test_results_of_rows_keep_to_their_classes_and_know_noise(name, kind):
+    source, mixture, joint = case(name, kind)
     shares, evidence = reference.responsibilities(joint).astype(float), reference.log_evidence(joint).astype(float)
-    with EStep(ArraySource(X).with_classes(known(labels)), mixture.layout) as e_step:
+    with EStep(source, mixture.layout) as e_step:
         got = e_step.rows(mixture, labels=True, log_evidence=True, responsibilities=True, largest=True)
         totals = e_step.totals(mixture)
-    np.testing.assert_array_equal(got.labels, joint.argmax(axis=1))
+        if kind == "noise":
+            log_rest = reference.log_rest(joint).sum(axis=0)[:K].astype(float)
+            np.testing.assert_allclose(e_step.diagnostics(mixture, mixture.whiteners).log_rest, log_rest, rtol=1e-9)
+    likeliest = joint.argmax(axis=1)
+    np.testing.assert_array_equal(got.labels, np.where(likeliest == K, -1, likeliest))
+    assert (got.labels == -1).any() == ("noise" in kind)
     np.testing.assert_allclose(got.log_evidence, evidence, rtol=1e-11)
     np.testing.assert_allclose(got.responsibilities, shares[:, :K], atol=1e-12)
     np.testing.assert_allclose(got.largest, shares.max(axis=1), atol=1e-12)
     assert totals.log_likelihood == pytest.approx(evidence.sum())
     assert totals.classification == pytest.approx(float(joint.max(axis=1).sum()))
+    assert totals.entropy == pytest.approx(-(shares * np.log(np.maximum(shares, 1e-300))).sum())
 
 
 @every_kernel
@@ -127,42 +131,31 @@ def test_far_rows_stay_in_their_class():
     np.testing.assert_array_equal(got.responsibilities, np.eye(2)[[1, 0, 0, 1]])
 
 
-@every_layout
-def test_codes_that_say_nothing_change_no_bit(name):
-    X, labels, *_ = table()
-    mixture = mixture_near(name, X)
-    with (
-        EStep(ArraySource(X), mixture.layout) as without,
-        EStep(ArraySource(X).with_classes(known(np.full_like(labels, -1))), mixture.layout) as silent,
-    ):
-        one, other = without(mixture), silent(mixture)
-    assert one.counts.tobytes() == other.counts.tobytes()
-    assert one.second.tobytes() == other.second.tobytes()
-    assert one.log_evidence == other.log_evidence
-
-
 @every_type
-def test_passes_are_those_of_the_twin(covariance_type):
+@pytest.mark.parametrize("noise", [False, [[-30, -30], [30, 30]]], ids=["labels", "labels and noise"])
+def test_passes_are_those_of_the_twin(covariance_type, noise):
     X, labels, _, centres = table()
-    model, n_passes, weights = covariance_model(covariance_type), 4, np.array([0.4, 0.3, 0.2, 0.1])
-    precisions = 0.5 * np.ones(model.layout.shape(K, D))
-    if not model.layout.axis_aligned:
-        precisions = np.broadcast_to(0.5 * np.eye(D), model.layout.shape(K, D))
-    start = {"means_init": centres, "weights_init": weights, "precisions_init": precisions}
+    layout, n_passes, weights = inside.covariance_model(covariance_type).layout, 4, np.array([0.4, 0.3, 0.2, 0.1])
+    precisions = layout.with_ridge(np.zeros(layout.shape(K, D)), 0.5)
+    start = {"means_init": centres, "weights_init": weights, "precisions_init": precisions, "noise": noise}
     how = {"covariance_type": covariance_type, "max_iter": n_passes, "acceleration": None, "tol": 0, "reg_covar": 0}
     with pytest.warns(gmm.ConvergenceWarning):
         mixture = fit(X, labels, per_class=None, **start, **how)
-    parameters, bounds = (weights, centres, np.stack([2 * np.eye(D)] * K)), []
+    parameters, bounds = (0.95 * weights if noise else weights, centres, np.stack([2 * np.eye(D)] * K)), []
     for _ in range(n_passes):
-        joint = reference.within_classes(reference.log_joint(X, *parameters), labels, OWNERS)
+        log_noise = np.log(1 - parameters[0].sum()) - 2 * np.log(60) if noise else -np.inf
+        joint = reference.beside_noise(reference.log_joint(X, *parameters), log_noise)
+        joint = reference.within_classes(joint, labels, [*OWNERS, -1])
         bounds.append(reference.log_evidence(joint).mean())
         if covariance_type not in reference.CLOSED_FORMS:
             break
-        parameters = reference.m_step(X, reference.responsibilities(joint), np.ones(len(X)), covariance_type)
+        shares = reference.responsibilities(joint)[:, :K]
+        parameters = reference.m_step(X, shares, np.ones(len(X)), covariance_type)
     np.testing.assert_allclose(mixture.lower_bounds_[: len(bounds)], bounds, rtol=1e-11)
     if len(bounds) == n_passes:
         np.testing.assert_allclose(mixture.weights_, parameters[0], rtol=1e-9)
         np.testing.assert_allclose(mixture.means_, parameters[1], rtol=1e-9, atol=1e-9)
+        assert mixture.noise_weight_ == pytest.approx(1 - parameters[0].sum(), abs=1e-12)
 
 
 @every_type
@@ -202,14 +195,16 @@ def test_labels_of_all_rows_leave_nothing_to_iterate(covariance_type, accelerati
         np.testing.assert_allclose(own, free, rtol=1e-9, atol=1e-12)
 
 
-def test_names_of_classes_do_not_matter():
+def test_names_of_classes_do_not_matter_and_stay_with_a_mixture():
     X, labels, *_ = table()
     numbers = fit(X, labels, per_class=None)
     strings = fit(X, np.array(["ash", "birch", None], dtype=object)[labels], per_class={"ash": 2})
     assert strings.means_.tobytes() == numbers.means_.tobytes()
-    assert list(strings.classes_) == ["ash", "birch"]
-    assert list(strings.component_classes_) == ["ash", "ash", "birch", None]
     assert list(numbers.component_classes_) == [0, 0, 1, -1]
+    for mixture in (strings, *copies(strings), strings.marginal([1]), strings.condition({0: 1.0})):
+        assert list(mixture.classes_) == ["ash", "birch"]
+        assert list(mixture.component_classes_) == ["ash", "ash", "birch", None]
+    assert not hasattr(strings.fit(X), "classes_")
 
 
 @pytest.mark.parametrize("kind", ["float", "pandas", "categorical", "arrow", "bool"])
@@ -229,21 +224,16 @@ def test_labels_come_as_columns_of_tables(kind):
     assert {type(one) for one in mixture.classes_.tolist()} == {expected}
 
 
-def test_a_component_without_class_finds_a_new_group():
+def test_a_component_without_class_finds_a_new_group_and_few_labels_lead_where_many_do():
     X, labels, group, _ = table(seed=3)
     mixture = fit(X, np.where(group < 3, np.where(labels < 0, -1, group), -1))
     found = mixture.component_classes_[mixture.predict(X)]
     assert list(mixture.component_classes_) == [0, 1, 2, -1]
     assert (found == np.where(group < 3, group, -1)).mean() > 0.85
-
-
-def test_classes_stay_with_a_mixture():
-    X, labels, *_ = table()
-    mixture = fit(X, np.array(["ash", "birch", None], dtype=object)[labels])
-    for other in (*copies(mixture), mixture.marginal([1]), mixture.condition({0: 1.0})):
-        assert list(other.classes_) == ["ash", "birch"]
-        assert list(other.component_classes_) == ["ash", "birch", None, None]
-    assert not hasattr(mixture.fit(X), "classes_")
+    X, _, group, _ = table(seed=3, n=2000)
+    few = np.concatenate([np.flatnonzero(group == one)[:4] for one in range(K)])
+    sparse = np.where(np.isin(np.arange(2000), few), group, -1)
+    np.testing.assert_allclose(fit(X, sparse, **TIGHT).means_, fit(X, group).means_, atol=0.35)
 
 
 @pytest.mark.parametrize("kind", [int, float, str, object])
@@ -299,56 +289,17 @@ def test_what_does_not_go_with_labels_is_refused():
     refused("plan that knows which components", plan.walk, scratch, _em.RowTable(X, code=np.zeros(100, np.intc)), 0, 1)
 
 
-@pytest.mark.parametrize("start", ["means", "array", "callable"])
-def test_given_starts_are_kept(start):
-    X, labels, _, centres = table()
-    shares = np.random.default_rng(0).dirichlet(np.ones(K), len(X))
-    given = {"array": shares, "callable": lambda *_: shares}
-    how = {"means_init": centres} if start == "means" else {"init_params": given[start]}
-    mixture = fit(X, labels, per_class=None, **how)
-    with EStep(ArraySource(X).with_classes(known(labels)), FULL) as e_step:
-        labelled = labels >= 0
-        own = e_step.rows(inside.fitted_parameters(mixture).whitened(), labels=True).labels[labelled]
-    np.testing.assert_array_equal(OWNERS[own], labels[labelled])
-    assert np.isfinite(mixture.lower_bound_)
-    assert mixture.converged_
-
-
-def test_few_labels_lead_where_many_do():
-    X, _, group, _ = table(seed=3, n=2000)
-    sparse = np.full(len(X), -1)
-    for one in range(K):
-        sparse[np.flatnonzero(group == one)[:4]] = one
-    np.testing.assert_allclose(fit(X, sparse, **TIGHT).means_, fit(X, group).means_, atol=0.35)
-
-
-def test_more_starts_are_no_worse_and_a_prior_goes_along():
-    X, labels, *_ = table(seed=5, share=0.05)
-    how = {"tol": 1e-6, "max_iter": 500}
-    one, more = (fit(X, labels, K + 1, n_init=n, **how) for n in (1, 4))
-    assert more.lower_bound_ >= one.lower_bound_ - 1e-9
-    assert len(more.histories_) == 4
-    mapped = fit(X, labels, per_class=None, prior="conjugate", reg_covar=0, **how)
-    assert (np.diff([record.objective for record in mapped.history_.passes]) > -1e-9).all()
-
-
-def test_labels_reach_the_mixture_of_a_pipeline():
+def test_labels_reach_other_ways_to_fit_or_are_refused_in_words():
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    X, labels, *_ = table()
+    X, labels, group, _ = table()
     pipe = make_pipeline(StandardScaler(), GaussianMixture(K, random_state=0))
     pipe.fit(X, labels, gaussianmixture__labels=labels)
     np.testing.assert_array_equal(pipe[-1].means_, fit(StandardScaler().fit_transform(X), labels).means_)
     assert not hasattr(pipe.fit(X, labels)[-1], "classes_")  # y is ignored
-
-
-def test_labels_reach_other_ways_to_fit_or_are_refused_in_words():
-    X = np.concatenate([np.random.default_rng(0).normal(size=(30, 2)) + at for at in (0, 6)])
-    labels = np.repeat(["b", "a"], 30)
-    mixture = GaussianMixture(2, random_state=0)
-    np.testing.assert_array_equal(mixture.fit_predict(X, labels=labels), np.repeat([1, 0], 30))
-    assert mixture.component_classes_.tolist() == ["a", "b"]
+    names = np.array(["ash", "birch", "cherry", "date"])
+    assert (names[GaussianMixture(K).fit_predict(X, labels=names[group])] == names[group]).mean() > 0.8
     refused(r"parameter 'labels'; GaussianMixture\.fit", gmm.select, X, 2, labels=labels, error=TypeError)
 
 
@@ -369,16 +320,6 @@ def test_every_start_begins_within_classes(init_params, covariance_type):
     assert mixture.component_classes_.tolist() == [0, 0, 0, 1, 1]
     np.testing.assert_allclose(mixture.means_[:3, 1], 0, atol=1)
     np.testing.assert_allclose(mixture.means_[3:5, 1], 9, atol=1)
-
-
-@pytest.mark.parametrize("init_params", ["k-means++", "random_from_data", "hierarchical"])
-def test_starts_within_classes_take_weights_for_repeats(init_params):
-    X, labels, *_ = table(n=300)
-    times = np.random.default_rng(4).integers(1, 4, len(X))
-    how = {"init_params": init_params, "max_iter": 1000, "acceleration": None}
-    weighted = fit(X, labels, sample_weight=times, **how)
-    repeated = fit(np.repeat(X, times, axis=0), np.repeat(labels, times), **how)
-    np.testing.assert_allclose(weighted.means_, repeated.means_, rtol=1e-9)
 
 
 @pytest.mark.parametrize("noise", [False, True])
@@ -404,15 +345,10 @@ def test_a_class_whose_rows_weigh_nothing_is_named_and_left_out():
         mixture = fit(X, labels, 2, sample_weight=weight)
     assert mixture.classes_.tolist() == ["a", "c"]
     np.testing.assert_allclose(mixture.means_, fit(X[labels != "b"], labels[labels != "b"], 2).means_)
-    X, numbers, *_ = table(n=300)
-    with pytest.warns(UserWarning, match="class 1 has no row with a positive weight"):
-        mixture = fit(X, numbers, 3, sample_weight=np.where(numbers == 1, 0.0, 1.0))
-    assert list(mixture.classes_) == [0]
-    assert np.isfinite(mixture.lower_bound_)
     weight[0] = 0
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fit(X[:12], labels, 3, sample_weight=np.maximum(weight, labels == "b"), reg_covar=1)
+        fit(X, labels, 3, sample_weight=np.maximum(weight, labels == "b"), reg_covar=1)
     assert not [one for one in caught if "class" in str(one.message)]
 
 

@@ -1,7 +1,5 @@
-"""Uniform noise: the pass and the fit against the twin, mclust's published example, and simulated clutter."""
+"""Uniform noise: the fit against mclust's published example, and simulated clutter."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +9,12 @@ import gmm
 import inside
 import reference
 from gmm import GaussianMixture, select
-from inside import DIAGONAL, FULL, SPHERICAL, STARTS, TIED, ArraySource, EStep, Noise, Scorer, fitted_parameters
+from inside import STARTS, ArraySource, Scorer, fitted_parameters
 from tables import refused
 from test_published import FAITHFUL
 
-LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
-every_layout = pytest.mark.parametrize("name", LAYOUTS)
-every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 K, D = 3, 2
-
-
-every_kernel = pytest.mark.usefixtures("kernel")
 
 
 def clutter(seed=0, n=600, n_noise=300, d=D, n_groups=K):
@@ -34,95 +26,6 @@ def clutter(seed=0, n=600, n_noise=300, d=D, n_groups=K):
     rows = centres[group] + np.einsum("ni,nij->nj", rng.normal(size=(n, d)), factors[group])
     return np.concatenate([rows, rng.uniform(-10, 10, (n_noise, d))]), centres
 
-
-def mixture_near(name, rows, seed=1):
-    """A whitened mixture of any layout with noise that takes about a third of the rows."""
-    rng = np.random.default_rng(seed)
-    layout, d = LAYOUTS[name], rows.shape[1]
-    whiteners = rng.uniform(0.4, 1.0, size=layout.shape(K, d))
-    if name in ("full", "tied"):
-        whiteners = np.tril(0.2 * whiteners - 0.1) + np.eye(d) * 0.7
-    log_offset = np.log(rng.dirichlet(np.full(K, 5.0)) * 0.8)
-    mixture = inside.WhitenedMixture(layout, log_offset, rows[rng.integers(len(rows), size=K)].astype(float), whiteners)
-    return mixture._replace(log_noise=float(np.quantile(joint_of(rows, mixture).max(axis=1), 0.4)))
-
-
-def joint_of(rows, mixture):
-    name = next(name for name, layout in LAYOUTS.items() if layout is mixture.layout)
-    d = rows.shape[1]
-    whiteners = reference.dense(mixture.whiteners, name, K, d).astype(np.longdouble)
-    X = rows.astype(np.longdouble)
-    return reference.whitened_log_joint(X, mixture.log_offset, mixture.centres, whiteners)
-
-
-@every_layout
-@every_dtype
-@every_kernel
-@pytest.mark.parametrize("hard", [False, True])
-def test_a_pass_gives_noise_its_share(name, dtype, hard):
-    rows = clutter(n=700, n_noise=800)[0].astype(dtype)
-    weight = np.random.default_rng(2).uniform(0.5, 2, len(rows))
-    mixture = mixture_near(name, rows)
-    joint = reference.beside_noise(joint_of(rows, mixture), mixture.log_noise)
-    shares = reference.hard_responsibilities(joint) if hard else reference.responsibilities(joint)
-    evidence = joint.max(axis=1) if hard else reference.log_evidence(joint)
-    tolerance = 1e-12 if dtype == np.float64 else 3e-4
-    for form in (-1, 0, 1):
-        with EStep(ArraySource(rows, weight), mixture.layout, form=form) as e_step:
-            got = e_step(mixture, hard=hard)
-        reference.check_statistics(got, rows, shares[:, :K], weight, name, 400 * tolerance)
-        assert got.log_evidence == pytest.approx(float(weight @ evidence), rel=tolerance * 10)
-        assert got.weight == pytest.approx(weight.sum())
-
-
-@every_layout
-@every_kernel
-def test_rows_know_noise(name):
-    rows, _ = clutter()
-    mixture = mixture_near(name, rows)
-    joint = reference.beside_noise(joint_of(rows, mixture), mixture.log_noise)
-    shares = reference.responsibilities(joint).astype(float)
-    with EStep(ArraySource(rows), mixture.layout) as e_step:
-        got = e_step.rows(mixture, labels=True, log_evidence=True, responsibilities=True, largest=True)
-        totals, look = e_step.totals(mixture), e_step.diagnostics(mixture, mixture.whiteners)
-    log_rest = reference.log_rest(joint).sum(axis=0)[:K].astype(float)
-    np.testing.assert_allclose(look.log_rest, log_rest, rtol=1e-9)
-    labels = joint.argmax(axis=1)
-    np.testing.assert_array_equal(got.labels, np.where(labels == K, -1, labels))
-    assert 100 < (got.labels == -1).sum() < len(rows) - 100
-    np.testing.assert_allclose(got.log_evidence, reference.log_evidence(joint).astype(float), rtol=1e-11)
-    np.testing.assert_allclose(got.responsibilities, shares[:, :K], atol=1e-12)
-    np.testing.assert_allclose(got.largest, shares.max(axis=1), atol=1e-12)
-    assert totals.log_likelihood == pytest.approx(float(reference.log_evidence(joint).sum()))
-    assert totals.classification == pytest.approx(float(joint.max(axis=1).sum()))
-    assert totals.entropy == pytest.approx(float(-(shares * np.log(np.maximum(shares, 1e-300))).sum()))
-
-
-@pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
-def test_passes_are_those_of_the_twin(covariance_type):
-    X, centres = clutter()
-    layout = inside.covariance_model(covariance_type).layout
-    begin = {"weights_init": np.array([0.5, 0.3, 0.2]), "means_init": centres}
-    begin["precisions_init"] = layout.with_ridge(np.zeros(layout.shape(K, D)), 0.5)
-    how = {"noise": [[-11, -11], [11, 11]], "max_iter": 4, "acceleration": None, "tol": 0, "reg_covar": 0}
-    fit = GaussianMixture(K, covariance_type=covariance_type, **begin, **how)
-    with pytest.warns(gmm.ConvergenceWarning):
-        fit.fit(X)
-    weights, means, covariances = 0.95 * begin["weights_init"], centres, np.stack([2 * np.eye(D)] * K)
-    bounds = []
-    for _ in range(4):
-        noise = np.log(1 - weights.sum()) - 2 * np.log(22)
-        joint = reference.beside_noise(reference.log_joint(X, weights, means, covariances), noise)
-        bounds.append(reference.log_evidence(joint).mean())
-        shares = reference.responsibilities(joint)[:, :K]
-        weights, means, covariances = reference.m_step(X, shares, np.ones(len(X)), covariance_type)
-    np.testing.assert_allclose(fit.lower_bounds_, bounds, rtol=1e-11)
-    np.testing.assert_allclose(fit.weights_, weights, rtol=1e-9)
-    np.testing.assert_allclose(fit.means_, means, rtol=1e-9, atol=1e-9)
-    assert fit.noise_weight_ == pytest.approx(1 - weights.sum())
-
-
-# --- mclust -------------------------------------------------------------------------------------
 
 # The example of mclust's manual (`?Mclust`, 6.0): faithful, and 100 rows of noise drawn by R after set.seed(0). The
 # numbers are mclust's, with the true noise as a start and tol=1e-10: log-likelihood, df, BIC, ICL, weight of the noise.
@@ -144,9 +47,8 @@ def with_noise():
 def test_fits_are_mclusts(cell, expected):
     X, (name, n_components) = with_noise(), cell
     loglik, df, bic, icl, weight = expected
-    fit = GaussianMixture(
-        n_components, covariance_type=name, noise=True, random_state=0, reg_covar=0, tol=1e-10, max_iter=5000
-    ).fit(X)
+    how = {"noise": True, "random_state": 0, "reg_covar": 0, "tol": 1e-10, "max_iter": 5000}
+    fit = GaussianMixture(n_components, covariance_type=name, **how).fit(X)
     assert fit.log_likelihood(X) == pytest.approx(loglik, abs=2e-6)
     assert fit.n_parameters_ == df
     assert -fit.bic(X) == pytest.approx(bic, abs=4e-6)
@@ -162,35 +64,6 @@ def test_a_search_is_never_below_mclusts():
     for cell, (loglik, *_) in MCLUST.items():
         assert of_cell[cell] > loglik - 1e-4
     assert found.best.noise_weight_ == pytest.approx(0.367, abs=0.005)
-
-
-# --- Simulated clutter --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("covariance_type", ["VVV", "EEE", "VII", "EEI"])
-@pytest.mark.parametrize(("n", "n_noise", "d"), [(600, 60, 2), (600, 600, 2), (800, 400, 5)])
-def test_starts_find_groups_in_clutter(covariance_type, n, n_noise, d):
-    """Never below a start from the true means."""
-    for seed in range(4):
-        X, centres = clutter(seed, n, n_noise, d)
-        how = {"covariance_type": covariance_type, "noise": True, "random_state": 0, "tol": 1e-5, "max_iter": 500}
-        found = GaussianMixture(K, **how).fit(X)
-        from_truth = GaussianMixture(K, means_init=centres, **how).fit(X)
-        assert found.lower_bound_ > from_truth.lower_bound_ - 1e-3
-
-
-def test_clutter_is_labelled_and_without_it_the_noise_fades():
-    X, _ = clutter(n=1000, n_noise=200)
-    labels = GaussianMixture(K, noise=True, random_state=0).fit_predict(X)
-    assert (labels[1000:] == -1).mean() > 0.9
-    assert (labels[:1000] == -1).mean() < 0.03
-    X, _ = clutter(n=1000, n_noise=0)
-    fit = GaussianMixture(K, noise=True, random_state=0, tol=1e-6, max_iter=1000).fit(X)
-    assert fit.noise_weight_ < 0.01
-    assert fit.score(X) > GaussianMixture(K, random_state=0, tol=1e-6, max_iter=1000).fit(X).score(X) - 1e-5
-
-
-# --- What knows it, and what refuses ------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -227,17 +100,14 @@ def test_columns_of_a_mixture_with_noise(fitted):
     assert given.weights_.sum() + given.noise_weight_ == pytest.approx(1)
 
 
-@pytest.mark.needs("pyarrow", "rich")
 @pytest.mark.parametrize("apart", [6, 60])
-def test_noise_whose_weight_is_lost_is_still_said(apart, fitted, tmp_path):
+def test_noise_whose_weight_is_lost_is_still_said(apart, fitted):
     for text in (str(fitted[0]), fitted[0]._repr_html_()):
         assert f"noise of weight {fitted[0].noise_weight_:.4f}" in text
     rows = np.random.default_rng(0).normal(size=(400, 2)) * 0.3 + np.repeat([[0, 0], [apart, apart]], 200, axis=0)
     mixture = GaussianMixture(2, noise=True, random_state=0, tol=1e-12, max_iter=500).fit(rows)
     assert mixture.noise_weight_ < 1e-4
-    mixture.save(tmp_path / "model.gmm")
-    info = subprocess.run([sys.executable, "-m", "gmm", "info", tmp_path / "model.gmm"], capture_output=True, text=True)
-    for text in (str(mixture), mixture._repr_html_(), info.stdout):
+    for text in (str(mixture), mixture._repr_html_()):
         assert "noise of weight below 0.0001" in text
 
 
@@ -279,7 +149,6 @@ def test_noise_takes_part_in_predictions_of_columns(covariance_type):
     [
         (0.0, "must be"),
         (1.0, "must be"),
-        (-0.1, "must be"),
         ("yes", "must be"),
         (None, "must be"),
         ([[0.0, 0.0], [1.0, 0.0]], "low < high in every column, got 0 and 0 in column 1"),
@@ -301,6 +170,9 @@ def test_a_share_and_a_box_to_start_from():
     inner = GaussianMixture(K, noise=[[-10, -10], [10, 10]], random_state=0).fit(X)
     assert fitted_parameters(inner).noise.log_density == pytest.approx(-np.log(400))
     refused("the same", inner.set_params(warm_start=True, noise=False).fit, X)
+    for flag in (True, False):
+        one, other = (GaussianMixture(K, noise=noise, max_iter=3).fit(X) for noise in (np.array(flag), flag))
+        assert (one.noise_weight_ > 0) == (other.noise_weight_ > 0) == flag
 
 
 def test_halves_of_an_iteration_know_noise():
@@ -311,12 +183,6 @@ def test_halves_of_an_iteration_know_noise():
     np.testing.assert_allclose(again.means_, whole.means_, rtol=1e-3, atol=1e-4)
     assert again.noise_weight_ == pytest.approx(whole.noise_weight_, abs=1e-4)
     refused("which has a box of noise", gmm.em.m_step, GaussianMixture(K, noise=True), parts)
-
-
-def test_the_noise_of_a_mixture_is_uniform():
-    noise = Noise(np.array([0.0, 10.0]), np.array([2.0, 15.0]))
-    assert noise.log_density == pytest.approx(-np.log(10))
-    assert noise.for_columns(np.array([1])).log_density == pytest.approx(-np.log(5))
 
 
 def test_noise_that_takes_all_rows_is_told():
@@ -354,10 +220,8 @@ def test_a_condition_far_from_all_components_is_noise(tmp_path):
     assert gmm.load(tmp_path / "far.gmm").score([[0.0]]) == far.score([[0.0]])
 
 
-CLUTTER = np.concatenate(
-    [np.random.default_rng(5).normal(m, 1, (60, 2)) for m in (-4, 4)]
-    + [np.random.default_rng(6).uniform(-20, 20, (40, 2))]
-)
+GROUPS = [np.random.default_rng(5).normal(m, 1, (60, 2)) for m in (-4, 4)]
+CLUTTER = np.concatenate([*GROUPS, np.random.default_rng(6).uniform(-20, 20, (40, 2))])
 
 
 def test_what_responsibilities_leave_is_noise_at_the_start():
@@ -376,13 +240,6 @@ def test_what_responsibilities_leave_is_noise_at_the_start():
         GaussianMixture(2, init_params=np.where(np.arange(160)[:, None] == 7, 0, given)).fit(CLUTTER)
 
 
-def test_an_array_of_one_flag_is_the_flag():
-    for flag in (True, False):
-        one, other = (GaussianMixture(2, noise=noise, random_state=0).fit(CLUTTER) for noise in (np.array(flag), flag))
-        np.testing.assert_array_equal(one.means_, other.means_)
-        assert one.noise_weight_ == other.noise_weight_
-
-
 def crossing_arms(seed, n=1100):
     """Two thin groups that meet at an angle in rows of which four fifths are noise, and their responsibilities."""
     rng, size = np.random.default_rng(seed), n // 10
@@ -394,7 +251,6 @@ def crossing_arms(seed, n=1100):
 
 @every_type
 def test_one_fit_finds_groups_where_most_rows_are_noise(covariance_type):
-    """As from the groups themselves."""
     how = {"covariance_type": covariance_type, "noise": True, "tol": 1e-6, "max_iter": 1000}
     for seed in (0, 4, 5):
         rows, groups = crossing_arms(seed)

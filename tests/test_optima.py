@@ -1,8 +1,5 @@
 """The benchmarks of whole fits: the stored optima, what is healthy, and the arithmetic of gaps."""
 
-from dataclasses import replace
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -32,13 +29,6 @@ def climb(bound=0.0, fitted=None):
     return Fitted(fitted or mixture([np.eye(2), np.eye(2)]), 5.0, bound)
 
 
-def settings(folder, **changes):
-    return replace(Settings(folder, ("gmm",), (1,), ("float64",), 1, "", smoke=True), **changes)
-
-
-# --- What is healthy ----------------------------------------------------------------------------
-
-
 def test_thinness_is_relative_to_the_pooled_covariance():
     thin = mixture([np.eye(2), np.diag([1, 1e-3])], weights=(0.75, 0.25))
     assert health(thin, "full", 1000).thinness == pytest.approx(1e-3 / (0.75 + 0.25e-3))
@@ -46,17 +36,6 @@ def test_thinness_is_relative_to_the_pooled_covariance():
     assert health(mixture(np.diag([1, 1e-9])), "tied", 1000).thinness == pytest.approx(1)
     for covariances in ([np.eye(2), np.diag([1, 1e-5])], np.zeros((2, 2, 2))):
         assert not health(mixture(covariances), "full", 1000).good
-
-
-def test_health_does_not_depend_on_units():
-    rng = np.random.default_rng(3)
-    first, second, units = (factor @ factor.T for factor in rng.normal(size=(3, 2, 2)))
-    before = health(mixture([first, second]), "full", 50)
-    after = health(mixture([units @ first @ units.T, units @ second @ units.T]), "full", 50)
-    assert after.thinness == pytest.approx(before.thinness, rel=1e-6)
-
-
-# --- The stored table ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dataset", optima.PROBLEMS, ids=lambda dataset: f"{dataset.name}, {dataset.n_components}")
@@ -91,89 +70,11 @@ def test_a_start_is_where_a_fit_without_passes_stays_and_parameters_are_counted(
     given = tasks.given_start(told, covariance_type)
     again = GaussianMixture(3, covariance_type=covariance_type, max_iter=0, **given).fit(ROWS)
     assert again.score(ROWS) == pytest.approx(fitted.score(ROWS), abs=1e-12)
+    assert optima.alone(ROWS) == pytest.approx(GaussianMixture(1, reg_covar=0).fit(ROWS).score(ROWS))
     np.testing.assert_allclose(
         component_covariance(Mixture(again.weights_, again.means_, again.covariances_), covariance_type, 1),
         component_covariance(told, covariance_type, 1),
     )
-
-
-def test_likelihood_of_one_component():
-    for X in (ROWS, ROWS[:, :1]):
-        assert optima.alone(X) == pytest.approx(GaussianMixture(1, reg_covar=0).fit(X).score(X))
-
-
-def test_finalists_differ_and_are_the_best():
-    found = [(score, "rows", seed, climb(score)) for seed, score in enumerate([1, 3, 3 - 1e-9, 2, -1, -2, -3, -4, -5])]
-    assert [score for score, *_ in optima.finalists(found)] == [3, 2, 1, -1, -2, -3]
-
-
-class FakeSearch:
-    """Climbs by seed, of which some are not healthy; to polish adds a hundredth."""
-
-    def __init__(self, scores, sick=()):
-        self.scores, self.sick, self.X = scores, sick, ROWS
-
-    def fit(self, kind, seed, **parameters):
-        found = self.scores[kind][seed] if seed < len(self.scores[kind]) else None
-        return None if found is None else climb(found)
-
-    def polish(self, found):
-        return climb(found.bound + 0.01)
-
-    def score(self, found):
-        return found.bound
-
-    def health(self, found):
-        return SimpleNamespace(good=round(found.bound, 3) not in self.sick, rows=2.0, thinness=0.5)
-
-
-@pytest.fixture
-def one_round(monkeypatch):
-    """Rounds of two seeds from two kinds of start, whatever the clock says."""
-
-    def rounds(search, tried, seconds):
-        for kind in search.scores:
-            for seed in range(tried.get(kind, 0), tried.get(kind, 0) + 2):
-                yield kind, seed, search.fit(kind, seed)
-
-    monkeypatch.setattr(optima, "rounds", rounds)
-
-
-@pytest.mark.usefixtures("one_round")
-@pytest.mark.parametrize("sick", [5.0, 5.01], ids=["before", "polished"])
-def test_a_search_stores_the_best_healthy_climb_and_how_it_was_found(sick):
-    entry = optima.searched(FakeSearch({"rows": [-3, -1], "k-means": [5, None]}, sick=[sick]), None, 0)
-    assert entry["score"] == pytest.approx(-0.99)
-    assert (entry["kind"], entry["seed"]) == ("rows", 1)
-    assert entry["tried"] == {"rows": 2, "k-means": 2}
-    assert entry["last"]["restarts"] == 4
-
-
-@pytest.mark.usefixtures("one_round")
-def test_a_later_search_begins_with_new_seeds_and_never_lowers():
-    first = optima.searched(FakeSearch({"rows": [-1, -3]}), None, 0)
-    worse = optima.searched(FakeSearch({"rows": [9, 9, -2, -2]}), first, 0)
-    assert (worse["score"], worse["seed"], worse["date"]) == (first["score"], first["seed"], first["date"])
-    assert worse["tried"] == {"rows": 4}
-    better = optima.searched(FakeSearch({"rows": [None] * 4 + [-0.5, -3]}), worse, 0)
-    assert (better["score"], better["seed"]) == (pytest.approx(-0.49), 4)
-
-
-@pytest.mark.usefixtures("one_round")
-def test_nothing_is_stored_where_nothing_is_healthy():
-    assert optima.searched(FakeSearch({"rows": [1, 1]}, sick=[1.0]), None, 0) is None
-
-
-# --- Climbs -------------------------------------------------------------------------------------
-
-
-def test_passes_of_all_starts_and_moves_are_told_or_not_known():
-    X = np.random.default_rng(0).normal(size=(300, 2))
-    alone = GaussianMixture(3, random_state=0).fit(X)
-    assert tasks.passes_of(alone) == alone.n_iter_
-    refined = GaussianMixture(3, random_state=0, refine="split-merge").fit(X)
-    assert tasks.passes_of(refined) == refined.history_.refinement.passes > alone.n_iter_
-    assert np.isnan(tasks.passes_of(GaussianMixture(3, random_state=0, n_init=2).fit(X)))
 
 
 @pytest.mark.parametrize("refine", [None, "split-merge"])
@@ -185,17 +86,7 @@ def test_a_fit_of_ours_tells_where_it_ended_and_by_which_way(refine, tmp_path):
     again = GaussianMixture(covariance_type="diag", **asked).fit(ROWS)
     assert told.bound == again.lower_bound_
     assert told.n_passes == again.n_iter_ if refine is None else told.n_passes > again.n_iter_
-
-
-def test_the_picture_is_drawn(tmp_path):
-    pytest.importorskip("matplotlib")
-    found = {variant.name: {MEAN_GAP: 0.1 / (1 + n), "seconds": 1.0 + n} for n, variant in enumerate(gaps.VARIANTS)}
-    gaps.draw(found).savefig(tmp_path / "picture.png")
-    gaps.draw({"gmm": found["gmm"]})  # without the other package
-    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
-
-
-# --- Gaps ---------------------------------------------------------------------------------------
+    assert np.isnan(tasks.passes_of(GaussianMixture(n_init=2, **asked).fit(ROWS)))  # of which some are not told
 
 
 def test_figures_of_gaps():
@@ -225,21 +116,19 @@ def test_an_outcome_is_judged_by_the_referee():
     found = gaps.outcome(ROWS, "full", {}, fitted.score(ROWS) + 0.5, worker)
     assert (found.gap, found.degenerate, found.passes, found.seconds) == (pytest.approx(0.5), False, 5.0, 2.0)
 
-
-def test_a_fit_that_raises_is_no_hit():
-    def worker(covariance_type, parameters):
+    def failing(covariance_type, parameters):
         raise WorkerError("no")
 
-    found = gaps.outcome(ROWS, "full", {}, 0.0, worker)
-    assert np.isnan(found.gap)
-    assert found.degenerate
+    found = gaps.outcome(ROWS, "full", {}, 0.0, failing)
+    assert (np.isnan(found.gap), found.degenerate) == (True, True)
 
 
 @pytest.mark.parametrize("module", [optima, gaps])
 def test_questions_are_asked_of_nothing(module, tmp_path, capsys):
     """A name that no data set has: titles alone are printed."""
     name = module.__name__.removeprefix("benchmarks.")
-    assert module.run(settings(tmp_path, only="no such rows", arguments=parse([name])), Report())
+    how = tmp_path, ("gmm",), (1,), ("float64",), 1, "no such rows"
+    assert module.run(Settings(*how, smoke=True, arguments=parse([name])), Report())
     assert "| problem |" in capsys.readouterr().out
 
 

@@ -83,9 +83,6 @@ def fitted(name, X, prior, sample_weight=None, n_components=K, **asked):
     return mixture.fit(X, sample_weight=sample_weight)
 
 
-# --- What it says -------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("d", [1, 2, 5])
 @pytest.mark.parametrize("shrinkage", [0.0, 0.01, 3.0])
 @every_model
@@ -122,28 +119,18 @@ def defaults(X, weight, name):
     return NormalInverseWishart(np.average(X, axis=0, weights=weight), 0.01, d + 2, covariance / K ** (2 / d))
 
 
-# --- mclust's, from its partitions --------------------------------------------------------------
-
-
 def at_first(run):
     return np.eye(run["G"])[PARTITIONS[:, run["G"] - 2]]
 
 
-every_run = pytest.mark.parametrize("run", MCLUST, ids=lambda run: f"{run['model']},{run['G']}")
-
-
-@every_run
-def test_mclusts_first_update_is_ours(run):
+@pytest.mark.parametrize("run", MCLUST, ids=lambda run: f"{run['model']},{run['G']}")
+def test_mclusts_first_update_and_optima_with_a_prior_are_ours(run):
     mixture = fitted(run["model"], IRIS, "conjugate", n_components=run["G"], init_params=at_first(run), max_iter=0)
     dense = reference.dense(mixture.covariances_, run["model"], run["G"], 4)
     expected = np.moveaxis(np.array(run["sigma1"]), -1, 0)
     np.testing.assert_allclose(dense, expected, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "run", [run for run in MCLUST if "loglik" in run], ids=lambda run: f"{run['model']},{run['G']}"
-)
-def test_mclusts_optima_with_a_prior_are_ours(run):
+    if "loglik" not in run:
+        return
     asked = {"n_components": run["G"], "init_params": at_first(run), "max_iter": 20_000, "tol": 1e-13}
     mixture = fitted(run["model"], IRIS, "conjugate", acceleration=None, **asked)
     assert len(IRIS) * mixture.score(IRIS) == pytest.approx(run["loglik"], rel=1e-6)
@@ -151,9 +138,6 @@ def test_mclusts_optima_with_a_prior_are_ours(run):
     np.testing.assert_allclose(mixture.means_, run["mean"], atol=1e-5)
     dense = reference.dense(mixture.covariances_, run["model"], run["G"], 4)
     np.testing.assert_allclose(dense, np.moveaxis(np.array(run["sigma"]), -1, 0), atol=1e-5)
-
-
-# --- Climbing the posterior ---------------------------------------------------------------------
 
 
 @every_model
@@ -184,36 +168,12 @@ def test_the_update_is_no_worse_than_any_neighbour(name, seed):
         lost += [
             reached - expected(others / others.sum(), means, covariances),
             reached - expected(weights, means + size * rng.normal(size=(K, D)), covariances),
-            *(
-                reached - expected(weights, means, moved)
-                for moved in (covariances * (1 + size), covariances / (1 + size))
-            ),
+            reached - expected(weights, means, covariances * (1 + size)),
+            reached - expected(weights, means, covariances / (1 + size)),
             reached - expected(weights, means, turned),
         ]
     assert min(lost) >= -1e-9 * abs(reached)
     assert min(lost[5:]) > 0
-
-
-@pytest.mark.parametrize(("acceleration", "ridge"), [("auto", 0.0), ("auto", 1e-2), (None, 0.0)])
-@every_model
-@settings(max_examples=settings.default.max_examples // 3)
-@given(seed=seeds, n_components=st.integers(1, 6), d=st.integers(1, 4), single=st.booleans(), weighted=st.booleans())
-def test_the_objective_never_falls(name, acceleration, ridge, seed, n_components, d, single, weighted):
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(max(3, n_components), 80))
-    X = rows(seed, n, d).round(int(rng.integers(0, 3))).astype(np.float32 if single else np.float64)
-    weight = rng.uniform(0, 2, n) + 1e-3 if weighted else None
-    prior = a_prior(rng.choice([0.0, 0.01, 5.0]), d + 2, d)
-    asked = {"reg_covar": ridge, "acceleration": acceleration, "max_iter": 40, "tol": 0}
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        mixture = fitted(name, X, prior, weight, n_components, **asked)
-    if any("lost all rows" in str(warning.message) for warning in told):
-        return  # a repair begins anew
-    objective = np.array(mixture.history_.objective)
-    rounding = (1e-5 if single else 1e-11) * (1 + np.abs(objective).max())
-    assert (np.diff(objective) >= -rounding).all()
-    assert mixture.lower_bound_ >= objective[-1] - rounding
 
 
 @pytest.mark.parametrize("shrinkage", [0.0, 0.3, 40.0])
@@ -258,20 +218,14 @@ def kept_in_layout(name, dense):
     return dense[0] if reference.shape_of(name) == "tied" else reference.in_layout(dense, name)
 
 
-@pytest.mark.parametrize("name", ["VVV", "VVI", "VII"])
-def test_no_pass_of_ems_gains_what_a_stop_has_missed(name):
-    prior = NormalInverseWishart([0.0], 10.0, 5.0, 1.0)
-    X = np.random.default_rng(172).normal(size=(20, 1))  # the second component loses its rows, but not the prior's
-    mixture = fitted(name, X, prior, n_components=2)
-    assert mixture.converged_
-    assert mixture.weights_.min() < 1e-3
-    assert gain_of_a_pass(mixture, X, prior) < mixture.tol
+def parameters_of(mixture):
+    """What another fit begins with."""
+    return {"weights_init": mixture.weights_, "means_init": mixture.means_, "precisions_init": mixture.precisions_}
 
 
 def gain_of_a_pass(mixture, X, prior):
     """What EM's next pass adds to the mean log posterior density of a mixture without a ridge."""
-    given = {"weights_init": mixture.weights_, "means_init": mixture.means_, "precisions_init": mixture.precisions_}
-    asked = {"acceleration": None, "tol": 0, "max_iter": 2} | given
+    asked = {"acceleration": None, "tol": 0, "max_iter": 2} | parameters_of(mixture)
     bounds = fitted(mixture.covariance_type, X, prior, n_components=len(mixture.weights_), **asked).lower_bounds_
     return bounds[1] - bounds[0]
 
@@ -287,16 +241,27 @@ def by_chance(seed):
 
 @pytest.mark.filterwarnings("ignore:.*lost all rows")
 @every_model
-def test_no_stop_leaves_what_a_pass_gains(name):
+def test_no_pass_falls_and_no_stop_leaves_what_another_gains(name):
     for seed in range(12):
         X, n_components, prior = by_chance(seed)
-        mixture = fitted(name, X, prior, n_components=n_components, random_state=seed, init_params="random")
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            mixture = fitted(name, X, prior, n_components=n_components, random_state=seed, init_params="random")
         assert gain_of_a_pass(mixture, X, prior) < mixture.tol
+        objective = np.array(mixture.history_.objective)
+        falls = np.diff(objective) < -1e-11 * (1 + np.abs(objective).max())
+        assert told or not falls.any()  # a component that lost all rows begins anew
 
 
 @pytest.mark.parametrize("seed", [54, 253, 285])
 def test_no_stop_leaves_a_component_with_few_rows_that_grows(seed):
     """The growth of its weight bounds the gain to come (Lindsay 1983)."""
+    told = NormalInverseWishart([0.0], 10.0, 5.0, 1.0)
+    rows = np.random.default_rng(172).normal(size=(20, 1))  # the second component loses its rows, but not the prior's
+    for name in ("VVV", "VVI", "VII"):
+        mixture = fitted(name, rows, told, n_components=2)
+        assert mixture.weights_.min() < 1e-3
+        assert gain_of_a_pass(mixture, rows, told) < mixture.tol
     X, n_components, prior = by_chance(seed)
     mixture = fitted("VVV", X, prior, n_components=n_components, random_state=seed, init_params="random")
     assert mixture.converged_
@@ -316,19 +281,6 @@ def test_a_strong_prior_has_its_way(name, acceleration):
     np.testing.assert_allclose(mixture.means_, np.tile([1.0, 2.0, 3.0], (K, 1)), atol=1e-6)
     expected = 2 * np.eye(D) if name.endswith("II") else believed
     np.testing.assert_allclose(dense, np.tile(expected, (K, 1, 1)), rtol=1e-6, atol=1e-6)
-
-
-@every_model
-def test_a_prior_is_forgotten_where_there_are_many_rows(name):
-    X = rows(2)
-    asked = {"tol": 1e-10, "max_iter": 5000, "init_params": "k-means++"}
-    many = fitted(name, X, "conjugate", sample_weight=1e9, **asked)
-    none = fitted(name, X, None, **asked)
-    assert many.lower_bound_ == pytest.approx(none.lower_bound_, abs=1e-6)
-    np.testing.assert_allclose(many.covariances_, none.covariances_, atol=1e-3)
-
-
-# --- Against degeneracy -------------------------------------------------------------------------
 
 
 DEGENERATE = {
@@ -377,20 +329,6 @@ def test_a_constant_column_is_named_where_the_scale_has_to_come_from_it(name):
     assert (mixture.covariances_ > 0).all()
 
 
-@pytest.mark.parametrize("reg_covar", [0.0, 1e-6])
-@every_model
-def test_a_component_that_loses_its_rows_is_given_a_new_place(name, reg_covar):
-    X = np.concatenate([rows(0), rows(1) + 60])
-    far = [[0.0, 0, 0], [60, 60, 60], [1e4, 1e4, 1e4]]
-    with pytest.warns(gmm.ConvergenceWarning, match=r"Component\(s\) 2 lost all rows"):
-        mixture = fitted(name, X, "conjugate", means_init=far, reg_covar=reg_covar, max_iter=2000)
-    assert mixture.converged_
-    assert np.abs(mixture.means_).max() < 100
-
-
-# --- What it must not depend on -----------------------------------------------------------------
-
-
 @every_way
 @every_model
 def test_rows_that_move_stretch_mix_and_repeat_take_the_mixture_along(name, acceleration):
@@ -406,15 +344,8 @@ def test_rows_that_move_stretch_mix_and_repeat_take_the_mixture_along(name, acce
 @pytest.mark.parametrize("name", ["VVV", "VVI", "VEE"])
 def test_an_update_in_ranges_is_the_update(name):
     mixture = a_mixture(name)
-    statistics = SufficientStatistics(
-        mixture.model.layout,
-        np.ones((K, D)),
-        np.array([9.0, 5.0, 7.0]),
-        mixture.means.copy(),
-        9 + mixture.covariances,
-        0.0,
-        21.0,
-    )
+    sums = np.array([9.0, 5.0, 7.0]), mixture.means.copy(), 9 + mixture.covariances, 0.0, 21.0
+    statistics = SufficientStatistics(mixture.model.layout, np.ones((K, D)), *sums)
 
     def one_by_one(task, n, work):
         for k in reversed(range(n)):
@@ -428,25 +359,13 @@ def test_an_update_in_ranges_is_the_update(name):
     np.testing.assert_array_equal(got.means, expected.means)
 
 
-# --- Starts, going on, refinement ---------------------------------------------------------------
-
-
 @pytest.mark.parametrize("before", [None, "conjugate", a_prior()])
 @pytest.mark.parametrize("after", [None, "conjugate", a_prior(dof=9.0)])
 def test_a_warm_start_with_another_prior_climbs_that_ones_objective(before, after):
     X = rows(7)
     mixture = fitted("VVV", X, before, warm_start=True, reg_covar=1e-9, max_iter=10)
     mixture.set_params(prior=after, max_iter=1000, tol=1e-9).fit(X)
-    anew = fitted(
-        "VVV",
-        X,
-        after,
-        weights_init=mixture.weights_,
-        means_init=mixture.means_,
-        max_iter=0,
-        precisions_init=mixture.precisions_,
-        reg_covar=1e-9,
-    )
+    anew = fitted("VVV", X, after, **parameters_of(mixture), max_iter=0, reg_covar=1e-9)
     assert mixture.lower_bound_ == pytest.approx(anew.lower_bound_, abs=1e-9)
 
 
@@ -474,35 +393,20 @@ def test_split_and_merge_never_end_lower(name):
     degeneracy = Degeneracy(plain._parameters.model, Resolution(len(X), np.zeros(X.shape[1]), 0))
     if not degeneracy(plain._parameters).any():
         assert refined.lower_bound_ >= plain.lower_bound_ - 1e-12
-    parameter_term = log_density(name, refined.means_, refined.covariances_, with_components(X, name, 5))
-    assert refined.lower_bound_ == pytest.approx(refined.score(X) + parameter_term / 200, rel=1e-10)
 
-
-def with_components(X, name, n_components):
-    """The default prior for that many components."""
-    of_three = defaults(X, np.ones(len(X)), name)
-    scale = of_three.scale * (K / n_components) ** (2 / X.shape[1])
-    return NormalInverseWishart(of_three.mean, of_three.shrinkage, of_three.dof, scale)
-
-
-# --- What is refused ----------------------------------------------------------------------------
 
 WRONG = {
     "dof too small": ({"dof": 2.0}, r"dof above d − 1 = 2, got 2"),
-    "dof of no number": ({"dof": np.nan}, "a finite number for prior.dof, got nan"),
     "dof of text": ({"dof": "many"}, "a finite number for prior.dof, got 'many'"),
     "dof endless": ({"dof": np.inf}, "a finite number for prior.dof, got inf"),
     "dof too large": ({"dof": 1e308}, r"prior.dof of at most 1e\+300, got 1e\+308"),
     "shrinkage too small": ({"shrinkage": 5e-324}, "prior.shrinkage of 0, or of at least 1e-300, got 4.94066e-324"),
     "shrinkage below 0": ({"shrinkage": -0.1}, "prior.shrinkage of at least 0, got -0.1"),
     "shrinkage of no number": ({"shrinkage": np.nan}, "a finite number for prior.shrinkage"),
-    "shrinkage of several": ({"shrinkage": [1, 2]}, r"a finite number for prior.shrinkage, got \[1, 2\]"),
     "mean of another length": ({"mean": [1.0, 2.0]}, r"prior\.mean.*\(3,\).*\(2,\)"),
     "mean of no number": ({"mean": [1.0, np.nan, 0.0]}, r"prior\.mean.*NaN"),
     "scale of another shape": ({"scale": np.eye(2)}, r"prior\.scale.*\(3, 3\).*\(2, 2\)"),
     "scale of zero": ({"scale": 0.0}, r"prior\.scale"),
-    "scale below zero": ({"scale": -1.0}, r"prior\.scale"),
-    "scale of no number": ({"scale": np.nan}, "a finite number for prior.scale"),
     "scale not symmetric": ({"scale": np.eye(3) + np.eye(3, k=1) / 2}, r"prior\.scale.*symmetric"),
     "scale not positive": ({"scale": np.eye(3) - 1}, r"prior\.scale.*positive"),
     "scale of text": ({"scale": "wide"}, r"prior"),
@@ -519,11 +423,6 @@ def test_parts_that_cannot_be_are_refused_by_name(name, parts, message):
     np.testing.assert_array_equal(mixture.means_, standing)
 
 
-@pytest.mark.parametrize("prior", ["mclust", "", 3, 0.5, NormalInverseWishart, {"dof": 5}])
-def test_what_is_no_prior_is_refused(prior):
-    refused(r"'prior' parameter .*'conjugate'.*NormalInverseWishart.*None", GaussianMixture(K, prior=prior).fit, rows())
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -535,9 +434,6 @@ def test_what_is_no_prior_is_refused(prior):
 def test_a_prior_may_be_said_in_several_ways(one, other):
     got, expected = (fitted("VVV", rows(), prior) for prior in (one, other))
     np.testing.assert_array_equal(got.covariances_, expected.covariances_)
-
-
-# --- As a parameter of an estimator -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prior", [None, "conjugate", NormalInverseWishart(dof=np.float64(7)), a_prior()])
@@ -558,6 +454,11 @@ def test_an_estimator_with_a_prior_is_told_as_the_call_that_makes_it():
     again = eval(repr(estimator))
     assert again.prior.scale == 0.5
     assert repr(again) == repr(estimator)
+    wide = NormalInverseWishart(mean=np.zeros(70), scale=np.diag(np.linspace(1, 2, 70)))
+    mixture = GaussianMixture(1, prior=wide).fit(np.random.default_rng(0).normal(size=(200, 70)))
+    loaded = reloaded(mixture)
+    assert repr(loaded) == repr(mixture)
+    np.testing.assert_array_equal(loaded.prior.scale, wide.scale)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -573,12 +474,3 @@ def test_columns_that_follow_from_others_have_a_prior(follows, dtype):
             assert np.isfinite(mixture.lower_bound_)
             found = gmm.select(X, [1, 2], name, prior="conjugate", random_state=0)
             assert np.isfinite(found.bic).all()
-
-
-def test_a_loaded_prior_is_printed_as_briefly_as_before():
-    X = np.random.default_rng(0).normal(size=(200, 70))
-    prior = NormalInverseWishart(mean=np.zeros(70), scale=np.diag(np.linspace(1, 2, 70)))
-    mixture = GaussianMixture(1, prior=prior).fit(X)
-    loaded = reloaded(mixture)
-    assert repr(loaded) == repr(mixture)
-    np.testing.assert_array_equal(loaded.prior.scale, prior.scale)

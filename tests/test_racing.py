@@ -1,6 +1,5 @@
 """Short runs from several starts, the best of them, and when a run is given up."""
 
-from dataclasses import dataclass
 from math import inf
 from types import SimpleNamespace
 
@@ -13,11 +12,13 @@ from inside import Beginning, Outlook, Run, SolverRun, SolverSettings, best_of, 
 ROWS = np.random.default_rng(0).normal(size=(200, 2)) + 6.0 * (np.arange(200) % 2)[:, None]
 
 
-def mixture(means, covariance_type="diag"):
+def mixture(means, covariance_type="diag", weights=None):
+    """Round components of variance 1, by default of equal weights."""
     model = inside.covariance_model(covariance_type)
     means = np.asarray(means, dtype=float)
     covariances = model.layout.with_ridge(np.zeros(model.layout.shape(*means.shape)), 1.0)
-    return inside.MixtureParameters(np.full(len(means), 1 / len(means)), means, covariances, model)
+    weights = np.full(len(means), 1 / len(means)) if weights is None else np.array(weights)
+    return inside.MixtureParameters(weights, means, covariances, model)
 
 
 def problem(rows=ROWS, ridge=1e-6, model="diag"):
@@ -124,46 +125,6 @@ def moments(rows, responsibilities):
     second = np.einsum("ik,ij,il->kjl", r, rows, rows)
     origins = np.zeros((r.shape[1], rows.shape[1]))
     return inside.SufficientStatistics(inside.FULL, origins, r.sum(axis=0), r.T @ rows, second, 0.0, float(len(rows)))
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """Something else than a mixture's parameters, that a pass can read."""
-
-    centre: float
-
-    def whitened(self):
-        return inside.WhitenedMixture(inside.SPHERICAL, np.zeros(1), np.full((1, 1), self.centre), np.ones(1))
-
-
-class Halving:
-    """A solver of posteriors."""
-
-    statistics, repaired, state = None, (), None
-
-    def __init__(self):
-        self.parameters = Posterior(1.0)
-
-    def successor(self):
-        return self
-
-    def advance(self, records, n, at_most, outlook, unit):
-        self.parameters = Posterior(self.parameters.centre / 2)
-        records[n] = plain_records([-float(self.parameters.whitened().centres[0, 0])], 0.0)
-        return n + 1
-
-    def why_stop(self):
-        return "small" if self.parameters.centre < 0.1 else None
-
-    def close(self):
-        return "max_iter reached", -self.parameters.centre
-
-
-def test_a_run_asks_no_more_of_what_it_improves_than_that_a_pass_can_read_it():
-    seen = []
-    run = SolverRun(Halving(), max_iter=9, callback=lambda iteration: seen.append(iteration.parameters))
-    assert run.go().result.parameters == seen[-1] == Posterior(0.0625)
-    assert run.result.trace.reason == "small"
 
 
 @pytest.mark.parametrize("accelerated", [True, False])

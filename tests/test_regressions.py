@@ -64,12 +64,8 @@ def test_weights_that_were_once_float32_are_still_weights(tmp_path, dtype):
 
 
 def test_numpy_scalars_among_the_parameters_are_saved(tmp_path):
-    asked = {
-        "max_iter": np.int32(500),
-        "tol": np.float32(0.5),
-        "random_state": np.int64(7),
-        "warm_start": np.bool_(True),
-    }
+    asked = {"max_iter": np.int32(500), "tol": np.float32(0.5), "random_state": np.int64(7)}
+    asked |= {"warm_start": np.bool_(True)}
     GaussianMixture(2, **asked).fit(X).save(tmp_path / "m.gmm")
     loaded = gmm.load(tmp_path / "m.gmm")
     assert {name: loaded.get_params()[name] for name in asked} == asked
@@ -254,20 +250,6 @@ def test_a_ridge_whose_sum_over_the_rows_overflows_is_refused():
     for call in (GaussianMixture(reg_covar=1e300).fit, lambda X, **how: select(X, [1, 2], reg_covar=1e300, **how)):
         refused(r"reg_covar.*1e[+]300.*weight 1e[+]200", call, rows, sample_weight=heavy)
     GaussianMixture(reg_covar=1e300).fit(rows)
-
-
-@pytest.mark.parametrize("covariance_type", ["VEI", "VEE"])
-def test_two_groups_that_are_thin_and_cross_need_no_ridge(covariance_type):
-    """The volumes of one shape leapt between two walls of a flat valley, and were refused as singular."""
-    for seed in (0, 1, 3, 8, 9):
-        rng = np.random.default_rng(seed)
-        groups = rng.normal(size=(2, 150, 2)) * np.array([[1, 1e-4], [1e-4, 1]])[:, None]
-        rows = np.concatenate([groups[0], groups[1] + 3])
-        almost, exact = (
-            GaussianMixture(2, covariance_type=covariance_type, reg_covar=ridge, random_state=seed).fit(rows)
-            for ridge in (1e-300, 0)
-        )
-        assert exact.lower_bound_ == pytest.approx(almost.lower_bound_, abs=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:The weights add up to", "ignore:reg_covar=.* hides groups")

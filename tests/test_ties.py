@@ -66,17 +66,12 @@ def test_ties_beside_errors_are_not_noted():
     assert select(X, 1, "diag", error_covariance=np.eye(3) / 12).notes == ()
 
 
-def least_variance(mixture):
-    """Of all components in all directions."""
-    return np.linalg.eigvalsh(dense(mixture)).min()
-
-
 @pytest.mark.parametrize("kind", PARSIMONIOUS)
 def test_no_model_settles_on_years(kind):
     """Three components would each have a year, where all of them have the ridge alone."""
     found = select(years(), range(1, 4), kind, random_state=0)
     assert found.status[found.best_index] == "ok"
-    assert least_variance(found.best) > 1e-3
+    assert np.linalg.eigvalsh(dense(found.best)).min() > 1e-3  # of all components in all directions
 
 
 @pytest.mark.parametrize("ridge", [1e-4, 1e-6])

@@ -36,22 +36,17 @@ def test_the_weights_are_the_best_of_their_sum(share):
     """Twin: the linear programme max Σ w_i v_i over 0 ≤ w_i ≤ own weight and Σ w_i = (1 − share) W."""
     rng = np.random.default_rng(1)
     own, values = rng.uniform(0, 3, 40), rng.normal(size=40).round(1)
-    weight = trimmed(own, values, share)
-    best = linprog(
-        -values, A_eq=np.ones((1, 40)), b_eq=[(1 - share) * own.sum()], bounds=list(zip(0 * own, own, strict=True))
-    )
-    assert weight.sum() == pytest.approx((1 - share) * own.sum())
+    weight, left = trimmed(own, values, share), (1 - share) * own.sum()
+    best = linprog(-values, A_eq=np.ones((1, 40)), b_eq=[left], bounds=[(0, most) for most in own])
+    assert weight.sum() == pytest.approx(left)
     assert ((weight >= 0) & (weight <= own)).all()
     assert weight @ values == pytest.approx(-best.fun)
 
 
-def test_equal_values_keep_the_same_part():
+@pytest.mark.parametrize("n", [7, 100, 290])
+def test_equal_values_keep_the_same_part_and_whole_numbers_of_rows_leave_none(n):
     assert trimmed(np.ones(6), np.array([3.0, 1, 1, 1, 1, 2]), 0.5).tolist() == [1, 0.25, 0.25, 0.25, 0.25, 1]
     assert trimmed(np.array([1.0, 0, 2]), np.array([-np.inf, 0.0, 1.0]), 1 / 3).tolist() == [0, 0, 2]
-
-
-@pytest.mark.parametrize("n", [7, 100, 290])
-def test_whole_numbers_of_rows_leave_no_part(n):
     for out in range(n):
         weight = trimmed(np.ones(n), np.arange(n)[::-1] + 0.0, out / n)
         assert set(weight) <= {0.0, 1.0}
@@ -126,32 +121,12 @@ def test_each_start_leaves_rows_out_by_itself(monkeypatch):
     np.testing.assert_array_equal(several.trimmed_, alone[best].trimmed_)
 
 
-def test_a_summary_says_which_rows_it_is_of():
-    mixture = fit()
-    assert "n = 100" in str(mixture)
-    assert "of the rows that trim leaves" in str(mixture)
-    for rows in (ROWS, ROWS[~mixture.trimmed_]):
-        summary = str(mixture.summary(rows))
-        assert f"{len(rows)} rows" in summary
-        assert "of all rows that were passed; trim leaves out none of them" in summary
-    assert "trim" not in str(GaussianMixture(2, random_state=0).fit(ROWS))
-
-
-def test_without_trimming_there_is_no_mark():
-    with pytest.raises(AttributeError, match=r"trimmed_.*trim"):
-        fit(trim=0.0).trimmed_  # noqa: B018
-
-
 def assert_same(one, two, scale=1.0, shift=(0, 0), **how):
     """The components in the order of the first column, of rows that may have moved and stretched."""
     orders = [np.argsort(mixture.means_[:, 0]) for mixture in (one, two)]
-    for name, moved in (
-        ("weights_", lambda weights: weights),
-        ("means_", lambda means: scale * means + shift),
-        ("covariances_", lambda covariances: scale**2 * covariances),
-    ):
+    for name, by, to in (("weights_", 1, 0), ("means_", scale, shift), ("covariances_", scale**2, 0)):
         ours, theirs = (getattr(each, name)[order] for each, order in zip((one, two), orders, strict=True))
-        np.testing.assert_allclose(ours, moved(theirs), **{"rtol": 1e-6, "atol": 1e-6} | how)
+        np.testing.assert_allclose(ours, by * theirs + to, **{"rtol": 1e-6, "atol": 1e-6} | how)
 
 
 @pytest.mark.parametrize("trim", [0.03, SHARE, 0.3])
@@ -203,12 +178,12 @@ def test_a_warm_start_continues():
     again.fit(ROWS)
     assert again.n_iter_ <= mixture.n_iter_
     assert_same(mixture, again)
-    again.set_params(trim=0.0).fit(ROWS)
-    assert_same(again, fit(trim=0.0, weights_init=mixture.weights_, means_init=mixture.means_,
-                           precisions_init=mixture.precisions_), atol=1e-3)  # fmt: skip
+    begin = {"weights_init": mixture.weights_, "means_init": mixture.means_, "precisions_init": mixture.precisions_}
+    assert_same(again.set_params(trim=0.0).fit(ROWS), fit(trim=0.0, **begin), atol=1e-3)
 
 
-def test_a_callback_sees_all_turns_and_ends_them():
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+def test_a_callback_sees_all_turns_and_ends_them_as_max_iter_does():
     seen = []
     mixture = GaussianMixture(2, trim=0.25, random_state=0, tol=1e-8, max_iter=2000)
     mixture.fit(ROWS, callback=seen.append)
@@ -216,25 +191,27 @@ def test_a_callback_sees_all_turns_and_ends_them():
     assert sum(iteration.n_iter == 1 for iteration in seen) > 1, "several turns"
     mixture.fit(ROWS, callback=lambda iteration: True)
     assert mixture.n_iter_ == 1
-
-
-@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-@pytest.mark.parametrize("max_iter", [0, 1, 3, 7])
-def test_max_iter_is_of_all_turns(max_iter):
-    assert fit(trim=0.25, max_iter=max_iter).n_iter_ <= max_iter
+    for max_iter in (0, 1, 3, 7):
+        assert fit(trim=0.25, max_iter=max_iter).n_iter_ <= max_iter
 
 
 def test_what_is_printed_saved_and_left_behind(tmp_path):
     mixture = fit()
     assert "9.1\N{NO-BREAK SPACE}% of the rows trimmed" in str(mixture)
     assert "n = 100" in str(mixture)
+    assert "of the rows that trim leaves" in str(mixture)
+    for rows in (ROWS, ROWS[~mixture.trimmed_]):
+        summary = str(mixture.summary(rows))
+        assert f"{len(rows)} rows" in summary
+        assert "of all rows that were passed; trim leaves out none of them" in summary
     mixture.save(tmp_path / "trimmed.gmm")
     loaded = GaussianMixture.load(tmp_path / "trimmed.gmm")
     assert loaded.trim == SHARE
     np.testing.assert_array_equal(loaded.trimmed_, mixture.trimmed_)
     mixture.means_ = mixture.means_ + 1
-    with pytest.raises(AttributeError, match="trimmed_"):
-        mixture.trimmed_  # noqa: B018
+    for without in (mixture, fit(trim=0.0)):
+        with pytest.raises(AttributeError, match=r"trimmed_.*trim"):
+            without.trimmed_  # noqa: B018
 
 
 @pytest.mark.parametrize("wrong", [np.ones(110), np.ones((110, 1), dtype=bool), np.array(True)])

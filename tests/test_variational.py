@@ -1,7 +1,5 @@
 """Variational Bayes in the one objective: posterior, log offsets and evidence bound are the slow twin's."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +12,7 @@ from inside import ALL_UNKNOWN, CLASSIC, NO_NOISE, KnownClasses, Noise, Problem,
 
 every_type = pytest.mark.parametrize("name", CLASSIC)
 every_prior = pytest.mark.parametrize("sticks", [False, True])
-seeds = st.integers(0, 2**32 - 1)
+seeds, ridges = st.integers(0, 2**32 - 1), st.sampled_from([0, 1e-6, 0.3])
 
 
 def rows(rng, n=120, d=3, groups=3):
@@ -95,16 +93,9 @@ def run(X, weight, r, name, prior, *, max_iter, accelerated, ridge=0.0, noisy=Fa
 
 
 def written_out(posterior):
-    K, d = posterior.means.shape
-    dense = posterior.model.layout.dense(posterior.covariances, K, d)
-    return reference.VariationalPosterior(
-        posterior.counts,
-        posterior.mean_precisions,
-        posterior.means,
-        posterior.dof,
-        dense * posterior.dof[:, None, None],
-        posterior.noise_count,
-    )
+    dof, dense = posterior.dof, posterior.model.layout.dense(posterior.covariances, *posterior.means.shape)
+    numbers = posterior.counts, posterior.mean_precisions, posterior.means, dof, dense * dof[:, None, None]
+    return reference.VariationalPosterior(*numbers, posterior.noise_count)
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.1])
@@ -143,48 +134,7 @@ def test_the_bound_is_the_brute_force_one(name, sticks, seed, weighted, d, K, no
 @pytest.mark.parametrize("accelerated", [False, True])
 @every_type
 @every_prior
-@given(seed=seeds)
-def test_noise_without_rows_costs_its_prior_alone(name, sticks, accelerated, seed):
-    """Of no row being noise, the prior Beta(1, 1) has the logarithm −log (1 + n); nothing else changes."""
-    X, _, r, _, prior = a_case(seed, name, sticks, weighted=False)
-    far = Noise(np.full(3, -1e200), np.full(3, 1e200))
-    without = run(X, None, r, name, prior, max_iter=30, accelerated=accelerated)
-    beside = run(X, None, r, name, prior, max_iter=30, accelerated=accelerated, noise=far)
-    n = len(X)
-    assert n * beside.lower_bound == pytest.approx(n * without.lower_bound - np.log1p(n), abs=1e-5)
-    np.testing.assert_allclose(beside.parameters.counts, without.parameters.counts, atol=1e-5 * n)
-    assert beside.parameters.noise_count == pytest.approx(0, abs=1e-9)
-
-
-@pytest.mark.parametrize("part", ["counts", "beta", "means", "dof", "inverse_scales", "n_noise"])
-@every_type
-@every_prior
-@given(seed=seeds, noisy=st.booleans())
-def test_the_update_is_no_worse_than_any_neighbour(name, sticks, part, seed, noisy):
-    """The bound as a function of the posterior, responsibilities given, has its maximum where the twin says."""
-    X, weight, r, twin, _ = a_case(seed, name, sticks, noisy=noisy or part == "n_noise")
-    best = reference.variational_posterior(X, r, weight, name, twin, 0.2)
-    most = reference.evidence_bound(X, r, weight, best, twin, 0.2)
-    by, shape = getattr(best, part), np.shape(getattr(best, part))
-    if part == "inverse_scales":
-        shape = (len(by), 1, 1) if name == "full" else ()
-    elif part == "dof" and name == "tied":
-        shape = ()
-    other = replace(best, **{part: by * (1 + 0.01 * np.random.default_rng(seed).normal(size=shape))})
-    assert reference.evidence_bound(X, r, weight, other, twin, 0.2) <= most + 1e-11 * abs(most)
-
-
-@pytest.mark.parametrize("accelerated", [False, True])
-@every_type
-@every_prior
-@given(
-    seed=seeds,
-    weighted=st.booleans(),
-    noisy=st.booleans(),
-    d=st.integers(1, 4),
-    K=st.integers(1, 8),
-    ridge=st.sampled_from([0, 1e-6, 0.3]),
-)
+@given(seed=seeds, weighted=st.booleans(), noisy=st.booleans(), d=st.integers(1, 4), K=st.integers(1, 8), ridge=ridges)
 def test_the_bound_never_falls(name, sticks, accelerated, seed, weighted, noisy, d, K, ridge):
     X, weight, r, _, prior = a_case(seed, name, sticks, d=d, K=K, n=60, weighted=weighted, noisy=noisy)
     how = {"accelerated": accelerated, "noisy": noisy, "known": some_classes(seed, K, 60) if seed % 3 else ALL_UNKNOWN}
