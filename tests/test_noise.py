@@ -66,6 +66,16 @@ def test_a_search_is_never_below_mclusts():
     assert found.best.noise_weight_ == pytest.approx(0.367, abs=0.005)
 
 
+@pytest.mark.parametrize(("covariance_type", "n_noise", "d"), [("VVV", 600, 2), ("EEI", 600, 2), ("VVV", 300, 5)])
+def test_starts_find_groups_in_clutter(covariance_type, n_noise, d):
+    """Never below a start from the true means."""
+    how = {"covariance_type": covariance_type, "noise": True, "random_state": 0, "tol": 1e-5, "max_iter": 500}
+    for seed in range(2):
+        X, centres = clutter(seed, 600, n_noise, d)
+        from_truth = GaussianMixture(K, means_init=centres, **how).fit(X)
+        assert GaussianMixture(K, **how).fit(X).lower_bound_ > from_truth.lower_bound_ - 1e-3
+
+
 @pytest.fixture(scope="module")
 def fitted():
     X, _ = clutter()
