@@ -1,11 +1,9 @@
 """The palette: told apart by everyone, and in grey."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 
-from inside import INK, axes_of, colours
+from inside import colours
 
 # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB.
 PROTANOPIA = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
@@ -40,20 +38,3 @@ def test_colours_are_the_components_own():
     np.testing.assert_array_equal(colours(20)[:3], colours(3))
     assert len(np.unique(colours(24), axis=0)) == 24
     assert ((colours(100) >= 0) & (colours(100) <= 1)).all()
-
-
-def test_axes_of_ours_keep_their_colours_in_dark_surroundings():
-    with plt.style.context("dark_background"):
-        with axes_of(None) as ax:
-            ax.plot([0, 1e9], [0, 1])
-        ax.figure.canvas.draw()
-        texts = [*ax.get_xticklabels(), *ax.get_yticklabels(), ax.xaxis.get_offset_text(), ax.xaxis.label, ax.title]
-        assert {mpl.colors.to_hex(text.get_color()) for text in texts} == {INK}
-        assert mpl.colors.to_hex(ax.figure.get_facecolor()) == "#ffffff"
-
-
-def test_axes_of_a_caller_keep_the_callers_style():
-    before, mine = dict(mpl.rcParams), plt.figure().subplots()
-    with axes_of(mine) as ax:
-        assert ax is mine
-        assert dict(mpl.rcParams) == before
