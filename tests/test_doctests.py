@@ -3,7 +3,6 @@
 import doctest
 import importlib
 import pkgutil
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,9 +42,6 @@ def test_examples_are_true(name):
     examples = Finder().find(module)
     for example in examples:
         runner.run(example)
-    assert sum(len(example.examples) for example in examples) == Path(module.__file__).read_text(
-        encoding="utf-8"
-    ).count(">>> ")
+    n_written = Path(module.__file__).read_text(encoding="utf-8").count(">>> ")
+    assert sum(len(example.examples) for example in examples) == n_written
     assert not runner.failures
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close("all")  # later tests count figures

@@ -7,7 +7,7 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import COVARIANCE_TYPES, OPTIONS, TableSource, counted, suggestion, template_of
+from inside import COVARIANCE_TYPES, OPTIONS, TableSource, suggestion, template_of
 
 X = np.random.default_rng(0).normal(size=(30, 2))
 NAMES = {option: [name for values in row.values for name in values.names] for option, row in OPTIONS.items()}
@@ -56,10 +56,6 @@ def test_functions_suggest_the_nearest_name():
 def test_what_is_near_no_name_has_no_suggestion(wrong):
     assert suggestion(wrong, COVARIANCE_TYPES) == ""
     assert told(lambda: template_of({"init_params": wrong if isinstance(wrong, str) else 1.5})) == []
-
-
-def test_one_and_several_are_counted():
-    assert [counted(n, "row") for n in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
 
 
 def test_a_source_of_several_tables_says_how_many_more(tmp_path):
