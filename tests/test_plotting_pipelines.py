@@ -85,6 +85,10 @@ def test_steps_that_are_not_affine_are_refused(step):
     coded = ColumnTransformer([("a", "passthrough", ["a"]), ("b", preprocessing.OneHotEncoder(), ["b"])])
     with pytest.raises(ValueError, match="step 'columntransformer'"):
         plot_clusters(piped([coded], X=words), words)
+    with pytest.raises(NotFittedError):
+        plot_clusters(make_pipeline(StandardScaler(), GaussianMixture(2)), X)
+    with pytest.raises(TypeError, match="expected a fitted GaussianMixture or GaussianMixtureSearch, got PCA"):
+        plot_clusters(make_pipeline(StandardScaler(), PCA(2)).fit(X), X)
 
 
 def test_noise_keeps_its_box_where_it_is_one():
@@ -116,10 +120,3 @@ def test_missing_values_are_named_before_steps():
         assert plot_clusters(pipeline[-1], filled).get_title() == "2 components"
     with pytest.raises(ValueError, match=r"step 'simpleimputer' .* is not affine"):
         plot_clusters(make_pipeline(SimpleImputer(), GaussianMixture(2)).fit(gaps), gaps)
-
-
-def test_what_has_no_picture():
-    with pytest.raises(NotFittedError):
-        plot_clusters(make_pipeline(StandardScaler(), GaussianMixture(2)), X)
-    with pytest.raises(TypeError, match="expected a fitted GaussianMixture or GaussianMixtureSearch, got PCA"):
-        plot_clusters(make_pipeline(StandardScaler(), PCA(2)).fit(X), X)

@@ -99,6 +99,8 @@ def test_why_a_component_is_degenerate_is_told():
     assert told in str(mixture)
     assert told in repr(mixture.summary(few))
     assert mixture.summary(few).degenerate == {1: "fewer rows than its covariance needs"}
+    with pytest.warns(gmm.ConvergenceWarning):
+        assert re.search(r"degenerate.* \d+, \d+ and \d+ more \(", str(GaussianMixture(40, max_iter=1).fit(X)))
     copied = np.column_stack([X[:, 0], X[:, 0]])
     assert "columns that depend on each other" in repr(GaussianMixture(reg_covar=1e-30).fit(copied).summary(copied))
     ties = np.vstack([X[:60], np.tile([4.0, 4.0], (40, 1))])
@@ -138,13 +140,10 @@ def test_noise_and_posteriors_are_summarised():
     posterior = BayesianGaussianMixture(n_components=3, random_state=0).fit(X)
     assert posterior.summary(X).criteria == {}
     assert "100 rows, log-likelihood " in repr(posterior.summary(X))
-
-
-def test_rows_with_errors_are_summarised_with_them():
-    fitted = GaussianMixture(2, random_state=0).fit(X, error_covariance=np.eye(2) / 10)
+    errors = {"error_covariance": np.eye(2) / 10}
+    fitted = GaussianMixture(2, random_state=0).fit(X, **errors)
     refused("expected the error_covariance", fitted.summary, X)
-    summary = fitted.summary(X, error_covariance=np.eye(2) / 10)
-    assert summary.log_likelihood == pytest.approx(fitted.log_likelihood(X, error_covariance=np.eye(2) / 10))
+    assert fitted.summary(X, **errors).log_likelihood == pytest.approx(fitted.log_likelihood(X, **errors))
 
 
 def test_standard_errors_are_a_table(mixture):
@@ -155,17 +154,13 @@ def test_standard_errors_are_a_table(mixture):
     told = {"component": 1, "parameter": "mean", "feature": "age", "estimate": mixture.means_[1, 1]}
     ends = dict(zip(("low", "high"), low.means[1, 1], strict=True))
     assert row == told | {"standard_error": errors.means[1, 1]} | ends
-    row = frame.query("component == 0 and parameter == 'covariance'").iloc[0]
-    expected = "size, age", mixture.covariances_[0, 1, 0], low.covariances[0, 1, 0, 0]
-    assert (row.feature, row.estimate, row.low) == expected
-
-
-@pytest.mark.parametrize(("name", "n"), [("tied", 6), ("diag", 5), ("spherical", 5), ("VEE", 6)])
-def test_standard_errors_of_every_storage_are_a_table(name, n):
-    fitted = GaussianMixture(2, covariance_type=name, random_state=0).fit(X)
-    frame = standard_errors(fitted, X, n_replicates=4, random_state=0).to_frame()
-    assert len(frame) == 2 * n
-    assert (frame["low"] <= frame["high"]).all()
+    row = frame.query("component == 0 and parameter == 'covariance' and feature == 'size, age'").iloc[0]
+    assert (row.estimate, row.low) == (mixture.covariances_[0, 1, 0], low.covariances[0, 1, 0, 0])
+    for name, n in {"tied": 6, "diag": 5, "spherical": 5, "VEE": 6}.items():
+        fitted = GaussianMixture(2, covariance_type=name, random_state=0).fit(X)
+        frame = standard_errors(fitted, X, n_replicates=4, random_state=0).to_frame()
+        assert len(frame) == 2 * n
+        assert (frame["low"] <= frame["high"]).all()
 
 
 def test_credible_intervals_are_a_table():
@@ -232,25 +227,13 @@ def test_a_table_needs_a_library(mixture, monkeypatch):
 
 
 def test_a_search_is_saved_and_goes_to_scikit_learn(tmp_path):
-    search = gmm.GaussianMixtureSearch([1, 2], ["VVV", "EII"], random_state=0).fit(TABLE)
-    search.save(tmp_path / "search.gmm", metadata={"who": "me"})
+    search = gmm.GaussianMixtureSearch([1, 2], ["VVV", "EII"], random_state=0)
+    for call, *of in ((search.save, tmp_path / "none.gmm"), (search.to_sklearn,)):
+        refused("not fitted", call, *of, error=gmm.NotFittedError)
+    search.fit(TABLE).save(tmp_path / "search.gmm", metadata={"who": "me"})
     loaded = gmm.load(tmp_path / "search.gmm")
-    assert repr(loaded) == repr(search.selection_)
-    assert loaded.metadata == {"who": "me"}
-    other = search.to_sklearn()
-    assert type(other).__module__.startswith("sklearn.")
-    np.testing.assert_allclose(other.score_samples(TABLE), search.score_samples(TABLE))
-    with pytest.raises(gmm.NotFittedError):
-        gmm.GaussianMixtureSearch().save(tmp_path / "none.gmm")
-    with pytest.raises(gmm.NotFittedError):
-        gmm.GaussianMixtureSearch().to_sklearn()
-
-
-def test_of_many_degenerate_components_the_first_are_named():
-    with pytest.warns(gmm.ConvergenceWarning):
-        text = str(GaussianMixture(40, random_state=0, max_iter=1).fit(X))
-    (verdict,) = [line for line in text.splitlines() if "degenerate" in line]
-    assert re.search(r"\d+, \d+ and \d+ more \(", verdict)
+    assert (repr(loaded), loaded.metadata) == (repr(search.selection_), {"who": "me"})
+    np.testing.assert_allclose(search.to_sklearn().score_samples(TABLE), search.score_samples(TABLE))
 
 
 def test_degrees_of_freedom_at_the_limit_say_that_they_are_normal():
