@@ -36,9 +36,6 @@ def shown(estimator):
     return parsed(estimator._repr_html_())
 
 
-# --- Markup -------------------------------------------------------------------------------------
-
-
 def test_texts_are_escaped_wherever_they_stand():
     cells = [[WICKED, Cell(WICKED, title=WICKED, kind="best", bar=0.5, shade=0.5)]]
     page = parsed(block(line(WICKED), Table.of([WICKED, "1"], cells, WICKED), details(WICKED, WICKED)))
@@ -66,26 +63,14 @@ def test_a_table_says_which_columns_are_numbers_and_which_row_is_best():
 
 
 def test_a_table_is_text_as_well():
-    columns = (
-        Column("", [0, 10], "label"),
-        Column("a\u202e", [Cell("x", kind="best"), "yy"], "text"),
-        Column("n", ["1", "-22"]),
-    )
-    table = Table(columns, "caption", notes=["… and 2 more"])
-    assert str(table).splitlines() == [
-        "caption",
-        "      a\\u202e    n",
-        "   0  x          1",
-        "  10  yy       -22",
-        "  … and 2 more",
-    ]
+    words = Column("a\u202e", [Cell("x", kind="best"), "yy"], "text")
+    table = Table((Column("", [0, 10], "label"), words, Column("n", ["1", "-22"])), "caption", notes=["… and 2 more"])
+    lines = "      a\\u202e    n", "   0  x          1", "  10  yy       -22"
+    assert str(table).splitlines() == ["caption", *lines, "  … and 2 more"]
     assert list(Table([Column("K", ["7"], least=3)]).lines("", 1, ruled=True)) == ["  K", "───", "  7"]
     page = parsed(f"<div>{escaped(table)}</div>")
-    assert [[cell.get("class") for cell in row] for row in page.iter("tr")] == [
-        [None, None, "gmm-number"],
-        [None, "gmm-best", "gmm-number"],
-        [None, None, "gmm-number"],
-    ]
+    kinds = [[cell.get("class") for cell in row] for row in page.iter("tr")]
+    assert kinds == [[None, best, "gmm-number"] for best in (None, "gmm-best", None)]
     assert texts(page, "p") == ["… and 2 more."]
     assert str(Table.of(["", "size"], [])) == "    size"
     assert texts(parsed(escaped(Table.of(["", "size"], []))), "th") == ["", "size"]
@@ -151,9 +136,6 @@ def test_a_long_sparkline_is_thinned_and_keeps_its_extremes():
     whole = points(values[[0, 7777, 12_345, -1]])[:, 1]
     assert (places[:, 1].min(), places[:, 1].max()) == (whole.min(), whole.max())
     assert (places[0, 1], places[-1, 1]) == (whole[0], whole[-1])
-
-
-# --- Mixtures -----------------------------------------------------------------------------------
 
 
 def test_an_unfitted_mixture_shows_its_call_and_all_parameters():
@@ -237,9 +219,6 @@ def test_pipelines_are_shown(display):
         assert "mean log-likelihood" in after["text/html"]
 
 
-# --- Searches -----------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def found():
     return select(X, range(1, 4), random_state=0)
@@ -249,9 +228,8 @@ def grid_of(page):
     """The first table of a page as {(row, column): cell}."""
     first = page.find(".//table")
     names = texts(first.find("thead"), "th")
-    return {
-        (row[0].text, name): cell for row in first.find("tbody") for name, cell in zip(names[1:], row[1:], strict=True)
-    }
+    rows = first.find("tbody")
+    return {(row[0].text, name): cell for row in rows for name, cell in zip(names[1:], row[1:], strict=True)}
 
 
 def test_a_search_shows_every_cell_and_marks_the_best(found):
@@ -336,13 +314,9 @@ def test_the_estimator_of_a_search_tells_what_it_found(found):
     page = shown(search)
     assert texts(page, "code") == [call]
     assert texts(page, "summary") == ["the best mixture", "parameters"]
-    assert {cell: entry.text for cell, entry in grid_of(page).items()} == {
-        cell: entry.text for cell, entry in grid_of(shown(found)).items()
-    }
+    told, same = ({place: cell.text for place, cell in grid_of(each).items()} for each in (page, shown(found)))
+    assert told == same
     assert len(page.findall(".//{*}style")) == 1
-
-
-# --- In short -----------------------------------------------------------------------------------
 
 
 def test_values_with_many_numbers_are_short():
