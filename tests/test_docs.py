@@ -1,12 +1,15 @@
-"""README and the pages of the documentation: their Python prints what they say, and their pictures are there."""
+"""README, the pages of the documentation and docstrings: their examples are true, and no name is left out."""
 
 import contextlib
+import doctest
 import importlib.util
 import inspect
 import io
+import pkgutil
 import re
 import shlex
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,10 @@ README = ROOT / "README.md"
 MODULES = ("analysis", "em", "inference", "plotting", "sources", "tracking")
 MODULES += tuple(f"exchange.{name}" for name in ("mclust", "onnx", "sklearn"))
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+INSTALLED = ["gmm", *(m.name for m in pkgutil.walk_packages(gmm.__path__, "gmm."))]
+WITH_EXAMPLES = [name for name in INSTALLED if b">>> " in Path(find_spec(name).origin).read_bytes()]
+PUBLIC = {"gmm", *(name for name in INSTALLED if not any(part.startswith("_") for part in name.split(".")))}
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 FENCES = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -223,3 +230,34 @@ def test_pictures_of_a_page_can_be_drawn_and_have_files_of_their_own(page):
     assert len(pictures) < 2 or len(names) == len(pictures)
     plotting = pytest.importorskip("gmm.plotting")
     assert set(re.findall(r"(?<![\w/])(?:plot|animate)_\w+", text)) <= set(plotting.__all__)  # not the gallery's files
+
+
+class Finder(doctest.DocTestFinder):
+    """Looks at where a thing is defined, not at its `__module__`, which for public ones is the package."""
+
+    def _from_module(self, module, value):
+        if getattr(value, "__module__", None) not in PUBLIC:
+            return super()._from_module(module, value)
+        functions = vars(value).values() if isinstance(value, type) else [value]
+        return any(getattr(function, "__globals__", None) is vars(module) for function in functions)
+
+
+class Runner(doctest.DocTestRunner):
+    """Leaves the absence of a package to `conftest`."""
+
+    def report_unexpected_exception(self, out, test, example, exc_info):
+        if isinstance(exc_info[1], ModuleNotFoundError):
+            raise exc_info[1]
+        super().report_unexpected_exception(out, test, example, exc_info)
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples_are_true(name):
+    module = import_module(name)
+    runner = Runner(optionflags=FLAGS)
+    examples = Finder().find(module)
+    for example in examples:
+        runner.run(example)
+    n_written = Path(module.__file__).read_text(encoding="utf-8").count(">>> ")
+    assert sum(len(example.examples) for example in examples) == n_written
+    assert not runner.failures
