@@ -338,13 +338,6 @@ def test_files_are_written_whole(tmp_path, monkeypatch):
     assert {path.name: text_in(path) for path in tmp_path.iterdir()} == dict.fromkeys(writers, "old")
 
 
-def test_a_file_name_that_is_no_text_is_told(tmp_path, capsys):
-    document = {"file": "n\udcff.npy"}
-    for path in (tmp_path / "a.json", None):
-        write_json(path, document)
-    assert json.loads(text_in(tmp_path / "a.json")) == json.loads(capsys.readouterr().out) == document
-
-
 @pytest.mark.parametrize("words", [("predict", "absent.gmm", "a.csv"), ("sample", "absent.gmm", "-n", "2")])
 def test_a_bad_place_is_refused_before_the_work(words, tmp_path):
     assert "nowhere/out.csv: No such file" in fails(1, *words, "--out", "nowhere/out.csv", cwd=tmp_path)
