@@ -14,10 +14,11 @@ from matplotlib import animation as films
 from matplotlib import pyplot as plt
 from matplotlib.path import Path
 from PIL import Image
+from scipy import stats
 
 from gmm import GaussianMixture, em
 from gmm.plotting import FitAnimation, animate_fit
-from inside import PARSIMONIOUS, animation, colours
+from inside import animation, colours
 from tables import refused
 
 RNG = np.random.default_rng(0)
@@ -81,9 +82,13 @@ def test_frames_are_the_passes(fitted):
         np.testing.assert_allclose(right.lines[0].get_ydata(), [one.lower_bound for one in steps[:number]])
         assert list(right.lines[0].get_xdata()) == list(range(1, number + 1))
         assert right.get_title(loc="left") == f"Log-likelihood −{abs(step.lower_bound):.4f}"
+        assert right.get_ylabel() == "mean log-likelihood (nats per row)"
         for k, way in enumerate(left.lines[:2]):
             np.testing.assert_allclose(np.transpose(way.get_data()), [one.means[k] for one in steps[:number]])
     assert left.get_title(loc="left").endswith(steps[-1].reason)
+    right = shown(animate_fit(PLANE, 2, max_iter=2, prior="conjugate"), 2)[1]
+    assert right.get_ylabel() == "mean log-likelihood and prior (nats per row)"
+    assert right.get_title(loc="left").startswith("Log-likelihood and prior −")
 
 
 def test_ellipses_hold_what_they_say(fitted):
@@ -113,7 +118,7 @@ def test_the_first_frame_is_the_start_in_grey(fitted):
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-@pytest.mark.parametrize("name", [*PARSIMONIOUS, "tied", "diag"])
+@pytest.mark.parametrize("name", ["EII", "VEI", "EVE", "VVV", "tied", "diag"])
 def test_the_start_is_poor_unless_it_is_given(name, passes_of):
     """Rows for means, and a component is as wide as all rows; then it moves, soon and far."""
     passes = passes_of(PLANE, 3, covariance_type=name, random_state=1, max_iter=40)
@@ -147,10 +152,7 @@ def test_one_feature_is_a_histogram_with_densities():
     for number, step in enumerate(steps, 1):
         left, _ = shown(film, number)
         x, total = left.lines[-1].get_data()  # above the marks of the rows
-        variances = step.covariances.ravel()
-        parts = (
-            step.weights / np.sqrt(2 * np.pi * variances) * np.exp(-((x[:, None] - step.means.T) ** 2) / 2 / variances)
-        )
+        parts = step.weights * stats.norm.pdf(x[:, None], step.means.T, np.sqrt(step.covariances.ravel()))
         np.testing.assert_allclose(total, parts.sum(axis=1), rtol=1e-6)
         drawn = [patch for patch in left.patches if patch.get_zorder() == 2]
         for patch, part in zip(drawn, parts.T, strict=True):
@@ -176,18 +178,9 @@ def test_many_rows_are_thinned_and_that_is_told():
     X = np.tile(PLANE, (20, 1)) + np.random.default_rng(0).normal(size=(3000, 2)) * 0.1
     left, _ = shown(animate_fit(X, 2, max_iter=2), 2)
     assert len(left.collections[0].get_offsets()) == 2000
-    assert left.figure.get_supxlabel() == f"{ELLIPSES}\n2,000 of 3,000 rows shown"
-    assert animate_fit(PLANE, 2, max_iter=2)._figure.get_supxlabel() == ELLIPSES
-    assert animate_fit(X[:, :1], 2, max_iter=2)._figure.get_supxlabel() == "2,000 of 3,000 rows shown"
-    assert animate_fit(PLANE[:, :1], 2, max_iter=2)._figure.get_supxlabel() == ""
-
-
-def test_the_curve_is_named_as_what_grows():
-    for asked, told in (({}, "log-likelihood"), ({"prior": "conjugate"}, "log-likelihood and prior")):
-        film = animate_fit(PLANE, 2, max_iter=2, **asked)
-        right = shown(film, 2)[1]
-        assert right.get_ylabel() == f"mean {told} (nats per row)"
-        assert right.get_title(loc="left").startswith(told.capitalize() + " −")
+    many = "2,000 of 3,000 rows shown"
+    for rows, told in ((X, f"{ELLIPSES}\n{many}"), (PLANE, ELLIPSES), (X[:, :1], many), (PLANE[:, :1], "")):
+        assert animate_fit(rows, 2, max_iter=2)._figure.get_supxlabel() == told
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
@@ -216,11 +209,6 @@ def test_a_gif_waits_on_its_first_and_last_frame(tmp_path):
         assert picture.info["loop"] == 0
     assert picture.size == (250, 320)
     assert picture.convert("RGB").getpixel((1, 1)) == (255, 255, 255)
-
-
-def test_a_gif_has_the_colours_of_the_components(tmp_path):
-    picture = gif(animate_fit(PLANE, 2, **MEANS, tol=1e-2), tmp_path)
-    picture.seek(picture.n_frames - 1)
     pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3).astype(float)
     for colour in colours(2):
         assert (np.abs(pixels - 255 * (0.75 * colour)).max(axis=1) < 12).sum() > 30  # the outlines'
@@ -260,26 +248,20 @@ def test_without_ffmpeg_a_film_is_refused_in_words(tmp_path, monkeypatch):
     refused(r"film\.mp4'.*a \.gif", animate_fit(PLANE, 2, max_iter=2).save, tmp_path / "film.mp4")
 
 
-def test_a_gif_is_the_same_whatever_matplotlib_saves_by(tmp_path):
+def test_a_gif_is_the_same_whatever_matplotlib_saves_by_in_any_number_of_dots(tmp_path):
     film = animate_fit(PLANE, 2, max_iter=1)
     expected = np.asarray(gif(film, tmp_path).convert("RGB"))
-    for setting in (
-        {"savefig.bbox": "tight", "savefig.facecolor": "black"},
-        {"savefig.transparent": True, "savefig.facecolor": "none", "savefig.dpi": 300},
-    ):
-        with mpl.rc_context(setting):
+    for setting in ({"bbox": "tight", "facecolor": "black"}, {"transparent": True, "facecolor": "none", "dpi": 300}):
+        with mpl.rc_context({f"savefig.{name}": value for name, value in setting.items()}):
             found = np.asarray(gif(film, tmp_path).convert("RGB"))
             written = gif(film, tmp_path, writer=films.PillowWriter(fps=5)).convert("RGB")
         np.testing.assert_array_equal(found, expected)
         assert written.size == (250, 320)
         assert min(written.getpixel((1, 1))) > 250
-
-
-@pytest.mark.parametrize(("dpi", "size"), [(33.3, (166, 213)), ("figure", (550, 704)), (np.float32(50), (250, 320))])
-def test_a_gif_takes_any_number_of_dots(dpi, size, tmp_path):
-    picture = gif(animate_fit(PLANE, 2, max_iter=1), tmp_path, dpi=dpi)
-    assert picture.size == size
-    assert (np.asarray(picture.convert("L")) < 128).any()
+    for dpi, size in ((33.3, (166, 213)), ("figure", (550, 704)), (np.float32(50), (250, 320))):
+        picture = gif(film, tmp_path, dpi=dpi)
+        assert picture.size == size
+        assert (np.asarray(picture.convert("L")) < 128).any()
 
 
 @pytest.mark.skipif(not films.FFMpegWriter.isAvailable(), reason="needs ffmpeg")
@@ -293,19 +275,15 @@ def test_with_ffmpeg_a_film_is_saved(tmp_path):
     [
         ({"dpi": 0}, "dpi must be a finite number above 0, 'figure' or None; got 0"),
         ({"dpi": "high"}, "dpi must be .* got 'high'"),
-        ({"dpi": np.nan}, "dpi must be .* got nan"),
-        ({"fps": 0}, "fps must be a finite number above 0, or None; got 0"),
-        ({"fps": -1}, "fps must be .* got -1"),
-        ({"fps": "a"}, "fps must be .* got 'a'"),
+        ({"fps": -1}, "fps must be a finite number above 0, or None; got -1"),
         ({"fps": True}, "fps must be .* got True"),
         ({"fps": 10**400}, "fps must be .* got 10000"),
         ({"fps": 1e-4}, r"frames last at most 655 s; got fps=0.0001"),
     ],
 )
 def test_how_a_film_is_saved_is_judged_before_it_is_drawn(how, match, tmp_path, monkeypatch, film_of_two_passes):
-    film = film_of_two_passes
-    monkeypatch.setattr(film._figure, "savefig", None)
-    refused(match, film.save, tmp_path / "film.gif", **how)
+    monkeypatch.setattr(film_of_two_passes._figure, "savefig", None)
+    refused(match, film_of_two_passes.save, tmp_path / "film.gif", **how)
     assert not list(tmp_path.iterdir())
 
 
@@ -315,7 +293,7 @@ def test_a_place_where_no_film_can_be_is_told_before_it_is_drawn(tmp_path, monke
     (tmp_path / "folder.gif").mkdir()
     kinds = r"expected a file name that ends in \.gif, which Pillow writes, or in \.mp4, .*which ffmpeg writes; got '.*"
     for name, error, told in (
-        *((name, ValueError, kinds + name) for name in ("film", "film.xyz", "folder", "folder.gif/film", "film.tar")),
+        *((name, ValueError, kinds + name) for name in ("film", "film.xyz", "folder", "folder.gif/film")),
         ("folder.gif", IsADirectoryError, r"folder\.gif', which is a folder"),
         ("nowhere/film.gif", FileNotFoundError, "there is no folder '.*nowhere'"),
     ):
@@ -345,17 +323,10 @@ def test_a_film_in_a_window_stays_there_when_it_is_saved(tmp_path, monkeypatch):
     ("asked", "error", "match"),
     [
         ({"interval": 0}, ValueError, "interval, in milliseconds, to be a whole number from 1 to 655350, got 0"),
-        ({"interval": 10**12}, ValueError, "interval, .* got 1000000000000"),
         ({"interval": True}, ValueError, "interval, .* got True"),
         ({"interval": 20.0}, ValueError, "interval, .* got 20.0"),
-        (
-            {"X": GaussianMixture(2), "n_components": PLANE},
-            TypeError,
-            "animate_fit makes its own estimator: expected rows first, .* components, got GaussianMixture first",
-        ),
+        ({"X": GaussianMixture(2)}, TypeError, "expected rows first, .* components, got GaussianMixture first"),
         ({"view": "pairs"}, ValueError, "an animation has a single view.* got 'pairs'"),
-        ({"view": (0, 1, 2)}, ValueError, r"an animation has a single view.* got \(0, 1, 2\)"),
-        ({"view": "z"}, ValueError, "view must be"),
         ({"max_iter": 0}, ValueError, "expected max_iter of 1 or more, got max_iter=0"),
         ({"n_clusters": 2}, TypeError, "animate_fit has no parameter 'n_clusters'"),
         ({"n_init": 2}, ValueError, "animate_fit takes no n_init"),
@@ -371,9 +342,8 @@ def test_a_step_that_was_taken_back_says_so():
     told = []
     for seed in range(4):
         film = animate_fit(PLANE, 4, acceleration="auto", random_state=seed, tol=1e-8)
-        told += [
-            shown(film, n)[0].get_title(loc="left") for n, one in enumerate(film._film.passes, 1) if not one.accepted
-        ]
+        back = [number for number, one in enumerate(film._film.passes, 1) if not one.accepted]
+        told += [shown(film, number)[0].get_title(loc="left") for number in back]
         plt.close("all")
     assert told
     assert all(title.endswith(", step rejected") for title in told if ":" not in title)

@@ -23,7 +23,7 @@ import gmm
 import inside
 from command import fails, json_of, labels_in, ok, on_terminal, process, result_in, run, table, text_in, write
 from gmm.exchange.mclust import from_json
-from inside import format_share, main, write_json, write_table
+from inside import main, write_json, write_table
 from tables import refused
 
 FAST = ("--components", "1:3", "--n-init", "1", "--covariance", "full,diag")
@@ -64,16 +64,12 @@ def _names_are_fitted():
 def test_the_main_job_on_the_data_inside():
     done = ok("fit", by=process)
     assert done.stderr == ""
-    assert "272 rows, 2 columns" in done.stdout
     # The mixture R's mclust chooses too: EEE with 3 components, BIC 2314.3.
-    best = next(line for line in done.stdout.splitlines() if line.startswith("★"))
-    k, covariance, loglik, df, bic, delta, *_ = best.split()[1:]
+    k, covariance, loglik, df, bic, delta, *_ = re.search(r"^★ (.*)", done.stdout, re.M)[1].split()
     assert (k, covariance, df, delta) == ("3", "EEE", "11", "0.00")
-    assert float(loglik) == pytest.approx(-1126.32, abs=0.02)
-    assert float(bic) == pytest.approx(2314.31, abs=0.02)
-    assert "3 components, EEE (tied): converged after" in done.stdout
-    assert "eruptions" in done.stdout
-    assert " ± " in done.stdout
+    assert [float(loglik), float(bic)] == pytest.approx([-1126.32, 2314.31], abs=0.02)
+    told = "272 rows, 2 columns", "3 components, EEE (tied): converged after", "eruptions", " ± "
+    assert all(words in done.stdout for words in told)
 
 
 def test_the_readme_shows_what_is_printed():
@@ -89,20 +85,10 @@ def test_the_readme_shows_what_is_printed():
 
 def same_words_and_numbers(one, other):
     """Whether two lines have the same words, and numbers that agree but for rounding."""
-    pairs = list(zip(one.split(), other.split(), strict=False))
-    return len(one.split()) == len(other.split()) and all(
-        word == printed or near(word, printed) for word, printed in pairs
-    )
-
-
-def near(word, printed):
-    """Whether both are numbers, with the same mark before them, and nearly equal."""
-    numbers = [re.fullmatch(r"([★^~(+]?)(-?\d[\d.]*)", text) for text in (word, printed)]
-    return (
-        None not in numbers
-        and numbers[0][1] == numbers[1][1]
-        and float(numbers[1][2]) == pytest.approx(float(numbers[0][2]), rel=1e-4, abs=0.11)
-    )
+    number = r"-?\d+(?:\.\d+)?"
+    words, others = (re.sub(number, "0", line).split() for line in (one, other))
+    numbers, theirs = ([float(found) for found in re.findall(number, line)] for line in (one, other))
+    return words == others and numbers == pytest.approx(theirs, rel=1e-4, abs=0.11)
 
 
 def test_every_file_of_a_result(result):
@@ -137,14 +123,8 @@ def test_a_run_is_reproducible_and_seeded(iris):
     documents = [json_of("fit", iris, "--exclude", "species", *FAST, "--seed", seed) for seed in (0, 0, 3)]
     assert documents[0] == documents[1]
     assert documents[2]["seed"] == 3
-
-
-@pytest.mark.parametrize("criterion", inside.CRITERIA)
-def test_the_criterion_chooses(criterion, iris):
-    document = json_of("fit", iris, "--exclude", "species", *FAST, "--criterion", criterion)
-    best = next(cell for cell in document["cells"] if cell["best"])
-    assert best[criterion] == min(cell[criterion] for cell in document["cells"])
-    assert document["criterion"] == criterion
+    fit = ("fit", iris, "--covariance", "EEE", "--components")  # as people write ranges and criteria
+    assert ok(*fit, "1-2", "--criterion", "BIC").stdout == ok(*fit, "1:2").stdout
 
 
 def test_covariance_names_models_and_factors_their_number(iris, tmp_path):
@@ -179,7 +159,6 @@ def test_time_that_is_up_is_told(iris):
     left = [cell for cell in document["cells"] if cell["status"] == "not tried"]
     assert len(document["cells"]) == 9 * 14 > len(left) > 0
     assert all(cell[name] is None for cell in left for name in ("bic", "loglik", "n_parameters"))
-    assert json_of("fit", "--components", "2", "--time-limit", "60")["complete"] is True
 
 
 def test_a_prior_is_believed():
@@ -194,27 +173,25 @@ def test_tails_are_searched_shown_and_kept(tmp_path):
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.standard_t(3, (200, 2)), 7 + rng.standard_t(3, (150, 2))])
     words = ("fit", write(tmp_path / "t.csv", "ab", *rows.T), "--components", "1:2", "--covariance", "EEE")
-    both = ok(*words, "--tails", "normal,t", "--out", tmp_path / "out").stdout
-    best = result_in(tmp_path / "out")["best"]
+    both, best = ok(*words, "--tails", "normal,t", "--out", tmp_path).stdout, result_in(tmp_path)["best"]
     assert "2 components, EEE (tied) t: converged" in both
     assert "degrees of freedom" in both
     assert best["tails"] == "t"
     assert 1 < best["degrees_of_freedom"] < 10
-    assert table(text_in(tmp_path / "out" / "criteria.csv"))["tails"] == ["normal", "t"] * 2
-    assert f"{best['degrees_of_freedom']:.4g} degrees of freedom" in ok("info", tmp_path / "out" / "model.gmm").stdout
+    assert table(text_in(tmp_path / "criteria.csv"))["tails"] == ["normal", "t"] * 2
+    assert f"{best['degrees_of_freedom']:.4g} degrees of freedom" in ok("info", tmp_path / "model.gmm").stdout
     given = json_of(*words, "--tails", "t", "--degrees-of-freedom", "4")
     assert given["best"]["degrees_of_freedom"] == 4
     assert [cell["tails"] for cell in given["cells"]] == ["t", "t"]
     assert json_of(*words)["best"]["tails"] == "normal"
     rows = np.concatenate([rng.normal(0, 1, (200, 2)), rng.normal(0, 6, (12, 2)), 9 + rng.normal(0, 1, (150, 2))])
     words = ("fit", write(tmp_path / "c.csv", "ab", *rows.T), "--components", "2", "--covariance", "EII")
-    text = ok(*words, "--tails", "normal,contaminated", "--out", tmp_path / "out").stdout
-    best = result_in(tmp_path / "out")["best"]
+    text = ok(*words, "--tails", "normal,contaminated", "--out", tmp_path).stdout
+    best = result_in(tmp_path)["best"]
     assert "2 components, EII contaminated: converged" in text
-    assert best["tails"] == "contaminated"
-    assert all(0.5 <= share < 1 for share in best["good_shares"])
-    assert all(inflation >= 5 for inflation in best["inflations"])
-    assert "% outliers" in ok("info", tmp_path / "out" / "model.gmm").stdout
+    assert 0.5 <= min(best["good_shares"]) <= max(best["good_shares"]) < 1
+    assert min(best["inflations"]) >= 5
+    assert "% outliers" in ok("info", tmp_path / "model.gmm").stdout
 
 
 def test_a_limit_on_eigenvalues_is_for_three_models():
@@ -229,85 +206,33 @@ def test_a_limit_on_eigenvalues_is_for_three_models():
 
 
 def test_columns_are_chosen(iris):
-    words = ("fit", iris, "--components", 2, "--covariance", "full", "--json")
-    for how, expected in {
-        ("--columns", "petal width, sepal width"): ["petal width", "sepal width"],
-        ("--exclude", "petal width", "--exclude", "sepal width"): ["sepal length", "petal length"],
-    }.items():
-        done = ok(*words, *how)
-        assert json.loads(done.stdout)["data"]["columns"] == expected
+    words = ("fit", iris, "--components", 2, "--covariance", "full")
+    named = json_of(*words, "--columns", "petal width, sepal width")
+    assert named["data"]["columns"] == ["petal width", "sepal width"]
+    done = ok(*words, "--json", "--exclude", "petal width", "--exclude", "sepal width")
+    assert json.loads(done.stdout)["data"]["columns"] == ["sepal length", "petal length"]
     assert done.stderr == "note: left out: 'species' (text 'setosa' in row 1)\n"
 
 
 def test_weights_equal_repeated_rows(tmp_path):
     rng = np.random.default_rng(1)
     X, weights = rng.normal(size=(60, 2)), rng.integers(1, 4, 60)
-    pa.parquet.write_table(pa.table({"a": X[:, 0], "b": X[:, 1], "w": weights}), tmp_path / "w.parquet")
-    repeated = np.repeat(X, weights, axis=0)
-    pa.feather.write_feather(pa.table({"a": repeated[:, 0], "b": repeated[:, 1]}), str(tmp_path / "r.feather"))
     words = ("--components", "1,2", "--covariance", "full")
-    weighted = json_of("fit", tmp_path / "w.parquet", "--weight-column", "w", *words)
-    plain = json_of("fit", tmp_path / "r.feather", *words)
+    weighted = json_of("fit", write(tmp_path / "w.csv", "abw", *X.T, weights), "--weight-column", "w", *words)
+    plain = json_of("fit", write(tmp_path / "r.csv", "ab", *np.repeat(X, weights, axis=0).T), *words)
     assert weighted["data"]["total_weight"] == plain["data"]["n_rows"] == weights.sum()
-    for one, other in zip(weighted["cells"], plain["cells"], strict=True):
-        assert one["bic"] == pytest.approx(other["bic"], rel=1e-6)
-
-
-def test_a_plot_without_a_table_says_whose_rows_it_shows(tmp_path):
-    ok("fit", "--components", "2", "--covariance", "EII", "--out", tmp_path / "r")
-    done = ok("plot", tmp_path / "r" / "model.gmm", "--out", tmp_path / "p.png")
-    assert done.stderr == "note: no FILE: the picture shows the bundled rows of Old Faithful\n"
-
-
-@pytest.mark.parametrize("kind", ["csv", "csv.gz", "tsv", "txt", "parquet", "arrow", "arrows", "feather", "npy", "-"])
-def test_every_kind_of_file_says_the_same(kind, tmp_path):
-    X = np.random.default_rng(0).normal(size=(40, 2)).round(3)
-    columns = pa.table({"x0": X[:, 0], "x1": X[:, 1]})
-    path, stdin = tmp_path / f"data.{kind}", None
-    separator = {"tsv": "\t", "txt": ";"}.get(kind, ",")
-    text = f"x0{separator}x1\n" + "".join(f"{a}{separator}{b}\n" for a, b in X)
-    if kind == "-":
-        path, stdin = "-", text
-    elif kind == "csv.gz":
-        with pa.output_stream(str(path), compression="gzip") as file:
-            file.write(text.encode())
-    elif kind == "parquet":
-        pa.parquet.write_table(columns, path)
-    elif kind == "npy":
-        np.save(path, X)
-    elif kind == "arrows":
-        with pa.ipc.new_stream(str(path), columns.schema) as stream:
-            stream.write_table(columns)
-    elif kind in ("arrow", "feather"):
-        pa.feather.write_feather(columns, str(path))
-    else:
-        path.write_text(text)
-    document = json_of("fit", path, "--components", 1, "--covariance", "full", stdin=stdin)
-    assert document["data"]["columns"] == ["x0", "x1"]
-    np.testing.assert_allclose(document["best"]["means"], [X.mean(axis=0)], atol=1e-12)
-
-
-def test_a_file_without_a_header_keeps_its_first_row_and_the_result_every_note(tmp_path):
-    (tmp_path / "bare.csv").write_text("\ufeff1,2\n3,4\n5,7\n", encoding="utf-8")
-    done = ok("fit", tmp_path / "bare.csv", "--components", 1, "--out", tmp_path)
-    (note,) = result_in(tmp_path)["data"]["notes"]
-    assert result_in(tmp_path)["data"]["n_rows"] == 3
-    assert "the first line holds numbers (" in done.stderr
-    assert "the first line holds numbers (" in note
-    assert "use --header if" in note
+    bics = [[cell["bic"] for cell in document["cells"]] for document in (weighted, plain)]
+    np.testing.assert_allclose(*bics, rtol=1e-6)
 
 
 def test_unused_columns_are_told(tmp_path):
-    path = tmp_path / "mixed.csv"
-    path.write_text(",a,when,flag,none,late,same\n" + "".join(
-        f"{i},{i % 3 + i / 7},2020-01-{i + 1:02},true,,{i if i == 8 else 'x'},5\n" for i in range(9)
-    ))  # fmt: skip
-    done = ok("fit", path, "--components", 1, "--covariance", "diag", "--json")
-    document = json.loads(done.stdout)
-    assert document["data"]["columns"] == ["a"]
-    for told in ("''", "'when' (type date", "'flag' (type bool", "'none' (no values)",
-                 "'late' (text 'x' in row 1)", "'same' (5), which is constant"):  # fmt: skip
-        assert told in done.stderr
+    i = np.arange(9)
+    days, late = [f"2020-01-{j + 1:02}" for j in i], [8 if j == 8 else "x" for j in i]
+    columns = i, (i % 3 + i / 7).round(3), days, ["true"] * 9, [""] * 9, late, [5] * 9
+    done = ok("fit", write(tmp_path / "mixed.csv", ["", "a", "when", "flag", "none", "late", "same"], *columns), *ONE)
+    assert "9 rows, 1 column" in done.stdout
+    kinds = ("''", "'when' (type date", "'flag' (type bool", "'none' (no values)", "'late' (text 'x' in row 1)")
+    assert all(told in done.stderr for told in (*kinds, "'same' (5), which is constant"))
 
 
 MISSING = "a,b,label\n1,2,p\n,3,q\n4,NA,\n5,7,p\n6,1,q\n?,,p\n2,5,q\n"
@@ -320,31 +245,23 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
         path = write(tmp_path / "rows.csv", names, *columns)
         return json_of("fit", path, *ONE, "--quiet", *words)["data"]["notes"]
 
-    told = (
-        "left out: 'id', which numbers the rows, like an identifier; use --columns to name the columns to fit, "
-        "and --keep to write it beside the labels"
-    )
-    for numbers in (range(1, 31), np.arange(30) ** 2, rng.permutation(30), np.arange(30.0)):
+    (told,) = noted(["id", "x"], range(1, 31), x)
+    assert told.startswith("left out: 'id', which numbers the rows, like an identifier; use --columns to name the ")
+    assert told.endswith("and --keep to write it beside the labels")
+    for numbers in (np.arange(30) ** 2, rng.permutation(30), np.arange(30.0)):
         assert noted(["id", "x"], numbers, x) == [told]
     some = rng.permutation(1000)[:30] + 1
-    for name in ("id", "ID", "customer_id", "Customer ID", "PassengerId", "customerID", "id_row", "index", "row.key"):
+    for name in ("ID", "Customer ID", "PassengerId", "customerID", "id_row", "index", "row.key"):
         assert noted([name, "x"], some, x) == [told.replace("'id'", repr(name))]
     for name in ("income", "grid", "humid", "number", "body_mass_index", "idle"):
         assert noted([name, "x"], some, x) == []
-    for name, numbers in {
-        "id": [*some[:-1], some[0]],
-        "ID": some / 8,
-        "nr": np.arange(30) // 2,
-        "t": x.cumsum(),
-    }.items():
+    others = {"id": [*some[:-1], some[0]], "ID": some / 8, "nr": np.arange(30) // 2, "t": x.cumsum()}
+    for name, numbers in others.items():
         assert noted([name, "x"], numbers, x) == []
     for words in (("--columns", "id,x"), ("--exclude", "id")):
         assert noted(["id", "x"], range(1, 31), x, words=words) == []
     (both,) = noted(["id", "x", "row"], range(1, 31), x, range(30))
     assert "left out: 'id', 'row', which number the rows" in both
-    (alone,) = noted(["id"], range(7, 37))
-    assert "column 'id' numbers the rows" in alone
-    assert "--exclude" in alone
     assert noted(["speed"], np.arange(30) ** 2) == []
     gaps, numbers = ["" if i % 5 == 2 else value for i, value in enumerate(x)], ["", *range(2, 31)]
     missing = noted(["id", "x", "y"], numbers, gaps, x**2, words=("--missing", "em"))
@@ -356,10 +273,8 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
 def test_missing_values_are_an_error_that_says_where(tmp_path):
     path, weighed = tmp_path / "missing.csv", tmp_path / "weighed.csv"
     path.write_text(MISSING)
-    line = fails(1, "fit", path)
-    for told in ("3 of 7 rows (a: 2, b: 2)", "row 2 (a), row 3 (b), row 6 (a, b)", "use --drop-missing",
-                 "; rows are counted below the names of columns"):  # fmt: skip
-        assert told in line
+    parts = "3 of 7 rows (a: 2, b: 2)", "row 2 (a), row 3 (b), row 6 (a, b)", "use --drop-missing", "; rows are counted"
+    assert all(part in fails(1, "fit", path) for part in parts)
     weighed.write_text("a,b,w\n1,2,1\n3,,1\n4,5,\n")
     how = ("fit", weighed, "--weight-column", "w")
     assert "(b: 1, w: 1)" in fails(1, *how)
@@ -377,11 +292,9 @@ def test_a_saved_model_says_how_it_would_take_gaps(model, tmp_path):
     gmm.load(model).set_params(missing="em").save(gaps)
     found = table(ok("predict", gaps, path, "--known", "petal length,sepal length").stdout)
     whole = gmm.load(model)
-    means = [
-        whole.marginal([0, 1, 3]).predict_from([[5.0]], [0]).means[0],
-        whole.predict_from([[5.0, 1.0]], [0, 2]).means[0],
-    ]
-    np.testing.assert_allclose(np.array(found["petal width"], float), np.array(means)[:, 1])
+    first = whole.marginal([0, 1, 3]).predict_from([[5.0]], [0]).means
+    second = whole.predict_from([[5.0, 1.0]], [0, 2]).means
+    np.testing.assert_allclose(np.array(found["petal width"], float), [first[0, 1], second[0, 1]])
 
 
 def test_missing_values_may_be_dropped(tmp_path):
@@ -401,42 +314,30 @@ def test_missing_values_may_be_integrated_out(tmp_path):
     how = ("--components", 2, "--covariance", "full", "--missing", "em")
     done = ok("fit", path, *how, "--out", out, "--plot", tmp_path / "p.png", "--report", tmp_path / "r.html")
     n_empty = int((X == "").all(axis=1).sum())
-    assert f"{n_empty} row" in done.stderr
-    assert "without a value" in done.stderr
+    assert re.search(rf"{n_empty} rows? without a value", done.stderr)
     assert f"{60 - n_empty} rows, 2 columns" in done.stdout
     assert gmm.load(out / "model.gmm").missing == "em"
-    again = ok("predict", out / "model.gmm", path).stdout
+    predicted = ok("predict", out / "model.gmm", path)
+    again = predicted.stdout
+    assert "feature names" not in predicted.stderr  # rows without a value leave them to the others
     assert again == "".join(line.rsplit(",", 2)[0] + "\n" for line in text_in(out / "labels.csv").splitlines())
     ok("plot", out / "model.gmm", path, "--out", tmp_path / "q.png")
     assert "--missing em" in fails(2, "fit", path, *how, "--drop-missing")
     ok("fit", path, *how, "--blocks", "--out", tmp_path / "blocks")
     assert (tmp_path / "blocks" / "labels.csv").read_bytes() == (out / "labels.csv").read_bytes()
     assert ok("predict", out / "model.gmm", path, "--blocks").stdout == again
-
-
-def test_rows_without_a_label_are_fitted(tmp_path):
-    path = tmp_path / "labels.csv"
-    path.write_text("a,label\n1,p\n2,\n3,q\n9,\n")
-    done = ok("fit", path, "--label-column", "label", "--components", 1, "--covariance", "diag")
-    assert " of the labelled rows; 2 rows have no label\n" in done.stdout
-    assert "4 rows, 1 column" in done.stdout
+    for blocks in ((), ("--blocks",)):
+        assert json_of("fit", path, "--bayesian", "--missing", "em", *blocks)["best"]["columns"] == ["a", "b"]
 
 
 def test_files_are_written_whole(tmp_path, monkeypatch):
     """What was there stays where the new one cannot be put in its place."""
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    for name, write_it, content in (("a.csv", write_table, [{"a": [1]}]), ("a.json", write_json, {"a": 1})):
+    writers = {"a.csv": (write_table, [{"a": [1]}]), "a.json": (write_json, {"a": 1}), "a": (inside.write_text, "new")}
+    for name, (write_it, content) in writers.items():
         (tmp_path / name).write_text("old")
         refused("No space", write_it, tmp_path / name, content, error=OSError)
-    assert {path.name: text_in(path) for path in tmp_path.iterdir()} == {"a.csv": "old", "a.json": "old"}
-
-
-def test_a_file_name_that_is_no_text_is_told(tmp_path, capsys):
-    document = {"file": "n\udcff.npy"}
-    write_json(tmp_path / "a.json", document)
-    write_json(None, document)
-    assert json.loads(text_in(tmp_path / "a.json")) == document
-    assert json.loads(capsys.readouterr().out) == document
+    assert {path.name: text_in(path) for path in tmp_path.iterdir()} == dict.fromkeys(writers, "old")
 
 
 @pytest.mark.parametrize("words", [("predict", "absent.gmm", "a.csv"), ("sample", "absent.gmm", "-n", "2")])
@@ -445,18 +346,14 @@ def test_a_bad_place_is_refused_before_the_work(words, tmp_path):
 
 
 def test_quiet_is_silent_and_labels_may_be_parquet(iris, tmp_path):
-    done = ok(
-        "fit", iris, "--components", 2, "--covariance", "diag", "--out", tmp_path, "--format", "parquet", "--quiet"
-    )
+    done = ok("fit", iris, *ONE, "--out", tmp_path, "--format", "parquet", "--quiet")
     assert done.stdout == done.stderr == ""
     found = pa.parquet.read_table(tmp_path / "labels.parquet")
-    assert found.column_names == ["row", "component", "p_0", "p_1"]
-    assert found.num_rows == 150
+    assert (found.num_rows, found.column_names) == (150, ["row", "component", "p_0"])
 
 
 def test_failed_cells_are_shown_and_do_not_fail_the_run(tmp_path):
-    path = tmp_path / "five.csv"
-    path.write_text("a\n1\n2\n4\n7\n11\n")
+    path = write(tmp_path / "five.csv", "a", [1, 2, 4, 7, 11])
     done = ok("fit", path, "--components", "1,9", "--covariance", "diag")
     assert "K = 9 skipped: more components than rows (5)" in done.stdout
 
@@ -564,17 +461,6 @@ def test_each_look_at_columns_is_made_once(how, tmp_path, monkeypatch):
     assert sorted(made) == sorted(looks if single else ["kinds_in_memory", "long_tails", "error_values"])
 
 
-def test_a_column_that_may_be_a_code_is_told(tmp_path):
-    rng = np.random.default_rng(0)
-    columns = rng.normal(size=100), rng.integers(1, 4, 100), rng.integers(0, 60, 100)
-    path = write(tmp_path / "d.csv", ["size", "site", "count"], *columns)
-    done, named = ok("fit", path, *ONE), ok("fit", path, *ONE, "--columns", "size,site")
-    assert "left out: 'site' (3 distinct values), which may be a code; use --columns" in done.stderr
-    assert "site" not in named.stderr
-    assert "100 rows, 2 columns" in done.stdout
-    assert "100 rows, 2 columns" in named.stdout
-
-
 def test_components_that_may_be_one_cluster_are_told(tmp_path):
     rows = json.loads(text_in(Path(__file__).parent / "data" / "mclust_combi.json"))["ex4.1"]["X"]
     how = ("fit", write(tmp_path / "d.csv", "ab", *zip(*rows, strict=True)), "--covariance", "EEV", "--seed", "0")
@@ -600,21 +486,15 @@ def test_fit_with_noise(tmp_path):
     path = write(tmp_path / "d.csv", ["a", "b", "kind"], *rows.T, ["left"] * 60 + ["right"] * 60 + ["noise"] * 40)
     how = ("--components", "2", "--covariance", "VII,VVV", "--label-column", "kind", "--noise")
     done = ok("fit", path, *how, "--out", tmp_path / "r", "--report")
-    model = gmm.load(tmp_path / "r" / "model.gmm")
+    model, result = gmm.load(tmp_path / "r" / "model.gmm"), result_in(tmp_path / "r")
     assert model.noise_weight_ == pytest.approx(0.25, abs=0.03)
-    labels = np.array(labels_in(tmp_path / "r")["component"], int)
-    n_noise = int((labels == -1).sum())
+    n_noise = labels_in(tmp_path / "r")["component"].count("-1")
     assert f"noise of weight {model.noise_weight_:.4f} with {n_noise} rows" in done.stdout
     assert "kind     0    1   noise" in done.stdout
-    result = result_in(tmp_path / "r")
     assert (result["noise"], result["best"]["noise_weight"]) == (True, model.noise_weight_)
     assert sum(result["best"]["rows_per_component"]) + n_noise == len(rows)
     report = text_in(tmp_path / "r" / "report.html")
-    assert f"{n_noise} rows" in report
-    assert "to noise that is spread" in report
-    sure = model.predict_proba(rows)[labels >= 0].max(axis=1) >= 0.9
-    assert "outside the noise" in report
-    assert f"<dt>rows clearly of one group</dt><dd>{format_share(sure.sum() / len(rows))}</dd>" in report
+    assert all(told in report for told in (f"{n_noise} rows", "to noise that is spread", "outside the noise"))
     assert f"noise of weight {model.noise_weight_:.4f}" in ok("info", tmp_path / "r" / "model.gmm").stdout
     posterior = ok("fit", path, "--noise", "--bayesian", "--out", tmp_path / "b", "--report")
     model = gmm.load(tmp_path / "b" / "model.gmm")
@@ -629,8 +509,7 @@ def test_fit_with_trim(tmp_path):
     done = ok(*how, "--label-column", "kind", "--out", tmp_path / "r", "--report")
     model = gmm.load(tmp_path / "r" / "model.gmm")
     np.testing.assert_array_equal(np.flatnonzero(model.trimmed_), np.arange(120, 130))
-    labels = np.array(labels_in(tmp_path / "r")["component"], int)
-    np.testing.assert_array_equal(labels == -1, model.trimmed_)
+    assert [label == "-1" for label in labels_in(tmp_path / "r")["component"]] == model.trimmed_.tolist()
     assert "10 rows left out: converged" in done.stdout
     assert "of the rows that are left, n = 119.6, log-likelihood" in done.stdout
     assert "kind    0    1   left out" in done.stdout
@@ -642,7 +521,6 @@ def test_fit_with_trim(tmp_path):
     report = text_in(tmp_path / "r" / "report.html")
     assert "2 groups, as requested, describe 120 rows of a and b. " in report
     assert "10 rows (7.7\N{NO-BREAK SPACE}%) of the least density are left out." in report
-    assert "The rows left out, numbered as in the file" in report
     assert "<dt>rows of no group (left out)</dt><dd>7.7" in report
     assert "noise" not in done.stdout
     assert "VVV (full), 10 rows left out, 2 columns, " in ok("info", tmp_path / "r" / "model.gmm").stdout
@@ -655,15 +533,13 @@ def test_fit_with_trim(tmp_path):
 def test_clusters_and_pictures_of_a_trimmed_fit_are_those_of_the_rows_that_are_left(tmp_path, monkeypatch):
     weights, places = {}, ("gmm._cli.fit.combine_components", "gmm.plotting.plot_clusters")
 
-    def watched(name, plain):
-        def watch(model, X, *of, **how):
+    for name, plain in zip(places, (gmm.analysis.combine_components, gmm.plotting.plot_clusters), strict=True):
+
+        def watch(model, X, *of, name=name, plain=plain, **how):
             weights.setdefault(name, []).append(X.weights.sum())
             return plain(model, X, *of, **how)
 
         monkeypatch.setattr(name, watch)
-
-    watched(places[0], gmm.analysis.combine_components)
-    watched(places[1], gmm.plotting.plot_clusters)
     rng = np.random.default_rng(0)
     rows = np.concatenate([*(rng.normal(6 * (k // 2), 0.5, (50, 2)) for k in range(4)), rng.uniform(-90, 90, (10, 2))])
     words = ("--components", "4", "--covariance", "spherical", "--trim", "0.05", "--plot", tmp_path / "p.svg")
@@ -683,21 +559,13 @@ def test_fit_with_trim_says_which_components_are_degenerate(tmp_path):
     assert told in text_in(tmp_path / "r.html")
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        (),
-        ("--components", "2"),
-        ("--components", "2:3", "--covariance", "full"),
-        ("--components", "2", "--covariance", "full,diag"),
-        ("--components", "2", "--covariance", "all"),
-        ("--components", "2", "--covariance", "factor", "--n-factors", "1,2"),
-        ("--components", "2", "--covariance", "full", "--tails", "normal,t"),
-    ],
-)
-def test_trim_is_for_one_mixture(how):
-    error = fails(2, "fit", "--trim", "0.1", *how)
-    assert "--trim: expected one mixture to fit, such as --components 3 --covariance full, got a search" in error
+def test_trim_is_for_one_mixture():
+    told = "--trim: expected one mixture to fit, such as --components 3 --covariance full, got a search"
+    for words in (
+        *("", "--components 2:3 --covariance full", "--components 2 --covariance full,diag"),
+        *("--components 2 --covariance factor --n-factors 1,2", "--components 2 --covariance full --tails normal,t"),
+    ):
+        assert told in fails(2, "fit", "--trim", "0.1", *words.split())
 
 
 def test_predict_without_names_takes_columns_in_order_and_names_those_it_misses(model, tmp_path):
@@ -744,30 +612,16 @@ def test_no_control_character_reaches_the_terminal(tmp_path):
     escape = "\x1b" if os.name == "posix" else ""  # Windows has no control characters in names of files
     X = np.random.default_rng(0).normal(size=(60, 2)).round(3)
     path, out = tmp_path / f"d{escape}d.csv", tmp_path / f"o{escape}o"
-    write(path, [name, "c", label], *X.T, [f"\x1b]0;{i % 2}" for i in range(60)])
-    few = ("--covariance", "EEE", "--components", "1:2")
-    shown = [ok("fit", path, *few, "--label-column", label, "--out", out), ok("info", out / "model.gmm")]
-    shown += [ok("fit", path, "--class-column", label)]
-    shown += [
-        run(*words)
-        for words in (
-            ("fit", path, "--columns", label),
-            ("fit", path, "--blocks", "--columns", label),
-            ("fit", tmp_path / "no\x1b.csv"),
-            ("fit", "--\x1b"),
-            ("predict", out / "model.gmm", path, "--known", "\x1b"),
-            ("fit", path, *few, "--weight-column", "c"),
-        )
-    ]
-    said = "".join(done.stdout + done.stderr for done in shown) + str(gmm.load(out / "model.gmm"))
+    fit = ("fit", write(path, [name, "c", label], *X.T, [f"\x1b]0;{i % 2}" for i in range(60)]))
+    few = (*fit, "--covariance", "EEE", "--components", "1:2")
+    done = [ok(*few, "--label-column", label, "--out", out), ok("info", out / "model.gmm")]
+    done += [ok(*fit, "--class-column", label), run(*fit, "--columns", label), run(*few, "--weight-column", "c")]
+    done += [run(*fit, "--blocks", "--columns", label), run("fit", tmp_path / "no\x1b.csv"), run("fit", "--\x1b")]
+    done += [run("predict", out / "model.gmm", path, "--known", "\x1b")]
+    said = "".join(each.stdout + each.stderr for each in done) + str(gmm.load(out / "model.gmm"))
     assert not {"\x1b", "\u202e"} & set(said)
-    assert "a\\x1b[31mb" in shown[0].stdout
+    assert "a\\x1b[31mb" in done[0].stdout
     assert result_in(out)["best"]["columns"] == [name, "c"]
-
-
-def test_ranges_and_criteria_as_people_write_them(iris):
-    written = ok("fit", iris, "--components", "1-2", "--covariance", "EEE", "--criterion", "BIC").stdout
-    assert written == ok("fit", iris, "--components", "1:2", "--covariance", "EEE").stdout
 
 
 def test_what_is_no_model_is_refused(model, iris, tmp_path):
@@ -787,9 +641,8 @@ def test_a_heading_of_two_lines_stays_in_its_line_of_the_table(end, tmp_path):
     path = tmp_path / "data.csv"
     path.write_text('a,"b\nc"\n1,2\n2,3\n4,5\n3,1\n', newline=end)
     shown = ok("fit", path, "--covariance", "EII", "--components", "1").stdout
-    assert f"b{end}c".encode("unicode_escape").decode() in next(
-        line for line in shown.splitlines() if line.startswith("component")
-    )
+    heading = next(line for line in shown.splitlines() if line.startswith("component"))
+    assert f"b{end}c".encode("unicode_escape").decode() in heading
 
 
 @pytest.mark.skipif(os.name != "posix", reason="places in /dev, of POSIX")
@@ -805,7 +658,7 @@ def test_outputs_go_to_pipes_and_devices(model, tmp_path):
     assert bash(f"{gmm_} sample {model} -n 3 --out /dev/stdout | cat") == drawn
     assert bash(f"{gmm_} sample {model} -n 3 --out >(cat)") == drawn
     assert json.loads(bash(f"{gmm_} export {model} --out /dev/stdout | cat"))["modelName"]
-    script = f"import gmm; m = gmm.load({str(model)!r}); m.save('/dev/stdout')"
+    script = f"import gmm; gmm.load({str(model)!r}).save('/dev/stdout')"
     (tmp_path / "m").write_bytes(bash(f'{sys.executable} -c "{script}" | cat'))
     assert gmm.load(tmp_path / "m").means_.tolist() == gmm.load(model).means_.tolist()
     ok("sample", model, "-n", 3, "--out", "/dev/null")
@@ -827,6 +680,10 @@ def test_info_shows_what_the_model_holds(model, tmp_path):
     gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).save(tmp_path / "given")
     assert "given, not fitted" in ok("info", tmp_path / "given").stdout
     assert json_of("info", tmp_path / "given")["converged"] is None
+    ok("fit", "--bayesian", "--max-components", 6, "--out", tmp_path)
+    headline, *lines = ok("info", tmp_path / "model.gmm").stdout.splitlines()
+    assert headline.startswith("2 components of 6")  # the others are empty
+    assert [line.split()[0] for line in lines if "±" in line] == ["0", "1"]
 
 
 @pytest.mark.parametrize("how", [("--covariance", "VVV", "--components", "2"), ("--bayesian", "--max-components", "2")])
@@ -840,13 +697,6 @@ def test_checkpoints_and_warnings_name_options(how, tmp_path):
     for parameter in ("max_iter", "n_components", "random_state"):
         assert parameter not in stopped.stderr + told
     assert ("--max-components was 2 and is 3" in told) == ("--bayesian" in how)
-
-
-def test_info_leaves_out_the_empty_components_of_a_posterior(tmp_path):
-    ok("fit", "--bayesian", "--max-components", 6, "--out", tmp_path)
-    headline, *lines = ok("info", tmp_path / "model.gmm").stdout.splitlines()
-    assert headline.startswith("2 components of 6")
-    assert [line.split()[0] for line in lines if "±" in line] == ["0", "1"]
 
 
 def test_info_tells_correlations_where_there_are_some(tmp_path):
@@ -870,12 +720,12 @@ def test_a_model_is_exported_by_the_suffix(model, tmp_path, monkeypatch):
     np.testing.assert_array_equal(from_json(tmp_path / "m.json").means_, gmm.load(model).means_)
     told = f"gmm export: error: --out {tmp_path / 'm.pmml'}: expected a name ending in one of .json, .onnx"
     assert fails(2, "export", model, "--out", tmp_path / "m.pmml") == told
-    rows = np.random.default_rng(0).normal(size=(30, 2))
-    frame = pa.table({"a": rows[:, 0], "b": rows[:, 1]})
-    gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(frame).save(tmp_path / "posterior.gmm")
+    rows = pa.table(dict(zip("ab", np.random.default_rng(0).normal(size=(2, 30)), strict=True)))
+    posterior = gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(rows)
+    posterior.save(tmp_path / "posterior.gmm")
     ok("export", tmp_path / "posterior.gmm", "--out", tmp_path / "p.json")
-    posterior, written = gmm.load(tmp_path / "posterior.gmm"), from_json(tmp_path / "p.json")
-    assert written.feature_names_in_.tolist() == posterior.feature_names_in_.tolist() == ["a", "b"]
+    written = from_json(tmp_path / "p.json")
+    assert written.feature_names_in_.tolist() == ["a", "b"]
     np.testing.assert_array_equal(written.covariances_, posterior.plug_in().covariances_)
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "onnx", None)
@@ -901,37 +751,27 @@ def test_version_and_help_need_nothing():
         ("select a.csv", "gmm: error: no command 'select'; use gmm fit, which also selects the model (see gmm --help)"),
         ("fit --components 0", "positive integers"),
         ("fit --components 3:1", "--components: range 3:1 is empty; write 1:3 ("),
-        ("fit --components a", "expected 3, 2,4,6 or 1:9, got 'a'"),
         ("fit --columns a,b,a", "--columns: expected each name once, got 'a' again"),
-        ("plot model.gmm --features a,a", "--features: expected each name once, got 'a' again"),
         ("fit --covariance full,round", "--covariance full,round: expected a covariance type among 'full', 'tied'"),
         ("fit --covariance EEE,EEX", "got 'EEX'; did you mean 'EEE' or 'EEI' or 'EEV'?"),
-        ("fit --covariance vvx", "did you mean 'VVE' or 'VVI' or 'VVV'?"),
         ("fit --covariance factor", "'factor' needs its number of factors: expected it after the name, as in 'factor2"),
         ("fit --covariance full --n-factors 2", "--n-factors goes with 'factor' or 'ppca' in --covariance"),
         ("fit --bayesian --covariance factor2", "expected one of full, tied, diag, spherical with --bayesian"),
         ("fit --plot", "--plot: expected one argument"),
-        ("fit --covariance ''", "names separated by commas"),
-        ("fit --models EEE", "unrecognized arguments: --models"),
-        ("fit --criterion dic", "invalid choice: 'dic'"),
-        ("fit --prior wishart", "invalid choice: 'wishart'"),
         ("fit --max-ratio 0.5", "--max-ratio: expected a number of at least 1, got '0.5'"),
         ("fit --max-ratio 9 --scale", "--max-ratio cannot be combined with --scale"),
         ("fit --tails normal,u", "--tails: expected normal, t, contaminated, or some with commas, got 'u'"),
         ("fit --tails t --degrees-of-freedom 0", "--degrees-of-freedom: expected a number from 1 to 1000000"),
         ("fit --degrees-of-freedom 4", "--degrees-of-freedom: expected with --tails t"),
-        ("fit --tails normal --degrees-of-freedom 4", "--degrees-of-freedom: expected with --tails t"),
         ("fit --tails normal,t --noise", "--tails t cannot be combined with --noise"),
         ("fit --tails t --refine split-merge", "--tails t cannot be combined with --refine"),
-        ("fit --time-limit -1", "--time-limit: expected a positive number, got '-1'"),
         ("fit --time-limit 0", "--time-limit: expected a positive number, got '0'"),
-        ("fit --time-limit soon", "expected a positive number"),
-        ("fit --n-init 0", "positive integer"),
         ("fit --tol nan", "non-negative number"),
+        ("fit a.csv --delimiter ab", "expected one character, tab or space"),
+        ("fit a.csv --delimiter ''", "expected one character, tab or space"),
+        ("fit a.csv --delimiter é", "expected one character, tab or space"),
         ("fit --seed -1", "--seed"),
         ("fit --threads two", "positive integer"),
-        ("fit --columns a,,b", "names separated by commas"),
-        ("fit --unknown", "unrecognized arguments: --unknown (see gmm fit --help)"),
         ("fit x.csv --exlude id", "unrecognized arguments: --exlude id; did you mean --exclude? (see gmm fit --help)"),
         ("plot model.gmm --knid=pairs", "did you mean --kind? (see gmm plot --help)"),
         ("fit a.csv b.csv", "unrecognized arguments: b.csv; gmm reads one table at a time (see gmm fit --help)"),
@@ -939,10 +779,8 @@ def test_version_and_help_need_nothing():
         ("predict model.gmm a.csv --out b.doc", "expected a name ending in one of"),
         ("sample model.gmm", "required: -n"),
         ("fit --report data.csv", "--report data.csv: expected a name ending in .html; if it is the table to fit"),
-        ("fit --report ''", "--report : expected a name ending in .html"),
         ("fit --plot a.gif", "--plot a.gif: expected a name ending in one of .png, .svg, .pdf"),
         ("plot model.gmm a.csv --out a.jpg", "--out a.jpg: expected a name ending in one of"),
-        ("plot model.gmm a.csv --kind pie", "invalid choice: 'pie'"),
     ],
 )
 def test_bad_usage_ends_with_2(words, told):
@@ -954,7 +792,6 @@ def test_bad_usage_ends_with_2(words, told):
     [
         ("absent.csv", None, "", "absent.csv: No such file"),
         ("empty.csv", b"", "", "is not a table"),
-        ("header.csv", b"a,b\n", "", "no rows"),
         ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "", "is not a table: line 3 has 3 fields, expected 2"),
         ("short.csv", b"a,b\n1,2\n3\n5,7\n", "", "line 3 has 1 field, expected 2"),
         ("four.csv", b"a\n1\n3\n5\n2\n", "--components 10", "10 components need at least 10 rows; the table has 4"),
@@ -963,21 +800,14 @@ def test_bad_usage_ends_with_2(words, told):
         ("title.csv", b"Run 7;;\na;b;c\n1;2;3\n", "", "2 of 3 columns have no name: give each its own name; --skip 1"),
         ("words.csv", b"a,b,c\n1,2,x\nk,3,y\n4,-,z\n", "", "'-' if that stands for a missing value; rows are counted"),
         ("words.csv", b"a,b,c\n1,2,5\nk,3,6\n4,-,7\n", "", "--exclude 'a,b' leaves them out, and --columns names"),
-        ("twins.csv", b"a,b,a,b\n1,2,3,4\n", "", "occur more than once: 'a', 'b'"),
         ("text.csv", b"a\nx\ny\n", "", "no numeric columns to fit; left out: 'a'"),
         ("inf.csv", b"a,b\n1,2\n3,inf\n", "", "an infinite value in row 2, column 'b'"),
         ("one.csv", b"a\n1\n", "", "the table has 1 row; at least 2 are needed"),
         ("a.csv", b"a,b\n1,2\n", "--columns a,c", "no column 'c'; the table has 'a', 'b'"),
         ("a.csv", b"width,b\n1,2\n", "--columns widht", "the table has 'width', 'b'; did you mean 'width'?"),
-        ("a.csv", b"a,b\n1,x\n", "--columns b", "numbers in column 'b', got text 'x' in row 1"),
         ("a.csv", b"a,b\n1,\n2,x\n", "--columns b", "numbers in column 'b', got text 'x' in row 2"),
         ("a.csv", b"a,b\n1,2\n", "--columns a --exclude a", "both fitted and left out"),
-        (
-            "a.csv",
-            b"a,w\n1,1\n2,-1\n",
-            "--weight-column w",
-            "expected finite, non-negative weights in column 'w', got -1 in row 2",
-        ),
+        ("a.csv", b"a,w\n1,1\n2,-1\n", "--weight-column w", "non-negative weights in column 'w', got -1 in row 2"),
         ("a.csv", b"a,w\n1,1\n2,\n", "--weight-column w", "row 2 (w)"),
         ("a.csv", b"a,b\n,1\n2,\n", "--drop-missing", "no rows are left"),
         ("a.parquet", b"PAR1 no", "", "a.parquet is not a complete Parquet file"),
@@ -1009,8 +839,8 @@ def test_arrays_that_are_no_table_are_refused_and_their_headers_take_no_memory(t
 
 
 def test_nothing_converged_is_a_failure_told_after_the_results(iris, tmp_path):
-    words = ("fit", iris, "--components", 3, "--covariance", "full", "--max-iter", 1, "--out", tmp_path)
-    assert "no fit converged" in fails(1, *words)
+    words = ("--components", 3, "--covariance", "full", "--max-iter", 1, "--out", tmp_path)
+    assert "no fit converged" in fails(1, "fit", iris, *words)
     assert (tmp_path / "result.json").exists()
 
 
@@ -1019,14 +849,6 @@ def test_debug_gives_the_traceback(tmp_path):
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("gmm fit: error:")
-
-
-@pytest.mark.parametrize("name", ["pyarrow", "rich"])
-def test_without_its_extra_the_command_line_says_what_to_install(name, tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{name!r}] = None\n")
-    line = fails(1, "fit", by=process, PYTHONPATH=str(tmp_path))
-    assert line == f"gmm fit: error: {name} is not installed: python -m pip install jinja2 pyarrow rich"
-    ok("--version", by=process, PYTHONPATH=str(tmp_path))
 
 
 def test_a_table_of_numbers_is_fitted_without_pandas():
@@ -1051,12 +873,6 @@ def test_output_is_of_any_encoding_and_json_utf_8(iris, tmp_path):
         main(["fit", str(path), *map(str, ONE), "--json"])
     for text in (written.decode("utf-8"), out.getvalue()):
         assert json.loads(text)["data"]["columns"] == ["Länge", "длина"]
-
-
-def test_piped_output_has_no_colours_and_no_progress(iris):
-    done = ok("fit", iris, *FAST, "--label-column", "species")
-    assert "\x1b" not in done.stdout + done.stderr
-    assert done.stderr == ""
 
 
 INTERRUPTED_SEARCH = """
@@ -1100,20 +916,16 @@ class TestOnATerminal:
         assert re.search(r"all rows, pass \d+: [\d,]+ rows/s, 0 s left", shown)
 
     def test_a_closed_pipe_is_no_error(self):
-        command = f"{sys.executable} -m gmm fit {' '.join(FAST)}"
-        done = subprocess.run(
-            ["bash", "-c", f"set -o pipefail; {command} | head -1"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        command = f"set -o pipefail; {sys.executable} -m gmm fit {' '.join(FAST)} | head -1"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.endswith("272 rows, 2 columns\n")
 
     @pytest.mark.parametrize("json", [[], ["--json"]])
     def test_a_reader_that_goes_away_loses_no_file(self, json, tmp_path):
-        command = shlex.join([sys.executable, "-m", "gmm", "fit", *FAST, "--report", "--plot", "p.svg", *json])
-        done = subprocess.run(
-            ["bash", "-c", f"{command} | true"], capture_output=True, text=True, check=False, cwd=tmp_path
-        )
+        words = ["-m", "gmm", "fit", *FAST, "--report", "--plot", "p.svg", *json]
+        command = shlex.join([sys.executable, *words]) + " | true"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path)
         assert done.stdout == ""
         assert "Error" not in done.stderr
         assert sorted(path.name for path in tmp_path.iterdir()) == ["p.svg", "report.html"]

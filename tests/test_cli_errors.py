@@ -76,22 +76,20 @@ def test_predictions_are_beside_errors_which_missing_values_do_not_need(rows):
 
 @pytest.mark.usefixtures("rows")
 def test_what_does_not_go_is_refused():
+    for name, *how in (("bayesian", "--bayesian", "--max-components", "2"), ("plain", *SEARCH)):
+        ok("fit", "table.csv", "--columns", "x,y", *how, "--out", name)
+    search = ("fit", "table.csv", *SEARCH)
     for code, words, parts in (
-        (2, ("--errors", "sx"), ["--errors sx", "'x', 'y', 'sy'", "got 1", "--columns"]),
-        (1, ("--errors", "sx,nothing"), ["'nothing'", "'sx'"]),
-        (2, (*BOTH, "--tails", "t"), ["--tails", "--errors"]),
-        (1, ("--columns", "x,y", "--errors", "sx,y"), ["--errors names column 'y', which is fitted"]),
+        (2, (*search, "--errors", "sx"), ["--errors sx", "'x', 'y', 'sy'", "got 1", "--columns"]),
+        (1, (*search, "--errors", "sx,nothing"), ["'nothing'", "'sx'"]),
+        (2, (*search, *BOTH, "--tails", "t"), ["--tails", "--errors"]),
+        (2, ("fit", "table.csv", *BOTH, "--bayesian"), ["--bayesian", "--errors"]),
+        (1, (*search, "--columns", "x,y", "--errors", "sx,y"), ["--errors names column 'y', which is fitted"]),
+        (2, ("predict", "bayesian/model.gmm", "table.csv", *BOTH), ["cannot be combined with a mixture of --bayesian"]),
+        (1, ("predict", "plain/model.gmm", "table.csv", "--errors", "sx,y"), ["column 'y', which is fitted"]),
     ):
-        told = fails(code, "fit", "table.csv", *SEARCH, *words)
+        told = fails(code, *words)
         assert all(part in told for part in parts), told
-    told = fails(2, "fit", "table.csv", *BOTH, "--bayesian")
-    assert all(part in told for part in ("--bayesian", "--errors"))
-    ok("fit", "table.csv", "--columns", "x,y", "--bayesian", "--max-components", "2", "--out", ".")
-    told = fails(2, "predict", "model.gmm", "table.csv", *BOTH)
-    assert "--errors cannot be combined with a mixture of --bayesian" in told
-    ok("fit", "table.csv", "--columns", "x,y", *SEARCH, "--out", ".")
-    told = fails(1, "predict", "model.gmm", "table.csv", "--errors", "sx,y")
-    assert "--errors names column 'y', which is fitted" in told
 
 
 @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf, 1e200])

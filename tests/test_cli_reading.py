@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
@@ -56,10 +57,9 @@ def written(path, names, rows):
     return path
 
 
-def read_text(folder, text, header=None, name="a.csv"):
-    path = folder / name
-    path.write_bytes(text.encode())
-    return read(path, header=header)
+def read_text(folder, text, header=None):
+    (folder / "a.csv").write_bytes(text.encode())
+    return read(folder / "a.csv", header=header)
 
 
 ROW, NAMES, NOTED, ASKED = "a row", "names", "names, with a note", "a question"
@@ -112,21 +112,18 @@ def test_a_first_line_is_a_row_or_names_or_is_asked_about(name, tmp_path):
 
 def test_every_row_of_a_headerless_file_is_fitted(tmp_path):
     (tmp_path / "iris.data").write_text(IRIS)
-    done = ok("fit", tmp_path / "iris.data", "--components", 1, "--covariance", "EII", "--json", "--label-column", "x4")
-    document = json.loads(done.stdout)
+    _, _, notes, document = fitted(tmp_path / "iris.data", "--label-column", "x4")
     assert document["data"]["n_rows"] == 3
     assert document["agreement"]["counts"] == [[2], [1]]
-    assert done.stderr.startswith(
-        "note: the first line holds numbers ('5.1', '3.5', '1.4' and 1 more), so it is read as a row and the columns "
-        "are named x0 to x4; use --header if it holds column names\n"
-    )
+    told = "the first line holds numbers ('5.1', '3.5', '1.4' and 1 more), so it is read as a row and the columns are"
+    assert document["data"]["notes"][0].startswith(told)
+    assert notes.startswith(f"note: {told} named x0 to x4; use --header if it holds column names\n")
 
 
 def test_predict_takes_the_same_options(tmp_path):
-    (tmp_path / "years.csv").write_text("2001,2002\n1.5,2\n2,3.5\n4,4\n")
-    ok("fit", tmp_path / "years.csv", "--header", "--components", 1, "--covariance", "EII", "--out", tmp_path)
-    predicted = ok("predict", tmp_path / "model.gmm", tmp_path / "years.csv", "--header").stdout
-    assert len(predicted.splitlines()) == 1 + 3
+    path = written(tmp_path / "years.csv", "2001,2002", ["1.5,2", "2,3.5", "4,4"])
+    ok("fit", path, "--header", *ONE, "--out", tmp_path)
+    assert len(ok("predict", tmp_path / "model.gmm", path, "--header").stdout.splitlines()) == 1 + 3
 
 
 def test_what_has_no_lines_has_no_header(tmp_path):
@@ -149,19 +146,16 @@ def contents():
     """The eruptions in every kind of file, by the name that the file has."""
     text, X = FAITHFUL.read_bytes(), numbers(FAITHFUL)
     table = pa.table({"eruptions": X[:, 0], "waiting": X[:, 1]})
-    parquet, feather, npy = pa.BufferOutputStream(), pa.BufferOutputStream(), io.BytesIO()
-    pa.parquet.write_table(table, parquet)
-    pa.feather.write_feather(table, feather)
-    np.save(npy, X)
-    return {
-        "a.csv": text,
-        "a": text,
-        "a.csv.gz": gzip.compress(text),
-        "b": gzip.compress(text),
-        "a.parquet": parquet.getvalue().to_pybytes(),
-        "a.feather": feather.getvalue().to_pybytes(),
-        "a.npy": npy.getvalue(),
-    }
+    files = {f"a.{kind}": io.BytesIO() for kind in ("parquet", "feather", "arrows", "npy")}
+    pa.parquet.write_table(table, files["a.parquet"])
+    pa.feather.write_feather(table, files["a.feather"])
+    with pa.ipc.new_stream(files["a.arrows"], table.schema) as stream:
+        stream.write_table(table)
+    np.save(files["a.npy"], X)
+    texts = {"a.csv": text, "a": text, "a.tsv": text.replace(b",", b"\t")}
+    texts["a.txt"] = text.replace(b",", b"0;")  # beside which a point before three digits may separate thousands
+    texts |= {"a.csv.gz": gzip.compress(text), "b": gzip.compress(text)}
+    return texts | {name: file.getvalue() for name, file in files.items()}
 
 
 def piped(path, content):
@@ -170,6 +164,12 @@ def piped(path, content):
     writer = threading.Thread(target=path.write_bytes, args=(content,), daemon=True)
     writer.start()
     return writer
+
+
+@pytest.mark.parametrize("name", contents())
+def test_every_kind_of_file_says_the_same(name, tmp_path):
+    (tmp_path / name).write_bytes(contents()[name])
+    np.testing.assert_array_equal(numbers(tmp_path / name), numbers(FAITHFUL))
 
 
 @posix
@@ -195,7 +195,7 @@ def test_compressed_standard_input(capsys, monkeypatch):
     assert "272 rows" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kind", ["longdouble", "float16", "uint64", ">f8", ">f4"])
+@pytest.mark.parametrize("kind", ["longdouble", "float16", "uint64", ">f8"])
 def test_arrays_of_every_width_are_read(kind, tmp_path):
     array = np.arange(6.0).reshape(3, 2).astype(kind)
     np.save(tmp_path / "a.npy", array)
@@ -209,9 +209,9 @@ def test_one_note_on_all_columns_of_a_kind(tmp_path):
     n, many = 12, 5000
     columns = {f"c{j}": np.full(n, j) for j in range(many)}
     columns |= {f"id{j}": np.arange(n) + j for j in range(many)} | {f"t{j}": np.full(n, "x") for j in range(many)}
-    table = pa.table({**columns, "a": np.random.default_rng(0).normal(size=n)})
-    pa.feather.write_feather(table, tmp_path / "a.feather")
-    told = ok("fit", tmp_path / "a.feather", "--components", 1, "--covariance", "EII").stderr
+    columns["a"] = np.random.default_rng(0).normal(size=n)
+    pa.feather.write_feather(pa.table(columns), tmp_path / "a.feather")
+    told = ok("fit", tmp_path / "a.feather", *ONE).stderr
     left, numbered, constant = (line for line in told.splitlines() if "left out" in line)
     assert left.endswith("'t7' (type string) and 4,992 more")
     assert "'id0', 'id1', 'id2', 'id3' and 4,996 more, which number the rows" in numbered
@@ -219,12 +219,12 @@ def test_one_note_on_all_columns_of_a_kind(tmp_path):
     assert max(map(len, (left, numbered, constant))) < 400
 
 
-def test_messages_on_many_columns_stay_short(tmp_path):
-    path = tmp_path / "a.feather"
-    pa.feather.write_feather(pa.table({f"c{j}": pa.array([None, 1.0]) for j in range(3000)}), path)
-    assert len(refused(path, tells=["c0: 1, ", "and 2,992 more"])) < 500
-    pa.feather.write_feather(pa.table({f"c{j}": ["x", "y"] for j in range(3000)}), path)
-    refused(path, tells=["and 2,992 more"])
+def test_messages_on_many_columns_stay_short_and_name_what_is_really_unreadable(tmp_path):
+    for values, tells in (([None, 1.0], ["c0: 1, ", "and 2,992 more"]), (["x", "y"], ["and 2,992 more"])):
+        pa.feather.write_feather(pa.table({f"c{j}": pa.array(values) for j in range(3000)}), tmp_path / "a.feather")
+        assert len(refused(tmp_path / "a.feather", tells=tells)) < 500
+    path = written(tmp_path / "a.csv", "a,b", ["1,2", "2,NA", "3,5", "4,6", "5,-", "6,7"])
+    assert "NA" not in refused(path, tells=["text '-' in row 5"]).replace("--na", "")
 
 
 def exported(place, mark=",", text="-", n=60, **more):
@@ -271,8 +271,7 @@ def test_a_column_of_numbers_and_a_text_is_not_lost(text, how, tmp_path):
 
 def test_a_blank_and_what_stands_for_nothing_are_no_text(tmp_path):
     path = exported(tmp_path, text="   ")
-    text = path.read_text(encoding="utf-8").replace("\n16", "\n NA ;1;1;2007\n16", 1)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace("\n16", "\n NA ;1;1;2007\n16", 1), encoding="utf-8")
     columns, _, notes, _ = fitted(path, "--drop-missing")
     assert columns == ["Länge", "Breite", "Masse"]
     assert "2 of 61 rows" in notes
@@ -286,11 +285,6 @@ def test_what_a_comma_means_is_asked_where_it_may_be_either(how, tmp_path):
     np.testing.assert_allclose(np.multiply(small, 1000), large)
     path.write_text(path.read_text().replace("c\n", "c\n1,5;2.5\n"))
     refused(path, "--columns", "b", *how, tells=["'1,5' in row 1, column 'b'", "'2.5' in row 1, column 'c'"])
-
-
-def test_the_value_that_is_really_unreadable_is_named(tmp_path):
-    (tmp_path / "a.csv").write_text("a,b\n1,2\n2,NA\n3,5\n4,6\n5,-\n6,7\n")
-    assert "NA" not in refused(tmp_path / "a.csv", tells=["text '-' in row 5"]).replace("--na", "")
 
 
 @blocks_too
@@ -345,7 +339,7 @@ def columns_of(folder, *columns, how=(), tells=()):
 
 
 @blocks_too
-def test_copies_and_rescalings_are_left_out(how, tmp_path):
+def test_copies_rescalings_and_codes_are_left_out_and_measurements_of_few_values_are_not(how, tmp_path):
     rng, n = np.random.default_rng(0), 3000
     x, y = rng.normal(size=(2, n))
     fahrenheit, near, late = 1.8 * x + 32, x + 1e-3 * y, np.where(np.arange(n) < n - 20, 4.0, x)
@@ -354,20 +348,14 @@ def test_copies_and_rescalings_are_left_out(how, tmp_path):
     asked, tells = (*how, "--columns", "a,c"), ["'c' (of 'a') is a copy"]
     assert columns_of(tmp_path, x, y, x, how=asked, tells=tells) == "ac"
     assert columns_of(tmp_path, late, 3 * late, y, how=how) == "ac"
-
-
-@blocks_too
-def test_codes_are_left_out_and_measurements_of_few_values_are_not(how, tmp_path):
-    rng, n = np.random.default_rng(0), 2000
-    x, y = rng.normal(size=(2, n))
     sex, site, year, count = (rng.integers(low, high, n) for low, high in ((0, 2), (1, 5), (1998, 2016), (0, 60)))
     tells = ["'c' (2 distinct values), 'd' (4 distinct values), 'e' (18 distinct values), which may be codes"]
     assert columns_of(tmp_path, x, y, sex, site, year, count, how=how, tells=tells) == "abf"
     assert columns_of(tmp_path, sex, site, year, how=how) == "abc"
     tells = ["and 4 more may be codes; use --exclude to leave them out"]
     assert columns_of(tmp_path, x, *rng.integers(1, 6, (8, n)), how=how, tells=tells) == "abcdefghi"
-    for third in (np.where(np.arange(n) < n - 100, sex, x), year * 37):
-        assert columns_of(tmp_path, x, y, third, how=how) == "abc"
+    mostly = np.where(np.arange(n) < n - 100, sex, x)
+    assert columns_of(tmp_path, x, y, mostly, year * 37, how=how) == "abcd"
 
 
 @pytest.mark.parametrize("first", ["1.077;63.336", "1,077;63,336"])  # thousands or thousandths
@@ -380,10 +368,7 @@ def test_points_and_commas_that_may_group_are_asked_about(first, tmp_path):
     with pytest.warns(UserWarning, match="without the marks in them: '1[.,]077' of column 'a' as 1077"):
         whole = gmm.open_rows(path, decimal="," if mark == "." else ".")
     np.testing.assert_array_equal(next(iter(whole.chunks())).rows[:, 0], [1077, 950])
-
-
-def test_two_points_in_a_number_separate_thousands(tmp_path):
-    path = written(tmp_path / "table.csv", "a;b", ["1.077;1.263.336", "950;12.001"])
+    written(path, "a;b", ["1.077;1.263.336", "950;12.001"])  # of two points none is decimal
     with pytest.warns(UserWarning, match="commas are read as decimal|without the marks in them"):
         rows = next(iter(gmm.open_rows(path).chunks())).rows
     np.testing.assert_array_equal(rows, [[1077, 1263336], [950, 12001]])
@@ -394,9 +379,7 @@ def test_two_points_in_a_number_separate_thousands(tmp_path):
     [
         ({"decimal": ","}, r"line 2, column 'a'.*'1.25'; use decimal='.' if points are decimal"),
         ({"na_values": None}, "list of texts for na_values"),
-        ({"na_values": -999}, "list of texts for na_values"),
         ({"header": 0}, "header to be True or False"),
-        ({"header": 1}, "header to be True or False"),
         ({"header": "no"}, "header to be True or False"),
     ],
 )
@@ -429,17 +412,12 @@ def test_signs_of_currencies_and_percentages_are_read(form, mark, first, how, tm
 
 @blocks_too
 @pytest.mark.parametrize(
-    ("sign", "other", "remedy"),
-    [
-        ("$", "12", "write $ beside every number of the column, or none"),
-        ("$", "€12", "write $ beside every number of the column, or none"),
-        ("", "12%", "write the same sign beside every number of the column, or none"),
-    ],
+    ("sign", "other", "remedy"), [("$", "12", "$"), ("$", "€12", "$"), ("", "12%", "the same sign")]
 )
 def test_numbers_with_different_signs_are_not_mixed(sign, other, remedy, how, tmp_path):
     written(tmp_path / "a.csv", "price,share", [*(f"{sign}{a},{b}" for a, b in PRICES), f"{other},1"])
-    told = f"column 'price' holds numbers, and text {other!r} in row 41; {remedy}; --exclude 'price'"
-    refused(tmp_path / "a.csv", *how, tells=[told])
+    told = f"column 'price' holds numbers, and text {other!r} in row 41; write {remedy} beside every number"
+    refused(tmp_path / "a.csv", *how, tells=[told, "--exclude 'price'"])
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in the first block", "later"])
@@ -493,29 +471,19 @@ def test_names_may_have_more_commas_than_delimiters(names, mark, tmp_path):
     np.testing.assert_allclose(means, [np.mean(PRICES, axis=0)])
 
 
-@pytest.mark.parametrize("mark", ["ab", "", '"', "é"])
-def test_a_delimiter_is_one_character(mark):
-    assert "expected one character, tab or space" in fails(2, "fit", "a.csv", "--delimiter", mark)
-
-
 @blocks_too
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, how, tmp_path):
-    rng = np.random.default_rng(1)
-    hum, temp = rng.normal([[60], [20]], [[5], [4]], (2, 800))
+    hum, temp = np.random.default_rng(1).normal([[60], [20]], [[5], [4]], (2, 800)).round(2)
     hum[:31] = -999
     path = tmp_path / f"t.{kind}"
-    if kind == "csv":
-        path.write_text("hum,temp\n" + "".join(f"{a:.2f},{b:.2f}\n" for a, b in zip(hum, temp, strict=True)))
-    else:
-        pa.parquet.write_table(pa.table({"hum": hum, "temp": temp}), path)
-    fit = ("fit", path, "--components", "1", "--covariance", "EEI", "--json", *how)
+    (pa.parquet.write_table if kind == "parquet" else pa.csv.write_csv)(pa.table({"hum": hum, "temp": temp}), path)
     note = "note: column 'hum' holds -999 in 31 rows, far from all others; if it is a code, use --na -999\n"
-    assert ok(*fit).stderr == note
-    done = ok(*fit, "--na", "-999", "--missing", "em")
-    assert "missing values in 31 of 800 rows" in done.stderr
-    assert "far from" not in done.stderr
-    assert 59 < json.loads(done.stdout)["best"]["means"][0][0] < 61
-    assert "missing value" in fails(1, *fit, "--na", "-999")
+    assert fitted(path, *how)[2] == note
+    _, means, notes, _ = fitted(path, *how, "--na", "-999", "--missing", "em")
+    assert "missing values in 31 of 800 rows" in notes
+    assert "far from" not in notes
+    assert 59 < means[0][0] < 61
+    refused(path, *how, "--na", "-999", tells=["missing value"])
     if kind == "parquet":
-        assert "apply to delimited text" in fails(1, *fit, "--na", "none")
+        refused(path, *how, "--na", "none", tells=["apply to delimited text"])

@@ -2,7 +2,6 @@
 
 import math
 import re
-import warnings
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -17,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 import inside
 from gmm import GaussianMixture, GaussianMixtureSearch, select
 from inside import CRITERIA, Cell, Column, Html, Table, block, choice, details, drawn, escaped, line, sparkline, style
+from tables import PARAMETERS, reloaded
 
 WICKED = "<b>&\"x'"
 RNG = np.random.default_rng(0)
@@ -34,9 +34,6 @@ def texts(tree, tag):
 
 def shown(estimator):
     return parsed(estimator._repr_html_())
-
-
-# --- Markup -------------------------------------------------------------------------------------
 
 
 def test_texts_are_escaped_wherever_they_stand():
@@ -66,26 +63,14 @@ def test_a_table_says_which_columns_are_numbers_and_which_row_is_best():
 
 
 def test_a_table_is_text_as_well():
-    columns = (
-        Column("", [0, 10], "label"),
-        Column("a\u202e", [Cell("x", kind="best"), "yy"], "text"),
-        Column("n", ["1", "-22"]),
-    )
-    table = Table(columns, "caption", notes=["… and 2 more"])
-    assert str(table).splitlines() == [
-        "caption",
-        "      a\\u202e    n",
-        "   0  x          1",
-        "  10  yy       -22",
-        "  … and 2 more",
-    ]
+    words = Column("a\u202e", [Cell("x", kind="best"), "yy"], "text")
+    table = Table((Column("", [0, 10], "label"), words, Column("n", ["1", "-22"])), "caption", notes=["… and 2 more"])
+    lines = "      a\\u202e    n", "   0  x          1", "  10  yy       -22"
+    assert str(table).splitlines() == ["caption", *lines, "  … and 2 more"]
     assert list(Table([Column("K", ["7"], least=3)]).lines("", 1, ruled=True)) == ["  K", "───", "  7"]
     page = parsed(f"<div>{escaped(table)}</div>")
-    assert [[cell.get("class") for cell in row] for row in page.iter("tr")] == [
-        [None, None, "gmm-number"],
-        [None, "gmm-best", "gmm-number"],
-        [None, None, "gmm-number"],
-    ]
+    kinds = [[cell.get("class") for cell in row] for row in page.iter("tr")]
+    assert kinds == [[None, best, "gmm-number"] for best in (None, "gmm-best", None)]
     assert texts(page, "p") == ["… and 2 more."]
     assert str(Table.of(["", "size"], [])) == "    size"
     assert texts(parsed(escaped(Table.of(["", "size"], []))), "th") == ["", "size"]
@@ -153,9 +138,6 @@ def test_a_long_sparkline_is_thinned_and_keeps_its_extremes():
     assert (places[0, 1], places[-1, 1]) == (whole[0], whole[-1])
 
 
-# --- Mixtures -----------------------------------------------------------------------------------
-
-
 def test_an_unfitted_mixture_shows_its_call_and_all_parameters():
     mixture = GaussianMixture(3, covariance_type="tied", means_init=np.zeros((3, 2)))
     page = shown(mixture)
@@ -185,16 +167,13 @@ def test_a_fitted_mixture_shows_its_own_numbers():
     assert f"mean log-likelihood {mixture.lower_bound_:.6g} nats" in told
     curve = page.find(".//{*}polyline").get("points").split()
     assert len(curve) == mixture.n_iter_
-
-
-def test_the_text_and_the_page_say_the_same():
-    mixture = GaussianMixture(2, random_state=0).fit(X)
     text = str(mixture)
-    assert text.startswith(repr(mixture) + "\n")
+    assert text.startswith("GaussianMixture(n_components=2, random_state=0)\n")
+    assert all(told in text for told in texts(page, "td")[:8] + texts(page, "th"))
+    mixture.weights_ = [0.25, 0.75]  # by which it is another than was fitted
     page = shown(mixture)
-    for told in texts(page, "td")[:8] + texts(page, "th"):
-        assert told in text
-    assert repr(mixture) == "GaussianMixture(n_components=2, random_state=0)"
+    assert texts(page, "td")[1::4][:2] == ["0.2500", "0.7500"]
+    assert page.find(".//{*}svg") is None
 
 
 def test_many_components_and_features_are_cut_and_it_is_told():
@@ -208,36 +187,21 @@ def test_many_components_and_features_are_cut_and_it_is_told():
 
 
 @pytest.mark.parametrize("name", inside.COVARIANCE_TYPES)
-@pytest.mark.parametrize(
-    ("K", "d", "dtype"), [(1, 1, np.float64), (2, 1, np.float32), (1, 3, np.float32), (3, 2, float)]
-)
-def test_every_mixture_can_be_shown(name, K, d, dtype, tmp_path):
+@pytest.mark.parametrize(("K", "d", "dtype"), [(2, 1, np.float32), (1, 3, np.float64)])
+@pytest.mark.filterwarnings("ignore")
+def test_every_mixture_can_be_shown(name, K, d, dtype):
     rows = np.random.default_rng(1).normal(size=(60, d)).astype(dtype)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        mixture = GaussianMixture(K, covariance_type=name, max_iter=3, random_state=0).fit(rows)
-    mixture.save(tmp_path / "model")
-    loaded = GaussianMixture.load(tmp_path / "model")
-    parts = {part: getattr(mixture, part) for part in ("weights_", "means_", "covariances_")}
-    by_hand = GaussianMixture(K, covariance_type=name)
-    for part, values in parts.items():
+    mixture = GaussianMixture(K, covariance_type=name, max_iter=3, random_state=0).fit(rows)
+    loaded, by_hand = reloaded(mixture), GaussianMixture(K, covariance_type=name)
+    for part in PARAMETERS:
         shown(by_hand)
-        setattr(by_hand, part, values)
-    given = GaussianMixture.from_parameters(*parts.values(), covariance_type=name)
+        setattr(by_hand, part, getattr(mixture, part))
+    given = GaussianMixture.from_parameters(*(getattr(mixture, part) for part in PARAMETERS), covariance_type=name)
     headline = f"{K} component{'s' * (K > 1)}, {d} feature{'s' * (d > 1)}, "
     for each, fitted in ((mixture, True), (loaded, True), (by_hand, False), (given, False)):
         told = " ".join(texts(shown(each), "p"))
         assert headline in told
         assert ("mean log-likelihood" in told) == ("mean log-likelihood" in str(each)) == fitted
-
-
-@pytest.mark.parametrize("name", inside.PARSIMONIOUS)
-def test_parameters_set_after_a_fit_are_shown_without_it(name):
-    mixture = GaussianMixture(2, covariance_type=name, random_state=0).fit(X)
-    mixture.weights_ = [0.25, 0.75]
-    page = shown(mixture)
-    assert texts(page, "td")[1::4][:2] == ["0.2500", "0.7500"]
-    assert page.find(".//{*}svg") is None
 
 
 @pytest.mark.parametrize("display", ["diagram", "text"])
@@ -255,9 +219,6 @@ def test_pipelines_are_shown(display):
         assert "mean log-likelihood" in after["text/html"]
 
 
-# --- Searches -----------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def found():
     return select(X, range(1, 4), random_state=0)
@@ -267,9 +228,8 @@ def grid_of(page):
     """The first table of a page as {(row, column): cell}."""
     first = page.find(".//table")
     names = texts(first.find("thead"), "th")
-    return {
-        (row[0].text, name): cell for row in first.find("tbody") for name, cell in zip(names[1:], row[1:], strict=True)
-    }
+    rows = first.find("tbody")
+    return {(row[0].text, name): cell for row in rows for name, cell in zip(names[1:], row[1:], strict=True)}
 
 
 def test_a_search_shows_every_cell_and_marks_the_best(found):
@@ -282,19 +242,13 @@ def test_a_search_shows_every_cell_and_marks_the_best(found):
         cell = grid[name, f"K={K}"]
         assert float(cell.text.lstrip("★^")) == pytest.approx(score, abs=0.005)
         assert f"log-likelihood {loglik:.2f}" in cell.get("title")
+    cells = [grid[name, f"K={K}"] for name, K in zip(found.covariance_type, found.n_components, strict=True)]
+    shades = [float(cell.get("style", "0)").rpartition(" ")[2].rstrip(")")) for cell in cells]
+    ranked = [shades[number] for number in found.ranked() if not found.status[number].startswith("degenerate")]
+    assert sorted(ranked, reverse=True) == ranked  # the nearer to the best, the deeper
+    assert ranked[0] > ranked[-1] > 0
     assert page.find(".//summary").text == "the best mixture"
     assert inside.summary_of(found.best).headline in " ".join(texts(page, "p"))
-
-
-def test_the_nearer_to_the_best_the_deeper_is_the_colour(found):
-    def shade(cell):
-        return float(cell.get("style", "0)").rpartition(" ")[2].rstrip(")"))
-
-    grid = grid_of(shown(found))
-    shades = [shade(grid[name, f"K={K}"]) for name, K in zip(found.covariance_type, found.n_components, strict=True)]
-    ranked = [shades[number] for number in found.ranked() if not found.status[number].startswith("degenerate")]
-    assert (np.diff(ranked) <= 0).all()
-    assert ranked[0] > ranked[-1] > 0
 
 
 def test_the_next_best_are_listed_with_their_numbers(found):
@@ -334,11 +288,10 @@ def test_what_failed_is_muted_and_says_why(found):
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
-@pytest.mark.parametrize(("counts", "names"), [([2], "VVE"), (range(1, 6), ["full", "tied"]), ([1], "all")])
+@pytest.mark.parametrize(("counts", "names"), [([2], "VVE"), ([1, 2], ["full", "tied"])])
 def test_every_search_can_be_shown(criterion, counts, names):
     found = select(X, counts, names, criterion=criterion, random_state=0)
-    page = shown(found)
-    assert len(grid_of(page)) == len(found.status)
+    assert len(grid_of(shown(found))) == len(found.status)
 
 
 def test_the_notebook_the_text_and_the_terminal_show_one_grid(found):
@@ -361,13 +314,9 @@ def test_the_estimator_of_a_search_tells_what_it_found(found):
     page = shown(search)
     assert texts(page, "code") == [call]
     assert texts(page, "summary") == ["the best mixture", "parameters"]
-    assert {cell: entry.text for cell, entry in grid_of(page).items()} == {
-        cell: entry.text for cell, entry in grid_of(shown(found)).items()
-    }
+    told, same = ({place: cell.text for place, cell in grid_of(each).items()} for each in (page, shown(found)))
+    assert told == same
     assert len(page.findall(".//{*}style")) == 1
-
-
-# --- In short -----------------------------------------------------------------------------------
 
 
 def test_values_with_many_numbers_are_short():
@@ -376,9 +325,7 @@ def test_values_with_many_numbers_are_short():
     history = mixture.history_
     assert repr(history) == f"Trace(converged after {mixture.n_iter_} passes: {history.reason})"
     assert repr(mixture._parameters) == "MixtureParameters(K=2, d=2, full)"
-    told = repr(passes[0])
-    assert told.startswith(
-        f"Iteration(start=0, n_iter=1, lower_bound={passes[0].lower_bound:.6g}, gain=inf, remaining="
-    )
-    assert len(told) < 100
+    told = f"Iteration(start=0, n_iter=1, lower_bound={passes[0].lower_bound:.6g}, gain=inf, remaining="
+    assert repr(passes[0]).startswith(told)
+    assert len(repr(passes[0])) < 100
     assert repr(replace(passes[0], accepted=False, move=2)).endswith("not accepted)")

@@ -67,12 +67,12 @@ def test_regions_of_a_classifier_are_those_that_it_predicts(classifier):
     (image,) = ax.images
     left, right, bottom, top = image.get_extent()
     tints = image.get_array()[..., :3]
-    rows, columns = np.indices(tints.shape[:2])[:, ::40, ::40]
+    rows, columns = np.indices(tints.shape[:2])[:, ::40, ::40].reshape(2, -1)
     x = left + (columns + 0.5) * (right - left) / tints.shape[1]
     y = bottom + (rows + 0.5) * (top - bottom) / tints.shape[0]
-    points = pd.DataFrame({"size": x.ravel(), "age": y.ravel()})
+    points = pd.DataFrame({"size": x, "age": y})
     predicted = np.searchsorted(classifier.classes_, classifier.predict(points))
-    np.testing.assert_allclose(tints[rows, columns].reshape(-1, 3), colours(2)[predicted], atol=0.01)
+    np.testing.assert_allclose(tints[rows, columns], colours(2)[predicted], atol=0.01)
     proba = classifier.predict_proba(pd.DataFrame(np.concatenate(lines(ax).get_segments()), columns=TABLE.columns))
     np.testing.assert_allclose(proba[:, 0], 0.5, atol=0.15)
 
@@ -117,10 +117,8 @@ def test_pairs_before_a_fit():
     assert sum(patch.get_data().values.sum() for patch in grid[2, 2].patches[:1]) == 160  # rows with a value
     assert plot_pairs(X, [None] * 179 + [1])[1, 0].collections[0].get_facecolors()[0][:3].tolist() == list(to_rgb("k"))
     assert plot_pairs(table, columns=["age"]).shape == (1, 1)
-    close = np.column_stack(
-        [np.where(np.arange(90) < 45, 1, 1 + 4e-16), 1e16 + 3 * RNG.normal(size=90), RNG.normal(size=90)]
-    )
-    assert plot_pairs(close).shape == (3, 3)
+    close = np.column_stack([np.repeat([1, 1 + 4e-16], 45), 1e16 + 3 * RNG.normal(size=90)])
+    assert plot_pairs(close).shape == (2, 2)
     assert "6 of 9 columns" in plot_pairs(RNG.normal(size=(20, 9)))[0, 0].figure.get_suptitle()
 
 
@@ -138,13 +136,17 @@ def test_standard_errors_are_bars():
     assert f"{len(axes) - 1} of 14 columns" in axes[0].figure.get_suptitle()
 
 
-def test_a_bootstrap_test_is_a_histogram_and_a_line():
-    model = GaussianMixture(1).fit(X)
+def test_a_bootstrap_test_is_a_histogram_and_a_line_and_eigenvalues_are_bars():
+    model = GaussianMixture(3, random_state=0).fit(X)
     test = BootstrapLRT(12.5, RNG.chisquare(4, 99), model, model, 99)
     ax = gmm.plotting.plot_bootstrap_lrt(test)
     assert [line.get_xdata()[0] for line in ax.lines] == [np.quantile(test.replicates, 0.95), 12.5]
     assert ax.patches[0].get_data().values.sum() == 99
     assert f"p = {test.p_value:.2g}" in ax.get_title()
+    view = directions(model, X)
+    ax = gmm.plotting.plot_eigenvalues(view)
+    np.testing.assert_allclose([bar.get_height() for bar in ax.patches], view.eigenvalues)
+    assert "the first two have 100" in ax.get_title()
 
 
 def test_stability_is_a_curve_with_a_star():
@@ -156,13 +158,6 @@ def test_stability_is_a_curve_with_a_star():
     own = plt.figure().subplots()
     assert plot_stability(Stability(np.array([2, 3]), splits[:2, :1], 1), ax=own) is own
     np.testing.assert_allclose(own.lines[0].get_ydata(), [0.3, 0.1])
-
-
-def test_eigenvalues_are_bars():
-    view = directions(GaussianMixture(3, random_state=0).fit(X), X)
-    ax = gmm.plotting.plot_eigenvalues(view)
-    np.testing.assert_allclose([bar.get_height() for bar in ax.patches], view.eigenvalues)
-    assert "the first two have 100" in ax.get_title()
 
 
 @pytest.mark.parametrize(
@@ -178,10 +173,6 @@ def heights_of(ax):
     return [segment[1, 1] for segment in lines(ax).get_segments()]
 
 
-def shades_of(ax):
-    return [tuple(shade[:3]) for shade in dots(ax).get_facecolors()]
-
-
 def test_the_tree_of_rows_is_wards():
     """In the covariance's units, whose shrinkage hardly changes one column; scipy's heights."""
     rows = np.sort(RNG.normal(size=(25, 1)), axis=0)
@@ -190,7 +181,7 @@ def test_the_tree_of_rows_is_wards():
     np.testing.assert_allclose(heights_of(ax), expected[:, 2], rtol=1e-9)
     assert [text.get_text() for text in ax.get_xticklabels()] == ["1"] * 25
     clusters = fcluster(expected, 3, "maxclust")
-    same = {(tuple(shade), cluster) for shade, cluster in zip(shades_of(ax), clusters, strict=True)}
+    same = {(*shade, cluster) for shade, cluster in zip(dots(ax).get_facecolors(), clusters, strict=True)}
     assert len(same) == 3  # leaves from left to right are the sorted rows
     assert ax.get_title() == "3 clusters of 25 rows"
 
@@ -210,7 +201,7 @@ def test_the_tree_of_combined_components_counts_clusters(combined):
     leaves = [int(text.get_text()) for text in ax.get_xticklabels()]
     assert sorted(leaves) == [*range(6)]
     expected = colours(combined.n_clusters)[combined.clusters()[leaves]]
-    np.testing.assert_allclose(shades_of(ax), expected)
+    np.testing.assert_allclose(dots(ax).get_facecolors()[:, :3], expected)
     (line,) = [each for each in ax.lines if each.get_linestyle() == "--"]
     assert 6 - combined.n_clusters < line.get_ydata()[0] < 7 - combined.n_clusters
     ax.figure.canvas.draw()

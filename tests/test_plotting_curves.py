@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.text import Text
 
 import gmm
@@ -59,9 +59,6 @@ def test_what_is_of_the_wrong_kind_or_not_fitted_is_refused_alike(plot):
     assert not plt.get_fignums()
 
 
-# --- plot_convergence ---------------------------------------------------------------------------
-
-
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 @pytest.mark.parametrize("asked", [{}, {"max_iter": 2}, {"acceleration": None}, {"prior": "conjugate"}])
 def test_there_is_a_line_for_each_start(asked):
@@ -79,57 +76,49 @@ def test_there_is_a_line_for_each_start(asked):
     labels = legend(ax)
     assert labels[0] == "other starts (3)"
     assert labels[1].startswith(f"start {model.history_.start + 1}, ")
+    best = [line for line in ax.lines if line.get_label().startswith("start ")]
+    others = [line for line in ax.lines if line not in best and line.get_marker() not in "xo"]
+    assert len(best) == 1
+    assert all(line.get_zorder() < best[0].get_zorder() for line in others)
+    assert {to_hex(line.get_color()) for line in others}.isdisjoint({to_hex(best[0].get_color())})
 
 
-def refit(model, ends, bounds=None):
-    """The model with a history of two passes for each start, which end where they are told to; the first is best."""
-    bounds = ends if bounds is None else bounds
+def refit(ends, bounds=None):
+    """A fit with a history of two passes for each start, which end where they are told to; the first is best."""
+    model = GaussianMixture(2, random_state=0).fit(ROWS)
     model.histories_ = tuple(
         Trace(np.array([[bound - 1, end - 1, np.inf, 1, 0.1], [bound, end, np.inf, 1, 0.1]]), "tol", True, start)
-        for start, (end, bound) in enumerate(zip(ends, bounds, strict=True))
+        for start, (end, bound) in enumerate(zip(ends, bounds or ends, strict=True))
     )
     model.history_ = model.histories_[0]
     return model
 
 
+def test_the_best_start_is_told_from_those_that_end_as_high():
+    for ends, told in (
+        ([-2.0, -2.1, -3.0], "the best"),
+        ([-2.0, -2.0, -3.0], "tied with 1 other"),
+        ([-2.0, -2.00001, -2.0 + 1e-9, -3.0], "tied with 2 others"),
+    ):
+        assert legend(plot_convergence(refit(ends)))[1] == f"start 1, {told}"
+    for shift, differs in ((2e-2, True), (1e-4, False)):  # of one start the objective is not the log-likelihood
+        ax = plot_convergence(refit([-2.0, -3.0], [-2.0, -3.0 + shift]))
+        assert ax.get_ylabel().startswith("objective") == differs
+
+
 @pytest.mark.parametrize(
-    ("ends", "told"),
-    [
-        ([-2.0, -2.1, -3.0], "start 1, the best"),
-        ([-2.0, -2.0, -3.0], "start 1, tied with 1 other"),
-        ([-2.0, -2.00001, -2.0 + 1e-9, -3.0], "start 1, tied with 2 others"),
-    ],
+    ("bounds", "longest"),
+    [((-6.844871, -6.84487), "-6.8448710"), ((-1.4382098088061, -1.438209808806), "-1.438210")],
+    ids=["a small gain", "a tie"],
 )
-def test_the_best_start_is_told_from_those_that_end_as_high(ends, told):
-    ax = plot_convergence(refit(GaussianMixture(2, random_state=0).fit(ROWS), ends))
-    assert legend(ax)[1] == told
-
-
-def climb_drawn(*bounds):
+def test_numbers_are_read_off_without_an_offset_or_needless_digits(bounds, longest):
     model = GaussianMixture(2, random_state=0).fit(ROWS)
-    model.histories_ = (Trace(plain_records([*bounds], 0.1), "tol", True, 0),)
-    model.history_ = model.histories_[0]
+    model.history_ = Trace(plain_records([*bounds], 0.1), "tol", True, 0)
+    model.histories_ = (model.history_,)
     ax = plot_convergence(model)
     ax.figure.canvas.draw()
-    return ax
-
-
-def test_small_gains_are_read_off_without_an_offset():
-    ax = climb_drawn(-6.844871, -6.84487)
     assert ax.yaxis.get_offset_text().get_text() == ""
-
-
-def test_differences_that_count_as_ties_are_not_magnified():
-    ax = climb_drawn(-1.4382098088061, -1.438209808806)
-    assert max(len(label.get_text()) for label in ax.get_yticklabels()) <= len("-1.438210")
-
-
-def test_a_long_title_is_broken_rather_than_cut():
-    ax = plot_convergence(GaussianMixture(2, random_state=0).fit(ROWS))
-    ax.set_title("projected remaining gain below tol, " * 4)
-    ax.figure.canvas.draw()
-    title, figure = ax.title.get_window_extent(), ax.figure.bbox
-    assert figure.x0 <= title.x0 < title.x1 <= figure.x1
+    assert max(len(label.get_text()) for label in ax.get_yticklabels()) <= len(longest)
 
 
 def test_the_objective_is_named_as_it_is_where_it_is_not_the_log_likelihood():
@@ -151,27 +140,10 @@ def test_the_objective_is_named_as_it_is_where_it_is_not_the_log_likelihood():
         assert (highest == pytest.approx(model.lower_bound_, rel=1e-4)) == told.startswith(plain)
 
 
-def test_an_objective_that_differs_in_one_start_alone_is_named():
-    fitted = GaussianMixture(2, random_state=0).fit(ROWS)
-    for shift, differs in ((2e-2, True), (1e-4, False)):
-        ax = plot_convergence(refit(fitted, [-2.0, -3.0], [-2.0, -3.0 + shift]))
-        assert ax.get_ylabel().startswith("objective") == differs
-
-
-def test_the_best_is_drawn_over_the_others_and_in_colour():
-    ax = plot_convergence(GaussianMixture(3, n_init=4, init_params="random", random_state=0).fit(ROWS))
-    best = [line for line in ax.lines if line.get_label().startswith("start ")]
-    others = [line for line in ax.lines if line not in best and line.get_marker() not in "xo"]
-    assert len(best) == 1
-    assert all(line.get_zorder() < best[0].get_zorder() for line in others)
-    assert {to_hex(line.get_color()) for line in others}.isdisjoint({to_hex(best[0].get_color())})
-
-
 def test_one_start_needs_no_legend_and_steps_taken_back_are_crossed():
-    iris_like = np.random.default_rng(1).normal(size=(300, 3)) ** 3
-    crossed = 0
+    X, crossed = np.random.default_rng(1).normal(size=(300, 3)) ** 3, 0
     for seed in range(6):
-        model = GaussianMixture(6, tol=1e-8, max_iter=1000, random_state=seed).fit(iris_like)
+        model = GaussianMixture(6, tol=1e-8, max_iter=1000, random_state=seed).fit(X)
         ax = plot_convergence(model)
         back = [n for n, kept in enumerate(model.history_.accepted, 1) if not kept]
         assert (not ax.figure.legends) == (not back)
@@ -186,6 +158,8 @@ def test_a_refinement_is_told():
     done = model.history_.refinement
     ax = plot_convergence(model)
     assert f"kept {len(done.moves)} of {done.tried} moves" in ax.get_title().split("\n")[1]
+    ax.set_title("projected remaining gain below tol, " * 4)  # which is broken rather than cut
+    ax.figure.canvas.draw()
     title, figure = ax.title.get_window_extent(), ax.figure.bbox
     assert figure.x0 <= title.x0 < title.x1 <= figure.x1
 
@@ -199,9 +173,6 @@ def test_it_draws_where_it_is_told_to_what_has_a_history():
         (GaussianMixture(2, max_iter=0).fit(ROWS), "one pass.*max_iter of 1"),
     ):
         refused(told, plot_convergence, model, error=InvalidParameterError)
-
-
-# --- plot_selection -----------------------------------------------------------------------------
 
 
 def values_of(found, name, criterion):
@@ -227,12 +198,6 @@ def test_there_is_a_line_for_each_type(found, criterion):
     assert whole_ticks(ax.xaxis)
 
 
-def test_another_criterion_has_its_own_best(found):
-    assert found.best_index != 8
-    ax = plot_selection(replace(found, icl=np.where(np.arange(len(found.icl)) == 8, 100.0, found.icl)), criterion="icl")
-    assert markers(ax, "*") == [(found.n_components[8], 100.0)]
-
-
 def test_the_lowest_five_are_named_at_their_ends_in_their_colours(found):
     ax = plot_selection(found)
     lowest = {kind: min(values_of(found, kind, "bic")[1]) for kind in found.covariance_type}
@@ -252,12 +217,9 @@ def test_names_do_not_overlap(found):
     ax.figure.draw_without_rendering()
     boxes = sorted(Text.get_window_extent(text).intervaly.tolist() for text in ax.texts)
     assert all(upper[0] >= lower[1] - 3 for lower, upper in pairwise(boxes))
-    for places, gap, moved in (  # as little as keeps them apart
-        ([0.0, 10.0, 10.5, 30.0], 2.0, [0, 9.25, 11.25, 30]),
-        ([5.0, 5.0, 5.0], 1.0, [4, 5, 6]),
-        ([3.0, 0.0], 1.0, [3, 0]),
-    ):
-        np.testing.assert_allclose(spaced(places, gap), moved)
+    np.testing.assert_allclose(spaced([0.0, 10.0, 10.5, 30.0], 2.0), [0, 9.25, 11.25, 30])  # as little as is needed
+    np.testing.assert_allclose(spaced([5.0, 5.0, 5.0], 1.0), [4, 5, 6])
+    np.testing.assert_allclose(spaced([3.0, 0.0], 1.0), [3, 0])
 
 
 def test_a_spike_is_no_point_of_a_line_unless_all_are(found):
@@ -313,9 +275,6 @@ def test_a_search_is_its_selection_and_its_best_mixture():
     assert line_data(plot_convergence(search)) == line_data(plot_convergence(search.best_estimator_))
 
 
-# --- plot_criteria ------------------------------------------------------------------------------
-
-
 def test_of_a_selection_the_best_type_is_drawn(found):
     best = found.covariance_type[found.best_index]
     ax = plot_criteria(found)
@@ -330,11 +289,10 @@ def test_of_mixtures_the_rows_decide():
     weight = np.random.default_rng(0).uniform(0.5, 2, len(ROWS))
     models = [GaussianMixture(K, random_state=0).fit(ROWS, sample_weight=weight) for K in (3, 1, 2)]
     ax = plot_criteria(models, ROWS, criteria=("bic", "aicc", "icl"), sample_weight=weight)
-    values = {}
-    for name in ("bic", "aicc", "icl"):
-        values[name] = [models[n].criteria(ROWS, weight)[name] for n in (1, 2, 0)]
-    assert [line for line in line_data(ax) if len(line[0]) == 3] == [((1, 2, 3), tuple(v)) for v in values.values()]
-    smallest = [(1 + int(np.argmin(v)), min(v)) for v in values.values()]
+    told = [models[n].criteria(ROWS, weight) for n in (1, 2, 0)]
+    values = [tuple(each[name] for each in told) for name in ("bic", "aicc", "icl")]
+    assert [line for line in line_data(ax) if len(line[0]) == 3] == [((1, 2, 3), each) for each in values]
+    smallest = [(1 + int(np.argmin(each)), min(each)) for each in values]
     assert markers(ax, "*") == smallest
     assert ax.get_title().startswith(f"BIC chooses {smallest[0][0]} component")
     assert [text.get_text() for text in ax.texts] == ["BIC", "AICc", "ICL"]
@@ -343,6 +301,7 @@ def test_of_mixtures_the_rows_decide():
 
 def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(found):
     one, few = GaussianMixture(1).fit(ROWS), GaussianMixture(1).fit(ROWS[:5])
+    posterior = gmm.BayesianGaussianMixture().fit(ROWS)
     kinds = "expected a Selection, a fitted GaussianMixtureSearch, or a list of fitted mixtures"
     nec, weight = replace(found, nec=np.full(len(found.status), np.inf)), np.ones(len(ROWS))
     some = replace(found, nec=np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec))
@@ -350,20 +309,12 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
         ({"models": found, "criteria": []}, ValueError, "criteria must be one or more of .*'bic'.*, got none"),
         ({"models": found, "criteria": None}, TypeError, "criteria must be one or more of .*, got NoneType"),
         ({"models": found, "criteria": ["bic", 3]}, ValueError, "expected a criterion among .* got 3"),
-        ({"models": found, "criteria": [["bic"]]}, ValueError, "expected a criterion among .* got \\['bic'\\]"),
         ({"models": one, "X": ROWS}, TypeError, f"{kinds}; got GaussianMixture"),
-        ({"models": {1: one}, "X": ROWS}, TypeError, f"{kinds}; got dict"),
-        ({"models": [1, 2], "X": ROWS}, TypeError, f"{kinds}; got list with int"),
         ({"models": [one, None], "X": ROWS}, TypeError, f"{kinds}; got list with NoneType"),
         ({"models": ROWS}, TypeError, f"{kinds}; got ndarray with ndarray"),
-        (
-            {"models": [gmm.BayesianGaussianMixture().fit(ROWS)], "X": ROWS},
-            TypeError,
-            "got BayesianGaussianMixture, whose",
-        ),
+        ({"models": [posterior], "X": ROWS}, TypeError, "got BayesianGaussianMixture, whose"),
         ({"models": found, "X": ["bic", "aic"]}, ValueError, r"X must be .*; did you mean criteria=\['bic', 'aic'\]\?"),
         ({"models": found, "X": "icl"}, ValueError, r"X must be .*; did you mean criteria='icl'\?"),
-        ({"models": [one], "X": ["icl"]}, ValueError, r"X must be .*; did you mean criteria=\['icl'\]\?"),
         ({"models": found, "X": ROWS}, ValueError, "X is only for fitted mixtures; a search has its criteria already$"),
         ({"models": found, "sample_weight": weight}, ValueError, "sample_weight is only for fitted mixtures; a search"),
         ({"models": [one], "X": ROWS, "covariance_type": "EII"}, ValueError, "covariance_type is only for a search"),
@@ -392,14 +343,11 @@ def test_a_long_fall_does_not_flatten_what_follows():
 
 def test_on_dark_axes_marks_are_light():
     found = select(ROWS, [1, 2, 3], ["full", "diag"], random_state=0)
-    for draw in (plot_selection, plot_criteria):
-        with plt.style.context("dark_background"):
-            ax = draw(found, ax=plt.subplots()[1])
-        stars = [line for line in ax.lines if line.get_marker() == "*"]
-        assert all(star.get_markerfacecolor() == "none" for star in stars)  # points inside are seen
-        if draw is plot_selection:
-            (edge,) = (to_hex(star.get_markeredgecolor()) for star in stars)
-            assert sum(int(edge[i : i + 2], 16) for i in (1, 3, 5)) > 600
+    with plt.style.context("dark_background"):
+        axes = [draw(found, ax=plt.subplots()[1]) for draw in (plot_criteria, plot_selection)]
+    stars = [line for ax in axes for line in ax.lines if line.get_marker() == "*"]
+    assert all(star.get_markerfacecolor() == "none" for star in stars)  # points inside are seen
+    assert sum(to_rgb(stars[-1].get_markeredgecolor())) > 2.4
 
 
 @pytest.fixture(scope="module")
@@ -420,11 +368,8 @@ def test_entropies_are_drawn_with_their_bend(combined, by):
     assert (len(left[0]), len(right[0])) == (best, 7 - best)
     np.testing.assert_allclose(np.polyval(np.polyfit(x[:best], combined.entropies[:best], 1), x[:best]), left[1])
     assert ax.get_title() == f"{best} clusters suggested of 6 components"
-
-
-def test_entropies_of_one_component_and_of_what_has_none():
     one = combine_components(GaussianMixture().fit(ROWS), ROWS)
-    assert plot_entropies(one).get_title() == "1 cluster suggested of 1 component"
+    assert plot_entropies(one, by=by).get_title() == "1 cluster suggested of 1 component"
     refused("got GaussianMixture", plot_entropies, one.model, error=TypeError)
     refused("'clusters', 'rows', got 'x'", plot_entropies, one, by="x", error=InvalidParameterError)
 
@@ -436,10 +381,7 @@ def test_the_changes_of_a_drift_are_bars_beside_what_chance_does():
     np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [*found.growth, *found.movement])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["component 0", "component 1", "x0", "x1"]
     assert [line.get_xdata()[0] for line in ax.lines] == [-found.limit, found.limit, 0]
-    assert not ax.figure.legends
     assert ax.get_legend() is None  # it would cover bars
-    assert "dashed: limits of chance" in ax.get_xlabel()
     assert "alarm at level 0.01" in ax.get_title()
-    assert "grew or rose →" in ax.get_xlabel()
     assert len(found.changes()) == sum(abs(bar.get_width()) > found.limit for bar in ax.patches)
     refused(r"gmm\.analysis\.drift", plot_drift, rows, error=TypeError)

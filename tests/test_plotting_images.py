@@ -1,6 +1,5 @@
 """A few pictures against stored ones; `python tests/test_plotting_images.py` stores them anew, to be looked at."""
 
-import csv
 import sys
 from pathlib import Path
 
@@ -26,9 +25,7 @@ def blobs():
 
 
 def iris():
-    with (DATA / "iris.csv").open() as file:
-        header, *rows = csv.reader(file)
-    X = pd.DataFrame(np.array([row[:4] for row in rows], dtype=float), columns=header[:4])
+    X = pd.read_csv(DATA / "iris.csv").iloc[:, :4]
     return GaussianMixture(3, init_params=np.repeat(np.eye(3), 50, axis=0)).fit(X), X
 
 
@@ -45,11 +42,11 @@ PICTURES = {
 }
 
 
-def store(name, folder, **changed):
+def store(name, folder):
     """Draw without any text, edge to edge: letters and layouts differ from machine to machine."""
     plot, data, how = PICTURES[name]
     with mpl.rc_context(mpl.rcParamsDefault):
-        axes = np.ravel(plot(*data(), **how, **changed))
+        axes = np.ravel(plot(*data(), **how))
         figure = axes[0].figure
         figure.set_layout_engine("none")
         for legend in figure.legends:
@@ -71,16 +68,6 @@ def test_a_picture_is_the_stored_one(name, tmp_path):
         pytest.skip("matplotlib before 3.11 draws fills otherwise")
     store(name, tmp_path)
     assert compare_images(STORED / f"{name}.png", tmp_path / f"{name}.png", tol=TOLERANCE) is None
-
-
-def test_a_missing_line_is_seen(tmp_path):
-    store("clusters", tmp_path, content=0.5)
-    assert compare_images(STORED / "clusters.png", tmp_path / "clusters.png", tol=2 * TOLERANCE) is not None
-
-
-def test_stored_pictures_are_small():
-    assert {path.stem for path in STORED.glob("*.png")} == set(PICTURES)
-    assert sum(path.stat().st_size for path in STORED.glob("*.png")) < 200_000
 
 
 if __name__ == "__main__":

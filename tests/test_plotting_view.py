@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from matplotlib.path import Path
 from scipy import stats
 
 import inside
 from gmm import GaussianMixture
-from inside import InvalidParameterError, check_contents, discriminating, ellipse, fitted_parameters, view_of
+from inside import InvalidParameterError, check_contents, discriminating, fitted_parameters, view_of
 
 MODELS = [name for name in inside.COVARIANCE_TYPES if name.isupper()]
 NAMES = ("length", "width", "height", "depth")
@@ -24,21 +23,6 @@ def view(model, wanted=None):
 
 
 @pytest.mark.parametrize("covariance_type", MODELS)
-@pytest.mark.parametrize("wanted", [(3, 1), "discriminating"], ids=str)
-def test_an_ellipse_holds_its_share_of_every_model(covariance_type, wanted):
-    model, n = four_features(covariance_type), 30_000
-    seen = view(model, wanted)
-    mixture = seen.marginal(fitted_parameters(model))
-    rows, labels = fitted_parameters(model).sample(3 * n, np.random.default_rng(1))
-    for k in range(3):
-        inside = seen.project(rows[labels == k])
-        for content in (0.5, 0.95):
-            held = Path(ellipse(mixture, k, content)).contains_points(inside).mean()
-            # Five standard errors, and what a polygon of 360 edges lacks of its ellipse.
-            assert abs(held - content) < 5 * np.sqrt(content * (1 - content) / len(inside)) + 1e-4
-
-
-@pytest.mark.parametrize("covariance_type", MODELS)
 @pytest.mark.parametrize("wanted", [2, (0, 3), "discriminating"], ids=str)
 def test_a_marginal_is_the_mixture_of_what_is_seen(covariance_type, wanted):
     model = four_features(covariance_type)
@@ -46,26 +30,11 @@ def test_a_marginal_is_the_mixture_of_what_is_seen(covariance_type, wanted):
     mixture = seen.marginal(fitted_parameters(model))
     dense = fitted_parameters(model).model.layout.dense(fitted_parameters(model).covariances, 3, 4)
     points = seen.project(model.sample(50, random_state=3)[0])
-    density = sum(
-        weight
-        * stats.multivariate_normal(seen.matrix @ (mean - seen.centre), seen.matrix @ covariance @ seen.matrix.T).pdf(
-            points
-        )
-        for weight, mean, covariance in zip(model.weights_, model.means_, dense, strict=True)
-    )
+    means, turned = (model.means_ - seen.centre) @ seen.matrix.T, seen.matrix @ dense @ seen.matrix.T
+    parts = [stats.multivariate_normal(*part).pdf(points) for part in zip(means, turned, strict=True)]
+    density = model.weights_ @ parts
     ours = GaussianMixture.from_parameters(mixture.weights, mixture.means, mixture.covariances).score_samples(points)
     np.testing.assert_allclose(np.exp(ours), density, rtol=1e-9)
-
-
-def test_a_marginal_says_how_projected_rows_lie():
-    model = four_features(K=2)
-    seen = view(model)
-    mixture = seen.marginal(fitted_parameters(model))
-    rows, labels = fitted_parameters(model).sample(200_000, np.random.default_rng(0))
-    for k in range(2):
-        projected = seen.project(rows[labels == k])
-        np.testing.assert_allclose(projected.mean(axis=0), mixture.means[k], atol=0.02)
-        np.testing.assert_allclose(np.cov(projected.T), mixture.covariances[k], atol=0.02)
 
 
 @pytest.mark.parametrize("offset", [0, 1e9])
@@ -76,9 +45,8 @@ def test_units_of_the_features_change_nothing(scale, offset):
     mixtures = (fitted_parameters(fit) for fit in (as_fitted(rows), as_fitted(rows, units, offset)))
     original, scaled = (discriminating(mixture, NAMES) for mixture in mixtures)
     assert original.labels == scaled.labels
-    np.testing.assert_allclose(
-        original.project(rows), scaled.project(rows * units + offset * units), atol=1e-5 if offset else 1e-9
-    )
+    there = scaled.project(rows * units + offset * units)
+    np.testing.assert_allclose(original.project(rows), there, atol=1e-5 if offset else 1e-9)
 
 
 def as_fitted(rows, units=1.0, offset=0.0):
@@ -168,18 +136,19 @@ def test_features_come_by_number_and_name():
 
 
 @pytest.mark.parametrize(
-    "wanted", ["lenght", 4, -1, True, tuple(range(7)), (0, 1, 9), (), (1, "width"), 1.5, ("width", None)], ids=str
+    ("wanted", "told"),
+    [
+        *((one, "") for one in ("lenght", 4, -1, True, tuple(range(7)), (), (1, "width"), 1.5, ("width", None))),
+        (("a", "b"), r"got \('a', 'b'\).*no 'a'.*no 'b'.*"),
+        ((0, 9), r"got \(0, 9\).*no 9.*"),
+        (b"x0", "got b'x0'.*"),
+    ],
+    ids=str,
 )
-def test_a_view_that_cannot_be_is_refused_with_what_there_is(wanted):
+def test_a_view_that_cannot_be_is_refused_with_what_there_is(wanted, told):
     model = GaussianMixture.from_parameters([1.0], [[1.0, 2, 3, 4]], np.eye(4)[None], feature_names=NAMES)
-    with pytest.raises(InvalidParameterError, match=r"The features are 0 to 3: 'length', 'width', 'height', 'depth'"):
+    with pytest.raises(InvalidParameterError, match=told + "The features are 0 to 3: 'length', 'width', 'height', 'd"):
         view(model, wanted)
-
-
-def test_of_a_pair_both_are_told():
-    for wanted, told in ((("a", "b"), r"\('a', 'b'\).*no 'a'.*no 'b'"), ((0, 9), r"\(0, 9\).*no 9"), (b"x0", "b'x0'")):
-        with pytest.raises(InvalidParameterError, match=rf"got {told}\."):
-            view(four_features(), wanted)
 
 
 @pytest.mark.parametrize("content", [0, 1, -0.5, 95, np.nan, "0.5", None])

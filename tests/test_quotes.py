@@ -57,16 +57,11 @@ def test_a_field_that_does_not_end_with_its_quote_is_refused(text, line, column,
 )
 def test_other_quotes_are_read(record, whole, tmp_path):
     assert n_rows(part(tmp_path, BEGIN + record, whole=whole)) == 1
+    table = part(tmp_path, b'a,"of\n""b"""\n1,2\n3,4\n', whole=whole)  # names, one of which has two lines
+    assert (table.schema.names, n_rows(table)) == (["a", 'of\n"b"'], 2)
     table = part(tmp_path, b"\xef\xbb\xbf" + BEGIN + record * MANY, whole=whole)
     assert n_rows(table) == MANY
     assert [str(column.type) for column in table.columns.values()] == ["int64", "string", "int64"]
-
-
-@pytest.mark.parametrize("whole", [True, False])
-def test_names_may_have_several_lines(whole, tmp_path):
-    table = part(tmp_path, b'a,"of\n""b"""\n1,2\n3,4\n', whole=whole)
-    assert table.schema.names == ["a", 'of\n"b"']
-    assert n_rows(table) == 2
 
 
 def test_rows_of_a_file_with_such_a_field_are_not_fitted(tmp_path):

@@ -1,4 +1,4 @@
-"""Misspelt names: whatever takes one of several suggests the nearest."""
+"""Words: what is near a misspelt name, and amounts."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import COVARIANCE_TYPES, OPTIONS, TableSource, counted, suggestion, template_of
+from inside import COVARIANCE_TYPES, OPTIONS, TableSource, amount, counted, percent, plus_minus, suggestion, template_of
 
 X = np.random.default_rng(0).normal(size=(30, 2))
 NAMES = {option: [name for values in row.values for name in values.names] for option, row in OPTIONS.items()}
@@ -58,12 +58,29 @@ def test_what_is_near_no_name_has_no_suggestion(wrong):
     assert told(lambda: template_of({"init_params": wrong if isinstance(wrong, str) else 1.5})) == []
 
 
-def test_one_and_several_are_counted():
-    assert [counted(n, "row") for n in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
-
-
 def test_a_source_of_several_tables_says_how_many_more(tmp_path):
     for n in range(10):
         np.savetxt(tmp_path / f"{n}.csv", X, delimiter=",", header="a,b", comments="")
     assert isinstance(source := gmm.open_rows(tmp_path), TableSource)
     assert source.name.endswith("0.csv and 9 more")
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (counted(1, "row"), "1 row"),
+        (counted(12345, "row"), "12,345 rows"),
+        (counted(2, "pass", "passes"), "2 passes"),
+        (amount(1234.56), "1,234.6"),
+        (percent(0.00351), "0.35\N{NO-BREAK SPACE}%"),
+        (percent(0.2134, 1), "21.3\N{NO-BREAK SPACE}%"),
+        (plus_minus([2.2, 107.25], [0.388, 0.4]), ["2.200 ± 0.388", "107.250 ± 0.400"]),
+        (plus_minus([1.0, 2.0, 3.0], [30.0, 40.0, 0.001]), ["1.0 ± 30.0", "2.0 ± 40.0", "3.0 ± 0.001"]),
+        (plus_minus([1e12], [2.5e11]), ["1e+12 ± 2.5e+11"]),
+        (plus_minus([1234.0], [250.0]), ["1234 ± 250"]),
+        (plus_minus([1.5], [float("inf")], 2), ["1.5 ± inf"]),
+        (plus_minus([4.29], [0.0341], 2), ["4.290 ± 0.034"]),
+    ],
+)
+def test_amounts(told, expected):
+    assert told == expected

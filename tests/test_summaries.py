@@ -47,25 +47,23 @@ def test_a_fit_knows_its_rows_their_weights_and_its_likelihood(mixture, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("covariance_type", "both"),
-    [("full", "VVV (full)"), ("tied", "EEE (tied)"), ("VVI", "VVI (diag)"), ("VII", "VII (spherical)"), ("VEI", "VEI")],
+    ("covariance_type", "d", "both"),
+    [
+        *(("full", 2, "VVV (full)"), ("tied", 2, "EEE (tied)"), ("VVI", 2, "VVI (diag)"), ("VEI", 2, "VEI")),
+        *(("full", 1, "V (full)"), ("diag", 1, "V (diag)"), ("spherical", 1, "V"), ("V", 1, "V"), ("EII", 1, "E")),
+    ],
 )
-def test_everything_that_tells_of_a_mixture_names_its_covariances_by_both_names(covariance_type, both):
-    fit = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(TABLE)
-    told = str(fit), fit._repr_html_(), repr(fit.summary(TABLE)), fit.summary(TABLE)._repr_html_()
+def test_everything_that_tells_of_a_mixture_names_its_covariances_by_both_names(covariance_type, d, both):
+    """Of one column only the letter of the volume is left."""
+    table = TABLE.iloc[:, :d]
+    fit = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(table)
+    told = str(fit), fit._repr_html_(), repr(fit.summary(table)), fit.summary(table)._repr_html_()
     assert all(f" {both} covariance" in text for text in told)
-    classifier = MixtureClassifier(covariance_type=covariance_type).fit(TABLE, np.arange(100) < 60)
+    classifier = MixtureClassifier(covariance_type=covariance_type).fit(table, np.arange(100) < 60)
     assert f" {both} " in str(classifier)
     assert f">{both}<" in classifier._repr_html_()
-    test = gmm.inference.bootstrap_lrt(TABLE, 1, covariance_type=covariance_type, n_replicates=1, random_state=0)
+    test = gmm.inference.bootstrap_lrt(table, 1, covariance_type=covariance_type, n_replicates=1, random_state=0)
     assert f", {both}: " in repr(test)
-
-
-def test_of_one_column_only_the_letter_of_the_volume_is_left():
-    names = {"full": "V (full)", "tied": "E (tied)", "diag": "V (diag)", "spherical": "V", "V": "V", "EII": "E"}
-    for covariance_type, name in names.items():
-        fit = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X[:, :1])
-        assert f" {name} covariance" in str(fit)
 
 
 def test_a_summary_has_what_the_methods_say(mixture):
@@ -101,6 +99,8 @@ def test_why_a_component_is_degenerate_is_told():
     assert told in str(mixture)
     assert told in repr(mixture.summary(few))
     assert mixture.summary(few).degenerate == {1: "fewer rows than its covariance needs"}
+    with pytest.warns(gmm.ConvergenceWarning):
+        assert re.search(r"degenerate.* \d+, \d+ and \d+ more \(", str(GaussianMixture(40, max_iter=1).fit(X)))
     copied = np.column_stack([X[:, 0], X[:, 0]])
     assert "columns that depend on each other" in repr(GaussianMixture(reg_covar=1e-30).fit(copied).summary(copied))
     ties = np.vstack([X[:60], np.tile([4.0, 4.0], (40, 1))])
@@ -140,35 +140,27 @@ def test_noise_and_posteriors_are_summarised():
     posterior = BayesianGaussianMixture(n_components=3, random_state=0).fit(X)
     assert posterior.summary(X).criteria == {}
     assert "100 rows, log-likelihood " in repr(posterior.summary(X))
-
-
-def test_rows_with_errors_are_summarised_with_them():
-    fitted = GaussianMixture(2, random_state=0).fit(X, error_covariance=np.eye(2) / 10)
+    errors = {"error_covariance": np.eye(2) / 10}
+    fitted = GaussianMixture(2, random_state=0).fit(X, **errors)
     refused("expected the error_covariance", fitted.summary, X)
-    summary = fitted.summary(X, error_covariance=np.eye(2) / 10)
-    assert summary.log_likelihood == pytest.approx(fitted.log_likelihood(X, error_covariance=np.eye(2) / 10))
+    assert fitted.summary(X, **errors).log_likelihood == pytest.approx(fitted.log_likelihood(X, **errors))
 
 
 def test_standard_errors_are_a_table(mixture):
     errors = standard_errors(mixture, TABLE, method="information")
-    frame = errors.to_frame(0.9)
-    assert list(frame) == ["component", "parameter", "feature", "estimate", "standard_error", "low", "high"]
+    frame, low = errors.to_frame(0.9), errors.intervals(0.9)
     assert len(frame) == 2 * 6
-    low = errors.intervals(0.9)
-    row = frame.query("component == 1 and parameter == 'mean' and feature == 'age'").iloc[0]
-    assert (row.estimate, row.standard_error) == (mixture.means_[1, 1], errors.means[1, 1])
-    assert (row.low, row.high) == tuple(low.means[1, 1])
-    row = frame.query("component == 0 and parameter == 'covariance'").iloc[0]
-    expected = "size, age", mixture.covariances_[0, 1, 0], low.covariances[0, 1, 0, 0]
-    assert (row.feature, row.estimate, row.low) == expected
-
-
-@pytest.mark.parametrize(("name", "n"), [("tied", 6), ("diag", 5), ("spherical", 5), ("VEE", 6)])
-def test_standard_errors_of_every_storage_are_a_table(name, n):
-    fitted = GaussianMixture(2, covariance_type=name, random_state=0).fit(X)
-    frame = standard_errors(fitted, X, n_replicates=4, random_state=0).to_frame()
-    assert len(frame) == 2 * n
-    assert (frame["low"] <= frame["high"]).all()
+    row = frame.query("component == 1 and parameter == 'mean' and feature == 'age'").iloc[0].to_dict()
+    told = {"component": 1, "parameter": "mean", "feature": "age", "estimate": mixture.means_[1, 1]}
+    ends = dict(zip(("low", "high"), low.means[1, 1], strict=True))
+    assert row == told | {"standard_error": errors.means[1, 1]} | ends
+    row = frame.query("component == 0 and parameter == 'covariance' and feature == 'size, age'").iloc[0]
+    assert (row.estimate, row.low) == (mixture.covariances_[0, 1, 0], low.covariances[0, 1, 0, 0])
+    for name, n in {"tied": 6, "diag": 5, "spherical": 5, "VEE": 6}.items():
+        fitted = GaussianMixture(2, covariance_type=name, random_state=0).fit(X)
+        frame = standard_errors(fitted, X, n_replicates=4, random_state=0).to_frame()
+        assert len(frame) == 2 * n
+        assert (frame["low"] <= frame["high"]).all()
 
 
 def test_credible_intervals_are_a_table():
@@ -214,13 +206,11 @@ def test_a_classifier_has_a_confusion_matrix():
     classifier = MixtureClassifier(covariance_type="VVV").fit(TABLE, classes)
     summary = classifier.summary(TABLE, classes)
     predicted = classifier.predict(TABLE)
-    for i, label in enumerate(("high", "low")):
-        for j, other in enumerate(("high", "low")):
-            assert summary.confusion[i, j] == ((classes == label) & (predicted == other)).sum()
+    expected = [[((classes == one) & (predicted == other)).sum() for other in summary.labels] for one in summary.labels]
+    np.testing.assert_array_equal(summary.confusion, expected)
     assert summary.accuracy == classifier.score(TABLE, classes)
     frame = summary.to_frame()
-    assert list(frame) == ["class", "high", "low"]
-    assert list(frame["class"]) == ["high", "low"]
+    assert list(frame["class"]) == list(frame)[1:] == ["high", "low"]
     for text in (repr(summary), summary._repr_html_()):
         assert "of the labelled rows are predicted right" in text
         assert f"{100 * np.mean(classes == 'low'):.1f}\N{NO-BREAK SPACE}% belong to the largest class" in text
@@ -237,25 +227,13 @@ def test_a_table_needs_a_library(mixture, monkeypatch):
 
 
 def test_a_search_is_saved_and_goes_to_scikit_learn(tmp_path):
-    search = gmm.GaussianMixtureSearch([1, 2], ["VVV", "EII"], random_state=0).fit(TABLE)
-    search.save(tmp_path / "search.gmm", metadata={"who": "me"})
+    search = gmm.GaussianMixtureSearch([1, 2], ["VVV", "EII"], random_state=0)
+    for call, *of in ((search.save, tmp_path / "none.gmm"), (search.to_sklearn,)):
+        refused("not fitted", call, *of, error=gmm.NotFittedError)
+    search.fit(TABLE).save(tmp_path / "search.gmm", metadata={"who": "me"})
     loaded = gmm.load(tmp_path / "search.gmm")
-    assert repr(loaded) == repr(search.selection_)
-    assert loaded.metadata == {"who": "me"}
-    other = search.to_sklearn()
-    assert type(other).__module__.startswith("sklearn.")
-    np.testing.assert_allclose(other.score_samples(TABLE), search.score_samples(TABLE))
-    with pytest.raises(gmm.NotFittedError):
-        gmm.GaussianMixtureSearch().save(tmp_path / "none.gmm")
-    with pytest.raises(gmm.NotFittedError):
-        gmm.GaussianMixtureSearch().to_sklearn()
-
-
-def test_of_many_degenerate_components_the_first_are_named():
-    with pytest.warns(gmm.ConvergenceWarning):
-        text = str(GaussianMixture(40, random_state=0, max_iter=1).fit(X))
-    (verdict,) = [line for line in text.splitlines() if "degenerate" in line]
-    assert re.search(r"\d+, \d+ and \d+ more \(", verdict)
+    assert (repr(loaded), loaded.metadata) == (repr(search.selection_), {"who": "me"})
+    np.testing.assert_allclose(search.to_sklearn().score_samples(TABLE), search.score_samples(TABLE))
 
 
 def test_degrees_of_freedom_at_the_limit_say_that_they_are_normal():
