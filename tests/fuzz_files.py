@@ -148,9 +148,6 @@ def packed(parts):
     return file.getvalue()
 
 
-# --- Bytes --------------------------------------------------------------------------------------
-
-
 def with_other_bytes(content, rng):
     if rng.random() < 0.5:
         return damaged(content, rng)
@@ -177,8 +174,6 @@ def damaged(content, rng):
                 content[at] = rng.integers(256)
     return bytes(content)
 
-
-# --- Values -------------------------------------------------------------------------------------
 
 NUMBERS = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 5.0, 1e308, -1e308, 1e200, 1e-310, 5e-324, 1e16, 2.0**63)
 WORDS = ("", "x", "full", "float32", "bic", "ok", "degenerate: component 0", "failed: x", "not tried", "conjugate")

@@ -43,8 +43,6 @@ def fitted(X=ROWS):
     return mixture().fit(X)
 
 
-# --- What cannot be rows ------------------------------------------------------------------------
-
 # Every word must stand in the message. The first are refused by scikit-learn too, in sentences that readers search for.
 SHARED = {
     "a number": (5.0, ["Expected 2D array, got scalar array"]),
@@ -120,9 +118,6 @@ def test_a_refused_fit_leaves_the_last_one_as_it_was():
     assert model.n_features_in_ == 3
     np.testing.assert_array_equal(model.means_, means)
     np.testing.assert_array_equal(model.score_samples(ROWS), scores)
-
-
-# --- Feature names ------------------------------------------------------------------------------
 
 
 def test_names_that_differ_are_listed():
@@ -216,8 +211,6 @@ def test_arrays_are_not_copied(name, dtype):
     assert np.shares_memory(rows, X)
     assert rows.strides == X.strides
 
-
-# --- Weights ------------------------------------------------------------------------------------
 
 BAD_WEIGHTS = {
     "two dimensions": (np.ones((60, 1)), ["Sample weights must be 1D array or scalar, got 2D"]),
@@ -369,9 +362,6 @@ def test_matrices_that_have_no_inverse_or_another_shape(covariance_type):
         GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], np.multiply(one, 1e-310), **how)
     refused("ill-defined", mixture(reg_covar=0, **how).fit, ROWS * 1e-156)
     assert np.isfinite(mixture(reg_covar=0, **how).fit(ROWS * 1e-152).precisions_).all()
-
-
-# --- Single numbers -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("interval", ["(0, 1)", "[0, 1)", "(0, 1]", "[0, 1]"])

@@ -55,11 +55,6 @@ def facts(mixture):
     return [array.tobytes() for array in numbers], mixture.lower_bound_, mixture.lower_bounds_, repr(traces), there
 
 
-def killed_at_every_write(make, path, rows=X, **how):
-    """Let a fit die at the first writing of each process after the one at its beginning; return it and its lives."""
-    return many_lives(Checkpoint, lambda: fit_of(make(), rows, checkpoint=path, resume=True, **how), 1, 500)
-
-
 def each_pass(iteration):
     return False
 
@@ -94,7 +89,8 @@ def test_whatever_a_fit_consists_of(case, watched, tmp_path):
     make, how = CASES[case]
     how = how | ({"callback": each_pass} if watched else {})
     expected = fit_of(make(), **how)
-    mixture, lives = killed_at_every_write(make, tmp_path / "fit.ckpt", **how)
+    how |= {"checkpoint": tmp_path / "fit.ckpt", "resume": True}
+    mixture, lives = many_lives(Checkpoint, lambda: fit_of(make(), **how), 1, 500)  # the first is of its beginning
     assert facts(mixture) == facts(expected)
     assert lives >= 2
     assert not case.startswith("split-merge") or expected.history_.refinement.tried >= 8

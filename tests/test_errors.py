@@ -71,9 +71,6 @@ def start(K=2, **how):
     return GaussianMixture(K, **(given | {"random_state": 0} | how))
 
 
-# --- A pass ---------------------------------------------------------------------------------------
-
-
 PASSES = [("full", *way) for way in product(KINDS, *[(False, True)] * 3)]
 PASSES += [(name, "both", matrices, True, False) for name in TYPES for matrices in (False, True)]
 
@@ -260,9 +257,6 @@ def test_a_prior_beside_gaps_is_the_same_in_any_order_and_without_errors(covaria
     assert bound(X, [1e-12, 1e-12], "conjugate") == pytest.approx(bound(X, None, "conjugate"), abs=1e-7)
 
 
-# --- True values ----------------------------------------------------------------------------------
-
-
 @kinds
 def test_true_values_are_conditional(kind):
     (X, errors), parameters = blurred(n=80, kind=kind, gaps=True), mixture("full")
@@ -352,9 +346,6 @@ def test_starts_look_at_the_rows_with_the_smallest_errors_whatever_is_constant()
         source, _ = as_source(values, estimator="a test", error_covariance=variances)
         half = precise_half(source, 2)
         np.testing.assert_array_equal(half.take(np.arange(half.n_rows)), values[errors[:, 0] < 200])
-
-
-# --- What is refused ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -301,25 +301,6 @@ def wide_problem():
     return X, {"means_init": X[[0, -1]], "max_iter": 3, "tol": 0}
 
 
-@quiet
-@pytest.mark.parametrize("ending", ["ends", "raises"])
-def test_blas_has_its_threads_back_after_a_fit_and_no_thread_outlives_it(ending):
-    X, asked = wide_problem()
-
-    def callback(record):
-        if ending == "raises":
-            raise KeyboardInterrupt
-
-    with threadpool_limits(2, user_api="blas"):
-        before, alive = blas_threads(), threading.active_count()
-        try:
-            GaussianMixture(2, **asked, n_threads=3).fit(X, callback=callback).predict(X)
-        except KeyboardInterrupt:
-            assert ending == "raises"
-        assert blas_threads() == before
-        assert threading.active_count() == alive
-
-
 @controllable
 @quiet
 @pytest.mark.parametrize("init_params", ["kmeans", "hierarchical"])

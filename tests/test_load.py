@@ -59,9 +59,6 @@ def with_item(name, index, value, content=FIT):
     return values
 
 
-# --- What a fit has left loads as it was --------------------------------------------------------
-
-
 def assert_same(loaded, mixture, rows):
     for name in ("weights", "means", "covariances", "whiteners", "log_determinants"):
         np.testing.assert_array_equal(getattr(loaded._parameters, name), getattr(mixture._parameters, name))
@@ -94,8 +91,6 @@ def test_a_fit_that_is_nearly_singular_comes_back(model, thickness):
     given = GaussianMixture.from_parameters(parts.weights, parts.means, parts.covariances, covariance_type=model)
     np.testing.assert_array_equal(given.covariances_, mixture.covariances_)
 
-
-# --- Values that are no mixture -----------------------------------------------------------------
 
 NOT_MIXTURES = {
     "means of another width": ({"means": np.zeros((3, 1000))}, "covariance.*shape"),
@@ -153,8 +148,6 @@ def test_what_is_missing_is_told():
     for name in ("weights", "covariances", "passes", "others/0/seconds", "covariance_model", "parameters", "reason"):
         refused(f"'{name}' is missing", gmm.load, tampered(FIT, without=[name]))
 
-
-# --- Tables that no search could have found -----------------------------------------------------
 
 NOT_TABLES = {
     "no cells": ({"mixtures": []}, "expected 0 cells in 'covariance_type'"),
@@ -351,9 +344,6 @@ def test_a_loaded_subclass_fits_other_rows_as_the_saved_one_would(base, own):
     mixture = Mine().fit(rows)
     back = Mine.load(saved(mixture)).fit(rows * 1000 + 1e4)
     np.testing.assert_array_equal(back.means_, mixture.fit(rows * 1000 + 1e4).means_)
-
-
-# --- Beside files -------------------------------------------------------------------------------
 
 
 PARTS = {"means": (3, 1000), "weights": (2,), "whiteners": (1, 3, 3), "log_determinants": (1,)}
