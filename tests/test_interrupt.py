@@ -435,10 +435,11 @@ def test_one_thread_is_one_thread(monkeypatch, init_params):
 
 
 @pytest.mark.needs("pyarrow")
-def test_a_data_set_may_score_another_source(tmp_path):
+def test_a_data_set_and_an_engine_may_score_other_sources(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(500, 2)))
     code = """
         import sys, numpy as np, pyarrow as pa, gmm
+        from concurrent.futures import ThreadPoolExecutor
         rows = np.load(sys.argv[1])
         base = gmm.GaussianMixture(2, random_state=0).fit(rows)
 
@@ -448,20 +449,6 @@ def test_a_data_set_may_score_another_source(tmp_path):
             def to_batches(self):
                 yield pa.record_batch({"a": base.score_samples(gmm.open_rows(sys.argv[1]))})
 
-        nested = gmm.GaussianMixture(2, random_state=0).fit(gmm.open_rows(Scores()))
-        alone = gmm.GaussianMixture(2, random_state=0).fit(base.score_samples(rows)[:, None])
-        print((nested.means_ == alone.means_).all())
-    """
-    assert run(code, tmp_path / "x.npy") == "True\n"
-
-
-def test_an_engine_may_score_another_one():
-    code = """
-        from concurrent.futures import ThreadPoolExecutor
-        import numpy as np, gmm
-        rows = np.random.default_rng(0).normal(size=(500, 2))
-        base = gmm.GaussianMixture(2, random_state=0).fit(rows)
-
         def inner(task):
             return task(0, rows)
 
@@ -469,9 +456,12 @@ def test_an_engine_may_score_another_one():
             with ThreadPoolExecutor(1) as pool:
                 return pool.submit(lambda: (base.score(gmm.sources.partitioned_rows(inner)), task(0, rows))[1]).result()
 
+        nested = gmm.GaussianMixture(2, random_state=0).fit(gmm.open_rows(Scores()))
+        alone = gmm.GaussianMixture(2, random_state=0).fit(base.score_samples(rows)[:, None])
+        print((nested.means_ == alone.means_).all())
         print(gmm.GaussianMixture(2, random_state=0).fit(gmm.sources.partitioned_rows(outer)).converged_)
     """
-    assert run(code) == "True\n"
+    assert run(code, tmp_path / "x.npy") == "True\nTrue\n"
 
 
 @posix
