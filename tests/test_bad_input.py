@@ -274,11 +274,6 @@ def test_parameters_are_judged_in_fit(parameter):
         assert told.endswith(f"Got {value!r} instead.")
 
 
-def test_parameters_of_numpys_types():
-    model = mixture(n_components=np.int32(2), tol=np.float32(1e-3), max_iter=np.uint8(50))
-    np.testing.assert_allclose(model.fit(ROWS).means_, fitted().means_)
-
-
 def shares(row=None, column=0, value=0.0):
     """Responsibilities, of which one may be wrong."""
     whole = np.repeat(np.eye(2), 30, axis=0)

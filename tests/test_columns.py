@@ -198,22 +198,15 @@ def test_far_values_go_to_the_nearest_component():
         steep.set_params(missing="em").predict_from([[1.0, 1.0], [np.nan, 1.0], [1e307, np.nan]], [0, 2])
 
 
-def test_columns_that_are_none():
-    mixture, _ = fitted("VVV", NAMES)
-    for columns, error, text in (
-        ([], ValueError, "at least one column"),
-        ([0, -5], ValueError, "each column once, got -5 again"),
-        ([5], ValueError, "from 0 to 4, got 5"),
-        ("f", ValueError, "'a', 'b', 'c', 'd', 'e', each name once, got 'f'"),
-        ([1.0], TypeError, "the name of a column or its index, got 1.0"),
-        ([True], TypeError, "got True"),
-    ):
-        refused(text, mixture.marginal, columns, error=error)
-
-
 def test_what_cannot_be_predicted():
-    mixture, X = fitted("VVV")
+    (mixture, X), (named, _) = fitted("VVV"), fitted("VVV", NAMES)
     for attempt, error, words in (
+        (lambda: named.marginal([]), ValueError, "at least one column"),
+        (lambda: named.marginal([0, -5]), ValueError, "each column once, got -5 again"),
+        (lambda: named.marginal([5]), ValueError, "from 0 to 4, got 5"),
+        (lambda: named.marginal("f"), ValueError, "'a', 'b', 'c', 'd', 'e', each name once, got 'f'"),
+        (lambda: named.marginal([1.0]), TypeError, "the name of a column or its index, got 1.0"),
+        (lambda: named.marginal([True]), TypeError, "got True"),
         (lambda: mixture.marginal("a"), ValueError, "fit had no names"),
         (lambda: mixture.predict_from(X[:, KNOWN]), ValueError, "no column names: expected `known`"),
         (lambda: mixture.predict_from(X, range(5)), ValueError, "^known: .* got all 5 columns"),

@@ -239,7 +239,9 @@ def has_r():
 
 
 def in_r(place, script):
-    (place / "script.R").write_text("\n".join(script), encoding="utf-8")
+    np.savetxt(place / "X.csv", IRIS, fmt="%.17g", delimiter=",")
+    begin = [r_blocks(), f'X <- as.matrix(read.csv("{place}/X.csv", header = FALSE))']
+    (place / "script.R").write_text("\n".join(begin + script), encoding="utf-8")
     done = subprocess.run(["Rscript", str(place / "script.R")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -249,13 +251,12 @@ with_r = pytest.mark.skipif(not has_r(), reason="needs R with mclust and jsonlit
 
 @with_r
 def test_r_reads_and_writes_the_same(tmp_path):
-    np.savetxt(tmp_path / "X.csv", IRIS, fmt="%.17g", delimiter=",")
     cases = {name: (fitted(name), 3) for name in PARSIMONIOUS} | {
         "V": (fitted("full", 2, IRIS[:, :1]), 1),
         "E": (fitted("tied", 2, IRIS[:, :1]), 1),
         "one": (fitted("VEV", 1), 3),
     }
-    script = [r_blocks(), f'X <- as.matrix(read.csv("{tmp_path}/X.csv", header = FALSE))']
+    script = []
     for name, (mixture, d) in cases.items():
         to_json(mixture, tmp_path / f"{name}.json", IRIS[:, :d])
         script += [
@@ -294,12 +295,10 @@ def test_noise_has_the_last_proportion_and_mclusts_density(covariance_type):
 
 @with_r
 def test_r_knows_noise_again(tmp_path):
-    np.savetxt(tmp_path / "X.csv", IRIS, fmt="%.17g", delimiter=",")
     mixture = GaussianMixture(2, noise=True, random_state=0).fit(IRIS)
     to_json(mixture, tmp_path / "m.json", IRIS)
     script = [
-        r_blocks(),
-        f'X <- as.matrix(read.csv("{tmp_path}/X.csv", header = FALSE)); fit <- read_gmm("{tmp_path}/m.json", X)',
+        f'fit <- read_gmm("{tmp_path}/m.json", X)',
         f'write.table(predict(fit, X)$z, "{tmp_path}/z.csv", sep = ",", row.names = FALSE, col.names = FALSE)',
         "stopifnot(fit$df == nMclustParams(fit$modelName, fit$d, fit$G, noise = TRUE))",
         *USES_IN_R,
