@@ -228,7 +228,7 @@ def fuzz(session: nox.Session) -> None:
     examples, files = [*session.posargs, *("1000", "100000")[len(session.posargs) :]]
     seed = str(int.from_bytes(os.urandom(4), "little"))
     session.log(f"hypothesis' seed is {seed}; {examples} examples")
-    command = ["python", "-X", "faulthandler", "-m", "pytest", "-q", *ALL_CORES, "--hypothesis-profile=long"]
+    command = ["python", "-X", "faulthandler", "-m", "pytest", "-q", *ALL_CORES, "--hypothesis-profile=random"]
     environment = {"GMM_EXAMPLES": examples}
     session.run(*command, f"--hypothesis-seed={seed}", FUZZED, env=environment)
     session.run("python", "-m", "tests.fuzz_files", "--bytes", files, "--values", files, "--first", seed)
