@@ -24,8 +24,8 @@ from inside import blocks, checkpoints, tiles
 # `ci` draws the same examples in every run, so that a failure there is the failure at home. By hand:
 # pytest --hypothesis-profile=random
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True, max_examples=20)
-settings.register_profile("random", deadline=None, print_blob=True, max_examples=500)
-settings.register_profile("long", deadline=None, print_blob=True, max_examples=int(os.environ.get("GMM_EXAMPLES", 500)))
+many = int(os.environ.get("GMM_EXAMPLES", 500))
+settings.register_profile("random", deadline=None, print_blob=True, max_examples=many)
 settings.load_profile("ci")
 
 OURS = {"benchmarks", "gmm", "tests"}  # whose absence is an error, always

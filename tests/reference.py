@@ -244,19 +244,6 @@ def statistics_blurred(X, errors, responsibilities, weight, parameters, origins)
     return counts, first, second
 
 
-def extreme_deconvolution(X, errors, parameters, n_passes):
-    """The mean log-likelihood (15) of each pass, and the parameters of the last."""
-    bounds = []
-    for i in range(n_passes + 1):
-        joint = log_joint_blurred(X, errors, *parameters)
-        bounds.append(log_evidence(joint).mean())
-        if i < n_passes:
-            given = responsibilities(joint), np.ones(len(X)), parameters, np.zeros_like(parameters[1])
-            moments = statistics_blurred(X, errors, *given)
-            parameters = moments[0] / len(X), *weighed_update(*moments, "full", 0.0)
-    return bounds, parameters
-
-
 # --- M-step -------------------------------------------------------------------------------------
 
 

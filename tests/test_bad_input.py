@@ -43,8 +43,6 @@ def fitted(X=ROWS):
     return mixture().fit(X)
 
 
-# --- What cannot be rows ------------------------------------------------------------------------
-
 # Every word must stand in the message. The first are refused by scikit-learn too, in sentences that readers search for.
 SHARED = {
     "a number": (5.0, ["Expected 2D array, got scalar array"]),
@@ -75,27 +73,19 @@ BAD_ROWS = SHARED | {
     "an object": (object(), ["Expected", "object"]),
     "a dict": ({"a": [1, 2]}, ["Expected", "dict"]),
     "a generator": ((row for row in ROWS), ["Expected", "generator"]),
-    "long rows of one dimension": (ROWS.ravel(), ["Expected 2D array, got 1D array", " ... "]),
-    "a polars column": (pl.Series([1.0, 2.0]), ["Expected a 2-dimensional container", "Series"]),
     "an empty frame": (pd.DataFrame(), ["0 sample(s) (shape=(0, 0))"]),
     "a sparse frame": (frame().astype(pd.SparseDtype(float)), ["Sparse data was passed"]),
     "a complex object": (with_value(2j, rows=ROWS.astype(object)), ["Complex", "row 7, column 1"]),
     "masked": (np.ma.masked_greater(ROWS, 10), ["masked", "row ", "column "]),
     "structured": (np.array([(1, 2.0)], dtype=[("a", int), ("b", float)]), ["structured", "'b'"]),
     "dates": (np.array([["2020-01-01"]], dtype="M8[D]"), ["dates", "datetime64"]),
-    "durations": (np.array([[1], [2]], dtype="m8[s]"), ["durations", "timedelta64"]),
     "text": (np.array([["1", "a"], ["2", "b"]]), ["could not convert string", "row 0, column 1"]),
     "digits as text": (np.array([["1", "2"], ["3", "4"]]), ["text", "astype(float)"]),
     "too large an int": ([[10**400, 1], [1, 2]], ["too large", "row 0, column 0"]),
     "text in a frame": (frame(width="x"), ["string", "'x'", "column 1 ('width')"]),
-    "dates in a frame": (frame(width=pd.Timestamp(0)), ["dates", "column 1 ('width')"]),
     "categories": (frame(width=pd.Categorical(["u"] * 60)), ["string", "'u'", "'width'"]),
-    "text in polars": (pl.DataFrame({"a": [1.0], "b": ["x"]}), ["string", "column 1 ('b')"]),
     "lists in polars": (pl.DataFrame({"a": [[1.0], [2.0]]}), ["row 0, column 0 ('a')"]),
-    "text in Arrow": (pa.table({"a": [1.0], "b": ["x"]}), ["string", "column 1 ('b')"]),
-    "NaN in float32": (with_value(np.nan, rows=ROWS.astype("f4")), ["NaN", "row 7, column 1"]),
     "None among numbers": ([[1.0, None], [2.0, 3.0]], ["NaN", "row 0, column 1"]),
-    "NaN in a frame": (frame(with_value(np.nan)), ["NaN", "row 7, column 1 ('width')"]),
     "null in Arrow": (pa.table({"a": [True, None]}), ["NaN", "row 1, column 0 ('a')"]),
     "too large to square": (with_value(1e200), ["too large", "row 7, column 1", "1e+200"]),
 }
@@ -131,9 +121,6 @@ def test_a_refused_fit_leaves_the_last_one_as_it_was():
     np.testing.assert_array_equal(model.score_samples(ROWS), scores)
 
 
-# --- Feature names ------------------------------------------------------------------------------
-
-
 def test_names_that_differ_are_listed():
     model = fitted(frame())
     assert str(refused("names should match", model.predict, frame().rename(columns={"width": "depth"}))) == (
@@ -142,13 +129,10 @@ def test_names_that_differ_are_listed():
         "Feature names seen at fit time, yet now missing:\n- width\n"
     )
     refused("must be in the same order", model.predict, frame()[NAMES[::-1]])
-
-
-def test_names_that_come_or_go_warn():
     with pytest.warns(UserWarning, match="X does not have valid feature names, but Gaussian"):
-        fitted(frame()).predict(ROWS)
+        model.predict(ROWS)
     with pytest.warns(UserWarning, match="X has feature names, but GaussianMixture was fitted"):
-        fitted().predict(frame())
+        FITTED.predict(frame())
 
 
 @pytest.mark.parametrize("make", [frame, lambda: pl.DataFrame(ROWS, NAMES), lambda: arrow()])
@@ -220,13 +204,6 @@ def test_types_of_numbers(dtype):
     assert model.score_samples(X).dtype == wanted
 
 
-@each_type
-def test_zero_strides(covariance_type):
-    X = np.broadcast_to(ROWS[:, :1], (60, 3))  # three equal columns: only the ridge parts them
-    one, other = (mixture(covariance_type=covariance_type).fit(rows) for rows in (X, X.copy()))
-    np.testing.assert_array_equal(one.means_, other.means_)
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["column order", "negative strides", "wide strides", "read-only"])
 def test_arrays_are_not_copied(name, dtype):
@@ -235,8 +212,6 @@ def test_arrays_are_not_copied(name, dtype):
     assert np.shares_memory(rows, X)
     assert rows.strides == X.strides
 
-
-# --- Weights ------------------------------------------------------------------------------------
 
 BAD_WEIGHTS = {
     "two dimensions": (np.ones((60, 1)), ["Sample weights must be 1D array or scalar, got 2D"]),
@@ -260,14 +235,11 @@ def test_weights_that_are_none(name):
         assert not [word for word in words if word not in told], told
 
 
-@pytest.mark.parametrize(
-    "make", [list, pd.Series, pl.Series, lambda w: w.astype(">f4"), lambda w: w[::-1].copy()[::-1]]
-)
+@pytest.mark.parametrize("make", [pd.Series, pl.Series, lambda w: w.astype(">f4"), lambda w: w[::-1].copy()[::-1]])
 def test_weights_in_other_clothes(make):
     weights = np.arange(60.0) % 4
-    model = mixture().fit(ROWS, sample_weight=make(weights))
-    plain = mixture().fit(ROWS, sample_weight=weights)
-    np.testing.assert_array_equal(model.means_, plain.means_)
+    one, plain = (mixture().fit(ROWS, sample_weight=each) for each in (make(weights), weights))
+    np.testing.assert_array_equal(one.means_, plain.means_)
 
 
 # --- Parameters ---------------------------------------------------------------------------------
@@ -277,22 +249,13 @@ BAD_PARAMETERS = {
     "n_components": ((0, 1.5, True), "an int in the range [1, inf)"),
     "covariance_type": (("round",), "a str among {'full', 'tied', 'diag', 'spherical', 'EII', "),
     "tol": ((-1.0, np.nan, LONG), "a float in the range [0.0, inf)"),
-    "reg_covar": ((-1e-9, np.inf, LONG), "a float in the range [0.0, inf)"),
-    "max_iter": ((-1,), "an int in the range [0, inf)"),
-    "n_init": ((0,), "an int in the range [1, inf)"),
     "init_params": (("best",), "a callable or an array-like"),
-    "weights_init": ((3,), "an array-like or None"),
     "means_init": (("centre",), "an array-like or None"),
-    "precisions_init": ((1.0,), "an array-like or None"),
     "random_state": (("seed", -1), "an int in the range [0, 4294967295]"),
     "warm_start": ((1,), "an instance of 'bool' or an instance of 'numpy.bool'"),
-    "verbose": ((-1,), "an int in the range [0, inf)"),
-    "verbose_interval": ((0,), "an int in the range [1, inf)"),
     "n_threads": ((0,), "an int in the range [1, inf) or None"),
     "max_ratio": ((LONG,), "a float in the range [1.0, inf] or None"),
-    "degrees_of_freedom": ((LONG,), "a float in the range ["),
     "noise": ((LONG,), "a float in the range (0.0, 1.0)"),
-    "trim": ((LONG,), "a float in the range [0.0, 1.0)"),
 }
 
 
@@ -308,15 +271,14 @@ def test_parameters_are_judged_in_fit(parameter):
         assert told.endswith(f"Got {value!r} instead.")
 
 
-def test_parameters_of_numpys_types():
-    model = mixture(n_components=np.int32(2), tol=np.float32(1e-3), max_iter=np.uint8(50))
-    np.testing.assert_allclose(model.fit(ROWS).means_, fitted().means_)
-
-
 def shares(row=None, column=0, value=0.0):
     """Responsibilities, of which one may be wrong."""
     whole = np.repeat(np.eye(2), 30, axis=0)
     return whole if row is None else with_value(value, row, column, whole)
+
+
+def responsibilities(given):
+    return lambda: mixture(init_params=given).fit(ROWS)
 
 
 def start(**given):
@@ -338,16 +300,17 @@ REFUSED = [  # a call, and what is told of it
     (start(weights_init=[1.0]), r"'weights' should have the shape of \(2,\), but got \(1,\)"),
     (start(weights_init=[1.5, -0.5]), r"'weights' should be in the range \[0, 1\]"),
     (start(weights_init=[0.5, 0.6]), r"'weights' should be normalized, but got sum\(weights\) = 1\.10"),
-    (start(weights_init=[np.nan, 0.5]), r"parameter.*NaN\. The first is at index 0"),
     (start(means_init=ROWS[:1]), r"'means' should have the shape of \(2, 3\), but got \(1, 3\)"),
     (start(means_init=[[1, 2, 3], [4, np.inf, 6]]), r"parameter.*infinity\. The first is at row 1, column 1"),
-    (start(precisions_init=[np.eye(3), -np.eye(3)]), "component 1 is not positive-definite"),
     (
         start(precisions_init=[np.eye(3), [[2, 1, 0], [0, 2, 0], [0, 0, 2]]]),
         r"component 1 has 1 at \(0, 1\) and 0 at \(1, 0\)",
     ),
+    (responsibilities(shares()[:, :1]), r"'init_params' should have the shape of \(60, 2\), but got \(60, 1\)"),
+    (responsibilities(shares(5, 0, -1)), "row 5, column 0"),
+    (responsibilities(lambda X, n_components, rng: shares(5, 1, np.nan)), "NaN.*row 5, column 1"),
+    (responsibilities(shares(5, 1, 0.5)), r"Each row of init_params should sum to 1, but the sum of row 5 is 1\.5"),
     (numbers(weights=[1.5, -0.5]), r"'weights' should be in the range \[0, 1\], but got 1.5 at index 0 of weights"),
-    (numbers(weights=[0.5, 0.4]), r"sum\(weights\) = 0\.90000"),
     (numbers(means=np.zeros(2)), r"shape of \(n_components, n_features\), but got \(2,\)"),
     (numbers(means=with_value(np.nan, 1, 2, np.zeros((2, 3)))), r"NaN\. The first is at row 1, column 2"),
     (numbers(feature_names=["a", "b"]), "Expected 3 feature names, .* got 2"),
@@ -379,21 +342,6 @@ def test_a_value_is_refused_in_words(call, told):
     refused(told, call, error=(TypeError, ValueError))
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        (shares()[:, :1], r"The parameter 'init_params' should have the shape of \(60, 2\), but got \(60, 1\)"),
-        (shares(5, 0, -1), "row 5, column 0"),
-        (shares(5, 1, 0.5), r"Each row of init_params should sum to 1, but the sum of row 5 is 1\.5"),
-        (shares(5, 1, np.nan), "NaN.*row 5, column 1"),
-    ],
-    ids=["shape", "negative", "sum", "NaN"],
-)
-@pytest.mark.parametrize("called", [False, True], ids=["array", "callable"])
-def test_responsibilities_to_begin_with(wrong, message, called):
-    refused(message, mixture(init_params=(lambda X, n_components, rng: wrong) if called else wrong).fit, ROWS)
-
-
 @each_type
 def test_matrices_that_have_no_inverse_or_another_shape(covariance_type):
     how, X = {"covariance_type": covariance_type}, rng.normal(size=(50, 3))
@@ -408,9 +356,6 @@ def test_matrices_that_have_no_inverse_or_another_shape(covariance_type):
         GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], np.multiply(one, 1e-310), **how)
     refused("ill-defined", mixture(reg_covar=0, **how).fit, ROWS * 1e-156)
     assert np.isfinite(mixture(reg_covar=0, **how).fit(ROWS * 1e-152).precisions_).all()
-
-
-# --- Single numbers -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("interval", ["(0, 1)", "[0, 1)", "(0, 1]", "[0, 1]"])

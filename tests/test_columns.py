@@ -10,8 +10,8 @@ from scipy.stats import norm
 import gmm
 import inside
 import reference
-from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import PARSIMONIOUS, covariance_model, layout_with_code
+from gmm import GaussianMixture
+from inside import PARSIMONIOUS, covariance_model
 from tables import dense as written_out
 from tables import groups, refused, reloaded
 
@@ -46,13 +46,6 @@ def test_a_marginal_keeps_weights_means_and_covariances_of_its_columns(covarianc
     np.testing.assert_allclose(part.score_samples(X[:, KNOWN]), reference.log_evidence(joint), rtol=1e-10)
 
 
-def test_settings_stay():
-    settings = {"missing": "em", "reg_covar": 1e-3, "n_threads": 1, "random_state": 0}
-    mixture = GaussianMixture(K, **settings).fit(table())
-    for part in (mixture.marginal(KNOWN), mixture.condition({0: 0.0})):
-        assert part.get_params().items() >= settings.items()
-
-
 @every_type
 def test_columns_keep_the_constraint_that_all_columns_have_or_their_layout_alone(covariance_type):
     model = covariance_model(covariance_type)
@@ -66,25 +59,16 @@ def test_columns_keep_the_constraint_that_all_columns_have_or_their_layout_alone
 
 
 @every_type
-def test_a_condition_is_the_twins(covariance_type):
-    mixture, X = fitted(covariance_type)
+@pytest.mark.parametrize(("shift", "near"), [(0.0, 1e-9), (1e6, 1e-6)])
+def test_a_condition_is_the_twins(covariance_type, shift, near):
+    mixture, X = fitted(covariance_type, shift=shift)
     for row in X[:5]:
         given = mixture.condition(dict(zip(KNOWN, row[KNOWN], strict=True)))
         expected = reference.conditional(
             mixture.weights_, mixture.means_, written_out(mixture), KNOWN, OTHERS, row[KNOWN]
         )
         for value, twin in zip((given.weights_, given.means_, written_out(given)), expected, strict=True):
-            np.testing.assert_allclose(value, twin, rtol=1e-9, atol=1e-9)
-
-
-@every_type
-@pytest.mark.parametrize("shift", [0.0, 1e6])
-def test_a_joint_density_is_that_of_some_columns_times_that_of_the_others_given_them(covariance_type, shift):
-    mixture, X = fitted(covariance_type, shift=shift)
-    joint, known = mixture.score_samples(X[:40]), mixture.marginal(KNOWN).score_samples(X[:40, KNOWN])
-    for row, whole, part in zip(X, joint, known, strict=False):
-        rest = mixture.condition(dict(zip(KNOWN, row[KNOWN], strict=True))).score_samples(row[None, OTHERS])[0]
-        assert part + rest == pytest.approx(whole, abs=1e-9 if not shift else 1e-6)
+            np.testing.assert_allclose(value, twin, rtol=near, atol=near)
 
 
 @every_type
@@ -164,23 +148,16 @@ def test_columns_go_by_name():
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_results_are_fitted_mixtures():
-    mixture, _ = fitted("VEE", NAMES)
+    settings = {"missing": "em", "reg_covar": 1e-3, "n_threads": 1, "random_state": 0}
+    mixture = fitted("VEE", NAMES)[0].set_params(**settings)
     for part in (mixture.marginal(["b", "e"]), mixture.condition({"a": 1.0, "b": 0.0, "c": 0.0})):
+        assert part.get_params().items() >= settings.items()
         rows, _ = part.sample(50, random_state=0)
         assert rows.shape == (50, 2)
         assert np.isfinite(part.bic(rows))
         np.testing.assert_array_equal(reloaded(part).predict_proba(rows), part.predict_proba(rows))
         np.testing.assert_array_equal(part.freeze().predict(rows), part.predict(rows))
         assert "2 features" in str(part)
-
-
-def test_a_posterior_gives_its_plug_in_mixture():
-    X = table()
-    posterior = BayesianGaussianMixture(n_components=K, random_state=0, max_iter=500).fit(X)
-    mixture = posterior.plug_in()
-    assert type(mixture) is GaussianMixture
-    np.testing.assert_array_equal(mixture.score_samples(X), posterior.score_samples(X, density="plug-in"))
-    assert mixture.predict_from(X[:, KNOWN], KNOWN).means.shape == (len(X), 3)
 
 
 def test_float32_in_float32_out():
@@ -221,26 +198,15 @@ def test_far_values_go_to_the_nearest_component():
         steep.set_params(missing="em").predict_from([[1.0, 1.0], [np.nan, 1.0], [1e307, np.nan]], [0, 2])
 
 
-@pytest.mark.parametrize(
-    ("columns", "error", "text"),
-    [
-        ([], ValueError, "at least one column"),
-        ([0, -5], ValueError, "each column once, got -5 again"),
-        ([5], ValueError, "from 0 to 4, got 5"),
-        ("f", ValueError, "'a', 'b', 'c', 'd', 'e', each name once, got 'f'"),
-        ([1.0], TypeError, "the name of a column or its index, got 1.0"),
-        ([True], TypeError, "got True"),
-        (None, TypeError, "got None"),
-    ],
-)
-def test_columns_that_are_none(columns, error, text):
-    mixture, _ = fitted("VVV", NAMES)
-    refused(text, mixture.marginal, columns, error=error)
-
-
 def test_what_cannot_be_predicted():
-    mixture, X = fitted("VVV")
+    (mixture, X), (named, _) = fitted("VVV"), fitted("VVV", NAMES)
     for attempt, error, words in (
+        (lambda: named.marginal([]), ValueError, "at least one column"),
+        (lambda: named.marginal([0, -5]), ValueError, "each column once, got -5 again"),
+        (lambda: named.marginal([5]), ValueError, "from 0 to 4, got 5"),
+        (lambda: named.marginal("f"), ValueError, "'a', 'b', 'c', 'd', 'e', each name once, got 'f'"),
+        (lambda: named.marginal([1.0]), TypeError, "the name of a column or its index, got 1.0"),
+        (lambda: named.marginal([True]), TypeError, "got True"),
         (lambda: mixture.marginal("a"), ValueError, "fit had no names"),
         (lambda: mixture.predict_from(X[:, KNOWN]), ValueError, "no column names: expected `known`"),
         (lambda: mixture.predict_from(X, range(5)), ValueError, "^known: .* got all 5 columns"),
@@ -252,29 +218,6 @@ def test_what_cannot_be_predicted():
         (lambda: GaussianMixture().marginal(0), gmm.NotFittedError, None),
     ):
         refused(words, attempt, error=error)
-
-
-def test_every_layout_takes_columns_in_any_order():
-    rng, columns = np.random.default_rng(0), np.array([4, 1])
-    for layout in map(layout_with_code, range(4)):
-        matrices = rng.normal(size=layout.shape(K, D))
-        part = layout.dense(layout.for_columns(matrices, columns), K, 2)
-        np.testing.assert_array_equal(part, layout.dense(matrices, K, D)[:, columns][:, :, columns])
-
-
-def test_known_values_come_from_whatever_has_keys():
-    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(90, 2)), columns=["a", "b"])
-    mixture = GaussianMixture(2, random_state=0).fit(frame)
-    one, other = mixture.condition({"a": 1.5}), mixture.condition(pd.Series({"a": 1.5}))
-    np.testing.assert_array_equal(one.means_, other.means_)
-    for wrong in ("x", None, np.nan, np.inf):
-        refused("finite number for column 'a'", mixture.condition, {"a": wrong})
-
-
-def test_known_columns_may_come_without_names():
-    named = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [[[1.0, 0.9], [0.9, 1.0]]], feature_names=["x", "y"])
-    assert named.predict_from([[2.0]], ["x"]).means == pytest.approx(1.8)  # and no warning, which is an error here
-    refused("feature names", named.predict_from, pd.DataFrame({"z": [2.0]}), ["x"])
 
 
 def test_targets_are_the_columns_to_predict_in_their_order():
@@ -294,9 +237,16 @@ def test_targets_are_the_columns_to_predict_in_their_order():
         refused(words, mixture.predict_from, X[:9, KNOWN], known, target)
 
 
-def test_a_frame_needs_neither_known_columns_nor_targets():
+def test_a_frame_names_what_is_known():
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(90, 3)), columns=["a", "b", "c"])
     mixture = GaussianMixture(2, random_state=0).fit(frame)
     assert mixture.predict_from(frame[["c"]]).columns == ("a", "b")
     assert mixture.predict_from(frame[["c"]], target="b").columns == ("b",)
     refused("column 'b' is both", mixture.predict_from, frame[["b", "c"]], target="b")
+    refused("feature names", mixture.predict_from, pd.DataFrame({"z": [2.0]}), ["c"])
+    from_list = mixture.predict_from([[2.0]], ["c"])  # and no warning, which is an error here
+    np.testing.assert_array_equal(from_list.means, mixture.predict_from(pd.DataFrame({"c": [2.0]})).means)
+    one, other = mixture.condition({"a": 1.5}), mixture.condition(pd.Series({"a": 1.5}))
+    np.testing.assert_array_equal(one.means_, other.means_)
+    for wrong in ("x", None, np.nan, np.inf):
+        refused("finite number for column 'a'", mixture.condition, {"a": wrong})

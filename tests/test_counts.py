@@ -15,16 +15,12 @@ GAPS[np.isnan(GAPS).all(axis=1)] = 0.0
 FOUR = ["EII", "VVI", "EEE", "VVV"]
 SEARCHES = {
     "every model": {},
-    "noise": {"noise": True},
     "tails": {"covariance_type": FOUR, "tails": ["normal", "t", "contaminated"]},
     "factors": {"covariance_type": ["factor1", "ppca1"]},
     "prior": {"covariance_type": FOUR, "prior": "conjugate"},
-    "units": {"covariance_type": FOUR, "standardize": True},
-    "limit": {"max_ratio": 20.0},
-    "starts": {"covariance_type": FOUR, "n_init": 2},
-    "hierarchy": {"covariance_type": FOUR, "init_params": "hierarchical"},
     "moves": {"covariance_type": FOUR, "refine": "split-merge"},
-    "plain EM": {"covariance_type": FOUR, "acceleration": None},
+    "gaps": {"rows": GAPS, "missing": "em", "covariance_type": FOUR},
+    "gaps beside noise": {"rows": GAPS, "missing": "em", "covariance_type": FOUR, "noise": True, "criterion": "nec"},
     "known components": {"covariance_type": "full", "fixed": {"means": True}, "means_init": [[0, 0]]},
     **{criterion: {"covariance_type": FOUR, "criterion": criterion} for criterion in ("aic", "aicc", "icl", "nec")},
     "held_out": {"covariance_type": FOUR, "criterion": "held_out"},
@@ -41,14 +37,9 @@ def assert_same(one, other):
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_search_takes_weights_for_counts(name):
     how = {"n_components": range(1, 4), "random_state": 0} | SEARCHES[name]
-    assert_same(select(X, sample_weight=COUNTS, **how), select(np.repeat(X, COUNTS, axis=0), **how))
-
-
-@pytest.mark.parametrize("how", [{}, {"noise": True, "criterion": "nec"}], ids=["bic", "nec with noise"])
-def test_a_search_of_rows_with_gaps_takes_weights_for_counts(how):
-    counts = COUNTS[: len(GAPS)]
-    how = {"n_components": range(1, 4), "covariance_type": FOUR, "missing": "em", "random_state": 0} | how
-    assert_same(select(GAPS, sample_weight=counts, **how), select(np.repeat(GAPS, counts, axis=0), **how))
+    rows = how.pop("rows", X)
+    counts = COUNTS[: len(rows)]
+    assert_same(select(rows, sample_weight=counts, **how), select(np.repeat(rows, counts, axis=0), **how))
 
 
 def test_tables_of_few_distinct_rows_take_weights_for_counts():
@@ -72,15 +63,9 @@ def test_halves_and_classes_take_weights_for_counts():
     assert one.bic_ == pytest.approx(other.bic_, rel=1e-9)
 
 
-@pytest.mark.parametrize(
-    "fit",
-    [
-        lambda w: select(X, [1, 2], "full", sample_weight=w, random_state=0),
-        lambda w: gmm.GaussianMixtureSearch([1, 2], "full", random_state=0).fit(X, sample_weight=w),
-        lambda w: gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(X, sample_weight=w),
-    ],
-)
-def test_weights_that_sum_to_one_are_told_to_be_one_row(fit):
+def test_weights_that_sum_to_one_are_told_to_be_one_row():
     told = r"weights add up to 1, fewer than the \d+ free parameters .* multiply them by 70, so that their mean is 1"
-    with pytest.warns(UserWarning, match=told):
-        fit(np.full(len(X), 1 / len(X)))
+    search = gmm.GaussianMixtureSearch([1, 2], "full", random_state=0)
+    for model in (search, gmm.BayesianGaussianMixture(n_components=2, random_state=0)):
+        with pytest.warns(UserWarning, match=told):
+            model.fit(X, sample_weight=np.full(len(X), 1 / len(X)))

@@ -71,9 +71,6 @@ def start(K=2, **how):
     return GaussianMixture(K, **(given | {"random_state": 0} | how))
 
 
-# --- A pass ---------------------------------------------------------------------------------------
-
-
 PASSES = [("full", *way) for way in product(KINDS, *[(False, True)] * 3)]
 PASSES += [(name, "both", matrices, True, False) for name in TYPES for matrices in (False, True)]
 
@@ -98,10 +95,10 @@ def test_a_pass_is_the_twins(covariance_type, kind, matrices, gaps, hard):
 
 
 @kinds
-def test_rows_get_what_the_twin_says(kind):
-    (X, errors), parameters = blurred(kind=kind, gaps=True), mixture("full")
-    model = as_mixture(parameters).set_params(missing="em")
-    joint = joint_of(X, errors, parameters)
+def test_rows_and_criteria_are_the_twins(kind):
+    X, errors = blurred(kind=kind, gaps=True)
+    model = start(missing="em").fit(X, error_covariance=errors)
+    joint, p = joint_of(X, errors, fitted_parameters(model)), model.n_parameters_
     log_evidence, r = reference.log_evidence(joint), reference.responsibilities(joint)
     np.testing.assert_allclose(model.score_samples(X, error_covariance=errors), log_evidence, rtol=1e-11)
     np.testing.assert_allclose(model.predict_proba(X, error_covariance=errors), r, atol=1e-10)
@@ -110,36 +107,18 @@ def test_rows_get_what_the_twin_says(kind):
     assert model.log_likelihood(X, error_covariance=errors) == pytest.approx(log_evidence.sum(), rel=1e-12)
     classified = model.log_likelihood(X, classified=True, error_covariance=errors)
     assert classified == pytest.approx(joint.max(axis=1).sum(), rel=1e-12)
-
-
-@kinds
-def test_labels_keep_rows_to_their_components(kind):
-    (X, errors), parameters = blurred(kind=kind), mixture("full")
-    labels, owners = np.where(np.arange(len(X)) % 3 == 0, 1, -1), np.array([0, 1, 1])
-    source = uncertain(X, errors).with_classes(KnownClasses((labels + 1).astype(np.intc), owners))
-    with e_step_over(source, parameters.model.layout) as e_step:
-        got = e_step(parameters.whitened())
-    joint = joint_of(X, errors, parameters)
-    joint[np.ix_(labels == 1, owners == 0)] = -np.inf
-    assert got.log_evidence == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-12)
-    np.testing.assert_allclose(got.counts, reference.responsibilities(joint).sum(axis=0), rtol=1e-11)
+    got = model.criteria(X, error_covariance=errors)
+    assert got["bic"] == pytest.approx(-2 * log_evidence.sum() + p * np.log(len(X)), rel=1e-12)
+    assert got["icl"] == pytest.approx(-2 * classified + p * np.log(len(X)), rel=1e-12)
+    assert model.bic(X, error_covariance=errors) == pytest.approx(got["bic"], rel=1e-12)
+    assert model.aic(X, error_covariance=errors) == pytest.approx(got["aic"], rel=1e-12)
+    one = GaussianMixture(1, missing="em", acceleration=None, tol=1e-12, max_iter=2000).fit(X, error_covariance=errors)
+    entropy = -(r * np.log(np.maximum(r, 1e-300))).sum()
+    gain = log_evidence.sum() - one.log_likelihood(X, error_covariance=errors)
+    assert got["nec"] == pytest.approx(entropy / gain, rel=1e-4)
 
 
 # --- Fits -----------------------------------------------------------------------------------------
-
-
-@kinds
-def test_passes_are_those_of_extreme_deconvolution(kind):
-    X, errors = blurred(150, kind=kind)
-    model = start(acceleration=None, reg_covar=0, tol=0, max_iter=8)
-    with pytest.warns(gmm.ConvergenceWarning):
-        model.fit(X, error_covariance=errors)
-    begin = model.weights_init, model.means_init, np.linalg.inv(model.precisions_init)
-    bounds, (weights, means, covariances) = reference.extreme_deconvolution(X, errors, begin, 8)
-    np.testing.assert_allclose(model.lower_bounds_, bounds[:8], rtol=1e-13)
-    np.testing.assert_allclose(model.means_, means, atol=1e-10)
-    np.testing.assert_allclose(model.covariances_, covariances, atol=1e-9)
-    np.testing.assert_allclose(model.weights_, weights, atol=1e-11)
 
 
 @pytest.mark.parametrize("acceleration", ["auto", None])
@@ -185,16 +164,6 @@ def test_a_few_rows_of_a_stream_are_filled_although_few_of_them_share_an_error()
     np.testing.assert_array_equal(stream.rows, array.rows)
 
 
-def test_errors_are_taken_out():
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(4000, 2)) * [1, 0.3] + 4 * (rng.uniform(size=(4000, 1)) < 0.5)
-    errors = rng.uniform(0.1, 1.5, size=values.shape) ** 2
-    X = values + rng.normal(size=values.shape) * np.sqrt(errors)
-    deconvolved = GaussianMixture(2, random_state=0).fit(X, error_covariance=errors)
-    np.testing.assert_allclose([np.diag(S) for S in deconvolved.covariances_], [[1, 0.09]] * 2, atol=0.12)
-    assert deconvolved.score(values) > GaussianMixture(2, random_state=0).fit(X).score(values) + 0.1
-
-
 def test_a_prior_keeps_variances_that_errors_explain():
     rng = np.random.default_rng(1)
     X, errors = rng.normal(size=(300, 2)), np.ones((300, 2))
@@ -232,24 +201,6 @@ def test_a_fit_beside_errors_says_how_strong_its_prior_was(covariance_type, tmp_
 # --- What looks at the rows of a fit again --------------------------------------------------------
 
 
-@kinds
-def test_criteria_are_those_of_the_blurred_rows(kind):
-    X, errors = blurred(kind=kind, gaps=True)
-    model = start(missing="em").fit(X, error_covariance=errors)
-    fitted, p = fitted_parameters(model), model.n_parameters_
-    joint = joint_of(X, errors, fitted)
-    loglik, r = reference.log_evidence(joint).sum(), reference.responsibilities(joint)
-    got = model.criteria(X, error_covariance=errors)
-    assert got["bic"] == pytest.approx(-2 * loglik + p * np.log(len(X)), rel=1e-12)
-    assert got["icl"] == pytest.approx(-2 * joint.max(axis=1).sum() + p * np.log(len(X)), rel=1e-12)
-    assert model.bic(X, error_covariance=errors) == pytest.approx(got["bic"], rel=1e-12)
-    assert model.aic(X, error_covariance=errors) == pytest.approx(got["aic"], rel=1e-12)
-    one = GaussianMixture(1, missing="em", acceleration=None, tol=1e-12, max_iter=2000).fit(X, error_covariance=errors)
-    entropy = -(r * np.log(np.maximum(r, 1e-300))).sum()
-    gain = loglik - one.log_likelihood(X, error_covariance=errors)
-    assert got["nec"] == pytest.approx(entropy / gain, rel=1e-4)
-
-
 @pytest.mark.parametrize("again", ["bic", "aic", "criteria", "standard_errors"])
 def test_rows_of_a_fit_beside_errors_need_them_again(again, tmp_path):
     X, errors = blurred()
@@ -263,27 +214,19 @@ def test_rows_of_a_fit_beside_errors_need_them_again(again, tmp_path):
         call(X)
 
 
-@pytest.mark.parametrize("method", ["bootstrap", "weighted-bootstrap"])
-def test_refits_for_standard_errors_know_the_errors(method):
+@pytest.mark.parametrize(("method", "close"), [("bootstrap", 0.2), ("weighted-bootstrap", 0.2), ("information", 1e-3)])
+def test_standard_errors_know_the_errors(method, close):
     rng = np.random.default_rng(4)
     values, errors = rng.normal(size=(500, 1)), rng.uniform(0.5, 4, size=(500, 1))
     X = values + rng.normal(size=values.shape) * np.sqrt(errors)
-    fit = GaussianMixture(1).fit(X, error_covariance=errors)
+    how = {"acceleration": None, "tol": 1e-10, "max_iter": 1000} if method == "information" else {}
+    fit = GaussianMixture(1, **how).fit(X, error_covariance=errors)
     of = gmm.inference.standard_errors(fit, X, error_covariance=errors, method=method, random_state=0)
     expected = np.sqrt(1 / (1 / (fit.covariances_[0] + errors)).sum())  # of a weighted mean
-    np.testing.assert_allclose(of.means, expected, rtol=0.2)
-    assert abs(of.replicates.covariances.mean() - fit.covariances_).max() < 0.1
-    refused("a prior", gmm.inference.standard_errors, fit, X, error_covariance=errors, method="information")
-
-
-def test_the_information_knows_the_errors():
-    rng = np.random.default_rng(4)
-    errors = rng.uniform(0.5, 4, size=(500, 1))
-    X = rng.normal(size=(500, 1)) + rng.normal(size=errors.shape) * np.sqrt(errors)
-    fit = GaussianMixture(1, acceleration=None, tol=1e-10, max_iter=1000).fit(X, error_covariance=errors)
-    of = gmm.inference.standard_errors(fit, X, error_covariance=errors, method="information")
-    precisions = 1 / (fit.covariances_[0] + errors)
-    assert of.means[0, 0] == pytest.approx(precisions.sum() ** -0.5, rel=1e-3)
+    np.testing.assert_allclose(of.means, expected, rtol=close)
+    if method != "information":
+        assert abs(of.replicates.covariances.mean() - fit.covariances_).max() < 0.1
+        refused("a prior", gmm.inference.standard_errors, fit, X, error_covariance=errors, method="information")
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag"])
@@ -298,9 +241,6 @@ def test_a_prior_beside_gaps_is_the_same_in_any_order_and_without_errors(covaria
 
     assert bound(X[draws.permutation(40)], [0.3, 0.3]) == pytest.approx(bound(X, [0.3, 0.3]), abs=1e-7)
     assert bound(X, [1e-12, 1e-12], "conjugate") == pytest.approx(bound(X, None, "conjugate"), abs=1e-7)
-
-
-# --- True values ----------------------------------------------------------------------------------
 
 
 @kinds
@@ -323,16 +263,6 @@ def test_rows_beyond_all_components_have_probabilities_and_true_values(far):
     np.testing.assert_array_equal(two.predict_proba([[far, 0]], error_covariance=exact), [[0.5, 0.5]])
     np.testing.assert_allclose(gmm.analysis.true_values(two, [[far, 0]], exact).means, [[far, 0]], rtol=1e-15)
     np.testing.assert_allclose(gmm.analysis.true_values(two, [[far, 0]], blurred_by_one).means, [[far / 2, 0]])
-
-
-def test_rows_whose_error_hides_all_but_one_direction_keep_it():
-    m, V, across = np.array([0.2, -0.1]), np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([1.0, -1.0])
-    one, row = GaussianMixture.from_parameters([1.0], [m], [V]), np.array([3.0, 1.0])
-    errors = np.ones((2, 2)) * np.array([1e17, 2e17])[:, None, None]
-    got = gmm.analysis.true_values(one, [row, row], errors)
-    slope = V @ across / (across @ V @ across)
-    np.testing.assert_allclose(got.means, [m + slope * (across @ (row - m))] * 2, rtol=1e-9)
-    np.testing.assert_allclose(got.covariances, [V - np.outer(slope, across @ V)] * 2, rtol=1e-9)
 
 
 @pytest.mark.parametrize(("large", "small"), [(1e17, 1.0), (1e12, 1e-4), (1e17, 1e40), (1e300, 1e-10)])
@@ -394,9 +324,6 @@ def test_starts_look_at_the_rows_with_the_smallest_errors_whatever_is_constant()
         np.testing.assert_array_equal(half.take(np.arange(half.n_rows)), values[errors[:, 0] < 200])
 
 
-# --- What is refused ------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("errors", "says"),
     [
@@ -431,7 +358,7 @@ def test_float32_rows_have_errors_too():
 
 
 def test_passes_are_those_of_astroml():
-    """60 steps of XDGMM, astroML 1.0.2.post1."""
+    """60 steps of extreme deconvolution by XDGMM, astroML 1.0.2.post1."""
     i = np.arange(400.0)
     X = np.column_stack([np.sin(12.9898 * i) * 1.5 + 4 * (i % 3 == 0), np.cos(78.233 * i) + 0.5 * np.sin(12.9898 * i)])
     variances = np.column_stack([0.1 + 0.9 * np.sin(3.7 * i) ** 2, 0.1 + 0.6 * np.cos(5.3 * i) ** 2])
@@ -458,10 +385,10 @@ def test_passes_are_those_of_astroml():
 NOISE = -30.0, -np.inf, -3.0  # of neighbouring rows, of which one is of known class
 
 
-@pytest.mark.parametrize("kernel", tiles.kernels())
-@pytest.mark.parametrize("d", [1, 2, 5, 8, 9, 12])
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("d", [1, 2, 8, 9, 12])
 @pytest.mark.parametrize("diagonal", [False, True])
-def test_every_instruction_set_computes_the_same(diagonal, d, kernel):
+def test_every_instruction_set_computes_the_same(diagonal, d):
     rng, K, n, E = np.random.default_rng(d), 3, 150, 100
     covariances, errors = (A @ A.transpose(0, 2, 1) / d for A in (rng.normal(size=(m, d, 2 * d)) for m in (K, E)))
     rows, centres, numbers = rng.normal(size=(n, d)), rng.normal(size=(K, d)), rng.integers(E, size=n)
@@ -472,14 +399,9 @@ def test_every_instruction_set_computes_the_same(diagonal, d, kernel):
         covariances, errors = covariances * np.eye(d), errors * np.eye(d)
     packed = rows, numbers, errors[:, i, j].copy(), centres, covariances[:, i, j].copy()
     blocks = np.pad(shares, [(0, 0), (0, -n % tiles.BLOCK)]).reshape(K, -1, tiles.BLOCK).swapaxes(0, 1).copy()
-    before = tiles.kernel()
-    try:
-        tiles.use_kernel(kernel)
-        log_joint, sums = tiles.log_densities(*packed, np.zeros(K)), tiles.scores(*packed, weights, blocks)
-        r = log_joint.copy()
-        evidence = tiles.normalise(r, np.resize(NOISE, (len(r), tiles.BLOCK)))
-    finally:
-        tiles.use_kernel(before)
+    log_joint, sums = tiles.log_densities(*packed, np.zeros(K)), tiles.scores(*packed, weights, blocks)
+    r = log_joint.copy()
+    evidence = tiles.normalise(r, np.resize(NOISE, (len(r), tiles.BLOCK)))
     log_joint, r = (of_blocks.swapaxes(0, 1).reshape(K, -1)[:, :n] for of_blocks in (log_joint, r))
     T = covariances[:, None] + errors[numbers]
     steps, inverse = rows - centres[:, None], np.linalg.inv(T)
@@ -523,16 +445,6 @@ def test_wrong_sizes_are_refused():
         refused(words, function, *arguments)
 
 
-def test_noise_takes_rows_beside_errors():
-    X, errors = blurred()
-    X[::20] = np.random.default_rng(5).uniform(-40, 40, size=(len(X[::20]), 4))
-    model = GaussianMixture(2, noise=True, random_state=0).fit(X, error_covariance=errors)
-    assert 0.01 < model.noise_weight_ < 0.1
-    labels, shares = (f(X, error_covariance=errors) for f in (model.predict, model.predict_proba))
-    assert np.mean(labels[::20] == -1) > 0.8
-    np.testing.assert_array_equal(labels == -1, shares.max(axis=1) < 1 - shares.sum(axis=1))
-
-
 @kinds
 def test_rows_of_known_class_are_no_noise_beside_errors(kind):
     rng, n = np.random.default_rng(0), 350
@@ -563,14 +475,11 @@ def of_passes(source, whitened):
 
 
 def test_labels_of_a_fit_are_those_of_a_prediction_with_the_same_errors():
-    rng = np.random.default_rng(2)
-    values = np.concatenate([rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + 2])
-    errors = rng.uniform(0.1, 3, size=(400, 2))
-    measured = values + rng.normal(size=values.shape) * np.sqrt(errors)
+    X, errors = blurred()
     mixture = GaussianMixture(2, random_state=0)
-    labels = mixture.fit_predict(measured, error_covariance=errors)
-    np.testing.assert_array_equal(labels, mixture.predict(measured, error_covariance=errors))
-    assert (labels != mixture.predict(measured)).any()
+    labels = mixture.fit_predict(X, error_covariance=errors)
+    np.testing.assert_array_equal(labels, mixture.predict(X, error_covariance=errors))
+    assert (labels != mixture.predict(X)).any()
 
 
 @pytest.mark.parametrize("last", [lambda X: np.ones(len(X)), lambda X: 2 * X[:, 0]])

@@ -1,10 +1,13 @@
 """JSON in mclust's terms: what is written is read again bit for bit, by R as well, and what R writes is read."""
 
 import contextlib
+import copy
 import io
 import json
 import shutil
 import subprocess
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +62,7 @@ def sigma_of(variance):
     return np.einsum("k,ijk,jk,ljk->ilk", scale, axes, shape, axes)
 
 
-@pytest.mark.parametrize("d", [1, 3])
-@pytest.mark.parametrize("K", [1, 3])
+@pytest.mark.parametrize(("K", "d"), [(1, 3), (3, 1), (3, 3)])
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_there_and_back_no_bit_changes(covariance_type, K, d):
     X = IRIS[:, :d]
@@ -72,6 +74,10 @@ def test_there_and_back_no_bit_changes(covariance_type, K, d):
             np.testing.assert_array_equal(getattr(again, name), getattr(ours, name))
         np.testing.assert_array_equal(again.predict(X), ours.predict(X))
     assert written(again) == written(ours)
+    if d == 1:  # mclust has two models of one feature
+        document, letter = json.loads(written(ours)), covariance_model(covariance_type).name[0]
+        assert document["modelName"] == document["parameters"]["variance"]["modelName"] == letter
+        assert np.shape(document["parameters"]["variance"]["sigmasq"]) == ((K,) if letter == "V" else ())
 
 
 @pytest.mark.parametrize("K", [1, 3])
@@ -106,13 +112,6 @@ def test_what_r_has_written_is_read(name):
     np.testing.assert_allclose(ours.predict_proba(rows), fit["z"], atol=1e-12)
 
 
-def test_one_feature_has_mclusts_letter():
-    for covariance_type, letter in (("full", "V"), ("tied", "E"), ("EVE", "E"), ("VEV", "V")):
-        document = json.loads(written(fitted(covariance_type, 2, IRIS[:, :1])))
-        assert document["modelName"] == document["parameters"]["variance"]["modelName"] == letter
-        assert np.shape(document["parameters"]["variance"]["sigmasq"]) == ((2,) if letter == "V" else ())
-
-
 def test_names_go_along(tmp_path):
     pandas = pytest.importorskip("pandas")
     ours = fitted("VVE", X=pandas.DataFrame(IRIS, columns=["Länge", "b", "c"]))
@@ -141,20 +140,16 @@ def test_a_mixture_without_rows_has_no_likelihood():
     refused("1 features", to_json, mixture, io.BytesIO(), IRIS)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "the content given as bytes is not JSON, or damaged"),
-        (b"\xff\xfe", "is not JSON"),
-        (b"[" * 100_000, "is not JSON"),
-        (b"[1]", "holds list, expected an object with 'modelName' and 'parameters'"),
-        (b"{}", "is not a complete mixture in mclust's terms: 'parameters' is missing"),
-        (b'{"parameters": 3}', "expected dict for 'parameters'"),
-        (b'{"parameters": {"pro": [1]}}', "'variance' is missing"),
-    ],
-)
-def test_what_is_no_such_file_is_refused(content, message):
-    refused(message, from_json, content)
+def test_what_is_no_such_file_is_refused():
+    for content, message in {
+        b"": "the content given as bytes is not JSON, or damaged",
+        b"\xff\xfe": "is not JSON",
+        b"[" * 100_000: "is not JSON",
+        b"[1]": "holds list, expected an object with 'modelName' and 'parameters'",
+        b'{"parameters": 3}': "expected dict for 'parameters'",
+        b'{"parameters": {"pro": [1]}}': "'variance' is missing",
+    }.items():
+        refused(message, from_json, content)
 
 
 @pytest.mark.parametrize(
@@ -164,37 +159,30 @@ def test_what_is_no_such_file_is_refused(content, message):
         (("modelName",), 3, "expected str for 'modelName'"),
         (("parameters", "pro"), [0.5, 0.6, 0.1], "normalized"),
         (("parameters", "pro"), [0.5, 0.5], r"expected 'mean' of shape \(d, G\) with G = 2"),
-        (("parameters", "pro"), ["a", "b", "c"], "expected numbers in 'pro', got"),
         (("parameters", "pro"), [True, False, False], "expected numbers in 'pro'"),
         (("parameters", "mean"), [[1, 2, 3], [1, 2]], "not a valid mixture"),
-        (("parameters", "mean"), [[float("nan")] * 3] * 3, "NaN"),
         (("parameters", "mean"), [[10**400] * 3] * 3, "expected numbers in 'mean'"),
         (("parameters", "variance", "sigma"), [[1.0]], r"expected 'sigma' of shape \(d, d, G\) = \(3, 3, 3\)"),
         (("parameters", "variance", "sigma"), np.ones((3, 3, 3)).tolist(), "positive-definite|do not satisfy"),
-        (("parameters", "variance", "sigma"), None, "expected numbers in 'sigma'"),
         (("feature_names",), ["a"], "feature"),
         (("d",), 2, "expected d = 3 and G = 3 as in 'mean', got d = 2 and G = 3"),
-        (("G",), 4, "got d = 3 and G = 4"),
         (("parameters", "variance", "G"), "3", "got d = 3 and G = '3'"),
     ],
 )
-@pytest.mark.parametrize("name", ["VVV", "EEE", "VVI", "EVE", "EII"])
+@pytest.mark.parametrize("name", ["VVV", "EII"])
 def test_a_damaged_mixture_is_refused(name, where, value, message):
-    document = FROM_R["fits"][name]["file"]
-    document = json.loads(json.dumps(document))
-    inner = document
-    for key in where[:-1]:
-        inner = inner[key]
-    inner[where[-1]] = value
+    document = copy.deepcopy(FROM_R["fits"][name]["file"])
+    *way, last = where
+    reduce(getitem, way, document)[last] = value
     refused(message, from_json, json.dumps(document).encode())
 
 
-@pytest.mark.parametrize("name", ["EEE", "EEI", "EII", "VEE", "EVV"])
-def test_matrices_of_another_model_are_refused(name):
+def test_matrices_of_another_model_are_refused():
     document = json.loads(written(fitted("VVV")))
     del document["covariance_type"]
-    with pytest.raises(ValueError, match=f"do not satisfy the model {covariance_model(name).type_name}"):
-        from_json(json.dumps(document | {"modelName": name}).encode())
+    for name in ("EEE", "EII", "EVV"):
+        told = f"do not satisfy the model {covariance_model(name).type_name}"
+        refused(told, from_json, json.dumps(document | {"modelName": name}).encode())
 
 
 json_values = st.recursive(
@@ -216,9 +204,7 @@ def places(value, way=()):
 def test_any_change_is_refused_or_a_mixture(data):
     document = json.loads(written(BY_NAME[data.draw(st.sampled_from(sorted(BY_NAME)))]))
     way = data.draw(st.sampled_from(list(places(document))[1:]))
-    inner = document
-    for key in way[:-1]:
-        inner = inner[key]
+    inner = reduce(getitem, way[:-1], document)
     if data.draw(st.booleans()):
         del inner[way[-1]]
     else:
@@ -226,14 +212,6 @@ def test_any_change_is_refused_or_a_mixture(data):
     with contextlib.suppress(ValueError):
         again = from_json(json.dumps(document).encode())
         assert np.isfinite(again.predict_proba(np.zeros((1, again.n_features_in_)))).all()
-
-
-@given(st.data())
-def test_damaged_bytes_are_refused_or_a_mixture(data):
-    content = bytearray(written(BY_NAME["VVE"]))
-    content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    with contextlib.suppress(ValueError):
-        assert from_json(content).n_components == 2
 
 
 def r_blocks():
@@ -261,7 +239,9 @@ def has_r():
 
 
 def in_r(place, script):
-    (place / "script.R").write_text("\n".join(script), encoding="utf-8")
+    np.savetxt(place / "X.csv", IRIS, fmt="%.17g", delimiter=",")
+    begin = [r_blocks(), f'X <- as.matrix(read.csv("{place}/X.csv", header = FALSE))']
+    (place / "script.R").write_text("\n".join(begin + script), encoding="utf-8")
     done = subprocess.run(["Rscript", str(place / "script.R")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -271,13 +251,12 @@ with_r = pytest.mark.skipif(not has_r(), reason="needs R with mclust and jsonlit
 
 @with_r
 def test_r_reads_and_writes_the_same(tmp_path):
-    np.savetxt(tmp_path / "X.csv", IRIS, fmt="%.17g", delimiter=",")
     cases = {name: (fitted(name), 3) for name in PARSIMONIOUS} | {
         "V": (fitted("full", 2, IRIS[:, :1]), 1),
         "E": (fitted("tied", 2, IRIS[:, :1]), 1),
         "one": (fitted("VEV", 1), 3),
     }
-    script = [r_blocks(), f'X <- as.matrix(read.csv("{tmp_path}/X.csv", header = FALSE))']
+    script = []
     for name, (mixture, d) in cases.items():
         to_json(mixture, tmp_path / f"{name}.json", IRIS[:, :d])
         script += [
@@ -297,7 +276,7 @@ def test_r_reads_and_writes_the_same(tmp_path):
         np.testing.assert_allclose(again.means_, mixture.means_, rtol=1e-14)
 
 
-@pytest.mark.parametrize("covariance_type", ["EII", "VVI", "EEE", "VVV"])
+@pytest.mark.parametrize("covariance_type", ["EII", "VVV"])
 def test_noise_has_the_last_proportion_and_mclusts_density(covariance_type):
     box = np.array([IRIS.min(axis=0) - 1, IRIS.max(axis=0) + 1])
     mixture = GaussianMixture(2, covariance_type=covariance_type, noise=box, random_state=0).fit(IRIS)
@@ -316,12 +295,10 @@ def test_noise_has_the_last_proportion_and_mclusts_density(covariance_type):
 
 @with_r
 def test_r_knows_noise_again(tmp_path):
-    np.savetxt(tmp_path / "X.csv", IRIS, fmt="%.17g", delimiter=",")
     mixture = GaussianMixture(2, noise=True, random_state=0).fit(IRIS)
     to_json(mixture, tmp_path / "m.json", IRIS)
     script = [
-        r_blocks(),
-        f'X <- as.matrix(read.csv("{tmp_path}/X.csv", header = FALSE)); fit <- read_gmm("{tmp_path}/m.json", X)',
+        f'fit <- read_gmm("{tmp_path}/m.json", X)',
         f'write.table(predict(fit, X)$z, "{tmp_path}/z.csv", sep = ",", row.names = FALSE, col.names = FALSE)',
         "stopifnot(fit$df == nMclustParams(fit$modelName, fit$d, fit$G, noise = TRUE))",
         *USES_IN_R,

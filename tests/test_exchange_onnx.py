@@ -67,34 +67,19 @@ def test_results_are_the_estimators(run, covariance_type, shift, dtype):
     # A responsibility below 1e-30 is one of a log density that has lost digits in the estimator's linear form.
     for rows, loss in ((X, 1), (X[:1], 1), (1e6 * X[:20], 10)):  # far away, they belong to the nearest component
         assert_scored_alike(run(content, rows), estimator, rows, loss * EXACT[dtype], atol=1e-30)
+    if dtype == "float32":  # whose arithmetic centres first
+        assert_scored_alike(run(written(estimator, arithmetic=dtype), X), estimator, X, 1e-6, rtol=1e-4, atol=3e-6)
     frozen = written(estimator.freeze(), dtype=dtype)
     assert_scored_alike(run(frozen, X), estimator, X, EXACT[dtype], atol=1e-30)
     assert not onnx.load_from_string(frozen).metadata_props
 
 
-@RUNTIMES
-@pytest.mark.parametrize("shift", [0.0, 1e4])
-@pytest.mark.parametrize("covariance_type", CLASSIC)
-def test_float32_arithmetic_centres_first(run, covariance_type, shift):
-    estimator = mixture(covariance_type, shift)
-    X = estimator.sample(3000, random_state=1)[0].astype(np.float32)
-    found = run(written(estimator, arithmetic="float32"), X)
-    assert_scored_alike(found, estimator, X, 1e-6, rtol=1e-4, atol=3e-6)
-
-
-@RUNTIMES
-@pytest.mark.parametrize("covariance_type", CLASSIC)
-def test_posteriors_too(run, covariance_type):
+@pytest.mark.parametrize(
+    ("cls", "name"), [(GaussianMixture, name) for name in PARSIMONIOUS] + [(BayesianGaussianMixture, "full")]
+)
+def test_every_covariance_model_and_a_posterior(cls, name):
     X = mixture().sample(400, random_state=1)[0]
-    posterior = BayesianGaussianMixture(n_components=5, covariance_type=covariance_type, random_state=0, max_iter=500)
-    posterior.fit(X)
-    assert_scored_alike(run(written(posterior, dtype="float64"), X), posterior, X, 1e-11, atol=1e-30)
-
-
-@pytest.mark.parametrize("name", PARSIMONIOUS)
-def test_every_covariance_model(name):
-    X = mixture().sample(400, random_state=1)[0]
-    fitted = GaussianMixture(3, covariance_type=name, random_state=0, max_iter=500).fit(X)
+    fitted = cls(n_components=3, covariance_type=name, random_state=0, max_iter=500).fit(X)
     assert_scored_alike(by_onnx(written(fitted, dtype="float64"), X), fitted, X, 1e-11, atol=1e-30)
 
 
@@ -169,8 +154,8 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
 
 
 @RUNTIMES
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEV"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("covariance_type", ["tied", "VEV"])
+@pytest.mark.parametrize("dtype", EXACT)
 def test_noise_is_one_more_component_whose_label_is_minus_one(run, covariance_type, dtype):
     rng = np.random.default_rng(4)
     X = np.vstack([rng.normal(size=(150, 3)), rng.normal(size=(150, 3)) + 5, 20 * rng.uniform(size=(100, 3)) - 8])

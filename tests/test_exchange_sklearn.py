@@ -44,10 +44,6 @@ def test_scikit_learn_scores_ours_as_we_do(cls, covariance_type):
     theirs = to_sklearn(ours)
     assert type(theirs) is getattr(peers, cls.__name__)
     assert_scored_alike(theirs, ours)
-    fitted = type(theirs)(**theirs.get_params()).fit(X)  # what a fit of theirs has
-    assert attributes(theirs) == attributes(fitted)
-    for name in attributes(fitted) - {"lower_bounds_"}:
-        assert np.shape(np.squeeze(getattr(theirs, name))) == np.shape(np.squeeze(getattr(fitted, name))), name
     assert (theirs.n_iter_, theirs.converged_) == (ours.n_iter_, ours.converged_)
     assert (theirs.lower_bound_, theirs.lower_bounds_) == (ours.lower_bound_, ours.lower_bounds_)
     for name, value in theirs.get_params().items():
@@ -98,32 +94,12 @@ def test_a_constrained_model_goes_as_the_type_that_stores_it(name):
     assert theirs.bic(X) - ours.bic(X) == pytest.approx(more * np.log(len(X)), abs=1e-8)
 
 
-@pytest.mark.parametrize("covariance_type", CLASSIC)
-def test_samples_have_the_same_law(covariance_type):
-    ours = GaussianMixture(3, covariance_type=covariance_type, random_state=5).fit(X)
-    (rows, labels), (expected, components) = ours.sample(40_000), to_sklearn(ours).sample(40_000)
-    np.testing.assert_array_equal(labels, components)
-    if covariance_type in ("diag", "spherical"):  # scikit-learn draws the others by another factor
-        np.testing.assert_allclose(rows, expected, **CLOSE)
-    for k in range(3):
-        own, other = rows[labels == k], expected[labels == k]
-        np.testing.assert_allclose(own.mean(axis=0), other.mean(axis=0), atol=0.15)
-        np.testing.assert_allclose(np.cov(own.T), np.cov(other.T), rtol=0.1, atol=0.1)
-
-
-def test_names_of_features_go_along():
-    pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame(X, columns=["a", "b", "c"])
-    theirs = to_sklearn(GaussianMixture(2, random_state=0).fit(table))
-    assert list(theirs.feature_names_in_) == ["a", "b", "c"]
-    assert list(from_sklearn(theirs).feature_names_in_) == ["a", "b", "c"]
-    refused("feature names", theirs.predict, table[["b", "a", "c"]])
-
-
 def test_what_scikit_learn_lacks_becomes_its_default_and_theirs_is_their_own(monkeypatch):
+    table = pytest.importorskip("pandas").DataFrame(X, columns=["a", "b", "c"])
     how = {"init_params": "hierarchical", "random_state": np.random.default_rng(0), "prior": "conjugate"}
-    ours = GaussianMixture(2, covariance_type="VVE", warm_start=True, **how).fit(X)
+    ours = GaussianMixture(2, covariance_type="VVE", warm_start=True, **how).fit(table)
     theirs = to_sklearn(ours)
+    assert list(theirs.feature_names_in_) == list(from_sklearn(theirs).feature_names_in_) == ["a", "b", "c"]
     assert (theirs.init_params, theirs.random_state, theirs.covariance_type) == ("kmeans", None, "full")
     assert b"gmm" not in pickle.dumps(theirs)
     theirs.means_[0] = 0.0

@@ -1,7 +1,7 @@
 """Whatever is passed to the public API, it is an error that the documentation names, or the answer is right.
 
 No other exception, none of Python's or numpy's own, no warning but the package's, no NaN, no crash. A run of the tests
-draws the same 20 times so many inputs as `EACH` says; ``nox -s fuzz`` draws others, and as many as one likes.
+draws the same inputs, for some tests `EACH` times as many; ``nox -s fuzz`` draws others, and as many as one likes.
 """
 
 import pickle
@@ -14,9 +14,10 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 import gmm
-from fuzz_files import saved, scores, use_mixture
+from fuzz_files import are_shares, scores, use_mixture
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
-from inside import COVARIANCE_TYPES
+from inside import CLASSIC, COVARIANCE_TYPES
+from tables import refused, reloaded
 
 EACH = 3  # times the examples of hypothesis' profile
 often = settings(max_examples=EACH * settings.default.max_examples)
@@ -80,17 +81,25 @@ def cast(X, dtype):
         return X.astype(dtype)
 
 
-plain = st.builds(
-    lambda seed, n, d: np.random.default_rng(seed).normal(size=(n, d)),
-    st.integers(0, 2**16), st.integers(2, 12), st.integers(1, 4),
-)  # fmt: skip
-
-
 def mostly(usual, else_):
-    return st.integers(0, 7).flatmap(lambda number: usual if number else else_)
+    """What is right, with few exceptions: a call of many arguments is refused if any is wrong."""
+    return st.integers(0, 11).flatmap(lambda number: usual if number else else_)
 
 
-any_rows = mostly(st.one_of(plain, plain, tables()), st.sampled_from(JUNK))
+@st.composite
+def groups(draw, rows=(8, 25)):
+    """Rows that a mixture can be fitted to."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    n, d = draw(st.integers(*rows)), draw(st.integers(1, 3))
+    return rng.normal(size=(n, d)) + 6 * rng.integers(0, 2, size=(n, 1))
+
+
+def length(X):
+    return len(X) if np.ndim(X) else 3
+
+
+junk = st.sampled_from(JUNK)
+any_rows = mostly(st.one_of(groups((2, 12)), groups(), tables()), junk)
 
 
 @st.composite
@@ -107,7 +116,7 @@ def weights_of(draw, n):
             w[draw(st.integers(0, w.size - 1))] = draw(st.sampled_from((*EXTREMES, 1e30, 1e-60, -1.0)))
     if kind == 8:
         w = cast(w, draw(st.sampled_from(("f4", "f2", "g", "?", "O", ">f8", "c16"))))
-    return draw(st.sampled_from(JUNK)) if kind == 9 else w[::-1]
+    return draw(junk) if kind == 9 else w[::-1]
 
 
 positive = st.sampled_from((0.0, 1e-300, 1e-12, 1e-6, 1e-3, 1.0, 10.0, 1e6, 1e200, 1e308))
@@ -161,7 +170,7 @@ def parameters_of(draw, cls, at_most=3):
     chosen = {"n_components": draw(st.integers(1, 4)), "max_iter": 12, "random_state": 0}
     chosen |= {name: draw(known[name]) for name in names}
     if draw(st.integers(0, 9)) == 0:
-        chosen[draw(st.sampled_from(sorted({*known, "n_components"})))] = draw(st.sampled_from(JUNK))
+        chosen[draw(st.sampled_from(sorted({*known, "n_components"})))] = draw(junk)
     for name, most in {"n_init": 3, "max_iter": 12}.items():
         if isinstance(number := chosen.get(name), int) and number > most:
             del chosen[name]  # which would be done
@@ -171,18 +180,83 @@ def parameters_of(draw, cls, at_most=3):
 @st.composite
 def fits(draw, cls):
     X = draw(any_rows)
-    return draw(parameters_of(cls)), X, draw(weights_of(len(X) if np.ndim(X) else 3))
+    return draw(parameters_of(cls)), X, draw(weights_of(length(X)))
+
+
+@st.composite
+def modest(draw, cls):
+    """Parameters of which at most one is hostile, mostly none."""
+    chosen = {"n_components": draw(st.integers(1, 4)), "max_iter": 12, "random_state": 0}
+    chosen["covariance_type"] = draw(types if cls is GaussianMixture else st.sampled_from(CLASSIC))
+    return chosen | (draw(parameters_of(cls, 1)) if draw(st.integers(0, 5)) == 5 else {})
+
+
+noise = st.sampled_from((False, True, True, 0.3, 0.999, 1e-300, [[-9, -9], [9, 9]])) | fragments
+missing = st.sampled_from(("error", "em", "em", "em"))
+
+
+@st.composite
+def with_gaps(draw):
+    """Rows of which some values are missing, up to whole rows and columns of them."""
+    X = draw(groups()) * draw(st.sampled_from(SCALES[:7])) + draw(st.sampled_from((0.0, 0.0, 1e8)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    X[rng.random(X.shape) < draw(st.sampled_from((0.1, 0.3, 0.6)))] = np.nan
+    if draw(st.booleans()):
+        X[np.isnan(X).all(axis=1)] = 0.5
+    if draw(st.integers(0, 9)) == 9:
+        X[:, 0] = np.nan
+    if draw(st.integers(0, 9)) == 9:
+        X[0, -1] = draw(st.sampled_from(EXTREMES))
+    return cast(X, draw(st.sampled_from(("f8", "f8", "f4"))))
+
+
+@st.composite
+def labels_of(draw, n):
+    """Classes of some of n rows, or what is none."""
+    right = (((0, 1), -1), ((0, 1, 2), -1), (("a", "b"), None), ((0.0, 1.0), np.nan), ((True, False), None))
+    odd = st.sampled_from(((5, 5), (0, "a"), (10**30,), (0, 1), (b"x", "x"), (True, False)))
+    known, unknown = draw(mostly(st.sampled_from(right), st.tuples(odd, st.sampled_from((-1, None, np.nan, "", -2)))))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    length = max(n + draw(st.sampled_from((0,) * 20 + (-1, 1))), 0)
+    share = draw(st.sampled_from((0.3, 0.8, 1.0, 0.0)))
+    given_ = [known[rng.integers(len(known))] if rng.random() < share else unknown for _ in range(length)]
+    match draw(st.integers(0, 15)):
+        case 13:
+            return np.array(given_, dtype=object)
+        case 14:
+            return draw(junk)
+        case 15:
+            return [[value] for value in given_]
+    return given_
+
+
+@st.composite
+def errors_of(draw, n, d):
+    """Covariances of the errors of n rows of d columns, or what are none."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    shape = draw(st.sampled_from(((d,), (d, d), (n, d), (n, d, d), (n, d), (n, d, d), (n + 1, d), (d + 1,))))
+    errors = rng.random(shape)
+    if shape[-2:] == (d, d) and len(shape) != 1 + (n == d):
+        roots = rng.normal(size=(*shape[:-1], draw(st.integers(1, max(d, 1)))))
+        errors = roots @ roots.swapaxes(-1, -2)
+    errors = errors * draw(st.sampled_from((*SCALES, 1e17)))
+    if draw(st.integers(0, 9)) == 9 and errors.size:
+        errors.flat[draw(st.integers(0, errors.size - 1))] = draw(st.sampled_from(EXTREMES))
+    return draw(mostly(st.just(errors), junk))
+
+
+some_types = st.lists(types, min_size=1, max_size=2)
 
 
 # --- What comes back ----------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
-def some_calls_are_answered(request):
+def some_calls_are_answered():
     """Else a law of the answers would hold where everything is refused."""
     ANSWERED.clear()
     yield
-    assert any(ANSWERED) or len(ANSWERED) < 40 or request.node.name == "test_what_is_no_file"
+    assert any(ANSWERED) or len(ANSWERED) < 40
 
 
 ANSWERED = []  # whether each call of a test was
@@ -232,8 +306,14 @@ def is_right(mixture):
         np.testing.assert_array_equal(again.predict_proba(X), proba)
 
 
-def reloaded(what):
-    return gmm.load(saved(what))
+def is_mixture(mixture, X):
+    """A fitted mixture of any kind is one, and so are its copies, whatever its rows."""
+    answer(mixture.freeze)
+    answer(use_mixture, mixture)
+    proba = answer(scores, mixture, X)
+    for other in (reloaded(mixture), pickle.loads(pickle.dumps(mixture))):
+        if proba is not None:
+            np.testing.assert_array_equal(other.predict_proba(X), proba)
 
 
 # --- Each call ----------------------------------------------------------------------------------
@@ -337,7 +417,7 @@ def test_some_columns(name, columns, values, X):
         assert all(finite(part) for part in predicted[1:])
 
 
-outputs = st.one_of(st.none(), st.none(), tables(), st.sampled_from(JUNK))
+outputs = st.one_of(st.none(), st.none(), tables(), junk)
 
 
 @given(st.one_of(tables(columns=[3]), any_rows), outputs, st.sampled_from((1, 1, 2, None, 0, -1, 1.5, "x")))
@@ -356,14 +436,14 @@ def test_a_frozen_mixture(X, out, n_threads):
 @given(data=st.data())
 @settings(max_examples=settings.default.max_examples)
 def test_select(data):
-    X = data.draw(st.one_of(plain, any_rows))
-    counts = data.draw(mostly(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.sampled_from(JUNK)))
-    names = data.draw(mostly(st.lists(types, min_size=1, max_size=3), st.sampled_from(JUNK)))
-    criterion = data.draw(mostly(st.sampled_from(("bic", "aic", "aicc", "icl", "nec")), st.sampled_from(JUNK)))
+    X = data.draw(groups() | any_rows)
+    counts = data.draw(mostly(st.lists(st.integers(1, 4), min_size=1, max_size=3), junk))
+    names = data.draw(mostly(st.lists(types, min_size=1, max_size=3), junk))
+    criterion = data.draw(mostly(st.sampled_from(("bic", "aic", "aicc", "icl", "nec")), junk))
     asked = st.sampled_from(("reg_covar", "prior", "tol", "acceleration", "refine", "max_iter", "init_params"))
     how = {name: data.draw(PARAMETERS[GaussianMixture][name]) for name in data.draw(st.sets(asked, max_size=2))}
     how["max_iter"] = min(how.get("max_iter", 12), 12)
-    weight = data.draw(weights_of(len(X) if np.ndim(X) else 3))
+    weight = data.draw(weights_of(length(X)))
     found = answer(gmm.select, X, counts, names, criterion=criterion, random_state=0, sample_weight=weight, **how)
     event("refused" if found is None else "found")
     if found is not None:
@@ -384,8 +464,297 @@ def test_what_refits(data):
     test = answer(gmm.inference.bootstrap_lrt, X, data.draw(st.integers(0, 3)), n_replicates=2, random_state=0)
     assert test is None or 0 <= test.p_value <= 1
     methods = st.sampled_from(("weighted-bootstrap", "bootstrap", "information"))
-    how = {"method": data.draw(mostly(methods, st.sampled_from(JUNK))), "n_replicates": 3, "random_state": 0}
+    how = {"method": data.draw(mostly(methods, junk)), "n_replicates": 3, "random_state": 0}
     errors = answer(lambda: gmm.inference.standard_errors(mixture.fit(X), X, weight, **how))
     assert errors is None or all(finite(part) for part in (errors.weights, errors.means, errors.covariances))
     steps = answer(lambda: list(gmm.em.steps(X, data.draw(st.integers(0, 3)), max_iter=4, random_state=0)))
     assert steps is None or all(finite(step.responsibilities) for step in steps if step.responsibilities is not None)
+
+
+EXTRAS = [(GaussianMixture, kind) for kind in ("noise", "gaps", "errors", "classes")]
+
+
+@pytest.mark.parametrize(("cls", "kind"), [*EXTRAS, (BayesianGaussianMixture, "gaps")])
+@given(data=st.data())
+def test_what_fits_take(cls, kind, data):
+    draw, how, parameters = data.draw, {}, data.draw(modest(cls))
+    has_gaps = kind == "gaps" or (kind != "noise" and draw(st.integers(0, 2)) == 2)
+    if has_gaps:
+        parameters["missing"] = draw(mostly(missing, junk))
+    if kind == "noise" or (cls is GaussianMixture and draw(st.integers(0, 4)) == 4):
+        parameters["noise"] = draw(mostly(noise, junk)) if kind == "noise" else True
+    X = draw(mostly(with_gaps() if has_gaps else groups(), any_rows))
+    n, d = np.shape(X) if np.ndim(X) == 2 else (length(X), 1)
+    weight = draw(weights_of(n))
+    if kind == "errors":
+        how["error_covariance"] = draw(errors_of(n, d))
+    if kind == "classes" or (kind == "errors" and draw(st.booleans())):
+        how["labels"] = draw(labels_of(n))
+    if kind == "classes" and draw(st.booleans()):
+        counts = st.dictionaries(st.sampled_from((0, 1, 2, "a", "b", None)), st.integers(0, 3), max_size=3)
+        how["components_per_class"] = draw(mostly(st.integers(0, 3) | counts, junk))
+    mixture = answer(cls(**parameters).fit, X, sample_weight=weight, **how)
+    event("refused" if mixture is None else "fitted")
+    if mixture is None:
+        return
+    is_mixture(mixture, X)
+    if kind in ("noise", "gaps"):
+        filled = answer(mixture.impute, X, draw=draw(mostly(st.booleans(), junk)), random_state=0)
+        assert filled is None or finite(filled)
+        if cls is GaussianMixture:
+            scores = [*mixture.criteria(X, weight).values()] if kind == "gaps" else mixture.bic(X)
+            assert not np.isnan(scores).any()
+        sampled = answer(mixture.sample, 5)
+        assert sampled is None or finite(sampled[0])
+        used(mixture, X, data)
+    elif kind == "errors":
+        errors, far = how["error_covariance"], np.asarray(X, float) * draw(st.sampled_from((1.0, 1e6, 1e9, 1e120)))
+        proba = answer(mixture.predict_proba, far, error_covariance=errors)
+        if proba is not None:
+            are_shares(proba, mixture)
+        values = answer(gmm.analysis.true_values, mixture, far, errors)
+        assert values is None or all(finite(each) for each in values)
+    else:
+        assert how["labels"] is None or len(mixture.component_classes_) == len(mixture.weights_)
+        errors = {"labels": how["labels"], "n_replicates": 2, "random_state": 0}
+        answer(gmm.inference.standard_errors, mixture, X, weight, **errors)
+        answer(mixture.fit, X)
+
+
+@given(data=st.data())
+def test_a_stream(data):
+    mixture = GaussianMixture(**data.draw(modest(GaussianMixture)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        X = data.draw(mostly(mostly(groups(), tables()), any_rows))
+        decay = data.draw(mostly(st.sampled_from((0.0, 0.0, 0.5, 1.0)), junk))
+        answer(mixture.partial_fit, X, sample_weight=data.draw(weights_of(length(X))), decay=decay)
+        if data.draw(st.integers(0, 3)) == 3:
+            mixture = pickle.loads(pickle.dumps(mixture))
+        if data.draw(st.integers(0, 3)) == 3:
+            answer(mixture.fit, data.draw(any_rows))
+        if data.draw(st.integers(0, 5)) == 5 and hasattr(mixture, "weights_"):
+            mixture = answer(reloaded, mixture) or mixture
+    event("fitted" if hasattr(mixture, "weights_") else "refused")
+    if hasattr(mixture, "weights_"):
+        is_mixture(mixture.set_params(**GaussianMixture().get_params()), X)
+
+
+@given(data=st.data())
+def test_a_search(data):
+    how = {"max_iter": 12, "random_state": 0, "standardize": data.draw(mostly(st.booleans(), junk))}
+    how["missing"] = data.draw(mostly(missing, junk))
+    how["noise"] = data.draw(mostly(noise, junk)) if data.draw(st.booleans()) else False
+    X = data.draw(mostly(with_gaps() | groups() | groups(), any_rows))
+    counts = data.draw(mostly(st.lists(st.integers(1, 4), min_size=1, max_size=2), junk))
+    names, weight = data.draw(mostly(some_types, junk)), data.draw(weights_of(length(X)))
+    search = answer(gmm.GaussianMixtureSearch(counts, names, **how).fit, X, sample_weight=weight)
+    event("refused" if search is None else "found")
+    if search is not None:
+        proba = search.predict_proba(X)
+        assert finite(proba)
+        assert np.all(search.score_samples(X) < np.inf)
+        assert not np.isnan(search.score(X))
+        assert pickle.loads(pickle.dumps(search)).predict(X).shape == (len(proba),)
+        found = search.selection_
+        assert answer(reloaded, found).best_index == found.best_index
+        for name in ("bic", "aic", "aicc", "icl", "nec", data.draw(junk)):
+            answer(found.best_by, name)
+            answer(found.ranked, name)
+
+
+@given(data=st.data())
+def test_a_classifier(data):
+    X = data.draw(mostly(groups(), any_rows))
+    y = data.draw(labels_of(length(X)))
+    names = data.draw(st.sets(st.sampled_from(("tol", "reg_covar", "n_init", "n_threads", "prior")), max_size=2))
+    how = {"max_iter": 12, "random_state": 0} | {name: data.draw(PARAMETERS[GaussianMixture][name]) for name in names}
+    if data.draw(st.booleans()):
+        how["n_components"] = data.draw(mostly(st.lists(st.integers(1, 3), min_size=1, max_size=2), junk))
+    how["covariance_type"] = data.draw(mostly(some_types, junk))
+    if data.draw(st.integers(0, 3)) == 3:
+        how["class_prior"] = data.draw(mostly(fragments.map(np.ravel) | st.just([0.5, 0.5]), junk))
+    classifier = answer(gmm.MixtureClassifier(**how).fit, X, y, data.draw(weights_of(length(X))))
+    event("refused" if classifier is None else "fitted")
+    if classifier is not None:
+        assert np.isfinite(classifier.bic_)
+        for rows in (X, data.draw(any_rows)):
+            proba = answer(classifier.predict_proba, rows)
+            if proba is not None:
+                assert finite(proba)
+                assert np.abs(proba.sum(axis=1) - 1).max(initial=0) < 1e-6
+                assert set(classifier.predict(rows)) <= set(classifier.classes_)
+                for again in (answer(reloaded, classifier), pickle.loads(pickle.dumps(classifier))):
+                    np.testing.assert_array_equal(again.predict_proba(rows), proba)
+        score = answer(classifier.score, X, data.draw(labels_of(length(X))), data.draw(weights_of(length(X))))
+        assert score is None or 0 <= score <= 1
+
+
+# --- What mixtures are used for -----------------------------------------------------------------
+
+
+def used(mixture, X, data):
+    """One of the uses of a fitted mixture."""
+    match data.draw(st.integers(0, 7)):
+        case 0:
+            combined = answer(gmm.analysis.combine_components, mixture, X)
+            if combined is not None:
+                assert finite(combined.entropies)
+                for n_clusters in (None, 1, data.draw(mostly(st.integers(0, 5), junk))):
+                    proba = answer(combined.predict_proba, X, n_clusters)
+                    assert proba is None or finite(proba)
+                    answer(combined.predict, X, n_clusters)
+                    answer(combined.at, n_clusters)
+        case 1:
+            rows = data.draw(st.none() | st.just(X))
+            balance = data.draw(mostly(st.sampled_from((0.0, 0.5, 1.0)), junk))
+            number = data.draw(mostly(st.none() | st.integers(1, 4), junk))
+            found = answer(gmm.analysis.directions, mixture, rows, balance=balance, n_directions=number)
+            if found is not None:
+                assert finite(found.eigenvalues)
+                assert finite(found.matrix)
+                moved = answer(found.transform, X)
+                assert moved is None or np.isnan(np.asarray(X, float)).any() or finite(moved)
+                assert pickle.loads(pickle.dumps(found)).matrix.shape == found.matrix.shape
+                assert str(found)
+        case 2:
+            parts = st.lists(st.sampled_from(("weights", "means", "covariances")), min_size=1)
+            how = {"parameters": data.draw(mostly(parts, junk)), "relevance": data.draw(mostly(positive, junk))}
+            adapted = answer(gmm.analysis.adapt, mixture, X, **how, n_iter=data.draw(st.integers(0, 2)))
+            if adapted is not None:
+                is_mixture(adapted, X)
+        case 3:
+            vector = answer(gmm.analysis.fisher_vector, mixture, X, normalise=data.draw(st.booleans()))
+            assert vector is None or finite(vector)
+        case 4:
+            some = junk.filter(lambda number: not (isinstance(number, int) and number > 1e4))
+            n_samples = data.draw(mostly(st.sampled_from((1, 9, 50)), some))
+            shares = answer(gmm.analysis.overlap, mixture, n_samples=n_samples, random_state=0)
+            assert shares is None or finite(shares)
+            columns = answer(gmm.analysis.column_overlap, mixture)
+            assert columns is None or finite(columns.areas)
+        case 5:
+            rate = data.draw(mostly(st.sampled_from((0.1, 0.5, 0.9)), junk))
+            threshold = answer(gmm.analysis.anomaly_threshold, mixture, X, rate)
+            assert threshold is None or not np.isnan([threshold.log_density, threshold.low, threshold.high]).any()
+        case 6:
+            statistics = answer(gmm.em.e_step, mixture, X)
+            if statistics is not None:
+                again = answer(gmm.em.m_step, mixture, statistics)
+                if again is not None:
+                    is_mixture(again, X)
+        case 7:
+            method = data.draw(st.sampled_from(("weighted-bootstrap", "bootstrap", "information")))
+            errors = answer(gmm.inference.standard_errors, mixture, X, method=method, n_replicates=3, random_state=0)
+            if errors is not None:
+                assert all(finite(part) for part in (errors.weights, errors.means, errors.covariances))
+                intervals = answer(errors.intervals, data.draw(mostly(st.sampled_from((0.5, 0.95)), junk)))
+                assert intervals is None or not any(np.isnan(part).any() for part in intervals)
+
+
+@each_class
+@given(data=st.data())
+def test_a_use(cls, data):
+    rows = data.draw(groups())
+    mixture = answer(cls(**data.draw(modest(cls))).fit, rows)
+    if mixture is not None:
+        other = tables(columns=[rows.shape[1]])
+        X = data.draw(st.just(rows) | other | other | any_rows)
+        used(mixture, X, data)
+
+
+@given(types, st.sampled_from(SCALES), tables(columns=[2]), st.data())
+def test_a_use_of_an_extreme_mixture(name, scale, X, data):
+    means = np.array([[0.0, 1.0], [5.0, 1.0], [0.0, 1.0]]) * scale
+    covariances = covariances_of(name, [[0, 0], [1, 0], [1, 2], [0, 2]], 3)
+    shares = ([0.5, 0.5, 0.0], [0.2, 0.3, 0.5], [1.0, 0.0, 0.0], [1 - 2e-300, 1e-300, 1e-300])
+    weights = data.draw(st.sampled_from(shares))
+    spread = data.draw(st.sampled_from((1.0, 1e-6, 1e6, 1e-100, 1e100)))
+    mixture = answer(GaussianMixture.from_parameters, weights, means, covariances * spread, covariance_type=name)
+    if mixture is not None:
+        used(mixture, X, data)
+
+
+@given(data=st.data())
+def test_following(data):
+    box = data.draw(mostly(st.just([[-9, -9], [15, 15]]), tables(range(1, 4)) | junk))
+    known = {
+        "forgetting": st.sampled_from((0.1, 0.9, 1e-12, 1 - 1e-12)),
+        "min_rows": st.integers(1, 5),
+        "confirm": st.integers(1, 3),
+        "covariance_type": types,
+        "reg_covar": positive,
+    }
+    asked = data.draw(st.sets(st.sampled_from(sorted(known)), max_size=2))
+    how = {name: data.draw(mostly(known[name], junk)) for name in asked}
+    motion = data.draw(mostly(positive, junk))
+    tracker = answer(gmm.tracking.Tracker, box, motion, **how)
+    event("refused" if tracker is None else "made")
+    for _ in range(data.draw(st.integers(1, 4)) if tracker is not None else 0):
+        X = data.draw(mostly(tables(columns=[len(np.transpose(box))]), any_rows))
+        labels = answer(tracker.update, X)
+        if labels is not None:
+            assert labels.shape == (len(X),)
+            tracks = tracker.tracks()
+            assert all(finite(column) for column in tracks)
+            assert repr(tracker)
+            tracker = pickle.loads(pickle.dumps(tracker))
+            if tracker.mixture is not None:
+                is_mixture(tracker.mixture, X)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda mixture, X: gmm.select(X, 1, "full").best_by(np.array(["bic", "aic"])),
+        lambda mixture, X: gmm.inference.standard_errors(mixture, X, method=np.array(["bootstrap", "information"])),
+        lambda mixture, X: mixture.impute(X, draw=np.array([1, 2])),
+        lambda mixture, X: mixture.fit(X, checkpoint="fit.gmm", resume=np.array([1, 2])),
+        lambda mixture, X: gmm.select(X, 1, "full", tails=np.ones((2, 2))),
+        lambda mixture, X: gmm.MixtureClassifier().fit(X, [0, 1] * 5).score(X, [0, 1] * 5, np.full(10, 1j)),
+        lambda mixture, X: gmm.analysis.adapt(mixture, X, parameters=[["means"]]),
+        lambda mixture, X: mixture.fit(X, callback=lambda iteration: iteration.parameters.means),
+        lambda mixture, X: gmm.select(X, 1, "full", callback=lambda progress: np.ones(2)),
+        lambda mixture, X: GaussianMixture(noise=[[0, 0], [1e200, 1e200]]).fit(X),
+        lambda mixture, X: gmm.inference.standard_errors(mixture, X, n_replicates=10**19),
+        lambda mixture, X: gmm.inference.bootstrap_lrt(X, 1, n_replicates=10**19),
+    ],
+)
+def test_what_numpy_once_refused(call):
+    X = np.random.default_rng(0).normal(size=(10, 2))
+    assert answer(call, GaussianMixture().fit(X), X) is None
+
+
+@each_class
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"covariance_type": "diag", "prior": "conjugate"}, {"means_init": np.eye(2)}, {"max_iter": 2**63, "tol": 0.1}],
+)
+def test_numbers_of_a_narrow_type_or_of_any_size_are_numbers(cls, asked):
+    """A product of narrow ones would overflow."""
+    X, common = np.random.default_rng(0).normal(size=(300, 2)), {"max_iter": 100, "tol": 1e-2} | asked
+    how = {name: value for name, value in common.items() if hasattr(cls, name)} | {"random_state": 0}
+    narrow = {"max_iter": np.int8(100), "n_components": np.int8(2)}
+    one, other = (cls(**{"n_components": 2} | how | more).fit(X) for more in ({}, narrow))
+    np.testing.assert_array_equal(one.means_, other.means_)
+
+
+def test_what_is_called_and_stops_like_an_iterator():
+    n_calls, X = 0, np.random.default_rng(0).normal(size=(30, 2))
+
+    def never(*_):
+        raise StopIteration
+
+    def once():
+        nonlocal n_calls
+        n_calls += 1
+        return [X] if n_calls == 1 else never()
+
+    rows = gmm.open_rows(once)
+    for call, told in {
+        lambda: GaussianMixture().fit(X, callback=never): "callback raised StopIteration: let it return True",
+        lambda: gmm.select(X, 1, "full", callback=never): "callback raised StopIteration: let it return True",
+        lambda: GaussianMixture(2, init_params=never).fit(X): r"init_params .*: expected .* of shape \(30, 2\)",
+        lambda: gmm.open_rows(never): "the factory never raised StopIteration: expected an iterable of blocks",
+        lambda: GaussianMixture(2).fit(rows): "the factory once raised StopIteration: expected an iterable of blocks",
+    }.items():
+        refused(told, call, error=RuntimeError)

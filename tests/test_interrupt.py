@@ -1,4 +1,4 @@
-"""Ctrl-C, BLAS's threads, forks and Python's threads: a fit is a good guest in its process."""
+"""Ctrl-C, BLAS's threads, forks and Python's threads: a fit is a good guest in its process, and waits for no lock."""
 
 import contextlib
 import gc
@@ -18,11 +18,12 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import gmm
 import inside
-from gmm import GaussianMixture, select
+from gmm import GaussianMixture, open_rows, select
 from gmm.inference import bootstrap_lrt
 from inside import (
     ArraySource,
     Scorer,
+    cached_property,
     fitted_parameters,
     halving,
     read_ahead,
@@ -101,9 +102,20 @@ def long_fit(kind, n_threads):
     return n, d, "; ".join([*filter(None, [before]), "print('ready', flush=True)", fit])
 
 
-def python(code, **how):
-    command = [sys.executable, "-c", textwrap.dedent(code)]
+def python(code, *arguments):
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run(code, *arguments):
+    """Run code in a process of its own, which a deadlock would keep for ever."""
+    with python(code, *arguments) as process:
+        try:
+            printed, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 0, errors
+    return printed
 
 
 @posix
@@ -242,13 +254,8 @@ INTERRUPTED_START = """from concurrent.futures import ThreadPoolExecutor as Pool
 )
 def test_ctrl_c_while_a_thread_starts_ends_its_work_too(pool, n, d, what):
     what = INTERRUPTED_START.format(pool=pool, what=what)
-    with python(LONG_FIT.format(n=n, d=d, what=what)) as process:
-        try:
-            answer, errors = process.communicate(timeout=6 * SOON)
-        finally:
-            process.kill()
-    *_, seconds, outcome, after = answer.split()
-    assert (outcome, after) == ("interrupted", "intact"), errors
+    *_, seconds, outcome, after = run(LONG_FIT.format(n=n, d=d, what=what)).split()
+    assert (outcome, after) == ("interrupted", "intact")
     assert float(seconds) < SOON
 
 
@@ -292,25 +299,6 @@ def wide_problem():
     X = rng.normal(size=(3000, 64))
     X[:1500] += 3
     return X, {"means_init": X[[0, -1]], "max_iter": 3, "tol": 0}
-
-
-@quiet
-@pytest.mark.parametrize("ending", ["ends", "raises"])
-def test_blas_has_its_threads_back_after_a_fit_and_no_thread_outlives_it(ending):
-    X, asked = wide_problem()
-
-    def callback(record):
-        if ending == "raises":
-            raise KeyboardInterrupt
-
-    with threadpool_limits(2, user_api="blas"):
-        before, alive = blas_threads(), threading.active_count()
-        try:
-            GaussianMixture(2, **asked, n_threads=3).fit(X, callback=callback).predict(X)
-        except KeyboardInterrupt:
-            assert ending == "raises"
-        assert blas_threads() == before
-        assert threading.active_count() == alive
 
 
 @controllable
@@ -397,23 +385,17 @@ def test_usable_threads_honours_the_affinity_and_the_limit_of_blas(monkeypatch):
 @posix
 def test_a_fork_after_a_fit_fits_as_well():
     code = """
-        import os, signal, warnings
-        import numpy as np
-        from gmm import GaussianMixture
-        warnings.simplefilter("ignore")
+        import os, signal, numpy as np, gmm
         X = np.random.default_rng(0).normal(size=(20_000, 64))
-        mixture = GaussianMixture(4, max_iter=2, tol=0, n_threads=2, random_state=0)
+        mixture = gmm.GaussianMixture(4, max_iter=2, tol=0, n_threads=2, random_state=0)
         expected = mixture.fit(X).means_
         child = os.fork()
         if child == 0:
             signal.alarm(60)  # a child that hangs is killed
-            same = np.array_equal(mixture.fit(X).means_, expected)
-            os._exit(0 if same else 1)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            os._exit(not np.array_equal(mixture.fit(X).means_, expected))
+        print(os.waitpid(child, 0)[1])
     """
-    with python(code) as process:
-        printed, errors = process.communicate(timeout=120)
-    assert printed.strip() == "0", errors
+    assert run(code) == "0\n"
 
 
 @quiet
@@ -447,3 +429,166 @@ def test_one_thread_is_one_thread(monkeypatch, init_params):
         started.clear()
         GaussianMixture(8, n_threads=1, **asked).fit(X).predict(X)
     assert started == []
+
+
+# --- Sources that are read inside each other, from several threads and in forks -------------------
+
+
+@pytest.mark.needs("pyarrow")
+def test_a_data_set_and_an_engine_may_score_other_sources(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(500, 2)))
+    code = """
+        import sys, numpy as np, pyarrow as pa, gmm
+        from concurrent.futures import ThreadPoolExecutor
+        rows = np.load(sys.argv[1])
+        base = gmm.GaussianMixture(2, random_state=0).fit(rows)
+
+        class Scores:
+            schema = pa.schema([("a", pa.float64())])
+
+            def to_batches(self):
+                yield pa.record_batch({"a": base.score_samples(gmm.open_rows(sys.argv[1]))})
+
+        def inner(task):
+            return task(0, rows)
+
+        def outer(task):
+            with ThreadPoolExecutor(1) as pool:
+                return pool.submit(lambda: (base.score(gmm.sources.partitioned_rows(inner)), task(0, rows))[1]).result()
+
+        nested = gmm.GaussianMixture(2, random_state=0).fit(gmm.open_rows(Scores()))
+        alone = gmm.GaussianMixture(2, random_state=0).fit(base.score_samples(rows)[:, None])
+        print((nested.means_ == alone.means_).all())
+        print(gmm.GaussianMixture(2, random_state=0).fit(gmm.sources.partitioned_rows(outer)).converged_)
+    """
+    assert run(code, tmp_path / "x.npy") == "True\nTrue\n"
+
+
+@posix
+@pytest.mark.parametrize("scratch", [False, True])
+def test_a_fork_during_a_first_look_reads_on_its_own(scratch):
+    code = """
+        import os, sys, threading, numpy as np, gmm
+        rows = np.random.default_rng(0).normal(size=(500, 2))
+        begun, forked = threading.Event(), threading.Event()
+
+        def blocks():
+            yield rows[:200]
+            begun.set()
+            forked.wait()
+            yield rows[200:]
+
+        source = gmm.open_rows(blocks, scratch=sys.argv[1] == "True")
+        thread = threading.Thread(target=lambda: source.n_rows)
+        thread.start()
+        begun.wait()
+        child = os.fork()
+        if not child:
+            forked = threading.Event()  # the other thread may hold the lock inside the one that is copied
+        forked.set()
+        fitted = gmm.GaussianMixture(2, random_state=0, n_threads=1).fit(source)
+        same = bool((fitted.means_ == gmm.GaussianMixture(2, random_state=0).fit(rows).means_).all())
+        if not child:
+            os._exit(0 if same else 1)
+        thread.join()
+        print(same, os.waitpid(child, 0)[1])
+    """
+    assert run(code, scratch) == "True 0\n"
+
+
+@posix
+def test_forks_read_a_scratch_file_side_by_side():
+    """Two processes that share the file must not share the place in it."""
+    code = """
+        import os, numpy as np, gmm
+        from gmm._rows import blocks
+        blocks._BLOCK_BYTES = 1000
+        rows = np.random.default_rng(0).normal(size=(20_000, 3))
+        source = gmm.open_rows(lambda: [rows], scratch=True)
+        assert source.n_rows == len(rows)
+        expected = gmm.GaussianMixture(2, random_state=0, max_iter=3, tol=0, n_threads=1)
+        children = []
+        for _ in range(4):
+            child = os.fork()
+            if not child:
+                for _ in range(20):
+                    for first, block, _ in source.chunks():
+                        if not np.array_equal(block, rows[first : first + len(block)]):
+                            os._exit(1)
+                os._exit(0)
+            children.append(child)
+        print([os.waitpid(child, 0)[1] for child in children])
+    """
+    assert run(code) == "[0, 0, 0, 0]\n"
+
+
+@posix
+def test_a_fork_makes_a_scratch_file_of_its_own():
+    code = """
+        import os, numpy as np, gmm
+        turn = [0]
+
+        def blocks():
+            for start in range(0, 9000, 10):
+                yield np.full((10, 2), turn[0]) + np.arange(start, start + 10)[:, None]
+
+        source = gmm.open_rows(blocks, scratch=True)
+        next(source.blocks(weighted=False))  # makes a file, and ends early
+        child = os.fork()
+        turn[0] = 0 if child else 5
+        same = all((chunk.rows[0, 0] == turn[0] + chunk.first) for _ in range(20) for chunk in source.chunks())
+        if not child:
+            os._exit(0 if same else 1)
+        print(same, os.waitpid(child, 0)[1])
+    """
+    assert run(code) == "True 0\n"
+
+
+def test_what_is_computed_once_is_one_object_for_all_threads():
+    together = threading.Barrier(4)
+
+    class Slow:
+        @cached_property
+        def value(self):
+            together.wait()
+            return object()
+
+    slow, seen = Slow(), []
+    threads = [threading.Thread(target=lambda: seen.append(slow.value)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(map(id, seen))) == 1
+    assert slow.value is seen[0]
+    assert isinstance(Slow.value, cached_property)
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_fewer_threads_than_asked_for_give_the_same_bits(allowed, monkeypatch, tmp_path):
+    """A process with little memory may start none, or some."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(20_000, 4)), rng.normal(3, 1, (20_000, 4))])
+    np.save(tmp_path / "x.npy", X)
+
+    def results():
+        how = {"n_threads": 4, "random_state": 0}
+        yield GaussianMixture(3, **how).fit(X).means_
+        yield GaussianMixture(2, **how).fit(open_rows(lambda: iter([X]))).means_
+        yield GaussianMixture(2, **how).fit(open_rows(tmp_path / "x.npy")).means_
+        yield select(X, [1, 2, 3], ["EII", "VVI"], **how).bic
+        yield bootstrap_lrt(X[::5], 2, n_replicates=3, n_init=1, **how).p_value
+
+    expected, start, n_started = [*results()], threading.Thread.start, 0
+
+    def limited(self):
+        nonlocal n_started
+        n_started += 1
+        if n_started > allowed:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    for result, wanted in zip(results(), expected, strict=True):
+        np.testing.assert_array_equal(result, wanted)
+        n_started = 0

@@ -4,7 +4,6 @@ import copy
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 import pickle
 import sys
@@ -23,7 +22,7 @@ from tables import refused
 from test_frozen import FLOATS, LAYOUTS, METHODS, mixture, rows_of
 
 ALL = (*METHODS, "log_joint")
-SIZES = (1, 1), (2, 3), (4, 4), (3, 50), (9, 17)  # 50 features are too many for the linear form of a full covariance
+SIZES = (1, 1), (4, 4), (3, 50)  # 50 features are too many for the linear form of a full covariance
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 
 
@@ -55,6 +54,7 @@ def is_mapped(frozen):
     return False
 
 
+@pytest.mark.usefixtures("kernel")
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(("K", "d"), SIZES)
 @pytest.mark.parametrize("covariance_type", LAYOUTS)
@@ -65,19 +65,13 @@ def test_it_has_the_same_bits(covariance_type, K, d, dtype, tmp_path):
     mapped = FrozenMixture.load(tmp_path / "frozen", mmap=True)
     assert is_mapped(mapped)
     assert not is_mapped(frozen)
-    for scale in (1.0, 300.0, 1e6) if dtype is np.float32 else (1.0, 300.0, 1e6, 1e152):
+    for scale in (1.0, 1e6) if dtype is np.float32 else (1.0, 1e6, 1e152):
         rows = (rows_of(estimator, 2500) * scale).astype(dtype)
-        for n in (0, 1, 2, 5, 31, 2500):
+        for n in (0, 1, 5, 2500):
             for method in ALL:
                 expected = getattr(frozen, method)(rows[:n])
                 np.testing.assert_array_equal(getattr(mapped, method)(rows[:n]), expected)
     assert pickle.dumps(mapped) == pickle.dumps(frozen)
-
-
-@pytest.mark.usefixtures("kernel")
-@pytest.mark.parametrize(("covariance_type", "dtype"), [("tied", np.float32), ("full", np.float64)])
-def test_every_kernel_has_the_same_bits(covariance_type, dtype, tmp_path):
-    test_it_has_the_same_bits(covariance_type, 4, 4, dtype, tmp_path)
 
 
 def test_copies_pickles_and_the_whole_file_are_the_same(path):
@@ -128,22 +122,6 @@ def test_processes_share_its_memory(tmp_path):
     assert sizes["Private_Dirty"] == 0
 
 
-def _score(mapped, X, pipe):
-    pipe.send(mapped.log_joint(X))
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # polars keeps threads
-def test_forks_score_with_it(path):
-    mapped, X = gmm.load(path, mmap=True), rows_of(mixture(), 40)
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe()
-    worker = context.Process(target=_score, args=(mapped, X, theirs))
-    worker.start()
-    np.testing.assert_array_equal(ours.recv(), mapped.log_joint(X))
-    worker.join()
-
-
 @pytest.mark.skipif(os.name != "posix", reason="a mapped file cannot be replaced elsewhere")
 def test_a_file_that_is_replaced_leaves_those_who_use_it_what_it_was(path):
     mapped, X = gmm.load(path, mmap=True), rows_of(mixture(), 40)
@@ -174,16 +152,13 @@ def test_other_files_are_refused_with_a_remedy(path, tmp_path):
 @pytest.mark.parametrize(
     ("parts", "match"),
     [
-        ({"prepared": 0}, "version 0: .*prepared=True"),
         ({"prepared": 2}, "version 2: .*prepared=True"),
         ({"prepared": np.zeros(100)}, "K=4 and d=4.*100 numbers.*prepared=True"),
-        ({"prepared": np.zeros(0)}, "0 numbers"),
         ({"prepared": np.zeros((2, 50))}, "float64 numbers"),
         ({"prepared": np.zeros(100, np.float32)}, "float64 numbers.*float32"),
         ({"centres": np.zeros((4, 5))}, "K=4 and d=5"),
         ({"centres": np.zeros((0, 4))}, "centres"),
         ({"layout": 1}, "numbers"),
-        ({"layout": -1}, "layout"),
         ({"layout": None}, "layout"),
     ],
 )
@@ -191,10 +166,10 @@ def test_numbers_of_another_kernel_or_size_are_refused(parts, match, path):
     refused(match, gmm.load, changed(path, **parts), mmap=True)
 
 
-@pytest.mark.parametrize(("K", "d"), [(2**62, 1), (1, 2**62), (2**31, 2**31), (2**20, 2**22), (2**32, 2**31)])
 @pytest.mark.parametrize("layout", range(4))
-def test_no_sizes_reach_beyond_the_numbers(layout, K, d):
-    refused("expected the prepared numbers", FrozenMixture, layout, K, d, np.zeros(1000), -np.inf, np.zeros((2, 1)))
+def test_no_sizes_reach_beyond_the_numbers(layout):
+    for K, d in [(2**62, 1), (1, 2**62), (2**31, 2**31), (2**20, 2**22), (2**32, 2**31)]:
+        refused("expected the prepared numbers", FrozenMixture, layout, K, d, np.zeros(1000), -np.inf, np.zeros((2, 1)))
 
 
 def test_numbers_are_not_taken_from_any_address():

@@ -39,7 +39,8 @@ def estimators():
     kinds += [(GaussianMixture, "ppca1")]  # with a transform, which "factor" has as well
     kinds += [(MixtureRegressor, name) for name in ("full", "tied")]  # others predict the means of few components
     # With one component predict() of a mixture is constant, which hides much.
-    fits = [estimator(n_components=n, covariance_type=name) for estimator, name in kinds for n in (1, 2)]
+    fits = [estimator(n_components=2, covariance_type=name) for estimator, name in kinds]
+    fits += [estimator(n_components=1) for estimator in (GaussianMixture, BayesianGaussianMixture, MixtureRegressor)]
     classifier = MixtureClassifier(covariance_type=["EEE", "VVI"], max_iter=50)
     return [*fits, classifier, GaussianMixtureSearch(range(1, 3), ["full", "diag"], max_iter=50)]
 
