@@ -35,7 +35,8 @@ cdef inline void take_back(void** places, int n_places, size_t most, double* bor
     cdef int i
     if borrowed == NULL:
         return
-    room, size = borrowed - 1, borrowed[-1]
+    room = borrowed - 1
+    size = (<double*>room)[0]
     if size <= most:
         for i in range(n_places):
             other = swap_pointer(places + i, room)     # from here on, the room may be another thread's
