@@ -223,7 +223,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_the_fit_goes_on(tmp_path, mo
     with pytest.warns(RuntimeWarning, match=words) as caught:
         mixture = GaussianMixture(4, **TIGHT).fit(X, callback=each_pass, checkpoint=path)
     assert [one.category for one in caught] == [RuntimeWarning]
-    assert len(full_disk) > 10
+    assert len(full_disk) > 5
     monkeypatch.undo()
     assert [file.name for file in tmp_path.iterdir()] == ["fit.ckpt"]
     seen = []

@@ -266,6 +266,17 @@ def test_components_split_where_rows_suffice_without_a_prior_and_of_more_candida
     assert [grown(n, alone=False) for n in (500, 501, 801, 10_000)] == [(1, 1, 12)] * 4
 
 
+def test_passes_around_splits_and_drops_are_more_in_a_fit_that_is_alone_and_of_few_rows():
+    def passes(n, d, **alone):
+        problem = Problem(ArraySource(np.ones((n, d))), Objective(covariance_model("full"), RIDGE))
+        schedule = schedule_for(problem, K, **alone)
+        return schedule.n_larger, schedule.n_final
+
+    assert [passes(*shape) for shape in ((60, 2), (800, 2), (1000, 1))] == [(10, 6)] * 3
+    assert [passes(*shape) for shape in ((801, 2), (1001, 1), (10_000, 2))] == [(6, 3)] * 3
+    assert [passes(n, 2, alone=False) for n in (60, 800, 801)] == [(6, 3)] * 3
+
+
 def test_more_components_find_a_cluster_that_none_begins_in():
     """Two clusters far away are one component of nearly every start with as many components as clusters."""
     rng = np.random.default_rng(0)

@@ -273,8 +273,8 @@ _SEEDING_ROWS_OF_MANY = 300  # per component
 _MANY_COMPONENTS = 50  # whose covariances all overfit
 # Of so many components with so many rows each, diagonal mixtures tell which candidates are worth full covariances.
 _SEVERAL, _MANY_OF_EACH, _FEW_MIXTURES = 10, 50, 2
-_FEW_NUMBERS = 1000  # in the rows: passes take little time beside the rest of a fit, so there may be more …
-_LARGER_OF_FEW, _FINAL_OF_FEW = 10, 6  # … around splits and drops, too
+_FEW_NUMBERS = 1000  # in the rows: passes take little time beside the rest of a fit, so there may be more
+_LARGER_OF_FEW, _FINAL_OF_FEW = 10, 6  # around splits and drops, where rows are as few as the smallest part
 _MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
 _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than it loses
@@ -371,7 +371,7 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     if alone and not is_many:
         last = last._replace(n_survivors=_GROWN_OF_FEW if is_few else _GROWN)
     schedule = Schedule(n_candidates, n_mixtures, n, (*cuts, last), n_seeding=n_seeding)
-    if alone and is_few:
+    if alone and (is_few or n <= _FEWEST_ROWS):
         schedule = schedule._replace(n_larger=_LARGER_OF_FEW, n_final=_FINAL_OF_FEW)
     if without_prior and not is_few:
         part = K * (_ROWS_PER_COMPONENT_OF_MANY if is_many else _ROWS_PER_COMPONENT)
