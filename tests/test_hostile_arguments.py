@@ -53,8 +53,15 @@ RIGHT |= {"n_components": 2, "n_replicates": 3, "n_samples": 3, "n_clusters": 1}
 RIGHT |= {"rate": 0.9, "level": 0.9, "coverage": 0.9, "criterion": "bic"}
 RIGHT |= {"columns": [0], "known": [0], "values": {0: 1.0}, "path": "predictions.csv", "file": "model.gmm"}
 WRONG = (None, 5, "x", b"x", object(), [], {}, memoryview(b""), memoryview(np.zeros((2, 2))), np.datetime64("2020"))
-WRONG += (np.array("full"), np.array(2.0), np.ma.masked, pd.NA)
+WRONG += (np.array("full"), np.array(2.0), np.ma.masked, pd.NA, np.array(["full", "bic"]), np.array([1, 2]))
+WRONG += (["full", "bic"], [1, 2], {"full": 1}, pd.Series(["full", "bic"]), pd.Series([1, 2]))
 ESTIMATORS = GaussianMixture, GaussianMixture(), make_pipeline(GaussianMixture()), LogisticRegression()
+DIAGONAL = GaussianMixture(2, covariance_type="diag", **HOW).fit(X)
+BESIDE = {
+    "select": {"covariance_type": "full"},
+    "fisher_vector": {"model": DIAGONAL},
+    "open_rows": {"data": "predictions.csv"},
+}
 FOREIGN = (*OBJECTS.values(), *ESTIMATORS)
 NOT_OF_ONE = ("get_include", "show_versions")  # have no argument
 MAKERS = ("from_state", "from_mapped", "from_arrays", "from_kernel", "of")  # are called by others of the package
@@ -76,21 +83,22 @@ CALLS = [("", name) for name in FUNCTIONS] + [call for name in OBJECTS if name f
 
 
 def arguments(function):
-    """The names of the arguments, and which a call must have."""
+    """The names of the arguments, those of parameters of fits among them, and which a call must have."""
     known = inspect.signature(function).parameters.values()
-    known = [each for each in known if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
-    return [each.name for each in known], [each.name for each in known if each.default is each.empty]
+    named = [each for each in known if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
+    of_fits = [*MODEL.get_params()] * any(str(each).startswith("**parameters") for each in known)
+    names = [each.name for each in named] + of_fits
+    return [*dict.fromkeys(names)], [each.name for each in named if each.default is each.empty]
 
 
 @pytest.mark.parametrize(("of", "name"), CALLS)
 def test_an_argument_is_right_or_refused_in_words(of, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     MODEL.save("model.gmm")
+    np.savetxt("predictions.csv", X, delimiter=",", header="a,b", comments="")
     names, needed = arguments(getattr(OBJECTS[of], name) if of else PUBLIC[name])
     needed += [each for each in CHEAP if each in names and each not in needed]
-    right = {each: RIGHT[each] for each in needed}
-    if name == "select":
-        right["covariance_type"] = "full"
+    right = {each: RIGHT[each] for each in needed} | BESIDE.get(name, {})
     for argument in names:
         for wrong in WRONG + FOREIGN * (argument in ("model", "estimator", "statistics")):
             owner = copy.deepcopy(OBJECTS[of])  # a method may change its object

@@ -18,6 +18,8 @@ from gmm.plotting import plot_clusters, plot_hierarchy, plot_pairs, plot_stabili
 from inside import DARKER, colours
 from pictures import dots, legend, lines
 from tables import refused
+from test_hostile_arguments import MODEL, OBJECTS, RIGHT, WRONG, arguments
+from test_hostile_calls import answer
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(mean, 1, (60, 2)) for mean in ([-5, 0], [5, 0], [0, 6])])
@@ -167,6 +169,26 @@ def test_what_is_something_else_is_refused(plot):
     refused(r"expected what gmm\.\w+\.\w+ returns, got int", plot, 1, error=TypeError)
     with pytest.raises(gmm.NotFittedError):
         plot_clusters(MixtureClassifier(), X)
+
+
+DRAWN = {name.lower(): value for name, value in OBJECTS.items()} | {"of": X, "models": OBJECTS["Selection"]}
+DRAWN |= {"combined": OBJECTS["CombinedComponents"], "errors": OBJECTS["StandardErrors"]}
+DRAWN |= {
+    "test": BootstrapLRT(1.0, np.ones(9), MODEL, MODEL, 9),
+    "stability": Stability(np.arange(2, 4), np.ones((2, 1)), 1),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in gmm.plotting.__all__ if name.startswith(("animate", "plot"))])
+def test_an_argument_is_right_or_refused_in_words(name):
+    plot = getattr(gmm.plotting, name)
+    names, needed = arguments(plot)
+    right = {each: (RIGHT | DRAWN)[each] for each in needed}
+    plot(**right)
+    for argument in names:
+        for wrong in WRONG:
+            answer(plot, **right | {argument: wrong})
+            plt.close("all")
 
 
 def heights_of(ax):

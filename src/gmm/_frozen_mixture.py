@@ -16,6 +16,7 @@ from gmm._persistence import Readable, Writable
 from gmm._public import publish
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
+from gmm._validation.scalars import check_boolean
 from gmm._values.covariance import MOST_FACTORS
 from gmm._values.layouts import layout_with_code
 from gmm._values.tails import CONTAMINATION, LEAST_DEGREES, MOST_DEGREES, is_contamination
@@ -100,7 +101,7 @@ class FrozenMixture(CompiledMixture):
         header = {"class": FrozenMixture.__name__, "layout": layout}
         members = {name: np.asarray(values) for name, values in zip(_ARRAYS, arrays, strict=True)}
         members |= {_TAILS: tails} if tails.any() else {}
-        if prepared:
+        if check_boolean(prepared, "prepared"):
             header["prepared"], members["prepared"] = _PREPARED_VERSION, self.prepared
         archive.save_object(self, file, metadata, header, members)
 
@@ -117,7 +118,8 @@ class FrozenMixture(CompiledMixture):
             Whether to write them.
         """
         source, _ = as_source(X, estimator=self, n_features=self.n_features)
-        archive.write_predictions(path, predicted_blocks(self, source, responsibilities=responsibilities))
+        wanted = check_boolean(responsibilities, "responsibilities")
+        archive.write_predictions(path, predicted_blocks(self, source, responsibilities=wanted))
 
     @classmethod
     def load(cls, file: Readable, *, mmap: bool = False) -> Self:
@@ -142,7 +144,7 @@ class FrozenMixture(CompiledMixture):
             If the file is not a saved frozen mixture, or does not hold a valid one; the message says what is wrong.
             Loading runs no code from the file.
         """
-        maker = cls.from_mapped if mmap else cls.from_state
+        maker = cls.from_mapped if check_boolean(mmap, "mmap") else cls.from_state
         return archive.load_object(file, {FrozenMixture.__name__: maker}, mmap=mmap)
 
     @classmethod

@@ -16,6 +16,7 @@ from gmm._persistence import Readable, load_object
 from gmm._public import publish
 from gmm._selection import MixtureClassifier, Selection
 from gmm._selection.result import selection_from_state
+from gmm._validation.scalars import check_boolean
 
 _Saved = FittedMixture | FrozenMixture | MixtureClassifier | Selection
 _MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] = {
@@ -72,7 +73,7 @@ def load(file: Readable, *, mmap: bool = False) -> _Saved:
     >>> gmm.load(file.getvalue()).weights_
     array([0.5, 0.5])
     """
-    if not mmap:
+    if not check_boolean(mmap, "mmap"):
         return load_object(file, _MAKERS)
     refusals = {name: partial(_not_mapped, name) for name in _MAKERS}
     return load_object(file, refusals | {FrozenMixture.__name__: FrozenMixture.from_mapped}, mmap=True)

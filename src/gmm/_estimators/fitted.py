@@ -363,7 +363,8 @@ class FittedMixture(Estimator):
         3,0
         4,1
         """
-        archive.write_predictions(path, self._scorer().predicted(source_of(self, X), responsibilities=responsibilities))
+        wanted = check_boolean(responsibilities, "responsibilities")
+        archive.write_predictions(path, self._scorer().predicted(source_of(self, X), responsibilities=wanted))
 
     def predict_proba(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[Any]:
         """Compute the responsibilities: the probability of each component given each row.
@@ -459,6 +460,7 @@ class FittedMixture(Estimator):
             of row i and component k.
         """
         source, scorer = source_of(self, X, sample_weight, error_covariance=error_covariance), self._scorer()
+        classified = check_boolean(classified, "classified")
         refuse("heavy tails", {"classified=True": classified and fitted_parameters(self).tails})
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
@@ -1223,7 +1225,7 @@ def known_classes(
         If the labels are unusable, do not go with the number of components, or the rows lie in partitions.
     """
     if labels is None:
-        if components_per_class != 1:
+        if not options.is_default(components_per_class, 1):
             raise ValueError("components_per_class needs rows of known class: expected labels, got None")
         return None, ALL_UNKNOWN
     refuse("labels", {"rows in partitions": not source.is_local})

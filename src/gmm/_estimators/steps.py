@@ -26,6 +26,7 @@ from gmm._rows.sources import ArraySource
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_fixed, check_limits, check_statistics
 from gmm._validation.parameters import OPTIONS, check_parameters, features_of, is_default
+from gmm._validation.scalars import check_boolean
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.noise import NO_NOISE
 from gmm._values.objective import Objective
@@ -149,7 +150,7 @@ def steps(
     (True, True)
     """
     fit = prepare_stepped_fit(X, n_components, sample_weight, parameters, caller="em.steps", bayesian=bayesian)
-    return _steps(fit, bool(responsibilities))
+    return _steps(fit, check_boolean(responsibilities, "responsibilities"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +190,7 @@ def prepare_stepped_fit(
             f"{caller} makes its own estimator: expected rows first, then the number of components, "
             f"got {type(X).__name__} first"
         )
-    kind: type[GaussianMixture | BayesianGaussianMixture] = BayesianGaussianMixture if bayesian else GaussianMixture
+    kind = BayesianGaussianMixture if check_boolean(bayesian, "bayesian") else GaussianMixture
     defaults = kind().get_params()
     unknown = sorted(parameters.keys() - defaults.keys())
     if unknown:

@@ -32,7 +32,7 @@ from gmm._plotting.style import FAINT, INK, own_figure
 from gmm._public import publish
 from gmm._text.words import counted
 from gmm._validation.parameters import check_random_state, options_with
-from gmm._validation.scalars import as_real, check_whole
+from gmm._validation.scalars import as_real, check_boolean, check_whole
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
@@ -248,7 +248,8 @@ def animate_fit(
     4
     """
     check_whole(interval, "interval, in milliseconds,", 1, _LONGEST)
-    fit_parameters = {"tol": 1e-3 if bayesian else 1e-5, "random_state": random_state} | parameters
+    fit_parameters = {"tol": 1e-3 if check_boolean(bayesian, "bayesian") else 1e-5, "random_state": random_state}
+    fit_parameters |= parameters
     rows = X, n_components, sample_weight
     prepare = partial(prepare_stepped_fit, *rows, caller=animate_fit.__name__, bayesian=bayesian)
     climb = prepare(fit_parameters)

@@ -36,7 +36,7 @@ from gmm._uses.directions import Directions
 from gmm._uses.overlap import CombinedComponents, clusters_after
 from gmm._uses.standard_errors import StandardErrors
 from gmm._validation.parameters import check_is_fitted, check_random_state
-from gmm._validation.scalars import check_choice, check_whole
+from gmm._validation.scalars import as_list, check_choice, check_whole
 from gmm._values.layouts import FULL, Array
 
 _APART = 0.045  # least distance between two labels, as a fraction of the Axes' height
@@ -331,10 +331,9 @@ def plot_criteria(
     >>> plot_criteria(models, X).get_title()
     'BIC chooses 2 components, AIC 2'
     """
-    listed = [criteria] if isinstance(criteria, str) else criteria
-    if not isinstance(listed, Iterable):
+    if not isinstance(criteria, Iterable):
         raise TypeError(f"criteria must be one or more of {CRITERIA}, got {type(criteria).__name__}")
-    if not (names := [check_criterion(name) for name in listed]):
+    if not (names := [check_criterion(name) for name in as_list(criteria)]):
         raise invalid(f"criteria must be one or more of {CRITERIA}, got none")
     if isinstance(X, str) or (isinstance(X, list | tuple) and X and all(isinstance(name, str) for name in X)):
         raise invalid(
@@ -379,12 +378,12 @@ def _check_omitted(meant_for: str, **arguments: Any) -> None:
 
 
 def _criteria_of_type(
-    table: Selection, kind: str, names: Sequence[str]
+    table: Selection, kind: Any, names: Sequence[str]
 ) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
-    of_type = indices_of(table, kind)
-    if not len(of_type):
+    if not isinstance(kind, str) or kind not in table.kinds:
         listed = ", ".join(dict.fromkeys(table.kinds))
         raise invalid(f"this selection has no cell of covariance_type {kind!r}; it has {listed}")
+    of_type = indices_of(table, kind)
     return table.n_components[of_type], [cells_of(table, name).values[of_type] for name in names]
 
 
@@ -395,7 +394,7 @@ def _criteria_of_mixtures(
     if not isinstance(models, Iterable) or isinstance(models, str | Mapping):
         raise TypeError(expected + type(models).__name__)
     mixtures = []
-    for model in models:
+    for model in as_list(models):
         try:
             mixture = fitted_mixture(model)
         except TypeError:

@@ -34,7 +34,7 @@ from gmm._uses.overlap import shares_of
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_labels
 from gmm._validation.parameters import check_random_state
-from gmm._validation.scalars import check_real, check_whole
+from gmm._validation.scalars import check_boolean, check_real, check_whole
 from gmm._values.coordinates import projected_mixture
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
@@ -546,7 +546,7 @@ def plot_decision_boundaries(
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
     refuse("noise", {"plot_decision_boundaries": scene.mixture.noise})
     title = f"Decision regions of {heading(scene)}"
-    return draw(scene, view, ax, partial(_draw_regions, uncertainty=bool(uncertainty)), title)
+    return draw(scene, view, ax, partial(_draw_regions, uncertainty=check_boolean(uncertainty, "uncertainty")), title)
 
 
 def boundaries(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp] | None = None) -> list[Array]:

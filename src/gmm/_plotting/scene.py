@@ -28,7 +28,7 @@ from gmm._text.words import counted
 from gmm._uses.directions import Directions
 from gmm._uses.overlap import CombinedComponents, shares_of
 from gmm._validation.parameters import check_is_fitted, check_random_state
-from gmm._validation.scalars import check_whole, is_whole
+from gmm._validation.scalars import as_list, check_whole, is_whole
 from gmm._values.coordinates import Coordinates, complement, differences, leading, projected_mixture, telling
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
@@ -189,8 +189,7 @@ def columns_of(view: Any, names: Sequence[str]) -> list[int]:
     """
     if view is None:
         return list(range(min(len(names), _MOST_PAIRED)))
-    several = isinstance(view, Sequence | np.ndarray) and not isinstance(view, str | bytes | bytearray)
-    features = list(view) if several else [view]
+    features = as_list(view)
     if not 1 <= len(features) <= _MOST_PAIRED:
         raise _view_error(f"{len(features)} features", names)
     columns, missing = list[int](), list[str]()
@@ -203,7 +202,7 @@ def columns_of(view: Any, names: Sequence[str]) -> list[int]:
             missing.append(repr(feature))
     if missing:
         absent = f"{view!r}, and there is no {' and no '.join(missing)}"
-        raise _view_error(absent if several else repr(view), names)
+        raise _view_error(absent if len(features) > 1 else repr(view), names)
     if len(set(columns)) < len(columns):
         twice = next(j for j in columns if columns.count(j) > 1)
         raise _view_error(f"the feature {names[twice]!r} twice", names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gmm._rows.blocks import Block, BlockSource
 from gmm._text.words import listed, quoted
+from gmm._validation.scalars import as_list, excerpt
 
 _BATCH_BYTES = 1 << 20
 _EXAMPLES = 3  # numbers that a note shows
@@ -125,8 +126,8 @@ class TableSource(BlockSource):
 
     Raises
     ------
-    ValueError
-        If a column is missing or does not hold numbers.
+    TypeError, ValueError
+        If what names a column is no text, or the column is missing or does not hold numbers.
     """
 
     feature_major: ClassVar[bool] = True
@@ -136,6 +137,8 @@ class TableSource(BlockSource):
     ) -> None:
         self._parts, self._codes = tuple(parts), codes
         first = self._parts[0]
+        if weight is not None and not isinstance(weight, str):
+            raise TypeError(f"expected the name of a column for weight, got {excerpt(weight)}")
         if isinstance(columns, str):
             raise TypeError(f"expected a list of columns, got the string {columns!r}: columns=[{columns!r}]")
         if columns is None:
@@ -146,8 +149,7 @@ class TableSource(BlockSource):
                         f"{part.name} has {quoted(more)}, which {first.name} lacks; columns=[…] names the columns to "
                         "use"
                     )
-        names: Any = columns
-        self._columns = tuple(names) if isinstance(names, Iterable) else (names,)
+        self._columns = tuple(as_list(columns))
         if not all(isinstance(name, str) for name in self._columns):
             raise TypeError(f"expected a list of names of columns, got {columns!r:.80}")
         if not self._columns:

@@ -307,7 +307,7 @@ def check_comparable(parameters: Mapping[str, Any], caller: str, fixable: Sequen
     TypeError
         If one is unknown or belongs to a single fit.
     """
-    beside = fixable if parameters.get("fixed") else ()
+    beside = fixable if "fixed" in parameters else ()
     inapplicable = [name for name in _SINGLE_FIT_ONLY if name in parameters and name not in beside]
     if inapplicable:
         unless = ", or say by fixed which components it is of" if inapplicable[0] in fixable else ""

@@ -44,7 +44,7 @@ from gmm._selection.standard import comparable_fits, in_other_units, log_volume
 from gmm._text.words import counted
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_limits
-from gmm._validation.parameters import check_callback, check_random_state, features_of
+from gmm._validation.parameters import check_callback, check_random_state, features_of, is_default
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_real, check_whole, is_whole
 from gmm._values.coordinates import Coordinates
@@ -477,9 +477,8 @@ class _Fits(NamedTuple):
                 yield estimator_of(GaussianMixture, begin, **single | {"warm_start": True})
             first = [single] * n_init
             # Default starts are so good that they lead to the same degenerate mixture again and again.
-            others = single | (
-                {"init_params": "random_from_data"} if single.get("init_params", "kmeans") == "kmeans" else {}
-            )
+            usual = is_default(single.get("init_params", "kmeans"), "kmeans")
+            others = single | ({"init_params": "random_from_data"} if usual else {})
             for each, how in zip(
                 start_seeds(seed, n_init + _MORE_STARTS), first + [others] * _MORE_STARTS, strict=True
             ):
@@ -724,11 +723,11 @@ def split_lrt(
     refuse("split_lrt", features_of(GaussianMixture(**parameters)))
     numbers = _numbers(n_components, 1)
     all_numbers = sorted({*numbers, *range(numbers[0] + 1, numbers[-1] + 2)})
-    parameters |= {"covariance_type": covariance_type, "n_init": n_init}
+    parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
     test = SplitLRT(np.array(numbers), np.empty((len(numbers), 0)), n_splits)
     measure = partial(_log_e_values, numbers=numbers)
     return _with_splits(
-        test, X, sample_weight, split_lrt.__name__, all_numbers, parameters, measure, random_state, n_threads, callback
+        test, X, sample_weight, split_lrt.__name__, all_numbers, parameters, measure, random_state, callback
     )
 
 
@@ -805,11 +804,9 @@ def stability(
     callback = check_callback(callback)
     check_comparable(parameters, stability.__name__)
     numbers = _numbers(n_components, 2)
-    parameters |= {"covariance_type": covariance_type, "n_init": n_init}
+    parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
     curve, name = Stability(np.array(numbers), np.empty((len(numbers), 0)), n_splits), stability.__name__
-    return _with_splits(
-        curve, X, sample_weight, name, numbers, parameters, _disagreements, random_state, n_threads, callback
-    )
+    return _with_splits(curve, X, sample_weight, name, numbers, parameters, _disagreements, random_state, callback)
 
 
 def _with_splits(
@@ -821,7 +818,6 @@ def _with_splits(
     parameters: dict[str, Any],
     measure: Callable[[Halves, Fits], Array],
     random_state: Seed,
-    n_threads: int | None,
     callback: Callable[[_Result], object] | None,
 ) -> _Result:
     """Return a result with a measure of the fits to both halves of each split, in order, until a callback ends it."""
@@ -839,7 +835,7 @@ def _with_splits(
         return measure(halves, fits)
 
     work = float(len(rows) / 2 * numbers[-1] * rows.shape[1] ** 2)
-    with closing(replicated(measured, seeds, work=work, n_threads=n_threads)) as values:
+    with closing(replicated(measured, seeds, work=work, n_threads=settings["n_threads"])) as values:
         for column in values:
             result = replace(result, splits=np.column_stack([result.splits, column]))
             result.splits.flags.writeable = False

@@ -21,7 +21,7 @@ from gmm._passes.stepwise import implied_statistics
 from gmm._public import publish
 from gmm._text.words import quoted, suggestion
 from gmm._validation.given import check_statistics
-from gmm._validation.scalars import as_list, check_real, check_whole
+from gmm._validation.scalars import as_list, check_boolean, check_real, check_whole
 from gmm._values.layouts import DIAGONAL
 from gmm._values.objective import Objective
 from gmm._values.parameters import PARTS, MixtureParameters
@@ -170,7 +170,7 @@ def fisher_vector(
         vector = np.concatenate([by_weight, by_mean.ravel(), by_deviation.ravel() / np.sqrt(2)])
         if not np.abs(vector).sum() < np.inf:
             raise ValueError("expected rows nearer to the mixture: in its standard deviations, their squares overflow")
-    if not normalise:
+    if not check_boolean(normalise, "normalise"):
         return vector
     vector = np.sign(vector) * np.sqrt(np.abs(vector))
     length = float(np.linalg.norm(vector))
