@@ -73,6 +73,18 @@ def copies(what):
     return reloaded(what), pickle.loads(pickle.dumps(what))
 
 
+def noted(monkeypatch, owner, name, note):
+    """Let a function do what it does; return the growing list of what `note` says of each call."""
+    notes, whole = [], getattr(owner, name)
+
+    def watched(*given, **how):
+        notes.append(note(*given, **how))
+        return whole(*given, **how)
+
+    monkeypatch.setattr(owner, name, watched)
+    return notes
+
+
 def refused(told, call, *arguments, error=ValueError, **how):
     """Check that a call is an error that tells this, or whatever for None; return it."""
     with pytest.raises(error, match=told) as caught:

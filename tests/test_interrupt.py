@@ -20,19 +20,9 @@ import gmm
 import inside
 from gmm import GaussianMixture, open_rows, select
 from gmm.inference import bootstrap_lrt
-from inside import (
-    ArraySource,
-    Scorer,
-    cached_property,
-    fitted_parameters,
-    halving,
-    read_ahead,
-    single_threaded_blas,
-    starts,
-    usable_threads,
-    views_of,
-)
+from inside import ArraySource, Scorer, halving, read_ahead, single_threaded_blas, starts, usable_threads
 from inside import _blas as blas
+from tables import noted
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -147,15 +137,9 @@ def test_ctrl_c_stops_a_fit_in_between_and_leaves_the_process_intact(kind, n_thr
 
 def test_no_wait_for_rows_takes_a_lock_between_whose_lines_ctrl_c_may_come(monkeypatch, tmp_path):
     """Queues and semaphores in Python keep their lock then, and whoever asks for it next waits for ever."""
-    enter, takers = threading.Condition.__enter__, []
-
-    def enter_and_note(condition):
-        takers.append(sys._getframe(1).f_code.co_qualname)
-        return enter(condition)
-
     X = np.random.default_rng(0).normal(size=(5000, 2))
     np.save(tmp_path / "X.npy", X)
-    monkeypatch.setattr(threading.Condition, "__enter__", enter_and_note)
+    takers = noted(monkeypatch, threading.Condition, "__enter__", lambda _: sys._getframe(2).f_code.co_qualname)
     assert list(read_ahead(n for n in range(9))) == list(range(9))
     GaussianMixture(2, random_state=0, n_threads=1).fit(gmm.open_rows(tmp_path / "X.npy"))
     assert not [each for each in takers if each.startswith(("Queue", "Semaphore"))]
@@ -271,13 +255,7 @@ def test_ctrl_c_while_a_thread_starts_ends_its_work_too(pool, n, d, what):
 @quiet
 def test_no_wait_for_a_task_is_without_a_limit(use, monkeypatch):
     # Windows interrupts no wait, and a signal just before a wait is lost to it everywhere.
-    waits, result = [], Future.result
-
-    def patient(self, timeout=None):
-        waits.append(self.done() or timeout is not None)
-        return result(self, timeout)
-
-    monkeypatch.setattr(Future, "result", patient)
+    waits = noted(monkeypatch, Future, "result", lambda task, timeout=None: task.done() or timeout is not None)
     use(np.random.default_rng(0).normal(size=(20_000, 4)))
     assert waits
     assert all(waits)
@@ -306,19 +284,12 @@ def wide_problem():
 @pytest.mark.parametrize("init_params", ["kmeans", "hierarchical"])
 def test_starts_hold_blas_to_one_thread(init_params, monkeypatch):
     """BLAS would use all cores for the products of a start, whatever `n_threads` says."""
-    seen = []
-
-    def watched(*given):
-        seen.append(blas_threads())
-        return views_of(*given)
-
-    for module in (halving, starts):
-        monkeypatch.setattr(module, "views_of", watched)
+    seen = [noted(monkeypatch, module, "views_of", lambda *_: set(blas_threads())) for module in (halving, starts)]
     rows = np.random.default_rng(0).normal(size=(2000, 30))
     with threadpool_limits(2, user_api="blas"):
         GaussianMixture(2, init_params=init_params, n_threads=1, random_state=0).fit(rows)
-    assert seen
-    assert {number for numbers in seen for number in numbers} == {1}
+    assert any(seen)
+    assert all(numbers == {1} for of_module in seen for numbers in of_module)
 
 
 @quiet
@@ -328,7 +299,7 @@ def test_blas_has_its_threads_while_results_are_handed_out(monkeypatch):
     mixture = GaussianMixture(2, **asked).fit(X)
     with threadpool_limits(2, user_api="blas"):
         before = blas_threads()
-        for _ in Scorer(fitted_parameters(mixture)).blocks(ArraySource(X), labels=True):
+        for _ in Scorer(inside.fitted_parameters(mixture)).blocks(ArraySource(X), labels=True):
             assert blas_threads() == before
 
 
@@ -419,9 +390,7 @@ def test_fits_in_two_python_threads_are_those_of_one():
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data", "hierarchical"])
 def test_one_thread_is_one_thread(monkeypatch, init_params):
     X = np.random.default_rng(0).normal(size=(9000, 16))
-    started = []
-    start = threading.Thread.start
-    monkeypatch.setattr(threading.Thread, "start", lambda self: (started.append(self), start(self)))
+    started = noted(monkeypatch, threading.Thread, "start", lambda thread: thread)
     asked = {"init_params": init_params, "max_iter": 2, "random_state": 0}
     with threadpool_limits(2, user_api="blas"):
         GaussianMixture(8, n_threads=2, **asked).fit(X)
@@ -548,20 +517,17 @@ def test_what_is_computed_once_is_one_object_for_all_threads():
     together = threading.Barrier(4)
 
     class Slow:
-        @cached_property
+        @inside.cached_property
         def value(self):
             together.wait()
             return object()
 
-    slow, seen = Slow(), []
-    threads = [threading.Thread(target=lambda: seen.append(slow.value)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    slow = Slow()
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(lambda _: slow.value, range(4)))
     assert len(set(map(id, seen))) == 1
     assert slow.value is seen[0]
-    assert isinstance(Slow.value, cached_property)
+    assert isinstance(Slow.value, inside.cached_property)
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 2])
