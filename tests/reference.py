@@ -654,6 +654,13 @@ def accelerated_em(X, parameters, family, n_passes, *, weight=None, memory=5):
     return told
 
 
+def check_climb(trace, told):
+    """Hold the trace of a climb to what `accelerated_em` told: after a step that is taken back, what stood is kept."""
+    kept = np.maximum.accumulate([objective for objective, _ in told])
+    np.testing.assert_allclose(trace.objective, kept, rtol=1e-7)
+    assert list(trace.accepted) == [accepted for _, accepted in told]
+
+
 # --- K-means ------------------------------------------------------------------------------------
 
 

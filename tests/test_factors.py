@@ -1,12 +1,13 @@
 """Mixtures of factor analysers: against the slow twin, scikit-learn and closed forms, and beside other features."""
 
 import itertools
-import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from sklearn.base import clone
 
 import gmm
 import reference
@@ -76,10 +77,13 @@ def test_hardly_any_other_noise_is_more_likely(ridge):
 def test_variances_are_those_of_the_rows_where_noise_is_free(seed, d, q):
     """The equations of Lawley & Maxwell (1971): diag Σ = diag C."""
     free = scatter(seed, d, 20 * d, spread=0.5)
-    found = analysed("factor", free, q)
+    check_variances(analysed("factor", free, q), free, q, 1e-4, 1e-5)
+
+
+def check_variances(found, free, q, least, rtol):
     noise = mstep.noise_of_factors(np.ascontiguousarray(found[None]), q)[0]
-    inside = noise > 1e-4 * np.diag(free)
-    np.testing.assert_allclose(np.diag(found)[inside], np.diag(free)[inside], rtol=1e-5)
+    inside = noise > least * np.diag(free)
+    np.testing.assert_allclose(np.diag(found)[inside], np.diag(free)[inside], rtol=rtol)
 
 
 @few
@@ -210,16 +214,21 @@ def test_models_with_factors_lie_between_others():
     }
 
 
+def conditional_factors(mixture, row, there):
+    """Of each component, given the columns of a row that are there."""
+    away = row[there] - mixture.means_[:, there]
+    parts = zip(mixture.loadings_[:, there], mixture.covariances_[:, there][:, :, there], away, strict=True)
+    return np.array([loadings.T @ np.linalg.solve(covariance, step) for loadings, covariance, step in parts])
+
+
 @every_kind
 def test_the_factors_of_rows_are_their_conditional_means(kind):
     X = rows(5)
     mixture = fitted(X, kind)
     assert (mixture.loadings_.shape, mixture.noise_variance_.shape) == ((2, 6, 2), (2, 6))
     assert (np.ptp(mixture.noise_variance_, axis=1) == 0).all() == (kind == "ppca")
-    expected = np.zeros((len(X), 2))
-    for k, share in enumerate(mixture.predict_proba(X).T):
-        loadings, covariance = mixture.loadings_[k], mixture.covariances_[k]
-        expected += share[:, None] * ((X - mixture.means_[k]) @ np.linalg.solve(covariance, loadings))
+    parts = zip(mixture.predict_proba(X), X, strict=True)
+    expected = [shares @ conditional_factors(mixture, row, np.arange(6)) for shares, row in parts]
     np.testing.assert_allclose(mixture.transform(X), expected, atol=1e-9)
     single = fitted(X.astype(np.float32), kind)
     assert single.transform(X.astype(np.float32)).dtype == single.loadings_.dtype == np.float32
@@ -232,16 +241,10 @@ def test_the_factors_of_rows_with_gaps_are_those_of_what_is_there(kind):
     gaps[3], gaps[4] = True, False
     mixture = fitted(X, kind, missing="em")
     found, complete = mixture.transform(np.where(gaps, np.nan, X)), mixture.transform(X)
-    for i in (0, 1, 2, 3, 4):
-        there = np.flatnonzero(~gaps[i])
-        part = mixture.marginal(there) if len(there) else None
-        shares = mixture.weights_ if part is None else part.predict_proba(X[i : i + 1, there])[0]
-        expected = np.zeros(2)
-        for k, share in enumerate(shares):
-            of_columns = mixture.loadings_[k][there]
-            covariance = mixture.covariances_[k][np.ix_(there, there)]
-            expected += share * of_columns.T @ np.linalg.solve(covariance, X[i, there] - mixture.means_[k, there])
-        np.testing.assert_allclose(found[i], expected, atol=1e-9)
+    for row, without, factors in zip(X[:5], gaps, found, strict=False):
+        there = np.flatnonzero(~without)
+        shares = mixture.marginal(there).predict_proba(row[None, there])[0] if len(there) else mixture.weights_
+        np.testing.assert_allclose(factors, shares @ conditional_factors(mixture, row, there), atol=1e-9)
     whole = ~gaps.any(axis=1)
     np.testing.assert_allclose(found[whole], complete[whole], atol=1e-12)
     refused("missing='em'", mixture.set_params(missing="error").transform, np.where(gaps, np.nan, X))
@@ -388,14 +391,14 @@ def test_so_many_factors_that_there_are_several_ways(kind, q):
         assert mixture.score(X) <= fitted(X, "full", None, reg_covar=1e-2).score(X) + 1e-9
 
 
+@pytest.mark.filterwarnings("ignore")
 @every_kind
 @pytest.mark.parametrize("ridge", [1e-6, 1e-3])
 def test_constant_and_duplicated_columns_leave_the_ridge_as_noise(kind, ridge):
     X = rows()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        mixture = fitted(np.c_[X, X[:, :2], np.ones(len(X))], kind, 3, reg_covar=ridge)
-    assert np.isfinite(mixture.score(np.c_[X, X[:, :2], np.ones(len(X))]))
+    X = np.c_[X, X[:, :2], np.ones(len(X))]
+    mixture = fitted(X, kind, 3, reg_covar=ridge)
+    assert np.isfinite(mixture.score(X))
     assert mixture.noise_variance_.min() > ridge * (1 - 1e-6)
     if kind == "factor":
         np.testing.assert_allclose(mixture.covariances_[:, 8, 8], ridge, rtol=1e-3)
@@ -420,11 +423,10 @@ def test_labels_noise_and_priors(kind):
     assert (labelled.transform(X).shape, labelled.loadings_.shape) == ((300, 2), (3, 6, 2))
     check_parts(labelled)
     scattered = np.r_[X, np.random.default_rng(0).uniform(-30, 30, size=(30, 6))]
-    noisy = GaussianMixture(2, covariance_type=kind, n_factors=2, noise=True, random_state=0).fit(scattered)
+    noisy = fitted(scattered, kind, noise=True)
     check_parts(noisy)
     assert 0.03 < noisy.noise_weight_ < 0.2
-    far = np.full((1, 6), 29.0)
-    np.testing.assert_allclose(noisy.transform(far), 0, atol=1e-6)  # noise has no factors
+    np.testing.assert_allclose(noisy.transform(np.full((1, 6), 29.0)), 0, atol=1e-6)  # noise has no factors
     for prior in ("conjugate", NormalInverseWishart(dof=12, scale=np.eye(6))):
         check_parts(fitted(X, kind, prior=prior))
 
@@ -438,10 +440,9 @@ def test_a_prior_is_a_density_of_the_noise_whatever_the_width(kind):
     assert np.linalg.norm(strong.loadings_) > 0.5 * np.linalg.norm(free.loadings_)
     warm = free.set_params(prior="conjugate", warm_start=True).fit(X)
     assert warm.score(X) > strong.score(X)
-    with pytest.raises(ValueError, match="a prior of factors cannot be combined with whole covariances"):
-        fitted(np.where(X.max() == X, np.nan, X), kind, prior="conjugate", missing="em")
-    with pytest.raises(ValueError, match="a prior of factors cannot be combined with whole covariances"):
-        GaussianMixture(2, covariance_type=kind, n_factors=2, prior="conjugate").partial_fit(X)
+    told, mixture = "a prior of factors cannot be combined with whole covariances", free.set_params(warm_start=False)
+    refused(told, clone(mixture).partial_fit, X)
+    refused(told, mixture.set_params(missing="em").fit, np.where(X.max() == X, np.nan, X))
 
 
 @every_kind
@@ -487,9 +488,8 @@ def test_all_is_a_name_among_others():
     assert search.covariance_type_ == "factor2"
     assert search.best_estimator_.loadings_.shape == (2, 6, 2)
     assert search.get_params()["n_factors"] == [1, 2]
-    test = gmm.inference.bootstrap_lrt(
-        rows(K=1), 1, covariance_type="factor", n_factors=2, n_replicates=3, random_state=0
-    )
+    how = {"covariance_type": "factor", "n_factors": 2, "n_replicates": 3, "random_state": 0}
+    test = gmm.inference.bootstrap_lrt(rows(K=1), 1, **how)
     assert test.null.loadings_.shape == (1, 6, 2)
     assert "factor2: p" in repr(test)
 
@@ -500,13 +500,10 @@ def test_wide_updates_are_as_likely_as_a_free_search_finds(d, q):
     rng = np.random.default_rng(d)
     X = rng.normal(size=(20 * d, q)) @ rng.normal(size=(q, d)) + rng.normal(size=(20 * d, d)) * rng.uniform(0.3, 1, d)
     free = X.T @ X / len(X)
-    found = covariance_model(f"factor{q}").constrained(free[None], np.ones(1))[0]
-    noise = mstep.noise_of_factors(np.ascontiguousarray(found[None]), q)[0]
-    inside = noise > 1e-3 * np.diag(free)
-    np.testing.assert_allclose(np.diag(found)[inside], np.diag(free)[inside], rtol=1e-6)
-    again = covariance_model(f"factor{q}").constrained(free[None], np.ones(1), previous=found[None])[0]
-    objective = [np.linalg.slogdet(each)[1] + np.trace(np.linalg.solve(each, free)) for each in (found, again)]
-    assert objective[1] <= objective[0] + 1e-10 * abs(objective[0])
+    found = analysed("factor", free, q)
+    check_variances(found, free, q, 1e-3, 1e-6)
+    one, other = (objective(each, free) for each in (found, analysed("factor", free, q, previous=found)))
+    assert other <= one + 1e-10 * abs(one)
 
 
 @pytest.mark.needs("jinja2", "pyarrow", "rich")

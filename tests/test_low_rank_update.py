@@ -11,7 +11,7 @@ import inside
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
 from inside import ArraySource, EStep, MixtureParameters, MStep, Objective, factor_model, low_rank, mstep, prior_of
-from tables import refused
+from tables import factor_groups, refused
 
 CODES = {"factor": 13, "ppca": 14}
 every_kind = pytest.mark.parametrize("kind", CODES)
@@ -35,10 +35,7 @@ def problem(seed, K, d, q, least=0.0, kind="factor"):
 
 def embedded(n, d, K, q, seed=0, apart=0.5):
     """Rows of clusters with factors."""
-    rng = np.random.default_rng(seed)
-    places, factors = rng.normal(size=(K, d)) * apart, rng.normal(size=(K, q, d))
-    clusters = np.arange(n) % K
-    return np.stack([places[k] + rng.normal(size=q) @ factors[k] + rng.normal(size=d) for k in clusters])
+    return factor_groups(n, d, q, K, seed, apart=apart)
 
 
 def density(X, asked):
@@ -52,10 +49,6 @@ def family_of(kind, K, d, q, ridge, prior):
     return mstep.MixtureFamily(low_rank(q).code, CODES[kind], K, d, ridge, moments, n_factors=q)
 
 
-def stored(loadings, noise):
-    return np.concatenate([noise[:, None], loadings.transpose(0, 2, 1)], axis=1)
-
-
 def compiled(kind, X, responsibilities, weight, before, ridge=0.0, prior=None, parts=1):
     """Return weights, means, loadings and noise after the update, and its estimate."""
     loadings, noise = before[2:]
@@ -63,8 +56,9 @@ def compiled(kind, X, responsibilities, weight, before, ridge=0.0, prior=None, p
     origins = np.full((K, d), 0.3)  # no means: the update must not need those of the pass
     counts, first, _ = reference.statistics(X, responsibilities, weight, origins)
     second = reference.factor_moments(X, responsibilities, weight, origins, loadings, noise)
+    before = np.concatenate([noise[:, None], loadings.transpose(0, 2, 1)], axis=1)
     family = family_of(kind, K, d, q, ridge, prior)
-    update = mstep.Update(family, origins, counts, first, second.ravel(), weight.sum(), stored(loadings, noise).ravel())
+    update = mstep.Update(family, origins, counts, first, second.ravel(), weight.sum(), before.ravel())
     for start in range(0, K, -(-K // parts)):
         update.covariances(start, min(start + -(-K // parts), K))
     update.constrain(0, 1)
@@ -197,7 +191,8 @@ def test_few_rows_have_a_prior_by_default_and_many_have_none():
 
 
 def test_the_default_prior_has_the_variances_within_clusters():
-    X, clusters = embedded(300, 40, 3, 1, apart=8.0), np.arange(300) % 3
+    X = embedded(300, 40, 3, 1, apart=8.0)
+    clusters = GaussianMixture(3, covariance_type="diag", random_state=0).fit_predict(X)
     prior = prior_of("conjugate", factor_model("factor", 1, False), 3, ArraySource(X), 1)
     within = sum(X[clusters == k].var(axis=0) * (clusters == k).sum() for k in range(3)) / (len(X) - 3)
     np.testing.assert_allclose(prior.scale, 20 * within, rtol=1e-9)
@@ -277,9 +272,7 @@ def test_each_pass_is_the_twins(kind, ridge, d, q, seed):
     written_out = begin.weights, begin.means, begin.covariances[:, 1:].transpose(0, 2, 1), begin.covariances[:, 0]
     told = reference.accelerated_em(X, written_out, family, 15, weight=weight)
     trace = climbed(problem_of(X, 2, q, kind, None, ridge, weight=weight), 2, 15, begin=inside.Beginning(begin)).trace
-    kept = np.maximum.accumulate([objective for objective, _ in told])
-    np.testing.assert_allclose(trace.objective, kept, rtol=1e-7)
-    assert list(trace.accepted) == [accepted for _, accepted in told]
+    reference.check_climb(trace, told)
 
 
 @every_kind

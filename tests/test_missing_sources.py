@@ -16,7 +16,7 @@ from inside import FULL, PARSIMONIOUS, as_source, e_step_over, finishing, source
 from inside import rows_incomplete as incomplete
 from origins import assert_same, fitted, partitions, stream
 from tables import refused
-from test_missing import mixture, with_gaps, written_out
+from test_missing import check_pass, mixture, with_gaps, written_out
 
 pytestmark = [pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning"), pytest.mark.usefixtures("_small_chunks")]
 
@@ -96,16 +96,12 @@ def test_files_are_arrays(kind, tmp_path):
 def test_a_pass_over_blocks_and_partitions_is_the_twins(covariance_type):
     X, parameters = with_gaps(), mixture(covariance_type)
     joint = reference.log_joint_given(X, *written_out(parameters))
-    responsibilities = reference.responsibilities(joint)
     for rows in (stream(X, cuts=(50, 51)), partitions(X, cuts=(50, 51, 51))):
         source, _ = as_source(rows, estimator="x", missing="em")
         with e_step_over(source, FULL) as e_step:
             got, totals = e_step(parameters.whitened()), e_step.totals(parameters.whitened())
-        given = X, responsibilities, np.ones(len(X)), written_out(parameters)
-        expected = reference.statistics_given(*given, got.origins)
-        for mine, its in zip((got.counts, got.first, got.second), expected, strict=True):
-            np.testing.assert_allclose(mine, its, rtol=1e-9, atol=1e-8)
-        assert got.log_evidence == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-12)
+        given = np.ones(len(X)), written_out(parameters), got.origins
+        check_pass(got, joint, given[0], lambda r, given=given: reference.statistics_given(X, r, *given), "full")
         assert totals.log_likelihood == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-12)
         assert totals.classification == pytest.approx(joint.max(axis=1).sum(), rel=1e-12)
 
@@ -212,9 +208,8 @@ def test_rows_without_gaps_are_the_ordinary_fit():
 
 
 def test_a_fit_continues_from_its_checkpoint(tmp_path):
-    passes = []
-    fit = GaussianMixture(3, missing="em", random_state=0, tol=1e-9, max_iter=40)
-    whole = GaussianMixture(3, missing="em", random_state=0, tol=1e-9, max_iter=40).fit(ROWS)
+    passes, how = [], {"missing": "em", "random_state": 0, "tol": 1e-9, "max_iter": 40}
+    fit, whole = GaussianMixture(3, **how), GaussianMixture(3, **how).fit(ROWS)
     fit.fit(stream(ROWS), checkpoint=tmp_path / "fit", callback=lambda one: passes.append(one) or len(passes) == 4)
     assert_same(whole, fit.fit(stream(ROWS), checkpoint=tmp_path / "fit", resume=True))
 
@@ -237,8 +232,8 @@ def test_gaps_that_change_between_readings_are_noticed():
         rows[::5, 1], rows[7, 3 if len(calls) > 8 else 1] = np.nan, np.nan
         yield from np.split(rows, 4)
 
-    with pytest.raises(ValueError, match="changed between two readings"):
-        GaussianMixture(2, missing="em", random_state=0).fit(gmm.open_rows(changing))
+    fit = GaussianMixture(2, missing="em", random_state=0).fit
+    refused("changed between two readings", fit, gmm.open_rows(changing))
 
 
 def test_more_patterns_than_memory_is_for_are_an_error(monkeypatch):
@@ -277,19 +272,12 @@ def test_rows_of_partitions_without_any_value_are_left_out(weight):
     assert there.score(parts) == pytest.approx(here.score(rows, sample_weight=weight), rel=1e-12)
 
 
-@pytest.mark.parametrize("gaps", [False, True])
-def test_a_value_that_is_too_large_is_refused_in_partitions_too(gaps):
-    rows = np.ones((len(ROWS), 2)) if not gaps else ROWS.copy()
-    rows[40, 0] = 1e300
-    with pytest.raises(ValueError, match="a value too large for GaussianMixture: 1e\\+300 at column 0"):
-        GaussianMixture(2, missing="em").fit(partitions(rows))
-
-
-def test_weights_that_make_a_centre_infinite_do_not_hide_the_value():
-    rows, weight = ROWS.copy(), np.full(N, 1e100)
-    rows[40, 0] = 1e300
-    with pytest.raises(ValueError, match="a value too large for GaussianMixture: 1e\\+300 at row 40, column 0"):
-        GaussianMixture(2, missing="em").fit(rows, sample_weight=weight)
+def test_a_value_that_is_too_large_is_refused_in_partitions_too_and_beside_weights_that_make_a_centre_infinite():
+    told, fit = r"a value too large for GaussianMixture: 1e\+300 at", GaussianMixture(2, missing="em").fit
+    for rows in (np.ones((N, 2)), ROWS.copy()):
+        rows[40, 0] = 1e300
+        refused(f"{told} column 0", fit, partitions(rows))
+    refused(f"{told} row 40, column 0", fit, rows, sample_weight=np.full(N, 1e100))
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random_from_data"])
