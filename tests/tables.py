@@ -1,6 +1,7 @@
 """What many tests begin with: rows of groups, rows with gaps, mixtures; and what they end with: equal ones, errors."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -83,6 +84,14 @@ def noted(monkeypatch, owner, name, note):
 
     monkeypatch.setattr(owner, name, watched)
     return notes
+
+
+def warned(call, *arguments, **how):
+    """What comes of a call, and the texts of its warnings, none of which is an error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = call(*arguments, **how)
+    return result, [str(each.message) for each in caught]
 
 
 def refused(told, call, *arguments, error=ValueError, **how):

@@ -135,8 +135,7 @@ def test_a_mixture_without_rows_has_no_likelihood():
     document = json.loads(written(mixture))
     assert not {"n", "loglik", "bic"} & document.keys()
     assert {"modelName", "d", "G", "df", "feature_names"} <= document.keys()  # R computes the rest
-    with pytest.raises(NotFittedError):
-        to_json(GaussianMixture(), io.BytesIO())
+    refused(None, to_json, GaussianMixture(), io.BytesIO(), error=NotFittedError)
     refused("1 features", to_json, mixture, io.BytesIO(), IRIS)
 
 

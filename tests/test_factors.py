@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from sklearn.base import clone
 
 import gmm
@@ -147,8 +146,7 @@ def test_factors_are_found_at_any_scale(kind, scale):
 @every_kind
 def test_a_singular_covariance_is_refused(kind):
     axis = np.ones((4, 1))
-    with pytest.raises(SingularMatrixError):
-        analysed(kind, axis @ axis.T, 1)
+    refused(None, analysed, kind, axis @ axis.T, 1, error=SingularMatrixError)
 
 
 @pytest.mark.parametrize(("n_factors", "constraint"), [(0, 11), (4, 11), (-1, 12), (1, 10)])

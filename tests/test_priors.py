@@ -3,7 +3,6 @@
 import copy
 import json
 import pickle
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ import reference
 from gmm import GaussianMixture, NormalInverseWishart
 from inside import Beginning, Degeneracy, Objective, Problem, Resolution, SufficientStatistics, covariance_model
 from inside import starts as initialization
-from tables import groups, refused, reloaded
+from tables import groups, refused, reloaded, warned
 
 HERE = Path(__file__).parent / "data"
 IRIS = np.loadtxt(HERE / "iris.csv", delimiter=",", skiprows=1)
@@ -231,9 +230,8 @@ def by_chance(seed):
 def test_no_pass_falls_and_no_stop_leaves_what_another_gains(name):
     for seed in range(12):
         X, n_components, prior = by_chance(seed)
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            mixture = fitted(name, X, prior, n_components=n_components, random_state=seed, init_params="random")
+        asked = {"n_components": n_components, "random_state": seed, "init_params": "random"}
+        mixture, told = warned(fitted, name, X, prior, **asked)
         assert gain_of_a_pass(mixture, X, prior) < mixture.tol
         objective = np.array(mixture.history_.objective)
         falls = np.diff(objective) < -1e-11 * (1 + np.abs(objective).max())
