@@ -176,10 +176,8 @@ def test_what_is_refused():
 
 def test_names_of_columns_are_compared():
     pandas = pytest.importorskip("pandas")
-    one, other, third = (
-        GaussianMixture(2, random_state=0).fit(pandas.DataFrame(X[:, :2], columns=list(names)))
-        for names in ("uv", "vu", "uw")
-    )
+    tables = (pandas.DataFrame(X[:, :2], columns=list(names)) for names in ("uv", "vu", "uw"))
+    one, other, third = (GaussianMixture(2, random_state=0).fit(table) for table in tables)
     for function in (distance, match, lambda *pair: reduce(pair, 2)):
         refused("same order", function, one, other)
         refused("unseen at fit time:\n- w", function, one, third)
@@ -330,13 +328,11 @@ def test_what_cannot_be_reduced_is_refused():
 
 def test_components_and_weights_of_any_size_are_reduced_or_refused_in_words():
     places = np.array([[0, 0], [1e-8, 1e-8], [10, 10], [11, 11.0]])
-    narrow, narrower = (
-        GaussianMixture.from_parameters([0.25] * 4, each, [np.eye(2) * 1e-16] * 4) for each in (places, places * 7)
-    )
+    narrow, narrower = (mixture([0.25] * 4, each, [np.eye(2) * 1e-16] * 4) for each in (places, places * 7))
     assert sorted(reduce(narrow, 3).means_[:, 0].round()) == [0, 10, 11]
     assert type(refused("larger reg_covar", reduce, narrower, 2)) is ValueError
     places = [[0, 0], [5e149, 5e149]]  # beyond all distances
-    far, narrow = (GaussianMixture.from_parameters([0.5, 0.5], places, [np.eye(2) * v] * 2) for v in (1, 1e-20))
+    far, narrow = (mixture([0.5, 0.5], places, [np.eye(2) * v] * 2) for v in (1, 1e-20))
     np.testing.assert_allclose(sorted(reduce([far, narrow], 2).means_[:, 0]), [0, 5e149])
     few = reduce([GaussianMixture(1).fit(part) for part in (MANY[:100], MANY[100:])], 2, weights=[1e308, 1e308])
     np.testing.assert_allclose(few.weights_, [0.5, 0.5])

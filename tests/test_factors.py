@@ -189,9 +189,9 @@ def test_a_fit_to_few_rows_climbs_at_any_scale(how, copied):
 
 def test_numbers_of_parameters():
     for K, d, q in ((1, 5, 1), (3, 8, 2), (2, 10, 4)):
-        loadings = d * q - q * (q - 1) // 2
-        assert covariance_model(f"factor{q}").n_parameters(K, d) == K * (loadings + d)
-        assert covariance_model(f"ppca{q}").n_parameters(K, d) == K * (loadings + 1)
+        for kind, n_noise in (("factor", d), ("ppca", 1)):
+            expected = K * (d * q - q * (q - 1) // 2 + n_noise)
+            assert covariance_model(f"{kind}{q}").n_parameters(K, d) == expected
     assert covariance_model("factor4").n_parameters(2, 5) == covariance_model("VVV").n_parameters(2, 5)
     assert fitted(rows()).n_parameters_ == 2 * (6 * 2 - 1 + 6) + 2 * 6 + 1
 
@@ -258,8 +258,8 @@ def test_factors_have_the_same_bits_in_any_order_and_in_blocks_of_any_size(name,
         X[np.arange(X.size).reshape(X.shape) % 61 == 0] = np.nan
     mixture = GaussianMixture(2, covariance_type=name, missing="em", max_iter=2, random_state=0).fit(X)
     factors = mixture.transform(X)
-    np.testing.assert_array_equal(mixture.transform(np.asfortranarray(X)), factors)
-    np.testing.assert_array_equal(mixture.transform(gmm.open_rows(lambda: np.array_split(X, 5))), factors)
+    for rows in (np.asfortranarray(X), gmm.open_rows(lambda: np.array_split(X, 5))):
+        np.testing.assert_array_equal(mixture.transform(rows), factors)
     if not gaps:
         np.testing.assert_array_equal(np.concatenate([mixture.transform(row[None]) for row in X]), factors)
 
@@ -282,9 +282,8 @@ def test_factors_come_in_data_frames(container):
 def test_pipelines_choose_the_container_and_pandas_keeps_the_index():
     pandas, sklearn = pytest.importorskip("pandas"), pytest.importorskip("sklearn")
     X = pandas.DataFrame(rows(), columns=list("abcdef"), index=range(7, 407))
-    steps = sklearn.pipeline.make_pipeline(
-        sklearn.preprocessing.StandardScaler(), GaussianMixture(2, covariance_type="factor2", random_state=0)
-    )
+    unfitted = GaussianMixture(2, covariance_type="factor2", random_state=0)
+    steps = sklearn.pipeline.make_pipeline(sklearn.preprocessing.StandardScaler(), unfitted)
     frame = steps.set_output(transform="pandas").fit(X).transform(X)
     assert (list(frame.columns), frame.index[0]) == (["factor0", "factor1"], 7)
     assert steps.get_feature_names_out().tolist() == ["factor0", "factor1"]
@@ -356,24 +355,20 @@ def test_a_search_refuses_numbers_of_factors_that_no_type_has(covariance_type, n
         refused("n_components.*booleans", select, rows(), n_factors, "factor", n_factors=1, error=error)
 
 
-def test_what_is_saved_is_loaded_where_noise_is_at_its_least(tmp_path):
+def test_what_is_saved_is_loaded_where_noise_is_at_its_least():
     for seed in range(20):
-        rng = np.random.default_rng(seed)
-        rows = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 5)) + 0.5 * rng.normal(size=(200, 5))
-        rows = np.c_[rows, np.ones(200)]
-        mixture = GaussianMixture(1, covariance_type="factor3").fit(rows)
-        mixture.save(tmp_path / "model.gmm")
-        np.testing.assert_array_equal(gmm.load(tmp_path / "model.gmm").covariances_, mixture.covariances_)
-        (loadings,), (noise,) = mixture.loadings_, mixture.noise_variance_
-        np.testing.assert_allclose(loadings @ loadings.T + np.diag(noise), mixture.covariances_[0], atol=1e-8)
+        X = np.c_[rows(seed, n=200, d=5, K=1), np.ones(200)]
+        mixture = GaussianMixture(1, covariance_type="factor3").fit(X)
+        np.testing.assert_array_equal(reloaded(mixture).covariances_, mixture.covariances_)
+        made = reference.factor_covariances(mixture.loadings_, mixture.noise_variance_)
+        np.testing.assert_allclose(made, mixture.covariances_, atol=1e-8)
 
 
 def check_parts(mixture, atol=1e-7):
     """The loadings and the noise make the covariances, and no noise is below the ridge."""
-    loadings, noise = mixture.loadings_.astype(float), mixture.noise_variance_.astype(float)
-    made = loadings @ loadings.swapaxes(1, 2) + noise[:, :, None] * np.eye(noise.shape[1])
+    made = reference.factor_covariances(mixture.loadings_, mixture.noise_variance_)
     np.testing.assert_allclose(made, mixture.covariances_, atol=atol * np.abs(made).max())
-    assert noise.min() > mixture.reg_covar * (1 - 1e-6)
+    assert mixture.noise_variance_.min() > mixture.reg_covar * (1 - 1e-6)
 
 
 @every_kind
@@ -404,9 +399,8 @@ def test_constant_and_duplicated_columns_leave_the_ridge_as_noise(kind, ridge):
 
 def test_noise_is_at_least_the_ridge_where_it_can_be():
     """The same covariance, once as a fit has it and once without a least variance."""
-    rng = np.random.default_rng(3)
-    loadings, noise = rng.normal(size=(4, 3)), np.full(4, 0.5)
-    covariance = loadings @ loadings.T + np.diag(noise)
+    loadings = np.random.default_rng(3).normal(size=(4, 3))
+    covariance = loadings @ loadings.T + 0.5 * np.eye(4)
     for least in (0.0, 0.1, 0.3, 0.4, 100.0):
         found = covariance_model("factor3").factors(covariance[None], least)
         made = found.loadings[0] @ found.loadings[0].T + np.diag(found.noise[0])
@@ -460,12 +454,10 @@ def test_exchange_is_of_full_covariances(kind, tmp_path):
     X = rows()
     mixture = fitted(X, kind)
     gmm.exchange.mclust.to_json(mixture, tmp_path / "model.json")
-    again = gmm.exchange.mclust.from_json(tmp_path / "model.json")
-    np.testing.assert_allclose(again.score_samples(X), mixture.score_samples(X), atol=1e-9)
-    pytest.importorskip("sklearn")
-    theirs = gmm.exchange.sklearn.to_sklearn(mixture)
-    assert theirs.covariance_type == "full"
-    np.testing.assert_allclose(theirs.score_samples(X), mixture.score_samples(X), atol=1e-9)
+    again, theirs = gmm.exchange.mclust.from_json(tmp_path / "model.json"), gmm.exchange.sklearn.to_sklearn(mixture)
+    for other in (again, theirs):
+        assert other.covariance_type == "full"
+        np.testing.assert_allclose(other.score_samples(X), mixture.score_samples(X), atol=1e-9)
     pytest.importorskip("onnx")
     gmm.exchange.onnx.to_onnx(mixture, str(tmp_path / "model.onnx"))
     runtime = pytest.importorskip("onnxruntime")

@@ -48,9 +48,8 @@ def start(name, seed=5):
 
 
 def beginning(name, fixed, **how):
-    return GaussianMixture.from_parameters(*start(name), covariance_type=name).set_params(
-        fixed=fixed, warm_start=True, **how
-    )
+    mixture = GaussianMixture.from_parameters(*start(name), covariance_type=name)
+    return mixture.set_params(fixed=fixed, warm_start=True, **how)
 
 
 def table(fixed):

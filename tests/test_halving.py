@@ -336,7 +336,6 @@ def test_columns_that_nearly_follow_from_others_are_fitted_without_a_ridge(covar
     rows = np.concatenate([rng.normal(4 * rng.normal(size=d), 1, size=(200, d)) for _ in range(3)])
     thin = 10 ** np.linspace(0, -4.5, d)
     turned = rows * thin @ np.linalg.qr(rng.normal(size=(d, d)))[0]
-    one, other = (
-        GaussianMixture(3, covariance_type=covariance_type, reg_covar=0, random_state=0).fit(X) for X in (rows, turned)
-    )
+    how = {"covariance_type": covariance_type, "reg_covar": 0, "random_state": 0}
+    one, other = (GaussianMixture(3, **how).fit(X) for X in (rows, turned))
     assert other.score(turned) == pytest.approx(one.score(rows) - np.log(thin).sum(), abs=1e-3)

@@ -55,33 +55,20 @@ LONG_FIT = """
 SOON = 8  # seconds: some tenths of one, but on a busy machine
 # One pass of the first takes longer, so that it must look up in between.
 ENDLESS = "8, max_iter=10**9, tol=0"
+MANY = "n = 20_000; how = {'weights_init': np.full(n, 1 / n), 'precisions_init': np.ones((n, 64))}"
+FILE = "import gmm, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'X.npy'); np.save(path, X)"
+SLOW = (
+    "import gmm, pyarrow as pa; table = pa.table(dict(a=X[:, 0], b=X[:, 1])); "
+    "slow = type('Slow', (), dict(schema=table.schema, to_batches=lambda _: (time.sleep(3) or "
+    "print('read', flush=True) or batch for batch in table.to_batches())))"
+)
 LONG = {  # rows, columns, what is made before, parameters of a mixture, and what it is fitted to
-    "one long pass": (
-        300_000,
-        64,
-        "n = 20_000; how = {'weights_init': np.full(n, 1 / n), 'precisions_init': np.ones((n, 64))}",
-        "n, covariance_type='diag', means_init=X[:n], max_iter=99, tol=0, **how",
-        "X",
-    ),
+    "one long pass": (300_000, 64, MANY, "n, covariance_type='diag', means_init=X[:n], max_iter=99, tol=0, **how", "X"),
     "many short passes": (20_000, 4, "", ENDLESS, "X"),
     "one compiled climb": (300, 2, "", ENDLESS.replace("8", "3"), "X"),
     "many starts": (5_000, 4, "", "8, n_init=10**6", "X"),
-    "passes over a file": (
-        300_000,
-        4,
-        "import gmm, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'X.npy'); np.save(path, X)",
-        ENDLESS,
-        "gmm.open_rows(path)",
-    ),
-    "a slow reader": (
-        1000,
-        2,
-        "import gmm, pyarrow as pa; table = pa.table(dict(a=X[:, 0], b=X[:, 1])); "
-        "slow = type('Slow', (), dict(schema=table.schema, to_batches=lambda _: (time.sleep(3) or "
-        "print('read', flush=True) or batch for batch in table.to_batches())))",
-        "2",
-        "slow()",
-    ),
+    "passes over a file": (300_000, 4, FILE, ENDLESS, "gmm.open_rows(path)"),
+    "a slow reader": (1000, 2, SLOW, "2", "slow()"),
 }
 
 
@@ -92,20 +79,15 @@ def long_fit(kind, n_threads):
     return n, d, "; ".join([*filter(None, [before]), "print('ready', flush=True)", fit])
 
 
-def python(code, *arguments):
-    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def command(code, *arguments):
+    return [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), *map(str, arguments)]
 
 
 def run(code, *arguments):
     """Run code in a process of its own, which a deadlock would keep for ever."""
-    with python(code, *arguments) as process:
-        try:
-            printed, errors = process.communicate(timeout=120)
-        finally:
-            process.kill()
-    assert process.returncode == 0, errors
-    return printed
+    done = subprocess.run(command(code, *arguments), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @posix
@@ -121,7 +103,8 @@ def run(code, *arguments):
 def test_ctrl_c_stops_a_fit_in_between_and_leaves_the_process_intact(kind, n_threads):
     n, d, what = long_fit(kind, n_threads)
     code = LONG_FIT.format(n=n, d=d, what=what)
-    with python(code) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command(code), **pipes) as process:
         assert process.stdout.readline().strip() == "ready"
         time.sleep(0.4)
         process.send_signal(signal.SIGINT)
@@ -307,8 +290,7 @@ def test_blas_has_its_threads_while_results_are_handed_out(monkeypatch):
 def test_blas_is_held_to_one_thread_until_the_last_holder_leaves(first_to_leave):
     """Whichever thread that is: some versions of threadpoolctl listen to one thread at a time."""
     before = blas_threads()
-    entered, leave, left = threading.Event(), threading.Event(), threading.Event()
-    done = threading.Event()
+    entered, leave, left, done = (threading.Event() for _ in range(4))
 
     def hold():
         with single_threaded_blas():
@@ -544,16 +526,11 @@ def test_fewer_threads_than_asked_for_give_the_same_bits(allowed, monkeypatch, t
         yield select(X, [1, 2, 3], ["EII", "VVI"], **how).bic
         yield bootstrap_lrt(X[::5], 2, n_replicates=3, n_init=1, **how).p_value
 
-    expected, start, n_started = [*results()], threading.Thread.start, 0
-
-    def limited(self):
-        nonlocal n_started
-        n_started += 1
-        if n_started > allowed:
+    def limited(thread):
+        if len(started) >= allowed:
             raise RuntimeError("can't start new thread")
-        start(self)
 
-    monkeypatch.setattr(threading.Thread, "start", limited)
+    expected, started = [*results()], noted(monkeypatch, threading.Thread, "start", limited)
     for result, wanted in zip(results(), expected, strict=True):
         np.testing.assert_array_equal(result, wanted)
-        n_started = 0
+        started.clear()

@@ -19,6 +19,7 @@ from gmm import GaussianMixture, NormalInverseWishart
 from inside import Beginning, Degeneracy, Objective, Problem, Resolution, SufficientStatistics, covariance_model
 from inside import starts as initialization
 from tables import groups, refused, reloaded, warned
+from test_missing import mixture as mixture_of
 
 HERE = Path(__file__).parent / "data"
 IRIS = np.loadtxt(HERE / "iris.csv", delimiter=",", skiprows=1)
@@ -66,16 +67,6 @@ def log_density(name, means, covariances, prior):
     return total
 
 
-def a_mixture(name, seed=0, d=D):
-    """Some mixture of a model, the estimate of random covariances."""
-    rng = np.random.default_rng(seed)
-    model = covariance_model(name)
-    roots = rng.normal(size=(K, d, d)) + np.eye(d)
-    free = np.ascontiguousarray(reference.in_layout(roots @ roots.transpose(0, 2, 1), name))
-    weights = rng.dirichlet(np.full(K, 5.0))
-    return inside.MixtureParameters(weights, rng.normal(size=(K, d)), model.constrained(free, weights), model)
-
-
 def fitted(name, X, prior, sample_weight=None, n_components=K, **asked):
     asked = {"random_state": 0, "reg_covar": 0, "max_iter": 300} | asked
     mixture = GaussianMixture(n_components, covariance_type=name, prior=prior, **asked)
@@ -86,7 +77,7 @@ def fitted(name, X, prior, sample_weight=None, n_components=K, **asked):
 @pytest.mark.parametrize("shrinkage", [0.0, 0.01, 3.0])
 @every_model
 def test_the_log_density_is_scipys(name, shrinkage, d):
-    mixture, prior = a_mixture(name, seed=1, d=d), a_prior(shrinkage, d + 1.5, d)
+    mixture, prior = mixture_of(name, d, seed=1), a_prior(shrinkage, d + 1.5, d)
     family = Objective(mixture.model, 0.0, known(prior, name)).family((K, d))
     weights, means, _, *factors, _ = mixture.as_estimate()
     expected = log_density(name, mixture.means, mixture.covariances, prior)
@@ -172,7 +163,7 @@ def test_the_update_is_no_worse_than_any_neighbour(name, seed):
 @pytest.mark.parametrize("ridge", [0.0, 0.05])
 @pytest.mark.parametrize("name", ["VVV", "EEE", "VVI", "VII"])
 def test_each_pass_is_the_twins(name, ridge, shrinkage):
-    X, prior, begin = rows(1), a_prior(shrinkage), a_mixture(name)
+    X, prior, begin = rows(1), a_prior(shrinkage), mixture_of(name, D)
     weight = np.random.default_rng(0).uniform(0.5, 2, len(X))
     written_out = (begin.weights, begin.means, reference.dense(begin.covariances, name, K, D))
     family = reference.WholeCovariances(reference.shape_of(name), ridge, believed(name, prior, weight.sum()))
@@ -328,7 +319,7 @@ def test_rows_that_move_stretch_mix_and_repeat_take_the_mixture_along(name, acce
 
 @pytest.mark.parametrize("name", ["VVV", "VVI", "VEE"])
 def test_an_update_in_ranges_is_the_update(name):
-    mixture = a_mixture(name)
+    mixture = mixture_of(name, D)
     sums = np.array([9.0, 5.0, 7.0]), mixture.means.copy(), 9 + mixture.covariances, 0.0, 21.0
     statistics = SufficientStatistics(mixture.model.layout, np.ones((K, D)), *sums)
 

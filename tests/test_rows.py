@@ -276,18 +276,13 @@ def test_a_parquet_file_that_is_truncated_or_damaged_inside_is_named(tmp_path):
         refused(r"a\.parquet is not .* Parquet file", gmm.open_rows, path)
 
 
-def damaged_inside(path):
-    """Write a file of Parquet with checksums of its pages, and change one bit of a value."""
-    pa.parquet.write_table(table_of(ROWS), path, write_page_checksum=True, use_dictionary=False, compression="none")
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
 @pytest.mark.parametrize("how", ["path", "data set", "filtered", "command line"])
 def test_a_page_that_is_not_what_its_checksum_says_is_an_error(how, tmp_path):
-    path = tmp_path / "a.parquet"
-    damaged_inside(path)
+    path, how_written = tmp_path / "a.parquet", {"use_dictionary": False, "compression": "none"}
+    pa.parquet.write_table(table_of(ROWS), path, write_page_checksum=True, **how_written)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # a bit of a value
+    path.write_bytes(content)
     data = pa.dataset.dataset(path)
     if how == "command line":
         refused(r"a\.parquet .*page integrity", FileTable(path, TextFormat(), whole=True).numbers(NAMES).array)
@@ -457,18 +452,18 @@ def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, tmp_path):
         assert many.bic[number] == pytest.approx(many.estimators[number].bic(ROWS), rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("text", "said", "read_as"),
-    [("0,1,2\n5.5,3,1\n4.5,3,2\n", "column names", 2), ("1.5,2.5\n3.5,4.5\n", "a row and the columns are named", 2)],
-)
-def test_a_guess_about_the_first_line_is_a_warning(text, said, read_as, tmp_path):
+GUESSES = {"0,1,2\n5.5,3,1\n4.5,3,2\n": "column names", "1.5,2.5\n3.5,4.5\n": "a row and the columns are named"}
+
+
+@pytest.mark.parametrize(("text", "said"), GUESSES.items())
+def test_a_guess_about_the_first_line_is_a_warning(text, said, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(text)
     told = rf"a\.csv: the first line .*{said}.*; use header=(True|False) if it"
     with pytest.warns(UserWarning, match=told) as caught:
         source = gmm.open_rows(path)
     assert [warning.filename for warning in caught] == [__file__]
-    assert source.n_rows == read_as
+    assert source.n_rows == 2
     lines = len(text.splitlines())
     assert [gmm.open_rows(path, header=header).n_rows for header in (True, False)] == [lines - 1, lines]
 

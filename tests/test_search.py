@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from tables import noted, refused
 from test_published import BLOBS, IRIS, IRIS_BIC
 
 ROUNDING = 1e-6  # nats in all
+METHODS = "predict", "predict_proba", "score_samples", "score"
 
 
 def overlapping(n=600, d=3, seed=0):
@@ -49,10 +51,6 @@ def cell(found, K, name):
     return next(i for i, k in enumerate(found.n_components) if k == K and found.covariance_type[i] == name)
 
 
-def sound(found, *numbers):
-    return all(found.status[number] == "ok" for number in numbers)
-
-
 def same_table(one, other):
     assert one.status == other.status
     for name in ("loglik", "n_parameters", *CRITERIA):
@@ -67,17 +65,15 @@ def same_table(one, other):
 def test_no_cell_is_below_one_whose_mixtures_are_all_its_own(data, seed):
     found = select(data, range(1, 8), CLASSIC, random_state=seed)
     slack = 1e-5 * len(data)  # what a fit may leave
-    compared = 0
-    for K in range(1, 8):
-        for name in CLASSIC:
-            here = cell(found, K, name)
-            model = covariance_model(name)
-            constrained = [other for other in CLASSIC if candidates.special_case(covariance_model(other), model)]
-            lower = [cell(found, K, other) for other in constrained] + ([cell(found, K - 1, name)] if K > 1 else [])
-            for low in lower:
-                if sound(found, here, low):
-                    compared += 1
-                    assert found.loglik[here] >= found.loglik[low] - slack, (K, name, found.covariance_type[low])
+    models, compared = {name: covariance_model(name) for name in CLASSIC}, 0
+    for K, name in product(range(1, 8), CLASSIC):
+        constrained = [other for other in CLASSIC if candidates.special_case(models[other], models[name])]
+        lower = [cell(found, K, other) for other in constrained] + ([cell(found, K - 1, name)] if K > 1 else [])
+        here = cell(found, K, name)
+        for low in lower:
+            if found.status[here] == found.status[low] == "ok":
+                compared += 1
+                assert found.loglik[here] >= found.loglik[low] - slack, (K, name, found.covariance_type[low])
     assert compared > 30
 
 
@@ -233,9 +229,6 @@ def test_no_cell_ends_lower_with_more_work(rows, more):
     assert (result.loglik >= less.loglik - ROUNDING)[~before].all()
 
 
-# --- What is shared -----------------------------------------------------------------------------
-
-
 def test_poorer_moments_do_not_tell_richer_ones_and_models_come_after_their_special_cases():
     for have, want in ((TIED, DIAGONAL), (inside.SPHERICAL, DIAGONAL), (DIAGONAL, FULL), (DIAGONAL, TIED)):
         statistics = inside.from_responsibilities(ArraySource(ROWS), np.ones((len(ROWS), 1)), have)
@@ -367,17 +360,10 @@ def test_cells_of_one_number_of_components_are_told_one_by_one(n_threads, monkey
     assert n_threads > 1 or events[1] == (0, "EII")
 
 
-@pytest.fixture
-def interruptible():
-    """A shell's background job ignores the interrupt, and so would these tests."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("threaded", [False, True])
-def test_an_interrupt_raises_soon(monkeypatch, threaded):
+def test_an_interrupt_raises_soon(monkeypatch, request, threaded):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, before))
     if threaded:
         monkeypatch.setattr(engine, "usable_threads", lambda: 2)
     rows = overlapping(200_000, 8)
@@ -415,9 +401,6 @@ def test_a_cell_is_no_worse_than_a_fit_beside_others_and_with_a_prior(small):
     assert found.loglik[0] < small.loglik[cell(small, 4, "full")] - 1
 
 
-# --- What comes out -----------------------------------------------------------------------------
-
-
 def test_history_tells_the_whole_climb(small):
     for number, estimator in enumerate(small.estimators):
         assert estimator.n_iter_ == len(estimator.history_) == len(estimator.lower_bounds_)
@@ -441,9 +424,6 @@ def test_a_file_and_a_pickle_hold_all_of_it(small, tmp_path):
         refused(f"holds '{holds}', expected '{kind.__name__}'", kind.load, tmp_path / name)
 
 
-# --- The estimator ------------------------------------------------------------------------------
-
-
 def test_the_estimator_is_the_search(small):
     how = {"criterion": "aic", "tol": 1e-4, "n_init": 2, "random_state": 1, "refine": "split-merge"}
     search = GaussianMixtureSearch([2], "diag", **how).fit(ROWS)
@@ -452,7 +432,7 @@ def test_the_estimator_is_the_search(small):
     same_table(search.selection_, small)
     assert search.best_estimator_ is search.selection_.best
     assert (search.n_components_, search.covariance_type_) == (search.best_estimator_.n_components, "full")
-    for name in ("predict", "predict_proba", "score_samples", "score"):
+    for name in METHODS:
         np.testing.assert_array_equal(getattr(search, name)(ROWS), getattr(small.best, name)(ROWS), err_msg=name)
     np.testing.assert_array_equal(search.fit_predict(ROWS), search.predict(ROWS))
     assert search.results_["rank"][search.best_index_] == 1
@@ -469,9 +449,9 @@ def test_the_text_tells_how_far_the_next_cells_are(small):
 
 
 def test_the_estimator_goes_into_pipelines_and_asks_to_be_fitted():
-    for method in ("predict", "predict_proba", "score_samples", "score"):
-        predict = getattr(GaussianMixtureSearch([1, 2]), method)
-        refused("GaussianMixtureSearch instance is not fitted", predict, ROWS, error=NotFittedError)
+    for name in METHODS:
+        told, predict = "GaussianMixtureSearch instance is not fitted", getattr(GaussianMixtureSearch([1, 2]), name)
+        refused(told, predict, ROWS, error=NotFittedError)
     pipeline = make_pipeline(StandardScaler(), GaussianMixtureSearch(range(1, 5), "full", random_state=0))
     assert len(set(pipeline.fit_predict(ROWS))) == pipeline[-1].n_components_
     pipeline.set_params(gaussianmixturesearch__n_components=[2]).fit(ROWS)
@@ -542,10 +522,8 @@ def lower_bound_of_single_fit(X, settings, start):
         begin = settings.problem(source).beginning(e_step, start.reduced(model.layout)).parameters
     mixture = GaussianMixture.from_parameters(begin.weights, begin.means, begin.covariances, covariance_type=model.name)
     mixture.set_params(warm_start=True, tol=1e-7, max_iter=5000).fit(X)
-    degenerate = inside.Degeneracy.of_fits(settings.objective, source, inside.Judge.CRITERION)(
-        inside.fitted_parameters(mixture)
-    )
-    return -np.inf if degenerate.any() else mixture.lower_bound_
+    judge = inside.Degeneracy.of_fits(settings.objective, source, inside.Judge.CRITERION)
+    return -np.inf if judge(inside.fitted_parameters(mixture)).any() else mixture.lower_bound_
 
 
 def test_a_fresh_start_that_ends_higher_is_kept_though_it_has_not_converged(monkeypatch):
@@ -589,9 +567,6 @@ def test_a_file_tells_what_was_found_again(small, tmp_path):
     assert (again.n_fresh_starts, again.n_found_again) == (5, 4)
     replace(small, n_fresh_starts=1, n_found_again=4).save(tmp_path / "wrong")
     refused("expected 'n_found_again' from 0 to 'n_fresh_starts', got 4 and 1", Selection.load, tmp_path / "wrong")
-
-
-# --- Cells that fail ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [AssertionError(), RecursionError("deep")])

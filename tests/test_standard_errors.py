@@ -35,7 +35,7 @@ def fit(X, K=2, weight=None, **how):
 MCLUST = json.loads((Path(__file__).parent / "data" / "mclust_standard_errors.json").read_text())
 
 
-@pytest.mark.parametrize(("name", "method"), itertools.product(("VVV", "EEE"), ("weighted-bootstrap", "bootstrap")))
+@pytest.mark.parametrize(("name", "method"), [*itertools.product(("VVV", "EEE"), ("weighted-bootstrap", "bootstrap"))])
 def test_refits_spread_as_those_of_mclust(name, method):
     X = FAITHFUL
     errors = standard_errors(fit(X, covariance_type=name), X, method=method, n_replicates=1000, random_state=0)

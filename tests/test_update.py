@@ -45,9 +45,6 @@ def compiled_update(statistics, ridge, constraint=0):
     return update.finish()
 
 
-# --- One update ---------------------------------------------------------------------------------
-
-
 @closed_forms
 @settings(max_examples=settings.default.max_examples // 2)
 @given(
@@ -150,9 +147,6 @@ def test_a_pool_that_began_with_few_ranges_has_room_for_more():
     with e_step:
         e_step.share_out(lambda start, end: None, 2, 1e9)
         e_step.share_out(lambda start, end: barrier.wait(10), 3, 1e9)
-
-
-# --- Climbs -------------------------------------------------------------------------------------
 
 
 class Counting(EStep):
@@ -307,9 +301,6 @@ def test_work_that_is_worth_threads_is_left_to_them(covariance_type):
     assert e_step.bursts == [1, 1, 1]
 
 
-# --- Climbs with troubles -----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("ridge", [0.0, 1e-6])
 @every_type
 def test_a_component_that_loses_its_rows_is_given_a_new_place_and_the_climb_goes_on(covariance_type, ridge):
@@ -369,9 +360,6 @@ def test_a_climb_from_one_form_into_another(covariance_type, dtype):
     assert e_step.plan(parameters.whitened()).linear
     assert not e_step.plan(found.parameters.whitened()).linear
     assert len(bursts) > 1
-
-
-# --- Lloyd --------------------------------------------------------------------------------------
 
 
 def partitions(source, centres, at_once, passes=150):

@@ -174,9 +174,6 @@ def test_a_component_for_each_row_has_no_prior_of_their_spread(rows):
     refused(rf"prior.scale.*{K} clusters.*no spread.*fewer components", fit, X)
 
 
-# --- Searches -----------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def found():
     return select(X, [1, 2, 3, 4], ["diag", "factor", "ppca"], n_factors=[1, 2], random_state=0)
