@@ -78,18 +78,14 @@ def in_layout(second, covariance_type):
 
 def conditional(weights, means, covariances, known, others, values):
     """Weights, means and covariances of the other columns given x_b, by precisions (2.73, 2.75)."""
-    log_weights, conditional_means, conditional_covariances = [], [], []
-    for weight, mean, covariance in zip(weights, means, covariances, strict=True):
+    conditional_means, conditional_covariances = [], []
+    for mean, covariance in zip(means, covariances, strict=True):
         precision = np.linalg.inv(covariance)
         own, across = precision[np.ix_(others, others)], precision[np.ix_(others, known)]
-        away = values - mean[known]
-        conditional_means.append(mean[others] - np.linalg.solve(own, across @ away))
+        conditional_means.append(mean[others] - np.linalg.solve(own, across @ (values - mean[known])))
         conditional_covariances.append(np.linalg.inv(own))
-        of_known = log_gaussian(values[None], mean[known], covariance[np.ix_(known, known)])
-        log_weights.append(np.log(weight) + of_known[0])
-    log_weights = np.array(log_weights)
-    weights = np.exp(log_weights - log_weights.max())
-    return weights / weights.sum(), np.array(conditional_means), np.array(conditional_covariances)
+    joint = log_joint(values[None], weights, means[:, known], covariances[:, known][:, :, known])
+    return responsibilities(joint)[0], np.array(conditional_means), np.array(conditional_covariances)
 
 
 def conditional_by_quadrature(log_density, known, level):
@@ -337,34 +333,28 @@ def em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0, 
 
 def adapted(X, parameters, weight, relevance):
     """Reynolds, Quatieri & Dunn (2000), (7)-(13), for covariances without constraint; moments are written out."""
-    pi, mu, sigma = parameters
-    r = responsibilities(log_joint(X, *parameters)) * weight[:, None]
-    n = r.sum(axis=0)  # (7), (8)
-    alpha = n / (n + relevance)  # (14)
-    weights, means, covariances = np.empty_like(pi), np.empty_like(mu), np.empty_like(sigma)
-    for k in range(len(pi)):
-        mean = r[:, k] @ X / n[k]  # (9)
-        square = (X.T * r[:, k]) @ X / n[k]  # (10)
-        weights[k] = alpha[k] * n[k] / weight.sum() + (1 - alpha[k]) * pi[k]  # (11)
-        means[k] = alpha[k] * mean + (1 - alpha[k]) * mu[k]  # (12)
-        before = sigma[k] + np.outer(mu[k], mu[k])
-        covariances[k] = alpha[k] * square + (1 - alpha[k]) * before - np.outer(means[k], means[k])  # (13)
+    r = responsibilities(log_joint(X, *parameters))
+    weights, means, covariances = (np.empty_like(part) for part in parameters)
+    for k, (pi, mu, sigma) in enumerate(zip(*parameters, strict=True)):
+        n, first, second = (moment[0] for moment in statistics(X, r[:, [k]], weight, np.zeros((1, X.shape[1]))))  # (8)
+        alpha = n / (n + relevance)  # (14)
+        weights[k] = alpha * n / weight.sum() + (1 - alpha) * pi  # (11)
+        means[k] = alpha * first / n + (1 - alpha) * mu  # (9), (12)
+        square = alpha * second / n + (1 - alpha) * (sigma + np.outer(mu, mu))  # (10)
+        covariances[k] = square - np.outer(means[k], means[k])  # (13)
     return weights / weights.sum(), means, covariances
 
 
 def fisher_vector(X, parameters, weight):
-    """Sanchez, Perronnin, Mensink & Verbeek (2013), (16)-(18), row by row, for the mean over rows."""
+    """Sanchez, Perronnin, Mensink & Verbeek (2013), (16)-(18), component by component, for the mean over rows."""
     pi, mu, sigma = parameters
-    deviations = np.sqrt(np.stack([np.diag(S) for S in sigma]))
-    gamma = responsibilities(log_joint(X, *parameters))
-    by_weight, by_mean, by_deviation = np.zeros(len(pi)), np.zeros_like(mu), np.zeros_like(mu)
-    for x, g, w in zip(X, gamma, weight / weight.sum(), strict=True):
-        for k in range(len(pi)):
-            z = (x - mu[k]) / deviations[k]
-            by_weight[k] += w * (g[k] - pi[k]) / np.sqrt(pi[k])
-            by_mean[k] += w * g[k] * z / np.sqrt(pi[k])
-            by_deviation[k] += w * g[k] * (z**2 - 1) / np.sqrt(2 * pi[k])
-    return np.concatenate([by_weight, by_mean.ravel(), by_deviation.ravel()])
+    w, by_weight, by_mean, by_deviation = weight / weight.sum(), [], [], []
+    for k, gamma in enumerate(responsibilities(log_joint(X, *parameters)).T):
+        z = (X - mu[k]) / np.sqrt(np.diag(sigma[k]))
+        by_weight.append(w @ (gamma - pi[k]) / np.sqrt(pi[k]))
+        by_mean.append(w * gamma @ z / np.sqrt(pi[k]))
+        by_deviation.append(w * gamma @ (z**2 - 1) / np.sqrt(2 * pi[k]))
+    return np.concatenate([by_weight, *by_mean, *by_deviation])
 
 
 def rows_of(parameters):
@@ -654,6 +644,13 @@ def accelerated_em(X, parameters, family, n_passes, *, weight=None, memory=5):
     return told
 
 
+def check_climb(trace, told):
+    """Hold the trace of a climb to what `accelerated_em` told: after a step that is taken back, what stood is kept."""
+    kept = np.maximum.accumulate([objective for objective, _ in told])
+    np.testing.assert_allclose(trace.objective, kept, rtol=1e-7)
+    assert list(trace.accepted) == [accepted for _, accepted in told]
+
+
 # --- K-means ------------------------------------------------------------------------------------
 
 
@@ -749,11 +746,8 @@ def within_ratio(free, counts, max_ratio):
 
 def constraint_objective(covariances, free, counts):
     """−½ Σ_k n_k (ln |Σ_k| + tr Σ_k⁻¹ C_k), with C_k the free covariances (K, d, d)."""
-    total = 0.0
-    for covariance, own, count in zip(covariances, free, counts, strict=True):
-        log_determinant = np.linalg.slogdet(covariance)[1]
-        total -= count * (log_determinant + np.trace(np.linalg.solve(covariance, own))) / 2
-    return total
+    traces = np.trace(np.linalg.solve(covariances, free), axis1=1, axis2=2)
+    return -counts @ (np.linalg.slogdet(covariances)[1] + traces) / 2
 
 
 def two_of_one_shape(free, counts):
@@ -1024,13 +1018,10 @@ def expected_log_precision(posterior):
 def expected_log_joint(X, posterior, prior, noise=0.0):
     """ln ρ_nk (10.46), of rows seen through noise of that variance: (n, K), or (n, K + 1) with uniform noise."""
     d = X.shape[1]
-    columns = []
-    for k, nu in enumerate(posterior.dof):
-        precision = nu * np.linalg.inv(posterior.inverse_scales[k])  # (10.64)
-        z = X - posterior.means[k]
-        columns.append(-np.einsum("ni,ij,nj->n", z, precision, z) / 2 - noise * np.trace(precision) / 2)
+    squares = squares_of(X, posterior.means, posterior.covariances)  # (10.64)
+    traces = np.trace(np.linalg.inv(posterior.covariances), axis1=1, axis2=2)
     constant = expected_log_precision(posterior) / 2 - d / (2 * posterior.beta) - d * np.log(2 * np.pi) / 2
-    joint = np.stack(columns, axis=1) + constant + expected_log_weights(posterior.counts, prior)
+    joint = constant + expected_log_weights(posterior.counts, prior) - (squares + noise * traces) / 2
     if prior.log_noise is None:
         return joint
     _, _, log_share, log_rest = noise_share(posterior)
@@ -1066,10 +1057,7 @@ def evidence_bound(X, responsibilities, weight, posterior, prior, noise=0.0):
         total += log_wishart_normaliser(np.linalg.inv(prior.C), prior.dof)
         total += (prior.dof - d - 1) / 2 * log_precision[k] - nu * np.trace(prior.C @ W) / 2
         total -= d * np.log(beta / (2 * np.pi)) / 2 + log_precision[k] / 2 - d / 2  # (10.77)
-        entropy_of_precision = (
-            -log_wishart_normaliser(W, nu) - (nu - d - 1) / 2 * log_precision[k] + nu * d / 2
-        )  # (B.82)
-        total += entropy_of_precision
+        total += nu * d / 2 - log_wishart_normaliser(W, nu) - (nu - d - 1) / 2 * log_precision[k]  # (B.82)
     return total
 
 
@@ -1199,9 +1187,8 @@ def mixture_wasserstein(one, other):
         for j, (n, T) in enumerate(zip(others, other_covariances, strict=True)):
             root = sqrtm(S)
             costs[k, j] = (m - n) @ (m - n) + np.trace(S + T - 2 * sqrtm(root @ T @ root)).real
-    rows = [np.outer(np.arange(len(w)) == k, np.ones(len(v))).ravel() for k in range(len(w))]
-    columns = [np.outer(np.ones(len(w)), np.arange(len(v)) == j).ravel() for j in range(len(v))]
-    program = linprog(costs.ravel(), A_eq=np.array(rows + columns), b_eq=np.concatenate([w / w.sum(), v / v.sum()]))
+    sums = np.vstack([np.kron(np.eye(len(w)), np.ones(len(v))), np.tile(np.eye(len(v)), len(w))])  # rows, columns
+    program = linprog(costs.ravel(), A_eq=sums, b_eq=np.concatenate([w / w.sum(), v / v.sum()]))
     return np.sqrt(program.fun)
 
 
@@ -1235,10 +1222,9 @@ def reduced_greedily(mixture, K):
     """One merger after the other, each of the pair that costs least of all pairs (Runnalls 2007)."""
     parts = list(zip(*mixture, strict=True))
 
-    def merged(one, other):
-        weight = one[0] + other[0]
-        shares, means, covariances = (np.array(values) for values in zip(one, other, strict=True))
-        return weight, *moments_of_mixture(shares / weight, means, covariances)
+    def merged(*pair):
+        shares, means, covariances = map(np.array, zip(*pair, strict=True))
+        return shares.sum(), *moments_of_mixture(shares / shares.sum(), means, covariances)
 
     def log_volume(part):
         return part[0] * np.linalg.slogdet(part[2])[1]
@@ -1251,7 +1237,7 @@ def reduced_greedily(mixture, K):
         i, j = min(costs, key=costs.get)
         parts.append(merged(parts[i], parts[j]))
         del parts[i], parts[j]
-    return tuple(np.array(values) for values in zip(*parts, strict=True))
+    return tuple(map(np.array, zip(*parts, strict=True)))
 
 
 def drift_statistics(fit, rows, known, n_replicates, rng):

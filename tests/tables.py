@@ -1,6 +1,7 @@
 """What many tests begin with: rows of groups, rows with gaps, mixtures; and what they end with: equal ones, errors."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -71,6 +72,26 @@ def reloaded(what):
 def copies(what):
     """The same again, from a file and from a pickle."""
     return reloaded(what), pickle.loads(pickle.dumps(what))
+
+
+def noted(monkeypatch, owner, name, note):
+    """Let a function do what it does; return the growing list of what `note` says of each call."""
+    notes, whole = [], getattr(owner, name)
+
+    def watched(*given, **how):
+        notes.append(note(*given, **how))
+        return whole(*given, **how)
+
+    monkeypatch.setattr(owner, name, watched)
+    return notes
+
+
+def warned(call, *arguments, **how):
+    """What comes of a call, and the texts of its warnings, none of which is an error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = call(*arguments, **how)
+    return result, [str(each.message) for each in caught]
 
 
 def refused(told, call, *arguments, error=ValueError, **how):

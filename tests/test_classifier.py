@@ -21,7 +21,7 @@ import reference
 from fuzz_files import saved
 from gmm import GaussianMixture, MixtureClassifier
 from inside import ArraySource, covariance_model, fitted_parameters, load_state, predictive_cells
-from tables import copies, refused, reloaded, with_gaps
+from tables import copies, noted, refused, reloaded, with_gaps
 
 TABLES = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
 DATA = Path(__file__).parent / "data"
@@ -101,13 +101,6 @@ def test_several_components_separate_what_one_cannot():
     semi = MixtureClassifier(2, ["EII", "VVV"], random_state=0).fit(X, sparse)
     assert [mixture.n_components for mixture in semi.mixtures_] == [2, 2]
     assert semi.score(X, y) > 0.97
-
-
-def joint_of(fit, X):
-    """The log joint density of rows and each class."""
-    parts = zip(fit.class_prior_, fit.mixtures_, strict=True)
-    with np.errstate(divide="ignore"):
-        return np.column_stack([np.log(prior) + mixture.score_samples(X) for prior, mixture in parts])
 
 
 def test_what_stands_for_unknown():
@@ -210,8 +203,8 @@ def test_columns_that_no_row_has_together_are_told_once_and_by_name(how, told):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         MixtureClassifier(missing="em", **how).fit(frame, y)
-    columns = "values in both of these columns: 'length' and 'width'. Nothing"
-    assert [str(w.message)[: len(f"{told} {columns}")] for w in caught] == ([f"{told} {columns}"] if told else [])
+    expected = f"{told} values in both of these columns: 'length' and 'width'. Nothing"
+    assert [str(each.message)[: len(expected)] for each in caught] == [expected] * bool(told)
 
 
 def test_a_fit_is_summarised():
@@ -294,26 +287,24 @@ def test_classes_share_a_model_where_that_finds_held_out_classes_as_well():
 
 
 @pytest.mark.parametrize("criterion", ["bic", "held_out"])
-@pytest.mark.parametrize(("n_components", "chosen"), [(1, 1), ([1, 2], 2)])
-def test_a_class_alone_is_chosen_for_too(n_components, chosen, criterion):
+def test_a_class_alone_is_chosen_for_too(criterion):
     X, _ = interleaved()
-    (mixture,) = MixtureClassifier(n_components, ["EII"], criterion=criterion).fit(X[:, :1], np.zeros(len(X))).mixtures_
-    assert mixture.n_components == chosen
+    for n_components, chosen in ((1, 1), ([1, 2], 2)):
+        fit = MixtureClassifier(n_components, ["EII"], criterion=criterion).fit(X[:, :1], np.zeros(len(X)))
+        assert [mixture.n_components for mixture in fit.mixtures_] == [chosen]
 
 
 @pytest.mark.parametrize("prior", [None, [0.6, 0.3, 0.1]])
 def test_one_component_of_each_class_may_be_chosen_by_held_out_rows(prior):
     X, y = of_one_shape(90, 2)
-    fold, names, values = folds(y), ["EII", "EEE", "VVV"], []
-    for name in names:
-        told = np.empty(90)
-        for number in range(5):
-            here = fold == number
-            one = MixtureClassifier(covariance_type=name, class_prior=prior).fit(X[~here], y[~here])
-            told[here] = one.predict_log_proba(X[here])[np.arange(here.sum()), y[here]]
-        values.append(np.maximum(told, -5).mean())
+    fold, names, told = folds(y), ["EII", "EEE", "VVV"], np.empty((3, 90))
+    for row, number in itertools.product(range(3), range(5)):
+        here = fold == number
+        one = MixtureClassifier(covariance_type=names[row], class_prior=prior).fit(X[~here], y[~here])
+        told[row, here] = one.predict_log_proba(X[here])[np.arange(here.sum()), y[here]]
     fit = MixtureClassifier(covariance_type=names, criterion="held_out", class_prior=prior).fit(X, y)
-    assert covariance_model(fit.mixtures_[0].covariance_type).name == names[np.argmax(values)]
+    best = names[np.maximum(told, -5).mean(axis=1).argmax()]
+    assert covariance_model(fit.mixtures_[0].covariance_type).name == best
 
 
 @pytest.mark.parametrize("n_components", [1, [1, 2]])
@@ -330,7 +321,7 @@ def test_standardized_columns_have_no_units(n_components, sparse):
     assert other.log_likelihood_ == pytest.approx(one.log_likelihood_ - shift, rel=1e-9)
     assert other.bic_ == pytest.approx(one.bic_ + 2 * shift, rel=1e-9)
     if not sparse:
-        joint = joint_of(one, X)
+        joint = np.column_stack([mixture.score_samples(X) for mixture in one.mixtures_]) + np.log(one.class_prior_)
         assert one.log_likelihood_ == pytest.approx(joint[np.arange(len(X)), (y == "odd").astype(int)].sum())
 
 
@@ -390,32 +381,31 @@ def test_no_file_has_another_request(name, value, monkeypatch):
 
 def test_what_it_cannot_do_is_said():
     X, y = table("iris")
-    for given, match in [
-        (None, "requires y to be passed"),
-        (y[:10], "expected y of shape"),
-        (y + 0.5, "Unknown label type"),
-        (np.full(150, np.nan), "all are unknown"),
+    alone = np.where(np.arange(150) == 3, 7, y)
+    for match, asked, given in [
+        ("requires y to be passed", {}, None),
+        ("expected y of shape", {}, y[:10]),
+        ("Unknown label type", {}, y + 0.5),
+        ("all are unknown", {}, np.full(150, np.nan)),
+        (r"class 7 has 1.*or n_components=1", {"n_components": 2}, alone),
+        ("ill-defined", {"covariance_type": "VVV", "reg_covar": 0}, alone),
+        *(
+            (r"covariance.type", {"n_components": K, "covariance_type": types}, y)
+            for K in (1, 2)
+            for types in (["EII", "typo"], [])
+        ),
+        *((r"expected .*n_components", {"n_components": K}, y) for K in (0, [], [2, 0])),
     ]:
-        refused(match, MixtureClassifier().fit, X, given)
-    refused(r"class 7 has 1.*or n_components=1", MixtureClassifier(2).fit, X, np.where(np.arange(150) == 3, 7, y))
-    with pytest.raises(ValueError, match="ill-defined"):
-        MixtureClassifier(covariance_type="VVV", reg_covar=0).fit(X, np.where(np.arange(150) == 3, 7, y))
-    for n_components in (1, 2):
-        for types in (["EII", "typo"], []):
-            refused(r"covariance.type", MixtureClassifier(n_components, types).fit, X, y)
-    for n_components in (0, [], [2, 0]):
-        refused(r"expected .*n_components", MixtureClassifier(n_components).fit, X, y)
+        refused(match, MixtureClassifier(**asked).fit, X, given)
     told, fit = "'tol' parameter of MixtureClassifier", MixtureClassifier(tol="small").fit
     refused(told, fit, X, y, error=gmm.InvalidParameterError)
     refused(None, MixtureClassifier().predict, X, error=gmm.NotFittedError)
 
 
 def test_of_one_column_there_are_two_models(monkeypatch):
-    tried = []
-    fit = GaussianMixture.fit
-    monkeypatch.setattr(GaussianMixture, "fit", lambda self, *a, **k: (tried.append(self), fit(self, *a, **k))[1])
+    tried = noted(monkeypatch, GaussianMixture, "fit", lambda mixture, *_, **how: mixture.covariance_type)
     MixtureClassifier().fit(FLOWERS[:, :1], SPECIES)
-    assert [mixture.covariance_type for mixture in tried] == ["E", "V"]
+    assert tried == ["E", "V"]
 
 
 def test_a_row_without_weight_changes_nothing():

@@ -54,9 +54,8 @@ def settled(model, free, counts, previous=None):
     return previous
 
 
-def fails(model, free, counts, previous=None):
-    d = free.shape[1]
-    return not mstep.constrained(MODELS.index(model) + 1, flat(free, model), counts, previous, d)[1]
+def fails(model, free, counts):
+    return not mstep.constrained(MODELS.index(model) + 1, flat(free, model), counts, None, free.shape[1])[1]
 
 
 def random_axes(rng, K, d):
@@ -337,9 +336,7 @@ SPECTRA = {
 @pytest.mark.parametrize("spectrum", SPECTRA)
 @pytest.mark.parametrize("d", [2, 8, 9, 13, 32, 48, 49])  # Jacobi's rotations, our own tridiagonal form, LAPACK
 def test_eigenvectors_of_any_width_and_spectrum_are_orthogonal_and_complete(d, spectrum):
-    rng = np.random.default_rng(d)
-    values = SPECTRA[spectrum](d)
-    turns = np.stack([np.linalg.qr(rng.normal(size=(d, d)))[0] for _ in range(3)])
+    values, turns = SPECTRA[spectrum](d), random_axes(np.random.default_rng(d), 3, d)
     free = (turns * values) @ turns.swapaxes(1, 2)
     free = (free + free.swapaxes(1, 2)) / 2
     fitted = constrained("EEV", free, np.array([10.0, 20.0, 30.0]))  # of one spectrum, so they are those already

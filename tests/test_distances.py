@@ -10,8 +10,8 @@ import reference
 from gmm import GaussianMixture
 from gmm.analysis import distance, match, reduce
 from inside import COVARIANCE_TYPES, covariance_model, fitted_parameters
+from tables import a_mixture, refused
 from tables import parameters as dense
-from tables import refused
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal([-2, 0, 0], [1, 2, 1], (120, 3)), rng.normal([2, 1, 0], [2, 1, 1], (80, 3))])
@@ -26,6 +26,10 @@ def mixture(weights, means, covariances):
 
 def one_column(weights, means, variances):
     return mixture(weights, np.reshape(means, (-1, 1)), np.reshape(variances, (-1, 1, 1)))
+
+
+def numbers_of(found):
+    return found.value, found.low, found.high
 
 
 # Drawn once, rounded.
@@ -60,9 +64,7 @@ def test_types_may_differ_and_give_what_full_covariances_give():
     a, b = (GaussianMixture(2, covariance_type=name, random_state=0).fit(X) for name in ("diag", "spherical"))
     full = [mixture(*dense(each)) for each in (a, b)]
     for kind in KINDS:
-        got, expected = distance(a, b, kind=kind), distance(*full, kind=kind)
-        assert (got.low, got.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
-        assert got.value == pytest.approx(expected.value, rel=1e-9)
+        assert numbers_of(distance(a, b, kind=kind)) == pytest.approx(numbers_of(distance(*full, kind=kind)), rel=1e-9)
 
 
 def test_bounds_enclose_what_quadrature_gives_and_errors_say_how_far_draws_are_off():
@@ -77,11 +79,9 @@ def test_bounds_enclose_what_quadrature_gives_and_errors_say_how_far_draws_are_o
         "bhattacharyya": -np.log(quad(lambda x: np.sqrt(density(a, x) * density(b, x)), -20, 25, limit=200)[0]),
     }
     for kind, value in exact.items():
-        off = []
-        for seed in range(40):
-            found = distance(a, b, kind=kind, n_samples=2000, random_state=seed)
-            assert found.low <= value <= found.high
-            off.append((found.value - value) / found.standard_error)
+        draws = [distance(a, b, kind=kind, n_samples=2000, random_state=seed) for seed in range(40)]
+        assert all(found.low <= value <= found.high for found in draws)
+        off = [(found.value - value) / found.standard_error for found in draws]
         assert np.std(off) == pytest.approx(1, abs=0.35)
         assert abs(np.mean(off)) < 0.6
 
@@ -102,9 +102,8 @@ def test_units_scale_the_one_and_leave_the_others(unit):
     moved = [mixture(w, m * unit + 1e3 * unit, S * unit**2) for w, m, S in map(dense, (A, B))]
     assert distance(*moved).value == pytest.approx(unit * distance(A, B).value, rel=1e-9)
     for kind in KINDS[1:]:
-        got, expected = (distance(*pair, kind=kind, n_samples=1000) for pair in (moved, (A, B)))
-        assert (got.low, got.high) == pytest.approx((expected.low, expected.high), rel=1e-6)
-        assert got.value == pytest.approx(expected.value, rel=1e-6)
+        got, expected = (numbers_of(distance(*pair, kind=kind, n_samples=1000)) for pair in (moved, (A, B)))
+        assert got == pytest.approx(expected, rel=1e-6)
 
 
 def test_it_is_between_mixtures_and_not_their_components():
@@ -134,11 +133,9 @@ def test_a_far_or_broad_component_leaves_the_others_theirs(far, axis):
 
 
 def test_many_pairs_are_computed_in_parts(monkeypatch):
-    whole = [distance(A, B, kind=kind) for kind in KINDS]
+    whole = [numbers_of(distance(A, B, kind=kind)) for kind in KINDS]
     monkeypatch.setattr(inside.distances, "_PAIRED_AT_ONCE", 1)
-    for before, kind in zip(whole, KINDS, strict=True):
-        again = distance(A, B, kind=kind)
-        assert (again.value, again.low, again.high) == (before.value, before.low, before.high)
+    assert [numbers_of(distance(A, B, kind=kind)) for kind in KINDS] == whole
 
 
 def test_it_prints_itself():
@@ -179,10 +176,8 @@ def test_what_is_refused():
 
 def test_names_of_columns_are_compared():
     pandas = pytest.importorskip("pandas")
-    one, other, third = (
-        GaussianMixture(2, random_state=0).fit(pandas.DataFrame(X[:, :2], columns=list(names)))
-        for names in ("uv", "vu", "uw")
-    )
+    tables = (pandas.DataFrame(X[:, :2], columns=list(names)) for names in ("uv", "vu", "uw"))
+    one, other, third = (GaussianMixture(2, random_state=0).fit(table) for table in tables)
     for function in (distance, match, lambda *pair: reduce(pair, 2)):
         refused("same order", function, one, other)
         refused("unseen at fit time:\n- w", function, one, third)
@@ -236,13 +231,6 @@ def test_values_are_between_their_bounds_and_exact_where_these_meet():
 # --- Mixtures of fewer components ---------------------------------------------------------------
 
 
-def random_mixture(K, d, seed=0):
-    draws = np.random.default_rng(seed)
-    roots = draws.normal(size=(K, d, d + 2))
-    covariances = roots @ roots.transpose(0, 2, 1) / (d + 2)
-    return GaussianMixture.from_parameters(draws.dirichlet(np.ones(K)), 10 * draws.normal(size=(K, d)), covariances)
-
-
 @pytest.mark.parametrize("name", [*COVARIANCE_TYPES, "factor1", "ppca1"])
 def test_of_every_type_it_is_nearly_what_a_fit_of_so_many_is(name):
     many = GaussianMixture(12, covariance_type=name, random_state=0).fit(MANY)
@@ -272,7 +260,7 @@ def test_few_components_are_merged_as_one_after_the_other(monkeypatch):
     """With one merger in a round and all as neighbours, it is greedy; and hard EM then costs nothing."""
     monkeypatch.setattr(inside.reduction, "_MOST_AT_ONCE", 0.0)
     for seed in range(5):
-        mixture = random_mixture(9, 2, seed)
+        mixture = a_mixture("full", 9, 2, seed, apart=10)
         greedy = GaussianMixture.from_parameters(*reference.reduced_greedily(dense(mixture), 4))
         with monkeypatch.context() as patch:
             patch.setattr(inside.reduction, "_REDUCTION_MOST_ROUNDS", 1)
@@ -282,7 +270,7 @@ def test_few_components_are_merged_as_one_after_the_other(monkeypatch):
 
 
 def test_thousands_of_components_lose_little():
-    mixture = random_mixture(3000, 2)
+    mixture = a_mixture("full", 3000, 2, apart=10)
     few = reduce(mixture, 300)
     assert few.n_components == 300
     assert (few.weights_ > 0).all()
@@ -340,13 +328,11 @@ def test_what_cannot_be_reduced_is_refused():
 
 def test_components_and_weights_of_any_size_are_reduced_or_refused_in_words():
     places = np.array([[0, 0], [1e-8, 1e-8], [10, 10], [11, 11.0]])
-    narrow, narrower = (
-        GaussianMixture.from_parameters([0.25] * 4, each, [np.eye(2) * 1e-16] * 4) for each in (places, places * 7)
-    )
+    narrow, narrower = (mixture([0.25] * 4, each, [np.eye(2) * 1e-16] * 4) for each in (places, places * 7))
     assert sorted(reduce(narrow, 3).means_[:, 0].round()) == [0, 10, 11]
     assert type(refused("larger reg_covar", reduce, narrower, 2)) is ValueError
     places = [[0, 0], [5e149, 5e149]]  # beyond all distances
-    far, narrow = (GaussianMixture.from_parameters([0.5, 0.5], places, [np.eye(2) * v] * 2) for v in (1, 1e-20))
+    far, narrow = (mixture([0.5, 0.5], places, [np.eye(2) * v] * 2) for v in (1, 1e-20))
     np.testing.assert_allclose(sorted(reduce([far, narrow], 2).means_[:, 0]), [0, 5e149])
     few = reduce([GaussianMixture(1).fit(part) for part in (MANY[:100], MANY[100:])], 2, weights=[1e308, 1e308])
     np.testing.assert_allclose(few.weights_, [0.5, 0.5])

@@ -1,12 +1,12 @@
 """Mixtures of factor analysers: against the slow twin, scikit-learn and closed forms, and beside other features."""
 
 import itertools
-import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 import gmm
 import reference
@@ -76,10 +76,13 @@ def test_hardly_any_other_noise_is_more_likely(ridge):
 def test_variances_are_those_of_the_rows_where_noise_is_free(seed, d, q):
     """The equations of Lawley & Maxwell (1971): diag Σ = diag C."""
     free = scatter(seed, d, 20 * d, spread=0.5)
-    found = analysed("factor", free, q)
+    check_variances(analysed("factor", free, q), free, q, 1e-4, 1e-5)
+
+
+def check_variances(found, free, q, least, rtol):
     noise = mstep.noise_of_factors(np.ascontiguousarray(found[None]), q)[0]
-    inside = noise > 1e-4 * np.diag(free)
-    np.testing.assert_allclose(np.diag(found)[inside], np.diag(free)[inside], rtol=1e-5)
+    inside = noise > least * np.diag(free)
+    np.testing.assert_allclose(np.diag(found)[inside], np.diag(free)[inside], rtol=rtol)
 
 
 @few
@@ -143,8 +146,7 @@ def test_factors_are_found_at_any_scale(kind, scale):
 @every_kind
 def test_a_singular_covariance_is_refused(kind):
     axis = np.ones((4, 1))
-    with pytest.raises(SingularMatrixError):
-        analysed(kind, axis @ axis.T, 1)
+    refused(None, analysed, kind, axis @ axis.T, 1, error=SingularMatrixError)
 
 
 @pytest.mark.parametrize(("n_factors", "constraint"), [(0, 11), (4, 11), (-1, 12), (1, 10)])
@@ -187,9 +189,9 @@ def test_a_fit_to_few_rows_climbs_at_any_scale(how, copied):
 
 def test_numbers_of_parameters():
     for K, d, q in ((1, 5, 1), (3, 8, 2), (2, 10, 4)):
-        loadings = d * q - q * (q - 1) // 2
-        assert covariance_model(f"factor{q}").n_parameters(K, d) == K * (loadings + d)
-        assert covariance_model(f"ppca{q}").n_parameters(K, d) == K * (loadings + 1)
+        for kind, n_noise in (("factor", d), ("ppca", 1)):
+            expected = K * (d * q - q * (q - 1) // 2 + n_noise)
+            assert covariance_model(f"{kind}{q}").n_parameters(K, d) == expected
     assert covariance_model("factor4").n_parameters(2, 5) == covariance_model("VVV").n_parameters(2, 5)
     assert fitted(rows()).n_parameters_ == 2 * (6 * 2 - 1 + 6) + 2 * 6 + 1
 
@@ -210,16 +212,21 @@ def test_models_with_factors_lie_between_others():
     }
 
 
+def conditional_factors(mixture, row, there):
+    """Of each component, given the columns of a row that are there."""
+    away = row[there] - mixture.means_[:, there]
+    parts = zip(mixture.loadings_[:, there], mixture.covariances_[:, there][:, :, there], away, strict=True)
+    return np.array([loadings.T @ np.linalg.solve(covariance, step) for loadings, covariance, step in parts])
+
+
 @every_kind
 def test_the_factors_of_rows_are_their_conditional_means(kind):
     X = rows(5)
     mixture = fitted(X, kind)
     assert (mixture.loadings_.shape, mixture.noise_variance_.shape) == ((2, 6, 2), (2, 6))
     assert (np.ptp(mixture.noise_variance_, axis=1) == 0).all() == (kind == "ppca")
-    expected = np.zeros((len(X), 2))
-    for k, share in enumerate(mixture.predict_proba(X).T):
-        loadings, covariance = mixture.loadings_[k], mixture.covariances_[k]
-        expected += share[:, None] * ((X - mixture.means_[k]) @ np.linalg.solve(covariance, loadings))
+    parts = zip(mixture.predict_proba(X), X, strict=True)
+    expected = [shares @ conditional_factors(mixture, row, np.arange(6)) for shares, row in parts]
     np.testing.assert_allclose(mixture.transform(X), expected, atol=1e-9)
     single = fitted(X.astype(np.float32), kind)
     assert single.transform(X.astype(np.float32)).dtype == single.loadings_.dtype == np.float32
@@ -232,16 +239,10 @@ def test_the_factors_of_rows_with_gaps_are_those_of_what_is_there(kind):
     gaps[3], gaps[4] = True, False
     mixture = fitted(X, kind, missing="em")
     found, complete = mixture.transform(np.where(gaps, np.nan, X)), mixture.transform(X)
-    for i in (0, 1, 2, 3, 4):
-        there = np.flatnonzero(~gaps[i])
-        part = mixture.marginal(there) if len(there) else None
-        shares = mixture.weights_ if part is None else part.predict_proba(X[i : i + 1, there])[0]
-        expected = np.zeros(2)
-        for k, share in enumerate(shares):
-            of_columns = mixture.loadings_[k][there]
-            covariance = mixture.covariances_[k][np.ix_(there, there)]
-            expected += share * of_columns.T @ np.linalg.solve(covariance, X[i, there] - mixture.means_[k, there])
-        np.testing.assert_allclose(found[i], expected, atol=1e-9)
+    for row, without, factors in zip(X[:5], gaps, found, strict=False):
+        there = np.flatnonzero(~without)
+        shares = mixture.marginal(there).predict_proba(row[None, there])[0] if len(there) else mixture.weights_
+        np.testing.assert_allclose(factors, shares @ conditional_factors(mixture, row, there), atol=1e-9)
     whole = ~gaps.any(axis=1)
     np.testing.assert_allclose(found[whole], complete[whole], atol=1e-12)
     refused("missing='em'", mixture.set_params(missing="error").transform, np.where(gaps, np.nan, X))
@@ -257,8 +258,8 @@ def test_factors_have_the_same_bits_in_any_order_and_in_blocks_of_any_size(name,
         X[np.arange(X.size).reshape(X.shape) % 61 == 0] = np.nan
     mixture = GaussianMixture(2, covariance_type=name, missing="em", max_iter=2, random_state=0).fit(X)
     factors = mixture.transform(X)
-    np.testing.assert_array_equal(mixture.transform(np.asfortranarray(X)), factors)
-    np.testing.assert_array_equal(mixture.transform(gmm.open_rows(lambda: np.array_split(X, 5))), factors)
+    for rows in (np.asfortranarray(X), gmm.open_rows(lambda: np.array_split(X, 5))):
+        np.testing.assert_array_equal(mixture.transform(rows), factors)
     if not gaps:
         np.testing.assert_array_equal(np.concatenate([mixture.transform(row[None]) for row in X]), factors)
 
@@ -281,9 +282,8 @@ def test_factors_come_in_data_frames(container):
 def test_pipelines_choose_the_container_and_pandas_keeps_the_index():
     pandas, sklearn = pytest.importorskip("pandas"), pytest.importorskip("sklearn")
     X = pandas.DataFrame(rows(), columns=list("abcdef"), index=range(7, 407))
-    steps = sklearn.pipeline.make_pipeline(
-        sklearn.preprocessing.StandardScaler(), GaussianMixture(2, covariance_type="factor2", random_state=0)
-    )
+    unfitted = GaussianMixture(2, covariance_type="factor2", random_state=0)
+    steps = sklearn.pipeline.make_pipeline(sklearn.preprocessing.StandardScaler(), unfitted)
     frame = steps.set_output(transform="pandas").fit(X).transform(X)
     assert (list(frame.columns), frame.index[0]) == (["factor0", "factor1"], 7)
     assert steps.get_feature_names_out().tolist() == ["factor0", "factor1"]
@@ -355,24 +355,20 @@ def test_a_search_refuses_numbers_of_factors_that_no_type_has(covariance_type, n
         refused("n_components.*booleans", select, rows(), n_factors, "factor", n_factors=1, error=error)
 
 
-def test_what_is_saved_is_loaded_where_noise_is_at_its_least(tmp_path):
+def test_what_is_saved_is_loaded_where_noise_is_at_its_least():
     for seed in range(20):
-        rng = np.random.default_rng(seed)
-        rows = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 5)) + 0.5 * rng.normal(size=(200, 5))
-        rows = np.c_[rows, np.ones(200)]
-        mixture = GaussianMixture(1, covariance_type="factor3").fit(rows)
-        mixture.save(tmp_path / "model.gmm")
-        np.testing.assert_array_equal(gmm.load(tmp_path / "model.gmm").covariances_, mixture.covariances_)
-        (loadings,), (noise,) = mixture.loadings_, mixture.noise_variance_
-        np.testing.assert_allclose(loadings @ loadings.T + np.diag(noise), mixture.covariances_[0], atol=1e-8)
+        X = np.c_[rows(seed, n=200, d=5, K=1), np.ones(200)]
+        mixture = GaussianMixture(1, covariance_type="factor3").fit(X)
+        np.testing.assert_array_equal(reloaded(mixture).covariances_, mixture.covariances_)
+        made = reference.factor_covariances(mixture.loadings_, mixture.noise_variance_)
+        np.testing.assert_allclose(made, mixture.covariances_, atol=1e-8)
 
 
 def check_parts(mixture, atol=1e-7):
     """The loadings and the noise make the covariances, and no noise is below the ridge."""
-    loadings, noise = mixture.loadings_.astype(float), mixture.noise_variance_.astype(float)
-    made = loadings @ loadings.swapaxes(1, 2) + noise[:, :, None] * np.eye(noise.shape[1])
+    made = reference.factor_covariances(mixture.loadings_, mixture.noise_variance_)
     np.testing.assert_allclose(made, mixture.covariances_, atol=atol * np.abs(made).max())
-    assert noise.min() > mixture.reg_covar * (1 - 1e-6)
+    assert mixture.noise_variance_.min() > mixture.reg_covar * (1 - 1e-6)
 
 
 @every_kind
@@ -388,14 +384,14 @@ def test_so_many_factors_that_there_are_several_ways(kind, q):
         assert mixture.score(X) <= fitted(X, "full", None, reg_covar=1e-2).score(X) + 1e-9
 
 
+@pytest.mark.filterwarnings("ignore")
 @every_kind
 @pytest.mark.parametrize("ridge", [1e-6, 1e-3])
 def test_constant_and_duplicated_columns_leave_the_ridge_as_noise(kind, ridge):
     X = rows()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        mixture = fitted(np.c_[X, X[:, :2], np.ones(len(X))], kind, 3, reg_covar=ridge)
-    assert np.isfinite(mixture.score(np.c_[X, X[:, :2], np.ones(len(X))]))
+    X = np.c_[X, X[:, :2], np.ones(len(X))]
+    mixture = fitted(X, kind, 3, reg_covar=ridge)
+    assert np.isfinite(mixture.score(X))
     assert mixture.noise_variance_.min() > ridge * (1 - 1e-6)
     if kind == "factor":
         np.testing.assert_allclose(mixture.covariances_[:, 8, 8], ridge, rtol=1e-3)
@@ -403,9 +399,8 @@ def test_constant_and_duplicated_columns_leave_the_ridge_as_noise(kind, ridge):
 
 def test_noise_is_at_least_the_ridge_where_it_can_be():
     """The same covariance, once as a fit has it and once without a least variance."""
-    rng = np.random.default_rng(3)
-    loadings, noise = rng.normal(size=(4, 3)), np.full(4, 0.5)
-    covariance = loadings @ loadings.T + np.diag(noise)
+    loadings = np.random.default_rng(3).normal(size=(4, 3))
+    covariance = loadings @ loadings.T + 0.5 * np.eye(4)
     for least in (0.0, 0.1, 0.3, 0.4, 100.0):
         found = covariance_model("factor3").factors(covariance[None], least)
         made = found.loadings[0] @ found.loadings[0].T + np.diag(found.noise[0])
@@ -420,11 +415,10 @@ def test_labels_noise_and_priors(kind):
     assert (labelled.transform(X).shape, labelled.loadings_.shape) == ((300, 2), (3, 6, 2))
     check_parts(labelled)
     scattered = np.r_[X, np.random.default_rng(0).uniform(-30, 30, size=(30, 6))]
-    noisy = GaussianMixture(2, covariance_type=kind, n_factors=2, noise=True, random_state=0).fit(scattered)
+    noisy = fitted(scattered, kind, noise=True)
     check_parts(noisy)
     assert 0.03 < noisy.noise_weight_ < 0.2
-    far = np.full((1, 6), 29.0)
-    np.testing.assert_allclose(noisy.transform(far), 0, atol=1e-6)  # noise has no factors
+    np.testing.assert_allclose(noisy.transform(np.full((1, 6), 29.0)), 0, atol=1e-6)  # noise has no factors
     for prior in ("conjugate", NormalInverseWishart(dof=12, scale=np.eye(6))):
         check_parts(fitted(X, kind, prior=prior))
 
@@ -438,10 +432,9 @@ def test_a_prior_is_a_density_of_the_noise_whatever_the_width(kind):
     assert np.linalg.norm(strong.loadings_) > 0.5 * np.linalg.norm(free.loadings_)
     warm = free.set_params(prior="conjugate", warm_start=True).fit(X)
     assert warm.score(X) > strong.score(X)
-    with pytest.raises(ValueError, match="a prior of factors cannot be combined with whole covariances"):
-        fitted(np.where(X.max() == X, np.nan, X), kind, prior="conjugate", missing="em")
-    with pytest.raises(ValueError, match="a prior of factors cannot be combined with whole covariances"):
-        GaussianMixture(2, covariance_type=kind, n_factors=2, prior="conjugate").partial_fit(X)
+    told, mixture = "a prior of factors cannot be combined with whole covariances", free.set_params(warm_start=False)
+    refused(told, clone(mixture).partial_fit, X)
+    refused(told, mixture.set_params(missing="em").fit, np.where(X.max() == X, np.nan, X))
 
 
 @every_kind
@@ -461,12 +454,10 @@ def test_exchange_is_of_full_covariances(kind, tmp_path):
     X = rows()
     mixture = fitted(X, kind)
     gmm.exchange.mclust.to_json(mixture, tmp_path / "model.json")
-    again = gmm.exchange.mclust.from_json(tmp_path / "model.json")
-    np.testing.assert_allclose(again.score_samples(X), mixture.score_samples(X), atol=1e-9)
-    pytest.importorskip("sklearn")
-    theirs = gmm.exchange.sklearn.to_sklearn(mixture)
+    again, theirs = gmm.exchange.mclust.from_json(tmp_path / "model.json"), gmm.exchange.sklearn.to_sklearn(mixture)
     assert theirs.covariance_type == "full"
-    np.testing.assert_allclose(theirs.score_samples(X), mixture.score_samples(X), atol=1e-9)
+    for other in (again, theirs):
+        np.testing.assert_allclose(other.score_samples(X), mixture.score_samples(X), atol=1e-9)
     pytest.importorskip("onnx")
     gmm.exchange.onnx.to_onnx(mixture, str(tmp_path / "model.onnx"))
     runtime = pytest.importorskip("onnxruntime")
@@ -487,9 +478,8 @@ def test_all_is_a_name_among_others():
     assert search.covariance_type_ == "factor2"
     assert search.best_estimator_.loadings_.shape == (2, 6, 2)
     assert search.get_params()["n_factors"] == [1, 2]
-    test = gmm.inference.bootstrap_lrt(
-        rows(K=1), 1, covariance_type="factor", n_factors=2, n_replicates=3, random_state=0
-    )
+    how = {"covariance_type": "factor", "n_factors": 2, "n_replicates": 3, "random_state": 0}
+    test = gmm.inference.bootstrap_lrt(rows(K=1), 1, **how)
     assert test.null.loadings_.shape == (1, 6, 2)
     assert "factor2: p" in repr(test)
 
@@ -500,13 +490,10 @@ def test_wide_updates_are_as_likely_as_a_free_search_finds(d, q):
     rng = np.random.default_rng(d)
     X = rng.normal(size=(20 * d, q)) @ rng.normal(size=(q, d)) + rng.normal(size=(20 * d, d)) * rng.uniform(0.3, 1, d)
     free = X.T @ X / len(X)
-    found = covariance_model(f"factor{q}").constrained(free[None], np.ones(1))[0]
-    noise = mstep.noise_of_factors(np.ascontiguousarray(found[None]), q)[0]
-    inside = noise > 1e-3 * np.diag(free)
-    np.testing.assert_allclose(np.diag(found)[inside], np.diag(free)[inside], rtol=1e-6)
-    again = covariance_model(f"factor{q}").constrained(free[None], np.ones(1), previous=found[None])[0]
-    objective = [np.linalg.slogdet(each)[1] + np.trace(np.linalg.solve(each, free)) for each in (found, again)]
-    assert objective[1] <= objective[0] + 1e-10 * abs(objective[0])
+    found = analysed("factor", free, q)
+    check_variances(found, free, q, 1e-3, 1e-6)
+    one, other = (objective(each, free) for each in (found, analysed("factor", free, q, previous=found)))
+    assert other <= one + 1e-10 * abs(one)
 
 
 @pytest.mark.needs("jinja2", "pyarrow", "rich")

@@ -7,6 +7,7 @@ import threading
 import tracemalloc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from fuzz_files import saved
 from gmm import FrozenMixture, GaussianMixture
 from inside import _frozen, load_state, save_state, tiles
 from tables import a_mixture as mixture
-from tables import copies, refused, reloaded
+from tables import copies, noted, refused, reloaded
 
 METHODS = ("predict", "predict_proba", "score_samples")
 LAYOUTS = "full", "tied", "diag", "spherical"
@@ -31,14 +32,9 @@ def rows_of(estimator, n=5000, seed=1):
 
 
 def stored(rows, order):
-    n, d = rows.shape
     if order == "strided":
-        room = np.zeros((2 * n, 3 * d), dtype=rows.dtype)
-        room[::2, 1::3] = rows
-        return room[::2, 1::3]
-    if order == "backwards":
-        return rows[::-1, ::-1].copy()[::-1, ::-1]
-    return np.array(rows, order=order)
+        return np.repeat(np.repeat(rows, 2, axis=0), 3, axis=1)[::2, 1::3]
+    return rows[::-1, ::-1].copy()[::-1, ::-1] if order == "backwards" else np.array(rows, order=order)
 
 
 @pytest.mark.parametrize("order", ["C", "F", "strided", "backwards"])
@@ -66,12 +62,10 @@ def test_it_has_the_estimators_noise(covariance_type, dtype):
     estimator = GaussianMixture(2, covariance_type=covariance_type, noise=True, random_state=0).fit(X)
     frozen = estimator.freeze()
     assert (frozen.predict(X) == -1).sum() > 20
-    for scale in (1, 300, 1e6):
-        for n in (1, 5, 33, 550):
-            for each in (frozen, *copies(frozen)):
-                for method in METHODS:
-                    rows = (X[:n] * scale).astype(dtype)
-                    np.testing.assert_array_equal(getattr(each, method)(rows), getattr(estimator, method)(rows))
+    for scale, n, method in product((1, 300, 1e6), (1, 5, 33, 550), METHODS):
+        rows = (X[:n] * scale).astype(dtype)
+        for each in (frozen, *copies(frozen)):
+            np.testing.assert_array_equal(getattr(each, method)(rows), getattr(estimator, method)(rows))
 
 
 @pytest.mark.parametrize("kernel", tiles.kernels())
@@ -118,10 +112,8 @@ def test_log_joint_is_the_twins(covariance_type, dtype):
 def test_log_joint_of_the_farthest_rows_is_of_the_nearest_component_or_beyond_numbers():
     frozen = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]]).freeze()
     X = np.array([[1e140], [1e152], [1e200]])
-    ours = frozen.log_joint(X)
-    np.testing.assert_allclose(ours[0], -0.5e280, rtol=1e-12)
-    np.testing.assert_allclose(ours[1], -0.5e304, rtol=1e-12)
-    np.testing.assert_array_equal(ours[2], -np.inf)
+    expected = [[-0.5e280] * 2, [-0.5e304] * 2, [-np.inf] * 2]
+    np.testing.assert_allclose(frozen.log_joint(X), expected, rtol=1e-12)
     np.testing.assert_array_equal(frozen.score_samples(X[2:]), -np.inf)
     thin = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[4.0]]]).freeze()
     np.testing.assert_allclose(thin.log_joint(X[1:2]), [[-np.inf, -0.125e304]], rtol=1e-12)
@@ -222,22 +214,19 @@ def test_rows_are_not_written_over():
 def test_compiled_code_reads_no_further_than_it_was_told():
     refused(r"of 0.*got 0", _frozen.Call().walk_part, 0)
     numbers = {"log_offset": np.zeros(2), "centres": np.zeros((2, 3)), "whiteners": np.ones(2), "origin": np.zeros(3)}
-    numbers["tails"] = np.zeros((2, 2))
-    assert repr(FrozenMixture.from_arrays(3, **numbers, log_noise=-np.inf)) == "FrozenMixture(K=2, d=3)"
-    for wrong in ({"log_offset": np.zeros(1)}, {"whiteners": np.ones(3)}, {"origin": np.zeros(2)}):
-        with pytest.raises(ValueError, match=f"expected {next(iter(wrong))} of length"):
-            FrozenMixture.from_arrays(3, **numbers | wrong, log_noise=-np.inf)
+    numbers |= {"tails": np.zeros((2, 2)), "log_noise": -np.inf}
+    assert repr(FrozenMixture.from_arrays(3, **numbers)) == "FrozenMixture(K=2, d=3)"
+    for name, wrong in {"log_offset": np.zeros(1), "whiteners": np.ones(3), "origin": np.zeros(2)}.items():
+        refused(f"expected {name} of length", FrozenMixture.from_arrays, 3, **numbers | {name: wrong})
     for layout, shape in ((4, (2, 3)), (-1, (2, 3)), (3, (0, 3)), (3, (2, 0))):
-        with pytest.raises(ValueError, match=r"centres \(K, d\)"):
-            FrozenMixture.from_arrays(layout, **numbers | {"centres": np.zeros(shape)}, log_noise=-np.inf)
+        wrong = numbers | {"centres": np.zeros(shape)}
+        refused(r"centres \(K, d\)", FrozenMixture.from_arrays, layout, **wrong)
 
 
 def test_it_starts_no_thread_unless_asked(monkeypatch):
     estimator = mixture()
     frozen, X = estimator.freeze(), rows_of(estimator, 20000)
-    started = []
-    start = threading.Thread.start
-    monkeypatch.setattr(threading.Thread, "start", lambda self: (started.append(self), start(self))[1])
+    started = noted(monkeypatch, threading.Thread, "start", lambda thread: thread)
     frozen.predict_proba(X)
     assert not started
     frozen.predict_proba(X, n_threads=2)
@@ -254,15 +243,11 @@ def test_other_buffers_than_numpys():
 
 @pytest.mark.parametrize("covariance_type", LAYOUTS)
 def test_it_comes_back_from_pickles_and_files(covariance_type, tmp_path):
-    estimator = mixture(covariance_type)
+    estimator, file = mixture(covariance_type), tmp_path / "frozen.gmm"
     frozen, X = estimator.freeze(), rows_of(estimator, 50)
-    frozen.save(tmp_path / "frozen.gmm")
-    others = [
-        *(pickle.loads(pickle.dumps(frozen, protocol=n)) for n in range(2, pickle.HIGHEST_PROTOCOL + 1)),
-        FrozenMixture.load(tmp_path / "frozen.gmm"),
-        gmm.load((tmp_path / "frozen.gmm").read_bytes()),
-    ]
-    for other in others:
+    frozen.save(file)
+    pickles = (pickle.dumps(frozen, protocol=n) for n in range(2, pickle.HIGHEST_PROTOCOL + 1))
+    for other in (*map(pickle.loads, pickles), FrozenMixture.load(file), gmm.load(file.read_bytes())):
         assert type(other) is FrozenMixture
         for method in (*METHODS, "log_joint"):
             np.testing.assert_array_equal(getattr(other, method)(X), getattr(frozen, method)(X))
@@ -313,12 +298,9 @@ def test_it_does_not_change():
     estimator = mixture()
     frozen, X = estimator.freeze(), rows_of(estimator, 20)
     before = frozen.predict_proba(X)
-    with pytest.raises(AttributeError):
-        frozen.n_components = 3
-    with pytest.raises(AttributeError):
-        frozen.anything = 3
-    with pytest.raises(ValueError, match="read-only"):
-        frozen.arrays[1][0] = 0.0
+    for name in ("n_components", "anything"):
+        refused(None, setattr, frozen, name, 3, error=AttributeError)
+    refused("read-only", frozen.arrays[1].__setitem__, 0, 0.0)
     estimator.means_ = estimator.means_ + 1
     np.testing.assert_array_equal(frozen.predict_proba(X), before)
     assert repr(frozen) == "FrozenMixture(K=4, d=4)"
@@ -330,12 +312,10 @@ def test_calls_that_write_into_an_array_allocate_nothing():
         calls = [(getattr(frozen, name), np.empty_like(getattr(frozen, name)(rows))) for name in METHODS]
         for _ in range(2):  # the first round keeps what the others use
             tracemalloc.start()
-            try:
-                for score, out in calls:
-                    score(rows, out=out)
-                most = tracemalloc.get_traced_memory()[1]
-            finally:
-                tracemalloc.stop()
+            for score, out in calls:
+                score(rows, out=out)
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
         assert most < 2000
 
 

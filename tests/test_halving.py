@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import inside
 import reference
 from gmm import GaussianMixture
 from inside import SPHERICAL, ArraySource, Cut, MixtureParameters, Objective, Problem, covariance_model, schedule_for
-from tables import refused
+from tables import noted, refused
 
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
@@ -224,26 +225,23 @@ def test_splits_and_drops_end_no_lower(covariance_type):
     rows = np.random.default_rng(4).standard_t(4, size=(600, 3))
     schedule = schedule_for(Problem(ArraySource(rows), Objective(covariance_model(covariance_type), RIDGE)), 4)
     assert schedule.n_more == 2
-    gains = []
-    for seed in range(5):
-        without = best(rows, covariance_type, 4, seed=seed, schedule=schedule._replace(n_more=0))
-        gains.append(best(rows, covariance_type, 4, seed=seed, schedule=schedule).mean_log_evidence)
-        gains[-1] -= without.mean_log_evidence
+    gains = gains_of(rows, covariance_type, 4, schedule._replace(n_more=0), schedule)
     assert min(gains) >= -1e-9
     assert max(gains) > 1e-3
+
+
+def gains_of(rows, covariance_type, n_components, *schedules):
+    """What the ends of one schedule are above those of another, over five seeds."""
+    seeds = (partial(best, rows, covariance_type, n_components, seed=seed) for seed in range(5))
+    return [-np.subtract(*(of_seed(schedule=each).mean_log_evidence for each in schedules)) for of_seed in seeds]
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 def test_another_heat_ends_no_lower_on_all_rows(covariance_type):
     rng = np.random.default_rng(0)
     rows = 4 * rng.integers(4, size=(1500, 2)) + rng.normal(size=(1500, 2))
-    schedule, gains = inside.Schedule(4, 4, 200, (Cut(2, 1), Cut(1, 2)), n_more=2), []
-    for seed in range(5):
-        one, two = (
-            best(rows, covariance_type, 12, seed=seed, schedule=schedule._replace(n_heats=n)).mean_log_evidence
-            for n in (1, 2)
-        )
-        gains.append(two - one)
+    schedule = inside.Schedule(4, 4, 200, (Cut(2, 1), Cut(1, 2)), n_more=2)
+    gains = gains_of(rows, covariance_type, 12, *(schedule._replace(n_heats=n) for n in (1, 2)))
     assert min(gains) >= 0
     assert max(gains) > 1e-2
 
@@ -323,10 +321,7 @@ def test_candidates_advance_in_several_threads():
 
 
 def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):
-    entered = []
-    spread = inside.halving._share_out
-    seen = lambda *given: (entered.append(given[-2]), spread(*given))[1]  # noqa: E731
-    monkeypatch.setattr(inside.halving, "_share_out", seen)
+    entered = noted(monkeypatch, inside.halving, "_share_out", lambda *given: given[-2])
     rows = np.concatenate([X] * 10)
     best(rows, "full", schedule=inside.Schedule(7, 2, len(rows), (Cut(1, 1),)))
     assert entered == [7, 2, 2]
@@ -352,7 +347,6 @@ def test_columns_that_nearly_follow_from_others_are_fitted_without_a_ridge(covar
     rows = np.concatenate([rng.normal(4 * rng.normal(size=d), 1, size=(200, d)) for _ in range(3)])
     thin = 10 ** np.linspace(0, -4.5, d)
     turned = rows * thin @ np.linalg.qr(rng.normal(size=(d, d)))[0]
-    one, other = (
-        GaussianMixture(3, covariance_type=covariance_type, reg_covar=0, random_state=0).fit(X) for X in (rows, turned)
-    )
+    how = {"covariance_type": covariance_type, "reg_covar": 0, "random_state": 0}
+    one, other = (GaussianMixture(3, **how).fit(X) for X in (rows, turned))
     assert other.score(turned) == pytest.approx(one.score(rows) - np.log(thin).sum(), abs=1e-3)

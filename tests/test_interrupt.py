@@ -20,19 +20,9 @@ import gmm
 import inside
 from gmm import GaussianMixture, open_rows, select
 from gmm.inference import bootstrap_lrt
-from inside import (
-    ArraySource,
-    Scorer,
-    cached_property,
-    fitted_parameters,
-    halving,
-    read_ahead,
-    single_threaded_blas,
-    starts,
-    usable_threads,
-    views_of,
-)
+from inside import ArraySource, Scorer, halving, read_ahead, single_threaded_blas, starts, usable_threads
 from inside import _blas as blas
+from tables import noted, refused
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -65,33 +55,20 @@ LONG_FIT = """
 SOON = 8  # seconds: some tenths of one, but on a busy machine
 # One pass of the first takes longer, so that it must look up in between.
 ENDLESS = "8, max_iter=10**9, tol=0"
+MANY = "n = 20_000; how = {'weights_init': np.full(n, 1 / n), 'precisions_init': np.ones((n, 64))}"
+FILE = "import gmm, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'X.npy'); np.save(path, X)"
+SLOW = (
+    "import gmm, pyarrow as pa; table = pa.table(dict(a=X[:, 0], b=X[:, 1])); "
+    "slow = type('Slow', (), dict(schema=table.schema, to_batches=lambda _: (time.sleep(3) or "
+    "print('read', flush=True) or batch for batch in table.to_batches())))"
+)
 LONG = {  # rows, columns, what is made before, parameters of a mixture, and what it is fitted to
-    "one long pass": (
-        300_000,
-        64,
-        "n = 20_000; how = {'weights_init': np.full(n, 1 / n), 'precisions_init': np.ones((n, 64))}",
-        "n, covariance_type='diag', means_init=X[:n], max_iter=99, tol=0, **how",
-        "X",
-    ),
+    "one long pass": (300_000, 64, MANY, "n, covariance_type='diag', means_init=X[:n], max_iter=99, tol=0, **how", "X"),
     "many short passes": (20_000, 4, "", ENDLESS, "X"),
     "one compiled climb": (300, 2, "", ENDLESS.replace("8", "3"), "X"),
     "many starts": (5_000, 4, "", "8, n_init=10**6", "X"),
-    "passes over a file": (
-        300_000,
-        4,
-        "import gmm, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'X.npy'); np.save(path, X)",
-        ENDLESS,
-        "gmm.open_rows(path)",
-    ),
-    "a slow reader": (
-        1000,
-        2,
-        "import gmm, pyarrow as pa; table = pa.table(dict(a=X[:, 0], b=X[:, 1])); "
-        "slow = type('Slow', (), dict(schema=table.schema, to_batches=lambda _: (time.sleep(3) or "
-        "print('read', flush=True) or batch for batch in table.to_batches())))",
-        "2",
-        "slow()",
-    ),
+    "passes over a file": (300_000, 4, FILE, ENDLESS, "gmm.open_rows(path)"),
+    "a slow reader": (1000, 2, SLOW, "2", "slow()"),
 }
 
 
@@ -102,20 +79,15 @@ def long_fit(kind, n_threads):
     return n, d, "; ".join([*filter(None, [before]), "print('ready', flush=True)", fit])
 
 
-def python(code, *arguments):
-    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def command(code, *arguments):
+    return [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), *map(str, arguments)]
 
 
 def run(code, *arguments):
     """Run code in a process of its own, which a deadlock would keep for ever."""
-    with python(code, *arguments) as process:
-        try:
-            printed, errors = process.communicate(timeout=120)
-        finally:
-            process.kill()
-    assert process.returncode == 0, errors
-    return printed
+    done = subprocess.run(command(code, *arguments), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @posix
@@ -131,7 +103,8 @@ def run(code, *arguments):
 def test_ctrl_c_stops_a_fit_in_between_and_leaves_the_process_intact(kind, n_threads):
     n, d, what = long_fit(kind, n_threads)
     code = LONG_FIT.format(n=n, d=d, what=what)
-    with python(code) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command(code), **pipes) as process:
         assert process.stdout.readline().strip() == "ready"
         time.sleep(0.4)
         process.send_signal(signal.SIGINT)
@@ -147,15 +120,9 @@ def test_ctrl_c_stops_a_fit_in_between_and_leaves_the_process_intact(kind, n_thr
 
 def test_no_wait_for_rows_takes_a_lock_between_whose_lines_ctrl_c_may_come(monkeypatch, tmp_path):
     """Queues and semaphores in Python keep their lock then, and whoever asks for it next waits for ever."""
-    enter, takers = threading.Condition.__enter__, []
-
-    def enter_and_note(condition):
-        takers.append(sys._getframe(1).f_code.co_qualname)
-        return enter(condition)
-
     X = np.random.default_rng(0).normal(size=(5000, 2))
     np.save(tmp_path / "X.npy", X)
-    monkeypatch.setattr(threading.Condition, "__enter__", enter_and_note)
+    takers = noted(monkeypatch, threading.Condition, "__enter__", lambda _: sys._getframe(2).f_code.co_qualname)
     assert list(read_ahead(n for n in range(9))) == list(range(9))
     GaussianMixture(2, random_state=0, n_threads=1).fit(gmm.open_rows(tmp_path / "X.npy"))
     assert not [each for each in takers if each.startswith(("Queue", "Semaphore"))]
@@ -182,8 +149,7 @@ def test_ctrl_c_while_a_sample_waits_for_its_reader_is_not_lost(monkeypatch):
     gate.clear()
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "join", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            rows.take(np.arange(3))
+        refused(None, rows.take, np.arange(3), error=KeyboardInterrupt)
 
 
 def test_an_error_of_the_items_keeps_neither_itself_nor_an_item_alive():
@@ -271,13 +237,7 @@ def test_ctrl_c_while_a_thread_starts_ends_its_work_too(pool, n, d, what):
 @quiet
 def test_no_wait_for_a_task_is_without_a_limit(use, monkeypatch):
     # Windows interrupts no wait, and a signal just before a wait is lost to it everywhere.
-    waits, result = [], Future.result
-
-    def patient(self, timeout=None):
-        waits.append(self.done() or timeout is not None)
-        return result(self, timeout)
-
-    monkeypatch.setattr(Future, "result", patient)
+    waits = noted(monkeypatch, Future, "result", lambda task, timeout=None: task.done() or timeout is not None)
     use(np.random.default_rng(0).normal(size=(20_000, 4)))
     assert waits
     assert all(waits)
@@ -306,19 +266,12 @@ def wide_problem():
 @pytest.mark.parametrize("init_params", ["kmeans", "hierarchical"])
 def test_starts_hold_blas_to_one_thread(init_params, monkeypatch):
     """BLAS would use all cores for the products of a start, whatever `n_threads` says."""
-    seen = []
-
-    def watched(*given):
-        seen.append(blas_threads())
-        return views_of(*given)
-
-    for module in (halving, starts):
-        monkeypatch.setattr(module, "views_of", watched)
+    seen = [noted(monkeypatch, module, "views_of", lambda *_: set(blas_threads())) for module in (halving, starts)]
     rows = np.random.default_rng(0).normal(size=(2000, 30))
     with threadpool_limits(2, user_api="blas"):
         GaussianMixture(2, init_params=init_params, n_threads=1, random_state=0).fit(rows)
-    assert seen
-    assert {number for numbers in seen for number in numbers} == {1}
+    assert any(seen)
+    assert all(numbers == {1} for of_module in seen for numbers in of_module)
 
 
 @quiet
@@ -328,7 +281,7 @@ def test_blas_has_its_threads_while_results_are_handed_out(monkeypatch):
     mixture = GaussianMixture(2, **asked).fit(X)
     with threadpool_limits(2, user_api="blas"):
         before = blas_threads()
-        for _ in Scorer(fitted_parameters(mixture)).blocks(ArraySource(X), labels=True):
+        for _ in Scorer(inside.fitted_parameters(mixture)).blocks(ArraySource(X), labels=True):
             assert blas_threads() == before
 
 
@@ -337,8 +290,7 @@ def test_blas_has_its_threads_while_results_are_handed_out(monkeypatch):
 def test_blas_is_held_to_one_thread_until_the_last_holder_leaves(first_to_leave):
     """Whichever thread that is: some versions of threadpoolctl listen to one thread at a time."""
     before = blas_threads()
-    entered, leave, left = threading.Event(), threading.Event(), threading.Event()
-    done = threading.Event()
+    entered, leave, left, done = (threading.Event() for _ in range(4))
 
     def hold():
         with single_threaded_blas():
@@ -419,9 +371,7 @@ def test_fits_in_two_python_threads_are_those_of_one():
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data", "hierarchical"])
 def test_one_thread_is_one_thread(monkeypatch, init_params):
     X = np.random.default_rng(0).normal(size=(9000, 16))
-    started = []
-    start = threading.Thread.start
-    monkeypatch.setattr(threading.Thread, "start", lambda self: (started.append(self), start(self)))
+    started = noted(monkeypatch, threading.Thread, "start", lambda thread: thread)
     asked = {"init_params": init_params, "max_iter": 2, "random_state": 0}
     with threadpool_limits(2, user_api="blas"):
         GaussianMixture(8, n_threads=2, **asked).fit(X)
@@ -548,20 +498,17 @@ def test_what_is_computed_once_is_one_object_for_all_threads():
     together = threading.Barrier(4)
 
     class Slow:
-        @cached_property
+        @inside.cached_property
         def value(self):
             together.wait()
             return object()
 
-    slow, seen = Slow(), []
-    threads = [threading.Thread(target=lambda: seen.append(slow.value)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    slow = Slow()
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(lambda _: slow.value, range(4)))
     assert len(set(map(id, seen))) == 1
     assert slow.value is seen[0]
-    assert isinstance(Slow.value, cached_property)
+    assert isinstance(Slow.value, inside.cached_property)
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 2])
@@ -579,16 +526,11 @@ def test_fewer_threads_than_asked_for_give_the_same_bits(allowed, monkeypatch, t
         yield select(X, [1, 2, 3], ["EII", "VVI"], **how).bic
         yield bootstrap_lrt(X[::5], 2, n_replicates=3, n_init=1, **how).p_value
 
-    expected, start, n_started = [*results()], threading.Thread.start, 0
-
-    def limited(self):
-        nonlocal n_started
-        n_started += 1
-        if n_started > allowed:
+    def limited(thread):
+        if len(started) >= allowed:
             raise RuntimeError("can't start new thread")
-        start(self)
 
-    monkeypatch.setattr(threading.Thread, "start", limited)
+    expected, started = [*results()], noted(monkeypatch, threading.Thread, "start", limited)
     for result, wanted in zip(results(), expected, strict=True):
         np.testing.assert_array_equal(result, wanted)
-        n_started = 0
+        started.clear()

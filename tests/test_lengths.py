@@ -380,8 +380,7 @@ def test_a_wrong_length_is_a_value_error(call, value):
     ],
 )
 def test_none_is_no_object_of_the_kernel(call):
-    with pytest.raises(TypeError):
-        call()
+    refused(None, call, error=TypeError)
 
 
 def test_a_state_that_is_refused_changes_nothing():

@@ -17,7 +17,7 @@ import reference
 from gmm import GaussianMixture, InvalidParameterError
 from gmm.inference import SplitLRT, Stability, bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
 from inside import COVARIANCE_TYPES, PARSIMONIOUS, resampling, threads
-from tables import refused
+from tables import noted, refused
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
@@ -80,44 +80,24 @@ def is_table(rows, table=X):
 
 
 @pytest.fixture
-def fits(monkeypatch):
-    """Return what lets a function of the estimator and its rows run before each fit, and another after it."""
-    fit = GaussianMixture.fit
-
-    def watched(before=lambda mixture, rows: None, after=lambda mixture, rows: None):
-        def both(self, rows, *args, **how):
-            before(self, rows)
-            fitted = fit(self, rows, *args, **how)
-            after(self, rows)
-            return fitted
-
-        monkeypatch.setattr(GaussianMixture, "fit", both)
-
-    return watched
-
-
-@pytest.fixture
 def pairs(monkeypatch):
     """The rows of each pair of fits, the mixture that they were drawn from, and the thread."""
-    seen, pair = [], resampling._Fits.pair
 
-    def watched(self, rows, seed, truth=None):
-        seen.append((rows, truth, threading.get_ident()))
-        return pair(self, rows, seed, truth)
+    def given(fits, rows, seed, truth=None):
+        return rows, truth, threading.get_ident()
 
-    monkeypatch.setattr(resampling._Fits, "pair", watched)
-    return seen
+    return noted(monkeypatch, resampling._Fits, "pair", given)
 
 
-def test_tables_to_which_nothing_can_be_fitted_are_left_out(fits):
+def test_tables_to_which_nothing_can_be_fitted_are_left_out(monkeypatch):
     seen, told, parts = set(), [], 3
 
-    def collapsing(mixture, rows):
+    def collapsing(mixture, rows, **how):
         if mixture.n_components == 2 and not is_table(rows) and zlib.crc32(rows.tobytes()) % parts == 0:
             seen.add(rows.tobytes())
             raise inside.SingularMatrixError(0)
 
-    fits(collapsing)
+    noted(monkeypatch, GaussianMixture, "fit", collapsing)
     how = {"n_replicates": 15, "n_init": 1, "random_state": 0, "n_threads": 1}
     test = bootstrap_lrt(X, 2, callback=told.append, **how)
     assert test.n_left_out == len(seen) > 0
@@ -131,21 +111,20 @@ def test_tables_to_which_nothing_can_be_fitted_are_left_out(fits):
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_what_goes_wrong_is_not_taken_for_a_singular_covariance(fits, first):
-    def broken(mixture, rows):
+def test_what_goes_wrong_is_not_taken_for_a_singular_covariance(monkeypatch, first):
+    def broken(mixture, rows, **how):
         if mixture.n_components == 3 and is_table(rows) is first:
             raise ValueError("a request that cannot be")
 
-    fits(broken)
+    noted(monkeypatch, GaussianMixture, "fit", broken)
     refused("a request that cannot be", bootstrap_lrt, X, 2, **FEW)
 
 
 @pytest.mark.parametrize("noise", [False, True])
-def test_fits_begin_at_splits_and_at_the_mixture_drawn_from(fits, pairs, noise):
-    ended = []
-    fits(after=lambda mixture, rows: ended.append((mixture.n_components, is_table(rows))))
+def test_fits_begin_at_splits_and_at_the_mixture_drawn_from(monkeypatch, pairs, noise):
+    begun = noted(monkeypatch, GaussianMixture, "fit", lambda one, rows, **_: (one.n_components, is_table(rows)))
     found = bootstrap_lrt(X, 2, noise=noise, **FEW | {"n_replicates": 3, "n_threads": 1})
-    assert [ended.count(each) for each in ((2, True), (3, True), (2, False), (3, False))] == [1, 2, 6, 6]
+    assert [begun.count(each) for each in ((2, True), (3, True), (2, False), (3, False))] == [1, 2, 6, 6]
     truths = [truth for _, truth, _ in pairs]
     assert truths == [None] + truths[1:2] * 3
     np.testing.assert_allclose(truths[1].weights, found.null.weights_)
@@ -172,9 +151,9 @@ def test_held_out_rows_prefer_the_true_number_and_it_is_told_in_a_line():
 )
 def test_folds_that_cannot_be_are_refused(rows, n_splits, told):
     refused(told, held_out_log_likelihood, GaussianMixture(3), rows, n_splits=n_splits)
-    with pytest.raises(InvalidParameterError, match="'tol' parameter") as failure:
-        held_out_log_likelihood(GaussianMixture(2, tol=-1.0), X)
-    assert failure.value.__notes__ == ["In fold 1 of 5, fitted to 80 rows."]
+    wrong = GaussianMixture(2, tol=-1.0)
+    failure = refused("'tol' parameter", held_out_log_likelihood, wrong, X, error=InvalidParameterError)
+    assert failure.__notes__ == ["In fold 1 of 5, fitted to 80 rows."]
 
 
 def test_the_test_finds_two_clusters_and_no_more():
@@ -279,9 +258,9 @@ def test_a_degenerate_start_does_not_hide_a_sound_one(n_init):
     assert found.p_value == 0.05
 
 
-def test_drawn_tables_have_the_steps_of_the_data(fits):
-    tables, rows = [], np.column_stack([np.round(X[:, 0] / 0.25) * 0.25, X[:, 1]])
-    fits(lambda mixture, rows: tables.append(rows))
+def test_drawn_tables_have_the_steps_of_the_data(monkeypatch):
+    rows = np.column_stack([np.round(X[:, 0] / 0.25) * 0.25, X[:, 1]])
+    tables = noted(monkeypatch, GaussianMixture, "fit", lambda mixture, rows, **_: rows)
     bootstrap_lrt(rows, 2, **FEW | {"n_threads": 1})
     drawn = [each for each in tables if not np.array_equal(each, tables[0])]
     assert len(drawn) > 9
@@ -318,25 +297,6 @@ def test_names_of_features_are_kept():
     found = bootstrap_lrt(table, 2, **FEW)
     assert found.null.feature_names_in_.tolist() == ["length", "width"]
     found.alternative.predict(table)  # without a warning of names
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ({"n_components": 1.5}, "n_components to be a whole number from 1, got 1.5"),
-        ({"n_replicates": 0}, "n_replicates to be a whole number from 1 to 1000000000, got 0"),
-        ({"n_components": 100}, "n_components = 101, n_samples = 100"),
-        ({"covariance_type": "square"}, "'covariance_type' parameter"),
-        ({"patience": 3}, "bootstrap_lrt has no parameter 'patience'; it takes those of Gauss"),
-        ({"standardize": 3}, "bootstrap_lrt has no parameter 'standardize'; it takes those of Gauss"),
-        ({"fixed": {"weights": True}}, "^fixed applies to a single fit"),
-        ({"means_init": [[0.0, 0.0]]}, "^means_init applies to a single fit"),
-        ({"warm_start": True}, "^warm_start applies to a single fit"),
-    ],
-)
-def test_a_test_that_cannot_be_is_refused(given, told):
-    with pytest.raises(TypeError if "parameter '" in told or "single" in told else ValueError, match=told):
-        bootstrap_lrt(X, **{"n_components": 1} | given)
 
 
 def test_rows_with_gaps_are_compared_with_tables_with_the_same_gaps(pairs):
@@ -391,9 +351,8 @@ def test_two_groups_are_no_single_component():
 
 def test_e_values_are_at_most_one_on_average_where_components_suffice():
     draws = np.random.default_rng(1)
-    values = [
-        split_lrt(draws.normal(size=(40, 1)), 1, n_splits=2, n_init=1, random_state=0).e_values[0] for _ in range(60)
-    ]
+    how = {"n_splits": 2, "n_init": 1, "random_state": 0}
+    values = [split_lrt(draws.normal(size=(40, 1)), 1, **how).e_values[0] for _ in range(60)]
     assert np.mean(values) < 1
     assert max(values) < 20
 
@@ -453,9 +412,21 @@ def test_neither_threads_nor_units_nor_other_numbers_change_anything():
     np.testing.assert_allclose(plain.splits, scaled.splits, rtol=1e-6)
 
 
+def of_test(n_components=1, **how):
+    return lambda: bootstrap_lrt(X, n_components, **how)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "part"),
     [
+        (of_test(1.5), ValueError, "n_components to be a whole number from 1, got 1.5"),
+        (of_test(n_replicates=0), ValueError, "n_replicates to be a whole number from 1 to 1000000000, got 0"),
+        (of_test(100), ValueError, "n_components = 101, n_samples = 100"),
+        (of_test(covariance_type="square"), ValueError, "'covariance_type' parameter"),
+        (of_test(patience=3), TypeError, "bootstrap_lrt has no parameter 'patience'; it takes those of Gauss"),
+        (of_test(standardize=3), TypeError, "bootstrap_lrt has no parameter 'standardize'; it takes those of Gauss"),
+        (of_test(fixed={"weights": True}), TypeError, "^fixed applies to a single fit"),
+        (of_test(warm_start=True), TypeError, "^warm_start applies to a single fit"),
         (lambda: split_lrt(X, 0), ValueError, "n_components"),
         (lambda: stability(X, [1, 2]), ValueError, "n_components"),
         (lambda: stability(X, 2, colour=1), TypeError, "stability has no parameter 'colour'"),
@@ -467,5 +438,5 @@ def test_neither_threads_nor_units_nor_other_numbers_change_anything():
         (lambda: split_lrt(X, 1, **HALVES).confidence_set(1), ValueError, "level"),
     ],
 )
-def test_what_no_halves_can_be_drawn_for_is_refused(call, error, part):
+def test_what_cannot_be_compared_is_refused(call, error, part):
     refused(part, call, error=error)

@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -19,10 +21,11 @@ import inside
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
 from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, TIED, ArraySource, candidates, clock, covariance_model, engine
 from inside import cell_Cell as Cell
-from tables import refused
+from tables import noted, refused
 from test_published import BLOBS, IRIS, IRIS_BIC
 
 ROUNDING = 1e-6  # nats in all
+METHODS = "predict", "predict_proba", "score_samples", "score"
 
 
 def overlapping(n=600, d=3, seed=0):
@@ -48,10 +51,6 @@ def cell(found, K, name):
     return next(i for i, k in enumerate(found.n_components) if k == K and found.covariance_type[i] == name)
 
 
-def sound(found, *numbers):
-    return all(found.status[number] == "ok" for number in numbers)
-
-
 def same_table(one, other):
     assert one.status == other.status
     for name in ("loglik", "n_parameters", *CRITERIA):
@@ -66,17 +65,15 @@ def same_table(one, other):
 def test_no_cell_is_below_one_whose_mixtures_are_all_its_own(data, seed):
     found = select(data, range(1, 8), CLASSIC, random_state=seed)
     slack = 1e-5 * len(data)  # what a fit may leave
-    compared = 0
-    for K in range(1, 8):
-        for name in CLASSIC:
-            here = cell(found, K, name)
-            model = covariance_model(name)
-            constrained = [other for other in CLASSIC if candidates.special_case(covariance_model(other), model)]
-            lower = [cell(found, K, other) for other in constrained] + ([cell(found, K - 1, name)] if K > 1 else [])
-            for low in lower:
-                if sound(found, here, low):
-                    compared += 1
-                    assert found.loglik[here] >= found.loglik[low] - slack, (K, name, found.covariance_type[low])
+    models, compared = {name: covariance_model(name) for name in CLASSIC}, 0
+    for K, name in product(range(1, 8), CLASSIC):
+        constrained = [other for other in CLASSIC if candidates.special_case(models[other], models[name])]
+        lower = [cell(found, K, other) for other in constrained] + ([cell(found, K - 1, name)] if K > 1 else [])
+        here = cell(found, K, name)
+        for low in lower:
+            if found.status[here] == found.status[low] == "ok":
+                compared += 1
+                assert found.loglik[here] >= found.loglik[low] - slack, (K, name, found.covariance_type[low])
     assert compared > 30
 
 
@@ -96,26 +93,24 @@ def test_a_search_ends_with_a_constraint_that_does_not_maximise(monkeypatch, acc
 def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, n_threads, small):
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     monkeypatch.setattr(engine, "usable_threads", lambda: 4)
-    seen, asked = set(), set()
-    solved, opened = Cell.solved, inside.Problem.e_step
-    monkeypatch.setattr(Cell, "solved", lambda *args, **how: (seen.add(threading.get_ident()), solved(*args, **how))[1])
-    monkeypatch.setattr(inside.Problem, "e_step", lambda self: (asked.add(self.n_threads), opened(self))[1])
+    seen = noted(monkeypatch, Cell, "solved", lambda *_, **how: threading.get_ident())
+    asked = noted(monkeypatch, inside.Problem, "e_step", lambda problem: problem.n_threads)
     monkeypatch.setattr(inside.split_merge, "LARGEST_SHARE", 2)  # screens moves
     same_table(select(ROWS, range(1, 6), CLASSIC, random_state=0, n_threads=n_threads), small)
-    assert (len(seen) > 1) == (n_threads != 1)
-    assert asked == {1}
+    assert (len(set(seen)) > 1) == (n_threads != 1)
+    assert set(asked) == {1}
 
 
-@pytest.mark.parametrize(
-    ("rows", "unit", "rtol"),
-    [
-        (np.random.default_rng(1).permutation(ROWS), 1, 1e-9),
-        (ROWS.astype(np.float32), 1, 1e-4),
-        (ROWS * 1e4, 1e4, 1e-6),
-    ],
-    ids=["order", "precision", "units"],
-)
-def test_order_precision_and_units_of_the_rows_change_no_choice(small, rows, unit, rtol):
+CHANGED = {
+    "order": (np.random.default_rng(1).permutation(ROWS), 1, 1e-9),
+    "precision": (ROWS.astype(np.float32), 1, 1e-4),
+    "units": (ROWS * 1e4, 1e4, 1e-6),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_order_precision_and_units_of_the_rows_change_no_choice(small, change):
+    rows, unit, rtol = CHANGED[change]
     found = select(rows, range(1, 6), CLASSIC, random_state=0)
     np.testing.assert_allclose(found.bic, small.bic + 2 * ROWS.size * np.log(unit), rtol=rtol)
     assert found.best_index == small.best_index
@@ -229,13 +224,9 @@ def test_refine_goes_to_every_cell_if_asked(iris):
 @pytest.mark.parametrize("rows", [IRIS, load_wine().data[:, :5]], ids=["iris", "wine"])
 def test_no_cell_ends_lower_with_more_work(rows, more):
     less, result = (select(rows, range(1, 6), CLASSIC, random_state=1, **how) for how in ({}, more))
-    healthy = [not status.startswith("degenerate: ") for status in less.status]
-    spoilt = [status.startswith("degenerate: ") for status in result.status]
-    assert not any(was_healthy and is_spoilt for was_healthy, is_spoilt in zip(healthy, spoilt, strict=True))
-    assert (result.loglik >= less.loglik - ROUNDING)[healthy].all()
-
-
-# --- What is shared -----------------------------------------------------------------------------
+    before, after = (np.char.startswith(found.status, "degenerate: ") for found in (less, result))
+    assert not (after & ~before).any()
+    assert (result.loglik >= less.loglik - ROUNDING)[~before].all()
 
 
 def test_poorer_moments_do_not_tell_richer_ones_and_models_come_after_their_special_cases():
@@ -361,8 +352,7 @@ def test_a_callback_may_end_it():
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_cells_of_one_number_of_components_are_told_one_by_one(n_threads, monkeypatch):
-    events, solved, types = [], Cell._solved, ["EII", "VVI", "VVV"]
-    monkeypatch.setattr(Cell, "_solved", lambda cell, *given: events.append(cell.key) or solved(cell, *given))
+    events, types = noted(monkeypatch, Cell, "_solved", lambda cell, *_: cell.key), ["EII", "VVI", "VVV"]
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     how = {"random_state": 0, "n_threads": n_threads}
     select(ROWS, [2], types, callback=lambda r: events.append((r.cell, r.covariance_type)), **how)
@@ -370,17 +360,10 @@ def test_cells_of_one_number_of_components_are_told_one_by_one(n_threads, monkey
     assert n_threads > 1 or events[1] == (0, "EII")
 
 
-@pytest.fixture
-def interruptible():
-    """A shell's background job ignores the interrupt, and so would these tests."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("threaded", [False, True])
-def test_an_interrupt_raises_soon(monkeypatch, threaded):
+def test_an_interrupt_raises_soon(monkeypatch, request, threaded):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, before))
     if threaded:
         monkeypatch.setattr(engine, "usable_threads", lambda: 2)
     rows = overlapping(200_000, 8)
@@ -418,9 +401,6 @@ def test_a_cell_is_no_worse_than_a_fit_beside_others_and_with_a_prior(small):
     assert found.loglik[0] < small.loglik[cell(small, 4, "full")] - 1
 
 
-# --- What comes out -----------------------------------------------------------------------------
-
-
 def test_history_tells_the_whole_climb(small):
     for number, estimator in enumerate(small.estimators):
         assert estimator.n_iter_ == len(estimator.history_) == len(estimator.lower_bounds_)
@@ -444,9 +424,6 @@ def test_a_file_and_a_pickle_hold_all_of_it(small, tmp_path):
         refused(f"holds '{holds}', expected '{kind.__name__}'", kind.load, tmp_path / name)
 
 
-# --- The estimator ------------------------------------------------------------------------------
-
-
 def test_the_estimator_is_the_search(small):
     how = {"criterion": "aic", "tol": 1e-4, "n_init": 2, "random_state": 1, "refine": "split-merge"}
     search = GaussianMixtureSearch([2], "diag", **how).fit(ROWS)
@@ -455,7 +432,7 @@ def test_the_estimator_is_the_search(small):
     same_table(search.selection_, small)
     assert search.best_estimator_ is search.selection_.best
     assert (search.n_components_, search.covariance_type_) == (search.best_estimator_.n_components, "full")
-    for name in ("predict", "predict_proba", "score_samples", "score"):
+    for name in METHODS:
         np.testing.assert_array_equal(getattr(search, name)(ROWS), getattr(small.best, name)(ROWS), err_msg=name)
     np.testing.assert_array_equal(search.fit_predict(ROWS), search.predict(ROWS))
     assert search.results_["rank"][search.best_index_] == 1
@@ -472,9 +449,9 @@ def test_the_text_tells_how_far_the_next_cells_are(small):
 
 
 def test_the_estimator_goes_into_pipelines_and_asks_to_be_fitted():
-    for method in ("predict", "predict_proba", "score_samples", "score"):
-        predict = getattr(GaussianMixtureSearch([1, 2]), method)
-        refused("GaussianMixtureSearch instance is not fitted", predict, ROWS, error=NotFittedError)
+    for name in METHODS:
+        told, predict = "GaussianMixtureSearch instance is not fitted", getattr(GaussianMixtureSearch([1, 2]), name)
+        refused(told, predict, ROWS, error=NotFittedError)
     pipeline = make_pipeline(StandardScaler(), GaussianMixtureSearch(range(1, 5), "full", random_state=0))
     assert len(set(pipeline.fit_predict(ROWS))) == pipeline[-1].n_components_
     pipeline.set_params(gaussianmixturesearch__n_components=[2]).fit(ROWS)
@@ -510,9 +487,8 @@ def test_a_best_cell_that_no_fresh_start_finds_again_is_told(monkeypatch):
     assert "found again by 2 of 12 fresh starts, bettered by none" in str(replace(alone, n_found_again=2))
     unsure = replace(alone, status=("not converged",))
     assert f"has not converged: try max_iter={10 * alone.best.max_iter}" in str(unsure)
-    assert "degenerate: component 1; try fewer components or a prior" in str(
-        replace(alone, status=("degenerate: component 1",))
-    )
+    thin = replace(alone, status=("degenerate: component 1",))
+    assert "degenerate: component 1; try fewer components or a prior" in str(thin)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -546,17 +522,15 @@ def lower_bound_of_single_fit(X, settings, start):
         begin = settings.problem(source).beginning(e_step, start.reduced(model.layout)).parameters
     mixture = GaussianMixture.from_parameters(begin.weights, begin.means, begin.covariances, covariance_type=model.name)
     mixture.set_params(warm_start=True, tol=1e-7, max_iter=5000).fit(X)
-    degenerate = inside.Degeneracy.of_fits(settings.objective, source, inside.Judge.CRITERION)(
-        inside.fitted_parameters(mixture)
-    )
-    return -np.inf if degenerate.any() else mixture.lower_bound_
+    judge = inside.Degeneracy.of_fits(settings.objective, source, inside.Judge.CRITERION)
+    return -np.inf if judge(inside.fitted_parameters(mixture)).any() else mixture.lower_bound_
 
 
 def test_a_fresh_start_that_ends_higher_is_kept_though_it_has_not_converged(monkeypatch):
     finished, retried, ends, lower = Cell._finished, Cell.retried, [], []
 
-    def recorded(self, run, target):
-        ends.append(finished(self, run, target))
+    def recorded(*given):
+        ends.append(finished(*given))
         return ends[-1]
 
     def compared(self, worker, start, present):
@@ -578,12 +552,9 @@ def test_a_fresh_start_that_ends_higher_is_kept_though_it_has_not_converged(monk
 def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
     """All rows choose 3 EEI, where the sample chose 2 VEV, found again by 3 of 3."""
     monkeypatch.setattr(inside.finishing, "SEARCHED", 300)
-    rng, of_sample = np.random.default_rng(9), []
+    rng = np.random.default_rng(9)
     X = rng.normal(size=(1200, 2)) + 1.8 * rng.integers(0, 3, (1200, 1))
-    run = inside.search._Finish.run
-    monkeypatch.setattr(
-        inside.search._Finish, "run", lambda self, is_up: of_sample.append(self.search) or run(self, is_up)
-    )
+    of_sample = noted(monkeypatch, inside.search._Finish, "run", lambda finish, is_up: finish.search)
     found = select(gmm.open_rows(lambda: np.array_split(X, 3)), range(1, 5), ["EEI", "VEV"], random_state=0)
     assert found.best.covariance_type != of_sample[0].best.covariance_type
     assert of_sample[0].n_fresh_starts > 0
@@ -596,9 +567,6 @@ def test_a_file_tells_what_was_found_again(small, tmp_path):
     assert (again.n_fresh_starts, again.n_found_again) == (5, 4)
     replace(small, n_fresh_starts=1, n_found_again=4).save(tmp_path / "wrong")
     refused("expected 'n_found_again' from 0 to 'n_fresh_starts', got 4 and 1", Selection.load, tmp_path / "wrong")
-
-
-# --- Cells that fail ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [AssertionError(), RecursionError("deep")])
@@ -628,14 +596,12 @@ def test_what_is_no_matter_of_a_cell_or_is_that_of_all_ends_the_search(error, mo
         raise error
 
     monkeypatch.setattr(Cell, "_solved", failing)
+    search = partial(select, BLOBS, [1, 2], "full", random_state=0)
     if isinstance(error, AssertionError):  # of all cells, the first error is the cause
-        with pytest.warns(RuntimeWarning, match="please report"), pytest.raises(ValueError, match=str(error)) as caught:
-            select(BLOBS, [1, 2], "full", random_state=0)
-        assert caught.value.__cause__ is error
+        with pytest.warns(RuntimeWarning, match="please report"):
+            assert refused(str(error), search).__cause__ is error
     else:
-        with pytest.raises(type(error)) as caught:
-            select(BLOBS, [1, 2], "full", random_state=0)
-        assert caught.value is error
+        assert refused(None, search, error=type(error)) is error
 
 
 @pytest.mark.parametrize("covariance_type", inside.PARSIMONIOUS)

@@ -3,7 +3,6 @@
 import copy
 import os
 import pickle
-import warnings
 
 import numpy as np
 import pytest
@@ -11,22 +10,21 @@ import pytest
 import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from inside import COVARIANCE_TYPES, record_of
-from tables import copies, refused, reloaded
+from inside import COVARIANCE_TYPES, load_state, record_of, save_state
+from tables import assert_same, copies, parameters, refused, reloaded, warned
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 K, D = 3, 2
 COMPARED = [name for name in COVARIANCE_TYPES if name in {*reference.CLOSED_FORMS, "full", "tied", "diag", "spherical"}]
 
 
-def drawn(n=400, seed=0, dtype=np.float64):
+def drawn(n=400, seed=0):
     rng = np.random.default_rng(seed)
     means = np.array([[0.0, 0.0], [4.0, 1.0], [-3.0, 5.0]])
-    rows = means[rng.integers(K, size=n)] + rng.normal(size=(n, D)) * [1.0, 0.5]
-    return rows.astype(dtype)
+    return means[rng.integers(K, size=n)] + rng.normal(size=(n, D)) * [1.0, 0.5]
 
 
-X = drawn()
+X, FAR = drawn(), np.full((1, D), 30.0)
 
 
 def bits(mixture):
@@ -42,10 +40,6 @@ def fully(covariance_type="full", rows=X, **parameters):
     return GaussianMixture(K, **how, **parameters).fit(rows)
 
 
-def in_blocks(rows, size):
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
 @pytest.mark.parametrize("decay", [0.0, 0.01])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("covariance_type", COMPARED)
@@ -54,41 +48,34 @@ def test_steps_are_those_of_the_twin(covariance_type, weighted, decay):
     start = GaussianMixture(K, covariance_type=covariance_type, max_iter=3, random_state=0).fit(X[:200])
     given = {"weights_init": start.weights_, "means_init": start.means_, "precisions_init": start.precisions_}
     mixture = GaussianMixture(K, covariance_type=covariance_type, reg_covar=1e-3, **given)
-    blocks = [(X[a:b], rng.integers(0, 3, b - a) + 0.5 if weighted else np.ones(b - a)) for a, b in
-              [(200, 230), (230, 231), (231, 300), (0, 200)]]  # fmt: skip
-    dense = reference.dense(start.covariances_, covariance_type, K, D)
-    parameters = start.weights_, start.means_, dense
-    path = reference.stepwise_em(
-        blocks, parameters, covariance_type, 3 * start.n_parameters_, decay=decay, reg_covar=1e-3
-    )
-    for (rows, weight), (weights, means, covariances) in zip(blocks, path, strict=True):
-        bound = GaussianMixture.from_parameters(*parameters).score(rows, sample_weight=weight)
+    parts = (X[a:b] for a, b in [(200, 230), (230, 231), (231, 300), (0, 200)])
+    blocks = [(part, rng.integers(0, 3, len(part)) + 0.5 if weighted else np.ones(len(part))) for part in parts]
+    before, how = parameters(start), {"decay": decay, "reg_covar": 1e-3}
+    path = reference.stepwise_em(blocks, before, covariance_type, 3 * start.n_parameters_, **how)
+    for (rows, weight), after in zip(blocks, path, strict=True):
+        bound = GaussianMixture.from_parameters(*before).score(rows, sample_weight=weight)
         mixture.partial_fit(rows, sample_weight=weight if weighted else None, decay=decay)
         assert mixture.lower_bound_ == pytest.approx(bound, rel=1e-10)
-        np.testing.assert_allclose(mixture.weights_, weights, rtol=1e-9)
-        np.testing.assert_allclose(mixture.means_, means, rtol=1e-9, atol=1e-9)
-        ours = reference.dense(mixture.covariances_, covariance_type, K, D)
-        np.testing.assert_allclose(ours, covariances, rtol=1e-8, atol=1e-9)
-        parameters = weights, means, covariances
+        for ours, theirs, near in zip(parameters(mixture), after, (1e-9, 1e-9, 1e-8), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=near, atol=1e-9)
+        before = after
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_an_optimum_stays_where_it_is(covariance_type):
     mixture = fully(covariance_type, reg_covar=0)
-    weights, means, covariances = mixture.weights_, mixture.means_, mixture.covariances_
-    score = mixture.score(X)
+    score, before = mixture.score(X), parameters(mixture)
     mixture.partial_fit(X)
     assert mixture.score(X) == pytest.approx(score, abs=1e-9)
-    np.testing.assert_allclose(mixture.weights_, weights, atol=1e-4)
-    np.testing.assert_allclose(mixture.means_, means, atol=1e-3)
-    np.testing.assert_allclose(mixture.covariances_, covariances, atol=1e-2)
+    for now, then, near in zip(parameters(mixture), before, (1e-4, 1e-3, 1e-2), strict=True):
+        np.testing.assert_allclose(now, then, atol=near)
 
 
 def test_a_source_is_taken_in_blocks_of_its_own(tmp_path):
     rows, weight = drawn(3000), np.random.default_rng(1).uniform(0, 2, 3000)
     np.save(tmp_path / "X.npy", rows)
     one = begun().partial_fit(rows)
-    for source in (gmm.open_rows(tmp_path / "X.npy"), gmm.open_rows(lambda: iter(in_blocks(rows, 77)))):
+    for source in (gmm.open_rows(tmp_path / "X.npy"), gmm.open_rows(lambda: np.array_split(rows, 39))):
         assert bits(begun().partial_fit(source)) == bits(one)
     weighted = gmm.open_rows(lambda: ((rows[i : i + 500], weight[i : i + 500]) for i in range(0, 3000, 500)))
     assert bits(begun().partial_fit(weighted)) == bits(begun().partial_fit(rows, sample_weight=weight))
@@ -125,37 +112,26 @@ def test_a_stream_goes_on_after_a_file_a_pickle_and_a_copy(covariance_type, prio
     ],
 )
 def test_a_file_with_a_stream_that_is_none_is_refused(change, words, tmp_path):
-    from inside import load_state, save_state
-
     path = tmp_path / "stream.gmm"
     begun(prior="conjugate").partial_fit(X).save(path)
     header, arrays = load_state(path)
-    begun(prior="conjugate").fit(X).partial_fit(X).save(path)
     header["weight_seen"] = 400.0
-    for name in ("format", "format_version"):
-        header.pop(name)
+    header = {name: value for name, value in header.items() if not name.startswith("format")}
     change(header, arrays)
     save_state(path, header, arrays)
-    with pytest.raises(ValueError, match=r"stream\.gmm is not a") as caught:
-        gmm.load(path)
-    assert words in str(caught.value)
+    assert words in str(refused(r"stream\.gmm is not a", gmm.load, path))
 
 
 def test_a_fit_counts_as_its_rows_and_given_parameters_as_a_start():
     fitted = GaussianMixture(K, random_state=0).fit(X)
-    weights, means, covariances = fitted.weights_, fitted.means_, fitted.covariances_
-    block = drawn(100, 5) + 0.3
-
-    def moved(mixture):
-        return np.abs(mixture.partial_fit(block).means_ - means).max()
-
-    of_fit = moved(copy.deepcopy(fitted))
-    assert of_fit == moved(reloaded(fitted))
-    given = GaussianMixture.from_parameters(weights, means, covariances)
-    (expected,) = reference.stepwise_em([(block, np.ones(100))], (weights, means, covariances), "full", 400)
-    assert of_fit == pytest.approx(np.abs(expected[1] - means).max(), rel=1e-4)
-    (expected,) = reference.stepwise_em([(block, np.ones(100))], (weights, means, covariances), "full", 3 * 17)
-    assert moved(given) == pytest.approx(np.abs(expected[1] - means).max(), rel=1e-4)
+    before, block = parameters(fitted), drawn(100, 5) + 0.3
+    of_fit, of_file = (mixture.partial_fit(block) for mixture in (copy.deepcopy(fitted), reloaded(fitted)))
+    np.testing.assert_array_equal(of_fit.means_, of_file.means_)
+    given = GaussianMixture.from_parameters(*before).partial_fit(block)
+    for mixture, past in ((of_fit, 400), (given, 3 * 17)):
+        (expected,) = reference.stepwise_em([(block, np.ones(100))], before, "full", past)
+        away, moved = expected[1] - before[1], mixture.means_ - before[1]
+        assert np.abs(moved).max() == pytest.approx(np.abs(away).max(), rel=1e-4)
 
 
 def test_a_new_fit_or_new_parameters_end_a_stream():
@@ -171,7 +147,7 @@ def test_a_new_fit_or_new_parameters_end_a_stream():
 
 def test_it_is_a_fitted_mixture_after_each_block():
     mixture = GaussianMixture(K, random_state=0)
-    for block in (*in_blocks(X, 100), X[:1]):
+    for block in (*np.split(X, 4), X[:1]):
         assert mixture.partial_fit(block) is mixture
         np.testing.assert_allclose(mixture.freeze().score_samples(block), mixture.score_samples(block))
         assert (mixture.converged_, mixture.n_iter_, mixture.n_features_in_) == (False, 1, D)
@@ -201,13 +177,9 @@ def test_a_prior_is_estimated_once():
 @pytest.mark.filterwarnings("ignore:Component.* lost all rows:gmm.ConvergenceWarning")  # whose weight goes to 0
 def test_a_prior_counts_once_in_a_fit_that_goes_on(covariance_type, prior, ridge):
     fitted = fully(covariance_type, prior=prior, reg_covar=ridge)
-    other = reloaded(fitted)
-    before = fitted.means_.copy(), fitted.covariances_.copy()
-    far = np.full((1, D), 30.0)
-    fitted.partial_fit(far, sample_weight=[1e-6])
-    np.testing.assert_allclose(fitted.means_, before[0], atol=1e-4)
-    np.testing.assert_allclose(fitted.covariances_, before[1], rtol=1e-4, atol=1e-4)
-    assert bits(other.partial_fit(far, sample_weight=[1e-6])) == bits(fitted)
+    moved = reloaded(fitted).partial_fit(FAR, sample_weight=[1e-6])
+    assert_same(moved, fitted, 1e-4)
+    assert bits(fitted.partial_fit(FAR, sample_weight=[1e-6])) == bits(moved)
 
 
 @pytest.mark.parametrize("standardize", [False, True])
@@ -216,10 +188,7 @@ def test_a_prior_counts_once_in_a_cell_that_goes_on(covariance_type, standardize
     prior = NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D), scale=1.0)
     how = {"prior": prior, "tol": 1e-12, "max_iter": 2000, "random_state": 0, "standardize": standardize}
     cell = gmm.select(X, K, covariance_type, **how).best
-    before = cell.means_.copy(), cell.covariances_.copy()
-    cell.partial_fit(np.full((1, D), 30.0), sample_weight=[1e-6])
-    np.testing.assert_allclose(cell.means_, before[0], atol=1e-4)
-    np.testing.assert_allclose(cell.covariances_, before[1], rtol=1e-4, atol=1e-4)
+    assert_same(copy.deepcopy(cell).partial_fit(FAR, sample_weight=[1e-6]), cell, 1e-4)
 
 
 BAD = {
@@ -259,11 +228,9 @@ def test_a_first_block_needs_as_many_rows_as_components_and_should_have_more():
     assert not hasattr(mixture, "means_")
     with pytest.warns(gmm.ConvergenceWarning, match="The first block has 16 rows for 17 free parameters"):
         mixture.partial_fit(X[:16])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert np.isfinite(mixture.partial_fit(X).score(X))
-        GaussianMixture(K, random_state=0).partial_fit(X[:17])
-        GaussianMixture(K, prior="conjugate", random_state=0).partial_fit(X[:K])
+    assert np.isfinite(mixture.partial_fit(X).score(X))  # a warning would fail the test
+    GaussianMixture(K, random_state=0).partial_fit(X[:17])
+    GaussianMixture(K, prior="conjugate", random_state=0).partial_fit(X[:K])
 
 
 @pytest.mark.parametrize(
@@ -289,20 +256,14 @@ def test_a_singular_covariance_without_ridge_is_an_error():
 
 def test_a_component_that_all_rows_left_is_reseeded():
     mixture = begun()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for _ in range(40):
-            mixture.partial_fit(X[:200] + 1e3, decay=0.5)
-    assert "lost all rows" in str(caught[0].message)
+    told = [text for _ in range(40) for text in warned(mixture.partial_fit, X[:200] + 1e3, decay=0.5)[1]]
+    assert "lost all rows" in told[0]
     assert np.isfinite(mixture.score(X + 1e3))
 
 
 def scattered(n, seed):
     rng = np.random.default_rng(seed)
-    rows = drawn(n, seed)
-    away = rng.random(n) < 0.2
-    rows[away] = rng.uniform(-20, 20, (int(away.sum()), D))
-    return rows
+    return np.where(rng.random((n, 1)) < 0.2, rng.uniform(-20, 20, (n, D)), drawn(n, seed))
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEE"])
