@@ -88,7 +88,7 @@ def test_fit_finds_in_an_array_and_in_some_of_the_rows_what_it_does_in_memory(fo
         found.append((done.stderr, model, labels_in(tmp_path / place), result_in(tmp_path / place)["data"]))
     assert found[0] == found[1]
     monkeypatch.setattr(finishing, "SEARCHED", 1000)
-    columns = (folder / "rows.parquet", "--exclude", "id,c,k", "--weight-column", "w")
+    columns = (folder / "rows.parquet", "--exclude", "id", "--exclude", "c, k", "--weight-column", "w")
     assert json_of("fit", *columns, *fit, "--blocks", "--quiet")["best"]["n_components"] == 2
 
 

@@ -442,12 +442,14 @@ def test_one_row_is_told_as_one(said_of, tmp_path):
 def test_bad_places_are_refused_before_the_work(tmp_path, monkeypatch):
     (tmp_path / "folder.html").mkdir()
     monkeypatch.setattr(inside._selection, "select", lambda *_, **__: pytest.fail("searched"))
-    for option, place, told in (
-        ("--report", "absent/report.html", "absent/report.html: No such file or directory"),
-        ("--report", "folder.html", "folder.html: Is a directory"),
-        ("--plot", "absent/a.png", "absent/a.png: No such file or directory"),
+    for *words, place, told in (
+        ("fit", "--report", "absent/report.html", "No such file or directory"),
+        ("fit", "--report", "folder.html", "Is a directory"),
+        ("fit", "--plot", "absent/a.png", "No such file or directory"),
+        ("predict", "absent.gmm", "a.csv", "--out", "absent/a.csv", "No such file"),
+        ("sample", "absent.gmm", "-n", "2", "--out", "absent/a.csv", "No such file"),
     ):
-        assert told in fails(1, "fit", option, place, cwd=tmp_path)
+        assert f"{place}: {told}" in fails(1, *words, place, cwd=tmp_path)
 
 
 def fit_without(package, path, *words, before=""):
