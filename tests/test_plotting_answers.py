@@ -77,16 +77,13 @@ def test_regions_of_a_classifier_are_those_that_it_predicts(classifier):
     np.testing.assert_allclose(proba[:, 0], 0.5, atol=0.15)
 
 
-def test_boundaries_of_clusters_part_them(combined):
+def test_boundaries_part_clusters_which_have_a_colour_each(combined):
     ax = gmm.plotting.plot_decision_boundaries(combined, X)
     assert f"{combined.n_clusters} clusters of 6 components" in ax.get_title()
     assert "two clusters equally probable" in legend(ax)
     shares = np.sort(combined.predict_proba(np.concatenate(lines(ax).get_segments())), axis=1)
     assert (shares[:, -1] - shares[:, -2] < 0.15).mean() > 0.8  # but for corners
-
-
-def test_a_cluster_has_the_colour_of_its_first_component(combined):
-    whose = combined.clusters()
+    whose = combined.clusters()  # which have the colour of their first component
     drawn = [patch.get_edgecolor()[:3] for patch in plot_clusters(combined, X).patches[::2]]
     expected = DARKER * colours(6)[[int(np.argmax(whose == cluster)) for cluster in whose]]
     np.testing.assert_allclose(drawn, expected)
@@ -160,13 +157,10 @@ def test_stability_is_a_curve_with_a_star():
     np.testing.assert_allclose(own.lines[0].get_ydata(), [0.3, 0.1])
 
 
-@pytest.mark.parametrize(
-    "plot", [plot_standard_errors, gmm.plotting.plot_bootstrap_lrt, plot_stability, gmm.plotting.plot_eigenvalues]
-)
-def test_what_is_something_else_is_refused(plot):
-    refused(r"expected what gmm\.\w+\.\w+ returns, got int", plot, 1, error=TypeError)
-    with pytest.raises(gmm.NotFittedError):
-        plot_clusters(MixtureClassifier(), X)
+def test_what_is_something_else_is_refused():
+    for plot in (plot_standard_errors, gmm.plotting.plot_bootstrap_lrt, plot_stability, gmm.plotting.plot_eigenvalues):
+        refused(r"expected what gmm\.\w+\.\w+ returns, got int", plot, 1, error=TypeError)
+    refused("not fitted", plot_clusters, MixtureClassifier(), X, error=gmm.NotFittedError)
 
 
 def heights_of(ax):
