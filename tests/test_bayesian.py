@@ -11,7 +11,7 @@ import sklearn.mixture
 
 import gmm
 import reference
-from command import fails, json_of, ok, result_in
+from command import fails, json_of, ok, result_in, write
 from gmm import BayesianGaussianMixture
 from inside import CLASSIC, PARSIMONIOUS, load_state, save_state
 from tables import refused
@@ -209,19 +209,23 @@ def test_a_constant_column_takes_the_ridge_or_is_refused(covariance_type):
         refused("their covariance is singular", mixture.set_params(reg_covar=0).fit, X)
 
 
+def assert_one_bound_in_any_order(X, rtol, **how):
+    """Not one with the ridge and one without, by whether rounding leaves a factorisation of their covariance."""
+    make, bounds = how.pop("make", BayesianGaussianMixture), []
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(len(X))
+        mixture = make(n_components=2, init_params=np.eye(2)[order % 2], **how)
+        bounds.append(mixture.fit(X[order]).lower_bound_)
+    np.testing.assert_allclose(bounds, bounds[0], rtol=rtol)
+
+
 @pytest.mark.parametrize("covariance_type", ["full", "tied"])
 @pytest.mark.parametrize("scale", [1.0, 1e3, 1e6])
 @pytest.mark.parametrize("factor", [1 / 3, 0.7, 3.0])
 def test_a_column_that_follows_from_another_gives_one_bound_in_any_order(covariance_type, scale, factor):
-    """Not one with the ridge and one without, by whether rounding leaves a factorisation of their covariance."""
     X = scale * (np.random.default_rng(1).normal(size=(200, 2)) + 6 * (np.arange(200)[:, None] % 2))
-    X = np.column_stack([X, factor * X[:, 0]])
-    bounds = []
-    for seed in range(6):
-        order = np.random.default_rng(seed).permutation(200)
-        mixture = BayesianGaussianMixture(n_components=2, covariance_type=covariance_type, tol=1e-6, max_iter=500)
-        bounds.append(mixture.set_params(init_params=np.eye(2)[order % 2]).fit(X[order]).lower_bound_)
-    np.testing.assert_allclose(bounds, bounds[0], rtol=1e-5)
+    how = {"covariance_type": covariance_type, "tol": 1e-6, "max_iter": 500}
+    assert_one_bound_in_any_order(np.column_stack([X, factor * X[:, 0]]), 1e-5, **how)
 
 
 @pytest.mark.parametrize("make", [BayesianGaussianMixture, partial(gmm.GaussianMixture, prior="conjugate")])
@@ -229,12 +233,7 @@ def test_a_column_with_gaps_that_follows_from_another_gives_one_bound_in_any_ord
     X = np.random.default_rng(4).normal(size=(200, 2)) + 6 * (np.arange(200)[:, None] % 2)
     X = np.column_stack([X, 3 * X[:, 0]])
     X[::7, 1], X[::5, 2] = np.nan, np.nan
-    bounds = []
-    for seed in range(5):
-        order = np.random.default_rng(seed).permutation(200)
-        mixture = make(n_components=2, missing="em", init_params=np.eye(2)[order % 2], max_iter=1000)
-        bounds.append(mixture.fit(X[order]).lower_bound_)
-    np.testing.assert_allclose(bounds, bounds[0], rtol=0.02)
+    assert_one_bound_in_any_order(X, 0.02, make=make, missing="em", max_iter=1000)
 
 
 @every_prior
@@ -265,24 +264,22 @@ def test_a_damaged_posterior_is_a_value_error(name):
 
 @pytest.mark.needs("pyarrow", "rich")
 def test_the_command_line_fits_one(tmp_path):
-    rng = np.random.default_rng(0)
+    rng, out = np.random.default_rng(0), tmp_path / "out"
     X = np.array([[0, 0], [8, 0], [0, 8]])[rng.integers(3, size=300)] + rng.normal(size=(300, 2))
-    table, out = tmp_path / "rows.csv", tmp_path / "out"
-    np.savetxt(table, X, delimiter=",", header="a,b", comments="")
-    words = ("fit", table, "--bayesian")
+    words = ("fit", write(tmp_path / "rows.csv", "ab", *X.T), "--bayesian")
     told = json_of(*words, "--max-components", 7, "--covariance", "diag", "--out", out)
     assert told == result_in(out)
-    assert told["best"]["n_effective_components"] == 3
-    assert told["best"]["covariance_type"] == "diag"
-    mixture = gmm.load(out / "model.gmm")
+    mixture, best = gmm.load(out / "model.gmm"), told["best"]
     assert isinstance(mixture, BayesianGaussianMixture)
-    assert told["best"]["lower_bound"] == mixture.lower_bound_
-    assert sum(told["best"]["rows_per_component"]) == 300
+    found = best["n_effective_components"], best["covariance_type"], best["lower_bound"]
+    assert found == (3, "diag", mixture.lower_bound_)
+    assert sum(best["rows_per_component"]) == 300
     assert "3 components of 20 in use, VVV (full): converged" in ok(*words).stdout
     assert "components of 7 in use, VVI (diag)" in ok("info", out / "model.gmm").stdout
-    for wrong in ((*words, "--covariance", "VEE"), ("fit", table, "--max-components", 3)):
+    for wrong in ((*words, "--covariance", "VEE"), (*words[:2], "--max-components", 3)):
         assert "bayesian" in fails(2, *wrong)
-    table.write_text("a,kind\n" + "".join(f"{10 * (i % 2) + i / 100},{'xy'[i % 2]}\n" for i in range(100)))
+    i = np.arange(100)
+    write(tmp_path / "rows.csv", ["a", "kind"], 10 * (i % 2) + i / 100, "xy" * 50)
     said = ok(*words, "--label-column", "kind").stdout
     assert "2 components of 20" in said
     heading = next(line for line in said.splitlines() if line.strip().startswith("kind"))

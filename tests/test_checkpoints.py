@@ -14,7 +14,6 @@ import pytest
 
 import gmm
 import inside
-from command import fails
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
 from inside import Checkpoint, checkpoints, main, record_of
@@ -218,7 +217,7 @@ def test_a_file_with_wrong_values_is_refused(tmp_path, monkeypatch):
         refused(told, fit_of, GaussianMixture(4, **TIGHT), checkpoint=path, resume=True)
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_and_the_fit_goes_on(tmp_path, monkeypatch, full_disk):
+def test_a_full_disk_leaves_the_last_checkpoint_and_a_wrong_place_is_an_error(tmp_path, monkeypatch, full_disk):
     path, words = tmp_path / "fit.ckpt", "could not be written .No space left on device.; the previous one"
     with pytest.warns(RuntimeWarning, match=words) as caught:
         mixture = GaussianMixture(4, **TIGHT).fit(X, callback=each_pass, checkpoint=path)
@@ -230,13 +229,9 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_the_fit_goes_on(tmp_path, mo
     again = fit_of(GaussianMixture(4, **TIGHT), callback=lambda i: seen.append(i.n_iter), checkpoint=path, resume=True)
     assert facts(again) == facts(mixture) == facts(fit_of(GaussianMixture(4, **TIGHT)))
     assert seen[0] == 4
-
-
-def test_a_place_that_cannot_be_written_is_an_error_before_the_first_pass(tmp_path):
-    mixture = fit()()
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        fit_of(mixture, callback=pytest.fail, checkpoint=tmp_path / "nowhere" / "fit.ckpt")
-    assert not hasattr(mixture, "means_")
+    how = {"callback": pytest.fail, "checkpoint": tmp_path / "nowhere" / "fit.ckpt"}
+    refused("nowhere", fit_of, unfitted := fit()(), error=FileNotFoundError, **how)
+    assert not hasattr(unfitted, "means_")
 
 
 def test_a_fit_that_ended_is_returned_without_a_pass_and_without_resume_it_begins_anew(tmp_path):
@@ -307,10 +302,3 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     for more, told in (([], ""), (["--checkpoint", "a.ckpt"], "; --checkpoint a.ckpt --resume goes on")):
         assert main([*words, *more]) == 130
         assert capsys.readouterr().err.endswith(f"gmm fit: interrupted{told}\n")
-
-
-@pytest.mark.needs("pyarrow", "rich")
-def test_the_command_says_where_a_checkpoint_belongs(tmp_path):
-    np.save(tmp_path / "X.npy", X)
-    for words in (("--resume",), ("--bayesian", "--resume")):
-        assert "--resume: expected with --checkpoint FILE" in fails(2, "fit", tmp_path / "X.npy", *words)

@@ -703,6 +703,8 @@ def test_version_help_and_tracebacks_need_nothing():
         ("fit a.csv --delimiter ab", "expected one character, tab or space"),
         ("fit a.csv --delimiter é", "expected one character, tab or space"),
         ("fit --seed -1", "--seed"),
+        ("fit --resume", "--resume: expected with --checkpoint FILE"),
+        ("fit --bayesian --resume", "--resume: expected with --checkpoint FILE"),
         ("fit --threads two", "positive integer"),
         ("fit x.csv --exlude id", "unrecognized arguments: --exlude id; did you mean --exclude? (see gmm fit --help)"),
         ("plot model.gmm --knid=pairs", "did you mean --kind? (see gmm plot --help)"),
