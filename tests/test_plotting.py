@@ -44,9 +44,6 @@ def outlines(ax):
     return {patch.get_gid(): patch for patch in ax.patches if (patch.get_gid() or "").startswith("component")}
 
 
-# ---- what is drawn
-
-
 @pytest.mark.parametrize(("d", "view"), [(2, None), (4, None), (4, (3, 1))])
 def test_drawn_ellipses_hold_what_the_legend_says(d, view):
     model, X = with_rows(d=d)
@@ -254,9 +251,6 @@ def test_mean_and_share_of_uncertain_rows_are_of_all_rows(weighted):
     assert f"above 0.1: {percent(part)} of rows" in told
 
 
-# ---- what legends and labels say
-
-
 def test_the_legend_counts_rows_or_sums_their_weights_and_heavier_rows_are_larger():
     model, X = with_rows()
     labels, weight = model.predict(X), np.linspace(0.1, 0.3, len(X))
@@ -307,6 +301,9 @@ def test_axes_are_named_after_columns(plot):
     ax = plot(fitted, frame, view=("speed", 3))
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("speed", "charge")
     assert plot(fitted, frame, view=2).get_xlabel() == "spin"
+    of_view = plot in (plot_density, plot_decision_boundaries)  # which leaves features out
+    for fit, rows, expected in ((fitted, frame, of_view), (*with_rows(), False)):
+        assert any("view only" in text for text in legend(plot(fit, rows))) == expected
     plane = plot(fitted, frame)
     assert plane.get_xlabel().startswith("discriminating direction 1\n")
     assert any(name in plane.get_xlabel() for name in frame.columns)
@@ -338,13 +335,6 @@ def test_names_of_columns_are_no_formulas_and_long_ones_stay_within_the_figure(p
 
 
 @each_plot
-def test_a_view_that_leaves_features_out_says_so(plot):
-    model, X = with_rows(d=4)
-    alone = [any("view only" in text for text in legend(plot(fit, rows))) for fit, rows in ((model, X), with_rows())]
-    assert alone == ([True, False] if plot in (plot_density, plot_decision_boundaries) else [False, False])
-
-
-@each_plot
 @pytest.mark.parametrize("K", [2, 12])
 def test_a_figure_is_narrow_and_its_legend_covers_nothing(plot, K):
     ax = plot(*with_rows(K=K, d=3))
@@ -352,9 +342,6 @@ def test_a_figure_is_narrow_and_its_legend_covers_nothing(plot, K):
     assert ax.figure.get_figwidth() <= 5
     assert legend_of(ax).get_window_extent().y1 <= ax.xaxis.get_tightbbox().y0
     assert min(text.get_fontsize() for text in legend_of(ax).get_texts()) >= 9
-
-
-# ---- pairs
 
 
 @each_plot
@@ -387,9 +374,6 @@ def test_pairs_of_many_features_are_of_those_that_tell_components_apart():
     assert {"x1", "x4", "x5", "x8"} <= {ax.get_xlabel() for ax in grid[5]}
     said = [text.get_text() for text in grid[0, 0].figure.legends[0].get_texts()]
     assert "6 of 9 features, in which" in said
-
-
-# ---- limits
 
 
 @each_plot
@@ -434,9 +418,6 @@ def test_components_without_weight_are_not_drawn(plot):
     ax = plot(model, model.sample(100, random_state=0)[0])
     assert {"0", "1"} == numbers(ax) & {"0", "1", "2"}
     assert ax.get_xlim()[1] < 20
-
-
-# ---- what may come, and what is left alone
 
 
 @each_plot
@@ -517,8 +498,6 @@ def test_each_of_several_outlines_is_told_apart_and_as_it_was_given():
     drawn = [outlines(ax)[f"component 0 content {content:g}"] for content in contents]
     styles = [(patch.get_linewidth(), patch._unscaled_dash_pattern) for patch in drawn]
     assert len(set(map(str, styles))) == 4
-    keys = [line for line in legend_of(ax).get_lines() if line.get_linestyle() != "None"][-4:]
-    assert [line._unscaled_dash_pattern for line in keys] == [dashes for _, dashes in styles]
     told = legend(plot_density(model, X, content=(0.5, 0.995, 1 / 3)))[:3]
     assert [text.split()[0] for text in told] == ["33.3333", "50", "99.5"]
     assert not outlines(plot_clusters(model, X, content=[]))
@@ -591,9 +570,6 @@ def test_a_component_too_thin_for_a_grid_is_its_ellipse():
     assert 0.8 < outline.get_path().contains_points(thin.sample(20_000, random_state=0)[0]).mean() < 1
 
 
-# ---- clusters of several components
-
-
 @pytest.fixture(scope="module")
 def cross():
     scales = np.repeat([[6, 1, 1], [1, 6, 1], [1, 1, 1], [1, 1, 1]], 150, axis=0)
@@ -656,8 +632,6 @@ def test_long_names_that_read_alike_are_cut_where_they_differ(view):
     assert max(len(line) for label in labels for line in label.split("\n")) <= 42
 
 
-# ---- the palette: told apart by everyone, and in grey
-
 # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB.
 PROTANOPIA = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
 DEUTERANOPIA = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
@@ -686,8 +660,6 @@ def test_components_are_told_apart_by_everyone_in_grey_and_on_white_paper():
     assert len(np.unique(colours(24), axis=0)) == 24
     assert ((colours(100) >= 0) & (colours(100) <= 1)).all()
 
-
-# ---- at the ends of what numbers can say: tiny weights, far components, huge and tiny spreads
 
 THIN = np.array([[1.0, 1 - 1e-9], [1 - 1e-9, 1.0]])
 
