@@ -1,6 +1,5 @@
 """Checkpoints: a fit that is killed anywhere continues to the same bits, and to no others."""
 
-import json
 import os
 import re
 import signal
@@ -14,9 +13,10 @@ import pytest
 
 import gmm
 import inside
+from command import json_of, run
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
-from inside import Checkpoint, checkpoints, main, record_of
+from inside import Checkpoint, checkpoints, record_of
 from tables import refused
 
 pytestmark = [
@@ -274,17 +274,16 @@ def test_a_short_fit_is_written_at_its_beginning_and_its_end(tmp_path, monkeypat
 
 
 @pytest.mark.needs("pyarrow")
-def test_the_command_goes_on(tmp_path, capsys):
+def test_the_command_goes_on(tmp_path):
     np.save(tmp_path / "X.npy", X)
-    words = ["fit", str(tmp_path / "X.npy"), "--bayesian", "--max-components", "12", "--tol", "1e-4", "--json"]
-    kept = [*words, "--checkpoint", str(tmp_path / "fit.ckpt"), "--resume"]
-    assert many_lives(Checkpoint, lambda: main(kept), 1, 500)[1] > 2
-    resumed = json.loads(capsys.readouterr().out)
-    main(words)
-    assert resumed["best"] == json.loads(capsys.readouterr().out)["best"]
+    words = ["fit", tmp_path / "X.npy", "--bayesian", "--max-components", 12, "--tol", "1e-4"]
+    kept = [*words, "--checkpoint", tmp_path / "fit.ckpt", "--resume"]
+    resumed, lives = many_lives(Checkpoint, lambda: json_of(*kept), 1, 500)
+    assert lives > 2
+    assert resumed["best"] == json_of(*words)["best"]
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -295,10 +294,9 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
         notes = getattr(caught.value, "__notes__", [])
         assert notes == ([] if kept is None else [f"the same fit with resume=True goes on from {path}"])
     pytest.importorskip("pyarrow")
-    monkeypatch.chdir(tmp_path)
-    np.save("X.npy", X)
+    np.save(tmp_path / "X.npy", X)
     monkeypatch.setattr(inside.output, "write_json", interrupt)
     words = ["fit", "X.npy", "--bayesian", "--max-components", "2", "--json"]
     for more, told in (([], ""), (["--checkpoint", "a.ckpt"], "; --checkpoint a.ckpt --resume goes on")):
-        assert main([*words, *more]) == 130
-        assert capsys.readouterr().err.endswith(f"gmm fit: interrupted{told}\n")
+        done = run(*words, *more, cwd=tmp_path)
+        assert (done.returncode, done.stderr.endswith(f"gmm fit: interrupted{told}\n")) == (130, True)

@@ -234,8 +234,6 @@ def test_a_run_is_judged_as_the_result_it_would_leave(name, with_noise):
     assert len(found) > 1
 
 
-# --- Few rows far from the others, where all components share one covariance: a group or strays ------
-
 N = 200
 of_one_covariance = pytest.mark.parametrize("name", OF_ONE_COVARIANCE)
 

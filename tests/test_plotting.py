@@ -211,16 +211,6 @@ def test_contours_of_density_are_at_the_levels_of_the_legend():
         np.testing.assert_allclose(model.score_samples(outline.vertices), level, atol=0.05)
 
 
-def test_contours_are_labelled_where_there_is_room():
-    for thin, expected in ((1.0, ["50", "90", "99"]), (1e-3, [])):
-        covariances = np.array([np.eye(2), np.diag([1, thin])])
-        model = GaussianMixture.from_parameters([0.5, 0.5], [[-5.0, 0], [5, 0]], covariances)
-        ax = plot_density(model, model.sample(200, random_state=0)[0], view=(0, 1))
-        labels = {text.get_text().split()[0]: text.get_position()[0] for text in ax.texts if "%" in text.get_text()}
-        assert sorted(label for label, x in labels.items() if x > 0) == expected
-        assert labels
-
-
 @pytest.mark.parametrize(("style", "sign"), [("default", -1), ("dark_background", 1)])
 def test_uncertain_rows_are_larger_on_top_and_stand_out(style, sign):
     model, X = with_rows(apart=2.0)

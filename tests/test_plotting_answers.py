@@ -133,7 +133,7 @@ def test_standard_errors_are_bars():
     assert f"{len(axes) - 1} of 14 columns" in axes[0].figure.get_suptitle()
 
 
-def test_a_bootstrap_test_is_a_histogram_and_a_line_and_eigenvalues_are_bars():
+def test_a_bootstrap_test_is_a_histogram_eigenvalues_are_bars_and_stability_is_a_curve():
     model = GaussianMixture(3, random_state=0).fit(X)
     test = BootstrapLRT(12.5, RNG.chisquare(4, 99), model, model, 99)
     ax = gmm.plotting.plot_bootstrap_lrt(test)
@@ -144,15 +144,11 @@ def test_a_bootstrap_test_is_a_histogram_and_a_line_and_eigenvalues_are_bars():
     ax = gmm.plotting.plot_eigenvalues(view)
     np.testing.assert_allclose([bar.get_height() for bar in ax.patches], view.eigenvalues)
     assert "the first two have 100" in ax.get_title()
-
-
-def test_stability_is_a_curve_with_a_star():
     splits = np.array([[0.3, 0.4], [0.1, 0.0], [0.6, 0.8]])
-    ax = plot_stability(Stability(np.array([2, 3, 4]), splits, 2))
+    ax, own = plot_stability(Stability(np.array([2, 3, 4]), splits, 2)), plt.figure().subplots()
     star = next(line for line in ax.lines if line.get_marker() == "*")
     assert (star.get_xdata()[0], star.get_ydata()[0]) == (3, pytest.approx(0.05))
     assert "3 components" in ax.get_title()
-    own = plt.figure().subplots()
     assert plot_stability(Stability(np.array([2, 3]), splits[:2, :1], 1), ax=own) is own
     np.testing.assert_allclose(own.lines[0].get_ydata(), [0.3, 0.1])
 

@@ -144,17 +144,13 @@ def test_one_start_needs_no_legend_and_steps_taken_back_are_crossed():
     assert crossed
 
 
-def test_a_refinement_is_told():
-    model = GaussianMixture(3, refine="split-merge", random_state=0).fit(ROWS)
-    done = model.history_.refinement
-    ax = plot_convergence(model)
-    assert f"kept {len(done.moves)} of {done.tried} moves" in ax.get_title().split("\n")[1]
-
-
 def test_it_draws_where_it_is_told_to_what_has_a_history():
     _, axes = plt.subplots(1, 2)
     assert plot_convergence(GaussianMixture(2, random_state=0).fit(ROWS), ax=axes[1]) is axes[1]
     assert not axes[0].lines
+    done = (refined := GaussianMixture(3, refine="split-merge", random_state=0).fit(ROWS)).history_.refinement
+    told = plot_convergence(refined).get_title().split("\n")[1]
+    assert f"kept {len(done.moves)} of {done.tried} moves" in told
     for model, told in (
         (GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]), "parameters were given or set"),
         (GaussianMixture(2, max_iter=0).fit(ROWS), "one pass.*max_iter of 1"),
@@ -185,7 +181,7 @@ def test_there_is_a_line_for_each_type(found, criterion):
     assert whole_ticks(ax.xaxis)
 
 
-def test_the_lowest_five_are_named_at_their_ends_in_their_colours(found):
+def test_the_lowest_five_are_named_apart_at_their_ends_in_their_colours(found):
     ax = plot_selection(found)
     lowest = {kind: min(values_of(found, kind, "bic")[1]) for kind in found.covariance_type}
     named = {text.get_text().removesuffix(" ↑"): text.get_color() for text in ax.texts}
@@ -197,15 +193,11 @@ def test_the_lowest_five_are_named_at_their_ends_in_their_colours(found):
     assert legend(ax)[0] == "9 other types"
     on_top = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 5][-1]
     assert min(on_top.get_ydata()) == found.bic[found.best_index]
-
-
-def test_names_do_not_overlap(found):
-    ax = plot_selection(found)
     ax.figure.draw_without_rendering()
     boxes = sorted(Text.get_window_extent(text).intervaly.tolist() for text in ax.texts)
-    assert all(upper[0] >= lower[1] - 3 for lower, upper in pairwise(boxes))
-    np.testing.assert_allclose(spaced([0.0, 10.0, 10.5, 30.0], 2.0), [0, 9.25, 11.25, 30])  # as little as is needed
-    np.testing.assert_allclose(spaced([5.0, 5.0, 5.0], 1.0), [4, 5, 6])
+    assert all(upper[0] >= lower[1] - 3 for lower, upper in pairwise(boxes))  # names do not overlap
+    for places, room, expected in (([0, 10, 10.5, 30], 2, [0, 9.25, 11.25, 30]), ([5] * 3, 1, [4, 5, 6])):
+        np.testing.assert_allclose(spaced([*map(float, places)], float(room)), expected)  # as little as is needed
     np.testing.assert_allclose(spaced([3.0, 0.0], 1.0), [3, 0])
 
 
@@ -254,15 +246,7 @@ def test_types_that_mean_the_same_share_a_line():
     assert {text.get_text().removesuffix(" ↑") for text in ax.texts} == {"EII = EEI = …", "VII = VEI = …"}
 
 
-def test_a_search_is_its_selection_and_its_best_mixture():
-    search = GaussianMixtureSearch(n_components=[1, 2], covariance_type="full", random_state=0).fit(ROWS)
-    table = search.selection_
-    assert line_data(plot_selection(search)) == line_data(plot_selection(table))
-    assert line_data(plot_criteria(search)) == line_data(plot_criteria(table))
-    assert line_data(plot_convergence(search)) == line_data(plot_convergence(search.best_estimator_))
-
-
-def test_of_a_selection_the_best_type_is_drawn(found):
+def test_of_a_selection_the_best_type_is_drawn_and_of_a_search_its_selection(found):
     best = found.covariance_type[found.best_index]
     ax = plot_criteria(found)
     drawn = [line for line in line_data(ax) if len(line[0]) == 5]
@@ -270,6 +254,13 @@ def test_of_a_selection_the_best_type_is_drawn(found):
     assert ax.get_title().endswith(f"\ncovariance type {best}")
     ax = plot_criteria(found, criteria="icl", covariance_type="EII")
     assert [line for line in line_data(ax) if len(line[0]) == 5] == [values_of(found, "EII", "icl")]
+    search = GaussianMixtureSearch(n_components=[1, 2], covariance_type="full", random_state=0).fit(ROWS)
+    for plot, what in (
+        (plot_selection, search.selection_),
+        (plot_criteria, search.selection_),
+        (plot_convergence, search.best_estimator_),
+    ):
+        assert line_data(plot(search)) == line_data(plot(what))
 
 
 def test_of_mixtures_the_rows_decide():
