@@ -509,7 +509,7 @@ def test_a_stream(data):
 
 
 @given(data=st.data())
-@often
+@settings(max_examples=2 * settings.default.max_examples)
 def test_a_search(data):
     asked = st.sampled_from(("reg_covar", "prior", "tol", "acceleration", "refine", "max_iter", "init_params"))
     how = {name: data.draw(PARAMETERS[GaussianMixture][name]) for name in data.draw(st.sets(asked, max_size=2))}
