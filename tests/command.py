@@ -52,14 +52,15 @@ def ok(*words, by=run, **options):
     return done
 
 
-def fails(code, *words, by=run, **options):
-    """Run what must fail; return its one line on standard error."""
+def fails(code, *words, tells=(), by=run, **options):
+    """Run what must fail; return its one line on standard error, which tells all of these."""
     done = by(*words, **options)
     assert done.returncode == code, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     lines = [line for line in done.stderr.splitlines() if not line.startswith("note:")]
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("gmm")
+    assert not [part for part in tells if part not in lines[0]], lines[0]
     return lines[0]
 
 

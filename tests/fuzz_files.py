@@ -9,6 +9,7 @@ again.
 
 import argparse
 import io
+import itertools
 import json
 import os
 import signal
@@ -61,7 +62,7 @@ def corpus():
 
 
 def checkpoints():
-    """Checkpoints of a fit and of a search, as bytes, each with the function that goes on from the file of a path."""
+    """Checkpoints of a fit and of a search, as bytes, each with what goes on from it, and what checks that."""
     X = groups(2)
 
     def fit(path, **how):
@@ -75,7 +76,7 @@ def checkpoints():
     with tempfile.TemporaryDirectory() as folder:
         for number, (resume, stop) in enumerate(stops.items()):
             resume(path := Path(folder, str(number)), callback=stop)
-            files.append((path.read_bytes(), partial(resumed, resume, numbers(resume(path)))))
+            files.append((path.read_bytes(), resume, partial(is_the_same, numbers(resume(path)))))
     return files
 
 
@@ -84,42 +85,6 @@ def prepared():
     types = ("full", "tied", "diag", "spherical")
     fits = (gmm.GaussianMixture(2, covariance_type=name, random_state=0, max_iter=5).fit(groups(3)) for name in types)
     return [saved(fit.freeze(), prepared=True) for fit in fits]
-
-
-def scored(content):
-    """What became of a prepared file: refused, or mapped, so that rows get numbers."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "frozen")
-        path.write_bytes(content)
-        try:
-            frozen = gmm.load(path, mmap=True)
-        except ValueError as error:
-            return "ValueError" if str(error) else f"{FAILED} a ValueError that says nothing"
-        for n in (1, 3, 100):
-            for dtype in ("f4", "f8"):
-                X = np.arange(float(n * frozen.n_features)).reshape(n, -1).astype(dtype)
-                labels, responsibilities = frozen.predict(X), frozen.predict_proba(X)
-                assert set(labels) <= set(range(-1, frozen.n_components))
-                assert responsibilities.shape == (n, frozen.n_components)
-        del frozen  # Windows removes no file that is mapped
-    return "a valid FrozenMixture"
-
-
-def numbers(mixture):
-    return mixture.means_.tobytes(), mixture.covariances_.tobytes(), mixture.lower_bound_
-
-
-def resumed(resume, expected, content):
-    """What became of a checkpoint: refused, or gone on from to the same bits."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "checkpoint")
-        path.write_bytes(content)
-        try:
-            mixture = resume(path)
-        except ValueError as error:
-            return "ValueError" if "checkpoint" in str(error) else f"{FAILED} a ValueError without the file: {error}"
-    assert numbers(mixture) == expected
-    return "the same fit"
 
 
 def saved(what, **how):
@@ -277,16 +242,40 @@ def other_header(values, rng):
 # --- Judgement ----------------------------------------------------------------------------------
 
 
-def outcome(content):
-    """What became of a file: refused, or what was loaded and does all that it should."""
-    try:
-        found = gmm.load(content)
-    except ValueError as error:
-        return "ValueError" if str(error) else f"{FAILED} a ValueError that says nothing"
+def outcome(content, load, use):
+    """What became of a file: refused in words, or what was loaded and does all that it should."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "damaged")
+        path.write_bytes(content)
+        try:
+            found = load(path)
+        except ValueError as error:
+            return "ValueError" if path.name in str(error) else f"{FAILED} a ValueError without the file: {error}"
+        use(found)
+        kind = type(found).__name__
+        del found  # Windows removes no file that is mapped
+    return f"a valid {kind}"
+
+
+def use_loaded(found):
     used = {gmm.Selection: use_selection, gmm.MixtureClassifier: use_classifier}
     used.get(type(found), use_mixture)(found)
     assert arrays_of(gmm.load(saved(found))) == arrays_of(found)
-    return f"a valid {type(found).__name__}"
+
+
+def use_frozen(frozen):
+    for n, dtype in itertools.product((1, 3, 100), ("f4", "f8")):
+        X = np.arange(float(n * frozen.n_features)).reshape(n, -1).astype(dtype)
+        assert set(frozen.predict(X)) <= set(range(-1, frozen.n_components))
+        assert frozen.predict_proba(X).shape == (n, frozen.n_components)
+
+
+def numbers(mixture):
+    return mixture.means_.tobytes(), mixture.covariances_.tobytes(), mixture.lower_bound_
+
+
+def is_the_same(expected, mixture):
+    assert numbers(mixture) == expected
 
 
 def are_shares(proba, mixture):
@@ -347,20 +336,20 @@ def work(kind, first, last):
     """Try the files of these numbers; of each write its number before and its outcome after."""
     warnings.simplefilter("ignore")
     if kind == "mapped":
-        files = [(content, scored) for content in prepared()]
+        files = [(content, partial(gmm.load, mmap=True), use_frozen) for content in prepared()]
     else:
-        files = [(content, outcome) for content in corpus()] + checkpoints()
+        files = [(content, gmm.load, use_loaded) for content in corpus()] + checkpoints()
     change = {"bytes": with_other_bytes, "values": with_other_values, "mapped": damaged}[kind]
     bound_memory()
     for number in range(first, last):
         print(number, end=" ", flush=True)
         rng = np.random.default_rng([KINDS.index(kind), number])
-        content, judge = files[rng.integers(len(files))]
+        content, *how = files[rng.integers(len(files))]
         content = change(content, rng)
         if hasattr(signal, "alarm"):
             signal.alarm(SECONDS)  # which ends the process, wherever it is
         try:
-            told = judge(content)
+            told = outcome(content, *how)
         except BaseException as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             told = f"{FAILED} {type(error).__name__}: {' '.join(str(error).split())[:200]} ({place.line})"

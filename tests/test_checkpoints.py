@@ -1,6 +1,5 @@
 """Checkpoints: a fit that is killed anywhere continues to the same bits, and to no others."""
 
-import json
 import os
 import re
 import signal
@@ -14,10 +13,10 @@ import pytest
 
 import gmm
 import inside
-from command import fails
+from command import json_of, run
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
-from inside import Checkpoint, checkpoints, main, record_of
+from inside import Checkpoint, checkpoints, record_of
 from tables import refused
 
 pytestmark = [
@@ -218,7 +217,7 @@ def test_a_file_with_wrong_values_is_refused(tmp_path, monkeypatch):
         refused(told, fit_of, GaussianMixture(4, **TIGHT), checkpoint=path, resume=True)
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_and_the_fit_goes_on(tmp_path, monkeypatch, full_disk):
+def test_a_full_disk_leaves_the_last_checkpoint_and_a_wrong_place_is_an_error(tmp_path, monkeypatch, full_disk):
     path, words = tmp_path / "fit.ckpt", "could not be written .No space left on device.; the previous one"
     with pytest.warns(RuntimeWarning, match=words) as caught:
         mixture = GaussianMixture(4, **TIGHT).fit(X, callback=each_pass, checkpoint=path)
@@ -230,13 +229,9 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_the_fit_goes_on(tmp_path, mo
     again = fit_of(GaussianMixture(4, **TIGHT), callback=lambda i: seen.append(i.n_iter), checkpoint=path, resume=True)
     assert facts(again) == facts(mixture) == facts(fit_of(GaussianMixture(4, **TIGHT)))
     assert seen[0] == 4
-
-
-def test_a_place_that_cannot_be_written_is_an_error_before_the_first_pass(tmp_path):
-    mixture = fit()()
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        fit_of(mixture, callback=pytest.fail, checkpoint=tmp_path / "nowhere" / "fit.ckpt")
-    assert not hasattr(mixture, "means_")
+    how = {"callback": pytest.fail, "checkpoint": tmp_path / "nowhere" / "fit.ckpt"}
+    refused("nowhere", fit_of, unfitted := fit()(), error=FileNotFoundError, **how)
+    assert not hasattr(unfitted, "means_")
 
 
 def test_a_fit_that_ended_is_returned_without_a_pass_and_without_resume_it_begins_anew(tmp_path):
@@ -279,17 +274,16 @@ def test_a_short_fit_is_written_at_its_beginning_and_its_end(tmp_path, monkeypat
 
 
 @pytest.mark.needs("pyarrow")
-def test_the_command_goes_on(tmp_path, capsys):
+def test_the_command_goes_on(tmp_path):
     np.save(tmp_path / "X.npy", X)
-    words = ["fit", str(tmp_path / "X.npy"), "--bayesian", "--max-components", "12", "--tol", "1e-4", "--json"]
-    kept = [*words, "--checkpoint", str(tmp_path / "fit.ckpt"), "--resume"]
-    assert many_lives(Checkpoint, lambda: main(kept), 1, 500)[1] > 2
-    resumed = json.loads(capsys.readouterr().out)
-    main(words)
-    assert resumed["best"] == json.loads(capsys.readouterr().out)["best"]
+    words = ["fit", tmp_path / "X.npy", "--bayesian", "--max-components", 12, "--tol", "1e-4"]
+    kept = [*words, "--checkpoint", tmp_path / "fit.ckpt", "--resume"]
+    resumed, lives = many_lives(Checkpoint, lambda: json_of(*kept), 1, 500)
+    assert lives > 2
+    assert resumed["best"] == json_of(*words)["best"]
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -300,17 +294,9 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
         notes = getattr(caught.value, "__notes__", [])
         assert notes == ([] if kept is None else [f"the same fit with resume=True goes on from {path}"])
     pytest.importorskip("pyarrow")
-    monkeypatch.chdir(tmp_path)
-    np.save("X.npy", X)
+    np.save(tmp_path / "X.npy", X)
     monkeypatch.setattr(inside.output, "write_json", interrupt)
     words = ["fit", "X.npy", "--bayesian", "--max-components", "2", "--json"]
     for more, told in (([], ""), (["--checkpoint", "a.ckpt"], "; --checkpoint a.ckpt --resume goes on")):
-        assert main([*words, *more]) == 130
-        assert capsys.readouterr().err.endswith(f"gmm fit: interrupted{told}\n")
-
-
-@pytest.mark.needs("pyarrow", "rich")
-def test_the_command_says_where_a_checkpoint_belongs(tmp_path):
-    np.save(tmp_path / "X.npy", X)
-    for words in (("--resume",), ("--bayesian", "--resume")):
-        assert "--resume: expected with --checkpoint FILE" in fails(2, "fit", tmp_path / "X.npy", *words)
+        done = run(*words, *more, cwd=tmp_path)
+        assert (done.returncode, done.stderr.endswith(f"gmm fit: interrupted{told}\n")) == (130, True)

@@ -5,7 +5,9 @@ import io
 import json
 import os
 import threading
+from functools import partial
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -33,8 +35,8 @@ def read(path, **says):
     return pa.concat_tables(table.columns(list(table.fields))), table.notes(list(table.fields))
 
 
-def numbers(path, **says):
-    table = FileTable(path, TextFormat(**says, words=WORDS), whole=True)
+def numbers(path):
+    table = FileTable(path, TextFormat(words=WORDS), whole=True)
     return table.numbers(list(table.fields)).array()[0]
 
 
@@ -45,11 +47,7 @@ def fitted(*words):
     return document["data"]["columns"], document["best"]["means"], done.stderr, document
 
 
-def refused(*words, tells):
-    """Check that the one line which tells why a table is not fitted names all of these; return it."""
-    told = fails(1, "fit", *words)
-    assert not [what for what in tells if what not in told], told
-    return told
+refused = partial(fails, 1, "fit")
 
 
 def written(path, names, rows):
@@ -120,13 +118,10 @@ def test_every_row_of_a_headerless_file_is_fitted(tmp_path):
     assert notes.startswith(f"note: {told} named x0 to x4; use --header if it holds column names\n")
 
 
-def test_predict_takes_the_same_options(tmp_path):
+def test_options_of_text_are_those_of_predict_and_of_no_array(tmp_path):
     path = written(tmp_path / "years.csv", "2001,2002", ["1.5,2", "2,3.5", "4,4"])
     ok("fit", path, "--header", *ONE, "--out", tmp_path)
     assert len(ok("predict", tmp_path / "model.gmm", path, "--header").stdout.splitlines()) == 1 + 3
-
-
-def test_what_has_no_lines_has_no_header(tmp_path):
     np.save(tmp_path / "a.npy", np.eye(3))
     for says in ({"header": False}, {"decimal": ","}, {"na_values": ("-",)}):
         with pytest.raises(ValueError, match=r"a\.npy: --header, .* and --comment apply to delimited text"):
@@ -158,32 +153,23 @@ def contents():
     return texts | {name: file.getvalue() for name, file in files.items()}
 
 
-def piped(path, content):
+def write_into_pipe(path, content):
     """Let a thread write what is read from a pipe."""
     os.mkfifo(path)
-    writer = threading.Thread(target=path.write_bytes, args=(content,), daemon=True)
-    writer.start()
-    return writer
+    threading.Thread(target=path.write_bytes, args=(content,), daemon=True).start()
 
 
+@pytest.mark.parametrize("piped", [False, pytest.param(True, marks=posix)])
 @pytest.mark.parametrize("name", contents())
-def test_every_kind_of_file_says_the_same(name, tmp_path):
-    (tmp_path / name).write_bytes(contents()[name])
+def test_every_kind_of_file_or_pipe_says_the_same(name, piped, tmp_path):
+    writer = write_into_pipe if piped else Path.write_bytes
+    writer(tmp_path / name, contents()[name])
     np.testing.assert_array_equal(numbers(tmp_path / name), numbers(FAITHFUL))
 
 
 @posix
-@pytest.mark.parametrize("name", contents())
-def test_a_pipe_is_read_whole(name, tmp_path):
-    writer = piped(tmp_path / name, contents()[name])
-    found = numbers(tmp_path / name)
-    writer.join(10)
-    np.testing.assert_array_equal(found, numbers(FAITHFUL))
-
-
-@posix
 def test_a_report_of_what_came_through_a_pipe(tmp_path):
-    piped(tmp_path / "a.csv", FAITHFUL.read_bytes())
+    write_into_pipe(tmp_path / "a.csv", FAITHFUL.read_bytes())
     assert "272 rows, 2 columns" in ok("fit", tmp_path / "a.csv", *ONE, "--report", tmp_path / "a.html").stdout
     assert "came through a pipe" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
@@ -191,7 +177,7 @@ def test_a_report_of_what_came_through_a_pipe(tmp_path):
 def test_compressed_standard_input(capsys, monkeypatch):
     content = io.BytesIO(gzip.compress(FAITHFUL.read_bytes()))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content, encoding="utf-8"))
-    assert main(["fit", "-", "--components", "1", "--covariance", "EII"]) == 0
+    assert main(["fit", "-", *map(str, ONE)]) == 0
     assert "272 rows" in capsys.readouterr().out
 
 
@@ -205,26 +191,21 @@ def test_arrays_of_every_width_are_read(kind, tmp_path):
     assert [note.partition(" are")[0] for note in notes] == [f"{array.dtype} (longdouble) numbers"] * wide
 
 
-def test_one_note_on_all_columns_of_a_kind(tmp_path):
-    n, many = 12, 5000
-    columns = {f"c{j}": np.full(n, j) for j in range(many)}
-    columns |= {f"id{j}": np.arange(n) + j for j in range(many)} | {f"t{j}": np.full(n, "x") for j in range(many)}
-    columns["a"] = np.random.default_rng(0).normal(size=n)
-    pa.feather.write_feather(pa.table(columns), tmp_path / "a.feather")
-    told = ok("fit", tmp_path / "a.feather", *ONE).stderr
-    left, numbered, constant = (line for line in told.splitlines() if "left out" in line)
+def test_notes_and_messages_on_many_columns_are_short_and_name_what_is_really_unreadable(tmp_path):
+    path, many = tmp_path / "a.feather", range(5000)
+    columns = {f"c{j}": np.full(12, j) for j in many} | {f"id{j}": np.arange(12) + j for j in many}
+    columns |= {f"t{j}": np.full(12, "x") for j in many} | {"a": np.random.default_rng(0).normal(size=12)}
+    pa.feather.write_feather(pa.table(columns), path)
+    left, numbered, constant = (line for line in ok("fit", path, *ONE).stderr.splitlines() if "left out" in line)
     assert left.endswith("'t7' (type string) and 4,992 more")
     assert "'id0', 'id1', 'id2', 'id3' and 4,996 more, which number the rows" in numbered
     assert "'c0' (0), 'c1' (1), 'c2' (2), 'c3' (3) and 4,996 more, which are constant" in constant
     assert max(map(len, (left, numbered, constant))) < 400
-
-
-def test_messages_on_many_columns_stay_short_and_name_what_is_really_unreadable(tmp_path):
-    for values, tells in (([None, 1.0], ["c0: 1, ", "and 2,992 more"]), (["x", "y"], ["and 2,992 more"])):
-        pa.feather.write_feather(pa.table({f"c{j}": pa.array(values) for j in range(3000)}), tmp_path / "a.feather")
-        assert len(refused(tmp_path / "a.feather", tells=tells)) < 500
-    path = written(tmp_path / "a.csv", "a,b", ["1,2", "2,NA", "3,5", "4,6", "5,-", "6,7"])
-    assert "NA" not in refused(path, tells=["text '-' in row 5"]).replace("--na", "")
+    for values, tells in (([None, 1.0], ["c0: 1, ", "and 4,992 more"]), (["x", "y"], ["and 4,992 more"])):
+        pa.feather.write_feather(pa.table({f"c{j}": pa.array(values) for j in many}), path)
+        assert len(refused(path, tells=tells)) < 500
+    text = written(tmp_path / "a.csv", "a,b", ["1,2", "2,NA", "3,5", "4,6", "5,-", "6,7"])
+    assert "NA" not in refused(text, tells=["text '-' in row 5"]).replace("--na", "")
 
 
 def exported(place, mark=",", text="-", n=60, **more):
@@ -267,14 +248,10 @@ def test_a_column_of_numbers_and_a_text_is_not_lost(text, how, tmp_path):
     assert fitted(path, *how, "--exclude", "Breite")[0] == ["Länge", "Masse"]
     if not how:
         assert fitted(path, "--na", text, "--drop-missing")[3]["data"]["n_rows"] == 59
-
-
-def test_a_blank_and_what_stands_for_nothing_are_no_text(tmp_path):
-    path = exported(tmp_path, text="   ")
-    path.write_text(path.read_text(encoding="utf-8").replace("\n16", "\n NA ;1;1;2007\n16", 1), encoding="utf-8")
-    columns, _, notes, _ = fitted(path, "--drop-missing")
-    assert columns == ["Länge", "Breite", "Masse"]
-    assert "2 of 61 rows" in notes
+        path = exported(tmp_path, text="   ")  # which is no text, and neither is what stands for nothing
+        path.write_text(path.read_text(encoding="utf-8").replace("\n16", "\n NA ;1;1;2007\n16", 1), encoding="utf-8")
+        columns, _, notes, _ = fitted(path, "--drop-missing")
+        assert (columns, "2 of 61 rows" in notes) == (["Länge", "Breite", "Masse"], True)
 
 
 @blocks_too

@@ -1,6 +1,5 @@
 """The gallery: its pages name what is public, show what README.md links, and what they claim is so."""
 
-import ast
 import operator
 import os
 import re
@@ -12,8 +11,6 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
-
-from matplotlib import pyplot as plt
 
 import gmm
 import gmm.plotting
@@ -48,16 +45,12 @@ def test_every_page_is_in_a_group_which_are_numbered_in_turn():
 
 @every_page
 def test_a_page_imports_public_names_alone(page):
-    tree = ast.parse(source(page))
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    ours = [(node.module, name.name) for node in imports for name in node.names if node.module.split(".")[0] == "gmm"]
-    assert ours
-    for module, name in ours:
+    imports = re.findall(r"^ *from (gmm[.\w]*) import ([\w, ]+)", source(page), re.M)
+    ours = [(module, name) for module, names in imports for name in names.split(", ")]
+    assert ours or "import gmm\n" in source(page)
+    for module, name in (*ours, *(("gmm", name) for name in re.findall(r"\bgmm\.(\w+)", source(page)))):
         assert name in (*FACES[module].__all__, *MODULES), f"{module}.{name}"
-    for node in (node for node in ast.walk(tree) if isinstance(node, ast.Attribute)):
-        if isinstance(node.value, ast.Name) and node.value.id == "gmm":
-            assert node.attr in (*gmm.__all__, *MODULES), f"gmm.{node.attr}"
-        assert not node.attr.startswith("_"), node.attr
+    assert not re.search(r"\w\._[a-z]", source(page))
 
 
 @every_page
@@ -94,46 +87,41 @@ def test_a_picture_stands_with_its_call_and_its_page(picture):
     assert f"<code>{picture.call}</code>" in cell
 
 
-def told(found, names):
-    """The cell of a search with this number of components and covariance type."""
-    cells = zip(found.n_components, found.covariance_type, strict=True)
-    return next(number for number, cell in enumerate(cells) if cell == names)
+def told(found, wanted):
+    """The number of a search's cell with this number of components and covariance type."""
+    return [*zip(found.n_components, found.covariance_type, strict=True)].index(wanted)
 
 
-def round_and_stretched(names):
-    wrong, tables = names["wrong"], names["tables"]
-    counts = [wrong(names["KMeans"](4, n_init=10, random_state=0).fit_predict(X)) for X in tables.values()]
+def round_and_stretched(page):
+    tables = page.tables.values()
+    counts = [page.wrong(page.KMeans(4, n_init=10, random_state=0).fit_predict(X)) for X in tables]
     assert counts[0] < 5 < counts[1] < counts[2]
-    assert names["scores"]["silhouette"].idxmax() == "k-means, K=3"  # of the last, most stretched table
-    fitted = [gmm.GaussianMixture(4, random_state=0).fit_predict(X) for X in tables.values()]
-    assert len({wrong(labels) for labels in fitted}) == 1
-    distances = np.linalg.norm(names["X"][:, None] - names["kmeans"].means_, axis=2)
-    np.testing.assert_array_equal(names["kmeans"].predict(names["X"]), distances.argmin(axis=1))
+    assert page.scores["silhouette"].idxmax() == "k-means, K=3"  # of the last, most stretched table
+    assert len({page.wrong(gmm.GaussianMixture(4, random_state=0).fit_predict(X)) for X in tables}) == 1
+    distances = np.linalg.norm(page.X[:, None] - page.kmeans.means_, axis=2)
+    np.testing.assert_array_equal(page.kmeans.predict(page.X), distances.argmin(axis=1))
 
 
-def soft_assignments(names):
-    assert (names["largest"] > 0.99).mean() > 0.9
-    assert names["wrong"].sum() < 2 * (1 - names["largest"]).sum()
+def soft_assignments(page):
+    assert (page.largest > 0.99).mean() > 0.9
+    assert page.wrong.sum() < 2 * (1 - page.largest).sum()
 
 
-def full_and_spherical(names):
-    X = names["X"]
-    assert names["full"].bic(X) < names["spherical"].bic(X)
+def full_and_spherical(page):
+    assert page.full.bic(page.X) < page.spherical.bic(page.X)
 
 
-def how_many(names):
-    bic, aic = ([getattr(fit, name)(names["X"]) for fit in names["by_em"]] for name in ("bic", "aic"))
+def how_many(page):
+    bic, aic = ([getattr(fit, name)(page.X) for fit in page.by_em] for name in ("bic", "aic"))
     assert np.argmin(bic) == np.argmin(aic) == 1
-    found = names["found"]
+    found = page.found
     assert found.n_components[found.bic.argmin()] == 4 < found.n_components[found.aic.argmin()]
-    scores = [fit.score(names["X"]) for fit in names["by_em"]]
-    assert np.diff(scores).min() < 0  # the page says that one climb ended too low
-    fifth = 2 * (found.loglik[2] - found.loglik[1])
-    assert 12 < fifth < 6 * np.log(len(names["X"]))
+    assert np.diff([fit.score(page.X) for fit in page.by_em]).min() < 0  # one climb ended too low
+    assert 12 < 2 * (found.loglik[2] - found.loglik[1]) < 6 * np.log(len(page.X))
 
 
-def shared_shape(names):
-    found, four = names["found"], names["four"]
+def shared_shape(page):
+    found, four = page.found, page.four
     assert (found.best.n_components, found.best.covariance_type) == (4, "EEE")
     assert four.best.covariance_type == "tied"
     kinds = np.array(found.covariance_type)
@@ -142,8 +130,8 @@ def shared_shape(names):
     assert four.loglik[told(four, (4, "full"))] > four.loglik[told(four, (4, "tied"))]
 
 
-def convergence(names):
-    em, accelerated = names["em"], names["accelerated"]
+def convergence(page):
+    em, accelerated = page.em, page.accelerated
     ends = np.array([[trace.lower_bounds[-1] for trace in fit.histories_] for fit in (em, accelerated)])
     assert len(ends[0]) == 8
     assert np.ptp(ends[0]) > 0.1
@@ -154,177 +142,165 @@ def convergence(names):
     assert sum(map(len, accelerated.histories_)) < sum(map(len, em.histories_)) / 2
 
 
-def galaxies(names):
+def galaxies(page):
     table = np.loadtxt(ROOT / "tests" / "data" / "galaxies.csv", skiprows=1)
-    np.testing.assert_array_equal(names["velocity"], table / 1000)
-    found = names["found"]
+    np.testing.assert_array_equal(page.velocity, table / 1000)
+    found, seven = page.found, told(page.found, (7, "V"))
     assert (found.best.n_components, found.best.covariance_type) == (3, "V")
-    seven = told(found, (7, "V"))
     assert found.status[seven].startswith("degenerate")
-    assert found.bic[seven] < found.bic[found.best_index]
-    assert 0 < found.bic[names["four"]] - found.bic[found.best_index] < 2
+    assert found.bic[seven] < found.bic[found.best_index] < found.bic[page.four] < found.bic[found.best_index] + 2
 
 
-def old_faithful(names):
-    assert (names["best"].n_components, names["best"].covariance_type) == (3, "EEE")
+def old_faithful(page):
+    assert (page.best.n_components, page.best.covariance_type) == (3, "EEE")
 
 
-def iris(names):
-    found, table = names["found"], names["table"]
-    assert (found.best.n_components, names["three"].n_components) == (2, 3)
-    assert np.diff(np.sort(table["bic"])[:2]) < 1
-    assert names["largest"][names["strays"]].mean() < names["largest"].mean()
+def iris(page):
+    assert (page.found.best.n_components, page.three.n_components) == (2, 3)
+    assert np.diff(np.sort(page.table["bic"])[:2]) < 1
+    assert page.largest[page.strays].mean() < page.largest.mean()
 
 
-def colours(names):
-    assert names["mixture"].n_components == 5
+def colours(page):
+    assert page.mixture.n_components == 5
 
 
-def anomalies(names):
-    drawn = names["normal"].iloc[:0].reindex(range(100_000))
-    drawn[:], _ = names["pump"].sample(len(drawn))
-    assert abs(np.quantile(names["pump"].score_samples(drawn), 0.01) - names["threshold"]) < 0.2  # the line drawn
-    assert names["interval"].low <= names["rate"] <= names["interval"].high
-    assert names["pump"].n_components == 3
-    for rows in names["faults"].values():
-        assert (names["pump"].score_samples(rows) < names["threshold"]).mean() > 0.95
-        assert ((rows >= names["low"]) & (rows <= names["high"])).all(axis=None)
+def anomalies(page):
+    drawn = page.normal.iloc[:0].reindex(range(100_000))
+    drawn[:], _ = page.pump.sample(len(drawn))
+    assert abs(np.quantile(page.pump.score_samples(drawn), 0.01) - page.threshold) < 0.2  # the line drawn
+    assert page.interval.low <= page.rate <= page.interval.high
+    assert page.pump.n_components == 3
+    for rows in page.faults.values():
+        assert (page.pump.score_samples(rows) < page.threshold).mean() > 0.95
+        assert ((rows >= page.low) & (rows <= page.high)).all(axis=None)
 
 
-def weights(names):
-    by_counts, by_rows, exact = names["by_counts"], names["by_rows"], names["exact"]
-    np.testing.assert_allclose(by_counts.means_, by_rows.means_, rtol=1e-5)
-    added = np.sort(by_counts.covariances_.ravel()) - np.sort(exact.covariances_.ravel())
-    np.testing.assert_allclose(added, names["width"] ** 2 / 12, rtol=0.35)
+def weights(page):
+    np.testing.assert_allclose(page.by_counts.means_, page.by_rows.means_, rtol=1e-5)
+    added = np.sort(page.by_counts.covariances_.ravel()) - np.sort(page.exact.covariances_.ravel())
+    np.testing.assert_allclose(added, page.width**2 / 12, rtol=0.35)
 
 
-def prediction(names):
-    widths = np.diff(names["line"].intervals[:, 0]).ravel()
-    assert 66 < names["minutes"][widths.argmax()] < 68
+def prediction(page):
+    widths = np.diff(page.line.intervals[:, 0]).ravel()
+    assert 66 < page.minutes[widths.argmax()] < 68
     assert widths.max() > 2 * np.median(widths)
-    of_eruptions, of_wine = names["rmse"], names["rmse_wine"]
-    assert of_eruptions["mixture"] < min(of_eruptions["line"], of_eruptions["forest"])
-    assert of_wine["mixture"] > max(of_wine["line"], of_wine["forest"])
-    assert names["inside"] > 0.88 > 0.85 > names["inside_wine"]
+    assert page.rmse["mixture"] < min(page.rmse["line"], page.rmse["forest"])
+    assert page.rmse_wine["mixture"] > max(page.rmse_wine["line"], page.rmse_wine["forest"])
+    assert page.inside > 0.88 > 0.85 > page.inside_wine
 
 
-def clutter(names):
-    scores, of_moons = names["scores"], names["scores_of_moons"]
-    assert scores["mixture with noise"] > max(scores["mixture without"], scores["HDBSCAN"])
-    assert of_moons["mixture with noise"] < of_moons["HDBSCAN"]
-    assert names["noisy"].n_components == 3
-    assert abs(names["noisy"].noise_weight_ - 250 / 850) < 0.02
+def clutter(page):
+    assert page.scores["mixture with noise"] > max(page.scores["mixture without"], page.scores["HDBSCAN"])
+    assert page.scores_of_moons["mixture with noise"] < page.scores_of_moons["HDBSCAN"]
+    assert page.noisy.n_components == 3
+    assert abs(page.noisy.noise_weight_ - 250 / 850) < 0.02
 
 
-def gaps(names):
-    index, error = (dict(zip(names["names"], names[each], strict=True)) for each in ("index", "error"))
-    others = list(names["imputers"])
-    assert all((index['missing="em"'][1:] > index[name][1:]).all() for name in others)
-    assert all((error['missing="em"'] < error[name]).all() for name in others)
+def gaps(page):
+    index, error = (dict(zip(page.names, each, strict=True)) for each in (page.index, page.error))
+    for name in page.imputers:
+        assert (index['missing="em"'][1:] > index[name][1:]).all()
+        assert (error['missing="em"'] < error[name]).all()
     assert abs(index['missing="em"'][0] - index["regressions"][0]) < 0.1
-    by_em, dropped = zip(*names["estimates"].values(), strict=True)
+    by_em, dropped = zip(*page.estimates.values(), strict=True)
     assert np.abs(by_em[:2]).max() < 0.05
     assert by_em[2] < -0.3
     assert dropped[1] < -0.4
-    of_wine = names["errors_of_wine"]
+    of_wine = page.errors_of_wine
     assert of_wine["tied"] < of_wine["regressions"] < of_wine["full"] > of_wine["neighbours"]
 
 
-def few_labels(names):
-    scores = names["scores"]
-    assert names["right"] > 0.96
+def few_labels(page):
+    scores = page.scores
+    assert page.right > 0.96
     for name in ("linear", "quadratic", "logistic"):
         assert scores["iris", "mixture", 0.05] > scores["iris", name, 0.05] + 0.05
         assert scores["wine", "mixture", 0.05] > scores["wine", name, 0.05] + 0.02
     for table in ("iris", "wine", "cancer"):
         assert abs(scores[table, "mixture", 1] - scores[table, "linear", 1]) < 0.003
-    assert all(scores["cancer", "logistic", share] > scores["cancer", "mixture", share] for share in names["shares"])
+    assert all(scores["cancer", "logistic", share] > scores["cancer", "mixture", share] for share in page.shares)
 
 
-def by_hand(names):
-    np.testing.assert_allclose(names["responsibilities"], names["first"].responsibilities)
-    np.testing.assert_allclose(names["means"], names["second"].means)
-    np.testing.assert_allclose(names["variances"] + 1e-6, names["second"].covariances.ravel())
-    assert len(names["passes"]) == names["mixture"].n_iter_
+def by_hand(page):
+    np.testing.assert_allclose(page.responsibilities, page.first.responsibilities)
+    np.testing.assert_allclose(page.means, page.second.means)
+    np.testing.assert_allclose(page.variances + 1e-6, page.second.covariances.ravel())
+    assert len(page.passes) == page.mixture.n_iter_
 
 
-def many_columns(names):
-    found, best = names["found"], names["found"].best
-    assert (best.n_components, best.covariance_type) == (3, "VVE")
+def many_columns(page):
+    found, rows = page.found, page.wine.data
+    assert (found.best.n_components, found.best.covariance_type) == (3, "VVE")
     four = told(found, (4, "VVE"))
     assert found.status[four].startswith("degenerate")
     assert found.bic[four] < found.bic[found.best_index]
-    assert names["three"].n_parameters_ == 158 < len(names["wine"].data) < found.n_parameters[four] == 185
-    assert gmm.GaussianMixture(3, prior="conjugate", random_state=0).fit(names["wine"].data).n_parameters_ == 314
-    score, kinds = names["adjusted_rand_score"], names["wine"].target
-    agreement = {name: score(kinds, labels) for name, labels in names["partitions"].items()}
+    assert page.three.n_parameters_ == 158 < len(rows) < found.n_parameters[four] == 185
+    assert gmm.GaussianMixture(3, prior="conjugate", random_state=0).fit(rows).n_parameters_ == 314
+    agreement = {name: page.adjusted_rand_score(page.wine.target, each) for name, each in page.partitions.items()}
     assert agreement["VVE"] == 1 > agreement["VVE, scaled"]
     assert agreement["VEE"] == agreement["VEE, scaled"]
-    for search in (names["found"], names["found_scaled"]):
-        in_any_units = [n for n in search.ranked() if search.covariance_type[n] in IN_ANY_UNITS]
-        assert next(search.covariance_type[n] for n in in_any_units if search.n_components[n] == 3) == "VEE"
+    for search in (found, page.found_scaled):
+        of_three = [search.covariance_type[n] for n in search.ranked() if search.n_components[n] == 3]
+        assert next(name for name in of_three if name in IN_ANY_UNITS) == "VEE"
 
 
-def fading(names):
-    assert names["mixture"].n_effective_components_ == names["found"].best.n_components == 4
-    assert names["film"].n_frames < 100  # the fit converged
+def fading(page):
+    assert page.mixture.n_effective_components_ == page.found.best.n_components == 4
+    assert page.film.n_frames < 100  # the fit converged
 
 
-def directions(names):
-    assert names["same"].all()
-    principal = gmm.GaussianMixture(3, random_state=0).fit_predict(names["principal"])
-    assert abs(names["adjusted_rand_score"](names["group"], principal)) < 0.02
-    assert names["adjusted_rand_score"](names["group"], names["mixture"].predict(names["rows"])) > 0.95
-    table = names["table"]
-    assert table["with all columns"].iloc[2] == 1
-    assert table["last eigenvalue"].is_monotonic_decreasing
-    assert names["one"].bic(names["nothing"]) < names["imagined"].bic(names["nothing"])
-    test, score = names["cultivar"][names["test"]], names["adjusted_rand_score"]
-    scores = [score(test, each) for each in names["agreement"].values()]
+def directions(page):
+    assert page.same.all()
+    principal = gmm.GaussianMixture(3, random_state=0).fit_predict(page.principal)
+    assert abs(page.adjusted_rand_score(page.group, principal)) < 0.02
+    assert page.adjusted_rand_score(page.group, page.mixture.predict(page.rows)) > 0.95
+    assert page.table["with all columns"].iloc[2] == 1
+    assert page.table["last eigenvalue"].is_monotonic_decreasing
+    assert page.one.bic(page.nothing) < page.imagined.bic(page.nothing)
+    scores = [page.adjusted_rand_score(page.cultivar[page.test], each) for each in page.agreement.values()]
     assert scores[0] > scores[1]
 
 
-def combining(names):
-    assert names["found"].best.n_components == 6
-    assert names["combined"].n_clusters == names["combined"].n_clusters_by_rows == 4
-    assert names["index"] > 0.9
-    assert names["apart"].best.n_components == names["three"].n_clusters == 3
-    assert names["three"].entropies.max() < 0.01
-    suggested, two, dense = names["scores"]  # of the noisier moons
+def combining(page):
+    assert page.found.best.n_components == 6
+    assert page.combined.n_clusters == page.combined.n_clusters_by_rows == 4
+    assert page.index > 0.9
+    assert page.apart.best.n_components == page.three.n_clusters == 3
+    assert page.three.entropies.max() < 0.01
+    suggested, two, dense = page.scores  # of the noisier moons
     assert suggested < dense < two
 
 
-def how_sure(names):
-    assert names["three"].bic(names["eruptions"]) < names["two"].bic(names["eruptions"])
-    sure, unsure = names["sure"], names["unsure"]
-    assert sure.adjusted_rand.mean() > 0.98 > 0.92 > unsure.adjusted_rand.mean()
-    assert unsure.means[2, 1] > 3.5 * unsure.means[0, 1]
-    assert 0.18 < names["shares"][2, 0] < 0.25
-    assert names["common"].areas[2, 1] > 0.5
-    covered = names["pd"].DataFrame(names["covered"])
+def how_sure(page):
+    assert page.three.bic(page.eruptions) < page.two.bic(page.eruptions)
+    assert page.sure.adjusted_rand.mean() > 0.98 > 0.92 > page.unsure.adjusted_rand.mean()
+    assert page.unsure.means[2, 1] > 3.5 * page.unsure.means[0, 1]
+    assert 0.18 < page.shares[2, 0] < 0.25
+    assert page.common.areas[2, 1] > 0.5
+    covered = page.pd.DataFrame(page.covered)
     assert (covered["4 apart"] > 0.85).all()
     assert (covered["2 apart"] < 0.82).all()
 
 
-def following(names):
-    assert set(names["tracks"].track) == set(range(5))
-    scores = names["scores"]
+def following(page):
+    assert set(page.tracks.track) == set(range(5))
     for title in ("as above", "8 points"):
-        (misses, _, switches, mota), baseline = scores[title, "tracker"], scores[title, "frame by frame"]
-        assert misses < baseline[0]
-        assert switches < baseline[2] / 5
-        assert mota > baseline[3]
-    assert scores["as above", "tracker"][3] > 0.98
-    assert scores["8 points", "tracker"][0] > 30  # the page says that few points are missed
-    assert names["limits"][3.0] > names["limits"][1.0] + 0.1
+        (misses, _, switches, mota), others = page.scores[title, "tracker"], page.scores[title, "frame by frame"]
+        assert misses < others[0]
+        assert switches < others[2] / 5
+        assert mota > others[3]
+    assert page.scores["as above", "tracker"][3] > 0.98
+    assert page.scores["8 points", "tracker"][0] > 30  # the page says that few points are missed
+    assert page.limits[3.0] > page.limits[1.0] + 0.1
 
 
-def topics(names):
-    assert "few rows" in str(names["topics"])
-    scores = names["scores"]
-    assert scores["diag"][0] + 0.03 < scores["factor5"][0] < scores["k-means"][0]
-    assert scores["factor5"][1] > scores["diag"][1] + 20
-    shares = [int(told.split()[-1].rstrip("%")) for told in names["table"]["subpackage"]]
+def topics(page):
+    assert "few rows" in str(page.topics)
+    assert page.scores["diag"][0] + 0.03 < page.scores["factor5"][0] < page.scores["k-means"][0]
+    assert page.scores["factor5"][1] > page.scores["diag"][1] + 20
+    shares = [int(each.split()[-1].rstrip("%")) for each in page.table["subpackage"]]
     assert np.median(shares) > 75
 
 
@@ -343,10 +319,5 @@ def test_what_a_page_claims_is_so(page, monkeypatch, capsys):
     """Except for the animation and the command line, which the build of the documentation runs."""
     monkeypatch.chdir(GALLERY)
     monkeypatch.syspath_prepend(ROOT)  # for a page's benchmark
-    plt.close("all")
-    names = runpy.run_path(str(page))
-    try:
-        CLAIMS[page](types.MappingProxyType(names))
-    finally:
-        plt.close("all")
+    CLAIMS[page](types.SimpleNamespace(**runpy.run_path(str(page))))
     assert capsys.readouterr().out

@@ -22,16 +22,22 @@ def degenerate_of(parameters, n, ridge, statistics=None, *, steps=0.0, **judge):
 every_type = pytest.mark.parametrize("name", PARSIMONIOUS)
 
 
+def of_diagonals(name, weights, means, variances, **beside):
+    """Components with these variances of the columns, of which the model keeps what it can."""
+    layout = {"full": [np.diag(v) for v in variances], "tied": np.diag(variances[0]), "diag": variances}
+    free = np.array(layout.get(reference.shape_of(name), np.mean(variances, axis=1)), dtype=float)
+    return MixtureParameters(np.array(weights), np.array(means), free, covariance_model(name), **beside)
+
+
 def mixture(name, weights, variances, apart=1.0):
     """Round components of given variances in two features, so far apart."""
-    K, model = len(weights), covariance_model(name)
-    covariances = {
-        "full": np.array([v * np.eye(2) for v in variances]),
-        "tied": variances[0] * np.eye(2),
-        "diag": np.array([[v, v] for v in variances]),
-        "spherical": np.array(variances),
-    }[reference.shape_of(name)]
-    return MixtureParameters(np.array(weights), apart * np.arange(2.0 * K).reshape(K, 2), covariances, model)
+    means = apart * np.arange(2.0 * len(weights)).reshape(-1, 2)
+    return of_diagonals(name, weights, means, [[v, v] for v in variances])
+
+
+def with_column(name, variances, means, weights):
+    """Components of variance 1 in a first column, and of these in a second one, that their model can have."""
+    return of_diagonals(name, weights, [[0.0, mean] for mean in means], [[1.0, v] for v in variances])
 
 
 def a_mixture(model, ridge, n, rng):
@@ -142,18 +148,6 @@ def test_the_only_component_is_no_spike_but_has_rows_for_all_its_directions(name
     assert not degenerate_of(mixture(name, [1.0], [1.0]), 2, RIDGE).any()  # a prior's, say
 
 
-def with_column(name, variances, means, weights):
-    """Components of variance 1 in a first column, and of these in a second one, that their model can have."""
-    K, model = len(weights), covariance_model(name)
-    free = {
-        "full": np.array([np.diag([1.0, v]) for v in variances]),
-        "tied": np.diag([1.0, variances[0]]),
-        "diag": np.array([[1.0, v] for v in variances]),
-    }[reference.shape_of(name)]
-    rows = np.column_stack([np.zeros(K), means])
-    return MixtureParameters(np.array(weights), rows, free, model)
-
-
 @pytest.mark.parametrize("name", ["VVI", "VVE", "VVV"])
 def test_a_component_on_the_ridge_is_a_spike_however_many_rows_it_has(name):
     """Its rows have one value in a column, or hardly more, where the others vary."""
@@ -240,19 +234,15 @@ def test_a_run_is_judged_as_the_result_it_would_leave(name, with_noise):
     assert len(found) > 1
 
 
-# --- Few rows far from the others, where all components share one covariance: a group or strays ------
-
 N = 200
 of_one_covariance = pytest.mark.parametrize("name", OF_ONE_COVARIANCE)
 
 
-def with_far(name, n_far, distance, **beside):
-    """Round components at 0 and 5, and one of few rows at a distance."""
-    weights = np.array([100.0, N - 100 - n_far, n_far]) / N
-    means = np.array([[0.0, 0.0], [5.0, 0.0], [0.0, -distance]])
-    model = covariance_model(name)
-    covariances = {"EII": np.ones(3), "EEI": np.ones((3, 2)), "EEE": np.eye(2)}[name]
-    return MixtureParameters(weights, means, covariances, model, **beside)
+def with_far(name, n_far, distance, *more, **beside):
+    """Round components at 0 and 5, and one of few rows at a distance, beside more of two rows."""
+    weights = np.array([100.0, N - 100 - n_far, n_far, *[2.0] * len(more)]) / N
+    means = [[0.0, 0.0], [5.0, 0.0], [0.0, -distance], *more]
+    return of_diagonals(name, weights, means, np.ones((len(means), 2)), **beside)
 
 
 def table(n_far, seed=0):
@@ -282,11 +272,8 @@ def test_two_groups_of_few_rows_and_far_rows_beside_noise_or_with_heavy_tails_ar
     box = Noise(np.full(2, -40.0), np.full(2, 40.0), 0.01)
     for beside in ({"noise": box}, {"tails": inside.StudentTails(4.0)}):
         assert degenerate_of(with_far(name, 3, 30, **beside), N, RIDGE).tolist() == [False, False, True]
-    far = with_far(name, 3, 30)
-    weights, means = np.append(far.weights, 2 / N), np.append(far.means, [[0, -31.0]], axis=0)
-    covariances = np.ones((4, *far.covariances.shape[1:])) if name != "EEE" else far.covariances
-    told = degenerate_of(MixtureParameters(weights, means, covariances, far.model), N, RIDGE)
-    assert told.tolist() == [False, False, True, True]
+    two = with_far(name, 3, 30, [0.0, -31.0])
+    assert degenerate_of(two, N, RIDGE).tolist() == [False, False, True, True]
 
 
 @of_one_covariance

@@ -1,5 +1,6 @@
 """What a notebook shows: well-formed, escaped, with the model's own numbers, and never an error."""
 
+import itertools
 import math
 import re
 from dataclasses import replace
@@ -118,24 +119,19 @@ def test_a_sparkline_rises_where_the_values_do_and_leaves_out_what_is_not_finite
         assert len(circles) == sum(map(math.isfinite, values))
 
 
-@pytest.mark.parametrize("values", [[2.0, 2.0, 2.0], [1e308, -1e308, 0.0], [1e-300, 0.0]])
-def test_a_sparkline_stays_in_its_frame(values):
-    places = points(values)
-    assert len(places) == len(values)
-    assert (places >= 0).all()
-    assert (places <= [160, 28]).all()
-    assert (np.diff(places[:, 1])[: len(set(values)) - 1] != 0).all()
-
-
-def test_a_long_sparkline_is_thinned_and_keeps_its_extremes():
+def test_a_sparkline_stays_in_its_frame_and_keeps_extremes_when_it_is_thinned():
+    for values in ([2.0, 2.0, 2.0], [1e308, -1e308, 0.0], [1e-300, 0.0]):
+        places = points(values)
+        assert len(places) == len(values)
+        assert ((places >= 0) & (places <= [160, 28])).all()
+        assert (np.diff(places[:, 1])[: len(set(values)) - 1] != 0).all()
     values = np.sin(np.arange(20_000) / 3000)
     values[7777], values[12_345] = 5, -4
-    places = points(values)
+    places, (first, high, low, last) = points(values), points(values[[0, 7777, 12_345, -1]])[:, 1]
     assert len(places) <= 200
     assert places[:, 0].tolist() == sorted(places[:, 0])
-    whole = points(values[[0, 7777, 12_345, -1]])[:, 1]
-    assert (places[:, 1].min(), places[:, 1].max()) == (whole.min(), whole.max())
-    assert (places[0, 1], places[-1, 1]) == (whole[0], whole[-1])
+    assert (places[:, 1].min(), places[:, 1].max()) == (high, low)
+    assert (places[0, 1], places[-1, 1]) == (first, last)
 
 
 def test_an_unfitted_mixture_shows_its_call_and_all_parameters():
@@ -208,15 +204,12 @@ def test_every_mixture_can_be_shown(name, K, d, dtype):
 def test_pipelines_are_shown(display):
     pipeline = Pipeline([("scale", StandardScaler()), ("mixture", GaussianMixture(2, random_state=0))])
     with sklearn.config_context(display=display):
-        before = pipeline._repr_mimebundle_()
-        after = pipeline.fit(X)._repr_mimebundle_()
-    for bundle in (before, after):
-        assert ("text/html" in bundle) == (display == "diagram")
+        bundles = pipeline._repr_mimebundle_(), pipeline.fit(X)._repr_mimebundle_()
+    for bundle in bundles:
         assert all("GaussianMixture(n_components=2, random_state=0)" in text for text in bundle.values())
         assert len(bundle["text/plain"].splitlines()) == 2
-    if display == "diagram":
-        assert "mean log-likelihood" not in before["text/html"]
-        assert "mean log-likelihood" in after["text/html"]
+    fitted = ["mean log-likelihood" in bundle.get("text/html", "") for bundle in bundles]
+    assert fitted == [False, display == "diagram"]
 
 
 @pytest.fixture(scope="module")
@@ -237,34 +230,26 @@ def test_a_search_shows_every_cell_and_marks_the_best(found):
     grid = grid_of(page)
     best = {cell for cell, entry in grid.items() if "gmm-best" in entry.get("class")}
     assert best == {(found.best.covariance_type, f"K={found.best.n_components}")}
-    numbers = found.n_components, found.scores, found.loglik
-    for name, K, score, loglik in zip(found.covariance_type, *numbers, strict=True):
-        cell = grid[name, f"K={K}"]
+    cells = [grid[name, f"K={K}"] for name, K in zip(found.covariance_type, found.n_components, strict=True)]
+    for cell, score, loglik in zip(cells, found.scores, found.loglik, strict=True):
         assert float(cell.text.lstrip("★^")) == pytest.approx(score, abs=0.005)
         assert f"log-likelihood {loglik:.2f}" in cell.get("title")
-    cells = [grid[name, f"K={K}"] for name, K in zip(found.covariance_type, found.n_components, strict=True)]
     shades = [float(cell.get("style", "0)").rpartition(" ")[2].rstrip(")")) for cell in cells]
     ranked = [shades[number] for number in found.ranked() if not found.status[number].startswith("degenerate")]
     assert sorted(ranked, reverse=True) == ranked  # the nearer to the best, the deeper
     assert ranked[0] > ranked[-1] > 0
     assert page.find(".//summary").text == "the best mixture"
     assert inside.summary_of(found.best).headline in " ".join(texts(page, "p"))
-
-
-def test_the_next_best_are_listed_with_their_numbers(found):
-    columns = shown(found).findall(".//table")[1]
-    names = texts(columns.find("thead"), "th")
-    rows = [dict(zip(names, texts(row, "td"), strict=True)) for row in columns.find("tbody")]
+    *_, head, body = page.findall(".//table")[1]  # the next best with their numbers
+    assert [row.get("class") for row in body] == ["gmm-best"] + [None] * 5
+    assert [cell.get("class") for cell in head[0]][:4] == [None, "gmm-number", None, "gmm-number"]
+    rows = [dict(zip(texts(head, "th"), texts(row, "td"), strict=True)) for row in body]
     assert rows[0]["ΔBIC"] == "0.00"
-    assert [row.get("class") for row in columns.find("tbody")] == ["gmm-best"] + [None] * 5
-    assert [cell.get("class") for cell in columns.find("thead")[0]][:4] == [None, "gmm-number", None, "gmm-number"]
-    assert len(rows) == 6
-    bics = [float(row["BIC"]) for row in rows]
-    assert bics == sorted(bics)
-    for row in rows:
-        number = list(zip(found.n_components, found.covariance_type, strict=True)).index((int(row["K"]), row["model"]))
-        assert float(row["loglik"]) == pytest.approx(found.loglik[number], abs=0.005)
-        assert int(row["df"]) == found.n_parameters[number]
+    for row, number in zip(rows, found.ranked(), strict=False):
+        assert (int(row["K"]), row["model"]) == (found.n_components[number], found.covariance_type[number])
+        numbers = [float(row[name]) for name in ("BIC", "loglik", "df")]
+        expected = [found.bic[number], found.loglik[number], found.n_parameters[number]]
+        assert numbers == pytest.approx(expected, abs=0.005)
 
 
 def test_what_failed_is_muted_and_says_why(found):
@@ -287,14 +272,10 @@ def test_what_failed_is_muted_and_says_why(found):
     assert f"1 {found.covariance_type[2]} failed: {WICKED}" in paragraphs
 
 
-@pytest.mark.parametrize("criterion", CRITERIA)
-@pytest.mark.parametrize(("counts", "names"), [([2], "VVE"), ([1, 2], ["full", "tied"])])
-def test_every_search_can_be_shown(criterion, counts, names):
-    found = select(X, counts, names, criterion=criterion, random_state=0)
-    assert len(grid_of(shown(found))) == len(found.status)
-
-
 def test_the_notebook_the_text_and_the_terminal_show_one_grid(found):
+    for criterion, (counts, names) in itertools.product(CRITERIA, (([2], "VVE"), ([1, 2], ["full", "tied"]))):
+        other = select(X, counts, names, criterion=criterion, random_state=0)
+        assert len(grid_of(shown(other))) == len(other.status)
     entries = {cell.text for cell in grid_of(shown(found)).values()}
     console = Console(width=1000, color_system=None)
     with console.capture() as terminal:

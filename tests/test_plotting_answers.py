@@ -79,16 +79,13 @@ def test_regions_of_a_classifier_are_those_that_it_predicts(classifier):
     np.testing.assert_allclose(proba[:, 0], 0.5, atol=0.15)
 
 
-def test_boundaries_of_clusters_part_them(combined):
+def test_boundaries_part_clusters_which_have_a_colour_each(combined):
     ax = gmm.plotting.plot_decision_boundaries(combined, X)
     assert f"{combined.n_clusters} clusters of 6 components" in ax.get_title()
     assert "two clusters equally probable" in legend(ax)
     shares = np.sort(combined.predict_proba(np.concatenate(lines(ax).get_segments())), axis=1)
     assert (shares[:, -1] - shares[:, -2] < 0.15).mean() > 0.8  # but for corners
-
-
-def test_a_cluster_has_the_colour_of_its_first_component(combined):
-    whose = combined.clusters()
+    whose = combined.clusters()  # which have the colour of their first component
     drawn = [patch.get_edgecolor()[:3] for patch in plot_clusters(combined, X).patches[::2]]
     expected = DARKER * colours(6)[[int(np.argmax(whose == cluster)) for cluster in whose]]
     np.testing.assert_allclose(drawn, expected)
@@ -138,7 +135,7 @@ def test_standard_errors_are_bars():
     assert f"{len(axes) - 1} of 14 columns" in axes[0].figure.get_suptitle()
 
 
-def test_a_bootstrap_test_is_a_histogram_and_a_line_and_eigenvalues_are_bars():
+def test_a_bootstrap_test_is_a_histogram_eigenvalues_are_bars_and_stability_is_a_curve():
     model = GaussianMixture(3, random_state=0).fit(X)
     test = BootstrapLRT(12.5, RNG.chisquare(4, 99), model, model, 99)
     ax = gmm.plotting.plot_bootstrap_lrt(test)
@@ -149,26 +146,19 @@ def test_a_bootstrap_test_is_a_histogram_and_a_line_and_eigenvalues_are_bars():
     ax = gmm.plotting.plot_eigenvalues(view)
     np.testing.assert_allclose([bar.get_height() for bar in ax.patches], view.eigenvalues)
     assert "the first two have 100" in ax.get_title()
-
-
-def test_stability_is_a_curve_with_a_star():
     splits = np.array([[0.3, 0.4], [0.1, 0.0], [0.6, 0.8]])
-    ax = plot_stability(Stability(np.array([2, 3, 4]), splits, 2))
+    ax, own = plot_stability(Stability(np.array([2, 3, 4]), splits, 2)), plt.figure().subplots()
     star = next(line for line in ax.lines if line.get_marker() == "*")
     assert (star.get_xdata()[0], star.get_ydata()[0]) == (3, pytest.approx(0.05))
     assert "3 components" in ax.get_title()
-    own = plt.figure().subplots()
     assert plot_stability(Stability(np.array([2, 3]), splits[:2, :1], 1), ax=own) is own
     np.testing.assert_allclose(own.lines[0].get_ydata(), [0.3, 0.1])
 
 
-@pytest.mark.parametrize(
-    "plot", [plot_standard_errors, gmm.plotting.plot_bootstrap_lrt, plot_stability, gmm.plotting.plot_eigenvalues]
-)
-def test_what_is_something_else_is_refused(plot):
-    refused(r"expected what gmm\.\w+\.\w+ returns, got int", plot, 1, error=TypeError)
-    with pytest.raises(gmm.NotFittedError):
-        plot_clusters(MixtureClassifier(), X)
+def test_what_is_something_else_is_refused():
+    for plot in (plot_standard_errors, gmm.plotting.plot_bootstrap_lrt, plot_stability, gmm.plotting.plot_eigenvalues):
+        refused(r"expected what gmm\.\w+\.\w+ returns, got int", plot, 1, error=TypeError)
+    refused("not fitted", plot_clusters, MixtureClassifier(), X, error=gmm.NotFittedError)
 
 
 DRAWN = {name.lower(): value for name, value in OBJECTS.items()} | {"of": X, "models": OBJECTS["Selection"]}

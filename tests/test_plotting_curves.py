@@ -13,7 +13,7 @@ import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
 from gmm.analysis import combine_components
 from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection
-from inside import FAINT, NOT_CONVERGED, PARSIMONIOUS, Trace, plain_records, spaced
+from inside import FAINT, NOT_CONVERGED, PARSIMONIOUS, Trace, spaced
 from pictures import legend
 from tables import refused
 
@@ -52,9 +52,8 @@ def whole_ticks(axis):
 @pytest.mark.parametrize("plot", [plot_convergence, plot_selection, plot_criteria], ids=lambda plot: plot.__name__)
 def test_what_is_of_the_wrong_kind_or_not_fitted_is_refused_alike(plot):
     for what in ("x", 3, None):
-        with pytest.raises(TypeError, match=rf"expected .* got {type(what).__name__}") as caught:
-            plot(what)
-        assert not isinstance(caught.value, ValueError)
+        error = refused(rf"expected .* got {type(what).__name__}", plot, what, error=TypeError)
+        assert not isinstance(error, ValueError)
     refused("GaussianMixtureSearch instance is not fitted yet", plot, GaussianMixtureSearch(), error=NotFittedError)
     assert not plt.get_fignums()
 
@@ -83,13 +82,11 @@ def test_there_is_a_line_for_each_start(asked):
     assert {to_hex(line.get_color()) for line in others}.isdisjoint({to_hex(best[0].get_color())})
 
 
-def refit(ends, bounds=None):
-    """A fit with a history of two passes for each start, which end where they are told to; the first is best."""
+def refit(*traces):
+    """A fit with a history of some passes for each start, (lower bound, objective); the first is best."""
     model = GaussianMixture(2, random_state=0).fit(ROWS)
-    model.histories_ = tuple(
-        Trace(np.array([[bound - 1, end - 1, np.inf, 1, 0.1], [bound, end, np.inf, 1, 0.1]]), "tol", True, start)
-        for start, (end, bound) in enumerate(zip(ends, bounds or ends, strict=True))
-    )
+    passes = ([[*each, np.inf, 1, 0.1] for each in trace] for trace in traces)
+    model.histories_ = tuple(Trace(np.array(each), "tol", True, start) for start, each in enumerate(passes))
     model.history_ = model.histories_[0]
     return model
 
@@ -100,25 +97,19 @@ def test_the_best_start_is_told_from_those_that_end_as_high():
         ([-2.0, -2.0, -3.0], "tied with 1 other"),
         ([-2.0, -2.00001, -2.0 + 1e-9, -3.0], "tied with 2 others"),
     ):
-        assert legend(plot_convergence(refit(ends)))[1] == f"start 1, {told}"
+        assert legend(plot_convergence(refit(*([(end - 1,) * 2, (end,) * 2] for end in ends))))[1] == f"start 1, {told}"
     for shift, differs in ((2e-2, True), (1e-4, False)):  # of one start the objective is not the log-likelihood
-        ax = plot_convergence(refit([-2.0, -3.0], [-2.0, -3.0 + shift]))
+        ax = plot_convergence(refit([(-3, -3), (-2, -2)], [(-4, -4), (-3 + shift, -3)]))
         assert ax.get_ylabel().startswith("objective") == differs
 
 
-@pytest.mark.parametrize(
-    ("bounds", "longest"),
-    [((-6.844871, -6.84487), "-6.8448710"), ((-1.4382098088061, -1.438209808806), "-1.438210")],
-    ids=["a small gain", "a tie"],
-)
-def test_numbers_are_read_off_without_an_offset_or_needless_digits(bounds, longest):
-    model = GaussianMixture(2, random_state=0).fit(ROWS)
-    model.history_ = Trace(plain_records([*bounds], 0.1), "tol", True, 0)
-    model.histories_ = (model.history_,)
-    ax = plot_convergence(model)
-    ax.figure.canvas.draw()
-    assert ax.yaxis.get_offset_text().get_text() == ""
-    assert max(len(label.get_text()) for label in ax.get_yticklabels()) <= len(longest)
+def test_numbers_are_read_off_without_an_offset_or_needless_digits():
+    """A small gain, and a tie."""
+    for bounds, longest in (((-6.844871, -6.84487), 10), ((-1.4382098088061, -1.438209808806), 9)):
+        ax = plot_convergence(refit([(bound, bound) for bound in bounds]))
+        ax.figure.canvas.draw()
+        assert ax.yaxis.get_offset_text().get_text() == ""
+        assert max(len(label.get_text()) for label in ax.get_yticklabels()) <= longest
 
 
 def test_the_objective_is_named_as_it_is_where_it_is_not_the_log_likelihood():
@@ -153,21 +144,13 @@ def test_one_start_needs_no_legend_and_steps_taken_back_are_crossed():
     assert crossed
 
 
-def test_a_refinement_is_told():
-    model = GaussianMixture(3, refine="split-merge", random_state=0).fit(ROWS)
-    done = model.history_.refinement
-    ax = plot_convergence(model)
-    assert f"kept {len(done.moves)} of {done.tried} moves" in ax.get_title().split("\n")[1]
-    ax.set_title("projected remaining gain below tol, " * 4)  # which is broken rather than cut
-    ax.figure.canvas.draw()
-    title, figure = ax.title.get_window_extent(), ax.figure.bbox
-    assert figure.x0 <= title.x0 < title.x1 <= figure.x1
-
-
 def test_it_draws_where_it_is_told_to_what_has_a_history():
     _, axes = plt.subplots(1, 2)
     assert plot_convergence(GaussianMixture(2, random_state=0).fit(ROWS), ax=axes[1]) is axes[1]
     assert not axes[0].lines
+    done = (refined := GaussianMixture(3, refine="split-merge", random_state=0).fit(ROWS)).history_.refinement
+    told = plot_convergence(refined).get_title().split("\n")[1]
+    assert f"kept {len(done.moves)} of {done.tried} moves" in told
     for model, told in (
         (GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]), "parameters were given or set"),
         (GaussianMixture(2, max_iter=0).fit(ROWS), "one pass.*max_iter of 1"),
@@ -198,7 +181,7 @@ def test_there_is_a_line_for_each_type(found, criterion):
     assert whole_ticks(ax.xaxis)
 
 
-def test_the_lowest_five_are_named_at_their_ends_in_their_colours(found):
+def test_the_lowest_five_are_named_apart_at_their_ends_in_their_colours(found):
     ax = plot_selection(found)
     lowest = {kind: min(values_of(found, kind, "bic")[1]) for kind in found.covariance_type}
     named = {text.get_text().removesuffix(" ↑"): text.get_color() for text in ax.texts}
@@ -210,15 +193,11 @@ def test_the_lowest_five_are_named_at_their_ends_in_their_colours(found):
     assert legend(ax)[0] == "9 other types"
     on_top = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 5][-1]
     assert min(on_top.get_ydata()) == found.bic[found.best_index]
-
-
-def test_names_do_not_overlap(found):
-    ax = plot_selection(found)
     ax.figure.draw_without_rendering()
     boxes = sorted(Text.get_window_extent(text).intervaly.tolist() for text in ax.texts)
-    assert all(upper[0] >= lower[1] - 3 for lower, upper in pairwise(boxes))
-    np.testing.assert_allclose(spaced([0.0, 10.0, 10.5, 30.0], 2.0), [0, 9.25, 11.25, 30])  # as little as is needed
-    np.testing.assert_allclose(spaced([5.0, 5.0, 5.0], 1.0), [4, 5, 6])
+    assert all(upper[0] >= lower[1] - 3 for lower, upper in pairwise(boxes))  # names do not overlap
+    for places, room, expected in (([0, 10, 10.5, 30], 2, [0, 9.25, 11.25, 30]), ([5] * 3, 1, [4, 5, 6])):
+        np.testing.assert_allclose(spaced([*map(float, places)], float(room)), expected)  # as little as is needed
     np.testing.assert_allclose(spaced([3.0, 0.0], 1.0), [3, 0])
 
 
@@ -267,15 +246,7 @@ def test_types_that_mean_the_same_share_a_line():
     assert {text.get_text().removesuffix(" ↑") for text in ax.texts} == {"EII = EEI = …", "VII = VEI = …"}
 
 
-def test_a_search_is_its_selection_and_its_best_mixture():
-    search = GaussianMixtureSearch(n_components=[1, 2], covariance_type="full", random_state=0).fit(ROWS)
-    table = search.selection_
-    assert line_data(plot_selection(search)) == line_data(plot_selection(table))
-    assert line_data(plot_criteria(search)) == line_data(plot_criteria(table))
-    assert line_data(plot_convergence(search)) == line_data(plot_convergence(search.best_estimator_))
-
-
-def test_of_a_selection_the_best_type_is_drawn(found):
+def test_of_a_selection_the_best_type_is_drawn_and_of_a_search_its_selection(found):
     best = found.covariance_type[found.best_index]
     ax = plot_criteria(found)
     drawn = [line for line in line_data(ax) if len(line[0]) == 5]
@@ -283,6 +254,13 @@ def test_of_a_selection_the_best_type_is_drawn(found):
     assert ax.get_title().endswith(f"\ncovariance type {best}")
     ax = plot_criteria(found, criteria="icl", covariance_type="EII")
     assert [line for line in line_data(ax) if len(line[0]) == 5] == [values_of(found, "EII", "icl")]
+    search = GaussianMixtureSearch(n_components=[1, 2], covariance_type="full", random_state=0).fit(ROWS)
+    for plot, what in (
+        (plot_selection, search.selection_),
+        (plot_criteria, search.selection_),
+        (plot_convergence, search.best_estimator_),
+    ):
+        assert line_data(plot(search)) == line_data(plot(what))
 
 
 def test_of_mixtures_the_rows_decide():
