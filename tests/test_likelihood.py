@@ -135,7 +135,7 @@ HARD_DATA = {
 
 @quiet
 @pytest.mark.filterwarnings("ignore:reg_covar=.* hides groups")
-@pytest.mark.parametrize("init_params", ["kmeans", "random"])
+@pytest.mark.parametrize("init_params", ["kmeans", "random", "random_from_data"])
 @pytest.mark.parametrize("X", HARD_DATA.values(), ids=HARD_DATA)
 @every_type
 def test_with_a_ridge_hard_data_is_no_dead_end(covariance_type, X, init_params):
