@@ -9,19 +9,7 @@ from scipy.cluster.hierarchy import cut_tree, fcluster, linkage
 import inside
 import reference
 from gmm import GaussianMixture
-from inside import (
-    SPHERICAL,
-    ArraySource,
-    EStep,
-    Hierarchy,
-    _em,
-    covariance_model,
-    kmeans_plusplus,
-    lloyd,
-    mstep,
-    sampled,
-    tiles,
-)
+from inside import SPHERICAL, ArraySource, EStep, _em, covariance_model, kmeans_plusplus, lloyd, mstep, sampled, tiles
 from inside import starts as initialization
 from tables import refused
 
@@ -351,7 +339,7 @@ def test_rough_rows_lose_what_float32_loses_and_no_more():
 
 
 def ward(rows, weight, n_clusters):
-    return Hierarchy(rows, weight).clusters(n_clusters)
+    return inside.Hierarchy(rows, weight).clusters(n_clusters)
 
 
 def same_clusters(got, expected):

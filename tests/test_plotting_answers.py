@@ -19,14 +19,7 @@ import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, MixtureClassifier, NotFittedError
 from gmm.analysis import combine_components, directions
 from gmm.inference import BootstrapLRT, Stability, standard_errors
-from gmm.plotting import (
-    plot_clusters,
-    plot_convergence,
-    plot_hierarchy,
-    plot_pairs,
-    plot_stability,
-    plot_standard_errors,
-)
+from gmm.plotting import plot_clusters, plot_hierarchy, plot_pairs, plot_stability, plot_standard_errors
 from inside import DARKER, Scorer, colours, scene_of
 from pictures import dots, each_plot, legend, lines
 from tables import refused
@@ -339,7 +332,7 @@ def test_the_last_step_may_be_a_search_or_a_posterior():
     posterior = make_pipeline(StandardScaler(), BayesianGaussianMixture(n_components=3, random_state=0)).fit(ROWS)
     plugged = posterior[-1].plug_in().predict_proba(posterior[0].transform(ROWS))
     np.testing.assert_allclose(scene_of(posterior, ROWS).responsibilities, plugged, atol=1e-9)
-    assert plot_convergence(search).get_xlabel() == "pass"
+    assert gmm.plotting.plot_convergence(search).get_xlabel() == "pass"
 
 
 def test_missing_values_are_named_before_steps():
