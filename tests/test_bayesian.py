@@ -318,13 +318,15 @@ def test_what_is_printed_and_drawn_says_how_many_components_are_left(capsys, mon
         mixture.weights_ = np.full(8, 1 / 8)
 
 
-def groups_of(n, seed=0, apart=6):
+def corners(n, apart=6, seed=0):
+    """Rows of four groups in two columns, and whose they are."""
     rng = np.random.default_rng(seed)
-    return apart * np.array([[0, 0], [1, 0], [0, 1], [1, 1]])[rng.integers(4, size=n)] + rng.normal(size=(n, 2))
+    group = rng.integers(4, size=n)
+    return apart * np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]])[group] + rng.normal(size=(n, 2)), group
 
 
 def test_faded_components_are_left_out_of_passes_until_the_last_looks_at_all():
-    X = groups_of(2000)
+    X = corners(2000)[0]
     steps = list(gmm.em.steps(X, 20, bayesian=True, random_state=0, max_iter=1000, reg_covar=0, acceleration="auto"))
     empty = [(step.counts == 0).sum() for step in steps]
     assert empty[0] == 0
@@ -335,7 +337,7 @@ def test_faded_components_are_left_out_of_passes_until_the_last_looks_at_all():
 @every_prior
 @every_type
 def test_components_that_share_a_group_do_not_take_hundreds_of_passes(covariance_type, weights):
-    X, one = groups_of(20_000), {"covariance_type": covariance_type, "weight_concentration_prior_type": weights}
+    X, one = corners(20_000)[0], {"covariance_type": covariance_type, "weight_concentration_prior_type": weights}
     mixture = BayesianGaussianMixture(n_components=12, random_state=0, max_iter=1000, **one).fit(X)
     few = BayesianGaussianMixture(n_components=4, random_state=0, max_iter=1000, **one).fit(X)
     assert mixture.n_effective_components_ == few.n_effective_components_ == 4
@@ -346,7 +348,7 @@ def test_components_that_share_a_group_do_not_take_hundreds_of_passes(covariance
 
 
 def test_a_fit_that_pauses_while_it_merges_is_one_fit():
-    X, mixture = groups_of(3000), BayesianGaussianMixture(n_components=12, random_state=0, max_iter=30, tol=0)
+    X, mixture = corners(3000)[0], BayesianGaussianMixture(n_components=12, random_state=0, max_iter=30, tol=0)
     whole = copy.copy(mixture).fit(X)
     assert whole.n_effective_components_ < 12
     parts = mixture.set_params(max_iter=1, warm_start=True)
@@ -681,13 +683,6 @@ def notes(seed=0, n=160):
     centres = np.array([[0, 0, 0, 0, 0, 0], [0, 1, 1, 4, 3, -4], [0, 2, 2, 1, 5, -4]])
     kind = rng.choice(3, p=(0.5, 0.42, 0.08), size=n)
     return centres[kind] + np.einsum("nij,nj->ni", shapes[kind], rng.normal(size=(n, 6)))
-
-
-def corners(n, apart, seed=0):
-    """Rows of four groups in two columns, and whose they are."""
-    rng = np.random.default_rng(seed)
-    group = rng.integers(4, size=n)
-    return apart * np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]])[group] + rng.normal(size=(n, 2)), group
 
 
 def clouds(seed=0, n=300):
