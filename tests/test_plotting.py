@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
@@ -197,6 +197,15 @@ def test_regions_of_highest_density_hold_their_share(d):
     levels = inside.highest_density(fitted_parameters(model), (0.5, 0.9, 0.99))
     scores = model.score_samples(model.sample(100_000, random_state=9)[0])
     np.testing.assert_allclose([(scores >= level).mean() for level in levels], (0.5, 0.9, 0.99), atol=0.012)
+
+
+def test_areas_of_density_along_an_axis_hold_their_share():
+    model, X = with_rows(d=1)
+    areas = [item for item in plot_density(model, X).collections if isinstance(item, PolyCollection)]
+    drawn = model.sample(100_000, random_state=9)[0][:, 0]
+    for area, share in zip(areas, (0.99, 0.9, 0.5), strict=True):
+        ends = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in area.get_paths()]
+        assert sum(((low < drawn) & (drawn < high)).mean() for low, high in ends) == pytest.approx(share, abs=0.012)
 
 
 def test_contours_of_density_are_at_the_levels_of_the_legend():
