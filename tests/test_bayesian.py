@@ -18,6 +18,7 @@ from fuzz_files import saved
 from gmm import BayesianGaussianMixture
 from inside import CLASSIC, PARSIMONIOUS, load_state, posterior_of, save_state
 from tables import copies, refused
+from test_published import IRIS
 from test_variational import a_case, a_prior, rows, written_out
 
 every_type = pytest.mark.parametrize("covariance_type", CLASSIC)
@@ -317,13 +318,15 @@ def test_what_is_printed_and_drawn_says_how_many_components_are_left(capsys, mon
         mixture.weights_ = np.full(8, 1 / 8)
 
 
-def groups_of(n, seed=0, apart=6):
+def corners(n, apart=6, seed=0):
+    """Rows of four groups in two columns, and whose they are."""
     rng = np.random.default_rng(seed)
-    return apart * np.array([[0, 0], [1, 0], [0, 1], [1, 1]])[rng.integers(4, size=n)] + rng.normal(size=(n, 2))
+    group = rng.integers(4, size=n)
+    return apart * np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]])[group] + rng.normal(size=(n, 2)), group
 
 
 def test_faded_components_are_left_out_of_passes_until_the_last_looks_at_all():
-    X = groups_of(2000)
+    X = corners(2000)[0]
     steps = list(gmm.em.steps(X, 20, bayesian=True, random_state=0, max_iter=1000, reg_covar=0, acceleration="auto"))
     empty = [(step.counts == 0).sum() for step in steps]
     assert empty[0] == 0
@@ -334,7 +337,7 @@ def test_faded_components_are_left_out_of_passes_until_the_last_looks_at_all():
 @every_prior
 @every_type
 def test_components_that_share_a_group_do_not_take_hundreds_of_passes(covariance_type, weights):
-    X, one = groups_of(20_000), {"covariance_type": covariance_type, "weight_concentration_prior_type": weights}
+    X, one = corners(20_000)[0], {"covariance_type": covariance_type, "weight_concentration_prior_type": weights}
     mixture = BayesianGaussianMixture(n_components=12, random_state=0, max_iter=1000, **one).fit(X)
     few = BayesianGaussianMixture(n_components=4, random_state=0, max_iter=1000, **one).fit(X)
     assert mixture.n_effective_components_ == few.n_effective_components_ == 4
@@ -345,7 +348,7 @@ def test_components_that_share_a_group_do_not_take_hundreds_of_passes(covariance
 
 
 def test_a_fit_that_pauses_while_it_merges_is_one_fit():
-    X, mixture = groups_of(3000), BayesianGaussianMixture(n_components=12, random_state=0, max_iter=30, tol=0)
+    X, mixture = corners(3000)[0], BayesianGaussianMixture(n_components=12, random_state=0, max_iter=30, tol=0)
     whole = copy.copy(mixture).fit(X)
     assert whole.n_effective_components_ < 12
     parts = mixture.set_params(max_iter=1, warm_start=True)
@@ -668,3 +671,99 @@ def test_few_labels_name_the_groups(weights):
     assert (mixture.component_classes_[mixture.predict(X)] == np.array(["ash", "birch", "cherry"])[group]).mean() > 0.98
     assert mixture.plug_in().component_classes_.tolist() == mixture.component_classes_.tolist()
     assert not hasattr(mixture.fit(X), "classes_")
+
+
+# --- Merges, beside plain passes and beside every merge that is left ------------------------------
+
+
+def notes(seed=0, n=160):
+    """Rows like the measurements of banknotes: two kinds, one of them in two groups, in six columns."""
+    rng = np.random.default_rng(seed)
+    shapes = rng.normal(size=(3, 6, 6)) / 2 + np.eye(6)
+    centres = np.array([[0, 0, 0, 0, 0, 0], [0, 1, 1, 4, 3, -4], [0, 2, 2, 1, 5, -4]])
+    kind = rng.choice(3, p=(0.5, 0.42, 0.08), size=n)
+    return centres[kind] + np.einsum("nij,nj->ni", shapes[kind], rng.normal(size=(n, 6)))
+
+
+def clouds(seed=0, n=300):
+    """Rows of groups that overlap."""
+    rng = np.random.default_rng(seed)
+    return (1.5 * rng.normal(size=(5, 3)))[rng.integers(5, size=n)] + rng.normal(size=(n, 3))
+
+
+TABLES = {"flowers": lambda: IRIS, "notes": notes, "clouds": clouds, "corners": lambda: corners(200, 4)[0]}
+every_table = pytest.mark.parametrize("table", TABLES)
+
+
+def ended(X, K, weights, **options):
+    options = {"random_state": 0, "max_iter": 1000, "n_threads": 1, **options}
+    return BayesianGaussianMixture(n_components=K, weight_concentration_prior_type=weights, **options).fit(X)
+
+
+@every_prior
+@every_type
+@every_table
+def test_a_default_fit_ends_no_lower_than_plain_passes(table, covariance_type, weights):
+    X = TABLES[table]()
+    for seed in range(5):
+        part = X[np.random.default_rng(seed).permutation(len(X)) % 5 > 0]
+        options = {"covariance_type": covariance_type, "random_state": seed}
+        plain = ended(part, 12, weights, acceleration=None, **options)
+        assert ended(part, 12, weights, **options).lower_bound_ >= plain.lower_bound_ - 0.1, seed
+
+
+@pytest.mark.parametrize(
+    ("covariance_type", "weights", "seed"),
+    [("tied", "dirichlet_process", 4), ("tied", "dirichlet_distribution", 4), ("diag", "dirichlet_distribution", 6)],
+)
+def test_no_merge_takes_a_component_that_is_about_to_part(covariance_type, weights, seed):
+    """Passes gain little for a while, then much more than the merge of two components that still overlap."""
+    options = {"covariance_type": covariance_type, "init_params": "random_from_data", "random_state": seed}
+    plain = ended(IRIS, 4, weights, acceleration=None, **options)
+    assert ended(IRIS, 4, weights, **options).lower_bound_ >= plain.lower_bound_ - 0.1
+
+
+def merged(shares, j, k):
+    """Responsibilities in which k has joined j and the last component is empty."""
+    both = shares.copy()
+    both[:, j] += both[:, k]
+    return np.hstack([np.delete(both, k, axis=1), np.zeros((len(both), 1))])
+
+
+@every_prior
+@every_table
+def test_no_merge_that_is_left_raises_the_bound(table, weights):
+    X = TABLES[table]()
+    for seed in range(3):
+        fit = ended(X, 10, weights, random_state=seed)
+        shares, left = fit.predict_proba(X), np.flatnonzero(fit.counts_ >= 1)
+        assert len(left) > 1
+        for n, k in enumerate(left):
+            for j in left[:n]:
+                again = ended(X, 10, weights, init_params=merged(shares, j, k), acceleration=None, max_iter=100)
+                assert again.lower_bound_ <= fit.lower_bound_ + 0.1, (seed, j, k)
+
+
+@every_prior
+def test_twelve_components_of_notes_become_the_groups(weights):
+    X = notes()
+    fit = ended(X, 12, weights)
+    assert fit.n_effective_components_ == ended(X, 3, weights).n_effective_components_ == 3
+
+
+@every_prior
+@every_type
+def test_groups_that_lie_apart_stay_apart(covariance_type, weights):
+    for n, apart in ((40, 12), (100, 8), (400, 6), (3000, 6)):
+        X, group = corners(n, apart)
+        labels = ended(X, 12, weights, covariance_type=covariance_type).predict(X)
+        owners = [int(np.bincount(group[labels == k]).argmax()) for k in np.unique(labels)]
+        assert sorted(set(owners)) == [0, 1, 2, 3], n
+
+
+def test_four_groups_of_many_rows_stay_four_components():
+    X, group = corners(100_000, 6)
+    fit = ended(X, 12, "dirichlet_distribution", n_threads=None)
+    assert fit.n_effective_components_ == 4
+    assert fit.n_iter_ < 60
+    assert (np.bincount(4 * fit.predict(X) + group) > 20_000).sum() == 4

@@ -9,16 +9,7 @@ import inside
 import reference
 from gmm import GaussianMixture, select
 from gmm.analysis import outliers
-from inside import (
-    FULL,
-    PARSIMONIOUS,
-    ArraySource,
-    ContaminatedTails,
-    EStep,
-    Objective,
-    covariance_model,
-    fitted_parameters,
-)
+from inside import FULL, ArraySource, ContaminatedTails, EStep, Objective, covariance_model, fitted_parameters
 from tables import refused
 
 CENTRES = np.array([[0.0, 0, 0], [9, 1, 0], [1, 9, 3]])
@@ -120,7 +111,7 @@ def outlying(kind, n=200, seed=0):
 
 
 @pytest.mark.parametrize("kind", ["mild", "extreme", "clump", "line"])
-@pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
+@pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 def test_no_pass_lowers_the_likelihood_however_far_outliers_lie(covariance_type, kind):
     model, means = covariance_model(covariance_type, 3), np.array([[0.0, 0, 0], [6, 6, 6]])
     weights = np.full(2, 0.5)

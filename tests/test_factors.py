@@ -13,7 +13,7 @@ import reference
 from command import json_of, ok
 from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, select
 from inside import SingularMatrixError, covariance_model, mstep, percent, special_case
-from tables import refused, reloaded
+from tables import factor_groups, refused, reloaded
 
 KINDS = ("factor", "ppca")
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -40,13 +40,7 @@ def objective(covariance, free):
 
 
 def rows(seed=0, n=400, d=6, q=2, K=2):
-    """Rows of factors and noise about K places."""
-    rng = np.random.default_rng(seed)
-    parts = [
-        rng.normal(size=(n // K, q)) @ rng.normal(size=(q, d)) + rng.normal(size=(n // K, d)) * rng.uniform(0.3, 1, d)
-        for _ in range(K)
-    ]
-    return np.concatenate([part + 4 * k for k, part in enumerate(parts)])
+    return factor_groups(n, d, q, K, seed)
 
 
 def fitted(X, kind="factor", q=2, K=2, sample_weight=None, **asked):

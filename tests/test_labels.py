@@ -8,15 +8,13 @@ import gmm
 import inside
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import DIAGONAL, FULL, PARSIMONIOUS, SPHERICAL, ArraySource, EStep, WhitenedMixture, _em, check_labels
+from inside import FULL, PARSIMONIOUS, SPHERICAL, ArraySource, EStep, WhitenedMixture, _em, check_labels
 from tables import copies, refused, warned
+from test_kernel import NAMES, every_kernel, every_layout, problem
 
-LAYOUTS = {"full": FULL, "tied": inside.TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
-every_layout = pytest.mark.parametrize("name", LAYOUTS)
 K, D = 4, 2
 OWNERS = np.array([0, 0, 1, -1])  # two components of the first class, one of the second, one of none
-every_kernel = pytest.mark.usefixtures("kernel")
 TIGHT = {"random_state": 0, "tol": 1e-8, "max_iter": 1000}
 
 
@@ -38,21 +36,14 @@ def table(seed=0, n=900, d=D, share=0.3):
     return X, labels, group, centres
 
 
-def mixture_near(name, rows, log_noise=-np.inf, seed=1):
-    rng = np.random.default_rng(seed)
-    layout, d = LAYOUTS[name], rows.shape[1]
-    whiteners = rng.uniform(0.4, 1.0, size=layout.shape(K, d))
-    if name in ("full", "tied"):
-        whiteners = np.tril(0.2 * whiteners - 0.1) + np.eye(d) * 0.7
-    log_offset = np.log(rng.dirichlet(np.full(K, 5.0)))
-    centres = rows[rng.integers(len(rows), size=K)].astype(float)
-    return WhitenedMixture(layout, log_offset, centres, whiteners, log_noise)
+def mixture_near(name, rows, log_noise=-np.inf):
+    centres = rows[np.random.default_rng(1).integers(len(rows), size=K)].astype(float)
+    return problem(name, K, rows.shape[1])[1]._replace(centres=centres, log_noise=log_noise)
 
 
 def joint_of(rows, mixture, labels):
     """What the twin knows, with noise as the last column."""
-    name = next(name for name, layout in LAYOUTS.items() if layout is mixture.layout)
-    whiteners = reference.dense(mixture.whiteners, name, K, rows.shape[1]).astype(np.longdouble)
+    whiteners = reference.dense(mixture.whiteners, NAMES[mixture.layout], K, rows.shape[1]).astype(np.longdouble)
     joint = reference.whitened_log_joint(rows.astype(np.longdouble), mixture.log_offset, mixture.centres, whiteners)
     return reference.within_classes(reference.beside_noise(joint, mixture.log_noise), labels, [*OWNERS, -1])
 

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
@@ -79,8 +79,10 @@ def test_a_histogram_is_a_density_and_its_curves_add_up():
     total, *parts = ax.lines
     x, density = total.get_data()
     np.testing.assert_allclose(density, np.exp(model.score_samples(x[:, None])), rtol=1e-9)
-    for part in parts:
+    areas = [item for item in ax.collections if isinstance(item, PolyCollection)]
+    for part, area in zip(parts, areas, strict=True):
         assert (np.interp(part.get_xdata(), x, density) >= part.get_ydata() - 1e-12).all()
+        assert area.get_paths()[0].vertices[:, 1].max() == part.get_ydata().max()
     assert np.trapezoid(density, x) == pytest.approx(1, abs=0.02)
 
 
@@ -199,12 +201,26 @@ def test_regions_of_highest_density_hold_their_share(d):
     np.testing.assert_allclose([(scores >= level).mean() for level in levels], (0.5, 0.9, 0.99), atol=0.012)
 
 
+def test_areas_of_density_along_an_axis_hold_their_share():
+    model, X = with_rows(d=1)
+    ax = plot_density(model, X)
+    areas = [item for item in ax.collections if isinstance(item, PolyCollection)]
+    (x, density), (rows, _) = (line.get_data() for line in ax.lines)
+    np.testing.assert_allclose(density, np.exp(model.score_samples(x[:, None])), rtol=1e-9)
+    np.testing.assert_array_equal(rows, X[:, 0])
+    drawn = model.sample(100_000, random_state=9)[0][:, 0]
+    for area, share in zip(areas, (0.99, 0.9, 0.5), strict=True):
+        ends = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in area.get_paths()]
+        assert sum(((low < drawn) & (drawn < high)).mean() for low, high in ends) == pytest.approx(share, abs=0.012)
+
+
 def test_contours_of_density_are_at_the_levels_of_the_legend():
     model, X = with_rows()
     ax = plot_density(model, X)
     told = [float(text.split()[-1].replace("−", "-")) for text in legend(ax)[:3]]
     levels = inside.highest_density(fitted_parameters(model), (0.5, 0.9, 0.99))
     np.testing.assert_allclose(told, levels, rtol=5e-3)
+    assert any(getattr(item, "filled", False) for item in ax.collections)
     lines = next(item for item in ax.collections if not getattr(item, "filled", True))
     np.testing.assert_allclose(np.sort(lines.levels), np.sort(levels))
     for level, outline in zip(lines.levels, lines.get_paths(), strict=True):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from importlib.resources import files
+from math import inf, isnan, nan
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 from sklearn.datasets import load_iris
 
 import gmm
-from gmm import NormalInverseWishart, Selection, select
-from inside import CRITERIA, PARSIMONIOUS, copies
+from gmm import GaussianMixture, NormalInverseWishart, Selection, select
+from gmm.inference import split_lrt, stability
+from inside import COVARIANCE_TYPES, CRITERIA, FULL, PARSIMONIOUS, ArraySource, EStep, Scorer, copies, criteria
 from tables import refused
 
 rng = np.random.default_rng(0)
@@ -423,3 +425,136 @@ def test_two_codes_and_codes_in_a_file_are_noted(tmp_path):
         assert [note.partition(",")[0] for note in select(rows, 1, "diag").notes] == told
     gaps = gmm.open_rows(tmp_path / "t.parquet", na_values=["-999", "-9999.9"])
     assert select(gaps, 1, "diag", missing="em").notes == ()
+
+
+# --- Criteria by their formulas -------------------------------------------------------------------
+
+
+draws = np.random.default_rng(0)
+TABLE = np.concatenate([draws.normal(-1.5, 1, (120, 3)), draws.normal(1.5, [0.5, 1, 2], (80, 3))])
+COUNTS = draws.integers(1, 4, len(TABLE)).astype(float)
+
+
+def test_bic_and_aic_of_old_faithful_are_the_published_ones():
+    # mclust on Old Faithful, EEE with 3 and VVV with 2 components; mclust prints the negative.
+    assert criteria.bic(-1126.326, 11, 272) == pytest.approx(2314.316, abs=2e-3)
+    assert criteria.bic(-1130.264068, 11, 272) == pytest.approx(2322.191959, abs=1e-6)
+    assert criteria.aic(-1130.264068, 11) == pytest.approx(2260.528136 + 22)
+    with pytest.raises(KeyError):  # what is not in the table has no least value either
+        criteria.least("dic", -100.0, 5, 50)
+
+
+def test_aicc_is_published_one_and_infinite_for_too_few_rows():
+    # Hurvich & Tsai (1989), with σ² among the p parameters: AIC + 2 p (p + 1) / (n − p − 1).
+    assert criteria.aicc(-40.0, 3, 10) == pytest.approx(86 + 24 / 6)
+    assert criteria.aicc(-40.0, 3, 4) == criteria.aicc(-40.0, 3, 2) == inf
+    assert criteria.aicc(-40.0, 3, 4.1) < inf
+
+
+def test_nec_of_one_component_is_1_and_of_several_that_gain_nothing_infinite():
+    assert criteria.nec(0.0, -150.0, -150.0) == 1
+    assert criteria.nec(0.0, -150.0, -150.0 * (1 + 1e-14)) == 1
+    assert criteria.nec(2.0, -150.0, -150.0) == criteria.nec(2.0, -151.0, -150.0) == inf
+    assert criteria.nec(0.0, -100.0, -150.0) == 0
+    assert isnan(criteria.nec(nan, -100.0, -150.0))
+    assert isnan(criteria.nec(1.0, -100.0, nan))
+
+
+def entropy(mixture, rows, weights):
+    shares = mixture.predict_proba(rows).astype(np.float64)
+    logs = np.log(shares, where=shares > 0, out=np.zeros_like(shares))
+    return -float(weights @ (shares * logs).sum(axis=1))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+def test_the_methods_are_the_formulas(name, dtype):
+    rows = TABLE.astype(dtype)
+    mixture = GaussianMixture(3, covariance_type=name, random_state=0).fit(rows, sample_weight=COUNTS)
+    one = GaussianMixture(1, covariance_type=name).fit(rows, sample_weight=COUNTS)
+    loglik, of_one = (fitted.log_likelihood(rows, COUNTS) for fitted in (mixture, one))
+    p, n = mixture.n_parameters_, COUNTS.sum()
+    assert mixture.criteria(rows, COUNTS)["aicc"] == pytest.approx(criteria.aicc(loglik, p, n), rel=1e-12)
+    expected = entropy(mixture, rows, COUNTS) / (loglik - of_one)
+    assert mixture.criteria(rows, COUNTS)["nec"] == pytest.approx(expected, rel=1e-5 if dtype == np.float32 else 1e-9)
+    assert one.criteria(rows, COUNTS)["nec"] == 1
+    for weights in (np.ones(len(TABLE)), COUNTS):
+        whole = Scorer(mixture._parameters).totals(ArraySource(rows, weights)).entropy
+        assert whole == pytest.approx(entropy(mixture, rows, weights), rel=1e-5 if dtype == np.float32 else 1e-12)
+    assert mixture.criteria(rows)["nec"] != pytest.approx(mixture.criteria(rows, COUNTS)["nec"], rel=1e-5)
+
+
+def test_a_row_of_weight_zero_does_not_count_however_far_it_is():
+    """Its log density is −∞, and zero times that is not a number."""
+    parameters = GaussianMixture(2, random_state=0).fit(TABLE)._parameters
+    far = ArraySource(np.vstack([TABLE, np.full((1, 3), 1e200)]), np.append(COUNTS, 0))
+    with EStep(far, FULL) as with_it, EStep(ArraySource(TABLE, COUNTS), FULL) as without:
+        got, expected = (e_step.totals(parameters.whitened()) for e_step in (with_it, without))
+    assert got == pytest.approx(expected, rel=1e-12)
+
+
+# --- Weights are counts ---------------------------------------------------------------------------
+
+
+draws = np.random.default_rng(3)
+GROUPS = np.concatenate([draws.normal(0, 1, (40, 2)), draws.normal(3, 1.2, (30, 2))])
+REPEATS = draws.integers(1, 4, len(GROUPS))
+GAPS = np.where(draws.uniform(size=GROUPS.shape) < 0.1, np.nan, GROUPS)
+GAPS[np.isnan(GAPS).all(axis=1)] = 0.0
+FOUR = ["EII", "VVI", "EEE", "VVV"]
+SEARCHES = {
+    "every model": {},
+    "tails": {"covariance_type": FOUR, "tails": ["normal", "t", "contaminated"]},
+    "factors": {"covariance_type": ["factor1", "ppca1"]},
+    "prior": {"covariance_type": FOUR, "prior": "conjugate"},
+    "moves": {"covariance_type": FOUR, "refine": "split-merge"},
+    "gaps": {"rows": GAPS, "missing": "em", "covariance_type": FOUR},
+    "gaps beside noise": {"rows": GAPS, "missing": "em", "covariance_type": FOUR, "noise": True, "criterion": "nec"},
+    "known components": {"covariance_type": "full", "fixed": {"means": True}, "means_init": [[0, 0]]},
+    **{criterion: {"covariance_type": FOUR, "criterion": criterion} for criterion in ("aic", "aicc", "icl", "nec")},
+    "held_out": {"covariance_type": FOUR, "criterion": "held_out"},
+}
+
+
+def assert_same(one, other):
+    assert (one.status, one.best_index) == (other.status, other.best_index)
+    for name in one.criteria:
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-9, atol=1e-7, err_msg=name)
+    np.testing.assert_allclose(one.best.means_, other.best.means_, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_takes_weights_for_counts(name):
+    how = {"n_components": range(1, 4), "random_state": 0} | SEARCHES[name]
+    rows = how.pop("rows", GROUPS)
+    counts = REPEATS[: len(rows)]
+    assert_same(select(rows, sample_weight=counts, **how), select(np.repeat(rows, counts, axis=0), **how))
+
+
+def test_tables_of_few_distinct_rows_take_weights_for_counts():
+    """Cells differed by 42 of BIC, since the effective number of rows was less than their weight."""
+    draws = [np.random.default_rng(0).normal(0, 1, 700), np.random.default_rng(1).normal(6, 1.5, 500)]
+    ties = np.unique(np.round(np.concatenate(draws) * 5) / 5, return_counts=True)
+    how = {"n_components": range(1, 6), "random_state": 0}
+    for rows, counts in (ties, (np.array([0.0, 1.0, 2.5]), [10, 20, 15])):
+        assert_same(select(rows[:, None], sample_weight=counts, **how), select(np.repeat(rows, counts)[:, None], **how))
+
+
+def test_halves_and_classes_take_weights_for_counts():
+    repeated, y = np.repeat(GROUPS, REPEATS, axis=0), np.repeat([0, 1], [40, 30])
+    for call in (split_lrt, stability):
+        how = {"n_splits": 3, "random_state": 0}
+        one, other = call(GROUPS, [2, 3], sample_weight=REPEATS, **how), call(repeated, [2, 3], **how)
+        np.testing.assert_array_equal(one.splits, other.splits)
+    how = {"random_state": 0, "covariance_type": FOUR, "criterion": "bic"}
+    one = gmm.MixtureClassifier([1, 2], **how).fit(GROUPS, y, sample_weight=REPEATS)
+    other = gmm.MixtureClassifier([1, 2], **how).fit(repeated, np.repeat(y, REPEATS))
+    assert one.bic_ == pytest.approx(other.bic_, rel=1e-9)
+
+
+def test_weights_that_sum_to_one_are_told_to_be_one_row():
+    told = r"weights add up to 1, fewer than the \d+ free parameters .* multiply them by 70, so that their mean is 1"
+    search = gmm.GaussianMixtureSearch([1, 2], "full", random_state=0)
+    for model in (search, gmm.BayesianGaussianMixture(n_components=2, random_state=0)):
+        with pytest.warns(UserWarning, match=told):
+            model.fit(GROUPS, sample_weight=np.full(len(GROUPS), 1 / len(GROUPS)))
