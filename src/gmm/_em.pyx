@@ -88,10 +88,10 @@ from gmm._kernel.seeding cimport (
     next_seed,
     seeding_buffer_size,
 )
+from gmm._kernel.spare cimport borrow, take_back
 from gmm._kernel.state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
-from gmm._kernel.spare cimport borrow, take_back
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 import functools

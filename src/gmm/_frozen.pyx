@@ -26,8 +26,8 @@ from gmm._kernel.linear cimport condition_within
 from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, n_lanes, work_of
 from gmm._kernel.prepared cimport N_FORMS, Mixture, fill, lay_out
 from gmm._kernel.rows cimport Rows, ask_nothing, data
-from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.spare cimport borrow, take_back
+from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 from concurrent.futures import ThreadPoolExecutor
