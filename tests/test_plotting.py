@@ -368,6 +368,19 @@ def test_pairs_are_a_grid_with_one_legend(plot):
     assert [ax.get_xlabel() for ax in plot(*with_rows(d=7), view=(6, "x2", 3))[2]] == ["x6", "x2", "x3"]
 
 
+@each_plot
+@pytest.mark.parametrize("d", [2, 3])
+def test_the_legend_of_pairs_covers_no_panel(plot, d):
+    model, X = with_rows(K=8, d=d)
+    X[:5, -1] = 1e4  # a line more: rows outside the axes
+    grid = plot(model, X, view="pairs")
+    figure = grid[0, 0].figure
+    figure.canvas.draw()
+    legend = figure.legends[0].get_window_extent()
+    assert not any(legend.overlaps(ax.get_tightbbox()) for ax in grid[np.tril_indices(d)])
+    assert all(map(figure.bbox.containsx, (legend.x0, legend.x1)))
+
+
 def test_pairs_of_many_features_are_of_those_that_tell_components_apart():
     X = with_rows(d=3)[1]
     rng = np.random.default_rng(0)

@@ -186,12 +186,13 @@ def _draw_pairs(scene: Scene, features: View, fill: Filling, title: str, *, chos
 
 
 def grid_of_pairs(names: Sequence[str], title: str, fill: Callable[[Axes, int, int], Entries]) -> NDArray[np.object_]:
-    """Make a figure of m × m Axes for each pair of features, filled on and below the diagonal; the legend is above.
+    """Make a figure of m × m Axes for each pair of features, filled on and below the diagonal.
 
-    All planes have the same legend, which is that of the grid; a histogram's has more.
+    All planes have the same legend, which is that of the grid; a histogram's has more. It is above the diagonal, or
+    below the grid where it would cover a panel.
     """
     m, legend = len(names), Entries()
-    size = max(1.5 * m + 0.4, 4.5)  # text of four features is legible on a telephone
+    size = max(1.5 * m + 0.4, 5.0)  # text of four features is legible on a telephone
     with own_figure(m, m, figsize=(size, size)) as axes:
         for (i, j), ax in np.ndenumerate(axes):
             if j > i:
@@ -211,7 +212,13 @@ def grid_of_pairs(names: Sequence[str], title: str, fill: Callable[[Axes, int, i
         figure: Any = axes[0, 0].figure
         figure.suptitle(title, fontsize=11)
         if legend:
-            figure.legend(*zip(*legend, strict=True), loc="upper right", bbox_to_anchor=(0.99, 0.95), **LEGEND)
+            above = figure.legend(*zip(*legend, strict=True), loc="upper right", bbox_to_anchor=(0.99, 0.95), **LEGEND)
+            figure.draw_without_rendering()
+            box = above.get_window_extent()
+            if any(box.overlaps(ax.get_tightbbox()) for ax in axes[np.tril_indices(m)]):
+                above.remove()
+                half = (len(legend) + 1) // 2
+                legend_below(axes[0, 0], [legend[:half], legend[half:]])
     return axes
 
 

@@ -156,7 +156,7 @@ def note(text: str) -> tuple[Artist, str]:
 
 
 def legend_below(ax: Axes, columns: list[Entries]) -> None:
-    """Draw the legend of a figure of one Axes below them, and make the figure higher by it: it covers nothing."""
+    """Draw the legend of a figure below its Axes, and make the figure higher by it: it covers nothing."""
     figure: Any = ax.figure
     columns = [column for column in columns if column]
     if sum(max(len(text) for _, text in column) for column in columns) > _WIDEST:
