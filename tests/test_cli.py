@@ -711,8 +711,10 @@ def test_bad_usage_ends_with_2(words, told):
     ("name", "content", "words", "told"),
     [
         ("absent.csv", None, "", "absent.csv: No such file"),
-        ("empty.csv", b"", "", "is not a table"),
+        ("empty.csv", b"", "", "is not a table: there is no line in it"),
         ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "", "is not a table: line 3 has 3 fields, expected 2"),
+        ("ragged.csv", b"a,b\n" + 20 * b"1,2\n" + b"1,2,3\n", "", "line 22 has 3 fields, expected 2: --comment leaves"),
+        ("titles.csv", b"Run 7\nof May\n\na,b,c\n1,2,3\n", "", "line 4 has 3 fields, expected 1: --skip 3 leaves out"),
         ("short.csv", b"a,b\n1,2\n3\n5,7\n", "", "line 3 has 1 field, expected 2"),
         ("header.csv", b"a,b\n", "", "no rows"),
         ("four.csv", b"a\n1\n3\n5\n2\n", "--components 10", "10 components need at least 10 rows; the table has 4"),

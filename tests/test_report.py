@@ -390,7 +390,7 @@ def test_a_code_is_told_first_and_hides_no_spread_and_what_was_missing_is_named(
     path = write(tmp_path / "t.csv", ["x", "y"], *values.T)
     page = page_of(tmp_path, path, "--components", "3", "--covariance", "EEE", "--na", "k.A.", "--na", "-")
     opening, _, rest = page.said().partition("What it looks like")
-    assert "Columns 'x' (3 rows), 'y' (3 rows) hold 999, far from all others; if it is a code, use --na 999." in opening
+    assert "Columns 'x' (3 rows), 'y' (3 rows) hold 999, far from all others; if it is a code, use --na 999" in opening
     assert "hold 999" not in rest
     assert "Also missing, by --na: 'k.A.', '-'." in rest
     spreads = [entry.partition(" ± ")[2] for row in page.table("Mean ± standard")[3:] for entry in row[1:]]
@@ -406,6 +406,14 @@ def test_rounding_is_no_standard_error(tmp_path):
     model = gmm.load(tmp_path / "model.gmm")
     values = pd.DataFrame(values, columns=["x", "y"])
     assert "e-" not in repr(gmm.inference.standard_errors(model, values, n_replicates=20, random_state=0))
+
+
+def test_degenerate_refits_are_told(said_of, tmp_path):
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(0, 1, (12, 2)), rng.normal(5, 1, (4, 2))])
+    said = said_of(write(tmp_path / "t.csv", ["x", "y"], *values.T), "--components", "2", "--covariance", "VVV")
+    assert re.search(r"100 times .*\. Of these fits, [1-9]\d ended in a degenerate mixture and are left out", said)
+    assert re.search(r"The BIC, [\d.]+, belongs to 2 groups with VVV", said)
 
 
 def test_a_long_tail_is_told_first_and_options_are_left_to_the_terminal(said_of, tmp_path):

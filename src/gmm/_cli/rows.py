@@ -45,8 +45,8 @@ WORDS = Words(
     missing="{}",
     each="--na {!r} ",
     columns="--columns",
-    lines="--skip 1 leaves out a line above the table, such as a title, --comment those that begin with a mark; "
-    "--delimiter splits fields",
+    above="--skip {} leaves out what is above the table, such as a title; ",
+    lines="--comment leaves out lines that begin with a mark, and --delimiter splits fields",
     all="--header, --decimal, --na, --delimiter, --skip and --comment apply",
 )
 

@@ -32,6 +32,7 @@ _LETTERS_SHOWN, _NAMED, _EXAMPLES = 24, 12, 3  # letters of a text, texts, and n
 _COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
 _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
 _CUT = "straddl"  # pyarrow's word for a line that no block holds
+_MOST_ABOVE = 10  # lines in which the first row of the table is looked for, if there are others above it
 _FIELD = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", re.DOTALL)
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 _THREADS = int(pa.__version__.partition(".")[0]) >= 23  # before, they wait for each other for ever after an error
@@ -313,8 +314,11 @@ class _Text:
             return ValueError(f"{self._name}: no column {absent[1]} in it any more")
         if uneven := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", reason):
             number, expected, n_fields = map(int, uneven.groups())
-            fields = f"line {self._line_of(number)} has {counted(n_fields, 'field')}, expected {expected}"
-            reason = f"{fields}: {self._format.words.lines}"
+            line, words = self._line_of(number), self._format.words
+            above = words.above.format(line - 1) if number <= _MOST_ABOVE and n_fields > expected else ""
+            reason = f"line {line} has {counted(n_fields, 'field')}, expected {expected}: {above}{words.lines}"
+        elif "Empty CSV file" in reason:
+            reason = "there is no line in it"
         elif _CUT in reason:
             reason = f"a line is longer than {_LARGEST_BLOCK:,} bytes: look for a missing line feed or quote"
         return ValueError(f"{self._name} is not a table: {reason}")

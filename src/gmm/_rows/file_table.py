@@ -50,7 +50,7 @@ class FileTable:
             open_part(file, text_format, content=_content(file) if content is None else content, whole=whole)
             for file in files
         )
-        self._parts = [_stripped(part, text_format.words.lines) for part in list(opened)]
+        self._parts = [_stripped(part, text_format) for part in list(opened)]
         self._codes = text_format.codes
         columns = [part.columns for part in self._parts]
         for part, present in zip(self._parts, columns, strict=True):
@@ -84,11 +84,13 @@ class FileTable:
                 yield table.cast(schema) if part.texts is None else table
 
 
-def _stripped(part: Part, lines: str) -> Part:
-    """Return a table without blanks around the names of its columns; `lines` says how to leave lines of text out."""
+def _stripped(part: Part, text_format: TextFormat) -> Part:
+    """Return a table without blanks around the names of its columns."""
     names = [name.strip() for name in part.schema.names]
     if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
-        remedy = "give each its own name" + ("" if part.texts is None else f"; {lines}")
+        words = text_format.words
+        lines = f"; {words.above.format(text_format.skip + 1)}{words.lines}"
+        remedy = "give each its own name" + ("" if part.texts is None else lines)
         what = f"column names must be unique, but these occur more than once: {quoted(repeated)}"
         if repeated == [""]:
             what = f"{names.count('')} of {len(names)} columns have no name"

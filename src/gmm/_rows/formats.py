@@ -117,6 +117,7 @@ class Words(NamedTuple):
     missing: str
     each: str  # of several texts in the place of ``{}`` in `missing`
     columns: str
+    above: str  # of how many lines in the place of ``{}``
     lines: str
     all: str
 
@@ -128,6 +129,7 @@ PYTHON = Words(
     missing="na_values=[{}]",
     each="{!r}, ",
     columns="columns=[…]",
+    above="",
     lines="pandas.read_csv reads text with other lines in it, by skiprows and comment, and takes another delimiter",
     all="header, decimal and na_values apply",
 )

@@ -67,7 +67,7 @@ def form_of(spread: float, largest: float, digits: int = 3) -> str:
     if isfinite(spread) and spread > 0:
         places = max(0, digits - 1 - floor(log10(spread)))
         if places <= 6 and largest < 1e9:
-            return f".{places}f"
+            return f"z.{places}f"  # no −0
     return ".6g"
 
 

@@ -172,7 +172,7 @@ def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
             holds,
             f" hold {value}, {OUTLIER}",
             "; if it is a code, put numpy.nan in its place and fit with missing='em'",
-            f"; if it is a code, use --na {value}",
+            f"; if it is a code, use --na {value} --missing em",
         )
         notes[kind] = [name if len(counts) == 1 else f"{name} ({counted(n, 'row')})" for name, n in counts.items()]
     return _notes(notes)

@@ -146,7 +146,7 @@ _TABLE: tuple[tuple[str, str | tuple[str, ...], str, str], ...] = (
     ("MixtureClassifier", "--report", "a classifier has no report", "leave --report out"),
     ("MixtureClassifier", "--plot", "a classifier has no picture here", "leave --plot out"),
     ("rows beyond memory", ("--drop-missing", "--report", "--plot"),
-     "it needs all rows at once", "read the table into memory, or leave it out"),
+     "the table is read block by block", "leave one of them out"),
     ("error_covariance", "predict_from", "it treats known columns as true values", "leave the errors out"),
     ("plot_convergence", ("a table of rows", "--features", "--drop-missing"),
      "it draws passes, not rows", "leave it out"),

@@ -687,7 +687,7 @@ class Report:
             errors = standard_errors(model, self.rows.source, n_replicates=_REFITS, random_state=seed)
         except SingularMatrixError:
             return [f"No standard errors are given: {COLLAPSED}. {alike}".rstrip()]
-        n_refits, stability = _REFITS - errors.n_left_out, ""
+        stability, sound = "", ""
         if several:
             assert errors.adjusted_rand is not None  # there were refits
             low, high = np.quantile(errors.adjusted_rand, [0.025, 0.975])
@@ -695,9 +695,11 @@ class Report:
                 f"The refits group the rows as above with an adjusted Rand index of {errors.adjusted_rand.mean():.2f} "
                 f"on average (95 % of them: {with_minus(f'{low:.2f}')} to {high:.2f}), where 1 is the same grouping."
             )
+        if errors.n_left_out:
+            sound = f" Of these fits, {errors.n_left_out} ended in a degenerate mixture and are left out."
         refitted = (
-            f"The mixture was fitted again to the same rows with random weights, {n_refits} times (the weighted "
-            "likelihood bootstrap)."
+            f"The mixture was fitted again to the same rows with random weights, {_REFITS} times (the weighted "
+            f"likelihood bootstrap).{sound}"
         )
         caveat = " Where groups overlap, the errors are larger than these." if overlapping else ""
         columns = {
@@ -767,7 +769,8 @@ class SearchReport(Report):
         covariances = covariance_sentence(shape, K, len(self.names))
         sentences = [
             compared_sentence(len(ranked), n_cells, tried, n_kinds) if n_cells > 1 else "",
-            f"The smallest {name}, {score}, belongs to {counted(K, 'group')} with {model_name}: {covariances}.",
+            f"{'The smallest' if n_cells > 1 else 'The'} {name}, {score}, belongs to {counted(K, 'group')} with "
+            f"{model_name}: {covariances}.",
             f"{heavy} than normal ones, so that rows far away count little." if tails else "",
             runner_up_sentence(search.criterion, rivals),
         ]
