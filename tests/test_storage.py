@@ -208,16 +208,10 @@ def assert_same(ours, theirs, atol):
 LOOSE = {"sample": 0.2, analysis.overlap: 0.02, analysis.distance: 0.1}
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_methods_and_attributes_do_not_depend_on_the_storage(pairs, name, tmp_path):
-    low_rank, dense = (METHODS[name](*mixtures, tmp_path / "file.gmm") for mixtures in pairs)
-    assert_same(low_rank, dense, LOOSE.get(name, 1e-5))
-
-
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda each: each.__name__)
-def test_functions_do_not_depend_on_the_storage(pairs, function, tmp_path):
-    low_rank, dense = (FUNCTIONS[function](*mixtures, tmp_path / "file") for mixtures in pairs)
-    assert_same(low_rank, dense, LOOSE.get(function, 1e-5))
+@pytest.mark.parametrize("use", METHODS | FUNCTIONS, ids=lambda each: getattr(each, "__name__", each))
+def test_no_method_attribute_or_function_depends_on_the_storage(pairs, use, tmp_path):
+    low_rank, dense = ((METHODS | FUNCTIONS)[use](*mixtures, tmp_path / "file.gmm") for mixtures in pairs)
+    assert_same(low_rank, dense, LOOSE.get(use, 1e-5))
 
 
 @pytest.mark.parametrize("function", FITS, ids=lambda each: each.__name__)
