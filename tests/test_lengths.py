@@ -202,12 +202,6 @@ def walk(rows=ROWS, first=0, last=1, plan=None, scratch=None, **how):
     plan.walk(scratch or begun(plan), _em.RowTable(rows, **how), first, last)
 
 
-def walk_twice(first, last):
-    plan = a_plan()
-    scratch = walked(plan)
-    plan.walk(scratch, _em.RowTable(ROWS), first, last)
-
-
 def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3):
     return _em.kmeans_seeds(rows, weight, np.full(n_uniforms, 0.5), n_seeds)
 
@@ -275,7 +269,7 @@ ALL = [
     *cases("n_rows", lambda v: a_plan().begin(_em.Scratch(), v), [0, -1]),
     *arguments(walk, rows=[*tables(N, D), np.ones((0, D))], weight=optional(flat(N)), scratch=[_em.Scratch()]),
     *cases("lanes", lambda v: walk(first=v[0], last=v[1]), [(-1, 1), (0, 2), (1, 0), (5, 6)]),
-    *cases("lanes again", lambda v: walk_twice(*v), [(0, 1), (0, 0)]),
+    *cases("lanes again", lambda v: walk(plan=v[0], scratch=walked(v[0]), last=v[1]), [(a_plan(), 1), (a_plan(), 0)]),
     *cases("given", lambda v: walk(plan=a_plan(given=True), given=v), [*tables(N, K), None]),
     *cases("scratch of another pass", lambda v: walk(scratch=begun(v)), OTHER_PLANS),
     *arguments(rows_pass, labels=[np.zeros(n, np.intp) for n in (0, N - 1, N + 1)]),
