@@ -86,6 +86,11 @@ def noted(monkeypatch, owner, name, note):
     return notes
 
 
+def interrupt(*_, **__):
+    """A callback: Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def warned(call, *arguments, **how):
     """What comes of a call, and the texts of its warnings, none of which is an error."""
     with warnings.catch_warnings(record=True) as caught:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import warnings
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from command import json_of, run
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
 from inside import Checkpoint, checkpoints, record_of
-from tables import refused
+from tables import interrupt, noted, refused, warned
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Best performing initialization"),
@@ -41,9 +40,7 @@ def blocks():
 
 
 def fit_of(mixture, rows=X, **how):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return mixture.fit(rows, **how)
+    return warned(mixture.fit, rows, **how)[0]
 
 
 def facts(mixture):
@@ -263,13 +260,7 @@ def test_a_resumed_fit_is_as_warm_as_another_which_has_no_checkpoint(tmp_path):
 
 def test_a_short_fit_is_written_at_its_beginning_and_its_end(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "SECONDS", 5.0)
-    written, write = [], Checkpoint.write
-
-    def counted(file, progress):
-        written.append(progress.stage)
-        write(file, progress)
-
-    monkeypatch.setattr(Checkpoint, "write", counted)
+    written = noted(monkeypatch, Checkpoint, "write", lambda file, progress: progress.stage)
     fit_of(GaussianMixture(4, n_init=3, **TIGHT), callback=each_pass, checkpoint=tmp_path / "fit.ckpt")
     assert written == ["starts", "ended"]
 
@@ -285,14 +276,10 @@ def test_the_command_goes_on(tmp_path):
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
     path = tmp_path / "fit.ckpt"
     for kept in (path, None):
-        with pytest.raises(KeyboardInterrupt) as caught:
-            GaussianMixture(2).fit(X, callback=interrupt, checkpoint=kept)
-        notes = getattr(caught.value, "__notes__", [])
+        error = refused(None, GaussianMixture(2).fit, X, error=KeyboardInterrupt, callback=interrupt, checkpoint=kept)
+        notes = getattr(error, "__notes__", [])
         assert notes == ([] if kept is None else [f"the same fit with resume=True goes on from {path}"])
     pytest.importorskip("pyarrow")
     np.save(tmp_path / "X.npy", X)

@@ -491,8 +491,7 @@ def test_a_figure_of_ours_is_closed_where_drawing_fails(plot, view, monkeypatch)
     model, X = with_rows(n=20)
     kept = plt.figure()
     monkeypatch.setattr(inside.planes, "notes", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        plot(model, X, view=view)
+    refused(None, plot, model, X, error=ZeroDivisionError, view=view)
     assert plt.get_fignums() == [kept.number]
 
 
