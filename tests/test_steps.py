@@ -14,14 +14,12 @@ import reference
 from fuzz_files import saved
 from gmm import BayesianGaussianMixture, GaussianMixture, em, select
 from inside import PARSIMONIOUS, clock
-from tables import copies, refused, reloaded
+from tables import blobs, copies, refused, reloaded
 
 
 def overlapping(seed, n=400, d=2, K=3, distance=2.0):
     """Rows of K Gaussians that are not told apart: EM takes its time."""
-    rng = np.random.default_rng(seed)
-    centres = distance * rng.normal(size=(K, d))
-    return centres[rng.integers(K, size=n)] + rng.normal(size=(n, d))
+    return blobs(n, d, K, seed, distance)
 
 
 @pytest.mark.parametrize(("rows", "K"), [(overlapping(0), 3), (overlapping(1, n=20_000, d=3, K=6, distance=4.0), 6)])
