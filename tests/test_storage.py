@@ -8,7 +8,7 @@ import pytest
 import gmm
 from gmm import GaussianMixture, analysis, em, exchange, inference, plotting, tracking
 from inside import fitted_parameters
-from tables import PARAMETERS, factor_groups
+from tables import PARAMETERS, factor_groups, refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 
@@ -76,9 +76,7 @@ def drawn_lines(axes):
 
 
 def refusal(function, *arguments, **how):
-    with pytest.raises(ValueError, match=r"needs|expected") as caught:
-        function(*arguments, **how)
-    return str(caught.value)
+    return str(refused("needs|expected", function, *arguments, **how))
 
 
 def held_out(n_components):
