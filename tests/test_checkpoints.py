@@ -51,10 +51,6 @@ def facts(mixture):
     return [array.tobytes() for array in numbers], mixture.lower_bound_, mixture.lower_bounds_, repr(traces), there
 
 
-def each_pass(iteration):
-    return False
-
-
 def fit(K=4, cls=GaussianMixture, **how):
     return lambda: cls(n_components=K, **TIGHT | how)
 
@@ -83,7 +79,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_whatever_a_fit_consists_of(case, watched, tmp_path):
     make, how = CASES[case]
-    how = how | ({"callback": each_pass} if watched else {})
+    how = how | ({"callback": lambda iteration: False} if watched else {})
     expected = fit_of(make(), **how)
     how |= {"checkpoint": tmp_path / "fit.ckpt", "resume": True}
     mixture, lives = many_lives(Checkpoint, lambda: fit_of(make(), **how), 1, 500)  # the first is of its beginning
@@ -218,7 +214,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_a_wrong_place_is_an_error(tm
     long = TIGHT | {"means_init": X[:4]}
     path, words = tmp_path / "fit.ckpt", "could not be written .No space left on device.; the previous one"
     with pytest.warns(RuntimeWarning, match=words) as caught:
-        mixture = GaussianMixture(4, **long).fit(X, callback=each_pass, checkpoint=path)
+        mixture = GaussianMixture(4, **long).fit(X, callback=lambda _: False, checkpoint=path)
     assert [one.category for one in caught] == [RuntimeWarning]
     assert len(full_disk) > 10
     monkeypatch.undo()
@@ -261,7 +257,7 @@ def test_a_resumed_fit_is_as_warm_as_another_which_has_no_checkpoint(tmp_path):
 def test_a_short_fit_is_written_at_its_beginning_and_its_end(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "SECONDS", 5.0)
     written = noted(monkeypatch, Checkpoint, "write", lambda file, progress: progress.stage)
-    fit_of(GaussianMixture(4, n_init=3, **TIGHT), callback=each_pass, checkpoint=tmp_path / "fit.ckpt")
+    fit_of(GaussianMixture(4, n_init=3, **TIGHT), callback=lambda _: False, checkpoint=tmp_path / "fit.ckpt")
     assert written == ["starts", "ended"]
 
 

@@ -206,12 +206,6 @@ def test_any_change_is_refused_or_a_mixture(data):
         assert np.isfinite(again.predict_proba(np.zeros((1, again.n_features_in_)))).all()
 
 
-def r_blocks():
-    """The functions of R that the page for those who come from mclust gives."""
-    page = (ROOT / "docs" / "from-mclust.md").read_text(encoding="utf-8")
-    return "".join(part.partition("```")[0] for part in page.split("```r\n")[1:])
-
-
 # What R does with a fit of its own.
 USES_IN_R = (
     "pdf(NULL)",
@@ -223,22 +217,19 @@ USES_IN_R = (
 )
 
 
-def has_r():
-    if shutil.which("Rscript") is None:
-        return False
-    asked = subprocess.run(["Rscript", "-e", "library(mclust); library(jsonlite)"], capture_output=True, check=False)
-    return asked.returncode == 0
-
-
 def in_r(place, script):
     np.savetxt(place / "X.csv", IRIS, fmt="%.17g", delimiter=",")
-    begin = [r_blocks(), f'X <- as.matrix(read.csv("{place}/X.csv", header = FALSE))']
+    page = (ROOT / "docs" / "from-mclust.md").read_text(encoding="utf-8")
+    functions = (part.partition("```")[0] for part in page.split("```r\n")[1:])
+    begin = ["".join(functions), f'X <- as.matrix(read.csv("{place}/X.csv", header = FALSE))']
     (place / "script.R").write_text("\n".join(begin + script), encoding="utf-8")
     done = subprocess.run(["Rscript", str(place / "script.R")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-with_r = pytest.mark.skipif(not has_r(), reason="needs R with mclust and jsonlite")
+ASKED = ["Rscript", "-e", "library(mclust); library(jsonlite)"]
+HAS_R = shutil.which("Rscript") and subprocess.run(ASKED, capture_output=True, check=False).returncode == 0
+with_r = pytest.mark.skipif(not HAS_R, reason="needs R with mclust and jsonlite")
 
 
 @with_r

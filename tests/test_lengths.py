@@ -133,10 +133,6 @@ def a_verdict(layout=FULL, variances=np.ones(D)):  # noqa: B008
     return mstep.Verdict((layout, D, 4.5, 6.0, False, False, False, False), float(N), variances, 1e-6, 1)
 
 
-def first_of(state, layout=FULL):
-    return a_verdict(layout).first(state, None, of_pass=False)
-
-
 def begin(ascent, **changed):
     ascent.begin(*an_estimate(**changed))
     return ascent
@@ -289,8 +285,8 @@ ALL = [
     *cases("halves, components", lambda v: halved(*v), [(-1, 0), (K, 0), (0, -1), (0, K + 1)]),
     *arguments(halved, **OF_MOMENTS, counts=optional(flat(K)), second=optional(flat(SIZES[FULL]))),
     *arguments(halved, precisions=tables(2, K), offset=optional(flat(D))),
-    *cases("a verdict of a state", first_of, [an_ascent()]),
-    *cases("a verdict of another model", lambda v: first_of(an_ascent(), v), [DIAGONAL]),
+    *cases("a verdict of a state", lambda v: a_verdict().first(v, None, of_pass=False), [an_ascent()]),
+    *cases("a verdict of another model", lambda v: a_verdict(v).first(an_ascent(), None, of_pass=False), [DIAGONAL]),
     *arguments(climb, **OF_ESTIMATES, log_offset=optional(flat(K)), tails=tables(2, K), at_most=[0, -1]),
     *arguments(climb, of=[family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
     *cases("climb, no means", lambda v: climb(means=v), [None]),

@@ -162,20 +162,15 @@ def useless(self, K, number):
     return [type(found[0])(one.layout, means, np.full(K, whole / K), np.zeros((K, 3)), scatter, 0.0, whole)]
 
 
-def start_in_one_place(monkeypatch):
-    """Let cells have useless starts, and none of their own."""
-    monkeypatch.setattr(candidates.Starts, "of", useless)
+def test_a_cell_that_starts_badly_is_freed_by_a_smaller_mixture(monkeypatch):
+    """Starts that put all components in one place leave K=3 below K=2, until K=2's solution is split."""
+    beginning = engine.Engine._beginning
 
     def first(self, cell, news, shared, number, worker):
         return [*shared, *self._beginning(cell, news, worker)]
 
-    monkeypatch.setattr(engine.Engine, "_first", first)
-
-
-def test_a_cell_that_starts_badly_is_freed_by_a_smaller_mixture(monkeypatch):
-    """Starts that put all components in one place leave K=3 below K=2, until K=2's solution is split."""
-    start_in_one_place(monkeypatch)
-    beginning = engine.Engine._beginning
+    monkeypatch.setattr(candidates.Starts, "of", useless)
+    monkeypatch.setattr(engine.Engine, "_first", first)  # no starts of a cell's own
 
     def only_near(*of_cell, **near):
         return beginning(*of_cell, **near) if near else []
