@@ -405,7 +405,7 @@ def test_history_tells_the_whole_climb(small):
 
 
 def test_a_file_and_a_pickle_hold_all_of_it(small):
-    for again in copies(small):
+    for again in (*copies(small), Selection.load(saved(small))):
         same_table(again, small)
         assert repr(again) == repr(small)
         assert (again.best_index, again.criterion, again.complete) == (small.best_index, small.criterion, True)
