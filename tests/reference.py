@@ -819,18 +819,16 @@ def factor_covariances(loadings, noise):
     return np.stack([L @ L.T + np.diag(psi) for L, psi in zip(loadings, noise, strict=True)])
 
 
-def factor_whitener(loadings, noise):
-    """ψ^-½ and A = L⁻¹C with C = ΛᵀΨ^-½ and I + CCᵀ = LLᵀ, of one covariance; and log |W| with Σ⁻¹ = WᵀW."""
-    C = loadings.T / np.sqrt(noise)
-    L = cholesky(np.eye(len(C)) + C @ C.T)
-    return 1 / np.sqrt(noise), forward_substituted(L, C.T).T, -np.log(noise).sum() / 2 - np.log(np.diag(L)).sum()
-
-
 def factor_moments(X, responsibilities, weight, origins, loadings, noise):
-    """Σ r x̃² and Σ r y x̃ᵀ with y = AΨ^-½x̃ of the mixture that gave the responsibilities: (K, 1 + q, d)."""
+    """Σ r x̃² and Σ r y x̃ᵀ, (K, 1 + q, d), with y = AΨ^-½x̃ of the mixture that gave the responsibilities.
+
+    A = L⁻¹C with C = ΛᵀΨ^-½ and I + CCᵀ = LLᵀ.
+    """
     of_each = []
     for k, origin in enumerate(origins):
-        roots, A, _ = factor_whitener(loadings[k], noise[k])
+        roots = 1 / np.sqrt(noise[k])
+        C = loadings[k].T * roots
+        A = forward_substituted(cholesky(np.eye(len(C)) + C @ C.T), C.T).T
         z, mass = X - origin, (weight * responsibilities[:, k])[:, None]
         of_each.append(np.vstack([(mass * z**2).sum(axis=0), (z * roots @ A.T).T @ (mass * z)]))
     return np.array(of_each)
@@ -1310,13 +1308,6 @@ def squares_of(X, means, scales):
     return np.stack([np.einsum("ni,ni->n", z, np.linalg.solve(S, z.T).T) for z, S in each], axis=1)
 
 
-def student_precisions(X, means, scales, nu):
-    """E[u_ik] = (ν + d) / (ν + δ_ik) and E[ln u_ik] of the precisions of rows, given the rows: (n, K) each."""
-    d = X.shape[1]
-    u = (nu + d) / (nu + squares_of(X, means, scales))
-    return u, np.log(u) + digamma((nu + d) / 2) - np.log((nu + d) / 2)
-
-
 def weighed_moments(X, r, u, origins):
     """Counts Σ r, n_k times the mean of u-weighed rows, and their scatter Σ r u about it, both about origins."""
     counts, first, second = r.sum(axis=0), [], []
@@ -1341,7 +1332,9 @@ def weighed_update(counts, first, second, covariance_type, reg_covar):
 def student_statistics(X, weights, means, scales, nu, weight, origins):
     """The moments of `weighed_moments`, and Σ r E[ln u − u] and 0, (2, K)."""
     r = responsibilities(student_log_joint(X, weights, means, scales, nu)) * weight[:, None]
-    u, log_u = student_precisions(X, means, scales, nu)
+    d = X.shape[1]
+    u = (nu + d) / (nu + squares_of(X, means, scales))  # E[u_ik] of the precisions of rows, given the rows
+    log_u = np.log(u) + digamma((nu + d) / 2) - np.log((nu + d) / 2)  # E[ln u_ik]
     return (*weighed_moments(X, r, u, origins), np.stack([(r * (log_u - u)).sum(axis=0), np.zeros(len(weights))]))
 
 

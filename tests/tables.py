@@ -22,6 +22,13 @@ def groups(n=200, d=3, K=3, seed=0, apart=2.0):
     return apart * rng.normal(size=(K, d))[group] + np.einsum("nij,nj->ni", turn[group], rng.normal(size=(n, d)))
 
 
+def blobs(n=200, d=3, K=3, seed=0, apart=3.0, dtype=np.float64):
+    """Rows of K round groups of one size."""
+    rng = np.random.default_rng(seed)
+    centres = apart * rng.normal(size=(K, d))
+    return (centres[rng.integers(K, size=n)] + rng.normal(size=(n, d))).astype(dtype)
+
+
 def factor_groups(n=200, d=20, q=2, K=2, seed=0, truth=None, apart=2.0):
     """Rows of q factors and noise about K places; another seed draws others of the same `truth`."""
     rng = np.random.default_rng(seed)
@@ -84,6 +91,11 @@ def noted(monkeypatch, owner, name, note):
 
     monkeypatch.setattr(owner, name, watched)
     return notes
+
+
+def interrupt(*_, **__):
+    """A callback: Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def warned(call, *arguments, **how):

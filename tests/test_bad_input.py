@@ -103,8 +103,7 @@ def test_what_cannot_be_rows_is_refused_with_the_word_and_the_place(name):
     assert not [word for word in words if word not in told], told
     assert len(told) < 500
     for method in ("predict", "predict_proba", "score_samples", "score") * (name not in FITS_ALONE):
-        with pytest.raises((TypeError, ValueError)):
-            getattr(FITTED, method)(X)
+        refused(None, getattr(FITTED, method), X, error=(TypeError, ValueError))
     if name in SHARED:
         with pytest.raises((TypeError, ValueError)) as theirs:
             Peer(2).fit(X)

@@ -17,7 +17,7 @@ from command import fails, json_of, ok, result_in, write
 from fuzz_files import saved
 from gmm import BayesianGaussianMixture
 from inside import CLASSIC, PARSIMONIOUS, load_state, posterior_of, save_state
-from tables import copies, refused
+from tables import blobs, copies, refused
 from test_published import IRIS
 from test_variational import a_case, a_prior, rows, written_out
 
@@ -685,13 +685,8 @@ def notes(seed=0, n=160):
     return centres[kind] + np.einsum("nij,nj->ni", shapes[kind], rng.normal(size=(n, 6)))
 
 
-def clouds(seed=0, n=300):
-    """Rows of groups that overlap."""
-    rng = np.random.default_rng(seed)
-    return (1.5 * rng.normal(size=(5, 3)))[rng.integers(5, size=n)] + rng.normal(size=(n, 3))
-
-
-TABLES = {"flowers": lambda: IRIS, "notes": notes, "clouds": clouds, "corners": lambda: corners(200, 4)[0]}
+TABLES = {"flowers": lambda: IRIS, "notes": notes, "corners": lambda: corners(200, 4)[0]}
+TABLES["clouds"] = lambda: blobs(300, K=5, apart=1.5)  # which overlap
 every_table = pytest.mark.parametrize("table", TABLES)
 
 

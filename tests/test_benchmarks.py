@@ -14,7 +14,6 @@ import benchmarks
 from benchmarks import bayes, clusterings, fits, following, gaps, instructions, optima, report, search, tasks
 from benchmarks.__main__ import parse
 from benchmarks.gaps import ABOVE, DEGENERATE, MEAN_GAP, REGULAR_GAP, WITHIN, Outcome
-from benchmarks.grid import Measurement
 from benchmarks.limit import Rates, limit_seconds
 from benchmarks.measure import Reading, WorkerError
 from benchmarks.problems import GRID, TYPES, Mixture, component_covariance, health, mean_log_likelihood, rows_needed
@@ -54,10 +53,6 @@ def settings(folder, **changes):
 )
 def test_limit_of_published_cells(name, ms):
     assert 1e3 * limit_seconds(problem(name), PUBLISHED) == pytest.approx(ms, rel=0.02)
-
-
-def measurement(ms):
-    return Measurement([1e-3 * ms], Reading(1e-3 * ms, 80.0, 4.0, None), -1.0)
 
 
 def test_instruction_counts_are_judged_stored_and_read(tmp_path):

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import warnings
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from command import json_of, run
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
 from inside import Checkpoint, checkpoints, record_of
-from tables import refused
+from tables import interrupt, noted, refused, warned
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Best performing initialization"),
@@ -41,9 +40,7 @@ def blocks():
 
 
 def fit_of(mixture, rows=X, **how):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return mixture.fit(rows, **how)
+    return warned(mixture.fit, rows, **how)[0]
 
 
 def facts(mixture):
@@ -52,10 +49,6 @@ def facts(mixture):
     traces = [(t.passes, t.reason, t.converged, t.start, t.refinement) for t in mixture.histories_]
     there = [trace is mixture.history_ for trace in mixture.histories_]
     return [array.tobytes() for array in numbers], mixture.lower_bound_, mixture.lower_bounds_, repr(traces), there
-
-
-def each_pass(iteration):
-    return False
 
 
 def fit(K=4, cls=GaussianMixture, **how):
@@ -86,7 +79,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_whatever_a_fit_consists_of(case, watched, tmp_path):
     make, how = CASES[case]
-    how = how | ({"callback": each_pass} if watched else {})
+    how = how | ({"callback": lambda iteration: False} if watched else {})
     expected = fit_of(make(), **how)
     how |= {"checkpoint": tmp_path / "fit.ckpt", "resume": True}
     mixture, lives = many_lives(Checkpoint, lambda: fit_of(make(), **how), 1, 500)  # the first is of its beginning
@@ -221,7 +214,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_a_wrong_place_is_an_error(tm
     long = TIGHT | {"means_init": X[:4]}
     path, words = tmp_path / "fit.ckpt", "could not be written .No space left on device.; the previous one"
     with pytest.warns(RuntimeWarning, match=words) as caught:
-        mixture = GaussianMixture(4, **long).fit(X, callback=each_pass, checkpoint=path)
+        mixture = GaussianMixture(4, **long).fit(X, callback=lambda _: False, checkpoint=path)
     assert [one.category for one in caught] == [RuntimeWarning]
     assert len(full_disk) > 10
     monkeypatch.undo()
@@ -263,14 +256,8 @@ def test_a_resumed_fit_is_as_warm_as_another_which_has_no_checkpoint(tmp_path):
 
 def test_a_short_fit_is_written_at_its_beginning_and_its_end(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "SECONDS", 5.0)
-    written, write = [], Checkpoint.write
-
-    def counted(file, progress):
-        written.append(progress.stage)
-        write(file, progress)
-
-    monkeypatch.setattr(Checkpoint, "write", counted)
-    fit_of(GaussianMixture(4, n_init=3, **TIGHT), callback=each_pass, checkpoint=tmp_path / "fit.ckpt")
+    written = noted(monkeypatch, Checkpoint, "write", lambda file, progress: progress.stage)
+    fit_of(GaussianMixture(4, n_init=3, **TIGHT), callback=lambda _: False, checkpoint=tmp_path / "fit.ckpt")
     assert written == ["starts", "ended"]
 
 
@@ -285,14 +272,10 @@ def test_the_command_goes_on(tmp_path):
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
     path = tmp_path / "fit.ckpt"
     for kept in (path, None):
-        with pytest.raises(KeyboardInterrupt) as caught:
-            GaussianMixture(2).fit(X, callback=interrupt, checkpoint=kept)
-        notes = getattr(caught.value, "__notes__", [])
+        error = refused(None, GaussianMixture(2).fit, X, error=KeyboardInterrupt, callback=interrupt, checkpoint=kept)
+        notes = getattr(error, "__notes__", [])
         assert notes == ([] if kept is None else [f"the same fit with resume=True goes on from {path}"])
     pytest.importorskip("pyarrow")
     np.save(tmp_path / "X.npy", X)

@@ -21,7 +21,7 @@ import reference
 from fuzz_files import saved
 from gmm import GaussianMixture, MixtureClassifier
 from inside import ArraySource, covariance_model, fitted_parameters, load_state, predictive_cells
-from tables import copies, noted, refused, reloaded, with_gaps
+from tables import copies, noted, refused, reloaded, warned, with_gaps
 
 TABLES = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
 DATA = Path(__file__).parent / "data"
@@ -200,11 +200,9 @@ def test_columns_that_no_row_has_together_are_told_once_and_by_name(how, told):
     X = rng.normal(size=(200, 3)) @ [[1, 0, 2], [0, 1, 2], [0, 0, 0.5]] + y[:, None]
     X[::2, 0], X[1::2, 1] = np.nan, np.nan
     frame = pd.DataFrame(X, columns=["length", "width", "height"])
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        MixtureClassifier(missing="em", **how).fit(frame, y)
+    _, texts = warned(MixtureClassifier(missing="em", **how).fit, frame, y)
     expected = f"{told} values in both of these columns: 'length' and 'width'. Nothing"
-    assert [str(each.message)[: len(expected)] for each in caught] == [expected] * bool(told)
+    assert [text[: len(expected)] for text in texts] == [expected] * bool(told)
 
 
 def test_a_fit_is_summarised():

@@ -126,13 +126,6 @@ def test_no_covariances_of_the_model_are_more_likely(model, K, d, seed, spread):
         assert objective(rival, free, counts) < objective(found, free, counts) + 1e-12 * d
 
 
-def turned_by(covariances, i, j, angle, free, counts):
-    """The objective after a turn in the plane of two features."""
-    turn = np.eye(covariances.shape[1])
-    turn[[i, j], [i, j]], turn[i, j], turn[j, i] = np.cos(angle), np.sin(angle), -np.sin(angle)
-    return objective(turn @ covariances @ turn.T, free, counts)
-
-
 @pytest.mark.parametrize("model", ITERATED)
 @few
 @given(K=st.integers(2, 4), d=st.integers(2, 10), seed=st.integers(0, 2**16), begun=st.booleans())
@@ -146,7 +139,9 @@ def test_updates_turn_common_axes_once_in_every_plane_and_rise_to_where_no_turn_
     assert (np.diff(reached) > -1e-10).all()
     for i, j in zip(*np.triu_indices(d, 1), strict=True):
         for angle in (1e-5, -1e-5):  # which gains that times a slope that is left over
-            assert turned_by(found, i, j, angle, free, counts) < reached[-1] + 1e-10
+            turn = np.eye(d)
+            turn[[i, j], [i, j]], turn[i, j], turn[j, i] = np.cos(angle), np.sin(angle), -np.sin(angle)
+            assert objective(turn @ found @ turn.T, free, counts) < reached[-1] + 1e-10
 
 
 @every_model
@@ -302,8 +297,9 @@ def test_wrong_shapes_and_codes_are_refused():
 EXACT = json.loads((HERE / "exact_orientation.json").read_text())
 
 
-def first_m_step(run):
-    """Weights, means and free covariances from the run's partition."""
+@pytest.mark.parametrize("run", EXACT, ids=lambda run: f"{run['dataset']} {run['model']},{run['G']} {run['start']}")
+def test_common_orientations_are_exact(run):
+    """The log-likelihood has a slope there, so that the published ones' own tolerance shows: some 1e-6."""
     dataset, G = run["dataset"], run["G"]
     path = HERE / "iris.csv" if dataset == "iris" else str(files("gmm") / "data" / "faithful.csv")
     X = np.loadtxt(path, delimiter=",", skiprows=1)
@@ -312,13 +308,7 @@ def first_m_step(run):
     counts = soft.sum(axis=0)
     means = soft.T @ X / counts[:, None]
     apart = X[:, None] - means
-    return X, counts, means, np.einsum("nk,nki,nkj->kij", soft, apart, apart) / counts[:, None, None]
-
-
-@pytest.mark.parametrize("run", EXACT, ids=lambda run: f"{run['dataset']} {run['model']},{run['G']} {run['start']}")
-def test_common_orientations_are_exact(run):
-    """The log-likelihood has a slope there, so that the published ones' own tolerance shows: some 1e-6."""
-    X, counts, means, free = first_m_step(run)
+    free = np.einsum("nk,nki,nkj->kij", soft, apart, apart) / counts[:, None, None]
     parameters = counts / counts.sum(), means, settled(run["model"], free, counts)
     assert reference.mean_log_likelihood(X, parameters) * len(X) == pytest.approx(run["loglik_1"], abs=5e-6)
 

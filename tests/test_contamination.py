@@ -80,19 +80,14 @@ def test_outliers_are_the_rows_that_are_more_likely_bad(fitted):
     assert outliers(fitted, ROWS.astype(np.float32)).sum() == pytest.approx(marks.sum(), abs=2)
 
 
-def with_gross_errors():
-    """Rows of two groups, of which ten have a value far beyond all others."""
+def test_a_fit_begins_with_the_spread_of_the_box():
+    """Of rows of two groups, ten have a value far beyond all others."""
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(6, 1, (200, 2))])
     far = rng.choice(500, 10, replace=False)
     rows[far, 0] = rng.normal(-9999, 10, 10)
-    return rows, np.isin(np.arange(500), far)
-
-
-def test_a_fit_begins_with_the_spread_of_the_box():
-    rows, far = with_gross_errors()
     fit = GaussianMixture(2, tails="contaminated", random_state=0).fit(rows)
-    np.testing.assert_array_equal(outliers(fit, rows), far)
+    np.testing.assert_array_equal(outliers(fit, rows), np.isin(np.arange(500), far))
     np.testing.assert_allclose(np.sort(fit.means_[:, 0]), [0, 6], atol=0.2)
 
 

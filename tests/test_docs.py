@@ -48,7 +48,8 @@ def test_blocks_run_in_turn_and_print_what_stands_below(page, tmp_path, monkeypa
             for package in EXTRAS["cli"]:
                 import_module(package)
             asked, told = text.split("\n", 1)
-            assert stripped(output_of(main, shlex.split(asked)[2:])) == told
+            lines = output_of(main, shlex.split(asked)[2:]).splitlines()
+            assert "".join(f"{line.rstrip()}\n" for line in lines) == told
             compared += 1
         elif printed:
             assert printed == text
@@ -61,10 +62,6 @@ def output_of(call, *arguments):
     with contextlib.redirect_stdout(io.StringIO()) as out:
         call(*arguments)
     return out.getvalue()
-
-
-def stripped(text):
-    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 def test_every_speed_in_the_readme_stands_in_the_documentation():

@@ -1,7 +1,6 @@
 """However a fit is watched, fed, interrupted and continued, its bits are the same: for every model, wide or not."""
 
 import pickle
-import warnings
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import gmm
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture
 from inside import CLASSIC, LIMITED, PARSIMONIOUS, Checkpoint
+from tables import warned
 
 pytestmark = pytest.mark.usefixtures("_always_due")
 
@@ -24,9 +24,7 @@ def table(d):
 
 
 def fit_of(mixture, rows, **how):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return mixture.fit(rows, **how)
+    return warned(mixture.fit, rows, **how)[0]
 
 
 def numbers(mixture):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from gmm import GaussianMixture, NotFittedError, open_rows
 from gmm.exchange.mclust import from_json, to_json
 from inside import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model
-from tables import refused
+from tables import assert_same, refused
 
 ROOT = Path(__file__).parents[1]
 IRIS = np.loadtxt(ROOT / "tests" / "data" / "iris.csv", delimiter=",", skiprows=1, usecols=(0, 1, 2))
@@ -61,8 +61,7 @@ def test_there_and_back_no_bit_changes(covariance_type, K, d):
     for content in (written(ours), written(ours, X)):
         again = from_json(content)
         assert (again.n_components, again.covariance_type) == (K, covariance_model(covariance_type).type_name)
-        for name in ("weights_", "means_", "covariances_"):
-            np.testing.assert_array_equal(getattr(again, name), getattr(ours, name))
+        assert_same(again, ours)
         np.testing.assert_array_equal(again.predict(X), ours.predict(X))
     assert written(again) == written(ours)
     if d == 1:  # mclust has two models of one feature
@@ -207,12 +206,6 @@ def test_any_change_is_refused_or_a_mixture(data):
         assert np.isfinite(again.predict_proba(np.zeros((1, again.n_features_in_)))).all()
 
 
-def r_blocks():
-    """The functions of R that the page for those who come from mclust gives."""
-    page = (ROOT / "docs" / "from-mclust.md").read_text(encoding="utf-8")
-    return "".join(part.partition("```")[0] for part in page.split("```r\n")[1:])
-
-
 # What R does with a fit of its own.
 USES_IN_R = (
     "pdf(NULL)",
@@ -224,22 +217,19 @@ USES_IN_R = (
 )
 
 
-def has_r():
-    if shutil.which("Rscript") is None:
-        return False
-    asked = subprocess.run(["Rscript", "-e", "library(mclust); library(jsonlite)"], capture_output=True, check=False)
-    return asked.returncode == 0
-
-
 def in_r(place, script):
     np.savetxt(place / "X.csv", IRIS, fmt="%.17g", delimiter=",")
-    begin = [r_blocks(), f'X <- as.matrix(read.csv("{place}/X.csv", header = FALSE))']
+    page = (ROOT / "docs" / "from-mclust.md").read_text(encoding="utf-8")
+    functions = (part.partition("```")[0] for part in page.split("```r\n")[1:])
+    begin = ["".join(functions), f'X <- as.matrix(read.csv("{place}/X.csv", header = FALSE))']
     (place / "script.R").write_text("\n".join(begin + script), encoding="utf-8")
     done = subprocess.run(["Rscript", str(place / "script.R")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-with_r = pytest.mark.skipif(not has_r(), reason="needs R with mclust and jsonlite")
+ASKED = ["Rscript", "-e", "library(mclust); library(jsonlite)"]
+HAS_R = shutil.which("Rscript") and subprocess.run(ASKED, capture_output=True, check=False).returncode == 0
+with_r = pytest.mark.skipif(not HAS_R, reason="needs R with mclust and jsonlite")
 
 
 @with_r

@@ -145,8 +145,7 @@ def test_other_types_are_refused_in_words(how, message):
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
-    with pytest.raises(NotFittedError):
-        to_onnx(GaussianMixture(), tmp_path / "model.onnx")
+    refused(None, to_onnx, GaussianMixture(), tmp_path / "model.onnx", error=NotFittedError)
     refused("binary mode", to_onnx, mixture(), io.StringIO(), error=TypeError)
     monkeypatch.setitem(sys.modules, "onnx", None)
     refused("python -m pip install onnx", to_onnx, mixture(), tmp_path / "model.onnx", error=ModuleNotFoundError)

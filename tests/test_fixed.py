@@ -222,7 +222,9 @@ def test_steps_are_those_of_the_twin(name, fixed, decay):
     masks, before = MASKS[fixed], start(name)
     mixture = beginning(name, masks, reg_covar=1e-3)
     given = parameters(mixture)
-    past = 3 * (GaussianMixture.from_parameters(*before, covariance_type=name).n_parameters_ - n_fixed(name, masks))
+    weights, means, covariances = (int(mask.sum()) for mask in table(masks))
+    n_fixed = min(weights, K - 1) + means * D + (covariances > 0) * covariance_model(name).n_parameters(K, D)
+    past = 3 * (GaussianMixture.from_parameters(*before, covariance_type=name).n_parameters_ - n_fixed)
     how = {"decay": decay, "reg_covar": 1e-3, "fixed": table(masks)}
     path = reference.stepwise_em(blocks(), given, name, max(past, 3), **how)
     for (X, weight), after in zip(blocks(), path, strict=True):
@@ -230,12 +232,6 @@ def test_steps_are_those_of_the_twin(name, fixed, decay):
         assert_fixed(mixture, before, masks)
         for ours, theirs, near in zip(parameters(mixture), after, (1e-9, 1e-9, 1e-8), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=near, atol=1e-9)
-
-
-def n_fixed(name, masks):
-    """Fixed parameters, counted by hand."""
-    weights, means, covariances = (int(mask.sum()) for mask in table(masks))
-    return min(weights, K - 1) + means * D + (covariances > 0) * covariance_model(name).n_parameters(K, D)
 
 
 @pytest.mark.parametrize(

@@ -133,10 +133,6 @@ def a_verdict(layout=FULL, variances=np.ones(D)):  # noqa: B008
     return mstep.Verdict((layout, D, 4.5, 6.0, False, False, False, False), float(N), variances, 1e-6, 1)
 
 
-def first_of(state, layout=FULL):
-    return a_verdict(layout).first(state, None, of_pass=False)
-
-
 def begin(ascent, **changed):
     ascent.begin(*an_estimate(**changed))
     return ascent
@@ -200,12 +196,6 @@ def rows_pass(**outputs):
 def walk(rows=ROWS, first=0, last=1, plan=None, scratch=None, **how):
     plan = plan or a_plan()
     plan.walk(scratch or begun(plan), _em.RowTable(rows, **how), first, last)
-
-
-def walk_twice(first, last):
-    plan = a_plan()
-    scratch = walked(plan)
-    plan.walk(scratch, _em.RowTable(ROWS), first, last)
 
 
 def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3):
@@ -275,7 +265,7 @@ ALL = [
     *cases("n_rows", lambda v: a_plan().begin(_em.Scratch(), v), [0, -1]),
     *arguments(walk, rows=[*tables(N, D), np.ones((0, D))], weight=optional(flat(N)), scratch=[_em.Scratch()]),
     *cases("lanes", lambda v: walk(first=v[0], last=v[1]), [(-1, 1), (0, 2), (1, 0), (5, 6)]),
-    *cases("lanes again", lambda v: walk_twice(*v), [(0, 1), (0, 0)]),
+    *cases("lanes again", lambda v: walk(plan=v[0], scratch=walked(v[0]), last=v[1]), [(a_plan(), 1), (a_plan(), 0)]),
     *cases("given", lambda v: walk(plan=a_plan(given=True), given=v), [*tables(N, K), None]),
     *cases("scratch of another pass", lambda v: walk(scratch=begun(v)), OTHER_PLANS),
     *arguments(rows_pass, labels=[np.zeros(n, np.intp) for n in (0, N - 1, N + 1)]),
@@ -295,8 +285,8 @@ ALL = [
     *cases("halves, components", lambda v: halved(*v), [(-1, 0), (K, 0), (0, -1), (0, K + 1)]),
     *arguments(halved, **OF_MOMENTS, counts=optional(flat(K)), second=optional(flat(SIZES[FULL]))),
     *arguments(halved, precisions=tables(2, K), offset=optional(flat(D))),
-    *cases("a verdict of a state", first_of, [an_ascent()]),
-    *cases("a verdict of another model", lambda v: first_of(an_ascent(), v), [DIAGONAL]),
+    *cases("a verdict of a state", lambda v: a_verdict().first(v, None, of_pass=False), [an_ascent()]),
+    *cases("a verdict of another model", lambda v: a_verdict(v).first(an_ascent(), None, of_pass=False), [DIAGONAL]),
     *arguments(climb, **OF_ESTIMATES, log_offset=optional(flat(K)), tails=tables(2, K), at_most=[0, -1]),
     *arguments(climb, of=[family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
     *cases("climb, no means", lambda v: climb(means=v), [None]),

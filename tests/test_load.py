@@ -3,7 +3,6 @@
 import io
 import json
 import pickle
-import warnings
 import zipfile
 
 import numpy as np
@@ -14,7 +13,7 @@ import fuzz_files
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, Selection
 from inside import PARSIMONIOUS, layouts
-from tables import refused
+from tables import noted, refused, warned
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(size=(40, 3)), RNG.normal(5, 0.5, size=(40, 3))])
@@ -22,9 +21,7 @@ every_model = pytest.mark.parametrize("model", PARSIMONIOUS)
 
 
 def fitted(n_components=3, rows=X, **how):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return GaussianMixture(n_components, **{"random_state": 0, "max_iter": 20} | how).fit(rows)
+    return warned(GaussianMixture(n_components, **{"random_state": 0, "max_iter": 20} | how).fit, rows)[0]
 
 
 saved = fuzz_files.saved
@@ -382,17 +379,14 @@ def test_covariances_are_factored_once_and_by_one_thread(way, covariance_type, m
     wide = np.random.default_rng(0).normal(size=(400, d)) + 5 * (np.arange(400) % K)[:, None]
     how = {"n_components": K, "covariance_type": covariance_type, "random_state": 0, "max_iter": 5}
     own = BayesianGaussianMixture(**how) if way == "posterior" else GaussianMixture(**how, noise=way == "noise")
-    with warnings.catch_warnings(action="ignore"):
-        own.fit(wide)
+    warned(own.fit, wide)
     content, parts = saved(own), (own.weights_, own.means_, own.covariances_)
-    factor, numbers = layouts.mstep.whiten, []
 
-    def counted(*arguments):
+    def n_threads(*arguments):
         told = {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
-        numbers.append(told or {1})  # Apple's Accelerate tells nobody
-        return factor(*arguments)
+        return told or {1}  # Apple's Accelerate tells nobody
 
-    monkeypatch.setattr(layouts.mstep, "whiten", counted)
+    numbers = noted(monkeypatch, layouts.mstep, "whiten", n_threads)
     if way == "from_parameters":
         again = GaussianMixture.from_parameters(*parts, covariance_type=covariance_type)
     else:

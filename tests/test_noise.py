@@ -10,7 +10,7 @@ import inside
 import reference
 from gmm import GaussianMixture, select
 from inside import STARTS, ArraySource, Scorer, fitted_parameters
-from tables import refused
+from tables import refused, reloaded
 from test_published import FAITHFUL
 
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
@@ -221,13 +221,12 @@ def test_rows_of_no_weight_are_outside_of_the_box_of_every_source():
         np.testing.assert_array_equal(box, [rows[1:].min(axis=0), rows[1:].max(axis=0)])
 
 
-def test_a_condition_far_from_all_components_is_noise(tmp_path):
+def test_a_condition_far_from_all_components_is_noise():
     mixture = GaussianMixture(2, noise=True, random_state=0).fit(clutter()[0])
     far = mixture.condition({0: 100.0})
     assert np.isfinite(far.predict_proba([[0.0]])).all()
     assert far.noise_weight_ == pytest.approx(1)
-    far.save(tmp_path / "far.gmm")
-    assert gmm.load(tmp_path / "far.gmm").score([[0.0]]) == far.score([[0.0]])
+    assert reloaded(far).score([[0.0]]) == far.score([[0.0]])
 
 
 GROUPS = [np.random.default_rng(5).normal(m, 1, (60, 2)) for m in (-4, 4)]

@@ -309,10 +309,8 @@ def test_steps_that_are_not_affine_are_refused(step):
         plot_clusters(piped([StandardScaler(), step]), ROWS)
     words = pd.DataFrame({"a": ROWS[:, 0], "b": ["x", "y", "z"] * 60})
     coded = ColumnTransformer([("a", "passthrough", ["a"]), ("b", preprocessing.OneHotEncoder(), ["b"])])
-    with pytest.raises(ValueError, match="step 'columntransformer'"):
-        plot_clusters(piped([coded], rows=words), words)
-    with pytest.raises(NotFittedError):
-        plot_clusters(make_pipeline(StandardScaler(), GaussianMixture(2)), ROWS)
+    refused("step 'columntransformer'", plot_clusters, piped([coded], rows=words), words)
+    refused(None, plot_clusters, make_pipeline(StandardScaler(), GaussianMixture(2)), ROWS, error=NotFittedError)
     with pytest.raises(TypeError, match="expected a fitted GaussianMixture or GaussianMixtureSearch, got PCA"):
         plot_clusters(make_pipeline(StandardScaler(), PCA(2)).fit(ROWS), ROWS)
 
@@ -340,8 +338,7 @@ def test_missing_values_are_named_before_steps():
     gaps[3, 1] = np.nan
     for rows in (gaps, pd.DataFrame(gaps), pl.DataFrame(gaps)):
         pipeline = make_pipeline(StandardScaler(), GaussianMixture(2, missing="em", random_state=0)).fit(rows)
-        with pytest.raises(ValueError, match="needs whole rows"):
-            plot_clusters(pipeline, rows)
+        refused("needs whole rows", plot_clusters, pipeline, rows)
         filled = pipeline[-1].impute(pipeline[:-1].transform(rows))
         assert plot_clusters(pipeline[-1], filled).get_title() == "2 components"
     with pytest.raises(ValueError, match=r"step 'simpleimputer' .* is not affine"):

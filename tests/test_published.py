@@ -38,18 +38,13 @@ every_run = pytest.mark.parametrize("run", MCLUST, ids=name_of)
 every_exact_run = pytest.mark.parametrize("run", EXACT, ids=name_of)
 
 
-def mclust_start(run):
-    G = run["G"]
-    labels = table(HERE / f"{run['dataset']}_partitions.csv")[:, G - 2].astype(int)
-    one_hot = np.eye(G)[labels]
-    return one_hot if run["start"] == "hard" else 0.7 * one_hot + 0.3 / G
-
-
 def climbed(run, **how):
-    X = DATA[run["dataset"]]
+    X, G = DATA[run["dataset"]], run["G"]
+    start = np.eye(G)[table(HERE / f"{run['dataset']}_partitions.csv")[:, G - 2].astype(int)]
+    start = start if run["start"] == "hard" else 0.7 * start + 0.3 / G
     asked = {"covariance_type": run["model"], "reg_covar": 0, "acceleration": None} | how
     callback = asked.pop("callback", None)
-    mixture = GaussianMixture(run["G"], init_params=mclust_start(run), **asked)
+    mixture = GaussianMixture(G, init_params=start, **asked)
     return X, mixture.fit(X, callback=callback)
 
 

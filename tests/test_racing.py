@@ -25,12 +25,6 @@ def problem(rows=ROWS, ridge=1e-6, model="diag"):
     return inside.Problem(inside.ArraySource(rows), inside.Objective(inside.covariance_model(model), ridge), 1)
 
 
-def is_hopeless(records, **asked):
-    still = SimpleNamespace(why_stop=lambda: None)
-    paused = SimpleNamespace(trace=SimpleNamespace(records=records), lower_bound=-inf)
-    return Run(still, 99, paused=paused).is_hopeless(Outlook(**asked))
-
-
 @pytest.mark.parametrize(
     ("bounds", "target", "remaining", "hopeless"),
     [
@@ -53,7 +47,9 @@ def test_a_run_is_given_up_where_its_gains_do_not_reach_the_target(bounds, targe
     records, asked = plain_records(bounds, 0.0), {} if remaining is None else {"safety": 1.0}
     if remaining is not None:
         records[:, 2] = remaining
-    assert is_hopeless(records, target=target, **asked) is hopeless
+    still = SimpleNamespace(why_stop=lambda: None)
+    paused = SimpleNamespace(trace=SimpleNamespace(records=records), lower_bound=-inf)
+    assert Run(still, 99, paused=paused).is_hopeless(Outlook(target=target, **asked)) is hopeless
 
 
 def test_short_runs_share_passes_and_are_those_of_each_start_alone():

@@ -23,18 +23,14 @@ Y = np.column_stack([X @ [2.0, -0.1, 30.0] + 7, np.abs(X[:, 0])]) + RNG.normal(s
 WEIGHTS = RNG.integers(0, 4, 300).astype(float)
 
 
-def least_squares(X, y, weights):
-    root = np.sqrt(weights)[:, None]
-    design = np.column_stack([np.ones(len(X)), X])
-    return design @ np.linalg.lstsq(design * root, y.reshape(len(y), -1) * root, rcond=None)[0]
-
-
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
 @pytest.mark.parametrize("targets", [0, [0, 1]], ids=["one", "two"])
 def test_one_component_is_least_squares(targets, weights):
     y = Y[:, targets]
     fit = MixtureRegressor(reg_covar=0).fit(X, y, weights)
-    expected = least_squares(X, y, np.ones(300) if weights is None else weights).reshape(y.shape)
+    root, design = np.sqrt(np.ones(300) if weights is None else weights)[:, None], np.column_stack([np.ones(300), X])
+    coefficients = np.linalg.lstsq(design * root, y.reshape(300, -1) * root, rcond=None)[0]
+    expected = (design @ coefficients).reshape(y.shape)
     np.testing.assert_allclose(fit.predict(X), expected, rtol=1e-8, atol=1e-8)
     assert fit.score(X, y, weights) == pytest.approx(r2_score(y, expected, sample_weight=weights), abs=1e-8)
     spread = np.sqrt(np.average((y - expected) ** 2, axis=0, weights=weights))

@@ -19,7 +19,7 @@ from gmm import GaussianMixture, InvalidParameterError, select
 from gmm.inference import SplitLRT, Stability, bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
 from gmm.plotting import plot_selection
 from inside import COVARIANCE_TYPES, PARSIMONIOUS, finishing, folds_of, resampling, threads
-from tables import noted, refused
+from tables import interrupt, noted, refused, reloaded
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
@@ -228,11 +228,7 @@ def test_a_callback_sees_each_replicate_and_ends_the_test(n_threads, monkeypatch
     assert told[-1].p_value == found.p_value
     assert told[0].n_replicates == found.n_replicates == 9
     assert "of 3 of 9 tables drawn from 2 components" in repr(found)
-
-    def interrupted(replicate):
-        raise KeyboardInterrupt
-
-    refused(None, bootstrap_lrt, X, 2, error=KeyboardInterrupt, n_threads=n_threads, callback=interrupted, **FEW)
+    refused(None, bootstrap_lrt, X, 2, error=KeyboardInterrupt, n_threads=n_threads, callback=interrupt, **FEW)
     assert threading.active_count() == before
 
 
@@ -457,7 +453,7 @@ def found():
     return select(THREE, range(1, 6), ["diag", "full"], criterion="held_out", random_state=SEED)
 
 
-def test_it_chooses_the_smallest_and_tables_prints_pictures_and_files_have_it_alone(found, tmp_path):
+def test_it_chooses_the_smallest_and_tables_prints_pictures_and_files_have_it_alone(found):
     assert found.criterion == "held_out"
     assert found.best_index == int(np.argmin(found.held_out))
     assert (found.best.n_components, found.scores.tolist()) == (3, found.held_out.tolist())
@@ -468,8 +464,7 @@ def test_it_chooses_the_smallest_and_tables_prints_pictures_and_files_have_it_al
     assert found.columns()["held_out"].tolist() == found.held_out.tolist()
     for text in (repr(found), plot_selection(found).get_ylabel(), found._repr_html_()):
         assert "held-out deviance" in text
-    found.save(tmp_path / "found")
-    again = gmm.load(tmp_path / "found")
+    again = reloaded(found)
     np.testing.assert_array_equal(again.held_out, found.held_out)
     assert repr(again) == repr(found)
     other = select(THREE, [1, 2], "diag", random_state=0)
@@ -571,7 +566,7 @@ def rain():
     return np.column_stack([np.where(rng.random(300) < 0.4, 0, rng.gamma(2, 3, 300)), rng.normal(size=300)])
 
 
-def test_a_component_on_ties_is_chosen_if_rows_held_out_have_these_ties_too(rain, tmp_path):
+def test_a_component_on_ties_is_chosen_if_rows_held_out_have_these_ties_too(rain):
     found = select(rain, [1, 2, 3], "diag", criterion="held_out", random_state=0)
     assert found.status[1].startswith("degenerate")
     assert found.best_index == found.ranked()[0] == int(np.argmin(found.held_out)) > 0
@@ -580,8 +575,7 @@ def test_a_component_on_ties_is_chosen_if_rows_held_out_have_these_ties_too(rain
         assert part in repr(found)
     assert str(found.best).count("no spread but reg_covar in x0:") == 1
     assert "degenerate" not in plot_selection(found).get_legend_handles_labels()[1]
-    found.save(tmp_path / "found")
-    assert gmm.load(tmp_path / "found").best_index == found.best_index
+    assert reloaded(found).best_index == found.best_index
 
 
 def test_where_sound_cells_end_is_told_with_a_remedy(rain):

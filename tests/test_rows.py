@@ -29,7 +29,7 @@ from inside import CLASSIC, ArraySource, FileTable, NpySource, TextFormat, as_so
 from inside import delimited as delimited_module
 from inside import npy as npy_module
 from origins import ROWS, WEIGHTS, D, K, N, assert_same, fitted, in_blocks, stream
-from tables import refused
+from tables import refused, reloaded
 
 pytestmark = pytest.mark.usefixtures("_small_chunks")
 posix = pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
@@ -434,8 +434,7 @@ def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, tmp_path):
     for told in (repr(many), many._repr_html_()):
         assert "searched on 3,000 rows drawn at random, these cells finished on all" in told
     assert "drawn at random" not in repr(whole)
-    many.save(tmp_path / "many.gmm")
-    assert gmm.load(tmp_path / "many.gmm").n_searched == 3000
+    assert reloaded(many).n_searched == 3000
     replace(many, n_searched=-1).save(tmp_path / "wrong.gmm")
     refused("in 'n_searched', got -1", gmm.load, tmp_path / "wrong.gmm")
     assert (many.best.n_components, many.best.covariance_type) == (whole.best.n_components, whole.best.covariance_type)

@@ -19,6 +19,7 @@ import pytest
 import gmm
 from inside import CLASSIC, ScratchSource
 from origins import ROWS, WEIGHTS, assert_same, fitted, in_blocks
+from tables import refused
 
 pytestmark = pytest.mark.usefixtures("_small_chunks")
 
@@ -109,10 +110,8 @@ def test_threads_share_it_and_pickles_have_their_own():
 @pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_the_only_copy_of_a_stream_is_not_copied(copied):
     source = gmm.open_rows(iter([ROWS]), scratch=True)
-    with pytest.raises(
-        TypeError, match=r"the list_iterator can be read only once, .* expected rows that can be read again"
-    ):
-        copied(source)
+    told = r"the list_iterator can be read only once, .* expected rows that can be read again"
+    refused(told, copied, source, error=TypeError)
     assert_same(fitted(source), fitted(ROWS))
 
 
@@ -146,13 +145,11 @@ def test_without_room_each_pass_reads_the_data(room, monkeypatch):
     assert_same(mixture, fitted(ROWS))
     assert data.calls > mixture.n_iter_
     assert "0.0 MB of scratch>" in repr(source)
-    with pytest.raises(OSError, match="copy of the list_iterator: No"):
-        gmm.open_rows(iter([ROWS]), scratch=True)
+    refused("copy of the list_iterator: No", gmm.open_rows, iter([ROWS]), error=OSError, scratch=True)
 
 
 def test_a_folder_that_is_none_is_told(tmp_path):
-    with pytest.raises(NotADirectoryError, match=r"got '.*nowhere'"):
-        gmm.open_rows(Counted(), scratch=tmp_path / "nowhere")
+    refused("got '.*nowhere'", gmm.open_rows, Counted(), error=NotADirectoryError, scratch=tmp_path / "nowhere")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")

@@ -1,6 +1,5 @@
 """Cells that help each other: laws of the search, its targets, its ends and its file."""
 
-import pickle
 import signal
 import subprocess
 import sys
@@ -18,10 +17,11 @@ from sklearn.preprocessing import StandardScaler
 
 import gmm
 import inside
+from fuzz_files import saved
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
 from inside import CLASSIC, CRITERIA, DIAGONAL, FULL, TIED, ArraySource, candidates, clock, covariance_model, engine
 from inside import cell_Cell as Cell
-from tables import noted, refused
+from tables import copies, noted, refused, reloaded
 from test_published import BLOBS, IRIS, IRIS_BIC
 
 ROUNDING = 1e-6  # nats in all
@@ -162,20 +162,15 @@ def useless(self, K, number):
     return [type(found[0])(one.layout, means, np.full(K, whole / K), np.zeros((K, 3)), scatter, 0.0, whole)]
 
 
-def start_in_one_place(monkeypatch):
-    """Let cells have useless starts, and none of their own."""
-    monkeypatch.setattr(candidates.Starts, "of", useless)
+def test_a_cell_that_starts_badly_is_freed_by_a_smaller_mixture(monkeypatch):
+    """Starts that put all components in one place leave K=3 below K=2, until K=2's solution is split."""
+    beginning = engine.Engine._beginning
 
     def first(self, cell, news, shared, number, worker):
         return [*shared, *self._beginning(cell, news, worker)]
 
-    monkeypatch.setattr(engine.Engine, "_first", first)
-
-
-def test_a_cell_that_starts_badly_is_freed_by_a_smaller_mixture(monkeypatch):
-    """Starts that put all components in one place leave K=3 below K=2, until K=2's solution is split."""
-    start_in_one_place(monkeypatch)
-    beginning = engine.Engine._beginning
+    monkeypatch.setattr(candidates.Starts, "of", useless)
+    monkeypatch.setattr(engine.Engine, "_first", first)  # no starts of a cell's own
 
     def only_near(*of_cell, **near):
         return beginning(*of_cell, **near) if near else []
@@ -409,9 +404,8 @@ def test_history_tells_the_whole_climb(small):
         assert estimator.lower_bound_ == pytest.approx(small.loglik[number] / len(ROWS), abs=1e-6)
 
 
-def test_a_file_and_a_pickle_hold_all_of_it(small, tmp_path):
-    small.save(tmp_path / "found")
-    for again in (Selection.load(tmp_path / "found"), pickle.loads(pickle.dumps(small))):
+def test_a_file_and_a_pickle_hold_all_of_it(small):
+    for again in (*copies(small), Selection.load(saved(small))):
         same_table(again, small)
         assert repr(again) == repr(small)
         assert (again.best_index, again.criterion, again.complete) == (small.best_index, small.criterion, True)
@@ -419,9 +413,8 @@ def test_a_file_and_a_pickle_hold_all_of_it(small, tmp_path):
             np.testing.assert_array_equal(one.predict_proba(ROWS), other.predict_proba(ROWS))
             assert one.history_ == other.history_
             assert one.get_params() == other.get_params()
-    small.best.save(tmp_path / "mixture")
-    for kind, holds, name in ((Selection, "GaussianMixture", "mixture"), (GaussianMixture, "Selection", "found")):
-        refused(f"holds '{holds}', expected '{kind.__name__}'", kind.load, tmp_path / name)
+    for kind, other in ((Selection, small.best), (GaussianMixture, small)):
+        refused(f"holds '{type(other).__name__}', expected '{kind.__name__}'", kind.load, saved(other))
 
 
 def test_the_estimator_is_the_search(small):
@@ -562,8 +555,7 @@ def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
 
 
 def test_a_file_tells_what_was_found_again(small, tmp_path):
-    replace(small, n_fresh_starts=5, n_found_again=4).save(tmp_path / "found")
-    again = Selection.load(tmp_path / "found")
+    again = reloaded(replace(small, n_fresh_starts=5, n_found_again=4))
     assert (again.n_fresh_starts, again.n_found_again) == (5, 4)
     replace(small, n_fresh_starts=1, n_found_again=4).save(tmp_path / "wrong")
     refused("expected 'n_found_again' from 0 to 'n_fresh_starts', got 4 and 1", Selection.load, tmp_path / "wrong")

@@ -12,7 +12,7 @@ from deaths import many_lives
 from gmm import GaussianMixture, GaussianMixtureSearch
 from inside import Clock, SearchCheckpoint, engine, finishing, main
 from inside import cell_Cell as Cell
-from tables import refused
+from tables import interrupt, refused
 
 pytestmark = pytest.mark.usefixtures("_always_due")
 
@@ -124,9 +124,8 @@ def test_a_search_that_its_callback_ended_goes_on(rows, tmp_path, monkeypatch):
 def test_another_search_is_refused_with_what_differs(change, words, tmp_path):
     how = {"X": X, "n_components": COUNTS, "covariance_type": TYPES, "random_state": 1, "time_limit": 0}
     gmm.select(**how, checkpoint=tmp_path / "search.ckpt")
-    with pytest.raises(ValueError, match="checkpoint of another search") as caught:
-        gmm.select(**how | change, checkpoint=tmp_path / "search.ckpt", resume=True)
-    assert words in str(caught.value)
+    how |= {"checkpoint": tmp_path / "search.ckpt", "resume": True} | change
+    assert words in str(refused("checkpoint of another search", gmm.select, **how))
 
 
 def test_other_files_are_refused(tmp_path):
@@ -168,13 +167,9 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_the_search_goes_on(tmp_path,
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path):
-    def interrupt(_):
-        raise KeyboardInterrupt
-
     path = tmp_path / "search.ckpt"
-    with pytest.raises(KeyboardInterrupt) as caught:
-        gmm.select(X, [2, 3], "full", checkpoint=path, callback=interrupt)
-    assert caught.value.__notes__ == [f"the same search with resume=True goes on from {path}"]
+    error = refused(None, gmm.select, X, [2, 3], "full", error=KeyboardInterrupt, checkpoint=path, callback=interrupt)
+    assert error.__notes__ == [f"the same search with resume=True goes on from {path}"]
 
 
 def test_the_estimator_and_the_command_keep_one_too(tmp_path, monkeypatch, capsys):

@@ -10,7 +10,7 @@ import gmm
 import inside
 from deaths import many_lives
 from inside import BestScore, Judge, Problem, SearchCheckpoint, SingularMatrixError, Totals, criteria, engine, finishing
-from tables import refused
+from tables import refused, reloaded
 from test_racing import moments
 
 RNG = np.random.default_rng(1)
@@ -213,15 +213,14 @@ def test_a_cell_is_finished_where_passes_do_not_tell_its_criterion(how):
 
 
 @pytest.mark.usefixtures("_beyond_memory")
-def test_what_was_left_is_shown_and_saved(tmp_path):
+def test_what_was_left_is_shown_and_saved():
     selection, _ = of_file()
     shown = repr(selection)
     assert "≤ left: cannot come within 40 of the best" in shown
     assert sum("≤" in line for line in shown.splitlines()) == 3  # two cells and the legend
     assert selection.status[cell(selection, K + 1)] in selection._repr_html_()
     assert selection.best.converged_
-    selection.save(tmp_path / "a.gmm")
-    assert gmm.load(tmp_path / "a.gmm").status == selection.status
+    assert reloaded(selection).status == selection.status
 
 
 @pytest.mark.parametrize("criterion", criteria.CRITERIA)

@@ -15,7 +15,7 @@ import gmm
 from gmm import GaussianMixture, NormalInverseWishart, Selection, select
 from gmm.inference import split_lrt, stability
 from inside import COVARIANCE_TYPES, CRITERIA, FULL, PARSIMONIOUS, ArraySource, EStep, Scorer, copies, criteria
-from tables import refused
+from tables import interrupt, refused, reloaded
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
@@ -129,10 +129,6 @@ def test_progress_is_reported_after_each_cell():
     cells = [(0, 4, 1, "full"), (1, 4, 1, "tied"), (2, 4, 2, "full"), (3, 4, 2, "tied")]
     assert [(r.cell, r.n_cells, r.n_components, r.covariance_type) for r in records] == cells
     assert tuple(r.status for r in records) == found.status
-
-    def interrupt(record):
-        raise KeyboardInterrupt
-
     refused(None, select, X, [1, 2], callback=interrupt, error=KeyboardInterrupt)  # it is no failed cell
 
 
@@ -283,8 +279,7 @@ def test_notes_are_told_and_saved(tmp_path):
     assert note == "column 'x2' (3 distinct values) may be a code, which can drive the choice: try without it"
     assert note in repr(found)
     assert "may be a code" in found._repr_html_()
-    found.save(tmp_path / "found.gmm")
-    assert Selection.load(tmp_path / "found.gmm").notes == found.notes
+    assert reloaded(found).notes == found.notes
     replace(found, notes=(3,)).save(tmp_path / "wrong.gmm")
     refused("expected texts in 'notes'", Selection.load, tmp_path / "wrong.gmm")
 

@@ -128,10 +128,6 @@ def test_no_random_number_decides_and_threads_change_no_bit(covariance_type):
     assert one.history_.refinement == other.history_.refinement
 
 
-def in_order(means):
-    return means[np.lexsort(means.round(3).T)]
-
-
 @stuck_types
 def test_the_order_of_rows_where_they_stand_and_repeats_do_not_matter(covariance_type):
     X = blobs()
@@ -147,7 +143,8 @@ def test_the_order_of_rows_where_they_stand_and_repeats_do_not_matter(covariance
         (stuck(covariance_type, **PRECISE).fit(X, sample_weight=repeats), 0),
     ):
         # Of two halves that look alike, rounding chooses which is called which.
-        np.testing.assert_allclose(in_order(other.means_ - moved), in_order(whole.means_), atol=1e-4)
+        one, two = (means[np.lexsort(means.round(3).T)] for means in (other.means_ - moved, whole.means_))
+        np.testing.assert_allclose(one, two, atol=1e-4)
         (move,), (expected,) = other.history_.refinement.moves, whole.history_.refinement.moves
         assert move[2] == pytest.approx(expected[2], rel=1e-6)
 

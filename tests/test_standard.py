@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from gmm import GaussianMixture, NormalInverseWishart, Selection, open_rows, select
+from gmm import GaussianMixture, NormalInverseWishart, open_rows, select
 from inside import PARSIMONIOUS, Coordinates, covariance_model, finishing, fitted_parameters, main
+from tables import reloaded
 
 rng = np.random.default_rng(3)
 X = np.concatenate([rng.normal(m, 1, (60, 3)) @ np.diag([1, 5, 0.2]) for m in (-3, 0, 4)])
@@ -28,7 +29,7 @@ def found(request):
     return select(X, range(1, 4), standardize=True, sample_weight=request.param, random_state=0), request.param
 
 
-def test_it_is_the_search_of_scaled_rows_with_the_jacobian(found, tmp_path):
+def test_it_is_the_search_of_scaled_rows_with_the_jacobian(found):
     found, weights = found
     centre, scale = deviations(X, weights)
     of_scaled = select((X - centre) / scale, range(1, 4), sample_weight=weights, random_state=0)
@@ -40,8 +41,7 @@ def test_it_is_the_search_of_scaled_rows_with_the_jacobian(found, tmp_path):
         np.testing.assert_allclose(getattr(found, name), shifted, rtol=1e-8 if name == "icl" else 1e-9)
     np.testing.assert_allclose(found.nec, of_scaled.nec, rtol=1e-5)
     assert found.best_index == of_scaled.best_index
-    found.save(tmp_path / "found.gmm")
-    again = Selection.load(tmp_path / "found.gmm")
+    again = reloaded(found)
     assert (again.standardized, found.standardized, of_scaled.standardized) == (True, True, False)
     assert "of standardised columns: 3 components" in repr(found) == repr(again)
     assert found.covariance_type == PARSIMONIOUS * 3

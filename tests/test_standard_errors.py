@@ -15,7 +15,7 @@ from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.inference import StandardErrors, standard_errors
 from inside import PARSIMONIOUS, ArraySource, fitted_parameters, threads
 from inside import standard_errors as module
-from tables import refused
+from tables import interrupt, refused
 from test_published import FAITHFUL
 
 PARTS = ("weights", "means", "covariances")
@@ -121,11 +121,7 @@ def test_threads_change_nothing_and_an_interrupt_leaves_none_at_work(monkeypatch
     one, two = (standard_errors(mixture, BLOBS, n_replicates=12, random_state=0) for mixture in models)
     for a, b in zip((*one.replicates, one.adjusted_rand), (*two.replicates, two.adjusted_rand), strict=True):
         np.testing.assert_array_equal(a, b)
-
-    def interrupted(number, of):
-        raise KeyboardInterrupt
-
-    how = {"n_replicates": 5000, "random_state": 0, "callback": interrupted}
+    how = {"n_replicates": 5000, "random_state": 0, "callback": interrupt}
     refused(None, standard_errors, two.model, BLOBS, error=KeyboardInterrupt, **how)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("gmm")]
 

@@ -11,15 +11,15 @@ import pytest
 
 import gmm
 import reference
+from fuzz_files import saved
 from gmm import BayesianGaussianMixture, GaussianMixture, em, select
 from inside import PARSIMONIOUS, clock
+from tables import blobs, copies, refused, reloaded
 
 
 def overlapping(seed, n=400, d=2, K=3, distance=2.0):
     """Rows of K Gaussians that are not told apart: EM takes its time."""
-    rng = np.random.default_rng(seed)
-    centres = distance * rng.normal(size=(K, d))
-    return centres[rng.integers(K, size=n)] + rng.normal(size=(n, d))
+    return blobs(n, d, K, seed, distance)
 
 
 @pytest.mark.parametrize(("rows", "K"), [(overlapping(0), 3), (overlapping(1, n=20_000, d=3, K=6, distance=4.0), 6)])
@@ -71,19 +71,16 @@ def test_a_warm_start_tells_of_its_one_climb():
         assert warm.fit(X).histories_ == (warm.history_,)
 
 
-def test_histories_go_to_files_and_pickles_and_back(tmp_path):
+def test_histories_go_to_files_and_pickles_and_back():
     model = GaussianMixture(3, n_init=4, init_params="random_from_data", random_state=1).fit(overlapping(0))
-    model.save(tmp_path / "model")
-    for copy in (GaussianMixture.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+    for copy in copies(model):
         assert copy.histories_ == model.histories_
         assert copy.history_ == model.history_
         assert any(trace is copy.history_ for trace in copy.histories_)
-    GaussianMixture.load(tmp_path / "model").save(tmp_path / "again")
-    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
+    assert saved(reloaded(model)) == saved(model)
     found = select(overlapping(0), [2, 3], ["full", "tied"], random_state=0)
-    found.save(tmp_path / "found")
     before = gmm.load(Path(__file__).parent / "data" / "model-v1.gmm")  # from when there was one history
-    for model in (before, *found.estimators, *gmm.Selection.load(tmp_path / "found").estimators):
+    for model in (before, *found.estimators, *reloaded(found).estimators):
         assert model.histories_ == (model.history_,)
 
 
@@ -217,8 +214,7 @@ def test_a_seed_gives_the_fits_start_whatever_kind_it_is():
     ],
 )
 def test_bad_input_is_refused_at_the_call(asked, error, match):
-    with pytest.raises(error, match=match):
-        em.steps(**{"X": overlapping(0), "n_components": 2} | asked)
+    refused(match, em.steps, error=error, **{"X": overlapping(0), "n_components": 2} | asked)
     for default in ({"n_init": 1, "warm_start": False}, {"n_init": np.int64(1), "warm_start": np.bool_(False)}):
         assert next(em.steps(overlapping(0), 2, refine=None, **default)).n_iter == 1  # which mean nothing here
 

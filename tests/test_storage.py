@@ -8,7 +8,7 @@ import pytest
 import gmm
 from gmm import GaussianMixture, analysis, em, exchange, inference, plotting, tracking
 from inside import fitted_parameters
-from tables import PARAMETERS, factor_groups
+from tables import PARAMETERS, factor_groups, refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 
@@ -76,9 +76,7 @@ def drawn_lines(axes):
 
 
 def refusal(function, *arguments, **how):
-    with pytest.raises(ValueError, match=r"needs|expected") as caught:
-        function(*arguments, **how)
-    return str(caught.value)
+    return str(refused("needs|expected", function, *arguments, **how))
 
 
 def held_out(n_components):
@@ -208,16 +206,10 @@ def assert_same(ours, theirs, atol):
 LOOSE = {"sample": 0.2, analysis.overlap: 0.02, analysis.distance: 0.1}
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_methods_and_attributes_do_not_depend_on_the_storage(pairs, name, tmp_path):
-    low_rank, dense = (METHODS[name](*mixtures, tmp_path / "file.gmm") for mixtures in pairs)
-    assert_same(low_rank, dense, LOOSE.get(name, 1e-5))
-
-
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda each: each.__name__)
-def test_functions_do_not_depend_on_the_storage(pairs, function, tmp_path):
-    low_rank, dense = (FUNCTIONS[function](*mixtures, tmp_path / "file") for mixtures in pairs)
-    assert_same(low_rank, dense, LOOSE.get(function, 1e-5))
+@pytest.mark.parametrize("use", METHODS | FUNCTIONS, ids=lambda each: getattr(each, "__name__", each))
+def test_no_method_attribute_or_function_depends_on_the_storage(pairs, use, tmp_path):
+    low_rank, dense = ((METHODS | FUNCTIONS)[use](*mixtures, tmp_path / "file.gmm") for mixtures in pairs)
+    assert_same(low_rank, dense, LOOSE.get(use, 1e-5))
 
 
 @pytest.mark.parametrize("function", FITS, ids=lambda each: each.__name__)

@@ -15,7 +15,7 @@ from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, sel
 from gmm.analysis import anomaly_threshold
 from gmm.inference import standard_errors
 from inside import CRITERIA, PARSIMONIOUS, StudentTails, choice
-from tables import refused
+from tables import refused, reloaded
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-4, 1, (60, 2)), RNG.normal(4, 1, (40, 2))])
@@ -27,7 +27,7 @@ def mixture():
     return GaussianMixture(2, random_state=0).fit(TABLE)
 
 
-def test_a_fit_knows_its_rows_their_weights_and_its_likelihood(mixture, tmp_path):
+def test_a_fit_knows_its_rows_their_weights_and_its_likelihood(mixture):
     text = str(mixture)
     assert f"n = 100, log-likelihood {mixture.log_likelihood(TABLE):.2f} " in text
     assert f"BIC {mixture.bic(TABLE):.2f}, AIC {mixture.aic(TABLE):.2f}" in text
@@ -36,8 +36,7 @@ def test_a_fit_knows_its_rows_their_weights_and_its_likelihood(mixture, tmp_path
     for weight, unit in ((np.arange(1, 101), "row"), (np.linspace(0.1, 0.73, 100), "unit weight")):
         weighted = GaussianMixture(2, random_state=0).fit(TABLE, sample_weight=weight)
         assert f"({weighted.lower_bound_:.4f} per {unit}), BIC" in str(weighted)
-    mixture.save(tmp_path / "mixture.gmm")
-    assert str(GaussianMixture.load(tmp_path / "mixture.gmm")) == text
+    assert str(reloaded(mixture)) == text
     best = gmm.select(TABLE, 2, "full", standardize=True, random_state=0).best  # through other units
     assert f"n = 100, log-likelihood {best.log_likelihood(TABLE):.2f} " in str(best)
     for fit in (

@@ -13,7 +13,7 @@ import reference
 from gmm import GaussianMixture, GaussianMixtureSearch, select
 from gmm.plotting import plot_criteria, plot_selection
 from inside import PARSIMONIOUS
-from tables import refused
+from tables import refused, reloaded
 
 EVERY_TYPE = [*PARSIMONIOUS, "full", "tied", "diag", "spherical", *reference.OF_FACTORS]
 K, D = 3, 3
@@ -83,7 +83,7 @@ def test_many_degrees_of_freedom_condition_as_normal_components_and_one_leaves_n
 
 
 @pytest.mark.parametrize("degrees", [4.5, 190.0, 200.0])
-def test_many_known_columns_add_to_the_degrees_of_freedom(degrees, tmp_path):
+def test_many_known_columns_add_to_the_degrees_of_freedom(degrees):
     """The conditional density is the joint one by the marginal one, beyond what a fit estimates as well."""
     rng = np.random.default_rng(0)
     root, q = rng.normal(size=(32, 32)) / 6 + np.eye(32), 30
@@ -99,12 +99,11 @@ def test_many_known_columns_add_to_the_degrees_of_freedom(degrees, tmp_path):
     quantiles = stats.t(degrees + q).ppf([0.05, 0.95])
     ends = [each.means_[0, 0] + quantiles * each.covariances_[0, 0] ** 0.5 for each in marginal]
     np.testing.assert_allclose(predicted, np.ravel(ends).reshape(predicted.shape), rtol=1e-6)
-    given.save(tmp_path / "given.gmm")
-    np.testing.assert_array_equal(gmm.load(tmp_path / "given.gmm").score_samples(rows), given.score_samples(rows))
+    np.testing.assert_array_equal(reloaded(given).score_samples(rows), given.score_samples(rows))
     np.testing.assert_allclose(given.freeze().score_samples(rows), expected, rtol=1e-10)
 
 
-def test_a_conditional_mixture_is_one_like_others(tmp_path):
+def test_a_conditional_mixture_is_one_like_others():
     given = mixture_of([0.4, 0.6], [[0.0, 0], [3, 4]], [[2.0, 1], [1, 2]], 3, "tied").condition({0: 1.5})
     rows, labels = given.sample(20_000, random_state=0)
     scale = np.sqrt(given.covariances_[1, 0, 0])
@@ -114,8 +113,7 @@ def test_a_conditional_mixture_is_one_like_others(tmp_path):
     fitted = GaussianMixture(2, tails="t", degrees_of_freedom="each", random_state=0).fit(X)
     given = fitted.condition({0: 0.5})
     np.testing.assert_array_equal(given.degrees_of_freedom_, fitted.degrees_of_freedom_ + 1)
-    given.save(tmp_path / "given.gmm")
-    again = gmm.load(tmp_path / "given.gmm")
+    again = reloaded(given)
     np.testing.assert_array_equal(again.degrees_of_freedom_, given.degrees_of_freedom_)
     assert again.fit(X[:, :1]).degrees_of_freedom_.shape == (2,)
 
@@ -267,8 +265,7 @@ def test_criteria_compare_tails_but_for_nec(criterion):
 
 
 def test_a_stored_search_has_its_tails(heavy, tmp_path):
-    heavy.save(tmp_path / "both.gmm")
-    back = gmm.load(tmp_path / "both.gmm")
+    back = reloaded(heavy)
     assert back.tails == heavy.tails
     assert repr(back) == repr(heavy)
     np.testing.assert_array_equal(back.best.means_, heavy.best.means_)

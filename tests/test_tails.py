@@ -236,8 +236,7 @@ CONTAMINATIONS = [[0.4], [9]], [[1.0], [9]], [[0.9], [2]], [[0.9], [np.inf]], [[
 )
 def test_a_file_with_other_numbers_than_there_are_is_refused(name, wrong, message):
     one = {"weights": np.ones(1), "means": np.zeros((1, 2)), "covariances": np.eye(2)[None]}
-    with pytest.raises(ValueError, match=message):
-        inside.mixture_from_state(one | {name: np.array(wrong, float)}, covariance_model("full"))
+    refused(message, inside.mixture_from_state, one | {name: np.array(wrong, float)}, covariance_model("full"))
 
 
 def test_a_marginal_is_a_students_t_too_and_assigned_parameters_leave_the_tails(fitted):

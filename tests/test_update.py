@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import inside
 import reference
 from inside import SPHERICAL, ArraySource, EStep, GainBelow, MStep, Objective, Partition, covariance_model, lloyd, mstep
-from tables import refused
+from tables import blobs, refused
 
 NEVER = GainBelow(0.0)
 every_type = pytest.mark.parametrize("covariance_type", inside.PARSIMONIOUS)
@@ -172,12 +172,6 @@ class OnePass(EStep):
     def run_em(self, parameters, stopping, bounds, at_most, *, family, repair_empty):
         statistics = self(parameters.whitened())
         return inside.PassBatch([statistics.mean_log_evidence], statistics, parameters)
-
-
-def blobs(n=200, d=3, seed=0, dtype=np.float64):
-    rng = np.random.default_rng(seed)
-    centres = 3 * rng.normal(size=(3, d))
-    return (centres[rng.integers(3, size=n)] + rng.normal(size=(n, d))).astype(dtype)
 
 
 def begin(covariance_type, means, spread=1.0):
