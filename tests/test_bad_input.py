@@ -355,6 +355,9 @@ def test_matrices_that_have_no_inverse_or_another_shape(covariance_type):
         GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], np.multiply(one, 1e-310), **how)
     refused("ill-defined", mixture(reg_covar=0, **how).fit, ROWS * 1e-156)
     assert np.isfinite(mixture(reg_covar=0, **how).fit(ROWS * 1e-152).precisions_).all()
+    for unit in (1e-155, 1e-158, 1e-161, 1e-165):
+        with pytest.warns(UserWarning, match="hides groups"):
+            assert mixture(**how).fit(ROWS * unit).covariances_.max() == pytest.approx(1e-6)
 
 
 @pytest.mark.parametrize("interval", ["(0, 1)", "[0, 1)", "(0, 1]", "[0, 1]"])

@@ -445,6 +445,21 @@ def test_lines_that_are_no_part_of_a_table_are_left_out(above, words, end, how, 
     refused(*fit, tells=["text 'x' in row"])
 
 
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("a b\n1.5 2\n3 4\n2 2.5\n", {"a": [1.5, 3, 2], "b": [2, 4, 2.5]}),
+        ("a b c\n1,5 200 -1\n1,5 2 2\n2 2 3\n", {"a": [1.5, 1.5, 2], "b": [200, 2, 2], "c": [-1, 2, 3]}),
+        ("gross income\n1 200\n1 300\n2 000\n", {"gross income": [1200, 1300, 2000]}),
+        ("1 200\n3 400\n5 500\n", {"x0": [1, 3, 5], "x1": [200, 400, 500]}),
+    ],
+)
+def test_a_space_separates_numbers_also_below_names(text, columns, tmp_path):
+    (tmp_path / "a.txt").write_text(text)
+    names, means, *_ = fitted(tmp_path / "a.txt")
+    assert dict(zip(names, means[0], strict=True)) == pytest.approx({a: np.mean(b) for a, b in columns.items()})
+
+
 @pytest.mark.parametrize("names", ["a (x, y, z);b (x, y, z)", "weight, kg;height, cm"])
 @pytest.mark.parametrize("mark", [".", ","])
 def test_names_may_have_more_commas_than_delimiters(names, mark, tmp_path):

@@ -308,3 +308,14 @@ def test_tails_that_end_at_a_limit_are_told_of(tails, told):
         assert f"\n{LIMIT}{told}" in repr(found)
         given = GaussianMixture(2, tails="t", degrees_of_freedom=200, random_state=0).fit(rows)
         assert LIMIT not in str(given)
+
+
+@pytest.mark.parametrize("kind", ["t", CONTAMINATED])
+@pytest.mark.parametrize("seed", range(6))
+def test_rounding_of_single_rows_ends_a_fit(kind, seed):
+    """Groups so far apart that a squared distance of float32 loses four digits, and crawls to a limit of the tails."""
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([rng.normal(-14, 1, (150, 1)), rng.normal(14, 0.8, (150, 1))])
+    fits = [GaussianMixture(2, tails=kind, random_state=0).fit(rows.astype(dtype)) for dtype in (float, np.float32)]
+    assert all(fit.converged_ for fit in fits)
+    assert fits[0].lower_bound_ == pytest.approx(fits[1].lower_bound_, abs=1e-3)

@@ -19,7 +19,7 @@ cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.pyport cimport PY_SSIZE_T_MAX
-from libc.float cimport DBL_MIN
+from libc.float cimport DBL_EPSILON, DBL_MIN
 from libc.math cimport INFINITY, fabs, log, rint, sqrt
 from libc.string cimport memcpy
 
@@ -1815,12 +1815,15 @@ def centred(const double[:, ::1] rows, const double[::1] weight, const double[::
 
 
 def make_positive(double[:] variances, const double[::1] reach, double least, double factor):
-    """Multiply variances by a factor, and raise them to (least × reach)²; that of a constant feature becomes 1."""
+    """Multiply variances by a factor, and raise them to (least × reach)²; those of features without any become 1.
+
+    What is near the least of all numbers has lost digits, and a matrix of it its definiteness.
+    """
     cdef Py_ssize_t j
     expect("reach", reach.shape[0], variances.shape[0])
     for j in range(variances.shape[0]):
         variances[j] *= factor
-        variances[j] = max(variances[j], (least * reach[j]) ** 2) if variances[j] > 0 else 1
+        variances[j] = max(variances[j], (least * reach[j]) ** 2) if variances[j] > DBL_MIN / DBL_EPSILON else 1
 
 
 def kmeans_seeds(

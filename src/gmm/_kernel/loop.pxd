@@ -200,7 +200,7 @@ cdef inline bint falls(double before, double after, double doubt) noexcept nogil
 cdef inline double rounding_of(const PassPlan* plan) noexcept nogil:
     """Bound the relative rounding error of the mean log evidence."""
     if plan.single:
-        return 3e-7
+        return max(3e-7, 1e-8 * plan.kappa if plan.linear else 0)
     return max(500.0, plan.kappa if plan.linear else 0) * DBL_EPSILON
 
 

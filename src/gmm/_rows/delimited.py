@@ -105,7 +105,10 @@ def _is_name(field: str, column: pa.ChunkedArray) -> bool | None:
 
 
 def _delimiter(beginning: str) -> str:
-    """Return what separates numbers in one of the first two lines, or is as frequent in both; a space only numbers."""
+    """Return what separates numbers in one of the first two lines, or is as frequent in both.
+
+    A space separates only numbers, and as many names above them, below which 1 200 is one number.
+    """
     lines = re.split("[\r\n]+", re.sub(r'"[^"]*"', "", beginning).lstrip("\r\n"), maxsplit=2)[:2]
 
     def evidence(mark: str) -> tuple[bool, int, int]:
@@ -113,8 +116,15 @@ def _delimiter(beginning: str) -> str:
         counts = [line.count(mark) for line in lines]
         return numbers, min(counts) if len({*counts}) == 1 else 0, counts[0]
 
-    best, words = max("\t;|,", key=evidence), lines[0].split(" ")
-    return best if any(evidence(best)) else " " if len(words) > 1 and all(map(_like_number, words)) else ","
+    best = max("\t;|,", key=evidence)
+    if any(evidence(best)):
+        return best
+    first, *later = (line.split(" ") for line in lines)
+    spaced = all(map(_like_number, first)) or any(
+        len(words) == len(first) and all(map(_like_number, words)) and not _like_number(" ".join(words))
+        for words in later
+    )
+    return " " if spaced and len(first) > 1 else ","
 
 
 class TextStream(io.RawIOBase):
