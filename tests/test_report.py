@@ -276,6 +276,12 @@ def test_the_least_certain_rows_are_named(reports):
     assert f"For {(sure < 0.9).sum()} of 272 rows" in page.said()
 
 
+def test_columns_left_out_of_the_least_certain_rows_are_told(said_of, tmp_path):
+    values = np.random.default_rng(0).normal(size=(60, 5)) + np.repeat([[0], [2]], 30, axis=0)
+    said = said_of(write(tmp_path / "t.csv", list("abcde"), *values.T), "--components", "2", "--covariance", "EII")
+    assert "lines above it. Of the 5 columns, the first 4." in said
+
+
 SAID = {
     "old faithful": [
         *("random weights, 100 times", "adjusted Rand index of 0.88", "22 % the other way"),

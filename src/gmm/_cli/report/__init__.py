@@ -593,7 +593,8 @@ class Report:
         columns = [Column("row", [self.rows.numbers(i, i + 1)[0] for i in chosen]), *beside]
         for name, values in zip(self.names, self.rows.values[chosen, :_VALUES_SHOWN].T, strict=False):
             columns.append(Column(name, ["missing" if np.isnan(value) else f"{value:.6g}" for value in values]))
-        caption = f"{caption}, numbered as in the file, not counting the header and lines above it."
+        some = f" Of the {d} columns, the first {_VALUES_SHOWN}." if (d := len(self.names)) > _VALUES_SHOWN else ""
+        caption = f"{caption}, numbered as in the file, not counting the header and lines above it.{some}"
         return Table(columns, caption) if len(chosen) else ""
 
     def _certainty(self) -> list[object]:
