@@ -554,6 +554,17 @@ def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
     assert (found.n_fresh_starts, found.n_found_again) == (0, 0)
 
 
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("name", [*CLASSIC, "VVE", "EVI"])
+def test_criteria_of_all_rows_are_those_of_the_mixture(name, d, monkeypatch):
+    """Also of one column, where one component of any model is spherical."""
+    monkeypatch.setattr(inside.finishing, "SEARCHED", 300)
+    X = overlapping(1200, d)
+    found = select(gmm.open_rows(lambda: [X]), [1, 2, 3], [name], random_state=0)
+    for i, mixture in enumerate(found.estimators):
+        assert {what: getattr(found, what)[i] for what in CRITERIA} == pytest.approx(mixture.criteria(X), rel=1e-6)
+
+
 def test_a_file_tells_what_was_found_again(small, tmp_path):
     again = reloaded(replace(small, n_fresh_starts=5, n_found_again=4))
     assert (again.n_fresh_starts, again.n_found_again) == (5, 4)

@@ -9,7 +9,7 @@ from gmm._kernel.lanes cimport merge_siblings, walk_lanes
 from gmm._kernel.moments cimport Moments, any_empty, move_to_means
 from gmm._kernel.mstep cimport most_likely, parameter_term, take_pass
 from gmm._kernel.objective cimport log_noise
-from gmm._kernel.plan cimport PassPlan, n_lanes, prepare, set_noise, set_tails
+from gmm._kernel.plan cimport PassPlan, has_tails, n_lanes, prepare, set_noise, set_tails
 from gmm._kernel.rows cimport Rows, data
 from gmm._kernel.state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
@@ -200,7 +200,8 @@ cdef inline bint falls(double before, double after, double doubt) noexcept nogil
 cdef inline double rounding_of(const PassPlan* plan) noexcept nogil:
     """Bound the relative rounding error of the mean log evidence."""
     if plan.single:
-        return max(3e-7, 1e-8 * plan.kappa if plan.linear else 0)
+        # Normal components come to rest before κ matters; tails crawl to a limit of theirs, step by doubtful step.
+        return max(3e-7, 1e-8 * plan.kappa if plan.linear and has_tails(plan) else 0)
     return max(500.0, plan.kappa if plan.linear else 0) * DBL_EPSILON
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gmm._kernel import mstep
 from gmm._public import publish
-from gmm._values.layouts import Array, Layout
+from gmm._values.layouts import FULL, Array, Layout
 
 _EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
@@ -141,12 +141,12 @@ class SufficientStatistics:
         return replace(self, origins=origins, first=self.first + mass, second=second)
 
     def united(self) -> SufficientStatistics:
-        """Return the statistics of all components as one, about its mean."""
+        """Return the statistics of all components as one, about its mean, stored for itself."""
         mean = self.counts @ self.means / self.counts.sum()
         moved = self.recentred(np.broadcast_to(mean, self.first.shape))
-        second = moved.second if self.layout.pooled else moved.second.sum(axis=0, keepdims=True)
-        sums = moved.counts.sum(keepdims=True), moved.first.sum(axis=0, keepdims=True), second
-        return SufficientStatistics(self.layout, mean[None], *sums, self.log_evidence, self.weight)
+        layout, second = (FULL, moved.second[None]) if self.layout.pooled else (self.layout, moved.second)
+        counts, first, second = (sums.sum(axis=0, keepdims=True) for sums in (moved.counts, moved.first, second))
+        return SufficientStatistics(layout, mean[None], counts, first, second, self.log_evidence, self.weight)
 
     def reordered(self, order: NDArray[np.intp]) -> SufficientStatistics:
         """Return the components in another `order`, (K,)."""
