@@ -224,6 +224,23 @@ def is_private(name):
     return name.startswith("_") and not name.endswith("__")
 
 
+def test_a_module_names_each_thing_once():
+    """The number that bounds memory was once that of errors, a thousand lines below."""
+
+    def again(path):
+        seen = set()
+        for node in tree(path).body:
+            one = [node.target] if isinstance(node, ast.AnnAssign) else []
+            targets = node.targets if isinstance(node, ast.Assign) else one
+            nodes = (each for target in targets for each in ast.walk(target))
+            names = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+            names |= {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else set()
+            yield from ((node.lineno, name) for name in names & seen)
+            seen |= names
+
+    broken(again, PYTHON, "a module's name is assigned twice, and the second counts everywhere; rename one")
+
+
 def test_only_numpy_and_scipy_are_imported_at_once():
     def others(path):
         allowed = ALWAYS_THERE | sys.stdlib_module_names | {"gmm"} | extras(path)

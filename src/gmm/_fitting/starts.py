@@ -773,7 +773,7 @@ _TO_HEAVY_TAILS = SolverSettings(1e-4, 100)
 _ROUNDING = 1e-5  # of responsibilities in float32 that sum to 1
 _OR_GO_ON = "; or let a GaussianMixture that has them go on with warm_start=True"
 _LEAST_LEFT = 0.05  # share of a variance that errors leave
-_MOST_SHARES = 1e150  # of a variance that errors are: squares are finite
+_LARGEST_SHARE = 1e150  # of a variance that errors are: squares are finite
 _ENOUGH, _MOST = 50, 1 << 17  # rows of small errors: for each component, and of a sample
 
 
@@ -1088,7 +1088,7 @@ def _without(covariances: Array, errors: Array) -> Array:
     whiteners, _ = FULL.whiten(np.ascontiguousarray(covariances), covariances.shape[1])
     with np.errstate(over="ignore", invalid="ignore"):  # of errors beside which a covariance is nothing
         shares = np.nan_to_num(whiteners @ errors @ whiteners.transpose(0, 2, 1))
-        shares = np.clip(shares, -_MOST_SHARES, _MOST_SHARES)
+        shares = np.clip(shares, -_LARGEST_SHARE, _LARGEST_SHARE)
     values, axes = np.linalg.eigh(shares)
     roots = np.linalg.solve(whiteners, axes * np.sqrt(1 - np.clip(values, 0, 1 - _LEAST_LEFT))[:, None])
     return np.asarray(roots @ roots.transpose(0, 2, 1))
