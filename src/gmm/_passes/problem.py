@@ -150,11 +150,12 @@ class Problem(NamedTuple):
         unit = weight if settings.bound_is_total else 1.0
         tolerance, confirm = settings.tolerance / unit, settings.confirm_stop
         resumable = settings.resumable or on_pause is not None
-        accelerated = settings.accelerated and objective.climbs_by_secants
+        accelerated = settings.accelerated and not objective.fixed
         before: tuple[float, ...] = ()
         paused: SolverResult | None = None
         solver: Solver
-        if isinstance(begin, SufficientStatistics) and accelerated and objective.begins_compiled:
+        needs_python = bool(objective.noise) or not objective.model.stored_whole
+        if isinstance(begin, SufficientStatistics) and accelerated and not needs_python:
             working = QuasiNewtonState(self.family(len(begin.counts)), tolerance, confirm)
             repair_empty = self.repair_empty and objective.repairable
             solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable, repair_empty=repair_empty)

@@ -71,16 +71,6 @@ class Objective:
         return vars(self) | {"_latest": {}}
 
     @cached_property
-    def climbs_by_secants(self) -> bool:
-        """Whether the accelerated solver may climb: nothing is fixed."""
-        return not self.fixed
-
-    @cached_property
-    def begins_compiled(self) -> bool:
-        """Whether the first mixture after statistics needs no Python."""
-        return self.model.stored_whole and not self.noise
-
-    @cached_property
     def repairable(self) -> bool:
         """Whether a component without rows may get a new place; a variational fit may do without it."""
         return not (self.prior.variational or self.fixed)
