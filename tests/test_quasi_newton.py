@@ -346,8 +346,9 @@ def test_a_ridge_that_rounding_eats_lowers_no_mixture_that_is_kept(covariance_ty
             model, told = warned(GaussianMixture(K, covariance_type=covariance_type, random_state=0, **how).fit, X)
             bounds = np.array([*model.lower_bounds_, model.lower_bound_])
             # Bounds lack the ridge's part of the objective, half a nat in each direction on it; others do not know it.
-            # Where a component loses all rows, they are not compared with those before.
-            is_compared = not (how or "have no rows" in "".join(told))
+            # Where a component loses all rows, they are not compared with those before, nor where rounding makes a
+            # covariance so thin that no objective can measure it: of rows as wide as these, no density is above 1.
+            is_compared = not (how or "have no rows" in "".join(told)) and bounds.max() < 0
             assert not is_compared or np.diff(bounds).min() > -1
             fell = [text for text in told if "lowered the objective" in text]
             if fell:

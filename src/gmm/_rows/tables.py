@@ -223,6 +223,8 @@ def _as_numpy(column: pa.Array) -> NDArray[Any]:
     if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         kind = column.type if pa.types.is_floating(column.type) else pa.float64()
         column = column.cast(kind, safe=False).fill_null(np.nan)
-    dtype = np.dtype(column.type.to_pandas_dtype())  # numpy's
-    # to_numpy would import pandas where it is installed, and from_dlpack of numpy 2.0 makes pyarrow warn.
+    # to_numpy, and to_pandas_dtype of older versions, would import pandas, and from_dlpack of numpy 2.0 makes pyarrow
+    # warn.
+    name = str(column.type)
+    dtype = np.dtype({"halffloat": "float16", "float": "float32", "double": "float64"}.get(name, name))
     return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize)
