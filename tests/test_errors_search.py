@@ -207,6 +207,7 @@ def test_predictions_are_beside_errors_which_missing_values_do_not_need(rows):
     np.testing.assert_array_equal(labels, model.predict(frame, error_covariance=errors**2))
 
 
+@on_command_line
 @pytest.mark.usefixtures("rows")
 def test_what_does_not_go_is_refused():
     for name, *how in (("bayesian", "--bayesian", "--max-components", "2"), ("plain", *SEARCH)):

@@ -146,6 +146,7 @@ def test_no_text_of_a_table_and_no_name_of_a_file_is_obeyed(name, text, tmp_path
     assert not obeyed(told(lambda: GaussianMixture(1).fit(open_rows(path.parent))))
 
 
+@pytest.mark.needs("jinja2", "pyarrow", "rich")
 def test_no_table_and_no_traceback_is_obeyed_in_a_terminal(tmp_path, monkeypatch):
     path = tmp_path / "t.csv"
     path.write_text('"a\x9b",b\u202e,"c\x1b"\n' + BODY.replace("\n", ",u\x1b\n"), encoding="utf-8")
@@ -163,6 +164,7 @@ def test_no_table_and_no_traceback_is_obeyed_in_a_terminal(tmp_path, monkeypatch
     assert result_in(tmp_path)["data"]["columns"] == ["a\x9b", "b\u202e"]
 
 
+@pytest.mark.needs("pyarrow")
 @pytest.mark.skipif(sys.platform != "linux", reason="others name files in Unicode")
 def test_names_of_files_need_not_be_utf_8(tmp_path):
     def named(end):

@@ -163,6 +163,7 @@ def answers(found):
     return np.concatenate([np.ravel(each) for each in (found if isinstance(found, tuple | list) else [found])])
 
 
+@pytest.mark.needs("jinja2", "pyarrow", "rich")
 @pytest.mark.parametrize(
     "how",
     [
