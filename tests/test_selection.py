@@ -411,6 +411,7 @@ def test_two_nines_far_from_all_others_are_noted_also_beside_a_total(code, total
     assert note.startswith(f"column 'hum' holds {code} in 2 rows, far from all others")
 
 
+@pytest.mark.needs("pyarrow")
 def test_two_codes_and_codes_in_a_file_are_noted(tmp_path):
     table = with_codes(-999).astype(np.float32)
     table.loc[700:, "hum"] = np.float32(-9999.9)
