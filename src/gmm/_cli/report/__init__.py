@@ -688,7 +688,7 @@ class Report:
             errors = standard_errors(model, self.rows.source, n_replicates=_REFITS, random_state=seed)
         except SingularMatrixError:
             return [f"No standard errors are given: {COLLAPSED}. {alike}".rstrip()]
-        stability, sound = "", ""
+        stability, left_out = "", ""
         if several:
             assert errors.adjusted_rand is not None  # there were refits
             low, high = np.quantile(errors.adjusted_rand, [0.025, 0.975])
@@ -697,10 +697,11 @@ class Report:
                 f"on average (95 % of them: {with_minus(f'{low:.2f}')} to {high:.2f}), where 1 is the same grouping."
             )
         if errors.n_left_out:
-            sound = f" Of these fits, {errors.n_left_out} ended in a degenerate mixture and are left out."
+            verb = "is" if errors.n_left_out == 1 else "are"
+            left_out = f" Of these fits, {errors.n_left_out} ended in a degenerate mixture and {verb} left out."
         refitted = (
             f"The mixture was fitted again to the same rows with random weights, {_REFITS} times (the weighted "
-            f"likelihood bootstrap).{sound}"
+            f"likelihood bootstrap).{left_out}"
         )
         caveat = " Where groups overlap, the errors are larger than these." if overlapping else ""
         columns = {
