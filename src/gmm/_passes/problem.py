@@ -154,8 +154,8 @@ class Problem(NamedTuple):
         before: tuple[float, ...] = ()
         paused: SolverResult | None = None
         solver: Solver
-        needs_python = bool(objective.noise) or not objective.model.stored_whole
-        if isinstance(begin, SufficientStatistics) and accelerated and not needs_python:
+        compiled = objective.model.stored_whole and not objective.noise  # the first mixture after statistics
+        if isinstance(begin, SufficientStatistics) and accelerated and compiled:
             working = QuasiNewtonState(self.family(len(begin.counts)), tolerance, confirm)
             repair_empty = self.repair_empty and objective.repairable
             solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable, repair_empty=repair_empty)

@@ -324,9 +324,9 @@ class _Text:
             return ValueError(f"{self._name}: no column {absent[1]} in it any more")
         if uneven := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", reason):
             number, expected, n_fields = map(int, uneven.groups())
-            line, words = self._line_of(number), self._format.words
-            above = words.above.format(line - 1) if number <= _MOST_ABOVE and n_fields > expected else ""
-            reason = f"line {line} has {counted(n_fields, 'field')}, expected {expected}: {above}{words.lines}"
+            line = self._line_of(number)
+            lines = self._format.words.other_lines(line - 1 if number <= _MOST_ABOVE and n_fields > expected else 0)
+            reason = f"line {line} has {counted(n_fields, 'field')}, expected {expected}: {lines}"
         elif "Empty CSV file" in reason:
             reason = "there is no line in it"
         elif _CUT in reason:

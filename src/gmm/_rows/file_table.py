@@ -88,9 +88,8 @@ def _stripped(part: Part, text_format: TextFormat) -> Part:
     """Return a table without blanks around the names of its columns."""
     names = [name.strip() for name in part.schema.names]
     if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
-        words = text_format.words
-        lines = f"; {words.above.format(text_format.skip + 1)}{words.lines}"
-        remedy = "give each its own name" + ("" if part.texts is None else lines)
+        lines = "" if part.texts is None else f"; {text_format.words.other_lines(text_format.skip + 1)}"
+        remedy = f"give each its own name{lines}"
         what = f"column names must be unique, but these occur more than once: {quoted(repeated)}"
         if repeated == [""]:
             what = f"{names.count('')} of {len(names)} columns have no name"

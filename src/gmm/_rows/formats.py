@@ -121,6 +121,10 @@ class Words(NamedTuple):
     lines: str
     all: str
 
+    def other_lines(self, above: int = 0) -> str:
+        """Say how to leave out lines that are no rows, so many of them above the table."""
+        return (self.above.format(above) if above else "") + self.lines
+
 
 PYTHON = Words(
     named="header=True",
