@@ -153,6 +153,11 @@ def test_a_prior_keeps_variances_that_errors_explain():
     assert "shrunk" in str(model)
 
 
+def test_heavy_rows_with_large_errors_do_not_overflow():
+    heavy = GaussianMixture(1).fit(np.arange(8.0)[:, None], None, np.full(8, 1e200), error_covariance=[1e148])
+    assert 0 < heavy.covariances_[0] < 1e4
+
+
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEE"])
 def test_the_default_prior_is_weak_where_groups_lie_apart(covariance_type):
     """It is of the variances within clusters, and errors that are nothing change next to nothing."""

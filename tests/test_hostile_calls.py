@@ -518,7 +518,7 @@ def test_a_search(data):
     if data.draw(st.booleans()):
         how |= {"standardize": data.draw(mostly(st.booleans(), junk)), "missing": data.draw(mostly(missing, junk))}
         how["noise"] = data.draw(mostly(noise, junk)) if data.draw(st.booleans()) else False
-    X = data.draw(mostly(with_gaps() if how.get("missing") == "em" else groups(), any_rows))
+    X = data.draw(mostly(with_gaps() if repr(how.get("missing")) == "'em'" else groups(), any_rows))
     counts = data.draw(mostly(st.lists(st.integers(1, 4), min_size=1, max_size=3), junk))
     names, weight = data.draw(mostly(some_types, junk)), data.draw(weights_of(length(X)))
     search = answer(gmm.GaussianMixtureSearch(counts, names, **how).fit, X, sample_weight=weight)

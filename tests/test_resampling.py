@@ -426,6 +426,7 @@ def of_test(n_components=1, **how):
         (of_test(standardize=3), TypeError, "bootstrap_lrt has no parameter 'standardize'; it takes those of Gauss"),
         (of_test(fixed={"weights": True}), TypeError, "^fixed applies to a single fit"),
         (of_test(warm_start=True), TypeError, "^warm_start applies to a single fit"),
+        (lambda: bootstrap_lrt([[1e308], [0.0]], 1), ValueError, "too large for bootstrap_lrt: 1e.308 at row 0"),
         (lambda: split_lrt(X, 0), ValueError, "n_components"),
         (lambda: stability(X, [1, 2]), ValueError, "n_components"),
         (lambda: stability(X, 2, colour=1), TypeError, "stability has no parameter 'colour'"),

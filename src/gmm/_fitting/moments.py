@@ -213,8 +213,9 @@ def _beside_errors(model: CovarianceModel, variances: Array, source: Source) -> 
     d, errors, sums = len(variances), source.errors, np.zeros((2, len(variances)))  # of variances, and of weights
     for number, indices, rows in source.pieces():
         of_rows, observed = errors.variances[errors.codes[indices]], source.patterns[number].observed
-        sums[0, observed] += rows.weights @ of_rows[:, observed]
-        sums[1, observed] += rows.weights.sum()
+        weights = rows.weights / source.survey.heaviest  # products of large weights and errors overflow
+        sums[0, observed] += weights @ of_rows[:, observed]
+        sums[1, observed] += weights.sum()
     n = max(_ROWS_BESIDE_ERRORS, 2 * d + 2)  # so that the prior is proper
     if not _LEAST_SHARE * variances.max() > 0:
         raise ValueError(

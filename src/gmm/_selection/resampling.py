@@ -28,7 +28,7 @@ from gmm._fitting.starts import Start, best_of, short_runs
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Problem
 from gmm._public import publish
-from gmm._rows.entrance import Names, as_one_array, as_source
+from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._selection.candidates import halved, splits_of_widest
@@ -172,7 +172,7 @@ def held_out_log_likelihood(
 
 def checked_rows(X: Any, sample_weight: Any, caller: str, missing: str | None = None) -> tuple[ArraySource, Names]:
     """Return rows with their weights, and names of features, checked once for all fits."""
-    source, names = as_source(X, sample_weight, estimator=caller, min_rows=2, missing=missing)
+    source, names = as_source_to_fit(X, sample_weight, estimator=caller, missing=missing)
     return as_one_array(source, caller, gaps=True), names
 
 
