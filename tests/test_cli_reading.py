@@ -725,9 +725,11 @@ def test_notes_are_on_the_columns_that_were_asked_for(how, tmp_path):
 def test_constants_and_weights_that_are_none_are_named(how, tmp_path):
     path = parquet(tmp_path / "t.parquet", a=np.full(50, 2.5), b=np.full(50, 3))
     weighed = write(tmp_path / "t.csv", "aw", [1, 2, 4, 5], [1, 1, -2, 1])
+    numbered = parquet(tmp_path / "n.parquet", id=np.arange(1, 51), b=np.full(50, 3))
     for words, parts in (
         ((path,), ("constant", "'a'", "'b'")),
         ((path, "--columns", "a,b"), ("constant", "'a'", "'b'")),
+        ((numbered,), ("constant: 'b', besides those left out: 'id'",)),
         ((weighed, "--weight-column", "w", *ONE), ("'w'", "-2", "row 3")),
     ):
         fails(1, "fit", *words, *how, tells=parts)

@@ -410,7 +410,7 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
     Raises
     ------
     CommandError
-        If all are constant.
+        If all that are left are constant.
     """
     named = options.columns is not None
     names, in_memory = rows.names, rows.in_memory
@@ -420,8 +420,6 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
         # The first look at rows ends at a gap, which a column that is left out may have.
         whole = rows.source if rows.source.survey.nonfinite is None else rows.table.numbers(names).with_gaps()
         found = column_notes.column_kinds((chunk.rows for chunk in whole.chunks()), whole.n_rows, names)
-    if len(found[column_notes.CONSTANT]) == len(names):
-        raise CommandError(f"nothing to fit: all columns are constant: {quoted(names, SHOWN)}")
     copies, codes = column_notes.COPIES, column_notes.CODES
     fitted, notes = set(range(len(names))), list[str]()
     for kind, columns in ({copies: found[copies]} if named else found).items():
@@ -432,10 +430,14 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
             else:
                 notes.append(note.left_out)
                 fitted -= {*fresh}
-    rows = replace(rows, notes=tuple(notes))
+    rows, measured = replace(rows, notes=tuple(notes)), sorted(fitted)
+    if fitted <= {*found[column_notes.CONSTANT]}:
+        others = quoted((name for j, name in enumerate(names) if j not in fitted), SHOWN)
+        left_out = f", besides those left out: {others}" if len(fitted) < len(names) else ""
+        constant = quoted((names[j] for j in measured), SHOWN)
+        raise CommandError(f"nothing to fit: all columns are constant: {constant}{left_out}")
     if len(fitted) == len(names):
         return rows
-    measured = sorted(fitted)
     names = tuple(names[j] for j in measured)
     if not in_memory:
         return replace(_rows(rows.table, names, options), notes=rows.notes)
