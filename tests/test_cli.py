@@ -144,7 +144,7 @@ def test_many_columns_say_that_few_rows_shrink_and_write_no_whole_covariances(tm
 def test_time_that_is_up_is_told(iris):
     words = ("fit", iris, "--exclude", "species", "--time-limit", "1e-9")
     shown, document = ok(*words).stdout, json_of(*words)
-    assert re.search(r"incomplete \(ended early\): \d+ of 126 models tried", shown)
+    assert re.search(r"incomplete \(ended early\): \d+ of 126 cells tried", shown)
     assert "– not tried" in shown
     assert document["complete"] is False
     left = [cell for cell in document["cells"] if cell["status"] == "not tried"]
@@ -192,7 +192,7 @@ def test_a_limit_on_eigenvalues_is_for_three_models():
     values = np.linalg.eigvalsh(document["best"]["covariances"])
     assert values.max() == pytest.approx(50 * values.min())
     assert "eigenvalue ratio at most 50: converged" in ok(*words).stdout
-    assert "--max-ratio: expected a --covariance among" in fails(1, *words, "--covariance", "full,EEV")
+    assert "--max-ratio: expected a --covariance among" in fails(2, *words, "--covariance", "full,EEV")
 
 
 def test_weights_equal_repeated_rows(tmp_path):

@@ -342,5 +342,5 @@ def test_a_number_of_components_that_was_not_tried_takes_no_room(found):
     shown = lines(replace(turned, complete=False))
     assert "K=4" in shown[1]
     assert "K=5" not in shown[1]
-    assert shown[-1].endswith("56 of 70 models tried")
-    assert "every model was fitted once" in lines(replace(found, complete=False))[-1]
+    assert shown[-1].endswith("56 of 70 cells tried")
+    assert "every cell was fitted once" in lines(replace(found, complete=False))[-1]

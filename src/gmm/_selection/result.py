@@ -712,8 +712,8 @@ def incomplete(selection: Selection) -> str:
     n_missing = selection.status.count(NOT_TRIED)
     if n_missing:
         n = len(selection.status)
-        return f"incomplete (ended early): {n - n_missing:,} of {n:,} models tried"
-    return "incomplete (ended early): every model was fitted once, but better fits may exist"
+        return f"incomplete (ended early): {n - n_missing:,} of {n:,} cells tried"
+    return "incomplete (ended early): every cell was fitted once, but better fits may exist"
 
 
 # --- What a file must hold -----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import invalid, warn
 from gmm._text.words import quoted, suggestion
+from gmm._validation.combinations import CombinationError
 from gmm._validation.rows import FloatArray, as_array, as_floats, first_index, first_wrong, place
 from gmm._validation.scalars import as_real, is_whole
 from gmm._values.covariance import CLASSIC, LIMITED, CovarianceModel
@@ -527,14 +528,14 @@ def check_limits(options: Any, model: CovarianceModel, n_components: int) -> dic
 
     Raises
     ------
-    ValueError
+    CombinationError
         If the model has no exact update under the limit.
     """
     if options.max_ratio is None:
         return {"max_ratio": inf}
     if model.n_factors or (model.joint and n_components > 1):
         alias = f" ({model.name})" if model.alias else ""
-        raise ValueError(
+        raise CombinationError(
             f"max_ratio: expected a covariance_type among {', '.join(map(repr, LIMITED))}, whose update under the "
             f"limit is exact, got {model.type_name!r}{alias}: choose one of them, or leave max_ratio out"
         )
