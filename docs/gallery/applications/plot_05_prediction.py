@@ -23,8 +23,8 @@ from gmm.plotting import plot_clusters
 # sphinx_gallery_thumbnail_number = 1
 
 # %%
-# Visitors of Old Faithful have waited 50 minutes, or 80, since the last
-# eruption. How long will the next one be?
+# After an eruption of Old Faithful, visitors waited 50 minutes, or 80, for the
+# next. How long was it?
 
 faithful = pd.read_csv(files("gmm") / "data" / "faithful.csv")
 mixture = select(faithful, random_state=0).best
@@ -32,13 +32,13 @@ waited = pd.DataFrame({"waiting": [50.0, 80.0]})
 found = mixture.predict_from(waited, level=0.9)
 for i, minutes in enumerate(waited["waiting"]):
     low, high = found.intervals[i, 0]
-    print(f"after {minutes:.0f} minutes, {found.means[i, 0]:.1f}", end=", ")
+    print(f"before {minutes:.0f} minutes, {found.means[i, 0]:.1f}", end=", ")
     print(f"nine in ten between {low:.1f} and {high:.1f}")
 
 # %%
 # The prediction bends where one component gives way to another. Between them,
-# after 67 minutes, it is an average of short and long eruptions, which nobody
-# will see. The interval shows this: it is more than twice as long as elsewhere.
+# before 67 minutes, it is an average of short and long eruptions, which nobody
+# saw. The interval shows this: it is more than twice as long as elsewhere.
 # The mixture itself, from ``condition``, has two peaks.
 
 minutes = np.linspace(43, 96, 200)
