@@ -1,6 +1,8 @@
 """What many tests begin with: rows of groups, rows with gaps, mixtures; and what they end with: equal ones, errors."""
 
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -104,6 +106,14 @@ def warned(call, *arguments, **how):
         warnings.simplefilter("always")
         result = call(*arguments, **how)
     return result, [str(each.message) for each in caught]
+
+
+def python(*arguments, **options):
+    """Run this interpreter; return what it printed, or fail with all that it said."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def refused(told, call, *arguments, error=ValueError, **how):

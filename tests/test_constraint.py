@@ -13,7 +13,6 @@ from scipy.stats import ortho_group
 
 import reference
 from inside import mstep
-from tables import refused
 
 HERE = Path(__file__).parent / "data"
 MODELS = ["EII", "EEI", "VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV"]  # by their codes, from 1
@@ -285,11 +284,6 @@ def test_a_flat_component_borrows_the_shape_of_others_unless_it_is_heavy(model):
     assert np.linalg.eigvalsh(found).min() > 0
     if model[0] == "V":  # its volume can shrink for ever: 3 × 0.9 > 2, its rank
         assert fails(model, free[:2], np.array([1.0, 9.0]))
-
-
-def test_wrong_shapes_and_codes_are_refused():
-    for code, size in ((0, 2), (15, 8), (5, 7)):
-        refused(r"constraint|of length 8", mstep.constrained, code, np.ones(size), np.ones(2), None, 2)
 
 
 # --- Against mclust's starts and an exact solution ----------------------------------------------

@@ -252,15 +252,6 @@ def test_of_every_type_it_is_nearly_what_a_fit_of_so_many_is(name):
         np.testing.assert_allclose(project(few_covariance), project(covariance), rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["factor1", "ppca2"])
-def test_factors_stored_in_low_rank_are_reduced_as_whole_covariances_are(name):
-    fit = GaussianMixture(8, covariance_type=name, prior="conjugate", random_state=0).fit(MANY)
-    assert not fitted_parameters(fit).model.stored_whole
-    whole = GaussianMixture.from_parameters(fit.weights_, fit.means_, fit.covariances_, covariance_type=name)
-    assert distance(reduce(fit, 3), reduce(whole, 3)).value < 1e-6
-    assert distance(reduce([fit, fit], 3), reduce(whole, 3)).value < 1e-6
-
-
 def test_few_components_are_merged_as_one_after_the_other(monkeypatch):
     """With one merger in a round and all as neighbours, it is greedy; and hard EM then costs nothing."""
     monkeypatch.setattr(inside.reduction, "_MOST_AT_ONCE", 0.0)

@@ -10,6 +10,7 @@ import pytest
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
 from gmm.exchange.onnx import to_onnx
 from inside import CLASSIC, PARSIMONIOUS
+from reference import OF_FACTORS
 from tables import a_mixture, refused
 
 onnx = pytest.importorskip("onnx")
@@ -75,7 +76,8 @@ def test_results_are_the_estimators(run, covariance_type, shift, dtype):
 
 
 @pytest.mark.parametrize(
-    ("cls", "name"), [(GaussianMixture, name) for name in PARSIMONIOUS] + [(BayesianGaussianMixture, "full")]
+    ("cls", "name"),
+    [*((GaussianMixture, name) for name in (*PARSIMONIOUS, *OF_FACTORS)), (BayesianGaussianMixture, "full")],
 )
 def test_every_covariance_model_and_a_posterior(cls, name):
     X = mixture().sample(400, random_state=1)[0]

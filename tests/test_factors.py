@@ -452,13 +452,6 @@ def test_exchange_is_of_full_covariances(kind, tmp_path):
     assert theirs.covariance_type == "full"
     for other in (again, theirs):
         np.testing.assert_allclose(other.score_samples(X), mixture.score_samples(X), atol=1e-9)
-    pytest.importorskip("onnx")
-    gmm.exchange.onnx.to_onnx(mixture, str(tmp_path / "model.onnx"))
-    runtime = pytest.importorskip("onnxruntime")
-    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
-    _, probabilities, scores = session.run(None, {"X": X.astype(np.float32)})
-    np.testing.assert_allclose(probabilities, mixture.predict_proba(X), atol=1e-3)
-    np.testing.assert_allclose(scores.ravel(), mixture.score_samples(X), atol=1e-2)
 
 
 def test_all_is_a_name_among_others():

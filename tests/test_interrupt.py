@@ -22,7 +22,7 @@ from gmm import GaussianMixture, open_rows, select
 from gmm.inference import bootstrap_lrt
 from inside import ArraySource, Scorer, halving, read_ahead, single_threaded_blas, starts, usable_threads
 from inside import _blas as blas
-from tables import noted, refused
+from tables import noted, python, refused
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -85,9 +85,7 @@ def command(code, *arguments):
 
 def run(code, *arguments):
     """Run code in a process of its own, which a deadlock would keep for ever."""
-    done = subprocess.run(command(code, *arguments), capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return python(*command(code, *arguments)[1:], timeout=120)
 
 
 @posix

@@ -266,7 +266,6 @@ def test_what_does_not_go_with_labels_is_refused():
         (None, "components_per_class needs rows of known class: expected labels, got None", 2),
     ]:
         refused(match, fit, X, given, 3, *per_class)
-    refused("labels cannot be combined", fit, gmm.sources.partitioned_rows(lambda task: task(0, X)), labels)
     plan = _em.Plan(mixture_near("full", X), FULL, np.zeros(D), np.ones(D), single=False)
     plan.begin(scratch := _em.Scratch(), 100)
     refused("plan that knows which components", plan.walk, scratch, _em.RowTable(X, code=np.zeros(100, np.intc)), 0, 1)

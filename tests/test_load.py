@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info
 import fuzz_files
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, Selection
-from inside import PARSIMONIOUS, layouts
+from inside import FORMAT_VERSION, PARSIMONIOUS, layouts
 from tables import noted, refused, warned
 
 RNG = np.random.default_rng(0)
@@ -230,6 +230,7 @@ def test_other_versions_are_refused():
     member = bytearray(fuzz_files.members(FIT)["means.npy"])
     member[6:8] = b"\x09\x00"
     refused(r"'means'.*version|damaged", gmm.load, with_member("means", member))
+    refused(r"as bytes.*version 2.*install", gmm.load, tampered(FIT, format_version=FORMAT_VERSION + 1))
     for version in ("1", 1.5, True, None, float("inf")):
         refused("format_version", gmm.load, tampered(FIT, format_version=version))
 

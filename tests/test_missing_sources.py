@@ -195,13 +195,6 @@ def test_rows_without_gaps_are_the_ordinary_fit():
     assert_same(one.partial_fit(X), other.partial_fit(X))
 
 
-def test_a_fit_continues_from_its_checkpoint(tmp_path):
-    passes, how = [], {"missing": "em", "random_state": 0, "tol": 1e-9, "max_iter": 40}
-    fit, whole = GaussianMixture(3, **how), GaussianMixture(3, **how).fit(ROWS)
-    fit.fit(stream(ROWS), checkpoint=tmp_path / "fit", callback=lambda one: passes.append(one) or len(passes) == 4)
-    assert_same(whole, fit.fit(stream(ROWS), checkpoint=tmp_path / "fit", resume=True))
-
-
 def test_infinity_is_refused_where_it_is_whatever_rows_have_no_value():
     rows = ROWS[:400].copy()
     rows[120], rows[250, 2] = np.nan, -np.inf

@@ -249,20 +249,16 @@ def test_what_responsibilities_leave_is_noise_at_the_start():
         GaussianMixture(2, init_params=np.where(np.arange(160)[:, None] == 7, 0, given)).fit(CLUTTER)
 
 
-def crossing_arms(seed, n=1100):
-    """Two thin groups that meet at an angle in rows of which four fifths are noise, and their responsibilities."""
-    rng, size = np.random.default_rng(seed), n // 10
-    along, slope = rng.uniform(10, 50, (2, size)), np.array([[0.8], [-0.8]])
-    arms = np.stack([60 + along, 50 + slope * (along - 10) + rng.normal(0, 2, (2, size))], axis=-1).reshape(-1, 2)
-    rows = np.concatenate([arms, rng.uniform(0, 120, (n - 2 * size, 2))])
-    return rows, np.eye(3)[np.repeat([0, 1, 2], [size, size, n - 2 * size])][:, :2]
-
-
 @every_type
 def test_one_fit_finds_groups_where_most_rows_are_noise(covariance_type):
     how = {"covariance_type": covariance_type, "noise": True, "tol": 1e-6, "max_iter": 1000}
     for seed in (0, 4, 5):
-        rows, groups = crossing_arms(seed)
+        # Two thin groups that meet at an angle in rows of which four fifths are noise, and their responsibilities.
+        rng, n, size = np.random.default_rng(seed), 1100, 110
+        along, slope = rng.uniform(10, 50, (2, size)), np.array([[0.8], [-0.8]])
+        arms = np.stack([60 + along, 50 + slope * (along - 10) + rng.normal(0, 2, (2, size))], axis=-1).reshape(-1, 2)
+        rows = np.concatenate([arms, rng.uniform(0, 120, (n - 2 * size, 2))])
+        groups = np.eye(3)[np.repeat([0, 1, 2], [size, size, n - 2 * size])][:, :2]
         fit, known = GaussianMixture(2, random_state=seed, **how), GaussianMixture(2, init_params=groups, **how)
         assert fit.fit(rows).lower_bound_ > known.fit(rows).lower_bound_ - 1 / len(rows)
 

@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 import gmm
 import inside
 from inside import EXTRAS
-from tables import refused
+from tables import python, refused
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -31,14 +31,6 @@ PUBLIC = [
     *(f"gmm.{name}" for name in ("analysis", "em", "exchange", "inference", "plotting", "sources", "tracking")),
     *(f"gmm.exchange.{name}" for name in ("mclust", "onnx", "sklearn")),
 ]
-
-
-def python(*arguments, **options):
-    """Run this interpreter; return what it printed, or fail with all that it said."""
-    command = [sys.executable, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_messages_name_what_the_extras_install():

@@ -75,14 +75,6 @@ def test_a_file_that_load_would_refuse_is_not_written(tmp_path, invalid):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_a_nearly_singular_fit_is_loaded_as_it_was_saved():
-    for seed in range(20):
-        rows = np.random.default_rng(seed).normal(size=(9, 3)) @ np.diag([1, 1e-7, 1e7])
-        mixture = GaussianMixture(3, reg_covar=1e-18, random_state=seed).fit(rows)
-        np.testing.assert_array_equal(reloaded(mixture).score_samples(rows), mixture.score_samples(rows))
-
-
 def test_nearly_singular_covariances_of_one_shape_are_taken():
     for seed in range(20):
         axes = np.linalg.qr(np.random.default_rng(seed).normal(size=(5, 5)))[0]
@@ -165,13 +157,15 @@ def test_warnings_point_at_the_callers_line(method):
     assert {warning.filename for warning in caught} == {__file__}
 
 
-@pytest.mark.parametrize("weight", [1e-60, 1e-30, 1e30, 1e60])
-def test_float32_rows_take_weights_that_float32_cannot_hold(weight):
-    rows = X.astype(np.float32)
-    plain = GaussianMixture(2, random_state=0).fit(rows)
-    weighted = GaussianMixture(2, random_state=0).fit(rows, sample_weight=np.full(len(rows), weight))
-    assert weighted.lower_bound_ == pytest.approx(plain.lower_bound_, abs=1e-6)
-    np.testing.assert_allclose(weighted.means_, plain.means_, rtol=1e-5)
+@pytest.mark.parametrize("unit", [1e-60, 1e-40, 1e-30, 1e30, 1e38, 1e60])
+@pytest.mark.parametrize("weight", [np.ones(len(X)), np.linspace(0.2, 3, len(X))], ids=["equal", "uneven"])
+def test_float32_rows_take_weights_that_float32_cannot_hold(weight, unit):
+    one, other = (
+        GaussianMixture(2, random_state=0).fit(X.astype(np.float32), sample_weight=w) for w in (weight, weight * unit)
+    )
+    assert other.lower_bound_ == pytest.approx(one.lower_bound_, abs=1e-6)
+    np.testing.assert_allclose(other.means_, one.means_, rtol=1e-5)
+    np.testing.assert_allclose(other.covariances_, one.covariances_, rtol=1e-2, atol=1e-2)
 
 
 def test_an_infinite_covariance_is_refused_and_not_ridged_for_ever():

@@ -117,12 +117,8 @@ def table(rows, weight, folder, size):
     return opened(pa.Table.from_batches(batches), weight)
 
 
-def in_place(rows, weight, folder, size):
-    return ArraySource(rows, weight)
-
-
 SOURCES = [parquet, folder_of_parquet, arrow, arrow_stream, delimited, npy, factory, factory_of_frames, dataset, table]
-SOURCES += [in_place]
+SOURCES += [lambda rows, weight, folder, size: ArraySource(rows, weight)]
 BLOCK_SIZES = [1, 30, 1000, 2049, 10**6]
 FEWER = 2100  # rows: more than each size of blocks but the last, and a dozen chunks
 
@@ -531,15 +527,11 @@ def test_predictions_are_written_in_pieces(suffix, dtype, tmp_path, monkeypatch)
         assert list(written_to(path)) == ["row", "component"]
 
 
-def weighted_blocks():
-    return in_blocks(ROWS, WEIGHTS)
-
-
 @pytest.mark.parametrize("kind", ["parquet", "csv", "npy", "map", "blocks"])
 def test_what_was_read_can_be_pickled(kind, tmp_path):
     make = {"parquet": parquet, "csv": delimited}.get(kind, npy)
     weight = WEIGHTS if kind in ("parquet", "map") else None
-    source = gmm.open_rows(weighted_blocks) if kind == "blocks" else make(ROWS, weight, tmp_path, 1000)
+    source = gmm.open_rows(lambda: in_blocks(ROWS, WEIGHTS)) if kind == "blocks" else make(ROWS, weight, tmp_path, 1000)
     for _ in range(2):  # before a reading and after it
         content = pickle.dumps(source)
         assert len(content) < (1.5 * WEIGHTS.nbytes if kind == "map" else 10_000)

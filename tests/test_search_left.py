@@ -138,20 +138,18 @@ def test_a_run_from_near_its_end_is_judged_by_what_its_last_update_gained():
     assert reason(first, second, (-600.0, False)) is None  # a step that was too far tells nothing
 
 
-def rows_with_ties():
-    """Return rows of which half are tied in a column, but none of the sample that is searched."""
+@pytest.mark.usefixtures("_beyond_memory", "_always_due")
+def test_a_cell_that_collapses_leaves_no_others_behind(tmp_path):
+    # Half of the rows are tied in a column, but none of the sample that is searched.
     rng = np.random.default_rng(1)
     X = rng.normal(size=(40_000, 2)) + np.repeat([[3, 0], [0, 0]], 20_000, axis=0)
     source = gmm.open_rows(lambda: iter(np.array_split(X, 4)))
     sample = inside.sample_indices(source, 10_000, np.random.default_rng(inside.common_seed(0)))
     X[rng.choice(np.setdiff1d(np.arange(len(X)), sample), len(X) // 2, replace=False), 1] = 0.25
-    return gmm.open_rows(lambda: iter(np.array_split(X, 4)))
+    source = gmm.open_rows(lambda: iter(np.array_split(X, 4)))
 
-
-@pytest.mark.usefixtures("_beyond_memory", "_always_due")
-def test_a_cell_that_collapses_leaves_no_others_behind(tmp_path):
     def search(**how):
-        return gmm.select(rows_with_ties(), [2, 3], "VVV", random_state=0, n_threads=1, **how)
+        return gmm.select(source, [2, 3], "VVV", random_state=0, n_threads=1, **how)
 
     path = tmp_path / "search.ckpt"
     whole = search()

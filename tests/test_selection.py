@@ -165,17 +165,12 @@ def test_the_repr_is_a_table_with_the_best_marked(found):
     assert max(map(len, lines)) <= 80
 
 
-def of_cells(found, cells, **changed):
-    """A table of some of the cells of another."""
-    names = ("n_components", "n_parameters", "loglik", "scores", "seconds", *CRITERIA)
-    told = ("covariance_type", "tails", "status", "estimators")
-    arrays = {name: getattr(found, name)[cells] for name in names}
-    return replace(found, **arrays | {name: tuple(getattr(found, name)[n] for n in cells) for name in told} | changed)
-
-
 def test_decimals_are_left_away_before_the_repr_is_wider_than_a_terminal(found):
     cells, scores = [*range(42)] * 3, np.tile(found.scores, 3) + 10_000
-    lines = repr(of_cells(found, cells, n_components=np.repeat(np.arange(1, 10), 14), scores=scores)).splitlines()
+    arrays = {name: getattr(found, name)[cells] for name in ("n_parameters", "loglik", "seconds", *CRITERIA)}
+    arrays |= {"n_components": np.repeat(np.arange(1, 10), 14), "scores": scores}
+    told = {name: getattr(found, name) * 3 for name in ("covariance_type", "tails", "status", "estimators")}
+    lines = repr(replace(found, **arrays | told)).splitlines()
     assert lines[1].split()[-1] == "K=9"
     assert max(map(len, lines[1:17])) <= 80
     assert lines[3].split()[1] == f"{scores[0]:.0f}"

@@ -1,7 +1,6 @@
 """One estimator in the hands of many threads: reading it is safe, and a fit replaces all that it found at once."""
 
 import pickle
-import subprocess
 import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import pytest
 import gmm
 from fuzz_files import saved
 from gmm import BayesianGaussianMixture, GaussianMixture
+from tables import python
 
 pytestmark = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 N_THREADS, ROUNDS = 8, 12
@@ -143,22 +143,18 @@ def test_a_warm_start_looks_once_at_what_it_continues(cls):
 
 
 def test_threads_may_begin_with_their_first_fit():
-    told = in_new_process(
+    told = python(
+        "-W",
+        "error",
+        "-c",
         "from concurrent.futures import ThreadPoolExecutor; from threading import Barrier; import sys, gmm;"
         f"sys.setswitchinterval(1e-5); X, begin = [[0.0], [1.0], [5.0]], Barrier({N_THREADS});"
         "fit = lambda _: (begin.wait(), gmm.GaussianMixture().fit(X).means_.tolist())[1];"
-        f"print(len({{str(means) for means in ThreadPoolExecutor({N_THREADS}).map(fit, range({N_THREADS}))}}))"
+        f"print(len({{str(means) for means in ThreadPoolExecutor({N_THREADS}).map(fit, range({N_THREADS}))}}))",
     )
-    assert told == "1"
+    assert told == "1\n"
 
 
 def test_the_extensions_do_without_the_lock_where_python_does():
-    told = in_new_process("import sys, gmm; print(getattr(sys, '_is_gil_enabled', lambda: True)())")
-    assert told == str(not sysconfig.get_config_var("Py_GIL_DISABLED"))
-
-
-def in_new_process(code):
-    command = [sys.executable, "-W", "error", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    told = python("-W", "error", "-c", "import sys, gmm; print(getattr(sys, '_is_gil_enabled', lambda: True)())")
+    assert told.strip() == str(not sysconfig.get_config_var("Py_GIL_DISABLED"))

@@ -61,11 +61,6 @@ def to_json(mixture, file):
     return numbers_of(exchange.mclust.from_json(file))
 
 
-def predicted_to(mixture, file):
-    mixture.predict_to(X, file)
-    return np.loadtxt(file, delimiter=",", skiprows=1)
-
-
 def drawn_lines(axes):
     axes = np.ravel(axes)[0]
     found = [line.get_xydata() for line in axes.lines] + [
@@ -108,7 +103,7 @@ METHODS |= {
     "marginal": lambda m, o, f: numbers_of(m.marginal(COLUMNS)),
     "partial_fit": lambda m, o, f: copied(m).partial_fit(OTHER).score_samples(X),
     "predict_from": lambda m, o, f: m.predict_from(X[:9, :60], list(range(60)), level=0.9),
-    "predict_to": lambda m, o, f: predicted_to(m, f.with_suffix(".csv")),
+    "predict_to": lambda m, o, f: (m.predict_to(X, f"{f}.csv"), np.loadtxt(f"{f}.csv", delimiter=",", skiprows=1))[1],
     "sample": lambda m, o, f: m.sample(20_000, random_state=0)[0].mean(axis=0),
     "save": lambda m, o, f: saved(m, f),
     "score_samples": lambda m, o, f: (m.score_samples(X), copied(m, missing="em").score_samples(HOLED)),
