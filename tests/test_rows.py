@@ -527,11 +527,15 @@ def test_predictions_are_written_in_pieces(suffix, dtype, tmp_path, monkeypatch)
         assert list(written_to(path)) == ["row", "component"]
 
 
+def weighted_blocks():
+    return in_blocks(ROWS, WEIGHTS)
+
+
 @pytest.mark.parametrize("kind", ["parquet", "csv", "npy", "map", "blocks"])
 def test_what_was_read_can_be_pickled(kind, tmp_path):
     make = {"parquet": parquet, "csv": delimited}.get(kind, npy)
     weight = WEIGHTS if kind in ("parquet", "map") else None
-    source = gmm.open_rows(lambda: in_blocks(ROWS, WEIGHTS)) if kind == "blocks" else make(ROWS, weight, tmp_path, 1000)
+    source = gmm.open_rows(weighted_blocks) if kind == "blocks" else make(ROWS, weight, tmp_path, 1000)
     for _ in range(2):  # before a reading and after it
         content = pickle.dumps(source)
         assert len(content) < (1.5 * WEIGHTS.nbytes if kind == "map" else 10_000)
