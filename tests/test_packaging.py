@@ -237,6 +237,14 @@ def test_without_a_compiler_the_build_says_at_once_what_to_install(tmp_path):
     assert not done.stdout
 
 
+@pytest.mark.parametrize("heading", ["Run it", "Test it"])
+def test_one_line_of_the_readme_does_all_of_the_work_in_a_fresh_clone(heading):
+    """`.ci/run` runs both."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
+    (line,) = section.partition("```sh\n")[2].partition("```")[0].splitlines()
+    assert line.startswith("python3 -m venv .venv && .venv/bin/python -m pip install ")
+
+
 def test_the_release_commit_is_the_last_that_changed_more_than_prose(tmp_path):
     release_commit = runpy.run_path(str(ROOT / "tools" / "check_release.py"))["release_commit"]
     release_commit.__globals__["ROOT"] = tmp_path
