@@ -14,7 +14,7 @@ PLACES = {
     "gmm._cli.report": "column_statistics figures=. render report=. wording=.",
     "gmm._cli.rows": "WORDS",
     "gmm._cli.show": "choice drawn",
-    "gmm._em": "Ascent Candidate CandidateView OFFSET Outlook Race Run _em=. split_axes split_step",
+    "gmm._em": "Ascent Candidate CandidateView Clusters OFFSET Outlook Race Run _em=. split_axes split_step",
     "gmm._estimators": "_estimators=.",
     "gmm._estimators.bayesian": "posterior_of",
     "gmm._estimators.conditional": "conditional=.",
@@ -30,10 +30,10 @@ PLACES = {
     "gmm._fitting.moments": "mean_and_covariance prior_of",
     "gmm._fitting.sampling": "common_seed kmeans_plusplus sample_indices sampled seeds=. start_seeds",
     "gmm._fitting.split_merge": "ComponentDiagnosis moves without split_merge=.",
+    "gmm._fitting.hierarchy": "Hierarchy",
     "gmm._fitting.starts": (
-        "Cut FitSettings Hierarchy Portfolio RaceRows STARTS Schedule StartSettings best_of first_runs from_means "
-        "from_responsibilities halving=. lloyd precise_half schedule_for short_runs start_statistics "
-        "starts=. views_of"
+        "FitSettings STARTS StartSettings best_of first_runs from_means from_responsibilities short_runs "
+        "start_statistics starts=. views_of"
     ),
     "gmm._frozen": "_frozen=.",
     "gmm._frozen_mixture": "_frozen_mixture=.",
@@ -41,7 +41,7 @@ PLACES = {
     "gmm._kernel.tiles": "tiles=.",
     "gmm._lazy": "cached_property",
     "gmm._passes": "_passes=.",
-    "gmm._passes.e_step": "EStep Partition PassBatch Totals e_step=. threads=. usable_threads",
+    "gmm._passes.e_step": "EStep PassBatch Totals e_step=. threads=. usable_threads",
     "gmm._passes.em": "MStep SolverRun TextbookEM refilled",
     "gmm._passes.incomplete": "incomplete=.",
     "gmm._passes.problem": "Beginning Problem SolverSettings e_step_over",

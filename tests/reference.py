@@ -678,24 +678,23 @@ def kmeans_seeds(X, weight, uniforms, n_seeds, n_draws):
 # --- Constrained covariances (Celeux and Govaert 1995) ------------------------------------------
 
 
-def candidate(X, Y, seeds, covariance_type, *, n_lloyd, n_soft, weight, reg_covar):
-    """The first mixture of rows X that begins from seeds among the same rows Y in other coordinates.
+def clusters(Y, centres, n_passes, weight):
+    """The centres of k-means after some passes from others (Lloyd 1982), and Σ w ‖y − c‖² in the last pass."""
+    inertia = np.inf
+    for _ in range(n_passes):
+        squares = np.square(Y[:, None] - centres).sum(axis=2)
+        centres, inertia = (
+            m_step(Y, np.eye(len(centres))[squares.argmin(axis=1)], weight, "spherical", 1.0)[1],
+            (weight @ squares.min(axis=1)),
+        )
+    return centres, inertia
 
-    K-means moves the seeds; then EM fits a simpler mixture to Y, whose responsibilities X takes over.
-    """
-    K, d = seeds.shape
-    unit = np.broadcast_to(np.eye(d), (K, d, d))
 
-    def nearest(centres):
-        return hard_responsibilities(whitened_log_joint(Y, np.zeros(K), centres, unit))
-
-    for _ in range(n_lloyd):
-        seeds = m_step(Y, nearest(seeds), weight, "spherical", 1.0)[1]
-    shares = nearest(seeds)
-    simpler = {"full": "diag", "diag": "spherical"}.get(shape_of(covariance_type))
-    for _ in range(n_soft if simpler else 0):
-        shares = responsibilities(log_joint(Y, *m_step(Y, shares, weight, simpler, 1e-6)))
-    return m_step(X, shares, weight, covariance_type, reg_covar)
+def candidate(X, Y, seeds, covariance_type, *, n_lloyd, weight, reg_covar):
+    """The first mixture of rows X: of clusters that seeds among the same rows Y in other coordinates lead to."""
+    centres, _ = clusters(Y, seeds, n_lloyd, weight)
+    nearest = np.square(Y[:, None] - centres).sum(axis=2).argmin(axis=1)
+    return m_step(X, np.eye(len(seeds))[nearest], weight, covariance_type, reg_covar)
 
 
 def without_components(X, parameters, covariance_type, n_left, n_tries, *, weight, reg_covar):
@@ -1105,9 +1104,9 @@ def moments_of_mixture(weights, means, covariances):
 
 
 def degenerate_causes(parameters, n, steps, ridge, judge, free):
-    """The first cause by which each component is degenerate, from 1 on; 0 for none. See `Degeneracy`.
+    """The first cause by which each component of n distinct rows is degenerate, from 1 on; 0 for none.
 
-    `free` are covariances before they were scaled to one volume, written out; those of few factors are never given.
+    See `Degeneracy`. `free` are covariances before they were scaled to one volume, written out; of few factors, none.
     """
     model, weights, means, (K, d) = parameters.model, parameters.weights, parameters.means, parameters.means.shape
     factors = None if model.stored_whole else parameters.covariances
@@ -1140,18 +1139,21 @@ def degenerate_causes(parameters, n, steps, ridge, judge, free):
 
     counts, fewest, log_n, causes = n * weights, model.fewest_rows(d) - 0.5, np.log(n), []
     p = 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
+    letters, factor = model.letters, getattr(model, "n_factors", 0)
+    r = 1 if factor or letters[1] != "V" or letters[2] == "I" else d - (letters[0] == "E")
     for k, m in enumerate(counts):
-        least, few, by_one = 0.0, m < fewest, "V" not in model.letters
-        if few:
-            least = (m + p / 2) * log_n if by_one and m >= 1.5 else np.inf
-        elif model.letters[2] == "E" and d > 1:
-            r = d - (model.letters[0] == "E")
-            chance = [2.5 * p * (judge == "CRITERION"), (m * r / (m - r) * log_n if m > r else np.inf)]
-            least = max(chance if model.letters[1] == "V" else chance[:1])
+        least, few, by_one = 0.0, m < fewest, "V" not in letters
+        if by_one:
+            least = 0.0 if not few else (m + p / 2) * log_n if m >= 1.5 else np.inf
+        elif m <= (fewest if factor else r):
+            least = np.inf
+        else:
+            shared = letters[2] == "E" and d > 1 and judge == "CRITERION"
+            least = max(m * r / (m - r) * log_n, 2.5 * p * shared, (p / 2 + 1) * log_n * few)
             least *= least > p / 2 * log_n
         poor = least == np.inf or (least > 0 and (parameters.noise or parameters.tails))
-        poor = poor or (least > 0 and n * _worth(k, weights, means, S, by_one) < least)
-        cause = 3 if not few else 2 if by_one else 1
+        poor = poor or (least > 0 and n * _worth(k, weights, means, S, by_one, model.layout.code) < least)
+        cause = 2 if few and by_one else 1 if least == np.inf else 3
         if not poor or (judge == "HELD_OUT" and cause > 1):
             cause = 4 if singular[k] else 5 if narrow(k, ridges) else 6 if narrow(k, rounded) else 0
         variances = np.array([np.diag(s) for s in S])
@@ -1161,13 +1163,17 @@ def degenerate_causes(parameters, n, steps, ridge, judge, free):
     return causes
 
 
-def _worth(k, weights, means, S, by_one):
+def _worth(k, weights, means, S, by_one, layout):
     """What is lost by row, at most, if a component and the other that is nearest become one."""
+    if layout > 3:  # of few factors in many columns, which are not merged
+        return np.inf
     told = []
     for j in set(range(len(weights))) - {k}:
         s, away, gone = weights[j] + weights[k], means[j] - means[k], weights[j] * weights[k]
         mean, size = (S[j] + S[k]) / 2, lambda matrix: np.linalg.slogdet(matrix)[1]
         merged = (weights[j] * S[j] + weights[k] * S[k]) / s + gone / s**2 * np.outer(away, away)
+        if layout in (2, 3):  # diagonal, spherical
+            merged = np.diag(np.diag(merged) if layout == 2 else np.full(len(away), np.trace(merged) / len(away)))
         B = (s * size(merged) - weights[j] * size(S[j]) - weights[k] * size(S[k])) / 2
         if by_one:  # the one covariance widens
             B = (size(S[k] + gone / s * np.outer(away, away)) - size(S[k])) / 2

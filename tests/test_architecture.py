@@ -40,7 +40,7 @@ ROOMS = {
     "_frozen_mixture": "",
     "_persistence": "checkpoints | values | _persistence",
     "_versions": "",
-    "_fitting": "_fitting | fit | moments split_merge | starts | degenerate sampling",
+    "_fitting": "_fitting | fit | moments split_merge | starts | degenerate hierarchy | sampling",
     "_passes": "stepwise | problem | em incomplete | e_step | solver",
     "_rows": """
         entrance file_table | dask opening | partitions | arrow delimited incomplete | tables | blocks |

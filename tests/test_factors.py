@@ -503,3 +503,17 @@ def test_the_noise_of_a_matrix_that_is_not_positive_definite_is_an_error():
     good = np.array([[[2.0, 1.0, 0.5], [1.0, 3.0, 0.5], [0.5, 0.5, 1.0]]])
     bad = -np.eye(3)[None]
     refused("component 1 is not positive definite", mstep.noise_of_factors, np.concatenate([good, bad]), 1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_saved_model_loads_at_the_ledermann_bound_and_around_it(seed):
+    """From (d − q)² ≤ d + q on, factors have any covariance, and an analysis of one may end elsewhere."""
+    for rng in np.random.default_rng(seed).spawn(10):
+        d = int(rng.integers(3, 9))
+        bound = next(q for q in range(1, d) if (d - q) ** 2 <= d + q)
+        model = f"{rng.choice(['factor', 'factor', 'ppca'])}{rng.integers(max(bound - 1, 1), d)}"
+        X = rng.normal(size=(150, d)) @ rng.normal(size=(d, d))
+        ridge, K = float(rng.choice([1e-6, 1e-4, 1e-2])), int(rng.integers(1, 3))
+        mixture = GaussianMixture(K, covariance_type=model, reg_covar=ridge, max_iter=20, tol=0.1, random_state=0)
+        mixture.fit(X + 5 * rng.integers(0, K, (150, 1)))
+        np.testing.assert_array_equal(reloaded(mixture).covariances_, mixture.covariances_)

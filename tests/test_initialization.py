@@ -9,7 +9,7 @@ from scipy.cluster.hierarchy import cut_tree, fcluster, linkage
 import inside
 import reference
 from gmm import GaussianMixture
-from inside import SPHERICAL, ArraySource, EStep, _em, covariance_model, kmeans_plusplus, lloyd, mstep, sampled, tiles
+from inside import SPHERICAL, ArraySource, EStep, _em, covariance_model, kmeans_plusplus, mstep, sampled, tiles
 from inside import starts as initialization
 from tables import refused
 
@@ -118,40 +118,29 @@ def test_components_of_one_weight_come_by_falling_means():
         assert (np.diff(started(rows.reshape(-1, 1), weight=weight, K=2).means[:, 0]) < 0).all()
 
 
-def test_partitions_that_agree_are_one_start():
-    sample = ArraySource(ROWS)
-    partitions = inside.Portfolio(sample, covariance_model("full").layout, np.random.default_rng(0), None).partitions
-    (of_groups,) = partitions(3, np.random.default_rng(0), first=True)
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_partitions_that_agree_are_one_start(covariance_type):
+    objective = inside.Objective(covariance_model(covariance_type), 1e-6)
+    settings = inside.FitSettings(3, objective, start=inside.StartSettings("kmeans"))
+    rng = np.random.default_rng(0)
+    (of_groups,) = initialization.partitions(ArraySource(ROWS), settings, rng)
     assert sorted(of_groups.counts) == sorted(np.bincount(GROUPS))
-    assert len(partitions(5, np.random.default_rng(0), first=True)) > 1
+    assert len(initialization.partitions(ArraySource(ROWS), settings._replace(n_components=5), rng)) > 1
 
 
-@pytest.mark.parametrize("kernel", tiles.kernels())
-@pytest.mark.parametrize("d", [2, 6, 7, 20])
-def test_kmeans_in_the_metric_of_the_covariance_gives_each_row_to_its_nearest_there(kernel, d, monkeypatch):
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("d", [2, 6, 20])
+def test_one_view_has_the_units_of_the_covariance_shrunk_towards_its_diagonal(d, weighted):
     rng = np.random.default_rng(d)
-    centres = rng.normal(size=(4, d))
-    rows = (centres[rng.integers(4, size=500)] + rng.normal(size=(500, d))) @ (np.eye(d) + rng.normal(size=(d, d)) / d)
-    tested = []
-
-    def watched(source, centres, metric, *asked):
-        got = partition(source, centres, metric, *asked)
-        whitener = metric.layout.dense(metric.whitener, 1, d)[0]
-        tested.append(not np.array_equal(whitener, np.eye(d)))
-        if tested[-1]:
-            shrunk = np.cov(rows.T, bias=True) * (1 + 0.03 * d * np.eye(d))
-            np.testing.assert_allclose(whitener @ shrunk @ whitener.T, np.eye(d), atol=1e-9)
-        distances = np.linalg.norm((source.rows[:, None] - centres) @ whitener.T, axis=2)
-        np.testing.assert_array_equal(got.counts, np.bincount(distances.argmin(axis=1), minlength=4))
-        return got
-
-    partition = initialization.partition
-    monkeypatch.setattr(initialization, "partition", watched)
-    tiles.use_kernel(kernel)
-    moments = covariance_model("full").layout
-    partitions = inside.Portfolio(ArraySource(rows), moments, np.random.default_rng(0), None).partitions
-    partitions(4, np.random.default_rng(0), first=True)
-    assert any(tested)
+    rows, weight = rng.normal(size=(500, d)) @ (np.eye(d) + rng.normal(size=(d, d)) / d), rng.integers(1, 4, 500) * 1.0
+    sample = ArraySource(rows, weight if weighted else None)
+    own, white = inside.views_of(sample, covariance_model("full").layout)
+    centre = np.average(rows, axis=0, weights=sample.weights)
+    shrunk = np.cov(rows.T, bias=True, aweights=sample.weights) * (1 + 0.03 * d * np.eye(d))
+    whitener = white.metric.whitener
+    np.testing.assert_allclose(whitener @ shrunk @ whitener.T, np.eye(d), atol=1e-9)
+    np.testing.assert_allclose(own.rows.rows, rows - centre, atol=1e-12)
+    np.testing.assert_allclose(white.in_own_units(white.rows.rows), rows - centre, atol=1e-9)
 
 
 @pytest.mark.parametrize(("covariance_type", "best"), [("tied", 591.41), ("diag", 705.07), ("spherical", 783.82)])
@@ -218,21 +207,31 @@ def test_seeds_are_those_of_the_textbook_for_the_same_uniforms(kernel, n, d, K, 
         np.testing.assert_array_equal(seeds, reference.kmeans_seeds(rows, weight, numbers, K, n_draws))
 
 
-def test_lloyd_weighs_rows_and_leaves_a_centre_without_rows_where_it_is():
+def test_clusters_weigh_rows_and_leave_a_centre_without_rows_where_it_is():
+    def clusters(rows, weight, seeds):
+        d = rows.shape[1]
+        view = inside.CandidateView(
+            _em.CandidateRows(rows, weight, np.zeros(d), np.abs(rows).max(axis=0)),
+            SPHERICAL.code,
+            np.ones(1),
+            np.zeros(d),
+        )
+        return inside.Clusters(view, seeds, 20, _em.Scratch()).centres
+
     rows, light = np.array([0.0, 1.0, 1.5, 10.0])[:, None], 1e-160
     for weight, expected in (
         ([1.0, 3.0, 0.0, 1.0], [0.75, 10.0]),
         ([1e200, light, light, light], [0.0, 10.0]),  # the share off the centres underflows
     ):
-        centres = lloyd(ArraySource(rows, np.array(weight)), np.array([[0.0], [9.0]]))
+        centres = clusters(rows, np.array(weight), np.array([[0.0], [9.0]]))
         np.testing.assert_allclose(centres[:, 0], expected, atol=1e-9)
     for far in (40.0, 1e6):
-        centres = lloyd(ArraySource(ROWS), np.array([[0.0, 4.0], [far, far]]))
+        centres = clusters(ROWS, None, np.array([[0.0, 4.0], [far, far]]))
         np.testing.assert_array_equal(centres[1], [far, far])
-    rng = np.random.default_rng(0)  # repeats stop at the same pass, which is before the centres rest
+    rng = np.random.default_rng(0)
     rows, times = rng.uniform(size=(1500, 2)), rng.integers(1, 9, 1500)
-    weighted = lloyd(ArraySource(rows, times.astype(float)), rows[:9])
-    np.testing.assert_allclose(weighted, lloyd(ArraySource(np.repeat(rows, times, axis=0)), rows[:9]), rtol=1e-9)
+    weighted, repeated = clusters(rows, times * 1.0, rows[:9]), clusters(np.repeat(rows, times, axis=0), None, rows[:9])
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-9)
 
 
 @every_type
@@ -243,17 +242,6 @@ def test_means_alone_give_each_row_to_the_nearest(covariance_type):
     fitted = GaussianMixture(3, covariance_type=covariance_type, means_init=CENTRES + 0.5, max_iter=0).fit(ROWS)
     np.testing.assert_allclose(fitted.weights_, np.bincount(nearest) / len(ROWS))
     np.testing.assert_array_equal(fitted.means_, CENTRES + 0.5)
-
-
-def test_a_start_of_rows_with_errors_has_their_weight_without_the_errors():
-    weight = np.random.default_rng(7).uniform(0.5, 2, len(ROWS))
-    errors = inside.RowErrors.from_values(np.full((len(ROWS), 2), 0.25), len(ROWS))
-    source, model = inside.IncompleteSource.with_errors(ArraySource(ROWS, weight), errors), covariance_model("full")
-    mixture = inside.MixtureParameters(np.array([0.2, 0.3, 0.5]), CENTRES, 1.25 * np.stack([np.eye(2)] * 3), model)
-    got = initialization.without_errors(inside.Problem(source, inside.Objective(model, 1e-6)), source, mixture)
-    np.testing.assert_allclose(got.counts, mixture.weights * weight.sum(), rtol=1e-12)
-    np.testing.assert_allclose(got.means, CENTRES)
-    np.testing.assert_allclose(got.scatter, got.counts[:, None, None] * np.eye(2), atol=1e-9)
 
 
 @quiet

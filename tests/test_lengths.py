@@ -168,11 +168,6 @@ def ascend(*, ascent=None, layout=FULL, scatter=None, at_most=2, records=None, l
     return _em.Run(ascent, 9, paused=paused or None).go(at_most, _em.Outlook(lead=lead)).n_passes
 
 
-def lloyd(*, at_most=2, centres=None, layout=SPHERICAL):
-    centres = np.arange(6.0).reshape(K, D) if centres is None else centres
-    return a_loop(layout=layout).lloyd(centres, 1.0, np.inf, 1e3, 0.0, at_most)
-
-
 def update(layout=FULL, **changed):
     given = {"origins": np.zeros((K, D)), "counts": np.ones(K), "first": np.zeros((K, D)), "second": whiteners(layout)}
     return mstep.Update(family(layout), weight=float(K), **given | changed)
@@ -216,10 +211,13 @@ def candidate_view(rows=None, layout=TIED, whitener=None, centre=None):
     return CandidateView(rows or candidate_rows(), layout, whitener, np.zeros(D) if centre is None else centre)
 
 
-def candidate(seeds=None, view=None, leave=None, run=None, family_=None, moments=FULL):
+def clusters(seeds=None, view=None, n_passes=1):
+    return _em.Clusters(view or candidate_view(), ROWS[:K] if seeds is None else seeds, n_passes, _em.Scratch())
+
+
+def candidate(seeds=None, view=None, rows=None, run=None, family_=None, moments=FULL):
     one, scratch = Candidate(family_ or family(), layout_with_code(moments)), _em.Scratch()
-    one.begin(scratch, view or candidate_view(), ROWS[:K] if seeds is None else seeds, n_lloyd=1, n_soft=1)
-    one.leave_view(scratch, leave or candidate_rows())
+    one.begin(scratch, rows or candidate_rows(), clusters(seeds, view))
     one.run(scratch, run or candidate_rows(), 1)
     return one
 
@@ -285,8 +283,8 @@ ALL = [
     *cases("halves, components", lambda v: halved(*v), [(-1, 0), (K, 0), (0, -1), (0, K + 1)]),
     *arguments(halved, **OF_MOMENTS, counts=optional(flat(K)), second=optional(flat(SIZES[FULL]))),
     *arguments(halved, precisions=tables(2, K), offset=optional(flat(D))),
-    *cases("a verdict of a state", lambda v: a_verdict().first(v, None, of_pass=False), [an_ascent()]),
-    *cases("a verdict of another model", lambda v: a_verdict(v).first(an_ascent(), None, of_pass=False), [DIAGONAL]),
+    *cases("a verdict of a state", lambda v: a_verdict().first(v, None), [an_ascent()]),
+    *cases("a verdict of another model", lambda v: a_verdict(v).first(an_ascent(), None), [DIAGONAL]),
     *arguments(climb, **OF_ESTIMATES, log_offset=optional(flat(K)), tails=tables(2, K), at_most=[0, -1]),
     *arguments(climb, of=[family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
     *cases("climb, no means", lambda v: climb(means=v), [None]),
@@ -295,7 +293,6 @@ ALL = [
     *arguments(ascend, records=tables(6, 5)[2:], ascent=[an_ascent(DIAGONAL), an_ascent(TIED)]),
     *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), optional(tables(K, 2)[:2])),
     *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
-    *arguments(lloyd, at_most=[0, -1], centres=[*tables(K, D)[2:], np.ones((0, D))], layout=[FULL, DIAGONAL]),
     *cases("an outlook", lambda v: _em.Outlook(**v), [{"period": 0}, {"since": -1}]),
     *cases("foreseen gain", lambda v: _em.foreseen_gain(np.empty((3, v))), [4, 6]),
     *cases("Ward's costs", lambda v: _em.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]),
@@ -308,7 +305,9 @@ ALL = [
     *arguments(candidate_view, layout=[FULL, 4, DIAGONAL, SPHERICAL], whitener=optional(flat(D * D))),
     *arguments(candidate_view, centre=optional(flat(D))),
     *arguments(candidate, seeds=tables(K, D), moments=[TIED, DIAGONAL, SPHERICAL]),
-    *arguments(candidate, leave=NARROW, run=NARROW),
+    *arguments(candidate, rows=NARROW, run=NARROW),
+    *arguments(clusters, seeds=[np.ones((K, D + 1)), np.ones((0, D))]),
+    *arguments(candidate_rows, code=[np.zeros(N - 1, np.intc), np.full(N, 2, np.intc)]),
     *cases("candidate, view", lambda v: candidate(view=candidate_view(v, SPHERICAL, np.ones(1), np.zeros(1))), NARROW),
     # Around a pass.
     *arguments(survey, rows=[np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))], weight=optional(flat(N))),
@@ -358,7 +357,8 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().walk(None, _em.RowTable(ROWS), 0, 1),
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: a_loop().run_em(None, (), None, None, 1, before=0.0, tolerance=0.0, repair_empty=False),
-        lambda: a_loop(layout=SPHERICAL).lloyd(None, 1.0, np.inf, 1e3, 0.0, 1),
+        lambda: _em.Clusters(None, ROWS[:K], 1, _em.Scratch()),
+        lambda: _em.Clusters(candidate_view(), ROWS[:K], 1, None),
         lambda: _em.Ascent(None, SimpleNamespace(resident=a_loop()), None),
         lambda: _em.Run(None, 2).go(2, None),
         lambda: _em.Loop(None, layout_with_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
@@ -396,7 +396,7 @@ def test_right_lengths_are_taken():
     assert ascend(at_most=6, lead=1e9) == 2
     assert ascend(at_most=6, call_limit=1.0) == 6
     assert ascend(at_most=0) == 0
-    assert lloyd()[0]
+    assert clusters().tightness > 0
     plan = a_plan(TIED, common_scatter=True)
     assert plan.collect(plan.sums(walked(plan)), ROWS.T @ ROWS).counts.sum() == pytest.approx(N)
     assert seeds().shape == (3,)

@@ -15,8 +15,8 @@ from tables import refused
 from test_missing import APPLES, with_gaps
 
 
-def incomplete(X, weight=None, filled=None):
-    return IncompleteSource(ArraySource(X, weight), None if filled is None else ArraySource(filled, weight))
+def incomplete(X, weight=None):
+    return IncompleteSource(ArraySource(X, weight))
 
 
 def test_the_information_is_that_of_the_values_that_are_there():
@@ -126,10 +126,8 @@ def test_directions_are_of_the_values_that_are_there():
 
 @pytest.mark.parametrize("zero", [False, True])
 def test_the_box_of_noise_is_that_of_the_values_that_are_there(zero):
-    """Also where values that fill gaps lie outside of it, as conditional means may."""
     given = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 4.0], [9.0, 9.0]])
-    filled = np.array([[0.0, 1.0], [1.0, 77.0], [2.0, 4.0], [9.0, 9.0]])
-    source = incomplete(given, np.array([1.0, 1.0, 1.0, 0.0 if zero else 2.0]), filled)
+    source = incomplete(given, np.array([1.0, 1.0, 1.0, 0.0 if zero else 2.0]))
     np.testing.assert_array_equal(box_of(source), [[0, 1], [2, 4] if zero else [9, 9]])
 
 
@@ -146,9 +144,8 @@ def test_units_of_a_search_are_those_of_the_values_that_are_there(weighted):
     there = ~np.isnan(X) * w[:, None]
     centre = np.nansum(there * np.nan_to_num(X), axis=0) / there.sum(axis=0)
     deviations = np.sqrt(np.nansum(there * (X - centre) ** 2, axis=0) / there.sum(axis=0))
-    for filled in (None, np.nan_to_num(X, nan=1e3)):
-        units = in_units(incomplete(X, weight, filled), NO_NOISE, standardize=True)[2]
-        np.testing.assert_allclose(units.scales, deviations, rtol=1e-12)
+    units = in_units(incomplete(X, weight), NO_NOISE, standardize=True)[2]
+    np.testing.assert_allclose(units.scales, deviations, rtol=1e-12)
 
 
 @pytest.mark.parametrize("package", ["pandas", "polars"])

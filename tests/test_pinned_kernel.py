@@ -72,8 +72,7 @@ def candidate():
     table = _em.CandidateRows(ROWS, None, np.zeros(3), np.abs(ROWS).max(axis=0))
     one, scratch = _em.Candidate(mstep.MixtureFamily(DIAGONAL.code, 0, 4, 3, 0.0), DIAGONAL), _em.Scratch()
     view = _em.CandidateView(table, SPHERICAL.code, np.ones(1), np.zeros(3))
-    one.begin(scratch, view, ROWS[:4], n_lloyd=1, n_soft=0)
-    one.leave_view(scratch, table)
+    one.begin(scratch, table, _em.Clusters(view, ROWS[:4], 1, scratch))
     one.run(scratch, table, 1)
     return one.statistics.second
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import inside
 import reference
-from inside import SPHERICAL, ArraySource, EStep, GainBelow, MStep, Objective, Partition, covariance_model, lloyd, mstep
+from inside import SPHERICAL, ArraySource, EStep, GainBelow, MStep, Objective, covariance_model, mstep
 from tables import blobs, refused
 
 NEVER = GainBelow(0.0)
@@ -354,58 +354,3 @@ def test_a_climb_from_one_form_into_another(covariance_type, dtype):
     assert e_step.plan(parameters.whitened()).linear
     assert not e_step.plan(found.parameters.whitened()).linear
     assert len(bursts) > 1
-
-
-def partitions(source, centres, at_once, passes=150):
-    """Where k-means ends by calls of so many passes at most, and how many each made."""
-    weight = np.ones(len(source.rows)) if source.sample_weight is None else source.sample_weight
-    total = weight @ ((source.rows - np.average(source.rows, axis=0, weights=weight)) ** 2).sum(axis=1)
-    partition, ended, made = Partition(centres, 10.0, total), False, []
-    with EStep(source, SPHERICAL) as e_step:
-        while not ended and sum(made) < passes:
-            partition, n, ended = e_step.run_lloyd(partition, 3e-4, min(at_once, passes - sum(made)))
-            made.append(n)
-    return partition, made
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("n", "d", "K"), [(300, 2, 5), (40, 1, 1), (500, 7, 12)])
-def test_lloyds_loop_is_the_same_pass_by_pass(n, d, K, weighted):
-    rows = blobs(n, d)
-    source = ArraySource(rows, np.random.default_rng(1).uniform(size=n) if weighted else None)
-    got, made = partitions(source, rows[:K].copy(), 150)
-    expected, one_by_one = partitions(source, rows[:K].copy(), 1)
-    assert made == [len(one_by_one)]
-    np.testing.assert_array_equal(got.centres, expected.centres)
-    assert (got.spread, got.inertia) == (expected.spread, expected.inertia)
-    np.testing.assert_array_equal(partitions(source, rows[:K].copy(), 3)[0].centres, expected.centres)
-
-
-def slow_lloyd(rows, weight, centres, passes=150):
-    before, K = np.inf, len(centres)
-    total = weight @ ((rows - np.average(rows, axis=0, weights=weight)) ** 2).sum(axis=1)
-    for _ in range(passes):
-        squares = ((rows[:, None] - centres) ** 2).sum(axis=2)
-        shares = weight[:, None] * np.eye(K)[squares.argmin(axis=1)]
-        inertia, counts = weight @ squares.min(axis=1), shares.sum(axis=0)[:, None]
-        centres = np.where(counts > 0, shares.T @ rows / np.maximum(counts, 1e-300), centres)
-        if inertia <= 0 or before - inertia <= 3e-4 * max(total - inertia, 0):
-            break
-        before = inertia
-    return centres
-
-
-@given(n=st.integers(1, 200), d=st.integers(1, 5), K=st.integers(1, 8), seed=st.integers(0, 2**16))
-def test_lloyd_is_the_textbooks(n, d, K, seed):
-    rng = np.random.default_rng(seed)
-    rows, weight = blobs(n, d, seed=seed), rng.uniform(0.5, 2, n)
-    centres = rows[rng.integers(n, size=K)] + rng.normal(size=(K, d))
-    got = lloyd(ArraySource(rows, weight), centres)
-    np.testing.assert_allclose(got, slow_lloyd(rows, weight, centres), rtol=1e-9, atol=1e-9)
-
-
-def test_lloyd_ends_when_a_pass_gains_next_to_nothing():
-    rows = np.random.default_rng(0).uniform(size=(3000, 2))
-    expected = slow_lloyd(rows, np.ones(3000), rows[:9])
-    np.testing.assert_allclose(lloyd(ArraySource(rows), rows[:9].copy()), expected, rtol=1e-9)
-    assert np.abs(slow_lloyd(rows, np.ones(3000), expected) - expected).max() > 1e-6

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 from gmm import _public
 from gmm._estimators.mixture import GaussianMixture
-from gmm._exceptions import ConvergenceWarning, InvalidParameterError, LostClusterError, NotFittedError
+from gmm._exceptions import (
+    ConvergenceWarning,
+    DegenerateWarning,
+    InvalidParameterError,
+    LostClusterError,
+    NotFittedError,
+)
 from gmm._lazy import attributes_of
 from gmm._values.priors import NormalInverseWishart
 
@@ -29,6 +35,7 @@ __all__ = [
     "ConditionalPrediction",
     "ConvergenceWarning",
     "CredibleIntervals",
+    "DegenerateWarning",
     "FrozenMixture",
     "GaussianMixture",
     "GaussianMixtureSearch",

@@ -26,35 +26,25 @@ from libc.string cimport memcpy
 cimport gmm._kernel.loop as loop
 from gmm._kernel.arrays cimport estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.candidate cimport (
-    BeginRoom,
     Drops,
     Splits,
     ViewMetric,
     axes_room,
-    begin_size,
     cheapest,
     drop,
     fill_whiteners,
     find_axes,
     find_splits,
-    has_simpler,
     largest_reach,
-    lay_out_begin,
     lay_out_splits,
-    layout_of_rows,
     log_volume,
     points_to_rows,
     scaled_metric,
-    simpler_family,
-    simpler_layout,
     split_component,
     split_gain,
     splits_size,
-    squared_length,
     step_along_axis,
     take_components,
-    whiteners_to_rows,
-    wide_size,
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.few cimport prepare_few, few_panels_size
@@ -68,7 +58,7 @@ from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, extents_size
 from gmm._kernel.loop cimport (
-    COLUMNS, LoopInputs, Partition, falls, lloyd, rounding_of, run_em, run_quasi_newton, walk, walk_first,
+    COLUMNS, LoopInputs, falls, rounding_of, run_em, run_quasi_newton, walk, walk_first,
 )
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
@@ -92,6 +82,7 @@ from gmm._kernel.spare cimport borrow, take_back
 from gmm._kernel.state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
+from gmm._kernel.whitener cimport half_square
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 import functools
@@ -107,13 +98,15 @@ STOPPED = "stopped by the callback"                  # the reason of a run that 
 SLICE = 2e8                                          # multiply-adds between two checks for Ctrl-C: some tens of ms
 cdef double BETWEEN_CHECKS = SLICE, BLAS_STAYS_SINGLE = _blas.BLAS_STAYS_SINGLE
 cdef object clock = time.perf_counter
-cdef double SAME_LIKELIHOOD = 1e-6        # nats per row
+cdef double SAME_CENTRE = 0.1             # of the spread of clusters
 cdef double APART = 0.8                   # standard deviations between the mean of a component and that of each half
 OFFSET = APART
 cdef enum:
     ROOM = 1000                           # passes that the records of a run have room for at first
-    N_SOFT = 3                            # passes of each candidate with a simpler mixture
     N_LAST_DROPS = 4                      # ways in which it drops the last of its surplus
+    N_FIRST = 5                           # passes of its first mixture
+    N_LARGER = 6                          # passes between its splits and its drops
+    N_FINAL = 3                           # passes after them, which compare what is left with what there was
     N_LAST = 2                            # passes of the winner over all rows
     SPARE_BYTES = 2097152                 # that are kept for the next scratch
 
@@ -769,49 +762,9 @@ cdef class Loop:
         found = statistics.SufficientStatistics.from_kernel(self.moments, *moments_arrays(buffer, K, d, &moments))
         return np.asarray(measured[:n]).tolist(), found, last, preceding
 
-    def lloyd(
-        self, const double[:, ::1] centres not None, double spread, double inertia, double total, double least_gain,
-        Py_ssize_t at_most,
-    ):
-        """Run k-means: move the centres to the means of their rows (Lloyd 1982).
-
-        It stops after `at_most` passes, or when one gains less than `least_gain` times the difference of `total`, the
-        inertia about one centre for all, and that about the `centres`. `spread` and `inertia` are those of the pass
-        before.
-
-        Returns
-        -------
-        passes : int
-        ended : bool
-            Whether the last pass gained too little.
-        centres, spread, inertia
-            After the last pass.
-        """
-        cdef Py_ssize_t K = centres.shape[0], d = self.plan.n_features, n
-        cdef Partition partition
-        cdef bint ended
-        if self.plan.layout != SPHERICAL or K < 1:
-            raise ValueError("k-means needs a loop with spherical moments, and a centre at least")
-        expect_matrix("centres", centres, K, d)
-        moved = np.array(centres)
-        cdef double[:, ::1] into = moved
-        cdef double[::1] log_offset = np.zeros(K), whiteners = np.full(K, 1 / spread)
-        cdef double[::1] sums = np.empty(moments_size(SPHERICAL, K, d))
-        cdef Moments moments = moments_in(&sums[0], K, d)
-        partition.centres, partition.spread, partition.inertia = &into[0, 0], spread, inertia
-        partition.total = total
-        set_noise(&self.plan, -INFINITY)
-        self.plan.tails, self.plan.power = NULL, 0
-        self.is_ready(K, &log_offset[0], &centres[0, 0], &whiteners[0], None, at_most, 0, INFINITY, True)
-        with nogil:
-            walk_first(&self.plan, &self.inputs, &self.scratch.workspace)
-            n = lloyd(&self.plan, &self.inputs, &self.room[0], least_gain, &self.scratch.workspace, &moments,
-                      &log_offset[0], &whiteners[0], &partition, &ended)
-        return n, bool(ended), moved, partition.spread, partition.inertia
-
     cdef bint is_ready(
         self, Py_ssize_t K, const double* log_offset, const double* centres, const double* whiteners,
-        scatter, Py_ssize_t at_most, double work_between, double pass_limit, bint hard=False,
+        scatter, Py_ssize_t at_most, double work_between, double pass_limit,
     ) except -1:
         """Prepare the first pass of a call with a mixture whose noise and tails are set; False if it is too long."""
         cdef PassPlan* plan = &self.plan
@@ -824,13 +777,13 @@ cdef class Loop:
         self.inputs.rows, self.classes, self.common = self.table.rows, None, None
         if self.allowed is not None:
             self.classes = self.allowed(K)
-        plan.n_all, plan.hard, plan.kernel, plan.allowed = K, hard, kernel_in_use(), NULL
+        plan.n_all, plan.hard, plan.kernel, plan.allowed = K, False, kernel_in_use(), NULL
         if self.classes is None:
             self.inputs.rows.code = NULL
         else:
             expect_matrix("allowed", self.classes, K, max(self.classes.shape[1], 1))
             plan.allowed, plan.n_codes = &self.classes[0, 0], self.classes.shape[1]
-        plan.skips_empty = self.classes is None and not has_tails(plan) and not plan.hard
+        plan.skips_empty = self.classes is None and not has_tails(plan)
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.inputs.single,
                 is_pooled(plan.layout), self.inputs.form, &self.room[0])
         lanes = n_lanes(plan, self.table.rows.n)
@@ -1102,16 +1055,21 @@ cdef class CandidateRows:
         The rows' scatter about `origin`; for tied moments.
     single_limit : float
         By how much the limits of float32 arithmetic may be passed; 0 for float64.
+    code : array of shape (n,), optional
+    allowed : array of shape (K, number of codes), optional
+        As `RowTable` and `Plan` take them.
     """
 
-    cdef const double[:, ::1] rows, scatter
+    cdef const double[:, ::1] rows, scatter, allowed
     cdef const double[::1] weight, origin, reach
+    cdef const int[::1] code
     cdef double single_limit
     cdef readonly Py_ssize_t n_rows
 
     def __cinit__(
         self, const double[:, ::1] rows, const double[::1] weight, const double[::1] origin, const double[::1] reach, *,
-        const double[:, ::1] scatter=None, double single_limit=0,
+        const double[:, ::1] scatter=None, double single_limit=0, const int[::1] code=None,
+        const double[:, ::1] allowed=None,
     ):
         cdef Py_ssize_t d = rows.shape[1]
         if rows.shape[0] < 1 or d < 1:
@@ -1122,8 +1080,13 @@ cdef class CandidateRows:
             expect("weight", weight.shape[0], rows.shape[0])
         if scatter is not None:
             expect_matrix("scatter", scatter, d, d)
+        if code is not None:
+            expect("code", code.shape[0], rows.shape[0])
+        if (code is None) != (allowed is None):
+            raise ValueError("expected codes of rows and a table of what they allow, got one without the other")
         self.rows, self.weight, self.origin, self.reach = rows, weight, origin, reach
         self.scatter, self.single_limit, self.n_rows = scatter, single_limit, rows.shape[0]
+        self.code, self.allowed = code, allowed
 
     cdef int pass_over(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
@@ -1150,6 +1113,8 @@ cdef class CandidateRows:
 
     cdef int add_up(self, const PassPlan* plan, Scratch scratch, const double* whiteners, Moments* out) except -1:
         cdef Rows table = describe_rows[double](self.rows, self.weight)
+        if self.code is not None:
+            table.code = &self.code[0]
         if scratch.owner is not self or not same_workspace(&scratch.plan, plan):
             scratch.make_ready(plan, table.n, again=True)
         scratch.workspace.n_nodes = 0
@@ -1185,7 +1150,10 @@ cdef class CandidateRows:
         cdef bint pooled = self.scatter is not None and is_pooled(plan.layout) and is_pooled(plan.moments)
         plan.n_features, plan.kernel, plan.axes = d, kernel_in_use(), axes
         plan.given = plan.totals = plan.skips_empty = plan.noisy = False
-        plan.tails, plan.power = NULL, 0
+        plan.tails, plan.power, plan.allowed = NULL, 0, NULL
+        if self.allowed is not None:
+            expect("owners of components", self.allowed.shape[0], plan.n_all)
+            plan.allowed, plan.n_codes = &self.allowed[0, 0], self.allowed.shape[1]
         if scratch.room is None or scratch.room.shape[0] < needed:
             scratch.room = np.empty(needed)
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,
@@ -1232,15 +1200,20 @@ cdef class CandidateView:
 
     @staticmethod
     def scaled(
-        double[:, ::1] y, weight, Layout layout, const double[::1] whitener, centre, double single_limit,
+        double[:, ::1] y, weight, Layout layout, const double[::1] whitener, centre, double single_limit, **classes,
     ):
-        """Return a view of rows, which it multiplies by a number so that their mean variance is 1, as the whitener."""
+        """Return a view of rows, which it multiplies by a number so that their mean variance is 1, as the whitener.
+
+        `classes` are their `code` and what it is `allowed`, as `CandidateRows` takes them.
+        """
         cdef Py_ssize_t n = y.shape[0], d = y.shape[1], i, j
         cdef double variance, scale
         squares, of_view, origin, reach = np.empty(n), np.empty(whitener.shape[0]), np.zeros(d), np.zeros(d)
         cdef double[::1] square = squares, farthest = reach, wide = of_view
         for i in range(n):
-            square[i] = squared_length(&y[i, 0], d)
+            square[i] = 0
+            for j in range(d):
+                square[i] += y[i, j] * y[i, j]
         variance = (squares.mean() if weight is None else squares @ weight / weight.sum()) / d
         scale = 1 / sqrt(variance) if variance > 0 else 1
         for i in range(n):
@@ -1249,90 +1222,93 @@ cdef class CandidateView:
                 farthest[j] = max(farthest[j], fabs(y[i, j]))
         for i in range(whitener.shape[0]):
             wide[i] = scale * whitener[i]
-        return CandidateView(CandidateRows(y, weight, origin, reach, single_limit=single_limit), layout, of_view,
-                             centre)
+        rows = CandidateRows(y, weight, origin, reach, single_limit=single_limit, **classes)
+        return CandidateView(rows, layout, of_view, centre)
 
 
-cdef class Opening:
-    """How a candidate begins in a view, before its family's first mixture: alike for all families of one layout.
+cdef class Clusters:
+    """Clusters of the rows of a view, by k-means (Lloyd 1982).
 
     Parameters
     ----------
-    family : MixtureFamily
     view : CandidateView
+    seeds : array of shape (K, d)
+        In the coordinates of the view.
+    n_passes : int
+    scratch : Scratch
 
     Attributes
     ----------
-    lower_bound : float
-        That of the partition or the simpler mixture.
+    centres : array of shape (K, d)
+        In the coordinates of x.
+    tightness : float
+        The log-likelihood, in the coordinates of x, of spheres of one size about the centres of a view, in nats per
+        unit weight, less a constant.
     """
 
-    cdef Layout simpler
-    cdef bint has_simpler
-    cdef Py_ssize_t K
-    cdef const double[::1] whitener, centre
-    cdef ViewMetric metric                # points into these
-    cdef double* buffer
-    cdef BeginRoom room                   # in `buffer`
-    cdef readonly double lower_bound
+    cdef CandidateView view
+    cdef double spread                    # root mean square of a feature of y about the centres
+    cdef double[:, ::1] points
+    cdef readonly double tightness
 
-    def __cinit__(self, MixtureFamily family not None, CandidateView view not None):
-        cdef Layout layout = family.family.layout
-        cdef Py_ssize_t K = family.family.K, d = family.family.d
-        expect("a row of the view", view.rows.rows.shape[1], d)
-        self.K, self.simpler, self.has_simpler = K, simpler_layout(layout), has_simpler(layout, d)
-        self.whitener, self.centre, self.metric = view.whitener, view.centre, view.metric
-        self.buffer, self.lower_bound = zeros(begin_size(K, d)), -INFINITY
-        lay_out_begin(&self.room, self.buffer, K, d)
-        self.room.spread = largest_reach(&view.rows.reach[0], d)
+    def __cinit__(
+        self, CandidateView view not None, const double[:, ::1] seeds, int n_passes, Scratch scratch not None,
+    ):
+        cdef Py_ssize_t K = seeds.shape[0], d = view.centre.shape[0]
+        cdef Moments moments
+        expect("a seed", seeds.shape[1], d)
+        self.view, self.points, self.spread = view, np.array(seeds), largest_reach(&view.rows.reach[0], d)
+        cdef double* room = zeros(2 * K + moments_size(SPHERICAL, K, d))
+        try:
+            moments = moments_in(room + 2 * K, K, d)
+            for _ in range(n_passes):
+                fill_whiteners(SPHERICAL, K, d, 1 / self.spread, room + K)
+                view.rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room, &self.points[0, 0], room + K, True, True,
+                                    view.rows.single_limit, &moments)
+                move_to_means(&moments, K, d, &self.points[0, 0])
+                self.spread *= sqrt(max(-2 * moments.log_evidence / (d * moments.weight), 1e-16))
+        finally:
+            PyMem_Free(room)
+        points_to_rows(&view.metric, K, d, &self.points[0, 0])
+        self.tightness = log_volume(&view.metric, d) - d * log(self.spread)
 
-    def __dealloc__(self):
-        PyMem_Free(self.buffer)
+    @property
+    def centres(self):
+        """(K, d), in the coordinates of x."""
+        return np.asarray(self.points)
 
-    cdef int partition(self, CandidateView view, Scratch scratch, int n_lloyd, int n_soft) except -1:
-        """Move the seeds; fit the simpler mixture, if there is one; and bring either to the coordinates of x."""
-        cdef Layout layout = self.simpler
-        cdef Py_ssize_t K = self.K, d = view.centre.shape[0]
-        cdef BeginRoom* room = &self.room
-        cdef Family simpler = simpler_family(layout, K, d)
-        cdef Estimate* now = &room.simple
-        for _ in range(n_lloyd):
-            fill_whiteners(SPHERICAL, K, d, 1 / room.spread, room.whiteners)
-            view.rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room.zero, room.centres, room.whiteners, True, True,
-                                view.rows.single_limit, &room.moments)
-            move_to_means(&room.moments, K, d, room.centres)
-            room.spread *= sqrt(max(-2 * room.moments.log_evidence / (d * room.moments.weight), 1e-16))
-        room.soft = n_soft > 0 and self.has_simpler
-        if not room.soft:
-            points_to_rows(&view.metric, K, d, room.centres)
-            self.lower_bound = log_volume(&view.metric, d) - d * log(room.spread)
-            return 0
-        fill_whiteners(layout, K, d, 1 / room.spread, room.whiteners)
-        for i in range(n_soft):
-            if i == 0:
-                view.rows.pass_over(scratch, K, layout, layout, room.zero, room.centres, room.whiteners, True,
-                                    n_soft == 1, view.rows.single_limit, &room.moments)
-            else:
-                view.rows.pass_over(scratch, K, layout, layout, now.log_offset, now.means, now.whiteners, False,
-                                    i == n_soft - 1, view.rows.single_limit, &room.moments)
-            # The ridge keeps every variance positive.
-            most_likely(&room.moments, &simpler, 0, NULL, room.update, now)
-        self.lower_bound = room.moments.log_evidence / room.moments.weight + log_volume(&view.metric, d)
-        points_to_rows(&view.metric, K, d, now.means)
-        return 0
+    cdef bint is_like(self, Clusters other):
+        """Return whether each centre is near one of the others."""
+        cdef const ViewMetric* metric = &self.view.metric
+        cdef Py_ssize_t K = self.points.shape[0], d = self.points.shape[1], k, j
+        cdef double nearest
+        for k in range(K):
+            nearest = INFINITY
+            for j in range(K):
+                nearest = min(nearest, half_square(metric.layout, d, metric.whitener, &self.points[k, 0],
+                                                   &other.points[j, 0]))
+            if 2 * nearest > (SAME_CENTRE * self.spread) ** 2:
+                return False
+        return True
 
-    cdef Layout write_whiteners(self, double* out) noexcept:
-        """Write the whiteners in the coordinates of x, of `wide_size` at most; return their layout."""
-        cdef Py_ssize_t d = self.centre.shape[0]
-        if not self.room.soft:
-            scaled_metric(&self.metric, self.K, d, 1 / self.room.spread, out)
-            return self.metric.layout
-        whiteners_to_rows(&self.metric, self.simpler, self.room.simple.whiteners, self.K, d, out)
-        return layout_of_rows(self.metric.layout, self.simpler)
+
+def tightest(list found, Py_ssize_t n):
+    """Return the n tightest of some clusterings that are not alike, the tightest first."""
+    cdef Clusters one, other
+    cdef list chosen = []
+    for one in sorted(found, key=lambda one: one.tightness, reverse=True):
+        for other in chosen:
+            if one.is_like(other):
+                break
+        else:
+            chosen.append(one)
+        if len(chosen) == n:
+            break
+    return chosen
 
 
 cdef class Candidate:
-    """A start: `begin` in a view, `leave_view`, then passes of EM by `run`.
+    """A start: a partition about the centres of clusters, by `begin`, then passes of EM, by `run`.
 
     Parameters
     ----------
@@ -1351,7 +1327,6 @@ cdef class Candidate:
 
     cdef MixtureFamily family
     cdef object layout
-    cdef Opening opening
     cdef double* buffer
     cdef double* room                     # of an update
     cdef Moments moments
@@ -1366,8 +1341,7 @@ cdef class Candidate:
         cdef Py_ssize_t before = moments_size(f.layout, K, d)
         if moments.code != f.layout:
             raise ValueError(f"expected the layout of the family's moments, got {moments.code}")
-        self.family, self.layout = family, moments
-        self.failed, self.lower_bound, self.opening = False, -INFINITY, None
+        self.family, self.layout, self.failed, self.lower_bound = family, moments, False, -INFINITY
         self.buffer = zeros(before + 2 * size + max(update_workspace_size(f), matrix_size(f.layout, d)))
         self.moments = moments_in(self.buffer, K, d)
         self.estimates[0] = estimate_in(self.buffer + before, f.layout, K, d)
@@ -1377,56 +1351,27 @@ cdef class Candidate:
     def __dealloc__(self):
         PyMem_Free(self.buffer)
 
-    def begin(
-        self, Scratch scratch not None, CandidateView view not None, const double[:, ::1] seeds, *,
-        int n_lloyd, int n_soft,
-    ):
-        """Partition the rows of a view about seeds (K, d).
-
-        `n_lloyd` passes of k-means move the seeds. Then come `n_soft` passes with a simpler mixture, if the family has
-        one, the first with hard assignment.
-        """
-        cdef Opening opening = Opening(self.family, view)
-        expect_matrix("seeds", seeds, opening.K, view.centre.shape[0])
-        memcpy(opening.room.centres, &seeds[0, 0], seeds.size * sizeof(double))
-        opening.partition(view, scratch, n_lloyd, n_soft)
-        self.follow(opening)
-
-    cdef int follow(self, Opening opening) except -1:
-        """Begin as another candidate has, of a family of the same layout."""
-        self.opening, self.lower_bound = opening, opening.lower_bound
-        return 0
-
-    def leave_view(self, Scratch scratch not None, CandidateRows rows not None):
-        """Pass over rows in their own coordinates, and estimate the family's first mixture.
+    def begin(self, Scratch scratch not None, CandidateRows rows not None, Clusters clusters not None):
+        """Assign rows to the nearest of the centres of clusters, and estimate the family's first mixture.
 
         Where a covariance is singular in float32, it is estimated again from moments in float64.
         """
         cdef const Family* family = &self.family.family
-        cdef const BeginRoom* room
-        cdef double* whiteners = self.estimates[0].covariances         # of the view, until the update
-        cdef double[::1] wider
-        cdef Py_ssize_t needed
-        cdef Layout layout
+        cdef const ViewMetric* metric = &clusters.view.metric
+        cdef Py_ssize_t K = family.K, d = family.d
         cdef double limit
-        expect("a row", rows.rows.shape[1], family.d)
-        if self.opening is None:
-            raise ValueError("expected a candidate that has begun in a view, and has not left it")
-        room = &self.opening.room
-        needed = wide_size(self.opening.metric.layout, self.opening.simpler, family.K, family.d)
-        if needed > total_size(family.layout, family.K, family.d):
-            wider = np.empty(needed)
-            whiteners = &wider[0]
+        expect("a row", rows.rows.shape[1], d)
+        expect("clusters", clusters.points.shape[0], K)
+        expect("a centre", clusters.points.shape[1], d)
+        cdef double[::1] room = np.zeros(K + total_size(metric.layout, K, d))
+        scaled_metric(metric, K, d, 1 / clusters.spread, &room[K])
         for limit in (rows.single_limit, 0):
-            layout = self.opening.write_whiteners(whiteners)
-            rows.pass_over(scratch, family.K, layout, family.layout,
-                           room.simple.log_offset if room.soft else room.zero,
-                           room.simple.means if room.soft else room.centres, whiteners, not room.soft, False,
-                           limit, &self.moments)
+            rows.pass_over(scratch, K, metric.layout, family.layout, &room[0], &clusters.points[0, 0], &room[K], True,
+                           False, limit, &self.moments)
             self.failed = most_likely(&self.moments, family, 0, NULL, self.room, &self.estimates[0]) >= 0
             if limit == 0 or not self.failed:
                 break
-        self.current, self.opening = 0, None
+        self.current = 0
 
     def run(self, Scratch scratch not None, CandidateRows rows not None, int n_passes):
         """Make `n_passes` passes of EM over rows, with an update after each, until one fails."""
@@ -1547,142 +1492,97 @@ cdef class Candidate:
         return statistics.SufficientStatistics.from_kernel(self.layout, *arrays)
 
 
-cdef enum:
-    BEGIN, LEAVE, RUN                     # what the candidates of a field do next
-
-
 cdef class Race:
-    """Successive halving of candidates. What is left splits some components and drops others, as long as that helps.
+    """The best of some candidates, each of which splits components and drops others, as long as that helps.
 
     Parameters
     ----------
-    schedule : Schedule
     families : sequence of MixtureFamily
         That of the candidates and, unless nothing is split, one with more components.
     moments : Layout
         Layout of the families' moments.
-    heats : iterable of (views, rows, uniforms)
-        The candidates of each begin in these views by turns, and are compared on these rows. `kmeans_seeds` draws the
-        seeds of those that need them by the uniforms, a row for each.
+    views : sequence of CandidateView
+        Of the part; clusters are sought in these by turns.
+    part : CandidateRows
+        On which candidates are compared.
     rows : CandidateRows
-        All rows, on which the winners of heats are compared.
+        All rows, over which the best one passes in the end.
+    uniforms : array of shape (n, …)
+        By which `kmeans_seeds` draws the seeds of each clustering, among the first `n_seeding` rows of the part.
+    n_seeding : int
+    n_candidates : int
+        How many of the clusterings become candidates, as `tightest` chooses them.
+    n_passes : int
+        Of k-means.
     verdict : Verdict, optional
         Of the model of the families. None if no candidate is degenerate.
     spread : callable, optional
-        Runs a task for so many candidates in threads, given the rows that each passes over.
-    openings : list of Opening, optional
-        How candidates began in an earlier race over the same rows, of families of the same layout; empty before it.
-        Of a race of one heat.
+        Runs a task for so many numbers in threads, given the rows that each passes over.
     """
 
-    cdef object schedule, families, moments, heats, views, spread, openings
+    cdef object families, moments, views, spread
     cdef Verdict verdict
     cdef CandidateRows part, rows
     cdef list scratches
     cdef const double[:, ::1] uniforms
-    cdef bint random_seeds
-    cdef int n_lloyd, n_larger, n_final
+    cdef int n_candidates, n_passes
     cdef Py_ssize_t n_seeding
 
     def __cinit__(
-        self, schedule, families, moments, heats, CandidateRows rows not None, *, Verdict verdict=None, spread=None,
-        list openings=None,
+        self, families, moments, views, CandidateRows part not None, CandidateRows rows not None,
+        const double[:, ::1] uniforms, *, Py_ssize_t n_seeding, int n_candidates, int n_passes, Verdict verdict=None,
+        spread=None,
     ):
-        self.schedule, self.families, self.moments, self.heats = schedule, families, moments, heats
-        self.rows, self.verdict, self.openings = rows, verdict, openings
-        self.random_seeds, self.n_lloyd, self.n_seeding = schedule.random_seeds, schedule.n_lloyd, schedule.n_seeding
-        self.n_larger, self.n_final = schedule.n_larger, schedule.n_final
-        self.spread, self.scratches = spread, []
+        self.families, self.moments, self.views, self.part, self.rows = families, moments, views, part, rows
+        self.uniforms, self.n_seeding, self.n_candidates, self.n_passes = uniforms, n_seeding, n_candidates, n_passes
+        self.verdict, self.spread, self.scratches = verdict, spread, []
 
     def best(self):
         """Return the candidate that is left in the end."""
-        cdef list winners = []
-        for views, part, uniforms in self.heats:
-            self.views, self.part, self.uniforms = views, part, uniforms
-            del views
-            winners.append(self.winner_of_heat())
-        if len(self.families) > 1:
-            self.each(winners, RUN, self.rows, N_LAST)         # from sums of a part, a climb takes longer
-        return winners[0] if len(winners) == 1 else self.survivors(winners, 1)[0]
-
-    cdef Candidate winner_of_heat(self):
-        cdef list race = self.field()
+        cdef list found = [None] * self.uniforms.shape[0]
+        cdef Scratch scratch
         cdef Candidate winner
-        cdef bint splits = len(self.families) > 1
-        *cuts, last = self.schedule.cuts
-        for cut in cuts:
-            race = self.survivors_of_cut(race, cut, self.part)
-        race = self.survivors_of_cut(race, last, self.part if splits else self.rows)
-        winner = race[0]
-        if splits:
-            winner = self.survivors([self.improved(one) for one in race], 1)[0]
-            if winner not in race:
-                winner = self.improved(winner)
+        self.each(found, self.find_clusters, self.n_passes)
+        self.views = None
+        found = tightest(found, self.n_candidates)
+        self.each(found, self.make_candidate, N_FIRST)
+        winner, scratch = self.likeliest(found), self.scratches[0]
+        if len(self.families) > 1:
+            winner = self.grown(winner, scratch)
+        winner.run(scratch, self.rows, N_LAST)                 # from sums of a part, a climb takes longer
         return winner
 
-    cdef list survivors_of_cut(self, list race, cut, CandidateRows rows):
-        """Run candidates for the passes of a cut, and keep the best."""
-        self.each(race, RUN, rows, cut.passes)
-        return self.survivors(race, cut.n_survivors)
-
-    cdef Candidate improved(self, Candidate one):
+    cdef Candidate grown(self, Candidate one, Scratch scratch):
         """Return a candidate whose components split, and of which as many were dropped, if it is higher."""
-        cdef Candidate larger = None if one.failed else one.with_splits(self.scratches[0], self.part, self.families[1])
+        cdef Candidate larger = None if one.failed else one.with_splits(scratch, self.part, self.families[1])
         cdef list finalists = [one]
+        cdef Candidate each
         if larger is not None:
-            self.each([larger], RUN, self.part, self.n_larger)
+            larger.run(scratch, self.part, N_LARGER)
             if not larger.failed:
-                finalists += larger.without(self.scratches[0], self.part, self.families[0], N_LAST_DROPS)
-        self.each(finalists, RUN, self.part, self.n_final)
-        return self.survivors(finalists, 1)[0]
+                finalists += larger.without(scratch, self.part, self.families[0], N_LAST_DROPS)
+        for each in finalists:
+            each.run(scratch, self.part, N_FINAL)
+        return self.likeliest(finalists)
 
-    cdef list field(self):
-        """Let the candidates begin; those of the likeliest simpler mixtures estimate their family's first one."""
-        cdef list race = [Candidate(self.families[0], self.moments) for _ in range(self.schedule.n_candidates)]
-        cdef Candidate one
-        if self.openings:
-            for one, opening in zip(race, self.openings):
-                one.follow(opening)
-        else:
-            self.each(race, BEGIN, self.part, self.n_lloyd + N_SOFT)
-            self.views = None             # in which nobody begins any more
-            if self.openings is not None:
-                self.openings.extend([(<Candidate>one).opening for one in race])
-        if self.schedule.n_mixtures < len(race):
-            race = sorted(race, key=lambda one: one.lower_bound, reverse=True)[:self.schedule.n_mixtures]
-        self.each(race, LEAVE, self.part, 1)
-        return race
-
-    def survivors(self, list race, Py_ssize_t n):
-        """Return the n highest, degenerate ones last, and one of those that have the same likelihood."""
-        cdef Candidate one, last
-        cdef list order, left
-        order = sorted([(self.is_degenerate(one), -one.lower_bound, i) for i, one in enumerate(race)])
-        last = race[order[0][2]]
-        left = [last]
-        for _, _, i in order[1:n]:
-            one = race[i]
-            if fabs(last.lower_bound - one.lower_bound) > SAME_LIKELIHOOD:
-                left.append(one)
-                last = one
-        return left
+    def likeliest(self, list field):
+        """Return the highest of the candidates without degenerate components, or of all if there is none."""
+        return min(field, key=lambda one: (self.is_degenerate(one), -one.lower_bound))
 
     cdef bint is_degenerate(self, Candidate one) except -1:
         return self.verdict is not None and (
             one.failed or self.verdict.rejects(&one.family.family, &one.estimates[one.current]))
 
-    cdef int each(self, list field, int task, CandidateRows rows, int n_passes) except -1:
+    cdef int each(self, list field, make, int n_passes) except -1:
+        """Replace each of a field by what is made of it."""
         if self.spread is None:
-            self.advance(field, task, rows, n_passes, 0, len(field))
+            self.advance(field, make, 0, len(field))
         else:
-            advance = functools.partial(self.advance, field, task, rows, n_passes)
-            self.spread(advance, len(field), rows.n_rows * n_passes)
+            self.spread(functools.partial(self.advance, field, make), len(field), self.part.n_rows * n_passes)
         return 0
 
-    def advance(self, list field, int task, CandidateRows rows, int n_passes, Py_ssize_t start, Py_ssize_t end):
-        """Let candidates start … end − 1 of a field do what is next; disjoint ranges may run in threads."""
-        cdef Scratch scratch
-        cdef Candidate one
+    def advance(self, list field, make, Py_ssize_t start, Py_ssize_t end):
+        """Replace numbers start … end − 1; disjoint ranges may run in threads."""
         cdef Py_ssize_t i
         try:
             scratch = self.scratches.pop()  # asking whether there is one first would be a race without the GIL
@@ -1690,33 +1590,24 @@ cdef class Race:
             scratch = Scratch()
         for i in range(start, end):
             PyErr_CheckSignals()
-            one = field[i]
-            if task == BEGIN:
-                self.begin(one, scratch, i)
-            elif task == LEAVE:
-                one.leave_view(scratch, rows)
-            else:
-                one.run(scratch, rows, n_passes)
+            field[i] = make(i, field[i], scratch)
         self.scratches.append(scratch)
 
-    cdef int begin(self, Candidate one, Scratch scratch, Py_ssize_t i) except -1:
-        """Begin with candidate i of a race, by turns in each view, there by turns from random rows or k-means++."""
-        cdef Py_ssize_t K = one.family.family.K, k
-        cdef CandidateView view = self.views[i % 2]
-        cdef const double[:, ::1] rows = view.rows.rows
-        cdef Opening opening = Opening(one.family, view)
-        cdef Py_ssize_t* seeds = <Py_ssize_t*>opening.room.whiteners   # (K, d), not yet needed
-        # Candidates 0, 1: rows, in the first view and the second; 2, 3: seeds of k-means++ there.
-        if self.random_seeds and i // 2 % 2 == 0:
-            for k in range(K):
-                seeds[k] = (i // 2 * K + k) % rows.shape[0]
-        else:
-            i = i // 4 * 2 + i % 2 if self.random_seeds else i
-            choose_seeds(rows[:self.n_seeding], view.rows.weight, self.uniforms[i], seeds, K)
-        for k in range(K):
-            memcpy(opening.room.centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
-        opening.partition(view, scratch, self.n_lloyd, N_SOFT)
-        return one.follow(opening)
+    def find_clusters(self, Py_ssize_t number, _, Scratch scratch not None):
+        """Return clusters in one of the views, from seeds of k-means++."""
+        cdef CandidateView view = self.views[number % len(self.views)]
+        cdef Py_ssize_t K = (<MixtureFamily>self.families[0]).family.K
+        seeds = np.empty(K, dtype=np.intp)
+        cdef Py_ssize_t[::1] chosen = seeds
+        choose_seeds(view.rows.rows[:self.n_seeding], view.rows.weight, self.uniforms[number], &chosen[0], K)
+        return Clusters(view, np.asarray(view.rows.rows).take(seeds, axis=0), self.n_passes, scratch)
+
+    def make_candidate(self, number, Clusters clusters not None, Scratch scratch not None):
+        """Return a candidate that begins from clusters, and has grown if any may."""
+        cdef Candidate one = Candidate(self.families[0], self.moments)
+        one.begin(scratch, self.part, clusters)
+        one.run(scratch, self.part, N_FIRST)
+        return self.grown(one, scratch) if len(self.families) > 1 else one
 
 
 cdef int expect_whole(Layout layout) except -1:

@@ -23,6 +23,10 @@ class ConvergenceWarning(UserWarning):
     """Issued when a fit ends at `max_iter` with `tol` or more left to gain, or a component has lost its rows."""
 
 
+class DegenerateWarning(UserWarning):
+    """Issued when a fit ends with a component on so few rows, or so thin, that its likelihood says nothing."""
+
+
 class InvalidParameterError(ValueError, TypeError):
     """Raised when a parameter of an estimator has an invalid type or value."""
 

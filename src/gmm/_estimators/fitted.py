@@ -189,6 +189,8 @@ class FittedMixture(Estimator):
             fit.
         RuntimeWarning
             If the file `checkpoint` could not be written during the fit.
+        DegenerateWarning
+            If a component has so few rows, or is so thin, that its likelihood says nothing: once, with the reasons.
         UserWarning
             If no row of a class has a positive weight, so that it is left out.
         """
@@ -233,6 +235,7 @@ class FittedMixture(Estimator):
         set_fitted(self, best.result, rows, names, objective, traces=best.traces, problem=problem, trimmed=outside)
         record_classes(self, classes, rows.known)
         outcome.warn_about(best, self.max_iter, self.tol, objective.prior)
+        outcome.warn_of_degenerate(record_of(self), source, objective.ridge, self)
         outcome.warn_of_units(source, best.result.parameters, objective.ridge, self)
         if objective.prior.variational:
             outcome.warn_of_light_rows(source, best.result.parameters.n_parameters)
@@ -538,7 +541,8 @@ class FittedMixture(Estimator):
         verdict, is_plain = fitting.degenerate, not (source.errors or vars(self).get("prior"))
         of_pass = scorer.statistics(source) if is_plain and verdict.depends_on_moments(parameters.model) else None
         rows = verdict.Resolution.from_source(source, self.reg_covar)
-        reasons = verdict.reasons_of(parameters, rows, names_of_features(self), of_pass)
+        causes = verdict.Degeneracy(parameters.model, rows).causes(parameters, of_pass)
+        reasons = verdict.reasons_of(causes, parameters, rows, names_of_features(self))
         numbers = source.n_rows, weight, totals.log_likelihood, {name: scores[name] for name in shown}
         return MixtureSummary(self, *numbers, counts[1:], int(counts[0]), reasons)
 
@@ -1137,14 +1141,13 @@ def seeds_of(mixture: FittedMixture, n_init: int = 1) -> tuple[int, ...]:
 def source_to_fit(
     mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None, error_covariance: ArrayLike | None = None
 ) -> tuple[Source, Names]:
-    """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
+    """Return the rows that an estimator is to be fitted to, and their feature names."""
     how: dict[str, Any] = {"missing": mixture.missing, "error_covariance": error_covariance}
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=int(mixture.n_components), **how)
-    if not source.unfilled:
-        return source, names
-    models = [model_of(mixture)]
-    fitting.moments.warn_of_unobserved_pairs(fitting.moments.never_observed_together(source, names, models))
-    return fitting.moments.completed(source, models, mixture.reg_covar, mixture.n_threads), names
+    if source.has_gaps:
+        models = [model_of(mixture)]
+        fitting.moments.warn_of_unobserved_pairs(fitting.moments.never_observed_together(source, names, models))
+    return source, names
 
 
 def set_fitted(
@@ -1163,8 +1166,11 @@ def set_fitted(
     A `problem` to be continued keeps its bounds and the state of the accelerated solver; `trimmed` rows were left out.
     """
     parameters, weight, prior = result.parameters, source.survey.weight, objective.prior
-    steps = fitting.degenerate.Resolution.from_source(source, mixture.reg_covar).steps
-    record = FitRecord(parameters, weight=weight, steps=steps, beside_errors=bool(source.errors), trimmed=trimmed)
+    of_rows = {"weight": weight, "steps": fitting.degenerate.Resolution.from_source(source, mixture.reg_covar).steps}
+    causes = None
+    if not prior:  # which sees to it that components are sound
+        causes = fitting.degenerate.Degeneracy.of_fits(objective, source).causes(parameters, result.statistics)
+    record = FitRecord(parameters, **of_rows, causes=causes, beside_errors=bool(source.errors), trimmed=trimmed)
     if problem is not None:
         trace = result.trace or record_of(mixture).trace
         record = record._replace(trace=trace, solver_state=result.state, problem=problem)
@@ -1347,7 +1353,7 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
     record = record_of(mixture)
     known = {"weight_seen": record.weight, "shrunk": record.shrunk, "beside_errors": record.beside_errors}
     header |= {name: value for name, value in known.items() if value}
-    of_rows = {"shrunk_by": record.shrunk_by, "trimmed": record.trimmed, "steps": record.steps}
+    of_rows = {name: getattr(record, name) for name in ("shrunk_by", "trimmed", "steps", "causes")}
     arrays |= {name: values for name, values in of_rows.items() if values is not None}
     if record.stream is not None:
         header["stream"], of_stream = values.stream_to_state(record.stream)
@@ -1398,6 +1404,7 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         "beside_errors": lambda: archive.item(header, "beside_errors", bool),
         "weight_seen": lambda: archive.positive(header, "weight_seen"),
         "steps": lambda: _steps(arrays["steps"], d),
+        "causes": lambda: fitting.degenerate.check_causes(arrays["causes"], parameters.n_components),
         "trimmed": lambda: archive.mask(arrays, "trimmed"),
         "stream": lambda: values.stream_from_state(archive.item(header, "stream", dict), arrays, parameters, ridge),
     }

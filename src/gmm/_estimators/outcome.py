@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmm import _fitting as fitting
 from gmm._em import LOWERED
 from gmm._estimators.contract import Estimator, names_of_features
-from gmm._exceptions import ConvergenceWarning, raisable, warn
+from gmm._exceptions import ConvergenceWarning, DegenerateWarning, raisable, warn
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.solver import Iteration, SolverResult, Trace
@@ -96,6 +96,27 @@ def warn_of_repairs(repaired: tuple[int, ...]) -> None:
             "components or another start may suit the data better.",
             raisable(ConvergenceWarning),
         )
+
+
+def warn_of_degenerate(record: FitRecord, source: Source, ridge: float, estimator: Estimator) -> None:
+    """Warn if a fit to a source ended with components whose likelihood says nothing."""
+    parameters, causes = record.parameters, record.causes
+    if parameters is None or causes is None or not causes.any():
+        return
+    rows = fitting.degenerate.Resolution.from_source(source, ridge)
+    reasons = fitting.degenerate.reasons_of(causes, parameters, rows, names_of_features(estimator))
+    n, weights = rows.n_distinct, parameters.weights
+    each = [
+        f"component {k}, about {n * weights[k]:.3g} rows ({reason})"
+        for k, reason in sorted(reasons.items())
+        if weights[k] > _NO_ROWS
+    ]
+    warn(
+        f"The likelihood says nothing of {listed(each, _NAMED)}, of {n:g} distinct rows. bic() and aic() reward such "
+        "components, so that a loop over them ends there; gmm.select leaves these fits out. Try fewer components, a "
+        "covariance type of fewer parameters, or a prior.",
+        DegenerateWarning,
+    )
 
 
 def warn_of_light_rows(source: Source, n_parameters: int) -> None:
@@ -215,6 +236,8 @@ class FitRecord(NamedTuple):
         Of the rows; 0 where unknown.
     steps : array of shape (d,), optional
         Those of the columns of the rows: `Source.steps`.
+    causes : array of uint8, shape (K,), optional
+        Why components are degenerate: `Degeneracy.causes`.
     beside_errors : bool
         Whether the rows had errors, so that the mixture is of true values.
     solver_state : QuasiNewtonState, optional
@@ -237,6 +260,7 @@ class FitRecord(NamedTuple):
     trace: Trace | None = None
     weight: float = 0.0
     steps: Array | None = None
+    causes: NDArray[np.uint8] | None = None
     beside_errors: bool = False
     solver_state: QuasiNewtonState | None = None
     problem: tuple[object, ...] = ()

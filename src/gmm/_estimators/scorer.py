@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
@@ -21,8 +20,8 @@ from gmm._rows.entrance import check_any
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_tails
-from gmm._values.covariance import same_as, stored_as
-from gmm._values.layouts import FULL, Array, Layout, SingularMatrixError
+from gmm._values.covariance import same_as
+from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -164,15 +163,12 @@ class Scorer(NamedTuple):
         model = same_as(self.parameters.model, 1, source.n_features)
         by_moments = model.stored_whole and not (noise or own or source.in_patterns)
         one = fitting.moments.one_beside_noise if noise else fitting.moments.one_component
-        highest, starts = -inf, [source]
-        if noise and source.in_patterns:  # whatever its gaps are filled with: there may be several optima
-            plain = source.with_fill(None)
-            starts = [plain, fitting.moments.completed(plain, [stored_as(FULL)], ridge, self.n_threads)]
+        highest = -inf
         # Tails of one component begin as if none were known; contaminated ones have several optima.
         others = _OTHER_CONTAMINATIONS if isinstance(own, ContaminatedTails) else ()
         beginnings = [check_tails(own.name, own.parameters.get("degrees_of_freedom")), *others]
-        for tails, start in product(beginnings, starts):
-            problem = Problem(start, Objective(model, ridge, noise=noise, tails=tails, **limits), self.n_threads)
+        for tails in beginnings:
+            problem = Problem(source, Objective(model, ridge, noise=noise, tails=tails, **limits), self.n_threads)
             try:
                 if by_moments:
                     return fitting.moments.log_likelihood_of_one(problem, statistics)

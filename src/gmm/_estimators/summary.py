@@ -69,12 +69,12 @@ class Figures(NamedTuple):
     ) -> Figures | None:
         """Return what a fit remembers of its rows; None if it does not, or its bound is not of the likelihood."""
         is_posterior = isinstance(parameters, MixturePosterior) or record.shrunk
-        if mean_loglik is None or is_posterior or not (record.weight and record.steps is not None):
+        if mean_loglik is None or is_posterior or not record.weight or record.steps is None or record.causes is None:
             return None
         loglik, p = record.weight * mean_loglik, parameters.n_parameters
         scores = {"bic": bic(loglik, p, record.weight), "aic": aic(loglik, p)}
         rows = fitting.degenerate.Resolution(record.weight, record.steps, ridge)
-        reasons = fitting.degenerate.reasons_of(parameters, rows, feature_names)
+        reasons = fitting.degenerate.reasons_of(record.causes, parameters, rows, feature_names)
         return cls(record.weight, loglik, scores, reasons, weighted=not record.weight.is_integer())
 
     @property

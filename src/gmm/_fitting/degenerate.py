@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 from functools import lru_cache
-from typing import NamedTuple
+from math import ceil
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel import mstep
-from gmm._kernel.mstep import Verdict
+from gmm._kernel.mstep import Verdict, equal_rows
 from gmm._passes.em import QuasiNewton, SolverRun
+from gmm._passes.problem import e_step_over
 from gmm._passes.solver import SolverResult
 from gmm._rows.sources import Source
 from gmm._text.words import printable
@@ -31,8 +33,18 @@ _CAUSES = (  # from 1 on, as `_kernel/degenerate.pxd` has them
     "no spread but reg_covar in {}: rows that repeat, or few of them",
     "less spread than the rounding of values leaves in {}: rows that repeat, or few of them",
 )
+_TIES = 6  # of these
 _NAMED = 3  # columns at most
 _RIDGES = 2  # of which one is in every covariance, as the kernel has it
+
+
+# Of a component on one value, but for few rows: so many rows within one of its deviations, where it has less than this
+# share of the variance of all rows. Rows that make the deviation by themselves are two of it apart at least.
+_TIED, _WINDOW, _THIN = 11 / 12, 1.0, 1 / 9
+_LOOKED_AT, _FIRST_LOOKED_AT, _NEARLY, _FEW_TO_TELL = 20_000, 2_000, 0.75, 20  # rows; of a component; of its rows
+_THINNEST = 8  # columns
+_ROUNDING = 1e-9
+_FEWEST_GAPS, _OFF_STEP, _MOST = 3, 1e-3, 0.8  # between repeated values; of a step, off a multiple of it; of all rows
 
 
 class Judge(IntEnum):
@@ -46,17 +58,22 @@ class Judge(IntEnum):
 
 
 class Resolution(NamedTuple):
-    """What rows can tell of a component: `weight` rows, columns of these `steps` (0 if continuous), and the ridge."""
+    """What rows can tell of a component: so many distinct rows, columns of these `steps` (0 if continuous), the ridge.
 
-    weight: float
+    `source` has the rows to look at, if these are in memory.
+    """
+
+    n_distinct: float
     steps: Array
     ridge: float
+    source: Source | None = None
 
     @classmethod
     def from_source(cls, source: Source, ridge: float) -> Resolution:
         """Return that of a source; true values behind errors have no steps."""
-        steps = np.zeros(source.n_features) if source.errors else source.steps
-        return cls(source.survey.weight, steps, ridge)
+        if source.errors:
+            return cls(source.n_distinct, np.zeros(source.n_features), ridge)
+        return cls(source.n_distinct, source.steps, ridge, source if source.one_array is not None else None)
 
     @property
     def variances(self) -> Array:
@@ -65,27 +82,28 @@ class Resolution(NamedTuple):
 
     def verdict(self, model: CovarianceModel, judge: Judge) -> Verdict:
         """Return what tells of mixtures of a model, compiled."""
-        return Verdict(_of_model(model, len(self.steps)), self.weight, self.variances, self.ridge, judge)
+        return Verdict(_of_model(model, len(self.steps)), self.n_distinct, self.variances, self.ridge, judge)
 
 
 class Degeneracy:
     """Tells which components of mixtures of a model are degenerate.
 
-    A degenerate component has fewer rows than its model needs (half a row is rounded up), or correlations that are
-    singular to rounding, as those of a column and its copy. Or it is narrow: in some direction it has less variance
-    than rounding leaves in values of a step h, h²/12 (Sheppard), or no more than the ridge, and all rows have far more
-    there. Its likelihood is then that of a density where the rows have a lattice, or what the ridge makes of it. Where
-    all components share one covariance, none needs rows for its own, but so few are a group only far from all others:
-    see `least_worth`. A single component is degenerate if its correlations are singular to rounding, or if it has too
-    few rows to span all directions and hardly more than the ridge as variance in some of them. A posterior has no
-    degenerate component: the prior sees to that.
+    A degenerate component is worth no more, as what the mixture would lose without it, than chance gives to so many
+    distinct rows, or has fewer than the likelihood needs to have a bound. Or it is thin: its correlations are singular
+    to rounding, as those of a column and its copy; or in some direction it has less variance than rounding leaves in
+    values of a step h, h²/12 (Sheppard), or no more than the ridge, and all rows have far more there; or nearly all its
+    rows have one value in the direction in which it is thinnest. Its likelihood is then that of a density where the
+    rows have a lattice, or what the ridge makes of it. Where all components share one covariance, few rows are a group
+    only far from all others: see `least_worth`. A single component is degenerate if its correlations are singular to
+    rounding, or if it has too few rows to span all directions and hardly more than the ridge as variance in some of
+    them. A posterior has no degenerate component: the prior sees to that.
 
     Statistics are of the last pass of a fit without a prior. Where components of their own shapes are scaled to one
     volume, they tell the covariances before, of which some may be narrow.
     """
 
     def __init__(self, model: CovarianceModel, rows: Resolution, judge: Judge = Judge.LIKELIHOOD) -> None:
-        self._verdict, self._fixed = rows.verdict(model, judge), NOTHING_FIXED
+        self._verdict, self._fixed, self._rows = rows.verdict(model, judge), NOTHING_FIXED, rows
         self._of_moments = rows.ridge > 0 and depends_on_moments(model)
 
     @classmethod
@@ -99,48 +117,152 @@ class Degeneracy:
     def causes(
         self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
     ) -> NDArray[np.uint8]:
-        """Return the first cause by which each component is degenerate, (K,); 0 for none."""
+        """Return the first cause by which each component is degenerate, (K,); 0 for none, or a fixed covariance."""
         if isinstance(parameters, MixturePosterior):
             return np.zeros(parameters.n_components, np.uint8)
         free = statistics if self._of_moments else None
-        return self._verdict.causes(parameters.as_estimate(), _spread_of_noise(parameters), free)
+        causes = self._verdict.causes(parameters.as_estimate(), _spread_of_noise(parameters), free)
+        tied = self._tied(parameters, causes == 0)
+        causes[tied] = _TIES
+        if fixed := self._fixed or parameters.fixed:
+            causes[fixed.covariances] = 0
+        return causes
+
+    def _tied(self, parameters: MixtureParameters, sound: NDArray[np.bool_]) -> list[int]:
+        """Return which components have one value, but for a few rows, where they are thin."""
+        source, spread = self._rows.source, _spread_of_noise(parameters)
+        if parameters.n_components == 1 or source is None or not sound.any():
+            return []
+        if parameters.model.layout.axis_aligned:
+            variances = parameters.column_variances
+            shares = variances / total_variances(parameters)
+            thinnest = np.argsort(shares, axis=1)[:, :_THINNEST]
+            shares = np.take_along_axis(shares, thinnest, 1)
+            deviations = np.sqrt(np.take_along_axis(variances, thinnest, 1))
+            axes = np.eye(parameters.n_features)[thinnest] / deviations[:, :, None]
+        else:
+            axis, share = self._verdict.thin(parameters.as_estimate(), spread)
+            axes, shares = axis[:, None], share[:, None]
+        thin = (shares < _THIN) & sound[:, None]
+        doubtful = np.flatnonzero(sound & self._may_be_tied(parameters, axes, thin)).tolist() if thin.any() else []
+        if not doubtful:
+            return []
+        some = _some(source, _LOOKED_AT)
+        with e_step_over(some, parameters.model.layout, n_threads=1) as e_step:
+            labels = e_step.rows(parameters.whitened(), labels=True).labels
+        array, model, tied = some.one_array, parameters.model, list[int]()
+        fewest = 0 if model.common else model.unbounded_rows(parameters.n_features)
+        assert array is not None  # as in memory
+        assert labels is not None  # they were asked for
+        for k in doubtful:
+            mine, weights = array.rows[labels == k].astype(np.float64), some.weights[labels == k]
+            if (
+                not len(mine)
+                or any(_is_on_one_value(along, weights) for along in axes[k][thin[k]] @ mine.T)
+                or len(equal_rows(np.ascontiguousarray(mine))[0]) <= fewest
+                or self._is_between_steps(parameters, k)
+            ):
+                tied.append(k)
+        return tied
+
+    def _may_be_tied(self, parameters: MixtureParameters, axes: Array, thin: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which components all rows leave in doubt, (K,): enough of them are on one value, of any component."""
+        source = self._rows.source
+        assert source is not None  # as the caller knows
+        some = _some(source, _FIRST_LOOKED_AT)
+        array, weights = some.one_array, some.sample_weight
+        assert array is not None  # as in memory
+        owners, which = np.nonzero(thin)
+        along = array.rows @ axes[owners, which].T
+        enough = _NEARLY * some.survey.weight * parameters.weights[owners]
+        windows = [_window(each, weights, mass) for each, mass in zip(along.T, enough.tolist(), strict=True)]
+        in_doubt = np.zeros(len(thin), np.bool_)
+        in_doubt[owners[np.array(windows) < _WINDOW]] = True
+        few = parameters.weights * some.n_rows < _FEW_TO_TELL
+        return in_doubt | (few & thin.any(axis=1))
+
+    def _is_between_steps(self, parameters: MixtureParameters, component: int) -> bool:
+        """Tell whether a component is narrower than rounding leaves the values that most rows have in some column."""
+        source = self._rows.source
+        assert source is not None  # as the caller knows
+        variances, total = parameters.column_variances[component], total_variances(parameters)
+        columns = np.flatnonzero(variances < _THIN * total)
+        return any(variances[j] < source.look(step_of_most, j) ** 2 / 12 for j in columns.tolist())
 
     def __call__(
         self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
     ) -> NDArray[np.bool_]:
         """Tell which components are degenerate, (K,)."""
-        degenerate = self.causes(parameters, statistics) > 0
-        return degenerate & ~self._fixed.covariances if self._fixed else degenerate
+        return self.causes(parameters, statistics) > 0
 
     def first(self, fit: SolverRun | SolverResult, *, of_mixture: bool = False) -> int:
         """Return the first degenerate component of a fit, or of a run so far; −1 if there is none.
 
-        Of the mixture alone, it is without the statistics.
+        Of the mixture alone, it is without the statistics and the rows.
         """
-        of_pass = self._of_moments and not of_mixture
-        if isinstance(fit, SolverRun) and isinstance(fit.solver, QuasiNewton) and fit.n_passes:  # nothing is fixed
-            return self._verdict.first(fit.solver.working, fit.solver.problem.objective.noise, of_pass=of_pass)
-        degenerate = self(fit.parameters, fit.statistics if of_pass else None)
+        if of_mixture and isinstance(fit, SolverRun) and isinstance(fit.solver, QuasiNewton) and fit.n_passes:
+            return self._verdict.first(fit.solver.working, fit.solver.problem.objective.noise)  # nothing is fixed
+        degenerate = self(fit.parameters, None if of_mixture else fit.statistics)
         first = int(degenerate.argmax())
         return first if degenerate[first] else -1
 
 
+def step_of_most(rows: NDArray[Any], column: int) -> float:
+    """Return the step of the values that most rows have in a column; 0 if there is none."""
+    values, counts = np.unique(rows[: 10 * _LOOKED_AT, column], return_counts=True)
+    repeated = values[(counts > 1) & ~np.isnan(values)].astype(np.float64)
+    gaps = np.diff(repeated)
+    if len(gaps) < _FEWEST_GAPS:
+        return 0.0
+    step = float(np.median(gaps))
+    multiples = (values - repeated[np.argmin(np.abs(gaps - step))]) / step
+    on_steps = np.abs(multiples - np.rint(multiples)) < _OFF_STEP
+    return step if counts[on_steps].sum() > _MOST * counts.sum() else 0.0
+
+
+def _is_on_one_value(along: Array, weights: Array) -> bool:
+    """Tell whether nearly all rows are within one of their deviations, and of the model's, which is 1."""
+    window = _window(along, weights, _TIED * float(weights.sum()))
+    known = ~np.isnan(along)
+    deviation = np.sqrt(np.cov(along[known], aweights=weights[known], bias=True)) if window < _WINDOW else 0.0
+    return bool(window < _WINDOW and window <= deviation)
+
+
+def _window(along: Array, weights: Array | None, mass: float) -> float:
+    """Return how wide the narrowest interval is that has so much of the weight; infinite if there is none."""
+    if weights is None:
+        values, n = np.sort(along), max(ceil(mass - _ROUNDING), 1)  # missing values come last
+        return float(np.nanmin(values[n - 1 :] - values[: max(len(values) - n + 1, 0)], initial=np.inf))
+    order = np.argsort(along)
+    values, reached = along[order], np.cumsum(weights[order])
+    ends = np.searchsorted(reached, reached - weights[order] + mass * (1 - _ROUNDING))
+    starts = np.flatnonzero(ends < len(values))
+    return float(np.nanmin(values[ends[starts]] - values[starts], initial=np.inf))
+
+
+def _some(source: Source, n: int) -> Source:
+    """Return at most so many rows, evenly among all."""
+    return source if source.n_rows <= n else source.part(np.arange(0, source.n_rows, -(-source.n_rows // n)))
+
+
 def reasons_of(
-    parameters: MixtureParameters,
-    rows: Resolution,
-    feature_names: Sequence[str],
-    statistics: SufficientStatistics | None = None,
+    causes: NDArray[np.uint8], parameters: MixtureParameters, rows: Resolution, feature_names: Sequence[str]
 ) -> dict[int, str]:
-    """Return why components are degenerate, by their numbers; those that are not are left out."""
+    """Return in words why components are degenerate, by their numbers; those that are not are left out."""
     reasons: dict[int, str] = {}
-    causes = Degeneracy(parameters.model, rows).causes(parameters, statistics)
-    causes = np.where(parameters.fixed.covariances, 0, causes)
     for k in sorted(np.flatnonzero(causes).tolist(), key=causes.__getitem__):
         narrow = np.flatnonzero(parameters.column_variances[k] <= rows.variances).tolist()
         names = [printable(feature_names[j]) for j in narrow[:_NAMED]]
         names += [f"{len(narrow) - _NAMED} more columns"] * (len(narrow) > _NAMED)
         reasons[k] = _CAUSES[causes[k] - 1].format(", ".join(names) or "some direction")
     return reasons
+
+
+def check_causes(causes: NDArray[Any], n_components: int) -> NDArray[np.uint8]:
+    """Return causes of a file, if they are such."""
+    if causes.dtype != np.uint8 or causes.shape != (n_components,) or causes.max() > len(_CAUSES):
+        raise ValueError(f"expected a number up to {len(_CAUSES)} for each component in 'causes', got {causes!r:.80}")
+    return causes
 
 
 def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: Sequence[str]) -> list[str]:
@@ -150,11 +272,11 @@ def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: S
 
 
 @lru_cache
-def _of_model(model: CovarianceModel, d: int) -> tuple[int, int, float, float, bool, bool, bool, bool]:
+def _of_model(model: CovarianceModel, d: int) -> tuple[int, int, float, float, float, int, bool, bool]:
     """Return what the rules need to know of a model, as `Verdict` takes it."""
     n_parameters = 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
-    sizes = model.layout.code, d, fewest_rows(model, d), n_parameters
-    return *sizes, model.common, model.common_axes, model.own_shapes, model.scales_shapes
+    rows = float(model.unbounded_rows(d)), fewest_rows(model, d), float(model.thin_directions(d))
+    return model.layout.code, d, *rows, n_parameters, model.common, model.common_axes
 
 
 def fewest_rows(model: CovarianceModel, n_features: int) -> float:

@@ -14,16 +14,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gmm._blas import blas_alone_in_fit
+from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import sample_indices
 from gmm._fitting.split_merge import Refined, split_merged
-from gmm._fitting.starts import FitSettings, first_start, short_runs, start_of_heavy_tails, start_statistics
+from gmm._fitting.starts import FitSettings, first_start, own_start, short_runs
 from gmm._passes.e_step import EStep
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
-from gmm._rows.sources import ArraySource, Source, reweighed
+from gmm._rows.sources import ArraySource, Source, box_of, reweighed
 from gmm._validation.rows import check_enough_rows
 from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.noise import Noise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import trimmed
@@ -79,11 +81,12 @@ class FitProgress(NamedTuple):
         ended = 0 if self.fit is None else self.fit.traces[-1].start + 1
         return ended if self.run is None else max(ended, self.run.trace.start)
 
-    def with_end(self, result: SolverResult) -> FitProgress:
-        """Return the progress once the run of a start has ended."""
+    def with_end(self, result: SolverResult, degeneracy: Degeneracy) -> FitProgress:
+        """Return the progress once the run of a start has ended; an end without degenerate components is better."""
         before, fit = self.fit, MixtureFit(result, result.repaired, (result.trace,))
         if before is not None:
-            best = fit if result.lower_bound > before.result.lower_bound else before
+            one, other = ((degeneracy.first(end) < 0, end.lower_bound) for end in (result, before.result))
+            best = fit if one > other else before
             fit = best._replace(traces=before.traces + fit.traces)
         return FitProgress(self.seeds, self.stage, fit)
 
@@ -338,6 +341,7 @@ def fit_mixture(
         If there is no ridge and every start ends in a singular covariance.
     """
     problem, watch = settings.problem(source), Listener(callback)
+    degeneracy = Degeneracy.of_fits(settings.objective, source)
     with blas_alone_in_fit(source.n_features), problem.e_step() as e_step:
         listener, failures = None if callback is None else watch, list[SingularMatrixError]()
         run = partial(problem.run, e_step, callback=listener, on_pause=journal.on_pause)
@@ -357,7 +361,7 @@ def fit_mixture(
                     on_failure(number, error)
                     continue
                 on_end(result)
-                ended = journal.progress.with_end(result)
+                ended = journal.progress.with_end(result, degeneracy)
                 if watch.stopped:
                     return ended.mixture_fit
                 journal.note(ended)
@@ -551,13 +555,12 @@ def _shortage(source: Source, weight: Array) -> str:
 
 def _resistant_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:
     """Return a mixture that rows far away move little, if its start is left to the data; else that of the start."""
-    problem, rng = settings.problem(source), np.random.default_rng(seed)
-
-    def start(sample: ArraySource) -> SufficientStatistics:
-        return start_statistics(sample, settings, rng)
-
-    begun = start_of_heavy_tails(problem, settings.n_components, start, rng) if settings.start.from_data else None
-    return first_mixture(source, settings, seed) if begun is None else begun
+    low, high = box_of(source)
+    if not settings.start.from_data or not (high > low).all():
+        return first_mixture(source, settings, seed)
+    objective = replace(settings.objective.for_starts, noise=Noise(low, high, 0.05))
+    beside = own_start(settings.problem(source)._replace(objective=objective), settings, np.random.default_rng(seed))
+    return beside.for_components(np.arange(beside.n_components))
 
 
 def _weights_under(mixture: MixtureParameters, problem: Problem, share: float) -> Array:

@@ -4,33 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._fitting.sampling import sampled
-from gmm._fitting.starts import (
-    LEAST_NOISE,
-    ROUGHLY,
-    FitSettings,
-    StartSettings,
-    from_means,
-    kmeans_centres,
-    noisy_start,
-    start_statistics,
-)
+from gmm._fitting.starts import FitSettings, StartSettings, own_start, partitions
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._rows.entrance import Names
-from gmm._rows.sources import ArraySource, Fill, Pattern, Source
+from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import listed
 from gmm._validation.combinations import refuse
 from gmm._validation.given import are_collinear, check_prior
-from gmm._values.completion import Completion, Gaps
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective
@@ -97,46 +85,9 @@ def one_beside_noise(problem: Problem) -> MixtureParameters:
         If its covariance is singular, and there is no ridge.
     """
     settings = FitSettings(1, problem.objective, problem.n_threads, StartSettings("kmeans"))
-
-    def whole(sample: ArraySource) -> SufficientStatistics:
-        return start_statistics(sample, settings, np.random.default_rng(0))
-
-    begin = noisy_start(problem, 1, LEAST_NOISE, whole, np.random.default_rng(0))
+    begin = own_start(problem, settings, np.random.default_rng(0))
     with problem.e_step() as e_step:
         return problem.run(e_step, Beginning(begin), _FINELY).go().result.parameters
-
-
-def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n_threads: int | None = None) -> Source:
-    """Return rows with their gaps filled for the starts of fits of `models`, given what is there, under one Gaussian.
-
-    Spread as that Gaussian says if a model has full covariances: conditional means lie in planes, on which such
-    components collapse. Else with these means, which blur groups less. Rows that were filled before stay as they are.
-    """
-    if not source.unfilled:
-        return source
-    one_model = stored_as(FULL if source.n_features <= _LARGEST else DIAGONAL)
-    problem = Problem(source, Objective(one_model, ridge), n_threads)
-    try:
-        one = one_component(problem, ROUGHLY).whitened()
-    except SingularMatrixError:
-        return source
-    return source.with_fill(_filling(one, source.patterns, spread=any(model.layout is FULL for model in models)))
-
-
-def _filling(one: WhitenedMixture, patterns: list[Pattern], *, spread: bool) -> Fill:
-    """Return what fills gaps."""
-    at_once = max(1, _NUMBERS_AT_ONCE // one.centres.shape[1] ** 2)
-
-    @lru_cache(_GROUPS)
-    def completion_of(group: int) -> Completion:
-        some = patterns[group * at_once : (group + 1) * at_once]
-        return Gaps(np.array([pattern.missing for pattern in some])).for_mixture(one)
-
-    def fill(number: int, rows: NDArray[Any]) -> Array:
-        group, place = divmod(number, at_once)
-        return completion_of(group).filled(rows.astype(np.float64), place, spread=spread)
-
-    return fill
 
 
 def never_observed_together(source: Source, names: Names, models: Sequence[CovarianceModel]) -> str:
@@ -145,7 +96,7 @@ def never_observed_together(source: Source, names: Names, models: Sequence[Covar
     What such columns have to do with each other is not in the likelihood.
     """
     axis_aligned = all(model.layout.axis_aligned for model in models)
-    if axis_aligned or not source.unfilled:
+    if axis_aligned or not source.has_gaps:
         return ""
     has_column = np.zeros((len(source.patterns), source.n_features))
     for row, pattern in zip(has_column, source.patterns, strict=True):
@@ -236,8 +187,8 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
         scale = sample.rows.std(axis=0)
         scale[scale == 0] = scale.max() or 1.0
     centred = ArraySource((sample.rows - centre) / scale, sample.sample_weight)
-    centres = kmeans_centres(centred, n_components, rng, n_threads)
-    statistics = from_means(centred, centres, DIAGONAL, n_threads=n_threads)
+    settings = FitSettings(n_components, Objective(stored_as(DIAGONAL)), n_threads, StartSettings("kmeans"))
+    statistics = partitions(centred, settings, rng)[0]
     n = statistics.weight
     variances = statistics.scatter.sum(axis=0) / max(n - n_components, n / 2)
     variances[variances <= (_ROUNDING * np.finfo(np.float64).eps * np.abs(sample.rows / scale).max()) ** 2] = 0.0

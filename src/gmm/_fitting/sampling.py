@@ -15,7 +15,9 @@ from gmm._kernel.mstep import distinct_rows
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import is_whole
+from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
+from gmm._values.weights import KnownClasses
 
 Rng = np.random.RandomState | np.random.Generator
 
@@ -34,14 +36,26 @@ def sampled_share(source: Source, n_components: int) -> float:
     return min(1.0, sample_size(n_components) / source.n_rows)
 
 
-def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = None) -> ArraySource:
-    """Return a random subset of many rows, or all of few rows as a weighted set: equal rows merged, and sorted."""
+def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = None) -> Source:
+    """Return a random subset of many rows, or all of few as a weighted set: equal rows merged, and sorted.
+
+    They keep their gaps, errors and classes; each class has some rows, and so have those of unknown class.
+    """
     size = size or sample_size(n_components)
-    part = source.resident if size >= source.n_rows == source.n_used else None
-    if part is None:
-        part = source.subset(sample_indices(source, size, rng))
-    rows, weight = np.ascontiguousarray(part.rows, dtype=np.float64), part.sample_weight
-    return ArraySource(rows, weight) if source.n_used > size else ArraySource(*distinct_rows(rows, weight))
+    is_plain = not (source.in_patterns or source.known)
+    if is_plain and source.resident is not None and size >= source.n_rows == source.n_used:
+        return _distinct(source.resident)
+    indices = _of_classes(source, size, rng) if source.known else sample_indices(source, size, rng)
+    if not is_plain:
+        return _weighted_set(source.part(indices).with_classes(source.known.for_rows(indices)))
+    part = source.subset(indices)
+    if source.n_used <= size:
+        return _distinct(part)
+    return ArraySource(np.ascontiguousarray(part.rows, dtype=np.float64), part.sample_weight)
+
+
+def _distinct(rows: ArraySource) -> ArraySource:
+    return ArraySource(*distinct_rows(np.ascontiguousarray(rows.rows, dtype=np.float64), rows.sample_weight))
 
 
 def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
@@ -49,6 +63,41 @@ def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
     n_used = source.n_used
     indices = np.sort(rng.choice(n_used, size, replace=False)) if n_used > size else np.arange(n_used)
     return indices if n_used == source.n_rows else np.flatnonzero(source.weights)[indices]
+
+
+def _of_classes(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
+    """Return the indices of at most `size` rows of unknown class, and of a share of that for each class."""
+    classes, has_weight, chosen = source.known, source.weights > 0, []
+    n_classes = classes.owners.max() + 1
+    for code in range(n_classes + 1):
+        rows = np.flatnonzero(has_weight & (classes.codes == code))
+        at_most = size if code == 0 else max(_ROWS_PER_COMPONENT, size // n_classes)
+        chosen.append(rng.choice(rows, at_most, replace=False) if len(rows) > at_most else rows)
+    return np.sort(np.concatenate(chosen))
+
+
+def _weighted_set(rows: Source) -> Source:
+    """Return rows in memory, sorted; equal rows of one class and with the same error are merged."""
+    d, errors = rows.n_features, rows.errors
+    values = rows.take(np.arange(rows.n_rows)).astype(np.float64)
+    keys = [np.where(np.isnan(values), np.inf, values)]  # rows are finite
+    if rows.known:
+        keys.append(rows.known.codes[:, None].astype(np.float64))
+    if errors:  # in the order of their values
+        sizes, ranks = np.unique(errors.covariances.reshape(len(errors.covariances), -1), axis=0, return_inverse=True)
+        errors = RowErrors(ranks.ravel()[errors.codes], sizes.reshape(-1, *errors.covariances.shape[1:]))
+        keys.append(errors.codes[:, None].astype(np.float64))
+    merged, weight = distinct_rows(np.ascontiguousarray(np.hstack(keys)), rows.weights)
+    values = np.ascontiguousarray(merged[:, :d])
+    result: Source = ArraySource(np.where(np.isinf(values), np.nan, values), weight)
+    if rows.in_patterns:
+        from gmm._rows.incomplete import IncompleteSource
+
+        kept = RowErrors(merged[:, -1].astype(np.intp), errors.covariances) if errors else NO_ERRORS
+        result = IncompleteSource(result, kept)
+    if rows.known:
+        result = result.with_classes(KnownClasses(merged[:, d].astype(np.intc), rows.known.owners))
+    return result
 
 
 class _KeptSequence(ISeedSequence):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gmm._em import ANYWHERE, OFFSET, STOPPED, Outlook, split_axes, split_gains, split_step
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
-from gmm._fitting.starts import FitSettings, sampled_by_class
+from gmm._fitting.starts import FitSettings
 from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem
@@ -180,9 +180,7 @@ def split_merged(
     with ExitStack() as stack:
         if share < LARGEST_SHARE:
             rng = np.random.default_rng(0)  # the same for every seed: a refinement is a function of the rows
-            if source.known:
-                sample = sampled_by_class(source, rng)
-            elif sample is None:
+            if sample is None:
                 sample = sampled(source, settings.n_components, rng)
             on_sample = context.problem._replace(rows=sample)
             screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)

@@ -1,16 +1,13 @@
-"""Candidates for a start: how they begin in a view of the rows, how they leave it, what they split and what they drop.
+"""Candidates for a start: how clusters in a view of the rows begin them, what they split and what they drop.
 
-A view has the coordinates y = V (x − centre) of a metric V, in which the variance of the rows is about 1. There k-means
-moves the seeds. For families with diagonal or full covariances, a few passes of EM then fit a simpler mixture, with
-spherical or diagonal ones. Its responsibilities give the family its first mixture, in the coordinates of x.
+A view has the coordinates y = V (x − centre) of a metric V, in which the variance of the rows is about 1.
 """
 from libc.float cimport DBL_EPSILON, DBL_MIN
 from libc.math cimport INFINITY, log, log1p, sqrt
 from libc.string cimport memcpy, memset
 
 from gmm._kernel.axes cimport axes_workspace_size, principal_axes
-from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.family cimport Family, likelihood
+from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.layout cimport (
     DIAGONAL,
     FULL,
@@ -25,7 +22,7 @@ from gmm._kernel.layout cimport (
     n_matrices,
     total_size,
 )
-from gmm._kernel.moments cimport Moments, halve, moments_in, moments_size
+from gmm._kernel.moments cimport Moments, halve
 from gmm._kernel.plan cimport N_POWERS
 from gmm._kernel.whitener cimport half_trace_of_product
 
@@ -36,80 +33,7 @@ cdef struct ViewMetric:
     const double* centre        # (d,) in the coordinates of x
 
 
-cdef struct BeginRoom:
-    # What a candidate needs before its family's first mixture.
-    double* zero                # (K,)
-    double* centres             # (K, d) of y, in the end of x
-    double* whiteners           # (K, d) at most
-    double* update              # scratch of an update of `simple`
-    Moments moments             # of y
-    Estimate simple             # the simpler mixture
-    double spread               # root mean square of a feature of y about the centres
-    bint soft                   # leave with the responsibilities of `simple`, else with a partition about `centres`
-
-
-cdef inline Layout layout_of_rows(Layout metric, Layout simpler) noexcept nogil:
-    """Layout of the whiteners W V."""
-    if is_dense(metric):
-        return FULL
-    return DIAGONAL if metric == DIAGONAL else simpler
-
-
-cdef inline Py_ssize_t wide_size(Layout metric, Layout simpler, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    """Numbers in whiteners of x, of whichever kind."""
-    return max(total_size(metric, K, d), total_size(layout_of_rows(metric, simpler), K, d))
-
-
-cdef inline Py_ssize_t begin_size(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    """Doubles that `lay_out_begin` needs."""
-    return 2 * K + 2 * K * d + moments_size(DIAGONAL, K, d) + estimate_size(DIAGONAL, K, d)
-
-
-cdef inline void lay_out_begin(BeginRoom* room, double* buffer, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    cdef double* rest
-    room.zero, room.update = buffer, buffer + K
-    room.centres = buffer + 2 * K
-    room.whiteners = room.centres + K * d
-    rest = room.whiteners + K * d
-    room.moments = moments_in(rest, K, d)
-    room.simple = estimate_in(rest + moments_size(DIAGONAL, K, d), DIAGONAL, K, d)
-
-
-# ------------------------------------------------------------------------------- the simpler mixture
-
-cdef inline bint has_simpler(Layout layout, Py_ssize_t d) noexcept nogil:
-    """Return whether there is one that is of use: of one feature, all families would have the same."""
-    return d > 1 and (layout == DIAGONAL or layout == FULL)
-
-
-cdef inline Layout simpler_layout(Layout layout) noexcept nogil:
-    return SPHERICAL if layout == DIAGONAL else DIAGONAL
-
-
-cdef inline Family simpler_family(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    cdef Family family
-    family.layout = layout
-    family.constraint, family.max_ratio, family.K, family.d = NULL, INFINITY, K, d
-    family.ridge = 1e-6                     # of the variance of y
-    family.objective, family.owners = likelihood(), NULL
-    return family
-
-
 # ------------------------------------------------------------------------------------------- k-means
-
-cdef inline double squared_length(const double* y, Py_ssize_t d) noexcept nogil:
-    """Return ‖y‖², in the order in which einsum of numpy adds up, so that starts stay what they were."""
-    cdef Py_ssize_t whole = d - d % 8, i, j
-    cdef double even = 0, odd = 0
-    for i in range(0, whole, 8):
-        for j in range(i + 6, i - 1, -2):
-            even += y[j] * y[j]
-            odd += y[j + 1] * y[j + 1]
-    for j in range(whole, d, 2):
-        even += y[j] * y[j]
-        odd += y[j + 1] * y[j + 1] if j + 1 < d else 0
-    return even + odd
-
 
 cdef inline double largest_reach(const double* reach, Py_ssize_t d) noexcept nogil:
     """Return the largest of d numbers, or 1 if none is positive."""
@@ -153,24 +77,6 @@ cdef inline void points_to_rows(const ViewMetric* metric, Py_ssize_t n, Py_ssize
                 y[i] /= metric.whitener[i * stride]
         for i in range(d):
             y[i] += metric.centre[i]
-
-
-cdef inline void whiteners_to_rows(
-    const ViewMetric* metric, Layout simpler, const double* whiteners, Py_ssize_t K, Py_ssize_t d,     # IN W
-    double* out,                                   # OUT W V in `layout_of_rows`
-) noexcept nogil:
-    cdef Layout layout = layout_of_rows(metric.layout, simpler)
-    cdef Py_ssize_t size = matrix_size(simpler, d), wide = matrix_size(layout, d), i, j, k
-    cdef Py_ssize_t stride = axis_stride(simpler), along = axis_stride(metric.layout)
-    for k in range(K):
-        if is_dense(layout):
-            for i in range(d):
-                for j in range(d):
-                    out[k * wide + i * d + j] = (
-                        whiteners[k * size + i * stride] * metric.whitener[i * d + j] if j <= i else 0)
-        else:
-            for i in range(wide):
-                out[k * wide + i] = whiteners[k * size + i * stride] * metric.whitener[i * along]
 
 
 cdef inline void scaled_metric(

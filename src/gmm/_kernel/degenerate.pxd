@@ -7,11 +7,14 @@ from gmm._kernel.axes cimport axes_workspace_size, in_axes, multiply_rows, princ
 from gmm._kernel.cholesky cimport invert_dense
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport rest_of
-from gmm._kernel.layout cimport FULL, Layout, axis_stride, component_stride, is_dense, mirror, n_factors, n_matrices
+from gmm._kernel.layout cimport (
+    FULL, SPHERICAL, Layout, axis_stride, component_stride, is_dense, is_low_rank, mirror, n_factors, n_matrices,
+)
 from gmm._kernel.whitener cimport half_square
 
 cdef enum:
     RIDGES = 2                # of which one is in every covariance: a component has no more variance than the ridge
+    STEPS_TO_AXIS = 30        # of the power method
 
 cdef enum Judge:
     START, LIKELIHOOD, CRITERION, HELD_OUT
@@ -23,10 +26,12 @@ cdef enum Cause:
 cdef struct Case:
     Layout layout
     Py_ssize_t d
-    double fewest               # rows of a component, half a row rounded up
+    double none                 # rows of a component, up to which its covariance has no bound
+    double fewest               # rows below which chance may surpass what a criterion takes for its parameters
+    double directions           # in which it may be thin by chance
     double n_parameters         # of one component more
-    bint common, common_axes, own_shapes, scales_shapes     # as `CovarianceModel` has them
-    double weight               # of all rows
+    bint common, common_axes    # as `CovarianceModel` has them
+    double n                    # distinct rows
     double ridge                # variance up to which it is the ridge's
     const double* variances     # (d,) the same with that of rounding
     Judge judge
@@ -71,7 +76,7 @@ cdef inline Cause cause_of_all(const Case* case) noexcept nogil:
     cdef double* values = case.room + d * d
     if is_dense(case.layout) and is_singular(case, 0):
         return DEPENDENT
-    if not is_dense(case.layout) or case.weight >= d + 1:
+    if not is_dense(case.layout) or case.n >= d + 1:
         return SOUND
     memcpy(case.room, case.mixture.covariances, d * d * sizeof(double))
     principal_axes(case.room, d, values, values + d)
@@ -82,7 +87,7 @@ cdef inline bint may_be_degenerate(const Case* case) noexcept nogil:
     """Return whether rows are few, or a bound that takes no eigenvalues does not tell that no component is narrow."""
     cdef Py_ssize_t k
     for k in range(case.K):
-        if (case.mixture.weights[k] < case.fewest / case.weight
+        if (least_worth(case, case.n * case.mixture.weights[k]) > 0
                 or not trace_of_product(case, case.mixture.whiteners, k, case.variances, 1) < 1):
             return True
     return False
@@ -91,34 +96,36 @@ cdef inline bint may_be_degenerate(const Case* case) noexcept nogil:
 # ---------------------------------------------------------------------------------------------- rows
 
 cdef inline Cause cause_in_rows(const Case* case, Py_ssize_t k) noexcept nogil:
-    cdef double count = case.weight * case.mixture.weights[k], least
+    cdef double count = case.n * case.mixture.weights[k], least = least_worth(case, count)
     cdef bint few = count < case.fewest
-    if case.judge == HELD_OUT and (case.common or not few):
+    if case.judge == HELD_OUT and (case.common or least < INFINITY):
         return SOUND
-    least = least_worth(case, count, few)
     if not (least == INFINITY or least > 0 and (case.explained or worth(case, k) < least)):
         return SOUND
-    return CHANCE if not few else STRAYS if case.common else FEW_ROWS
+    return STRAYS if few and case.common else FEW_ROWS if least == INFINITY else CHANCE
 
 
-cdef inline double least_worth(const Case* case, double count, bint few) noexcept nogil:
-    """Return the nats that a component has to be worth; 0 where a criterion tells, infinite where none may.
+cdef inline double least_worth(const Case* case, double m) noexcept nogil:
+    """Return the nats that a component of m rows has to be worth; 0 where a criterion tells, infinite where none may.
 
     Of n rows, the best component on m of them gains m r / (m − r) log n by chance, with r = d if it has a shape along
-    axes that it turns as it needs (`CovarianceModel.fewest_rows`), less 1 for a given volume. So it has where axes are
-    shared: they turn for each component, but BIC takes them once. It takes p / 2 log n for p parameters of a component;
-    along shared axes chance gives up to some 2.5 p nats (in 19 of 20 draws of one Gaussian), which is more of fewer
-    than 149 rows. Where all share one covariance, a component of few rows costs its weight, about m log n, and its
-    mean, (d + 1) / 2 log n. A row by itself, or half a row more, may be the end of a long tail.
+    axes that it turns as it needs, less 1 for a given volume, else 1. So it has where axes are shared: they turn for
+    each component, but BIC takes them once. It takes p / 2 log n for p parameters of a component; along shared axes
+    chance gives up to some 2.5 p nats (in 19 of 20 draws of one Gaussian), which is more of fewer than 149 rows. Of few
+    rows, chance gives as much as BIC takes, and at times log n more. Where all share one covariance, a component of few
+    rows costs its weight, about m log n, and its mean, (d + 1) / 2 log n. A row by itself, or half a row more, may be
+    the end of a long tail.
     """
-    cdef double p = case.n_parameters, log_n = log(case.weight), r = case.d - case.scales_shapes, least
-    if few:
-        return (count + p / 2) * log_n if case.common and count >= 1.5 else INFINITY
-    if not case.common_axes or case.d == 1:
-        return 0
-    least = 2.5 * p if case.judge == CRITERION else 0
-    if case.own_shapes:
-        least = max(least, count * r / (count - r) * log_n if count > r else INFINITY)
+    cdef double p = case.n_parameters, log_n = log(case.n), r = case.directions, least
+    if case.common:
+        return 0 if m >= case.fewest else (m + p / 2) * log_n if m >= 1.5 else INFINITY
+    if m <= case.none:
+        return INFINITY
+    least = m * r / (m - r) * log_n
+    if case.common_axes and case.d > 1 and case.judge == CRITERION:
+        least = max(least, 2.5 * p)
+    if m < case.fewest:
+        least = max(least, (p / 2 + 1) * log_n)
     return least if least > p / 2 * log_n else 0
 
 
@@ -135,6 +142,8 @@ cdef inline double worth(const Case* case, Py_ssize_t k) noexcept nogil:
     cdef const double* own_mean = case.mixture.means + k * d
     cdef const double* their_mean
     cdef double own = case.mixture.weights[k], their, both, apart, overlap, square, loss, least = INFINITY
+    if is_low_rank(case.layout):                   # which are not merged
+        return least
     for j in range(case.K):
         their, their_mean = case.mixture.weights[j], case.mixture.means + j * d
         both = own + their
@@ -143,16 +152,38 @@ cdef inline double worth(const Case* case, Py_ssize_t k) noexcept nogil:
         if case.common:
             square = 2 * half_square(case.layout, d, case.mixture.whiteners, own_mean, their_mean)
             apart, overlap = log1p(own * their / both * square) / 2, -square / 8
-        else:                                      # along common axes: dense
+        elif is_dense(case.layout):
             overlap = whiten_mean(case, k, j, 0.5) - (sizes[k] + sizes[j]) / 2
             overlap -= half_square(FULL, d, case.room, own_mean, their_mean) / 4
             apart = own * sizes[k] + their * sizes[j] - both * whiten_mean(case, k, j, own / both)
             square = 2 * half_square(FULL, d, case.room, own_mean, their_mean)
             apart += both * log1p(own * their / (both * both) * square) / 2
+        else:
+            overlap = -log_size_along_axes(case, k, j, 0.5, 0, &square) / 2 - (sizes[k] + sizes[j]) / 2 - square / 8
+            apart = own * sizes[k] + their * sizes[j]
+            apart += both * log_size_along_axes(case, k, j, own / both, own * their / (both * both), &square) / 2
         loss = apart + own * log(own / both) + their * log(their / both)
-        loss = case.weight * (loss + 2 * log(2) * sqrt(own * their) * exp(overlap))
+        loss = case.n * (loss + 2 * log(2) * sqrt(own * their) * exp(overlap))
         least = loss if loss < least or isnan(loss) else least
     return least
+
+
+cdef inline double log_size_along_axes(
+    const Case* case, Py_ssize_t k, Py_ssize_t j, double share, double apart,      # IN of the first; of squares between
+    double* square,                                # OUT squared distance of the means in the mean of both
+) noexcept nogil:
+    """Return log|Σ| of the mean of two axis-aligned covariances, and of the distance of their means."""
+    cdef Py_ssize_t d = case.d, i
+    cdef double log_size = 0, trace = 0, away, mean
+    square[0] = 0
+    for i in range(d):
+        away = case.mixture.means[k * d + i] - case.mixture.means[j * d + i]
+        mean = share * variance(case, k, i) + (1 - share) * variance(case, j, i)
+        square[0] += away * away / mean
+        mean += apart * away * away
+        trace += mean
+        log_size += log(mean)
+    return d * log(trace / d) if case.layout == SPHERICAL else log_size
 
 
 cdef inline double whiten_mean(const Case* case, Py_ssize_t k, Py_ssize_t j, double share) noexcept nogil:
@@ -170,7 +201,7 @@ cdef inline bint has_own_place(const Case* case, Py_ssize_t k) noexcept nogil:
     cdef const double* means = case.mixture.means
     cdef bint alone
     for j in range(d):
-        alone = case.weight * case.mixture.weights[k] >= 6 * case.fewest and variance(case, k, j) <= case.variances[j]
+        alone = case.n * case.mixture.weights[k] >= 6 * case.fewest and variance(case, k, j) <= case.variances[j]
         for i in range(case.K):
             alone = alone and (i == k or (means[k * d + j] - means[i * d + j]) ** 2
                                > 9 * (variance(case, i, j) + case.variances[j]))
@@ -244,6 +275,62 @@ cdef inline bint is_narrow(const Case* case, Py_ssize_t m, const double* least, 
     for i in range(n * n):
         axes[i] = clipped(spread[(d - n + i // n) * d + d - n + i % n])
     return n > 0 and principal_axes(axes, n, across, room) and across[n - 1] > 4
+
+
+cdef inline double thinnest(
+    const Case* case, Py_ssize_t k,
+    double* axis,                                  # OUT (d,) along which the component has variance 1
+) noexcept nogil:
+    """Find where a component is thinnest, in units of the columns; return its share of the variance of all rows there.
+
+    Of factors, which are stored without a d × d matrix, nothing is found.
+    """
+    cdef Py_ssize_t d = case.d, i, j, best = 0, _
+    cdef const double* whitener = case.mixture.whiteners + k * component_stride(case.layout, d)
+    cdef double* white = case.room
+    cdef double share = 1, size, least = INFINITY, all_rows = 0
+    for i in range(d):
+        axis[i] = 0
+    if is_low_rank(case.layout):
+        return 1
+    if not is_dense(case.layout):
+        for i in range(d):
+            if variance(case, k, i) < least * case.total[i]:
+                best, least = i, variance(case, k, i) / case.total[i]
+        axis[best] = 1 / sqrt(variance(case, k, best))
+        return least
+    for j in range(d):
+        size = 0
+        for i in range(d):
+            size += whitener[i * d + j] ** 2
+        if size * case.total[j * (d + 1)] > 1 / least:
+            best, least = j, 1 / (size * case.total[j * (d + 1)])
+    axis[best] = 1 / sqrt(case.total[best * (d + 1)])
+    for _ in range(STEPS_TO_AXIS):                 # a ← N Σ⁻¹ N a, N = diag(total): the power method in units of columns
+        for i in range(d):
+            white[i] = 0
+            for j in range(i + 1):
+                white[i] += whitener[i * d + j] * case.total[j * (d + 1)] * axis[j]
+        size = 0
+        for j in range(d):
+            axis[j] = 0
+            for i in range(j, d):
+                axis[j] += whitener[i * d + j] * white[i]
+            size += axis[j] ** 2 * case.total[j * (d + 1)]
+        if not (0 < size < INFINITY):
+            return 1
+        for j in range(d):
+            axis[j] /= sqrt(size)
+    share = 0
+    for i in range(d):
+        for j in range(d):
+            share += axis[i] * axis[j] * case.mixture.covariances[k * component_stride(case.layout, d) + i * d + j]
+            all_rows += axis[i] * axis[j] * case.total[i * d + j]
+    if not (share > 0 and all_rows > 0):
+        return 1
+    for j in range(d):
+        axis[j] /= sqrt(share)
+    return share / all_rows
 
 
 cdef inline double clipped(double x) noexcept nogil:

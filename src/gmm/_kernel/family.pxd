@@ -83,6 +83,15 @@ cdef struct Family:
     Objective objective
 
 
+cdef inline Family unconstrained(Layout layout, Py_ssize_t K, Py_ssize_t d, double ridge) noexcept nogil:
+    """The mixtures with free covariances, of which the likeliest is sought."""
+    cdef Family family
+    family.layout, family.K, family.d, family.ridge = layout, K, d, ridge
+    family.constraint, family.max_ratio, family.n_factors, family.owners = NULL, INFINITY, 0, NULL
+    family.objective = likelihood()
+    return family
+
+
 cdef inline bint is_constrained(const Family* family) noexcept nogil:
     return family.constraint != NULL or family.max_ratio < INFINITY
 

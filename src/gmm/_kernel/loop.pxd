@@ -1,4 +1,4 @@
-"""Passes and updates in turn, by one worker without Python: EM, the accelerated solver, Lloyd's algorithm."""
+"""Passes and updates in turn, by one worker without Python: EM and the accelerated solver."""
 from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, fabs, sqrt
 from libc.string cimport memcpy
@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport NO_TAILS, Family
 from gmm._kernel.lanes cimport merge_siblings, walk_lanes
-from gmm._kernel.moments cimport Moments, any_empty, move_to_means
+from gmm._kernel.moments cimport Moments, any_empty
 from gmm._kernel.mstep cimport most_likely, parameter_term, take_pass
 from gmm._kernel.objective cimport log_noise
 from gmm._kernel.plan cimport PassPlan, has_tails, n_lanes, prepare, set_noise, set_tails
@@ -100,14 +100,6 @@ cdef struct LoopInputs:
     int form
     Py_ssize_t at_most          # passes, one at least
     double unit                 # of what is recorded, in nats per unit weight
-
-
-cdef struct Partition:
-    # The state of k-means.
-    double* centres             # (K, d)
-    double spread               # of the rows about their centres, in one feature
-    double inertia              # Σ w ‖x − c‖²
-    double total                # the same about one centre for all
 
 
 cdef inline void walk(
@@ -230,35 +222,4 @@ cdef inline Py_ssize_t run_quasi_newton(
         if (state.converged or state.stuck or n == most or rests(outlook, records, n, state)
                 or not walk_again(plan, inputs, room, mixture.log_offset, mixture.means, mixture.whiteners,
                                   workspace)):
-            return n
-
-
-cdef inline Py_ssize_t lloyd(
-    PassPlan* plan, const LoopInputs* inputs, double* room, double least_gain,
-    Workspace* workspace,                                  # IN the sums of the first pass, with hard assignment
-    Moments* moments,                              # OUT of the last pass
-    double* log_offset, double* whiteners,         # scratch (K,), zero, and (K,)
-    Partition* partition,                          # IN, OUT
-    bint* ended,                                   # OUT whether the last pass gained too little
-) noexcept nogil:
-    """Run k-means (Lloyd 1982) until a pass gains less than `least_gain` of what is explained; return the passes."""
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, k, n = 0
-    cdef double before, variance
-    ended[0] = False
-    while True:
-        unpack_moments(plan, workspace.node, NULL, NULL, moments)
-        n += 1
-        move_to_means(moments, K, d, partition.centres)
-        before = partition.inertia
-        partition.inertia = -2 * (partition.spread * partition.spread) * moments.log_evidence
-        ended[0] = not before - partition.inertia > least_gain * max(partition.total - partition.inertia, 0)
-        variance = partition.inertia / (d * moments.weight)  # 0 where only tiny weights are off the centres
-        ended[0] = ended[0] or not variance > 0
-        if ended[0]:
-            return n
-        partition.spread = sqrt(variance)
-        for k in range(K):
-            whiteners[k] = 1 / partition.spread
-        if n == inputs.at_most or not walk_again(plan, inputs, room, log_offset, partition.centres,
-                                                 whiteners, workspace):
             return n

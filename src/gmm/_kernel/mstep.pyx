@@ -20,14 +20,14 @@ cimport gmm._kernel.update as update
 from gmm._kernel.arrays cimport (
     check_factors, check_ratio, copy_statistics, estimate_arrays, moments_arrays, view_estimate,
 )
-from gmm._kernel.candidate cimport simpler_family
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.degenerate cimport (
-    RIDGES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, total_spread,
+    RIDGES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thinnest, total_spread,
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
     NO_TAILS, Constraint, Family, FreeTails, NoisePrior, Objective, has_noise, likelihood, rest_of,
+    unconstrained,
 )
 from gmm._kernel.layout cimport (
     DIAGONAL, FULL, LOW_RANK, SPHERICAL, Layout, is_dense, is_layout, is_low_rank, matrix_size, n_matrices, total_size,
@@ -750,8 +750,8 @@ cdef class Verdict:
     ----------
     rules : tuple
         The first fields of a `Case`, from `layout` on.
-    weight : float
-        Of all rows.
+    n : float
+        Distinct rows.
     variances : array of shape (d,)
         Up to which a variance is that of rounding and of the ridge.
     ridge : float
@@ -759,13 +759,13 @@ cdef class Verdict:
         A `Judge`.
     """
 
-    def __cinit__(self, rules, double weight, const double[::1] variances, double ridge, Judge judge):
+    def __cinit__(self, rules, double n, const double[::1] variances, double ridge, Judge judge):
         cdef Case* case = &self.case
-        (case.layout, case.d, case.fewest, case.n_parameters, case.common, case.common_axes, case.own_shapes,
-         case.scales_shapes) = rules
+        (case.layout, case.d, case.none, case.fewest, case.directions, case.n_parameters, case.common,
+         case.common_axes) = rules
         expect("variances", variances.shape[0], case.d)
         self.variances, case.variances = variances, &variances[0]
-        case.weight, case.ridge, case.judge = weight, RIDGES * ridge, judge
+        case.n, case.ridge, case.judge = n, RIDGES * ridge, judge
 
     def causes(self, estimate, const double[::1] noise=None, of_pass=None):
         """Return the first `Cause` by which each component of a mixture is degenerate, (K,); 0 for the others.
@@ -779,16 +779,38 @@ cdef class Verdict:
         set_mixture(&case, estimate, noise)
         if of_pass is None:
             return self.judged(&case)
-        family = simpler_family(case.layout, case.K, case.d)
+        family = unconstrained(case.layout, case.K, case.d, 0)
         cdef double[::1] room = np.empty(moments_size(case.layout, case.K, case.d))
         copy_statistics(of_pass, &family, room, &moments)
         return self.judged_by(&case, &moments)
 
-    def first(self, QuasiNewtonState state not None, noise, *, bint of_pass):
+    def thin(self, estimate, const double[::1] noise=None):
+        """Return where components are thinnest beside all rows, and their shares of the variance there.
+
+        Returns
+        -------
+        axes : array of shape (K, d)
+            Along which they have variance 1.
+        shares : array of shape (K,)
+        """
+        cdef Case case = self.case
+        cdef Py_ssize_t k
+        set_mixture(&case, estimate, noise)
+        cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
+        axes, shares = np.empty((case.K, case.d)), np.empty(case.K)
+        cdef double[:, ::1] into = axes
+        cdef double[::1] of_all = shares
+        lay_out_case(&case, &room[0])
+        with nogil:
+            total_spread(&case)
+            for k in range(case.K):
+                of_all[k] = thinnest(&case, k, &into[k, 0])
+        return axes, shares
+
+    def first(self, QuasiNewtonState state not None, noise):
         """Return the first component of the state's accepted mixture for which `causes` tells one, or −1.
 
-        `noise` is the `Noise` of its family; the statistics of the pass are looked at if they are asked for. A
-        posterior has no such component.
+        `noise` is the `Noise` of its family. A posterior has no such component.
         """
         cdef Case case = self.case
         cdef const State* held = &state.state
@@ -800,7 +822,7 @@ cdef class Verdict:
             return -1
         case.K, case.mixture = held.family.K, held.best
         set_noise(&case, noise.variances if has_noise(&held.family.objective) else None)
-        causes = self.judged_by(&case, &held.held) if of_pass else self.judged(&case)
+        causes = self.judged(&case)
         for k in range(case.K):
             if causes[k] > 0:
                 return k
@@ -808,10 +830,9 @@ cdef class Verdict:
 
     cdef judged_by(self, Case* case, const Moments* moments):
         """Judge a mixture with the moments of its pass."""
-        cdef Family family = simpler_family(case.layout, case.K, case.d)
+        cdef Family family = unconstrained(case.layout, case.K, case.d, case.ridge / RIDGES)
         cdef double[::1] room = np.empty(estimate_size(case.layout, case.K, case.d))
         cdef Estimate free = estimate_in(&room[0], case.layout, case.K, case.d)
-        family.ridge = case.ridge / RIDGES
         if most_likely(moments, &family, 0, NULL, NULL, &free) < 0:
             case.free = free.whiteners
         return self.judged(case)

@@ -74,7 +74,7 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.tails cimport likeliest_degrees, likeliest_good_share, likeliest_inflation, log_tail_constant
-from gmm._kernel.whitener cimport half_square, half_trace_of_precision, half_trace_of_product
+from gmm._kernel.whitener cimport half_square, half_trace_of_noise, half_trace_of_product
 
 cdef inline Objective posterior(
     Layout layout, Py_ssize_t K, const double* mean, const double* scale,
@@ -237,7 +237,7 @@ cdef inline void log_offsets(
         constant = 0.5 * d * log(2 * M_PI) - (log_tail_constant(tails[k], d) if tails[K + k] == 0 else 0)
         log_offset[k] = log_offset[k] + log_determinants[matrix_of(layout, k)] - constant
         if noise > 0:
-            log_offset[k] -= noise * half_trace_of_precision(layout, d, whiteners, k)
+            log_offset[k] -= half_trace_of_noise(layout, d, whiteners, k, noise)
         if is_bound(objective):
             log_offset[k] += half_expected_log_precision(dof(objective, layout, K, weights, k), d)
             log_offset[k] -= 0.5 * d / (objective.shrinkage + objective.weight * weights[k])

@@ -49,7 +49,7 @@ from gmm._kernel.objective cimport (
 )
 from gmm._kernel.state cimport MEMORY, State, change, next_mixture, step
 from gmm._kernel.states cimport after_pass, begin_at, go_to, goes_to_mixtures, mixture_at, updated
-from gmm._kernel.whitener cimport half_trace_of_precision
+from gmm._kernel.whitener cimport half_trace_of_noise
 
 cdef enum:
     PLAIN_PASSES = 2          # before the first step that is not EM's
@@ -281,9 +281,9 @@ cdef inline double plain_bound(const State* state) noexcept nogil:
     cdef double total = 0
     if state.family.ridge > 0:
         for k in range(state.family.K):
-            total += state.held.counts[k] * half_trace_of_precision(
-                state.family.layout, state.family.d, state.best.whiteners, k)
-    return state.objective + state.family.ridge * total / state.held.weight
+            total += state.held.counts[k] * half_trace_of_noise(
+                state.family.layout, state.family.d, state.best.whiteners, k, state.family.ridge)
+    return state.objective + total / state.held.weight
 
 
 # ------------------------------------------------------------------------------------ where to go next

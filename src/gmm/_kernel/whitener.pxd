@@ -113,21 +113,21 @@ cdef inline double half_square_low_rank(
     return total / 2
 
 
-cdef inline double half_trace_of_precision(
-    Layout layout, Py_ssize_t d, const double* whiteners, Py_ssize_t k,
+cdef inline double half_trace_of_noise(
+    Layout layout, Py_ssize_t d, const double* whiteners, Py_ssize_t k, double noise,
 ) noexcept nogil:
-    """½ tr Σ_k⁻¹ = ½‖W_k‖²."""
+    """½ ν tr Σ_k⁻¹ = ½‖√ν W_k‖², of noise ν in every direction; squares of W_k alone may overflow."""
     cdef Py_ssize_t i, j
     cdef const double* whitener = whiteners + k * component_stride(layout, d)
-    cdef double total = 0
+    cdef double total = 0, root = sqrt(noise)
     if is_low_rank(layout):
         for j in range(d):
-            total += whitener[j] * whitener[j]
+            total += (root * whitener[j]) ** 2
             for i in range(1, 1 + n_factors(layout)):
-                total -= (whitener[i * d + j] * whitener[j]) ** 2
+                total -= (whitener[i * d + j] * (root * whitener[j])) ** 2
         return total / 2
     for i in range(matrix_size(layout, d)):
-        total += whitener[i] * whitener[i]
+        total += (root * whitener[i]) ** 2
     return features_per_number(layout, d) * total / 2
 
 

@@ -192,26 +192,6 @@ class ComponentDiagnostics(NamedTuple):
     powers: Array
 
 
-class Partition(NamedTuple):
-    """A k-means partition.
-
-    Parameters
-    ----------
-    centres : array of shape (K, d)
-    spread : float
-        Standard deviation of the rows about their centres in one feature; a pass derives its precision from it.
-    total : float
-        Σ w ‖x − mean‖² of all rows about their mean.
-    inertia : float
-        Σ w ‖x − c‖² from the previous pass; infinite if there was none.
-    """
-
-    centres: Array
-    spread: float
-    total: float
-    inertia: float = float("inf")
-
-
 _ROWS_AT_ONCE = 1 << 17  # rows of which `row_blocks` yields the results at a time
 _LARGEST_FALL = 1e-3  # of an objective by rounding near a singular covariance: the default `tol`
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
@@ -372,23 +352,6 @@ class EStep:
     def slack(self, mixture: MixtureParameters, bound: float) -> float:
         """Return the fall of the objective that rounding explains, and that no fit minds: in nats per unit weight."""
         return self.doubt * (1 + abs(bound)) + min(float(mixture.rounding.max()), _LARGEST_FALL)
-
-    def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
-        """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.
-
-        Returns
-        -------
-        partition : Partition
-        passes : int
-        ended : bool
-            Whether the last pass gained less than the share `least_gain` of what is explained, total − inertia.
-        """
-        assert self.resident is not None  # k-means runs on samples
-        now = partition.spread, partition.inertia, partition.total
-        with blas_alone(self.resident.largest_product):
-            found = self.resident.lloyd(partition.centres, *now, least_gain, at_most)
-        passes, ended, centres, spread, inertia = found
-        return Partition(centres, spread, partition.total, inertia), passes, ended
 
     def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
         """Make a pass that also measures how far the components are from Gaussian, in float64.

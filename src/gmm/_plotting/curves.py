@@ -19,8 +19,9 @@ from gmm._estimators.criteria import CRITERIA, title
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import invalid
+from gmm._fitting.hierarchy import Hierarchy
 from gmm._fitting.sampling import sampled
-from gmm._fitting.starts import hierarchy_of, views_of
+from gmm._fitting.starts import views_of
 from gmm._passes.solver import Trace
 from gmm._plotting.scene import fitted_mixture, literal, split_pipeline
 from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_of_labels, own_figure
@@ -860,7 +861,9 @@ def plot_hierarchy(
     else:
         source = as_one_array(as_source(of, estimator=plot_hierarchy.__name__)[0], "a picture")
         rng = check_random_state(random_state)
-        ward = hierarchy_of(views_of(sampled(source, 1, rng), FULL)[1], rng)
+        sample = sampled(source, 1, rng).resident
+        assert sample is not None  # of whole rows in memory
+        ward = Hierarchy.of_some(views_of(sample, FULL)[1].rows, rng)
         n, weight, suggestion = len(ward.weight), ward.weight.sum(), 1
         m = min(n, _MOST_LEAVES)
         clusters = ward.clusters(m)

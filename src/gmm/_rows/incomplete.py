@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 from gmm._kernel.mstep import Survey, equal_rows
 from gmm._lazy import cached_property
 from gmm._rows.blocks import FactorySource
-from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, Source, SourceView, changed, chunks_in_order
+from gmm._rows.sources import (
+    ArraySource,
+    Chunk,
+    Pattern,
+    Piece,
+    Source,
+    SourceView,
+    changed,
+    chunks_in_order,
+    reweighed,
+)
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.weights import KnownClasses, weights_of
@@ -21,6 +31,7 @@ from gmm._values.weights import joined as joined_weights
 LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass has more
 WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lanes are walked
 _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
+_DONORS = 500  # rows whose values stand in the gaps of others
 _OTHERS = "values in other columns than the first time"
 
 Keyed = tuple[bytes, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
@@ -30,29 +41,24 @@ class IncompleteSource(SourceView):
     """Rows with NaN where a value is missing. A row without a value has no weight: it says nothing.
 
     Passes go to the rows of each pattern, in lanes of its own, which no chunk or block of the rows changes. Of rows
-    beyond memory, those wait that do not fill a lane. `chunks` and `take` have the gaps. Starts and samples, which need
-    whole rows, get those of `without_gaps`, and so does `subset`.
+    beyond memory, those wait that do not fill a lane. `chunks` and `take` have the gaps. What needs whole rows gets
+    those of `without_gaps`, and so does `subset`.
 
     Parameters
     ----------
     base : Source
         The rows.
-    filled : Source or Fill, optional
-        The rows with their gaps filled, or what fills them; by default, the means of the columns.
     errors : RowErrors
     **facts : Any
         As of `SourceView`.
     """
 
     in_patterns = True
-    filled: Source | Fill | None
-    # What is known of the same rows that are filled or read otherwise.
-    _kept: ClassVar[tuple[str, ...]] = ("by_key", "_whole", "survey", "column_means")
+    # What is known of the same rows that are read otherwise.
+    _kept: ClassVar[tuple[str, ...]] = ("by_key", "_whole", "survey", "column_means", "_donors")
 
-    def __init__(
-        self, base: Source, filled: Source | Fill | None = None, errors: RowErrors = NO_ERRORS, **facts: Any
-    ) -> None:
-        super().__init__(base, filled=filled, unfilled=filled is None, errors=errors, **facts)
+    def __init__(self, base: Source, errors: RowErrors = NO_ERRORS, **facts: Any) -> None:
+        super().__init__(base, errors=errors, **facts)
 
     @classmethod
     def from_rows(cls, rows: Source) -> IncompleteSource:
@@ -67,9 +73,13 @@ class IncompleteSource(SourceView):
     def with_errors(cls, rows: Source, errors: RowErrors) -> IncompleteSource:
         """Return rows, with gaps or not, whose errors are known."""
         if isinstance(rows, IncompleteSource):
-            return cls(rows.base, errors=errors, sample_weight=rows.sample_weight)
-        rows = _contiguous(rows)
-        return cls(rows, rows, errors)
+            return cls(rows.base, errors, sample_weight=rows.sample_weight)
+        return cls(_contiguous(rows), errors)
+
+    @cached_property
+    def has_gaps(self) -> bool:
+        """Whether some value is missing."""
+        return any(pattern.missing.any() for pattern in self.patterns)
 
     @cached_property
     def patterns(self) -> list[Pattern]:
@@ -131,10 +141,6 @@ class IncompleteSource(SourceView):
         base = self.base.one_array
         return None if base is None else base.with_changes(sample_weight=self.sample_weight)
 
-    def with_fill(self, fill: Fill | None) -> IncompleteSource:
-        """Return the same rows with others in the place of `filled`."""
-        return self._same(filled=fill, unfilled=fill is None)
-
     @property
     def read(self) -> Source:
         """The source whose chunks passes read."""
@@ -157,9 +163,8 @@ class IncompleteSource(SourceView):
         """Return some of the rows."""
         ones = (self.weights[there] == 1).all()
         weight = None if ones else weights_of(self.sample_weight, there)
-        filled = None if self.filled is None else _rows_where(self.without_gaps, there, weight)
         base = _rows_where(self.base, there, weight).with_gaps()
-        return IncompleteSource(base, filled, self.errors.for_rows(there), feature_names=self.feature_names)
+        return IncompleteSource(base, self.errors.for_rows(there), feature_names=self.feature_names)
 
     @property
     def empty(self) -> NDArray[np.bool_]:
@@ -171,9 +176,8 @@ class IncompleteSource(SourceView):
 
     def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
         """Return the rows with these indices, which increase, in memory, with their gaps."""
-        filled = self.subset(indices)
-        rows = ArraySource(self.take(indices), filled.sample_weight)
-        return IncompleteSource(rows, filled, self.errors.for_rows(indices))
+        rows = ArraySource(self.take(indices), weights_of(self.sample_weight, indices))
+        return IncompleteSource(rows, self.errors.for_rows(indices))
 
     def without_errors(self) -> IncompleteSource:
         """Return the rows as they were measured, without their errors."""
@@ -181,14 +185,16 @@ class IncompleteSource(SourceView):
 
     @cached_property
     def without_gaps(self) -> Source:
-        """The rows with their gaps filled."""
-        rows = self.filled if isinstance(self.filled, Source) else _changed(self, self.rows_filled)
+        """The rows with their gaps filled by the values of others that are like them in the other columns."""
+        rows = _changed(self, self.rows_filled) if self.has_gaps else self.base
+        if rows.sample_weight is not self.sample_weight:
+            rows = reweighed(rows, self.weights)
         return rows.with_classes(self.known)
 
     @cached_property
     def survey(self) -> Survey:
         """Survey of the rows, with the means of the columns in their gaps: it says where the given values lie."""
-        if not any(pattern.missing.any() for pattern in self.patterns):
+        if not self.has_gaps:
             return self.base.survey
         means = self.column_means
         chunks = (chunk._replace(rows=np.where(np.isnan(chunk.rows), means, chunk.rows)) for chunk in self.chunks())
@@ -217,15 +223,44 @@ class IncompleteSource(SourceView):
 
     def rows_filled(self, chunk: Chunk, index: Any) -> NDArray[Any]:
         """Return the rows with this index in the source, filled."""
-        fill: Any = self.filled
         result, kinds = chunk.rows.copy(), self.errors.kinds
-        for _, missing, (number, indices, part) in split(chunk, kinds[index] if self.errors else kinds, self._numbers):
+        for _, missing, (_, indices, part) in split(chunk, kinds[index] if self.errors else kinds, self._numbers):
             for start in range(0, part.n_rows if missing.any() else 0, LANES):
                 batch = slice(start, start + LANES)
-                with np.errstate(over="ignore", invalid="ignore"):  # rows that are not finite are refused in words
-                    values = self.column_means[missing] if fill is None else fill(number, part.rows[batch])
-                    result[np.ix_(indices[batch] - chunk.first, missing)] = values
+                places = np.ix_(indices[batch] - chunk.first, missing)
+                result[places] = self._like_others(part.rows[batch], missing)
         return result
+
+    def _like_others(self, rows: NDArray[Any], missing: NDArray[np.bool_]) -> Array:
+        """Return the missing values of the donors nearest to rows (m, q) in the columns that both have (hot deck)."""
+        donors, scales = self._donors
+        values = np.tile(self.column_means[missing].astype(np.float64), (len(rows), 1))
+        present = ~np.isnan(donors)
+        columns = np.flatnonzero(missing)
+        together = present[:, columns].all(axis=1)  # which keep what columns have to do with each other
+        for some in [columns] if together.any() else columns[:, None]:
+            able = present[:, some].all(axis=1)
+            if not able.any():
+                continue
+            known = present[able][:, ~missing]
+            theirs = np.where(known, donors[able][:, ~missing] / scales[~missing], 0.0)
+            ours = (rows - self.column_means[~missing]) / scales[~missing]
+            squares = np.square(ours) @ known.T - 2 * ours @ theirs.T + np.square(theirs).sum(axis=1)
+            nearest = (squares / np.where(known.any(axis=1), known.sum(axis=1), np.nan)).clip(0)
+            nearest[np.isnan(nearest)] = np.inf
+            chosen = donors[able][nearest.argmin(axis=1)][:, some] + self.column_means[some]
+            values[:, np.isin(columns, some)] = chosen
+        return values
+
+    @cached_property
+    def _donors(self) -> tuple[Array, Array]:
+        """Some rows of weight above 0, less the means of the columns, and the deviations of these."""
+        used = np.flatnonzero(self.weights)
+        if len(used) > _DONORS:  # by chance, as gaps may come in turns
+            used = np.sort(np.random.default_rng(0).choice(used, _DONORS, replace=False))
+        rows = self.take(used).astype(np.float64) - self.column_means
+        scales = np.sqrt(np.nanmean(np.vstack([np.square(rows), np.zeros(rows.shape[1])]), axis=0))
+        return rows, np.where(scales > 0, scales, 1.0)
 
     @cached_property
     def _numbers(self) -> dict[bytes, int]:
@@ -313,9 +348,8 @@ def _contiguous(rows: Source) -> Source:
 def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source:
     """Return rows that a function makes of others, with their weights, and gaps at the same places."""
     if isinstance(rows, IncompleteSource):
-        filled = None if rows.filled is None else mapped(rows.without_gaps, function)
         base = mapped(rows.base, function)
-        return rows.with_changes(base=base, dtype=base.dtype, filled=filled, feature_names=None)
+        return rows.with_changes(base=base, dtype=base.dtype, feature_names=None)
     dtype = function(np.ones((1, rows.n_features), rows.dtype)).dtype
     return _changed(rows, lambda chunk, _: function(chunk.rows), dtype=dtype, feature_names=None)
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
-from gmm._kernel.mstep import Survey
+from gmm._kernel.mstep import Survey, equal_rows
 from gmm._lazy import cached_property
 from gmm._public import publish
 from gmm._values.errors import NO_ERRORS, RowErrors
@@ -134,9 +134,6 @@ def forwarded(path: str, what: str) -> Any:
     return property(attrgetter(path), doc=what)
 
 
-Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a pattern and rows of it to missing values
-
-
 class Source(ABC):
     """Rows that can be read any number of times.
 
@@ -169,8 +166,8 @@ class Source(ABC):
         Whether the first look takes NaN for a missing value.
     in_patterns : bool
         Whether values are missing or have errors, so that passes take the rows pattern by pattern.
-    unfilled : bool
-        Whether they are, and nothing has been chosen to stand in their places.
+    has_gaps : bool
+        Whether values are missing.
     is_rough : bool
         Whether passes may compute in float32, whatever the type of the rows.
     """
@@ -187,7 +184,7 @@ class Source(ABC):
     is_local: ClassVar[bool] = True
     gaps: bool = False
     in_patterns: ClassVar[bool] = False
-    unfilled: bool = False
+    has_gaps: bool = False
     is_rough: bool = False
     steps: Array = forwarded("survey.steps", "Steps of which differences in a column are multiples, (d,); 0 if none.")
 
@@ -231,10 +228,6 @@ class Source(ABC):
 
     def without_errors(self) -> Source:
         """Return the rows as they were measured, without their errors."""
-        return self
-
-    def with_fill(self, fill: Fill | None) -> Source:
-        """Return the rows with others in the place of missing values; None fills by the means of the columns."""
         return self
 
     @abstractmethod
@@ -289,6 +282,15 @@ class Source(ABC):
     def n_used(self) -> int:
         """Number of rows with a positive weight."""
         return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
+
+    @cached_property
+    def n_distinct(self) -> int:
+        """Number of distinct rows with a positive weight; of very many rows, and of those with gaps, of all of them."""
+        array = self.resident
+        if array is None or self.n_rows > _MEASURED:
+            return self.n_used
+        rows = array.rows if self.n_used == self.n_rows else array.rows[self.weights > 0]
+        return len(equal_rows(np.ascontiguousarray(rows, dtype=np.float64))[0])
 
     @cached_property
     def survey(self) -> Survey:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +15,14 @@ from gmm._fitting.split_merge import ComponentDiagnosis, without
 from gmm._fitting.starts import (
     STARTS,
     FitSettings,
-    Portfolio,
-    RaceRows,
-    Schedule,
     Start,
-    dense_parts,
-    schedule_for,
-    start_of_heavy_tails,
+    StartSettings,
+    own_start,
+    partition,
+    partitions,
+    raced,
+    rows_to_partition,
+    views_of,
 )
 from gmm._passes.e_step import EStep
 from gmm._rows.sources import ArraySource, Source
@@ -33,7 +35,6 @@ from gmm._values.statistics import SufficientStatistics
 
 _SPLITS = 4  # components of the smaller mixture to split, one in each start
 _DROPS = 4  # components of the larger one to drop, one in each start
-_REMEMBERED = 4  # of fresh starts: models come by layout, as tasks of one number of components do
 
 
 def of_other_model(parameters: MixtureParameters, statistics: SufficientStatistics, model: CovarianceModel) -> Start:
@@ -66,10 +67,10 @@ class Starts:
 
     Parameters
     ----------
-    sample : ArraySource
+    sample : Source
     request : Request
-        Its template gives the start; "kmeans" stands for partitions of several kinds. With noise, starts also come from
-        the rows in dense places alone, and the first components are those nearest to fixed means.
+        Its template gives the start; "kmeans" stands for several partitions. The first components are those nearest to
+        fixed means.
     seeds : sequence of int
 
     Attributes
@@ -78,34 +79,27 @@ class Starts:
         Layout of the statistics, from which the moments of all models follow.
     """
 
-    def __init__(self, sample: ArraySource, request: Request, seeds: Sequence[int]) -> None:
-        template, noise = request.template, request.noise
-        self._start = STARTS[str(template.init_params)]
-        self._several = template.init_params == "kmeans"
-        self._seeds, self._places = seeds, None if request.fixed is None else request.fixed.mixture.means
+    def __init__(self, sample: Source, request: Request, seeds: Sequence[int]) -> None:
+        template = request.template
+        self._sample, self._seeds = sample, seeds
+        self._places = None if request.fixed is None else request.fixed.mixture.means
         low, high = sample.survey.box
         self._extent = np.where(high > low, high - low, 1.0)
         layouts = list(dict.fromkeys(model.for_starts.layout for model in request.models))
         of_diagonals = set(layouts) == {DIAGONAL, SPHERICAL}
         self.moments = layouts[0] if len(layouts) == 1 else DIAGONAL if of_diagonals else FULL
-        n_threads = template.n_threads
-        self._settings = FitSettings(1, Objective(stored_as(self.moments), template.reg_covar), n_threads)
-        self._partitions = lru_cache(_REMEMBERED)(self._partitions_over)
-        self._portfolios = [
-            Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads)
-            for rows in (sample, *(dense_parts(sample, noise) if noise else ()))
-        ]
+        objective = Objective(stored_as(self.moments), template.reg_covar)
+        method = StartSettings(str(template.init_params))
+        self._settings = FitSettings(1, objective, template.n_threads, method)
+        self._rows = [rows for _, rows in rows_to_partition(sample, replace(objective, noise=request.noise))]
 
     def of(self, n_components: int, number: int) -> list[SufficientStatistics]:
         """Return the starts of `n_components` by the seed of this number."""
-        rng, portfolios = np.random.default_rng([self._seeds[number], n_components]), self._enough(n_components)
-        if self._several:
-            first = number == 0
-            starts = [start for each in portfolios for start in each.partitions(n_components, rng, first=first)]
-        else:
-            settings = self._settings._replace(n_components=n_components)
-            starts = [self._start(each.sample, settings, rng) for each in portfolios]
-        return [self._in_places(start) for start in starts]
+        rng = np.random.default_rng([self._seeds[number], n_components])
+        settings = self._settings._replace(n_components=n_components)
+        return [
+            self._in_places(start) for rows in self._enough(n_components) for start in partitions(rows, settings, rng)
+        ]
 
     def _in_places(self, start: SufficientStatistics) -> SufficientStatistics:
         """Return a start whose first components are those nearest to the fixed means, one for each."""
@@ -117,44 +111,33 @@ class Starts:
         first = linear_sum_assignment((away**2).sum(axis=-1))[1]
         return start.reordered(np.append(first, np.setdiff1d(np.arange(len(start.counts)), first)))
 
-    def _enough(self, n_components: int) -> list[Portfolio]:
-        """Return the portfolios of the sample and of its dense parts with more rows than components."""
-        return [each for each in self._portfolios if each is self._portfolios[0] or each.sample.n_rows > n_components]
+    def _enough(self, n_components: int) -> list[ArraySource]:
+        """Return all rows, and those in dense places if they are more than the components."""
+        return [rows for rows in self._rows if rows is self._rows[0] or rows.n_rows > n_components]
 
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> Start:
         """Return one start of a cell by itself, another one for each `number`."""
         K = settings.n_components
-        settings, sample = settings._replace(n_threads=n_threads), self._sample(K, number)
+        settings, rng = settings._replace(n_threads=n_threads), self._rng(K, number)
         if settings.objective.tails:
-            on_sample = settings.problem(self._portfolios[0].sample)
-            rng = self._rng(K, number)
-            begun = start_of_heavy_tails(on_sample, K, lambda rows: self._start(rows, settings, rng), rng)
-            if begun is not None:
-                return begun
-        if self._several:
-            problem = settings.start_problem(sample)
-            free = stored_as(problem.objective.model.layout)
-            partitions = self._partitions(K, number, free, schedule_for(problem, K, alone=False))
-            return self._in_places(partitions.winner(problem, Judge.LIKELIHOOD))
-        return self._in_places(self._start(sample, settings, self._rng(K, number)))
-
-    def _sample(self, n_components: int, number: int) -> ArraySource:
-        """Return the rows of a fresh start."""
-        portfolios = self._enough(n_components)
-        return portfolios[number % len(portfolios)].sample
+            return own_start(settings.problem(self._sample), settings, rng)
+        rows = self._enough(K)[number % len(self._enough(K))]
+        if self._settings.start.method == "kmeans":
+            return self._in_places(raced(settings.start_problem(rows), K, rng, Judge.LIKELIHOOD))
+        return self._in_places(STARTS[self._settings.start.method](rows, settings, rng))
 
     def _rng(self, n_components: int, number: int) -> np.random.Generator:
         """Return what draws a fresh start."""
         return np.random.default_rng([self._seeds[0], n_components, number])
 
-    def _partitions_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> RaceRows:
-        sample, rng = self._sample(n_components, number), self._rng(n_components, number)
-        return RaceRows(sample, free.layout, n_components, schedule, rng)
-
     def halfway(self, statistics: SufficientStatistics, number: int, n_threads: int | None) -> SufficientStatistics:
-        """Return the mean of a solution's statistics and of those of a random partition."""
-        K = len(statistics.counts)
-        other = self._portfolios[0].by_rows(K, statistics.layout, self._rng(K, number), n_threads)
+        """Return the mean of a solution's statistics and of those of a partition about random rows."""
+        K, rows = len(statistics.counts), self._rows[0]
+        rng = self._rng(K, number)
+        view = views_of(rows, self.moments)[int(rng.integers(2))]
+        chosen = view.rows.rows[rng.choice(rows.n_rows, K, replace=rows.n_rows < K)]
+        centres = view.in_own_units(chosen) + rows.survey.centre
+        other = partition(rows, centres, view.metric, statistics.layout, n_threads)
         return other + statistics.scaled(other.weight / statistics.weight)
 
 

@@ -23,7 +23,7 @@ from gmm._estimators.criteria import CRITERION, HELD_OUT, least, title
 from gmm._estimators.outcome import ill_defined
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Degeneracy, fewest_rows
-from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
+from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._fitting.split_merge import split_merged
 from gmm._fitting.starts import FitSettings, Start, first_runs
 from gmm._lazy import cached_property
@@ -161,25 +161,18 @@ class SearchRows(NamedTuple):
     def of(cls, source: Source, most_components: int, seed: int) -> SearchRows:
         """Take all rows and a sample; few rows are their own sample, weighted, so that results ignore their order."""
         rng = np.random.default_rng(seed)
-        sample = _drawn(source, most_components, rng)
+        sample = sampled(source, most_components, rng)
         whole = sampled_share(source, most_components) == 1
         rows = sample if whole and source.resident is not None else source
         size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
         if size > LARGEST_SHARE * rows.n_rows:
             return cls(rows, rows if whole else sample)
-        return cls(rows, _drawn(sample, most_components, rng, size))
+        return cls(rows, sampled(sample, most_components, rng, size=size))
 
     @property
     def whole(self) -> bool:
         """Whether starts race on all rows."""
         return self.sample is self.all_rows
-
-
-def _drawn(source: Source, n_components: int, rng: Rng, size: int | None = None) -> Source:
-    """Return what `sampled` returns; of rows with errors, some with theirs, which are no weighted set."""
-    if not source.errors:
-        return sampled(source, n_components, rng, size=size)
-    return source.part(sample_indices(source, size or sample_size(n_components), rng))
 
 
 class Worker:

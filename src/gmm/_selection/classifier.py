@@ -48,7 +48,7 @@ from gmm._selection.cell import DEGENERATE
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.result import Selection, check_criterion, distinct, statuses
 from gmm._selection.search import select
-from gmm._selection.standard import filled, in_other_units, in_units, log_volume
+from gmm._selection.standard import in_other_units, in_units, log_volume
 from gmm._text.frames import data_frame
 from gmm._text.html import block, line
 from gmm._text.table import LABEL, Column, Table
@@ -472,9 +472,8 @@ class MixtureClassifier(Estimator):
             mixtures, types = self._of_each(parts, numbers, types, classes, prior, settings)
         each, in_class = rows.weights, codes >= 0
         if not mixtures or each[~in_class].any():
-            whole = filled(source, types, self.reg_covar, self.n_threads)
             mixtures, shares, loglik, n_parameters = self._of_all(
-                whole, types, codes, mixtures, classes, names, settings
+                source, types, codes, mixtures, classes, names, settings
             )
             warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
         else:
@@ -678,8 +677,7 @@ class MixtureClassifier(Estimator):
         """Mixtures of the labelled rows of each class, none if classes share a model, and the models to try on all."""
         several = numbers != [1]
         of_search = settings | {"tol": self.tol, "reg_covar": self.reg_covar}
-        whole = [filled(part, types, self.reg_covar, self.n_threads) for part in parts * several]
-        searches = [select(part, numbers, types, **of_search) for part in whole]
+        searches = [select(part, numbers, types, **of_search) for part in parts * several]
         cells: list[int] | str = [search.best_index for search in searches]
         if self.criterion != _BIC:
             shared = types if 1 in numbers and len(parts) > several else []  # alone, a class is always right

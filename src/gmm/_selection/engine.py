@@ -25,10 +25,8 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import start_seeds
 from gmm._fitting.starts import Start
-from gmm._kernel.mstep import distinct_rows
 from gmm._passes.e_step import CELLS_WORTH_THREADS, Totals, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
-from gmm._rows.sources import ArraySource
 from gmm._selection import candidates
 from gmm._selection.cell import (
     MORE_THAN_ROWS,
@@ -408,11 +406,7 @@ def opened_search(request: Request, seed: int, clock: Clock, file: SearchCheckpo
     """Draw the rows on which starts race, make what all cells begin from, and start the threads of a search."""
     template, most = request.template, max(request.n_components)
     rows = SearchRows.of(request.source, most, seed)
-    whole = rows.sample.without_gaps.resident
-    assert whole is not None  # a search is over rows in memory
-    if whole is not rows.sample:  # rows with gaps or errors, which are no weighted set
-        whole = ArraySource(*distinct_rows(np.ascontiguousarray(whole.rows, np.float64), whole.sample_weight))
-    starts = candidates.Starts(whole, request, start_seeds(seed, template.n_init))
+    starts = candidates.Starts(rows.sample, request, start_seeds(seed, template.n_init))
     # Cells are independent: so many are solved at a time, the passes of each on so many threads.
     usable, d = usable_threads() if template.n_threads is None else template.n_threads, request.source.n_features
     work = rows.all_rows.n_rows * most * (d + 1) * (d + 2) / 2

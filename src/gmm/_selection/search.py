@@ -57,7 +57,7 @@ from gmm._selection.request import (
     template_of,
 )
 from gmm._selection.result import Entry, Progress, Selection, check_criterion, distinct, html_parts
-from gmm._selection.standard import filled, in_units, note_on_shrinkage, restored, warn_of_constants
+from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_of_constants
 from gmm._validation import column_notes
 from gmm._validation.parameters import check_callback, check_is_fitted, check_labels_of_columns
 from gmm._validation.scalars import check_real
@@ -370,7 +370,7 @@ def select(
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, given), criterion, folds
     warn_of_constants(given, features)
     warn_of_unobserved_pairs(never_observed_together(given, features, [covariance_model(name) for name in types]))
-    opened = filled(given.informative, types, template.reg_covar, template.n_threads)
+    opened = given.informative
     check_cells(template, counts, types, opened, standardize=standardize)
     if folds is not None:
         check_folds(opened.n_used, folds, min(counts))

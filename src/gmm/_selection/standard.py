@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeVar
@@ -16,7 +16,6 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import FitRecord, fit_attributes
 from gmm._exceptions import warn
 from gmm._fitting.fit import COMPARISON_DEFAULTS
-from gmm._fitting.moments import completed
 from gmm._rows.incomplete import mapped
 from gmm._rows.sources import ArraySource, Source, column_widths, relative_ridge
 from gmm._selection.result import Selection
@@ -25,7 +24,6 @@ from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import Coordinates
-from gmm._values.covariance import covariance_model
 from gmm._values.noise import Noise
 from gmm._values.priors import NormalInverseWishart
 from gmm._values.weights import weighed
@@ -53,7 +51,8 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     trace = self.history_.raised(raised)
     of_fit = fit_attributes(trace, self.lower_bound_ + raised, traces)
     before = record_of(self)
-    of_rows = before.weight, None if before.steps is None else before.steps * units.scales, before.beside_errors
+    steps = None if before.steps is None else before.steps * units.scales
+    of_rows = before.weight, steps, before.causes, before.beside_errors
     record = FitRecord(parameters, trace, *of_rows, shrunk=before.shrunk)
     if before.shrunk_by is not None:
         record = record._replace(shrunk_by=before.shrunk_by * np.append(1.0, units.scales))
@@ -122,12 +121,6 @@ def comparable_fits(
         units = Coordinates(np.zeros(len(widths)), np.where(np.isfinite(widths), widths / least, 1.0))
         rows = units.from_rows(rows)
     return rows, settings | {"reg_covar": relative_ridge(ArraySource(rows), template.reg_covar)}, units
-
-
-def filled(source: Source, types: Sequence[str], reg_covar: float, n_threads: int | None) -> Source:
-    """Return rows with their gaps filled for the starts of all these covariance types."""
-    ridge = relative_ridge(source, reg_covar) if source.unfilled else 0.0
-    return completed(source, [covariance_model(name) for name in types], ridge, n_threads)
 
 
 def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None:

@@ -18,7 +18,7 @@ from gmm._text.words import quoted, suggestion
 from gmm._validation.combinations import CombinationError
 from gmm._validation.rows import FloatArray, as_array, as_floats, first_index, first_wrong, place
 from gmm._validation.scalars import as_real, is_whole
-from gmm._values.covariance import CLASSIC, LIMITED, CovarianceModel
+from gmm._values.covariance import CLASSIC, LIMITED, CovarianceModel, stored_as
 from gmm._values.errors import RowErrors
 from gmm._values.layouts import FULL, SPHERICAL, Layout, SingularMatrixError, determines
 from gmm._values.noise import NO_NOISE, Noise
@@ -382,6 +382,8 @@ def check_constraint(mixture: MixtureParameters) -> None:
     covariances, weights, model = mixture.covariances, mixture.weights, mixture.model
     if not (model.constraint and model.stored_whole):  # of factors stored as such nothing but ψ > 0 is asked
         return
+    if model.n_parameters(*mixture.means.shape) == stored_as(FULL).n_parameters(*mixture.means.shape):
+        return  # at the Ledermann bound and above it, factors have any covariance
     try:
         nearest = model.nearest(covariances, np.maximum(weights, _LEAST_SHARE))
     except SingularMatrixError:  # they are definite, so there is a nearest one: it is lost to rounding

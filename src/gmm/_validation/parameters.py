@@ -120,7 +120,7 @@ OPTIONS: Mapping[str, Option] = {
     "tol": Option(_FLOAT, ("classes",)),
     "reg_covar": Option(_FLOAT, ("lasting", "classes")),
     "max_iter": Option(_an_int(0), ("classes",)),
-    "n_init": Option(_an_int(1), ("classes",), "the steps are those of a single start; call it once per random_state"),
+    "n_init": Option(_an_int(1, 10**6), ("classes",), "the steps are those of a single start; call it once per random_state"),
     "weights_init": Option(_ARRAY + _NONE, ("single", "start")),
     "means_init": Option(_ARRAY + _NONE, ("single", "start", "components", "columns")),
     "precisions_init": Option(_ARRAY + _NONE, ("single", "start", "components", "columns", "whole")),

@@ -102,13 +102,24 @@ class CovarianceModel:
         return volumes + shapes * (d - 1) + orientations * (d * (d - 1) // 2)
 
     def fewest_rows(self, n_features: int) -> int:
-        """Number of rows below which a component overfits its rows.
+        """Number of rows below which a component may overfit its rows.
 
         Of n rows, the best component on m of them, with p parameters more than one component less has, gains about
-        m r / (m − r) log n nats: r = d if its axes are its own, else 1. From as many rows as these on, this is at most
-        what BIC takes for the parameters, p / 2 log n.
+        m r / (m − r) log n nats: see `thin_directions`. From as many rows as these on, this is at most what BIC takes
+        for the parameters, p / 2 log n.
         """
         return 2 * (n_features + 1) if self.orientation == _OWN and n_features > 1 else n_features + 2
+
+    def thin_directions(self, n_features: int) -> int:
+        """Number r of directions in which a component may be thin: of at most r rows, its likelihood has no bound.
+
+        All, if it has a shape along axes that turn, less 1 for a given volume; else 1.
+        """
+        return n_features - self.scales_shapes if self.own_shapes and self.orientation != IDENTITY else 1
+
+    def unbounded_rows(self, n_features: int) -> float:
+        """Number of rows of a component up to which the likelihood has no bound."""
+        return self.thin_directions(n_features)
 
     def constrained(
         self, covariances: Array, counts: Array, *, previous: Array | None = None, least: float = 0.0
@@ -209,6 +220,14 @@ class FactorModel(CovarianceModel):
         Of many columns, as many as one has parameters.
         """
         return (n_features if self.stored_whole else 0) + 2 + self.n_factors
+
+    def thin_directions(self, n_features: int) -> int:
+        """One: what noise and factors may do by chance is only told by the number of rows."""
+        return 1
+
+    def unbounded_rows(self, n_features: int) -> float:
+        """Number of rows of a component up to which the likelihood has no bound, or is taken to have none."""
+        return self.fewest_rows(n_features) - 0.5
 
     def nearest(self, covariances: Array, counts: Array) -> Array:
         """Return the covariances of this model that are nearest to some: themselves, if they are of it."""

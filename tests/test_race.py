@@ -1,8 +1,6 @@
 """Candidates for a start against their twin, and how they are compared."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +8,8 @@ import pytest
 import inside
 import reference
 from gmm import GaussianMixture
-from inside import SPHERICAL, ArraySource, Cut, MixtureParameters, Objective, Problem, covariance_model, schedule_for
-from tables import noted, refused
+from inside import SPHERICAL, ArraySource, MixtureParameters, Objective, Problem, covariance_model
+from tables import refused
 
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
@@ -34,24 +32,28 @@ def table(rows=X, weight=None, centre=None, **how):
     return inside._em.CandidateRows(rows, weight, centre, np.abs(away).max(axis=0), scatter=scatter, **how)
 
 
-def begun(model, rows, view, seeds, *, ridge=RIDGE, n_lloyd=2, n_soft=2, n_passes=0):
-    """Begin from seeds in a view of the rows, leave it, and run for some passes; return also the scratch."""
+def begun(model, rows, view, seeds, *, ridge=RIDGE, n_lloyd=2, n_passes=0):
+    """Begin from clusters that seeds in a view of the rows lead to, and run for some passes; return the scratch too."""
     one, scratch = inside.Candidate(Objective(model, ridge).family(seeds.shape), model.layout), inside._em.Scratch()
-    one.begin(scratch, view, seeds.copy(), n_lloyd=n_lloyd, n_soft=n_soft)
-    one.leave_view(scratch, rows)
+    one.begin(scratch, rows, inside.Clusters(view, seeds, n_lloyd, scratch))
     one.run(scratch, rows, n_passes)
     return one, scratch
 
 
-def candidate(covariance_type, layout=SPHERICAL, *, weight=None, single=False, n_lloyd=2, n_soft=3, n_passes=0):
+def candidate(covariance_type, layout=SPHERICAL, *, weight=None, single=False, n_lloyd=2, n_passes=0):
     """Begin from the first rows, and run for some passes; return also the rows in the view's coordinates."""
+    view, Y = a_view(layout, weight, single)
+    rows = table(X, weight, single_limit=single)
+    how = {"n_lloyd": n_lloyd, "n_passes": n_passes}
+    return begun(covariance_model(covariance_type), rows, view, Y[:K], **how)[0], Y
+
+
+def a_view(layout=SPHERICAL, weight=None, single=False, **classes):
+    """A view of the rows, and these in its coordinates."""
     centre = X.mean(axis=0)
     Y = np.ascontiguousarray(layout.whitened(SHOWN[layout], 0, X - centre))
-    seen = table(Y, weight, np.zeros(D), single_limit=single)
-    view = inside.CandidateView(seen, layout.code, SHOWN[layout].ravel(), centre)
-    how = {"n_lloyd": n_lloyd, "n_soft": n_soft, "n_passes": n_passes}
-    rows = table(X, weight, single_limit=single)
-    return begun(covariance_model(covariance_type), rows, view, Y[:K], **how)[0], Y
+    seen = table(Y, weight, np.zeros(D), single_limit=single, **classes)
+    return inside.CandidateView(seen, layout.code, SHOWN[layout].ravel(), centre), Y
 
 
 def assert_is(one, covariance_type, expected, exact=1e-9):
@@ -74,8 +76,7 @@ def test_a_candidate_is_its_twin(covariance_type, layout, weighted, single, kern
     weight = WEIGHT if weighted else None
     one, Y = candidate(covariance_type, layout, weight=weight, single=single, n_passes=3)
     mass = np.ones(N) if weight is None else weight
-    how = {"n_lloyd": 2, "n_soft": 3, "weight": mass, "reg_covar": RIDGE}
-    first = reference.candidate(X, Y, Y[:K], covariance_type, **how)
+    first = reference.candidate(X, Y, Y[:K], covariance_type, n_lloyd=2, weight=mass, reg_covar=RIDGE)
     bounds, path = reference.em(X, first, covariance_type, 3, weight=mass, reg_covar=RIDGE)
     exact = 1e-4 if single else 1e-9
     assert_is(one, covariance_type, path[-1], exact)
@@ -83,13 +84,47 @@ def test_a_candidate_is_its_twin(covariance_type, layout, weighted, single, kern
     assert not one.failed
 
 
-@pytest.mark.parametrize(("n_lloyd", "n_soft"), [(0, 0), (0, 2), (1, 0), (3, 1)])
-@closed_forms
-def test_a_candidate_makes_the_passes_that_it_is_told_to(covariance_type, n_lloyd, n_soft):
-    how = {"n_lloyd": n_lloyd, "n_soft": n_soft}
-    one, Y = candidate(covariance_type, inside.TIED, **how)
-    expected = reference.candidate(X, Y, Y[:K], covariance_type, weight=np.ones(N), reg_covar=RIDGE, **how)
-    assert_is(one, covariance_type, expected)
+@pytest.mark.parametrize("n_lloyd", [0, 1, 3])
+@pytest.mark.parametrize("layout", SHOWN)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_clusters_are_those_of_the_twin(weighted, layout, n_lloyd):
+    weight = WEIGHT if weighted else None
+    view, Y = a_view(layout, weight)
+    clusters = inside.Clusters(view, Y[:K], n_lloyd, inside._em.Scratch())
+    mass = np.ones(N) if weight is None else weight
+    centres, inertia = reference.clusters(Y, Y[:K], n_lloyd, mass)
+    back = X.mean(axis=0) + layout.coloured(SHOWN[layout], 0, centres)
+    np.testing.assert_allclose(clusters.centres, back, rtol=1e-9, atol=1e-9)
+    if n_lloyd:  # no pass tells how tight seeds are
+        log_volume = np.log(layout.diagonal(SHOWN[layout], D)).sum()
+        expected = log_volume - D / 2 * np.log(inertia / (D * mass.sum()))
+        assert clusters.tightness == pytest.approx(expected, rel=1e-9)
+
+
+def test_clusters_keep_rows_of_a_class_to_its_components():
+    codes = np.zeros(N, np.intc)
+    codes[:40] = 1
+    codes[40:80] = 2
+    classes = inside.KnownClasses(codes, np.array([0, 1, -1]))
+    view, Y = a_view(code=codes, allowed=classes.allowed)
+    clusters = inside.Clusters(view, Y[[0, 50, 100]], 1, inside._em.Scratch())
+    allowed = classes.allowed.T[codes] == 0
+    away = np.where(allowed, np.square(Y[:, None] - Y[[0, 50, 100]]).sum(axis=2), np.inf)
+    means = np.array([X[away.argmin(axis=1) == k].mean(axis=0) for k in range(K)])
+    np.testing.assert_allclose(clusters.centres, means, rtol=1e-9, atol=1e-9)
+    refused("codes of rows and a table", table, code=codes)
+
+
+def test_of_clusterings_that_are_alike_the_tightest_is_left():
+    (view, Y), scratch = a_view(), inside._em.Scratch()
+    other = inside.Clusters(a_view(inside.TIED)[0], Y[:K], 20, scratch)
+    same, again = (inside.Clusters(view, seeds, 20, scratch) for seeds in (Y[:K], Y[:K][::-1].copy()))
+    loose = inside.Clusters(view, Y[[0, 0, 0]] + [[0.0], [1e-3], [2e-3]], 1, scratch)
+    chosen = inside._em.tightest([loose, same, again, other], 9)
+    assert loose in chosen
+    assert len(chosen) == 2
+    assert chosen[0].tightness == max(one.tightness for one in (loose, same, again, other))
+    assert inside._em.tightest([loose, same, again, other], 1) == chosen[:1]
 
 
 @every_type
@@ -183,96 +218,50 @@ def test_a_column_without_spread_changes_no_split(covariance_type, size):
         centre, (_, d) = rows.mean(axis=0), rows.shape
         passed, seen = table(rows), table(rows - centre, None, np.zeros(d))
         view = inside.CandidateView(seen, SPHERICAL.code, np.ones(1), centre)
-        one, scratch = begun(model, passed, view, rows[:K] - centre, n_soft=0, n_passes=3)
+        one, scratch = begun(model, passed, view, rows[:K] - centre, n_passes=3)
         larger = one.with_splits(scratch, passed, Objective(model, RIDGE).family((K + 2, d)))
         means.append(MixtureParameters.from_estimate(larger.estimate, Objective(model)).means)
     ours, theirs = (each[np.argsort(each[:, 0]), :D] for each in means)
     np.testing.assert_allclose(theirs, ours, rtol=1e-6)
 
 
-def test_other_numbers_of_components_and_a_view_that_was_not_entered_are_refused():
+def test_other_numbers_of_components_are_refused():
     one, family, rows = candidate("full")[0], Objective(covariance_model("full"), RIDGE).family, table()
     for n_components in (K, 2 * K + 1):
         refused("of 4 to 6 components, got", one.with_splits, inside._em.Scratch(), rows, family((n_components, D)))
     refused("fewer components than 3, got 3", one.without, inside._em.Scratch(), rows, family((K, D)), 1)
-    unbegun = inside.Candidate(family((K, D)), inside.FULL)
-    refused("has begun in a view", unbegun.leave_view, inside._em.Scratch(), rows)
 
 
-def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, seed=0, schedule=None, ridge=RIDGE):
-    sample = ArraySource(rows, weight)
-    problem = Problem(sample, Objective(covariance_model(covariance_type), ridge), n_threads)
-    schedule, moments = schedule or schedule_for(problem, n_components), problem.objective.model.layout
-    return inside.RaceRows(sample, moments, n_components, schedule, np.random.default_rng(seed)).winner(problem)
-
-
-@pytest.mark.parametrize("names", [("full", "VEE", "EEV"), ("diag", "VEI"), ("EII", "spherical")], ids=str)
-def test_models_of_a_layout_begin_alike_and_end_as_alone(names):
-    sample, objectives = ArraySource(X, WEIGHT), [Objective(covariance_model(name), RIDGE) for name in names]
-    moments, schedule = objectives[0].model.layout, inside.Schedule(6, 4, N, (Cut(1, 3),), n_more=2)
-    course = inside.RaceRows(sample, moments, K, schedule, np.random.default_rng(0))
-    for name, objective in zip(names, objectives, strict=True):
-        together = course.winner(Problem(sample, objective, 1))
-        alone = best(X, name, weight=WEIGHT, schedule=schedule)
-        for part in ("counts", "first", "second", "log_evidence"):
-            np.testing.assert_array_equal(getattr(together, part), getattr(alone, part))
-    assert len(course.openings) == 6
-    np.testing.assert_array_equal(course.winner(Problem(sample, objective, 1), last=True).second, alone.second)
+def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, seed=0, ridge=RIDGE):
+    """The statistics of the winner of a race."""
+    problem = Problem(ArraySource(rows, weight), Objective(covariance_model(covariance_type), ridge), n_threads)
+    return inside.starts.raced(problem, n_components, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("covariance_type", inside.PARSIMONIOUS)
-def test_splits_and_drops_end_no_lower(covariance_type):
-    rows = np.random.default_rng(4).standard_t(4, size=(600, 3))
-    schedule = schedule_for(Problem(ArraySource(rows), Objective(covariance_model(covariance_type), RIDGE)), 4)
-    assert schedule.n_more == 2
-    gains = gains_of(rows, covariance_type, 4, schedule._replace(n_more=0), schedule)
-    assert min(gains) >= -1e-9
-    assert max(gains) > 1e-3
+def test_splits_and_drops_end_no_lower(covariance_type, monkeypatch):
+    rows, ends = np.random.default_rng(4).standard_t(4, size=(600, 3)), []
+    for n_more in (0, 2):
+        how = inside.starts.Effort(2, n_more, len(rows))
+        monkeypatch.setattr(inside.starts, "effort", lambda *_, how=how: how)
+        ends.append([best(rows, covariance_type, 4, seed=seed).mean_log_evidence for seed in range(5)])
+    gains = np.subtract(*ends[::-1])
+    assert gains.min() >= -1e-3  # a climb from what is higher there has fewer passes
+    assert gains.max() > 1e-3
 
 
-def gains_of(rows, covariance_type, n_components, *schedules):
-    """What the ends of one schedule are above those of another, over five seeds."""
-    seeds = (partial(best, rows, covariance_type, n_components, seed=seed) for seed in range(5))
-    return [-np.subtract(*(of_seed(schedule=each).mean_log_evidence for each in schedules)) for of_seed in seeds]
+def test_more_is_tried_where_rows_suffice_and_without_a_prior():
+    def planned(n, n_components=K, d=2, name="full", has_prior=False):
+        return inside.starts.effort(covariance_model(name), n, d, n_components, has_prior)
 
-
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
-def test_another_heat_ends_no_lower_on_all_rows(covariance_type):
-    rng = np.random.default_rng(0)
-    rows = 4 * rng.integers(4, size=(1500, 2)) + rng.normal(size=(1500, 2))
-    schedule = inside.Schedule(4, 4, 200, (Cut(2, 1), Cut(1, 2)), n_more=2)
-    gains = gains_of(rows, covariance_type, 12, *(schedule._replace(n_heats=n) for n in (1, 2)))
-    assert min(gains) >= 0
-    assert max(gains) > 1e-2
-
-
-def test_components_split_where_rows_suffice_without_a_prior_and_of_more_candidates_where_a_fit_is_alone():
-    plain = Objective(covariance_model("full"), RIDGE)
-
-    def planned(n, n_components=K, objective=plain, **alone):
-        return schedule_for(Problem(ArraySource(np.ones((n, 2))), objective), n_components, **alone)
-
-    def grown(n, **alone):
-        schedule = planned(n, **alone)
-        return schedule.n_heats, schedule.cuts[-1].n_survivors, schedule.n_candidates
-
-    assert [planned(1000, n).n_more for n in (1, 2, 3, 8, 9, 20)] == [1, 2, 2, 4, 4, 10]
-    assert planned(30, 2).n_more > 0 == planned(30, 5).n_more
-    assert planned(1000, 3, replace(plain, prior=inside.ConjugatePrior(np.zeros(2), 0.01, 4.0, np.eye(2)))).n_more == 0
-    assert [grown(n) for n in (500, 501, 800)] == [(1, 3, 12), (1, 2, 12), (1, 2, 12)]
-    assert [grown(n) for n in (801, 9_999, 10_000)] == [(2, 1, 6), (2, 1, 6), (1, 1, 12)]
-    assert [grown(n, alone=False) for n in (500, 501, 801, 10_000)] == [(1, 1, 12)] * 4
-
-
-def test_passes_around_splits_and_drops_are_more_in_a_fit_that_is_alone_and_of_few_rows():
-    def passes(n, d, **alone):
-        problem = Problem(ArraySource(np.ones((n, d))), Objective(covariance_model("full"), RIDGE))
-        schedule = schedule_for(problem, K, **alone)
-        return schedule.n_larger, schedule.n_final
-
-    assert [passes(*shape) for shape in ((60, 2), (800, 2), (1000, 1))] == [(10, 6)] * 3
-    assert [passes(*shape) for shape in ((801, 2), (1001, 1), (10_000, 2))] == [(6, 3)] * 3
-    assert [passes(n, 2, alone=False) for n in (60, 800, 801)] == [(6, 3)] * 3
+    assert [planned(1000, n).n_more for n in (1, 2, 3, 8, 9, 20)] == [0, 2, 2, 4, 4, 10]
+    assert planned(53, K) == (1, 0, 53)  # fewer than six rows for each number of a mean: what is found is no better
+    assert planned(54, K) == (2, 0, 54)
+    assert planned(90, K) == (2, 2, 90)
+    assert planned(1000, K, has_prior=True) == (2, 0, 1000)
+    assert [planned(n, K).part for n in (799, 801, 5000)] == [799, 800, 800]
+    assert [planned(9999, 20, d).part for d in (2, 8, 40)] == [4000, 4000, 8000]
+    assert planned(9999, 20, 40, "diag").part == 4000
 
 
 def test_more_components_find_a_cluster_that_none_begins_in():
@@ -286,57 +275,45 @@ def test_more_components_find_a_cluster_that_none_begins_in():
 
 def test_the_last_passes_see_all_rows():
     rows = np.random.default_rng(2).normal(size=(3000, 2))
-    got = best(rows, "full", schedule=inside.Schedule(4, 4, 100, (Cut(2, 1), Cut(1, 1))))
-    assert got.weight == 3000
+    assert best(rows, "full").weight == 3000
+
+
+@every_type
+def test_threads_change_nothing(covariance_type):
+    rows = np.concatenate([X + shift for shift in np.arange(10)[:, None]])
+    one, other = (best(rows, covariance_type, 5, n_threads=n) for n in (1, 2))
+    for part in ("counts", "first", "second", "log_evidence"):
+        np.testing.assert_array_equal(getattr(one, part), getattr(other, part))
 
 
 def race(fewest_rows=None):
     rows, verdict = table(), None
     if fewest_rows is not None:
-        rules = inside.FULL.code, D, fewest_rows, 6, False, False, False, False
+        rules = inside.FULL.code, D, fewest_rows, fewest_rows, 0.0, 6, False, False
         verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.LIKELIHOOD)
-    return inside.Race(inside.Schedule(4, 4, N, ()), [], inside.FULL, [], rows, verdict=verdict)
+    how = {"n_seeding": N, "n_candidates": 2, "n_passes": 1, "verdict": verdict}
+    return inside.Race([], inside.FULL, [], rows, rows, np.zeros((1, 1)), **how)
 
 
 def test_a_degenerate_candidate_loses_to_a_sound_one():
-    sound, same, light = (candidate("full", n_passes=n)[0] for n in (1, 1, 5))
+    sound, light = (candidate("full", n_lloyd=1, n_passes=n)[0] for n in (1, 5))
     failed = inside.Candidate(Objective(covariance_model("full"), RIDGE).family((K, D)), inside.FULL)
     assert light.lower_bound > sound.lower_bound > failed.lower_bound
     between = N * (sound.estimate[0].min() + light.estimate[0].min()) / 2
-    field = [failed, light, sound, same]
-    assert race(0).survivors(field, 4) == [light, sound, failed]
-    assert race(between).survivors(field, 4) == [sound, light, failed]
-    assert race(between).survivors(field, 2) == [sound]
-    assert race(between).survivors([failed, light], 1) == [light]
-    assert race().survivors(field, 1) == [light]
-    refused("verdict of another model", race(0).survivors, [candidate("diag", n_passes=1)[0]], 1)
+    field = [failed, light, sound]
+    assert race(0).likeliest(field) is light
+    assert race(between).likeliest(field) is sound
+    assert race(between).likeliest([failed, light]) is light
+    assert race().likeliest(field) is light
+    refused("verdict of another model", race(0).likeliest, [candidate("diag", n_passes=1)[0]])
 
 
 def test_candidates_advance_in_several_threads():
     """Without the GIL, one thread took the scratch that another was about to take."""
-    several, rows = race(), table()
+    several = race()
     with ThreadPoolExecutor(4) as pool:
-        for _ in pool.map(lambda _: [several.advance([], 0, rows, 0, 0, 0) for _ in range(10_000)], range(4)):
+        for _ in pool.map(lambda _: [several.advance([], None, 0, 0) for _ in range(10_000)], range(4)):
             pass
-
-
-def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):
-    entered = noted(monkeypatch, inside.halving, "_share_out", lambda *given: given[-2])
-    rows = np.concatenate([X] * 10)
-    best(rows, "full", schedule=inside.Schedule(7, 2, len(rows), (Cut(1, 1),)))
-    assert entered == [7, 2, 2]
-
-
-@pytest.mark.parametrize(("n", "d", "K", "part"), [(150, 4, 3, 150), (5000, 2, 3, 800), (5000, 8, 20, 2000)])
-def test_candidates_begin_on_part_of_many_rows(n, d, K, part):
-    problem = Problem(ArraySource(np.ones((n, d))), Objective(covariance_model("full"), RIDGE))
-    assert schedule_for(problem, K).part == part
-    diagonal = schedule_for(problem._replace(objective=Objective(covariance_model("diag"), RIDGE)), K)
-    assert diagonal.part <= part
-    many = schedule_for(Problem(ArraySource(np.ones((10_000, d))), problem.objective), K)
-    assert (many.n_seeding, many.random_seeds) == (300 * K, False)  # random rows among which k-means finds all
-    wide = Problem(ArraySource(np.ones((500, 30))), problem.objective)  # where mixtures are dear
-    assert schedule_for(wide, 20).n_candidates < schedule_for(wide, 2).n_candidates
 
 
 @pytest.mark.parametrize("covariance_type", ["VVV", "EEE", "VEE", "EVV"])

@@ -1,0 +1,144 @@
+"""Laws of starts over every kind of fit: clear groups are found, in any order of the rows, and weights are repeats."""
+
+import numpy as np
+import pytest
+
+from gmm import BayesianGaussianMixture, GaussianMixture
+
+TYPES = "full", "diag", "tied", "spherical"
+
+
+def plain(rng, X, z):
+    return X, {}, {}
+
+
+def weighted(rng, X, z):
+    return X, {}, {"sample_weight": rng.integers(1, 5, len(X)).astype(float)}
+
+
+def with_gaps(share):
+    def table(rng, X, z):
+        gaps = rng.random(X.shape) < share
+        gaps[gaps.all(axis=1)] = False
+        return np.where(gaps, np.nan, X), {"missing": "em"}, {}
+
+    return table
+
+
+def with_errors(variances):
+    """Rows of half the deviation, with errors of variances that are drawn for the rows and their groups."""
+
+    def table(rng, X, z):
+        sizes = variances(rng, z)[:, None] * np.ones(X.shape[1])
+        inner = X + np.sqrt(sizes) * rng.normal(size=X.shape)
+        return inner, {}, {"error_covariance": sizes}
+
+    return table
+
+
+def labelled(known):
+    def table(rng, X, z):
+        some = (rng.random(len(z)) < 0.25) & (z >= known)
+        for k in range(known, z.max() + 1):
+            some[np.argmax(z == k)] = True
+        return X, {}, {"labels": np.where(some, z, -1)}
+
+    return table
+
+
+def beside_noise(rng, X, z):
+    low, high = X.min(axis=0) - 3, X.max(axis=0) + 3
+    return np.concatenate([X, rng.uniform(low, high, (len(X) // 8, X.shape[1]))]), {"noise": True}, {}
+
+
+def of_heavy_tails(rng, X, z):
+    stretched = X + rng.standard_t(3, size=X.shape) / 2
+    return stretched, {"tails": "t"}, {}
+
+
+KINDS = {
+    "plain": plain,
+    "float32": lambda rng, X, z: (X.astype(np.float32), {}, {}),
+    "weights": weighted,
+    "5 % gaps": with_gaps(0.05),
+    "15 % gaps": with_gaps(0.15),
+    "equal errors": with_errors(lambda rng, z: np.full(len(z), 0.3)),
+    "errors of rows": with_errors(lambda rng, z: 0.05 + rng.exponential(0.3, len(z))),
+    "errors of groups": with_errors(lambda rng, z: np.array([0.05, 0.1, 0.5, 1.0, 1.5])[z]),
+    "a few large errors": with_errors(lambda rng, z: np.minimum(0.05 + 0.2 * rng.pareto(1.0, len(z)), 400)),
+    "labels": labelled(0),
+    "a class without labels": labelled(1),
+    "noise": beside_noise,
+    "heavy tails": of_heavy_tails,
+}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def easy(kind, seed):
+    """Two to five groups seven deviations apart at least; parameters of the estimator and of its fit; the means."""
+    rng = np.random.default_rng([len(kind), seed])
+    d, K, means = int(rng.integers(2, 9)), int(rng.integers(2, 6)), []
+    while len(means) < K:
+        mean = rng.uniform(5, 25) * rng.normal(size=d)
+        if all(np.linalg.norm(mean - other) >= 8.5 for other in means):
+            means.append(mean)
+    counts = np.maximum(
+        rng.multinomial(K * int(rng.integers(8 * (d + 1), 40 + 12 * (d + 1))), rng.dirichlet(np.full(K, 4))),
+        4 * (d + 1),
+    )
+    z = np.repeat(np.arange(K), counts)
+    X, how, of_fit = KINDS[kind](rng, np.array(means)[z] + rng.normal(size=(len(z), d)), z)
+    return X, how, of_fit, np.array(means)
+
+
+def lacks_a_group(mixture, means):
+    """Whether some group has no mean of its own within three deviations."""
+    away = np.linalg.norm(mixture.means_ - means[:, None], axis=2)
+    return bool(len(set(away.argmin(axis=1).tolist())) < len(means) or away.min(axis=1).max() > 3)
+
+
+@every_kind
+def test_no_group_is_lost(kind):
+    lost = []
+    for seed in range(16):
+        X, how, of_fit, means = easy(kind, seed)
+        fit = GaussianMixture(len(means), covariance_type=TYPES[seed % 4], random_state=seed, **how).fit(X, **of_fit)
+        lost += [seed] * lacks_a_group(fit, means)
+    assert not lost
+
+
+@every_kind
+def test_the_order_of_rows_changes_nothing_of_the_end(kind):
+    """Sorted by group, as tables come, and shuffled."""
+    for seed in range(4):
+        X, how, of_fit, means = easy(kind, seed)
+        order = np.random.default_rng(seed).permutation(len(X))
+        shuffled = {name: value[order] for name, value in of_fit.items()}
+        asked = {"covariance_type": TYPES[seed], "random_state": seed, **how}
+        one = GaussianMixture(len(means), **asked).fit(X, **of_fit)
+        other = GaussianMixture(len(means), **asked).fit(X[order], **shuffled)
+        np.testing.assert_allclose(one.means_, other.means_, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(one.weights_, other.weights_, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "weights"])
+def test_whole_weights_are_repeats(kind):
+    for seed in range(4):
+        X, how, of_fit, means = easy(kind, seed)
+        times = np.random.default_rng(seed).integers(1, 4, len(X))
+        repeated = {name: np.repeat(value, times, axis=0) for name, value in of_fit.items()}
+        asked = {"covariance_type": TYPES[seed], "random_state": seed, **how}
+        one = GaussianMixture(len(means), **asked).fit(X, sample_weight=times.astype(float), **of_fit)
+        other = GaussianMixture(len(means), **asked).fit(np.repeat(X, times, axis=0), **repeated)
+        np.testing.assert_allclose(one.means_, other.means_, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["plain", "weights", "15 % gaps"])
+def test_no_posterior_is_below_that_of_the_groups(kind):
+    for seed in range(8):
+        X, how, of_fit, means = easy(kind, seed)
+        asked = {"n_components": len(means), "covariance_type": TYPES[seed % 4], "random_state": seed, **how}
+        near = np.square(np.nan_to_num(X[:, None] - means)).sum(axis=2).argmin(axis=1)
+        found = BayesianGaussianMixture(**asked).fit(X, **of_fit)
+        given = BayesianGaussianMixture(**asked, init_params=np.eye(len(means))[near]).fit(X, **of_fit)
+        assert found.lower_bound_ > given.lower_bound_ - 1
