@@ -93,6 +93,7 @@ REACHED = {
     ("a prior of factors", "whole covariances"): lambda: fit(**FACTORS, refine="split-merge"),
     ("labels", "rows in partitions"): lambda: fit(partitions(), how={"labels": LABELS}),
     ("error_covariance", "rows in partitions"): lambda: fit(partitions(), **KNOWN),
+    ("missing values", "rows in partitions"): lambda: fit(partitions(with_gaps()), missing="em"),
     ("error_covariance", "BayesianGaussianMixture"): lambda: fit(kind=gmm.BayesianGaussianMixture, **KNOWN),
     ("error_covariance", "partial_fit"): lambda: fit(**KNOWN).partial_fit(X),
     ("a callable init_params", "rows beyond memory"): lambda: fit(stream(), init_params=lambda X, K, rng: HALVES),
@@ -201,11 +202,6 @@ def test_the_command_line_says_what_python_refuses_in_its_options(kind, instead,
     np.save(tmp_path / "rows.npy", X)
     told = f"noise cannot be combined with --kind {kind}", f"--kind {instead}"
     fails(2, "plot", "model.gmm", "rows.npy", "--kind", kind, "--out", "a.png", tells=told, cwd=tmp_path)
-
-
-def test_responsibilities_are_refused_for_partitions_with_gaps_too():
-    with pytest.raises(ValueError, match="responsibilities as init_params cannot be combined with rows in partitions"):
-        fit(partitions(with_gaps()), init_params=HALVES, missing="em")
 
 
 def pairs_named(function):

@@ -1,4 +1,4 @@
-"""Rows with missing values from files, streams and partitions: the fit, and the bits, are those of rows in memory."""
+"""Rows with missing values from files and streams: the fit, and the bits, are those of rows in memory."""
 
 import numpy as np
 import pandas as pd
@@ -82,57 +82,35 @@ def test_files_are_arrays(kind, tmp_path):
 
 
 @pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
-def test_a_pass_over_blocks_and_partitions_is_the_twins(covariance_type):
+def test_a_pass_over_blocks_is_the_twins(covariance_type):
     X, parameters = with_gaps(), mixture(covariance_type)
     joint = reference.log_joint_given(X, *written_out(parameters))
-    for rows in (stream(X, cuts=(50, 51)), partitions(X, cuts=(50, 51, 51))):
-        source, _ = as_source(rows, estimator="x", missing="em")
-        with e_step_over(source, FULL) as e_step:
-            got, totals = e_step(parameters.whitened()), e_step.totals(parameters.whitened())
-        given = np.ones(len(X)), written_out(parameters), got.origins
-        check_pass(got, joint, given[0], lambda r, given=given: reference.statistics_given(X, r, *given), "full")
-        assert totals.log_likelihood == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-12)
-        assert totals.classification == pytest.approx(joint.max(axis=1).sum(), rel=1e-12)
-
-
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "EVE"])
-@pytest.mark.parametrize("how", [{}, {"prior": "conjugate"}, {"noise": True}, {"acceleration": None}], ids=name_of)
-def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, how):
-    rows = with_gaps(n=500) + 20 * (np.arange(500) % 2)[:, None]
-    rows[7] = np.nan
-    how, there = {"covariance_type": covariance_type, "missing": "em", "tol": 1e-7, **how}, partitions(rows)
-    one, other, again = (fitted(X, None, 2, **how) for X in (rows, there, partitions(rows)))
-    assert_same(other, again)
-    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(one.covariances_, other.covariances_, rtol=1e-2, atol=1e-3)
-    assert other.bic(there) == pytest.approx(other.bic(rows), rel=1e-10)
-    assert np.diff(other.history_.objective).min() > -1e-10
+    source, _ = as_source(stream(X, cuts=(50, 51)), estimator="x", missing="em")
+    with e_step_over(source, FULL) as e_step:
+        got, totals = e_step(parameters.whitened()), e_step.totals(parameters.whitened())
+    given = np.ones(len(X)), written_out(parameters), got.origins
+    check_pass(got, joint, given[0], lambda r: reference.statistics_given(X, r, *given), "full")
+    assert totals.log_likelihood == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-12)
+    assert totals.classification == pytest.approx(joint.max(axis=1).sum(), rel=1e-12)
 
 
 def test_starts_see_the_gaps_of_rows_in_memory_filled():
     """Also of patterns that are filled in several batches."""
     rows = with_gaps(n=40_000, share=0.1)
     fit = GaussianMixture(3, missing="em", random_state=0)
-    array, blocks, there = (source_to_fit(fit, X, None)[0] for X in (rows, stream(rows), partitions(rows)))
+    array, blocks = (source_to_fit(fit, X, None)[0] for X in (rows, stream(rows)))
     some = np.sort(np.random.default_rng(0).choice(40_000, 500, replace=False))
     np.testing.assert_array_equal(array.subset(some).rows, blocks.subset(some).rows)
-    np.testing.assert_allclose(array.subset(some).rows, there.subset(some).rows, rtol=1e-9, atol=1e-9)
     chunks = np.concatenate([chunk.rows for chunk in blocks.without_gaps.chunks()])
     np.testing.assert_allclose(chunks, array.without_gaps.rows, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_dask_collections_have_gaps(weighted):
+def test_dask_collections_with_gaps_are_labelled_but_not_fitted():
     array = pytest.importorskip("dask.array")
-    weight = WEIGHTS if weighted else None
-    rows, weights = array.from_array(ROWS, chunks=(700, 4)), None if weight is None else array.from_array(weight, 700)
-    start = {"means_init": np.nan_to_num(ROWS[:3]), "weights_init": np.full(3, 1 / 3)}
-    how = {"missing": "em", "max_iter": 5, "precisions_init": np.stack([np.eye(4)] * 3), **start}
-    one = GaussianMixture(3, **how).fit(ROWS, sample_weight=weight)
-    other = GaussianMixture(3, **how).fit(rows, sample_weight=weights)
-    np.testing.assert_allclose(one.lower_bounds_, other.lower_bounds_, rtol=1e-9)
-    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-6)
-    np.testing.assert_array_equal(other.predict(rows).compute(), other.predict(ROWS))
+    rows, fit = array.from_array(ROWS, chunks=(700, 4)), fit_of(ROWS)
+    np.testing.assert_array_equal(fit.predict(rows).compute(), fit.predict(ROWS))
+    for use in (fit_of, fit.score):
+        refused("missing values cannot be combined with rows in partitions", use, rows)
 
 
 @pytest.mark.parametrize("draw", [False, True])
@@ -143,7 +121,7 @@ def test_rows_of_dask_collections_are_filled_with_those_without_a_value(draw):
     np.testing.assert_array_equal(fit.impute(da.from_array(ROWS, chunks=(700, 4)), draw=draw, random_state=0), filled)
     named = fit_of(table).impute(frames.from_pandas(table, npartitions=3), draw=draw, random_state=0)
     pd.testing.assert_frame_equal(named, pd.DataFrame(filled, columns=table.columns))
-    refused("stay where they are", fit.impute, partitions(ROWS), error=TypeError, draw=draw)
+    refused("rows in partitions", fit.impute, partitions(ROWS), draw=draw)
 
 
 def test_a_row_of_a_dask_collection_without_a_value_is_no_anomaly_nor_normal():
@@ -153,7 +131,7 @@ def test_a_row_of_a_dask_collection_without_a_value_is_no_anomaly_nor_normal():
     marks = threshold.predict(da.from_array(rows[1::2], chunks=(200, 4)))
     np.testing.assert_array_equal(marks, threshold.predict(rows[1::2]))
     holed = da.from_array(np.vstack([rows, rows[:1] * np.nan]), chunks=(200, 4))
-    refused(r"missing values.* impute\(X, draw=True\)", threshold.predict, holed)
+    refused("missing values.*rows in partitions", threshold.predict, holed)
 
 
 def test_posteriors_and_searches_of_blocks_are_those_of_an_array():
@@ -171,13 +149,12 @@ def test_a_search_on_a_sample_with_gaps_is_finished_on_all_rows(monkeypatch):
     """The sample keeps its gaps, so that its criteria do not count filled values."""
     whole = gmm.select(ROWS, [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
     monkeypatch.setattr(finishing, "SEARCHED", 1500)
-    for rows in (stream(ROWS), partitions(ROWS)):
-        source, _ = as_source(rows, estimator="x", missing="em")
-        assert np.isnan(finishing.rows_to_search(source, 0).one_array.rows).any()
-        found = gmm.select(rows, [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
-        assert found.n_searched == 1500
-        assert found.best.bic(ROWS) == pytest.approx(found.bic[found.best_index], rel=1e-9)
-        assert found.bic.min() == pytest.approx(whole.bic.min(), abs=0.1)
+    source, _ = as_source(stream(ROWS), estimator="x", missing="em")
+    assert np.isnan(finishing.rows_to_search(source, 0).one_array.rows).any()
+    found = gmm.select(stream(ROWS), [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
+    assert found.n_searched == 1500
+    assert found.best.bic(ROWS) == pytest.approx(found.bic[found.best_index], rel=1e-9)
+    assert found.bic.min() == pytest.approx(whole.bic.min(), abs=0.1)
 
 
 def test_a_stream_with_gaps_is_learnt_block_by_block():
@@ -198,7 +175,7 @@ def test_rows_without_gaps_are_the_ordinary_fit():
 def test_infinity_is_refused_where_it_is_whatever_rows_have_no_value():
     rows = ROWS[:400].copy()
     rows[120], rows[250, 2] = np.nan, -np.inf
-    for X in (rows, stream(rows), partitions(rows)):
+    for X in (rows, stream(rows)):
         refused(r"contains infinity(.|\n)*row 250, column 2", GaussianMixture(2, missing="em").fit, X)
         refused("NaN", GaussianMixture(2).fit, X)
     np.testing.assert_array_equal(stream(rows).take(np.array([250])), rows[[250]])  # the first look ends before
@@ -242,22 +219,11 @@ def test_patterns_are_those_of_an_array(d):
     np.testing.assert_array_equal(one.survey.centre, other.survey.centre)
 
 
-@pytest.mark.parametrize("weight", [None, np.arange(len(ROWS)) % 3.0])
-def test_rows_of_partitions_without_any_value_are_left_out(weight):
-    """What is left may have no gaps."""
-    rows = ROWS[:, :1].copy()
-    rows[5::7] = np.nan
-    parts = partitions(rows, weight)
-    here, there = (fitted(X, w, 2, missing="em") for X, w in ((rows, weight), (parts, None)))
-    np.testing.assert_allclose(there.means_, here.means_, rtol=1e-6)
-    assert there.score(parts) == pytest.approx(here.score(rows, sample_weight=weight), rel=1e-12)
-
-
 def test_a_value_that_is_too_large_is_refused_in_partitions_too_and_beside_weights_that_make_a_centre_infinite():
     told, fit = r"a value too large for GaussianMixture: 1e\+300 at", GaussianMixture(2, missing="em").fit
-    for rows in (np.ones((N, 2)), ROWS.copy()):
-        rows[40, 0] = 1e300
-        refused(f"{told} column 0", fit, partitions(rows))
+    whole, rows = np.ones((N, 2)), ROWS.copy()
+    whole[40, 0] = rows[40, 0] = 1e300
+    refused(f"{told} column 0", fit, partitions(whole))
     refused(f"{told} row 40, column 0", fit, rows, sample_weight=np.full(N, 1e100))
 
 
@@ -271,6 +237,6 @@ def test_fits_begin_alike_whatever_rows_of_no_weight_are_among_them(covariance_t
         return GaussianMixture(3, covariance_type=covariance_type, **how).fit(X, sample_weight=weight)
 
     some, memory = weight > 0, begin(ROWS, weight)
-    for other in (begin(ROWS[some], weight[some]), begin(partitions(ROWS, weight)), begin(stream(ROWS, weight))):
+    for other in (begin(ROWS[some], weight[some]), begin(stream(ROWS, weight))):
         # Gaps are filled by a component whose fit ends when 1e-9 nats are left: at 1e-5 or so, rounding may end it.
         np.testing.assert_allclose(other.means_, memory.means_, rtol=0, atol=1e-4)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +19,7 @@ from gmm._kernel import tiles
 from gmm._lazy import cached_property
 from gmm._passes.e_step import ComponentDiagnostics, EStep, Output, RowResults, Totals
 from gmm._rows.incomplete import LANES, IncompleteSource
-from gmm._rows.partitions import IncompletePartitions, PartitionReader
-from gmm._rows.sources import ArraySource, Pattern, Piece, chunks_in_order
+from gmm._rows.sources import ArraySource, Piece, chunks_in_order
 from gmm._values.completion import Blur, BlurredMixture, Completion, Deconvolution, Gaps
 from gmm._values.errors import lower_triangle
 from gmm._values.layouts import FULL, TIED, Array, Layout
@@ -48,23 +47,7 @@ class _Prepared(NamedTuple):
     plans: list[Any]
 
 
-class _OverGaps(EStep):
-    """Passes over rows with missing values, and over the same rows with their gaps filled."""
-
-    _source: IncompleteSource
-    _over_all: dict[str, Any]  # how passes over all columns are opened
-
-    def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
-        """Measure how far the components are from Gaussian in the completed rows; it only orders what is tried."""
-        return self._without_gaps.diagnostics(mixture, axes)._replace(statistics=self(mixture))
-
-    @cached_property
-    def _without_gaps(self) -> EStep:
-        """Passes over the rows with their gaps filled."""
-        return EStep(self._source.without_gaps, self._moments, **self._over_all)
-
-
-class IncompleteEStep(_OverGaps):
+class IncompleteEStep(EStep):
     """Passes over rows with missing values, which are integrated out.
 
     A pass over the rows of a pattern gives the statistics of their columns; those of all columns follow linearly, so
@@ -77,6 +60,8 @@ class IncompleteEStep(_OverGaps):
     n_threads : int, optional
     origin : array of shape (d,), optional
     """
+
+    _source: IncompleteSource
 
     def __init__(
         self, source: IncompleteSource, moments: Layout, *, n_threads: int | None = None, origin: Array | None = None
@@ -122,6 +107,15 @@ class IncompleteEStep(_OverGaps):
             roundings += [plan.rounding for _, plan, _ in some]
         assert total is not None  # some row weighs something
         return total, max(roundings)
+
+    def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
+        """Measure how far the components are from Gaussian in the completed rows; it only orders what is tried."""
+        return self._without_gaps.diagnostics(mixture, axes)._replace(statistics=self(mixture))
+
+    @cached_property
+    def _without_gaps(self) -> EStep:
+        """Passes over the rows with their gaps filled."""
+        return EStep(self._source.without_gaps, self._moments, **self._over_all)
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need."""
@@ -238,59 +232,6 @@ class IncompleteEStep(_OverGaps):
     @staticmethod
     def _blas(mixture: WhitenedMixture) -> AbstractContextManager[None]:
         return blas_alone(mixture.centres.shape[1] ** 3)
-
-
-class ElsewhereEStep(_OverGaps):
-    """Passes over rows with missing values that lie in partitions."""
-
-    _source: IncompletePartitions
-
-    def __init__(self, source: IncompletePartitions, moments: Layout, **how: Any) -> None:
-        super().__init__(source, moments, **how)
-        self._over_all = how
-        origin = source.survey.centre if how["origin"] is None else how["origin"]
-        self._task = partial(_sums_of_partition, source.base.reader, source.by_key, moments, origin)
-
-    def rounded(
-        self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
-    ) -> tuple[SufficientStatistics, float]:
-        """Compute the expected statistics of all columns."""
-        assert given is None  # which lie here, as `refuse` says
-        sums, (K, d) = self._source.base.sums_of(partial(self._task, mixture=mixture, hard=hard)), mixture.centres.shape
-        counts, first, second, (log_evidence, weight, rounding) = np.split(sums, [K, K + K * d, len(sums) - 3])
-        moments = first.reshape(K, d), second.reshape(self._moments.shape(K, d))
-        statistics = SufficientStatistics(self._moments, mixture.centres, counts, *moments, log_evidence, weight)
-        self._source.check_unchanged(statistics)
-        return statistics, rounding / weight
-
-    def totals(self, mixture: WhitenedMixture) -> Totals:
-        """Compute the sums that criteria need."""
-        return Totals(*self._source.base.sums_of(partial(self._task, mixture=mixture, totals=True)).tolist())
-
-
-def _sums_of_partition(
-    reader: PartitionReader,
-    by_key: dict[bytes, Pattern],
-    moments: Layout,
-    origin: Array,
-    number: int,
-    partition: Any,
-    *,
-    mixture: WhitenedMixture,
-    hard: bool = False,
-    totals: bool = False,
-) -> Array | float:
-    """Pass over the rows of a partition, on one thread: its sums, of all columns, add up; those of no rows are 0."""
-    rows = reader.rows(number, partition)
-    if not rows.n_rows:
-        return 0.0
-    source = IncompleteSource(rows).among(by_key)
-    with IncompleteEStep(source, moments, n_threads=1, origin=origin) as e_step:
-        if totals:
-            return np.array(e_step.totals(mixture))
-        statistics, rounding = e_step.rounded(mixture, hard=hard)
-    sums = statistics.counts, statistics.first.ravel(), statistics.second.ravel()
-    return np.concatenate([*sums, [statistics.log_evidence, statistics.weight, statistics.weight * rounding]])
 
 
 def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResults:

@@ -20,9 +20,9 @@ def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None
     """Open passes over rows; what takes out gaps and errors is loaded where there are some."""
     steps: Callable[..., EStep] = EStep
     if source.in_patterns:
-        from gmm._passes.incomplete import ElsewhereEStep, IncompleteEStep
+        from gmm._passes.incomplete import IncompleteEStep
 
-        steps = IncompleteEStep if source.is_local else ElsewhereEStep
+        steps = IncompleteEStep
     return steps(source, moments, n_threads=n_threads, origin=origin)
 
 

@@ -111,28 +111,25 @@ def _finite(
     Raises
     ------
     ValueError
-        If another value is not finite.
+        If another value is not finite, or some are missing where the rows are elsewhere.
     """
     nonfinite = source.survey.nonfinite
     if nonfinite is None and not source.gaps:
         return source
-    if missing == "em":
+    if missing == "em" and source.is_local:
         from gmm._rows.incomplete import IncompleteSource
-        from gmm._rows.partitions import IncompletePartitions
 
         gappy = source.with_gaps()
-        nonfinite = gappy.survey.nonfinite if gappy.gaps and source.is_local else None
+        nonfinite = gappy.survey.nonfinite if gappy.gaps else None
         if nonfinite is None:
-            incomplete = IncompleteSource.from_rows(gappy) if source.is_local else IncompletePartitions(gappy)
+            incomplete = IncompleteSource.from_rows(gappy)
             if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
-                if any(of.missing.any() for of in incomplete.patterns):
-                    return incomplete
-                # Rows elsewhere lack those without a value.
-                return source if source.is_local else incomplete.without_gaps
+                return incomplete if any(of.missing.any() for of in incomplete.patterns) else source
             nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     place, name = row_and_column(nonfinite[0], nonfinite[1], names), name_of(estimator)
     if np.isnan(value):
+        refuse("missing values", {"rows in partitions": missing == "em"})  # others are returned above
         instead = "Fit the values that are there, with missing='em', fill the others with an imputer"
         if missing is None:  # the caller could not say what NaN is
             instead = "Fill the gaps, as the method impute of a mixture does"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lane
 _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
 _DONORS = 500  # rows whose values stand in the gaps of others
 _OTHERS = "values in other columns than the first time"
+_KEPT = "by_key", "_whole", "survey", "column_means", "_donors"  # what is known of the same rows that are read otherwise
 
 Keyed = tuple[bytes, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 
@@ -54,8 +55,6 @@ class IncompleteSource(SourceView):
     """
 
     in_patterns = True
-    # What is known of the same rows that are read otherwise.
-    _kept: ClassVar[tuple[str, ...]] = ("by_key", "_whole", "survey", "column_means", "_donors")
 
     def __init__(self, base: Source, errors: RowErrors = NO_ERRORS, **facts: Any) -> None:
         super().__init__(base, errors=errors, **facts)
@@ -152,7 +151,7 @@ class IncompleteSource(SourceView):
 
     def _same(self, **parts: Any) -> IncompleteSource:
         """Return the same rows from or filled by other sources, with what is known of them."""
-        return self.with_changes(**{name: vars(self)[name] for name in self._kept if name in vars(self)} | parts)
+        return self.with_changes(**{name: vars(self)[name] for name in _KEPT if name in vars(self)} | parts)
 
     @property
     def informative(self) -> IncompleteSource:
@@ -302,13 +301,6 @@ class IncompleteSource(SourceView):
                     "with few values, fill the gaps of some by an imputer, or pass a sample of the rows as an array."
                 )
         return dict(sorted(patterns.items()))
-
-    def among(self, by_key: dict[bytes, Pattern]) -> IncompleteSource:
-        """Return the rows as some of others, with their patterns, which tell the forms of passes."""
-        if not self.by_key.keys() <= by_key.keys():
-            raise changed("the rows", f"rows have {_OTHERS}")
-        patterns = {key: by_key[key]._replace(n_rows=of.n_rows) for key, of in self.by_key.items()}
-        return self._same(by_key=patterns)
 
     @cached_property
     def column_means(self) -> NDArray[Any]:

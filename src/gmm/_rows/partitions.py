@@ -15,8 +15,7 @@ from gmm import _em
 from gmm._kernel.mstep import Survey
 from gmm._lazy import cached_property
 from gmm._public import publish
-from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, changed, forwarded
+from gmm._rows.sources import ArraySource, Chunk, Source, changed, forwarded
 from gmm._text.words import listed
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows
@@ -41,8 +40,6 @@ class Look(NamedTuple):
     weighted : bool
     survey : Survey, optional
         None without rows.
-    patterns : dict
-        Of rows with gaps: the patterns by their keys.
     """
 
     number: int
@@ -52,7 +49,6 @@ class Look(NamedTuple):
     names: NDArray[np.object_] | None
     weighted: bool
     survey: Survey | None
-    patterns: dict[bytes, Pattern]
 
 
 class PartitionReader(NamedTuple):
@@ -60,23 +56,17 @@ class PartitionReader(NamedTuple):
 
     Parameters
     ----------
-    gaps : bool
-        Whether NaN is a missing value, so that rows without a value are left out.
-    means : array of shape (d,), optional
-        What is put in the places of missing values.
     n_rows : tuple of int
         How many rows each partition had at the first look; empty until then.
     dtype : dtype, optional
         The type of all rows, which the first look tells.
     """
 
-    gaps: bool = False
-    means: NDArray[Any] | None = None
     n_rows: tuple[int, ...] = ()
     dtype: np.dtype[Any] | None = None
 
     def rows(self, number: int, partition: Any) -> ArraySource:
-        """Return the rows of a partition that have a positive weight and, if there may be gaps, a value.
+        """Return the rows of a partition that have a positive weight.
 
         Raises
         ------
@@ -94,12 +84,8 @@ class PartitionReader(NamedTuple):
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
         usable = in_full(weight, len(floats)) > 0
-        if self.gaps:
-            usable = usable & ~np.isnan(floats).all(axis=1)
         if not usable.all():
             floats, weight = floats[usable], weights_of(weight, usable)
-        if self.means is not None:
-            floats = np.where(np.isnan(floats), self.means.astype(floats.dtype), floats)
         if self.n_rows and len(floats) != self.n_rows[number]:
             raise changed(name, f"{self.n_rows[number]} rows the first time, {len(floats)} now")
         floats = floats if self.dtype is None else floats.astype(self.dtype, copy=False)
@@ -113,14 +99,7 @@ def look(reader: PartitionReader, number: int, partition: Any) -> list[Look]:
     """Look at a partition for the first time."""
     source = reader.rows(number, partition)
     n, d, weighted = source.n_rows, source.n_features, source.sample_weight is not None
-    found = Look(number, n, d, source.dtype, source.feature_names, weighted, None, {})
-    if not n:
-        return [found]
-    patterns, whole = {}, source
-    if reader.gaps and reader.means is None:
-        patterns = IncompleteSource(source).by_key
-        whole = source.with_changes(rows=np.where(np.isnan(source.rows), 0, source.rows))
-    return [found._replace(survey=whole.survey, patterns=patterns)]
+    return [Look(number, n, d, source.dtype, source.feature_names, weighted, source.survey if n else None)]
 
 
 def pass_sums(plan: _em.Plan, reader: PartitionReader, number: int, partition: Any) -> Array | float:
@@ -165,7 +144,6 @@ class PartitionedSource(Source):
     """
 
     is_local = False
-    means: NDArray[Any] | None = None  # in the places of missing values
 
     @abstractmethod
     def total(self, task: Task) -> Any:
@@ -179,17 +157,13 @@ class PartitionedSource(Source):
         ValueError
             If a partition has not as many rows as before.
         """
-        return self.sums_of(partial(pass_sums, plan, self.reader))
-
-    def sums_of(self, task: Task) -> Array:
-        """Return what a task adds up over the partitions."""
-        sums = self.total(task)
+        sums = self.total(partial(pass_sums, plan, self.reader))
         if not isinstance(sums, np.ndarray) or sums.dtype.kind != "f" or sums.ndim != 1:
             raise TypeError(self._no_total(sums, "an array of one dimension"))
         return sums
 
-    def check_unchanged(self, statistics: SufficientStatistics, *, are_whole: bool = True) -> None:
-        """Check the weight of the rows of a pass and, unless some are noise or have gaps or precisions, their mean.
+    def check_unchanged(self, statistics: SufficientStatistics) -> None:
+        """Check the weight of the rows of a pass and, unless some are noise or have precisions, their mean.
 
         Raises
         ------
@@ -198,7 +172,7 @@ class PartitionedSource(Source):
         """
         survey, weight = self.survey, statistics.weight
         moments = statistics.first + statistics.counts[:, None] * (statistics.origins - survey.centre)
-        has_mean = are_whole and statistics.counts.sum() > (1 - 1e-9) * weight and not np.any(statistics.precision)
+        has_mean = statistics.counts.sum() > (1 - 1e-9) * weight and not np.any(statistics.precision)
         moment = moments.sum(axis=0) * has_mean
         far = np.abs(moment) > _DRIFT * weight * survey.reach(survey.centre)
         if abs(weight - survey.weight) > 1e-9 * survey.weight or far.any():
@@ -208,17 +182,12 @@ class PartitionedSource(Source):
                 f"{moved}; expected the same rows each time"
             )
 
-    def with_gaps(self) -> PartitionedSource:
-        """Return the source as one whose first look takes NaN for a missing value."""
-        return self.with_changes(gaps=True)
-
     n_rows: int = forwarded("_facts.n_rows", "Number of rows, n.")
     n_used: int = forwarded("_facts.n_rows", "Number of rows with a positive weight.")
     n_features: int = forwarded("_facts.n_features", "Number of features, d.")
     dtype: np.dtype[Any] = forwarded("_facts.dtype", "Type of the rows: float64 if some are.")
     feature_names: NDArray[np.object_] | None = forwarded("_facts.names", "Names of the features, if they have any.")
     survey: Survey = forwarded("_facts.survey", "Survey of all rows.")
-    by_key: dict[bytes, Pattern] = forwarded("_facts.patterns", "Of rows with gaps: the patterns by their keys.")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -264,7 +233,7 @@ class PartitionedSource(Source):
 
     @cached_property
     def _looks(self) -> list[Look]:
-        task = partial(look, PartitionReader(self.gaps, self.means))
+        task = partial(look, PartitionReader())
         looks = sorted(self._collected(task, Look), key=lambda found: found.number)
         numbers = [found.number for found in looks]
         if numbers != list(range(len(looks))):
@@ -277,69 +246,21 @@ class PartitionedSource(Source):
         with_rows = [found for found in self._looks if found.n_rows]
         if not with_rows:
             raise ValueError(f"expected at least one row in the partitions of {self!r}, got none")
-        n_rows, parts, patterns = 0, [], dict[bytes, Pattern]()
+        n_rows, parts = 0, []
         for found in with_rows:
             _check_alike(with_rows[0], found)
             parts.append((n_rows, found.survey, None))
             n_rows += found.n_rows
-            for key, pattern in found.patterns.items():
-                patterns[key] = patterns[key].with_rows(pattern) if key in patterns else pattern
         return with_rows[0]._replace(
             n_rows=n_rows,
             dtype=np.result_type(*(found.dtype for found in with_rows)),
             survey=Survey(parts, with_rows[0].n_features),
-            patterns=dict(sorted(patterns.items())),
         )
 
     @property
     def reader(self) -> PartitionReader:
         """How the rows are read after the first look."""
-        return PartitionReader(self.gaps, self.means, tuple(found.n_rows for found in self._looks), self.dtype)
-
-
-class IncompletePartitions(IncompleteSource):
-    """Rows in partitions elsewhere, of which some values are missing. What fills them goes to samples alone."""
-
-    base: PartitionedSource
-    is_local = False
-    _kept = ("without_gaps", "column_means")
-
-    by_key: dict[bytes, Pattern] = forwarded("base.by_key", "The patterns by their keys, which increase.")
-    fingerprint: str = forwarded("base.fingerprint", "Digest of all rows and weights.")
-    survey: Survey = forwarded(
-        "without_gaps.survey", "Survey of the rows, with the means of the columns in their gaps."
-    )
-
-    @property
-    def infinite(self) -> tuple[int, int]:
-        """Row and column of the first infinite value, where there is one; rows without a value count."""
-        place = self.base.with_changes(means=np.zeros(self.n_features), gaps=False).survey.nonfinite
-        assert place is not None
-        return place
-
-    @cached_property
-    def column_means(self) -> NDArray[Any]:
-        """The mean of each column over the rows that have it."""
-        sums, weights = np.zeros((2, self.n_features))
-        for pattern in self.patterns:
-            if pattern.survey is not None:
-                sums[pattern.observed] += pattern.weight * pattern.survey.centre
-                weights[pattern.observed] += pattern.weight
-        return np.asarray(sums / np.maximum(weights, np.finfo(np.float64).tiny))
-
-    @cached_property
-    def without_gaps(self) -> PartitionedSource:
-        """The rows with the means of the columns in their gaps."""
-        return self.base.with_changes(means=self.column_means)
-
-    def subset(self, indices: NDArray[np.intp]) -> ArraySource:
-        """Return the rows with these indices, their gaps filled, and their weights."""
-        part = self.base.subset(indices)
-        return part.with_changes(rows=self.rows_filled(Chunk(0, part.rows, None), indices))
-
-    def check_unchanged(self, statistics: SufficientStatistics) -> None:
-        """Check the weight of the rows of a pass; see `PartitionedSource.check_unchanged`."""
-        self.base.check_unchanged(statistics, are_whole=False)
+        return PartitionReader(tuple(found.n_rows for found in self._looks), self.dtype)
 
 
 class EngineSource(PartitionedSource):

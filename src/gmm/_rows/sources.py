@@ -92,11 +92,11 @@ class Pattern(NamedTuple):
     survey: Survey | None
     error: int = -1
 
-    def with_rows(self, more: Pattern | ArraySource) -> Pattern:
-        """Return the pattern with further rows: of another part of the source, or given in their observed columns."""
+    def with_rows(self, more: ArraySource) -> Pattern:
+        """Return the pattern with further rows, given in their observed columns."""
         n, survey = self.n_rows, self.survey
         if len(self.observed):
-            part: Any = (n, more.survey, None) if isinstance(more, Pattern) else (n, more.rows, more.sample_weight)
+            part = (n, more.rows, more.sample_weight)
             survey = more.survey if survey is None else Survey([(0, survey, None), part], len(self.observed))
         return self._replace(n_rows=n + more.n_rows, survey=survey)
 
