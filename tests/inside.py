@@ -65,7 +65,7 @@ PLACES = {
     "gmm._selection": "_selection=.",
     "gmm._selection.candidates": "candidates=.",
     "gmm._selection.cell": ("BestScore Clock NOT_CONVERGED SearchRows Worker cell_Cell=Cell clock=."),
-    "gmm._selection.classifier": "classifier=. predictive_cells",
+    "gmm._selection.classifier": "classifier=.",
     "gmm._selection.engine": "engine=.",
     "gmm._selection.request": "CRITERION_ACCURACY folds_of template_of",
     "gmm._selection.resampling": "resampling=.",

@@ -139,7 +139,6 @@ OPTIONS = {
     "MixtureClassifier": "--class-column kind",
     "a range of components": "--components 3",
     "criterion": "--criterion bic",
-    "another criterion than BIC and held_out": "--criterion icl",
     "time_limit": "--time-limit 9",
     "n_factors": "--n-factors 2",
     "heavy tails": "--tails t",

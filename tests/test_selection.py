@@ -537,7 +537,7 @@ def test_halves_and_classes_take_weights_for_counts():
         how = {"n_splits": 3, "random_state": 0}
         one, other = call(GROUPS, [2, 3], sample_weight=REPEATS, **how), call(repeated, [2, 3], **how)
         np.testing.assert_array_equal(one.splits, other.splits)
-    how = {"random_state": 0, "covariance_type": FOUR, "criterion": "bic"}
+    how = {"random_state": 0, "covariance_type": FOUR}
     one = gmm.MixtureClassifier([1, 2], **how).fit(GROUPS, y, sample_weight=REPEATS)
     other = gmm.MixtureClassifier([1, 2], **how).fit(repeated, np.repeat(y, REPEATS))
     assert one.bic_ == pytest.approx(other.bic_, rel=1e-9)

@@ -106,7 +106,7 @@ USES = {
     "MixtureRegressor of tiny targets": lambda scale: regression(scale, 1e-9),
     "MixtureRegressor of huge targets": lambda scale: regression(scale, 1e9),
     "MixtureClassifier": classes(),
-    "MixtureClassifier of several": classes([1, 2, 3], criterion="bic"),
+    "MixtureClassifier of several": classes([1, 2, 3]),
     "MixtureClassifier in standard units": classes([1, 2, 3], standardize=True),
     "predict_proba": of_mixture(lambda model, scale: model.predict_proba(NEW * scale)),
     "freeze": of_mixture(lambda model, scale: model.freeze().score_samples(NEW * scale) + np.log(scale).sum()),

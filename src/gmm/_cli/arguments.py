@@ -259,8 +259,7 @@ _COLUMNS = (
            "that number rows)"),
     Option("--exclude C", names, "columns to leave out"),
     Option("--class-column C", str, "column of classes, empty where unknown: fit a classifier, with a mixture for each "
-           "class of one component, or as many of --components as predict held-out rows best (or of the best BIC: "
-           "--criterion bic)"),
+           "class of one component, or as many of --components as BIC chooses"),
     Option("--label-column L", str, "column of labels to compare with the components; not fitted"),
     Option("--weight-column W", str, "column of row weights; not fitted"),
     Option("--errors A,B", names, _ERRORS_HELP.format("fitted")),
@@ -506,8 +505,6 @@ def check_together(options: argparse.Namespace, **models: str) -> None:
     names = _OPTIONS | models
     if heavy := [name for name in given.get("tails", ()) if name != "normal"]:
         names["heavy tails"] = f"--tails {heavy[0]}"
-    if (criterion := given.get("criterion", "bic")) not in ("bic", "held_out"):
-        names["another criterion than BIC and held_out"] = f"--criterion {criterion}"
     for row in EXCLUSIONS:
         if {names.get(row.first, row.first), names.get(row.second, row.second)} <= there:
             raise UsageError(in_options(row.message(names), options))

@@ -1,4 +1,4 @@
-"""`MixtureClassifier`: a mixture for each class (EDDA and MclustDA), and which cells of their searches it takes."""
+"""`MixtureClassifier`: a mixture for each class (EDDA and MclustDA)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
-from gmm._estimators.criteria import HELD_OUT, bic
+from gmm._estimators.criteria import bic
 from gmm._estimators.fitted import (
     estimator_of,
     fit_settings,
@@ -27,7 +27,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import Summary
 from gmm._exceptions import warn
-from gmm._fitting.degenerate import Degeneracy, Resolution
+from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._passes.problem import e_step_over
 from gmm._persistence import (
@@ -46,7 +46,7 @@ from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import ArraySource, Source, relative_ridge
 from gmm._selection.cell import DEGENERATE
 from gmm._selection.request import requested_components, requested_types
-from gmm._selection.result import Selection, check_criterion, distinct, statuses
+from gmm._selection.result import statuses
 from gmm._selection.search import select
 from gmm._selection.standard import in_other_units, in_units, log_volume
 from gmm._text.frames import data_frame
@@ -70,171 +70,7 @@ from gmm._values.noise import NO_NOISE
 from gmm._values.priors import NormalInverseWishart
 from gmm._values.weights import KnownClasses, in_full
 
-_FOLDS = 5
-_COMPARED = 10  # cells of a class, best first, and those of a single component
-_LEAST = -5.0  # nats: what the log probability of a row's class counts at least, so that no row decides alone
-_FARTHEST = -1e200  # nats, of a row beyond all densities: sums of these are finite
-_BETTER = 1e-9  # nats per row, above rounding errors
-_DOUBT = 0.5  # standard errors by which cells, the best of many combinations, have to beat a model that classes share
-
-
-def predictive_cells(
-    searches: Sequence[Selection],
-    parts: Sequence[Source],
-    class_prior: Array | None,
-    settings: Mapping[str, Any],
-    shared: Sequence[str] = (),
-) -> list[int] | str:
-    """Return the index of a cell for each class, near its best, that together find the classes of held-out rows.
-
-    The cells are fitted again to four fifths of the rows of their class, five times; one with a component that
-    degenerates is out. A class begins with the cell of the highest density at its own rows: a search that finds every
-    optimum comes to small and peculiar components, which raise the likelihood of the rows they were made for alone.
-
-    Parameters
-    ----------
-    searches : sequence of Selection
-        The cells of each class, fitted to all its rows; none compares shared models alone.
-    parts : sequence of Source
-        The rows of each class, as its search had them.
-    class_prior : array of shape (C,), optional
-        Prior probabilities of the classes; None takes their shares of the weight.
-    settings : mapping
-        Further parameters of the fits, by the names of `GaussianMixture`.
-    shared : sequence of str
-        Covariance types of mixtures of one component for each class. If none of the cells does clearly better, the name
-        of the best of these is returned instead, which is empty if there are no cells, and all of these degenerate.
-    """
-    compared = [_compared(search) for search in searches]
-    if not shared and all(len(cells) == 1 for cells in compared):
-        return [cell for (cell,) in compared]
-    rows = _Rows.of(parts)
-    prior = np.bincount(rows.owner, rows.weights) if class_prior is None else class_prior
-    log_prior = np.log(np.maximum(prior / prior.sum(), np.finfo(np.float64).tiny))[:, None]
-    of_shared = {
-        name: _out_of_fold(GaussianMixture(len(parts), covariance_type=name, **settings), rows) for name in shared
-    }
-    together = {name: _of_own_class(x + log_prior, rows) for name, x in of_shared.items() if x is not None}
-    one = max(together, key=lambda name: together[name] @ rows.weights, default="")
-    if not searches:
-        return one
-    tables: list[dict[int, Array]] = []  # log densities of all rows, (n,), by cell, for each class
-    for number, (search, cells) in enumerate(zip(searches, compared, strict=True)):
-        is_enough = np.count_nonzero(rows.owner == number) >= 2 * _FOLDS
-        of_cells: dict[int, Array] = {}
-        for cell in cells if is_enough else ():
-            K, name = int(search.n_components[cell]), search.covariance_type[cell]
-            densities = _out_of_fold(GaussianMixture(K, covariance_type=name, **settings), rows, number)
-            if densities is not None:
-                of_cells[cell] = densities[0]
-        if not of_cells:  # there is only the best one, which has seen the rows
-            of_cells[search.best_index] = search.best.score_samples(rows.values).astype(np.float64)
-        tables.append(of_cells)
-    joint = [
-        np.maximum(np.stack(list(of_class.values())) + share, _FARTHEST)
-        for of_class, share in zip(tables, log_prior, strict=True)
-    ]
-    places = _separating_cells(joint, rows)
-    if one:
-        apart = np.stack([table[place] for table, place in zip(joint, places, strict=True)])
-        gain = _of_own_class(apart, rows) - together[one]
-        mean = np.average(gain, weights=rows.weights)
-        if mean <= _DOUBT * np.sqrt((gain - mean) ** 2 @ rows.weights) / rows.weights.sum():
-            return one
-    return [list(of_class)[place] for of_class, place in zip(tables, places, strict=True)]
-
-
-class _Rows(NamedTuple):
-    """The rows of all classes that weigh something, one class after the other, with the numbers of class and fold."""
-
-    values: NDArray[Any]
-    weights: Array
-    owner: NDArray[np.intp]
-    fold: NDArray[np.intp]
-
-    @classmethod
-    def of(cls, parts: Sequence[Source]) -> Self:
-        chunks = [next(iter(part.chunks())) for part in parts]
-        weights = np.concatenate([chunk.weights for chunk in chunks])
-        has_weight = weights > 0
-        owner = np.repeat(np.arange(len(chunks)), [len(chunk.rows) for chunk in chunks])[has_weight]
-        fold = np.empty(len(owner), dtype=np.intp)
-        for number in range(len(chunks)):
-            own = np.flatnonzero(owner == number)
-            for place, part in enumerate(np.array_split(np.random.default_rng(0).permutation(own), _FOLDS)):
-                fold[part] = place
-        values = np.concatenate([chunk.rows for chunk in chunks])[has_weight]
-        return cls(values, weights[has_weight], owner, fold)
-
-
-def _compared(search: Selection) -> list[int]:
-    states = statuses(search)
-    near = [cell for cell in search.ranked() if states[cell].kind != DEGENERATE][:_COMPARED]
-    return [cell for cell in distinct(search) if cell in near or search.n_components[cell] == 1] or [search.best_index]
-
-
-def _out_of_fold(estimator: GaussianMixture, rows: _Rows, number: int | None = None) -> Array | None:
-    """Return log densities of all rows under fits to the other folds of a class, (1, n); None if one fit is no use.
-
-    Without the number of a class, all have one component each, and densities are (C, n), of each row up to a factor.
-    """
-    scores = np.full((estimator.n_components if number is None else 1, len(rows.values)), -np.inf)
-    for fold in range(_FOLDS):
-        is_held = rows.fold == fold
-        others = np.flatnonzero(~is_held & (number is None or rows.owner == number))
-        training = ArraySource(rows.values, rows.weights).subset(others)
-        labels = rows.owner[others] if number is None else None
-        if training.n_rows < estimator.n_components:
-            return None
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                estimator.fit(training.rows, sample_weight=training.sample_weight, labels=labels)
-        except (SingularMatrixError, ArithmeticError):
-            return None
-        parameters, of_rows = fitted_parameters(estimator), Resolution.from_source(training, estimator.reg_covar)
-        if Degeneracy(parameters.model, of_rows)(parameters).any():
-            return None
-        held = rows.values[is_held]
-        if labels is None:
-            scores[:, is_held] = estimator.score_samples(held)
-        else:
-            with np.errstate(divide="ignore"):
-                scores[np.ix_(np.unique(labels), is_held)] = np.log(
-                    estimator.predict_proba(held) / estimator.weights_
-                ).T
-    return scores
-
-
-def _of_own_class(joint: Array, rows: _Rows) -> Array:
-    """Return the log probability of each row's class, (n,), as it counts, from log densities times prior (C, n)."""
-    right = joint[rows.owner, np.arange(len(rows.owner))]
-    return np.asarray(np.maximum(right - np.logaddexp.reduce(joint, axis=0), _LEAST))
-
-
-def _separating_cells(joint: Sequence[Array], rows: _Rows) -> list[int]:
-    """Return the place of a cell in each class's densities times prior, (cells, n), logarithms.
-
-    From the cells with the highest density at the rows of their own class, one class after the other takes the cell by
-    which the classes of all rows are most probable, until none changes.
-    """
-    own = [rows.owner == number for number in range(len(joint))]
-    places = [int((of_class[:, mine] @ rows.weights[mine]).argmax()) for of_class, mine in zip(joint, own, strict=True)]
-    weights, before = rows.weights / rows.weights.sum(), list[int]()
-    while places != before:
-        before = places.copy()
-        for number, densities in enumerate(joint):
-            present = np.stack([joint[other][place] for other, place in enumerate(places)])
-            others = np.logaddexp.reduce(np.delete(present, number, axis=0), axis=0)
-            right = np.where(own[number], densities, present[rows.owner, np.arange(len(rows.owner))])
-            values = np.maximum(right - np.logaddexp(others, densities), _LEAST) @ weights
-            if values.max() > values[places[number]] + _BETTER:
-                places[number] = int(values.argmax())
-    return places
-
-
-_REQUEST = "n_components", "covariance_type", "class_prior", "criterion", "standardize"
-_BIC = "bic"
+_REQUEST = "n_components", "covariance_type", "class_prior", "standardize"
 _TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
 _SETTINGS = options_with("classes")
 _COLLAPSED = (
@@ -340,10 +176,8 @@ class MixtureClassifier(Estimator):
 
     With one component per class this is EDDA (Bensmail & Celeux 1996): all classes have the same covariance model, of
     which BIC chooses one. EEE is linear, VVV quadratic discriminant analysis. With more it is MclustDA (Fraley &
-    Raftery 2002): every class has its own number of components and model. Of the ten best of each class by BIC, and
-    those of a single component, it takes the ones that together make the classes of held-out rows most probable (five
-    folds): more components may follow rows rather than classes. The models of EDDA compete with them, if 1 is among the
-    numbers. Rows without a label take part in the fit by EM.
+    Raftery 2002): every class has its own number of components and model, those of its best BIC. Rows without a label
+    take part in the fit by EM.
 
     Parameters
     ----------
@@ -353,9 +187,6 @@ class MixtureClassifier(Estimator):
         Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
     class_prior : array-like of shape (C,), default=None
         Prior probabilities of the sorted classes; None takes their shares in the fit.
-    criterion : {"bic", "held_out"}, default=None
-        What chooses: "held_out" as above, also of the models of EDDA; "bic" the best BIC, of each class by itself where
-        there are several numbers, as mclust's ``MclustDA`` does. None is "bic" for one component, else "held_out".
     tol, reg_covar, max_iter, n_init, random_state, n_threads
         As in `select`; with one component per class, `tol` is 1e-5 by default.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
@@ -413,7 +244,6 @@ class MixtureClassifier(Estimator):
     covariance_type: str | Sequence[str] = "all"
     _: KW_ONLY
     class_prior: ArrayLike | None = None
-    criterion: str | None = None
     tol: float | None = None
     reg_covar: float = 1e-6
     max_iter: int = 1000
@@ -467,9 +297,9 @@ class MixtureClassifier(Estimator):
         mixtures: list[GaussianMixture] = []
         settings = {name: getattr(self, name) for name in _SETTINGS}  # of a single fit, in the units of all rows
         settings |= {"tol": _TOL if self.tol is None else self.tol, "reg_covar": relative_ridge(rows, self.reg_covar)}
-        if numbers != [1] or self.criterion == HELD_OUT:
+        if numbers != [1]:
             parts = self._opened(parts, classes)
-            mixtures, types = self._of_each(parts, numbers, types, classes, prior, settings)
+            mixtures = self._of_each(parts, numbers, types, classes, settings)
         each, in_class = rows.weights, codes >= 0
         if not mixtures or each[~in_class].any():
             mixtures, shares, loglik, n_parameters = self._of_all(
@@ -624,7 +454,7 @@ class MixtureClassifier(Estimator):
         parameters = from_json_values(item(header, "parameters", dict))
         tol = parameters.get("tol", _TOL)
         check_parameters(GaussianMixture(**parameters | {"tol": _TOL if tol is None else tol}))
-        request = {"criterion": None} | item(header, "request", dict)
+        request = item(header, "request", dict)
         classes = sorted_classes(item(header, "classes", list))
         every = parameters | {name: request[name] for name in _REQUEST}
         classifier = cls(**{name: every[name] for name in every.keys() & {*cls._get_param_names()}})
@@ -660,9 +490,7 @@ class MixtureClassifier(Estimator):
         """Return the labelled rows of each class, checked for a fit."""
         for label, part in zip(classes.tolist(), parts, strict=True):
             if part.n_rows < 2:
-                raise ValueError(
-                    f"class {label!r} has 1 labelled row: expected two or more, or n_components=1 and 'bic'"
-                )
+                raise ValueError(f"class {label!r} has 1 labelled row: expected two or more, or n_components=1")
         return [as_source_to_fit(part, None, estimator=self, missing=self.missing)[0] for part in parts]
 
     def _of_each(
@@ -671,27 +499,18 @@ class MixtureClassifier(Estimator):
         numbers: list[int],
         types: list[str],
         classes: NDArray[Any],
-        prior: Array | None,
         settings: dict[str, Any],
-    ) -> tuple[list[GaussianMixture], list[str]]:
-        """Mixtures of the labelled rows of each class, none if classes share a model, and the models to try on all."""
-        several = numbers != [1]
+    ) -> list[GaussianMixture]:
+        """Mixtures of the labelled rows of each class."""
         of_search = settings | {"tol": self.tol, "reg_covar": self.reg_covar}
-        searches = [select(part, numbers, types, **of_search) for part in parts * several]
-        cells: list[int] | str = [search.best_index for search in searches]
-        if self.criterion != _BIC:
-            shared = types if 1 in numbers and len(parts) > several else []  # alone, a class is always right
-            cells = predictive_cells(searches, parts, prior, settings, shared)
-        if isinstance(cells, str):
-            return [], [cells] if cells else types
+        searches = [select(part, numbers, types, **of_search) for part in parts]
         collapsed = [
             label
-            for label, search, cell in zip(classes.tolist(), searches, cells, strict=True)
-            if statuses(search)[cell].kind == DEGENERATE
+            for label, search in zip(classes.tolist(), searches, strict=True)
+            if statuses(search)[search.best_index].kind == DEGENERATE
         ]
         self._warn_of(collapsed, several=True)
-        winners = [search.estimators[cell] for search, cell in zip(searches, cells, strict=True)]
-        return [mixture for mixture in winners if mixture is not None], types  # cells that are compared have a fit
+        return [search.best for search in searches]
 
     def _warn_of(self, labels: list[Any], *, several: bool) -> None:
         if labels:
@@ -742,8 +561,6 @@ class MixtureClassifier(Estimator):
     def _request(self, n_features: int, n_classes: int) -> tuple[list[int], list[str], Array | None]:
         """Numbers of components, covariance types and probabilities of classes as asked for, checked."""
         check_boolean(self.standardize, "standardize")
-        if self.criterion is not None:
-            check_criterion(self.criterion, (_BIC, HELD_OUT))
         prior = None if self.class_prior is None else check_weights(self.class_prior, n_classes, "class_prior")
         return sorted(requested_components(self.n_components)), requested_types(self.covariance_type, n_features), prior
 
