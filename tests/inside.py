@@ -76,7 +76,7 @@ PLACES = {
     "gmm._text.words": "amount counted percent plus_minus suggestion",
     "gmm._uses": "_uses=.",
     "gmm._uses.anomalies": "STATISTICS drift=.",
-    "gmm._uses.distances": "distances=. reduction=.",
+    "gmm._uses.distances": "distances=.",
     "gmm._uses.overlap": "combining=. overlap=.",
     "gmm._uses.standard_errors": "standard_errors=.",
     "gmm._validation.column_notes": "column_notes=. copies",

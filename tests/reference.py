@@ -1222,28 +1222,6 @@ def divergence_bounds(one, other):
     return max(low, 0.0), (xlogy(phi, phi) - xlogy(phi, psi) + phi * apart).sum()
 
 
-def reduced_greedily(mixture, K):
-    """One merger after the other, each of the pair that costs least of all pairs (Runnalls 2007)."""
-    parts = list(zip(*mixture, strict=True))
-
-    def merged(*pair):
-        shares, means, covariances = map(np.array, zip(*pair, strict=True))
-        return shares.sum(), *moments_of_mixture(shares / shares.sum(), means, covariances)
-
-    def log_volume(part):
-        return part[0] * np.linalg.slogdet(part[2])[1]
-
-    while len(parts) > K:
-        costs = {}
-        for i in range(len(parts)):
-            for j in range(i):
-                costs[i, j] = log_volume(merged(parts[i], parts[j])) - log_volume(parts[i]) - log_volume(parts[j])
-        i, j = min(costs, key=costs.get)
-        parts.append(merged(parts[i], parts[j]))
-        del parts[i], parts[j]
-    return tuple(map(np.array, zip(*parts, strict=True)))
-
-
 def drift_statistics(fit, rows, known, n_replicates, rng):
     """Score, tail, weights and means, of new rows and of rows drawn from the reference, by inverse covariances."""
     means, low = fit.means_, np.quantile(fit.score_samples(known), 0.01)

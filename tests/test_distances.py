@@ -1,4 +1,4 @@
-"""Distances, matched components and mixtures of fewer: against closed forms, quadrature, published code, the twin."""
+"""Distances, matched components and overlap: against closed forms, quadrature, published code, the twin."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -9,19 +9,16 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import ndtr
 
-import gmm
 import inside
 import reference
 from gmm import GaussianMixture
-from gmm.analysis import column_overlap, distance, match, overlap, reduce
-from inside import COVARIANCE_TYPES, covariance_model, fitted_parameters
-from tables import a_mixture, refused
+from gmm.analysis import column_overlap, distance, match, overlap
+from inside import COVARIANCE_TYPES
 from tables import parameters as dense
+from tables import refused
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal([-2, 0, 0], [1, 2, 1], (120, 3)), rng.normal([2, 1, 0], [2, 1, 1], (80, 3))])
-DRAWS = np.random.default_rng(0)
-MANY = DRAWS.normal(size=(600, 3)) + 3 * DRAWS.integers(0, 4, size=(600, 1))
 KINDS = ("wasserstein", "kullback-leibler", "bhattacharyya")
 
 
@@ -183,7 +180,7 @@ def test_names_of_columns_are_compared():
     pandas = pytest.importorskip("pandas")
     tables = (pandas.DataFrame(X[:, :2], columns=list(names)) for names in ("uv", "vu", "uw"))
     one, other, third = (GaussianMixture(2, random_state=0).fit(table) for table in tables)
-    for function in (distance, match, lambda *pair: reduce(pair, 2)):
+    for function in (distance, match):
         refused("same order", function, one, other)
         refused("unseen at fit time:\n- w", function, one, third)
         function(one, GaussianMixture(2, random_state=0).fit(X[:, :2]))
@@ -231,107 +228,6 @@ def test_values_are_between_their_bounds_and_exact_where_these_meet():
     for _ in range(60):
         one, other = (mixture([0.4, 0.6], draws.normal(size=(2, 2)), [np.eye(2) * v for v in (1, 2)]) for _ in range(2))
         assert distance(one, other, kind="bhattacharyya", n_samples=10).low >= 0
-
-
-# --- Mixtures of fewer components ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", [*COVARIANCE_TYPES, "factor1", "ppca1"])
-def test_of_every_type_it_is_nearly_what_a_fit_of_so_many_is(name):
-    many = GaussianMixture(12, covariance_type=name, random_state=0).fit(MANY)
-    few = reduce(many, 4)
-    fit = GaussianMixture(4, covariance_type=name, random_state=0).fit(MANY)
-    assert covariance_model(few.covariance_type) is covariance_model(name)
-    assert few.score(MANY) > fit.score(MANY) - 0.06
-    mean, covariance = reference.moments_of_mixture(*dense(many))
-    few_mean, few_covariance = reference.moments_of_mixture(*dense(few))
-    np.testing.assert_allclose(few_mean, mean, atol=1e-12)
-    if not covariance_model(name).constraint:
-        shape = reference.shape_of(name)
-        project = {"diag": np.diag, "spherical": np.trace}.get(shape, np.asarray)
-        np.testing.assert_allclose(project(few_covariance), project(covariance), rtol=1e-10)
-
-
-def test_few_components_are_merged_as_one_after_the_other(monkeypatch):
-    """With one merger in a round and all as neighbours, it is greedy; and hard EM then costs nothing."""
-    monkeypatch.setattr(inside.reduction, "_MOST_AT_ONCE", 0.0)
-    for seed in range(5):
-        mixture = a_mixture("full", 9, 2, seed, apart=10)
-        greedy = GaussianMixture.from_parameters(*reference.reduced_greedily(dense(mixture), 4))
-        with monkeypatch.context() as patch:
-            patch.setattr(inside.reduction, "_REDUCTION_MOST_ROUNDS", 1)
-            assert distance(reduce(mixture, 4), greedy).value < 1e-6
-        rows, _ = mixture.sample(20_000, random_state=0)
-        assert reduce(mixture, 4).score(rows) > greedy.score(rows) - 0.02
-
-
-def test_thousands_of_components_lose_little():
-    mixture = a_mixture("full", 3000, 2, apart=10)
-    few = reduce(mixture, 300)
-    assert few.n_components == 300
-    assert (few.weights_ > 0).all()
-    rows, _ = mixture.sample(5000, random_state=0)
-    assert mixture.score(rows) - few.score(rows) < 0.08
-
-
-def test_several_are_one_mixture_of_all_their_rows():
-    parts = [MANY[:100], MANY[100:]]
-    fits = [GaussianMixture(4, random_state=0).fit(part) for part in parts]
-    together = reduce(fits, 8, weights=[100, 500])
-    expected = (fits[0].score_samples(MANY) + np.log(1 / 6), fits[1].score_samples(MANY) + np.log(5 / 6))
-    np.testing.assert_allclose(together.score_samples(MANY), np.logaddexp(*expected), rtol=1e-9)
-    of_all = GaussianMixture(4, random_state=0).fit(MANY)
-    assert reduce(fits, 4, weights=[100, 500]).score(MANY) > of_all.score(MANY) - 0.05
-    tied = [GaussianMixture(3, covariance_type="tied", random_state=0).fit(part) for part in parts]
-    assert reduce(tied, 3).covariances_.shape == (3, 3)
-
-
-def test_components_without_weight_are_left_out_and_equal_ones_are_merged():
-    mixture = GaussianMixture.from_parameters([0.5, 0, 0.5], [[0.0], [5.0], [9.0]], [[[1.0]]] * 3)
-    assert reduce(mixture, 2).means_.ravel().tolist() == [0, 9]
-    refused("from 1 to 2", reduce, mixture, 3)
-    mixture = GaussianMixture.from_parameters(np.full(40, 1 / 40), np.zeros((40, 2)), [np.eye(2)] * 40)
-    for n in (1, 3):
-        few = reduce(mixture, n)
-        assert few.weights_.sum() == pytest.approx(1)
-        np.testing.assert_allclose(few.covariances_, [np.eye(2)] * n)
-
-
-def test_names_types_and_settings_stay():
-    pandas = pytest.importorskip("pandas")
-    settings = {"missing": "em", "reg_covar": 1e-3, "n_threads": 1, "random_state": 0}
-    fit = GaussianMixture(4, **settings).fit(pandas.DataFrame(MANY.astype(np.float32), columns=["a", "b", "c"]))
-    few = reduce(fit, 2)
-    assert few.get_params().items() >= settings.items()
-    assert few.feature_names_in_.tolist() == ["a", "b", "c"]
-    assert few.means_.dtype == np.float32
-    bayesian = gmm.BayesianGaussianMixture(n_components=4, random_state=0).fit(MANY)
-    assert type(reduce(bayesian, 2)) is GaussianMixture
-    assert not fitted_parameters(few).fixed
-
-
-def test_what_cannot_be_reduced_is_refused():
-    fit = GaussianMixture(2, random_state=0).fit(MANY)
-    for n in (0, 3, 1.5, True):
-        refused("n_components", reduce, fit, n)
-    refused("got none", reduce, [], 1)
-    refused("expected weights=None", reduce, fit, 1, weights=[1], error=TypeError)
-    for weights in ([1], [1, -1], [0, 0], [1, np.nan], [1, np.inf], np.ma.masked_equal([1, 2], 1)):
-        refused("a weight from 0 on", reduce, [fit, fit], 1, weights=weights)
-    for other in (GaussianMixture(2, covariance_type="diag").fit(MANY), GaussianMixture(2).fit(MANY[:, :2])):
-        refused("same covariance type and columns", reduce, [fit, other], 1)
-
-
-def test_components_and_weights_of_any_size_are_reduced_or_refused_in_words():
-    places = np.array([[0, 0], [1e-8, 1e-8], [10, 10], [11, 11.0]])
-    narrow, narrower = (mixture([0.25] * 4, each, [np.eye(2) * 1e-16] * 4) for each in (places, places * 7))
-    assert sorted(reduce(narrow, 3).means_[:, 0].round()) == [0, 10, 11]
-    assert type(refused("larger reg_covar", reduce, narrower, 2)) is ValueError
-    places = [[0, 0], [5e149, 5e149]]  # beyond all distances
-    far, narrow = (mixture([0.5, 0.5], places, [np.eye(2) * v] * 2) for v in (1, 1e-20))
-    np.testing.assert_allclose(sorted(reduce([far, narrow], 2).means_[:, 0]), [0, 5e149])
-    few = reduce([GaussianMixture(1).fit(part) for part in (MANY[:100], MANY[100:])], 2, weights=[1e308, 1e308])
-    np.testing.assert_allclose(few.weights_, [0.5, 0.5])
 
 
 # --- Overlap, against closed forms and quadrature -------------------------------------------------

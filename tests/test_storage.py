@@ -137,7 +137,6 @@ FUNCTIONS = {
     analysis.match: lambda m, o, f: (analysis.match(m, o), analysis.match(o, m)),
     analysis.outliers: lambda m, o, f: refusal(analysis.outliers, m, X),
     analysis.overlap: lambda m, o, f: analysis.overlap(m, n_samples=20_000),
-    analysis.reduce: lambda m, o, f: (numbers_of(analysis.reduce(m, 2)), numbers_of(analysis.reduce([m, o], 3))),
     analysis.true_values: lambda m, o, f: analysis.true_values(m, X[:9], ERRORS),
     inference.standard_errors: lambda m, o, f: errors_of(m),
     em.e_step: lambda m, o, f: (em.e_step(m, X).second, em.e_step(m, X).first),

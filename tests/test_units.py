@@ -131,7 +131,6 @@ USES = {
         select(X * scale, 3, "VVV", tails="contaminated", random_state=0).best, X * scale
     ),
     "overlap": of_mixture(lambda model, scale: analysis.overlap(model, n_samples=2000)),
-    "reduce": of_mixture(lambda model, scale: analysis.reduce(model, 2).means_ / scale),
     "true_values": of_mixture(
         lambda model, scale: analysis.true_values(model, NEW * scale, (0.3 * scale) ** 2).means / scale
     ),

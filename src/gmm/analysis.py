@@ -5,7 +5,7 @@ from gmm._selection.classifier import ClassifierSummary
 from gmm._uses.adaptation import adapt, fisher_vector
 from gmm._uses.anomalies import AnomalyThreshold, Drift, anomaly_threshold, drift, outliers
 from gmm._uses.directions import Directions, directions
-from gmm._uses.distances import Distance, distance, match, reduce
+from gmm._uses.distances import Distance, distance, match
 from gmm._uses.overlap import ColumnOverlap, CombinedComponents, column_overlap, combine_components, overlap
 from gmm._uses.true_values import TrueValues, true_values
 
@@ -30,6 +30,5 @@ __all__ = [
     "match",
     "outliers",
     "overlap",
-    "reduce",
     "true_values",
 ]
