@@ -96,23 +96,6 @@ def test_what_is_raised_can_be_pickled(own):
     assert isinstance(again, own)
 
 
-@pytest.mark.parametrize("kind", [GaussianMixture, BayesianGaussianMixture])
-def test_a_subclass_is_told_of_private_methods_that_nothing_calls(kind):
-    theirs = getattr(sklearn.mixture, kind.__name__)
-    private = {name for name in dir(theirs) if name.startswith("_") and not name.startswith("__")}
-    private -= {*dir(sklearn.base.BaseEstimator), *dir(sklearn.base.DensityMixin)}
-    called = [name for name in sorted(private) if callable(getattr(theirs, name))]
-    assert {"_m_step", "_estimate_log_prob"} <= set(called)
-    for name in called:
-        with pytest.warns(UserWarning, match=rf"Mine\.{name} overrides nothing, and is never called: ") as told:
-            mine = type("Mine", (kind,), {name: lambda self: None})
-        assert told[0].filename == __file__
-        type("Again", (mine,), {name: lambda self: None})  # silently, since it was told
-    with pytest.warns(UserWarning, match=r"_m_step .*: gmm\.em\.e_step and m_step are for a loop"):
-        type("Mixed", (type("Steps", (), {"_m_step": lambda self: None}), kind), {})
-    type("Other", (kind,), {"fit": lambda self, X: self, "_estimate": None})
-
-
 def test_pipeline():
     assert sklearn.utils.get_tags(mixture()) == sklearn.utils.get_tags(sklearn.mixture.GaussianMixture())
     pipeline = make_pipeline(StandardScaler(), mixture()).fit(ROWS)

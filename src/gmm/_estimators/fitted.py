@@ -24,7 +24,7 @@ from gmm._estimators import contract, criteria, outcome
 from gmm._estimators.contract import Estimator, given_names, names_of_features
 from gmm._estimators.outcome import SHRUNK, FitRecord, ProgressPrinter, fit_attributes
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
-from gmm._exceptions import LostClusterError, answer_of, warn
+from gmm._exceptions import LostClusterError, answer_of
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Beginning, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
@@ -55,20 +55,6 @@ _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 _OF_CLASSES = "classes_", "component_classes_"
 _NOT_KEPT: AbstractContextManager[None] = nullcontext()
-_INSTEAD = {  # of private methods of scikit-learn's classes, which subclasses override there
-    "gmm.em.e_step and m_step are for a loop of your own; fixed, prior and max_ratio restrict updates": """
-        _e_step _m_step _compute_lower_bound _get_parameters _set_parameters _estimate_means _estimate_precisions
-        _estimate_weights _estimate_wishart_full _estimate_wishart_tied _estimate_wishart_diag
-        _estimate_wishart_spherical""",
-    "init_params may be a callable, and means_init an array": "_initialize _initialize_parameters",
-    "noise and tails change the density of a fit; score_samples and predict_proba may be overridden":
-        "_estimate_log_prob _estimate_log_prob_resp _estimate_log_weights _estimate_weighted_log_prob",
-    "fit takes a callback": "_print_verbose_msg_init_beg _print_verbose_msg_init_end _print_verbose_msg_iter_end",
-    "override fit": """
-        _check_parameters _check_means_parameters _check_precision_parameters _check_weights_parameters
-        _checkcovariance_prior_parameter""",
-    "override bic and aic": "_n_parameters",
-}  # fmt: skip
 
 
 class FittedMixture(Estimator):
@@ -105,15 +91,6 @@ class FittedMixture(Estimator):
     _parameters: MixtureParameters | None = None
     _dtype: np.dtype[Any] = _DOUBLE
     _last_fit: FitRecord = FitRecord()
-
-    def __init_subclass__(cls, **how: Any) -> None:
-        """Warn of private methods of scikit-learn's class that a subclass defines, since nothing calls them here."""
-        super().__init_subclass__(**how)
-        ours = [base for base in cls.__bases__ if issubclass(base, FittedMixture)]
-        for instead, names in _INSTEAD.items():
-            for name in names.split():
-                if hasattr(cls, name) and not any(hasattr(base, name) for base in ours):
-                    warn(f"{cls.__name__}.{name} overrides nothing, and is never called: {instead}", UserWarning)
 
     def fit(
         self,
