@@ -8,7 +8,9 @@ import hashlib
 import pickle
 import sys
 from functools import partial
+from importlib import import_module
 from importlib.resources import files
+from itertools import chain
 from operator import methodcaller
 
 import cloudpickle
@@ -55,7 +57,7 @@ def fits():
     yield "search", gmm.GaussianMixtureSearch([1, 2], ["full", "diag"], random_state=0).fit(X)
 
 
-def results(fitted):
+def of_gmm_alone(fitted):
     full, posterior = fitted["full"], fitted["posterior"]
     yield "selection", fitted["search"].selection_
     yield "trace", full.history_
@@ -75,8 +77,11 @@ def results(fitted):
     yield "pass", passes[-1]
     yield "rows of a function", gmm.open_rows(partial(iter, [X]))
     yield "rows of a file", gmm.open_rows(files("gmm") / "data" / "faithful.csv")
-    from gmm import analysis, em, inference, sources, tracking
 
+
+def of_modules(fitted):
+    analysis, em, inference, sources, tracking = (import_module(f"gmm.{module}") for module in PUBLIC)
+    full = fitted["full"]
     yield "partitions", sources.partitioned_rows(methodcaller("__call__", 0, X))
     yield "block", sources.Block(X)
     yield "chunk", sources.Chunk(0, X, None)
@@ -105,9 +110,6 @@ def results(fitted):
 
 
 def leaving(name, value):
-    """What leaves a process in which nobody has imported a public module but gmm."""
-    for module in PUBLIC:
-        sys.modules.pop(f"gmm.{module}", None)
     out = cloudpickle.dumps(value)
     own = f"{type(value).__module__}.{type(value).__name__}"
     return name, own, out, hashlib.sha256(pickle.dumps(value)).hexdigest(), joblib.hash(value)
@@ -115,6 +117,11 @@ def leaving(name, value):
 
 if __name__ == "__main__":
     fitted = dict(fits())
-    made = [leaving(*each) for each in (*fitted.items(), *results(fitted))]
+    made = []
+    for each in chain(fitted.items(), of_gmm_alone(fitted)):
+        for module in PUBLIC:  # which a value of these may have imported as it left
+            sys.modules.pop(f"gmm.{module}", None)
+        made.append(leaving(*each))
+    made += [leaving(*each) for each in of_modules(fitted)]
     with open(sys.argv[1], "wb") as file:
         pickle.dump(made, file)

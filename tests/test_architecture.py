@@ -66,7 +66,6 @@ ROOMS = {
     "_log": "",
     "_exceptions": "",
     "_lazy": "",
-    "_public": "",
 }
 
 

@@ -162,7 +162,7 @@ def test_a_generator_advances(make):
 @pytest.mark.parametrize("method", ["fit", "fit_predict", "predict", "score", "save", "load", "sample"])
 def test_a_misspelt_keyword_is_one_of_the_method_that_was_called(cls, method):
     called = "fit" if method == "fit_predict" else method  # which passes its keywords on
-    with pytest.raises(TypeError, match=rf"^{cls.__name__}\.{called}\(\) got an unexpected keyword argument 'weihgt'"):
+    with pytest.raises(TypeError, match=rf"^\w*Mixture\.{called}\(\) got an unexpected keyword argument 'weihgt'"):
         getattr(cls(), method)(np.zeros((2, 1)), weihgt=1)
 
 

@@ -7,7 +7,6 @@ is first asked for.
 
 from typing import TYPE_CHECKING
 
-from gmm import _public
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import (
     ConvergenceWarning,
@@ -75,4 +74,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_MODULES})
 
 
-_public.publish(__name__, [globals()[name] for name in __all__ if name not in _HOMES])
+# What pickles and pages say, wherever a definition moves. Behind the class, not in its body: there, `dataclass` would
+# look for `KW_ONLY` and `ClassVar` in the public module, and take them for fields.
+GaussianMixture.__module__ = NormalInverseWishart.__module__ = ConvergenceWarning.__module__ = __name__
+InvalidParameterError.__module__ = LostClusterError.__module__ = NotFittedError.__module__ = __name__

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from gmm import _persistence as archive
 from gmm._frozen import CompiledMixture, prepare
 from gmm._persistence import Readable, Writable
-from gmm._public import publish
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
 from gmm._validation.scalars import check_boolean
@@ -258,4 +257,4 @@ def get_include() -> str:
     return str(Path(__file__).parent / "include")
 
 
-publish("gmm", [FrozenMixture, get_include])
+FrozenMixture.__module__ = get_include.__module__ = "gmm"

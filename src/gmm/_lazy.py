@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, SupportsIndex, TypeVar
 
 
 def attributes_of(
@@ -25,6 +25,15 @@ def attributes_of(
         return import_module(f"{package}.{name}")
 
     return attribute
+
+
+def reduced_at_home(self: object, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+    """Pickle as any object, once the module that its class names is imported: cloudpickle only looks for it.
+
+    It is the `__reduce_ex__` of what a program gets that has imported `gmm` alone, and whose public module is another.
+    """
+    import_module(type(self).__module__)
+    return object.__reduce_ex__(self, protocol)
 
 
 T = TypeVar("T")

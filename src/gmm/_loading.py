@@ -13,7 +13,6 @@ from gmm._estimators.fitted import FittedMixture, from_state
 from gmm._estimators.mixture import GaussianMixture
 from gmm._frozen_mixture import FrozenMixture
 from gmm._persistence import Readable, load_object
-from gmm._public import publish
 from gmm._selection import MixtureClassifier, Selection
 from gmm._selection.result import selection_from_state
 from gmm._validation.scalars import check_boolean
@@ -79,4 +78,4 @@ def load(file: Readable, *, mmap: bool = False) -> _Saved:
     return load_object(file, refusals | {FrozenMixture.__name__: FrozenMixture.from_mapped}, mmap=True)
 
 
-publish("gmm", [load])
+load.__module__ = "gmm"

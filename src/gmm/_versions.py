@@ -10,7 +10,6 @@ from typing import Any
 
 from gmm._kernel import tiles
 from gmm._passes.e_step import usable_threads
-from gmm._public import publish
 
 __version__ = version("gmm-em")
 
@@ -97,4 +96,4 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-publish("gmm", [show_versions])
+show_versions.__module__ = "gmm"

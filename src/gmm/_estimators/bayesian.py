@@ -16,7 +16,6 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm._passes.e_step import Output
-from gmm._public import publish
 from gmm._rows.entrance import is_dask
 from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
@@ -204,7 +203,7 @@ def intervals(
     return CredibleIntervals(weights, means, level, names)
 
 
-publish("gmm", [CredibleIntervals, PosteriorSample])
+CredibleIntervals.__module__ = PosteriorSample.__module__ = "gmm"
 
 
 @dataclass(eq=False, repr=False)
@@ -570,4 +569,4 @@ def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:
     return posterior
 
 
-publish("gmm", [BayesianGaussianMixture])
+BayesianGaussianMixture.__module__ = "gmm"

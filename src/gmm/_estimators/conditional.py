@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from gmm import _fitting as fitting
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import warn
-from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.frames import data_frame
@@ -269,4 +268,4 @@ def _check_finite(predictions: NDArray[Any]) -> None:
         )
 
 
-publish("gmm", [ConditionalPrediction])
+ConditionalPrediction.__module__ = "gmm"

@@ -25,10 +25,10 @@ from gmm._estimators.contract import Estimator, given_names, names_of_features
 from gmm._estimators.outcome import SHRUNK, FitRecord, ProgressPrinter, fit_attributes
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._exceptions import LostClusterError, answer_of
+from gmm._lazy import reduced_at_home
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Beginning, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
-from gmm._public import publish
 from gmm._rows.entrance import Names, as_source, as_source_to_fit, is_dask
 from gmm._rows.sources import Source, box_of, followed
 from gmm._text.frames import data_frame, framed_like
@@ -738,6 +738,7 @@ class MixtureSummary:
     counts: NDArray[np.int64]
     n_noise: int
     degenerate: dict[int, str]
+    __reduce_ex__ = reduced_at_home
 
     def to_frame(self) -> Any:
         """Return one row for each component.
@@ -777,7 +778,7 @@ class MixtureSummary:
         return summary_of(self.model, figures)
 
 
-publish("gmm.analysis", [MixtureSummary])
+MixtureSummary.__module__ = "gmm.analysis"
 
 
 def model_of(mixture: FittedMixture, n_features: int | None = None) -> CovarianceModel:

@@ -13,7 +13,6 @@ from gmm._estimators.conditional import ConditionalPrediction, predicted
 from gmm._estimators.contract import Estimator, record_features
 from gmm._estimators.fitted import fitted_parameters, record_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
-from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import ArraySource, relative_ridge
 from gmm._validation.given import check_sample_weight, check_targets
@@ -231,4 +230,4 @@ class MixtureRegressor(Estimator):
         return tags
 
 
-publish("gmm", [MixtureRegressor])
+MixtureRegressor.__module__ = "gmm"

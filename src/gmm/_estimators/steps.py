@@ -20,7 +20,6 @@ from gmm._estimators.scorer import Scorer
 from gmm._exceptions import invalid
 from gmm._fitting.fit import SteppedPass, iter_passes
 from gmm._fitting.starts import FitSettings
-from gmm._public import publish
 from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import ArraySource
 from gmm._validation.combinations import refuse
@@ -229,7 +228,7 @@ def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, N
             yield EMStep(iteration.n_iter, weights, means, covariances, counts, *how)
 
 
-publish("gmm.em", [EMStep, steps])
+EMStep.__module__ = steps.__module__ = "gmm.em"
 
 
 def e_step(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> SufficientStatistics:
@@ -327,4 +326,4 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     return fitted.estimator_of(type(model), parameters, names, dtype, **model.get_params())
 
 
-publish("gmm.em", [e_step, m_step])
+e_step.__module__ = m_step.__module__ = "gmm.em"

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from gmm._em import LOWERED
 from gmm._kernel.mstep import QuasiNewtonState
-from gmm._public import publish
+from gmm._lazy import reduced_at_home
 from gmm._text.words import counted
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
@@ -96,6 +96,7 @@ class Trace:
     converged: bool
     start: int = 0
     refinement: Refinement | None = None
+    __reduce_ex__ = reduced_at_home
 
     def __post_init__(self) -> None:
         """Let nobody write to the records."""
@@ -248,6 +249,7 @@ class Iteration:
     remaining: float = float("inf")
     accepted: bool = True
     move: int = 0
+    __reduce_ex__ = reduced_at_home
 
     def __repr__(self) -> str:
         """Show the numbers of the pass, rounded."""
@@ -281,4 +283,4 @@ class SolverResult(NamedTuple):
     state: QuasiNewtonState | None = None
 
 
-publish("gmm.em", [Iteration, Trace])
+Iteration.__module__ = Trace.__module__ = "gmm.em"

@@ -29,7 +29,6 @@ from gmm._fitting.sampling import kmeans_plusplus
 from gmm._plotting.planes import Panel, content_label, curve, ellipse, notes, row_colours
 from gmm._plotting.scene import Scene, View, scored, view_of
 from gmm._plotting.style import FAINT, INK, own_figure
-from gmm._public import publish
 from gmm._text.words import counted
 from gmm._validation.parameters import check_random_state, options_with
 from gmm._validation.scalars import as_real, check_boolean, check_whole
@@ -394,4 +393,4 @@ def _check_kind(path: Path) -> None:
         raise ValueError(f"saving {str(path)!r} needs ffmpeg, which is not installed: install it, or save a .gif")
 
 
-publish("gmm.plotting", [FitAnimation, animate_fit])
+FitAnimation.__module__ = animate_fit.__module__ = "gmm.plotting"

@@ -25,7 +25,6 @@ from gmm._fitting.starts import views_of
 from gmm._passes.solver import Trace
 from gmm._plotting.scene import fitted_mixture, literal, split_pipeline
 from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_of_labels, own_figure
-from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._selection import GaussianMixtureSearch, Selection
 from gmm._selection.cell import DEGENERATE, FAILED, LEFT, NOT_CONVERGED, OK
@@ -912,5 +911,7 @@ def _draw_tree(ax: Axes, merges: NDArray[np.intp], heights: Array, n_clusters: i
     return order
 
 
-_ANSWERS = plot_bootstrap_lrt, plot_drift, plot_eigenvalues, plot_entropies, plot_stability, plot_standard_errors
-publish("gmm.plotting", [*_ANSWERS, plot_convergence, plot_criteria, plot_hierarchy, plot_selection])
+plot_bootstrap_lrt.__module__ = plot_convergence.__module__ = plot_criteria.__module__ = "gmm.plotting"
+plot_drift.__module__ = plot_eigenvalues.__module__ = plot_entropies.__module__ = "gmm.plotting"
+plot_hierarchy.__module__ = plot_selection.__module__ = plot_stability.__module__ = "gmm.plotting"
+plot_standard_errors.__module__ = "gmm.plotting"

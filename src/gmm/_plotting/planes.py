@@ -27,7 +27,6 @@ from scipy.ndimage import find_objects
 from gmm._exceptions import invalid
 from gmm._plotting.scene import LONGEST_OF_SEVERAL, Scene, View, columns_of, literal, scene_of, scored, view_of
 from gmm._plotting.style import LEGEND, NOISE, Entries, axes_of, colours, dot, inks_of, legend_below, note, own_figure
-from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._text.words import amount, counted, percent
 from gmm._uses.overlap import shares_of
@@ -1068,4 +1067,5 @@ def _draw_pair(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArr
         ax.scatter(whole[gaps, 0], whole[gaps, 1], s=18, c=crosses, marker="x", linewidths=0.9, zorder=3)
 
 
-publish("gmm.plotting", [plot_clusters, plot_decision_boundaries, plot_density, plot_pairs, plot_uncertainty])
+plot_clusters.__module__ = plot_decision_boundaries.__module__ = plot_density.__module__ = "gmm.plotting"
+plot_pairs.__module__ = plot_uncertainty.__module__ = "gmm.plotting"

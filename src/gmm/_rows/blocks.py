@@ -28,7 +28,6 @@ from gmm._exceptions import answer_of, warn
 from gmm._kernel.mstep import Survey
 from gmm._kernel.mstep import checksum as checksum_of
 from gmm._lazy import cached_property
-from gmm._public import publish
 from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, forwarded, rows_among
 from gmm._text.words import counted
 from gmm._validation.given import check_array, check_sample_weight
@@ -303,7 +302,7 @@ class BlockSource(Source):
             yield Chunk(first, buffer[:full], weights_of(weight, slice(full)))
 
 
-publish("gmm.sources", [Block, BlockSource])
+Block.__module__ = BlockSource.__module__ = "gmm.sources"
 
 
 Given = Any  # a block as the caller gives it: rows, or a tuple of rows and weights

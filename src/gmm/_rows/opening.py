@@ -8,7 +8,6 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from gmm._exceptions import warn
-from gmm._public import publish
 from gmm._rows.blocks import BlockSource, FactorySource, NpySource, ScratchSource, SlicedSource, is_from_file, npy_array
 from gmm._rows.formats import OPENERS, TEXT, TextFormat, files_of, suffix_of, unknown_type
 from gmm._rows.sources import Source
@@ -200,4 +199,4 @@ def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None 
     return part
 
 
-publish("gmm", [open_rows])
+open_rows.__module__ = "gmm"

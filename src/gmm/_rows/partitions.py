@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._kernel.mstep import Survey
 from gmm._lazy import cached_property
-from gmm._public import publish
 from gmm._rows.sources import ArraySource, Chunk, Source, changed, forwarded
 from gmm._text.words import listed
 from gmm._validation.given import check_array, check_sample_weight
@@ -339,4 +338,4 @@ def _check_alike(one: Look, other: Look) -> None:
             )
 
 
-publish("gmm.sources", [PartitionedSource, partitioned_rows])
+PartitionedSource.__module__ = partitioned_rows.__module__ = "gmm.sources"

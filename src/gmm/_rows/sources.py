@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._kernel.mstep import Survey, equal_rows
 from gmm._lazy import cached_property
-from gmm._public import publish
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
@@ -482,7 +481,7 @@ def rows_among(chunks: Generator[Chunk, None, None], indices: NDArray[np.intp], 
     raise IndexError(f"expected row numbers from 0 to {stop - 1}, got {indices[0]} to {indices[-1]}")
 
 
-publish("gmm.sources", [Chunk, Source])
+Chunk.__module__ = Source.__module__ = "gmm.sources"
 
 
 def followed(source: Source, on_reading: Callable[[int, float], object]) -> Source:

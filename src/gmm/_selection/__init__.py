@@ -6,11 +6,11 @@ is asked for, `standard.py` its units, `result.py` its table. `resampling.py` te
 other rows, `classifier.py` fits mixtures of known classes.
 """
 
-from gmm._public import publish
 from gmm._selection.classifier import MixtureClassifier as MixtureClassifier
 from gmm._selection.result import Progress as Progress
 from gmm._selection.result import Selection as Selection
 from gmm._selection.search import GaussianMixtureSearch as GaussianMixtureSearch
 from gmm._selection.search import select as select
 
-publish("gmm", [GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select])
+GaussianMixtureSearch.__module__ = MixtureClassifier.__module__ = Progress.__module__ = Selection.__module__ = "gmm"
+select.__module__ = "gmm"

@@ -29,6 +29,7 @@ from gmm._estimators.summary import Summary
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
+from gmm._lazy import reduced_at_home
 from gmm._passes.problem import e_step_over
 from gmm._persistence import (
     Readable,
@@ -41,7 +42,6 @@ from gmm._persistence import (
     save_object,
     to_json_values,
 )
-from gmm._public import publish
 from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import ArraySource, Source, relative_ridge
 from gmm._selection.cell import DEGENERATE
@@ -125,6 +125,7 @@ class ClassifierSummary:
     labels: NDArray[Any]
     confusion: Array
     accuracy: float
+    __reduce_ex__ = reduced_at_home
 
     def to_frame(self) -> Any:
         """Return the confusion matrix: a column ``class``, and one for each predicted class.
@@ -606,4 +607,4 @@ def _listed(value: Any) -> Any:
     return np.asarray(list(value) if several else value).tolist()
 
 
-publish("gmm.analysis", [ClassifierSummary])
+ClassifierSummary.__module__ = "gmm.analysis"

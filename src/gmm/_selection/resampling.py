@@ -27,7 +27,6 @@ from gmm._fitting.sampling import common_seed, start_seeds
 from gmm._fitting.starts import Start, best_of, short_runs
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Problem
-from gmm._public import publish
 from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
@@ -894,5 +893,6 @@ def _disagreement(labels: NDArray[np.intp], others: NDArray[np.intp], n_componen
     return float(1 - together[linear_sum_assignment(-together)].sum() / len(labels))
 
 
-publish("gmm.inference", [BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood])
-publish("gmm.inference", [SplitLRT, Stability, split_lrt, stability])
+BootstrapLRT.__module__ = HeldOut.__module__ = Replicate.__module__ = bootstrap_lrt.__module__ = "gmm.inference"
+held_out_log_likelihood.__module__ = "gmm.inference"
+SplitLRT.__module__ = Stability.__module__ = split_lrt.__module__ = stability.__module__ = "gmm.inference"

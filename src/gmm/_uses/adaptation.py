@@ -18,7 +18,6 @@ from gmm._estimators.fitted import (
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._passes.stepwise import implied_statistics
-from gmm._public import publish
 from gmm._text.words import quoted, suggestion
 from gmm._validation.given import check_statistics
 from gmm._validation.scalars import as_list, check_boolean, check_real, check_whole
@@ -213,4 +212,4 @@ def _adapted(
     return before.with_other(weights=weights, means=means, covariances=covariances)
 
 
-publish("gmm.analysis", [adapt, fisher_vector])
+adapt.__module__ = fisher_vector.__module__ = "gmm.analysis"

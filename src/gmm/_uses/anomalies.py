@@ -12,7 +12,6 @@ from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, checked_for, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
-from gmm._public import publish
 from gmm._rows.entrance import as_one_array, check_any
 from gmm._text.words import percent, with_minus
 from gmm._validation.combinations import refuse
@@ -202,7 +201,7 @@ def outliers(model: FittedMixture, X: ArrayLike) -> NDArray[np.bool_]:
     return np.concatenate(marks)
 
 
-publish("gmm.analysis", [AnomalyThreshold, anomaly_threshold, outliers])
+AnomalyThreshold.__module__ = anomaly_threshold.__module__ = outliers.__module__ = "gmm.analysis"
 
 
 STATISTICS = ("score", "tail", "weights", "means")
@@ -471,4 +470,4 @@ def _statistics(means: Array, sizes: list[int]) -> Array:
     return np.stack([np.abs(score.sum(axis=-1)), tail.sum(axis=-1), *lengths], axis=-1)
 
 
-publish("gmm.analysis", [Drift, drift])
+Drift.__module__ = drift.__module__ = "gmm.analysis"

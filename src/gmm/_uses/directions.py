@@ -11,7 +11,6 @@ from gmm._estimators.contract import given_names
 from gmm._estimators.fitted import FittedMixture, checked_for, estimator_of, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
-from gmm._public import publish
 from gmm._rows.entrance import as_source, check_any
 from gmm._text.table import Table
 from gmm._text.words import counted, omissions
@@ -229,4 +228,4 @@ def _mean_and_covariance(model: FittedMixture, X: ArrayLike, sample_weight: Arra
     return mean, covariance
 
 
-publish("gmm.analysis", [Directions, directions])
+Directions.__module__ = directions.__module__ = "gmm.analysis"

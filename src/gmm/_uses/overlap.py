@@ -17,7 +17,6 @@ from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._frozen_mixture import FrozenMixture, predicted_blocks
 from gmm._persistence import Predicted
-from gmm._public import publish
 from gmm._rows.entrance import as_source, check_any
 from gmm._rows.sources import ArraySource
 from gmm._text.frames import data_frame
@@ -189,7 +188,7 @@ def _densities(x: Array, others: Array, means: Array, deviations: Array) -> Arra
     return np.asarray(np.exp(np.minimum(logs - highest, _MOST_LOG)))
 
 
-publish("gmm.analysis", [ColumnOverlap, column_overlap, overlap])
+ColumnOverlap.__module__ = column_overlap.__module__ = overlap.__module__ = "gmm.analysis"
 
 
 _UNDECIDED = np.log(2)  # nats of a row that is as likely of one cluster as of another
@@ -477,4 +476,4 @@ def shares_of(clusters: NDArray[np.intp], responsibilities: Any) -> NDArray[Any]
     return responsibilities @ np.eye(int(clusters.max()) + 1, dtype=responsibilities.dtype)[clusters]
 
 
-publish("gmm.analysis", [CombinedComponents, combine_components])
+CombinedComponents.__module__ = combine_components.__module__ = "gmm.analysis"

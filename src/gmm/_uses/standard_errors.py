@@ -19,7 +19,6 @@ from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import Rng, common_seed
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Beginning, Problem
-from gmm._public import publish
 from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
@@ -548,4 +547,4 @@ def _spanned(covariance: Array, rank: int) -> Array:
     return np.asarray(vectors[:, len(vectors) - rank :])
 
 
-publish("gmm.inference", [StandardErrors, standard_errors])
+StandardErrors.__module__ = standard_errors.__module__ = "gmm.inference"

@@ -15,7 +15,6 @@ from gmm._estimators.scorer import Scorer
 from gmm._exceptions import ConvergenceWarning
 from gmm._passes.e_step import EStep
 from gmm._passes.stepwise import implied_statistics
-from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._rows.sources import ArraySource
 from gmm._text.words import counted
@@ -330,4 +329,4 @@ def _like(other: MixtureParameters, weights: Array, means: Array, covariances: A
     return other.with_other(weights=weights, means=means.copy(), covariances=covariances.copy())
 
 
-publish("gmm.tracking", [Tracker, Tracks])
+Tracker.__module__ = Tracks.__module__ = "gmm.tracking"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel import mstep
-from gmm._public import publish
+from gmm._lazy import reduced_at_home
 from gmm._values.layouts import FULL, Array, Layout
 
 _EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
@@ -52,6 +52,7 @@ class SufficientStatistics:
     log_evidence: float
     weight: float
     precision: Array | float = 0.0
+    __reduce_ex__ = reduced_at_home
 
     @classmethod
     def from_kernel(
@@ -189,4 +190,4 @@ class SufficientStatistics:
         return self.from_kernel(self.layout, *mstep.halved(self, component, into, offset))
 
 
-publish("gmm.em", [SufficientStatistics])
+SufficientStatistics.__module__ = "gmm.em"
