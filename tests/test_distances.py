@@ -287,7 +287,7 @@ def test_the_common_area_in_a_column_is_that_of_quadrature(name):
             densities = np.exp(-0.5 * ((x - means) / deviations) ** 2) / deviations / np.sqrt(2 * np.pi)
             return min(densities[k], (weights @ densities - weights[k] * densities[k]) / (1 - weights[k]))
 
-        parts = pairwise(np.linspace(-15, 15, 61))
+        parts = pairwise(np.linspace(-15, 15, 601))
         area = sum(quad(least, a, b, epsabs=1e-13)[0] for a, b in parts)
         assert found[k, j] == pytest.approx(area, abs=1e-9)
 

@@ -290,16 +290,6 @@ def test_a_value_that_is_missing_needs_no_error():
     refused(r"got nan at \(1, 2\); where the error is unknown", mixture.fit, X, error_covariance=without)
 
 
-def test_starts_look_at_the_rows_with_the_smallest_errors_whatever_is_constant():
-    rng = np.random.default_rng(0)
-    X, errors = rng.normal(size=(400, 2)), rng.permutation(400).astype(float)[:, None] * np.ones(2)
-    ones = np.ones(400)
-    for values, variances in ((X, errors), (np.c_[X, ones], np.c_[errors, ones]), (1e-200 * X, 1e-300 * errors)):
-        source, _ = as_source(values, estimator="a test", error_covariance=variances)
-        half = inside.precise_half(source, 2)
-        np.testing.assert_array_equal(half.take(np.arange(half.n_rows)), values[errors[:, 0] < 200])
-
-
 @pytest.mark.parametrize(
     ("errors", "says"),
     [

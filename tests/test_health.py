@@ -102,7 +102,7 @@ def words_of(parameters, n):
 
 @every_type
 def test_few_rows_are_a_group_only_where_they_are_worth_more_than_chance_gives(name):
-    """Far from all others they are one from two rows on, if as many leave the covariance a bound; else from three on."""
+    """Far from all others they are one as soon as they leave their covariance a bound: from two or three rows on."""
     fewest = 2 if name in ("VVE", "VVV") else 1 if name not in OF_ONE_COVARIANCE else 1.49
     for rows, expected in ((fewest, True), (fewest + 0.02, False)):
         far = mixture(name, [1 - rows / 100, rows / 100], [1.0, 1.0], 1e9)

@@ -306,7 +306,7 @@ ALL = [
     *arguments(candidate_view, centre=optional(flat(D))),
     *arguments(candidate, seeds=tables(K, D), moments=[TIED, DIAGONAL, SPHERICAL]),
     *arguments(candidate, rows=NARROW, run=NARROW),
-    *arguments(clusters, seeds=[np.ones((K, D + 1)), np.ones((0, D))]),
+    *arguments(clusters, seeds=[np.ones((K, D + 1))]),
     *arguments(candidate_rows, code=[np.zeros(N - 1, np.intc), np.full(N, 2, np.intc)]),
     *cases("candidate, view", lambda v: candidate(view=candidate_view(v, SPHERICAL, np.ones(1), np.zeros(1))), NARROW),
     # Around a pass.

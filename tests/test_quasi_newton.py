@@ -162,7 +162,8 @@ def test_a_climb_that_rounding_ended_stays_there_when_it_is_continued():
 def test_the_bound_is_below_the_likelihood_by_the_square_of_the_ridge(covariance_type):
     gaps = []
     for ridge in (1e-3, 1e-4):
-        model = GaussianMixture(3, covariance_type=covariance_type, reg_covar=ridge, random_state=0, tol=1e-9).fit(IRIS)
+        how = {"covariance_type": covariance_type, "means_init": IRIS.reshape(3, 50, 4).mean(axis=1), "tol": 1e-9}
+        model = GaussianMixture(3, reg_covar=ridge, **how).fit(IRIS)
         gaps.append(model.score(IRIS) - model.lower_bound_)
         assert model.lower_bound_ == model.lower_bounds_[-1]
     assert gaps[0] >= -1e-13
@@ -345,11 +346,12 @@ def test_a_ridge_that_rounding_eats_lowers_no_mixture_that_is_kept(covariance_ty
             how = how | {"weights_init": np.full(K, 1 / K)} if "fixed" in how else how
             model, told = warned(GaussianMixture(K, covariance_type=covariance_type, random_state=0, **how).fit, X)
             bounds = np.array([*model.lower_bounds_, model.lower_bound_])
-            # Bounds lack the ridge's part of the objective, half a nat in each direction on it; others do not know it.
+            # Bounds lack the ridge's part of the objective, half a nat in each direction on it, and more of VEV, whose
+            # components may be thinner than it; others do not know it.
             # Where a component loses all rows, they are not compared with those before, nor where rounding makes a
             # covariance so thin that no objective can measure it: of rows as wide as these, no density is above 1.
             is_compared = not (how or "have no rows" in "".join(told)) and bounds.max() < 0
-            assert not is_compared or np.diff(bounds).min() > -1
+            assert not is_compared or np.diff(bounds).min() > (-3 if covariance_type == "VEV" else -1)
             fell = [text for text in told if "lowered the objective" in text]
             if fell:
                 assert not model.converged_

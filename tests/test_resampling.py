@@ -48,6 +48,11 @@ class Uniform:
         return np.full(len(rows), -np.log(self.width))
 
 
+def test_so_many_starts_that_none_would_end_are_refused():
+    refused("n_init", bootstrap_lrt, X, 1, n_init=10**30)
+    refused("'n_init' parameter", GaussianMixture(2, n_init=10**30).fit, X, error=InvalidParameterError)
+
+
 @given(st.integers(4, 30), st.data())
 def test_each_row_is_held_out_once_and_never_fitted_then(n, data):
     n_splits = data.draw(st.integers(2, n // 2))

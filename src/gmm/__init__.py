@@ -76,5 +76,6 @@ def __dir__() -> list[str]:
 
 # What pickles and pages say, wherever a definition moves. Behind the class, not in its body: there, `dataclass` would
 # look for `KW_ONLY` and `ClassVar` in the public module, and take them for fields.
-GaussianMixture.__module__ = NormalInverseWishart.__module__ = ConvergenceWarning.__module__ = __name__
+GaussianMixture.__module__ = NormalInverseWishart.__module__ = __name__
+ConvergenceWarning.__module__ = DegenerateWarning.__module__ = __name__
 InvalidParameterError.__module__ = LostClusterError.__module__ = NotFittedError.__module__ = __name__

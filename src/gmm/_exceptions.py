@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 _E = TypeVar("_E", bound=Exception)
@@ -88,6 +89,15 @@ def warn(message: str, category: type[Warning]) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "gmm":
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+@contextmanager
+def quiet_fits() -> Iterator[None]:
+    """Leave unsaid what each of many fits that are compared would warn of."""
+    with warnings.catch_warnings():
+        for category in (ConvergenceWarning, DegenerateWarning):
+            warnings.simplefilter("ignore", category)
+        yield
 
 
 def _rebuilt(own: type[_E], args: tuple[Any, ...]) -> _E:

@@ -245,10 +245,10 @@ class Effort(NamedTuple):
 def effort(model: CovarianceModel, n: int, d: int, K: int, has_prior: bool) -> Effort:
     """Return what n rows repay."""
     few, more = _FEW * (d + 1), max(_FEWEST_MORE, min(K // 2, _MOST_MORE))
+    if has_prior:  # which tells more than few rows do, but not what a drop costs: that is likelihood
+        return Effort(_MIXTURES, 0, n)
     if n < few * K:
         return Effort(1, 0, n)
-    if has_prior:  # what a drop costs is likelihood, and says nothing of a prior
-        return Effort(_MIXTURES, 0, n)
     part = K * max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if model.layout is FULL else 0)
     grows = model.stored_whole and more <= K and n >= few * (K + more)
     return Effort(_MIXTURES, more if grows else 0, min(n, max(_ALL_ROWS, part)))

@@ -33,7 +33,7 @@ WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lane
 _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
 _DONORS = 500  # rows whose values stand in the gaps of others
 _OTHERS = "values in other columns than the first time"
-_KEPT = "by_key", "_whole", "survey", "column_means", "_donors"  # what is known of the same rows that are read otherwise
+_KEPT = "by_key", "_whole", "survey", "column_means", "_donors"  # what is known of rows that are read otherwise
 
 Keyed = tuple[bytes, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 

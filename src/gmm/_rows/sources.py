@@ -284,8 +284,8 @@ class Source(ABC):
 
     @cached_property
     def n_distinct(self) -> int:
-        """Number of distinct rows with a positive weight; of very many rows, and of those with gaps, of all of them."""
-        array = self.resident
+        """Number of distinct rows with a positive weight; of very many rows, or rows beyond memory, of all of them."""
+        array = self.one_array
         if array is None or self.n_rows > _MEASURED:
             return self.n_used
         rows = array.rows if self.n_used == self.n_rows else array.rows[self.weights > 0]

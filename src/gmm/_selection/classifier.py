@@ -26,7 +26,7 @@ from gmm._estimators.fitted import (
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import Summary
-from gmm._exceptions import warn
+from gmm._exceptions import DegenerateWarning, warn
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._lazy import reduced_at_home
@@ -504,7 +504,9 @@ class MixtureClassifier(Estimator):
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class."""
         of_search = settings | {"tol": self.tol, "reg_covar": self.reg_covar}
-        searches = [select(part, numbers, types, **of_search) for part in parts]
+        with warnings.catch_warnings():  # of what is told of the classes, once and by their names
+            warnings.filterwarnings("ignore", "No row has values in both")
+            searches = [select(part, numbers, types, **of_search) for part in parts]
         collapsed = [
             label
             for label, search in zip(classes.tolist(), searches, strict=True)
@@ -536,7 +538,10 @@ class MixtureClassifier(Estimator):
         for name in types:
             mixture = GaussianMixture(sum(numbers), covariance_type=name, **settings)
             try:
-                mixture.fit(rows, labels=codes, components_per_class=dict(enumerate(numbers)))
+                with warnings.catch_warnings():  # of what is told of the classes, once and by their names
+                    warnings.simplefilter("ignore", DegenerateWarning)
+                    warnings.filterwarnings("ignore", "No row has values in both")
+                    mixture.fit(rows, labels=codes, components_per_class=dict(enumerate(numbers)))
             except SingularMatrixError as error:
                 failed = error
                 continue

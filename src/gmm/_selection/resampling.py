@@ -5,7 +5,6 @@ Criteria computed from the training data are in `gmm._estimators.criteria`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from copy import deepcopy
@@ -21,7 +20,7 @@ from gmm._em import OFFSET
 from gmm._estimators.contract import record_features
 from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
-from gmm._exceptions import ConvergenceWarning, warn
+from gmm._exceptions import quiet_fits, warn
 from gmm._fitting.degenerate import Degeneracy, Resolution
 from gmm._fitting.sampling import common_seed, start_seeds
 from gmm._fitting.starts import Start, best_of, short_runs
@@ -43,7 +42,7 @@ from gmm._selection.standard import comparable_fits, in_other_units, log_volume
 from gmm._text.words import counted
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_limits
-from gmm._validation.parameters import check_callback, check_random_state, features_of, is_default
+from gmm._validation.parameters import MOST_STARTS, check_callback, check_random_state, features_of, is_default
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_real, check_whole, is_whole
 from gmm._values.coordinates import Coordinates
@@ -357,15 +356,15 @@ def bootstrap_lrt(
     """
     callback = check_callback(callback)
     n_components = check_whole(n_components, "n_components")
-    n_init, n_replicates = check_whole(n_init, "n_init"), check_whole(n_replicates, "n_replicates", 1, MOST_REPLICATES)
+    n_init = check_whole(n_init, "n_init", 1, MOST_STARTS)
+    n_replicates = check_whole(n_replicates, "n_replicates", 1, MOST_REPLICATES)
     check_comparable(parameters, bootstrap_lrt.__name__)
     refuse("bootstrap_lrt", features_of(GaussianMixture(**parameters)))
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
     rows, names, settings, units = _rows_to_fit(X, sample_weight, bootstrap_lrt.__name__, n_components + 1, parameters)
     rng = np.random.default_rng(common_seed(random_state))
     fits = _Fits(n_components, settings)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with quiet_fits():
         observed = fits.pair(rows, int(rng.integers(2**31)))
         if observed.failure is not None:
             warn(
@@ -828,8 +827,7 @@ def _with_splits(
         order = np.random.default_rng(seed).permutation(len(rows))
         halves = [rows[np.sort(part)] for part in np.array_split(order, 2)]
         of_fit = settings | {"random_state": seed, "n_threads": n_threads}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with quiet_fits():
             fits = [[GaussianMixture(K, **of_fit).fit(half) for K in numbers] for half in halves]
         return measure(halves, fits)
 

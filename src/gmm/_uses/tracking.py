@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
-from gmm._exceptions import ConvergenceWarning
+from gmm._exceptions import quiet_fits
 from gmm._passes.e_step import EStep
 from gmm._passes.stepwise import implied_statistics
 from gmm._rows.entrance import as_one_array, as_source
@@ -302,8 +301,7 @@ class Tracker:
                 random_state=self._random_state,
                 n_threads=1,
             )
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # noise took all rows, or a component lost its own
+            with quiet_fits():
                 bic = mixture.fit(rows).bic(rows)
             if bic < best:
                 best, born = bic, fitted_parameters(mixture)

@@ -80,6 +80,7 @@ _ARRAY = (Values("an array-like", _is_array_like),)
 _FLOAT, _POSITIVE = _a_float("[0.0, inf)"), _a_float("(0.0, inf)")
 _SHARE, _PART = _a_float("(0.0, 1.0)"), _a_float("[0.0, 1.0)")
 _DEGREES, _RATIO = _a_float(f"[{LEAST_DEGREES:.1f}, {MOST_DEGREES:.1f}]"), _a_float("[1.0, inf]")
+MOST_STARTS = 10**6
 _SEED = _an_int(0, 2**32 - 1) + _an_instance(np.random.RandomState) + _an_instance(np.random.Generator) + _NONE
 _PRIOR = _an_instance(NormalInverseWishart)
 
@@ -120,7 +121,9 @@ OPTIONS: Mapping[str, Option] = {
     "tol": Option(_FLOAT, ("classes",)),
     "reg_covar": Option(_FLOAT, ("lasting", "classes")),
     "max_iter": Option(_an_int(0), ("classes",)),
-    "n_init": Option(_an_int(1, 10**6), ("classes",), "the steps are those of a single start; call it once per random_state"),
+    "n_init": Option(
+        _an_int(1, MOST_STARTS), ("classes",), "the steps are those of a single start; call it once per random_state"
+    ),
     "weights_init": Option(_ARRAY + _NONE, ("single", "start")),
     "means_init": Option(_ARRAY + _NONE, ("single", "start", "components", "columns")),
     "precisions_init": Option(_ARRAY + _NONE, ("single", "start", "components", "columns", "whole")),
