@@ -1,8 +1,7 @@
 """What does a fit cost whose rows are in a file, and never in memory?
 
 A Parquet file is made in the temporary folder. Its default fit is compared with the same fit of the rows in memory,
-with reading the file alone, and with scikit-learn on as many rows as fit the same memory. A search finishes several
-cells on the file, one after the other.
+with reading the file alone, and with scikit-learn on as many rows as fit the same memory.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ ROWS, SMOKE_ROWS, FEATURES, COMPONENTS = 20_000_000, 300_000, 8, 8
 ROW_GROUP = 1 << 20
 MOST_MB = 400  # for the whole process, imports included
 MOST_PASS = 1.3  # times the slower of reading alone and of a pass over rows in memory
-SEARCHED = ("full", "tied", "diag")
 PROBES = (20_000, 120_000)  # rows, from which scikit-learn's memory is projected
 
 
@@ -87,12 +85,8 @@ def compared(path: Path, n: int, n_threads: int, report: Report) -> bool:
     bound = max(reading.seconds, memory.value.pass_seconds)
     ratio = file.value.pass_seconds / bound
     same = file.value.digest == memory.value.digest
-    search = asked(with_reader, FileSearch, path, n_threads)
-    what = f"gmm.select, {len(SEARCHED)} cells finished on the file"
-    row(report, what, n_threads, with_reader, n, search, search.value)
     report.note(f"threads: {n_threads}: a pass takes {ratio:.2f} × the bound's basis; same bits as in memory: {same}")
-    peak = max(file.peak_mb, search.peak_mb)
-    return same and (n < ROWS or (peak <= MOST_MB and ratio <= MOST_PASS))
+    return same and (n < ROWS or (file.peak_mb <= MOST_MB and ratio <= MOST_PASS))
 
 
 def peer_in_the_same_memory(path: Path, n: int, n_threads: int, report: Report) -> None:
@@ -165,30 +159,6 @@ class FileFit(Fit):
         import gmm
 
         self.peer, self.n_threads, self.X = estimator_peer(OURS), n_threads, gmm.open_rows(path)
-
-
-class FileSearch:
-    """Our choice among the cells of one number of components, on a sample of the file and then on all its rows."""
-
-    def __init__(self, path: Path, n_threads: int) -> None:
-        import gmm
-        from gmm._rows.sources import followed
-
-        self.n_threads, self.seconds = n_threads, list[float]()
-        self.source: Any = followed(gmm.open_rows(path), self.seen)
-
-    def seen(self, n_rows: int, seconds: float) -> None:
-        """Note how long a reading of all rows took."""
-        self.seconds += [seconds] * (n_rows == self.source.n_rows)
-
-    def __call__(self) -> Climbed:
-        """Search; the passes are readings."""
-        import gmm
-
-        begin = perf_counter()
-        gmm.select(self.source, COMPONENTS, SEARCHED, random_state=0, n_threads=self.n_threads)
-        seconds = perf_counter() - begin
-        return Climbed(median(self.seconds), len(self.seconds), seconds, "")
 
 
 def first_rows(path: Path, n_rows: int | None) -> np.ndarray:

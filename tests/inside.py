@@ -69,7 +69,6 @@ PLACES = {
     "gmm._selection.engine": "engine=.",
     "gmm._selection.request": "CRITERION_ACCURACY folds_of template_of",
     "gmm._selection.resampling": "resampling=.",
-    "gmm._selection.search": "finishing=. search=.",
     "gmm._selection.standard": "in_units",
     "gmm._text.html": "Html block details escaped line sparkline style",
     "gmm._text.table": "Cell Column Table",

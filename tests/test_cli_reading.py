@@ -19,7 +19,7 @@ import pytest
 
 import gmm
 from command import fails, json_of, labels_in, ok, result_in, table, text_in, write
-from inside import WORDS, FileTable, TextFormat, blocks, finishing, main
+from inside import WORDS, FileTable, TextFormat, blocks, main
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
 FAITHFUL = files("gmm") / "data" / "faithful.csv"
@@ -53,7 +53,7 @@ def fitted(*words):
     return document["data"]["columns"], document["best"]["means"], done.stderr, document
 
 
-refused = partial(fails, 1, "fit")
+refused = partial(fails, 1, "fit", *ONE)
 
 
 def written(path, names, rows):
@@ -298,7 +298,7 @@ def test_a_folder_is_read_as_one_table(tmp_path):
     for name, part in {"a.csv": X[:30], "b.csv": X[30:60], "more/c.csv": X[60:]}.items():
         (folder / name).write_text("x,y\n" + "".join(f"{a:g},{b:g}\n" for a, b in part))
     (folder / "_about.md").write_text("hidden")
-    fit = ("--components", "1:2", "--covariance", "EEE", "--json")
+    fit = ("--components", 1, "--covariance", "EEE", "--json")
     whole, parts = (json.loads(ok("fit", folder, *fit, *how).stdout) for how in ((), ("--blocks",)))
     assert whole["data"]["n_rows"] == 90
     np.testing.assert_allclose(whole["best"]["means"], parts["best"]["means"], atol=1e-3)
@@ -477,7 +477,7 @@ def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, h
     path = tmp_path / f"t.{kind}"
     (pa.parquet.write_table if kind == "parquet" else pa.csv.write_csv)(pa.table({"hum": hum, "temp": temp}), path)
     note = "note: column 'hum' holds -999 in 31 rows, far from all others; if it is a code, use --na -999 --missing em"
-    assert fitted(path, *how)[2] == f"{note}\n"
+    assert fitted(path, *how)[2] == ("" if how else f"{note}\n")
     _, means, notes, _ = fitted(path, *how, "--na", "-999", "--missing", "em")
     assert "missing values in 31 of 800 rows" in notes
     assert "far from" not in notes
@@ -517,9 +517,12 @@ def folder(tmp_path_factory):
 
 
 def both(*words):
-    """What a command prints, which is the same in memory and block by block."""
-    whole, parts = ok(*words), ok(*words, "--blocks")
-    assert (parts.stdout, parts.stderr) == (whole.stdout, whole.stderr)
+    """What a fit of one component says of rows, which is the same in memory and block by block."""
+    whole, parts = ok("fit", *words), ok("fit", *words, "--blocks")
+    assert parts.stderr == whole.stderr
+    paragraphs = [done.stdout.split("\n\n") for done in (whole, parts)]
+    assert paragraphs[0][0] == paragraphs[1][0]  # rows and columns
+    assert paragraphs[0][-1] == paragraphs[1][-1]  # the component
     return whole
 
 
@@ -550,13 +553,39 @@ def test_predict_writes_the_bytes_of_the_table_in_memory(folder, tmp_path, name)
         assert "no column 'z'" in fails(1, *predict, "--keep", "z", *how)
 
 
-def test_fit_finds_in_an_array_and_in_some_of_the_rows_what_it_does_in_memory(folder, monkeypatch):
-    fit = ("--components", "1:3", "--covariance", "full,EEE")
-    whole, parts = (json_of("fit", folder / "rows.npy", *fit, *how) for how in ((), ("--blocks",)))
-    assert whole == parts
-    monkeypatch.setattr(finishing, "SEARCHED", 1000)
-    columns = (folder / "rows.parquet", "--exclude", "id", "--exclude", "c, k", "--weight-column", "w")
-    assert json_of("fit", *columns, *fit, "--blocks", "--quiet")["best"]["n_components"] == 2
+@pytest.mark.parametrize("more", [(), ("--noise",), ("--prior", "conjugate"), ("--n-init", 2, "--tol", 1e-3)], ids=str)
+def test_a_fit_of_blocks_is_that_of_the_estimator(more, folder, tmp_path):
+    columns = (
+        "--exclude",
+        "id",
+        "--exclude",
+        "c, k",
+        "--weight-column",
+        "w",
+        "--components",
+        2,
+        "--covariance",
+        "full",
+    )
+    document = json_of("fit", folder / "rows.parquet", *columns, *more, "--blocks", "--out", tmp_path, "--quiet")
+    mixture, rows = (
+        gmm.load(tmp_path / "model.gmm"),
+        gmm.open_rows(folder / "rows.parquet", columns=list("ab"), weight="w"),
+    )
+    again = gmm.GaussianMixture(**mixture.get_params()).fit(rows)
+    np.testing.assert_array_equal(mixture.means_, again.means_)
+    assert (mixture.tol, mixture.n_init) == ((1e-3, 2) if "--tol" in more else (1e-5, 1))
+    assert document["best"]["rows_per_component"] == np.bincount(again.predict(rows) + 1, minlength=3)[1:].tolist()
+    assert "n_left_out" not in document
+    if "--prior" not in more:
+        assert document["best"]["bic"] == pytest.approx(again.bic(rows), rel=1e-9)
+
+
+def test_a_search_of_blocks_is_refused_with_the_way_out(folder):
+    fit, tells = ("fit", folder / "rows.parquet", "--blocks"), ("--blocks", "--components 3", "search a sample")
+    for words in ((), ("--components", 2), ("--covariance", "full"), ("--components", "1,2", "--covariance", "full")):
+        fails(2, *fit, *words, tells=tells)
+    fails(2, *fit, "--components", 2, "--covariance", "full", "--tails", "normal,t", tells=tells)
 
 
 def test_no_array_of_all_labels_is_made(folder, tmp_path, monkeypatch):
@@ -568,15 +597,15 @@ def test_no_array_of_all_labels_is_made(folder, tmp_path, monkeypatch):
 
 
 def test_fit_tells_of_columns_as_in_memory(folder):
-    how = ("fit", folder / "rows.parquet", "--components", 1, "--covariance", "diag")
+    how = (folder / "rows.parquet", "--components", 1, "--covariance", "diag")
     told = both(*how).stderr
     assert "left out: 't' (type string)" in told
     kinds = {"'id'": "numbers the rows", "'c' (2.5)": "is constant", "'k' (3 distinct values)": "code"}
     for column, what in kinds.items():
         assert any(column in line and what in line and "--columns" in line for line in told.splitlines())
-    assert json_of(*how, "--blocks")["data"]["columns"] == ["a", "b", "w"]
-    assert json_of(*how, "--blocks", "--columns", "a,id,c,k")["data"]["columns"] == ["a", "id", "c", "k"]
-    assert both(*how, "--columns", "a,c").stderr.count("constant") == 1
+    assert json_of("fit", *how, "--blocks")["data"]["columns"] == ["a", "b", "w"]
+    assert json_of("fit", *how, "--blocks", "--columns", "a,id,c,k")["data"]["columns"] == ["a", "id", "c", "k"]
+    assert ok("fit", *how, "--columns", "a,c").stderr.count("constant") == 1
     posterior = ("fit", folder / "rows.parquet", "--columns", "a,b", "--bayesian", "--max-components", 4)
     assert json_of(*posterior)["best"] == json_of(*posterior, "--blocks")["best"]
 
@@ -587,14 +616,14 @@ def test_columns_that_number_the_rows_in_any_order_are_left_out(alone, tmp_path)
     columns = {"id": rng.permutation(n) - 7, "a": rng.normal(size=n), "same": rng.permutation(n) // 2 * 2}
     columns["count"] = rng.integers(0, n + n // 5, n)
     how = ("--components", 1, "--covariance", "diag", *(("--exclude", "a,same,count") if alone else ()))
-    told = both("fit", parquet(tmp_path / "rows.parquet", **columns), *how).stderr
+    told = both(parquet(tmp_path / "rows.parquet", **columns), *how).stderr
     single = "column 'id' numbers the rows, like an identifier; use --exclude to leave it out"
     beside = "left out: 'id', which numbers the rows, like an identifier; use --columns"
     assert (single if alone else beside) in told
     assert "same" not in told
     assert "count" not in told
     ids = ["" if i == 7 else i for i in range(n)]
-    done = both("fit", write(tmp_path / "gap.csv", ["id", "", "a"], ids, range(n), columns["a"]), *how[:4])
+    done = both(write(tmp_path / "gap.csv", ["id", "", "a"], ids, range(n), columns["a"]), *how[:4])
     assert "left out: 'id'" in done.stderr
     assert "no name, as for row numbers" in done.stderr
     assert f"{n:,} rows, 1 column" in done.stdout
@@ -623,7 +652,7 @@ def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
         (1, (broken, "--exclude", "w"), "row 2, column 'a'"),
         (1, (broken, "--weight-column", "w"), "row 2, column 'a'"),
     ):
-        assert told in fails(code, "fit", *words, "--blocks", stdin="a\n1\n2\n")
+        assert told in fails(code, "fit", *words, *ONE, "--blocks", stdin="a\n1\n2\n")
 
 
 def test_kept_columns_are_those_of_the_rows_that_are_left(tmp_path):
@@ -676,17 +705,15 @@ def test_every_byte_is_the_same(kind, tmp_path):
     columns = {"a": X[:, 0], "b": X[:, 1], "who": [("x", "y", None)[i % 3] for i in range(N)], "w": np.ones(N) / 3}
     path = tmp_path / f"t.{kind}"
     (pa.parquet.write_table if kind == "parquet" else pa.csv.write_csv)(pa.table(columns), path)
-    fit = ("fit", path, "--components", "1:3", "--covariance", "EEE,VVV", "--label-column", "who")
+    fit = ("fit", path, "--bayesian", "--max-components", 3, "--label-column", "who")
     fit, found = (*fit, "--weight-column", "w", "--format", "parquet"), []
     for name, how in {"whole": (), "parts": ("--blocks",)}.items():
         place = tmp_path / name
         done = ok(*fit, "--out", place, *how)
         document = result_in(place)
-        for cell in document["cells"]:
-            del cell["seconds"]
         model = place / "model.gmm"
         ok("predict", model, path, "--proba", "--keep", "all", "--out", place / "p.parquet", *how)
-        written = [(place / file).read_bytes() for file in ("labels.parquet", "criteria.csv", "p.parquet")]
+        written = [(place / file).read_bytes() for file in ("labels.parquet", "p.parquet")]
         told = done.stderr + done.stdout.replace(str(place), "")
         found.append((told, document, ok("predict", model, path, *how).stdout, written))
     assert found[0] == found[1]
@@ -699,14 +726,14 @@ def test_names_have_no_blanks_and_files_need_no_suffix(how, tmp_path):
     document = json_of("fit", path, "--columns", "b,a", "--label-column", "who", *ONE, *how)
     assert document["data"]["columns"] == ["b", "a"]
     assert document["agreement"]["counts"] == [[N // 2], [N // 2]]
-    assert "more than once: 'a'" in fails(1, "fit", write(tmp_path / "twice", [" a", "a"], [1, 3], [2, 5]), *how)
+    assert "more than once: 'a'" in fails(1, "fit", write(tmp_path / "twice", [" a", "a"], [1, 3], [2, 5]), *ONE, *how)
 
 
 def test_text_beside_tables_is_told(tmp_path):
     X = measured()
     parquet(tmp_path / "part-1.parquet", a=X[:, 0], b=X[:, 1])
     (tmp_path / "readings.csv").write_text("a,b\n1,2\n")
-    done = both("fit", tmp_path, *ONE)
+    done = both(tmp_path, *ONE)
     assert f"{N} rows" in done.stdout
     assert "files of another kind are not read: 'readings.csv'" in done.stderr
 
@@ -730,9 +757,9 @@ def test_constants_and_weights_that_are_none_are_named(how, tmp_path):
         ((path,), ("constant", "'a'", "'b'")),
         ((path, "--columns", "a,b"), ("constant", "'a'", "'b'")),
         ((numbered,), ("constant: 'b', besides those left out: 'id'",)),
-        ((weighed, "--weight-column", "w", *ONE), ("'w'", "-2", "row 3")),
+        ((weighed, "--weight-column", "w"), ("'w'", "-2", "row 3")),
     ):
-        fails(1, "fit", *words, *how, tells=parts)
+        refused(*words, *how, tells=parts)
 
 
 def test_the_table_may_stand_behind_options(tmp_path):
@@ -748,7 +775,7 @@ def test_missing_values_in_blocks_are_told_what_helps(tmp_path):
     ok("fit", write(tmp_path / "t.csv", "ab", *X.T), *ONE, "--out", tmp_path)
     X[3, 1] = np.nan
     write(tmp_path / "t.csv", "ab", *X.T)
-    for command in (("fit",), ("predict", "model.gmm")):
+    for command in (("fit", *ONE), ("predict", "model.gmm")):
         parts = "row 4, column 'b'", "--drop-missing in place of --blocks", "--missing em"
         told = fails(1, *command, "t.csv", "--blocks", tells=parts, cwd=tmp_path)
         assert ("gmm fit --missing em" in told) == (command[0] == "predict")

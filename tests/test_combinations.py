@@ -99,7 +99,7 @@ REACHED = {
     ("responsibilities as init_params", "rows in partitions"): lambda: fit(partitions(), init_params=HALVES),
     ("sample_weight", "a source of rows"): lambda: fit(stream(), sample_weight=np.ones(120)),
     ("warm_start of a fitted mixture", "checkpoint"): lambda: fitted().fit(X, checkpoint="never-written"),
-    ("standardize", "rows in partitions"): lambda: gmm.select(partitions(), 2, standardize=True),
+    ("select", "rows beyond memory"): lambda: gmm.select(stream(), 2),
     ("fixed parameters", "standardize"): lambda: gmm.select(X, 2, standardize=True, **FIXED),
     ("fixed covariances", "max_ratio"): lambda: fit(**SHAPES, max_ratio=9),
     ("max_ratio", "standardize"): lambda: gmm.select(X, 2, standardize=True, max_ratio=9),

@@ -123,7 +123,7 @@ def test_data_frames_have_names_and_may_have_empty_partitions():
 
 def test_what_is_wrong_with_a_collection_is_said():
     X = da.from_array(ROWS, chunks=2000)
-    refused("standardize cannot be combined", gmm.select, X, 2, "full", standardize=True)
+    refused("select cannot be combined with rows beyond memory", gmm.select, X, 2, "full")
     broken = ROWS.copy()
     broken[8000, 1] = np.nan
     for rows, weight, error, words in (

@@ -11,7 +11,7 @@ from sklearn.base import clone
 import gmm
 import reference
 from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, select
-from inside import PARSIMONIOUS, candidates, covariance_model, engine, finishing, fitted_parameters
+from inside import PARSIMONIOUS, candidates, covariance_model, engine, fitted_parameters
 from tables import assert_same, parameters, refused, reloaded
 
 K, D = 3, 2
@@ -513,28 +513,14 @@ def test_other_starts_have_known_components_first(init_params):
     np.testing.assert_allclose(found.bic, searched(n_components=4).bic, atol=0.5)
 
 
-def test_rows_in_a_file_threads_and_the_estimator_give_the_same_bits(tmp_path, monkeypatch):
-    np.save(tmp_path / "rows.npy", X)
+def test_threads_and_the_estimator_give_the_same_bits(monkeypatch):
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
-    for source in (X, gmm.open_rows(tmp_path / "rows.npy"), gmm.open_rows(lambda: [X[:50], X[50:]])):
-        same_bits(searched(source, n_threads=3), usual())
+    same_bits(searched(n_threads=3), usual())
     search = GaussianMixtureSearch(range(2, 6), TYPES, fixed={"means": True}, means_init=MEANS, random_state=0).fit(X)
     same_bits(search.selection_, usual())
     again = reloaded(search.selection_)
     assert again.best.fixed == usual().best.fixed == {"means": [True, True, False, False]}
     assert again.best.n_parameters_ == usual().best.n_parameters_
-
-
-def test_rows_beyond_memory_are_finished_with_what_is_known(monkeypatch, tmp_path):
-    monkeypatch.setattr(finishing, "SEARCHED", 300)
-    many = four_groups(n=700)
-    how = {"fixed": BOTH, "precisions_init": PRECISIONS["full"], "covariance_type": "full", "n_components": [3, 4]}
-    found = searched(gmm.open_rows(lambda: [many[:1000], many[1000:]]), **how)
-    assert found.n_searched == 300
-    assert_known(found, np.linalg.inv(PRECISIONS["full"]))
-    assert found.best.n_components == 4
-    here = searched(many, **how)
-    assert found.bic[found.best_index] == pytest.approx(here.bic[here.best_index], abs=0.1)
 
 
 def test_no_start_drops_a_known_component(monkeypatch):

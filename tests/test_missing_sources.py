@@ -10,7 +10,7 @@ import pytest
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import FULL, PARSIMONIOUS, as_source, e_step_over, finishing, source_to_fit
+from inside import FULL, PARSIMONIOUS, as_source, e_step_over, source_to_fit
 from inside import rows_incomplete as incomplete
 from origins import assert_same, fitted, partitions, stream
 from tables import refused
@@ -138,23 +138,6 @@ def test_posteriors_and_searches_of_blocks_are_those_of_an_array():
     how = {"missing": "em", "random_state": 0}
     one, other = (BayesianGaussianMixture(n_components=4, **how).fit(rows) for rows in (ROWS, stream(ROWS)))
     assert_same(one, other)
-    for standardize in (False, True):
-        how["standardize"] = standardize
-        one, other = (gmm.select(rows, [1, 2], ["VVV", "EEE", "VVI"], **how) for rows in (ROWS, stream(ROWS)))
-        np.testing.assert_array_equal(one.bic, other.bic)
-        assert_same(one.best, other.best)
-
-
-def test_a_search_on_a_sample_with_gaps_is_finished_on_all_rows(monkeypatch):
-    """The sample keeps its gaps, so that its criteria do not count filled values."""
-    whole = gmm.select(ROWS, [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
-    monkeypatch.setattr(finishing, "SEARCHED", 1500)
-    source, _ = as_source(stream(ROWS), estimator="x", missing="em")
-    assert np.isnan(finishing.rows_to_search(source, 0).one_array.rows).any()
-    found = gmm.select(stream(ROWS), [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
-    assert found.n_searched == 1500
-    assert found.best.bic(ROWS) == pytest.approx(found.bic[found.best_index], rel=1e-9)
-    assert found.bic.min() == pytest.approx(whole.bic.min(), abs=0.1)
 
 
 def test_a_stream_with_gaps_is_learnt_block_by_block():

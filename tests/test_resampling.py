@@ -12,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
-import gmm
 import inside
 import reference
 from gmm import GaussianMixture, InvalidParameterError, select
 from gmm.inference import SplitLRT, Stability, bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
 from gmm.plotting import plot_selection
-from inside import COVARIANCE_TYPES, PARSIMONIOUS, finishing, folds_of, resampling, threads
+from inside import COVARIANCE_TYPES, PARSIMONIOUS, folds_of, resampling, threads
 from tables import interrupt, noted, refused, reloaded
 
 rng = np.random.default_rng(0)
@@ -524,16 +523,6 @@ def test_a_cell_without_a_fold_has_none():
     found = select(THREE[::30], [1, 6], "EII", criterion="held_out", n_splits=4, random_state=0)
     assert found.held_out[1] == np.inf
     assert found.best.n_components == 1
-
-
-def test_rows_beyond_memory_are_finished_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(finishing, "SEARCHED", 120)
-    np.save(tmp_path / "rows.npy", THREE)
-    rows = gmm.open_rows(tmp_path / "rows.npy")
-    found = select(rows, [1, 2, 3], "diag", criterion="held_out", random_state=SEED)
-    assert found.n_searched == 120
-    assert (found.n_components.tolist(), found.status) == ([3], ("ok",))
-    assert found.held_out[0] > -2 * found.loglik[0] * 0.9
 
 
 @pytest.mark.parametrize(

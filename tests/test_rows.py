@@ -8,7 +8,6 @@ import pickle
 import re
 import sys
 from contextlib import nullcontext
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -25,21 +24,15 @@ import inside
 import reference
 from gmm import GaussianMixture
 from gmm.em import Iteration
-from inside import CLASSIC, ArraySource, FileTable, NpySource, TextFormat, as_source, checksum, finishing, progress
+from inside import CLASSIC, ArraySource, FileTable, NpySource, TextFormat, as_source, checksum, progress
 from inside import delimited as delimited_module
 from inside import npy as npy_module
 from origins import ROWS, WEIGHTS, D, K, N, assert_same, fitted, in_blocks, stream
-from tables import refused, reloaded
+from tables import refused
 
 pytestmark = pytest.mark.usefixtures("_small_chunks")
 posix = pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
-samples = pytest.mark.usefixtures("_few_searched")
 NAMES = ["a", "b", "c"]
-
-
-@pytest.fixture
-def _few_searched(monkeypatch):
-    monkeypatch.setattr(finishing, "SEARCHED", 3000)
 
 
 def written_to(path):
@@ -386,8 +379,7 @@ def test_a_large_memory_map_is_read_and_not_touched(tmp_path, monkeypatch):
     assert not isinstance(as_source(mapped[1:], estimator="a test")[0], NpySource), "a part begins elsewhere"
     assert_same(fitted(mapped), in_memory())
     assert_same(fitted(mapped, WEIGHTS), in_memory(weighted=True))
-    found = gmm.select(mapped, [2], ["full"], random_state=0).best
-    np.testing.assert_array_equal(found.means_, gmm.select(ROWS, [2], ["full"], random_state=0).best.means_)
+    refused("rows beyond memory", gmm.select, mapped, [2], ["full"])
     changed = np.load(tmp_path / "0.npy", mmap_mode="c")
     changed[:] += 1
     assert not isinstance(as_source(changed, estimator="a test")[0], NpySource), "its changes are in memory alone"
@@ -416,35 +408,18 @@ def test_numbers_of_any_type_in_a_file_and_one_array_only_where_none_is_converte
             next(gmm.em.steps(gmm.open_rows(path), 2))
 
 
-@samples
-@pytest.mark.parametrize("prior", [None, "conjugate"])
-def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, tmp_path):
-    how = {"random_state": 0, "prior": prior}
-    counts, types = range(1, 5), ["full", "EII", "VVI"]
-    np.save(tmp_path / "rows.npy", ROWS)
-    source = gmm.open_rows(tmp_path / "rows.npy") if prior else stream()
-    many = gmm.select(source, counts, types, **how)
-    whole = gmm.select(ROWS, counts, types, **how)
-    assert len(many.scores) == 3
-    assert (many.n_searched, whole.n_searched) == (3000, 0)
-    for told in (repr(many), many._repr_html_()):
-        assert "searched on 3,000 rows drawn at random, these cells finished on all" in told
-    assert "drawn at random" not in repr(whole)
-    assert reloaded(many).n_searched == 3000
-    replace(many, n_searched=-1).save(tmp_path / "wrong.gmm")
-    refused("in 'n_searched', got -1", gmm.load, tmp_path / "wrong.gmm")
-    assert (many.best.n_components, many.best.covariance_type) == (whole.best.n_components, whole.best.covariance_type)
-    assert many.status[many.best_index] == "ok"
-    assert all(status == "ok" or status.startswith("left: at least") for status in many.status)
-    assert prior is None or set(many.status) == {"ok"}
-    cells = list(zip(whole.n_components, whole.covariance_type, strict=True))
-    for number, cell in enumerate(zip(many.n_components, many.covariance_type, strict=True)):
-        same = cells.index(cell)
-        for criterion in ("loglik", "bic", "icl", "nec") if many.status[number] == "ok" else ():
-            expected = getattr(whole, criterion)[same]
-            assert getattr(many, criterion)[number] == pytest.approx(expected, abs=0.1, rel=1e-3), criterion
-        assert many.bic[number] > whole.bic[same] - 0.1
-        assert many.bic[number] == pytest.approx(many.estimators[number].bic(ROWS), rel=1e-12)
+def test_the_best_of_a_sample_is_fitted_to_all_rows():
+    source = stream()
+    refused("select cannot be combined with rows beyond memory", gmm.select, source)
+    refused("select cannot be combined with rows beyond memory", gmm.GaussianMixtureSearch().fit, source)
+    sample = source.take(np.arange(0, N, 3))
+    found = gmm.select(sample, range(1, 5), ["full", "EII", "VVI"], random_state=0)
+    of_sample = found.best.score(ROWS)
+    mixture = found.best.set_params(warm_start=True).fit(source)
+    whole = gmm.select(ROWS, range(1, 5), ["full", "EII", "VVI"], random_state=0)
+    assert (mixture.n_components, mixture.covariance_type) == (whole.best.n_components, whole.best.covariance_type)
+    assert mixture.score(ROWS) > of_sample
+    assert mixture.bic(source) == pytest.approx(whole.bic[whole.best_index], abs=0.1)
 
 
 GUESSES = {"0,1,2\n5.5,3,1\n4.5,3,2\n": "column names", "1.5,2.5\n3.5,4.5\n": "a row and the columns are named"}
@@ -473,39 +448,6 @@ def test_only_text_has_a_first_line_and_one_that_may_be_either_is_asked_about(tm
         refused(f"{name}: {told}", gmm.open_rows, tmp_path / name, header=True)
     for data in (lambda: [ROWS], table_of(ROWS)):
         refused(told, gmm.open_rows, data, header=False, error=TypeError)
-
-
-@samples
-@pytest.mark.parametrize("how", [{"time_limit": 0}, {"callback": lambda progress: progress.n_components == 2}])
-def test_a_search_that_was_ended_finishes_its_best_cell_alone(how):
-    found = gmm.select(gmm.open_rows(lambda: [ROWS]), range(1, 4), ["full", "EII", "VVI"], random_state=0, **how)
-    assert len(found.scores) == 1
-    assert not found.complete
-
-
-@samples
-@pytest.mark.parametrize("ends", [False, True])
-def test_each_pass_over_all_rows_is_told_and_may_end_all_cells_but_the_best(ends):
-    source, how = gmm.open_rows(lambda: [ROWS]), {"n_components": [2, 3], "covariance_type": ["full", "EII"]}
-    whole, passes = gmm.select(source, **how, random_state=0), []
-
-    def callback(progress):
-        if progress.iteration is not None:
-            passes.append(progress)
-        return ends and bool(passes)
-
-    found = gmm.select(source, **how, random_state=0, callback=callback)
-    assert (len(whole.scores), len(found.scores), found.complete) == (3, 1 if ends else 3, not ends)
-    assert_same(found.best, whole.best)
-    for mixture in found.estimators:
-        cell = (mixture.n_components, mixture.covariance_type)
-        of_cell = [progress for progress in passes if (progress.n_components, progress.covariance_type) == cell]
-        assert [progress.iteration.n_iter for progress in of_cell] == list(range(1, mixture.n_iter_ + 1))
-        place = (2 * (cell[0] - 2) + how["covariance_type"].index(cell[1]), 4)
-        assert {(progress.cell, progress.n_cells) for progress in of_cell} == {place}
-        assert all(progress.rows_per_second * progress.iteration.seconds == pytest.approx(N) for progress in of_cell)
-        assert np.isnan(of_cell[0].seconds_left)
-        assert of_cell[-1].seconds_left == 0
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "tsv"])

@@ -543,25 +543,12 @@ def test_a_fresh_start_that_ends_higher_is_kept_though_it_has_not_converged(monk
     assert not any(lower)
 
 
-def test_fresh_starts_of_the_sample_are_not_told_of_another_cell(monkeypatch):
-    """All rows choose 3 EEI, where the sample chose 2 VEV, found again by 3 of 3."""
-    monkeypatch.setattr(inside.finishing, "SEARCHED", 300)
-    rng = np.random.default_rng(9)
-    X = rng.normal(size=(1200, 2)) + 1.8 * rng.integers(0, 3, (1200, 1))
-    of_sample = noted(monkeypatch, inside.search._Finish, "run", lambda finish, is_up: finish.search)
-    found = select(gmm.open_rows(lambda: np.array_split(X, 3)), range(1, 5), ["EEI", "VEV"], random_state=0)
-    assert found.best.covariance_type != of_sample[0].best.covariance_type
-    assert of_sample[0].n_fresh_starts > 0
-    assert (found.n_fresh_starts, found.n_found_again) == (0, 0)
-
-
 @pytest.mark.parametrize("d", [1, 2])
 @pytest.mark.parametrize("name", [*CLASSIC, "VVE", "EVI"])
-def test_criteria_of_all_rows_are_those_of_the_mixture(name, d, monkeypatch):
+def test_criteria_are_those_of_the_mixture(name, d):
     """Also of one column, where one component of any model is spherical."""
-    monkeypatch.setattr(inside.finishing, "SEARCHED", 300)
     X = overlapping(1200, d)
-    found = select(gmm.open_rows(lambda: [X]), [1, 2, 3], [name], random_state=0)
+    found = select(X, [1, 2, 3], [name], random_state=0)
     for i, mixture in enumerate(found.estimators):
         assert {what: getattr(found, what)[i] for what in CRITERIA} == pytest.approx(mixture.criteria(X), rel=1e-6)
 

@@ -10,7 +10,7 @@ import pytest
 import gmm
 from deaths import many_lives
 from gmm import GaussianMixture, GaussianMixtureSearch
-from inside import Clock, SearchCheckpoint, engine, finishing, main
+from inside import Clock, SearchCheckpoint, engine, main
 from inside import cell_Cell as Cell
 from tables import interrupt, refused
 
@@ -23,17 +23,13 @@ WIDE = RNG.normal(size=(150, 2)) @ RNG.normal(size=(2, 64)) + RNG.normal(size=(1
 COUNTS, TYPES = [1, 2, 3, 4], ["full", "EEI", "VEV"]
 
 
-def blocks():
-    yield from np.array_split(X, 5)
-
-
 def facts(selection):
     """All that a search found but its seconds, as values that are equal only if all their bits are."""
     fits = [
         None if one is None else (one.means_.tobytes(), one.covariances_.tobytes(), one.lower_bounds_)
         for one in selection.estimators
     ]
-    counts = selection.n_fresh_starts, selection.n_found_again, selection.n_searched, selection.complete
+    counts = selection.n_fresh_starts, selection.n_found_again, selection.complete
     return selection.scores.tobytes(), selection.icl.tobytes(), selection.status, fits, counts
 
 
@@ -49,14 +45,11 @@ CASES = {
     "with tails": {"tails": ("normal", "t")},
     "with known components": {"fixed": {"means": True}, "means_init": [[0.0, 0.0], [3.0, 3.0]], "n_components": [2, 3]},
     "of factors": {"X": WIDE, "covariance_type": ["diag", "factor"], "n_factors": [1, 2], "n_init": 2},
-    "of rows beyond memory": {"X": gmm.open_rows(blocks)},
-    "of rows beyond memory, with a prior": {"X": gmm.open_rows(blocks), "prior": "conjugate"},
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_search_that_dies_again_and_again_has_the_same_bits(case, tmp_path, monkeypatch):
-    monkeypatch.setattr(finishing, "SEARCHED", 500)
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     how = {"X": X, "n_components": COUNTS[:3], "covariance_type": TYPES, "random_state": 1, "n_threads": 1}
     how |= CASES[case]
@@ -67,16 +60,14 @@ def test_a_search_that_dies_again_and_again_has_the_same_bits(case, tmp_path, mo
 
 
 def test_what_was_solved_is_not_solved_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(finishing, "SEARCHED", 500)
     path, passes = tmp_path / "search.ckpt", []
     how = {"n_components": COUNTS, "covariance_type": TYPES, "random_state": 1, "checkpoint": path}
-    for rows in (X, gmm.open_rows(blocks)):
-        whole = gmm.select(rows, **how)
-        with monkeypatch.context() as patched:
-            for name in ("_solved", "_retried", "_refined"):
-                patched.setattr(Cell, name, None)
-            again = gmm.select(rows, **how, resume=True, callback=passes.append)
-        assert facts(again) == facts(whole)
+    whole = gmm.select(X, **how)
+    with monkeypatch.context() as patched:
+        for name in ("_solved", "_retried", "_refined"):
+            patched.setattr(Cell, name, None)
+        again = gmm.select(X, **how, resume=True, callback=passes.append)
+    assert facts(again) == facts(whole)
     assert passes
 
 
@@ -100,13 +91,11 @@ def test_a_search_whose_time_was_up_goes_on(tmp_path, monkeypatch):
         assert facts(gmm.select(X, **how, checkpoint=tmp_path / "search.ckpt", resume=True)) == whole
 
 
-@pytest.mark.parametrize("rows", [X, gmm.open_rows(blocks)], ids=["", "beyond memory"])
-def test_a_search_that_its_callback_ended_goes_on(rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(finishing, "SEARCHED", 500)
+def test_a_search_that_its_callback_ended_goes_on(tmp_path):
     how = {"n_components": COUNTS, "covariance_type": TYPES, "random_state": 2, "checkpoint": tmp_path / "search.ckpt"}
     for last in (2, 3):  # the best cell is then finished from where it is, and is better later
-        gmm.select(rows, **how, callback=lambda progress, last=last: progress.n_components == last, resume=True)
-    assert facts(gmm.select(rows, **how, resume=True)) == facts(gmm.select(rows, **how))
+        gmm.select(X, **how, callback=lambda progress, last=last: progress.n_components == last, resume=True)
+    assert facts(gmm.select(X, **how, resume=True)) == facts(gmm.select(X, **how))
 
 
 @pytest.mark.parametrize(

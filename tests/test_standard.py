@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from gmm import GaussianMixture, NormalInverseWishart, open_rows, select
-from inside import PARSIMONIOUS, Coordinates, covariance_model, finishing, fitted_parameters, main
+from gmm import GaussianMixture, NormalInverseWishart, select
+from inside import PARSIMONIOUS, Coordinates, covariance_model, fitted_parameters, main
 from tables import reloaded
 
 rng = np.random.default_rng(3)
@@ -89,20 +89,6 @@ def test_a_prior_comes_along(name, scale):
     again = GaussianMixture(**best.get_params() | {"init_params": best.predict_proba(X)}).fit(X)
     np.testing.assert_allclose(again.means_, parameters.means, rtol=1e-3)
     np.testing.assert_allclose(again.covariances_, parameters.covariances, rtol=1e-3, atol=1e-3 * deviation.min() ** 2)
-
-
-def test_rows_beyond_memory_are_scaled_on_their_way(monkeypatch):
-    in_memory = select(X, [2, 3], ["EII", "VVV"], standardize=True, random_state=0)
-    source = open_rows(lambda: (X[i : i + 50] for i in range(0, len(X), 50)))
-    whole = select(source, [2, 3], ["EII", "VVV"], standardize=True, random_state=0)
-    np.testing.assert_allclose(whole.bic, in_memory.bic, rtol=1e-12)
-    monkeypatch.setattr(finishing, "SEARCHED", 120)
-    weighted = open_rows(lambda: ((X[i : i + 50], WEIGHTS[i : i + 50]) for i in range(0, len(X), 50)))
-    sampled = select(weighted, [2, 3], ["EII", "VVV"], standardize=True, random_state=0)
-    every = select(X, [2, 3], ["EII", "VVV"], standardize=True, sample_weight=WEIGHTS, random_state=0)
-    assert sampled.best.covariance_type == every.best.covariance_type
-    assert sampled.scores[sampled.best_index] == pytest.approx(every.scores[every.best_index], abs=0.1)
-    assert sampled.best.score(weighted) == pytest.approx(every.best.score(X, sample_weight=WEIGHTS), abs=1e-4)
 
 
 def test_one_column_and_a_constant_one():

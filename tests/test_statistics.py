@@ -51,15 +51,6 @@ def test_sums_other_origins_and_heavier_rows(name, K, d, n, seed):
 
 @every_layout
 @problems
-def test_all_components_as_one_have_the_moments_of_the_rows(name, K, d, n, seed):
-    rows, responsibilities, weight, origins, _ = rows_of(K, d, n, seed)
-    mean = np.average(rows, axis=0, weights=weight)
-    got = statistics(name, rows, responsibilities, weight, origins).united()
-    assert_close(got, statistics("full" if name == "tied" else name, rows, np.ones((n, 1)), weight, mean[None]))
-
-
-@every_layout
-@problems
 def test_means_and_scatter_are_the_textbooks(name, K, d, n, seed):
     rows, responsibilities, weight, origins, _ = rows_of(K, d, n, seed)
     got = statistics(name, rows, responsibilities, weight, origins)

@@ -8,7 +8,6 @@ from benchmarks.datasets import breast_cancer_axes, bundled, faithful, projected
 from scipy import stats
 
 import gmm
-import inside
 import reference
 from gmm import GaussianMixture, GaussianMixtureSearch, select
 from gmm.plotting import plot_criteria, plot_selection
@@ -274,15 +273,6 @@ def test_a_stored_search_has_its_tails(heavy, tmp_path):
     how = {"tails": "t", "random_state": 0, "checkpoint": tmp_path / "search"}
     select(groups(), 1, "VVV", **how)
     refused("degrees_of_freedom", select, groups(), 1, "VVV", degrees_of_freedom=40, resume=True, **how)
-
-
-def test_rows_beyond_memory_are_finished_with_their_tails(monkeypatch):
-    monkeypatch.setattr(inside.finishing, "SEARCHED", 600)
-    rows = groups(3000, degrees=4)
-    found = select(gmm.open_rows(lambda: [rows[:2000], rows[2000:]]), (2, 3), "VVV", tails=BOTH, random_state=0)
-    assert found.best.tails == "t"
-    assert found.n_searched == 600
-    assert {*found.tails} == {*BOTH}
 
 
 def test_what_is_printed_names_the_tails(heavy):

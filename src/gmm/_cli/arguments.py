@@ -267,7 +267,7 @@ _COLUMNS = (
     Option("--missing", ("em",), "em: fit rows with missing values too, by the values they have; a value may be "
            "missing because of other values of its row, but not because of what it would "
            "be", "missing", {"default": "error"}),
-    Option("--blocks", True, f"{_BLOCKS_HELP}; a search then runs on a sample, and its three best cells on all rows"),
+    Option("--blocks", True, f"{_BLOCKS_HELP}; for one number of --components and one of --covariance, or --bayesian"),
 )
 _RESULTS = (
     Option("--out DIR", str, "write the model, labels, criteria and JSON to this directory"),

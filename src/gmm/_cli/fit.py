@@ -390,7 +390,7 @@ class Result(MixtureOutcome):
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values: beside the mixture, all cells and what the search was for."""
-        facts = ("criterion", "standardized", "complete", "n_fresh_starts", "n_found_again", "n_searched")
+        facts = ("criterion", "standardized", "complete", "n_fresh_starts", "n_found_again")
         document = super().document() | {name: getattr(self.search, name) for name in facts}
         document |= {name: vars(self.options)[name] for name in ("prior", "max_ratio", "noise")}
         return document | {"cells": output.cells_json(self.search)}
@@ -418,13 +418,13 @@ class Posterior(MixtureOutcome):
         }
 
 
-class Trimmed(MixtureOutcome):
-    """A trimmed fit with its rows and options.
+class Single(MixtureOutcome):
+    """One fit with its rows and options, trimmed or of rows beyond memory.
 
     Attributes
     ----------
     figures : Figures or None
-        Log-likelihood and criteria of the rows that are left; None with a prior.
+        Log-likelihood and criteria of the rows, those that are left if it is trimmed; None with a prior.
     """
 
     model: GaussianMixture
@@ -436,30 +436,37 @@ class Trimmed(MixtureOutcome):
             of_fit = model.lower_bound_, model.reg_covar, names_of_features(model)
             self.figures = Figures.of_fit(fitted_parameters(model), record_of(model), *of_fit)
         if self.figures is not None:
-            self.objective = f"; of the rows that are left, {self.figures.line}"
+            self.objective = f"{', ' if self.left_out is None else '; of the rows that are left, '}{self.figures.line}"
             self.doubts = [self.figures.verdict] * bool(self.figures.verdict)
 
     def best(self) -> dict[str, Any]:
-        """Convert the mixture to JSON values, with figures of the rows that are left."""
+        """Convert the mixture to JSON values, with its figures."""
         numbers = {} if self.figures is None else {"loglik": self.figures.loglik, **self.figures.criteria}
         return super().best() | {name: output.finite_or_none(value) for name, value in numbers.items()}
 
     def document(self) -> dict[str, Any]:
-        """Convert the result to JSON values: beside the mixture, what was left out."""
-        request = {name: vars(self.options)[name] for name in ("prior", "max_ratio", "trim")}
-        return {**super().document(), **request, "n_left_out": self.n_outside}
+        """Convert the result to JSON values: beside the mixture, what the fit was for, and what was left out."""
+        request = {name: vars(self.options)[name] for name in ("prior", "max_ratio", "noise", "trim")}
+        left_out = {} if self.left_out is None else {"n_left_out": self.n_outside}
+        return {**super().document(), **request, **left_out}
 
 
 _COMPONENTS = range(1, 10)
 _MAX_COMPONENTS = 20  # of a variational fit
-_TOL = 1e-5  # of a trimmed one, in nats per row
+_TOL = 1e-5  # of a single one, in nats per row
+# Options of a single fit, and why there is no search with them.
+_ALONE = {
+    "trim": "mixtures that leave out other rows cannot be compared; fit each by itself",
+    "blocks": "it would read the table for each of thousands of passes; search a sample of its rows without --blocks, "
+    "and fit what that finds to all of them",
+}
 _INTEGER = re.compile(r"0|-?[1-9]\d*")  # as it is printed again
 # Parameters of which a search has several.
 _SEVERAL = "n_components", "covariance_type", "n_factors", "tails"
 
 
 def fit(options: argparse.Namespace) -> None:
-    """Run ``gmm fit``: a search, one trimmed or variational fit, or a classifier.
+    """Run ``gmm fit``: a search, one fit, or a classifier.
 
     Raises
     ------
@@ -525,11 +532,12 @@ def _check(options: argparse.Namespace) -> None:
     with checked(f"--covariance {','.join(names)}"):
         types = _types(options)
     single = len(options.n_components or ()) == len(types) == len(options.tails or [""]) == 1
-    if options.trim is not None and not single:
-        raise UsageError(
-            "--trim: expected one mixture to fit, such as --components 3 --covariance full, got a search: mixtures "
-            "that leave out other rows cannot be compared; fit each by itself"
-        )
+    for name in _ALONE if not (single or options.bayesian) else ():
+        if vars(options)[name]:
+            raise UsageError(
+                f"--{name}: expected one mixture to fit, such as --components 3 --covariance full, got a search: "
+                f"{_ALONE[name]}"
+            )
 
 
 def _types(options: argparse.Namespace, n_features: int | None = None) -> list[str]:
@@ -582,7 +590,7 @@ def _outcome(screen: Screen, rows: Rows, classes: NDArray[Any] | None, options: 
     started = time.perf_counter()
     kind: type[Outcome]
     with screen.warnings(options) as warned:
-        if classes is None and not options.bayesian and options.trim is None:
+        if classes is None and not options.bayesian and not any(vars(options)[name] for name in _ALONE):
             kind, fitted = Result, _search(screen, rows, options)
         else:
             with screen.working("fitting"):
@@ -607,7 +615,7 @@ def _search(screen: Screen, rows: Rows, options: argparse.Namespace) -> selectio
 
 
 def _single_fit(rows: Rows, classes: NDArray[Any] | None, options: argparse.Namespace) -> tuple[type[Outcome], Any]:
-    """Fit a classifier, a variational mixture or a trimmed one; the ridge of mixtures is in the units of the rows."""
+    """Fit a classifier, a variational mixture or another; the ridge of mixtures is in the units of the rows."""
     if classes is not None:
         types = _types(options, len(rows.names)) if options.covariance_type else "all"
         parameters = _parameters(options, MixtureClassifier().get_params())
@@ -622,4 +630,4 @@ def _single_fit(rows: Rows, classes: NDArray[Any] | None, options: argparse.Name
         return Posterior, posterior.fit(rows.source, checkpoint=options.checkpoint, resume=options.resume)
     tails = (options.tails or [NORMAL_TAILS.name])[0]
     parameters |= {"covariance_type": _types(options, len(rows.names))[0], "tails": tails}
-    return Trimmed, GaussianMixture(options.n_components[0], **{"tol": _TOL} | parameters).fit(rows.source)
+    return Single, GaussianMixture(options.n_components[0], **{"tol": _TOL} | parameters).fit(rows.source)

@@ -29,7 +29,7 @@ from gmm._lazy import cached_property
 from gmm._selection import Selection
 from gmm._selection.result import advice, certainty, distinct, failures, grids, incomplete, legend, ranking
 from gmm._text.table import NUMBER, TEXT, Cell, Column, Table
-from gmm._text.words import counted, duration, form_of, in_one_line, omissions, plus_minus, printable, printable_lines
+from gmm._text.words import counted, form_of, in_one_line, omissions, plus_minus, printable, printable_lines
 from gmm._values.covariance import Factors
 
 _TOP = 10  # cells listed below the grid
@@ -194,19 +194,8 @@ class Screen:
         labels = [f"K={k}" for k in n_components]
         with nullcontext() if bar.disable else bar:  # rich before 14.3 ends a bar without a terminal by an empty line
             task = bar.add_task("fitting", total=len(labels) * n_models, now=labels[0])
-            waiting = set[int]()  # cells to be finished on all rows
 
             def advance(state: selection.Progress) -> None:
-                if state.readings and not waiting:
-                    self.note(f"the best models are finished on all rows: about {state.readings} readings of the file")
-                if state.readings and state.iteration is None:
-                    waiting.add(state.cell)
-                    return
-                if state.iteration is not None:
-                    now = f"all rows, pass {state.iteration.n_iter}: {state.rows_per_second:,.0f} rows/s"
-                    left = "" if np.isnan(state.seconds_left) else f", {duration(state.seconds_left)} left"
-                    bar.update(task, now=f"{now}{left}")
-                    return
                 count = state.cell + 1
                 now = labels[count // n_models] if count < state.n_cells else "improving the best"
                 now = f"fold {state.fold}, K={state.n_components}" if state.fold else now

@@ -164,8 +164,6 @@ class Criterion(NamedTuple):
         What it weighs, and what its differences mean, for a reader of a report.
     value : callable or None
         Its value for the sums of a pass, p, n and the log-likelihood of one component; None if other fits tell it.
-    by_likelihood : bool
-        Whether it depends on a fit by its log-likelihood and number of parameters alone.
     has_scale : bool
         Whether there is an agreed scale of its differences.
     near : float
@@ -179,7 +177,6 @@ class Criterion(NamedTuple):
     title: str
     scale: str
     value: Callable[[Totals, int, float, float | None], float] | None
-    by_likelihood: bool = False
     has_scale: bool = False
     near: float = 10.0
     per_nat: float = 2.0
@@ -200,7 +197,6 @@ _ALL = (
         "BIC weighs how well a mixture fits against how many numbers it needs. A difference in BIC below 2 is barely "
         "worth mentioning; 2 to 6 is positive evidence, 6 to 10 strong, above 10 very strong (Kass & Raftery 1995).",
         lambda totals, p, n, _: bic(totals.log_likelihood, p, n),
-        by_likelihood=True,
         has_scale=True,
     ),
     Criterion(
@@ -208,7 +204,6 @@ _ALL = (
         "AIC",
         f"Models within 2 of the smallest AIC {_BURNHAM} AIC tends to choose more groups than BIC.",
         lambda totals, p, *_: aic(totals.log_likelihood, p),
-        by_likelihood=True,
         has_scale=True,
     ),
     Criterion(
@@ -216,7 +211,6 @@ _ALL = (
         "AICc",
         f"Models within 2 of the smallest AICc {_BURNHAM} AICc is AIC corrected for few rows.",
         lambda totals, p, n, _: aicc(totals.log_likelihood, p, n),
-        by_likelihood=True,
         has_scale=True,
     ),
     Criterion(

@@ -149,13 +149,11 @@ class Scorer(NamedTuple):
         """The largest responsibility of each row, (n,)."""
         return self._one("largest", source, True).astype(np.float64, copy=False)
 
-    def log_likelihood_of_one(
-        self, source: Source, ridge: float, statistics: SufficientStatistics | None = None, **limits: Any
-    ) -> float | None:
+    def log_likelihood_of_one(self, source: Source, ridge: float, **limits: Any) -> float | None:
         """Log-likelihood of one component of the same model beside the same noise, fitted with that ridge and limits.
 
-        `statistics` of these rows may spare a reading. None for a mixture of one component. Infinite if the rows have
-        no variance in some direction and there is no ridge. Of contaminated tails, the best of a few beginnings.
+        None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
+        ridge. Of contaminated tails, the best of a few beginnings.
         """
         noise, own = self.parameters.noise._replace(share=0.0), self.parameters.tails
         if self.parameters.n_components == 1:
@@ -171,7 +169,7 @@ class Scorer(NamedTuple):
             problem = Problem(source, Objective(model, ridge, noise=noise, tails=tails, **limits), self.n_threads)
             try:
                 if by_moments:
-                    return fitting.moments.log_likelihood_of_one(problem, statistics)
+                    return fitting.moments.log_likelihood_of_one(problem)
                 highest = max(highest, Scorer(one(problem), self.n_threads).log_likelihood(source))
             except SingularMatrixError:
                 return inf

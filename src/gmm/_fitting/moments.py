@@ -48,31 +48,27 @@ def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> Mixtu
         return problem.run(e_step, Beginning(mixture), settings).go().result.parameters
 
 
-def log_likelihood_of_one(problem: Problem, statistics: SufficientStatistics | None = None) -> float:
-    """Log-likelihood of a single component, normal and stored whole, of rows without gaps and errors.
-
-    It takes one reading, or the `statistics` of any mixture without noise.
+def log_likelihood_of_one(problem: Problem) -> float:
+    """Log-likelihood of a single component, normal and stored whole, of rows without gaps and errors, by one reading.
 
     Raises
     ------
     SingularMatrixError
         As `one_component`.
     """
-    mixture, moments = _by_moments(problem, statistics)
+    mixture, moments = _by_moments(problem)
     layout, d = mixture.model.layout, mixture.n_features
     squares = layout.inverse(mixture.covariances, d) * moments.recentred(mixture.means).second
     n_squares = d if layout is SPHERICAL else 1  # of each of which it stores the mean
     return float(moments.counts @ mixture.whitened().log_offset) - n_squares * float(squares.sum()) / 2
 
 
-def _by_moments(
-    problem: Problem, statistics: SufficientStatistics | None = None
-) -> tuple[MixtureParameters, SufficientStatistics]:
+def _by_moments(problem: Problem) -> tuple[MixtureParameters, SufficientStatistics]:
     """Return the component that the moments of all rows make, and these."""
     rows, moments = problem.rows, problem.objective.model.layout
     one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
     with EStep(rows.informative.without_gaps, moments, n_threads=problem.n_threads) as e_step:
-        statistics = e_step(one, hard=True) if statistics is None else statistics.united().reduced(moments)
+        statistics = e_step(one, hard=True)
         return problem.beginning(e_step, statistics).parameters, statistics
 
 

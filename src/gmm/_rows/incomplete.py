@@ -338,15 +338,15 @@ def _contiguous(rows: Source) -> Source:
 
 
 def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source:
-    """Return rows that a function makes of others, with their weights, and gaps at the same places."""
+    """Return rows in memory that a function makes of others, with their weights, and gaps at the same places."""
     if isinstance(rows, IncompleteSource):
         base = mapped(rows.base, function)
         return rows.with_changes(base=base, dtype=base.dtype, feature_names=None)
-    dtype = function(np.ones((1, rows.n_features), rows.dtype)).dtype
-    return _changed(rows, lambda chunk, _: function(chunk.rows), dtype=dtype, feature_names=None)
+    (chunk,) = rows.chunks()
+    return ArraySource(function(chunk.rows), rows.sample_weight)
 
 
-def _changed(rows: Source, function: Callable[[Chunk, Any], NDArray[Any]], **facts: Any) -> Source:
+def _changed(rows: Source, function: Callable[[Chunk, Any], NDArray[Any]]) -> Source:
     """Return rows that a function makes of others and their index, those beyond memory as they are read."""
     if rows.read.resident is not None:
         (chunk,) = rows.chunks()
@@ -357,7 +357,6 @@ def _changed(rows: Source, function: Callable[[Chunk, Any], NDArray[Any]], **fac
             chunk._replace(rows=function(chunk, slice(chunk.first, chunk.first + len(chunk.rows)))) for chunk in chunks
         ),
         lambda indices: function(Chunk(0, rows.take(indices), None), indices),
-        **facts,
     )
 
 

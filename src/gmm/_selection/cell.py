@@ -84,8 +84,6 @@ class Status(NamedTuple):
 # A run may gain so many times its projected gain. In 1112 passes of slow runs, up to 239 passes before their end, the
 # gain to come exceeded this bound by 20 nats at most, half of `of_interest`: what is left cannot be the best.
 _GAIN_SAFETY_OF_SCORES = 10
-# Times the gain of the last update: in 1 of 360 runs from the optimum of a sample, the gain to come was more.
-_GAIN_SAFETY_NEAR_THE_END = 30
 
 
 class BestScore(NamedTuple):
@@ -104,15 +102,12 @@ class BestScore(NamedTuple):
     score: float
     weight: float
 
-    def reason_to_leave(self, records: Array, n_parameters: int, *, is_near: bool = False) -> str | None:
+    def reason_to_leave(self, records: Array, n_parameters: int) -> str | None:
         """Return the status of a run with these records that will not end near the best; None if it may.
 
-        A mixture without prior is assumed: the bounds of its passes are log-likelihoods. A run that began near its end
-        gains less by each of its first updates, and is judged by the last.
+        A mixture without prior is assumed: the bounds of its passes are log-likelihoods.
         """
         gain = foreseen_gain(records)
-        if is_near and not isfinite(gain) and len(records) > 1 and records[-1, 3]:
-            gain = _GAIN_SAFETY_NEAR_THE_END * (records[-1, 0] - records[-2, 0])
         if not isfinite(gain):
             return None
         bound, _, remaining, *_ = records[-1].tolist()

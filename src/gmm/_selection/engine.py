@@ -72,12 +72,9 @@ class Reports:
         K, _, tails = cell.key
         for number, name in self._left.pop(cell.key, ()):
             status = str(status_of(outcome, name))
-            if not self.is_over:
-                self.tell(Progress(number, len(self._request.cells), K, name, tails.name, status, fold=self._fold))
-
-    def tell(self, progress: Progress) -> None:
-        """Call the callback, which may end the search."""
-        self.is_over |= self._callback is not None and bool(self._callback(progress))
+            if self._callback is not None and not self.is_over:
+                progress = Progress(number, len(self._request.cells), K, name, tails.name, status, self._fold)
+                self.is_over = bool(self._callback(progress))
 
 
 _OWN = 1 << 20  # number of a cell's first start of its own; those made to solve it again count from 0

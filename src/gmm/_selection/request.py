@@ -50,7 +50,6 @@ from gmm._values.layouts import FULL, Array
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
 
 CRITERION_ACCURACY = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
@@ -221,16 +220,14 @@ class Request(NamedTuple):
             return Judge.HELD_OUT
         return Judge.CRITERION if len(self.n_components) > 1 else Judge.LIKELIHOOD
 
-    def log_likelihood_of_one(
-        self, parameters: MixtureParameters, rows: Source, statistics: SufficientStatistics | None = None
-    ) -> float | None:
+    def log_likelihood_of_one(self, parameters: MixtureParameters, rows: Source) -> float | None:
         """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""
         template, model = self.template, same_as(parameters.model, 1, rows.n_features)
         kind = model, parameters.tails.name, parameters.n_components > 1
         if kind not in self.of_one:
             scorer = Scorer(parameters, template.n_threads)
             limits = check_limits(template, parameters.model, 1)
-            self.of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, statistics, **limits)
+            self.of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, **limits)
         return self.of_one[kind]
 
     @property
@@ -257,11 +254,11 @@ class Request(NamedTuple):
         """The cell to fit for a requested one: several types may be one model."""
         return Key(n_components, same_as(self.model(name, tails), n_components, self.source.n_features), tails)
 
-    def settings(self, key: Key, rows: Source, n_threads: int | None = 1) -> FitSettings:
-        """Return how a cell is fitted; its prior is completed by these rows, on so many threads."""
+    def settings(self, key: Key, rows: Source) -> FitSettings:
+        """Return how a cell is fitted; its prior is completed by these rows, on its one thread."""
         (K, model, tails), template = key, self.template
         accelerated = template.acceleration is not None
-        prior = prior_of(template.prior, model, K, rows, n_threads, accelerated=accelerated)
+        prior = prior_of(template.prior, model, K, rows, 1, accelerated=accelerated)
         limits = check_limits(template, model, K)
         objective = Objective(model, template.reg_covar, prior, self.noise, tails=tails, **limits)
         if self.fixed is not None:

@@ -20,7 +20,6 @@ from gmm._estimators.criteria import CRITERIA, CRITERION, HELD_OUT, OF_SEARCHES,
 from gmm._estimators.fitted import fitted_parameters, from_state, record_of, states_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import doubt_of_shapes
-from gmm._passes.solver import Iteration
 from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, parts_of, save_object
 from gmm._selection.cell import DEGENERATE, FAILED, KINDS, LEFT, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK, Status
 from gmm._selection.request import kind_of
@@ -44,12 +43,12 @@ _TEXTS = "covariance_type", "tails", "status"
 _COUNTS = "n_components", "n_parameters"
 _NUMBERS = ("loglik", *OF_SEARCHES, "scores", "seconds")
 # What a file says of a search, with what is so where a file of an earlier version does not say it.
-_OF_EARLIER = {"n_fresh_starts": 0, "n_found_again": 0, "n_searched": 0, "standardized": False}
+_OF_EARLIER = {"n_fresh_starts": 0, "n_found_again": 0, "standardized": False}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One cell of a search, or a step to finish it on rows beyond memory, as `select` reports it to its callback.
+    """One cell of a search, as `select` reports it to its callback.
 
     Attributes
     ----------
@@ -61,13 +60,6 @@ class Progress:
         Covariance type, and tails of the components.
     status : str
         As in `Selection`. The cell may still be improved.
-    iteration : Iteration or None
-        The pass over all rows, of a cell that is being finished on them; None before the first.
-    rows_per_second, seconds_left : float
-        How fast that pass was, and how long the cell will take from there, projected; NaN where it is not known.
-    readings : int
-        About how many readings of all rows it takes to finish the best cells: as many passes as the best needed on the
-        sample, a few of each other cell, and those of the criteria. 0 as long as the search is in memory.
     fold : int
         Number of the fold that is left out, from 1, of a search by "held_out"; 0 as the cells are fitted to all rows.
     """
@@ -78,10 +70,6 @@ class Progress:
     covariance_type: str
     tails: str
     status: str
-    iteration: Iteration | None = None
-    rows_per_second: float = nan
-    seconds_left: float = nan
-    readings: int = 0
     fold: int = 0
 
 
@@ -149,12 +137,10 @@ class Selection:
     n_fresh_starts, n_found_again : int
         Number of fresh starts that were made for the best cell once its solution had been found, and how many of them
         led to it again. None led to a better one, which would have taken its place. Both are 0 for a single component,
-        where another cell is the best on all rows than on the sample, and in files of earlier versions.
+        and in files of earlier versions.
     standardized : bool
         Whether columns were searched in units of their standard deviations. `covariance_type` and `n_parameters` are
         then those of the models there; see `select`.
-    n_searched : int
-        Number of rows in the sample on which the search ran; 0 if it ran on all rows.
     notes : tuple of str
         What a reader should know of the columns: which may be codes of categories, which have few distinct values or
         one value in many rows, which are copies or rescalings of others or add up, also but for rounding, and which
@@ -184,7 +170,6 @@ class Selection:
     n_fresh_starts: int = 0
     n_found_again: int = 0
     standardized: bool = False
-    n_searched: int = 0
     notes: tuple[str, ...] = ()
 
     @property
@@ -593,8 +578,6 @@ def distinct(selection: Selection) -> list[int]:
 
 def certainty(selection: Selection) -> Iterator[str]:
     """Tell how sure the choice is: on what it rests, how often the best was found again, and how many are near it."""
-    if selection.n_searched:
-        yield f"searched on {counted(selection.n_searched, 'row')} drawn at random, these cells finished on all"
     if selection.n_fresh_starts:
         again, starts = selection.n_found_again, counted(selection.n_fresh_starts, "fresh start")
         none_better = ", bettered by none" * (again < selection.n_fresh_starts)
@@ -741,8 +724,6 @@ def check_together(selection: Selection) -> None:
     best = selection.ranked()[:1]
     if [selection.best_index] != best:
         raise ValueError(f"expected the best cell, {best}, for 'best_index', got {selection.best_index}")
-    if selection.n_searched < 0:
-        raise ValueError(f"expected a number of rows in 'n_searched', got {selection.n_searched}")
     again, fresh = selection.n_found_again, selection.n_fresh_starts
     if not 0 <= again <= fresh:
         raise ValueError(f"expected 'n_found_again' from 0 to 'n_fresh_starts', got {again} and {fresh}")

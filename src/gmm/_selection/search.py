@@ -1,17 +1,11 @@
-"""`select` and `GaussianMixtureSearch`: a request becomes cells, which the engine fits and a criterion compares.
-
-Rows beyond memory are searched on a sample, and the best cells are finished on all of them.
-"""
+"""`select` and `GaussianMixtureSearch`: a request becomes cells, which the engine fits and a criterion compares."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, replace
-from math import inf, nan
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -19,32 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators import criteria
 from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.fitted import fitted_parameters, noise_of, set_fitted, what_must_be_same
+from gmm._estimators.fitted import noise_of, what_must_be_same
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.outcome import remaining_passes, warn_of_light_rows
-from gmm._estimators.scorer import Scorer
-from gmm._fitting.degenerate import Degeneracy
-from gmm._fitting.fit import Journal, fit_mixture
+from gmm._estimators.outcome import warn_of_light_rows
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
-from gmm._fitting.sampling import common_seed, sample_indices
-from gmm._fitting.starts import FitSettings
-from gmm._passes.problem import Beginning
-from gmm._passes.solver import Iteration, SolverResult
+from gmm._fitting.sampling import common_seed
 from gmm._persistence import Writable
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, relative_ridge
-from gmm._selection.cell import (
-    NOT_TRIED,
-    BestScore,
-    Clock,
-    Solution,
-    Status,
-    status_of,
-)
+from gmm._selection.cell import Clock
 from gmm._selection.engine import Reports, held_out_deviances, opened_search
 from gmm._selection.request import (
-    Key,
     Request,
     check_cells,
     check_folds,
@@ -56,156 +36,14 @@ from gmm._selection.request import (
     requested_types,
     template_of,
 )
-from gmm._selection.result import Entry, Progress, Selection, check_criterion, distinct, html_parts
+from gmm._selection.result import Progress, Selection, check_criterion, html_parts
 from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_of_constants
 from gmm._validation import column_notes
+from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_is_fitted, check_labels_of_columns
 from gmm._validation.scalars import check_real
 from gmm._values.covariance import covariance_model
-from gmm._values.layouts import SingularMatrixError
-from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart
-
-SEARCHED = 200_000  # rows
-_FINISHED = 3  # cells, of different models
-_READINGS_OF_CELL = 3  # beside the passes that the best needs
-
-
-def rows_to_search(source: Source, seed: int) -> Source:
-    """Return the rows, as an array, if they are in memory or few; else a sample of them."""
-    if source.without_gaps.resident is not None:
-        return source
-    whole = source.n_rows <= SEARCHED
-    return source.part(
-        np.arange(source.n_rows) if whole else sample_indices(source, SEARCHED, np.random.default_rng(seed))
-    )
-
-
-class _Finish:
-    """The best cells of a search on a sample, fitted to all rows from where they ended there.
-
-    They are fitted one after the other, the best of the sample first. A later one is left once it cannot come near the
-    best of those before it. By held-out likelihood, which the sample alone tells, there is one.
-
-    Parameters
-    ----------
-    search : Selection
-    request : Request
-        With all rows.
-    file : SearchCheckpoint, optional
-        Keeps how far each has come.
-    reports : Reports
-        Told of each cell before the first pass, and after each pass; that the callback ends the search is as if the
-        time were up.
-    """
-
-    def __init__(self, search: Selection, request: Request, reports: Reports, file: SearchCheckpoint | None) -> None:
-        self.search, self.request, self.file, self.reports = search, request, file, reports
-        several = search.complete and search.criterion != criteria.HELD_OUT
-        self._numbers = distinct(search)[: _FINISHED if several else 1]
-        self._lowest = inf  # criterion of the cells so far
-
-    def run(self, is_up: Callable[[], bool]) -> Selection:
-        """Return the cells; where the time is up, or the search was ended, those that are finished, at least one."""
-        search, entries = self.search, dict[int, Entry]()
-        for number in self._numbers:
-            self._report(number)
-
-        def is_over() -> bool:
-            return any(entry.estimator for entry in entries.values()) and (self.reports.is_over or is_up())
-
-        for number in self._numbers:
-            entry = None if is_over() else self._entry(number, is_over)
-            if entry is None:
-                break
-            entries[number] = entry
-        complete, ordered = search.complete and len(entries) == len(self._numbers), sorted(entries)
-        selection = Selection.of([entries[number] for number in ordered], search.criterion, complete=complete)
-        if ordered[selection.best_index] != search.best_index:  # of that cell alone, the starts are known
-            return selection
-        return replace(selection, n_fresh_starts=search.n_fresh_starts, n_found_again=search.n_found_again)
-
-    def _report(self, number: int, iteration: Iteration | None = None, seconds_left: float = nan) -> None:
-        """Tell the callback of a cell, and of its last pass."""
-        search, speed = self.search, nan if iteration is None else self.request.source.n_rows / iteration.seconds
-        kind = int(search.n_components[number]), search.covariance_type[number], search.tails[number]
-        readings = search.best.n_iter_ + _READINGS_OF_CELL * len(self._numbers)
-        of_pass, total = (iteration, speed, seconds_left), len(search.status)
-        self.reports.tell(Progress(number, total, *kind, search.status[number], *of_pass, readings))
-
-    def _entry(self, number: int, is_over: Callable[[], bool]) -> Entry | None:
-        """Fit a cell to all rows; None if the search is over before its end."""
-        search, request, source, began = self.search, self.request, self.request.source, perf_counter()
-        on_sample, name = search.estimators[number], search.covariance_type[number]
-        assert on_sample is not None  # ranked cells have a fit
-        begin, n_threads = fitted_parameters(on_sample), request.template.n_threads
-        entry = Entry(begin.n_components, name, begin.tails.name, Status(NOT_TRIED), 0.0)
-        (tails,) = (each for each in request.tails if each.name == begin.tails.name)
-        try:
-            settings = request.settings(Key(begin.n_components, begin.model, tails), source, n_threads)
-            result = self._result(number, begin, settings, is_over)
-            if result is None:
-                return None
-            totals = Scorer(result.parameters, n_threads).totals(source)
-            n_parameters, objective = result.parameters.n_parameters, settings.objective
-            of_one = request.log_likelihood_of_one(begin, source, result.statistics)
-            scores = criteria.evaluate(totals, n_parameters, source.survey.weight, of_one)
-            scores |= {"loglik": totals.log_likelihood, criteria.HELD_OUT: float(search.held_out[number])}
-            estimator = GaussianMixture(**on_sample.get_params())
-            set_fitted(estimator, result, source, request.features, objective)
-            solution = Solution(result, Degeneracy.of_fits(objective, source, request.judge).first(result))
-            if solution.degenerate < 0:
-                self._lowest = min(self._lowest, scores[search.criterion])
-            status = status_of(solution, name)
-            entry = entry._replace(status=status, estimator=estimator, n_parameters=n_parameters, scores=scores)
-        except SingularMatrixError as error:
-            entry = entry._replace(status=status_of(error, name), error=error)
-        return entry._replace(seconds=float(search.seconds[number]) + perf_counter() - began)
-
-    def _result(
-        self, number: int, begin: MixtureParameters, settings: FitSettings, is_over: Callable[[], bool]
-    ) -> SolverResult | None:
-        criterion, source, file = self.search.criterion, self.request.source, self.file
-        of_begin = hashlib.blake2b(b"".join(part.tobytes() for part in begin.as_estimate()[:-1]), digest_size=8)
-        # A search that was ended begins elsewhere, or compares with others.
-        name = f"{begin.n_components} {begin.model.name} on all rows, from {of_begin.hexdigest()}, after {self._lowest}"
-        beside, kept = (file and file.find(name, settings.problem(source), begin.n_components)) or ({}, None)
-        if beside.get("ended"):
-            return kept
-        has_score = criteria.CRITERION[criterion].by_likelihood and not settings.objective.prior
-        best = BestScore(criterion, self._lowest if has_score else inf, source.survey.weight)
-        records: list[list[float]] = [] if kept is None else kept.trace.records.tolist()
-        reason: str | None = None
-        is_cut = False
-
-        def watch(iteration: Iteration) -> bool:
-            """Tell of a pass; return whether it is the last."""
-            nonlocal reason, is_cut
-            before = records[-1][2] if records else inf
-            records.append([iteration.lower_bound, nan, iteration.remaining, iteration.accepted, iteration.seconds])
-            reason = best.reason_to_leave(np.array(records), iteration.parameters.n_parameters, is_near=True)
-            most = 0 if reason else settings.solver.max_iter - iteration.n_iter
-            left = remaining_passes(iteration.remaining, before, settings.solver.tolerance, most) if most else 0.0
-            self._report(number, iteration, iteration.seconds * left)
-            is_cut = reason is None and is_over()
-            return is_cut or reason is not None
-
-        def keep(journal: Journal) -> None:
-            progress = journal.progress
-            if file and progress.run is not None and progress.stage == "starts" and reason is None:
-                file.add(name, {"ended": False}, progress.run)
-
-        beginning = Beginning(begin) if kept is None else Beginning.at_pause(kept)
-        result = fit_mixture(
-            source, settings, Journal((), None if file is None else keep), beginning=beginning, callback=watch
-        ).result
-        if is_cut and not result.trace.converged:
-            return None
-        if reason is not None and not result.trace.converged:
-            result = result._replace(trace=replace(result.trace, reason=reason))
-        if file is not None:
-            file.add(name, {"ended": True}, result)
-        return result
 
 
 def select(
@@ -245,14 +83,12 @@ def select(
 
     A cell may therefore reach a higher likelihood than a single fit of `GaussianMixture`. On many rows (from some ten
     thousands on), a cell is left before it converges once its projected gain cannot bring it within 40 of the best
-    criterion so far; its status says so. Cells with a `prior`, searches by NEC and, of rows beyond memory, by ICL are
-    finished in any case.
+    criterion so far; its status says so. Cells with a `prior` and searches by NEC are finished in any case.
 
     Parameters
     ----------
-    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
-        Rows. If they are beyond memory, the search runs on 200,000 of them, drawn at random; the three best cells are
-        then finished on all rows, one after the other, and are the result.
+    X : array-like or data frame of shape (n, d)
+        Rows. Of rows beyond memory, search a sample, and fit the best mixture to all of them with ``warm_start=True``.
     n_components : int or iterable of int, default=range(1, 10)
         Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
@@ -269,8 +105,7 @@ def select(
     criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"
         Criterion that chooses the best mixture; smaller is better. "held_out" is minus twice the log-likelihood of all
         rows, each under a mixture that has not seen it (Smyth 2000): choose by it where the density counts, not the
-        clusters. The cells are then fitted `n_splits` times more. Of rows beyond memory, it is that of the sample,
-        brought to all rows, and the best cell alone is finished.
+        clusters. The cells are then fitted `n_splits` times more.
     n_splits : int, default=None
         Number of folds of "held_out", dealt by `random_state`; None is 5. For no other criterion.
     n_init : int, default=1
@@ -282,20 +117,14 @@ def select(
     n_threads : int or None, default=None
         Number of threads; None uses all available cores. Results do not depend on it.
     sample_weight : array-like of shape (n,), default=None
-        Weights of the rows; the criteria use their sum as the sample size. Not with what `open_rows` returns, which has
-        its own.
+        Weights of the rows; the criteria use their sum as the sample size.
     callback : callable, default=None
         Called with a `Progress` for each cell, once it is fitted for the first time, in each fold of "held_out" before.
         A true return value ends the search, once all cells with this number of components are fitted, with the fits
-        made so far; in a fold, with the folds so far and the first number of components. Of rows beyond
-        memory, it is also called before the best cells are finished on all rows, with about how many readings of them
-        that takes, and after each pass over them; a true value then ends all cells but the first, the best of the
-        sample.
+        made so far; in a fold, with the folds so far and the first number of components.
     time_limit : float or None, default=None
         Time limit in seconds, after which the search ends with the fits made so far, at least one. See
-        ``Selection.complete``. The folds of "held_out" take half of it; those made by then stand for all. Of rows
-        beyond memory, the best cell of the sample is finished on all rows in any case, and the others if the time
-        allows.
+        ``Selection.complete``. The folds of "held_out" take half of it; those made by then stand for all.
     standardize : bool, default=False
         Search in units of each column's standard deviation, so that units do not matter; mixtures, likelihoods and
         criteria are those of the original columns. A `NormalInverseWishart` is in these units about the mean, a box of
@@ -305,8 +134,8 @@ def select(
         parameters than the table, whose names and numbers of parameters are those of the models searched; so does
         "ppca", which comes as "factor".
     checkpoint : path, default=None
-        File in which to keep what the search has found and, of rows beyond memory, how far its best cells are finished:
-        from time to time, at most 2 % of it, and at its end. It is replaced as a whole.
+        File in which to keep what the search has found: from time to time, at most 2 % of it, and at its end. It is
+        replaced as a whole.
     resume : bool, default=False
         Continue the search of the file `checkpoint` to the result that it would have had; begin it if there is no such
         file. X, its weights, the version of gmm and all other parameters must be the same, but for `n_threads`,
@@ -386,27 +215,19 @@ def select(
     with nullcontext() if file is None else file.during_work(file.write):
         template.random_state = seed
         reports = Reports(request, callback)
-        searched = request.over(rows_to_search(opened, seed))
-        template.reg_covar = relative_ridge(searched.source, template.reg_covar)
-        held_out = held_out_deviances(searched, seed, clock, reports)
-        with opened_search(searched, seed, clock, file) as search:
+        template.reg_covar = relative_ridge(opened, template.reg_covar)
+        held_out = held_out_deviances(request, seed, clock, reports)
+        with opened_search(request, seed, clock, file) as search:
             selection = search.run(reports, held_out)
-        if searched.source.n_rows != opened.n_rows:
-            share = opened.survey.weight / searched.source.survey.weight
-            selection = replace(selection, held_out=selection.held_out * share)
-            selection = _Finish(selection, request, reports, file).run(clock.is_up)
-            selection = replace(selection, n_searched=searched.source.n_rows)
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
     names = tuple(f"x{j}" for j in range(given.n_features)) if features is None else tuple(map(str, features))
-    some, is_whole = searched.source, given.one_array is not None
-    own = given if is_whole else some if units is None else None
     notes = (
-        *(column_notes.identifiers(given.look(column_notes.kinds_in_memory, names), names) if is_whole else ()),
-        *(given.look(column_notes.singular_columns, names) if is_whole else ()),
-        *some.look(column_notes.few_values, names, bool(opened.errors)),
-        *some.look(column_notes.long_tails, names),
-        *some.look(column_notes.copies, names),
-        *(() if own is None else own.look(column_notes.error_values, names)),
+        *column_notes.identifiers(given.look(column_notes.kinds_in_memory, names), names),
+        *given.look(column_notes.singular_columns, names),
+        *opened.look(column_notes.few_values, names, bool(opened.errors)),
+        *opened.look(column_notes.long_tails, names),
+        *opened.look(column_notes.copies, names),
+        *given.look(column_notes.error_values, names),
         *note_on_shrinkage(selection.estimators),
     )
     return replace(restored(selection, units, opened), notes=notes)
@@ -416,6 +237,7 @@ def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, c
     """Return the rows to search, and the names of their features; of folds, rows as often as their weights say."""
     how: dict[str, Any] = {"estimator": select.__name__, "missing": template.missing}
     source, names = as_source_to_fit(X, sample_weight, error_covariance=errors, **how)
+    refuse("select", {"rows beyond memory": source.without_gaps.resident is None})
     check_labels_of_columns(template, names)
     if criterion == criteria.HELD_OUT and source.sample_weight is not None and source.one_array and not source.errors:
         table = repeated(source.one_array.with_changes(sample_weight=source.sample_weight))
@@ -566,7 +388,7 @@ class GaussianMixtureSearch(Estimator):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        X : array-like or data frame of shape (n, d)
             Rows.
         y : ignored
         sample_weight : array-like of shape (n,), default=None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,7 +19,6 @@ from gmm._rows.incomplete import mapped
 from gmm._rows.sources import ArraySource, Source, column_widths, relative_ridge
 from gmm._selection.result import Selection
 from gmm._text.words import counted, quoted
-from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import Coordinates
@@ -70,12 +68,9 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
     ------
     TypeError
         If `standardize` is not True or False.
-    ValueError
-        If the rows lie in partitions, where they cannot be scaled on their way.
     """
     if not check_boolean(standardize, "standardize"):
         return source, noise, None
-    refuse("standardize", {"rows in partitions": not source.is_local})
     units = _standard_deviations(source)
     scaled = mapped(source, units.from_rows)
     if source.errors:
@@ -88,8 +83,9 @@ def _standard_deviations(source: Source) -> Coordinates:
     about, weight = source.survey.centre, source.survey.weight
     sums, squares, present = np.zeros((3, source.n_features))
     gappy = np.zeros(source.n_features, bool)
-    # In pieces of the same size and order in memory from every source, for the same bits.
-    for piece in chain.from_iterable(chunk.pieces(_AT_ONCE) for chunk in source.chunks(_AT_ONCE)):
+    (chunk,) = source.chunks()
+    # In pieces of the same order in memory, for the same bits.
+    for piece in chunk.pieces(_AT_ONCE):
         rows, weights = np.ascontiguousarray(piece.rows), piece.weights
         away, gaps = rows - about, np.isnan(rows)
         away[gaps] = 0.0

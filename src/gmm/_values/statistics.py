@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gmm._kernel import mstep
 from gmm._lazy import reduced_at_home
-from gmm._values.layouts import FULL, Array, Layout
+from gmm._values.layouts import Array, Layout
 
 _EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
@@ -140,14 +140,6 @@ class SufficientStatistics:
         mass = self.counts[:, None] * step
         second = self.second + self.layout.outer(2 * self.first + mass, step)
         return replace(self, origins=origins, first=self.first + mass, second=second)
-
-    def united(self) -> SufficientStatistics:
-        """Return the statistics of all components as one, about its mean, stored for itself."""
-        mean = self.counts @ self.means / self.counts.sum()
-        moved = self.recentred(np.broadcast_to(mean, self.first.shape))
-        layout, second = (FULL, moved.second[None]) if self.layout.pooled else (self.layout, moved.second)
-        counts, first, second = (sums.sum(axis=0, keepdims=True) for sums in (moved.counts, moved.first, second))
-        return SufficientStatistics(layout, mean[None], counts, first, second, self.log_evidence, self.weight)
 
     def reordered(self, order: NDArray[np.intp]) -> SufficientStatistics:
         """Return the components in another `order`, (K,)."""

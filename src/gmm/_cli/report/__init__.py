@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from gmm import plotting
 from gmm._cli.arguments import in_options
-from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result, Trimmed
+from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result, Single
 from gmm._cli.show import Correlation, MixtureFacts, clusters_sentence, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.criteria import CRITERION, title
@@ -841,7 +841,7 @@ class TrimmedReport(Report):
 
     terms = "trimmed"
 
-    def __init__(self, result: Trimmed) -> None:
+    def __init__(self, result: Single) -> None:
         super().__init__(result)
         model, n = result.model, result.model.n_components
         figures = "" if result.figures is None else f"Of the rows that are left, {with_minus(result.figures.line)}. "
@@ -857,7 +857,7 @@ class TrimmedReport(Report):
         self.objective = f"{figures}The fit took {result.seconds:.2g} s."
 
 
-_REPORTS = {Result: SearchReport, Posterior: PosteriorReport, Trimmed: TrimmedReport}
+_REPORTS = {Result: SearchReport, Posterior: PosteriorReport, Single: TrimmedReport}
 
 
 def render_report(result: MixtureOutcome, origin: Mapping[str, object]) -> str:
