@@ -1,6 +1,5 @@
 """What every test shares: how hypothesis draws its examples, which kernel computes, and how threads wait."""
 
-import errno
 import os
 import sys
 import zlib
@@ -19,7 +18,7 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 # The benchmarks are at hand in the repository and in the source distribution, beside the tests.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from inside import blocks, checkpoints, tiles
+from inside import blocks, tiles
 
 # `ci` draws the same examples in every run, so that a failure there is the failure at home. By hand:
 # pytest --hypothesis-profile=random
@@ -108,13 +107,6 @@ def kernel(request):
 
 
 @pytest.fixture
-def _always_due(monkeypatch):
-    """Let checkpoints be written whenever they may be."""
-    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
-    monkeypatch.setattr(checkpoints, "_SHARE", 0.0)
-
-
-@pytest.fixture
 def _small_chunks(monkeypatch):
     """A pass reads a few lanes at a time, so that it has many chunks; a file is read in pieces."""
     monkeypatch.setattr(blocks, "_CHUNK_BYTES", 1 << 12)
@@ -144,18 +136,3 @@ def figures(monkeypatch):
     monkeypatch.setitem(STYLE, "figure.dpi", 30)
     monkeypatch.setattr(plt, "show", refuse)
     monkeypatch.setattr(mpl.figure.Figure, "show", refuse)
-
-
-@pytest.fixture
-def full_disk(monkeypatch):
-    """Let the disk be full after four files, until `monkeypatch.undo()`; return a list of all that were tried."""
-    sync, tried = os.fsync, []
-
-    def fsync(descriptor):
-        tried.append(descriptor)
-        if len(tried) > 4:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        sync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    return tried

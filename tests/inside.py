@@ -47,7 +47,6 @@ PLACES = {
     "gmm._passes.problem": "Beginning Problem SolverSettings e_step_over",
     "gmm._passes.solver": "GainBelow Trace plain_records",
     "gmm._persistence": "FORMAT FORMAT_VERSION _persistence=. load_state save_state",
-    "gmm._persistence.checkpoints": "Checkpoint SearchCheckpoint checkpoints=.",
     "gmm._persistence.values": "mixture_from_state",
     "gmm._plotting.animation": "animation=.",
     "gmm._plotting.curves": "spaced",

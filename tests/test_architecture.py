@@ -38,7 +38,7 @@ ROOMS = {
         | fitted | conditional summary | criteria outcome scorer | contract
     """,
     "_frozen_mixture": "",
-    "_persistence": "checkpoints | values | _persistence",
+    "_persistence": "values | _persistence",
     "_versions": "",
     "_fitting": "_fitting | fit | moments split_merge | starts | degenerate hierarchy | sampling",
     "_passes": "stepwise | problem | em incomplete | e_step | solver",

@@ -586,7 +586,6 @@ def test_outputs_go_to_pipes_and_devices(model, tmp_path):
     ok("sample", model, "-n", 3, "--out", "/dev/null")
     ok("sample", model, "-n", 3, "--out", long := tmp_path / ("n" * 251 + ".csv"))  # as long as a name can be
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", long.name]
-    refused("expected a file for checkpoint", gmm.GaussianMixture(1).fit, np.eye(3), checkpoint="/dev/null")
 
 
 def test_info_shows_what_the_model_holds(model, tmp_path):
@@ -604,16 +603,10 @@ def test_info_shows_what_the_model_holds(model, tmp_path):
 
 
 @pytest.mark.parametrize("how", [("--covariance", "VVV", "--components", "2"), ("--bayesian", "--max-components", "2")])
-def test_checkpoints_and_warnings_name_options(how, tmp_path):
-    kept = ("--checkpoint", tmp_path / "kept", "--seed", "3")
-    stopped = run("fit", *how, *kept, "--max-iter", "2")
-    assert stopped.returncode == 1
-    assert "--max-iter" in stopped.stderr
-    told = fails(1, "fit", *how[:-1], "3", *kept, "--max-iter", "9", "--resume")
-    assert "--max-iter was 2 and is 9" in told
-    for parameter in ("max_iter", "n_components", "random_state"):
-        assert parameter not in stopped.stderr + told
-    assert ("--max-components was 2 and is 3" in told) == ("--bayesian" in how)
+def test_warnings_name_options(how):
+    told = fails(1, "fit", *how, "--seed", "3", "--max-iter", "2")
+    assert "--max-iter" in told
+    assert not any(parameter in told for parameter in ("max_iter", "n_components", "random_state"))
 
 
 def test_info_tells_correlations_and_of_many_columns_those_that_a_screen_has_room_for(tmp_path):
@@ -692,8 +685,6 @@ def test_version_help_and_tracebacks_need_nothing():
         ("fit a.csv --delimiter ab", "expected one character, tab or space"),
         ("fit a.csv --delimiter é", "expected one character, tab or space"),
         ("fit --seed -1", "--seed"),
-        ("fit --resume", "--resume: expected with --checkpoint FILE"),
-        ("fit --bayesian --resume", "--resume: expected with --checkpoint FILE"),
         ("fit --threads two", "positive integer"),
         ("fit x.csv --exlude id", "unrecognized arguments: --exlude id; did you mean --exclude? (see gmm fit --help)"),
         ("plot model.gmm --knid=pairs", "did you mean --kind? (see gmm plot --help)"),

@@ -59,10 +59,6 @@ def heavy(rows=X, **parameters):
     return fit(rows, tails="t", **parameters)
 
 
-def fitted(**parameters):
-    return fit(**parameters).set_params(warm_start=True)
-
-
 WITH_TAILS = {
     "a prior": lambda: heavy(prior="conjugate"),
     "fixed parameters": lambda: heavy(**FIXED),
@@ -98,7 +94,6 @@ REACHED = {
     ("a callable init_params", "rows beyond memory"): lambda: fit(stream(), init_params=lambda X, K, rng: HALVES),
     ("responsibilities as init_params", "rows in partitions"): lambda: fit(partitions(), init_params=HALVES),
     ("sample_weight", "a source of rows"): lambda: fit(stream(), sample_weight=np.ones(120)),
-    ("warm_start of a fitted mixture", "checkpoint"): lambda: fitted().fit(X, checkpoint="never-written"),
     ("select", "rows beyond memory"): lambda: gmm.select(stream(), 2),
     ("fixed parameters", "standardize"): lambda: gmm.select(X, 2, standardize=True, **FIXED),
     ("fixed covariances", "max_ratio"): lambda: fit(**SHAPES, max_ratio=9),
@@ -107,7 +102,6 @@ REACHED = {
     ("trim", "missing values"): lambda: fit(with_gaps(), trim=0.1, missing="em"),
     ("trim", "noise"): lambda: fit(trim=0.1, noise=True),
     ("trim", "rows in partitions"): lambda: fit(partitions(), trim=0.1),
-    ("trim", "checkpoint"): lambda: fit(trim=0.1, how={"checkpoint": "never-written"}),
     ("trim", "partial_fit"): lambda: GaussianMixture(2, trim=0.1).partial_fit(X),
     ("trim", "standard_errors"): lambda: gmm.inference.standard_errors(fit(trim=0.1), X),
     ("noise", "scikit-learn's estimators"): lambda: to_sklearn(noisy()),
@@ -146,7 +140,6 @@ OPTIONS = {
     "max_ratio": "--max-ratio 9",
     "trim": "--trim 0.1",
     "noise": "--noise",
-    "checkpoint": "--checkpoint file",
     "rows beyond memory": "--blocks",
     "missing='em'": "--missing em",
     "error_covariance": "--errors s0",

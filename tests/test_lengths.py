@@ -163,9 +163,8 @@ def an_ascent(layout=FULL):
 
 def ascend(*, ascent=None, layout=FULL, scatter=None, at_most=2, records=None, lead=-np.inf, **of_loop):
     e_step = SimpleNamespace(resident=a_loop(layout=layout, **of_loop), common_scatter=scatter)
-    paused = records is not None and SimpleNamespace(trace=SimpleNamespace(records=records), lower_bound=-1.0)
     ascent = _em.Ascent(ascent or an_ascent(layout), e_step, None)
-    return _em.Run(ascent, 9, paused=paused or None).go(at_most, _em.Outlook(lead=lead)).n_passes
+    return _em.Run(ascent, 9, records=records).go(at_most, _em.Outlook(lead=lead)).n_passes
 
 
 def update(layout=FULL, **changed):

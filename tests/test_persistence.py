@@ -174,9 +174,7 @@ def test_a_posterior_of_rows_far_from_zero_loads(tmp_path):
 def test_an_empty_path_is_refused_in_words():
     X = np.random.default_rng(0).normal(size=(20, 2))
     mixture = gmm.GaussianMixture().fit(X)
-    calls = (lambda: mixture.save(""), lambda: mixture.fit(X, checkpoint=""), lambda: gmm.select(X, 1, checkpoint=""))
-    for call in calls:
-        refused("expected the path of a file to write, got an empty one", call)
+    refused("expected the path of a file to write, got an empty one", mixture.save, "")
 
 
 @pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])

@@ -348,7 +348,7 @@ def test_a_callback_may_end_it():
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_cells_of_one_number_of_components_are_told_one_by_one(n_threads, monkeypatch):
-    events, types = noted(monkeypatch, Cell, "_solved", lambda cell, *_: cell.key), ["EII", "VVI", "VVV"]
+    events, types = noted(monkeypatch, Cell, "solved", lambda cell, *_: cell.key), ["EII", "VVI", "VVV"]
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     how = {"random_state": 0, "n_threads": n_threads}
     select(ROWS, [2], types, callback=lambda r: events.append((r.cell, r.covariance_type)), **how)
@@ -561,22 +561,22 @@ def test_a_file_tells_what_was_found_again(small, tmp_path):
 
 
 @pytest.mark.parametrize("error", [AssertionError(), RecursionError("deep")])
-@pytest.mark.parametrize("task", ["_solved", "_refined", "_retried"])
+@pytest.mark.parametrize("task", ["solved", "refined", "retried"])
 def test_a_cell_that_fails_is_a_failed_cell(task, error, monkeypatch):
     """Whatever the error: the other cells stand, and the status or a warning tells what it was."""
     whole = getattr(Cell, task)
 
-    def failing(cell, *given):
-        if cell.settings.objective.model.name == "EEE" or task == "_retried":
+    def failing(cell, *given, **named):
+        if cell.settings.objective.model.name == "EEE" or task == "retried":
             raise error
-        return whole(cell, *given)
+        return whole(cell, *given, **named)
 
     monkeypatch.setattr(Cell, task, failing)
     with pytest.warns(RuntimeWarning, match=f"components of (EEE|VVV): {type(error).__name__}"):
         found = select(BLOBS, [2, 3], ["full", "tied"], random_state=0, refine="split-merge")
     failed = [status for status in found.status if status.startswith(f"failed: {type(error).__name__}")]
-    assert len(failed) == (2 if task == "_solved" else 0)
-    assert found.best.covariance_type == "full" or task != "_solved"
+    assert len(failed) == (2 if task == "solved" else 0)
+    assert found.best.covariance_type == "full" or task != "solved"
 
 
 @pytest.mark.parametrize(
@@ -586,7 +586,7 @@ def test_what_is_no_matter_of_a_cell_or_is_that_of_all_ends_the_search(error, mo
     def failing(*given):
         raise error
 
-    monkeypatch.setattr(Cell, "_solved", failing)
+    monkeypatch.setattr(Cell, "solved", failing)
     search = partial(select, BLOBS, [1, 2], "full", random_state=0)
     if isinstance(error, AssertionError):  # of all cells, the first error is the cause
         with pytest.warns(RuntimeWarning, match="please report"):

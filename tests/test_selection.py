@@ -200,6 +200,7 @@ def test_a_selection_is_frozen(found):
         ((X, 1), {"time_limit": "1"}, TypeError, "time_limit"),
         ((X, 2), {"weights_init": [1.0]}, TypeError, "weights_init applies to a single fit"),
         ((X, 2), {"verbose": 1}, TypeError, "verbose applies to a single fit"),
+        ((X, 2), {"checkpoint": "a", "resume": True}, TypeError, "no parameter 'checkpoint'; search .* save each"),
         ((X, 2), {"init_params": lambda X, K, rng: None}, TypeError, "a start in init_params"),
         ((X, 2), {"init_params": np.ones((len(X), 1))}, TypeError, "a start in init_params"),
         ((X, 2), {"callback": 3}, TypeError, "callable"),

@@ -270,9 +270,6 @@ def test_a_stored_search_has_its_tails(heavy, tmp_path):
     np.testing.assert_array_equal(back.best.means_, heavy.best.means_)
     replace(heavy, tails=BOTH[::-1] * 8).save(tmp_path / "wrong.gmm")
     refused("'tails'", gmm.load, tmp_path / "wrong.gmm")
-    how = {"tails": "t", "random_state": 0, "checkpoint": tmp_path / "search"}
-    select(groups(), 1, "VVV", **how)
-    refused("degrees_of_freedom", select, groups(), 1, "VVV", degrees_of_freedom=40, resume=True, **how)
 
 
 def test_what_is_printed_names_the_tails(heavy):

@@ -155,8 +155,9 @@ class Loop:
 @disjoint_base
 class Ascent:
     mixture: Any
-    is_begun: bool
     repair_empty: bool
+    @property
+    def is_begun(self) -> bool: ...
     @property
     def working(self) -> QuasiNewtonState: ...
     @property
@@ -213,8 +214,7 @@ class Run:
         callback: Callable[[Any], object] | None = None,
         before: float | None = None,
         unit: float = 1,
-        paused: Any = None,
-        on_pause: Callable[[Any], object] | None = None,
+        records: _Array | None = None,
     ) -> None: ...
     def is_hopeless(self, outlook: Outlook) -> bool: ...
     def go(self, at_most: int | None = None, outlook: Outlook = ...) -> Self: ...

@@ -836,7 +836,8 @@ cdef class Ascent:
     cdef readonly double unit
     cdef readonly bint resumable
     cdef public object mixture
-    cdef public bint is_begun, repair_empty
+    cdef readonly bint is_begun
+    cdef public bint repair_empty
     cdef Loop resident
     cdef double work
 
@@ -902,10 +903,8 @@ cdef class Run:
         The last lower bound of an earlier run that this one continues.
     unit : float
         The solver's numbers are recorded times this: the weight of all rows, for nats in all.
-    paused : SolverResult, optional
-        What the `result` of this run was when it paused; the solver is the one of that time.
-    on_pause : callable, optional
-        Called with the run wherever it could pause: after one or more passes, unless the last met the stopping rule.
+    records : array of shape (n, 5), optional
+        Of passes that the solver has made, as in `Trace`: if it has converged, the run is over.
 
     Attributes
     ----------
@@ -925,23 +924,22 @@ cdef class Run:
     cdef readonly object start, callback, before
     cdef Py_ssize_t max_iter
     cdef double unit
-    cdef object on_pause, reason
+    cdef object reason
     cdef double[:, ::1] room
 
-    def __init__(
-        self, solver, max_iter, *, start=0, callback=None, before=None, double unit=1, paused=None, on_pause=None,
-    ):
+    def __init__(self, solver, max_iter, *, start=0, callback=None, before=None, double unit=1, records=None):
         self.solver, self.max_iter, self.unit = solver, min(max_iter, PY_SSIZE_T_MAX), unit
-        self.start, self.callback, self.before, self.on_pause, self.reason = start, callback, before, on_pause, None
+        self.start, self.callback, self.before, self.reason = start, callback, before, None
         self.ended = self.converged = False
         self.n_passes, self.lower_bound = 0, -INFINITY
-        if paused is None:
+        if records is None:
             self.room = np.empty((min(self.max_iter, ROOM), COLUMNS))
             return
-        self.room, self.lower_bound = paused.trace.records.copy(), paused.lower_bound
+        self.room = np.array(records)
         check_columns(self.room)
         self.n_passes = self.room.shape[0]
         if self.n_passes > 0:
+            self.lower_bound = self.room[self.n_passes - 1, 0]
             self.end_if_converged()
 
     @property
@@ -1009,8 +1007,6 @@ cdef class Run:
         self.end_if_converged()
         if stopped and not self.ended:
             self.ended, self.reason = True, STOPPED
-        if self.on_pause is not None and not self.converged and not is_lowered(self.reason):
-            self.on_pause(self)
         return 0
 
     cdef int end_if_converged(self) except -1:

@@ -50,9 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except KeyboardInterrupt:
-        checkpoint = options.checkpoint
-        hint = f"; --checkpoint {checkpoint} --resume goes on" if checkpoint and os.path.exists(checkpoint) else ""
-        return _report_failure(options.command, f"interrupted{hint}", INTERRUPTED)
+        return _report_failure(options.command, "interrupted", INTERRUPTED)
     except Exception as error:
         if options.debug:
             print(printable_lines(traceback.format_exc()), end="", file=sys.stderr)

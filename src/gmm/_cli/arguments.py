@@ -279,10 +279,6 @@ _RESULTS = (
            "DIR if --out is given); needs matplotlib", keywords={"nargs": "?", "const": True}),
     Option("--plot PICTURE", str, "write a picture of the rows and the best mixture: .png, .svg or .pdf; needs "
            "matplotlib"),
-    Option("--checkpoint FILE", str, "keep in FILE how far the search or the fit has come, every five "
-           "seconds", "checkpoint"),
-    Option("--resume", True, "continue from the file of --checkpoint, with the same result as without the break; if "
-           "there is no such file, start from the beginning", "resume", needs="--checkpoint FILE"),
 )
 _PREDICTIONS = (
     Option("--proba", True, "also write the probabilities of components or classes"),
@@ -500,7 +496,7 @@ def check_together(options: argparse.Namespace, **models: str) -> None:
         flag = "FILE" if name == "file" else OPTIONS[name].flag
         there |= {flag, f"{flag} {value}"}
     for option in (OPTIONS[name] for name in given):
-        if option.needs and not {option.needs, option.needs.removesuffix(" FILE")} & there:
+        if option.needs and option.needs not in there:
             raise UsageError(f"{option.flag}: expected with {option.needs}")
     names = _OPTIONS | models
     if heavy := [name for name in given.get("tails", ()) if name != "normal"]:

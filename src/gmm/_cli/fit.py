@@ -627,7 +627,7 @@ def _single_fit(rows: Rows, classes: NDArray[Any] | None, options: argparse.Name
         n_components = min(options.max_components or _MAX_COMPONENTS, rows.n_rows)
         parameters["covariance_type"] = (options.covariance_type or [covariance.DEFAULT_COVARIANCE_TYPE])[0]
         posterior = BayesianGaussianMixture(n_components=n_components, **parameters)
-        return Posterior, posterior.fit(rows.source, checkpoint=options.checkpoint, resume=options.resume)
+        return Posterior, posterior.fit(rows.source)
     tails = (options.tails or [NORMAL_TAILS.name])[0]
     parameters |= {"covariance_type": _types(options, len(rows.names))[0], "tails": tails}
     return Single, GaussianMixture(options.n_components[0], **{"tol": _TOL} | parameters).fit(rows.source)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -43,7 +42,6 @@ from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import NOTHING_FIXED, PARTS, Fixed, MixtureParameters
 from gmm._values.priors import ConjugatePrior, MixturePosterior, NormalInverseWishart, parts
-from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import ContaminatedTails
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 
@@ -54,7 +52,6 @@ if TYPE_CHECKING:
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 _OF_CLASSES = "classes_", "component_classes_"
-_NOT_KEPT: AbstractContextManager[None] = nullcontext()
 
 
 class FittedMixture(Estimator):
@@ -99,8 +96,6 @@ class FittedMixture(Estimator):
         sample_weight: ArrayLike | None = None,
         callback: Callable[[Iteration], object] | None = None,
         *,
-        checkpoint: str | os.PathLike[str] | None = None,
-        resume: bool = False,
         labels: ArrayLike | None = None,
         components_per_class: int | Mapping[Any, int] = 1,
         error_covariance: ArrayLike | None = None,
@@ -117,16 +112,6 @@ class FittedMixture(Estimator):
             which has its own.
         callback : callable, default=None
             *Beyond*: called with an `Iteration` after each pass. A true return value ends the fit.
-        checkpoint : str or os.PathLike, default=None
-            *Beyond*: a file that keeps how far the fit has come. It is written before the first pass, after a pass
-            where the last writing is five seconds and fifty times its own duration ago, and at the end. A fit that is
-            killed loses what it did since. The file is replaced as a whole, so it is valid at any time; if it cannot be
-            written during the fit, the one before stays, and a warning says so.
-        resume : bool, default=False
-            *Beyond*: continue the fit of the file `checkpoint` to the bits of a fit without interruption; begin it if
-            there is no such file. X, its weights, the version of gmm and all parameters but `n_threads`, `verbose`,
-            `verbose_interval` and `warm_start` must be the same; a callable counts by its name. A fit that had ended is
-            returned as it was, one that a callback ended goes on.
         labels : array-like of shape (n,), default=None
             *Beyond*: the classes of rows, integers or strings; −1, None, NaN and masked values are unknown. Rows of a
             class belong to its components alone, and the others to any: semi-supervised EM. The likelihood of a row of
@@ -151,10 +136,7 @@ class FittedMixture(Estimator):
         ------
         ValueError, TypeError
             If the input is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
-            singular from every start; with `resume`, if the file is damaged or of another fit. The estimator is then
-            unchanged.
-        OSError
-            If the file `checkpoint` cannot be written before the first pass.
+            singular from every start. The estimator is then unchanged.
         LostClusterError
             If the rows lie on a cluster that is gone. Its attribute `mixture` has the parameters of the last pass.
 
@@ -164,8 +146,6 @@ class FittedMixture(Estimator):
             If `max_iter` passes left `tol` or more to gain, by ``history_.remaining``, or a component lost all its rows
             and was reseeded. The text says how much is left, and at which pass scikit-learn's rule would have ended the
             fit.
-        RuntimeWarning
-            If the file `checkpoint` could not be written during the fit.
         DegenerateWarning
             If a component has so few rows, or is so thin, that its likelihood says nothing: once, with the reasons.
         UserWarning
@@ -189,18 +169,14 @@ class FittedMixture(Estimator):
         of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
         LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
         seeds = () if beginning else seeds_of(self, self.n_init)
-        journal, keeping = fitting.fit.Journal(seeds), _NOT_KEPT
-        if checkpoint is not None or resume is not False:
-            journal, keeping = kept_journal(self, source, settings, seeds, checkpoint, resume)
+        rows = followed(source, printer.reading) if self.verbose else source
+        how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "beginning": beginning}
+        how["callback"] = watched if is_followed else None
         try:
-            with keeping:
-                rows = followed(source, printer.reading) if self.verbose else source
-                how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "beginning": beginning}
-                how["callback"] = watched if is_followed else None
-                if share:
-                    best, rows, settings = fitting.fit.fit_trimmed(rows, share, settings, settings_for, seeds, **how)
-                else:
-                    best, rows = fitting.fit.fit_mixture(rows, settings, journal, **how), source
+            if share:
+                best, rows, settings = fitting.fit.fit_trimmed(rows, share, settings, settings_for, seeds, **how)
+            else:
+                best, rows = fitting.fit.fit_mixture(rows, settings, seeds, **how), source
         except SingularMatrixError as error:
             raise outcome.ill_defined(error, model) from None
         except LostClusterError as error:
@@ -953,61 +929,18 @@ def checked_for(mixture: FittedMixture, use: str) -> MixtureParameters:
     return parameters
 
 
-def kept_journal(
-    estimator: Estimator,
-    source: Source,
-    settings: fitting.starts.FitSettings,
-    seeds: tuple[int, ...],
-    checkpoint: str | os.PathLike[str] | None,
-    resume: bool,
-) -> tuple[fitting.fit.Journal, AbstractContextManager[None]]:
-    """Return the journal of a fit, at its beginning or where it had come, and the context in which a file keeps it.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged or of another fit.
-    """
-    from gmm._persistence.checkpoints import Checkpoint
-
-    same = what_must_be_same(estimator, source)
-    same |= {"a digest of the labels": source.known.fingerprint} if source.known else {}
-    file = Checkpoint(checkpoint, same, resume)
-    refuse("checkpoint", {"warm_start of a fitted mixture": not seeds} | options.features_of(estimator))
-    before = file.begin(settings.problem(source), settings.n_components)
-    journal = fitting.fit.Journal(seeds if before is None else before, file.keep)
-    return journal, file.during_work(lambda: file.write(journal.progress))
-
-
-def what_must_be_same(estimator: Estimator, source: Source) -> dict[str, Any]:
-    """Return the facts about an estimator and its rows on which the bits of a fit depend, as JSON values."""
-    rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
-    same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
-    free = options.options_with("continuation")
-    return same | {name: _described(value) for name, value in estimator.get_params().items() if name not in free}
-
-
-def _described(value: Any) -> Any:
-    """Return a value that fits in JSON and differs where parameters do; generators count as one, for seeds are kept."""
-    if value is None or isinstance(value, str | int | float):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, NormalInverseWishart):
-        return parts(value)
-    if isinstance(value, Mapping):
-        return {name: _described(each) for name, each in value.items()}
-    if isinstance(value, np.random.RandomState | np.random.Generator):
-        return "a generator"
-    if callable(value):
-        return getattr(value, "__qualname__", type(value).__name__)
-    array = np.ascontiguousarray(value, dtype=np.float64)
-    return f"an array of shape {array.shape}, {hashlib.blake2b(array.data, digest_size=8).hexdigest()}"
-
-
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
     """Return the parameters that describe prior, noise, tails and limit, as values that compare equal."""
     return tuple(_described(vars(mixture)[name]) for name in options.options_with("objective") if name in vars(mixture))
+
+
+def _described(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float | np.generic):
+        return value
+    if isinstance(value, NormalInverseWishart):
+        return parts(value)
+    array = np.ascontiguousarray(value, dtype=np.float64)
+    return f"an array of shape {array.shape}, {hashlib.blake2b(array.data, digest_size=8).hexdigest()}"
 
 
 def check_same(
@@ -1047,12 +980,8 @@ def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -
         return Beginning(previous, record.bounds)
     solver_state = copy(record.solver_state)  # a fit that fails leaves the estimator as it was
     solver_state.tolerance = float(mixture.tol) / (source.survey.weight if objective.prior.variational else 1.0)
-    ended = None
-    if solver_state.converged and record.trace:
-        statistics = SufficientStatistics.from_kernel(objective.model.layout, *solver_state.moments())
-        last = replace(record.trace, records=record.trace.records[-1:])
-        ended = SolverResult(previous, statistics, record.bounds[-1], last, state=solver_state)
-    return Beginning(previous, record.bounds, solver_state, paused=ended)
+    last = record.trace.records[-1:] if solver_state.converged and record.trace else None
+    return Beginning(previous, record.bounds, solver_state, records=last)
 
 
 def _report(mixture: FittedMixture, loss: LostClusterError, printer: ProgressPrinter, names: Names) -> LostClusterError:

@@ -6,17 +6,17 @@ components where a prior has one, and `split_merged` for moves. `fit_trimmed` ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from gmm._blas import blas_alone_in_fit
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import sample_indices
-from gmm._fitting.split_merge import Refined, split_merged
+from gmm._fitting.split_merge import split_merged
 from gmm._fitting.starts import FitSettings, first_start, own_start, short_runs
 from gmm._passes.e_step import EStep
 from gmm._passes.em import SolverRun
@@ -29,8 +29,6 @@ from gmm._values.noise import Noise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import trimmed
-
-Stage = Literal["starts", "order", "refinement", "ended"]
 
 
 class MixtureFit(NamedTuple):
@@ -45,92 +43,6 @@ class MixtureFit(NamedTuple):
         start = self.result.trace.start
         traces = tuple(result.trace if trace.start == start else trace for trace in self.traces)
         return self._replace(result=result, traces=traces)
-
-
-class FitProgress(NamedTuple):
-    """Where a fit stands.
-
-    Parameters
-    ----------
-    seeds : tuple of int
-        Of all starts.
-    stage : {"starts", "order", "refinement", "ended"}
-    fit : MixtureFit, optional
-        The runs that ended.
-    run : SolverResult, optional
-        The run in progress.
-    refined : Refined, optional
-        How far the refinement has come.
-    """
-
-    seeds: tuple[int, ...]
-    stage: Stage = "starts"
-    fit: MixtureFit | None = None
-    run: SolverResult | None = None
-    refined: Refined | None = None
-
-    @property
-    def mixture_fit(self) -> MixtureFit:
-        """The runs that ended, of which there is one at least."""
-        assert self.fit is not None  # n_init is at least 1
-        return self.fit
-
-    @property
-    def n_decided(self) -> int:
-        """Number of starts up to the last that ended, or to the one in progress, which is not among them."""
-        ended = 0 if self.fit is None else self.fit.traces[-1].start + 1
-        return ended if self.run is None else max(ended, self.run.trace.start)
-
-    def with_end(self, result: SolverResult, degeneracy: Degeneracy) -> FitProgress:
-        """Return the progress once the run of a start has ended; an end without degenerate components is better."""
-        before, fit = self.fit, MixtureFit(result, result.repaired, (result.trace,))
-        if before is not None:
-            one, other = ((degeneracy.first(end) < 0, end.lower_bound) for end in (result, before.result))
-            best = fit if one > other else before
-            fit = best._replace(traces=before.traces + fit.traces)
-        return FitProgress(self.seeds, self.stage, fit)
-
-
-class Journal:
-    """The progress of one fit, and who is told of it.
-
-    Parameters
-    ----------
-    progress : FitProgress or sequence of int
-        Where the fit continues, or the seeds of its starts.
-    keep : callable, optional
-        Called with the journal wherever the fit could be continued from its `progress`.
-    """
-
-    def __init__(self, progress: FitProgress | Sequence[int], keep: Callable[[Journal], object] | None = None) -> None:
-        self._progress = progress if isinstance(progress, FitProgress) else FitProgress(tuple(progress))
-        self._run: SolverRun | None = None
-        self._keep = keep
-
-    @property
-    def progress(self) -> FitProgress:
-        """Where the fit stands now."""
-        return self._progress if self._run is None else self._progress._replace(run=self._run.result)
-
-    @property
-    def on_pause(self) -> Callable[[SolverRun], object] | None:
-        """What notes that a run could be continued, if it is kept."""
-        return None if self._keep is None else self._pause
-
-    def _pause(self, run: SolverRun) -> None:
-        assert self._keep is not None  # else nobody asks
-        self._run = run
-        self._keep(self)
-
-    def drop_run(self) -> None:
-        """Forget the run in progress, which has failed."""
-        self._run = None
-
-    def note(self, progress: FitProgress) -> None:
-        """Note how far the fit has come between two runs."""
-        self._progress, self._run = progress if progress.run is None else progress._replace(run=None), None
-        if self._keep is not None:
-            self._keep(self)
 
 
 class Listener:
@@ -223,23 +135,15 @@ def _starts(
     problem: Problem,
     e_step: EStep,
     settings: FitSettings,
-    journal: Journal,
-    beginning: Beginning | None,
+    seeds: Sequence[int],
+    ended: Sequence[Trace],
     on_failure: Callable[[int, SingularMatrixError], object],
     on_skip: OnSkip,
 ) -> Iterator[tuple[int, Beginning | SufficientStatistics]]:
-    """Yield the index of each start that is still to be run, and where its run begins or continues.
+    """Yield the index of each start that is to be run, and where its run begins.
 
-    Starts that were decided before the fit was paused are made again, since later ones are compared with them.
-    Starts that are not promising are run after all while every run has failed.
+    Starts that are not promising are run after all while every run has failed: none has `ended`.
     """
-    progress, max_iter = journal.progress, settings.solver.max_iter
-    seeds, paused, n_decided = progress.seeds, progress.run, progress.n_decided
-    at_pause = None if paused is None else Beginning.at_pause(paused)
-    only = beginning or (at_pause if len(seeds) == 1 else None)
-    if only is not None:
-        yield 0, only
-        return
     sample: Problem | None = None  # on which starts are compared with the first
     earlier: list[Screened] = []
     unpromising: list[tuple[int, Beginning]] = []
@@ -247,58 +151,48 @@ def _starts(
     for number, seed in enumerate(seeds):
         try:
             if len(seeds) == 1 and not problem.objective.tails:  # nobody compares its mixture
-                if n_decided == 0:
-                    yield 0, first_start(problem, settings, seed, e_step)
+                yield 0, first_start(problem, settings, seed, e_step)
                 return
             begin = problem.beginning(e_step, first_start(problem, settings, seed, e_step))
         except SingularMatrixError as error:
-            if number >= n_decided:
-                on_failure(number, error)
+            on_failure(number, error)
             continue
-        if sample is not None:
+        if sample is None:
+            yield number, begin
+        else:
             earlier.append(screened(sample, begin.parameters, earlier))
-        if number >= n_decided:
-            if at_pause is not None and paused is not None and paused.trace.start == number:
-                yield number, at_pause
-            elif sample is None:
-                yield number, begin
-            elif earlier[-1].promising:
+            if earlier[-1].promising:
                 yield number, begin._replace(parameters=earlier[-1].parameters)
-            elif journal.progress.fit is None:
+            elif not ended:
                 unpromising.append((number, begin))
             else:
                 on_skip(number, earlier[-1])
-        if is_first and number + 1 < len(seeds) and not problem.rows.known and max_iter > SCREENING_PASSES:
+        is_long = settings.solver.max_iter > SCREENING_PASSES
+        if is_first and number + 1 < len(seeds) and not problem.rows.known and is_long:
             rows = screening_rows(problem.rows, begin.parameters, seed)
             if rows is not None:
                 sample = problem._replace(rows=rows)
                 earlier.append(screened(sample, begin.parameters, []))
         is_first = False
-    yield from ((number, begin) for number, begin in unpromising if journal.progress.fit is None)
+    yield from ((number, begin) for number, begin in unpromising if not ended)
 
 
 def _ordered(
     problem: Problem,
     e_step: EStep,
     settings: SolverSettings,
-    journal: Journal,
+    result: SolverResult,
     run: Callable[..., SolverRun],
 ) -> SolverResult:
-    """Sort the components of the best result, or of each class, by rows; run on as long as the bound rises."""
-    paused, result = journal.progress.run, journal.progress.mixture_fit.result
+    """Sort the components of a result, or of each class, by rows; run on as long as the bound rises."""
     owners = problem.rows.known.owner_of_each(result.parameters.n_components)
     together, last = np.diff(owners) == 0, owners.max() + 1  # components of no class come last
     while result.trace.converged and (np.diff(result.statistics.counts)[together] > _ROWS).any():
         n_passes = settings.max_iter - len(result.trace)
         if n_passes <= 0:
             break
-        if (fit := journal.progress.mixture_fit).result is not result:
-            journal.note(journal.progress._replace(fit=fit._replace(result=result)))
-        if paused is not None:
-            begin, paused = Beginning.at_pause(paused), None
-        else:
-            order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
-            begin = problem.continuation(e_step, result.statistics.reordered(order))
+        order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
+        begin = problem.continuation(e_step, result.statistics.reordered(order))
         end = run(begin, settings._replace(max_iter=n_passes), start=result.trace.start).go().result
         if not end.lower_bound > result.lower_bound:
             break
@@ -309,7 +203,7 @@ def _ordered(
 def fit_mixture(
     source: Source,
     settings: FitSettings,
-    journal: Journal,
+    seeds: Sequence[int],
     *,
     beginning: Beginning | None = None,
     callback: Callable[[Iteration], object] | None = None,
@@ -322,9 +216,8 @@ def fit_mixture(
     ----------
     source : Source
     settings : FitSettings
-    journal : Journal
-        Of the seeds, one for each start, or of an earlier fit that this one continues; it is told how far the fit has
-        come. The first start does not depend on how many there are.
+    seeds : sequence of int
+        One for each start. The first start does not depend on how many there are.
     beginning : Beginning, optional
         Where to begin or continue, instead of from starts.
     callback : callable, optional
@@ -342,54 +235,44 @@ def fit_mixture(
     """
     problem, watch = settings.problem(source), Listener(callback)
     degeneracy = Degeneracy.of_fits(settings.objective, source)
+    listener = None if callback is None else watch
+    best: SolverResult | None = None
+    traces, failures = list[Trace](), list[SingularMatrixError]()
+
+    def rank(end: SolverResult) -> tuple[bool, float]:
+        return degeneracy.first(end) < 0, end.lower_bound
+
+    def failed(number: int, error: SingularMatrixError) -> None:
+        failures.append(error)
+        on_skip(number, None)
+
     with blas_alone_in_fit(source.n_features), problem.e_step() as e_step:
-        listener, failures = None if callback is None else watch, list[SingularMatrixError]()
-        run = partial(problem.run, e_step, callback=listener, on_pause=journal.on_pause)
-
-        def on_failure(number: int, error: SingularMatrixError) -> None:
-            failures.append(error)
-            on_skip(number, None)
-
-        if journal.progress.stage == "starts":
-            for number, begin in _starts(problem, e_step, settings, journal, beginning, on_failure, on_skip):
-                try:
-                    begun = run(begin, settings.solver, start=number)
-                    del begin  # as large as a mixture, as are many in the state of the solver
-                    result = begun.go().result
-                except SingularMatrixError as error:
-                    journal.drop_run()
-                    on_failure(number, error)
-                    continue
-                on_end(result)
-                ended = journal.progress.with_end(result, degeneracy)
-                if watch.stopped:
-                    return ended.mixture_fit
-                journal.note(ended)
-            if failures and journal.progress.fit is None:
-                raise failures[0]
-            journal.note(journal.progress._replace(stage="order"))
-        seeds, stage, fit = (progress := journal.progress).seeds, progress.stage, progress.mixture_fit
-        if stage == "order" and settings.objective.prior.ordered and settings.solver.accelerated:
-            fit = fit.improved(_ordered(problem, e_step, settings.solver, journal, run))
+        run = partial(problem.run, e_step, callback=listener)
+        starts: Iterable[tuple[int, Beginning | SufficientStatistics]]
+        starts = [(0, beginning)] if beginning else _starts(problem, e_step, settings, seeds, traces, failed, on_skip)
+        for number, begin in starts:
+            try:
+                begun = run(begin, settings.solver, start=number)
+                del begin  # as large as a mixture, as are many in the state of the solver
+                result = begun.go().result
+            except SingularMatrixError as error:
+                failed(number, error)
+                continue
+            on_end(result)
+            traces.append(result.trace)
+            if best is None or rank(result) > rank(best):
+                best = result
             if watch.stopped:
-                return fit
-            journal.note(journal.progress._replace(fit=fit, stage="refinement"))
-        if stage != "ended":
-            if settings.refine is not None and fit.result.trace.converged:
-                refined = split_merged(
-                    source,
-                    settings,
-                    fit.result,
-                    e_step,
-                    callback=listener,
-                    stop_requested=lambda: watch.stopped,
-                    before=journal.progress.refined,
-                    keep=lambda refined: journal.note(journal.progress._replace(refined=refined)),
-                )
-                fit = fit.improved(refined)
-            if not watch.stopped:
-                journal.note(FitProgress(seeds, "ended", fit))
-        return fit
+                break
+        if best is None:
+            raise failures[0]
+        fit = MixtureFit(best, best.repaired, tuple(traces))
+        if settings.objective.prior.ordered and settings.solver.accelerated and not watch.stopped:
+            fit = fit.improved(_ordered(problem, e_step, settings.solver, best, run))
+        if settings.refine is not None and fit.result.trace.converged and not watch.stopped:
+            where = source, settings, fit.result, e_step
+            fit = fit.improved(split_merged(*where, callback=listener, stop_requested=lambda: watch.stopped))
+    return fit
 
 
 def first_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:
@@ -512,8 +395,8 @@ def fit_trimmed(
             rows = reweighed(source, weight)
             own = settings_for(rows)
             check_enough_rows(rows.n_used, own.n_components)
-            begin, journal = beginning and Beginning(first), Journal(seeds[number : number + 1])
-            fit = fit_mixture(rows, own, journal, beginning=begin, callback=each)
+            begin = beginning and Beginning(first)
+            fit = fit_mixture(rows, own, seeds[number : number + 1], beginning=begin, callback=each)
             # Turns end where the objective no longer rises, which beside a ridge the likelihood need not do. Plain EM
             # does not record it: there the likelihood decides, and the last turn may be missing.
             while not watch.stopped and (n_passes := own.solver.max_iter - len(fit.result.trace)) > 0:
@@ -523,7 +406,7 @@ def fit_trimmed(
                 left = reweighed(source, weight)
                 turn = own._replace(refine=None, solver=own.solver._replace(max_iter=n_passes))
                 begin = Beginning(fit.result.parameters)
-                result = fit_mixture(left, turn, Journal(()), beginning=begin, callback=each).result
+                result = fit_mixture(left, turn, (), beginning=begin, callback=each).result
                 if not result.trace.objective[-1] > fit.result.trace.objective[-1]:
                     break
                 result = result._replace(trace=result.trace.with_earlier(fit.result.trace))

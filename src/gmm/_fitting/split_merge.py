@@ -109,33 +109,6 @@ class Move(NamedTuple):
     promise: float
 
 
-class Tally(NamedTuple):
-    """How many runs a search made, moves it tried and passes over all rows it took."""
-
-    runs: int = 0
-    tried: int = 0
-    passes: float = 0.0
-
-
-class Refined(NamedTuple):
-    """How far a search has come.
-
-    Parameters
-    ----------
-    best : SolverResult
-    moves : tuple of (int, int, float)
-        Moves that were kept, as in `Refinement`.
-    failed : int
-        Moves from `best` that were tried and failed.
-    tally : Tally
-    """
-
-    best: SolverResult
-    moves: tuple[tuple[int, int, float], ...] = ()
-    failed: int = 0
-    tally: Tally = Tally()
-
-
 def split_merged(
     source: Source,
     settings: FitSettings,
@@ -145,8 +118,6 @@ def split_merged(
     callback: Watch | None,
     stop_requested: Callable[[], bool],
     sample: ArraySource | None = None,
-    before: Refined | None = None,
-    keep: Callable[[Refined], object] = lambda refined: None,
 ) -> SolverResult:
     """Return the best solution that moves reach from a result, higher and without degenerate components, or itself.
 
@@ -167,10 +138,6 @@ def split_merged(
         Asked after each move whether to return the best solution so far.
     sample : ArraySource, optional
         The sample; drawn here if None.
-    before : Refined, optional
-        How far the search had come, from where it continues.
-    keep : callable
-        Called after each move with how far the search has come.
     """
     if best.parameters.n_components == 1 or settings.solver.max_iter == 0:
         return best
@@ -184,20 +151,18 @@ def split_merged(
                 sample = sampled(source, settings.n_components, rng)
             on_sample = context.problem._replace(rows=sample)
             screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
-        search, now = (
-            _Search(context, screen, settings, best.trace.start, callback, stop_requested, keep),
-            before or Refined(best),
-        )
-        search.tally = now.tally
-        while len(now.moves) < _MOST_ROUNDS and (better := search.improved(now)) is not None:
-            now = better
-            keep(now)
-    refinement = Refinement(now.moves, search.tally.tried, len(best.trace) + search.tally.passes)
-    return now.best._replace(trace=replace(now.best.trace, refinement=refinement))
+        search = _Search(context, screen, settings, best.trace.start, callback, stop_requested)
+        end, kept = best, list[tuple[int, int, float]]()
+        while len(kept) < _MOST_ROUNDS and (found := search.improved(end)) is not None:
+            better, move = found
+            kept.append((move.dropped, move.split, better.lower_bound - end.lower_bound))
+            end = better
+    refinement = Refinement(tuple(kept), search.tried, len(best.trace) + search.passes)
+    return end._replace(trace=replace(end.trace, refinement=refinement))
 
 
 class _Search:
-    """A search for moves, and the passes it takes."""
+    """A search for moves: how many runs it made, moves it tried, and passes over all rows it took."""
 
     def __init__(
         self,
@@ -207,44 +172,37 @@ class _Search:
         start: int,
         callback: Watch | None,
         stop_requested: Callable[[], bool],
-        keep: Callable[[Refined], object],
     ) -> None:
         self._context, self._screen, self._solver, self._start = context, screen, settings.solver, start
         self._degenerate = Degeneracy.of_fits(settings.objective, context.problem.rows)
-        self._callback, self._stop_requested, self._keep = callback, stop_requested, keep
-        self.tally = Tally()
+        self._callback, self._stop_requested = callback, stop_requested
+        self._runs = self.tried = 0
+        self.passes = 0.0
 
-    def improved(self, before: Refined) -> Refined | None:
-        """Return the end of the first move that leads higher, or None if none of a few does."""
-        best = before.best
+    def improved(self, best: SolverResult) -> tuple[SolverResult, Move] | None:
+        """Return the end of the first move that leads higher, and the move, or None if none of a few does."""
         where = self._screen or self._context
         base = best if self._screen is None else self._run(where, Beginning(best.parameters), _SCREENING)
         diagnosis = ComponentDiagnosis.of(base.parameters, where.problem.rows, where.e_step)
         whitened = base.parameters.whitened()
-        self._count(passes=where.share)
+        self.passes += where.share
         sums_without: dict[int, SufficientStatistics] = {}
         degenerate = self._degenerate(best.parameters, best.statistics)
         least = best.lower_bound + max(self._solver.tolerance, _LEAST_GAIN)
         owners = where.problem.rows.known.owner_of_each(best.parameters.n_components)
         promising = moves(diagnosis, degenerate, owners, best.parameters.fixed.components)
-        for number, move in enumerate(promising, start=1):
+        for move in promising:
             if move.dropped not in sums_without:
                 sums_without[move.dropped] = without(where.e_step, whitened, move.dropped)
-                self._count(passes=where.share)
-            if number <= before.failed:
-                self.tally = before.tally  # which counts the passes up to here, that were made again
-                continue
+                self.passes += where.share
             step = diagnosis.step(move.split, move.axis)
             statistics = sums_without[move.dropped].split(move.split, move.dropped, step)
-            self._count(tried=1)
+            self.tried += 1
             end = self._followed(statistics, base.lower_bound, least, where)
             if self._stop_requested():
                 return None
             if end is not None and end.lower_bound > least and self._degenerate.first(end) < 0:
-                kept = move.dropped, move.split, end.lower_bound - best.lower_bound
-                return Refined(end.left(STOPPED), (*before.moves, kept), 0, self.tally)
-            if number < len(promising):
-                self._keep(before._replace(failed=number, tally=self.tally))
+                return end.left(STOPPED), move
         return None
 
     def _followed(
@@ -266,8 +224,8 @@ class _Search:
         self, where: MoveContext, begin: Beginning | SufficientStatistics, passes: int, target: float | None = None
     ) -> SolverRun:
         """Make a run, which is left if it will not reach a target, or reaches it by a degenerate component."""
-        self._count(runs=1)
-        number, listener, settings = self.tally.runs, self._callback, self._solver._replace(max_iter=passes)
+        self._runs += 1
+        number, listener, settings = self._runs, self._callback, self._solver._replace(max_iter=passes)
         told = None if listener is None else lambda iteration: listener(replace(iteration, move=number))
         run = where.problem.run(where.e_step, begin, settings, start=self._start, callback=told)
         outlook = ANYWHERE if target is None else Outlook(target=target, first=_FIRST_JUDGED)
@@ -276,12 +234,8 @@ class _Search:
             is_checked = target is not None and run.n_passes % _CHECKED == 0
             if is_checked and self._degenerate.first(run, of_mixture=True) >= 0:
                 break
-        self._count(passes=(run.n_passes + (run.n_passes == passes and not run.converged)) * where.share)
+        self.passes += (run.n_passes + (run.n_passes == passes and not run.converged)) * where.share
         return run
-
-    def _count(self, *, runs: int = 0, tried: int = 0, passes: float = 0.0) -> None:
-        before = self.tally
-        self.tally = Tally(before.runs + runs, before.tried + tried, before.passes + passes)
 
 
 def moves(

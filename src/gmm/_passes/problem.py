@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
 from gmm._passes.em import MStep, QuasiNewton, Solver, SolverRun, TextbookEM
-from gmm._passes.solver import GainBelow, Iteration, SolverResult
+from gmm._passes.solver import GainBelow, Iteration
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array, Layout
 from gmm._values.objective import Objective
@@ -54,20 +54,15 @@ class Beginning(NamedTuple):
         State of the accelerated run that this one continues.
     repaired : tuple of int
         Components that were given a new place before this run.
-    paused : SolverResult, optional
-        The `result` of the run when it paused, from where it continues with the same bits.
+    records : array of shape (n, 5), optional
+        Of the last passes of that run, if it has converged: this one has then, too.
     """
 
     parameters: MixtureParameters
     bounds: tuple[float, ...] = ()
     state: QuasiNewtonState | None = None
     repaired: tuple[int, ...] = ()
-    paused: SolverResult | None = None
-
-    @classmethod
-    def at_pause(cls, result: SolverResult) -> Beginning:
-        """Continue a run where it paused."""
-        return cls(result.parameters, result.trace.lower_bounds, result.state, result.repaired, result)
+    records: Array | None = None
 
 
 class Problem(NamedTuple):
@@ -128,7 +123,6 @@ class Problem(NamedTuple):
         *,
         start: int = 0,
         callback: Callable[[Iteration], object] | None = None,
-        on_pause: Callable[[SolverRun], object] | None = None,
     ) -> SolverRun:
         """Prepare a solver run; `SolverRun.go` makes its passes.
 
@@ -143,16 +137,13 @@ class Problem(NamedTuple):
             Index of the start, for the record.
         callback : callable, optional
             Called with an `Iteration` after each pass; a truthy return value ends the run.
-        on_pause : callable, optional
-            As in `SolverRun`.
         """
         objective, weight = self.objective, self.rows.survey.weight
         unit = weight if settings.bound_is_total else 1.0
         tolerance, confirm = settings.tolerance / unit, settings.confirm_stop
-        resumable = settings.resumable or on_pause is not None
-        accelerated = settings.accelerated and not objective.fixed
+        accelerated, resumable = settings.accelerated and not objective.fixed, settings.resumable
         before: tuple[float, ...] = ()
-        paused: SolverResult | None = None
+        records: Array | None = None
         solver: Solver
         compiled = objective.model.stored_whole and not objective.noise  # the first mixture after statistics
         if isinstance(begin, SufficientStatistics) and accelerated and compiled:
@@ -164,24 +155,20 @@ class Problem(NamedTuple):
                 solver.begin(m_step(begin), m_step)
         else:
             begin = self.beginning(e_step, begin)
-            before, paused = begin.bounds, begin.paused
+            before, records = begin.bounds, begin.records
             parameters = objective.adopted(begin.parameters, weight)
             m_step = self.m_step(e_step, parameters.n_components, begin.repaired)
-            if accelerated and (paused is None or paused.state is not None):
+            if accelerated:
                 family = self.family(parameters.n_components)
                 working = begin.state or QuasiNewtonState(family, tolerance, confirm)
                 solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable)
                 if begin.state is None:
                     solver.begin(parameters, m_step)
                 else:
-                    solver.mixture, solver.is_begun = parameters, paused is not None and len(paused.trace) > 0
-                    solver.repaired, solver.repair_empty = begin.repaired, m_step.repair_empty
+                    solver.mixture, solver.repair_empty = parameters, m_step.repair_empty
             else:
-                measured, bounds = None if paused is None else paused.statistics, tuple(each / unit for each in before)
-                if measured is not None:
-                    bounds = (*bounds[:-1], measured.mean_log_evidence)  # without the rounding of the units
-                stopping = GainBelow(tolerance, unit)
-                solver = TextbookEM(parameters, e_step, m_step, stopping, before=bounds, statistics=measured)
+                bounds = tuple(each / unit for each in before)
+                solver = TextbookEM(parameters, e_step, m_step, GainBelow(tolerance, unit), before=bounds)
         return SolverRun(
             solver,
             max_iter=settings.max_iter,
@@ -189,8 +176,7 @@ class Problem(NamedTuple):
             callback=callback,
             before=before[-1] if before else None,
             unit=unit,
-            paused=paused,
-            on_pause=on_pause,
+            records=records,
         )
 
     def m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:

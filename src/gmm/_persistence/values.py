@@ -16,7 +16,6 @@ from gmm._validation import given
 from gmm._validation.given import DIRICHLET, DIRICHLET_PROCESS
 from gmm._values import tails
 from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import Layout
 from gmm._values.objective import Objective
 from gmm._values.parameters import NOTHING_FIXED, PARTS, MixtureParameters
 from gmm._values.priors import FLAT, ConjugatePrior, MixturePosterior
@@ -103,30 +102,6 @@ def _tails(arrays: Arrays, n_components: int) -> tails.Tails:
     return tails.StudentTails(np.array(degrees) if of_each else degrees[0], kind > 0, not of_each)
 
 
-def statistics_to_arrays(statistics: SufficientStatistics, prefix: str = "") -> Arrays:
-    """Convert the moments to arrays, whose names begin with `prefix`."""
-    return {f"{prefix}{name}": getattr(statistics, name) for name in _MOMENTS}
-
-
-def statistics_from_arrays(
-    arrays: Arrays, layout: Layout, shape: tuple[int, int], log_evidence: float, weight: float, prefix: str = ""
-) -> SufficientStatistics:
-    """Rebuild the statistics of K components and d features, `shape`.
-
-    Raises
-    ------
-    KeyError
-        If an array is missing.
-    ValueError
-        If an array is invalid; the message names it.
-    """
-    shapes = {"origins": shape, "counts": shape[:1], "first": shape, "second": layout.shape(*shape)}
-    origins, counts, first, second = (
-        given.check_numbers(arrays[prefix + name], prefix + name, expected) for name, expected in shapes.items()
-    )
-    return SufficientStatistics(layout, origins, counts, first, second, log_evidence, weight)
-
-
 def posterior_to_state(posterior: MixturePosterior) -> tuple[Header, Arrays]:
     """Convert what a posterior has beside its mixture to header entries and arrays."""
     prior = posterior.prior
@@ -174,7 +149,8 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
 def stream_to_state(stream: Stream) -> tuple[Header, Arrays]:
     """Convert all but the mixture to header entries and arrays."""
     header: Header = {"weight": stream.weight}
-    arrays, prior = statistics_to_arrays(stream.statistics, "stream/"), stream.objective.prior
+    arrays: Arrays = {f"stream/{name}": getattr(stream.statistics, name) for name in _MOMENTS}
+    prior = stream.objective.prior
     if isinstance(prior, ConjugatePrior):
         header["prior"] = {"shrinkage": float(prior.shrinkage), "dof": float(prior.dof)}
         arrays |= {"stream/prior_mean": prior.mean, "stream/prior_scale": prior.scale}
@@ -191,9 +167,12 @@ def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParamet
     ValueError
         If an entry is invalid; the message names it.
     """
-    K, d = parameters.means.shape
-    statistics = statistics_from_arrays(arrays, parameters.model.layout, (K, d), 0.0, 1.0, "stream/")
-    counts, prior = statistics.counts, FLAT
+    (K, d), layout, prior = parameters.means.shape, parameters.model.layout, FLAT
+    shapes = zip(_MOMENTS, ((K, d), (K,), (K, d), layout.shape(K, d)), strict=True)
+    origins, counts, first, second = (
+        given.check_numbers(arrays[f"stream/{name}"], f"stream/{name}", shape) for name, shape in shapes
+    )
+    statistics = SufficientStatistics(layout, origins, counts, first, second, 0.0, 1.0)
     if (counts < 0).any() or not 0 < counts.sum() < 2 * max(parameters.weights.sum(), 1e-9):
         raise ValueError("expected counts of the sum 1, or less beside noise, in 'stream/counts'")
     if "prior" in header:

@@ -32,8 +32,6 @@ from gmm._passes.e_step import EStep, result_of, submitted
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, e_step_over
 from gmm._passes.solver import Iteration, SolverResult
-from gmm._persistence import item
-from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
 from gmm._selection.candidates import Diagnosis, Starts
 from gmm._selection.request import CRITERION_ACCURACY, Key, Request
@@ -399,8 +397,6 @@ class Cell:
     request : Request
     pool : TaskPool
         That solves it; runs are left where they are once its time is up.
-    file : SearchCheckpoint, optional
-        Keeps what the cell finds, in the order in which it asks.
 
     Attributes
     ----------
@@ -425,9 +421,9 @@ class Cell:
         What the moves of split–merge led to.
     """
 
-    def __init__(self, key: Key, request: Request, pool: TaskPool, file: SearchCheckpoint | None) -> None:
+    def __init__(self, key: Key, request: Request, pool: TaskPool) -> None:
         self.key, self.rows, self.is_up, self.is_timed = key, pool.rows, pool.clock.is_up, pool.clock.is_limited
-        self._request, self._callback, self._file, self._n_asked = request, pool.watch, file, 0
+        self._request, self._callback = request, pool.watch
         self.outcome: Solution | Exception | None = None
         self.solution: Solution | None = None
         self.sound: Solution | None = None
@@ -468,28 +464,6 @@ class Cell:
         text = result if isinstance(result, Solution) else f"failed: {result}"
         LOGGER.info("search: components %d, %s  %s", self.key.n_components, self.key.kind, text)
 
-    def _recall(self, solve: Callable[[], tuple[Solution, bool]], present: Solution | None) -> tuple[Solution, bool]:
-        """Return what an interrupted search has found, or what `solve` returns: a solution, and an answer."""
-        if self._file is None:
-            return solve()
-        K, name = self.key.n_components, f"{self.key.n_components} {self.key.kind}, {self._n_asked}"
-        self._n_asked += 1
-        entry = self._file.find(name, self.settings.problem(self.rows.all_rows), K)
-        if entry is None:
-            solution, answer = solve()
-            if not self.is_up():  # else it might have become better
-                beside: dict[str, Any] = {"answer": bool(answer), "degenerate": solution.degenerate}
-                beside["race_bound"] = repr(solution.race_bound)
-                result = None if solution is present else solution.result._replace(state=None)
-                self._file.add(name, beside, result)
-            return solution, answer
-        values, of_run = entry
-        answer = item(values, "answer", bool)
-        if of_run is None:
-            assert present is not None  # it was kept
-            return present, answer
-        return Solution(of_run, item(values, "degenerate", int), float(item(values, "race_bound", str))), answer
-
     @cached_property
     def is_settled(self) -> bool:
         """Whether no start leads to better: with one component, or so few rows that all ends are degenerate."""
@@ -510,9 +484,6 @@ class Cell:
         SingularMatrixError
             If every start ends in a singular covariance, and there is no present solution.
         """
-        return self._recall(lambda: (self._solved(worker, starts, present), False), present)[0]
-
-    def _solved(self, worker: Worker, starts: Sequence[Start], present: Solution | None) -> Solution:
         sound = present if present is not None and present.degenerate < 0 else None
         best: Solution | End | None = sound
         lead, bound = (-inf, -inf) if sound is None else (sound.race_bound, sound.result.lower_bound)
@@ -555,9 +526,6 @@ class Cell:
 
     def retried(self, worker: Worker, start: Start, present: Solution) -> tuple[Solution, bool]:
         """Return the better of the present solution and of what a start leads to; and whether both are the same."""
-        return self._recall(lambda: self._retried(worker, start, present), present)
-
-    def _retried(self, worker: Worker, start: Start, present: Solution) -> tuple[Solution, bool]:
         (first,) = self._first_runs(worker, [start], _RACE)
         if not isinstance(first, SolverRun):
             return present, False
@@ -579,9 +547,6 @@ class Cell:
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
         """Improve a solution by split–merge moves."""
-        return self._recall(lambda: (self._refined(worker, solution), False), solution)[0]
-
-    def _refined(self, worker: Worker, solution: Solution) -> Solution:
         objective, model = self.settings.objective, self.settings.objective.model
         # Moves need moments about any origin, of normal components.
         if not solution.result.trace.converged or model.for_starts is not model or objective.tails:

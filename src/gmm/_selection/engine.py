@@ -1,7 +1,6 @@
 """The order of a search: components from few to many, and for each number the models in stages that share starts.
 
-At last the cells near the best are solved again and again from fresh starts. The order depends on results alone. So a
-search that goes on from a file is made again, and what was kept is not solved again: each cell counts what it asks for.
+At last the cells near the best are solved again and again from fresh starts. The order depends on results alone.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import start_seeds
 from gmm._fitting.starts import Start
 from gmm._passes.e_step import CELLS_WORTH_THREADS, Totals, usable_threads
-from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._selection import candidates
 from gmm._selection.cell import (
     MORE_THAN_ROWS,
@@ -92,10 +90,8 @@ Begin = Callable[[Worker], Sequence[Start]]
 class Engine:
     """A search over rows in memory: which cells are solved when, and from what."""
 
-    def __init__(
-        self, request: Request, starts: candidates.Starts, pool: TaskPool, file: SearchCheckpoint | None
-    ) -> None:
-        self._request, self._rows, self._starts, self._tasks, self._file = request, pool.rows, starts, pool, file
+    def __init__(self, request: Request, starts: candidates.Starts, pool: TaskPool) -> None:
+        self._request, self._rows, self._starts, self._tasks = request, pool.rows, starts, pool
         self._cells: dict[Key, Cell] = {}
         self._of_number: dict[int, list[Cell]] = {}
         self._below: dict[Cell, list[Cell]] = {}
@@ -157,7 +153,7 @@ class Engine:
     def _cells_of(self, n_components: int) -> list[Cell]:
         if n_components not in self._of_number:
             keys = self._request.keys(n_components)
-            self._of_number[n_components] = [Cell(key, self._request, self._tasks, self._file) for key in keys]
+            self._of_number[n_components] = [Cell(key, self._request, self._tasks) for key in keys]
             self._cells |= zip(keys, self._of_number[n_components], strict=True)
         return self._of_number[n_components]
 
@@ -399,7 +395,7 @@ class Engine:
 
 
 @contextmanager
-def opened_search(request: Request, seed: int, clock: Clock, file: SearchCheckpoint | None = None) -> Iterator[Engine]:
+def opened_search(request: Request, seed: int, clock: Clock) -> Iterator[Engine]:
     """Draw the rows on which starts race, make what all cells begin from, and start the threads of a search."""
     template, most = request.template, max(request.n_components)
     rows = SearchRows.of(request.source, most, seed)
@@ -410,7 +406,7 @@ def opened_search(request: Request, seed: int, clock: Clock, file: SearchCheckpo
     n_workers = min(usable, len(request.types) * len(request.tails)) if work > CELLS_WORTH_THREADS else 1
     n_threads = template.n_threads if n_workers == 1 else max(1, usable // n_workers)
     with blas_alone_in_fit(d), closing(TaskPool(rows, n_workers, n_threads, clock)) as pool:
-        yield Engine(request, starts, pool, file)
+        yield Engine(request, starts, pool)
 
 
 def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Reports) -> Mapping[Key, float]:

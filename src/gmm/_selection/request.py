@@ -176,7 +176,10 @@ _FOLDS = 5
 MOST_REPEATED = 10_000_000  # rows, by weights that say how often each occurs
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _OF_FIXED, _SINGLE_FIT_ONLY = options_with("components"), options_with("single")
+_IN_PARTS = "search one number of components after the other, and save each Selection"
 _INSTEAD = {
+    "checkpoint": _IN_PARTS,
+    "resume": _IN_PARTS,
     "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
     "models": "use covariance_type to choose the models",
     "modelNames": "covariance_type takes the names of the models",
@@ -229,15 +232,6 @@ class Request(NamedTuple):
             limits = check_limits(template, parameters.model, 1)
             self.of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, **limits)
         return self.of_one[kind]
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the search is for, as JSON values."""
-        cells = {"n_components": self.n_components, "covariance_type": self.types}
-        degrees = [tails.parameters.get("degrees_of_freedom") for tails in self.tails]
-        cells |= {"tails": [tails.name for tails in self.tails], "degrees_of_freedom": degrees}
-        folds = {"n_splits": self.n_splits} if self.n_splits else {}
-        return cells | {"criterion": self.criterion, "tol": self.tol} | folds
 
     @property
     def models(self) -> list[CovarianceModel]:

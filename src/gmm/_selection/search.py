@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
@@ -13,13 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators import criteria
 from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.fitted import noise_of, what_must_be_same
+from gmm._estimators.fitted import noise_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import warn_of_light_rows
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.sampling import common_seed
 from gmm._persistence import Writable
-from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, relative_ridge
 from gmm._selection.cell import Clock
@@ -63,8 +60,6 @@ def select(
     callback: Callable[[Progress], object] | None = None,
     time_limit: float | None = None,
     standardize: bool = False,
-    checkpoint: str | os.PathLike[str] | None = None,
-    resume: bool = False,
     error_covariance: ArrayLike | None = None,
     **parameters: Any,
 ) -> Selection:
@@ -133,13 +128,6 @@ def select(
         others in original units: their mixtures come as EEI, VEI, EVV, VVV, EVV and VVV there, which count more
         parameters than the table, whose names and numbers of parameters are those of the models searched; so does
         "ppca", which comes as "factor".
-    checkpoint : path, default=None
-        File in which to keep what the search has found: from time to time, at most 2 % of it, and at its end. It is
-        replaced as a whole.
-    resume : bool, default=False
-        Continue the search of the file `checkpoint` to the result that it would have had; begin it if there is no such
-        file. X, its weights, the version of gmm and all other parameters must be the same, but for `n_threads`,
-        `callback` and `time_limit`, which counts anew. Starts are made again, what was solved is not.
     error_covariance : array-like, default=None
         Of the rows' measurement errors, as in `GaussianMixture.fit`: every cell is a mixture of the values without
         errors, and criteria are of rows with theirs.
@@ -207,18 +195,12 @@ def select(
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
     request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
-    file = None
-    if checkpoint is not None or resume is not False:
-        same = what_must_be_same(template, opened) | request.facts
-        file = SearchCheckpoint(checkpoint, same, seed, resume=resume)
-        seed = file.seed
-    with nullcontext() if file is None else file.during_work(file.write):
-        template.random_state = seed
-        reports = Reports(request, callback)
-        template.reg_covar = relative_ridge(opened, template.reg_covar)
-        held_out = held_out_deviances(request, seed, clock, reports)
-        with opened_search(request, seed, clock, file) as search:
-            selection = search.run(reports, held_out)
+    template.random_state = seed
+    template.reg_covar = relative_ridge(opened, template.reg_covar)
+    reports = Reports(request, callback)
+    held_out = held_out_deviances(request, seed, clock, reports)
+    with opened_search(request, seed, clock) as search:
+        selection = search.run(reports, held_out)
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
     names = tuple(f"x{j}" for j in range(given.n_features)) if features is None else tuple(map(str, features))
     notes = (
@@ -380,8 +362,6 @@ class GaussianMixtureSearch(Estimator):
         sample_weight: ArrayLike | None = None,
         callback: Callable[[Progress], object] | None = None,
         *,
-        checkpoint: str | os.PathLike[str] | None = None,
-        resume: bool = False,
         error_covariance: ArrayLike | None = None,
     ) -> GaussianMixtureSearch:
         """Search for the best mixture.
@@ -395,10 +375,6 @@ class GaussianMixtureSearch(Estimator):
             Weights of the rows; a row of weight 2 counts as two rows.
         callback : callable, default=None
             Called with a `Progress` for each cell; a true return value ends the search.
-        checkpoint : path, default=None
-            File in which to keep how far the search has come, as of `select`.
-        resume : bool, default=False
-            Continue the search of the file `checkpoint`; begin it if there is no such file.
         error_covariance : array-like, default=None
             Of the rows' measurement errors, as in `GaussianMixture.fit`; ``best_estimator_.predict`` takes some too.
 
@@ -412,8 +388,8 @@ class GaussianMixtureSearch(Estimator):
         ValueError, TypeError
             As `select`.
         """
-        of_fit: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume, "error_covariance": error_covariance}
-        selection = select(X, sample_weight=sample_weight, callback=callback, **of_fit, **self.get_params())
+        of_fit: dict[str, Any] = {"callback": callback, "error_covariance": error_covariance}
+        selection = select(X, sample_weight=sample_weight, **of_fit, **self.get_params())
         best, index = selection.best, selection.best_index
         self.selection_, self.best_estimator_, self.best_index_ = selection, best, index
         self.n_components_ = int(selection.n_components[index])

@@ -94,10 +94,10 @@ class Option(NamedTuple):
         What it may be, kind by kind.
     roles : tuple of str
         "objective": it says what a fit maximises, beside model and ridge. "posterior": of `BayesianGaussianMixture`
-        alone. "columns": it has a value for each column. "continuation": a fit that goes on may have another. "single":
-        of one fit, not of those of a search. "start": where a fit begins. "components": a search takes it for its first
-        components. "whole": it needs whole covariances. "lasting": of a fitted mixture too. "classes": of each class of
-        a classifier. "feature": it does not go with everything.
+        alone. "columns": it has a value for each column. "single": of one fit, not of those of a search. "start": where
+        a fit begins. "components": a search takes it for its first components. "whole": it needs whole covariances.
+        "lasting": of a fitted mixture too. "classes": of each class of a classifier. "feature": it does not go with
+        everything.
     steps : str
         Why fits in steps have its default alone, and what to do instead; empty if they take it.
     feature : str
@@ -131,11 +131,11 @@ OPTIONS: Mapping[str, Option] = {
     "init_params": Option(_a_str_among(STARTS) + _CALLABLE + _ARRAY, ("start",)),
     "random_state": Option(_SEED, ("lasting", "classes")),
     "refine": Option(_a_str_among(("split-merge",)) + _NONE, ("whole", "feature"), _MANY_FITS, "refine"),
-    "warm_start": Option(_BOOLEAN, ("single", "continuation"), _FROM_A_MIXTURE),
+    "warm_start": Option(_BOOLEAN, ("single",), _FROM_A_MIXTURE),
     "trim": Option(_PART, ("single", "feature"), "the steps are those of all rows; give sample_weight", "trim"),
-    "verbose": Option(_an_int(0) + _BOOLEAN, ("single", "continuation"), _STEPS_ARE_RECORDS),
-    "verbose_interval": Option(_an_int(1), ("single", "continuation"), _STEPS_ARE_RECORDS),
-    "n_threads": Option(_an_int(1) + _NONE, ("continuation", "lasting", "classes")),
+    "verbose": Option(_an_int(0) + _BOOLEAN, ("single",), _STEPS_ARE_RECORDS),
+    "verbose_interval": Option(_an_int(1), ("single",), _STEPS_ARE_RECORDS),
+    "n_threads": Option(_an_int(1) + _NONE, ("lasting", "classes")),
     "acceleration": Option(_a_str_among(("auto",)) + _NONE),
     "prior": Option(
         _a_str_among(("conjugate",)) + _PRIOR + _NONE, ("objective", "classes", "feature"), feature="a prior"
