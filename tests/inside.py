@@ -98,10 +98,7 @@ PLACES = {
     "gmm._values.parameters": "MixtureParameters",
     "gmm._values.priors": "ConjugatePrior FLAT VariationalPrior",
     "gmm._values.statistics": "SufficientStatistics",
-    "gmm._values.tails": (
-        "ContaminatedTails LEAST_DEGREES LEAST_GOOD LEAST_INFLATION MOST_ESTIMATED MOST_GOOD MOST_INFLATION "
-        "StudentTails"
-    ),
+    "gmm._values.tails": "LEAST_DEGREES MOST_ESTIMATED StudentTails",
     "gmm._values.weights": "ALL_UNKNOWN KnownClasses trimmed",
     "gmm._values.whitened": "WhitenedMixture",
     "gmm._versions": "EXTRAS",

@@ -39,7 +39,6 @@ def fits():
     yield "stored factors", mixture(WIDE, covariance_type="factor2")
     yield "float32", mixture(X.astype(np.float32))
     yield "Student's t", mixture(tails="t")
-    yield "contaminated", mixture(tails="contaminated")
     yield "noise", mixture(noise=True)
     yield "gaps", mixture(GAPS, missing="em")
     yield "labels", mixture(labels=np.where(Y == 0, "one", None))

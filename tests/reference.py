@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import block_diag, eigh, sqrtm
 from scipy.optimize import brentq, linprog, minimize, minimize_scalar
 from scipy.special import betaln, digamma, gammaln, logsumexp, multigammaln, xlogy
-from scipy.stats import multivariate_normal, multivariate_t
+from scipy.stats import multivariate_t
 
 # --- Matrices, in any floating type -------------------------------------------------------------
 
@@ -1314,12 +1314,12 @@ def weighed_update(counts, first, second, covariance_type, reg_covar):
 
 
 def student_statistics(X, weights, means, scales, nu, weight, origins):
-    """The moments of `weighed_moments`, and Σ r E[ln u − u] and 0, (2, K)."""
+    """The moments of `weighed_moments`, and Σ r E[ln u − u], (K,)."""
     r = responsibilities(student_log_joint(X, weights, means, scales, nu)) * weight[:, None]
     d = X.shape[1]
     u = (nu + d) / (nu + squares_of(X, means, scales))  # E[u_ik] of the precisions of rows, given the rows
     log_u = np.log(u) + digamma((nu + d) / 2) - np.log((nu + d) / 2)  # E[ln u_ik]
-    return (*weighed_moments(X, r, u, origins), np.stack([(r * (log_u - u)).sum(axis=0), np.zeros(len(weights))]))
+    return (*weighed_moments(X, r, u, origins), (r * (log_u - u)).sum(axis=0))
 
 
 def likeliest_degrees(mean):
@@ -1332,73 +1332,14 @@ def likeliest_degrees(mean):
 
 def student_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.0, estimated=None):
     """EM with weights, means, scale matrices and ν, "shared" or of "each", by the root of its equation: as `em`."""
-
-    def degrees(counts, sums, nu):
-        if estimated == "shared":
-            return (likeliest_degrees(sums[0].sum() / counts.sum()),)
-        return (np.array([likeliest_degrees(mean) for mean in sums[0] / counts]) if estimated == "each" else nu,)
-
-    twins = student_log_joint, student_statistics, degrees
-    return heavy_em(X, parameters, covariance_type, n_passes, twins, weight, reg_covar)
-
-
-def heavy_em(X, parameters, covariance_type, n_passes, twins, weight, reg_covar):
-    """The passes of `em` by densities and moments of their own, and the numbers of tails that follow from the last."""
-    (log_joint_of, statistics_of, numbers_of), bounds, path = twins, [], [parameters]
+    bounds, path = [], [parameters]
     for _ in range(n_passes):
-        bounds.append(weight @ log_evidence(log_joint_of(X, *path[-1])) / weight.sum())
-        *moments, sums = statistics_of(X, *path[-1], weight, np.zeros_like(path[-1][1]))
-        update = weighed_update(*moments, covariance_type, reg_covar)
-        path.append((moments[0] / weight.sum(), *update, *numbers_of(moments[0], sums, *path[-1][3:])))
+        bounds.append(weight @ log_evidence(student_log_joint(X, *path[-1])) / weight.sum())
+        *moments, sums = student_statistics(X, *path[-1], weight, np.zeros_like(path[-1][1]))
+        counts, nu = moments[0], path[-1][3]
+        if estimated == "shared":
+            nu = likeliest_degrees(sums.sum() / counts.sum())
+        elif estimated == "each":
+            nu = np.array([likeliest_degrees(mean) for mean in sums / counts])
+        path.append((counts / weight.sum(), *weighed_update(*moments, covariance_type, reg_covar), nu))
     return np.array(bounds), path
-
-
-# --- Contaminated normal components (Punzo & McNicholas 2016) -------------------------------------------
-
-
-def contaminated(squares, good_share, inflation, d):
-    """E[1 / scale] of rows, (1 − v) δ, and the log density less that of N(0, I) at 0, given squared distances δ.
-
-    v = P(good | row) is the second expectation of the E-step of Punzo & McNicholas (2016).
-    """
-    good = np.log(good_share) - squares / 2
-    bad = np.log1p(-good_share) - d / 2 * np.log(inflation) - squares / (2 * inflation)
-    both = np.logaddexp(good, bad)
-    v = np.exp(good - both)
-    rest = np.exp(bad - both)
-    return v + rest / inflation, rest * squares, both
-
-
-def contaminated_log_joint(X, weights, means, scales, good_shares, inflations):
-    """ln π_k (α_k N(x_i; μ_k, Σ_k) + (1 − α_k) N(x_i; μ_k, η_k Σ_k)), by scipy's normal densities: (n, K)."""
-    columns = []
-    for w, m, S, a, f in zip(weights, means, scales, good_shares, inflations, strict=True):
-        good, bad = multivariate_normal(m, S).logpdf(X), multivariate_normal(m, f * S).logpdf(X)
-        columns.append(np.log(w) + np.logaddexp(np.log(a) + good, np.log1p(-a) + bad))
-    return np.stack(columns, axis=1)
-
-
-def contaminated_statistics(X, weights, means, scales, good_shares, inflations, weight, origins):
-    """As `student_statistics`, with Σ r v, of which CM-step 1 makes α, and what gives η half of CM-step 2, (2, K)."""
-    joint = contaminated_log_joint(X, weights, means, scales, good_shares, inflations)
-    r = responsibilities(joint) * weight[:, None]
-    u, bad_squares, _ = contaminated(squares_of(X, means, scales), good_shares, inflations, X.shape[1])
-    v = (u - 1 / inflations) / (1 - 1 / inflations)
-    expected = X.shape[1] * inflations * (r * (1 - v)).sum(axis=0)
-    halfway = (expected + (r * bad_squares).sum(axis=0)) / 2  # of η: see `contaminated_em`
-    return (*weighed_moments(X, r, u, origins), np.stack([(r * v).sum(axis=0), halfway]))
-
-
-def contaminated_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.0):
-    """ECM with CM-step 1 of Punzo & McNicholas (2016) for weights, α, means and scale matrices given the old η.
-
-    Their CM-step 2, for η, has δ about the new means; here δ are about the old ones, and η goes half of its way.
-    α is in [.5, .999], η in [5, 1e8].
-    """
-
-    def numbers(counts, sums, alpha, eta):
-        good, squares = sums
-        return np.clip(good / counts, 0.5, 0.999), np.clip(squares / (X.shape[1] * (counts - good)), 5, 1e8)
-
-    twins = contaminated_log_joint, contaminated_statistics, numbers
-    return heavy_em(X, parameters, covariance_type, n_passes, twins, weight, reg_covar)

@@ -119,8 +119,6 @@ REACHED = {
     ("a prior", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, prior="conjugate"),
     ("noise", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, noise=True),
     **{("heavy tails", feature): call for feature, call in WITH_TAILS.items()},
-    ("tails='contaminated'", "condition"): lambda: fit(tails="contaminated").condition({0: 1.0}),
-    ("tails='contaminated'", "predict_from"): lambda: fit(tails="contaminated").predict_from(X[:, :1], target=1),
     ("a prior", "m_step"): lambda: gmm.em.m_step(fit(prior="conjugate"), gmm.em.e_step(fit(), X)),
 }
 
@@ -231,7 +229,6 @@ FEATURES = {
     "noise": {"noise": True},
     "gaps": {"missing": "em", "rows": lambda rows: with_gaps().astype(rows.dtype)},
     "heavy tails": {"tails": "t"},
-    "contaminated": {"tails": "contaminated"},
     "fixed means": FIXED,
     "fixed weights": {"fixed": {"weights": True}, "weights_init": [0.5, 0.5]},
     "refinement": {"refine": "split-merge"},
@@ -250,7 +247,7 @@ FEATURES = {
     "partitions": {"source": partitions},
 }
 ONE_PARAMETER = [{"responsibilities", "callable", "named start"}, {"fixed means", "fixed weights"}]
-ONE_PARAMETER += [{"heavy tails", "contaminated"}, {"stream", "partitions"}, {"VVE", "max_ratio"}]
+ONE_PARAMETER += [{"stream", "partitions"}, {"VVE", "max_ratio"}]
 PAIRS = [
     pair for pair in itertools.combinations(FEATURES, 2) if not any({*pair} <= together for together in ONE_PARAMETER)
 ]

@@ -214,7 +214,7 @@ def test_rows_are_not_written_over():
 def test_compiled_code_reads_no_further_than_it_was_told():
     refused(r"of 0.*got 0", _frozen.Call().walk_part, 0)
     numbers = {"log_offset": np.zeros(2), "centres": np.zeros((2, 3)), "whiteners": np.ones(2), "origin": np.zeros(3)}
-    numbers |= {"tails": np.zeros((2, 2)), "log_noise": -np.inf}
+    numbers |= {"tails": np.zeros(2), "log_noise": -np.inf}
     assert repr(FrozenMixture.from_arrays(3, **numbers)) == "FrozenMixture(K=2, d=3)"
     for name, wrong in {"log_offset": np.zeros(1), "whiteners": np.ones(3), "origin": np.zeros(2)}.items():
         refused(f"expected {name} of length", FrozenMixture.from_arrays, 3, **numbers | {name: wrong})

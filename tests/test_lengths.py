@@ -27,7 +27,7 @@ def mixture(layout=FULL, code=None, **changed):
         "whiteners": whiteners(layout),
         "layout": SimpleNamespace(code=layout if code is None else code),
         "log_noise": -np.inf,
-        "tails": np.zeros((2, K)),
+        "tails": np.zeros(K),
         "fits_tails": False,
     }
     return SimpleNamespace(**right | changed)
@@ -106,7 +106,7 @@ def an_estimate(**changed):
         "covariances": whiteners(FULL),
         "whiteners": whiteners(FULL),
         "log_determinants": np.zeros(K),
-        "tails": np.zeros((2, K)),
+        "tails": np.zeros(K),
     }
     return tuple((right | changed).values())
 
@@ -124,7 +124,7 @@ def measured(layout=FULL, scatter=None, **changed):
 
 def halved(component=0, into=1, offset=None, layout=FULL, **changed):
     right = {"origins": np.zeros((K, D)), "counts": np.ones(K), "first": np.zeros((K, D)), "second": whiteners(layout)}
-    right |= {"precisions": np.zeros((2, K)), "log_evidence": 0.0, "weight": float(K)}
+    right |= {"precisions": np.zeros(K), "log_evidence": 0.0, "weight": float(K)}
     statistics = SimpleNamespace(**right | changed, layout=layout_with_code(layout))
     return mstep.halved(statistics, component, into, offset)
 
@@ -255,7 +255,7 @@ OF_MOMENTS = {"origins": tables(K, D), "first": tables(K, D)}
 ALL = [
     # A pass, its walk over rows, and what is merged.
     *by_layout("whiteners", lambda layout, v: a_plan(layout, whiteners=v)),
-    *arguments(a_plan, log_offset=flat(K), tails=tables(2, K), code=[4, 99], moments=[4, 2**31 - 1]),
+    *arguments(a_plan, log_offset=flat(K), tails=optional(flat(K)), code=[4, 99], moments=[4, 2**31 - 1]),
     *arguments(a_plan, centres=[*tables(K, D), np.ones((0, D)), np.ones((K, 0)), None]),
     *arguments(a_plan, origin=flat(D), reach=flat(D), axes=optional(flat(SIZES[FULL]))),
     *cases("given and hard", lambda v: a_plan(given=True, **v), [{"hard": True}, {"rows_only": True}]),
@@ -275,16 +275,16 @@ ALL = [
     *cases("scatter", lambda v: of_joined(a_plan(TIED, common_scatter=True), v), [*tables(D, D), None]),
     *cases("scatter unasked", lambda v: of_joined(a_plan(), v), tables(D, D)),
     # A climb.
-    *arguments(measured, log_offset=optional(flat(K)), centres=tables(K, D), tails=tables(2, K)),
+    *arguments(measured, log_offset=optional(flat(K)), centres=tables(K, D), tails=optional(flat(K))),
     *arguments(measured, whiteners=optional(flat(SIZES[FULL]))),
     *cases("measure, no components", lambda v: measured(log_offset=v[:, 0], centres=v, whiteners=v), [np.ones((0, D))]),
     *cases("measure, scatter", lambda v: measured(TIED, lambda: v), tables(D, D)),
     *cases("halves, components", lambda v: halved(*v), [(-1, 0), (K, 0), (0, -1), (0, K + 1)]),
     *arguments(halved, **OF_MOMENTS, counts=optional(flat(K)), second=optional(flat(SIZES[FULL]))),
-    *arguments(halved, precisions=tables(2, K), offset=optional(flat(D))),
+    *arguments(halved, precisions=optional(flat(K)), offset=optional(flat(D))),
     *cases("a verdict of a state", lambda v: a_verdict().first(v, None), [an_ascent()]),
     *cases("a verdict of another model", lambda v: a_verdict(v).first(an_ascent(), None), [DIAGONAL]),
-    *arguments(climb, **OF_ESTIMATES, log_offset=optional(flat(K)), tails=tables(2, K), at_most=[0, -1]),
+    *arguments(climb, **OF_ESTIMATES, log_offset=optional(flat(K)), tails=optional(flat(K)), at_most=[0, -1]),
     *arguments(climb, of=[family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
     *cases("climb, no means", lambda v: climb(means=v), [None]),
     *arguments(a_loop, rows=[*tables(N, D)[2:], np.ones((0, D))], weight=optional(flat(N)), layout=[4, 2**31 - 1]),
@@ -340,7 +340,7 @@ ALL = [
     *cases("secants", lambda v: restored(1, v), [-1, 6, 10**6]),
     *arguments(restored, room=[np.ones(3), np.ones(0)]),
     *arguments(verdict, **OF_ESTIMATES, layout=[4, 99, DIAGONAL], variances=flat(D), noise=optional(flat(D))),
-    *arguments(verdict, tails=tables(2, K)),
+    *arguments(verdict, tails=optional(flat(K))),
 ]
 
 
@@ -386,7 +386,7 @@ def test_uniforms_out_of_range_seed_some_row(uniform):
 
 
 def test_right_lengths_are_taken():
-    assert measured()[0].weight == measured(TIED, lambda: ROWS.T @ ROWS, tails=np.zeros((2, K)))[0].weight == N
+    assert measured()[0].weight == measured(TIED, lambda: ROWS.T @ ROWS, tails=np.zeros(K))[0].weight == N
     assert halved(offset=np.ones(D))[1].tolist() == [0.5, 0.5, 1.0]
     assert halved(into=K)[1].tolist() == [0.5, 1.0, 1.0, 0.5]
     assert climb()[0]

@@ -169,7 +169,7 @@ def test_numbers_of_another_kernel_or_size_are_refused(parts, match, path):
 @pytest.mark.parametrize("layout", range(4))
 def test_no_sizes_reach_beyond_the_numbers(layout):
     for K, d in [(2**62, 1), (1, 2**62), (2**31, 2**31), (2**20, 2**22), (2**32, 2**31)]:
-        refused("expected the prepared numbers", FrozenMixture, layout, K, d, np.zeros(1000), -np.inf, np.zeros((2, 1)))
+        refused("expected the prepared numbers", FrozenMixture, layout, K, d, np.zeros(1000), -np.inf, np.zeros(1))
 
 
 def test_numbers_are_not_taken_from_any_address():
@@ -177,7 +177,7 @@ def test_numbers_are_not_taken_from_any_address():
     room = np.empty(numbers.size + 8)
     start = (-room.ctypes.data % 64 // 8) + 1
     room[start : start + numbers.size] = numbers
-    refused("64 bytes", FrozenMixture, 0, 4, 4, room[start : start + numbers.size], -np.inf, np.zeros((2, 4)))
+    refused("64 bytes", FrozenMixture, 0, 4, 4, room[start : start + numbers.size], -np.inf, np.zeros(4))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -220,7 +220,7 @@ def test_a_change_of_the_order_of_prepared_numbers_is_a_new_version():
     for code, size in enumerate((18, 9, 6, 2)):
         centres, whiteners = np.arange(6.0).reshape(2, 3), np.arange(1.0, 1 + size)
         digest.update(
-            _frozen.prepare(code, np.arange(2.0), centres, whiteners, np.ones(3), -np.inf, np.zeros((2, 2))).tobytes()
+            _frozen.prepare(code, np.arange(2.0), centres, whiteners, np.ones(3), -np.inf, np.zeros(2)).tobytes()
         )
     assert digest.hexdigest()[:16] == "d7d230bb131b739b"
 

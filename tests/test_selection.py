@@ -493,7 +493,7 @@ GAPS[np.isnan(GAPS).all(axis=1)] = 0.0
 FOUR = ["EII", "VVI", "EEE", "VVV"]
 SEARCHES = {
     "every model": {},
-    "tails": {"covariance_type": FOUR, "tails": ["normal", "t", "contaminated"]},
+    "tails": {"covariance_type": FOUR, "tails": ["normal", "t"]},
     "factors": {"covariance_type": ["factor1", "ppca1"]},
     "prior": {"covariance_type": FOUR, "prior": "conjugate"},
     "moves": {"covariance_type": FOUR, "refine": "split-merge"},

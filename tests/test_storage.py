@@ -111,7 +111,7 @@ METHODS |= {
     "transform": lambda m, o, f: np.abs(m.transform(X)),
 }
 # Parameters and what has to do with them, and what other kinds of mixtures have.
-NO_USES = {"degrees_of_freedom_", "good_shares_", "inflations_", "trimmed_", "metadata", "get_metadata_routing"}
+NO_USES = {"degrees_of_freedom_", "trimmed_", "metadata", "get_metadata_routing"}
 NO_USES |= {"get_params", "set_params", "set_fit_request", "set_score_request", "set_output"}
 
 FUNCTIONS = {
@@ -135,7 +135,6 @@ FUNCTIONS = {
     analysis.drift: lambda m, o, f: analysis.drift(m, OTHER, X, n_replicates=99).statistics,
     analysis.fisher_vector: lambda m, o, f: refusal(analysis.fisher_vector, m, OTHER),
     analysis.match: lambda m, o, f: (analysis.match(m, o), analysis.match(o, m)),
-    analysis.outliers: lambda m, o, f: refusal(analysis.outliers, m, X),
     analysis.overlap: lambda m, o, f: analysis.overlap(m, n_samples=20_000),
     analysis.true_values: lambda m, o, f: analysis.true_values(m, X[:9], ERRORS),
     inference.standard_errors: lambda m, o, f: errors_of(m),

@@ -186,6 +186,21 @@ def test_a_drift_is_noticed_and_without_one_alarms_are_as_rare_as_asked_for(watc
     assert np.mean(np.array(values) <= 0.1) < 0.25
 
 
+@pytest.mark.parametrize(("degrees", "names"), [(None, ["degrees of freedom"]), (4, [])])
+def test_standard_errors_are_of_scales_and_of_degrees_of_freedom_that_were_estimated(degrees, names):
+    rows = heavy_tailed_groups()
+    fit = GaussianMixture(3, tails="t", degrees_of_freedom=degrees, random_state=0).fit(rows)
+    errors = gmm.inference.standard_errors(fit, rows, n_replicates=4, random_state=0)
+    table = errors.to_frame()
+    assert dict.fromkeys(table["parameter"]) == dict.fromkeys(["weight", "mean", "scale", *names])
+    part = table[table["parameter"] == "degrees of freedom"]
+    assert (part["estimate"] == fit.degrees_of_freedom_).all()
+    np.testing.assert_array_equal(part["standard_error"], errors.degrees_of_freedom)
+    assert (part["low"] <= part["high"]).all()
+    assert errors.degrees_of_freedom.shape == (3 * len(names),)
+    assert (errors.degrees_of_freedom > 0).all()
+
+
 @pytest.mark.parametrize("far", [1e151, 1e155, 1e300])
 def test_known_columns_too_far_for_squares_are_refused(fitted, far):
     """Scales grow by these squares, and infinite ones would look like few degrees of freedom."""
@@ -235,6 +250,11 @@ def test_cells_have_every_tail_and_count_their_parameter(heavy):
         assert cell.tails == name
         assert np.isfinite(cell.degrees_of_freedom_) == (name == "t")
         assert cell.log_likelihood(groups(degrees=4)) == pytest.approx(loglik)
+
+
+def test_given_degrees_of_freedom_are_those_of_t_cells_alone():
+    cells = select(groups(), 3, "EII", tails=BOTH, degrees_of_freedom=4, random_state=0).estimators
+    assert [cell.degrees_of_freedom_ for cell in cells] == [np.inf, 4]
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -127,9 +127,6 @@ USES = {
     "drift": of_mixture(lambda model, scale: analysis.drift(model, MANY * scale, X * scale, n_replicates=99).p_value),
     "fisher_vector": of_mixture(lambda model, scale: analysis.fisher_vector(model, NEW * scale), "VVI"),
     "match": of_mixture(lambda model, scale: analysis.match(model, analysis.adapt(model, NEW * scale))),
-    "outliers": lambda scale: analysis.outliers(
-        select(X * scale, 3, "VVV", tails="contaminated", random_state=0).best, X * scale
-    ),
     "overlap": of_mixture(lambda model, scale: analysis.overlap(model, n_samples=2000)),
     "true_values": of_mixture(
         lambda model, scale: analysis.true_values(model, NEW * scale, (0.3 * scale) ** 2).means / scale

@@ -248,8 +248,7 @@ cdef class Plan:
 
     cdef PassPlan plan
     cdef object mixture, moments
-    cdef const double[::1] log_offset, whiteners, origin, reach, axes
-    cdef const double[:, ::1] tails
+    cdef const double[::1] log_offset, whiteners, origin, reach, axes, tails
     cdef const double[:, ::1] centres, allowed
     cdef double[::1] room, panels, extents
     cdef bint accumulate, may_be_single
@@ -300,9 +299,9 @@ cdef class Plan:
         """Set the mixture's noise and tails; heavy ones exclude what only normal components have."""
         cdef PassPlan* plan = &self.plan
         set_noise(plan, self.mixture.log_noise)
-        self.tails = np.zeros((2, plan.n_all)) if self.mixture.tails is None else self.mixture.tails
-        expect_matrix("tails", self.tails, 2, plan.n_all)
-        set_tails(plan, &self.tails[0, 0], not self.mixture.fits_tails)
+        self.tails = np.zeros(plan.n_all) if self.mixture.tails is None else self.mixture.tails
+        expect("tails", self.tails.shape[0], plan.n_all)
+        set_tails(plan, &self.tails[0], not self.mixture.fits_tails)
         if has_tails(plan) and (plan.hard or plan.given or along_axes or is_low_rank(plan.moments)):
             raise ValueError("expected soft responsibilities of heavy-tailed components, no axes, and whole matrices")
         plan.skips_empty = plan.skips_empty and not has_tails(plan)        # `unpack_moments` finds no gaps in its sums
@@ -673,9 +672,9 @@ cdef class Loop:
 
         None where a pass is above the limit. The mixture is a `WhitenedMixture` in the layout of the moments.
         """
-        cdef const double[::1] log_offset = mixture.log_offset
+        cdef const double[::1] log_offset = mixture.log_offset, tails = mixture.tails
         cdef const double[::1] whiteners = np.ascontiguousarray(mixture.whiteners).reshape(-1)
-        cdef const double[:, ::1] centres = np.ascontiguousarray(mixture.centres), tails = mixture.tails
+        cdef const double[:, ::1] centres = np.ascontiguousarray(mixture.centres)
         cdef Py_ssize_t K = log_offset.shape[0], d = self.plan.n_features
         cdef Moments moments
         expect_matrix("centres", centres, max(K, 1), d)
@@ -685,8 +684,8 @@ cdef class Loop:
         if tails is None:
             self.plan.tails, self.plan.power = NULL, 0
         else:
-            expect_matrix("tails", tails, 2, K)
-            set_tails(&self.plan, &tails[0, 0], not mixture.fits_tails)
+            expect("tails", tails.shape[0], K)
+            set_tails(&self.plan, &tails[0], not mixture.fits_tails)
         if not self.is_ready(K, &log_offset[0], &centres[0, 0], &whiteners[0], scatter, 1, 0, self.pass_limit):
             return None
         buffer = np.empty(moments_size(self.plan.moments, K, d))

@@ -21,7 +21,7 @@ from libc.math cimport NAN, fabs
 
 from gmm._em cimport write_lanes
 from gmm._kernel.layout cimport Layout, is_dense, is_layout, is_pooled, total_size
-from gmm._kernel.lengths cimport expect, expect_matrix
+from gmm._kernel.lengths cimport expect
 from gmm._kernel.linear cimport condition_within
 from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, n_lanes, work_of
 from gmm._kernel.prepared cimport N_FORMS, Mixture, fill, lay_out
@@ -392,7 +392,7 @@ cdef int check_sizes(int layout, Py_ssize_t K, Py_ssize_t d) except -1:
 
 
 def prepare(
-    int layout, log_offset, centres, whiteners, origin, double log_noise, const double[:, ::1] tails not None,
+    int layout, log_offset, centres, whiteners, origin, double log_noise, const double[::1] tails not None,
 ):
     """Prepare a mixture, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖², in every form that rows may need.
 
@@ -408,8 +408,8 @@ def prepare(
         Where the linear form stands.
     log_noise : float
         Log density of noise, its weight included; −∞ for none.
-    tails : array of shape (2, K)
-        ν and 0 of Student-t components, α and η of contaminated ones; zeros of normal ones.
+    tails : array of shape (K,)
+        ν of Student-t components; zeros of normal ones.
 
     Returns
     -------
@@ -425,8 +425,8 @@ def prepare(
     expect("log_offset", np.size(log_offset), K)
     expect("whiteners", np.size(whiteners), total_size(<Layout>layout, K, d))
     expect("origin", np.size(origin), d)
-    expect_matrix("tails", tails, 2, K)
-    size = lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, &tails[0, 0],
+    expect("tails", tails.shape[0], K)
+    size = lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, &tails[0],
                    <double*>&mixture)
     room = np.zeros(size + 8)                      # so that gaps are the same in every file
     start = -room.ctypes.data % 64 // 8
@@ -435,7 +435,7 @@ def prepare(
     np.concatenate(given, out=prepared[:sum(each.size for each in given)])
     numbers = prepared
     with nogil:
-        lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, &tails[0, 0], &numbers[0])
+        lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, &tails[0], &numbers[0])
         fill(&mixture)
     prepared.flags.writeable = False
     return prepared
@@ -452,17 +452,16 @@ cdef class CompiledMixture:
     numbers : array of float64
         What `prepare` returned; the mixture looks at it and copies nothing.
     log_noise : float
-    tails : array of shape (2, K)
+    tails : array of shape (K,)
     """
 
     cdef Mixture mixture
-    cdef const double[::1] numbers
-    cdef const double[:, ::1] tails
+    cdef const double[::1] numbers, tails
     cdef void* spare[N_SPARE]             # scratch that no call has
 
     def __cinit__(
         self, int layout, Py_ssize_t n_components, Py_ssize_t n_features, const double[::1] numbers,
-        double log_noise, const double[:, ::1] tails not None,
+        double log_noise, const double[::1] tails not None,
     ):
         cdef Py_ssize_t most = numbers.shape[0], expected
         check_sizes(layout, n_components, n_features)
@@ -473,9 +472,9 @@ cdef class CompiledMixture:
                 1 if is_pooled(<Layout>layout) else n_components):
             expected = most + 1
         else:
-            expect_matrix("tails", tails, 2, n_components)
+            expect("tails", tails.shape[0], n_components)
             expected = lay_out(&self.mixture, <Layout>layout, n_components, n_features, kernel_in_use(),
-                               log_noise, &tails[0, 0], <double*>&numbers[0])
+                               log_noise, &tails[0], <double*>&numbers[0])
         if expected != most or <size_t>&numbers[0] % 64:
             raise ValueError(f"expected the prepared numbers of K={n_components} and d={n_features}, from a multiple "
                              f"of 64 bytes on, got {most} numbers")

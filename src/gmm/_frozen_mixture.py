@@ -18,7 +18,7 @@ from gmm._rows.sources import Source
 from gmm._validation.scalars import check_boolean
 from gmm._values.covariance import MOST_FACTORS
 from gmm._values.layouts import layout_with_code
-from gmm._values.tails import CONTAMINATION, LEAST_DEGREES, MOST_DEGREES, is_contamination
+from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
 
 _Array = NDArray[np.float64]
 
@@ -214,19 +214,16 @@ def _layout_in(header: dict[str, Any]) -> int:
 
 
 def _tails_in(arrays: Mapping[str, NDArray[Any]], n_components: int) -> _Array:
-    """Return the numbers of the tails, zeros of normal components."""
+    """Return the degrees of freedom, zeros of normal components."""
     if _TAILS not in arrays:
-        return np.zeros((2, n_components))
+        return np.zeros(n_components)
     tails = np.array(arrays[_TAILS], np.float64)
-    if tails.shape == (2, n_components):
-        degrees, rest = tails
-        student = (degrees >= LEAST_DEGREES) & (degrees <= MOST_DEGREES) & (rest == 0)
-        if student.all() or is_contamination(tails):
-            return tails
-    raise ValueError(
-        f"expected degrees of freedom from {LEAST_DEGREES} to {MOST_DEGREES} and 0 of each component in {_TAILS!r}, or "
-        f"{CONTAMINATION}, got {tails!r:.80}"
-    )
+    if tails.shape != (n_components,) or not ((tails >= LEAST_DEGREES) & (tails <= MOST_DEGREES)).all():
+        raise ValueError(
+            f"expected degrees of freedom from {LEAST_DEGREES} to {MOST_DEGREES} of each component in {_TAILS!r}, got "
+            f"{tails!r:.80}"
+        )
+    return tails
 
 
 def _sizes(centres: _Array) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from gmm._estimators.fitted import MixtureSummary
 from gmm._selection.classifier import ClassifierSummary
 from gmm._uses.adaptation import adapt, fisher_vector
-from gmm._uses.anomalies import AnomalyThreshold, Drift, anomaly_threshold, drift, outliers
+from gmm._uses.anomalies import AnomalyThreshold, Drift, anomaly_threshold, drift
 from gmm._uses.directions import Directions, directions
 from gmm._uses.distances import Distance, distance, match
 from gmm._uses.overlap import ColumnOverlap, CombinedComponents, column_overlap, combine_components, overlap
@@ -28,7 +28,6 @@ __all__ = [
     "drift",
     "fisher_vector",
     "match",
-    "outliers",
     "overlap",
     "true_values",
 ]

@@ -59,7 +59,7 @@ def delimiter(text: str) -> str:
 
 
 def tails(text: str) -> list[str]:
-    """Parse ``t`` or ``normal,t,contaminated``."""
+    """Parse ``t`` or ``normal,t``."""
     listed = names(text)
     if unknown := [name for name in listed if name not in TAILS]:
         raise argparse.ArgumentTypeError(f"expected {', '.join(TAILS)}, or some with commas, got {unknown[0]!r}")
@@ -221,8 +221,7 @@ _SEARCH = (
     Option("--n-factors Q", components, "number of factors of the covariance models factor and ppca: one, a list or a "
            "range, as for --components; --covariance factor2 says the same for one model", "n_factors"),
     Option("--tails NAMES", tails, "tails of the components: normal (default); t: heavier, so that rows far away count "
-           "little; contaminated: normal with a share of outliers; or a list to choose from, such as "
-           "normal,t", "tails"),
+           "little; or normal,t to choose from both", "tails"),
     Option("--degrees-of-freedom NU", degrees, "degrees of freedom of --tails t, 1 or more (default: estimated; 4 "
            "resists outliers, more are nearer to normal tails)", "degrees_of_freedom", needs="--tails t"),
     Option("--criterion", OF_SEARCHES, "criterion to choose by; smaller is better (default bic); held_out is the "

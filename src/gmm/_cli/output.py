@@ -255,7 +255,7 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         "weights": model.weights_.tolist(),
         "noise_weight": model.noise_weight_,
         "tails": tails.name,
-        **{name: np.asarray(values).tolist() for name, values in tails.described.items()},
+        **({"degrees_of_freedom": np.asarray(tails.degrees).tolist()} if tails else {}),
         "means": model.means_.tolist(),
         "covariances": model.covariances_.tolist() if parameters.model.stored_whole else None,
         "standard_deviations": facts.spreads.tolist(),

@@ -345,7 +345,7 @@ def ending(model: FittedMixture) -> str:
         return "parameters given, not fitted"
     shrunk = ", noise and means shrunk (few rows for each component)" if record_of(model).shrunk == "rows" else ""
     tails = fitted_parameters(model).tails
-    heavy = f", {tails.kind} components with {tails.text}, ± their scale" if tails else ""
+    heavy = f", Student-t components with {tails.text}, ± their scale" if tails else ""
     return model.history_.ending + shrunk + heavy
 
 

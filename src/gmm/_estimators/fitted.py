@@ -42,7 +42,6 @@ from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import NOTHING_FIXED, PARTS, Fixed, MixtureParameters
 from gmm._values.priors import ConjugatePrior, MixturePosterior, NormalInverseWishart, parts
-from gmm._values.tails import ContaminatedTails
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 
 if TYPE_CHECKING:
@@ -924,8 +923,7 @@ def checked_for(mixture: FittedMixture, use: str) -> MixtureParameters:
         If it has one of these.
     """
     parameters = fitted_parameters(mixture)
-    noise, tails = parameters.noise, parameters.tails
-    refuse(use, {"noise": noise, "heavy tails": tails, "tails='contaminated'": tails.name == ContaminatedTails.name})
+    refuse(use, {"noise": parameters.noise, "heavy tails": parameters.tails})
     return parameters
 
 

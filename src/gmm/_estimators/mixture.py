@@ -163,11 +163,10 @@ class GaussianMixture(FittedMixture):
         (García-Escudero et al. 2008), for "full", "diag" and "spherical". It guards against collapse: the likelihood
         has a maximum, even with ``reg_covar=0``; another `reg_covar` is added before the covariances are limited. 50 is
         a good value where columns have one unit; others are divided by their standard deviations first.
-    tails : {"normal", "t", "contaminated"}, default="normal"
+    tails : {"normal", "t"}, default="normal"
         *Beyond*: "t" makes the components Student's t distributions (Peel & McLachlan 2000), whose tails are heavier:
-        rows far away move them little. "contaminated" gives each component a share of outliers with a larger covariance
-        (Punzo & McNicholas 2016): `gmm.analysis.outliers` marks them. The covariances are then scale matrices, those of
-        rows that are no outliers. A fit starts from one of normal components beside noise.
+        rows far away move them little. The covariances are then scale matrices. A fit starts from one of normal
+        components beside noise.
     degrees_of_freedom : float or "each", default=None
         *Beyond*: ν of all components with ``tails="t"``, 1 or more; None estimates it, up to 200, "each" one for each
         component. Few make heavy tails.
@@ -221,9 +220,6 @@ class GaussianMixture(FittedMixture):
         or None beside classes that are strings, of a component without a class.
     n_parameters_ : int
         *Beyond*: number of free parameters.
-    good_shares_, inflations_ : ndarray of shape (K,), or 1
-        *Beyond*: with ``tails="contaminated"``, the share α of each component's rows that are no outliers, from 0.5 to
-        0.999, and how many times as large as ``covariances_`` the covariance η Σ of outliers is, from 5 to 1e8.
     degrees_of_freedom_ : float or ndarray of shape (K,)
         *Beyond*: ν of all components, or with "each" of every one; infinite of normal ones.
     trimmed_ : ndarray of bool, shape (n,)
@@ -255,11 +251,10 @@ class GaussianMixture(FittedMixture):
     robust proposal for mixture modeling avoiding spurious solutions. *Advances in Data Analysis and Classification* 8,
     27-43. N. Neykov, P. Filzmoser, R. Dimova, P. Neytchev (2007). Robust fitting of mixtures using the trimmed
     likelihood estimator. *Computational Statistics and Data Analysis* 52, 299-308. J. D. Banfield, A. E. Raftery
-    (1993). Model-based Gaussian and non-Gaussian clustering. *Biometrics* 49, 803-821. A. Punzo, P. D. McNicholas
-    (2016). Parsimonious mixtures of multivariate contaminated normal distributions. *Biometrical Journal* 58,
-    1506-1537. R. J. A. Little, D. B. Rubin (2019). *Statistical Analysis with Missing Data*, third edition. J. Bovy, D.
-    W. Hogg, S. T. Roweis (2011). Extreme deconvolution. *Annals of Applied Statistics* 5, 1657-1677. C. M. Bishop
-    (2006). *Pattern Recognition and Machine Learning*, section 9.2.
+    (1993). Model-based Gaussian and non-Gaussian clustering. *Biometrics* 49, 803-821. R. J. A. Little, D. B. Rubin
+    (2019). *Statistical Analysis with Missing Data*, third edition. J. Bovy, D. W. Hogg, S. T. Roweis (2011). Extreme
+    deconvolution. *Annals of Applied Statistics* 5, 1657-1677. C. M. Bishop (2006). *Pattern Recognition and Machine
+    Learning*, section 9.2.
 
     Examples
     --------
@@ -735,16 +730,6 @@ class GaussianMixture(FittedMixture):
     def degrees_of_freedom_(self) -> float | NDArray[Any]:
         """Degrees of freedom ν, one number or one of each component; infinite without Student's t."""
         return fitted_parameters(self).tails.degrees
-
-    @property
-    def good_shares_(self) -> float | NDArray[Any]:
-        """Shares α of rows that are not outliers, of contaminated components; 1 of others."""
-        return fitted_parameters(self).tails.good_shares
-
-    @property
-    def inflations_(self) -> float | NDArray[Any]:
-        """Factors η by which outliers have larger covariances, of contaminated components; 1 of others."""
-        return fitted_parameters(self).tails.inflations
 
     @property
     def trimmed_(self) -> NDArray[np.bool_]:

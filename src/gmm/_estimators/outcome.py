@@ -25,6 +25,7 @@ from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import Prior
+from gmm._values.tails import LEAST_DEGREES, MOST_ESTIMATED
 
 if TYPE_CHECKING:
     from gmm._passes.stepwise import Stream
@@ -182,12 +183,11 @@ def doubt_of_shapes(parameters: MixtureParameters, names: Sequence[str], word: s
 
 
 def _doubt_of_tails(parameters: MixtureParameters, word: str) -> str:
-    tails, found = parameters.tails, []
-    for name, values, ends in zip(tails.estimates, tails.numbers(parameters.n_components), tails.ranges, strict=False):
-        for end in ends:
-            those = np.flatnonzero(np.isclose(values, end, rtol=_AT_LIMIT)).tolist()
-            which = f"every {word}" if len(those) == len(values) else f"{word} {listed(map(str, those), _NAMED)}"
-            found += [f"{name} {end:g} of {which}"] * bool(those)
+    degrees, found = parameters.tails.numbers(parameters.n_components), []
+    for end in (LEAST_DEGREES, MOST_ESTIMATED) if parameters.tails.free else ():
+        those = np.flatnonzero(np.isclose(degrees, end, rtol=_AT_LIMIT)).tolist()
+        which = f"every {word}" if len(those) == len(degrees) else f"{word} {listed(map(str, those), _NAMED)}"
+        found += [f"degrees of freedom {end:g} of {which}"] * bool(those)
     advice = f"compare normal {word}s and, if rows lie far away, other starts or noise=True"
     return f"at the limit of what a fit takes: {', '.join(found)}; {advice}" if found else ""
 

@@ -25,14 +25,11 @@ from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.tails import ContaminatedTails
 from gmm._values.weights import weights_of
 from gmm._values.whitened import WhitenedMixture
 
 if TYPE_CHECKING:
     from gmm._frozen_mixture import FrozenMixture
-
-_OTHER_CONTAMINATIONS = ContaminatedTails(0.9, 1000.0), ContaminatedTails(0.6, 100.0)  # where one component begins, too
 
 
 class Prepared(NamedTuple):
@@ -153,7 +150,7 @@ class Scorer(NamedTuple):
         """Log-likelihood of one component of the same model beside the same noise, fitted with that ridge and limits.
 
         None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
-        ridge. Of contaminated tails, the best of a few beginnings.
+        ridge.
         """
         noise, own = self.parameters.noise._replace(share=0.0), self.parameters.tails
         if self.parameters.n_components == 1:
@@ -161,19 +158,15 @@ class Scorer(NamedTuple):
         model = same_as(self.parameters.model, 1, source.n_features)
         by_moments = model.stored_whole and not (noise or own or source.in_patterns)
         one = fitting.moments.one_beside_noise if noise else fitting.moments.one_component
-        highest = -inf
-        # Tails of one component begin as if none were known; contaminated ones have several optima.
-        others = _OTHER_CONTAMINATIONS if isinstance(own, ContaminatedTails) else ()
-        beginnings = [check_tails(own.name, own.parameters.get("degrees_of_freedom")), *others]
-        for tails in beginnings:
-            problem = Problem(source, Objective(model, ridge, noise=noise, tails=tails, **limits), self.n_threads)
-            try:
-                if by_moments:
-                    return fitting.moments.log_likelihood_of_one(problem)
-                highest = max(highest, Scorer(one(problem), self.n_threads).log_likelihood(source))
-            except SingularMatrixError:
-                return inf
-        return highest
+        # Tails of one component begin as if none were known.
+        tails = check_tails(own.name, own.parameters.get("degrees_of_freedom"))
+        problem = Problem(source, Objective(model, ridge, noise=noise, tails=tails, **limits), self.n_threads)
+        try:
+            if by_moments:
+                return fitting.moments.log_likelihood_of_one(problem)
+            return Scorer(one(problem), self.n_threads).log_likelihood(source)
+        except SingularMatrixError:
+            return inf
 
     def frozen(self) -> FrozenMixture:
         """Return the mixture as one that scores rows by itself, with the same bits."""

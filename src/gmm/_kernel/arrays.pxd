@@ -27,8 +27,8 @@ cdef inline check_ratio(double max_ratio, Layout layout, Py_ssize_t K, const Con
 
 cdef inline Estimate view_estimate(estimate, Layout layout, Py_ssize_t K, Py_ssize_t d) except *:
     """View what `estimate_arrays` returns; its arrays are only read, and have to stay."""
-    cdef const double[::1] weights, covariances, whiteners, log_determinants
-    cdef const double[:, ::1] means, tails
+    cdef const double[::1] weights, covariances, whiteners, log_determinants, tails
+    cdef const double[:, ::1] means
     cdef Py_ssize_t size = total_size(layout, K, d)
     cdef Estimate view
     weights, means, covariances, whiteners, log_determinants, tails = estimate
@@ -37,8 +37,8 @@ cdef inline Estimate view_estimate(estimate, Layout layout, Py_ssize_t K, Py_ssi
     expect("covariances", covariances.shape[0], size)
     expect("whiteners", whiteners.shape[0], size)
     expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
-    expect_matrix("tails", tails, 2, K)
-    view.weights, view.means, view.tails = <double*>&weights[0], <double*>&means[0, 0], <double*>&tails[0, 0]
+    expect("tails", tails.shape[0], K)
+    view.weights, view.means, view.tails = <double*>&weights[0], <double*>&means[0, 0], <double*>&tails[0]
     view.covariances, view.whiteners = <double*>&covariances[0], <double*>&whiteners[0]
     view.log_determinants, view.log_offset = <double*>&log_determinants[0], NULL
     return view
@@ -50,21 +50,23 @@ cdef inline estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
     cdef Py_ssize_t whiteners = covariances + size, log_determinants = whiteners + size
     return (buffer[:K], buffer[K:covariances].reshape(K, d), buffer[covariances:whiteners],
             buffer[whiteners:log_determinants], buffer[log_determinants:log_determinants + m],
-            buffer[log_determinants + m + K:].reshape(2, K))
+            buffer[log_determinants + m + K:])
 
 
 cdef inline moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments):
     """View the buffer of `Moments` as these are, with the sums over components before those of precisions."""
-    n, first = K * d, K * (d + 3)
+    n, first = K * d, K * (d + 2)
     return (buffer[:n].reshape(K, d), buffer[n:n + K], buffer[first:first + n].reshape(K, d), buffer[first + n:],
-            moments.log_evidence, moments.weight, buffer[n + K:first].reshape(2, K))
+            moments.log_evidence, moments.weight, buffer[n + K:first])
 
 
 cdef inline copy_statistics(statistics, const Family* family, double[::1] room, Moments* out):
     """Copy `SufficientStatistics` into room for moments."""
     cdef const double[::1] counts = statistics.counts, second = statistics.second.reshape(-1)
-    cdef Py_ssize_t K = family.K, d = family.d, i
+    cdef const double[::1] precision = statistics.precisions
+    cdef Py_ssize_t K = family.K, d = family.d
     expect("counts", counts.shape[0], K)
+    expect("precision", precision.shape[0], K)
     expect("second", second.shape[0], total_size(family.layout, K, d))
     out[0] = moments_in(&room[0], K, d)
     copy_rows("origins", statistics.origins, K, d, out.origins)
@@ -72,11 +74,7 @@ cdef inline copy_statistics(statistics, const Family* family, double[::1] room, 
     copy_rows("first", statistics.first, K, d, out.first)
     memcpy(out.second, &second[0], second.shape[0] * sizeof(double))
     out.log_evidence, out.weight = statistics.log_evidence, statistics.weight
-    if isinstance(statistics.precision, float):
-        for i in range(2 * K):
-            out.precision[i] = statistics.precision
-    else:
-        copy_rows("precision", statistics.precision, 2, K, out.precision)
+    memcpy(out.precision, &precision[0], K * sizeof(double))
 
 
 cdef inline int copy_rows(str name, const double[:, :] rows, Py_ssize_t n, Py_ssize_t m, double* out) except -1:

@@ -8,11 +8,11 @@ cdef struct Estimate:
     double* whiteners           # likewise
     double* log_determinants    # log|W|: (K,), or (1,) for one common covariance
     double* log_offset          # (K,) for a next pass, by `most_likely` alone
-    double* tails               # (2, K): ν and 0 of Student-t components, α and η of contaminated ones; 0: normal
+    double* tails               # (K,) ν of Student-t components; 0: normal
 
 
 cdef inline Py_ssize_t estimate_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    return K * (4 + d) + 2 * total_size(layout, K, d) + n_matrices(layout, K)
+    return K * (3 + d) + 2 * total_size(layout, K, d) + n_matrices(layout, K)
 
 
 cdef inline Estimate estimate_in(double* buffer, Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:

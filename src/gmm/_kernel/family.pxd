@@ -32,11 +32,10 @@ cdef enum ObjectiveKind:
 
 
 cdef enum FreeTails:
-    # Which numbers of the tails are estimated.
+    # Which degrees of freedom are estimated.
     NO_TAILS = 0
-    SHARED_DEGREES = 1          # of freedom
+    SHARED_DEGREES = 1          # of all components
     EACH_DEGREES = 2            # of each component
-    CONTAMINATION = 3           # α and η of each component
 
 
 cdef struct Objective:
@@ -53,7 +52,7 @@ cdef struct Objective:
     double weight               # n, of all rows
     NoisePrior factor_noise     # of noise beside factors
     double log_noise            # log density of uniform noise, whose weight the components leave; −∞: there is none
-    const double* tails         # (2, K) given, as an `Estimate` has them; NULL: normal, or estimated
+    const double* tails         # (K,) given, as an `Estimate` has them; NULL: normal, or estimated
     FreeTails free_tails
 
 

@@ -12,9 +12,7 @@ some component, what the state and the secants say of that component is carried 
 
 Where the degrees of freedom ν of Student-t components are estimated, a last number, or one for each component, is
 Σ r E [log u − u] less what that of the frame's ν would be; its unit is the standard deviation of log u − u
-(`tails.pxd`), times √π_k where it is a component's own. Of contaminated components, the last numbers are, with the v of
-each row, Σ r (v − α) and Σ r (1 − v) (q/η − d), α and η those of the frame; their units are the standard deviations,
-and of the last ones that by √2, as EM goes half of its way in η.
+(`tails.pxd`), times √π_k where it is a component's own.
 
 An objective with a conjugate prior adds rows of its own (`objective.pxd`): κ for a mean and c for a covariance, per
 unit weight.  The f_k and H_k of a state include their moments, n_k does not count them; in the difference of two states
@@ -27,7 +25,7 @@ from libc.string cimport memcpy, memset
 
 from gmm._kernel.blas cimport multiply_by_lower
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.family cimport CONTAMINATION, SHARED_DEGREES, Family, has_noise, rest_of
+from gmm._kernel.family cimport EACH_DEGREES, Family, has_noise, rest_of
 from gmm._kernel.layout cimport (
     Layout,
     add_to_diagonal,
@@ -50,14 +48,7 @@ from gmm._kernel.layout cimport (
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.objective cimport divisor, rows_per_mean
 from gmm._kernel.state cimport State, count_of, n_free_tails, packed_of, remembered, tails_of
-from gmm._kernel.tails cimport (
-    expected_precision,
-    least_degrees,
-    likeliest_good_share,
-    likeliest_inflation,
-    most_degrees,
-    precision_information,
-)
+from gmm._kernel.tails cimport expected_precision, least_degrees, most_degrees, precision_information
 from gmm._kernel.triangles cimport conjugate, invert_triangle, multiply_triangles
 
 cdef enum:
@@ -87,13 +78,9 @@ cdef inline void transform_second(
             second[j] *= a[j] * a[j]
 
 
-cdef inline bint is_contaminated(const State* state) noexcept nogil:
-    return state.family.objective.free_tails == CONTAMINATION
-
-
-cdef inline Py_ssize_t n_own_tails(const State* state) noexcept nogil:
-    """Numbers of the tails that are estimated of each component."""
-    return n_free_tails(&state.family) // state.family.K if state.family.objective.free_tails != SHARED_DEGREES else 0
+cdef inline bint has_own_tails(const State* state) noexcept nogil:
+    """Return whether the degrees of freedom of each component are estimated."""
+    return state.family.objective.free_tails == EACH_DEGREES
 
 
 cdef inline double unit_of_count(const State* state, double weight) noexcept nogil:
@@ -131,8 +118,8 @@ cdef inline void load(
     cdef double count = 0 if difference else state.covariance_rows, unit, diagonal
     for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
         vector[k] *= unit_of_count(state, weights[k])
-        for i in range(n_own_tails(state)):
-            tails_of(state, vector)[i * K + k] *= unit_of_count(state, weights[k])
+        if has_own_tails(state):
+            tails_of(state, vector)[k] *= unit_of_count(state, weights[k])
         count += vector[k]
         unit = unit_of_mean(state, weights[k])
         for j in range(d):
@@ -164,8 +151,8 @@ cdef inline void store(
     for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
         count += vector[k]
         vector[k] /= unit_of_count(state, weights[k])
-        for i in range(n_own_tails(state)):
-            tails_of(state, vector)[i * K + k] /= unit_of_count(state, weights[k])
+        if has_own_tails(state):
+            tails_of(state, vector)[k] /= unit_of_count(state, weights[k])
         unit = 1 / unit_of_mean(state, weights[k])
         for j in range(d):
             vector[K + k * d + j] *= unit
@@ -280,17 +267,9 @@ cdef inline double unit_of_precision(double degrees) noexcept nogil:
     return sqrt(precision_information(degrees))
 
 
-cdef inline double unit_of_good(double good_share) noexcept nogil:
-    return sqrt(good_share * (1 - good_share))
-
-
-cdef inline double unit_of_bad(double good_share, Py_ssize_t d) noexcept nogil:
-    return sqrt(d * (1 - good_share))
-
-
 cdef inline double of_tails(const State* state, const double* values, Py_ssize_t i) noexcept nogil:
     """Sum a number of components over those that have the i-th degrees of freedom."""
-    return values[i] if n_own_tails(state) else -rest_of(values, state.family.K, 0)
+    return values[i] if has_own_tails(state) else -rest_of(values, state.family.K, 0)
 
 
 cdef inline void store_precision(
@@ -301,9 +280,6 @@ cdef inline void store_precision(
     cdef double least = expected_precision(least_degrees()), most = expected_precision(most_degrees())
     cdef double degrees, count, mean
     cdef Py_ssize_t i
-    if is_contaminated(state):
-        store_contamination(state, moments, vector)
-        return
     for i in range(n_free_tails(&state.family)):
         degrees, count = state.frame.tails[i], of_tails(state, moments.counts, i)
         mean = max(least, min(most, of_tails(state, moments.precision, i) / max(count, DBL_MIN)))
@@ -311,47 +287,17 @@ cdef inline void store_precision(
             mean - expected_precision(degrees)) / unit_of_precision(degrees)
 
 
-cdef inline void store_contamination(const State* state, const Moments* moments, double* vector) noexcept nogil:
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, k
-    cdef const double* frame = state.frame.tails
-    cdef double* numbers = tails_of(state, vector)
-    cdef double count, good, bad, inflation
-    for k in range(K):
-        count, bad = moments.counts[k] / moments.weight, moments.counts[k] - moments.precision[k]
-        good = likeliest_good_share(moments.precision[k], moments.counts[k])
-        inflation = likeliest_inflation(moments.precision[K + k], bad, d)
-        numbers[k] = count * (good - frame[k]) / unit_of_good(frame[k])
-        numbers[K + k] = count * (1 - good) * d * (inflation / frame[K + k] - 1) / unit_of_bad(frame[k], d)
-
-
 cdef inline void load_precision(
     const State* state, double* vector, double weight,     # IN a state as `load` leaves it
-    double* precision,                             # OUT (2, K) that of all in the first, where components share ν
+    double* precision,                             # OUT (K,) that of all in the first, where components share ν
 ) noexcept nogil:
     cdef double degrees
     cdef Py_ssize_t i
-    memset(precision, 0, 2 * state.family.K * sizeof(double))
-    if is_contaminated(state):
-        load_contamination(state, vector, weight, precision)
-        return
+    memset(precision, 0, state.family.K * sizeof(double))
     for i in range(n_free_tails(&state.family)):
         degrees = state.frame.tails[i]
         precision[i] = weight * (tails_of(state, vector)[i] * unit_of_precision(degrees)
                                  + of_tails(state, vector, i) * expected_precision(degrees))
-
-
-cdef inline void load_contamination(
-    const State* state, double* vector, double weight, double* precision,
-) noexcept nogil:
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, k
-    cdef const double* frame = state.frame.tails
-    cdef const double* numbers = tails_of(state, vector)
-    cdef double good
-    for k in range(K):
-        good = vector[k] * frame[k] + numbers[k] * unit_of_good(frame[k])
-        precision[k] = weight * good
-        precision[K + k] = weight * frame[K + k] * (
-            d * (vector[k] - good) + numbers[K + k] * unit_of_bad(frame[k], d))
 
 
 cdef inline void follow_tails(State* state, const double* tails) noexcept nogil:
@@ -359,31 +305,16 @@ cdef inline void follow_tails(State* state, const double* tails) noexcept nogil:
     cdef double change, ratio, count
     cdef double* vector
     cdef Py_ssize_t i, v
-    for i in range(0 if is_contaminated(state) else n_free_tails(&state.family)):
+    for i in range(n_free_tails(&state.family)):
         ratio = unit_of_precision(state.frame.tails[i]) / unit_of_precision(tails[i])
         change = expected_precision(state.frame.tails[i]) - expected_precision(tails[i])
         change /= unit_of_precision(tails[i])
         for v in range(remembered(state.n_pairs)):
             vector = state.here + v * state.size
             # In units of counts both are divided by the same root.
-            count = vector[i] if n_own_tails(state) else sum_of_counts(state, vector)
+            count = vector[i] if has_own_tails(state) else sum_of_counts(state, vector)
             tails_of(state, vector)[i] = ratio * tails_of(state, vector)[i] + change * count
-    for v in range(remembered(state.n_pairs) if is_contaminated(state) else 0):
-        follow_contamination(state, tails, state.here + v * state.size)
-    memcpy(state.frame.tails, tails, 2 * state.family.K * sizeof(double))
-
-
-cdef inline void follow_contamination(const State* state, const double* tails, double* vector) noexcept nogil:
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, k
-    cdef const double* frame = state.frame.tails
-    cdef double* numbers = tails_of(state, vector)
-    cdef double good, bad, squares
-    for k in range(K):
-        good = vector[k] * frame[k] + numbers[k] * unit_of_good(frame[k])
-        bad = vector[k] - good
-        squares = frame[K + k] * (d * bad + numbers[K + k] * unit_of_bad(frame[k], d))
-        numbers[k] = (good - vector[k] * tails[k]) / unit_of_good(tails[k])
-        numbers[K + k] = (squares / tails[K + k] - d * bad) / unit_of_bad(tails[k], d)
+    memcpy(state.frame.tails, tails, state.family.K * sizeof(double))
 
 
 cdef inline void from_moments(

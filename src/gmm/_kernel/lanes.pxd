@@ -42,7 +42,6 @@ from gmm._kernel.leaves cimport (
     normalise,
     pad,
     share_by_powers,
-    share_contaminated,
     weigh_by_precision,
 )
 from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense, is_low_rank, n_factors
@@ -55,7 +54,6 @@ from gmm._kernel.plan cimport (
     has_tails,
     item_size,
     keeps_rows,
-    shares_contaminated,
     tail_sums,
 )
 from gmm._kernel.rows cimport Rows, data
@@ -132,10 +130,6 @@ cdef inline double responsibilities(
         share_by_powers(plan.kernel, tile, ld, plan.log_offset, plan.tails[0], plan.power,
                         <const real*>workspace.mass, evidence, <real*>workspace.precisions,
                         tail_sums(plan, sums), K, padded)
-    elif shares_contaminated(plan) and not rows_only:
-        share_contaminated(plan.kernel, tile, ld, plan.log_offset, plan.tails, plan.n_features,
-                           <const real*>workspace.mass, evidence, <real*>workspace.precisions,
-                           tail_sums(plan, sums), K, padded)
     elif plan.skips_evidence and not (only_labels or plan.noisy or plan.far or plan.common_quadratic):
         normalise(plan.kernel, tile, ld, <const real*>workspace.mass, <real*>NULL, K, padded)
         return 0
@@ -272,7 +266,7 @@ cdef inline void one_block(
     cdef Py_ssize_t K = plan.n_components, ld = workspace.ld, terms = plan.n_moments
     cdef Py_ssize_t padded = (n + pad(sizeof(real)) - 1) // pad(sizeof(real)) * pad(sizeof(real))
     cdef real* features = <real*>workspace.block
-    cdef bint few = n <= plan.few_rows, at_once = sums != NULL and (has_powers(plan) or shares_contaminated(plan))
+    cdef bint few = n <= plan.few_rows, at_once = sums != NULL and has_powers(plan)
     cdef real* block = few_features(plan, features) if few else features + ld if plan.linear else features
     cdef real* scratch = <real*>workspace.scratch
     cdef double evidence = 0

@@ -34,8 +34,6 @@
         void (*weigh_by_precision)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, double *);                    \
         void (*share_by_powers)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double, ptrdiff_t,             \
                                 const real *, real *, real *, double *);                                               \
-        void (*share_contaminated)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, const double *, double,    \
-                                   const real *, real *, real *, double *);                                            \
         void (*low_rank)(const real *, const real *, const double *, const real *, ptrdiff_t, real *, real *, real *,  \
                          ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t);                                                  \
         void (*few_multiply)(const real *, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,           \

@@ -38,8 +38,6 @@ cdef extern from "leaves.h" nogil:
         void (*weigh_by_precision)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*) noexcept nogil
         void (*share_by_powers)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double, Py_ssize_t,
                                 const double*, double*, double*, double*) noexcept nogil
-        void (*share_contaminated)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, double,
-                                   const double*, double*, double*, double*) noexcept nogil
         void (*low_rank)(const double*, const double*, const double*, const double*, Py_ssize_t, double*, double*,
                          double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*few_multiply)(const double*, const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
@@ -77,8 +75,6 @@ cdef extern from "leaves.h" nogil:
         void (*weigh_by_precision)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, double*) noexcept nogil
         void (*share_by_powers)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double, Py_ssize_t,
                                 const float*, float*, float*, double*) noexcept nogil
-        void (*share_contaminated)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, double,
-                                   const float*, float*, float*, double*) noexcept nogil
         void (*low_rank)(const float*, const float*, const double*, const float*, Py_ssize_t, float*, float*,
                          float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*few_multiply)(const float*, const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
@@ -320,8 +316,8 @@ cdef inline void entropies(
 cdef inline void heavy_tails(
     Kernel kernel,
     real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT of heavy-tailed ones
-    const double* log_offset, const double* tails, Py_ssize_t d,           # IN (K,), (2, K)
-    real* precision,                               # OUT (2, K, n) u of rows, and log u − u; of others see the twin
+    const double* log_offset, const double* tails, Py_ssize_t d,           # IN (K,), (K,)
+    real* precision,                               # OUT (2, K, n) u of rows, and log u − u
     Py_ssize_t n_components, Py_ssize_t n,
 ) noexcept nogil:
     if is_twin(kernel):
@@ -364,24 +360,6 @@ cdef inline void share_by_powers(
     else:
         kernel.floats.share_by_powers(tile, n_components, n, ld, log_offset, degrees, twice, mass, log_evidence,
                                       inverse, sums)
-
-
-cdef inline void share_contaminated(
-    Kernel kernel,                                 # IN not the twin
-    real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT mass × r × u
-    const double* log_offset, const double* tails, Py_ssize_t d,           # IN (K,), (2, K)
-    const real* mass,                              # IN (n,)
-    real* log_evidence,                            # OUT (n,) log Σ_k ρ_k of contaminated components
-    real* beside,                                  # scratch (2, K, n)
-    double* sums,                                  # IN, OUT (2, K) Σ mass r, and Σ mass r (1 − v) q
-    Py_ssize_t n_components, Py_ssize_t n,
-) noexcept nogil:
-    if real is double:
-        kernel.doubles.share_contaminated(tile, n_components, n, ld, log_offset, tails, <double>d, mass, log_evidence,
-                                          beside, sums)
-    else:
-        kernel.floats.share_contaminated(tile, n_components, n, ld, log_offset, tails, <double>d, mass, log_evidence,
-                                         beside, sums)
 
 
 # ----------------------------------------------------------------------- few rows, for which there is no twin

@@ -13,11 +13,11 @@ cdef struct Moments:
     double* second              # as their layout stores them
     double log_evidence
     double weight
-    double* precision           # (2, K) of components with heavy tails: see `tails.pxd`
+    double* precision           # (K,) of components with heavy tails: see `tails.pxd`
 
 
 cdef inline Py_ssize_t moments_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    return K * (3 + 2 * d) + total_size(layout, K, d)
+    return K * (2 + 2 * d) + total_size(layout, K, d)
 
 
 cdef inline Moments moments_in(double* buffer, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
@@ -25,7 +25,7 @@ cdef inline Moments moments_in(double* buffer, Py_ssize_t K, Py_ssize_t d) noexc
     moments.origins = buffer
     moments.counts = buffer + K * d
     moments.precision = moments.counts + K
-    moments.first = moments.precision + 2 * K
+    moments.first = moments.precision + K
     moments.second = moments.first + K * d
     moments.log_evidence = moments.weight = 0
     return moments
@@ -73,14 +73,13 @@ cdef inline void halve(
     cdef double* second = moments.second
     moments.counts[k] *= 0.5
     moments.precision[k] *= 0.5
-    moments.precision[K + k] *= 0.5
     for j in range(d):
         first[k * d + j] *= 0.5
     for j in range(stride):
         second[k * stride + j] *= 0.5
     if into != k:
         moments.counts[into] = moments.counts[k]
-        moments.precision[into], moments.precision[K + into] = moments.precision[k], moments.precision[K + k]
+        moments.precision[into] = moments.precision[k]
         memcpy(moments.origins + into * d, moments.origins + k * d, d * sizeof(double))
         memcpy(first + into * d, first + k * d, d * sizeof(double))
         memcpy(second + into * stride, second + k * stride, stride * sizeof(double))

@@ -13,7 +13,7 @@ cdef class MixtureFamily:
     cdef const double[::1] mean
     cdef const double[::1] scale
     cdef const int[::1] owners            # the family points into these
-    cdef const double[:, ::1] tails       # likewise
+    cdef const double[::1] tails          # likewise
 
     cdef set_prior(self, prior, weights_prior)
 

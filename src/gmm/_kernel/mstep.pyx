@@ -127,10 +127,10 @@ cdef class MixtureFamily:
         Of each covariance, at least 1 and fewer than the features, where the constraint is of factors; else 0.
     max_ratio : float, optional
         At least 1: limit of the ratio of the eigenvalues of all covariances, where these are free; ∞ for none.
-    tails : array of shape (2, K), optional
-        ν and 0 of Student-t components, α and η of contaminated ones; None if they are normal.
+    tails : array of shape (K,), optional
+        ν of Student-t components; None if they are normal.
     free_tails : int, optional
-        Which of these are estimated: 0 none, 1 one ν for all components, 2 one for each, 3 α and η of each.
+        Which of these are estimated: 0 none, 1 one for all components, 2 one for each.
 
     Raises
     ------
@@ -141,7 +141,7 @@ cdef class MixtureFamily:
     def __cinit__(
         self, Layout layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
         double ridge, prior=None, weights_prior=None, double log_noise=-INFINITY, const int[::1] owners=None,
-        Py_ssize_t n_factors=0, double max_ratio=INFINITY, const double[:, ::1] tails=None,
+        Py_ssize_t n_factors=0, double max_ratio=INFINITY, const double[::1] tails=None,
         FreeTails free_tails=NO_TAILS,
     ):
         cdef const Constraint* row = constraint_of(constraint)
@@ -168,9 +168,9 @@ cdef class MixtureFamily:
             self.set_prior(prior, weights_prior)
         family.objective.log_noise = log_noise
         if tails is not None:
-            expect_matrix("tails", tails, 2, n_components)
+            expect("tails", tails.shape[0], n_components)
             self.tails = tails
-            family.objective.tails, family.objective.free_tails = &tails[0, 0], free_tails
+            family.objective.tails, family.objective.free_tails = &tails[0], free_tails
 
     cdef set_prior(self, prior, weights_prior):
         cdef Family* family = &self.family
@@ -231,14 +231,13 @@ cdef class Update:
         The moments; `second` flat.
     previous : flat array, optional
         The covariances before: where the update is a search, its result is at least as likely.
-    precision : array of shape (2, K), optional
+    precision : array of shape (K,), optional
         Sums of components with heavy tails: see `tails.pxd`.
     """
 
     cdef MixtureFamily family
     cdef const double[:, ::1] origins, first
-    cdef const double[::1] counts, second, previous
-    cdef const double[:, ::1] precision
+    cdef const double[::1] counts, second, previous, precision
     cdef double[::1] buffer, room
     cdef Moments moments
     cdef Estimate estimate
@@ -252,7 +251,7 @@ cdef class Update:
         const double[::1] second,
         double weight,
         const double[::1] previous=None,
-        const double[:, ::1] precision=None,
+        const double[::1] precision=None,
     ):
         cdef Moments* moments = &self.moments
         cdef Layout layout = family.family.layout
@@ -270,8 +269,8 @@ cdef class Update:
         moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
         moments.weight, moments.precision = weight, NULL
         if precision is not None:
-            expect_matrix("precision", precision, 2, K)
-            self.precision, moments.precision = precision, <double*>&precision[0, 0]
+            expect("precision", precision.shape[0], K)
+            self.precision, moments.precision = precision, <double*>&precision[0]
         elif family.family.objective.free_tails:
             raise ValueError("expected the sums of `tails.pxd` in 'precision' for tails that are estimated")
         self.buffer = np.empty(estimate_size(layout, K, d))
@@ -304,8 +303,8 @@ cdef class Update:
         Returns
         -------
         estimate : tuple
-            Weights (K,), means (K, d), covariances and whiteners, both flat, log|W|, (K,) or (1,), and the tails
-            (2, K), 0 of normal components.
+            Weights (K,), means (K, d), covariances and whiteners, both flat, log|W|, (K,) or (1,), and the tails (K,),
+            0 of normal components.
         failed : int
             The first covariance that is not positive definite, −1 where all are.
         """
@@ -362,7 +361,7 @@ def log_offset(
     Py_ssize_t d,
     double log_noise=-INFINITY,
     tuple variational=None,
-    const double[:, ::1] tails=None,
+    const double[::1] tails=None,
 ):
     """Return what a pass adds to the log density of each component, log π_k + log|W_k| − d/2·log 2π: (K,).
 
@@ -378,14 +377,14 @@ def log_offset(
     expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
     offsets = np.empty(K)
     cdef double[::1] into = offsets
-    cdef const double[:, ::1] of_tails = np.zeros((2, K)) if tails is None else tails
-    expect_matrix("tails", of_tails, 2, K)
+    cdef const double[::1] of_tails = np.zeros(K) if tails is None else tails
+    expect("tails", of_tails.shape[0], K)
     cdef Objective objective = likelihood()
     if variational is not None:
         shrinkage, pseudocount, concentration, sticks, weight = variational
         objective = evidence_bound(NULL, NULL, shrinkage, pseudocount, 0, concentration, sticks, weight)
     objective.log_noise = log_noise
-    log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, &of_tails[0, 0],
+    log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, &of_tails[0],
                 &into[0])
     return offsets, objectives.log_noise(&objective, K, &weights[0])
 
@@ -502,8 +501,9 @@ def halved(statistics, Py_ssize_t component, Py_ssize_t into, offset=None):
 
     See `SufficientStatistics.split`; as `moments_arrays` returns them, with a component more if `into` is a new one.
     """
-    cdef const double[:, :] origins = statistics.origins, first = statistics.first, precision = statistics.precisions
+    cdef const double[:, :] origins = statistics.origins, first = statistics.first
     cdef const double[::1] counts = statistics.counts, second = statistics.second.reshape(-1), step, product
+    cdef const double[::1] precision = statistics.precisions
     cdef Layout layout = statistics.layout.code
     cdef Py_ssize_t before = counts.shape[0], d = origins.shape[1], K = max(before, into + 1), j, k
     cdef Moments out
@@ -511,13 +511,13 @@ def halved(statistics, Py_ssize_t component, Py_ssize_t into, offset=None):
         raise ValueError(f"expected two of {before} components, or one and a new one, got {component} and {into}")
     expect_matrix("origins", origins, before, d)
     expect_matrix("first", first, before, d)
-    expect_matrix("precision", precision, 2, before)
+    expect("precision", precision.shape[0], before)
     expect("second", second.shape[0], total_size(layout, before, d))
     buffer = np.empty(moments_size(layout, K, d))
     cdef double[::1] room = buffer
     out = moments_in(&room[0], K, d)
     for k in range(before):
-        out.counts[k], out.precision[k], out.precision[K + k] = counts[k], precision[0, k], precision[1, k]
+        out.counts[k], out.precision[k] = counts[k], precision[k]
         for j in range(d):
             out.origins[k * d + j], out.first[k * d + j] = origins[k, j], first[k, j]
     memcpy(out.second, &second[0], second.shape[0] * sizeof(double))
@@ -649,7 +649,7 @@ cdef class QuasiNewtonState:
         memcpy(first.covariances, given.covariances, size * sizeof(double))
         memcpy(first.whiteners, given.whiteners, size * sizeof(double))
         memcpy(first.log_determinants, given.log_determinants, n_matrices(layout, K) * sizeof(double))
-        memcpy(first.tails, given.tails, 2 * K * sizeof(double))
+        memcpy(first.tails, given.tails, K * sizeof(double))
         log_offsets(&state.family.objective, layout, K, d, first.weights, first.whiteners, first.log_determinants,
                     state.family.ridge, first.tails, first.log_offset)
         start_anew(state)
@@ -687,15 +687,15 @@ cdef class QuasiNewtonState:
         cdef const Estimate* mixture = next_mixture(&self.state)
         cdef Layout layout = self.state.family.layout
         cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = total_size(layout, K, d)
-        flat = np.empty(3 * K + K * d + size)
+        flat = np.empty(2 * K + K * d + size)
         cdef double[::1] into = flat
         memcpy(&into[0], mixture.log_offset, K * sizeof(double))
         memcpy(&into[K], mixture.means, K * d * sizeof(double))
         memcpy(&into[K + K * d], mixture.whiteners, size * sizeof(double))
-        memcpy(&into[K + K * d + size], mixture.tails, 2 * K * sizeof(double))
+        memcpy(&into[K + K * d + size], mixture.tails, K * sizeof(double))
         return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:K + K * d + size], objectives.log_noise(
             &self.state.family.objective, K, mixture.weights
-        ), flat[K + K * d + size:].reshape(2, K), self.state.family.objective.free_tails != NO_TAILS
+        ), flat[K + K * d + size:], self.state.family.objective.free_tails != NO_TAILS
 
     def take(self, statistics, double rounding, *, bint repair_empty):
         """Accept or reject a pass of the mixture that `next` returned, and choose the next one, without rows.

@@ -43,7 +43,6 @@ from gmm._kernel.belief cimport (
 )
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport (
-    CONTAMINATION,
     EACH_DEGREES,
     EVIDENCE_BOUND,
     LIKELIHOOD,
@@ -73,7 +72,7 @@ from gmm._kernel.layout cimport (
     subtract_outer,
 )
 from gmm._kernel.moments cimport Moments
-from gmm._kernel.tails cimport likeliest_degrees, likeliest_good_share, likeliest_inflation, log_tail_constant
+from gmm._kernel.tails cimport likeliest_degrees, log_tail_constant
 from gmm._kernel.whitener cimport half_square, half_trace_of_noise, half_trace_of_product
 
 cdef inline Objective posterior(
@@ -194,18 +193,15 @@ cdef inline void add_mean_scatter(
 
 
 cdef inline void choose_tails(
-    const Objective* objective, Py_ssize_t K, Py_ssize_t d, const Moments* moments,
-    double* tails,                                 # OUT (2, K) given or estimated
+    const Objective* objective, Py_ssize_t K, const Moments* moments,
+    double* tails,                                 # OUT (K,) given or estimated
 ) noexcept nogil:
     cdef Py_ssize_t k
-    memset(tails, 0, 2 * K * sizeof(double))
+    memset(tails, 0, K * sizeof(double))
     if objective.tails != NULL:
-        memcpy(tails, objective.tails, 2 * K * sizeof(double))
+        memcpy(tails, objective.tails, K * sizeof(double))
     for k in range(0 if objective.free_tails == NO_TAILS else K):
-        if objective.free_tails == CONTAMINATION:
-            tails[k] = likeliest_good_share(moments.precision[k], moments.counts[k])
-            tails[K + k] = likeliest_inflation(moments.precision[K + k], moments.counts[k] - moments.precision[k], d)
-        elif objective.free_tails == EACH_DEGREES:
+        if objective.free_tails == EACH_DEGREES:
             tails[k] = likeliest_degrees(moments.precision[k] / max(moments.counts[k], DBL_MIN))
         elif k > 0:
             tails[k] = tails[0]
@@ -219,7 +215,7 @@ cdef inline void log_offsets(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d,
     const double* weights, const double* whiteners, const double* log_determinants,        # IN
     double noise,                                  # IN variance, in every feature, through which rows are seen
-    const double* tails,                           # IN (2, K)
+    const double* tails,                           # IN (K,)
     double* log_offset,                            # OUT (K,) log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹
 ) noexcept nogil:
     cdef Py_ssize_t k
@@ -234,7 +230,7 @@ cdef inline void log_offsets(
         for k in range(K):
             log_offset[k] += expected_log_share(objective.weight - of_noise, of_noise)
     for k in range(K):
-        constant = 0.5 * d * log(2 * M_PI) - (log_tail_constant(tails[k], d) if tails[K + k] == 0 else 0)
+        constant = 0.5 * d * log(2 * M_PI) - log_tail_constant(tails[k], d)
         log_offset[k] = log_offset[k] + log_determinants[matrix_of(layout, k)] - constant
         if noise > 0:
             log_offset[k] -= half_trace_of_noise(layout, d, whiteners, k, noise)

@@ -63,7 +63,7 @@ cdef struct PassPlan:
     bint totals                 # sums of criteria instead of moments
     bint noisy                  # rows may belong to no component, but to uniform noise: see `share_with_noise`
     double log_noise            # its log density, weight included
-    const double* tails         # (2, K) as an `Estimate` has them; NULL: components are normal
+    const double* tails         # (K,) as an `Estimate` has them; NULL: components are normal
     Py_ssize_t power            # ν + d, where all share a given whole ν; else 0
     const double* allowed       # (n_all, n_codes) 0 or −∞: which components rows may belong to, by their codes; or NULL
     Py_ssize_t n_codes
@@ -155,7 +155,7 @@ cdef inline void set_noise(PassPlan* plan, double log_noise) noexcept nogil:
 
 
 cdef inline void set_tails(PassPlan* plan, const double* tails, bint given) noexcept nogil:
-    """Set the tails (2, K); zeros for normal components. Where degrees of freedom are given, no pass needs log u."""
+    """Set the tails (K,); zeros for normal components. Where degrees of freedom are given, no pass needs log u."""
     cdef Py_ssize_t k
     plan.tails = tails if tails[0] > 0 else NULL
     plan.power = <Py_ssize_t>tails[0] + plan.n_features if given and has_tails(plan) else 0
@@ -177,12 +177,6 @@ cdef inline bint has_powers(const PassPlan* plan) noexcept nogil:
     """Return whether sums over rows need no logarithm for each component: Student-t densities are powers."""
     return plan.power > 0 and not (
         plan.totals or plan.noisy or plan.allowed != NULL or is_twin(plan.kernel))
-
-
-cdef inline bint shares_contaminated(const PassPlan* plan) noexcept nogil:
-    """Return whether sums over rows need no logarithm for each component: good and bad rows share as components do."""
-    return has_tails(plan) and plan.tails[plan.n_components] > 0 and not (
-        plan.totals or plan.noisy or is_twin(plan.kernel))
 
 
 cdef inline Py_ssize_t n_tails(const PassPlan* plan) noexcept nogil:

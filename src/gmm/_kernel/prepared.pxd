@@ -34,7 +34,7 @@ cdef inline Py_ssize_t whole(Py_ssize_t n) noexcept nogil:
 cdef inline Py_ssize_t lay_out(
     Mixture* mixture, Layout layout, Py_ssize_t K, Py_ssize_t d, Kernel kernel,  # OUT pointers, IN
     double log_noise,                              # weight included; −∞ for none
-    const double* tails,                           # (2, K) as an `Estimate` has them
+    const double* tails,                           # (K,) as an `Estimate` has them
     double* numbers,                               # at a multiple of 64 bytes
 ) noexcept nogil:
     """Point into the prepared numbers of a mixture; return their number, which sizes, noise and tails alone decide.

@@ -1,6 +1,6 @@
 """The state of the accelerated solver: mixtures, moments and secants, in one buffer."""
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.family cimport CONTAMINATION, EACH_DEGREES, SHARED_DEGREES, Family, FreeTails
+from gmm._kernel.family cimport EACH_DEGREES, SHARED_DEGREES, Family, FreeTails
 from gmm._kernel.layout cimport (
     Layout,
     is_low_rank,
@@ -24,7 +24,7 @@ cdef struct Frame:
     double* whiteners           # as their layout stores them
     double* roots               # their inverses, likewise; in low rank, the covariances
     double* log_determinants    # of the whiteners: (K,) or (1,)
-    double* tails               # (2, K)
+    double* tails               # (K,)
 
 
 cdef struct State:
@@ -77,10 +77,8 @@ cdef struct State:
 # --------------------------------------------------------------------------------------------- room
 
 cdef inline Py_ssize_t n_free_tails(const Family* family) noexcept nogil:
-    """Numbers of the tails that are estimated."""
+    """Degrees of freedom that are estimated."""
     cdef FreeTails free = family.objective.free_tails
-    if free == CONTAMINATION:
-        return 2 * family.K
     return family.K if free == EACH_DEGREES else 1 if free == SHARED_DEGREES else 0
 
 
@@ -105,7 +103,7 @@ cdef inline Py_ssize_t mixtures_size(const Family* family) noexcept nogil:
 cdef inline Py_ssize_t frame_size(const Family* family) noexcept nogil:
     cdef Layout layout = family.layout
     cdef Py_ssize_t K = family.K, d = family.d
-    return K * (3 + d) + 2 * total_size(layout, K, d) + n_matrices(layout, K)
+    return K * (2 + d) + 2 * total_size(layout, K, d) + n_matrices(layout, K)
 
 
 cdef inline Py_ssize_t state_buffer_size(const Family* family, Py_ssize_t update) noexcept nogil:
@@ -134,7 +132,7 @@ cdef inline void lay_out(State* state, double* room) noexcept nogil:
     state.frame.roots = state.frame.whiteners + total_size(layout, K, d)
     state.frame.log_determinants = state.frame.roots + total_size(layout, K, d)
     state.frame.tails = state.frame.log_determinants + n_matrices(layout, K)
-    room = state.frame.tails + 2 * K
+    room = state.frame.tails + K
     state.direction = room
     state.work = room + size
     state.here = room + 2 * size
@@ -172,7 +170,7 @@ cdef inline double* packed_of(const State* state, double* vector, Py_ssize_t m) 
 
 
 cdef inline double* tails_of(const State* state, double* vector) noexcept nogil:
-    """Return where a state vector has what decides the numbers of the tails that are estimated."""
+    """Return where a state vector has what decides the degrees of freedom that are estimated."""
     return vector + state.size - n_free_tails(&state.family)
 
 

@@ -33,7 +33,7 @@ cdef inline void unpack_moments(
     if plan.common_scatter:
         moments.log_evidence -= half_trace(whiteners, scatter, d, second)
         memcpy(second, scatter, d * d * sizeof(double))
-    memset(moments.precision, 0, 2 * plan.n_all * sizeof(double))
+    memset(moments.precision, 0, plan.n_all * sizeof(double))
     if has_tails(plan):
         reduce_to_normal(plan.tails, plan.moments, K, d, sums + plan.n_sums - 2 - n_tails(plan), moments)
     if K < plan.n_all:

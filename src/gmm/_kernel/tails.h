@@ -1,83 +1,6 @@
 /* Components with heavy tails, see tails.pxd. Included by tile.h, once for each type and instruction set. */
 
-/* Log densities of the good and of the bad rows of a contaminated component at q = 0, less log_offset. */
-TILE_LEAF void TILE_NAME(log_shares)(double good_share, double inflation, double d, TILE_REAL *log_good, TILE_REAL *log_bad)
-{
-    *log_good = (TILE_REAL)tile_log_double(good_share);
-    *log_bad = (TILE_REAL)(tile_log_double(1 - good_share) - d / 2 * tile_log_double(inflation));
-}
-
-/* Of one row of a tile, from log densities log_offset - q/2 of a contaminated component's good rows to its own. */
-static void TILE_NAME(contaminated)(TILE_REAL *restrict tile, ptrdiff_t n, TILE_REAL offset, double good_share,
-                                    double inflation, double d)
-{
-    const TILE_REAL inverse = (TILE_REAL)(1 / inflation);
-    TILE_REAL log_good, log_bad;
-    ptrdiff_t r;
-    TILE_NAME(log_shares)(good_share, inflation, d, &log_good, &log_bad);
-    for (r = 0; r < n; r++) {
-        TILE_REAL square = 2 * (offset - tile[r]), good, bad, rest;
-        square = square > 0 ? square : 0;
-        square = square < TILE_FAR ? square : TILE_FAR;
-        good = log_good - square / 2, bad = log_bad - square / 2 * inverse;
-        rest = TILE_GLUE(tile_exp, TILE_REAL)(good < bad ? good - bad : bad - good);
-        tile[r] = offset + ((good < bad ? bad : good) + TILE_GLUE(tile_log, TILE_REAL)(1 + rest));
-    }
-}
-
-/* From log densities of normal components to u times mass times the responsibilities of contaminated ones, with the mean
- * precisions u = v + (1 - v)/eta, v = P(good): good and bad rows of all components share a row, so that only the row has a
- * logarithm. Adds up the responsibilities times mass, and these times (1 - v) q. `beside` has room for 2K rows of a tile. */
-static void TILE_NAME(share_contaminated)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
-                                          const double *log_offset, const double *tails, double d,
-                                          const TILE_REAL *restrict mass, TILE_REAL *restrict log_evidence,
-                                          TILE_REAL *restrict beside, double *restrict sums)
-{
-    TILE_REAL *restrict row = tile, *restrict bad = beside;
-    ptrdiff_t start, k;
-    int r;
-    for (start = 0; start < n; start++) log_evidence[start] = -TILE_FAR;
-    for (k = 0; k < K; k++, row += ld, bad += ld) {
-        const TILE_REAL offset = (TILE_REAL)log_offset[k], half = (TILE_REAL)(0.5 / tails[K + k]);
-        TILE_REAL *restrict square = bad + K * ld, log_good, log_bad;
-        TILE_NAME(log_shares)(tails[k], tails[K + k], d, &log_good, &log_bad);
-        log_bad += offset;
-        for (start = 0; start < n; start += TILE_STRIP)
-            for (r = (int)start; r < start + TILE_STRIP; r++) {
-                TILE_REAL q = 2 * (offset - row[r]), more;
-                q = q > 0 ? q : 0;
-                square[r] = q = q < TILE_FAR ? q : TILE_FAR;
-                row[r] += log_good, bad[r] = log_bad - q * half;
-                more = row[r] > bad[r] ? row[r] : bad[r];
-                log_evidence[r] = more > log_evidence[r] ? more : log_evidence[r];
-            }
-    }
-    for (start = 0; start < n; start += TILE_STRIP) {
-        TILE_REAL sum[TILE_STRIP] __attribute__((aligned(64))) = {0}, *restrict peak = log_evidence + start;
-        for (k = 0, row = tile + start, bad = beside + start; k < K; k++, row += ld, bad += ld)
-            for (r = 0; r < TILE_STRIP; r++) {
-                row[r] = TILE_GLUE(tile_exp, TILE_REAL)(row[r] - peak[r]);
-                bad[r] = TILE_GLUE(tile_exp, TILE_REAL)(bad[r] - peak[r]);
-                sum[r] += row[r] + bad[r];
-            }
-        for (r = 0; r < TILE_STRIP; r++) peak[r] += TILE_GLUE(tile_log, TILE_REAL)(sum[r]);
-        for (r = 0; r < TILE_STRIP; r++) sum[r] = mass[start + r] / sum[r];
-        for (k = 0, row = tile + start, bad = beside + start; k < K; k++, row += ld, bad += ld) {
-            const TILE_REAL *square = bad + K * ld, inverse = (TILE_REAL)(1 / tails[K + k]);
-            TILE_VEC count = {0}, squares = {0};
-            for (r = 0; r < TILE_STRIP; r += TILE_LANES) {
-                const TILE_VEC share = *(TILE_VEC *)(sum + r), rest = share * *(TILE_VEC *)(bad + r);
-                const TILE_VEC good = share * *(TILE_VEC *)(row + r);
-                count += good + rest;
-                squares += rest * *(const TILE_VEC *)(square + r);
-                *(TILE_VEC *)(row + r) = good + rest * inverse;
-            }
-            for (r = 0; r < TILE_LANES; r++) sums[k] += count[r], sums[K + k] += squares[r];
-        }
-    }
-}
-
-/* From log densities log_offset - q/2 of normal components to those with heavy tails; of Student-t ones also the precisions
+/* From log densities log_offset - q/2 of normal components to those of Student-t ones; also the precisions
  * u = (nu + d)/(nu + q) of rows, and log u - u. */
 static void TILE_NAME(heavy_tails)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
                                    const double *log_offset, const double *tails, double d,
@@ -90,10 +13,6 @@ static void TILE_NAME(heavy_tails)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdif
         const TILE_REAL log_nu = (TILE_REAL)tile_log_double(tails[k]), log_most = (TILE_REAL)tile_log_double(tails[k] + d);
         const TILE_REAL offset = (TILE_REAL)log_offset[k];
         TILE_REAL *restrict statistic = precision + K * ld;
-        if (tails[K + k] > 0) {
-            TILE_NAME(contaminated)(tile, n, offset, tails[k], tails[K + k], d);
-            continue;
-        }
         for (start = 0; start < n; start += TILE_STRIP)
             for (r = 0; r < TILE_STRIP; r++) {
                 TILE_REAL square = 2 * (offset - tile[start + r]), inverse, larger;

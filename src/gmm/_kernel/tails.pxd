@@ -1,17 +1,9 @@
-"""Heavy tails: what a pass makes of normal densities, and what its sums say of the numbers of the tails.
+"""Heavy tails: what a pass makes of normal densities, and what its sums say of the degrees of freedom.
 
 A component's density is t with ν degrees of freedom (Peel & McLachlan 2000): log ρ_ik = log_offset_k − ½(ν + d) log(1 +
 q/ν), q = ‖W_k (x_i − c_k)‖². It is a normal one whose precision is multiplied by an unknown u ~ Gamma(ν/2, ν/2), with
 the mean (ν + d)/(ν + q) given a row. First and second moments are weighted with it, counts are not. A pass also adds
 up Σ r E [log u − u], which decides ν.
-
-A contaminated one (Punzo & McNicholas 2016) has a share α of good rows, with the density of N(μ_k, Σ_k), and bad ones
-with that of N(μ_k, η Σ_k), η > 1. A row is good with the probability v, its precision is u = v + (1 − v)/η, and the
-sums Σ r v and Σ r (1 − v) q decide α and η. In the paper's second CM-step the q are about the new mean and covariance;
-here they are the pass's own, of which Σ has taken its part, and η goes half of its way. That never lowers the
-likelihood. If Σ changes by e^E, and bad rows have w of the weighted squares along an axis of E, Σ's step alone gains
-w (1 − (1 + e) e^−e) of −2Q at least there, and a factor ρ of η takes w (log ρ / (2ρ − 1) − (1 − 1/ρ) e^−e), where the
-whole way is 2ρ − 1: less, as log ρ ≤ ρ − 1, also where the mean follows the bad rows.
 
 An update divides all moments by the counts. So those of a pass are brought to what it expects: first ones to n_k times
 the mean Σ r u x / Σ r u, second ones to the scatter about it and the square of that mean n_k times. Solvers, covariance
@@ -33,22 +25,6 @@ cdef inline double least_degrees() noexcept nogil:
 
 cdef inline double most_degrees() noexcept nogil:
     return 200
-
-
-cdef inline double least_good_share() noexcept nogil:
-    return 0.5
-
-
-cdef inline double most_good_share() noexcept nogil:
-    return 0.999
-
-
-cdef inline double least_inflation() noexcept nogil:
-    return 5
-
-
-cdef inline double most_inflation() noexcept nogil:
-    return 100000000
 
 
 cdef inline double log_tail_constant(double degrees, Py_ssize_t d) noexcept nogil:
@@ -86,23 +62,13 @@ cdef inline double likeliest_degrees(double mean) noexcept nogil:
     return (low * high) ** 0.5
 
 
-cdef inline double likeliest_good_share(double good, double count) noexcept nogil:
-    """α within its limits, of Σ r v and Σ r."""
-    return max(least_good_share(), min(most_good_share(), good / max(count, DBL_MIN)))
-
-
-cdef inline double likeliest_inflation(double squares, double bad, Py_ssize_t d) noexcept nogil:
-    """η within its limits, of Σ r (1 − v) q and Σ r (1 − v)."""
-    return max(least_inflation(), min(most_inflation(), squares / (d * max(bad, DBL_MIN))))
-
-
 cdef inline void reduce_to_normal(
     const double* tails, Layout layout, Py_ssize_t K, Py_ssize_t d,
     const double* sums,                            # IN (2, K) as `weigh_by_precision` adds them up
     Moments* moments,                              # IN weighted by r u, OUT as an update expects them
 ) noexcept nogil:
     cdef Py_ssize_t j, k
-    cdef double half, of_bad, expected
+    cdef double half
     cdef double* step
     for k in range(K):
         step = moments.first + k * d
@@ -112,14 +78,8 @@ cdef inline void reduce_to_normal(
                      moments.second + k * component_stride(layout, d))
         for j in range(d):
             step[j] *= sums[k]
-        if tails[K + k] > 0:
-            of_bad = 1 / tails[K + k]
-            moments.precision[k] = (moments.counts[k] - sums[k] * of_bad) / (1 - of_bad)       # as u = v + (1 − v)/η
-            expected = d * tails[K + k] * (sums[k] - moments.precision[k])
-            moments.precision[K + k] = (expected + sums[K + k]) / 2
-        else:
-            # A row's u has a gamma distribution with the shape (ν + d)/2: its log has another mean than its mean's log.
-            half = (tails[k] + d) / 2
-            moments.precision[k] = sums[K + k] + sums[k] * (digamma(half) - log(half))
+        # A row's u has a gamma distribution with the shape (ν + d)/2: its log has another mean than its mean's log.
+        half = (tails[k] + d) / 2
+        moments.precision[k] = sums[K + k] + sums[k] * (digamma(half) - log(half))
         moments.counts[k] = sums[k]
     mirror_all(layout, K, d, moments.second)

@@ -450,7 +450,6 @@ static const TILE_GLUE(tile_leaves, TILE_REAL) TILE_NAME(leaves) = {
     TILE_NAME(subtract),     TILE_NAME(times),            TILE_NAME(choose),        TILE_NAME(normalise),
     TILE_NAME(entropies),
     TILE_NAME(heavy_tails),  TILE_NAME(weigh_by_precision), TILE_NAME(share_by_powers),
-    TILE_NAME(share_contaminated),
     TILE_NAME(low_rank),
     TILE_NAME(few_multiply), TILE_NAME(few_quadratic),    TILE_NAME(few_triangular), TILE_NAME(few_diagonal)};
 

@@ -2,7 +2,7 @@
 
 Rows run along vectors; `ld` is the distance between two features or components.
 """
-from libc.math cimport exp, fabs, log, log1p
+from libc.math cimport exp, log
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport multiply, multiply_by_lower, multiply_transposed, real
@@ -205,32 +205,23 @@ cdef inline void entropies(
 
 cdef inline void heavy_tails(
     real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT of heavy-tailed ones
-    const double* log_offset, const double* tails, Py_ssize_t d,           # IN (K,), (2, K)
-    real* precision,                               # OUT (2, K, n) u of rows, and log u − u or (1 − v) q
+    const double* log_offset, const double* tails, Py_ssize_t d,           # IN (K,), (K,)
+    real* precision,                               # OUT (2, K, n) u of rows, and log u − u
     Py_ssize_t n_components, Py_ssize_t n,
 ) noexcept nogil:
     cdef Py_ssize_t k, r
     cdef real far = 1e37 if real is float else 1e300
     cdef real square, log_most, logarithm
     cdef real* statistic = precision + n_components * ld
-    cdef double eta, good, bad, both
     for k in range(n_components):
-        eta = tails[n_components + k]
         log_most = <real>log((tails[k] + d) / tails[k])
         for r in range(k * ld, k * ld + n):
             square = max(2 * (<real>log_offset[k] - tile[r]), 0)
             square = square if square < far else far
-            if eta > 0:
-                good, bad = log(tails[k]) - square / 2, log1p(-tails[k]) - d / 2. * log(eta) - square / (2 * eta)
-                both = max(good, bad) + log1p(exp(-fabs(good - bad)))
-                precision[r] = <real>(exp(good - both) + exp(bad - both) / eta)
-                statistic[r] = <real>(exp(bad - both) * square)
-                tile[r] = <real>(log_offset[k] + both)
-            else:
-                precision[r] = <real>((tails[k] + d) / (tails[k] + square))
-                logarithm = <real>log(precision[r])
-                statistic[r] = logarithm - precision[r]
-                tile[r] = <real>(log_offset[k] - (tails[k] + d) / 2 * (log_most - logarithm))
+            precision[r] = <real>((tails[k] + d) / (tails[k] + square))
+            logarithm = <real>log(precision[r])
+            statistic[r] = logarithm - precision[r]
+            tile[r] = <real>(log_offset[k] - (tails[k] + d) / 2 * (log_most - logarithm))
 
 
 cdef inline void weigh_by_precision(

@@ -77,7 +77,7 @@ cdef inline void begin(
     Estimate* out,                                 # OUT the counts as weights, and steps from the origins as means
 ) noexcept nogil:
     cdef Py_ssize_t j, k
-    choose_tails(&family.objective, family.K, family.d, moments, out.tails)
+    choose_tails(&family.objective, family.K, moments, out.tails)
     for k in range(family.K):
         # A component without rows must not divide by zero: it keeps its place, with the ridge as its covariance.
         out.weights[k] = max(moments.counts[k], least_count(moments))

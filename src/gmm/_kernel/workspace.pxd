@@ -12,7 +12,7 @@ cdef struct Workspace:
     Py_ssize_t ld
     void* block                 # linear [1, x, products], without products where these are fused, else x
     void* tile                  # (K, ld), and one row more for noise where criteria are summed
-    void* precisions            # (2, K, ld) of tails: see `weigh_by_precision` and `share_contaminated`
+    void* precisions            # (2, K, ld) of tails: see `weigh_by_precision`
     void* beside                # centred: ones, or the rows of `block` row by row: see `keeps_rows`
     void* scratch               # (d, ld), under the twin (1 + 2d, ld); of low rank y of all components before
     void* evidence

@@ -14,13 +14,12 @@ from gmm._persistence import Arrays, Header, bundle, item, positive
 from gmm._text.words import printable
 from gmm._validation import given
 from gmm._validation.given import DIRICHLET, DIRICHLET_PROCESS
-from gmm._values import tails
 from gmm._values.covariance import CovarianceModel
 from gmm._values.objective import Objective
 from gmm._values.parameters import NOTHING_FIXED, PARTS, MixtureParameters
 from gmm._values.priors import FLAT, ConjugatePrior, MixturePosterior
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.tails import CONTAMINATION, LEAST_DEGREES, MOST_DEGREES
+from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES, NORMAL_TAILS, StudentTails, Tails
 
 _MOMENTS = ("origins", "counts", "first", "second")
 
@@ -37,10 +36,8 @@ def mixture_to_state(parameters: MixtureParameters) -> Arrays:
         arrays["noise"] = np.asarray(parameters.noise.parameter)
     if parameters.fixed:
         arrays["fixed"] = parameters.fixed.table.astype(np.float64)
-    if parameters.tails.name == tails.StudentTails.name:
+    if parameters.tails:
         arrays["degrees_of_freedom"] = np.append(parameters.tails.degrees, parameters.tails.free)
-    elif parameters.tails:
-        arrays["contamination"] = parameters.tails.numbers(parameters.n_components)
     return arrays
 
 
@@ -83,14 +80,9 @@ def sum_beside_noise(shares: NDArray[Any], name: str) -> float:
     return whole
 
 
-def _tails(arrays: Arrays, n_components: int) -> tails.Tails:
-    if "contamination" in arrays:
-        numbers = given.check_numbers(arrays["contamination"], "contamination", (2, n_components))
-        if not tails.is_contamination(numbers):
-            raise ValueError(f"expected {CONTAMINATION} in 'contamination', got {arrays['contamination']!r:.80}")
-        return tails.ContaminatedTails(*numbers)
+def _tails(arrays: Arrays, n_components: int) -> Tails:
     if "degrees_of_freedom" not in arrays:
-        return tails.NORMAL_TAILS
+        return NORMAL_TAILS
     stored = arrays["degrees_of_freedom"]
     of_each = stored.size > 0 and stored.flat[-1] == 2
     *degrees, kind = given.check_array(stored, "degrees_of_freedom", (1 + n_components if of_each else 2,)).tolist()
@@ -99,7 +91,7 @@ def _tails(arrays: Arrays, n_components: int) -> tails.Tails:
             f"expected degrees of freedom from {LEAST_DEGREES} to {MOST_DEGREES} in 'degrees_of_freedom', and 0, 1 or "
             f"2 (1 if they were estimated, 2 for each component), got {stored!r:.80}"
         )
-    return tails.StudentTails(np.array(degrees) if of_each else degrees[0], kind > 0, not of_each)
+    return StudentTails(np.array(degrees) if of_each else degrees[0], kind > 0, not of_each)
 
 
 def posterior_to_state(posterior: MixturePosterior) -> tuple[Header, Arrays]:

@@ -106,7 +106,7 @@ class Selection:
     covariance_type : tuple of str
         Covariance type, as requested.
     tails : tuple of str
-        "normal", "t" or "contaminated".
+        "normal" or "t".
     loglik : ndarray of float64, shape (n_cells,)
         Total log-likelihood in nats, weighted if weights were given.
     n_parameters : ndarray of int, shape (n_cells,)

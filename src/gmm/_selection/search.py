@@ -93,7 +93,7 @@ def select(
         Numbers of factors to try for "factor" and "ppca". In the table these are covariance types with the number
         behind the name, such as "factor2", and may be asked for so.
     tails : str or sequence of str, default="normal"
-        Tails to try, among "normal", "t" and "contaminated", as in `GaussianMixture`; "VVV t" stands for the covariance
+        Tails to try, "normal" or "t" or both, as in `GaussianMixture`; "VVV t" stands for the covariance
         type VVV with heavy tails. Their cells also start beside noise, as single fits, and are not refined by moves.
     degrees_of_freedom : float, default=None
         Of heavy tails; None estimates it in each cell, which counts as a parameter.
@@ -243,7 +243,7 @@ class GaussianMixtureSearch(Estimator):
     n_factors : int or iterable of int, default=None
         Numbers of factors to try for "factor" and "ppca"; see `select`.
     tails : str or sequence of str, default="normal"
-        Tails to try, among "normal", "t" and "contaminated"; see `select`.
+        Tails to try, "normal" or "t" or both; see `select`.
     degrees_of_freedom : float, default=None
         Of heavy tails; None estimates it in each cell.
     criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"

@@ -51,12 +51,12 @@ _UNSURE = "the likelihood has no maximum here that all parameters are determined
 
 
 class ParameterArrays(NamedTuple):
-    """Numbers that belong to weights (…K…), means (…K, d…), covariances as their type stores these, and tails."""
+    """Numbers that belong to weights (…K…), means (…K, d…), covariances as their type stores these, and tails (…K…)."""
 
     weights: Array
     means: Array
     covariances: Array
-    tails: Array
+    degrees_of_freedom: Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,10 +72,11 @@ class StandardErrors:
     means : ndarray of shape (K, d)
     covariances : ndarray in the shape of ``model.covariances_``
         The standard errors; with heavy tails, of scale matrices.
-    tails : ndarray of shape (0, K), (1, K) or (2, K)
-        Those of what the fit estimated of heavy tails: degrees of freedom, or shares of good rows and inflations.
+    degrees_of_freedom : ndarray of shape (K,)
+        Those of heavy tails; empty where the fit did not estimate them.
     replicates : named tuple of ndarrays, or None
-        ``weights``, ``means``, ``covariances`` and ``tails`` of each refit along the first axis; None without refits.
+        ``weights``, ``means``, ``covariances`` and ``degrees_of_freedom`` of each refit along the first axis; None
+        without refits.
     adjusted_rand : ndarray of shape (number of replicates,), or None
         Agreement of the clustering by each refit with that by the mixture, on all rows: 1 if it is the same.
     n_left_out : int
@@ -87,7 +88,7 @@ class StandardErrors:
     weights: Array
     means: Array
     covariances: Array
-    tails: Array
+    degrees_of_freedom: Array
     replicates: ParameterArrays | None = None
     adjusted_rand: Array | None = None
     n_left_out: int = 0
@@ -102,9 +103,9 @@ class StandardErrors:
         Returns
         -------
         named tuple of ndarrays
-            ``weights``, ``means``, ``covariances`` and ``tails`` with the lower and upper ends along the last axis: the
-            quantiles of the replicates or, by the information, those of normal distributions of means and covariances
-            and of the logarithms of weights' odds and of variances.
+            ``weights``, ``means``, ``covariances`` and ``degrees_of_freedom`` with the lower and upper ends along the
+            last axis: the quantiles of the replicates or, by the information, those of normal distributions of means
+            and covariances and of the logarithms of weights' odds and of variances.
         """
         from scipy.special import expit, ndtri
 
@@ -121,7 +122,7 @@ class StandardErrors:
         plain = variances + steps * self.covariances[..., None]
         layout = mixture.model.layout
         diagonal = True if layout.axis_aligned else np.eye(mixture.n_features, dtype=bool)[..., None]
-        return ParameterArrays(odds, means, np.where(diagonal, factors, plain), np.empty((*self.tails.shape, 2)))
+        return ParameterArrays(odds, means, np.where(diagonal, factors, plain), np.empty((0, 2)))
 
     def to_frame(self, level: float = 0.95) -> Any:
         """Return one row for each parameter, with its standard error and confidence interval.
@@ -135,8 +136,8 @@ class StandardErrors:
         -------
         pandas.DataFrame or polars.DataFrame
             Columns ``component``, ``parameter`` ("weight", "mean", "variance" or "covariance", with heavy tails "scale"
-            in place of both, and what was estimated of these), ``feature``, of a covariance two with a comma between,
-            ``estimate``, ``standard_error``, ``low`` and ``high``.
+            in place of both, and "degrees of freedom" that were estimated), ``feature``, of a covariance two with a
+            comma between, ``estimate``, ``standard_error``, ``low`` and ``high``.
         """
         mixture, ends = fitted_parameters(self.model).whole(), self.intervals(level)
         names = names_of_features(self.model)
@@ -146,19 +147,19 @@ class StandardErrors:
         for i, j in pairs:
             spread = "scale" if mixture.tails else "variance" if i == j else "covariance"
             labels.append((spread, names[i] if i == j else f"{names[j]}, {names[i]}"))
-        labels += [(estimate, "") for estimate in mixture.tails.estimates]
+        labels += [("degrees of freedom", "")] * (mixture.tails.free > 0)
         numbers = {
-            "estimate": ParameterArrays(mixture.weights, mixture.means, mixture.covariances, _tails(mixture)),
-            "standard_error": ParameterArrays(self.weights, self.means, self.covariances, self.tails),
+            "estimate": ParameterArrays(mixture.weights, mixture.means, mixture.covariances, _degrees(mixture)),
+            "standard_error": ParameterArrays(self.weights, self.means, self.covariances, self.degrees_of_freedom),
             "low": ParameterArrays(*(part[..., 0] for part in ends)),
             "high": ParameterArrays(*(part[..., 1] for part in ends)),
         }
         columns: dict[str, Any] = {"component": np.repeat(np.arange(K), len(labels))}
         columns |= zip(("parameter", "feature"), map(list, zip(*labels * K, strict=True)), strict=True)
         lower = tuple(np.array(pairs).T)
-        for name, (weights, means, covariances, tails) in numbers.items():
+        for name, (weights, means, covariances, degrees) in numbers.items():
             dense = mixture.model.layout.dense(covariances, K, d)[:, *lower]
-            columns[name] = np.concatenate([weights[:, None], means, dense, tails.T], axis=1).ravel()
+            columns[name] = np.concatenate([weights[:, None], means, dense, degrees.reshape(K, -1)], axis=1).ravel()
         return data_frame(columns)
 
     def __repr__(self) -> str:
@@ -279,7 +280,7 @@ def standard_errors(
         others = {"a prior": record_of(model).shrunk} | features
         refuse("method='information'", others | {"fixed parameters": mixture.fixed, "heavy tails": mixture.tails})
         errors = deviations_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)
-        return StandardErrors(model, method, *errors, _tails(mixture))
+        return StandardErrors(model, method, *errors, _degrees(mixture))
     array = as_one_array(source, standard_errors.__name__, gaps=True)
     rows = source if source.in_patterns else array
     seeds = np.random.default_rng(common_seed(random_state)).integers(2**63, size=n_replicates).tolist()
@@ -301,9 +302,9 @@ def standard_errors(
         )
     parts, stability = zip(*sound, strict=True)
     replicates = ParameterArrays(*map(np.array, zip(*parts, strict=True)))
-    weights, means, covariances, tails = map(_deviations, replicates)
+    weights, means, covariances, degrees = map(_deviations, replicates)
     return StandardErrors(
-        model, method, weights, means, covariances, tails, replicates, np.array(stability), n_left_out
+        model, method, weights, means, covariances, degrees, replicates, np.array(stability), n_left_out
     )
 
 
@@ -368,13 +369,13 @@ def _matched(
         shared[known.owners[:, None] != known.owners] = -np.inf
     order = linear_sum_assignment(shared, maximize=True)[1]
     covariances = mixture.model.layout.written_out(mixture.covariances_of(order))
-    arrays = ParameterArrays(mixture.weights[order], mixture.means[order], covariances, _tails(mixture)[:, order])
+    arrays = ParameterArrays(mixture.weights[order], mixture.means[order], covariances, _degrees(mixture, order))
     return arrays, adjusted_rand_index(table)
 
 
-def _tails(mixture: MixtureParameters) -> Array:
-    """Return what its fit estimated of its tails."""
-    return mixture.tails.numbers(mixture.n_components)[: len(mixture.tails.estimates)]
+def _degrees(mixture: MixtureParameters, order: NDArray[np.intp] | slice = slice(None)) -> Array:
+    """Return the degrees of freedom that its fit estimated, if it did."""
+    return mixture.tails.numbers(mixture.n_components)[order] if mixture.tails.free else np.empty(0)
 
 
 def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> Labels:

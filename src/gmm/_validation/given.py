@@ -25,7 +25,7 @@ from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import NOTHING_FIXED, PARTS, Fixed, MixtureParameters
 from gmm._values.priors import ConjugatePrior, NormalInverseWishart, VariationalPrior, has_variances
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.tails import NORMAL_TAILS, OF_EACH, ContaminatedTails, StudentTails, Tails
+from gmm._values.tails import NORMAL_TAILS, OF_EACH, StudentTails, Tails
 
 Floats = NDArray[np.float64]
 _LARGEST = 1e150
@@ -589,9 +589,8 @@ def _with_volume(box: NDArray[np.float64], name: str) -> tuple[NDArray[np.float6
     return low, high
 
 
-TAILS = NORMAL_TAILS.name, StudentTails.name, ContaminatedTails.name
+TAILS = NORMAL_TAILS.name, StudentTails.name
 _FIRST = 8.0  # degrees of freedom where a fit begins that estimates them
-_FIRST_CONTAMINATION = ContaminatedTails(0.95, 10.0)
 
 
 def check_tails(tails: str, degrees_of_freedom: Any) -> Tails:
@@ -599,14 +598,14 @@ def check_tails(tails: str, degrees_of_freedom: Any) -> Tails:
 
     Parameters
     ----------
-    tails : {"normal", "t", "contaminated"}
+    tails : {"normal", "t"}
     degrees_of_freedom : float or "each", optional
         Of "t"; None estimates those that components share, "each" those of each.
 
     Raises
     ------
     ValueError
-        If other tails have degrees of freedom.
+        If normal tails have degrees of freedom.
     """
     if tails != StudentTails.name:
         if degrees_of_freedom is not None:
@@ -614,7 +613,7 @@ def check_tails(tails: str, degrees_of_freedom: Any) -> Tails:
                 f"expected no degrees_of_freedom with tails={tails!r}, got {degrees_of_freedom!r:.80}; pass tails='t' "
                 "with them"
             )
-        return NORMAL_TAILS if tails == NORMAL_TAILS.name else _FIRST_CONTAMINATION
+        return NORMAL_TAILS
     if degrees_of_freedom is None or degrees_of_freedom == OF_EACH:
         return StudentTails(_FIRST, True, degrees_of_freedom is None)
     return StudentTails(float(degrees_of_freedom))

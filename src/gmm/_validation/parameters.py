@@ -113,6 +113,7 @@ class Option(NamedTuple):
 STARTS = "kmeans", "k-means++", "random", "random_from_data", "hierarchical"
 _MANY_FITS = "a refinement runs many fits; use GaussianMixture instead"
 _FROM_A_MIXTURE = "to continue from a mixture, pass it as weights_init, means_init and precisions_init"
+_INSTEAD = {"contaminated": ": for single far rows use tails='t' or noise=True"}  # of a value of R's packages
 _STEPS_ARE_RECORDS = "print the fields of each step instead"
 OPTIONS: Mapping[str, Option] = {
     "n_components": Option(_an_int(1)),
@@ -202,7 +203,8 @@ def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> 
         else:
             *others, last = (each.text for each in alternatives)
             expected = f"{', '.join(others)} or {last}" if others else last
-            near = suggestion(value, [*chain.from_iterable(each.names for each in alternatives)]) or "."
+            names = [*chain.from_iterable(each.names for each in alternatives)]
+            near = suggestion(value, names) or _INSTEAD.get(str(value), ".")
             raise invalid(
                 f"The {parameter!r} parameter of {name_of(estimator)} must be {expected}. Got {value!r} instead{near}"
             )

@@ -38,10 +38,9 @@ class SufficientStatistics:
         Σ_i w_i log Σ_k ρ_ik, in nats.
     weight : float
         Σ_i w_i.
-    precision : array of shape (2, K), or 0
-        Σ_i w_i r_ik E [log u_ik − u_ik] and 0 of Student-t components, whose rows have precisions u_ik; of contaminated
-        ones Σ_i w_i r_ik v_ik, with v_ik the probability that a row is good, and Σ_i w_i r_ik (1 − v_ik) q_ik of their
-        squared distances; 0 of normal ones, and not to be read where degrees of freedom are given.
+    precision : array of shape (K,), or 0
+        Σ_i w_i r_ik E [log u_ik − u_ik] of Student-t components, whose rows have precisions u_ik; 0 of normal ones, and
+        not to be read where degrees of freedom are given.
     """
 
     layout: Layout
@@ -63,10 +62,8 @@ class SufficientStatistics:
 
     @property
     def precisions(self) -> Array:
-        """The sums of the tails of each component, (2, K)."""
-        if isinstance(self.precision, np.ndarray):
-            return np.array(self.precision, order="C")
-        return np.full((2, len(self.counts)), self.precision)
+        """The sums of the tails of each component, (K,)."""
+        return np.full(len(self.counts), self.precision)
 
     @property
     def least_count(self) -> float:
@@ -145,7 +142,7 @@ class SufficientStatistics:
         """Return the components in another `order`, (K,)."""
         second = self.second if self.layout.pooled else self.second.take(order, axis=0)
         moments = self.origins.take(order, axis=0), self.counts.take(order), self.first.take(order, axis=0), second
-        precision = self.precision.take(order, axis=1) if isinstance(self.precision, np.ndarray) else self.precision
+        precision = self.precision.take(order) if isinstance(self.precision, np.ndarray) else self.precision
         return SufficientStatistics(self.layout, *moments, self.log_evidence, self.weight, precision)
 
     def reduced(self, layout: Layout) -> SufficientStatistics:
@@ -168,7 +165,7 @@ class SufficientStatistics:
             self,
             origins=np.concatenate([self.origins, other.origins]),
             counts=np.concatenate([self.counts, other.counts]),
-            precision=np.concatenate([self.precisions, other.precisions], axis=1),
+            precision=np.concatenate([self.precisions, other.precisions]),
             first=np.concatenate([self.first, other.first]),
             second=self.second if self.layout.pooled else np.concatenate([self.second, other.second]),
         )

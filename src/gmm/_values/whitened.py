@@ -28,10 +28,9 @@ class WhitenedMixture(NamedTuple):
         W_k, lower triangular if stored as matrices.
     log_noise : float
         Log density of uniform noise, its weight included, to which rows belong as well; −∞ for none.
-    tails : array of shape (2, K), optional
-        None or zeros of normal components. ν_k and 0 of Student-t ones, with q = ‖W_k (x_i − c_k)‖²: log ρ_ik =
-        log_offset_k − ½(ν_k + d) log(1 + q/ν_k). α_k and η_k of contaminated ones: log ρ_ik = log_offset_k +
-        log(α_k e^(−q/2) + (1 − α_k) η_k^(−d/2) e^(−q/(2η_k))).
+    tails : array of shape (K,), optional
+        None or zeros of normal components; ν_k of Student-t ones, with q = ‖W_k (x_i − c_k)‖²: log ρ_ik =
+        log_offset_k − ½(ν_k + d) log(1 + q/ν_k).
     fits_tails : bool
         Whether an update estimates them.
     noise : Noise

@@ -764,7 +764,7 @@ class SearchReport(Report):
         """Say which mixture was chosen, by which criterion, and among which mixtures."""
         search, K, name = self.search, self.model.n_components, title(self.search.criterion)
         shape, tails = covariance_model(search.covariance_type[search.best_index]), fitted_parameters(self.model).tails
-        heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
+        heavy = f"Their tails are those of Student-t distributions with {tails.text}: heavier"
         ranked, n_cells = search.ranked(), len(search.status)
         tried, n_kinds = sorted({int(K) for K in search.n_components[ranked]}), len({search.kinds[n] for n in ranked})
         score = of_search.text_of(search.criterion, search.scores[search.best_index])
