@@ -28,7 +28,7 @@ PLACES = {
     "gmm._fitting.degenerate": "Degeneracy Judge Resolution degenerate=.",
     "gmm._fitting.fit": "SCREENING_PASSES fitting_fit=. screened screening=. screening_rows",
     "gmm._fitting.moments": "mean_and_covariance prior_of",
-    "gmm._fitting.sampling": "common_seed kmeans_plusplus sample_indices sampled seeds=. start_seeds",
+    "gmm._fitting.sampling": "common_seed kmeans_plusplus sample_indices sampled",
     "gmm._fitting.split_merge": "ComponentDiagnosis moves without split_merge=.",
     "gmm._fitting.hierarchy": "Hierarchy",
     "gmm._fitting.starts": (
@@ -99,7 +99,7 @@ PLACES = {
     "gmm._values.priors": "ConjugatePrior FLAT VariationalPrior",
     "gmm._values.statistics": "SufficientStatistics",
     "gmm._values.tails": "LEAST_DEGREES MOST_ESTIMATED StudentTails",
-    "gmm._values.weights": "ALL_UNKNOWN KnownClasses trimmed",
+    "gmm._values.weights": "ALL_UNKNOWN KnownClasses",
     "gmm._values.whitened": "WhitenedMixture",
     "gmm._versions": "EXTRAS",
 }

@@ -46,7 +46,6 @@ def fits():
     yield "prior", mixture(prior="conjugate")
     yield "fixed", mixture(means_init=[[-3.0] * 3, [3.0] * 3], fixed={"means": [True, False]})
     yield "limit", mixture(max_ratio=10)
-    yield "trimmed", mixture(trim=0.05)
     yield "refined", mixture(refine="split-merge")
     yield "stream", gmm.GaussianMixture(2, random_state=0).partial_fit(X)
     yield "not fitted", gmm.GaussianMixture(2)

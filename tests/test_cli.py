@@ -434,67 +434,6 @@ def test_fit_with_noise(tmp_path):
     assert f"noise of weight {model.noise_weight_:.4f} with {(model.predict(rows) < 0).sum()} rows" in posterior.stdout
 
 
-def test_fit_with_trim(tmp_path):
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.normal(0, 0.3, (60, 2)), rng.normal(5, 0.3, (60, 2)), rng.uniform(-90, 90, (10, 2))])
-    path = write(tmp_path / "d.csv", ["a", "b", "kind"], *rows.T, 60 * "l" + 60 * "r" + 10 * "s")
-    how = ("fit", path, "--components", "2", "--covariance", "full", "--trim", "0.08")
-    done = ok(*how, "--label-column", "kind", "--out", tmp_path / "r", "--report")
-    model = gmm.load(tmp_path / "r" / "model.gmm")
-    np.testing.assert_array_equal(np.flatnonzero(model.trimmed_), np.arange(120, 130))
-    assert [label == "-1" for label in labels_in(tmp_path / "r")["component"]] == model.trimmed_.tolist()
-    assert "10 rows left out: converged" in done.stdout
-    assert "of the rows that are left, n = 119.6, log-likelihood" in done.stdout
-    assert "kind    0    1   left out" in done.stdout
-    result = result_in(tmp_path / "r")
-    assert (result["trim"], result["n_left_out"]) == (0.08, 10)
-    assert result["best"]["loglik"] == pytest.approx(model.lower_bound_ * 130 * (1 - 0.08))
-    assert sum(result["best"]["rows_per_component"]) == 120
-    assert result["agreement"]["adjusted_rand_index"] == 1
-    report = text_in(tmp_path / "r" / "report.html")
-    assert "2 groups, as requested, describe 120 rows of a and b. " in report
-    assert "10 rows (7.7\N{NO-BREAK SPACE}%) of the least density are left out." in report
-    assert "<dt>rows of no group (left out)</dt><dd>7.7" in report
-    assert "noise" not in done.stdout
-    assert "VVV (full), 10 rows left out, 2 columns, " in ok("info", tmp_path / "r" / "model.gmm").stdout
-    assert json_of("info", tmp_path / "r" / "model.gmm")["n_left_out"] == 10
-    ok(*how, "--blocks", "--columns", "a,b", "--out", tmp_path / "b")
-    assert text_in(tmp_path / "b" / "labels.csv") == text_in(tmp_path / "r" / "labels.csv")
-    assert "bic" not in json_of(*how, "--prior", "conjugate")["best"]
-    four = ("fit", path, "--components", "4", "--covariance", "full", "--trim", "0.07", "--columns", "a,b")
-    done, told = ok(*four, "--report", tmp_path / "r.html"), "degenerate: component 3 (fewer rows than its covariance"
-    assert f"note: {told}" in done.stderr
-    assert told in text_in(tmp_path / "r.html")
-
-
-def test_clusters_and_pictures_of_a_trimmed_fit_are_those_of_the_rows_that_are_left(tmp_path, monkeypatch):
-    weights, places = {}, ("gmm._cli.fit.combine_components", "gmm.plotting.plot_clusters")
-
-    for name, plain in zip(places, (gmm.analysis.combine_components, gmm.plotting.plot_clusters), strict=True):
-
-        def watch(model, X, *of, name=name, plain=plain, **how):
-            weights.setdefault(name, []).append(X.weights.sum())
-            return plain(model, X, *of, **how)
-
-        monkeypatch.setattr(name, watch)
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([*(rng.normal(6 * (k // 2), 0.5, (50, 2)) for k in range(4)), rng.uniform(-90, 90, (10, 2))])
-    words = ("--components", "4", "--covariance", "spherical", "--trim", "0.05", "--plot", tmp_path / "p.svg")
-    done = ok("fit", write(tmp_path / "d.csv", "ab", *rows.T), *words, "--report", tmp_path / "r.html")
-    assert weights == {places[0]: [200], places[1]: 3 * [200]}
-    assert "note: in the picture, rows left out are not drawn" in done.stderr
-    assert text_in(tmp_path / "r.html").count("Rows left out are not drawn.") == 4
-
-
-def test_trim_is_for_one_mixture():
-    told = "--trim: expected one mixture to fit, such as --components 3 --covariance full, got a search"
-    for words in (
-        *("", "--components 2:3 --covariance full", "--components 2 --covariance full,diag"),
-        *("--components 2 --covariance factor --n-factors 1,2", "--components 2 --covariance full --tails normal,t"),
-    ):
-        assert told in fails(2, "fit", "--trim", "0.1", *words.split())
-
-
 def test_predict_without_names_takes_columns_in_order_and_names_those_it_misses(model, tmp_path):
     gmm.GaussianMixture(1).fit(np.random.default_rng(0).normal(size=(25, 2))).save(tmp_path / "m")
     two, three = write(tmp_path / "two.csv", "pq", [1, 3], [2, 4]), write(tmp_path / "three.csv", "pqr", [1], [2], [3])

@@ -59,7 +59,7 @@ def test_defaults_are_scikit_learns():
     ours = GaussianMixture().get_params()
     assert {name: ours[name] for name in theirs} == theirs
     beyond = {"n_factors", "n_threads", "acceleration", "refine", "prior", "noise", "missing", "fixed", "max_ratio"}
-    beyond |= {"tails", "degrees_of_freedom", "trim"}
+    beyond |= {"tails", "degrees_of_freedom"}
     assert ours.keys() - theirs.keys() == beyond
 
 

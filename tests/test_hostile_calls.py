@@ -148,7 +148,6 @@ PARAMETERS = {
         "prior": st.none() | st.just("conjugate") | priors,
         "tails": st.sampled_from(("normal", "t")),
         "degrees_of_freedom": st.sampled_from((None, 1.0, 2.5, 200.0, "each")),
-        "trim": st.sampled_from((0.0, 0.1, 0.5, 0.999, 1e-300)),
         "max_ratio": st.sampled_from((None, 1.0, 12.0, 1e300)),
     },
     BayesianGaussianMixture: COMMON

@@ -385,7 +385,6 @@ FEATURES = {
     "degrees of freedom of each": {"tails": "t", "degrees_of_freedom": "each"},
     "given degrees of freedom": {"tails": "t", "degrees_of_freedom": 4.5},
     "a limit": {"max_ratio": 9},
-    "trimming": {"trim": 0.05},
     "a fixed mean": {"fixed": {"means": [True, False, False]}, "means_init": CENTRES},
     "factors": {"covariance_type": "factor1"},
     "noise of factors": {"covariance_type": "ppca1"},
@@ -482,7 +481,7 @@ def test_a_saved_mixture_comes_back_bit_for_bit(feature, max_iter):
         assert again.bic(X, **beside) == fitted.bic(X, **beside)
 
 
-OTHER_CLIMBS = {"float32", "moves", "trimming", "EM"}  # of which other laws say when they fall
+OTHER_CLIMBS = {"float32", "moves", "EM"}  # of which other laws say when they fall
 OTHER_CLIMBS |= {feature for feature in FEATURES if feature.startswith("labels") or "errors" in feature}
 CLIMBS = [
     (feature, name)
@@ -509,7 +508,7 @@ def test_no_pass_beside_a_feature_falls_and_both_solvers_end_alike(feature, cova
             np.testing.assert_allclose(fast.degrees_of_freedom_, slow.degrees_of_freedom_, rtol=3e-2)
 
 
-NOTHING = [{"missing": "em"}, {"noise": False}, {"prior": None}, {"tails": "normal"}, {"trim": 0.0}]
+NOTHING = [{"missing": "em"}, {"noise": False}, {"prior": None}, {"tails": "normal"}]
 NOTHING += [{"fixed": {"weights": False, "means": [False] * K}}, {"max_ratio": np.inf}]
 
 

@@ -678,9 +678,9 @@ def test_a_component_is_described_by_what_differs():
     assert len(wording.component_sentences(["a"], np.array([5.0]), (np.array([5.0]), np.array([0.0])), None)) == 1
 
 
-def outcome(counts, n_uncertain, n_outside=0, n_clusters=None):
-    rows = SimpleNamespace(n_rows=sum(counts) + n_outside)
-    facts = {"n_uncertain": n_uncertain, "n_outside": n_outside, "n_clusters": n_clusters, "outside": "noise"}
+def outcome(counts, n_uncertain, n_noise=0, n_clusters=None):
+    rows = SimpleNamespace(n_rows=sum(counts) + n_noise)
+    facts = {"n_uncertain": n_uncertain, "n_noise": n_noise, "n_clusters": n_clusters}
     return SimpleNamespace(counts=np.array(counts), shown=slice(None), rows=rows, **facts)
 
 
@@ -689,7 +689,7 @@ def test_headlines_are_plain_words():
     told = {"groups": "2", "the groups": "are mostly separated", "rows clearly of one group": "90.0\u00a0%"}
     assert told.items() <= numbers.items()
     assert wording.headline_numbers(outcome([9], 0)) == {"group": "1"}
-    joined = wording.headline_numbers(outcome([70, 20], 9, n_outside=10, n_clusters=1))
+    joined = wording.headline_numbers(outcome([70, 20], 9, n_noise=10, n_clusters=1))
     assert {"clusters of overlapping groups": "1", "rows clearly of one group": "81.0\u00a0%"}.items() <= joined.items()
 
 

@@ -428,6 +428,7 @@ def of_test(n_components=1, **how):
         (of_test(covariance_type="square"), ValueError, "'covariance_type' parameter"),
         (of_test(patience=3), TypeError, "bootstrap_lrt has no parameter 'patience'; it takes those of Gauss"),
         (of_test(standardize=3), TypeError, "bootstrap_lrt has no parameter 'standardize'; it takes those of Gauss"),
+        (of_test(trim=0.1), TypeError, "no parameter 'trim'; for rows far away use noise=True or tails='t'"),
         (of_test(fixed={"weights": True}), TypeError, "^fixed applies to a single fit"),
         (of_test(warm_start=True), TypeError, "^warm_start applies to a single fit"),
         (lambda: bootstrap_lrt([[1e308], [0.0]], 1), ValueError, "too large for bootstrap_lrt: 1e.308 at row 0"),

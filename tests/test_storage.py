@@ -111,7 +111,7 @@ METHODS |= {
     "transform": lambda m, o, f: np.abs(m.transform(X)),
 }
 # Parameters and what has to do with them, and what other kinds of mixtures have.
-NO_USES = {"degrees_of_freedom_", "trimmed_", "metadata", "get_metadata_routing"}
+NO_USES = {"degrees_of_freedom_", "metadata", "get_metadata_routing"}
 NO_USES |= {"get_params", "set_params", "set_fit_request", "set_score_request", "set_output"}
 
 FUNCTIONS = {

@@ -16,7 +16,7 @@ from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.show import Screen, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._loading import load
 from gmm._persistence import load_state, replaceable
@@ -121,7 +121,7 @@ def info(options: argparse.Namespace) -> None:
     is_classifier = isinstance(model, MixtureClassifier)
     if options.json:
         versions = {key: header.get(key) for key in ("format_version", "gmm_version")}
-        facts = output.class_json(model) if is_classifier else output.mixture_json(model) | _left_out(model)
+        facts = output.class_json(model) if is_classifier else output.mixture_json(model)
         output.write_json(None, versions | facts)
         return
     screen = Screen(options.quiet)
@@ -137,7 +137,6 @@ def info(options: argparse.Namespace) -> None:
     of_all = f" of {model.n_components} in use" if len(shown) < model.n_components else ""
     parameters = fitted_parameters(model)
     apart = f", {noise_of_weight(model.noise_weight_)}" if parameters.noise else ""
-    apart += "".join(f", {counted(n, 'row')} left out" for n in _left_out(model).values())
     screen.line(
         f"{counted(len(shown), 'component')}{of_all}, {parameters.model.printed(parameters.n_features)}{apart}, "
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
@@ -146,12 +145,6 @@ def info(options: argparse.Namespace) -> None:
     screen.line(saved_by)
     screen.line()
     screen.mixture(model, shown=shown)
-
-
-def _left_out(model: FittedMixture) -> dict[str, int]:
-    """Return how many rows a fit with trim left out, by the name in JSON; empty of another fit."""
-    trimmed = record_of(model).trimmed
-    return {} if trimmed is None else {"n_left_out": int(trimmed.sum())}
 
 
 def export(options: argparse.Namespace) -> None:

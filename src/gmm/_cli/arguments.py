@@ -235,9 +235,6 @@ _SEARCH = (
            "spherical, then the default", "max_ratio"),
     Option("--noise", True, "add uniform noise over the box of the rows: a row may belong to it instead of to a "
            "component, and has the label -1 then", "noise"),
-    Option("--trim SHARE", probability, "leave out this share of the rows, such as 0.05: those of the least density, "
-           "which have the label -1; for one number of --components and one of --covariance, as there is no comparison "
-           "of mixtures that leave out other rows", "trim"),
     Option("--scale", True, "search, or fit a classifier, in units of each column's standard deviation, so that units "
            "do not matter; results are in the columns' own units", "standardize"),
     Option("--n-init N", positive, "number of random restarts per fit (default 1)", "n_init", {"default": 1}),
@@ -343,8 +340,7 @@ _COMMANDS = {
         "apply", "draw a saved model with the rows of a table",
         "Draw a saved model with the rows of a table. Columns are matched by name; if the model has no "
         "names, the numeric columns are used in order. More than two columns are projected onto the plane in which the "
-        "components differ most, unless --features names columns. Rows count as for gmm predict: those that gmm fit "
-        "--trim left out belong to components here, while its own --plot does not draw them. Needs matplotlib.",
+        "components differ most, unless --features names columns. Needs matplotlib.",
         (("", _PLOT),),
     ),
 }
@@ -443,7 +439,7 @@ _OPTIONS |= {
     "rows beyond memory": "--blocks",
     "with noise=False": "without --noise",
 }
-_WORDS = [name for name in _OPTIONS if name in ("tol", "trim") or re.search("[_=]", name)]  # no English ones
+_WORDS = [name for name in _OPTIONS if name == "tol" or re.search("[_=]", name)]  # no English ones
 _IN_TEXT = re.compile(rf"(?<![\w'\"./-])({'|'.join(map(re.escape, _WORDS))})(?![\w'\"./-]\w|[\w'\"])")
 
 

@@ -22,13 +22,12 @@ from gmm._cli.arguments import PARAMETERS, CommandError, UsageError, check_toget
 from gmm._cli.rows import Labels, Rows, further_notes, rows_to_fit
 from gmm._cli.show import COLUMNS_SHOWN, Screen, clusters_sentence, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
-from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
-from gmm._estimators.fitted import fitted_parameters, record_of
+from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.summary import Figures, log_likelihood_of
+from gmm._estimators.summary import log_likelihood_of
 from gmm._lazy import cached_property
-from gmm._rows.sources import relative_ridge, reweighed
+from gmm._rows.sources import relative_ridge
 from gmm._selection import MixtureClassifier, Selection
 from gmm._selection.classifier import summary_of
 from gmm._selection.request import kind_of, requested_types
@@ -127,7 +126,6 @@ class Outcome(ABC):
     """
 
     agreement: Agreement | None  # of predictions with labels, if there are any
-    left_out: NDArray[np.bool_] | None = None
     doubts: Sequence[str] = ()
 
     def __init__(
@@ -166,7 +164,7 @@ class Outcome(ABC):
         """Write the model, the predictions for the rows, and JSON to a directory; return the names of the files."""
         labels = f"labels.{self.options.format}"
         self.model.save(out / "model.gmm")
-        predictions = output.predictions(self.model, self.rows, self.options, out / labels, self.left_out)
+        predictions = output.predictions(self.model, self.rows, self.options, out / labels)
         output.write_beside(out / labels, self.rows, self.options, predictions)
         output.write_json(out / "result.json", self.document())
         return ["model.gmm", labels, "result.json"]
@@ -226,16 +224,10 @@ class MixtureOutcome(Outcome):
         What the fit maximises, as it is told behind how it ended.
     unit, units : str
         Of a mean log-likelihood, and what responsibilities add up to: rows, or units of weight.
-    left_out : ndarray of bool, shape (n,), or None
-        Which rows the fit left out; None if it takes all.
-    outside : str
-        What a row without a component is.
-    fitted_rows : Source
-        The rows; those that the fit left out have no weight.
     counts : ndarray of int, shape (K,)
         Number of rows per component, by most probable component.
-    n_outside : int
-        Number of rows that are noise, or left out, rather than any component's.
+    n_noise : int
+        Number of rows that are noise rather than any component's.
     shown : list of int
         Components that tables and reports show.
     combined : CombinedComponents or None
@@ -254,16 +246,12 @@ class MixtureOutcome(Outcome):
 
     def __init__(self, rows: Rows, *about: Any) -> None:
         super().__init__(rows, *about)
-        model, source, weighted = self.model, rows.source, rows.weights is not None
-        self.converged, self.left_out = model.converged_, record_of(model).trimmed
-        self.model_name = fitted_parameters(model).model.printed(len(rows.names))
+        model, weighted = self.model, rows.weights is not None
+        self.converged, self.model_name = model.converged_, fitted_parameters(model).model.printed(len(rows.names))
         self.unit, self.units = ("unit weight", "units of weight") if weighted else ("row", "rows")
-        self.outside, self.fitted_rows = "noise", source
-        if self.left_out is not None:
-            self.outside, self.fitted_rows = "left out", reweighed(source, np.where(self.left_out, 0.0, source.weights))
         each = [np.bincount(labels + 1, minlength=1 + model.n_components) for labels in self._labels_by_blocks()]
         self.counts: NDArray[np.int64] = np.sum(each, axis=0)[1:]  # the first are those with the label −1
-        self.n_outside, self.shown = rows.n_rows - int(self.counts.sum()), self._shown()
+        self.n_noise, self.shown = rows.n_rows - int(self.counts.sum()), self._shown()
         self.combined = self._combined()
         clusters = None if self.combined is None else self.combined.clusters()[self.shown]
         self.n_clusters = None if clusters is None else len(set(clusters))
@@ -271,9 +259,8 @@ class MixtureOutcome(Outcome):
 
     def _labels_by_blocks(self) -> Iterator[NDArray[np.int64]]:
         """Yield the most probable component of each row, −1 for none."""
-        return (
-            labels for _, labels, _ in output.predicted(self.model, self.rows, self.left_out, responsibilities=False)
-        )
+        predicted = output.scorer_of(self.model).predicted(self.rows.source, responsibilities=False)
+        return (labels for _, labels, _ in predicted)
 
     def _shown(self) -> list[int]:
         return list(range(self.model.n_components))
@@ -283,9 +270,9 @@ class MixtureOutcome(Outcome):
         K = len(self.shown)
         if K < 4 or not self.rows.in_memory or self.rows.n_rows * K**2 > _MOST_COMBINED:
             return None
-        combined = combine_components(self.model, self.fitted_rows)
+        combined = combine_components(self.model, self.rows.source)
         before, after = combined.entropies[combined.n_present - 1], combined.entropies[combined.n_clusters - 1]
-        overlap = before > _LEAST_OVERLAP * self.fitted_rows.weights.sum() and after < before / 2
+        overlap = before > _LEAST_OVERLAP * self.rows.source.weights.sum() and after < before / 2
         return combined if overlap and combined.n_clusters < combined.n_present else None
 
     @cached_property
@@ -304,11 +291,6 @@ class MixtureOutcome(Outcome):
         return int((self.certainty[self.labels >= 0] < SURE).sum())
 
     @property
-    def note_on_pictures(self) -> str:
-        """What to say of pictures of the rows; empty if they show all as they are."""
-        return self.rows.filled_note if self.left_out is None else "Rows left out are not drawn."
-
-    @property
     def headline(self) -> str:
         """The mixture in one line: its size, its model, what guards it, and how the fit ended."""
         model, options = self.model, self.options
@@ -318,10 +300,8 @@ class MixtureOutcome(Outcome):
         parts += [f", {self.model_name}"]
         guards = {"prior": ", {} prior", "max_ratio": ", eigenvalue ratio at most {:g}"}
         parts += [text.format(vars(options)[name]) for name, text in guards.items() if vars(options)[name] is not None]
-        if self.left_out is not None:
-            parts.append(f", {counted(self.n_outside, 'row')} left out")
-        elif options.noise:
-            parts.append(f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_outside, 'row')}")
+        if options.noise:
+            parts.append(f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_noise, 'row')}")
         return "".join([*parts, f": {ending(model)}", self.objective])
 
     def best(self) -> dict[str, Any]:
@@ -344,7 +324,7 @@ class MixtureOutcome(Outcome):
         if self.agreement is not None:
             screen.line()
             columns = {k: str(k) for k in self.shown}
-            columns |= {self.model.n_components: self.outside} if self.n_outside else {}
+            columns |= {self.model.n_components: "noise"} if self.n_noise else {}
             self.agreement.show(screen, self.options.label_column, columns)
 
 
@@ -419,12 +399,12 @@ class Posterior(MixtureOutcome):
 
 
 class Single(MixtureOutcome):
-    """One fit with its rows and options, trimmed or of rows beyond memory.
+    """One fit, of rows beyond memory.
 
     Attributes
     ----------
     figures : Figures or None
-        Log-likelihood and criteria of the rows, those that are left if it is trimmed; None with a prior.
+        Log-likelihood and criteria of the rows; None with a prior.
     """
 
     model: GaussianMixture
@@ -436,7 +416,7 @@ class Single(MixtureOutcome):
             of_fit = model.lower_bound_, model.reg_covar, names_of_features(model)
             self.figures = Figures.of_fit(fitted_parameters(model), record_of(model), *of_fit)
         if self.figures is not None:
-            self.objective = f"{', ' if self.left_out is None else '; of the rows that are left, '}{self.figures.line}"
+            self.objective = f", {self.figures.line}"
             self.doubts = [self.figures.verdict] * bool(self.figures.verdict)
 
     def best(self) -> dict[str, Any]:
@@ -445,21 +425,13 @@ class Single(MixtureOutcome):
         return super().best() | {name: output.finite_or_none(value) for name, value in numbers.items()}
 
     def document(self) -> dict[str, Any]:
-        """Convert the result to JSON values: beside the mixture, what the fit was for, and what was left out."""
-        request = {name: vars(self.options)[name] for name in ("prior", "max_ratio", "noise", "trim")}
-        left_out = {} if self.left_out is None else {"n_left_out": self.n_outside}
-        return {**super().document(), **request, **left_out}
+        """Convert the result to JSON values: beside the mixture, what the fit was for."""
+        return super().document() | {name: vars(self.options)[name] for name in ("prior", "max_ratio", "noise")}
 
 
 _COMPONENTS = range(1, 10)
 _MAX_COMPONENTS = 20  # of a variational fit
 _TOL = 1e-5  # of a single one, in nats per row
-# Options of a single fit, and why there is no search with them.
-_ALONE = {
-    "trim": "mixtures that leave out other rows cannot be compared; fit each by itself",
-    "blocks": "it would read the table for each of thousands of passes; search a sample of its rows without --blocks, "
-    "and fit what that finds to all of them",
-}
 _INTEGER = re.compile(r"0|-?[1-9]\d*")  # as it is printed again
 # Parameters of which a search has several.
 _SEVERAL = "n_components", "covariance_type", "n_factors", "tails"
@@ -504,8 +476,8 @@ def fit(options: argparse.Namespace) -> None:
         if isinstance(result, MixtureOutcome):
             written = []  # is told last: a reader that has gone shall not keep a file from being written
             if options.plot is not None:
-                output.save_picture(output.drawing().plot_clusters(result.model, result.fitted_rows), options.plot)
-                if note := result.note_on_pictures:
+                output.save_picture(output.drawing().plot_clusters(result.model, rows.source), options.plot)
+                if note := rows.filled_note:
                     screen.note(f"in the picture, {note[0].lower()}{note[1:].rstrip('.')}")
                 written.append(f"picture written to {options.plot}")
             if reports is not None:
@@ -532,12 +504,12 @@ def _check(options: argparse.Namespace) -> None:
     with checked(f"--covariance {','.join(names)}"):
         types = _types(options)
     single = len(options.n_components or ()) == len(types) == len(options.tails or [""]) == 1
-    for name in _ALONE if not (single or options.bayesian) else ():
-        if vars(options)[name]:
-            raise UsageError(
-                f"--{name}: expected one mixture to fit, such as --components 3 --covariance full, got a search: "
-                f"{_ALONE[name]}"
-            )
+    if options.blocks and not single and not options.bayesian:
+        raise UsageError(
+            "--blocks: expected one mixture to fit, such as --components 3 --covariance full, got a search: it would "
+            "read the table for each of thousands of passes; search a sample of its rows without --blocks, and fit "
+            "what that finds to all of them"
+        )
 
 
 def _types(options: argparse.Namespace, n_features: int | None = None) -> list[str]:
@@ -590,7 +562,7 @@ def _outcome(screen: Screen, rows: Rows, classes: NDArray[Any] | None, options: 
     started = time.perf_counter()
     kind: type[Outcome]
     with screen.warnings(options) as warned:
-        if classes is None and not options.bayesian and not any(vars(options)[name] for name in _ALONE):
+        if classes is None and not options.bayesian and not options.blocks:
             kind, fitted = Result, _search(screen, rows, options)
         else:
             with screen.working("fitting"):

@@ -146,21 +146,11 @@ class _Terminal(RawIOBase):
         return len(content)
 
 
-def predicted(
-    model: FittedMixture, rows: Rows, left_out: NDArray[np.bool_] | None = None, *, responsibilities: bool
-) -> Iterator[tuple[int, NDArray[np.int64], NDArray[Any] | None]]:
-    """Yield by blocks the number of the first row, the component of each, −1 where `left_out`, and probabilities."""
-    for first, labels, soft in scorer_of(model).predicted(rows.source, responsibilities=responsibilities):
-        outside = False if left_out is None else left_out[first : first + len(labels)]
-        yield first, np.where(outside, -1, labels), soft
-
-
 def predictions(
     model: FittedMixture | MixtureClassifier,
     rows: Rows,
     options: argparse.Namespace,
     path: Path | str | None,
-    left_out: NDArray[np.bool_] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield blocks of columns for a table at a path: component or class of each row, and what the options ask for."""
     if isinstance(model, MixtureClassifier):
@@ -169,7 +159,7 @@ def predictions(
         yield prediction_columns(rows.numbers(0, rows.n_rows), labels, shown, model.classes_)
         return
     densities = {"log_density": model.score_samples(rows.source)} if options.density else {}
-    for first, labels, soft in predicted(model, rows, left_out, responsibilities=options.proba):
+    for first, labels, soft in scorer_of(model).predicted(rows.source, responsibilities=options.proba):
         stop = first + len(labels)
         columns = prediction_columns(rows.numbers(first, stop), labels, _written(soft, path, options))
         yield columns | {name: values[first:stop] for name, values in densities.items()}

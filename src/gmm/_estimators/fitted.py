@@ -162,8 +162,7 @@ class FittedMixture(Estimator):
             return callback is not None and callback(iteration)
 
         is_followed = self.verbose or callback is not None or follows_passes() or source.resident is None
-        settings_for = partial(fit_settings, self, model=stored_beside(self, model_of(self, source.n_features), source))
-        settings, share = settings_for(source), float(vars(self).get("trim", 0.0))
+        settings = fit_settings(self, source, stored_beside(self, model_of(self, source.n_features), source))
         model, beginning = settings.objective.model, beginning_of(self, settings.objective, source)
         of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
         LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
@@ -172,20 +171,16 @@ class FittedMixture(Estimator):
         how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "beginning": beginning}
         how["callback"] = watched if is_followed else None
         try:
-            if share:
-                best, rows, settings = fitting.fit.fit_trimmed(rows, share, settings, settings_for, seeds, **how)
-            else:
-                best, rows = fitting.fit.fit_mixture(rows, settings, seeds, **how), source
+            best = fitting.fit.fit_mixture(rows, settings, seeds, **how)
         except SingularMatrixError as error:
             raise outcome.ill_defined(error, model) from None
         except LostClusterError as error:
             raise _report(self, error, printer, names) from error
         printer.refined(best.result)
-        outside = (rows.weights == 0) & (source.weights > 0) if share else None
         objective = settings.objective
-        problem = problem_of(self, rows, objective.model) if self.warm_start else None
-        set_fitted(self, best.result, rows, names, objective, traces=best.traces, problem=problem, trimmed=outside)
-        record_classes(self, classes, rows.known)
+        problem = problem_of(self, source, objective.model) if self.warm_start else None
+        set_fitted(self, best.result, source, names, objective, traces=best.traces, problem=problem)
+        record_classes(self, classes, source.known)
         outcome.warn_about(best, self.max_iter, self.tol, objective.prior)
         outcome.warn_of_degenerate(record_of(self), source, objective.ridge, self)
         outcome.warn_of_units(source, best.result.parameters, objective.ridge, self)
@@ -201,15 +196,11 @@ class FittedMixture(Estimator):
         callback: Callable[[Iteration], object] | None = None,
         **how: Any,
     ) -> NDArray[np.intp]:
-        """Return ``fit(X, …).predict(X)`` for the same arguments: the most probable component of each row, (n,).
-
-        Rows that a `GaussianMixture` left out, with `trim`, have -1 instead (*beyond*).
-        """
+        """Return ``fit(X, …).predict(X)`` for the same arguments: the most probable component of each row, (n,)."""
         estimator: Any = self  # whose `fit` may be a subclass's
         known = {"error_covariance": how["error_covariance"]} if "error_covariance" in how else {}
         labels: NDArray[np.intp] = estimator.fit(X, y, sample_weight, callback, **how).predict(X, **known)
-        outside = record_of(self).trimmed
-        return labels if outside is None else np.where(outside, -1, labels)
+        return labels
 
     def impute(
         self,
@@ -1064,18 +1055,17 @@ def set_fitted(
     *,
     traces: tuple[Trace, ...] = (),
     problem: tuple[object, ...] | None = None,
-    trimmed: NDArray[np.bool_] | None = None,
 ) -> None:
     """Let an estimator hold the result of a fit: its parameters, how it went, and what continues it.
 
-    A `problem` to be continued keeps its bounds and the state of the accelerated solver; `trimmed` rows were left out.
+    A `problem` to be continued keeps its bounds and the state of the accelerated solver.
     """
     parameters, weight, prior = result.parameters, source.survey.weight, objective.prior
-    of_rows = {"weight": weight, "steps": fitting.degenerate.Resolution.from_source(source, mixture.reg_covar).steps}
+    steps = fitting.degenerate.Resolution.from_source(source, mixture.reg_covar).steps
     causes = None
     if not prior:  # which sees to it that components are sound
         causes = fitting.degenerate.Degeneracy.of_fits(objective, source).causes(parameters, result.statistics)
-    record = FitRecord(parameters, **of_rows, causes=causes, beside_errors=bool(source.errors), trimmed=trimmed)
+    record = FitRecord(parameters, weight=weight, steps=steps, causes=causes, beside_errors=bool(source.errors))
     if problem is not None:
         trace = result.trace or record_of(mixture).trace
         record = record._replace(trace=trace, solver_state=result.state, problem=problem)
@@ -1258,7 +1248,7 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
     record = record_of(mixture)
     known = {"weight_seen": record.weight, "shrunk": record.shrunk, "beside_errors": record.beside_errors}
     header |= {name: value for name, value in known.items() if value}
-    of_rows = {name: getattr(record, name) for name in ("shrunk_by", "trimmed", "steps", "causes")}
+    of_rows = {name: getattr(record, name) for name in ("shrunk_by", "steps", "causes")}
     arrays |= {name: values for name, values in of_rows.items() if values is not None}
     if record.stream is not None:
         header["stream"], of_stream = values.stream_to_state(record.stream)
@@ -1310,7 +1300,6 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         "weight_seen": lambda: archive.positive(header, "weight_seen"),
         "steps": lambda: _steps(arrays["steps"], d),
         "causes": lambda: fitting.degenerate.check_causes(arrays["causes"], parameters.n_components),
-        "trimmed": lambda: archive.mask(arrays, "trimmed"),
         "stream": lambda: values.stream_from_state(archive.item(header, "stream", dict), arrays, parameters, ridge),
     }
     kept = {name: read_it() for name, read_it in read.items() if name in header or name in arrays}

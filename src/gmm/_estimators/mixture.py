@@ -170,12 +170,6 @@ class GaussianMixture(FittedMixture):
     degrees_of_freedom : float or "each", default=None
         *Beyond*: ν of all components with ``tails="t"``, 1 or more; None estimates it, up to 200, "each" one for each
         component. Few make heavy tails.
-    trim : float, default=0.0
-        *Beyond*: share of the rows' weight, from 0 to below 1, that is left out: the rows of the least density (Neykov
-        et al. 2007), or a part of one. With ``max_ratio=12`` this is the mixture form of tclust, ``opt="MIXT"``
-        (García-Escudero, Gordaliza & Mayo-Iscar 2014); its default form classifies. Fits and choices of the rows take
-        turns until the same rows stay out, so `max_iter` is of all; a callback counts the passes of each turn from 1.
-        Scores and criteria are of all rows that they get.
 
     Attributes
     ----------
@@ -222,8 +216,6 @@ class GaussianMixture(FittedMixture):
         *Beyond*: number of free parameters.
     degrees_of_freedom_ : float or ndarray of shape (K,)
         *Beyond*: ν of all components, or with "each" of every one; infinite of normal ones.
-    trimmed_ : ndarray of bool, shape (n,)
-        *Beyond*: the rows that the last fit left out, with `trim`; `fit_predict` gives them the label -1.
     n_features_in_ : int
         Number of features, d.
     feature_names_in_ : ndarray of str, shape (d,)
@@ -247,14 +239,10 @@ class GaussianMixture(FittedMixture):
     component analysers. *Neural Computation* 11, 443-482. L. A. García-Escudero, A. Gordaliza, C. Matrán, A. Mayo-Iscar
     (2008). A general trimming approach to robust cluster analysis. *Annals of Statistics* 36, 1324-1345. H. Fritz, L.
     A. García-Escudero, A. Mayo-Iscar (2013). A fast algorithm for robust constrained clustering. *Computational
-    Statistics and Data Analysis* 61, 124-136. L. A. García-Escudero, A. Gordaliza, A. Mayo-Iscar (2014). A constrained
-    robust proposal for mixture modeling avoiding spurious solutions. *Advances in Data Analysis and Classification* 8,
-    27-43. N. Neykov, P. Filzmoser, R. Dimova, P. Neytchev (2007). Robust fitting of mixtures using the trimmed
-    likelihood estimator. *Computational Statistics and Data Analysis* 52, 299-308. J. D. Banfield, A. E. Raftery
-    (1993). Model-based Gaussian and non-Gaussian clustering. *Biometrics* 49, 803-821. R. J. A. Little, D. B. Rubin
-    (2019). *Statistical Analysis with Missing Data*, third edition. J. Bovy, D. W. Hogg, S. T. Roweis (2011). Extreme
-    deconvolution. *Annals of Applied Statistics* 5, 1657-1677. C. M. Bishop (2006). *Pattern Recognition and Machine
-    Learning*, section 9.2.
+    Statistics and Data Analysis* 61, 124-136. J. D. Banfield, A. E. Raftery (1993). Model-based Gaussian and
+    non-Gaussian clustering. *Biometrics* 49, 803-821. R. J. A. Little, D. B. Rubin (2019). *Statistical Analysis with
+    Missing Data*, third edition. J. Bovy, D. W. Hogg, S. T. Roweis (2011). Extreme deconvolution. *Annals of Applied
+    Statistics* 5, 1657-1677. C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
 
     Examples
     --------
@@ -295,7 +283,6 @@ class GaussianMixture(FittedMixture):
     max_ratio: float | None = None
     tails: str = "normal"
     degrees_of_freedom: float | str | None = None
-    trim: float = 0.0
 
     @classmethod
     def from_parameters(
@@ -730,14 +717,6 @@ class GaussianMixture(FittedMixture):
     def degrees_of_freedom_(self) -> float | NDArray[Any]:
         """Degrees of freedom ν, one number or one of each component; infinite without Student's t."""
         return fitted_parameters(self).tails.degrees
-
-    @property
-    def trimmed_(self) -> NDArray[np.bool_]:
-        """Rows that the last fit with `trim` left out, as a mask (n,)."""
-        trimmed = fitted.record_of(self).trimmed
-        if trimmed is None:
-            raise AttributeError(f"{type(self).__name__} has trimmed_ only after a fit with trim")
-        return trimmed
 
     @property
     def loadings_(self) -> NDArray[Any]:

@@ -252,8 +252,6 @@ class FitRecord(NamedTuple):
         What gave the fit a prior that was not asked for: rows that are few, or have errors.
     shrunk_by : array of shape (1 + d,), optional
         Beside errors: how many rows that prior is worth, and their standard deviations.
-    trimmed : bool array of shape (n,), optional
-        The rows that were left out.
     """
 
     parameters: MixtureParameters | None = None
@@ -268,7 +266,6 @@ class FitRecord(NamedTuple):
     prior_parts: tuple[object, ...] = ()
     shrunk: str = ""
     shrunk_by: NDArray[np.float64] | None = None
-    trimmed: NDArray[np.bool_] | None = None
 
     @property
     def bounds(self) -> tuple[float, ...]:

@@ -22,8 +22,6 @@ from gmm._values.priors import MixturePosterior
 _MAX_COMPONENTS = 12
 _MAX_FEATURES = 6
 _MEANING = "mean ± standard deviation"
-_OF_ROWS_LEFT = "n, log-likelihood and criteria are of the rows that trim leaves"
-_OF_ROWS_PASSED = "numbers of rows and criteria are of all rows that were passed; trim leaves out none of them"
 
 
 class Figures(NamedTuple):
@@ -159,14 +157,12 @@ class Summary(NamedTuple):
         if figures is not None:
             verdict = figures.verdict
             notes += [figures.doubt(parameters), doubt_of_ridge(parameters, ridge, feature_names)]
-            notes += [_OF_ROWS_LEFT if figures.n_rows is None else _OF_ROWS_PASSED] * bool(own.get("trim"))
             if figures.counts is not None:
                 columns.append(Column("rows", [f"{count:,}" for count in figures.counts[:n_rows]]))
         columns += _columns([parameters], feature_names[:n_columns], n_rows, has_bars=True)
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
-            + _extent(parameters, own.get("max_ratio") or inf)
-            + (f", {percent(own['trim'])} of the rows trimmed" if own.get("trim") else ""),
+            + _extent(parameters, own.get("max_ratio") or inf),
             table=Table(columns, notes=list(filter(None, [*notes, verdict]))),
             ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
             objective=objective,

@@ -1,13 +1,12 @@
-"""One fit: from each promising start a climb; the order of the best, its split–merge moves, and what is left out.
+"""One fit: from each promising start a climb; the order of the best, and its split–merge moves.
 
 `fit_mixture` reads from top to bottom: a run from each start that the screening finds promising, then the order of the
-components where a prior has one, and `split_merged` for moves. `fit_trimmed` takes turns with it.
+components where a prior has one, and `split_merged` for moves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -17,18 +16,15 @@ from gmm._blas import blas_alone_in_fit
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import sample_indices
 from gmm._fitting.split_merge import split_merged
-from gmm._fitting.starts import FitSettings, first_start, own_start, short_runs
+from gmm._fitting.starts import FitSettings, first_start, short_runs
 from gmm._passes.e_step import EStep
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
-from gmm._rows.sources import ArraySource, Source, box_of, reweighed
-from gmm._validation.rows import check_enough_rows
-from gmm._values.layouts import Array, SingularMatrixError
-from gmm._values.noise import Noise
+from gmm._rows.sources import ArraySource, Source
+from gmm._values.layouts import SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import trimmed
 
 
 class MixtureFit(NamedTuple):
@@ -321,134 +317,3 @@ def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[S
                 last = now.result if now.ended else None
                 reason, repaired = (None, result.repaired) if last is None else (last.trace.reason, last.repaired)
                 yield SteppedPass(iteration, result.statistics, reason, repaired)
-
-
-# --- A share of the rows is left out ---------------------------------------------------------------
-
-# Neykov, Filzmoser, Dimova & Neytchev (2007); with a limit on the ratio of eigenvalues, the mixture form of tclust
-# (García-Escudero, Gordaliza & Mayo-Iscar 2014). Fits to the rows that are left and choices of these rows take turns;
-# each raises the trimmed likelihood.
-
-
-def fit_trimmed(
-    source: Source,
-    share: float,
-    settings: FitSettings,
-    settings_for: Callable[[Source], FitSettings],
-    seeds: Sequence[int],
-    *,
-    beginning: Beginning | None,
-    callback: Callable[[Iteration], object] | None,
-    on_end: Callable[[SolverResult], object],
-    on_skip: OnSkip,
-) -> tuple[MixtureFit, Source, FitSettings]:
-    """Fit a mixture to rows of which a share is left out; each start chooses its own, until the same rows stay out.
-
-    Parameters
-    ----------
-    source : Source
-        Rows without gaps, read here.
-    share : float
-        Of the weight of all rows.
-    settings : FitSettings
-        For all rows.
-    settings_for : callable
-        Returns the settings for rows: a prior is completed by those that are left in the first round.
-    seeds : sequence of int
-        One for each start; empty where a fit begins elsewhere.
-    beginning, callback, on_end, on_skip
-        As in `fit_mixture`. Each round of passes counts its own.
-
-    Returns
-    -------
-    MixtureFit
-        With the passes of all rounds of a start as those of one run.
-    Source
-        The rows with the weights that they had in the last round of the best start.
-    FitSettings
-        Those of the best start.
-
-    Raises
-    ------
-    SingularMatrixError
-        If there is no ridge and every start ends in a singular covariance.
-    ValueError
-        If a class has too few rows left.
-    """
-    watch, failure = Listener(callback), SingularMatrixError(0)
-    ends = list[tuple[MixtureFit, Source, FitSettings]]()
-    for number, seed in enumerate(seeds or (0,)):
-
-        def of_start(iteration: Iteration, number: int = number) -> bool:
-            return watch(replace(iteration, start=number))
-
-        each = None if callback is None else of_start
-        try:
-            first = beginning.parameters if beginning else _resistant_mixture(source, settings, seed)
-            weight = _weights_under(first, settings.problem(source), share)
-            if shortage := _shortage(source, weight):
-                raise ValueError(
-                    "expected a share to trim that leaves each class a row for each of its components, but "
-                    f"trim={share:g} leaves {shortage}: its rows have the least density. Trim less, or give that class "
-                    "no label"
-                )
-            rows = reweighed(source, weight)
-            own = settings_for(rows)
-            check_enough_rows(rows.n_used, own.n_components)
-            begin = beginning and Beginning(first)
-            fit = fit_mixture(rows, own, seeds[number : number + 1], beginning=begin, callback=each)
-            # Turns end where the objective no longer rises, which beside a ridge the likelihood need not do. Plain EM
-            # does not record it: there the likelihood decides, and the last turn may be missing.
-            while not watch.stopped and (n_passes := own.solver.max_iter - len(fit.result.trace)) > 0:
-                weight = _weights_under(fit.result.parameters, own.problem(source), share)
-                if np.array_equal(weight, rows.weights) or _shortage(source, weight):
-                    break
-                left = reweighed(source, weight)
-                turn = own._replace(refine=None, solver=own.solver._replace(max_iter=n_passes))
-                begin = Beginning(fit.result.parameters)
-                result = fit_mixture(left, turn, (), beginning=begin, callback=each).result
-                if not result.trace.objective[-1] > fit.result.trace.objective[-1]:
-                    break
-                result = result._replace(trace=result.trace.with_earlier(fit.result.trace))
-                fit, rows = fit.improved(result)._replace(repaired=fit.repaired + result.repaired), left
-        except SingularMatrixError as error:
-            failure = error
-            on_skip(number, None)
-            continue
-        result = fit.result._replace(trace=replace(fit.result.trace, start=number))
-        on_end(result)
-        ends.append((MixtureFit(result, fit.repaired), rows, own))
-        if watch.stopped:
-            break
-    if not ends:
-        raise failure
-    best, rows, own = max(ends, key=lambda end: end[0].result.lower_bound)
-    return best._replace(traces=tuple(fit.result.trace for fit, *_ in ends)), rows, own
-
-
-def _shortage(source: Source, weight: Array) -> str:
-    """Return in words which class has fewer rows left than components; empty if none has."""
-    codes, owners = source.known.codes, source.known.owners
-    for number, needed in zip(*np.unique(owners[owners >= 0], return_counts=True), strict=True):
-        of_class = codes == number + 1
-        if (n := np.count_nonzero(weight[of_class])) < needed:
-            return f"{n} of the class of row {of_class.argmax()} for {needed}"
-    return ""
-
-
-def _resistant_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:
-    """Return a mixture that rows far away move little, if its start is left to the data; else that of the start."""
-    low, high = box_of(source)
-    if not settings.start.from_data or not (high > low).all():
-        return first_mixture(source, settings, seed)
-    objective = replace(settings.objective.for_starts, noise=Noise(low, high, 0.05))
-    beside = own_start(settings.problem(source)._replace(objective=objective), settings, np.random.default_rng(seed))
-    return beside.for_components(np.arange(beside.n_components))
-
-
-def _weights_under(mixture: MixtureParameters, problem: Problem, share: float) -> Array:
-    """Return the weights of the rows, less those of the least density."""
-    with problem.e_step() as e_step:
-        values = e_step.rows(mixture.whitened(), log_evidence=True).log_evidence
-    assert values is not None  # it was asked for
-    return trimmed(problem.rows.weights, values, share)

@@ -214,20 +214,6 @@ def positive(header: Header, name: str) -> float:
     return value
 
 
-def mask(arrays: Arrays, name: str) -> NDArray[np.bool_]:
-    """Return an array that marks rows.
-
-    Raises
-    ------
-    ValueError
-        If it is no vector of booleans.
-    """
-    values = arrays[name]
-    if values.ndim != 1 or values.dtype != bool:
-        raise ValueError(f"expected a vector of booleans in {name!r}, got {values.dtype} of shape {values.shape}")
-    return values
-
-
 def bundle(parts: Mapping[Any, Arrays]) -> Arrays:
     """Return the arrays of several things as those of one: their names begin with that of the thing."""
     return {f"{thing}/{name}": values for thing, arrays in parts.items() for name, values in arrays.items()}

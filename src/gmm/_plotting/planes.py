@@ -431,8 +431,7 @@ def plot_clusters(
     content : float or sequence of float, default=(0.5, 0.95)
         Share of its component that each ellipse holds in the view. An empty sequence draws no ellipses.
     sample_weight : array-like of shape (n,), default=None
-        Weights of the rows. Heavier rows are drawn larger; rows of weight 0 are not drawn, such as those that a fit
-        with `trim` left out in ``sample_weight=~model.trimmed_``.
+        Weights of the rows. Heavier rows are drawn larger; rows of weight 0 are not drawn.
     max_points : int, default=5000
         Maximum number of rows drawn. Larger tables are subsampled at random, and the legend says so. Histograms and
         counts always use all rows.

@@ -499,10 +499,3 @@ def followed(source: Source, on_reading: Callable[[int, float], object]) -> Sour
             on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
 
     return source.with_reader(SourceView(source.read, read, survey=source.read.survey))
-
-
-def reweighed(source: Source, weight: Array) -> Source:
-    """Return rows, without gaps and read here, with other weights (n,)."""
-    if source.resident is not None:
-        return source.resident.with_changes(sample_weight=weight, known=source.known)
-    return SourceView(source, sample_weight=weight)

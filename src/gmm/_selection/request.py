@@ -184,6 +184,7 @@ _INSTEAD = {
     "models": "use covariance_type to choose the models",
     "modelNames": "covariance_type takes the names of the models",
     "G": "n_components takes the numbers of components",
+    "trim": "for rows far away use noise=True or tails='t'",
 }
 
 

@@ -271,13 +271,11 @@ def standard_errors(
     callback = check_callback(callback)
     check_choice(method, "a method", tuple(_METHODS))
     n_replicates = check_whole(n_replicates, "n_replicates", 2, MOST_REPLICATES)
-    features = features_of(model)
-    refuse("standard_errors", features)
     source, mixture = rows_of_fit(model, X, sample_weight, error_covariance), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)
     labelled = source.with_classes(known_again(model, labels, source))
     if method == "information":
-        others = {"a prior": record_of(model).shrunk} | features
+        others = {"a prior": record_of(model).shrunk} | features_of(model)
         refuse("method='information'", others | {"fixed parameters": mixture.fixed, "heavy tails": mixture.tails})
         errors = deviations_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)
         return StandardErrors(model, method, *errors, _degrees(mixture))

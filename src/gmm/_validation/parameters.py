@@ -78,7 +78,7 @@ _MAPPING = (Values("a mapping of names to masks", lambda value: isinstance(value
 _CALLABLE = (Values("a callable", callable),)
 _ARRAY = (Values("an array-like", _is_array_like),)
 _FLOAT, _POSITIVE = _a_float("[0.0, inf)"), _a_float("(0.0, inf)")
-_SHARE, _PART = _a_float("(0.0, 1.0)"), _a_float("[0.0, 1.0)")
+_SHARE = _a_float("(0.0, 1.0)")
 _DEGREES, _RATIO = _a_float(f"[{LEAST_DEGREES:.1f}, {MOST_DEGREES:.1f}]"), _a_float("[1.0, inf]")
 MOST_STARTS = 10**6
 _SEED = _an_int(0, 2**32 - 1) + _an_instance(np.random.RandomState) + _an_instance(np.random.Generator) + _NONE
@@ -133,7 +133,6 @@ OPTIONS: Mapping[str, Option] = {
     "random_state": Option(_SEED, ("lasting", "classes")),
     "refine": Option(_a_str_among(("split-merge",)) + _NONE, ("whole", "feature"), _MANY_FITS, "refine"),
     "warm_start": Option(_BOOLEAN, ("single",), _FROM_A_MIXTURE),
-    "trim": Option(_PART, ("single", "feature"), "the steps are those of all rows; give sample_weight", "trim"),
     "verbose": Option(_an_int(0) + _BOOLEAN, ("single",), _STEPS_ARE_RECORDS),
     "verbose_interval": Option(_an_int(1), ("single",), _STEPS_ARE_RECORDS),
     "n_threads": Option(_an_int(1) + _NONE, ("lasting", "classes")),

@@ -1,7 +1,7 @@
 """The HTML report of a fit: one file that includes its pictures, for readers who did not run the fit.
 
 Tables, pictures and sentences are made here, and put into `templates/`, which hold the layout and the glossary. What
-differs between a search, a trimmed fit and a variational one is a `Narrative`.
+differs between a search and a variational fit is told by a subclass of `Report`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from gmm import plotting
 from gmm._cli.arguments import in_options
-from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result, Single
+from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result
 from gmm._cli.show import Correlation, MixtureFacts, clusters_sentence, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.criteria import CRITERION, title
@@ -160,7 +160,6 @@ _CORRELATED = 0.1
 _OPEN = 2.0  # smaller differences of a criterion are inconclusive
 _MOST_DECIMALS = 9
 COLLAPSED = "a group lies on so few rows, or on rows so alike, that it does not outlive a change of the rows"
-INSIDE = {"noise": " outside the noise", "left out": " not left out"}
 _SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly separated"))  # by shares of sure rows
 
 
@@ -268,7 +267,7 @@ def shared_sentence(names: Sequence[str], strongest: Sequence[Correlation | None
 def certainty_sentence(result: MixtureOutcome) -> str:
     """Say for how many rows no group reaches a probability that is sure."""
     n, limit = int(result.counts.sum()), percent(SURE, 0)
-    which = INSIDE[result.outside] if result.n_outside else ""
+    which = " outside the noise" if result.n_noise else ""
     if result.n_uncertain == 0:
         return f"Every row{which} belongs to its group with a probability of at least {limit}."
     return (
@@ -289,8 +288,8 @@ def headline_numbers(result: MixtureOutcome) -> dict[str, str]:
 
     Shares are those of all rows, also of no group.
     """
-    counts, n_outside = result.counts[result.shown], result.n_outside
-    n_grouped, n_rows, several = int(counts.sum()), int(counts.sum()) + n_outside, len(counts) > 1
+    counts, n_noise = result.counts[result.shown], result.n_noise
+    n_grouped, n_rows, several = int(counts.sum()), int(counts.sum()) + n_noise, len(counts) > 1
     numbers = {"groups" if several else "group": f"{len(counts)}"}
     if result.n_clusters is not None:
         numbers["clusters of overlapping groups"] = f"{result.n_clusters}"
@@ -300,7 +299,7 @@ def headline_numbers(result: MixtureOutcome) -> dict[str, str]:
             "rows clearly of one group": format_share((n_grouped - result.n_uncertain) / n_rows),
             "rows of the largest group": format_share(counts.max() / n_rows),
         }
-    return numbers | ({f"rows of no group ({result.outside})": format_share(n_outside / n_rows)} if n_outside else {})
+    return numbers | ({"rows of no group (noise)": format_share(n_noise / n_rows)} if n_noise else {})
 
 
 def _separation(result: MixtureOutcome) -> str:
@@ -308,16 +307,11 @@ def _separation(result: MixtureOutcome) -> str:
     return next((words for limit, words in _SEPARATION if share < limit), "are well separated")
 
 
-def outside_sentence(result: MixtureOutcome) -> str:
+def noise_sentence(result: MixtureOutcome) -> str:
     """Say how many rows belong to no group; empty if none does."""
-    n = result.n_outside
-    belong, are = ("belongs", "is") if n == 1 else ("belong", "are")
-    rows = f"{counted(n, 'row')} ({format_share(n / result.rows.n_rows)})"
-    sentences = {
-        "noise": f"{rows} {belong} to no group, but to noise that is spread evenly over the box of the rows.",
-        "left out": f"{rows} of the least density {are} left out.",
-    }
-    return sentences[result.outside] if n else ""
+    n = result.n_noise
+    rows = f"{counted(n, 'row')} ({format_share(n / result.rows.n_rows)}) {'belongs' if n == 1 else 'belong'}"
+    return f"{rows} to no group, but to noise that is spread evenly over the box of the rows." if n else ""
 
 
 def format_share(share: float) -> str:
@@ -420,7 +414,7 @@ class Report:
         The section on why this mixture.
     subject, climb, objective : str
         What has converged; the caption of its passes; what it maximises, and its duration, as sentences.
-    terms : {"search", "posterior", "trimmed"}
+    terms : {"search", "posterior"}
         Entries of the glossary.
     """
 
@@ -440,8 +434,8 @@ class Report:
 
     def _drawn(self, name: str, caption: str, plot: Callable[..., Any], mixture: object) -> Html:
         """Draw a picture of the rows and a mixture."""
-        caption = f"{caption} {self.result.note_on_pictures}".rstrip()
-        return _picture(name, caption, plot, mixture, self.result.fitted_rows)
+        caption = f"{caption} {self.rows.filled_note}".rstrip()
+        return _picture(name, caption, plot, mixture, self.rows.source)
 
     def _overview(self) -> list[Html]:
         """Draw the rows and the groups, in a plane and by pairs of columns."""
@@ -485,7 +479,7 @@ class Report:
             for section, heading, parts in sections
             if parts
         ]
-        separation = separation_sentence(result) if self.several and result.n_outside < self.rows.n_rows else ""
+        separation = separation_sentence(result) if self.several and result.n_noise < self.rows.n_rows else ""
         doubts = [_sentence(note) for note in self.rows.notes if _is_doubt(note)]
         name = result.source if options.file is None else origin["data"]
         drawn = set(_COLOUR.findall("".join(body for *_, body in bodies)))
@@ -493,7 +487,7 @@ class Report:
             "page",
             name=name,
             title=f"{name}: {K} {'groups' if self.several else 'group'}",
-            sentences=[self.summary, separation, outside_sentence(result), self.remark],
+            sentences=[self.summary, separation, noise_sentence(result), self.remark],
             numbers=headline_numbers(result),
             warnings=notice([*doubts, *self.warnings, *result.warnings]),
             bodies=bodies,
@@ -512,15 +506,14 @@ class Report:
             shared = shared_sentence(facts.names, strongest)
             parts += [f"{_COMPARED} {shared}".rstrip(), self._cards(is_shared=bool(shared))]
         else:
-            where = "Within the group," if result.n_outside else "Over all rows"
+            where = "Within the group," if result.n_noise else "Over all rows"
             parts.append(correlation_sentence(facts.names, strongest[0], where))
         parts.append(self._table_of_groups())
         if facts.factors is not None:
             parts.append(self._table_of_loadings(facts.factors))
         first = np.flatnonzero(result.labels < 0)[:_ROWS_SHOWN]
-        which = "The rows" if len(first) == result.n_outside else f"The first {len(first)} of {result.n_outside:,} rows"
-        of = {"noise": "of the noise", "left out": "left out"}[result.outside]
-        parts.append(self._table_of_rows(first, f"{which} {of}"))
+        which = "The rows" if len(first) == result.n_noise else f"The first {len(first)} of {result.n_noise:,} rows"
+        parts.append(self._table_of_rows(first, f"{which} of the noise"))
         if result.combined is not None:
             clusters = clusters_sentence(result.combined.clusters(), self.shown, "group")
             caption = "The same rows in the colours of the clusters. The ellipses are those of the groups."
@@ -567,7 +560,7 @@ class Report:
             size = f"{sum(model.weights_):.4f}", f"{counts.sum():,}"
             columns["all groups"] = iter([*size, *map(_mean_and_spread, centre, scale, scale)])
         if self.options.noise:
-            size = f"{model.noise_weight_:.4f}", f"{self.result.n_outside:,}"
+            size = f"{model.noise_weight_:.4f}", f"{self.result.n_noise:,}"
             columns["noise"] = iter([*size, *[""] * len(centre)])
         spread = "scale" if fitted_parameters(model).tails else "standard deviation"
         caption = f"Mean ± {spread} of each column" + (
@@ -624,7 +617,7 @@ class Report:
         if labels is None:
             return []
         columns = {k: f"group {k}" for k in self.shown}
-        columns |= dict.fromkeys(range(self.model.n_components, labels.counts.shape[1]), self.result.outside)
+        columns |= dict.fromkeys(range(self.model.n_components, labels.counts.shape[1]), "noise")
         n, index = labels.n_unlabelled, labels.adjusted_rand_index
         has, are = ("has", "is") if n == 1 else ("have", "are")
         unlabelled = f" {counted(n, 'row')} {has} no label, and {are} not compared." if n else ""
@@ -674,7 +667,7 @@ class Report:
     def _trust(self) -> list[object]:
         """Say how far weights and means may be off, and which groups are alike; empty where it would take too long."""
         model, d = self.model, self.rows.values.shape[1]
-        if not isinstance(model, GaussianMixture) or model.trim:
+        if not isinstance(model, GaussianMixture):
             return []
         absent = np.isnan(self.rows.values)
         patterns = _PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0
@@ -715,11 +708,6 @@ class Report:
             self._by_group(["weight"], columns, "Weights and means ± their standard errors."),
             line(f"The number of groups and the covariance model are taken as known.{caveat}", "beneath"),
         ]
-
-    def _shapes(self) -> str:
-        d, n = len(self.names), len(self.shown)
-        model = covariance_model(self.model.covariance_type, d)
-        return f" The groups are {covariance_sentence(model, n, d)}." if self.several else ""
 
 
 def _alike(shares: Array) -> tuple[str, bool]:
@@ -810,13 +798,15 @@ class PosteriorReport(Report):
 
     def __init__(self, result: Posterior) -> None:
         super().__init__(result)
-        model, n = result.model, len(self.shown)
+        model, n, d = result.model, len(self.shown), len(self.names)
         counts = np.asarray(model.counts_, dtype=np.float64)
         empty, bound = np.delete(counts, self.shown), with_minus(f"{model.lower_bound_:.2f}")
         if n == model.n_components > 1:
             self.warnings.append("No component is empty; more may be better (--max-components).")
         left = empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units)
-        parts = [f"{left}{self._shapes()}", _CREDIBLE, self._table_of_intervals(model, counts, result.units)]
+        shapes = covariance_sentence(covariance_model(model.covariance_type, d), n, d)
+        left += f" The groups are {shapes}." if self.several else ""
+        parts = [left, _CREDIBLE, self._table_of_intervals(model, counts, result.units)]
         self.summary = summary_sentence(n, range(2), self.rows.n_rows, self.names)
         self.chosen = ("posterior", "What is left, and how certain it is", parts)
         self.objective = f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s."
@@ -836,28 +826,7 @@ class PosteriorReport(Report):
         return self._by_group([f"expected {units}", "weight"], columns, caption)
 
 
-class TrimmedReport(Report):
-    """Of a trimmed fit: the rows that were left out, and the likelihood of the others."""
-
-    terms = "trimmed"
-
-    def __init__(self, result: Single) -> None:
-        super().__init__(result)
-        model, n = result.model, result.model.n_components
-        figures = "" if result.figures is None else f"Of the rows that are left, {with_minus(result.figures.line)}. "
-        parts = [
-            f"The fit leaves out {percent(model.trim)} of the {result.units}, those of the least density, and "
-            "maximises the likelihood of the others: fits and choices of these rows take turns. Log-likelihood and "
-            "criteria are of the rows that are left, so compare only mixtures that leave out the same share.",
-            f"The mixture is the one that was requested, so there was nothing to choose.{self._shapes()}",
-        ]
-        self.summary = summary_sentence(n, [n], self.rows.n_rows - result.n_outside, self.names)
-        self.warnings += result.doubts
-        self.chosen = ("choice", "The rows left out", parts)
-        self.objective = f"{figures}The fit took {result.seconds:.2g} s."
-
-
-_REPORTS = {Result: SearchReport, Posterior: PosteriorReport, Single: TrimmedReport}
+_REPORTS = {Result: SearchReport, Posterior: PosteriorReport}
 
 
 def render_report(result: MixtureOutcome, origin: Mapping[str, object]) -> str:
