@@ -22,10 +22,11 @@ from gmm._cli.arguments import PARAMETERS, CommandError, UsageError, check_toget
 from gmm._cli.rows import Labels, Rows, further_notes, rows_to_fit
 from gmm._cli.show import COLUMNS_SHOWN, Screen, clusters_sentence, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
+from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
-from gmm._estimators.fitted import fitted_parameters
+from gmm._estimators.fitted import fitted_parameters, record_of
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.summary import log_likelihood_of
+from gmm._estimators.summary import Figures, log_likelihood_of
 from gmm._lazy import cached_property
 from gmm._rows.sources import relative_ridge
 from gmm._selection import MixtureClassifier, Selection

@@ -147,9 +147,7 @@ def split_merged(
     with ExitStack() as stack:
         if share < LARGEST_SHARE:
             rng = np.random.default_rng(0)  # the same for every seed: a refinement is a function of the rows
-            if sample is None:
-                sample = sampled(source, settings.n_components, rng)
-            on_sample = context.problem._replace(rows=sample)
+            on_sample = context.problem._replace(rows=sample or sampled(source, settings.n_components, rng))
             screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
         search = _Search(context, screen, settings, best.trace.start, callback, stop_requested)
         end, kept = best, list[tuple[int, int, float]]()

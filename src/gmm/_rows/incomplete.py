@@ -21,7 +21,6 @@ from gmm._rows.sources import (
     SourceView,
     changed,
     chunks_in_order,
-    reweighed,
 )
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
@@ -187,7 +186,8 @@ class IncompleteSource(SourceView):
         """The rows with their gaps filled by the values of others that are like them in the other columns."""
         rows = _changed(self, self.rows_filled) if self.has_gaps else self.base
         if rows.sample_weight is not self.sample_weight:
-            rows = reweighed(rows, self.weights)
+            weight, whole = self.sample_weight, rows.resident
+            rows = SourceView(rows, sample_weight=weight) if whole is None else ArraySource(whole.rows, weight)
         return rows.with_classes(self.known)
 
     @cached_property
