@@ -475,7 +475,6 @@ def test_a_known_class_without_rows_is_no_degenerate_component():
 
 
 @pytest.mark.parametrize("name", ["full", "tied", "diag", "EVE", "VEI"])
-@pytest.mark.filterwarnings("ignore::gmm.DegenerateWarning")
 def test_no_cell_is_below_a_fit_from_elsewhere(name):
     found, rng = searched(covariance_type=name, tol=1e-8), np.random.default_rng(0)
     for K, loglik in zip(found.n_components.tolist(), found.loglik, strict=True):

@@ -141,7 +141,6 @@ def test_a_closed_pass_is_freed_at_once():
 
 
 @pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
-@pytest.mark.filterwarnings("ignore::gmm.DegenerateWarning")
 def test_em_is_the_twins(covariance_type):
     weighted = reference.CLOSED_FORMS.index(covariance_type) % 2 == 1
     X, start = with_gaps(), mixture(covariance_type)

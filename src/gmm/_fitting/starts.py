@@ -523,7 +523,7 @@ def partitions(rows: ArraySource, settings: FitSettings, rng: Rng) -> list[Suffi
         seen, view = views[number % len(views)]
         found.append(Clusters(view, _seeds(seen.with_classes(rows.known), K, rng), _KMEANS_PASSES, scratch))
     chosen = []
-    for clusters in tightest(found, how.n_mixtures):
+    for clusters in tightest(found, _CLUSTERINGS if rows.known else how.n_mixtures):  # labels tell more than tightness
         candidate = Candidate(problem.family(K), moments)
         candidate.begin(scratch, table, clusters)
         chosen.append(candidate.statistics if rows.known else in_order(candidate.statistics))
