@@ -66,7 +66,13 @@ def of_gmm_alone(fitted):
     yield "draws", posterior.sample_posterior(5, random_state=0)
     yield "intervals", posterior.credible_intervals()
     yield "prior of a user", gmm.NormalInverseWishart()
-    for kind in (gmm.ConvergenceWarning, gmm.InvalidParameterError, gmm.LostClusterError, gmm.NotFittedError):
+    for kind in (
+        gmm.ConvergenceWarning,
+        gmm.DegenerateWarning,
+        gmm.InvalidParameterError,
+        gmm.LostClusterError,
+        gmm.NotFittedError,
+    ):
         yield kind.__name__, kind("why")
     cells, passes = [], []
     gmm.select(X, [1], ["EII"], random_state=0, callback=cells.append)

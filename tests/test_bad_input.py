@@ -16,7 +16,7 @@ from gmm import GaussianMixture, MixtureClassifier, NormalInverseWishart, select
 from gmm.inference import stability
 from gmm.plotting import plot_pairs
 from inside import CLASSIC, InvalidParameterError, check_real, check_rows, check_whole
-from tables import refused
+from tables import refused, warned
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(30, 3)), rng.normal(8.0, 2.0, size=(30, 3))])
@@ -350,8 +350,9 @@ def test_matrices_that_have_no_inverse_or_another_shape(covariance_type):
     refused("ill-defined", mixture(reg_covar=0, **how).fit, ROWS * 1e-156)
     assert np.isfinite(mixture(reg_covar=0, **how).fit(ROWS * 1e-152).precisions_).all()
     for unit in (1e-155, 1e-158, 1e-161, 1e-165):
-        with pytest.warns(UserWarning, match="hides groups"):
-            assert mixture(**how).fit(ROWS * unit).covariances_.max() == pytest.approx(1e-6)
+        fit, told = warned(mixture(**how).fit, ROWS * unit)
+        assert any("hides groups" in text for text in told)
+        assert fit.covariances_.max() == pytest.approx(1e-6)
 
 
 @pytest.mark.parametrize("interval", ["(0, 1)", "[0, 1)", "(0, 1]", "[0, 1]"])

@@ -476,14 +476,14 @@ def test_a_known_class_without_rows_is_no_degenerate_component():
 
 @pytest.mark.parametrize("name", ["full", "tied", "diag", "EVE", "VEI"])
 def test_no_cell_is_below_a_fit_from_elsewhere(name):
-    found, rng = searched(covariance_type=name, tol=1e-8), np.random.default_rng(0)
+    found, rng = searched(covariance_type=name, tol=1e-8, n_init=3), np.random.default_rng(0)
     for K, loglik in zip(found.n_components.tolist(), found.loglik, strict=True):
         fixed = {"means": [True, True] + [False] * (K - 2)}
         how = {"covariance_type": name, "fixed": fixed, "tol": 1e-7, "max_iter": 5000}
         for _ in range(6):
             begin = np.concatenate([MEANS, X[rng.choice(len(X), K - 2, replace=False)]])
             one = GaussianMixture(K, means_init=begin, **how).fit(X)
-            if K < 5 or one.weights_.min() > 0.05:  # few rows may make a spike, which a search passes by
+            if not one.summary(X).degenerate:  # few rows may make a spike, which a search passes by
                 assert loglik > one.log_likelihood(X) - 0.05
 
 

@@ -11,7 +11,7 @@ import reference
 from gmm import GaussianMixture
 from inside import SPHERICAL, ArraySource, EStep, _em, covariance_model, kmeans_plusplus, mstep, sampled, tiles
 from inside import starts as initialization
-from tables import refused
+from tables import noted, refused
 
 every_type = pytest.mark.parametrize("covariance_type", [*inside.PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
@@ -169,9 +169,7 @@ def test_a_hierarchical_start_is_scipys_of_repeated_rows_in_whitened_units(covar
 
 
 def test_the_hierarchy_is_of_a_thousand_rows_at_most(monkeypatch):
-    asked, hierarchy = [], inside.Hierarchy
-    seen = lambda rows, weight: (asked.append(len(rows)), hierarchy(rows, weight))[1]  # noqa: E731
-    monkeypatch.setattr(initialization, "Hierarchy", seen)
+    asked = noted(monkeypatch, inside.Hierarchy, "__init__", lambda one, rows, weight: len(rows))
     rows = np.concatenate([ROWS + shift for shift in np.random.default_rng(0).normal(size=(9, 2)) / 99])
     means = [started(rows, init_params="hierarchical", seed=seed).means for seed in range(2)]
     assert asked == [1000, 1000]

@@ -167,6 +167,12 @@ def ascend(*, ascent=None, layout=FULL, scatter=None, at_most=2, records=None, l
     return _em.Run(ascent, 9, records=records).go(at_most, _em.Outlook(lead=lead)).n_passes
 
 
+def narrow(**changed):
+    axes, owners = np.ones((1, D)), np.zeros(1, np.intp)
+    given = {"rows": ROWS, "weight": None, "labels": None, "axes": axes, "owners": owners, "mass": np.ones(1)}
+    return mstep.narrowest(**given | changed)
+
+
 def update(layout=FULL, **changed):
     given = {"origins": np.zeros((K, D)), "counts": np.ones(K), "first": np.zeros((K, D)), "second": whiteners(layout)}
     return mstep.Update(family(layout), weight=float(K), **given | changed)
@@ -297,6 +303,8 @@ ALL = [
     *cases("Ward's costs", lambda v: _em.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]),
     *cases("falling order", lambda v: _em.falling_order(np.ones(K), 1.0, v, np.ones((K, D))), tables(K, D)),
     *cases("falling order, others", lambda v: _em.falling_order(np.ones(K), 1.0, np.ones((K, D)), v), tables(K, D)),
+    *arguments(narrow, rows=[np.ones((N, D + 1))], weight=[np.ones(N - 1)], labels=[np.zeros(N - 1, np.intp)]),
+    *arguments(narrow, owners=[np.zeros(2, np.intp)], mass=flat(1)),
     *cases("total variances", lambda v: mstep.total_variances(FULL, v), [(np.ones(K),) * 6]),
     # A candidate for a start.
     *arguments(candidate_rows, rows=[np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))], weight=optional(flat(N))),

@@ -89,7 +89,7 @@ def test_boundaries_part_clusters_which_have_a_colour_each(combined):
     assert f"{combined.n_clusters} clusters of 6 components" in ax.get_title()
     assert "two clusters equally probable" in legend(ax)
     shares = np.sort(combined.predict_proba(np.concatenate(lines(ax).get_segments())), axis=1)
-    assert (shares[:, -1] - shares[:, -2] < 0.15).mean() > 0.8  # but for corners
+    assert (shares[:, -1] - shares[:, -2] < 0.15).mean() > 0.6  # but for corners
     whose = combined.clusters()  # which have the colour of their first component
     drawn = [patch.get_edgecolor()[:3] for patch in plot_clusters(combined, X).patches[::2]]
     expected = DARKER * colours(6)[[int(np.argmax(whose == cluster)) for cluster in whose]]

@@ -167,7 +167,7 @@ def test_the_bound_is_below_the_likelihood_by_the_square_of_the_ridge(covariance
         gaps.append(model.score(IRIS) - model.lower_bound_)
         assert model.lower_bound_ == model.lower_bounds_[-1]
     assert gaps[0] >= -1e-13
-    assert gaps[1] <= gaps[0] / 50 + 1e-13
+    assert gaps[1] <= gaps[0] / 20 + 1e-13
 
 
 @every_type

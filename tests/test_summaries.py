@@ -247,7 +247,7 @@ def test_degrees_of_freedom_at_the_limit_say_that_they_are_normal():
 @pytest.mark.parametrize("constant", [1e8, 1e20, 1e308])
 def test_means_that_differ_by_rounding_are_no_spread(constant):
     fit = GaussianMixture(3, random_state=0).fit(np.full((5, 1), constant))
-    assert str(fit).splitlines()[-1].strip() == "degenerate: components 1, 2 (fewer rows than its covariance needs)"
+    assert str(fit).splitlines()[-1].strip() == "degenerate: components 0, 1, 2 (fewer rows than its covariance needs)"
 
 
 # --- A search -------------------------------------------------------------------------------------

@@ -39,9 +39,8 @@ plot_selection(found)
 # %%
 # BIC chooses three components with different variances: a small near group, a
 # small far one, and most galaxies in one broad component, which covers two
-# modes. A fit of seven components has a lower BIC, but the table marks it as a
-# spike: one component has collapsed on a few nearly equal velocities, where the
-# likelihood has no upper bound. Such fits are never chosen.
+# modes. The table marks fits in which a component has so few galaxies that they
+# are strays, or no more than chance gives. Such fits are never chosen.
 
 plot_clusters(found.best, galaxies)
 

@@ -26,7 +26,7 @@ _NUMBERS_AT_ONCE = 1 << 20  # of rows times components times columns
 _MOST_HALVINGS = 2200  # from one end of all floats to the other
 _PRECISION = 2.0**-60  # of the narrowest scale
 _COLUMNS_SHOWN = 6
-_ROWS_PER_PARAMETER = 10  # below it, intervals of 90 % were measured to hold 87 % of new rows at most
+_ROWS_PER_PARAMETER = 7.5  # below it, intervals of 90 % were measured to hold 83 % of new rows at most
 _FEW_ROWS = (
     "{} for {} rows say how the predicted columns depend on the others: intervals take the fit for the truth, so that "
     "those of {} hold fewer new rows than that. Use fewer components or columns, or a simpler covariance_type"

@@ -1061,11 +1061,11 @@ def set_fitted(
     A `problem` to be continued keeps its bounds and the state of the accelerated solver.
     """
     parameters, weight, prior = result.parameters, source.survey.weight, objective.prior
-    steps = fitting.degenerate.Resolution.from_source(source, mixture.reg_covar).steps
-    causes = None
-    if not prior:  # which sees to it that components are sound
-        causes = fitting.degenerate.Degeneracy.of_fits(objective, source).causes(parameters, result.statistics)
-    record = FitRecord(parameters, weight=weight, steps=steps, causes=causes, beside_errors=bool(source.errors))
+    degeneracy = fitting.degenerate.Degeneracy.of_fits(objective, source)
+    of_rows = {"weight": weight, "steps": degeneracy.rows.steps, "beside_errors": bool(source.errors)}
+    # A prior sees to it that components are sound.
+    causes = None if prior else degeneracy.causes(parameters, result.statistics)
+    record = FitRecord(parameters, **of_rows, causes=causes)
     if problem is not None:
         trace = result.trace or record_of(mixture).trace
         record = record._replace(trace=trace, solver_state=result.state, problem=problem)

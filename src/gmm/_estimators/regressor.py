@@ -175,7 +175,7 @@ class MixtureRegressor(Estimator):
         Warns
         -----
         UserWarning
-            If the fit had fewer than 10 rows for each parameter of the targets given the features.
+            If the fit had fewer than 7.5 rows for each parameter of the targets given the features.
         """
         intervals = self._predicted(X, check_level(coverage, "coverage")).intervals
         assert intervals is not None  # there is a level

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 from functools import lru_cache
-from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel import mstep
-from gmm._kernel.mstep import Verdict, equal_rows
+from gmm._kernel.mstep import Verdict, equal_rows, narrowest
 from gmm._passes.em import QuasiNewton, SolverRun
 from gmm._passes.problem import e_step_over
 from gmm._passes.solver import SolverResult
@@ -41,9 +40,9 @@ _RIDGES = 2  # of which one is in every covariance, as the kernel has it
 # Of a component on one value, but for few rows: so many rows within one of its deviations, where it has less than this
 # share of the variance of all rows. Rows that make the deviation by themselves are two of it apart at least.
 _TIED, _WINDOW, _THIN = 11 / 12, 1.0, 1 / 9
-_LOOKED_AT, _FIRST_LOOKED_AT, _NEARLY, _FEW_TO_TELL = 20_000, 2_000, 0.75, 20  # rows; of a component; of its rows
+_OF_ONE = 0.9  # the same where all share one covariance, which may be wider than the rows of a component
+_LOOKED_AT, _FIRST_LOOKED_AT, _NEARLY, _FEW = 20_000, 2_000, 0.75, 20  # rows, first without labels; of a component
 _THINNEST = 8  # columns
-_ROUNDING = 1e-9
 _FEWEST_GAPS, _OFF_STEP, _MOST = 3, 1e-3, 0.8  # between repeated values; of a step, off a multiple of it; of all rows
 
 
@@ -103,13 +102,15 @@ class Degeneracy:
     """
 
     def __init__(self, model: CovarianceModel, rows: Resolution, judge: Judge = Judge.LIKELIHOOD) -> None:
-        self._verdict, self._fixed, self._rows = rows.verdict(model, judge), NOTHING_FIXED, rows
+        self._verdict, self._fixed, self.rows = rows.verdict(model, judge), NOTHING_FIXED, rows
         self._of_moments = rows.ridge > 0 and depends_on_moments(model)
 
     @classmethod
     def of_fits(cls, objective: Objective, source: Source, judge: Judge = Judge.LIKELIHOOD) -> Degeneracy:
         """Return what judges fits to rows; a fixed covariance says nothing of them, nor statistics beside a prior."""
-        judged = cls(objective.model, Resolution.from_source(source, objective.ridge), judge)
+        rows = Resolution.from_source(source, objective.ridge)
+        # A prior leaves ties a spread of its own.
+        judged = cls(objective.model, rows._replace(source=None) if objective.prior else rows, judge)
         judged._of_moments &= not objective.prior
         judged._fixed = objective.fixed
         return judged
@@ -130,64 +131,51 @@ class Degeneracy:
 
     def _tied(self, parameters: MixtureParameters, sound: NDArray[np.bool_]) -> list[int]:
         """Return which components have one value, but for a few rows, where they are thin."""
-        source, spread = self._rows.source, _spread_of_noise(parameters)
+        source, model = self.rows.source, parameters.model
         if parameters.n_components == 1 or source is None or not sound.any():
             return []
-        if parameters.model.layout.axis_aligned:
-            variances = parameters.column_variances
-            shares = variances / total_variances(parameters)
-            thinnest = np.argsort(shares, axis=1)[:, :_THINNEST]
-            shares = np.take_along_axis(shares, thinnest, 1)
-            deviations = np.sqrt(np.take_along_axis(variances, thinnest, 1))
-            axes = np.eye(parameters.n_features)[thinnest] / deviations[:, :, None]
-        else:
-            axis, share = self._verdict.thin(parameters.as_estimate(), spread)
-            axes, shares = axis[:, None], share[:, None]
-        thin = (shares < _THIN) & sound[:, None]
-        doubtful = np.flatnonzero(sound & self._may_be_tied(parameters, axes, thin)).tolist() if thin.any() else []
-        if not doubtful:
+        variances, total = parameters.column_variances, total_variances(parameters)
+        axes, owners = self._thin_axes(parameters, variances, variances / total, sound)
+        if not len(owners):
             return []
-        some = _some(source, _LOOKED_AT)
-        with e_step_over(some, parameters.model.layout, n_threads=1) as e_step:
-            labels = e_step.rows(parameters.whitened(), labels=True).labels
-        array, model, tied = some.one_array, parameters.model, list[int]()
+        # Enough of all rows are on one value, or the rows are too few to tell.
+        rows, weight = source.look(_some, _FIRST_LOOKED_AT), _some_of(source.sample_weight, _FIRST_LOOKED_AT)
+        expected = parameters.weights[owners] * (len(rows) if weight is None else weight.sum())
         fewest = 0 if model.common else model.unbounded_rows(parameters.n_features)
-        assert array is not None  # as in memory
+        few = max(_FEW * (len(rows) < source.n_rows), fewest + 1)
+        in_doubt = (narrowest(rows, weight, None, axes, owners, _NEARLY * expected) < _WINDOW) | (expected < few)
+        if not in_doubt.any():
+            return []
+        axes, owners = axes[in_doubt], owners[in_doubt]
+        rows, weight = source.look(_some, _LOOKED_AT), _some_of(source.sample_weight, _LOOKED_AT)
+        part = source if len(rows) == source.n_rows else source.part(_some(np.arange(source.n_rows), _LOOKED_AT))
+        with e_step_over(part, model.layout, n_threads=1) as e_step:
+            labels = e_step.rows(parameters.whitened(), labels=True).labels
         assert labels is not None  # they were asked for
-        for k in doubtful:
-            mine, weights = array.rows[labels == k].astype(np.float64), some.weights[labels == k]
-            if (
-                not len(mine)
-                or any(_is_on_one_value(along, weights) for along in axes[k][thin[k]] @ mine.T)
-                or len(equal_rows(np.ascontiguousarray(mine))[0]) <= fewest
-                or self._is_between_steps(parameters, k)
-            ):
-                tied.append(k)
-        return tied
+        counts, held = (np.bincount(labels + 1, each, len(variances) + 1)[1:] for each in (None, weight))
+        least, enough = (_OF_ONE, fewest_rows(model, len(total))) if model.common else (_WINDOW, 0)
+        on_one = narrowest(rows, weight, labels, axes, owners, _TIED * held[owners].astype(float)) < least
+        tied = set(owners[on_one & (counts[owners] >= enough)].tolist())
+        for k in set(owners.tolist()) - tied:
+            thin = np.flatnonzero(variances[k] < _THIN * total)
+            if counts[k] <= fewest or any(variances[k, j] < source.look(step_of_most, j) ** 2 / 12 for j in thin):
+                tied.add(k)
+        return sorted(tied)
 
-    def _may_be_tied(self, parameters: MixtureParameters, axes: Array, thin: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return which components all rows leave in doubt, (K,): enough of them are on one value, of any component."""
-        source = self._rows.source
-        assert source is not None  # as the caller knows
-        some = _some(source, _FIRST_LOOKED_AT)
-        array, weights = some.one_array, some.sample_weight
-        assert array is not None  # as in memory
-        owners, which = np.nonzero(thin)
-        along = array.rows @ axes[owners, which].T
-        enough = _NEARLY * some.survey.weight * parameters.weights[owners]
-        windows = [_window(each, weights, mass) for each, mass in zip(along.T, enough.tolist(), strict=True)]
-        in_doubt = np.zeros(len(thin), np.bool_)
-        in_doubt[owners[np.array(windows) < _WINDOW]] = True
-        few = parameters.weights * some.n_rows < _FEW_TO_TELL
-        return in_doubt | (few & thin.any(axis=1))
-
-    def _is_between_steps(self, parameters: MixtureParameters, component: int) -> bool:
-        """Tell whether a component is narrower than rounding leaves the values that most rows have in some column."""
-        source = self._rows.source
-        assert source is not None  # as the caller knows
-        variances, total = parameters.column_variances[component], total_variances(parameters)
-        columns = np.flatnonzero(variances < _THIN * total)
-        return any(variances[j] < source.look(step_of_most, j) ** 2 / 12 for j in columns.tolist())
+    def _thin_axes(
+        self, parameters: MixtureParameters, variances: Array, shares: Array, sound: NDArray[np.bool_]
+    ) -> tuple[Array, NDArray[np.intp]]:
+        """Return axes (A, d) along which components have variance 1 and are thin, and their components, (A,)."""
+        if not parameters.model.layout.axis_aligned:
+            axes, shares = self._verdict.thin(parameters.as_estimate(), _spread_of_noise(parameters))
+            thin = np.flatnonzero((shares < _THIN) & sound)
+            return axes[thin], thin
+        thinnest = np.argsort(shares, axis=1)[:, :_THINNEST]
+        owners, which = np.nonzero((np.take_along_axis(shares, thinnest, 1) < _THIN) & sound[:, None])
+        columns = thinnest[owners, which]
+        axes = np.zeros((len(owners), parameters.n_features))
+        axes[np.arange(len(owners)), columns] = 1 / np.sqrt(variances[owners, columns])
+        return axes, np.ascontiguousarray(owners)
 
     def __call__(
         self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
@@ -208,8 +196,9 @@ class Degeneracy:
 
 
 def step_of_most(rows: NDArray[Any], column: int) -> float:
-    """Return the step of the values that most rows have in a column; 0 if there is none."""
-    values, counts = np.unique(rows[: 10 * _LOOKED_AT, column], return_counts=True)
+    """Return the step of the values that most distinct rows have in a column; 0 if there is none."""
+    some = np.ascontiguousarray(rows[: 10 * _LOOKED_AT], np.float64)
+    values, counts = np.unique(some[equal_rows(some)[0], column], return_counts=True)
     repeated = values[(counts > 1) & ~np.isnan(values)].astype(np.float64)
     gaps = np.diff(repeated)
     if len(gaps) < _FEWEST_GAPS:
@@ -220,29 +209,13 @@ def step_of_most(rows: NDArray[Any], column: int) -> float:
     return step if counts[on_steps].sum() > _MOST * counts.sum() else 0.0
 
 
-def _is_on_one_value(along: Array, weights: Array) -> bool:
-    """Tell whether nearly all rows are within one of their deviations, and of the model's, which is 1."""
-    window = _window(along, weights, _TIED * float(weights.sum()))
-    known = ~np.isnan(along)
-    deviation = np.sqrt(np.cov(along[known], aweights=weights[known], bias=True)) if window < _WINDOW else 0.0
-    return bool(window < _WINDOW and window <= deviation)
+def _some(rows: NDArray[Any], n: int) -> NDArray[Any]:
+    """Return at most so many rows, evenly among all, as passes in float64 read them."""
+    return np.ascontiguousarray(rows[:: -(-len(rows) // n)], np.float64 if rows.ndim == 2 else rows.dtype)
 
 
-def _window(along: Array, weights: Array | None, mass: float) -> float:
-    """Return how wide the narrowest interval is that has so much of the weight; infinite if there is none."""
-    if weights is None:
-        values, n = np.sort(along), max(ceil(mass - _ROUNDING), 1)  # missing values come last
-        return float(np.nanmin(values[n - 1 :] - values[: max(len(values) - n + 1, 0)], initial=np.inf))
-    order = np.argsort(along)
-    values, reached = along[order], np.cumsum(weights[order])
-    ends = np.searchsorted(reached, reached - weights[order] + mass * (1 - _ROUNDING))
-    starts = np.flatnonzero(ends < len(values))
-    return float(np.nanmin(values[ends[starts]] - values[starts], initial=np.inf))
-
-
-def _some(source: Source, n: int) -> Source:
-    """Return at most so many rows, evenly among all."""
-    return source if source.n_rows <= n else source.part(np.arange(0, source.n_rows, -(-source.n_rows // n)))
+def _some_of(weight: Array | None, n: int) -> Array | None:
+    return None if weight is None else _some(weight, n)
 
 
 def reasons_of(

@@ -230,13 +230,12 @@ def fit_mixture(
         If there is no ridge and every start ends in a singular covariance.
     """
     problem, watch = settings.problem(source), Listener(callback)
-    degeneracy = Degeneracy.of_fits(settings.objective, source)
     listener = None if callback is None else watch
     best: SolverResult | None = None
     traces, failures = list[Trace](), list[SingularMatrixError]()
 
     def rank(end: SolverResult) -> tuple[bool, float]:
-        return degeneracy.first(end) < 0, end.lower_bound
+        return Degeneracy.of_fits(settings.objective, source).first(end) < 0, end.lower_bound
 
     def failed(number: int, error: SingularMatrixError) -> None:
         failures.append(error)

@@ -5,8 +5,9 @@ and first looks at rows.
 """
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.float cimport DBL_EPSILON, FLT_EPSILON
-from libc.math cimport INFINITY, fabs, isfinite, rint
+from libc.math cimport INFINITY, fabs, isfinite, isnan, rint
 from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport qsort
 from libc.string cimport memcpy
 
 cimport gmm._kernel.belief as belief
@@ -853,6 +854,77 @@ cdef class Verdict:
         with nogil:
             find_causes(case, &causes[0])
         return causes.base
+
+
+cdef struct Weighed:
+    double value, weight
+
+
+cdef int by_value(const void* one, const void* other) noexcept nogil:
+    cdef double a = (<const Weighed*>one).value, b = (<const Weighed*>other).value
+    return (a > b) - (a < b)
+
+
+def narrowest(
+    const double[:, ::1] rows, const double[::1] weight, const Py_ssize_t[::1] labels, const double[:, ::1] axes,
+    const Py_ssize_t[::1] owners, const double[::1] mass,
+):
+    """Find how wide the narrowest intervals are that hold so much weight of rows along axes.
+
+    Parameters
+    ----------
+    rows : array of shape (n, d)
+        Those with NaN are left out.
+    weight : array of shape (n,), optional
+    labels : array of shape (n,), optional
+        Of which only rows whose label is the owner of an axis count there; None: all.
+    axes : array of shape (A, d)
+    owners : array of shape (A,)
+    mass : array of shape (A,)
+
+    Returns
+    -------
+    widths : array of shape (A,)
+        Infinite where there is not so much weight.
+    """
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], A = axes.shape[0], a, i, j, m, first, last
+    cdef double value, held
+    if weight is not None:
+        expect("weight", weight.shape[0], n)
+    if labels is not None:
+        expect("labels", labels.shape[0], n)
+    expect_matrix("axes", axes, A, d)
+    expect("owners", owners.shape[0], A)
+    expect("mass", mass.shape[0], A)
+    widths = np.full(A, np.inf)
+    cdef double[::1] width = widths
+    cdef Weighed* along = <Weighed*>PyMem_Calloc(max(n, 1), sizeof(Weighed))
+    if along == NULL:
+        raise MemoryError
+    with nogil:
+        for a in range(A):
+            m, held, last = 0, 0, 0
+            for i in range(n):
+                if labels is not None and labels[i] != owners[a]:
+                    continue
+                value = 0
+                for j in range(d):
+                    value += rows[i, j] * axes[a, j]
+                if isnan(value):
+                    continue
+                along[m] = Weighed(value, 1 if weight is None else weight[i])
+                m += 1
+            qsort(along, m, sizeof(Weighed), &by_value)
+            for first in range(m):
+                while last < m and held < mass[a] * (1 - 1e-9):
+                    held += along[last].weight
+                    last += 1
+                if held < mass[a] * (1 - 1e-9):
+                    break
+                width[a] = min(width[a], along[last - 1].value - along[first].value)
+                held -= along[first].weight
+    PyMem_Free(along)
+    return widths
 
 
 def total_variances(Layout layout, estimate, const double[::1] noise=None):

@@ -156,7 +156,7 @@ class SearchRows(NamedTuple):
         rng = np.random.default_rng(seed)
         sample = sampled(source, most_components, rng)
         whole = sampled_share(source, most_components) == 1
-        rows = sample if whole and source.resident is not None else source
+        rows = sample if whole and source.one_array is not None else source
         size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
         if size > LARGEST_SHARE * rows.n_rows:
             return cls(rows, rows if whole else sample)
