@@ -306,7 +306,7 @@ cdef inline double thinnest(
         if size * case.total[j * (d + 1)] > 1 / least:
             best, least = j, 1 / (size * case.total[j * (d + 1)])
     axis[best] = 1 / sqrt(case.total[best * (d + 1)])
-    for _ in range(STEPS_TO_AXIS):                 # a ← N Σ⁻¹ N a, N = diag(total): the power method in units of columns
+    for _ in range(STEPS_TO_AXIS):                 # a ← N Σ⁻¹ N a, N = diag(total): the power method, columns scaled
         for i in range(d):
             white[i] = 0
             for j in range(i + 1):
