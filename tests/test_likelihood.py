@@ -97,6 +97,7 @@ def test_a_fit_repairs_a_lost_component_with_one_warning_that_names_it(covarianc
     mixture = GaussianMixture(3, covariance_type=covariance_type, means_init=far, reg_covar=reg_covar, max_iter=500)
     with pytest.warns(ConvergenceWarning) as told:
         mixture.fit(X)
+    told = [each for each in told if issubclass(each.category, ConvergenceWarning)]
     assert len(told) == 1
     assert re.search(r"[Cc]omponent(\(s\))? 2\b.*lost", str(told[0].message))
     assert mixture.converged_
