@@ -176,6 +176,7 @@ def test_missing_values_are_integrated_out(n_components, unknown):
     refused("NaN", MixtureClassifier(n_components).fit, X, y)
 
 
+@pytest.mark.filterwarnings("ignore:A component of class")
 @pytest.mark.parametrize(("n_components", "n_covariances"), [(1, 1), ([2], 3)])
 def test_rows_with_gaps_count(n_components, n_covariances):
     X = with_gaps(FLOWERS[:, 2:])
