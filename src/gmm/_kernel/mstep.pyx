@@ -916,7 +916,7 @@ def narrowest(
                 m += 1
             qsort(along, m, sizeof(Weighed), &by_value)
             for first in range(m):
-                while last < m and held < mass[a] * (1 - 1e-9):
+                while last < m and (last <= first or held < mass[a] * (1 - 1e-9)):
                     held += along[last].weight
                     last += 1
                 if held < mass[a] * (1 - 1e-9):
