@@ -41,7 +41,7 @@ _RIDGES = 2  # of which one is in every covariance, as the kernel has it
 # share of the variance of all rows. Rows that make the deviation by themselves are two of it apart at least.
 _TIED, _WINDOW, _THIN = 11 / 12, 1.0, 1 / 9
 _OF_ONE = 0.9  # the same where all share one covariance, which may be wider than the rows of a component
-_LOOKED_AT, _FIRST_LOOKED_AT, _NEARLY, _FEW = 20_000, 2_000, 0.75, 20  # rows, first without labels; of a component
+_LOOKED_AT, _FIRST_LOOKED_AT, _NEARLY, _FEW = 20_000, 300, 0.75, 4  # rows, first without labels; of a component
 _THINNEST = 8  # columns
 _FEWEST_GAPS, _OFF_STEP, _MOST = 3, 1e-3, 0.8  # between repeated values; of a step, off a multiple of it; of all rows
 
