@@ -139,7 +139,7 @@ class Degeneracy:
         if not len(owners):
             return []
         # Enough of all rows are on one value, or the rows are too few to tell.
-        rows, weight = source.look(_some, _FIRST_LOOKED_AT), _some_of(source.sample_weight, _FIRST_LOOKED_AT)
+        rows, weight = _some_rows(source, _FIRST_LOOKED_AT)
         expected = parameters.weights[owners] * (len(rows) if weight is None else weight.sum())
         fewest = 0 if model.common else model.unbounded_rows(parameters.n_features)
         few = max(_FEW * (len(rows) < source.n_rows), fewest + 1)
@@ -147,8 +147,9 @@ class Degeneracy:
         if not in_doubt.any():
             return []
         axes, owners = axes[in_doubt], owners[in_doubt]
-        rows, weight = source.look(_some, _LOOKED_AT), _some_of(source.sample_weight, _LOOKED_AT)
-        part = source if len(rows) == source.n_rows else source.part(_some(np.arange(source.n_rows), _LOOKED_AT))
+        rows, weight = _some_rows(source, _LOOKED_AT)
+        whole = len(rows) == source.n_rows
+        part = source if whole else source.part(np.arange(0, source.n_rows, -(-source.n_rows // _LOOKED_AT)))
         with e_step_over(part, model.layout, n_threads=1) as e_step:
             labels = e_step.rows(parameters.whitened(), labels=True).labels
         assert labels is not None  # they were asked for
@@ -209,13 +210,14 @@ def step_of_most(rows: NDArray[Any], column: int) -> float:
     return step if counts[on_steps].sum() > _MOST * counts.sum() else 0.0
 
 
-def _some(rows: NDArray[Any], n: int) -> NDArray[Any]:
-    """Return at most so many rows, evenly among all, as passes in float64 read them."""
-    return np.ascontiguousarray(rows[:: -(-len(rows) // n)], np.float64 if rows.ndim == 2 else rows.dtype)
+def _some(numbers: NDArray[Any], n: int) -> Array:
+    """Return at most n of the numbers of rows, evenly among all, as `narrowest` reads them."""
+    return np.ascontiguousarray(numbers[:: -(-len(numbers) // n)], np.float64)
 
 
-def _some_of(weight: Array | None, n: int) -> Array | None:
-    return None if weight is None else _some(weight, n)
+def _some_rows(source: Source, n: int) -> tuple[Array, Array | None]:
+    """Return at most n rows, and their weights if they have any."""
+    return source.look(_some, n), None if source.sample_weight is None else _some(source.sample_weight, n)
 
 
 def reasons_of(

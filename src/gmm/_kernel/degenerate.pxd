@@ -283,7 +283,7 @@ cdef inline double thinnest(
 ) noexcept nogil:
     """Find where a component is thinnest, in units of the columns; return its share of the variance of all rows there.
 
-    Of factors, which are stored without a d × d matrix, nothing is found.
+    Of a mixture that is stored without d × d matrices, nothing is found.
     """
     cdef Py_ssize_t d = case.d, i, j, best = 0, _
     cdef const double* whitener = case.mixture.whiteners + k * component_stride(case.layout, d)
@@ -291,14 +291,8 @@ cdef inline double thinnest(
     cdef double share = 1, size, least = INFINITY, all_rows = 0
     for i in range(d):
         axis[i] = 0
-    if is_low_rank(case.layout):
-        return 1
     if not is_dense(case.layout):
-        for i in range(d):
-            if variance(case, k, i) < least * case.total[i]:
-                best, least = i, variance(case, k, i) / case.total[i]
-        axis[best] = 1 / sqrt(variance(case, k, best))
-        return least
+        return 1
     for j in range(d):
         size = 0
         for i in range(d):

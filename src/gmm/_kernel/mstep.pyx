@@ -5,9 +5,8 @@ and first looks at rows.
 """
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.float cimport DBL_EPSILON, FLT_EPSILON
-from libc.math cimport INFINITY, fabs, isfinite, isnan, rint
+from libc.math cimport INFINITY, fabs, isfinite, rint
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport qsort
 from libc.string cimport memcpy
 
 cimport gmm._kernel.belief as belief
@@ -39,7 +38,7 @@ from gmm._kernel.moments cimport Moments, any_empty, halve, moments_in, moments_
 from gmm._kernel.objective cimport evidence_bound, is_bound, log_offsets, posterior
 from gmm._kernel.quasi_newton cimport plain_bound, set_weight, start_anew
 from gmm._kernel.rows cimport Rows, data, describe_rows
-from gmm._kernel.seeding cimport Item, merge_equal, sort_by_value
+from gmm._kernel.seeding cimport Item, merge_equal, size_to_sort, sort_by_value
 from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
 from gmm._kernel.update cimport begin, constrain_covariances, estimate_covariances, finish, update_work
 from gmm._kernel.whitener cimport first_singular, whiten as whiten_all
@@ -856,15 +855,6 @@ cdef class Verdict:
         return causes.base
 
 
-cdef struct Weighed:
-    double value, weight
-
-
-cdef int by_value(const void* one, const void* other) noexcept nogil:
-    cdef double a = (<const Weighed*>one).value, b = (<const Weighed*>other).value
-    return (a > b) - (a < b)
-
-
 def narrowest(
     const double[:, ::1] rows, const double[::1] weight, const Py_ssize_t[::1] labels, const double[:, ::1] axes,
     const Py_ssize_t[::1] owners, const double[::1] mass,
@@ -874,7 +864,7 @@ def narrowest(
     Parameters
     ----------
     rows : array of shape (n, d)
-        Those with NaN are left out.
+        Those that are not finite along an axis are left out there.
     weight : array of shape (n,), optional
     labels : array of shape (n,), optional
         Of which only rows whose label is the owner of an axis count there; None: all.
@@ -888,7 +878,7 @@ def narrowest(
         Infinite where there is not so much weight.
     """
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], A = axes.shape[0], a, i, j, m, first, last
-    cdef double value, held
+    cdef double value, held, least
     if weight is not None:
         expect("weight", weight.shape[0], n)
     if labels is not None:
@@ -896,34 +886,33 @@ def narrowest(
     expect_matrix("axes", axes, A, d)
     expect("owners", owners.shape[0], A)
     expect("mass", mass.shape[0], A)
-    widths = np.full(A, np.inf)
-    cdef double[::1] width = widths
-    cdef Weighed* along = <Weighed*>PyMem_Calloc(max(n, 1), sizeof(Weighed))
-    if along == NULL:
-        raise MemoryError
+    widths, values, weights = np.full(A, np.inf), np.empty(n), np.empty(n)
+    cdef double[::1] width = widths, along = values, w = weights
+    cdef char[::1] room = np.empty(size_to_sort(n), dtype=np.int8)
+    cdef Item* items = <Item*>&room[0]
     with nogil:
         for a in range(A):
-            m, held, last = 0, 0, 0
+            m, held, last, least = 0, 0, 0, mass[a] * (1 - 1e-9)
             for i in range(n):
                 if labels is not None and labels[i] != owners[a]:
                     continue
                 value = 0
                 for j in range(d):
                     value += rows[i, j] * axes[a, j]
-                if isnan(value):
+                if not isfinite(value):
                     continue
-                along[m] = Weighed(value, 1 if weight is None else weight[i])
+                along[m], w[m] = value, 1 if weight is None else weight[i]
                 m += 1
-            qsort(along, m, sizeof(Weighed), &by_value)
+            if m > 0:
+                sort_by_value(&along[0], m, 1, items, items + n, <Py_ssize_t*>(items + 2 * n))
             for first in range(m):
-                while last < m and (last <= first or held < mass[a] * (1 - 1e-9)):
-                    held += along[last].weight
+                while last < m and (last <= first or held < least):
+                    held += w[items[last].row]
                     last += 1
-                if held < mass[a] * (1 - 1e-9):
+                if held < least:
                     break
-                width[a] = min(width[a], along[last - 1].value - along[first].value)
-                held -= along[first].weight
-    PyMem_Free(along)
+                width[a] = min(width[a], items[last - 1].key - items[first].key)
+                held -= w[items[first].row]
     return widths
 
 
@@ -1260,7 +1249,7 @@ def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
     distinct, mass = np.empty((n, d)), np.empty(n)
     cdef double[:, ::1] out = distinct
     cdef double[::1] total = mass
-    cdef char[::1] room = np.empty(2 * n * sizeof(Item) + (n + 1) * sizeof(Py_ssize_t), dtype=np.int8)
+    cdef char[::1] room = np.empty(size_to_sort(n), dtype=np.int8)
     cdef Item* items = <Item*>&room[0]
     cdef const double* w = &weight[0] if weight is not None else NULL
     with nogil:

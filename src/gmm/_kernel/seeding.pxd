@@ -49,6 +49,11 @@ cdef inline int compare(const double* rows, Py_ssize_t d, Item a, Item b) noexce
     return 0
 
 
+cdef inline Py_ssize_t size_to_sort(Py_ssize_t n) noexcept nogil:
+    """Bytes for the items, the spare ones and the starts of n rows."""
+    return 2 * n * sizeof(Item) + (n + 1) * sizeof(Py_ssize_t)
+
+
 cdef inline void sort_by_value(
     const double* rows, Py_ssize_t n, Py_ssize_t d,        # IN (n, d)
     Item* items, Item* spare,                              # OUT (n,), scratch (n,)
