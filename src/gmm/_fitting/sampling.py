@@ -55,7 +55,9 @@ def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = N
 
 
 def _distinct(rows: ArraySource) -> ArraySource:
-    return ArraySource(*distinct_rows(np.ascontiguousarray(rows.rows, dtype=np.float64), rows.sample_weight))
+    distinct = ArraySource(*distinct_rows(np.ascontiguousarray(rows.rows, dtype=np.float64), rows.sample_weight))
+    distinct.n_distinct = distinct.n_rows
+    return distinct
 
 
 def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:

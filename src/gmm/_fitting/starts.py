@@ -242,9 +242,11 @@ class Effort(NamedTuple):
 
 
 @lru_cache
-def effort(model: CovarianceModel, n: int, d: int, K: int, has_prior: bool) -> Effort:
+def effort(model: CovarianceModel, n: int, d: int, K: int, has_prior: bool, has_classes: bool = False) -> Effort:
     """Return what n rows repay."""
     few, more = _FEW * (d + 1), max(_FEWEST_MORE, min(K // 2, _MOST_MORE))
+    if has_classes:  # labels tell more than how tight clusters are
+        return Effort(_CLUSTERINGS, 0, n)
     if has_prior:  # which tells more than few rows do, but not what a drop costs: that is likelihood
         return Effort(_MIXTURES, 0, n)
     if n < few * K:
@@ -517,13 +519,14 @@ def partitions(rows: ArraySource, settings: FitSettings, rng: Rng) -> list[Suffi
     if method != "kmeans" or K == 1:
         return [_by_name(rows, settings, rng)]
     problem, scratch = settings.start_problem(rows), Scratch()
-    how = effort(problem.objective.model, rows.n_rows, rows.n_features, K, bool(problem.objective.prior))
+    model, has_prior = problem.objective.model, bool(problem.objective.prior)
+    how = effort(model, rows.n_rows, rows.n_features, K, has_prior, bool(rows.known))
     views, table, found = _candidate_views(rows, moments, 0.0), _candidate_rows(rows, rows, moments, 0.0), []
     for number in range(_CLUSTERINGS):
         seen, view = views[number % len(views)]
         found.append(Clusters(view, _seeds(seen.with_classes(rows.known), K, rng), _KMEANS_PASSES, scratch))
     chosen = []
-    for clusters in tightest(found, _CLUSTERINGS if rows.known else how.n_mixtures):  # labels tell more than tightness
+    for clusters in tightest(found, how.n_mixtures):
         candidate = Candidate(problem.family(K), moments)
         candidate.begin(scratch, table, clusters)
         chosen.append(candidate.statistics if rows.known else in_order(candidate.statistics))

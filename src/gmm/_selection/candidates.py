@@ -121,7 +121,8 @@ class Starts:
         settings, rng = settings._replace(n_threads=n_threads), self._rng(K, number)
         if settings.objective.tails:
             return own_start(settings.problem(self._sample), settings, rng)
-        rows = self._enough(K)[number % len(self._enough(K))]
+        enough = self._enough(K)
+        rows = enough[number % len(enough)]
         if self._settings.start.method == "kmeans":
             return self._in_places(raced(settings.start_problem(rows), K, rng, Judge.LIKELIHOOD))
         return self._in_places(STARTS[self._settings.start.method](rows, settings, rng))
