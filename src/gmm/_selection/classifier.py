@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -78,6 +79,15 @@ _COLLAPSED = (
     "variance in some direction than rounding or reg_covar leaves, so that its likelihood and BIC mean little. Use a "
     "conjugate prior, {} or more rows."
 )
+
+
+@contextmanager
+def _quiet_parts() -> Iterator[None]:
+    """Leave unsaid what is told of all parts at once, by the names of classes and columns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateWarning)
+        warnings.filterwarnings("ignore", "No row has values in both")
+        yield
 
 
 def one_column(y: Any) -> Any:
@@ -504,8 +514,7 @@ class MixtureClassifier(Estimator):
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class."""
         of_search = settings | {"tol": self.tol, "reg_covar": self.reg_covar}
-        with warnings.catch_warnings():  # of what is told of the classes, once and by their names
-            warnings.filterwarnings("ignore", "No row has values in both")
+        with _quiet_parts():
             searches = [select(part, numbers, types, **of_search) for part in parts]
         collapsed = [
             label
@@ -538,9 +547,7 @@ class MixtureClassifier(Estimator):
         for name in types:
             mixture = GaussianMixture(sum(numbers), covariance_type=name, **settings)
             try:
-                with warnings.catch_warnings():  # of what is told of the classes, once and by their names
-                    warnings.simplefilter("ignore", DegenerateWarning)
-                    warnings.filterwarnings("ignore", "No row has values in both")
+                with _quiet_parts():
                     mixture.fit(rows, labels=codes, components_per_class=dict(enumerate(numbers)))
             except SingularMatrixError as error:
                 failed = error
