@@ -13,7 +13,7 @@ import inside
 import reference
 from gmm import GaussianMixture, select
 from inside import FULL, PARSIMONIOUS, TIED, Degeneracy, Judge, MixtureParameters, Noise, Resolution, covariance_model
-from tables import dense
+from tables import dense, warned
 
 RIDGE = 1e-6
 
@@ -226,6 +226,15 @@ def test_components_without_rows_are_named(distinct):
         warnings.simplefilter("ignore", gmm.DegenerateWarning)
         same = gmm.GaussianMixture(distinct).fit(rows)
     np.testing.assert_allclose(mixture.score_samples(rows), same.score_samples(rows))
+
+
+def test_a_component_without_rows_is_told_by_one_warning():
+    """It has nothing whose likelihood could mean anything."""
+    rows, begin = np.random.default_rng(0).normal(size=(100, 2)), [[0.0, 0.0], [50.0, 50.0]]
+    how = {"weights_init": [1 - 1e-20, 1e-20], "means_init": begin, "precisions_init": [np.eye(2)] * 2, "max_iter": 0}
+    _, told = warned(GaussianMixture(2, **how).fit, rows)
+    assert len(told) == 1
+    assert "Component(s) 1 have no rows" in told[0]
 
 
 @pytest.mark.parametrize("with_noise", [False, True])

@@ -101,17 +101,16 @@ def warn_of_repairs(repaired: tuple[int, ...]) -> None:
 
 def warn_of_degenerate(record: FitRecord, source: Source, ridge: float, estimator: Estimator) -> None:
     """Warn if a fit to a source ended with components whose likelihood says nothing."""
-    parameters, causes = record.parameters, record.causes
-    if parameters is None or causes is None or not causes.any():
+    parameters = record.parameters
+    if parameters is None or record.causes is None:
+        return
+    causes = np.where(parameters.weights > _NO_ROWS, record.causes, 0)  # those without rows are told of as such
+    if not causes.any():
         return
     rows = fitting.degenerate.Resolution.from_source(source, ridge)
     reasons = fitting.degenerate.reasons_of(causes, parameters, rows, names_of_features(estimator))
     n, weights = rows.n_distinct, parameters.weights
-    each = [
-        f"component {k}, about {n * weights[k]:.3g} rows ({reason})"
-        for k, reason in sorted(reasons.items())
-        if weights[k] > _NO_ROWS
-    ]
+    each = [f"component {k}, about {n * weights[k]:.3g} rows ({reason})" for k, reason in sorted(reasons.items())]
     warn(
         f"The likelihood says nothing of {listed(each, _NAMED)}, of {n:g} distinct rows. bic() and aic() reward such "
         "components, so that a loop over them ends there; gmm.select leaves these fits out. Try fewer components, a "
