@@ -602,3 +602,27 @@ def test_a_line_that_no_block_holds_is_told(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("a,text\n1,t\n" + "1,t\n" * 3000 + "2," + "long" * 10_000 + "\n")
     refused(r"a\.csv.*than 4,096.*line", GaussianMixture(1).fit, gmm.open_rows(tmp_path / "a.csv", columns=["a"]))
     refused(r"a\.csv.*than 4,096", FileTable, tmp_path / "a.csv", TextFormat(), whole=True)
+
+
+class FarColumns:
+    """A data frame of two columns that lie far apart in memory."""
+
+    columns = ["a", "b"]
+
+    def __init__(self, rows):
+        self._far = np.zeros(10_000_000)  # a place of its own, not on the heap
+        self._far[: len(rows)] = rows[:, 1]
+        self._here = rows[:, 0].copy()
+
+    def __len__(self):
+        return len(self._here)
+
+    def get_column(self, name):
+        return self._here if name == "a" else self._far[: len(self)]
+
+
+def test_columns_far_apart_in_memory_are_one_table():
+    """They once became an array of strides for which numpy crashes."""
+    rows = np.random.default_rng(0).normal(size=(300, 2))
+    mixture = GaussianMixture(2, random_state=0).fit(FarColumns(rows))
+    np.testing.assert_array_equal(mixture.means_, GaussianMixture(2, random_state=0).fit(np.asfortranarray(rows)).means_)

@@ -297,8 +297,14 @@ def as_table(X: Any) -> Table | None:
     return None
 
 
+_PAGE = 4096  # bytes
+
+
 def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
-    """Return columns as a matrix without a copy, if they lie at equal distances in memory; else None."""
+    """Return columns as a matrix without a copy, if they lie at equal distances in one piece of memory; else None.
+
+    Any two columns are at equal distances: numpy crashes where these are larger than what it takes for a stride.
+    """
     if not columns:
         return None
     first, places = columns[0], [column.ctypes.data for column in columns]
@@ -306,6 +312,8 @@ def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
     alike = all(c.dtype == first.dtype and c.shape == first.shape and c.strides == first.strides for c in columns)
     step = steps.pop()
     if not alike or steps or step == 0 or step % first.itemsize or first.ndim != 1:
+        return None
+    if not abs(step) <= 2 * max(first.nbytes, _PAGE):
         return None
     whole = {"shape": (len(first), len(columns)), "strides": (*first.strides, step), "data": (places[0], True)}
     interface = first.__array_interface__ | whole  # numpy's array protocol
