@@ -29,10 +29,10 @@ PLACES = {
     "gmm._fitting.fit": "SCREENING_PASSES fitting_fit=. screened screening=. screening_rows",
     "gmm._fitting.moments": "mean_and_covariance prior_of",
     "gmm._fitting.sampling": "common_seed kmeans_plusplus sample_indices sampled",
-    "gmm._fitting.split_merge": "ComponentDiagnosis moves without split_merge=.",
+    "gmm._fitting.split_merge": "ComponentDiagnosis halves moves without split_merge=.",
     "gmm._fitting.hierarchy": "Hierarchy",
     "gmm._fitting.starts": (
-        "FitSettings STARTS StartSettings best_of first_runs from_means from_responsibilities short_runs "
+        "FitSettings STARTS StartSettings best_of from_means from_responsibilities short_runs "
         "start_statistics starts=. views_of"
     ),
     "gmm._frozen": "_frozen=.",
@@ -62,12 +62,11 @@ PLACES = {
     "gmm._rows.sources": "ArraySource Chunk Source box_of",
     "gmm._rows.tables": "TableSource",
     "gmm._selection": "_selection=.",
-    "gmm._selection.candidates": "candidates=.",
-    "gmm._selection.cell": ("BestScore Clock NOT_CONVERGED SearchRows Worker cell_Cell=Cell clock=."),
     "gmm._selection.classifier": "classifier=.",
-    "gmm._selection.engine": "engine=.",
+    "gmm._selection.loop": "loop=.",
     "gmm._selection.request": "CRITERION_ACCURACY folds_of template_of",
     "gmm._selection.resampling": "resampling=.",
+    "gmm._selection.result": "NOT_CONVERGED",
     "gmm._selection.standard": "in_units",
     "gmm._text.html": "Html block details escaped line sparkline style",
     "gmm._text.table": "Cell Column Table",

@@ -11,7 +11,7 @@ from sklearn.base import clone
 import gmm
 import reference
 from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, select
-from inside import PARSIMONIOUS, candidates, covariance_model, engine, fitted_parameters
+from inside import PARSIMONIOUS, covariance_model, fitted_parameters
 from tables import assert_same, parameters, refused, reloaded
 
 K, D = 3, 2
@@ -512,22 +512,13 @@ def test_other_starts_have_known_components_first(init_params):
     np.testing.assert_allclose(found.bic, searched(n_components=4).bic, atol=0.5)
 
 
-def test_threads_and_the_estimator_give_the_same_bits(monkeypatch):
-    monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
+def test_threads_and_the_estimator_give_the_same_bits():
     same_bits(searched(n_threads=3), usual())
     search = GaussianMixtureSearch(range(2, 6), TYPES, fixed={"means": True}, means_init=MEANS, random_state=0).fit(X)
     same_bits(search.selection_, usual())
     again = reloaded(search.selection_)
     assert again.best.fixed == usual().best.fixed == {"means": [True, True, False, False]}
     assert again.best.n_parameters_ == usual().best.n_parameters_
-
-
-def test_no_start_drops_a_known_component(monkeypatch):
-    dropped, without = [], candidates.without
-    monkeypatch.setattr(candidates, "without", lambda *args: (dropped.append(args[-1]), without(*args))[1])
-    searched(X[:180], n_components=range(2, 5))  # of the known classes alone, so that new components cost least
-    searched(X[180:], n_components=range(2, 5))  # and the other way round
-    assert min(dropped) == 2
 
 
 def test_moves_leave_fixed_parameters_and_improve():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import inside
-from inside import Beginning, Outlook, Run, SolverRun, SolverSettings, best_of, first_runs, plain_records, short_runs
+from inside import Beginning, Outlook, Run, SolverSettings, best_of, plain_records, short_runs
 
 ROWS = np.random.default_rng(0).normal(size=(200, 2)) + 6.0 * (np.arange(200) % 2)[:, None]
 
@@ -59,29 +59,6 @@ def test_short_runs_share_passes_and_are_those_of_each_start_alone():
         assert alone.lower_bound == result.lower_bound
         assert result.state is None
     assert best_of(problem(), together) is together[0]
-
-
-@pytest.mark.parametrize("name", ["spherical", "diag", "full", "VVE"])
-@pytest.mark.parametrize("ridge", [1e-6, 0.0])
-def test_starts_in_one_call_have_the_first_runs_of_each_alone(name, ridge):
-    rng, n = np.random.default_rng(1), len(ROWS)
-    by_turns, at_random, last = np.arange(n) % 2, rng.integers(2, size=n), np.arange(n) == n - 1
-    parts = [at_random, by_turns, last, np.zeros(n), at_random[::-1], np.arange(n) > n // 2]
-    of_rows, settings = problem(ridge=ridge, model=name), SolverSettings(1e-6, 1000)
-    layout = of_rows.objective.model.layout
-    starts = [moments(ROWS, np.eye(2)[part.astype(int)]).reduced(layout) for part in parts]
-    starts.insert(2, mixture([[0, 0], [6, 6]], name))
-    with of_rows.e_step() as e_step:
-        together, lead, alone = first_runs(of_rows, e_step, starts, settings, 6), -inf, []
-        for start in starts:
-            alone += first_runs(of_rows, e_step, [start], settings, 6, callback=lambda iteration: False, lead=lead)
-            lead = max([lead, *(run.lower_bound for run in alone[-1:] if isinstance(run, SolverRun))])
-    assert [type(run) for run in together] == [type(run) for run in alone]
-    runs = [pair for pair in zip(together, alone, strict=True) if isinstance(pair[0], SolverRun)]
-    bounds = [[run.lower_bound for run in pair] for pair in runs]
-    assert all(one == other for one, other in bounds)
-    assert [one.result.trace.passes for one, _ in runs] == [other.result.trace.passes for _, other in runs]
-    assert [one.go().lower_bound for one, _ in runs] == [other.go().lower_bound for _, other in runs]
 
 
 def test_the_best_is_without_degenerate_components_though_it_is_lower_and_a_singular_one_is_no_result():

@@ -607,7 +607,7 @@ def test_a_line_that_no_block_holds_is_told(tmp_path, monkeypatch):
 class FarColumns:
     """A data frame of two columns that lie far apart in memory."""
 
-    columns = ["a", "b"]
+    columns = "a", "b"
 
     def __init__(self, rows):
         self._far = np.zeros(10_000_000)  # a place of its own, not on the heap
@@ -625,4 +625,6 @@ def test_columns_far_apart_in_memory_are_one_table():
     """They once became an array of strides for which numpy crashes."""
     rows = np.random.default_rng(0).normal(size=(300, 2))
     mixture = GaussianMixture(2, random_state=0).fit(FarColumns(rows))
-    np.testing.assert_array_equal(mixture.means_, GaussianMixture(2, random_state=0).fit(np.asfortranarray(rows)).means_)
+    np.testing.assert_array_equal(
+        mixture.means_, GaussianMixture(2, random_state=0).fit(np.asfortranarray(rows)).means_
+    )

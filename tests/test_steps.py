@@ -13,7 +13,7 @@ import gmm
 import reference
 from fuzz_files import saved
 from gmm import BayesianGaussianMixture, GaussianMixture, em, select
-from inside import PARSIMONIOUS, clock
+from inside import PARSIMONIOUS
 from tables import blobs, copies, refused, reloaded
 
 
@@ -82,26 +82,6 @@ def test_histories_go_to_files_and_pickles_and_back():
     before = gmm.load(Path(__file__).parent / "data" / "model-v1.gmm")  # from when there was one history
     for model in (before, *found.estimators, *reloaded(found).estimators):
         assert model.histories_ == (model.history_,)
-
-
-def test_a_climb_without_time_says_so(monkeypatch):
-    """The clock is looked at before each cell, then between the legs of its climbs."""
-    X = overlapping(5, n=600, K=5)
-
-    def reasons(n_looks):
-        looks = []
-
-        def is_up(clock):
-            looks.append(clock.has_solution)
-            return clock.has_solution and sum(looks) > n_looks
-
-        monkeypatch.setattr(clock.Clock, "is_up", is_up)
-        found = select(X, [2, 5], "full", random_state=0, time_limit=9)
-        return [model.history_.reason for model in found.estimators if model is not None]
-
-    told = [reason for n_looks in range(12) for reason in reasons(n_looks)]
-    assert "time limit of the search reached" in told
-    assert "not finished" not in told
 
 
 def parts(step):

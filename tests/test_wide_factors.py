@@ -8,7 +8,7 @@ import pytest
 import gmm
 import inside
 from gmm import GaussianMixture, select
-from inside import DIAGONAL, LowRank, candidates, factor_model, fitted_parameters, with_other_factors
+from inside import LowRank, factor_model, fitted_parameters, with_other_factors
 from tables import assert_same, copies, factor_groups, refused, reloaded
 
 # A fit cut short by max_iter is what these tests want.
@@ -207,18 +207,11 @@ def test_a_mixture_of_more_factors_begins_no_lower_than_of_fewer(mixture):
     assert grown.score(X) > GaussianMixture(K, covariance_type="factor1", random_state=0).fit(X).score(X)
 
 
-def test_one_more_component_is_one_in_two_halves_and_one_less_leaves_noise_its_share(mixture):
-    starts = candidates.splits(None, mixture)
-    assert starts
-    for start in starts:
-        assert start.n_components == K + 1
-        np.testing.assert_allclose(start.weights.sum(), 1)
-        np.testing.assert_allclose(start.weights @ start.means, mixture.weights @ mixture.means)
-    noisy = fitted_parameters(GaussianMixture(K, covariance_type="factor2", noise=True, random_state=0).fit(X))
-    starts = candidates.drops(None, candidates.Diagnosis(None), noisy)
-    assert [start.n_components for start in starts] == [K - 1] * K
-    for start in starts:
-        np.testing.assert_allclose(start.noise_weight, noisy.noise_weight)
+def test_one_more_component_is_one_in_two_halves(mixture):
+    for halved in inside.halves(mixture, inside.ArraySource(X)):
+        assert halved.n_components == K + 1
+        np.testing.assert_allclose(halved.weights.sum(), 1)
+        np.testing.assert_allclose(halved.weights @ halved.means, mixture.weights @ mixture.means)
 
 
 def test_whole_and_stored_factors_go_together():
@@ -228,16 +221,6 @@ def test_whole_and_stored_factors_go_together():
     assert found.covariance_type == tuple(types)
     assert layouts[3:] == [LowRank, type(inside.FULL)]
     assert found.covariance_type[found.best_index] == "factor2"
-
-
-def test_a_solution_has_moments_about_any_origin(mixture):
-    rows = inside.SearchRows.of(inside.ArraySource(X), K, 0)
-    worker = inside.Worker(rows, 1)
-    diagnostics = candidates.diagnosed(rows.sample, worker.e_step(rows.sample, DIAGONAL), mixture)
-    statistics = candidates.of_other_model(mixture, diagnostics.statistics, inside.stored_as(DIAGONAL))
-    worker.close()
-    assert statistics.layout is DIAGONAL
-    np.testing.assert_allclose(statistics.counts.sum(), len(X))
 
 
 def test_labels_leave_factors_as_they_are_stored():

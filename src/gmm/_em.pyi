@@ -99,8 +99,6 @@ STOPPED: str
 ANYWHERE: Outlook
 SLICE: float
 
-def foreseen_gain(records: _Array) -> float: ...
-
 @disjoint_base
 class Outlook:
     def __new__(
@@ -218,6 +216,7 @@ class Run:
     ) -> None: ...
     def is_hopeless(self, outlook: Outlook) -> bool: ...
     def go(self, at_most: int | None = None, outlook: Outlook = ...) -> Self: ...
+    def ended_here(self) -> Self: ...
 
 OFFSET: float
 

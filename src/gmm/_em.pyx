@@ -567,12 +567,6 @@ cdef class Outlook:
 ANYWHERE = Outlook()                      # of a run that has nothing to reach
 
 
-def foreseen_gain(const double[:, ::1] records not None):
-    """Return what a run with records of its passes may still gain, if its next passes gain as much as the last few."""
-    check_columns(records)
-    return loop.foreseen_gain(&records[0, 0], records.shape[0], False) if records.shape[0] else INFINITY
-
-
 cdef int check_columns(const double[:, ::1] records) except -1:
     if records.shape[1] != COLUMNS:
         raise ValueError(f"expected records of {<int>COLUMNS} columns, got {records.shape[1]}")
@@ -984,6 +978,12 @@ cdef class Run:
             PyErr_CheckSignals()
             rests = loop.asks(&outlook.rule, made) and self.least_weight < outlook.rule.fewest
         if not self.ended and self.n_passes == self.max_iter:
+            self.close()
+        return self
+
+    def ended_here(self):
+        """Return the run, which ends as if its passes so far were `max_iter`, unless it has ended."""
+        if not self.ended:
             self.close()
         return self
 

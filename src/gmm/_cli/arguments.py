@@ -318,7 +318,7 @@ _COMMANDS = {
     "fit": _Command(
         "fit", "fit mixtures to a table and choose the best",
         "Fit every number of components with every covariance model and choose the best by a criterion. "
-        "The fits reuse each other's solutions. Without FILE, the bundled Old Faithful data are fitted.",
+        "Fits begin from each other, too. Without FILE, the bundled Old Faithful data are fitted.",
         (("", (_FILE._replace(keywords={"nargs": "?"}),)),
          ("search", _SEARCH), ("columns and rows", _COLUMNS), ("results", _RESULTS)),
     ),

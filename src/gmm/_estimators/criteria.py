@@ -238,6 +238,7 @@ _ALL = (
 )
 CRITERION = {criterion.name: criterion for criterion in _ALL}
 OF_SEARCHES = tuple(CRITERION)
+OF_LIKELIHOOD = "bic", "aic", "aicc"  # which the likelihood alone decides, with p and n
 CRITERIA = tuple(name for name, criterion in CRITERION.items() if criterion.value)  # which a fit has by itself
 
 

@@ -1055,16 +1055,21 @@ def set_fitted(
     *,
     traces: tuple[Trace, ...] = (),
     problem: tuple[object, ...] | None = None,
+    causes: NDArray[np.uint8] | None = None,
 ) -> None:
     """Let an estimator hold the result of a fit: its parameters, how it went, and what continues it.
 
-    A `problem` to be continued keeps its bounds and the state of the accelerated solver.
+    A `problem` to be continued keeps its bounds and the state of the accelerated solver. `causes` are those of
+    degenerate components, where they are known.
     """
     parameters, weight, prior = result.parameters, source.survey.weight, objective.prior
     degeneracy = fitting.degenerate.Degeneracy.of_fits(objective, source)
     of_rows = {"weight": weight, "steps": degeneracy.rows.steps, "beside_errors": bool(source.errors)}
     # A prior sees to it that components are sound.
-    causes = None if prior else degeneracy.causes(parameters, result.statistics)
+    if prior:
+        causes = None
+    elif causes is None:
+        causes = degeneracy.causes(parameters, result.statistics)
     record = FitRecord(parameters, **of_rows, causes=causes)
     if problem is not None:
         trace = result.trace or record_of(mixture).trace

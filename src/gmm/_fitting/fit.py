@@ -205,6 +205,7 @@ def fit_mixture(
     callback: Callable[[Iteration], object] | None = None,
     on_end: Callable[[SolverResult], object] = ignored,
     on_skip: OnSkip = ignored,
+    climb: Callable[[SolverRun], object] = SolverRun.go,
 ) -> MixtureFit:
     """Run the solver from each promising start and return the best result.
 
@@ -223,6 +224,8 @@ def fit_mixture(
     on_skip : callable
         Called with the index of each start that is left out, from 0, and the result of its screening; with None if a
         covariance became singular.
+    climb : callable
+        Makes the passes of a run. One that it leaves ends as if its passes so far were `max_iter`.
 
     Raises
     ------
@@ -249,7 +252,8 @@ def fit_mixture(
             try:
                 begun = run(begin, settings.solver, start=number)
                 del begin  # as large as a mixture, as are many in the state of the solver
-                result = begun.go().result
+                climb(begun)
+                result = begun.ended_here().result
             except SingularMatrixError as error:
                 failed(number, error)
                 continue

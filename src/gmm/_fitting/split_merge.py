@@ -20,9 +20,9 @@ from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._fitting.starts import FitSettings
 from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Beginning, Problem
+from gmm._passes.problem import Beginning, Problem, e_step_over
 from gmm._passes.solver import Iteration, Refinement, SolverResult
-from gmm._rows.sources import ArraySource, Source
+from gmm._rows.sources import Source
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -117,7 +117,6 @@ def split_merged(
     *,
     callback: Watch | None,
     stop_requested: Callable[[], bool],
-    sample: ArraySource | None = None,
 ) -> SolverResult:
     """Return the best solution that moves reach from a result, higher and without degenerate components, or itself.
 
@@ -136,18 +135,16 @@ def split_merged(
         Called after each pass of a move; a truthy return value ends the run of the move.
     stop_requested : callable
         Asked after each move whether to return the best solution so far.
-    sample : ArraySource, optional
-        The sample; drawn here if None.
     """
     if best.parameters.n_components == 1 or settings.solver.max_iter == 0:
         return best
-    share = sampled_share(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
+    share = sampled_share(source, settings.n_components)
     objective = settings.objective.for_mixture(best.parameters)
     context, screen = MoveContext(Problem(source, objective, settings.n_threads, repair_empty=False), e_step), None
     with ExitStack() as stack:
         if share < LARGEST_SHARE:
             rng = np.random.default_rng(0)  # the same for every seed: a refinement is a function of the rows
-            on_sample = context.problem._replace(rows=sample or sampled(source, settings.n_components, rng))
+            on_sample = context.problem._replace(rows=sampled(source, settings.n_components, rng))
             screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
         search = _Search(context, screen, settings, best.trace.start, callback, stop_requested)
         end, kept = best, list[tuple[int, int, float]]()
@@ -274,3 +271,34 @@ def without(e_step: EStep, mixture: WhitenedMixture, component: int) -> Sufficie
     log_offset = mixture.log_offset.copy()
     log_offset[component] = -np.inf
     return e_step(mixture._replace(log_offset=log_offset))
+
+
+def halves(parameters: MixtureParameters, rows: Source) -> list[MixtureParameters]:
+    """Return mixtures of one component more: each has two halves for one of those that fit worst, the worst first.
+
+    Of low rank, of heavy tails or of one component, the worst is the widest.
+    """
+    if parameters.n_components == 1 or not parameters.model.stored_whole or parameters.tails:
+        return halves_of_widest(parameters)
+    with e_step_over(rows, parameters.model.layout, n_threads=1) as e_step:
+        diagnosis = ComponentDiagnosis.of(parameters, rows, e_step)
+    gains = diagnosis.gains
+    axes, worst = gains.argmax(axis=1), (-gains.max(axis=1)).argsort(kind="stable").tolist()
+    return [halved(parameters, k, diagnosis.step(k, int(axes[k]))) for k in worst]
+
+
+def halves_of_widest(parameters: MixtureParameters, offset: float = OFFSET) -> list[MixtureParameters]:
+    """Return mixtures that halve a component along its widest direction, first of many rows and much variance."""
+    K, d, layout = parameters.n_components, parameters.n_features, parameters.model.layout
+    steps = offset * np.stack([layout.widest(parameters.covariances, k, d) for k in range(K)])
+    promising = np.argsort(-parameters.weights * np.square(steps).sum(axis=1), kind="stable")
+    return [halved(parameters, int(k), steps[k]) for k in promising]
+
+
+def halved(parameters: MixtureParameters, component: int, step: Array | float = 0.0) -> MixtureParameters:
+    """Return a mixture with two halves of a component for it, whose means are a step before and behind."""
+    order = np.append(np.arange(parameters.n_components), component)
+    weights, means = parameters.weights[order], parameters.means[order]
+    weights[[component, -1]] /= 2
+    means[component], means[-1] = means[component] - step, means[component] + step
+    return parameters.with_other(weights=weights, means=means, covariances=parameters.covariances_of(order))

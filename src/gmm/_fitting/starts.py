@@ -24,7 +24,6 @@ from gmm._em import (
     CandidateRows,
     CandidateView,
     Clusters,
-    Outlook,
     Race,
     Scratch,
     centred,
@@ -36,9 +35,8 @@ from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
 from gmm._fitting.hierarchy import Hierarchy
 from gmm._fitting.sampling import Rng, generator, kmeans_plusplus, sampled, sampled_share, seeding_uniforms
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep
-from gmm._passes.em import SolverRun
 from gmm._passes.problem import Beginning, Problem, SolverSettings
-from gmm._passes.solver import Iteration, SolverResult
+from gmm._passes.solver import SolverResult
 from gmm._rows.sources import ArraySource, Source, in_range
 from gmm._validation.given import check_constraint, check_fixed_start
 from gmm._values.covariance import CovarianceModel
@@ -163,44 +161,25 @@ def views_of(sample: ArraySource, moments: Layout) -> tuple[View, View]:
     return View(ArraySource(own, weight), OWN_UNITS), View(ArraySource(white, weight), metric)
 
 
-# --- Short runs that compare starts, and when to give a run up -------------------------------------
+# --- Short runs that compare starts -------------------------------------
 
 Start = SufficientStatistics | MixtureParameters  # of a run
 
 ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
 
 
-def first_runs(
-    problem: Problem,
-    e_step: EStep,
-    starts: Sequence[Start],
-    settings: SolverSettings,
-    passes: int,
-    callback: Callable[[Iteration], object] | None = None,
-    lead: float = -inf,
-) -> list[SolverRun | SingularMatrixError]:
-    """Run each start for some passes, fewer if far below a lead or an earlier one; return errors of singular ones."""
-    runs: list[SolverRun | SingularMatrixError] = []
-    for start in starts:
-        begin = Beginning(start) if isinstance(start, MixtureParameters) else start
-        try:
-            run = problem.run(e_step, begin, settings, callback=callback).go(passes, Outlook(lead=lead))
-        except SingularMatrixError as error:
-            runs.append(error)
-        else:
-            runs.append(run)
-            lead = max(lead, run.lower_bound)
-    return runs
-
-
 def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list[SolverResult | None]:
     """Run each start for a few passes to compare them; None where a covariance becomes singular."""
-    settings, results = ROUGHLY._replace(max_iter=max_iter), []
+    settings, results = ROUGHLY._replace(max_iter=max_iter), list[SolverResult | None]()
     with problem.e_step() as e_step:
         for start in starts:
-            (run,) = first_runs(problem, e_step, [start], settings, max_iter)
-            # The state of a solver is as large as many mixtures.
-            results.append(run.result._replace(state=None) if isinstance(run, SolverRun) else None)
+            begin = Beginning(start) if isinstance(start, MixtureParameters) else start
+            try:
+                run = problem.run(e_step, begin, settings).go(max_iter)
+            except SingularMatrixError:
+                results.append(None)
+            else:
+                results.append(run.result._replace(state=None))  # as large as many mixtures
     return results
 
 
@@ -301,7 +280,7 @@ _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than i
 Task = Callable[[int, int], None]
 
 
-def raced(problem: Problem, n_components: int, rng: Rng, judge: Judge = Judge.START) -> SufficientStatistics:
+def raced(problem: Problem, n_components: int, rng: Rng) -> SufficientStatistics:
     """Return the statistics of the best of some candidates, whose rows are distinct, in float64."""
     objective, sample, K = problem.objective, problem.rows.resident, n_components
     assert sample is not None  # a sample
@@ -311,7 +290,7 @@ def raced(problem: Problem, n_components: int, rng: Rng, judge: Judge = Judge.ST
     single = _ROUGHLY if in_range(sample.survey.heaviest) and how.n_mixtures > 1 else 0.0
     verdict = None
     if not objective.prior.variational:
-        verdict = Resolution.from_source(sample, objective.ridge).verdict(model, judge)
+        verdict = Resolution.from_source(sample, objective.ridge).verdict(model, Judge.START)
     with problem.e_step() if n >= _WORTH_SCRATCH else nullcontext() as e_step:
         return (
             Race(

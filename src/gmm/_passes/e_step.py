@@ -31,8 +31,6 @@ T = TypeVar("T")
 
 # Multiply-adds. A pass with fewer stays on one thread: starting others costs more than it saves.
 PASS_WORTH_THREADS = 2e6
-# A search solves cells one after the other if a pass of the largest has fewer: Python's part would be the larger.
-CELLS_WORTH_THREADS = 5e5
 # Replicates of a bootstrap run side by side if a pass of one is between these: with fewer they wait for each other in
 # Python, with more each pass has threads of its own.
 REPLICATES_WORTH_THREADS, REPLICATES_LEFT_TO_PASSES = 1e5, 2e7

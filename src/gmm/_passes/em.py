@@ -27,6 +27,8 @@ from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
 from gmm._values.whitened import WhitenedMixture
 
+AT_LIMIT = "max_iter reached"  # begins the reason of a run that made all passes that it may
+
 
 class MStep:
     """The M-step of one run, which may give components without rows a new place.
@@ -221,11 +223,11 @@ class TextbookEM:
         try:
             before = self._update()
         except SingularMatrixError:
-            return "max_iter reached, the last update was singular", self._bounds[-1]
+            return f"{AT_LIMIT}, the last update was singular", self._bounds[-1]
         self._measure()
         self._bounds.append(self.statistics.mean_log_evidence)
         worse = self._takes_back(before)
-        return f"max_iter reached, {self._why}" if worse else "max_iter reached", self._bounds[-1]
+        return f"{AT_LIMIT}, {self._why}" if worse else AT_LIMIT, self._bounds[-1]
 
     def _update(self) -> tuple[MixtureParameters, Array] | None:
         """Make the pending update; return what it must not be worse than, unless it was a repair: see `_takes_back`."""
@@ -330,13 +332,13 @@ class QuasiNewton(Ascent):
         """Measure the pending trial and keep it unless it is worse; a run that continues measures it again."""
         if not self.is_begun:
             self._closing = self.e_step.measure(self.parameters, self.working.family)
-            return "max_iter reached", self._closing.mean_log_evidence
+            return AT_LIMIT, self._closing.mean_log_evidence
         if self.working.stuck:
-            return "max_iter reached, before a repair", self.working.lower_bound
+            return f"{AT_LIMIT}, before a repair", self.working.lower_bound
         if self.resumable:
             self._at_pause = copy(self.working)
         self.pass_once()
-        return "max_iter reached", self.working.lower_bound
+        return AT_LIMIT, self.working.lower_bound
 
     def begin(self, parameters: MixtureParameters, m_step: MStep) -> None:
         """Forget all passes, and measure this mixture next, after the repairs of an M-step."""

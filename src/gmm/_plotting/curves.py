@@ -27,9 +27,8 @@ from gmm._plotting.scene import fitted_mixture, literal, split_pipeline
 from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_of_labels, own_figure
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._selection import GaussianMixtureSearch, Selection
-from gmm._selection.cell import DEGENERATE, FAILED, LEFT, NOT_CONVERGED, OK
 from gmm._selection.resampling import BootstrapLRT, Stability
-from gmm._selection.result import check_criterion, statuses
+from gmm._selection.result import DEGENERATE, FAILED, LEFT, NOT_CONVERGED, OK, check_criterion, statuses
 from gmm._text.words import amount, counted, percent
 from gmm._uses.anomalies import Drift
 from gmm._uses.directions import Directions

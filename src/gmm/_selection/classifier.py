@@ -45,9 +45,8 @@ from gmm._persistence import (
 )
 from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import ArraySource, Source, relative_ridge
-from gmm._selection.cell import DEGENERATE
 from gmm._selection.request import requested_components, requested_types
-from gmm._selection.result import statuses
+from gmm._selection.result import DEGENERATE, statuses
 from gmm._selection.search import select
 from gmm._selection.standard import in_other_units, in_units, log_volume
 from gmm._text.frames import data_frame

@@ -61,33 +61,16 @@ def kind_of(covariance_type: str, tails: str) -> str:
 
 
 class Key(NamedTuple):
-    """A cell that is fitted; requested cells whose models coincide share one. Searches have one value of each tails."""
+    """A cell, by what it was asked for."""
 
     n_components: int
-    model: CovarianceModel
+    name: str
     tails: Tails = NORMAL_TAILS
 
     @property
     def kind(self) -> str:
-        """Model and tails, in short."""
-        return kind_of(self.model.type_name, self.tails.name)
-
-    def with_more(self, more: int, n_features: int) -> Key:
-        """Return the cell of so many components more."""
-        K = self.n_components + more
-        return Key(K, same_as(self.model, K, n_features), self.tails)
-
-    def has_other_tails(self, other: Key) -> bool:
-        """Tell whether two cells differ in their tails alone; heavy ones may have another storage of the model."""
-        same = self.n_components == other.n_components and self.model.name == other.model.name
-        return same and self.tails is not other.tails
-
-    def is_next_to(self, other: Key) -> bool:
-        """Tell whether two cells differ in their model alone, by one component alone, or in their tails alone."""
-        if self.tails is not other.tails:
-            return self.has_other_tails(other)
-        step = abs(self.n_components - other.n_components)
-        return (step == 0) == (self.model is not other.model) and step <= 1
+        """Covariance type and tails, in short."""
+        return kind_of(self.name, self.tails.name)
 
 
 def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixtureParameters:
@@ -123,13 +106,38 @@ class FixedComponents(NamedTuple):
             covariances = model.constrained(covariances, weights)
         return MixtureParameters(weights, whole.means, covariances, model, fixed=given.fixed.with_others(K - n))
 
-    def parameters(self, mixture: GaussianMixture) -> dict[str, Any]:
-        """Return the parameters by which an estimator fixes the same in the mixture that it holds."""
-        n, precisions = self.mixture.n_components, self.precisions
-        if precisions is not None and mixture.n_components > n:
-            precisions = np.concatenate([precisions, mixture.precisions_[n:]])
-        masks = self.mixture.fixed.with_others(mixture.n_components - n).masks
-        return {"fixed": masks, "means_init": mixture.means_, "precisions_init": precisions}
+    def masks(self, n_components: int) -> dict[str, NDArray[np.bool_]]:
+        """Return what is fixed in a mixture of so many components, as `GaussianMixture` takes it."""
+        return self.mixture.fixed.with_others(n_components - self.mixture.n_components).masks
+
+    def parts(self, mixture: MixtureParameters, model: CovarianceModel, source: Source) -> dict[str, Array]:
+        """Return the parts of a mixture in which the components nearest to the fixed ones come first, and are these."""
+        from scipy.optimize import linear_sum_assignment
+
+        fixed, n = self.mixture.means, self.mixture.n_components
+        low, high = source.survey.box
+        away = (fixed[:, None] - mixture.means) / np.where(high > low, high - low, 1.0)
+        first = linear_sum_assignment(np.square(away).sum(axis=-1))[1]
+        order = np.append(first, np.setdiff1d(np.arange(mixture.n_components), first))
+        parts = parts_of(mixture.for_components(order), model)
+        parts["means"] = np.concatenate([fixed, parts["means"][n:]])
+        if self.precisions is not None:
+            others = parts["precisions"][:0] if model.layout.pooled else parts["precisions"][n:]
+            parts["precisions"] = np.concatenate([self.precisions, others]).reshape(parts["precisions"].shape)
+        return parts
+
+
+def parts_of(mixture: MixtureParameters, model: CovarianceModel) -> dict[str, Array]:
+    """Return the parts of a mixture from which a fit of a model begins; of low rank, the means."""
+    if not model.stored_whole:
+        return {"means": mixture.means}
+    (K, d), layout, stored = mixture.means.shape, model.layout, mixture.model.layout
+    weights = mixture.weights / mixture.weights.sum()
+    if stored is layout:
+        return {"weights": weights, "means": mixture.means, "precisions": layout.gram(mixture.whiteners)}
+    dense = np.ascontiguousarray(stored.dense(mixture.covariances, K, d))
+    covariances = layout.reduced(dense * weights[:, None, None] if layout.pooled else dense, FULL, d)
+    return {"weights": weights, "means": mixture.means, "precisions": layout.inverse(covariances, d)}
 
 
 def fixed_components(
@@ -213,9 +221,14 @@ class Request(NamedTuple):
         return self._replace(source=source, of_one={})
 
     @property
-    def cells(self) -> list[tuple[int, str, Tails]]:
+    def keys(self) -> list[Key]:
         """The cells, as they were asked for."""
-        return list(product(self.n_components, self.types, self.tails))
+        return [Key(*cell) for cell in product(self.n_components, self.types, self.tails)]
+
+    @property
+    def n_seeds(self) -> int:
+        """From how many seeds every cell is fitted."""
+        return max(1, int(self.template.n_init))
 
     @property
     def judge(self) -> Judge:
@@ -224,49 +237,40 @@ class Request(NamedTuple):
             return Judge.HELD_OUT
         return Judge.CRITERION if len(self.n_components) > 1 else Judge.LIKELIHOOD
 
-    def log_likelihood_of_one(self, parameters: MixtureParameters, rows: Source) -> float | None:
+    def log_likelihood_of_one(self, parameters: MixtureParameters) -> float | None:
         """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""
-        template, model = self.template, same_as(parameters.model, 1, rows.n_features)
+        template, model = self.template, same_as(parameters.model, 1, self.source.n_features)
         kind = model, parameters.tails.name, parameters.n_components > 1
         if kind not in self.of_one:
             scorer = Scorer(parameters, template.n_threads)
             limits = check_limits(template, parameters.model, 1)
-            self.of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, **limits)
+            self.of_one[kind] = scorer.log_likelihood_of_one(self.source, template.reg_covar, **limits)
         return self.of_one[kind]
-
-    @property
-    def models(self) -> list[CovarianceModel]:
-        """The models to fit, in the order of the largest number of components first."""
-        most = product(sorted(self.n_components, reverse=True), self.types, self.tails)
-        return list(dict.fromkeys(self.key(*cell).model for cell in most))
 
     def model(self, name: str, tails: Tails) -> CovarianceModel:
         """The model of a requested type, as its covariances are stored."""
         model = covariance_model(name)
         return model if tails else stored_beside(self.template, model, self.source)
 
-    def key(self, n_components: int, name: str, tails: Tails) -> Key:
-        """The cell to fit for a requested one: several types may be one model."""
-        return Key(n_components, same_as(self.model(name, tails), n_components, self.source.n_features), tails)
+    def n_parameters(self, key: Key) -> int:
+        """Return how many free parameters a mixture of a cell has, of which nothing is fixed."""
+        (K, _, tails), d = key, self.source.n_features
+        beside = self.noise.n_parameters + tails.n_parameters(K)
+        return K - 1 + K * d + self.model(key.name, tails).n_parameters(K, d) + beside
 
-    def settings(self, key: Key, rows: Source) -> FitSettings:
-        """Return how a cell is fitted; its prior is completed by these rows, on its one thread."""
-        (K, model, tails), template = key, self.template
-        accelerated = template.acceleration is not None
+    def settings(self, key: Key, *, fixed: bool = True) -> FitSettings:
+        """Return how a cell is fitted, with what is fixed in it or without."""
+        (K, name, tails), template, rows = key, self.template, self.source
+        model, accelerated = self.model(name, tails), template.acceleration is not None
         prior = prior_of(template.prior, model, K, rows, 1, accelerated=accelerated)
         limits = check_limits(template, model, K)
         objective = Objective(model, template.reg_covar, prior, self.noise, tails=tails, **limits)
-        if self.fixed is not None:
+        if self.fixed is not None and fixed:
             objective = objective.with_anchor(self.fixed.anchor(K, model))
         settings, tol = settings_of(template, objective, StartSettings(method=str(template.init_params))), self.tol
         if tol is None:
-            tol = min(settings.solver.tolerance, max(CRITERION_ACCURACY / self.source.survey.weight, _SMALLEST_TOL))
-        solver = settings.solver._replace(tolerance=float(tol))
-        return settings._replace(n_components=K, solver=solver, refine=None)
-
-    def keys(self, n_components: int) -> list[Key]:
-        """The cells to fit for a number of components."""
-        return list(dict.fromkeys(self.key(n_components, *kind) for kind in product(self.types, self.tails)))
+            tol = min(settings.solver.tolerance, max(CRITERION_ACCURACY / rows.survey.weight, _SMALLEST_TOL))
+        return settings._replace(n_components=K, solver=settings.solver._replace(tolerance=float(tol)))
 
 
 def template_of(parameters: dict[str, Any]) -> GaussianMixture:

@@ -23,13 +23,13 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import quiet_fits, warn
 from gmm._fitting.degenerate import Degeneracy, Resolution
 from gmm._fitting.sampling import common_seed, start_seeds
+from gmm._fitting.split_merge import halved, halves_of_widest
 from gmm._fitting.starts import Start, best_of, short_runs
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Problem
 from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
-from gmm._selection.candidates import halved, splits_of_widest
 from gmm._selection.request import (
     MOST_REPEATED,
     check_comparable,
@@ -510,7 +510,7 @@ class _Fits(NamedTuple):
             (K, d), layout, covariances = parameters.means.shape, parameters.model.layout, parameters.covariances
             splits = [statistics.split(k, K, OFFSET * layout.widest(covariances, k, d)) for k in range(K)]
         else:
-            splits = splits_of_widest(parameters, OFFSET)
+            splits = halves_of_widest(parameters, OFFSET)
         best = best_of(problem, short_runs(problem, splits, _SPLIT_PASSES))
         is_sound = best is not None and Degeneracy.of_fits(objective, source).first(best) < 0
         return best.parameters if best is not None and is_sound else None

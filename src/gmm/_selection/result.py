@@ -21,7 +21,6 @@ from gmm._estimators.fitted import fitted_parameters, from_state, record_of, sta
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import doubt_of_shapes
 from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, parts_of, save_object
-from gmm._selection.cell import DEGENERATE, FAILED, KINDS, LEFT, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK, Status
 from gmm._selection.request import kind_of
 from gmm._text.frames import data_frame
 from gmm._text.html import block, details, joined, line
@@ -31,6 +30,46 @@ from gmm._validation.column_notes import LONG_TAIL
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
 from gmm._values.tails import NORMAL_TAILS
+
+OK = "ok"
+NOT_CONVERGED = "not converged"
+NOT_TRIED = "not tried"
+DEGENERATE = "degenerate"
+FAILED = "failed"
+LEFT = "left"
+_DETAILED = DEGENERATE, FAILED, LEFT
+KINDS = OK, NOT_CONVERGED, NOT_TRIED, *_DETAILED
+MORE_THAN_ROWS = "more components than rows"
+
+
+class Status(NamedTuple):
+    """What became of a cell.
+
+    `detail` names the component that is degenerate, says how far behind the best it was left, or why it has failed.
+    """
+
+    kind: str
+    detail: str = ""
+
+    @classmethod
+    def of(cls, text: str) -> Status:
+        """Return the status that a table, a file or the record of a run words so."""
+        kind, _, detail = text.partition(": ")
+        return cls(kind, detail)
+
+    def __str__(self) -> str:
+        """Return the text of tables and files."""
+        return f"{self.kind}: {self.detail}" if self.kind in _DETAILED else self.kind
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether the cell has a fit."""
+        return self.kind not in (FAILED, NOT_TRIED)
+
+    def is_eligible(self, criterion: str) -> bool:
+        """Return whether this criterion of a cell with a fit may choose it: rows held out judge degenerate ones too."""
+        return criterion == HELD_OUT or self.kind != DEGENERATE
+
 
 _Table = TypeVar("_Table", bound="Selection")
 _WIDTH = 80  # characters of a line of `repr`
@@ -128,16 +167,16 @@ class Selection:
         Time spent on the cell alone, without work that cells share. NaN in what is unpickled and in deep copies, as in
         `gmm.em.Trace`.
     estimators : tuple of GaussianMixture or None
-        The fitted mixtures; None where there is no fit.
+        The fitted mixtures; None where there is no fit. The `fit` of each repeats it: see `select`.
     best_index : int
         Index of the cell with the smallest criterion, among cells that have not failed and, unless rows held out judge
         them, are not degenerate; among the degenerate ones if there are no others. The first in case of a tie.
     complete : bool
         Whether the search completed, rather than being ended by `time_limit` or a callback.
     n_fresh_starts, n_found_again : int
-        Number of fresh starts that were made for the best cell once its solution had been found, and how many of them
-        led to it again. None led to a better one, which would have taken its place. Both are 0 for a single component,
-        and in files of earlier versions.
+        Number of seeds that the best cell was fitted from once its mixture had been found, and how many of them led to
+        it again. None led to a better one, which would have taken its place. Both are 0 for a single component, and in
+        files of earlier versions.
     standardized : bool
         Whether columns were searched in units of their standard deviations. `covariance_type` and `n_parameters` are
         then those of the models there; see `select`.
@@ -178,6 +217,37 @@ class Selection:
         best = self.estimators[self.best_index]
         assert best is not None  # best_index is that of a fitted cell
         return best
+
+    def __getitem__(self, cell: tuple[int, str] | tuple[int, str, str]) -> GaussianMixture:
+        """Return the fitted mixture of a cell, whose `fit` to the same rows ends there again, to the bits.
+
+        Parameters
+        ----------
+        cell : tuple of (int, str) or (int, str, str)
+            Number of components, covariance type as requested and, unless all tails are the same, tails.
+
+        Raises
+        ------
+        KeyError
+            If there is no such cell, or it has no fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import GaussianMixture, select
+        >>> X = np.random.default_rng(0).normal(size=(50, 2))
+        >>> found = select(X, (1, 2), ["EII", "VVV"], random_state=0)
+        >>> again = GaussianMixture(**found[2, "VVV"].get_params()).fit(X)
+        >>> bool((again.means_ == found[2, "VVV"].means_).all())
+        True
+        """
+        every = zip(self.n_components.tolist(), self.covariance_type, self.tails, strict=True)
+        numbers = [number for number, each in enumerate(every) if each[: len(cell)] == tuple(cell)]
+        estimator = self.estimators[numbers[0]] if len(numbers) == 1 else None
+        if estimator is None:
+            what = self.status[numbers[0]] if len(numbers) == 1 else f"{len(numbers)} cells are so called"
+            raise KeyError(f"expected the number of components, covariance type and tails of a fit, got {cell}: {what}")
+        return estimator
 
     @property
     def kinds(self) -> tuple[str, ...]:

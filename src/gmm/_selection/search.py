@@ -19,8 +19,7 @@ from gmm._fitting.sampling import common_seed
 from gmm._persistence import Writable
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, relative_ridge
-from gmm._selection.cell import Clock
-from gmm._selection.engine import Reports, held_out_deviances, opened_search
+from gmm._selection.loop import Clock, Reports, Search, held_out_deviances
 from gmm._selection.request import (
     Request,
     check_cells,
@@ -66,19 +65,23 @@ def select(
     """Choose the number of components, the covariance type and the tails of a mixture, and fit it.
 
     Each requested number of components is fitted with each requested covariance type; such a pair is a *cell* of the
-    search. With several `tails`, a cell has one of them. All cells are fitted together and reuse each other's
-    solutions:
+    search. With several `tails`, a cell has one of them. A search is a loop of fits:
 
-    - starts are made once per number of components, and the best of them are used for each type;
-    - a cell also starts from the fit with one component less, with the worst-fitting components split, and from the
-      fits of the most similar types;
-    - if a special case of a cell's model has a higher likelihood, the cell continues from that fit;
-    - the best cells are refined by split–merge moves;
-    - the cells within 20 of the best criterion (NEC: 0.2) are solved again from fresh starts, until they stay.
+    - each cell is fitted as `GaussianMixture` does, from `random_state`, and from two more seeds where a component is
+      degenerate;
+    - the cells of one number of components are fitted from the best two mixtures among them, and from the best one and
+      their own with a component less, of which one is halved;
+    - the best two of each number, and at last those near the best, go on by split–merge moves;
+    - the cells within 10 of the best criterion (NEC: 0.1) are fitted from up to 12 more seeds.
 
-    A cell may therefore reach a higher likelihood than a single fit of `GaussianMixture`. On many rows (from some ten
-    thousands on), a cell is left before it converges once its projected gain cannot bring it within 40 of the best
-    criterion so far; its status says so. Cells with a `prior` and searches by NEC are finished in any case.
+    A cell keeps the best of its fits, without degenerate components if there is one. **Each can be repeated:** the
+    mixture of a cell, such as ``found[3, "VVV"]``, has the seed or the start as its parameters, and its `fit` to the
+    same rows, with the same weights and errors, ends there again, to the bits. Only of standardised columns the start
+    is in other units, and left out.
+
+    On more than 20,000 rows a fit is left before it converges once its projected gain cannot bring it within 40 of the
+    best criterion so far; its status says so, and its `max_iter` is then the passes that it made. Cells with a `prior`
+    and searches by NEC are finished in any case.
 
     Parameters
     ----------
@@ -104,9 +107,7 @@ def select(
     n_splits : int, default=None
         Number of folds of "held_out", dealt by `random_state`; None is 5. For no other criterion.
     n_init : int, default=1
-        Number of seeds for the starts. With each one after the first, the search continues from two further k-means
-        partitions per number of components and another start of each cell, and cells keep what is better: with an int
-        as `random_state`, no cell ends lower than with fewer.
+        Number of seeds that each cell is fitted from.
     random_state : int, RandomState, Generator or None, default=None
         Seed of the starts. With an int, results are reproducible.
     n_threads : int or None, default=None
@@ -133,7 +134,7 @@ def select(
         errors, and criteria are of rows with theirs.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``init_params`` (a name), ``acceleration``,
-        ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell at last, ``tol``, ``max_iter``
+        ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every fit, ``tol``, ``max_iter``
         and ``max_ratio``, with which "all" are "full", "diag" and "spherical". The defaults here are ``tol=None``,
         which is 1e-5, reduced on large tables so that criteria are accurate to about 0.05, and ``max_iter=1000``.
         ``reg_covar``, here 1e-6 too, is a share of the squared width of the narrowest column that varies: its number of
@@ -143,7 +144,7 @@ def select(
         others there are, from none on: classes that are known beside new ones. ``fixed={"means": True, "covariances":
         True}`` fixes as well the ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or
         "spherical" where there are others; a mask of m fixes some of them. Criteria count free parameters, and each
-        mixture has what it holds as `means_init` and masks for all its components, as further fits need them.
+        mixture has masks for all its components.
 
     Returns
     -------
@@ -199,8 +200,7 @@ def select(
     template.reg_covar = relative_ridge(opened, template.reg_covar)
     reports = Reports(request, callback)
     held_out = held_out_deviances(request, seed, clock, reports)
-    with opened_search(request, seed, clock) as search:
-        selection = search.run(reports, held_out)
+    selection = Search(request, seed, clock, reports, held_out).run()
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
     names = tuple(f"x{j}" for j in range(given.n_features)) if features is None else tuple(map(str, features))
     notes = (
@@ -269,7 +269,7 @@ class GaussianMixtureSearch(Estimator):
     acceleration : {"auto", None}, default="auto"
         As in `GaussianMixture`.
     refine : {"split-merge"} or None, default=None
-        "split-merge" tries split–merge moves in every cell; None only in the best ones.
+        "split-merge" refines every fit by moves; None only those of the best cells.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
         As in `GaussianMixture`.
     noise : bool, float or array-like of shape (2, d), default=False

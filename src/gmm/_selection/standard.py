@@ -19,7 +19,7 @@ from gmm._rows.incomplete import mapped
 from gmm._rows.sources import ArraySource, Source, column_widths, relative_ridge
 from gmm._selection.result import Selection
 from gmm._text.words import counted, quoted
-from gmm._validation.parameters import check_parameters
+from gmm._validation.parameters import check_parameters, options_with
 from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import Coordinates
 from gmm._values.noise import Noise
@@ -33,12 +33,13 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     """Return an estimator in the units of the columns, where log densities are larger by a number.
 
     Its covariance type is that of its mixture there; of its other parameters, a `NormalInverseWishart` comes along, and
-    `reg_covar` is that of the column with the smallest unit.
+    `reg_covar` is that of the column with the smallest unit; where the fit began is said in other units, and left out.
     """
     parameters, arguments = units.restored(fitted_parameters(self)), self.get_params()
     if model_of(self) is not parameters.model:
         arguments["covariance_type"] = parameters.model.name
     arguments["reg_covar"] *= float(units.scales.min()) ** 2
+    arguments |= {name: None for name in options_with("start") if name.endswith("_init") and name in arguments}
     if isinstance(arguments.get("prior"), NormalInverseWishart):
         arguments["prior"] = units.restored_prior(arguments["prior"])
     names = vars(self).get("feature_names_in_")

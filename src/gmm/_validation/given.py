@@ -158,9 +158,11 @@ def check_weights_init(value: Any, n_components: int) -> Floats:
 
 
 def check_weights(value: Any, n_components: int, name: str = "weights") -> Floats:
-    """Check weights as `check_shares` does, and divide them by their sum."""
+    """Check weights as `check_shares` does, and divide them by their sum unless it is 1 but for rounding."""
     weights = check_shares(value, n_components, name)
-    return np.asarray(weights / weights.sum())
+    total = weights.sum()
+    rounded = n_components * np.finfo(np.float64).eps
+    return weights if abs(total - 1) <= rounded else np.asarray(weights / total)
 
 
 def check_shares(value: Any, n_components: int, name: str = "weights") -> Floats:

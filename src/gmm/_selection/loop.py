@@ -1,0 +1,575 @@
+"""A search: a loop of fits.
+
+Every cell is fitted by itself, from a seed. The cells of one number of components are then fitted from the two best
+mixtures among them, and from mixtures of one component fewer, the best one and their own, with one of the components
+that fit worst halved; the two best go on by split–merge moves. At last the cells near the best are fitted from more
+seeds, from each other and by moves, until that betters none. A cell keeps the best of its fits, and the parameters by
+which `GaussianMixture.fit` repeats it to the bits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import chain, zip_longest
+from math import inf, isfinite, nan
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gmm._blas import single_threaded_blas
+from gmm._em import Outlook
+from gmm._estimators import criteria
+from gmm._estimators.fitted import set_fitted
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import ill_defined
+from gmm._estimators.scorer import Scorer
+from gmm._exceptions import warn
+from gmm._fitting.degenerate import Degeneracy, Judge
+from gmm._fitting.fit import first_mixture, fit_mixture
+from gmm._fitting.sampling import start_seeds
+from gmm._fitting.split_merge import halves
+from gmm._fitting.starts import FitSettings, StartSettings
+from gmm._lazy import cached_property
+from gmm._log import LOGGER
+from gmm._passes.e_step import result_of, submitted, usable_threads
+from gmm._passes.em import AT_LIMIT, SolverRun
+from gmm._passes.solver import Iteration, SolverResult
+from gmm._selection.request import CRITERION_ACCURACY, Key, Request, folds_of, n_rows_of, parts_of
+from gmm._selection.result import (
+    DEGENERATE,
+    FAILED,
+    LEFT,
+    MORE_THAN_ROWS,
+    NOT_CONVERGED,
+    NOT_TRIED,
+    OK,
+    Entry,
+    Progress,
+    Selection,
+    Status,
+)
+from gmm._values.covariance import covariance_model, same_as
+from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.parameters import MixtureParameters
+
+_SEEDS = 3  # of a cell, while all its ends have degenerate components
+_BEST = 2  # mixtures of as many components that cells begin from
+_OF_BEST, _OF_OWN = 1, 4  # of those of one fewer, the best and the cell's own: how many of the worst are halved in turn
+_MORE_SEEDS, _FOUND_AGAIN = 12, 4  # of a cell near the best: so many, or until so many have led to its end again
+_MOVES = "split-merge"
+_SAME = 0.25  # nats in all: an end so near to another is the same
+_MANY_ROWS = 20_000  # of which a fit is left that cannot come near the best
+_CHECKED = 32  # passes between two looks for degenerate components
+_PERIOD = 6  # passes between two looks at what a fit may reach, …
+_SAFETY, _SAFETY_OF_SEEDS = 3, 10  # … so many times the gain that they project; of fits from seeds
+# What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
+_REFUSALS = ValueError, ArithmeticError, MemoryError
+
+
+class Start(NamedTuple):
+    """Where a fit begins: a seed or, as far as they are given, weights, means and precisions."""
+
+    seed: int
+    parts: Mapping[str, Array] = {}
+    refine: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of an estimator whose fit begins there."""
+        of_start = {f"{name}_init": values for name, values in self.parts.items()}
+        return {"random_state": self.seed, "refine": self.refine} | of_start
+
+
+class End(NamedTuple):
+    """A fit of a cell: where it ended and began, its first degenerate component or −1, and its criterion.
+
+    One that was left on its way is `behind` the best criterion, by as much at least, or has a degenerate component.
+    """
+
+    result: SolverResult
+    start: Start
+    degenerate: int
+    score: float
+    behind: float | None = None
+
+
+class Cell:
+    """One number of components, covariance type and tails, and the best of its fits so far.
+
+    Attributes
+    ----------
+    key : Key
+    end : End or None
+        The best one.
+    error : Exception or None
+        Why there is none.
+    n_seeds : int
+        How many seeds it was fitted from.
+    n_fresh, n_again : int
+        Seeds since the best end was found, and how many of them led to it again.
+    seconds : float
+        Time of its fits.
+    model : CovarianceModel
+    n_threads : int, optional
+        Of each pass.
+    held_out : float
+        Minus twice the log-likelihood of rows held out; NaN where these do not judge.
+    scores : dict of str to float
+        Log-likelihood and criteria by name, once all fits are made.
+    """
+
+    def __init__(self, key: Key, request: Request, held_out: float, n_threads: int | None) -> None:
+        self.key, self.held_out, self.n_threads, self._request = key, held_out, n_threads, request
+        self.model = request.model(key.name, key.tails)
+        self.end: End | None = None
+        self.error: Exception | None = None
+        self.n_seeds = self.n_fresh = self.n_again = 0
+        self.seconds = 0.0
+        self.scores: dict[str, float] = {}
+        self.accuracy = CRITERION_ACCURACY / request.source.survey.weight  # of a lower bound
+
+    @cached_property
+    def settings(self) -> FitSettings:
+        """How it is fitted."""
+        return self._request.settings(self.key)
+
+    @cached_property
+    def _degeneracy(self) -> Degeneracy:
+        return Degeneracy.of_fits(self.settings.objective, self._request.source, self._request.judge)
+
+    @property
+    def sound(self) -> End | None:
+        """The best end if none of its components is degenerate."""
+        return self.end if self.end is not None and self.end.degenerate < 0 else None
+
+    @property
+    def has_one_end(self) -> bool:
+        """Whether every start leads to the same mixture."""
+        return self.key.n_components == 1 and not (self._request.noise or self.key.tails)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether more seeds would hardly tell anything new."""
+        return self.has_one_end or self.n_again >= _FOUND_AGAIN or self.n_seeds >= self._request.n_seeds + _MORE_SEEDS
+
+    def climb(self, outlook: Outlook, run: SolverRun) -> None:
+        """Make the passes of a run, until it has no outlook, or many of them and still a degenerate component."""
+        run.go(_CHECKED, outlook)
+        while not (run.ended or run.is_hopeless(outlook) or self._degeneracy.first(run, of_mixture=True) >= 0):
+            run.go(_CHECKED, outlook)
+
+    def take(self, fit: SolverResult, start: Start, behind: float | None = None) -> None:
+        """Keep a fit if it is better than the best so far: sound, or higher."""
+        before, is_sound = self.end, self.sound is not None
+        is_higher = before is None or fit.lower_bound > before.result.lower_bound + self.accuracy
+        if is_sound and not is_higher:
+            return
+        degenerate = self._degeneracy.first(fit)
+        if degenerate >= 0 and (is_sound or not is_higher):
+            return
+        self.end = End(fit, start, degenerate, self._score(fit), behind)
+        self.error, self.n_fresh, self.n_again = None, 0, 0
+        told = f", component {degenerate} is degenerate" if degenerate >= 0 else ""
+        of_fit = self.key.n_components, self.key.kind, fit.lower_bound, told
+        LOGGER.info("search: components %d, %s  log-likelihood %.6f nats per unit weight%s", *of_fit)
+
+    def measure(self) -> None:
+        """Compute the log-likelihood and the criteria of the best end."""
+        if self.end is not None:
+            self.scores = self._scores(self.end.result.parameters)
+
+    def status(self) -> Status:
+        """Return what became of it."""
+        if self.end is None:
+            return Status(NOT_TRIED) if self.error is None else Status(FAILED, _reason(self.error, self.key.name))
+        if self.end.degenerate >= 0:
+            return Status(DEGENERATE, f"component {self.end.degenerate}")
+        if self.end.behind is not None:
+            criterion = criteria.title(self._request.criterion)
+            return Status(LEFT, f"at least {self.end.behind:,.0f} {criterion} behind the best")
+        return Status(OK if self.end.result.trace.converged else NOT_CONVERGED)
+
+    def entry(self) -> Entry:
+        """Return it as a row of the table, with an estimator whose `fit` repeats the best of its fits."""
+        (K, name, tails), end, request = self.key, self.end, self._request
+        entry = Entry(K, name, tails.name, self.status(), self.seconds, error=self.error)
+        if end is None:
+            return entry
+        result, settings = end.result, self.settings
+        how = {"n_components": K, "covariance_type": name, "n_init": 1, "tol": settings.solver.tolerance}
+        how |= {"max_iter": len(result.trace)} if end.behind is not None else {}
+        how |= {"fixed": request.fixed.masks(K)} if request.fixed else {}
+        estimator = GaussianMixture(**request.template.get_params() | {**tails.parameters} | how | end.start.parameters)
+        objective = settings.objective.stored_for(result.parameters.model)
+        # What several numbers of components are judged by is the stricter rule.
+        causes = np.zeros(K, np.uint8) if end.degenerate < 0 and request.judge is not Judge.HELD_OUT else None
+        set_fitted(estimator, result, request.source, request.features, objective, causes=causes)
+        n_parameters = result.parameters.n_parameters
+        return entry._replace(estimator=estimator, n_parameters=n_parameters, scores=self.scores)
+
+    def _score(self, fit: SolverResult) -> float:
+        """Return the criterion of a fit; the likelihood of its last pass decides most."""
+        request, n = self._request, self._request.source.survey.weight
+        if request.criterion in criteria.OF_LIKELIHOOD and not self.settings.objective.prior:
+            return criteria.least(request.criterion, n * fit.lower_bound, fit.parameters.n_parameters, n)
+        return self._scores(fit.parameters)[request.criterion]
+
+    def _scores(self, mixture: MixtureParameters) -> dict[str, float]:
+        request, source = self._request, self._request.source
+        totals = Scorer(mixture, self.n_threads).totals(source)
+        of_one = request.log_likelihood_of_one(mixture)
+        scores = criteria.evaluate(totals, mixture.n_parameters, source.survey.weight, of_one)
+        return scores | {"loglik": totals.log_likelihood, criteria.HELD_OUT: self.held_out}
+
+
+def _reason(error: Exception, name: str) -> str:
+    """Return in words why a cell of a covariance type has no fit."""
+    told = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else error
+    text = " ".join(str(told).split())
+    return f"{type(error).__name__}: {text}".rstrip(": ") if _is_fault(error) or not text else text
+
+
+def _is_fault(error: Exception) -> bool:
+    """Tell whether the package failed, rather than refused."""
+    return not isinstance(error, _REFUSALS) or isinstance(error, np.linalg.LinAlgError)
+
+
+class Clock:
+    """The time limit of a search, in seconds from now; it does not end before there is a fit."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.perf_counter() + seconds
+        self.has_fit = False
+
+    def half(self) -> Clock:
+        """Return a clock of half the time that is left."""
+        return Clock(None if self._end is None else max(self._end - time.perf_counter(), 0.0) / 2)
+
+    def is_up(self) -> bool:
+        """Tell whether to begin nothing more."""
+        return self.has_fit and self._end is not None and time.perf_counter() >= self._end
+
+
+class Reports:
+    """Tells the callback of every cell once it is fitted, and so in each fold.
+
+    Attributes
+    ----------
+    fold : int
+        That is left out, from 1; 0 for fits to all rows.
+    is_over : bool
+        Whether the callback has ended the search.
+    """
+
+    def __init__(self, request: Request, callback: Callable[[Progress], object] | None) -> None:
+        self._keys, self._callback = request.keys, callback
+        self.fold, self.is_over = 0, False
+
+    def __call__(self, cell: Cell) -> None:
+        """Tell of a cell."""
+        if self._callback is not None and not self.is_over:
+            (K, name, tails), number = cell.key, self._keys.index(cell.key)
+            progress = Progress(number, len(self._keys), K, name, tails.name, str(cell.status()), self.fold)
+            self.is_over = bool(self._callback(progress))
+
+
+_NO_FOLDS: Mapping[Key, float] = defaultdict(lambda: nan)
+
+
+class Search:
+    """The loop: which cells are fitted when, and from what. It depends on results alone, not on threads."""
+
+    def __init__(
+        self, request: Request, seed: int, clock: Clock, reports: Reports, held_out: Mapping[Key, float] = _NO_FOLDS
+    ) -> None:
+        self._request, self._clock, self._reports, self._source = request, clock, reports, request.source
+        self._seeds = seed, *start_seeds(seed, request.n_seeds + _SEEDS + _MORE_SEEDS)[1:]
+        self._weight = request.source.survey.weight
+        self._limit = inf  # criterion up to which cells of many rows are finished
+        usable = request.template.n_threads or usable_threads()
+        self._n_workers = min(usable, len(request.types) * len(request.tails))
+        self._n_threads = request.template.n_threads if self._n_workers == 1 else usable // self._n_workers
+        self._cells = [Cell(key, request, held_out[key], self._n_threads) for key in request.keys]
+        first, d = dict[Any, Cell](), self._source.n_features
+        self._first = {  # of the cells that are one model
+            cell: first.setdefault((K, same_as(cell.model, K, d), tails), cell)
+            for cell in self._cells
+            for K, _, tails in [cell.key]
+        }
+        self._pool: ThreadPoolExecutor | None = None
+        self._is_interrupted = False
+
+    @property
+    def _is_over(self) -> bool:
+        return self._reports.is_over or self._clock.is_up()
+
+    def run(self) -> Selection:
+        """Fit every cell, then those near the best from more seeds and from each other; return the table."""
+        with self._threads():
+            self._fit_every_cell()
+            while not self._is_over and (near := self._near_best()):
+                self._each(near, self._fit_from_more_seeds)
+                for K in sorted({cell.key.n_components for cell in near}):
+                    self._share([cell for cell in near if cell.key.n_components == K])
+                self._each(near, self._refine)
+            self._each([cell for cell, first in self._first.items() if cell is not first], self._follow)
+            self._each(self._cells, Cell.measure)
+        self._level()
+        entries = [cell.entry() for cell in self._cells]
+        selection = Selection.of(entries, self._request.criterion, complete=not self._is_over)
+        best = self._cells[selection.best_index]
+        return replace(selection, n_fresh_starts=best.n_fresh, n_found_again=best.n_again)
+
+    def mixtures(self) -> dict[Key, MixtureParameters]:
+        """Fit every cell; return the mixtures of those that have one."""
+        with self._threads():
+            self._fit_every_cell()
+        return {cell.key: cell.end.result.parameters for cell in self._cells if cell.end}
+
+    def _fit_every_cell(self) -> None:
+        """Fit the cells of each number of components, from few to many: from seeds, then from other mixtures."""
+        n_rows = n_rows_of(self._source)
+        for K in sorted(set(self._request.n_components)):
+            cells = self._cells_of(K)
+            if n_rows < K:
+                for cell in cells:
+                    cell.error = ValueError(f"{MORE_THAN_ROWS} ({n_rows:,})")
+                    self._reports(cell)
+            else:
+                self._each(cells, self._fit_alone, self._reports)
+                self._share(cells)
+                self._each(self._best_of(K)[:_BEST], self._refine)
+                same = [cell for cell, first in self._first.items() if cell is not first and cell.key.n_components == K]
+                self._each(same, self._follow, self._reports)
+            if self._is_over:
+                break
+
+    def _share(self, cells: Sequence[Cell]) -> None:
+        """Fit cells of one number of components from the best mixtures of it, and from halves of the best of fewer."""
+        K = cells[0].key.n_components
+        mixtures = [end.result.parameters for cell in self._best_of(K)[:_BEST] if (end := cell.sound)]
+        for smaller in self._best_of(K - 1)[:1]:
+            if smaller.sound:
+                mixtures += halves(smaller.sound.result.parameters, self._source)[:_OF_BEST]
+        self._each([cell for cell in cells if not cell.has_one_end], partial(self._fit_from_others, mixtures))
+
+    def _cells_of(self, n_components: int) -> list[Cell]:
+        """Return the cells of a number of components, of those that are one model the first."""
+        return [cell for cell, first in self._first.items() if cell is first and cell.key.n_components == n_components]
+
+    def _best_of(self, n_components: int | None = None) -> list[Cell]:
+        """Return the cells, or those of a number of components, that have sound ends, the best first."""
+        cells = list(self._first.values()) if n_components is None else self._cells_of(n_components)
+        return sorted({cell: None for cell in cells if cell.sound}, key=attrgetter("sound.score"))
+
+    def _near_best(self) -> list[Cell]:
+        """Return the cells near the best that more seeds may better."""
+        best, near = self._best_of(), criteria.CRITERION[self._request.criterion].near
+        limit = best[0].sound.score + near if best and best[0].sound else inf
+        return [cell for cell in best if cell.sound and cell.sound.score <= limit and not cell.is_settled]
+
+    def _level(self) -> None:
+        """Give cells that are one model the same criteria, as their fits differ by rounding."""
+        for cell, first in self._first.items():
+            if cell.end and first.end and cell.end.score - first.end.score < _SAME:
+                cell.scores = first.scores
+
+    # --- What is done with a cell ------------------------------------------------------------------
+
+    def _fit_alone(self, cell: Cell) -> None:
+        """Fit it from its first seeds, and from further ones while all ends have degenerate components."""
+        least = 1 if cell.has_one_end else self._request.n_seeds
+        most = 1 if cell.has_one_end else max(least, _SEEDS)
+        while cell.n_seeds < (least if cell.sound else most) and self._fit_from_seed(cell):
+            pass
+
+    def _follow(self, cell: Cell) -> None:
+        """Fit it from where the first cell of its model has ended, unless it has ended there."""
+        first, before = self._first[cell].end, cell.end
+        if first is None or cell.has_one_end:
+            self._fit_alone(cell)
+        elif before is None or first.result.lower_bound > before.result.lower_bound + cell.accuracy:
+            self._fit_from([first.result.parameters], cell)
+            if cell.end is not None:  # what is one model is judged by one rule
+                cell.end = cell.end._replace(degenerate=first.degenerate)
+
+    def _fit_from_more_seeds(self, cell: Cell) -> None:
+        while not cell.is_settled and self._fit_from_seed(cell):
+            pass
+
+    def _fit_from_seed(self, cell: Cell) -> bool:
+        """Fit it from its next seed; return whether there was time."""
+        request, before = self._request, cell.end
+        start = Start(self._seeds[cell.n_seeds], refine=request.template.refine)
+        if request.fixed is not None:
+            free = request.settings(cell.key, fixed=False)
+            begun = first_mixture(self._source, free, start_seeds(start.seed, 1)[0])
+            start = start._replace(parts=request.fixed.parts(begun, cell.model, self._source))
+        fit = self._fit(cell, start)
+        if fit is None and self._clock.is_up():
+            return False
+        cell.n_seeds += 1
+        if before is not None and cell.end is before:
+            cell.n_fresh += 1
+            same = fit is not None and abs(fit.lower_bound - before.result.lower_bound) * self._weight < _SAME
+            cell.n_again += same
+        return True
+
+    def _fit_from_others(self, mixtures: Sequence[MixtureParameters], cell: Cell) -> None:
+        """Fit it from mixtures of other cells, and from halves of its own mixture of a component fewer."""
+        smaller = [one for one in self._cells_of(cell.key.n_components - 1) if one.key[1:] == cell.key[1:]]
+        own = [halves(one.sound.result.parameters, self._source)[:_OF_OWN] for one in smaller if one.sound]
+        self._fit_from([*mixtures, *chain(*own)], cell)
+
+    def _fit_from(self, mixtures: Sequence[MixtureParameters], cell: Cell) -> None:
+        """Fit it from mixtures of other cells."""
+        model, fixed, refine = cell.model, self._request.fixed, self._request.template.refine
+        for mixture in mixtures:
+            if cell.end is None or mixture is not cell.end.result.parameters:
+                parts = parts_of(mixture, model) if fixed is None else fixed.parts(mixture, model, self._source)
+                self._fit(cell, Start(self._seeds[0], parts, refine))
+
+    def _refine(self, cell: Cell) -> None:
+        """Fit it once more from where its best fit began, and go on by split–merge moves."""
+        moves = cell.model.stored_whole and not (cell.key.tails or cell.has_one_end or self._request.template.refine)
+        if cell.sound and moves:
+            self._fit(cell, cell.sound.start._replace(refine=_MOVES))
+
+    def _fit(self, cell: Cell, start: Start) -> SolverResult | None:
+        """Make a fit, which the cell keeps if it is the best; return None if it failed, or there is no time."""
+        if self._is_interrupted:
+            raise InterruptedError
+        if self._clock.is_up():
+            return None
+        began, method = time.perf_counter(), "" if start.parts else str(self._request.template.init_params)
+        how = {"start": StartSettings(method, start.parts), "n_threads": cell.n_threads, "refine": start.refine}
+        climb = partial(cell.climb, self._outlook(cell, start))
+        try:
+            settings, seeds = cell.settings._replace(**how), start_seeds(start.seed, 1)
+            fit = fit_mixture(self._source, settings, seeds, callback=self._watch, climb=climb).result
+            is_left = fit.trace.reason.startswith(AT_LIMIT) and len(fit.trace) < settings.solver.max_iter
+            if cell.end is None or not is_left:
+                cell.take(fit, start, self._behind(fit) if is_left else None)
+                self._clock.has_fit = True
+            return fit
+        except InterruptedError:
+            if self._is_interrupted:
+                raise
+            return None  # time is up
+        except OSError:  # rows that cannot be read
+            raise
+        except Exception as error:
+            if cell.end is None:
+                cell.error = error
+            if _is_fault(error):  # told at once, as the cell may have another fit
+                warn(
+                    f"A part of the search failed, {cell.key.n_components} components of {cell.key.kind}: "
+                    f"{type(error).__name__}: {error}. The search goes on without it; please report this.",
+                    RuntimeWarning,
+                )
+            return None
+        finally:
+            cell.seconds += time.perf_counter() - began
+
+    def _outlook(self, cell: Cell, start: Start) -> Outlook:
+        """Return what a fit has to reach: more than the cell has, from a mixture; of many rows, to near the best."""
+        target, safety = -inf, _SAFETY_OF_SEEDS
+        if cell.sound and start.parts and start.refine != _MOVES:
+            target, safety = cell.sound.result.lower_bound + cell.accuracy, _SAFETY
+        if self._limit < inf:
+            name = self._request.criterion
+            excess = criteria.least(name, 0.0, self._request.n_parameters(cell.key), self._weight) - self._limit
+            if isfinite(excess):
+                target = max(target, excess / criteria.CRITERION[name].per_nat / self._weight)
+        return Outlook(target=target, safety=safety, period=_PERIOD)
+
+    def _behind(self, fit: SolverResult) -> float:
+        """Return by how much a fit that was left would miss the best criterion at least."""
+        gain = _SAFETY_OF_SEEDS * fit.trace.remaining[-1]
+        reached, p = self._weight * (fit.lower_bound + gain), fit.parameters.n_parameters
+        best = self._limit - criteria.CRITERION[self._request.criterion].of_interest
+        return criteria.least(self._request.criterion, reached, p, self._weight) - best
+
+    # --- On several threads ------------------------------------------------------------------------
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """Open the threads on which cells are fitted, and end what they do if an error ends the search."""
+        with single_threaded_blas():  # whose number of threads must not change beside a call
+            if self._n_workers > 1:
+                self._pool = ThreadPoolExecutor(self._n_workers, thread_name_prefix="gmm-cell")
+            try:
+                yield
+            except BaseException:
+                self._is_interrupted = True
+                raise
+            finally:
+                if self._pool is not None:
+                    self._pool.shutdown(cancel_futures=True)
+
+    def _each(
+        self, cells: Sequence[Cell], task: Callable[[Cell], object], report: Callable[[Cell], None] | None = None
+    ) -> None:
+        """Do a task with each of some cells, of which none reads another, on several threads if there are some."""
+        self._look_at_best()
+        pool = self._pool if len(cells) > 1 else None
+        futures = [] if pool is None else submitted(pool, task, [(cell,) for cell in cells])
+        for cell, future in zip_longest(cells, futures):
+            if future is None:
+                task(cell)
+            else:
+                result_of(future)
+            if report is not None:
+                report(cell)
+
+    def _look_at_best(self) -> None:
+        """Set the criterion that cells of many rows have to reach; few rows are worth the whole table."""
+        request, criterion = self._request, criteria.CRITERION[self._request.criterion]
+        # A prior is no part of the criteria, nor does the likelihood bound each of them.
+        is_bounded = criterion.value and criterion.per_nat and request.template.prior is None
+        if self._source.n_rows > _MANY_ROWS and is_bounded and request.fixed is None and not self._source.errors:
+            self._limit = min((cell.sound.score for cell in self._cells if cell.sound), default=inf)
+            self._limit += criterion.of_interest
+
+    @property
+    def _watch(self) -> Callable[[Iteration], None] | None:
+        """What long passes are followed by: other threads do not see Ctrl-C, nor does a pass see the time."""
+        return self._end_if_over if self._source.n_rows > _MANY_ROWS else None
+
+    def _end_if_over(self, _: Iteration) -> None:
+        if self._is_interrupted or self._clock.is_up():
+            raise InterruptedError
+
+
+def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Reports) -> Mapping[Key, float]:
+    """Return minus twice the log-likelihood of all rows, each under the mixture of a cell that has not seen it.
+
+    The folds take half of the time that is left: no further fold is begun then, those so far stand for all, and one
+    that is cut counts only if it is the first. The deviance is ∞ for a cell without a mixture in one of them, and NaN
+    where the search is by another criterion.
+    """
+    if request.n_splits is None:
+        return _NO_FOLDS
+    source, half = request.source, clock.half()
+    used, weight, sums = np.flatnonzero(source.weights), 0.0, dict[Key, float]()
+    folds = folds_of(len(used), request.n_splits, np.random.default_rng(seed))
+    for reports.fold, fold in enumerate(folds, 1):
+        if weight and (half.is_up() or reports.is_over):
+            break
+        others, part = source.part(np.delete(used, fold)), source.part(used[fold])
+        mixtures = Search(request.over(others), seed, half, reports).mixtures()
+        if weight and (half.is_up() or reports.is_over):  # which cut the fold: it lacks larger numbers of components
+            break
+        n_threads = request.template.n_threads
+        of_fold = {key: Scorer(mixture, n_threads).log_likelihood(part) for key, mixture in mixtures.items()}
+        sums = {key: sums.get(key, 0.0) + of_fold[key] for key in of_fold if not weight or key in sums}
+        weight += part.survey.weight
+    reports.fold = 0
+    return defaultdict(lambda: inf, {key: -2 * value * source.survey.weight / weight for key, value in sums.items()})
