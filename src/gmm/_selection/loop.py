@@ -10,7 +10,6 @@ which `GaussianMixture.fit` repeats it to the bits.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -280,14 +279,11 @@ class Reports:
             self.is_over = bool(self._callback(progress))
 
 
-_NO_FOLDS: Mapping[Key, float] = defaultdict(lambda: nan)
-
-
 class Search:
     """The loop: which cells are fitted when, and from what. It depends on results alone, not on threads."""
 
     def __init__(
-        self, request: Request, seed: int, clock: Clock, reports: Reports, held_out: Mapping[Key, float] = _NO_FOLDS
+        self, request: Request, seed: int, clock: Clock, reports: Reports, held_out: Mapping[Key, float]
     ) -> None:
         self._request, self._clock, self._reports, self._source = request, clock, reports, request.source
         self._seeds = seed, *start_seeds(seed, request.n_seeds + _SEEDS + _MORE_SEEDS)[1:]
@@ -296,7 +292,7 @@ class Search:
         usable = request.template.n_threads or usable_threads()
         self._n_workers = min(usable, len(request.types) * len(request.tails))
         self._n_threads = request.template.n_threads if self._n_workers == 1 else usable // self._n_workers
-        self._cells = [Cell(key, request, held_out[key], self._n_threads) for key in request.keys]
+        self._cells = [Cell(key, request, held_out.get(key, nan), self._n_threads) for key in request.keys]
         first, d = dict[Any, Cell](), self._source.n_features
         self._first = {  # of the cells that are one model
             cell: first.setdefault((K, same_as(cell.model, K, d), tails), cell)
@@ -339,7 +335,7 @@ class Search:
         for K in sorted(set(self._request.n_components)):
             cells = self._cells_of(K)
             if n_rows < K:
-                for cell in cells:
+                for cell in [cell for cell in self._cells if cell.key.n_components == K]:
                     cell.error = ValueError(f"{MORE_THAN_ROWS} ({n_rows:,})")
                     self._reports(cell)
             else:
@@ -397,8 +393,8 @@ class Search:
             self._fit_alone(cell)
         elif before is None or first.result.lower_bound > before.result.lower_bound + cell.accuracy:
             self._fit_from([first.result.parameters], cell)
-            if cell.end is not None:  # what is one model is judged by one rule
-                cell.end = cell.end._replace(degenerate=first.degenerate)
+        if first is not None and cell.end is not None:  # what is one model is judged by one rule
+            cell.end = cell.end._replace(degenerate=first.degenerate)
 
     def _fit_from_more_seeds(self, cell: Cell) -> None:
         while not cell.is_settled and self._fit_from_seed(cell):
@@ -552,11 +548,11 @@ def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Repor
     """Return minus twice the log-likelihood of all rows, each under the mixture of a cell that has not seen it.
 
     The folds take half of the time that is left: no further fold is begun then, those so far stand for all, and one
-    that is cut counts only if it is the first. The deviance is ∞ for a cell without a mixture in one of them, and NaN
-    where the search is by another criterion.
+    that is cut counts only if it is the first. The deviance is ∞ for a cell without a mixture in one of them; there are
+    none where the search is by another criterion.
     """
     if request.n_splits is None:
-        return _NO_FOLDS
+        return {}
     source, half = request.source, clock.half()
     used, weight, sums = np.flatnonzero(source.weights), 0.0, dict[Key, float]()
     folds = folds_of(len(used), request.n_splits, np.random.default_rng(seed))
@@ -564,7 +560,7 @@ def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Repor
         if weight and (half.is_up() or reports.is_over):
             break
         others, part = source.part(np.delete(used, fold)), source.part(used[fold])
-        mixtures = Search(request.over(others), seed, half, reports).mixtures()
+        mixtures = Search(request.over(others), seed, half, reports, {}).mixtures()
         if weight and (half.is_up() or reports.is_over):  # which cut the fold: it lacks larger numbers of components
             break
         n_threads = request.template.n_threads
@@ -572,4 +568,4 @@ def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Repor
         sums = {key: sums.get(key, 0.0) + of_fold[key] for key in of_fold if not weight or key in sums}
         weight += part.survey.weight
     reports.fold = 0
-    return defaultdict(lambda: inf, {key: -2 * value * source.survey.weight / weight for key, value in sums.items()})
+    return {key: -2 * sums.get(key, -inf) * source.survey.weight / weight for key in request.keys}
