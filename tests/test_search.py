@@ -100,6 +100,18 @@ def test_each_cell_is_a_fit_that_its_parameters_repeat_to_the_bits(source, n_thr
     assert found[key] is found.best
 
 
+def test_cells_that_are_one_model_have_one_fate():
+    rows = ROWS[:6]
+    found = select(rows, [1, 9], ["full", "VVV"], random_state=0)
+    assert found.status[:2] == ("ok", "ok")
+    assert found.status[2] == found.status[3] == "failed: more components than rows (6)"
+    stopped = select(ROWS, range(1, 5), ["full", "VVV"], random_state=0, callback=lambda _: True)
+    assert set(stopped.status[2:]) == {"not tried"}
+    found = select(ROWS, [3, 4], ["EEE", "tied"], max_iter=2, random_state=0)
+    for number, mixture in enumerate(found.estimators):
+        assert mixture.bic(ROWS) == pytest.approx(found.bic[number], abs=0.06)
+
+
 def test_a_cell_is_taken_by_its_number_of_components_and_type(small):
     assert small[2, "tied"] is small.estimators[cell(small, 2, "tied")]
     refused("got .9, 'tied'.: 0 cells are so called", small.__getitem__, (9, "tied"), error=KeyError)

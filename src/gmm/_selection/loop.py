@@ -3,8 +3,8 @@
 Every cell is fitted by itself, from a seed. The cells of one number of components are then fitted from the two best
 mixtures among them, and from mixtures of one component fewer, the best one and their own, with one of the components
 that fit worst halved; the two best go on by split–merge moves. At last the cells near the best are fitted from more
-seeds, from each other and by moves, until that betters none. A cell keeps the best of its fits, and the parameters by
-which `GaussianMixture.fit` repeats it to the bits.
+seeds, from each other and by moves, until enough seeds have told nothing new. A cell keeps the best of its fits, and
+the parameters by which `GaussianMixture.fit` repeats it to the bits.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class Cell:
     def climb(self, outlook: Outlook, run: SolverRun) -> None:
         """Make the passes of a run, until it has no outlook, or many of them and still a degenerate component."""
         run.go(_CHECKED, outlook)
-        while not (run.ended or run.is_hopeless(outlook) or self._degeneracy.first(run, of_mixture=True) >= 0):
+        while not (run.ended or run.is_hopeless(outlook) or self._degeneracy.first(run) >= 0):
             run.go(_CHECKED, outlook)
 
     def take(self, fit: SolverResult, start: Start, behind: float | None = None) -> None:
@@ -280,7 +280,7 @@ class Reports:
 
 
 class Search:
-    """The loop: which cells are fitted when, and from what. It depends on results alone, not on threads."""
+    """The loop: which cells are fitted when, and from what. Threads change nothing, but for when time is up."""
 
     def __init__(
         self, request: Request, seed: int, clock: Clock, reports: Reports, held_out: Mapping[Key, float]
@@ -307,7 +307,7 @@ class Search:
         return self._reports.is_over or self._clock.is_up()
 
     def run(self) -> Selection:
-        """Fit every cell, then those near the best from more seeds and from each other; return the table."""
+        """Fit every cell, then those near the best from more seeds, each other and by moves; return the table."""
         with self._threads():
             self._fit_every_cell()
             while not self._is_over and (near := self._near_best()):
@@ -316,10 +316,11 @@ class Search:
                     self._share([cell for cell in near if cell.key.n_components == K])
                 self._each(near, self._refine)
             self._each([cell for cell, first in self._first.items() if cell is not first], self._follow)
+            is_complete = not self._is_over
             self._each(self._cells, Cell.measure)
         self._level()
         entries = [cell.entry() for cell in self._cells]
-        selection = Selection.of(entries, self._request.criterion, complete=not self._is_over)
+        selection = Selection.of(entries, self._request.criterion, complete=is_complete)
         best = self._cells[selection.best_index]
         return replace(selection, n_fresh_starts=best.n_fresh, n_found_again=best.n_again)
 
@@ -353,7 +354,7 @@ class Search:
         mixtures = [end.result.parameters for cell in self._best_of(K)[:_BEST] if (end := cell.sound)]
         for smaller in self._best_of(K - 1)[:1]:
             if smaller.sound:
-                mixtures += halves(smaller.sound.result.parameters, self._source)[:_OF_BEST]
+                mixtures += self._halves(smaller.sound.result.parameters)[:_OF_BEST]
         self._each([cell for cell in cells if not cell.has_one_end], partial(self._fit_from_others, mixtures))
 
     def _cells_of(self, n_components: int) -> list[Cell]:
@@ -374,7 +375,7 @@ class Search:
     def _level(self) -> None:
         """Give cells that are one model the same criteria, as their fits differ by rounding."""
         for cell, first in self._first.items():
-            if cell.end and first.end and cell.end.score - first.end.score < _SAME:
+            if cell.end and first.end and abs(cell.scores["loglik"] - first.scores["loglik"]) < CRITERION_ACCURACY:
                 cell.scores = first.scores
 
     # --- What is done with a cell ------------------------------------------------------------------
@@ -387,14 +388,16 @@ class Search:
             pass
 
     def _follow(self, cell: Cell) -> None:
-        """Fit it from where the first cell of its model has ended, unless it has ended there."""
-        first, before = self._first[cell].end, cell.end
-        if first is None or cell.has_one_end:
+        """Fit it from where the first cell of its model has ended, unless it has ended as high."""
+        first, before = self._first[cell], cell.end
+        if first.end is None:
+            cell.error = first.error
+        elif cell.has_one_end:
             self._fit_alone(cell)
-        elif before is None or first.result.lower_bound > before.result.lower_bound + cell.accuracy:
-            self._fit_from([first.result.parameters], cell)
-        if first is not None and cell.end is not None:  # what is one model is judged by one rule
-            cell.end = cell.end._replace(degenerate=first.degenerate)
+        elif before is None or first.end.result.lower_bound > before.result.lower_bound + cell.accuracy:
+            self._fit_from([first.end.result.parameters], cell)
+        if first.end and cell.end and self._same(cell.end.result, first.end.result):
+            cell.end = cell.end._replace(degenerate=first.end.degenerate)  # one model is judged by one rule
 
     def _fit_from_more_seeds(self, cell: Cell) -> None:
         while not cell.is_settled and self._fit_from_seed(cell):
@@ -402,56 +405,75 @@ class Search:
 
     def _fit_from_seed(self, cell: Cell) -> bool:
         """Fit it from its next seed; return whether there was time."""
-        request, before = self._request, cell.end
-        start = Start(self._seeds[cell.n_seeds], refine=request.template.refine)
-        if request.fixed is not None:
-            free = request.settings(cell.key, fixed=False)
-            begun = first_mixture(self._source, free, start_seeds(start.seed, 1)[0])
-            start = start._replace(parts=request.fixed.parts(begun, cell.model, self._source))
-        fit = self._fit(cell, start)
+        before, number = cell.end, cell.n_seeds
+        fit = self._fit(cell, lambda: self._seeded(cell, self._seeds[number]))
         if fit is None and self._clock.is_up():
             return False
         cell.n_seeds += 1
         if before is not None and cell.end is before:
             cell.n_fresh += 1
-            same = fit is not None and abs(fit.lower_bound - before.result.lower_bound) * self._weight < _SAME
-            cell.n_again += same
+            cell.n_again += fit is not None and self._same(fit, before.result)
         return True
+
+    def _seeded(self, cell: Cell, seed: int) -> Start:
+        """Return a start by a seed; beside fixed components, as the parts that it leads to."""
+        request, start = self._request, Start(seed, refine=self._request.template.refine)
+        if request.fixed is None:
+            return start
+        begun = first_mixture(self._source, request.settings(cell.key, fixed=False), start_seeds(seed, 1)[0])
+        return start._replace(parts=request.fixed.parts(begun, cell.model, self._source))
 
     def _fit_from_others(self, mixtures: Sequence[MixtureParameters], cell: Cell) -> None:
         """Fit it from mixtures of other cells, and from halves of its own mixture of a component fewer."""
-        smaller = [one for one in self._cells_of(cell.key.n_components - 1) if one.key[1:] == cell.key[1:]]
-        own = [halves(one.sound.result.parameters, self._source)[:_OF_OWN] for one in smaller if one.sound]
-        self._fit_from([*mixtures, *chain(*own)], cell)
+        own = cell.key._replace(n_components=cell.key.n_components - 1)
+        smaller = [one.sound.result.parameters for one in self._cells if one.key == own and one.sound]
+        self._fit_from([*mixtures, *chain(*(self._halves(mixture)[:_OF_OWN] for mixture in smaller))], cell)
 
     def _fit_from(self, mixtures: Sequence[MixtureParameters], cell: Cell) -> None:
-        """Fit it from mixtures of other cells."""
-        model, fixed, refine = cell.model, self._request.fixed, self._request.template.refine
+        """Fit it from mixtures, but for its own."""
         for mixture in mixtures:
             if cell.end is None or mixture is not cell.end.result.parameters:
-                parts = parts_of(mixture, model) if fixed is None else fixed.parts(mixture, model, self._source)
-                self._fit(cell, Start(self._seeds[0], parts, refine))
+                self._fit(cell, partial(self._parted, cell, mixture))
+
+    def _parted(self, cell: Cell, mixture: MixtureParameters) -> Start:
+        """Return a start by the parts of a mixture."""
+        model, fixed = cell.model, self._request.fixed
+        parts = parts_of(mixture, model) if fixed is None else fixed.parts(mixture, model, self._source)
+        return Start(self._seeds[0], parts, self._request.template.refine)
+
+    def _halves(self, mixture: MixtureParameters) -> list[MixtureParameters]:
+        """Return mixtures of a component more; none if a covariance is singular to rounding."""
+        try:
+            return halves(mixture, self._source)
+        except SingularMatrixError:
+            return []
+
+    def _same(self, one: SolverResult, other: SolverResult) -> bool:
+        """Tell whether two fits ended at one likelihood."""
+        return abs(one.lower_bound - other.lower_bound) * self._weight < _SAME
 
     def _refine(self, cell: Cell) -> None:
         """Fit it once more from where its best fit began, and go on by split–merge moves."""
-        moves = cell.model.stored_whole and not (cell.key.tails or cell.has_one_end or self._request.template.refine)
-        if cell.sound and moves:
-            self._fit(cell, cell.sound.start._replace(refine=_MOVES))
+        moves = cell.model.stored_whole and not (cell.key.tails or cell.has_one_end)
+        if moves and cell.sound is not None and cell.sound.start.refine is None:
+            self._fit(cell, partial(cell.sound.start._replace, refine=_MOVES))
 
-    def _fit(self, cell: Cell, start: Start) -> SolverResult | None:
+    def _fit(self, cell: Cell, begin: Callable[[], Start]) -> SolverResult | None:
         """Make a fit, which the cell keeps if it is the best; return None if it failed, or there is no time."""
         if self._is_interrupted:
             raise InterruptedError
         if self._clock.is_up():
             return None
-        began, method = time.perf_counter(), "" if start.parts else str(self._request.template.init_params)
-        how = {"start": StartSettings(method, start.parts), "n_threads": cell.n_threads, "refine": start.refine}
-        climb = partial(cell.climb, self._outlook(cell, start))
+        began = time.perf_counter()
         try:
+            start = begin()
+            method = "" if start.parts else str(self._request.template.init_params)
+            how = {"start": StartSettings(method, start.parts), "n_threads": cell.n_threads, "refine": start.refine}
+            climb = partial(cell.climb, self._outlook(cell, start))
             settings, seeds = cell.settings._replace(**how), start_seeds(start.seed, 1)
             fit = fit_mixture(self._source, settings, seeds, callback=self._watch, climb=climb).result
             is_left = fit.trace.reason.startswith(AT_LIMIT) and len(fit.trace) < settings.solver.max_iter
-            if cell.end is None or not is_left:
+            if not (is_left and cell.sound):
                 cell.take(fit, start, self._behind(fit) if is_left else None)
                 self._clock.has_fit = True
             return fit
@@ -487,7 +509,9 @@ class Search:
         return Outlook(target=target, safety=safety, period=_PERIOD)
 
     def _behind(self, fit: SolverResult) -> float:
-        """Return by how much a fit that was left would miss the best criterion at least."""
+        """Return by how much a fit that was left would miss the best criterion at least; 0 if that is not known."""
+        if self._limit == inf:
+            return 0.0
         gain = _SAFETY_OF_SEEDS * fit.trace.remaining[-1]
         reached, p = self._weight * (fit.lower_bound + gain), fit.parameters.n_parameters
         best = self._limit - criteria.CRITERION[self._request.criterion].of_interest

@@ -76,8 +76,10 @@ def select(
 
     A cell keeps the best of its fits, without degenerate components if there is one. **Each can be repeated:** the
     mixture of a cell, such as ``found[3, "VVV"]``, has the seed or the start as its parameters, and its `fit` to the
-    same rows, with the same weights and errors, ends there again, to the bits. Only of standardised columns the start
-    is in other units, and left out.
+    same rows, with the same weights and errors, ends there again, to the bits. It does not with ``standardize=True``,
+    whose starts are in other units, nor for what `Selection.load` returns, as files keep no starts; and it does but for
+    rounding where the search leaves out rows, those without a value or, beside gaps or errors, of weight 0, and where
+    rows held out judge rows of whole weights, which it repeats.
 
     On more than 20,000 rows a fit is left before it converges once its projected gain cannot bring it within 40 of the
     best criterion so far; its status says so, and its `max_iter` is then the passes that it made. Cells with a `prior`
