@@ -21,7 +21,7 @@ USES = {  # at most so many calls of the package's Python, in so many of its mod
     "fit": (lambda: GaussianMixture(3, random_state=0).fit(ROWS), 245, 33),
     "fit of one component": (lambda: GaussianMixture(1, random_state=0).fit(ROWS), 195, 33),
     "predict": (lambda: FIT.predict(ROWS), 37, 11),
-    "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 33_500, 42),
+    "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 35_000, 42),
 }
 AT_IMPORT = """
 import dataclasses, json, sys
