@@ -113,6 +113,8 @@ class Cell:
         How many seeds it was fitted from.
     n_fresh, n_again : int
         Seeds since the best end was found, and how many of them led to it again.
+    begun : set of MixtureParameters
+        Mixtures that it was fitted from, and its own ends whose moves were tried.
     seconds : float
         Time of its fits.
     model : CovarianceModel
@@ -130,6 +132,7 @@ class Cell:
         self.end: End | None = None
         self.error: Exception | None = None
         self.n_seeds = self.n_fresh = self.n_again = 0
+        self.begun = set[MixtureParameters]()
         self.seconds = 0.0
         self.scores: dict[str, float] = {}
         self.accuracy = CRITERION_ACCURACY / request.source.survey.weight  # of a lower bound
@@ -299,6 +302,7 @@ class Search:
             for cell in self._cells
             for K, _, tails in [cell.key]
         }
+        self._halves_of: dict[MixtureParameters, list[MixtureParameters]] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._is_interrupted = False
 
@@ -430,9 +434,11 @@ class Search:
         self._fit_from([*mixtures, *chain(*(self._halves(mixture)[:_OF_OWN] for mixture in smaller))], cell)
 
     def _fit_from(self, mixtures: Sequence[MixtureParameters], cell: Cell) -> None:
-        """Fit it from mixtures, but for its own."""
+        """Fit it from mixtures, but for its own and those that it was fitted from before: it would end there again."""
         for mixture in mixtures:
-            if cell.end is None or mixture is not cell.end.result.parameters:
+            is_own = cell.end is not None and mixture is cell.end.result.parameters
+            if not (is_own or mixture in cell.begun):
+                cell.begun.add(mixture)
                 self._fit(cell, partial(self._parted, cell, mixture))
 
     def _parted(self, cell: Cell, mixture: MixtureParameters) -> Start:
@@ -442,11 +448,14 @@ class Search:
         return Start(self._seeds[0], parts, self._request.template.refine)
 
     def _halves(self, mixture: MixtureParameters) -> list[MixtureParameters]:
-        """Return mixtures of a component more; none if a covariance is singular to rounding."""
-        try:
-            return halves(mixture, self._source)
-        except SingularMatrixError:
-            return []
+        """Return mixtures of a component more, each time the same; none if a covariance is singular to rounding."""
+        if mixture not in self._halves_of:
+            try:
+                found = halves(mixture, self._source)
+            except SingularMatrixError:
+                found = []
+            self._halves_of.setdefault(mixture, found)  # which another thread may have set
+        return self._halves_of[mixture]
 
     def _same(self, one: SolverResult, other: SolverResult) -> bool:
         """Tell whether two fits ended at one likelihood."""
@@ -456,7 +465,10 @@ class Search:
         """Fit it once more from where its best fit began, and go on by split–merge moves."""
         moves = cell.model.stored_whole and not (cell.key.tails or cell.has_one_end)
         if moves and cell.sound is not None and cell.sound.start.refine is None:
-            self._fit(cell, partial(cell.sound.start._replace, refine=_MOVES))
+            end = cell.sound.result.parameters
+            if end not in cell.begun:
+                cell.begun.add(end)
+                self._fit(cell, partial(cell.sound.start._replace, refine=_MOVES))
 
     def _fit(self, cell: Cell, begin: Callable[[], Start]) -> SolverResult | None:
         """Make a fit, which the cell keeps if it is the best; return None if it failed, or there is no time."""
