@@ -287,10 +287,10 @@ def halves(parameters: MixtureParameters, rows: Source) -> list[MixtureParameter
     return [halved(parameters, k, diagnosis.step(k, int(axes[k]))) for k in worst]
 
 
-def halves_of_widest(parameters: MixtureParameters, offset: float = OFFSET) -> list[MixtureParameters]:
+def halves_of_widest(parameters: MixtureParameters) -> list[MixtureParameters]:
     """Return mixtures that halve a component along its widest direction, first of many rows and much variance."""
     K, d, layout = parameters.n_components, parameters.n_features, parameters.model.layout
-    steps = offset * np.stack([layout.widest(parameters.covariances, k, d) for k in range(K)])
+    steps = OFFSET * np.stack([layout.widest(parameters.covariances, k, d) for k in range(K)])
     promising = np.argsort(-parameters.weights * np.square(steps).sum(axis=1), kind="stable")
     return [halved(parameters, int(k), steps[k]) for k in promising]
 

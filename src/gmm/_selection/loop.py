@@ -56,7 +56,7 @@ from gmm._selection.result import (
 )
 from gmm._values.covariance import covariance_model, same_as
 from gmm._values.layouts import Array, SingularMatrixError
-from gmm._values.parameters import MixtureParameters
+from gmm._values.parameters import MixtureParameters, n_parameters
 
 _SEEDS = 3  # of a cell, while all its ends have degenerate components
 _BEST = 2  # mixtures of as many components that cells begin from
@@ -213,8 +213,7 @@ class Cell:
         # What several numbers of components are judged by is the stricter rule.
         causes = np.zeros(K, np.uint8) if end.degenerate < 0 and request.judge is not Judge.HELD_OUT else None
         set_fitted(estimator, result, request.source, request.features, objective, causes=causes)
-        n_parameters = result.parameters.n_parameters
-        return entry._replace(estimator=estimator, n_parameters=n_parameters, scores=self.scores)
+        return entry._replace(estimator=estimator, n_parameters=result.parameters.n_parameters, scores=self.scores)
 
     def _score(self, fit: SolverResult) -> float:
         """Return the criterion of a fit; the likelihood of its last pass decides most."""
@@ -289,7 +288,7 @@ class Search:
         self, request: Request, seed: int, clock: Clock, reports: Reports, held_out: Mapping[Key, float]
     ) -> None:
         self._request, self._clock, self._reports, self._source = request, clock, reports, request.source
-        self._seeds = seed, *start_seeds(seed, request.n_seeds + _SEEDS + _MORE_SEEDS)[1:]
+        self._seeds = seed, *start_seeds(seed, request.n_seeds + _MORE_SEEDS)[1:]
         self._weight = request.source.survey.weight
         self._limit = inf  # criterion up to which cells of many rows are finished
         usable = request.template.n_threads or usable_threads()
@@ -515,7 +514,10 @@ class Search:
             target, safety = cell.sound.result.lower_bound + cell.accuracy, _SAFETY
         if self._limit < inf:
             name = self._request.criterion
-            excess = criteria.least(name, 0.0, self._request.n_parameters(cell.key), self._weight) - self._limit
+            p = n_parameters(
+                cell.model, cell.key.n_components, self._source.n_features, self._request.noise, cell.key.tails
+            )
+            excess = criteria.least(name, 0.0, p, self._weight) - self._limit
             if isfinite(excess):
                 target = max(target, excess / criteria.CRITERION[name].per_nat / self._weight)
         return Outlook(target=target, safety=safety, period=_PERIOD)

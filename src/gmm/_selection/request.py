@@ -252,12 +252,6 @@ class Request(NamedTuple):
         model = covariance_model(name)
         return model if tails else stored_beside(self.template, model, self.source)
 
-    def n_parameters(self, key: Key) -> int:
-        """Return how many free parameters a mixture of a cell has, of which nothing is fixed."""
-        (K, _, tails), d = key, self.source.n_features
-        beside = self.noise.n_parameters + tails.n_parameters(K)
-        return K - 1 + K * d + self.model(key.name, tails).n_parameters(K, d) + beside
-
     def settings(self, key: Key, *, fixed: bool = True) -> FitSettings:
         """Return how a cell is fitted, with what is fixed in it or without."""
         (K, name, tails), template, rows = key, self.template, self.source

@@ -510,7 +510,7 @@ class _Fits(NamedTuple):
             (K, d), layout, covariances = parameters.means.shape, parameters.model.layout, parameters.covariances
             splits = [statistics.split(k, K, OFFSET * layout.widest(covariances, k, d)) for k in range(K)]
         else:
-            splits = halves_of_widest(parameters, OFFSET)
+            splits = halves_of_widest(parameters)
         best = best_of(problem, short_runs(problem, splits, _SPLIT_PASSES))
         is_sound = best is not None and Degeneracy.of_fits(objective, source).first(best) < 0
         return best.parameters if best is not None and is_sound else None

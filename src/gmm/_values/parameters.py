@@ -79,6 +79,12 @@ class Kind(Protocol):
     def tails(self) -> Tails: ...
 
 
+def n_parameters(model: CovarianceModel, n_components: int, n_features: int, noise: Noise, tails: Tails) -> int:
+    """Count the free parameters of a mixture of which nothing is fixed."""
+    K, d = n_components, n_features
+    return K - 1 + K * d + model.n_parameters(K, d) + noise.n_parameters + tails.n_parameters(K)
+
+
 class MixtureParameters:
     """A Gaussian mixture Σ_k π_k N(μ_k, Σ_k), with uniform noise if the weights leave it a share.
 
@@ -191,8 +197,7 @@ class MixtureParameters:
         """Free parameters: K − 1 weights, K·d means, the model's covariances, of noise and tails, less those fixed."""
         K, d = self.means.shape
         fixed = self.fixed.n_parameters(self.model, K, d) if self.fixed else 0
-        beside = self.noise.n_parameters + self.tails.n_parameters(K)
-        return K - 1 + K * d + self.model.n_parameters(K, d) + beside - fixed
+        return n_parameters(self.model, K, d, self.noise, self.tails) - fixed
 
     @property
     def noise_weight(self) -> float:
