@@ -168,9 +168,14 @@ def ascend(*, ascent=None, layout=FULL, scatter=None, at_most=2, records=None, l
 
 
 def narrow(**changed):
-    axes, owners = np.ones((1, D)), np.zeros(1, np.intp)
-    given = {"rows": ROWS, "weight": None, "labels": None, "axes": axes, "owners": owners, "mass": np.ones(1)}
+    axes, owners, labels = np.ones((1, D)), np.zeros(1, np.intp), np.zeros(N, np.intp)
+    given = {"rows": ROWS, "weight": None, "labels": labels, "axes": axes, "owners": owners, "mass": np.ones(1)}
     return mstep.narrowest(**given | changed)
+
+
+def doubt(layout=FULL, noise=None, **changed):
+    given = {"causes": np.zeros(K, np.uint8), "rows": ROWS, "weight": None, "few": 1.0} | changed
+    return a_verdict(layout).doubts(an_estimate(), noise, **given)
 
 
 def update(layout=FULL, **changed):
@@ -304,6 +309,8 @@ ALL = [
     *cases("falling order, others", lambda v: _em.falling_order(np.ones(K), 1.0, np.ones((K, D)), v), tables(K, D)),
     *arguments(narrow, rows=[np.ones((N, D + 1))], weight=[np.ones(N - 1)], labels=[np.zeros(N - 1, np.intp)]),
     *arguments(narrow, owners=[np.zeros(2, np.intp)], mass=flat(1)),
+    *arguments(doubt, rows=[np.ones((N, D + 1)), np.ones((N, D - 1))], weight=[np.ones(N - 1)], noise=[np.ones(D - 1)]),
+    *arguments(doubt, causes=[np.zeros(K - 1, np.uint8)]),
     *cases("total variances", lambda v: mstep.total_variances(FULL, v), [(np.ones(K),) * 6]),
     # A candidate for a start.
     *arguments(candidate_rows, rows=[np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))], weight=optional(flat(N))),
@@ -410,3 +417,5 @@ def test_right_lengths_are_taken():
     restored()
     assert narrow(mass=np.zeros(1)).tolist() == [0.0]  # of one row
     assert np.isinf(narrow(mass=np.full(1, N + 1.0))).all()
+    doubt()
+    doubt(rows=np.ones((0, D)))

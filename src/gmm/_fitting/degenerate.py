@@ -41,8 +41,7 @@ _RIDGES = 2  # of which one is in every covariance, as the kernel has it
 # share of the variance of all rows. Rows that make the deviation by themselves are two of it apart at least.
 _TIED, _WINDOW, _THIN = 11 / 12, 1.0, 1 / 9
 _OF_ONE = 0.9  # the same where all share one covariance, which may be wider than the rows of a component
-_LOOKED_AT, _FIRST_LOOKED_AT, _NEARLY, _FEW = 20_000, 300, 0.75, 4  # rows, first without labels; of a component
-_THINNEST = 8  # columns
+_LOOKED_AT, _FIRST_LOOKED_AT, _FEW = 20_000, 300, 4  # rows, first without labels; of a component
 _FEWEST_GAPS, _OFF_STEP, _MOST = 3, 1e-3, 0.8  # between repeated values; of a step, off a multiple of it; of all rows
 
 
@@ -121,62 +120,54 @@ class Degeneracy:
         """Return the first cause by which each component is degenerate, (K,); 0 for none, or a fixed covariance."""
         if isinstance(parameters, MixturePosterior):
             return np.zeros(parameters.n_components, np.uint8)
+        causes = self._certain(parameters, statistics)
+        causes[self._tied(parameters, causes)] = _TIES
+        return causes
+
+    def _certain(
+        self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
+    ) -> NDArray[np.uint8]:
+        """Return the causes that the mixture tells, without a look at the rows."""
         free = statistics if self._of_moments else None
         causes = self._verdict.causes(parameters.as_estimate(), _spread_of_noise(parameters), free)
-        tied = self._tied(parameters, causes == 0)
-        causes[tied] = _TIES
         if fixed := self._fixed or parameters.fixed:
             causes[fixed.covariances] = 0
         return causes
 
-    def _tied(self, parameters: MixtureParameters, sound: NDArray[np.bool_]) -> list[int]:
-        """Return which components have one value, but for a few rows, where they are thin."""
+    def _tied(self, parameters: MixtureParameters, causes: NDArray[np.uint8]) -> list[int]:
+        """Return which components without a cause have one value, but for a few rows, where they are thin."""
         source, model = self.rows.source, parameters.model
-        if parameters.n_components == 1 or source is None or not sound.any():
-            return []
-        variances, total = parameters.column_variances, total_variances(parameters)
-        axes, owners = self._thin_axes(parameters, variances, variances / total, sound)
-        if not len(owners):
+        if len(causes) == 1 or source is None:
             return []
         # Enough of all rows are on one value, or the rows are too few to tell.
         rows, weight = _some_rows(source, _FIRST_LOOKED_AT)
-        expected = parameters.weights[owners] * (len(rows) if weight is None else weight.sum())
         fewest = 0 if model.common else model.unbounded_rows(parameters.n_features)
         few = max(_FEW * (len(rows) < source.n_rows), fewest + 1)
-        in_doubt = (narrowest(rows, weight, None, axes, owners, _NEARLY * expected) < _WINDOW) | (expected < few)
-        if not in_doubt.any():
+        of_mixture = parameters.as_estimate(), _spread_of_noise(parameters)
+        axes, owners = self._verdict.doubts(*of_mixture, causes, rows, weight, few)
+        if not len(owners):
             return []
-        axes, owners = axes[in_doubt], owners[in_doubt]
         rows, weight = _some_rows(source, _LOOKED_AT)
         whole = len(rows) == source.n_rows
         part = source if whole else source.part(np.arange(0, source.n_rows, -(-source.n_rows // _LOOKED_AT)))
         with e_step_over(part, model.layout, n_threads=1) as e_step:
             labels = e_step.rows(parameters.whitened(), labels=True).labels
         assert labels is not None  # they were asked for
-        counts, held = (np.bincount(labels + 1, each, len(variances) + 1)[1:] for each in (None, weight))
-        least, enough = (_OF_ONE, fewest_rows(model, len(total))) if model.common else (_WINDOW, 0)
+        counts = np.bincount(labels + 1, minlength=len(causes) + 1)[1:]
+        held = counts if weight is None else np.bincount(labels + 1, weight, len(causes) + 1)[1:]
+        least, enough = (_OF_ONE, fewest_rows(model, parameters.n_features)) if model.common else (_WINDOW, 0)
         on_one = narrowest(rows, weight, labels, axes, owners, _TIED * held[owners].astype(float)) < least
         tied = set(owners[on_one & (counts[owners] >= enough)].tolist())
-        for k in set(owners.tolist()) - tied:
-            thin = np.flatnonzero(variances[k] < _THIN * total)
-            if counts[k] <= fewest or any(variances[k, j] < source.look(step_of_most, j) ** 2 / 12 for j in thin):
-                tied.add(k)
-        return sorted(tied)
-
-    def _thin_axes(
-        self, parameters: MixtureParameters, variances: Array, shares: Array, sound: NDArray[np.bool_]
-    ) -> tuple[Array, NDArray[np.intp]]:
-        """Return axes (A, d) along which components have variance 1 and are thin, and their components, (A,)."""
-        if not parameters.model.layout.axis_aligned:
-            axes, shares = self._verdict.thin(parameters.as_estimate(), _spread_of_noise(parameters))
-            thin = np.flatnonzero((shares < _THIN) & sound)
-            return axes[thin], thin
-        thinnest = np.argsort(shares, axis=1)[:, :_THINNEST]
-        owners, which = np.nonzero((np.take_along_axis(shares, thinnest, 1) < _THIN) & sound[:, None])
-        columns = thinnest[owners, which]
-        axes = np.zeros((len(owners), parameters.n_features))
-        axes[np.arange(len(owners)), columns] = 1 / np.sqrt(variances[owners, columns])
-        return axes, np.ascontiguousarray(owners)
+        others = [k for k in dict.fromkeys(owners.tolist()) if k not in tied]
+        variances = parameters.column_variances[others]
+        thin = variances < _THIN * total_variances(parameters)
+        columns = np.flatnonzero(thin.any(axis=0))
+        steps = np.zeros(parameters.n_features)
+        steps[columns] = [source.look(step_of_most, j) for j in columns.tolist()]
+        narrow = thin & (variances < steps**2 / 12)
+        tied.update(k for k, of_k in zip(others, narrow, strict=True) if of_k.any() or counts[k] <= fewest)
+        fixed = self._fixed or parameters.fixed
+        return sorted(tied.difference(np.flatnonzero(fixed.covariances).tolist()) if fixed else tied)
 
     def __call__(
         self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
@@ -185,15 +176,20 @@ class Degeneracy:
         return self.causes(parameters, statistics) > 0
 
     def first(self, fit: SolverRun | SolverResult, *, of_mixture: bool = False) -> int:
-        """Return the first degenerate component of a fit, or of a run so far; −1 if there is none.
+        """Return a degenerate component of a fit, or of a run so far, the first that the mixture tells; −1 if none is.
 
         Of the mixture alone, it is without the statistics and the rows.
         """
         if of_mixture and isinstance(fit, SolverRun) and isinstance(fit.solver, QuasiNewton) and fit.n_passes:
             return self._verdict.first(fit.solver.working, fit.solver.problem.objective.noise)  # nothing is fixed
-        degenerate = self(fit.parameters, None if of_mixture else fit.statistics)
-        first = int(degenerate.argmax())
-        return first if degenerate[first] else -1
+        parameters = fit.parameters
+        if isinstance(parameters, MixturePosterior):
+            return -1
+        causes = self._certain(parameters, None if of_mixture else fit.statistics)
+        if not (of_mixture or causes.any()):  # a look at the rows takes longer
+            causes[self._tied(parameters, causes)] = _TIES
+        first = int(causes.argmax())
+        return first if causes[first] else -1
 
 
 def step_of_most(rows: NDArray[Any], column: int) -> float:

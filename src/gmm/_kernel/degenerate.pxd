@@ -15,6 +15,8 @@ from gmm._kernel.whitener cimport half_square
 cdef enum:
     RIDGES = 2                # of which one is in every covariance: a component has no more variance than the ridge
     STEPS_TO_AXIS = 30        # of the power method
+    MOST_AXES = 8             # of a component whose axes are the columns
+    THINNER = 9               # times its variance have all rows where a component is thin
 
 cdef enum Judge:
     START, LIKELIHOOD, CRITERION, HELD_OUT
@@ -325,6 +327,39 @@ cdef inline double thinnest(
     for j in range(d):
         axis[j] /= sqrt(share)
     return share / all_rows
+
+
+cdef inline Py_ssize_t thin_axes(
+    const Case* case, Py_ssize_t k,
+    double* axes,                                  # OUT (n, d) along which the component has variance 1
+) noexcept nogil:
+    """Find the axes along which a component is thin beside all rows; return how many.
+
+    Of dense covariances, that is the thinnest one, of others at most some columns, and of factors none.
+    """
+    cdef Py_ssize_t d = case.d, n = 0, i, j, place
+    cdef Py_ssize_t[MOST_AXES] columns
+    cdef double[MOST_AXES] shares
+    cdef double share
+    if is_dense(case.layout):
+        return thinnest(case, k, axes) < 1. / THINNER
+    if is_low_rank(case.layout):
+        return 0
+    for j in range(d):
+        share = variance(case, k, j) / case.total[j]
+        if not share < 1. / THINNER or n == MOST_AXES and share >= shares[n - 1]:
+            continue
+        n = min(n + 1, MOST_AXES)
+        place = n - 1
+        while place > 0 and share < shares[place - 1]:
+            shares[place], columns[place] = shares[place - 1], columns[place - 1]
+            place -= 1
+        shares[place], columns[place] = share, j
+    for i in range(n):
+        for j in range(d):
+            axes[i * d + j] = 0
+        axes[i * d + columns[i]] = 1 / sqrt(variance(case, k, columns[i]))
+    return n
 
 
 cdef inline double clipped(double x) noexcept nogil:

@@ -141,13 +141,21 @@ def checksum(rows: NDArray[Any], first: int) -> int: ...
 class Verdict:
     def __new__(cls, rules: _Rules, n: float, variances: _Array, ridge: float, judge: int) -> Self: ...
     def causes(self, estimate: _Estimate, noise: _Array | None = None, of_pass: Any = None) -> NDArray[np.uint8]: ...
-    def thin(self, estimate: _Estimate, noise: _Array | None = None) -> tuple[_Array, _Array]: ...
+    def doubts(
+        self,
+        estimate: _Estimate,
+        noise: _Array | None,
+        causes: NDArray[np.uint8],
+        rows: _Array,
+        weight: _Array | None,
+        few: float,
+    ) -> tuple[_Array, NDArray[np.intp]]: ...
     def first(self, state: QuasiNewtonState, noise: object) -> int: ...
 
 def narrowest(
     rows: _Array,
     weight: _Array | None,
-    labels: NDArray[np.intp] | None,
+    labels: NDArray[np.intp],
     axes: _Array,
     owners: NDArray[np.intp],
     mass: _Array,

@@ -22,7 +22,7 @@ from gmm._kernel.arrays cimport (
 )
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.degenerate cimport (
-    RIDGES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thinnest, total_spread,
+    MOST_AXES, RIDGES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thin_axes, total_spread,
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
@@ -48,6 +48,7 @@ from copy import copy
 import numpy as np
 
 
+cdef double NEARLY_ALL = 0.75          # of the rows of a component
 cdef double MOST_NUMBERS = 1e15       # in a family's parameters: sizes computed from them do not overflow
 
 cdef enum:
@@ -784,28 +785,57 @@ cdef class Verdict:
         copy_statistics(of_pass, &family, room, &moments)
         return self.judged_by(&case, &moments)
 
-    def thin(self, estimate, const double[::1] noise=None):
-        """Return where components are thinnest beside all rows, and their shares of the variance there.
+    def doubts(
+        self, estimate, const double[::1] noise, const unsigned char[::1] causes not None,
+        const double[:, ::1] rows not None, const double[::1] weight, double few,
+    ):
+        """Return axes along which components without a cause may have one value, but for a few of their rows.
+
+        They are thin there beside all rows, and among some rows one of their deviations holds nearly as many as they
+        have, or they have fewer than `few`.
+
+        Parameters
+        ----------
+        estimate, noise
+            As in `causes`.
+        causes : array of shape (K,)
+        rows : array of shape (n, d)
+        weight : array of shape (n,), optional
+        few : float
 
         Returns
         -------
-        axes : array of shape (K, d)
-            Along which they have variance 1.
-        shares : array of shape (K,)
+        axes : array of shape (A, d)
+            Along which components have variance 1.
+        owners : array of shape (A,)
+            Which components.
         """
         cdef Case case = self.case
-        cdef Py_ssize_t k
+        cdef Py_ssize_t A = 0, k, a, j, most
+        cdef double expected
+        cdef Line line = Line(rows, weight)
         set_mixture(&case, estimate, noise)
-        cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
-        axes, shares = np.empty((case.K, case.d)), np.empty(case.K)
+        expect("causes", causes.shape[0], case.K)
+        expect("a row", rows.shape[1], case.d)
+        most = case.K * (1 if is_dense(case.layout) else min(case.d, MOST_AXES))
+        axes, owners = np.empty((most, case.d)), np.empty(most, np.intp)
         cdef double[:, ::1] into = axes
-        cdef double[::1] of_all = shares
+        cdef Py_ssize_t[::1] owner = owners
+        cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
         lay_out_case(&case, &room[0])
         with nogil:
             total_spread(&case)
             for k in range(case.K):
-                of_all[k] = thinnest(&case, k, &into[k, 0])
-        return axes, shares
+                if causes[k] > 0:
+                    continue
+                expected = case.mixture.weights[k] * line.weight_of_all
+                for a in range(A, A + thin_axes(&case, k, &into[A, 0])):
+                    if expected < few or line.width(&into[a, 0], -1, NEARLY_ALL * expected) < 1:
+                        owner[A] = k
+                        for j in range(case.d):
+                            into[A, j] = into[a, j]
+                        A += 1
+        return axes[:A], owners[:A]
 
     def first(self, QuasiNewtonState state not None, noise):
         """Return the first component of the state's accepted mixture for which `causes` tells one, or −1.
@@ -855,9 +885,70 @@ cdef class Verdict:
         return causes.base
 
 
+cdef class Line:
+    """Rows along an axis.
+
+    Parameters
+    ----------
+    rows : array of shape (n, d)
+    weight : array of shape (n,), optional
+    labels : array of shape (n,), optional
+        Needed where rows of one label are asked for.
+    """
+
+    cdef const double[:, ::1] rows
+    cdef const double[::1] weight
+    cdef const Py_ssize_t[::1] labels
+    cdef double weight_of_all
+    cdef double[::1] along, held
+    cdef char[::1] room
+
+    def __cinit__(
+        self, const double[:, ::1] rows not None, const double[::1] weight, const Py_ssize_t[::1] labels=None,
+    ):
+        cdef Py_ssize_t n = rows.shape[0]
+        if weight is not None:
+            expect("weight", weight.shape[0], n)
+        if labels is not None:
+            expect("labels", labels.shape[0], n)
+        self.rows, self.weight, self.labels = rows, weight, labels
+        self.weight_of_all = n if weight is None else np.sum(weight)
+        self.along, self.held, self.room = np.empty(n), np.empty(n), np.empty(size_to_sort(n), dtype=np.int8)
+
+    cdef double width(self, const double* axis, Py_ssize_t label, double mass) noexcept nogil:
+        """Return how wide the narrowest interval is that holds so much weight of rows of a label, of all if −1.
+
+        Infinite if there is not so much. Rows that are not finite along the axis are left out.
+        """
+        cdef Py_ssize_t n = self.rows.shape[0], d = self.rows.shape[1], m = 0, last = 0, first, i, j
+        cdef double value, held = 0, least = mass * (1 - 1e-9), width = INFINITY
+        cdef Item* items = <Item*>&self.room[0]
+        for i in range(n):
+            if label >= 0 and self.labels[i] != label:
+                continue
+            value = 0
+            for j in range(d):
+                value += self.rows[i, j] * axis[j]
+            if not isfinite(value):
+                continue
+            self.along[m], self.held[m] = value, 1 if self.weight is None else self.weight[i]
+            m += 1
+        if m > 0:
+            sort_by_value(&self.along[0], m, 1, items, items + n, <Py_ssize_t*>(items + 2 * n))
+        for first in range(m):
+            while last < m and (last <= first or held < least):
+                held += self.held[items[last].row]
+                last += 1
+            if held < least:
+                break
+            width = min(width, items[last - 1].key - items[first].key)
+            held -= self.held[items[first].row]
+        return width
+
+
 def narrowest(
-    const double[:, ::1] rows, const double[::1] weight, const Py_ssize_t[::1] labels, const double[:, ::1] axes,
-    const Py_ssize_t[::1] owners, const double[::1] mass,
+    const double[:, ::1] rows, const double[::1] weight, const Py_ssize_t[::1] labels not None,
+    const double[:, ::1] axes, const Py_ssize_t[::1] owners, const double[::1] mass,
 ):
     """Find how wide the narrowest intervals are that hold so much weight of rows along axes.
 
@@ -866,8 +957,8 @@ def narrowest(
     rows : array of shape (n, d)
         Those that are not finite along an axis are left out there.
     weight : array of shape (n,), optional
-    labels : array of shape (n,), optional
-        Of which only rows whose label is the owner of an axis count there; None: all.
+    labels : array of shape (n,)
+        Only rows whose label is the owner of an axis count there.
     axes : array of shape (A, d)
     owners : array of shape (A,)
     mass : array of shape (A,)
@@ -877,42 +968,16 @@ def narrowest(
     widths : array of shape (A,)
         Infinite where there is not so much weight.
     """
-    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], A = axes.shape[0], a, i, j, m, first, last
-    cdef double value, held, least
-    if weight is not None:
-        expect("weight", weight.shape[0], n)
-    if labels is not None:
-        expect("labels", labels.shape[0], n)
+    cdef Py_ssize_t d = rows.shape[1], A = axes.shape[0], a
+    cdef Line line = Line(rows, weight, labels)
     expect_matrix("axes", axes, A, d)
     expect("owners", owners.shape[0], A)
     expect("mass", mass.shape[0], A)
-    widths, values, weights = np.full(A, np.inf), np.empty(n), np.empty(n)
-    cdef double[::1] width = widths, along = values, w = weights
-    cdef char[::1] room = np.empty(size_to_sort(n), dtype=np.int8)
-    cdef Item* items = <Item*>&room[0]
+    widths = np.empty(A)
+    cdef double[::1] width = widths
     with nogil:
         for a in range(A):
-            m, held, last, least = 0, 0, 0, mass[a] * (1 - 1e-9)
-            for i in range(n):
-                if labels is not None and labels[i] != owners[a]:
-                    continue
-                value = 0
-                for j in range(d):
-                    value += rows[i, j] * axes[a, j]
-                if not isfinite(value):
-                    continue
-                along[m], w[m] = value, 1 if weight is None else weight[i]
-                m += 1
-            if m > 0:
-                sort_by_value(&along[0], m, 1, items, items + n, <Py_ssize_t*>(items + 2 * n))
-            for first in range(m):
-                while last < m and (last <= first or held < least):
-                    held += w[items[last].row]
-                    last += 1
-                if held < least:
-                    break
-                width[a] = min(width[a], items[last - 1].key - items[first].key)
-                held -= w[items[first].row]
+            width[a] = line.width(&axes[a, 0], owners[a], mass[a])
     return widths
 
 
