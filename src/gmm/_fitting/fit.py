@@ -146,7 +146,7 @@ def _starts(
     is_first = True
     for number, seed in enumerate(seeds):
         try:
-            if len(seeds) == 1 and not problem.objective.tails:  # nobody compares its mixture
+            if len(seeds) == 1:  # nobody compares its mixture
                 yield 0, first_start(problem, settings, seed, e_step)
                 return
             begin = problem.beginning(e_step, first_start(problem, settings, seed, e_step))
@@ -205,7 +205,6 @@ def fit_mixture(
     callback: Callable[[Iteration], object] | None = None,
     on_end: Callable[[SolverResult], object] = ignored,
     on_skip: OnSkip = ignored,
-    climb: Callable[[SolverRun], object] = SolverRun.go,
 ) -> MixtureFit:
     """Run the solver from each promising start and return the best result.
 
@@ -224,8 +223,6 @@ def fit_mixture(
     on_skip : callable
         Called with the index of each start that is left out, from 0, and the result of its screening; with None if a
         covariance became singular.
-    climb : callable
-        Makes the passes of a run. One that it leaves ends as if its passes so far were `max_iter`.
 
     Raises
     ------
@@ -252,8 +249,7 @@ def fit_mixture(
             try:
                 begun = run(begin, settings.solver, start=number)
                 del begin  # as large as a mixture, as are many in the state of the solver
-                climb(begun)
-                result = begun.ended_here().result
+                result = begun.go().result
             except SingularMatrixError as error:
                 failed(number, error)
                 continue

@@ -594,7 +594,7 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
         return Beginning(own_start(normal, settings, generator(seed)).with_other(**parts))
     else:
         statistics = start_statistics(rows, settings, generator(seed))
-    if not parts:
+    if not (parts or problem.objective.tails):  # whose first numbers no statistics tell
         return statistics
     begin = problem.beginning(e_step, statistics)
     return begin._replace(parameters=begin.parameters.with_other(**parts))

@@ -31,14 +31,14 @@ from gmm._estimators.outcome import ill_defined
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Degeneracy, Judge
-from gmm._fitting.fit import first_mixture, fit_mixture
+from gmm._fitting.fit import first_mixture
 from gmm._fitting.sampling import start_seeds
-from gmm._fitting.split_merge import halves
-from gmm._fitting.starts import FitSettings, StartSettings
+from gmm._fitting.split_merge import halves, split_merged
+from gmm._fitting.starts import FitSettings, StartSettings, first_start
 from gmm._lazy import cached_property
 from gmm._log import LOGGER
-from gmm._passes.e_step import result_of, submitted, usable_threads
-from gmm._passes.em import AT_LIMIT, SolverRun
+from gmm._passes.e_step import EStep, result_of, submitted, usable_threads
+from gmm._passes.em import SolverRun
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._selection.request import CRITERION_ACCURACY, Key, Request, folds_of, n_rows_of, parts_of
 from gmm._selection.result import (
@@ -135,12 +135,13 @@ class Cell:
         self.begun = set[MixtureParameters]()
         self.seconds = 0.0
         self.scores: dict[str, float] = {}
+        self._e_step: EStep | None = None  # open while its fits are made
         self.accuracy = CRITERION_ACCURACY / request.source.survey.weight  # of a lower bound
 
     @cached_property
     def settings(self) -> FitSettings:
         """How it is fitted."""
-        return self._request.settings(self.key)
+        return self._request.settings(self.key)._replace(n_threads=self.n_threads)
 
     @cached_property
     def _degeneracy(self) -> Degeneracy:
@@ -161,13 +162,34 @@ class Cell:
         """Whether more seeds would hardly tell anything new."""
         return self.has_one_end or self.n_again >= _FOUND_AGAIN or self.n_seeds >= self._request.n_seeds + _MORE_SEEDS
 
-    def climb(self, outlook: Outlook, run: SolverRun) -> None:
+    def fit(
+        self, start: Start, outlook: Outlook, callback: Callable[[Iteration], object] | None
+    ) -> SolverRun | SolverResult:
+        """Make the fit that an estimator makes from a start; a run that is left on its way has not ended."""
+        source, method = self._request.source, "" if start.parts else str(self._request.template.init_params)
+        settings = self.settings._replace(start=StartSettings(method, start.parts), refine=start.refine)
+        problem = settings.problem(source)
+        self._e_step = e_step = self._e_step or problem.e_step()
+        begin = first_start(problem, settings, start_seeds(start.seed, 1)[0], e_step)
+        run = problem.run(e_step, begin, settings.solver, callback=callback)
+        self.climb(run, outlook)
+        if not (start.refine and run.converged):
+            return run
+        return split_merged(source, settings, run.result, e_step, callback=callback, stop_requested=lambda: False)
+
+    def close(self) -> None:
+        """Close the passes that its fits share."""
+        if self._e_step is not None:
+            self._e_step.__exit__(None, None, None)
+            self._e_step = None
+
+    def climb(self, run: SolverRun, outlook: Outlook) -> None:
         """Make the passes of a run, until it has no outlook, or many of them and still a degenerate component."""
         run.go(_CHECKED, outlook)
         while not (run.ended or run.is_hopeless(outlook) or self._degeneracy.first(run) >= 0):
             run.go(_CHECKED, outlook)
 
-    def take(self, fit: SolverResult, start: Start, behind: float | None = None) -> None:
+    def take(self, fit: SolverRun | SolverResult, start: Start, behind: float | None = None) -> None:
         """Keep a fit if it is better than the best so far: sound, or higher."""
         before, is_sound = self.end, self.sound is not None
         is_higher = before is None or fit.lower_bound > before.result.lower_bound + self.accuracy
@@ -176,7 +198,8 @@ class Cell:
         degenerate = self._degeneracy.first(fit)
         if degenerate >= 0 and (is_sound or not is_higher):
             return
-        self.end = End(fit, start, degenerate, self._score(fit), behind)
+        result = fit.result if isinstance(fit, SolverRun) else fit
+        self.end = End(result, start, degenerate, self._score(result), behind)
         self.error, self.n_fresh, self.n_again = None, 0, 0
         told = f", component {degenerate} is degenerate" if degenerate >= 0 else ""
         of_fit = self.key.n_components, self.key.kind, fit.lower_bound, told
@@ -345,6 +368,7 @@ class Search:
             else:
                 self._each(cells, self._fit_alone, self._reports)
                 self._share(cells)
+                self._each([cell for cell in cells if not cell.sound], partial(self._fit_alone, n_seeds=_SEEDS))
                 self._each(self._best_of(K)[:_BEST], self._refine)
                 same = [cell for cell, first in self._first.items() if cell is not first and cell.key.n_components == K]
                 self._each(same, self._follow, self._reports)
@@ -383,11 +407,10 @@ class Search:
 
     # --- What is done with a cell ------------------------------------------------------------------
 
-    def _fit_alone(self, cell: Cell) -> None:
-        """Fit it from its first seeds, and from further ones while all ends have degenerate components."""
-        least = 1 if cell.has_one_end else self._request.n_seeds
-        most = 1 if cell.has_one_end else max(least, _SEEDS)
-        while cell.n_seeds < (least if cell.sound else most) and self._fit_from_seed(cell):
+    def _fit_alone(self, cell: Cell, n_seeds: int = 1) -> None:
+        """Fit it from its first seeds: so many, or those that are asked for."""
+        enough = 1 if cell.has_one_end else max(n_seeds, self._request.n_seeds)
+        while cell.n_seeds < enough and self._fit_from_seed(cell):
             pass
 
     def _follow(self, cell: Cell) -> None:
@@ -456,7 +479,7 @@ class Search:
             self._halves_of.setdefault(mixture, found)  # which another thread may have set
         return self._halves_of[mixture]
 
-    def _same(self, one: SolverResult, other: SolverResult) -> bool:
+    def _same(self, one: SolverRun | SolverResult, other: SolverResult) -> bool:
         """Tell whether two fits ended at one likelihood."""
         return abs(one.lower_bound - other.lower_bound) * self._weight < _SAME
 
@@ -469,7 +492,7 @@ class Search:
                 cell.begun.add(end)
                 self._fit(cell, partial(cell.sound.start._replace, refine=_MOVES))
 
-    def _fit(self, cell: Cell, begin: Callable[[], Start]) -> SolverResult | None:
+    def _fit(self, cell: Cell, begin: Callable[[], Start]) -> SolverRun | SolverResult | None:
         """Make a fit, which the cell keeps if it is the best; return None if it failed, or there is no time."""
         if self._is_interrupted:
             raise InterruptedError
@@ -478,15 +501,13 @@ class Search:
         began = time.perf_counter()
         try:
             start = begin()
-            method = "" if start.parts else str(self._request.template.init_params)
-            how = {"start": StartSettings(method, start.parts), "n_threads": cell.n_threads, "refine": start.refine}
-            climb = partial(cell.climb, self._outlook(cell, start))
-            settings, seeds = cell.settings._replace(**how), start_seeds(start.seed, 1)
-            fit = fit_mixture(self._source, settings, seeds, callback=self._watch, climb=climb).result
-            is_left = fit.trace.reason.startswith(AT_LIMIT) and len(fit.trace) < settings.solver.max_iter
-            if not (is_left and cell.sound):
-                cell.take(fit, start, self._behind(fit) if is_left else None)
-                self._clock.has_fit = True
+            fit = cell.fit(start, self._outlook(cell, start), self._watch)
+            if not (isinstance(fit, SolverRun) and not fit.ended):
+                cell.take(fit, start)
+            elif not cell.sound:  # what has been left is better than nothing
+                end = fit.ended_here().result
+                cell.take(end, start, self._behind(end))
+            self._clock.has_fit |= cell.end is not None
             return fit
         except InterruptedError:
             if self._is_interrupted:
@@ -553,11 +574,18 @@ class Search:
     ) -> None:
         """Do a task with each of some cells, of which none reads another, on several threads if there are some."""
         self._look_at_best()
+
+        def done(cell: Cell) -> None:
+            try:
+                task(cell)
+            finally:
+                cell.close()
+
         pool = self._pool if len(cells) > 1 else None
-        futures = [] if pool is None else submitted(pool, task, [(cell,) for cell in cells])
+        futures = [] if pool is None else submitted(pool, done, [(cell,) for cell in cells])
         for cell, future in zip_longest(cells, futures):
             if future is None:
-                task(cell)
+                done(cell)
             else:
                 result_of(future)
             if report is not None:
