@@ -301,11 +301,10 @@ def test_a_degenerate_candidate_loses_to_a_sound_one():
     assert light.lower_bound > sound.lower_bound > failed.lower_bound
     between = N * (sound.estimate[0].min() + light.estimate[0].min()) / 2
     field = [failed, light, sound]
-    assert race(0).likeliest(field) is light
-    assert race(between).likeliest(field) is sound
-    assert race(between).likeliest([failed, light]) is light
-    assert race().likeliest(field) is light
-    refused("verdict of another model", race(0).likeliest, [candidate("diag", n_passes=1)[0]])
+    assert race(0).ranked(field) == [light, sound, failed]
+    assert race(between).ranked(field) == [sound, light, failed]
+    assert race().ranked(field) == [light, sound, failed]
+    refused("verdict of another model", race(0).ranked, [candidate("diag", n_passes=1)[0]])
 
 
 def test_candidates_advance_in_several_threads():

@@ -21,7 +21,7 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.float cimport DBL_EPSILON, DBL_MIN
 from libc.math cimport INFINITY, fabs, log, rint, sqrt
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 cimport gmm._kernel.loop as loop
 from gmm._kernel.arrays cimport estimate_arrays, moments_arrays, view_estimate
@@ -101,12 +101,14 @@ cdef object clock = time.perf_counter
 cdef double SAME_CENTRE = 0.1             # of the spread of clusters
 cdef double APART = 0.8                   # standard deviations between the mean of a component and that of each half
 OFFSET = APART
+cdef double LEVEL = 1                     # nats in all: two candidates so near have found the same
 cdef enum:
     ROOM = 1000                           # passes that the records of a run have room for at first
     N_LAST_DROPS = 4                      # ways in which it drops the last of its surplus
     N_FIRST = 5                           # passes of its first mixture
     N_LARGER = 6                          # passes between its splits and its drops
-    N_FINAL = 3                           # passes after them, which compare what is left with what there was
+    N_FINALISTS = 2                       # of what is left then and what there was, after one pass, …
+    N_FINAL = 2                           # … which make so many more
     N_LAST = 2                            # passes of the winner over all rows
     SPARE_BYTES = 2097152                 # that are kept for the next scratch
 
@@ -525,43 +527,30 @@ cdef class Plan:
 
 
 cdef class Outlook:
-    """What a run has to reach, and when it rests because it will not, or so that Python is asked.
+    """What a run has to reach, and when it rests because it will not.
 
     Parameters
     ----------
-    lead : float
-        After two passes, gains like the second have to come up with this lower bound: see `CATCH_UP`.
     target : float
-        The lower bound that a run has to reach. It is asked after pass `first` and later, where a period begins: a
-        period is so many passes, and `since` are those that were made when the first began.
+        The lower bound that a run has to reach. It is asked after pass `first` and later, after every `period` passes.
     safety : float
         Times the projected gain that a run may still gain. Where there is no projection, or by default, its next 30
         passes gain as much on average as the last three; by default these numbers are the highest so far, not the last.
-    first, period, since : int
-    fewest : float
-        After `checked` passes a run also rests where a period begins, if a component has less weight.
-    checked : int
+    first, period : int
     """
 
     cdef loop.Outlook rule
 
     def __cinit__(
-        self, *, double lead=-INFINITY, double target=-INFINITY, double safety=INFINITY, Py_ssize_t first=1,
-        Py_ssize_t period=1, Py_ssize_t since=0, double fewest=0, Py_ssize_t checked=0,
+        self, *, double target=-INFINITY, double safety=INFINITY, Py_ssize_t first=1, Py_ssize_t period=1,
     ):
-        if period < 1 or since < 0:
-            raise ValueError(f"expected a period of one pass at least and passes before it, got {period} and {since}")
-        self.rule.lead, self.rule.target, self.rule.safety, self.rule.first = lead, target, safety, first
-        self.rule.period, self.rule.phase, self.rule.fewest, self.rule.checked = period, since % period, fewest, checked
+        if period < 1:
+            raise ValueError(f"expected a period of one pass at least, got {period}")
+        self.rule.target, self.rule.safety, self.rule.first, self.rule.period = target, safety, first, period
 
     def left(self, Py_ssize_t n):
         """Return how many passes after n a run may be asked again."""
-        cdef Py_ssize_t left = PY_SSIZE_T_MAX
-        if n < 2 and self.rule.lead > -INFINITY:
-            left = 2 - n
-        if self.rule.target > -INFINITY or self.rule.fewest > 0:
-            left = min(left, self.rule.period - (n + self.rule.period - self.rule.phase) % self.rule.period)
-        return left
+        return PY_SSIZE_T_MAX if self.rule.target == -INFINITY else self.rule.period - n % self.rule.period
 
 
 ANYWHERE = Outlook()                      # of a run that has nothing to reach
@@ -947,13 +936,6 @@ cdef class Run:
             self.reason = self.solver.why_stop()
         return self.reason or "not finished"
 
-    @property
-    def least_weight(self):
-        """The least weight of a component of the current mixture."""
-        if isinstance(self.solver, Ascent):
-            return loop.least_weight(&(<Ascent>self.solver).working.state)
-        return self.solver.parameters.weights.min()
-
     def is_hopeless(self, Outlook outlook not None):
         """Return whether the run will not reach what it has to."""
         return self.n_passes > 0 and loop.is_hopeless(&outlook.rule, &self.room[0, 0], self.n_passes)
@@ -961,13 +943,12 @@ cdef class Run:
     def go(self, at_most=None, Outlook outlook not None=ANYWHERE):
         """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update.
 
-        The run rests where `outlook` says, at once if it is hopeless.
+        The run rests where it has no `outlook`, maybe at once.
         """
         cdef Py_ssize_t enough = self.max_iter, at_once, made
-        cdef bint rests = False
         if at_most is not None:
             enough = self.n_passes + max(min(<Py_ssize_t>at_most, self.max_iter - self.n_passes), 0)
-        while not (self.ended or rests or self.n_passes >= enough or self.is_hopeless(outlook)):
+        while not (self.ended or self.n_passes >= enough or self.is_hopeless(outlook)):
             if self.n_passes == self.room.shape[0]:
                 more = min(self.max_iter - self.n_passes, max(self.n_passes, ROOM))
                 self.room = np.concatenate([self.room, np.empty((more, COLUMNS))])
@@ -976,7 +957,6 @@ cdef class Run:
             made = self.pass_on(at_once, outlook)
             self.note(made, clock() - began)
             PyErr_CheckSignals()
-            rests = loop.asks(&outlook.rule, made) and self.least_weight < outlook.rule.fewest
         if not self.ended and self.n_passes == self.max_iter:
             self.close()
         return self
@@ -1253,15 +1233,19 @@ cdef class Clusters:
         cdef Moments moments
         expect("a seed", seeds.shape[1], d)
         self.view, self.points, self.spread = view, np.array(seeds), largest_reach(&view.rows.reach[0], d)
-        cdef double* room = zeros(2 * K + moments_size(SPHERICAL, K, d))
+        cdef double* room = zeros(2 * K + moments_size(SPHERICAL, K, d) + K * d)
+        cdef double* before = room + 2 * K + moments_size(SPHERICAL, K, d)
         try:
             moments = moments_in(room + 2 * K, K, d)
             for _ in range(n_passes):
+                memcpy(before, &self.points[0, 0], K * d * sizeof(double))
                 fill_whiteners(SPHERICAL, K, d, 1 / self.spread, room + K)
                 view.rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room, &self.points[0, 0], room + K, True, True,
                                     view.rows.single_limit, &moments)
                 move_to_means(&moments, K, d, &self.points[0, 0])
                 self.spread *= sqrt(max(-2 * moments.log_evidence / (d * moments.weight), 1e-16))
+                if memcmp(before, &self.points[0, 0], K * d * sizeof(double)) == 0:
+                    break
         finally:
             PyMem_Free(room)
         points_to_rows(&view.metric, K, d, &self.points[0, 0])
@@ -1470,6 +1454,10 @@ cdef class Candidate:
         self.failed = most_likely(&self.moments, f, 0, left.covariances, self.room, &self.estimates[0]) >= 0
         return 0
 
+    cdef bint is_level_with(self, Candidate other):
+        """Return whether both have the same lower bound, but for less than a nat in all."""
+        return fabs(self.lower_bound - other.lower_bound) * self.moments.weight < LEVEL
+
     @property
     def estimate(self):
         """The next mixture, as `Update` returns it."""
@@ -1509,13 +1497,21 @@ cdef class Race:
         How many of the clusterings become candidates, as `tightest` chooses them.
     n_passes : int
         Of k-means.
+    clusters : list of Clusters, optional
+        What it found in such views from the same numbers before, which then are not needed.
     verdict : Verdict, optional
         Of the model of the families. None if no candidate is degenerate.
     spread : callable, optional
         Runs a task for so many numbers in threads, given the rows that each passes over.
+
+    Attributes
+    ----------
+    clusters : list of Clusters
+        All that it has found, which do not depend on the families.
     """
 
     cdef object families, moments, views, spread
+    cdef readonly list clusters
     cdef Verdict verdict
     cdef CandidateRows part, rows
     cdef list scratches
@@ -1525,24 +1521,27 @@ cdef class Race:
 
     def __cinit__(
         self, families, moments, views, CandidateRows part not None, CandidateRows rows not None,
-        const double[:, ::1] uniforms, *, Py_ssize_t n_seeding, int n_candidates, int n_passes, Verdict verdict=None,
-        spread=None,
+        const double[:, ::1] uniforms, *, Py_ssize_t n_seeding, int n_candidates, int n_passes, list clusters=None,
+        Verdict verdict=None, spread=None,
     ):
         self.families, self.moments, self.views, self.part, self.rows = families, moments, views, part, rows
         self.uniforms, self.n_seeding, self.n_candidates, self.n_passes = uniforms, n_seeding, n_candidates, n_passes
-        self.verdict, self.spread, self.scratches = verdict, spread, []
+        self.clusters, self.verdict, self.spread, self.scratches = clusters, verdict, spread, []
 
     def best(self):
         """Return the candidate that is left in the end."""
         cdef list found = [None] * self.uniforms.shape[0]
         cdef Scratch scratch
         cdef Candidate winner
-        self.each(found, self.find_clusters, self.n_passes)
+        if self.clusters is None:
+            self.each(found, self.find_clusters, self.n_passes)
+            self.clusters = found
         self.views = None
-        found = tightest(found, self.n_candidates)
+        found = tightest(self.clusters, self.n_candidates)
         self.each(found, self.make_candidate, N_FIRST)
-        winner, scratch = self.likeliest(found), self.scratches[0]
-        if len(self.families) > 1:
+        found, scratch = self.ranked(found), self.scratches[0]
+        winner = found[0]
+        if len(self.families) > 1 and not (len(found) > 1 and winner.is_level_with(found[1])):
             winner = self.grown(winner, scratch)
         winner.run(scratch, self.rows, N_LAST)                 # from sums of a part, a climb takes longer
         return winner
@@ -1557,12 +1556,15 @@ cdef class Race:
             if not larger.failed:
                 finalists += larger.without(scratch, self.part, self.families[0], N_LAST_DROPS)
         for each in finalists:
+            each.run(scratch, self.part, 1)
+        finalists = self.ranked(finalists)[:N_FINALISTS]
+        for each in finalists:
             each.run(scratch, self.part, N_FINAL)
-        return self.likeliest(finalists)
+        return self.ranked(finalists)[0]
 
-    def likeliest(self, list field):
-        """Return the highest of the candidates without degenerate components, or of all if there is none."""
-        return min(field, key=lambda one: (self.is_degenerate(one), -one.lower_bound))
+    def ranked(self, list field):
+        """Return candidates by falling lower bounds, those with degenerate components behind the others."""
+        return sorted(field, key=lambda one: (self.is_degenerate(one), -one.lower_bound))
 
     cdef bint is_degenerate(self, Candidate one) except -1:
         return self.verdict is not None and (

@@ -47,6 +47,8 @@ from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, weighed
 from gmm._values.whitened import WhitenedMixture
 
+Clusterings = dict[tuple[Any, ...], list[Clusters]]
+
 
 class StartSettings(NamedTuple):
     """Where a fit begins; other parts are left to the data.
@@ -59,11 +61,14 @@ class StartSettings(NamedTuple):
         Of "weights" (K,), "means" (K, d) and "precisions" in the shape of the model's layout, those that are given.
     responsibilities : callable
         From a start's seed to an array of shape (n, K).
+    clusterings : dict, optional
+        Those of fits of other models to the same rows, which have them in common, by their draws.
     """
 
     method: str = ""
     parts: Mapping[str, Array] = MappingProxyType({})
     responsibilities: Callable[[int], Array] | None = None
+    clusterings: Clusterings | None = None
 
     @property
     def from_data(self) -> bool:
@@ -137,6 +142,11 @@ class View(NamedTuple):
         return self.metric.layout.coloured(self.metric.whitener, 0, rows)
 
 
+def _is_too_wide(moments: Layout, n_features: int) -> bool:
+    """Tell whether the metric of the whole covariance costs more than it is worth."""
+    return moments.axis_aligned and n_features > _WHOLE_METRIC
+
+
 def views_of(sample: ArraySource, moments: Layout) -> tuple[View, View]:
     """Return the sample in its own units, and in the units of its covariance, shrunk towards its diagonal.
 
@@ -145,7 +155,7 @@ def views_of(sample: ArraySource, moments: Layout) -> tuple[View, View]:
     survey, d, weight = sample.survey, sample.n_features, sample.sample_weight
     centre, total = survey.centre, survey.weight
     own, weighted = centred(sample.rows, weight, centre)
-    if moments.axis_aligned and d > _WHOLE_METRIC:
+    if _is_too_wide(moments, d):
         variances = np.einsum("ij,ij->j", weighted, own) / total
         make_positive(variances, survey.reach(centre), _LEAST_DEVIATION, 1.0)
         metric = Metric(DIAGONAL, 1 / np.sqrt(variances)[None])
@@ -280,35 +290,40 @@ _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than i
 Task = Callable[[int, int], None]
 
 
-def raced(problem: Problem, n_components: int, rng: Rng) -> SufficientStatistics:
+def raced(
+    problem: Problem, n_components: int, rng: Rng, clusterings: Clusterings | None = None
+) -> SufficientStatistics:
     """Return the statistics of the best of some candidates, whose rows are distinct, in float64."""
     objective, sample, K = problem.objective, problem.rows.resident, n_components
     assert sample is not None  # a sample
-    model, n = objective.model, sample.n_rows
-    how = effort(model, n, sample.n_features, K, bool(objective.prior))
+    model, n, d = objective.model, sample.n_rows, sample.n_features
+    how = effort(model, n, d, K, bool(objective.prior))
     part = sample.subset(rng.permutation(n)[: how.part])
     single = _ROUGHLY if in_range(sample.survey.heaviest) and how.n_mixtures > 1 else 0.0
+    uniforms, clusterings = seeding_uniforms(_CLUSTERINGS, K, rng), {} if clusterings is None else clusterings
+    draws = uniforms.tobytes(), part.n_rows, single, _is_too_wide(model.layout, d)
+    clusters = clusterings.get(draws)
     verdict = None
     if not objective.prior.variational:
         verdict = Resolution.from_source(sample, objective.ridge).verdict(model, Judge.START)
     with problem.e_step() if n >= _WORTH_SCRATCH else nullcontext() as e_step:
-        return (
-            Race(
-                [problem.family(K + more) for more in dict.fromkeys((0, how.n_more))],
-                model.layout,
-                [view for _, view in _candidate_views(part, model.layout, single)],
-                _candidate_rows(part, sample, model.layout, single),
-                _candidate_rows(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0),
-                seeding_uniforms(_CLUSTERINGS, K, rng),
-                n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
-                n_candidates=how.n_mixtures,
-                n_passes=_KMEANS_PASSES,
-                verdict=verdict,
-                spread=None if e_step is None else partial(_share_out, e_step, problem, K),
-            )
-            .best()
-            .statistics
+        race = Race(
+            [problem.family(K + more) for more in dict.fromkeys((0, how.n_more))],
+            model.layout,
+            [view for _, view in _candidate_views(part, model.layout, single)] if clusters is None else [],
+            _candidate_rows(part, sample, model.layout, single),
+            _candidate_rows(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0),
+            uniforms,
+            n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
+            n_candidates=how.n_mixtures,
+            n_passes=_KMEANS_PASSES,
+            clusters=clusters,
+            verdict=verdict,
+            spread=None if e_step is None else partial(_share_out, e_step, problem, K),
         )
+        best = race.best()
+    clusterings[draws] = race.clusters
+    return best.statistics
 
 
 def _candidate_views(rows: ArraySource, moments: Layout, single: float) -> list[tuple[ArraySource, CandidateView]]:
@@ -352,7 +367,7 @@ _SMALL_SAMPLE, _SAMPLE_PASSES = 1 / 3, 100
 def _kmeans(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
     if settings.n_components == 1:
         return partition(sample, sample.survey.centre[None], OWN_UNITS, settings.start_moments, settings.n_threads)
-    return raced(settings.start_problem(sample), settings.n_components, rng)
+    return raced(settings.start_problem(sample), settings.n_components, rng, settings.start.clusterings)
 
 
 def _hierarchical(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:

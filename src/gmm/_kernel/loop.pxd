@@ -18,21 +18,16 @@ from gmm._kernel.workspace cimport Workspace
 
 cdef enum:
     COLUMNS = 5               # of the record of a pass: bound, objective, remaining gain, accepted, seconds
-    CATCH_UP = 20             # passes that a run may take to come up with a lead, each gaining what its second did
     AVERAGED = 3              # passes whose average gain is expected …
     FORESEEN = 30             # … of so many to come
 
 
 cdef struct Outlook:
     # What a run has to reach, and when it is asked whether it will.
-    double lead                 # after two passes, if `CATCH_UP` gains like the second come up with it
-    double target               # from pass `first` on, at pass `phase` of every `period`; −∞: any
+    double target               # from pass `first` on, after every `period` passes; −∞: any
     double safety               # times the projected gain that it may still gain; ∞: as the last passes raise the bound
     Py_ssize_t first
     Py_ssize_t period
-    Py_ssize_t phase
-    Py_ssize_t checked          # passes after which it also rests, then, …
-    double fewest               # … with a component of less weight
 
 
 cdef inline double reached(const double* records, Py_ssize_t n, bint highest) noexcept nogil:
@@ -51,43 +46,15 @@ cdef inline double foreseen_gain(const double* records, Py_ssize_t n, bint highe
     return FORESEEN * max((reached(records, n, highest) - reached(records, n - AVERAGED, highest)) / AVERAGED, 0)
 
 
-cdef inline bint is_due(const Outlook* outlook, Py_ssize_t n) noexcept nogil:
-    return n >= outlook.first and n % outlook.period == outlook.phase
-
-
-cdef inline bint asks(const Outlook* outlook, Py_ssize_t n) noexcept nogil:
-    """Return whether a run rests after n passes, if a component has less weight than the fewest."""
-    return outlook.fewest > 0 and n >= outlook.checked and is_due(outlook, n)
-
-
-cdef inline double least_weight(const State* state) noexcept nogil:
-    """Return the least weight of a component of the current mixture."""
-    cdef const Estimate* mixture = &state.best if state.n_passes else next_mixture(state)
-    cdef double least = INFINITY
-    cdef Py_ssize_t k
-    for k in range(state.family.K):
-        least = min(least, mixture.weights[k])
-    return least
-
-
 cdef inline bint is_hopeless(const Outlook* outlook, const double* records, Py_ssize_t n) noexcept nogil:
     """Return whether a run of n passes will not reach what it has to."""
     cdef bint highest = outlook.safety == INFINITY
     cdef double gain
-    if n == 2 and records[COLUMNS] + CATCH_UP * (records[COLUMNS] - records[0]) < outlook.lead:
-        return True
-    if not is_due(outlook, n) or outlook.target == -INFINITY:
+    if outlook.target == -INFINITY or n < outlook.first or n % outlook.period > 0:
         return False
     gain = records[COLUMNS * (n - 1) + 2]
     gain = foreseen_gain(records, n, highest) if gain == INFINITY or highest else outlook.safety * gain
     return reached(records, n, highest) + gain < outlook.target
-
-
-cdef inline bint rests(
-    const Outlook* outlook, const double* records, Py_ssize_t n, const State* state,
-) noexcept nogil:
-    """Return whether Python is asked about a run of n passes."""
-    return is_hopeless(outlook, records, n) or asks(outlook, n) and least_weight(state) < outlook.fewest
 
 
 cdef struct LoopInputs:
@@ -219,7 +186,7 @@ cdef inline Py_ssize_t run_quasi_newton(
         mixture = next_mixture(state)
         set_noise(plan, log_noise(&state.family.objective, plan.n_all, mixture.weights))
         set_tails(plan, mixture.tails, state.family.objective.free_tails == NO_TAILS)
-        if (state.converged or state.stuck or n == most or rests(outlook, records, n, state)
+        if (state.converged or state.stuck or n == most or is_hopeless(outlook, records, n)
                 or not walk_again(plan, inputs, room, mixture.log_offset, mixture.means, mixture.whiteners,
                                   workspace)):
             return n

@@ -34,7 +34,7 @@ from gmm._fitting.degenerate import Degeneracy, Judge
 from gmm._fitting.fit import first_mixture
 from gmm._fitting.sampling import start_seeds
 from gmm._fitting.split_merge import halves, split_merged
-from gmm._fitting.starts import FitSettings, StartSettings, first_start
+from gmm._fitting.starts import Clusterings, FitSettings, StartSettings, first_start
 from gmm._lazy import cached_property
 from gmm._log import LOGGER
 from gmm._passes.e_step import EStep, result_of, submitted, usable_threads
@@ -163,15 +163,20 @@ class Cell:
         return self.has_one_end or self.n_again >= _FOUND_AGAIN or self.n_seeds >= self._request.n_seeds + _MORE_SEEDS
 
     def fit(
-        self, start: Start, outlook: Outlook, callback: Callable[[Iteration], object] | None
+        self,
+        start: Start,
+        outlook: Outlook,
+        clusterings: Clusterings,
+        callback: Callable[[Iteration], object] | None,
     ) -> SolverRun | SolverResult:
         """Make the fit that an estimator makes from a start; a run that is left on its way has not ended."""
         source, method = self._request.source, "" if start.parts else str(self._request.template.init_params)
-        settings = self.settings._replace(start=StartSettings(method, start.parts), refine=start.refine)
+        begin = StartSettings(method, start.parts, clusterings=clusterings)
+        settings = self.settings._replace(start=begin, refine=start.refine)
         problem = settings.problem(source)
         self._e_step = e_step = self._e_step or problem.e_step()
-        begin = first_start(problem, settings, start_seeds(start.seed, 1)[0], e_step)
-        run = problem.run(e_step, begin, settings.solver, callback=callback)
+        where = first_start(problem, settings, start_seeds(start.seed, 1)[0], e_step)
+        run = problem.run(e_step, where, settings.solver, callback=callback)
         self.climb(run, outlook)
         if not (start.refine and run.converged):
             return run
@@ -325,6 +330,7 @@ class Search:
             for K, _, tails in [cell.key]
         }
         self._halves_of: dict[MixtureParameters, list[MixtureParameters]] = {}
+        self._clusterings: Clusterings = {}  # of the fits at present: models have those of a seed in common
         self._pool: ThreadPoolExecutor | None = None
         self._is_interrupted = False
 
@@ -501,7 +507,7 @@ class Search:
         began = time.perf_counter()
         try:
             start = begin()
-            fit = cell.fit(start, self._outlook(cell, start), self._watch)
+            fit = cell.fit(start, self._outlook(cell, start), self._clusterings, self._watch)
             if not (isinstance(fit, SolverRun) and not fit.ended):
                 cell.take(fit, start)
             elif not cell.sound:  # what has been left is better than nothing
@@ -574,6 +580,7 @@ class Search:
     ) -> None:
         """Do a task with each of some cells, of which none reads another, on several threads if there are some."""
         self._look_at_best()
+        self._clusterings.clear()
 
         def done(cell: Cell) -> None:
             try:
