@@ -1,8 +1,8 @@
 """Where fits begin: the best of a few candidates, after a few passes of the problem's own.
 
 A candidate is a partition of the rows about the centres of k-means, in the rows' own units or in those of their
-covariance (`views_of`). The tightest partitions become mixtures. Where rows are enough, each splits some components and
-drops those that cost least: two components on one cluster, and one on two, are rare among mixtures made like this. The
+covariance (`views_of`). The tightest partitions become mixtures. Where rows are enough, and partitions differ, each
+splits some components and drops those that cost least: two components on one cluster, and one on two, are rare then. The
 candidates of plain rows run in a compiled `Race`; those of rows with classes, gaps or errors, and beside noise or heavy
 tails, in runs of the solver (`own_start`). Those with a degenerate component come last.
 """
