@@ -1313,6 +1313,7 @@ cdef class Candidate:
     cdef int current                      # of `estimates`, the next one to pass over the rows with
     cdef readonly double lower_bound
     cdef readonly bint failed
+    cdef bint has_grown                   # is left of one whose components were split
 
     def __cinit__(self, MixtureFamily family not None, moments):
         cdef const Family* f = &family.family
@@ -1545,7 +1546,7 @@ cdef class Race:
         self.each(found, self.make_candidate, N_FIRST)
         found, scratch = self.ranked(found), self.scratches[0]
         winner = found[0]
-        if self.grows and not winner.is_level_with(found[1]):
+        if winner.has_grown and not winner.is_level_with(found[1]):
             winner = self.grown(winner, scratch)
         winner.run(scratch, self.rows, N_LAST)                 # from sums of a part, a climb takes longer
         return winner
@@ -1564,7 +1565,9 @@ cdef class Race:
         finalists = self.ranked(finalists)[:N_FINALISTS]
         for each in finalists:
             each.run(scratch, self.part, N_FINAL)
-        return self.ranked(finalists)[0]
+        each = self.ranked(finalists)[0]
+        each.has_grown = each is not one
+        return each
 
     def ranked(self, list field):
         """Return candidates by falling lower bounds, those with degenerate components behind the others."""

@@ -195,6 +195,9 @@ class Degeneracy:
 def step_of_most(rows: NDArray[Any], column: int) -> float:
     """Return the step of the values that most distinct rows have in a column; 0 if there is none."""
     some = np.ascontiguousarray(rows[: 10 * _LOOKED_AT], np.float64)
+    values, counts = np.unique(some[:, column], return_counts=True)
+    if counts.max(initial=0) == 1:
+        return 0.0
     values, counts = np.unique(some[equal_rows(some)[0], column], return_counts=True)
     repeated = values[(counts > 1) & ~np.isnan(values)].astype(np.float64)
     gaps = np.diff(repeated)

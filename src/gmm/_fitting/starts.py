@@ -2,9 +2,9 @@
 
 A candidate is a partition of the rows about the centres of k-means, in the rows' own units or in those of their
 covariance (`views_of`). The tightest partitions become mixtures. Where rows are enough, and partitions differ, each
-splits some components and drops those that cost least: two components on one cluster, and one on two, are rare then. The
-candidates of plain rows run in a compiled `Race`; those of rows with classes, gaps or errors, and beside noise or heavy
-tails, in runs of the solver (`own_start`). Those with a degenerate component come last.
+splits some components and drops those that cost least: then two components on one cluster, and one on two, are rare.
+The candidates of plain rows run in a compiled `Race`; those of rows with classes, gaps or errors, and beside noise or
+heavy tails, in runs of the solver (`own_start`). Those with a degenerate component come last.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ _FEW = 6
 _CLUSTERINGS, _MIXTURES = 6, 2
 _FEWEST_MORE, _MOST_MORE = 2, 10  # components that split and are dropped again: half of all, within these limits
 # Rows on which candidates are compared: all, or for each component, and for each feature of a full covariance.
-_ALL_ROWS, _ROWS_PER_COMPONENT, _ROWS_PER_FEATURE = 800, 200, 10
+_ALL_ROWS, _ROWS_PER_COMPONENT, _ROWS_PER_FEATURE = 800, 150, 10
 
 
 class Effort(NamedTuple):

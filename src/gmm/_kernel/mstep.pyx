@@ -894,38 +894,52 @@ cdef class Line:
     weight : array of shape (n,), optional
     labels : array of shape (n,), optional
         Needed where rows of one label are asked for.
+    n_labels : int
+        Those from 0 on that are asked for.
     """
 
     cdef const double[:, ::1] rows
     cdef const double[::1] weight
-    cdef const Py_ssize_t[::1] labels
+    cdef Py_ssize_t[::1] order, starts    # rows from label to label, and where in `order` each begins
     cdef double weight_of_all
     cdef double[::1] along, held
     cdef char[::1] room
 
     def __cinit__(
         self, const double[:, ::1] rows not None, const double[::1] weight, const Py_ssize_t[::1] labels=None,
+        Py_ssize_t n_labels=0,
     ):
-        cdef Py_ssize_t n = rows.shape[0]
+        cdef Py_ssize_t n = rows.shape[0], i, k
         if weight is not None:
             expect("weight", weight.shape[0], n)
-        if labels is not None:
-            expect("labels", labels.shape[0], n)
-        self.rows, self.weight, self.labels = rows, weight, labels
+        self.rows, self.weight = rows, weight
         self.weight_of_all = n if weight is None else np.sum(weight)
         self.along, self.held, self.room = np.empty(n), np.empty(n), np.empty(size_to_sort(n), dtype=np.int8)
+        if labels is None:
+            return
+        expect("labels", labels.shape[0], n)
+        self.order, self.starts = np.empty(n, np.intp), np.zeros(n_labels + 2, np.intp)
+        for i in range(n):
+            if 0 <= labels[i] < n_labels:
+                self.starts[labels[i] + 2] += 1
+        for k in range(n_labels):
+            self.starts[k + 2] += self.starts[k + 1]
+        for i in range(n):
+            if 0 <= labels[i] < n_labels:
+                self.order[self.starts[labels[i] + 1]] = i
+                self.starts[labels[i] + 1] += 1
 
     cdef double width(self, const double* axis, Py_ssize_t label, double mass) noexcept nogil:
         """Return how wide the narrowest interval is that holds so much weight of rows of a label, of all if −1.
 
         Infinite if there is not so much. Rows that are not finite along the axis are left out.
         """
-        cdef Py_ssize_t n = self.rows.shape[0], d = self.rows.shape[1], m = 0, last = 0, first, i, j
+        cdef Py_ssize_t n = self.rows.shape[0], d = self.rows.shape[1], m = 0, last = 0, first, i, j, number
+        cdef Py_ssize_t start = 0 if label < 0 else self.starts[label], end = n if label < 0 else self.starts[label + 1]
         cdef double value, held = 0, least = mass * (1 - 1e-9), width = INFINITY
         cdef Item* items = <Item*>&self.room[0]
-        for i in range(n):
-            if label >= 0 and self.labels[i] != label:
-                continue
+        for number in range(start, end):
+            i = number if label < 0 else self.order[number]
             value = 0
             for j in range(d):
                 value += self.rows[i, j] * axis[j]
@@ -968,11 +982,15 @@ def narrowest(
     widths : array of shape (A,)
         Infinite where there is not so much weight.
     """
-    cdef Py_ssize_t d = rows.shape[1], A = axes.shape[0], a
-    cdef Line line = Line(rows, weight, labels)
+    cdef Py_ssize_t d = rows.shape[1], A = axes.shape[0], n_labels = 0, a
     expect_matrix("axes", axes, A, d)
     expect("owners", owners.shape[0], A)
     expect("mass", mass.shape[0], A)
+    for a in range(A):
+        if owners[a] < 0:
+            raise ValueError(f"expected owners from 0 on, got {owners[a]}")
+        n_labels = max(n_labels, owners[a] + 1)
+    cdef Line line = Line(rows, weight, labels, n_labels)
     widths = np.empty(A)
     cdef double[::1] width = widths
     with nogil:

@@ -2,9 +2,10 @@
 
 Every cell is fitted by itself, from a seed. The cells of one number of components are then fitted from the two best
 mixtures among them, and from mixtures of one component fewer, the best one and their own, with one of the components
-that fit worst halved; the two best go on by split–merge moves. At last the cells near the best are fitted from more
-seeds, from each other and by moves, until enough seeds have told nothing new. A cell keeps the best of its fits, and
-the parameters by which `GaussianMixture.fit` repeats it to the bits.
+that fit worst halved; cells with degenerate components are fitted from more seeds, and the two best go on by
+split–merge moves. At last the cells near the best are fitted from more seeds, from each other and by moves, until
+enough seeds have told nothing new. A cell keeps the best of its fits, and the parameters by which `GaussianMixture.fit`
+repeats it to the bits.
 """
 
 from __future__ import annotations
