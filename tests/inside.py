@@ -86,7 +86,7 @@ PLACES = {
     "gmm._values.coordinates": "Coordinates directions=.",
     "gmm._values.covariance": (
         "CLASSIC COVARIANCE_TYPES LIMITED PARSIMONIOUS covariance=. covariance_model factor_model "
-        "same_as special_case stored_as with_other_factors"
+        "same_as stored_as with_other_factors"
     ),
     "gmm._values.errors": "RowErrors",
     "gmm._values.layouts": (

@@ -1,7 +1,5 @@
 """Mixtures of factor analysers: against the slow twin, scikit-learn and closed forms, and beside other features."""
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +10,7 @@ import gmm
 import reference
 from command import json_of, ok
 from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, select
-from inside import SingularMatrixError, covariance_model, mstep, percent, special_case
+from inside import SingularMatrixError, covariance_model, mstep, percent
 from tables import factor_groups, refused, reloaded
 
 KINDS = ("factor", "ppca")
@@ -188,22 +186,6 @@ def test_numbers_of_parameters():
             assert covariance_model(f"{kind}{q}").n_parameters(K, d) == expected
     assert covariance_model("factor4").n_parameters(2, 5) == covariance_model("VVV").n_parameters(2, 5)
     assert fitted(rows()).n_parameters_ == 2 * (6 * 2 - 1 + 6) + 2 * 6 + 1
-
-
-def test_models_with_factors_lie_between_others():
-    names = ["EII", "VII", "EVI", "VVI", "VEE", "VVV", "factor1", "factor2", "ppca1", "ppca2"]
-    pairs = {
-        (one, other)
-        for one, other in itertools.permutations(names, 2)
-        if special_case(covariance_model(one), covariance_model(other)) and "a" in one + other
-    }
-    assert pairs == {
-        *itertools.product(["EII", "VII", "EVI", "VVI"], ["factor1", "factor2"]),
-        *itertools.product(["EII", "VII"], ["ppca1", "ppca2"]),
-        *((one, "VVV") for one in names[6:]),
-        *(("factor1", "factor2"), ("ppca1", "ppca2")),
-        *(("ppca1", "factor1"), ("ppca1", "factor2"), ("ppca2", "factor2")),
-    }
 
 
 def conditional_factors(mixture, row, there):

@@ -41,7 +41,7 @@ from gmm._log import LOGGER
 from gmm._passes.e_step import EStep, result_of, submitted, usable_threads
 from gmm._passes.em import SolverRun
 from gmm._passes.solver import Iteration, SolverResult
-from gmm._selection.request import CRITERION_ACCURACY, Key, Request, folds_of, n_rows_of, parts_of
+from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of, parts_of
 from gmm._selection.result import (
     DEGENERATE,
     FAILED,
@@ -51,7 +51,7 @@ from gmm._selection.result import (
     NOT_TRIED,
     OK,
     Entry,
-    Progress,
+    Reports,
     Selection,
     Status,
 )
@@ -271,45 +271,6 @@ def _is_fault(error: Exception) -> bool:
     return not isinstance(error, _REFUSALS) or isinstance(error, np.linalg.LinAlgError)
 
 
-class Clock:
-    """The time limit of a search, in seconds from now; it does not end before there is a fit."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._end = None if seconds is None else time.perf_counter() + seconds
-        self.has_fit = False
-
-    def half(self) -> Clock:
-        """Return a clock of half the time that is left."""
-        return Clock(None if self._end is None else max(self._end - time.perf_counter(), 0.0) / 2)
-
-    def is_up(self) -> bool:
-        """Tell whether to begin nothing more."""
-        return self.has_fit and self._end is not None and time.perf_counter() >= self._end
-
-
-class Reports:
-    """Tells the callback of every cell once it is fitted, and so in each fold.
-
-    Attributes
-    ----------
-    fold : int
-        That is left out, from 1; 0 for fits to all rows.
-    is_over : bool
-        Whether the callback has ended the search.
-    """
-
-    def __init__(self, request: Request, callback: Callable[[Progress], object] | None) -> None:
-        self._keys, self._callback = request.keys, callback
-        self.fold, self.is_over = 0, False
-
-    def __call__(self, cell: Cell) -> None:
-        """Tell of a cell."""
-        if self._callback is not None and not self.is_over:
-            (K, name, tails), number = cell.key, self._keys.index(cell.key)
-            progress = Progress(number, len(self._keys), K, name, tails.name, str(cell.status()), self.fold)
-            self.is_over = bool(self._callback(progress))
-
-
 class Search:
     """The loop: which cells are fitted when, and from what. Threads change nothing, but for when time is up."""
 
@@ -371,7 +332,7 @@ class Search:
             if n_rows < K:
                 for cell in [cell for cell in self._cells if cell.key.n_components == K]:
                     cell.error = ValueError(f"{MORE_THAN_ROWS} ({n_rows:,})")
-                    self._reports(cell)
+                    self._reports(cell.key, cell.status())
             else:
                 self._each(cells, self._fit_alone, self._reports)
                 self._share(cells)
@@ -577,7 +538,7 @@ class Search:
                     self._pool.shutdown(cancel_futures=True)
 
     def _each(
-        self, cells: Sequence[Cell], task: Callable[[Cell], object], report: Callable[[Cell], None] | None = None
+        self, cells: Sequence[Cell], task: Callable[[Cell], object], report: Callable[[Key, Status], None] | None = None
     ) -> None:
         """Do a task with each of some cells, of which none reads another, on several threads if there are some."""
         self._look_at_best()
@@ -597,7 +558,7 @@ class Search:
             else:
                 result_of(future)
             if report is not None:
-                report(cell)
+                report(cell.key, cell.status())
 
     def _look_at_best(self) -> None:
         """Set the criterion that cells of many rows have to reach; few rows are worth the whole table."""
@@ -616,30 +577,3 @@ class Search:
     def _end_if_over(self, _: Iteration) -> None:
         if self._is_interrupted or self._clock.is_up():
             raise InterruptedError
-
-
-def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Reports) -> Mapping[Key, float]:
-    """Return minus twice the log-likelihood of all rows, each under the mixture of a cell that has not seen it.
-
-    The folds take half of the time that is left: no further fold is begun then, those so far stand for all, and one
-    that is cut counts only if it is the first. The deviance is ∞ for a cell without a mixture in one of them; there are
-    none where the search is by another criterion.
-    """
-    if request.n_splits is None:
-        return {}
-    source, half = request.source, clock.half()
-    used, weight, sums = np.flatnonzero(source.weights), 0.0, dict[Key, float]()
-    folds = folds_of(len(used), request.n_splits, np.random.default_rng(seed))
-    for reports.fold, fold in enumerate(folds, 1):
-        if weight and (half.is_up() or reports.is_over):
-            break
-        others, part = source.part(np.delete(used, fold)), source.part(used[fold])
-        mixtures = Search(request.over(others), seed, half, reports, {}).mixtures()
-        if weight and (half.is_up() or reports.is_over):  # which cut the fold: it lacks larger numbers of components
-            break
-        n_threads = request.template.n_threads
-        of_fold = {key: Scorer(mixture, n_threads).log_likelihood(part) for key, mixture in mixtures.items()}
-        sums = {key: sums.get(key, 0.0) + of_fold[key] for key in of_fold if not weight or key in sums}
-        weight += part.survey.weight
-    reports.fold = 0
-    return {key: -2 * sums.get(key, -inf) * source.survey.weight / weight for key in request.keys}

@@ -1,7 +1,8 @@
-"""What a search is asked for: its cells, the parameters that all of them share, and what is fixed, checked."""
+"""What a search is asked for, checked: its cells, the parameters that they share, what is fixed, and its time."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, product
 from operator import index
@@ -265,6 +266,22 @@ class Request(NamedTuple):
         if tol is None:
             tol = min(settings.solver.tolerance, max(CRITERION_ACCURACY / rows.survey.weight, _SMALLEST_TOL))
         return settings._replace(n_components=K, solver=settings.solver._replace(tolerance=float(tol)))
+
+
+class Clock:
+    """The time limit of a search, in seconds from now; it does not end before there is a fit."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.perf_counter() + seconds
+        self.has_fit = False
+
+    def half(self) -> Clock:
+        """Return a clock of half the time that is left."""
+        return Clock(None if self._end is None else max(self._end - time.perf_counter(), 0.0) / 2)
+
+    def is_up(self) -> bool:
+        """Tell whether to begin nothing more."""
+        return self.has_fit and self._end is not None and time.perf_counter() >= self._end
 
 
 def template_of(parameters: dict[str, Any]) -> GaussianMixture:

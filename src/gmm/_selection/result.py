@@ -6,7 +6,7 @@ reports each render in their own way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil, nan
@@ -21,7 +21,7 @@ from gmm._estimators.fitted import fitted_parameters, from_state, record_of, sta
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import doubt_of_shapes
 from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, parts_of, save_object
-from gmm._selection.request import kind_of
+from gmm._selection.request import Key, kind_of
 from gmm._text.frames import data_frame
 from gmm._text.html import block, details, joined, line
 from gmm._text.table import LABEL, TEXT, Cell, Column, Table
@@ -110,6 +110,29 @@ class Progress:
     tails: str
     status: str
     fold: int = 0
+
+
+class Reports:
+    """Tells the callback of every cell once it is fitted, and so in each fold.
+
+    Attributes
+    ----------
+    fold : int
+        That is left out, from 1; 0 for fits to all rows.
+    is_over : bool
+        Whether the callback has ended the search.
+    """
+
+    def __init__(self, keys: Sequence[Key], callback: Callable[[Progress], object] | None) -> None:
+        self._keys, self._callback = keys, callback
+        self.fold, self.is_over = 0, False
+
+    def __call__(self, key: Key, status: Status) -> None:
+        """Tell what became of a cell."""
+        if self._callback is not None and not self.is_over:
+            (K, name, tails), number = key, self._keys.index(key)
+            progress = Progress(number, len(self._keys), K, name, tails.name, str(status), self.fold)
+            self.is_over = bool(self._callback(progress))
 
 
 class Entry(NamedTuple):

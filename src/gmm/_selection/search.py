@@ -1,9 +1,10 @@
-"""`select` and `GaussianMixtureSearch`: a request becomes cells, which the engine fits and a criterion compares."""
+"""`select` and `GaussianMixtureSearch`: a request becomes a search, and its cells a table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,21 @@ from gmm._estimators.contract import Estimator, record_features
 from gmm._estimators.fitted import noise_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import warn_of_light_rows
+from gmm._estimators.scorer import Scorer
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.sampling import common_seed
 from gmm._persistence import Writable
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, relative_ridge
-from gmm._selection.loop import Clock, Reports, Search, held_out_deviances
+from gmm._selection.loop import Search
 from gmm._selection.request import (
+    Clock,
+    Key,
     Request,
     check_cells,
     check_folds,
     fixed_components,
+    folds_of,
     repeated,
     requested_components,
     requested_folds,
@@ -32,7 +37,7 @@ from gmm._selection.request import (
     requested_types,
     template_of,
 )
-from gmm._selection.result import Progress, Selection, check_criterion, html_parts
+from gmm._selection.result import Progress, Reports, Selection, check_criterion, html_parts
 from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_of_constants
 from gmm._validation import column_notes
 from gmm._validation.combinations import refuse
@@ -200,7 +205,7 @@ def select(
     request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
     template.random_state = seed
     template.reg_covar = relative_ridge(opened, template.reg_covar)
-    reports = Reports(request, callback)
+    reports = Reports(request.keys, callback)
     held_out = held_out_deviances(request, seed, clock, reports)
     selection = Search(request, seed, clock, reports, held_out).run()
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
@@ -215,6 +220,33 @@ def select(
         *note_on_shrinkage(selection.estimators),
     )
     return replace(restored(selection, units, opened), notes=notes)
+
+
+def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Reports) -> Mapping[Key, float]:
+    """Return minus twice the log-likelihood of all rows, each under the mixture of a cell that has not seen it.
+
+    The folds take half of the time that is left: no further fold is begun then, those so far stand for all, and one
+    that is cut counts only if it is the first. The deviance is ∞ for a cell without a mixture in one of them; there are
+    none where the search is by another criterion.
+    """
+    if request.n_splits is None:
+        return {}
+    source, half = request.source, clock.half()
+    used, weight, sums = np.flatnonzero(source.weights), 0.0, dict[Key, float]()
+    folds = folds_of(len(used), request.n_splits, np.random.default_rng(seed))
+    for reports.fold, fold in enumerate(folds, 1):
+        if weight and (half.is_up() or reports.is_over):
+            break
+        others, part = source.part(np.delete(used, fold)), source.part(used[fold])
+        mixtures = Search(request.over(others), seed, half, reports, {}).mixtures()
+        if weight and (half.is_up() or reports.is_over):  # which cut the fold: it lacks larger numbers of components
+            break
+        n_threads = request.template.n_threads
+        of_fold = {key: Scorer(mixture, n_threads).log_likelihood(part) for key, mixture in mixtures.items()}
+        sums = {key: sums.get(key, 0.0) + of_fold[key] for key in of_fold if not weight or key in sums}
+        weight += part.survey.weight
+    reports.fold = 0
+    return {key: -2 * sums.get(key, -inf) * source.survey.weight / weight for key in request.keys}
 
 
 def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, criterion: str) -> tuple[Source, Names]:

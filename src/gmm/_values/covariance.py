@@ -423,21 +423,6 @@ def stored_as(layout: Layout) -> CovarianceModel:
 
 
 @cache
-def special_case(constrained: CovarianceModel, general: CovarianceModel) -> bool:
-    """Return whether the first model is nested in the second and has less freedom: a strict partial order."""
-    if constrained.n_factors or general.n_factors:
-        if not isinstance(general, FactorModel):
-            return general is stored_as(FULL)
-        if not isinstance(constrained, FactorModel):
-            return (constrained.shape if general.isotropic else constrained.orientation) == IDENTITY
-        of_kind = constrained.isotropic or not general.isotropic
-        return constrained is not general and of_kind and constrained.n_factors <= general.n_factors
-    letters = zip(constrained.letters, general.letters, strict=True)
-    freedoms = [(_FREEDOM[one], _FREEDOM[other]) for one, other in letters]
-    return any(one < other for one, other in freedoms) and all(one <= other for one, other in freedoms)
-
-
-@cache
 def same_as(model: CovarianceModel, n_components: int, n_features: int) -> CovarianceModel:
     """Return the first model of the registry that is equivalent for these numbers of components and features.
 

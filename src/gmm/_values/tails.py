@@ -52,6 +52,8 @@ class Tails:
 
     def equals(self, other: Tails) -> bool:
         """Whether a fit of the one may continue that of the other."""
+        if self is other:
+            return True
         same = self.name == other.name and self.free == other.free
         return same and (self.free > 0 or np.array_equal(self.degrees, other.degrees))
 
