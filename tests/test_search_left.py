@@ -38,7 +38,7 @@ def check_left(left, whole, n_components):
     assert status.startswith("left: at least ")
     assert status.endswith(" BIC behind the best")
     behind = int(status.split()[3].replace(",", ""))
-    assert 40 < behind <= alone.bic(ROWS) - left.scores.min()
+    assert 40 <= behind <= alone.bic(ROWS) - left.scores.min()
     assert alone.bic(ROWS) < left.scores[cell(left, n_components)]
 
 

@@ -38,7 +38,8 @@ _RIDGES = 2  # of which one is in every covariance, as the kernel has it
 
 
 # Of a component on one value, but for few rows: so many rows within one of its deviations, where it has less than this
-# share of the variance of all rows. Rows that make the deviation by themselves are two of it apart at least.
+# share of the variance of all rows (`THINNER` in the kernel). Rows that make the deviation by themselves are two of it
+# apart at least.
 _TIED, _WINDOW, _THIN = 11 / 12, 1.0, 1 / 9
 _OF_ONE = 0.9  # the same where all share one covariance, which may be wider than the rows of a component
 _LOOKED_AT, _FIRST_LOOKED_AT, _FEW = 20_000, 300, 4  # rows, first without labels; of a component

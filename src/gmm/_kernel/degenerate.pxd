@@ -283,18 +283,13 @@ cdef inline double thinnest(
     const Case* case, Py_ssize_t k,
     double* axis,                                  # OUT (d,) along which the component has variance 1
 ) noexcept nogil:
-    """Find where a component is thinnest, in units of the columns; return its share of the variance of all rows there.
-
-    Of a mixture that is stored without d × d matrices, nothing is found.
-    """
+    """Find where a dense component is thinnest, in units of the columns; return its share of the variance there."""
     cdef Py_ssize_t d = case.d, i, j, best = 0, _
     cdef const double* whitener = case.mixture.whiteners + k * component_stride(case.layout, d)
     cdef double* white = case.room
     cdef double share = 1, size, least = INFINITY, all_rows = 0
     for i in range(d):
         axis[i] = 0
-    if not is_dense(case.layout):
-        return 1
     for j in range(d):
         size = 0
         for i in range(d):

@@ -59,7 +59,7 @@ from gmm._values.covariance import covariance_model, same_as
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters, n_parameters
 
-_SEEDS = 3  # of a cell, while all its ends have degenerate components
+_SEEDS = 3  # of a cell that mixtures of others leave with degenerate components
 _BEST = 2  # mixtures of as many components that cells begin from
 _OF_BEST, _OF_OWN = 1, 4  # of those of one fewer, the best and the cell's own: how many of the worst are halved in turn
 _MORE_SEEDS, _FOUND_AGAIN = 12, 4  # of a cell near the best: so many, or until so many have led to its end again
@@ -88,7 +88,7 @@ class Start(NamedTuple):
 
 
 class End(NamedTuple):
-    """A fit of a cell: where it ended and began, its first degenerate component or −1, and its criterion.
+    """A fit of a cell: where it ended and began, a degenerate component or −1, and its criterion.
 
     One that was left on its way is `behind` the best criterion, by as much at least, or has a degenerate component.
     """
@@ -170,7 +170,7 @@ class Cell:
         clusterings: Clusterings,
         callback: Callable[[Iteration], object] | None,
     ) -> SolverRun | SolverResult:
-        """Make the fit that an estimator makes from a start; a run that is left on its way has not ended."""
+        """Make the fit that `fit_mixture` makes from one start; a run that is left on its way has not ended."""
         source, method = self._request.source, "" if start.parts else str(self._request.template.init_params)
         begin = StartSettings(method, start.parts, clusterings=clusterings)
         settings = self.settings._replace(start=begin, refine=start.refine)
@@ -178,6 +178,7 @@ class Cell:
         self._e_step = e_step = self._e_step or problem.e_step()
         where = first_start(problem, settings, start_seeds(start.seed, 1)[0], e_step)
         run = problem.run(e_step, where, settings.solver, callback=callback)
+        del where  # as large as a mixture
         self.climb(run, outlook)
         if not (start.refine and run.converged):
             return run
@@ -473,9 +474,9 @@ class Search:
             if not (isinstance(fit, SolverRun) and not fit.ended):
                 cell.take(fit, start)
             elif not cell.sound:  # what has been left is better than nothing
-                end = fit.ended_here().result
-                cell.take(end, start, self._behind(end))
-            self._clock.has_fit |= cell.end is not None
+                behind = self._behind(fit)
+                cell.take(fit.ended_here(), start, behind)
+            self._clock.has_fit = True
             return fit
         except InterruptedError:
             if self._is_interrupted:
@@ -484,6 +485,7 @@ class Search:
         except OSError:  # rows that cannot be read
             raise
         except Exception as error:
+            cell.close()  # whatever the error has left
             if cell.end is None:
                 cell.error = error
             if _is_fault(error):  # told at once, as the cell may have another fit
@@ -511,14 +513,15 @@ class Search:
                 target = max(target, excess / criteria.CRITERION[name].per_nat / self._weight)
         return Outlook(target=target, safety=safety, period=_PERIOD)
 
-    def _behind(self, fit: SolverResult) -> float:
-        """Return by how much a fit that was left would miss the best criterion at least; 0 if that is not known."""
+    def _behind(self, run: SolverRun) -> float:
+        """Return by how much a run that is left would miss the best criterion at least; 0 if that is not known."""
         if self._limit == inf:
             return 0.0
-        gain = _SAFETY_OF_SEEDS * fit.trace.remaining[-1]
-        reached, p = self._weight * (fit.lower_bound + gain), fit.parameters.n_parameters
-        best = self._limit - criteria.CRITERION[self._request.criterion].of_interest
-        return criteria.least(self._request.criterion, reached, p, self._weight) - best
+        n, gain, name = self._weight, _SAFETY_OF_SEEDS * float(run.records[-1, 2]), self._request.criterion
+        if gain == inf:  # nothing projects it
+            return criteria.CRITERION[name].of_interest
+        best = self._limit - criteria.CRITERION[name].of_interest
+        return criteria.least(name, n * (run.lower_bound + gain), run.parameters.n_parameters, n) - best
 
     # --- On several threads ------------------------------------------------------------------------
 
