@@ -152,6 +152,12 @@ class Verdict:
     ) -> tuple[_Array, NDArray[np.intp]]: ...
     def first(self, state: QuasiNewtonState, noise: object) -> int: ...
 
+@disjoint_base
+class Line:
+    def __new__(
+        cls, rows: _Array, weight: _Array | None, labels: NDArray[np.intp] | None = None, n_labels: int = 0
+    ) -> Self: ...
+
 def narrowest(
     rows: _Array,
     weight: _Array | None,
