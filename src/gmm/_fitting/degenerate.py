@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel import mstep
-from gmm._kernel.mstep import Verdict, equal_rows, narrowest
+from gmm._kernel.mstep import THIN, Verdict, equal_rows, narrowest
 from gmm._passes.em import QuasiNewton, SolverRun
 from gmm._passes.problem import e_step_over
 from gmm._passes.solver import SolverResult
@@ -37,10 +37,9 @@ _NAMED = 3  # columns at most
 _RIDGES = 2  # of which one is in every covariance, as the kernel has it
 
 
-# Of a component on one value, but for few rows: so many rows within one of its deviations, where it has less than this
-# share of the variance of all rows (`THINNER` in the kernel). Rows that make the deviation by themselves are two of it
-# apart at least.
-_TIED, _WINDOW, _THIN = 11 / 12, 1.0, 1 / 9
+# Of a component on one value, but for few rows: so many rows within one of its deviations, where it is `THIN` beside
+# all rows. Rows that make the deviation by themselves are two of it apart at least.
+_TIED, _WINDOW = 11 / 12, 1.0
 _OF_ONE = 0.9  # the same where all share one covariance, which may be wider than the rows of a component
 _LOOKED_AT, _FIRST_LOOKED_AT, _FEW = 20_000, 300, 4  # rows, first without labels; of a component
 _FEWEST_GAPS, _OFF_STEP, _MOST = 3, 1e-3, 0.8  # between repeated values; of a step, off a multiple of it; of all rows
@@ -161,7 +160,7 @@ class Degeneracy:
         tied = set(owners[on_one & (counts[owners] >= enough)].tolist())
         others = [k for k in dict.fromkeys(owners.tolist()) if k not in tied]
         variances = parameters.column_variances[others]
-        thin = variances < _THIN * total_variances(parameters)
+        thin = variances < THIN * total_variances(parameters)
         columns = np.flatnonzero(thin.any(axis=0))
         steps = np.zeros(parameters.n_features)
         steps[columns] = [source.look(step_of_most, j) for j in columns.tolist()]

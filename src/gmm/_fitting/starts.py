@@ -300,7 +300,8 @@ def raced(
     how = effort(model, n, d, K, bool(objective.prior))
     part = sample.subset(rng.permutation(n)[: how.part])
     single = _ROUGHLY if in_range(sample.survey.heaviest) and how.n_mixtures > 1 else 0.0
-    uniforms, clusterings = seeding_uniforms(_CLUSTERINGS, K, rng), {} if clusterings is None else clusterings
+    clusterings = {} if clusterings is None else clusterings
+    uniforms = seeding_uniforms(_CLUSTERINGS, K, rng)
     draws = uniforms.tobytes(), part.n_rows, single, _is_too_wide(model.layout, d)
     clusters = clusterings.get(draws)
     verdict = None

@@ -13,6 +13,8 @@ _Estimate = tuple[_Array, _Array, _Array, _Array, _Array, _Array]
 _Rules = tuple[int, int, float, float, float, int, bool, bool]
 _Prior = tuple[_Array, _Array, float, float, float]
 
+THIN: float
+
 @disjoint_base
 class MixtureFamily:
     @property

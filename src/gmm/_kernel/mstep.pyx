@@ -22,7 +22,8 @@ from gmm._kernel.arrays cimport (
 )
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.degenerate cimport (
-    MOST_AXES, RIDGES, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thin_axes, total_spread,
+    MOST_AXES, RIDGES, THINNER, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thin_axes,
+    total_spread,
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
@@ -48,7 +49,8 @@ from copy import copy
 import numpy as np
 
 
-cdef double NEARLY_ALL = 0.75          # of the rows of a component
+THIN = 1. / THINNER                   # of the variance of all rows: a component with less is thin there
+cdef double NEARLY_ALL = 0.75         # of the rows of a component
 cdef double MOST_NUMBERS = 1e15       # in a family's parameters: sizes computed from them do not overflow
 
 cdef enum:

@@ -471,7 +471,7 @@ class Search:
         try:
             start = begin()
             fit = cell.fit(start, self._outlook(cell, start), self._clusterings, self._watch)
-            if not (isinstance(fit, SolverRun) and not fit.ended):
+            if isinstance(fit, SolverResult) or fit.ended:
                 cell.take(fit, start)
             elif not cell.sound:  # what has been left is better than nothing
                 behind = self._behind(fit)
@@ -517,11 +517,13 @@ class Search:
         """Return by how much a run that is left would miss the best criterion at least; 0 if that is not known."""
         if self._limit == inf:
             return 0.0
-        n, gain, name = self._weight, _SAFETY_OF_SEEDS * float(run.records[-1, 2]), self._request.criterion
+        name, n = self._request.criterion, self._weight
+        of_interest = criteria.CRITERION[name].of_interest
+        gain = _SAFETY_OF_SEEDS * float(run.records[-1, 2])
         if gain == inf:  # nothing projects it
-            return criteria.CRITERION[name].of_interest
-        best = self._limit - criteria.CRITERION[name].of_interest
-        return criteria.least(name, n * (run.lower_bound + gain), run.parameters.n_parameters, n) - best
+            return of_interest
+        least = criteria.least(name, n * (run.lower_bound + gain), run.parameters.n_parameters, n)
+        return least - (self._limit - of_interest)
 
     # --- On several threads ------------------------------------------------------------------------
 
