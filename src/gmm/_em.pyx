@@ -20,7 +20,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.float cimport DBL_EPSILON, DBL_MIN
-from libc.math cimport INFINITY, fabs, log, rint, sqrt
+from libc.math cimport INFINITY, fabs, isfinite, log, rint, sqrt
 from libc.string cimport memcmp, memcpy
 
 cimport gmm._kernel.loop as loop
@@ -51,8 +51,8 @@ from gmm._kernel.few cimport prepare_few, few_panels_size
 from gmm._kernel.family cimport NO_TAILS, Family, is_constrained
 from gmm._kernel.lanes cimport merge_siblings
 from gmm._kernel.layout cimport (
-    FULL, SPHERICAL, Layout, component_stride, is_layout, is_low_rank, is_pooled, matrix_size, n_factors, n_matrices,
-    total_size,
+    DIAGONAL, FULL, SPHERICAL, TIED, Layout, component_stride, is_layout, is_low_rank, is_pooled, matrix_size, n_factors,
+    n_matrices, total_size,
 )
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
@@ -82,7 +82,7 @@ from gmm._kernel.spare cimport borrow, take_back
 from gmm._kernel.state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
-from gmm._kernel.whitener cimport half_square
+from gmm._kernel.whitener cimport half_square, whiten
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 import functools
@@ -98,18 +98,25 @@ STOPPED = "stopped by the callback"                  # the reason of a run that 
 SLICE = 2e8                                          # multiply-adds between two checks for Ctrl-C: some tens of ms
 cdef double BETWEEN_CHECKS = SLICE, BLAS_STAYS_SINGLE = _blas.BLAS_STAYS_SINGLE
 cdef object clock = time.perf_counter
+# Measured on 200k × 8 and × 16 and 50k × 64 (docs/measurements.md), among 1e-6 … 0.1: without shrinkage,
+# directions of little variance add only noise.
+cdef double SHRINKAGE = 0.03              # of the total variance, added to each once every feature has variance 1
+cdef double LEAST_DEVIATION = 1e-50       # of a feature's reach: squares of rows in its units are then finite
+cdef double LEAST_VARIANCE = DBL_MIN / DBL_EPSILON
 cdef double SAME_CENTRE = 0.1             # of the spread of clusters
 cdef double APART = 0.8                   # standard deviations between the mean of a component and that of each half
 OFFSET = APART
-cdef double LEVEL = 1                     # nats in all: two candidates so near have found the same
 cdef enum:
     ROOM = 1000                           # passes that the records of a run have room for at first
     N_LAST_DROPS = 4                      # ways in which it drops the last of its surplus
+    N_LLOYD = 4                           # passes of k-means, …
+    N_LLOYD_LAST = 6                      # … and more of clusterings that are the tightest of many
     N_FIRST = 5                           # passes of its first mixture
     N_LARGER = 6                          # passes between its splits and its drops
     N_FINALISTS = 2                       # of what is left then and what there was, after one pass, …
     N_FINAL = 2                           # … which make so many more
     N_LAST = 2                            # passes of the winner over all rows
+    WHITENED = 768                        # rows at a time: BLAS packs all that it gets, and keeps the memory
     SPARE_BYTES = 2097152                 # that are kept for the next scratch
 
 cdef void* spare = NULL                   # of a scratch that is gone: new pages take as long as passes over few rows
@@ -1027,8 +1034,8 @@ cdef class CandidateRows:
     weight : array of shape (n,), optional
     origin, reach : array of shape (d,)
         As `Plan` takes them.
-    scatter : array of shape (d, d), optional
-        The rows' scatter about `origin`; for tied moments.
+    pooled : bool
+        Whether moments are tied, which need the rows' scatter about `origin`.
     single_limit : float
         By how much the limits of float32 arithmetic may be passed; 0 for float64.
     code : array of shape (n,), optional
@@ -1044,8 +1051,7 @@ cdef class CandidateRows:
 
     def __cinit__(
         self, const double[:, ::1] rows, const double[::1] weight, const double[::1] origin, const double[::1] reach, *,
-        const double[:, ::1] scatter=None, double single_limit=0, const int[::1] code=None,
-        const double[:, ::1] allowed=None,
+        bint pooled=False, double single_limit=0, const int[::1] code=None, const double[:, ::1] allowed=None,
     ):
         cdef Py_ssize_t d = rows.shape[1]
         if rows.shape[0] < 1 or d < 1:
@@ -1054,15 +1060,15 @@ cdef class CandidateRows:
         expect("reach", reach.shape[0], d)
         if weight is not None:
             expect("weight", weight.shape[0], rows.shape[0])
-        if scatter is not None:
-            expect_matrix("scatter", scatter, d, d)
         if code is not None:
             expect("code", code.shape[0], rows.shape[0])
         if (code is None) != (allowed is None):
             raise ValueError("expected codes of rows and a table of what they allow, got one without the other")
         self.rows, self.weight, self.origin, self.reach = rows, weight, origin, reach
-        self.scatter, self.single_limit, self.n_rows = scatter, single_limit, rows.shape[0]
-        self.code, self.allowed = code, allowed
+        self.single_limit, self.n_rows, self.code, self.allowed = single_limit, rows.shape[0], code, allowed
+        if pooled:
+            z, weighted = centred(rows, weight, origin)
+            self.scatter = np.dot(weighted.T, z)
 
     cdef int pass_over(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
@@ -1176,22 +1182,24 @@ cdef class CandidateView:
 
     @staticmethod
     def scaled(
-        double[:, ::1] y, weight, Layout layout, const double[::1] whitener, centre, double single_limit, **classes,
+        double[:, ::1] y, const double[::1] weight, Layout layout, const double[::1] whitener, centre,
+        double single_limit, **classes,
     ):
         """Return a view of rows, which it multiplies by a number so that their mean variance is 1, as the whitener.
 
         `classes` are their `code` and what it is `allowed`, as `CandidateRows` takes them.
         """
         cdef Py_ssize_t n = y.shape[0], d = y.shape[1], i, j
-        cdef double variance, scale
-        squares, of_view, origin, reach = np.empty(n), np.empty(whitener.shape[0]), np.zeros(d), np.zeros(d)
-        cdef double[::1] square = squares, farthest = reach, wide = of_view
+        cdef double total = 0, squares = 0, square, scale
+        of_view, origin, reach = np.empty(whitener.shape[0]), np.zeros(d), np.zeros(d)
+        cdef double[::1] farthest = reach, wide = of_view
         for i in range(n):
-            square[i] = 0
+            square = 0
             for j in range(d):
-                square[i] += y[i, j] * y[i, j]
-        variance = (squares.mean() if weight is None else squares @ weight / weight.sum()) / d
-        scale = 1 / sqrt(variance) if variance > 0 else 1
+                square += y[i, j] * y[i, j]
+            squares += square if weight is None else weight[i] * square
+            total += 1 if weight is None else weight[i]
+        scale = 1 / sqrt(squares / total / d) if squares > 0 else 1
         for i in range(n):
             for j in range(d):
                 y[i, j] *= scale
@@ -1200,6 +1208,65 @@ cdef class CandidateView:
             wide[i] = scale * whitener[i]
         rows = CandidateRows(y, weight, origin, reach, single_limit=single_limit, **classes)
         return CandidateView(rows, layout, of_view, centre)
+
+    @staticmethod
+    def both(
+        const double[:, ::1] rows, const double[::1] weight, const double[::1] centre, const double[::1] reach,
+        double single_limit=0, *, bint wide=False, **classes,
+    ):
+        """Return rows in their own units, and in the units of their covariance, shrunk towards its diagonal.
+
+        Of `wide` rows, the second view is in units of each feature's standard deviation. `reach` is the largest
+        distance of a row from the centre in each feature.
+        """
+        cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], first = 0, last = 0, i, j
+        cdef double total = n if weight is None else np.sum(weight), log_determinant
+        cdef Layout layout = DIAGONAL if wide else TIED
+        expect("reach", reach.shape[0], d)
+        own, weighted = centred(rows, weight, centre)
+        cdef const double[:, ::1] z = own, weighted_z = weighted
+        matrix = np.zeros(d) if wide else np.dot(weighted.T, own) / total
+        cdef double[::1] variances = matrix if wide else matrix.reshape(-1)
+        cdef double[::1] whitener = np.empty(matrix.size)
+        if wide:
+            for i in range(n):
+                for j in range(d):
+                    variances[j] += z[i, j] * weighted_z[i, j] / total
+        for j in range(d):
+            i = j if wide else j * (d + 1)
+            variances[i] *= 1 if wide else 1 + d * SHRINKAGE
+            # What is near the least of all numbers has lost digits, and a matrix of it its definiteness.
+            variances[i] = max(variances[i], (LEAST_DEVIATION * reach[j]) ** 2) if variances[i] > LEAST_VARIANCE else 1
+        whiten(layout, 1, d, &variances[0], &whitener[0], &log_determinant)
+        if not isfinite(log_determinant):
+            raise np.linalg.LinAlgError("the covariance of all rows was found singular")
+        if wide:
+            white = own * whitener
+        else:
+            white = np.empty((n, d))
+            while last < n:
+                first, last = last, last + WHITENED if n - last >= 2 * WHITENED else n
+                np.dot(own[first:last], whitener.base.reshape(d, d).T, out=white[first:last])
+        return [CandidateView.scaled(own, weight, SPHERICAL, np.ones(1), centre, single_limit, **classes),
+                CandidateView.scaled(white, weight, layout, whitener, centre, single_limit, **classes)]
+
+    @property
+    def coordinates(self):
+        """The rows y, (n, d)."""
+        return np.asarray(self.rows.rows)
+
+    @property
+    def of_rows(self):
+        """The code of the layout of V, V, and the centre."""
+        return self.metric.layout, np.asarray(self.whitener), np.asarray(self.centre)
+
+    def in_own_units(self, points):
+        """Return points y, (m, d), in the coordinates of x."""
+        cdef double[:, ::1] moved = np.array(points, np.float64)
+        expect("a point", moved.shape[1], self.centre.shape[0])
+        if moved.shape[0]:
+            points_to_rows(&self.metric, moved.shape[0], moved.shape[1], &moved[0, 0])
+        return moved.base
 
 
 cdef class Clusters:
@@ -1222,37 +1289,49 @@ cdef class Clusters:
         unit weight, less a constant.
     """
 
+    cdef CandidateView view               # None once there are no more passes
     cdef const double[::1] whitener, centre
     cdef ViewMetric metric                # that of the view, which points into these
     cdef double spread                    # root mean square of a feature of y about the centres
-    cdef double[:, ::1] points
+    cdef double[:, ::1] seen, points      # centres in the coordinates of the view, and in those of x
+    cdef bint rests                       # whether a pass has moved no centre
     cdef readonly double tightness
 
     def __cinit__(
         self, CandidateView view not None, const double[:, ::1] seeds, int n_passes, Scratch scratch not None,
     ):
-        cdef Py_ssize_t K = seeds.shape[0], d = view.centre.shape[0]
-        cdef Moments moments
+        cdef Py_ssize_t d = view.centre.shape[0]
         expect("a seed", seeds.shape[1], d)
-        self.whitener, self.centre, self.metric = view.whitener, view.centre, view.metric
-        self.points, self.spread = np.array(seeds), largest_reach(&view.rows.reach[0], d)
+        self.view, self.whitener, self.centre, self.metric = view, view.whitener, view.centre, view.metric
+        self.seen, self.points = np.array(seeds), np.empty((seeds.shape[0], d))
+        self.spread = largest_reach(&view.rows.reach[0], d)
+        self.go(n_passes, scratch)
+
+    cdef int go(self, int n_passes, Scratch scratch) except -1:
+        """Make some passes, but none after one that moves no centre."""
+        cdef CandidateRows rows = self.view.rows
+        cdef Py_ssize_t K = self.seen.shape[0], d = self.seen.shape[1]
+        cdef Moments moments
         cdef double* room = zeros(2 * K + moments_size(SPHERICAL, K, d) + K * d)
         cdef double* before = room + 2 * K + moments_size(SPHERICAL, K, d)
         try:
             moments = moments_in(room + 2 * K, K, d)
-            for _ in range(n_passes):
-                memcpy(before, &self.points[0, 0], K * d * sizeof(double))
+            for _ in range(0 if self.rests else n_passes):
+                memcpy(before, &self.seen[0, 0], K * d * sizeof(double))
                 fill_whiteners(SPHERICAL, K, d, 1 / self.spread, room + K)
-                view.rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room, &self.points[0, 0], room + K, True, True,
-                                    view.rows.single_limit, &moments)
-                move_to_means(&moments, K, d, &self.points[0, 0])
+                rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room, &self.seen[0, 0], room + K, True, True,
+                               rows.single_limit, &moments)
+                move_to_means(&moments, K, d, &self.seen[0, 0])
                 self.spread *= sqrt(max(-2 * moments.log_evidence / (d * moments.weight), 1e-16))
-                if memcmp(before, &self.points[0, 0], K * d * sizeof(double)) == 0:
+                self.rests = memcmp(before, &self.seen[0, 0], K * d * sizeof(double)) == 0
+                if self.rests:
                     break
         finally:
             PyMem_Free(room)
+        self.points[:, :] = self.seen
         points_to_rows(&self.metric, K, d, &self.points[0, 0])
         self.tightness = log_volume(&self.metric, d) - d * log(self.spread)
+        return 0
 
     @property
     def centres(self):
@@ -1458,10 +1537,6 @@ cdef class Candidate:
         self.failed = most_likely(&self.moments, f, 0, left.covariances, self.room, &self.estimates[0]) >= 0
         return 0
 
-    cdef bint is_level_with(self, Candidate other):
-        """Return whether both have the same lower bound, but for less than a nat in all."""
-        return fabs(self.lower_bound - other.lower_bound) * self.moments.weight < LEVEL
-
     @property
     def estimate(self):
         """The next mixture, as `Update` returns it."""
@@ -1480,7 +1555,7 @@ cdef class Candidate:
 
 
 cdef class Race:
-    """The best of some candidates, which split components and drop others; the best one does again, if that helped.
+    """The best of some candidates, which splits components and drops others, and does so again if that helped.
 
     Measured on 568 fits to 40 tables: where all clusterings are alike, that led nowhere but away from ties.
 
@@ -1501,8 +1576,6 @@ cdef class Race:
     n_seeding : int
     n_candidates : int
         How many of the clusterings become candidates, as `tightest` chooses them.
-    n_passes : int
-        Of k-means.
     clusters : list of Clusters, optional
         What it found in such views from the same numbers before, which then are not needed.
     verdict : Verdict, optional
@@ -1513,7 +1586,7 @@ cdef class Race:
     Attributes
     ----------
     clusters : list of Clusters
-        All that it has found, which do not depend on the families.
+        Of which the candidates begin; they do not depend on the families.
     """
 
     cdef object families, moments, views, spread
@@ -1521,18 +1594,17 @@ cdef class Race:
     cdef Verdict verdict
     cdef CandidateRows part, rows
     cdef list scratches
-    cdef bint is_sole                     # whether all clusterings are alike
     cdef const double[:, ::1] uniforms
-    cdef int n_candidates, n_passes
+    cdef int n_candidates
     cdef Py_ssize_t n_seeding
 
     def __cinit__(
         self, families, moments, views, CandidateRows part not None, CandidateRows rows not None,
-        const double[:, ::1] uniforms, *, Py_ssize_t n_seeding, int n_candidates, int n_passes, list clusters=None,
+        const double[:, ::1] uniforms, *, Py_ssize_t n_seeding, int n_candidates, list clusters=None,
         Verdict verdict=None, spread=None,
     ):
         self.families, self.moments, self.views, self.part, self.rows = families, moments, views, part, rows
-        self.uniforms, self.n_seeding, self.n_candidates, self.n_passes = uniforms, n_seeding, n_candidates, n_passes
+        self.uniforms, self.n_seeding, self.n_candidates = uniforms, n_seeding, n_candidates
         self.clusters, self.verdict, self.spread, self.scratches = clusters, verdict, spread, []
 
     def best(self):
@@ -1541,16 +1613,19 @@ cdef class Race:
         cdef Scratch scratch
         cdef Candidate winner
         if self.clusters is None:
-            self.clusters = [None] * self.uniforms.shape[0]
-            self.each(self.clusters, self.find_clusters, self.n_passes)
+            found = [None] * self.uniforms.shape[0]
+            self.each(found, self.find_clusters, N_LLOYD)
+            self.clusters = tightest(found, self.n_candidates)
+            self.each(self.clusters, self.finish_clusters, N_LLOYD_LAST)
         self.views = None
         found = tightest(self.clusters, self.n_candidates)
-        self.is_sole = len(found) == 1
         self.each(found, self.make_candidate, N_FIRST)
         found, scratch = self.ranked(found), self.scratches[0]
         winner = found[0]
-        if winner.has_grown and (self.is_sole or not winner.is_level_with(found[1])):
+        if len(self.families) > 1 and (len(found) > 1 or self.is_degenerate(winner)):
             winner = self.grown(winner, scratch)
+            if winner.has_grown:
+                winner = self.grown(winner, scratch)
         winner.run(scratch, self.rows, N_LAST)                 # from sums of a part, a climb takes longer
         return winner
 
@@ -1607,16 +1682,21 @@ cdef class Race:
         seeds = np.empty(K, dtype=np.intp)
         cdef Py_ssize_t[::1] chosen = seeds
         choose_seeds(view.rows.rows[:self.n_seeding], view.rows.weight, self.uniforms[number], &chosen[0], K)
-        return Clusters(view, np.asarray(view.rows.rows).take(seeds, axis=0), self.n_passes, scratch)
+        return Clusters(view, np.asarray(view.rows.rows).take(seeds, axis=0), N_LLOYD, scratch)
+
+    def finish_clusters(self, number, Clusters clusters not None, Scratch scratch not None):
+        """Make more passes if the clusters were chosen for how tight they are, and let the rows go."""
+        if self.uniforms.shape[0] > self.n_candidates:
+            clusters.go(N_LLOYD_LAST, scratch)
+        clusters.view = None
+        return clusters
 
     def make_candidate(self, number, Clusters clusters not None, Scratch scratch not None):
-        """Return a candidate that begins from clusters, and has grown if any may."""
+        """Return a candidate that begins from clusters."""
         cdef Candidate one = Candidate(self.families[0], self.moments)
         one.begin(scratch, self.part, clusters)
         one.run(scratch, self.part, N_FIRST)
-        if len(self.families) == 1 or self.is_sole and not self.is_degenerate(one):
-            return one
-        return self.grown(one, scratch)
+        return one
 
 
 cdef int expect_whole(Layout layout) except -1:
@@ -1694,7 +1774,7 @@ def falling_order(
     return np.array([key[2] for key in keys])
 
 
-def centred(const double[:, ::1] rows, const double[::1] weight, const double[::1] centre):
+cdef centred(const double[:, ::1] rows, const double[::1] weight, const double[::1] centre):
     """Return rows less their centre, and these differences times the weights: themselves if there are none."""
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
     expect("centre", centre.shape[0], d)
@@ -1712,18 +1792,6 @@ def centred(const double[:, ::1] rows, const double[::1] weight, const double[::
         for j in range(d):
             wz[i, j] = z[i, j] * weight[i]
     return differences, weighted
-
-
-def make_positive(double[:] variances, const double[::1] reach, double least, double factor):
-    """Multiply variances by a factor, and raise them to (least × reach)²; those of features without any become 1.
-
-    What is near the least of all numbers has lost digits, and a matrix of it its definiteness.
-    """
-    cdef Py_ssize_t j
-    expect("reach", reach.shape[0], variances.shape[0])
-    for j in range(variances.shape[0]):
-        variances[j] *= factor
-        variances[j] = max(variances[j], (least * reach[j]) ** 2) if variances[j] > DBL_MIN / DBL_EPSILON else 1
 
 
 def kmeans_seeds(

@@ -140,11 +140,11 @@ class Degeneracy:
         if len(causes) == 1 or source is None:
             return []
         # Enough of all rows are on one value, or the rows are too few to tell.
-        rows, weight = _some_rows(source, _FIRST_LOOKED_AT)
+        first, weight = _some_rows(source, _FIRST_LOOKED_AT)
         fewest = 0 if model.common else model.unbounded_rows(parameters.n_features)
-        few = max(_FEW * (len(rows) < source.n_rows), fewest + 1)
+        few = max(_FEW * (len(first) < source.n_rows), fewest + 1)
         of_mixture = parameters.as_estimate(), _spread_of_noise(parameters)
-        axes, owners = self._verdict.doubts(*of_mixture, causes, rows, weight, few)
+        axes, owners = self._verdict.doubts(*of_mixture, causes, first, weight, few)
         if not len(owners):
             return []
         rows, weight = _some_rows(source, _LOOKED_AT)
@@ -161,7 +161,8 @@ class Degeneracy:
         others = [k for k in dict.fromkeys(owners.tolist()) if k not in tied]
         variances = parameters.column_variances[others]
         thin = variances < THIN * total_variances(parameters)
-        columns = np.flatnonzero(thin.any(axis=0))
+        repeats = np.diff(np.sort(first, axis=0), axis=0) == 0  # continuous values have no step
+        columns = np.flatnonzero(thin.any(axis=0) & repeats.any(axis=0))
         steps = np.zeros(parameters.n_features)
         steps[columns] = [source.look(step_of_most, j) for j in columns.tolist()]
         narrow = thin & (variances < steps**2 / 12)

@@ -26,9 +26,7 @@ from gmm._em import (
     Clusters,
     Race,
     Scratch,
-    centred,
     falling_order,
-    make_positive,
     tightest,
 )
 from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
@@ -40,7 +38,7 @@ from gmm._passes.solver import SolverResult
 from gmm._rows.sources import ArraySource, Source, in_range
 from gmm._validation.given import check_constraint, check_fixed_start
 from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
+from gmm._values.layouts import FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError, layout_with_code
 from gmm._values.objective import Objective
 from gmm._values.parameters import PARTS, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -101,21 +99,16 @@ class FitSettings(NamedTuple):
         return Problem(sample, objective.stored_for(objective.model.for_starts), self.n_threads)
 
 
-# Measured on 200k × 8 and × 16 and 50k × 64 (docs/measurements.md), among 1e-6 … 0.1: without shrinkage,
-# directions of little variance add only noise.
-_SHRINKAGE = 0.03  # of the total variance, added to each variance once every feature is brought to variance 1
 # Features up to which starts of diagonal and spherical models also use the metric of the whole covariance. It costs
 # n·d² and d³, far more on wide tables than all their passes. With each feature's own variance instead, fits of ten real
 # data sets by six types lose 0.014 (wine, diag) and 0.19 nats per row (breast cancer, EVI), and gain less on others.
 _WHOLE_METRIC = 64
-_WHITENED = 768  # rows at a time: BLAS packs all that it gets, and keeps the memory; whole tiles of it, for its bits
-_LEAST_DEVIATION = 1e-50  # of a feature's reach: squares of rows in its units are then finite
 
 
 class Metric(NamedTuple):
     """A distance between rows, ‖W (x − y)‖.
 
-    `whitener` is W as `layout` stores it for one component.
+    `whitener` is W as `layout` stores it for one component, flat.
     """
 
     layout: Layout
@@ -123,23 +116,13 @@ class Metric(NamedTuple):
 
     def about(self, centres: Array) -> WhitenedMixture:
         """Return the mixture whose most probable component is the nearest of `centres`, (K, d)."""
-        K = len(centres)
-        whiteners = self.whitener if self.layout.pooled else self.whitener.repeat(K, axis=0)
+        K, d = centres.shape
+        whitener = self.whitener.reshape(self.layout.shape(1, d))
+        whiteners = whitener if self.layout.pooled else whitener.repeat(K, axis=0)
         return WhitenedMixture(self.layout, np.zeros(K), centres, whiteners)
 
 
 OWN_UNITS = Metric(SPHERICAL, np.ones(1))
-
-
-class View(NamedTuple):
-    """A sample in the coordinates of a metric, about its centre: `rows` are W (x − centre)."""
-
-    rows: ArraySource
-    metric: Metric
-
-    def in_own_units(self, rows: Array) -> Array:
-        """Convert rows (m, d) of these coordinates to differences from the sample's centre."""
-        return self.metric.layout.coloured(self.metric.whitener, 0, rows)
 
 
 def _is_too_wide(moments: Layout, n_features: int) -> bool:
@@ -147,28 +130,13 @@ def _is_too_wide(moments: Layout, n_features: int) -> bool:
     return moments.axis_aligned and n_features > _WHOLE_METRIC
 
 
-def views_of(sample: ArraySource, moments: Layout) -> tuple[View, View]:
+def views_of(sample: ArraySource, moments: Layout, single: float = 0.0) -> list[CandidateView]:
     """Return the sample in its own units, and in the units of its covariance, shrunk towards its diagonal.
 
     For models of variances alone and many features, the second view is in units of each feature's standard deviation.
     """
-    survey, d, weight = sample.survey, sample.n_features, sample.sample_weight
-    centre, total = survey.centre, survey.weight
-    own, weighted = centred(sample.rows, weight, centre)
-    if _is_too_wide(moments, d):
-        variances = np.einsum("ij,ij->j", weighted, own) / total
-        make_positive(variances, survey.reach(centre), _LEAST_DEVIATION, 1.0)
-        metric = Metric(DIAGONAL, 1 / np.sqrt(variances)[None])
-    else:
-        covariance = weighted.T @ own / total
-        variances = covariance.reshape(-1)[:: d + 1]
-        make_positive(variances, survey.reach(centre), _LEAST_DEVIATION, 1 + d * _SHRINKAGE)
-        metric = Metric(TIED, TIED.whiten(covariance, d)[0])
-    white, first, last = np.empty_like(own), 0, 0
-    while last < len(own):
-        first, last = last, last + _WHITENED if len(own) - last >= 2 * _WHITENED else len(own)
-        white[first:last] = metric.layout.whitened(metric.whitener, 0, own[first:last])
-    return View(ArraySource(own, weight), OWN_UNITS), View(ArraySource(white, weight), metric)
+    centre, how = sample.survey.centre, {"wide": _is_too_wide(moments, sample.n_features)} | _classes(sample)
+    return CandidateView.both(sample.rows, sample.sample_weight, centre, sample.survey.reach(centre), single, **how)
 
 
 # --- Short runs that compare starts -------------------------------------
@@ -206,7 +174,9 @@ def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverR
 # Measured (docs/measurements.md, "How much a start tries"): with fewer rows for each number of the means, a higher
 # likelihood says nothing of rows held out, and looking for it finds components on two or three rows.
 _FEW = 6
-_CLUSTERINGS, _MIXTURES = 6, 2
+# There the tightest of some partitions begins best; elsewhere the likelihood of a mixture tells more of each than how
+# tight it is.
+_CLUSTERINGS_OF_FEW, _CLUSTERINGS = 8, 4
 _FEWEST_MORE, _MOST_MORE = 2, 10  # components that split and are dropped again: half of all, within these limits
 # Rows on which candidates are compared: all, or for each component, and for each feature of a full covariance.
 _ALL_ROWS, _ROWS_PER_COMPONENT, _ROWS_PER_FEATURE = 800, 150, 10
@@ -217,14 +187,16 @@ class Effort(NamedTuple):
 
     Parameters
     ----------
+    n_clusterings : int
     n_mixtures : int
-        How many of the clusterings become mixtures, the tightest.
+        How many of them become mixtures, the tightest.
     n_more : int
         Components that split, and are dropped again.
     part : int
         Rows on which candidates are compared.
     """
 
+    n_clusterings: int
     n_mixtures: int
     n_more: int
     part: int
@@ -234,15 +206,13 @@ class Effort(NamedTuple):
 def effort(model: CovarianceModel, n: int, d: int, K: int, has_prior: bool, has_classes: bool = False) -> Effort:
     """Return what n rows repay."""
     few, more = _FEW * (d + 1), max(_FEWEST_MORE, min(K // 2, _MOST_MORE))
-    if has_classes:  # labels tell more than how tight clusters are
-        return Effort(_CLUSTERINGS, 0, n)
-    if has_prior:  # which tells more than few rows do, but not what a drop costs: that is likelihood
-        return Effort(_MIXTURES, 0, n)
+    if has_classes or has_prior:  # which tell more than few rows do, but not what a drop costs: that is likelihood
+        return Effort(_CLUSTERINGS, _CLUSTERINGS, 0, n)
     if n < few * K:
-        return Effort(1, 0, n)
+        return Effort(_CLUSTERINGS_OF_FEW, 1, 0, n)
     part = K * max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if model.layout is FULL else 0)
     grows = model.stored_whole and more <= K and n >= few * (K + more)
-    return Effort(_MIXTURES, more if grows else 0, min(n, max(_ALL_ROWS, part)))
+    return Effort(_CLUSTERINGS, _CLUSTERINGS, more if grows else 0, min(n, max(_ALL_ROWS, part)))
 
 
 def from_responsibilities(
@@ -282,7 +252,6 @@ def _farthest(source: Source) -> float:
 # --- Plain rows: a compiled race -------------------------------------------------------------------
 
 _SEEDING_ROWS = 100  # for each component
-_KMEANS_PASSES = 10
 _MANY_ROWS = 10_000  # of which no climb notices what float32 loses
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
 _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than it loses
@@ -299,9 +268,9 @@ def raced(
     model, n, d = objective.model, sample.n_rows, sample.n_features
     how = effort(model, n, d, K, bool(objective.prior))
     part = sample.subset(rng.permutation(n)[: how.part])
-    single = _ROUGHLY if in_range(sample.survey.heaviest) and how.n_mixtures > 1 else 0.0
+    single = _ROUGHLY if in_range(sample.survey.heaviest) else 0.0
     clusterings = {} if clusterings is None else clusterings
-    uniforms = seeding_uniforms(_CLUSTERINGS, K, rng)
+    uniforms = seeding_uniforms(how.n_clusterings, K, rng)
     draws = uniforms.tobytes(), part.n_rows, single, _is_too_wide(model.layout, d)
     clusters = clusterings.get(draws)
     verdict = None
@@ -311,13 +280,12 @@ def raced(
         race = Race(
             [problem.family(K + more) for more in dict.fromkeys((0, how.n_more))],
             model.layout,
-            [view for _, view in _candidate_views(part, model.layout, single)] if clusters is None else [],
-            _candidate_rows(part, sample, model.layout, single),
+            views_of(part, model.layout, single) if clusters is None else [],
+            _candidate_rows(part, sample, model.layout, single if how.n_mixtures > 1 else 0.0),
             _candidate_rows(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0),
             uniforms,
             n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
             n_candidates=how.n_mixtures,
-            n_passes=_KMEANS_PASSES,
             clusters=clusters,
             verdict=verdict,
             spread=None if e_step is None else partial(_share_out, e_step, problem, K),
@@ -327,22 +295,9 @@ def raced(
     return best.statistics
 
 
-def _candidate_views(rows: ArraySource, moments: Layout, single: float) -> list[tuple[ArraySource, CandidateView]]:
-    """Return rows as they are seen, and the same as clusters are sought among them."""
-    classes, centre, views = _classes(rows), rows.survey.centre, []
-    for seen, (layout, whitener) in views_of(rows, moments):
-        of_view = seen.rows, seen.sample_weight, layout.code, whitener.reshape(-1), centre, single
-        views.append((seen, CandidateView.scaled(*of_view, **classes)))
-    return views
-
-
 def _candidate_rows(rows: ArraySource, sample: ArraySource, moments: Layout, single: float) -> CandidateRows:
     """Return rows of a sample, with its centre and reach, as candidates pass over them."""
-    centre, scatter = sample.survey.centre, None
-    if moments is TIED:
-        z, weighted = centred(rows.rows, rows.sample_weight, centre)
-        scatter = weighted.T @ z
-    how: dict[str, Any] = {"scatter": scatter, "single_limit": single} | _classes(rows)
+    centre, how = sample.survey.centre, {"pooled": moments is TIED, "single_limit": single} | _classes(rows)
     return CandidateRows(rows.rows, rows.sample_weight, centre, sample.survey.reach(centre), **how)
 
 
@@ -374,9 +329,11 @@ def _kmeans(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientS
 def _hierarchical(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
     """Assign each row to the nearest mean of Ward's clusters of at most 1000 rows, in whitened units."""
     view = views_of(sample, settings.start_moments)[1]
-    means = view.in_own_units(Hierarchy.of_some(view.rows, rng).means(settings.n_components))
-    centres = np.resize(means, (settings.n_components, means.shape[1])) + sample.survey.centre  # rows may be fewer
-    return partition(sample, centres, view.metric, settings.start_moments, settings.n_threads)
+    hierarchy = Hierarchy.of_some(ArraySource(view.coordinates, sample.sample_weight), rng)
+    means = view.in_own_units(hierarchy.means(settings.n_components))
+    centres = np.resize(means, (settings.n_components, means.shape[1]))  # rows may be fewer
+    code, whitener, _ = view.of_rows
+    return partition(sample, centres, Metric(layout_with_code(code), whitener), settings.start_moments, settings.n_threads)
 
 
 def _plus_plus(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
@@ -435,7 +392,7 @@ def in_order(statistics: SufficientStatistics) -> SufficientStatistics:
 
 # --- Rows with classes, gaps or errors, beside noise or heavy tails: runs of the solver ------------
 
-_OWN_ROWS, _OWN_PASSES = 4000, 10
+_OWN_ROWS, _OWN_LLOYD, _OWN_MIXTURES, _OWN_PASSES = 4000, 10, 2, 10
 # Shares of the rows, those nearest to their neighbours, of which candidates begin where far rows belong to no group.
 # Measured on 180 tables with 5 to 85 % noise: without the last three, one of four fits misses the best optimum by more
 # than a nat, nearly all of them where most rows are noise.
@@ -516,12 +473,13 @@ def partitions(rows: ArraySource, settings: FitSettings, rng: Rng) -> list[Suffi
     problem, scratch = settings.start_problem(rows), Scratch()
     model, has_prior = problem.objective.model, bool(problem.objective.prior)
     how = effort(model, rows.n_rows, rows.n_features, K, has_prior, bool(rows.known))
-    views, table, found = _candidate_views(rows, moments, 0.0), _candidate_rows(rows, rows, moments, 0.0), []
-    for number in range(_CLUSTERINGS):
-        seen, view = views[number % len(views)]
-        found.append(Clusters(view, _seeds(seen.with_classes(rows.known), K, rng), _KMEANS_PASSES, scratch))
+    views, table, found = views_of(rows, moments), _candidate_rows(rows, rows, moments, 0.0), []
+    for number in range(how.n_clusterings):
+        view = views[number % len(views)]
+        seen = ArraySource(view.coordinates, rows.sample_weight)
+        found.append(Clusters(view, _seeds(seen.with_classes(rows.known), K, rng), _OWN_LLOYD, scratch))
     chosen = []
-    for clusters in tightest(found, how.n_mixtures):
+    for clusters in tightest(found, how.n_mixtures if rows.known else min(how.n_mixtures, _OWN_MIXTURES)):
         candidate = Candidate(problem.family(K), moments)
         candidate.begin(scratch, table, clusters)
         chosen.append(candidate.statistics if rows.known else in_order(candidate.statistics))

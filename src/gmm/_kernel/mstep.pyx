@@ -5,7 +5,7 @@ and first looks at rows.
 """
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.float cimport DBL_EPSILON, FLT_EPSILON
-from libc.math cimport INFINITY, fabs, isfinite, rint
+from libc.math cimport INFINITY, fabs, isfinite, log, rint
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -31,7 +31,8 @@ from gmm._kernel.family cimport (
     unconstrained,
 )
 from gmm._kernel.layout cimport (
-    DIAGONAL, FULL, LOW_RANK, SPHERICAL, Layout, is_dense, is_layout, is_low_rank, matrix_size, n_matrices, total_size,
+    DIAGONAL, FULL, LOW_RANK, SPHERICAL, Layout, component_stride, is_dense, is_layout, is_low_rank, matrix_size,
+    n_matrices, total_size,
 )
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
@@ -42,7 +43,7 @@ from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.seeding cimport Item, merge_equal, size_to_sort, sort_by_value
 from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
 from gmm._kernel.update cimport begin, constrain_covariances, estimate_covariances, finish, update_work
-from gmm._kernel.whitener cimport first_singular, whiten as whiten_all
+from gmm._kernel.whitener cimport first_singular, half_square, whiten as whiten_all
 
 from copy import copy
 
@@ -794,7 +795,7 @@ cdef class Verdict:
         """Return axes along which components without a cause may have one value, but for a few of their rows.
 
         They are thin there beside all rows, and among some rows one of their deviations holds nearly as many as they
-        have, or they have fewer than `few`.
+        have, or they have fewer than `few`. Rows belong to the most probable component, but for noise and heavy tails.
 
         Parameters
         ----------
@@ -822,17 +823,24 @@ cdef class Verdict:
         most = case.K * (1 if is_dense(case.layout) else min(case.d, MOST_AXES))
         axes, owners = np.empty((most, case.d)), np.empty(most, np.intp)
         cdef double[:, ::1] into = axes
-        cdef Py_ssize_t[::1] owner = owners
+        cdef Py_ssize_t[::1] owner = owners, labels
         cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
+        cdef bint has_labels = not (case.explained or is_low_rank(case.layout))   # of normal densities alone
         lay_out_case(&case, &room[0])
+        if has_labels:
+            labels = np.empty(rows.shape[0], np.intp)
+            choose_components(&case, rows, labels, np.empty(case.K))
+            line.sort_by(labels, case.K)
         with nogil:
             total_spread(&case)
             for k in range(case.K):
                 if causes[k] > 0:
                     continue
                 expected = case.mixture.weights[k] * line.weight_of_all
+                if has_labels:
+                    expected = min(expected, line.weight_of(k))
                 for a in range(A, A + thin_axes(&case, k, &into[A, 0])):
-                    if expected < few or line.width(&into[a, 0], -1, NEARLY_ALL * expected) < 1:
+                    if expected < few or line.width(&into[a, 0], k if has_labels else -1, NEARLY_ALL * expected) < 1:
                         owner[A] = k
                         for j in range(case.d):
                             into[A, j] = into[a, j]
@@ -894,10 +902,6 @@ cdef class Line:
     ----------
     rows : array of shape (n, d)
     weight : array of shape (n,), optional
-    labels : array of shape (n,), optional
-        Needed where rows of one label are asked for.
-    n_labels : int
-        Those from 0 on that are asked for.
     """
 
     cdef const double[:, ::1] rows
@@ -907,18 +911,17 @@ cdef class Line:
     cdef double[::1] along, held
     cdef char[::1] room
 
-    def __cinit__(
-        self, const double[:, ::1] rows not None, const double[::1] weight, const Py_ssize_t[::1] labels=None,
-        Py_ssize_t n_labels=0,
-    ):
-        cdef Py_ssize_t n = rows.shape[0], i, k
+    def __cinit__(self, const double[:, ::1] rows not None, const double[::1] weight):
+        cdef Py_ssize_t n = rows.shape[0]
         if weight is not None:
             expect("weight", weight.shape[0], n)
         self.rows, self.weight = rows, weight
         self.weight_of_all = n if weight is None else np.sum(weight)
         self.along, self.held, self.room = np.empty(n), np.empty(n), np.empty(size_to_sort(n), dtype=np.int8)
-        if labels is None:
-            return
+
+    cdef int sort_by(self, const Py_ssize_t[::1] labels, Py_ssize_t n_labels) except -1:
+        """Sort the rows by labels from 0 to `n_labels` − 1; leave out the others."""
+        cdef Py_ssize_t n = self.rows.shape[0], i, k
         expect("labels", labels.shape[0], n)
         self.order, self.starts = np.empty(n, np.intp), np.zeros(n_labels + 2, np.intp)
         for i in range(n):
@@ -930,6 +933,14 @@ cdef class Line:
             if 0 <= labels[i] < n_labels:
                 self.order[self.starts[labels[i] + 1]] = i
                 self.starts[labels[i] + 1] += 1
+        return 0
+
+    cdef double weight_of(self, Py_ssize_t label) noexcept nogil:
+        cdef Py_ssize_t number
+        cdef double weight = 0
+        for number in range(self.starts[label], self.starts[label + 1]):
+            weight += 1 if self.weight is None else self.weight[self.order[number]]
+        return weight
 
     cdef double width(self, const double* axis, Py_ssize_t label, double mass) noexcept nogil:
         """Return how wide the narrowest interval is that holds so much weight of rows of a label, of all if −1.
@@ -992,13 +1003,31 @@ def narrowest(
         if owners[a] < 0:
             raise ValueError(f"expected owners from 0 on, got {owners[a]}")
         n_labels = max(n_labels, owners[a] + 1)
-    cdef Line line = Line(rows, weight, labels, n_labels)
+    cdef Line line = Line(rows, weight)
+    line.sort_by(labels, n_labels)
     widths = np.empty(A)
     cdef double[::1] width = widths
     with nogil:
         for a in range(A):
             width[a] = line.width(&axes[a, 0], owners[a], mass[a])
     return widths
+
+
+cdef void choose_components(
+    const Case* case, const double[:, ::1] rows, Py_ssize_t[::1] labels, double[::1] offsets,  # OUT (n,), (K,)
+) noexcept nogil:
+    """Write the most probable normal component of each row, −1 where a row is not finite."""
+    cdef Py_ssize_t d = case.d, stride = component_stride(case.layout, d), n_own = n_matrices(case.layout, case.K), i, k
+    cdef double log_density, highest
+    for k in range(case.K):
+        offsets[k] = log(case.mixture.weights[k]) + case.mixture.log_determinants[k if n_own > 1 else 0]
+    for i in range(rows.shape[0]):
+        labels[i], highest = -1, -INFINITY
+        for k in range(case.K):
+            log_density = offsets[k] - half_square(
+                case.layout, d, case.mixture.whiteners + k * stride, &rows[i, 0], case.mixture.means + k * d)
+            if log_density > highest:
+                labels[i], highest = k, log_density
 
 
 def total_variances(Layout layout, estimate, const double[::1] noise=None):

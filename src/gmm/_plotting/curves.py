@@ -26,6 +26,7 @@ from gmm._passes.solver import Trace
 from gmm._plotting.scene import fitted_mixture, literal, split_pipeline
 from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_of_labels, own_figure
 from gmm._rows.entrance import as_one_array, as_source
+from gmm._rows.sources import ArraySource
 from gmm._selection import GaussianMixtureSearch, Selection
 from gmm._selection.resampling import BootstrapLRT, Stability
 from gmm._selection.result import DEGENERATE, FAILED, LEFT, NOT_CONVERGED, OK, check_criterion, statuses
@@ -861,7 +862,8 @@ def plot_hierarchy(
         rng = check_random_state(random_state)
         sample = sampled(source, 1, rng).resident
         assert sample is not None  # of whole rows in memory
-        ward = Hierarchy.of_some(views_of(sample, FULL)[1].rows, rng)
+        seen = views_of(sample, FULL)[1].coordinates
+        ward = Hierarchy.of_some(ArraySource(seen, sample.sample_weight), rng)
         n, weight, suggestion = len(ward.weight), ward.weight.sum(), 1
         m = min(n, _MOST_LEAVES)
         clusters = ward.clusters(m)
