@@ -137,10 +137,14 @@ def test_one_view_has_the_units_of_the_covariance_shrunk_towards_its_diagonal(d,
     own, white = inside.views_of(sample, covariance_model("full").layout)
     centre = np.average(rows, axis=0, weights=sample.weights)
     shrunk = np.cov(rows.T, bias=True, aweights=sample.weights) * (1 + 0.03 * d * np.eye(d))
-    whitener = white.metric.whitener
+    whitener = white.of_rows[1].reshape(d, d)
+    unit = np.sqrt(np.trace(whitener @ shrunk @ whitener.T) / d)  # rows have mean variance 1 in each view
+    whitener = whitener / unit
     np.testing.assert_allclose(whitener @ shrunk @ whitener.T, np.eye(d), atol=1e-9)
-    np.testing.assert_allclose(own.rows.rows, rows - centre, atol=1e-12)
-    np.testing.assert_allclose(white.in_own_units(white.rows.rows), rows - centre, atol=1e-9)
+    for view in (own, white):
+        seen = view.coordinates
+        assert np.average(np.square(seen).mean(axis=1), weights=sample.weights) == pytest.approx(1, rel=1e-12)
+        np.testing.assert_allclose(view.in_own_units(seen), rows, atol=1e-9)
 
 
 @pytest.mark.parametrize(("covariance_type", "best"), [("tied", 591.41), ("diag", 705.07), ("spherical", 783.82)])

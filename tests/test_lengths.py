@@ -221,6 +221,10 @@ def candidate_view(rows=None, layout=TIED, whitener=None, centre=None):
     return CandidateView(rows or candidate_rows(), layout, whitener, np.zeros(D) if centre is None else centre)
 
 
+def both_views(weight=None, centre=np.zeros(D), reach=np.full(D, 10.0)):  # noqa: B008
+    return CandidateView.both(ROWS, weight, centre, reach)
+
+
 def clusters(seeds=None, view=None, n_passes=1):
     return _em.Clusters(view or candidate_view(), ROWS[:K] if seeds is None else seeds, n_passes, _em.Scratch())
 
@@ -314,7 +318,9 @@ ALL = [
     *cases("total variances", lambda v: mstep.total_variances(FULL, v), [(np.ones(K),) * 6]),
     # A candidate for a start.
     *arguments(candidate_rows, rows=[np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))], weight=optional(flat(N))),
-    *arguments(candidate_rows, origin=flat(D), reach=flat(D), scatter=tables(D, D)),
+    *arguments(candidate_rows, origin=flat(D), reach=flat(D)),
+    *arguments(both_views, weight=optional(flat(N)), centre=flat(D), reach=flat(D)),
+    *cases("points of a view", lambda v: candidate_view().in_own_units(v), [np.ones((1, D + 1)), np.ones((1, D - 1))]),
     *arguments(candidate_view, layout=[FULL, 4, DIAGONAL, SPHERICAL], whitener=optional(flat(D * D))),
     *arguments(candidate_view, centre=optional(flat(D))),
     *arguments(candidate, seeds=tables(K, D), moments=[TIED, DIAGONAL, SPHERICAL]),

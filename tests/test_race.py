@@ -27,9 +27,8 @@ SHOWN[inside.TIED] = np.array([[0.4, 0.0], [-0.1, 0.5]])
 def table(rows=X, weight=None, centre=None, **how):
     """Rows as candidates read them."""
     centre = rows.mean(axis=0) if centre is None else centre
-    away = rows - centre
-    scatter = away.T @ (away if weight is None else away * weight[:, None])
-    return inside._em.CandidateRows(rows, weight, centre, np.abs(away).max(axis=0), scatter=scatter, **how)
+    reach = np.abs(rows - centre).max(axis=0)
+    return inside._em.CandidateRows(rows, weight, centre, reach, pooled=True, **how)
 
 
 def begun(model, rows, view, seeds, *, ridge=RIDGE, n_lloyd=2, n_passes=0):
@@ -242,7 +241,7 @@ def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, see
 def test_splits_and_drops_end_no_lower(covariance_type, monkeypatch):
     rows, ends = np.random.default_rng(4).standard_t(4, size=(600, 3)), []
     for n_more in (0, 2):
-        how = inside.starts.Effort(2, n_more, len(rows))
+        how = inside.starts.Effort(2, 2, n_more, len(rows))
         monkeypatch.setattr(inside.starts, "effort", lambda *_, how=how: how)
         ends.append([best(rows, covariance_type, 4, seed=seed).mean_log_evidence for seed in range(5)])
     gains = np.subtract(*ends[::-1])
@@ -255,10 +254,10 @@ def test_more_is_tried_where_rows_suffice_and_without_a_prior():
         return inside.starts.effort(covariance_model(name), n, d, n_components, has_prior)
 
     assert [planned(1000, n).n_more for n in (1, 2, 3, 8, 9, 20)] == [0, 2, 2, 4, 4, 10]
-    assert planned(53, K) == (1, 0, 53)  # fewer than six rows for each number of a mean: what is found is no better
-    assert planned(54, K) == (2, 0, 54)
-    assert planned(90, K) == (2, 2, 90)
-    assert planned(1000, K, has_prior=True) == (2, 0, 1000)
+    assert planned(53, K) == (8, 1, 0, 53)  # fewer than six rows for each number of a mean: what is found is no better
+    assert planned(54, K) == (4, 4, 0, 54)
+    assert planned(90, K) == (4, 4, 2, 90)
+    assert planned(1000, K, has_prior=True) == (8, 2, 0, 1000)
     assert [planned(n, K).part for n in (799, 801, 5000)] == [799, 800, 800]
     assert [planned(9999, 20, d).part for d in (2, 8, 40)] == [3000, 3000, 8000]
     assert planned(9999, 20, 40, "diag").part == 3000
@@ -291,7 +290,7 @@ def race(fewest_rows=None):
     if fewest_rows is not None:
         rules = inside.FULL.code, D, fewest_rows, fewest_rows, 0.0, 6, False, False
         verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.LIKELIHOOD)
-    how = {"n_seeding": N, "n_candidates": 2, "n_passes": 1, "verdict": verdict}
+    how = {"n_seeding": N, "n_candidates": 2, "verdict": verdict}
     return inside.Race([], inside.FULL, [], rows, rows, np.zeros((1, 1)), **how)
 
 

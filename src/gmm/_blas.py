@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any
+
+from gmm._kernel.mstep import Unguarded
 
 # Multiply-adds up to which OpenBLAS uses the calling thread only.
 BLAS_STAYS_SINGLE = 2e5
@@ -72,7 +74,7 @@ def _set_threads(numbers: list[int]) -> None:
 
 
 single_threaded_blas = _Guard()
-_AS_IT_IS = nullcontext()
+_AS_IT_IS = Unguarded()
 
 
 def blas_alone(largest_product: float) -> AbstractContextManager[None]:

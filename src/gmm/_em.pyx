@@ -1187,23 +1187,26 @@ cdef class CandidateView:
     ):
         """Return a view of rows, which it multiplies by a number so that their mean variance is 1, as the whitener.
 
+        Rows that are far for their weight are at most 1e50 then, and their squares finite.
         `classes` are their `code` and what it is `allowed`, as `CandidateRows` takes them.
         """
         cdef Py_ssize_t n = y.shape[0], d = y.shape[1], i, j
-        cdef double total = 0, squares = 0, square, scale
+        cdef double total = 0, squares = 0, square, least, scale
         of_view, origin, reach = np.empty(whitener.shape[0]), np.zeros(d), np.zeros(d)
         cdef double[::1] farthest = reach, wide = of_view
         for i in range(n):
             square = 0
             for j in range(d):
                 square += y[i, j] * y[i, j]
+                farthest[j] = max(farthest[j], fabs(y[i, j]))
             squares += square if weight is None else weight[i] * square
             total += 1 if weight is None else weight[i]
-        scale = 1 / sqrt(squares / total / d) if squares > 0 else 1
-        for i in range(n):
-            for j in range(d):
+        least = LEAST_DEVIATION * largest_reach(&farthest[0], d)
+        scale = 1 / max(sqrt(squares / total / d), least) if squares > 0 else 1
+        for j in range(d):
+            farthest[j] *= scale
+            for i in range(n):
                 y[i, j] *= scale
-                farthest[j] = max(farthest[j], fabs(y[i, j]))
         for i in range(whitener.shape[0]):
             wide[i] = scale * whitener[i]
         rows = CandidateRows(y, weight, origin, reach, single_limit=single_limit, **classes)
@@ -1712,7 +1715,7 @@ def split_axes(Layout layout, covariances, const double[::1] reach):
     """
     cdef Py_ssize_t d = reach.shape[0], size
     expect_whole(layout)
-    cdef const double[::1] matrices = np.ravel(covariances)
+    cdef const double[::1] matrices = covariances.reshape(-1)
     cdef double[::1] room = np.empty(axes_room(layout, d) + 1)
     size = matrix_size(layout, d)
     axes = np.empty(np.shape(covariances))
@@ -1726,7 +1729,7 @@ def split_axes(Layout layout, covariances, const double[::1] reach):
 
 def split_step(Layout layout, covariances, axes, Py_ssize_t component, Py_ssize_t axis, Py_ssize_t d, double offset):
     """Return the step from a component's mean that is `offset` standard deviations along one of its axes, (d,)."""
-    cdef const double[::1] matrices = np.ravel(covariances), rows = np.ravel(axes)
+    cdef const double[::1] matrices = covariances.reshape(-1), rows = axes.reshape(-1)
     cdef Py_ssize_t first = component * component_stride(layout, d)
     expect_whole(layout)
     expect("axes", rows.shape[0], matrices.shape[0])

@@ -64,6 +64,7 @@ _WORTH_SCREENING = 2  # times the rows that are screened
 # many starts as 0, for a gain of at most 0.004 nats per row.
 _MARGIN = 0.002  # nats per row
 _SAME = 1e-6  # nats per row
+_ROUNDING = 1e-14  # of a bound: starts that end at one optimum
 
 
 def screening_rows(source: Source, first: MixtureParameters, seed: int) -> ArraySource | None:
@@ -234,8 +235,11 @@ def fit_mixture(
     best: SolverResult | None = None
     traces, failures = list[Trace](), list[SingularMatrixError]()
 
-    def rank(end: SolverResult) -> tuple[bool, float]:
-        return Degeneracy.of_fits(settings.objective, source).first(end) < 0, end.lower_bound
+    def betters(one: SolverResult, other: SolverResult) -> bool:
+        degeneracy = Degeneracy.of_fits(settings.objective, source)
+        sound, before = (degeneracy.first(end) < 0 for end in (one, other))
+        higher = one.lower_bound > other.lower_bound + _ROUNDING * (1 + abs(other.lower_bound))
+        return higher if sound == before else sound
 
     def failed(number: int, error: SingularMatrixError) -> None:
         failures.append(error)
@@ -255,7 +259,7 @@ def fit_mixture(
                 continue
             on_end(result)
             traces.append(result.trace)
-            if best is None or rank(result) > rank(best):
+            if best is None or betters(result, best):
                 best = result
             if watch.stopped:
                 break

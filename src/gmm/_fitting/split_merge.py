@@ -297,7 +297,8 @@ def halves_of_widest(parameters: MixtureParameters) -> list[MixtureParameters]:
 
 def halved(parameters: MixtureParameters, component: int, step: Array | float = 0.0) -> MixtureParameters:
     """Return a mixture with two halves of a component for it, whose means are a step before and behind."""
-    order = np.append(np.arange(parameters.n_components), component)
+    order = np.arange(parameters.n_components + 1)
+    order[-1] = component
     weights, means = parameters.weights[order], parameters.means[order]
     weights[[component, -1]] /= 2
     means[component], means[-1] = means[component] - step, means[component] + step

@@ -1,8 +1,9 @@
 """Where fits begin: the best of a few candidates, after a few passes of the problem's own.
 
 A candidate is a partition of the rows about the centres of k-means, in the rows' own units or in those of their
-covariance (`views_of`). The tightest partitions become mixtures. Where rows are enough, and partitions differ, each
-splits some components and drops those that cost least: then two components on one cluster, and one on two, are rare.
+covariance (`views_of`). Partitions that differ become mixtures; of few rows, the tightest alone does. Where rows are
+enough, the best splits some components and drops those that cost least: then two on one cluster, and one on two, are
+rare.
 The candidates of plain rows run in a compiled `Race`; those of rows with classes, gaps or errors, and beside noise or
 heavy tails, in runs of the solver (`own_start`). Those with a degenerate component come last.
 """
@@ -31,7 +32,15 @@ from gmm._em import (
 )
 from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
 from gmm._fitting.hierarchy import Hierarchy
-from gmm._fitting.sampling import Rng, generator, kmeans_plusplus, sampled, sampled_share, seeding_uniforms
+from gmm._fitting.sampling import (
+    Rng,
+    generator,
+    kmeans_plusplus,
+    sample_size,
+    sampled,
+    sampled_share,
+    seeding_uniforms,
+)
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import SolverResult
@@ -176,7 +185,7 @@ def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> SolverR
 _FEW = 6
 # There the tightest of some partitions begins best; elsewhere the likelihood of a mixture tells more of each than how
 # tight it is.
-_CLUSTERINGS_OF_FEW, _CLUSTERINGS = 8, 4
+_CLUSTERINGS_OF_FEW, _CLUSTERINGS, _MIXTURES = 8, 4, 2
 _FEWEST_MORE, _MOST_MORE = 2, 10  # components that split and are dropped again: half of all, within these limits
 # Rows on which candidates are compared: all, or for each component, and for each feature of a full covariance.
 _ALL_ROWS, _ROWS_PER_COMPONENT, _ROWS_PER_FEATURE = 800, 150, 10
@@ -206,8 +215,10 @@ class Effort(NamedTuple):
 def effort(model: CovarianceModel, n: int, d: int, K: int, has_prior: bool, has_classes: bool = False) -> Effort:
     """Return what n rows repay."""
     few, more = _FEW * (d + 1), max(_FEWEST_MORE, min(K // 2, _MOST_MORE))
-    if has_classes or has_prior:  # which tell more than few rows do, but not what a drop costs: that is likelihood
+    if has_classes:  # which tell more than how tight clusters are
         return Effort(_CLUSTERINGS, _CLUSTERINGS, 0, n)
+    if has_prior:  # whose bound may prefer one component for all rows, and does not tell what a drop costs
+        return Effort(_CLUSTERINGS_OF_FEW, _MIXTURES, 0, n)
     if n < few * K:
         return Effort(_CLUSTERINGS_OF_FEW, 1, 0, n)
     part = K * max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if model.layout is FULL else 0)
@@ -371,7 +382,9 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
     then far less than the sample does.
     """
     K, method = settings.n_components, settings.start.method
-    sample = sampled(source, K, rng).resident
+    # Any partition of rows into one part has the same statistics.
+    is_whole = K == 1 and method == "kmeans" and source.n_rows <= sample_size(K)
+    sample = source.resident if is_whole else sampled(source, K, rng).resident
     assert sample is not None  # of plain rows
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         statistics = STARTS[method](sample, settings, rng)
@@ -392,7 +405,7 @@ def in_order(statistics: SufficientStatistics) -> SufficientStatistics:
 
 # --- Rows with classes, gaps or errors, beside noise or heavy tails: runs of the solver ------------
 
-_OWN_ROWS, _OWN_LLOYD, _OWN_MIXTURES, _OWN_PASSES = 4000, 10, 2, 10
+_OWN_ROWS, _OWN_LLOYD, _OWN_PASSES = 4000, 10, 10
 # Shares of the rows, those nearest to their neighbours, of which candidates begin where far rows belong to no group.
 # Measured on 180 tables with 5 to 85 % noise: without the last three, one of four fits misses the best optimum by more
 # than a nat, nearly all of them where most rows are noise.
@@ -479,7 +492,7 @@ def partitions(rows: ArraySource, settings: FitSettings, rng: Rng) -> list[Suffi
         seen = ArraySource(view.coordinates, rows.sample_weight)
         found.append(Clusters(view, _seeds(seen.with_classes(rows.known), K, rng), _OWN_LLOYD, scratch))
     chosen = []
-    for clusters in tightest(found, how.n_mixtures if rows.known else min(how.n_mixtures, _OWN_MIXTURES)):
+    for clusters in tightest(found, how.n_mixtures if rows.known else min(how.n_mixtures, _MIXTURES)):
         candidate = Candidate(problem.family(K), moments)
         candidate.begin(scratch, table, clusters)
         chosen.append(candidate.statistics if rows.known else in_order(candidate.statistics))
@@ -552,7 +565,7 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
     parts: dict[str, Any] = dict(how.parts)
     if "precisions" in parts:
         covariances = model.layout.inverse(parts.pop("precisions"), rows.n_features)
-        shares = parts.get("weights", np.full(K, 1 / K))
+        shares = parts["weights"] if "weights" in parts else np.full(K, 1 / K)
         if problem.objective.fixed.covariances.any():
             check_constraint(MixtureParameters(shares, np.zeros((K, rows.n_features)), covariances, model))
         parts["covariances"] = model.constrained(covariances, np.maximum(shares, 1e-300))

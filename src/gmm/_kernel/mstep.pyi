@@ -16,6 +16,11 @@ _Prior = tuple[_Array, _Array, float, float, float]
 THIN: float
 
 @disjoint_base
+class Unguarded:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+@disjoint_base
 class MixtureFamily:
     @property
     def work(self) -> float: ...

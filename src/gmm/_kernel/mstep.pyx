@@ -54,6 +54,16 @@ THIN = 1. / THINNER                   # of the variance of all rows: a component
 cdef double NEARLY_ALL = 0.75         # of the rows of a component
 cdef double MOST_NUMBERS = 1e15       # in a family's parameters: sizes computed from them do not overflow
 
+cdef class Unguarded:
+    """A context that changes nothing; that of `contextlib` takes two calls of Python each time."""
+
+    def __enter__(self):
+        return None
+
+    def __exit__(self, *_):
+        return None
+
+
 cdef enum:
     FACTOR = 10                       # the row of diagonal noise beside factors
 

@@ -157,9 +157,10 @@ class Problem(NamedTuple):
             begin = self.beginning(e_step, begin)
             before, records = begin.bounds, begin.records
             parameters = objective.adopted(begin.parameters, weight)
-            m_step = self.m_step(e_step, parameters.n_components, begin.repaired)
+            n_components = len(parameters.weights)
+            m_step = self.m_step(e_step, n_components, begin.repaired)
             if accelerated:
-                family = self.family(parameters.n_components)
+                family = self.family(n_components)
                 working = begin.state or QuasiNewtonState(family, tolerance, confirm)
                 solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable)
                 if begin.state is None:

@@ -40,6 +40,7 @@ from gmm._lazy import cached_property
 from gmm._log import LOGGER
 from gmm._passes.e_step import EStep, result_of, submitted, usable_threads
 from gmm._passes.em import SolverRun
+from gmm._passes.problem import Problem
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of, parts_of
 from gmm._selection.result import (
@@ -106,8 +107,8 @@ class Cell:
     Attributes
     ----------
     key : Key
-    end : End or None
-        The best one.
+    end, sound : End or None
+        The best one, and the same if none of its components is degenerate.
     error : Exception or None
         Why there is none.
     n_seeds : int
@@ -131,6 +132,7 @@ class Cell:
         self.key, self.held_out, self.n_threads, self._request = key, held_out, n_threads, request
         self.model = request.model(key.name, key.tails)
         self.end: End | None = None
+        self.sound: End | None = None
         self.error: Exception | None = None
         self.n_seeds = self.n_fresh = self.n_again = 0
         self.begun = set[MixtureParameters]()
@@ -145,13 +147,12 @@ class Cell:
         return self._request.settings(self.key)._replace(n_threads=self.n_threads)
 
     @cached_property
+    def _problem(self) -> Problem:
+        return self.settings.problem(self._request.source)
+
+    @cached_property
     def _degeneracy(self) -> Degeneracy:
         return Degeneracy.of_fits(self.settings.objective, self._request.source, self._request.judge)
-
-    @property
-    def sound(self) -> End | None:
-        """The best end if none of its components is degenerate."""
-        return self.end if self.end is not None and self.end.degenerate < 0 else None
 
     @property
     def has_one_end(self) -> bool:
@@ -173,8 +174,7 @@ class Cell:
         """Make the fit that `fit_mixture` makes from one start; a run that is left on its way has not ended."""
         source, method = self._request.source, "" if start.parts else str(self._request.template.init_params)
         begin = StartSettings(method, start.parts, clusterings=clusterings)
-        settings = self.settings._replace(start=begin, refine=start.refine)
-        problem = settings.problem(source)
+        settings, problem = self.settings._replace(start=begin, refine=start.refine), self._problem
         self._e_step = e_step = self._e_step or problem.e_step()
         where = first_start(problem, settings, start_seeds(start.seed, 1)[0], e_step)
         run = problem.run(e_step, where, settings.solver, callback=callback)
@@ -206,11 +206,15 @@ class Cell:
         if degenerate >= 0 and (is_sound or not is_higher):
             return
         result = fit.result if isinstance(fit, SolverRun) else fit
-        self.end = End(result, start, degenerate, self._score(result), behind)
+        self.keep(End(result, start, degenerate, self._score(result), behind))
         self.error, self.n_fresh, self.n_again = None, 0, 0
         told = f", component {degenerate} is degenerate" if degenerate >= 0 else ""
         of_fit = self.key.n_components, self.key.kind, fit.lower_bound, told
         LOGGER.info("search: components %d, %s  log-likelihood %.6f nats per unit weight%s", *of_fit)
+
+    def keep(self, end: End) -> None:
+        """Take an end for the best."""
+        self.end, self.sound = end, end if end.degenerate < 0 else None
 
     def measure(self) -> None:
         """Compute the log-likelihood and the criteria of the best end."""
@@ -392,7 +396,7 @@ class Search:
         elif before is None or first.end.result.lower_bound > before.result.lower_bound + cell.accuracy:
             self._fit_from([first.end.result.parameters], cell)
         if first.end and cell.end and self._same(cell.end.result, first.end.result):
-            cell.end = cell.end._replace(degenerate=first.end.degenerate)  # one model is judged by one rule
+            cell.keep(cell.end._replace(degenerate=first.end.degenerate))  # one model is judged by one rule
 
     def _fit_from_more_seeds(self, cell: Cell) -> None:
         while not cell.is_settled and self._fit_from_seed(cell):

@@ -75,6 +75,12 @@ class Objective:
         """Whether a component without rows may get a new place; a variational fit may do without it."""
         return not (self.prior.variational or self.fixed)
 
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether a mixture of normal components, none of them fixed, is one of this objective as it is."""
+        is_free = self.fixed is NOTHING_FIXED and self.anchor is None and self.max_ratio == inf
+        return is_free and self.prior is FLAT and self.tails is NORMAL_TAILS
+
     @property
     def for_starts(self) -> Objective:
         """The objective of starts: of normal components, without noise and fixed parameters."""
@@ -125,6 +131,8 @@ class Objective:
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""
+        if self._is_plain and parameters.tails is NORMAL_TAILS and parameters.fixed is NOTHING_FIXED:
+            return parameters
         parameters = self._within_limit(self.prior.adopted(parameters, weight))
         tails = parameters.tails if parameters.tails.equals(self.tails) else self.tails
         if tails or parameters.tails:  # one number may stand for those of each component
