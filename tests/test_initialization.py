@@ -135,7 +135,6 @@ def test_one_view_has_the_units_of_the_covariance_shrunk_towards_its_diagonal(d,
     rows, weight = rng.normal(size=(500, d)) @ (np.eye(d) + rng.normal(size=(d, d)) / d), rng.integers(1, 4, 500) * 1.0
     sample = ArraySource(rows, weight if weighted else None)
     own, white = inside.views_of(sample, covariance_model("full").layout)
-    centre = np.average(rows, axis=0, weights=sample.weights)
     shrunk = np.cov(rows.T, bias=True, aweights=sample.weights) * (1 + 0.03 * d * np.eye(d))
     whitener = white.of_rows[1].reshape(d, d)
     unit = np.sqrt(np.trace(whitener @ shrunk @ whitener.T) / d)  # rows have mean variance 1 in each view

@@ -235,7 +235,7 @@ class CandidateView:
         weight: _Array | None,
         centre: _Array,
         reach: _Array,
-        single_limit: float = 0,
+        single_limit: float = 0.0,
         *,
         wide: bool = False,
         code: NDArray[np.intc] | None = None,

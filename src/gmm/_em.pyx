@@ -51,8 +51,8 @@ from gmm._kernel.few cimport prepare_few, few_panels_size
 from gmm._kernel.family cimport NO_TAILS, Family, is_constrained
 from gmm._kernel.lanes cimport merge_siblings
 from gmm._kernel.layout cimport (
-    DIAGONAL, FULL, SPHERICAL, TIED, Layout, component_stride, is_layout, is_low_rank, is_pooled, matrix_size, n_factors,
-    n_matrices, total_size,
+    DIAGONAL, FULL, SPHERICAL, TIED, Layout, component_stride, is_layout, is_low_rank, is_pooled, matrix_size,
+    n_factors, n_matrices, total_size,
 )
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
@@ -1715,7 +1715,7 @@ def split_axes(Layout layout, covariances, const double[::1] reach):
     """
     cdef Py_ssize_t d = reach.shape[0], size
     expect_whole(layout)
-    cdef const double[::1] matrices = covariances.reshape(-1)
+    cdef const double[::1] matrices = np.ascontiguousarray(covariances).reshape(-1)
     cdef double[::1] room = np.empty(axes_room(layout, d) + 1)
     size = matrix_size(layout, d)
     axes = np.empty(np.shape(covariances))
@@ -1729,7 +1729,8 @@ def split_axes(Layout layout, covariances, const double[::1] reach):
 
 def split_step(Layout layout, covariances, axes, Py_ssize_t component, Py_ssize_t axis, Py_ssize_t d, double offset):
     """Return the step from a component's mean that is `offset` standard deviations along one of its axes, (d,)."""
-    cdef const double[::1] matrices = covariances.reshape(-1), rows = axes.reshape(-1)
+    cdef const double[::1] matrices = np.ascontiguousarray(covariances).reshape(-1)
+    cdef const double[::1] rows = np.ascontiguousarray(axes).reshape(-1)
     cdef Py_ssize_t first = component * component_stride(layout, d)
     expect_whole(layout)
     expect("axes", rows.shape[0], matrices.shape[0])

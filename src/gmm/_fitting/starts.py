@@ -279,7 +279,7 @@ def raced(
     model, n, d = objective.model, sample.n_rows, sample.n_features
     how = effort(model, n, d, K, bool(objective.prior))
     part = sample.subset(rng.permutation(n)[: how.part])
-    single = _ROUGHLY if in_range(sample.survey.heaviest) else 0.0
+    single = _ROUGHLY if in_range(sample.survey.heaviest) and how.n_mixtures > 1 else 0.0
     clusterings = {} if clusterings is None else clusterings
     uniforms = seeding_uniforms(how.n_clusterings, K, rng)
     draws = uniforms.tobytes(), part.n_rows, single, _is_too_wide(model.layout, d)
@@ -292,7 +292,7 @@ def raced(
             [problem.family(K + more) for more in dict.fromkeys((0, how.n_more))],
             model.layout,
             views_of(part, model.layout, single) if clusters is None else [],
-            _candidate_rows(part, sample, model.layout, single if how.n_mixtures > 1 else 0.0),
+            _candidate_rows(part, sample, model.layout, single),
             _candidate_rows(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0),
             uniforms,
             n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
@@ -344,7 +344,9 @@ def _hierarchical(sample: ArraySource, settings: FitSettings, rng: Rng) -> Suffi
     means = view.in_own_units(hierarchy.means(settings.n_components))
     centres = np.resize(means, (settings.n_components, means.shape[1]))  # rows may be fewer
     code, whitener, _ = view.of_rows
-    return partition(sample, centres, Metric(layout_with_code(code), whitener), settings.start_moments, settings.n_threads)
+    return partition(
+        sample, centres, Metric(layout_with_code(code), whitener), settings.start_moments, settings.n_threads
+    )
 
 
 def _plus_plus(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
@@ -384,7 +386,7 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
     K, method = settings.n_components, settings.start.method
     # Any partition of rows into one part has the same statistics.
     is_whole = K == 1 and method == "kmeans" and source.n_rows <= sample_size(K)
-    sample = source.resident if is_whole else sampled(source, K, rng).resident
+    sample = (source.resident if is_whole else None) or sampled(source, K, rng).resident
     assert sample is not None  # of plain rows
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         statistics = STARTS[method](sample, settings, rng)

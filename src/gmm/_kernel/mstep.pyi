@@ -15,7 +15,6 @@ _Prior = tuple[_Array, _Array, float, float, float]
 
 THIN: float
 
-@disjoint_base
 class Unguarded:
     def __enter__(self) -> None: ...
     def __exit__(self, *_: object) -> None: ...
