@@ -285,13 +285,22 @@ def test_threads_change_nothing(covariance_type):
         np.testing.assert_array_equal(getattr(one, part), getattr(other, part))
 
 
-def race(fewest_rows=None):
+def race(fewest_rows=None, seeds=1):
     rows, verdict = table(), None
     if fewest_rows is not None:
         rules = inside.FULL.code, D, fewest_rows, fewest_rows, 0.0, 6, False, False
         verdict = inside.Verdict(rules, N, np.zeros(D), 0, inside.Judge.LIKELIHOOD)
     how = {"n_seeding": N, "n_candidates": 2, "verdict": verdict}
-    return inside.Race([], inside.FULL, [], rows, rows, np.zeros((1, 1)), **how)
+    return inside.Race([], inside.FULL, [], rows, rows, np.zeros((seeds, 1)), **how)
+
+
+def test_clusters_that_were_finished_rest_where_they_are():
+    view, Y = a_view()
+    scratch = inside._em.Scratch()
+    clusters = inside.Clusters(view, Y[:K], 1, scratch)
+    centres = race(seeds=3).finish_clusters(0, clusters, scratch).centres  # more passes, as they were chosen of three
+    assert not np.array_equal(centres, inside.Clusters(view, Y[:K], 1, scratch).centres)
+    np.testing.assert_array_equal(race(seeds=3).finish_clusters(0, clusters, scratch).centres, centres)
 
 
 def test_a_degenerate_candidate_loses_to_a_sound_one():

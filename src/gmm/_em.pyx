@@ -1689,7 +1689,7 @@ cdef class Race:
 
     def finish_clusters(self, number, Clusters clusters not None, Scratch scratch not None):
         """Make more passes if the clusters were chosen for how tight they are, and let the rows go."""
-        if self.uniforms.shape[0] > self.n_candidates:
+        if self.uniforms.shape[0] > self.n_candidates and clusters.view is not None:
             clusters.go(N_LLOYD_LAST, scratch)
         clusters.view = None
         return clusters
