@@ -1066,6 +1066,7 @@ cdef class CandidateRows:
             raise ValueError("expected codes of rows and a table of what they allow, got one without the other")
         self.rows, self.weight, self.origin, self.reach = rows, weight, origin, reach
         self.single_limit, self.n_rows, self.code, self.allowed = single_limit, rows.shape[0], code, allowed
+        self.scatter = None
         if pooled:
             z, weighted = centred(rows, weight, origin)
             self.scatter = np.dot(weighted.T, z)
