@@ -116,7 +116,7 @@ cdef enum:
     N_FINALISTS = 2                       # of what is left then and what there was, after one pass, …
     N_FINAL = 2                           # … which make so many more
     N_LAST = 2                            # passes of the winner over all rows
-    WHITENED = 768                        # rows at a time: BLAS packs all that it gets, and keeps the memory
+    WHITENED = 768                        # rows at a time: BLAS packs and keeps all it gets; whole tiles, for its bits
     SPARE_BYTES = 2097152                 # that are kept for the next scratch
 
 cdef void* spare = NULL                   # of a scratch that is gone: new pages take as long as passes over few rows
@@ -1261,8 +1261,8 @@ cdef class CandidateView:
 
     @property
     def of_rows(self):
-        """The code of the layout of V, V, and the centre."""
-        return self.metric.layout, np.asarray(self.whitener), np.asarray(self.centre)
+        """The code of the layout of V, and V."""
+        return self.metric.layout, np.asarray(self.whitener)
 
     def in_own_units(self, points):
         """Return points y, (m, d), in the coordinates of x."""

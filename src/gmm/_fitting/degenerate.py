@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from gmm._kernel import mstep
 from gmm._kernel.mstep import THIN, Verdict, equal_rows, narrowest
-from gmm._lazy import cached_property
 from gmm._passes.em import QuasiNewton, SolverRun
 from gmm._passes.problem import e_step_over
 from gmm._passes.solver import SolverResult
@@ -141,7 +140,7 @@ class Degeneracy:
         if len(causes) == 1 or source is None:
             return []
         # Enough of all rows are on one value, or the rows are too few to tell.
-        first, weight = self._first_rows
+        first, weight = _some_rows(source, _FIRST_LOOKED_AT)
         fewest = 0 if model.common else model.unbounded_rows(parameters.n_features)
         few = max(_FEW * (len(first) < source.n_rows), fewest + 1)
         of_mixture = parameters.as_estimate(), _spread_of_noise(parameters)
@@ -170,11 +169,6 @@ class Degeneracy:
         tied.update(k for k, of_k in zip(others, narrow, strict=True) if of_k.any() or counts[k] <= fewest)
         fixed = self._fixed or parameters.fixed
         return sorted(tied.difference(np.flatnonzero(fixed.covariances).tolist()) if fixed else tied)
-
-    @cached_property
-    def _first_rows(self) -> tuple[Array, Array | None]:
-        assert self.rows.source is not None  # there are rows to look at
-        return _some_rows(self.rows.source, _FIRST_LOOKED_AT)
 
     def __call__(
         self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None

@@ -343,7 +343,7 @@ def _hierarchical(sample: ArraySource, settings: FitSettings, rng: Rng) -> Suffi
     hierarchy = Hierarchy.of_some(ArraySource(view.coordinates, sample.sample_weight), rng)
     means = view.in_own_units(hierarchy.means(settings.n_components))
     centres = np.resize(means, (settings.n_components, means.shape[1]))  # rows may be fewer
-    code, whitener, _ = view.of_rows
+    code, whitener = view.of_rows
     return partition(
         sample, centres, Metric(layout_with_code(code), whitener), settings.start_moments, settings.n_threads
     )
