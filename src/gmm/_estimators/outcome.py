@@ -102,7 +102,7 @@ def warn_of_repairs(repaired: tuple[int, ...]) -> None:
 def warn_of_degenerate(record: FitRecord, source: Source, ridge: float, estimator: Estimator) -> None:
     """Warn if a fit to a source ended with components whose likelihood says nothing."""
     parameters = record.parameters
-    if parameters is None or record.causes is None or not record.causes.any():
+    if parameters is None or record.causes is None or not np.count_nonzero(record.causes):
         return
     causes = np.where(parameters.weights > _NO_ROWS, record.causes, 0)  # those without rows are told of as such
     if not causes.any():

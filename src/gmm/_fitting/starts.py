@@ -384,9 +384,7 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
     then far less than the sample does.
     """
     K, method = settings.n_components, settings.start.method
-    # Any partition of rows into one part has the same statistics.
-    is_whole = K == 1 and method == "kmeans" and source.n_rows <= sample_size(K)
-    sample = (source.resident if is_whole else None) or sampled(source, K, rng).resident
+    sample = sampled(source, K, rng).resident
     assert sample is not None  # of plain rows
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         statistics = STARTS[method](sample, settings, rng)
@@ -581,6 +579,8 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
     elif rows.in_patterns:
         normal = problem._replace(objective=problem.objective.for_starts)
         return Beginning(own_start(normal, settings, generator(seed)).with_other(**parts))
+    elif K == 1 and how.method == "kmeans" and rows.n_rows <= sample_size(K):
+        statistics = e_step.of_one()  # of any partition of rows into one part
     else:
         statistics = start_statistics(rows, settings, generator(seed))
     if not (parts or problem.objective.tails):  # whose first numbers no statistics tell

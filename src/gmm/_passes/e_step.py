@@ -22,7 +22,7 @@ from gmm._kernel.mstep import MixtureFamily
 from gmm._lazy import cached_property
 from gmm._passes.solver import GainBelow
 from gmm._rows.sources import LOOK_UP, Pattern, Source, chunks_in_order, in_range
-from gmm._values.layouts import TIED, Array, Layout
+from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
@@ -455,6 +455,14 @@ class EStep:
         """Prepare the pass that measures the rows' scatter about the origin."""
         one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(len(self._origin)))
         return self.plan(one, form=CENTRED_DOUBLE)
+
+    def of_one(self) -> SufficientStatistics:
+        """Return the statistics of all rows as one component, about the origin."""
+        one = WhitenedMixture(SPHERICAL, np.zeros(1), self._origin[None], np.ones(1))
+        plan = self.plan(one, form=CENTRED_DOUBLE, hard=True)
+        with blas_alone(plan.largest_product):
+            self._source.check_unchanged(statistics := plan.collect(self._sums(plan)))
+        return statistics
 
     def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
         """Return the sums of a pass over all rows, which is made where they are."""

@@ -63,7 +63,7 @@ class SufficientStatistics:
     @property
     def precisions(self) -> Array:
         """The sums of the tails of each component, (K,)."""
-        return np.full(len(self.counts), self.precision)
+        return self.precision if isinstance(self.precision, np.ndarray) else np.full(len(self.counts), self.precision)
 
     @property
     def least_count(self) -> float:
