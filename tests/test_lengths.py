@@ -129,8 +129,8 @@ def halved(component=0, into=1, offset=None, layout=FULL, **changed):
     return mstep.halved(statistics, component, into, offset)
 
 
-def a_verdict(layout=FULL, variances=np.ones(D)):  # noqa: B008
-    return mstep.Verdict((layout, D, 4.5, 6.0, False, False, False, False), float(N), variances, 1e-6, 1)
+def a_verdict(layout=FULL, steps=np.ones(D)):  # noqa: B008
+    return mstep.Verdict((layout, D, 4.5, 6.0, False, False, False, False), float(N), steps, 1e-6, 1)
 
 
 def begin(ascent, **changed):
@@ -138,9 +138,9 @@ def begin(ascent, **changed):
     return ascent
 
 
-def verdict(layout=FULL, variances=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
+def verdict(layout=FULL, steps=np.ones(D), noise=None, of_pass=None, **changed):  # noqa: B008
     estimate = an_estimate(**changed)
-    found = a_verdict(layout, variances).causes(estimate, noise, of_pass)
+    found = a_verdict(layout, steps).causes(estimate, noise, of_pass)
     mstep.total_variances(layout, estimate, noise)
     return found
 
@@ -359,7 +359,7 @@ ALL = [
     *cases("no means", lambda v: quasi_newton(means=v), [None]),
     *cases("secants", lambda v: restored(1, v), [-1, 6, 10**6]),
     *arguments(restored, room=[np.ones(3), np.ones(0)]),
-    *arguments(verdict, **OF_ESTIMATES, layout=[4, 99, DIAGONAL], variances=flat(D), noise=optional(flat(D))),
+    *arguments(verdict, **OF_ESTIMATES, layout=[4, 99, DIAGONAL], steps=flat(D), noise=optional(flat(D))),
     *arguments(verdict, tails=optional(flat(K))),
 ]
 

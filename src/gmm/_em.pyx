@@ -1144,6 +1144,17 @@ cdef class CandidateRows:
         return 0
 
 
+cdef double weight_of(const double[::1] weight, Py_ssize_t n):
+    """Return the weight of n rows."""
+    cdef double total = 0
+    cdef Py_ssize_t i
+    if weight is None:
+        return n
+    for i in range(n):
+        total += weight[i]
+    return total
+
+
 cdef double* zeros(Py_ssize_t n) except NULL:
     cdef double* room = <double*>PyMem_Calloc(n, sizeof(double))
     if room == NULL:
@@ -1192,7 +1203,7 @@ cdef class CandidateView:
         `classes` are their `code` and what it is `allowed`, as `CandidateRows` takes them.
         """
         cdef Py_ssize_t n = y.shape[0], d = y.shape[1], i, j
-        cdef double total = 0, squares = 0, square, least, scale
+        cdef double total = weight_of(weight, n), squares = 0, square, least, scale
         of_view, origin, reach = np.empty(whitener.shape[0]), np.zeros(d), np.zeros(d)
         cdef double[::1] farthest = reach, wide = of_view
         for i in range(n):
@@ -1201,7 +1212,6 @@ cdef class CandidateView:
                 square += y[i, j] * y[i, j]
                 farthest[j] = max(farthest[j], fabs(y[i, j]))
             squares += square if weight is None else weight[i] * square
-            total += 1 if weight is None else weight[i]
         least = LEAST_DEVIATION * largest_reach(&farthest[0], d)
         scale = 1 / max(sqrt(squares / total / d), least) if squares > 0 else 1
         for j in range(d):
@@ -1224,7 +1234,7 @@ cdef class CandidateView:
         distance of a row from the centre in each feature.
         """
         cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], first = 0, last = 0, i, j
-        cdef double total = n if weight is None else np.sum(weight), log_determinant
+        cdef double total = weight_of(weight, n), log_determinant
         cdef Layout layout = DIAGONAL if wide else TIED
         expect("reach", reach.shape[0], d)
         own, weighted = centred(rows, weight, centre)
@@ -1514,7 +1524,7 @@ cdef class Candidate:
         drops.n, drops.K, drops.weight = n_rows, K, NULL if rows.weight is None else &rows.weight[0]
         drops.responsibility, drops.totals = &responsibility[0, 0], &totals[0]
         drops.shares, drops.losses, drops.known = &shares[0], &losses[0], &known[0]
-        drops.mass = n_rows if rows.weight is None else np.sum(rows.weight)
+        drops.mass = weight_of(rows.weight, n_rows)
         with nogil:
             for _ in range(K - fewer - 1):
                 drop(&drops, cheapest(&drops))

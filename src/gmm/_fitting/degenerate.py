@@ -73,14 +73,9 @@ class Resolution(NamedTuple):
             return cls(source.n_distinct, np.zeros(source.n_features), ridge)
         return cls(source.n_distinct, source.steps, ridge, source if source.one_array is not None else None)
 
-    @property
-    def variances(self) -> Array:
-        """Variance in each column up to which it is that of the ridge and of rounding to the steps (Sheppard), (d,)."""
-        return _RIDGES * self.ridge + self.steps**2 / 12
-
     def verdict(self, model: CovarianceModel, judge: Judge) -> Verdict:
         """Return what tells of mixtures of a model, compiled."""
-        return Verdict(_of_model(model, len(self.steps)), self.n_distinct, self.variances, self.ridge, judge)
+        return Verdict(_of_model(model, len(self.steps)), self.n_distinct, self.steps, self.ridge, judge)
 
 
 class Degeneracy:
@@ -225,8 +220,9 @@ def reasons_of(
 ) -> dict[int, str]:
     """Return in words why components are degenerate, by their numbers; those that are not are left out."""
     reasons: dict[int, str] = {}
+    of_rounding = np.asarray(rows.verdict(parameters.model, Judge.LIKELIHOOD).variances)
     for k in sorted(np.flatnonzero(causes).tolist(), key=causes.__getitem__):
-        narrow = np.flatnonzero(parameters.column_variances[k] <= rows.variances).tolist()
+        narrow = np.flatnonzero(parameters.column_variances[k] <= of_rounding).tolist()
         names = [printable(feature_names[j]) for j in narrow[:_NAMED]]
         names += [f"{len(narrow) - _NAMED} more columns"] * (len(narrow) > _NAMED)
         reasons[k] = _CAUSES[causes[k] - 1].format(", ".join(names) or "some direction")

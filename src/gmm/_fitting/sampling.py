@@ -44,7 +44,9 @@ def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = N
     size = size or sample_size(n_components)
     is_plain = not (source.in_patterns or source.known)
     if is_plain and source.resident is not None and size >= source.n_rows == source.n_used:
-        return _distinct(source.resident)
+        distinct = _distinct(source.resident)
+        source.n_distinct = distinct.n_rows
+        return distinct
     indices = _of_classes(source, size, rng) if source.known else sample_indices(source, size, rng)
     if not is_plain:
         return _weighted_set(source.part(indices).with_classes(source.known.for_rows(indices)))

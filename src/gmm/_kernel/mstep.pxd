@@ -45,7 +45,7 @@ cdef void take_pass(
 
 cdef class Verdict:
     cdef Case case
-    cdef const double[::1] variances      # the case points into these
+    cdef readonly double[::1] variances   # the case points into these
 
     cdef judged(self, Case* case)
     cdef judged_by(self, Case* case, const Moments* moments)

@@ -766,20 +766,29 @@ cdef class Verdict:
         The first fields of a `Case`, from `layout` on.
     n : float
         Distinct rows.
-    variances : array of shape (d,)
-        Up to which a variance is that of rounding and of the ridge.
+    steps : array of shape (d,)
+        Of which differences in a column are multiples; 0 of continuous columns.
     ridge : float
     judge : int
         A `Judge`.
+
+    Attributes
+    ----------
+    variances : array of shape (d,)
+        Up to which a variance is that of the ridge and of rounding to the steps, h²/12 (Sheppard).
     """
 
-    def __cinit__(self, rules, double n, const double[::1] variances, double ridge, Judge judge):
+    def __cinit__(self, rules, double n, const double[:] steps, double ridge, Judge judge):
         cdef Case* case = &self.case
+        cdef Py_ssize_t j
         (case.layout, case.d, case.none, case.fewest, case.directions, case.n_parameters, case.common,
          case.common_axes) = rules
-        expect("variances", variances.shape[0], case.d)
-        self.variances, case.variances = variances, &variances[0]
+        expect("steps", steps.shape[0], case.d)
         case.n, case.ridge, case.judge = n, RIDGES * ridge, judge
+        self.variances = np.empty(case.d)
+        for j in range(case.d):
+            self.variances[j] = case.ridge + steps[j] * steps[j] / 12
+        case.variances = &self.variances[0]
 
     def causes(self, estimate, const double[::1] noise=None, of_pass=None):
         """Return the first `Cause` by which each component of a mixture is degenerate, (K,); 0 for the others.
