@@ -66,7 +66,7 @@ PLACES = {
     "gmm._selection.loop": "loop=.",
     "gmm._selection.request": "CRITERION_ACCURACY folds_of template_of",
     "gmm._selection.resampling": "resampling=.",
-    "gmm._selection.result": "NOT_CONVERGED",
+    "gmm._selection.result": "Ending",
     "gmm._selection.standard": "in_units",
     "gmm._text.html": "Html block details escaped line sparkline style",
     "gmm._text.table": "Cell Column Table",

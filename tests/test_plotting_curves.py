@@ -13,7 +13,7 @@ import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
 from gmm.analysis import combine_components
 from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection
-from inside import FAINT, NOT_CONVERGED, PARSIMONIOUS, Trace, spaced
+from inside import FAINT, PARSIMONIOUS, Ending, Trace, spaced
 from pictures import legend
 from tables import refused
 
@@ -218,7 +218,7 @@ def test_a_spike_is_no_point_of_a_line_unless_all_are(found):
 
 def test_cells_that_did_not_converge_are_open_and_those_without_a_fit_are_told(found):
     status, bic = [*found.status], np.array(found.bic)
-    status[5] = NOT_CONVERGED
+    status[5] = Ending.NOT_CONVERGED
     status[6], status[7:9] = "failed: singular: very", ["not tried"] * 2
     bic[6:9] = np.nan
     ax = plot_selection(replace(found, status=tuple(status), bic=bic))

@@ -29,7 +29,7 @@ from gmm._rows.entrance import as_one_array, as_source
 from gmm._rows.sources import ArraySource
 from gmm._selection import GaussianMixtureSearch, Selection
 from gmm._selection.resampling import BootstrapLRT, Stability
-from gmm._selection.result import DEGENERATE, FAILED, LEFT, NOT_CONVERGED, OK, check_criterion, statuses
+from gmm._selection.result import Ending, check_criterion, statuses
 from gmm._text.words import amount, counted, percent
 from gmm._uses.anomalies import Drift
 from gmm._uses.directions import Directions
@@ -185,7 +185,7 @@ def plot_selection(
         best, count = cells.best, table.n_components[cells.best]
         _mark_best(target, count, cells.values[best], inks_of(target).ink)
         choice = f"{title(name)} chooses {counted(count, 'component')}, {table.kinds[best]}"
-        if statuses(table)[best].kind == DEGENERATE and not np.isnan(cells.values[best]):
+        if statuses(table)[best].kind == Ending.DEGENERATE and not np.isnan(cells.values[best]):
             choice += ", degenerate"
         target.set_ylabel(f"{title(name)} (smaller is better)")
         target.set_title("\n".join([choice, *_absence_note(table, cells)]))
@@ -255,7 +255,7 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
     colour_of = {name: line.colour for line in lines for name in line.names}
     low, high = ax.get_ylim()
     inside = np.clip(cells.degenerate, low + 0.02 * (high - low), high - 0.02 * (high - low))
-    open_ended = np.array([status.kind in (NOT_CONVERGED, LEFT) for status in statuses(table)])
+    open_ended = np.array([status.kind in (Ending.NOT_CONVERGED, Ending.LEFT) for status in statuses(table)])
     kinds = {"not converged": ("o", open_ended, cells.values)}
     kinds["degenerate: criterion is meaningless"] = ("v", np.isfinite(cells.degenerate), inside)
     for name, (marker, among, heights) in kinds.items():
@@ -270,10 +270,10 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
 def _absence_note(table: Selection, cells: Cells) -> list[str]:
     blank = np.isnan(cells.values) & np.isnan(cells.degenerate)
     why = [
-        status.kind if status.kind in (DEGENERATE, FAILED) else str(status)
+        status.kind if status.kind in (Ending.DEGENERATE, Ending.FAILED) else str(status)
         for status in (statuses(table)[number] for number in np.flatnonzero(blank))
     ]
-    counts = [f"{why.count(reason)} {reason}" for reason in dict.fromkeys(why) if reason != OK]
+    counts = [f"{why.count(reason)} {reason}" for reason in dict.fromkeys(why) if reason != Ending.OK]
     return [f"not drawn: {', '.join(counts)}"] if counts else []
 
 

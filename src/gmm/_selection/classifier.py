@@ -46,7 +46,7 @@ from gmm._persistence import (
 from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import ArraySource, Source, relative_ridge
 from gmm._selection.request import requested_components, requested_types
-from gmm._selection.result import DEGENERATE, statuses
+from gmm._selection.result import Ending, statuses
 from gmm._selection.search import select
 from gmm._selection.standard import in_other_units, in_units, log_volume
 from gmm._text.frames import data_frame
@@ -518,7 +518,7 @@ class MixtureClassifier(Estimator):
         collapsed = [
             label
             for label, search in zip(classes.tolist(), searches, strict=True)
-            if statuses(search)[search.best_index].kind == DEGENERATE
+            if statuses(search)[search.best_index].kind == Ending.DEGENERATE
         ]
         self._warn_of(collapsed, several=True)
         return [search.best for search in searches]

@@ -19,7 +19,7 @@ from functools import partial
 from itertools import chain, zip_longest
 from math import inf, isfinite, nan
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,6 @@ from gmm._em import Outlook
 from gmm._estimators import criteria
 from gmm._estimators.fitted import set_fitted
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.outcome import ill_defined
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import Degeneracy, Judge
@@ -42,21 +41,8 @@ from gmm._passes.e_step import EStep, result_of, submitted, usable_threads
 from gmm._passes.em import SolverRun
 from gmm._passes.problem import Problem
 from gmm._passes.solver import Iteration, SolverResult
-from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of, parts_of
-from gmm._selection.result import (
-    DEGENERATE,
-    FAILED,
-    LEFT,
-    MORE_THAN_ROWS,
-    NOT_CONVERGED,
-    NOT_TRIED,
-    OK,
-    Entry,
-    Reports,
-    Selection,
-    Status,
-)
-from gmm._values.covariance import covariance_model, same_as
+from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of
+from gmm._selection.result import MORE_THAN_ROWS, Ending, Entry, Reports, Selection, Status, is_fault
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters, n_parameters
 
@@ -70,8 +56,6 @@ _MANY_ROWS = 20_000  # of which a fit is left that cannot come near the best
 _CHECKED = 32  # passes between two looks for degenerate components
 _PERIOD = 6  # passes between two looks at what a fit may reach, …
 _SAFETY, _SAFETY_OF_SEEDS = 3, 10  # … so many times the gain that they project; of fits from seeds
-# What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
-_REFUSALS = ValueError, ArithmeticError, MemoryError
 
 
 class Start(NamedTuple):
@@ -80,12 +64,6 @@ class Start(NamedTuple):
     seed: int
     parts: Mapping[str, Array] = {}
     refine: str | None = None
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters of an estimator whose fit begins there."""
-        of_start = {f"{name}_init": values for name, values in self.parts.items()}
-        return {"random_state": self.seed, "refine": self.refine} | of_start
 
 
 class End(NamedTuple):
@@ -212,9 +190,8 @@ class Cell:
         result = fit.result if isinstance(fit, SolverRun) else fit
         self.end = End(result, start, degenerate, self._score(result), behind)
         self.error, self.n_fresh, self.n_again = None, 0, 0
-        told = f", component {degenerate} is degenerate" if degenerate >= 0 else ""
-        of_fit = self.key.n_components, self.key.kind, fit.lower_bound, told
-        LOGGER.info("search: components %d, %s  log-likelihood %.6f nats per unit weight%s", *of_fit)
+        of_fit = self.key.n_components, self.key.kind, fit.lower_bound, self.status()
+        LOGGER.info("search: components %d, %s  log-likelihood %.6f nats per unit weight, %s", *of_fit)
 
     def measure(self) -> None:
         """Compute the log-likelihood and the criteria of the best end."""
@@ -224,13 +201,13 @@ class Cell:
     def status(self) -> Status:
         """Return what became of it."""
         if self.end is None:
-            return Status(NOT_TRIED) if self.error is None else Status(FAILED, _reason(self.error, self.key.name))
+            return Status(Ending.NOT_TRIED) if self.error is None else Status.of_error(self.error, self.key.name)
         if self.end.degenerate >= 0:
-            return Status(DEGENERATE, f"component {self.end.degenerate}")
+            return Status(Ending.DEGENERATE, f"component {self.end.degenerate}")
         if self.end.behind is not None:
             criterion = criteria.title(self._request.criterion)
-            return Status(LEFT, f"at least {self.end.behind:,.0f} {criterion} behind the best")
-        return Status(OK if self.end.result.trace.converged else NOT_CONVERGED)
+            return Status(Ending.LEFT, f"at least {self.end.behind:,.0f} {criterion} behind the best")
+        return Status(Ending.OK if self.end.result.trace.converged else Ending.NOT_CONVERGED)
 
     def entry(self) -> Entry:
         """Return it as a row of the table, with an estimator whose `fit` repeats the best of its fits."""
@@ -242,7 +219,9 @@ class Cell:
         how = {"n_components": K, "covariance_type": name, "n_init": 1, "tol": settings.solver.tolerance}
         how |= {"max_iter": len(result.trace)} if end.behind is not None else {}
         how |= {"fixed": request.fixed.masks(K)} if request.fixed else {}
-        estimator = GaussianMixture(**request.template.get_params() | {**tails.parameters} | how | end.start.parameters)
+        how |= {"random_state": end.start.seed, "refine": end.start.refine}
+        how |= {f"{part}_init": values for part, values in end.start.parts.items()}
+        estimator = GaussianMixture(**request.template.get_params() | {**tails.parameters} | how)
         objective = settings.objective.stored_for(result.parameters.model)
         # What several numbers of components are judged by is the stricter rule.
         causes = np.zeros(K, np.uint8) if end.degenerate < 0 and request.judge is not Judge.HELD_OUT else None
@@ -264,18 +243,6 @@ class Cell:
         return scores | {"loglik": totals.log_likelihood, criteria.HELD_OUT: self.held_out}
 
 
-def _reason(error: Exception, name: str) -> str:
-    """Return in words why a cell of a covariance type has no fit."""
-    told = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else error
-    text = " ".join(str(told).split())
-    return f"{type(error).__name__}: {text}".rstrip(": ") if _is_fault(error) or not text else text
-
-
-def _is_fault(error: Exception) -> bool:
-    """Tell whether the package failed, rather than refused."""
-    return not isinstance(error, _REFUSALS) or isinstance(error, np.linalg.LinAlgError)
-
-
 class Search:
     """The loop: which cells are fitted when, and from what. Threads change nothing, but for when time is up."""
 
@@ -290,16 +257,14 @@ class Search:
         self._n_workers = min(usable, len(request.types) * len(request.tails))
         self._n_threads = request.template.n_threads if self._n_workers == 1 else usable // self._n_workers
         self._cells = [Cell(key, request, held_out.get(key, nan), self._n_threads) for key in request.keys]
-        first, d = dict[Any, Cell](), self._source.n_features
-        self._first = {  # of the cells that are one model
-            cell: first.setdefault((K, same_as(cell.model, K, d), tails), cell)
-            for cell in self._cells
-            for K, _, tails in [cell.key]
-        }
+        by_key = {cell.key: cell for cell in self._cells}
+        self._first = {by_key[key]: by_key[first] for key, first in request.first_of_model.items()}
         self._halves_of: dict[MixtureParameters, list[MixtureParameters]] = {}
         self._clusterings: Clusterings = {}  # of the fits at present: models have those of a seed in common
         self._pool: ThreadPoolExecutor | None = None
         self._is_interrupted = False
+        # What long passes are followed by: other threads do not see Ctrl-C, nor does a pass see the time.
+        self._watch = self._end_if_over if self._source.n_rows > _MANY_ROWS else None
 
     @property
     def _is_over(self) -> bool:
@@ -421,7 +386,7 @@ class Search:
         if request.fixed is None:
             return start
         begun = first_mixture(self._source, request.settings(cell.key, fixed=False), start_seeds(seed, 1)[0])
-        return start._replace(parts=request.fixed.parts(begun, cell.model, self._source))
+        return start._replace(parts=request.parts(begun, cell.model))
 
     def _fit_from_others(self, mixtures: Sequence[MixtureParameters], cell: Cell) -> None:
         """Fit it from mixtures of other cells, and from halves of its own mixture of a component fewer."""
@@ -439,9 +404,7 @@ class Search:
 
     def _parted(self, cell: Cell, mixture: MixtureParameters) -> Start:
         """Return a start by the parts of a mixture."""
-        model, fixed = cell.model, self._request.fixed
-        parts = parts_of(mixture, model) if fixed is None else fixed.parts(mixture, model, self._source)
-        return Start(self._seeds[0], parts, self._request.template.refine)
+        return Start(self._seeds[0], self._request.parts(mixture, cell.model), self._request.template.refine)
 
     def _halves(self, mixture: MixtureParameters) -> list[MixtureParameters]:
         """Return mixtures of a component more, each time the same; none if a covariance is singular to rounding."""
@@ -468,12 +431,9 @@ class Search:
 
     def _fit(self, cell: Cell, begin: Callable[[], Start]) -> SolverRun | SolverResult | None:
         """Make a fit, which the cell keeps if it is the best; return None if it failed, or there is no time."""
-        if self._is_interrupted:
-            raise InterruptedError
-        if self._clock.is_up():
-            return None
         began = time.perf_counter()
         try:
+            self._end_if_over()
             start = begin()
             fit = cell.fit(start, self._outlook(cell, start), self._clusterings, self._watch)
             if isinstance(fit, SolverResult) or fit.ended:
@@ -493,7 +453,7 @@ class Search:
             cell.close()  # whatever the error has left
             if cell.end is None:
                 cell.error = error
-            if _is_fault(error):  # told at once, as the cell may have another fit
+            if is_fault(error):  # told at once, as the cell may have another fit
                 warn(
                     f"A part of the search failed, {cell.key.n_components} components of {cell.key.kind}: "
                     f"{type(error).__name__}: {error}. The search goes on without it; please report this.",
@@ -579,11 +539,6 @@ class Search:
             self._limit = min((cell.sound.score for cell in self._cells if cell.sound), default=inf)
             self._limit += criterion.of_interest
 
-    @property
-    def _watch(self) -> Callable[[Iteration], None] | None:
-        """What long passes are followed by: other threads do not see Ctrl-C, nor does a pass see the time."""
-        return self._end_if_over if self._source.n_rows > _MANY_ROWS else None
-
-    def _end_if_over(self, _: Iteration) -> None:
+    def _end_if_over(self, _: object = None) -> None:
         if self._is_interrupted or self._clock.is_up():
             raise InterruptedError

@@ -227,6 +227,16 @@ class Request(NamedTuple):
         return [Key(*cell) for cell in product(self.n_components, self.types, self.tails)]
 
     @property
+    def first_of_model(self) -> dict[Key, Key]:
+        """The cells, and which is the first of those that are one model."""
+        first, d = dict[Any, Key](), self.source.n_features
+        return {
+            key: first.setdefault((key.n_components, same_as(model, key.n_components, d), key.tails), key)
+            for key in self.keys
+            for model in [self.model(key.name, key.tails)]
+        }
+
+    @property
     def n_seeds(self) -> int:
         """From how many seeds every cell is fitted."""
         return max(1, int(self.template.n_init))
@@ -252,6 +262,10 @@ class Request(NamedTuple):
         """The model of a requested type, as its covariances are stored."""
         model = covariance_model(name)
         return model if tails else stored_beside(self.template, model, self.source)
+
+    def parts(self, mixture: MixtureParameters, model: CovarianceModel) -> dict[str, Array]:
+        """Return the parts of a mixture from which a fit of a model begins, with what is fixed in it."""
+        return parts_of(mixture, model) if self.fixed is None else self.fixed.parts(mixture, model, self.source)
 
     def settings(self, key: Key, *, fixed: bool = True) -> FitSettings:
         """Return how a cell is fitted, with what is fixed in it or without."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from math import ceil, nan
 from typing import Any, NamedTuple, Self, TypeVar
@@ -19,7 +20,7 @@ from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA, CRITERION, HELD_OUT, OF_SEARCHES, surplus, title
 from gmm._estimators.fitted import fitted_parameters, from_state, record_of, states_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.outcome import doubt_of_shapes
+from gmm._estimators.outcome import doubt_of_shapes, ill_defined
 from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, parts_of, save_object
 from gmm._selection.request import Key, kind_of
 from gmm._text.frames import data_frame
@@ -29,21 +30,30 @@ from gmm._text.words import counted, in_one_line, printable, with_minus
 from gmm._validation.column_notes import LONG_TAIL
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
+from gmm._values.layouts import SingularMatrixError
 from gmm._values.tails import NORMAL_TAILS
 
-OK = "ok"
-NOT_CONVERGED = "not converged"
-NOT_TRIED = "not tried"
-DEGENERATE = "degenerate"
-FAILED = "failed"
-LEFT = "left"
-_DETAILED = DEGENERATE, FAILED, LEFT
-KINDS = OK, NOT_CONVERGED, NOT_TRIED, *_DETAILED
 MORE_THAN_ROWS = "more components than rows"
+# What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
+_REFUSALS = ValueError, ArithmeticError, MemoryError
+
+
+class Ending(StrEnum):
+    """What may become of a cell."""
+
+    OK = "ok"
+    NOT_CONVERGED = "not converged"
+    NOT_TRIED = "not tried"
+    DEGENERATE = "degenerate"
+    FAILED = "failed"
+    LEFT = "left"
+
+
+_DETAILED = Ending.DEGENERATE, Ending.FAILED, Ending.LEFT
 
 
 class Status(NamedTuple):
-    """What became of a cell.
+    """What became of a cell, one of the kinds of `Ending`.
 
     `detail` names the component that is degenerate, says how far behind the best it was left, or why it has failed.
     """
@@ -57,18 +67,31 @@ class Status(NamedTuple):
         kind, _, detail = text.partition(": ")
         return cls(kind, detail)
 
+    @classmethod
+    def of_error(cls, error: Exception, name: str) -> Status:
+        """Return that of a cell of a covariance type without a fit."""
+        told = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else error
+        text = " ".join(str(told).split())
+        is_told_by_name = is_fault(error) or not text
+        return cls(Ending.FAILED, f"{type(error).__name__}: {text}".rstrip(": ") if is_told_by_name else text)
+
     def __str__(self) -> str:
         """Return the text of tables and files."""
-        return f"{self.kind}: {self.detail}" if self.kind in _DETAILED else self.kind
+        return f"{self.kind}: {self.detail}" if self.kind in _DETAILED else f"{self.kind}"
 
     @property
     def is_solved(self) -> bool:
         """Whether the cell has a fit."""
-        return self.kind not in (FAILED, NOT_TRIED)
+        return self.kind not in (Ending.FAILED, Ending.NOT_TRIED)
 
     def is_eligible(self, criterion: str) -> bool:
         """Return whether this criterion of a cell with a fit may choose it: rows held out judge degenerate ones too."""
-        return criterion == HELD_OUT or self.kind != DEGENERATE
+        return criterion == HELD_OUT or self.kind != Ending.DEGENERATE
+
+
+def is_fault(error: Exception) -> bool:
+    """Tell whether the package failed, rather than refused."""
+    return not isinstance(error, _REFUSALS) or isinstance(error, np.linalg.LinAlgError)
 
 
 _Table = TypeVar("_Table", bound="Selection")
@@ -332,7 +355,7 @@ class Selection:
         """
         fitted = [number for number, entry in enumerate(entries) if entry.estimator is not None]
         if not fitted:
-            first = next(entry for entry in entries if entry.status.kind == FAILED)
+            first = next(entry for entry in entries if entry.status.kind == Ending.FAILED)
             raise ValueError(
                 f"no mixture could be fitted, all {len(entries)} cells failed; with {first.n_components} components, "
                 f"{kind_of(first.covariance_type, first.tails)}: {first.status.detail}"
@@ -570,7 +593,7 @@ def grids(selection: Selection, width: int | None = None, word: str = "component
         What a component is called.
     """
     kinds, sizes = selection.kinds, selection.n_components.tolist()
-    tried = {K for K, status in zip(sizes, selection.status, strict=True) if status != NOT_TRIED}
+    tried = {K for K, status in zip(sizes, selection.status, strict=True) if status != Ending.NOT_TRIED}
     counts, types = [str(K) for K in sorted(tried)], list(dict.fromkeys(kinds))
     models_down = len(types) > len(counts)
     corner, names, over = ("model", types, counts) if models_down else ("K", counts, types)
@@ -608,7 +631,7 @@ def _text(selection: Selection, number: int, decimals: int) -> str:
     status = Status.of(selection.status[number])
     if status.is_solved:
         return f"{_mark(selection, number)}{_number(selection.scores[number], decimals)}"
-    return "failed" if status.kind == FAILED else "–"
+    return "failed" if status.kind == Ending.FAILED else "–"
 
 
 def _cell(selection: Selection, number: int, text: str, word: str) -> Cell:
@@ -623,8 +646,8 @@ def _cell(selection: Selection, number: int, text: str, word: str) -> Cell:
     kind = "best" if number == selection.best_index else "" if is_candidate else "muted"
     return Cell(
         text,
-        title="; ".join(details + [str(status)] * (status.kind != OK)),
-        kind="muted failed" if status.kind == FAILED else kind,
+        title="; ".join(details + [str(status)] * (status.kind != Ending.OK)),
+        kind="muted failed" if status.kind == Ending.FAILED else kind,
         shade=1 / (1 + max(distance, 0.0) / CRITERION[selection.criterion].near) if is_candidate else 0.0,
     )
 
@@ -633,7 +656,7 @@ def _number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}"
 
 
-_MARKS = {NOT_CONVERGED: "~", LEFT: "≤", DEGENERATE: "^"}
+_MARKS: dict[str, str] = {Ending.NOT_CONVERGED: "~", Ending.LEFT: "≤", Ending.DEGENERATE: "^"}
 
 
 def _mark(selection: Selection, number: int) -> str:
@@ -709,19 +732,19 @@ def legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
     kinds = {status.kind for status in states}
     if len(states) > 1:
         yield "★ best (smallest)"
-    if NOT_CONVERGED in kinds:
+    if Ending.NOT_CONVERGED in kinds:
         yield "~ not converged"
-    if LEFT in kinds:
+    if Ending.LEFT in kinds:
         yield f"≤ left: cannot come within {CRITERION[selection.criterion].of_interest:g} of the best"
-    if DEGENERATE in kinds:
+    if Ending.DEGENERATE in kinds:
         yield "^ " + (
             "a component is degenerate (few rows or thin): judged by rows held out"
             if selection.criterion == HELD_OUT
             else "every fit has a degenerate component (few rows or thin): do not use these criteria"
-            if states[selection.best_index].kind == DEGENERATE
+            if states[selection.best_index].kind == Ending.DEGENERATE
             else "a component is degenerate (few rows or thin): not chosen"
         )
-    if of_grid and NOT_TRIED in kinds:
+    if of_grid and Ending.NOT_TRIED in kinds:
         yield "– not tried"
 
 
@@ -742,11 +765,11 @@ def advice(selection: Selection, word: str = "component") -> Iterator[str]:
     if fitted.min() < fitted.max() == K:  # more may be better
         first = "take logarithms of long tails first, then " * any(LONG_TAIL in note for note in selection.notes)
         yield f"{counted(K, word)} are the most that were tried: {first}try n_components up to {2 * K + 2}"
-    if states[number].kind == NOT_CONVERGED:
+    if states[number].kind == Ending.NOT_CONVERGED:
         yield f"the best has not converged: try max_iter={_MORE_PASSES * best.max_iter}"
-    if states[number].kind == DEGENERATE and criterion == HELD_OUT:
+    if states[number].kind == Ending.DEGENERATE and criterion == HELD_OUT:
         yield f"the best is {verdict(number)}; reg_covar sets its density: expected step²/12 of rounding or more"
-    elif states[number].kind == DEGENERATE:
+    elif states[number].kind == Ending.DEGENERATE:
         yield f"every fit is {verdict(number)}; try fewer {word}s or a prior"
     larger = [other for other in ranked if selection.n_components[other] > K]
     if any(states[other].is_eligible(criterion) for other in larger):
@@ -763,9 +786,9 @@ def failures(selection: Selection) -> Iterator[str]:
     models: dict[tuple[int, Status], list[str]] = {}
     skipped: dict[str, list[int]] = {}
     for K, name, status in zip(selection.n_components.tolist(), selection.kinds, statuses(selection), strict=True):
-        if status.kind == FAILED and status.detail.startswith(MORE_THAN_ROWS):
+        if status.kind == Ending.FAILED and status.detail.startswith(MORE_THAN_ROWS):
             skipped.setdefault(status.detail, []).append(K)
-        elif status.kind == FAILED:
+        elif status.kind == Ending.FAILED:
             models.setdefault((K, status), []).append(name)
     every = len(dict.fromkeys(selection.kinds))
     for (K, status), names in models.items():
@@ -785,7 +808,7 @@ def incomplete(selection: Selection) -> str:
     """Describe what a search that was ended early left out; empty if it completed."""
     if selection.complete:
         return ""
-    n_missing = selection.status.count(NOT_TRIED)
+    n_missing = selection.status.count(Ending.NOT_TRIED)
     if n_missing:
         n = len(selection.status)
         return f"incomplete (ended early): {n - n_missing:,} of {n:,} cells tried"
@@ -832,7 +855,7 @@ def _check_cell(selection: Selection, number: int) -> None:
     came = selection.tails[number]
     if (came if estimator is None else fitted_parameters(estimator).tails.name) != came:
         raise ValueError(f"expected the tails of the mixture of cell {number} in 'tails', got {came!r:.60}")
-    if status.kind not in KINDS or str(status) != text:
+    if status.kind not in tuple(Ending) or str(status) != text:
         raise ValueError(f"expected a known status for cell {number} in 'status', got {text!r:.60}")
     if (estimator is not None) != status.is_solved:
         expected, came = ("a fit", "none") if estimator is None else ("no fit", "one")
