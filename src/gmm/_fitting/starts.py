@@ -188,7 +188,7 @@ _FEW = 6
 _CLUSTERINGS_OF_FEW, _CLUSTERINGS, _MIXTURES = 8, 4, 2
 _FEWEST_MORE, _MOST_MORE = 2, 10  # components that split and are dropped again: half of all, within these limits
 # Rows on which candidates are compared: all, or for each component, and for each feature of a full covariance.
-_ALL_ROWS, _ROWS_PER_COMPONENT, _ROWS_PER_FEATURE = 800, 150, 10
+_ALL_ROWS, _ROWS_PER_COMPONENT, _ROWS_PER_FEATURE = 800, 150, 8
 
 
 class Effort(NamedTuple):
