@@ -259,7 +259,7 @@ def test_more_is_tried_where_rows_suffice_and_without_a_prior():
     assert planned(90, K) == (4, 4, 2, 90)
     assert planned(1000, K, has_prior=True) == (8, 2, 0, 1000)
     assert [planned(n, K).part for n in (799, 801, 5000)] == [799, 800, 800]
-    assert [planned(9999, 20, d).part for d in (2, 8, 40)] == [3000, 3000, 8000]
+    assert [planned(9999, 20, d).part for d in (2, 8, 40)] == [3000, 3000, 6400]
     assert planned(9999, 20, 40, "diag").part == 3000
 
 

@@ -833,12 +833,14 @@ cdef class Verdict:
             Which components.
         """
         cdef Case case = self.case
-        cdef Py_ssize_t A = 0, k, a, j, most
+        cdef Py_ssize_t A = 0, n_thin = 0, n_axes, k, a, j, most
         cdef double expected
-        cdef Line line = Line(rows, weight)
+        cdef Line line
         set_mixture(&case, estimate, noise)
         expect("causes", causes.shape[0], case.K)
         expect("a row", rows.shape[1], case.d)
+        if weight is not None:
+            expect("weight", weight.shape[0], rows.shape[0])
         most = case.K * (1 if is_dense(case.layout) else min(case.d, MOST_AXES))
         axes, owners = np.empty((most, case.d)), np.empty(most, np.intp)
         cdef double[:, ::1] into = axes
@@ -846,24 +848,33 @@ cdef class Verdict:
         cdef double[::1] room = np.empty(case_size(case.layout, case.K, case.d))
         cdef bint has_labels = not (case.explained or is_low_rank(case.layout))   # of normal densities alone
         lay_out_case(&case, &room[0])
-        if has_labels:
-            labels = np.empty(rows.shape[0], np.intp)
-            choose_components(&case, rows, labels, np.empty(case.K))
-            line.sort_by(labels, case.K)
         with nogil:
             total_spread(&case)
             for k in range(case.K):
                 if causes[k] > 0:
                     continue
+                n_axes = thin_axes(&case, k, &into[n_thin, 0])
+                for a in range(n_thin, n_thin + n_axes):
+                    owner[a] = k
+                n_thin += n_axes
+        if n_thin == 0:
+            return axes[:0], owners[:0]
+        line = Line(rows, weight)
+        if has_labels:
+            labels = np.empty(rows.shape[0], np.intp)
+            choose_components(&case, rows, labels, np.empty(case.K))
+            line.sort_by(labels, case.K)
+        with nogil:
+            for a in range(n_thin):
+                k = owner[a]
                 expected = case.mixture.weights[k] * line.weight_of_all
                 if has_labels:
                     expected = min(expected, line.weight_of(k))
-                for a in range(A, A + thin_axes(&case, k, &into[A, 0])):
-                    if expected < few or line.width(&into[a, 0], k if has_labels else -1, NEARLY_ALL * expected) < 1:
-                        owner[A] = k
-                        for j in range(case.d):
-                            into[A, j] = into[a, j]
-                        A += 1
+                if expected < few or line.width(&into[a, 0], k if has_labels else -1, NEARLY_ALL * expected) < 1:
+                    owner[A] = k
+                    for j in range(case.d):
+                        into[A, j] = into[a, j]
+                    A += 1
         return axes[:A], owners[:A]
 
     def first(self, QuasiNewtonState state not None, noise):
