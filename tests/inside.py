@@ -44,7 +44,7 @@ PLACES = {
     "gmm._passes.e_step": "EStep PassBatch Totals e_step=. threads=. usable_threads",
     "gmm._passes.em": "MStep SolverRun TextbookEM refilled",
     "gmm._passes.incomplete": "incomplete=.",
-    "gmm._passes.problem": "Beginning Problem SolverSettings e_step_over",
+    "gmm._passes.problem": "Continuation Problem SolverSettings e_step_over",
     "gmm._passes.solver": "GainBelow Trace plain_records",
     "gmm._persistence": "FORMAT FORMAT_VERSION _persistence=. load_state save_state",
     "gmm._persistence.values": "mixture_from_state",

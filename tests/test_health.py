@@ -253,7 +253,7 @@ def test_a_run_is_judged_as_the_result_it_would_leave(name, with_noise):
         for start in (shares, rng.permutation(shares), rng.dirichlet(np.ones(3), len(rows))):
             begin = inside.from_responsibilities(source, start, model.layout)
             with problem.e_step() as e_step:
-                run = problem.run(e_step, begin, inside.SolverSettings(1e-9, 100)).go(3)
+                run = problem.prepare_run(e_step, begin, inside.SolverSettings(1e-9, 100)).go(3)
                 result = run.result
                 alone = Degeneracy(model, in_numbers, judge)(result.parameters)
                 assert degeneracy.first(run) == degeneracy.first(result)

@@ -465,8 +465,8 @@ def climbed(problem, K, max_iter, *, accelerated=True, tolerance=-np.inf, begin=
         if begin is None:
             settings = inside.FitSettings(K, problem.objective, 1, inside.StartSettings("kmeans"))
             rng = np.random.RandomState(0)
-            begin = problem.beginning(e_step, inside.start_statistics(problem.rows, settings, rng))
-        return problem.run(e_step, begin, how).go().result
+            begin = problem.first_update(e_step, inside.start_statistics(problem.rows, settings, rng))
+        return problem.prepare_run(e_step, begin, how).go().result
 
 
 def begun(X, K, q, kind, seed):
@@ -486,7 +486,9 @@ def test_each_pass_is_the_twins(kind, ridge, d, q, seed):
     begin, family = begun(X, 2, q, kind, seed), reference.FreeFactors(d, q, ridge, kind == "ppca")
     written_out = begin.weights, begin.means, begin.covariances[:, 1:].transpose(0, 2, 1), begin.covariances[:, 0]
     told = reference.accelerated_em(X, written_out, family, 15, weight=weight)
-    trace = climbed(problem_of(X, 2, q, kind, None, ridge, weight=weight), 2, 15, begin=inside.Beginning(begin)).trace
+    trace = climbed(
+        problem_of(X, 2, q, kind, None, ridge, weight=weight), 2, 15, begin=inside.Continuation(begin)
+    ).trace
     reference.check_climb(trace, told)
 
 
@@ -507,7 +509,7 @@ def test_the_objective_never_falls(kind, prior, seed, K, d, q):
 def test_it_ends_where_em_rests(kind, prior, n, d, K, q):
     problem = problem_of(embedded(n, d, K, q), K, q, kind, prior, 1e-9)
     end = climbed(problem, K, 600, tolerance=1e-13)
-    begin = inside.Beginning(end.parameters)
+    begin = inside.Continuation(end.parameters)
     after = climbed(problem, K, 30, accelerated=False, begin=begin)
     assert end.trace.converged
     assert "projected remaining gain" in end.trace.reason

@@ -16,7 +16,7 @@ import gmm
 import inside
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from inside import Beginning, Degeneracy, Objective, Problem, Resolution, SufficientStatistics, covariance_model
+from inside import Continuation, Degeneracy, Objective, Problem, Resolution, SufficientStatistics, covariance_model
 from inside import starts as initialization
 from tables import groups, refused, reloaded, warned
 from test_missing import mixture as mixture_of
@@ -171,7 +171,7 @@ def test_each_pass_is_the_twins(name, ridge, shrinkage):
     objective = Objective(begin.model, ridge, known(prior, name))
     problem = Problem(inside.ArraySource(X, weight), objective, repair_empty=False)
     with problem.e_step() as e_step:
-        run = problem.run(e_step, Beginning(begin), inside.SolverSettings(tolerance=0, max_iter=12))
+        run = problem.prepare_run(e_step, Continuation(begin), inside.SolverSettings(tolerance=0, max_iter=12))
         reference.check_climb(run.go().result.trace, told)
 
 

@@ -40,7 +40,7 @@ def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30
     problem = Problem(ArraySource(X, weight), Objective(parameters.model, ridge), n_threads)
     settings = inside.SolverSettings(tolerance=tolerance, max_iter=max_iter)
     with problem.e_step() as e_step:
-        return problem.run(e_step, inside.Beginning(parameters, state=state), settings, **how).go().result
+        return problem.prepare_run(e_step, inside.Continuation(parameters, state=state), settings, **how).go().result
 
 
 @pytest.mark.parametrize(("d", "seed"), [(1, 0), (1, 1), (3, 0), (3, 1), (3, 2), (17, 1)])
@@ -176,15 +176,15 @@ def test_a_run_begins_with_the_update_of_statistics(covariance_type):
     problem, settings = Problem(source, Objective(model, 1e-3)), inside.SolverSettings(1e-9, 100)
     with problem.e_step() as e_step:
         statistics = e_step(begun(source.rows, covariance_type).whitened())
-        given, updated = problem.run(e_step, statistics, settings), problem.beginning(e_step, statistics)
+        given, updated = problem.prepare_run(e_step, statistics, settings), problem.first_update(e_step, statistics)
         np.testing.assert_array_equal(given.parameters.covariances, updated.parameters.covariances)
-        assert given.go(5).result.trace == problem.run(e_step, updated, settings).go(5).result.trace
+        assert given.go(5).result.trace == problem.prepare_run(e_step, updated, settings).go(5).result.trace
         statistics = statistics.split(0, len(statistics.counts))
         empty = len(statistics.counts) - 1
         statistics.counts[-1] = statistics.first[-1] = 0
         if not model.layout.pooled:
             statistics.second[-1] = 0
-        run = problem.run(e_step, statistics, settings)
+        run = problem.prepare_run(e_step, statistics, settings)
         assert run.result.repaired == (empty,)
         assert run.go().lower_bound > statistics.mean_log_evidence
 

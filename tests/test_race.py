@@ -132,7 +132,7 @@ def test_the_statistics_of_a_candidate_are_those_of_its_mixture(covariance_type)
     model = covariance_model(covariance_type)
     problem = Problem(ArraySource(X), Objective(model, RIDGE))
     with problem.e_step() as e_step:
-        updated = problem.beginning(e_step, one.statistics).parameters
+        updated = problem.first_update(e_step, one.statistics).parameters
     got = MixtureParameters.from_estimate(one.estimate, Objective(model))
     np.testing.assert_allclose(updated.means, got.means, rtol=1e-12)
     # An update of EVE or VVE begins from the last one, and leaves to the next what one turn in each plane does.
@@ -199,7 +199,7 @@ def test_components_split_as_in_the_twin(covariance_type, weighted, n_more):
         if larger.failed:  # narrower along the axis than the model has it
             assert np.linalg.eigvalsh(expected.scatter).min() < 0
             return
-        expected = problem.beginning(e_step, expected).parameters
+        expected = problem.first_update(e_step, expected).parameters
     got = MixtureParameters.from_estimate(larger.estimate, Objective(model))
     ours, theirs = (one.for_components(np.argsort(one.means[:, 0])) for one in (got, expected))  # axes have no sign
     np.testing.assert_allclose(ours.weights, theirs.weights, rtol=1e-9)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import inside
-from inside import Beginning, Outlook, Run, SolverSettings, best_of, plain_records, short_runs
+from inside import Continuation, Outlook, Run, SolverSettings, best_of, plain_records, short_runs
 
 ROWS = np.random.default_rng(0).normal(size=(200, 2)) + 6.0 * (np.arange(200) % 2)[:, None]
 
@@ -96,15 +96,15 @@ def moments(rows, responsibilities):
 @pytest.mark.parametrize("accelerated", [True, False])
 def test_a_run_that_is_left_goes_on_where_it_paused_and_another_is_compiled(accelerated):
     rows = np.random.default_rng(1).normal(size=(500, 3))
-    begin, settings = Beginning(mixture(rows[:4])), SolverSettings(1e-9, 100, accelerated=accelerated)
+    begin, settings = Continuation(mixture(rows[:4])), SolverSettings(1e-9, 100, accelerated=accelerated)
     one = problem(rows)
     with one.e_step() as e_step:
-        run, whole = (one.run(e_step, begin, settings) for _ in range(2))
+        run, whole = (one.prepare_run(e_step, begin, settings) for _ in range(2))
         assert run.go(6, Outlook(target=1e9, period=4)).n_passes == 4
         assert not run.ended
         assert run.go(4).n_passes == 8
         assert run.result.trace.lower_bounds == whole.go(8).result.trace.lower_bounds
-        run = one.run(e_step, begin, settings)
+        run = one.prepare_run(e_step, begin, settings)
         assert run.go(30, Outlook(target=-1e9, period=30)).n_passes == 30
     assert len({*run.result.trace.seconds}) <= 2  # passes of one loop share their time
 
@@ -120,9 +120,9 @@ def test_a_run_that_is_left_goes_on_where_it_paused_and_another_is_compiled(acce
 )
 def test_a_run_rests_after_the_same_pass_in_one_loop_and_pass_by_pass(asked, accelerated):
     rows, outlook = np.random.default_rng(1).normal(size=(500, 3)), Outlook(**asked)
-    one, begin, settings = problem(rows), Beginning(mixture(rows[:4])), SolverSettings(1e-12, 40, accelerated)
+    one, begin, settings = problem(rows), Continuation(mixture(rows[:4])), SolverSettings(1e-12, 40, accelerated)
     with one.e_step() as e_step:
-        runs = [one.run(e_step, begin, settings, callback=told) for told in (None, lambda iteration: False)]
+        runs = [one.prepare_run(e_step, begin, settings, callback=told) for told in (None, lambda iteration: False)]
         rested = [[run.go(outlook=outlook).n_passes for _ in range(4)] for run in runs]
     assert rested[0] == rested[1]
     assert runs[0].result.trace == runs[1].result.trace

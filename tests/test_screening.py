@@ -160,15 +160,15 @@ def test_a_start_that_ends_in_a_singular_covariance_is_left():
 def test_starts_that_are_not_promising_are_climbed_where_the_others_fail(monkeypatch):
     """Screening compares on a part of the rows: the start that leads there may collapse on all of them."""
     expected = fitted(n_init=3, random_state=4)[0].histories_
-    problem_run, failing = Problem.run, []
+    prepare_run, failing = Problem.prepare_run, []
 
     def run(problem, e_step, begin, settings, *, start=0, **how):
         if problem.rows.n_rows == len(ROWS) and start in {trace.start for trace in expected}:
             failing.append(start)
             raise inside.SingularMatrixError(0)
-        return problem_run(problem, e_step, begin, settings, start=start, **how)
+        return prepare_run(problem, e_step, begin, settings, start=start, **how)
 
-    monkeypatch.setattr(Problem, "run", run)
+    monkeypatch.setattr(Problem, "prepare_run", run)
     mixture, _ = fitted(n_init=3, random_state=4)
     assert failing == [trace.start for trace in expected]
     assert len(failing) < 3

@@ -13,7 +13,7 @@ import inside
 import reference
 from gmm import GaussianMixture
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
-from inside import ArraySource, Beginning, EStep, Objective, Problem, StudentTails, covariance_model, ellipse
+from inside import ArraySource, Continuation, EStep, Objective, Problem, StudentTails, covariance_model, ellipse
 from tables import refused
 
 every_layout = pytest.mark.parametrize("covariance_type", ["VVV", "EEE", "VVI", "VII", "factor1"])
@@ -107,7 +107,7 @@ def run(rows, begin, degrees, *, accelerated, n_passes=400, tolerance=1e-10, rid
     problem = Problem(ArraySource(rows, weight), objective, n_threads)
     settings = inside.SolverSettings(tolerance, n_passes, accelerated)
     with problem.e_step() as e_step:
-        return problem.run(e_step, Beginning(begin), settings).go().result
+        return problem.prepare_run(e_step, Continuation(begin), settings).go().result
 
 
 @closed_forms

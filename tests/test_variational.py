@@ -88,8 +88,8 @@ def run(X, weight, r, name, prior, *, max_iter, accelerated, ridge=0.0, noisy=Fa
     problem = Problem(in_source(X, weight).with_classes(known), objective, repair_empty=False)
     settings = SolverSettings(tolerance=0, max_iter=max_iter, accelerated=accelerated)
     with problem.e_step() as e_step:
-        begin = problem.beginning(e_step, from_responsibilities(problem.rows, r, objective.model.layout))
-        return problem.run(e_step, begin, settings).go().result
+        begin = problem.first_update(e_step, from_responsibilities(problem.rows, r, objective.model.layout))
+        return problem.prepare_run(e_step, begin, settings).go().result
 
 
 def written_out(posterior):
@@ -188,8 +188,8 @@ def test_a_merge_within_a_class_leaves_its_last_component_to_be_looked_at():
     rows = in_source(X, None).with_classes(KnownClasses(codes, np.array([0, 0, 1, 1])))
     problem = Problem(rows, objective, repair_empty=False)
     with problem.e_step() as e_step:
-        begin = problem.beginning(e_step, from_responsibilities(rows, r, objective.model.layout))
-        passes = problem.run(e_step, begin, SolverSettings(tolerance=1e-6, max_iter=40))
+        begin = problem.first_update(e_step, from_responsibilities(rows, r, objective.model.layout))
+        passes = problem.prepare_run(e_step, begin, SolverSettings(tolerance=1e-6, max_iter=40))
         while not passes.ended:
             state = passes.go(1).result.state
             trials += [state.next()[0]] if state.__reduce__()[2][0][17] else []  # while it merges

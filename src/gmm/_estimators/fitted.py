@@ -26,7 +26,7 @@ from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._exceptions import LostClusterError, answer_of
 from gmm._lazy import reduced_at_home
 from gmm._log import LOGGER, follows_passes
-from gmm._passes.problem import Beginning, SolverSettings
+from gmm._passes.problem import Continuation, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.entrance import Names, as_source, as_source_to_fit, is_dask
 from gmm._rows.sources import Source, box_of, followed
@@ -163,12 +163,12 @@ class FittedMixture(Estimator):
 
         is_followed = self.verbose or callback is not None or follows_passes() or source.resident is None
         settings = fit_settings(self, source, stored_beside(self, model_of(self, source.n_features), source))
-        model, beginning = settings.objective.model, beginning_of(self, settings.objective, source)
+        model, continuation = settings.objective.model, continuation_of(self, settings.objective, source)
         of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
         LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
-        seeds = () if beginning else seeds_of(self, self.n_init)
+        seeds = () if continuation else seeds_of(self, self.n_init)
         rows = followed(source, printer.reading) if self.verbose else source
-        how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "beginning": beginning}
+        how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "continuation": continuation}
         how["callback"] = watched if is_followed else None
         try:
             best = fitting.fit.fit_mixture(rows, settings, seeds, **how)
@@ -951,7 +951,7 @@ def problem_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -
     return *of_rows, model.stored_whole, mixture.reg_covar, *prior_parts(mixture)
 
 
-def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -> Beginning | None:
+def continuation_of(mixture: FittedMixture, objective: Objective, source: Source) -> Continuation | None:
     """Where a warm start continues; None if there is none. One that had converged ends where it is."""
     if not mixture.warm_start:
         return None
@@ -962,15 +962,15 @@ def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -
     previous = previous.for_model(objective.model)
     same = objective.noise.equals(previous.noise) and objective.tails.equals(previous.tails)
     if not (same and objective.fixed.equals(previous.fixed)):
-        return Beginning(previous.with_other(noise=objective.noise))
+        return Continuation(previous.with_other(noise=objective.noise))
     if record.problem and record.problem != problem_of(mixture, source, objective.model):
-        return Beginning(previous)
+        return Continuation(previous)
     if record.solver_state is None or mixture.acceleration is None:
-        return Beginning(previous, record.bounds)
+        return Continuation(previous, record.bounds)
     solver_state = copy(record.solver_state)  # a fit that fails leaves the estimator as it was
     solver_state.tolerance = float(mixture.tol) / (source.survey.weight if objective.prior.variational else 1.0)
     last = record.trace.records[-1:] if solver_state.converged and record.trace else None
-    return Beginning(previous, record.bounds, solver_state, records=last)
+    return Continuation(previous, record.bounds, solver_state, records=last)
 
 
 def _report(mixture: FittedMixture, loss: LostClusterError, printer: ProgressPrinter, names: Names) -> LostClusterError:

@@ -19,7 +19,7 @@ from gmm._fitting.split_merge import split_merged
 from gmm._fitting.starts import FitSettings, first_start, short_runs
 from gmm._passes.e_step import EStep
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.problem import Continuation, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.sources import ArraySource, Source
 from gmm._values.layouts import SingularMatrixError
@@ -136,21 +136,21 @@ def _starts(
     ended: Sequence[Trace],
     on_failure: Callable[[int, SingularMatrixError], object],
     on_skip: OnSkip,
-) -> Iterator[tuple[int, Beginning | SufficientStatistics]]:
+) -> Iterator[tuple[int, Continuation | SufficientStatistics]]:
     """Yield the index of each start that is to be run, and where its run begins.
 
     Starts that are not promising are run after all while every run has failed: none has `ended`.
     """
     sample: Problem | None = None  # on which starts are compared with the first
     earlier: list[Screened] = []
-    unpromising: list[tuple[int, Beginning]] = []
+    unpromising: list[tuple[int, Continuation]] = []
     is_first = True
     for number, seed in enumerate(seeds):
         try:
             if len(seeds) == 1:  # nobody compares its mixture
                 yield 0, first_start(problem, settings, seed, e_step)
                 return
-            begin = problem.beginning(e_step, first_start(problem, settings, seed, e_step))
+            begin = problem.first_update(e_step, first_start(problem, settings, seed, e_step))
         except SingularMatrixError as error:
             on_failure(number, error)
             continue
@@ -189,7 +189,7 @@ def _ordered(
         if n_passes <= 0:
             break
         order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
-        begin = problem.continuation(e_step, result.statistics.reordered(order))
+        begin = problem.next_update(e_step, result.statistics.reordered(order))
         end = run(begin, settings._replace(max_iter=n_passes), start=result.trace.start).go().result
         if not end.lower_bound > result.lower_bound:
             break
@@ -202,7 +202,7 @@ def fit_mixture(
     settings: FitSettings,
     seeds: Sequence[int],
     *,
-    beginning: Beginning | None = None,
+    continuation: Continuation | None = None,
     callback: Callable[[Iteration], object] | None = None,
     on_end: Callable[[SolverResult], object] = ignored,
     on_skip: OnSkip = ignored,
@@ -215,7 +215,7 @@ def fit_mixture(
     settings : FitSettings
     seeds : sequence of int
         One for each start. The first start does not depend on how many there are.
-    beginning : Beginning, optional
+    continuation : Continuation, optional
         Where to begin or continue, instead of from starts.
     callback : callable, optional
         Called after each pass; a truthy return value ends the run, and no further start is tried.
@@ -246,9 +246,11 @@ def fit_mixture(
         on_skip(number, None)
 
     with blas_alone_in_fit(source.n_features), problem.e_step() as e_step:
-        run = partial(problem.run, e_step, callback=listener)
-        starts: Iterable[tuple[int, Beginning | SufficientStatistics]]
-        starts = [(0, beginning)] if beginning else _starts(problem, e_step, settings, seeds, traces, failed, on_skip)
+        run = partial(problem.prepare_run, e_step, callback=listener)
+        starts: Iterable[tuple[int, Continuation | SufficientStatistics]]
+        starts = (
+            [(0, continuation)] if continuation else _starts(problem, e_step, settings, seeds, traces, failed, on_skip)
+        )
         for number, begin in starts:
             try:
                 begun = run(begin, settings.solver, start=number)
@@ -278,7 +280,7 @@ def first_mixture(source: Source, settings: FitSettings, seed: int) -> MixturePa
     """Return the mixture that the first pass of a fit would measure."""
     problem = settings.problem(source)
     with problem.e_step() as e_step:
-        return problem.beginning(e_step, first_start(problem, settings, seed, e_step)).parameters
+        return problem.first_update(e_step, first_start(problem, settings, seed, e_step)).parameters
 
 
 class SteppedPass(NamedTuple):
@@ -311,8 +313,8 @@ def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[S
 
     problem = settings.problem(source)
     with problem.e_step() as e_step:
-        begin = problem.beginning(e_step, first_start(problem, settings, seed, e_step))
-        run = problem.run(e_step, begin, settings.solver, callback=record)
+        begin = problem.first_update(e_step, first_start(problem, settings, seed, e_step))
+        run = problem.prepare_run(e_step, begin, settings.solver, callback=record)
         while not run.ended:
             now = run.go(1)
             if records:  # a run of no passes ends without one

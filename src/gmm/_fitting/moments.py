@@ -13,7 +13,7 @@ from gmm._exceptions import warn
 from gmm._fitting.sampling import sampled
 from gmm._fitting.starts import FitSettings, StartSettings, own_start, partitions
 from gmm._passes.e_step import EStep
-from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.problem import Continuation, Problem, SolverSettings
 from gmm._rows.entrance import Names
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import listed
@@ -45,7 +45,7 @@ def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> Mixtu
     if not (problem.rows.in_patterns or problem.objective.tails):
         return mixture
     with problem.e_step() as e_step:
-        return problem.run(e_step, Beginning(mixture), settings).go().result.parameters
+        return problem.prepare_run(e_step, Continuation(mixture), settings).go().result.parameters
 
 
 def log_likelihood_of_one(problem: Problem) -> float:
@@ -69,7 +69,7 @@ def _by_moments(problem: Problem) -> tuple[MixtureParameters, SufficientStatisti
     one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
     with EStep(rows.informative.without_gaps, moments, n_threads=problem.n_threads) as e_step:
         statistics = e_step(one, hard=True)
-        return problem.beginning(e_step, statistics).parameters, statistics
+        return problem.first_update(e_step, statistics).parameters, statistics
 
 
 def one_beside_noise(problem: Problem) -> MixtureParameters:
@@ -83,7 +83,7 @@ def one_beside_noise(problem: Problem) -> MixtureParameters:
     settings = FitSettings(1, problem.objective, problem.n_threads, StartSettings("kmeans"))
     begin = own_start(problem, settings, np.random.default_rng(0))
     with problem.e_step() as e_step:
-        return problem.run(e_step, Beginning(begin), _FINELY).go().result.parameters
+        return problem.prepare_run(e_step, Continuation(begin), _FINELY).go().result.parameters
 
 
 def never_observed_together(source: Source, names: Names, models: Sequence[CovarianceModel]) -> str:

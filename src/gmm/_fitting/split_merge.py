@@ -20,7 +20,7 @@ from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._fitting.starts import FitSettings
 from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Beginning, Problem, e_step_over
+from gmm._passes.problem import Continuation, Problem, e_step_over
 from gmm._passes.solver import Iteration, Refinement, SolverResult
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array, SingularMatrixError
@@ -177,7 +177,7 @@ class _Search:
     def improved(self, best: SolverResult) -> tuple[SolverResult, Move] | None:
         """Return the end of the first move that leads higher, and the move, or None if none of a few does."""
         where = self._screen or self._context
-        base = best if self._screen is None else self._run(where, Beginning(best.parameters), _SCREENING)
+        base = best if self._screen is None else self._run(where, Continuation(best.parameters), _SCREENING)
         diagnosis = ComponentDiagnosis.of(base.parameters, where.problem.rows, where.e_step)
         whitened = base.parameters.whitened()
         self.passes += where.share
@@ -205,24 +205,24 @@ class _Search:
     ) -> SolverRun | None:
         """Return the run to which a move leads; on a sample it has to pass `base` first."""
         try:
-            begin: Beginning | SufficientStatistics = statistics
+            begin: Continuation | SufficientStatistics = statistics
             if self._screen is not None:
                 screened = self._run(where, begin, _SCREENING, min(base, least))
                 if screened.lower_bound < min(base, least):
                     return None
-                begin = Beginning(screened.parameters)
+                begin = Continuation(screened.parameters)
             return self._run(self._context, begin, self._solver.max_iter, least)
         except SingularMatrixError:
             return None
 
     def _run(
-        self, where: MoveContext, begin: Beginning | SufficientStatistics, passes: int, target: float | None = None
+        self, where: MoveContext, begin: Continuation | SufficientStatistics, passes: int, target: float | None = None
     ) -> SolverRun:
         """Make a run, which is left if it will not reach a target, or reaches it by a degenerate component."""
         self._runs += 1
         number, listener, settings = self._runs, self._callback, self._solver._replace(max_iter=passes)
         told = None if listener is None else lambda iteration: listener(replace(iteration, move=number))
-        run = where.problem.run(where.e_step, begin, settings, start=self._start, callback=told)
+        run = where.problem.prepare_run(where.e_step, begin, settings, start=self._start, callback=told)
         outlook = ANYWHERE if target is None else Outlook(target=target, first=_FIRST_JUDGED)
         while not run.ended and not run.is_hopeless(outlook):
             run.go(_CHECKED - run.n_passes % _CHECKED, outlook)

@@ -42,7 +42,7 @@ from gmm._fitting.sampling import (
     seeding_uniforms,
 )
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep
-from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.problem import Continuation, Problem, SolverSettings
 from gmm._passes.solver import SolverResult
 from gmm._rows.sources import ArraySource, Source, in_range
 from gmm._validation.given import check_constraint, check_fixed_start
@@ -160,9 +160,9 @@ def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list
     settings, results = ROUGHLY._replace(max_iter=max_iter), list[SolverResult | None]()
     with problem.e_step() as e_step:
         for start in starts:
-            begin = Beginning(start) if isinstance(start, MixtureParameters) else start
+            begin = Continuation(start) if isinstance(start, MixtureParameters) else start
             try:
-                run = problem.run(e_step, begin, settings).go(max_iter)
+                run = problem.prepare_run(e_step, begin, settings).go(max_iter)
             except SingularMatrixError:
                 results.append(None)
             else:
@@ -429,7 +429,9 @@ def own_start(problem: Problem, settings: FitSettings, rng: Rng) -> MixtureParam
         for share, rows in rows_to_partition(sample, problem.objective):
             for statistics in partitions(rows, settings, rng) if share == 1 or rows.n_rows > K else ():
                 try:
-                    begun = on_sample.beginning(e_step, statistics.reduced(problem.objective.model.layout)).parameters
+                    begun = on_sample.first_update(
+                        e_step, statistics.reduced(problem.objective.model.layout)
+                    ).parameters
                 except SingularMatrixError as error:
                     failures.append(error)
                 else:
@@ -544,22 +546,26 @@ _ROUNDING = 1e-5  # of responsibilities in float32 that sum to 1
 _OR_GO_ON = "; or let a GaussianMixture that has them go on with warm_start=True"
 
 
-def first_start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning | SufficientStatistics:
+def first_start(
+    problem: Problem, settings: FitSettings, seed: int, e_step: EStep
+) -> Continuation | SufficientStatistics:
     """Return where the run of one start begins: parts that are given, and a start of the rows for the others."""
     how, objective, rows = settings.start, problem.objective, problem.rows
     check_fixed_start(objective.fixed, how.parts, otherwise=_OR_GO_ON)
     if how.from_data and (rows.known or rows.in_patterns or objective.noise or objective.tails):
-        return Beginning(own_start(problem, settings, generator(seed)))
+        return Continuation(own_start(problem, settings, generator(seed)))
     begin = _given_start(problem, settings, seed, e_step)
     if not objective.noise:
         return begin
-    begin = problem.beginning(e_step, begin)
+    begin = problem.first_update(e_step, begin)
     remainder = 1 - float(begin.parameters.as_estimate()[0].sum())
     share = remainder if remainder > _ROUNDING else objective.noise.share
     return begin._replace(parameters=begin.parameters.with_noise(objective.noise, share))
 
 
-def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning | SufficientStatistics:
+def _given_start(
+    problem: Problem, settings: FitSettings, seed: int, e_step: EStep
+) -> Continuation | SufficientStatistics:
     """Return where a run begins without noise, at the parts that are given."""
     rows, how, model, K = problem.rows, settings.start, problem.objective.model, settings.n_components
     parts: dict[str, Any] = dict(how.parts)
@@ -570,7 +576,7 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
             check_constraint(MixtureParameters(shares, np.zeros((K, rows.n_features)), covariances, model))
         parts["covariances"] = model.constrained(covariances, np.maximum(shares, 1e-300))
         if len(parts) == len(PARTS):
-            return Beginning(MixtureParameters(**parts, model=model))
+            return Continuation(MixtureParameters(**parts, model=model))
     if "means" in parts:
         statistics = from_means(rows.without_gaps, parts["means"], model.layout, n_threads=settings.n_threads)
     elif how.responsibilities is not None:
@@ -578,12 +584,12 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
         statistics = from_responsibilities(rows.without_gaps, shares, model.layout, n_threads=settings.n_threads)
     elif rows.in_patterns:
         normal = problem._replace(objective=problem.objective.for_starts)
-        return Beginning(own_start(normal, settings, generator(seed)).with_other(**parts))
+        return Continuation(own_start(normal, settings, generator(seed)).with_other(**parts))
     elif K == 1 and how.method == "kmeans" and rows.n_rows <= sample_size(K):
         statistics = e_step.of_one()  # of any partition of rows into one part
     else:
         statistics = start_statistics(rows, settings, generator(seed))
     if not (parts or problem.objective.tails):  # whose first numbers no statistics tell
         return statistics
-    begin = problem.beginning(e_step, statistics)
+    begin = problem.first_update(e_step, statistics)
     return begin._replace(parameters=begin.parameters.with_other(**parts))

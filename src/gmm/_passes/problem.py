@@ -42,7 +42,7 @@ class SolverSettings(NamedTuple):
     resumable: bool = True
 
 
-class Beginning(NamedTuple):
+class Continuation(NamedTuple):
     """Where a run begins, or continues.
 
     Parameters
@@ -93,7 +93,7 @@ class Problem(NamedTuple):
         """Open passes over the rows; close them with a ``with`` statement."""
         return e_step_over(self.rows, self.objective.model.layout, n_threads=self.n_threads)
 
-    def beginning(self, e_step: EStep, begin: Beginning | SufficientStatistics) -> Beginning:
+    def first_update(self, e_step: EStep, begin: Continuation | SufficientStatistics) -> Continuation:
         """Make the first M-step after statistics, and leave noise the share that it starts with.
 
         Raises
@@ -101,24 +101,24 @@ class Problem(NamedTuple):
         SingularMatrixError
             If a covariance is singular and there is no ridge.
         """
-        if isinstance(begin, Beginning):
+        if isinstance(begin, Continuation):
             return begin
-        begin, noise = self.continuation(e_step, begin), self.objective.noise
+        begin, noise = self.next_update(e_step, begin), self.objective.noise
         if begin.parameters.noise_weight < noise.share:
             begin = begin._replace(parameters=begin.parameters.with_noise(noise, noise.share))
         if self.objective.tails:  # no pass has told their degrees of freedom
             begin = begin._replace(parameters=begin.parameters.with_other(tails=self.objective.tails))
         return begin
 
-    def continuation(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:
-        """Make the M-step that follows a pass; it raises as `beginning` does."""
+    def next_update(self, e_step: EStep, statistics: SufficientStatistics) -> Continuation:
+        """Make the M-step that follows a pass; it raises as `first_update` does."""
         m_step = self.m_step(e_step, len(statistics.counts))
-        return Beginning(m_step(statistics), repaired=tuple(m_step.repaired))
+        return Continuation(m_step(statistics), repaired=tuple(m_step.repaired))
 
-    def run(
+    def prepare_run(
         self,
         e_step: EStep,
-        begin: Beginning | SufficientStatistics,
+        begin: Continuation | SufficientStatistics,
         settings: SolverSettings,
         *,
         start: int = 0,
@@ -130,8 +130,8 @@ class Problem(NamedTuple):
         ----------
         e_step : EStep
             Open over the same rows, for the moments of the same model.
-        begin : Beginning or SufficientStatistics
-            Statistics stand for their `beginning`, and this raises what that raises.
+        begin : Continuation or SufficientStatistics
+            Statistics stand for their `first_update`, and this raises what that raises.
         settings : SolverSettings
         start : int
             Index of the start, for the record.
@@ -154,7 +154,7 @@ class Problem(NamedTuple):
                 m_step = self.m_step(e_step, len(begin.counts))
                 solver.begin(m_step(begin), m_step)
         else:
-            begin = self.beginning(e_step, begin)
+            begin = self.first_update(e_step, begin)
             before, records = begin.bounds, begin.records
             parameters = objective.adopted(begin.parameters, weight)
             n_components = len(parameters.weights)

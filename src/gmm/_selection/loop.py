@@ -159,7 +159,7 @@ class Cell:
         settings, problem = self.settings._replace(start=begin, refine=start.refine), self._problem
         self._e_step = e_step = self._e_step or problem.e_step()
         where = first_start(problem, settings, start_seeds(start.seed, 1)[0], e_step)
-        run = problem.run(e_step, where, settings.solver, callback=callback)
+        run = problem.prepare_run(e_step, where, settings.solver, callback=callback)
         del where  # as large as a mixture
         self.climb(run, outlook)
         if not (start.refine and run.converged):

@@ -18,7 +18,7 @@ from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.sampling import Rng, common_seed
 from gmm._passes.e_step import replicated
-from gmm._passes.problem import Beginning, Problem
+from gmm._passes.problem import Continuation, Problem
 from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import Source
 from gmm._text.frames import data_frame
@@ -344,7 +344,7 @@ def _refits(
         reweighed = problem._replace(rows=rows.with_changes(sample_weight=random, known=known), n_threads=n_threads)
         try:
             with reweighed.e_step() as e_step:
-                end = reweighed.run(e_step, Beginning(mixture), solver).go().parameters
+                end = reweighed.prepare_run(e_step, Continuation(mixture), solver).go().parameters
         except SingularMatrixError:
             return None
         if degenerate(end).any():
