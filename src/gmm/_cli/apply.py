@@ -11,7 +11,7 @@ from zipfile import is_zipfile
 import numpy as np
 
 from gmm._cli import arguments, output
-from gmm._cli.arguments import CommandError, UsageError, check_together, checked
+from gmm._cli.arguments import CommandError, UsageError, check_options, checked
 from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.show import Screen, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
@@ -64,10 +64,10 @@ def predict(options: argparse.Namespace) -> None:
     there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
     if len(there) == 2 and os.path.samefile(*there):
         raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
-    check_together(options)
+    check_options(options)
     model, screen = _load(options.model, options.file, mixture=False), Screen(options.quiet)
     if (kind := type(model).__name__) in _CALLED:
-        check_together(options, **{kind: _CALLED[kind]})
+        check_options(options, **{kind: _CALLED[kind]})
     if options.density and (options.known or isinstance(model, MixtureClassifier)):
         raise UsageError("--density: expected without --known, and of a mixture rather than a classifier")
     if options.known:
@@ -163,7 +163,7 @@ def plot(options: argparse.Namespace) -> None:
     """Run ``gmm plot``, which draws a saved model."""
     out = f"{options.kind}.png" if options.out is None else options.out
     output.check_place("--out", out, output.PICTURES)
-    check_together(options)
+    check_options(options)
     plotting = output.drawing()
     screen = Screen(options.quiet)
     model = _load(options.model, options.file)

@@ -477,7 +477,7 @@ def checked(place: str, error: type[CommandError] = UsageError) -> Iterator[None
         raise error(in_options(f"{place}: {reason}")) from reason
 
 
-def check_together(options: argparse.Namespace, **models: str) -> None:
+def check_options(options: argparse.Namespace, **models: str) -> None:
     """Check that options go together, also with `models`, named by their classes.
 
     Raises

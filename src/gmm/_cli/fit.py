@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gmm import _selection as selection
 from gmm._cli import output
-from gmm._cli.arguments import PARAMETERS, CommandError, UsageError, check_together, checked
+from gmm._cli.arguments import PARAMETERS, CommandError, UsageError, check_options, checked
 from gmm._cli.rows import Labels, Rows, further_notes, rows_to_fit
 from gmm._cli.show import COLUMNS_SHOWN, Screen, clusters_sentence, ending
 from gmm._estimators.bayesian import BayesianGaussianMixture
@@ -495,7 +495,7 @@ def fit(options: argparse.Namespace) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     """Check, before the work, that options go together, and that there are such covariance models."""
-    check_together(options)
+    check_options(options)
     if options.keep and options.out is None:
         raise UsageError("--keep: expected with --out DIR, whose table of labels the columns go to")
     names = options.covariance_type or ["all"]

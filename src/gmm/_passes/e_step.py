@@ -23,7 +23,7 @@ from gmm._lazy import cached_property
 from gmm._passes.solver import GainBelow
 from gmm._rows.sources import LOOK_UP, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
-from gmm._values.parameters import MixtureParameters
+from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
@@ -338,9 +338,13 @@ class EStep:
         if passed is None:
             statistics = self.measure(parameters, family)
             return PassBatch([statistics.mean_log_evidence], statistics, parameters)
-        measured, statistics, estimate, before = passed
-        last, *preceding = (each and parameters.updated(each) for each in (estimate, *(before or ())[:1]))
-        return PassBatch(measured, statistics, last or parameters, before and (preceding[0] or parameters, before[1]))
+        measured, statistics, last, fallen = passed
+
+        def mixture_of(estimate: Estimate | None) -> MixtureParameters:
+            return parameters.updated(estimate) if estimate else parameters
+
+        earlier = None if fallen is None else (mixture_of(fallen[0]), fallen[1])
+        return PassBatch(measured, statistics, mixture_of(last), earlier)
 
     @property
     def doubt(self) -> float:

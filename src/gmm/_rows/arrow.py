@@ -226,3 +226,17 @@ def _verifying(kind: pa.dataset.FileFormat | None) -> pa.dataset.ParquetFragment
 def _is_encrypted(options: pa.dataset.ParquetFragmentScanOptions) -> bool:
     keys = ("parquet_decryption_config", "decryption_properties")
     return any(getattr(options, name, None) is not None for name in keys)
+
+
+OF_FILES: dict[str, Callable[[str, str | bytes], Part]] = {  # by suffix
+    **dict.fromkeys((".parquet", ".pq"), parquet_part),
+    **dict.fromkeys((".arrow", ".arrows", ".feather", ".ipc"), arrow_part),
+    ".orc": orc_part,
+    ".npy": npy_part,
+}
+OF_QUERIES: dict[str, Callable[[Any], Part]] = {  # by class, as `opening.query_of` tells it
+    "polars.LazyFrame": lazy_frame_part,
+    **dict.fromkeys(("duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation"), relation_part),
+    "pyarrow.Dataset": dataset_part,
+    "": reader_part,
+}

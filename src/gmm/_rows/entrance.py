@@ -31,7 +31,7 @@ def as_source(
     estimator: object,
     n_features: int | None = None,
     feature_names: Names = None,
-    min_rows: int = 1,
+    for_fit: bool = False,
     missing: str | None = None,
     error_covariance: Any = None,
 ) -> tuple[Source, Names]:
@@ -45,8 +45,10 @@ def as_source(
     sample_weight : array-like of shape (n,), number or None
     estimator : object
         The estimator or its name, for messages.
-    n_features, feature_names, min_rows
+    n_features, feature_names
         As in `gmm._validation.rows.check_rows`.
+    for_fit : bool
+        Whether a mixture is fitted to them, to which one row says nothing.
     missing : {"error", "em"}, optional
         What NaN is; None where it is always an error.
     error_covariance : array-like, optional
@@ -57,6 +59,7 @@ def as_source(
     TypeError, ValueError
         If X or the weights are unusable; the message says where.
     """
+    min_rows = 2 if for_fit else 1
     source = None if type(X) is np.ndarray else _opened(X, sample_weight)
     if source is None:
         rows, names = check_rows(
@@ -70,7 +73,7 @@ def as_source(
         check_shape((source.n_rows, source.n_features), estimator, n_features, min_rows)
     called = feature_names if names is None else names
     imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
-    source = _finite(source, estimator, called, missing, fitted=min_rows < 2, imputes=imputes)  # one row fits nothing
+    source = _finite(source, estimator, called, missing, for_fit=for_fit, imputes=imputes)
     if error_covariance is not None:
         refuse("error_covariance", {"rows in partitions": not source.is_local})
         check_same_columns(error_covariance, called)
@@ -85,7 +88,7 @@ def as_source(
 def _opened(X: Any, sample_weight: Any) -> Source | None:
     """Return the source of rows that are no array in memory; None of others."""
     from gmm._rows.blocks import NpySource, is_from_file
-    from gmm._rows.opening import open_rows, opener_of
+    from gmm._rows.opening import open_rows, query_of
 
     if is_from_file(X):
         return NpySource(X, check_sample_weight(sample_weight, len(X)))
@@ -94,7 +97,7 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
 
         return DaskSource(X, sample_weight)
     if not isinstance(X, Source):
-        if not opener_of(X) or as_table(X) is not None:
+        if query_of(X) is None or as_table(X) is not None:
             return None
         X = open_rows(X)
     refuse("sample_weight", {"a source of rows": sample_weight is not None})
@@ -102,11 +105,11 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
 
 
 def _finite(
-    source: Source, estimator: object, names: Names, missing: str | None, *, fitted: bool, imputes: bool
+    source: Source, estimator: object, names: Names, missing: str | None, *, for_fit: bool, imputes: bool
 ) -> Source:
     """Return rows whose values are finite or, if they may, missing.
 
-    `fitted` says whether the mixture is, and `imputes` whether its method `impute` takes such rows.
+    `for_fit` says whether a mixture is fitted to them, and `imputes` whether its method `impute` takes such rows.
 
     Raises
     ------
@@ -133,7 +136,7 @@ def _finite(
         instead = "Fit the values that are there, with missing='em', fill the others with an imputer"
         if missing is None:  # the caller could not say what NaN is
             instead = "Fill the gaps, as the method impute of a mixture does"
-        elif fitted:
+        elif not for_fit:
             fill = ", fill the others by impute(X)" if imputes else ""
             instead = f"Take the values that are there, by set_params(missing='em'){fill}"
         raise ValueError(
@@ -174,7 +177,7 @@ def as_source_to_fit(
         If missing values leave rows in so many patterns that passes take much longer.
     """
     source, names = as_source(
-        X, sample_weight, estimator=estimator, min_rows=2, missing=missing, error_covariance=error_covariance
+        X, sample_weight, estimator=estimator, for_fit=True, missing=missing, error_covariance=error_covariance
     )
     check_labels_of_columns(estimator, names)
     if source.in_patterns and source is not X:

@@ -14,13 +14,8 @@ from gmm._text.words import quoted
 from gmm._validation.scalars import as_list, check_boolean
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
-OPENERS = {  # by suffix, the function of `gmm._rows.arrow`, or of `gmm._rows.delimited`, that opens a file
-    **dict.fromkeys((".parquet", ".pq"), "parquet_part"),
-    **dict.fromkeys((".arrow", ".arrows", ".feather", ".ipc"), "arrow_part"),
-    ".orc": "orc_part",
-    **dict.fromkeys(TEXT, "text_part"),
-    ".npy": "npy_part",
-}
+# Of files that are read: of text, and those that have a row in `gmm._rows.arrow.OF_FILES`.
+SUFFIXES = (".parquet", ".pq", ".arrow", ".arrows", ".feather", ".ipc", ".orc", *TEXT, ".npy")
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}  # of text, with the names that pyarrow has for them
 
 _PANDAS = {  # its functions for other kinds of files
@@ -43,7 +38,7 @@ def suffix_of(path: PurePath) -> str:
 
 def unknown_type(path: str, suffix: str) -> str:
     """Word the error for a file that is not read, with how to convert those that spreadsheets and others write."""
-    types = ", ".join(OPENERS)
+    types = ", ".join(SUFFIXES)
     instead = _INSTEAD.get(suffix, "")
     if reader := _PANDAS.get(suffix):
         save = "save the sheet as CSV (UTF-8), or " if reader == "read_excel" else ""
@@ -51,7 +46,7 @@ def unknown_type(path: str, suffix: str) -> str:
     return f"{path}: unknown file type {suffix!r}, expected one of {types}" + (f"; {instead}" if instead else "")
 
 
-_TABLES = tuple(suffix for suffix in OPENERS if suffix not in TEXT)
+_TABLES = tuple(suffix for suffix in SUFFIXES if suffix not in TEXT)
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 _HIDDEN = re.compile(r"(?:^|/)[._]")
 _NAMED = 4  # files in a message

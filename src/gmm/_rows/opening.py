@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gmm._exceptions import warn
 from gmm._rows.blocks import BlockSource, FactorySource, NpySource, ScratchSource, SlicedSource, is_from_file, npy_array
-from gmm._rows.formats import OPENERS, TEXT, TextFormat, files_of, suffix_of, unknown_type
+from gmm._rows.formats import SUFFIXES, TEXT, TextFormat, files_of, suffix_of, unknown_type
 from gmm._rows.sources import Source
 from gmm._text.words import printable
 
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 
 _Path = str | os.PathLike[str]
 _SLICED = ("h5py.Dataset", "zarr.Array", "numpy.memmap")
-_QUERIES = {  # of other packages, and what opens them in `gmm._rows.arrow`
-    "polars.LazyFrame": "lazy_frame_part",
-    **dict.fromkeys(("duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation"), "relation_part"),
-    "pyarrow.Dataset": "dataset_part",
-}
+# Of other packages; each has a row in `gmm._rows.arrow.OF_QUERIES`, as has any other stream of record batches.
+_QUERIES, _STREAM = ("polars.LazyFrame", "duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation", "pyarrow.Dataset"), ""
 
 
 def open_rows(
@@ -116,11 +113,11 @@ def _block_source(data: Any, columns: Sequence[str] | None, weight: str | None, 
         raise TypeError(
             f"{text_format.words.all} to delimited text: expected a path with it, got {type(data).__name__}"
         )
-    if opener := opener_of(data):
-        from gmm._rows import arrow
+    if (query := query_of(data)) is not None:
+        from gmm._rows.arrow import OF_QUERIES
         from gmm._rows.tables import TableSource
 
-        return TableSource([getattr(arrow, opener)(data)], columns, weight)
+        return TableSource([OF_QUERIES[query](data)], columns, weight)
     if columns is not None or weight is not None:
         raise TypeError("columns and weight name columns of a table: expected a path or a data set with them")
     if is_from_file(data):
@@ -146,14 +143,14 @@ def _is_a(data: object, *names: str) -> bool:
     return any(f"{kind.__module__.partition('.')[0]}.{kind.__name__}" in names for kind in type(data).__mro__)
 
 
-def opener_of(data: object) -> str:
-    """Return the function of `gmm._rows.arrow` that opens what gives record batches; empty for other objects."""
-    if opener := next((opener for name, opener in _QUERIES.items() if _is_a(data, name)), ""):
-        return opener
+def query_of(data: object) -> str | None:
+    """Return the class of what gives record batches, empty for any stream of them; None for other objects."""
+    if query := next((name for name in _QUERIES if _is_a(data, name)), None):
+        return query
     is_described = hasattr(data, "schema") or hasattr(data, "projected_schema")
     gives_batches = is_described and (hasattr(data, "to_batches") or hasattr(data, "get_batch"))
     is_stream = hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__array__")  # as frames have
-    return "reader_part" if (gives_batches or is_stream) and not isinstance(data, type) else ""
+    return _STREAM if (gives_batches or is_stream) and not isinstance(data, type) else None
 
 
 def _file_source(
@@ -191,12 +188,11 @@ def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None 
         return text_part(name, source, text_format, whole=whole)
     if not text_format.is_for_tables:
         raise ValueError(f"{name}: {text_format.words.all} to delimited text, not to a {suffix} file")
-    if suffix not in OPENERS:
+    if suffix not in SUFFIXES:
         raise ValueError(unknown_type(name, suffix))
-    from gmm._rows import arrow
+    from gmm._rows.arrow import OF_FILES
 
-    part: Part = getattr(arrow, OPENERS[suffix])(name, source)
-    return part
+    return OF_FILES[suffix](name, source)
 
 
 open_rows.__module__ = "gmm"

@@ -536,7 +536,7 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
         build, own = partial(from_state, GaussianMixture), parts[str(number)]
         estimators.append(saved if saved is None else build_object(f"its cell {number}", "mixture", build, saved, own))
     selection = cls(**columns, estimators=tuple(estimators))
-    check_together(selection)
+    check_selection(selection)
     return selection
 
 
@@ -818,7 +818,7 @@ def incomplete(selection: Selection) -> str:
 # --- What a file must hold -----------------------------------------------------------------------
 
 
-def check_together(selection: Selection) -> None:
+def check_selection(selection: Selection) -> None:
     """Check that the columns form a table that a search can produce.
 
     Raises

@@ -238,8 +238,8 @@ def check_callback(callback: Any) -> Callable[..., bool] | None:
     if not callable(callback):
         raise TypeError(f"callback must be a callable or None. Got {callback!r} instead.")
 
-    def checked(*of: Any) -> bool:
-        answer = answer_of(callback, *of, name="callback", hint="let it return True to stop")
+    def checked(*arguments: Any) -> bool:
+        answer = answer_of(callback, *arguments, name="callback", hint="let it return True to stop")
         try:
             return bool(answer)
         except (TypeError, ValueError) as error:
