@@ -1,10 +1,10 @@
 """A search: a loop of fits.
 
-Every cell is fitted by itself, from a seed, and the two best of each number of components from two more. The cells of
-one number are then fitted from these two mixtures, and from mixtures of one component fewer, the best one and their
-own, with one of the components that fit worst halved; cells with degenerate components are fitted from more seeds, and
-the two best go on by split–merge moves. At last the cells near the best are fitted from more seeds, from each other and
-by moves, until enough seeds have told nothing new. A cell keeps the best of its fits, and the parameters by which
+Every cell is fitted by itself, from a seed, and the two best of each number of components from two more; all are, if
+none of these ends without a degenerate component. The cells of one number are then fitted from these two mixtures, and
+from mixtures of one component fewer, the best one and their own, with one of the components that fit worst halved; the
+two best go on by split–merge moves. At last the cells near the best are fitted from more seeds, from each other and by
+moves, until enough seeds have told nothing new. A cell keeps the best of its fits, and the parameters by which
 `GaussianMixture.fit` repeats it to the bits.
 """
 
@@ -46,7 +46,7 @@ from gmm._selection.result import MORE_THAN_ROWS, Ending, Entry, Reports, Select
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters, n_parameters
 
-_SEEDS = 3  # of the best of a number of components, and of a cell that these leave with degenerate components
+_SEEDS = 3  # of the best of a number of components, or of all if none is sound
 _BEST = 2  # mixtures of as many components that cells begin from
 _OF_BEST, _OF_OWN = 1, 4  # of those of one fewer, the best and the cell's own: how many of the worst are halved in turn
 _MORE_SEEDS, _FOUND_AGAIN = 12, 4  # of a cell near the best: so many, or until so many have led to its end again
@@ -305,9 +305,8 @@ class Search:
                     self._reports(cell.key, cell.status())
             else:
                 self._each(cells, self._fit_alone, self._reports)
-                self._each(self._best_of(K)[:_BEST], partial(self._fit_alone, n_seeds=_SEEDS))
+                self._each(self._best_of(K)[:_BEST] or cells, partial(self._fit_alone, n_seeds=_SEEDS))
                 self._share(cells)
-                self._each([cell for cell in cells if not cell.sound], partial(self._fit_alone, n_seeds=_SEEDS))
                 self._each(self._best_of(K)[:_BEST], self._refine)
                 same = [cell for cell, first in self._first.items() if cell is not first and cell.key.n_components == K]
                 self._each(same, self._follow, self._reports)

@@ -72,10 +72,10 @@ def select(
     Each requested number of components is fitted with each requested covariance type; such a pair is a *cell* of the
     search. With several `tails`, a cell has one of them. A search is a loop of fits:
 
-    - each cell is fitted as `GaussianMixture` does, from `random_state`;
+    - each cell is fitted as `GaussianMixture` does, from `random_state`, and the best two of each number of components
+      from two more seeds; all are, if none ends without a degenerate component;
     - the cells of one number of components are fitted from the best two mixtures among them, and from the best one and
-      their own with a component less, of which one is halved; those that still have a degenerate component, from two
-      more seeds;
+      their own with a component less, of which one is halved;
     - the best two of each number, and at last those near the best, go on by split–merge moves;
     - the cells within 10 of the best criterion (NEC: 0.1) are fitted from up to 12 more seeds.
 
