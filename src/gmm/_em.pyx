@@ -1144,12 +1144,13 @@ cdef class CandidateRows:
         return 0
 
 
-cdef double weight_of(const double[::1] weight, Py_ssize_t n):
-    """Return the weight of n rows."""
+cdef double weight_of(const double[::1] weight, Py_ssize_t n) except? -1:
+    """Return the weight of n rows; raise ValueError if there are weights of another number."""
     cdef double total = 0
     cdef Py_ssize_t i
     if weight is None:
         return n
+    expect("weight", weight.shape[0], n)
     for i in range(n):
         total += weight[i]
     return total
