@@ -37,6 +37,7 @@ PROBLEMS = (
     Problem(500, 40, 4, "full", n_iter=4),
 )
 KERNELS = {"base": "Nehalem", "avx2": "Haswell"}  # ours, and OpenBLAS's
+SHORT = 3  # passes, after which the judge of a fit has as much to look at as after more
 TOLERANCE = 0.03
 VALGRIND = ("valgrind", "--tool=callgrind", "--instr-atstart=no", "--quiet")
 # SciPy must come first: importing benchmarks removes the variable that selects the BLAS kernel.
@@ -169,7 +170,7 @@ def count(kernel: str) -> None:
         fit(2)
         gc.collect()
         gc.disable()  # a collection would be counted in only one of the two fits
-        for name, n_iter in (("short", 1), ("long", 1 + problem.n_iter)):
+        for name, n_iter in (("short", SHORT), ("long", SHORT + problem.n_iter)):
             valgrind.begin()
             fit(n_iter)
             valgrind.end(f"{problem.name} {name}".encode())
