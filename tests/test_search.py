@@ -1,5 +1,6 @@
 """Cells that help each other: laws of the search, its targets, its ends and its file."""
 
+import gc
 import signal
 import subprocess
 import sys
@@ -566,3 +567,15 @@ def test_a_search_with_a_prior_finds_what_a_fit_with_it_finds(covariance_type, d
     np.testing.assert_allclose(found.best.covariances_, alone.covariances_, rtol=1e-6)
     for criterion in CRITERIA:
         assert np.isfinite(getattr(found, criterion)).all() or criterion == "nec"
+
+
+def test_a_search_of_many_rows_is_gone_when_it_ends():
+    """Rows would stay in memory until the garbage collector comes."""
+    rows = np.random.default_rng(0).normal(size=(20_001, 1))
+    gc.collect()
+    gc.disable()
+    try:
+        select(rows, [1], ["VVV"], random_state=0)
+        assert not any(isinstance(one, loop.Search) for one in gc.get_objects())
+    finally:
+        gc.enable()

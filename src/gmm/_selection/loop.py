@@ -263,8 +263,6 @@ class Search:
         self._clusterings: Clusterings = {}  # of the fits at present: models have those of a seed in common
         self._pool: ThreadPoolExecutor | None = None
         self._is_interrupted = False
-        # What long passes are followed by: other threads do not see Ctrl-C, nor does a pass see the time.
-        self._watch = self._end_if_over if self._source.n_rows > _MANY_ROWS else None
 
     @property
     def _is_over(self) -> bool:
@@ -434,7 +432,9 @@ class Search:
         try:
             self._end_if_over()
             start = begin()
-            fit = cell.fit(start, self._outlook(cell, start), self._clusterings, self._watch)
+            # Long passes are followed: other threads do not see Ctrl-C, nor does a pass see the time.
+            watch = self._end_if_over if self._source.n_rows > _MANY_ROWS else None
+            fit = cell.fit(start, self._outlook(cell, start), self._clusterings, watch)
             if isinstance(fit, SolverResult) or fit.ended:
                 cell.take(fit, start)
             elif not cell.sound:  # what has been left is better than nothing
