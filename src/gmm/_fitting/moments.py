@@ -66,9 +66,8 @@ def log_likelihood_of_one(problem: Problem) -> float:
 def _by_moments(problem: Problem) -> tuple[MixtureParameters, SufficientStatistics]:
     """Return the component that the moments of all rows make, and these."""
     rows, moments = problem.rows, problem.objective.model.layout
-    one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
     with EStep(rows.informative.without_gaps, moments, n_threads=problem.n_threads) as e_step:
-        statistics = e_step(one, hard=True)
+        statistics = e_step.of_one()
         return problem.first_update(e_step, statistics).parameters, statistics
 
 

@@ -131,9 +131,6 @@ class Metric(NamedTuple):
         return WhitenedMixture(self.layout, np.zeros(K), centres, whiteners)
 
 
-OWN_UNITS = Metric(SPHERICAL, np.ones(1))
-
-
 def _is_too_wide(moments: Layout, n_features: int) -> bool:
     """Tell whether the metric of the whole covariance costs more than it is worth."""
     return moments.axis_aligned and n_features > _WHOLE_METRIC
@@ -333,7 +330,8 @@ _SMALL_SAMPLE, _SAMPLE_PASSES = 1 / 3, 100
 
 def _kmeans(sample: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
     if settings.n_components == 1:
-        return partition(sample, sample.survey.centre[None], OWN_UNITS, settings.start_moments, settings.n_threads)
+        with EStep(sample, settings.start_moments, n_threads=settings.n_threads) as e_step:
+            return e_step.of_one()
     return raced(settings.start_problem(sample), settings.n_components, rng, settings.start.clusterings)
 
 

@@ -835,12 +835,10 @@ cdef class Verdict:
         cdef Case case = self.case
         cdef Py_ssize_t A = 0, n_thin = 0, n_axes, k, a, j, most
         cdef double expected
-        cdef Line line
+        cdef Line line = Line(rows, weight)
         set_mixture(&case, estimate, noise)
         expect("causes", causes.shape[0], case.K)
         expect("a row", rows.shape[1], case.d)
-        if weight is not None:
-            expect("weight", weight.shape[0], rows.shape[0])
         most = case.K * (1 if is_dense(case.layout) else min(case.d, MOST_AXES))
         axes, owners = np.empty((most, case.d)), np.empty(most, np.intp)
         cdef double[:, ::1] into = axes
@@ -857,10 +855,7 @@ cdef class Verdict:
                 for a in range(n_thin, n_thin + n_axes):
                     owner[a] = k
                 n_thin += n_axes
-        if n_thin == 0:
-            return axes[:0], owners[:0]
-        line = Line(rows, weight)
-        if has_labels:
+        if has_labels and n_thin > 0:
             labels = np.empty(rows.shape[0], np.intp)
             choose_components(&case, rows, labels, np.empty(case.K))
             line.sort_by(labels, case.K)

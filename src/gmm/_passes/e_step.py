@@ -450,20 +450,17 @@ class EStep:
     def common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""
         if self._total_scatter is None:
-            plan = self.scatter_plan()
-            with blas_alone(plan.largest_product):
-                self._total_scatter = plan.collect(self._sums(plan)).second
+            self._total_scatter = self.of_one().second
         return self._total_scatter
 
-    def scatter_plan(self) -> _em.Plan:
-        """Prepare the pass that measures the rows' scatter about the origin."""
-        one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(len(self._origin)))
-        return self.plan(one, form=CENTRED_DOUBLE)
+    def plan_of_one(self) -> _em.Plan:
+        """Prepare the pass over all rows as one component, about the origin."""
+        one = WhitenedMixture(SPHERICAL, np.zeros(1), self._origin[None], np.ones(1))
+        return self.plan(one, form=CENTRED_DOUBLE, hard=True)
 
     def of_one(self) -> SufficientStatistics:
         """Return the statistics of all rows as one component, about the origin."""
-        one = WhitenedMixture(SPHERICAL, np.zeros(1), self._origin[None], np.ones(1))
-        plan = self.plan(one, form=CENTRED_DOUBLE, hard=True)
+        plan = self.plan_of_one()
         with blas_alone(plan.largest_product):
             self._source.check_unchanged(statistics := plan.collect(self._sums(plan)))
         return statistics

@@ -93,7 +93,7 @@ class IncompleteEStep(EStep):
             return self._without_gaps.rounded(mixture, given=given)
         pooled = mixture.layout is TIED and self._moments is TIED and not self._source.errors
         if pooled and not self._scatters:
-            passes = self._swept(lambda group: _Prepared(None, [part.scatter_plan() for part in group.parts]))
+            passes = self._swept(lambda group: _Prepared(None, [part.plan_of_one() for part in group.parts]))
             self._scatters = {number: plan.collect(sums).second for _, some in passes for number, plan, sums in some}
         total, roundings = None, []
         for completion, some in self._swept(self._prepare(mixture, hard=hard, common_scatter=pooled)):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _Path = str | os.PathLike[str]
 _SLICED = ("h5py.Dataset", "zarr.Array", "numpy.memmap")
 # Of other packages; each has a row in `gmm._rows.arrow.OF_QUERIES`, as has any other stream of record batches.
-_QUERIES, _STREAM = ("polars.LazyFrame", "duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation", "pyarrow.Dataset"), ""
+_QUERIES = ("polars.LazyFrame", "duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation", "pyarrow.Dataset")
+_STREAM = ""
 
 
 def open_rows(

@@ -566,11 +566,11 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
     ValueError
         If the box is none: wrong shape, numbers that are not finite or too large, or no volume.
     """
-    if noise is False:
-        return NO_NOISE
-    if np.ndim(noise) > 0:
-        return Noise(*check_box(noise, "noise", n_features), _SHARE)
-    share = np.asarray(noise).item()
+    share = noise
+    if not isinstance(noise, bool):
+        if np.ndim(noise) > 0:
+            return Noise(*check_box(noise, "noise", n_features), _SHARE)
+        share = np.asarray(noise).item()
     if share is False:
         return NO_NOISE
     if share is not True and not 0 < as_real(share) < 1:
