@@ -273,17 +273,17 @@ def without(e_step: EStep, mixture: WhitenedMixture, component: int) -> Sufficie
     return e_step(mixture._replace(log_offset=log_offset))
 
 
-def halves(parameters: MixtureParameters, rows: Source) -> list[MixtureParameters]:
-    """Return mixtures of one component more: each has two halves for one of those that fit worst, the worst first.
+def halves(parameters: MixtureParameters, rows: Source, n: int) -> list[MixtureParameters]:
+    """Return n mixtures of one component more, or fewer: each has two halves for one that fits worst, the worst first.
 
     Of low rank, of heavy tails or of one component, the worst is the widest.
     """
     if parameters.n_components == 1 or not parameters.model.stored_whole or parameters.tails:
-        return halves_of_widest(parameters)
+        return halves_of_widest(parameters)[:n]
     with e_step_over(rows, parameters.model.layout, n_threads=1) as e_step:
         diagnosis = ComponentDiagnosis.of(parameters, rows, e_step)
     gains = diagnosis.gains
-    axes, worst = gains.argmax(axis=1), (-gains.max(axis=1)).argsort(kind="stable").tolist()
+    axes, worst = gains.argmax(axis=1), (-gains.max(axis=1)).argsort(kind="stable")[:n].tolist()
     return [halved(parameters, k, diagnosis.step(k, int(axes[k]))) for k in worst]
 
 
@@ -302,4 +302,8 @@ def halved(parameters: MixtureParameters, component: int, step: Array | float = 
     weights, means = parameters.weights[order], parameters.means[order]
     weights[[component, -1]] /= 2
     means[component], means[-1] = means[component] - step, means[component] + step
-    return parameters.with_other(weights=weights, means=means, covariances=parameters.covariances_of(order))
+    factors = parameters.whiteners, parameters.log_determinants
+    if not parameters.model.layout.pooled:
+        factors = factors[0][order], factors[1][order]
+    covariances = parameters.covariances_of(order)
+    return parameters.with_other(weights=weights, means=means, covariances=covariances, factors=factors)

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from math import inf, isfinite, nan
 from operator import attrgetter
 from typing import NamedTuple
@@ -257,8 +257,8 @@ class Search:
         self._n_workers = min(usable, len(request.types) * len(request.tails))
         self._n_threads = request.template.n_threads if self._n_workers == 1 else usable // self._n_workers
         self._cells = [Cell(key, request, held_out.get(key, nan), self._n_threads) for key in request.keys]
-        by_key = {cell.key: cell for cell in self._cells}
-        self._first = {by_key[key]: by_key[first] for key, first in request.first_of_model.items()}
+        self._by_key = {cell.key: cell for cell in self._cells}
+        self._first = {self._by_key[key]: self._by_key[first] for key, first in request.first_of_model.items()}
         self._halves_of: dict[MixtureParameters, list[MixtureParameters]] = {}
         self._clusterings: Clusterings = {}  # of the fits at present: models have those of a seed in common
         self._pool: ThreadPoolExecutor | None = None
@@ -387,9 +387,9 @@ class Search:
 
     def _fit_from_others(self, mixtures: Sequence[MixtureParameters], cell: Cell) -> None:
         """Fit it from mixtures of other cells, and from halves of its own mixture of a component fewer."""
-        own = cell.key._replace(n_components=cell.key.n_components - 1)
-        smaller = [one.sound.result.parameters for one in self._cells if one.key == own and one.sound]
-        self._fit_from([*mixtures, *chain(*(self._halves(mixture)[:_OF_OWN] for mixture in smaller))], cell)
+        smaller = self._by_key.get(cell.key._replace(n_components=cell.key.n_components - 1))
+        end = None if smaller is None else smaller.sound
+        self._fit_from([*mixtures, *(self._halves(end.result.parameters)[:_OF_OWN] if end else ())], cell)
 
     def _fit_from(self, mixtures: Sequence[MixtureParameters], cell: Cell) -> None:
         """Fit it from mixtures, but for its own and those that it was fitted from before: it would end there again."""
@@ -404,10 +404,10 @@ class Search:
         return Start(self._seeds[0], self._request.parts(mixture, cell.model), self._request.template.refine)
 
     def _halves(self, mixture: MixtureParameters) -> list[MixtureParameters]:
-        """Return mixtures of a component more, each time the same; none if a covariance is singular to rounding."""
+        """Return a few mixtures of a component more, each time the same; none where a covariance is singular."""
         if mixture not in self._halves_of:
             try:
-                found = halves(mixture, self._source)
+                found = halves(mixture, self._source, max(_OF_BEST, _OF_OWN))
             except SingularMatrixError:
                 found = []
             self._halves_of.setdefault(mixture, found)  # which another thread may have set
