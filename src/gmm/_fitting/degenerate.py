@@ -19,6 +19,7 @@ from gmm._rows.sources import Source
 from gmm._text.words import printable
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array
+from gmm._values.noise import NO_NOISE
 from gmm._values.objective import Objective
 from gmm._values.parameters import NOTHING_FIXED, MixtureParameters
 from gmm._values.priors import MixturePosterior
@@ -125,7 +126,8 @@ class Degeneracy:
         """Return the causes that the mixture tells, without a look at the rows."""
         free = statistics if self._of_moments else None
         causes = self._verdict.causes(parameters.as_estimate(), _spread_of_noise(parameters), free)
-        if fixed := self._fixed or parameters.fixed:
+        fixed = parameters.fixed if self._fixed is NOTHING_FIXED else self._fixed
+        if fixed is not NOTHING_FIXED and fixed:  # a pickle has its own of which nothing is fixed
             causes[fixed.covariances] = 0
         return causes
 
@@ -181,7 +183,7 @@ class Degeneracy:
         parameters = fit.parameters
         if isinstance(parameters, MixturePosterior):
             return -1
-        causes = self._certain(parameters, None if of_mixture else fit.statistics)
+        causes = self._certain(parameters, fit.statistics if self._of_moments and not of_mixture else None)
         if not (of_mixture or causes.any()):  # a look at the rows takes longer
             causes[self._tied(parameters, causes)] = _TIES
         first = int(causes.argmax())
@@ -267,4 +269,5 @@ def total_variances(parameters: MixtureParameters) -> Array:
 
 
 def _spread_of_noise(parameters: MixtureParameters) -> Array | None:
-    return np.asarray(parameters.noise.variances) if parameters.noise else None
+    noise = parameters.noise
+    return None if noise is NO_NOISE or not noise else np.asarray(noise.variances)

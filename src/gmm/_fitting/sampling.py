@@ -44,22 +44,14 @@ def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = N
     size = size or sample_size(n_components)
     is_plain = not (source.in_patterns or source.known)
     if is_plain and source.resident is not None and size >= source.n_rows == source.n_used:
-        distinct = _distinct(source.resident)
-        source.n_distinct = distinct.n_rows
-        return distinct
+        return source.resident.distinct
     indices = _of_classes(source, size, rng) if source.known else sample_indices(source, size, rng)
     if not is_plain:
         return _weighted_set(source.part(indices).with_classes(source.known.for_rows(indices)))
     part = source.subset(indices)
     if source.n_used <= size:
-        return _distinct(part)
+        return part.distinct
     return ArraySource(np.ascontiguousarray(part.rows, dtype=np.float64), part.sample_weight)
-
-
-def _distinct(rows: ArraySource) -> ArraySource:
-    distinct = ArraySource(*distinct_rows(np.ascontiguousarray(rows.rows, dtype=np.float64), rows.sample_weight))
-    distinct.n_distinct = distinct.n_rows
-    return distinct
 
 
 def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
-from gmm._kernel.mstep import Survey, equal_rows
+from gmm._kernel.mstep import Survey, distinct_rows, equal_rows
 from gmm._lazy import cached_property
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
@@ -288,6 +288,8 @@ class Source(ABC):
         array = self.one_array
         if array is None or self.n_rows > _MEASURED:
             return self.n_used
+        if self.n_used == self.n_rows and "distinct" in vars(array):  # as a start has them
+            return array.distinct.n_rows
         rows = array.rows if self.n_used == self.n_rows else array.rows[self.weights > 0]
         return len(equal_rows(np.ascontiguousarray(rows, dtype=np.float64))[0])
 
@@ -337,6 +339,13 @@ class ArraySource(Source):
     def resident(self) -> ArraySource:  # type: ignore[override]
         """The source itself."""
         return self
+
+    @cached_property
+    def distinct(self) -> ArraySource:
+        """The distinct rows in float64, sorted by value, with the weights of their copies."""
+        rows = ArraySource(*distinct_rows(np.ascontiguousarray(self.rows, dtype=np.float64), self.sample_weight))
+        rows.n_distinct = rows.n_rows
+        return rows
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Return all rows as one chunk."""

@@ -85,8 +85,8 @@ class Cell:
     Attributes
     ----------
     key : Key
-    end : End or None
-        The best one.
+    end, sound : End or None
+        The best one, and the same if none of its components is degenerate.
     error : Exception or None
         Why there is none.
     n_seeds : int
@@ -110,6 +110,7 @@ class Cell:
         self.key, self.held_out, self.n_threads, self._request = key, held_out, n_threads, request
         self.model = request.model(key.name, key.tails)
         self.end: End | None = None
+        self.sound: End | None = None
         self.error: Exception | None = None
         self.n_seeds = self.n_fresh = self.n_again = 0
         self.begun = set[MixtureParameters]()
@@ -131,10 +132,10 @@ class Cell:
     def _degeneracy(self) -> Degeneracy:
         return Degeneracy.of_fits(self.settings.objective, self._request.source, self._request.judge)
 
-    @property
-    def sound(self) -> End | None:
-        """The best end if none of its components is degenerate."""
-        return self.end if self.end is not None and self.end.degenerate < 0 else None
+    @cached_property
+    def n_parameters(self) -> int:
+        """How many parameters are free."""
+        return n_parameters(self.settings.objective, self.key.n_components, self._request.source.n_features)
 
     @property
     def has_one_end(self) -> bool:
@@ -154,16 +155,20 @@ class Cell:
         callback: Callable[[Iteration], object] | None,
     ) -> SolverRun | SolverResult:
         """Make the fit that `fit_mixture` makes from one start; a run that is left on its way has not ended."""
-        source, method = self._request.source, "" if start.parts else str(self._request.template.init_params)
-        begin = StartSettings(method, start.parts, clusterings=clusterings)
-        settings, problem = self.settings._replace(start=begin, refine=start.refine), self._problem
+        settings, problem, seed = self.settings, self._problem, 0
+        if start.parts:
+            settings = settings._replace(start=StartSettings("", start.parts))
+        else:
+            seed = start_seeds(start.seed, 1)[0]
+            settings = settings._replace(start=settings.start._replace(clusterings=clusterings))
         self._e_step = e_step = self._e_step or problem.e_step()
-        where = first_start(problem, settings, start_seeds(start.seed, 1)[0], e_step)
+        where = first_start(problem, settings, seed, e_step)
         run = problem.prepare_run(e_step, where, settings.solver, callback=callback)
         del where  # as large as a mixture
         self.climb(run, outlook)
         if not (start.refine and run.converged):
             return run
+        source = self._request.source
         return split_merged(source, settings, run.result, e_step, callback=callback, stop_requested=lambda: False)
 
     def close(self) -> None:
@@ -188,10 +193,14 @@ class Cell:
         if degenerate >= 0 and (is_sound or not is_higher):
             return
         result = fit.result if isinstance(fit, SolverRun) else fit
-        self.end = End(result, start, degenerate, self._score(result), behind)
+        self.keep(End(result, start, degenerate, self._score(result), behind))
         self.error, self.n_fresh, self.n_again = None, 0, 0
         of_fit = self.key.n_components, self.key.kind, fit.lower_bound, self.status()
         LOGGER.info("search: components %d, %s  log-likelihood %.6f nats per unit weight, %s", *of_fit)
+
+    def keep(self, end: End) -> None:
+        """Take an end for the best one."""
+        self.end, self.sound = end, end if end.degenerate < 0 else None
 
     def measure(self) -> None:
         """Compute the log-likelihood and the criteria of the best end."""
@@ -232,7 +241,7 @@ class Cell:
         """Return the criterion of a fit; the likelihood of its last pass decides most."""
         request, n = self._request, self._request.source.survey.weight
         if request.criterion in criteria.OF_LIKELIHOOD and not self.settings.objective.prior:
-            return criteria.least(request.criterion, n * fit.lower_bound, fit.parameters.n_parameters, n)
+            return criteria.least(request.criterion, n * fit.lower_bound, self.n_parameters, n)
         return self._scores(fit.parameters)[request.criterion]
 
     def _scores(self, mixture: MixtureParameters) -> dict[str, float]:
@@ -359,7 +368,7 @@ class Search:
         elif before is None or first.end.result.lower_bound > before.result.lower_bound + cell.accuracy:
             self._fit_from([first.end.result.parameters], cell)
         if first.end and cell.end and self._same(cell.end.result, first.end.result):
-            cell.end = cell.end._replace(degenerate=first.end.degenerate)  # one model is judged by one rule
+            cell.keep(cell.end._replace(degenerate=first.end.degenerate))  # one model is judged by one rule
 
     def _fit_from_more_seeds(self, cell: Cell) -> None:
         while not cell.is_settled and self._fit_from_seed(cell):
@@ -469,10 +478,7 @@ class Search:
             target, safety = cell.sound.result.lower_bound + cell.accuracy, _SAFETY
         if self._limit < inf:
             name = self._request.criterion
-            p = n_parameters(
-                cell.model, cell.key.n_components, self._source.n_features, self._request.noise, cell.key.tails
-            )
-            excess = criteria.least(name, 0.0, p, self._weight) - self._limit
+            excess = criteria.least(name, 0.0, cell.n_parameters, self._weight) - self._limit
             if isfinite(excess):
                 target = max(target, excess / criteria.CRITERION[name].per_nat / self._weight)
         return Outlook(target=target, safety=safety, period=_PERIOD)

@@ -79,10 +79,11 @@ class Kind(Protocol):
     def tails(self) -> Tails: ...
 
 
-def n_parameters(model: CovarianceModel, n_components: int, n_features: int, noise: Noise, tails: Tails) -> int:
-    """Count the free parameters of a mixture of which nothing is fixed."""
-    K, d = n_components, n_features
-    return K - 1 + K * d + model.n_parameters(K, d) + noise.n_parameters + tails.n_parameters(K)
+def n_parameters(kind: Kind, n_components: int, n_features: int) -> int:
+    """Count the free parameters: weights less 1, means, covariances, of noise and tails, less those that are fixed."""
+    K, d, model = n_components, n_features, kind.model
+    fixed = kind.fixed.n_parameters(model, K, d) if kind.fixed else 0
+    return K - 1 + K * d + model.n_parameters(K, d) + kind.noise.n_parameters + kind.tails.n_parameters(K) - fixed
 
 
 class MixtureParameters:
@@ -194,10 +195,8 @@ class MixtureParameters:
 
     @property
     def n_parameters(self) -> int:
-        """Free parameters: K − 1 weights, K·d means, the model's covariances, of noise and tails, less those fixed."""
-        K, d = self.means.shape
-        fixed = self.fixed.n_parameters(self.model, K, d) if self.fixed else 0
-        return n_parameters(self.model, K, d, self.noise, self.tails) - fixed
+        """Number of free parameters."""
+        return n_parameters(self, *self.means.shape)
 
     @property
     def noise_weight(self) -> float:
