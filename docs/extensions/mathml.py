@@ -6,12 +6,10 @@ from importlib.resources import files
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
-from sphinx.domains.math import MathDomain
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
 FONT = files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"
-PAGES = ("mathematics", "mathematics-updates", "mathematics-uses")
 FUNCTION = re.compile(r"<m[io]>(log|exp|max|tr|diag|KL)</m[io]>")
 BETTER = {
     r"\lvert": r"\left|",  # a fence has no space inside
@@ -55,16 +53,6 @@ def block(self: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-class EquationsByPage(MathDomain):
-    """Equations with the number of their page, as in 2.3, so that pages can refer to each other's."""
-
-    def note_equation(self, docname: str, labelid: str, location: object = None) -> None:
-        """Number a labelled equation."""
-        super().note_equation(docname, labelid, location)
-        number = f"{PAGES.index(docname) + 1}.{self.equations[labelid][1]}"
-        self.data["objects"][labelid] = (docname, number)
-
-
 def add_font(app: Sphinx) -> None:
     """Put the font beside the style sheet that names it."""
     app.config.html_static_path.append(str(FONT))
@@ -73,6 +61,5 @@ def add_font(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Offer ``html_math_renderer = "mathml"``."""
     app.add_html_math_renderer("mathml", inline_renderers=(inline, None), block_renderers=(block, None))
-    app.add_domain(EquationsByPage, override=True)
     app.connect("builder-inited", add_font)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -411,7 +411,7 @@ def _path(empty: NDArray[np.bool_], removed: dict[Pair, float]) -> tuple[list[tu
             pair = sets[here[1]], sets[here[0]]
             if pair not in removed:
                 unknown.append(pair)
-            # It lies between the larger of these two and their sum (docs/mathematics-uses.md).
+            # It lies between the larger of these two and their sum (docs/mathematics.md).
             parts = gains[here], gains[max(b, c), min(b, c)]
             gains[here] = removed.get(pair, max(parts) + min(parts) / 2)
         gains[b] = gains[:, b] = -np.inf
