@@ -66,7 +66,7 @@ def output_of(call, *arguments):
 
 def test_every_speed_in_the_readme_stands_in_the_documentation():
     """With the command that prints it, so that the two cannot drift apart."""
-    full = (ROOT / "docs" / "how-fast.md").read_text(encoding="utf-8")
+    full = (ROOT / "docs" / "measurements.md").read_text(encoding="utf-8")
     rows = README.read_text(encoding="utf-8").partition("\n## Speed\n")[2].partition("\n## ")[0]
     rows = [line.strip("|").split("|") for line in rows.splitlines() if "benchmarks" in line]
     assert len(rows) == 4

@@ -201,7 +201,7 @@ def test_results_of_another_commit_are_no_release(tmp_path):
     rows = [row.format("lint", "0123456789", "passed"), row.format("types", "abcdefabcd", "**failed**: mypy")]
     rows.append(row.format("wheels -- python3.14", "0123456789", "passed"))
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "results.md").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "docs" / "measurements.md").write_text("\n".join(rows), encoding="utf-8")
     checks["unfit_results"].__globals__["ROOT"] = tmp_path
     found = checks["unfit_results"]("0123456789fffff", ["lint", "types", "docs", "wheels"])
     names = [re.findall("lint|types|(?<=of )(?:docs|wheels)", each) for each in found]
@@ -255,7 +255,7 @@ def test_the_release_commit_is_the_last_that_changed_more_than_prose(tmp_path):
 
     git("init", "-q")
     (tmp_path / "docs").mkdir()
-    for names in (["setup.py", "docs/results.md"], ["docs/results.md"], ["README.md", "CITATION.cff"]):
+    for names in (["setup.py", "docs/measurements.md"], ["docs/measurements.md"], ["README.md", "CITATION.cff"]):
         for name in names:
             with (tmp_path / name).open("a", encoding="utf-8") as file:
                 file.write("more\n")

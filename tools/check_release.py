@@ -58,8 +58,8 @@ def faults(tag: str, repository: str = "") -> list[str]:
 
 
 def unfit_results(commit: str, sessions: list[str]) -> list[str]:
-    """Sessions without a row in docs/results.md, rows of another commit, and sessions that failed."""
-    rows = re.findall(r"^\| `(.+?)` \| `(\w+)` \|.*\| (.*) \|$", text("docs/results.md"), re.MULTILINE)
+    """Sessions without a row in docs/measurements.md, rows of another commit, and sessions that failed."""
+    rows = re.findall(r"^\| `(.+?)` \| `(\w+)` \|.*\| (.*) \|$", text("docs/measurements.md"), re.MULTILINE)
     named = {name for name, _, _ in rows}  # with arguments, it may be a part of a session
     others: dict[str, list[str]] = {}
     for name, of, _ in rows:
@@ -67,11 +67,11 @@ def unfit_results(commit: str, sessions: list[str]) -> list[str]:
             others.setdefault(of, []).append(name)
     return [
         *(
-            f"docs/results.md has {', '.join(group)} of {of}, expected {commit:.10}: python tools/results.py"
+            f"docs/measurements.md has {', '.join(group)} of {of}, expected {commit:.10}: python tools/results.py"
             for of, group in others.items()
         ),
-        *(f"docs/results.md: {name} failed" for name, _, outcome in rows if "**failed**" in outcome),
-        *(f"docs/results.md has no row of {name} as a whole" for name in sessions if name not in named),
+        *(f"docs/measurements.md: {name} failed" for name, _, outcome in rows if "**failed**" in outcome),
+        *(f"docs/measurements.md has no row of {name} as a whole" for name in sessions if name not in named),
     ]
 
 
@@ -102,5 +102,5 @@ if __name__ == "__main__":
     if shutil.which("nox"):
         what += unfit_results(release_commit(), sessions())
     else:
-        what.append("nox is not on PATH, which lists the sessions for docs/results.md: python -m pip install nox")
+        what.append("nox is not on PATH, which lists the sessions for docs/measurements.md: python -m pip install nox")
     sys.exit("\n".join(what) or 0)

@@ -1,4 +1,4 @@
-"""Run sessions of nox and write what came of them to docs/results.md: ``python tools/results.py [SESSION...]``.
+"""Run sessions of nox and write what came of them to docs/measurements.md: ``python tools/results.py [SESSION...]``.
 
 A session may have arguments, ``"fuzz -- 10000"``; without any, all sessions run. Each replaces its own row, and rows of
 sessions that are gone disappear. The tree must be committed, but for prose.
@@ -15,8 +15,8 @@ from time import perf_counter
 
 from check_release import ALL_BUT_PROSE, ROOT, output_of, release_commit, sessions
 
-PAGE = ROOT / "docs" / "results.md"
-HEAD = """# Results of all sessions
+PAGE = ROOT / "docs" / "measurements.md"
+HEAD = """## Results of all sessions
 
 One row for each session of `nox`, written by `python tools/results.py`: its commit, day and machine, how long it took
 by the clock, and its last line. The commit is the last one that changed more than prose (`*.md`, `CITATION.cff`), which
@@ -25,6 +25,7 @@ CI tests with each commit. At a release, `tools/check_release.py` refuses rows o
 | session | commit | day | machine | minutes | outcome |
 | --- | --- | --- | --- | --- | --- |
 """
+HEADING = HEAD.partition("\n")[0]
 SUMMARY = re.compile(
     r"^=* ?((?:\d+ \w+,? ?)+) in [\d.:]+.*|^(Found .*|Success: .*|All checks passed!.*)$", re.MULTILINE
 )
@@ -41,12 +42,13 @@ def main(chosen: list[str]) -> None:
         outcome = row(name)
         print(outcome)
         rows = {**{key: line for key, line in rows_of(PAGE).items() if key in names}, name.split()[0]: outcome}
-        PAGE.write_text(HEAD + "\n".join(rows[key] for key in names if key in rows) + "\n", encoding="utf-8")
+        before = PAGE.read_text(encoding="utf-8").partition(HEADING)[0]
+        PAGE.write_text(before + HEAD + "\n".join(rows[key] for key in names if key in rows) + "\n", encoding="utf-8")
 
 
 def rows_of(page: Path) -> dict[str, str]:
     """Return the line of each session in the page."""
-    lines = page.read_text(encoding="utf-8").splitlines() if page.exists() else []
+    lines = page.read_text(encoding="utf-8").partition(HEADING)[2].splitlines()
     return {line.split("`")[1].split()[0]: line for line in lines if line.startswith("| `")}
 
 
