@@ -87,4 +87,4 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "start": [], "measurements": [], "command-line": [], "command-line-options": []}
+html_sidebars = {"index": [], "measurements": [], "command-line": [], "command-line-options": []}
