@@ -22,6 +22,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "command_line",
+    "exclusions",
     "mathml",
     "public_names",
     "self_contained",
