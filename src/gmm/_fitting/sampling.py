@@ -44,13 +44,14 @@ def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = N
     size = size or sample_size(n_components)
     is_plain = not (source.in_patterns or source.known)
     if is_plain and source.resident is not None and size >= source.n_rows == source.n_used:
-        return source.resident.distinct
+        few = source.n_rows <= _FEWEST_ROWS  # which a search or further starts merge again
+        return source.resident.distinct if few else source.resident.merged()
     indices = _of_classes(source, size, rng) if source.known else sample_indices(source, size, rng)
     if not is_plain:
         return _weighted_set(source.part(indices).with_classes(source.known.for_rows(indices)))
     part = source.subset(indices)
     if source.n_used <= size:
-        return part.distinct
+        return part.merged()
     return ArraySource(np.ascontiguousarray(part.rows, dtype=np.float64), part.sample_weight)
 
 

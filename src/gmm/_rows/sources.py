@@ -340,12 +340,13 @@ class ArraySource(Source):
         """The source itself."""
         return self
 
-    @cached_property
-    def distinct(self) -> ArraySource:
-        """The distinct rows in float64, sorted by value, with the weights of their copies."""
+    def merged(self) -> ArraySource:
+        """Return the distinct rows in float64, sorted by value, with the weights of their copies."""
         rows = ArraySource(*distinct_rows(np.ascontiguousarray(self.rows, dtype=np.float64), self.sample_weight))
         rows.n_distinct = rows.n_rows
         return rows
+
+    distinct = cached_property(merged)
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Return all rows as one chunk."""
