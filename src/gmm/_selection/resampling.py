@@ -53,7 +53,8 @@ from gmm._values.parameters import MixtureParameters
 
 Rows = NDArray[Any]
 Halves = Sequence[Rows]  # two
-Fits = Sequence[Sequence[GaussianMixture]]  # to each half, of every number of components
+Mixtures = Sequence[GaussianMixture]  # of every number of components
+Fits = Sequence[Mixtures]  # to each half
 _Result = TypeVar("_Result", "SplitLRT", "Stability")
 Seed = int | np.random.RandomState | np.random.Generator | None
 
@@ -93,12 +94,7 @@ class HeldOut:
 
 
 def held_out_log_likelihood(
-    estimator: Any,
-    X: Any,
-    *,
-    n_splits: int = 5,
-    random_state: Seed = None,
-    sample_weight: ArrayLike | None = None,
+    estimator: Any, X: Any, *, n_splits: int = 5, random_state: Seed = None, sample_weight: ArrayLike | None = None
 ) -> HeldOut:
     """Estimate the log-likelihood of new rows by cross-validation (Smyth 2000).
 
@@ -174,32 +170,48 @@ def checked_rows(X: Any, sample_weight: Any, caller: str, missing: str | None = 
     return as_one_array(source, caller, gaps=True), names
 
 
-def _rows_to_fit(
-    X: Any, sample_weight: Any, caller: str, n_components: int, parameters: dict[str, Any], n_parts: int = 1
-) -> tuple[Rows, Names, dict[str, Any], Coordinates | None]:
-    """Return rows that are drawn from, enough for so many components in each part, and how they are fitted.
+class _Comparison(NamedTuple):
+    """Rows that tables are drawn from, in units of the same width, and how fits to these tables are made.
 
-    They are the rows, each as often as its weight says, the names of features, the parameters of fits that are
-    compared, and the units.
-
-    Raises
-    ------
-    ValueError
-        If weights do not say how often rows occur, or rows are too few.
+    Attributes
+    ----------
+    rows : ndarray of shape (n, d)
+        The rows, each as often as its weight says.
+    names : ndarray of str or None
+    parameters : dict
+        Those of each fit.
+    units : Coordinates or None
+        The units of the rows; None where they are the given ones.
     """
-    table, names = checked_rows(X, sample_weight, caller, parameters.get("missing", "error"))
-    counted_table = repeated(table)
-    if counted_table is None:
-        weight = table.weights
-        row = int((weight != np.floor(weight)).argmax())
-        raise ValueError(
-            f"{caller} draws from the rows: expected in sample_weight whole numbers, how often each row occurs, of at "
-            f"most {MOST_REPEATED:,} in all; got {weight[row]:.6g} in row {row}, and {weight.sum():,.6g} in all"
-        )
-    rows = counted_table.rows
-    check_enough_rows(len(rows) // n_parts, n_components)
-    rows, settings, units = comparable_fits(rows, parameters)
-    return rows, names, settings, units
+
+    rows: Rows
+    names: Names
+    parameters: dict[str, Any]
+    units: Coordinates | None
+
+    @classmethod
+    def of_rows(
+        cls, X: Any, sample_weight: Any, caller: str, n_components: int, parameters: dict[str, Any], n_parts: int = 1
+    ) -> _Comparison:
+        """Check the rows; each of some parts must suffice for so many components.
+
+        Raises
+        ------
+        ValueError
+            If weights do not say how often rows occur, or rows are too few.
+        """
+        table, names = checked_rows(X, sample_weight, caller, parameters.get("missing", "error"))
+        counted_table = repeated(table)
+        if counted_table is None:
+            weight = table.weights
+            row = int((weight != np.floor(weight)).argmax())
+            raise ValueError(
+                f"{caller} draws from the rows: expected in sample_weight whole numbers, how often each row occurs, of "
+                f"at most {MOST_REPEATED:,} in all; got {weight[row]:.6g} in row {row}, and {weight.sum():,.6g} in all"
+            )
+        check_enough_rows(counted_table.n_rows // n_parts, n_components)
+        rows, settings, units = comparable_fits(counted_table.rows, parameters)
+        return cls(rows, names, settings, units)
 
 
 @dataclass(frozen=True)
@@ -361,9 +373,9 @@ def bootstrap_lrt(
     check_comparable(parameters, bootstrap_lrt.__name__)
     refuse("bootstrap_lrt", features_of(GaussianMixture(**parameters)))
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
-    rows, names, settings, units = _rows_to_fit(X, sample_weight, bootstrap_lrt.__name__, n_components + 1, parameters)
+    compared = _Comparison.of_rows(X, sample_weight, bootstrap_lrt.__name__, n_components + 1, parameters)
     rng = np.random.default_rng(common_seed(random_state))
-    fits = _Fits(n_components, settings)
+    rows, units, fits = compared.rows, compared.units, _Fits(n_components, compared.parameters)
     with quiet_fits():
         observed = fits.pair(rows, int(rng.integers(2**31)))
         if observed.failure is not None:
@@ -377,7 +389,7 @@ def bootstrap_lrt(
             raised = -log_volume(source, units) / source.survey.weight
             null, alternative = (in_other_units(fit, units, raised) for fit in (null, alternative))
         for fit in (null, alternative):
-            record_features(fit, rows.shape[1], names)
+            record_features(fit, rows.shape[1], compared.names)
         test = BootstrapLRT(observed.statistic, np.empty(0), null, alternative, n_replicates)
         return _with_replicates(test, fits, observed.null, rows, rng, callback)
 
@@ -522,7 +534,7 @@ class _Fits(NamedTuple):
         return estimator_of(GaussianMixture, twice, **null.get_params() | {"n_components": twice.n_components})
 
 
-def _source(rows: NDArray[Any]) -> Source:
+def _source(rows: Rows) -> Source:
     return IncompleteSource.from_rows(ArraySource(rows)) if np.isnan(rows).any() else ArraySource(rows)
 
 
@@ -722,11 +734,9 @@ def split_lrt(
     numbers = _numbers(n_components, 1)
     all_numbers = sorted({*numbers, *range(numbers[0] + 1, numbers[-1] + 2)})
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
+    compared = _Comparison.of_rows(X, sample_weight, split_lrt.__name__, all_numbers[-1], parameters, n_parts=2)
     test = SplitLRT(np.array(numbers), np.empty((len(numbers), 0)), n_splits)
-    measure = partial(_log_e_values, numbers=numbers)
-    return _with_splits(
-        test, X, sample_weight, split_lrt.__name__, all_numbers, parameters, measure, random_state, callback
-    )
+    return _with_splits(test, compared, all_numbers, partial(_log_e_values, numbers=numbers), random_state, callback)
 
 
 def stability(
@@ -803,36 +813,33 @@ def stability(
     check_comparable(parameters, stability.__name__)
     numbers = _numbers(n_components, 2)
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
-    curve, name = Stability(np.array(numbers), np.empty((len(numbers), 0)), n_splits), stability.__name__
-    return _with_splits(curve, X, sample_weight, name, numbers, parameters, _disagreements, random_state, callback)
+    compared = _Comparison.of_rows(X, sample_weight, stability.__name__, numbers[-1], parameters, n_parts=2)
+    curve = Stability(np.array(numbers), np.empty((len(numbers), 0)), n_splits)
+    return _with_splits(curve, compared, numbers, _disagreements, random_state, callback)
 
 
 def _with_splits(
     result: _Result,
-    X: Any,
-    sample_weight: Any,
-    caller: str,
+    compared: _Comparison,
     numbers: Sequence[int],
-    parameters: dict[str, Any],
     measure: Callable[[Halves, Fits], Array],
     random_state: Seed,
     callback: Callable[[_Result], object] | None,
 ) -> _Result:
     """Return a result with a measure of the fits to both halves of each split, in order, until a callback ends it."""
-    rows, _, settings, _ = _rows_to_fit(X, sample_weight, caller, numbers[-1], parameters, n_parts=2)
-    rng = np.random.default_rng(common_seed(random_state))
+    rows, parameters, rng = compared.rows, compared.parameters, np.random.default_rng(common_seed(random_state))
     seeds = rng.integers(2**31, size=check_whole(result.n_splits, "n_splits")).tolist()
 
     def measured(seed: int, n_threads: int | None) -> Array:
         order = np.random.default_rng(seed).permutation(len(rows))
         halves = [rows[np.sort(part)] for part in np.array_split(order, 2)]
-        of_fit = settings | {"random_state": seed, "n_threads": n_threads}
+        own = parameters | {"random_state": seed, "n_threads": n_threads}
         with quiet_fits():
-            fits = [[GaussianMixture(K, **of_fit).fit(half) for K in numbers] for half in halves]
+            fits = [[GaussianMixture(K, **own).fit(half) for K in numbers] for half in halves]
         return measure(halves, fits)
 
     work = float(len(rows) / 2 * numbers[-1] * rows.shape[1] ** 2)
-    with closing(replicated(measured, seeds, work=work, n_threads=settings["n_threads"])) as values:
+    with closing(replicated(measured, seeds, work=work, n_threads=parameters["n_threads"])) as values:
         for column in values:
             result = replace(result, splits=np.column_stack([result.splits, column]))
             result.splits.flags.writeable = False
@@ -853,13 +860,7 @@ def _log_e_values(halves: Halves, fits: Fits, numbers: Sequence[int]) -> Array:
     return np.asarray(np.logaddexp(one, other) - np.log(2))
 
 
-def _log_ratios(
-    nulls: Sequence[GaussianMixture],
-    alternatives: Sequence[GaussianMixture],
-    half: NDArray[Any],
-    other: NDArray[Any],
-    numbers: Sequence[int],
-) -> Array:
+def _log_ratios(nulls: Mixtures, alternatives: Mixtures, half: Rows, other: Rows, numbers: Sequence[int]) -> Array:
     """Return log likelihood ratios on a half, (m,), to `nulls` that are fitted there (equation 6).
 
     Each alternative is fitted to the other half, and the one of the best BIC there is compared.
