@@ -816,11 +816,7 @@ _MOST_LEAVES = 30
 
 
 def plot_hierarchy(
-    of: CombinedComponents | ArrayLike,
-    n_clusters: int | None = None,
-    *,
-    random_state: Any = 0,
-    ax: Axes | None = None,
+    of: CombinedComponents | ArrayLike, n_clusters: int | None = None, *, random_state: Any = 0, ax: Axes | None = None
 ) -> Axes:
     """Draw the tree of clusters: which ones merge, and how far apart they are.
 

@@ -12,16 +12,7 @@ from numpy.typing import NDArray
 from gmm._kernel.mstep import Survey, equal_rows
 from gmm._lazy import cached_property
 from gmm._rows.blocks import FactorySource
-from gmm._rows.sources import (
-    ArraySource,
-    Chunk,
-    Pattern,
-    Piece,
-    Source,
-    SourceView,
-    changed,
-    chunks_in_order,
-)
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, Source, SourceView, changed, chunks_in_order
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.weights import KnownClasses, weights_of

@@ -12,18 +12,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm import _persistence as archive
+from gmm._estimators import fitted
 from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm._estimators.criteria import bic
-from gmm._estimators.fitted import (
-    estimator_of,
-    fit_settings,
-    fitted_parameters,
-    from_state,
-    lasting_settings,
-    sorted_classes,
-    source_of,
-    states_of,
-)
+from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import Summary
@@ -32,17 +25,6 @@ from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._lazy import reduced_at_home
 from gmm._passes.problem import e_step_over
-from gmm._persistence import (
-    Readable,
-    Writable,
-    from_json_values,
-    item,
-    load_object,
-    metadata_of,
-    parts_of,
-    save_object,
-    to_json_values,
-)
 from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import ArraySource, Source, relative_ridge
 from gmm._selection.request import requested_components, requested_types
@@ -53,14 +35,7 @@ from gmm._text.frames import data_frame
 from gmm._text.html import block, line
 from gmm._text.table import LABEL, Column, Table
 from gmm._text.words import percent, quoted
-from gmm._validation.given import (
-    check_components_per_class,
-    check_labels,
-    check_sample_weight,
-    check_shares,
-    check_weights,
-    classes_with_weight,
-)
+from gmm._validation import given
 from gmm._validation.parameters import check_is_fitted, check_parameters, options_with
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_boolean
@@ -105,10 +80,10 @@ def classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp
     if y is None:
         raise ValueError("MixtureClassifier requires y to be passed, but the target y is None")
     values = one_column(y)
-    classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
+    classes, codes = given.check_labels(values, rows.n_rows, "y", unknown=None)
     if classes.dtype.kind == "i" and len(classes) > 2:
         codes = np.where(np.asarray(values) == -1, -1, codes)
-    classes, codes = classes_with_weight(classes, codes, rows.weights > 0)
+    classes, codes = given.classes_with_weight(classes, codes, rows.weights > 0)
     if not len(classes):
         raise ValueError("expected rows with a class in y, but all are unknown")
     return classes, codes
@@ -248,7 +223,7 @@ class MixtureClassifier(Estimator):
     (['low', 'high'], 'EII')
     """
 
-    metadata = property(metadata_of)
+    metadata = property(archive.metadata_of)
 
     n_components: int | Iterable[int] = 1
     covariance_type: str | Sequence[str] = "all"
@@ -419,14 +394,14 @@ class MixtureClassifier(Estimator):
         joint = projected_mixture(
             np.concatenate(weights), np.concatenate([part.means for part in parts]), np.concatenate(dense)
         )
-        names, how = vars(self).get("feature_names_in_"), lasting_settings(self)
+        names, how = vars(self).get("feature_names_in_"), fitted.lasting_settings(self)
         how["reg_covar"] = min(mixture.reg_covar for mixture in self.mixtures_)
-        mixture = estimator_of(GaussianMixture, joint, names, self.mixtures_[0].means_.dtype, **how)
+        mixture = fitted.estimator_of(GaussianMixture, joint, names, self.mixtures_[0].means_.dtype, **how)
         mixture.classes_ = self.classes_
         mixture.component_classes_ = np.repeat(self.classes_, [part.n_components for part in parts])
         return mixture
 
-    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
+    def save(self, file: archive.Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the fitted classifier to a file that holds only numbers and text.
 
         Parameters
@@ -440,9 +415,9 @@ class MixtureClassifier(Estimator):
         check_is_fitted(self)
         self._request(self.n_features_in_, len(self.classes_))
         parameters = {name: value for name, value in self.get_params().items() if name in _SETTINGS}
-        headers, arrays = states_of(self.mixtures_)
+        headers, arrays = fitted.states_of(self.mixtures_)
         header = {
-            "parameters": to_json_values(parameters),
+            "parameters": archive.to_json_values(parameters),
             "request": {name: _listed(getattr(self, name)) for name in _REQUEST},
             "classes": self.classes_.tolist(),
             "feature_names": given_names(self),
@@ -451,34 +426,34 @@ class MixtureClassifier(Estimator):
             "n_iter": self.n_iter_,
             "mixtures": headers,
         }
-        save_object(self, file, metadata, header, {"class_prior": self.class_prior_} | arrays)
+        archive.save_object(self, file, metadata, header, {"class_prior": self.class_prior_} | arrays)
 
     @classmethod
-    def load(cls, file: Readable) -> Self:
+    def load(cls, file: archive.Readable) -> Self:
         """Read a classifier that `save` wrote; a `random_state` that is a generator comes back as None."""
-        return load_object(file, {cls.__name__: cls.from_state})
+        return archive.load_object(file, {cls.__name__: cls.from_state})
 
     @classmethod
     def from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Make the classifier of a file's header and arrays, and check them."""
-        parameters = from_json_values(item(header, "parameters", dict))
+        parameters = archive.from_json_values(archive.item(header, "parameters", dict))
         tol = parameters.get("tol", _TOL)
         check_parameters(GaussianMixture(**parameters | {"tol": _TOL if tol is None else tol}))
-        request = item(header, "request", dict)
-        classes = sorted_classes(item(header, "classes", list))
+        request = archive.item(header, "request", dict)
+        classes = fitted.sorted_classes(archive.item(header, "classes", list))
         every = parameters | {name: request[name] for name in _REQUEST}
         classifier = cls(**{name: every[name] for name in every.keys() & {*cls._get_param_names()}})
-        check_shares(arrays["class_prior"], len(classes), "class_prior")
+        given.check_shares(arrays["class_prior"], len(classes), "class_prior")
         classifier.classes_, classifier.class_prior_ = classes, arrays["class_prior"].astype(np.float64)
-        headers, parts = item(header, "mixtures", list), parts_of(arrays)
-        mixtures = [from_state(GaussianMixture, each, parts[str(number)]) for number, each in enumerate(headers)]
+        headers, parts = archive.item(header, "mixtures", list), archive.parts_of(arrays)
+        mixtures = [fitted.from_state(GaussianMixture, each, parts[str(number)]) for number, each in enumerate(headers)]
         if len(mixtures) != len(classes) or len({mixture.n_features_in_ for mixture in mixtures}) != 1:
             raise ValueError("expected a mixture for each class, all of the same features")
         classifier.mixtures_, d = tuple(mixtures), mixtures[0].n_features_in_
         classifier._request(d, len(classes))
-        classifier.log_likelihood_, classifier.bic_ = item(header, "log_likelihood", float), item(header, "bic", float)
-        classifier.n_iter_ = item(header, "n_iter", int)
-        record_features(classifier, d, check_feature_names(item(header, "feature_names", list) or None, d))
+        classifier.log_likelihood_ = archive.item(header, "log_likelihood", float)
+        classifier.bic_, classifier.n_iter_ = archive.item(header, "bic", float), archive.item(header, "n_iter", int)
+        record_features(classifier, d, check_feature_names(archive.item(header, "feature_names", list) or None, d))
         return classifier
 
     def __str__(self) -> str:
@@ -504,12 +479,7 @@ class MixtureClassifier(Estimator):
         return [as_source_to_fit(part, None, estimator=self, missing=self.missing)[0] for part in parts]
 
     def _of_each(
-        self,
-        parts: list[Source],
-        numbers: list[int],
-        types: list[str],
-        classes: NDArray[Any],
-        settings: dict[str, Any],
+        self, parts: list[Source], numbers: list[int], types: list[str], classes: NDArray[Any], settings: dict[str, Any]
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class."""
         of_search = settings | {"tol": self.tol, "reg_covar": self.reg_covar}
@@ -541,7 +511,7 @@ class MixtureClassifier(Estimator):
         """Fit all classes at once with each covariance type; return the best mixture's parts, shares and likelihood."""
         n_classes = len(classes)
         numbers = [mixture.n_components for mixture in before] or [1] * n_classes
-        owners = check_components_per_class(dict(enumerate(numbers)), np.arange(n_classes), codes, sum(numbers))
+        owners = given.check_components_per_class(dict(enumerate(numbers)), np.arange(n_classes), codes, sum(numbers))
         restriction, best, failed = KnownClasses((codes + 1).astype(np.intc), owners), None, None
         for name in types:
             mixture = GaussianMixture(sum(numbers), covariance_type=name, **settings)
@@ -552,10 +522,10 @@ class MixtureClassifier(Estimator):
                 failed = error
                 continue
             parameters = fitted_parameters(mixture)
-            source = source_of(mixture, rows).with_classes(restriction)
+            source = fitted.source_of(mixture, rows).with_classes(restriction)
             with e_step_over(source, parameters.model.layout, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
-            objective = fit_settings(mixture, source, parameters.model).objective
+            objective = fitted.fit_settings(mixture, source, parameters.model).objective
             degenerate = Degeneracy.of_fits(objective, rows)(parameters, statistics)
             rank = bool(degenerate.any()), bic(statistics.log_evidence, parameters.n_parameters, source.survey.weight)
             if best is None or rank < best[0]:
@@ -566,14 +536,14 @@ class MixtureClassifier(Estimator):
         self._warn_of(classes[np.unique(collapsed)].tolist(), several=sum(numbers) > n_classes)
         parts = [parameters.for_components(owners == number) for number in range(n_classes)]
         shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
-        how = lasting_settings(self) | {"reg_covar": settings["reg_covar"]}
-        mixtures = [estimator_of(GaussianMixture, part, names, rows.dtype, **how) for part in parts]
+        how = fitted.lasting_settings(self) | {"reg_covar": settings["reg_covar"]}
+        mixtures = [fitted.estimator_of(GaussianMixture, part, names, rows.dtype, **how) for part in parts]
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
 
     def _request(self, n_features: int, n_classes: int) -> tuple[list[int], list[str], Array | None]:
         """Numbers of components, covariance types and probabilities of classes as asked for, checked."""
         check_boolean(self.standardize, "standardize")
-        prior = None if self.class_prior is None else check_weights(self.class_prior, n_classes, "class_prior")
+        prior = None if self.class_prior is None else given.check_weights(self.class_prior, n_classes, "class_prior")
         return sorted(requested_components(self.n_components)), requested_types(self.covariance_type, n_features), prior
 
     def _known_rows(
@@ -582,9 +552,9 @@ class MixtureClassifier(Estimator):
         """Return what is predicted of the rows of known class, their classes and their weights."""
         predicted = self.predict(X)
         unknown = None if -1 in self.classes_.tolist() else -1
-        classes, codes = check_labels(one_column(y), len(predicted), "y", unknown=unknown)
+        classes, codes = given.check_labels(one_column(y), len(predicted), "y", unknown=unknown)
         there = codes >= 0
-        weights = in_full(check_sample_weight(sample_weight, len(predicted)), len(predicted))[there]
+        weights = in_full(given.check_sample_weight(sample_weight, len(predicted)), len(predicted))[there]
         if not weights.sum() > 0:
             n_known = int(there.sum())
             raise ValueError(

@@ -21,32 +21,12 @@ from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import FitSettings, StartSettings
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import suggestion
+from gmm._validation import given
 from gmm._validation.combinations import check_together, refuse
-from gmm._validation.given import (
-    check_coordinates,
-    check_fixed,
-    check_fixed_start,
-    check_fixed_table,
-    check_given_prior,
-    check_limits,
-    check_ridge,
-    check_spread,
-    check_tails,
-)
 from gmm._validation.parameters import STARTS, check_parameters, options_with
 from gmm._validation.scalars import as_list, check_whole, excerpt
-from gmm._values.covariance import (
-    COVARIANCE_TYPES,
-    LIMITED,
-    OF_FACTORS,
-    OF_ONE_FEATURE,
-    PARSIMONIOUS,
-    CovarianceModel,
-    covariance_model,
-    model_names,
-    same_as,
-    stored_as,
-)
+from gmm._values import covariance
+from gmm._values.covariance import CovarianceModel, covariance_model
 from gmm._values.layouts import FULL, Array
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
@@ -99,13 +79,13 @@ class FixedComponents(NamedTuple):
 
     def anchor(self, n_components: int, model: CovarianceModel) -> MixtureParameters:
         """Return a mixture that has the fixed parameters; its others are anything."""
-        K, given, n = n_components, self.mixture, self.mixture.n_components
+        K, first, n = n_components, self.mixture, self.mixture.n_components
         order, weights = np.append(np.arange(n), np.zeros(K - n, np.intp)), np.full(K, 1 / K)
-        whole = MixtureParameters(weights, given.means[order], given.covariances_of(order), given.model)
+        whole = MixtureParameters(weights, first.means[order], first.covariances_of(order), first.model)
         covariances = as_model(whole, model).covariances
         if self.precisions is not None:
             covariances = model.constrained(covariances, weights)
-        return MixtureParameters(weights, whole.means, covariances, model, fixed=given.fixed.with_others(K - n))
+        return MixtureParameters(weights, whole.means, covariances, model, fixed=first.fixed.with_others(K - n))
 
     def masks(self, n_components: int) -> dict[str, NDArray[np.bool_]]:
         """Return what is fixed in a mixture of so many components, as `GaussianMixture` takes it."""
@@ -154,14 +134,14 @@ def fixed_components(
     models, means_init, d = [covariance_model(name) for name in types], template.means_init, n_features
     parts = [means_init] if means_init is not None else (template.fixed or {}).values()
     n = max([1, *(len(np.atleast_1d(np.asarray(part))) for part in parts)])
-    fixed = check_fixed(template.fixed, n, models[0])
+    fixed = given.check_fixed(template.fixed, n, models[0])
     if not fixed and means_init is None and template.precisions_init is None:
         return None
     features = {"fixed weights": fixed.weights.any(), "fixed covariances": fixed.covariances.any(), "select": True}
     features |= {"fixed parameters": True, "max_ratio": template.max_ratio is not None, "standardize": standardize}
     check_together(features)
     values = {"means": means_init, "precisions": template.precisions_init}
-    check_fixed_start(fixed, [name for name, value in values.items() if value is not None])
+    given.check_fixed_start(fixed, [name for name, value in values.items() if value is not None])
     if not fixed.means.all():
         raise ValueError(
             "fixed: a search fixes all means in means_init, and covariances beside them: expected "
@@ -169,14 +149,14 @@ def fixed_components(
         )
     if min(counts) < n:
         raise ValueError(f"expected n_components of {n} or more, the fixed components in means_init, got {min(counts)}")
-    weights, means = np.full(n, 1 / n), check_coordinates(means_init, "means", (n, d))
+    weights, means = np.full(n, 1 / n), given.check_coordinates(means_init, "means", (n, d))
     if not fixed.covariances.any():
         unit = np.tile(np.eye(d), (n, 1, 1))
-        return FixedComponents(MixtureParameters(weights, means, unit, stored_as(FULL), fixed=fixed))
+        return FixedComponents(MixtureParameters(weights, means, unit, covariance.stored_as(FULL), fixed=fixed))
     for model in models:
-        check_fixed_table(fixed.with_others(max(counts) - n).table, model)
-    (precisions, _), *_ = [check_spread(template.precisions_init, "precision", n, d, model) for model in models]
-    stored = stored_as(models[0].layout)
+        given.check_fixed_table(fixed.with_others(max(counts) - n).table, model)
+    (precisions, _), *_ = [given.check_spread(template.precisions_init, "precision", n, d, model) for model in models]
+    stored = covariance.stored_as(models[0].layout)
     covariances = stored.layout.inverse(precisions, d)
     return FixedComponents(MixtureParameters(weights, means, covariances, stored, fixed=fixed), precisions)
 
@@ -231,7 +211,7 @@ class Request(NamedTuple):
         """The cells, and which is the first of those that are one model."""
         first, d = dict[Any, Key](), self.source.n_features
         return {
-            key: first.setdefault((key.n_components, same_as(model, key.n_components, d), key.tails), key)
+            key: first.setdefault((key.n_components, covariance.same_as(model, key.n_components, d), key.tails), key)
             for key in self.keys
             for model in [self.model(key.name, key.tails)]
         }
@@ -250,11 +230,11 @@ class Request(NamedTuple):
 
     def log_likelihood_of_one(self, parameters: MixtureParameters) -> float | None:
         """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""
-        template, model = self.template, same_as(parameters.model, 1, self.source.n_features)
+        template, model = self.template, covariance.same_as(parameters.model, 1, self.source.n_features)
         kind = model, parameters.tails.name, parameters.n_components > 1
         if kind not in self.of_one:
             scorer = Scorer(parameters, template.n_threads)
-            limits = check_limits(template, parameters.model, 1)
+            limits = given.check_limits(template, parameters.model, 1)
             self.of_one[kind] = scorer.log_likelihood_of_one(self.source, template.reg_covar, **limits)
         return self.of_one[kind]
 
@@ -272,7 +252,7 @@ class Request(NamedTuple):
         (K, name, tails), template, rows = key, self.template, self.source
         model, accelerated = self.model(name, tails), template.acceleration is not None
         prior = prior_of(template.prior, model, K, rows, 1, accelerated=accelerated)
-        limits = check_limits(template, model, K)
+        limits = given.check_limits(template, model, K)
         objective = Objective(model, template.reg_covar, prior, self.noise, tails=tails, **limits)
         if self.fixed is not None and fixed:
             objective = objective.with_anchor(self.fixed.anchor(K, model))
@@ -399,7 +379,7 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
         mixture = GaussianMixture(**template.get_params() | own)
         check_parameters(mixture)
         check_features(mixture, source)
-        every.setdefault(name, check_tails(name, own["degrees_of_freedom"]))
+        every.setdefault(name, given.check_tails(name, own["degrees_of_freedom"]))
     return list(every.values())
 
 
@@ -423,18 +403,18 @@ def requested_types(
     asked = as_list(covariance_type)
     if not all(isinstance(name, str) for name in asked):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
-    every: tuple[str, ...] = LIMITED if limited else PARSIMONIOUS
+    every: tuple[str, ...] = covariance.LIMITED if limited else covariance.PARSIMONIOUS
     if n_features == 1:
-        every = OF_ONE_FEATURE[1:] if limited else OF_ONE_FEATURE
+        every = covariance.OF_ONE_FEATURE[1:] if limited else covariance.OF_ONE_FEATURE
     names: list[str] = list(chain.from_iterable(every if name == "all" else (name,) for name in asked))
     if not names:
-        raise ValueError(f"expected a covariance type among {COVARIANCE_TYPES}, got none")
+        raise ValueError(f"expected a covariance type among {covariance.COVARIANCE_TYPES}, got none")
     if n_factors is not None:
         numbers = requested_components(n_factors, "n_factors")
-        if not any(name in OF_FACTORS for name in names):
-            expected = " or ".join(map(repr, OF_FACTORS))
+        if not any(name in covariance.OF_FACTORS for name in names):
+            expected = " or ".join(map(repr, covariance.OF_FACTORS))
             raise ValueError(f"n_factors goes with {expected} in covariance_type, got {names}")
-        names = model_names(names, numbers)
+        names = covariance.model_names(names, numbers)
     for name in names:
         covariance_model(name, n_features)
     return list(dict.fromkeys(names))
@@ -491,8 +471,8 @@ def check_cells(
         raise ValueError(
             f"{fewest:,} components need at least {fewest:,} rows; the table has {source.n_used:,}{weighted}"
         )
-    check_ridge(template.reg_covar, source.survey.weight)
+    given.check_ridge(template.reg_covar, source.survey.weight)
     for name in types:
-        check_limits(template, covariance_model(name), max(counts))
-    check_given_prior(template.prior, [covariance_model(name) for name in types], source.survey.centre)
+        given.check_limits(template, covariance_model(name), max(counts))
+    given.check_given_prior(template.prior, [covariance_model(name) for name in types], source.survey.centre)
     refuse("max_ratio", {"standardize": template.max_ratio is not None and standardize})

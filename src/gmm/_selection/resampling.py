@@ -30,14 +30,7 @@ from gmm._passes.problem import Problem
 from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
-from gmm._selection.request import (
-    MOST_REPEATED,
-    check_comparable,
-    check_folds,
-    folds_of,
-    repeated,
-    requested_components,
-)
+from gmm._selection import request
 from gmm._selection.standard import comparable_fits, in_other_units, log_volume
 from gmm._text.words import counted
 from gmm._validation.combinations import refuse
@@ -148,10 +141,10 @@ def held_out_log_likelihood(
         )
     missing = getattr(estimator, "missing", None)
     table, _ = checked_rows(X, sample_weight, held_out_log_likelihood.__name__, missing)
-    table = repeated(table) or table.subset(np.flatnonzero(table.weights))
+    table = request.repeated(table) or table.subset(np.flatnonzero(table.weights))
     K = getattr(estimator, "n_components", 1)
-    check_folds(table.n_rows, n_splits, K if is_whole(K) else 1)
-    folds, means = folds_of(table.n_rows, n_splits, check_random_state(random_state)), np.empty(n_splits)
+    request.check_folds(table.n_rows, n_splits, K if is_whole(K) else 1)
+    folds, means = request.folds_of(table.n_rows, n_splits, check_random_state(random_state)), np.empty(n_splits)
     for number, fold in enumerate(folds):
         others, part = table.subset(np.delete(np.arange(table.n_rows), fold)), table.subset(fold)
         try:
@@ -201,13 +194,14 @@ class _Comparison(NamedTuple):
             If weights do not say how often rows occur, or rows are too few.
         """
         table, names = checked_rows(X, sample_weight, caller, parameters.get("missing", "error"))
-        counted_table = repeated(table)
+        counted_table = request.repeated(table)
         if counted_table is None:
             weight = table.weights
             row = int((weight != np.floor(weight)).argmax())
             raise ValueError(
                 f"{caller} draws from the rows: expected in sample_weight whole numbers, how often each row occurs, of "
-                f"at most {MOST_REPEATED:,} in all; got {weight[row]:.6g} in row {row}, and {weight.sum():,.6g} in all"
+                f"at most {request.MOST_REPEATED:,} in all; got {weight[row]:.6g} in row {row}, and "
+                f"{weight.sum():,.6g} in all"
             )
         check_enough_rows(counted_table.n_rows // n_parts, n_components)
         rows, settings, units = comparable_fits(counted_table.rows, parameters)
@@ -370,7 +364,7 @@ def bootstrap_lrt(
     n_components = check_whole(n_components, "n_components")
     n_init = check_whole(n_init, "n_init", 1, MOST_STARTS)
     n_replicates = check_whole(n_replicates, "n_replicates", 1, MOST_REPLICATES)
-    check_comparable(parameters, bootstrap_lrt.__name__)
+    request.check_comparable(parameters, bootstrap_lrt.__name__)
     refuse("bootstrap_lrt", features_of(GaussianMixture(**parameters)))
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
     compared = _Comparison.of_rows(X, sample_weight, bootstrap_lrt.__name__, n_components + 1, parameters)
@@ -729,7 +723,7 @@ def split_lrt(
     array([2, 3])
     """
     callback = check_callback(callback)
-    check_comparable(parameters, split_lrt.__name__)
+    request.check_comparable(parameters, split_lrt.__name__)
     refuse("split_lrt", features_of(GaussianMixture(**parameters)))
     numbers = _numbers(n_components, 1)
     all_numbers = sorted({*numbers, *range(numbers[0] + 1, numbers[-1] + 2)})
@@ -810,7 +804,7 @@ def stability(
     3
     """
     callback = check_callback(callback)
-    check_comparable(parameters, stability.__name__)
+    request.check_comparable(parameters, stability.__name__)
     numbers = _numbers(n_components, 2)
     parameters |= {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
     compared = _Comparison.of_rows(X, sample_weight, stability.__name__, numbers[-1], parameters, n_parts=2)
@@ -849,7 +843,7 @@ def _with_splits(
 
 
 def _numbers(n_components: int | Iterable[int], least: int) -> list[int]:
-    numbers = sorted(requested_components(n_components))
+    numbers = sorted(request.requested_components(n_components))
     check_whole(numbers[0], "n_components", least)
     return numbers
 
