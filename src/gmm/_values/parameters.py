@@ -219,11 +219,7 @@ class MixtureParameters:
     def whole(self) -> MixtureParameters:
         """Return the mixture with covariances as whole matrices where factors and noise are stored instead."""
         model = self.model.whole
-        if model is self.model:
-            return self
-        covariances = self.model.layout.written_out(self.covariances)
-        beside = self.noise, self.fixed, self.tails
-        return MixtureParameters(self.weights, self.means, covariances, model, None, *beside)
+        return self if model is self.model else self.with_other(covariances=self.written_out, model=model)
 
     def for_model(self, model: CovarianceModel) -> MixtureParameters:
         """Return the mixture as another model stores it; of other factors, what these leave is noise."""

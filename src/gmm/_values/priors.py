@@ -311,17 +311,9 @@ class MixturePosterior(MixtureParameters):
         shape, weights = kind.model.layout.shape(*means.shape), prior.expected_weights(weight * shares)
         if kind.noise:
             weights = weights * (1 - (1 + weight * kind.noise.weight(shares)) / (2 + weight))
-        return cls(
-            weights,
-            means,
-            covariances.reshape(shape),
-            kind.model,
-            (whiteners.reshape(shape), log_determinants),
-            kind.noise,
-            shares=shares,
-            weight=weight,
-            prior=prior,
-        )
+        factors = whiteners.reshape(shape), log_determinants
+        parts = weights, means, covariances.reshape(shape), kind.model, factors, kind.noise
+        return cls(*parts, shares=shares, weight=weight, prior=prior)
 
     def updated(self, estimate: Estimate) -> MixturePosterior:
         """Make the posterior of another estimate with the same prior and rows."""

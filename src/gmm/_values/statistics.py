@@ -15,6 +15,7 @@ from gmm._kernel import mstep
 from gmm._lazy import reduced_at_home
 from gmm._values.layouts import Array, Layout
 
+_ADDITIVE = "counts", "first", "second", "log_evidence", "weight", "precision"  # sums over rows
 _EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
 
@@ -109,27 +110,11 @@ class SufficientStatistics:
             )
         if not np.array_equal(self.origins, other.origins):
             other = other.recentred(self.origins)
-        return replace(
-            self,
-            counts=self.counts + other.counts,
-            first=self.first + other.first,
-            second=self.second + other.second,
-            log_evidence=self.log_evidence + other.log_evidence,
-            weight=self.weight + other.weight,
-            precision=self.precision + other.precision,
-        )
+        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in _ADDITIVE})
 
     def scaled(self, factor: float) -> SufficientStatistics:
         """Return the statistics of the same rows with weights multiplied by `factor`."""
-        return replace(
-            self,
-            counts=factor * self.counts,
-            first=factor * self.first,
-            second=factor * self.second,
-            log_evidence=factor * self.log_evidence,
-            weight=factor * self.weight,
-            precision=factor * self.precision,
-        )
+        return replace(self, **{name: factor * getattr(self, name) for name in _ADDITIVE})
 
     def recentred(self, origins: Array) -> SufficientStatistics:
         """Return the same moments about other `origins`, (K, d)."""
@@ -155,9 +140,7 @@ class SufficientStatistics:
         """
         if layout is self.layout:
             return self
-        second = layout.reduced(self.second, self.layout, self.first.shape[1])
-        moments = self.origins, self.counts, self.first, second
-        return SufficientStatistics(layout, *moments, self.log_evidence, self.weight, self.precision)
+        return replace(self, layout=layout, second=layout.reduced(self.second, self.layout, self.first.shape[1]))
 
     def joined(self, other: SufficientStatistics) -> SufficientStatistics:
         """Append the components of other statistics, of the same rows."""
