@@ -126,7 +126,7 @@ def test_features_come_by_number_and_name():
     assert view(model, ["depth", "width"]).project(np.array([[5.0, 6, 7, 8]])).tolist() == [[8, 6]]
     for d in (1, 2):
         few = GaussianMixture.from_parameters([1.0], np.zeros((1, d)), np.eye(d)[None])
-        assert view(few).whole
+        assert view(few).shows_all
         assert view(few).labels == ("x0", "x1")[:d]
     assert view(GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]), "discriminating").labels == ("x0",)
 

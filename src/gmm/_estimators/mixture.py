@@ -417,7 +417,7 @@ class GaussianMixture(FittedMixture):
         model = fitted.model_of(self, source.n_features)
         bounds, seconds, repaired = list[float](), list[float](), list[int]()
         try:
-            stream = self._begun(source, model, record)
+            stream = self._stream_so_far(source, model, record)
             with closing(chunks_in_order(source, 1)) as chunks:
                 for chunk in chunks:
                     began, rows = perf_counter(), ArraySource(chunk.rows, chunk.sample_weight)
@@ -734,7 +734,7 @@ class GaussianMixture(FittedMixture):
         how = {"covariance_type": self.covariance_type, "n_factors": self.n_factors} if is_same else {}
         return fitted.with_mixture(self, type(self), parameters, columns, **how)
 
-    def _begun(self, source: Source, model: CovarianceModel, record: FitRecord) -> Stream:
+    def _stream_so_far(self, source: Source, model: CovarianceModel, record: FitRecord) -> Stream:
         """Return the stream so far; of a first call, the start, and of a mixture from elsewhere, the mixture."""
         from gmm._passes.stepwise import Stream
 

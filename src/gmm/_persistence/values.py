@@ -74,10 +74,10 @@ def sum_beside_noise(shares: NDArray[Any], name: str) -> float:
     ValueError
         If it is not in (0, 1].
     """
-    whole = float(shares.sum()) if shares.ndim == 1 and shares.dtype.kind == "f" else 0.0
-    if not 0 < whole <= 1 + 1e-6:
+    total = float(shares.sum()) if shares.ndim == 1 and shares.dtype.kind == "f" else 0.0
+    if not 0 < total <= 1 + 1e-6:
         raise ValueError(f"expected {name} that sum to at most 1 beside noise, got others")
-    return whole
+    return total
 
 
 def _tails(arrays: Arrays, n_components: int) -> Tails:
@@ -126,8 +126,8 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
         raise ValueError(f"expected a prior of weights for {_KIND!r} in its header, got {saved[_KIND]!r:.60}")
     hyperparameters = numbers | {name: arrays[name] for name in _PRIOR_ARRAYS} | {_KIND: saved[_KIND]}
     shares, noise = arrays["shares"], parameters.noise
-    whole = sum_beside_noise(shares, "shares") if noise else 1.0
-    given.check_shares(shares / whole, parameters.n_components, "shares")
+    total = sum_beside_noise(shares, "shares") if noise else 1.0
+    given.check_shares(shares / total, parameters.n_components, "shares")
     shares = shares.astype(np.float64)
     rows_mean = np.resize(arrays["mean_prior"], d)  # the distance from theirs was checked when they were there
     prior = given.check_variational_prior(hyperparameters, model, len(shares), rows_mean, np.ones(d), 0.0)

@@ -254,7 +254,7 @@ def heading(scene: Scene) -> str:
 
 def marginal_note(what: str, panel: Panel) -> Entries:
     """Say in the legend that a panel ignores the features outside the view, if there are any."""
-    return [] if panel.view.whole else [note(f"{what} {'each' if panel.small else 'this'} view only")]
+    return [] if panel.view.shows_all else [note(f"{what} {'each' if panel.small else 'this'} view only")]
 
 
 def notes(scene: Scene, view: View, edges: Array) -> list[str]:
@@ -664,7 +664,7 @@ def _segments(first: NDArray[np.bool_], line: Array) -> list[Array]:
     """Return the parts of a line whose vertices are `first`."""
     steps = first[1:] | first[:-1]  # both lines keep the step between two parts, which avoids a gap
     turns = np.flatnonzero(np.diff(np.concatenate([[False], steps, [False]])))
-    return [line[begin : end + 1] for begin, end in turns.reshape(-1, 2)]
+    return [line[start : end + 1] for start, end in turns.reshape(-1, 2)]
 
 
 def _refined(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array:
@@ -1012,11 +1012,11 @@ def plot_pairs(
     """
     source, named = as_source(X, estimator=plot_pairs.__name__, missing="em")
     rows = as_one_array(source, "a picture", gaps=True).rows
-    whole = rows
+    full = rows
     if filled is not None:
-        whole = as_one_array(as_source(filled, estimator=plot_pairs.__name__)[0], "a picture").rows
-        if whole.shape != rows.shape:
-            raise ValueError(f"expected filled of shape {rows.shape}, as X has, got {whole.shape}")
+        full = as_one_array(as_source(filled, estimator=plot_pairs.__name__)[0], "a picture").rows
+        if full.shape != rows.shape:
+            raise ValueError(f"expected filled of shape {rows.shape}, as X has, got {full.shape}")
     names = tuple(f"x{j}" for j in range(rows.shape[1])) if named is None else tuple(map(str, named))
     chosen = columns_of(columns, names)
     classes, codes = check_labels([None] * len(rows) if labels is None else labels, len(rows), unknown=None)
@@ -1031,10 +1031,10 @@ def plot_pairs(
         if filled is not None:
             entries.append((dot(inks_of(ax).ink, "x"), "filled"))
         if i == j:
-            _draw_column(ax, rows[:, chosen[i]], whole[:, chosen[i]], codes, shades)
+            _draw_column(ax, rows[:, chosen[i]], full[:, chosen[i]], codes, shades)
         else:
             pair = np.ix_(drawn, np.array([chosen[j], chosen[i]]))
-            _draw_pair(ax, rows[pair], whole[pair], codes[drawn], shades)
+            _draw_pair(ax, rows[pair], full[pair], codes[drawn], shades)
         return entries
 
     title = counted(len(rows), "row") if n_drawn == len(rows) else f"{n_drawn:,} of {counted(len(rows), 'row')}"
@@ -1043,7 +1043,7 @@ def plot_pairs(
     return grid_of_pairs([literal(names[j], LONGEST_OF_SEVERAL, names) for j in chosen], title, fill)
 
 
-def _draw_column(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], shades: Array) -> None:
+def _draw_column(ax: Axes, values: NDArray[Any], full: NDArray[Any], codes: NDArray[np.intp], shades: Array) -> None:
     there = np.isfinite(values)
     finite = values[there]
     width = finite.max(initial=-np.inf) - finite.min(initial=np.inf)
@@ -1051,19 +1051,19 @@ def _draw_column(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDA
     edges = np.histogram_bin_edges(finite, bins=1 if tied else _BINS)
     heights, _ = np.histogram(finite, edges)
     ax.stairs(heights, edges, fill=True, color=inks_of(ax).bars, zorder=1)
-    if np.isfinite(whole[~there]).any():
-        ax.stairs(np.histogram(whole[~there], edges)[0], edges, color=inks_of(ax).ink, linestyle=":", zorder=3)
+    if np.isfinite(full[~there]).any():
+        ax.stairs(np.histogram(full[~there], edges)[0], edges, color=inks_of(ax).ink, linestyle=":", zorder=3)
     for k, shade in enumerate(shades):
         ax.stairs(np.histogram(values[there & (codes == k)], edges)[0], edges, color=shade, linewidth=1.4, zorder=2)
 
 
-def _draw_pair(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], shades: Array) -> None:
+def _draw_pair(ax: Axes, values: NDArray[Any], full: NDArray[Any], codes: NDArray[np.intp], shades: Array) -> None:
     marks: Any = np.vstack([shades, to_rgb(NOISE)])[codes] if len(shades) else inks_of(ax).row
     ax.scatter(values[:, 0], values[:, 1], s=9, c=marks, alpha=0.7, linewidths=0, zorder=2)
-    gaps = np.isnan(values).any(axis=1) & np.isfinite(whole).all(axis=1)
+    gaps = np.isnan(values).any(axis=1) & np.isfinite(full).all(axis=1)
     if gaps.any():
         crosses = marks[gaps] if len(shades) else inks_of(ax).ink
-        ax.scatter(whole[gaps, 0], whole[gaps, 1], s=18, c=crosses, marker="x", linewidths=0.9, zorder=3)
+        ax.scatter(full[gaps, 0], full[gaps, 1], s=18, c=crosses, marker="x", linewidths=0.9, zorder=3)
 
 
 plot_clusters.__module__ = plot_decision_boundaries.__module__ = plot_density.__module__ = "gmm.plotting"

@@ -69,7 +69,7 @@ class View(NamedTuple):
         return len(self.matrix)
 
     @property
-    def whole(self) -> bool:
+    def shows_all(self) -> bool:
         """Whether the view has as many axes as there are features."""
         return self.n_axes == self.matrix.shape[1]
 

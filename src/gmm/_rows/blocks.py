@@ -249,8 +249,8 @@ class BlockSource(Source):
                 yield Chunk(first, np.where(np.isnan(rows), 0, rows) if self.gaps else rows, weight)
 
         looking = chunks()
-        begin = list(islice(looking, 1))
-        survey = Survey(chain(begin, looking), self.n_features) if begin else None
+        first = list(islice(looking, 1))
+        survey = Survey(chain(first, looking), self.n_features) if first else None
         if self.once:
             deque(looking, maxlen=0)  # the survey ends at a value that is not finite
         weight = np.concatenate([np.empty(0), *weights]) if self.weighted else None
@@ -336,7 +336,7 @@ class FactorySource(BlockSource):
     ) -> None:
         self._factory, self.once, self.row_weights = factory, once, row_weights
         self.name = name or f"the factory {getattr(factory, '__name__', type(factory).__name__)}"
-        iterator = self._begun()
+        iterator = self._blocks_anew()
         first = next(iterator, None)
         if first is None:
             raise ValueError(f"expected at least one block of rows from {self.name}, got none")
@@ -351,15 +351,15 @@ class FactorySource(BlockSource):
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Call the factory, and check its blocks."""
-        begun, self._first_reading = self._first_reading, None
-        for number, block in enumerate(self._begun() if begun is None else begun):
+        reading, self._first_reading = self._first_reading, None
+        for number, block in enumerate(self._blocks_anew() if reading is None else reading):
             try:
                 yield self._block(block, weighted)
             except (TypeError, ValueError) as error:
                 kind = TypeError if isinstance(error, TypeError) else ValueError
                 raise kind(f"block {number} of {self.name}: {error}") from error
 
-    def _begun(self) -> Iterator[Given]:
+    def _blocks_anew(self) -> Iterator[Given]:
         blocks = answer_of(self._factory, name=self.name, hint="expected an iterable of blocks of rows")
         if isinstance(blocks, np.ndarray) or not isinstance(blocks, Iterable):
             raise TypeError(f"expected an iterable of blocks of rows from {self.name}, got {type(blocks).__name__}")
@@ -608,12 +608,12 @@ def is_from_file(X: object) -> bool:
 
 def _is_what_its_file_holds(X: np.memmap[Any, Any], mapped: mmap.mmap) -> bool:
     """Return whether both ends of a map are those of its file, which may be gone, or another one by that name."""
-    begin, end = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY, len(mapped) - mmap.PAGESIZE
+    start, end = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY, len(mapped) - mmap.PAGESIZE
     try:
         with open(X.filename, "rb") as file:  # type: ignore[arg-type]
-            file.seek(begin)
+            file.seek(start)
             same = file.read(mmap.PAGESIZE) == mapped[: mmap.PAGESIZE]
-            file.seek(begin + end)
+            file.seek(start + end)
             return same and file.read(mmap.PAGESIZE) == mapped[end:]
     except OSError:
         return False

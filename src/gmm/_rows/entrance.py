@@ -12,7 +12,7 @@ from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_error_covariance, check_same_columns, check_sample_weight
 from gmm._validation.parameters import check_labels_of_columns
-from gmm._validation.rows import as_table, check_enough_rows, check_names, check_rows, check_shape
+from gmm._validation.rows import as_frame, check_enough_rows, check_names, check_rows, check_shape
 from gmm._validation.scalars import column_text, name_of, row_and_column
 
 # Distances from the centre, and their weighted squares, below which sums over rows stay finite.
@@ -97,7 +97,7 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
 
         return DaskSource(X, sample_weight)
     if not isinstance(X, Source):
-        if query_of(X) is None or as_table(X) is not None:
+        if query_of(X) is None or as_frame(X) is not None:
             return None
         X = open_rows(X)
     refuse("sample_weight", {"a source of rows": sample_weight is not None})
@@ -126,8 +126,8 @@ def _finite(
         nonfinite = gappy.survey.nonfinite if gappy.gaps else None
         if nonfinite is None:
             incomplete = IncompleteSource.from_rows(gappy)
-            if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
-                return incomplete if any(of.missing.any() for of in incomplete.patterns) else source
+            if all(pattern.survey is None or pattern.survey.nonfinite is None for pattern in incomplete.patterns):
+                return incomplete if any(pattern.missing.any() for pattern in incomplete.patterns) else source
             nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     place, name = row_and_column(nonfinite[0], nonfinite[1], names), name_of(estimator)

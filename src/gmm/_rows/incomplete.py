@@ -23,7 +23,7 @@ WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lane
 _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
 _DONORS = 500  # rows whose values stand in the gaps of others
 _OTHERS = "values in other columns than the first time"
-_KEPT = "by_key", "_whole", "survey", "column_means", "_donors"  # what is known of rows that are read otherwise
+_KEPT = "by_key", "_in_memory", "survey", "column_means", "_donors"  # what is known of rows that are read otherwise
 
 Keyed = tuple[bytes, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 
@@ -78,7 +78,7 @@ class IncompleteSource(SourceView):
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk; in memory, all rows of a pattern at once."""
         if self.base.resident is not None:
-            return (piece for _, _, piece in self._whole)
+            return (piece for _, _, piece in self._in_memory)
         return chain.from_iterable(map(self.split, chunks_in_order(self, 1)))
 
     @property
@@ -94,7 +94,7 @@ class IncompleteSource(SourceView):
         in the order of `order`; in memory, these are all.
         """
         if self.base.resident is not None:
-            yield from ((0, self._whole[number][-1]) for number in order)
+            yield from ((0, self._in_memory[number][-1]) for number in order)
             return
         waiting: dict[int, list[Piece]] = {number: [] for number in order}
         n_before, n_waiting = dict.fromkeys(order, 0), dict.fromkeys(order, 0)
@@ -106,12 +106,12 @@ class IncompleteSource(SourceView):
             n_waiting[number] += len(piece.indices)
             n = n_waiting[number]
             if n >= WAITING:
-                whole = (n - 1) // lane_rows(number) * lane_rows(number)
+                n_walked = (n - 1) // lane_rows(number) * lane_rows(number)
                 one = joined(waiting[number])
-                yield n_before[number], one.part(slice(whole))
-                waiting[number] = [one.part(np.arange(whole, n))]  # a copy, so that the others can go
-                n_before[number] += whole
-                n_waiting[number] -= whole
+                yield n_before[number], one.part(slice(n_walked))
+                waiting[number] = [one.part(np.arange(n_walked, n))]  # a copy, so that the others can go
+                n_before[number] += n_walked
+                n_waiting[number] -= n_walked
         for number in order:
             if n_before[number] + n_waiting[number] != self.patterns[number].n_rows:
                 raise changed("the rows", f"rows have {_OTHERS}")
@@ -177,8 +177,8 @@ class IncompleteSource(SourceView):
         """The rows with their gaps filled by the values of others that are like them in the other columns."""
         rows = _changed(self, self.rows_filled) if self.has_gaps else self.base
         if rows.sample_weight is not self.sample_weight:
-            weight, whole = self.sample_weight, rows.resident
-            rows = SourceView(rows, sample_weight=weight) if whole is None else ArraySource(whole.rows, weight)
+            weight, resident = self.sample_weight, rows.resident
+            rows = SourceView(rows, sample_weight=weight) if resident is None else ArraySource(resident.rows, weight)
         return rows.with_classes(self.known)
 
     @cached_property
@@ -257,7 +257,7 @@ class IncompleteSource(SourceView):
         return {key: number for number, key in enumerate(self.by_key)}
 
     @cached_property
-    def _whole(self) -> list[Keyed]:
+    def _in_memory(self) -> list[Keyed]:
         """The rows of each pattern, in memory."""
         return list(self._split())
 
@@ -276,7 +276,7 @@ class IncompleteSource(SourceView):
         """
         patterns: dict[bytes, Pattern] = {}
         n_bytes, in_memory = 0, self.base.resident is not None
-        for key, missing, (_, indices, rows) in self._whole if in_memory else self._split():
+        for key, missing, (_, indices, rows) in self._in_memory if in_memory else self._split():
             before = patterns.get(key)
             if before is None:
                 error = int(self.errors.kinds[indices[0]]) if self.errors else -1

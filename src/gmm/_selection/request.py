@@ -81,11 +81,11 @@ class FixedComponents(NamedTuple):
         """Return a mixture that has the fixed parameters; its others are anything."""
         K, first, n = n_components, self.mixture, self.mixture.n_components
         order, weights = np.append(np.arange(n), np.zeros(K - n, np.intp)), np.full(K, 1 / K)
-        whole = MixtureParameters(weights, first.means[order], first.covariances_of(order), first.model)
-        covariances = as_model(whole, model).covariances
+        padded = MixtureParameters(weights, first.means[order], first.covariances_of(order), first.model)
+        covariances = as_model(padded, model).covariances
         if self.precisions is not None:
             covariances = model.constrained(covariances, weights)
-        return MixtureParameters(weights, whole.means, covariances, model, fixed=first.fixed.with_others(K - n))
+        return MixtureParameters(weights, padded.means, covariances, model, fixed=first.fixed.with_others(K - n))
 
     def masks(self, n_components: int) -> dict[str, NDArray[np.bool_]]:
         """Return what is fixed in a mixture of so many components, as `GaussianMixture` takes it."""

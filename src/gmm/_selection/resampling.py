@@ -466,19 +466,19 @@ class _Fits(NamedTuple):
         return _Pair(null, alternative, 2 * (higher - loglik))
 
     def _best(
-        self, rows: NDArray[Any], n_components: int, seed: int, begin: MixtureParameters | None
+        self, rows: NDArray[Any], n_components: int, seed: int, mixture: MixtureParameters | None
     ) -> tuple[GaussianMixture, float]:
         """Return the fit of the highest likelihood without degenerate components, and its value."""
         single, source = self.parameters | {"n_init": 1}, _source(rows)
         n_init = self.parameters["n_init"] if n_components > 1 else 1  # all starts of one component are the same
 
         def starts() -> Iterator[GaussianMixture]:
-            if begin is not None and begin.model.stored_whole and not begin.noise:
-                precisions = begin.model.layout.gram(begin.whiteners)
-                given = {"weights_init": begin.weights, "means_init": begin.means, "precisions_init": precisions}
+            if mixture is not None and mixture.model.stored_whole and not mixture.noise:
+                precisions = mixture.model.layout.gram(mixture.whiteners)
+                given = {"weights_init": mixture.weights, "means_init": mixture.means, "precisions_init": precisions}
                 yield GaussianMixture(n_components, **single | given)
-            elif begin is not None:  # weights that leave noise a share, and factors, are no starting values
-                yield estimator_of(GaussianMixture, begin, **single | {"warm_start": True})
+            elif mixture is not None:  # weights that leave noise a share, and factors, are no starting values
+                yield estimator_of(GaussianMixture, mixture, **single | {"warm_start": True})
             first = [single] * n_init
             # Default starts are so good that they lead to the same degenerate mixture again and again.
             usual = is_default(single.get("init_params", "kmeans"), "kmeans")
@@ -488,7 +488,7 @@ class _Fits(NamedTuple):
             ):
                 yield GaussianMixture(n_components, **how | {"random_state": each})
 
-        best, highest, n_asked = None, -inf, n_init + (begin is not None)
+        best, highest, n_asked = None, -inf, n_init + (mixture is not None)
         for number, start in enumerate(starts()):
             if best is not None and number >= n_asked:
                 break

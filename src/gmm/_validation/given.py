@@ -744,8 +744,8 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
     for value in entries.tolist() if entries.dtype.kind in "ufO" else ():
         if isinstance(value, int | float | np.number) and not -(2**63) <= value < 2**63:
             raise ValueError(f"expected {name} between -2**63 and 2**63 - 1, got {value!r:.80}")
-    whole = (isinstance(value, float | np.floating) and float(value).is_integer() for value in entries)
-    if entries.dtype.kind == "u" or (entries.dtype.kind in "fO" and all(whole)):
+    integers = (isinstance(value, float | np.floating) and float(value).is_integer() for value in entries)
+    if entries.dtype.kind == "u" or (entries.dtype.kind in "fO" and all(integers)):
         entries = entries.astype(np.int64)
     if entries.dtype.kind not in "ibU" or entries.ndim != 1:
         raise ValueError(

@@ -223,7 +223,7 @@ def _float_of(value: Any) -> float:
     return float(value)
 
 
-class Table(NamedTuple):
+class Frame(NamedTuple):
     """A data frame as named columns.
 
     Attributes
@@ -286,14 +286,14 @@ class Table(NamedTuple):
         return matrix
 
 
-def as_table(X: Any) -> Table | None:
-    """Return X as a `Table`, or None if X is not a data frame."""
+def as_frame(X: Any) -> Frame | None:
+    """Return X as a `Frame`, or None if X is not a data frame."""
     if hasattr(X, "iloc") and hasattr(X, "columns"):
-        return Table(X, tuple(X.columns), tuple(X.iloc[:, j] for j in range(len(X.columns))))
+        return Frame(X, tuple(X.columns), tuple(X.iloc[:, j] for j in range(len(X.columns))))
     if hasattr(X, "get_column") and hasattr(X, "columns"):
-        return Table(X, tuple(X.columns), tuple(map(X.get_column, X.columns)))
+        return Frame(X, tuple(X.columns), tuple(map(X.get_column, X.columns)))
     if hasattr(X, "column_names") and hasattr(X, "column"):
-        return Table(X, tuple(X.column_names), tuple(map(X.column, range(len(X.column_names)))))
+        return Frame(X, tuple(X.column_names), tuple(map(X.column, range(len(X.column_names)))))
     return None
 
 
@@ -315,8 +315,8 @@ def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
         return None
     if not abs(step) <= 2 * max(first.nbytes, _PAGE):
         return None
-    whole = {"shape": (len(first), len(columns)), "strides": (*first.strides, step), "data": (places[0], True)}
-    interface = first.__array_interface__ | whole  # numpy's array protocol
+    memory = {"shape": (len(first), len(columns)), "strides": (*first.strides, step), "data": (places[0], True)}
+    interface = first.__array_interface__ | memory  # numpy's array protocol
     return np.asarray(SimpleNamespace(__array_interface__=interface, kept_alive=columns))
 
 
@@ -371,17 +371,17 @@ def check_rows(
     ValueError
         If X holds complex numbers, text or masked values, or its shape or feature names do not match the fit.
     """
-    table = None if type(X) is np.ndarray else as_table(X)
-    names = None if table is None else table.feature_names()
+    frame = None if type(X) is np.ndarray else as_frame(X)
+    names = None if frame is None else frame.feature_names()
     if n_features is not None:
         check_names(names, feature_names, estimator)
-    if table is None:
+    if frame is None:
         array = X if type(X) is np.ndarray and X.ndim == 2 else as_array(X, "X")
         if array.ndim != 2 and array.dtype.kind in "biufO":
             _refuse_dimensions(array, X, estimator)
         rows = as_floats(array, "X")
     else:
-        rows = table.floats()
+        rows = frame.floats()
     check_shape(rows.shape, estimator, n_features, min_rows)
     return rows, names
 

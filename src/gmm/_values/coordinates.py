@@ -60,14 +60,8 @@ class Coordinates(NamedTuple):
             model = model.for_scaled_columns
         stored = mixture.covariances if model.layout is layout else mixture.covariances[:, None]
         noise = mixture.noise.mapped(lambda corner: self.centre + scales * corner)
-        return MixtureParameters(
-            mixture.weights,
-            self.centre + scales * mixture.means,
-            stored * layout.multipliers(scales),
-            model,
-            noise=noise,
-            tails=mixture.tails,
-        )
+        means, covariances = self.centre + scales * mixture.means, stored * layout.multipliers(scales)
+        return MixtureParameters(mixture.weights, means, covariances, model, noise=noise, tails=mixture.tails)
 
 
 _FLAT = 1e-12  # variance, relative to the largest, of a direction in which a mixture does not vary
@@ -123,7 +117,7 @@ class Differences(NamedTuple):
         return np.asarray(matrix / self.scales)
 
 
-def differences(mixture: MixtureParameters, whole: tuple[Array, Array] | None = None) -> Differences:
+def differences(mixture: MixtureParameters, of_rows: tuple[Array, Array] | None = None) -> Differences:
     """Compute how the components differ, in units of the whole.
 
     For diagonal or spherical covariances and more than 64 features, the coordinates hold all directions of the means,
@@ -132,23 +126,23 @@ def differences(mixture: MixtureParameters, whole: tuple[Array, Array] | None = 
     Parameters
     ----------
     mixture : MixtureParameters
-    whole : arrays of shape (d,) and (d, d), optional
+    of_rows : arrays of shape (d,) and (d, d), optional
         Mean and covariance of rows; those of the mixture by default. Then all features are used.
     """
     mixture = _without_negligible(mixture)
     weights, layout, (K, d) = mixture.weights, mixture.model.layout, mixture.means.shape
-    centre, scales = _centre_and_scales(mixture) if whole is None else (whole[0], np.sqrt(np.diag(whole[1])))
+    centre, scales = _centre_and_scales(mixture) if of_rows is None else (of_rows[0], np.sqrt(np.diag(of_rows[1])))
     scales = np.where(scales > 0, scales, 1.0)
     # Standardised: the units of the features may differ by any factor.
     away = (mixture.means - centre) / scales
-    wide = whole is None and layout.axis_aligned and d > _MOST_FEATURES
+    wide = of_rows is None and layout.axis_aligned and d > _MOST_FEATURES
     basis = _reduced_basis(away, mixture.column_variances / scales**2, weights) if wide else np.eye(d)
     away, covariances = away @ basis, layout.projected(mixture.covariances, K, basis.T / scales)
-    if whole is None:
+    if of_rows is None:
         covariance = (away.T * weights) @ away + np.tensordot(weights, covariances, axes=1)
     else:
-        covariance = whole[1] / np.outer(scales, scales)
-    whitener = _whitener(covariance, drop_flat=whole is not None)
+        covariance = of_rows[1] / np.outer(scales, scales)
+    whitener = _whitener(covariance, drop_flat=of_rows is not None)
     return Differences(weights, away @ whitener, whitener.T @ covariances @ whitener, basis @ whitener, centre, scales)
 
 
