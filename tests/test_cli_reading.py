@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+import warnings
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -339,6 +340,62 @@ def test_copies_rescalings_and_codes_are_left_out_and_measurements_of_few_values
     assert columns_of(tmp_path, x, *rng.integers(1, 6, (8, n)), how=how, tells=tells) == "abcdefghi"
     mostly = np.where(np.arange(n) < n - 100, sex, x)
     assert columns_of(tmp_path, x, y, mostly, year * 37, how=how) == "abcd"
+
+
+REPEATED = [1000 + 7 * (i % 31) for i in range(60)]
+DAYS = [20260100 + 100 * (i % 7) + i % 28 + 1 for i in range(60)]
+LARGE = [2**53 + 1 + 7 * (i * 37 % 60) for i in range(60)]
+LABELS = {
+    "large, shuffled": ("tweet", LARGE, "by its digits"),
+    "larger than 64 bits": ("hash", [-(10**20) - i * i % 59 for i in range(60)], "by its digits"),
+    "repeated": ("user_id", REPEATED, "by its name"),
+    "postcodes": ("ZIP code", REPEATED, "by its name"),
+    "telephones": ("phone_number", REPEATED, "by its name"),
+    "zeros in front": ("place", [f"{7 * i % 9000:05}" for i in REPEATED], "by its digits"),
+    "days": ("Stichtag", DAYS, "dates"),
+    "seconds": ("t", [f"{day}120{i % 50 + 10}0" for i, day in enumerate(DAYS)], "dates"),
+}
+
+
+@blocks_too
+@pytest.mark.parametrize("kind", LABELS)
+def test_labels_that_are_numbers_are_left_out(kind, how, tmp_path):
+    (name, values, why), (a, b) = LABELS[kind], np.random.default_rng(0).normal(size=(2, 60)).round(3)
+    note = f"left out: {name!r} ({why}), which is a label, not a measurement; use --columns"
+    path = write(tmp_path / "t.csv", [name, "a", "b"], values, a, b)
+    columns, _, told, _ = fitted(path, *how)
+    assert (columns, note in told) == (["a", "b"], True)
+    assert fitted(path, *how, "--columns", f"{name},a")[0] == [name, "a"]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gmm.open_rows(path)
+    assert [f"column {name!r} ({why}) is a label" in str(each.message) for each in caught] == [True] * ("digits" in why)
+
+
+@blocks_too
+@pytest.mark.parametrize("kind", ["int64", "uint64"])
+def test_large_integers_of_tables_are_labels(kind, how, tmp_path):
+    a, b = np.random.default_rng(0).normal(size=(2, 60))
+    path = parquet(tmp_path / "t.parquet", id=pa.array(LARGE, kind), of=pa.array([None, *LARGE[1:]], kind), a=a, b=b)
+    columns, _, told, _ = fitted(path, *how)
+    assert columns == ["a", "b"]
+    assert "left out: 'id', which numbers the rows" in told
+    assert "left out: 'of' (by its digits), which is a label" in told
+    with pytest.warns(UserWarning, match=r"columns 'id' \(by its digits\), 'of' \(by its digits\) are labels"):
+        gmm.open_rows(path)
+
+
+def test_numbers_that_only_look_like_labels_are_fitted(tmp_path):
+    a, b, mass = np.random.default_rng(0).normal(size=(3, 60))
+    prices = np.random.default_rng(1).integers(190_000, 210_000, 60)
+    columns = {"sales_to_date": REPEATED, "price": prices, "mass": mass * 1e20, "a": a, "b": b}
+    assert fitted(write(tmp_path / "t.csv", [*columns], *columns.values()))[0] == [*columns]
+
+
+def test_row_numbers_beside_texts_are_nothing_to_fit(tmp_path):
+    path = write(tmp_path / "t.csv", ["id", "v"], range(40), [f"[1, {i}]" for i in range(40)])
+    refused(path, tells=["nothing to fit", "'id'"])
+    assert fitted(path, "--columns", "id")[0] == ["id"]
 
 
 @pytest.mark.parametrize("first", ["1.077;63.336", "1,077;63,336"])  # thousands or thousandths

@@ -410,7 +410,7 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
     Raises
     ------
     CommandError
-        If all that are left are constant.
+        If all that are left are constant or, beside texts, identifiers.
     """
     named = options.columns is not None
     names, in_memory = rows.names, rows.in_memory
@@ -420,7 +420,10 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
         # The first look at rows ends at a gap, which a column that is left out may have.
         whole = rows.source if rows.source.survey.nonfinite is None else rows.table.numbers(names).with_gaps()
         found = column_notes.column_kinds((chunk.rows for chunk in whole.chunks()), whole.n_rows, names)
-    copies, codes = column_notes.COPIES, column_notes.CODES
+    copies, codes, labels = column_notes.COPIES, column_notes.CODES, column_notes.LABELS
+    places = {name: j for j, name in enumerate(names)}
+    shown = {places[name]: f"{name!r} ({why})" for name, why in rows.table.labels().items() if name in places}
+    found = {**found, labels: {**found[labels], **shown}}
     fitted, notes = set(range(len(names))), list[str]()
     for kind, columns in ({copies: found[copies]} if named else found).items():
         if fresh := [j for j in columns if j in fitted]:
@@ -436,6 +439,12 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
         left_out = f", besides those left out: {others}" if len(fitted) < len(names) else ""
         constant = quoted((names[j] for j in measured), SHOWN)
         raise CommandError(f"nothing to fit: all columns are constant: {constant}{left_out}")
+    has_texts = any(_why_not_numeric(field) for field in rows.table.fields.values())
+    if has_texts and not named and fitted <= {*found[column_notes.NUMBERS], *found[labels]}:
+        raise CommandError(
+            f"nothing to fit: the columns of numbers are identifiers or labels: {quoted(names, SHOWN)}; the others "
+            "hold no numbers"
+        )
     if len(fitted) == len(names):
         return rows
     names = tuple(names[j] for j in measured)

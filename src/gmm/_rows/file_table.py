@@ -64,6 +64,10 @@ class FileTable:
         lacks = f"{self._parts[0].name} lacks columns that files after it have, and so they are left out: "
         self._left_out = lacks + quoted(sorted(later)) if later else ""
 
+    def labels(self) -> dict[str, str]:
+        """Return columns of numbers that the first file shows to be labels, and by what."""
+        return self._parts[0].labels()
+
     def notes(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Tell how these columns are read, and which files and further columns of a folder are not."""
         notes = (note for part in self._parts for note in part.notes(columns))

@@ -12,6 +12,7 @@ from gmm._rows.blocks import BlockSource, FactorySource, NpySource, ScratchSourc
 from gmm._rows.formats import SUFFIXES, TEXT, TextFormat, files_of, suffix_of, unknown_type
 from gmm._rows.sources import Source
 from gmm._text.words import printable
+from gmm._validation.column_notes import LABELS, Note
 
 if TYPE_CHECKING:
     from gmm._rows.tables import Part
@@ -168,6 +169,9 @@ def _file_source(
     for part in parts:
         for note in part.notes(columns):
             warn(f"{part.name}: {note}", UserWarning)
+    if columns is None and (labels := parts[0].labels()):
+        note = Note(LABELS, [f"{name!r} ({why})" for name, why in labels.items() if name != weight])
+        warn(f"{parts[0].name}: {note}; columns=[…] names the columns to use", UserWarning)
     from gmm._rows.tables import TableSource
 
     return TableSource(parts, columns, weight, text_format.codes)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gmm._rows.blocks import Block, BlockSource
@@ -17,6 +18,10 @@ from gmm._validation.scalars import as_list, excerpt
 
 _BATCH_BYTES = 1 << 20
 _EXAMPLES = 3  # numbers that a note shows
+_FIRST = 1000  # rows that show labels
+_LARGEST = 10**15  # integers beyond are no measurements, and float64 soon does not tell them apart
+_OF_LABEL = r"^\s*(0\d{3,}|\+\d{7,}|[+-]?\d{16,})\s*$"
+
 
 Columns = Sequence[str]
 Batches = Iterator[pa.RecordBatch]
@@ -88,11 +93,32 @@ class Part(NamedTuple):
         """What the columns hold, by their names."""
         return self.guessed or {field.name: Column(field.type) for field in self.schema}
 
+    def labels(self) -> dict[str, str]:
+        """Return columns of numbers that the first rows show to be labels, and how."""
+        show, kinds = (_are_large, pa.types.is_integer) if self.texts is None else (_are_labels, is_numeric)
+        names = [name for name, column in self.columns.items() if kinds(column.type)]
+        if not names:
+            return {}
+        first = next(self.batches(names, _FIRST) if self.texts is None else self.texts(names), None)
+        return {name: "by its digits" for name in names if first is not None and show(first.column(name))}
+
     def notes(self, columns: Columns | None) -> tuple[str, ...]:
         """Tell how these columns are read, or all of them, where that is a guess."""
         examples = [text for name, text in self.examples if columns is None or name in columns]
         marks = f"numbers are read without the marks in them: {listed(examples, _EXAMPLES)}"
         return (*self.said, marks) if examples else self.said
+
+
+def _are_large(integers: Any) -> bool:
+    bounds = pc.min_max(integers).as_py()
+    return bool(max(-(bounds["min"] or 0), bounds["max"] or 0) > _LARGEST)
+
+
+def _are_labels(texts: Any) -> bool:
+    """Return whether numbers are integers of which some have zeros in front, or very many digits."""
+    numbers = texts.filter(pc.match_substring_regex(texts, r"\d"))
+    are_whole = pc.all(pc.match_substring_regex(numbers, r"^\s*[+-]?\d+\s*$")).as_py()
+    return bool(are_whole and pc.any(pc.match_substring_regex(numbers, _OF_LABEL)).as_py())
 
 
 def native_file(source: str | bytes) -> pa.NativeFile:

@@ -31,6 +31,11 @@ _BEGINNING = 1000  # rows that show of most columns that they have more values
 _AT_ONCE = 1 << 20  # values, which show of most columns that they are measurements
 _EXACT = 2.0**53
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")  # of "customer_id" and "customerID", each of two
+_LABEL = re.compile(
+    "(.* )?(zip|zip ?code|post ?code|postal ?code|plz|postleitzahl|tel|telefon|(tele)?phone|(?<!to )date|datum|"
+    "timestamp)( number| nr)?"
+)
+_DAYS = {6: 100, 8: 1, 12: 1e-4, 14: 1e-6}  # to yyyymmdd, by the digits of yyyymm, yyyymmddhhmm and yyyymmddhhmmss
 _NEAR, _ROUNDING = 1e-5, 16  # in standard deviations; in units of eps
 _RATIOS = (0.7548776662466927, 0.5698402909980532)  # whose multiples fill the unit square evenly
 _LOOKED_AT = 1000  # rows that tell correlations
@@ -60,6 +65,7 @@ NUMBERS = Kind(
     ": leave {} out",
     kept=", and --keep to write {} beside the labels",
 )
+LABELS = Kind(" is a label, not a measurement", " are labels, not measurements", ": leave {} out", kept=NUMBERS.kept)
 CONSTANT = Kind(" is constant", " are constant")
 CODES = Kind(" may be a code", " may be codes", ", which can drive the choice: try without {}")
 COPIES = Kind(" is a copy or a rescaling", " are copies or rescalings", ", which makes covariances singular: leave out")
@@ -256,8 +262,9 @@ def kinds_in_memory(rows: NDArray[Any], names: Sequence[str]) -> Kinds:
 
 
 def identifiers(found: Kinds, names: Sequence[str]) -> tuple[Note, ...]:
-    """Point out columns, beside others, that number the rows; these have to be in their own units."""
-    return _notes({NUMBERS: [*found[NUMBERS].values()]}) if len(found[NUMBERS]) < len(names) else ()
+    """Point out columns, beside others, that number or label the rows; these have to be in their own units."""
+    columns = {kind: [*found[kind].values()] for kind in (NUMBERS, LABELS)}
+    return _notes(columns) if sum(map(len, columns.values())) < len(names) else ()
 
 
 def column_kinds(blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[str]) -> Kinds:
@@ -276,12 +283,14 @@ def column_kinds(blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[st
     -------
     Kinds
         The columns, and their names with what is said of each alone. `NUMBERS` are whole numbers, of most rows, that
-        increase beside others, or are distinct and fill most of a range or have the name of an identifier; `CONSTANT`
-        are those of one value, `CODES` of few whole ones, and `COPIES` are others in other units.
+        increase beside others, or are distinct and fill most of a range or have the name of an identifier; `LABELS` are
+        whole numbers that repeat below such a name, dates, and what has the name of a postcode or telephone number;
+        `CONSTANT` are those of one value, `CODES` of few whole ones, and `COPIES` are others in other units.
     """
     d, pairs = len(names), list[Rescaling]()
     low, high, n_present = np.full(d, np.inf), np.full(d, -np.inf), np.zeros(d, np.int64)
     whole = {j: _WholeNumbers(n_rows, name, is_alone=d == 1) for j, name in enumerate(names)}
+    may_be_large = np.array([column.is_identifier for column in whole.values()])
     with np.errstate(all="ignore"):  # of infinite values, which are an error later
         for block in blocks:
             rows = block if np.issubdtype(block.dtype, np.floating) else block.astype(np.float64)
@@ -294,7 +303,8 @@ def column_kinds(blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[st
             if len(fresh) > 1:
                 found = rescalings(np.concatenate([before[None, fresh], rows[:, fresh]]))
                 pairs += [pair._replace(copy=fresh[pair.copy], original=fresh[pair.original]) for pair in found]
-            are_whole = ((rows == np.floor(rows)) | ~there).all(axis=0) & (low > -_EXACT) & (high < _EXACT)
+            are_exact = may_be_large | ((low > -_EXACT) & (high < _EXACT))
+            are_whole = ((rows == np.floor(rows)) | ~there).all(axis=0) & are_exact
             whole = {j: column for j, column in whole.items() if are_whole[j]}
             for j, column in whole.items():
                 if column.is_open and there[:, j].any():
@@ -304,9 +314,12 @@ def column_kinds(blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[st
     numbers = [j for j, column in whole.items() if column.numbers_rows(n_present[j], high[j] - low[j])]
     constants = np.flatnonzero((low == high) & (n_present > 1)).tolist()
     codes = {j: len(column.values) for j, column in whole.items() if _is_code(column.values)}
-    pairs = sorted(pair.among({*numbers, *codes}) for pair in pairs) if n_rows >= _FEW_ROWS else []
+    others = whole.keys() - {*numbers, *codes}
+    labels = {j: whole[j].label for j in sorted(others) if whole[j].label}
+    pairs = sorted(pair.among({*numbers, *labels, *codes}) for pair in pairs) if n_rows >= _FEW_ROWS else []
     return {
         NUMBERS: {j: repr(names[j]) for j in numbers},
+        LABELS: {j: f"{names[j]!r} ({what})" for j, what in labels.items()},
         CONSTANT: {j: f"{names[j]!r} ({low[j]:g})" for j in constants},
         CODES: {j: f"{names[j]!r} ({n} distinct values)" for j, n in codes.items()},
         COPIES: {pair.copy: pair.named(names) for pair in pairs},
@@ -320,7 +333,9 @@ class _WholeNumbers:
     """
 
     def __init__(self, n_rows: int, name: str, *, is_alone: bool) -> None:
-        self._n_rows, self._is_alone, self._is_identifier = n_rows, is_alone, _is_of_identifier(name)
+        words = " ".join(_WORD.findall(name)).lower()
+        self._n_rows, self._is_alone, self._is_label = n_rows, is_alone, bool(_LABEL.fullmatch(words))
+        self.is_identifier, self._are_dates = _is_of_identifier(name), True
         self._increases, self._is_dense, self._is_distinct, self._may_be_code = True, True, True, not is_alone
         self._last, self.values = np.nan, np.empty(0)
         self._parts: list[NDArray[Any]] = []  # all numbers, if these may be distinct and number the rows
@@ -328,16 +343,24 @@ class _WholeNumbers:
     @property
     def is_open(self) -> bool:
         """Whether further rows may tell more."""
-        return self._increases or self._is_distinct or self._may_be_code
+        return self._increases or self._is_distinct or self._may_be_code or self._are_dates
+
+    @property
+    def label(self) -> str:
+        """What label a column is whose numbers do not number the rows; empty if it is none."""
+        if self._n_rows < _FEW_ROWS or not (self._are_dates or self._is_label or self.is_identifier):
+            return ""
+        return "dates" if self._are_dates else "by its name"
 
     def look(self, column: NDArray[Any], width: float) -> None:
         """Look at further numbers; all so far have a range of this width."""
         values = np.unique(column)
         self._increases &= not (column[0] <= self._last) and bool((np.diff(column) > 0).all())
         self._last = column[-1]
+        self._are_dates = self._are_dates and _are_dates(values)
         self._is_dense &= bool(width < self._n_rows + self._n_rows // 4)
-        self._is_distinct &= len(values) == len(column) and (self._is_dense or self._is_identifier)
-        kind = np.int32 if np.abs(values).max() < 2**31 else np.int64  # there may be billions
+        self._is_distinct &= len(values) == len(column) and (self._is_dense or self.is_identifier)
+        kind = np.int32 if np.abs(values).max() < 2**31 else np.float64  # there may be billions
         self._parts = [*self._parts, values.astype(kind)] if self._is_distinct else []
         if self._may_be_code:
             self.values = np.union1d(self.values, values)
@@ -350,8 +373,16 @@ class _WholeNumbers:
             return False
         if self._increases and not self._is_alone:
             return True
-        is_likely = self._is_distinct and (self._is_identifier or width < n + n // 4)
+        is_likely = self._is_distinct and (self.is_identifier or width < n + n // 4)
         return is_likely and len(np.unique(np.concatenate(self._parts))) == n
+
+
+def _are_dates(values: NDArray[np.float64]) -> bool:
+    """Return whether all whole numbers, in order, are months or days of the years of `_YEARS`, or times of these."""
+    days = values * _DAYS.get(len(f"{values[-1]:.0f}"), np.nan)
+    years, months = days // 10_000, days % 10_000 // 100
+    in_years = (_YEARS[0] <= years) & (years <= _YEARS[1])
+    return bool((in_years & (months >= 1) & (months <= 12) & (days % 100 < 32)).all())
 
 
 def _is_of_identifier(name: str) -> bool:
