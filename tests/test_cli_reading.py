@@ -5,6 +5,9 @@ import io
 import json
 import os
 import re
+import shlex
+import subprocess
+import sys
 import threading
 import warnings
 from functools import partial
@@ -19,8 +22,8 @@ import pyarrow.parquet
 import pytest
 
 import gmm
-from command import fails, json_of, labels_in, ok, result_in, table, text_in, write
-from inside import WORDS, FileTable, TextFormat, blocks, main
+from command import fails, json_of, labels_in, ok, result_in, run, table, text_in, write
+from inside import WORDS, FileTable, TextFormat, blocks, delimited, main
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
 FAITHFUL = files("gmm") / "data" / "faithful.csv"
@@ -497,7 +500,7 @@ def test_lines_that_are_no_part_of_a_table_are_left_out(above, words, end, how, 
     assert columns == ["a", "b"]
     np.testing.assert_allclose(means, [np.mean(PRICES, axis=0)])
     (tmp_path / "a.csv").write_bytes((end.join([*lines, "", "1:2:3"]) + end).encode())
-    refused(*fit, tells=[f"line {len(lines) + 2} has 3 fields, expected 2: --"])
+    refused(*fit, tells=[f"line {len(lines) + 2} has 3 fields, expected 2: correct it"])
     (tmp_path / "a.csv").write_bytes((end.join([*lines[:-1], "", "1:x"]) + end).encode())
     refused(*fit, tells=["text 'x' in row"])
 
@@ -542,6 +545,181 @@ def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, h
     refused(path, *how, "--na", "-999", tells=["missing value"])
     if kind == "parquet":
         refused(path, *how, "--na", "none", tells=["apply to delimited text"])
+
+
+# --- What spreadsheets, R and people write ---------------------------------------------------------
+
+
+A, B = np.random.default_rng(0).normal([5, 40], 3, (40, 2)).round(2).T
+NAMED, PLAIN = {"a": A, "b": B}, [f"{a},{b}" for a, b in zip(A, B, strict=True)]
+
+
+def formed(form="{},{}", *more, decimal=".", a=A):
+    """A line for each row, of the row's values and those of further columns in front."""
+    return [form.format(*row).replace(".", decimal) for row in zip(*more, a, B, strict=True)]
+
+
+def signed(negative, positive="{:.2f}"):
+    return [(positive if a >= 0 else negative).format(abs(a)) for a in (A - 5).round(2)]
+
+
+SHIFTED = {"a": (A - 5).round(2), "b": B}
+TOTAL = f"{A.sum():.2f};{B.sum():.2f}".replace(".", ",")
+READ = {
+    "Excel's separator": (["sep=;", "a;b", *formed("{};{}", decimal=",")], NAMED),
+    "a quoted separator": (['"sep=,"', "a,b", *PLAIN], NAMED),
+    "R with row numbers": (['"a" "b"', *formed('"{}" {} {}', range(1, 41))], NAMED),
+    "R with row names": (['"a","b"', *formed('"car {}",{},{}', range(40))], NAMED),
+    "R without quotes": (["a\tb", *formed("{}\t{}\t{}", range(1, 41))], NAMED),
+    "blanks": (["      a       b", *formed("{:7.2f} {:7.2f}")], NAMED),
+    "a blank in front": ([" a b", *formed(" {} {}")], NAMED),
+    "blanks and texts": (["who   a     b", *formed("row{:<4} {:<6} {}", range(40))], NAMED),
+    "names behind a mark": (["# a b", *formed("{} {}")], NAMED),
+    "remarks in front": (["# by me, 2024", "# and you", "a,b", *PLAIN], NAMED),
+    "units": (["a;b", "mm;kg", *formed("{};{}", decimal=",")], NAMED),
+    "units beside names": (["who,a,b", ",[mm],", *formed("p{},{},{}", range(40))], NAMED),
+    "minus signs": (["a,b", *formed(a=signed("\N{MINUS SIGN}{:.2f}"))], SHIFTED),
+    "minus behind": (["a;b", *formed("{};{}", a=signed("{:.2f}-"), decimal=",")], SHIFTED),
+    "parentheses": (["a;b", *formed("{};{}", a=signed("(${:.2f})", "${:.2f}"))], SHIFTED),
+    "delimiters behind rows": (["a,b", *formed("{},{},")], NAMED),
+    "delimiters behind names": (["a,b,", *PLAIN], NAMED),
+    "empty columns": (["a;b;;", *formed("{};{};;")], NAMED),
+    "a total": (["who;a;b", *formed("p{};{};{}", range(40), decimal=","), f"Total;{TOTAL}"], NAMED),
+    "quotes behind blanks": (['"a", "b"', *formed('"{}", "{}"')], NAMED),
+    "a Markdown table": (["| a | b |", "|---|---|", *formed("| {} | {} |")], NAMED),
+}
+
+
+@blocks_too
+@pytest.mark.parametrize("kind", READ)
+def test_what_programs_write_is_read(kind, how, tmp_path):
+    lines, values = READ[kind]
+    columns, means, *_ = fitted(written(tmp_path / "t.csv", lines[0], lines[1:]), *how)
+    if kind == "a total" and how:
+        return  # which is seen in memory alone
+    np.testing.assert_array_equal(columns, [*values])
+    np.testing.assert_allclose(means, [[np.mean(column) for column in values.values()]])
+
+
+def test_utf_16_of_spreadsheets_is_read(tmp_path):
+    (tmp_path / "t.txt").write_text("\n".join(["a\tb", *formed("{}\t{}")]), encoding="utf-16")
+    np.testing.assert_array_equal(numbers(tmp_path / "t.txt"), np.column_stack([A, B]))
+
+
+def test_a_total_is_left_out_and_noted(tmp_path):
+    X = np.column_stack([A, B, A * B])
+    for last, noted in (
+        (X.sum(axis=0), ["row 41 is the sum of those above it in 'x0', 'x1', 'x2': leave it out"]),
+        ([A.max(), B.sum(), 1], []),
+    ):
+        assert [note for note in gmm.select(np.vstack([X, last]), 1, "EII").notes if "row" in note] == noted
+    lines = [*formed("p{},{},{}", range(40)), f"Total,{A.sum():.1f},{B.sum():.1f}"]
+    path = written(tmp_path / "t.csv", "who,a,b", lines)
+    done = ok("fit", path, *ONE, "--label-column", "who", "--out", tmp_path)
+    assert "left out: row 41, the sum of those above it in 'a', 'b'" in done.stderr
+    assert labels_in(tmp_path)["row"] == list(map(str, range(1, 41)))
+
+
+@pytest.mark.parametrize("late", ["1,000.5", "\N{MINUS SIGN}3.5", "(3.5)"])
+def test_marks_behind_the_first_block_are_read(late, tmp_path, monkeypatch):
+    monkeypatch.setattr(delimited, "_BLOCK", 1 << 10)
+    lines = [*PLAIN * 9, f'"{late}",3', *PLAIN]
+    path = written(tmp_path / "t.csv", "a,b", lines)
+    rows = np.concatenate([chunk.rows for chunk in gmm.open_rows(path).chunks()])
+    np.testing.assert_array_equal(rows, numbers(path))
+    assert rows[360, 0] == (1000.5 if "," in late else -3.5)
+
+
+HALF_READ = """
+import sys, time, gmm
+from gmm._rows.delimited import TextStream
+read, reading = TextStream.read, []
+def slow(*how):
+    reading.append(1)
+    time.sleep(0.05)
+    try:
+        return read(*how)
+    finally:
+        reading.pop()
+TextStream.read = slow
+for _ in range(3):
+    gmm.open_rows(sys.argv[1])
+    assert not reading
+"""
+
+
+def test_a_text_that_is_left_half_read_waits_for_nothing(tmp_path):
+    """A reader that goes waits for its thread, which waits for the interpreter that the reader holds: for ever."""
+    path = written(tmp_path / "t.csv", "a,b", PLAIN * 30_000)
+    subprocess.run([sys.executable, "-c", HALF_READ, path], check=True, timeout=60)
+
+
+def some(text):
+    return formed(a=[text if i in (3, 9) else a for i, a in enumerate(A)])
+
+
+GAPS = {"a": np.where(np.isin(np.arange(40), (3, 9)), np.nan, A), "b": B}
+YEARS, CODED = {"2001": A, "2002": B}, np.where(GAPS["a"] == A, A, 999)
+MESSY_TOTAL = f"Sum;{CODED.sum():.2f};{B.sum():.2f}".replace(".", ",")
+ADVISED = {  # lines, the values, and what must not be followed, since its condition is untrue
+    "a title": (["Report 2024", "a;b", *formed("{};{}", decimal=",")], NAMED, ()),
+    "two titles": (["My report, 2024", "by me", "a,b", *PLAIN], NAMED, ()),
+    "a title with empty fields": (["Report;;", "who;a;b", *formed("p{};{};{}", range(40))], NAMED, ()),
+    "years": (["2001,2002", *PLAIN], YEARS, ("--no-header",)),
+    "years beside names": (["land,2001,2002", *formed("p{},{},{}", range(40))], YEARS, ("--no-header",)),
+    "one column": (["a", *(f"{a:.2f}".replace(".", ",") for a in A)], {"a": A}, ("--skip 1",)),
+    "more numbers than names": (["a,b", *(f"{line},5" for line in PLAIN)], {}, ()),
+    "a remark": (["a,b", *PLAIN[:20], "# a break", *PLAIN[20:]], NAMED, ()),
+    "a source": (["a,b", *PLAIN, "", "Source: me"], NAMED, ()),
+    "a source beside names": (["who,a,b", *formed("p{},{},{}", range(40)), "Source: me,,"], NAMED, ()),
+    "a short row": (["a,b", *PLAIN, "3.5"], NAMED, ()),
+    "a long row": (["a,b", *PLAIN, "3.5,4,5"], NAMED, ()),
+    "two decimal marks": (["a;b", *formed("{};{}")[:20], *formed("{};{}", decimal=",")[20:]], NAMED, ()),
+    "a limit": (["a,b", *some("<1e-8")], GAPS, ()),
+    "not found": (["a,b", *some("n.d.")], GAPS, ()),
+    "a word": (["a,b", *some("-")], GAPS, ()),
+    "signs in some rows": (["a,b", *some("5%")], NAMED, ()),
+    "equal names": (["a,a", *PLAIN], NAMED, ()),
+    "names again": (["a,b", *PLAIN[:20], "a,b", *PLAIN[20:]], NAMED, ()),
+    "two tables": (["a,b", *PLAIN, "c,d", *PLAIN], {}, ()),
+    "all at once": (
+        ["Report;;", "who;a;b", ";mm;kg", *formed("p{};{};{}", range(40), a=CODED, decimal=","), MESSY_TOTAL],
+        GAPS,
+        (),
+    ),
+}
+VALUE = r"""(?:'[^']*'|"[^"]*"|\S+)"""
+OPTION = re.compile(
+    rf"--(?:header|no-header|drop-missing|missing em|skip \d+|decimal [.,]|(?:comment|delimiter|exclude) {VALUE}"
+    rf"|na {VALUE}(?: --na {VALUE})*)"
+)
+
+
+@pytest.mark.parametrize("kind", ADVISED)
+def test_no_advice_ends_in_a_wrong_table(kind, tmp_path):
+    """Advice is followed until a table is read or refused; what is read has the right values under their names."""
+    lines, values, untrue = ADVISED[kind]
+    path, seen, waiting = written(tmp_path / "t.csv", lines[0], lines[1:]), set(), [()]
+    while waiting:
+        words = waiting.pop()
+        if frozenset(words) in seen or len(words) > 12:
+            continue
+        seen.add(frozenset(words))
+        done = run("fit", path, *ONE, "--json", *words)
+        advice = {option for option in OPTION.findall(done.stderr) if not option.startswith(untrue or ("?",))}
+        told = f"{words}: {done.stderr}"
+        if done.returncode == 0:
+            document = json.loads(done.stdout)
+            columns = document["data"]["columns"]
+            assert columns, told
+            assert {*columns} <= {*values}, told
+            if "--missing" not in words and not any("far from" in note for note in document["data"]["notes"]):
+                table = np.column_stack([values[name] for name in columns])
+                table = table[~np.isnan(table).any(axis=1)]
+                assert document["data"]["n_rows"] == len(table), told
+                np.testing.assert_allclose(document["best"]["means"], [table.mean(axis=0)], err_msg=told)
+            advice = {option for option in advice if option.startswith("--na")}
+        waiting += [(*words, *shlex.split(option)) for option in sorted(advice)]
 
 
 # --- The same in memory and block by block --------------------------------------------------------

@@ -29,7 +29,7 @@ from gmm._rows.entrance import as_source, as_source_to_fit
 from gmm._rows.file_table import FileTable
 from gmm._rows.formats import TextFormat, Words
 from gmm._rows.sources import ArraySource, Source
-from gmm._rows.tables import Column, is_numeric
+from gmm._rows.tables import Column, Obstacle, is_numeric
 from gmm._selection import MixtureClassifier
 from gmm._text.words import counted, listed, percent, quoted, suggestion
 from gmm._validation import column_notes
@@ -45,8 +45,9 @@ WORDS = Words(
     missing="{}",
     each="--na {!r} ",
     columns="--columns",
-    above="--skip {} leaves out what is above the table, such as a title; ",
-    lines="--comment leaves out lines that begin with a mark, and --delimiter splits fields",
+    above="--skip {} leaves out what is above the table, such as a title",
+    line="--comment {!r} leaves out lines that begin so",
+    delimiter="--delimiter {!r}",
     all="--header, --decimal, --na, --delimiter, --skip and --comment apply",
 )
 
@@ -141,6 +142,12 @@ def _columns_to_read(
     reasons = {name: _why_not_numeric(field) for name, field in fields.items() if name not in out}
     obstacles = {name: fields[name].obstacle for name in reasons}
     if mixed := {name: of for name, of in obstacles.items() if of is not None and of.mostly_numbers}:
+        if all(reasons.values()) and _are_names(mixed):
+            row, texts = next(iter(mixed.values())).row + 1, quoted(of.text for of in mixed.values())
+            raise CommandError(
+                f"row {row} holds {texts} in place of numbers, like names of columns: leave such rows out of the file, "
+                f"and put a further table into a file of its own; {_COUNTED}"
+            )
         each = (f"column {name!r} holds numbers, and {of.reason}; {of.remedy}" for name, of in mixed.items())
         them = "it" if len(mixed) == 1 else "them"
         remedy = f"; --exclude {','.join(mixed)!r} leaves {them} out, and --columns names those to fit"
@@ -154,6 +161,13 @@ def _columns_to_read(
         why = notes[0] if notes else f"all are left out by options: {quoted(sorted(out))}"
         raise CommandError(f"the table has no numeric columns to fit; {why}")
     return numeric, notes
+
+
+def _are_names(obstacles: Mapping[str, Obstacle]) -> bool:
+    """Return whether the first texts in columns of numbers are a row of names: their own, or different words."""
+    texts = [of.text for of in obstacles.values()]
+    are_words = 1 < len(texts) == len({*texts}) and all(text[:1].isalpha() for text in texts)
+    return (are_words or texts == [*obstacles]) and len({of.row for of in obstacles.values()}) == 1
 
 
 def _check_present(names: Collection[str], columns: Iterable[str]) -> None:
@@ -296,7 +310,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         _check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
             _columns_to_read(table.fields, [weight])
-        rows = _checked(_measurements(_rows(table, columns, options), options), options)
+        rows = _checked(_without_total(_measurements(_rows(table, columns, options), options)), options)
         if rows.n_rows < 2:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:
@@ -547,6 +561,19 @@ def _without_missing(rows: Rows, options: argparse.Namespace) -> Rows:
     source = ArraySource(rows.values[~bad], weights, feature_names=rows.source.feature_names)
     notes = *rows.notes, f"{share} left out because of missing values ({columns})"
     return replace(rows, source=source, indices=np.flatnonzero(~bad), notes=notes)
+
+
+def _without_total(rows: Rows) -> Rows:
+    """Leave out the last row of rows in memory if it is the sum of the others."""
+    columns = column_notes.sums_in_last_row(rows.values) if rows.in_memory else []
+    if not columns:
+        return rows
+    kept, where = np.arange(rows.n_rows - 1), quoted((rows.names[j] for j in columns), SHOWN)
+    note = f"left out: row {rows.numbers(len(kept), len(kept) + 1)[0]}, the sum of those above it in {where}"
+    weights = None if rows.weights is None else rows.weights[kept]
+    source = ArraySource(rows.values[kept], weights, feature_names=rows.source.feature_names)
+    indices = kept if rows.indices is None else rows.indices[kept]
+    return replace(rows, source=source, indices=indices, notes=(*rows.notes, note))
 
 
 def _check_weights(weights: NDArray[np.floating], column: str, indices: NDArray[np.intp] | None) -> None:

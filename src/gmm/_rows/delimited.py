@@ -10,9 +10,10 @@ import io
 import re
 import sys
 import threading
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from pathlib import PurePath
 from typing import Any
 
@@ -21,24 +22,30 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from gmm._rows.formats import COMPRESSED, DECIMALS, TextFormat
-from gmm._rows.tables import Batches, Column, Columns, Obstacle, Part, is_text, native_file
+from gmm._rows.tables import Batches, Column, Columns, Obstacle, Part, is_numeric, is_text, native_file
 from gmm._text.words import counted, quoted
 
 MISSING = (*pa.csv.ConvertOptions().null_values, "?", "None", "<NA>", *(" " * length for length in range(1, 9)))
 _SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
 _SIGNS = "$€£¥%"  # before or behind all numbers of a column, or none
 _SIGN = re.compile(rf"^([+-]?)[{_SIGNS}][{_SPACES}]?|[{_SPACES}]?[{_SIGNS}]$")
+_DASHES = "\N{MINUS SIGN}\N{EN DASH}"
+_MINUS = re.compile(rf"^([{_SIGNS}]?)\((.*\d.*)\)$|^[{_DASHES}](.*)$|^(\d.*)[-{_DASHES}]$")  # (3.50), −3.50 and 3.50-
+_LIMIT = re.compile(r"[<>≤≥]|(n\.? ?d\.?|b\.?d\.?l\.?|l\.?o\.?d\.?)$", re.IGNORECASE)  # of detection
+_SEPARATOR = re.compile('"?sep=(.)"?[;,\t ]*', re.IGNORECASE)  # Excel's first line
 _LETTERS_SHOWN, _NAMED, _EXAMPLES = 24, 12, 3  # letters of a text, texts, and numbers, that a message shows
+_SHOWING_UNITS = 1000  # rows
 _COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
 _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
 _CUT = "straddl"  # pyarrow's word for a line that no block holds
-_MOST_ABOVE = 10  # lines in which the first row of the table is looked for, if there are others above it
+_LOOKED_AT = 30  # lines that show how a text is written
 _FIELD = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", re.DOTALL)
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 _THREADS = int(pa.__version__.partition(".")[0]) >= 23  # before, they wait for each other for ever after an error
 _UTF_8 = "utf-8"
 _OTHERWISE = {_UTF_8: "cp1252", "cp1252": "latin-1"}  # how text is read that is none of an encoding
 _LINE = re.compile(rb"[^\r\n]*(\r\n?|\n)|[^\r\n]+\Z")
+_BLANKS, _AROUND = re.compile(rb"[ \t]+"), re.compile(rb"(?<![^\r\n]) | (?![^\r\n])")
 _MAGIC = {b"\x1f\x8b\x08": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f": "zstd"}
 _SIGNATURES = {  # and what to do
     b"PK\x03\x04": "a ZIP archive, such as .xlsx or .ods: save the table as CSV",
@@ -67,7 +74,12 @@ _NUMBER = {decimal: _number(decimal) for decimal in DECIMALS}
 
 def _like_number(text: str) -> bool:
     """Return whether the text is a number with either decimal mark and any sign."""
-    return any(pattern.search(_SIGN.sub(r"\1", text.strip())) for pattern in _NUMBER.values())
+    return any(pattern.search(_bare(text)) for pattern in _NUMBER.values())
+
+
+def _bare(text: str) -> str:
+    """Return a number without blanks around it and without signs, its minus in front."""
+    return _SIGN.sub(r"\1", _MINUS.sub(r"-\1\2\3\4", text.strip()))
 
 
 def _matching(texts: Any, pattern: str) -> Any:
@@ -78,14 +90,21 @@ def _count(chosen: Any) -> int:
     return pc.sum(chosen, min_count=0).as_py()
 
 
+def _n_words(texts: Any, unreadable: Any) -> int:
+    """Count unreadable texts that are no numbers with either decimal mark and any sign."""
+    like = pc.or_(*(_matching(_plain(texts), pattern.pattern) for pattern in _NUMBER.values()))
+    return _count(pc.and_not(unreadable, like))
+
+
 def _different(texts: Any, chosen: Any) -> list[str]:
     """Return the different ones of the chosen texts, without the blanks around them: as many as messages need."""
     return pc.unique(pc.utf8_trim_whitespace(pc.filter(texts, chosen))).slice(0, _NAMED + 1).to_pylist()
 
 
 def _plain(texts: Any) -> Any:
-    """Return texts without blanks around them, and without signs."""
-    return pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), _SIGN.pattern, r"\1")
+    """Return texts as `_bare` returns one."""
+    with_minus = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), _MINUS.pattern, r"-\1\2\3\4")
+    return pc.replace_substring_regex(with_minus, _SIGN.pattern, r"\1")
 
 
 def _shortened(text: str) -> str:
@@ -104,27 +123,35 @@ def _is_name(field: str, column: pa.ChunkedArray) -> bool | None:
     return True  # a word above numbers
 
 
-def _delimiter(beginning: str) -> str:
-    """Return what separates numbers in one of the first two lines, or is as frequent in both.
+def _delimiter(lines: Sequence[str]) -> str:
+    """Return what separates fields in the first two lines that show it: numbers in one of them, or as often in both."""
+    plain = re.sub(r'"[^"]*"', "_", "\n".join(lines)).split("\n")
+    pairs = [*pairwise(plain)] or [(plain[0], plain[0])]
+    for pair in pairs:
+        best = max("\t;|,", key=partial(_evidence, pair))
+        if any(_evidence(pair, best)[:2]):
+            return best
+        if _are_spaced(*pair, is_row=pair is pairs[0]):
+            return " "
+    return max(",\t;|", key=partial(_evidence, pairs[0]))
 
-    A space separates only numbers, and as many names above them, below which 1 200 is one number.
-    """
-    lines = re.split("[\r\n]+", re.sub(r'"[^"]*"', "", beginning).lstrip("\r\n"), maxsplit=2)[:2]
 
-    def evidence(mark: str) -> tuple[bool, int, int]:
-        numbers = mark != "," and any(mark in line and all(map(_like_number, line.split(mark))) for line in lines)
-        counts = [line.count(mark) for line in lines]
-        return numbers, min(counts) if len({*counts}) == 1 else 0, counts[0]
+def _evidence(lines: tuple[str, str], mark: str) -> tuple[bool, int, int]:
+    numbers = mark != "," and any(mark in line and all(map(_like_number, line.split(mark))) for line in lines)
+    counts = [line.count(mark) for line in lines]
+    return numbers, counts[0] if counts[0] == counts[1] else 0, counts[0]
 
-    best = max("\t;|,", key=evidence)
-    if any(evidence(best)):
-        return best
-    first, *later = (line.split(" ") for line in lines)
-    spaced = all(map(_like_number, first)) or any(
-        len(words) == len(first) and all(map(_like_number, words)) and not _like_number(" ".join(words))
-        for words in later
-    )
-    return " " if spaced and len(first) > 1 else ","
+
+def _are_spaced(above: str, below: str, *, is_row: bool) -> bool:
+    """Return whether blanks separate numbers, with as many names above them or one less; 1 200 may be one number."""
+    first, fields = above.split(), below.split()
+    if is_row and len(first) > 1 and all(map(_like_number, first)):
+        return True
+    n_more, are_numbers = len(fields) - len(first), [*map(_like_number, fields)]
+    if n_more not in (0, 1) or len(fields) < 2 or _like_number(below):
+        return False
+    are_words = not any(map(_like_number, first)) and not re.search(r"[\t;|,]", above + below)
+    return all(are_numbers[n_more:]) or (any(are_numbers) and are_words)
 
 
 class TextStream(io.RawIOBase):
@@ -161,6 +188,7 @@ class TextStream(io.RawIOBase):
         several = rf'{begin}(?:"[^"]*+"{end})++|{inside}|{quoted}(?= *(?:{end}|\Z))'
         self._fields = re.compile(rf'(?:[^"]*+(?:{several}))*+[^"]*+'.encode())
         self._quoted, self._delimiter = re.compile((begin + quoted).encode()), delimiter.encode()
+        self._after_blank = re.compile(rf"(?<=[{mark}]) (?={quoted} *(?:{end}|\Z))".encode()) if delimiter else None
         self.encoding, self._line, self._is_blank, self._at_end = _UTF_8, 1, True, False
         self._lock = threading.Lock()
         self._rest, self._ready = stream.read(max(map(len, _SIGNATURES))).removeprefix(b"\xef\xbb\xbf"), b""
@@ -203,6 +231,10 @@ class TextStream(io.RawIOBase):
             self._skip -= n_skipped
         if self._comment is not None:
             lines = self._comment.sub(b"", lines)
+        if self._delimiter == b" ":
+            lines = _AROUND.sub(b"", _BLANKS.sub(b" ", lines))
+        elif self._after_blank is not None and self._delimiter + b' "' in lines:
+            lines = self._after_blank.sub(b"", lines)
         fields = self._fields.match(lines) if self._delimiter and b'"' in lines else None
         n = len(lines) if fields is None else fields.end()
         if n < len(lines):  # a field begins with a quote there, and has no end
@@ -232,6 +264,14 @@ class TextStream(io.RawIOBase):
         return lines
 
 
+def _end(reader: Any, stream: TextStream) -> None:
+    """Let the thread end that reads ahead: a reader without it waits for it, and it for the interpreter, for ever."""
+    stream.close()
+    with suppress(*_FAULTS, ValueError, StopIteration):
+        while True:
+            reader.read_next_batch()
+
+
 def _line_ends(lines: bytes) -> int:
     return lines.count(b"\n") or lines.count(b"\r")
 
@@ -245,19 +285,73 @@ class _Text:
         self._block, self.encoding = _BLOCK, _UTF_8
         self._signs: dict[str, str] = {}  # beside the numbers of columns that are read as texts
         self._fields: list[str] = []  # of the first line, for messages
-        self.names: list[str] | None = None  # if the first line is a row
+        self.names: list[str] | None = None  # if the first line is a row, or says them in a way of its own
+        self.said = ""  # of lines above the table
+        self._skip, self._records = text_format.skip, list[tuple[int, list[str]]]()  # the first, and where they end
         try:
-            beginning = self._stream().read(_BLOCK).decode(errors="replace").lstrip("\r\n")
-            first = re.split("[\r\n]", beginning, maxsplit=1)[0]
+            beginning = self._stream().read(_BLOCK).decode(errors="replace")
+            lines = [(i, line) for i, line in enumerate(re.split("\r\n?|\n", beginning), 1) if line]
+            first = lines[0][1] if lines else ""
             if "\0" in first:
                 raise ValueError(f"{name} is not UTF-8 text: it holds zero bytes, as in UTF-16. Convert it to UTF-8")
             self._block = min(max(_BLOCK, 64 * len(first)), _LARGEST_BLOCK)  # holds the line of names
-            self._delimiter = text_format.delimiter or _delimiter(beginning)
-            fields = next(csv.reader(io.StringIO(beginning, newline=""), delimiter=self._delimiter), [])
+            with suppress(csv.Error):  # of fields that pyarrow reads
+                self._look_at(lines)
         except _FAULTS as error:
             raise self._refusal(error) from error
-        if text_format.header is not False and not any(map(_like_number, fields)):
-            self._fields = fields
+
+    def _look_at(self, lines: list[tuple[int, str]]) -> None:
+        """See in numbered lines what separates fields, which lines are above the table, and how columns are named."""
+        given = self._format.delimiter
+        if lines and (mark := _SEPARATOR.fullmatch(lines[0][1])):
+            self._skip, given, lines = lines[0][0], given or mark[1], lines[1:]
+        above = [*takewhile(lambda line: line[1].startswith("#"), lines)]
+        lines = lines[len(above) :][:_LOOKED_AT]
+        named = [line.lstrip("# ") for _, line in above[-1:]] if self._format.header is not False else []  # as of numpy
+        self._delimiter = given or _delimiter([*named, *(line for _, line in lines), ""])
+        names = next(self._split(named), (0, []))[1]
+        self._records = [(lines[n - 1][0], fields) for n, fields in self._split([line for _, line in lines])]
+        self._skip = above[-1][0] if above else self._skip
+        first = self._records[0][1] if self._records else []
+        is_named = len(names) == len(first) and any(map(_like_number, first)) and not any(map(_like_number, names))
+        if not is_named:
+            names = first
+        if n_above := len(above) - is_named:
+            self.said = f"{counted(n_above, 'line')} above the table begin{'s' * (n_above == 1)} with # and left out"
+        if self._format.header is not False and not any(map(_like_number, names)):
+            below = [fields for _, fields in self._records[not is_named :]]
+            self._fields = self._completed(names, below)
+            if is_named or self._fields != first:
+                self.names, self._skip = self._fields, self._skip if is_named else self._records[0][0]
+
+    def _split(self, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+        """Yield records, and how many lines end with each."""
+        if self._delimiter == " ":
+            lines = (" ".join(line.split()) for line in lines)
+        reader = csv.reader((f"{line}\n" for line in lines), delimiter=self._delimiter, skipinitialspace=True)
+        for fields in reader:
+            yield reader.line_num, fields
+
+    def _completed(self, names: list[str], rows: list[list[str]]) -> list[str]:
+        """Return a name for each column where lines of names and of rows differ in a way that programs have.
+
+        Rows of R begin with a name or number of their own; rows, or names, end with a delimiter.
+        """
+        widths = {len(row) for row in rows}
+        if widths == {len(names) + 1}:
+            first, last = ([row[j].strip() for row in rows] for j in (0, -1))
+            numbers = [field for field in first if _like_number(field)]
+            if not any(last):
+                names = [*names, ""]
+            elif len({*first}) == len(first) and (not numbers or first == [*map(str, range(1, len(rows) + 1))]):
+                names = ["", *names]
+        elif widths == {len(names) - 1} and not names[-1].strip():
+            names = names[:-1]
+        if widths == {len(names)}:
+            unnamed = [j for j, name in enumerate(names) if not name.strip()]
+            empty = {j for j in unnamed if len(unnamed) > 1 and not any(row[j].strip() for row in rows)}
+            names = [f"x{j}" if j in empty else name for j, name in enumerate(names)]
+        return names
 
     def head(self) -> pa.Table:
         """Read the first block, by types that it shows."""
@@ -292,11 +386,15 @@ class _Text:
                 stream = self._stream(self._delimiter)
                 with pa.PythonFile(stream, mode="r") as file:
                     reader = read(file, reading, parsing, values)
-                    for batch in reader.to_reader() if whole else reader:
-                        self.encoding, n_seen = stream.encoding, n_seen + len(batch)
-                        if n_seen > n_rows:
-                            n_new, n_rows = n_seen - n_rows, n_seen
-                            yield batch.slice(len(batch) - n_new)
+                    try:
+                        for batch in reader.to_reader() if whole else reader:
+                            self.encoding, n_seen = stream.encoding, n_seen + len(batch)
+                            if n_seen > n_rows:
+                                n_new, n_rows = n_seen - n_rows, n_seen
+                                yield batch.slice(len(batch) - n_new)
+                    finally:
+                        if not whole:
+                            _end(reader, stream)
                     if not n_rows:
                         yield pa.RecordBatch.from_pylist([], reader.schema)
                 return
@@ -305,15 +403,28 @@ class _Text:
                     threads = False  # only then does the error give the line
                 elif _CUT in str(error) and self._block < _LARGEST_BLOCK:
                     self._block = min(8 * self._block, _LARGEST_BLOCK)
+                elif name := self._with_late_marks(error):
+                    self._signs[name] = ""
                 else:
                     raise self._refusal(error) from error
 
+    def _with_late_marks(self, error: Exception) -> str | None:
+        """Return the column of a number that is unreadable for its thousands or minus alone, behind the first block."""
+        if (field := _FIELD.search(str(error))) is None:
+            return None
+        name = (self.names or self.head().column_names)[int(field[1])]
+        bare = _MINUS.sub(r"-\1\2\3\4", field[3].strip())
+        return name if name not in self._signs and _NUMBER[self._decimal].search(bare) else None
+
     def _stream(self, delimiter: str = "") -> Any:
         stored = native_file(self._source)
-        compression = _MAGIC.get(stored.read(3), COMPRESSED.get(PurePath(self._name).suffix.lower()))
+        magic = stored.read(3)
+        compression = _MAGIC.get(magic, COMPRESSED.get(PurePath(self._name).suffix.lower()))
         stored.seek(0)
         text = pa.input_stream(stored, compression=compression)
-        return TextStream(text, self._name, delimiter, self._fields, self._format.skip, self._format.comments)
+        if magic[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            text = pa.transcoding_input_stream(text, "utf-16", _UTF_8)
+        return TextStream(text, self._name, delimiter, self._fields, self._skip, self._format.comments)
 
     def _refusal(self, error: Exception) -> ValueError:
         """Return the error that says what is wrong with a text, and where."""
@@ -325,34 +436,58 @@ class _Text:
         if uneven := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", reason):
             number, expected, n_fields = map(int, uneven.groups())
             line = self._line_of(number)
-            lines = self._format.words.other_lines(line - 1 if number <= _MOST_ABOVE and n_fields > expected else 0)
-            reason = f"line {line} has {counted(n_fields, 'field')}, expected {expected}: {lines}"
+            reason = f"line {line} has {counted(n_fields, 'field')}, expected {expected}: {self._remedy_of(line)}"
         elif "Empty CSV file" in reason:
             reason = "there is no line in it"
         elif _CUT in reason:
             reason = f"a line is longer than {_LARGEST_BLOCK:,} bytes: look for a missing line feed or quote"
         return ValueError(f"{self._name} is not a table: {reason}")
 
+    def _remedy_of(self, line: int) -> str:
+        """Say how to read a table in spite of a line of more or fewer fields than others."""
+        words, widths = self._format.words, [len(fields) for _, fields in self._records]
+        usual = max(widths[::-1], key=widths.count, default=0)
+        odd = [number for number, width in enumerate(widths[:-1]) if width != usual]
+        if odd:
+            above, fields = self._records[odd[-1]][0], self._records[odd[-1] + 1][1]
+            is_title = widths[0] == 1 and len(odd) == odd[-1] + 1
+            if is_title and len(fields) == 2 and all(map(str.isdecimal, fields)):
+                return (
+                    f"{words.delimiter.format(';')} if {','.join(fields)!r} is one number, {words.above.format(above)}"
+                )
+            if is_title or not any(map(_like_number, fields)):
+                return words.above.format(above)
+        with self._stream() as stream:
+            text = next(islice(io.TextIOWrapper(stream, _UTF_8, newline=""), line - 1, None), "")
+        mark = "#" if text.startswith("#") else text.split(self._delimiter)[0].strip()
+        is_other = mark and not any(map(_like_number, [mark, *mark.split()[:1]]))
+        return words.line.format(mark) if is_other else "correct it"
+
     def _line_of(self, number: int) -> int:
         """Return which line of the file one is, given its number among those that are not empty."""
+        blanks = "\r\n \t" if self._delimiter == " " else "\r\n"
         with self._stream() as stream:
             lines = enumerate(io.TextIOWrapper(stream, _UTF_8, newline=""), 1)
-            return next(islice((i for i, line in lines if line.strip("\r\n")), number - 1, None), number)
+            return next(islice((i for i, line in lines if line.strip(blanks)), number - 1, None), number)
 
     def _no_number(self, name: str, line: int, text: str) -> ValueError:
         """Return the error for a text in a column of numbers; its advice is for all others of the column as well."""
-        texts, sign = {text.strip(): None}, self._signs.get(name, "")
+        texts, sign, n_numbers, n_words = {text.strip(): None}, self._signs.get(name, ""), 0, 0
         with suppress(ValueError):  # of the rest of the file
             for batch in self.blocks([name], texts=True):
-                texts |= dict.fromkeys(_different(batch.column(0), self._as_numbers(batch.column(0), sign)[1]))
+                numbers, unreadable, _ = self._as_numbers(batch.column(0), sign)
+                texts |= dict.fromkeys(_different(batch.column(0), unreadable))
+                n_words += (n := _n_words(batch.column(0), unreadable))
+                n_numbers += len(numbers) - numbers.null_count + _count(unreadable) - n
+        remedy = f"{self._remedy(list(texts), sign)}; " if n_numbers > n_words else ""
         return ValueError(
             f"{self._name}: line {line}, column {name!r}: expected a number, got {text!r}; "
-            f"{self._remedy(list(texts), sign)}; {self._format.words.columns} names the columns to use"
+            f"{remedy}{self._format.words.columns} names the columns to use"
         )
 
     def _remedy(self, texts: Columns, sign: str) -> str:
         """Say how to read a column of numbers in spite of these texts in it."""
-        words, plain = self._format.words, {text: _SIGN.sub(r"\1", text) for text in texts}
+        words, plain = self._format.words, {text: _bare(text) for text in texts}
         texts = [text for text in texts if not _NUMBER[self._decimal].search(plain[text])]
         if not texts:
             what = f"write {sign}" if sign else "write the same sign"
@@ -363,7 +498,9 @@ class _Text:
         more = " and more" if len(plain) > _NAMED else ""
         stands = "these stand for missing values" if len(texts) > 1 else "that stands for a missing value"
         named = "".join(map(words.each.format, texts[:_NAMED])).rstrip(", ")
-        return f"use {words.missing.format(named)}{more} if {stands}"
+        small = any(map(_LIMIT.match, texts))
+        limit = " (a value beyond a limit is not missing: write a number, such as half the limit, to keep it)" * small
+        return f"use {words.missing.format(named)}{more} if {stands}{limit}"
 
     def _absent(self, texts: Any) -> Any:
         missing = pa.array([*self._missing, "", None], texts.type)
@@ -411,15 +548,13 @@ class _Text:
             Columns whose numbers have separated thousands or signs, and how one is read, when they are met first.
         """
         obstacles, examples = dict[str, Obstacle](), []
-        marks = rf"\d[{_grouping(self._decimal)}]\d|[{_SIGNS}]"
+        marks = rf"\d[{_grouping(self._decimal)}]\d|[{_SIGNS}{_DASHES}(]|\d-\s*$"
         for j, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
             if not is_text(column.type):
                 continue
             numbers, unreadable, sign = self._as_numbers(column, self._signs.get(name))
             if (row := pc.index(unreadable, True).as_py()) >= 0:
-                text, plain = column[row].as_py().strip(), _plain(column)
-                like = pc.or_(*(_matching(plain, pattern.pattern) for pattern in _NUMBER.values()))
-                n_words = _count(pc.and_not(unreadable, like))
+                text, n_words = column[row].as_py().strip(), _n_words(column, unreadable)
                 mostly = len(numbers) - numbers.null_count + _count(unreadable) - n_words > n_words
                 remedy = self._remedy(_different(column, unreadable), sign)
                 reason = f"text {_shortened(text)} in row {row + 1}"
@@ -480,8 +615,8 @@ class _Text:
         default = [f"x{j}" for j in range(last + 1)]
         like = [_like_number(field) or field.strip() in self._missing for field in fields]
         numbers = [field for field, is_value in zip(fields, like, strict=True) if is_value and field.strip()]
-        if self._format.header is not None or not numbers:
-            self.names = default if self._format.header is False else None
+        if self._format.header is not None or not numbers or self.names is not None:
+            self.names = default if self._format.header is False else self.names
             return ""
         pairs = zip(fields, like, head.columns, strict=True)
         verdicts = {_is_name(field, column) for field, is_value, column in pairs if not is_value} - {None}
@@ -490,7 +625,9 @@ class _Text:
         values = self._as_numbers(pa.array(numbers))[0].drop_null().to_pylist()
         counts_up = len(values) >= _COUNTING and all(b - a == 1 for a, b in pairwise(values))
         shown = f"holds numbers ({quoted(numbers, _EXAMPLES)})"
-        if verdicts == {False} or (all(like) and not counts_up):
+        steps = {round(b - a, 9) for a, b in pairwise(values)}
+        is_far = len(values) == len(fields) and len(steps) == 1 and _are_far(values, head)
+        if verdicts == {False} or (all(like) and not counts_up and not is_far):
             self.names = default
             named = " to ".join(default[:: last or 1])
             return (
@@ -504,6 +641,41 @@ class _Text:
             f"{self._name}: the first line {shown} and could be column names or a row: use {words.named} if it holds "
             f"column names, {words.unnamed} if it is a row"
         )
+
+    def leave_out_units(self) -> str:
+        """Leave out a row of units below the names, which has no number; return what to tell of it."""
+        head = self.head().slice(0, _SHOWING_UNITS)
+        names, units = head.column_names, list[str]()
+        if self._format.header is False or len(head) < _COUNTING or len({*names}) < len(names):
+            return ""
+        below, obstacles, _ = self.numbers_in(head.slice(1))
+        self._signs = {}
+        for name, column, numbers in zip(names, head.columns, below.columns, strict=True):
+            is_text_below = name not in obstacles or not obstacles[name].mostly_numbers
+            if is_text_below and not is_numeric(numbers.type):
+                continue
+            first = column[0].as_py()
+            if first is not None and (not is_text(column.type) or _like_number(first) or _LIMIT.match(first)):
+                return ""
+            if first is not None and first.strip() not in self._missing:
+                if pc.any(pc.equal(column.slice(1), first)).as_py():
+                    return ""
+                units.append(first)
+        if not units:
+            return ""
+        self._skip, self.names = self._line_of(1 if self.names else 2), names
+        return f"line {self._skip} holds no numbers but units ({quoted(units, _EXAMPLES)}), so it is no row"
+
+
+def _are_far(values: Sequence[float], table: pa.Table) -> bool:
+    """Return whether each number is farther from all below it than these are from each other."""
+    bounds = [pc.min_max(column).as_py() for column in table.columns if is_numeric(column.type)]
+    if len(table) < _COUNTING or len(bounds) < len(values) or any(of["min"] is None for of in bounds):
+        return False
+    return all(
+        max(value - of["max"], of["min"] - value) > of["max"] - of["min"]
+        for value, of in zip(values, bounds, strict=True)
+    )
 
 
 def text_part(name: str, source: str | bytes, text_format: TextFormat, *, whole: bool = False) -> Part:
@@ -526,7 +698,7 @@ def text_part(name: str, source: str | bytes, text_format: TextFormat, *, whole:
         If the text is not a table, or may be read in several ways.
     """
     text = _Text(name, source, text_format)
-    notes = text.choose_decimal(), text.choose_names()
+    notes = text.said, text.choose_decimal(), text.choose_names(), text.leave_out_units()
     table = pa.Table.from_batches(text.blocks(whole=True)) if whole else text.head()
     table, obstacles, examples = text.numbers_in(table)
     not_utf_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)" if text.encoding != _UTF_8 else ""

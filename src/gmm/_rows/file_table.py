@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from gmm._rows.formats import TextFormat, files_of
 from gmm._rows.opening import open_part
-from gmm._rows.tables import Batches, Column, Columns, Part, TableSource, is_text
+from gmm._rows.tables import Batches, Column, Columns, Part, TableSource, is_numeric, is_text
 from gmm._text.words import quoted
 
 _AT_ONCE = 1 << 16  # rows
@@ -92,8 +92,8 @@ def _stripped(part: Part, text_format: TextFormat) -> Part:
     """Return a table without blanks around the names of its columns."""
     names = [name.strip() for name in part.schema.names]
     if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
-        lines = "" if part.texts is None else f"; {text_format.words.other_lines(text_format.skip + 1)}"
-        remedy = f"give each its own name{lines}"
+        is_above = part.texts is not None and not any(is_numeric(column.type) for column in part.columns.values())
+        remedy = text_format.words.above.format(text_format.skip + 1) if is_above else "give each its own name"
         what = f"column names must be unique, but these occur more than once: {quoted(repeated)}"
         if repeated == [""]:
             what = f"{names.count('')} of {len(names)} columns have no name"

@@ -113,12 +113,9 @@ class Words(NamedTuple):
     each: str  # of several texts in the place of ``{}`` in `missing`
     columns: str
     above: str  # of how many lines in the place of ``{}``
-    lines: str
+    line: str  # that begins with what is in the place of ``{}``
+    delimiter: str
     all: str
-
-    def other_lines(self, above: int = 0) -> str:
-        """Say how to leave out lines that are no rows, so many of them above the table."""
-        return (self.above.format(above) if above else "") + self.lines
 
 
 PYTHON = Words(
@@ -128,8 +125,9 @@ PYTHON = Words(
     missing="na_values=[{}]",
     each="{!r}, ",
     columns="columns=[…]",
-    above="",
-    lines="pandas.read_csv reads text with other lines in it, by skiprows and comment, and takes another delimiter",
+    above="pandas.read_csv with skiprows={} reads what is below a title",
+    line="pandas.read_csv with comment={!r} leaves out lines that begin so",
+    delimiter="pandas.read_csv with sep={!r}",
     all="header, decimal and na_values apply",
 )
 

@@ -217,6 +217,7 @@ def select(
         *opened.look(column_notes.long_tails, names),
         *opened.look(column_notes.copies, names),
         *given.look(column_notes.error_values, names),
+        *given.look(column_notes.total, names),
         *note_on_shrinkage(selection.estimators),
     )
     return replace(restored(selection, units, opened), notes=notes)

@@ -27,6 +27,7 @@ _LEAST_FACTOR, _LEAST_SKEWNESS = 10, 1.25  # from the 5 % to the 95 % quantile; 
 _LEAST_ERRORS, _GAP = 5, 2  # rows with an error value, interquartile ranges beside it
 _MOST_ERRORS = 3  # such values of a column
 _LEAST_NINES, _NINES = 2, re.compile("-?99+")  # rows with a usual code, such as -999
+_OF_TOTAL, _LEAST_ADDED = 1e-3, 5  # share of a sum that rounding may take; values in it that are not 0
 _BEGINNING = 1000  # rows that show of most columns that they have more values
 _AT_ONCE = 1 << 20  # values, which show of most columns that they are measurements
 _EXACT = 2.0**53
@@ -247,6 +248,26 @@ def _is_long_tailed(column: NDArray[Any]) -> bool:
 def _skewness(values: NDArray[np.float64]) -> float:
     away = values - values.mean()
     return float(np.mean(away**3) / np.mean(away**2) ** 1.5)
+
+
+def sums_in_last_row(rows: NDArray[Any]) -> list[int]:
+    """Return the columns in which the last row is the sum of all above it, if they are half of its columns or more."""
+    above, last = rows[:-1].astype(np.float64), rows[-1:].astype(np.float64).ravel()
+    if len(rows) < _FEW_ROWS:
+        return []
+    with np.errstate(all="ignore"):  # of infinite values
+        sums, most = np.nansum(above, axis=0), np.fmax.reduce(np.abs(above))
+        are_sums = (np.abs(last - sums) <= _OF_TOTAL * np.abs(sums)) & (np.abs(last) > most)
+    are_sums &= np.count_nonzero(np.nan_to_num(above), axis=0) >= _LEAST_ADDED
+    return np.flatnonzero(are_sums).tolist() if 2 * are_sums.sum() >= (~np.isnan(last)).sum() else []
+
+
+def total(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
+    """Point out that the last row is a total."""
+    columns = [repr(names[j]) for j in sums_in_last_row(rows)]
+    return (f"row {len(rows):,} is the sum of those above it in {listed(columns, _SHOWN)}: leave it out",) * bool(
+        columns
+    )
 
 
 # --- Rows block by block -------------------------------------------------------------------------
