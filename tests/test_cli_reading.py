@@ -288,10 +288,16 @@ def test_text_in_latin_1_is_read_with_a_note(how, tmp_path):
 def test_a_spreadsheet_is_told_how_to_become_a_table(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"PK\x03\x04\x14\x00\x00\x00")
     refused(tmp_path / "a.csv", tells=["save the table as CSV"])
-    for suffix, reader in {".xlsx": "read_excel", ".xls": "read_excel", ".sav": "read_spss"}.items():
+    readers = {
+        ".xlsx": "read_excel('a.xlsx')",
+        ".sav": "read_spss('a.sav')",
+        ".jsonl": "read_json('a.jsonl', lines=True)",
+    }
+    for suffix, reader in readers.items():
         (tmp_path / f"a{suffix}").touch()
+        command = f"python -c \"import pandas; pandas.{reader}.to_parquet('a.parquet')\""
         for how in ((), ("--blocks",)):
-            refused(tmp_path / f"a{suffix}", *how, tells=[f"pandas.{reader}"])
+            refused(f"a{suffix}", *how, tells=[command], cwd=tmp_path)
 
 
 def test_a_folder_is_read_as_one_table(tmp_path):
@@ -668,6 +674,7 @@ ADVISED = {  # lines, the values, and what must not be followed, since its condi
     "years": (["2001,2002", *PLAIN], YEARS, ("--no-header",)),
     "years beside names": (["land,2001,2002", *formed("p{},{},{}", range(40))], YEARS, ("--no-header",)),
     "one column": (["a", *(f"{a:.2f}".replace(".", ",") for a in A)], {"a": A}, ("--skip 1",)),
+    "one column without a name": ([f"{a:.2f}".replace(".", ",") for a in A], {"x0": A}, ("--delimiter ','",)),
     "more numbers than names": (["a,b", *(f"{line},5" for line in PLAIN)], {}, ()),
     "a remark": (["a,b", *PLAIN[:20], "# a break", *PLAIN[20:]], NAMED, ()),
     "a source": (["a,b", *PLAIN, "", "Source: me"], NAMED, ()),

@@ -102,6 +102,19 @@ def test_values_without_a_form_are_refused(tmp_path, header, state, error, match
     assert not list(tmp_path.iterdir())
 
 
+def test_an_interrupt_as_soon_as_there_is_a_file_leaves_none(tmp_path, monkeypatch):
+    opened = Path.open
+
+    def interrupted(*how):
+        opened(*how).close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).save(tmp_path / "m.gmm")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_missing_file_is_an_os_error(tmp_path):
     refused(None, load_state, tmp_path / "absent", error=FileNotFoundError)
     refused(None, save_state, tmp_path / "absent" / "model", HEADER, ARRAYS, error=FileNotFoundError)

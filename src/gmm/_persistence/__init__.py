@@ -13,7 +13,7 @@ import struct
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from io import BytesIO, TextIOBase
 from math import inf, isfinite, prod
@@ -476,19 +476,18 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{os.urandom(16).hex()}.part")  # short, as a name may be as long as can be
     try:
-        file = temporary.open("xb")
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(path)) from None
-    try:
-        with file:
+        with temporary.open("xb") as file:
             if path.exists():
                 temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             write(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:  # an interrupt may come as soon as there is a file
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            raise type(error)(error.errno, error.strerror, str(path)) from None
         raise
 
 

@@ -312,6 +312,8 @@ class _Text:
         names = next(self._split(named), (0, []))[1]
         self._records = [(lines[n - 1][0], fields) for n, fields in self._split([line for _, line in lines])]
         self._skip = above[-1][0] if above else self._skip
+        if given is None:
+            self._check_commas()
         first = self._records[0][1] if self._records else []
         is_named = len(names) == len(first) and any(map(_like_number, first)) and not any(map(_like_number, names))
         if not is_named:
@@ -323,6 +325,24 @@ class _Text:
             self._fields = self._completed(names, below)
             if is_named or self._fields != first:
                 self.names, self._skip = self._fields, self._skip if is_named else self._records[0][0]
+
+    def _check_commas(self) -> None:
+        """Refuse 5,25 and 5,03 as lines, which may be one number or two.
+
+        Raises
+        ------
+        ValueError
+            If all lines are so.
+        """
+        pairs = [fields for _, fields in self._records]
+        are_whole = all(len(pair) == 2 and pair[0].lstrip("+-").isdecimal() and pair[1].isdecimal() for pair in pairs)
+        odd = [pair for pair in pairs if pair[-1].startswith("0") and len(pair[-1]) > 1]
+        if are_whole and odd and self._delimiter == ",":
+            mark = self._format.words.delimiter.format
+            raise ValueError(
+                f"{self._name}: {','.join(odd[0])!r} may be one number or two: use {mark(';')} if commas are decimal, "
+                f"{mark(',')} if they separate numbers"
+            )
 
     def _split(self, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
         """Yield records, and how many lines end with each."""

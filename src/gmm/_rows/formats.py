@@ -21,12 +21,13 @@ COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}  # of text, with the
 _PANDAS = {  # its functions for other kinds of files
     **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".xlsb", ".ods"), "read_excel"),
     **{".sav": "read_spss", ".dta": "read_stata", ".sas7bdat": "read_sas", ".json": "read_json"},
+    **dict.fromkeys((".jsonl", ".ndjson"), "read_json"),
 }
 _INSTEAD = {
     **dict.fromkeys(
         (".h5", ".hdf5"), "open it by h5py, and pass one of its arrays: gmm.open_rows(h5py.File(path)[name])"
     ),
-    **dict.fromkeys((".jsonl", ".ndjson"), "pass a query: gmm.open_rows(polars.scan_ndjson(path))"),
+    **dict.fromkeys((".jsonl", ".ndjson"), ", or pass a query: gmm.open_rows(polars.scan_ndjson(path))"),
 }
 
 
@@ -42,7 +43,9 @@ def unknown_type(path: str, suffix: str) -> str:
     instead = _INSTEAD.get(suffix, "")
     if reader := _PANDAS.get(suffix):
         save = "save the sheet as CSV (UTF-8), or " if reader == "read_excel" else ""
-        instead = f'{save}convert it with pandas: pandas.{reader}("…{suffix}").to_parquet("….parquet")'
+        lines = ", lines=True" * (suffix in _INSTEAD)
+        command = f"import pandas; pandas.{reader}('{path}'{lines}).to_parquet('{path.removesuffix(suffix)}.parquet')"
+        instead = f'{save}convert it: python -c "{command}"{instead}'
     return f"{path}: unknown file type {suffix!r}, expected one of {types}" + (f"; {instead}" if instead else "")
 
 
