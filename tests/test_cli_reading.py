@@ -587,6 +587,7 @@ READ = {
     "minus signs": (["a,b", *formed(a=signed("\N{MINUS SIGN}{:.2f}"))], SHIFTED),
     "minus behind": (["a;b", *formed("{};{}", a=signed("{:.2f}-"), decimal=",")], SHIFTED),
     "parentheses": (["a;b", *formed("{};{}", a=signed("(${:.2f})", "${:.2f}"))], SHIFTED),
+    "lakhs": (["a;b", *formed("{};{}", a=[f"7,12,{500 + 20 * a:.2f}" for a in A])], {"a": 712_500 + 20 * A, "b": B}),
     "delimiters behind rows": (["a,b", *formed("{},{},")], NAMED),
     "delimiters behind names": (["a,b,", *PLAIN], NAMED),
     "empty columns": (["a;b;;", *formed("{};{};;")], NAMED),

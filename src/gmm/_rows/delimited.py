@@ -59,6 +59,7 @@ _SIGNATURES = {  # and what to do
 
 def _number(decimal: str) -> re.Pattern[str]:
     groups = "|".join(rf"(?:{re.escape(mark)}\d{{3}})+" for mark in _grouping(decimal))
+    groups += r"|(?:,\d{2})+,\d{3}" * (decimal == ".")  # of India
     whole, mark = rf"(?:\d+|[1-9]\d{{0,2}}(?:{groups}))", re.escape(decimal)
     finite = rf"(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d+)?"
     return re.compile(rf"^[+-]?(?:{finite}|(?i:inf|infinity|nan))$")

@@ -169,9 +169,9 @@ def _file_source(
     for part in parts:
         for note in part.notes(columns):
             warn(f"{part.name}: {note}", UserWarning)
-    if columns is None and (labels := parts[0].labels()):
-        note = Note(LABELS, [f"{name!r} ({why})" for name, why in labels.items() if name != weight])
-        warn(f"{parts[0].name}: {note}; columns=[…] names the columns to use", UserWarning)
+    shown = {} if columns is not None else parts[0].labels()
+    if labels := [f"{name!r} ({how})" for name, how in shown.items() if name != weight]:
+        warn(f"{parts[0].name}: {Note(LABELS, labels)}; columns=[…] names the columns to use", UserWarning)
     from gmm._rows.tables import TableSource
 
     return TableSource(parts, columns, weight, text_format.codes)
