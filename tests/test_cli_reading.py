@@ -570,6 +570,7 @@ def signed(negative, positive="{:.2f}"):
 
 
 SHIFTED = {"a": (A - 5).round(2), "b": B}
+LATE = {"a": np.append(A, 5), "b": np.append(B, 5)}
 TOTAL = f"{A.sum():.2f};{B.sum():.2f}".replace(".", ",")
 READ = {
     "Excel's separator": (["sep=;", "a;b", *formed("{};{}", decimal=",")], NAMED),
@@ -592,6 +593,9 @@ READ = {
     "delimiters behind names": (["a,b,", *PLAIN], NAMED),
     "empty columns": (["a;b;;", *formed("{};{};;")], NAMED),
     "a total": (["who;a;b", *formed("p{};{};{}", range(40), decimal=","), f"Total;{TOTAL}"], NAMED),
+    "decimal commas between blanks": (formed("{:.2f}   {:.2f}", decimal=","), {"x0": A, "x1": B}),
+    "R with few texts at the end": (["a,b,c", *formed("r{},{},{},", range(40)), "r40,5.00,5.00,late"], LATE),
+    "steps that double": (["a,b", *formed(a=0.3 * 2.0 ** np.arange(40))], {"a": 0.3 * 2.0 ** np.arange(40), "b": B}),
     "quotes behind blanks": (['"a", "b"', *formed('"{}", "{}"')], NAMED),
     "a Markdown table": (["| a | b |", "|---|---|", *formed("| {} | {} |")], NAMED),
 }
@@ -611,6 +615,11 @@ def test_what_programs_write_is_read(kind, how, tmp_path):
 def test_utf_16_of_spreadsheets_is_read(tmp_path):
     (tmp_path / "t.txt").write_text("\n".join(["a\tb", *formed("{}\t{}")]), encoding="utf-16")
     np.testing.assert_array_equal(numbers(tmp_path / "t.txt"), np.column_stack([A, B]))
+
+
+def test_an_error_value_of_a_spreadsheet_begins_no_remark(tmp_path):
+    read = numbers(written(tmp_path / "t.csv", "#N/A,3.25", PLAIN))
+    np.testing.assert_array_equal(read, np.column_stack([*AFTER_GAP.values()]))
 
 
 def test_a_total_is_left_out_and_noted(tmp_path):
@@ -667,10 +676,27 @@ def some(text):
 
 GAPS = {"a": np.where(np.isin(np.arange(40), (3, 9)), np.nan, A), "b": B}
 YEARS, CODED = {"2001": A, "2002": B}, np.where(GAPS["a"] == A, A, 999)
+AFTER_GAP = {"x0": np.append(np.nan, A), "x1": np.append(3.25, B)}
+LAST_SUM = f"Total,{A.sum():.2f},{B.sum():.2f}"
 MESSY_TOTAL = f"Sum;{CODED.sum():.2f};{B.sum():.2f}".replace(".", ",")
 ADVISED = {  # lines, the values, and what must not be followed, since its condition is untrue
     "a title": (["Report 2024", "a;b", *formed("{};{}", decimal=",")], NAMED, ()),
     "two titles": (["My report, 2024", "by me", "a,b", *PLAIN], NAMED, ()),
+    "a title with an empty field": (["Report,", "a,b", *PLAIN], NAMED, ()),
+    "decimal commas behind names": (["who,a", *(f"p{i},{15 + i % 11},{i * 7 % 10}" for i in range(40))], {}, ()),
+    "blanks in thousands": (
+        ["who a b", *(f"p{i}  {1 + i % 9} {100 + i * 37 % 800}  {i}.5" for i in range(40))],
+        {},
+        (),
+    ),
+    "a label and decimal commas": (
+        formed("s{} {:.2f} {:.2f}", range(40), decimal=","),
+        {"x1": A, "x2": B},
+        ("--header",),
+    ),
+    "a limit in front": (["<0.5,3.25", *PLAIN], AFTER_GAP, ("--header",)),
+    "a total above an empty row": (["who,a,b", *formed("p{},{},{}", range(40)), LAST_SUM, ",,"], NAMED, ()),
+    "open ends": (["a,b", *some("90\N{EN DASH}")], GAPS, ()),
     "a title with empty fields": (["Report;;", "who;a;b", *formed("p{};{};{}", range(40))], NAMED, ()),
     "years": (["2001,2002", *PLAIN], YEARS, ("--no-header",)),
     "years beside names": (["land,2001,2002", *formed("p{},{},{}", range(40))], YEARS, ("--no-header",)),

@@ -310,7 +310,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         _check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
             _columns_to_read(table.fields, [weight])
-        rows = _checked(_without_total(_measurements(_rows(table, columns, options), options)), options)
+        rows = _checked(_measurements(_without_total(_rows(table, columns, options)), options), options)
         if rows.n_rows < 2:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:
@@ -447,7 +447,7 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
             else:
                 notes.append(note.left_out)
                 fitted -= {*fresh}
-    rows, measured = replace(rows, notes=tuple(notes)), sorted(fitted)
+    rows, measured = replace(rows, notes=(*rows.notes, *notes)), sorted(fitted)
     if fitted <= {*found[column_notes.CONSTANT]}:
         others = quoted((name for j, name in enumerate(names) if j not in fitted), SHOWN)
         left_out = f", besides those left out: {others}" if len(fitted) < len(names) else ""
@@ -560,16 +560,21 @@ def _without_missing(rows: Rows, options: argparse.Namespace) -> Rows:
     weights = None if rows.weights is None else rows.weights[~bad]
     source = ArraySource(rows.values[~bad], weights, feature_names=rows.source.feature_names)
     notes = *rows.notes, f"{share} left out because of missing values ({columns})"
-    return replace(rows, source=source, indices=np.flatnonzero(~bad), notes=notes)
+    good = np.flatnonzero(~bad)
+    indices = good if rows.indices is None else rows.indices[good]
+    return replace(rows, source=source, indices=indices, notes=notes)
 
 
 def _without_total(rows: Rows) -> Rows:
-    """Leave out the last row of rows in memory if it is the sum of the others."""
-    columns = column_notes.sums_in_last_row(rows.values) if rows.in_memory else []
+    """Leave out the last row with values, of rows in memory, if it is the sum of the others."""
+    if not rows.in_memory:
+        return rows
+    last = int(np.flatnonzero(~np.isnan(rows.values).all(axis=1)).max(initial=0))
+    columns = column_notes.sums_in_last_row(rows.values[: last + 1])
     if not columns:
         return rows
-    kept, where = np.arange(rows.n_rows - 1), quoted((rows.names[j] for j in columns), SHOWN)
-    note = f"left out: row {rows.numbers(len(kept), len(kept) + 1)[0]}, the sum of those above it in {where}"
+    kept, where = np.delete(np.arange(rows.n_rows), last), quoted((rows.names[j] for j in columns), SHOWN)
+    note = f"left out: row {rows.numbers(last, last + 1)[0]}, the sum of those above it in {where}"
     weights = None if rows.weights is None else rows.weights[kept]
     source = ArraySource(rows.values[kept], weights, feature_names=rows.source.feature_names)
     indices = kept if rows.indices is None else rows.indices[kept]

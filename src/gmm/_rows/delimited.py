@@ -30,7 +30,8 @@ _SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
 _SIGNS = "$€£¥%"  # before or behind all numbers of a column, or none
 _SIGN = re.compile(rf"^([+-]?)[{_SIGNS}][{_SPACES}]?|[{_SPACES}]?[{_SIGNS}]$")
 _DASHES = "\N{MINUS SIGN}\N{EN DASH}"
-_MINUS = re.compile(rf"^([{_SIGNS}]?)\((.*\d.*)\)$|^[{_DASHES}](.*)$|^(\d.*)[-{_DASHES}]$")  # (3.50), −3.50 and 3.50-
+_MINUS = re.compile(rf"^([{_SIGNS}]?)\((.*\d.*)\)$|^[{_DASHES}](.*)$|^(\d.*[.,]\d+)-$")  # (3.50), −3.50 and 3.50-
+_ERROR = re.compile(r"#(N/A|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!)")  # of Excel, in the place of a value
 _LIMIT = re.compile(r"[<>≤≥]|(n\.? ?d\.?|b\.?d\.?l\.?|l\.?o\.?d\.?)$", re.IGNORECASE)  # of detection
 _SEPARATOR = re.compile('"?sep=(.)"?[;,\t ]*', re.IGNORECASE)  # Excel's first line
 _LETTERS_SHOWN, _NAMED, _EXAMPLES = 24, 12, 3  # letters of a text, texts, and numbers, that a message shows
@@ -128,6 +129,8 @@ def _delimiter(lines: Sequence[str]) -> str:
     """Return what separates fields in the first two lines that show it: numbers in one of them, or as often in both."""
     plain = re.sub(r'"[^"]*"', "_", "\n".join(lines)).split("\n")
     pairs = [*pairwise(plain)] or [(plain[0], plain[0])]
+    if all(map(_has_decimal_commas, pairs[0])):
+        return " "
     for pair in pairs:
         best = max("\t;|,", key=partial(_evidence, pair))
         if any(_evidence(pair, best)[:2]):
@@ -135,6 +138,14 @@ def _delimiter(lines: Sequence[str]) -> str:
         if _are_spaced(*pair, is_row=pair is pairs[0]):
             return " "
     return max(",\t;|", key=partial(_evidence, pairs[0]))
+
+
+def _has_decimal_commas(line: str) -> bool:
+    """Return whether a line is made of numbers between blanks, maybe behind a label, of which some have a comma."""
+    label, *fields = line.split() if "," in line else [""]
+    fields = fields if not _like_number(label) else [label, *fields]
+    inside = [re.fullmatch(r"[+-]?\d+(,\d+)?", field) for field in fields]
+    return len(fields) > 1 and all(inside) and not (_like_number(line) or re.search("[\t;|]", line))
 
 
 def _evidence(lines: tuple[str, str], mark: str) -> tuple[bool, int, int]:
@@ -306,8 +317,8 @@ class _Text:
         given = self._format.delimiter
         if lines and (mark := _SEPARATOR.fullmatch(lines[0][1])):
             self._skip, given, lines = lines[0][0], given or mark[1], lines[1:]
-        above = [*takewhile(lambda line: line[1].startswith("#"), lines)]
-        lines = lines[len(above) :][:_LOOKED_AT]
+        above = [*takewhile(lambda line: line[1].startswith("#") and not _ERROR.match(line[1]), lines)]
+        all_lines, lines = lines[len(above) :], lines[len(above) :][:_LOOKED_AT]
         named = [line.lstrip("# ") for _, line in above[-1:]] if self._format.header is not False else []  # as of numpy
         self._delimiter = given or _delimiter([*named, *(line for _, line in lines), ""])
         names = next(self._split(named), (0, []))[1]
@@ -323,7 +334,8 @@ class _Text:
             self.said = f"{counted(n_above, 'line')} above the table begin{'s' * (n_above == 1)} with # and left out"
         if self._format.header is not False and not any(map(_like_number, names)):
             below = [fields for _, fields in self._records[not is_named :]]
-            self._fields = self._completed(names, below)
+            texts = [text for _, text in all_lines[not is_named :]]
+            self._fields = self._completed(names, below, texts)
             if is_named or self._fields != first:
                 self.names, self._skip = self._fields, self._skip if is_named else self._records[0][0]
 
@@ -353,19 +365,22 @@ class _Text:
         for fields in reader:
             yield reader.line_num, fields
 
-    def _completed(self, names: list[str], rows: list[list[str]]) -> list[str]:
+    def _completed(self, names: list[str], rows: list[list[str]], lines: list[str]) -> list[str]:
         """Return a name for each column where lines of names and of rows differ in a way that programs have.
 
-        Rows of R begin with a name or number of their own; rows, or names, end with a delimiter.
+        Rows of R begin with a name or number of their own; all rows, or the names, end with a delimiter.
         """
         widths = {len(row) for row in rows}
         if widths == {len(names) + 1}:
-            first, last = ([row[j].strip() for row in rows] for j in (0, -1))
+            first = [row[0].strip() for row in rows]
             numbers = [field for field in first if _like_number(field)]
-            if not any(last):
+            of_r = len({*first}) == len(first) and (not numbers or first == [*map(str, range(1, len(rows) + 1))])
+            if self._delimiter != " " and all(line.rstrip(" ").endswith(self._delimiter) for line in lines):
                 names = [*names, ""]
-            elif len({*first}) == len(first) and (not numbers or first == [*map(str, range(1, len(rows) + 1))]):
+            elif of_r and (all(line.startswith('"') for line in lines) or not self._may_be_split(rows)):
                 names = ["", *names]
+                what = f"the rows begin with names of their own ({first[0]!r}), above which no name stands"
+                self.said = "; ".join(filter(None, [self.said, what]))
         elif widths == {len(names) - 1} and not names[-1].strip():
             names = names[:-1]
         if widths == {len(names)}:
@@ -373,6 +388,14 @@ class _Text:
             empty = {j for j in unnamed if len(unnamed) > 1 and not any(row[j].strip() for row in rows)}
             names = [f"x{j}" if j in empty else name for j, name in enumerate(names)]
         return names
+
+    def _may_be_split(self, rows: list[list[str]]) -> bool:
+        """Return whether two fields side by side may be one number, 15,0 or 1 100."""
+        second = {",": r"\d+", " ": r"\d{3}([.,]\d+)?"}.get(self._delimiter)
+        return second is not None and any(
+            all(re.fullmatch(r"[+-]?\d+", row[j].strip()) and re.fullmatch(second, row[j + 1].strip()) for row in rows)
+            for j in range(1, len(rows[0]) - 1)
+        )
 
     def head(self) -> pa.Table:
         """Read the first block, by types that it shows."""
@@ -641,9 +664,10 @@ class _Text:
             return ""
         pairs = zip(fields, like, head.columns, strict=True)
         verdicts = {_is_name(field, column) for field, is_value, column in pairs if not is_value} - {None}
-        if verdicts == {True}:
-            return ""
         values = self._as_numbers(pa.array(numbers))[0].drop_null().to_pylist()
+        are_measured = 2 * len(values) >= len(fields) and any(value % 1 for value in values)
+        if verdicts == {True} and not are_measured:
+            return ""
         counts_up = len(values) >= _COUNTING and all(b - a == 1 for a, b in pairwise(values))
         shown = f"holds numbers ({quoted(numbers, _EXAMPLES)})"
         steps = {round(b - a, 9) for a, b in pairwise(values)}
@@ -667,7 +691,8 @@ class _Text:
         """Leave out a row of units below the names, which has no number; return what to tell of it."""
         head = self.head().slice(0, _SHOWING_UNITS)
         names, units = head.column_names, list[str]()
-        if self._format.header is False or len(head) < _COUNTING or len({*names}) < len(names):
+        is_named = all(map(str.strip, names)) and len({*names}) == len(names)
+        if self._format.header is False or len(head) < _COUNTING or not is_named:
             return ""
         below, obstacles, _ = self.numbers_in(head.slice(1))
         self._signs = {}

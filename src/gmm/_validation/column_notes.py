@@ -27,7 +27,9 @@ _LEAST_FACTOR, _LEAST_SKEWNESS = 10, 1.25  # from the 5 % to the 95 % quantile; 
 _LEAST_ERRORS, _GAP = 5, 2  # rows with an error value, interquartile ranges beside it
 _MOST_ERRORS = 3  # such values of a column
 _LEAST_NINES, _NINES = 2, re.compile("-?99+")  # rows with a usual code, such as -999
-_OF_TOTAL, _LEAST_ADDED = 1e-3, 5  # share of a sum that rounding may take; values in it that are not 0
+# Share of a sum that rounding may take; values in it that are not 0; and how often it holds the largest of these, which
+# 1, 2, 4, … hold twice.
+_OF_TOTAL, _LEAST_ADDED, _TIMES = 1e-3, 8, 2.1
 _BEGINNING = 1000  # rows that show of most columns that they have more values
 _AT_ONCE = 1 << 20  # values, which show of most columns that they are measurements
 _EXACT = 2.0**53
@@ -257,7 +259,7 @@ def sums_in_last_row(rows: NDArray[Any]) -> list[int]:
         return []
     with np.errstate(all="ignore"):  # of infinite values
         sums, most = np.nansum(above, axis=0), np.fmax.reduce(np.abs(above))
-        are_sums = (np.abs(last - sums) <= _OF_TOTAL * np.abs(sums)) & (np.abs(last) > most)
+        are_sums = (np.abs(last - sums) <= _OF_TOTAL * np.abs(sums)) & (np.abs(last) > _TIMES * most)
     are_sums &= np.count_nonzero(np.nan_to_num(above), axis=0) >= _LEAST_ADDED
     return np.flatnonzero(are_sums).tolist() if 2 * are_sums.sum() >= (~np.isnan(last)).sum() else []
 
