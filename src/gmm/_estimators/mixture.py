@@ -104,7 +104,7 @@ class GaussianMixture(FittedMixture):
         prior, is left out. *Beyond*: on large tables, each further start is first tried for
         some passes on a sample of the rows, and dropped unless it comes close to the best one so far.
     init_params : str, array-like of shape (n, K) or callable, default="kmeans"
-        How to start: "kmeans", the tightest of six clusterings by k-means; "k-means++"; "random"; "random_from_data".
+        How to start: "kmeans", the best of a few clusterings by k-means; "k-means++"; "random"; "random_from_data".
         *Beyond*: "hierarchical", Ward's clustering of up to 1000 rows, which is deterministic for tables of at most
         1000 rows; an array of responsibilities; or a callable ``(X, K, rng)`` that returns one, where ``rng`` is a
         RandomState, or a Generator if `random_state` is one. With `noise`, a row's rest up to 1 is noise.
