@@ -646,6 +646,18 @@ def test_marks_behind_the_first_block_are_read(late, tmp_path, monkeypatch):
     assert rows[360, 0] == (1000.5 if "," in late else -3.5)
 
 
+@pytest.mark.parametrize("who", ["p{}", '"p{}\nx"'], ids=["a line", "two lines"])
+def test_delimiters_behind_rows_are_seen_whatever_the_block_cuts(who, tmp_path, monkeypatch):
+    lines = [f"{who.format(i)},{i % 97 + 0.25:5},{i % 7}.5," for i in range(2000)]
+    path = written(tmp_path / "t.csv", "who,a,b", lines)
+    for block in range(1000, 1016):
+        monkeypatch.setattr(delimited, "_BLOCK", block)
+        np.testing.assert_allclose(
+            fitted(path, "--columns", "a,b")[1],
+            [[np.mean(np.arange(2000) % n) for n in (97, 7)] + np.array([0.25, 0.5])],
+        )
+
+
 HALF_READ = """
 import sys, time, gmm
 from gmm._rows.delimited import TextStream

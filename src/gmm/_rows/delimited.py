@@ -81,7 +81,12 @@ def _like_number(text: str) -> bool:
 
 def _bare(text: str) -> str:
     """Return a number without blanks around it and without signs, its minus in front."""
-    return _SIGN.sub(r"\1", _MINUS.sub(r"-\1\2\3\4", text.strip()))
+    return _SIGN.sub(r"\1", _with_hyphen(text))
+
+
+def _with_hyphen(text: str) -> str:
+    """Return a number without blanks around it, its minus a hyphen in front."""
+    return _MINUS.sub(r"-\1\2\3\4", text.strip())
 
 
 def _matching(texts: Any, pattern: str) -> Any:
@@ -298,11 +303,14 @@ class _Text:
         self._signs: dict[str, str] = {}  # beside the numbers of columns that are read as texts
         self._fields: list[str] = []  # of the first line, for messages
         self.names: list[str] | None = None  # if the first line is a row, or says them in a way of its own
-        self.said = ""  # of lines above the table
+        self.said = list[str]()  # of lines above the table and names of rows
         self._skip, self._records = text_format.skip, list[tuple[int, list[str]]]()  # the first, and where they end
         try:
-            beginning = self._stream().read(_BLOCK).decode(errors="replace")
-            lines = [(i, line) for i, line in enumerate(re.split("\r\n?|\n", beginning), 1) if line]
+            beginning = self._stream().read(_BLOCK)
+            texts = re.split("\r\n?|\n", beginning.decode(errors="replace"))
+            if len(beginning) == _BLOCK and len(texts) > 1:  # the last line is cut
+                texts.pop()
+            lines = [(i, line) for i, line in enumerate(texts, 1) if line]
             first = lines[0][1] if lines else ""
             if "\0" in first:
                 raise ValueError(f"{name} is not UTF-8 text: it holds zero bytes, as in UTF-16. Convert it to UTF-8")
@@ -318,7 +326,8 @@ class _Text:
         if lines and (mark := _SEPARATOR.fullmatch(lines[0][1])):
             self._skip, given, lines = lines[0][0], given or mark[1], lines[1:]
         above = [*takewhile(lambda line: line[1].startswith("#") and not _ERROR.match(line[1]), lines)]
-        all_lines, lines = lines[len(above) :], lines[len(above) :][:_LOOKED_AT]
+        all_lines = lines[len(above) :]
+        lines = all_lines[:_LOOKED_AT]
         named = [line.lstrip("# ") for _, line in above[-1:]] if self._format.header is not False else []  # as of numpy
         self._delimiter = given or _delimiter([*named, *(line for _, line in lines), ""])
         names = next(self._split(named), (0, []))[1]
@@ -331,11 +340,11 @@ class _Text:
         if not is_named:
             names = first
         if n_above := len(above) - is_named:
-            self.said = f"{counted(n_above, 'line')} above the table begin{'s' * (n_above == 1)} with # and left out"
+            begins = "begins" if n_above == 1 else "begin"
+            self.said.append(f"{counted(n_above, 'line')} above the table {begins} with # and left out")
         if self._format.header is not False and not any(map(_like_number, names)):
             below = [fields for _, fields in self._records[not is_named :]]
-            texts = [text for _, text in all_lines[not is_named :]]
-            self._fields = self._completed(names, below, texts)
+            self._fields = self._completed(names, below, [line for _, line in all_lines[not is_named :]])
             if is_named or self._fields != first:
                 self.names, self._skip = self._fields, self._skip if is_named else self._records[0][0]
 
@@ -358,12 +367,13 @@ class _Text:
             )
 
     def _split(self, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-        """Yield records, and how many lines end with each."""
+        """Yield records, and how many lines end with each, but for a last one that goes on behind the lines."""
         if self._delimiter == " ":
             lines = (" ".join(line.split()) for line in lines)
         reader = csv.reader((f"{line}\n" for line in lines), delimiter=self._delimiter, skipinitialspace=True)
         for fields in reader:
-            yield reader.line_num, fields
+            if not (fields and fields[-1].endswith("\n")):  # in a quote that has no end yet
+                yield reader.line_num, fields
 
     def _completed(self, names: list[str], rows: list[list[str]], lines: list[str]) -> list[str]:
         """Return a name for each column where lines of names and of rows differ in a way that programs have.
@@ -375,12 +385,11 @@ class _Text:
             first = [row[0].strip() for row in rows]
             numbers = [field for field in first if _like_number(field)]
             of_r = len({*first}) == len(first) and (not numbers or first == [*map(str, range(1, len(rows) + 1))])
-            if self._delimiter != " " and all(line.rstrip(" ").endswith(self._delimiter) for line in lines):
+            if not any(fields[-1].strip() for _, fields in self._split(lines) if fields):
                 names = [*names, ""]
             elif of_r and (all(line.startswith('"') for line in lines) or not self._may_be_split(rows)):
                 names = ["", *names]
-                what = f"the rows begin with names of their own ({first[0]!r}), above which no name stands"
-                self.said = "; ".join(filter(None, [self.said, what]))
+                self.said.append(f"the rows begin with names of their own ({first[0]!r}), above which no name stands")
         elif widths == {len(names) - 1} and not names[-1].strip():
             names = names[:-1]
         if widths == {len(names)}:
@@ -457,8 +466,8 @@ class _Text:
         if (field := _FIELD.search(str(error))) is None:
             return None
         name = (self.names or self.head().column_names)[int(field[1])]
-        bare = _MINUS.sub(r"-\1\2\3\4", field[3].strip())
-        return name if name not in self._signs and _NUMBER[self._decimal].search(bare) else None
+        is_number = _NUMBER[self._decimal].search(_with_hyphen(field[3]))
+        return name if name not in self._signs and is_number else None
 
     def _stream(self, delimiter: str = "") -> Any:
         stored = native_file(self._source)
@@ -744,7 +753,7 @@ def text_part(name: str, source: str | bytes, text_format: TextFormat, *, whole:
         If the text is not a table, or may be read in several ways.
     """
     text = _Text(name, source, text_format)
-    notes = text.said, text.choose_decimal(), text.choose_names(), text.leave_out_units()
+    notes = *text.said, text.choose_decimal(), text.choose_names(), text.leave_out_units()
     table = pa.Table.from_batches(text.blocks(whole=True)) if whole else text.head()
     table, obstacles, examples = text.numbers_in(table)
     not_utf_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)" if text.encoding != _UTF_8 else ""
