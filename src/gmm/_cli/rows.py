@@ -278,6 +278,13 @@ class Rows:
             yield block.take(self.indices[slice(*ends)] - first)
             first += len(block)
 
+    def kept(self, places: NDArray[np.intp], note: str) -> Rows:
+        """Return some of the rows in memory, by their positions (from 0), with their weights and one more note."""
+        weights = None if self.weights is None else self.weights[places]
+        source = ArraySource(self.values[places], weights, feature_names=self.source.feature_names)
+        indices = places if self.indices is None else self.indices[places]
+        return replace(self, source=source, indices=indices, notes=(*self.notes, note))
+
     def subset(self, indices: NDArray[np.intp]) -> Any:
         """Return rows in memory by their positions (from 0)."""
         return ArraySource(self.values[indices], None, feature_names=self.source.feature_names)
@@ -557,12 +564,7 @@ def _without_missing(rows: Rows, options: argparse.Namespace) -> Rows:
             f"missing values in {share} ({columns}): {first}{more}; use --drop-missing to leave these rows out; "
             f"{_INSTEAD[options.command]}; {_COUNTED}"
         )
-    weights = None if rows.weights is None else rows.weights[~bad]
-    source = ArraySource(rows.values[~bad], weights, feature_names=rows.source.feature_names)
-    notes = *rows.notes, f"{share} left out because of missing values ({columns})"
-    good = np.flatnonzero(~bad)
-    indices = good if rows.indices is None else rows.indices[good]
-    return replace(rows, source=source, indices=indices, notes=notes)
+    return rows.kept(np.flatnonzero(~bad), f"{share} left out because of missing values ({columns})")
 
 
 def _without_total(rows: Rows) -> Rows:
@@ -573,12 +575,9 @@ def _without_total(rows: Rows) -> Rows:
     columns = column_notes.sums_in_last_row(rows.values[: last + 1])
     if not columns:
         return rows
-    kept, where = np.delete(np.arange(rows.n_rows), last), quoted((rows.names[j] for j in columns), SHOWN)
+    where = quoted((rows.names[j] for j in columns), SHOWN)
     note = f"left out: row {rows.numbers(last, last + 1)[0]}, the sum of those above it in {where}"
-    weights = None if rows.weights is None else rows.weights[kept]
-    source = ArraySource(rows.values[kept], weights, feature_names=rows.source.feature_names)
-    indices = kept if rows.indices is None else rows.indices[kept]
-    return replace(rows, source=source, indices=indices, notes=(*rows.notes, note))
+    return rows.kept(np.delete(np.arange(rows.n_rows), last), note)
 
 
 def _check_weights(weights: NDArray[np.floating], column: str, indices: NDArray[np.intp] | None) -> None:

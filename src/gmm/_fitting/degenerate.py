@@ -19,7 +19,6 @@ from gmm._rows.sources import Source
 from gmm._text.words import printable
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array
-from gmm._values.noise import NO_NOISE
 from gmm._values.objective import Objective
 from gmm._values.parameters import NOTHING_FIXED, MixtureParameters
 from gmm._values.priors import MixturePosterior
@@ -116,7 +115,7 @@ class Degeneracy:
         """Return the first cause by which each component is degenerate, (K,); 0 for none, or a fixed covariance."""
         if isinstance(parameters, MixturePosterior):
             return np.zeros(parameters.n_components, np.uint8)
-        causes = self._certain(parameters, statistics)
+        causes = self._certain(parameters, statistics if self._of_moments else None)
         causes[self._tied(parameters, causes)] = _TIES
         return causes
 
@@ -124,10 +123,8 @@ class Degeneracy:
         self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
     ) -> NDArray[np.uint8]:
         """Return the causes that the mixture tells, without a look at the rows."""
-        free = statistics if self._of_moments else None
-        causes = self._verdict.causes(parameters.as_estimate(), _spread_of_noise(parameters), free)
-        fixed = parameters.fixed if self._fixed is NOTHING_FIXED else self._fixed
-        if fixed is not NOTHING_FIXED and fixed:  # a pickle has its own of which nothing is fixed
+        causes = self._verdict.causes(parameters.as_estimate(), _spread_of_noise(parameters), statistics)
+        if fixed := self._fixed or parameters.fixed:
             causes[fixed.covariances] = 0
         return causes
 
@@ -269,5 +266,4 @@ def total_variances(parameters: MixtureParameters) -> Array:
 
 
 def _spread_of_noise(parameters: MixtureParameters) -> Array | None:
-    noise = parameters.noise
-    return None if noise is NO_NOISE or not noise else np.asarray(noise.variances)
+    return np.asarray(parameters.noise.variances) if parameters.noise else None

@@ -306,5 +306,4 @@ def halved(parameters: MixtureParameters, component: int, step: Array | float = 
     if not parameters.model.layout.pooled:
         factors = factors[0][order], factors[1][order]
     covariances = parameters.covariances_of(order)
-    beside = parameters.noise, parameters.fixed, parameters.tails
-    return MixtureParameters(weights, means, covariances, parameters.model, factors, *beside)
+    return parameters.with_other(weights=weights, means=means, covariances=covariances, factors=factors)

@@ -49,7 +49,7 @@ from gmm._validation.given import check_constraint, check_fixed_start
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError, layout_with_code
 from gmm._values.objective import Objective
-from gmm._values.parameters import NOTHING_FIXED, PARTS, MixtureParameters
+from gmm._values.parameters import PARTS, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, weighed
 from gmm._values.whitened import WhitenedMixture
@@ -570,8 +570,7 @@ def _given_start(
     if "precisions" in parts:
         covariances = model.layout.inverse(parts.pop("precisions"), rows.n_features)
         shares = parts["weights"] if "weights" in parts else np.full(K, 1 / K)
-        fixed = problem.objective.fixed
-        if fixed is not NOTHING_FIXED and fixed.covariances.any():
+        if problem.objective.fixed.covariances.any():
             check_constraint(MixtureParameters(shares, np.zeros((K, rows.n_features)), covariances, model))
         parts["covariances"] = model.constrained(covariances, np.maximum(shares, 1e-300))
         if len(parts) == len(PARTS):

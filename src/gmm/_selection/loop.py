@@ -85,8 +85,8 @@ class Cell:
     Attributes
     ----------
     key : Key
-    end, sound : End or None
-        The best one, and the same if none of its components is degenerate.
+    end : End or None
+        The best one.
     error : Exception or None
         Why there is none.
     n_seeds : int
@@ -110,7 +110,6 @@ class Cell:
         self.key, self.held_out, self.n_threads, self._request = key, held_out, n_threads, request
         self.model = request.model(key.name, key.tails)
         self.end: End | None = None
-        self.sound: End | None = None
         self.error: Exception | None = None
         self.n_seeds = self.n_fresh = self.n_again = 0
         self.begun = set[MixtureParameters]()
@@ -131,6 +130,11 @@ class Cell:
     @cached_property
     def _degeneracy(self) -> Degeneracy:
         return Degeneracy.of_fits(self.settings.objective, self._request.source, self._request.judge)
+
+    @property
+    def sound(self) -> End | None:
+        """The best end if none of its components is degenerate."""
+        return self.end if self.end is not None and self.end.degenerate < 0 else None
 
     @cached_property
     def n_parameters(self) -> int:
@@ -193,14 +197,10 @@ class Cell:
         if degenerate >= 0 and (is_sound or not is_higher):
             return
         result = fit.result if isinstance(fit, SolverRun) else fit
-        self.keep(End(result, start, degenerate, self._score(result), behind))
+        self.end = End(result, start, degenerate, self._score(result), behind)
         self.error, self.n_fresh, self.n_again = None, 0, 0
         of_fit = self.key.n_components, self.key.kind, fit.lower_bound, self.status()
         LOGGER.info("search: components %d, %s  log-likelihood %.6f nats per unit weight, %s", *of_fit)
-
-    def keep(self, end: End) -> None:
-        """Take an end for the best one."""
-        self.end, self.sound = end, end if end.degenerate < 0 else None
 
     def measure(self) -> None:
         """Compute the log-likelihood and the criteria of the best end."""
@@ -368,7 +368,7 @@ class Search:
         elif before is None or first.end.result.lower_bound > before.result.lower_bound + cell.accuracy:
             self._fit_from([first.end.result.parameters], cell)
         if first.end and cell.end and self._same(cell.end.result, first.end.result):
-            cell.keep(cell.end._replace(degenerate=first.end.degenerate))  # one model is judged by one rule
+            cell.end = cell.end._replace(degenerate=first.end.degenerate)  # one model is judged by one rule
 
     def _fit_from_more_seeds(self, cell: Cell) -> None:
         while not cell.is_settled and self._fit_from_seed(cell):

@@ -267,9 +267,8 @@ def sums_in_last_row(rows: NDArray[Any]) -> list[int]:
 def total(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
     """Point out that the last row is a total."""
     columns = [repr(names[j]) for j in sums_in_last_row(rows)]
-    return (f"row {len(rows):,} is the sum of those above it in {listed(columns, _SHOWN)}: leave it out",) * bool(
-        columns
-    )
+    where = listed(columns, _SHOWN)
+    return (f"row {len(rows):,} is the sum of those above it in {where}: leave it out",) if columns else ()
 
 
 # --- Rows block by block -------------------------------------------------------------------------
