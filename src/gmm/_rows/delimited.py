@@ -367,12 +367,12 @@ class _Text:
             )
 
     def _split(self, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-        """Yield records, and how many lines end with each, but for a last one that goes on behind the lines."""
+        """Yield records, and how many lines end with each, but for a later one that goes on behind the lines."""
         if self._delimiter == " ":
             lines = (" ".join(line.split()) for line in lines)
         reader = csv.reader((f"{line}\n" for line in lines), delimiter=self._delimiter, skipinitialspace=True)
-        for fields in reader:
-            if not (fields and fields[-1].endswith("\n")):  # in a quote that has no end yet
+        for i, fields in enumerate(reader):
+            if i == 0 or not (fields and fields[-1].endswith("\n")):  # in a quote that has no end yet
                 yield reader.line_num, fields
 
     def _completed(self, names: list[str], rows: list[list[str]], lines: list[str]) -> list[str]:
