@@ -164,7 +164,7 @@ def an_ascent(layout=FULL):
 def ascend(*, ascent=None, layout=FULL, scatter=None, at_most=2, records=None, target=-np.inf, **of_loop):
     e_step = SimpleNamespace(resident=a_loop(layout=layout, **of_loop), common_scatter=scatter)
     ascent = _em.Ascent(ascent or an_ascent(layout), e_step, None)
-    return _em.Run(ascent, 9, records=records).go(at_most, _em.Outlook(target=target, period=2)).n_passes
+    return _em.Run(ascent, 9, records=records).go(at_most, _em.Outlook(target=target, first=2)).n_passes
 
 
 def narrow(**changed):
@@ -307,7 +307,6 @@ ALL = [
     *arguments(ascend, records=tables(6, 5)[2:], ascent=[an_ascent(DIAGONAL), an_ascent(TIED)]),
     *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), optional(tables(K, 2)[:2])),
     *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
-    *cases("an outlook", lambda v: _em.Outlook(**v), [{"period": 0}]),
     *cases("Ward's costs", lambda v: _em.ward_merges(v, np.ones(3), 1e-9), [*tables(3, 3), np.full((3, 3), np.nan)]),
     *cases("falling order", lambda v: _em.falling_order(np.ones(K), 1.0, v, np.ones((K, D))), tables(K, D)),
     *cases("falling order, others", lambda v: _em.falling_order(np.ones(K), 1.0, np.ones((K, D)), v), tables(K, D)),

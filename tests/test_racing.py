@@ -100,12 +100,12 @@ def test_a_run_that_is_left_goes_on_where_it_paused_and_another_is_compiled(acce
     one = problem(rows)
     with one.e_step() as e_step:
         run, whole = (one.prepare_run(e_step, begin, settings) for _ in range(2))
-        assert run.go(6, Outlook(target=1e9, period=4)).n_passes == 4
+        assert run.go(6, Outlook(target=1e9, first=4)).n_passes == 4
         assert not run.ended
         assert run.go(4).n_passes == 8
         assert run.result.trace.lower_bounds == whole.go(8).result.trace.lower_bounds
         run = one.prepare_run(e_step, begin, settings)
-        assert run.go(30, Outlook(target=-1e9, period=30)).n_passes == 30
+        assert run.go(30).n_passes == 30
     assert len({*run.result.trace.seconds}) <= 2  # passes of one loop share their time
 
 
@@ -115,7 +115,7 @@ def test_a_run_that_is_left_goes_on_where_it_paused_and_another_is_compiled(acce
     [
         {"target": -3.0},
         {"target": -3.0, "first": 5},
-        {"target": -3.0, "safety": 3.0, "period": 6},
+        {"target": -3.0, "safety": 3.0},
     ],
 )
 def test_a_run_rests_after_the_same_pass_in_one_loop_and_pass_by_pass(asked, accelerated):

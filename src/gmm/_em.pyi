@@ -107,9 +107,9 @@ class Outlook:
         target: float = ...,
         safety: float = ...,
         first: int = ...,
-        period: int = ...,
     ) -> Self: ...
-    def left(self, n: int) -> int: ...
+    @property
+    def is_any(self) -> bool: ...
 
 @disjoint_base
 class Loop:

@@ -540,25 +540,22 @@ cdef class Outlook:
     Parameters
     ----------
     target : float
-        The lower bound that a run has to reach. It is asked after pass `first` and later, after every `period` passes.
+        The lower bound that a run has to reach. It is asked after pass `first` and each later one.
     safety : float
         Times the projected gain that a run may still gain. Where there is no projection, or by default, its next 30
         passes gain as much on average as the last three; by default these numbers are the highest so far, not the last.
-    first, period : int
+    first : int
     """
 
     cdef loop.Outlook rule
 
-    def __cinit__(
-        self, *, double target=-INFINITY, double safety=INFINITY, Py_ssize_t first=1, Py_ssize_t period=1,
-    ):
-        if period < 1:
-            raise ValueError(f"expected a period of one pass at least, got {period}")
-        self.rule.target, self.rule.safety, self.rule.first, self.rule.period = target, safety, first, period
+    def __cinit__(self, *, double target=-INFINITY, double safety=INFINITY, Py_ssize_t first=1):
+        self.rule.target, self.rule.safety, self.rule.first = target, safety, first
 
-    def left(self, Py_ssize_t n):
-        """Return how many passes after n a run may be asked again."""
-        return PY_SSIZE_T_MAX if self.rule.target == -INFINITY else self.rule.period - n % self.rule.period
+    @property
+    def is_any(self):
+        """Whether it asks for nothing."""
+        return self.rule.target == -INFINITY
 
 
 ANYWHERE = Outlook()                      # of a run that has nothing to reach

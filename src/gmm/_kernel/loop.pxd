@@ -24,10 +24,9 @@ cdef enum:
 
 cdef struct Outlook:
     # What a run has to reach, and when it is asked whether it will.
-    double target               # from pass `first` on, after every `period` passes; −∞: any
+    double target               # after pass `first` and each later one; −∞: any
     double safety               # times the projected gain that it may still gain; ∞: as the last passes raise the bound
     Py_ssize_t first
-    Py_ssize_t period
 
 
 cdef inline double reached(const double* records, Py_ssize_t n, bint highest) noexcept nogil:
@@ -50,7 +49,7 @@ cdef inline bint is_hopeless(const Outlook* outlook, const double* records, Py_s
     """Return whether a run of n passes will not reach what it has to."""
     cdef bint highest = outlook.safety == INFINITY
     cdef double gain
-    if outlook.target == -INFINITY or n < outlook.first or n % outlook.period > 0:
+    if outlook.target == -INFINITY or n < outlook.first:
         return False
     gain = records[COLUMNS * (n - 1) + 2]
     gain = foreseen_gain(records, n, highest) if gain == INFINITY or highest else outlook.safety * gain

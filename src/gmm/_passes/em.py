@@ -201,7 +201,7 @@ class TextbookEM:
         """
         before = self._update()
         family, repair_empty = self._m_step.family(self.parameters.means.shape), self._m_step.repair_empty
-        at_most = min(at_most, outlook.left(n))
+        at_most = at_most if outlook.is_any else 1
         batch = self._e_step.run_em(
             self.parameters, self._stopping, self._bounds, at_most, family=family, repair_empty=repair_empty
         )

@@ -54,8 +54,7 @@ _MOVES = "split-merge"
 _SAME = 0.25  # nats in all: an end so near to another is the same
 _MANY_ROWS = 20_000  # of which a fit is left that cannot come near the best
 _CHECKED = 32  # passes between two looks for degenerate components
-_PERIOD = 6  # passes between two looks at what a fit may reach, …
-_SAFETY, _SAFETY_OF_SEEDS = 3, 10  # … so many times the gain that they project; of fits from seeds
+_SAFETY, _SAFETY_OF_SEEDS = 3, 10  # times the projected gain that a fit may still make; of those from seeds
 
 
 class Start(NamedTuple):
@@ -481,7 +480,7 @@ class Search:
             excess = criteria.least(name, 0.0, cell.n_parameters, self._weight) - self._limit
             if isfinite(excess):
                 target = max(target, excess / criteria.CRITERION[name].per_nat / self._weight)
-        return Outlook(target=target, safety=safety, period=_PERIOD)
+        return Outlook(target=target, safety=safety)
 
     def _behind(self, run: SolverRun) -> float:
         """Return by how much a run that is left would miss the best criterion at least; 0 if that is not known."""
