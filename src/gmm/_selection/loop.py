@@ -54,7 +54,7 @@ _MOVES = "split-merge"
 _SAME = 0.25  # nats in all: an end so near to another is the same
 _MANY_ROWS = 20_000  # of which a fit is left that cannot come near the best
 _CHECKED = 32  # passes between two looks for degenerate components
-_SAFETY, _SAFETY_OF_SEEDS = 3, 10  # times the projected gain that a fit may still make; of those from seeds
+_FIRST_ASKED, _SAFETY = 6, 10  # pass from which a fit is left that would miss its aim by so many times what it projects
 
 
 class Start(NamedTuple):
@@ -472,15 +472,15 @@ class Search:
 
     def _outlook(self, cell: Cell, start: Start) -> Outlook:
         """Return what a fit has to reach: more than the cell has, from a mixture; of many rows, to near the best."""
-        target, safety = -inf, _SAFETY_OF_SEEDS
+        target = -inf
         if cell.sound and start.parts and start.refine != _MOVES:
-            target, safety = cell.sound.result.lower_bound + cell.accuracy, _SAFETY
+            target = cell.sound.result.lower_bound + cell.accuracy
         if self._limit < inf:
             name = self._request.criterion
             excess = criteria.least(name, 0.0, cell.n_parameters, self._weight) - self._limit
             if isfinite(excess):
                 target = max(target, excess / criteria.CRITERION[name].per_nat / self._weight)
-        return Outlook(target=target, safety=safety)
+        return Outlook(target=target, safety=_SAFETY, first=_FIRST_ASKED)
 
     def _behind(self, run: SolverRun) -> float:
         """Return by how much a run that is left would miss the best criterion at least; 0 if that is not known."""
@@ -488,7 +488,7 @@ class Search:
             return 0.0
         name, n = self._request.criterion, self._weight
         of_interest = criteria.CRITERION[name].of_interest
-        gain = _SAFETY_OF_SEEDS * float(run.records[-1, 2])
+        gain = _SAFETY * float(run.records[-1, 2])
         if gain == inf:  # nothing projects it
             return of_interest
         least = criteria.least(name, n * (run.lower_bound + gain), run.parameters.n_parameters, n)
