@@ -155,11 +155,11 @@ def refuse_sparse(name: str) -> NoReturn:
 
 
 def _refuse_containers(values: object, name: str) -> None:
-    if values is None:
-        raise TypeError(f"Expected an array-like of numbers for {name}, got None.")
+    if values is None:  # ValueErrors, as of scikit-learn
+        raise ValueError(f"Expected an array-like of numbers for {name}, got None.")
     if isinstance(values, str | bytes | PathLike):
         kind = "a path" if isinstance(values, PathLike) else "text"
-        raise TypeError(
+        raise ValueError(
             f"Expected an array-like of numbers for {name}, got {kind}: {excerpt(values)}. "
             "To take the rows of a file, open it by gmm.open_rows(path)."
         )
