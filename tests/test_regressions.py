@@ -35,6 +35,21 @@ def test_means_of_another_width_and_other_numbers_of_components_are_refused():
         mixture.covariances_ = [1.0, 1.0]
 
 
+@pytest.mark.parametrize("last", ["covariances_", "precisions_", "precisions_cholesky_"])
+def test_assigned_parameters_are_read_before_there_are_all(last):  # as graspologic's DivisiveCluster does
+    mixture = GaussianMixture(covariance_type="diag")
+    mixture.weights_ = [1]
+    mixture.means_ = np.zeros((1, 3))
+    assert mixture.means_.shape == (1, 3)
+    with pytest.raises(gmm.NotFittedError):
+        mixture.predict(np.zeros((2, 3)))
+    with pytest.raises(AttributeError):
+        mixture.covariances_  # noqa: B018
+    setattr(mixture, last, np.full((1, 3), 4.0))
+    np.testing.assert_allclose(getattr(mixture, last), np.full((1, 3), 4.0))
+    assert mixture.weights_.dtype == np.float64
+
+
 @pytest.mark.parametrize("n_components", [np.array([1, 2]), "x", 1.5, 0])
 @pytest.mark.parametrize("last", ["covariances_", "precisions_", "precisions_cholesky_"])
 def test_assigned_parameters_of_no_number_of_components_are_refused(n_components, last):

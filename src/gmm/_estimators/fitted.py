@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -85,6 +86,7 @@ class FittedMixture(Estimator):
     _bound_name: ClassVar[str] = "mean log-likelihood"
     _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
     _parameters: MixtureParameters | None = None
+    _assigned: Mapping[str, Any] = MappingProxyType({})  # parameters, until there are all
     _dtype: np.dtype[Any] = _DOUBLE
     _last_fit: FitRecord = FitRecord()
 
@@ -551,7 +553,7 @@ class FittedMixture(Estimator):
     @property
     def weights_(self) -> NDArray[Any]:
         """Weights π_k, (K,), read-only; assign a changed copy."""
-        return self._public(fitted_parameters(self).weights)
+        return self._part("weights")
 
     @weights_.setter
     def weights_(self, values: ArrayLike) -> None:
@@ -560,7 +562,7 @@ class FittedMixture(Estimator):
     @property
     def means_(self) -> NDArray[Any]:
         """Means μ_k, (K, d), read-only; assign a changed copy."""
-        return self._public(fitted_parameters(self).means)
+        return self._part("means")
 
     @means_.setter
     def means_(self, values: ArrayLike) -> None:
@@ -569,7 +571,7 @@ class FittedMixture(Estimator):
     @property
     def covariances_(self) -> NDArray[Any]:
         """Covariances Σ_k, in the shape of the covariance type, read-only; assign a changed copy."""
-        return self._public(fitted_parameters(self).written_out)
+        return self._part("covariances")
 
     @covariances_.setter
     def covariances_(self, values: ArrayLike) -> None:
@@ -630,9 +632,16 @@ class FittedMixture(Estimator):
     def _public(self, values: Array) -> NDArray[Any]:
         return contract.as_public_array(values, self._dtype)
 
+    def _part(self, name: str) -> NDArray[Any]:
+        """Return weights, means or covariances; before there are all three, one that was assigned."""
+        if self._parameters is None and name in self._assigned:
+            return np.asarray(self._assigned[name])
+        parameters = fitted_parameters(self)
+        return self._public(parameters.written_out if name == "covariances" else getattr(parameters, name))
+
     def _assign(self, **values: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
-        before, parts = self._parameters and self._parameters.whole(), dict(vars(self).get("_assigned", {}))
+        before, parts = self._parameters and self._parameters.whole(), {**self._assigned}
         if before is not None:
             refuse("noise", {"assigned parameters": before.noise})
             parts = {name: getattr(before, name) for name in PARTS}
