@@ -234,6 +234,13 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "-m", "tests.fuzz_files", "--bytes", files, "--values", files, "--first", seed)
 
 
+@nox.session(python="3.11")
+def clients(session: nox.Session) -> None:
+    """Compare what other packages answer with scikit-learn's mixtures and with those of this package."""
+    session.install(".", "pytest>=8", "scikit-lego", "pyod", "rdt", "graspologic", "setuptools<81")
+    session.run("python", "-m", "pytest", "-q", "--noconftest", "-W", "ignore", "tests/clients.py", *session.posargs)
+
+
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Print which lines and branches of Python the tests do not reach, file by file."""
