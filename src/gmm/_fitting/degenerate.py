@@ -175,12 +175,18 @@ class Degeneracy:
 
         Of the mixture alone, it is without the statistics and the rows.
         """
-        if of_mixture and isinstance(fit, SolverRun) and isinstance(fit.solver, QuasiNewton) and fit.n_passes:
-            return self._verdict.first(fit.solver.working, fit.solver.problem.objective.noise)  # nothing is fixed
-        parameters = fit.parameters
-        if isinstance(parameters, MixturePosterior):
-            return -1
-        causes = self._certain(parameters, fit.statistics if self._of_moments and not of_mixture else None)
+        told = of_mixture or not self._of_moments
+        if told and isinstance(fit, SolverRun) and isinstance(fit.solver, QuasiNewton) and fit.n_passes:
+            first = self._verdict.first(fit.solver.working, fit.solver.problem.objective.noise)  # nothing is fixed
+            if of_mixture or first >= 0 or self.rows.source is None:
+                return first
+            parameters = fit.parameters
+            causes = np.zeros(parameters.n_components, np.uint8)
+        else:
+            parameters = fit.parameters
+            if isinstance(parameters, MixturePosterior):
+                return -1
+            causes = self._certain(parameters, fit.statistics if self._of_moments and not of_mixture else None)
         if not (of_mixture or causes.any()):  # a look at the rows takes longer
             causes[self._tied(parameters, causes)] = _TIES
         first = int(causes.argmax())

@@ -570,7 +570,7 @@ def _given_start(
     if "precisions" in parts:
         covariances = model.layout.inverse(parts.pop("precisions"), rows.n_features)
         shares = parts["weights"] if "weights" in parts else np.full(K, 1 / K)
-        if problem.objective.fixed.covariances.any():
+        if problem.objective.fixed and problem.objective.fixed.covariances.any():
             check_constraint(MixtureParameters(shares, np.zeros((K, rows.n_features)), covariances, model))
         parts["covariances"] = model.constrained(covariances, np.maximum(shares, 1e-300))
         if len(parts) == len(PARTS):

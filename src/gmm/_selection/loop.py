@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
+from logging import INFO
 from math import inf, isfinite, nan
 from operator import attrgetter
 from typing import NamedTuple
@@ -43,7 +44,7 @@ from gmm._passes.problem import Problem
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of
 from gmm._selection.result import MORE_THAN_ROWS, Ending, Entry, Reports, Selection, Status, is_fault
-from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.parameters import MixtureParameters, n_parameters
 
 _SEEDS = 3  # of the best of a number of components, or of all if none is sound
@@ -198,8 +199,9 @@ class Cell:
         result = fit.result if isinstance(fit, SolverRun) else fit
         self.end = End(result, start, degenerate, self._score(result), behind)
         self.error, self.n_fresh, self.n_again = None, 0, 0
-        of_fit = self.key.n_components, self.key.kind, fit.lower_bound, self.status()
-        LOGGER.info("search: components %d, %s  log-likelihood %.6f nats per unit weight, %s", *of_fit)
+        if LOGGER.isEnabledFor(INFO):
+            of_fit = self.key.n_components, self.key.kind, fit.lower_bound, self.status()
+            LOGGER.info("search: components %d, %s  log-likelihood %.6f nats per unit weight, %s", *of_fit)
 
     def measure(self) -> None:
         """Compute the log-likelihood and the criteria of the best end."""
@@ -268,7 +270,9 @@ class Search:
         self._by_key = {cell.key: cell for cell in self._cells}
         self._first = {self._by_key[key]: self._by_key[first] for key, first in request.first_of_model.items()}
         self._halves_of: dict[MixtureParameters, list[MixtureParameters]] = {}
-        self._clusterings: Clusterings = {}  # of the fits at present: models have those of a seed in common
+        # Of the fits at present: models have in common the clusterings of a seed, and the parts of a mixture.
+        self._clusterings: Clusterings = {}
+        self._parts: dict[tuple[MixtureParameters, Layout], Mapping[str, Array]] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._is_interrupted = False
 
@@ -409,7 +413,10 @@ class Search:
 
     def _parted(self, cell: Cell, mixture: MixtureParameters) -> Start:
         """Return a start by the parts of a mixture."""
-        return Start(self._seeds[0], self._request.parts(mixture, cell.model), self._request.template.refine)
+        place = mixture, cell.model.layout
+        if place not in self._parts:
+            self._parts[place] = self._request.parts(mixture, cell.model)
+        return Start(self._seeds[0], self._parts[place], self._request.template.refine)
 
     def _halves(self, mixture: MixtureParameters) -> list[MixtureParameters]:
         """Return a few mixtures of a component more, each time the same; none where a covariance is singular."""
@@ -517,6 +524,7 @@ class Search:
         """Do a task with each of some cells, of which none reads another, on several threads if there are some."""
         self._look_at_best()
         self._clusterings.clear()
+        self._parts.clear()
 
         def done(cell: Cell) -> None:
             try:
