@@ -170,10 +170,13 @@ class Cell:
         run = problem.prepare_run(e_step, where, settings.solver, callback=callback)
         del where  # as large as a mixture
         self.climb(run, outlook)
-        if not (start.refine and run.converged):
-            return run
-        source = self._request.source
-        return split_merged(source, settings, run.result, e_step, callback=callback, stop_requested=lambda: False)
+        return self.moved(run.result, callback) if start.refine and run.converged else run
+
+    def moved(self, result: SolverResult, callback: Callable[[Iteration], object] | None) -> SolverResult:
+        """Go on from where a run has ended by split–merge moves, as `fit_mixture` does."""
+        self._e_step = e_step = self._e_step or self._problem.e_step()
+        where = self._request.source, self.settings, result, e_step
+        return split_merged(*where, callback=callback, stop_requested=lambda: False)
 
     def close(self) -> None:
         """Close the passes that its fits share."""
@@ -433,23 +436,32 @@ class Search:
         return abs(one.lower_bound - other.lower_bound) * self._weight < _SAME
 
     def _refine(self, cell: Cell) -> None:
-        """Fit it once more from where its best fit began, and go on by split–merge moves."""
+        """Go on from its best end by split–merge moves: a fit from the same start that refines."""
         moves = cell.model.stored_whole and not (cell.key.tails or cell.has_one_end)
         if moves and cell.sound is not None and cell.sound.start.refine is None:
-            end = cell.sound.result.parameters
-            if end not in cell.begun:
-                cell.begun.add(end)
-                self._fit(cell, partial(cell.sound.start._replace, refine=_MOVES))
+            result, start = cell.sound.result, cell.sound.start._replace(refine=_MOVES)
+            if result.trace.converged and result.parameters not in cell.begun:
+                cell.begun.add(result.parameters)
+                self._fit(cell, lambda: start, before=result)
 
-    def _fit(self, cell: Cell, begin: Callable[[], Start]) -> SolverRun | SolverResult | None:
-        """Make a fit, which the cell keeps if it is the best; return None if it failed, or there is no time."""
+    def _fit(
+        self, cell: Cell, begin: Callable[[], Start], before: SolverResult | None = None
+    ) -> SolverRun | SolverResult | None:
+        """Make a fit, which the cell keeps if it is the best; return None if it failed, or there is no time.
+
+        Of one that refines, its climb may have been made `before`.
+        """
         began = time.perf_counter()
         try:
             self._end_if_over()
             start = begin()
             # Long passes are followed: other threads do not see Ctrl-C, nor does a pass see the time.
             watch = self._end_if_over if self._source.n_rows > _MANY_ROWS else None
-            fit = cell.fit(start, self._outlook(cell, start), self._clusterings, watch)
+            fit: SolverRun | SolverResult
+            if before is None:
+                fit = cell.fit(start, self._outlook(cell, start), self._clusterings, watch)
+            else:
+                fit = cell.moved(before, watch)
             if isinstance(fit, SolverResult) or fit.ended:
                 cell.take(fit, start)
             elif not cell.sound:  # what has been left is better than nothing
@@ -480,7 +492,7 @@ class Search:
     def _outlook(self, cell: Cell, start: Start) -> Outlook:
         """Return what a fit has to reach: more than the cell has, from a mixture; of many rows, to near the best."""
         target = -inf
-        if cell.sound and start.parts and start.refine != _MOVES:
+        if cell.sound and start.parts and not start.refine:
             target = cell.sound.result.lower_bound + cell.accuracy
         if self._limit < inf:
             name = self._request.criterion
