@@ -20,6 +20,7 @@ from itertools import zip_longest
 from logging import INFO
 from math import inf, isfinite, nan
 from operator import attrgetter
+from threading import get_ident
 from typing import NamedTuple
 
 import numpy as np
@@ -115,7 +116,6 @@ class Cell:
         self.begun = set[MixtureParameters]()
         self.seconds = 0.0
         self.scores: dict[str, float] = {}
-        self._e_step: EStep | None = None  # open while its fits are made
         self.accuracy = CRITERION_ACCURACY / request.source.survey.weight  # of a lower bound
 
     @cached_property
@@ -124,7 +124,8 @@ class Cell:
         return self._request.settings(self.key)._replace(n_threads=self.n_threads)
 
     @cached_property
-    def _problem(self) -> Problem:
+    def problem(self) -> Problem:
+        """The rows, and what its fits maximise."""
         return self.settings.problem(self._request.source)
 
     @cached_property
@@ -153,36 +154,31 @@ class Cell:
 
     def fit(
         self,
+        e_step: EStep,
         start: Start,
         outlook: Outlook,
         clusterings: Clusterings,
         callback: Callable[[Iteration], object] | None,
     ) -> SolverRun | SolverResult:
         """Make the fit that `fit_mixture` makes from one start; a run that is left on its way has not ended."""
-        settings, problem, seed = self.settings, self._problem, 0
+        settings, problem, seed = self.settings, self.problem, 0
         if start.parts:
             settings = settings._replace(start=StartSettings("", start.parts))
         else:
             seed = start_seeds(start.seed, 1)[0]
             settings = settings._replace(start=settings.start._replace(clusterings=clusterings))
-        self._e_step = e_step = self._e_step or problem.e_step()
         where = first_start(problem, settings, seed, e_step)
         run = problem.prepare_run(e_step, where, settings.solver, callback=callback)
         del where  # as large as a mixture
         self.climb(run, outlook)
-        return self.moved(run.result, callback) if start.refine and run.converged else run
+        return self.moved(e_step, run.result, callback) if start.refine and run.converged else run
 
-    def moved(self, result: SolverResult, callback: Callable[[Iteration], object] | None) -> SolverResult:
+    def moved(
+        self, e_step: EStep, result: SolverResult, callback: Callable[[Iteration], object] | None
+    ) -> SolverResult:
         """Go on from where a run has ended by split–merge moves, as `fit_mixture` does."""
-        self._e_step = e_step = self._e_step or self._problem.e_step()
         where = self._request.source, self.settings, result, e_step
         return split_merged(*where, callback=callback, stop_requested=lambda: False)
-
-    def close(self) -> None:
-        """Close the passes that its fits share."""
-        if self._e_step is not None:
-            self._e_step.__exit__(None, None, None)
-            self._e_step = None
 
     def climb(self, run: SolverRun, outlook: Outlook) -> None:
         """Make the passes of a run, until it has no outlook, or many of them and still a degenerate component."""
@@ -276,6 +272,7 @@ class Search:
         # Of the fits at present: models have in common the clusterings of a seed, and the parts of a mixture.
         self._clusterings: Clusterings = {}
         self._parts: dict[tuple[MixtureParameters, Layout], Mapping[str, Array]] = {}
+        self._e_steps: dict[tuple[int, Layout], EStep] = {}  # open ones of each thread
         self._pool: ThreadPoolExecutor | None = None
         self._is_interrupted = False
 
@@ -459,9 +456,9 @@ class Search:
             watch = self._end_if_over if self._source.n_rows > _MANY_ROWS else None
             fit: SolverRun | SolverResult
             if before is None:
-                fit = cell.fit(start, self._outlook(cell, start), self._clusterings, watch)
+                fit = cell.fit(self._e_step(cell), start, self._outlook(cell, start), self._clusterings, watch)
             else:
-                fit = cell.moved(before, watch)
+                fit = cell.moved(self._e_step(cell), before, watch)
             if isinstance(fit, SolverResult) or fit.ended:
                 cell.take(fit, start)
             elif not cell.sound:  # what has been left is better than nothing
@@ -476,7 +473,7 @@ class Search:
         except OSError:  # rows that cannot be read
             raise
         except Exception as error:
-            cell.close()  # whatever the error has left
+            self._close(get_ident(), cell.model.layout)  # whatever the error has left
             if cell.end is None:
                 cell.error = error
             if is_fault(error):  # told at once, as the cell may have another fit
@@ -537,22 +534,30 @@ class Search:
         self._look_at_best()
         self._clusterings.clear()
         self._parts.clear()
-
-        def done(cell: Cell) -> None:
-            try:
-                task(cell)
-            finally:
-                cell.close()
-
         pool = self._pool if len(cells) > 1 else None
-        futures = [] if pool is None else submitted(pool, done, [(cell,) for cell in cells])
-        for cell, future in zip_longest(cells, futures):
-            if future is None:
-                done(cell)
-            else:
-                result_of(future)
-            if report is not None:
-                report(cell.key, cell.status())
+        futures = [] if pool is None else submitted(pool, task, [(cell,) for cell in cells])
+        try:
+            for cell, future in zip_longest(cells, futures):
+                if future is None:
+                    task(cell)
+                else:
+                    result_of(future)
+                if report is not None:
+                    report(cell.key, cell.status())
+        finally:
+            for place in list(self._e_steps):
+                self._close(*place)
+
+    def _e_step(self, cell: Cell) -> EStep:
+        """Return passes for a cell, which cells of the same layout share in a thread."""
+        place = get_ident(), cell.model.layout
+        if place not in self._e_steps:
+            self._e_steps[place] = cell.problem.e_step()
+        return self._e_steps[place]
+
+    def _close(self, thread: int, layout: Layout) -> None:
+        if (e_step := self._e_steps.pop((thread, layout), None)) is not None:
+            e_step.__exit__(None, None, None)
 
     def _look_at_best(self) -> None:
         """Set the criterion that cells of many rows have to reach; few rows are worth the whole table."""
