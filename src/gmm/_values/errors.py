@@ -31,7 +31,7 @@ class RowErrors:
         self.covariances = covariances
 
     def __bool__(self) -> bool:
-        return len(self.codes) > 0
+        return True
 
     @classmethod
     def from_values(cls, values: Array, n_rows: int) -> RowErrors:
@@ -86,7 +86,11 @@ class RowErrors:
         return digest.hexdigest()
 
 
-NO_ERRORS = RowErrors(np.empty(0, dtype=np.intp), np.empty((0, 0)))
+class _NoErrors(RowErrors):
+    __bool__ = staticmethod(bool)  # false
+
+
+NO_ERRORS: RowErrors = _NoErrors(np.empty(0, dtype=np.intp), np.empty((0, 0)))
 
 
 def packed(matrices: Array, layout: Layout) -> Array:

@@ -33,7 +33,7 @@ class Noise(NamedTuple):
     share: float = 0.0
 
     def __bool__(self) -> bool:
-        return self.low.ndim > 0
+        return True
 
     @property
     def n_parameters(self) -> int:
@@ -102,4 +102,8 @@ class Noise(NamedTuple):
         return np.asarray(rng.uniform(self.low, self.high, shape)) if self else np.empty(shape)
 
 
-NO_NOISE = Noise(np.array(0.0), np.array(0.0))  # in no box: that of no columns has the volume 1
+class _NoNoise(Noise):
+    __bool__ = staticmethod(bool)  # false
+
+
+NO_NOISE: Noise = _NoNoise(np.array(0.0), np.array(0.0))  # in no box: that of no columns has the volume 1

@@ -32,7 +32,7 @@ class Fixed:
         self.weights, self.means, self.covariances = table
 
     def __bool__(self) -> bool:
-        return len(self.masks) > 0
+        return True
 
     @property
     def components(self) -> NDArray[np.bool_]:
@@ -50,7 +50,7 @@ class Fixed:
 
     def with_others(self, n_others: int) -> Fixed:
         """Return the same beside further components, of which nothing is fixed."""
-        return Fixed(np.pad(self.table, ((0, 0), (0, n_others))))
+        return Fixed(np.pad(self.table, ((0, 0), (0, n_others)))) if self else self
 
     def n_parameters(self, model: CovarianceModel, n_components: int, n_features: int) -> int:
         """Count the parameters that would be free otherwise."""
@@ -59,7 +59,11 @@ class Fixed:
         return min(weights, K - 1) + means * n_features + model.n_parameters(K, n_features) - free
 
 
-NOTHING_FIXED = Fixed(np.zeros((len(PARTS), 1), dtype=bool))
+class _NothingFixed(Fixed):
+    __bool__ = staticmethod(bool)  # false
+
+
+NOTHING_FIXED: Fixed = _NothingFixed(np.zeros((len(PARTS), 1), dtype=bool))
 
 
 # Weights, means, covariances and whiteners, both flat, log|W| and numbers of the tails: see `gmm._kernel.mstep.Update`.

@@ -97,13 +97,13 @@ def parts(value: Any) -> Any:
 
 
 class Prior:
-    """No prior, which is false; its subclasses are the others."""
+    """What a fit adds to the likelihood: nothing, as of `FLAT`, which is false, unless a subclass says more."""
 
     variational = False  # whether a posterior over mixtures is fitted
     ordered = False  # whether the order of the components matters
 
     def __bool__(self) -> bool:
-        return type(self) is not Prior
+        return True
 
     def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments | None:
         """Return the moments that the prior adds to an update."""
@@ -130,7 +130,11 @@ class Prior:
         return self
 
 
-FLAT = Prior()
+class _Flat(Prior):
+    __bool__ = staticmethod(bool)  # false
+
+
+FLAT: Prior = _Flat()
 
 
 def has_variances(layout: Layout) -> bool:

@@ -19,7 +19,7 @@ OF_EACH = "each"  # component its own degrees of freedom, as `GaussianMixture` t
 
 
 class Tails:
-    """Normal tails, which are false; a subclass has heavier ones."""
+    """Normal tails, of which those of `NORMAL_TAILS` are false; another subclass has heavier ones."""
 
     name = "normal"  # as `GaussianMixture` takes it
     degrees: float | Array = np.inf  # of freedom, of all components or of each
@@ -27,7 +27,7 @@ class Tails:
     parameters: Mapping[str, Any] = MappingProxyType({})  # as `GaussianMixture` takes them, besides its defaults
 
     def __bool__(self) -> bool:
-        return type(self) is not Tails
+        return True
 
     @property
     def text(self) -> str:
@@ -91,7 +91,11 @@ class Tails:
         return np.asarray(ndtr(steps))
 
 
-NORMAL_TAILS = Tails()
+class _NormalTails(Tails):
+    __bool__ = staticmethod(bool)  # false
+
+
+NORMAL_TAILS: Tails = _NormalTails()
 
 
 def range_of(values: float | Array) -> str:

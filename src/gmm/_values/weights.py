@@ -50,7 +50,7 @@ class KnownClasses:
         self.owners = owners
 
     def __bool__(self) -> bool:
-        return len(self.owners) > 0
+        return True
 
     def for_rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> KnownClasses:
         """Return the classes of some rows."""
@@ -87,4 +87,8 @@ class KnownClasses:
         return digest.hexdigest()
 
 
-ALL_UNKNOWN = KnownClasses(np.empty(0, dtype=np.intc), np.empty(0, dtype=np.intp))
+class _AllUnknown(KnownClasses):
+    __bool__ = staticmethod(bool)  # false
+
+
+ALL_UNKNOWN: KnownClasses = _AllUnknown(np.empty(0, dtype=np.intc), np.empty(0, dtype=np.intp))
