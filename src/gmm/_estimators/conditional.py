@@ -172,7 +172,7 @@ def imputed(
         rows[first : first + len(part)] = part
     if not source.in_patterns:
         return rows
-    if source.read.resident is None:  # where products have the rounding of rows that are there at once
+    if not source.in_memory:  # where products have the rounding of rows that are there at once
         source = IncompleteSource.from_rows(ArraySource(rows.copy()))
     responsibilities = Scorer(mixture, n_threads).responsibilities(source)
     whitened, patterns = mixture.whitened(), source.patterns

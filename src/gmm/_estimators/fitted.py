@@ -30,14 +30,14 @@ from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Continuation, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.entrance import Names, as_source, as_source_to_fit, is_dask
-from gmm._rows.sources import Source, box_of, followed
+from gmm._rows.sources import Source, box_of
 from gmm._text.frames import data_frame, framed_like
 from gmm._validation import given
 from gmm._validation import parameters as options
 from gmm._validation.combinations import check_together, refuse
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_boolean, check_choice, check_whole
-from gmm._values.covariance import CovarianceModel, covariance_model, of_low_rank, stored_for, with_factors
+from gmm._values.covariance import CovarianceModel, covariance_model, of_low_rank, stored_for
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
@@ -72,6 +72,12 @@ class FittedMixture(Estimator):
     acceleration: str | None
     noise: bool | float | ArrayLike
     missing: str
+    n_factors: int | None = None  # this and the next five are not options of all mixtures
+    weights_init: ArrayLike | None = None
+    means_init: ArrayLike | None = None
+    precisions_init: ArrayLike | None = None
+    refine: str | None = None
+    prior: str | NormalInverseWishart | None = None
     converged_: bool
     n_iter_: int
     lower_bound_: float
@@ -169,11 +175,16 @@ class FittedMixture(Estimator):
         of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
         LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
         seeds = () if continuation else seeds_of(self, self.n_init)
-        rows = followed(source, printer.reading) if self.verbose else source
-        how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "continuation": continuation}
-        how["callback"] = watched if is_followed else None
         try:
-            best = fitting.fit.fit_mixture(rows, settings, seeds, **how)
+            best = fitting.fit.fit_mixture(
+                source.followed(printer.reading) if self.verbose else source,
+                settings,
+                seeds,
+                continuation=continuation,
+                callback=watched if is_followed else None,
+                on_end=printer.end,
+                on_skip=printer.skip,
+            )
         except SingularMatrixError as error:
             raise outcome.ill_defined(error, model) from None
         except LostClusterError as error:
@@ -184,7 +195,7 @@ class FittedMixture(Estimator):
         set_fitted(self, best.result, source, names, objective, traces=best.traces, problem=problem)
         record_classes(self, classes, source.known)
         outcome.warn_about(best, self.max_iter, self.tol, objective.prior)
-        outcome.warn_of_degenerate(record_of(self), source, objective.ridge, self)
+        outcome.warn_of_degenerate(self._last_fit, source, objective.ridge, self)
         outcome.warn_of_units(source, best.result.parameters, objective.ridge, self)
         if objective.prior.variational:
             outcome.warn_of_light_rows(source, best.result.parameters.n_parameters)
@@ -483,7 +494,7 @@ class FittedMixture(Estimator):
         for _, results in scorer.blocks(source, labels=True):
             assert results.labels is not None  # they were requested
             counts += np.bincount(results.labels + 1, minlength=len(counts))
-        verdict, is_plain = fitting.degenerate, not (source.errors or vars(self).get("prior"))
+        verdict, is_plain = fitting.degenerate, not (source.errors or self.prior)
         of_pass = scorer.statistics(source) if is_plain and verdict.depends_on_moments(parameters.model) else None
         rows = verdict.Resolution.from_source(source, self.reg_covar)
         causes = verdict.Degeneracy(parameters.model, rows).causes(parameters, of_pass)
@@ -764,7 +775,7 @@ def model_of(mixture: FittedMixture, n_features: int | None = None) -> Covarianc
     ValueError
         If there is none.
     """
-    return covariance_model(with_factors(mixture.covariance_type, vars(mixture).get("n_factors")), n_features)
+    return covariance_model(mixture.covariance_type, n_features, mixture.n_factors)
 
 
 def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
@@ -845,9 +856,16 @@ def source_of(
     fitted_parameters(mixture)
     if error_covariance is not None:
         refuse("error_covariance", {"BayesianGaussianMixture": mixture._variational})
-    missing, names = mixture.missing if missing is None else missing, vars(mixture).get("feature_names_in_")
-    how: dict[str, Any] = {"feature_names": names, "missing": missing, "error_covariance": error_covariance}
-    return as_source(X, sample_weight, estimator=mixture, n_features=mixture.n_features_in_, **how)[0]
+    source, _ = as_source(
+        X,
+        sample_weight,
+        estimator=mixture,
+        n_features=mixture.n_features_in_,
+        feature_names=vars(mixture).get("feature_names_in_"),
+        missing=mixture.missing if missing is None else missing,
+        error_covariance=error_covariance,
+    )
+    return source
 
 
 def rows_of_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: Any, error_covariance: Any) -> Source:
@@ -1029,7 +1047,7 @@ def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHIN
         "responsibilities as init_params": not isinstance(start, str),
         "error_covariance": source.errors,
         "missing values": source.in_patterns,
-        "rows beyond memory": source.without_gaps.resident is None,
+        "rows beyond memory": not source.in_memory,
         "rows in partitions": not source.is_local,
     }
     check_together(features)
@@ -1038,7 +1056,7 @@ def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHIN
 def seeds_of(mixture: FittedMixture, n_init: int = 1) -> tuple[int, ...]:
     """Return the seeds of starts. One that is given draws nothing, so that None leaves numpy's generator as it is."""
     drawn = isinstance(mixture.init_params, str) or callable(mixture.init_params)
-    is_given = not drawn or vars(mixture).get("means_init") is not None
+    is_given = not drawn or mixture.means_init is not None
     seed = 0 if is_given and mixture.random_state is None else mixture.random_state
     return fitting.sampling.start_seeds(seed, n_init)
 
@@ -1047,8 +1065,14 @@ def source_to_fit(
     mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None, error_covariance: ArrayLike | None = None
 ) -> tuple[Source, Names]:
     """Return the rows that an estimator is to be fitted to, and their feature names."""
-    how: dict[str, Any] = {"missing": mixture.missing, "error_covariance": error_covariance}
-    source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=int(mixture.n_components), **how)
+    source, names = as_source_to_fit(
+        X,
+        sample_weight,
+        estimator=mixture,
+        n_components=int(mixture.n_components),
+        missing=mixture.missing,
+        error_covariance=error_covariance,
+    )
     if source.has_gaps:
         models = [model_of(mixture)]
         fitting.moments.warn_of_unobserved_pairs(fitting.moments.never_observed_together(source, names, models))
@@ -1089,7 +1113,7 @@ def set_fitted(
 
             stream = Stream.from_mixture(parameters, weight, objective)
             record = record._replace(stream=stream, prior_parts=prior_parts(mixture))
-        if vars(mixture).get("prior") is None:
+        if mixture.prior is None:
             shrunk_by = prior.as_rows(parameters.model) if source.errors and isinstance(prior, ConjugatePrior) else None
             record = record._replace(shrunk="rows" if shrunk_by is None else "errors", shrunk_by=shrunk_by)
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
@@ -1100,13 +1124,13 @@ def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel)
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     given.check_ridge(mixture.reg_covar, source.survey.weight)
     objective, K, d = mixture._objective_of(source, model), int(mixture.n_components), source.n_features
-    asked, parts = vars(mixture), dict[str, Array]()
-    if (weights := asked.get("weights_init")) is not None:
-        parts["weights"] = given.check_weights_init(weights, K)
-    if (means := asked.get("means_init")) is not None:
-        parts["means"] = given.check_coordinates(means, "means", (K, d))
-    if (precisions := asked.get("precisions_init")) is not None:
-        parts["precisions"] = given.check_spread(precisions, "precision", K, d, model)[0]
+    parts = dict[str, Array]()
+    if mixture.weights_init is not None:
+        parts["weights"] = given.check_weights_init(mixture.weights_init, K)
+    if mixture.means_init is not None:
+        parts["means"] = given.check_coordinates(mixture.means_init, "means", (K, d))
+    if mixture.precisions_init is not None:
+        parts["precisions"] = given.check_spread(mixture.precisions_init, "precision", K, d, model)[0]
     if isinstance(mixture.init_params, str):
         start = fitting.starts.StartSettings(str(mixture.init_params), parts)
     else:
@@ -1126,7 +1150,7 @@ def settings_of(
         resumable=bool(mixture.warm_start),
     )
     K = int(mixture.n_components)
-    return fitting.starts.FitSettings(K, objective, mixture.n_threads, start, solver, vars(mixture).get("refine"))
+    return fitting.starts.FitSettings(K, objective, mixture.n_threads, start, solver, mixture.refine)
 
 
 def known_classes(

@@ -14,6 +14,7 @@ from gmm._estimators.contract import Estimator, record_features
 from gmm._estimators.fitted import fitted_parameters, record_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._rows.entrance import as_one_array, as_source, as_source_to_fit
+from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, relative_ridge
 from gmm._validation.given import check_sample_weight, check_targets
 from gmm._validation.parameters import check_is_fitted, check_level, check_parameters
@@ -129,7 +130,8 @@ class MixtureRegressor(Estimator):
         rows = as_one_array(source, "MixtureRegressor.fit", gaps=True).rows
         targets = check_targets(y, len(rows), missing=self.missing)
         # Weights as they were given: a row without any feature says something if it has a target.
-        both = ArraySource(np.column_stack([rows, targets]), source.read.sample_weight)
+        given = source.base if isinstance(source, IncompleteSource) else source
+        both = ArraySource(np.column_stack([rows, targets]), given.sample_weight)
         mixture = GaussianMixture(**self.get_params(deep=False) | {"reg_covar": relative_ridge(both, self.reg_covar)})
         mixture.fit(both.rows, sample_weight=both.sample_weight)
         self.mixture_, self.n_iter_ = mixture, mixture.n_iter_

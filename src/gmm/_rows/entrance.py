@@ -65,15 +65,16 @@ def as_source(
         rows, names = check_rows(
             X, estimator=estimator, n_features=n_features, feature_names=feature_names, min_rows=min_rows
         )
-        source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)))
+        source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)), names)
     else:
         names = source.feature_names
         if n_features is not None:
             check_names(names, feature_names, estimator)
         check_shape((source.n_rows, source.n_features), estimator, n_features, min_rows)
     called = feature_names if names is None else names
-    imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
-    source = _finite(source, estimator, called, missing, for_fit=for_fit, imputes=imputes)
+    if source.gaps or source.survey.nonfinite is not None:
+        imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
+        source = _with_gaps(source, estimator, called, missing, for_fit=for_fit, imputes=imputes)
     if error_covariance is not None:
         refuse("error_covariance", {"rows in partitions": not source.is_local})
         check_same_columns(error_covariance, called)
@@ -104,10 +105,10 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
     return X
 
 
-def _finite(
+def _with_gaps(
     source: Source, estimator: object, names: Names, missing: str | None, *, for_fit: bool, imputes: bool
 ) -> Source:
-    """Return rows whose values are finite or, if they may, missing.
+    """Return rows of which a value is not finite as such with gaps, if it may be missing.
 
     `for_fit` says whether a mixture is fitted to them, and `imputes` whether its method `impute` takes such rows.
 
@@ -117,8 +118,6 @@ def _finite(
         If another value is not finite, or some are missing where the rows are elsewhere.
     """
     nonfinite = source.survey.nonfinite
-    if nonfinite is None and not source.gaps:
-        return source
     if missing == "em" and source.is_local:
         from gmm._rows.incomplete import IncompleteSource
 

@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 from gmm._kernel.mstep import Survey, equal_rows
 from gmm._lazy import cached_property
 from gmm._rows.blocks import FactorySource
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, Source, SourceView, changed, chunks_in_order
+from gmm._rows.sources import (
+    ArraySource,
+    Chunk,
+    Pattern,
+    Piece,
+    Source,
+    SourceView,
+    changed,
+    chunks_in_order,
+    forwarded,
+)
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.weights import KnownClasses, weights_of
@@ -45,6 +55,8 @@ class IncompleteSource(SourceView):
     """
 
     in_patterns = True
+    in_memory: bool = forwarded("base.in_memory", "Whether all rows are in memory.")
+    _found = forwarded("base._found", "What functions found in the rows.")
 
     def __init__(self, base: Source, errors: RowErrors = NO_ERRORS, **facts: Any) -> None:
         super().__init__(base, errors=errors, **facts)
@@ -77,7 +89,7 @@ class IncompleteSource(SourceView):
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk; in memory, all rows of a pattern at once."""
-        if self.base.resident is not None:
+        if self.in_memory:
             return (piece for _, _, piece in self._in_memory)
         return chain.from_iterable(map(self.split, chunks_in_order(self, 1)))
 
@@ -93,7 +105,7 @@ class IncompleteSource(SourceView):
         Of rows beyond memory, lanes come as they are full. In the end come the last rows of each pattern, one at least,
         in the order of `order`; in memory, these are all.
         """
-        if self.base.resident is not None:
+        if self.in_memory:
             yield from ((0, self._in_memory[number][-1]) for number in order)
             return
         waiting: dict[int, list[Piece]] = {number: [] for number in order}
@@ -130,14 +142,9 @@ class IncompleteSource(SourceView):
         base = self.base.one_array
         return None if base is None else base.with_changes(sample_weight=self.sample_weight)
 
-    @property
-    def read(self) -> Source:
-        """The source whose chunks passes read."""
-        return self.base
-
-    def with_reader(self, reader: Source) -> IncompleteSource:
-        """Return the rows as another source reads them."""
-        return self._same(base=reader)
+    def followed(self, on_reading: Callable[[int, float], object]) -> Source:
+        """Return the source as one whose readings are followed, if it is not in memory."""
+        return self if self.in_memory else self._same(base=self.base.followed(on_reading))
 
     def _same(self, **parts: Any) -> IncompleteSource:
         """Return the same rows from or filled by other sources, with what is known of them."""
@@ -275,8 +282,8 @@ class IncompleteSource(SourceView):
             If rows beyond memory have more patterns than memory is for.
         """
         patterns: dict[bytes, Pattern] = {}
-        n_bytes, in_memory = 0, self.base.resident is not None
-        for key, missing, (_, indices, rows) in self._in_memory if in_memory else self._split():
+        n_bytes = 0
+        for key, missing, (_, indices, rows) in self._in_memory if self.in_memory else self._split():
             before = patterns.get(key)
             if before is None:
                 error = int(self.errors.kinds[indices[0]]) if self.errors else -1
@@ -285,7 +292,7 @@ class IncompleteSource(SourceView):
             pattern = patterns[key] = before.with_rows(rows)
             n_waiting = min(pattern.n_rows, WAITING) - min(before.n_rows, WAITING)
             n_bytes += 8 * len(pattern.observed) * n_waiting
-            if n_bytes > _MOST_BYTES and not in_memory:
+            if n_bytes > _MOST_BYTES and not self.in_memory:
                 raise ValueError(
                     f"The first {int(indices[-1]) + 1:,} rows have values in {len(patterns):,} different sets of "
                     "columns, too many to keep rows of each set until they are enough for a pass: leave out columns "
@@ -339,7 +346,7 @@ def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> So
 
 def _changed(rows: Source, function: Callable[[Chunk, Any], NDArray[Any]]) -> Source:
     """Return rows that a function makes of others and their index, those beyond memory as they are read."""
-    if rows.read.resident is not None:
+    if rows.in_memory:
         (chunk,) = rows.chunks()
         return ArraySource(function(chunk, slice(None)), rows.sample_weight)
     return SourceView(

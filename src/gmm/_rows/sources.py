@@ -68,6 +68,9 @@ class Chunk(NamedTuple):
         return (self.part(start, start + at_most) for start in range(0, len(self.rows), at_most))
 
 
+Chunks = Iterator[Chunk]
+
+
 class Pattern(NamedTuple):
     """A set of columns, and what is known of the rows that have values in these alone.
 
@@ -161,6 +164,8 @@ class Source(ABC):
         Whether chunks are made on a thread of their own.
     is_local : bool
         Whether rows can be read here; else passes go to them.
+    in_memory : bool
+        Whether all rows are in memory, with gaps or without.
     gaps : bool
         Whether the first look takes NaN for a missing value.
     in_patterns : bool
@@ -181,6 +186,7 @@ class Source(ABC):
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
     is_local: ClassVar[bool] = True
+    in_memory: bool = False
     gaps: bool = False
     in_patterns: ClassVar[bool] = False
     has_gaps: bool = False
@@ -247,14 +253,21 @@ class Source(ABC):
         """Return the rows with these indices, which increase, and their weights."""
         return ArraySource(self.take(indices), weights_of(self.sample_weight, indices))
 
-    @property
-    def read(self) -> Source:
-        """The source whose chunks passes read."""
-        return self
+    def followed(self, on_reading: Callable[[int, float], object]) -> Source:
+        """Return the source as one whose readings are followed, if it is read here and not in memory.
 
-    def with_reader(self, reader: Source) -> Source:
-        """Return the rows as another source reads them, whose rows are those of `read`."""
-        return reader
+        After each chunk, `on_reading` is called with the number of rows that the reading has served, and its seconds.
+        """
+        if not self.is_local or self.in_memory:
+            return self
+
+        def read(chunks: Chunks) -> Chunks:
+            began = perf_counter()
+            for chunk in chunks:
+                yield chunk
+                on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
+
+        return SourceView(self, read, survey=self.survey)
 
     def part(self, indices: NDArray[np.intp]) -> Source:
         """Return the rows with these indices, which increase, in memory, with their gaps."""
@@ -304,7 +317,7 @@ class Source(ABC):
 
     def look(self, function: Callable[..., _Found], *how: Any) -> _Found:
         """Return what a function finds in the rows, which are one array: for each `how` it looks once."""
-        found, array = self.read._found, self.one_array
+        found, array = self._found, self.one_array
         assert array is not None  # as callers know
         if (function, *how) not in found:
             found[function, *how] = function(array.rows, *how)
@@ -328,6 +341,7 @@ class ArraySource(Source):
     """Rows (n, d) in memory, in any order, float32 or float64, with weights (n,) and feature names (d,)."""
 
     dtype: np.dtype[Any] = forwarded("rows.dtype", "Type of the rows.")
+    in_memory = True
 
     def __init__(
         self, rows: NDArray[Any], sample_weight: Array | None = None, feature_names: NDArray[np.object_] | None = None
@@ -339,6 +353,8 @@ class ArraySource(Source):
     def resident(self) -> ArraySource:  # type: ignore[override]
         """The source itself."""
         return self
+
+    one_array = resident
 
     def merged(self) -> ArraySource:
         """Return the distinct rows in float64, sorted by value, with the weights of their copies."""
@@ -358,7 +374,6 @@ class ArraySource(Source):
 
 
 _FACTS = ("n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead")
-Chunks = Iterator[Chunk]
 
 
 class SourceView(Source):
@@ -492,20 +507,3 @@ def rows_among(chunks: Generator[Chunk, None, None], indices: NDArray[np.intp], 
 
 
 Chunk.__module__ = Source.__module__ = "gmm.sources"
-
-
-def followed(source: Source, on_reading: Callable[[int, float], object]) -> Source:
-    """Return a source as one whose readings are followed, if it is read here and not in memory.
-
-    After each chunk, `on_reading` is called with the number of rows that the reading has served, and its seconds.
-    """
-    if not source.is_local or source.without_gaps.resident is not None:
-        return source
-
-    def read(chunks: Chunks) -> Chunks:
-        began = perf_counter()
-        for chunk in chunks:
-            yield chunk
-            on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
-
-    return source.with_reader(SourceView(source.read, read, survey=source.read.survey))

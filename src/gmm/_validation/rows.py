@@ -128,11 +128,10 @@ def as_floats(array: NDArray[Any], name: str, *, is_column: bool = False) -> Flo
 
 def to_kernel_floats(array: NDArray[Any]) -> FloatArray:
     """Convert real numbers to what the kernel reads: float32 or float64, native byte order, aligned."""
-    dtype = float_type(array.dtype)
-    if array.dtype == dtype and array.flags.aligned:  # dtypes of different byte order are not equal
+    if array.dtype in (_SINGLE, _DOUBLE) and array.flags.aligned:  # dtypes of different byte order are not equal
         return array
     with np.errstate(over="ignore"):  # a long double beyond float64 becomes inf, which is reported later
-        return array.astype(dtype)
+        return array.astype(float_type(array.dtype))
 
 
 def float_type(dtype: Any) -> np.dtype[Any]:

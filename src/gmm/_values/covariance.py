@@ -316,14 +316,22 @@ _MODELS = {name: model for model in _REGISTRY for name in (model.name, model.ali
 _MODELS |= {volume: _MODELS[volume + IDENTITY * 2] for volume in OF_ONE_FEATURE}
 
 
-def covariance_model(name: object, n_features: int | None = None) -> CovarianceModel:
-    """Return the model of this name.
+def covariance_model(name: object, n_features: int | None = None, n_factors: int | None = None) -> CovarianceModel:
+    """Return the model of this name, to which a number of factors may be given apart.
 
     Raises
     ------
     ValueError
-        If there is no such model, it is one of a single feature and there are more, or it has too many factors.
+        If there is no such model, it is one of a single feature and there are more, it has too many factors, or does
+        not go with a number of factors.
     """
+    if n_factors is not None and not (names_factors(name) and name in [f"{kind}{n_factors}" for kind in OF_FACTORS]):
+        if name not in OF_FACTORS:
+            raise ValueError(
+                f"expected n_factors=None with covariance_type={name!r:.80}, got {n_factors!r:.80}: a number of "
+                f"factors goes with {' or '.join(map(repr, OF_FACTORS))} alone"
+            )
+        name = f"{name}{n_factors}"
     model = (_MODELS.get(name) or _named(name)) if isinstance(name, str) else None
     if model is None:
         expected = ", ".join(map(repr, COVARIANCE_CHOICES))
@@ -388,26 +396,6 @@ def of_low_rank(model: CovarianceModel) -> CovarianceModel:
     if not isinstance(model, FactorModel):
         raise ValueError(f"expected covariances of factors to be stored in low rank, got those of {model.name}")
     return factor_model(model.kind, model.n_factors, False)
-
-
-def with_factors(name: object, n_factors: int | None) -> object:
-    """Return the name of the model that a covariance type and a number of factors ask for.
-
-    Raises
-    ------
-    ValueError
-        If the type does not go with a number of factors.
-    """
-    if n_factors is None:
-        return name
-    if names_factors(name) and name in [f"{kind}{n_factors}" for kind in OF_FACTORS]:
-        return name
-    if name not in OF_FACTORS:
-        raise ValueError(
-            f"expected n_factors=None with covariance_type={name!r:.80}, got {n_factors!r:.80}: a number of factors "
-            f"goes with {' or '.join(map(repr, OF_FACTORS))} alone"
-        )
-    return f"{name}{n_factors}"
 
 
 def model_names(names: Iterable[str], numbers: Iterable[int]) -> list[str]:
