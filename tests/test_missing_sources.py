@@ -98,7 +98,7 @@ def test_starts_see_the_gaps_of_rows_in_memory_filled():
     """Also of patterns that are filled in several batches."""
     rows = with_gaps(n=40_000, share=0.1)
     fit = GaussianMixture(3, missing="em", random_state=0)
-    array, blocks = (source_to_fit(fit, X, None)[0] for X in (rows, stream(rows)))
+    array, blocks = (source_to_fit(fit, X, None) for X in (rows, stream(rows)))
     some = np.sort(np.random.default_rng(0).choice(40_000, 500, replace=False))
     np.testing.assert_array_equal(array.subset(some).rows, blocks.subset(some).rows)
     chunks = np.concatenate([chunk.rows for chunk in blocks.without_gaps.chunks()])

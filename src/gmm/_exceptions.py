@@ -83,7 +83,7 @@ def _joined(own: type[Exception], peer: type[Exception]) -> type[Exception]:
     return type(own.__name__, (own, peer), body)
 
 
-def warn(message: str, category: type[Warning]) -> None:
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Issue a warning that points at the line of user code that called this package."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "gmm":

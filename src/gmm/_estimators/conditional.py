@@ -126,7 +126,7 @@ def predicted(
         model, K, d, m = mixture.model, mixture.n_components, len(predictors), len(others)
         n_parameters = model.n_parameters(K, d + m) - model.n_parameters(K, d) + K * m
         if 0 < weight * m < _ROWS_PER_PARAMETER * n_parameters:
-            warn(_FEW_ROWS.format(counted(n_parameters, "parameter"), amount(weight), percent(level)), UserWarning)
+            warn(_FEW_ROWS.format(counted(n_parameters, "parameter"), amount(weight), percent(level)))
     shape = source.n_rows, len(others)
     means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
     intervals = None if level is None else np.empty((*shape, 2), source.dtype)

@@ -72,12 +72,6 @@ class FittedMixture(Estimator):
     acceleration: str | None
     noise: bool | float | ArrayLike
     missing: str
-    n_factors: int | None = None  # this and the next five are not options of all mixtures
-    weights_init: ArrayLike | None = None
-    means_init: ArrayLike | None = None
-    precisions_init: ArrayLike | None = None
-    refine: str | None = None
-    prior: str | NormalInverseWishart | None = None
     converged_: bool
     n_iter_: int
     lower_bound_: float
@@ -160,7 +154,7 @@ class FittedMixture(Estimator):
         """
         options.check_parameters(self)
         callback = options.check_callback(callback)
-        source, names = source_to_fit(self, X, sample_weight, error_covariance)
+        source = source_to_fit(self, X, sample_weight, error_covariance)
         classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
         source = source.with_classes(restriction)
         printer = ProgressPrinter(self, self._objective, source.n_rows)
@@ -171,28 +165,27 @@ class FittedMixture(Estimator):
 
         is_followed = self.verbose or callback is not None or follows_passes() or source.resident is None
         settings = fit_settings(self, source, stored_beside(self, model_of(self, source.n_features), source))
-        model, continuation = settings.objective.model, continuation_of(self, settings.objective, source)
-        of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
-        LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
-        seeds = () if continuation else seeds_of(self, self.n_init)
+        objective = settings.objective
+        continuation = continuation_of(self, objective, source)
+        sizes = source.n_rows, source.n_features, settings.n_components
+        LOGGER.info("fit: rows %d, features %d, components %d, %s", *sizes, objective.model.type_name)
         try:
             best = fitting.fit.fit_mixture(
                 source.followed(printer.reading) if self.verbose else source,
                 settings,
-                seeds,
+                () if continuation else seeds_of(self, self.n_init),
                 continuation=continuation,
                 callback=watched if is_followed else None,
                 on_end=printer.end,
                 on_skip=printer.skip,
             )
         except SingularMatrixError as error:
-            raise outcome.ill_defined(error, model) from None
+            raise outcome.ill_defined(error, objective.model) from None
         except LostClusterError as error:
-            raise _report(self, error, printer, names) from error
+            raise _report(self, error, printer, source.feature_names) from error
         printer.refined(best.result)
-        objective = settings.objective
         problem = problem_of(self, source, objective.model) if self.warm_start else None
-        set_fitted(self, best.result, source, names, objective, traces=best.traces, problem=problem)
+        set_fitted(self, best.result, source, source.feature_names, objective, traces=best.traces, problem=problem)
         record_classes(self, classes, source.known)
         outcome.warn_about(best, self.max_iter, self.tol, objective.prior)
         outcome.warn_of_degenerate(self._last_fit, source, objective.ridge, self)
@@ -494,7 +487,7 @@ class FittedMixture(Estimator):
         for _, results in scorer.blocks(source, labels=True):
             assert results.labels is not None  # they were requested
             counts += np.bincount(results.labels + 1, minlength=len(counts))
-        verdict, is_plain = fitting.degenerate, not (source.errors or self.prior)
+        verdict, is_plain = fitting.degenerate, not (source.errors or getattr(self, "prior", None))
         of_pass = scorer.statistics(source) if is_plain and verdict.depends_on_moments(parameters.model) else None
         rows = verdict.Resolution.from_source(source, self.reg_covar)
         causes = verdict.Degeneracy(parameters.model, rows).causes(parameters, of_pass)
@@ -775,7 +768,7 @@ def model_of(mixture: FittedMixture, n_features: int | None = None) -> Covarianc
     ValueError
         If there is none.
     """
-    return covariance_model(mixture.covariance_type, n_features, mixture.n_factors)
+    return covariance_model(mixture.covariance_type, n_features, getattr(mixture, "n_factors", None))
 
 
 def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
@@ -794,7 +787,8 @@ def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
         If the mixture has no parameters yet.
     """
     check_is_mixture(mixture)
-    options.check_is_fitted(mixture)
+    if mixture._parameters is None:
+        options.check_is_fitted(mixture)
     assert mixture._parameters is not None  # this is what was checked
     return mixture._parameters
 
@@ -1056,15 +1050,15 @@ def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHIN
 def seeds_of(mixture: FittedMixture, n_init: int = 1) -> tuple[int, ...]:
     """Return the seeds of starts. One that is given draws nothing, so that None leaves numpy's generator as it is."""
     drawn = isinstance(mixture.init_params, str) or callable(mixture.init_params)
-    is_given = not drawn or mixture.means_init is not None
+    is_given = not drawn or getattr(mixture, "means_init", None) is not None
     seed = 0 if is_given and mixture.random_state is None else mixture.random_state
     return fitting.sampling.start_seeds(seed, n_init)
 
 
 def source_to_fit(
     mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None, error_covariance: ArrayLike | None = None
-) -> tuple[Source, Names]:
-    """Return the rows that an estimator is to be fitted to, and their feature names."""
+) -> Source:
+    """Return the rows that an estimator is to be fitted to."""
     source, names = as_source_to_fit(
         X,
         sample_weight,
@@ -1074,9 +1068,9 @@ def source_to_fit(
         error_covariance=error_covariance,
     )
     if source.has_gaps:
-        models = [model_of(mixture)]
-        fitting.moments.warn_of_unobserved_pairs(fitting.moments.never_observed_together(source, names, models))
-    return source, names
+        unobserved = fitting.moments.never_observed_together(source, names, [model_of(mixture)])
+        fitting.moments.warn_of_unobserved_pairs(unobserved)
+    return source
 
 
 def set_fitted(
@@ -1113,7 +1107,7 @@ def set_fitted(
 
             stream = Stream.from_mixture(parameters, weight, objective)
             record = record._replace(stream=stream, prior_parts=prior_parts(mixture))
-        if mixture.prior is None:
+        if getattr(mixture, "prior", None) is None:
             shrunk_by = prior.as_rows(parameters.model) if source.errors and isinstance(prior, ConjugatePrior) else None
             record = record._replace(shrunk="rows" if shrunk_by is None else "errors", shrunk_by=shrunk_by)
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
@@ -1124,13 +1118,13 @@ def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel)
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     given.check_ridge(mixture.reg_covar, source.survey.weight)
     objective, K, d = mixture._objective_of(source, model), int(mixture.n_components), source.n_features
-    parts = dict[str, Array]()
-    if mixture.weights_init is not None:
-        parts["weights"] = given.check_weights_init(mixture.weights_init, K)
-    if mixture.means_init is not None:
-        parts["means"] = given.check_coordinates(mixture.means_init, "means", (K, d))
-    if mixture.precisions_init is not None:
-        parts["precisions"] = given.check_spread(mixture.precisions_init, "precision", K, d, model)[0]
+    asked, parts = vars(mixture), dict[str, Array]()
+    if (weights := asked.get("weights_init")) is not None:
+        parts["weights"] = given.check_weights_init(weights, K)
+    if (means := asked.get("means_init")) is not None:
+        parts["means"] = given.check_coordinates(means, "means", (K, d))
+    if (precisions := asked.get("precisions_init")) is not None:
+        parts["precisions"] = given.check_spread(precisions, "precision", K, d, model)[0]
     if isinstance(mixture.init_params, str):
         start = fitting.starts.StartSettings(str(mixture.init_params), parts)
     else:
@@ -1150,7 +1144,7 @@ def settings_of(
         resumable=bool(mixture.warm_start),
     )
     K = int(mixture.n_components)
-    return fitting.starts.FitSettings(K, objective, mixture.n_threads, start, solver, mixture.refine)
+    return fitting.starts.FitSettings(K, objective, mixture.n_threads, start, solver, getattr(mixture, "refine", None))
 
 
 def known_classes(

@@ -407,7 +407,8 @@ class GaussianMixture(FittedMixture):
         record = fitted.record_of(self)
         refuse("partial_fit", features_of(self) | {"error_covariance": record.beside_errors})
         if record.parameters is None:
-            source, names = fitted.source_to_fit(self, X, sample_weight)
+            source = fitted.source_to_fit(self, X, sample_weight)
+            names = source.feature_names
         else:
             source, names = fitted.source_of(self, X, sample_weight), vars(self).get("feature_names_in_")
             check_any(source)

@@ -126,8 +126,7 @@ def warn_of_light_rows(source: Source, n_parameters: int) -> None:
         warn(
             f"The weights add up to {weight:.6g}, fewer than the {counted(n_parameters, 'free parameter')} of the "
             f"mixture. They are counts: they say of {counted(n, 'row')} as much as so many rows do. If they only "
-            f"compare rows, multiply them by {n / weight:.6g}, so that their mean is 1.",
-            UserWarning,
+            f"compare rows, multiply them by {n / weight:.6g}, so that their mean is 1."
         )
 
 
@@ -151,8 +150,7 @@ def warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, e
         warn(
             f"reg_covar={ridge:g} hides groups in columns with less than {_RIDGES} times as much variance: "
             f"{listed(each, _NAMED)}. Multiply such columns by a power of 10, so that their variance is near 1, or set "
-            "reg_covar to a millionth of the least.",
-            UserWarning,
+            "reg_covar to a millionth of the least."
         )
 
 

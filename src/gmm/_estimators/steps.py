@@ -157,7 +157,6 @@ class SteppedFit:
     """A validated fit from one start; iterating runs its passes."""
 
     source: ArraySource
-    feature_names: NDArray[np.object_] | None
     settings: FitSettings
     seed: int
 
@@ -201,8 +200,7 @@ def prepare_stepped_fit(
             raise invalid(message)
     estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)
     check_parameters(estimator)
-    checked, names = fitted.source_to_fit(estimator, X, sample_weight)
-    resident = as_one_array(checked, caller)
+    resident = as_one_array(fitted.source_to_fit(estimator, X, sample_weight), caller)
     source = resident.with_changes(rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
     model = fitted.stored_beside(estimator, fitted.model_of(estimator, source.n_features), source)
     settings = fitted.fit_settings(estimator, source, model)
@@ -210,7 +208,7 @@ def prepare_stepped_fit(
         # An array is validated and copied now; the result of a callable, when it is called.
         start = settings.start.responsibilities(0).copy()
         settings = settings._replace(start=settings.start._replace(responsibilities=lambda seed: start))
-    return SteppedFit(source, names, settings, *fitted.seeds_of(estimator))
+    return SteppedFit(source, settings, *fitted.seeds_of(estimator))
 
 
 def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, None]:

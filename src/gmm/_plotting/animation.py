@@ -71,7 +71,8 @@ def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     if not steps:
         raise invalid("expected max_iter of 1 or more, got max_iter=0: a fit without a pass cannot be animated")
     source, last, n_threads = climb.source, steps[-1], climb.settings.n_threads
-    names = [f"x{j}" for j in range(source.n_features)] if climb.feature_names is None else climb.feature_names.tolist()
+    named = source.feature_names
+    names = [f"x{j}" for j in range(source.n_features)] if named is None else named.tolist()
     seed = random_state if isinstance(random_state, int | None) else 0  # a generator was used for the start
     scene = Scene(last.iteration.parameters, tuple(names), source, n_threads, _MOST_ROWS, seed)
     view = view_of(scene.mixture, scene.names, requested_view)

@@ -792,7 +792,7 @@ def _objective(model: FittedMixture, traces: list[Trace]) -> str:
     """Name the objective. That of an accelerated fit includes the ridge, which matters for small variances."""
     if isinstance(model, BayesianGaussianMixture):
         return "lower bound of the log evidence (nats)"
-    what = "log-likelihood" if model.prior is None else "log-likelihood and prior"
+    what = "log-likelihood" if getattr(model, "prior", None) is None else "log-likelihood and prior"
     difference = max(np.abs(trace.records[:, 1] - trace.records[:, 0]).max() for trace in traces)
     if difference > _resolution(traces):
         return f"objective (nats per row):\n{what} minus the ridge penalty"

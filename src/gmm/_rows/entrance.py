@@ -220,8 +220,7 @@ def _check_gaps(source: Source, names: Names) -> None:
     if n > _MANY_PATTERNS:
         warn(
             f"The {n_rows:,} rows have values in {n:,} different sets of columns{of_errors}; a pass handles one set "
-            f"after the other, in about {n * _PATTERN_SECONDS:.1g} s. Columns with few values cost most of it.",
-            UserWarning,
+            f"after the other, in about {n * _PATTERN_SECONDS:.1g} s. Columns with few values cost most of it."
         )
 
 

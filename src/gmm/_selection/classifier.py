@@ -496,7 +496,7 @@ class MixtureClassifier(Estimator):
     def _warn_of(self, labels: list[Any], *, several: bool) -> None:
         if labels:
             instead = "fewer components" if several else "a simpler covariance model"
-            warn(_COLLAPSED.format(_called(labels), instead), UserWarning)
+            warn(_COLLAPSED.format(_called(labels), instead))
 
     def _of_all(
         self,

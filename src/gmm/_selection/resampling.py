@@ -373,10 +373,7 @@ def bootstrap_lrt(
     with quiet_fits():
         observed = fits.pair(rows, int(rng.integers(2**31)))
         if observed.failure is not None:
-            warn(
-                f"The statistic is 0, and no fit of {n_components + 1} components supports it: {observed.failure}",
-                UserWarning,
-            )
+            warn(f"The statistic is 0, and no fit of {n_components + 1} components supports it: {observed.failure}")
         null, alternative = observed.null, observed.alternative
         if units is not None:
             source = _source(rows)

@@ -400,12 +400,12 @@ def check_names(
     UserWarning
         If only one has names.
     """
-    name = name_of(estimator)
-    if names is None and feature_names is not None:
-        warn(f"X does not have valid feature names, but {name} was fitted with feature names", UserWarning)
-    if names is not None and feature_names is None:
-        warn(f"X has feature names, but {name} was fitted without feature names", UserWarning)
-    if names is not None and feature_names is not None and list(names) != list(feature_names):
+    if names is None or feature_names is None:
+        if feature_names is not None:
+            warn(f"X does not have valid feature names, but {name_of(estimator)} was fitted with feature names")
+        elif names is not None:
+            warn(f"X has feature names, but {name_of(estimator)} was fitted without feature names")
+    elif list(names) != list(feature_names):
         text = "The feature names should match those that were passed during fit.\n"
         unseen, missing = sorted(set(names) - set(feature_names)), sorted(set(feature_names) - set(names))
         for heading, others in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", missing)):

@@ -108,6 +108,11 @@ class MixtureParameters:
     tails : Tails
         Of all components; covariances are the scale matrices of those that are not normal.
 
+    Attributes
+    ----------
+    n_components, n_features : int
+        K and d.
+
     Raises
     ------
     SingularMatrixError
@@ -127,6 +132,7 @@ class MixtureParameters:
         fixed: Fixed = NOTHING_FIXED,
         tails: Tails = NORMAL_TAILS,
     ) -> None:
+        self.n_components, self.n_features = means.shape
         self.weights = weights
         self.means = means
         self.covariances = covariances
@@ -140,8 +146,7 @@ class MixtureParameters:
 
     def __repr__(self) -> str:
         """Return the sizes and the model; the arrays may be large."""
-        K, d = self.means.shape
-        return f"MixtureParameters(K={K}, d={d}, {self.model.type_name})"
+        return f"MixtureParameters(K={self.n_components}, d={self.n_features}, {self.model.type_name})"
 
     @staticmethod
     def from_estimate(estimate: Estimate, kind: Kind) -> MixtureParameters:
@@ -186,16 +191,6 @@ class MixtureParameters:
         That is by tr R⁻¹, which bounds 1 / λ_min(R) from above.
         """
         return np.asarray(np.finfo(np.float64).eps * (self.column_variances * self.column_precisions).sum(axis=1))
-
-    @property
-    def n_components(self) -> int:
-        """Number of components, K."""
-        return len(self.weights)
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return int(self.means.shape[1])
 
     @property
     def n_parameters(self) -> int:
