@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._text.words import suggestion
+from gmm._text.words import column_names, suggestion
 from gmm._values.layouts import Array
 
 _Self = TypeVar("_Self", bound="Estimator")
@@ -221,7 +221,7 @@ def given_names(estimator: Estimator) -> list[str]:
 
 def names_of_features(estimator: Estimator) -> tuple[str, ...]:
     """Return the names of a fitted estimator's d features: those of the columns, or x0, x1, … if they had none."""
-    return tuple(given_names(estimator) or (f"x{j}" for j in range(estimator.n_features_in_)))
+    return column_names(given_names(estimator), estimator.n_features_in_)
 
 
 def _is_default(value: Any, default: Any) -> bool:

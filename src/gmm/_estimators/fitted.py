@@ -1118,7 +1118,8 @@ def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel)
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     given.check_ridge(mixture.reg_covar, source.survey.weight)
     objective, K, d = mixture._objective_of(source, model), int(mixture.n_components), source.n_features
-    asked, parts = vars(mixture), dict[str, Array]()
+    asked = vars(mixture)
+    parts: dict[str, Array] = {}
     if (weights := asked.get("weights_init")) is not None:
         parts["weights"] = given.check_weights_init(weights, K)
     if (means := asked.get("means_init")) is not None:

@@ -29,7 +29,7 @@ from gmm._fitting.sampling import kmeans_plusplus
 from gmm._plotting.planes import Panel, content_label, curve, ellipse, notes, row_colours
 from gmm._plotting.scene import Scene, View, scored, view_of
 from gmm._plotting.style import FAINT, INK, own_figure
-from gmm._text.words import counted
+from gmm._text.words import column_names, counted
 from gmm._validation.parameters import check_random_state, options_with
 from gmm._validation.scalars import as_real, check_boolean, check_whole
 from gmm._values.layouts import Array
@@ -71,10 +71,9 @@ def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     if not steps:
         raise invalid("expected max_iter of 1 or more, got max_iter=0: a fit without a pass cannot be animated")
     source, last, n_threads = climb.source, steps[-1], climb.settings.n_threads
-    named = source.feature_names
-    names = [f"x{j}" for j in range(source.n_features)] if named is None else named.tolist()
+    names = column_names(source.feature_names, source.n_features)
     seed = random_state if isinstance(random_state, int | None) else 0  # a generator was used for the start
-    scene = Scene(last.iteration.parameters, tuple(names), source, n_threads, _MOST_ROWS, seed)
+    scene = Scene(last.iteration.parameters, names, source, n_threads, _MOST_ROWS, seed)
     view = view_of(scene.mixture, scene.names, requested_view)
     passes = []
     for iteration in (step.iteration for step in steps):

@@ -28,7 +28,7 @@ from gmm._exceptions import invalid
 from gmm._plotting.scene import LONGEST_OF_SEVERAL, Scene, View, columns_of, literal, scene_of, scored, view_of
 from gmm._plotting.style import LEGEND, NOISE, Entries, axes_of, colours, dot, inks_of, legend_below, note, own_figure
 from gmm._rows.entrance import as_one_array, as_source
-from gmm._text.words import amount, counted, percent
+from gmm._text.words import amount, column_names, counted, percent
 from gmm._uses.overlap import shares_of
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_labels
@@ -1017,7 +1017,7 @@ def plot_pairs(
         full = as_one_array(as_source(filled, estimator=plot_pairs.__name__)[0], "a picture").rows
         if full.shape != rows.shape:
             raise ValueError(f"expected filled of shape {rows.shape}, as X has, got {full.shape}")
-    names = tuple(f"x{j}" for j in range(rows.shape[1])) if named is None else tuple(map(str, named))
+    names = column_names(named, rows.shape[1])
     chosen = columns_of(columns, names)
     classes, codes = check_labels([None] * len(rows) if labels is None else labels, len(rows), unknown=None)
     n_drawn = min(check_whole(max_points, "max_points"), len(rows))

@@ -24,7 +24,7 @@ from gmm._plotting.style import colours
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._rows.sources import ArraySource, Source
 from gmm._selection import MixtureClassifier, Selection
-from gmm._text.words import counted
+from gmm._text.words import column_names, counted
 from gmm._uses.directions import Directions
 from gmm._uses.overlap import CombinedComponents, shares_of
 from gmm._validation.parameters import check_is_fitted, check_random_state
@@ -469,8 +469,7 @@ def scene_of(
     if steps:
         parameters, X, feature_names = undo_steps(steps, parameters, X)
         given, of_rows = as_source(X, sample_weight, estimator=model)
-        numbered = (f"x{j}" for j in range(parameters.n_features))
-        names = feature_names or tuple(numbered if of_rows is None else map(str, of_rows))
+        names = feature_names or column_names(of_rows, parameters.n_features)
     else:
         given = source_of(mixture, X, sample_weight)
     return Scene(parameters, names, given, mixture.n_threads, max_points, random_state, clusters, classes)

@@ -18,7 +18,7 @@ from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._rows.incomplete import mapped
 from gmm._rows.sources import ArraySource, Source, column_widths, relative_ridge
 from gmm._selection.result import Selection
-from gmm._text.words import counted, quoted
+from gmm._text.words import column_names, counted, quoted
 from gmm._validation.parameters import check_parameters, options_with
 from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import Coordinates
@@ -125,7 +125,8 @@ def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None
     low, high = source.survey.box
     constant = np.flatnonzero(low == high)
     if len(constant):
-        columns = quoted(f"x{j}" if names is None else names[j] for j in constant)
+        called = column_names(names, source.n_features)
+        columns = quoted(called[j] for j in constant)
         what = "All columns" if len(constant) == source.n_features else f"Column(s) {columns}"
         text = f"{what} are constant: likelihoods and criteria depend on reg_covar or a prior there. Leave these out."
         warn(text)

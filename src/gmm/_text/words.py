@@ -26,6 +26,12 @@ def printable(text: str) -> str:
     )
 
 
+def column_names(given: Iterable[object] | None, n_columns: int) -> tuple[str, ...]:
+    """Return the names of columns as texts; x0, x1, … of so many columns without any."""
+    names = () if given is None else tuple(map(str, given))
+    return names or tuple(f"x{j}" for j in range(n_columns))
+
+
 def printable_lines(text: str) -> str:
     """Return lines of text likewise; their ends stay."""
     return "\n".join(map(printable, text.split("\n")))

@@ -13,7 +13,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
 from gmm._rows.entrance import as_source, check_any
 from gmm._text.table import Table
-from gmm._text.words import counted, omissions
+from gmm._text.words import column_names, counted, omissions
 from gmm._validation.scalars import check_real, check_whole
 from gmm._values.coordinates import differences, leading, projected_mixture
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
@@ -66,7 +66,7 @@ class Directions:
     def __str__(self) -> str:
         """Return the sizes, the eigenvalues, and the unit vectors with a row for each feature."""
         d, shown = self.matrix.shape[1], self.unit_vectors[:_DIRECTIONS_SHOWN]
-        names = self.feature_names or tuple(f"x{j}" for j in range(d))
+        names = column_names(self.feature_names, d)
         rows = [[names[j], *(f"{value:.3f}" for value in shown[:, j])] for j in range(min(d, _FEATURES_SHOWN))]
         headings, notes = ["", *self.get_feature_names_out()[: len(shown)]], omissions(feature=d - len(rows))
         return str(Table.of(headings, rows, repr(self)[1:-1], notes=notes))
