@@ -164,7 +164,7 @@ class FittedMixture(Estimator):
             return callback is not None and callback(iteration)
 
         is_followed = self.verbose or callback is not None or follows_passes() or source.resident is None
-        settings = fit_settings(self, source, stored_beside(self, model_of(self, source.n_features), source))
+        settings = fit_settings(self, source)
         objective = settings.objective
         continuation = continuation_of(self, objective, source)
         sizes = source.n_rows, source.n_features, settings.n_components
@@ -1114,8 +1114,15 @@ def set_fitted(
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=record, **of_fit)
 
 
-def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.starts.FitSettings:
-    """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
+def fit_settings(
+    mixture: FittedMixture, source: Source, model: CovarianceModel | None = None
+) -> fitting.starts.FitSettings:
+    """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here.
+
+    A `model` takes the place of the one that they ask for.
+    """
+    if model is None:
+        model = stored_beside(mixture, model_of(mixture, source.n_features), source)
     given.check_ridge(mixture.reg_covar, source.survey.weight)
     objective, K, d = mixture._objective_of(source, model), int(mixture.n_components), source.n_features
     asked = vars(mixture)

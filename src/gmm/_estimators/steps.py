@@ -202,8 +202,7 @@ def prepare_stepped_fit(
     check_parameters(estimator)
     resident = as_one_array(fitted.source_to_fit(estimator, X, sample_weight), caller)
     source = resident.with_changes(rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
-    model = fitted.stored_beside(estimator, fitted.model_of(estimator, source.n_features), source)
-    settings = fitted.fit_settings(estimator, source, model)
+    settings = fitted.fit_settings(estimator, source)
     if settings.start.responsibilities is not None and not callable(estimator.init_params):
         # An array is validated and copied now; the result of a callable, when it is called.
         start = settings.start.responsibilities(0).copy()
