@@ -850,7 +850,7 @@ def source_of(
     fitted_parameters(mixture)
     if error_covariance is not None:
         refuse("error_covariance", {"BayesianGaussianMixture": mixture._variational})
-    source, _ = as_source(
+    return as_source(
         X,
         sample_weight,
         estimator=mixture,
@@ -858,8 +858,7 @@ def source_of(
         feature_names=vars(mixture).get("feature_names_in_"),
         missing=mixture.missing if missing is None else missing,
         error_covariance=error_covariance,
-    )
-    return source
+    )[0]
 
 
 def rows_of_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: Any, error_covariance: Any) -> Source:

@@ -126,7 +126,7 @@ def _with_gaps(
         if nonfinite is None:
             incomplete = IncompleteSource.from_rows(gappy)
             if all(pattern.survey is None or pattern.survey.nonfinite is None for pattern in incomplete.patterns):
-                return incomplete if any(pattern.missing.any() for pattern in incomplete.patterns) else source
+                return incomplete if incomplete.has_gaps else source
             nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     place, name = row_and_column(nonfinite[0], nonfinite[1], names), name_of(estimator)

@@ -12,17 +12,7 @@ from numpy.typing import NDArray
 from gmm._kernel.mstep import Survey, equal_rows
 from gmm._lazy import cached_property
 from gmm._rows.blocks import FactorySource
-from gmm._rows.sources import (
-    ArraySource,
-    Chunk,
-    Pattern,
-    Piece,
-    Source,
-    SourceView,
-    changed,
-    chunks_in_order,
-    forwarded,
-)
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, Source, SourceView, changed, chunks_in_order
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.weights import KnownClasses, weights_of
@@ -55,11 +45,9 @@ class IncompleteSource(SourceView):
     """
 
     in_patterns = True
-    in_memory: bool = forwarded("base.in_memory", "Whether all rows are in memory.")
-    _found = forwarded("base._found", "What functions found in the rows.")
 
     def __init__(self, base: Source, errors: RowErrors = NO_ERRORS, **facts: Any) -> None:
-        super().__init__(base, errors=errors, **facts)
+        super().__init__(base, errors=errors, in_memory=base.in_memory, **facts)
 
     @classmethod
     def from_rows(cls, rows: Source) -> IncompleteSource:

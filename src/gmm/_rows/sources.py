@@ -390,6 +390,8 @@ class SourceView(Source):
         Attributes of the view that differ from those of the other source.
     """
 
+    _found = forwarded("base._found", "What functions found in the rows.")
+
     def __init__(
         self,
         base: Source,
