@@ -36,6 +36,11 @@ def overlapping(n=600, d=3, seed=0):
 ROWS = overlapping()
 
 
+@pytest.fixture(autouse=True)
+def threads_for_few_rows(monkeypatch):
+    monkeypatch.setattr(loop, "_OF_A_WORKER", 1)
+
+
 @pytest.fixture(scope="module")
 def iris():
     return select(IRIS, range(1, 10), CLASSIC, random_state=0)
@@ -152,6 +157,14 @@ def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, n_threads, sm
     same_table(select(ROWS, range(1, 6), CLASSIC, random_state=0, n_threads=n_threads), small)
     assert len(set(seen)) > 1
     assert set(asked) == {1}
+
+
+def test_cells_of_few_rows_share_one_thread(monkeypatch):
+    monkeypatch.setattr(loop, "_OF_A_WORKER", ROWS.size + 1)
+    monkeypatch.setattr(loop, "usable_threads", lambda: 4)
+    seen = noted(monkeypatch, loop.Cell, "climb", lambda *_: threading.get_ident())
+    select(ROWS, [1, 2], CLASSIC, random_state=0)
+    assert len(set(seen)) == 1
 
 
 CHANGED = {

@@ -55,6 +55,7 @@ _MORE_SEEDS, _FOUND_AGAIN = 12, 4  # of a cell near the best: so many, or until 
 _MOVES = "split-merge"
 _SAME = 0.25  # nats in all: an end so near to another is the same
 _MANY_ROWS = 20_000  # of which a fit is left that cannot come near the best
+_OF_A_WORKER = 4_000  # numbers in the rows: of fewer, a fit is mostly Python, of which one thread runs at a time
 _CHECKED = 32  # passes between two looks for degenerate components
 _FIRST_ASKED, _SAFETY = 6, 10  # pass from which a fit is left that would miss its aim by so many times what it projects
 
@@ -263,7 +264,8 @@ class Search:
         self._weight = request.source.survey.weight
         self._limit = inf  # criterion up to which cells of many rows are finished
         usable = request.template.n_threads or usable_threads()
-        self._n_workers = min(usable, len(request.types) * len(request.tails))
+        repaid = 1 + request.source.n_rows * request.source.n_features // _OF_A_WORKER
+        self._n_workers = min(usable, len(request.types) * len(request.tails), repaid)
         self._n_threads = request.template.n_threads if self._n_workers == 1 else usable // self._n_workers
         self._cells = [Cell(key, request, held_out.get(key, nan), self._n_threads) for key in request.keys]
         self._by_key = {cell.key: cell for cell in self._cells}
