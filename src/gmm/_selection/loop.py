@@ -11,7 +11,7 @@ moves, until enough seeds have told nothing new. A cell keeps the best of its fi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -475,7 +475,7 @@ class Search:
         except OSError:  # rows that cannot be read
             raise
         except Exception as error:
-            self._close(get_ident(), cell.model.layout)  # whatever the error has left
+            self._close([(get_ident(), cell.model.layout)])  # whatever the error has left
             if cell.end is None:
                 cell.error = error
             if is_fault(error):  # told at once, as the cell may have another fit
@@ -528,6 +528,7 @@ class Search:
             finally:
                 if self._pool is not None:
                     self._pool.shutdown(cancel_futures=True)
+                self._close(list(self._e_steps))
 
     def _each(
         self, cells: Sequence[Cell], task: Callable[[Cell], object], report: Callable[[Key, Status], None] | None = None
@@ -538,17 +539,14 @@ class Search:
         self._parts.clear()
         pool = self._pool if len(cells) > 1 else None
         futures = [] if pool is None else submitted(pool, task, [(cell,) for cell in cells])
-        try:
-            for cell, future in zip_longest(cells, futures):
-                if future is None:
-                    task(cell)
-                else:
-                    result_of(future)
-                if report is not None:
-                    report(cell.key, cell.status())
-        finally:
-            for place in list(self._e_steps):
-                self._close(*place)
+        for cell, future in zip_longest(cells, futures):
+            if future is None:
+                task(cell)
+            else:
+                result_of(future)
+            if report is not None:
+                report(cell.key, cell.status())
+        self._close(list(self._e_steps))
 
     def _e_step(self, cell: Cell) -> EStep:
         """Return passes for a cell, which cells of the same layout share in a thread."""
@@ -557,9 +555,11 @@ class Search:
             self._e_steps[place] = cell.problem.e_step()
         return self._e_steps[place]
 
-    def _close(self, thread: int, layout: Layout) -> None:
-        if (e_step := self._e_steps.pop((thread, layout), None)) is not None:
-            e_step.__exit__(None, None, None)
+    def _close(self, places: Iterable[tuple[int, Layout]]) -> None:
+        """Close passes, which no thread makes now."""
+        for place in places:
+            if (e_step := self._e_steps.pop(place, None)) is not None:
+                e_step.__exit__(None, None, None)
 
     def _look_at_best(self) -> None:
         """Set the criterion that cells of many rows have to reach; few rows are worth the whole table."""
