@@ -450,7 +450,7 @@ def test_one_row_is_told_as_one(said_of, tmp_path):
 
 def test_bad_places_are_refused_before_the_work(tmp_path, monkeypatch):
     (tmp_path / "folder.html").mkdir()
-    monkeypatch.setattr(inside._selection, "select", lambda *_, **__: pytest.fail("searched"))
+    monkeypatch.setattr(inside.command_fit, "select", lambda *_, **__: pytest.fail("searched"))
     for *words, place, told in (
         ("fit", "--report", "absent/report.html", "No such file or directory"),
         ("fit", "--report", "folder.html", "Is a directory"),

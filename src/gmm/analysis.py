@@ -1,7 +1,12 @@
-"""Uses of fitted mixtures: clusters, directions, anomalies, drift, true values, few rows, mixtures beside others."""
+"""Uses of fitted mixtures: clusters, directions, anomalies, drift, true values, few rows, mixtures beside others.
+
+Beside them the tables that results print, and what a search remarks.
+"""
 
 from gmm._estimators.fitted import MixtureSummary
 from gmm._selection.classifier import ClassifierSummary
+from gmm._selection.result import Remarks
+from gmm._text.table import Cell, Column, Table
 from gmm._uses.adaptation import adapt, fisher_vector
 from gmm._uses.anomalies import AnomalyThreshold, Drift, anomaly_threshold, drift
 from gmm._uses.directions import Directions, directions
@@ -11,13 +16,17 @@ from gmm._uses.true_values import TrueValues, true_values
 
 __all__ = [
     "AnomalyThreshold",
+    "Cell",
     "ClassifierSummary",
+    "Column",
     "ColumnOverlap",
     "CombinedComponents",
     "Directions",
     "Distance",
     "Drift",
     "MixtureSummary",
+    "Remarks",
+    "Table",
     "TrueValues",
     "adapt",
     "anomaly_threshold",

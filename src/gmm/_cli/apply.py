@@ -10,22 +10,19 @@ from zipfile import is_zipfile
 
 import numpy as np
 
+from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, load
 from gmm._cli import arguments, output
 from gmm._cli.arguments import CommandError, UsageError, check_options, checked
 from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.show import Screen, ending
-from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
-from gmm._estimators.mixture import GaussianMixture
-from gmm._loading import load
 from gmm._persistence import load_state, replaceable
 from gmm._rows.writing import WRITERS, beside
-from gmm._selection import MixtureClassifier
 from gmm._selection.classifier import summary_of
 from gmm._text.words import counted, noise_of_weight
-from gmm._uses.overlap import combine_components
 from gmm._validation.parameters import check_columns
+from gmm.analysis import combine_components
 from gmm.exchange.mclust import to_json
 from gmm.exchange.onnx import to_onnx
 

@@ -13,12 +13,12 @@ from math import inf, nan
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
+from gmm import __version__
 from gmm._estimators.criteria import OF_SEARCHES
 from gmm._text.words import printable
 from gmm._validation.combinations import EXCLUSIONS
 from gmm._validation.given import TAILS
 from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
-from gmm._versions import __version__
 
 _MOST_COMPONENTS = 10_000
 

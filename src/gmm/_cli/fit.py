@@ -16,27 +16,24 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gmm import _selection as selection
+from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, Selection, select
 from gmm._cli import output
 from gmm._cli.arguments import PARAMETERS, CommandError, UsageError, check_options, checked
 from gmm._cli.rows import Labels, Rows, further_notes, rows_to_fit
 from gmm._cli.show import COLUMNS_SHOWN, Screen, clusters_sentence, ending
-from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.fitted import fitted_parameters, record_of
-from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.summary import Figures, log_likelihood_of
 from gmm._lazy import cached_property
 from gmm._rows.sources import relative_ridge
-from gmm._selection import MixtureClassifier, Selection
 from gmm._selection.classifier import summary_of
 from gmm._selection.request import kind_of, requested_types
 from gmm._text.table import TEXT, Cell, Column, Table
 from gmm._text.words import counted, omissions
-from gmm._uses.overlap import CombinedComponents, combine_components
 from gmm._values import covariance
 from gmm._values.tails import NORMAL_TAILS
+from gmm.analysis import CombinedComponents, combine_components
 
 _BUNDLED_NAME = "Old Faithful"
 _MOST_COMBINED = 1e8  # rows times squared components: a few seconds
@@ -579,12 +576,12 @@ def _parameters(options: argparse.Namespace, names: Iterable[str]) -> dict[str, 
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _search(screen: Screen, rows: Rows, options: argparse.Namespace) -> selection.Selection:
+def _search(screen: Screen, rows: Rows, options: argparse.Namespace) -> Selection:
     options.n_components = options.n_components or list(_COMPONENTS)
     types, tails = _types(options, len(rows.names)), options.tails or [NORMAL_TAILS.name]
     parameters = _parameters(options, PARAMETERS)
     with screen.progress(options.n_components, len(types) * len(tails)) as advance:
-        return selection.select(rows.source, options.n_components, types, tails=tails, callback=advance, **parameters)
+        return select(rows.source, options.n_components, types, tails=tails, callback=advance, **parameters)
 
 
 def _single_fit(rows: Rows, classes: NDArray[Any] | None, options: argparse.Namespace) -> tuple[type[Outcome], Any]:

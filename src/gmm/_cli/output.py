@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm import MixtureClassifier, Selection
 from gmm import _persistence as archive
 from gmm._cli.arguments import UsageError
 from gmm._cli.rows import Rows
@@ -27,7 +28,6 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._persistence import replaceable, suffix_to_write, write_atomically
 from gmm._rows.writing import in_step, prediction_columns, write_blocks
-from gmm._selection import MixtureClassifier, Selection
 from gmm._text.words import printable_lines
 
 PICTURES = (".png", ".svg", ".pdf")

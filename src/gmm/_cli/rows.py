@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gmm import MixtureClassifier
 from gmm._cli.arguments import CommandError, UsageError, in_options
 from gmm._cli.show import Screen
 from gmm._estimators.fitted import FittedMixture
@@ -28,11 +29,11 @@ from gmm._rows.delimited import MISSING
 from gmm._rows.entrance import as_source, as_source_to_fit
 from gmm._rows.file_table import FileTable
 from gmm._rows.formats import TextFormat, Words
-from gmm._rows.sources import ArraySource, Source
+from gmm._rows.sources import ArraySource
 from gmm._rows.tables import Column, Obstacle, is_numeric
-from gmm._selection import MixtureClassifier
 from gmm._text.words import counted, listed, percent, quoted, suggestion
 from gmm._validation import column_notes
+from gmm.sources import Source
 
 SHOWN, LEFT_OUT_SHOWN = 4, 8
 _COUNTED = "rows are counted below the names of columns"  # not as lines of a file, which may begin with others

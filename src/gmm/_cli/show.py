@@ -19,15 +19,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from gmm import _selection as selection
+from gmm import Progress as Reached
+from gmm import Selection
 from gmm._cli.arguments import in_options
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.criteria import title
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of
 from gmm._estimators.mixture import factors_of
 from gmm._lazy import cached_property
-from gmm._selection import Selection
-from gmm._selection.result import advice, certainty, distinct, failures, grids, incomplete, legend, ranking
 from gmm._text.table import NUMBER, TEXT, Cell, Column, Table
 from gmm._text.words import counted, form_of, in_one_line, omissions, plus_minus, printable, printable_lines
 from gmm._values.covariance import Factors
@@ -53,24 +51,25 @@ def choice(search: Selection, width: int) -> Iterator[Text]:
     ------
     Text
     """
-    many = len(search.status) > _FEW
-    for grid in grids(search, width) if many else ():
-        yield from drawn(grid, 1)
+    many, remarks = len(search.status) > _FEW, search.remarks()
+    grids = search.tables(width) if many else []
+    for grid in grids:
+        yield from drawn(grid._replace(notes=()), 1)
         yield Text()
-    best = ranking(search, distinct(search)[:_TOP] if many else search.ranked())
+    best = search.ranking(search.ranked(distinct=True)[:_TOP] if many else search.ranked())
     columns, omitted = list(best.columns), list[str]()
     gap = next((gap for gap in _GAPS if _width(columns, gap) <= width), _GAPS[-1])
-    while _width(columns, gap) > width and columns[-1].heading != f"Δ{title(search.criterion)}":
+    while _width(columns, gap) > width and not columns[-1].heading.startswith("Δ"):
         omitted.insert(0, columns.pop().heading)
-    yield from drawn(best._replace(columns=columns, caption=""), gap)
-    marks = [*legend(search, of_grid=many), *certainty(search)]
+    yield from drawn(best._replace(columns=columns, caption="", notes=()), gap)
+    marks = [*(grids[-1] if many else best).notes, *remarks.certainty]
     if omitted:
         marks.append(f"too narrow to show {', '.join(omitted)} (see --json)")
     yield from (Text(line, _FAINT) for line in in_one_line(marks, width))
-    yield from (Text(printable_lines(in_options(line)), _DOUBT) for line in advice(search))
-    yield from (Text(printable_lines(line), _PROBLEM) for line in failures(search))
+    yield from (Text(printable_lines(in_options(line)), _DOUBT) for line in remarks.advice)
+    yield from (Text(printable_lines(line), _PROBLEM) for line in remarks.failures)
     if not search.complete:
-        yield Text(incomplete(search), _DOUBT)
+        yield Text(remarks.incomplete, _DOUBT)
 
 
 def drawn(table: Table, gap: int = _GAPS[0]) -> Iterator[Text]:
@@ -172,7 +171,7 @@ class Screen:
             status.stop()
 
     @contextmanager
-    def progress(self, n_components: Sequence[int], n_models: int) -> Iterator[Callable[[selection.Progress], None]]:
+    def progress(self, n_components: Sequence[int], n_models: int) -> Iterator[Callable[[Reached], None]]:
         """Show a progress bar during a search if standard error is a terminal.
 
         Parameters
@@ -195,7 +194,7 @@ class Screen:
         with nullcontext() if bar.disable else bar:  # rich before 14.3 ends a bar without a terminal by an empty line
             task = bar.add_task("fitting", total=len(labels) * n_models, now=labels[0])
 
-            def advance(state: selection.Progress) -> None:
+            def advance(state: Reached) -> None:
                 count = state.cell + 1
                 now = labels[count // n_models] if count < state.n_cells else "improving the best"
                 now = f"fold {state.fold}, K={state.n_components}" if state.fold else now
@@ -203,7 +202,7 @@ class Screen:
 
             yield advance
 
-    def cells(self, search: selection.Selection) -> None:
+    def cells(self, search: Selection) -> None:
         """Print the cells of a search: a grid of the criterion if there are many, and the best cells."""
         self._show(choice(search, self._width))
 

@@ -19,6 +19,7 @@ from gmm._text.words import amount, counted
 
 # Relative difference of a log-likelihood summed in two orders.
 _ROUNDING = 1e-10
+_LARGEST_FIXED = 1e12  # larger numbers are written with an exponent
 
 
 def bic(loglik: float, n_parameters: int, n: float) -> float:
@@ -186,6 +187,11 @@ class Criterion(NamedTuple):
     def of_interest(self) -> float:
         """Difference from the best up to which a cell of many rows is finished."""
         return 4 * self.near
+
+    def text(self, value: float, decimals: int | None = None) -> str:
+        """Return a value or a difference as tables print it."""
+        decimals = self.decimals if decimals is None else decimals
+        return f"{value:.{decimals}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}"
 
 
 _BURNHAM = "have substantial support, those beyond 10 essentially none (Burnham & Anderson 2002)."

@@ -26,7 +26,7 @@ from gmm._selection.request import Key, kind_of
 from gmm._text.frames import data_frame
 from gmm._text.html import block, details, joined, line
 from gmm._text.table import LABEL, TEXT, Cell, Column, Table
-from gmm._text.words import counted, in_one_line, printable, with_minus
+from gmm._text.words import counted, in_one_line, printable, span
 from gmm._validation.column_notes import LONG_TAIL
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
@@ -98,7 +98,6 @@ _Table = TypeVar("_Table", bound="Selection")
 _WIDTH = 80  # characters of a line of `repr`
 _NEXT = 5  # cells named after the best
 _MORE_PASSES = 10  # times as many as before
-_LARGEST_FIXED = 1e12  # larger numbers are written with an exponent
 # The first columns keep their positions, on which scripts may rely.
 _FRAME_FIRST = ("n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl", "status")
 _TEXTS = "covariance_type", "tails", "status"
@@ -173,6 +172,30 @@ class Entry(NamedTuple):
     n_parameters: int = 0
     scores: Mapping[str, float] = {}
     error: Exception | None = None
+
+
+class Remarks(NamedTuple):
+    """What is to be said of a search beside its tables, as `Selection.remarks` returns it.
+
+    Attributes
+    ----------
+    certainty : tuple of str
+        How often the best cell was found again, and how many others are near it.
+    advice : tuple of str
+        What to do where the choice is doubtful.
+    failures : tuple of str
+        Which cells have no fit, and why.
+    incomplete : str
+        What a search that was ended early left out; empty if it completed.
+    """
+
+    certainty: tuple[str, ...]
+    advice: tuple[str, ...]
+    failures: tuple[str, ...]
+    incomplete: str
+
+
+Remarks.__module__ = "gmm.analysis"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -305,7 +328,7 @@ class Selection:
         """Names of the criteria that the table has; "held_out" is among them if the search was by it."""
         return OF_SEARCHES if self.criterion == HELD_OUT else CRITERIA
 
-    def ranked(self, criterion: str | None = None) -> list[int]:
+    def ranked(self, criterion: str | None = None, *, distinct: bool = False) -> list[int]:
         """Rank the fitted cells, best first; degenerate ones come last, unless held-out rows judge them.
 
         Parameters
@@ -313,6 +336,9 @@ class Selection:
         criterion : str, default=None
             "bic", "aic", "aicc", "icl", "nec" or, of a search by it, "held_out"; None takes the criterion of the
             search.
+        distinct : bool, default=False
+            Whether to leave out degenerate cells, unless all are, and all but the first of those that are one model
+            under several names.
 
         Returns
         -------
@@ -338,7 +364,15 @@ class Selection:
         scores = self.scores if criterion is None else getattr(self, name)
         states = statuses(self)
         fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
-        return sorted(fitted, key=lambda n: (not states[n].is_eligible(name), np.isnan(scores[n]), scores[n]))
+        ranked = sorted(fitted, key=lambda n: (not states[n].is_eligible(name), np.isnan(scores[n]), scores[n]))
+        if not distinct:
+            return ranked
+        d, first = self.best.n_features_in_, dict[tuple[int, CovarianceModel, str], int]()
+        for number in [n for n in ranked if states[n].is_eligible(name)] or ranked:
+            K = int(self.n_components[number])
+            model = same_as(covariance_model(self.covariance_type[number]), K, d)
+            first.setdefault((K, model, self.tails[number]), number)
+        return list(first.values())
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the columns, without the times."""
@@ -376,7 +410,112 @@ class Selection:
     def contested(self) -> list[int]:
         """Indices of the other cells within 10 of the best criterion (NEC: 0.1), best first: the choice is not sure."""
         limit = self.scores[self.best_index] + CRITERION[self.criterion].near
-        return [number for number in distinct(self)[1:] if self.scores[number] <= limit]
+        return [number for number in self.ranked(distinct=True)[1:] if self.scores[number] <= limit]
+
+    @property
+    def differences(self) -> NDArray[np.float64]:
+        """How much greater the criterion of each cell is than the best; 0 where both are infinite, as of few rows."""
+        best = self.scores[self.best_index]
+        return np.array([0.0 if score == best else score - best for score in self.scores.tolist()])
+
+    def tables(self, width: int | None = None, word: str = "component") -> list[Table]:
+        """Return the criterion by model and number of components; the rows are whichever of the two are more numerous.
+
+        Cells closer to the best have a deeper colour. The notes of the last table explain its marks.
+
+        Parameters
+        ----------
+        width : int, default=None
+            Characters of a line: decimals are dropped if all columns then fit side by side, else further ones make a
+            table of their own. None makes one table.
+        word : str, default="component"
+            What a component is called.
+
+        Returns
+        -------
+        list of Table
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import select
+        >>> found = select(np.random.default_rng(0).normal(size=(50, 2)), (1, 2), ["EII", "VVV"], random_state=0)
+        >>> print(found.tables()[0])
+        BIC by covariance model and number of components
+          K      EII      VVV
+          1  ★286.83   292.96
+          2   295.93   310.84
+          ★ best (smallest)
+        """
+        kinds, sizes = self.kinds, self.n_components.tolist()
+        tried = {K for K, status in zip(sizes, self.status, strict=True) if status != Ending.NOT_TRIED}
+        counts, types = [str(K) for K in sorted(tried)], list(dict.fromkeys(kinds))
+        models_down = len(types) > len(counts)
+        corner, names, over = ("model", types, counts) if models_down else ("K", counts, types)
+        headings = [f"K={count}" for count in counts] if models_down else types
+        room = None if width is None else width - max(map(len, (corner, *names)))
+        texts, size = _fitting(self, headings, room)
+        numbered = enumerate(zip(map(str, sizes), kinds, strict=True))
+        cells = {place: _cell(self, number, texts[number], word) for number, place in numbered}
+        columns = []
+        for heading, column in zip(headings, over, strict=True):
+            places = [(column, name) if models_down else (name, column) for name in names]
+            entries = [cells.get(place, Cell("", kind="muted")) for place in places]
+            columns.append(Column(heading, entries, least=size - 1))
+        many = ceil(len(columns) / (1 if room is None else ceil(len(columns) / max(1, room // size))))
+        down = Column(corner, names, TEXT if models_down else LABEL)
+        caption = f"{title(self.criterion)} by covariance model and number of {word}s"
+        tables = [
+            Table([down, *columns[first : first + many]], "" if first else caption)
+            for first in range(0, len(columns), many)
+        ]
+        return [*tables[:-1], tables[-1]._replace(notes=tuple(_legend(self)))]
+
+    def ranking(self, cells: Sequence[int] | None = None) -> Table:
+        """Return a table of cells with all criteria, the one that chose before the others; its notes explain the marks.
+
+        Parameters
+        ----------
+        cells : sequence of int, default=None
+            Indices of fitted cells; None takes all distinct ones, best first, as `ranked` does.
+
+        Returns
+        -------
+        Table
+        """
+        cells, chooser = self.ranked(distinct=True) if cells is None else list(cells), CRITERION[self.criterion]
+
+        def column(name: str) -> Column:
+            decimals = CRITERION[name].decimals
+            return Column(title(name), [f"{getattr(self, name)[n]:.{decimals}f}" for n in cells])
+
+        columns = [
+            Column("", [Cell(_mark(self, n), kind="mark") for n in cells], LABEL),
+            Column("K", [str(self.n_components[n]) for n in cells]),
+            Column("model", [self.kinds[n] for n in cells], TEXT),
+            Column("loglik", [f"{self.loglik[n]:.2f}" for n in cells]),
+            Column("df", [str(self.n_parameters[n]) for n in cells]),
+            column(self.criterion),
+            Column(f"Δ{chooser.title}", [chooser.text(distance) for distance in self.differences[cells]]),
+            *(column(name) for name in self.criteria if name != self.criterion),
+        ]
+        best = cells.index(self.best_index) if self.best_index in cells else None
+        return Table(columns, f"Best cells by {chooser.title}", best, tuple(_legend(self, of_grid=False)))
+
+    def remarks(self, word: str = "component") -> Remarks:
+        """Tell how sure the choice is, what to do where it is doubtful, and which cells are missing.
+
+        Parameters
+        ----------
+        word : str, default="component"
+            What a component is called.
+
+        Returns
+        -------
+        Remarks
+            Texts, which `repr` prints too.
+        """
+        return Remarks(tuple(_certainty(self)), tuple(_advice(self, word)), tuple(_failures(self)), _incomplete(self))
 
     def best_by(self, criterion: str) -> GaussianMixture:
         """Return the fitted mixture that another criterion chooses, a degenerate one only if all are.
@@ -488,15 +627,19 @@ class Selection:
 
     def __repr__(self) -> str:
         """Return the criterion as a grid, with a star at the best cell, and the distances of the next ones."""
-        grid = "\n\n".join("\n".join(part.lines("", 1, ruled=True)) for part in grids(self, _WIDTH))
-        lines = [grid, *in_one_line(legend(self), _WIDTH)]
-        nearest = [f"{self.n_components[n]} {self.kinds[n]} +{gap_text(self, n)}" for n in self._nearest()]
-        lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
-        notes = ("; ".join(certainty(self)), *advice(self), *failures(self), incomplete(self), *self.notes)
+        tables, remarks, chooser = self.tables(_WIDTH), self.remarks(), CRITERION[self.criterion]
+        grid = "\n\n".join("\n".join(table.lines("", 1, ruled=True)) for table in tables)
+        lines = [grid, *in_one_line(tables[-1].notes, _WIDTH)]
+        nearest = [
+            f"{self.n_components[n]} {self.kinds[n]} +{chooser.text(self.differences[n])}" for n in self._nearest()
+        ]
+        lines += [f"next by Δ{chooser.title}: {', '.join(nearest)}"] * bool(nearest)
+        certain = "; ".join(remarks.certainty)
+        notes = (certain, *remarks.advice, *remarks.failures, remarks.incomplete, *self.notes)
         return "\n".join([self._headline(), *lines, *filter(None, notes)])
 
     def _nearest(self) -> list[int]:
-        return distinct(self)[1 : 1 + _NEXT]
+        return self.ranked(distinct=True)[1 : 1 + _NEXT]
 
     def _repr_html_(self) -> str:
         """Return HTML for notebooks: the grid, the best cells with all criteria, and the best mixture in a fold."""
@@ -550,14 +693,15 @@ def _texts(header: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 def html_parts(selection: Selection) -> list[object]:
     """Return a selection as parts of a page."""
-    parts: list[object] = [line(selection._headline(), "title"), *grids(selection)]
-    if marks := list(legend(selection)):
-        parts.append(line(" · ".join(marks), "faint"))
+    (grid,), remarks = selection.tables(), selection.remarks()
+    parts: list[object] = [line(selection._headline(), "title"), grid._replace(notes=())]
+    if grid.notes:
+        parts.append(line(" · ".join(grid.notes), "faint"))
     if nearest := selection._nearest():
-        parts.append(ranking(selection, [selection.best_index, *nearest]))
-    parts.append(line("; ".join(certainty(selection)), "faint"))
-    parts += [line(note) for note in advice(selection)]
-    notes = (*failures(selection), incomplete(selection), *selection.notes)
+        parts.append(selection.ranking([selection.best_index, *nearest])._replace(notes=()))
+    parts.append(line("; ".join(remarks.certainty), "faint"))
+    parts += [line(note) for note in remarks.advice]
+    notes = (*remarks.failures, remarks.incomplete, *selection.notes)
     parts += [line(note, "faint") for note in notes if note]
     return [*parts, details("the best mixture", joined(*summary_of(selection.best).html()))]
 
@@ -578,43 +722,6 @@ def check_criterion(criterion: object, among: tuple[str, ...] = CRITERIA) -> str
     return check_choice(criterion, "a criterion", among)
 
 
-def grids(selection: Selection, width: int | None = None, word: str = "component") -> list[Table]:
-    """Return the criterion by model and number of components; the rows are whichever of the two are more numerous.
-
-    Cells closer to the best have a deeper colour.
-
-    Parameters
-    ----------
-    selection : Selection
-    width : int, optional
-        Characters of a line: decimals are dropped if all columns then fit side by side, else further ones make a table
-        of their own. None makes one table.
-    word : str, default="component"
-        What a component is called.
-    """
-    kinds, sizes = selection.kinds, selection.n_components.tolist()
-    tried = {K for K, status in zip(sizes, selection.status, strict=True) if status != Ending.NOT_TRIED}
-    counts, types = [str(K) for K in sorted(tried)], list(dict.fromkeys(kinds))
-    models_down = len(types) > len(counts)
-    corner, names, over = ("model", types, counts) if models_down else ("K", counts, types)
-    headings = [f"K={count}" for count in counts] if models_down else types
-    room = None if width is None else width - max(map(len, (corner, *names)))
-    texts, size = _fitting(selection, headings, room)
-    numbered = enumerate(zip(map(str, sizes), kinds, strict=True))
-    cells = {place: _cell(selection, number, texts[number], word) for number, place in numbered}
-    columns = []
-    for heading, column in zip(headings, over, strict=True):
-        places = [(column, name) if models_down else (name, column) for name in names]
-        columns.append(Column(heading, [cells.get(place, Cell("", kind="muted")) for place in places], least=size - 1))
-    many = ceil(len(columns) / (1 if room is None else ceil(len(columns) / max(1, room // size))))
-    down = Column(corner, names, TEXT if models_down else LABEL)
-    caption = f"{title(selection.criterion)} by covariance model and number of {word}s"
-    return [
-        Table([down, *columns[first : first + many]], "" if first else caption)
-        for first in range(0, len(columns), many)
-    ]
-
-
 def _fitting(selection: Selection, headings: Sequence[str], room: int | None) -> tuple[list[str], int]:
     """Return the texts of the cells, with fewer decimals if all columns then fit side by side, and a column's width."""
     most, layouts = CRITERION[selection.criterion].decimals, []
@@ -630,17 +737,18 @@ def _fitting(selection: Selection, headings: Sequence[str], room: int | None) ->
 def _text(selection: Selection, number: int, decimals: int) -> str:
     status = Status.of(selection.status[number])
     if status.is_solved:
-        return f"{_mark(selection, number)}{_number(selection.scores[number], decimals)}"
+        return f"{_mark(selection, number)}{CRITERION[selection.criterion].text(selection.scores[number], decimals)}"
     return "failed" if status.kind == Ending.FAILED else "–"
 
 
 def _cell(selection: Selection, number: int, text: str, word: str) -> Cell:
-    status, distance = Status.of(selection.status[number]), gap(selection, number)
+    status, chooser = Status.of(selection.status[number]), CRITERION[selection.criterion]
+    distance = float(selection.differences[number])
     details = [f"{counted(int(selection.n_components[number]), word)}, {selection.kinds[number]}"]
     if status.is_solved:
         details += [
             f"log-likelihood {selection.loglik[number]:.2f}, {selection.n_parameters[number]} free parameters",
-            f"Δ{title(selection.criterion)} {gap_text(selection, number)}",
+            f"Δ{chooser.title} {chooser.text(distance)}",
         ]
     is_candidate = status.is_solved and status.is_eligible(selection.criterion)
     kind = "best" if number == selection.best_index else "" if is_candidate else "muted"
@@ -648,12 +756,8 @@ def _cell(selection: Selection, number: int, text: str, word: str) -> Cell:
         text,
         title="; ".join(details + [str(status)] * (status.kind != Ending.OK)),
         kind="muted failed" if status.kind == Ending.FAILED else kind,
-        shade=1 / (1 + max(distance, 0.0) / CRITERION[selection.criterion].near) if is_candidate else 0.0,
+        shade=1 / (1 + max(distance, 0.0) / chooser.near) if is_candidate else 0.0,
     )
-
-
-def _number(value: float, decimals: int) -> str:
-    return f"{value:.{decimals}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}"
 
 
 _MARKS: dict[str, str] = {Ending.NOT_CONVERGED: "~", Ending.LEFT: "≤", Ending.DEGENERATE: "^"}
@@ -664,69 +768,20 @@ def _mark(selection: Selection, number: int) -> str:
     return best + _MARKS.get(Status.of(selection.status[number]).kind, "")
 
 
-def text_of(criterion: str, value: float) -> str:
-    """Format a criterion or a difference for a sentence, with the criterion's number of decimals, as in tables."""
-    return with_minus(_number(value, CRITERION[criterion].decimals))
-
-
-def gap(selection: Selection, number: int) -> float:
-    """How much greater the criterion of a cell is than the best; 0 where both are infinite, as AICc of few rows is."""
-    score, best = float(selection.scores[number]), float(selection.scores[selection.best_index])
-    return 0.0 if score == best else score - best
-
-
-def gap_text(selection: Selection, number: int) -> str:
-    """Format how much greater the criterion of a cell is than the best."""
-    return _number(gap(selection, number), CRITERION[selection.criterion].decimals)
-
-
-def distinct(selection: Selection) -> list[int]:
-    """Rank the candidate cells, best first; of cells that are one model under several names, keep the first."""
-    d, first = selection.best.n_features_in_, dict[tuple[int, CovarianceModel, str], int]()
-    states, ranked = statuses(selection), selection.ranked()
-    candidates = [number for number in ranked if states[number].is_eligible(selection.criterion)]
-    for number in candidates or ranked:
-        K = int(selection.n_components[number])
-        model = same_as(covariance_model(selection.covariance_type[number]), K, d)
-        first.setdefault((K, model, selection.tails[number]), number)
-    return list(first.values())
-
-
-def certainty(selection: Selection) -> Iterator[str]:
+def _certainty(selection: Selection) -> Iterator[str]:
     """Tell how sure the choice is: on what it rests, how often the best was found again, and how many are near it."""
     if selection.n_fresh_starts:
         again, starts = selection.n_found_again, counted(selection.n_fresh_starts, "fresh start")
         none_better = ", bettered by none" * (again < selection.n_fresh_starts)
         lower = f"all of {starts} ended lower than the search: single fits would miss this mixture"
         yield f"found again by {again} of {starts}{none_better}" if again else lower
-    if len(distinct(selection)) > 1:
+    if len(selection.ranked(distinct=True)) > 1:
         n = len(selection.contested)
         limit = f"{CRITERION[selection.criterion].near:g} {title(selection.criterion)}"
         yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
 
 
-def ranking(selection: Selection, cells: Sequence[int]) -> Table:
-    """Tabulate cells; the criterion that chose comes before the others."""
-
-    def column(name: str) -> Column:
-        decimals = CRITERION[name].decimals
-        return Column(title(name), [f"{getattr(selection, name)[n]:.{decimals}f}" for n in cells])
-
-    columns = [
-        Column("", [Cell(_mark(selection, n), kind="mark") for n in cells], LABEL),
-        Column("K", [str(selection.n_components[n]) for n in cells]),
-        Column("model", [selection.kinds[n] for n in cells], TEXT),
-        Column("loglik", [f"{selection.loglik[n]:.2f}" for n in cells]),
-        Column("df", [str(selection.n_parameters[n]) for n in cells]),
-        column(selection.criterion),
-        Column(f"Δ{title(selection.criterion)}", [gap_text(selection, n) for n in cells]),
-        *(column(name) for name in selection.criteria if name != selection.criterion),
-    ]
-    best = cells.index(selection.best_index) if selection.best_index in cells else None
-    return Table(columns, f"Best cells by {title(selection.criterion)}", best)
-
-
-def legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
+def _legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
     """Explain the marks in a grid or a list."""
     states = statuses(selection)
     kinds = {status.kind for status in states}
@@ -748,7 +803,7 @@ def legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
         yield "– not tried"
 
 
-def advice(selection: Selection, word: str = "component") -> Iterator[str]:
+def _advice(selection: Selection, word: str) -> Iterator[str]:
     """Say what to do next where the choice is doubtful; `word` is what a component is called."""
     best, number, states = selection.best, selection.best_index, statuses(selection)
     K, criterion = int(selection.n_components[number]), selection.criterion
@@ -774,14 +829,14 @@ def advice(selection: Selection, word: str = "component") -> Iterator[str]:
     larger = [other for other in ranked if selection.n_components[other] > K]
     if any(states[other].is_eligible(criterion) for other in larger):
         return
-    if larger and gap(selection, larger[0]) < 0:
+    if larger and selection.differences[larger[0]] < 0:
         yield (
             f"every cell of more than {counted(K, word)} is degenerate, such as {selection.n_components[larger[0]]} "
             f"{selection.kinds[larger[0]]}, {verdict(larger[0])}; try prior='conjugate'"
         )
 
 
-def failures(selection: Selection) -> Iterator[str]:
+def _failures(selection: Selection) -> Iterator[str]:
     """Yield why cells failed, one line for all models with the same reason, and which had too few rows."""
     models: dict[tuple[int, Status], list[str]] = {}
     skipped: dict[str, list[int]] = {}
@@ -797,14 +852,7 @@ def failures(selection: Selection) -> Iterator[str]:
         yield f"K = {span(sorted(set(numbers)))} skipped: {reason}"
 
 
-def span(numbers: Sequence[int]) -> str:
-    """Write ascending numbers: ``5 to 9`` if there are several in a row, else ``2, 5``."""
-    first, last = numbers[0], numbers[-1]
-    in_a_row = len(numbers) > 1 and last - first == len(numbers) - 1
-    return f"{first} to {last}" if in_a_row else ", ".join(map(str, numbers))
-
-
-def incomplete(selection: Selection) -> str:
+def _incomplete(selection: Selection) -> str:
     """Describe what a search that was ended early left out; empty if it completed."""
     if selection.complete:
         return ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice, repeat
 from typing import NamedTuple
 
-from gmm._text.html import Html, escaped, line
+from gmm._text.html import Html, block, escaped, line
 from gmm._text.words import omissions, printable
 
 NUMBER, TEXT, LABEL = "number", "text", "label"
@@ -78,7 +78,7 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Columns, and what stands around them.
+    """Columns, and what stands around them: text by `str`, HTML in notebooks.
 
     Parameters
     ----------
@@ -107,7 +107,32 @@ class Table(NamedTuple):
         best: int | None = None,
         notes: Sequence[str] = (),
     ) -> Table:
-        """Make a table of its rows; `kinds` are those of the first columns, the others have numbers."""
+        """Make a table of its rows.
+
+        Parameters
+        ----------
+        headings : sequence of str
+        rows : iterable of sequence
+            Entries, as of a `Column`.
+        caption : str, default=""
+        kinds : iterable of str, default=("label",)
+            Kinds of the first columns; the others have numbers.
+        best : int, optional
+            Index of the row to highlight.
+        notes : sequence of str, optional
+            Lines below.
+
+        Returns
+        -------
+        Table
+
+        Examples
+        --------
+        >>> print(Table.of(["size", "rows"], [["small", 12], ["large", 3]]))
+           size  rows
+          small    12
+          large     3
+        """
         entries = list(zip(*rows, strict=True)) or [()] * len(headings)
         columns = map(Column, headings or [""] * len(entries), entries, chain(kinds, repeat(NUMBER)))
         return cls(tuple(columns), caption, best, notes)
@@ -129,6 +154,9 @@ class Table(NamedTuple):
     def __str__(self) -> str:
         """Return caption, rows and notes as lines of text."""
         return "\n".join([*[self.caption] * bool(self.caption), *self.lines(), *(f"  {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        return block(self)
 
     def __html__(self) -> Html:
         """Return a table that scrolls horizontally if it is wider than the page, and its notes as sentences.
@@ -154,6 +182,9 @@ class Table(NamedTuple):
         """Whether it is wider than a telephone, on which the first column may break its lines."""
         first, *others = (max(len(cell.text) for cell in column.cells) for column in self.columns)
         return min(first, _LONGEST_NAME) + sum(others) + _GAP * len(others) > _ROOM
+
+
+Cell.__module__ = Column.__module__ = Table.__module__ = "gmm.analysis"
 
 
 def _cell(entry: object) -> Cell:

@@ -118,6 +118,13 @@ def listed(texts: Iterable[str], most: int) -> str:
     return ", ".join(items[:most]) + more
 
 
+def span(numbers: Sequence[int]) -> str:
+    """Write ascending numbers: ``5 to 9`` if there are several in a row, else ``2, 5``."""
+    first, last = numbers[0], numbers[-1]
+    in_a_row = len(numbers) > 1 and last - first == len(numbers) - 1
+    return f"{first} to {last}" if in_a_row else ", ".join(map(str, numbers))
+
+
 def suggestion(name: object, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'full'?"`` with the nearest of the names, capitals apart; empty if none is near.
 

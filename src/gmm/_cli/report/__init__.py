@@ -25,25 +25,21 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from gmm import plotting
+from gmm import BayesianGaussianMixture, GaussianMixture, __version__, plotting
 from gmm._cli.arguments import in_options
 from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result
 from gmm._cli.show import Correlation, MixtureFacts, clusters_sentence, ending
-from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.criteria import CRITERION, title
 from gmm._estimators.fitted import fitted_parameters
-from gmm._estimators.mixture import GaussianMixture
 from gmm._plotting.style import colours, inline_svg
-from gmm._selection import result as of_search
 from gmm._text.html import Html, details, escaped, joined, line, style
 from gmm._text.table import LABEL, Cell, Column, Table
-from gmm._text.words import counted, form_of, omissions, percent, quoted, real_spread, with_minus
-from gmm._uses.overlap import overlap
-from gmm._uses.standard_errors import standard_errors
+from gmm._text.words import counted, form_of, omissions, percent, quoted, real_spread, span, with_minus
 from gmm._validation.column_notes import LONG_TAIL, OUTLIER
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel, Factors, covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
-from gmm._versions import __version__
+from gmm.analysis import overlap
+from gmm.inference import standard_errors
 
 _PACKAGES = ("numpy", "scipy", "pyarrow", "matplotlib")
 
@@ -181,7 +177,7 @@ def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) 
 def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types: int) -> str:
     """Say how many of the requested mixtures were fitted and compared."""
     many = counted(n_cells, "mixture") if n_ranked == n_cells else f"{n_ranked:,} of {counted(n_cells, 'mixture')}"
-    return f"Compared: {many}, by groups ({of_search.span(tried)}) and {counted(n_types, 'covariance model')}."
+    return f"Compared: {many}, by groups ({span(tried)}) and {counted(n_types, 'covariance model')}."
 
 
 def correlation_sentence(names: Sequence[str], strongest: Correlation | None, where: str = "Within the group,") -> str:
@@ -228,7 +224,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     K, name, distance = rivals[0]
     near = sum(distance < _OPEN for *_, distance in rivals) if CRITERION[criterion].has_scale else 0
     within = f" In all, {near:,} mixtures are within {_OPEN:g} of the best {title(criterion)}: too close to decide."
-    others, away = within if near > 1 else "", of_search.text_of(criterion, distance)
+    others, away = within if near > 1 else "", with_minus(CRITERION[criterion].text(distance))
     return f"The runner-up, {counted(K, 'group')} with {name}, is {away} behind.{others}"
 
 
@@ -731,14 +727,14 @@ class SearchReport(Report):
     def __init__(self, result: Result) -> None:
         super().__init__(result)
         search, K = result.search, result.model.n_components
-        self.search, self.warnings = search, []
+        self.search, self.remarks, self.warnings = search, search.remarks("group"), []
         if not search.complete:
-            self.warnings.append(f"The search is {of_search.incomplete(search)}.")
-        if not of_search.statuses(search)[search.best_index].is_eligible(search.criterion):
+            self.warnings.append(f"The search is {self.remarks.incomplete}.")
+        if search.status[search.best_index].startswith("degenerate") and search.criterion != "held_out":
             self.warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
-        self.warnings += [_sentence(in_options(text)) for text in of_search.advice(search, "group")]
-        next_best = of_search.distinct(search)[1 : 1 + _RIVALS]
-        rivals = [(int(search.n_components[n]), search.kinds[n], of_search.gap(search, n)) for n in next_best]
+        self.warnings += [_sentence(in_options(text)) for text in self.remarks.advice]
+        next_best = search.ranked(distinct=True)[1 : 1 + _RIVALS]
+        rivals = [(int(search.n_components[n]), search.kinds[n], float(search.differences[n])) for n in next_best]
         self.summary = summary_sentence(K, self.options.n_components, self.rows.n_rows, self.names)
         self.remark = rival_sentence(search.criterion, K, rivals)
         self.chosen = ("choice", "Why this mixture", self._choice(result.model_name, rivals))
@@ -755,7 +751,7 @@ class SearchReport(Report):
         heavy = f"Their tails are those of Student-t distributions with {tails.text}: heavier"
         ranked, n_cells = search.ranked(), len(search.status)
         tried, n_kinds = sorted({int(K) for K in search.n_components[ranked]}), len({search.kinds[n] for n in ranked})
-        score = of_search.text_of(search.criterion, search.scores[search.best_index])
+        score = with_minus(CRITERION[search.criterion].text(search.scores[search.best_index]))
         covariances = covariance_sentence(shape, K, len(self.names))
         sentences = [
             compared_sentence(len(ranked), n_cells, tried, n_kinds) if n_cells > 1 else "",
@@ -764,13 +760,14 @@ class SearchReport(Report):
             f"{heavy} than normal ones, so that rows far away count little." if tails else "",
             runner_up_sentence(search.criterion, rivals),
         ]
-        if certain := "; ".join(of_search.certainty(search)):
+        if certain := "; ".join(self.remarks.certainty):
             sentences.append(f"In the search: {certain}.")
         said = " ".join(filter(None, sentences))
         if n_cells == 1:
             return [said, f"No other mixture was tried, so there was nothing for {name} to choose."]
-        legend = line(" · ".join(of_search.legend(search)), "beneath")
-        every = joined(*of_search.grids(search, word="group"), legend, *map(line, of_search.failures(search)))
+        (grid,) = search.tables(word="group")
+        legend = line(" · ".join(grid.notes), "beneath")
+        every = joined(grid._replace(notes=()), legend, *map(line, self.remarks.failures))
         caption = "The criterion against the number of groups, one line per covariance model. Smaller is better."
         picture = _picture("selection", caption, plotting.plot_selection, search) if len(tried) > 1 else ""
         folded = details(f"{name} of every mixture", every)
@@ -778,7 +775,7 @@ class SearchReport(Report):
 
     def _table_of_best(self) -> Table:
         """Tabulate the best cells, with the most important columns first for narrow screens."""
-        best = of_search.ranking(self.search, of_search.distinct(self.search)[:_TOP])
+        best = self.search.ranking(self.search.ranked(distinct=True)[:_TOP])
         mark, K, model, loglik, df, score, distances, *others = best.columns
         columns = [mark, K._replace(heading="groups"), model, score, distances, loglik, df, *others]
         caption = (
