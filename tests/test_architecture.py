@@ -29,7 +29,7 @@ ROOMS = {
     "tracking": "",
     "_loading": "",
     "_selection": """
-        _selection | classifier | resampling search | loop standard | result | request
+        _selection | classifier options | resampling search | loop standard | result | request
     """,
     "_uses": "adaptation anomalies directions distances overlap standard_errors tracking true_values",
     "exchange": "exchange | mclust onnx sklearn",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
-from gmm._validation.combinations import EXCLUSIONS
+from gmm import options
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -18,7 +18,7 @@ HEADER = ("this", "with this", "because", "instead")
 
 def rows() -> list[tuple[str, str, str, str]]:
     """Return the rows of the table; those that differ in the second feature alone are one."""
-    together = groupby(EXCLUSIONS, key=lambda row: (row.first, row.reason, row.instead))
+    together = groupby(options().exclusions, key=lambda row: (row.first, row.reason, row.instead))
     return [
         (first, ", ".join(row.second for row in group), reason, instead) for (first, reason, instead), group in together
     ]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gmm._loading import load
     from gmm._rows.opening import open_rows
     from gmm._selection import GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select
+    from gmm._selection.options import options
     from gmm._versions import __version__, show_versions
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "get_include",
     "load",
     "open_rows",
+    "options",
     "select",
     "show_versions",
 ]
@@ -64,6 +66,7 @@ _ON_DEMAND = {
     "_loading": ("load",),
     "_rows.opening": ("open_rows",),
     "_selection": ("GaussianMixtureSearch", "MixtureClassifier", "Progress", "Selection", "select"),
+    "_selection.options": ("options",),
     "_versions": ("__version__", "show_versions"),
 }
 _HOMES = {name: module for module, names in _ON_DEMAND.items() for name in names}

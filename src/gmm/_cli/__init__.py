@@ -12,9 +12,9 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
+from gmm import InvalidParameterError
 from gmm._cli.arguments import CommandError, UsageError, in_options, parse
 from gmm._text.words import printable, printable_lines
-from gmm._validation.combinations import CombinationError
 from gmm._versions import EXTRAS, install_line
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.debug:
             print(printable_lines(traceback.format_exc()), end="", file=sys.stderr)
         code = error.exit_code if isinstance(error, CommandError) else FAILED
-        code = UsageError.exit_code if isinstance(error, CombinationError) else code
+        code = UsageError.exit_code if isinstance(error, InvalidParameterError) else code
         return _report_failure(options.command, f"error: {_reason(error, options)}", code)
     return OK
 

@@ -13,14 +13,13 @@ from math import inf, nan
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
-from gmm import __version__
-from gmm._estimators.criteria import OF_SEARCHES
+import gmm
 from gmm._text.words import printable
-from gmm._validation.combinations import EXCLUSIONS
-from gmm._validation.given import TAILS
-from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
 
+IN_PYTHON = gmm.options()
 _MOST_COMPONENTS = 10_000
+_CRITERIA = tuple(IN_PYTHON.criteria)
+_TAILS, _PRIORS, _MOVES = (IN_PYTHON.parameters[name].choices for name in ("tails", "prior", "refine"))
 
 
 def components(text: str) -> list[int]:
@@ -61,8 +60,8 @@ def delimiter(text: str) -> str:
 def tails(text: str) -> list[str]:
     """Parse ``t`` or ``normal,t``."""
     listed = names(text)
-    if unknown := [name for name in listed if name not in TAILS]:
-        raise argparse.ArgumentTypeError(f"expected {', '.join(TAILS)}, or some with commas, got {unknown[0]!r}")
+    if unknown := [name for name in listed if name not in _TAILS]:
+        raise argparse.ArgumentTypeError(f"expected {', '.join(_TAILS)}, or some with commas, got {unknown[0]!r}")
     return listed
 
 
@@ -92,9 +91,8 @@ positive = _number("a positive integer", lambda value: value >= 1, _integer)
 non_negative = _number("a non-negative number", lambda value: 0 <= value < inf)
 at_least_one = _number("a number of at least 1", lambda value: 1 <= value < inf)
 positive_number = _number("a positive number", lambda value: 0 < value < inf)
-degrees = _number(
-    f"a number from {LEAST_DEGREES} to {MOST_DEGREES}", lambda value: LEAST_DEGREES <= value <= MOST_DEGREES
-)
+_LEAST, _MOST = IN_PYTHON.parameters["degrees_of_freedom"].bounds or (1, inf)
+degrees = _number(f"a number from {_LEAST:.0f} to {_MOST:.0f}", lambda value: _LEAST <= value <= _MOST)
 probability = _number("a number between 0 and 1", lambda value: 0 < value < 1)
 
 
@@ -147,7 +145,7 @@ class Option(NamedTuple):
     @property
     def choices(self) -> tuple[str, ...]:
         """The values that have names."""
-        return TAILS if self.value is tails else self.value if isinstance(self.value, tuple) else ()
+        return _TAILS if self.value is tails else self.value if isinstance(self.value, tuple) else ()
 
     def add_to(self, group: argparse._ActionsContainer) -> None:
         """Add it to a parser; names are those of all times that it is given."""
@@ -224,11 +222,11 @@ _SEARCH = (
            "little; or normal,t to choose from both", "tails"),
     Option("--degrees-of-freedom NU", degrees, "degrees of freedom of --tails t, 1 or more (default: estimated; 4 "
            "resists outliers, more are nearer to normal tails)", "degrees_of_freedom", needs="--tails t"),
-    Option("--criterion", OF_SEARCHES, "criterion to choose by; smaller is better (default bic); held_out is the "
+    Option("--criterion", _CRITERIA, "criterion to choose by; smaller is better (default bic); held_out is the "
            "deviance of rows in five folds", "criterion", {"type": str.lower}),
     Option("--time-limit SECONDS", positive_number, "stop starting new fits after SECONDS; the output says if the "
            "search is incomplete", "time_limit"),
-    Option("--prior", ("conjugate",), "prior that guards against degenerate components, with mclust's "
+    Option("--prior", _PRIORS, "prior that guards against degenerate components, with mclust's "
            "defaults", "prior"),
     Option("--max-ratio C", at_least_one, "guard against degenerate components: no variance along an axis of one is "
            "more than C times the smallest of all (50 is a good C); for the covariance models full, diag and "
@@ -242,7 +240,7 @@ _SEARCH = (
            "max_iter", {"default": 1000}),
     Option("--tol T", non_negative, "stop when the estimated remaining gain is below T nats per row (default 1e-5), or "
            "nats in all with --bayesian (default 1e-3)", "tol"),
-    Option("--refine", ("split-merge",), "try split-merge moves for every mixture (default: only for the best "
+    Option("--refine", _MOVES, "try split-merge moves for every mixture (default: only for the best "
            "ones)", "refine"),
     Option("--reg-covar R", non_negative, "added to every variance, times the squared width of the narrowest column "
            "(default 1e-6)", "reg_covar", {"default": 1e-6}),
@@ -402,7 +400,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"gmm {__version__}", help="print the version")
+    parser.add_argument("--version", action="version", version=f"gmm {gmm.__version__}", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, row in _COMMANDS.items():
         command = commands.add_parser(name, help=row.summary, description=row.description)
@@ -496,6 +494,6 @@ def check_options(options: argparse.Namespace, **models: str) -> None:
     names = _OPTIONS | models
     if heavy := [name for name in given.get("tails", ()) if name != "normal"]:
         names["heavy tails"] = f"--tails {heavy[0]}"
-    for row in EXCLUSIONS:
+    for row in IN_PYTHON.exclusions:
         if {names.get(row.first, row.first), names.get(row.second, row.second)} <= there:
             raise UsageError(in_options(row.message(names), options))

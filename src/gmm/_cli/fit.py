@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, Selection, select
 from gmm._cli import output
-from gmm._cli.arguments import PARAMETERS, CommandError, UsageError, check_options, checked
+from gmm._cli.arguments import IN_PYTHON, PARAMETERS, CommandError, UsageError, check_options, checked
 from gmm._cli.rows import Labels, Rows, further_notes, rows_to_fit
 from gmm._cli.show import COLUMNS_SHOWN, Screen, clusters_sentence, ending
 from gmm._estimators.contract import names_of_features
@@ -28,11 +28,8 @@ from gmm._estimators.summary import Figures, log_likelihood_of
 from gmm._lazy import cached_property
 from gmm._rows.sources import relative_ridge
 from gmm._selection.classifier import summary_of
-from gmm._selection.request import kind_of, requested_types
 from gmm._text.table import TEXT, Cell, Column, Table
 from gmm._text.words import counted, omissions
-from gmm._values import covariance
-from gmm._values.tails import NORMAL_TAILS
 from gmm.analysis import CombinedComponents, combine_components
 
 _BUNDLED_NAME = "Old Faithful"
@@ -348,8 +345,9 @@ class Result(MixtureOutcome):
         self.doubts, best = doubts, search.best_index
         self.search, self.n_parameters, self.loglik = search, int(search.n_parameters[best]), float(search.loglik[best])
         self.converged = any(mixture is not None and mixture.converged_ for mixture in search.estimators)
-        printed = covariance.covariance_model(search.covariance_type[best]).printed(len(rows.names))
-        self.model_name = kind_of(printed, search.tails[best]) + " of standardised columns" * search.standardized
+        printed = IN_PYTHON.covariance_model(search.covariance_type[best]).printed(len(rows.names))
+        printed += "" if search.tails[best] == _NORMAL else f" {search.tails[best]}"
+        self.model_name = printed + " of standardised columns" * search.standardized
         self.objective = f", {log_likelihood_of(self.loglik, self.total_weight, self.unit)}"
 
     def write(self, out: Path) -> list[str]:
@@ -427,6 +425,7 @@ class Single(MixtureOutcome):
         return super().document() | {name: vars(self.options)[name] for name in ("prior", "max_ratio", "noise")}
 
 
+_NORMAL = IN_PYTHON.parameters["tails"].choices[0]
 _COMPONENTS = range(1, 10)
 _MAX_COMPONENTS = 20  # of a variational fit
 _TOL = 1e-5  # of a single one, in nats per row
@@ -496,9 +495,9 @@ def _check(options: argparse.Namespace) -> None:
     if options.keep and options.out is None:
         raise UsageError("--keep: expected with --out DIR, whose table of labels the columns go to")
     names = options.covariance_type or ["all"]
-    if options.bayesian and options.covariance_type and (len(names) > 1 or names[0] not in covariance.CLASSIC):
-        classic = ", ".join(covariance.CLASSIC)
-        raise UsageError(f"--covariance {','.join(names)}: expected one of {classic} with --bayesian")
+    conjugate = IN_PYTHON.conjugate_types
+    if options.bayesian and options.covariance_type and (len(names) > 1 or names[0] not in conjugate):
+        raise UsageError(f"--covariance {','.join(names)}: expected one of {', '.join(conjugate)} with --bayesian")
     with checked(f"--covariance {','.join(names)}"):
         types = _types(options)
     single = len(options.n_components or ()) == len(types) == len(options.tails or [""]) == 1
@@ -513,7 +512,8 @@ def _check(options: argparse.Namespace) -> None:
 def _types(options: argparse.Namespace, n_features: int | None = None) -> list[str]:
     """Return the covariance models, of rows with so many columns, that the options ask for."""
     names = sorted(options.covariance_type or ["all"], key="all".__ne__)
-    return requested_types(names, n_features, options.n_factors, limited=options.max_ratio is not None)
+    limited = options.max_ratio is not None
+    return IN_PYTHON.covariance_types(names, n_features, options.n_factors, limited=limited)
 
 
 def _classes_of(rows: Rows, column: str) -> NDArray[Any]:
@@ -578,7 +578,7 @@ def _parameters(options: argparse.Namespace, names: Iterable[str]) -> dict[str, 
 
 def _search(screen: Screen, rows: Rows, options: argparse.Namespace) -> Selection:
     options.n_components = options.n_components or list(_COMPONENTS)
-    types, tails = _types(options, len(rows.names)), options.tails or [NORMAL_TAILS.name]
+    types, tails = _types(options, len(rows.names)), options.tails or [_NORMAL]
     parameters = _parameters(options, PARAMETERS)
     with screen.progress(options.n_components, len(types) * len(tails)) as advance:
         return select(rows.source, options.n_components, types, tails=tails, callback=advance, **parameters)
@@ -595,9 +595,9 @@ def _single_fit(rows: Rows, classes: NDArray[Any] | None, options: argparse.Name
     parameters["reg_covar"] = relative_ridge(rows.source, options.reg_covar)
     if options.bayesian:
         n_components = min(options.max_components or _MAX_COMPONENTS, rows.n_rows)
-        parameters["covariance_type"] = (options.covariance_type or [covariance.DEFAULT_COVARIANCE_TYPE])[0]
+        parameters |= {"covariance_type": options.covariance_type[0]} if options.covariance_type else {}
         posterior = BayesianGaussianMixture(n_components=n_components, **parameters)
         return Posterior, posterior.fit(rows.source)
-    tails = (options.tails or [NORMAL_TAILS.name])[0]
+    tails = (options.tails or [_NORMAL])[0]
     parameters |= {"covariance_type": _types(options, len(rows.names))[0], "tails": tails}
     return Single, GaussianMixture(options.n_components[0], **{"tol": _TOL} | parameters).fit(rows.source)

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from itertools import combinations, compress
 from typing import NamedTuple
 
+from gmm._exceptions import InvalidParameterError
 
-class CombinationError(ValueError):
+
+class CombinationError(InvalidParameterError):
     """Raised for two features that cannot be combined."""
 
 

@@ -35,11 +35,14 @@ class Values(NamedTuple):
         Returns whether a value is one of them.
     names : tuple of str
         If they are strings: these, of which a message suggests the nearest.
+    bounds : tuple of (float, float), optional
+        If they are numbers: the least and the greatest.
     """
 
     text: str
     holds: Callable[[Any], bool]
     names: tuple[str, ...] = ()
+    bounds: tuple[float, float] | None = None
 
 
 Alternatives: TypeAlias = tuple[Values, ...]
@@ -47,11 +50,13 @@ Alternatives: TypeAlias = tuple[Values, ...]
 
 def _an_int(least: int, most: float = math.inf) -> Alternatives:
     text = f"an int in the range [{least}, {f'{int(most)}]' if most < math.inf else 'inf)'}"
-    return (Values(text, lambda value: is_whole(value) and least <= int(value) <= most),)
+    return (Values(text, lambda value: is_whole(value) and least <= int(value) <= most, bounds=(least, most)),)
 
 
 def _a_float(interval: str) -> Alternatives:
-    return (Values(f"a float in the range {interval}", lambda value: is_within(as_real(value), interval)),)
+    low, high = map(float, interval[1:-1].split(", "))
+    text = f"a float in the range {interval}"
+    return (Values(text, lambda value: is_within(as_real(value), interval), bounds=(low, high)),)
 
 
 def _is_array_like(value: Any) -> bool:

@@ -26,17 +26,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from gmm import BayesianGaussianMixture, GaussianMixture, __version__, plotting
-from gmm._cli.arguments import in_options
+from gmm._cli.arguments import IN_PYTHON, in_options
 from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result
 from gmm._cli.show import Correlation, MixtureFacts, clusters_sentence, ending
-from gmm._estimators.criteria import CRITERION, title
 from gmm._estimators.fitted import fitted_parameters
 from gmm._plotting.style import colours, inline_svg
 from gmm._text.html import Html, details, escaped, joined, line, style
 from gmm._text.table import LABEL, Cell, Column, Table
 from gmm._text.words import counted, form_of, omissions, percent, quoted, real_spread, span, with_minus
 from gmm._validation.column_notes import LONG_TAIL, OUTLIER
-from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel, Factors, covariance_model
+from gmm._values.covariance import CovarianceModel, Factors
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm.analysis import overlap
 from gmm.inference import standard_errors
@@ -153,6 +152,7 @@ _MOST_PAIRS = 5  # columns in the grid of pairs
 _NAMED = 3  # at most this many columns are named in a sentence
 _DIFFERENT, _MUCH = 0.25, 1.75  # differences of a mean, in standard deviations of all groups together
 _CORRELATED = 0.1
+_EQUAL, _IDENTITY = "E", "I"  # letters of covariance models
 _OPEN = 2.0  # smaller differences of a criterion are inconclusive
 _MOST_DECIMALS = 9
 COLLAPSED = "a group lies on so few rows, or on rows so alike, that it does not outlive a change of the rows"
@@ -198,18 +198,18 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
     if n_columns == 1:
         return "one variance for all" if one or model.common else "a separate variance for each"
     round_, long = ("sphere", "ellipsoid") if many else ("circle", "ellipse")
-    axes = ", with axes along the columns" if model.orientation == IDENTITY else ""
+    axes = ", with axes along the columns" if model.orientation == _IDENTITY else ""
     if model.n_factors:
         shapes = f"an {long}" if one else f"{long}s, each"
         beside = "noise that is the same in all columns" if model.for_scaled_columns is not model else "noise"
         return f"{shapes} of {counted(model.n_factors, 'factor')} and {beside}"
     if one:
-        return f"a {round_}" if model.shape == IDENTITY else f"an {long}{axes}"
-    if model.shape == IDENTITY:
-        return f"{round_}s of {'equal' if model.volume == COMMON else 'different'} size"
+        return f"a {round_}" if model.shape == _IDENTITY else f"an {long}{axes}"
+    if model.shape == _IDENTITY:
+        return f"{round_}s of {'equal' if model.volume == _EQUAL else 'different'} size"
     letters = {"volume": model.volume, "shape": model.shape, "orientation": model.orientation}
-    equal = [what for what, letter in letters.items() if letter == COMMON]
-    different = [what for what, letter in letters.items() if letter not in (COMMON, IDENTITY)]
+    equal = [what for what, letter in letters.items() if letter == _EQUAL]
+    different = [what for what, letter in letters.items() if letter not in (_EQUAL, _IDENTITY)]
     parts = [f"of {how} {_and(whats)}" for how, whats in (("equal", equal), ("different", different)) if whats]
     return f"{long}s {' and '.join(parts)}{axes}"
 
@@ -221,17 +221,17 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     """
     if not rivals:
         return ""
-    K, name, distance = rivals[0]
-    near = sum(distance < _OPEN for *_, distance in rivals) if CRITERION[criterion].has_scale else 0
-    within = f" In all, {near:,} mixtures are within {_OPEN:g} of the best {title(criterion)}: too close to decide."
-    others, away = within if near > 1 else "", with_minus(CRITERION[criterion].text(distance))
+    (K, name, distance), chosen_by = rivals[0], IN_PYTHON.criteria[criterion]
+    near = sum(distance < _OPEN for *_, distance in rivals) if chosen_by.has_scale else 0
+    within = f" In all, {near:,} mixtures are within {_OPEN:g} of the best {chosen_by.title}: too close to decide."
+    others, away = within if near > 1 else "", with_minus(chosen_by.text(distance))
     return f"The runner-up, {counted(K, 'group')} with {name}, is {away} behind.{others}"
 
 
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
     """Say which other number of groups fits almost as well; empty if none does or the criterion has no scale."""
     others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
-    if not others or not CRITERION[criterion].has_scale:
+    if not others or not IN_PYTHON.criteria[criterion].has_scale:
         return ""
     K = others[0][0]
     return f"{counted(K, 'group')} {'fits' if K == 1 else 'fit'} almost as well: how many there are is not certain."
@@ -746,12 +746,13 @@ class SearchReport(Report):
 
     def _choice(self, model_name: str, rivals: Sequence[tuple[int, str, float]]) -> list[object]:
         """Say which mixture was chosen, by which criterion, and among which mixtures."""
-        search, K, name = self.search, self.model.n_components, title(self.search.criterion)
-        shape, tails = covariance_model(search.covariance_type[search.best_index]), fitted_parameters(self.model).tails
+        search, K, chosen_by = self.search, self.model.n_components, IN_PYTHON.criteria[self.search.criterion]
+        name, tails = chosen_by.title, fitted_parameters(self.model).tails
+        shape = IN_PYTHON.covariance_model(search.covariance_type[search.best_index])
         heavy = f"Their tails are those of Student-t distributions with {tails.text}: heavier"
         ranked, n_cells = search.ranked(), len(search.status)
         tried, n_kinds = sorted({int(K) for K in search.n_components[ranked]}), len({search.kinds[n] for n in ranked})
-        score = with_minus(CRITERION[search.criterion].text(search.scores[search.best_index]))
+        score = with_minus(chosen_by.text(search.scores[search.best_index]))
         covariances = covariance_sentence(shape, K, len(self.names))
         sentences = [
             compared_sentence(len(ranked), n_cells, tried, n_kinds) if n_cells > 1 else "",
@@ -771,15 +772,16 @@ class SearchReport(Report):
         caption = "The criterion against the number of groups, one line per covariance model. Smaller is better."
         picture = _picture("selection", caption, plotting.plot_selection, search) if len(tried) > 1 else ""
         folded = details(f"{name} of every mixture", every)
-        return [said, CRITERION[search.criterion].scale, picture, self._table_of_best(), folded]
+        return [said, chosen_by.scale, picture, self._table_of_best(), folded]
 
     def _table_of_best(self) -> Table:
         """Tabulate the best cells, with the most important columns first for narrow screens."""
         best = self.search.ranking(self.search.ranked(distinct=True)[:_TOP])
         mark, K, model, loglik, df, score, distances, *others = best.columns
         columns = [mark, K._replace(heading="groups"), model, score, distances, loglik, df, *others]
+        name = IN_PYTHON.criteria[self.search.criterion].title
         caption = (
-            f"The best by {title(self.search.criterion)} (loglik: log-likelihood in nats; df: free parameters; Δ: "
+            f"The best by {name} (loglik: log-likelihood in nats; df: free parameters; Δ: "
             "distance from the best). Smaller is better, except for the log-likelihood."
         )
         if any("inf" in column.entries for column in columns):
@@ -801,7 +803,7 @@ class PosteriorReport(Report):
         if n == model.n_components > 1:
             self.warnings.append("No component is empty; more may be better (--max-components).")
         left = empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units)
-        shapes = covariance_sentence(covariance_model(model.covariance_type, d), n, d)
+        shapes = covariance_sentence(IN_PYTHON.covariance_model(model.covariance_type, d), n, d)
         left += f" The groups are {shapes}." if self.several else ""
         parts = [left, _CREDIBLE, self._table_of_intervals(model, counts, result.units)]
         self.summary = summary_sentence(n, range(2), self.rows.n_rows, self.names)

@@ -1,0 +1,147 @@
+"""`options`: what estimators and searches can be asked for, as data, from which a parser, a form or a page is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from types import MappingProxyType
+from typing import NamedTuple
+
+from gmm._estimators.criteria import CRITERION, Criterion
+from gmm._selection.request import requested_types
+from gmm._validation.combinations import EXCLUSIONS, Exclusion
+from gmm._validation.parameters import OPTIONS
+from gmm._values.covariance import CLASSIC, CovarianceModel, covariance_model
+
+
+class Parameter(NamedTuple):
+    """A parameter of the estimators.
+
+    Attributes
+    ----------
+    expected : str
+        What it may be, in words.
+    choices : tuple of str
+        The texts among these values.
+    bounds : tuple of (float, float), optional
+        The least number and the greatest; None where it is no number.
+    """
+
+    expected: str
+    choices: tuple[str, ...]
+    bounds: tuple[float, float] | None
+
+
+class Options(NamedTuple):
+    """What estimators and searches can be asked for.
+
+    Attributes
+    ----------
+    parameters : mapping of str to Parameter
+        The parameters of `GaussianMixture` and `BayesianGaussianMixture`, by their names.
+    criteria : mapping of str to Criterion
+        The criteria of `select`, by their names: how they are printed, and what their differences mean.
+    conjugate_types : tuple of str
+        The covariance types that `BayesianGaussianMixture` takes.
+    exclusions : tuple of Exclusion
+        The pairs of features that exclude each other, the reason, and what to do instead.
+    """
+
+    parameters: Mapping[str, Parameter]
+    criteria: Mapping[str, Criterion]
+    conjugate_types: tuple[str, ...]
+    exclusions: tuple[Exclusion, ...]
+
+    def covariance_model(self, name: str, n_features: int | None = None) -> CovarianceModel:
+        """Return a covariance model.
+
+        Parameters
+        ----------
+        name : str
+            As the parameter `covariance_type` takes it.
+        n_features : int, default=None
+            Number of columns that it has to go with.
+
+        Returns
+        -------
+        CovarianceModel
+            With the letters of its `volume`, `shape` and `orientation` (E: equal in all components; V: variable; I: the
+            identity), its number of factors, `n_factors`, and what it is called in print, `printed(n_features)`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such model.
+
+        Examples
+        --------
+        >>> import gmm
+        >>> gmm.options().covariance_model("VEI").shape
+        'E'
+        """
+        return covariance_model(name, n_features)
+
+    def covariance_types(
+        self,
+        names: str | Iterable[str] = "all",
+        n_features: int | None = None,
+        n_factors: int | Iterable[int] | None = None,
+        *,
+        limited: bool = False,
+    ) -> list[str]:
+        """Return the covariance types that a search tries.
+
+        Parameters
+        ----------
+        names, n_factors
+            As `select` takes them.
+        n_features : int, default=None
+            Number of columns; None is any number beyond one.
+        limited : bool, default=False
+            Whether the search has a `max_ratio`.
+
+        Returns
+        -------
+        list of str
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one is unknown.
+
+        Examples
+        --------
+        >>> import gmm
+        >>> gmm.options().covariance_types(["VVV", "factor"], n_factors=[1, 2])
+        ['VVV', 'factor1', 'factor2']
+        """
+        return requested_types(names, n_features, n_factors, limited=limited)
+
+
+def options() -> Options:
+    """Return what estimators and searches can be asked for, as data.
+
+    Error messages, the command line and the page of what goes with what come from it.
+
+    Returns
+    -------
+    Options
+
+    Examples
+    --------
+    >>> import gmm
+    >>> gmm.options().parameters["tails"].choices
+    ('normal', 't')
+    >>> print(gmm.options().exclusions[0].message())
+    fixed weights cannot be combined with noise: weights sum to one, and the fit estimates the weight of noise. Instead,
+    fix means and covariances, or leave noise out.
+    """
+    parameters = {}
+    for name, option in OPTIONS.items():
+        choices = chain.from_iterable(each.names for each in option.values)
+        bounds = next((each.bounds for each in option.values if each.bounds is not None), None)
+        parameters[name] = Parameter(" or ".join(each.text for each in option.values), tuple(choices), bounds)
+    return Options(MappingProxyType(parameters), MappingProxyType(CRITERION), CLASSIC, EXCLUSIONS)
+
+
+options.__module__ = "gmm"
