@@ -102,6 +102,7 @@ METHODS |= {
     "log_likelihood": lambda m, o, f: (m.log_likelihood(X), m.log_likelihood(X, classified=True)),
     "marginal": lambda m, o, f: numbers_of(m.marginal(COLUMNS)),
     "partial_fit": lambda m, o, f: copied(m).partial_fit(OTHER).score_samples(X),
+    "predict_blocks": lambda m, o, f: next(m.predict_blocks(X))[2],
     "predict_from": lambda m, o, f: m.predict_from(X[:9, :60], list(range(60)), level=0.9),
     "predict_to": lambda m, o, f: (m.predict_to(X, f"{f}.csv"), np.loadtxt(f"{f}.csv", delimiter=",", skiprows=1))[1],
     "sample": lambda m, o, f: m.sample(20_000, random_state=0)[0].mean(axis=0),

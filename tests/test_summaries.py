@@ -344,3 +344,56 @@ def test_a_number_of_components_that_was_not_tried_takes_no_room(found):
     assert "K=5" not in shown[1]
     assert shown[-1].endswith("56 of 70 cells tried")
     assert "every cell was fitted once" in lines(replace(found, complete=False))[-1]
+
+
+def test_a_summary_of_the_fit_tells_what_print_tells_without_rows(mixture):
+    own, of_rows = mixture.summary(), mixture.summary(TABLE)
+    assert (own.n_rows, own.counts, own.n_noise, own.feature_names) == (None, None, None, ("size", "age"))
+    assert own.log_likelihood == pytest.approx(of_rows.log_likelihood)
+    assert own.criteria == pytest.approx({name: of_rows.criteria[name] for name in ("bic", "aic")})
+    assert str(mixture).endswith(repr(own))
+    assert {*of_rows.to_frame()} - {*own.to_frame()} == {"rows"}
+    np.testing.assert_allclose(own.standard_deviations**2, [np.diag(each) for each in mixture.covariances_])
+    (i, j, value), _ = own.strongest_correlations
+    assert value == pytest.approx(mixture.covariances_[0, i, j] / own.standard_deviations[0].prod())
+    assert own.ending == mixture.history_.ending
+    given = GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], covariance_type="spherical").summary()
+    assert (given.figures, given.verdict, given.strongest_correlations) == ("", "", [None])
+    assert (given.covariance_model, given.ending) == ("V", "parameters given, not fitted")
+    heavy = GaussianMixture(1, tails="t", degrees_of_freedom=4).fit(X).summary()
+    assert heavy.tails in heavy.ending
+    assert "4" in heavy.tails
+    assert np.isnan(given.log_likelihood)
+
+
+def test_a_search_gives_what_it_prints_in_parts():
+    found = select(TABLE, (1, 2), ["EII", "VVV"], tails=["normal", "t"], random_state=0)
+    (grid,), remarks = found.tables(), found.remarks("group")
+    assert all(word in repr(found) for line in str(grid).splitlines()[1:] for word in line.split())
+    assert grid.caption == "BIC by covariance model and number of components"
+    assert found.ranking().columns[1].entries == [str(found.n_components[n]) for n in found.ranked(distinct=True)]
+    assert found.ranking([3]).columns[2].entries == [found.kinds[3]]
+    assert found.differences[found.best_index] == 0 <= np.nanmin(found.differences)
+    assert all(text in repr(found) for text in (*remarks.certainty, *remarks.failures))
+    assert remarks.advice == ("2 groups are the most that were tried: try n_components up to 6",)
+    assert "<table" in grid._repr_html_()
+
+
+def test_predictions_come_in_blocks(mixture):
+    rows = gmm.open_rows(lambda: np.array_split(X, 7))
+    with pytest.warns(UserWarning, match="names"):
+        blocks = list(mixture.predict_blocks(rows))
+    np.testing.assert_array_equal(np.concatenate([labels for _, labels, _ in blocks]), mixture.predict(TABLE))
+    np.testing.assert_array_equal(np.concatenate([shares for *_, shares in blocks]), mixture.predict_proba(TABLE))
+    assert [first for first, *_ in blocks] == [0, *np.cumsum([len(labels) for _, labels, _ in blocks])[:-1]]
+
+
+def test_options_are_data():
+    options = gmm.options()
+    assert options.parameters.keys() == {*GaussianMixture().get_params(), *BayesianGaussianMixture().get_params()}
+    assert options.parameters["n_init"].bounds == (1, 10**6)
+    assert options.covariance_types(n_features=1) == ["E", "V"]
+    assert options.covariance_types("all", 2) == list(PARSIMONIOUS)
+    assert [options.covariance_model(name).printed(2) for name in options.conjugate_types] == [
+        "VVV (full)", "EEE (tied)", "VVI (diag)", "VII (spherical)",
+    ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from zipfile import is_zipfile
 
@@ -12,16 +12,12 @@ import numpy as np
 
 from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, load
 from gmm._cli import arguments, output
-from gmm._cli.arguments import CommandError, UsageError, check_options, checked
+from gmm._cli.arguments import CommandError, UsageError, check_options
 from gmm._cli.rows import Rows, bundled, rows_for
-from gmm._cli.show import Screen, ending
-from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, fitted_parameters
+from gmm._cli.show import Mixture, Screen
 from gmm._persistence import load_state, replaceable
 from gmm._rows.writing import WRITERS, beside
-from gmm._selection.classifier import summary_of
-from gmm._text.words import counted, noise_of_weight
-from gmm._validation.parameters import check_columns
+from gmm._text.words import counted, noise_of_weight, quoted, suggestion
 from gmm.analysis import combine_components
 from gmm.exchange.mclust import to_json
 from gmm.exchange.onnx import to_onnx
@@ -80,9 +76,8 @@ def _predicted_columns(
     screen: Screen, model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace
 ) -> tuple[Rows, Iterable[Mapping[str, Any]]]:
     mixture = _plug_in(model)
-    names = names_of_features(mixture)
-    with checked("--known", CommandError):
-        indices = check_columns(options.known, names, len(names)).tolist()
+    names = mixture.summary().feature_names
+    indices = _places(options.known, names, "--known", CommandError)
     rows = rows_for(mixture.marginal(indices), options, screen, names)
     with screen.warnings(options):
         prediction = mixture.predict_from(rows.source, indices, level=options.level)
@@ -105,7 +100,7 @@ def sample(options: argparse.Namespace) -> None:
     output.check_place("--out", options.out, WRITERS)
     model = _load(options.model)
     X, components = model.sample(options.rows, random_state=options.random_state)
-    columns = dict(zip(names_of_features(model), X.T, strict=True))
+    columns = dict(zip(model.summary().feature_names, X.T, strict=True))
     if options.component:
         columns |= beside(columns, {"component": components})
     output.write_table(options.out, [columns])
@@ -125,19 +120,18 @@ def info(options: argparse.Namespace) -> None:
     saved_by = f"saved by gmm {header['gmm_version']}, " if "gmm_version" in header else ""
     saved_by += f"format {header['format_version']}"
     if is_classifier:
-        headline, table = str(summary_of(model)).split("\n", 1)
-        for line in (headline, saved_by, "", table):
+        headline, *table = output.class_lines(model)
+        for line in (headline, saved_by, "", *table):
             screen.line(line)
         return
     counts = model.counts_ if isinstance(model, BayesianGaussianMixture) else np.ones(model.n_components)
     shown = np.flatnonzero(np.asarray(counts) >= 1).tolist()
     of_all = f" of {model.n_components} in use" if len(shown) < model.n_components else ""
-    parameters = fitted_parameters(model)
-    apart = f", {noise_of_weight(model.noise_weight_)}" if parameters.noise else ""
+    facts, noise = model.summary(), model.noise_weight_
     screen.line(
-        f"{counted(len(shown), 'component')}{of_all}, {parameters.model.printed(parameters.n_features)}{apart}, "
-        f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
-        f"{ending(model)}"
+        f"{counted(len(shown), 'component')}{of_all}, {facts.covariance_model}"
+        f"{f', {noise_of_weight(noise)}' if noise else ''}, {counted(model.n_features_in_, 'column')}, "
+        f"{counted(model.n_parameters_, 'parameter')}: {facts.ending}"
     )
     screen.line(saved_by)
     screen.line()
@@ -179,7 +173,7 @@ def plot(options: argparse.Namespace) -> None:
     screen.line(f"picture written to {out}")
 
 
-def _rows(screen: Screen, model: FittedMixture, options: argparse.Namespace) -> Rows:
+def _rows(screen: Screen, model: Mixture, options: argparse.Namespace) -> Rows:
     """Read the rows of the table; without one, a model of the Old Faithful data is drawn with the bundled rows."""
     if options.file is None:
         if list(getattr(model, "feature_names_in_", ())) != list(bundled().fields):
@@ -188,13 +182,29 @@ def _rows(screen: Screen, model: FittedMixture, options: argparse.Namespace) -> 
     return rows_for(model, options, screen)
 
 
-def _view(model: FittedMixture, options: argparse.Namespace) -> Any:
+def _view(model: Mixture, options: argparse.Namespace) -> Any:
     """Return the `view` argument of `gmm.plotting`."""
     if options.features is None:
         return "pairs" if options.kind == "pairs" else None
-    names = names_of_features(model)
-    with checked(f"--features {','.join(options.features)}"):
-        columns = check_columns(options.features, names, len(names)).tolist()
+    place = f"--features {','.join(options.features)}"
+    columns = _places(options.features, model.summary().feature_names, place)
     if len(columns) > _MOST_FEATURES:
         raise UsageError(f"--features: expected one to {_MOST_FEATURES} columns, got {len(columns)}")
     return columns[0] if len(columns) == 1 else tuple(columns)
+
+
+def _places(
+    columns: Sequence[str], names: Sequence[str], option: str, error: type[CommandError] = UsageError
+) -> list[int]:
+    """Return the indices of columns of a model, which an option names.
+
+    Raises
+    ------
+    CommandError
+        If one is not there.
+    """
+    for column in columns:
+        if names.count(column) != 1:
+            near = suggestion(column, names)
+            raise error(f"{option}: expected one of the columns {quoted(names)}, each name once, got {column!r}{near}")
+    return list(map(names.index, columns))

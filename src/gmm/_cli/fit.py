@@ -20,14 +20,10 @@ from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, Sel
 from gmm._cli import output
 from gmm._cli.arguments import IN_PYTHON, PARAMETERS, CommandError, UsageError, check_options, checked
 from gmm._cli.rows import Labels, Rows, further_notes, rows_to_fit
-from gmm._cli.show import COLUMNS_SHOWN, Screen, clusters_sentence, ending
-from gmm._estimators.contract import names_of_features
+from gmm._cli.show import COLUMNS_SHOWN, Screen, clusters_sentence
 from gmm._estimators.criteria import adjusted_rand_index
-from gmm._estimators.fitted import fitted_parameters, record_of
-from gmm._estimators.summary import Figures, log_likelihood_of
 from gmm._lazy import cached_property
 from gmm._rows.sources import relative_ridge
-from gmm._selection.classifier import summary_of
 from gmm._text.table import TEXT, Cell, Column, Table
 from gmm._text.words import counted, omissions
 from gmm.analysis import CombinedComponents, combine_components
@@ -200,7 +196,7 @@ class Classes(Outcome):
     def show(self, screen: Screen) -> None:
         """Print the classes, and how the fitted rows are predicted."""
         super().show(screen)
-        for line in (*str(summary_of(self.model)).splitlines(), ""):
+        for line in (*output.class_lines(self.model), ""):
             screen.line(line)
         self.agreement.show(screen, self.options.class_column, dict(enumerate(self._names)))
         screen.line(str(self.summary).splitlines()[-1])
@@ -215,6 +211,8 @@ class MixtureOutcome(Outcome):
         Whether a fit converged.
     model_name : str
         The covariance model, as it was fitted.
+    facts : MixtureSummary
+        What the mixture remembers of its fit.
     objective : str
         What the fit maximises, as it is told behind how it ended.
     unit, units : str
@@ -242,7 +240,8 @@ class MixtureOutcome(Outcome):
     def __init__(self, rows: Rows, *about: Any) -> None:
         super().__init__(rows, *about)
         model, weighted = self.model, rows.weights is not None
-        self.converged, self.model_name = model.converged_, fitted_parameters(model).model.printed(len(rows.names))
+        self.facts = model.summary()
+        self.converged, self.model_name = model.converged_, self.facts.covariance_model
         self.unit, self.units = ("unit weight", "units of weight") if weighted else ("row", "rows")
         each = [np.bincount(labels + 1, minlength=1 + model.n_components) for labels in self._labels_by_blocks()]
         self.counts: NDArray[np.int64] = np.sum(each, axis=0)[1:]  # the first are those with the label −1
@@ -254,8 +253,7 @@ class MixtureOutcome(Outcome):
 
     def _labels_by_blocks(self) -> Iterator[NDArray[np.int64]]:
         """Yield the most probable component of each row, −1 for none."""
-        predicted = output.scorer_of(self.model).predicted(self.rows.source, responsibilities=False)
-        return (labels for _, labels, _ in predicted)
+        return (labels for _, labels, _ in self.model.predict_blocks(self.rows.source, responsibilities=False))
 
     def _shown(self) -> list[int]:
         return list(range(self.model.n_components))
@@ -278,7 +276,8 @@ class MixtureOutcome(Outcome):
     @cached_property
     def certainty(self) -> NDArray[np.float64]:
         """Largest responsibility of each row, shape (n,)."""
-        return output.scorer_of(self.model).largest_responsibilities(self.rows.source)
+        blocks = self.model.predict_blocks(self.rows.source)
+        return np.concatenate([shares.max(axis=1).astype(np.float64) for *_, shares in blocks if shares is not None])
 
     @property
     def n_uncertain(self) -> int:
@@ -297,7 +296,7 @@ class MixtureOutcome(Outcome):
         parts += [text.format(vars(options)[name]) for name, text in guards.items() if vars(options)[name] is not None]
         if options.noise:
             parts.append(f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_noise, 'row')}")
-        return "".join([*parts, f": {ending(model)}", self.objective])
+        return "".join([*parts, f": {self.facts.ending}", self.objective])
 
     def best(self) -> dict[str, Any]:
         """Convert the mixture to JSON values."""
@@ -348,7 +347,8 @@ class Result(MixtureOutcome):
         printed = IN_PYTHON.covariance_model(search.covariance_type[best]).printed(len(rows.names))
         printed += "" if search.tails[best] == _NORMAL else f" {search.tails[best]}"
         self.model_name = printed + " of standardised columns" * search.standardized
-        self.objective = f", {log_likelihood_of(self.loglik, self.total_weight, self.unit)}"
+        each = self.loglik / self.total_weight
+        self.objective = f", log-likelihood {self.loglik:.2f} ({each:.4f} per {self.unit})"
 
     def write(self, out: Path) -> list[str]:
         """Write the model, labels, criteria and JSON."""
@@ -395,29 +395,19 @@ class Posterior(MixtureOutcome):
 
 
 class Single(MixtureOutcome):
-    """One fit, of rows beyond memory.
-
-    Attributes
-    ----------
-    figures : Figures or None
-        Log-likelihood and criteria of the rows; None with a prior.
-    """
+    """One fit, of rows beyond memory."""
 
     model: GaussianMixture
 
     def __init__(self, *about: Any) -> None:
         super().__init__(*about)
-        model, self.figures = self.model, None
-        if model.prior is None:
-            of_fit = model.lower_bound_, model.reg_covar, names_of_features(model)
-            self.figures = Figures.of_fit(fitted_parameters(model), record_of(model), *of_fit)
-        if self.figures is not None:
-            self.objective = f", {self.figures.line}"
-            self.doubts = [self.figures.verdict] * bool(self.figures.verdict)
+        if self.facts.figures:
+            self.objective = f", {self.facts.figures}"
+            self.doubts = [self.facts.verdict] * bool(self.facts.verdict)
 
     def best(self) -> dict[str, Any]:
         """Convert the mixture to JSON values, with its figures."""
-        numbers = {} if self.figures is None else {"loglik": self.figures.loglik, **self.figures.criteria}
+        numbers = {"loglik": self.facts.log_likelihood, **self.facts.criteria} if self.facts.figures else {}
         return super().best() | {name: output.finite_or_none(value) for name, value in numbers.items()}
 
     def document(self) -> dict[str, Any]:

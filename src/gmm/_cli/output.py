@@ -19,13 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import MixtureClassifier, Selection
+from gmm import GaussianMixture, MixtureClassifier, Selection
 from gmm import _persistence as archive
 from gmm._cli.arguments import UsageError
 from gmm._cli.rows import Rows
-from gmm._cli.show import MixtureFacts
-from gmm._estimators.fitted import FittedMixture, fitted_parameters
-from gmm._estimators.scorer import Scorer
+from gmm._cli.show import Mixture
 from gmm._persistence import replaceable, suffix_to_write, write_atomically
 from gmm._rows.writing import in_step, prediction_columns, write_blocks
 from gmm._text.words import printable_lines
@@ -147,7 +145,7 @@ class _Terminal(RawIOBase):
 
 
 def predictions(
-    model: FittedMixture | MixtureClassifier,
+    model: Mixture | MixtureClassifier,
     rows: Rows,
     options: argparse.Namespace,
     path: Path | str | None,
@@ -159,7 +157,7 @@ def predictions(
         yield prediction_columns(rows.numbers(0, rows.n_rows), labels, shown, model.classes_)
         return
     densities = {"log_density": model.score_samples(rows.source)} if options.density else {}
-    for first, labels, soft in scorer_of(model).predicted(rows.source, responsibilities=options.proba):
+    for first, labels, soft in model.predict_blocks(rows.source, responsibilities=bool(options.proba)):
         stop = first + len(labels)
         columns = prediction_columns(rows.numbers(first, stop), labels, _written(soft, path, options))
         yield columns | {name: values[first:stop] for name, values in densities.items()}
@@ -176,11 +174,6 @@ def write_beside(
 ) -> None:
     """Write blocks of columns as `write_table` does, behind columns of the table to keep."""
     write_table(path, in_step(rows.table_columns(options.keep), blocks) if options.keep else blocks)
-
-
-def scorer_of(model: FittedMixture) -> Scorer:
-    """Return what scores the rows of tables, which were checked when they were opened."""
-    return Scorer(fitted_parameters(model), model.n_threads)
 
 
 def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
@@ -221,7 +214,7 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def mixture_json(model: FittedMixture) -> dict[str, Any]:
+def mixture_json(model: Mixture) -> dict[str, Any]:
     """Convert a mixture to JSON values.
 
     Returns
@@ -230,10 +223,9 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         Sizes, convergence, columns, weights, means, covariances (in the shape of ``covariances_``; None where factors
         and noise are stored, of many columns), standard deviations and, if there are factors, loadings and noise.
     """
-    facts = MixtureFacts(model)
-    parts, parameters, fitted = facts.factors, facts.parameters, hasattr(model, "history_")
-    tails = parameters.tails
-    of_factors = {} if parts is None else {"loadings": parts.loadings.tolist(), "noise_variances": parts.noise.tolist()}
+    facts, fitted, of_factors = model.summary(), hasattr(model, "history_"), {}
+    if isinstance(model, GaussianMixture) and hasattr(model, "loadings_"):
+        of_factors = {"loadings": model.loadings_.tolist(), "noise_variances": model.noise_variance_.tolist()}
     return {
         "n_components": int(model.n_components),
         "covariance_type": model.covariance_type,
@@ -241,14 +233,14 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         "converged": bool(model.converged_) if fitted else None,
         "n_iter": int(model.n_iter_) if fitted else None,
         "lower_bound": finite_or_none(model.lower_bound_) if fitted else None,
-        "columns": list(facts.names),
+        "columns": list(facts.feature_names),
         "weights": model.weights_.tolist(),
         "noise_weight": model.noise_weight_,
-        "tails": tails.name,
-        **({"degrees_of_freedom": np.asarray(tails.degrees).tolist()} if tails else {}),
+        "tails": getattr(model, "tails", "normal"),
+        **({"degrees_of_freedom": np.asarray(model.degrees_of_freedom_).tolist()} if facts.tails else {}),
         "means": model.means_.tolist(),
-        "covariances": model.covariances_.tolist() if parameters.model.stored_whole else None,
-        "standard_deviations": facts.spreads.tolist(),
+        "covariances": None if facts.covariances is None else facts.covariances.tolist(),
+        "standard_deviations": facts.standard_deviations.tolist(),
         **of_factors,
     }
 
@@ -266,6 +258,11 @@ def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
             for label, prior, mixture in parts
         ],
     }
+
+
+def class_lines(classifier: MixtureClassifier) -> list[str]:
+    """Return what is printed of a classifier, behind its parameters."""
+    return str(classifier)[len(repr(classifier)) + 1 :].splitlines()
 
 
 def cells_json(search: Selection) -> list[dict[str, Any]]:

@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 
 from gmm import MixtureClassifier
 from gmm._cli.arguments import CommandError, UsageError, in_options
-from gmm._cli.show import Screen
-from gmm._estimators.fitted import FittedMixture
+from gmm._cli.show import Mixture, Screen
 from gmm._lazy import cached_property
 from gmm._rows.delimited import MISSING
 from gmm._rows.entrance import as_source, as_source_to_fit
@@ -340,7 +339,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
 
 
 def rows_for(
-    model: FittedMixture | MixtureClassifier,
+    model: Mixture | MixtureClassifier,
     options: argparse.Namespace,
     screen: Screen,
     predicted: Sequence[str] = (),
@@ -349,7 +348,7 @@ def rows_for(
 
     Parameters
     ----------
-    model : FittedMixture or MixtureClassifier
+    model : GaussianMixture, BayesianGaussianMixture or MixtureClassifier
     options : argparse.Namespace
         Those of reading a table: of its format, columns and missing values.
     screen : Screen

@@ -19,21 +19,17 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from gmm import BayesianGaussianMixture, GaussianMixture, Selection
 from gmm import Progress as Reached
-from gmm import Selection
 from gmm._cli.arguments import in_options
-from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, record_of
-from gmm._estimators.mixture import factors_of
-from gmm._lazy import cached_property
 from gmm._text.table import NUMBER, TEXT, Cell, Column, Table
 from gmm._text.words import counted, form_of, in_one_line, omissions, plus_minus, printable, printable_lines
-from gmm._values.covariance import Factors
 
 _TOP = 10  # cells listed below the grid
 _FEW = 12  # up to this many cells, all are listed and there is no grid
 _GAPS = (3, 2)  # between two columns of the list; the first that fits is used
 _FAINT, _DOUBT, _PROBLEM = "dim", "bold yellow", "red"
+Mixture: TypeAlias = GaussianMixture | BayesianGaussianMixture
 Correlation: TypeAlias = tuple[int, int, float]  # of a column with another
 _STYLES = {"best": "bold green", "failed": _PROBLEM, "zero": _FAINT}  # of cells, by their kinds
 
@@ -207,54 +203,56 @@ class Screen:
         self._show(choice(search, self._width))
 
     def mixture(
-        self, model: FittedMixture, counts: NDArray[np.int64] | None = None, shown: Sequence[int] | None = None
+        self, model: Mixture, counts: NDArray[np.int64] | None = None, shown: Sequence[int] | None = None
     ) -> None:
         """Print the weights, means and standard deviations of a mixture.
 
         Parameters
         ----------
-        model : FittedMixture
+        model : GaussianMixture or BayesianGaussianMixture
         counts : ndarray of int, shape (K,), default=None
             Number of rows per component.
         shown : sequence of int, default=None
             The components to print; None prints all.
         """
-        facts = MixtureFacts(model)
+        facts = model.summary()
+        names, strongest = facts.feature_names, facts.strongest_correlations
         shown = range(model.n_components) if shown is None else shown
         labels = [Column("component", shown), Column("weight", [f"{model.weights_[k]:.4f}" for k in shown])]
         labels += [] if counts is None else [Column("rows", [str(counts[k]) for k in shown])]
         columns = list[Column]()
-        for j, name in enumerate(facts.names[:COLUMNS_SHOWN]):
-            entries = plus_minus(model.means_[:, j], facts.spreads[:, j])
+        for j, name in enumerate(names[:COLUMNS_SHOWN]):
+            entries = plus_minus(model.means_[:, j], facts.standard_deviations[:, j])
             columns.append(Column(name, [entries[k] for k in shown]))
-        correlations = [_correlation(facts, facts.strongest_correlations[k]) for k in shown]
-        title = "correlation" if len(facts.names) == 2 else "strongest correlation"
+        correlations = [_correlation(names, strongest[k]) for k in shown]
+        title = "correlation" if len(names) == 2 else "strongest correlation"
         beside = [Column(title, correlations, TEXT)] * any(correlations)
         tables = _tables(labels, [*columns, *beside], self._width)
         rows = [[column.heading, *column.entries] for column in (*labels[1:], *columns)]
-        names, *of_components = Table.of(["component", *map(str, shown)], rows, kinds=[TEXT]).columns
-        down = _tables([names], of_components, self._width)
+        first, *of_components = Table.of(["component", *map(str, shown)], rows, kinds=[TEXT]).columns
+        down = _tables([first], of_components, self._width)
         turned = len(down) < len(tables)
         notes = [f"{title} of component {k}: {text}" for k, text in zip(shown, correlations, strict=True) if text]
         notes = notes if turned else []
-        if hidden := omissions(column=len(facts.names) - COLUMNS_SHOWN):
+        if hidden := omissions(column=len(names) - COLUMNS_SHOWN):
             notes.append(f"{hidden[0]} (--json prints all)")
         self.tables(down if turned else tables, notes)
-        if facts.factors is not None:
+        if isinstance(model, GaussianMixture) and hasattr(model, "loadings_"):
             self.line()
-            self._factors(facts, facts.factors, shown)
+            self._factors(model, names, shown)
 
-    def _factors(self, facts: MixtureFacts, factors: Factors, shown: Sequence[int]) -> None:
+    def _factors(self, model: GaussianMixture, columns_of: Sequence[str], shown: Sequence[int]) -> None:
         """Print the loadings, and the standard deviations of the noise beside them."""
         labels, values = list[tuple[int, str]](), list[NDArray[np.float64]]()
+        of_columns, noise = model.loadings_, model.noise_variance_
         for k in shown:
-            loadings = factors.loadings[k].T
+            loadings = of_columns[k].T
             labels += [(k, name) for name in (*(f"factor {j}" for j in range(len(loadings))), "noise ±")]
-            values += [*loadings, np.sqrt(factors.noise[k])]
+            values += [*loadings, np.sqrt(noise[k])]
         table = np.array(values[:_LOADINGS_SHOWN])
         of = Table.of(["component", "loadings"], labels[:_LOADINGS_SHOWN], kinds=[NUMBER, TEXT])
         columns = list[Column]()
-        for name, column in zip(facts.names[:COLUMNS_SHOWN], table.T, strict=False):
+        for name, column in zip(columns_of[:COLUMNS_SHOWN], table.T, strict=False):
             form = form_of(largest := float(np.abs(column).max()), largest)
             columns.append(Column(name, [f"{value:{form}}" for value in column]))
         hidden = omissions(row=len(values) - _LOADINGS_SHOWN)
@@ -275,11 +273,11 @@ class Screen:
             self._out.print(line, soft_wrap=True)
 
 
-def _correlation(facts: MixtureFacts, pair: Correlation | None) -> str:
+def _correlation(names: Sequence[str], pair: Correlation | None) -> str:
     if pair is None:
         return ""
     i, j, value = pair
-    between = "" if len(facts.names) == 2 else f" {printable(facts.names[i])}, {printable(facts.names[j])}"
+    between = "" if len(names) == 2 else f" {printable(names[i])}, {printable(names[j])}"
     return f"{value:+.2f}{between}"
 
 
@@ -291,61 +289,6 @@ def _tables(labels: Sequence[Column], columns: Sequence[Column], width: int) -> 
             parts.append([])
         parts[-1].append(column)
     return [Table([*labels, *part]) for part in parts]
-
-
-class MixtureFacts:
-    """A fitted mixture with its column names and standard deviations.
-
-    Attributes
-    ----------
-    model : FittedMixture
-    parameters : MixtureParameters
-    names : tuple of str
-        Names of the d columns, by default ``x0``, ``x1``, ...
-    spreads : ndarray of float64, shape (K, d)
-        Standard deviation per component and column.
-    """
-
-    def __init__(self, model: FittedMixture) -> None:
-        self.model, self.parameters, self.names = model, fitted_parameters(model), names_of_features(model)
-        self.spreads = np.sqrt(self.parameters.column_variances)
-
-    @cached_property
-    def overall(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Means and standard deviations of all components together, without noise, each of shape (d,)."""
-        means, weights = np.asarray(self.model.means_, dtype=np.float64), np.asarray(self.model.weights_)
-        centre = np.average(means, axis=0, weights=weights)
-        return centre, np.sqrt(np.average(self.spreads**2 + (means - centre) ** 2, axis=0, weights=weights))
-
-    @cached_property
-    def factors(self) -> Factors | None:
-        """Loadings and noise; None where the covariance model has none."""
-        return factors_of(self.model, "loadings_") if self.parameters.model.n_factors else None
-
-    @cached_property
-    def strongest_correlations(self) -> list[Correlation | None]:
-        """The strongest correlation of each component, as (column, column, value); None if it has none."""
-        layout, (K, d) = self.parameters.model.whole.layout, self.spreads.shape  # as `covariances_` are written out
-        if layout.axis_aligned:
-            return [None] * K
-        dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
-        strongest = list[Correlation | None]()
-        for covariance, spreads in zip(dense, self.spreads, strict=False):
-            correlations = covariance / np.outer(spreads, spreads)
-            size = np.abs(np.triu(correlations, k=1))
-            i, j = divmod(int(size.argmax()), d)
-            strongest.append((i, j, float(correlations[i, j])) if size.any() else None)
-        return strongest * (K // len(strongest))  # a common covariance is one
-
-
-def ending(model: FittedMixture) -> str:
-    """Say how the fit of a mixture ended, for example ``converged after 12 passes``."""
-    if not hasattr(model, "history_"):
-        return "parameters given, not fitted"
-    shrunk = ", noise and means shrunk (few rows for each component)" if record_of(model).shrunk == "rows" else ""
-    tails = fitted_parameters(model).tails
-    heavy = f", Student-t components with {tails.text}, ± their scale" if tails else ""
-    return model.history_.ending + shrunk + heavy
 
 
 def clusters_sentence(clusters: NDArray[np.intp], shown: Sequence[int], word: str) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
+from math import nan
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -315,8 +316,42 @@ class FittedMixture(Estimator):
         3,0
         4,1
         """
+        archive.write_predictions(path, self.predict_blocks(X, responsibilities=responsibilities))
+
+    def predict_blocks(
+        self, X: ArrayLike, *, responsibilities: bool = True
+    ) -> Iterator[tuple[int, NDArray[np.intp], NDArray[Any] | None]]:
+        """Predict rows block by block, as they are read; *beyond*.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        responsibilities : bool, default=True
+            Whether to compute them.
+
+        Yields
+        ------
+        first : int
+            Index of the first row of the block.
+        labels : ndarray of int
+            The most probable component of each row, −1 for noise.
+        responsibilities : ndarray of shape (n_rows, K), or None
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rows are not those of the fit.
+
+        Examples
+        --------
+        >>> import numpy as np, gmm
+        >>> mixture = gmm.GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [9.0]], [1.0, 1.0], "spherical")
+        >>> for first, labels, _ in mixture.predict_blocks(gmm.open_rows(lambda: [np.zeros((2, 1)), np.ones((1, 1))])):
+        ...     print(first, labels)
+        0 [0 0 0]
+        """
         wanted = check_boolean(responsibilities, "responsibilities")
-        archive.write_predictions(path, self._scorer().predicted(source_of(self, X), responsibilities=wanted))
+        return self._scorer().predicted(source_of(self, X), responsibilities=wanted)
 
     def predict_proba(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[Any]:
         """Compute the responsibilities: the probability of each component given each row.
@@ -442,16 +477,15 @@ class FittedMixture(Estimator):
         return contract.as_dtype(rows, self._dtype), labels
 
     def summary(
-        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: Any = None
+        self, X: ArrayLike | None = None, sample_weight: ArrayLike | None = None, *, error_covariance: Any = None
     ) -> MixtureSummary:
         """Summarise rows under the mixture: likelihood, criteria, rows of each component; *beyond*.
 
-        ``print(mixture)`` knows the number of rows and the log-likelihood of the fit; this reads the rows.
-
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
-            Rows, usually those of the fit.
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns, default=None
+            Rows, usually those of the fit. None takes what the mixture remembers of its fit, as ``print(mixture)``
+            does: their weight and log-likelihood, but not the rows of each component.
         sample_weight : array-like of shape (n,), default=None
             Weights of the rows; the criteria use their sum as the sample size.
         error_covariance : array-like, default=None
@@ -479,6 +513,8 @@ class FittedMixture(Estimator):
           mean ± standard deviation
           no component is degenerate
         """
+        if X is None:
+            return _remembered(self)
         source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         parameters, weight, totals = scorer.parameters, source.survey.weight, scorer.totals(source)
         scores = criteria.evaluate(totals, parameters.n_parameters, weight, None)
@@ -687,37 +723,99 @@ class FittedMixture(Estimator):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MixtureSummary:
-    """Rows under a fitted mixture: how well it describes them, and how many belong to each component.
+    """A fitted mixture with rows: how well it describes them, and how many belong to each component.
 
     Attributes
     ----------
     model : GaussianMixture or BayesianGaussianMixture
         The mixture.
-    n_rows : int
-        Number of rows.
+    n_rows : int or None
+        Number of rows; None of a fit, which does not remember it.
     total_weight : float
         Sum of their weights; without weights, their number.
     log_likelihood : float
-        Of all rows, in nats.
+        Of all rows, in nats; NaN where a mixture remembers none.
     criteria : dict of str to float
-        "bic", "icl" and "aic", smaller is better; empty for a `BayesianGaussianMixture`.
-    counts : ndarray of int, shape (K,)
-        Rows of each component, by the most probable one.
-    n_noise : int
-        Rows that are noise.
+        "bic", "icl" and "aic", of a fit "bic" and "aic"; smaller is better. Empty for a `BayesianGaussianMixture`.
+    counts : ndarray of int, shape (K,), or None
+        Rows of each component, by the most probable one; None of a fit.
+    n_noise : int or None
+        Rows that are noise; None of a fit.
     degenerate : dict of int to str
         Components that have collapsed, and why; their likelihood means nothing.
     """
 
     model: FittedMixture
-    n_rows: int
+    n_rows: int | None
     total_weight: float
     log_likelihood: float
     criteria: dict[str, float]
-    counts: NDArray[np.int64]
-    n_noise: int
+    counts: NDArray[np.int64] | None
+    n_noise: int | None
     degenerate: dict[int, str]
     __reduce_ex__ = reduced_at_home
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns, (d,): those of the fit, or x0, x1, … if they had none."""
+        return names_of_features(self.model)
+
+    @property
+    def standard_deviations(self) -> NDArray[np.float64]:
+        """Of each component and column, (K, d); under heavy tails, their scales."""
+        return np.sqrt(fitted_parameters(self.model).column_variances)
+
+    @property
+    def covariances(self) -> NDArray[Any] | None:
+        """The mixture's `covariances_`; None where factors and noise stand for them, of many columns."""
+        return self.model.covariances_ if fitted_parameters(self.model).model.stored_whole else None
+
+    @property
+    def strongest_correlations(self) -> list[tuple[int, int, float] | None]:
+        """Of each component: two columns and their correlation; None where no columns are correlated."""
+        parameters, spreads = fitted_parameters(self.model), self.standard_deviations
+        layout, (K, d) = parameters.model.whole.layout, spreads.shape  # as `covariances_` are written out
+        if layout.axis_aligned:
+            return [None] * K
+        dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
+        strongest = list[tuple[int, int, float] | None]()
+        for covariance, spread in zip(dense, spreads, strict=False):
+            correlations = covariance / np.outer(spread, spread)
+            size = np.abs(np.triu(correlations, k=1))
+            i, j = divmod(int(size.argmax()), d)
+            strongest.append((i, j, float(correlations[i, j])) if size.any() else None)
+        return strongest * (K // len(strongest))  # a common covariance is one
+
+    @property
+    def covariance_model(self) -> str:
+        """The covariance model, as it is printed."""
+        mixture = fitted_parameters(self.model)
+        return mixture.model.printed(mixture.n_features)
+
+    @property
+    def tails(self) -> str:
+        """How heavy the tails of the components are; empty if they are normal."""
+        return fitted_parameters(self.model).tails.text
+
+    @property
+    def ending(self) -> str:
+        """How the fit ended, such as ``converged after 12 passes``."""
+        if not hasattr(self.model, "history_"):
+            return "parameters given, not fitted"
+        few = record_of(self.model).shrunk == "rows"
+        shrunk = ", noise and means shrunk (few rows for each component)" if few else ""
+        heavy = f", Student-t components with {self.tails}, ± their scale" if self.tails else ""
+        return f"{self.model.history_.ending}{shrunk}{heavy}"
+
+    @property
+    def figures(self) -> str:
+        """The number of rows, their log-likelihood and the criteria in one line; empty where no rows are known."""
+        return "" if self._figures is None else self._figures.line
+
+    @property
+    def verdict(self) -> str:
+        """Which components are degenerate, and why; empty if none is and nobody asked."""
+        return "" if self._figures is None else self._figures.verdict
 
     def to_frame(self) -> Any:
         """Return one row for each component.
@@ -725,16 +823,17 @@ class MixtureSummary:
         Returns
         -------
         pandas.DataFrame or polars.DataFrame
-            Columns ``component``, ``rows``, ``weight``, ``degenerate`` (why; empty if it is not) and, for each feature,
-            its mean and standard deviation, such as ``waiting mean`` and ``waiting sd``; with heavy tails ``waiting
-            scale`` in place of the latter.
+            Columns ``component``, ``rows`` (but of a fit), ``weight``, ``degenerate`` (why; empty if it is not) and,
+            for each feature, its mean and standard deviation, such as ``waiting mean`` and ``waiting sd``; with heavy
+            tails ``waiting scale`` in place of the latter.
         """
-        mixture = fitted_parameters(self.model)
-        K, spreads = mixture.n_components, np.sqrt(mixture.column_variances)
+        mixture, spreads = fitted_parameters(self.model), self.standard_deviations
+        K = mixture.n_components
         spread = "scale" if mixture.tails else "sd"
-        columns = {"component": np.arange(K), "rows": self.counts, "weight": mixture.weights}
+        rows = {} if self.counts is None else {"rows": self.counts}
+        columns = {"component": np.arange(K), **rows, "weight": mixture.weights}
         columns["degenerate"] = np.array([self.degenerate.get(k, "") for k in range(K)], object)
-        for j, name in enumerate(names_of_features(self.model)):
+        for j, name in enumerate(self.feature_names):
             columns |= {f"{name} mean": mixture.means[:, j], f"{name} {spread}": spreads[:, j]}
         return data_frame(columns)
 
@@ -748,16 +847,39 @@ class MixtureSummary:
         return block(*self._summary.html())
 
     @property
-    def _summary(self) -> Summary:
+    def _figures(self) -> Figures | None:
         from gmm._estimators.summary import Figures
 
+        if self.n_rows is None:
+            return _figures_of_fit(self.model)
         numbers = self.total_weight, self.log_likelihood, self.criteria, self.degenerate
         n_noise = self.n_noise if fitted_parameters(self.model).noise else None
-        figures = Figures(*numbers, self.total_weight != self.n_rows, self.n_rows, self.counts, n_noise)
-        return summary_of(self.model, figures)
+        return Figures(*numbers, self.total_weight != self.n_rows, self.n_rows, self.counts, n_noise)
+
+    @property
+    def _summary(self) -> Summary:
+        return summary_of(self.model, self._figures)
 
 
 MixtureSummary.__module__ = "gmm.analysis"
+
+
+def _figures_of_fit(mixture: FittedMixture) -> Figures | None:
+    """Return what a mixture remembers of the rows of its fit; None if it does not, or with a prior."""
+    from gmm._estimators.summary import Figures
+
+    if vars(mixture).get("prior") is not None:
+        return None
+    own, of_fit = vars(mixture), (fitted_parameters(mixture), record_of(mixture))
+    return Figures.of_fit(*of_fit, own.get("lower_bound_"), own["reg_covar"], names_of_features(mixture))
+
+
+def _remembered(mixture: FittedMixture) -> MixtureSummary:
+    """Return the summary of the rows of its fit that a mixture remembers."""
+    told, (loglik, scores, reasons) = _figures_of_fit(mixture), (nan, dict[str, float](), dict[int, str]())
+    if told is not None:
+        loglik, scores, reasons = told.loglik, dict(told.criteria), dict(told.degenerate)
+    return MixtureSummary(mixture, None, record_of(mixture).weight, loglik, scores, None, None, reasons)
 
 
 def model_of(mixture: FittedMixture, n_features: int | None = None) -> CovarianceModel:
@@ -919,6 +1041,7 @@ def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summar
     """Return the summary of a fitted mixture with figures of rows; without, with those of its fit."""
     from gmm._estimators.summary import Summary
 
+    figures = _figures_of_fit(mixture) if figures is None else figures
     of_mixture = fitted_parameters(mixture), record_of(mixture), names_of_features(mixture), mixture._bound_name
     return Summary.of(vars(mixture), *of_mixture, figures)
 

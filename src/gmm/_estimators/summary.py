@@ -136,13 +136,11 @@ class Summary(NamedTuple):
         bound_name: str,
         figures: Figures | None,
     ) -> Summary:
-        """Summarise a mixture by the attributes of its estimator; without figures of rows, with those of its fit."""
+        """Summarise a mixture by the attributes of its estimator, with figures of rows where there are any."""
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
         fit, lower_bound, ridge = own.get("history_"), own.get("lower_bound_"), own["reg_covar"]
         objective = SHRUNK.get(record.shrunk, bound_name)
-        if figures is None and own.get("prior") is None:
-            figures = Figures.of_fit(parameters, record, lower_bound, ridge, feature_names)
         meaning = "mean ± scale" if parameters.tails else _MEANING
         notes = omissions(component=K - n_rows, feature=d - n_columns)
         notes += [_noise_share(parameters, n_rows, ridge), meaning]

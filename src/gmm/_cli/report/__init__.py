@@ -28,14 +28,12 @@ from numpy.typing import NDArray
 from gmm import BayesianGaussianMixture, GaussianMixture, __version__, plotting
 from gmm._cli.arguments import IN_PYTHON, in_options
 from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result
-from gmm._cli.show import Correlation, MixtureFacts, clusters_sentence, ending
-from gmm._estimators.fitted import fitted_parameters
+from gmm._cli.show import Correlation, Mixture, clusters_sentence
 from gmm._plotting.style import colours, inline_svg
 from gmm._text.html import Html, details, escaped, joined, line, style
 from gmm._text.table import LABEL, Cell, Column, Table
 from gmm._text.words import counted, form_of, omissions, percent, quoted, real_spread, span, with_minus
 from gmm._validation.column_notes import LONG_TAIL, OUTLIER
-from gmm._values.covariance import CovarianceModel, Factors
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm.analysis import overlap
 from gmm.inference import standard_errors
@@ -192,7 +190,7 @@ def correlation_sentence(names: Sequence[str], strongest: Correlation | None, wh
     return f"{where} {change} (correlation {signed})."
 
 
-def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: int) -> str:
+def covariance_sentence(model: Any, n_components: int, n_columns: int) -> str:
     """Describe the shapes of groups under a covariance model."""
     one, many = n_components == 1, n_columns > 2
     if n_columns == 1:
@@ -398,6 +396,13 @@ _CREDIBLE = (
 )
 
 
+def together(model: Mixture) -> tuple[Array, Array]:
+    """Return means and standard deviations of all components together, without noise, each of shape (d,)."""
+    means, weights = np.asarray(model.means_, dtype=np.float64), np.asarray(model.weights_)
+    centre, spreads = np.average(means, axis=0, weights=weights), model.summary().standard_deviations
+    return centre, np.sqrt(np.average(spreads**2 + (means - centre) ** 2, axis=0, weights=weights))
+
+
 class Report:
     """A report of a result, section by section; what depends on the kind of fit is told by a subclass.
 
@@ -425,8 +430,10 @@ class Report:
     def __init__(self, result: MixtureOutcome) -> None:
         self.result, self.model, self.rows, self.options = result, result.model, result.rows, result.options
         self.names, self.shown, self.several = result.rows.names, result.shown, len(result.shown) > 1
-        self.warnings = [] if result.model.converged_ else [f"The fit had {ending(result.model)}."]
-        self.facts = MixtureFacts(result.model)
+        self.facts = result.facts
+        self.spreads, self.overall = self.facts.standard_deviations, together(result.model)
+        self.strongest = self.facts.strongest_correlations
+        self.warnings = [] if result.model.converged_ else [f"The fit had {self.facts.ending}."]
 
     def _drawn(self, name: str, caption: str, plot: Callable[..., Any], mixture: object) -> Html:
         """Draw a picture of the rows and a mixture."""
@@ -496,17 +503,17 @@ class Report:
 
     def _groups(self) -> list[object]:
         """Describe each group in sentences, and all groups in a table."""
-        facts, result, parts = self.facts, self.result, list[object]()
-        strongest = [facts.strongest_correlations[k] for k in self.shown]
+        result, parts = self.result, list[object]()
+        strongest = [self.strongest[k] for k in self.shown]
         if self.several:
-            shared = shared_sentence(facts.names, strongest)
+            shared = shared_sentence(self.names, strongest)
             parts += [f"{_COMPARED} {shared}".rstrip(), self._cards(is_shared=bool(shared))]
         else:
             where = "Within the group," if result.n_noise else "Over all rows"
-            parts.append(correlation_sentence(facts.names, strongest[0], where))
+            parts.append(correlation_sentence(self.names, strongest[0], where))
         parts.append(self._table_of_groups())
-        if facts.factors is not None:
-            parts.append(self._table_of_loadings(facts.factors))
+        if isinstance(self.model, GaussianMixture) and hasattr(self.model, "loadings_"):
+            parts.append(self._table_of_loadings(self.model))
         first = np.flatnonzero(result.labels < 0)[:_ROWS_SHOWN]
         which = "The rows" if len(first) == result.n_noise else f"The first {len(first)} of {result.n_noise:,} rows"
         parts.append(self._table_of_rows(first, f"{which} of the noise"))
@@ -518,7 +525,7 @@ class Report:
 
     def _cards(self, *, is_shared: bool) -> Html:
         """Render a card of each group, without a correlation that is shared by all."""
-        facts, palette = self.facts, colours(self.model.n_components)
+        palette = colours(self.model.n_components)
         codes = ["".join(f"{round(255 * part):02x}" for part in colour) for colour in palette]
         means, counts = np.asarray(self.model.means_, dtype=np.float64), self.result.counts
         cards = [
@@ -527,7 +534,7 @@ class Report:
                 "colour": f"var(--on-{codes[k]}, #{codes[k]})",
                 "size": f"{counted(counts[k], 'row')}, {format_share(counts[k] / self.rows.n_rows)}",
                 "sentences": component_sentences(
-                    facts.names, means[k], facts.overall, None if is_shared else facts.strongest_correlations[k]
+                    self.names, means[k], self.overall, None if is_shared else self.strongest[k]
                 ),
             }
             for k in self.shown
@@ -543,11 +550,11 @@ class Report:
 
     def _table_of_groups(self) -> Table:
         """Tabulate means and standard deviations of groups, all of them together, and an empty column of noise."""
-        model, several, counts, (centre, scale) = self.model, self.several, self.result.counts, self.facts.overall
+        model, several, counts, (centre, scale) = self.model, self.several, self.result.counts, self.overall
 
         def entries(k: int) -> Iterator[object]:
             yield from (f"{model.weights_[k]:.4f}", f"{counts[k]:,}")
-            for mean, spread, middle, width in zip(model.means_[k], self.facts.spreads[k], centre, scale, strict=True):
+            for mean, spread, middle, width in zip(model.means_[k], self.spreads[k], centre, scale, strict=True):
                 shade = abs(mean - middle) / width / 2 if width > 0 and several else 0.0
                 yield Cell(_mean_and_spread(mean, spread, width), shade=shade)
 
@@ -558,19 +565,20 @@ class Report:
         if self.options.noise:
             size = f"{model.noise_weight_:.4f}", f"{self.result.n_noise:,}"
             columns["noise"] = iter([*size, *[""] * len(centre)])
-        spread = "scale" if fitted_parameters(model).tails else "standard deviation"
+        spread = "scale" if self.facts.tails else "standard deviation"
         caption = f"Mean ± {spread} of each column" + (
             " in each group; the deeper the shade, the further the mean is from that of all groups." if several else "."
         )
         return self._by_group(["weight", "rows"], columns, caption)
 
-    def _table_of_loadings(self, factors: Factors) -> Table:
+    def _table_of_loadings(self, model: GaussianMixture) -> Table:
         """Tabulate loadings and the standard deviations of the noise: a row per column, columns for each group."""
-        scales = self.facts.spreads[self.shown].mean(axis=0)
+        scales = self.spreads[self.shown].mean(axis=0)
+        loadings, noise = model.loadings_, np.sqrt(model.noise_variance_)
         columns = {
             f"{k}: {what}": map(format_value, values, scales)
             for k in self.shown
-            for what, values in (*enumerate(factors.loadings[k].T), ("noise ±", np.sqrt(factors.noise[k])))
+            for what, values in (*enumerate(loadings[k].T), ("noise ±", noise[k]))
         }
         caption = (
             "Loadings of each group's factors: by how much a column rises with a factor; and the noise beside them."
@@ -655,7 +663,7 @@ class Report:
             del settings["tol"]  # a search chooses it by the rows, and the reason for the end says it
         had = "" if model.converged_ else "had "
         return [
-            f"{self.subject} {had}{ending(model)} ({model.history_.reason}). {self.objective}",
+            f"{self.subject} {had}{self.facts.ending} ({model.history_.reason}). {self.objective}",
             _picture("convergence", self.climb, plotting.plot_convergence, model) if len(model.history_) > 1 else "",
             details("Settings of the fit", keys(settings)),
         ]
@@ -747,9 +755,9 @@ class SearchReport(Report):
     def _choice(self, model_name: str, rivals: Sequence[tuple[int, str, float]]) -> list[object]:
         """Say which mixture was chosen, by which criterion, and among which mixtures."""
         search, K, chosen_by = self.search, self.model.n_components, IN_PYTHON.criteria[self.search.criterion]
-        name, tails = chosen_by.title, fitted_parameters(self.model).tails
+        name, tails = chosen_by.title, self.facts.tails
         shape = IN_PYTHON.covariance_model(search.covariance_type[search.best_index])
-        heavy = f"Their tails are those of Student-t distributions with {tails.text}: heavier"
+        heavy = f"Their tails are those of Student-t distributions with {tails}: heavier"
         ranked, n_cells = search.ranked(), len(search.status)
         tried, n_kinds = sorted({int(K) for K in search.n_components[ranked]}), len({search.kinds[n] for n in ranked})
         score = with_minus(chosen_by.text(search.scores[search.best_index]))
