@@ -23,7 +23,7 @@ import pytest
 
 import gmm
 from command import fails, json_of, labels_in, ok, result_in, run, table, text_in, write
-from inside import WORDS, FileTable, TextFormat, blocks, delimited, main
+from inside import WORDS, blocks, delimited, main
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
 FAITHFUL = files("gmm") / "data" / "faithful.csv"
@@ -41,12 +41,12 @@ def small_chunks(monkeypatch):
 
 def read(path, **says):
     """The columns of a file as they are, and the notes on it."""
-    table = FileTable(path, TextFormat(**says, words=WORDS), whole=True)
+    table = gmm.sources.open_table(path, **says, words=WORDS)
     return pa.concat_tables(table.columns(list(table.fields))), table.notes(list(table.fields))
 
 
 def numbers(path):
-    table = FileTable(path, TextFormat(words=WORDS), whole=True)
+    table = gmm.sources.open_table(path, words=WORDS)
     return table.numbers(list(table.fields)).array()[0]
 
 

@@ -1,5 +1,6 @@
-"""Certainty of a fit: standard errors and intervals, tests of the number of components, held-out likelihoods."""
+"""Certainty of a fit: standard errors, tests of the number of components, held-out likelihoods, agreement of labels."""
 
+from gmm._estimators.criteria import adjusted_rand_index
 from gmm._selection.resampling import (
     BootstrapLRT,
     HeldOut,
@@ -20,6 +21,7 @@ __all__ = [
     "SplitLRT",
     "Stability",
     "StandardErrors",
+    "adjusted_rand_index",
     "bootstrap_lrt",
     "held_out_log_likelihood",
     "split_lrt",

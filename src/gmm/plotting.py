@@ -19,10 +19,14 @@ from gmm._plotting.curves import (
     plot_standard_errors,
 )
 from gmm._plotting.planes import plot_clusters, plot_decision_boundaries, plot_density, plot_pairs, plot_uncertainty
+from gmm._plotting.style import colours, encoded, inline_svg
 
 __all__ = [
     "FitAnimation",
     "animate_fit",
+    "colours",
+    "encoded",
+    "inline_svg",
     "plot_bootstrap_lrt",
     "plot_clusters",
     "plot_convergence",

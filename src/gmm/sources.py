@@ -2,10 +2,23 @@
 
 A `BlockSource` yields blocks of rows, a `PartitionedSource` sends each pass to the rows where they are; any other way
 to serve rows is a subclass of `Source`. `partitioned_rows` makes a source of partitions that an engine holds.
+`open_table` shows what a table of files holds, and `write_table` writes one block by block.
 """
 
+from gmm._persistence import write_table
 from gmm._rows.blocks import Block, BlockSource
+from gmm._rows.entrance import open_table
 from gmm._rows.partitions import PartitionedSource, partitioned_rows
-from gmm._rows.sources import Chunk, Source
+from gmm._rows.sources import ArraySource, Chunk, Source
 
-__all__ = ["Block", "BlockSource", "Chunk", "PartitionedSource", "Source", "partitioned_rows"]
+__all__ = [
+    "ArraySource",
+    "Block",
+    "BlockSource",
+    "Chunk",
+    "PartitionedSource",
+    "Source",
+    "open_table",
+    "partitioned_rows",
+    "write_table",
+]

@@ -10,7 +10,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import import_module
 
 from gmm import InvalidParameterError
 from gmm._cli.arguments import CommandError, UsageError, in_options, parse
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # an ASCII terminal shows ? for Δ
     options = parse(arguments)
     try:
-        getattr(import_module(f"gmm._cli.{options.module}"), options.command)(options)
+        _run(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # so that the interpreter does not flush into a closed pipe at exit
@@ -58,6 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = UsageError.exit_code if isinstance(error, InvalidParameterError) else code
         return _report_failure(options.command, f"error: {_reason(error, options)}", code)
     return OK
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.command == "fit":
+        from gmm._cli.fit import fit
+
+        fit(options)
+        return
+    from gmm._cli import apply
+
+    uses = {"predict": apply.predict, "sample": apply.sample, "info": apply.info, "export": apply.export}
+    uses["plot"] = apply.plot
+    uses[options.command](options)
 
 
 def _reason(error: Exception, options: argparse.Namespace) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,8 +16,7 @@ from gmm._cli import arguments, output
 from gmm._cli.arguments import CommandError, UsageError, check_options
 from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.show import Mixture, Screen
-from gmm._persistence import load_state, replaceable
-from gmm._rows.writing import WRITERS, beside
+from gmm._persistence import replaceable
 from gmm._text.words import counted, noise_of_weight, quoted, suggestion
 from gmm.analysis import combine_components
 from gmm.exchange.mclust import to_json
@@ -53,7 +53,7 @@ def _load(path: str, table: str | None = None, *, mixture: bool = True) -> Any:
 
 def predict(options: argparse.Namespace) -> None:
     """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
-    output.check_place("--out", options.out, WRITERS)
+    output.check_place("--out", options.out, output.TABLES)
     there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
     if len(there) == 2 and os.path.samefile(*there):
         raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
@@ -81,13 +81,13 @@ def _predicted_columns(
     rows = rows_for(mixture.marginal(indices), options, screen, names)
     with screen.warnings(options):
         prediction = mixture.predict_from(rows.source, indices, level=options.level)
-    columns = beside(prediction.columns, {"row": rows.numbers(0, rows.n_rows)})
+    columns = output.beside(prediction.columns, {"row": rows.numbers(0, rows.n_rows)})
     for j, name in enumerate(prediction.columns):
         ends = () if prediction.intervals is None else zip(("low", "high"), prediction.intervals[:, j].T, strict=True)
         others = [*columns, *prediction.columns]
         columns[name] = prediction.means[:, j]
         spread = {f"{name}_sd": prediction.deviations[:, j]} | {f"{name}_{end}": values for end, values in ends}
-        columns |= beside(others, spread)
+        columns |= output.beside(others, spread)
     return rows, [columns]
 
 
@@ -97,19 +97,20 @@ def _plug_in(model: GaussianMixture | BayesianGaussianMixture) -> GaussianMixtur
 
 def sample(options: argparse.Namespace) -> None:
     """Run ``gmm sample``, which draws rows from a saved model."""
-    output.check_place("--out", options.out, WRITERS)
+    output.check_place("--out", options.out, output.TABLES)
     model = _load(options.model)
     X, components = model.sample(options.rows, random_state=options.random_state)
     columns = dict(zip(model.summary().feature_names, X.T, strict=True))
     if options.component:
-        columns |= beside(columns, {"component": components})
+        columns |= output.beside(columns, {"component": components})
     output.write_table(options.out, [columns])
 
 
 def info(options: argparse.Namespace) -> None:
     """Run ``gmm info``, which prints the parameters of a saved model."""
     model = _load(options.model, mixture=False)
-    header, _ = load_state(options.model)
+    with np.load(options.model) as members:
+        header = json.loads(members["header"].tobytes())
     is_classifier = isinstance(model, MixtureClassifier)
     if options.json:
         versions = {key: header.get(key) for key in ("format_version", "gmm_version")}

@@ -161,12 +161,11 @@ class Option(NamedTuple):
 
 
 class _Command(NamedTuple):
-    """A command: its module, what the list of commands and its own page say, and groups of options by their titles.
+    """A command: what the list of commands and its own page say, and groups of options by their titles.
 
     Of a group with the title "|", one option may be given.
     """
 
-    module: str
     summary: str
     description: str
     groups: tuple[tuple[str, tuple[Option, ...]], ...]
@@ -314,28 +313,28 @@ _PLOT = (
 )
 _COMMANDS = {
     "fit": _Command(
-        "fit", "fit mixtures to a table and choose the best",
+        "fit mixtures to a table and choose the best",
         "Fit every number of components with every covariance model and choose the best by a criterion. "
         "Fits begin from each other, too. Without FILE, the bundled Old Faithful data are fitted.",
         (("", (_FILE._replace(keywords={"nargs": "?"}),)),
          ("search", _SEARCH), ("columns and rows", _COLUMNS), ("results", _RESULTS)),
     ),
     "predict": _Command(
-        "apply", "label the rows of a table with a saved model",
+        "label the rows of a table with a saved model",
         "Label each row with its most probable component or class, or predict the columns not --known. "
         "Columns are matched by name; if the model has no names, the numeric columns are used in order.",
         (("", (_FILE,)), ("|", _PREDICTIONS), ("", _PREDICT)),
     ),
-    "sample": _Command("apply", "draw rows from a saved model", "Draw rows from a saved model.", (("", _SAMPLE),)),
-    "info": _Command("apply", "show a saved model", "Show the parameters of a saved model.", (("", (_JSON,)),)),
+    "sample": _Command("draw rows from a saved model", "Draw rows from a saved model.", (("", _SAMPLE),)),
+    "info": _Command("show a saved model", "Show the parameters of a saved model.", (("", (_JSON,)),)),
     "export": _Command(
-        "apply", "write a saved model for other software",
+        "write a saved model for other software",
         "Write a saved model for other software: .onnx for ONNX runtimes, with float32 rows and results "
         "(needs onnx), or .json in mclust's terms, for R.",
         (("", _EXPORT),),
     ),
     "plot": _Command(
-        "apply", "draw a saved model with the rows of a table",
+        "draw a saved model with the rows of a table",
         "Draw a saved model with the rows of a table. Columns are matched by name; if the model has no "
         "names, the numeric columns are used in order. More than two columns are projected onto the plane in which the "
         "components differ most, unless --features names columns. Needs matplotlib.",
@@ -363,8 +362,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     Returns
     -------
     argparse.Namespace
-        The options by the names of `OPTIONS`, those of other commands as None, ``command`` (the command's name),
-        ``module`` (where its function is) and ``words`` (the arguments as given).
+        The options by the names of `OPTIONS`, those of other commands as None, ``command`` (the command's name) and
+        ``words`` (the arguments as given).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser, commands = _parser()
@@ -404,7 +403,6 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, row in _COMMANDS.items():
         command = commands.add_parser(name, help=row.summary, description=row.description)
-        command.set_defaults(module=row.module)
         if name != "fit":
             command.add_argument("model", metavar="MODEL", help="a saved model")
         for title, options in row.groups:

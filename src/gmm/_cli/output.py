@@ -11,24 +11,24 @@ import sys
 import tempfile
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import import_module
 from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from gmm import GaussianMixture, MixtureClassifier, Selection
-from gmm import _persistence as archive
+from gmm import GaussianMixture, MixtureClassifier, Selection, sources
 from gmm._cli.arguments import UsageError
 from gmm._cli.rows import Rows
 from gmm._cli.show import Mixture
 from gmm._persistence import replaceable, suffix_to_write, write_atomically
-from gmm._rows.writing import in_step, prediction_columns, write_blocks
+from gmm._rows.writing import prediction_columns
 from gmm._text.words import printable_lines
 
 PICTURES = (".png", ".svg", ".pdf")
+TABLES = (".parquet", ".pq", ".arrow", ".feather", ".csv", ".tsv")
 
 
 def drawing() -> Any:
@@ -45,7 +45,9 @@ def drawing() -> Any:
     """
     # matplotlib reads this at import. An interactive backend would fail without a display, or open windows.
     os.environ["MPLBACKEND"] = "agg"
-    return import_module("gmm.plotting")
+    from gmm import plotting
+
+    return plotting
 
 
 def save_picture(picture: Any, path: str) -> None:
@@ -62,7 +64,7 @@ def save_picture(picture: Any, path: str) -> None:
     OSError
         If the path cannot be written.
     """
-    content = import_module("gmm._plotting.style").encoded(picture, suffix_to_write(path, ".png").lstrip("."))
+    content = drawing().encoded(picture, suffix_to_write(path, ".png").lstrip("."))
     write_atomically(path, lambda file: file.write(content))
 
 
@@ -125,9 +127,9 @@ def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[st
     if path is None:
         sys.stdout.flush()
         out: Any = _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
-        write_blocks(out, ".csv", blocks)
+        sources.write_table(out, blocks)
         return
-    archive.write_table(path, blocks)
+    sources.write_table(path, blocks)
 
 
 class _Terminal(RawIOBase):
@@ -174,6 +176,38 @@ def write_beside(
 ) -> None:
     """Write blocks of columns as `write_table` does, behind columns of the table to keep."""
     write_table(path, in_step(rows.table_columns(options.keep), blocks) if options.keep else blocks)
+
+
+def beside(others: Iterable[str], columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return columns whose names differ from all others and from each other, where necessary by underscores."""
+    names, named = set(others), dict[str, Any]()
+    for name, values in columns.items():
+        while name in names:
+            name += "_"
+        names.add(name)
+        named[name] = values
+    return named
+
+
+def in_step(tables: Iterator[pa.Table], blocks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield blocks of columns behind the same rows of a table, which come in tables of other lengths.
+
+    Raises
+    ------
+    ValueError
+        If the table ends before the blocks.
+    """
+    waiting = None
+    for block in blocks:
+        n = len(next(iter(block.values())))
+        while waiting is None or waiting.num_rows < n:
+            more = next(tables, None)
+            if more is None:
+                raise ValueError("the table changed between two readings: it has fewer rows now")
+            waiting = more if waiting is None else pa.concat_tables([waiting, more])
+        here, waiting = waiting.slice(0, n), waiting.slice(n)
+        own = dict(zip(here.column_names, here.columns, strict=True))
+        yield {**own, **beside(own, block)}
 
 
 def write_json(path: Path | None, document: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -23,33 +24,27 @@ from numpy.typing import NDArray
 from gmm import MixtureClassifier
 from gmm._cli.arguments import CommandError, UsageError, in_options
 from gmm._cli.show import Mixture, Screen
-from gmm._lazy import cached_property
-from gmm._rows.delimited import MISSING
 from gmm._rows.entrance import as_source, as_source_to_fit
-from gmm._rows.file_table import FileTable
-from gmm._rows.formats import TextFormat, Words
-from gmm._rows.sources import ArraySource
-from gmm._rows.tables import Column, Obstacle, is_numeric
 from gmm._text.words import counted, listed, percent, quoted, suggestion
 from gmm._validation import column_notes
-from gmm.sources import Source
+from gmm.sources import ArraySource, Source, open_table
 
 SHOWN, LEFT_OUT_SHOWN = 4, 8
 _COUNTED = "rows are counted below the names of columns"  # not as lines of a file, which may begin with others
 _CODES_EACH = 2  # codes for each other column up to which they are left out
 
-WORDS = Words(
-    named="--header",
-    unnamed="--no-header",
-    decimal="--decimal {}",
-    missing="{}",
-    each="--na {!r} ",
-    columns="--columns",
-    above="--skip {} leaves out what is above the table, such as a title",
-    line="--comment {!r} leaves out lines that begin so",
-    delimiter="--delimiter {!r}",
-    all="--header, --decimal, --na, --delimiter, --skip and --comment apply",
-)
+WORDS = {
+    "named": "--header",
+    "unnamed": "--no-header",
+    "decimal": "--decimal {}",
+    "missing": "{}",
+    "each": "--na {!r} ",
+    "columns": "--columns",
+    "above": "--skip {} leaves out what is above the table, such as a title",
+    "line": "--comment {!r} leaves out lines that begin so",
+    "delimiter": "--delimiter {!r}",
+    "all": "--header, --decimal, --na, --delimiter, --skip and --comment apply",
+}
 
 
 _WHOLE = re.compile(r"-?\d+\.0+")
@@ -70,7 +65,9 @@ class Labels(NamedTuple):
     codes: NDArray[np.intp]
 
     @classmethod
-    def from_column(cls, column: Iterable[Any], missing: Iterable[str], rows: NDArray[np.intp] | None) -> Labels:
+    def from_column(
+        cls, column: Iterable[Any], usual: Iterable[str], missing: Iterable[str], rows: NDArray[np.intp] | None
+    ) -> Labels:
         """Read blocks of a column of any type; `rows` are those that are wanted, counted from 0, None if all are.
 
         Whole numbers lose the .0 that a column with gaps often has.
@@ -78,8 +75,8 @@ class Labels(NamedTuple):
         blocks = pa.chunked_array([block.combine_chunks().dictionary_encode() for block in column])
         encoded = blocks.unify_dictionaries().combine_chunks()
         texts = ["" if value is None else str(value) for value in encoded.dictionary.to_pylist()]
-        absent = {*missing}
-        texts = ["" if text.strip() in MISSING or text in absent else text for text in texts]
+        absent, blank = {*missing}, {*usual}
+        texts = ["" if text.strip() in blank or text in absent else text for text in texts]
         if all(map(_WHOLE.fullmatch, filter(None, texts))):
             texts = [text.partition(".")[0] for text in texts]
         indices = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy() + 1
@@ -93,7 +90,7 @@ class Labels(NamedTuple):
 
 
 def _columns_to_read(
-    fields: Mapping[str, Column],
+    fields: Mapping[str, Any],
     columns: Sequence[str] | None = None,
     exclude: Iterable[str] = (),
     serving: Mapping[str, str] = MappingProxyType({}),
@@ -102,8 +99,8 @@ def _columns_to_read(
 
     Parameters
     ----------
-    fields : mapping of str to Column
-        All columns.
+    fields : mapping
+        All columns, of an `open_table`.
     columns : sequence of str, optional
         Those to choose; by default all numeric ones.
     exclude : iterable of str
@@ -163,7 +160,7 @@ def _columns_to_read(
     return numeric, notes
 
 
-def _are_names(obstacles: Mapping[str, Obstacle]) -> bool:
+def _are_names(obstacles: Mapping[str, Any]) -> bool:
     """Return whether the first texts in columns of numbers are a row of names: their own, or different words."""
     texts = [of.text for of in obstacles.values()]
     are_words = 1 < len(texts) == len({*texts}) and all(text[:1].isalpha() for text in texts)
@@ -184,11 +181,11 @@ def _check_present(names: Collection[str], columns: Iterable[str]) -> None:
         raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(names)}{suggestion(absent[0], names)}")
 
 
-def _why_not_numeric(column: Column) -> str:
-    if is_numeric(column.type):
+def _why_not_numeric(column: Any) -> str:
+    if column.is_numeric:
         return ""
     if column.obstacle is not None:
-        return column.obstacle.reason
+        return str(column.obstacle.reason)
     return "no values" if pa.types.is_null(column.type) else f"type {column.type}"
 
 
@@ -219,7 +216,7 @@ class Rows:
         The checked rows, as estimators take them, with their weights and, where the model has them, names.
     notes : tuple of str
         Notes for the user on how the table was read and what was left out, one line each.
-    table : FileTable, or None once it has been read
+    table : returned by `open_table`, or None once it has been read
     indices : ndarray of int, or None
         Which rows of the table these are, counted from 0; None if all.
     labels : Labels, optional
@@ -327,7 +324,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         rows = _with_values(replace(rows, source=source))
         if label is not None:
             blocks = (block[label] for block in table.columns([label]))
-            rows = replace(rows, labels=Labels.from_column(blocks, options.na, rows.indices))
+            rows = replace(rows, labels=Labels.from_column(blocks, table.missing, options.na, rows.indices))
     messages = (in_options(str(warning.message), options) for warning in caught)
     notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes)
     if rows.in_memory:
@@ -384,7 +381,7 @@ def rows_for(
     return replace(rows, table=table if options.keep else None)
 
 
-def bundled() -> FileTable:
+def bundled() -> Any:
     """Return the Old Faithful data: 272 rows of ``eruptions`` and ``waiting`` until the next one, in minutes.
 
     References
@@ -393,27 +390,28 @@ def bundled() -> FileTable:
     *Applied Statistics* 39, 357-365.
     """
     content = (files("gmm") / "data" / _BUNDLED).read_bytes()
-    return FileTable(_BUNDLED, TextFormat(words=WORDS), whole=True, content=content)
+    return open_table(_BUNDLED, words=WORDS, content=content)
 
 
-def _open(options: argparse.Namespace) -> FileTable:
+def _open(options: argparse.Namespace) -> Any:
     """Open the table that the options name."""
     if options.blocks and options.file in (None, "-"):
         raise UsageError("--blocks reads the table once for each pass: expected a file")
     if options.file is None:
         return bundled()
-    how = options.header, options.decimal, tuple(options.na), options.delimiter, options.skip, tuple(options.comment)
-    content = sys.stdin.buffer.read() if options.file == "-" else None
-    return FileTable(options.file, TextFormat(*how, WORDS), whole=not options.blocks, content=content)
+    how = {name: vars(options)[name] for name in ("header", "decimal", "delimiter", "skip")}
+    how |= {"na_values": options.na, "comments": options.comment, "words": WORDS, "whole": not options.blocks}
+    return open_table(options.file, content=sys.stdin.buffer.read() if options.file == "-" else None, **how)
 
 
-def _rows(table: FileTable, names: Sequence[str], options: argparse.Namespace) -> Rows:
+def _rows(table: Any, names: Sequence[str], options: argparse.Namespace) -> Rows:
     """Return columns of numbers, and the weights, as they are in the table."""
     weight = options.weight_column
     numbers = table.numbers(names, weight)
     source: Source = numbers.with_gaps() if options.missing == "em" else numbers
     if not options.blocks:
-        source = ArraySource(*numbers.array(), feature_names=numbers.feature_names)
+        values, weights = numbers.array()
+        source = ArraySource(values, weights, numbers.feature_names)
     try:
         empty = source.n_rows == 0
     except ValueError:  # a weight may be negative, for which there are words here

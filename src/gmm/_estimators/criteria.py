@@ -295,6 +295,11 @@ def adjusted_rand_index(counts: NDArray[np.number]) -> float:
     References
     ----------
     L. Hubert, P. Arabie (1985). Comparing partitions. *Journal of Classification* 2, 193-218, equation 5.
+
+    Examples
+    --------
+    >>> round(adjusted_rand_index(np.array([[9, 1], [0, 10]])), 3)
+    0.8
     """
     together = _pairs(counts)
     by_label, by_component = _pairs(counts.sum(axis=1)), _pairs(counts.sum(axis=0))
@@ -302,6 +307,9 @@ def adjusted_rand_index(counts: NDArray[np.number]) -> float:
     expected = by_label * by_component / every if every else 0.0
     largest = 0.5 * (by_label + by_component)
     return 1.0 if largest == expected else (together - expected) / (largest - expected)
+
+
+adjusted_rand_index.__module__ = "gmm.inference"
 
 
 def _pairs(counts: NDArray[np.number]) -> float:

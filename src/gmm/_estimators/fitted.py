@@ -345,10 +345,11 @@ class FittedMixture(Estimator):
         Examples
         --------
         >>> import numpy as np, gmm
-        >>> mixture = gmm.GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [9.0]], [1.0, 1.0], "spherical")
-        >>> for first, labels, _ in mixture.predict_blocks(gmm.open_rows(lambda: [np.zeros((2, 1)), np.ones((1, 1))])):
+        >>> mixture = gmm.GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [9.0]], [[[1.0]], [[1.0]]])
+        >>> rows = gmm.open_rows(lambda: [np.zeros((2, 1)), np.full((1, 1), 8.0)])
+        >>> for first, labels, _ in mixture.predict_blocks(rows):
         ...     print(first, labels)
-        0 [0 0 0]
+        0 [0 0 1]
         """
         wanted = check_boolean(responsibilities, "responsibilities")
         return self._scorer().predicted(source_of(self, X), responsibilities=wanted)

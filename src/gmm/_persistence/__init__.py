@@ -556,8 +556,16 @@ def write_predictions(path: str | os.PathLike[str], blocks: Iterable[Predicted])
     write_table(path, (prediction_columns(*block) for block in numbered))
 
 
-def write_table(path: str | os.PathLike[str], blocks: Iterable[Mapping[str, Any]]) -> None:
-    """Write blocks of columns in the format of the suffix, CSV without one; the file appears when it is complete.
+def write_table(target: Writable, blocks: Iterable[Mapping[str, Any]]) -> None:
+    r"""Write a table block by block, such as predictions of rows beyond memory.
+
+    Parameters
+    ----------
+    target : str, os.PathLike or binary file
+        The suffix of a path tells the format: .parquet, .arrow, .feather, .csv or .tsv. The file appears when it is
+        complete. An open file gets CSV.
+    blocks : iterable of mapping of str to array
+        Columns by their names, the same in each block.
 
     Raises
     ------
@@ -565,10 +573,26 @@ def write_table(path: str | os.PathLike[str], blocks: Iterable[Mapping[str, Any]
         If the suffix is unknown.
     OSError
         If the file cannot be written; one that was there is left as it was.
+    ModuleNotFoundError
+        If pyarrow is not installed.
+
+    Examples
+    --------
+    >>> import io, numpy as np, gmm
+    >>> file = io.BytesIO()
+    >>> gmm.sources.write_table(file, ({"x": np.arange(2) + 2 * part} for part in range(2)))
+    >>> file.getvalue()
+    b'x\n0\n1\n2\n3\n'
     """
     from gmm._rows.writing import WRITERS, write_blocks
 
-    suffix = suffix_to_write(path, ".csv")
+    if not isinstance(target, str | os.PathLike):
+        write_blocks(target, ".csv", blocks)
+        return
+    suffix = suffix_to_write(target, ".csv")
     if suffix not in WRITERS:
-        raise ValueError(f"{os.fspath(path)}: expected a name ending in one of {quoted(WRITERS)}")
-    write_atomically(path, lambda file: write_blocks(file, suffix, blocks))
+        raise ValueError(f"{os.fspath(target)}: expected a name ending in one of {quoted(WRITERS)}")
+    write_atomically(target, lambda file: write_blocks(file, suffix, blocks))
+
+
+write_table.__module__ = "gmm.sources"

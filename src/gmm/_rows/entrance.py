@@ -1,7 +1,10 @@
-"""Convert X to a checked source of rows; no other module converts it."""
+"""Convert X to a checked source of rows, which no other module does; and open tables to choose their columns."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -275,3 +278,71 @@ def _farthest(source: Source, column: int, centre: float) -> tuple[np.floating[A
         farthest.append((float(distances[row]), rows[row, column], first + row))
     _, value, row = max(farthest, key=lambda entry: entry[0])
     return value, row
+
+
+def open_table(
+    path: str | os.PathLike[str],
+    *,
+    header: bool | None = None,
+    decimal: str | None = None,
+    na_values: Sequence[str] = (),
+    delimiter: str | None = None,
+    skip: int = 0,
+    comments: Sequence[str] = (),
+    whole: bool = True,
+    content: bytes | None = None,
+    words: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
+    """Open a table of files, to see what its columns hold before some are read as rows.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file, a folder of files, or a pattern, as `gmm.open_rows` takes them.
+    header, decimal, na_values
+        Of delimited text, as in `gmm.open_rows`.
+    delimiter : str, default=None
+        What separates fields; None decides from the first lines.
+    skip : int, default=0
+        Number of lines above the table.
+    comments : sequence of str, default=()
+        Lines that begin with one of these are left out.
+    whole : bool, default=True
+        Whether it is read into memory. Text is then judged by all of it, else by its first block.
+    content : bytes, default=None
+        The content of the file, if it was read before.
+    words : mapping of str to str, default={}
+        What programs around this function call what it takes, for messages.
+
+    Returns
+    -------
+    FileTable
+        Its `fields` say what columns hold, by their names: their Arrow `type`, `is_numeric`, and of text the `obstacle`
+        to numbers. ``numbers(columns, weight)`` is a source of rows, ``columns(names)`` reads Arrow tables of columns
+        as they are, ``notes(columns)`` says how they are read, and ``labels()`` which look like labels.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a file is no table, or two of them do not belong together.
+    ModuleNotFoundError
+        If pyarrow is not installed.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> import gmm
+    >>> table = gmm.sources.open_table(files("gmm") / "data" / "faithful.csv")
+    >>> [name for name, field in table.fields.items() if field.is_numeric]
+    ['eruptions', 'waiting']
+    >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(table.numbers(["waiting"]))
+    """
+    from gmm._rows.file_table import FileTable
+    from gmm._rows.formats import TextFormat
+
+    said = TextFormat.from_user(header, decimal, na_values)._replace(delimiter=delimiter, skip=skip)
+    text_format = said._replace(comments=tuple(comments), words=said.words._replace(**words))
+    return FileTable(os.fspath(path), text_format, whole=whole, content=content)
+
+
+open_table.__module__ = "gmm.sources"

@@ -1,4 +1,4 @@
-"""`FileTable`: a table in files for the command line, whose columns are read as numbers or as they are."""
+"""`FileTable`: a table in files, whose columns are read as numbers or as they are."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from gmm._rows.delimited import MISSING
 from gmm._rows.formats import TextFormat, files_of
 from gmm._rows.opening import open_part
-from gmm._rows.tables import Batches, Column, Columns, Part, TableSource, is_numeric, is_text
+from gmm._rows.tables import Batches, Column, Columns, Part, TableSource, is_text
 from gmm._text.words import quoted
 
 _AT_ONCE = 1 << 16  # rows
@@ -36,12 +37,16 @@ class FileTable:
     ----------
     fields : dict of str to Column
         What the columns hold, by their names.
+    missing : tuple of str
+        The usual texts that stand for a missing value.
 
     Raises
     ------
     ValueError
         If a file is no table, or two of them do not belong together.
     """
+
+    missing = MISSING
 
     def __init__(self, path: str | Path, text_format: TextFormat, *, whole: bool, content: bytes | None = None) -> None:
         files: Sequence[PurePath]
@@ -92,7 +97,7 @@ def _stripped(part: Part, text_format: TextFormat) -> Part:
     """Return a table without blanks around the names of its columns."""
     names = [name.strip() for name in part.schema.names]
     if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
-        is_above = part.texts is not None and not any(is_numeric(column.type) for column in part.columns.values())
+        is_above = part.texts is not None and not any(column.is_numeric for column in part.columns.values())
         remedy = text_format.words.above.format(text_format.skip + 1) if is_above else "give each its own name"
         what = f"column names must be unique, but these occur more than once: {quoted(repeated)}"
         if repeated == [""]:

@@ -55,6 +55,11 @@ class Column(NamedTuple):
     type: pa.DataType
     obstacle: Obstacle | None = None
 
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it holds numbers."""
+        return is_numeric(self.type)
+
 
 class Part(NamedTuple):
     """A table that is read in batches, such as a file.

@@ -63,38 +63,6 @@ def _even(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield waiting.combine_chunks()
 
 
-def beside(others: Iterable[str], columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return columns whose names differ from all others and from each other, where necessary by underscores."""
-    names, named = set(others), dict[str, Any]()
-    for name, values in columns.items():
-        while name in names:
-            name += "_"
-        names.add(name)
-        named[name] = values
-    return named
-
-
-def in_step(tables: Iterator[pa.Table], blocks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield blocks of columns behind the same rows of a table, which come in tables of other lengths.
-
-    Raises
-    ------
-    ValueError
-        If the table ends before the blocks.
-    """
-    waiting = None
-    for block in blocks:
-        n = len(next(iter(block.values())))
-        while waiting is None or waiting.num_rows < n:
-            more = next(tables, None)
-            if more is None:
-                raise ValueError("the table changed between two readings: it has fewer rows now")
-            waiting = more if waiting is None else pa.concat_tables([waiting, more])
-        here, waiting = waiting.slice(0, n), waiting.slice(n)
-        own = dict(zip(here.column_names, here.columns, strict=True))
-        yield {**own, **beside(own, block)}
-
-
 def prediction_columns(
     numbers: NDArray[Any], labels: NDArray[Any], proba: NDArray[Any] | None, classes: NDArray[Any] | None = None
 ) -> dict[str, NDArray[Any]]:

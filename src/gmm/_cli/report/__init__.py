@@ -27,14 +27,12 @@ from numpy.typing import NDArray
 
 from gmm import BayesianGaussianMixture, GaussianMixture, __version__, plotting
 from gmm._cli.arguments import IN_PYTHON, in_options
-from gmm._cli.fit import SURE, MixtureOutcome, Posterior, Result
+from gmm._cli.outcome import SURE, MixtureOutcome, Posterior, Result
 from gmm._cli.show import Correlation, Mixture, clusters_sentence
-from gmm._plotting.style import colours, inline_svg
 from gmm._text.html import Html, details, escaped, joined, line, style
 from gmm._text.table import LABEL, Cell, Column, Table
 from gmm._text.words import counted, form_of, omissions, percent, quoted, real_spread, span, with_minus
-from gmm._validation.column_notes import LONG_TAIL, OUTLIER
-from gmm._values.layouts import Array, SingularMatrixError
+from gmm._validation import column_notes
 from gmm.analysis import overlap
 from gmm.inference import standard_errors
 
@@ -70,6 +68,7 @@ _LIGHT, _GREY = 190, 24  # a light grey: the minimum of its RGB values, and thei
 _FAINT_ON_DARK = "#39424c"
 _VISIBLE = 0.22  # luminance, for a contrast above 4:1 on the dark background
 
+Array: TypeAlias = NDArray[np.float64]
 _Section: TypeAlias = tuple[str, str, Sequence[object]]
 _TEMPLATES = Environment(
     loader=PackageLoader("gmm._cli.report"),
@@ -128,7 +127,7 @@ def _picture(name: str, caption: str, plot: Callable[..., Any], *of: object) -> 
     """Draw a picture, which has a name, of something."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the browser's fonts have glyphs that matplotlib's lack
-        svg = inline_svg(plot(*of), name, escaped(caption.partition(".")[0]))
+        svg = plotting.inline_svg(plot(*of), name, escaped(caption.partition(".")[0]))
     return figure(Html(svg), caption)
 
 
@@ -323,7 +322,7 @@ def format_value(value: float, spread: float) -> str:
 
 def _is_doubt(note: str) -> bool:
     """Return whether a note on the rows may question the groups."""
-    return LONG_TAIL in note or OUTLIER in note
+    return column_notes.LONG_TAIL in note or column_notes.OUTLIER in note
 
 
 def _sentence(text: str) -> str:
@@ -525,7 +524,7 @@ class Report:
 
     def _cards(self, *, is_shared: bool) -> Html:
         """Render a card of each group, without a correlation that is shared by all."""
-        palette = colours(self.model.n_components)
+        palette = plotting.colours(self.model.n_components)
         codes = ["".join(f"{round(255 * part):02x}" for part in colour) for colour in palette]
         means, counts = np.asarray(self.model.means_, dtype=np.float64), self.result.counts
         cards = [
@@ -683,7 +682,7 @@ class Report:
             return [f"No standard errors are given: there are fewer rows than free parameters. {alike}".rstrip()]
         try:
             errors = standard_errors(model, self.rows.source, n_replicates=_REFITS, random_state=seed)
-        except SingularMatrixError:
+        except ValueError:  # too few refits are without a degenerate component
             return [f"No standard errors are given: {COLLAPSED}. {alike}".rstrip()]
         stability, left_out = "", ""
         if several:
