@@ -221,9 +221,7 @@ def test_private_names_stay_in_their_module():
 
 # What `_cli` still takes from private modules: each of these goes, or gets a public home, and none comes.
 OF_THE_COMMAND = {
-    "_persistence": {"replaceable", "suffix_to_write", "write_atomically"},
-    "_rows.entrance": {"as_source", "as_source_to_fit"},
-    "_rows.sources": {"relative_ridge"},
+    "_persistence": {"write_atomically"},
     "_rows.writing": {"prediction_columns"},
     "_validation": {"column_notes"},
     "_versions": {"EXTRAS", "install_line"},

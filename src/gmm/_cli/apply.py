@@ -16,7 +16,6 @@ from gmm._cli import arguments, output
 from gmm._cli.arguments import CommandError, UsageError, check_options
 from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.show import Mixture, Screen
-from gmm._persistence import replaceable
 from gmm._text.words import counted, noise_of_weight, quoted, suggestion
 from gmm.analysis import combine_components
 from gmm.exchange.mclust import to_json
@@ -147,7 +146,7 @@ def export(options: argparse.Namespace) -> None:
         to_onnx(model, options.out)
     else:
         to_json(_plug_in(model), options.out)
-    if replaceable(options.out):  # else it may be the terminal
+    if os.path.isfile(options.out):  # else it may be the terminal
         Screen(options.quiet).line(f"written to {options.out}")
 
 

@@ -16,8 +16,8 @@ from gmm._cli.arguments import IN_PYTHON, PARAMETERS, CommandError, UsageError, 
 from gmm._cli.outcome import NORMAL, Classes, MixtureOutcome, Outcome, Posterior, Result, Single, classes_of
 from gmm._cli.rows import Rows, rows_to_fit
 from gmm._cli.show import Screen
-from gmm._rows.sources import relative_ridge
 from gmm._text.words import counted
+from gmm.sources import relative_ridge
 
 _COMPONENTS = range(1, 10)
 _MAX_COMPONENTS = 20  # of a variational fit

@@ -23,7 +23,7 @@ from gmm import GaussianMixture, MixtureClassifier, Selection, sources
 from gmm._cli.arguments import UsageError
 from gmm._cli.rows import Rows
 from gmm._cli.show import Mixture
-from gmm._persistence import replaceable, suffix_to_write, write_atomically
+from gmm._persistence import write_atomically
 from gmm._rows.writing import prediction_columns
 from gmm._text.words import printable_lines
 
@@ -64,7 +64,7 @@ def save_picture(picture: Any, path: str) -> None:
     OSError
         If the path cannot be written.
     """
-    content = drawing().encoded(picture, suffix_to_write(path, ".png").lstrip("."))
+    content = drawing().encoded(picture, suffix_of(path, ".png").lstrip("."))
     write_atomically(path, lambda file: file.write(content))
 
 
@@ -94,9 +94,18 @@ def check_place(option: str, path: str | None, suffixes: Iterable[str]) -> None:
     suffixes = tuple(suffixes)
     if path is None:
         return
-    if suffix_to_write(path, suffixes[0]) not in suffixes:
+    if suffix_of(path, suffixes[0]) not in suffixes:
         raise UsageError(f"{option} {path}: expected a name ending in one of {', '.join(suffixes)}")
     check_writable(path)
+
+
+def suffix_of(path: Path | str, default: str) -> str:
+    """Return the suffix of a path in lower case; that of a pipe or a device without one is the default."""
+    return Path(path).suffix.lower() or (default if _is_special(path) else "")
+
+
+def _is_special(path: Path | str | os.PathLike[str]) -> bool:
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -110,7 +119,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     try:
-        if replaceable(path):
+        if not _is_special(path):
             tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent).close()
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from None
@@ -167,7 +176,7 @@ def predictions(
 
 def _written(proba: NDArray[Any] | None, path: Path | str | None, options: argparse.Namespace) -> NDArray[Any] | None:
     """Return probabilities as they are written: in text with six decimals, unless the options ask for all digits."""
-    is_text = path is None or suffix_to_write(path, ".csv") in (".csv", ".tsv")
+    is_text = path is None or suffix_of(path, ".csv") in (".csv", ".tsv")
     return proba.round(_DECIMALS) if proba is not None and is_text and not options.all_digits else proba
 
 

@@ -24,10 +24,9 @@ from numpy.typing import NDArray
 from gmm import MixtureClassifier
 from gmm._cli.arguments import CommandError, UsageError, in_options
 from gmm._cli.show import Mixture, Screen
-from gmm._rows.entrance import as_source, as_source_to_fit
 from gmm._text.words import counted, listed, percent, quoted, suggestion
 from gmm._validation import column_notes
-from gmm.sources import ArraySource, Source, open_table
+from gmm.sources import ArraySource, Source, checked_rows, open_table
 
 SHOWN, LEFT_OUT_SHOWN = 4, 8
 _COUNTED = "rows are counted below the names of columns"  # not as lines of a file, which may begin with others
@@ -320,7 +319,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             how = {"missing": options.missing, "error_covariance": _variances(rows, options)}
-            source, _ = as_source_to_fit(rows.source, None, estimator="gmm fit", **how)
+            source = checked_rows(rows.source, estimator="gmm fit", **how)
         rows = _with_values(replace(rows, source=source))
         if label is not None:
             blocks = (block[label] for block in table.columns([label]))
@@ -372,8 +371,7 @@ def rows_for(
         if names is None:
             rows.source.feature_names = None
         rows = _checked(rows, options)
-        how: dict[str, Any] = {"n_features": model.n_features_in_, "feature_names": names, "missing": model.missing}
-        source, _ = as_source(rows.source, estimator=model, error_covariance=_variances(rows, options), **how)
+        source = checked_rows(rows.source, estimator=model, error_covariance=_variances(rows, options))
         rows = _with_values(replace(rows, source=source))
     unused = [] if names is None else [name for name in table.fields if name not in {*names, *predicted, *errors}]
     unused_note = (f"columns not used by the model: {quoted(unused)}",) if unused else ()

@@ -280,6 +280,54 @@ def _farthest(source: Source, column: int, centre: float) -> tuple[np.floating[A
     return value, row
 
 
+def checked_rows(
+    X: Any,
+    sample_weight: Any = None,
+    *,
+    estimator: Any = "checked_rows",
+    missing: str = "error",
+    error_covariance: Any = None,
+) -> Source:
+    """Check rows once, for several fits to them or several uses of a mixture.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d), data set, or what `gmm.open_rows` returns
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows; a source has its own.
+    estimator : estimator or str, default="checked_rows"
+        What the rows are for: a fitted mixture or classifier or, for a fit, what messages name in its place.
+    missing : {"error", "em"}, default="error"
+        What NaN is in rows for a fit. A fitted mixture has a parameter of its own.
+    error_covariance : array-like, default=None
+        Of the rows' measurement errors, as in `GaussianMixture.fit`.
+
+    Returns
+    -------
+    Source
+        The rows with their weights and errors, as estimators take them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X, weights or errors are unusable; the message says where.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> rows = gmm.sources.checked_rows(X, error_covariance=[0.1, 0.2])
+    >>> [gmm.GaussianMixture(K, random_state=0).fit(rows).n_parameters_ for K in (1, 2)]
+    [5, 11]
+    """
+    if isinstance(estimator, str):
+        how: dict[str, Any] = {"missing": missing, "error_covariance": error_covariance}
+        return as_source_to_fit(X, sample_weight, estimator=estimator, **how)[0]
+    how = {"n_features": estimator.n_features_in_, "feature_names": vars(estimator).get("feature_names_in_")}
+    how |= {"missing": estimator.missing, "error_covariance": error_covariance}
+    return as_source(X, sample_weight, estimator=estimator, **how)[0]
+
+
 def open_table(
     path: str | os.PathLike[str],
     *,
@@ -345,4 +393,4 @@ def open_table(
     return FileTable(os.fspath(path), text_format, whole=whole, content=content)
 
 
-open_table.__module__ = "gmm.sources"
+checked_rows.__module__ = open_table.__module__ = "gmm.sources"

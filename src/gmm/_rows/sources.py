@@ -453,10 +453,26 @@ def some_rows(source: Source) -> tuple[Array, Array]:
 
 
 def relative_ridge(source: Source, reg_covar: float) -> float:
-    """Return a ridge in the units of rows: `reg_covar` times the squared width of the narrowest column that varies."""
+    """Return a ridge in the units of rows: `reg_covar` times the squared width of the narrowest column that varies.
+
+    Parameters
+    ----------
+    source : Source
+        The rows, such as those of `checked_rows`.
+    reg_covar : float
+        As `select` takes it.
+
+    Returns
+    -------
+    float
+        As `GaussianMixture` takes it.
+    """
     least = float(column_widths(source).min())
     width = least if least < inf else 1.0
     return max(reg_covar * width * width, np.finfo(np.float64).tiny if reg_covar > 0 else 0.0)
+
+
+relative_ridge.__module__ = "gmm.sources"
 
 
 def in_range(heaviest: float) -> bool:
