@@ -171,6 +171,8 @@ FITS = {
 RESULTS = {
     *(analysis.AnomalyThreshold, analysis.ClassifierSummary, analysis.ColumnOverlap, analysis.CombinedComponents),
     *(analysis.Directions, analysis.Distance, analysis.Drift, analysis.MixtureSummary, analysis.TrueValues),
+    *(analysis.Cell, analysis.Column, analysis.Remarks, analysis.Table, inference.adjusted_rand_index),
+    *(plotting.colours, plotting.encoded, plotting.inline_svg),
     *(inference.BootstrapLRT, inference.HeldOut, inference.Replicate, inference.SplitLRT, inference.Stability),
     *(inference.StandardErrors, tracking.Tracks, em.EMStep, em.Iteration, em.SufficientStatistics, em.Trace),
     *(plotting.FitAnimation, plotting.plot_bootstrap_lrt, plotting.plot_convergence, plotting.plot_criteria),

@@ -1,6 +1,6 @@
 """The command ``gmm``: entry point, exit codes and one-line error messages.
 
-Each subcommand has its own module. Modules that need an optional dependency are imported only when they are used.
+Modules that need an optional dependency are imported only when a command uses them.
 """
 
 from __future__ import annotations

@@ -12,10 +12,11 @@ from math import inf, log
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gmm._passes.e_step import Totals
 from gmm._text.words import amount, counted
+from gmm._validation.scalars import excerpt
 
 # Relative difference of a log-likelihood summed in two orders.
 _ROUNDING = 1e-10
@@ -279,12 +280,12 @@ def title(criterion: str) -> str:
     return CRITERION[criterion].title
 
 
-def adjusted_rand_index(counts: NDArray[np.number]) -> float:
+def adjusted_rand_index(counts: ArrayLike) -> float:
     """Return the adjusted Rand index of a cross-table.
 
     Parameters
     ----------
-    counts : ndarray of shape (n_labels, K)
+    counts : array-like of shape (n_labels, K)
         Rows, or their weights, of each label in each component.
 
     Returns
@@ -298,12 +299,15 @@ def adjusted_rand_index(counts: NDArray[np.number]) -> float:
 
     Examples
     --------
-    >>> round(adjusted_rand_index(np.array([[9, 1], [0, 10]])), 3)
+    >>> round(adjusted_rand_index([[9, 1], [0, 10]]), 3)
     0.8
     """
-    together = _pairs(counts)
-    by_label, by_component = _pairs(counts.sum(axis=1)), _pairs(counts.sum(axis=0))
-    every = _pairs(counts.sum())
+    table = np.asarray(counts)
+    if table.ndim != 2 or table.dtype.kind not in "biuf" or not (table >= 0).all():
+        raise ValueError(f"expected counts of rows, a table of labels and components, got {excerpt(counts)}")
+    together = _pairs(table)
+    by_label, by_component = _pairs(table.sum(axis=1)), _pairs(table.sum(axis=0))
+    every = _pairs(table.sum())
     expected = by_label * by_component / every if every else 0.0
     largest = 0.5 * (by_label + by_component)
     return 1.0 if largest == expected else (together - expected) / (largest - expected)

@@ -587,6 +587,8 @@ def write_table(target: Writable, blocks: Iterable[Mapping[str, Any]]) -> None:
     from gmm._rows.writing import WRITERS, write_blocks
 
     if not isinstance(target, str | os.PathLike):
+        if not _is_binary(target, "write"):
+            raise TypeError(f"expected a path or a file opened in binary mode ('wb'), got {_described(target)}")
         write_blocks(target, ".csv", blocks)
         return
     suffix = suffix_to_write(target, ".csv")

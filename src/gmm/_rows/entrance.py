@@ -16,7 +16,17 @@ from gmm._validation.combinations import refuse
 from gmm._validation.given import check_error_covariance, check_same_columns, check_sample_weight
 from gmm._validation.parameters import check_labels_of_columns
 from gmm._validation.rows import as_frame, check_enough_rows, check_names, check_rows, check_shape
-from gmm._validation.scalars import column_text, name_of, row_and_column
+from gmm._validation.scalars import (
+    as_list,
+    check_boolean,
+    check_choice,
+    check_text,
+    check_whole,
+    column_text,
+    excerpt,
+    name_of,
+    row_and_column,
+)
 
 # Distances from the centre, and their weighted squares, below which sums over rows stay finite.
 _LARGEST_REACH = 1e150
@@ -322,7 +332,10 @@ def checked_rows(
     """
     if isinstance(estimator, str):
         how: dict[str, Any] = {"missing": missing, "error_covariance": error_covariance}
+        check_choice(missing, "missing", ("error", "em"))
         return as_source_to_fit(X, sample_weight, estimator=estimator, **how)[0]
+    if isinstance(estimator, type) or not (hasattr(estimator, "n_features_in_") and hasattr(estimator, "missing")):
+        raise TypeError(f"expected a fitted mixture or classifier, or a name, for estimator, got {excerpt(estimator)}")
     how = {"n_features": estimator.n_features_in_, "feature_names": vars(estimator).get("feature_names_in_")}
     how |= {"missing": estimator.missing, "error_covariance": error_covariance}
     return as_source(X, sample_weight, estimator=estimator, **how)[0]
@@ -388,9 +401,23 @@ def open_table(
     from gmm._rows.file_table import FileTable
     from gmm._rows.formats import TextFormat
 
-    said = TextFormat.from_user(header, decimal, na_values)._replace(delimiter=delimiter, skip=skip)
-    text_format = said._replace(comments=tuple(comments), words=said.words._replace(**words))
-    return FileTable(os.fspath(path), text_format, whole=whole, content=content)
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"expected the path of a table, got {excerpt(path)}")
+    if not isinstance(content, bytes | None):
+        raise TypeError(f"expected the bytes of a file for content, got {excerpt(content)}")
+    said = TextFormat.from_user(header, decimal, na_values)
+    if delimiter is not None and len(check_text(delimiter, "delimiter").encode()) != 1:
+        raise ValueError(f"expected one character for delimiter, got {delimiter!r:.60}")
+    called: Any = words
+    if not (isinstance(called, Mapping) and called.keys() <= {*said.words._fields}):
+        raise ValueError(f"expected words for {', '.join(said.words._fields)}, got {excerpt(words)}")
+    text_format = said._replace(
+        delimiter=delimiter,
+        skip=check_whole(skip, "skip", 0),
+        comments=tuple(check_text(text, "comments") for text in as_list(comments)),
+        words=said.words._replace(**{name: check_text(text, name) for name, text in words.items()}),
+    )
+    return FileTable(os.fspath(path), text_format, whole=check_boolean(whole, "whole"), content=content)
 
 
 checked_rows.__module__ = open_table.__module__ = "gmm.sources"

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._kernel.mstep import Survey, distinct_rows, equal_rows
 from gmm._lazy import cached_property
+from gmm._validation.scalars import check_real, excerpt
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
@@ -467,7 +468,9 @@ def relative_ridge(source: Source, reg_covar: float) -> float:
     float
         As `GaussianMixture` takes it.
     """
-    least = float(column_widths(source).min())
+    if not isinstance(source, Source):
+        raise TypeError(f"expected a source of rows, as checked_rows returns it, got {excerpt(source)}")
+    reg_covar, least = check_real(reg_covar, "reg_covar", "[0.0, inf)"), float(column_widths(source).min())
     width = least if least < inf else 1.0
     return max(reg_covar * width * width, np.finfo(np.float64).tiny if reg_covar > 0 else 0.0)
 

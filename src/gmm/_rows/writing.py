@@ -15,6 +15,8 @@ import pyarrow.ipc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from gmm._validation.scalars import excerpt
+
 _AT_ONCE = 1 << 18  # rows
 
 
@@ -43,12 +45,30 @@ WRITERS: Mapping[str, Callable[[BinaryIO, pa.Schema], Any]] = {
 
 
 def write_blocks(file: BinaryIO, suffix: str, blocks: Iterable[Mapping[str, Any]]) -> None:
-    """Write blocks of columns, one after the other; `suffix` is one of `WRITERS`."""
-    tables = _even(pa.table(dict(block)) for block in blocks)
-    first = next(tables)
+    """Write blocks of columns, one after the other; `suffix` is one of `WRITERS`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no block, or one is no mapping of names to columns.
+    """
+    try:
+        every = iter(blocks)
+    except (TypeError, NotImplementedError):  # the latter of a memoryview
+        raise TypeError(f"expected blocks of columns, got {excerpt(blocks)}") from None
+    tables = _even(map(_table, every))
+    first = next(tables, None)
+    if first is None:
+        raise ValueError("expected at least one block of columns, got none")
     with WRITERS[suffix](file, first.schema) as writer:
         for table in chain([first], tables):
             writer.write_table(table)
+
+
+def _table(block: Mapping[str, Any]) -> pa.Table:
+    if not isinstance(block, Mapping):
+        raise TypeError(f"expected blocks that map names to columns, got {excerpt(block)}")
+    return pa.table(dict(block))
 
 
 def _even(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

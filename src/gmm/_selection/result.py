@@ -28,7 +28,7 @@ from gmm._text.html import block, details, joined, line
 from gmm._text.table import LABEL, TEXT, Cell, Column, Table
 from gmm._text.words import counted, in_one_line, printable, span
 from gmm._validation.column_notes import LONG_TAIL
-from gmm._validation.scalars import check_choice
+from gmm._validation.scalars import as_list, check_boolean, check_choice, check_text, check_whole, excerpt, is_whole
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.tails import NORMAL_TAILS
@@ -365,7 +365,7 @@ class Selection:
         states = statuses(self)
         fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
         ranked = sorted(fitted, key=lambda n: (not states[n].is_eligible(name), np.isnan(scores[n]), scores[n]))
-        if not distinct:
+        if not check_boolean(distinct, "distinct"):
             return ranked
         d, first = self.best.n_features_in_, dict[tuple[int, CovarianceModel, str], int]()
         for number in [n for n in ranked if states[n].is_eligible(name)] or ranked:
@@ -447,7 +447,8 @@ class Selection:
           2   295.93   310.84
           ★ best (smallest)
         """
-        kinds, sizes = self.kinds, self.n_components.tolist()
+        width = None if width is None else check_whole(width, "width")
+        kinds, sizes, word = self.kinds, self.n_components.tolist(), check_text(word, "word")
         tried = {K for K, status in zip(sizes, self.status, strict=True) if status != Ending.NOT_TRIED}
         counts, types = [str(K) for K in sorted(tried)], list(dict.fromkeys(kinds))
         models_down = len(types) > len(counts)
@@ -483,7 +484,10 @@ class Selection:
         -------
         Table
         """
-        cells, chooser = self.ranked(distinct=True) if cells is None else list(cells), CRITERION[self.criterion]
+        cells, chooser = self.ranked(distinct=True) if cells is None else as_list(cells), CRITERION[self.criterion]
+        for cell in cells:
+            if not (is_whole(cell) and 0 <= cell < len(self.status)) or self.estimators[cell] is None:
+                raise ValueError(f"expected indices of fitted cells, such as {self.ranked()[:3]}, got {excerpt(cell)}")
 
         def column(name: str) -> Column:
             decimals = CRITERION[name].decimals
@@ -515,7 +519,8 @@ class Selection:
         Remarks
             Texts, which `repr` prints too.
         """
-        return Remarks(tuple(_certainty(self)), tuple(_advice(self, word)), tuple(_failures(self)), _incomplete(self))
+        advice = tuple(_advice(self, check_text(word, "word")))
+        return Remarks(tuple(_certainty(self)), advice, tuple(_failures(self)), _incomplete(self))
 
     def best_by(self, criterion: str) -> GaussianMixture:
         """Return the fitted mixture that another criterion chooses, a degenerate one only if all are.

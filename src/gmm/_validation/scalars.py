@@ -69,6 +69,19 @@ def check_boolean(value: Any, name: str) -> bool:
     raise TypeError(f"expected {name} to be True or False, got {excerpt(value)}")
 
 
+def check_text(value: Any, name: str) -> str:
+    """Check that a value is text; return it.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"expected text for {name}, got {excerpt(value)}")
+
+
 def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
     """Check a name among several; return it.
 
