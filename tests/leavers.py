@@ -57,7 +57,11 @@ def fits():
 
 def of_gmm_alone(fitted):
     full, posterior = fitted["full"], fitted["posterior"]
-    yield "selection", fitted["search"].selection_
+    yield "selection", (found := fitted["search"].selection_)
+    yield "table", (table := found.tables()[0])
+    yield "column", table.columns[1]
+    yield "cell", table.columns[1].entries[0]
+    yield "remarks", found.remarks()
     yield "trace", full.history_
     yield "summary", full.summary(X)
     yield "summary of classes", fitted["classifier"].summary(X, Y)
@@ -87,6 +91,7 @@ def of_modules(fitted):
     analysis, em, inference, sources, tracking = (import_module(f"gmm.{module}") for module in PUBLIC)
     full = fitted["full"]
     yield "partitions", sources.partitioned_rows(methodcaller("__call__", 0, X))
+    yield "array", sources.ArraySource(X)
     yield "block", sources.Block(X)
     yield "chunk", sources.Chunk(0, X, None)
     *_, step = em.steps(X, 2, random_state=0)

@@ -243,6 +243,9 @@ def inline_svg(picture: Any, name: str, label: str) -> str:
     return _element(document.decode(), name, label)
 
 
+colours.__module__ = encoded.__module__ = inline_svg.__module__ = "gmm.plotting"
+
+
 def _saved(figure: Figure, **how: Any) -> bytes:
     _break_labels(figure)
     file = BytesIO()

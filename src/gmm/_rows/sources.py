@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.mstep import Survey, distinct_rows, equal_rows
-from gmm._lazy import cached_property
+from gmm._lazy import cached_property, reduced_at_home
 from gmm._validation.scalars import check_real, excerpt
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
@@ -343,6 +343,7 @@ class ArraySource(Source):
 
     dtype: np.dtype[Any] = forwarded("rows.dtype", "Type of the rows.")
     in_memory = True
+    __reduce_ex__ = reduced_at_home
 
     def __init__(
         self, rows: NDArray[Any], sample_weight: Array | None = None, feature_names: NDArray[np.object_] | None = None
@@ -527,4 +528,4 @@ def rows_among(chunks: Generator[Chunk, None, None], indices: NDArray[np.intp], 
     raise IndexError(f"expected row numbers from 0 to {stop - 1}, got {indices[0]} to {indices[-1]}")
 
 
-Chunk.__module__ = Source.__module__ = "gmm.sources"
+ArraySource.__module__ = Chunk.__module__ = Source.__module__ = "gmm.sources"

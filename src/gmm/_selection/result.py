@@ -21,6 +21,7 @@ from gmm._estimators.criteria import CRITERIA, CRITERION, HELD_OUT, OF_SEARCHES,
 from gmm._estimators.fitted import fitted_parameters, from_state, record_of, states_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import doubt_of_shapes, ill_defined
+from gmm._lazy import reduced_at_home
 from gmm._persistence import Readable, Writable, build_object, item, load_object, metadata_of, parts_of, save_object
 from gmm._selection.request import Key, kind_of
 from gmm._text.frames import data_frame
@@ -196,6 +197,7 @@ class Remarks(NamedTuple):
 
 
 Remarks.__module__ = "gmm.analysis"
+Remarks.__reduce_ex__ = reduced_at_home  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

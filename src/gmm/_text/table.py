@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice, repeat
 from typing import NamedTuple
 
+from gmm._lazy import reduced_at_home
 from gmm._text.html import Html, block, escaped, line
 from gmm._text.words import omissions, printable
 
@@ -185,6 +186,7 @@ class Table(NamedTuple):
 
 
 Cell.__module__ = Column.__module__ = Table.__module__ = "gmm.analysis"
+Cell.__reduce_ex__ = Column.__reduce_ex__ = Table.__reduce_ex__ = reduced_at_home  # type: ignore[method-assign]
 
 
 def _cell(entry: object) -> Cell:
