@@ -48,7 +48,7 @@ class Column(NamedTuple):
     ----------
     heading : str
     entries : sequence
-        Each is text, a number, `Html` or a `Cell`.
+        Each is text, a number or a `Cell`; text with a method ``__html__`` is HTML.
     kind : str, default="number"
         "number" stands to the right, "text" to the left, "label" to the left on pages alone.
     least : int, default=0
