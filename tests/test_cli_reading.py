@@ -579,6 +579,7 @@ READ = {
     "R with row names": (['"a","b"', *formed('"car {}",{},{}', range(40))], NAMED),
     "R without quotes": (["a\tb", *formed("{}\t{}\t{}", range(1, 41))], NAMED),
     "blanks": (["      a       b", *formed("{:7.2f} {:7.2f}")], NAMED),
+    "lines of blanks": ([" ", "a b", *formed("{:.2f} {:.2f} "), "   "], NAMED),
     "a blank in front": ([" a b", *formed(" {} {}")], NAMED),
     "blanks and texts": (["who   a     b", *formed("row{:<4} {:<6} {}", range(40))], NAMED),
     "names behind a mark": (["# a b", *formed("{} {}")], NAMED),

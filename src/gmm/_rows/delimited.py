@@ -371,8 +371,8 @@ class _Text:
         if self._delimiter == " ":
             lines = (" ".join(line.split()) for line in lines)
         reader = csv.reader((f"{line}\n" for line in lines), delimiter=self._delimiter, skipinitialspace=True)
-        for i, fields in enumerate(reader):
-            if i == 0 or not (fields and fields[-1].endswith("\n")):  # in a quote that has no end yet
+        for i, fields in enumerate(filter(None, reader)):  # without lines of blanks
+            if i == 0 or not fields[-1].endswith("\n"):  # in a quote that has no end yet
                 yield reader.line_num, fields
 
     def _completed(self, names: list[str], rows: list[list[str]], lines: list[str]) -> list[str]:
