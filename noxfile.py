@@ -171,9 +171,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the pages into build/docs; a warning is an error."""
-    install(session, "docs")
+    """Build the pages into build/docs, where a warning is an error, and run the tests of what they print and claim."""
+    install(session, "docs", "test")
     session.run("python", "-m", "sphinx", "-W", "--keep-going", "-b", "html", "docs", "build/docs", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", *ALL_CORES, "-m", "pages", "tests/test_docs.py", "tests/test_gallery.py")
 
 
 @nox.session

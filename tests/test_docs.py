@@ -35,7 +35,10 @@ def blocks(page):
     return FENCES.findall(page.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("page", [page for page in [README, *PAGES] if blocks(page)], ids=lambda page: page.stem)
+RUN = [README, *(pytest.param(page, marks=pytest.mark.pages) for page in PAGES if blocks(page))]
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
 def test_blocks_run_in_turn_and_print_what_stands_below(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # what a block saves
     monkeypatch.setenv("COLUMNS", "80")

@@ -313,6 +313,7 @@ def test_no_other_page_has_lost_its_claims():
     assert without == ["customers", "speakers", "errors", "learning"]
 
 
+@pytest.mark.pages
 @pytest.mark.filterwarnings("ignore:Best performing initialization:gmm.ConvergenceWarning")
 @pytest.mark.parametrize("page", CLAIMS, ids=lambda page: page.stem)
 def test_what_a_page_claims_is_so(page, monkeypatch, capsys):
