@@ -1,5 +1,6 @@
 """What many tests begin with: rows of groups, rows with gaps, mixtures; and what they end with: equal ones, errors."""
 
+import itertools
 import pickle
 import subprocess
 import sys
@@ -81,6 +82,20 @@ def reloaded(what):
 def copies(what):
     """The same again, from a file and from a pickle."""
     return reloaded(what), pickle.loads(pickle.dumps(what))
+
+
+def pairwise(**axes):
+    """Parameters of a test in so few cases that any two values of two axes meet."""
+    cases = list(itertools.product(*(range(len(axis)) for axis in axes.values())))
+    pairs = {case: {*itertools.combinations(enumerate(case), 2)} for case in cases}
+    unmet, chosen = set().union(*pairs.values()), []
+    while unmet:
+        chosen.append(max(cases, key=lambda case: len(pairs[case] & unmet)))
+        unmet -= pairs[chosen[-1]]
+    values = [*map(list, axes.values())]
+    return pytest.mark.parametrize(
+        ",".join(axes), [[axis[n] for axis, n in zip(values, c, strict=True)] for c in chosen]
+    )
 
 
 def noted(monkeypatch, owner, name, note):

@@ -17,7 +17,7 @@ from command import fails, json_of, ok, result_in, write
 from fuzz_files import saved
 from gmm import BayesianGaussianMixture
 from inside import CLASSIC, PARSIMONIOUS, load_state, posterior_of, save_state
-from tables import blobs, copies, refused
+from tables import blobs, copies, pairwise, refused
 from test_published import IRIS
 from test_variational import a_case, a_prior, rows, written_out
 
@@ -437,10 +437,7 @@ def test_weights_are_repeats(covariance_type, weights, acceleration, beside):
     assert one.noise_weight_ == pytest.approx(other.noise_weight_, abs=1e-5)
 
 
-@every_type
-@every_way
-@every_feature
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pairwise(covariance_type=CLASSIC, acceleration=["auto", None], beside=BESIDE, dtype=[np.float64, np.float32])
 def test_threads_and_sources_change_no_bit(tmp_path, covariance_type, acceleration, beside, dtype):
     X, mixture, how = case(beside, covariance_type, acceleration=acceleration, max_iter=30)
     index = np.resize(np.arange(len(X)), 9000)

@@ -53,14 +53,14 @@ def fitted(X, kind="factor", q=2, K=2, sample_weight=None, **asked):
 def test_hardly_any_other_noise_is_more_likely(ridge):
     """A general minimiser from seven starts finds another maximum now and then."""
     higher = 0
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
         d = int(rng.integers(2, 8))
         q, free = int(rng.integers(1, min(4, d))), scatter(seed, d, spread=rng.uniform(0, 2)) + ridge * np.eye(d)
         found, best = objective(analysed("factor", free, q, ridge), free), reference.factor_maximum(free, q, ridge)
         assert found < best + 0.5 * d
         higher += found > best + 1e-6 * (1 + abs(best))
-    assert higher <= 6
+    assert higher <= 3
 
 
 @few

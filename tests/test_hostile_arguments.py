@@ -63,6 +63,8 @@ BESIDE = {
     "select": {"covariance_type": "full"},
     "fisher_vector": {"model": DIAGONAL},
     "open_rows": {"data": "predictions.csv"},
+    "split_lrt": {"n_splits": 2},
+    "stability": {"n_splits": 2},
 }
 FOREIGN = (*OBJECTS.values(), *ESTIMATORS)
 NOT_OF_ONE = ("get_include", "show_versions")  # have no argument

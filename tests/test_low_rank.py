@@ -11,7 +11,7 @@ import inside
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
 from inside import DIAGONAL, FULL, SPHERICAL, ArraySource, EStep, WhitenedMixture, _em, layouts, low_rank, mstep
-from tables import factor_groups, refused
+from tables import factor_groups, pairwise, refused
 
 K, D, Q = 3, 7, 2
 LAYOUT = low_rank(Q)
@@ -119,11 +119,9 @@ SHAPES = [(D, Q, K, 700), (1, 1, 2, 40), (3, 5, 2, 300), (45, 4, 3, 3000), (100,
 
 
 @every_kernel
-@pytest.mark.parametrize("hard", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("order", "CF")
-@pytest.mark.parametrize(("d", "q", "n_components", "n"), SHAPES)
-def test_a_pass_is_that_of_the_dense_twin(d, q, n_components, n, order, weighted, hard):
+@pairwise(shape=SHAPES, order="CF", weighted=[False, True], hard=[False, True])
+def test_a_pass_is_that_of_the_dense_twin(shape, order, weighted, hard):
+    d, q, n_components, n = shape
     rows, weight, mixture, twin = problem(n, d, q, n_components)
     rows, weight = np.asarray(rows, order=order), weight if weighted else None
     own, dense = of_pass(rows, weight, mixture, low_rank(q), hard=hard), of_pass(rows, weight, twin, FULL, hard=hard)

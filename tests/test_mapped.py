@@ -18,7 +18,7 @@ import gmm
 import inside
 from gmm import FrozenMixture
 from inside import _frozen, tiles
-from tables import refused
+from tables import pairwise, refused
 from test_frozen import FLOATS, LAYOUTS, METHODS, mixture, rows_of
 
 ALL = (*METHODS, "log_joint")
@@ -55,11 +55,9 @@ def is_mapped(frozen):
 
 
 @pytest.mark.usefixtures("kernel")
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize(("K", "d"), SIZES)
-@pytest.mark.parametrize("covariance_type", LAYOUTS)
-def test_it_has_the_same_bits(covariance_type, K, d, dtype, tmp_path):
-    estimator = mixture(covariance_type, K, d)
+@pairwise(covariance_type=LAYOUTS, size=SIZES, dtype=FLOATS)
+def test_it_has_the_same_bits(covariance_type, size, dtype, tmp_path):
+    estimator = mixture(covariance_type, *size)
     frozen = estimator.freeze()
     frozen.save(tmp_path / "frozen", prepared=True)
     mapped = FrozenMixture.load(tmp_path / "frozen", mmap=True)

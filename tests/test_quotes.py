@@ -8,10 +8,15 @@ from functools import partial
 import pytest
 
 import gmm
-from inside import QuotedText, TextFormat, text_part
+from inside import QuotedText, TextFormat, delimited, text_part
 from tables import refused
 
-MANY = 300_000  # lines, more than a block of the parser
+MANY = 2000  # lines, more than a block of the parser
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch):
+    monkeypatch.setattr(delimited, "_BLOCK", 1 << 12)
 
 
 def part(folder, text, *, whole):

@@ -177,17 +177,16 @@ def test_the_test_finds_two_clusters_and_no_more():
     ("name", "dtype"), [*((name, np.float64) for name in PARSIMONIOUS), ("full", np.float32), ("EVE", np.float32)]
 )
 def test_the_statistic_is_what_it_says_and_never_negative(name, dtype):
-    rows = X.astype(dtype)
-    for K in (1, 3):
-        found = bootstrap_lrt(rows, K, covariance_type=name, **FEW)
-        gain = found.alternative.log_likelihood(rows) - found.null.log_likelihood(rows)
-        digits = 1e-5 if dtype == np.float32 else 1e-9  # of the mean log-likelihoods
-        assert found.statistic == pytest.approx(2 * gain, abs=digits * len(X))
-        assert found.statistic >= 0
-        assert found.replicates.min() >= 0
-        assert len(found.replicates) + found.n_left_out == 9
-        assert found.p_value == (1 + np.sum(found.replicates >= found.statistic)) / (10 - found.n_left_out)
-        assert found.alternative.predict(rows).max() <= K
+    rows, K = X.astype(dtype), 1 if "I" in name else 3
+    found = bootstrap_lrt(rows, K, covariance_type=name, **FEW)
+    gain = found.alternative.log_likelihood(rows) - found.null.log_likelihood(rows)
+    digits = 1e-5 if dtype == np.float32 else 1e-9  # of the mean log-likelihoods
+    assert found.statistic == pytest.approx(2 * gain, abs=digits * len(X))
+    assert found.statistic >= 0
+    assert found.replicates.min() >= 0
+    assert len(found.replicates) + found.n_left_out == 9
+    assert found.p_value == (1 + np.sum(found.replicates >= found.statistic)) / (10 - found.n_left_out)
+    assert found.alternative.predict(rows).max() <= K
 
 
 @pytest.mark.filterwarnings("ignore:The statistic is 0")

@@ -1,6 +1,7 @@
 """Cells that help each other: laws of the search, its targets, its ends and its file."""
 
 import gc
+import itertools
 import signal
 import subprocess
 import sys
@@ -90,8 +91,7 @@ SOURCES = {
 
 
 @pytest.mark.filterwarnings("ignore:Best performing initialization did not converge:gmm.ConvergenceWarning")
-@pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(("source", "n_threads"), [*zip(SOURCES, itertools.cycle((1, 2)), strict=False)])
 def test_each_cell_is_a_fit_that_its_parameters_repeat_to_the_bits(source, n_threads):
     rows, of_rows, how = SOURCES[source]
     asked = {"n_components": range(1, 5), "covariance_type": inside.PARSIMONIOUS[::3], "random_state": 0} | how

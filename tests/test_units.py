@@ -11,7 +11,7 @@ from gmm import GaussianMixture, analysis, em, inference, select
 from inside import main
 
 MODELS = ["VVV", "EEE", "VVI", "EEI"]
-SCALES = [np.full(3, 1e-9), np.full(3, 1e9), np.array([1e-9, 1, 1e9]), np.array([1e5, 1, 1e-5])]
+SCALES = [np.full(3, 1e-9), np.array([1e-9, 1, 1e9])]
 
 
 def groups(seed, sizes=(100, 80, 60)):
