@@ -36,7 +36,6 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(*packages): those of a process, or of the command line, in a test")
-    config.addinivalue_line("markers", "pages: runs a page of the documentation, as the session that builds them does")
 
 
 def pytest_pycollect_makemodule(module_path, parent):

@@ -1,7 +1,6 @@
 """The gallery: its pages name what is public, show what README.md links, and what they claim is so."""
 
 import operator
-import os
 import re
 import runpy
 import types
@@ -9,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-os.environ.setdefault("MPLBACKEND", "Agg")
 
 import gmm
 import gmm.plotting
@@ -313,7 +310,6 @@ def test_no_other_page_has_lost_its_claims():
     assert without == ["customers", "speakers", "errors", "learning"]
 
 
-@pytest.mark.pages
 @pytest.mark.filterwarnings("ignore:Best performing initialization:gmm.ConvergenceWarning")
 @pytest.mark.parametrize("page", CLAIMS, ids=lambda page: page.stem)
 def test_what_a_page_claims_is_so(page, monkeypatch, capsys):
