@@ -10,9 +10,9 @@ each_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name_
 
 
 def draw(ax):
-    """Draw everything; where it is laid out makes no difference to what is asked, and takes longest."""
+    """Draw everything but its pixels; where it is laid out makes no difference to what is asked, and takes longest."""
     ax.figure.set_layout_engine("none")
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
 
 
 def legend_of(ax):

@@ -59,7 +59,7 @@ def test_the_mixture_of_all_classes_is_that_of_each_by_its_probability(classifie
 @pytest.mark.parametrize("view", [None, "size"])
 def test_a_classifier_is_drawn(plot, view, classifier):
     ax = plot(classifier, TABLE, view=view)
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
     assert ax.get_xlabel() == "size"
     if plot is gmm.plotting.plot_uncertainty:
         mean = 1 - classifier.predict_proba(TABLE).max(axis=1).mean()
@@ -221,7 +221,7 @@ def test_the_tree_of_combined_components_counts_clusters(combined):
     np.testing.assert_allclose(dots(ax).get_facecolors()[:, :3], expected)
     (line,) = [each for each in ax.lines if each.get_linestyle() == "--"]
     assert 6 - combined.n_clusters < line.get_ydata()[0] < 7 - combined.n_clusters
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
     assert [text.get_text() for text in ax.get_yticklabels()][::5] == ["6", "1"]
     refused("n_clusters to be a whole number from 1 to 6, got 7", plot_hierarchy, combined, 7)
     refused("NaN", plot_hierarchy, [[1.0], [np.nan]])

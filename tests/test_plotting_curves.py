@@ -107,7 +107,7 @@ def test_numbers_are_read_off_without_an_offset_or_needless_digits():
     """A small gain, and a tie."""
     for bounds, longest in (((-6.844871, -6.84487), 10), ((-1.4382098088061, -1.438209808806), 9)):
         ax = plot_convergence(refit([(bound, bound) for bound in bounds]))
-        ax.figure.canvas.draw()
+        ax.figure.draw_without_rendering()
         assert ax.yaxis.get_offset_text().get_text() == ""
         assert max(len(label.get_text()) for label in ax.get_yticklabels()) <= longest
 
