@@ -29,7 +29,7 @@ PLACES = {
     "gmm._fitting.degenerate": "Degeneracy Judge Resolution degenerate=.",
     "gmm._fitting.fit": "SCREENING_PASSES fitting_fit=. screened screening=. screening_rows",
     "gmm._fitting.moments": "mean_and_covariance prior_of",
-    "gmm._fitting.sampling": "common_seed kmeans_plusplus sample_indices sampled",
+    "gmm._fitting.sampling": "kmeans_plusplus sample_indices sampled",
     "gmm._fitting.split_merge": "ComponentDiagnosis halves moves without split_merge=.",
     "gmm._fitting.hierarchy": "Hierarchy",
     "gmm._fitting.starts": (
@@ -65,7 +65,7 @@ PLACES = {
     "gmm._selection": "_selection=.",
     "gmm._selection.classifier": "classifier=.",
     "gmm._selection.loop": "loop=.",
-    "gmm._selection.request": "CRITERION_ACCURACY folds_of template_of",
+    "gmm._selection.request": "folds_of template_of",
     "gmm._selection.resampling": "resampling=.",
     "gmm._selection.result": "Ending",
     "gmm._selection.standard": "in_units",
@@ -87,7 +87,7 @@ PLACES = {
     "gmm._values.coordinates": "Coordinates directions=.",
     "gmm._values.covariance": (
         "CLASSIC COVARIANCE_TYPES LIMITED PARSIMONIOUS covariance=. covariance_model factor_model "
-        "same_as stored_as with_other_factors"
+        "same_as with_other_factors"
     ),
     "gmm._values.errors": "RowErrors",
     "gmm._values.layouts": (

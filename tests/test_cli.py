@@ -506,10 +506,9 @@ def test_outputs_go_to_pipes_and_devices(model, tmp_path):
         return done.stdout
 
     names, *drawn = ok("sample", model, "-n", 3).stdout.splitlines()
-    for place in ("/dev/stdout | cat", ">(cat)"):  # oldest kernels of BLAS have other last digits in each process
-        again = bash(f"{gmm_} sample {model} -n 3 --out {place}").decode().splitlines()
-        assert again[0] == names
-        np.testing.assert_allclose(*(np.loadtxt(rows, delimiter=",") for rows in (again[1:], drawn)), rtol=1e-12)
+    again = bash(f"{gmm_} sample {model} -n 3 --out >(cat)").decode().splitlines()
+    assert again[0] == names  # oldest kernels of BLAS have other last digits in each process
+    np.testing.assert_allclose(*(np.loadtxt(rows, delimiter=",") for rows in (again[1:], drawn)), rtol=1e-12)
     assert json.loads(bash(f"{gmm_} export {model} --out /dev/stdout | cat"))["modelName"]
     script = f"import gmm; gmm.load({str(model)!r}).save('/dev/stdout')"
     (tmp_path / "m").write_bytes(bash(f'{sys.executable} -c "{script}" | cat'))

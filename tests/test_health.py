@@ -69,7 +69,7 @@ def a_mixture(model, ridge, n, rng):
 def test_causes_are_those_of_the_twin(name):
     rng, told = np.random.default_rng(0), set()
     model = inside.factor_model("factor", 1, False) if name == "few factors" else covariance_model(name)
-    for _ in range(150):
+    for _ in range(100):
         n, ridge = int(rng.choice([4, 8, 40, 200])), float(rng.choice([1e-9, 1e-6, 1e-2]))
         try:
             parameters, statistics = a_mixture(model, ridge, n, rng)

@@ -52,7 +52,7 @@ def test_refits_to_rows_with_gaps_agree_with_the_information(how):
     fit = GaussianMixture(2, missing="em", tol=1e-9, max_iter=2000, random_state=0, **how).fit(X)
     by_information = gmm.inference.standard_errors(fit, X, method="information")
     for method in ("weighted-bootstrap", "bootstrap"):
-        errors = gmm.inference.standard_errors(fit, X, method=method, n_replicates=200, random_state=0)
+        errors = gmm.inference.standard_errors(fit, X, method=method, n_replicates=100, random_state=0)
         np.testing.assert_allclose(errors.means, by_information.means, rtol=0.25)
         np.testing.assert_allclose(errors.weights, by_information.weights, rtol=0.25)
         assert errors.n_left_out == 0

@@ -216,11 +216,11 @@ def test_one_more_component_is_one_in_two_halves(mixture):
 
 
 def test_whole_and_stored_factors_go_together():
-    types = ["full", "tied", "spherical", "factor2", "factor20"]
-    found = select(X, [K], types, random_state=0)
+    types = ["tied", "factor2", "factor20"]
+    found = select(X, [K], types, random_state=0, max_iter=40)
     layouts = [type(fitted_parameters(each).model.layout) for each in found.estimators]
     assert found.covariance_type == tuple(types)
-    assert layouts[3:] == [LowRank, type(inside.FULL)]
+    assert layouts[1:] == [LowRank, type(inside.FULL)]
     assert found.covariance_type[found.best_index] == "factor2"
 
 
