@@ -220,6 +220,7 @@ def test_contours_of_density_are_at_the_levels_of_the_legend():
     told = [float(text.split()[-1].replace("−", "-")) for text in legend(ax)[:3]]
     levels = inside.highest_density(fitted_parameters(model), (0.5, 0.9, 0.99))
     np.testing.assert_allclose(told, levels, rtol=5e-3)
+    assert {text.partition("\N{NO-BREAK SPACE}")[0] for text in numbers(ax)} == {"0", "1", "2", "50", "90", "99"}
     assert any(getattr(item, "filled", False) for item in ax.collections)
     lines = next(item for item in ax.collections if not getattr(item, "filled", True))
     np.testing.assert_allclose(np.sort(lines.levels), np.sort(levels))

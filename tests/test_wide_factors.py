@@ -87,7 +87,7 @@ OF_FACTORS += [{"n_init": 2}, {"noise": True}, {"acceleration": None}, {"means_i
 
 @pytest.mark.parametrize("how", OF_WHOLE, ids="".join)
 def test_what_needs_whole_covariances_keeps_them(how):
-    assert not is_low_rank(estimator(**how).fit(X))
+    assert not is_low_rank(estimator(**how, max_iter=3).fit(X))
 
 
 @pytest.mark.parametrize("how", OF_FACTORS, ids="".join)
@@ -217,7 +217,7 @@ def test_one_more_component_is_one_in_two_halves(mixture):
 
 def test_whole_and_stored_factors_go_together():
     types = ["tied", "factor2", "factor20"]
-    found = select(X, [K], types, random_state=0, max_iter=40)
+    found = select(X, [K], types, random_state=0, max_iter=3)
     layouts = [type(fitted_parameters(each).model.layout) for each in found.estimators]
     assert found.covariance_type == tuple(types)
     assert layouts[1:] == [LowRank, type(inside.FULL)]
