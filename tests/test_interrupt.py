@@ -63,7 +63,7 @@ SLOW = (
     "print('read', flush=True) or batch for batch in table.to_batches())))"
 )
 LONG = {  # rows, columns, what is made before, parameters of a mixture, and what it is fitted to
-    "one long pass": (60_000, 64, MANY, "n, covariance_type='diag', means_init=X[:n], max_iter=99, tol=0, **how", "X"),
+    "one long pass": (300_000, 64, MANY, "n, covariance_type='diag', means_init=X[:n], max_iter=99, tol=0, **how", "X"),
     "many short passes": (20_000, 4, "", ENDLESS, "X"),
     "one compiled climb": (300, 2, "", ENDLESS.replace("8", "3"), "X"),
     "many starts": (5_000, 4, "", "8, n_init=10**6", "X"),
@@ -102,7 +102,7 @@ def test_ctrl_c_stops_a_fit_in_between_and_leaves_the_process_intact(kind, n_thr
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command(code), **pipes) as process:
         assert process.stdout.readline().strip() == "ready"
-        time.sleep(0.2)
+        time.sleep(0.4)
         process.send_signal(signal.SIGINT)
         began = time.perf_counter()
         answer = process.stdout.readline().strip()
