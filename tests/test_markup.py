@@ -123,6 +123,7 @@ def test_a_sparkline_stays_in_its_frame_and_keeps_extremes_when_it_is_thinned():
     for values in ([2.0, 2.0, 2.0], [1e308, -1e308, 0.0], [1e-300, 0.0]):
         places = points(values)
         assert len(places) == len(values)
+        np.testing.assert_array_equal(places[[0, -1], 0], points([0, 1, 2])[[0, -1], 0])
         assert ((places >= 0) & (places <= [160, 28])).all()
         assert (np.diff(places[:, 1])[: len(set(values)) - 1] != 0).all()
     values = np.sin(np.arange(20_000) / 3000)
