@@ -640,6 +640,11 @@ def test_long_labels_fit_their_axes(view):
         assert (clipped(axes) == []) == (encode is not None)
 
 
+def test_a_label_has_three_lines_at_most():
+    wrapped = inside.plot_style._wrapped
+    assert (wrapped("aa bb cc", 3), wrapped("aa bb cc dd", 3)) == ("aa\nbb\ncc", "aa\nbb\ncc…")
+
+
 def test_characters_that_cannot_be_shown_are_replaced(tmp_path):
     X = np.random.default_rng(0).normal(size=(40, 2)).round(3)
     path = write(tmp_path / "rows.csv", ["a\x08b", "c\x7f\td"], *X.T)
