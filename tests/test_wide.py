@@ -16,7 +16,7 @@ from inside import MixtureParameters, covariance_model, directions, discriminati
 AXIS_ALIGNED = ["EII", "VII", "EEI", "VEI", "EVI", "VVI"]
 every_model = pytest.mark.parametrize("name", AXIS_ALIGNED)
 N, D, K = 30, 2500, 3
-WIDEST = 4000  # where a page has words of each column
+WIDEST = 4000  # where a page or a picture has words of each column
 
 rng = np.random.default_rng(0)
 spreads = rng.uniform(0.5, 2, size=WIDEST)
@@ -103,15 +103,15 @@ def test_resampling():
 
 @pytest.mark.parametrize("name", ["spherical", "diag"])
 def test_pictures_films_and_directions(name):
-    fitted = GaussianMixture(K, covariance_type=name, random_state=0).fit(X)
-    with no_matrix_of_all_features():
+    fitted = GaussianMixture(K, covariance_type=name, random_state=0).fit(ALL)
+    with no_matrix_of_all_features(WIDEST):
         for kind, view in (("clusters", None), ("decision_boundaries", 5), ("density", None), ("uncertainty", (0, 9))):
-            getattr(gmm.plotting, f"plot_{kind}")(fitted, X, view=view)
+            getattr(gmm.plotting, f"plot_{kind}")(fitted, ALL, view=view)
             plt.close("all")
-        gmm.plotting.animate_fit(X, 2, covariance_type=name, max_iter=3, random_state=0)
+        gmm.plotting.animate_fit(ALL, 2, covariance_type=name, max_iter=3, random_state=0)
         gmm.plotting.plot_convergence(fitted)
         found = gmm.analysis.directions(fitted, n_directions=2)
-        assert found.transform(X).shape == (N, 2)
+        assert found.transform(ALL).shape == (N, 2)
 
 
 @pytest.mark.needs("jinja2", "pyarrow", "rich")
