@@ -397,3 +397,40 @@ def test_options_are_data():
     assert [options.covariance_model(name).printed(2) for name in options.conjugate_types] == [
         "VVV (full)", "EEE (tied)", "VVI (diag)", "VII (spherical)",
     ]  # fmt: skip
+
+
+# --- What later changes do not reach, and what is refused ------------------------------------------
+
+
+def test_a_summary_stays_that_of_its_fit():
+    mixture = GaussianMixture(2, random_state=0).fit(X)
+    of_fit, of_rows = mixture.summary(), mixture.summary(X)
+    before = str(of_fit), str(of_rows)
+    mixture.fit(X[:30])
+    assert (str(of_fit), str(of_rows)) == before
+
+
+@pytest.mark.parametrize("given", [{"sample_weight": np.ones(3)}, {"error_covariance": 1.0}])
+def test_what_belongs_to_rows_is_refused_without_them(given):
+    refused("expected X, the rows that it belongs to", GaussianMixture(2, random_state=0).fit(X).summary, **given)
+
+
+@pytest.mark.parametrize("counts", [[[1, 2], [3]], [[np.inf, 1], [1, 1]], [[np.nan, 1], [1, 1]], [1, 2], [["a"]]])
+def test_an_index_of_no_counts_is_refused(counts):
+    refused("expected counts of rows", gmm.inference.adjusted_rand_index, counts)
+
+
+def test_an_index_of_many_rows_does_not_overflow():
+    index = gmm.inference.adjusted_rand_index
+    assert index(np.full((2, 2), 2**62)) == pytest.approx(0, abs=1e-12)
+    assert index(np.array([[2**62, 0], [0, 2**62]])) == pytest.approx(1)
+
+
+def test_a_table_has_an_entry_for_each_heading():
+    for headings, row in [(["a"], [1, 2]), (["a", "b"], [1])]:
+        refused("expected rows of", gmm.analysis.Table.of, headings, [row])
+
+
+def test_rows_with_errors_take_no_others():
+    rows = gmm.sources.checked_rows(X, error_covariance=0.1 * np.ones(X.shape[1]))
+    refused("errors of their own", GaussianMixture(2).fit, rows, error_covariance=np.ones(X.shape[1]))

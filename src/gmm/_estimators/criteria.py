@@ -286,7 +286,7 @@ def adjusted_rand_index(counts: ArrayLike) -> float:
     Parameters
     ----------
     counts : array-like of shape (n_labels, K)
-        Rows, or their weights, of each label in each component.
+        Rows of each label in each component. Weights are taken for numbers of rows, so they are to be on that scale.
 
     Returns
     -------
@@ -302,8 +302,12 @@ def adjusted_rand_index(counts: ArrayLike) -> float:
     >>> round(adjusted_rand_index([[9, 1], [0, 10]]), 3)
     0.8
     """
-    table = np.asarray(counts)
-    if table.ndim != 2 or table.dtype.kind not in "biuf" or not (table >= 0).all():
+    try:
+        table = np.asarray(counts)
+    except ValueError:  # rows of several lengths
+        table = np.empty(0)
+    table = table.astype(np.float64) if table.dtype.kind in "biuf" else np.empty(0)
+    if table.ndim != 2 or not (np.isfinite(table) & (table >= 0)).all():
         raise ValueError(f"expected counts of rows, a table of labels and components, got {excerpt(counts)}")
     together = _pairs(table)
     by_label, by_component = _pairs(table.sum(axis=1)), _pairs(table.sum(axis=0))

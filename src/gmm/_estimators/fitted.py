@@ -515,7 +515,10 @@ class FittedMixture(Estimator):
           no component is degenerate
         """
         if X is None:
-            return _remembered(self)
+            for name, given_value in {"sample_weight": sample_weight, "error_covariance": error_covariance}.items():
+                if given_value is not None:
+                    raise ValueError(f"{name}: expected X, the rows that it belongs to, got None")
+            return _remembered(copy(self))
         source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         parameters, weight, totals = scorer.parameters, source.survey.weight, scorer.totals(source)
         scores = criteria.evaluate(totals, parameters.n_parameters, weight, None)
@@ -530,7 +533,7 @@ class FittedMixture(Estimator):
         causes = verdict.Degeneracy(parameters.model, rows).causes(parameters, of_pass)
         reasons = verdict.reasons_of(causes, parameters, rows, names_of_features(self))
         numbers = source.n_rows, weight, totals.log_likelihood, {name: scores[name] for name in shown}
-        return MixtureSummary(self, *numbers, counts[1:], int(counts[0]), reasons)
+        return MixtureSummary(copy(self), *numbers, counts[1:], int(counts[0]), reasons)
 
     def freeze(self) -> FrozenMixture:
         """Make an immutable copy that scores rows in a service, in microseconds; *beyond*.
@@ -542,8 +545,8 @@ class FittedMixture(Estimator):
             label −1. Later changes of the estimator do not reach it. Its `metadata` are this estimator's, and
             "feature_names" if the estimator knows them.
         """
-        names = given_names(self)
-        return archive.describe(self._scorer().frozen(), ({"feature_names": names} if names else {}) | self.metadata)
+        frozen, names = self._scorer().frozen(), given_names(self)
+        return archive.describe(frozen, ({"feature_names": names} if names else {}) | self.metadata)
 
     def save(self, file: archive.Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the fitted mixture to a file that holds only numbers and text; *beyond*.

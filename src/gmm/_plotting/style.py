@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import invalid
 from gmm._text.words import counted
+from gmm._validation.scalars import check_choice
 
 INK, FAINT, PAPER = "#24292f", "#8c959f", "#ffffff"  # text and lines that carry information; what is behind; nothing
 DARKER = 0.75  # factor on a component's colour, for lines on its rows
@@ -205,7 +206,8 @@ def encoded(picture: Any, kind: str) -> bytes:
     bytes
         Content of the file. Equal plots give equal bytes.
     """
-    metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}[kind]
+    kinds = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
+    metadata = kinds[check_choice(kind, "kind", tuple(kinds))]
     with mpl.rc_context({"svg.hashsalt": "gmm"}):
         return _saved(_figure(picture), format=kind, dpi=_DPI, metadata=metadata)
 

@@ -89,6 +89,8 @@ def as_source(
         imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
         source = _with_gaps(source, estimator, called, missing, for_fit=for_fit, imputes=imputes)
     if error_covariance is not None:
+        if source.errors:
+            raise ValueError("error_covariance: expected None for rows that have errors of their own")
         refuse("error_covariance", {"rows in partitions": not source.is_local})
         check_same_columns(error_covariance, called)
         gaps = np.concatenate([np.isnan(chunk.rows) for chunk in source.chunks()]) if source.in_patterns else None
@@ -308,7 +310,7 @@ def checked_rows(
     estimator : estimator or str, default="checked_rows"
         What the rows are for: a fitted mixture or classifier or, for a fit, what messages name in its place.
     missing : {"error", "em"}, default="error"
-        What NaN is in rows for a fit. A fitted mixture has a parameter of its own.
+        What NaN is in rows for a fit; fits to the rows then need no parameter of their own. A fitted mixture has one.
     error_covariance : array-like, default=None
         Of the rows' measurement errors, as in `GaussianMixture.fit`.
 

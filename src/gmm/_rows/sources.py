@@ -339,7 +339,10 @@ class Source(ABC):
 
 
 class ArraySource(Source):
-    """Rows (n, d) in memory, in any order, float32 or float64, with weights (n,) and feature names (d,)."""
+    """Rows (n, d) in memory, in any order, float32 or float64, with weights (n,) in float64 and feature names (d,).
+
+    They are not checked: `checked_rows` does that.
+    """
 
     dtype: np.dtype[Any] = forwarded("rows.dtype", "Type of the rows.")
     in_memory = True

@@ -22,9 +22,9 @@ class Parameter(NamedTuple):
     expected : str
         What it may be, in words.
     choices : tuple of str
-        The texts among these values.
+        The texts among these values; "factor" and "ppca" may end with a number of factors.
     bounds : tuple of (float, float), optional
-        The least number and the greatest; None where it is no number.
+        The limits of its numbers, which are allowed where `expected` has a square bracket; None where it is no number.
     """
 
     expected: str
@@ -42,7 +42,7 @@ class Options(NamedTuple):
     criteria : mapping of str to Criterion
         The criteria of `select`, by their names: how they are printed, and what their differences mean.
     conjugate_types : tuple of str
-        The covariance types that `BayesianGaussianMixture` takes.
+        The covariance types that `BayesianGaussianMixture` takes, also by mclust's names (VVV, EEE, VVI and VII).
     exclusions : tuple of Exclusion
         The pairs of features that exclude each other, the reason, and what to do instead.
     """

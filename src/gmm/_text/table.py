@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gmm._lazy import reduced_at_home
 from gmm._text.html import Html, block, escaped, line
-from gmm._text.words import omissions, printable
+from gmm._text.words import counted, omissions, printable
 
 NUMBER, TEXT, LABEL = "number", "text", "label"
 
@@ -135,6 +135,8 @@ class Table(NamedTuple):
           large     3
         """
         entries = list(zip(*rows, strict=True)) or [()] * len(headings)
+        if headings and len(headings) != len(entries):
+            raise ValueError(f"expected rows of {counted(len(headings), 'entry', 'entries')}, got {len(entries)}")
         columns = map(Column, headings or [""] * len(entries), entries, chain(kinds, repeat(NUMBER)))
         return cls(tuple(columns), caption, best, notes)
 
