@@ -434,3 +434,36 @@ def test_a_table_has_an_entry_for_each_heading():
 def test_rows_with_errors_take_no_others():
     rows = gmm.sources.checked_rows(X, error_covariance=0.1 * np.ones(X.shape[1]))
     refused("errors of their own", GaussianMixture(2).fit, rows, error_covariance=np.ones(X.shape[1]))
+
+
+OPTIONS = gmm.options()
+
+
+@pytest.mark.parametrize(
+    ("told", "call"),
+    [
+        ("n_features to be a whole number", lambda: OPTIONS.covariance_model("VVV", "a")),
+        ("n_features to be a whole number", lambda: OPTIONS.covariance_types("all", 1.5)),
+        ("limited", lambda: OPTIONS.covariance_types("all", limited="no")),
+        ("n to be a whole number", lambda: gmm.plotting.colours(2.5)),
+        ("n to be a whole number", lambda: gmm.plotting.colours(-1)),
+        ("what a plotting function returns", lambda: gmm.plotting.encoded(None, "png")),
+        ("what a plotting function returns", lambda: gmm.plotting.inline_svg([], "a", "b")),
+        ("expected kind among", lambda: gmm.plotting.encoded(None, "jpg")),
+        ("is not fitted yet", lambda: GaussianMixture().freeze()),
+    ],
+)
+def test_what_is_no_argument_is_refused_in_words(told, call):
+    refused(told, call, error=(TypeError, ValueError))
+
+
+@pytest.mark.parametrize("block", [{"x": 3}, {1: [1]}, {"x": np.array([1j])}])
+def test_blocks_that_are_no_columns_are_not_written(block, tmp_path):
+    refused("names to columns", gmm.sources.write_table, tmp_path / "a.csv", [block])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("cell", [2, None, (), (2,), "VVV"])
+def test_a_cell_is_called_by_number_and_model(cell):
+    found = select(X, [1, 2], ["EII", "VVV"], random_state=0)
+    refused("number of components and covariance type", lambda: found[cell], error=KeyError)

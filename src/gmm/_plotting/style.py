@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import invalid
 from gmm._text.words import counted
-from gmm._validation.scalars import check_choice
+from gmm._validation.scalars import check_choice, check_whole
 
 INK, FAINT, PAPER = "#24292f", "#8c959f", "#ffffff"  # text and lines that carry information; what is behind; nothing
 DARKER = 0.75  # factor on a component's colour, for lines on its rows
@@ -84,7 +84,7 @@ STYLE: Any = {
 
 def colours(n: int) -> NDArray[np.float64]:
     """Return the colours of `n` components, (n, 3) in RGB from 0 to 1; from the ninth on they repeat, lighter."""
-    base = np.array([to_rgb(name) for name in _PALETTE])
+    base, n = np.array([to_rgb(name) for name in _PALETTE]), check_whole(n, "n", 0)
     rounds = np.arange(n) // len(base)
     shade = (0.6**rounds)[:, None]
     return base[np.arange(n) % len(base)] * shade + (1 - shade)
@@ -309,7 +309,10 @@ def _page_tag(tag: str, name: str, ids: set[str]) -> str:
 
 def _figure(picture: Any) -> Figure:
     """Return the figure, after replacing characters in its texts that fonts lack and XML forbids."""
-    figure: Figure = np.ravel(np.asarray(picture, dtype=object))[0].figure
+    axes = np.ravel(np.asarray(picture, dtype=object)).tolist()
+    if not (axes and isinstance(axes[0], Axes)):
+        raise TypeError(f"expected what a plotting function returns, Axes or an array of these, got {picture!r:.80}")
+    figure: Any = axes[0].figure
     for text in figure.findobj(Text):
         if _UNPRINTABLE.search(text.get_text()):
             text.set_text(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text.get_text()))

@@ -415,7 +415,7 @@ def open_table(
         raise ValueError(f"expected words for {', '.join(said.words._fields)}, got {excerpt(words)}")
     text_format = said._replace(
         delimiter=delimiter,
-        skip=check_whole(skip, "skip", 0),
+        skip=check_whole(skip, "skip", 0, 2**31),
         comments=tuple(check_text(text, "comments") for text in as_list(comments)),
         words=said.words._replace(**{name: check_text(text, name) for name, text in words.items()}),
     )

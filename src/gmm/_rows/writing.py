@@ -68,7 +68,10 @@ def write_blocks(file: BinaryIO, suffix: str, blocks: Iterable[Mapping[str, Any]
 def _table(block: Mapping[str, Any]) -> pa.Table:
     if not isinstance(block, Mapping):
         raise TypeError(f"expected blocks that map names to columns, got {excerpt(block)}")
-    return pa.table(dict(block))
+    try:
+        return pa.table(dict(block))
+    except (pa.ArrowException, TypeError) as error:
+        raise ValueError(f"expected blocks that map names to columns, got {excerpt(block)}: {error}") from error
 
 
 def _even(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -11,6 +11,7 @@ from gmm._estimators.criteria import CRITERION, Criterion
 from gmm._selection.request import requested_types
 from gmm._validation.combinations import EXCLUSIONS, Exclusion
 from gmm._validation.parameters import OPTIONS
+from gmm._validation.scalars import check_boolean, check_whole
 from gmm._values.covariance import CLASSIC, CovarianceModel, covariance_model
 
 
@@ -79,7 +80,7 @@ class Options(NamedTuple):
         >>> gmm.options().covariance_model("VEI").shape
         'E'
         """
-        return covariance_model(name, n_features)
+        return covariance_model(name, None if n_features is None else check_whole(n_features, "n_features"))
 
     def covariance_types(
         self,
@@ -115,7 +116,8 @@ class Options(NamedTuple):
         >>> gmm.options().covariance_types(["VVV", "factor"], n_factors=[1, 2])
         ['VVV', 'factor1', 'factor2']
         """
-        return requested_types(names, n_features, n_factors, limited=limited)
+        d = None if n_features is None else check_whole(n_features, "n_features")
+        return requested_types(names, d, n_factors, limited=check_boolean(limited, "limited"))
 
 
 def options() -> Options:

@@ -312,6 +312,9 @@ class Selection:
         >>> bool((again.means_ == found[2, "VVV"].means_).all())
         True
         """
+        called: Any = cell
+        if not (isinstance(called, tuple) and len(called) in (2, 3)):
+            raise KeyError(f"expected the number of components and covariance type of a cell, got {cell!r:.80}")
         every = zip(self.n_components.tolist(), self.covariance_type, self.tails, strict=True)
         numbers = [number for number, each in enumerate(every) if each[: len(cell)] == tuple(cell)]
         estimator = self.estimators[numbers[0]] if len(numbers) == 1 else None
