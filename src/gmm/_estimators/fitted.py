@@ -30,7 +30,7 @@ from gmm._lazy import reduced_at_home
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Continuation, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
-from gmm._rows.entrance import Names, as_source, as_source_to_fit, is_dask
+from gmm._rows.entrance import Names, as_source_to_fit, is_dask, rows_for
 from gmm._rows.sources import Source, box_of
 from gmm._text.frames import data_frame, framed_like
 from gmm._validation import given
@@ -976,15 +976,7 @@ def source_of(
     fitted_parameters(mixture)
     if error_covariance is not None:
         refuse("error_covariance", {"BayesianGaussianMixture": mixture._variational})
-    return as_source(
-        X,
-        sample_weight,
-        estimator=mixture,
-        n_features=mixture.n_features_in_,
-        feature_names=vars(mixture).get("feature_names_in_"),
-        missing=mixture.missing if missing is None else missing,
-        error_covariance=error_covariance,
-    )[0]
+    return rows_for(mixture, X, sample_weight, missing=missing, error_covariance=error_covariance)
 
 
 def rows_of_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: Any, error_covariance: Any) -> Source:

@@ -16,7 +16,7 @@ from gmm._passes.e_step import EStep
 from gmm._passes.problem import Continuation, Problem, SolverSettings
 from gmm._rows.entrance import Names
 from gmm._rows.sources import ArraySource, Source
-from gmm._text.words import listed
+from gmm._text.words import column_names, listed
 from gmm._validation.combinations import refuse
 from gmm._validation.given import are_collinear, check_prior
 from gmm._values.covariance import CovarianceModel, stored_as
@@ -96,7 +96,7 @@ def never_observed_together(source: Source, names: Names, models: Sequence[Covar
     has_column = np.zeros((len(source.patterns), source.n_features))
     for row, pattern in zip(has_column, source.patterns, strict=True):
         row[pattern.observed] = pattern.weight > 0
-    called = [f"x{j}" if names is None else str(names[j]) for j in range(source.n_features)]
+    called = column_names(names, source.n_features)
     pairs = np.argwhere(np.triu(has_column.T @ has_column == 0))
     return listed((f"{called[i]!r} and {called[j]!r}" for i, j in pairs), _PAIRS_SHOWN) if len(pairs) else ""
 

@@ -292,6 +292,21 @@ def _farthest(source: Source, column: int, centre: float) -> tuple[np.floating[A
     return value, row
 
 
+def rows_for(
+    estimator: Any, X: Any, sample_weight: Any = None, *, missing: str | None = None, error_covariance: Any = None
+) -> Source:
+    """Return rows for a use of a fitted estimator, checked as `as_source` does; `missing` is its own by default."""
+    return as_source(
+        X,
+        sample_weight,
+        estimator=estimator,
+        n_features=estimator.n_features_in_,
+        feature_names=vars(estimator).get("feature_names_in_"),
+        missing=estimator.missing if missing is None else missing,
+        error_covariance=error_covariance,
+    )[0]
+
+
 def checked_rows(
     X: Any,
     sample_weight: Any = None,
@@ -338,9 +353,7 @@ def checked_rows(
         return as_source_to_fit(X, sample_weight, estimator=estimator, **how)[0]
     if isinstance(estimator, type) or not (hasattr(estimator, "n_features_in_") and hasattr(estimator, "missing")):
         raise TypeError(f"expected a fitted mixture or classifier, or a name, for estimator, got {excerpt(estimator)}")
-    how = {"n_features": estimator.n_features_in_, "feature_names": vars(estimator).get("feature_names_in_")}
-    how |= {"missing": estimator.missing, "error_covariance": error_covariance}
-    return as_source(X, sample_weight, estimator=estimator, **how)[0]
+    return rows_for(estimator, X, sample_weight, error_covariance=error_covariance)
 
 
 def open_table(

@@ -25,7 +25,7 @@ from gmm._fitting.degenerate import Degeneracy
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
 from gmm._lazy import reduced_at_home
 from gmm._passes.problem import e_step_over
-from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
+from gmm._rows.entrance import Names, as_one_array, as_source_to_fit, rows_for
 from gmm._rows.sources import ArraySource, Source, relative_ridge
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.result import Ending, statuses
@@ -565,10 +565,7 @@ class MixtureClassifier(Estimator):
     def _log_joint(self, X: ArrayLike) -> Array:
         """Log prior and density of each class, (n, C); of rows too far from all, the log priors."""
         check_is_fitted(self)
-        names = vars(self).get("feature_names_in_")
-        source, _ = as_source(
-            X, estimator=self, n_features=self.n_features_in_, feature_names=names, missing=self.missing
-        )
+        source = rows_for(self, X)
         scorers = [Scorer(fitted_parameters(mixture), self.n_threads) for mixture in self.mixtures_]
         densities = np.stack([log_evidence_of(scorer, source, True) for scorer in scorers], axis=1).astype(np.float64)
         with np.errstate(divide="ignore"):

@@ -39,6 +39,7 @@ from gmm._selection.request import (
 )
 from gmm._selection.result import Progress, Reports, Selection, check_criterion, html_parts
 from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_of_constants
+from gmm._text.words import column_names
 from gmm._validation import column_notes
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_is_fitted, check_labels_of_columns
@@ -209,7 +210,7 @@ def select(
     held_out = held_out_deviances(request, seed, clock, reports)
     selection = Search(request, seed, clock, reports, held_out).run()
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
-    names = tuple(f"x{j}" for j in range(given.n_features)) if features is None else tuple(map(str, features))
+    names = column_names(features, given.n_features)
     notes = (
         *column_notes.identifiers(given.look(column_notes.kinds_in_memory, names), names),
         *given.look(column_notes.singular_columns, names),

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.fitted import FittedMixture, checked_for, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._text.table import Table
-from gmm._text.words import counted, plus_minus
+from gmm._text.words import column_names, counted, plus_minus
 from gmm._values.layouts import FULL, Array
 
 _NUMBERS_AT_ONCE = 1 << 20
@@ -39,7 +39,7 @@ class TrueValues(NamedTuple):
             for i in range(n)
         )
         title = f"TrueValues of {counted(n, 'row')} of {counted(d, 'column')}, mean ± standard deviation"
-        return str(Table.beginning([f"x{j}" for j in range(min(d, 6))], rows, n, title))
+        return str(Table.beginning(column_names(None, min(d, 6)), rows, n, title))
 
 
 def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike) -> TrueValues:
