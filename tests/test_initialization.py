@@ -263,6 +263,16 @@ def test_what_is_given_of_a_start_is_kept_and_the_rest_found(covariance_type):
 
 
 @quiet
+@pytest.mark.parametrize("d", [16, 17])
+def test_covariances_are_the_inverses_of_given_precisions(d):
+    factors = np.random.default_rng(0).normal(size=(3, d, 2 * d))
+    precisions, rows = factors @ factors.swapaxes(1, 2) / d, np.random.default_rng(1).normal(size=(50, d))
+    given = {"weights_init": [0.2, 0.3, 0.5], "means_init": rows[:3], "precisions_init": precisions}
+    fitted = GaussianMixture(3, **given, max_iter=0).fit(rows)
+    np.testing.assert_allclose(fitted.covariances_, np.linalg.inv(precisions), rtol=1e-9, atol=1e-12)
+
+
+@quiet
 @closed_forms
 def test_responsibilities_may_be_an_array_or_come_from_a_function(covariance_type):
     one_hot = np.eye(3)[GROUPS]

@@ -240,6 +240,14 @@ def quasi_newton(**changed):
     return begin(mstep.QuasiNewtonState(family(), 1e-3, True), **changed)
 
 
+WIDE = mstep.MixtureFamily(5, 13, K, D, 0.0, n_factors=1)  # of which no covariance is stored whole
+
+
+def parted(of=None, weights=np.ones(K), means=np.ones((K, D)), precisions=whiteners(FULL)):  # noqa: B008
+    state = mstep.QuasiNewtonState(of or family(), 1e-3, True)
+    return state.begin_at(weights, means, precisions)
+
+
 def prior(mean=np.ones(D), scale=np.ones(4)):  # noqa: B008
     return mstep.MixtureFamily(FULL, 0, K, D, 0.0, (mean, scale, 1.0, 1.0, 0.0))
 
@@ -342,6 +350,10 @@ ALL = [
     *cases("suits", lambda v: a_plan(rows_only=True).suits(v, False), [survey(ROWS[:, :1], n_features=1)]),
     # An update.
     *cases("family", lambda v: mstep.MixtureFamily(*v, 0.0), FAMILIES),
+    *arguments(parted, weights=flat(K), means=tables(K, D), precisions=flat(SIZES[FULL])),
+    *arguments(parted, of=[WIDE]),
+    *cases("covariances, weights", lambda v: family().at_precisions(v, whiteners(FULL)), flat(K)),
+    *cases("covariances, precisions", lambda v: family().at_precisions(np.ones(K), v), flat(SIZES[FULL])),
     *arguments(prior, mean=flat(D), scale=flat(4)),
     *arguments(term, **OF_PARAMETERS),
     *arguments(update, **OF_MOMENTS, counts=flat(K), previous=optional(flat(SIZES[FULL]))),

@@ -208,8 +208,11 @@ def test_a_mixture_of_more_factors_begins_no_lower_than_of_fewer(mixture):
 
 
 def test_one_more_component_is_one_in_two_halves(mixture):
-    assert len(inside.halves(mixture, inside.ArraySource(X), 1)) == 1
-    for halved in inside.halves(mixture, inside.ArraySource(X), K):
+    rows = inside.ArraySource(X)
+    with inside.EStep(rows, mixture.model.layout) as e_step:
+        assert len(inside.halves(mixture, rows, e_step, 1)) == 1
+        found = inside.halves(mixture, rows, e_step, K)
+    for halved in found:
         assert halved.n_components == K + 1
         np.testing.assert_allclose(halved.weights.sum(), 1)
         np.testing.assert_allclose(halved.weights @ halved.means, mixture.weights @ mixture.means)

@@ -840,12 +840,20 @@ cdef class Ascent:
         self.working, self.e_step, self.problem, self.unit, self.resumable = working, e_step, problem, unit, resumable
         self.resident, self.repair_empty, self.work = resident, repair_empty, working.work
 
-    def begins_after(self, moments):
-        """Measure the mixture that follows statistics next, if it does not need help; return whether it does not."""
+    def begins_at(self, start):
+        """Measure next the mixture that follows statistics, or has the parts in a tuple: see `QuasiNewtonState`.
+
+        Return whether it does not need help.
+        """
         if self.work <= BLAS_STAYS_SINGLE:
-            return self.working.begin_after(moments, repair_empty=self.repair_empty)
+            return self.begin_at(start)
         with _blas.single_threaded_blas():
-            return self.working.begin_after(moments, repair_empty=self.repair_empty)
+            return self.begin_at(start)
+
+    cdef begin_at(self, start):
+        if isinstance(start, tuple):
+            return self.working.begin_at(*start)
+        return self.working.begin_after(start, repair_empty=self.repair_empty)
 
     def pass_once(self):
         """Make a pass that has no record."""

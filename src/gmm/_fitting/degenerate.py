@@ -155,8 +155,7 @@ class Degeneracy:
         others = [k for k in dict.fromkeys(owners.tolist()) if k not in tied]
         variances = parameters.column_variances[others]
         thin = variances < THIN * total_variances(parameters)
-        repeats = np.diff(np.sort(first, axis=0), axis=0) == 0  # continuous values have no step
-        columns = np.flatnonzero(thin.any(axis=0) & repeats.any(axis=0))
+        columns = np.flatnonzero(thin.any(axis=0) & source.look(_repeats, _FIRST_LOOKED_AT))
         steps = np.zeros(parameters.n_features)
         steps[columns] = [source.look(step_of_most, j) for j in columns.tolist()]
         narrow = thin & (variances < steps**2 / 12)
@@ -213,6 +212,11 @@ def step_of_most(rows: NDArray[Any], column: int) -> float:
 def _some(numbers: NDArray[Any], n: int) -> Array:
     """Return at most n of the numbers of rows, evenly among all, as `narrowest` reads them."""
     return np.ascontiguousarray(numbers[:: -(-len(numbers) // n)], np.float64)
+
+
+def _repeats(rows: NDArray[Any], n: int) -> NDArray[np.bool_]:
+    """Tell which columns have equal values in at most n rows, (d,): continuous ones have no step."""
+    return (np.diff(np.sort(_some(rows, n), axis=0), axis=0) == 0).any(axis=0)
 
 
 def _some_rows(source: Source, n: int) -> tuple[Array, Array | None]:

@@ -19,7 +19,7 @@ from gmm._fitting.split_merge import split_merged
 from gmm._fitting.starts import FitSettings, first_start, short_runs
 from gmm._passes.e_step import EStep
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Continuation, Problem, SolverSettings
+from gmm._passes.problem import Continuation, Problem, RunStart, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.sources import ArraySource, Source
 from gmm._values.layouts import SingularMatrixError
@@ -136,7 +136,7 @@ def _starts(
     ended: Sequence[Trace],
     on_failure: Callable[[int, SingularMatrixError], object],
     on_skip: OnSkip,
-) -> Iterator[tuple[int, Continuation | SufficientStatistics]]:
+) -> Iterator[tuple[int, RunStart]]:
     """Yield the index of each start that is to be run, and where its run begins.
 
     Starts that are not promising are run after all while every run has failed: none has `ended`.
@@ -247,7 +247,7 @@ def fit_mixture(
 
     with blas_alone_in_fit(source.n_features), problem.e_step() as e_step:
         run = partial(problem.prepare_run, e_step, callback=listener)
-        starts: Iterable[tuple[int, Continuation | SufficientStatistics]]
+        starts: Iterable[tuple[int, RunStart]]
         starts = (
             [(0, continuation)] if continuation else _starts(problem, e_step, settings, seeds, traces, failed, on_skip)
         )

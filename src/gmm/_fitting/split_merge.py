@@ -20,7 +20,7 @@ from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._fitting.starts import FitSettings
 from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Continuation, Problem, e_step_over
+from gmm._passes.problem import Continuation, Problem
 from gmm._passes.solver import Iteration, Refinement, SolverResult
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array, SingularMatrixError
@@ -273,15 +273,14 @@ def without(e_step: EStep, mixture: WhitenedMixture, component: int) -> Sufficie
     return e_step(mixture._replace(log_offset=log_offset))
 
 
-def halves(parameters: MixtureParameters, rows: Source, n: int) -> list[MixtureParameters]:
+def halves(parameters: MixtureParameters, rows: Source, e_step: EStep, n: int) -> list[MixtureParameters]:
     """Return n mixtures of one component more, or fewer: each has two halves for one that fits worst, the worst first.
 
     Of low rank, of heavy tails or of one component, the worst is the widest.
     """
     if parameters.n_components == 1 or not parameters.model.stored_whole or parameters.tails:
         return halves_of_widest(parameters)[:n]
-    with e_step_over(rows, parameters.model.layout, n_threads=1) as e_step:
-        diagnosis = ComponentDiagnosis.of(parameters, rows, e_step)
+    diagnosis = ComponentDiagnosis.of(parameters, rows, e_step)
     gains = diagnosis.gains
     axes, worst = gains.argmax(axis=1), (-gains.max(axis=1)).argsort(kind="stable")[:n].tolist()
     return [halved(parameters, k, diagnosis.step(k, int(axes[k]))) for k in worst]

@@ -42,14 +42,14 @@ from gmm._fitting.sampling import (
     seeding_uniforms,
 )
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep
-from gmm._passes.problem import Continuation, Problem, SolverSettings
+from gmm._passes.problem import Continuation, Parts, Problem, RunStart, SolverSettings
 from gmm._passes.solver import SolverResult
 from gmm._rows.sources import ArraySource, Source, in_range
 from gmm._validation.given import check_constraint, check_fixed_start
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError, layout_with_code
 from gmm._values.objective import Objective
-from gmm._values.parameters import PARTS, MixtureParameters
+from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, weighed
 from gmm._values.whitened import WhitenedMixture
@@ -147,12 +147,12 @@ def views_of(sample: ArraySource, moments: Layout, single: float = 0.0) -> list[
 
 # --- Short runs that compare starts -------------------------------------
 
-Start = SufficientStatistics | MixtureParameters  # of a run
-
 ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
 
 
-def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list[SolverResult | None]:
+def short_runs(
+    problem: Problem, starts: Iterable[MixtureParameters | SufficientStatistics], max_iter: int
+) -> list[SolverResult | None]:
     """Run each start for a few passes to compare them; None where a covariance becomes singular."""
     settings, results = ROUGHLY._replace(max_iter=max_iter), list[SolverResult | None]()
     with problem.e_step() as e_step:
@@ -544,13 +544,12 @@ _ROUNDING = 1e-5  # of responsibilities in float32 that sum to 1
 _OR_GO_ON = "; or let a GaussianMixture that has them go on with warm_start=True"
 
 
-def first_start(
-    problem: Problem, settings: FitSettings, seed: int, e_step: EStep
-) -> Continuation | SufficientStatistics:
+def first_start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> RunStart:
     """Return where the run of one start begins: parts that are given, and a start of the rows for the others."""
     how, objective, rows = settings.start, problem.objective, problem.rows
-    check_fixed_start(objective.fixed, how.parts, otherwise=_OR_GO_ON)
-    if how.from_data and (rows.known or rows.in_patterns or objective.noise or objective.tails):
+    if objective.fixed:
+        check_fixed_start(objective.fixed, how.parts, otherwise=_OR_GO_ON)
+    if (rows.known or rows.in_patterns or objective.noise or objective.tails) and how.from_data:
         return Continuation(own_start(problem, settings, generator(seed)))
     begin = _given_start(problem, settings, seed, e_step)
     if not objective.noise:
@@ -561,20 +560,19 @@ def first_start(
     return begin._replace(parameters=begin.parameters.with_noise(objective.noise, share))
 
 
-def _given_start(
-    problem: Problem, settings: FitSettings, seed: int, e_step: EStep
-) -> Continuation | SufficientStatistics:
+def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> RunStart:
     """Return where a run begins without noise, at the parts that are given."""
     rows, how, model, K = problem.rows, settings.start, problem.objective.model, settings.n_components
     parts: dict[str, Any] = dict(how.parts)
     if "precisions" in parts:
-        covariances = model.layout.inverse(parts.pop("precisions"), rows.n_features)
+        precisions = parts.pop("precisions")
         shares = parts["weights"] if "weights" in parts else np.full(K, 1 / K)
         if problem.objective.fixed and problem.objective.fixed.covariances.any():
+            covariances = model.layout.inverse(precisions, rows.n_features)
             check_constraint(MixtureParameters(shares, np.zeros((K, rows.n_features)), covariances, model))
-        parts["covariances"] = model.constrained(covariances, np.maximum(shares, 1e-300))
-        if len(parts) == len(PARTS):
-            return Continuation(MixtureParameters(**parts, model=model))
+        if len(parts) == 2:
+            return Parts(shares, parts["means"], precisions.reshape(-1))
+        parts["covariances"], _ = problem.at_precisions(shares, precisions.reshape(-1))
     if "means" in parts:
         statistics = from_means(rows.without_gaps, parts["means"], model.layout, n_threads=settings.n_threads)
     elif how.responsibilities is not None:

@@ -7,7 +7,7 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.float cimport DBL_EPSILON, FLT_EPSILON
 from libc.math cimport INFINITY, fabs, isfinite, log, rint
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 cimport gmm._kernel.belief as belief
 cimport gmm._kernel.constraint as solutions
@@ -43,7 +43,7 @@ from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.seeding cimport Item, merge_equal, size_to_sort, sort_by_value
 from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
 from gmm._kernel.update cimport begin, constrain_covariances, estimate_covariances, finish, update_work
-from gmm._kernel.whitener cimport first_singular, half_square, whiten as whiten_all
+from gmm._kernel.whitener cimport first_singular, half_square, invert as invert_all, whiten as whiten_all
 
 from copy import copy
 
@@ -52,6 +52,7 @@ import numpy as np
 
 THIN = 1. / THINNER                   # of the variance of all rows: a component with less is thin there
 cdef double NEARLY_ALL = 0.75         # of the rows of a component
+cdef double LEAST_WEIGHT = 1e-300     # of a component in a constraint: its share of a covariance may be divided by it
 cdef double MOST_NUMBERS = 1e15       # in a family's parameters: sizes computed from them do not overflow
 
 cdef class Unguarded:
@@ -113,6 +114,41 @@ cdef void take_pass(
     State* state, const Moments* moments, double rounding, bint repair_empty, double* record,
 ) noexcept nogil:
     quasi_newton.take_pass(state, moments, rounding, repair_empty, record)
+
+
+cdef int check_parts(const Family* family, const double[::1] weights, const double[::1] precisions) except -1:
+    """Raise unless weights and precisions, flat, are those of mixtures of a family that stores covariances whole."""
+    if is_low_rank(family.layout):
+        raise ValueError("expected a layout of whole covariances for precisions, got factors and noise")
+    expect("weights", weights.shape[0], family.K)
+    expect("precisions", precisions.shape[0], total_size(family.layout, family.K, family.d))
+    return 0
+
+
+cdef Py_ssize_t covariances_at(
+    const Family* family,
+    const double* weights, const double* precisions,       # IN
+    double* room,                                  # scratch: see `update_workspace_size`
+    Estimate* out,                                 # OUT covariances, their whiteners and log|W|
+) noexcept nogil:
+    """Invert precisions and bring the inverses, of components of these weights, under the family's constraint.
+
+    Return the first matrix that is not positive definite, −1 where all are.
+    """
+    cdef Layout layout = family.layout
+    cdef Py_ssize_t m = n_matrices(layout, family.K), d = family.d, k
+    cdef Py_ssize_t failed = invert_all(layout, m, d, precisions, out.whiteners, out.log_determinants, out.covariances)
+    cdef NoisePrior prior = likelihood().factor_noise
+    if failed >= 0:
+        return failed
+    if family.constraint != NULL:
+        for k in range(family.K):
+            room[k] = max(weights[k], LEAST_WEIGHT)
+        if not constrain(family.constraint, family.K, d, family.n_factors, 0, &prior, room, NULL, out.covariances,
+                         room + family.K):
+            return 0
+    whiten_all(layout, m, d, out.covariances, out.whiteners, out.log_determinants)
+    return first_singular(out.log_determinants, m)
 
 
 cdef class MixtureFamily:
@@ -228,6 +264,28 @@ cdef class MixtureFamily:
         mixture.weights, mixture.means = <double*>&weights[0], <double*>&means[0, 0]
         mixture.whiteners, mixture.log_determinants = <double*>&whiteners[0], <double*>&log_determinants[0]
         return parameter_term(&family.objective, layout, family.K, family.d, &mixture)
+
+    def at_precisions(self, const double[::1] weights, const double[::1] precisions):
+        """Return the covariances that are nearest to the inverses of matrices: see `covariances_at`.
+
+        Returns
+        -------
+        covariances, whiteners : flat arrays
+        log_determinants : array of shape (K,) or (1,), log|W|
+        failed : int
+            The first matrix that is not positive definite, −1 where all are.
+        """
+        cdef const Family* family = &self.family
+        cdef Py_ssize_t m = n_matrices(family.layout, family.K), failed
+        cdef Estimate out
+        check_parts(family, weights, precisions)
+        numbers, sizes, room = np.empty((2, precisions.shape[0])), np.empty(m), np.empty(update_workspace_size(family))
+        cdef double[:, ::1] into = numbers
+        cdef double[::1] determinants = sizes, scratch = room
+        out.covariances, out.whiteners, out.log_determinants = &into[0, 0], &into[1, 0], &determinants[0]
+        with nogil:
+            failed = covariances_at(family, &weights[0], &precisions[0], &scratch[0], &out)
+        return *numbers, sizes, failed
 
     cdef bint takes(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
         """Return whether mixtures and moments of these layouts and shape are the family's."""
@@ -682,6 +740,28 @@ cdef class QuasiNewtonState:
             fails = repair_empty and any_empty(&moments, state.family.K)
             fails = fails or most_likely(&moments, &state.family, state.family.ridge, NULL, state.scratch,
                                          &state.trial) >= 0
+            start_anew(state)
+        return not fails
+
+    def begin_at(self, const double[::1] weights, const double[:, ::1] means, const double[::1] precisions):
+        """Forget all passes and measure a mixture of normal components next, as `begin` does, given its precisions.
+
+        Return False where a matrix is not positive definite.
+        """
+        cdef State* state = &self.state
+        cdef const Family* family = &state.family
+        cdef Estimate* first = &state.trial
+        cdef Py_ssize_t K = family.K, d = family.d
+        check_parts(family, weights, precisions)
+        expect_matrix("means", means, K, d)
+        memcpy(first.weights, &weights[0], K * sizeof(double))
+        memcpy(first.means, &means[0, 0], K * d * sizeof(double))
+        memset(first.tails, 0, K * sizeof(double))
+        cdef bint fails
+        with nogil:
+            fails = covariances_at(family, &weights[0], &precisions[0], state.scratch, first) >= 0
+            log_offsets(&family.objective, family.layout, K, d, first.weights, first.whiteners,
+                        first.log_determinants, family.ridge, first.tails, first.log_offset)
             start_anew(state)
         return not fails
 

@@ -1,9 +1,10 @@
 """Whiteners W of symmetric positive definite matrices, Σ⁻¹ = WᵀW, in any layout; log|W|; and traces and norms by W."""
 from libc.float cimport DBL_MAX
 from libc.math cimport INFINITY, isfinite, log, sqrt
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
-from gmm._kernel.cholesky cimport invert_dense
+from gmm._kernel.blas cimport multiply_first_transposed
+from gmm._kernel.cholesky cimport WIDEST_BY_HAND, invert_dense
 from gmm._kernel.layout cimport (
     Layout,
     apply_row,
@@ -30,6 +31,32 @@ cdef inline void whiten(
             log_determinants[k] = invert_dense(whiteners + k * size, d)
         else:
             log_determinants[k] = invert_roots(whiteners + k * size, size) * features_per_number(layout, d)
+
+
+cdef inline Py_ssize_t invert(
+    Layout layout, Py_ssize_t m, Py_ssize_t d, const double* matrices,     # IN m matrices, not of low rank
+    double* whiteners, double* log_determinants,   # OUT as `whiten` has them
+    double* inverses,                              # OUT WᵀW
+) noexcept nogil:
+    """Return the first matrix that is not positive definite, −1 where all are."""
+    cdef Py_ssize_t size = matrix_size(layout, d), i, j, k, r
+    cdef double* into
+    cdef const double* w
+    whiten(layout, m, d, matrices, whiteners, log_determinants)
+    for k in range(m):
+        w, into = whiteners + k * size, inverses + k * size
+        if not is_dense(layout):
+            for j in range(size):
+                into[j] = w[j] * w[j]
+        elif d > WIDEST_BY_HAND:
+            multiply_first_transposed(w, d, w, d, into, d, d, d, d)
+        else:
+            memset(into, 0, size * sizeof(double))
+            for r in range(d):
+                for i in range(r + 1):
+                    for j in range(r + 1):
+                        into[i * d + j] += w[r * d + i] * w[r * d + j]
+    return first_singular(log_determinants, m)
 
 
 cdef inline Py_ssize_t first_singular(const double* log_determinants, Py_ssize_t m) noexcept nogil:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from gmm._blas import blas_alone
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
 from gmm._passes.em import MStep, QuasiNewton, Solver, SolverRun, TextbookEM
 from gmm._passes.solver import GainBelow, Iteration
 from gmm._rows.sources import Source
-from gmm._values.layouts import Array, Layout
+from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -65,6 +66,20 @@ class Continuation(NamedTuple):
     records: Array | None = None
 
 
+class Parts(NamedTuple):
+    """A mixture by which a run begins: weights (K,), means (K, d) and precisions, flat, as the model's layout has them.
+
+    Its covariances are the nearest of the model.
+    """
+
+    weights: Array
+    means: Array
+    precisions: Array
+
+
+RunStart = Continuation | Parts | SufficientStatistics
+
+
 class Problem(NamedTuple):
     """Rows, and what a solver maximises over mixtures of them.
 
@@ -93,7 +108,23 @@ class Problem(NamedTuple):
         """Open passes over the rows; close them with a ``with`` statement."""
         return e_step_over(self.rows, self.objective.model.layout, n_threads=self.n_threads)
 
-    def first_update(self, e_step: EStep, begin: Continuation | SufficientStatistics) -> Continuation:
+    def at_precisions(self, weights: Array, precisions: Array) -> tuple[Array, tuple[Array, Array]]:
+        """Return the covariances of `Parts`, with their whiteners and log determinants.
+
+        Raises
+        ------
+        SingularMatrixError
+            If one is not positive definite.
+        """
+        family, layout = self.family(len(weights)), self.objective.model.layout
+        with blas_alone(family.work):
+            covariances, whiteners, log_determinants, failed = family.at_precisions(weights, precisions)
+        if failed >= 0:
+            raise SingularMatrixError(failed)
+        shape = layout.shape(len(weights), self.rows.n_features)
+        return covariances.reshape(shape), (whiteners.reshape(shape), log_determinants)
+
+    def first_update(self, e_step: EStep, begin: RunStart) -> Continuation:
         """Make the first M-step after statistics, and leave noise the share that it starts with.
 
         Raises
@@ -103,6 +134,9 @@ class Problem(NamedTuple):
         """
         if isinstance(begin, Continuation):
             return begin
+        if isinstance(begin, Parts):
+            covariances, factors = self.at_precisions(begin.weights, begin.precisions)
+            return Continuation(MixtureParameters(*begin[:2], covariances, self.objective.model, factors))
         begin, noise = self.next_update(e_step, begin), self.objective.noise
         if begin.parameters.noise_weight < noise.share:
             begin = begin._replace(parameters=begin.parameters.with_noise(noise, noise.share))
@@ -118,7 +152,7 @@ class Problem(NamedTuple):
     def prepare_run(
         self,
         e_step: EStep,
-        begin: Continuation | SufficientStatistics,
+        begin: RunStart,
         settings: SolverSettings,
         *,
         start: int = 0,
@@ -130,8 +164,8 @@ class Problem(NamedTuple):
         ----------
         e_step : EStep
             Open over the same rows, for the moments of the same model.
-        begin : Continuation or SufficientStatistics
-            Statistics stand for their `first_update`, and this raises what that raises.
+        begin : Continuation, Parts or SufficientStatistics
+            The last two stand for their `first_update`, and this raises what that raises.
         settings : SolverSettings
         start : int
             Index of the start, for the record.
@@ -145,19 +179,23 @@ class Problem(NamedTuple):
         before: tuple[float, ...] = ()
         records: Array | None = None
         solver: Solver
-        compiled = objective.model.stored_whole and not objective.noise  # the first mixture after statistics
-        if isinstance(begin, SufficientStatistics) and accelerated and compiled:
-            working = QuasiNewtonState(self.family(len(begin.counts)), tolerance, confirm)
+        if isinstance(begin, SufficientStatistics):
+            n_components, compiled = len(begin.counts), objective.model.stored_whole
+        elif isinstance(begin, Parts):
+            n_components, compiled = len(begin.weights), objective.is_plain
+        else:
+            n_components, compiled = begin.parameters.n_components, False
+        if accelerated and compiled and not objective.noise:  # whose share Python sets
+            working = QuasiNewtonState(self.family(n_components), tolerance, confirm)
             repair_empty = self.repair_empty and objective.repairable
             solver = QuasiNewton(working, e_step, self, unit=unit, resumable=resumable, repair_empty=repair_empty)
-            if not solver.begins_after(begin):
-                m_step = self.m_step(e_step, len(begin.counts))
-                solver.begin(m_step(begin), m_step)
+            if not solver.begins_at(begin):
+                begin = self.first_update(e_step, begin)
+                solver.begin(begin.parameters, self.m_step(e_step, n_components, begin.repaired))
         else:
             begin = self.first_update(e_step, begin)
             before, records = begin.bounds, begin.records
             parameters = objective.adopted(begin.parameters, weight)
-            n_components = len(parameters.weights)
             m_step = self.m_step(e_step, n_components, begin.repaired)
             if accelerated:
                 family = self.family(n_components)

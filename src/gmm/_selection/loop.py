@@ -41,7 +41,7 @@ from gmm._lazy import cached_property
 from gmm._log import LOGGER
 from gmm._passes.e_step import EStep, result_of, submitted, usable_threads
 from gmm._passes.em import SolverRun
-from gmm._passes.problem import Problem
+from gmm._passes.problem import Problem, e_step_over
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._selection.request import CRITERION_ACCURACY, Clock, Key, Request, n_rows_of
 from gmm._selection.result import MORE_THAN_ROWS, Ending, Entry, Reports, Selection, Status, is_fault
@@ -87,8 +87,8 @@ class Cell:
     Attributes
     ----------
     key : Key
-    end : End or None
-        The best one.
+    end, sound : End or None
+        The best one; the same if none of its components is degenerate.
     error : Exception or None
         Why there is none.
     n_seeds : int
@@ -112,6 +112,7 @@ class Cell:
         self.key, self.held_out, self.n_threads, self._request = key, held_out, n_threads, request
         self.model = request.model(key.name, key.tails)
         self.end: End | None = None
+        self.sound: End | None = None
         self.error: Exception | None = None
         self.n_seeds = self.n_fresh = self.n_again = 0
         self.begun = set[MixtureParameters]()
@@ -132,11 +133,6 @@ class Cell:
     @cached_property
     def _degeneracy(self) -> Degeneracy:
         return Degeneracy.of_fits(self.settings.objective, self._request.source, self._request.judge)
-
-    @property
-    def sound(self) -> End | None:
-        """The best end if none of its components is degenerate."""
-        return self.end if self.end is not None and self.end.degenerate < 0 else None
 
     @cached_property
     def n_parameters(self) -> int:
@@ -189,19 +185,22 @@ class Cell:
 
     def take(self, fit: SolverRun | SolverResult, start: Start, behind: float | None = None) -> None:
         """Keep a fit if it is better than the best so far: sound, or higher."""
-        before, is_sound = self.end, self.sound is not None
-        is_higher = before is None or fit.lower_bound > before.result.lower_bound + self.accuracy
-        if is_sound and not is_higher:
+        is_higher = self.end is None or fit.lower_bound > self.end.result.lower_bound + self.accuracy
+        if self.sound and not is_higher:
             return
         degenerate = self._degeneracy.first(fit)
-        if degenerate >= 0 and (is_sound or not is_higher):
+        if degenerate >= 0 and (self.sound or not is_higher):
             return
         result = fit.result if isinstance(fit, SolverRun) else fit
-        self.end = End(result, start, degenerate, self._score(result), behind)
+        self.keep(End(result, start, degenerate, self._score(result), behind))
         self.error, self.n_fresh, self.n_again = None, 0, 0
         if LOGGER.isEnabledFor(INFO):
             of_fit = self.key.n_components, self.key.kind, fit.lower_bound, self.status()
             LOGGER.info("search: components %d, %s  log-likelihood %.6f nats per unit weight, %s", *of_fit)
+
+    def keep(self, end: End) -> None:
+        """Make an end the best one."""
+        self.end, self.sound = end, end if end.degenerate < 0 else None
 
     def measure(self) -> None:
         """Compute the log-likelihood and the criteria of the best end."""
@@ -373,7 +372,7 @@ class Search:
         elif before is None or first.end.result.lower_bound > before.result.lower_bound + cell.accuracy:
             self._fit_from([first.end.result.parameters], cell)
         if first.end and cell.end and self._same(cell.end.result, first.end.result):
-            cell.end = cell.end._replace(degenerate=first.end.degenerate)  # one model is judged by one rule
+            cell.keep(cell.end._replace(degenerate=first.end.degenerate))  # one model is judged by one rule
 
     def _fit_from_more_seeds(self, cell: Cell) -> None:
         while not cell.is_settled and self._fit_from_seed(cell):
@@ -424,7 +423,7 @@ class Search:
         """Return a few mixtures of a component more, each time the same; none where a covariance is singular."""
         if mixture not in self._halves_of:
             try:
-                found = halves(mixture, self._source, max(_OF_BEST, _OF_OWN))
+                found = halves(mixture, self._source, self._e_step(mixture.model.layout), max(_OF_BEST, _OF_OWN))
             except SingularMatrixError:
                 found = []
             self._halves_of.setdefault(mixture, found)  # which another thread may have set
@@ -458,9 +457,11 @@ class Search:
             watch = self._end_if_over if self._source.n_rows > _MANY_ROWS else None
             fit: SolverRun | SolverResult
             if before is None:
-                fit = cell.fit(self._e_step(cell), start, self._outlook(cell, start), self._clusterings, watch)
+                fit = cell.fit(
+                    self._e_step(cell.model.layout), start, self._outlook(cell, start), self._clusterings, watch
+                )
             else:
-                fit = cell.moved(self._e_step(cell), before, watch)
+                fit = cell.moved(self._e_step(cell.model.layout), before, watch)
             if isinstance(fit, SolverResult) or fit.ended:
                 cell.take(fit, start)
             elif not cell.sound:  # what has been left is better than nothing
@@ -548,11 +549,11 @@ class Search:
                 report(cell.key, cell.status())
         self._close(list(self._e_steps))
 
-    def _e_step(self, cell: Cell) -> EStep:
-        """Return passes for a cell, which cells of the same layout share in a thread."""
-        place = get_ident(), cell.model.layout
+    def _e_step(self, layout: Layout) -> EStep:
+        """Return passes with second moments in a layout, which cells share in a thread."""
+        place = get_ident(), layout
         if place not in self._e_steps:
-            self._e_steps[place] = cell.problem.e_step()
+            self._e_steps[place] = e_step_over(self._source, layout, n_threads=self._n_threads)
         return self._e_steps[place]
 
     def _close(self, places: Iterable[tuple[int, Layout]]) -> None:

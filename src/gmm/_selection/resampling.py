@@ -24,7 +24,7 @@ from gmm._exceptions import quiet_fits, warn
 from gmm._fitting.degenerate import Degeneracy, Resolution
 from gmm._fitting.sampling import common_seed, start_seeds
 from gmm._fitting.split_merge import halved, halves_of_widest
-from gmm._fitting.starts import Start, best_of, short_runs
+from gmm._fitting.starts import best_of, short_runs
 from gmm._passes.e_step import replicated
 from gmm._passes.problem import Problem
 from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
@@ -43,6 +43,7 @@ from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
 
 Rows = NDArray[Any]
 Halves = Sequence[Rows]  # two
@@ -506,7 +507,7 @@ class _Fits(NamedTuple):
         limits = check_limits(null, parameters.model, self.n_components + 1)
         objective = Objective(parameters.model, null.reg_covar, **limits).for_mixture(parameters)
         problem = Problem(source, objective, self.parameters["n_threads"])
-        splits: Iterable[Start]
+        splits: Iterable[MixtureParameters | SufficientStatistics]
         if parameters.model.stored_whole:
             with problem.e_step() as e_step:
                 statistics = e_step(parameters.whitened())

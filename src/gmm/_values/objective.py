@@ -76,7 +76,7 @@ class Objective:
         return not (self.prior.variational or self.fixed)
 
     @cached_property
-    def _is_plain(self) -> bool:
+    def is_plain(self) -> bool:
         """Whether a mixture of normal components, none of them fixed, is one of this objective as it is."""
         is_free = self.fixed is NOTHING_FIXED and self.anchor is None and self.max_ratio == inf
         return is_free and self.prior is FLAT and self.tails is NORMAL_TAILS
@@ -131,7 +131,7 @@ class Objective:
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""
-        if self._is_plain and parameters.tails is NORMAL_TAILS and parameters.fixed is NOTHING_FIXED:
+        if self.is_plain and parameters.tails is NORMAL_TAILS and parameters.fixed is NOTHING_FIXED:
             return parameters
         parameters = self._within_limit(self.prior.adopted(parameters, weight))
         tails = parameters.tails if parameters.tails.equals(self.tails) else self.tails
