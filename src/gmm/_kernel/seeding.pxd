@@ -240,15 +240,15 @@ cdef inline void measure_draws(
         weight, distance = s.weight + b * s.block, s.distance + b * s.block
         for k in range(n_rows):
             norm = s.features[rows[k] // s.block * width * s.block + rows[k] % s.block]
+            for r in range(s.block):
+                square = left[r] + norm
+                square = square if square > 0 else 0
+                left[r] = square if square < distance[r] else distance[r]
             for p in range(PARTS):
                 sums[p] = 0
             for i in range(s.block // PARTS):
                 for p in range(PARTS):
-                    r = i * PARTS + p
-                    square = left[r] + norm
-                    square = square if square > 0 else 0
-                    left[r] = square if square < distance[r] else distance[r]
-                    sums[p] += weight[r] * left[r]
+                    sums[p] += weight[i * PARTS + p] * left[i * PARTS + p]
             s.candidate_mass[b * s.n_draws + k] = (
                 ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]))
             )
