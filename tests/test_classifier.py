@@ -35,6 +35,19 @@ def table(name):
     return StandardScaler().fit_transform(X[:, -8:]), y  # of 30 columns some nearly depend on others
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_each_class_is_the_best_of_plain_fits():
+    """Cells learn nothing of each other: a loop over BIC that anybody may write ends there, to the bits."""
+    rows = FLOWERS[SPECIES == 2]
+    found = MixtureClassifier([1, 2, 3], "VVI", random_state=0).fit(FLOWERS, SPECIES).mixtures_[2]
+    cells = [{"n_components": K} for K in (1, 2, 3)]
+    loop = [clone(found).set_params(random_state=0, **cell).fit(rows) for cell in cells]
+    sound = [mixture for mixture in loop if not mixture.summary(rows).degenerate]
+    best = min(sound, key=lambda mixture: mixture.bic(rows))
+    assert best.get_params() == found.get_params()
+    np.testing.assert_array_equal(best.means_, found.means_)
+
+
 # Of its solvers, "lsqr" has the covariance of maximum likelihood, with the divisor n; "svd" divides by n - C.
 PEERS = {"EEE": LinearDiscriminantAnalysis(solver="lsqr"), "VVV": QuadraticDiscriminantAnalysis()}
 

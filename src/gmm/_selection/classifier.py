@@ -29,7 +29,7 @@ from gmm._rows.entrance import Names, as_one_array, as_source_to_fit, rows_for
 from gmm._rows.sources import ArraySource, Source, relative_ridge
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.result import Ending, statuses
-from gmm._selection.search import select
+from gmm._selection.search import fitted_apart
 from gmm._selection.standard import in_other_units, in_units, log_volume
 from gmm._text.frames import data_frame
 from gmm._text.html import block, line
@@ -161,8 +161,8 @@ class MixtureClassifier(Estimator):
 
     With one component per class this is EDDA (Bensmail & Celeux 1996): all classes have the same covariance model, of
     which BIC chooses one. EEE is linear, VVV quadratic discriminant analysis. With more it is MclustDA (Fraley &
-    Raftery 2002): every class has its own number of components and model, those of its best BIC. Rows without a label
-    take part in the fit by EM.
+    Raftery 2002): every class has its own number of components and model, those of the best BIC of plain fits. Rows
+    without a label take part in the fit by EM.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ class MixtureClassifier(Estimator):
     class_prior : array-like of shape (C,), default=None
         Prior probabilities of the sorted classes; None takes their shares in the fit.
     tol, reg_covar, max_iter, n_init, random_state, n_threads
-        As in `select`; with one component per class, `tol` is 1e-5 by default.
+        Of each fit, as in `select`; with one component per class, `tol` is 1e-5 by default.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
         As in `GaussianMixture`. With several components and few or rounded rows, it keeps BIC from choosing spikes.
     missing : {"error", "em"}, default="error"
@@ -484,7 +484,7 @@ class MixtureClassifier(Estimator):
         """Mixtures of the labelled rows of each class."""
         of_search = settings | {"tol": self.tol, "reg_covar": self.reg_covar}
         with _quiet_parts():
-            searches = [select(part, numbers, types, **of_search) for part in parts]
+            searches = [fitted_apart(part.informative, numbers, types, of_search) for part in parts]
         collapsed = [
             label
             for label, search in zip(classes.tolist(), searches, strict=True)

@@ -281,11 +281,14 @@ class Search:
     def _is_over(self) -> bool:
         return self._reports.is_over or self._clock.is_up()
 
-    def run(self) -> Selection:
-        """Fit every cell, then those near the best from more seeds, each other and by moves; return the table."""
+    def run(self, *, apart: bool = False) -> Selection:
+        """Fit every cell, then those near the best from more seeds, each other and by moves; return the table.
+
+        Cells that are fitted `apart` learn nothing of each other, nor from more seeds than they are asked for.
+        """
         with self._threads():
-            self._fit_every_cell()
-            while not self._is_over and (near := self._near_best()):
+            self._fit_every_cell(apart=apart)
+            while not (apart or self._is_over) and (near := self._near_best()):
                 self._each(near, self._fit_from_more_seeds)
                 for K in sorted({cell.key.n_components for cell in near}):
                     self._share([cell for cell in near if cell.key.n_components == K])
@@ -305,7 +308,7 @@ class Search:
             self._fit_every_cell()
         return {cell.key: cell.end.result.parameters for cell in self._cells if cell.end}
 
-    def _fit_every_cell(self) -> None:
+    def _fit_every_cell(self, *, apart: bool = False) -> None:
         """Fit the cells of each number of components, from few to many: from seeds, then from other mixtures."""
         n_rows = n_rows_of(self._source)
         for K in sorted(set(self._request.n_components)):
@@ -316,9 +319,12 @@ class Search:
                     self._reports(cell.key, cell.status())
             else:
                 self._each(cells, self._fit_alone, self._reports)
-                self._each(self._best_of(K)[:_BEST] or cells, partial(self._fit_alone, n_seeds=_SEEDS))
-                self._share(cells)
-                self._each(self._best_of(K)[:_BEST], self._refine)
+                best = self._best_of(K)[:_BEST]
+                if not (apart and best):
+                    self._each(best or cells, partial(self._fit_alone, n_seeds=_SEEDS))
+                if not apart:
+                    self._share(cells)
+                    self._each(self._best_of(K)[:_BEST], self._refine)
                 same = [cell for cell, first in self._first.items() if cell is not first and cell.key.n_components == K]
                 self._each(same, self._follow, self._reports)
             if self._is_over:

@@ -45,7 +45,9 @@ from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_is_fitted, check_labels_of_columns
 from gmm._validation.scalars import check_real
 from gmm._values.covariance import covariance_model
+from gmm._values.noise import NO_NOISE
 from gmm._values.priors import NormalInverseWishart
+from gmm._values.tails import NORMAL_TAILS
 
 
 def select(
@@ -222,6 +224,23 @@ def select(
         *note_on_shrinkage(selection.estimators),
     )
     return replace(restored(selection, units, opened), notes=notes)
+
+
+def fitted_apart(rows: Source, counts: list[int], types: list[str], parameters: dict[str, Any]) -> Selection:
+    """Return the table of plain fits by BIC: what a loop over numbers of components × covariance types finds.
+
+    So classes are fitted. Lower BICs of a search tell rows held out apart no better (docs/measurements.md,
+    "Classifiers").
+    """
+    template = template_of(parameters)
+    warn_of_constants(rows, None)
+    check_cells(template, counts, types, rows, standardize=False)
+    asked = counts, types, [NORMAL_TAILS], "bic", None, template, rows, None, parameters["tol"], NO_NOISE, None
+    request, seed = Request(*asked, {}), common_seed(template.random_state)
+    template.random_state, template.reg_covar = seed, relative_ridge(rows, template.reg_covar)
+    table = Search(request, seed, Clock(None), Reports(request.keys, None), {}).run(apart=True)
+    warn_of_light_rows(rows, int(table.n_parameters[table.best_index]))
+    return table
 
 
 def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Reports) -> Mapping[Key, float]:
