@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf, nan
+from math import nan
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -18,15 +18,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._em import OFFSET
 from gmm._estimators.contract import record_features
-from gmm._estimators.fitted import estimator_of, fitted_parameters
+from gmm._estimators.fitted import estimator_of, fit_settings, fitted_parameters, set_fitted
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.scorer import Scorer
 from gmm._exceptions import quiet_fits, warn
 from gmm._fitting.degenerate import Degeneracy, Resolution
+from gmm._fitting.fit import fit_mixture
 from gmm._fitting.sampling import common_seed, start_seeds
 from gmm._fitting.split_merge import halved, halves_of_widest
-from gmm._fitting.starts import best_of, short_runs
+from gmm._fitting.starts import FitSettings, StartSettings, best_of, short_runs
 from gmm._passes.e_step import replicated
-from gmm._passes.problem import Problem
+from gmm._passes.problem import Continuation, Problem
+from gmm._passes.solver import SolverResult
 from gmm._rows.entrance import Names, as_one_array, as_source_to_fit
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
@@ -375,7 +378,7 @@ def bootstrap_lrt(
         observed = fits.pair(rows, int(rng.integers(2**31)))
         if observed.failure is not None:
             warn(f"The statistic is 0, and no fit of {n_components + 1} components supports it: {observed.failure}")
-        null, alternative = observed.null, observed.alternative
+        null, alternative = observed.estimators()
         if units is not None:
             source = _source(rows)
             raised = -log_volume(source, units) / source.survey.weight
@@ -383,13 +386,13 @@ def bootstrap_lrt(
         for fit in (null, alternative):
             record_features(fit, rows.shape[1], compared.names)
         test = BootstrapLRT(observed.statistic, np.empty(0), null, alternative, n_replicates)
-        return _with_replicates(test, fits, observed.null, rows, rng, callback)
+        return _with_replicates(test, fits, observed.null.result.parameters, rows, rng, callback)
 
 
 def _with_replicates(
     test: BootstrapLRT,
     fits: _Fits,
-    null: GaussianMixture,
+    null: MixtureParameters,
     observed: NDArray[Any],
     rng: np.random.Generator,
     callback: Callable[[Replicate], object] | None,
@@ -406,14 +409,14 @@ def _with_replicates(
         if gaps.any():
             own.shuffle(rows)  # they come component by component, of which the gaps know nothing
             rows[gaps] = np.nan
-        each, truth = fits._replace(parameters=fits.parameters | {"n_threads": n_threads}), fitted_parameters(null)
+        each = fits._replace(parameters=fits.parameters | {"n_threads": n_threads})
         try:
-            return each.pair(rows, int(own.integers(2**31)), truth).statistic
+            return each.pair(rows, int(own.integers(2**31)), null).statistic
         except _NoSoundFitError:
             return nan
 
     seeds, statistics = rng.integers(2**63, size=test.n_replicates).tolist(), list[float]()
-    work = float(len(observed) * (fits.n_components + 1) * null.n_features_in_**2)
+    work = float(len(observed) * (fits.n_components + 1) * null.n_features**2)
     with closing(replicated(statistic, seeds, work=work, n_threads=fits.parameters["n_threads"])) as values:
         for number, value in enumerate(values):
             statistics.append(value)
@@ -430,13 +433,43 @@ def _with_replicates(
     return test
 
 
-class _Pair(NamedTuple):
-    """Both mixtures of a test, fitted to the same rows."""
+class _Fit(NamedTuple):
+    """The best sound fit of a number of components to a table, and the parameters that repeat it."""
 
-    null: GaussianMixture
-    alternative: GaussianMixture
-    statistic: float
+    source: Source
+    settings: FitSettings
+    result: SolverResult
+    loglik: float
+    parameters: dict[str, Any]
+
+    def estimator(self) -> GaussianMixture:
+        """Return it as a fitted mixture."""
+        mixture, mixture_of_fit = GaussianMixture(**self.parameters), self.result.parameters
+        set_fitted(mixture, self.result, self.source, None, self.settings.objective.stored_for(mixture_of_fit.model))
+        return mixture
+
+
+class _Pair(NamedTuple):
+    """Both fits of a test to the same rows; no alternative where none is better, and why if none is sound."""
+
+    null: _Fit
+    alternative: _Fit | None
     failure: _NoSoundFitError | None = None
+
+    @property
+    def statistic(self) -> float:
+        """Return −2 log λ."""
+        return 2 * (self.alternative.loglik - self.null.loglik) if self.alternative else 0.0
+
+    def estimators(self) -> tuple[GaussianMixture, GaussianMixture]:
+        """Return both mixtures; without an alternative, this is the null with its heaviest component as two halves."""
+        null = self.null.estimator()
+        if self.alternative:
+            return null, self.alternative.estimator()
+        parameters = self.null.result.parameters
+        twice = halved(parameters, int(np.argmax(parameters.weights)))
+        how = null.get_params() | {"n_components": twice.n_components}
+        return null, estimator_of(GaussianMixture, twice, **how)
 
 
 class _Fits(NamedTuple):
@@ -453,59 +486,59 @@ class _Fits(NamedTuple):
         _NoSoundFitError
             If every fit of K components has degenerate ones.
         """
-        null, loglik = self._best(rows, self.n_components, seed, truth)
-        split = self._with_one_split(null, rows)
+        source = _source(rows)
+        null = self._best(source, self.n_components, seed, truth)
         try:
-            alternative, higher = self._best(rows, self.n_components + 1, seed, split)
+            alternative = self._best(source, self.n_components + 1, seed, self._with_one_split(null))
         except _NoSoundFitError as error:
-            return _Pair(null, self._with_halves(null), 0.0, error)
-        if higher < loglik:
-            return _Pair(null, self._with_halves(null), 0.0)
-        return _Pair(null, alternative, 2 * (higher - loglik))
+            return _Pair(null, None, error)
+        return _Pair(null, alternative if alternative.loglik >= null.loglik else None)
 
-    def _best(
-        self, rows: NDArray[Any], n_components: int, seed: int, mixture: MixtureParameters | None
-    ) -> tuple[GaussianMixture, float]:
-        """Return the fit of the highest likelihood without degenerate components, and its value."""
-        single, source = self.parameters | {"n_init": 1}, _source(rows)
+    def _best(self, source: Source, n_components: int, seed: int, mixture: MixtureParameters | None) -> _Fit:
+        """Return the fit of the highest likelihood without degenerate components."""
+        template = GaussianMixture(n_components, **self.parameters | {"n_init": 1})
+        settings, how = fit_settings(template, source), template.get_params()
+        objective, start = settings.objective, settings.start
+        degeneracy = Degeneracy(objective.model, Resolution.from_source(source, objective.ridge))
         n_init = self.parameters["n_init"] if n_components > 1 else 1  # all starts of one component are the same
+        if n_components == 1 and objective.is_plain and not objective.noise:
+            mixture = None
+        # Default starts are so good that they lead to the same degenerate mixture again and again.
+        usual = is_default(template.init_params, "kmeans")
+        others = start._replace(method="random_from_data") if usual else start
 
-        def starts() -> Iterator[GaussianMixture]:
+        def starts() -> Iterator[tuple[dict[str, Any], StartSettings, Continuation | None]]:
             if mixture is not None and mixture.model.stored_whole and not mixture.noise:
-                precisions = mixture.model.layout.gram(mixture.whiteners)
-                given = {"weights_init": mixture.weights, "means_init": mixture.means, "precisions_init": precisions}
-                yield GaussianMixture(n_components, **single | given)
+                parts = request.parts_of(mixture, objective.model)
+                given = {f"{name}_init": values for name, values in parts.items()}
+                yield given, StartSettings("", parts), None
             elif mixture is not None:  # weights that leave noise a share, and factors, are no starting values
-                yield estimator_of(GaussianMixture, mixture, **single | {"warm_start": True})
-            first = [single] * n_init
-            # Default starts are so good that they lead to the same degenerate mixture again and again.
-            usual = is_default(single.get("init_params", "kmeans"), "kmeans")
-            others = single | ({"init_params": "random_from_data"} if usual else {})
-            for each, how in zip(
-                start_seeds(seed, n_init + _MORE_STARTS), first + [others] * _MORE_STARTS, strict=True
-            ):
-                yield GaussianMixture(n_components, **how | {"random_state": each})
+                yield {}, start, Continuation(mixture.with_other(noise=objective.noise))
+            methods = [start] * n_init + [others] * _MORE_STARTS
+            for each, method in zip(start_seeds(seed, len(methods)), methods, strict=True):
+                yield {"random_state": each} | ({"init_params": method.method} if usual else {}), method, None
 
-        best, highest, n_asked = None, -inf, n_init + (mixture is not None)
-        for number, start in enumerate(starts()):
+        best, n_asked = None, n_init + (mixture is not None)
+        for number, (options, where, continuation) in enumerate(starts()):
             if best is not None and number >= n_asked:
                 break
+            seeds = start_seeds(options.get("random_state", 0), 1)
             with suppress(SingularMatrixError):
-                fit = start.fit(rows)
-                loglik, of_rows = fit.log_likelihood(rows), Resolution.from_source(source, fit.reg_covar)
-                parameters = fitted_parameters(fit)
-                if loglik > highest and not Degeneracy(parameters.model, of_rows)(parameters).any():
-                    best, highest = fit, loglik
+                fit = fit_mixture(source, settings._replace(start=where), seeds, continuation=continuation)
+                result, loglik = fit.result, fit.result.lower_bound * source.survey.weight
+                if objective.prior:
+                    loglik = Scorer(result.parameters, settings.n_threads).log_likelihood(source)
+                if (best is None or loglik > best.loglik) and not degeneracy(result.parameters).any():
+                    best = _Fit(source, settings, result, loglik, how | options)
         if best is None:
             raise _NoSoundFitError(n_components, n_asked + _MORE_STARTS)
-        return best.set_params(warm_start=False), highest
+        return best
 
-    def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
+    def _with_one_split(self, null: _Fit) -> MixtureParameters | None:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
-        parameters = fitted_parameters(null)
-        source = _source(rows)
-        limits = check_limits(null, parameters.model, self.n_components + 1)
-        objective = Objective(parameters.model, null.reg_covar, **limits).for_mixture(parameters)
+        parameters, source, template = null.result.parameters, null.source, GaussianMixture(**null.parameters)
+        limits = check_limits(template, parameters.model, self.n_components + 1)
+        objective = Objective(parameters.model, template.reg_covar, **limits).for_mixture(parameters)
         problem = Problem(source, objective, self.parameters["n_threads"])
         splits: Iterable[MixtureParameters | SufficientStatistics]
         if parameters.model.stored_whole:
@@ -518,12 +551,6 @@ class _Fits(NamedTuple):
         best = best_of(problem, short_runs(problem, splits, _SPLIT_PASSES))
         is_sound = best is not None and Degeneracy.of_fits(objective, source).first(best) < 0
         return best.parameters if best is not None and is_sound else None
-
-    def _with_halves(self, null: GaussianMixture) -> GaussianMixture:
-        """Return the same density as `null`, with the heaviest component written as two."""
-        parameters = fitted_parameters(null)
-        twice = halved(parameters, int(np.argmax(parameters.weights)))
-        return estimator_of(GaussianMixture, twice, **null.get_params() | {"n_components": twice.n_components})
 
 
 def _source(rows: Rows) -> Source:
