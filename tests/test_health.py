@@ -412,3 +412,21 @@ def test_rows_of_one_value_are_a_group_of_a_fit(place, beside):
             found = GaussianMixture(3, random_state=seed).fit(X)
         assert adjusted_rand_score(group, found.predict(X)) > 0.99
         assert "reg_covar" in str(found.summary(X))
+
+
+@pytest.mark.parametrize("name", ["EII", "VII", "EEI", "VEI", "EEE"])
+def test_rows_narrower_than_the_shape_of_their_model_are_on_no_one_value(name):
+    """Groups far apart, each narrow or wide in another column: no row repeats a value, and a search takes them."""
+    rng = np.random.default_rng(1)
+    X = np.concatenate(
+        [
+            rng.normal(0, [0.1, 1, 1], (100, 3)),
+            rng.normal([1000, 0, 0], [10, 1, 1], (100, 3)),
+            rng.normal([0, 1000, 0], [1, 20, 1], (60, 3)),
+            rng.normal([0, 0, 500], [1, 1, 0.05], (60, 3)),
+        ]
+    )
+    assert GaussianMixture(4, covariance_type=name, random_state=0).fit(X).summary(X).degenerate == {}
+    assert select(X, [1, 4], name, random_state=0).status == ("ok", "ok")
+    X[:100, 0] = 0.25  # now all rows of a group have one value
+    assert GaussianMixture(4, covariance_type=name, random_state=0).fit(X).summary(X).degenerate

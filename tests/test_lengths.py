@@ -432,7 +432,7 @@ def test_right_lengths_are_taken():
     assert seeds().shape == (3,)
     assert seeds(n_uniforms=1, n_seeds=1).shape == (1,)
     restored()
-    assert narrow(mass=np.zeros(1)).tolist() == [0.0]  # of one row
-    assert np.isinf(narrow(mass=np.full(1, N + 1.0))).all()
+    assert narrow(mass=np.zeros(1))[0].tolist() == [0.0]  # of one row
+    assert np.isinf(narrow(mass=np.full(1, N + 1.0))[0]).all()
     doubt()
     doubt(rows=np.ones((0, D)))

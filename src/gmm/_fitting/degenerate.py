@@ -38,7 +38,8 @@ _RIDGES = 2  # of which one is in every covariance, as the kernel has it
 
 
 # Of a component on one value, but for few rows: so many rows within one of its deviations, where it is `THIN` beside
-# all rows. Rows that make the deviation by themselves are two of it apart at least.
+# all rows, and of their own, which may be far less where a model has one width for all directions. Rows that make the
+# deviation by themselves are two of it apart at least.
 _TIED, _WINDOW = 11 / 12, 1.0
 _OF_ONE = 0.9  # the same where all share one covariance, which may be wider than the rows of a component
 _LOOKED_AT, _FIRST_LOOKED_AT, _FEW = 20_000, 300, 4  # rows, first without labels; of a component
@@ -150,12 +151,16 @@ class Degeneracy:
         counts = np.bincount(labels + 1, minlength=len(causes) + 1)[1:]
         held = counts if weight is None else np.bincount(labels + 1, weight, len(causes) + 1)[1:]
         least, enough = (_OF_ONE, fewest_rows(model, parameters.n_features)) if model.common else (_WINDOW, 0)
-        on_one = narrowest(rows, weight, labels, axes, owners, _TIED * held[owners].astype(float)) < least
+        widths, deviations = narrowest(rows, weight, labels, axes, owners, _TIED * held[owners].astype(float))
+        repeats = source.look(_repeats, _FIRST_LOOKED_AT)
+        # Rows may be narrower than a shape that is not their own; values that repeat, along axes that turn, spread.
+        forced = not model.own_shapes and (model.layout.axis_aligned or not repeats.any())
+        on_one = widths <= least * (np.minimum(deviations, 1) if forced else 1)
         tied = set(owners[on_one & (counts[owners] >= enough)].tolist())
         others = [k for k in dict.fromkeys(owners.tolist()) if k not in tied]
         variances = parameters.column_variances[others]
         thin = variances < THIN * total_variances(parameters)
-        columns = np.flatnonzero(thin.any(axis=0) & source.look(_repeats, _FIRST_LOOKED_AT))
+        columns = np.flatnonzero(thin.any(axis=0) & repeats)
         steps = np.zeros(parameters.n_features)
         steps[columns] = [source.look(step_of_most, j) for j in columns.tolist()]
         narrow = thin & (variances < steps**2 / 12)

@@ -5,7 +5,7 @@ and first looks at rows.
 """
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.float cimport DBL_EPSILON, FLT_EPSILON
-from libc.math cimport INFINITY, fabs, isfinite, log, rint
+from libc.math cimport INFINITY, fabs, isfinite, log, rint, sqrt
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -52,6 +52,7 @@ import numpy as np
 
 THIN = 1. / THINNER                   # of the variance of all rows: a component with less is thin there
 cdef double NEARLY_ALL = 0.75         # of the rows of a component
+cdef double ROUNDING_OF_TIES = 8 * DBL_EPSILON        # of a value along an axis
 cdef double LEAST_WEIGHT = 1e-300     # of a component in a constraint: its share of a covariance may be divided by it
 cdef double MOST_NUMBERS = 1e15       # in a family's parameters: sizes computed from them do not overflow
 
@@ -1047,14 +1048,16 @@ cdef class Line:
             weight += 1 if self.weight is None else self.weight[self.order[number]]
         return weight
 
-    cdef double width(self, const double* axis, Py_ssize_t label, double mass) noexcept nogil:
+    cdef double width(self, const double* axis, Py_ssize_t label, double mass, double* deviation=NULL) noexcept nogil:
         """Return how wide the narrowest interval is that holds so much weight of rows of a label, of all if −1.
 
-        Infinite if there is not so much. Rows that are not finite along the axis are left out.
+        Infinite if there is not so much. Rows that are not finite along the axis are left out. The `deviation` of these
+        rows is at least what rounding leaves in their values.
         """
         cdef Py_ssize_t n = self.rows.shape[0], d = self.rows.shape[1], m = 0, last = 0, first, i, j, number
         cdef Py_ssize_t start = 0 if label < 0 else self.starts[label], end = n if label < 0 else self.starts[label + 1]
-        cdef double value, held = 0, least = mass * (1 - 1e-9), width = INFINITY
+        cdef double value, held = 0, least = mass * (1 - 1e-9), width = INFINITY, total = 0, mean = 0, square = 0
+        cdef double largest = 0
         cdef Item* items = <Item*>&self.room[0]
         for number in range(start, end):
             i = number if label < 0 else self.order[number]
@@ -1064,7 +1067,16 @@ cdef class Line:
             if not isfinite(value):
                 continue
             self.along[m], self.held[m] = value, 1 if self.weight is None else self.weight[i]
+            largest = max(largest, fabs(value))
             m += 1
+        if deviation != NULL:
+            for i in range(m):
+                total += self.held[i]
+                mean += self.held[i] * self.along[i]
+            mean /= total
+            for i in range(m):
+                square += self.held[i] * (self.along[i] - mean) ** 2
+            deviation[0] = max(sqrt(square / total), ROUNDING_OF_TIES * largest)
         if m > 0:
             sort_by_value(&self.along[0], m, 1, items, items + n, <Py_ssize_t*>(items + 2 * n))
         for first in range(m):
@@ -1099,6 +1111,8 @@ def narrowest(
     -------
     widths : array of shape (A,)
         Infinite where there is not so much weight.
+    deviations : array of shape (A,)
+        Of the rows of the owner along the axis, or what rounding leaves; NaN without rows.
     """
     cdef Py_ssize_t d = rows.shape[1], A = axes.shape[0], n_labels = 0, a
     expect_matrix("axes", axes, A, d)
@@ -1110,12 +1124,12 @@ def narrowest(
         n_labels = max(n_labels, owners[a] + 1)
     cdef Line line = Line(rows, weight)
     line.sort_by(labels, n_labels)
-    widths = np.empty(A)
-    cdef double[::1] width = widths
+    widths, deviations = np.empty(A), np.empty(A)
+    cdef double[::1] width = widths, deviation = deviations
     with nogil:
         for a in range(A):
-            width[a] = line.width(&axes[a, 0], owners[a], mass[a])
-    return widths
+            width[a] = line.width(&axes[a, 0], owners[a], mass[a], &deviation[a])
+    return widths, deviations
 
 
 cdef void choose_components(
