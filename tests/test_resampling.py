@@ -99,7 +99,7 @@ def test_tables_to_which_nothing_can_be_fitted_are_left_out(monkeypatch):
     seen, told, parts = set(), [], 3
 
     def collapsing(source, settings, seeds, **how):
-        rows = source.resident.rows
+        rows = source.rows
         if settings.n_components == 2 and not is_table(rows) and zlib.crc32(rows.tobytes()) % parts == 0:
             seen.add(rows.tobytes())
             raise inside.SingularMatrixError(0)
@@ -120,7 +120,7 @@ def test_tables_to_which_nothing_can_be_fitted_are_left_out(monkeypatch):
 @pytest.mark.parametrize("first", [True, False])
 def test_what_goes_wrong_is_not_taken_for_a_singular_covariance(monkeypatch, first):
     def broken(source, settings, seeds, **how):
-        if settings.n_components == 3 and is_table(source.resident.rows) is first:
+        if settings.n_components == 3 and is_table(source.rows) is first:
             raise ValueError("a request that cannot be")
 
     noted(monkeypatch, resampling, "fit_mixture", broken)
@@ -131,7 +131,7 @@ def test_what_goes_wrong_is_not_taken_for_a_singular_covariance(monkeypatch, fir
 def test_fits_begin_at_splits_and_at_the_mixture_drawn_from(monkeypatch, pairs, noise):
     fits = noted(monkeypatch, resampling, "fit_mixture", lambda source, settings, _, **__: (source, settings))
     found = bootstrap_lrt(X, 2, noise=noise, **FEW | {"n_replicates": 3, "n_threads": 1})
-    begun = [(settings.n_components, is_table(source.resident.rows)) for source, settings in fits]
+    begun = [(settings.n_components, is_table(source.rows)) for source, settings in fits]
     assert [begun.count(each) for each in ((2, True), (3, True), (2, False), (3, False))] == [1, 2, 6, 6]
     truths = [truth for _, truth, _ in pairs]
     assert truths == [None] + truths[1:2] * 3
@@ -264,7 +264,7 @@ def test_a_degenerate_start_does_not_hide_a_sound_one(n_init):
 
 def test_drawn_tables_have_the_steps_of_the_data(monkeypatch):
     rows = np.column_stack([np.round(X[:, 0] / 0.25) * 0.25, X[:, 1]])
-    tables = noted(monkeypatch, resampling, "fit_mixture", lambda source, *_, **__: source.resident.rows)
+    tables = noted(monkeypatch, resampling, "fit_mixture", lambda source, *_, **__: source.rows)
     bootstrap_lrt(rows, 2, **FEW | {"n_threads": 1})
     drawn = [each for each in tables if not np.array_equal(each, tables[0])]
     assert len(drawn) > 9

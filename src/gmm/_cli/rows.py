@@ -243,7 +243,7 @@ class Rows:
     @property
     def in_memory(self) -> bool:
         """Whether the rows are in memory."""
-        return self.source.without_gaps.resident is not None
+        return bool(self.source.in_memory)
 
     @cached_property
     def values(self) -> NDArray[np.floating]:

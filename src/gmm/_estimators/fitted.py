@@ -31,7 +31,7 @@ from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Continuation, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
 from gmm._rows.entrance import Names, as_source_to_fit, is_dask, rows_for
-from gmm._rows.sources import Source, box_of
+from gmm._rows.sources import ArraySource, Source, box_of
 from gmm._text.frames import data_frame, framed_like
 from gmm._validation import given
 from gmm._validation import parameters as options
@@ -164,7 +164,7 @@ class FittedMixture(Estimator):
             printer.step(iteration)
             return callback is not None and callback(iteration)
 
-        is_followed = self.verbose or callback is not None or follows_passes() or source.resident is None
+        is_followed = self.verbose or callback is not None or follows_passes() or not source.in_memory
         settings = fit_settings(self, source)
         objective = settings.objective
         continuation = continuation_of(self, objective, source)
@@ -1128,14 +1128,14 @@ def _report(mixture: FittedMixture, loss: LostClusterError, printer: ProgressPri
 
 def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int], Array]:
     """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
-    start, resident = mixture.init_params, source.without_gaps.resident
+    start, whole = mixture.init_params, source.without_gaps
     make_rng = np.random.default_rng if isinstance(mixture.random_state, np.random.Generator) else np.random.RandomState
 
     def responsibilities(seed: int) -> Array:
         values = start
-        if callable(start) and resident is not None:
+        if callable(start) and isinstance(whole, ArraySource):
             hint = f"expected responsibilities of shape {(source.n_rows, mixture.n_components)}"
-            arguments = resident.rows, mixture.n_components, make_rng(seed)
+            arguments = whole.rows, mixture.n_components, make_rng(seed)
             values = answer_of(start, *arguments, name="init_params", hint=hint)
         beside_noise = not options.is_default(mixture.noise, False)
         return given.check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=beside_noise)

@@ -17,7 +17,7 @@ from gmm._passes.e_step import PASS_WORTH_THREADS, EStep, Output, RowResults, To
 from gmm._passes.problem import Problem, e_step_over
 from gmm._persistence import Predicted
 from gmm._rows.entrance import check_any
-from gmm._rows.sources import Source
+from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_tails
 from gmm._values.covariance import same_as
@@ -62,12 +62,11 @@ class Scorer(NamedTuple):
 
     def rows(self, source: Source, **wanted: Output) -> RowResults:
         """Return `labels`, `log_evidence`, `responsibilities` or `largest` of each row, as `RowResults.room` asks."""
-        resident = source.resident
-        if resident is not None:
+        if isinstance(source, ArraySource):
             plan = self._plan(source)
             if source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
                 results = RowResults.room(source.n_rows, self.parameters.n_components, source.dtype, **wanted)
-                plan.score(_em.RowTable(resident.rows, None, None, *results))
+                plan.score(_em.RowTable(source.rows, None, None, *results))
                 return results
         with self._e_step(source) as e_step:
             return e_step.rows(self._prepared.mixture, **wanted)
@@ -88,7 +87,7 @@ class Scorer(NamedTuple):
         check_any(source)
         if not source.is_local:
             return self.totals(source).log_likelihood
-        sums, lane_rows, in_memory = list[Array](), self._plan(source).lane_rows, source.resident is not None
+        sums, lane_rows, in_memory = list[Array](), self._plan(source).lane_rows, isinstance(source, ArraySource)
         parts = [(0, self.rows(source, log_evidence=True))] if in_memory else self.blocks(source, log_evidence=True)
         for first, results in parts:  # from the first row of a lane on
             values = results.log_evidence
@@ -102,7 +101,7 @@ class Scorer(NamedTuple):
 
     def score(self, source: Source) -> float:
         """Mean log evidence per unit weight; in float32, as scikit-learn's, for such rows in memory without weights."""
-        if source.resident is not None and source.dtype == np.float32 and source.sample_weight is None:
+        if isinstance(source, ArraySource) and source.dtype == np.float32 and source.sample_weight is None:
             return mean_of(log_evidence_of(self, source, True))
         return self.log_likelihood(source) / source.survey.weight
 
@@ -217,8 +216,7 @@ def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False)
     """
     if out is None:
         return True
-    resident = source.resident
-    rows = resident.rows if resident is not None else np.broadcast_to(source.dtype.type(0), (source.n_rows, 1))
+    rows = source.rows if isinstance(source, ArraySource) else np.broadcast_to(source.dtype.type(0), (source.n_rows, 1))
     check_place(out, rows, n_columns=n_columns, labels=labels)
     return np.asarray(out)
 

@@ -175,8 +175,8 @@ def _beside_errors(model: CovarianceModel, variances: Array, source: Source) -> 
 def _mean_and_variances_within(n_components: int, source: Source, n_threads: int | None) -> tuple[Array, Array]:
     """Return the mean of the rows, and the pooled variances of the columns within k-means clusters of a sample."""
     rng = np.random.RandomState(0)
-    sample = sampled(source.without_gaps, n_components, rng).resident
-    assert sample is not None  # of whole rows
+    sample = sampled(source.without_gaps, n_components, rng)
+    assert isinstance(sample, ArraySource)  # of whole rows
     centre = sample.survey.centre
     scale: Any = 1.0  # of the columns: those with factors have one unit, as a rule
     if source.errors:

@@ -43,9 +43,9 @@ def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = N
     """
     size = size or sample_size(n_components)
     is_plain = not (source.in_patterns or source.known)
-    if is_plain and source.resident is not None and size >= source.n_rows == source.n_used:
+    if is_plain and isinstance(source, ArraySource) and size >= source.n_rows == source.n_used:
         few = source.n_rows <= _FEWEST_ROWS  # which a search or further starts merge again
-        return source.resident.distinct if few else source.resident.merged()
+        return source.distinct if few else source.merged()
     indices = _of_classes(source, size, rng) if source.known else sample_indices(source, size, rng)
     if not is_plain:
         return _weighted_set(source.part(indices).with_classes(source.known.for_rows(indices)))

@@ -271,8 +271,8 @@ def raced(
     problem: Problem, n_components: int, rng: Rng, clusterings: Clusterings | None = None
 ) -> SufficientStatistics:
     """Return the statistics of the best of some candidates, whose rows are distinct, in float64."""
-    objective, sample, K = problem.objective, problem.rows.resident, n_components
-    assert sample is not None  # a sample
+    objective, sample, K = problem.objective, problem.rows, n_components
+    assert isinstance(sample, ArraySource)
     model, n, d = objective.model, sample.n_rows, sample.n_features
     how = effort(model, n, d, K, bool(objective.prior))
     part = sample.subset(rng.permutation(n)[: how.part])
@@ -382,8 +382,8 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
     then far less than the sample does.
     """
     K, method = settings.n_components, settings.start.method
-    sample = sampled(source, K, rng).resident
-    assert sample is not None  # of plain rows
+    sample = sampled(source, K, rng)
+    assert isinstance(sample, ArraySource)  # of plain rows
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         statistics = STARTS[method](sample, settings, rng)
         if method == "kmeans" and K > 1 and sampled_share(source, K) <= _SMALL_SAMPLE:
@@ -446,8 +446,8 @@ def rows_to_partition(sample: Source, objective: Objective) -> Iterator[tuple[fl
     After Byers & Raftery (1998), who fit the distances. Rows of known class are no noise. Rows with large errors weigh
     less: see `_precisions`.
     """
-    whole = sample.without_gaps.resident
-    assert whole is not None  # a sample
+    whole = sample.without_gaps
+    assert isinstance(whole, ArraySource)  # a sample is in memory
     rows = ArraySource(np.ascontiguousarray(whole.rows, np.float64), whole.sample_weight).with_classes(whole.known)
     if sample.errors:
         precise = rows.weights * _precisions(rows, sample.errors.variances[sample.errors.codes])

@@ -21,7 +21,7 @@ from gmm._em import SLICE
 from gmm._kernel.mstep import MixtureFamily
 from gmm._lazy import cached_property
 from gmm._passes.solver import GainBelow
-from gmm._rows.sources import LOOK_UP, Pattern, Source, chunks_in_order, in_range
+from gmm._rows.sources import LOOK_UP, ArraySource, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -438,7 +438,7 @@ class EStep:
         Each call gets the scatter of the rows. Kept there it would tie a knot with this `EStep`, and rows would stay in
         memory until the garbage collector comes.
         """
-        if (rows := self._source.resident) is None:
+        if not isinstance(rows := self._source, ArraySource):
             return None
         pass_limit = SLICE if self._n_threads == 1 else PASS_WORTH_THREADS
         limits = {"pass_limit": pass_limit, "call_limit": SLICE, "update_limit": PASS_WORTH_THREADS}
@@ -472,10 +472,10 @@ class EStep:
     def _run(self, plan: _em.Plan, **arrays: Any) -> _em.Scratch:
         """Walk all rows; return the scratch that holds the sums."""
         scratches = self.scratches(plan, self._source.n_rows)
-        if (resident := self._source.resident) is not None:
+        if isinstance(rows := self._source, ArraySource):
             codes = self._known.codes if plan.classified else None
-            table = _em.RowTable(resident.rows, resident.sample_weight, codes, **arrays)
-            self.walk(plan, scratches, table, resident.n_rows)
+            table = _em.RowTable(rows.rows, rows.sample_weight, codes, **arrays)
+            self.walk(plan, scratches, table, rows.n_rows)
             return scratches[0]
         arrays["code"] = self._known.codes if plan.classified else None
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:

@@ -856,8 +856,8 @@ def plot_hierarchy(
     else:
         source = as_one_array(as_source(of, estimator=plot_hierarchy.__name__)[0], "a picture")
         rng = check_random_state(random_state)
-        sample = sampled(source, 1, rng).resident
-        assert sample is not None  # of whole rows in memory
+        sample = sampled(source, 1, rng)
+        assert isinstance(sample, ArraySource)  # of whole rows in memory
         seen = views_of(sample, FULL)[1].coordinates
         ward = Hierarchy.of_some(ArraySource(seen, sample.sample_weight), rng)
         n, weight, suggestion = len(ward.weight), ward.weight.sum(), 1

@@ -172,8 +172,8 @@ class IncompleteSource(SourceView):
         """The rows with their gaps filled by the values of others that are like them in the other columns."""
         rows = _changed(self, self.rows_filled) if self.has_gaps else self.base
         if rows.sample_weight is not self.sample_weight:
-            weight, resident = self.sample_weight, rows.resident
-            rows = SourceView(rows, sample_weight=weight) if resident is None else ArraySource(resident.rows, weight)
+            in_view = SourceView(rows, sample_weight=self.sample_weight)
+            rows = ArraySource(rows.rows, self.sample_weight) if isinstance(rows, ArraySource) else in_view
         return rows.with_classes(self.known)
 
     @cached_property
@@ -317,10 +317,9 @@ def _common_step(ranges: list[tuple[float, float, float]]) -> float:
 
 def _contiguous(rows: Source) -> Source:
     """Return rows, those in memory as a contiguous array."""
-    resident = rows.resident
-    if resident is None or (resident is rows and resident.rows.flags.c_contiguous):
+    if not isinstance(rows, ArraySource) or rows.rows.flags.c_contiguous:
         return rows
-    return resident.with_changes(rows=np.ascontiguousarray(resident.rows))
+    return rows.with_changes(rows=np.ascontiguousarray(rows.rows))
 
 
 def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source:
@@ -348,8 +347,8 @@ def _changed(rows: Source, function: Callable[[Chunk, Any], NDArray[Any]]) -> So
 
 def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:
     """Return the rows that are chosen, with these weights."""
-    if rows.resident is not None:
-        return ArraySource(rows.resident.rows[there], weight)
+    if isinstance(rows, ArraySource):
+        return ArraySource(rows.rows[there], weight)
     return FactorySource(
         lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), row_weights=weight
     )

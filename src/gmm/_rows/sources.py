@@ -157,8 +157,6 @@ class Source(ABC):
         Their classes, which passes keep to.
     errors : RowErrors
         Their measurement errors, which passes take out.
-    resident : ArraySource or None
-        The same rows as one array if they are in memory, which compiled loops over many passes need.
     feature_names : array of str, shape (d,), or None
         Names of the features, if they have any.
     reads_ahead : bool
@@ -183,7 +181,6 @@ class Source(ABC):
     sample_weight: Array | None = None
     known: KnownClasses = ALL_UNKNOWN
     errors: RowErrors = NO_ERRORS
-    resident: ArraySource | None = None
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
     is_local: ClassVar[bool] = True
@@ -212,7 +209,7 @@ class Source(ABC):
     @property
     def one_array(self) -> ArraySource | None:
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
-        return self.resident
+        return None
 
     def summed(self, plan: _em.Plan) -> Array:
         """Make a pass where the rows are, if they cannot be read here, and return its sums."""
@@ -355,11 +352,9 @@ class ArraySource(Source):
         self.n_rows, self.n_features = rows.shape
 
     @property
-    def resident(self) -> ArraySource:  # type: ignore[override]
+    def one_array(self) -> ArraySource:
         """The source itself."""
         return self
-
-    one_array = resident
 
     def merged(self) -> ArraySource:
         """Return the distinct rows in float64, sorted by value, with the weights of their copies."""

@@ -351,7 +351,7 @@ def combine_components(
             assert shares is not None  # they were asked for
             yield np.ascontiguousarray(shares.T, dtype=np.float64), weight[first : first + len(shares)]
 
-    copies = None if source.resident is None else list(read())
+    copies = list(read()) if source.in_memory else None
     blocks: Blocks = read if copies is None else lambda: copies
     empty = np.ones(model.n_components, dtype=bool)
     for shares, weight in blocks():
