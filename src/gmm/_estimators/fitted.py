@@ -172,7 +172,7 @@ class FittedMixture(Estimator):
         LOGGER.info("fit: rows %d, features %d, components %d, %s", *sizes, objective.model.type_name)
         try:
             best = fitting.fit.fit_mixture(
-                source.followed(printer.reading) if self.verbose else source,
+                source if source.in_memory else source.with_changes(**vars(source) | {"on_reading": printer.reading}),
                 settings,
                 () if continuation else seeds_of(self, self.n_init),
                 continuation=continuation,

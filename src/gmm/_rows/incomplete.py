@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gmm._kernel.mstep import Survey, equal_rows
 from gmm._lazy import cached_property
 from gmm._rows.blocks import FactorySource
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, Source, SourceView, changed, chunks_in_order
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, Source, changed, chunks_in_order, forwarded
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.weights import KnownClasses, weights_of
@@ -23,12 +23,12 @@ WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lane
 _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
 _DONORS = 500  # rows whose values stand in the gaps of others
 _OTHERS = "values in other columns than the first time"
-_KEPT = "by_key", "_in_memory", "survey", "column_means", "_donors"  # what is known of rows that are read otherwise
+_FACTS = "n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead", "in_memory"
 
 Keyed = tuple[bytes, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 
 
-class IncompleteSource(SourceView):
+class IncompleteSource(Source):
     """Rows with NaN where a value is missing. A row without a value has no weight: it says nothing.
 
     Passes go to the rows of each pattern, in lanes of its own, which no chunk or block of the rows changes. Of rows
@@ -41,13 +41,28 @@ class IncompleteSource(SourceView):
         The rows.
     errors : RowErrors
     **facts : Any
-        As of `SourceView`.
+        Attributes that differ from those of `base`.
     """
 
     in_patterns = True
+    _found = forwarded("base._found", "What functions found in the rows.")
 
     def __init__(self, base: Source, errors: RowErrors = NO_ERRORS, **facts: Any) -> None:
-        super().__init__(base, errors=errors, in_memory=base.in_memory, **facts)
+        self.base, self.errors = base, errors
+        vars(self).update({name: getattr(base, name) for name in _FACTS} | facts)
+
+    def __repr__(self) -> str:
+        """Show the rows as they are given."""
+        return repr(self.base)
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Begin a reading, with the gaps."""
+        for first, rows, _ in self.base.chunks(lane_rows):
+            yield Chunk(first, rows, weights_of(self.sample_weight, slice(first, first + len(rows))))
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the rows with these indices, with their gaps."""
+        return self.base.take(indices)
 
     @classmethod
     def from_rows(cls, rows: Source) -> IncompleteSource:
@@ -130,14 +145,6 @@ class IncompleteSource(SourceView):
         base = self.base.one_array
         return None if base is None else base.with_changes(sample_weight=self.sample_weight)
 
-    def followed(self, on_reading: Callable[[int, float], object]) -> Source:
-        """Return the source as one whose readings are followed, if it is not in memory."""
-        return self if self.in_memory else self._same(base=self.base.followed(on_reading))
-
-    def _same(self, **parts: Any) -> IncompleteSource:
-        """Return the same rows from or filled by other sources, with what is known of them."""
-        return self.with_changes(**{name: vars(self)[name] for name in _KEPT if name in vars(self)} | parts)
-
     @property
     def informative(self) -> IncompleteSource:
         """The rows of weight above 0, so that others, among which sums are rounded otherwise, change no bit."""
@@ -170,10 +177,12 @@ class IncompleteSource(SourceView):
     @cached_property
     def without_gaps(self) -> Source:
         """The rows with their gaps filled by the values of others that are like them in the other columns."""
-        rows = _changed(self, self.rows_filled) if self.has_gaps else self.base
-        if rows.sample_weight is not self.sample_weight:
-            in_view = SourceView(rows, sample_weight=self.sample_weight)
-            rows = ArraySource(rows.rows, self.sample_weight) if isinstance(rows, ArraySource) else in_view
+        rows: Source = self.base
+        if self.has_gaps or rows.sample_weight is not self.sample_weight:
+            rows = _Filled(self)
+            if self.in_memory:
+                (chunk,) = rows.chunks()
+                rows = ArraySource(chunk.rows, self.sample_weight)
         return rows.with_classes(self.known)
 
     @cached_property
@@ -307,6 +316,24 @@ class IncompleteSource(SourceView):
             return np.asarray((np.nan_to_num(about) + moment / np.where(weight > 0, weight, 1)).astype(self.dtype))
 
 
+class _Filled(Source):
+    """Rows with gaps that are filled as they are read."""
+
+    def __init__(self, gappy: IncompleteSource) -> None:
+        self._gappy = gappy
+        vars(self).update({name: getattr(gappy, name) for name in _FACTS})
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Begin a reading."""
+        for chunk in self._gappy.chunks(lane_rows):
+            index = slice(chunk.first, chunk.first + len(chunk.rows))
+            yield chunk._replace(rows=self._gappy.rows_filled(chunk, index))
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the rows with these indices."""
+        return self._gappy.rows_filled(Chunk(0, self._gappy.take(indices), None), indices)
+
+
 def _common_step(ranges: list[tuple[float, float, float]]) -> float:
     """Return the largest step of which all differences are multiples, from the ends and the step of each part."""
     if any(high > low and not step for low, high, step in ranges):
@@ -329,20 +356,6 @@ def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> So
         return rows.with_changes(base=base, dtype=base.dtype, feature_names=None)
     (chunk,) = rows.chunks()
     return ArraySource(function(chunk.rows), rows.sample_weight)
-
-
-def _changed(rows: Source, function: Callable[[Chunk, Any], NDArray[Any]]) -> Source:
-    """Return rows that a function makes of others and their index, those beyond memory as they are read."""
-    if rows.in_memory:
-        (chunk,) = rows.chunks()
-        return ArraySource(function(chunk, slice(None)), rows.sample_weight)
-    return SourceView(
-        rows,
-        lambda chunks: (
-            chunk._replace(rows=function(chunk, slice(chunk.first, chunk.first + len(chunk.rows)))) for chunk in chunks
-        ),
-        lambda indices: function(Chunk(0, rows.take(indices), None), indices),
-    )
 
 
 def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:

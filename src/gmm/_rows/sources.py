@@ -1,7 +1,7 @@
 """`Source`: rows that can be read in chunks, any number of times.
 
 `ArraySource` holds an array in memory. Another subclass of `Source` can take its place in `fit`, `predict` and `score`;
-it gives the same bits as an array of the same rows. A `SourceView` is another reading of such rows.
+it gives the same bits as an array of the same rows.
 """
 
 from __future__ import annotations
@@ -161,6 +161,8 @@ class Source(ABC):
         Names of the features, if they have any.
     reads_ahead : bool
         Whether chunks are made on a thread of their own.
+    on_reading : callable, optional
+        Called after each chunk of a pass, with the number of rows that the pass has read, and its seconds.
     is_local : bool
         Whether rows can be read here; else passes go to them.
     in_memory : bool
@@ -183,6 +185,7 @@ class Source(ABC):
     errors: RowErrors = NO_ERRORS
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
+    on_reading: Callable[[int, float], object] | None = None
     is_local: ClassVar[bool] = True
     in_memory: bool = False
     gaps: bool = False
@@ -250,22 +253,6 @@ class Source(ABC):
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
         return ArraySource(self.take(indices), weights_of(self.sample_weight, indices))
-
-    def followed(self, on_reading: Callable[[int, float], object]) -> Source:
-        """Return the source as one whose readings are followed, if it is read here and not in memory.
-
-        After each chunk, `on_reading` is called with the number of rows that the reading has served, and its seconds.
-        """
-        if not self.is_local or self.in_memory:
-            return self
-
-        def read(chunks: Chunks) -> Chunks:
-            began = perf_counter()
-            for chunk in chunks:
-                yield chunk
-                on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
-
-        return SourceView(self, read, survey=self.survey)
 
     def part(self, indices: NDArray[np.intp]) -> Source:
         """Return the rows with these indices, which increase, in memory, with their gaps."""
@@ -373,49 +360,6 @@ class ArraySource(Source):
         return self.rows.take(indices, axis=0)  # several times faster than an index
 
 
-_FACTS = ("n_rows", "n_features", "dtype", "sample_weight", "feature_names", "known", "reads_ahead")
-
-
-class SourceView(Source):
-    """The rows of another source, whose chunks are changed as they are read.
-
-    Parameters
-    ----------
-    base : Source
-    read : callable, optional
-        From the chunks of the other source to those of the view, of as many rows.
-    take : callable, optional
-        From indices to rows; by default those of the other source.
-    **facts : Any
-        Attributes of the view that differ from those of the other source.
-    """
-
-    _found = forwarded("base._found", "What functions found in the rows.")
-
-    def __init__(
-        self,
-        base: Source,
-        read: Callable[[Chunks], Chunks] = iter,
-        take: Callable[[NDArray[np.intp]], NDArray[Any]] | None = None,
-        **facts: Any,
-    ) -> None:
-        vars(self).update({name: getattr(base, name) for name in _FACTS} | facts)
-        self.base, self._read, self._take = base, read, take
-
-    def __repr__(self) -> str:
-        """Show the rows as they are given."""
-        return repr(self.base)
-
-    def chunks(self, lane_rows: int = 1) -> Chunks:
-        """Begin a reading."""
-        for first, rows, _ in self._read(self.base.chunks(lane_rows)):
-            yield Chunk(first, rows, weights_of(self.sample_weight, slice(first, first + len(rows))))
-
-    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, by a reading of their own."""
-        return (self._take or self.base.take)(indices)
-
-
 def box_of(source: Source) -> NDArray[Any]:
     """Return the least and the largest number of each feature of rows that weigh something, (2, d), in float64."""
     if source.n_used == source.n_rows:
@@ -495,12 +439,14 @@ def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, No
     ValueError
         If rows are missing, repeated or out of order.
     """
-    stop = 0
+    stop, began = 0, perf_counter()
     for chunk in source.chunks(lane_rows):
         if chunk.first != stop:
             raise ValueError(f"expected chunks in order, row {stop} next, got one from row {chunk.first}")
         stop += len(chunk.rows)
         yield chunk
+        if source.on_reading is not None:
+            source.on_reading(stop, perf_counter() - began)
     if stop != source.n_rows:
         raise ValueError(f"expected chunks of all {source.n_rows} rows of the source, got the first {stop}")
 
