@@ -20,11 +20,13 @@ from gmm._text.words import column_names, listed
 from gmm._validation.combinations import refuse
 from gmm._validation.given import are_collinear, check_prior
 from gmm._values.covariance import CovarianceModel, stored_as
+from gmm._values.errors import NO_ERRORS
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import FLAT, NormalInverseWishart, Prior, has_variances
 from gmm._values.statistics import SufficientStatistics
+from gmm._values.weights import ALL_UNKNOWN
 from gmm._values.whitened import WhitenedMixture
 
 _LARGEST = 100  # features of which a full covariance is fitted
@@ -91,7 +93,7 @@ def never_observed_together(source: Source, names: Names, models: Sequence[Covar
     What such columns have to do with each other is not in the likelihood.
     """
     axis_aligned = all(model.layout.axis_aligned for model in models)
-    if axis_aligned or not source.has_gaps:
+    if axis_aligned or not source.in_patterns:
         return ""
     has_column = np.zeros((len(source.patterns), source.n_features))
     for row, pattern in zip(has_column, source.patterns, strict=True):
@@ -204,7 +206,8 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
         with suppress(SingularMatrixError):
             if layout.code not in mixtures:  # once for all fits to them
                 objective = Objective(stored_as(FULL if layout is TIED else layout))
-                mixtures[layout.code] = one_component(Problem(source.without_errors(), objective, n_threads))
+                as_measured = source.with_changes(errors=NO_ERRORS, known=ALL_UNKNOWN) if source.errors else source
+                mixtures[layout.code] = one_component(Problem(as_measured, objective, n_threads))
             (mean,), (covariance,) = mixtures[layout.code].means, mixtures[layout.code].covariances
             # Where columns follow from others, rounding decides whether the fit ends by such an error.
             if layout is DIAGONAL or not are_collinear(covariance):

@@ -287,9 +287,7 @@ class EStep:
             if measured is not None:
                 return measured
         plan, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
-        with blas_alone(plan.largest_product):
-            self._source.check_unchanged(statistics := plan.collect(self._sums(plan, given=given), scatter))
-        return statistics, plan.rounding
+        return self._collected(plan, scatter, given=given), plan.rounding
 
     def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
         """Make a pass whose evidence includes what the objective of `family` adds to it."""
@@ -460,14 +458,22 @@ class EStep:
 
     def of_one(self) -> SufficientStatistics:
         """Return the statistics of all rows as one component, about the origin."""
-        plan = self.plan_of_one()
+        return self._collected(self.plan_of_one())
+
+    def _collected(
+        self, plan: _em.Plan, scatter: Array | None = None, **arrays: NDArray[Any] | None
+    ) -> SufficientStatistics:
+        """Return the statistics of a pass over all rows, which are those of the first look."""
         with blas_alone(plan.largest_product):
-            self._source.check_unchanged(statistics := plan.collect(self._sums(plan)))
+            statistics = plan.collect(self._sums(plan, **arrays), scatter)
+        if self._source.partitions is not None:  # which others may change
+            self._source.partitions.check_unchanged(statistics)
         return statistics
 
     def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
         """Return the sums of a pass over all rows, which is made where they are."""
-        return plan.sums(self._run(plan, **arrays)) if self._source.is_local else self._source.summed(plan)
+        partitions = self._source.partitions
+        return plan.sums(self._run(plan, **arrays)) if partitions is None else partitions.summed(plan)
 
     def _run(self, plan: _em.Plan, **arrays: Any) -> _em.Scratch:
         """Walk all rows; return the scratch that holds the sums."""

@@ -170,10 +170,6 @@ class IncompleteSource(Source):
         rows = ArraySource(self.take(indices), weights_of(self.sample_weight, indices))
         return IncompleteSource(rows, self.errors.for_rows(indices))
 
-    def without_errors(self) -> IncompleteSource:
-        """Return the rows as they were measured, without their errors."""
-        return IncompleteSource(self.base, sample_weight=self.sample_weight) if self.errors else self
-
     @cached_property
     def without_gaps(self) -> Source:
         """The rows with their gaps filled by the values of others that are like them in the other columns."""

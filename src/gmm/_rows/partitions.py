@@ -142,7 +142,10 @@ class PartitionedSource(Source):
     Rows of weight 0 are left out. Neither rows nor weights come here, but for samples.
     """
 
-    is_local = False
+    @property
+    def partitions(self) -> PartitionedSource:
+        """The source itself."""
+        return self
 
     @abstractmethod
     def total(self, task: Task) -> Any:
@@ -182,7 +185,6 @@ class PartitionedSource(Source):
             )
 
     n_rows: int = forwarded("_facts.n_rows", "Number of rows, n.")
-    n_used: int = forwarded("_facts.n_rows", "Number of rows with a positive weight.")
     n_features: int = forwarded("_facts.n_features", "Number of features, d.")
     dtype: np.dtype[Any] = forwarded("_facts.dtype", "Type of the rows: float64 if some are.")
     feature_names: NDArray[np.object_] | None = forwarded("_facts.names", "Names of the features, if they have any.")

@@ -18,13 +18,11 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import _em
 from gmm._kernel.mstep import Survey, distinct_rows, equal_rows
 from gmm._lazy import cached_property, reduced_at_home
 from gmm._validation.scalars import check_real, excerpt
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
-from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses, in_full, weights_of
 
 _Found = TypeVar("_Found")
@@ -163,16 +161,14 @@ class Source(ABC):
         Whether chunks are made on a thread of their own.
     on_reading : callable, optional
         Called after each chunk of a pass, with the number of rows that the pass has read, and its seconds.
-    is_local : bool
-        Whether rows can be read here; else passes go to them.
+    partitions : PartitionedSource or None
+        The source itself, if its rows cannot be read here: passes go to them.
     in_memory : bool
         Whether all rows are in memory, with gaps or without.
     gaps : bool
         Whether the first look takes NaN for a missing value.
     in_patterns : bool
         Whether values are missing or have errors, so that passes take the rows pattern by pattern.
-    has_gaps : bool
-        Whether values are missing.
     is_rough : bool
         Whether passes may compute in float32, whatever the type of the rows.
     """
@@ -186,11 +182,10 @@ class Source(ABC):
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
     on_reading: Callable[[int, float], object] | None = None
-    is_local: ClassVar[bool] = True
+    partitions: Any = None
     in_memory: bool = False
     gaps: bool = False
     in_patterns: ClassVar[bool] = False
-    has_gaps: bool = False
     is_rough: bool = False
     steps: Array = forwarded("survey.steps", "Steps of which differences in a column are multiples, (d,); 0 if none.")
 
@@ -214,14 +209,6 @@ class Source(ABC):
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
         return None
 
-    def summed(self, plan: _em.Plan) -> Array:
-        """Make a pass where the rows are, if they cannot be read here, and return its sums."""
-        raise NotImplementedError
-
-    def check_unchanged(self, statistics: SufficientStatistics) -> None:
-        """Check that the rows of a pass were those of the first look, if others may have changed them."""
-        return
-
     @property
     def informative(self) -> Source:
         """The rows that say something: of rows with gaps, those with a value and a weight."""
@@ -230,10 +217,6 @@ class Source(ABC):
     @property
     def without_gaps(self) -> Source:
         """The rows, with something in the place of missing values."""
-        return self
-
-    def without_errors(self) -> Source:
-        """Return the rows as they were measured, without their errors."""
         return self
 
     @abstractmethod
