@@ -226,7 +226,7 @@ def test_gaps_are_filled_for_a_start_with_what_rows_like_theirs_have():
     X = np.random.default_rng(0).multivariate_normal([1, 2, 3], covariance, 40_000)
     X[::2, :2] = np.nan
     source = source_to_fit(GaussianMixture(missing="em"), X, None)
-    filled = source.without_gaps.subset(np.arange(0, len(X), 2)).rows
+    filled = source.without_gaps.select_rows(np.arange(0, len(X), 2)).rows
     np.testing.assert_allclose(np.cov(filled.T), np.cov(X[1::2].T), atol=0.4)  # of some hundred rows
     np.testing.assert_array_equal(filled[:, 2], X[::2, 2])
 

@@ -144,7 +144,7 @@ class Degeneracy:
             return []
         rows, weight = _some_rows(source, _LOOKED_AT)
         whole = len(rows) == source.n_rows
-        part = source if whole else source.part(np.arange(0, source.n_rows, -(-source.n_rows // _LOOKED_AT)))
+        part = source if whole else source.select_rows(np.arange(0, source.n_rows, -(-source.n_rows // _LOOKED_AT)))
         with e_step_over(part, model.layout, n_threads=1) as e_step:
             labels = e_step.rows(parameters.whitened(), labels=True).labels
         assert labels is not None  # they were asked for

@@ -55,7 +55,7 @@ class Hierarchy:
     def of_some(cls, rows: ArraySource, rng: Rng) -> Hierarchy:
         """Return that of at most 1000 rows, by chance."""
         if rows.n_rows > _MOST_ROWS:
-            rows = rows.subset(np.sort(rng.choice(rows.n_rows, _MOST_ROWS, replace=False)))
+            rows = rows.select_rows(np.sort(rng.choice(rows.n_rows, _MOST_ROWS, replace=False)))
         return cls(rows.rows, rows.weights)
 
     def clusters(self, n_clusters: int) -> NDArray[np.intp]:

@@ -47,9 +47,9 @@ def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = N
         few = source.n_rows <= _FEWEST_ROWS  # which a search or further starts merge again
         return source.distinct if few else source.merged()
     indices = _of_classes(source, size, rng) if source.known else sample_indices(source, size, rng)
+    part = source.select_rows(indices)
     if not is_plain:
-        return _weighted_set(source.part(indices).with_classes(source.known.for_rows(indices)))
-    part = source.subset(indices)
+        return _weighted_set(part.with_classes(source.known.for_rows(indices)))
     if source.n_used <= size:
         return part.merged()
     return ArraySource(np.ascontiguousarray(part.rows, dtype=np.float64), part.sample_weight)

@@ -275,7 +275,7 @@ def raced(
     assert isinstance(sample, ArraySource)
     model, n, d = objective.model, sample.n_rows, sample.n_features
     how = effort(model, n, d, K, bool(objective.prior))
-    part = sample.subset(rng.permutation(n)[: how.part])
+    part = sample.select_rows(rng.permutation(n)[: how.part])
     single = _ROUGHLY if in_range(sample.survey.heaviest) and how.n_mixtures > 1 else 0.0
     clusterings = {} if clusterings is None else clusterings
     uniforms = seeding_uniforms(how.n_clusterings, K, rng)
@@ -465,7 +465,7 @@ def rows_to_partition(sample: Source, objective: Objective) -> Iterator[tuple[fl
     known = rows.weights @ (rows.known.codes > 0) if rows.known else 0.0
     for share in _DENSE:
         dense = np.sort(order[reached <= known + share * (reached[-1] - known)])
-        yield share, rows.subset(dense).with_classes(rows.known.for_rows(dense))
+        yield share, rows.select_rows(dense).with_classes(rows.known.for_rows(dense))
 
 
 def _precisions(rows: ArraySource, variances: Array) -> Array:
@@ -533,7 +533,7 @@ def _by_name(rows: ArraySource, settings: FitSettings, rng: Rng) -> SufficientSt
     means = []
     for owner in dict.fromkeys(classes.owners.tolist()):
         own = settings._replace(n_components=int((classes.owners == owner).sum()))
-        of_class = rows.subset(np.flatnonzero(classes.codes == owner + 1))
+        of_class = rows.select_rows(np.flatnonzero(classes.codes == owner + 1))
         means.append(STARTS[settings.start.method](of_class, own, rng).means)
     return from_means(rows, np.concatenate(means), moments, n_threads=n_threads)
 

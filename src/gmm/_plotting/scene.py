@@ -388,7 +388,7 @@ class Scene:
             raise ValueError(
                 f"expected rows to draw, got {counted(source.n_rows, 'row')} without a value or a weight: pass others"
             )
-        self.mixture, self.names, self.source, self.used = mixture, names, source, source.subset(sample)
+        self.mixture, self.names, self.source, self.used = mixture, names, source, source.select_rows(sample)
         self.given, self.scorer = given, Scorer(mixture, n_threads)
         self.present, self.n_components, self.classes = mixture.present, mixture.n_components, classes
         self.clusters = np.arange(self.n_components) if clusters is None else clusters

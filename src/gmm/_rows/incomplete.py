@@ -32,8 +32,8 @@ class IncompleteSource(Source):
     """Rows with NaN where a value is missing. A row without a value has no weight: it says nothing.
 
     Passes go to the rows of each pattern, in lanes of its own, which no chunk or block of the rows changes. Of rows
-    beyond memory, those wait that do not fill a lane. `chunks` and `take` have the gaps. What needs whole rows gets
-    those of `without_gaps`, and so does `subset`.
+    beyond memory, those wait that do not fill a lane. What needs whole rows gets those of
+    `without_gaps`.
 
     Parameters
     ----------
@@ -165,10 +165,9 @@ class IncompleteSource(Source):
             empty[piece.indices] = not piece.rows.n_features
         return empty
 
-    def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
-        """Return the rows with these indices, which increase, in memory, with their gaps."""
-        rows = ArraySource(self.take(indices), weights_of(self.sample_weight, indices))
-        return IncompleteSource(rows, self.errors.for_rows(indices))
+    def select_rows(self, indices: NDArray[np.intp]) -> IncompleteSource:  # type: ignore[override]
+        """Return the rows with these indices, which increase, in memory, with their gaps and errors."""
+        return IncompleteSource(super().select_rows(indices), self.errors.for_rows(indices))
 
     @cached_property
     def without_gaps(self) -> Source:
@@ -199,10 +198,6 @@ class IncompleteSource(Source):
                 for j, *of_column in zip(pattern.observed, *pattern.survey.box, pattern.survey.steps, strict=True):
                     ranges[j].append(tuple(of_column))
         return np.array(list(map(_common_step, ranges)))
-
-    def subset(self, indices: NDArray[np.intp]) -> ArraySource:
-        """Return the rows with these indices, their gaps filled, and their weights."""
-        return self.without_gaps.subset(indices)
 
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""

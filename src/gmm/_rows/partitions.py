@@ -121,7 +121,7 @@ def _chosen(
     start, stop = np.searchsorted(indices, [first, first + reader.n_rows[number]])
     if start == stop:
         return []
-    part = reader.rows(number, partition).subset(indices[start:stop] - first)
+    part = reader.rows(number, partition).select_rows(indices[start:stop] - first)
     return [(number, part.rows, part.sample_weight)]
 
 
@@ -210,9 +210,9 @@ class PartitionedSource(Source):
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, which increase."""
-        return self.subset(indices).rows
+        return self.select_rows(indices).rows
 
-    def subset(self, indices: NDArray[np.intp]) -> ArraySource:
+    def select_rows(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
         task = partial(_chosen, np.asarray(indices), self.reader)
         parts = sorted(self._collected(task, tuple), key=lambda part: part[0])

@@ -233,13 +233,9 @@ class Source(ABC):
         """
         return rows_among(chunks_in_order(self, 1), indices, self)
 
-    def subset(self, indices: NDArray[np.intp]) -> ArraySource:
-        """Return the rows with these indices, which increase, and their weights."""
+    def select_rows(self, indices: NDArray[np.intp]) -> ArraySource:
+        """Return the rows with these indices, which increase, in memory; of gaps and errors, a source with these."""
         return ArraySource(self.take(indices), weights_of(self.sample_weight, indices))
-
-    def part(self, indices: NDArray[np.intp]) -> Source:
-        """Return the rows with these indices, which increase, in memory, with their gaps."""
-        return self.subset(indices)
 
     @property
     def weights(self) -> Array:

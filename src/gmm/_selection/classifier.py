@@ -278,7 +278,7 @@ class MixtureClassifier(Estimator):
         rows: Any = as_one_array(source, caller, gaps=True)
         classes, codes = classes_in(y, rows)
         numbers, types, prior = self._request(rows.n_features, len(classes))
-        parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
+        parts = [rows.select_rows(np.flatnonzero(codes == code)) for code in range(len(classes))]
         mixtures: list[GaussianMixture] = []
         settings = {name: getattr(self, name) for name in _SETTINGS}  # of a single fit, in the units of all rows
         settings |= {"tol": _TOL if self.tol is None else self.tol, "reg_covar": relative_ridge(rows, self.reg_covar)}

@@ -145,12 +145,12 @@ def held_out_log_likelihood(
         )
     missing = getattr(estimator, "missing", None)
     table, _ = checked_rows(X, sample_weight, held_out_log_likelihood.__name__, missing)
-    table = request.repeated(table) or table.subset(np.flatnonzero(table.weights))
+    table = request.repeated(table) or table.select_rows(np.flatnonzero(table.weights))
     K = getattr(estimator, "n_components", 1)
     request.check_folds(table.n_rows, n_splits, K if is_whole(K) else 1)
     folds, means = request.folds_of(table.n_rows, n_splits, check_random_state(random_state)), np.empty(n_splits)
     for number, fold in enumerate(folds):
-        others, part = table.subset(np.delete(np.arange(table.n_rows), fold)), table.subset(fold)
+        others, part = table.select_rows(np.delete(np.arange(table.n_rows), fold)), table.select_rows(fold)
         try:
             weight = {} if others.sample_weight is None else {"sample_weight": others.sample_weight}  # not all take any
             fitted = type(estimator)(**deepcopy(estimator.get_params(deep=False))).fit(others.rows, **weight)

@@ -258,7 +258,7 @@ def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Repor
     for reports.fold, fold in enumerate(folds, 1):
         if weight and (half.is_up() or reports.is_over):
             break
-        others, part = source.part(np.delete(used, fold)), source.part(used[fold])
+        others, part = source.select_rows(np.delete(used, fold)), source.select_rows(used[fold])
         mixtures = Search(request.over(others), seed, half, reports, {}).mixtures()
         if weight and (half.is_up() or reports.is_over):  # which cut the fold: it lacks larger numbers of components
             break
