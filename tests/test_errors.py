@@ -142,7 +142,7 @@ def test_a_few_rows_of_a_stream_are_filled_although_few_of_them_share_an_error()
     X, errors = blurred(kind="shared", gaps=True)
     how = {"estimator": "x", "missing": "em", "error_covariance": errors}
     array, stream = (
-        as_source(rows, **how)[0].without_gaps.select_rows(np.arange(3)) for rows in (X, gmm.open_rows(lambda: [X]))
+        as_source(rows, **how).without_gaps.select_rows(np.arange(3)) for rows in (X, gmm.open_rows(lambda: [X]))
     )
     np.testing.assert_array_equal(stream.rows, array.rows)
 

@@ -85,7 +85,7 @@ def test_files_are_arrays(kind, tmp_path):
 def test_a_pass_over_blocks_is_the_twins(covariance_type):
     X, parameters = with_gaps(), mixture(covariance_type)
     joint = reference.log_joint_given(X, *written_out(parameters))
-    source, _ = as_source(stream(X, cuts=(50, 51)), estimator="x", missing="em")
+    source = as_source(stream(X, cuts=(50, 51)), estimator="x", missing="em")
     with e_step_over(source, FULL) as e_step:
         got, totals = e_step(parameters.whitened()), e_step.totals(parameters.whitened())
     given = np.ones(len(X)), written_out(parameters), got.origins
@@ -193,7 +193,7 @@ def test_patterns_are_those_of_an_array(d):
     kinds[1] = kinds[0]
     kinds[1, -1] ^= True  # wherever the last column is, two patterns differ there alone
     X = np.where(kinds[rng.integers(7, size=500)], np.nan, rng.normal(size=(500, d)))
-    one, other = (as_source(rows, estimator="x", missing="em")[0] for rows in (X, stream(X, cuts=(3, 400))))
+    one, other = (as_source(rows, estimator="x", missing="em") for rows in (X, stream(X, cuts=(3, 400))))
     assert [of.n_rows for of in one.patterns] == [of.n_rows for of in other.patterns]
     assert sorted(of.n_rows for of in one.patterns) == sorted(np.unique(np.isnan(X), axis=0, return_counts=True)[1])
     for mine, its in zip(one.patterns, other.patterns, strict=True):

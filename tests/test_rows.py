@@ -375,14 +375,14 @@ def test_a_large_memory_map_is_read_and_not_touched(tmp_path, monkeypatch):
     npy(ROWS, None, tmp_path, 1)
     mapped = np.load(tmp_path / "0.npy", mmap_mode="r")
     assert isinstance(gmm.open_rows(mapped), NpySource)
-    assert isinstance(as_source(mapped, estimator="a test")[0], NpySource)
-    assert not isinstance(as_source(mapped[1:], estimator="a test")[0], NpySource), "a part begins elsewhere"
+    assert isinstance(as_source(mapped, estimator="a test"), NpySource)
+    assert not isinstance(as_source(mapped[1:], estimator="a test"), NpySource), "a part begins elsewhere"
     assert_same(fitted(mapped), in_memory())
     assert_same(fitted(mapped, WEIGHTS), in_memory(weighted=True))
     refused("rows beyond memory", gmm.select, mapped, [2], ["full"])
     changed = np.load(tmp_path / "0.npy", mmap_mode="c")
     changed[:] += 1
-    assert not isinstance(as_source(changed, estimator="a test")[0], NpySource), "its changes are in memory alone"
+    assert not isinstance(as_source(changed, estimator="a test"), NpySource), "its changes are in memory alone"
 
 
 @posix
@@ -392,7 +392,7 @@ def test_a_memory_map_whose_file_is_gone_or_another_is_an_array(tmp_path, monkey
     mapped = np.load(tmp_path / "0.npy", mmap_mode="r")
     np.save(tmp_path / "b.npy", ROWS[::-1])
     (tmp_path / "b.npy").replace(tmp_path / "0.npy")
-    assert not isinstance(as_source(mapped, estimator="a test")[0], NpySource)
+    assert not isinstance(as_source(mapped, estimator="a test"), NpySource)
     (tmp_path / "0.npy").unlink()
     assert_same(fitted(mapped), in_memory())
 
@@ -537,9 +537,9 @@ def test_frames_whose_columns_lie_at_equal_distances_are_not_copied(order, dtype
     rows = np.asfortranarray(ROWS, dtype=dtype)[:, order]
     columns = dict(zip(NAMES, rows.T, strict=True))
     for frame in (pa.table(columns), pl.DataFrame(columns), pd.DataFrame(columns, copy=False)):
-        source, names = as_source(frame, estimator="a test")
+        source = as_source(frame, estimator="a test")
         np.testing.assert_array_equal(source.rows, rows)
-        assert list(names) == NAMES
+        assert list(source.feature_names) == NAMES
         if not isinstance(frame, pl.DataFrame):
             assert np.shares_memory(source.rows, rows) or isinstance(frame, pd.DataFrame)
         assert_same(fitted(frame), fitted(rows))
@@ -549,13 +549,13 @@ def test_columns_that_lie_elsewhere_are_kept_alive():
     """Equal distances may be chance: the matrix must hold all columns, not the first alone."""
     large = np.random.default_rng(0).normal(size=(3, 1 << 17))
     table = pa.table({name: pa.array(column.copy()) for name, column in zip(NAMES, large, strict=True)})
-    source, _ = as_source(table, estimator="a test")
+    source = as_source(table, estimator="a test")
     del table
     for _ in range(20):
         np.full(1 << 17, np.nan)
     np.testing.assert_array_equal(source.rows, large.T)
     twice = pa.table({"a": large[0], "b": large[0]})
-    np.testing.assert_array_equal(as_source(twice, estimator="a test")[0].rows, large[[0, 0]].T)
+    np.testing.assert_array_equal(as_source(twice, estimator="a test").rows, large[[0, 0]].T)
 
 
 def test_compressed_text_without_names(tmp_path):

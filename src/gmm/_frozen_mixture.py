@@ -116,7 +116,7 @@ class FrozenMixture(CompiledMixture):
         responsibilities : bool, default=True
             Whether to write them.
         """
-        source, _ = as_source(X, estimator=self, n_features=self.n_features)
+        source = as_source(X, estimator=self, n_features=self.n_features)
         wanted = check_boolean(responsibilities, "responsibilities")
         archive.write_predictions(path, predicted_blocks(self, source, responsibilities=wanted))
 

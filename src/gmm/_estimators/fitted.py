@@ -1177,7 +1177,7 @@ def source_to_fit(
     mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None, error_covariance: ArrayLike | None = None
 ) -> Source:
     """Return the rows that an estimator is to be fitted to."""
-    source, names = as_source_to_fit(
+    source = as_source_to_fit(
         X,
         sample_weight,
         estimator=mixture,
@@ -1186,7 +1186,7 @@ def source_to_fit(
         error_covariance=error_covariance,
     )
     if source.in_patterns:
-        unobserved = fitting.moments.never_observed_together(source, names, [model_of(mixture)])
+        unobserved = fitting.moments.never_observed_together(source, source.feature_names, [model_of(mixture)])
         fitting.moments.warn_of_unobserved_pairs(unobserved)
     return source
 

@@ -571,7 +571,7 @@ class GaussianMixture(FittedMixture):
         parameters = fitted.checked_for(self, "condition")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
         inputs, others = check_known_columns(list(numbers), None, given_names(self), parameters.n_features)
-        source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
+        source = as_source(np.array([list(numbers.values())]), estimator=self)
         from gmm._estimators.conditional import conditional_mixture
         from gmm._values.completion import Regression
 
@@ -620,8 +620,8 @@ class GaussianMixture(FittedMixture):
         """
         level = None if level is None else check_level(level)
         parameters, weight = fitted.checked_for(self, "predict_from"), fitted.record_of(self).weight
-        source, names = as_source(X, estimator=self, missing=self.missing)
-        of_fit = given_names(self)
+        source = as_source(X, estimator=self, missing=self.missing)
+        of_fit, names = given_names(self), source.feature_names
         columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
         if known is not None and names is not None and of_fit:
             check_names(names, np.array(of_fit, object)[columns], self)

@@ -124,7 +124,7 @@ class MixtureRegressor(Estimator):
             If the fit did not converge within `max_iter` passes.
         """
         check_parameters(self)
-        source, names = as_source_to_fit(
+        source = as_source_to_fit(
             X, sample_weight, estimator=self, n_components=self.n_components, missing=self.missing
         )
         rows = as_one_array(source, "MixtureRegressor.fit", gaps=True).rows
@@ -137,7 +137,7 @@ class MixtureRegressor(Estimator):
         self.mixture_, self.n_iter_ = mixture, mixture.n_iter_
         self.n_targets_ = 1 if targets.ndim == 1 else targets.shape[1]
         self._is_vector = targets.ndim == 1
-        record_features(self, rows.shape[1], names)
+        record_features(self, rows.shape[1], source.feature_names)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -213,7 +213,7 @@ class MixtureRegressor(Estimator):
     def _predicted(self, X: ArrayLike, level: float | None) -> ConditionalPrediction:
         check_is_fitted(self)
         d, names = self.n_features_in_, vars(self).get("feature_names_in_")
-        source, _ = as_source(X, estimator=self, n_features=d, feature_names=names, missing=self.missing)
+        source = as_source(X, estimator=self, n_features=d, feature_names=names, missing=self.missing)
         parameters, weight = fitted_parameters(self.mixture_), record_of(self.mixture_).weight
         features, targets = np.arange(d), np.arange(d, parameters.n_features)
         called = tuple(f"y{j}" for j in range(self.n_targets_))

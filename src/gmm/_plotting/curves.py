@@ -854,7 +854,7 @@ def plot_hierarchy(
         m, merges, suggestion = len(of.entropies), of.merges, of.n_clusters
         heights, leaves, what = np.arange(1.0, m), [*map(str, range(m))], counted(m, "component")
     else:
-        source = as_one_array(as_source(of, estimator=plot_hierarchy.__name__)[0], "a picture")
+        source = as_one_array(as_source(of, estimator=plot_hierarchy.__name__), "a picture")
         rng = check_random_state(random_state)
         sample = sampled(source, 1, rng)
         assert isinstance(sample, ArraySource)  # of whole rows in memory

@@ -1010,14 +1010,14 @@ def plot_pairs(
     >>> plot_pairs([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]).shape
     (2, 2)
     """
-    source, named = as_source(X, estimator=plot_pairs.__name__, missing="em")
+    source = as_source(X, estimator=plot_pairs.__name__, missing="em")
     rows = as_one_array(source, "a picture", gaps=True).rows
     full = rows
     if filled is not None:
-        full = as_one_array(as_source(filled, estimator=plot_pairs.__name__)[0], "a picture").rows
+        full = as_one_array(as_source(filled, estimator=plot_pairs.__name__), "a picture").rows
         if full.shape != rows.shape:
             raise ValueError(f"expected filled of shape {rows.shape}, as X has, got {full.shape}")
-    names = column_names(named, rows.shape[1])
+    names = column_names(source.feature_names, rows.shape[1])
     chosen = columns_of(columns, names)
     classes, codes = check_labels([None] * len(rows) if labels is None else labels, len(rows), unknown=None)
     n_drawn = min(check_whole(max_points, "max_points"), len(rows))

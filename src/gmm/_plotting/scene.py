@@ -468,8 +468,8 @@ def scene_of(
     parameters, names = fitted_parameters(mixture), names_of_features(mixture)
     if steps:
         parameters, X, feature_names = undo_steps(steps, parameters, X)
-        given, of_rows = as_source(X, sample_weight, estimator=model)
-        names = feature_names or column_names(of_rows, parameters.n_features)
+        given = as_source(X, sample_weight, estimator=model)
+        names = feature_names or column_names(given.feature_names, parameters.n_features)
     else:
         given = source_of(mixture, X, sample_weight)
     return Scene(parameters, names, given, mixture.n_threads, max_points, random_state, clusters, classes)

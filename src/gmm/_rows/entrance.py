@@ -47,8 +47,8 @@ def as_source(
     for_fit: bool = False,
     missing: str | None = None,
     error_covariance: Any = None,
-) -> tuple[Source, Names]:
-    """Return X as a source of finite rows, or of rows with missing values, and its feature names.
+) -> Source:
+    """Return X as a source of finite rows, or of rows with missing values.
 
     Parameters
     ----------
@@ -80,11 +80,10 @@ def as_source(
         )
         source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)), names)
     else:
-        names = source.feature_names
         if n_features is not None:
-            check_names(names, feature_names, estimator)
+            check_names(source.feature_names, feature_names, estimator)
         check_shape((source.n_rows, source.n_features), estimator, n_features, min_rows)
-    called = feature_names if names is None else names
+    called = feature_names if source.feature_names is None else source.feature_names
     if source.gaps or source.survey.nonfinite is not None:
         imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
         source = _with_gaps(source, estimator, called, missing, for_fit=for_fit, imputes=imputes)
@@ -98,7 +97,7 @@ def as_source(
         from gmm._rows.incomplete import IncompleteSource
 
         source = IncompleteSource.with_errors(source, errors)
-    return source, names
+    return source
 
 
 def _opened(X: Any, sample_weight: Any) -> Source | None:
@@ -177,8 +176,8 @@ def as_source_to_fit(
     n_components: int = 1,
     missing: str | None = None,
     error_covariance: Any = None,
-) -> tuple[Source, Names]:
-    """Return the rows to fit `n_components` to, and their feature names.
+) -> Source:
+    """Return the rows to fit `n_components` to.
 
     Raises
     ------
@@ -190,9 +189,10 @@ def as_source_to_fit(
     UserWarning
         If missing values leave rows in so many patterns that passes take much longer.
     """
-    source, names = as_source(
+    source = as_source(
         X, sample_weight, estimator=estimator, for_fit=True, missing=missing, error_covariance=error_covariance
     )
+    names = source.feature_names
     check_labels_of_columns(estimator, names)
     if source.in_patterns and source is not X:
         _check_gaps(source, names)
@@ -216,7 +216,7 @@ def as_source_to_fit(
             f"{survey.weight:g}, and X holds {value!s} at {row_and_column(row, column, None)}. Divide the weights by "
             "their maximum, or the column by its standard deviation."
         )
-    return source, names
+    return source
 
 
 def _check_gaps(source: Source, names: Names) -> None:
@@ -304,7 +304,7 @@ def rows_for(
         feature_names=vars(estimator).get("feature_names_in_"),
         missing=estimator.missing if missing is None else missing,
         error_covariance=error_covariance,
-    )[0]
+    )
 
 
 def checked_rows(
@@ -350,7 +350,7 @@ def checked_rows(
     if isinstance(estimator, str):
         how: dict[str, Any] = {"missing": missing, "error_covariance": error_covariance}
         check_choice(missing, "missing", ("error", "em"))
-        return as_source_to_fit(X, sample_weight, estimator=estimator, **how)[0]
+        return as_source_to_fit(X, sample_weight, estimator=estimator, **how)
     if isinstance(estimator, type) or not (hasattr(estimator, "n_features_in_") and hasattr(estimator, "missing")):
         raise TypeError(f"expected a fitted mixture or classifier, or a name, for estimator, got {excerpt(estimator)}")
     return rows_for(estimator, X, sample_weight, error_covariance=error_covariance)

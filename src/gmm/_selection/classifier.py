@@ -271,8 +271,8 @@ class MixtureClassifier(Estimator):
             also if no row of a class has a positive weight, so that it is left out.
         """
         check_parameters(self, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
-        table, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
-        caller = "MixtureClassifier.fit"
+        table = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
+        names, caller = table.feature_names, "MixtureClassifier.fit"
         table = table if table.in_patterns else as_one_array(table, caller)
         source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
         rows: Any = as_one_array(source, caller, gaps=True)
@@ -476,7 +476,7 @@ class MixtureClassifier(Estimator):
         for label, part in zip(classes.tolist(), parts, strict=True):
             if part.n_rows < 2:
                 raise ValueError(f"class {label!r} has 1 labelled row: expected two or more, or n_components=1")
-        return [as_source_to_fit(part, None, estimator=self, missing=self.missing)[0] for part in parts]
+        return [as_source_to_fit(part, None, estimator=self, missing=self.missing) for part in parts]
 
     def _of_each(
         self, parts: list[Source], numbers: list[int], types: list[str], classes: NDArray[Any], settings: dict[str, Any]

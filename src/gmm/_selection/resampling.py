@@ -144,7 +144,7 @@ def held_out_log_likelihood(
             f"expected a density estimator with {', '.join(_OF_ESTIMATORS)}, got {type(estimator).__name__}"
         )
     missing = getattr(estimator, "missing", None)
-    table, _ = checked_rows(X, sample_weight, held_out_log_likelihood.__name__, missing)
+    table = checked_rows(X, sample_weight, held_out_log_likelihood.__name__, missing)
     table = request.repeated(table) or table.select_rows(np.flatnonzero(table.weights))
     K = getattr(estimator, "n_components", 1)
     request.check_folds(table.n_rows, n_splits, K if is_whole(K) else 1)
@@ -161,10 +161,9 @@ def held_out_log_likelihood(
     return HeldOut(means, np.array([table.weights[fold].sum() for fold in folds]))
 
 
-def checked_rows(X: Any, sample_weight: Any, caller: str, missing: str | None = None) -> tuple[ArraySource, Names]:
-    """Return rows with their weights, and names of features, checked once for all fits."""
-    source, names = as_source_to_fit(X, sample_weight, estimator=caller, missing=missing)
-    return as_one_array(source, caller, gaps=True), names
+def checked_rows(X: Any, sample_weight: Any, caller: str, missing: str | None = None) -> ArraySource:
+    """Return rows with their weights, checked once for all fits."""
+    return as_one_array(as_source_to_fit(X, sample_weight, estimator=caller, missing=missing), caller, gaps=True)
 
 
 class _Comparison(NamedTuple):
@@ -197,7 +196,7 @@ class _Comparison(NamedTuple):
         ValueError
             If weights do not say how often rows occur, or rows are too few.
         """
-        table, names = checked_rows(X, sample_weight, caller, parameters.get("missing", "error"))
+        table = checked_rows(X, sample_weight, caller, parameters.get("missing", "error"))
         counted_table = request.repeated(table)
         if counted_table is None:
             weight = table.weights
@@ -209,7 +208,7 @@ class _Comparison(NamedTuple):
             )
         check_enough_rows(counted_table.n_rows // n_parts, n_components)
         rows, settings, units = comparable_fits(counted_table.rows, parameters)
-        return cls(rows, names, settings, units)
+        return cls(rows, table.feature_names, settings, units)
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class Directions:
             float32 for float32 rows, else float64.
         """
         names = np.array(self.feature_names, dtype=object) if self.feature_names else None
-        source, _ = as_source(X, estimator=self, n_features=len(self.centre), feature_names=names)
+        source = as_source(X, estimator=self, n_features=len(self.centre), feature_names=names)
         coordinates = np.empty((source.n_rows, len(self.matrix)), source.dtype)
         for first, rows, _ in source.chunks():
             coordinates[first : first + len(rows)] = (rows - self.centre) @ self.matrix.T

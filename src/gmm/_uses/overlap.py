@@ -338,7 +338,7 @@ def combine_components(
     """
     if isinstance(model, FrozenMixture):
         predicted: Callable[..., Iterator[Predicted]] = partial(predicted_blocks, model)
-        source, _ = as_source(X, sample_weight, estimator=model, n_features=model.n_features)
+        source = as_source(X, sample_weight, estimator=model, n_features=model.n_features)
     else:
         check_is_mixture(model)
         source = source_of(model, X, sample_weight)

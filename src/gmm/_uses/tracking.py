@@ -204,8 +204,7 @@ class Tracker:
         if np.shape(X) == (0, self._n_features):
             rows = ArraySource(np.empty((0, self._n_features)))
         else:
-            source, _ = as_source(X, estimator=self, n_features=self._n_features)
-            rows = as_one_array(source, type(self).__name__)
+            rows = as_one_array(as_source(X, estimator=self, n_features=self._n_features), type(self).__name__)
         objects = None if self._objects is None else self._moved(self._objects, rows)
         labels = _labels(objects, rows)
         born = self._born(rows.rows[labels < 0], rows.n_rows)
