@@ -932,7 +932,7 @@ def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
         (1, (rows, "--columns", "a,t"), "column 't'"),
         (1, (tmp_path / "one.npy",), "1 row"),
         (1, (broken, "--exclude", "w"), "row 2, column 'a'"),
-        (1, (broken, "--weight-column", "w"), "row 2, column 'a'"),
+        (1, (broken, "--weight-column", "w"), "weights in column 'w', got nan in row 3"),
     ):
         assert told in fails(code, "fit", *words, *ONE, "--blocks", stdin="a\n1\n2\n")
 

@@ -406,7 +406,7 @@ def _rows(table: Any, names: Sequence[str], options: argparse.Namespace) -> Rows
     """Return columns of numbers, and the weights, as they are in the table."""
     weight = options.weight_column
     numbers = table.numbers(names, weight)
-    source: Source = numbers.with_gaps() if options.missing == "em" else numbers
+    source: Source = numbers
     if not options.blocks:
         values, weights = numbers.array()
         source = ArraySource(values, weights, numbers.feature_names)
@@ -434,9 +434,7 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
     if in_memory:
         found = rows.source.look(column_notes.kinds_in_memory, names)
     else:
-        # The first look at rows ends at a gap, which a column that is left out may have.
-        whole = rows.source if rows.source.survey.nonfinite is None else rows.table.numbers(names).with_gaps()
-        found = column_notes.column_kinds((chunk.rows for chunk in whole.chunks()), whole.n_rows, names)
+        found = column_notes.column_kinds((chunk.rows for chunk in rows.source.chunks()), rows.n_rows, names)
     copies, codes, labels = column_notes.COPIES, column_notes.CODES, column_notes.LABELS
     places = {name: j for j, name in enumerate(names)}
     shown = {places[name]: f"{name!r} ({why})" for name, why in rows.table.labels().items() if name in places}
@@ -483,9 +481,12 @@ def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
             raise CommandError("no rows are left: all have missing values")
         if rows.weights is not None:
             _check_weights(rows.weights, options.weight_column, rows.indices)
-    infinite: Any = np.argwhere(np.isinf(rows.values)) if rows.in_memory else [rows.source.survey.nonfinite]
-    if (place := next(iter(infinite), None)) is not None:
-        row, column = map(int, place)
+    place = rows.source.survey.nonfinite
+    if place is not None and options.missing == "em":  # it may be a gap
+        chunks = ((first, np.argwhere(np.isinf(part))) for first, part, _ in rows.source.chunks())
+        place = next(((first + row, column) for first, places in chunks for row, column in places.tolist()), None)
+    if place is not None:
+        row, column = place
         what, instead = "an infinite", ""
         if np.isnan(rows.source.take(np.array([row]))[0, column]):
             what = "a missing"

@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import TemporaryFile
 from threading import Lock, Thread, current_thread
-from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, Self, TypeVar
+from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,9 +165,7 @@ class BlockSource(Source):
     feature_major: ClassVar[bool] = False
     reads_ahead = True
     once: bool = False
-    n_rows: int = forwarded(
-        "_first_look.n_rows", "Number of rows, n; of a source with a value that is not finite, only those up to it."
-    )
+    n_rows: int = forwarded("_first_look.n_rows", "Number of rows, n.")
     survey: Survey = forwarded("_first_look.survey", "Survey of all rows, made once.")
 
     @abstractmethod
@@ -181,10 +179,6 @@ class BlockSource(Source):
     def __getstate__(self) -> dict[str, Any]:
         """Pickle where the rows come from; another process reads them anew."""
         return vars(self.with_changes())
-
-    def with_gaps(self) -> Self:
-        """Return the source as one whose first look takes NaN for a missing value."""
-        return self.with_changes(gaps=True)
 
     @property
     def sample_weight(self) -> Array | None:  # type: ignore[override]
@@ -232,7 +226,7 @@ class BlockSource(Source):
             if stop != self.n_rows:
                 raise self._ended(stop)
 
-        return rows_among(chunks(), indices, self)  # also beyond a value that is not finite
+        return rows_among(chunks(), indices, self)
 
     @cached_property
     def _first_look(self) -> _FirstLook:
@@ -246,18 +240,15 @@ class BlockSource(Source):
                     weights.append(weight)
                 else:
                     weight = weights_of(self.row_weights, slice(first, n_rows))
-                yield Chunk(first, np.where(np.isnan(rows), 0, rows) if self.gaps else rows, weight)
+                yield Chunk(first, rows, weight)
 
         looking = chunks()
         first = list(islice(looking, 1))
         survey = Survey(chain(first, looking), self.n_features) if first else None
-        if self.once:
-            deque(looking, maxlen=0)  # the survey ends at a value that is not finite
-        weight = np.concatenate([np.empty(0), *weights]) if self.weighted else None
+        deque(looking, maxlen=0)  # the survey ends at a value that is not finite
+        weight = np.concatenate(weights) if weights else None
         weights.clear()
-        if survey is not None and survey.nonfinite is None:
-            weight = check_sample_weight(weight, n_rows)
-        return _FirstLook(survey, n_rows, checksum % 2**64, weight)
+        return _FirstLook(survey, n_rows, checksum % 2**64, check_sample_weight(weight, n_rows))
 
     def _ended(self, n_rows: int) -> ValueError:
         """Return the error for rows that end after `n_rows`."""
@@ -382,6 +373,17 @@ _FACTS = ("name", "n_features", "dtype", "feature_names", "weighted", "row_weigh
 _moving = Lock()
 
 
+class _Copy:
+    """A scratch file, which all copies of a source share."""
+
+    def __init__(self) -> None:
+        self.file: Any = None
+        self.n_rows = 0  # once all are copied
+        self.weights: Array | None = None  # of these, if they came with the blocks
+        self.failed = False
+        self.lock = Lock()
+
+
 class ScratchSource(BlockSource):
     """The rows of another source.
 
@@ -400,11 +402,7 @@ class ScratchSource(BlockSource):
             raise NotADirectoryError(f"expected a folder for scratch, got {os.fspath(folder)!r}")
         self.base, self._folder = source, folder
         vars(self).update({name: getattr(source, name) for name in _FACTS})
-        self._file: Any = None
-        self._n_copied = 0  # rows, once all are
-        self._weights: Array | None = None  # of these, if they came with the blocks
-        self._failed = False
-        self._copying = Lock()
+        self._copy = _Copy()
         if self.once:
             self.n_rows  # noqa: B018 - which copies all rows
 
@@ -419,19 +417,20 @@ class ScratchSource(BlockSource):
 
     def __repr__(self) -> str:
         """Show where the rows come from, and how large the file is."""
-        size = self._n_copied * self.n_features * self.dtype.itemsize
+        size = self._copy.n_rows * self.n_features * self.dtype.itemsize
         return f"{super().__repr__()[:-1]}, {size / 1e6:,.1f} MB of scratch>"
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the file, or the other source, which is copied meanwhile."""
-        if self._n_copied:
-            return self._copied()
-        if self._failed or not self._copying.acquire(blocking=False):  # another thread copies
-            return self.base.blocks(weighted=weighted)
-        return self._copied_meanwhile()
+        copy = self._copy
+        if not (copy.n_rows or copy.failed) and copy.lock.acquire(blocking=False):  # else another thread copies
+            if not copy.n_rows:
+                return self._copied_meanwhile()
+            copy.lock.release()
+        return self._copied() if copy.n_rows else self.base.blocks(weighted=weighted)
 
     def _copied_meanwhile(self) -> Iterator[Block]:
-        n_rows, weights = 0, []
+        copy, n_rows, weights = self._copy, 0, list[Array]()
         try:
             for block in self.base.blocks(weighted=self.weighted):
                 rows = np.empty((len(block), self.n_features), self.dtype)
@@ -440,26 +439,27 @@ class ScratchSource(BlockSource):
                 n_rows += len(rows)
                 weights += [np.array(block.sample_weight, np.float64)] if self.weighted else []
                 yield Block(rows, block.sample_weight)
-            self._weights = np.concatenate(weights) if weights else None
-            self._n_copied = 0 if self._failed else n_rows
+            copy.weights = np.concatenate(weights) if weights else None
+            copy.n_rows = 0 if copy.failed else n_rows
         finally:
-            self._copying.release()
+            copy.lock.release()
 
     def _keep(self, rows: NDArray[Any], first: int) -> None:
         """Write rows, of which `first` come before these; without room for them, do without a file."""
-        if self._failed:
+        copy = self._copy
+        if copy.failed:
             return
         try:
             if not first:  # a new file: one that was begun may be a fork's as well
-                if self._file is not None:
-                    self._file.close()
-                self._file = TemporaryFile(dir=self._folder, prefix="gmm-", buffering=0)  # noqa: SIM115
-                weakref.finalize(self, self._file.close)
+                if copy.file is not None:
+                    copy.file.close()
+                copy.file = TemporaryFile(dir=self._folder, prefix="gmm-", buffering=0)  # noqa: SIM115
+                weakref.finalize(copy, copy.file.close)
             self._move("pwritev", "write", rows, first)
         except OSError as error:
-            self._failed = True
-            if self._file is not None:
-                self._file.close()
+            copy.failed = True
+            if copy.file is not None:
+                copy.file.close()
             if self.once:
                 raise OSError(error.errno, f"no room for a copy of {self.name}: {error.strerror}") from error
             message = f"Cannot write a scratch file of {self.name} ({error.strerror}), so each pass reads it anew."
@@ -467,21 +467,21 @@ class ScratchSource(BlockSource):
 
     def _copied(self) -> Iterator[Block]:
         step = max(1, _BLOCK_BYTES // (self.n_features * self.dtype.itemsize))
-        for start in range(0, self._n_copied, step):
-            rows = np.empty((min(step, self._n_copied - start), self.n_features), self.dtype)
+        for start in range(0, self._copy.n_rows, step):
+            rows = np.empty((min(step, self._copy.n_rows - start), self.n_features), self.dtype)
             self._move("preadv", "readinto", rows, start)
-            yield Block(rows, weights_of(self._weights, slice(start, start + step)))
+            yield Block(rows, weights_of(self._copy.weights, slice(start, start + step)))
 
     def _move(self, at_place: str, in_turn: str, rows: NDArray[Any], first: int) -> None:
         """Read or write rows, of which `first` come before these; one call may move less."""
         buffer, place = rows.view(np.uint8).reshape(-1).data, first * self.n_features * self.dtype.itemsize
         while len(buffer):
             if hasattr(os, at_place):  # threads and forks share a file's position, so nothing moves it
-                n_bytes = getattr(os, at_place)(self._file.fileno(), [buffer], place)
+                n_bytes = getattr(os, at_place)(self._copy.file.fileno(), [buffer], place)
             else:  # Windows has no forks
                 with _moving:
-                    self._file.seek(place)
-                    n_bytes = getattr(self._file, in_turn)(buffer)
+                    self._copy.file.seek(place)
+                    n_bytes = getattr(self._copy.file, in_turn)(buffer)
             if not n_bytes:
                 raise OSError(EIO, f"the scratch file of {self.name} ends before its last row")
             buffer, place = buffer[n_bytes:], place + n_bytes

@@ -84,7 +84,7 @@ def as_source(
             check_names(source.feature_names, feature_names, estimator)
         check_shape((source.n_rows, source.n_features), estimator, n_features, min_rows)
     called = feature_names if source.feature_names is None else source.feature_names
-    if source.gaps or source.survey.nonfinite is not None:
+    if source.survey.nonfinite is not None:
         imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
         source = _with_gaps(source, estimator, called, missing, for_fit=for_fit, imputes=imputes)
     if error_covariance is not None:
@@ -135,13 +135,10 @@ def _with_gaps(
     if missing == "em" and source.partitions is None:
         from gmm._rows.incomplete import IncompleteSource
 
-        gappy = source.with_gaps()
-        nonfinite = gappy.survey.nonfinite if gappy.gaps else None
-        if nonfinite is None:
-            incomplete = IncompleteSource.from_rows(gappy)
-            if all(pattern.survey is None or pattern.survey.nonfinite is None for pattern in incomplete.patterns):
-                return incomplete if incomplete.has_gaps else source
-            nonfinite = incomplete.infinite
+        incomplete = IncompleteSource.from_rows(source)
+        if all(pattern.survey is None or pattern.survey.nonfinite is None for pattern in incomplete.patterns):
+            return incomplete
+        nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     place, name = row_and_column(nonfinite[0], nonfinite[1], names), name_of(estimator)
     if np.isnan(value):

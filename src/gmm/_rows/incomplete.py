@@ -154,7 +154,7 @@ class IncompleteSource(Source):
         """Return some of the rows."""
         ones = (self.weights[there] == 1).all()
         weight = None if ones else weights_of(self.sample_weight, there)
-        base = _rows_where(self.base, there, weight).with_gaps()
+        base = _rows_where(self.base, there, weight)
         return IncompleteSource(base, self.errors.for_rows(there), feature_names=self.feature_names)
 
     @property

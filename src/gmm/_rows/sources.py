@@ -165,8 +165,6 @@ class Source(ABC):
         The source itself, if its rows cannot be read here: passes go to them.
     in_memory : bool
         Whether all rows are in memory, with gaps or without.
-    gaps : bool
-        Whether the first look takes NaN for a missing value.
     in_patterns : bool
         Whether values are missing or have errors, so that passes take the rows pattern by pattern.
     is_rough : bool
@@ -184,7 +182,6 @@ class Source(ABC):
     on_reading: Callable[[int, float], object] | None = None
     partitions: Any = None
     in_memory: bool = False
-    gaps: bool = False
     in_patterns: ClassVar[bool] = False
     is_rough: bool = False
     steps: Array = forwarded("survey.steps", "Steps of which differences in a column are multiples, (d,); 0 if none.")
@@ -199,10 +196,6 @@ class Source(ABC):
         """Yield the rows by pattern, chunk by chunk."""
         for first, rows, weight in self.chunks():
             yield Piece(0, np.arange(first, first + len(rows)), ArraySource(rows, weight))
-
-    def with_gaps(self) -> Source:
-        """Return the source as one whose first look takes NaN for a missing value."""
-        return self
 
     @property
     def one_array(self) -> ArraySource | None:
