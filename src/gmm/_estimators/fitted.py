@@ -172,7 +172,7 @@ class FittedMixture(Estimator):
         LOGGER.info("fit: rows %d, features %d, components %d, %s", *sizes, objective.model.type_name)
         try:
             best = fitting.fit.fit_mixture(
-                source if source.in_memory else source.with_changes(**vars(source) | {"on_reading": printer.reading}),
+                source.with_changes(**vars(source) | {"on_reading": printer.reading}) if self.verbose else source,
                 settings,
                 () if continuation else seeds_of(self, self.n_init),
                 continuation=continuation,
