@@ -152,9 +152,12 @@ class IncompleteSource(Source):
 
     def where(self, there: NDArray[np.bool_]) -> IncompleteSource:
         """Return some of the rows."""
-        ones = (self.weights[there] == 1).all()
-        weight = None if ones else weights_of(self.sample_weight, there)
-        base = _rows_where(self.base, there, weight)
+
+        def chosen() -> Iterator[NDArray[Any]]:
+            return (rows[there[first : first + len(rows)]] for first, rows, _ in self.base.chunks())
+
+        weight = None if (self.weights[there] == 1).all() else weights_of(self.sample_weight, there)
+        base = ArraySource(next(chosen()), weight) if self.in_memory else FactorySource(chosen, row_weights=weight)
         return IncompleteSource(base, self.errors.for_rows(there), feature_names=self.feature_names)
 
     @property
@@ -347,15 +350,6 @@ def mapped(rows: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> So
         return rows.with_changes(base=base, dtype=base.dtype, feature_names=None)
     (chunk,) = rows.chunks()
     return ArraySource(function(chunk.rows), rows.sample_weight)
-
-
-def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:
-    """Return the rows that are chosen, with these weights."""
-    if isinstance(rows, ArraySource):
-        return ArraySource(rows.rows[there], weight)
-    return FactorySource(
-        lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), row_weights=weight
-    )
 
 
 def split(chunk: Chunk, kinds: NDArray[np.intp], numbers: dict[bytes, int] | None = None) -> Iterator[Keyed]:

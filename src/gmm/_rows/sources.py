@@ -57,14 +57,11 @@ class Chunk(NamedTuple):
         """Weights of the rows, (m,), ones where they have none."""
         return in_full(self.sample_weight, len(self.rows))
 
-    def part(self, start: int, stop: int) -> Chunk:
-        """Return rows start … stop − 1 of the chunk."""
-        index = slice(start, stop)
-        return Chunk(self.first + start, self.rows[index], weights_of(self.sample_weight, index))
-
     def pieces(self, at_most: int) -> Iterator[Chunk]:
         """Yield the rows in order, so many at a time."""
-        return (self.part(start, start + at_most) for start in range(0, len(self.rows), at_most))
+        for start in range(0, len(self.rows), at_most):
+            index = slice(start, start + at_most)
+            yield Chunk(self.first + start, self.rows[index], weights_of(self.sample_weight, index))
 
 
 Chunks = Iterator[Chunk]
