@@ -167,6 +167,7 @@ class BlockSource(Source):
     once: bool = False
     n_rows: int = forwarded("_first_look.n_rows", "Number of rows, n.")
     survey: Survey = forwarded("_first_look.survey", "Survey of all rows, made once.")
+    sample_weight: Array | None = forwarded("_first_look.sample_weight", "Weights of all rows.")
 
     @abstractmethod
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
@@ -180,11 +181,6 @@ class BlockSource(Source):
         """Pickle where the rows come from; another process reads them anew."""
         return vars(self.with_changes())
 
-    @property
-    def sample_weight(self) -> Array | None:  # type: ignore[override]
-        """Weights of all rows."""
-        return self._first_look.sample_weight if self.weighted else self.row_weights
-
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Read all rows, in chunks of whole lanes; each is valid until the next is asked for.
 
@@ -193,14 +189,14 @@ class BlockSource(Source):
         ValueError
             If there are more, fewer or other rows than the first time.
         """
-        before, weight, stop, checksum = self._first_look, self.sample_weight, 0, 0
+        before, stop, checksum = self._first_look, 0, 0
         for first, rows, _ in self._whole_lanes(lane_rows):
             stop, checksum = first + len(rows), checksum + checksum_of(rows, first)
             if stop > before.n_rows:
                 raise self._changed(f"{before.n_rows} rows the first time, and more than that now")
             if stop < before.n_rows and len(rows) % lane_rows:
                 break
-            yield Chunk(first, rows, weights_of(weight, slice(first, stop)))
+            yield Chunk(first, rows, weights_of(before.sample_weight, slice(first, stop)))
         if stop != before.n_rows:
             raise self._ended(stop)
         if checksum % 2**64 != before.checksum:
@@ -248,7 +244,8 @@ class BlockSource(Source):
         deque(looking, maxlen=0)  # the survey ends at a value that is not finite
         weight = np.concatenate(weights) if weights else None
         weights.clear()
-        return _FirstLook(survey, n_rows, checksum % 2**64, check_sample_weight(weight, n_rows))
+        weight = check_sample_weight(weight, n_rows) if self.weighted else self.row_weights
+        return _FirstLook(survey, n_rows, checksum % 2**64, weight)
 
     def _ended(self, n_rows: int) -> ValueError:
         """Return the error for rows that end after `n_rows`."""
