@@ -13,7 +13,7 @@ from gmm._estimators.conditional import ConditionalPrediction, predicted
 from gmm._estimators.contract import Estimator, record_features
 from gmm._estimators.fitted import fitted_parameters, record_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
-from gmm._rows.entrance import as_one_array, as_source, as_source_to_fit
+from gmm._rows.entrance import as_one_array, as_source_to_fit, rows_for
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, relative_ridge
 from gmm._validation.given import check_sample_weight, check_targets
@@ -212,8 +212,7 @@ class MixtureRegressor(Estimator):
 
     def _predicted(self, X: ArrayLike, level: float | None) -> ConditionalPrediction:
         check_is_fitted(self)
-        d, names = self.n_features_in_, vars(self).get("feature_names_in_")
-        source = as_source(X, estimator=self, n_features=d, feature_names=names, missing=self.missing)
+        source, d = rows_for(self, X), self.n_features_in_
         parameters, weight = fitted_parameters(self.mixture_), record_of(self.mixture_).weight
         features, targets = np.arange(d), np.arange(d, parameters.n_features)
         called = tuple(f"y{j}" for j in range(self.n_targets_))
