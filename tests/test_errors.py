@@ -480,6 +480,13 @@ def test_labelled_parameters_have_the_columns_of_the_rows():
     GaussianMixture(2, means_init=swapped[["a", "b"]]).fit(rows)
 
 
+def test_what_knows_nothing_of_errors_says_so():
+    X, errors = blurred(kind="shared")
+    rows = gmm.sources.checked_rows(X, error_covariance=errors)
+    mixture = GaussianMixture(2, random_state=0).fit(X)
+    refused("drift knows nothing of errors", gmm.analysis.drift, mixture, rows, X)
+
+
 @pytest.mark.parametrize("scale", [0.0, 1e-162, 1e-200])
 def test_rows_that_do_not_vary_are_refused_in_words(scale):
     rows = scale * np.random.default_rng(0).normal(size=(50, 2))

@@ -259,9 +259,11 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
     TypeError
         If the rows of the source cannot be addressed as an array.
     ValueError
-        If values are missing, without `gaps`.
+        If values are missing or have errors, without `gaps`.
     """
     if source.in_patterns and not gaps:
+        if not any(pattern.missing.any() for pattern in source.patterns):
+            raise ValueError(f"{caller} knows nothing of errors: expected rows without an error_covariance")
         raise ValueError(
             f"{caller} needs whole rows, and values are missing: drop such rows, or fill them by impute(X) of a "
             "mixture that was fitted with missing='em'"

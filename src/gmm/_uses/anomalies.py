@@ -343,7 +343,7 @@ class _View(NamedTuple):
 def _view(model: FittedMixture, rows: ArrayLike, name: str) -> _View:
     mixture = fitted_parameters(model)
     source = source_of(model, rows, missing="em")
-    if source.in_patterns:
+    if any(pattern.missing.any() for pattern in source.patterns):
         row = min(int(here[0]) for number, here, _ in source.pieces() if source.patterns[number].missing.any())
         raise ValueError(
             f"expected whole rows for drift, got missing values (NaN) in {name}, the first in row {row}: fill both "
