@@ -538,7 +538,7 @@ class NpySource(BlockSource):
         self._order: Literal["C", "F"] = "C" if memory_map.flags.c_contiguous else "F"
 
     @property
-    def one_array(self) -> ArraySource | None:
+    def one_array(self) -> ArraySource | None:  # type: ignore[override]
         """A map, of which the operating system loads what is touched; None if the numbers need conversion."""
         if self._of_file != self.dtype:
             return None

@@ -140,7 +140,7 @@ class IncompleteSource(Source):
         return other
 
     @property
-    def one_array(self) -> ArraySource | None:
+    def one_array(self) -> ArraySource | None:  # type: ignore[override]
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
         base = self.base.one_array
         return None if base is None else base.with_changes(sample_weight=self.sample_weight)

@@ -162,6 +162,8 @@ class Source(ABC):
         The source itself, if its rows cannot be read here: passes go to them.
     in_memory : bool
         Whether all rows are in memory, with gaps or without.
+    one_array : ArraySource or None
+        The rows as one array if they can be addressed as one, NaN where a value is missing.
     in_patterns : bool
         Whether values are missing or have errors, so that passes take the rows pattern by pattern.
     is_rough : bool
@@ -179,6 +181,7 @@ class Source(ABC):
     on_reading: Callable[[int, float], object] | None = None
     partitions: Any = None
     in_memory: bool = False
+    one_array: ArraySource | None = None
     in_patterns: ClassVar[bool] = False
     is_rough: bool = False
     steps: Array = forwarded("survey.steps", "Steps of which differences in a column are multiples, (d,); 0 if none.")
@@ -193,11 +196,6 @@ class Source(ABC):
         """Yield the rows by pattern, chunk by chunk."""
         for first, rows, weight in self.chunks():
             yield Piece(0, np.arange(first, first + len(rows)), ArraySource(rows, weight))
-
-    @property
-    def one_array(self) -> ArraySource | None:
-        """The rows as one array if they can be addressed as one, NaN where a value is missing."""
-        return None
 
     @property
     def informative(self) -> Source:
@@ -308,7 +306,7 @@ class ArraySource(Source):
         self.n_rows, self.n_features = rows.shape
 
     @property
-    def one_array(self) -> ArraySource:
+    def one_array(self) -> ArraySource:  # type: ignore[override]
         """The source itself."""
         return self
 
