@@ -326,11 +326,11 @@ def test_a_feature_in_which_only_a_row_of_no_weight_differs_has_a_unit(n_feature
 def test_rough_rows_lose_what_float32_loses_and_no_more():
     mixture = inside.WhitenedMixture(SPHERICAL, np.zeros(3), ROWS[:3], np.ones(3))
     rows = ArraySource(ROWS)
-    exact, rough = (EStep(some, SPHERICAL)(mixture) for some in (rows, rows.with_changes(is_rough=True)))
+    exact, rough = (EStep(some, SPHERICAL)(mixture) for some in (rows, rows.with_changes(dtype=np.dtype(np.float32))))
     assert (exact.means != rough.means).any()
     np.testing.assert_allclose(rough.means, exact.means, atol=1e-5)
     rows = ArraySource(ROWS, np.full(len(ROWS), 1e9))  # whose sums are out of range
-    exact, rough = (EStep(some, SPHERICAL)(mixture) for some in (rows, rows.with_changes(is_rough=True)))
+    exact, rough = (EStep(some, SPHERICAL)(mixture) for some in (rows, rows.with_changes(dtype=np.dtype(np.float32))))
     np.testing.assert_array_equal(rough.means, exact.means)
 
 

@@ -387,7 +387,7 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         statistics = STARTS[method](sample, settings, rng)
         if method == "kmeans" and K > 1 and sampled_share(source, K) <= _SMALL_SAMPLE:
-            rough = settings.start_problem(sample.with_changes(is_rough=True))
+            rough = settings.start_problem(sample.with_changes(dtype=np.dtype(np.float32)))
             (result,) = short_runs(rough, [statistics], _SAMPLE_PASSES)
             statistics = statistics if result is None else result.statistics
         return in_order(statistics.reduced(settings.objective.model.layout))

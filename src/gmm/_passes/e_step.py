@@ -238,7 +238,7 @@ class EStep:
         assert survey is not None  # a pattern without columns has no passes
         self._origin = survey.centre if origin is None else origin
         self._reach = survey.reach(self._origin)
-        self._single = (source.is_rough or source.dtype == np.float32) and in_range(survey.heaviest)
+        self._single = source.dtype == np.float32 and in_range(survey.heaviest)
         self._moments = moments
         self._n_threads = n_threads
         self._form = form

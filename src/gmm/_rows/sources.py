@@ -145,7 +145,7 @@ class Source(ABC):
     n_features : int
         Number of features, d.
     dtype : dtype
-        Type of the rows, float32 or float64, and so of results per row.
+        Type of the rows, float32 or float64, and so of results per row. Passes may compute in it.
     sample_weight : array of shape (n,), or None
         Weights of all rows.
     known : KnownClasses
@@ -166,8 +166,6 @@ class Source(ABC):
         The rows as one array if they can be addressed as one, NaN where a value is missing.
     in_patterns : bool
         Whether values are missing or have errors, so that passes take the rows pattern by pattern.
-    is_rough : bool
-        Whether passes may compute in float32, whatever the type of the rows.
     """
 
     n_rows: int
@@ -183,7 +181,6 @@ class Source(ABC):
     in_memory: bool = False
     one_array: ArraySource | None = None
     in_patterns: ClassVar[bool] = False
-    is_rough: bool = False
     steps: Array = forwarded("survey.steps", "Steps of which differences in a column are multiples, (d,); 0 if none.")
 
     @property
@@ -295,7 +292,6 @@ class ArraySource(Source):
     They are not checked: `checked_rows` does that.
     """
 
-    dtype: np.dtype[Any] = forwarded("rows.dtype", "Type of the rows.")
     in_memory = True
     __reduce_ex__ = reduced_at_home
 
@@ -303,7 +299,7 @@ class ArraySource(Source):
         self, rows: NDArray[Any], sample_weight: Array | None = None, feature_names: NDArray[np.object_] | None = None
     ) -> None:
         self.rows, self.sample_weight, self.feature_names = rows, sample_weight, feature_names
-        self.n_rows, self.n_features = rows.shape
+        (self.n_rows, self.n_features), self.dtype = rows.shape, rows.dtype
 
     @property
     def one_array(self) -> ArraySource:  # type: ignore[override]

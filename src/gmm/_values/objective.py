@@ -118,7 +118,7 @@ class Objective:
                 self.prior.as_moments(model, K, d),
                 self.prior.belief(weight),
                 log_noise=self.noise.log_density,
-                owners=classes.owner_codes(K),
+                owners=classes.owners.astype(np.intc) if len(classes.owners) == K else None,
                 n_factors=model.n_factors,
                 max_ratio=self.max_ratio,
                 tails=self.tails.numbers(K),

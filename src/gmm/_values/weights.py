@@ -66,10 +66,6 @@ class KnownClasses:
         codes = np.arange(self.owners.max() + 2)
         return np.where((codes == 0) | (codes == self.owners[:, None] + 1), 0.0, -np.inf)
 
-    def owner_codes(self, n_components: int) -> NDArray[np.intc] | None:
-        """Return the class of each component as the compiled core takes it; None for other mixtures."""
-        return self.owners.astype(np.intc) if len(self.owners) == n_components else None
-
     def owner_of_each(self, n_components: int) -> NDArray[np.intp]:
         """Return the class of each component, −1 of those of no class."""
         return self.owners if self else np.full(n_components, -1)
