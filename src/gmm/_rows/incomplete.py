@@ -32,8 +32,7 @@ class IncompleteSource(Source):
     """Rows with NaN where a value is missing. A row without a value has no weight: it says nothing.
 
     Passes go to the rows of each pattern, in lanes of its own, which no chunk or block of the rows changes. Of rows
-    beyond memory, those wait that do not fill a lane. What needs whole rows gets those of
-    `without_gaps`.
+    beyond memory, those wait that do not fill a lane. What needs whole rows gets those of `without_gaps`.
 
     Parameters
     ----------

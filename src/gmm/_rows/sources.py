@@ -64,9 +64,6 @@ class Chunk(NamedTuple):
             yield Chunk(self.first + start, self.rows[index], weights_of(self.sample_weight, index))
 
 
-Chunks = Iterator[Chunk]
-
-
 class Pattern(NamedTuple):
     """A set of columns, and what is known of the rows that have values in these alone.
 
