@@ -216,7 +216,7 @@ class Source(ABC):
         return rows_among(chunks_in_order(self, 1), indices, self)
 
     def select_rows(self, indices: NDArray[np.intp]) -> ArraySource:
-        """Return the rows with these indices, which increase, in memory; of gaps and errors, a source with these."""
+        """Return the rows with these indices, which increase, in memory; those with gaps or errors keep them."""
         return ArraySource(self.take(indices), weights_of(self.sample_weight, indices))
 
     @property
