@@ -1160,7 +1160,7 @@ def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHIN
         "error_covariance": source.errors,
         "missing values": source.in_patterns,
         "rows beyond memory": not source.in_memory,
-        "rows in partitions": source.partitions,
+        "rows in partitions": source.elsewhere,
     }
     check_together(features)
 
@@ -1287,7 +1287,7 @@ def known_classes(
         if not options.is_default(components_per_class, 1):
             raise ValueError("components_per_class needs rows of known class: expected labels, got None")
         return None, ALL_UNKNOWN
-    refuse("labels", {"rows in partitions": source.partitions})
+    refuse("labels", {"rows in partitions": source.elsewhere})
     classes, codes = given.check_labels(labels, source.n_rows)
     if source.n_used < source.n_rows:
         classes, codes = given.classes_with_weight(classes, codes, source.weights > 0)

@@ -85,7 +85,7 @@ class Scorer(NamedTuple):
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
         check_any(source)
-        if source.partitions is not None:
+        if source.elsewhere is not None:
             return self.totals(source).log_likelihood
         sums, lane_rows, in_memory = list[Array](), self._plan(source).lane_rows, isinstance(source, ArraySource)
         parts = [(0, self.rows(source, log_evidence=True))] if in_memory else self.blocks(source, log_evidence=True)

@@ -90,7 +90,7 @@ def as_source(
     if error_covariance is not None:
         if source.errors:
             raise ValueError("error_covariance: expected None for rows that have errors of their own")
-        refuse("error_covariance", {"rows in partitions": source.partitions})
+        refuse("error_covariance", {"rows in partitions": source.elsewhere})
         check_same_columns(error_covariance, called)
         gaps = np.concatenate([np.isnan(chunk.rows) for chunk in source.chunks()]) if source.in_patterns else None
         errors = check_error_covariance(error_covariance, source.n_rows, source.n_features, gaps)
@@ -132,7 +132,7 @@ def _with_gaps(
         If another value is not finite, or some are missing where the rows are elsewhere.
     """
     nonfinite = source.survey.nonfinite
-    if missing == "em" and source.partitions is None:
+    if missing == "em" and source.elsewhere is None:
         from gmm._rows.incomplete import IncompleteSource
 
         incomplete = IncompleteSource.from_rows(source)
@@ -279,7 +279,7 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
 
 def _farthest(source: Source, column: int, centre: float) -> tuple[np.floating[Any], int | None]:
     """Return the value that is farthest from the centre and its row, which rows elsewhere do not tell."""
-    if source.partitions is not None:
+    if source.elsewhere is not None:
         low, high = source.survey.box[:, column]
         return (high if high - centre > centre - low else low), None
     farthest: list[tuple[float, np.floating[Any], int]] = []

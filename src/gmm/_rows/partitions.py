@@ -143,7 +143,7 @@ class PartitionedSource(Source):
     """
 
     @property
-    def partitions(self) -> PartitionedSource:
+    def elsewhere(self) -> PartitionedSource:
         """The source itself."""
         return self
 

@@ -155,7 +155,7 @@ class Source(ABC):
         Whether chunks are made on a thread of their own.
     on_reading : callable, optional
         Called after each chunk of a pass, with the number of rows that the pass has read, and its seconds.
-    partitions : PartitionedSource or None
+    elsewhere : PartitionedSource or None
         The source itself, if its rows cannot be read here: passes go to them.
     in_memory : bool
         Whether all rows are in memory, with gaps or without.
@@ -174,7 +174,7 @@ class Source(ABC):
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
     on_reading: Callable[[int, float], object] | None = None
-    partitions: Any = None
+    elsewhere: Any = None
     in_memory: bool = False
     one_array: ArraySource | None = None
     in_patterns: ClassVar[bool] = False
