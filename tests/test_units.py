@@ -8,7 +8,8 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture, analysis, em, inference, select
-from inside import main
+from inside import main, resampling
+from tables import noted
 
 MODELS = ["VVV", "EEE", "VVI", "EEI"]
 SCALES = [np.full(3, 1e-9), np.array([1e-9, 1, 1e9])]
@@ -199,10 +200,7 @@ def halves(rows, n_components, random_state):
 
 @pytest.mark.parametrize("how", [{"max_ratio": 20}, {"noise": [[-20, -90, -9], [20, 90, 9]]}, {"init_params": halves}])
 def test_what_is_given_in_the_units_of_the_rows_sees_them_in_these(how, monkeypatch):
-    fit, seen = GaussianMixture.fit, []
-    monkeypatch.setattr(
-        GaussianMixture, "fit", lambda self, X, *more, **named: seen.append(X) or fit(self, X, *more, **named)
-    )
+    seen = noted(monkeypatch, resampling, "fit_mixture", lambda source, *_, **__: source.rows)
     rows = X * [1, 10, 1]
     for given in ({}, how):
         inference.bootstrap_lrt(rows, 1, n_init=1, n_replicates=1, random_state=0, n_threads=1, **given)
