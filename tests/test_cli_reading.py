@@ -626,7 +626,7 @@ def test_an_error_value_of_a_spreadsheet_begins_no_remark(tmp_path):
 def test_a_total_is_left_out_and_noted(tmp_path):
     X = np.column_stack([A, B, A * B])
     for last, noted in (
-        (X.sum(axis=0), ["row 41 is the sum of those above it in 'x0', 'x1', 'x2': leave it out"]),
+        (X.sum(axis=0), ["columns 'x0', 'x1', 'x2' have the sum of those above in row 41: leave it out"]),
         ([A.max(), B.sum(), 1], []),
     ):
         assert [note for note in gmm.select(np.vstack([X, last]), 1, "EII").notes if "row" in note] == noted

@@ -207,7 +207,7 @@ def test_what_cannot_be_predicted():
         (lambda: named.marginal("f"), ValueError, "'a', 'b', 'c', 'd', 'e', each name once, got 'f'"),
         (lambda: named.marginal([1.0]), TypeError, "the name of a column or its index, got 1.0"),
         (lambda: named.marginal([True]), TypeError, "got True"),
-        (lambda: mixture.marginal("a"), ValueError, "fit had no names"),
+        (lambda: mixture.marginal("a"), ValueError, "columns 'x0', 'x1', 'x2', 'x3', 'x4', each name once, got 'a'"),
         (lambda: mixture.predict_from(X[:, KNOWN]), ValueError, "no column names: expected `known`"),
         (lambda: mixture.predict_from(X, range(5)), ValueError, "^known: .* got all 5 columns"),
         (lambda: mixture.predict_from(X[:, :3], KNOWN), ValueError, "has 3.*but 2"),
@@ -227,10 +227,10 @@ def test_targets_are_the_columns_to_predict_in_their_order():
     assert some.columns == (every.columns[2], every.columns[0])
     for one, other in zip(some[1:], every[1:], strict=True):
         np.testing.assert_allclose(one, other[:, [2, 0]], rtol=1e-9)
-    alone = mixture.predict_from(np.delete(X[:9], 2, axis=1), target=2)
+    alone = mixture.predict_from(np.delete(X[:9], 2, axis=1), target="x2")  # as summaries name it
     np.testing.assert_array_equal(alone.means, mixture.predict_from(np.delete(X[:9], 2, axis=1), [0, 1, 3, 4]).means)
     for known, target, words in (
-        (KNOWN, [KNOWN[0]], f"column {KNOWN[0]} is both"),
+        (KNOWN, [KNOWN[0]], f"column 'x{KNOWN[0]}' is both"),
         (None, range(D), "got all 5 columns"),
         (KNOWN, [D], "columns from 0 to 4, got 5"),
     ):

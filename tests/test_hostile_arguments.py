@@ -51,7 +51,8 @@ RIGHT |= {"model": MODEL, "other": MODEL, "estimator": MODEL, "statistics": gmm.
 RIGHT |= {"weights": [0.5, 0.5], "means": X[:2], "covariances": [np.eye(2)] * 2}
 RIGHT |= {"n_components": 2, "n_replicates": 3, "n_samples": 3, "n_clusters": 1}
 RIGHT |= {"source": gmm.sources.checked_rows(X), "counts": [[9, 1], [0, 9]], "reg_covar": 1e-6}
-RIGHT |= {"target": "table.csv", "blocks": [{"a": [1.0]}]}
+RIGHT |= {"target": "table.csv", "blocks": [{"a": [1.0]}], "write": lambda file: file.write(b"x")}
+RIGHT |= {"numbers": [1, 2], "labels": [0, 1]}
 RIGHT |= {"rate": 0.9, "level": 0.9, "coverage": 0.9, "criterion": "bic"}
 RIGHT |= {"columns": [0], "known": [0], "values": {0: 1.0}, "path": "predictions.csv", "file": "model.gmm"}
 WRONG = (None, 5, "x", b"x", object(), [], {}, memoryview(b""), memoryview(np.zeros((2, 2))), np.datetime64("2020"))
@@ -60,6 +61,7 @@ WRONG += (["full", "bic"], [1, 2], {"full": 1}, pd.Series(["full", "bic"]), pd.S
 ESTIMATORS = GaussianMixture, GaussianMixture(), make_pipeline(GaussianMixture()), LogisticRegression()
 DIAGONAL = GaussianMixture(2, covariance_type="diag", **HOW).fit(X)
 BESIDE = {
+    "column_notes": {"rows": RIGHT["source"]},
     "select": {"covariance_type": "full"},
     "fisher_vector": {"model": DIAGONAL},
     "open_rows": {"data": "predictions.csv"},

@@ -496,7 +496,7 @@ def test_predictions_that_fail_leave_the_file_as_it_was(tmp_path):
     refused("changed between two readings", model.predict_to, gmm.open_rows(lambda: [next(turns)]), path)
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
     assert path.read_text() == "before"
-    refused(r"a\.txt.*of '.parquet'", model.predict_to, ROWS, tmp_path / "a.txt")
+    refused(r"a\.txt.*of .csv", model.predict_to, ROWS, tmp_path / "a.txt")
     frozen = model.freeze()
     refused(f"X has {D + 1} features, but FrozenMixture is expecting {D}", frozen.predict_to, np.ones((2, D + 1)), path)
     refused("NaN", frozen.predict_to, np.full((2, D), np.nan), path)

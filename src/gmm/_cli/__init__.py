@@ -12,9 +12,8 @@ import traceback
 from collections.abc import Sequence
 
 from gmm import InvalidParameterError
-from gmm._cli.arguments import CommandError, UsageError, in_options, parse
+from gmm._cli.arguments import IN_PYTHON, CommandError, UsageError, in_options, parse
 from gmm._text.words import printable, printable_lines
-from gmm._versions import EXTRAS, install_line
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -75,9 +74,8 @@ def _run(options: argparse.Namespace) -> None:
 def _reason(error: Exception, options: argparse.Namespace) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         package = error.name.partition(".")[0]
-        for extra, packages in EXTRAS.items():
-            if package in packages:
-                return f"{package} is not installed: {install_line(extra)}"
+        if package in IN_PYTHON.installs:
+            return f"{package} is not installed: {IN_PYTHON.installs[package]}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     message = " ".join(str(error).split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 from zipfile import is_zipfile
 
@@ -13,10 +13,10 @@ import numpy as np
 
 from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, load
 from gmm._cli import arguments, output
-from gmm._cli.arguments import CommandError, UsageError, check_options
+from gmm._cli.arguments import CommandError, UsageError, check_options, checked
 from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.show import Mixture, Screen
-from gmm._text.words import counted, noise_of_weight, quoted, suggestion
+from gmm._text.words import counted, noise_of_weight
 from gmm.analysis import combine_components
 from gmm.exchange.mclust import to_json
 from gmm.exchange.onnx import to_onnx
@@ -52,7 +52,7 @@ def _load(path: str, table: str | None = None, *, mixture: bool = True) -> Any:
 
 def predict(options: argparse.Namespace) -> None:
     """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
-    output.check_place("--out", options.out, output.TABLES)
+    output.check_place("--out", options.out)
     there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
     if len(there) == 2 and os.path.samefile(*there):
         raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
@@ -75,11 +75,11 @@ def _predicted_columns(
     screen: Screen, model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace
 ) -> tuple[Rows, Iterable[Mapping[str, Any]]]:
     mixture = _plug_in(model)
-    names = mixture.summary().feature_names
-    indices = _places(options.known, names, "--known", CommandError)
-    rows = rows_for(mixture.marginal(indices), options, screen, names)
+    with checked("--known", CommandError):
+        known = mixture.marginal(options.known)
+    rows = rows_for(known, options, screen, mixture.summary().feature_names)
     with screen.warnings(options):
-        prediction = mixture.predict_from(rows.source, indices, level=options.level)
+        prediction = mixture.predict_from(rows.source, options.known, level=options.level)
     columns = output.beside(prediction.columns, {"row": rows.numbers(0, rows.n_rows)})
     for j, name in enumerate(prediction.columns):
         ends = () if prediction.intervals is None else zip(("low", "high"), prediction.intervals[:, j].T, strict=True)
@@ -96,7 +96,7 @@ def _plug_in(model: GaussianMixture | BayesianGaussianMixture) -> GaussianMixtur
 
 def sample(options: argparse.Namespace) -> None:
     """Run ``gmm sample``, which draws rows from a saved model."""
-    output.check_place("--out", options.out, output.TABLES)
+    output.check_place("--out", options.out)
     model = _load(options.model)
     X, components = model.sample(options.rows, random_state=options.random_state)
     columns = dict(zip(model.summary().feature_names, X.T, strict=True))
@@ -186,25 +186,8 @@ def _view(model: Mixture, options: argparse.Namespace) -> Any:
     """Return the `view` argument of `gmm.plotting`."""
     if options.features is None:
         return "pairs" if options.kind == "pairs" else None
-    place = f"--features {','.join(options.features)}"
-    columns = _places(options.features, model.summary().feature_names, place)
-    if len(columns) > _MOST_FEATURES:
-        raise UsageError(f"--features: expected one to {_MOST_FEATURES} columns, got {len(columns)}")
-    return columns[0] if len(columns) == 1 else tuple(columns)
-
-
-def _places(
-    columns: Sequence[str], names: Sequence[str], option: str, error: type[CommandError] = UsageError
-) -> list[int]:
-    """Return the indices of columns of a model, which an option names.
-
-    Raises
-    ------
-    CommandError
-        If one is not there.
-    """
-    for column in columns:
-        if names.count(column) != 1:
-            near = suggestion(column, names)
-            raise error(f"{option}: expected one of the columns {quoted(names)}, each name once, got {column!r}{near}")
-    return list(map(names.index, columns))
+    with checked(f"--features {','.join(options.features)}"):
+        _plug_in(model).marginal(options.features)
+    if len(options.features) > _MOST_FEATURES:
+        raise UsageError(f"--features: expected one to {_MOST_FEATURES} columns, got {len(options.features)}")
+    return options.features[0] if len(options.features) == 1 else tuple(options.features)

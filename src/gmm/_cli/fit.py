@@ -17,8 +17,9 @@ from gmm._cli.outcome import NORMAL, Classes, MixtureOutcome, Outcome, Posterior
 from gmm._cli.rows import Rows, rows_to_fit
 from gmm._cli.show import Screen
 from gmm._text.words import counted
-from gmm.sources import relative_ridge
+from gmm.sources import check_target, relative_ridge
 
+_PAGES = (".html", ".htm")
 _COMPONENTS = range(1, 10)
 _MAX_COMPONENTS = 20  # of a variational fit
 _TOL = 1e-5  # of a single one, in nats per row
@@ -47,7 +48,7 @@ def fit(options: argparse.Namespace) -> None:
         out.mkdir(parents=True, exist_ok=True)
     if reports is not None:
         report = Path(options.report) if isinstance(options.report, str) else (out or Path()) / "report.html"
-        output.check_writable(report)
+        check_target(report, _PAGES)
         origin = reports.provenance(options)
     result = _outcome(screen, rows, classes, options)
     try:
@@ -113,7 +114,7 @@ def _check_drawings(options: argparse.Namespace) -> Any:
 
     Returns the module of reports if one is asked for, because nothing else needs Jinja2.
     """
-    if isinstance(options.report, str) and Path(options.report).suffix.lower() not in (".html", ".htm"):
+    if isinstance(options.report, str) and Path(options.report).suffix.lower() not in _PAGES:
         raise UsageError(
             f"--report {options.report}: expected a name ending in .html; if it is the table to fit, put it first: "
             "gmm fit FILE --report"

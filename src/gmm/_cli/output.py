@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import os
 import re
 import sys
-import tempfile
 from codecs import getincrementaldecoder
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import RawIOBase
 from pathlib import Path
 from typing import Any
@@ -23,12 +21,10 @@ from gmm import GaussianMixture, MixtureClassifier, Selection, sources
 from gmm._cli.arguments import UsageError
 from gmm._cli.rows import Rows
 from gmm._cli.show import Mixture
-from gmm._persistence import write_atomically
-from gmm._rows.writing import prediction_columns
 from gmm._text.words import printable_lines
+from gmm.sources import check_target, prediction_columns, write_to
 
 PICTURES = (".png", ".svg", ".pdf")
-TABLES = (".parquet", ".pq", ".arrow", ".feather", ".csv", ".tsv")
 
 
 def drawing() -> Any:
@@ -64,65 +60,29 @@ def save_picture(picture: Any, path: str) -> None:
     OSError
         If the path cannot be written.
     """
-    content = drawing().encoded(picture, suffix_of(path, ".png").lstrip("."))
-    write_atomically(path, lambda file: file.write(content))
+    content = drawing().encoded(picture, check_target(path, PICTURES).lstrip("."))
+    write_to(path, lambda file: file.write(content))
 
 
 _DECIMALS = 6  # of probabilities in text; all digits take three times the room
 _RARE = re.compile(r"[^ -~\n]")
 
 
-def check_place(option: str, path: str | None, suffixes: Iterable[str]) -> None:
-    """Check that a path, if there is one, has one of the suffixes, and that a file can be written there.
-
-    Parameters
-    ----------
-    option : str
-        The option that gave the path, for messages.
-    path : str or None
-        Also of a pipe or a device, without a suffix.
-    suffixes : iterable of str
-        In lower case.
+def check_place(option: str, path: str | None, suffixes: Sequence[str] | None = None) -> None:
+    """Check the path that an option gives, if it does, as `check_target` does.
 
     Raises
     ------
     UsageError
         If it has another suffix.
     OSError
-        As for `check_writable`.
+        If no file can be written there.
     """
-    suffixes = tuple(suffixes)
-    if path is None:
-        return
-    if suffix_of(path, suffixes[0]) not in suffixes:
-        raise UsageError(f"{option} {path}: expected a name ending in one of {', '.join(suffixes)}")
-    check_writable(path)
-
-
-def suffix_of(path: Path | str, default: str) -> str:
-    """Return the suffix of a path in lower case; that of a pipe or a device without one is the default."""
-    return Path(path).suffix.lower() or (default if _is_special(path) else "")
-
-
-def _is_special(path: Path | str | os.PathLike[str]) -> bool:
-    return os.path.exists(path) and not os.path.isfile(path)
-
-
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Check that a file can be written to a path.
-
-    Raises
-    ------
-    OSError
-        If the path is a directory, or its directory is missing or not writable.
-    """
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     try:
-        if not _is_special(path):
-            tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent).close()
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(path)) from None
+        if path is not None:
+            check_target(path, suffixes)
+    except ValueError as error:
+        raise UsageError(f"{option} {error}") from None
 
 
 def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[str, Any]]) -> None:
@@ -176,7 +136,7 @@ def predictions(
 
 def _written(proba: NDArray[Any] | None, path: Path | str | None, options: argparse.Namespace) -> NDArray[Any] | None:
     """Return probabilities as they are written: in text with six decimals, unless the options ask for all digits."""
-    is_text = path is None or suffix_of(path, ".csv") in (".csv", ".tsv")
+    is_text = path is None or check_target(path) in (".csv", ".tsv")
     return proba.round(_DECIMALS) if proba is not None and is_text and not options.all_digits else proba
 
 
@@ -249,7 +209,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         If the path cannot be written.
     """
     content = _encoded(text)
-    write_atomically(path, lambda file: file.write(content))
+    write_to(path, lambda file: file.write(content))
 
 
 def _encoded(text: str) -> bytes:

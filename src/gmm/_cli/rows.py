@@ -25,11 +25,11 @@ from gmm import MixtureClassifier
 from gmm._cli.arguments import CommandError, UsageError, in_options
 from gmm._cli.show import Mixture, Screen
 from gmm._text.words import counted, listed, percent, quoted, suggestion
-from gmm._validation import column_notes
-from gmm.sources import ArraySource, Source, checked_rows, open_table
+from gmm.sources import ArraySource, Source, checked_rows, column_notes, open_table
 
 SHOWN, LEFT_OUT_SHOWN = 4, 8
 _COUNTED = "rows are counted below the names of columns"  # not as lines of a file, which may begin with others
+_KINDS = ("numbers", "labels", "constant", "codes", "copies")  # of columns that may be left out
 _CODES_EACH = 2  # codes for each other column up to which they are left out
 
 WORDS = {
@@ -194,7 +194,7 @@ def further_notes(found: Iterable[str], notes: Sequence[str], *, named: bool) ->
     Codes and identifiers among columns that the user `named` are meant.
     """
     said = {getattr(note, "kind", None) for note in notes} - {None}
-    said |= {column_notes.NUMBERS, column_notes.CODES, column_notes.COPIES} if named else set()
+    said |= {"numbers", "codes", "copies"} if named else set()
     return tuple(getattr(note, "in_options", note) for note in found if getattr(note, "kind", None) not in said)
 
 
@@ -327,8 +327,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
     messages = (in_options(str(warning.message), options) for warning in caught)
     notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes)
     if rows.in_memory:
-        looks = column_notes.long_tails, column_notes.error_values
-        notes = (*notes, *(note.in_options for look in looks for note in rows.source.look(look, rows.names)))
+        notes = (*notes, *(note.in_options for note in column_notes(rows.source, ("long tail", "error value"))))
     notes = (*notes, *messages)
     screen.note(*notes)
     return replace(rows, notes=notes, table=table if options.keep else None)
@@ -431,42 +430,35 @@ def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
     """
     named = options.columns is not None
     names, in_memory = rows.names, rows.in_memory
-    if in_memory:
-        found = rows.source.look(column_notes.kinds_in_memory, names)
-    else:
-        found = column_notes.column_kinds((chunk.rows for chunk in rows.source.chunks()), rows.n_rows, names)
-    copies, codes, labels = column_notes.COPIES, column_notes.CODES, column_notes.LABELS
-    places = {name: j for j, name in enumerate(names)}
-    shown = {places[name]: f"{name!r} ({why})" for name, why in rows.table.labels().items() if name in places}
-    found = {**found, labels: {**found[labels], **shown}}
-    fitted, notes = set(range(len(names))), list[str]()
-    for kind, columns in ({copies: found[copies]} if named else found).items():
-        if fresh := [j for j in columns if j in fitted]:
-            note, n_others = column_notes.Note(kind, [columns[j] for j in fresh]), len(fitted) - len(fresh)
-            if named or not n_others or (kind is codes and len(fresh) > _CODES_EACH * n_others):
-                notes.append(note.in_options)
-            else:
-                notes.append(note.left_out)
-                fitted -= {*fresh}
-    rows, measured = replace(rows, notes=(*rows.notes, *notes)), sorted(fitted)
-    if fitted <= {*found[column_notes.CONSTANT]}:
-        others = quoted((name for j, name in enumerate(names) if j not in fitted), SHOWN)
+    found = {note.kind: note for note in column_notes(rows.source, _KINDS, labels=rows.table.labels())}
+    fitted, notes = names, list[str]()
+    for kind, note in found.items():
+        if (fresh := note.among(fitted)) is None or (named and kind != "copies"):
+            continue
+        n_others = len(fitted) - len(fresh.columns)
+        if named or not n_others or (kind == "codes" and len(fresh.columns) > _CODES_EACH * n_others):
+            notes.append(fresh.in_options)
+        else:
+            notes.append(fresh.left_out)
+            fitted = tuple(name for name in fitted if name not in fresh.columns)
+    rows, of = replace(rows, notes=(*rows.notes, *notes)), {kind: {*note.columns} for kind, note in found.items()}
+    if {*fitted} <= of.get("constant", set()):
+        others = quoted((name for name in names if name not in fitted), SHOWN)
         left_out = f", besides those left out: {others}" if len(fitted) < len(names) else ""
-        constant = quoted((names[j] for j in measured), SHOWN)
-        raise CommandError(f"nothing to fit: all columns are constant: {constant}{left_out}")
+        raise CommandError(f"nothing to fit: all columns are constant: {quoted(fitted, SHOWN)}{left_out}")
     has_texts = any(_why_not_numeric(field) for field in rows.table.fields.values())
-    if has_texts and not named and fitted <= {*found[column_notes.NUMBERS], *found[labels]}:
+    if has_texts and not named and {*fitted} <= of.get("numbers", set()) | of.get("labels", set()):
         raise CommandError(
             f"nothing to fit: the columns of numbers are identifiers or labels: {quoted(names, SHOWN)}; the others "
             "hold no numbers"
         )
-    if len(fitted) == len(names):
+    if fitted == names:
         return rows
-    names = tuple(names[j] for j in measured)
     if not in_memory:
-        return replace(_rows(rows.table, names, options), notes=rows.notes)
-    values, feature_names = np.ascontiguousarray(rows.values[:, measured]), np.array(names, dtype=object)
-    return replace(rows, names=names, source=ArraySource(values, rows.weights, feature_names=feature_names))
+        return replace(_rows(rows.table, fitted, options), notes=rows.notes)
+    values, feature_names = rows.values[:, [*map(names.index, fitted)]], np.array(fitted, dtype=object)
+    source = ArraySource(np.ascontiguousarray(values), rows.weights, feature_names=feature_names)
+    return replace(rows, names=fitted, source=source)
 
 
 def _checked(rows: Rows, options: argparse.Namespace) -> Rows:
@@ -568,11 +560,10 @@ def _without_total(rows: Rows) -> Rows:
     """Leave out the last row with values, of rows in memory, if it is the sum of the others."""
     if not rows.in_memory:
         return rows
-    last = int(np.flatnonzero(~np.isnan(rows.values).all(axis=1)).max(initial=0))
-    columns = column_notes.sums_in_last_row(rows.values[: last + 1])
-    if not columns:
+    if not (found := column_notes(rows.source, ("total",))):
         return rows
-    where = quoted((rows.names[j] for j in columns), SHOWN)
+    last = int(np.flatnonzero(~np.isnan(rows.values).all(axis=1)).max())
+    where = quoted(found[0].columns, SHOWN)
     note = f"left out: row {rows.numbers(last, last + 1)[0]}, the sum of those above it in {where}"
     return rows.kept(np.delete(np.arange(rows.n_rows), last), note)
 

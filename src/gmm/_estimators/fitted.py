@@ -26,7 +26,7 @@ from gmm._estimators.contract import Estimator, given_names, names_of_features
 from gmm._estimators.outcome import SHRUNK, FitRecord, ProgressPrinter, fit_attributes
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._exceptions import LostClusterError, answer_of
-from gmm._lazy import reduced_at_home
+from gmm._lazy import cached_property, reduced_at_home
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Continuation, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, Trace
@@ -850,7 +850,7 @@ class MixtureSummary:
 
         return block(*self._summary.html())
 
-    @property
+    @cached_property
     def _figures(self) -> Figures | None:
         from gmm._estimators.summary import Figures
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators import criteria, fitted
-from gmm._estimators.contract import as_dtype, given_names, names_of_features
+from gmm._estimators.contract import as_dtype, names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.outcome import FitRecord, fit_attributes, ill_defined, warn_of_repairs
 from gmm._exceptions import ConvergenceWarning, raisable, warn
@@ -513,7 +513,7 @@ class GaussianMixture(FittedMixture):
         Parameters
         ----------
         columns : str, int or sequence of these
-            Names of the fit, or indices from 0, in the order that the result shall have.
+            Names of the fit (of one without any x0, x1, …), or indices from 0, in the order that the result shall have.
 
         Returns
         -------
@@ -529,7 +529,7 @@ class GaussianMixture(FittedMixture):
                [4.]])
         """
         parameters = fitted_parameters(self)
-        indices = check_columns(columns, given_names(self), parameters.n_features)
+        indices = check_columns(columns, names_of_features(self), parameters.n_features)
         from gmm._values.completion import marginal
 
         return self._with(marginal(parameters, indices), indices)
@@ -570,7 +570,7 @@ class GaussianMixture(FittedMixture):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
         parameters = fitted.checked_for(self, "condition")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
-        inputs, others = check_known_columns(list(numbers), None, given_names(self), parameters.n_features)
+        inputs, others = check_known_columns(list(numbers), None, names_of_features(self), parameters.n_features)
         source = as_source(np.array([list(numbers.values())]), estimator=self)
         from gmm._estimators.conditional import conditional_mixture
         from gmm._values.completion import Regression
@@ -621,13 +621,13 @@ class GaussianMixture(FittedMixture):
         level = None if level is None else check_level(level)
         parameters, weight = fitted.checked_for(self, "predict_from"), fitted.record_of(self).weight
         source = as_source(X, estimator=self, missing=self.missing)
-        of_fit, names = given_names(self), source.feature_names
+        of_fit, names = names_of_features(self), source.feature_names
         columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
-        if known is not None and names is not None and of_fit:
+        if known is not None and names is not None and hasattr(self, "feature_names_in_"):
             check_names(names, np.array(of_fit, object)[columns], self)
         if source.n_features != len(columns):
             raise ValueError(f"X has {source.n_features} columns, but {len(columns)} are known")
-        called = tuple(names_of_features(self)[j] for j in targets)
+        called = tuple(of_fit[j] for j in targets)
         from gmm._estimators.conditional import predicted
 
         return predicted(parameters, source, columns, targets, called, level, weight, self.n_threads)

@@ -12,18 +12,21 @@ import stat
 import struct
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
+from errno import EISDIR
 from io import BytesIO, TextIOBase
 from math import inf, isfinite, prod
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._text.words import printable, printable_lines, quoted
+from gmm._text.words import printable, printable_lines
+from gmm._validation.scalars import as_list, check_text
 from gmm._values.priors import NormalInverseWishart, parts
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
@@ -421,24 +424,37 @@ def _check_entry(value: Any, place: str, levels: int) -> None:
 
 
 def write_to(target: Writable, write: Callable[[BinaryIO], object]) -> None:
-    """Write to a path atomically, or to an open file.
+    """Write to a path, where the file appears when it is complete, or to an open file.
 
     Parameters
     ----------
     target : str, os.PathLike or binary file
-        An open file need not be seekable.
+        Of a path, symbolic links are followed; pipes and devices are written in place; a file that is replaced hands
+        down who may read it. An open file need not be seekable.
     write : callable
-        Called with a seekable binary file.
+        Called with a seekable binary file; of a pipe or a device with that.
 
     Raises
     ------
     TypeError
         If `target` is neither a path nor a file opened in binary mode.
+    ValueError
+        If the path is empty.
     OSError
-        If the target cannot be written.
+        If the target cannot be written; a file that was there is left as it was.
+
+    Examples
+    --------
+    >>> import io, gmm
+    >>> file = io.BytesIO()
+    >>> gmm.sources.write_to(file, lambda file: file.write(b"K=3"))
+    >>> file.getvalue()
+    b'K=3'
     """
+    if not callable(write):
+        raise TypeError(f"expected a function that writes to a file for write, got {write!r:.80}")
     if isinstance(target, str | os.PathLike):
-        write_atomically(target, write)
+        _write_atomically(target, write)
         return
     if not _is_binary(target, "write"):
         raise TypeError(f"expected a path or a file opened in binary mode ('wb'), got {_described(target)}")
@@ -449,27 +465,11 @@ def write_to(target: Writable, write: Callable[[BinaryIO], object]) -> None:
         rest = rest[target.write(rest) or len(rest) :]
 
 
-def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
-    """Write to a temporary file in the same directory, then rename it to `path`.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        Where to write. Symbolic links are followed; pipes and devices are written in place; a file that is replaced
-        hands down who may read it.
-    write : callable
-        Called with the open file.
-
-    Raises
-    ------
-    ValueError
-        If the path is empty.
-    OSError
-        If the path cannot be written; an existing file is left unchanged.
-    """
+def _write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+    """Write to a temporary file in the same directory, then rename it to `path`."""
     if not os.fspath(path):
         raise ValueError("expected the path of a file to write, got an empty one")
-    if not replaceable(path):
+    if not _replaceable(path):
         with open(path, "wb") as file:
             write(file)
         return
@@ -491,7 +491,7 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
         raise
 
 
-def replaceable(path: str | os.PathLike[str]) -> bool:
+def _replaceable(path: str | os.PathLike[str]) -> bool:
     """Return whether a path names a regular file, or nothing yet; not a pipe or a device, nor standard output as one.
 
     Such places have no name of their own behind the links that lead to them.
@@ -499,10 +499,54 @@ def replaceable(path: str | os.PathLike[str]) -> bool:
     return not os.path.exists(path) or os.path.isfile(path)
 
 
-def suffix_to_write(path: str | os.PathLike[str], default: str) -> str:
-    """Return the suffix of a path in lower case; that of a pipe or a device without one is the default."""
-    suffix = os.path.splitext(os.fspath(path))[1].lower()
-    return suffix or ("" if replaceable(path) else default)
+def check_target(path: str | os.PathLike[str], suffixes: Sequence[str] | None = None) -> str:
+    """Check, before the work, that a file can be written to a path; return its suffix.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Also of a pipe or a device, which need no suffix.
+    suffixes : sequence of str, default=None
+        Those that the path may have, in lower case; None stands for those of `write_table`.
+
+    Returns
+    -------
+    str
+        In lower case; that of a pipe or a device without one is the first of `suffixes`.
+
+    Raises
+    ------
+    ValueError
+        If the path has another suffix.
+    OSError
+        If it is a directory, or its directory is missing or cannot be written to.
+    ModuleNotFoundError
+        If `suffixes` are those of `write_table`, and pyarrow is not installed.
+
+    Examples
+    --------
+    >>> import gmm
+    >>> gmm.sources.check_target("labels.CSV")
+    '.csv'
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"expected the path of a file to write, got {path!r:.80}")
+    if suffixes is None:
+        from gmm._rows.writing import WRITERS
+
+        suffixes = [*WRITERS]
+    allowed = [check_text(suffix, "suffixes") for suffix in as_list(suffixes)]
+    suffix = os.path.splitext(os.fspath(path))[1].lower() or (allowed[0] if allowed and not _replaceable(path) else "")
+    if suffix not in allowed:
+        raise ValueError(f"{os.fspath(path)}: expected a name ending in one of {', '.join(allowed)}")
+    if os.path.isdir(path):
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), os.fspath(path))
+    try:
+        if _replaceable(path):
+            TemporaryFile(dir=os.path.dirname(os.path.realpath(path))).close()
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
+    return suffix
 
 
 def read_bytes(source: Readable) -> bytes:
@@ -548,8 +592,6 @@ def _described(place: object) -> str:
 
 def write_predictions(path: str | os.PathLike[str], blocks: Iterable[Predicted]) -> None:
     """Write blocks of predictions, as `write_table` does."""
-    from gmm._rows.writing import prediction_columns
-
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"expected the path of a file to write, got {path!r:.80}")
     numbered = ((first + 1 + np.arange(len(labels)), labels, soft) for first, labels, soft in blocks)
@@ -584,17 +626,59 @@ def write_table(target: Writable, blocks: Iterable[Mapping[str, Any]]) -> None:
     >>> file.getvalue()
     b'x\n0\n1\n2\n3\n'
     """
-    from gmm._rows.writing import WRITERS, write_blocks
+    from gmm._rows.writing import write_blocks
 
     if not isinstance(target, str | os.PathLike):
         if not _is_binary(target, "write"):
             raise TypeError(f"expected a path or a file opened in binary mode ('wb'), got {_described(target)}")
         write_blocks(target, ".csv", blocks)
         return
-    suffix = suffix_to_write(target, ".csv")
-    if suffix not in WRITERS:
-        raise ValueError(f"{os.fspath(target)}: expected a name ending in one of {quoted(WRITERS)}")
-    write_atomically(target, lambda file: write_blocks(file, suffix, blocks))
+    suffix = check_target(target)
+    _write_atomically(target, lambda file: write_blocks(file, suffix, blocks))
 
 
-write_table.__module__ = "gmm.sources"
+def prediction_columns(numbers: Any, labels: Any, proba: Any = None, classes: Any = None) -> dict[str, NDArray[Any]]:
+    """Return predictions as columns, in the names that `predict_to` and the command line write.
+
+    Parameters
+    ----------
+    numbers : array-like of shape (n,)
+        What the rows are numbered by.
+    labels : array-like of shape (n,)
+        The component or class of each row.
+    proba : array-like of shape (n, K), default=None
+        Their probabilities.
+    classes : array-like of shape (K,), default=None
+        The classes, where labels are some of them; None of components.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``row``; ``component`` or ``class``; and ``p_0``, ``p_1``, … or ``p_`` with the name of each class.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ.
+
+    Examples
+    --------
+    >>> import gmm
+    >>> gmm.sources.prediction_columns([1, 2], [0, 1])
+    {'row': array([1, 2]), 'component': array([0, 1])}
+    """
+    columns = {"row": np.asarray(numbers), "component" if classes is None else "class": np.asarray(labels)}
+    if proba is not None:
+        shares = np.asarray(proba)
+        names = range(shares.shape[-1] if shares.ndim else 0) if classes is None else as_list(classes)
+        if shares.ndim != 2 or len(names) != shares.shape[1]:
+            raise ValueError(f"expected probabilities of shape (n, K), one for each class, got shape {shares.shape}")
+        columns |= {f"p_{name}": np.ascontiguousarray(column) for name, column in zip(names, shares.T, strict=True)}
+    shapes = {name: column.shape for name, column in columns.items()}
+    if len({*shapes.values()}) > 1 or len(columns["row"].shape) != 1:
+        raise ValueError(f"expected a number, a label and probabilities for each row, got shapes {shapes}")
+    return columns
+
+
+for _function in (check_target, prediction_columns, write_table, write_to):
+    _function.__module__ = "gmm.sources"

@@ -1,18 +1,21 @@
-"""`open_rows`: the source for a path, what another package holds, or a function."""
+"""`open_rows`: the source for a path, what another package holds, or a function; `column_notes` on what it holds."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from gmm._exceptions import warn
 from gmm._rows.blocks import BlockSource, FactorySource, NpySource, ScratchSource, SlicedSource, is_from_file, npy_array
 from gmm._rows.formats import SUFFIXES, TEXT, TextFormat, files_of, suffix_of, unknown_type
 from gmm._rows.sources import Source
-from gmm._text.words import printable
-from gmm._validation.column_notes import LABELS, Note
+from gmm._text.words import column_names, printable
+from gmm._validation import column_notes as on
+from gmm._validation.column_notes import ColumnNote
+from gmm._validation.scalars import as_list, check_choice, excerpt
 
 if TYPE_CHECKING:
     from gmm._rows.tables import Part
@@ -170,8 +173,8 @@ def _file_source(
         for note in part.notes(columns):
             warn(f"{part.name}: {note}")
     shown = {} if columns is not None else parts[0].labels()
-    if labels := [f"{name!r} ({how})" for name, how in shown.items() if name != weight]:
-        warn(f"{parts[0].name}: {Note(LABELS, labels)}; columns=[…] names the columns to use")
+    if labels := {name: f"{name!r} ({how})" for name, how in shown.items() if name != weight}:
+        warn(f"{parts[0].name}: {ColumnNote.of(on.LABELS, labels)}; columns=[…] names the columns to use")
     from gmm._rows.tables import TableSource
 
     return TableSource(parts, columns, weight, text_format.codes)
@@ -200,4 +203,52 @@ def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None 
     return OF_FILES[suffix](name, source)
 
 
-open_rows.__module__ = "gmm"
+def column_notes(
+    rows: Any, kinds: Sequence[str] | None = None, *, labels: Mapping[str, str] = MappingProxyType({})
+) -> tuple[ColumnNote, ...]:
+    """Look for columns that are no measurements, or that a mixture takes badly, before a fit.
+
+    Parameters
+    ----------
+    rows : Source
+        Returned by `checked_rows`, `gmm.open_rows` or `open_table`, or an `ArraySource`. Columns are in their own
+        units.
+    kinds : sequence of str, default=None
+        What to look for, all by default: columns that are "numbers" of the rows or "labels", "constant" ones, "codes",
+        "copies" of others but for their unit; and, of rows in memory alone, those with a "long tail", an "error value"
+        such as -999, or a "total" in the last row.
+    labels : mapping of str to str, default={}
+        Columns that are labels for other reasons, and these, as `labels` of an `open_table` returns them.
+
+    Returns
+    -------
+    tuple of ColumnNote
+        In the order above.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> X = np.column_stack([np.arange(50), np.random.default_rng(0).normal(size=50)])
+    >>> print(*gmm.sources.column_notes(gmm.sources.checked_rows(X)))
+    column 'x0' numbers the rows, like an identifier: leave it out
+    """
+    if not isinstance(rows, Source) or not rows.is_local:
+        raise TypeError(f"expected rows that checked_rows, open_rows or open_table returns, got {excerpt(rows)}")
+    if not isinstance(labels, Mapping):
+        raise TypeError(f"expected a mapping of columns to reasons for labels, got {excerpt(labels)}")
+    asked = {check_choice(kind, "kinds", on.KINDS) for kind in (on.KINDS if kinds is None else as_list(kinds))}
+    names = column_names(rows.feature_names, rows.n_features)
+    notes: list[ColumnNote] = []
+    if not asked <= on.OF_ARRAYS.keys():
+        blocks = (chunk.rows for chunk in rows.chunks())
+        in_memory = rows.one_array is not None
+        found = rows.look(on.kinds_in_memory, names) if in_memory else on.column_kinds(blocks, rows.n_rows, names)
+        said = {name: f"{name!r} ({why})" for name, why in labels.items() if name in names}
+        found = {kind: columns | (said if kind is on.LABELS else {}) for kind, columns in found.items()}
+        notes += on.notes_of({kind: columns for kind, columns in found.items() if kind.name in asked})
+    if rows.one_array is not None:
+        notes += (note for kind, look in on.OF_ARRAYS.items() if kind in asked for note in rows.look(look, names))
+    return tuple(notes)
+
+
+open_rows.__module__, column_notes.__module__ = "gmm", "gmm.sources"

@@ -8,12 +8,10 @@ from io import StringIO
 from itertools import chain
 from typing import Any, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
-from numpy.typing import NDArray
 
 from gmm._validation.scalars import excerpt
 
@@ -35,12 +33,12 @@ def _text(file: BinaryIO, schema: pa.Schema, delimiter: str = ",") -> pa.csv.CSV
 
 
 WRITERS: Mapping[str, Callable[[BinaryIO, pa.Schema], Any]] = {
+    ".csv": _text,
+    ".tsv": lambda file, schema: _text(file, schema, "\t"),
     ".parquet": _parquet,
     ".pq": _parquet,
     ".arrow": pa.ipc.new_file,
     ".feather": pa.ipc.new_file,
-    ".csv": _text,
-    ".tsv": lambda file, schema: _text(file, schema, "\t"),
 }
 
 
@@ -84,14 +82,3 @@ def _even(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
             waiting = waiting.slice(_AT_ONCE)
     if waiting is not None:
         yield waiting.combine_chunks()
-
-
-def prediction_columns(
-    numbers: NDArray[Any], labels: NDArray[Any], proba: NDArray[Any] | None, classes: NDArray[Any] | None = None
-) -> dict[str, NDArray[Any]]:
-    """Return the columns ``row`` and ``component``, or ``class``, and of probabilities ``p_`` and each one's name."""
-    columns = {"row": numbers, "component" if classes is None else "class": labels}
-    if proba is not None:
-        names: Iterable[Any] = range(len(proba.T)) if classes is None else classes.tolist()
-        columns |= {f"p_{name}": np.ascontiguousarray(column) for name, column in zip(names, proba.T, strict=True)}
-    return columns

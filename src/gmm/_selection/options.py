@@ -13,6 +13,7 @@ from gmm._validation.combinations import EXCLUSIONS, Exclusion
 from gmm._validation.parameters import OPTIONS
 from gmm._validation.scalars import check_boolean, check_whole
 from gmm._values.covariance import CLASSIC, CovarianceModel, covariance_model
+from gmm._versions import EXTRAS, install_line
 
 
 class Parameter(NamedTuple):
@@ -46,12 +47,15 @@ class Options(NamedTuple):
         The covariance types that `BayesianGaussianMixture` takes, also by mclust's names (VVV, EEE, VVI and VII).
     exclusions : tuple of Exclusion
         The pairs of features that exclude each other, the reason, and what to do instead.
+    installs : mapping of str to str
+        The command that installs each optional package.
     """
 
     parameters: Mapping[str, Parameter]
     criteria: Mapping[str, Criterion]
     conjugate_types: tuple[str, ...]
     exclusions: tuple[Exclusion, ...]
+    installs: Mapping[str, str]
 
     def covariance_model(self, name: str, n_features: int | None = None) -> CovarianceModel:
         """Return a covariance model.
@@ -143,7 +147,9 @@ def options() -> Options:
         choices = chain.from_iterable(each.names for each in option.values)
         bounds = next((each.bounds for each in option.values if each.bounds is not None), None)
         parameters[name] = Parameter(" or ".join(each.text for each in option.values), tuple(choices), bounds)
-    return Options(MappingProxyType(parameters), MappingProxyType(CRITERION), CLASSIC, EXCLUSIONS)
+    installs = {package: install_line(extra) for extra, packages in EXTRAS.items() for package in packages}
+    offered, criteria = MappingProxyType(parameters), MappingProxyType(CRITERION)
+    return Options(offered, criteria, CLASSIC, EXCLUSIONS, MappingProxyType(installs))
 
 
 options.__module__ = "gmm"

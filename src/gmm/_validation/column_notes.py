@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._text.words import counted, listed, percent
+from gmm._validation.scalars import as_list
 
-LONG_TAIL, OUTLIER = "positive with a long tail", "far from all others"
+LONG_TAIL = "positive with a long tail"
 _SHOWN = 4  # columns in a note
 _MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct values, and rows for each of them, that make a code likely
 _FEW_ROWS = 10  # of fewer, little can be said of columns
@@ -55,6 +56,7 @@ class Kind(NamedTuple):
     There, `option` is for columns that are fitted, and `kept` for those that are left out.
     """
 
+    name: str
     one: str
     several: str
     advice: str = ""
@@ -63,49 +65,59 @@ class Kind(NamedTuple):
 
 
 NUMBERS = Kind(
+    "numbers",
     " numbers the rows, like an identifier",
     " number the rows, like identifiers",
     ": leave {} out",
     kept=", and --keep to write {} beside the labels",
 )
-LABELS = Kind(" is a label, not a measurement", " are labels, not measurements", ": leave {} out", kept=NUMBERS.kept)
-CONSTANT = Kind(" is constant", " are constant")
-CODES = Kind(" may be a code", " may be codes", ", which can drive the choice: try without {}")
-COPIES = Kind(" is a copy or a rescaling", " are copies or rescalings", ", which makes covariances singular: leave out")
+LABELS = Kind(
+    "labels", " is a label, not a measurement", " are labels, not measurements", ": leave {} out", kept=NUMBERS.kept
+)
+CONSTANT = Kind("constant", " is constant", " are constant")
+CODES = Kind("codes", " may be a code", " may be codes", ", which can drive the choice: try without {}")
+COPIES = Kind(
+    "copies", " is a copy or a rescaling", " are copies or rescalings", ", which makes covariances singular: leave out"
+)
 _BUT = " but for rounding"
-_ROUNDED = Kind(COPIES.one + _BUT, COPIES.several + _BUT, ", which can drive the choice: leave out")
+_ROUNDED = Kind("rounded copies", COPIES.one + _BUT, COPIES.several + _BUT, ", which can drive the choice: leave out")
 _FOLLOWED = (
     ": components with less spread there than rounding leaves, and far less than all rows, are degenerate; "
     "others may follow these values"
 )
-_TIES = Kind(_FOLLOWED, _FOLLOWED, option="")
+_TIES = Kind("ties", _FOLLOWED, _FOLLOWED, option="")
 _LOGARITHMS = "fit {} instead (numpy.log, LN in a spreadsheet); a simpler mixture may then do"
 _TAILS = Kind(
+    "long tail",
     f" is {LONG_TAIL}: {_LOGARITHMS.format('its logarithm')}",
     f" are {LONG_TAIL}: {_LOGARITHMS.format('their logarithms')}",
     option="",
 )
 
 
-class Note(str):
+class ColumnNote(str):
     """A note on columns in the words of Python.
 
     Attributes
     ----------
-    kind : Kind
-    columns : sequence of str
-        Their names, with what is said of each alone.
+    kind : str
+        "numbers", "labels", "constant", "codes", "copies", "long tail", "error value" or "total"; in a `Selection` also
+        "rounded copies" and "ties".
+    columns : dict of str to str
+        Their names, and what is printed of each.
     """
 
-    kind: Kind
-    columns: Sequence[str]
+    kind: str
+    columns: Mapping[str, str]
+    _words: Kind
 
-    def __new__(cls, kind: Kind, columns: Sequence[str], *, options: bool = False) -> Note:
+    @classmethod
+    def of(cls, kind: Kind, columns: Mapping[str, str], *, options: bool = False) -> ColumnNote:
         """Word a note, also for the command line."""
         noun, what, them = ("column", kind.one, "it") if len(columns) == 1 else ("columns", kind.several, "them")
         advice = kind.option if options else kind.advice
-        note = super().__new__(cls, f"{noun} {listed(columns, _SHOWN)}{what}{advice.format(them)}")
-        note.kind, note.columns = kind, columns
+        note = cls(f"{noun} {listed(columns.values(), _SHOWN)}{what}{advice.format(them)}")
+        note.kind, note.columns, note._words = kind.name, columns, kind
         return note
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -113,78 +125,93 @@ class Note(str):
         return str, (str(self),)
 
     @property
-    def in_options(self) -> Note:
+    def in_options(self) -> ColumnNote:
         """The same for the command line."""
-        return Note(self.kind, self.columns, options=True)
+        return ColumnNote.of(self._words, self.columns, options=True)
 
     @property
     def left_out(self) -> str:
         """What the command line says of columns that it leaves out."""
-        kind = self.kind
+        kind = self._words
         what, them = (kind.one, "it") if len(self.columns) == 1 else (kind.several, "them")
         return (
-            f"left out: {listed(self.columns, _SHOWN)}, which{what}; use --columns to name the columns to fit"
+            f"left out: {listed(self.columns.values(), _SHOWN)}, which{what}; use --columns to name the columns to fit"
             f"{kind.kept.format(them)}"
         )
+
+    def among(self, names: Collection[str]) -> ColumnNote | None:
+        """Return the note on those of its columns that have these names; None if none has.
+
+        Parameters
+        ----------
+        names : collection of str
+        """
+        there = {*map(str, as_list(names))}
+        columns = {name: text for name, text in self.columns.items() if name in there}
+        return ColumnNote.of(self._words, columns) if columns else None
 
 
 # --- Rows in memory ------------------------------------------------------------------------------
 
 
-def few_values(rows: NDArray[Any], names: Sequence[str], has_errors: bool = False) -> tuple[Note, ...]:
+def few_values(rows: NDArray[Any], names: Sequence[str], has_errors: bool = False) -> tuple[ColumnNote, ...]:
     """Point out columns of few values, which may be codes; beside errors, ties are none.
 
     As codes of categories they have no distances, and components follow single values. Fractions are among both.
     """
     n, d = rows.shape
     most, most_ties = min(_MOST_CODES, n // _ROWS_PER_CODE) if d > 1 else 0, min(_MOST_CODES, n // _ROWS_PER_TIE)
-    few: dict[Kind, list[str]] = {CODES: [], _TIES: []}
+    few: dict[Kind, dict[str, str]] = {CODES: {}, _TIES: {}}
     for name, m in zip(names, map(_n_values, rows.T), strict=True):
         if 1 < m <= most or (1 < m <= most_ties and not has_errors):
-            few[CODES if m <= most else _TIES].append(f"{name!r} ({m} distinct values)")
-    return _notes(few)
+            few[CODES if m <= most else _TIES][name] = f"{name!r} ({m} distinct values)"
+    return notes_of(few)
 
 
-def copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
+def copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, ...]:
     """Point out columns that are others in other units, which make covariances singular, also but for rounding."""
     if len(rows) < _FEW_ROWS:
         return ()
     floats = rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
     exact = rescalings(floats)
     rounded = [pair for pair in rounded_rescalings(floats) if pair.copy not in {one.copy for one in exact}]
-    return _notes(
-        {kind: [pair.named(names) for pair in pairs] for kind, pairs in ((COPIES, exact), (_ROUNDED, rounded))}
+    return notes_of(
+        {kind: dict(pair.named(names) for pair in pairs) for kind, pairs in ((COPIES, exact), (_ROUNDED, rounded))}
     )
 
 
-def long_tails(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
+def long_tails(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, ...]:
     """Point out columns of rows (n, d) that need many components, and whose logarithms need few."""
-    return _notes({_TAILS: [repr(name) for name, column in zip(names, rows.T, strict=True) if _is_long_tailed(column)]})
+    columns = zip(names, rows.T, strict=True)
+    return notes_of({_TAILS: {name: repr(name) for name, column in columns if _is_long_tailed(column)}})
 
 
-def _notes(found: Mapping[Kind, Sequence[str]]) -> tuple[Note, ...]:
-    return tuple(Note(kind, columns) for kind, columns in found.items() if columns)
+def notes_of(found: Mapping[Kind, Mapping[str, str]]) -> tuple[ColumnNote, ...]:
+    """Return a note on the columns of each kind, where there are any."""
+    return tuple(ColumnNote.of(kind, columns) for kind, columns in found.items() if columns)
 
 
-def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
+def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, ...]:
     """Point out columns, in their own units, in which rows share a value far from all others: a code such as -999."""
     found: dict[str, dict[str, int]] = {}
     for name, column in zip(names, rows.T, strict=True):
         for value, n in _end_values(column):
             text = np.format_float_positional(value, trim="-")
             if n >= (_LEAST_NINES if _NINES.fullmatch(text) else _LEAST_ERRORS):
-                found.setdefault(text, {})[repr(name)] = n
-    notes: dict[Kind, list[str]] = {}
+                found.setdefault(text, {})[name] = n
+    notes: dict[Kind, dict[str, str]] = {}
     for value, counts in found.items():
-        holds = f" holds {value} in {counted(next(iter(counts.values())), 'row')}, {OUTLIER}"
+        holds = f" holds {value} in {counted(next(iter(counts.values())), 'row')}, far from all others"
         kind = Kind(
+            "error value",
             holds,
-            f" hold {value}, {OUTLIER}",
+            f" hold {value}, far from all others",
             "; if it is a code, put numpy.nan in its place and fit with missing='em'",
             f"; if it is a code, use --na {value} --missing em",
         )
-        notes[kind] = [name if len(counts) == 1 else f"{name} ({counted(n, 'row')})" for name, n in counts.items()]
-    return _notes(notes)
+        each = {name: f" ({counted(n, 'row')})" if len(counts) > 1 else "" for name, n in counts.items()}
+        notes[kind] = {name: f"{name!r}{of_rows}" for name, of_rows in each.items()}
+    return notes_of(notes)
 
 
 def _end_values(column: NDArray[Any]) -> Iterator[tuple[Any, int]]:
@@ -252,11 +279,19 @@ def _skewness(values: NDArray[np.float64]) -> float:
     return float(np.mean(away**3) / np.mean(away**2) ** 1.5)
 
 
-def sums_in_last_row(rows: NDArray[Any]) -> list[int]:
+def total(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, ...]:
+    """Point out that the last row is a total."""
+    rows = rows[: np.flatnonzero(~np.isnan(rows).all(axis=1)).max(initial=-1) + 1]
+    what = f"the sum of those above in row {len(rows):,}"
+    kind = Kind("total", f" has {what}", f" have {what}", ": leave it out", "; leave it out of the file")
+    return notes_of({kind: {names[j]: repr(names[j]) for j in _sums_in_last_row(rows)}})
+
+
+def _sums_in_last_row(rows: NDArray[Any]) -> list[int]:
     """Return the columns in which the last row is the sum of all above it, if they are half of its columns or more."""
-    above, last = rows[:-1].astype(np.float64), rows[-1:].astype(np.float64).ravel()
     if len(rows) < _FEW_ROWS:
         return []
+    above, last = rows[:-1].astype(np.float64), rows[-1].astype(np.float64)
     with np.errstate(all="ignore"):  # of infinite values
         sums, most = np.nansum(above, axis=0), np.fmax.reduce(np.abs(above))
         are_sums = (np.abs(last - sums) <= _OF_TOTAL * np.abs(sums)) & (np.abs(last) > _TIMES * most)
@@ -264,17 +299,10 @@ def sums_in_last_row(rows: NDArray[Any]) -> list[int]:
     return np.flatnonzero(are_sums).tolist() if 2 * are_sums.sum() >= (~np.isnan(last)).sum() else []
 
 
-def total(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
-    """Point out that the last row is a total."""
-    columns = [repr(names[j]) for j in sums_in_last_row(rows)]
-    where = listed(columns, _SHOWN)
-    return (f"row {len(rows):,} is the sum of those above it in {where}: leave it out",) if columns else ()
-
-
 # --- Rows block by block -------------------------------------------------------------------------
 
 
-Kinds: TypeAlias = dict[Kind, dict[int, str]]
+Kinds: TypeAlias = dict[Kind, dict[str, str]]
 
 
 def kinds_in_memory(rows: NDArray[Any], names: Sequence[str]) -> Kinds:
@@ -283,10 +311,10 @@ def kinds_in_memory(rows: NDArray[Any], names: Sequence[str]) -> Kinds:
     return column_kinds((rows[first : first + step] for first in range(0, len(rows), step)), len(rows), names)
 
 
-def identifiers(found: Kinds, names: Sequence[str]) -> tuple[Note, ...]:
+def identifiers(found: Kinds, names: Sequence[str]) -> tuple[ColumnNote, ...]:
     """Point out columns, beside others, that number or label the rows; these have to be in their own units."""
-    columns = {kind: [*found[kind].values()] for kind in (NUMBERS, LABELS)}
-    return _notes(columns) if sum(map(len, columns.values())) < len(names) else ()
+    columns = {kind: found[kind] for kind in (NUMBERS, LABELS)}
+    return notes_of(columns) if sum(map(len, columns.values())) < len(names) else ()
 
 
 def column_kinds(blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[str]) -> Kinds:
@@ -304,7 +332,7 @@ def column_kinds(blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[st
     Returns
     -------
     Kinds
-        The columns, and their names with what is said of each alone. `NUMBERS` are whole numbers, of most rows, that
+        The columns by their names, and what is printed of each. `NUMBERS` are whole numbers, of most rows, that
         increase beside others, or are distinct and fill most of a range or have the name of an identifier; `LABELS` are
         whole numbers that repeat below such a name, dates, and what has the name of a postcode or telephone number;
         `CONSTANT` are those of one value, `CODES` of few whole ones, and `COPIES` are others in other units.
@@ -340,11 +368,11 @@ def column_kinds(blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[st
     labels = {j: whole[j].label for j in sorted(others) if whole[j].label}
     pairs = sorted(pair.among({*numbers, *labels, *codes}) for pair in pairs) if n_rows >= _FEW_ROWS else []
     return {
-        NUMBERS: {j: repr(names[j]) for j in numbers},
-        LABELS: {j: f"{names[j]!r} ({what})" for j, what in labels.items()},
-        CONSTANT: {j: f"{names[j]!r} ({low[j]:g})" for j in constants},
-        CODES: {j: f"{names[j]!r} ({n} distinct values)" for j, n in codes.items()},
-        COPIES: {pair.copy: pair.named(names) for pair in pairs},
+        NUMBERS: {names[j]: repr(names[j]) for j in numbers},
+        LABELS: {names[j]: f"{names[j]!r} ({what})" for j, what in labels.items()},
+        CONSTANT: {names[j]: f"{names[j]!r} ({low[j]:g})" for j in constants},
+        CODES: {names[j]: f"{names[j]!r} ({n} distinct values)" for j, n in codes.items()},
+        COPIES: dict(pair.named(names) for pair in pairs),
     }
 
 
@@ -435,9 +463,9 @@ class Rescaling(NamedTuple):
     intercept: float
     tolerance: float
 
-    def named(self, names: Sequence[str]) -> str:
-        """Name the copy, and what it is of."""
-        return f"{names[self.copy]!r} (of {names[self.original]!r})"
+    def named(self, names: Sequence[str]) -> tuple[str, str]:
+        """Return the name of the copy, and this with what it is of."""
+        return names[self.copy], f"{names[self.copy]!r} (of {names[self.original]!r})"
 
     def among(self, odd: Collection[int]) -> Rescaling:
         """Return the pair with the odd column, a number of rows or a code, as the copy if one alone is odd."""
@@ -581,3 +609,10 @@ def _note_on_sum(
         what = f"columns {listed((repr(names[j]) for j in sorted(columns)), _NAMED)} depend on each other"
     effect = "which makes covariances singular" if exact else "but for rounding, which can drive the choice"
     yield f"{what}{', ' if exact else ' '}{effect}: leave one of them out"
+
+
+OF_BLOCKS = (NUMBERS, LABELS, CONSTANT, CODES, COPIES)
+OF_ARRAYS = {"long tail": long_tails, "error value": error_values, "total": total}
+KINDS = (*(kind.name for kind in OF_BLOCKS), *OF_ARRAYS)
+
+ColumnNote.__module__ = "gmm.sources"

@@ -346,7 +346,7 @@ def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArra
     columns : str, int or iterable of these
         Names of the fit, or indices from 0; negative ones count from the end.
     names : sequence of str
-        Names of the fit; empty if there were none.
+        Names of the fit; of one without any x0, x1, ….
     n_features : int
         d.
 
@@ -392,7 +392,7 @@ def check_known_columns(
         raise ValueError(f"{name}: expected a column that is not {what}, got all {n_features} columns")
     both = np.intersect1d(columns, others)
     if len(both):
-        name = repr(names[both[0]]) if names else str(both[0])
+        name = repr(names[both[0]])
         raise ValueError(f"expected targets that are not known, but column {name} is both: leave it out of X")
     return columns, others
 
@@ -401,8 +401,6 @@ def _index(column: object, names: Sequence[str], n_features: int) -> int:
     if isinstance(column, str):
         if names.count(column) == 1:
             return names.index(column)
-        if not names:
-            raise ValueError(f"expected indices from 0 to {n_features - 1}, as the fit had no names, got {column!r}")
         near = suggestion(column, names)
         raise ValueError(f"expected one of the columns {quoted(names)}, each name once, got {column!r}{near}")
     if not is_whole(column):

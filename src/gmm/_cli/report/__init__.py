@@ -32,7 +32,6 @@ from gmm._cli.show import Correlation, Mixture, clusters_sentence
 from gmm._text.html import Html, details, escaped, joined, line, style
 from gmm._text.table import LABEL, Cell, Column, Table
 from gmm._text.words import counted, form_of, omissions, percent, quoted, real_spread, span, with_minus
-from gmm._validation import column_notes
 from gmm.analysis import overlap
 from gmm.inference import standard_errors
 
@@ -322,7 +321,7 @@ def format_value(value: float, spread: float) -> str:
 
 def _is_doubt(note: str) -> bool:
     """Return whether a note on the rows may question the groups."""
-    return column_notes.LONG_TAIL in note or column_notes.OUTLIER in note
+    return getattr(note, "kind", "") in ("long tail", "error value")
 
 
 def _sentence(text: str) -> str:
