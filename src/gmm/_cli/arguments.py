@@ -348,6 +348,7 @@ OPTIONS = {
     for _, options in command.groups
     for option in options
 }
+_FLAGS = {"--quiet", "--debug", *(option.flag for option in OPTIONS.values())}
 PARAMETERS = tuple(name for name, option in OPTIONS.items() if option.parameter)  # of Python
 
 
@@ -366,6 +367,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         ``words`` (the arguments as given).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for i in range(len(words) - 1, 0, -1):  # argparse takes a text that begins with - for an option
+        if words[i - 1] in ("--na", "--comment", "--delimiter") and words[i].startswith("-") and words[i] not in _FLAGS:
+            words[i - 1 : i + 1] = [f"{words[i - 1]}={words[i]}"]
     parser, commands = _parser()
     if words[:1] == ["select"]:
         parser.error("no command 'select'; use gmm fit, which also selects the model")

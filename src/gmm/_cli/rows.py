@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gmm import MixtureClassifier
@@ -46,6 +47,12 @@ WORDS = {
 }
 
 
+_MAY_BE_NAME = re.compile("(min|max)(imum)?|count|anzahl|s\\.?d", re.IGNORECASE)
+_SUMMARY = re.compile(
+    rf"^\s*({_MAY_BE_NAME.pattern}|((sub|grand|zwischen|gesamt)[- ]?)?(total|sum|summe)s?|gesamt|somme|mean|average|avg"
+    r"|median|mittel(wert)?|durchschnitt|moyenne|st(andar)?d[. ]*(dev(iation)?)?|stabw|standardabweichung)[.:]*\s*$"
+)
+_ROUNDED = 1e-3  # share of a sum that rounding may take
 _WHOLE = re.compile(r"-?\d+\.0+")
 
 
@@ -313,7 +320,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         _check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
             _columns_to_read(table.fields, [weight])
-        rows = _checked(_measurements(_without_total(_rows(table, columns, options)), options), options)
+        rows = _checked(_measurements(_without_summaries(_rows(table, columns, options)), options), options)
         if rows.n_rows < 2:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:
@@ -367,6 +374,8 @@ def rows_for(
             raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
         options.missing = "error" if options.drop_missing else model.missing
         rows = _rows(table, columns, options)
+        if options.command == "plot":
+            rows = _without_summaries(rows)
         if names is None:
             rows.source.feature_names = None
         rows = _checked(rows, options)
@@ -418,6 +427,15 @@ def _rows(table: Any, names: Sequence[str], options: argparse.Namespace) -> Rows
     if empty:
         raise CommandError("the table has no rows")
     return Rows(tuple(names), source, (), table)
+
+
+def _with_gaps(rows: Rows) -> Source:
+    """Return the source with what gaps it has, at the first of which a look at rows in blocks would end."""
+    source: Source = rows.source
+    if rows.in_memory or source.survey.nonfinite is None:
+        return source
+    whole: Source = rows.table.numbers(rows.names).with_gaps()
+    return whole
 
 
 def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
@@ -556,16 +574,55 @@ def _without_missing(rows: Rows, options: argparse.Namespace) -> Rows:
     return rows.kept(np.flatnonzero(~bad), f"{share} left out because of missing values ({columns})")
 
 
-def _without_total(rows: Rows) -> Rows:
-    """Leave out the last row with values, of rows in memory, if it is the sum of the others."""
+def _without_summaries(rows: Rows) -> Rows:
+    """Leave out rows of totals and means: those that a text says to be such, and a last one whose numbers do.
+
+    Raises
+    ------
+    CommandError
+        If the rows are read block by block.
+    """
+    named = _named_summaries(rows)
+    if named:
+        texts = quoted(dict.fromkeys(named.values()), SHOWN)
+        if not rows.in_memory:
+            raise CommandError(f"row {min(named) + 1} holds {texts}: leave such rows out of the file; {_COUNTED}")
+        noun = "rows" if len(named) > 1 else "row"
+        note = f"left out: {noun} {listed((str(i + 1) for i in named), SHOWN)} ({texts}), made of other rows"
+        rows = rows.kept(np.delete(np.arange(rows.n_rows), [*named]), note)
+    if not (found := column_notes(_with_gaps(rows), ("total",))):
+        return rows
     if not rows.in_memory:
-        return rows
-    if not (found := column_notes(rows.source, ("total",))):
-        return rows
+        raise CommandError(found[0].in_options)
     last = int(np.flatnonzero(~np.isnan(rows.values).all(axis=1)).max())
-    where = quoted(found[0].columns, SHOWN)
-    note = f"left out: row {rows.numbers(last, last + 1)[0]}, the sum of those above it in {where}"
+    note = f"left out: row {rows.numbers(last, last + 1)[0]}, as {found[0].rpartition(': ')[0]}"
     return rows.kept(np.delete(np.arange(rows.n_rows), last), note)
+
+
+def _named_summaries(rows: Rows) -> dict[int, str]:
+    """Return rows of the table that texts call totals or, at its end, other statistics, and these texts.
+
+    Above the end, where such a word may be the name of something, they are totals that add up.
+    """
+    texts = [name for name, field in rows.table.fields.items() if pa.types.is_string(field.type)]
+    found, n_rows = dict[int, str](), 0
+    for block in rows.table.columns(texts) if texts else ():
+        for column in block.columns:
+            chosen = pc.fill_null(pc.match_substring_regex(column, _SUMMARY.pattern, ignore_case=True), False)
+            found |= {n_rows + i: column[i].as_py().strip() for i in np.flatnonzero(chosen.to_numpy()).tolist()}
+        n_rows += block.num_rows
+    end, begin = n_rows, 0
+    totals = {i: text for i, text in found.items() if text.lower().startswith(("sub", "zwischen"))}
+    while end - 1 in found or (rows.in_memory and end and np.isnan(rows.values[end - 1]).all()):
+        end -= 1
+    for i in sorted(found) if rows.in_memory else ():
+        sums = np.nansum(rows.values[begin:i], axis=0, dtype=np.float64)
+        if i - begin > 1 and (np.abs(rows.values[i] - sums) < _ROUNDED * np.abs(sums)).any():
+            totals[i], begin = found[i], i + 1
+    names = {text for i, text in found.items() if i < end and i not in totals}
+    last = {i: text for i, text in sorted(found.items()) if i >= end and text not in names}
+    is_sure = totals or len({*last.values()}) > 1 or not any(map(_MAY_BE_NAME.match, last.values()))
+    return totals | last if is_sure else totals
 
 
 def _check_weights(weights: NDArray[np.floating], column: str, indices: NDArray[np.intp] | None) -> None:

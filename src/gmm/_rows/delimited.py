@@ -25,7 +25,7 @@ from gmm._rows.formats import COMPRESSED, DECIMALS, TextFormat
 from gmm._rows.tables import Batches, Column, Columns, Obstacle, Part, is_numeric, is_text, native_file
 from gmm._text.words import counted, quoted
 
-MISSING = (*pa.csv.ConvertOptions().null_values, "?", "None", "<NA>", *(" " * length for length in range(1, 9)))
+MISSING = (*pa.csv.ConvertOptions().null_values, "?", "None", "<NA>", "\\N", *(" " * length for length in range(1, 9)))
 _SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
 _SIGNS = "$€£¥%"  # before or behind all numbers of a column, or none
 _SIGN = re.compile(rf"^([+-]?)[{_SIGNS}][{_SPACES}]?|[{_SPACES}]?[{_SIGNS}]$")
@@ -36,6 +36,7 @@ _LIMIT = re.compile(r"[<>≤≥]|(n\.? ?d\.?|b\.?d\.?l\.?|l\.?o\.?d\.?)$", re.IG
 _SEPARATOR = re.compile('"?sep=(.)"?[;,\t ]*', re.IGNORECASE)  # Excel's first line
 _LETTERS_SHOWN, _NAMED, _EXAMPLES = 24, 12, 3  # letters of a text, texts, and numbers, that a message shows
 _SHOWING_UNITS = 1000  # rows
+_SHOWING_ORDER = 10  # rows
 _COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
 _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
 _CUT = "straddl"  # pyarrow's word for a line that no block holds
@@ -114,6 +115,11 @@ def _plain(texts: Any) -> Any:
     return pc.replace_substring_regex(with_minus, _SIGN.pattern, r"\1")
 
 
+def _can_be_said(text: str) -> bool:
+    """Return whether a text is the same in quotes, as messages show it."""
+    return text.isprintable() and "\\" not in text
+
+
 def _shortened(text: str) -> str:
     return repr(text if len(text) <= _LETTERS_SHOWN else text[: _LETTERS_SHOWN - 1] + "…")
 
@@ -169,6 +175,16 @@ def _are_spaced(above: str, below: str, *, is_row: bool) -> bool:
         return False
     are_words = not any(map(_like_number, first)) and not re.search(r"[\t;|,]", above + below)
     return all(are_numbers[n_more:]) or (any(are_numbers) and are_words)
+
+
+def _number_rows(texts: Sequence[str]) -> bool:
+    """Return whether texts are 1, 2, … or, if they are many, whole numbers that increase, as of some rows of R."""
+    if not all(map(str.isdecimal, texts)):
+        return False
+    numbers = [*map(int, texts)]
+    return numbers == [*range(1, len(numbers) + 1)] or (
+        len(numbers) >= _SHOWING_ORDER and all(a < b for a, b in pairwise(numbers))
+    )
 
 
 class TextStream(io.RawIOBase):
@@ -339,14 +355,59 @@ class _Text:
         is_named = len(names) == len(first) and any(map(_like_number, first)) and not any(map(_like_number, names))
         if not is_named:
             names = first
+        elif units := self._units_below(above, len(first)):
+            names = units
         if n_above := len(above) - is_named:
             begins = "begins" if n_above == 1 else "begin"
             self.said.append(f"{counted(n_above, 'line')} above the table {begins} with # and left out")
+        if self._format.header is not False and not is_named:
+            self._check_beginning()
         if self._format.header is not False and not any(map(_like_number, names)):
             below = [fields for _, fields in self._records[not is_named :]]
             self._fields = self._completed(names, below, [line for _, line in all_lines[not is_named :]])
             if is_named or self._fields != first:
                 self.names, self._skip = self._fields, self._skip if is_named else self._records[0][0]
+
+    def _units_below(self, above: Sequence[tuple[int, str]], width: int) -> list[str]:
+        """Return the names above units, if the last two lines behind # are such.
+
+        Raises
+        ------
+        ValueError
+            If the first of them may be a title.
+        """
+        lines = [line.lstrip("# ") for _, line in above[-2:]]
+        names, *units = [next(self._split([line]), (0, []))[1] for line in lines]
+        if not units or len(names) != width or any(map(_like_number, names)):
+            return []
+        if self._delimiter == " ":
+            comment = self._format.words.line.format
+            raise ValueError(
+                f"{self._name}: lines {above[-2][0]} and {above[-1][0]} could both hold names of columns: if "
+                f"{quoted(names)} are, {comment(above[-1][1])}; if {quoted(units[0])} are, {comment(above[-2][1])}"
+            )
+        self.said.append(f"line {above[-1][0]} holds no numbers but units ({quoted(units[0], _EXAMPLES)})")
+        return names
+
+    def _check_beginning(self) -> None:
+        """Refuse lines above the table that have as many fields as it: below them are names, and then numbers.
+
+        Raises
+        ------
+        ValueError
+            If there are such lines.
+        """
+        rows = [[field.strip() for field in fields] for _, fields in self._records]
+        words = [i for i, row in enumerate(rows) if not any(map(_like_number, row)) and len({*row}) == len(row)]
+        last = words[-1] if words and all(rows[words[-1]]) else 0
+        above, below = rows[:last], rows[last + 1 :]
+        if last < 2 or len({*map(len, rows)}) > 1 or len(below) < _COUNTING:
+            return
+        for column in range(len(rows[0])):
+            are_numbers = [_like_number(row[column]) for row in below]
+            if all(are_numbers) and not all(_like_number(row[column]) for row in above[1:]):
+                remedy = self._format.words.above.format(self._records[last - 1][0])
+                raise ValueError(f"{self._name}: {quoted(rows[last])} may be the names of columns: {remedy}")
 
     def _check_commas(self) -> None:
         """Refuse 5,25 and 5,03 as lines, which may be one number or two.
@@ -384,7 +445,7 @@ class _Text:
         if widths == {len(names) + 1}:
             first = [row[0].strip() for row in rows]
             numbers = [field for field in first if _like_number(field)]
-            of_r = len({*first}) == len(first) and (not numbers or first == [*map(str, range(1, len(rows) + 1))])
+            of_r = len({*first}) == len(first) and (not numbers or _number_rows(first))
             if not any(fields[-1].strip() for _, fields in self._split(lines) if fields):
                 names = [*names, ""]
             elif of_r and (all(line.startswith('"') for line in lines) or not self._may_be_split(rows)):
@@ -501,6 +562,8 @@ class _Text:
         words, widths = self._format.words, [len(fields) for _, fields in self._records]
         usual = max(widths[::-1], key=widths.count, default=0)
         odd = [number for number, width in enumerate(widths[:-1]) if width != usual]
+        if odd[:1] == [0] and not re.search(r"\w", "".join(self._records[0][1])):  # of a box around the table
+            line = self._records[0][0]
         if odd:
             above, fields = self._records[odd[-1]][0], self._records[odd[-1] + 1][1]
             is_title = widths[0] == 1 and len(odd) == odd[-1] + 1
@@ -513,7 +576,7 @@ class _Text:
         with self._stream() as stream:
             text = next(islice(io.TextIOWrapper(stream, _UTF_8, newline=""), line - 1, None), "")
         mark = "#" if text.startswith("#") else text.split(self._delimiter)[0].strip()
-        is_other = mark and not any(map(_like_number, [mark, *mark.split()[:1]]))
+        is_other = mark and _can_be_said(mark) and not any(map(_like_number, [mark, *mark.split()[:1]]))
         return words.line.format(mark) if is_other else "correct it"
 
     def _line_of(self, number: int) -> int:
@@ -548,6 +611,8 @@ class _Text:
         for mark, name in zip(DECIMALS, ("points", "commas"), strict=True):
             if all(_NUMBER[mark].search(plain[text]) for text in texts):
                 return f"use {words.decimal.format(mark)} if {name} are decimal"
+        if not all(map(_can_be_said, texts)):
+            return "write a number, or nothing, in its place"
         more = " and more" if len(plain) > _NAMED else ""
         stands = "these stand for missing values" if len(texts) > 1 else "that stands for a missing value"
         named = "".join(map(words.each.format, texts[:_NAMED])).rstrip(", ")

@@ -215,8 +215,8 @@ def column_notes(
         units.
     kinds : sequence of str, default=None
         What to look for, all by default: columns that are "numbers" of the rows or "labels", "constant" ones, "codes",
-        "copies" of others but for their unit; and, of rows in memory alone, those with a "long tail", an "error value"
-        such as -999, or a "total" in the last row.
+        "copies" of others but for their unit; of rows in memory alone, those with a "long tail" or an "error value"
+        such as -999; and those with a "total", the sum or mean of the others, in the last row.
     labels : mapping of str to str, default={}
         Columns that are labels for other reasons, and these, as `labels` of an `open_table` returns them.
 
@@ -239,7 +239,7 @@ def column_notes(
     asked = {check_choice(kind, "kinds", on.KINDS) for kind in (on.KINDS if kinds is None else as_list(kinds))}
     names = column_names(rows.feature_names, rows.n_features)
     notes: list[ColumnNote] = []
-    if not asked <= on.OF_ARRAYS.keys():
+    if asked & {kind.name for kind in on.OF_BLOCKS}:
         blocks = (chunk.rows for chunk in rows.chunks())
         in_memory = rows.one_array is not None
         found = rows.look(on.kinds_in_memory, names) if in_memory else on.column_kinds(blocks, rows.n_rows, names)
@@ -248,6 +248,8 @@ def column_notes(
         notes += on.notes_of({kind: columns for kind, columns in found.items() if kind.name in asked})
     if rows.one_array is not None:
         notes += (note for kind, look in on.OF_ARRAYS.items() if kind in asked for note in rows.look(look, names))
+    if "total" in asked:
+        notes += on.total((chunk.rows for chunk in rows.chunks()), names)
     return tuple(notes)
 
 

@@ -20,7 +20,7 @@ _BATCH_BYTES = 1 << 20
 _EXAMPLES = 3  # numbers that a note shows
 _FIRST = 1000  # rows that show labels
 _LARGEST = 10**15  # integers beyond are no measurements, and float64 soon does not tell them apart
-_OF_LABEL = r"^\s*(0\d{3,}|\+\d{7,}|[+-]?\d{16,})\s*$"
+_OF_LABEL = r"^\s*(0x[0-9a-fA-F]+|0\d{3,}|\+\d{7,}|[+-]?\d{16,})\s*$"
 
 
 Columns = Sequence[str]
@@ -122,7 +122,7 @@ def _are_large(integers: Any) -> bool:
 def _are_labels(texts: Any) -> bool:
     """Return whether numbers are integers of which some have zeros in front, or very many digits."""
     numbers = texts.filter(pc.match_substring_regex(texts, r"\d"))
-    are_whole = pc.all(pc.match_substring_regex(numbers, r"^\s*[+-]?\d+\s*$")).as_py()
+    are_whole = pc.all(pc.match_substring_regex(numbers, r"^\s*([+-]?\d+|0x[0-9a-fA-F]+)\s*$")).as_py()
     return bool(are_whole and pc.any(pc.match_substring_regex(numbers, _OF_LABEL)).as_py())
 
 

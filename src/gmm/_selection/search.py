@@ -220,7 +220,7 @@ def select(
         *opened.look(column_notes.long_tails, names),
         *opened.look(column_notes.copies, names),
         *given.look(column_notes.error_values, names),
-        *given.look(column_notes.total, names),
+        *column_notes.total((chunk.rows for chunk in given.chunks()), names),
         *note_on_shrinkage(selection.estimators),
     )
     return replace(restored(selection, units, opened), notes=notes)

@@ -31,6 +31,7 @@ _LEAST_NINES, _NINES = 2, re.compile("-?99+")  # rows with a usual code, such as
 # Share of a sum that rounding may take; values in it that are not 0; and how often it holds the largest of these, which
 # 1, 2, 4, … hold twice.
 _OF_TOTAL, _LEAST_ADDED, _TIMES = 1e-3, 8, 2.1
+_OF_MEAN = 1e-3  # of the range, by which a mean may be rounded: in two columns, one row in 70,000 is so near
 _BEGINNING = 1000  # rows that show of most columns that they have more values
 _AT_ONCE = 1 << 20  # values, which show of most columns that they are measurements
 _EXACT = 2.0**53
@@ -279,27 +280,37 @@ def _skewness(values: NDArray[np.float64]) -> float:
     return float(np.mean(away**3) / np.mean(away**2) ** 1.5)
 
 
-def total(rows: NDArray[Any], names: Sequence[str]) -> tuple[ColumnNote, ...]:
-    """Point out that the last row is a total."""
-    rows = rows[: np.flatnonzero(~np.isnan(rows).all(axis=1)).max(initial=-1) + 1]
-    what = f"the sum of those above in row {len(rows):,}"
-    kind = Kind("total", f" has {what}", f" have {what}", ": leave it out", "; leave it out of the file")
-    return notes_of({kind: {names[j]: repr(names[j]) for j in _sums_in_last_row(rows)}})
-
-
-def _sums_in_last_row(rows: NDArray[Any]) -> list[int]:
-    """Return the columns in which the last row is the sum of all above it, if they are half of its columns or more."""
-    if len(rows) < _FEW_ROWS:
-        return []
-    above, last = rows[:-1].astype(np.float64), rows[-1].astype(np.float64)
-    with np.errstate(all="ignore"):  # of infinite values
-        sums, most = np.nansum(above, axis=0), np.fmax.reduce(np.abs(above))
-        are_sums = (np.abs(last - sums) <= _OF_TOTAL * np.abs(sums)) & (np.abs(last) > _TIMES * most)
-    are_sums &= np.count_nonzero(np.nan_to_num(above), axis=0) >= _LEAST_ADDED
-    return np.flatnonzero(are_sums).tolist() if 2 * are_sums.sum() >= (~np.isnan(last)).sum() else []
-
-
 # --- Rows block by block -------------------------------------------------------------------------
+
+
+def total(blocks: Iterable[NDArray[Any]], names: Sequence[str]) -> tuple[ColumnNote, ...]:
+    """Point out that the last row with values is the sum, in half of its columns, or the mean of those above it."""
+    d = len(names)
+    n, sums, added, last = np.zeros(d, np.int64), np.zeros(d), np.zeros(d, np.int64), np.empty((0, d))
+    low, high = np.full(d, np.inf), np.full(d, -np.inf)
+    with np.errstate(all="ignore"):  # of infinite values
+        for block in blocks:
+            rows = np.concatenate([last, block[~np.isnan(block).all(axis=1)]])
+            above, last = rows[:-1], rows[-1:]
+            n, sums = n + (~np.isnan(above)).sum(axis=0), sums + np.nansum(above, axis=0)
+            added += np.count_nonzero(np.nan_to_num(above), axis=0)
+            low = np.fmin(low, np.fmin.reduce(above, initial=np.inf))
+            high = np.fmax(high, np.fmax.reduce(above, initial=-np.inf))
+        values, there = last.ravel(), ~np.isnan(last).ravel()
+        are_sums = (np.abs(values - sums) <= _OF_TOTAL * np.abs(sums)) & (added >= _LEAST_ADDED)
+        are_sums &= np.abs(values) > _TIMES * np.fmax(np.abs(low), np.abs(high))
+        are_means = (np.abs(values - sums / n) <= _OF_MEAN * (high - low)) & (n >= _FEW_ROWS) & (low < high)
+    if are_sums.any() and 2 * are_sums.sum() >= there.sum():
+        what, places = "sum", np.flatnonzero(are_sums)
+    elif are_means.sum() > 1 and (are_means == there).all():
+        what, places = "mean", np.flatnonzero(are_means)
+    else:
+        return ()
+    of = f"the {what} of those above in"
+    kind = Kind(
+        "total", f" has {of} its last row", f" have {of} their last row", ": leave it out", "; leave it out of the file"
+    )
+    return notes_of({kind: {names[j]: repr(names[j]) for j in places.tolist()}})
 
 
 Kinds: TypeAlias = dict[Kind, dict[str, str]]
@@ -612,7 +623,7 @@ def _note_on_sum(
 
 
 OF_BLOCKS = (NUMBERS, LABELS, CONSTANT, CODES, COPIES)
-OF_ARRAYS = {"long tail": long_tails, "error value": error_values, "total": total}
-KINDS = (*(kind.name for kind in OF_BLOCKS), *OF_ARRAYS)
+OF_ARRAYS = {"long tail": long_tails, "error value": error_values}
+KINDS = (*(kind.name for kind in OF_BLOCKS), *OF_ARRAYS, "total")
 
 ColumnNote.__module__ = "gmm.sources"
