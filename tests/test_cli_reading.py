@@ -647,6 +647,7 @@ SUMMED = {
         "row 41 |last row",
     ),
     "a mean": ([*ROWS, f"Mittelwert,{MEANS}"], "row 41 "),
+    "a total in front": ([f"total,{A.sum():.1f},{B.sum():.1f}", *ROWS], "row 1 "),
     "a mean without a word": ([*ROWS, f",{MEANS}"], "last row"),
     "several": (
         [*ROWS, f"Mean,{MEANS}", "SD,3.1,3.2", "Max,14,46"],
@@ -732,6 +733,8 @@ MESSY_TOTAL = f"Sum;{CODED.sum():.2f};{B.sum():.2f}".replace(".", ",")
 ADVISED = {  # lines, the values, and what must not be followed, since its condition is untrue
     "a title": (["Report 2024", "a;b", *formed("{};{}", decimal=",")], NAMED, ()),
     "two titles": (["My report, 2024", "by me", "a,b", *PLAIN], NAMED, ()),
+    "a title with delimiters": (["Report; plant 3; 2024", "who;a;b", *formed("p{};{};{}", range(40))], NAMED, ()),
+    "blanks between names": (["a b", *formed("{}\t{}")], NAMED, ("--skip 1",)),
     "a title with an empty field": (["Report,", "a,b", *PLAIN], NAMED, ()),
     "decimal commas behind names": (["who,a", *(f"p{i},{15 + i % 11},{i * 7 % 10}" for i in range(40))], {}, ()),
     "blanks in thousands": (

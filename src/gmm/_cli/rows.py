@@ -615,12 +615,15 @@ def _named_summaries(rows: Rows) -> dict[int, str]:
     totals = {i: text for i, text in found.items() if text.lower().startswith(("sub", "zwischen"))}
     while end - 1 in found or (rows.in_memory and end and np.isnan(rows.values[end - 1]).all()):
         end -= 1
-    for i in sorted(found) if rows.in_memory else ():
-        sums = np.nansum(rows.values[begin:i], axis=0, dtype=np.float64)
-        if i - begin > 1 and (np.abs(rows.values[i] - sums) < _ROUNDED * np.abs(sums)).any():
-            totals[i], begin = found[i], i + 1
-    names = {text for i, text in found.items() if i < end and i not in totals}
-    last = {i: text for i, text in sorted(found.items()) if i >= end and text not in names}
+    if rows.in_memory and found:
+        every = np.nansum(np.delete(rows.values, [*found], axis=0), axis=0, dtype=np.float64)
+        for i in sorted(found):
+            sums = np.stack([every, np.nansum(rows.values[begin:i], axis=0, dtype=np.float64)])
+            if (np.abs(rows.values[i] - sums) < _ROUNDED * np.abs(sums))[: 1 + (i - begin > 1)].any():
+                totals[i], begin = found[i], i + 1
+    edge = {*range(end, n_rows)} | ({0} if not rows.in_memory else set())
+    names = {text for i, text in found.items() if i not in edge and i not in totals}
+    last = {i: text for i, text in sorted(found.items()) if i in edge and text not in names}
     is_sure = totals or len({*last.values()}) > 1 or not any(map(_MAY_BE_NAME.match, last.values()))
     return totals | last if is_sure else totals
 

@@ -25,7 +25,15 @@ from gmm._rows.formats import COMPRESSED, DECIMALS, TextFormat
 from gmm._rows.tables import Batches, Column, Columns, Obstacle, Part, is_numeric, is_text, native_file
 from gmm._text.words import counted, quoted
 
-MISSING = (*pa.csv.ConvertOptions().null_values, "?", "None", "<NA>", "\\N", *(" " * length for length in range(1, 9)))
+MISSING = (
+    *pa.csv.ConvertOptions().null_values,
+    "?",
+    "None",
+    "<NA>",
+    "\\N",
+    "--",
+    *(" " * length for length in range(1, 9)),
+)
 _SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
 _SIGNS = "$€£¥%"  # before or behind all numbers of a column, or none
 _SIGN = re.compile(rf"^([+-]?)[{_SIGNS}][{_SPACES}]?|[{_SPACES}]?[{_SIGNS}]$")
@@ -401,11 +409,12 @@ class _Text:
         words = [i for i, row in enumerate(rows) if not any(map(_like_number, row)) and len({*row}) == len(row)]
         last = words[-1] if words and all(rows[words[-1]]) else 0
         above, below = rows[:last], rows[last + 1 :]
-        if last < 2 or len({*map(len, rows)}) > 1 or len(below) < _COUNTING:
+        is_odd = last > 1 or (last == 1 and any(map(_like_number, above[0])))  # one line of words may be above units
+        if not is_odd or len({*map(len, rows)}) > 1 or len(below) < _COUNTING:
             return
         for column in range(len(rows[0])):
             are_numbers = [_like_number(row[column]) for row in below]
-            if all(are_numbers) and not all(_like_number(row[column]) for row in above[1:]):
+            if all(are_numbers) and not (above[1:] and all(_like_number(row[column]) for row in above[1:])):
                 remedy = self._format.words.above.format(self._records[last - 1][0])
                 raise ValueError(f"{self._name}: {quoted(rows[last])} may be the names of columns: {remedy}")
 
@@ -571,6 +580,9 @@ class _Text:
                 return (
                     f"{words.delimiter.format(';')} if {','.join(fields)!r} is one number, {words.above.format(above)}"
                 )
+            if is_title and above == 1 and len(names := self._records[0][1][0].split()) == len(fields):
+                blank = words.delimiter.format(" ")
+                return f"{blank} if {quoted(names)} are names of columns, {words.above.format(above)}"
             if is_title or not any(map(_like_number, fields)):
                 return words.above.format(above)
         with self._stream() as stream:
