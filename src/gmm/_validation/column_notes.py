@@ -287,10 +287,10 @@ def total(blocks: Iterable[NDArray[Any]], names: Sequence[str]) -> tuple[ColumnN
     """Point out that the last row with values is the sum, in half of its columns, or the mean of those above it."""
     d = len(names)
     n, sums, added, last = np.zeros(d, np.int64), np.zeros(d), np.zeros(d, np.int64), np.empty((0, d))
-    low, high = np.full(d, np.inf), np.full(d, -np.inf)
+    low, high, step = np.full(d, np.inf), np.full(d, -np.inf), max(1, _AT_ONCE // d)
     with np.errstate(all="ignore"):  # of infinite values
-        for block in blocks:
-            rows = np.concatenate([last, block[~np.isnan(block).all(axis=1)]])
+        for part in (block[i : i + step] for block in blocks for i in range(0, len(block), step)):
+            rows = np.concatenate([last, part[~np.isnan(part).all(axis=1)]])
             above, last = rows[:-1], rows[-1:]
             n, sums = n + (~np.isnan(above)).sum(axis=0), sums + np.nansum(above, axis=0)
             added += np.count_nonzero(np.nan_to_num(above), axis=0)
