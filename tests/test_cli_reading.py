@@ -686,6 +686,15 @@ def test_marks_behind_the_first_block_are_read(late, tmp_path, monkeypatch):
     assert rows[360, 0] == (1000.5 if "," in late else -3.5)
 
 
+@blocks_too
+def test_a_mark_that_comes_late_between_semicolons_decides(how, tmp_path, monkeypatch):
+    monkeypatch.setattr(delimited, "_BLOCK", 1 << 10)
+    path = written(tmp_path / "t.csv", "a;b", [*["12;3", "13;5"] * 450, "1,25;4"])
+    assert fitted(path, *how, "--columns", "a")[1] == [[pytest.approx((25 * 450 + 1.25) / 901)]]
+    written(path, "a;b", [*["12;3", "13;5"] * 450, "1.234;4"])
+    refused(path, *how, tells=["'1.234' in row 901, column 'a'", "--decimal . if points are decimal, --decimal ,"])
+
+
 @pytest.mark.parametrize("who", ["p{}", '"p{}\nx"'], ids=["a line", "two lines"])
 def test_delimiters_behind_rows_are_seen_whatever_the_block_cuts(who, tmp_path, monkeypatch):
     lines = [f"{who.format(i)},{i % 97 + 0.25:5},{i % 7}.5," for i in range(2000)]

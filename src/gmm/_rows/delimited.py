@@ -712,17 +712,23 @@ class _Text:
         if self._format.decimal or not (self._delimiter == ";" or any(map(is_text, head.schema.types))):
             return ""
         shown: dict[str, str] = {}  # what each mark is shown by, and what may be either
-        table = pa.Table.from_batches([next(self.blocks(head.column_names, texts=True))])
-        for name, column in zip(table.column_names, table.columns, strict=True):
-            plain = _plain(column)
-            point, comma = (_matching(plain, _NUMBER[mark].pattern) for mark in DECIMALS)
-            if 2 * _count(pc.or_(point, comma)) <= _count(pc.invert(self._absent(column))):
-                continue
-            odd = pc.and_(comma, _matching(plain, ambiguous))
-            evidence = {".": pc.and_not(point, comma), ",": pc.and_not(odd, point), "either": pc.and_(odd, point)}
-            for mark, rows in evidence.items():
-                if (row := pc.index(rows, True).as_py()) >= 0:
-                    shown.setdefault(mark, f"{_shortened(plain[row].as_py())} in row {row + 1}, column {name!r}")
+        n_rows = 0
+        for batch in self.blocks(head.column_names, texts=True):
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                plain = _plain(column)
+                point, comma = (_matching(plain, _NUMBER[mark].pattern) for mark in DECIMALS)
+                if 2 * _count(pc.or_(point, comma)) <= _count(pc.invert(self._absent(column))):
+                    continue
+                odd = pc.and_(comma, _matching(plain, ambiguous))
+                evidence = {".": pc.and_not(point, comma), ",": pc.and_not(odd, point), "either": pc.and_(odd, point)}
+                for mark, rows in evidence.items():
+                    if (row := pc.index(rows, True).as_py()) >= 0:
+                        shown.setdefault(
+                            mark, f"{_shortened(plain[row].as_py())} in row {n_rows + row + 1}, column {name!r}"
+                        )
+            n_rows += len(batch)
+            if shown or self._delimiter != ";":  # beside which whole numbers alone say nothing of later ones
+                break
         either = shown.pop("either", "")
         use = {mark: self._format.words.decimal.format(mark) for mark in DECIMALS}
         if len(shown) == len(DECIMALS) or (either and not shown):
