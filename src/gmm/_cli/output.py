@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from gmm import GaussianMixture, MixtureClassifier, Selection, sources
 from gmm._cli.arguments import UsageError
@@ -121,23 +120,23 @@ def predictions(
     options: argparse.Namespace,
     path: Path | str | None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield blocks of columns for a table at a path: component or class of each row, and what the options ask for."""
+    """Yield blocks of columns for a table at a path: component or class of each row, and what the options ask for.
+
+    Probabilities in text have six decimals, unless the options ask for all digits.
+    """
+    is_short = not options.all_digits and (path is None or check_target(path) in (".csv", ".tsv"))
     if isinstance(model, MixtureClassifier):
         proba = model.predict_proba(rows.source)
-        labels, shown = model.classes_[proba.argmax(axis=1)], _written(proba if options.proba else None, path, options)
-        yield prediction_columns(rows.numbers(0, rows.n_rows), labels, shown, model.classes_)
+        labels, numbers = model.classes_[proba.argmax(axis=1)], rows.numbers(0, rows.n_rows)
+        shown = None if not options.proba else proba.round(_DECIMALS) if is_short else proba
+        yield prediction_columns(numbers, labels, shown, model.classes_)
         return
     densities = {"log_density": model.score_samples(rows.source)} if options.density else {}
     for first, labels, soft in model.predict_blocks(rows.source, responsibilities=bool(options.proba)):
         stop = first + len(labels)
-        columns = prediction_columns(rows.numbers(first, stop), labels, _written(soft, path, options))
+        shown = soft.round(_DECIMALS) if soft is not None and is_short else soft
+        columns = prediction_columns(rows.numbers(first, stop), labels, shown)
         yield columns | {name: values[first:stop] for name, values in densities.items()}
-
-
-def _written(proba: NDArray[Any] | None, path: Path | str | None, options: argparse.Namespace) -> NDArray[Any] | None:
-    """Return probabilities as they are written: in text with six decimals, unless the options ask for all digits."""
-    is_text = path is None or check_target(path) in (".csv", ".tsv")
-    return proba.round(_DECIMALS) if proba is not None and is_text and not options.all_digits else proba
 
 
 def write_beside(
