@@ -429,15 +429,6 @@ def _rows(table: Any, names: Sequence[str], options: argparse.Namespace) -> Rows
     return Rows(tuple(names), source, (), table)
 
 
-def _with_gaps(rows: Rows) -> Source:
-    """Return the source with what gaps it has, at the first of which a look at rows in blocks would end."""
-    source: Source = rows.source
-    if rows.in_memory or source.survey.nonfinite is None:
-        return source
-    whole: Source = rows.table.numbers(rows.names).with_gaps()
-    return whole
-
-
 def _measurements(rows: Rows, options: argparse.Namespace) -> Rows:
     """Return the rows, with notes, without columns that are no measurements; with all columns if the user named them.
 
@@ -590,7 +581,7 @@ def _without_summaries(rows: Rows) -> Rows:
         noun = "rows" if len(named) > 1 else "row"
         note = f"left out: {noun} {listed((str(i + 1) for i in named), SHOWN)} ({texts}), made of other rows"
         rows = rows.kept(np.delete(np.arange(rows.n_rows), [*named]), note)
-    if not (found := column_notes(_with_gaps(rows), ("total",))):
+    if not (found := column_notes(rows.source, ("total",))):
         return rows
     if not rows.in_memory:
         raise CommandError(found[0].in_options)

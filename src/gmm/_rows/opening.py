@@ -232,7 +232,7 @@ def column_notes(
     >>> print(*gmm.sources.column_notes(gmm.sources.checked_rows(X)))
     column 'x0' numbers the rows, like an identifier: leave it out
     """
-    if not isinstance(rows, Source) or not rows.is_local:
+    if not isinstance(rows, Source) or rows.elsewhere is not None:
         raise TypeError(f"expected rows that checked_rows, open_rows or open_table returns, got {excerpt(rows)}")
     if not isinstance(labels, Mapping):
         raise TypeError(f"expected a mapping of columns to reasons for labels, got {excerpt(labels)}")
