@@ -1148,8 +1148,8 @@ def noise_of(mixture: FittedMixture, source: Source) -> Noise:
     return given.check_noise(mixture.noise, source.n_features, partial(box_of, source))
 
 
-def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHING_FIXED) -> None:
-    """Raise a `CombinationError` if two features of a fit to the rows exclude each other."""
+def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHING_FIXED) -> bool:
+    """Tell whether a fit to the rows has a feature; raise a `CombinationError` if two of them exclude each other."""
     start = mixture.init_params
     features = options.features_of(mixture) | {
         "BayesianGaussianMixture": "mean_prior" in vars(mixture),
@@ -1163,6 +1163,7 @@ def check_features(mixture: FittedMixture, source: Source, fixed: Fixed = NOTHIN
         "rows in partitions": source.elsewhere,
     }
     check_together(features)
+    return any(features.values())
 
 
 def seeds_of(mixture: FittedMixture, n_init: int = 1) -> tuple[int, ...]:

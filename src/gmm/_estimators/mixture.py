@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from time import perf_counter
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Self
@@ -745,8 +745,8 @@ class GaussianMixture(FittedMixture):
                     "partial_fit continues a stream with the prior, noise and max_ratio that it began with, and these "
                     "differ. Clone the estimator to start over."
                 )
-            objective = replace(record.stream.objective, ridge=self.reg_covar, **self._restrictions(source, model))
-            return record.stream._replace(objective=objective)
+            parts = model, self.reg_covar, record.stream.objective.prior, record.stream.objective.noise
+            return record.stream._replace(objective=Objective(*parts, **self._restrictions(source, model)))
         if record.parameters is not None:
             prior, noise = self._prior(source, model), record.parameters.noise
             objective = Objective(model, self.reg_covar, prior, noise, **self._restrictions(source, model))
@@ -758,11 +758,10 @@ class GaussianMixture(FittedMixture):
         return Stream.from_mixture(start, 0.0, settings.objective)
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
-        restrictions = self._restrictions(source, model)
-        noise, tails = fitted.noise_of(self, source), check_tails(self.tails, self.degrees_of_freedom)
-        prior = self._prior(source, model)
-        if not (prior or noise or tails or restrictions["fixed"]):
-            return log_likelihood(model, self.reg_covar, restrictions["max_ratio"])
+        restrictions, tails = self._restrictions(source, model), check_tails(self.tails, self.degrees_of_freedom)
+        if not (restrictions or model.n_factors):
+            return log_likelihood(model, self.reg_covar)
+        noise, prior = fitted.noise_of(self, source), self._prior(source, model)
         return Objective(model, self.reg_covar, prior, noise, tails=tails, **restrictions)
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
@@ -770,10 +769,10 @@ class GaussianMixture(FittedMixture):
         return fitting.moments.prior_of(self.prior, model, K, source, self.n_threads, accelerated=accelerated)
 
     def _restrictions(self, source: Source, model: CovarianceModel) -> dict[str, Any]:
-        """Return what the parameters fix and limit, as arguments of an `Objective`."""
+        """Return what the parameters fix and limit, as arguments of an `Objective`; none of a fit without features."""
         fixed = check_fixed(self.fixed, self.n_components, model)
-        fitted.check_features(self, source, fixed)
-        return {"fixed": fixed} | check_limits(self, model, int(self.n_components))
+        has_features = fitted.check_features(self, source, fixed)
+        return {"fixed": fixed} | check_limits(self, model, int(self.n_components)) if has_features else {}
 
 
 def _check_near(means: Array, source: Source) -> None:

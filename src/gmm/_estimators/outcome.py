@@ -102,7 +102,7 @@ def warn_of_repairs(repaired: tuple[int, ...]) -> None:
 def warn_of_degenerate(record: FitRecord, source: Source, ridge: float, estimator: Estimator) -> None:
     """Warn if a fit to a source ended with components whose likelihood says nothing."""
     parameters = record.parameters
-    if parameters is None or record.causes is None or not np.count_nonzero(record.causes):
+    if parameters is None or record.causes is None or not any(record.causes.tolist()):
         return
     causes = np.where(parameters.weights > _NO_ROWS, record.causes, 0)  # those without rows are told of as such
     if not causes.any():
@@ -202,13 +202,14 @@ def doubt_of_ridge(parameters: MixtureParameters, ridge: float, names: Sequence[
 
 def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> dict[str, Any]:
     """Return the attributes that describe how a fit went."""
+    bounds = trace.records[:, 0].tolist()
     return {
         "history_": trace,
         "histories_": traces,
         "converged_": trace.converged,
-        "n_iter_": len(trace),
+        "n_iter_": len(bounds),
         "lower_bound_": lower_bound,
-        "lower_bounds_": list(trace.lower_bounds),
+        "lower_bounds_": bounds,
     }
 
 

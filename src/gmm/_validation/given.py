@@ -805,7 +805,7 @@ def check_components_per_class(
         raise ValueError(f"components_per_class names {unknown[0]!r}: expected classes among {classes.tolist()!r:.200}")
     numbers = [named.get(label, 1) for label in classes.tolist()]
     for label, number, rows in zip(classes.tolist(), numbers, np.bincount(codes[codes >= 0]), strict=True):
-        if not is_whole(number) or number < 1:
+        if not is_whole(number, 1):
             raise ValueError(f"expected components_per_class of 1 or more, got {number!r:.40} for class {label!r}")
         if rows < number:
             raise ValueError(f"class {label!r} has {rows} labelled rows for {number} components: expected one for each")

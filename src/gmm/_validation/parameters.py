@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from numbers import Number
 from typing import Any, NamedTuple, TypeAlias
@@ -50,7 +50,7 @@ Alternatives: TypeAlias = tuple[Values, ...]
 
 def _an_int(least: int, most: float = math.inf) -> Alternatives:
     text = f"an int in the range [{least}, {f'{int(most)}]' if most < math.inf else 'inf)'}"
-    return (Values(text, lambda value: is_whole(value) and least <= int(value) <= most, bounds=(least, most)),)
+    return (Values(text, partial(is_whole, least=least, most=most), bounds=(least, most)),)
 
 
 def _a_float(interval: str) -> Alternatives:
@@ -179,12 +179,11 @@ def is_default(value: object, default: object) -> bool:
 
 def features_of(estimator: Any, role: str = "feature") -> dict[str, Any]:
     """Return the features, as `combinations` names them, of the options with a role that are not their defaults."""
-    kind: Any = type(estimator)
-    return {
-        option.feature: True
-        for name, default, option in _options_of(kind, role)
-        if (value := getattr(estimator, name)) is not default and not is_default(value, default)
-    }
+    features = {}
+    for name, default, option in _options_of(estimator.__class__, role):
+        if (value := getattr(estimator, name)) is not default and not is_default(value, default):
+            features[option.feature] = True
+    return features
 
 
 def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> None:
@@ -195,8 +194,7 @@ def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> 
     InvalidParameterError
         For the first invalid parameter, in order of names.
     """
-    kind: Any = type(estimator)
-    for parameter, default, option in _options_of(kind):
+    for parameter, default, option in _options_of(estimator.__class__):
         value = getattr(estimator, parameter)
         if value is default or parameter not in only:
             continue
@@ -263,7 +261,7 @@ def check_n_samples(n_samples: object) -> int:
     ValueError
         If it is not a positive integer.
     """
-    if is_whole(n_samples) and 1 <= int(n_samples) <= sys.maxsize:
+    if is_whole(n_samples, 1, sys.maxsize):
         return int(n_samples)
     raise ValueError(
         f"Invalid value for 'n_samples': {n_samples!r} . The sampling requires at least one sample, at "

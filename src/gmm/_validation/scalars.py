@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import nan
+from math import inf, nan
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
@@ -22,9 +22,10 @@ def excerpt(value: Any) -> str:
     return f"{type(value).__name__} of shape {shape}" if isinstance(shape, tuple) and shape else f"{value!r:.80}"
 
 
-def is_whole(value: Any) -> TypeGuard[int]:
-    """Return whether a value is an integer, which a boolean is not."""
-    return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
+def is_whole(value: Any, least: float = -inf, most: float = inf) -> TypeGuard[int]:
+    """Return whether a value is an integer from `least` to `most`, which a boolean is not."""
+    is_integer = type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
+    return is_integer and least <= int(value) <= most
 
 
 def as_real(value: Any) -> float:
@@ -42,7 +43,7 @@ def as_list(values: Any) -> list[Any]:
     return [values] if one or not isinstance(values, Iterable) else list(values)
 
 
-def check_whole(value: Any, name: str, least: int = 1, most: int | None = None) -> int:
+def check_whole(value: Any, name: str, least: int = 1, most: float = inf) -> int:
     """Check a whole number from `least` to `most`; return it as an int.
 
     Raises
@@ -50,9 +51,9 @@ def check_whole(value: Any, name: str, least: int = 1, most: int | None = None) 
     InvalidParameterError
         If it is anything else.
     """
-    if is_whole(value) and least <= int(value) and (most is None or int(value) <= most):
+    if is_whole(value, least, most):
         return int(value)
-    interval = f"a whole number from {least}" + ("" if most is None else f" to {most}")
+    interval = f"a whole number from {least}" + (f" to {most}" if most < inf else "")
     raise invalid(f"expected {name} to be {interval}, got {excerpt(value)}")
 
 

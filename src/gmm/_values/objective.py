@@ -215,9 +215,9 @@ class Objective:
 
 
 @lru_cache(typed=True)
-def log_likelihood(model: CovarianceModel, ridge: float, max_ratio: float = inf) -> Objective:
+def log_likelihood(model: CovarianceModel, ridge: float) -> Objective:
     """Return the objective of normal components alone, which has nothing of the rows: once for all fits."""
-    return Objective(model, ridge, max_ratio=max_ratio)
+    return Objective(model, ridge)
 
 
 def positive_counts(statistics: SufficientStatistics) -> Array:

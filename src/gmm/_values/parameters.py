@@ -155,9 +155,8 @@ class MixtureParameters:
         shape = kind.model.layout.shape(*means.shape)
         factors = whiteners.reshape(shape), log_determinants
         covariances = covariances.reshape(shape)
-        return MixtureParameters(
-            weights, means, covariances, kind.model, factors, kind.noise, kind.fixed, kind.tails.with_numbers(tails)
-        )
+        of_tails = kind.tails and kind.tails.with_numbers(tails)
+        return MixtureParameters(weights, means, covariances, kind.model, factors, kind.noise, kind.fixed, of_tails)
 
     def updated(self, estimate: Estimate) -> MixtureParameters:
         """Make the mixture of another estimate of the same kind."""
