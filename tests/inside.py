@@ -15,7 +15,7 @@ PLACES = {
     "gmm._cli.report": "column_statistics figures=. render report=. wording=.",
     "gmm._cli.rows": "WORDS",
     "gmm._cli.show": "choice drawn",
-    "gmm._em": "Ascent Candidate CandidateView Clusters OFFSET Outlook Race Run _em=. split_axes split_step",
+    "gmm._em": "Ascent Candidate CandidateView Clusters OFFSET Outlook Race Run _em=. split_axes split_step views_of",
     "gmm._estimators": "_estimators=.",
     "gmm._estimators.bayesian": "posterior_of",
     "gmm._estimators.conditional": "conditional=.",
@@ -33,14 +33,12 @@ PLACES = {
     "gmm._fitting.split_merge": "ComponentDiagnosis halves moves without split_merge=.",
     "gmm._fitting.hierarchy": "Hierarchy",
     "gmm._fitting.starts": (
-        "FitSettings STARTS StartSettings best_of from_means from_responsibilities short_runs "
-        "start_statistics starts=. views_of"
+        "FitSettings STARTS StartSettings best_of from_means from_responsibilities short_runs start_statistics starts=."
     ),
     "gmm._frozen": "_frozen=.",
     "gmm._frozen_mixture": "_frozen_mixture=.",
-    "gmm._kernel.mstep": "QuasiNewtonState Verdict checksum mstep=.",
+    "gmm._kernel.mstep": "QuasiNewtonState Verdict cached_property checksum mstep=.",
     "gmm._kernel.tiles": "tiles=.",
-    "gmm._lazy": "cached_property",
     "gmm._passes": "_passes=.",
     "gmm._passes.e_step": "EStep PassBatch Totals e_step=. threads=. usable_threads",
     "gmm._passes.em": "MStep SolverRun TextbookEM refilled",

@@ -70,7 +70,7 @@ BESIDE = {
 }
 FOREIGN = (*OBJECTS.values(), *ESTIMATORS)
 NOT_OF_ONE = ("get_include", "show_versions")  # have no argument
-MAKERS = ("from_state", "from_mapped", "from_arrays", "from_kernel", "of")  # are called by others of the package
+MAKERS = ("from_state", "from_mapped", "from_arrays", "of")  # are called by others of the package
 OF_OTHERS = ("get_params", "set_params", "get_metadata_routing", *MAKERS)  # are not called so
 FACES = gmm, gmm.analysis, gmm.em, mclust, onnx, sklearn, gmm.inference, gmm.sources
 PUBLIC = {name: getattr(face, name) for face in FACES for name in face.__all__}

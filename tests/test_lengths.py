@@ -418,8 +418,8 @@ def test_uniforms_out_of_range_seed_some_row(uniform):
 
 def test_right_lengths_are_taken():
     assert measured()[0].weight == measured(TIED, lambda: ROWS.T @ ROWS, tails=np.zeros(K))[0].weight == N
-    assert halved(offset=np.ones(D))[1].tolist() == [0.5, 0.5, 1.0]
-    assert halved(into=K)[1].tolist() == [0.5, 1.0, 1.0, 0.5]
+    assert halved(offset=np.ones(D))[2].tolist() == [0.5, 0.5, 1.0]
+    assert halved(into=K)[2].tolist() == [0.5, 1.0, 1.0, 0.5]
     assert climb()[0]
     assert ascend() == 2
     assert ascend(layout=TIED, scatter=lambda: ROWS.T @ ROWS) == 2

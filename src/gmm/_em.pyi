@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState, Survey, Verdict
+from gmm._rows.sources import ArraySource
 from gmm._values.layouts import Layout
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
@@ -91,6 +92,8 @@ class CandidateRows:
         code: NDArray[np.intc] | None = None,
         allowed: _Array | None = None,
     ) -> Self: ...
+    @staticmethod
+    def of(rows: ArraySource, sample: ArraySource, moments: Layout, single_limit: float = 0.0) -> CandidateRows: ...
     @property
     def n_rows(self) -> int: ...
 
@@ -255,6 +258,8 @@ class Clusters:
     @property
     def centres(self) -> _Array: ...
 
+def views_of(sample: ArraySource, moments: Layout, single_limit: float = 0.0) -> list[CandidateView]: ...
+def has_wide_views(moments: Layout, n_features: int) -> bool: ...
 def tightest(found: list[Clusters], n: int) -> list[Clusters]: ...
 
 @disjoint_base

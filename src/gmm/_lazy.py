@@ -1,13 +1,12 @@
-"""What is made when first asked for: names and modules of a package (PEP 562), and attributes (`cached_property`)."""
+"""What is made when first asked for: names and modules of a package (PEP 562)."""
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, SupportsIndex, TypeVar
+from typing import Any, SupportsIndex
 
 
 def attributes_of(
@@ -34,20 +33,3 @@ def reduced_at_home(self: object, protocol: SupportsIndex) -> str | tuple[Any, .
     """
     import_module(type(self).__module__)
     return object.__reduce_ex__(self, protocol)
-
-
-T = TypeVar("T")
-
-
-class cached_property(functools.cached_property[T]):  # noqa: N801  used as a decorator
-    """`functools.cached_property` without the lock of Python 3.11, which all objects of a class share.
-
-    Its holder may wait for a thread that asks another object, and a fork leaves it locked for ever. Threads that ask at
-    once compute side by side, and all get the value of the first to finish.
-    """
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Compute the value, and keep it in the object."""
-        if instance is None:
-            return self
-        return vars(instance).setdefault(self.attrname, self.func(instance))

@@ -20,7 +20,7 @@ from gmm._text.words import printable
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
-from gmm._values.parameters import NOTHING_FIXED, MixtureParameters
+from gmm._values.parameters import NOTHING_FIXED, Estimate, MixtureParameters
 from gmm._values.priors import MixturePosterior
 from gmm._values.statistics import SufficientStatistics
 
@@ -44,6 +44,9 @@ _TIED, _WINDOW = 11 / 12, 1.0
 _OF_ONE = 0.9  # the same where all share one covariance, which may be wider than the rows of a component
 _LOOKED_AT, _FIRST_LOOKED_AT, _FEW = 20_000, 300, 4  # rows, first without labels; of a component
 _FEWEST_GAPS, _OFF_STEP, _MOST = 3, 1e-3, 0.8  # between repeated values; of a step, off a multiple of it; of all rows
+
+
+_OfMixture = tuple[Estimate, Array | None]
 
 
 class Judge(IntEnum):
@@ -116,29 +119,29 @@ class Degeneracy:
         """Return the first cause by which each component is degenerate, (K,); 0 for none, or a fixed covariance."""
         if isinstance(parameters, MixturePosterior):
             return np.zeros(parameters.n_components, np.uint8)
-        causes = self._certain(parameters, statistics if self._of_moments else None)
-        causes[self._tied(parameters, causes)] = _TIES
+        of_mixture = _of_mixture(parameters)
+        causes = self._certain(parameters, of_mixture, statistics if self._of_moments else None)
+        causes[self._tied(parameters, of_mixture, causes)] = _TIES
         return causes
 
     def _certain(
-        self, parameters: MixtureParameters, statistics: SufficientStatistics | None = None
+        self, parameters: MixtureParameters, of_mixture: _OfMixture, statistics: SufficientStatistics | None
     ) -> NDArray[np.uint8]:
         """Return the causes that the mixture tells, without a look at the rows."""
-        causes = self._verdict.causes(parameters.as_estimate(), _spread_of_noise(parameters), statistics)
+        causes = self._verdict.causes(*of_mixture, statistics)
         if fixed := self._fixed or parameters.fixed:
             causes[fixed.covariances] = 0
         return causes
 
-    def _tied(self, parameters: MixtureParameters, causes: NDArray[np.uint8]) -> list[int]:
+    def _tied(self, parameters: MixtureParameters, of_mixture: _OfMixture, causes: NDArray[np.uint8]) -> list[int]:
         """Return which components without a cause have one value, but for a few rows, where they are thin."""
         source, model = self.rows.source, parameters.model
         if len(causes) == 1 or source is None:
             return []
         # Enough of all rows are on one value, or the rows are too few to tell.
         first, weight = _some_rows(source, _FIRST_LOOKED_AT)
-        fewest = 0 if model.common else model.unbounded_rows(parameters.n_features)
+        fewest = 0 if model.common else _of_model(model, parameters.n_features)[2]
         few = max(_FEW * (len(first) < source.n_rows), fewest + 1)
-        of_mixture = parameters.as_estimate(), _spread_of_noise(parameters)
         axes, owners = self._verdict.doubts(*of_mixture, causes, first, weight, few)
         if not len(owners):
             return []
@@ -184,15 +187,14 @@ class Degeneracy:
             first = self._verdict.first(fit.solver.working, fit.solver.problem.objective.noise)  # nothing is fixed
             if of_mixture or first >= 0 or self.rows.source is None:
                 return first
-            parameters = fit.parameters
-            causes = np.zeros(parameters.n_components, np.uint8)
+            causes = np.zeros(fit.parameters.n_components, np.uint8)
+        elif isinstance(fit.parameters, MixturePosterior):
+            return -1
         else:
-            parameters = fit.parameters
-            if isinstance(parameters, MixturePosterior):
-                return -1
-            causes = self._certain(parameters, fit.statistics if self._of_moments and not of_mixture else None)
+            statistics = fit.statistics if self._of_moments and not of_mixture else None
+            causes = self._certain(fit.parameters, _of_mixture(fit.parameters), statistics)
         if not (of_mixture or causes.any()):  # a look at the rows takes longer
-            causes[self._tied(parameters, causes)] = _TIES
+            causes[self._tied(fit.parameters, _of_mixture(fit.parameters), causes)] = _TIES
         first = int(causes.argmax())
         return first if causes[first] else -1
 
@@ -276,9 +278,9 @@ def depends_on_moments(model: CovarianceModel) -> bool:
 
 def total_variances(parameters: MixtureParameters) -> Array:
     """Return the variances of the whole mixture, (d,)."""
-    layout, estimate = parameters.model.layout, parameters.as_estimate()
-    return mstep.total_variances(layout.code, estimate, _spread_of_noise(parameters))
+    return mstep.total_variances(parameters.model.layout.code, *_of_mixture(parameters))
 
 
-def _spread_of_noise(parameters: MixtureParameters) -> Array | None:
-    return np.asarray(parameters.noise.variances) if parameters.noise else None
+def _of_mixture(parameters: MixtureParameters) -> _OfMixture:
+    """Return a mixture, and the variances of its noise, as a `Verdict` takes them."""
+    return parameters.as_estimate(), np.asarray(parameters.noise.variances) if parameters.noise else None

@@ -11,7 +11,6 @@ heavy tails, in runs of the solver (`own_start`). Those with a degenerate compon
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from functools import lru_cache, partial
 from math import inf, prod
 from types import MappingProxyType
@@ -23,12 +22,13 @@ from gmm._blas import blas_alone
 from gmm._em import (
     Candidate,
     CandidateRows,
-    CandidateView,
     Clusters,
     Race,
     Scratch,
     falling_order,
+    has_wide_views,
     tightest,
+    views_of,
 )
 from gmm._fitting.degenerate import Degeneracy, Judge, Resolution
 from gmm._fitting.hierarchy import Hierarchy
@@ -41,13 +41,14 @@ from gmm._fitting.sampling import (
     sampled_share,
     seeding_uniforms,
 )
+from gmm._kernel.mstep import Unguarded
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep
 from gmm._passes.problem import Continuation, Parts, Problem, RunStart, SolverSettings
 from gmm._passes.solver import SolverResult
 from gmm._rows.sources import ArraySource, Source, in_range
 from gmm._validation.given import check_constraint, check_fixed_start
 from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError, layout_with_code
+from gmm._values.layouts import FULL, SPHERICAL, Array, Layout, SingularMatrixError, layout_with_code
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -108,12 +109,6 @@ class FitSettings(NamedTuple):
         return Problem(sample, objective.stored_for(objective.model.for_starts), self.n_threads)
 
 
-# Features up to which starts of diagonal and spherical models also use the metric of the whole covariance. It costs
-# n·d² and d³, far more on wide tables than all their passes. With each feature's own variance instead, fits of ten real
-# data sets by six types lose 0.014 (wine, diag) and 0.19 nats per row (breast cancer, EVI), and gain less on others.
-_WHOLE_METRIC = 64
-
-
 class Metric(NamedTuple):
     """A distance between rows, ‖W (x − y)‖.
 
@@ -129,20 +124,6 @@ class Metric(NamedTuple):
         whitener = self.whitener.reshape(self.layout.shape(1, d))
         whiteners = whitener if self.layout.pooled else whitener.repeat(K, axis=0)
         return WhitenedMixture(self.layout, np.zeros(K), centres, whiteners)
-
-
-def _is_too_wide(moments: Layout, n_features: int) -> bool:
-    """Tell whether the metric of the whole covariance costs more than it is worth."""
-    return moments.axis_aligned and n_features > _WHOLE_METRIC
-
-
-def views_of(sample: ArraySource, moments: Layout, single: float = 0.0) -> list[CandidateView]:
-    """Return the sample in its own units, and in the units of its covariance, shrunk towards its diagonal.
-
-    For models of variances alone and many features, the second view is in units of each feature's standard deviation.
-    """
-    centre, how = sample.survey.centre, {"wide": _is_too_wide(moments, sample.n_features)} | _classes(sample)
-    return CandidateView.both(sample.rows, sample.sample_weight, centre, sample.survey.reach(centre), single, **how)
 
 
 # --- Short runs that compare starts -------------------------------------
@@ -279,18 +260,18 @@ def raced(
     single = _ROUGHLY if in_range(sample.survey.heaviest) and how.n_mixtures > 1 else 0.0
     clusterings = {} if clusterings is None else clusterings
     uniforms = seeding_uniforms(how.n_clusterings, K, rng)
-    draws = uniforms.tobytes(), part.n_rows, single, _is_too_wide(model.layout, d)
+    draws = uniforms.tobytes(), part.n_rows, single, has_wide_views(model.layout, d)
     clusters = clusterings.get(draws)
     verdict = None
     if not objective.prior.variational:
         verdict = Resolution.from_source(sample, objective.ridge).verdict(model, Judge.START)
-    with problem.e_step() if n >= _WORTH_SCRATCH else nullcontext() as e_step:
+    with problem.e_step() if n >= _WORTH_SCRATCH else Unguarded() as e_step:
         race = Race(
-            [problem.family(K + more) for more in dict.fromkeys((0, how.n_more))],
+            list(map(problem.family, dict.fromkeys((K, K + how.n_more)))),
             model.layout,
             views_of(part, model.layout, single) if clusters is None else [],
-            _candidate_rows(part, sample, model.layout, single),
-            _candidate_rows(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0),
+            CandidateRows.of(part, sample, model.layout, single),
+            CandidateRows.of(sample, sample, model.layout, single if n >= _MANY_ROWS else 0.0),
             uniforms,
             n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
             n_candidates=how.n_mixtures,
@@ -301,16 +282,6 @@ def raced(
         best = race.best()
     clusterings[draws] = race.clusters
     return best.statistics
-
-
-def _candidate_rows(rows: ArraySource, sample: ArraySource, moments: Layout, single: float) -> CandidateRows:
-    """Return rows of a sample, with its centre and reach, as candidates pass over them."""
-    centre, how = sample.survey.centre, {"pooled": moments is TIED, "single_limit": single} | _classes(rows)
-    return CandidateRows(rows.rows, rows.sample_weight, centre, sample.survey.reach(centre), **how)
-
-
-def _classes(rows: ArraySource) -> dict[str, Any]:
-    return {"code": rows.known.codes, "allowed": rows.known.allowed} if rows.known else {}
 
 
 def _share_out(e_step: EStep, problem: Problem, n_components: int, task: Task, n: int, n_rows: int) -> None:
@@ -486,7 +457,7 @@ def partitions(rows: ArraySource, settings: FitSettings, rng: Rng) -> list[Suffi
     problem, scratch = settings.start_problem(rows), Scratch()
     model, has_prior = problem.objective.model, bool(problem.objective.prior)
     how = effort(model, rows.n_rows, rows.n_features, K, has_prior, bool(rows.known))
-    views, table, found = views_of(rows, moments), _candidate_rows(rows, rows, moments, 0.0), []
+    views, table, found = views_of(rows, moments), CandidateRows.of(rows, rows, moments), []
     for number in range(how.n_clusterings):
         view = views[number % len(views)]
         seen = ArraySource(view.coordinates, rows.sample_weight)

@@ -53,11 +53,11 @@ cdef inline estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
             buffer[log_determinants + m + K:])
 
 
-cdef inline moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments):
-    """View the buffer of `Moments` as these are, with the sums over components before those of precisions."""
-    n, first = K * d, K * (d + 2)
-    return (buffer[:n].reshape(K, d), buffer[n:n + K], buffer[first:first + n].reshape(K, d), buffer[first + n:],
-            moments.log_evidence, moments.weight, buffer[n + K:first])
+cdef inline moments_arrays(buffer, layout, Py_ssize_t K, Py_ssize_t d, const Moments* moments):
+    """View the buffer of `Moments` as the fields of `SufficientStatistics`, of this `Layout`."""
+    n, first, shape = K * d, K * (d + 2), (K, d)
+    return (layout, buffer[:n].reshape(shape), buffer[n:n + K], buffer[first:first + n].reshape(shape),
+            buffer[first + n:].reshape(layout.shape(K, d)), moments.log_evidence, moments.weight, buffer[n + K:first])
 
 
 cdef inline copy_statistics(statistics, const Family* family, double[::1] room, Moments* out):

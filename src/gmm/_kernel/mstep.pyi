@@ -1,19 +1,29 @@
+import functools
 from collections.abc import Iterable
 from math import inf
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from gmm._values.layouts import Layout
+
 _Array = NDArray[np.float64]
-_Moments = tuple[_Array, _Array, _Array, _Array, float, float, _Array]
+_Moments = tuple[Layout, _Array, _Array, _Array, _Array, float, float, _Array]
 _Estimate = tuple[_Array, _Array, _Array, _Array, _Array, _Array]
 
 _Rules = tuple[int, int, float, float, float, int, bool, bool]
 _Prior = tuple[_Array, _Array, float, float, float]
 
 THIN: float
+
+T = TypeVar("T")
+
+class cached_property(functools.cached_property[T]):  # noqa: N801
+    def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
+
+def itself(value: T) -> T: ...
 
 class Unguarded:
     def __enter__(self) -> None: ...
@@ -114,7 +124,7 @@ class QuasiNewtonState:
     def next(self) -> tuple[_Array, _Array, _Array, float, _Array, bool]: ...
     def promise(self, into: int, gone: int) -> float: ...
     def take(self, statistics: Any, rounding: float, *, repair_empty: bool) -> tuple[float, float, float, bool]: ...
-    def moments(self) -> _Moments: ...
+    def moments(self, layout: Layout) -> _Moments: ...
     def __copy__(self) -> Self: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
     def __setstate__(self, saved: tuple[Any, _Array]) -> None: ...

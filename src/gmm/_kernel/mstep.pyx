@@ -45,6 +45,7 @@ from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffe
 from gmm._kernel.update cimport begin, constrain_covariances, estimate_covariances, finish, update_work
 from gmm._kernel.whitener cimport first_singular, half_square, invert as invert_all, whiten as whiten_all
 
+import functools
 from copy import copy
 
 import numpy as np
@@ -64,6 +65,25 @@ cdef class Unguarded:
 
     def __exit__(self, *_):
         return None
+
+
+class cached_property(functools.cached_property):  # used as a decorator
+    """`functools.cached_property` without the lock of Python 3.11, which all objects of a class share.
+
+    Its holder may wait for a thread that asks another object, and a fork leaves it locked for ever. Threads that ask at
+    once compute side by side, and all get the value of the first to finish.
+    """
+
+    def __get__(self, instance, owner=None):
+        """Compute the value, and keep it in the object."""
+        if instance is None:
+            return self
+        return vars(instance).setdefault(self.attrname, self.func(instance))
+
+
+def itself(value):
+    """Return the value: the getter of a property that is its object."""
+    return value
 
 
 cdef enum:
@@ -602,7 +622,7 @@ def halved(statistics, Py_ssize_t component, Py_ssize_t into, offset=None):
     else:
         halve(layout, K, d, component, into, NULL, NULL, &out)
     out.log_evidence, out.weight = statistics.log_evidence, statistics.weight
-    return moments_arrays(buffer, K, d, &out)
+    return moments_arrays(buffer, statistics.layout, K, d, &out)
 
 
 cdef class QuasiNewtonState:
@@ -831,11 +851,12 @@ cdef class QuasiNewtonState:
         combine(&scratch.state, into, gone)
         return promise_of(&scratch.state, into, gone, empty)
 
-    def moments(self):
+    def moments(self, layout):
         """Return the moments of the last accepted pass, as `moments_arrays` does; their evidence is the objective."""
         cdef const Family* family = &self.state.family
         n = moments_size(family.layout, family.K, family.d)
-        return moments_arrays(np.array(<double[:n]>self.state.held.origins), family.K, family.d, &self.state.held)
+        buffer = np.array(<double[:n]>self.state.held.origins)
+        return moments_arrays(buffer, layout, family.K, family.d, &self.state.held)
 
 
 cdef class Verdict:

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._em import SLICE
-from gmm._kernel.mstep import MixtureFamily
-from gmm._lazy import cached_property
+from gmm._kernel.mstep import MixtureFamily, cached_property
 from gmm._passes.solver import GainBelow
 from gmm._rows.sources import LOOK_UP, ArraySource, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout

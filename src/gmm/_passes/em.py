@@ -288,7 +288,7 @@ class QuasiNewton(Ascent):
         """Statistics from the pass that measured the current mixture; their evidence leaves out a prior."""
         if self._closing is not None:
             return self._closing
-        return SufficientStatistics.from_kernel(self.problem.objective.model.layout, *self.working.moments())
+        return SufficientStatistics(*self.working.moments(self.problem.objective.model.layout))
 
     @property
     def state(self) -> QuasiNewtonState | None:

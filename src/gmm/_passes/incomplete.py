@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._blas import blas_alone
 from gmm._kernel import tiles
-from gmm._lazy import cached_property
+from gmm._kernel.mstep import cached_property
 from gmm._passes.e_step import ComponentDiagnostics, EStep, Output, RowResults, Totals
 from gmm._rows.incomplete import LANES, IncompleteSource
 from gmm._rows.sources import ArraySource, Piece, chunks_in_order

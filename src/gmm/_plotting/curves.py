@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
+from gmm._em import views_of
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA, title
@@ -21,7 +22,6 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import invalid
 from gmm._fitting.hierarchy import Hierarchy
 from gmm._fitting.sampling import sampled
-from gmm._fitting.starts import views_of
 from gmm._passes.solver import Trace
 from gmm._plotting.scene import fitted_mixture, literal, split_pipeline
 from gmm._plotting.style import FAINT, Inks, axes_of, colours, inks_of, legend_of_labels, own_figure

@@ -19,7 +19,7 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import InvalidParameterError, invalid
-from gmm._lazy import cached_property
+from gmm._kernel.mstep import cached_property
 from gmm._plotting.style import colours
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._rows.sources import ArraySource, Source

@@ -25,9 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._exceptions import answer_of, warn
-from gmm._kernel.mstep import Survey
+from gmm._kernel.mstep import Survey, cached_property
 from gmm._kernel.mstep import checksum as checksum_of
-from gmm._lazy import cached_property
 from gmm._rows.sources import LOOK_UP, ArraySource, Chunk, Source, changed, forwarded, rows_among
 from gmm._text.words import counted
 from gmm._validation.given import check_array, check_sample_weight

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._kernel.mstep import Survey, equal_rows
-from gmm._lazy import cached_property
+from gmm._kernel.mstep import Survey, cached_property, equal_rows
 from gmm._rows.blocks import FactorySource
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, Source, changed, chunks_in_order, forwarded
 from gmm._values.errors import NO_ERRORS, RowErrors

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
-from gmm._kernel.mstep import Survey
-from gmm._lazy import cached_property
+from gmm._kernel.mstep import Survey, cached_property
 from gmm._rows.sources import ArraySource, Chunk, Source, changed, forwarded
 from gmm._text.words import listed
 from gmm._validation.given import check_array, check_sample_weight

@@ -18,8 +18,9 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._kernel.mstep import Survey, distinct_rows, equal_rows
-from gmm._lazy import cached_property, reduced_at_home
+from gmm import _em
+from gmm._kernel.mstep import Survey, cached_property, distinct_rows, equal_rows, itself
+from gmm._lazy import reduced_at_home
 from gmm._validation.scalars import check_real, excerpt
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
@@ -298,10 +299,7 @@ class ArraySource(Source):
         self.rows, self.sample_weight, self.feature_names = rows, sample_weight, feature_names
         (self.n_rows, self.n_features), self.dtype = rows.shape, rows.dtype
 
-    @property
-    def one_array(self) -> ArraySource:  # type: ignore[override]
-        """The source itself."""
-        return self
+    one_array = property(itself, doc="The source itself.")
 
     def merged(self) -> ArraySource:
         """Return the distinct rows in float64, sorted by value, with the weights of their copies."""

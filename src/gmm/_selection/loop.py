@@ -37,7 +37,7 @@ from gmm._fitting.fit import first_mixture
 from gmm._fitting.sampling import start_seeds
 from gmm._fitting.split_merge import halves, split_merged
 from gmm._fitting.starts import Clusterings, FitSettings, StartSettings, first_start
-from gmm._lazy import cached_property
+from gmm._kernel.mstep import cached_property
 from gmm._log import LOGGER
 from gmm._passes.e_step import EStep, result_of, submitted, usable_threads
 from gmm._passes.em import SolverRun

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._lazy import cached_property
+from gmm._kernel.mstep import cached_property
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.errors import RowErrors, packed
 from gmm._values.layouts import DIAGONAL, FULL, Array, Layout

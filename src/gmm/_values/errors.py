@@ -8,8 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._kernel.mstep import equal_rows
-from gmm._lazy import cached_property
+from gmm._kernel.mstep import cached_property, equal_rows
 from gmm._values.layouts import DIAGONAL, FULL, Array, Layout
 
 _SHARED = 64  # rows

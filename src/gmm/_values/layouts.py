@@ -6,7 +6,7 @@ Covariances, their whiteners and second moments are stored so. Constraints on co
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NoReturn
 
 import numpy as np
@@ -60,6 +60,7 @@ class Layout:
         """Return the shape."""
         return self._sizes
 
+    @lru_cache  # noqa: B019  layouts stay
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Shape of the array."""
         return (n_features, n_features) if self.pooled else (n_components, n_features, n_features)
@@ -170,6 +171,7 @@ class _Variances(Layout):
 
     axis_aligned = True
 
+    @lru_cache  # noqa: B019
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components,) if self is SPHERICAL else (n_components, n_features)
 
@@ -248,6 +250,7 @@ class LowRank(Layout):
         super().__init__(_FIRST_CODE + n_factors, f"(K, {1 + n_factors}, d)")
         self.n_factors = n_factors
 
+    @lru_cache  # noqa: B019
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, 1 + self.n_factors, n_features)
 

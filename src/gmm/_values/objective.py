@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel import mstep
-from gmm._kernel.mstep import MixtureFamily
-from gmm._lazy import cached_property
+from gmm._kernel.mstep import MixtureFamily, cached_property
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import NO_NOISE, Noise

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel import mstep
-from gmm._lazy import cached_property
+from gmm._kernel.mstep import cached_property
 from gmm._values.covariance import CovarianceModel, FactorModel, with_other_factors
 from gmm._values.layouts import Array
 from gmm._values.noise import NO_NOISE, Noise

@@ -6,7 +6,6 @@ Statistics of parts of the rows can be added, so they are also what threads, chu
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,13 +52,6 @@ class SufficientStatistics:
     weight: float
     precision: Array | float = 0.0
     __reduce_ex__ = reduced_at_home
-
-    @classmethod
-    def from_kernel(
-        cls, layout: Layout, origins: Array, counts: Array, first: Array, second: Array, *rest: Any
-    ) -> SufficientStatistics:
-        """Make the value of what the compiled core returns: the fields in order, with second moments that are flat."""
-        return cls(layout, origins, counts, first, second.reshape(layout.shape(*first.shape)), *rest)
 
     @property
     def precisions(self) -> Array:
@@ -159,7 +151,7 @@ class SufficientStatistics:
         That is an empty component, or a new one where it is the number of components. With an `offset`, (d,), the two
         means are 2·`offset` apart instead, and the zeroth, first and second moments of the two together stay the same.
         """
-        return self.from_kernel(self.layout, *mstep.halved(self, component, into, offset))
+        return SufficientStatistics(*mstep.halved(self, component, into, offset))
 
 
 SufficientStatistics.__module__ = "gmm.em"

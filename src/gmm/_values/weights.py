@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._lazy import cached_property
+from gmm._kernel.mstep import cached_property
 from gmm._values.layouts import Array
 
 
