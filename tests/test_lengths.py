@@ -222,7 +222,9 @@ def candidate_view(rows=None, layout=TIED, whitener=None, centre=None):
 
 
 def both_views(weight=None, centre=np.zeros(D), reach=np.full(D, 10.0)):  # noqa: B008
-    return CandidateView.both(ROWS, weight, centre, reach)
+    survey = SimpleNamespace(centre=centre, reach=lambda _: reach)
+    sample = SimpleNamespace(rows=ROWS, sample_weight=weight, survey=survey, known=None)
+    return _em.views_of(sample, layout_with_code(FULL))
 
 
 def clusters(seeds=None, view=None, n_passes=1):

@@ -350,7 +350,7 @@ def test_a_start_runs_on_in_its_sample_with_the_prior(monkeypatch):
     monkeypatch.setattr(
         initialization, "short_runs", lambda *args, **how: tried.extend(found := short_runs(*args, **how)) or found
     )
-    monkeypatch.setattr(initialization, "sampled_share", lambda source, n_components: 0.1)  # the start of large tables
+    monkeypatch.setattr(initialization, "_SMALL_SAMPLE", np.inf)  # the start of large tables
     fitted("VVV", DEGENERATE["tied rows"], "conjugate", n_components=4)
     assert tried
     assert None not in tried

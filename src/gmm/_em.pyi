@@ -135,6 +135,7 @@ class Loop:
     def measure(
         self, mixture: WhitenedMixture, scatter: Callable[[], _Array] | None
     ) -> tuple[SufficientStatistics, float] | None: ...
+    def of_one(self) -> SufficientStatistics | None: ...
     def run_em(
         self,
         mixture: WhitenedMixture,
@@ -232,18 +233,6 @@ class CandidateView:
         code: NDArray[np.intc] | None = None,
         allowed: _Array | None = None,
     ) -> CandidateView: ...
-    @staticmethod
-    def both(
-        rows: _Array,
-        weight: _Array | None,
-        centre: _Array,
-        reach: _Array,
-        single_limit: float = 0.0,
-        *,
-        wide: bool = False,
-        code: NDArray[np.intc] | None = None,
-        allowed: _Array | None = None,
-    ) -> list[CandidateView]: ...
     @property
     def coordinates(self) -> _Array: ...
     @property

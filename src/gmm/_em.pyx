@@ -690,6 +690,34 @@ cdef class Loop:
         found = statistics.SufficientStatistics(*moments_arrays(buffer, self.moments, K, d, &moments))
         return found, rounding_of(&self.plan)
 
+    def of_one(self):
+        """Return the statistics of all rows as one component, about the origin; None where a pass is above the limit.
+
+        Its plan is its own: the others may ask for the scatter of the rows.
+        """
+        cdef PassPlan plan
+        cdef Rows rows = self.table.rows
+        cdef double offset = 0, whitener = 1
+        cdef Py_ssize_t d = self.plan.n_features
+        cdef Moments moments
+        plan.n_all, plan.n_features, plan.layout, plan.moments = 1, d, SPHERICAL, self.plan.moments
+        plan.given = plan.totals = plan.skips_empty = plan.skips_evidence = plan.noisy = False
+        plan.hard, plan.kernel, plan.axes, plan.allowed = True, kernel_in_use(), NULL, NULL
+        plan.tails, plan.power = NULL, 0
+        cdef Py_ssize_t size = moments_size(plan.moments, 1, d)
+        cdef double[::1] sums = np.empty(size + prepared_size(SPHERICAL, plan.moments, 1, d))
+        prepare(&plan, &offset, &self.origin[0], &whitener, &self.origin[0], &self.reach[0], 0, False, 0, &sums[size])
+        if n_lanes(&plan, rows.n) > 1 and n_lanes(&plan, rows.n) * work_of(&plan, plan.lane) > self.pass_limit:
+            return None
+        self.scratch.make_ready(&plan, rows.n)
+        rows.code, moments = NULL, moments_in(&sums[0], 1, d)
+        with nogil:
+            walk(&plan, &rows, 0, n_lanes(&plan, rows.n), &self.scratch.workspace, True)
+            merge_siblings(&self.scratch.workspace, plan.n_sums, True)
+            unpack_moments(&plan, self.scratch.workspace.node, &whitener, NULL, &moments)
+        self.scratch.n_rows = 0                    # its blocks are not those of the loop
+        return statistics.SufficientStatistics(*moments_arrays(sums.base[:size], self.moments, 1, d, &moments))
+
     def run_em(
         self, mixture, tuple estimate not None, MixtureFamily family not None, scatter, Py_ssize_t at_most, *,
         double before, double tolerance, bint repair_empty, double doubt=INFINITY,
@@ -1085,9 +1113,8 @@ cdef class CandidateRows:
     def of(rows, sample, moments, double single_limit=0):
         """Return rows of a sample, both `ArraySource`s, with its centre and reach."""
         centre = sample.survey.centre
-        return CandidateRows(
-            rows.rows, rows.sample_weight, centre, sample.survey.reach(centre), pooled=is_pooled(moments.code),
-            single_limit=single_limit, **classes_of(rows))
+        how = {"pooled": is_pooled(moments.code), "single_limit": single_limit} | classes_of(rows)
+        return CandidateRows(rows.rows, rows.sample_weight, centre, sample.survey.reach(centre), **how)
 
     cdef int pass_over(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
@@ -1242,47 +1269,6 @@ cdef class CandidateView:
         rows = CandidateRows(y, weight, origin, reach, single_limit=single_limit, **classes)
         return CandidateView(rows, layout, of_view, centre)
 
-    @staticmethod
-    def both(
-        const double[:, ::1] rows, const double[::1] weight, const double[::1] centre, const double[::1] reach,
-        double single_limit=0, *, bint wide=False, **classes,
-    ):
-        """Return rows in their own units, and in the units of their covariance, shrunk towards its diagonal.
-
-        Of `wide` rows, the second view is in units of each feature's standard deviation. `reach` is the largest
-        distance of a row from the centre in each feature.
-        """
-        cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], first = 0, last = 0, i, j
-        cdef double total = weight_of(weight, n), log_determinant
-        cdef Layout layout = DIAGONAL if wide else TIED
-        expect("reach", reach.shape[0], d)
-        own, weighted = centred(rows, weight, centre)
-        cdef const double[:, ::1] z = own, weighted_z = weighted
-        matrix = np.zeros(d) if wide else np.dot(weighted.T, own) / total
-        cdef double[::1] variances = matrix if wide else matrix.reshape(-1)
-        cdef double[::1] whitener = np.empty(matrix.size)
-        if wide:
-            for i in range(n):
-                for j in range(d):
-                    variances[j] += z[i, j] * weighted_z[i, j] / total
-        for j in range(d):
-            i = j if wide else j * (d + 1)
-            variances[i] *= 1 if wide else 1 + d * SHRINKAGE
-            # What is near the least of all numbers has lost digits, and a matrix of it its definiteness.
-            variances[i] = max(variances[i], (LEAST_DEVIATION * reach[j]) ** 2) if variances[i] > LEAST_VARIANCE else 1
-        whiten(layout, 1, d, &variances[0], &whitener[0], &log_determinant)
-        if not isfinite(log_determinant):
-            raise np.linalg.LinAlgError("the covariance of all rows was found singular")
-        if wide:
-            white = own * whitener
-        else:
-            white = np.empty((n, d))
-            while last < n:
-                first, last = last, last + WHITENED if n - last >= 2 * WHITENED else n
-                np.dot(own[first:last], whitener.base.reshape(d, d).T, out=white[first:last])
-        return [CandidateView.scaled(own, weight, SPHERICAL, np.ones(1), centre, single_limit, **classes),
-                CandidateView.scaled(white, weight, layout, whitener, centre, single_limit, **classes)]
-
     @property
     def coordinates(self):
         """The rows y, (n, d)."""
@@ -1311,9 +1297,40 @@ def views_of(sample, moments, double single_limit=0):
 
     For models of variances alone and many features, the second view is in units of each feature's standard deviation.
     """
-    centre, wide = sample.survey.centre, has_wide_views(moments, sample.n_features)
-    return CandidateView.both(sample.rows, sample.sample_weight, centre, sample.survey.reach(centre), single_limit,
-                              wide=wide, **classes_of(sample))
+    cdef const double[:, ::1] rows = sample.rows
+    cdef const double[::1] weight = sample.sample_weight, centre = sample.survey.centre
+    cdef const double[::1] reach = sample.survey.reach(centre.base)
+    classes = classes_of(sample)
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], first = 0, last = 0, i, j
+    cdef double total = weight_of(weight, n), log_determinant
+    cdef bint wide = has_wide_views(moments, d)
+    cdef Layout layout = DIAGONAL if wide else TIED
+    expect("reach", reach.shape[0], d)
+    own, weighted = centred(rows, weight, centre)
+    cdef const double[:, ::1] z = own, weighted_z = weighted
+    matrix = np.zeros(d) if wide else np.dot(weighted.T, own) / total
+    cdef double[::1] variances = matrix if wide else matrix.reshape(-1), whitener = np.empty(matrix.size)
+    if wide:
+        for i in range(n):
+            for j in range(d):
+                variances[j] += z[i, j] * weighted_z[i, j] / total
+    for j in range(d):
+        i = j if wide else j * (d + 1)
+        variances[i] *= 1 if wide else 1 + d * SHRINKAGE
+        # What is near the least of all numbers has lost digits, and a matrix of it its definiteness.
+        variances[i] = max(variances[i], (LEAST_DEVIATION * reach[j]) ** 2) if variances[i] > LEAST_VARIANCE else 1
+    whiten(layout, 1, d, &variances[0], &whitener[0], &log_determinant)
+    if not isfinite(log_determinant):
+        raise np.linalg.LinAlgError("the covariance of all rows was found singular")
+    if wide:
+        white = own * whitener
+    else:
+        white = np.empty((n, d))
+        while last < n:
+            first, last = last, last + WHITENED if n - last >= 2 * WHITENED else n
+            np.dot(own[first:last], whitener.base.reshape(d, d).T, out=white[first:last])
+    return [CandidateView.scaled(own, weight, SPHERICAL, np.ones(1), centre, single_limit, **classes),
+            CandidateView.scaled(white, weight, layout, whitener, centre, single_limit, **classes)]
 
 
 def has_wide_views(moments, Py_ssize_t n_features):
@@ -1355,7 +1372,8 @@ cdef class Clusters:
         cdef Py_ssize_t d = view.centre.shape[0]
         expect("a seed", seeds.shape[1], d)
         self.view, self.whitener, self.centre, self.metric = view, view.whitener, view.centre, view.metric
-        self.seen, self.points = np.array(seeds), np.empty((seeds.shape[0], d))
+        self.seen, self.points = np.empty((2, seeds.shape[0], d))
+        self.seen[:, :] = seeds
         self.spread = largest_reach(&view.rows.reach[0], d)
         self.go(n_passes, scratch)
 

@@ -167,7 +167,7 @@ class FittedMixture(Estimator):
         is_followed = self.verbose or callback is not None or follows_passes() or not source.in_memory
         settings = fit_settings(self, source)
         objective = settings.objective
-        continuation = continuation_of(self, objective, source)
+        continuation = continuation_of(self, objective, source) if self.warm_start else None
         sizes = source.n_rows, source.n_features, settings.n_components
         LOGGER.info("fit: rows %d, features %d, components %d, %s", *sizes, objective.model.type_name)
         try:
@@ -528,7 +528,7 @@ class FittedMixture(Estimator):
             assert results.labels is not None  # they were requested
             counts += np.bincount(results.labels + 1, minlength=len(counts))
         verdict, is_plain = fitting.degenerate, not (source.errors or getattr(self, "prior", None))
-        of_pass = scorer.statistics(source) if is_plain and verdict.depends_on_moments(parameters.model) else None
+        of_pass = scorer.statistics(source) if is_plain and parameters.model.depends_on_moments else None
         rows = verdict.Resolution.from_source(source, self.reg_covar)
         causes = verdict.Degeneracy(parameters.model, rows).causes(parameters, of_pass)
         reasons = verdict.reasons_of(causes, parameters, rows, names_of_features(self))
@@ -899,7 +899,7 @@ def model_of(mixture: FittedMixture, n_features: int | None = None) -> Covarianc
 
 def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
     """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
-    if not model.n_factors or source.in_patterns or options.features_of(mixture, "whole"):
+    if source.in_patterns or options.features_of(mixture, "whole"):
         return model
     return stored_for(model, source.n_features, has_prior="a prior" in options.features_of(mixture))
 
@@ -1091,9 +1091,7 @@ def problem_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -
 
 
 def continuation_of(mixture: FittedMixture, objective: Objective, source: Source) -> Continuation | None:
-    """Where a warm start continues; None if there is none. One that had converged ends where it is."""
-    if not mixture.warm_start:
-        return None
+    """Where a warm start continues; None if there is nothing. One that had converged ends where it is."""
     record = record_of(mixture)
     if (previous := record.parameters) is None:
         return None
@@ -1210,13 +1208,12 @@ def set_fitted(
     """
     parameters, weight, prior = result.parameters, source.survey.weight, objective.prior
     degeneracy = fitting.degenerate.Degeneracy.of_fits(objective, source)
-    of_rows = {"weight": weight, "steps": degeneracy.rows.steps, "beside_errors": bool(source.errors)}
     # A prior sees to it that components are sound.
     if prior:
         causes = None
     elif causes is None:
         causes = degeneracy.causes(parameters, result.statistics)
-    record = FitRecord(parameters, **of_rows, causes=causes)
+    record = FitRecord(parameters, None, weight, degeneracy.rows.steps, causes, bool(source.errors))
     if problem is not None:
         trace = result.trace or record_of(mixture).trace
         record = record._replace(trace=trace, solver_state=result.state, problem=problem)
@@ -1241,7 +1238,8 @@ def fit_settings(
     A `model` takes the place of the one that they ask for.
     """
     if model is None:
-        model = stored_beside(mixture, model_of(mixture, source.n_features), source)
+        model = model_of(mixture, source.n_features)
+        model = stored_beside(mixture, model, source) if model.n_factors else model
     given.check_ridge(mixture.reg_covar, source.survey.weight)
     objective, K, d = mixture._objective_of(source, model), int(mixture.n_components), source.n_features
     asked = vars(mixture)
@@ -1263,13 +1261,10 @@ def settings_of(
     mixture: FittedMixture, objective: Objective, start: fitting.starts.StartSettings
 ) -> fitting.starts.FitSettings:
     """Return how the parameters of an estimator ask to maximise an objective from a start."""
-    solver = SolverSettings(  # in Python's types: products of a narrower one would overflow
-        tolerance=float(mixture.tol),
-        max_iter=int(mixture.max_iter),
-        accelerated=mixture.acceleration is not None,
-        bound_is_total=objective.prior.variational,
-        resumable=bool(mixture.warm_start),
-    )
+    # In Python's types: products of a narrower one would overflow.
+    numbers, accelerated = (float(mixture.tol), int(mixture.max_iter)), mixture.acceleration is not None
+    how = {"bound_is_total": objective.prior.variational, "resumable": bool(mixture.warm_start)}
+    solver = SolverSettings(*numbers, accelerated, **how)
     K = int(mixture.n_components)
     return fitting.starts.FitSettings(K, objective, mixture.n_threads, start, solver, getattr(mixture, "refine", None))
 

@@ -73,9 +73,8 @@ class Resolution(NamedTuple):
     @classmethod
     def from_source(cls, source: Source, ridge: float) -> Resolution:
         """Return that of a source; true values behind errors have no steps."""
-        if source.errors:
-            return cls(source.n_distinct, np.zeros(source.n_features), ridge)
-        return cls(source.n_distinct, source.steps, ridge, source if source.one_array is not None else None)
+        steps = np.zeros(source.n_features) if source.errors else source.steps
+        return cls(source.n_distinct, steps, ridge, None if source.errors or source.one_array is None else source)
 
     def verdict(self, model: CovarianceModel, judge: Judge) -> Verdict:
         """Return what tells of mixtures of a model, compiled."""
@@ -99,17 +98,18 @@ class Degeneracy:
     volume, they tell the covariances before, of which some may be narrow.
     """
 
+    _fixed = NOTHING_FIXED
+
     def __init__(self, model: CovarianceModel, rows: Resolution, judge: Judge = Judge.LIKELIHOOD) -> None:
-        self._verdict, self._fixed, self.rows = rows.verdict(model, judge), NOTHING_FIXED, rows
-        self._of_moments = rows.ridge > 0 and depends_on_moments(model)
+        self._verdict, self.rows = rows.verdict(model, judge), rows
+        self._of_moments = rows.ridge > 0 and model.depends_on_moments
 
     @classmethod
     def of_fits(cls, objective: Objective, source: Source, judge: Judge = Judge.LIKELIHOOD) -> Degeneracy:
         """Return what judges fits to rows; a fixed covariance says nothing of them, nor statistics beside a prior."""
-        rows = Resolution.from_source(source, objective.ridge)
-        # A prior leaves ties a spread of its own.
-        judged = cls(objective.model, rows._replace(source=None) if objective.prior else rows, judge)
-        judged._of_moments &= not objective.prior
+        judged = cls(objective.model, Resolution.from_source(source, objective.ridge), judge)
+        if objective.prior:  # which leaves ties a spread of its own
+            judged.rows, judged._of_moments = judged.rows._replace(source=None), False
         judged._fixed = objective.fixed
         return judged
 
@@ -269,11 +269,6 @@ def _of_model(model: CovarianceModel, d: int) -> tuple[int, int, float, float, f
 def fewest_rows(model: CovarianceModel, n_features: int) -> float:
     """Return the rows below which a component has fewer than its model needs, half a row rounded up."""
     return model.fewest_rows(n_features) - 0.5
-
-
-def depends_on_moments(model: CovarianceModel) -> bool:
-    """Tell whether `statistics` say more of degenerate components than their mixture: of shapes at one volume."""
-    return model.scales_shapes and model.stored_whole
 
 
 def total_variances(parameters: MixtureParameters) -> Array:

@@ -31,11 +31,6 @@ def sample_size(n_components: int) -> int:
     return max(_FEWEST_ROWS, _ROWS_PER_COMPONENT * n_components)
 
 
-def sampled_share(source: Source, n_components: int) -> float:
-    """Return the share of the rows that `sampled` takes."""
-    return min(1.0, sample_size(n_components) / source.n_rows)
-
-
 def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = None) -> Source:
     """Return a random subset of many rows, or all of few as a weighted set: equal rows merged, and sorted.
 
@@ -97,15 +92,12 @@ def _weighted_set(rows: Source) -> Source:
     return result
 
 
-class _KeptSequence(ISeedSequence):
+@ISeedSequence.register
+class _KeptSequence:
     """The sequence of a seed, which is computed once: that takes longer than the first draws of a small fit."""
 
     def __init__(self, seed: int) -> None:
-        self._words = cache(np.random.SeedSequence(seed).generate_state)
-
-    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[Any]:
-        """Return what a generator begins with."""
-        return self._words(n_words, dtype)
+        self.generate_state = cache(np.random.SeedSequence(seed).generate_state)
 
 
 _sequence_of = lru_cache(_KeptSequence)  # as the seeds of starts repeat from fit to fit

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gmm._em import ANYWHERE, OFFSET, STOPPED, Outlook, split_axes, split_gains, split_step
 from gmm._fitting.degenerate import Degeneracy
-from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
+from gmm._fitting.sampling import LARGEST_SHARE, sample_size, sampled
 from gmm._fitting.starts import FitSettings
 from gmm._passes.e_step import ComponentDiagnostics, EStep
 from gmm._passes.em import SolverRun
@@ -138,7 +138,7 @@ def split_merged(
     """
     if best.parameters.n_components == 1 or settings.solver.max_iter == 0:
         return best
-    share = sampled_share(source, settings.n_components)
+    share = min(1.0, sample_size(settings.n_components) / source.n_rows)
     objective = settings.objective.for_mixture(best.parameters)
     context, screen = MoveContext(Problem(source, objective, settings.n_threads, repair_empty=False), e_step), None
     with ExitStack() as stack:

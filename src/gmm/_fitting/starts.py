@@ -38,14 +38,13 @@ from gmm._fitting.sampling import (
     kmeans_plusplus,
     sample_size,
     sampled,
-    sampled_share,
     seeding_uniforms,
 )
 from gmm._kernel.mstep import Unguarded
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep
 from gmm._passes.problem import Continuation, Parts, Problem, RunStart, SolverSettings
 from gmm._passes.solver import SolverResult
-from gmm._rows.sources import ArraySource, Source, in_range
+from gmm._rows.sources import ArraySource, Source
 from gmm._validation.given import check_constraint, check_fixed_start
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import FULL, SPHERICAL, Array, Layout, SingularMatrixError, layout_with_code
@@ -257,7 +256,7 @@ def raced(
     model, n, d = objective.model, sample.n_rows, sample.n_features
     how = effort(model, n, d, K, bool(objective.prior))
     part = sample.select_rows(rng.permutation(n)[: how.part])
-    single = _ROUGHLY if in_range(sample.survey.heaviest) and how.n_mixtures > 1 else 0.0
+    single = _ROUGHLY if sample.survey.suits_single and how.n_mixtures > 1 else 0.0
     clusterings = {} if clusterings is None else clusterings
     uniforms = seeding_uniforms(how.n_clusterings, K, rng)
     draws = uniforms.tobytes(), part.n_rows, single, has_wide_views(model.layout, d)
@@ -357,7 +356,7 @@ def start_statistics(source: Source, settings: FitSettings, rng: Rng) -> Suffici
     assert isinstance(sample, ArraySource)  # of plain rows
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         statistics = STARTS[method](sample, settings, rng)
-        if method == "kmeans" and K > 1 and sampled_share(source, K) <= _SMALL_SAMPLE:
+        if method == "kmeans" and K > 1 and sample_size(K) <= _SMALL_SAMPLE * source.n_rows:
             rough = settings.start_problem(sample.with_changes(dtype=np.dtype(np.float32)))
             (result,) = short_runs(rough, [statistics], _SAMPLE_PASSES)
             statistics = statistics if result is None else result.statistics

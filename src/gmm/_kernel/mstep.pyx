@@ -1409,6 +1409,11 @@ cdef class Survey:
         return np.array(ends).reshape(2, self.n_features)
 
     @property
+    def suits_single(self):
+        """Whether sums with the weights stay in the range of float32."""
+        return 1e-6 < self.heaviest < 1e6
+
+    @property
     def extent(self):
         """The greatest distance from the centre in any feature; NaN where weights have made that no number."""
         cdef Py_ssize_t j
@@ -1433,6 +1438,11 @@ cdef class Survey:
         cdef Py_ssize_t j
         for j in range(self.n_features):
             out[j] = max(self.high[j] - origin[j], origin[j] - self.low[j])
+
+
+def survey_of(source):
+    """Survey of all rows, made once."""
+    return Survey(source.chunks(), source.n_features)
 
 
 def restored(const double[::1] numbers, double weight, double heaviest, nonfinite, const double[::1] steps):

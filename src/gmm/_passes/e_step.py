@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._blas import blas_alone, single_threaded_blas
 from gmm._em import SLICE
-from gmm._kernel.mstep import MixtureFamily, cached_property
+from gmm._kernel.mstep import MixtureFamily, cached_property, itself
 from gmm._passes.solver import GainBelow
-from gmm._rows.sources import LOOK_UP, ArraySource, Pattern, Source, chunks_in_order, in_range
+from gmm._rows.sources import LOOK_UP, ArraySource, Pattern, Source, chunks_in_order
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -237,7 +237,7 @@ class EStep:
         assert survey is not None  # a pattern without columns has no passes
         self._origin = survey.centre if origin is None else origin
         self._reach = survey.reach(self._origin)
-        self._single = source.dtype == np.float32 and in_range(survey.heaviest)
+        self._single = source.dtype == np.float32 and survey.suits_single
         self._moments = moments
         self._n_threads = n_threads
         self._form = form
@@ -248,8 +248,7 @@ class EStep:
         self._stopped = False  # tells workers that another has failed
         self._total_scatter: Array | None = None
 
-    def __enter__(self) -> EStep:
-        return self
+    __enter__ = itself
 
     def __exit__(
         self,
@@ -438,10 +437,10 @@ class EStep:
         if not isinstance(rows := self._source, ArraySource):
             return None
         pass_limit = SLICE if self._n_threads == 1 else PASS_WORTH_THREADS
+        codes, allowed = (self._known.codes, self._known.table) if self._known else (None, None)
         limits = {"pass_limit": pass_limit, "call_limit": SLICE, "update_limit": PASS_WORTH_THREADS}
-        table = _em.RowTable(rows.rows, rows.sample_weight, self._known.codes if self._known else None)
-        how: Any = limits | {"single": self._single, "form": self._form}
-        how |= {"allowed": self._known.table if self._known else None}
+        how: Any = {"single": self._single, "form": self._form, "allowed": allowed, **limits}
+        table = _em.RowTable(rows.rows, rows.sample_weight, codes)
         return _em.Loop(table, self._moments, self._origin, self._reach, **how)
 
     def common_scatter(self) -> Array:
@@ -457,6 +456,10 @@ class EStep:
 
     def of_one(self) -> SufficientStatistics:
         """Return the statistics of all rows as one component, about the origin."""
+        if (loop := self.resident) is not None:
+            with blas_alone(loop.largest_product):
+                if (measured := loop.of_one()) is not None:
+                    return measured
         return self._collected(self.plan_of_one())
 
     def _collected(
@@ -477,11 +480,6 @@ class EStep:
     def _run(self, plan: _em.Plan, **arrays: Any) -> _em.Scratch:
         """Walk all rows; return the scratch that holds the sums."""
         scratches = self.scratches(plan, self._source.n_rows)
-        if isinstance(rows := self._source, ArraySource):
-            codes = self._known.codes if plan.classified else None
-            table = _em.RowTable(rows.rows, rows.sample_weight, codes, **arrays)
-            self.walk(plan, scratches, table, rows.n_rows)
-            return scratches[0]
         arrays["code"] = self._known.codes if plan.classified else None
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:

@@ -286,9 +286,7 @@ class QuasiNewton(Ascent):
     @property
     def statistics(self) -> SufficientStatistics:
         """Statistics from the pass that measured the current mixture; their evidence leaves out a prior."""
-        if self._closing is not None:
-            return self._closing
-        return SufficientStatistics(*self.working.moments(self.problem.objective.model.layout))
+        return self._closing or SufficientStatistics(*self.working.moments(self.problem.objective.model.layout))
 
     @property
     def state(self) -> QuasiNewtonState | None:
@@ -362,17 +360,14 @@ class SolverRun(Run):
         """Those of the pass that measured it."""
         return self.solver.statistics
 
-    @property
-    def result(self) -> SolverResult:
-        """The current mixture and the passes so far, as a value."""
-        return self.left(self.why)
-
-    def left(self, why: str) -> SolverResult:
+    def left(self, why: str = "") -> SolverResult:
         """Return the `result` of a run that does not go on, which records `why` unless it has ended before."""
         solver = self.solver
-        trace = Trace(self.records, self.why if self.ended else why, self.converged, self.start)
+        trace = Trace(self.records, self.why if self.ended or not why else why, self.converged, self.start)
         end = solver.parameters, solver.statistics, self.lower_bound, trace
         return SolverResult(*end, solver.repaired, solver.state)
+
+    result = property(left, doc="The current mixture and the passes so far, as a value.")
 
     def tell(self, record: Sequence[float], before: float | None) -> bool:
         """Tell the callback of the last pass; return whether it ends the run."""

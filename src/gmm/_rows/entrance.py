@@ -189,8 +189,8 @@ def as_source_to_fit(
     source = as_source(
         X, sample_weight, estimator=estimator, for_fit=True, missing=missing, error_covariance=error_covariance
     )
-    names = source.feature_names
-    check_labels_of_columns(estimator, names)
+    if (names := source.feature_names) is not None:
+        check_labels_of_columns(estimator, names)
     if source.in_patterns and source is not X:
         _check_gaps(source, names)
     check_enough_rows(source.n_used, n_components)

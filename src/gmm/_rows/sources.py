@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
-from gmm._kernel.mstep import Survey, cached_property, distinct_rows, equal_rows, itself
+from gmm._kernel.mstep import Survey, cached_property, distinct_rows, equal_rows, itself, survey_of
 from gmm._lazy import reduced_at_home
 from gmm._validation.scalars import check_real, excerpt
 from gmm._values.errors import NO_ERRORS, RowErrors
@@ -253,10 +253,7 @@ class Source(ABC):
         rows = array.rows if self.n_used == self.n_rows else array.rows[self.weights > 0]
         return len(equal_rows(np.ascontiguousarray(rows, dtype=np.float64))[0])
 
-    @cached_property
-    def survey(self) -> Survey:
-        """Survey of all rows, made once."""
-        return Survey(self.chunks(), self.n_features)
+    survey = cached_property(survey_of)
 
     @cached_property
     def _found(self) -> dict[Any, Any]:
@@ -377,11 +374,6 @@ def relative_ridge(source: Source, reg_covar: float) -> float:
 
 
 relative_ridge.__module__ = "gmm.sources"
-
-
-def in_range(heaviest: float) -> bool:
-    """Return whether sums with weights, of which this is the largest, stay in the range of float32."""
-    return bool(1e-6 < heaviest < 1e6)
 
 
 def changed(what: str, how: str, expected: str = "the same rows each time") -> ValueError:

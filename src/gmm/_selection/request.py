@@ -241,7 +241,7 @@ class Request(NamedTuple):
     def model(self, name: str, tails: Tails) -> CovarianceModel:
         """The model of a requested type, as its covariances are stored."""
         model = covariance_model(name)
-        return model if tails else stored_beside(self.template, model, self.source)
+        return stored_beside(self.template, model, self.source) if model.n_factors and not tails else model
 
     def parts(self, mixture: MixtureParameters, model: CovarianceModel) -> dict[str, Array]:
         """Return the parts of a mixture from which a fit of a model begins, with what is fixed in it."""

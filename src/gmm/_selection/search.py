@@ -275,8 +275,8 @@ def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, c
     how: dict[str, Any] = {"estimator": select.__name__, "missing": template.missing}
     source = as_source_to_fit(X, sample_weight, error_covariance=errors, **how)
     refuse("select", {"rows beyond memory": not source.in_memory})
-    names = source.feature_names
-    check_labels_of_columns(template, names)
+    if (names := source.feature_names) is not None:
+        check_labels_of_columns(template, names)
     if criterion == criteria.HELD_OUT and source.sample_weight is not None and source.one_array and not source.errors:
         table = repeated(source.one_array.with_changes(sample_weight=source.sample_weight))
         source = source if table is None else as_source_to_fit(table.rows, None, **how)

@@ -212,7 +212,7 @@ def check_parameters(estimator: Any, only: Collection[str] = OPTIONS.keys()) -> 
             )
 
 
-def check_labels_of_columns(estimator: object, names: NDArray[np.object_] | None) -> None:
+def check_labels_of_columns(estimator: object, names: NDArray[np.object_]) -> None:
     """Check the labels of the parameters that have values for each column.
 
     Raises
@@ -220,8 +220,6 @@ def check_labels_of_columns(estimator: object, names: NDArray[np.object_] | None
     ValueError
         As `check_same_columns`.
     """
-    if names is None:
-        return
     prior = getattr(estimator, "prior", None)
     for owner, parameters in ((estimator, options_with("columns")), (prior, ("mean", "scale"))):
         for parameter in parameters:

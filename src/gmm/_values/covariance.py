@@ -59,7 +59,8 @@ class CovarianceModel:
         self.joint = layout.pooled or bool(constraint and not n_factors)  # those of components depend on each other
         self.common_axes = self.orientation == COMMON  # which the rows turn
         self.own_shapes = self.shape == _OWN
-        self.scales_shapes = self.own_shapes and self.volume == COMMON  # to one volume
+        self.scales_shapes = self.own_shapes and self.volume == COMMON  # to one volume, …
+        self.depends_on_moments = self.scales_shapes and layout.whole  # which say more of degenerate components
 
     def __reduce__(self) -> tuple[Callable[[str], CovarianceModel], tuple[str]]:
         """Unpickle to the registered model: models are compared by identity."""
@@ -72,15 +73,8 @@ class CovarianceModel:
         name = self.volume if n_features == 1 else self.name
         return f"{name} ({self.alias})" if self.alias else name
 
-    @property
-    def whole(self) -> CovarianceModel:
-        """The same model with whole matrices."""
-        return self
-
-    @property
-    def for_starts(self) -> CovarianceModel:
-        """The same model or, where its moments have one origin alone, that of the starts from which it climbs."""
-        return self
+    whole = property(mstep.itself, doc="The same model with whole matrices.")
+    for_starts = property(mstep.itself, doc="The model of the starts from which it climbs.")
 
     @property
     def for_columns(self) -> CovarianceModel:
