@@ -223,8 +223,8 @@ class CandidateView:
     def __new__(cls, rows: CandidateRows, layout: int, whitener: _Array, centre: _Array) -> Self: ...
     @staticmethod
     def scaled(
-        y: _Array,
-        weight: _Array | None,
+        rows: _Array,
+        weights: _Array | None,
         layout: int,
         whitener: _Array,
         centre: _Array,

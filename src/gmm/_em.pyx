@@ -24,7 +24,7 @@ from libc.math cimport INFINITY, fabs, isfinite, log, rint, sqrt
 from libc.string cimport memcmp, memcpy
 
 cimport gmm._kernel.loop as loop
-from gmm._kernel.arrays cimport estimate_arrays, moments_arrays, view_estimate
+from gmm._kernel.arrays cimport copied, estimate_arrays, moments_arrays, view_estimate
 from gmm._kernel.candidate cimport (
     Drops,
     Splits,
@@ -698,13 +698,12 @@ cdef class Loop:
         cdef PassPlan plan
         cdef Rows rows = self.table.rows
         cdef double offset = 0, whitener = 1
-        cdef Py_ssize_t d = self.plan.n_features
+        cdef Py_ssize_t d = self.plan.n_features, size = moments_size(self.plan.moments, 1, d)
         cdef Moments moments
         plan.n_all, plan.n_features, plan.layout, plan.moments = 1, d, SPHERICAL, self.plan.moments
         plan.given = plan.totals = plan.skips_empty = plan.skips_evidence = plan.noisy = False
         plan.hard, plan.kernel, plan.axes, plan.allowed = True, kernel_in_use(), NULL, NULL
         plan.tails, plan.power = NULL, 0
-        cdef Py_ssize_t size = moments_size(plan.moments, 1, d)
         cdef double[::1] sums = np.empty(size + prepared_size(SPHERICAL, plan.moments, 1, d))
         prepare(&plan, &offset, &self.origin[0], &whitener, &self.origin[0], &self.reach[0], 0, False, 0, &sums[size])
         if n_lanes(&plan, rows.n) > 1 and n_lanes(&plan, rows.n) * work_of(&plan, plan.lane) > self.pass_limit:
@@ -1240,14 +1239,15 @@ cdef class CandidateView:
 
     @staticmethod
     def scaled(
-        double[:, ::1] y, const double[::1] weight, Layout layout, const double[::1] whitener, centre,
-        double single_limit, **classes,
+        rows, weights, Layout layout, const double[::1] whitener, centre, double single_limit, **classes,
     ):
         """Return a view of rows, which it multiplies by a number so that their mean variance is 1, as the whitener.
 
         Rows that are far for their weight are at most 1e50 then, and their squares finite.
         `classes` are their `code` and what it is `allowed`, as `CandidateRows` takes them.
         """
+        cdef double[:, ::1] y = rows
+        cdef const double[::1] weight = weights
         cdef Py_ssize_t n = y.shape[0], d = y.shape[1], i, j
         cdef double total = weight_of(weight, n), squares = 0, square, least, scale
         of_view, origin, reach = np.empty(whitener.shape[0]), np.zeros(d), np.zeros(d)
@@ -1266,8 +1266,8 @@ cdef class CandidateView:
                 y[i, j] *= scale
         for i in range(whitener.shape[0]):
             wide[i] = scale * whitener[i]
-        rows = CandidateRows(y, weight, origin, reach, single_limit=single_limit, **classes)
-        return CandidateView(rows, layout, of_view, centre)
+        seen = CandidateRows(rows, weights, origin, reach, single_limit=single_limit, **classes)
+        return CandidateView(seen, layout, of_view, centre)
 
     @property
     def coordinates(self):
@@ -1297,10 +1297,9 @@ def views_of(sample, moments, double single_limit=0):
 
     For models of variances alone and many features, the second view is in units of each feature's standard deviation.
     """
+    weight, centre, classes = sample.sample_weight, sample.survey.centre, classes_of(sample)
     cdef const double[:, ::1] rows = sample.rows
-    cdef const double[::1] weight = sample.sample_weight, centre = sample.survey.centre
-    cdef const double[::1] reach = sample.survey.reach(centre.base)
-    classes = classes_of(sample)
+    cdef const double[::1] reach = sample.survey.reach(centre)
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], first = 0, last = 0, i, j
     cdef double total = weight_of(weight, n), log_determinant
     cdef bint wide = has_wide_views(moments, d)
@@ -1329,7 +1328,7 @@ def views_of(sample, moments, double single_limit=0):
         while last < n:
             first, last = last, last + WHITENED if n - last >= 2 * WHITENED else n
             np.dot(own[first:last], whitener.base.reshape(d, d).T, out=white[first:last])
-    return [CandidateView.scaled(own, weight, SPHERICAL, np.ones(1), centre, single_limit, **classes),
+    return [CandidateView.scaled(own, weight, SPHERICAL, np.array([1.]), centre, single_limit, **classes),
             CandidateView.scaled(white, weight, layout, whitener, centre, single_limit, **classes)]
 
 
@@ -1573,7 +1572,7 @@ cdef class Candidate:
             raise ValueError(f"expected a family of fewer components than {K}, got {fewer}")
         expect("a row", rows.rows.shape[1], f.d)
         cdef double[:, ::1] responsibility = np.empty((n_rows, K))
-        cdef double[::1] shares = np.array(<double[:K]>now.weights), totals = np.ones(n_rows), losses = np.zeros(K)
+        cdef double[::1] shares = copied(np.empty(K), now.weights), totals = np.ones(n_rows), losses = np.zeros(K)
         cdef int[::1] known = np.zeros(K, dtype=np.intc)
         rows.write_responsibilities(scratch, K, f.layout, now.log_offset, now.means, now.whiteners,
                                     &responsibility[0, 0])
@@ -1611,16 +1610,15 @@ cdef class Candidate:
     def estimate(self):
         """The next mixture, as `Update` returns it."""
         cdef const Family* family = &self.family.family
-        cdef Py_ssize_t size = estimate_size(family.layout, family.K, family.d)
-        found = np.array(<double[:size]>self.estimates[self.current].weights)
+        size = estimate_size(family.layout, family.K, family.d)
+        found = copied(np.empty(size), self.estimates[self.current].weights)
         return estimate_arrays(found, family.layout, family.K, family.d)
 
     @property
     def statistics(self):
         """The `SufficientStatistics` of the last pass, from which `estimate` was made."""
         cdef const Family* family = &self.family.family
-        cdef Py_ssize_t size = moments_size(family.layout, family.K, family.d)
-        buffer = np.array(<double[:size]>self.buffer)
+        buffer = copied(np.empty(moments_size(family.layout, family.K, family.d)), self.buffer)
         return statistics.SufficientStatistics(*moments_arrays(buffer, self.layout, family.K, family.d, &self.moments))
 
 
@@ -1748,11 +1746,14 @@ cdef class Race:
     def find_clusters(self, Py_ssize_t number, _, Scratch scratch not None):
         """Return clusters in one of the views, from seeds of k-means++."""
         cdef CandidateView view = self.views[number % len(self.views)]
-        cdef Py_ssize_t K = (<MixtureFamily>self.families[0]).family.K
-        seeds = np.empty(K, dtype=np.intp)
-        cdef Py_ssize_t[::1] chosen = seeds
+        cdef Py_ssize_t K = (<MixtureFamily>self.families[0]).family.K, k
+        seeds = np.empty((K, view.centre.shape[0]))
+        cdef Py_ssize_t[::1] chosen = np.empty(K, dtype=np.intp)
+        cdef double[:, ::1] into = seeds
         choose_seeds(view.rows.rows[:self.n_seeding], view.rows.weight, self.uniforms[number], &chosen[0], K)
-        return Clusters(view, np.asarray(view.rows.rows).take(seeds, axis=0), N_LLOYD, scratch)
+        for k in range(K):
+            into[k] = view.rows.rows[chosen[k]]
+        return Clusters(view, seeds, N_LLOYD, scratch)
 
     def finish_clusters(self, number, Clusters clusters not None, Scratch scratch not None):
         """Make more passes if the clusters were chosen for how tight they are, and let the rows go."""

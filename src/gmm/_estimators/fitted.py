@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
+from logging import INFO
 from math import nan
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -164,27 +165,30 @@ class FittedMixture(Estimator):
             printer.step(iteration)
             return callback is not None and callback(iteration)
 
-        is_followed = self.verbose or callback is not None or follows_passes() or not source.in_memory
+        is_told = self.verbose or LOGGER.isEnabledFor(INFO)
+        is_followed = callback is not None or (is_told and (self.verbose or follows_passes()))
         settings = fit_settings(self, source)
         objective = settings.objective
         continuation = continuation_of(self, objective, source) if self.warm_start else None
         sizes = source.n_rows, source.n_features, settings.n_components
-        LOGGER.info("fit: rows %d, features %d, components %d, %s", *sizes, objective.model.type_name)
+        if is_told:
+            LOGGER.info("fit: rows %d, features %d, components %d, %s", *sizes, objective.model.type_name)
         try:
             best = fitting.fit.fit_mixture(
                 source.with_changes(**vars(source) | {"on_reading": printer.reading}) if self.verbose else source,
                 settings,
                 () if continuation else seeds_of(self, self.n_init),
                 continuation=continuation,
-                callback=watched if is_followed else None,
-                on_end=printer.end,
+                callback=watched if is_followed or not source.in_memory else None,
+                on_end=printer.end if is_told else fitting.fit.ignored,
                 on_skip=printer.skip,
             )
         except SingularMatrixError as error:
             raise outcome.ill_defined(error, objective.model) from None
         except LostClusterError as error:
             raise _report(self, error, printer, source.feature_names) from error
-        printer.refined(best.result)
+        if is_told:
+            printer.refined(best.result)
         problem = problem_of(self, source, objective.model) if self.warm_start else None
         set_fitted(self, best.result, source, source.feature_names, objective, traces=best.traces, problem=problem)
         record_classes(self, classes, source.known)

@@ -758,11 +758,11 @@ class GaussianMixture(FittedMixture):
         return Stream.from_mixture(start, 0.0, settings.objective)
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
-        restrictions, tails = self._restrictions(source, model), check_tails(self.tails, self.degrees_of_freedom)
-        if not (restrictions or model.n_factors):
+        restrictions = self._restrictions(source, model)
+        if not (restrictions or model.n_factors or self.degrees_of_freedom):
             return log_likelihood(model, self.reg_covar)
-        noise, prior = fitted.noise_of(self, source), self._prior(source, model)
-        return Objective(model, self.reg_covar, prior, noise, tails=tails, **restrictions)
+        noise, tails = fitted.noise_of(self, source), check_tails(self.tails, self.degrees_of_freedom)
+        return Objective(model, self.reg_covar, self._prior(source, model), noise, tails=tails, **restrictions)
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
         accelerated, K = self.acceleration is not None, int(self.n_components)

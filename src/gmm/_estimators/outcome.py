@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from logging import INFO
 from math import ceil, inf, log, nan
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -328,9 +327,8 @@ class ProgressPrinter:
 
     def end(self, result: SolverResult) -> None:
         """Print how one start ended."""
-        if self._verbose or LOGGER.isEnabledFor(INFO):
-            bound = f"{self._name} {result.lower_bound:.6f} {self.unit}"
-            self._tell(result.trace.start, f"{result.trace.ending} ({result.trace.reason}), {bound}")
+        bound = f"{self._name} {result.lower_bound:.6f} {self.unit}"
+        self._tell(result.trace.start, f"{result.trace.ending} ({result.trace.reason}), {bound}")
 
     def refined(self, result: SolverResult) -> None:
         """Print the result of split–merge, if it ran."""

@@ -98,10 +98,8 @@ class Degeneracy:
     volume, they tell the covariances before, of which some may be narrow.
     """
 
-    _fixed = NOTHING_FIXED
-
     def __init__(self, model: CovarianceModel, rows: Resolution, judge: Judge = Judge.LIKELIHOOD) -> None:
-        self._verdict, self.rows = rows.verdict(model, judge), rows
+        self._verdict, self._fixed, self.rows = rows.verdict(model, judge), NOTHING_FIXED, rows
         self._of_moments = rows.ridge > 0 and model.depends_on_moments
 
     @classmethod

@@ -100,13 +100,12 @@ class _KeptSequence:
         self.generate_state = cache(np.random.SeedSequence(seed).generate_state)
 
 
-_sequence_of = lru_cache(_KeptSequence)  # as the seeds of starts repeat from fit to fit
+_sequence_of: Any = lru_cache(_KeptSequence)  # as the seeds of starts repeat from fit to fit
 
 
 def generator(seed: int) -> np.random.Generator:
     """Return ``numpy.random.default_rng(seed)``."""
-    sequence: Any = _sequence_of(seed)  # of which stubs do not know that this takes one
-    return np.random.default_rng(sequence)
+    return np.random.default_rng(_sequence_of(seed))  # of which stubs do not know that this takes one
 
 
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:

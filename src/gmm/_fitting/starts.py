@@ -261,9 +261,7 @@ def raced(
     uniforms = seeding_uniforms(how.n_clusterings, K, rng)
     draws = uniforms.tobytes(), part.n_rows, single, has_wide_views(model.layout, d)
     clusters = clusterings.get(draws)
-    verdict = None
-    if not objective.prior.variational:
-        verdict = Resolution.from_source(sample, objective.ridge).verdict(model, Judge.START)
+    resolution = Resolution.from_source(sample, objective.ridge)
     with problem.e_step() if n >= _WORTH_SCRATCH else Unguarded() as e_step:
         race = Race(
             list(map(problem.family, dict.fromkeys((K, K + how.n_more)))),
@@ -275,7 +273,7 @@ def raced(
             n_seeding=min(part.n_rows, _SEEDING_ROWS * K),
             n_candidates=how.n_mixtures,
             clusters=clusters,
-            verdict=verdict,
+            verdict=None if objective.prior.variational else resolution.verdict(model, Judge.START),
             spread=None if e_step is None else partial(_share_out, e_step, problem, K),
         )
         best = race.best()

@@ -18,7 +18,7 @@ cimport gmm._kernel.quasi_newton as quasi_newton
 cimport gmm._kernel.ratio as ratio
 cimport gmm._kernel.update as update
 from gmm._kernel.arrays cimport (
-    check_factors, check_ratio, copy_statistics, estimate_arrays, moments_arrays, view_estimate,
+    check_factors, check_ratio, copied, copy_statistics, estimate_arrays, moments_arrays, view_estimate,
 )
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.degenerate cimport (
@@ -791,8 +791,8 @@ cdef class QuasiNewtonState:
         cdef const Family* family = &self.state.family
         cdef Layout layout = family.layout
         cdef const Estimate* mixture = &self.state.best if self.state.n_passes else next_mixture(&self.state)
-        n = estimate_size(layout, family.K, family.d)
-        return estimate_arrays(np.array(<double[:n]>mixture.weights), layout, family.K, family.d)
+        buffer = copied(np.empty(estimate_size(layout, family.K, family.d)), mixture.weights)
+        return estimate_arrays(buffer, layout, family.K, family.d)
 
     def next(self):
         """Return the mixture to measure next, as a pass reads it, its tails, and whether a fit moves them.
@@ -854,8 +854,7 @@ cdef class QuasiNewtonState:
     def moments(self, layout):
         """Return the moments of the last accepted pass, as `moments_arrays` does; their evidence is the objective."""
         cdef const Family* family = &self.state.family
-        n = moments_size(family.layout, family.K, family.d)
-        buffer = np.array(<double[:n]>self.state.held.origins)
+        buffer = copied(np.empty(moments_size(family.layout, family.K, family.d)), self.state.held.origins)
         return moments_arrays(buffer, layout, family.K, family.d, &self.state.held)
 
 

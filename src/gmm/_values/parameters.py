@@ -149,14 +149,13 @@ class MixtureParameters:
         return f"MixtureParameters(K={self.n_components}, d={self.n_features}, {self.model.type_name})"
 
     @staticmethod
-    def from_estimate(estimate: Estimate, kind: Kind) -> MixtureParameters:
-        """Make the mixture from the result of a compiled update."""
+    def from_estimate(estimate: Estimate, kind: Kind, weight: float = 1.0) -> MixtureParameters:
+        """Make the mixture from the result of a compiled update, whatever its rows weigh."""
         weights, means, covariances, whiteners, log_determinants, tails = estimate
         shape = kind.model.layout.shape(*means.shape)
         factors = whiteners.reshape(shape), log_determinants
-        covariances = covariances.reshape(shape)
-        of_tails = kind.tails and kind.tails.with_numbers(tails)
-        return MixtureParameters(weights, means, covariances, kind.model, factors, kind.noise, kind.fixed, of_tails)
+        parts = weights, means, covariances.reshape(shape), kind.model, factors, kind.noise, kind.fixed
+        return MixtureParameters(*parts, kind.tails and kind.tails.with_numbers(tails))
 
     def updated(self, estimate: Estimate) -> MixtureParameters:
         """Make the mixture of another estimate of the same kind."""

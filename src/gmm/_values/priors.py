@@ -6,6 +6,7 @@ which is therefore as exact and fast as without a prior, for every covariance mo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import lgamma, log, pi
 from typing import Any, NamedTuple
@@ -113,9 +114,7 @@ class Prior:
         """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
         return None
 
-    def mixture(self, estimate: Estimate, kind: Kind, weight: float) -> MixtureParameters:
-        """Return the result of a compiled update of rows of this weight."""
-        return MixtureParameters.from_estimate(estimate, kind)
+    mixture: Callable[..., MixtureParameters] = staticmethod(MixtureParameters.from_estimate)
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of a fit with this prior, to rows of this weight."""
