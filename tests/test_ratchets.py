@@ -21,7 +21,7 @@ USES = {  # at most so many calls of the package's Python, in so many of its mod
     "fit": (lambda: GaussianMixture(3, random_state=0).fit(ROWS), 115, 26),
     "fit of one component": (lambda: GaussianMixture(1, random_state=0).fit(ROWS), 84, 25),
     "predict": (lambda: FIT.predict(ROWS), 25, 7),
-    "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 22_000, 40),
+    "select": (lambda: select(ROWS, [1, 2, 3], random_state=0, n_threads=1), 13_800, 39),
 }
 AT_IMPORT = """
 import dataclasses, json, sys
