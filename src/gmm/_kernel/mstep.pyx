@@ -987,7 +987,8 @@ cdef class Verdict:
         if is_bound(&held.family.objective):
             return -1
         case.K, case.mixture = held.family.K, held.best
-        set_noise(&case, noise.variances if has_noise(&held.family.objective) else None)
+        spread = noise.variances if has_noise(&held.family.objective) else None    # `case` points into it
+        set_noise(&case, spread)
         causes = self.judged(&case)
         for k in range(case.K):
             if causes[k] > 0:
