@@ -18,7 +18,6 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import _em
 from gmm._kernel.mstep import Survey, cached_property, distinct_rows, equal_rows, itself, survey_of
 from gmm._lazy import reduced_at_home
 from gmm._validation.scalars import check_real, excerpt
