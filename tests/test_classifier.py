@@ -37,7 +37,7 @@ def table(name):
 
 @pytest.mark.filterwarnings("ignore")
 def test_each_class_is_the_best_of_plain_fits():
-    """Cells learn nothing of each other: a loop over BIC that anybody may write ends there, to the bits."""
+    """Cells learn nothing of each other: where they are sound, a loop over BIC ends there, to the bits."""
     rows = FLOWERS[SPECIES == 2]
     found = MixtureClassifier([1, 2, 3], "VVI", random_state=0).fit(FLOWERS, SPECIES).mixtures_[2]
     cells = [{"n_components": K} for K in (1, 2, 3)]
@@ -46,6 +46,12 @@ def test_each_class_is_the_best_of_plain_fits():
     best = min(sound, key=lambda mixture: mixture.bic(rows))
     assert best.get_params() == found.get_params()
     np.testing.assert_array_equal(best.means_, found.means_)
+
+
+@pytest.mark.filterwarnings("ignore:All columns are constant")
+def test_an_error_names_the_class_that_cannot_be_fitted():
+    X = np.where((SPECIES == 1)[:, None], 1.0, FLOWERS)
+    refused("^class 1: ", MixtureClassifier([1, 2], "VVV", reg_covar=0, random_state=0).fit, X, SPECIES)
 
 
 # Of its solvers, "lsqr" has the covariance of maximum likelihood, with the divisor n; "svd" divides by n - C.

@@ -430,3 +430,16 @@ def test_rows_narrower_than_the_shape_of_their_model_are_on_no_one_value(name):
     assert select(X, [1, 4], name, random_state=0).status == ("ok", "ok")
     X[:100, 0] = 0.25  # now all rows of a group have one value
     assert GaussianMixture(4, covariance_type=name, random_state=0).fit(X).summary(X).degenerate
+
+
+@pytest.mark.parametrize("name", ["EEE", "VVV", "VII", "VEI"])
+def test_ties_count_weights_as_repeats(name):
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        X = np.concatenate([rng.normal(size=(12, 2)), [[9.0, 9.0]], rng.normal([9, 0], 0.1, (3, 2))])
+        weight = rng.integers(1, 7, len(X))
+        causes = []
+        for rows, of_rows in ((X, weight), (np.repeat(X, weight, axis=0), None)):
+            fitted = GaussianMixture(3, covariance_type=name, random_state=0).fit(rows, sample_weight=of_rows)
+            causes.append(sorted(fitted.summary(rows, sample_weight=of_rows).degenerate))
+        assert causes[0] == causes[1]

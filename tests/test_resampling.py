@@ -262,6 +262,12 @@ def test_a_degenerate_start_does_not_hide_a_sound_one(n_init):
     assert found.p_value == 0.05
 
 
+def test_the_statistic_is_of_likelihoods_whatever_the_ridge():
+    found = bootstrap_lrt(X, 2, reg_covar=0.1, **FEW)
+    expected = 2 * (found.alternative.log_likelihood(X) - found.null.log_likelihood(X))
+    assert found.statistic == pytest.approx(expected, rel=1e-9)
+
+
 def test_drawn_tables_have_the_steps_of_the_data(monkeypatch):
     rows = np.column_stack([np.round(X[:, 0] / 0.25) * 0.25, X[:, 1]])
     tables = noted(monkeypatch, resampling, "fit_mixture", lambda source, *_, **__: source.rows)

@@ -149,15 +149,15 @@ class Degeneracy:
         with e_step_over(part, model.layout, n_threads=1) as e_step:
             labels = e_step.rows(parameters.whitened(), labels=True).labels
         assert labels is not None  # they were asked for
-        counts = np.bincount(labels + 1, minlength=len(causes) + 1)[1:]
-        held = counts if weight is None else np.bincount(labels + 1, weight, len(causes) + 1)[1:]
+        held = np.bincount(labels + 1, weight, len(causes) + 1)[1:]
         least, enough = (_OF_ONE, fewest_rows(model, parameters.n_features)) if model.common else (_WINDOW, 0)
         widths, deviations = narrowest(rows, weight, labels, axes, owners, _TIED * held[owners].astype(float))
         repeats = source.look(_repeats, _FIRST_LOOKED_AT)
         # Rows may be narrower than a shape that is not their own; values that repeat, along axes that turn, spread.
-        forced = not model.own_shapes and (model.layout.axis_aligned or not repeats.any())
+        repeat = repeats.any() or (weight is not None and (weight > 1).any())
+        forced = not model.own_shapes and (model.layout.axis_aligned or not repeat)
         on_one = widths <= least * (np.minimum(deviations, 1) if forced else 1)
-        tied = set(owners[on_one & (counts[owners] >= enough)].tolist())
+        tied = set(owners[on_one & (held[owners] >= enough)].tolist())
         others = [k for k in dict.fromkeys(owners.tolist()) if k not in tied]
         variances = parameters.column_variances[others]
         thin = variances < THIN * total_variances(parameters)
@@ -165,7 +165,7 @@ class Degeneracy:
         steps = np.zeros(parameters.n_features)
         steps[columns] = [source.look(step_of_most, j) for j in columns.tolist()]
         narrow = thin & (variances < steps**2 / 12)
-        tied.update(k for k, of_k in zip(others, narrow, strict=True) if of_k.any() or counts[k] <= fewest)
+        tied.update(k for k, of_k in zip(others, narrow, strict=True) if of_k.any() or held[k] <= fewest)
         fixed = self._fixed or parameters.fixed
         return sorted(tied.difference(np.flatnonzero(fixed.covariances).tolist()) if fixed else tied)
 

@@ -28,7 +28,7 @@ from gmm._passes.problem import e_step_over
 from gmm._rows.entrance import Names, as_one_array, as_source_to_fit, rows_for
 from gmm._rows.sources import ArraySource, Source, relative_ridge
 from gmm._selection.request import requested_components, requested_types
-from gmm._selection.result import Ending, statuses
+from gmm._selection.result import Ending, Selection, statuses
 from gmm._selection.search import fitted_apart
 from gmm._selection.standard import in_other_units, in_units, log_volume
 from gmm._text.frames import data_frame
@@ -483,8 +483,13 @@ class MixtureClassifier(Estimator):
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class."""
         of_search = settings | {"tol": self.tol, "reg_covar": self.reg_covar}
+        searches = list[Selection]()
         with _quiet_parts():
-            searches = [fitted_apart(part.informative, numbers, types, of_search) for part in parts]
+            for label, part in zip(classes.tolist(), parts, strict=True):
+                try:
+                    searches.append(fitted_apart(part.informative, numbers, types, of_search))
+                except ValueError as error:
+                    raise ValueError(f"class {label!r}: {error}") from error
         collapsed = [
             label
             for label, search in zip(classes.tolist(), searches, strict=True)

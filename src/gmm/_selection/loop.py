@@ -284,7 +284,8 @@ class Search:
     def run(self, *, apart: bool = False) -> Selection:
         """Fit every cell, then those near the best from more seeds, each other and by moves; return the table.
 
-        Cells that are fitted `apart` learn nothing of each other, nor from more seeds than they are asked for.
+        Cells that are fitted `apart` learn nothing of each other; more seeds than asked for are left to numbers of
+        components of which no cell is sound.
         """
         with self._threads():
             self._fit_every_cell(apart=apart)

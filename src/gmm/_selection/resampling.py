@@ -438,8 +438,8 @@ class _Fit(NamedTuple):
     source: Source
     settings: FitSettings
     result: SolverResult
-    loglik: float
     parameters: dict[str, Any]
+    loglik: float = nan
 
     def estimator(self) -> GaussianMixture:
         """Return it as a fitted mixture."""
@@ -524,14 +524,14 @@ class _Fits(NamedTuple):
             seeds = start_seeds(options.get("random_state", 0), 1)
             with suppress(SingularMatrixError):
                 fit = fit_mixture(source, settings._replace(start=where), seeds, continuation=continuation)
-                result, loglik = fit.result, fit.result.lower_bound * source.survey.weight
-                if objective.prior:
-                    loglik = Scorer(result.parameters, settings.n_threads).log_likelihood(source)
-                if (best is None or loglik > best.loglik) and not degeneracy(result.parameters).any():
-                    best = _Fit(source, settings, result, loglik, how | options)
+                is_higher = best is None or fit.result.lower_bound > best.result.lower_bound
+                if is_higher and not degeneracy(fit.result.parameters).any():
+                    best = _Fit(source, settings, fit.result, how | options)
         if best is None:
             raise _NoSoundFitError(n_components, n_asked + _MORE_STARTS)
-        return best
+        # A bound is below the likelihood, by what the ridge adds to the covariances.
+        scorer = Scorer(best.result.parameters, settings.n_threads)
+        return best._replace(loglik=scorer.log_likelihood(source))
 
     def _with_one_split(self, null: _Fit) -> MixtureParameters | None:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""

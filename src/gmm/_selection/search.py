@@ -227,7 +227,7 @@ def select(
 
 
 def fitted_apart(rows: Source, counts: list[int], types: list[str], parameters: dict[str, Any]) -> Selection:
-    """Return the table of plain fits by BIC: what a loop over numbers of components × covariance types finds.
+    """Return the table of plain fits, one for each number of components × covariance types.
 
     So classes are fitted. Lower BICs of a search tell rows held out apart no better (docs/measurements.md,
     "Classifiers").
