@@ -8,7 +8,7 @@ import pytest
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from inside import CLASSIC, LIMITED, PARSIMONIOUS
-from tables import warned
+from tables import blobs, warned
 
 N, PASSES = 60, 9
 
@@ -112,3 +112,60 @@ def test_bits_are_those_of_the_fit_alone(cls, model, beside, d, acceleration):
     parts = [warm] + ([stopped] if acceleration and beside != "fixed" else [])  # EM alone makes a pass again
     different += [way.__name__ for way in parts if numbers(way(make, rows, how)) != numbers(expected)]
     assert different == []
+
+
+# --- Compiled loops give way where a pass is not like the last one ----------------------------------
+
+
+def two_parts(n, others, sharp=0.8):
+    """Rows of a group and others, and a start in which either has a little of both."""
+    rows = np.vstack([blobs(n, 2), others])
+    return rows, {"init_params": np.where(np.arange(len(rows))[:, None] < n, [sharp, 1 - sharp], [1 - sharp, sharp])}
+
+
+LINE, OF_LINE = two_parts(30, np.outer(np.linspace(0, 1, 30), [1.0, 1.0]) + 30.0)
+TIES, OF_TIES = two_parts(30, np.full((5, 2), 40.0))
+FEW, TWO = blobs(), np.repeat(blobs()[:2], 20, axis=0)
+HARD = {
+    "float32": (FEW.astype(np.float32), {}),
+    "a tolerance": (FEW, {"tol": 1e-3, "max_iter": 500}),
+    "three rows": (blobs(3, 1), {"n_components": 1}),
+    "many rows": (np.asfortranarray(blobs(5000, 2)), {"max_iter": 6}),
+    "many columns": (np.repeat(blobs(300, 20), 2, axis=1)[:, ::2], {"max_iter": 6}),
+    "an update that is worth threads": (blobs(400, 60), {"max_iter": 6}),
+    "a component far from all rows": (FEW, {"means_init": [*FEW[:2], [1e3] * 3]}),
+    "the same without a ridge": (FEW, {"means_init": [*FEW[:2], [1e3] * 3], "reg_covar": 0}),
+    "more components than rows": (TWO, {"means_init": blobs()[:5] + 50.0, "max_iter": 60}),
+    "a ridge that is not felt": (1e9 * LINE, OF_LINE | {"max_iter": 60}),
+    "from one form into another": two_parts(100, np.full((20, 2), 25.0)),
+    "a component on a line": (LINE, OF_LINE | {"reg_covar": 0, "max_iter": 90}),
+}
+# Between these the update of the last pass is singular, by the model.
+HARD |= {f"equal rows, {n} passes": (TIES, OF_TIES | {"reg_covar": 0, "max_iter": n}) for n in (3, 4, 5, 8, 12)}
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("acceleration", SOLVERS)
+@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("model", PARSIMONIOUS)
+def test_a_compiled_climb_is_the_same_pass_by_pass(model, name, acceleration):
+    rows, how = HARD[name]
+    n_components = 2 if "init_params" in how else len(how.get("means_init", range(3)))
+    how = {"n_components": n_components, "random_state": 0, "max_iter": 40, "tol": 0.0} | how
+    ends = []
+    for callback in (None, lambda iteration: False):
+        mixture = GaussianMixture(covariance_type=model, acceleration=acceleration, **how)
+        try:
+            ends.append(facts(fit_of(mixture, rows, callback=callback)))
+        except ValueError as error:
+            ends.append(str(error))
+    assert ends[0] == ends[1]
+    assert isinstance(ends[0], tuple) or (how["reg_covar"] == 0 and "singular" in ends[0])
+
+
+@pytest.mark.parametrize(("n", "n_loops"), [(600, 1), (60_000, 3)])
+def test_work_that_is_worth_threads_is_left_to_them(n, n_loops):
+    """Passes of one compiled loop share their time."""
+    rows = blobs(n, 4)
+    mixture = GaussianMixture(8, means_init=rows[:8], acceleration=None, max_iter=3, tol=0, n_threads=2)
+    assert len({*fit_of(mixture, rows).history_.seconds}) == n_loops
