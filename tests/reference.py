@@ -860,14 +860,6 @@ def factor_m_step(X, responsibilities, weight, loadings, noise, *, ridge=0.0, is
     return weights, np.array(means), np.array(better), np.array(left)
 
 
-def factor_log_joint(X, parameters, ridge=0.0):
-    """`log_joint` of rows that are seen through a noise of variance `ridge`: less ½ ridge tr Σ_k⁻¹."""
-    weights, means, loadings, noise = parameters
-    covariances = factor_covariances(loadings, noise)
-    traces = np.trace(np.linalg.inv(covariances), axis1=1, axis2=2)
-    return log_joint(X, weights, means, covariances) - ridge * traces / 2
-
-
 def log_factor_prior(parameters, prior):
     """The logarithm of the density of a `FactorPrior`, but for a constant."""
     _, means, loadings, noise = parameters
