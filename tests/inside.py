@@ -45,7 +45,7 @@ PLACES = {
     "gmm._passes.incomplete": "incomplete=.",
     "gmm._passes.problem": "Continuation Problem SolverSettings e_step_over",
     "gmm._passes.solver": "Trace plain_records",
-    "gmm._persistence": "FORMAT FORMAT_VERSION _persistence=. load_state save_state",
+    "gmm._persistence": "FORMAT_VERSION _persistence=. load_state save_state",
     "gmm._persistence.values": "mixture_from_state",
     "gmm._plotting.animation": "animation=.",
     "gmm._plotting.curves": "spaced",

@@ -17,7 +17,7 @@ from command import fails, json_of, ok, result_in, write
 from fuzz_files import saved
 from gmm import BayesianGaussianMixture
 from inside import CLASSIC, PARSIMONIOUS, load_state, posterior_of, save_state
-from tables import blobs, copies, pairwise, refused
+from tables import blobs, copies, refused
 from test_published import IRIS
 from test_variational import a_case, a_prior, rows, written_out
 
@@ -409,10 +409,6 @@ def case(beside, *given, seed=0, **asked):
     return X, mixture_of(*given, **parameters, **asked), how
 
 
-def taken(how, index):
-    return how | ({"labels": how["labels"][index]} if how else {})
-
-
 def test_components_are_sorted_beside_little_noise_without_a_fall():
     X, *_ = table(n=300, n_noise=0)
     how = {"noise": True, "init_params": "random_from_data", "reg_covar": 0, "tol": 1e-8}
@@ -421,35 +417,6 @@ def test_components_are_sorted_beside_little_noise_without_a_fall():
         objective = np.array(mixture.fit(X).history_.objective)
         assert (np.diff(objective) >= -1e-12 * np.abs(objective[1:])).all()
         assert mixture.noise_weight_ < 0.02  # fits begin with more
-
-
-@every_type
-@pytest.mark.parametrize(("weights", "acceleration"), [("dirichlet_process", "auto"), ("dirichlet_distribution", None)])
-@every_feature
-def test_weights_are_repeats(covariance_type, weights, acceleration, beside):
-    X, mixture, how = case(beside, covariance_type, weights, acceleration=acceleration, tol=1e-7, max_iter=1000)
-    repeats = np.random.default_rng(2).integers(1, 4, len(X))
-    index = np.repeat(np.arange(len(X)), repeats)
-    one = copy.copy(mixture).fit(X, sample_weight=repeats, **how)
-    other = mixture.fit(X[index], **taken(how, index))
-    assert one.lower_bound_ == pytest.approx(other.lower_bound_, abs=1e-5)
-    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-3, atol=1e-3)
-    assert one.noise_weight_ == pytest.approx(other.noise_weight_, abs=1e-5)
-
-
-@pairwise(covariance_type=CLASSIC, acceleration=["auto", None], beside=BESIDE, dtype=[np.float64, np.float32])
-def test_threads_and_sources_change_no_bit(tmp_path, covariance_type, acceleration, beside, dtype):
-    X, mixture, how = case(beside, covariance_type, acceleration=acceleration, max_iter=30)
-    index = np.resize(np.arange(len(X)), 9000)
-    X = (X[index] + np.random.default_rng(0).normal(size=(9000, 2)) / 10).astype(dtype)
-    np.save(tmp_path / "X.npy", X)
-    sources = [(X, 1), (X, 3), (gmm.open_rows(tmp_path / "X.npy"), 1), (gmm.open_rows(lambda: [X[:5000], X[5000:]]), 2)]
-    if not how:
-        sources.append((gmm.sources.partitioned_rows(lambda task: task(0, X)), 1))
-    fits = [copy.copy(mixture).set_params(n_threads=n).fit(rows, **taken(how, index)) for rows, n in sources]
-    assert len({fit.means_.tobytes() for fit in fits[:4]}) == 1
-    assert len({tuple(fit.lower_bounds_) for fit in fits[:4]}) == 1
-    assert fits[-1].lower_bound_ == pytest.approx(fits[0].lower_bound_, rel=1e-6)
 
 
 @every_type

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 import gmm
-import inside
 from gmm import BayesianGaussianMixture, GaussianMixture, select
-from inside import FULL, SPHERICAL, ArraySource, EStep, WhitenedMixture, covariance_model, ridged, single_threaded_blas
+from inside import FULL, SPHERICAL, ArraySource, EStep, WhitenedMixture, single_threaded_blas
 from tables import refused, reloaded
 
 RNG = np.random.default_rng(0)
@@ -181,12 +180,6 @@ def test_float32_rows_take_weights_that_float32_cannot_hold(weight, unit):
     assert other.lower_bound_ == pytest.approx(one.lower_bound_, abs=1e-6)
     np.testing.assert_allclose(other.means_, one.means_, rtol=1e-5)
     np.testing.assert_allclose(other.covariances_, one.covariances_, rtol=1e-2, atol=1e-2)
-
-
-def test_an_infinite_covariance_is_refused_and_not_ridged_for_ever():
-    model = covariance_model("diag")
-    with pytest.raises(inside.SingularMatrixError):
-        ridged(np.ones(1), np.zeros((1, 2)), np.array([[np.inf, 1.0]]), model, 1e-6)
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
