@@ -11,8 +11,6 @@ import sklearn
 import sklearn.exceptions
 import sklearn.mixture
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
@@ -58,6 +56,7 @@ def test_defaults_are_scikit_learns():
     theirs = sklearn.mixture.GaussianMixture().get_params()
     ours = GaussianMixture().get_params()
     assert {name: ours[name] for name in theirs} == theirs
+    assert sklearn.utils.get_tags(mixture()) == sklearn.utils.get_tags(sklearn.mixture.GaussianMixture())
     beyond = {"n_factors", "n_threads", "acceleration", "refine", "prior", "noise", "missing", "fixed", "max_ratio"}
     beyond |= {"tails", "degrees_of_freedom"}
     assert ours.keys() - theirs.keys() == beyond
@@ -94,15 +93,6 @@ def test_what_is_raised_can_be_pickled(own):
     assert type(again) is type(raised) is raisable(own)
     assert again.args == ("why",)
     assert isinstance(again, own)
-
-
-def test_pipeline():
-    assert sklearn.utils.get_tags(mixture()) == sklearn.utils.get_tags(sklearn.mixture.GaussianMixture())
-    pipeline = make_pipeline(StandardScaler(), mixture()).fit(ROWS)
-    labels = pipeline.predict(ROWS)
-    assert sorted(np.bincount(labels)) == [40, 40]
-    assert "GaussianMixture" in pipeline._repr_html_()
-    assert pipeline.set_params(gaussianmixture__tol=0.1).named_steps["gaussianmixture"].tol == 0.1
 
 
 def test_weights_are_routed_on_request():

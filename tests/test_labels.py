@@ -146,18 +146,6 @@ def test_passes_are_those_of_the_twin(covariance_type, noise):
 
 
 @every_type
-@pytest.mark.parametrize("seed", range(3))
-def test_the_objective_never_falls(covariance_type, seed):
-    X, labels, *_ = table(seed)
-    how = {"covariance_type": covariance_type, "tol": 1e-7, "max_iter": 300, "random_state": seed}
-    mixture = fit(X, labels, per_class=None, **how)
-    assert (np.diff([record.objective for record in mixture.history_.passes]) > -1e-9).all()
-    parameters = mixture.weights_, mixture.means_, reference.dense(mixture.covariances_, covariance_type, K, D)
-    joint = reference.within_classes(reference.log_joint(X, *parameters), labels, OWNERS)
-    assert mixture.lower_bound_ == pytest.approx(reference.log_evidence(joint).mean(), abs=1e-6)
-
-
-@every_type
 def test_unknown_labels_change_no_bit(covariance_type):
     X, *_ = table(n=300)
     one = fit(X, K=3, covariance_type=covariance_type)

@@ -24,7 +24,6 @@ from fuzz_files import saved
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.sources import ColumnNote
 from inside import CLASSIC, COVARIANCE_TYPES, covariance_model, record_of
-from tables import assert_same
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(600, 5)) + RNG.integers(0, 3, (600, 1)) * 1.5
@@ -99,18 +98,6 @@ def test_a_mixture_is_pickled_as_values(cls, covariance_type):
     assert own - values == {f"gmm.{cls.__name__}", "gmm.em.Trace", "gmm._estimators.outcome.FitRecord"}
     # Besides what a file has, the whiteners: they have the bits of the fit's last update.
     assert len(pickle.dumps(mixture)) < 2 * len(saved(mixture))
-
-
-@pytest.mark.filterwarnings("ignore:Best performing initialization")
-@of_every_kind
-def test_a_warm_start_goes_on_from_a_pickle_with_the_same_bits(cls, covariance_type):
-    asked = {"n_components": 3, "random_state": 0, "warm_start": True, "max_iter": 1, "tol": 0.0}
-    alone, carried = (cls(covariance_type=covariance_type, **asked) for _ in range(2))
-    for _ in range(12):
-        alone.fit(X)
-        carried = pickle.loads(pickle.dumps(carried)).fit(X)
-        assert alone.lower_bound_ == carried.lower_bound_
-        assert_same(alone, carried)
 
 
 @of_every_kind
