@@ -5,7 +5,7 @@ import pytest
 
 import inside
 from gmm import BayesianGaussianMixture, GaussianMixture, sources
-from inside import CLASSIC, STARTS, ArraySource, Chunk, Source
+from inside import STARTS, ArraySource, Chunk, Source
 from origins import ROWS, WEIGHTS, D, K, N, assert_same, fitted
 from tables import refused
 
@@ -31,16 +31,6 @@ class Pieces(Source):
 
     def take(self, indices):
         return self.rows[indices]
-
-
-@pytest.mark.parametrize("acceleration", ["auto", None])
-@pytest.mark.parametrize("covariance_type", CLASSIC)
-def test_a_fit_from_pieces_is_the_fit_from_one_array(covariance_type, acceleration):
-    for dtype in (np.float32, np.float64):
-        rows, how = ROWS.astype(dtype), {"covariance_type": covariance_type, "acceleration": acceleration}
-        whole = fitted(rows, **how)
-        for threads in (1, 2, 5):
-            assert_same(fitted(Pieces(rows), n_threads=threads, **how), whole)
 
 
 class Listed(Source):
