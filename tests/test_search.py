@@ -126,6 +126,22 @@ def test_a_cell_is_taken_by_its_number_of_components_and_type(small):
     assert two[1, "full", "t"].tails == "t"
 
 
+def test_a_fit_that_leads_to_where_its_cell_has_ended_is_left(monkeypatch):
+    """Starts of others lead there more often than not; what is left to gain there would not be kept."""
+    climb, ended = loop.Cell.climb, []
+
+    def watched(cell, run, outlook):
+        before = cell.sound.result.lower_bound if cell.sound and not outlook.is_any else np.nan
+        climb(cell, run, outlook)
+        if abs(run.lower_bound - before) < cell.accuracy:
+            ended.append(run.ended)
+
+    monkeypatch.setattr(loop.Cell, "climb", watched)
+    select(ROWS, range(1, 6), CLASSIC, random_state=0, n_threads=1)
+    assert len(ended) > 10
+    assert not any(ended)
+
+
 @pytest.mark.parametrize("data", [IRIS, ROWS, BLOBS], ids=["iris", "overlapping", "blobs"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_cell_is_below_a_single_fit_from_its_seed(data, seed):
