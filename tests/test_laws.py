@@ -324,20 +324,6 @@ def test_warm_fits_converge_where_the_one_fit_does(covariance_type):
 
 
 @every_start
-@pytest.mark.parametrize("covariance_type", CLASSIC)
-def test_the_first_of_many_starts_is_the_start_of_one(covariance_type, init_params):
-    X = blobs()
-    asked = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 9}
-    told = []
-    many = GaussianMixture(K, n_init=4, **asked).fit(X, callback=told.append)
-    one = GaussianMixture(K, n_init=1, **asked).fit(X)
-    assert [r.lower_bound for r in told if r.start == 0] == one.lower_bounds_
-    assert {r.start for r in told} == {0, 1, 2, 3}
-    assert many.lower_bound_ >= one.lower_bound_
-    assert [r.lower_bound for r in told if r.start == many.history_.start] == many.lower_bounds_
-
-
-@every_start
 def test_a_seed_is_the_random_state_of_that_seed(init_params):
     X = blobs()
     asked = {"init_params": init_params, "n_init": 2, "max_iter": 5}

@@ -71,6 +71,7 @@ SOURCES = {
     "weights": (ROWS, {"sample_weight": np.random.default_rng(0).uniform(0, 2, len(ROWS))}, {}),
     "gaps": (np.where(np.random.default_rng(0).random(ROWS.shape) < 0.05, np.nan, ROWS), {}, {"missing": "em"}),
     "errors": (ROWS, {"error_covariance": np.full(3, 0.1)}, {}),
+    "errors of rows": (ROWS, {"error_covariance": np.random.default_rng(1).uniform(0.01, 1, ROWS.shape)}, {}),
     "noise": (ROWS, {}, {"noise": True}),
     "tails": (ROWS, {}, {"tails": ("normal", "t")}),
     "a prior": (ROWS, {}, {"prior": "conjugate"}),
@@ -88,19 +89,25 @@ SOURCES = {
     "many rows": (overlapping(24_000), {}, {"n_components": [1, 4, 6], "covariance_type": ["EII", "full", "VVI"]}),
     "twice": (np.repeat(np.round(ROWS[:200]), 2, axis=0), {}, {"covariance_type": "all"}),
 }
+ALONE = {"weights_init": None, "means_init": None, "precisions_init": None, "init_params": "kmeans", "random_state": 0}
 
 
 @pytest.mark.filterwarnings("ignore:Best performing initialization did not converge:gmm.ConvergenceWarning")
 @pytest.mark.parametrize(("source", "n_threads"), [*zip(SOURCES, itertools.cycle((1, 2)), strict=False)])
-def test_each_cell_is_a_fit_that_its_parameters_repeat_to_the_bits(source, n_threads):
+def test_each_cell_is_a_fit_that_its_parameters_repeat_to_the_bits_and_no_lower_than_a_single_one(source, n_threads):
     rows, of_rows, how = SOURCES[source]
     asked = {"n_components": range(1, 5), "covariance_type": inside.PARSIMONIOUS[::3], "random_state": 0} | how
     found = select(rows, **asked, **of_rows, n_threads=n_threads)
-    assert sum(mixture is not None for mixture in found.estimators) > 3
-    for mixture in filter(None, found.estimators):
+    cells = [(number, mixture) for number, mixture in enumerate(found.estimators) if mixture is not None]
+    assert len(cells) > 3
+    for number, mixture in cells:
         again = GaussianMixture(**mixture.get_params()).fit(rows, **of_rows)
         for name in ("weights_", "means_", "covariances_", "lower_bound_", "lower_bounds_"):
             np.testing.assert_array_equal(getattr(again, name), getattr(mixture, name), err_msg=repr(mixture))
+        if found.status[number] == "ok" and mixture.fixed is None:
+            alone = GaussianMixture(**mixture.get_params() | ALONE).fit(rows, **of_rows)
+            lower = len(rows) * (alone.lower_bound_ - mixture.lower_bound_)
+            assert lower < 0.05 or alone.summary(rows, **of_rows).degenerate, mixture
     best = found.best_index
     key = int(found.n_components[best]), found.covariance_type[best], found.tails[best]
     assert found[key] is found.best
@@ -140,17 +147,6 @@ def test_a_fit_that_leads_to_where_its_cell_has_ended_is_left(monkeypatch):
     select(ROWS, range(1, 6), CLASSIC, random_state=0, n_threads=1)
     assert len(ended) > 10
     assert not any(ended)
-
-
-@pytest.mark.parametrize("data", [IRIS, ROWS, BLOBS], ids=["iris", "overlapping", "blobs"])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_no_cell_is_below_a_single_fit_from_its_seed(data, seed):
-    found = select(data, range(1, 8), CLASSIC, random_state=seed)
-    for number, mixture in enumerate(found.estimators):
-        how = {"n_components": mixture.n_components, "covariance_type": mixture.covariance_type, "tol": mixture.tol}
-        alone = GaussianMixture(**how, max_iter=1000, random_state=seed, reg_covar=mixture.reg_covar).fit(data)
-        if found.status[number] == "ok" and not alone.summary(data).degenerate:
-            assert mixture.lower_bound_ * len(data) >= alone.lower_bound_ * len(data) - 0.03
 
 
 @pytest.mark.parametrize("acceleration", ["auto", None])
@@ -396,33 +392,6 @@ def test_every_start_by_name_will_do(start, small):
     assert found.bic.min() <= small.bic.min() + 0.1
 
 
-@pytest.mark.parametrize("how", [{"acceleration": None}, {"acceleration": None, "max_iter": 3}, {"max_iter": 0}])
-def test_other_ways_to_climb_go_through(how):
-    found = select(ROWS, [1, 3], CLASSIC, random_state=0, **how)
-    most = how.get("max_iter", 1000)
-    for estimator in found.estimators:
-        assert estimator.n_iter_ == len(estimator.lower_bounds_) <= most
-        assert estimator.get_params()["acceleration"] == how.get("acceleration", "auto")
-
-
-def test_a_cell_is_no_worse_than_a_fit_beside_others_and_with_a_prior(small):
-    alone = GaussianMixture(2, random_state=0).fit(BLOBS).bic(BLOBS)  # other seeds end 240 higher
-    assert max(select(BLOBS, [2], "full", random_state=seed).bic[0] for seed in range(3)) < alone + 0.5
-    prior = gmm.NormalInverseWishart(shrinkage=1, dof=50)
-    found = select(ROWS, [4], ["full"], random_state=0, prior=prior)
-    alone = GaussianMixture(4, random_state=0, prior=prior, tol=1e-5, max_iter=1000).fit(ROWS)
-    assert found.best.lower_bound_ >= alone.lower_bound_ - 1e-4
-    assert found.loglik[0] < small.loglik[cell(small, 4, "full")] - 1
-
-
-def test_history_tells_the_whole_climb(small):
-    for number, estimator in enumerate(small.estimators):
-        assert estimator.n_iter_ == len(estimator.history_) == len(estimator.lower_bounds_)
-        assert estimator.converged_ == (small.status[number] == "ok")
-        assert np.diff(estimator.lower_bounds_).min(initial=0) > -1e-9
-        assert estimator.lower_bound_ == pytest.approx(small.loglik[number] / len(ROWS), abs=1e-6)
-
-
 def test_a_file_and_a_pickle_hold_all_of_it(small):
     for again in (*copies(small), Selection.load(saved(small))):
         same_table(again, small)
@@ -530,16 +499,6 @@ def test_what_is_told_of_fresh_starts_is_what_single_fits_find(seed, monkeypatch
     assert told in repr(found)
 
 
-@pytest.mark.parametrize("d", [1, 2])
-@pytest.mark.parametrize("name", [*CLASSIC, "VVE", "EVI"])
-def test_criteria_are_those_of_the_mixture(name, d):
-    """Also of one column, where one component of any model is spherical."""
-    X = overlapping(1200, d)
-    found = select(X, [1, 2, 3], [name], random_state=0)
-    for i, mixture in enumerate(found.estimators):
-        assert {what: getattr(found, what)[i] for what in CRITERIA} == pytest.approx(mixture.criteria(X), rel=1e-6)
-
-
 def test_a_file_tells_what_was_found_again(small, tmp_path):
     again = reloaded(replace(small, n_fresh_starts=5, n_found_again=4))
     assert (again.n_fresh_starts, again.n_found_again) == (5, 4)
@@ -580,22 +539,6 @@ def test_what_is_no_matter_of_a_cell_or_is_that_of_all_ends_the_search(error, mo
             assert refused(str(error), search).__cause__ is error
     else:
         assert refused(None, search, error=type(error)) is error
-
-
-@pytest.mark.parametrize("covariance_type", inside.PARSIMONIOUS)
-@pytest.mark.parametrize("d", [1, 3])
-def test_a_search_with_a_prior_finds_what_a_fit_with_it_finds(covariance_type, d):
-    X = np.random.default_rng(0).normal(size=(60, d))
-    found = select(X, [1], covariance_type, prior="conjugate", random_state=0)
-    how = {"covariance_type": covariance_type, "prior": "conjugate", "reg_covar": found.best.reg_covar}
-    alone = GaussianMixture(1, **how).fit(X)
-    assert found.best.lower_bound_ == pytest.approx(alone.lower_bound_, abs=1e-9)
-    np.testing.assert_allclose(found.best.covariances_, alone.covariances_, rtol=1e-9)
-    for mixture in (found.best, alone):
-        mixture.partial_fit(X)
-    np.testing.assert_allclose(found.best.covariances_, alone.covariances_, rtol=1e-6)
-    for criterion in CRITERIA:
-        assert np.isfinite(getattr(found, criterion)).all() or criterion == "nec"
 
 
 def test_a_search_of_many_rows_is_gone_when_it_ends():

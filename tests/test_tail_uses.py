@@ -257,16 +257,6 @@ def test_given_degrees_of_freedom_are_those_of_t_cells_alone():
     assert [cell.degrees_of_freedom_ for cell in cells] == [np.inf, 4]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_cell_is_as_high_as_a_single_fit_where_it_matters(seed):
-    rows = np.concatenate([groups(seed=seed, degrees=4), np.random.default_rng(seed).uniform(-60, 60, (25, 2))])
-    found = select(rows, (2, 3), ["EEE", "VVV"], tails="t", random_state=0)
-    for cell, loglik in zip(found.estimators, found.loglik, strict=True):
-        single = GaussianMixture(**cell.get_params() | {"random_state": 0, "n_init": 3}).fit(rows)
-        assert loglik > single.log_likelihood(rows) - 0.05
-    assert found.n_found_again == found.n_fresh_starts == 4
-
-
 def test_beside_heavy_cells_normal_ones_end_no_lower_and_threads_change_nothing(heavy):
     how = {"n_components": range(1, 5), "covariance_type": ["EEE", "VVV"], "random_state": 0}
     alone = select(groups(degrees=4), **how)
