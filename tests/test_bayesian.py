@@ -437,9 +437,10 @@ def test_what_is_saved_comes_back(covariance_type, weights, beside):
     assert (mixture.noise_weight_ > 0.1) == ("noise" in BESIDE[beside][0])
 
 
+@every_type
 @every_feature
-def test_gaps_go_along(beside):
-    X, mixture, how = case(beside, "full", "dirichlet_process", missing="em", reg_covar=0)
+def test_gaps_go_along(beside, covariance_type):
+    X, mixture, how = case(beside, covariance_type, "dirichlet_process", missing="em", reg_covar=0)
     whole = copy.copy(mixture).fit(X, **how)
     X[np.random.default_rng(0).random(X.shape) < 0.1] = np.nan
     objective = np.array(mixture.fit(X, **how).history_.objective)

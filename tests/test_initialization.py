@@ -9,7 +9,7 @@ from scipy.cluster.hierarchy import cut_tree, fcluster, linkage
 import inside
 import reference
 from gmm import GaussianMixture
-from inside import SPHERICAL, ArraySource, EStep, _em, covariance_model, kmeans_plusplus, mstep, sampled, tiles
+from inside import SPHERICAL, ArraySource, EStep, _em, covariance_model, mstep, sampled, tiles
 from inside import starts as initialization
 from tables import noted, refused
 
@@ -182,18 +182,6 @@ def test_the_hierarchy_is_of_a_thousand_rows_at_most(monkeypatch):
     np.testing.assert_allclose(means[0], means[1], rtol=1e-12)
 
 
-def test_kmeans_plusplus_spreads_and_takes_no_row_of_weight_zero_or_one_twice():
-    rows, weight = np.arange(8.0)[:, None], np.array([1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
-    for seed in range(20):
-        assert sorted(kmeans_plusplus(rows, weight, 4, np.random.RandomState(seed))[:, 0]) == [0.0, 2.0, 4.0, 6.0]
-        seeds = kmeans_plusplus(ROWS, np.ones(len(ROWS)), 3, np.random.RandomState(seed))
-        assert {tuple(row) for row in seeds} <= {tuple(row) for row in ROWS}
-        assert sorted(((seeds[:, None] - CENTRES) ** 2).sum(axis=2).argmin(axis=1)) == [0, 1, 2]
-    seeds = kmeans_plusplus(np.array([[1.0], [2.0]]), np.ones(2), 5, np.random.RandomState(0))
-    assert seeds.shape == (5, 1)
-    assert set(seeds[:, 0]) == {1.0, 2.0}
-
-
 @pytest.mark.parametrize("kernel", tiles.kernels())
 @pytest.mark.parametrize(("n", "d", "K", "n_draws"), [(1, 1, 1, 2), (3, 2, 3, 1), (150, 4, 3, 3), (700, 9, 20, 4)])
 def test_seeds_are_those_of_the_textbook_for_the_same_uniforms(kernel, n, d, K, n_draws):
@@ -349,26 +337,17 @@ def centred(rows, weight):
     return rows - weight @ rows / weight.sum()
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("n", "d"), [(2, 1), (3, 2), (50, 1), (200, 3), (400, 12)])
-def test_without_weights_the_clusters_are_scipys(n, d):
-    rows = np.random.default_rng(n).normal(size=(n, d)) @ np.diag(np.arange(1, d + 1))
-    rows = centred(rows, np.ones(n))
-    hierarchy = linkage(rows, method="ward")
-    for n_clusters in {1, 2, 3, min(17, n), n}:
-        got = ward(rows, np.ones(n), n_clusters)
+def test_the_clusters_are_scipys_of_repeated_rows(n, d, weighted):
+    rng = np.random.default_rng(n)
+    times = rng.integers(1, 6, n) if weighted else np.ones(n, int)
+    rows = centred(rng.normal(size=(n, d)) @ np.diag(np.arange(1, d + 1)), times)
+    hierarchy = linkage(np.repeat(rows, times, axis=0), method="ward")
+    for n_clusters, unit in zip((1, 2, 3, min(17, n), n), (1e-150, 1, 1e150, 1, 1), strict=True):
+        got = ward(rows, times * unit, n_clusters)
         assert len(set(got)) == min(n_clusters, n)
-        assert same_clusters(got, cut_tree(hierarchy, min(n_clusters, n)).ravel())
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_weight_is_so_many_equal_rows_and_its_unit_is_nothing(seed):
-    rng = np.random.default_rng(seed)
-    times = rng.integers(1, 6, 80)
-    rows, weight = centred(rng.normal(size=(80, 2)), times), times.astype(float)
-    repeated = ward(np.repeat(rows, times, axis=0), np.ones(times.sum()), 6)
-    for unit in (1e-150, 1, 1e150):
-        np.testing.assert_array_equal(np.repeat(ward(rows, weight * unit, 6), times), repeated)
-    assert not same_clusters(ward(rows, np.ones(80), 6), ward(rows, weight, 6))
+        assert same_clusters(np.repeat(got, times), cut_tree(hierarchy, min(n_clusters, n)).ravel())
 
 
 @pytest.mark.parametrize(

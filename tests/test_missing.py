@@ -18,7 +18,7 @@ import reference
 import tables
 import test_variational
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import FULL, NO_NOISE, PARSIMONIOUS, STARTS, ArraySource, Noise, e_step_over, posterior_of, source_to_fit
+from inside import FULL, NO_NOISE, PARSIMONIOUS, ArraySource, Noise, e_step_over, posterior_of, source_to_fit
 from tables import refused, warned
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
@@ -205,21 +205,6 @@ def test_estimates_of_one_gaussian_are_those_that_are_published_or_follow_from_r
     np.testing.assert_allclose(apples.covariances_[0], covariance, rtol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-@pytest.mark.parametrize("covariance_type", ["full", "EVV", "tied", "diag"])
-@pytest.mark.parametrize("init_params", STARTS)
-def test_a_start_is_of_weighted_rows_in_any_order(covariance_type, init_params):
-    """What fills a gap for a start is told by its row alone."""
-    X, rng = with_gaps(), np.random.default_rng(0)
-    X[:3] = np.nan
-    weight = rng.integers(1, 4, len(X))
-    how = {"covariance_type": covariance_type, "missing": "em", "init_params": init_params, "random_state": 0}
-    how["max_iter"] = 5
-    one = GaussianMixture(3, **how).fit(X, sample_weight=weight)
-    other = GaussianMixture(3, **how).fit(np.repeat(X, weight, axis=0)[rng.permutation(weight.sum())])
-    np.testing.assert_allclose(one.score_samples(X), other.score_samples(X), rtol=1e-8, atol=1e-9)
-
-
 def test_gaps_are_filled_for_a_start_with_what_rows_like_theirs_have():
     """So that filled columns vary with the others, and among themselves, as given ones do; gaps may come in turns."""
     covariance = np.array([[2.0, 1.2, -0.3], [1.2, 1.5, 0.4], [-0.3, 0.4, 1.0]])
@@ -229,16 +214,6 @@ def test_gaps_are_filled_for_a_start_with_what_rows_like_theirs_have():
     filled = source.without_gaps.select_rows(np.arange(0, len(X), 2)).rows
     np.testing.assert_allclose(np.cov(filled.T), np.cov(X[1::2].T), atol=0.4)  # of some hundred rows
     np.testing.assert_array_equal(filled[:, 2], X[::2, 2])
-
-
-@pytest.mark.parametrize("acceleration", ["auto", None])
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
-def test_the_evidence_bound_climbs_too(covariance_type, acceleration):
-    X, how = with_gaps(n=200), {"covariance_type": covariance_type, "acceleration": acceleration, "random_state": 0}
-    fit = BayesianGaussianMixture(n_components=4, missing="em", tol=1e-4, max_iter=2000, **how).fit(X)
-    assert fit.converged_
-    assert np.diff(fit.lower_bounds_).min() > -1e-8
-    assert np.isfinite(fit.score(X))
 
 
 @pytest.mark.parametrize("weights", ["dirichlet_process", "dirichlet_distribution"])
