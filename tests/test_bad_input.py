@@ -157,10 +157,19 @@ def strided(rows):
     return wide[::2, 1::3]
 
 
+def unaligned(rows):
+    view = np.zeros(rows.nbytes + 1, dtype=np.uint8)[1:].view(rows.dtype).reshape(rows.shape)
+    view[...] = rows
+    assert not view.flags.aligned
+    return view
+
+
 SAME_ROWS = {
     "column order": np.asfortranarray,
     "negative strides": lambda rows: rows[::-1, ::-1].copy()[::-1, ::-1],
     "wide strides": strided,
+    "not aligned": unaligned,
+    "another byte order": lambda rows: rows.astype(rows.dtype.newbyteorder()),
     "read-only": lambda rows: np.broadcast_to(rows, rows.shape),
     "objects": lambda rows: rows.astype(object),
     "long double": lambda rows: rows.astype(np.longdouble),

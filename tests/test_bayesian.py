@@ -707,13 +707,6 @@ def test_no_merge_that_is_left_raises_the_bound(table, weights):
 
 
 @every_prior
-def test_twelve_components_of_notes_become_the_groups(weights):
-    X = notes()
-    fit = ended(X, 12, weights)
-    assert fit.n_effective_components_ == ended(X, 3, weights).n_effective_components_ == 3
-
-
-@every_prior
 @every_type
 def test_groups_that_lie_apart_stay_apart(covariance_type, weights):
     for n, apart in ((40, 12), (100, 8), (400, 6), (3000, 6)):
@@ -721,11 +714,3 @@ def test_groups_that_lie_apart_stay_apart(covariance_type, weights):
         labels = ended(X, 12, weights, covariance_type=covariance_type).predict(X)
         owners = [int(np.bincount(group[labels == k]).argmax()) for k in np.unique(labels)]
         assert sorted(set(owners)) == [0, 1, 2, 3], n
-
-
-def test_four_groups_of_many_rows_stay_four_components():
-    X, group = corners(100_000, 6)
-    fit = ended(X, 12, "dirichlet_distribution", n_threads=None)
-    assert fit.n_effective_components_ == 4
-    assert fit.n_iter_ < 60
-    assert (np.bincount(4 * fit.predict(X) + group) > 20_000).sum() == 4

@@ -236,24 +236,6 @@ def test_the_unit_of_the_weights_changes_nothing(covariance_type, factor):
 # --- Types, memory and threads ------------------------------------------------------------------
 
 
-def unaligned(X):
-    raw = np.zeros(X.nbytes + 1, dtype=np.uint8)
-    view = raw[1:].view(X.dtype).reshape(X.shape)
-    view[...] = X
-    assert not view.flags.aligned
-    return view
-
-
-@every_type
-def test_how_the_rows_are_stored_changes_no_bit(covariance_type):
-    X = blobs()
-    expected = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(X)
-    for rows in (unaligned(X), X.astype(X.dtype.newbyteorder())):
-        got = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(rows)
-        assert_same_bits(got, expected)
-        np.testing.assert_array_equal(got.predict_proba(rows), expected.predict_proba(X))
-
-
 @every_type
 def test_what_is_given_is_left_as_it_was(covariance_type):
     given = start(covariance_type)
@@ -269,16 +251,6 @@ def test_what_is_given_is_left_as_it_was(covariance_type):
 
 
 # --- One thing said in two ways -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("init_params", "how"),
-    [*((name, {}) for name in STARTS), *(("kmeans", how) for how in ({"max_iter": 2}, {"max_iter": 0}, {"n_init": 3}))],
-)
-def test_fit_predict_is_fit_then_predict(init_params, how):
-    X, asked = blobs(), {"init_params": init_params, "random_state": 1}
-    one, other = (GaussianMixture(K, **asked | how) for _ in range(2))
-    np.testing.assert_array_equal(one.fit_predict(X), other.fit(X).predict(X))
 
 
 @every_type

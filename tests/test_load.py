@@ -70,6 +70,7 @@ def test_parameters_that_were_rounded_come_back_bit_for_bit(model, K, d):
     mixture = fitted(K, X[:, :d], covariance_type=model)
     shown = [getattr(mixture, f"{name}_").astype(np.float32) for name in ("weights", "means", "covariances")]
     given = GaussianMixture.from_parameters(*shown, covariance_type=model)
+    assert given.weights_.sum() == pytest.approx(1, abs=1e-15)
     assert_same(gmm.load(saved(given)), given, X[:, :d])
 
 
