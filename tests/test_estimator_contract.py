@@ -2,8 +2,6 @@
 
 import pickle
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em import steps
 from inside import OPTIONS, STARTS, InvalidParameterError, raisable
-from tables import refused
+from tables import python, refused
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(40, 2)), rng.normal(7.0, 2.0, size=(40, 2))])
@@ -26,14 +24,11 @@ def mixture(**parameters):
     return GaussianMixture(**{"n_components": 2, "random_state": 0} | parameters)
 
 
-def run_python(code):
-    """Run code in an interpreter of its own; return what it prints."""
-    command = [sys.executable, "-W", "error", "-c", code]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-
-
 def test_a_whole_life_imports_nothing_optional():
-    loaded = run_python(
+    loaded = python(
+        "-W",
+        "error",
+        "-c",
         "import sys, numpy as np, gmm\n"
         "X = np.random.RandomState(0).normal(size=(50, 2))\n"
         "m = gmm.GaussianMixture(2, random_state=0).fit(X); m.predict(X); repr(m); m._repr_html_(); m.bic(X)\n"
@@ -42,14 +37,14 @@ def test_a_whole_life_imports_nothing_optional():
         "try: m.set_fit_request\n"
         "except AttributeError: print('absent')\n"
         "print(*(n for n in ('sklearn', 'pandas', 'polars', 'pyarrow', 'matplotlib', 'rich', 'jinja2')"
-        " if n in sys.modules))"
+        " if n in sys.modules))",
     )
-    assert loaded == ["absent"]
+    assert loaded.split() == ["absent"]
 
 
 def test_errors_are_ours_alone_where_scikit_learn_is_not_loaded():
     code = "import gmm\nfrom gmm._exceptions import raisable\nprint(raisable(gmm.NotFittedError) is gmm.NotFittedError)"
-    assert run_python(code) == ["True"]
+    assert python("-W", "error", "-c", code) == "True\n"
 
 
 def test_defaults_are_scikit_learns():

@@ -678,9 +678,6 @@ def test_following(data):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda mixture, X: gmm.select(X, 1, "full").best_by(np.array(["bic", "aic"])),
-        lambda mixture, X: gmm.inference.standard_errors(mixture, X, method=np.array(["bootstrap", "information"])),
-        lambda mixture, X: mixture.impute(X, draw=np.array([1, 2])),
         lambda mixture, X: gmm.select(X, 1, "full", tails=np.ones((2, 2))),
         lambda mixture, X: gmm.MixtureClassifier().fit(X, [0, 1] * 5).score(X, [0, 1] * 5, np.full(10, 1j)),
         lambda mixture, X: gmm.analysis.adapt(mixture, X, parameters=[["means"]]),

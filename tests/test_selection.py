@@ -14,7 +14,7 @@ from sklearn.datasets import load_iris
 import gmm
 from gmm import GaussianMixture, NormalInverseWishart, Selection, select
 from gmm.inference import split_lrt, stability
-from inside import COVARIANCE_TYPES, CRITERIA, FULL, PARSIMONIOUS, ArraySource, EStep, Scorer, copies, criteria
+from inside import COVARIANCE_TYPES, CRITERIA, PARSIMONIOUS, ArraySource, Scorer, copies, criteria
 from tables import interrupt, refused, reloaded
 
 rng = np.random.default_rng(0)
@@ -190,10 +190,8 @@ def test_a_selection_is_frozen(found):
         ((X, 0), {}, ValueError, "of at least 1, got 0"),
         ((X, range(5, 1)), {}, ValueError, r"range\(5, 1\), which is empty"),
         ((X, 2.5), {}, TypeError, "whole numbers in n_components, got 2.5"),
-        ((X, 2, "round"), {}, ValueError, "round"),
         ((X, 2, []), {}, ValueError, "got none"),
         ((X, 2), {"criterion": "dic"}, ValueError, "among .*'bic'.*got 'dic'"),
-        ((X, 2), {"tol": -1.0}, ValueError, "tol"),
         ((X, 2), {"tolerance": 1.0}, TypeError, "tolerance"),
         ((X, 2), {"models": ["EII"]}, TypeError, "parameter 'models'; use covariance_type"),
         ((X, 2, None), {}, TypeError, "covariance types by name"),
@@ -205,10 +203,7 @@ def test_a_selection_is_frozen(found):
         ((X, 2), {"init_params": lambda X, K, rng: None}, TypeError, "a start in init_params"),
         ((X, 2), {"init_params": np.ones((len(X), 1))}, TypeError, "a start in init_params"),
         ((X, 2), {"callback": 3}, TypeError, "callable"),
-        ((X, 2), {"random_state": "x"}, ValueError, "'random_state' parameter"),
-        ((X, 2), {"sample_weight": [1.0]}, ValueError, "sample_weight"),
         ((X, 2), {"prior": NormalInverseWishart(mean=np.zeros(99))}, ValueError, r"^The parameter 'prior\.mean'"),
-        ((X, 2), {"prior": NormalInverseWishart(dof=-1)}, ValueError, r"^expected prior\.dof above"),
         ((X, 2), {"prior": NormalInverseWishart(scale=[["1970"]])}, ValueError, r"^prior\.scale|'prior\.scale'"),
         ((X, 2), {"prior": NormalInverseWishart(mean=np.array(["1970"], "M8[s]"))}, TypeError, r"^prior\.mean holds"),
     ],
@@ -472,15 +467,6 @@ def test_the_methods_are_the_formulas(name, dtype):
         whole = Scorer(mixture._parameters).totals(ArraySource(rows, weights)).entropy
         assert whole == pytest.approx(entropy(mixture, rows, weights), rel=1e-5 if dtype == np.float32 else 1e-12)
     assert mixture.criteria(rows)["nec"] != pytest.approx(mixture.criteria(rows, COUNTS)["nec"], rel=1e-5)
-
-
-def test_a_row_of_weight_zero_does_not_count_however_far_it_is():
-    """Its log density is −∞, and zero times that is not a number."""
-    parameters = GaussianMixture(2, random_state=0).fit(TABLE)._parameters
-    far = ArraySource(np.vstack([TABLE, np.full((1, 3), 1e200)]), np.append(COUNTS, 0))
-    with EStep(far, FULL) as with_it, EStep(ArraySource(TABLE, COUNTS), FULL) as without:
-        got, expected = (e_step.totals(parameters.whitened()) for e_step in (with_it, without))
-    assert got == pytest.approx(expected, rel=1e-12)
 
 
 # --- Weights are counts ---------------------------------------------------------------------------
