@@ -36,7 +36,7 @@ def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, weighted):
 
 
 WAYS = {"acceleration": None, "prior": "conjugate", "refine": "split-merge", "init_params": "k-means++"}
-WAYS |= {"means_init": [[50.0] * D, [54.0] * D, [58.0] * D]}
+WAYS |= {"means_init": [[50.0] * D, [54.0] * D, [58.0] * D], "tails": "t"}
 
 
 @pytest.mark.parametrize("name", WAYS)

@@ -138,23 +138,6 @@ def test_an_update_keeps_to_the_limits_that_python_states():
     np.testing.assert_allclose(ends, [inside.LEAST_DEGREES, inside.MOST_ESTIMATED], rtol=1e-12)
 
 
-def test_sums_of_a_pass_over_parts_add_up_in_any_order():
-    def total(task):
-        parts = [task(number, part) for number, part in enumerate(np.array_split(groups(), 7))]
-        return sum(parts[1:], parts[0])
-
-    means = [[0.0, 0, 0], [6, 1, 0], [1, 7, 3]]
-    begin = {"weights_init": np.full(K, 1 / K), "means_init": means, "precisions_init": np.tile(np.eye(D), (K, 1, 1))}
-    ends = [
-        GaussianMixture(K, tails="t", tol=1e-9, **begin).fit(rows)
-        for rows in (groups(), groups()[::-1], gmm.sources.partitioned_rows(total))
-    ]
-    for other in ends[1:]:
-        assert other.lower_bound_ == pytest.approx(ends[0].lower_bound_, abs=1e-12)
-        np.testing.assert_allclose(other.means_, ends[0].means_, atol=1e-6)
-        assert other.degrees_of_freedom_ == pytest.approx(ends[0].degrees_of_freedom_, rel=1e-5)
-
-
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical", "tied"])
 def test_statistics_in_another_order_are_those_of_the_mixture_in_that_order(covariance_type):
     order, mixture = np.array([2, 0, 1]), mixture_near(covariance_type, "each")
