@@ -63,14 +63,6 @@ def test_the_first_start_is_climbed_as_if_it_were_alone(covariance_type, init_pa
 
 
 @quiet
-def test_a_callback_that_says_stop_ends_all_starts():
-    mixture = GaussianMixture(K, n_init=N_INIT, random_state=1, init_params="random_from_data")
-    told = []
-    mixture.fit(ROWS, callback=lambda iteration: told.append(iteration.start) or len(told) == 2)
-    assert told == [0, 0]
-
-
-@quiet
 def test_of_few_rows_or_passes_every_start_is_climbed():
     assert fitted(ROWS[:3999])[1] == list(range(N_INIT))
     assert fitted(ROWS[:4000])[1] != list(range(N_INIT))
