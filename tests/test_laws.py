@@ -101,7 +101,7 @@ def nearly_singular(seed):
     return X * 10 ** rng.uniform(0, 4)
 
 
-@pytest.mark.filterwarnings("ignore::gmm._exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 @pytest.mark.parametrize("how", [{}, {"acceleration": None}, {"fixed": {"weights": True}}], ids=str)
 @every_type
 def test_no_solver_keeps_an_update_that_lowers_its_objective(covariance_type, how):

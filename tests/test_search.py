@@ -94,7 +94,7 @@ ALONE = {"weights_init": None, "means_init": None, "precisions_init": None, "ini
 
 @pytest.mark.filterwarnings("ignore:Best performing initialization did not converge:gmm.ConvergenceWarning")
 @pytest.mark.parametrize(("source", "n_threads"), [*zip(SOURCES, itertools.cycle((1, 2)), strict=False)])
-def test_each_cell_is_a_fit_that_its_parameters_repeat_to_the_bits_and_no_lower_than_a_single_one(source, n_threads):
+def test_each_cell_is_a_fit_that_its_parameters_repeat_and_no_lower_than_a_single_one(source, n_threads):
     rows, of_rows, how = SOURCES[source]
     asked = {"n_components": range(1, 5), "covariance_type": inside.PARSIMONIOUS[::3], "random_state": 0} | how
     found = select(rows, **asked, **of_rows, n_threads=n_threads)
