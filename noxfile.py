@@ -16,7 +16,10 @@ from nox.project import dependency_groups, load_toml
 
 KERNEL_TESTS = [
     *sorted(glob.glob("tests/test_kernel*.py")),
-    *(f"tests/test_{name}.py" for name in ("lengths", "update", "diagnostics", "quasi_newton", "initialization")),
+    *(
+        f"tests/test_{name}.py"
+        for name in ("lengths", "update", "equal_bits", "diagnostics", "quasi_newton", "initialization")
+    ),
 ]
 
 # Under valgrind, some fifty times slower.
@@ -40,7 +43,16 @@ PINNED = ("--require-hashes", "-r", ".github/requirements/tools.txt", "-r", ".gi
 # What every interpreter's wheel passes without a compiler and without scikit-learn.
 WHEEL_TESTS = [
     f"tests/test_{name}.py"
-    for name in ("kernel", "kernel_tile", "leaves", "update", "lengths", "persistence", "shared_by_threads")
+    for name in (
+        "kernel",
+        "kernel_tile",
+        "leaves",
+        "update",
+        "equal_bits",
+        "lengths",
+        "persistence",
+        "shared_by_threads",
+    )
 ]
 
 # zig's targets: the suffix of extensions there or, for Windows, the machine's name for `tools/windows_python.py`.
