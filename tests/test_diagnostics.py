@@ -52,20 +52,6 @@ def test_shapes_are_the_twins(name, dtype, K, d):
                 expected.assert_told_by(got, case)
 
 
-@every_dtype
-@every_layout
-def test_threads_change_no_bit_and_the_statistics_are_those_of_an_ordinary_pass(name, dtype):
-    rows, mixture = problem(name, 7, 5, n=30_000, dtype=dtype)
-    axes = some_axes(mixture)
-    one, many = (EStep(ArraySource(rows), mixture.layout, n_threads=t).diagnostics(mixture, axes) for t in (1, 3))
-    np.testing.assert_array_equal(one.log_rest, many.log_rest)
-    np.testing.assert_array_equal(one.powers, many.powers)
-    ordinary = EStep(ArraySource(rows.astype(float)), mixture.layout)(mixture)
-    for statistics in (one.statistics, many.statistics):
-        np.testing.assert_array_equal(statistics.second, ordinary.second)
-        assert statistics.log_evidence == ordinary.log_evidence
-
-
 @every_kernel
 def test_rows_that_one_component_owns_alone_lose_what_is_there_to_lose():
     """1 − r is exp(−2000) there: nothing that a difference or an underflow would know."""

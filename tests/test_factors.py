@@ -100,14 +100,6 @@ def test_covariances_of_the_model_stay_and_are_taken_apart(kind, seed, d, q, spr
     assert np.abs(np.triu((again / beside[:, None]).T @ again, 1)).max() < 1e-6 * size / beside.min()
 
 
-@few
-@given(**sizes, other=st.integers(0, 2**16))
-def test_an_update_is_as_likely_as_the_covariance_before(seed, d, q, spread, other):
-    q = min(q, d - 1)
-    before, free = analysed("factor", scatter(other, d, spread=spread), q), scatter(seed, d, spread=spread)
-    assert objective(analysed("factor", free, q, previous=before), free) <= objective(before, free) + 1e-8
-
-
 def nearly_singular(seed, scale, kind):
     """A free covariance with a ridge that is as good as nothing beside it where the scale is large."""
     rng = np.random.default_rng(seed)

@@ -8,13 +8,12 @@ import pyarrow.parquet
 import pytest
 
 import gmm
-import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
-from inside import FULL, PARSIMONIOUS, as_source, e_step_over, source_to_fit
+from inside import PARSIMONIOUS, as_source, source_to_fit
 from inside import rows_incomplete as incomplete
 from origins import assert_same, fitted, partitions, stream
 from tables import refused
-from test_missing import check_pass, mixture, with_gaps, written_out
+from test_missing import with_gaps
 
 pytestmark = [pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning"), pytest.mark.usefixtures("_small_chunks")]
 
@@ -79,19 +78,6 @@ def test_files_are_arrays(kind, tmp_path):
     array.predict_to(ROWS, tmp_path / "one.csv")
     file.predict_to(written(kind, tmp_path), tmp_path / "other.csv")
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
-
-
-@pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
-def test_a_pass_over_blocks_is_the_twins(covariance_type):
-    X, parameters = with_gaps(), mixture(covariance_type)
-    joint = reference.log_joint_given(X, *written_out(parameters))
-    source = as_source(stream(X, cuts=(50, 51)), estimator="x", missing="em")
-    with e_step_over(source, FULL) as e_step:
-        got, totals = e_step(parameters.whitened()), e_step.totals(parameters.whitened())
-    given = np.ones(len(X)), written_out(parameters), got.origins
-    check_pass(got, joint, given[0], lambda r: reference.statistics_given(X, r, *given), "full")
-    assert totals.log_likelihood == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-12)
-    assert totals.classification == pytest.approx(joint.max(axis=1).sum(), rel=1e-12)
 
 
 def test_starts_see_the_gaps_of_rows_in_memory_filled():

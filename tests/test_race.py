@@ -277,14 +277,6 @@ def test_the_last_passes_see_all_rows():
     assert best(rows, "full").weight == 3000
 
 
-@every_type
-def test_threads_change_nothing(covariance_type):
-    rows = np.concatenate([X + shift for shift in np.arange(10)[:, None]])
-    one, other = (best(rows, covariance_type, 5, n_threads=n) for n in (1, 2))
-    for part in ("counts", "first", "second", "log_evidence"):
-        np.testing.assert_array_equal(getattr(one, part), getattr(other, part))
-
-
 def race(fewest_rows=None, seeds=1):
     rows, verdict = table(), None
     if fewest_rows is not None:
