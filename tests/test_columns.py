@@ -105,16 +105,6 @@ def test_predictions_are_from_the_known_columns_that_a_row_has(covariance_type):
     np.testing.assert_allclose(without, mixture.weights_ @ mixture.means_[:, OTHERS])
 
 
-def test_one_component_is_linear_regression():
-    """R's lm(eruptions ~ waiting) on faithful: -1.874016 + 0.075628 waiting, residual standard error 0.4965129."""
-    mixture = GaussianMixture(reg_covar=0).fit(FAITHFUL)
-    predicted = mixture.predict_from([[0.0], [1.0]], [1])
-    intercept, with_one = predicted.means[:, 0]
-    assert (intercept, with_one - intercept) == (pytest.approx(-1.874016, abs=1e-6), pytest.approx(0.075628, abs=1e-6))
-    # Maximum likelihood divides by n, lm by n - 2.
-    assert predicted.deviations[0, 0] * np.sqrt(272 / 270) == pytest.approx(0.4965129, abs=1e-7)
-
-
 def test_intervals_of_two_peaks_reach_over_the_gap():
     mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0, -10], [0, 10]], [1.0, 1.0], covariance_type="spherical")
     mean, deviation, ends = (part[0, 0] for part in mixture.predict_from([[0.0]], [0], level=0.5)[1:])

@@ -172,14 +172,6 @@ def test_no_cell_is_below_a_fit(found):
         assert loglik > len(X) * alone.score(X) - 1
 
 
-def test_parameters_and_criteria_are_those_of_the_models(found):
-    of_covariance = {"diag": D, "factor1": 2 * D, "factor2": 3 * D - 1, "ppca1": D + 1, "ppca2": 2 * D}
-    cells = zip(found.n_components, found.covariance_type, found.n_parameters, found.bic, found.estimators, strict=True)
-    for K_, name, p, bic, each in cells:
-        assert p == K_ - 1 + K_ * (D + of_covariance[name])
-        np.testing.assert_allclose(bic, each.bic(X), rtol=1e-12)
-
-
 def test_few_rows_shrink_and_the_table_says_so_in_any_unit_and_file(found):
     few = select(X[:150], [1, 2, 3], ["diag", "factor2"], random_state=0)
     assert "with factors are shrunk" in repr(few)
