@@ -292,6 +292,7 @@ def test_every_pass_is_told_at_debug_and_changes_nothing(caplog, acceleration):
     passes = lines(caplog, logging.DEBUG)
     assert len(passes) == loud.n_iter_
     assert passes[0].startswith("start 1/1  pass    1  ")
+    assert ["step rejected" not in line for line in passes] == list(loud.history_.accepted)
     np.testing.assert_array_equal(loud.means_, quiet)
 
 
