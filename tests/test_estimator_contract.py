@@ -55,6 +55,8 @@ def test_defaults_are_scikit_learns():
     beyond = {"n_factors", "n_threads", "acceleration", "refine", "prior", "noise", "missing", "fixed", "max_ratio"}
     beyond |= {"tails", "degrees_of_freedom"}
     assert ours.keys() - theirs.keys() == beyond
+    theirs, ours = (kind().get_params() for kind in (sklearn.mixture.BayesianGaussianMixture, BayesianGaussianMixture))
+    assert {name: ours[name] for name in theirs} == theirs
 
 
 def test_repr_before_the_fit_is_the_call_that_makes_it():

@@ -121,6 +121,8 @@ def test_pairs_before_a_fit():
     assert "50 of 180 rows" in grid[0, 0].figure.get_suptitle()
     assert [text.get_text() for text in grid[0, 0].figure.legends[0].get_texts()] == ["in", "out"]
     assert sum(patch.get_data().values.sum() for patch in grid[2, 2].patches[:1]) == 160  # rows with a value
+    of_classes = [patch.get_data().values.sum() for patch in grid[0, 0].patches[1:]]
+    assert of_classes == [np.sum(np.array(WORDS) == word) for word in ("in", "out")]
     assert plot_pairs(X, [None] * 179 + [1])[1, 0].collections[0].get_facecolors()[0][:3].tolist() == list(to_rgb("k"))
     assert plot_pairs(table, columns=["age"]).shape == (1, 1)
     close = np.column_stack([np.repeat([1, 1 + 4e-16], 45), 1e16 + 3 * RNG.normal(size=90)])
