@@ -18,12 +18,12 @@ _Prior = tuple[_Array, _Array, float, float, float]
 
 THIN: float
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-class cached_property(functools.cached_property[T]):  # noqa: N801
+class cached_property(functools.cached_property[_T]):  # noqa: N801
     def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
 
-def itself(value: T) -> T: ...
+def itself(value: _T) -> _T: ...
 
 class Unguarded:
     def __enter__(self) -> None: ...
