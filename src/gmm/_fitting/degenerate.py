@@ -149,19 +149,19 @@ class Degeneracy:
         with e_step_over(part, model.layout, n_threads=1) as e_step:
             labels = e_step.rows(parameters.whitened(), labels=True).labels
         assert labels is not None  # they were asked for
-        held = np.bincount(labels + 1, weight, len(causes) + 1)[1:]
+        held = np.bincount(labels + 1, weight, len(causes) + 1)[1:].astype(float)
         least, enough = (_OF_ONE, fewest_rows(model, parameters.n_features)) if model.common else (_WINDOW, 0)
-        widths, deviations = narrowest(rows, weight, labels, axes, owners, _TIED * held[owners].astype(float))
-        repeats = source.look(_repeats, _FIRST_LOOKED_AT)
-        # Rows may be narrower than a shape that is not their own; values that repeat, along axes that turn, spread.
-        repeat = repeats.any() or (weight is not None and (weight > 1).any())
-        forced = not model.own_shapes and (model.layout.axis_aligned or not repeat)
-        on_one = widths <= least * (np.minimum(deviations, 1) if forced else 1)
+        widths, deviations = narrowest(rows, weight, labels, axes, owners, _TIED * held[owners])
+        if model.own_shapes and not model.scales_shapes:
+            deviations[:] = 1
+        elif not model.layout.axis_aligned:  # rows may be narrower than what their component shares
+            deviations[np.isin(owners, _on_values(rows, weight, labels, owners, held))] = 1
+        on_one = widths <= least * np.minimum(deviations, 1)
         tied = set(owners[on_one & (held[owners] >= enough)].tolist())
         others = [k for k in dict.fromkeys(owners.tolist()) if k not in tied]
         variances = parameters.column_variances[others]
         thin = variances < THIN * total_variances(parameters)
-        columns = np.flatnonzero(thin.any(axis=0) & repeats)
+        columns = np.flatnonzero(thin.any(axis=0) & source.look(_repeats, _FIRST_LOOKED_AT))
         steps = np.zeros(parameters.n_features)
         steps[columns] = [source.look(step_of_most, j) for j in columns.tolist()]
         narrow = thin & (variances < steps**2 / 12)
@@ -217,6 +217,16 @@ def step_of_most(rows: NDArray[Any], column: int) -> float:
 def _some(numbers: NDArray[Any], n: int) -> Array:
     """Return at most n of the numbers of rows, evenly among all, as `narrowest` reads them."""
     return np.ascontiguousarray(numbers[:: -(-len(numbers) // n)], np.float64)
+
+
+def _on_values(
+    rows: Array, weight: Array | None, labels: NDArray[np.intp], owners: NDArray[np.intp], held: Array
+) -> NDArray[np.intp]:
+    """Return which owners have half of their rows on one value of a column: these spread along axes that turn."""
+    d, each = rows.shape[1], np.unique(owners)
+    of_each = each.repeat(d)
+    widths, _ = narrowest(rows, weight, labels, np.tile(np.eye(d), (len(each), 1)), of_each, held[of_each] / 2)
+    return each[(widths == 0).reshape(-1, d).any(axis=1)]
 
 
 def _repeats(rows: NDArray[Any], n: int) -> NDArray[np.bool_]:
