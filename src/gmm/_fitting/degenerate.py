@@ -180,19 +180,22 @@ class Degeneracy:
 
         Of the mixture alone, it is without the statistics and the rows.
         """
-        told = of_mixture or not self._of_moments
-        if told and isinstance(fit, SolverRun) and isinstance(fit.solver, QuasiNewton) and fit.n_passes:
+        is_told, is_sound = of_mixture or not self._of_moments, False
+        if is_told and isinstance(fit, SolverRun) and isinstance(fit.solver, QuasiNewton) and fit.n_passes:
             first = self._verdict.first(fit.solver.working, fit.solver.problem.objective.noise)  # nothing is fixed
             if of_mixture or first >= 0 or self.rows.source is None:
                 return first
-            causes = np.zeros(fit.parameters.n_components, np.uint8)
-        elif isinstance(fit.parameters, MixturePosterior):
+            is_sound = True
+        parameters = fit.parameters
+        if isinstance(parameters, MixturePosterior):
             return -1
+        mixture = _of_mixture(parameters)
+        if is_sound:
+            causes = np.zeros(parameters.n_components, np.uint8)
         else:
-            statistics = fit.statistics if self._of_moments and not of_mixture else None
-            causes = self._certain(fit.parameters, _of_mixture(fit.parameters), statistics)
+            causes = self._certain(parameters, mixture, None if is_told else fit.statistics)
         if not (of_mixture or causes.any()):  # a look at the rows takes longer
-            causes[self._tied(fit.parameters, _of_mixture(fit.parameters), causes)] = _TIES
+            causes[self._tied(parameters, mixture, causes)] = _TIES
         first = int(causes.argmax())
         return first if causes[first] else -1
 

@@ -439,7 +439,7 @@ class _Fit(NamedTuple):
     settings: FitSettings
     result: SolverResult
     parameters: dict[str, Any]
-    loglik: float = nan
+    loglik: float
 
     def estimator(self) -> GaussianMixture:
         """Return it as a fitted mixture."""
@@ -517,21 +517,22 @@ class _Fits(NamedTuple):
             for each, method in zip(start_seeds(seed, len(methods)), methods, strict=True):
                 yield {"random_state": each} | ({"init_params": method.method} if usual else {}), method, None
 
-        best, n_asked = None, n_init + (mixture is not None)
+        best: tuple[SolverResult, dict[str, Any]] | None = None
+        n_asked = n_init + (mixture is not None)
         for number, (options, where, continuation) in enumerate(starts()):
             if best is not None and number >= n_asked:
                 break
             seeds = start_seeds(options.get("random_state", 0), 1)
             with suppress(SingularMatrixError):
-                fit = fit_mixture(source, settings._replace(start=where), seeds, continuation=continuation)
-                is_higher = best is None or fit.result.lower_bound > best.result.lower_bound
-                if is_higher and not degeneracy(fit.result.parameters).any():
-                    best = _Fit(source, settings, fit.result, how | options)
+                result = fit_mixture(source, settings._replace(start=where), seeds, continuation=continuation).result
+                is_higher = best is None or result.lower_bound > best[0].lower_bound
+                if is_higher and not degeneracy(result.parameters).any():
+                    best = result, how | options
         if best is None:
             raise _NoSoundFitError(n_components, n_asked + _MORE_STARTS)
         # A bound is below the likelihood, by what the ridge adds to the covariances.
-        scorer = Scorer(best.result.parameters, settings.n_threads)
-        return best._replace(loglik=scorer.log_likelihood(source))
+        loglik = Scorer(best[0].parameters, settings.n_threads).log_likelihood(source)
+        return _Fit(source, settings, *best, loglik)
 
     def _with_one_split(self, null: _Fit) -> MixtureParameters | None:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
