@@ -55,8 +55,8 @@ def walked(plan, **how):
     return scratch
 
 
-def family(layout=FULL, constraint=0):
-    return mstep.MixtureFamily(layout, constraint, K, D, 1e-6)
+def family(layout=FULL, constraint=0, **rest):
+    return mstep.MixtureFamily(layout, constraint, K, D, 1e-6, **rest)
 
 
 def term(**given):
@@ -181,6 +181,18 @@ def doubt(layout=FULL, noise=None, **changed):
 def update(layout=FULL, **changed):
     given = {"origins": np.zeros((K, D)), "counts": np.ones(K), "first": np.zeros((K, D)), "second": whiteners(layout)}
     return mstep.Update(family(layout), weight=float(K), **given | changed)
+
+
+def update_after(**changed):
+    return update(previous=an_estimate(**changed))
+
+
+def kept(**changed):
+    return family(fixed=np.ones((3, K), np.uint8)).with_fixed(an_estimate(), an_estimate(**changed))
+
+
+def changed_by_others(**changed):
+    return family(fixed=np.ones((3, K), np.uint8)).with_fixed(an_estimate(**changed), an_estimate())
 
 
 def restored(index=None, value=None, room=None):
@@ -358,7 +370,9 @@ ALL = [
     *cases("covariances, precisions", lambda v: family().at_precisions(np.ones(K), v), flat(SIZES[FULL])),
     *arguments(prior, mean=flat(D), scale=flat(4)),
     *arguments(term, **OF_PARAMETERS),
-    *arguments(update, **OF_MOMENTS, counts=flat(K), previous=optional(flat(SIZES[FULL]))),
+    *arguments(update, **OF_MOMENTS, counts=flat(K)),
+    *(case for call in (update_after, kept, changed_by_others) for case in arguments(call, **OF_ESTIMATES)),
+    *cases("family, fixed", lambda v: family(fixed=v), [np.ones((2, K), np.uint8), np.ones((3, K + 1), np.uint8)]),
     *cases("update, no origins or means", lambda v: update(**v), [{"origins": None}, {"first": None}]),
     *by_layout("update, second", lambda layout, v: update(layout, second=v)),
     *cases("update, range", lambda v: update().covariances(*v), [(-1, 1), (0, K + 1), (2, 1), (-2, -1)]),

@@ -256,7 +256,8 @@ def compiled(kind, X, responsibilities, weight, before, ridge=0.0, prior=None, p
     second = reference.factor_moments(X, responsibilities, weight, origins, loadings, noise)
     before = np.concatenate([noise[:, None], loadings.transpose(0, 2, 1)], axis=1)
     family = family_of(kind, K, d, q, ridge, prior)
-    update = mstep.Update(family, origins, counts, first, second.ravel(), weight.sum(), before.ravel())
+    before = counts, origins, before.ravel(), before.ravel(), np.zeros(K), np.zeros(K)  # of which covariances are read
+    update = mstep.Update(family, origins, counts, first, second.ravel(), weight.sum(), before)
     estimate = finished(update, K, parts)
     covariances = estimate[2].reshape(K, 1 + q, d)
     return (*estimate[:2], covariances[:, 1:].transpose(0, 2, 1), covariances[:, 0]), estimate

@@ -14,6 +14,7 @@ cdef class MixtureFamily:
     cdef const double[::1] scale
     cdef const int[::1] owners            # the family points into these
     cdef const double[::1] tails          # likewise
+    cdef const unsigned char[:, ::1] fixed
 
     cdef set_prior(self, prior, weights_prior)
 
@@ -35,7 +36,7 @@ cdef double parameter_term(
 cdef Py_ssize_t update_workspace_size(const Family* family) noexcept nogil
 
 cdef Py_ssize_t most_likely(
-    const Moments* moments, const Family* family, double noise, const double* previous, double* room, Estimate* out,
+    const Moments* moments, const Family* family, double noise, const Estimate* before, double* room, Estimate* out,
 ) noexcept nogil
 
 cdef void take_pass(

@@ -48,9 +48,11 @@ class MixtureFamily:
         max_ratio: float = inf,
         tails: _Array | None = None,
         free_tails: int = 0,
+        fixed: NDArray[np.uint8] | None = None,
     ) -> Self: ...
     def parameter_term(self, weights: _Array, means: _Array, whiteners: _Array, log_determinants: _Array) -> float: ...
     def at_precisions(self, weights: _Array, precisions: _Array) -> tuple[_Array, _Array, _Array, int]: ...
+    def with_fixed(self, estimate: _Estimate, before: _Estimate) -> _Estimate: ...
 
 @disjoint_base
 class Update:
@@ -64,7 +66,7 @@ class Update:
         first: _Array,
         second: _Array,
         weight: float,
-        previous: _Array | None = None,
+        previous: _Estimate | None = None,
         precision: _Array | None = None,
     ) -> Self: ...
     def covariances(self, start: int, end: int) -> None: ...

@@ -25,7 +25,7 @@ from gmm._kernel.degenerate cimport (
     MOST_AXES, RIDGES, THINNER, Case, Judge, case_size, find_causes, lay_out_case, may_be_degenerate, thin_axes,
     total_spread,
 )
-from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
+from gmm._kernel.estimate cimport Estimate, copy_estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
     NO_TAILS, Constraint, Family, FreeTails, NoisePrior, Objective, has_noise, likelihood, rest_of,
     unconstrained,
@@ -37,12 +37,15 @@ from gmm._kernel.layout cimport (
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
 from gmm._kernel.moments cimport Moments, any_empty, halve, moments_in, moments_size
-from gmm._kernel.objective cimport evidence_bound, is_bound, log_offsets, posterior
+from gmm._kernel.objective cimport adds_rows, evidence_bound, is_bound, log_offsets, posterior
 from gmm._kernel.quasi_newton cimport plain_bound, set_weight, start_anew
 from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.seeding cimport Item, merge_equal, size_to_sort, sort_by_value
 from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
-from gmm._kernel.update cimport begin, constrain_covariances, estimate_covariances, finish, update_work
+from gmm._kernel.update cimport (
+    begin, constrain_covariances, estimate_covariances, finish, keep_covariances, keep_weights_and_means, raise_ridges,
+    update_work,
+)
 from gmm._kernel.whitener cimport first_singular, half_square, invert as invert_all, whiten as whiten_all
 
 import functools
@@ -126,9 +129,9 @@ cdef Py_ssize_t update_workspace_size(const Family* family) noexcept nogil:
 
 
 cdef Py_ssize_t most_likely(
-    const Moments* moments, const Family* family, double noise, const double* previous, double* room, Estimate* out,
+    const Moments* moments, const Family* family, double noise, const Estimate* before, double* room, Estimate* out,
 ) noexcept nogil:
-    return update.most_likely(moments, family, noise, previous, room, out)
+    return update.most_likely(moments, family, noise, before, room, out)
 
 
 cdef void take_pass(
@@ -202,6 +205,8 @@ cdef class MixtureFamily:
         ν of Student-t components; None if they are normal.
     free_tails : int, optional
         Which of these are estimated: 0 none, 1 one for all components, 2 one for each.
+    fixed : array of uint8, (3, K), optional
+        1 for each weight, mean and covariance that an update keeps; those of a constraint on all of them together.
 
     Raises
     ------
@@ -213,7 +218,7 @@ cdef class MixtureFamily:
         self, Layout layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
         double ridge, prior=None, weights_prior=None, double log_noise=-INFINITY, const int[::1] owners=None,
         Py_ssize_t n_factors=0, double max_ratio=INFINITY, const double[::1] tails=None,
-        FreeTails free_tails=NO_TAILS,
+        FreeTails free_tails=NO_TAILS, const unsigned char[:, ::1] fixed=None,
     ):
         cdef const Constraint* row = constraint_of(constraint)
         if (not is_layout(layout) or n_components < 1 or n_features < 1
@@ -230,11 +235,16 @@ cdef class MixtureFamily:
         family.layout, family.constraint, family.max_ratio, family.ridge = layout, row, max_ratio, ridge
         family.K, family.d, family.n_factors = n_components, n_features, n_factors
         family.owners = NULL if owners is None else &owners[0]
-        family.objective = likelihood()
+        family.objective, family.fixed = likelihood(), NULL
         self.owners = owners
+        if fixed is not None:
+            if fixed.shape[0] != 3 or fixed.shape[1] != n_components or is_low_rank(layout):
+                raise ValueError(f"expected entries of 'fixed' of shape {(3, n_components)}, and whole covariances")
+            self.fixed, family.fixed = fixed, &fixed[0, 0]
         self.arguments = (layout, constraint, n_components, n_features, ridge, prior, weights_prior, log_noise,
                           None if owners is None else np.asarray(owners), n_factors, max_ratio,
-                          None if tails is None else np.asarray(tails), free_tails)
+                          None if tails is None else np.asarray(tails), free_tails,
+                          None if fixed is None else np.asarray(fixed))
         if prior is not None:
             self.set_prior(prior, weights_prior)
         family.objective.log_noise = log_noise
@@ -308,6 +318,20 @@ cdef class MixtureFamily:
             failed = covariances_at(family, &weights[0], &precisions[0], &scratch[0], &out)
         return *numbers, sizes, failed
 
+    def with_fixed(self, estimate, before):
+        """Return an estimate with the fixed parameters of another."""
+        cdef const Family* family = &self.family
+        cdef Py_ssize_t K = family.K, d = family.d, m = n_matrices(family.layout, K)
+        buffer = np.empty(estimate_size(family.layout, K, d))
+        cdef double[::1] room = buffer
+        cdef Estimate now = view_estimate(estimate, family.layout, K, d)
+        cdef Estimate then = view_estimate(before, family.layout, K, d)
+        cdef Estimate out = estimate_in(&room[0], family.layout, K, d)
+        copy_estimate(family.layout, K, d, &now, &out)
+        keep_covariances(family, &then, 0, m, &out)
+        keep_weights_and_means(family, &then, &out)
+        return estimate_arrays(buffer, family.layout, K, d)
+
     cdef bint takes(self, Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d):
         """Return whether mixtures and moments of these layouts and shape are the family's."""
         return (self.family.layout == layout and self.family.layout == moments
@@ -322,18 +346,21 @@ cdef class Update:
     family : MixtureFamily
     origins, counts, first, second, weight
         The moments; `second` flat.
-    previous : flat array, optional
-        The covariances before: where the update is a search, its result is at least as likely.
+    previous : tuple, optional
+        The estimate before, as `finish` returns it: it has what is fixed, and where the update is a search, its result
+        is at least as likely.
     precision : array of shape (K,), optional
         Sums of components with heavy tails: see `tails.pxd`.
     """
 
     cdef MixtureFamily family
     cdef const double[:, ::1] origins, first
-    cdef const double[::1] counts, second, previous, precision
+    cdef const double[::1] counts, second, precision
     cdef double[::1] buffer, room
     cdef Moments moments
-    cdef Estimate estimate
+    cdef Estimate estimate, previous
+    cdef const Estimate* before            # NULL, or `previous`, which points into …
+    cdef object arrays
 
     def __cinit__(
         self,
@@ -343,7 +370,7 @@ cdef class Update:
         const double[:, ::1] first,
         const double[::1] second,
         double weight,
-        const double[::1] previous=None,
+        tuple previous=None,
         const double[::1] precision=None,
     ):
         cdef Moments* moments = &self.moments
@@ -353,9 +380,11 @@ cdef class Update:
         expect("counts", counts.shape[0], K)
         expect_matrix("first", first, K, d)
         expect("second", second.shape[0], total_size(family.family.layout, K, d))
+        self.before = NULL
         if previous is not None:
-            expect("previous", previous.shape[0], total_size(layout, K, d))
-        self.family, self.previous = family, previous
+            self.arrays, self.previous = previous, view_estimate(previous, layout, K, d)
+            self.before = &self.previous
+        self.family = family
         self.origins, self.counts, self.first, self.second = origins, counts, first, second
         # The moments are only read.
         moments.origins, moments.counts = <double*>&origins[0, 0], <double*>&counts[0]
@@ -369,7 +398,7 @@ cdef class Update:
         self.buffer = np.empty(estimate_size(layout, K, d))
         self.room = np.empty(update_workspace_size(&family.family))
         self.estimate = estimate_in(&self.buffer[0], layout, K, d)
-        begin(moments, &family.family, &self.estimate)
+        begin(moments, &family.family, self.before, &self.estimate)
 
     @property
     def n_covariances(self):
@@ -378,20 +407,20 @@ cdef class Update:
 
     def covariances(self, Py_ssize_t start, Py_ssize_t end):
         """Estimate covariances start … end − 1, free of the constraint; disjoint ranges may run in threads."""
-        cdef const double* previous = NULL if self.previous is None else &self.previous[0]
         if not 0 <= start <= end <= self.n_covariances:
             raise ValueError(f"expected a range of {self.n_covariances} covariances, got {start} to {end}")
         with nogil:
-            estimate_covariances(&self.moments, &self.family.family, previous, start, end, &self.estimate)
+            estimate_covariances(&self.moments, &self.family.family, self.before, start, end, &self.estimate)
 
     def constrain(self, Py_ssize_t start, Py_ssize_t end):
         """Bring all covariances under the family's constraint, whatever the range."""
-        cdef const double* previous = NULL if self.previous is None else &self.previous[0]
         with nogil:
-            constrain_covariances(&self.family.family, previous, &self.room[0], &self.estimate)
+            constrain_covariances(&self.family.family, self.before, &self.room[0], &self.estimate)
 
     def finish(self):
         """Return the estimate, after all covariances have been estimated and constrained.
+
+        Of a likelihood, those that are singular but for rounding have more than the ridge.
 
         Returns
         -------
@@ -402,7 +431,13 @@ cdef class Update:
             The first covariance that is not positive definite, −1 where all are.
         """
         cdef const Family* family = &self.family.family
-        cdef Py_ssize_t failed = finish(&self.moments, family, &self.estimate)
+        cdef Py_ssize_t failed
+        cdef double[::1] extra
+        if family.ridge > 0 and not (adds_rows(&family.objective) or family.max_ratio < INFINITY
+                                     or is_low_rank(family.layout)):
+            extra = np.empty(self.n_covariances)
+            raise_ridges(&self.moments, family, self.before, &self.room[0], &extra[0], &self.estimate)
+        failed = finish(&self.moments, family, self.before, &self.estimate)
         arrays = estimate_arrays(self.buffer.base, family.layout, family.K, family.d)
         return arrays, failed
 
@@ -735,14 +770,9 @@ cdef class QuasiNewtonState:
         cdef State* state = &self.state
         cdef Estimate* first = &state.trial
         cdef Layout layout = state.family.layout
-        cdef Py_ssize_t K = state.family.K, d = state.family.d, size = total_size(layout, K, d)
+        cdef Py_ssize_t K = state.family.K, d = state.family.d
         cdef Estimate given = view_estimate(estimate, layout, K, d)
-        memcpy(first.weights, given.weights, K * sizeof(double))
-        memcpy(first.means, given.means, K * d * sizeof(double))
-        memcpy(first.covariances, given.covariances, size * sizeof(double))
-        memcpy(first.whiteners, given.whiteners, size * sizeof(double))
-        memcpy(first.log_determinants, given.log_determinants, n_matrices(layout, K) * sizeof(double))
-        memcpy(first.tails, given.tails, K * sizeof(double))
+        copy_estimate(layout, K, d, &given, first)
         log_offsets(&state.family.objective, layout, K, d, first.weights, first.whiteners, first.log_determinants,
                     state.family.ridge, first.tails, first.log_offset)
         start_anew(state)

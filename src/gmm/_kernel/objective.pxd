@@ -162,19 +162,23 @@ cdef inline double divisor(const Objective* objective, double count) noexcept no
 cdef inline void add_to_scatter(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d,
     const Moments* moments, const double* counts, const double* steps,     # IN steps (K, d) from the origins to x̄_k
+    const unsigned char* fixed,                    # IN (K,) where they lead to a mean that stays instead; or NULL
     Py_ssize_t start, Py_ssize_t end,              # of the matrices
     double* scatter,                               # IN, OUT dense: the lower triangle
 ) noexcept nogil:
     cdef Py_ssize_t size = matrix_size(layout, d), i, k, m
     cdef Py_ssize_t stride = component_stride(layout, d)
+    cdef double strength
     if not adds_rows(objective):
         return
     for m in range(start, end):
         for i in range(size):
             scatter[m * size + i] += objective.scale[i]
     for k in range(first_component(layout, start), end_component(layout, K, end)):
-        add_mean_scatter(objective, layout, d, counts[k] * mean_weight(objective, counts[k]), moments.origins + k * d,
-                         steps + k * d, scatter + k * stride)
+        strength = counts[k] * mean_weight(objective, counts[k])
+        if fixed != NULL and fixed[k]:
+            strength = objective.shrinkage
+        add_mean_scatter(objective, layout, d, strength, moments.origins + k * d, steps + k * d, scatter + k * stride)
 
 
 cdef inline void add_mean_scatter(

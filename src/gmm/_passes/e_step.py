@@ -306,7 +306,7 @@ class EStep:
     ) -> PassBatch:
         """Make passes and updates in turn from `parameters`, as many as one compiled loop is worth.
 
-        The loop makes a single pass if that is worth threads, if parameters are fixed or if the rows are not in memory.
+        The loop makes a single pass if that is worth threads or if the rows are not in memory.
         It ends early after a pass that falls by more than `doubt` or whose update needs help; see `gmm._em.Loop`.
 
         Parameters
@@ -323,8 +323,6 @@ class EStep:
         """
         passed = None
         if (loop := self.resident) is not None:
-            # The compiled update does not know fixed parameters.
-            at_most = 1 if parameters.fixed else at_most
             before = bounds[-1] if bounds else np.nan
             how: Any = {"before": before, "tolerance": stopping.tolerance, "doubt": self.doubt}
             with blas_alone(max(loop.largest_product, family.work)):

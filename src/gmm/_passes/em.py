@@ -21,7 +21,7 @@ from gmm._passes.e_step import EStep
 from gmm._passes.solver import GainBelow, Iteration, SolverResult, Trace
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
-from gmm._values.objective import Objective, ShareOut, in_turn, positive_counts
+from gmm._values.objective import Objective, ShareOut, in_turn
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import ALL_UNKNOWN, KnownClasses
@@ -109,7 +109,8 @@ def refilled(
     repaired = _empty(statistics, at_most)
     for k in repaired:
         donor = int(np.argmax(statistics.counts))
-        free = model.layout.per_count(statistics.scatter, positive_counts(statistics))
+        counts = np.maximum(statistics.counts, statistics.least_count)
+        free = model.layout.per_count(statistics.scatter, counts)
         statistics = statistics.split(donor, k, 0.5 * model.layout.widest(free, donor, statistics.first.shape[1]))
     return statistics, repaired
 

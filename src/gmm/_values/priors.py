@@ -120,10 +120,6 @@ class Prior:
         """Return a mixture as one of a fit with this prior, to rows of this weight."""
         return parameters
 
-    def shortfall(self, means: Array, counts: Array) -> Array:
-        """Return distances (K, d) whose squares an update leaves out of those of given means from the prior's."""
-        return np.zeros_like(means)
-
     def stored_for(self, model: CovarianceModel) -> Prior:
         """Return the prior for a model whose covariances are the same but for the layout, as those of one feature."""
         return self
@@ -178,12 +174,6 @@ class ConjugatePrior(Prior):
         if model.common and not model.layout.pooled:  # stored K times, but one prior
             scale, pseudocount = scale / K, pseudocount / K
         return PriorMoments(self.mean, np.ravel(scale).copy(), self.shrinkage, pseudocount, constant)
-
-    def shortfall(self, means: Array, counts: Array) -> Array:
-        """Return distances (K, d) whose squares an update leaves out: it has them κ n / (κ + n) times, not κ times."""
-        if self.shrinkage == 0:
-            return np.zeros_like(means)
-        return np.asarray((means - self.mean) * (self.shrinkage / np.sqrt(self.shrinkage + counts))[:, None])
 
     def stored_for(self, model: CovarianceModel) -> ConjugatePrior:
         """Return the prior for a model whose covariances are the same but for the layout, as those of one feature."""
