@@ -60,7 +60,7 @@ def log_likelihood_of_one(problem: Problem) -> float:
     """
     mixture, moments = _by_moments(problem)
     layout, d = mixture.model.layout, mixture.n_features
-    squares = layout.inverse(mixture.covariances, d) * moments.recentred(mixture.means).second
+    squares = layout.gram(mixture.whiteners) * moments.recentred(mixture.means).second
     n_squares = d if layout is SPHERICAL else 1  # of each of which it stores the mean
     return float(moments.counts @ mixture.whitened().log_offset) - n_squares * float(squares.sum()) / 2
 

@@ -540,7 +540,7 @@ def _given_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESt
             check_constraint(MixtureParameters(shares, np.zeros((K, rows.n_features)), covariances, model))
         if len(parts) == 2:
             return Parts(shares, parts["means"], precisions.reshape(-1))
-        parts["covariances"], _ = problem.at_precisions(shares, precisions.reshape(-1))
+        parts["covariances"], parts["factors"] = problem.at_precisions(shares, precisions.reshape(-1))
     if "means" in parts:
         statistics = from_means(rows.without_gaps, parts["means"], model.layout, n_threads=settings.n_threads)
     elif how.responsibilities is not None:

@@ -201,7 +201,10 @@ class MixtureParameters:
         return self.noise.weight(self.weights)
 
     def with_other(self, **parts: Any) -> Self:
-        """Return the mixture with other parts; covariances stay factored where these and their model stay."""
+        """Return the mixture with other parts; covariances stay factored where these and their model stay.
+
+        Other covariances may come with their own factors.
+        """
         if not parts.keys() & {"covariances", "model"}:
             parts["factors"] = self.whiteners, self.log_determinants
         return type(self)(**{name: getattr(self, name) for name in self._PARTS} | parts)
