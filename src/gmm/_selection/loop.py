@@ -255,10 +255,10 @@ class Cell:
 class Search:
     """The loop: which cells are fitted when, and from what. Threads change nothing, but for when time is up."""
 
-    def __init__(
-        self, request: Request, seed: int, clock: Clock, reports: Reports, held_out: Mapping[Key, float]
-    ) -> None:
+    def __init__(self, request: Request, clock: Clock, reports: Reports, held_out: Mapping[Key, float]) -> None:
         self._request, self._clock, self._reports, self._source = request, clock, reports, request.source
+        seed = request.template.random_state
+        assert isinstance(seed, int)  # as `template_of` sets it
         self._seeds = seed, *start_seeds(seed, request.n_seeds + _MORE_SEEDS)[1:]
         self._weight = request.source.survey.weight
         self._limit = inf  # criterion up to which cells of many rows are finished

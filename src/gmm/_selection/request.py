@@ -18,6 +18,7 @@ from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.moments import prior_of
+from gmm._fitting.sampling import common_seed
 from gmm._fitting.starts import FitSettings, StartSettings
 from gmm._rows.sources import ArraySource, Source
 from gmm._text.words import suggestion
@@ -279,7 +280,7 @@ class Clock:
 
 
 def template_of(parameters: dict[str, Any]) -> GaussianMixture:
-    """Return an unfitted mixture with the parameters that all cells share.
+    """Return an unfitted mixture with the parameters that all cells share, the seed among them.
 
     Raises
     ------
@@ -297,6 +298,7 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
             f"expected the name of a start in init_params, among {STARTS}, since a search needs starts for "
             f"every number of components; got {type(template.init_params).__name__}"
         )
+    template.random_state = common_seed(template.random_state)
     return template
 
 

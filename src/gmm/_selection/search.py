@@ -17,7 +17,6 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import warn_of_light_rows
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.moments import never_observed_together, warn_of_unobserved_pairs
-from gmm._fitting.sampling import common_seed
 from gmm._persistence import Writable
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, relative_ridge
@@ -194,7 +193,7 @@ def select(
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
     given, features = _given(X, sample_weight, template, error_covariance, criterion)
     types = requested_types(covariance_type, given.n_features, n_factors, limited=template.max_ratio is not None)
-    folds, seed = requested_folds(n_splits, criterion), common_seed(random_state)
+    folds = requested_folds(n_splits, criterion)
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, given), criterion, folds
     warn_of_constants(given, features)
     warn_of_unobserved_pairs(never_observed_together(given, features, [covariance_model(name) for name in types]))
@@ -206,11 +205,10 @@ def select(
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
     request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed, {})
-    template.random_state = seed
     template.reg_covar = relative_ridge(opened, template.reg_covar)
     reports = Reports(request.keys, callback)
-    held_out = held_out_deviances(request, seed, clock, reports)
-    selection = Search(request, seed, clock, reports, held_out).run()
+    held_out = held_out_deviances(request, clock, reports)
+    selection = Search(request, clock, reports, held_out).run()
     warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
     names = column_names(features, given.n_features)
     notes = (
@@ -236,14 +234,14 @@ def fitted_apart(rows: Source, counts: list[int], types: list[str], parameters: 
     warn_of_constants(rows, None)
     check_cells(template, counts, types, rows, standardize=False)
     asked = counts, types, [NORMAL_TAILS], "bic", None, template, rows, None, parameters["tol"], NO_NOISE, None
-    request, seed = Request(*asked, {}), common_seed(template.random_state)
-    template.random_state, template.reg_covar = seed, relative_ridge(rows, template.reg_covar)
-    table = Search(request, seed, Clock(None), Reports(request.keys, None), {}).run(apart=True)
+    template.reg_covar = relative_ridge(rows, template.reg_covar)
+    request = Request(*asked, {})
+    table = Search(request, Clock(None), Reports(request.keys, None), {}).run(apart=True)
     warn_of_light_rows(rows, int(table.n_parameters[table.best_index]))
     return table
 
 
-def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Reports) -> Mapping[Key, float]:
+def held_out_deviances(request: Request, clock: Clock, reports: Reports) -> Mapping[Key, float]:
     """Return minus twice the log-likelihood of all rows, each under the mixture of a cell that has not seen it.
 
     The folds take half of the time that is left: no further fold is begun then, those so far stand for all, and one
@@ -254,12 +252,12 @@ def held_out_deviances(request: Request, seed: int, clock: Clock, reports: Repor
         return {}
     source, half = request.source, clock.half()
     used, weight, sums = np.flatnonzero(source.weights), 0.0, dict[Key, float]()
-    folds = folds_of(len(used), request.n_splits, np.random.default_rng(seed))
+    folds = folds_of(len(used), request.n_splits, np.random.default_rng(request.template.random_state))
     for reports.fold, fold in enumerate(folds, 1):
         if weight and (half.is_up() or reports.is_over):
             break
         others, part = source.select_rows(np.delete(used, fold)), source.select_rows(used[fold])
-        mixtures = Search(request.over(others), seed, half, reports, {}).mixtures()
+        mixtures = Search(request.over(others), half, reports, {}).mixtures()
         if weight and (half.is_up() or reports.is_over):  # which cut the fold: it lacks larger numbers of components
             break
         n_threads = request.template.n_threads
