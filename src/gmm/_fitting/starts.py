@@ -77,11 +77,6 @@ class StartSettings(NamedTuple):
     responsibilities: Callable[[int], Array] | None = None
     clusterings: Clusterings | None = None
 
-    @property
-    def from_data(self) -> bool:
-        """Whether all parts are left to the data."""
-        return not self.parts and self.responsibilities is None
-
 
 class FitSettings(NamedTuple):
     """How to fit: so many components, what is maximised, where to begin, how to go on, and whether to refine."""
@@ -219,7 +214,7 @@ def from_responsibilities(
 
 def from_means(source: Source, means: Array, moments: Layout, *, n_threads: int | None = None) -> SufficientStatistics:
     """Return the statistics of assigning each row to the nearest of `means`, (K, d), or of those of its class."""
-    metric = Metric(SPHERICAL, np.array([1 / _farthest(source)]))
+    metric = Metric(SPHERICAL, np.array([1 / (source.survey.extent or 1.0)]))
     return partition(source, means, metric, moments, n_threads)
 
 
@@ -230,11 +225,6 @@ def partition(
     # The whitener is a metric, not a spread, so the pass cannot derive the precision of another form from it.
     with EStep(source, moments, n_threads=n_threads, form=CENTRED_DOUBLE) as e_step:
         return e_step(metric.about(centres), hard=True)
-
-
-def _farthest(source: Source) -> float:
-    """Return the largest distance from the centre in any feature, or 1 if that is 0."""
-    return source.survey.extent or 1.0
 
 
 # --- Plain rows: a compiled race -------------------------------------------------------------------
@@ -517,7 +507,8 @@ def first_start(problem: Problem, settings: FitSettings, seed: int, e_step: ESte
     how, objective, rows = settings.start, problem.objective, problem.rows
     if objective.fixed:
         check_fixed_start(objective.fixed, how.parts, otherwise=_OR_GO_ON)
-    if (rows.known or rows.in_patterns or objective.noise or objective.tails) and how.from_data:
+    is_own = rows.known or rows.in_patterns or objective.noise or objective.tails
+    if is_own and not (how.parts or how.responsibilities):
         return Continuation(own_start(problem, settings, generator(seed)))
     begin = _given_start(problem, settings, seed, e_step)
     if not objective.noise:

@@ -132,7 +132,9 @@ class ClassifierSummary:
     @property
     def _verdict(self) -> str:
         of_each = self.confusion.sum(axis=1)
-        return accuracy_line(self.accuracy, float(of_each.max() / of_each.sum()))
+        alone = f"{percent(float(of_each.max() / of_each.sum()), 1)} belong to the largest class"
+        right = f"{percent(self.accuracy, 1)} of the labelled rows are predicted right"
+        return f"{right} ({alone}); of new rows, it may be fewer"
 
     @property
     def _matrix(self) -> Table:
@@ -147,12 +149,6 @@ def summary_of(classifier: Any) -> Summary:
     mixtures = [fitted_parameters(mixture) for mixture in classifier.mixtures_]
     of_classes = classifier.classes_.tolist(), classifier.class_prior_, mixtures, names_of_features(classifier)
     return Summary.of_classes(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
-
-
-def accuracy_line(accuracy: float, largest: float) -> str:
-    """Say which share of rows is predicted right, and which would be by naming the largest class alone."""
-    alone = f"{percent(largest, 1)} belong to the largest class"
-    return f"{percent(accuracy, 1)} of the labelled rows are predicted right ({alone}); of new rows, it may be fewer"
 
 
 @dataclass(eq=False, repr=False)

@@ -297,7 +297,9 @@ class Search:
             self._each([cell for cell, first in self._first.items() if cell is not first], self._follow)
             is_complete = not self._is_over
             self._each(self._cells, Cell.measure)
-        self._level()
+        for cell, first in self._first.items():  # fits of one model differ by rounding
+            if cell.end and first.end and abs(cell.scores["loglik"] - first.scores["loglik"]) < CRITERION_ACCURACY:
+                cell.scores = first.scores
         entries = [cell.entry() for cell in self._cells]
         selection = Selection.of(entries, self._request.criterion, complete=is_complete)
         best = self._cells[selection.best_index]
@@ -354,12 +356,6 @@ class Search:
         best, near = self._best_of(), criteria.CRITERION[self._request.criterion].near
         limit = best[0].sound.score + near if best and best[0].sound else inf
         return [cell for cell in best if cell.sound and cell.sound.score <= limit and not cell.is_settled]
-
-    def _level(self) -> None:
-        """Give cells that are one model the same criteria, as their fits differ by rounding."""
-        for cell, first in self._first.items():
-            if cell.end and first.end and abs(cell.scores["loglik"] - first.scores["loglik"]) < CRITERION_ACCURACY:
-                cell.scores = first.scores
 
     # --- What is done with a cell ------------------------------------------------------------------
 

@@ -76,7 +76,7 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
     scaled = mapped(source, units.from_rows)
     if source.errors:
         scaled = scaled.with_changes(errors=source.errors.scaled(units.scales))
-    return scaled, units.from_noise(noise), units
+    return scaled, noise.mapped(units.from_rows), units
 
 
 def _standard_deviations(source: Source) -> Coordinates:
