@@ -229,7 +229,7 @@ cdef inline void raise_ridges(
     cdef double scale, most
     memset(extra, 0, n * sizeof(double))
     while first_singular(out.log_determinants, n) >= 0:
-        if family.constraint == NULL:              # which does not tell whose covariance it is
+        if family.constraint == NULL:              # else it is not told whose covariance it is: raise all of them
             start = first_singular(out.log_determinants, n)
             end = start + 1
         estimate_covariances(moments, family, before, 0, n, out)
